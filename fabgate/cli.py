@@ -417,7 +417,7 @@ def _gate_runs(state_dir: Path) -> bool:
         with (state_dir / "lock").open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
-        return False  # it has never run here
+        return False  # the gate has never run here
     except BlockingIOError:
         return True
     return False
@@ -430,4 +430,4 @@ def _alive(pid: int, lock: Path) -> bool:
     try:
         return not lock.exists() or _gate_runs(lock.parent)
     except OSError:
-        return True  # no permission to read its lock
+        return True  # this account may not read the lock

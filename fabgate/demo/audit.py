@@ -30,13 +30,13 @@ class Verdict:
 
 @dataclass(slots=True)
 class Audit:
-    """Follows the journal of one gate; each look reads only the new entries."""
+    """Follows the journal of one gate; each call of `look` reads only the new entries."""
 
     gate: SimulatedGate
     now_s: Callable[[], float] = time.monotonic
     #: The last refusal, with its member and all reasons; None after the start of a session.
     refusal: dict[str, Any] | None = None
-    #: The result of the last look.
+    #: The result of the last call of `look`.
     verdict: Verdict = field(default_factory=Verdict)
     _bodies: list[bytes] = field(default_factory=list)
     _seen: tuple[int, ...] = ()

@@ -69,7 +69,7 @@ def read(bodies: Iterable[bytes], boots: Mapping[str, int] | None = None) -> Boo
 
 
 def ended(books: Books) -> tuple[Books, int | None]:
-    """Return the sessions that have ended, and when the running one began (None: there is none).
+    """Return the sessions that have ended, and when the running one began (None: no session is running).
 
     Sessions joined to the running one count as running: the power has not gone off since.
     """

@@ -53,7 +53,7 @@ class Events:
             self._lines.append(Event(self._count, f"{datetime.now().astimezone():%H:%M:%S}", gate, text))
 
     def look(self, gate: SimulatedGate, head: int) -> None:
-        """Add what the gate has recorded since the last look; `head` is the last number of its journal."""
+        """Add what the gate has recorded since the last call; `head` is the last number of its journal."""
         if head <= self._read[gate.name]:
             return
         # A journal that cannot be read now is read at the next poll.

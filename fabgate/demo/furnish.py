@@ -28,7 +28,7 @@ ACCOUNT: Final = "demo"
 
 
 def main() -> int:
-    """Furnish it; return the exit code."""
+    """Furnish the collector; return the exit code."""
     wanted = msgspec.json.decode(sys.stdin.buffer.read(), type=Wanted)
     try:
         database = environ.read(os.environ, need_site=True).database
@@ -38,7 +38,7 @@ def main() -> int:
             tables.keep(database)
         made = _furnish(wanted)
         if wanted.today is not None:
-            from fabgate.demo.past import furnish as past  # noqa: PLC0415 (it reads much that a demo without it does not)
+            from fabgate.demo.past import furnish as past  # noqa: PLC0415 (slow to import: only for a demo with a past)
 
             made = past.furnish(wanted, wanted.today, made)
         sys.stdout.write(msgspec.json.encode(made).decode())

@@ -48,12 +48,12 @@ class SimulatedGate:
         self.config = folder / f"{name}.yaml"
         self.cable = cable
         self.observer = Observer(folder / f"{name}.pins", PIN)
-        #: Whether it has mains.
+        #: Whether the gate has mains power.
         self.is_powered = True
         self.clock = Played(boot=boot_id())
         #: When each boot began on this computer's boot clock (milliseconds).
         self.boots = {self.clock.boot: 0}
-        #: Up to this number the journal's entries are from the past: nobody watched its pins then.
+        #: The number of the journal's last entry from the past, for which no pins were observed.
         self.past = 0
         self._saved_clock_s = 0.0
         self._clock_timer: threading.Timer | None = None
@@ -80,18 +80,18 @@ class SimulatedGate:
     # --- what can happen to it ----------------------------------------------------------------------------------------
 
     def launch(self) -> None:
-        """Start it without waiting."""
+        """Start the gate without waiting."""
         (self.state_dir / "status.json").unlink(missing_ok=True)
         self._set_clock()
         self.process.start()
 
     def start(self) -> None:
-        """Start it and wait until it takes badges."""
+        """Start the gate and wait until it takes badges."""
         self.launch()
         self.await_ready()
 
     def await_ready(self) -> None:
-        """Wait until it takes badges."""
+        """Wait until the gate takes badges."""
         wait_for(f"{self.name} to be ready", lambda: self._takes_badges() or not self.process.running)
         if not self.process.running:
             raise DemoError(f"{self.name} did not start:\n{self.process.last_lines()}")
@@ -116,17 +116,17 @@ class SimulatedGate:
         self.start()
 
     def jump_clock(self, by_s: float) -> None:
-        """Set its wall clock forward or back while it runs; it still reports the clock as synchronised."""
+        """Set the gate's wall clock forward or back while it runs; it still reports the clock as synchronised."""
         self.clock = msgspec.structs.replace(self.clock, ahead_s=self.clock.ahead_s + by_s)
         self._set_clock()
 
     def set_clock_right(self) -> None:
-        """Set its wall clock to the right time."""
+        """Set the gate's wall clock to the right time."""
         self.clock = msgspec.structs.replace(self.clock, ahead_s=0.0, synced=True)
         self._set_clock()
 
     def wall_clock_s(self) -> float:
-        """Return its wall clock, in seconds since 1970."""
+        """Return the gate's wall clock, in seconds since 1970."""
         return time.time() + self.clock.ahead_s
 
     def close(self) -> None:
@@ -153,14 +153,14 @@ class SimulatedGate:
     # --- what can be observed -----------------------------------------------------------------------------------------
 
     def _takes_badges(self) -> bool:
-        """Return whether it has a roster, and its reader answers."""
+        """Return whether the gate has a roster and its reader answers."""
         if self.status().get("roster") is None:
             return False
         with contextlib.closing(socket.socket(socket.AF_UNIX)) as probe:
             return probe.connect_ex(str(self.socket)) == 0
 
     def status(self) -> dict[str, Any]:
-        """Return its status file, or nothing yet."""
+        """Return the gate's status, empty until it has written one."""
         try:
             found: dict[str, Any] = json.loads((self.state_dir / "status.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -168,7 +168,7 @@ class SimulatedGate:
         return found
 
     def entries(self, after: int = 0) -> list[bytes]:
-        """Return the entries of its journal after this number, as stored, without those of the past."""
+        """Return the journal's entries after this number, as stored, without entries of the past."""
         reader = JournalReader(self.state_dir / "journal.db")
         try:
             return [entry.body for entry in reader.after(max(after, self.past), most=1_000_000)]
@@ -176,7 +176,7 @@ class SimulatedGate:
             reader.close()
 
     def shown(self) -> str:
-        """Return the last line of its panel log."""
+        """Return the last line of the gate's panel log."""
         try:
             return self.panel.read_text(encoding="utf-8").splitlines()[-1]
         except (OSError, IndexError):
@@ -196,6 +196,6 @@ class SimulatedGate:
         return self.waiting() == 0
 
     def settled(self) -> bool:
-        """Whether every session of the journal has ended, and all of it is confirmed."""
+        """Whether every session of the journal has ended, and the collector has confirmed every entry."""
         sessions = books.read(self.entries()).sessions.values()
         return all(session.ended_ms is not None for session in sessions) and self.delivered()

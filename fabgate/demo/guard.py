@@ -21,14 +21,14 @@ PATIENCE_S: Final = 5.0
 def main() -> int:
     """Read until the pipe ends, then end the processes that are left."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # it ends after the demo
+        signal.signal(number, signal.SIG_IGN)  # the guard must end after the demo
     kept: dict[int, int] = {}
     for line in sys.stdin:
         pid = int(line[1:])
         if pid in kept:
             os.close(kept.pop(pid))
         if line[0] == "+":
-            # A handle: the number may belong to another process later.
+            # A pidfd, because the process id may belong to another process later.
             with contextlib.suppress(ProcessLookupError):
                 kept[pid] = os.pidfd_open(pid)
     for number in (signal.SIGTERM, signal.SIGKILL):

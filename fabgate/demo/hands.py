@@ -92,7 +92,7 @@ class Hands:
         return self._do(gate, "started again", lambda: None if gate.process.running else gate.start())
 
     def kill_and_start(self, gate: SimulatedGate) -> Future[str]:
-        """Kill it, and start it again."""
+        """Kill the gate's process, and start it again."""
 
         def both() -> None:
             gate.process.end(signal.SIGKILL)

@@ -51,7 +51,7 @@ class Cable:
         self._pulled.clear()
 
     def close(self) -> None:
-        """Close it for good."""
+        """Close the cable for good."""
         self._closed.set()
         self.pull()
         for listener in self._listeners:

@@ -73,11 +73,11 @@ UIDS: Final = CARDS | {
     "chiara": "04:97:3D:A1:5C:E8:81",
     "emile": "35:8E:C6:0B",
 }
-#: Uses a machine only beside a supervisor's badge.
+#: The member who uses a machine only if a supervisor taps, too.
 MINOR: Final = "m-6"
-#: Whose card `lost` was.
+#: The member who lost the card `lost`.
 LOSER: Final = "m-1"
-#: Each card of the wall, by kind; the page has the words.
+#: The kind of each card of the wall; the page has a text for each kind.
 KINDS: Final = {
     "ada": "member",
     "bob": "member",
@@ -92,7 +92,7 @@ KINDS: Final = {
 NAMES: Final = {person.id: person.name for person in MEMBERS}
 #: The member who carries each card; cards that the workshop does not know are missing.
 OWNERS: Final = {person.card: person.id for person in MEMBERS} | {"lost": LOSER}
-#: Their names.
+#: The names of these members, by card.
 CARRIERS: Final = {card: NAMES[owner] for card, owner in OWNERS.items()}
 
 
@@ -103,7 +103,7 @@ def members_file(
     machines: frozenset[str] = frozenset({"laser", "saw", "printer"}),
     without: str = "",
 ) -> Path:
-    """Write `people` as ``collector import-members`` takes them, and the cards for ``tap``; return the path of the former.
+    """Write the list of `people` for ``collector import-members``, and the cards for ``tap``; return the list's path.
 
     Only `machines` that the collector knows may be named; the member called `without` may use none.
     """

@@ -1,4 +1,4 @@
-"""What the demo's collector is furnished with, and what that gives: messages between workshop.py and furnish.py."""
+"""The messages between workshop.py and furnish.py: what to furnish the demo's collector with, and the result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 class Place(msgspec.Struct, frozen=True):
     """A machine of the workshop, what people call it, how it behaves, and the gate next to it.
 
-    `before`: how it behaved until today, where there is a past.
+    `before`: how it behaved until today, for a demo with a past.
     """
 
     gate: str
@@ -24,7 +24,8 @@ class Place(msgspec.Struct, frozen=True):
 class Wanted(msgspec.Struct, frozen=True):
     """What the collector is furnished with: `members` is the file that is imported, `folder` that of the demo.
 
-    `lang` is that of the demo's account; empty: as the browser asks. `today` is the day after the past; None: without one.
+    `lang` is the language of the demo's account; empty: as the browser asks. `today` is the day after the past; None: no
+    past.
     """
 
     places: tuple[Place, ...]

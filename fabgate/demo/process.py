@@ -45,7 +45,7 @@ class Process:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it."""
+        """Start the process."""
         with self._log.open("ab") as log:
             # In a session of its own: the demo handles Ctrl-C and a closed terminal, and ends all in order.
             self._process = subprocess.Popen(
@@ -55,7 +55,7 @@ class Process:
 
     @property
     def running(self) -> bool:
-        """Whether it runs now."""
+        """Whether the process runs now."""
         return self._process is not None and self._process.poll() is None
 
     def end(self, number: int = signal.SIGTERM) -> int:
@@ -68,13 +68,13 @@ class Process:
         except subprocess.TimeoutExpired:
             self._process.kill()
             raise DemoError(
-                f"{self._command[3]} did not end within {WAIT_S:.0f} s; its words are in {self._log}"
+                f"{self._command[3]} did not end within {WAIT_S:.0f} s and was killed; see its log {self._log}"
             ) from None
         _guard.report("-", self._process.pid)
         return code
 
     def last_lines(self) -> str:
-        """Return the last lines of its log."""
+        """Return the last lines of the log."""
         return "\n".join(self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
 
 

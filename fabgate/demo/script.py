@@ -56,7 +56,7 @@ def print_in_any_encoding() -> None:
 
 @contextmanager
 def folder_of(data: Path | None) -> Iterator[Path]:
-    """Give the folder of a demo: a temporary one, or an empty one that is kept."""
+    """Yield the folder of a demo: a temporary one, or an empty one that is kept."""
     if data is None:
         with tempfile.TemporaryDirectory(prefix="fabgate-demo-") as temporary:
             yield Path(temporary)
@@ -205,7 +205,7 @@ class _Laser:
         _print_step(gate.name, "kill -9 of the gate: the power is off")
         gate.start()
         if gate.observer.on:
-            raise DemoError("power came on by starting")
+            raise DemoError("the power came on when the gate started, wanted it off")
         _print_step(gate.name, "it starts again with the power off, and closes Bob's session", gate.shown())
 
     def _locked(self) -> None:

@@ -42,7 +42,7 @@ class Seen:
         self._workshop = workshop
         self._hands = hands
         self._audits = {gate.name: Audit(gate) for gate in workshop.gates}
-        #: When a line came on, as wall time, by the observer's time: computed once, so that it does not move.
+        #: The wall time at which a line came on, by the observer's time: computed once, so that it does not move.
         self._on_at: dict[int, str] = {}
 
     def machines(self) -> list[dict[str, Any]]:
@@ -55,7 +55,7 @@ class Seen:
         light, lines = panel(gate.shown()) if running else ("off", ())
         member = status.get("member")
         audit = self._audits[gate.name]
-        # A journal that cannot be read now is read at the next look.
+        # A journal that cannot be read now is read at the next poll.
         try:
             verdict = audit.look(self._workshop.sessions)
         except JournalError:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 _PREFIX: Final = "demo-tables-"
-#: Removes the identity of the collector: each demo is another one.
+#: Removes the identity of the collector: each demo is a collector of its own.
 _ITS_OWN: Final = "DELETE FROM collector_collector"
 
 

@@ -122,7 +122,7 @@ class _Server(socketserver.ThreadingUnixStreamServer):
         self.wall = wall
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 (the base class names them)
-        """Write it to a file next to the processes' logs: the terminal shows the table."""
+        """Write the error to a file next to the processes' logs: the terminal shows the table."""
         with (self.wall.folder / "wall.log").open("a", encoding="utf-8") as out:
             traceback.print_exc(file=out)
 

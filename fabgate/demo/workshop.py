@@ -33,7 +33,7 @@ from fabgate.demo.process import DemoError, Process, wait_for
 
 
 class Workshop:
-    """Broker, collector and gates in one folder. With `port`, another broker serves them than the embedded one."""
+    """Broker, collector and gates in one folder. With `port`, they use the broker on that port, not an embedded one."""
 
     def __init__(self, folder: Path, *, port: int | None = None, lang: str | None = None) -> None:
         self.folder = folder
@@ -65,7 +65,7 @@ class Workshop:
         self.modes: dict[str, str] = {}
 
     def today(self) -> date:
-        """Return the day that it is in the workshop's time zone."""
+        """Return today's date in the workshop's time zone."""
         return datetime.now(ZoneInfo(self.environment["FABGATE_TZ"])).date()
 
     @property
@@ -89,9 +89,9 @@ class Workshop:
         return self._served(name, title, made)
 
     def furnish(self, places: Sequence[Place], *, today: date | None = None) -> None:
-        """Register these gates and the demo's people at the collector, all at once; it must not run yet.
+        """Register these gates and the demo's people at the collector, all at once; the collector must not run yet.
 
-        `today`: with a past of ten weeks until this day.
+        `today`: adds a past of ten weeks that ends before this day.
         """
         if today is None:
             members = members_file(self.folder)

@@ -54,7 +54,7 @@ class GpioInputs:
             try:
                 self._devices[name] = DigitalInputDevice(pin, pull_up=True)
             except Exception as error:
-                # gpiozero's pin libraries have errors of their own; here they all mean the same.
+                # Each of gpiozero's pin libraries has its own errors; here all mean that the pin cannot be claimed.
                 self.close()
                 raise HardwareError(f"GPIO {pin} ({name}) cannot be claimed as an input ({error})") from error
 

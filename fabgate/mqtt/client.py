@@ -23,7 +23,7 @@ from fabgate.mqtt import certificates
 #: How long one attempt to reach the broker's computer lasts. Linux repeats an unanswered first packet after 1, 3 and 7 s,
 #: so a new attempt comes sooner than the next repetition.
 REACH_S: Final = 4.0
-#: The same with TLS, where the limit includes the handshake: it is slow when all gates connect at the same time.
+#: The limit with TLS, which includes the handshake: it is slow when all gates connect at the same time.
 HANDSHAKE_S: Final = 10.0
 KEEPALIVE_S: Final = 30
 #: The largest packet that the broker may send (MQTT 5, 3.1.2.11.4). It drops larger ones, which paho would keep in memory

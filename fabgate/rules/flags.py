@@ -66,7 +66,7 @@ class Flags:
     def deadline(self) -> int | None:
         """Return when ``due`` must be called, or None."""
         if self._pressed_at is None and self._held is None and self._ask_until is None:
-            return None  # nearly always, and every event asks
+            return None  # the usual case first, because every event calls this
         times = (
             None if self._pressed_at is None else self._pressed_at + PRESS_MS,
             None if self._held is None else self._held[1] + HOLD_MS,

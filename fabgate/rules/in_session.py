@@ -72,7 +72,7 @@ def grace_over(machine: Machine) -> tuple[Intent, ...]:
     session = machine.session
     assert session is not None
     if machine.phase is Phase.FINISHING_JOB:
-        return SetGrace(None), *job_done(machine, session)  # taking the card out says so
+        return SetGrace(None), *job_done(machine, session)  # taking the card out means that the job is done
     return SetGrace(None), EndByRules(EndReason.REMOVED)
 
 

@@ -60,7 +60,8 @@ def presented(machine: Machine, badge: str, guest: str | None, *, flag_asks: boo
     holder = machine.look_up(badge)
     if flag_asks and holder is not None and holder.id is not None:
         answer = AnswerFlag(badge, holder.id, machine.rank_of(holder), _language(holder))
-        return SeeCard(badge, present=True), CancelStart(), answer  # it is a second tap, too
+        # The answer is a second tap, too, so it cancels a start that waits.
+        return SeeCard(badge, present=True), CancelStart(), answer
     match machine.phase:
         case Phase.IDLE:
             return _on_free_machine(machine, badge, holder, guest)

@@ -41,7 +41,7 @@ class Eligibility(NamedTuple):
     level: str = _USER
     #: Whether they need a supervisor: as a minor, by their stage, or because it is set for them.
     is_supervised: bool = False
-    #: The same, or because the machine requires one for everybody of their level.
+    #: Whether `is_supervised` applies, or the machine requires a supervisor for everybody of their level.
     needs_supervisor: bool = False
     #: The last day that a roster may name (None: no end), and the days of grace after it. From the next day on they may
     #: not use the machine, or not alone, or not supervise others there.
@@ -144,13 +144,13 @@ class People:
         self._by_hand: dict[str, set[int]] = defaultdict(set)
         for member, machine in Member.machines.through.objects.filter(**which).values_list("member", "machine"):
             self._by_hand[member].add(machine)
-        #: Including those that begin later.
+        #: By (member, training): the grants, also those that begin later.
         self._grants: dict[tuple[str, int], list[_GrantUntil]] = defaultdict(list)
-        # There are thousands: without unneeded columns, and with one training object for all grants of a training.
+        # Thousands of grants: loaded without unneeded columns, and all grants of a training share its object.
         unneeded = "created_at", "trainer", "revoked_by", "reason"
         grants = list(Grant.not_taken_back(self.today).filter(**which).select_related(None).defer(*unneeded))
         opens = list(Training.machines.through.objects.order_by("training").values_list("training", "machine"))
-        self._trainings = Training.objects.in_bulk()  # after the grants: another process may add some
+        self._trainings = Training.objects.in_bulk()  # loaded after the grants: another process may add trainings
         for grant in grants:
             grant.training = self._trainings[grant.training_id]
             self._grants[grant.member_id, grant.training_id].append(_GrantUntil(grant, grant.last_day))
@@ -210,8 +210,8 @@ class People:
         """Return what `member` may do at `machine`, given the result of trainings."""
         is_supervised = member.minor or member.supervised or trained.is_supervised
         if is_supervised:
-            # Somebody who needs a supervisor here supervises nobody here and clears no fault, whatever their level
-            # elsewhere.
+            # A member who needs a supervisor here may neither supervise others here nor clear a fault; their level
+            # elsewhere does not matter.
             level = _USER
         else:
             level = _SUPERVISOR if trained.is_instructor and member.level == _USER else member.level
@@ -267,7 +267,7 @@ class People:
         if machine.pk in self._by_hand.get(member, ()):
             return _Trained(reasons, is_instructor=is_instructor)
         if not held:
-            # Of several trainings that would open it, report the one of which least is missing.
+            # Of several trainings that would open the machine, report the one of which the least is missing.
             lacks = [training_held.lacks for training_held in trainings] or [(NOT_TRAINED,)]
             return _Trained((*reasons, *(min(lacks, key=_sort_key) if len(lacks) > 1 else lacks[0])))
         best = max(held, key=_rank) if len(held) > 1 else held[0]
@@ -281,7 +281,7 @@ class People:
         lacks, is_suspended, walked = set(own.lacks), own.is_suspended, {training.pk}
         first: int | None = training.prerequisite_id
         while first is not None:
-            if first in walked:  # trainings that require each other: nobody can have them
+            if first in walked:  # trainings that require each other: no member can have them
                 lacks.add(NOT_TRAINED)
                 break
             walked.add(first)

@@ -24,7 +24,7 @@ DAY_MIN: Final = 24 * 60
 NIGHT_MIN: Final = 6 * 60
 AHEAD: Final = 7
 
-#: (start, end) in minutes of a day; above DAY_MIN it is the next day.
+#: (start, end) in minutes of a day; minutes above DAY_MIN are on the next day.
 Span = tuple[int, int]
 _Scope = tuple[str, int | str]
 _SITE: Final[_Scope] = ("", "")
@@ -46,7 +46,7 @@ class Calendar:
             self._special[_scope(special), special.day].append(special)
 
     def usual(self, machine: Machine | None, weekday: int) -> list[Span] | None:
-        """Return the hours of a weekday; None: always open. Without a machine, the workshop's."""
+        """Return the hours of a weekday; None: always open. Without a machine: the workshop's hours."""
         scope = self._hours_of(machine)
         return None if scope is None else self._usual[scope].get(weekday, [])
 

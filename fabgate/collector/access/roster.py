@@ -82,7 +82,7 @@ def rebuild(
         pulse.lock()  # before the gates (db/pulse.py)
         held = {gate.pk: gate for gate in wanted.select_for_update(of=("self",), no_key=True).order_by("pk")}
         if planned is None or not planned.is_up_to_date():
-            # Something has changed meanwhile, perhaps without our own change. Nothing can change any more.
+            # Something has changed meanwhile, perhaps without our own change. With the lock held, nothing can change.
             planned = plan(sorted(held.values(), key=lambda gate: gate.name), only_changed=only_changed)
         built, served, limits = [], [], []
         for drafted in planned.drafts:
@@ -115,7 +115,7 @@ class _Draft:
         return cls(gate, roster, roster_gzip.pack(wire.encode(roster)))
 
     def at_least(self, version: int) -> _Draft:
-        """Return it with at least this version."""
+        """Return the draft with at least this version."""
         if version <= self.roster.version:
             return self
         return self.of(self.gate, msgspec.structs.replace(self.roster, version=version))
@@ -123,7 +123,7 @@ class _Draft:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What gates are to be served, as of the changes up to `seen`."""
+    """The rosters to serve to gates, with all changes up to the pulse `seen`."""
 
     seen: int
     #: The day at the site for which it was built.
@@ -158,14 +158,14 @@ def plan(gates: Iterable[Gate], *, only_changed: bool = False) -> Plan:
 
 
 def announce(gates: Iterable[Gate], more: Iterable[Outgoing] = (), *, timeout_s: float = PATIENCE_S) -> bool:
-    """Tell the gates that there is a roster to fetch; return whether the broker took it. They also ask regularly."""
+    """Notify the gates of a roster to fetch; return whether the broker accepted it. Gates also ask regularly."""
     env: Environment = settings.ENVIRONMENT
     nudges = [nudge(env.site, gate) for gate in gates]
     try:
         messages = [*more, *(Outgoing(p.topic, p.body, retain=True) for p in nudges)]
         publish_once(env, messages, timeout_s=timeout_s)
     except FabgateError as error:
-        log.warning("the gates were not notified: %s. They will find out when they next ask", error)
+        log.warning("the gates were not notified (%s); they get the roster when they next ask", error)
         return False
     return True
 
@@ -212,7 +212,7 @@ def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid
     """Build the roster of `gate`.
 
     It names every member and every group, also those without a badge, former members and ended groups. A gate takes a
-    missing one for the result of a broken export, and keeps the old entry.
+    missing member for the result of a broken export, and keeps the old entry.
     """
     machine = gate.machine
     assert machine is not None

@@ -118,7 +118,7 @@ def switch_off(account: Account, *, actor: str, reason: str = "") -> None:
         account.is_active = False
         account.save(update_fields=["is_active"])
         SignIn.revoke(account)
-        OneTimeLink.close(account)  # it would work again after a reactivation
+        OneTimeLink.close(account)  # an open link would work again after a reactivation
 
 
 def revoke(key: ApiKey, *, actor: str, reason: str = "") -> None:

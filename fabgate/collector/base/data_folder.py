@@ -15,7 +15,7 @@ from typing import Final
 
 from fabgate.errors import UsageError
 
-#: Lock files: one for processes that start, which wait for each other; one for those that run.
+#: Lock files: starting processes wait for each other on the first; running processes share the second.
 STARTING: Final = ".starting"
 RUNNING: Final = ".running"
 #: Held while a gate's secrets are made, until its files and its row belong together.

@@ -87,9 +87,9 @@ class Inbox:
         self._bytes = 0
         #: Accounts whose messages take long to store, and how many of them a batch may hold.
         self._most: dict[str, int] = {}
-        #: Accounts that get no turn until then (monotonic seconds); 0 means the next batch.
+        #: When resting accounts get a turn again (monotonic seconds); 0 means the next batch.
         self._resting: dict[str, float] = {}
-        #: How many messages of those accounts the batch holds so far.
+        #: How many messages of each account of `_most` the batch holds so far.
         self._taken: Counter[str] = Counter()
         self._allowances: dict[str, Allowance] = {}
         #: Accounts that had more waiting than a gate keeps unacknowledged, and still have messages waiting.
@@ -221,9 +221,9 @@ class Inbox:
             self._rest(name, 0.0)
 
     def _rest(self, name: str, until_s: float) -> None:
-        """Give an account no turn before then; the lock is held."""
+        """Give an account no turn before `until_s`; the lock is held."""
         self._resting[name] = until_s
-        with contextlib.suppress(ValueError):  # it has no messages waiting, or rests already
+        with contextlib.suppress(ValueError):  # the account has no messages waiting, or rests already
             self._turns.remove(name)
 
     @property

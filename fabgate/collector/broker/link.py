@@ -166,7 +166,7 @@ class Link:
                 self._one_connection()
                 self._ends.wait(self._pause_s)
                 self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
-        except Exception as error:  # whatever it is, ingest makes a new link
+        except Exception as error:  # after any error, ingest makes a new link
             log.exception("the thread of the connection died")
             self._fell(f"{type(error).__name__}: {error}")
         finally:
@@ -186,7 +186,7 @@ class Link:
     def _fell(self, why: str, *, certificate: str = "") -> None:
         if self.connected:
             self.connected, self.down_since = False, time.monotonic()
-        if not self._ends.is_set():  # whoever ended it may have started a new link on the same inbox
+        if not self._ends.is_set():  # after `stop`, a new link may already use the same inbox
             self._inbox.post(Lost(why, certificate))
 
     # Callbacks run in paho's thread: they only post.

@@ -16,9 +16,9 @@ from fabgate.errors import FabgateError, UsageError
 
 #: The type that ``add_subparsers`` returns; it has no public name.
 Subparsers = Any
-#: The same as in models/accounts.py; models can be imported only once Django is set up.
+#: The roles of models/accounts.py, repeated here because models can be imported only once Django is set up.
 ROLES = ("manager", "desk", "trainer", "maintainer", "accountant", "auditor", "member")
-#: The same as in machines/presets.py, for the same reason.
+#: The names of machines/presets.py, repeated here because it imports models.
 PRESETS = ("saw", "laser", "cnc", "printer-3d", "bench-tool")
 #: Verbs that run until they are stopped; their log lines begin with their names, since `run` mixes them.
 SERVICES = ("ingest", "web", "worker", "run")

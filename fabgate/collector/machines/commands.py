@@ -31,7 +31,7 @@ NOT_SENT: Final = "not-sent"
 WAITING: Final = "waits"
 #: The outcome if the gate did not execute the command (gate/reports.py).
 _REFUSED: Final = "refused"
-#: A command that adds up: two of them are twice the time.
+#: A command that adds up: sent twice, it extends the session twice.
 _ADDS_UP: Final = "extend"
 #: A second extension within this many seconds is a double click, or another person was faster.
 REPEATED_WITHIN_S: Final = 10
@@ -98,9 +98,9 @@ def _already_sent(gate: Gate, verb: str) -> Order | None:
 def publish(
     gates: Iterable[Gate], stored: Sequence[tuple[Order, Outgoing]], *, timeout_s: float = roster.PATIENCE_S
 ) -> bool:
-    """Publish commands, and notify `gates` of their rosters; return whether the broker accepted it.
+    """Publish commands, and notify `gates` of their rosters; return whether the broker accepted them.
 
-    Commands that it did not accept within `timeout_s` are marked as not sent.
+    Commands that the broker did not accept within `timeout_s` are marked as not sent.
     """
     if roster.announce(gates, [message for _order, message in stored], timeout_s=timeout_s):
         return True

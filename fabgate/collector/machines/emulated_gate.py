@@ -17,7 +17,7 @@ from fabgate.collector.base.environ import Environment
 from fabgate.errors import UsageError
 
 FOLDER: Final = "emulated"
-#: What Linux gives the path of a socket, in bytes.
+#: The longest path of a socket that Linux allows, in bytes.
 LONGEST_SOCKET: Final = 107
 #: Every path and name is written as JSON, which is YAML.
 _YAML: Final = """\
@@ -70,7 +70,7 @@ def write(env: Environment, gate: str, title: str) -> Path:
         "lang": env.lang,
         "title": title or gate,
         "socket": str(_socket(env, gate)),
-        # Past any proxy: the web process itself, on this computer.
+        # The web process on this computer, without a proxy in between.
         "url": f"http://{bracketed(host)}:{env.web_port}",
         "token": str(keys / "token"),
         "seal": str(keys / "seal.keys"),

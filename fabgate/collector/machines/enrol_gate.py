@@ -1,6 +1,6 @@
 """Lists gates, and enrols new ones: ``gate-add`` makes the files that a gate needs.
 
-It sets and prints the rules of the machine, because they replace those in the gate's gate.yaml.
+``gate-add`` also sets and prints the machine's rules, because they replace the rules in the gate's gate.yaml.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from fabgate.errors import UsageError
 
 #: Suffix of a file that is written but not in use yet.
 _READY: Final = ".new"
-#: Names of pages next to those of machines.
+#: Names that no machine may have: the addresses of other pages end in them.
 RESERVED_MACHINES: Final = frozenset({"new", "calendar"})
 
 
@@ -166,7 +166,8 @@ def enrol(
 ) -> EnrolledGate:
     """Make a gate, its machine if there is none of that name, and the files that the gate needs.
 
-    `new_machine` is the machine to make if there is none. `change_rules` takes the machine's rules and returns the new ones; it adds mistakes to the list that it is given.
+    `new_machine` is the machine to make if there is none. `change_rules` takes the machine's rules and returns the new
+    ones; it adds mistakes to the list that it is given.
 
     Raises UsageError for an invalid name, and AlreadyEnrolled for a gate that has a token, unless it gets a new one.
     The seal key is replaced with the token: a stolen card holds both (docs/decisions/0025).
@@ -246,7 +247,7 @@ def _machine(new: Machine, actor: str, change_rules: ChangeRules) -> Machine:
 
 @contextmanager
 def _all_or_none(directory: Path) -> Iterator[Callable[[str, str], None]]:
-    """Give a function that writes a secret, by name. The files take their places together at the end, or none does.
+    """Yield a function that writes a secret under a name. All files take their places at the end, or none does.
 
     The database is committed first: by then there is room for the files, and until then the old secrets are valid.
     """
@@ -265,7 +266,7 @@ def _all_or_none(directory: Path) -> Iterator[Callable[[str, str], None]]:
         for path in ready:
             path.unlink(missing_ok=True)
         with suppress(OSError):
-            directory.rmdir()  # stays if it holds anything
+            directory.rmdir()  # fails, and leaves the directory, if it holds other files
         raise
     for path in ready:
         path.replace(path.with_suffix(""))
@@ -273,7 +274,7 @@ def _all_or_none(directory: Path) -> Iterator[Callable[[str, str], None]]:
 
 
 def assign(gate: Gate, machine: Machine, *, actor: str) -> Change:
-    """Assign a gate to another machine, with whose rules and lock it then works. The caller announces the rosters."""
+    """Assign a gate to another machine, whose rules and lock it then uses. The caller announces the rosters."""
     with audit.change(actor, "gate.moved", gate) as change:
         change.rosters = _assign(gate, machine)
     return change
@@ -282,7 +283,7 @@ def assign(gate: Gate, machine: Machine, *, actor: str) -> Change:
 def _assign(gate: Gate, machine: Machine) -> dict[str, int]:
     """Assign a gate to a machine, and return the new rosters; called inside the change."""
     machine = Machine.objects.select_for_update(no_key=True).get(pk=machine.pk)
-    planned = _planned(gate, machine)  # before the lock
+    planned = _planned(gate, machine)  # before the pulse lock, because planning takes time
     pulse.lock()  # after the machine and before the gate (db/pulse.py)
     gate = Gate.objects.select_for_update(no_key=True).get(pk=gate.pk)
     _set_machine(gate, machine)

@@ -83,7 +83,7 @@ def gate_yaml(gate: Gate, env: Environment, address: str) -> str:
 def pack(gate: Gate, env: Environment, texts: Mapping[str, str], *, address: str, password: str) -> bytes:
     """Return the archive (tar.gz) with gate.yaml, the key files `texts`, the broker's `password` and its authority.
 
-    Its files belong to root and the group fabgate, mode 640: others cannot read the keys once it is unpacked.
+    Its files belong to root and the group fabgate, mode 640: others cannot read the keys once the archive is unpacked.
     """
     files = {"gate.yaml": gate_yaml(gate, env, address), **texts, PASSWORD: f"{password}\n"}
     if env.mqtt_ca:

@@ -1,7 +1,7 @@
 """Locks and unlocks machines.
 
 A lock is state: it is stored with the machine, and every roster from then on carries it. The sealed command is only the
-fast path for a gate that is online; it belongs to the roster version that it names.
+fast path for a gate that is online; a command belongs to the roster version that it names.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from fabgate.errors import UsageError
 
 log = logging.getLogger(__name__)
 
-#: The length of the database column; nobody reads longer reasons at a machine.
+#: The length of the database column; at a machine, longer reasons are not read.
 MAX_REASON: Final = Machine._meta.get_field("lock_reason").max_length or 0  # noqa: SLF001 (Django's name for it)
 MAX_LOCK_ID: Final = 64
 
@@ -97,7 +97,8 @@ def unlock_machine(machine: Machine, lock_id: str | None, *, actor: str) -> tupl
 
 def notify(verb: str, about: wire.Lock, gates: list[Gate], actor: str, *, timeout_s: float = roster.PATIENCE_S) -> bool:
     """Notify `gates` of a lock: by rosters, and those that are online by a command; return whether that was sent."""
-    # Also a gate that missed its heartbeats: perhaps only the collector is cut off, and the command would cut power.
+    # Gates that missed their heartbeats get the command, too: perhaps only the collector is cut off, and a gate that
+    # receives the command cuts the power at once.
     online = [gate for gate in gates if gate.online and gate.boot]
     commands.store_waiting((gate for gate in gates if gate not in online), verb, actor, reason=about.reason)
     stored = [commands.store(gate, verb, actor, reason=about.reason, lock=about) for gate in online]
@@ -117,7 +118,7 @@ def _rebuilt(machine: Machine, change: Change) -> list[Gate]:
 
 
 def _list_as_lifted(machine: Machine, lock_id: str) -> wire.Lock:
-    """List a lock as lifted that this database does not know: it was set after the restored copy was made."""
+    """List as lifted a lock that this database does not know: it was set after the restored copy was made."""
     if machine.lock_id == lock_id:
         lifted = machine.lift_lock()
         assert lifted is not None

@@ -21,7 +21,7 @@ from fabgate.collector.models import Machine
 from fabgate.collector.people import names
 from fabgate.errors import UsageError
 
-#: Set by verbs of their own: a lock has an id by which it is lifted.
+#: Rules that `lock` and `unlock` set: a lock has an id by which it is lifted.
 _NOT_HERE: Final = frozenset({"lock", "lifted"})
 _FIELDS: Final = {
     field.name: field for field in msgspec.structs.fields(wire.MachineRules) if field.name not in _NOT_HERE
@@ -117,7 +117,7 @@ def _value(name: str, text: str) -> Any:
     if int in kinds:
         return int(text)
     if (name, text) == ("supervisor", "never"):
-        return "minors"  # the same (docs/decisions/0042)
+        return "minors"  # "never" means the same (docs/decisions/0042)
     if datetime in kinds:
         return datetime.fromisoformat(text).isoformat()
     return text
@@ -131,7 +131,7 @@ def _wanted(name: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Return a value as it can be typed again."""
+    """Return a value as a person can type it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) else json.dumps(value)

@@ -89,7 +89,7 @@ class Grant(models.Model):
         """Whether it is valid on `day`: begun, not revoked and not expired."""
         if not self.counts_on(day):
             return False
-        last = self.last_day  # it is computed each time
+        last = self.last_day  # the property is computed at each access
         return last is None or day <= last
 
     @classmethod

@@ -202,7 +202,7 @@ def _abandoned(rows: Sequence[Usage], by_pk: Mapping[int, Journal], reported: Ma
         if journal.fork_head is not None:
             forked.add(row.gate_id)
             if journal.cloned and row.opened_seq > journal.fork_head:
-                continue  # the clone continues it
+                continue  # the clone continues this session
         uncontinued[row.id, f"{journal.name}/{row.opened_seq}/"] = row.id
     if forked:
         for key in _continued(forked, {origin for _, origin in uncontinued}, reported):

@@ -53,7 +53,7 @@ NO_START: Final = "no-start"
 BEFORE_FIRST: Final = "before-first"
 #: It lasted longer than its gate's roster allowed.
 TOO_LONG: Final = "longer-than-allowed"
-#: The limit whatever a roster allows: the longest session, the end of a job and a run-on together.
+#: The limit for any roster: the longest session, the end of a job and a run-on together.
 LONGEST: Final = timedelta(seconds=3 * wire.MAX_SECONDS) + MAX_DRIFT
 #: For a roster that this collector never served: it may have allowed anything, up to LONGEST.
 UNBOUNDED_MS: Final = 1 << 62

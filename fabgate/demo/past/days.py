@@ -1,10 +1,10 @@
 """Makes up the last ten weeks of the demo's workshop: what its three gates wrote into their journals.
 
-A workshop of volunteers, open from Tuesday to Saturday: members come after work and on Saturdays, some often. Nobody
-uses two machines at once, and nobody a machine before they were trained for it. There was one power cut, and one gate
+A workshop of volunteers, open from Tuesday to Saturday: members come after work and on Saturdays, some often. No
+member uses two machines at once, or a machine before they were trained for it. There was one power cut, and one gate
 set its clock while the machine ran; a person has to look at these sessions.
 
-Pure: the same arguments make the same days. The entries become real ones in playback.py.
+The same arguments make the same days. The entries become real ones in playback.py.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ OPEN: Final = {
     5: (time(14), time(21)),
     6: (time(10), time(18)),
 }
-#: The membership of Mo ended so many days before today, and Ada lost her first card.
+#: How many days before today Mo's membership ended, and Ada lost her first card.
 LAPSED_DAYS: Final = 30
 LOST_DAYS: Final = 45
-#: These members were trained later than the others: so many days before today, and for these machines.
+#: How many days before today these members were trained for these machines, later than the others.
 TRAINED_LATE: Final = {("m-11", "printer"): 38, ("m-12", "laser"): 29, ("m-18", "saw"): 21, ("m-9", "saw"): 17}
-#: A member who had not paid could use nothing from and until so many days before today.
+#: A member who had not paid: how many days before today their block began and ended.
 DEBTOR: Final = "m-16"
 OWED_DAYS: Final = (26, 12)
 SUPERVISOR: Final = "m-5"
 LAPSED: Final = "m-4"
-#: How often each member comes, compared with the others; 2 where nothing else is written.
+#: How often each member comes, compared with the others; 2 for a member who is not listed.
 OFTEN: Final = {"m-1": 5, "m-2": 3, "m-7": 5, "m-9": 4, "m-10": 4, "m-13": 3, "m-17": 4, "m-3": 1, "m-5": 1, "m-6": 1}
 PROGRESS_MS: Final = 15 * 60_000
 #: In timed mode a tap is worth half an hour.
@@ -55,7 +55,7 @@ POWER_LOSS_MS: Final = 90_000
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """How a machine is used: minutes of a session, minutes between two, and how sessions end (with weights)."""
+    """How a machine is used: minutes of a session, minutes between sessions, and how sessions end (with weights)."""
 
     name: str
     gate: str
@@ -81,7 +81,7 @@ MACHINES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the collector knows, and entries name: digests by card, and the ids of grants by member and machine."""
+    """What entries name and the collector knows: digests by card, and the ids of grants by member and machine."""
 
     digests: Mapping[str, str]
     grants: Mapping[tuple[str, str], int]
@@ -96,7 +96,7 @@ class Past:
 
 
 def members_on(today: date) -> tuple[Person, ...]:
-    """Return everybody who has come; the membership of one of them has ended."""
+    """Return all members who have come; the membership of one of them has ended."""
     ended = (today - timedelta(days=LAPSED_DAYS)).isoformat()
     return tuple(
         person._replace(valid_until=ended) if person.id == LAPSED else person for person in (*MEMBERS, *REGULARS)
@@ -144,7 +144,7 @@ class _Journal:
         self.add(on + timedelta(seconds=11), "gate.started", version=self._version)
 
     def set_clock(self, at: datetime, step_ms: int | None = None) -> None:
-        """Let the network tell the gate the time."""
+        """Let the network set the gate's clock."""
         self._synced = True
         self.add(at, "clock.synced", step_ms=step_ms)
 
@@ -153,7 +153,7 @@ class _Journal:
         self._day = day
 
     def boot_ms(self, at: datetime) -> int:
-        """Return what the boot's clock reads."""
+        """Return the time on the boot's clock, in milliseconds."""
         return max(0, (at - self._on) // timedelta(milliseconds=1))
 
     def add(self, at: datetime, kind: str, *, off: timedelta = timedelta(0), **fields: Any) -> None:
@@ -167,17 +167,17 @@ class _Journal:
 
 @dataclass
 class _Use:
-    """A session that is on its way into a journal."""
+    """A session that has started and will be written to a journal."""
 
     session: str
     person: Person
     began: datetime
-    #: Since when the machine was on for this member, on the boot's clock.
+    #: When the machine came on for this member, on the boot's clock.
     on_ms: int
 
 
 class _Workshop:
-    """Plays the days, one after the other, and each machine's sessions within a day in their order."""
+    """Plays one day after the other, and within a day each machine's sessions in their order."""
 
     def __init__(self, today: date, zone: ZoneInfo, known: Known, version: str, chance: random.Random) -> None:
         self._today = today
@@ -188,7 +188,7 @@ class _Workshop:
         opens = self._at(first_day(today), time(9))
         self._journals = {machine.name: _Journal(machine, opens, version) for machine in MACHINES}
         days = open_days(today)
-        #: Late in the history, so that a person still has to look at them.
+        #: Days late in the history, so that their sessions still wait for a review.
         self._cut_day = days[-4]
         self._clock_day: date | None = days[-6]
 
@@ -214,7 +214,7 @@ class _Workshop:
     # --- a day --------------------------------------------------------------------------------------------------------
 
     def _hours(self, machine: Machine, opens: datetime, closes: datetime) -> None:
-        """Let members use a machine from then until then."""
+        """Let members use a machine between two moments."""
         at = opens + self._minutes((2, 50))
         while at < closes - timedelta(minutes=5):
             if self._chance.random() < 0.22:
@@ -229,7 +229,7 @@ class _Workshop:
             at += self._minutes(machine.pause_min)
 
     def _session(self, machine: Machine, person: Person, began: datetime, ends: datetime, closes: datetime) -> datetime:
-        """Write a session, and those that take the machine over from it; return when the last one ended."""
+        """Write a session and its handover, if any; return when the last of the sessions ended."""
         reason = self._chance.choices([*machine.ends], [*machine.ends.values()])[0]
         if machine.name == "laser" and began.astimezone(self._zone).date() == self._clock_day:
             self._clock_day = None  # only one session has a wrong clock
@@ -245,7 +245,7 @@ class _Workshop:
                 use, ends = self._start(machine, newcomer, ends, takes_over=True), later
             reason = EndReason.BADGE
         if machine.name == "saw" and self._chance.random() < 0.1:
-            # Before the first progress of the session, so that the entries stay in order.
+            # The refusal comes before the session's first progress, so that the entries stay in order.
             self._refuse(machine, began + (ends - began) / 3, "in-use", self._other(machine, person, began))
         self._end(machine, use, ends, reason)
         return ends
@@ -312,7 +312,7 @@ class _Workshop:
         self._add_session(machine, use, at, "session.ended", energised_ms=energised_ms, reason=reason)
 
     def _progress(self, machine: Machine, use: _Use, until: datetime) -> None:
-        """Write what a gate writes every 15 minutes of a session."""
+        """Write the progress that a gate records every 15 minutes of a session."""
         lasted_ms = self._journals[machine.name].boot_ms(until) - use.on_ms
         for energised_ms in range(PROGRESS_MS, lasted_ms, PROGRESS_MS):
             at = use.began + timedelta(milliseconds=energised_ms)
@@ -325,7 +325,7 @@ class _Workshop:
             "session": use.session,
         }
         if kind != "session.started":
-            fields["running_ms"] = 0  # no machine of the demo tells whether it runs
+            fields["running_ms"] = 0  # no machine of the demo has a running sensor
         self._journals[machine.name].add(at, kind, **holder, **fields)
 
     def _refuse(self, machine: Machine, at: datetime, reason: str, person: Person | None, card: str = "") -> None:
@@ -334,7 +334,7 @@ class _Workshop:
         self._journals[machine.name].add(at, "access.refused", badge=badge, member=member, reasons=[reason])
 
     def _refusal(self, machine: Machine, at: datetime) -> None:
-        """Refuse a badge for a reason that holds at this moment."""
+        """Refuse a badge for a reason that applies at this moment."""
         day = at.astimezone(self._zone).date()
         people = {person.id: person for person in (*MEMBERS, *REGULARS)}
         reasons = ["training-missing"] * 4 + ["unknown-badge"] * 2
@@ -362,7 +362,7 @@ class _Workshop:
     # --- who ----------------------------------------------------------------------------------------------------------
 
     def _somebody(self, machine: Machine, begins: datetime, ends: datetime) -> Person | None:
-        """Return a member who may use the machine and uses no other one meanwhile; they are busy from now on."""
+        """Return a member who may use the machine and uses no other one meanwhile, and mark them as busy."""
         day = begins.astimezone(self._zone).date()
         free = [
             person
@@ -397,6 +397,6 @@ class _Workshop:
         return first < day < last
 
     def _minutes(self, between: tuple[int, int]) -> timedelta:
-        """Return a time in this range of minutes, short ones more often."""
+        """Return a duration in this range of minutes; short ones are more likely."""
         least, most = between
         return timedelta(seconds=round((least + (most - least) * self._chance.betavariate(1.4, 2.6)) * 60))

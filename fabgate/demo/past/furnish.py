@@ -1,4 +1,4 @@
-"""Gives the demo's collector a past: everything that was there before today has its date, and the days are played back."""
+"""Gives the demo's collector a past: dates everything that exists, and plays back ten weeks of days."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from fabgate.demo.places import Made, Wanted
 
 #: The account of the volunteer at the desk, who granted trainings and blocked a member.
 DESK: Final = "zoe"
-#: Chance falls alike for everybody; only the days are others.
+#: The seed of all random choices: every demo has the same history, only on other days.
 SEED: Final = 7
 #: The card of a visitor whom the workshop does not know.
 VISITOR_UID: Final = "5A:C1:07:E4"
@@ -39,7 +39,7 @@ CONTESTED: Final = {
 def furnish(wanted: Wanted, today: date, made: dict[str, Made]) -> dict[str, Made]:
     """Store ten weeks of sessions and refusals until `today`; return `made` with the number of each gate's entries.
 
-    Machines, members and the account of the demo are there already, and nothing else.
+    The collector already has the demo's machines, members and account, and nothing else.
     """
     opened = _moment(days.first_day(today), time(8))
     with transaction.atomic():
@@ -70,14 +70,14 @@ def _moment(day: date, at: time) -> datetime:
 
 @contextmanager
 def _logged_at(moment: datetime) -> Iterator[None]:
-    """Date what the block writes to the audit log."""
+    """Date the audit log's entries that the block writes."""
     last = Change.objects.order_by("id").values_list("id", flat=True).last() or 0
     yield
     Change.objects.filter(id__gt=last).update(at=moment)
 
 
 def _date_what_is_there(opened: datetime, today: date) -> None:
-    """Let machines, members and badges be there since the first day, and Ada's first card be lost since a later one."""
+    """Date machines, members and badges to the first day, and the loss of Ada's first card to a later one."""
     lost = _moment(today - timedelta(days=days.LOST_DAYS), time(18))
     Change.objects.update(at=opened)
     Change.objects.filter(verb="badge.ended").update(at=lost)

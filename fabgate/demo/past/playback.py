@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def play(site: str, pasts: Sequence[Past], journals: Mapping[str, Path], zone: ZoneInfo) -> dict[str, int]:
     """Store what the gates wrote; return the number of entries by gate. Django must be set up.
 
-    `journals`: where the journal of each gate is to be. Raises DemoError where the collector does not take an entry.
+    `journals`: the path of each gate's new journal. Raises DemoError if the collector does not store every entry.
     """
     # Models can be imported only once Django is set up.
     from django.db import transaction  # noqa: PLC0415
@@ -40,18 +40,18 @@ def play(site: str, pasts: Sequence[Past], journals: Mapping[str, Path], zone: Z
     for past in pasts:
         heads[past.gate] = _write(site, past, journals[past.gate], days)
     store = Store(site)
-    with transaction.atomic():  # one commit: a visitor waits for it, and no gate for an acknowledgement
+    with transaction.atomic():  # one commit, because it is faster and no gate waits for an acknowledgement
         for day in sorted(days):
             evening = datetime.combine(day, time(22), zone).astimezone(UTC)
             store.store(days[day], evening)
     stored = dict(Stored.objects.values_list("gate__name", "ack_seq"))
     if stored != heads:
-        raise DemoError(f"the journals have {heads} entries, the collector has stored {stored}")
+        raise DemoError(f"found {stored} entries in the collector, wanted those of the journals: {heads}")
     return heads
 
 
 def _write(site: str, past: Past, path: Path, days: dict[date, list[Received]]) -> int:
-    """Write a gate's journal, and its entries as the broker would hand them over to `days`; return its last number."""
+    """Write a gate's journal, add its entries to `days` as the broker would deliver them; return its last number."""
     from fabgate.collector.broker.message import Received  # noqa: PLC0415 (as above)
 
     topics = wire.GateTopics(site, past.gate)

@@ -157,7 +157,7 @@ class ControlServer:
 
     def wake(self) -> None:
         """Make the thread check the clock now."""
-        with contextlib.suppress(OSError):  # it has ended already
+        with contextlib.suppress(OSError):  # the thread has ended already
             self._wake.send(b"!")
 
     def _serve(self) -> None:

@@ -57,7 +57,7 @@ class GpioOutput:
                 closed_is_low = options.readback_closed == "low"
                 self._readback = DigitalInputDevice(options.readback_pin, pull_up=closed_is_low)
         except Exception as error:
-            # gpiozero's pin libraries have errors of their own; here they all mean the same.
+            # Each of gpiozero's pin libraries has its own errors; here all mean that the pin cannot be claimed.
             self.close()
             raise HardwareError(
                 f"GPIO {options.pin} cannot be claimed as an output ({type(error).__name__}: {error})."

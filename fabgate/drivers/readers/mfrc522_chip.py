@@ -27,7 +27,7 @@ TIMER_S = (2 * TIMER_PRESCALER + 1) * (TIMER_RELOAD + 1) / 13_560_000
 BIT_S = 128 / 13_560_000
 FRAME_DELAY_S = 1236 / 13_560_000  # ISO/IEC 14443-3 section 6.2.1
 SETTLE_S = 0.001  # the pause before the chip is asked again for an answer
-PATIENCE = 20  # times SETTLE_S: then the chip does not work
+PATIENCE = 20  # attempts, SETTLE_S apart, after which the chip counts as broken
 START_UP_S = 0.005  # section 8.8.2: crystal and 1,024 clocks after a reset
 GUARD_S = 0.0055  # ISO/IEC 14443-3 section 5: 5 ms of field before the first request; the same without field to reset
 
@@ -70,7 +70,7 @@ class ChipLink:
         self._sleep(START_UP_S)
         self._pcd.MFRC522_Init()
         self._sleep(START_UP_S)
-        # All settings, also those that the package wrote: it does not wait until its reset has ended.
+        # All settings, also those that the package wrote: it wrote them before its reset of the chip had ended.
         for register, value in self._settings.items():
             self._pcd.Write_MFRC522(register, value)
         self._sleep(GUARD_S)

@@ -64,7 +64,7 @@ class ReaderThread:
         self._badge_key = badge_key
         self._other_keys = other_keys
         self._emergency = emergency
-        #: The digest of the card on the reader, as it was posted: its removal must name the same.
+        #: The digest of the card on the reader, as it was posted: the card's removal must name the same digest.
         self._presented = ""
         self._boot_ms = boot_ms
         self._presence = Presence()

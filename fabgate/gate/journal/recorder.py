@@ -241,11 +241,11 @@ class Recorder:
         try:
             self._journal.check_files()
         except JournalError as error:
-            self._failed(error)  # the probe checks them again
+            self._failed(error)  # the probe checks the files again
 
     def _reopened(self) -> None:
         journal = self._journal
-        self._renewal = None  # it was for the earlier file
+        self._renewal = None  # the renewal was for the earlier file
         self._generation += 1
         self._post(JournalReopened(journal.id, journal.head, journal.unacknowledged))
 
@@ -253,7 +253,7 @@ class Recorder:
 
     def _has_background_work(self) -> bool:
         if self._has_failed:
-            return False  # the probe comes first
+            return False  # first the probe must succeed
         journal = self._journal
         return (
             self._renewal is not None
@@ -335,7 +335,7 @@ class Recorder:
                 boot_ms=latest.boot_ms,
             )
         except JournalError as error:
-            self._latest_checkpoint = self._latest_checkpoint or latest  # the probe tries again
+            self._latest_checkpoint = self._latest_checkpoint or latest  # stored by the probe, once it succeeds
             self._failed(error)
         else:
             self.checkpoint_stored_ms = latest.boot_ms
@@ -352,7 +352,7 @@ class Recorder:
             self._journal.acknowledge(latest[0])
             self._trim(self._journal)
         except JournalError as error:
-            self._latest_mark = self._latest_mark or latest  # the probe tries again
+            self._latest_mark = self._latest_mark or latest  # stored by the probe, once it succeeds
             self._failed(error)
         else:
             self._post(self._stored())

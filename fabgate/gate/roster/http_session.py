@@ -41,7 +41,7 @@ def session(limit_s: float) -> Iterator[requests.Session]:
         with lock:
             cut.set()
             for handle in handles:
-                with contextlib.suppress(OSError):  # it has ended already
+                with contextlib.suppress(OSError):  # the connection has ended already
                     handle.shutdown(socket.SHUT_RDWR)
 
     timer = threading.Timer(limit_s, end)

@@ -132,7 +132,7 @@ def _readers(path: Path) -> str:
     """Return which other processes have a file open, as far as this one may see."""
     names = {}
     for link in Path("/proc").glob("[0-9]*/fd/*"):
-        with contextlib.suppress(OSError):  # it has ended, or belongs to another user
+        with contextlib.suppress(OSError):  # the process has ended, or belongs to another user
             pid = int(link.parts[2])
             if pid != os.getpid() and link.samefile(path):
                 names[pid] = (Path("/proc") / str(pid) / "exe").readlink().name

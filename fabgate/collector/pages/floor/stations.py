@@ -103,7 +103,7 @@ class Station:
             self.extensions,
         )
         person_shown = person and (person.id, person.name, person.member is not None)
-        session = self.gate.session if self.gate else ""  # the buttons name it
+        session = self.gate.session if self.gate else ""  # the buttons name the session
         now = (
             self.state,
             self.word,

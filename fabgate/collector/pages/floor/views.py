@@ -69,7 +69,7 @@ def lock(request: HttpRequest, name: str) -> HttpResponse:
     """Lock a machine. With `look` in the form, only preview the display."""
     machine = get_object_or_404(Machine, name=name, retired_at=None)
     if machine.lock is not None and not actions.may_unlock(account_of(request), machine):
-        return _not_yours(request, machine)  # replacing it would make it theirs to remove
+        return _not_yours(request, machine)  # if they replaced the lock, they could then remove it
     back = back_to(request, "floor")
     is_right = False
     if request.method == "GET":

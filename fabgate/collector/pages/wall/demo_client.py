@@ -18,7 +18,7 @@ class Gone(Exception):  # noqa: N818 (it names what happened)
     """The socket does not answer: the demo has ended."""
 
 
-class Refused(Exception):  # noqa: N818 (the same)
+class Refused(Exception):  # noqa: N818 (it names what happened)
     """The request was refused; the text is the reason."""
 
 

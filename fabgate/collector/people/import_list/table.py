@@ -29,7 +29,7 @@ MAX_COLUMNS: Final = 100
 MAX_UNPACKED: Final = 60 * 1024 * 1024
 MAX_RATIO: Final = 200
 MAX_PARTS: Final = 2_000
-#: The most XML tags in all its parts: openpyxl keeps those of a row in memory, and takes microseconds for each.
+#: The most XML tags in a workbook: openpyxl keeps those of a row in memory, and takes microseconds for each.
 MAX_TAGS: Final = 2_000_000
 #: The last row that a spreadsheet can have.
 LAST_LINE: Final = 1_048_576
