@@ -109,7 +109,7 @@ def test_an_expired_certificate_is_named_by_log_and_healthz_until_there_is_a_new
     ("dates", "said"),
     [
         ({"days": -1}, "the broker's certificate has expired: renew it"),
-        ({"days": 9, "in_days": 2}, "the broker's certificate is not valid yet: look at the clock"),
+        ({"days": 9, "in_days": 2}, "the broker's certificate is not valid yet: check the clock"),
     ],
 )
 def test_a_command_names_a_certificate_whose_dates_are_not_now(tmp_path, own, dates, said):

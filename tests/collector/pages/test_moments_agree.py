@@ -192,7 +192,7 @@ def test_a_correction_of_the_time_carries_every_figure_on_every_page(corrected, 
     for page in ("/use/s-1", "/use?period=all&machine=" + str(Machine.objects.get(name="bandsaw").pk)):
         shown = text(client.get(page))
         assert on in shown
-        assert "corrected: Time on" in shown
+        assert "corrected: Powered on" in shown
         assert f"{NOON + 10 * MINUTE:%H:%M}" in shown
         assert "up to" not in shown
     assert f"(recorded: {all_of_it})" in text(client.get("/use/s-1"))
@@ -235,7 +235,7 @@ def test_nobody_is_proven_only_where_each_gate_that_stood_there_has_told_everyth
     address = f"/use/moment?machine={bandsaw.pk}&day={moment:%Y-%m-%d}&time={moment:%H:%M}"
     page = text(client.get(address))
     assert "<h2>No one on record</h2>" in page
-    assert "1 entry is missing that may be of this moment" in page
+    assert "1 entry that may be of this moment is missing" in page
     Store("lyon").store([used.journals["saw-2"].status(floor=3)], NOON)
     assert complete(bandsaw, moment) == (False, [("saw-1", 0), ("saw-2", 1)])  # and now it is lost
     Hole.objects.update(state=Hole.COPIED)
