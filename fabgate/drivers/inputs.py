@@ -21,7 +21,7 @@ CLOSE_POLLS: Final = 5
 
 
 class Debounced:
-    """One input, debounced. It begins as pressed until it was seen to be closed."""
+    """One input, debounced. It counts as pressed until its circuit was seen closed (not pressed)."""
 
     def __init__(self) -> None:
         self.pressed = True

@@ -11,5 +11,5 @@ def pack(body: bytes) -> bytes:
 
 
 def unpack(stored: bytes) -> bytes:
-    """Return the roster of a stored form; empty if nothing is stored."""
+    """Decompress a roster as it is stored; empty bytes stay empty."""
     return gzip.decompress(stored)

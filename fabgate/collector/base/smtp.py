@@ -61,7 +61,9 @@ def server_of(url: str) -> Server:
     if found.scheme not in {"smtp", "smtps"} or not found.hostname or found.path not in {"", "/"} or found.fragment:
         raise ValueError(_WANTED)
     if asked or tls not in _PORTS or (found.scheme == "smtp" and tls == TLS):
-        raise ValueError("nothing after the host but ?tls=starttls or ?tls=none; smtps:// for TLS from the start")
+        raise ValueError(
+            "after host and port nothing but ?tls=starttls or ?tls=none; for TLS from the start, smtps:// without ?tls"
+        )
     username, password = unquote(found.username or ""), unquote(found.password or "")
     if bool(username) != bool(password):
         raise ValueError("both a user and a password, or neither")

@@ -192,7 +192,7 @@ class Inbox:
                 self._turns.append(name)
 
     def _next(self) -> Received:
-        """Return the message whose turn it is; the lock is held, and there is one."""
+        """Return the message whose turn it is. The caller holds the lock and knows that one waits."""
         name = self._turns[0]
         account = self._accounts[name]
         while account.credit <= 0:  # after a message larger than a turn, which uses up later turns

@@ -1,1 +1,1 @@
-"""What gates wrote: entries, journals and their gaps, and the clocks of boots."""
+"""What gates wrote: entries, journals and their gaps, and how the boots of gates get their dates."""

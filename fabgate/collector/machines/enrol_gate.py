@@ -179,7 +179,7 @@ def enrol(
         except UsageError as error:
             mistakes.append(str(error))
     if machine in RESERVED_MACHINES:
-        text = _("a machine cannot be called '%(name)s', since a page has that address; choose another name")
+        text = _("the name '%(name)s' is reserved for a page; choose another name for the machine")
         mistakes.append(text % {"name": machine})
     before = Machine.objects.filter(name=machine).first()
     change_rules((before or new_machine.make(machine)).rules, mistakes)

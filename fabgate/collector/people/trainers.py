@@ -66,7 +66,7 @@ def only_managers() -> str:
 
 def too_far_back() -> str:
     """Return the error for a day that a trainer may not choose."""
-    return _("Only a manager can date a grant more than a month back. Choose a later day.")
+    return _("Only a manager can choose a day more than a month ago. Choose a later day.")
 
 
 def stored_name(typed: str) -> str:

@@ -35,7 +35,7 @@ class Played(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     synced: bool = True
 
     def write(self, path: Path) -> None:
-        """Write it to the file, which is whole at any time."""
+        """Write this to the file atomically: a reader never sees half of it."""
         spare = path.with_suffix(".new")
         spare.write_bytes(msgspec.json.encode(self))
         spare.replace(path)

@@ -118,7 +118,7 @@ class JournalStore:
     # --- open and close -----------------------------------------------------------------------------------------------
 
     def when_reopened(self, callback: Callable[[], None]) -> None:
-        """Call `callback` whenever the journal continues in another file or content: readers must open it again."""
+        """Call `callback` whenever the journal's file or its content was replaced: readers must open it again."""
         self._on_reopened = callback
 
     def open(self) -> None:

@@ -58,7 +58,7 @@ _KINDS: Final = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISDIR, "a directory"),
 def read(path: Path, *, key: bytes, topics: wire.GateTopics, fallback: wire.MachineRules) -> wire.Roster:
     """Read a roster file; badges become digests under `key`, the version is the file's time. Raises UsageError.
 
-    Its members and refusals can be iterated only, like those of ``lazy_roster.decode``.
+    Its members and refusals support iteration but no indexing, like those of ``lazy_roster.decode``.
     """
     roster, mistakes = read_with_mistakes(path, key=key, topics=topics, fallback=fallback)
     if mistakes.found:

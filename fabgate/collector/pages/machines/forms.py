@@ -150,7 +150,9 @@ class RulesForm(StaleCheck, forms.Form):
         if not self.fields["observe_until"].has_changed(self["observe_until"].initial, self["observe_until"].data):
             found["observe_until"] = self._machine.rules.get("observe_until")  # unchanged, with its time zone
         elif not self._may_open and self._opens_for_longer(cleaned["observe_until"]):
-            text = _("Only a manager may open a machine to everyone, or for longer. Choose an earlier time, or none.")
+            text = _(
+                "Only a manager may open a machine to all members, or extend that. Choose an earlier time, or leave it empty."
+            )
             self.add_error("observe_until", text)
         would_be = msgspec.convert(found, wire.MachineRules)
         for field in dict.fromkeys(mistake.partition(":")[0] for mistake in wire.machine_mistakes(would_be)):
