@@ -20,6 +20,8 @@ BEAT_S: Final = 5.0
 #: Gates that the sample data leaves unused.
 BUSY: Final = ("weld-1", "print-2")
 ONCE: Final = "mill-1"
+#: In place of a member: nobody uses the machine.
+FREE: Final = "-"
 
 
 def main() -> None:
@@ -35,7 +37,9 @@ def main() -> None:
     if "--once" in sys.argv:
         member = sys.argv[-1]
         on = {"session": f"feed-{member}", "member": member, "since": datetime.now(UTC), "energised_ms": 1}
-        store.store([Journal(gate=ONCE, site=env.site).state(state="active", **on)], datetime.now(UTC))
+        journal = Journal(gate=ONCE, site=env.site)
+        message = journal.state(state="idle") if member == FREE else journal.state(state="active", **on)
+        store.store([message], datetime.now(UTC))
         sys.stdout.write("feeding\n")
         return
     journals = [Journal(gate=gate, site=env.site) for gate in BUSY] if "--busy" in sys.argv else []

@@ -72,6 +72,7 @@ def test_free_machines_are_small_and_running_ones_large(opened) -> None:
 
 
 def test_nothing_moves_under_the_finger_and_sizes_follow_once_the_floor_is_left_alone(opened, site: UsedSite) -> None:
+    site.stops()  # another test may have left it running
     page = opened("/floor")
     before = page.evaluate(_BOXES)
     last = page.locator(".stations > .station").last

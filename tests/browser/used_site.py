@@ -17,6 +17,7 @@ from pathlib import Path
 from fabgate.demo import broker
 from fabgate.demo.ports import free_port
 from fabgate.demo.process import Process, wait_for
+from tests.browser.feed import FREE
 
 #: Seconds to wait for anything; the computer that runs the tests may be busy.
 PATIENCE_S = 120
@@ -90,6 +91,10 @@ class UsedSite:
     def starts(self, member: str) -> None:
         """Let a member start at the CNC mill."""
         _end(self._feed("--once", member))
+
+    def stops(self) -> None:
+        """Let nobody use the CNC mill."""
+        _end(self._feed("--once", FREE))
 
     def close(self) -> None:
         _end(self._gates)

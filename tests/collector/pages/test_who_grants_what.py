@@ -124,7 +124,7 @@ def test_underneath_the_pages_the_same_rules_hold_and_the_site_itself_is_free_of
     for give in (trainings.grant_training, lambda one, *more, **said: trainings.grant_to_many([one], *more, **said)):
         with pytest.raises(UsageError, match="Only a manager can make instructors"):
             give(ada, laser(), "instructor", actor=bo, since=today())
-        with pytest.raises(UsageError, match="Only a manager can date a grant more than a month back"):
+        with pytest.raises(UsageError, match="Only a manager can choose a day more than a month ago"):
             give(ada, laser(), "autonomous", actor=bo, since=LONG_AGO)
     assert not Grant.objects.exists()
     trainings.grant_training(ada, laser(), "supervised", actor=bo, since=LONG_AGO + timedelta(days=1))
