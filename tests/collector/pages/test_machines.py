@@ -178,7 +178,7 @@ def test_a_maintainer_ends_opening_weeks_and_only_a_manager_begins_or_prolongs_t
         assert (saw.rules["price_hint"], "observe_until" in saw.rules) == ("5", bool(sent))
         return
     assert answer.status_code == 400
-    assert "Only a manager may open a machine to everyone, or for longer." in text(answer)
+    assert "Only a manager may open a machine to all members, or extend that" in text(answer)
     assert saw.rules == before
     assert browse("manager").post("/machines/saw/rules", form).status_code == 303
     assert served(gate).machine.observe_until is not None
@@ -493,6 +493,6 @@ def test_a_machine_that_is_not_there_is_not_found(browse):
 
 @pytest.mark.parametrize("name", ["new", "calendar"])
 def test_no_command_makes_a_machine_whose_page_nobody_could_open(name):
-    with pytest.raises(UsageError, match="a page has that address"):
+    with pytest.raises(UsageError, match="is reserved for a page"):
         enrol_gate.enrol("saw-9", name, actor="cli:maya")
     assert not Machine.objects.exists()
