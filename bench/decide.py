@@ -61,7 +61,7 @@ def measure(run: Run) -> list[Figure]:
     folder = run.fresh("rosters")
     small = Rules(folder / "small", run.socket(), people.SMALL)
     large = Rules(folder / "large", run.socket(), people.LARGE)
-    run.say("two rosters are stored")
+    run.log("two rosters are stored")
     choose = random.Random(1)  # the same in each run
     p50s, ratios, p99s = [], [], []
     for number in range(1, PASSES + 1):
@@ -70,7 +70,7 @@ def measure(run: Run) -> list[Figure]:
         p50s.append(at_large)
         ratios.append(at_large / at_small)
         p99s.append(percentile([one for _, one in pairs], 0.99))
-        run.say(f"pass {number}: p50 {at_large:.1f} us at 100,000, {at_small:.1f} us at 1,000; p99 {p99s[-1]:.1f} us")
+        run.log(f"pass {number}: p50 {at_large:.1f} us at 100,000, {at_small:.1f} us at 1,000; p99 {p99s[-1]:.1f} us")
     return [
         run.figure("p50 at 100,000 badges", "us", p50s, 40),
         run.figure("p50 at 100,000 / p50 at 1,000", "ratio", ratios, 1.3),
