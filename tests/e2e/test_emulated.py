@@ -8,7 +8,6 @@ import re
 import shlex
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import pytest
 
 from fabgate.demo.ports import free_port
 from tests.support.mosquitto import Mosquitto, mosquitto
-from tests.support.patience import HANGS_S
+from tests.support.patience import HANGS_S, wait
 
 FABGATE = [sys.executable, "-m", "fabgate"]
 CARD = "04:A1:B2:C3:D4:E5:80"
@@ -61,13 +60,11 @@ def started(home: dict[str, str], tmp_path: Path) -> Iterator[list[subprocess.Po
 
 
 def until(home: dict[str, str], arguments: tuple[str, ...], words: str) -> str:
-    end = time.monotonic() + HANGS_S
-    while True:
+    def printed() -> str | None:
         done = subprocess.run([*FABGATE, *arguments], env=home, capture_output=True, text=True, check=False)
-        if words in done.stdout:
-            return done.stdout
-        assert time.monotonic() < end, done.stdout + done.stderr
-        time.sleep(0.2)
+        return done.stdout if words in done.stdout else None
+
+    return wait(printed, f"{words!r} in what `fabgate {' '.join(arguments)}` prints")
 
 
 def test_what_gate_add_prints_starts_a_gate_and_taps_a_badge(home, started, tmp_path):
@@ -81,7 +78,6 @@ def test_what_gate_add_prints_starts_a_gate_and_taps_a_badge(home, started, tmp_
     until(home, ("status", "--config", start.split()[-1]), "roster      version")
     run(home, *shlex.split(tap.replace("04:A1:B2:C3", CARD)))
     until(home, ("status", "--config", start.split()[-1]), "active")
-    time.sleep(1.1)  # a reader takes two taps that are closer together for one
     run(home, "tap", "laser-1", CARD)
     period = ("--from", "2026-01-01", "--to", "2100-01-01", "--json")
     found = until(home, ("collector", "sessions", *period), '"reason"')

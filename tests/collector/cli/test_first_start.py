@@ -18,7 +18,7 @@ import pytest
 
 from fabgate.collector.base import environ
 from fabgate.collector.cli import first_start
-from tests.support.patience import HANGS_S
+from tests.support.patience import HANGS_S, wait
 
 
 class Terminal(io.StringIO):
@@ -98,14 +98,15 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 def settled(home: Path) -> tuple[str, str]:
     """Return the zone and the language that the database keeps, once it has both."""
-    end = time.monotonic() + HANGS_S
-    while time.monotonic() < end:
+
+    def kept() -> tuple[str, str] | None:
         with contextlib.suppress(sqlite3.Error), sqlite3.connect(f"file:{home}/collector.db?mode=ro", uri=True) as db:
             for tz, lang in db.execute("SELECT rolled_tz, lang FROM collector_collector"):
                 if tz.removeprefix("-") and lang:
                     return tz.removeprefix("-"), lang
-        time.sleep(0.05)
-    raise AssertionError("no zone and language")
+        return None
+
+    return wait(kept, "a zone and a language in the database")
 
 
 def test_run_asks_in_a_terminal_and_the_database_keeps_the_answers(tmp_path):
