@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 import threading
 import time
@@ -15,6 +14,7 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from bench.light_mqtt import send_at_once
 from fabgate.gate.journal.reader import JournalReader
 
 WINDOW = 20
@@ -38,7 +38,7 @@ def main() -> None:
     client.max_inflight_messages_set(WINDOW)
     client.on_publish = published
     client.on_connect = lambda *_: up.set()
-    client.on_socket_open = lambda _c, _d, sock: sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    client.on_socket_open = send_at_once
     client.connect("127.0.0.1", port)
     client.loop_start()
     up.wait(10)

@@ -187,7 +187,7 @@ def _store(usages: list[Any]) -> None:
     from fabgate.collector.sessions import rows as session_rows
     from fabgate.collector.sessions.merge import COLUMNS
 
-    rows = _entries(usages)
+    rows = list(_entries(usages))
     if connection.vendor == "sqlite":
         session_rows.save_sessions(usages)
         with connection.cursor() as cursor:

@@ -70,7 +70,7 @@ class Home:
             import psycopg
 
             with psycopg.connect(self.database_url) as connection:
-                return connection.execute(statement).fetchall()  # type: ignore[arg-type]  # not a literal
+                return connection.execute(statement).fetchall()
         with contextlib.closing(sqlite3.connect(self.data / "collector.db")) as connection:
             return connection.execute(statement).fetchall()
 

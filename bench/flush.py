@@ -91,7 +91,7 @@ def _flush(run: Run, backlog: Path, stored: Path) -> float:
         with GateProcess(config, run.socket()) as gate:
             gate.ready()
             assert collector.stdout
-            began_s = json.loads(collector.stdout.readline())["at_s"]
+            began_s: float = json.loads(collector.stdout.readline())["at_s"]
             reader = JournalReader(folder / "state" / "journal.db")
             wait_for("the last acknowledgement", lambda: reader.bounds()[2] >= ENTRIES, timeout_s=120, look_s=0.02)
             took_s = time.monotonic() - began_s

@@ -13,10 +13,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -34,13 +34,14 @@ PIN = 17
 #: A gate is measured as pip installs it, with compiled modules, whatever this shell sets.
 INSTALLED = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 WAIT_S = 30.0
+_T = TypeVar("_T")
 
 
 class BenchError(RuntimeError):
     """A measurement broke: what it waited for did not happen."""
 
 
-def wait_for(what: str, found: Any, *, timeout_s: float = WAIT_S, look_s: float = 0.01) -> Any:
+def wait_for(what: str, found: Callable[[], _T], *, timeout_s: float = WAIT_S, look_s: float = 0.01) -> _T:
     """Wait until `found` gives something true; return that."""
     until = time.monotonic() + timeout_s
     while not (value := found()):
@@ -301,8 +302,7 @@ def collector(body: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{int(process.stdout.readline())}"
     finally:
         process.kill()
-        process.wait()
-        process.stdout.close()
+        process.communicate()
 
 
 def boottime_ns() -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bench import books, ingesting
 from bench.collector import empty
 from bench.harness import PASSES, Figure, Run
@@ -16,11 +18,11 @@ def measure(run: Run) -> list[Figure]:
     old: list[ingesting.Pace] = []
     for number in range(1, PASSES + 1):
         new = empty(run)
-        sides = [
+        sides: list[Callable[[], None]] = [
             lambda: fresh.append(ingesting.ours(run, new, f"p{number}", tuned=True)),  # noqa: B023 (in this very pass)
             lambda: old.append(ingesting.ours(run, full, f"p{number}", tuned=True)),  # noqa: B023
         ]
-        for side in sides if number % 2 else reversed(sides):
+        for side in sides if number % 2 else sides[::-1]:
             side()
         run.log(f"pass {number}: {old[-1].rate:.0f}/s against {fresh[-1].rate:.0f}/s")
     ratios = [one.rate / other.rate for one, other in zip(old, fresh, strict=True)]

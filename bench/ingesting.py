@@ -74,14 +74,14 @@ def against_peer(run: Run, make: Callable[[int], Home], goal: float, what: str, 
     stocks: list[Pace] = []
     for number in range(1, PASSES + 1):
         home = make(number)
-        sides = [
+        sides: list[Callable[[], None]] = [
             lambda: peers.append(peer(run, tuned=tuned)),
             lambda: stocks.append(peer(run, tuned=tuned, stock=True)),
             lambda: rates.append(
                 ours(run, home, f"p{number}", tuned=tuned)  # noqa: B023 (called in this very pass)
             ),
         ]
-        for side in sides if number % 2 else reversed(sides):
+        for side in sides if number % 2 else sides[::-1]:
             side()
         run.log(
             f"pass {number}: {rates[-1].rate:.0f}/s stored, {peers[-1].rate:.0f}/s by the peer,"

@@ -8,13 +8,13 @@ sends only ten ahead.
 
 from __future__ import annotations
 
-import socket
 import sys
 from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from bench.light_mqtt import send_at_once
 from bench.people import SITE
 from fabgate import wire
 from fabgate.gate.uplink.window import LEAST
@@ -32,11 +32,14 @@ class Subscriber:
         self.count = 0
         client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5, client_id="bench-light-collector")
         client.on_message = self._on_message
-        client.on_connect = lambda *_: client.subscribe(f"{wire.ROOT}/{SITE}/+/event/#", qos=1)
+        client.on_connect = self._on_connect
         client.on_subscribe = lambda *_: print("ready", flush=True)
-        client.on_socket_open = lambda _c, _d, sock: sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.on_socket_open = send_at_once
         client.connect("127.0.0.1", port, KEEPALIVE_S)
         self._client = client
+
+    def _on_connect(self, client: paho.Client, *_: Any) -> None:
+        client.subscribe(f"{wire.ROOT}/{SITE}/+/event/#", qos=1)
 
     def run(self) -> None:
         """Take until killed."""

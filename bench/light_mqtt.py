@@ -9,12 +9,18 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
+from typing import Any
 
 from fabgate import wire
 
 CONNACK, PUBLISH, PUBACK, SUBACK = 2, 3, 4, 9
 #: A light gate only counts its PUBACKs, but the broker tells packets apart by their identifiers: 1 to this, in turn.
 IDS = 65_535
+
+
+def send_at_once(_client: Any, _userdata: Any, sock: Any) -> None:
+    """Switch off Nagle's algorithm; for paho's `on_socket_open`."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def packet(kind: int, body: bytes) -> bytes:

@@ -73,8 +73,7 @@ def light_collector(port: int) -> Iterator[subprocess.Popen[str]]:
         yield process
     finally:
         process.kill()
-        process.wait()
-        process.stdout.close()
+        process.communicate()
 
 
 def connected(gate: GateProcess) -> None:

@@ -33,7 +33,10 @@ def measure(run: Run) -> list[Figure]:
     folder = run.fresh("gate")
     config = write_config(folder, run.socket(), roster_db=people.stored(folder / "100k.db", people.LARGE))
     reader = SimulatedReader(SimulatedOptions(control_socket=run.socket()))
-    p50s, p99s, gate_p50s, bare_p50s = [], [], [], []
+    p50s: list[float] = []
+    p99s: list[float] = []
+    gate_p50s: list[float] = []
+    bare_p50s: list[float] = []
     noisy = 0
     with LocalGate(config, reader=reader) as gate:
         run.log("the gate runs")

@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +90,14 @@ class Mosquitto:
         self.process = subprocess.Popen(
             [MOSQUITTO, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        for port in re.findall(r"^listener (\d+)", text, re.MULTILINE):
-            wait(lambda port=int(port): self._has_ended() or _answers(port), f"Mosquitto on port {port}")
+        for port in map(int, re.findall(r"^listener (\d+)", text, re.MULTILINE)):
+            wait(partial(self._has_ended_or_answers, port), f"Mosquitto on port {port}")
         if self._has_ended():
             raise RuntimeError(f"Mosquitto did not start: {self.log.read_text() if self.log.exists() else 'no log'}")
         return self
+
+    def _has_ended_or_answers(self, port: int) -> bool:
+        return self._has_ended() or _answers(port)
 
     def _has_ended(self) -> bool:
         return self.process is None or self.process.poll() is not None
