@@ -31,7 +31,7 @@ from fabgate.rules import vocabulary as w
 
 ROOT = Path(__file__).parents[1]
 PIN = 17
-#: A gate is measured as pip installs it, with compiled modules, whatever this shell sets.
+#: A gate is measured as pip installs it, with compiled modules, also where PYTHONDONTWRITEBYTECODE is set.
 INSTALLED = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 WAIT_S = 30.0
 _T = TypeVar("_T")

@@ -1,8 +1,8 @@
 """Dates boots: ties the clock of a boot to wall time, or else finds the dates before and after it.
 
 Most Pis have no clock chip: until the network gives them the time, their entries carry none. The latest
-``clock.synced`` of a boot dates its other entries; if there is none, the first entry with a time does. A boot that
-never synchronised lies between the last dated entry before it and the first one after it.
+``clock.synced`` of a boot dates its other entries. In a boot without ``clock.synced``, the first entry with a time
+dates them. A boot that never synchronised lies between the last dated entry before it and the first one after it.
 
 Every value kept of a boot is a minimum or a maximum, so the order of arrival does not matter.
 """

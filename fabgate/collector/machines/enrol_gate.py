@@ -164,9 +164,9 @@ def enrol(
     new_machine: NewMachine = _BARE,
     change_rules: ChangeRules = lambda rules, _mistakes: rules,
 ) -> EnrolledGate:
-    """Make a gate, its machine if there is none of that name, and the files that the gate needs.
+    """Make a gate, its machine if it does not exist yet, and the files that the gate needs.
 
-    `new_machine` is the machine to make if there is none. `change_rules` takes the machine's rules and returns the new
+    `new_machine` is the machine to make if it does not exist. `change_rules` takes the machine's rules and returns the new
     ones; it adds mistakes to the list that it is given.
 
     Raises UsageError for an invalid name, and AlreadyEnrolled for a gate that has a token, unless it gets a new one.

@@ -325,7 +325,7 @@ def most_to_vanish(before: int) -> int:
 
 
 def looks_shrunk(gone: int, before: int, roster: wire.Roster) -> bool:
-    """Return whether so many of `before` members are gone that the roster is probably broken.
+    """Return whether the roster is probably broken: `gone` of `before` members are too many.
 
     A roster without any member counts as broken in any case: it would lock everybody out.
     """

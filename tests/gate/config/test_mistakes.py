@@ -159,7 +159,7 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
         },
         [":6: roster: found both file and url, wanted one"],
     ),
-    "a URL that nobody seals for": (
+    "a URL without the keys and the token": (
         {"roster": "roster: {url: 'https://c'}"},
         [
             ":1: gate_key_file: found nothing, wanted a path; without it the gate cannot tell",
@@ -167,7 +167,7 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
             ":6: roster.token_file: found nothing, wanted a path; the collector",
         ],
     ),
-    "a URL that is none": (
+    "not a URL": (
         {"roster": "roster: {url: collector.lan}"},
         [":6: roster.url: found 'collector.lan', wanted a URL that starts with https://"],
     ),

@@ -311,7 +311,7 @@ def test_adopting_before_the_restart_with_the_new_configuration_is_as_good(site:
 def test_a_damaged_roster_of_another_source_is_not_kept(site: Site) -> None:
     site.read()
     source = site.http()
-    source.replace_damaged()  # what is stored cannot be read: nobody is known
+    source.replace_damaged()  # the stored roster cannot be read, so the gate knows no member
     assert site.fetch(source) == [RosterStored(EARLY, 5)]
 
 

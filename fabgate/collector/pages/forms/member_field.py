@@ -35,7 +35,7 @@ def member_text(member: Member | None) -> str:
 
 
 def find_member(typed: str) -> Member:
-    """Return the member with this number or name. Raises ValidationError where there is none, or several."""
+    """Return the member with this number or name. Raises ValidationError if no member or several members match."""
     found = find(typed, groups=False)
     if not found:
         raise forms.ValidationError(_("No member has the number or the name “%(typed)s”.") % {"typed": typed[:64]})
