@@ -54,7 +54,7 @@ def test_a_member_is_written_to_in_their_language_with_the_machine_and_since_whe
     assert text.startswith("Bonjour Zoé,")
     assert "Bandsaw est allumée avec votre badge depuis " in text
     assert f"{since:%H:%M}" in text
-    assert "repassez votre badge" in text
+    assert "éteignez-la sur place" in text
     assert logged() == [("desk", "member.mailed", "m-1", "", "machine-1")]
 
 

@@ -48,7 +48,7 @@ def draft(station: Station) -> Mail | None:
         subject = _("%(machine)s is still on") % {"machine": station.machine}
         body = _(
             "Hello %(name)s,\n\n%(machine)s has been on with your badge since %(since)s. The workshop is "
-            "closing.\n\nIf you are still there, finish and tap your badge to switch it off. If you have "
+            "closing.\n\nIf you are still there, finish and switch it off at the machine. If you have "
             "left, reply to this e-mail so that someone can switch it off.\n"
         )
         since = moment(station.since) if station.since else "?"
