@@ -227,6 +227,17 @@ def test_the_smallest_gate_of_the_readme_and_its_members_are_right(tmp_path):
     assert [member.name for member in found.roster.members] == ["Ada", "Bob"]
 
 
+def test_each_document_that_the_code_names_exists():
+    named = {
+        (path.relative_to(ROOT).as_posix(), name)
+        for path in sorted((ROOT / "fabgate").rglob("*.*"))
+        if path.suffix in {".py", ".html", ".po", ".js"}
+        for name in re.findall(r"\b(?:docs|hardware)/[\w/.-]+\.(?:md|yaml|json)\b", path.read_text(encoding="utf-8"))
+    }
+    assert len(named) > 20
+    assert [where for where in sorted(named) if not (ROOT / where[1]).exists()] == []
+
+
 def test_the_readme_names_the_variables_of_a_first_start():
     text = README.read_text("utf-8")
     rows = re.findall(r"^\| `(FABGATE_\w+)` \|.*\| (.*) \|$", text, re.MULTILINE)

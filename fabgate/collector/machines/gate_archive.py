@@ -20,7 +20,7 @@ PASSWORD: Final = "mqtt.password"  # noqa: S105 (a file's name)
 _CA: Final = "ca.crt"
 
 _YAML: Final = """\
-# The gate {gate}, next to {title}. Remove the pins that are not wired; docs/hardware.md shows them all.
+# The gate {gate}, next to {title}. Remove the pins that are not wired; hardware/wiring.md shows them all.
 site: {site}
 gate: {gate}
 state_dir: /var/lib/fabgate
