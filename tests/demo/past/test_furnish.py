@@ -14,6 +14,7 @@ import pytest
 from fabgate.demo.script import open_workshop
 from fabgate.demo.workshop import Workshop
 from tests.demo.running import Demo
+from tests.support.patience import wait
 
 EVER = ("--from", "2020-01-01", "--to", "2100-01-01", "--json")
 
@@ -39,8 +40,8 @@ def sessions(workshop: Workshop) -> list[dict[str, object]]:
 
 
 def test_every_entry_of_the_past_is_stored_once_and_nothing_is_missing(workshop, sessions):
-    holes = json.loads(workshop.collector("holes", "--json"))
-    assert not any(holes.values()), holes
+    # The gates run: what they journal at their start is awaited for a moment.
+    wait(lambda: not any(_holes(workshop).values()), "that every entry is stored")
     for gate in workshop.gates:
         done = subprocess.run(
             [sys.executable, "-m", "fabgate", "audit", "verify", "--config", str(gate.config)],
@@ -50,9 +51,13 @@ def test_every_entry_of_the_past_is_stored_once_and_nothing_is_missing(workshop,
         )
         assert done.stdout.startswith("ok: "), done.stdout + done.stderr
         assert gate.past > 500
-        assert gate.waiting() == 0 or gate.delivered()
+        wait(gate.delivered, f"that every entry of {gate.name} is confirmed")
     assert len(sessions) > 300
     assert len({session["session"] for session in sessions}) == len(sessions)
+
+
+def _holes(workshop: Workshop) -> dict[str, list[object]]:
+    return json.loads(workshop.collector("holes", "--json"))
 
 
 def test_gates_go_on_in_the_journals_of_their_past(workshop):
