@@ -250,7 +250,7 @@ def _barring_verbs(subparsers: Subparsers) -> None:
     block = _verb(
         subparsers,
         "member-block",
-        "keep a member from using any machine",
+        "people.blocks",
         "keep a member from every machine",
         "block",
         about=verb_help.BLOCK,
@@ -372,7 +372,7 @@ def _verb(
                     process=name if serves else "",
                     first_start=partial(complete, asks=name == "run"),
                 )
-            code: int = getattr(import_module(f"fabgate.collector.{module}"), function)(args)
+            code: int = function_of(args)(args)
         except FabgateError:
             raise
         except Exception as error:
@@ -393,5 +393,12 @@ def _verb(
         epilog=f"{verb_help.ENVIRONMENT}{name} {example}".rstrip(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, calls=(module, function))
     return parser
+
+
+def function_of(args: argparse.Namespace) -> Run:
+    """Return the function that a verb calls; it takes the arguments and returns the exit code."""
+    module, function = args.calls
+    found: Run = getattr(import_module(f"fabgate.collector.{module}"), function)
+    return found

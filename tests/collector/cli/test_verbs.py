@@ -162,6 +162,12 @@ def test_the_help_of_each_verb_names_site_and_data_their_default_and_an_example_
     verbs()[name].parse_args(words[3:])
 
 
+@pytest.mark.parametrize("name", verbs())
+def test_each_verb_calls_a_function_that_exists(name):
+    calls = verbs()[name].get_default("calls")
+    assert callable(cli.function_of(argparse.Namespace(calls=calls)))
+
+
 def test_the_help_of_all_verbs_names_site_and_data_and_their_default(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--help"])
