@@ -164,8 +164,8 @@ FAULTS = [
     ),
     Fault(
         "the fan's run-on is counted as work",
-        "session=replace(session, meter=session.meter.run(at, on=False), term=term))",
-        "session=replace(session, term=term))",
+        "session=session._replace(meter=session.meter.run(at, on=False), term=term))",
+        "session=session._replace(term=term))",
     ),
     Fault(
         "another mode applies in mid-session",

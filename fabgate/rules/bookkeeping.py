@@ -13,53 +13,53 @@ def learn(machine: Machine, intent: Bookkeeping) -> Machine:
     match intent:
         case GiveTime(limit_at, idle_since):
             assert machine.session is not None
-            term = replace(machine.session.term, limit_at=limit_at, idle_since=idle_since)
-            return replace(machine, session=replace(machine.session, term=term))
+            term = machine.session.term._replace(limit_at=limit_at, idle_since=idle_since)
+            return machine._replace(session=machine.session._replace(term=term))
         case SeeCard(badge, present):
             return _see_card(machine, badge, present=present)
         case SetGrace(until_ms):
             assert machine.session is not None
-            return replace(machine, session=_with_grace(machine.session, until_ms))
+            return machine._replace(session=_with_grace(machine.session, until_ms))
         case CountWork(on):
             return _count_work(machine, on=on)
         case AddCause(cause, detail):
-            return replace(machine, causes={**machine.causes, cause: detail})
+            return machine._replace(causes={**machine.causes, cause: detail})
         case RemoveCause(cause):
             others = {other: detail for other, detail in machine.causes.items() if other != cause}
-            return replace(machine, causes=others)
+            return machine._replace(causes=others)
     return _adopt(machine, intent)
 
 
 def _see_card(machine: Machine, badge: str, *, present: bool) -> Machine:
     pending, session = machine.pending, machine.session
     if pending is not None and pending.session.badge == badge:
-        pending = replace(pending, session=replace(pending.session, present=present))
+        pending = pending._replace(session=pending.session._replace(present=present))
     if session is not None and session.badge == badge:
-        session = replace(_with_grace(session, None) if present else session, present=present)
-    return replace(machine, pending=pending, session=session)
+        session = (_with_grace(session, None) if present else session)._replace(present=present)
+    return machine._replace(pending=pending, session=session)
 
 
 def _with_grace(session: Session, until_ms: int | None) -> Session:
-    return replace(session, term=replace(session.term, grace_until=until_ms))
+    return session._replace(term=session.term._replace(grace_until=until_ms))
 
 
 def _count_work(machine: Machine, *, on: bool) -> Machine:
     at, pending, session = machine.now.boot_ms, machine.pending, machine.session
     if pending is not None:
-        pending = replace(pending, session=replace(pending.session, meter=pending.session.meter.run(at, on=on)))
+        pending = pending._replace(session=pending.session._replace(meter=pending.session.meter.run(at, on=on)))
     if session is not None and machine.phase is not Phase.RUN_ON:  # the fan's run-on is not work
         term = session.term if on else session.term.idle_from(at)
-        session = replace(session, meter=session.meter.run(at, on=on), term=term)
-    return replace(machine, working=on, pending=pending, session=session)
+        session = session._replace(meter=session.meter.run(at, on=on), term=term)
+    return machine._replace(working=on, pending=pending, session=session)
 
 
 def _adopt(machine: Machine, roster: AdoptRules) -> Machine:
     rules, session = roster.rules, machine.session
     if session is not None and rules.idle_off_ms != machine.rules.idle_off_ms:
         # A new idle time counts from now, so that no member loses power without a warning.
-        session = replace(session, term=session.term.idle_from(machine.now.boot_ms))
+        session = session._replace(term=session.term.idle_from(machine.now.boot_ms))
     if machine.phase is not Phase.IDLE:
         # A session keeps the mode it began with: power that audit mode does not switch would otherwise stay on, and a
         # card that was tapped would be missed in its holder. The new mode applies from the next idle moment.
         rules = replace(rules, mode=machine.rules.mode)
-    return replace(machine, rules=rules, next_mode=roster.rules.mode, stale=roster.stale, session=session)
+    return machine._replace(rules=rules, next_mode=roster.rules.mode, stale=roster.stale, session=session)

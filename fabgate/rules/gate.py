@@ -109,6 +109,8 @@ class Gate:
             case w.Presented(badge):
                 guest = self._refusals.take_guest(machine.now.boot_ms)
                 do(taps.presented(machine, badge, guest, flag_asks=self._flags.asking))
+            case w.Committed(token):
+                self._power.committed(token)
             case w.Lying(badge):
                 do((SeeCard(badge, present=True),))  # in hold mode it proves that the card is in its holder
             case w.Removed(badge):
@@ -135,8 +137,6 @@ class Gate:
                 self._power.roster_changed()
             case w.Extend(by_ms, _):
                 do(in_session.remote_extension(machine, by_ms))
-            case w.Committed(token):
-                self._power.committed(token)
             case w.Stopping():
                 do((Cut(w.EndReason.RESTART),))
             # A Tick only runs what is overdue.

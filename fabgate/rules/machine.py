@@ -7,9 +7,9 @@ All of it is frozen. The functions that decide (``taps``, ``causes``, ``in_sessi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from fabgate.rules.access import Decision, decide, may_supervise
 from fabgate.rules.meter import Meter
@@ -55,8 +55,7 @@ STATE_OF: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """One use of the machine: its member, its counters and its term."""
 
     id: str
@@ -66,7 +65,7 @@ class Session:
     badge: str
     basis: Basis
     term: Term
-    meter: Meter = field(default_factory=Meter)
+    meter: Meter = Meter()
     supervisor: str | None = None
     supervisor_badge: str | None = None
     #: Whether the card was last seen in its holder. Only hold mode asks.
@@ -106,8 +105,7 @@ class Session:
         return Signal(kind, self.name, self.lang, reasons, ms, detail)
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(NamedTuple):
     """A session that waits: for a supervisor (no token yet), or for the journal to confirm `token`."""
 
     session: Session
@@ -115,8 +113,7 @@ class Pending:
     token: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(NamedTuple):
     """One machine at one moment.
 
     `look_up` returns the holder of a badge (a digest), or None for an unknown one. `next_mode` replaces the mode of

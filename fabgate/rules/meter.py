@@ -6,11 +6,10 @@ which the machine worked; the run-on never counts. Both are whole milliseconds a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Meter:
+class Meter(NamedTuple):
     """Counters of one session; every method returns a new meter. Times are milliseconds of CLOCK_BOOTTIME."""
 
     energised_ms: int = 0
@@ -26,22 +25,22 @@ class Meter:
         """Note that the machine started or stopped working at `at_ms`. Work without power is not counted."""
         counted = self._run_until(at_ms)
         since = at_ms if on and self.energised_since is not None else None
-        return counted if counted.running_since == since else replace(counted, running_since=since)
+        return counted if counted.running_since == since else counted._replace(running_since=since)
 
     def read(self, at_ms: int) -> Meter:
         """Return the counters at `at_ms`, still counting."""
         counted = self._run_until(at_ms)
         if self.energised_since is not None:
             spent = max(0, at_ms - self.energised_since)
-            counted = replace(counted, energised_ms=self.energised_ms + spent, energised_since=at_ms)
+            counted = counted._replace(energised_ms=self.energised_ms + spent, energised_since=at_ms)
         return counted
 
     def stop(self, at_ms: int) -> Meter:
         """Return the final counters: power went off at `at_ms`, or another session took over."""
-        return replace(self.read(at_ms), energised_since=None, running_since=None)
+        return self.read(at_ms)._replace(energised_since=None, running_since=None)
 
     def _run_until(self, at_ms: int) -> Meter:
         if self.running_since is None:
             return self
         spent = max(0, at_ms - self.running_since)
-        return replace(self, running_ms=self.running_ms + spent, running_since=at_ms)
+        return self._replace(running_ms=self.running_ms + spent, running_since=at_ms)

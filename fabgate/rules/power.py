@@ -101,7 +101,7 @@ class Power:
 
     def begin_answer(self, now: Now) -> None:
         """Begin the answer to another event."""
-        self.machine = replace(self.machine, now=now)
+        self.machine = self.machine._replace(now=now)
         self.commands = []
 
     def do(self, wanted: tuple[intents.Intent, ...]) -> None:  # noqa: C901 - one line an intent, read as a table
@@ -150,7 +150,7 @@ class Power:
     def _accept_supervisor(self, member: str | None, badge: str) -> None:
         session = self._may_still_begin()
         if session is not None:
-            self._ask_journal(replace(session, supervisor=member, supervisor_badge=badge))
+            self._ask_journal(session._replace(supervisor=member, supervisor_badge=badge))
 
     def _ask_journal(self, session: Session) -> None:
         token = self._record(session.started(self.machine.rules.mode))
@@ -159,7 +159,7 @@ class Power:
 
     def _hand_over(self, newcomer: Session) -> None:
         at, first = self.machine.now.boot_ms, self._owner()
-        newcomer = replace(newcomer, meter=Meter().energise(at).run(at, on=self.machine.working))
+        newcomer = newcomer._replace(meter=Meter().energise(at).run(at, on=self.machine.working))
         token = self._record(
             first.ended(EndReason.HANDOVER, first.meter.stop(at)),
             newcomer.started(self.machine.rules.mode, energised_from_ms=at),
@@ -175,8 +175,7 @@ class Power:
         if session is None:
             return
         at, rules = self.machine.now.boot_ms, self.machine.rules
-        session = replace(
-            session,
+        session = session._replace(
             meter=session.meter if takes_over else Meter().energise(at).run(at, on=self.machine.working),
             term=session.term.begin(at, rules),
             checkpoint_at=at + self._checkpoint_ms,
@@ -195,7 +194,7 @@ class Power:
             return None
         answer = starts.decide_again(self.machine, pending)
         if isinstance(answer, Session):
-            self.machine = replace(self.machine, pending=replace(pending, session=answer))
+            self.machine = self.machine._replace(pending=pending._replace(session=answer))
             return answer
         self.do(answer)
         return None
@@ -218,7 +217,7 @@ class Power:
             # there: no millisecond is lost, and the newcomer owes none.
             first, meter = session.id, pending.session.meter
             basis = replace(session.basis, kind="continued")
-            session = replace(session, id=self._new_id(), meter=meter, basis=basis)
+            session = session._replace(id=self._new_id(), meter=meter, basis=basis)
             mode, since = self.machine.rules.mode, meter.energised_since
             facts.append(session.started(mode, continues=first, energised_from_ms=since))
         if facts:
@@ -232,13 +231,13 @@ class Power:
     def _end_by_rules(self, reason: EndReason, actor: str | None = None) -> None:
         """End in order: a running job is finished first, then the fan runs on, then power goes off."""
         rules = self.machine.rules
-        self.machine = replace(self.machine, session=replace(self._owner(), end_reason=reason, end_actor=actor))
+        self.machine = self.machine._replace(session=self._owner()._replace(end_reason=reason, end_actor=actor))
         if rules.mode is Mode.AUDIT:
             self._cut()
         elif rules.finish_wait and self.machine.job_may_run(reason):
             session = self._owner_alone()
             term = session.term.finish(self.machine.now.boot_ms, rules, run_sense=self.machine.run_sense)
-            self._go(Step.JOB_RUNS, session=replace(session, term=term))
+            self._go(Step.JOB_RUNS, session=session._replace(term=term))
         else:
             self._end_job()
 
@@ -250,11 +249,11 @@ class Power:
             return
         session = self._owner_alone()
         term = session.term.run_on(at, rules, run_sense=self.machine.run_sense)
-        self._go(Step.FAN_RUNS, session=replace(session, meter=session.meter.run(at, on=False), term=term))
+        self._go(Step.FAN_RUNS, session=session._replace(meter=session.meter.run(at, on=False), term=term))
 
     def _resume_job(self) -> None:
         session = self._owner()
-        self._go(Step.JOB_RUNS, session=replace(session, meter=session.meter.run(self.machine.now.boot_ms, on=True)))
+        self._go(Step.JOB_RUNS, session=session._replace(meter=session.meter.run(self.machine.now.boot_ms, on=True)))
 
     def _cut(self, reason: EndReason | None = None, facts: tuple[Fact, ...] = ()) -> None:
         """Power off now; then end the session, or cancel the start; then record `facts`."""
@@ -266,7 +265,7 @@ class Power:
             return
         session = self._owner_alone()
         if reason is not None:
-            session = replace(session, end_reason=reason, end_actor=None)
+            session = session._replace(end_reason=reason, end_actor=None)
         meter = session.meter.stop(self.machine.now.boot_ms)
         self._go(Step.ENDED, session=None)
         self._record(session.ended(session.end_reason, meter, actor=session.end_actor), *facts)
@@ -337,8 +336,8 @@ class Power:
     def _checkpoint(self) -> None:
         now, session = self.machine.now, self._owner()
         meter = session.meter.read(now.boot_ms)
-        session = replace(session, meter=meter, checkpoint_at=now.boot_ms + self._checkpoint_ms)
-        self.machine = replace(self.machine, session=session)
+        session = session._replace(meter=meter, checkpoint_at=now.boot_ms + self._checkpoint_ms)
+        self.machine = self.machine._replace(session=session)
         if self.machine.phase is not Phase.HANDING_OVER:
             self.commands.append(Checkpoint(session.id, meter.energised_ms, meter.running_ms, now))
         self.do(in_session.access_lost(self.machine))
@@ -346,7 +345,7 @@ class Power:
     def _progress(self) -> None:
         at, session = self.machine.now.boot_ms, self._owner()
         meter = session.meter.read(at)
-        self.machine = replace(self.machine, session=replace(session, meter=meter, progress_at=at + PROGRESS_MS))
+        self.machine = self.machine._replace(session=session._replace(meter=meter, progress_at=at + PROGRESS_MS))
         if self.machine.phase is not Phase.HANDING_OVER:
             self._record(Progress(session.id, session.member, session.badge, meter.energised_ms, meter.running_ms))
 
@@ -372,7 +371,7 @@ class Power:
         phase, rules = TABLE[self.machine.phase, step], self.machine.rules
         if phase is Phase.IDLE and rules.mode is not self.machine.next_mode:
             rules = replace(rules, mode=self.machine.next_mode)
-        self.machine = replace(self.machine, phase=phase, rules=rules, session=session, pending=pending)
+        self.machine = self.machine._replace(phase=phase, rules=rules, session=session, pending=pending)
 
 
 def _first(timer: tuple[int, Callable[[], None]]) -> int:

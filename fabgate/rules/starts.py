@@ -27,11 +27,11 @@ def decide_again(machine: Machine, pending: Pending) -> Session | tuple[Intent, 
     basis = replace(decision.basis, kind="sponsor") if session.sponsored else decision.basis
     term = machine.term_for(responsible)
     if machine.phase is Phase.AWAIT_SUPERVISOR:  # nothing is recorded yet
-        return replace(session, basis=basis, term=term)
+        return session._replace(basis=basis, term=term)
     if basis != session.basis:
         # The record names another right than the one by which they would use the machine now: they tap again.
         return CancelStart(), Signal(SignalKind.REFUSED, lang=session.lang, reasons=(EndReason.START_TIMEOUT,))
-    return replace(session, term=session.term.at_most(term))
+    return session._replace(term=session.term.at_most(term))
 
 
 def too_late(machine: Machine, pending: Pending) -> tuple[Intent, ...]:

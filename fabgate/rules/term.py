@@ -6,13 +6,12 @@ for a running job and the fan's run-on (``off_by``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from fabgate.rules.vocabulary import MachineRules
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(NamedTuple):
     """The times of one session, in boot milliseconds; every method that changes one returns a new term.
 
     `limit_ms` is the member's own limit or the machine's, `max_ms` the longest: by the rules under which the session
@@ -31,17 +30,17 @@ class Term:
 
     def at_most(self, other: Term) -> Term:
         """Take the shorter of each limit, before the session begins."""
-        return replace(self, limit_ms=min(self.limit_ms, other.limit_ms), max_ms=min(self.max_ms, other.max_ms))
+        return self._replace(limit_ms=min(self.limit_ms, other.limit_ms), max_ms=min(self.max_ms, other.max_ms))
 
     def begin(self, at_ms: int, rules: MachineRules) -> Term:
         """Count from `at_ms`: the machine has power now. Idling counts only once the machine had time to warm up."""
         max_at = at_ms + self.max_ms
         limit_at = min(at_ms + self.limit_ms, max_at)
-        return replace(self, max_at=max_at, limit_at=limit_at, idle_since=at_ms + rules.warm_up_ms)
+        return self._replace(max_at=max_at, limit_at=limit_at, idle_since=at_ms + rules.warm_up_ms)
 
     def idle_from(self, at_ms: int) -> Term:
         """Count idling from `at_ms`, or from the end of the warm-up."""
-        return replace(self, idle_since=max(self.idle_since, at_ms))
+        return self._replace(idle_since=max(self.idle_since, at_ms))
 
     # --- when it ends, and when to warn -------------------------------------------------------------------------------
 
@@ -82,7 +81,7 @@ class Term:
         what passed since the last one, and no tap could end the session.
         """
         limit_at = min(max(self.limit_at, at_ms + self.limit_ms), self.max_at)
-        longer = replace(self.idle_from(at_ms), limit_at=limit_at)
+        longer = self.idle_from(at_ms)._replace(limit_at=limit_at)
         if longer.ends_at(rules, idle=idle) <= self.ends_at(rules, idle=idle):
             return None
         if longer.limit_at == self.limit_at and longer.warn_at(rules, idle=idle) <= at_ms:
@@ -107,10 +106,10 @@ class Term:
         finish_until = min(at_ms, self.limit_at) + rules.finish_max_ms
         if not run_sense:
             finish_until = min(finish_until, self.limit_at)
-        return replace(self, finish_until=finish_until, off_by=finish_until + rules.run_on_ms)
+        return self._replace(finish_until=finish_until, off_by=finish_until + rules.run_on_ms)
 
     def run_on(self, at_ms: int, rules: MachineRules, *, run_sense: bool) -> Term:
         """Let the fan run, within the last deadline."""
         last = self.finish(at_ms, rules, run_sense=run_sense)
         assert last.off_by is not None
-        return replace(last, run_on_until=min(at_ms + rules.run_on_ms, last.off_by))
+        return last._replace(run_on_until=min(at_ms + rules.run_on_ms, last.off_by))
