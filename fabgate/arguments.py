@@ -85,7 +85,10 @@ _GROUPS: Final = {
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser; its result has the function's name as ``verb``, or the collector's function as ``run``."""
+    """Return the parser.
+
+    Its result has the name of the function in cli.py as ``verb``, or a collector's function as ``run``.
+    """
     made = argparse.ArgumentParser(
         prog="fabgate",
         epilog=_CODES,
@@ -102,7 +105,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _verb(verbs: Any, name: str, runs: str, short: str, about: str, *examples: str) -> argparse.ArgumentParser:
-    """Add a verb that the function `runs` does."""
+    """Add a verb that runs the function `runs` of cli.py."""
     made: argparse.ArgumentParser = verbs.add_parser(
         name,
         help=short,

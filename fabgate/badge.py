@@ -2,8 +2,8 @@
 
 A badge is its **kind and its bytes in the order of its standard, with their length**: a 4-, 7- or 10-byte UID of
 ISO/IEC 14443-3 type A as the card sends it (without cascade tags 0x88 and BCC), or the 3 bytes of a 26-bit Wiegand
-number. Badges are never compared by a suffix, as numbers, or after cutting: that is how other systems give two members
-one identity.
+number. Badges are never compared by a suffix, as numbers, or after cutting: systems that do so take two members for
+one.
 
 People and programs spell the same card in at least six ways. ``parse`` reads the unambiguous ones; a spelling that could
 be two cards is refused, with the ways to write it.
@@ -31,7 +31,7 @@ _SURELY_HEX = re.compile(r"0[xX].*|[0-9A-Fa-f]{2}(?:[\s:.-][0-9A-Fa-f]{2})+")
 
 
 class Kind(IntEnum):
-    """What the bytes are. The number is part of the digest: never change one."""
+    """The kind of a badge. The number is part of the digest: never change one."""
 
     ISO14443A = 1
     WIEGAND26 = 2
@@ -45,7 +45,7 @@ class AmbiguousError(UsageError):
     """Digits only, which can mean several cards: decimals are printed on cards, and readers print hex."""
 
     def __init__(self, text: str, digits: str) -> None:
-        # 8 digits are 4 bytes of hex; a number of SimpleMFRC522 is longer.
+        # 8 digits can also be 4 bytes of hex; a longer number is one of SimpleMFRC522.
         prefixes = ("hex", "dec", "dec-reversed") if len(digits) == 8 else ("dec", "dec-reversed", "simple")
         self._spellings = {f"{prefix}:{digits}": _DIGITS_ARE[prefix] for prefix in prefixes}
         first, second, third = (f"{spelling} ({reading})" for spelling, reading in self._spellings.items())
@@ -124,7 +124,7 @@ def digest(badge: Badge, key: bytes) -> str:
 def parse(spelling: str) -> Badge:
     """Return the badge of any spelling.
 
-    Raises UsageError: AmbiguousError for digits that can be several cards, RandomUidError for a random UID.
+    Raises UsageError: AmbiguousError for digits that can mean several cards, RandomUidError for a random UID.
 
     ========================  =====================================================
     04A1B2C3, 04:A1:B2:C3     hex as the card sends it (8, 14 or 20 digits; 12345678 could be decimal, and is refused)

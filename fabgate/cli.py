@@ -35,14 +35,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         else "%(levelname)s %(name)s: %(message)s",
     )
     try:
-        # A gate's verb names a function below; the collector's verbs bring their own.
+        # A gate's verb names a function below; a collector's verb has its own function.
         code: int = (globals()[arguments.verb] if hasattr(arguments, "verb") else arguments.run)(arguments)
-        sys.stdout.flush()  # within the try, where a closed pipe is handled
+        sys.stdout.flush()  # inside the try, so that a closed pipe is handled
     except FabgateError as error:
         _print_error(str(error))
         return error.exit_code
     except BrokenPipeError:
-        # The reader of the output has ended (`| head`), which is not an error.
+        # The program that reads the output has ended (`| head`), which is not an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
@@ -64,7 +64,7 @@ def _print_error(text: str) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a gate until SIGTERM."""
-    gc.disable()  # imported modules are never garbage: examining them costs a third of the start (docs/decisions/0084)
+    gc.disable()  # imported modules are never garbage (docs/decisions/0084)
     from fabgate.gate import daemon
     from fabgate.gate.config import gate_yaml
     from fabgate.gate.logs import unblocked_logging
@@ -404,7 +404,7 @@ def _state_dir(arguments: argparse.Namespace) -> Path:
 
 
 def _stored(reader: Any, *, after: int = 0) -> Iterator[Any]:
-    """Yield the entries of a journal after a number; they are read in pages."""
+    """Yield the entries of a journal after the number `after`, read page by page."""
     while entries := reader.after(after, most=500):
         yield from entries
         after = entries[-1].seq

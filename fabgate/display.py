@@ -67,12 +67,12 @@ def locked(catalogue: NullTranslations, reason: str, back: str | None) -> tuple[
 
 
 def reason_in(catalogue: NullTranslations, reason: str) -> str:
-    """Return a lock's reason in a language: the usual ones are translated, other text stays unchanged."""
+    """Return a lock's reason in a language. The usual reasons are translated; other text stays as it is."""
     return catalogue.gettext(reason) if reason in {*REASONS, RETIRED} else reason
 
 
 def fill(line: str, values: dict[str, str]) -> str:
-    """Return a line with its values filled in; a value that is too long is cut, but not the text around it."""
+    """Return a line with its values filled in. A value that is too long is cut; the text around it is not."""
     names = [name for _, name, _, _ in Formatter().parse(line) if name]
     room = COLUMNS - len(line.format_map(dict.fromkeys(names, "")))
     fitted = {}

@@ -17,7 +17,7 @@ CONTEXT_ENDS: Final = "\x04"
 
 
 def read_po(text: str) -> dict[str, str]:
-    """Return the finished translations of a ``.po`` file by their source text; the header has the key ''.
+    """Return the translations of a ``.po`` file by their source text, without fuzzy ones; the header has the key ''.
 
     The forms of a plural are joined by NUL, and a context precedes its text and EOT, as in a compiled catalogue. Raises
     ValueError for a line that is not of this format.
@@ -28,7 +28,7 @@ def read_po(text: str) -> dict[str, str]:
     into = source
     context: list[str] = []
     fuzzy = next_fuzzy = False
-    for raw in [*text.splitlines(), 'msgid ""']:  # the last one closes the entry before it
+    for raw in [*text.splitlines(), 'msgid ""']:  # the extra line closes the last entry
         line = raw.strip()
         keyword, _, quoted = line.partition(" ")
         if line.startswith("#"):

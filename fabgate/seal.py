@@ -51,7 +51,7 @@ class Keys:
                 raise UsageError(f"{where}, line {number}: wanted 'kid:base64-key' with a kid of letters and digits")
             try:
                 key = base64.b64decode(encoded.strip(), validate=True)
-            except ValueError:  # binascii.Error is one; text that is not ASCII raises the plain one
+            except ValueError:  # binascii.Error is a ValueError; text that is not ASCII raises ValueError itself
                 raise UsageError(f"{where}, line {number}: the key of '{kid}' is not base64") from None
             if len(key) < MIN_KEY_BYTES:
                 raise UsageError(
@@ -123,7 +123,7 @@ def from_text(text: str) -> bytes:
     """Return the 32 bytes of a hash in a message. Raises SealError for any other text."""
     try:
         digest = base64.b64decode(text, validate=True)
-    except ValueError:  # binascii.Error is one; text that is not ASCII raises the plain one
+    except ValueError:  # binascii.Error is a ValueError; text that is not ASCII raises ValueError itself
         digest = b""
     if len(digest) != HASH_BYTES:
         raise SealError(f"found {text[:60]!r}, wanted the base64 of a {HASH_BYTES}-byte hash")
@@ -131,7 +131,7 @@ def from_text(text: str) -> bytes:
 
 
 def first_break(entries: Iterable[tuple[int, bytes, bytes]], *, after: int, prev: bytes) -> int | None:
-    """Return the number of the first entry that does not follow, or None when the chain is whole.
+    """Return the number of the first entry that does not continue the chain, or None when the chain is whole.
 
     `entries` are (seq, the entry's own ``prev``, stored bytes) in order; the first one has the number ``after + 1`` and
     follows `prev`.

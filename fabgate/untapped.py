@@ -1,9 +1,10 @@
 """Finds sessions that may have begun without a tap.
 
-Gates before decision 0058 could count a card as tapped that only lay on the reader: when the gate was started with the
-card on the reader, when the card could not be read for a moment, and when another card was held over it. Journals do not
-record misreads, so no entry proves such a start. But starts can be listed that followed, within seconds, an event that
-could have caused them. Some of these are genuine: a member who taps right after another session has ended.
+Gates before decision 0058 could count a card as tapped that had only been lying on the reader: when the gate was
+started with the card on the reader, when the card could not be read for a moment, and when another card was held over
+it. Journals do not record misreads, so no entry proves such a start. So this lists the starts that came within seconds
+after an event that could have caused them. Some of these are genuine: a member who taps right after another session has
+ended.
 """
 
 from __future__ import annotations
@@ -51,10 +52,11 @@ class Untapped(Struct, frozen=True):
 
 @dataclass(slots=True)
 class _Seen:
-    """Events of one boot of one gate that can cause a false start. Times are boot milliseconds."""
+    """The events of one boot of a gate that can cause a false start. Times are boot milliseconds."""
 
     boot: str
-    #: The last start of the gate, or fault or opening of its reader, after which it was unknown what is on the reader.
+    #: The last start of the gate, or fault or opening of its reader: after it the gate did not know which card is on
+    #: the reader.
     blind: tuple[int, str] | None = None
     #: When each badge was last on the reader, as far as entries show.
     badges: dict[str, int] = field(default_factory=dict)
@@ -62,7 +64,7 @@ class _Seen:
     ends: dict[str, int] = field(default_factory=dict)
 
     def add(self, entry: wire.Entry, data: wire.Data) -> None:
-        """Remember the event of one entry."""
+        """Note the event of one entry."""
         at = data.clock.boottime_ms
         match data:
             case wire.GateStarted():
@@ -77,7 +79,7 @@ class _Seen:
                 self.ends[data.badge] = at
 
     def doubt(self, started: wire.SessionStarted, *, within_ms: int) -> Untapped | None:
-        """Return why a start is doubtful, by the last event before it; None if there was none within the time."""
+        """Return why a start is doubtful, judged by the last event before it; None if no event was close enough."""
         badge, at = started.badge, started.clock.boottime_ms
         causes = [(when, OTHER_BADGE) for other, when in self.badges.items() if other != badge]
         if self.blind is not None:

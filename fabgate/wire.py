@@ -3,8 +3,8 @@
 Delivery in brief: every fact is an entry in the gate's journal, numbered ``(journal, seq)`` and stored before it is
 published. The gate publishes the stored bytes in order, and again after its mark, until the *collector* acknowledges
 them. The collector stores each entry once, in one transaction with what it derives from it, and only then acknowledges
-the highest entry below which nothing is missing. The broker is not trusted to keep anything; its access list makes sure
-that each gate publishes only as itself.
+the highest entry below which nothing is missing. The broker is not trusted to keep anything; its access list ensures
+that each gate publishes only under its own name.
 
 MQTT 5 only. Never on MQTT: a name, an e-mail address, a badge in clear text. Within v1 there are only additions: unknown
 fields are ignored, an unknown entry type is stored unchanged. An entry is a CloudEvent 1.0 (content type
@@ -35,7 +35,7 @@ MAX_ENTRY_BYTES: Final = 32 * 1024
 #: them: gate/uplink/window.py).
 PUBACK_WINDOW: Final = 20
 ACK_WINDOW: Final = 400
-#: `status` is published at least this often: without the heartbeat one lost ack stalls the stream for ever.
+#: `status` is published at least this often: otherwise one lost ack would stall the stream for ever.
 HEARTBEAT_S: Final = 60
 #: The purposes of seals: a seal for one purpose is invalid for another.
 PURPOSE_ROSTER: Final = "roster"
@@ -83,12 +83,12 @@ MAX_NUMBER: Final = 1 << 53
 MAX_DURATION_MS: Final = 366 * 86_400_000
 MAX_ID: Final = 64
 MAX_TEXT: Final = 200
-# The types of fields in a gate's messages, which decoding checks. Plain ``str`` is text that is only shown.
+# The types of fields in a gate's messages, which decoding checks. A plain ``str`` is only shown.
 Count = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
 DurationMs = Annotated[int, Meta(ge=0, le=MAX_DURATION_MS)]
 Id = Annotated[str, Meta(max_length=MAX_ID)]
 SessionId = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]  # not empty: it is part of a page's address
-JournalId = Annotated[str, Meta(pattern=r"^[0-9A-Za-z-]{1,64}$(?!\n)")]  # "$" alone allows a line end
+JournalId = Annotated[str, Meta(pattern=r"^[0-9A-Za-z-]{1,64}$(?!\n)")]  # "$" would also match before a line end
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 
 
@@ -100,7 +100,7 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def check_name(name: str, *, what: str) -> str:
-    """Return `name` where it may be a site or gate in a topic. Raises UsageError otherwise."""
+    """Return `name` if a site or gate may have it in a topic. Raises UsageError otherwise."""
     if not NAME.fullmatch(name):
         raise UsageError(
             f"found {what} {name!r}, wanted lower-case letters, digits and '-' (63 at most, not first or last)"
@@ -215,8 +215,8 @@ class Basis(Message, frozen=True, kw_only=True):
 class SessionStarted(Data, frozen=True, kw_only=True):
     """``fabgate.session.started.v1``: a session began; power follows once this entry is durable.
 
-    `energised_from_ms` (CLOCK_BOOTTIME) is set where power was on already: a handover, or what continues after a
-    handover that the disk delayed too long.
+    `energised_from_ms` (CLOCK_BOOTTIME) is set where power was on already: after a handover, or where the session
+    continues because the disk delayed a handover too long.
     """
 
     session: SessionId
@@ -301,7 +301,7 @@ class RosterReplaced(PacedData, frozen=True, kw_only=True):
 
 
 class RosterRejected(PacedData, frozen=True, kw_only=True):
-    """``fabgate.roster.rejected.v1``: why the last good roster stays."""
+    """``fabgate.roster.rejected.v1``: why the gate keeps its last good roster."""
 
     reason: str
     version: Count | None = None
@@ -354,7 +354,7 @@ def full_type(name: str) -> str:
 
 
 def short_type(event_type: str) -> str:
-    """Return the short name of a CloudEvents type; a type of another program comes back unchanged."""
+    """Return the short name of a CloudEvents type; the type of another program is returned unchanged."""
     return event_type.removeprefix("fabgate.").removesuffix(".v1")
 
 
@@ -393,7 +393,7 @@ def source(topics: GateTopics, journal: str) -> str:
 _SOURCE = re.compile(r"/sites/([a-z0-9-]+)/gates/([a-z0-9-]+)/journals/([0-9A-Za-z-]{1,64})")
 
 
-_SEQ = re.compile(r"[1-9][0-9]{0,18}")  # one spelling for each number: source and id identify a duplicate
+_SEQ = re.compile(r"[1-9][0-9]{0,18}")  # one spelling for each number, because source and id identify a duplicate
 
 
 def parse_source(text: str) -> tuple[GateTopics, str]:
@@ -513,7 +513,10 @@ class Status(Message, frozen=True, kw_only=True):
 
 
 class State(Message, frozen=True, kw_only=True):
-    """Retained on ``…/state``, published every 60 s: what the machine does now. Only the counters of entries count."""
+    """Retained on ``…/state``, published every 60 s: what the machine does now.
+
+    For billing only the counters of entries count.
+    """
 
     state: Text
     causes: list[str] = []
@@ -532,7 +535,7 @@ class CollectorStatus(Message, frozen=True, kw_only=True):
 
 
 class RosterNudge(Message, frozen=True, kw_only=True):
-    """Retained on ``…/roster``: there is a version to fetch."""
+    """Retained on ``…/roster``: a new roster version can be fetched."""
 
     version: int
 
@@ -601,7 +604,7 @@ class MachineRules(Message, frozen=True, kw_only=True):
 
 
 def longest_s(rules: MachineRules) -> int:
-    """Return how many seconds one session may keep a machine on: extended, until the job has ended, with the run-on."""
+    """Return how many seconds one session may keep a machine on, including extensions, job end and run-on."""
     return rules.max_s + rules.run_on_s + (rules.finish_max_s if rules.finish == "wait" else 0)
 
 
@@ -629,7 +632,7 @@ def machine_mistakes(rules: MachineRules) -> list[str]:
         mistakes.append(f"lock.when: found {rules.lock.when!r}, wanted now or idle")
     for name in rules.__struct_fields__:
         seconds = getattr(rules, name) if name.endswith("_s") else None
-        # A limit of 0 would be no limit: power always has a deadline.
+        # a limit of 0 would mean no limit, but power always has a deadline
         least = 1 if name in ("limit_s", "max_s", "idle_off_s") else 0
         if seconds is not None and not least <= seconds <= MAX_SECONDS:
             limit = f"{least} or more" if seconds < least else f"at most {MAX_SECONDS}"
@@ -640,10 +643,10 @@ def machine_mistakes(rules: MachineRules) -> list[str]:
 
 
 def warning_mistakes(rules: MachineRules) -> dict[str, str]:
-    """Return each time that is not longer than its warning, by its field, as ``warn_s: found …, wanted …``.
+    """Return the error for each time that is not longer than its warning, by field: ``warn_s: found …, wanted …``.
 
-    For places where a person writes the rules. A roster with it is valid: the rules warn for a quarter of the time at
-    most, and no gate refuses a roster because of a beep.
+    For forms and files in which a person writes the rules. A roster with such rules is valid: the gate then warns for a
+    quarter of the time at most.
     """
     times = {"limit_s": rules.limit_s, "idle_off_s": rules.idle_off_s}
     return {
@@ -656,9 +659,9 @@ def warning_mistakes(rules: MachineRules) -> dict[str, str]:
 def holder_mistake(rules: MachineRules) -> str | None:
     """Return ``grace_s: found …, wanted …`` where a second person is needed and a card can never leave its holder.
 
-    The member's card has to make room for the supervisor's, and hold mode without a grace time then ends the session. For
-    places where a person writes the rules. A roster with it is valid: the gate refuses members who need a supervisor, and
-    serves all others.
+    The member's card has to make room for the supervisor's, and hold mode without a grace time then ends the session.
+    For forms and files in which a person writes the rules. A roster with such rules is valid: the gate refuses members
+    who need a supervisor, and serves all others.
     """
     second = "sponsor: true" if rules.sponsor else f"supervisor: {rules.supervisor}"
     if rules.mode != "hold" or rules.grace_s > 0 or (rules.supervisor == "never" and not rules.sponsor):
@@ -722,12 +725,12 @@ class Roster(Message, frozen=True, kw_only=True):
     badge_key_id: str | None = None
     #: The id of the collector's database (as in ``…/collector/status``): versions are compared only within it.
     collector: Text | None = None
-    #: The missing members really left. The collector of this package names everybody who leaves, and never sets it.
+    #: The missing members really left. This package's collector lists everyone who left as refused, and never sets it.
     shrink_confirmed: bool = False
     machine: MachineRules = MachineRules()
     members: list[Member] = []
     refusals: list[Refusal] = []
-    #: When the machine is open, for refused people: outside these hours that is a further reason. Members have windows.
+    #: The machine's opening hours, for refused people: being outside them is one more reason. Members have windows.
     hours: list[Window] = []
 
 
@@ -739,12 +742,12 @@ S = TypeVar("S", bound=Struct)
 
 
 def sealed_roster(body: bytes, nonce: str) -> bytes:
-    """Return what the seal of a 200 covers: the body after content decoding, and the gate's nonce."""
+    """Return the bytes that the seal of a 200 response covers: the body after content decoding and the gate's nonce."""
     return b"\0".join((body, nonce.encode()))  # not +, which would make two copies, each of which blocks all threads
 
 
 def sealed_same(version: int, date: str, nonce: str) -> bytes:
-    """Return what the seal of a 304 covers: the version, the Date header and the gate's nonce."""
+    """Return the bytes that the seal of a 304 response covers: the version, the Date header and the gate's nonce."""
     return f"{version}\n{date}\n{nonce}".encode()
 
 

@@ -24,14 +24,15 @@ ROOT_URLCONF = "fabgate.collector.urls"
 ASGI_APPLICATION = "fabgate.collector.processes.asgi.application"
 INSTALLED_APPS = [
     "fabgate.collector",
-    # Only what signing in needs; there is no admin, every page is our own.
+    # only what sign-in needs; there is no admin, all pages are our own
     "django.contrib.contenttypes",
     "django.contrib.auth",
     "django.contrib.sessions",
     "django.contrib.messages",
 ]
-# CommonMiddleware, which checks the Host header, is missing on purpose: gates may use any name of the collector. The
-# door checks it on every route for people. Sessions and accounts are lazy: a gate's roster request needs neither.
+# CommonMiddleware, which checks the Host header, is missing on purpose: gates may use any name of the collector.
+# pages/access_control.py checks it on every route for people. Sessions and accounts are lazy: a gate's roster request
+# needs neither.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -61,7 +62,7 @@ TEMPLATES = [
 DATABASES: dict[str, Any] = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
-        # Opening it does not make it: a deleted file is noticed instead of being replaced by an empty one.
+        # Opening the database does not create it: a deleted file is noticed, not replaced by an empty one.
         "NAME": f"{ENVIRONMENT.database.as_uri()}?mode=rw",
         "OPTIONS": {
             # IMMEDIATE: a transaction that reads first and then writes would be refused at once, without the timeout,
@@ -94,7 +95,7 @@ LOGIN_URL = "sign-in"
 SESSION_COOKIE_NAME = f"fabgate_session_{ENVIRONMENT.web_port}"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 CSRF_COOKIE_NAME = f"fabgate_csrf_{ENVIRONMENT.web_port}"
-CSRF_COOKIE_HTTPONLY = True  # our script sends forms as they are in the page
+CSRF_COOKIE_HTTPONLY = True  # our script sends forms with the token that the page contains
 CSRF_FAILURE_VIEW = "fabgate.collector.pages.errors.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 # With FABGATE_HTTPS a proxy handles TLS and forwards plain HTTP; uvicorn takes the scheme from trusted proxies.
@@ -120,7 +121,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 STATIC_URL = "/static/"
-# In each process: cards of machines as they were last shown (templates/floor/station.html).
+# One cache for each process: the cards of machines as they were last rendered (templates/floor/station.html).
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 3_000}},
 }

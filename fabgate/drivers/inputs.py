@@ -1,7 +1,7 @@
 """Reads four GPIO inputs: stop button, emergency stop, flag button and run-sense.
 
 All are wired normally closed to ground, with the pin's pull-up: a pressed button opens the circuit, and so does a
-broken wire. So every failure reads as *pressed* (or, for the run-sense, as *running*, which never cuts a job).
+broken wire. So every failure is read as *pressed* (or, for the run-sense, as *running*, which never cuts a job).
 
 Levels are polled: edge callbacks of libraries count the noise of a motor as presses. A level counts once it was the same
 in several polls: two for an opening, five for a closing, so that a stop is quick and an all-clear is certain.
@@ -28,7 +28,7 @@ class Debounced:
         self._differing = 0
 
     def update(self, *, is_open: bool) -> bool:
-        """Take the level of one poll; return whether the input changed."""
+        """Add the level of one poll; return whether the input changed."""
         if is_open == self.pressed:
             self._differing = 0
             return False
@@ -63,7 +63,7 @@ class GpioInputs:
         try:
             return {name: not device.is_active for name, device in self._devices.items()}
         except Exception as error:
-            # As above.
+            # see ``open``
             raise HardwareError(f"the inputs cannot be read ({type(error).__name__}: {error})") from error
 
     def close(self) -> None:

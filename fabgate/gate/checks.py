@@ -1,4 +1,4 @@
-"""Checks what no thread reports: the contactor, a disk, reader or inputs that hang, the roster's age, the wall clock."""
+"""Checks what no thread reports: a welded contactor, hanging hardware or disk, a stale roster, wrong wall time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WELDED_MS: Final = 500
 #: How soon a contactor that should be open is checked again.
 CONTACTOR_RECHECK_MS: Final = 100
 #: A checkpoint that is not on disk after this time means that the disk hangs; the session must not run on unrecorded.
-#: The uncertainty after a power cut counts on 60 s, so the limit is two checks earlier.
+#: After a power cut the recorded uncertainty assumes 60 s at most, so the limit is two checks earlier.
 CHECKPOINT_LATE_MS: Final = 60_000 - 2 * CHECK_MS
 #: How often the journal's files are checked while nothing is written to them.
 FILES_CHECK_MS: Final = 10_000
@@ -87,7 +87,7 @@ class Checks:
         return CHECK_MS if self._closed_since_ms is None else CONTACTOR_RECHECK_MS
 
     def checkpoint_requested(self, boot_ms: int) -> None:
-        """Expect that the checkpoint which was requested at `boot_ms` reaches the disk in time."""
+        """Note that a checkpoint was requested at `boot_ms`: it has to reach the disk in time."""
         self._requested_ms.append(boot_ms)
 
     def check_clock(self, now: w.Now) -> None:
@@ -100,8 +100,8 @@ class Checks:
             synced = wire.ClockSynced(clock=self._writer.clock(now), step_ms=step_ms)
             self._reports.queue_entry("clock.synced", synced, now)
             self._synced = True
-        # While the clock is synchronised, slow drift is followed. While it is not, the last known difference stays: after
-        # resynchronisation everything that changed meanwhile is one step against what the collector knows.
+        # While the clock is synchronised, the known difference follows slow drift. While it is not, the last known
+        # difference stays, so that all changes until the next synchronisation are recorded as one step.
         if now.synced:
             self._wall_minus_boot = difference
 
@@ -127,7 +127,7 @@ class Checks:
             yield from self._reports.journal_problem("late", "the disk does not answer")
 
     def _check_files(self, now: w.Now) -> None:
-        """Have the journal's thread check its files, so that a moved file is found before the next tap needs it."""
+        """Let the journal's thread check its files, so that a moved file is found before the next tap needs it."""
         if now.boot_ms - self._files_checked_ms >= FILES_CHECK_MS:
             self._files_checked_ms = now.boot_ms
             self._recorder.check_files()
@@ -142,7 +142,7 @@ class Checks:
             report = ReaderFault(f"the reader has not answered for {silent_ms // 1000} s")
         elif self._reader_hangs and not hangs:
             self._reader_hangs = False
-            if self._reader_thread.is_working:  # if it answered once and failed, its thread reports that
+            if self._reader_thread.is_working:  # its own thread reports a reader that answered and then failed
                 report = ReaderRecovered("the reader answers again")
         if report is not None:
             yield from self._reports.translate(report, now)

@@ -1,4 +1,4 @@
-"""Executes a command of the collector that may be executed: what it changes, and with which outcome it is answered."""
+"""Executes the commands of the collector that were accepted: what each changes, and how it is answered."""
 
 from __future__ import annotations
 
@@ -61,12 +61,13 @@ class CommandExecutor:
             case "identify":
                 self._signal(w.Signal(w.SignalKind.IDENTIFY, detail=command.actor))
             case "clear-fault":
-                # Only the reader: for an output or a welded contactor a maintainer has to look at the machine.
+                # Only the reader can be reopened: an output fault or a welded contactor needs a maintainer at the
+                # machine.
                 self._reader_thread.reopen()
         return Execution()
 
     def fetch_roster(self) -> None:
-        """Fetch the roster at once where it comes from a collector."""
+        """Fetch the roster now, if it comes from a collector."""
         if isinstance(self._source, HttpSource):
             self._source.fetch_now()
 

@@ -127,16 +127,16 @@ class Daemon:
     # --- start and stop -----------------------------------------------------------------------------------------------
 
     def post(self, event: object) -> None:
-        """Put an event into the inbox; any thread may."""
+        """Put an event into the inbox. Thread-safe."""
         self._inbox.put(event)
 
     def stop(self, reason: str = "asked to stop") -> None:
-        """Ask the loop to end in order; any thread and any signal handler may."""
+        """Ask the loop to end. Can be called from any thread or signal handler."""
         self._stop_reason = reason
         self.post(w.Stopping())
 
     def run(self) -> int:
-        """Run until asked to stop; return the exit code. The output is off when this returns, whatever happens."""
+        """Run until ``stop`` is called; return the exit code. The output is off when this returns, whatever happens."""
         sys.setswitchinterval(SWITCH_S)
         try:
             self._claim_state_dir()
@@ -153,14 +153,14 @@ class Daemon:
             self._end()
 
     def handle_signals(self) -> None:
-        """End in order on SIGTERM and SIGINT. Python's default for SIGTERM would end the process with the pin on."""
+        """Stop cleanly on SIGTERM and SIGINT. Python's default for SIGTERM would end the process with the pin on."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda received, _frame: self.stop(signal.Signals(received).name))
 
     def _claim_state_dir(self) -> None:
         try:
             self._config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Read-only, so that a read-only file system gets as far as the journal and its clear message.
+            # Read-only, so that on a read-only file system the start fails at the journal, with its clear message.
             lock_file = os.open(self._config.state_dir / "lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise JournalError(f"{self._config.state_dir}: the state directory cannot be used ({error})") from error
@@ -173,13 +173,17 @@ class Daemon:
             ) from error
 
     def _open_journal(self) -> RunStart | None:
-        """Open the journal, however long the disk takes to recover; return None when asked to stop. The output is off."""
+        """Open the journal, trying until the disk works; return None if ``stop`` is called first.
+
+        The output stays off.
+        """
         last_error = ""
         while True:
             try:
                 self._journal.open()
                 self._journal.keep_reserve()
-                # Read before this start becomes an entry: a gate that cannot run is started again each second, for days.
+                # Read before the start is recorded: systemd restarts a gate that cannot run every second, and each
+                # start would be an entry.
                 self._badge_keys = badge_keys(self._config)
                 return record_start(
                     self._journal,

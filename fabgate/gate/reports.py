@@ -1,4 +1,4 @@
-"""Translates what the threads report: into events for the rules, journal entries, and the gate's list of problems."""
+"""Translates the reports of the threads into events for the rules, journal entries, and the gate's list of problems."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _RULES_EVENTS = (
 
 
 class Reports:
-    """The reports of one gate. ``problems`` are what a person should know, by key."""
+    """The reports of one gate. ``problems`` are texts for people, by key."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class Reports:
         self._reader_thread.use_key(self._badge_keys.get(self._in_force.badge_key_id or "", first))
 
     def check_rules(self) -> None:
-        """Report rules that this gate cannot apply as they are written: ``fabgate check`` calls them mistakes."""
+        """Report rules that this gate cannot apply as they are; ``fabgate check`` reports them as mistakes."""
         rules = self._in_force.rules()
         without_grace = wire.holder_mistake(self._in_force.machine)
         self._set_problem("grace", None if without_grace is None else f"machine.{without_grace}")
@@ -152,7 +152,7 @@ class Reports:
         self._queued.append((draft, change or Change()))
 
     def write_entries(self, now: w.Now) -> None:
-        """Record the queued entries. To be called after the rules' commands are carried out: off before any record."""
+        """Record the queued entries. Call it after the rules' commands: power goes off before anything is recorded."""
         queued, self._queued = self._queued, []
         for draft, change in queued:
             admitted = self._throttle.admit([draft], now.boot_ms)
@@ -163,7 +163,7 @@ class Reports:
             self._recorder.append(due)
 
     def journal_problem(self, key: str, detail: str | None) -> list[w.Event]:
-        """Add a reason why the journal cannot be relied on, or remove it (None); the cause ends with the last one."""
+        """Set or remove (None) a reason not to trust the journal; the cause ends when the last reason is removed."""
         if detail is not None:
             self._journal_problems[key] = detail
             self.problems["journal"] = detail
@@ -174,7 +174,7 @@ class Reports:
         return [w.CauseCleared(w.Cause.JOURNAL)]
 
     def check_certificate(self, now: w.Now) -> None:
-        """Report once that the gate's own certificate has to be renewed, by a clock that can be trusted."""
+        """Report once that the gate's own certificate must be renewed. Needs a clock that can be trusted."""
         local = now.local if now.synced else None
         problem = "" if local is None else certificates.ending(self._certificate_ends, local, "gate's own")
         if problem and "certificate" not in self.problems:
@@ -213,7 +213,8 @@ class Reports:
                 committed: list[w.Event] = [] if token is None else [w.Committed(token)]
                 return committed + self._fullness(unacknowledged)
             case JournalRenewed(journal, head):
-                # One more is unacknowledged than before: the entry that names the fork; see ``Journal.renew``.
+                # There is one more unacknowledged entry than before: the one that names the fork; see
+                # ``Journal.renew``.
                 return self._journal_replaced(journal, head, self.stored.unacknowledged + 1)
             case JournalReopened(journal, head, unacknowledged):
                 return self._journal_replaced(journal, head, unacknowledged)
@@ -313,7 +314,7 @@ class Reports:
                 self._certificate_ends = ends
                 return []
             case RosterNudged():
-                self._handled(event)  # before the roster is fetched: a nudge that comes meanwhile is another one
+                self._handled(event)  # before the fetch: a nudge that arrives meanwhile asks for another one
                 self._executor.fetch_roster()
                 return []
             case CommandArrived(command):
@@ -326,7 +327,7 @@ class Reports:
                 self.problems.pop("fork", None)
                 return []
             case CommandsRefused(count, detail):
-                # Their sender is unknown: with an answer or an entry for each, anybody could fill the journal from afar.
+                # Their sender is unknown. If each were answered or recorded, an attacker could fill the journal.
                 self.problems["command"] = f"{count} refused since the start; the last one: {detail}"
                 return []
         return None

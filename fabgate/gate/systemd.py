@@ -12,7 +12,10 @@ import socket
 
 
 def notify(*lines: str) -> None:
-    """Send lines such as ``READY=1``. Never raises or blocks: a manager that does not listen must not stop the loop."""
+    """Send lines such as ``READY=1``.
+
+    Never raises or blocks: a service manager that does not read must not stop the loop.
+    """
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return

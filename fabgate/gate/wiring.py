@@ -34,7 +34,7 @@ def make_inputs_thread(config: Config, levels: InputLevels | None, post: Post, c
 def make_roster(
     config: Config, post: Post, clock: Clock, badge_keys: Mapping[str, bytes], locks: Locks
 ) -> tuple[FileSource | HttpSource, RosterInForce]:
-    """Return where rosters come from, and the roster in force. Raises UsageError for a key that cannot be used."""
+    """Return the source of rosters, and the roster in force. Raises UsageError for an unusable key."""
     stored = config.state_dir / "roster.db"
     if config.roster.url is not None:
         collector = HttpSource(config, stored, post, boot=clock.boot, now=clock.now, badge_keys=badge_keys)

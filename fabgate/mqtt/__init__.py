@@ -1,1 +1,1 @@
-"""How gate and collector use paho, the MQTT library: clients, the loop that drives them, and message properties."""
+"""Code that gate and collector share to use paho, the MQTT library: clients, their loop, and message properties."""

@@ -38,12 +38,12 @@ def trouble(error: BaseException, whose: str) -> str:
 
 
 def is_due(ends: datetime | None, now: datetime) -> bool:
-    """Return whether the certificate has to be renewed; `ends` is None where it is unknown or there is no TLS."""
+    """Return whether the certificate has to be renewed; `ends` is None if the end is unknown or there is no TLS."""
     return ends is not None and ends - now <= RENEW_WITHIN
 
 
 def ending(ends: datetime | None, now: datetime, whose: str) -> str:
-    """Return in words when a certificate ends and how to renew it, or "" before that is due. The day is that of UTC."""
+    """Return in words when a certificate ends and how to renew it, or "" while there is time. The day is in UTC."""
     if ends is None or not is_due(ends, now):
         return ""
     if ends <= now:
@@ -54,9 +54,9 @@ def ending(ends: datetime | None, now: datetime, whose: str) -> str:
 
 
 def ends(path: Path) -> datetime | None:
-    """Return when the first certificate of a PEM file ends (RFC 5280, 4.1.2.5); None where the file holds none.
+    """Return when the first certificate of a PEM file ends (RFC 5280, 4.1.2.5); None if it contains none.
 
-    Raises OSError where it cannot be read. Python's ssl reads the dates of a peer's certificate only.
+    Python's ssl module reads the dates of a peer's certificate only. Raises OSError if the file cannot be read.
     """
     match = _PEM.search(path.read_text(encoding="ascii", errors="replace"))
     if match is None:

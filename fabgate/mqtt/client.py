@@ -29,9 +29,9 @@ KEEPALIVE_S: Final = 30
 #: The largest packet that the broker may send (MQTT 5, 3.1.2.11.4). It drops larger ones, which paho would keep in memory
 #: several times. The largest message, its topic of about 400 bytes, and properties.
 MAX_PACKET_BYTES: Final = wire.MAX_MESSAGE_BYTES + 4 * 1024
-#: How the kernel finds a dead connection: after 3 s of silence it sends a probe every 2 s, and ends the connection after
-#: 8 s without an answer. MQTT's pings need up to a minute, and a message of the broker then waits for TCP's next try,
-#: about as long again as the network was away (measured: a lock arrived 28 s late after 30 s).
+#: How the kernel finds a dead connection: after 3 s of silence it sends a probe every 2 s, and ends the connection
+#: after 8 s without an answer. MQTT's pings need up to a minute, and until then a message of the broker waits for TCP's
+#: next try, which takes about as long as the network was away (measured: a lock arrived 28 s late after 30 s).
 DEAD_LINE: Final = {"TCP_KEEPIDLE": 3, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 8_000}
 
 
@@ -48,7 +48,8 @@ def new_client(client_id: str, tls: ssl.SSLContext | None = None) -> paho.Client
 def secret_client_id(key: bytes, name: str) -> str:
     """Return a client id that only a holder of `key` can make, the same at each start.
 
-    A client that connects with the id of another one disconnects it. With an id of public names any account could do that.
+    A client that connects with the id of another one disconnects it. If the id consisted of public names only, any
+    account could do that.
     """
     return "fabgate-" + hmac.new(key, f"mqtt client {name}".encode(), "sha256").hexdigest()[:32]
 
@@ -80,7 +81,7 @@ def certificate_trouble(error: Exception) -> str:
 
 
 def described(error: Exception) -> str:
-    """Return in words why there is no connection."""
+    """Return in words why the connection failed."""
     return certificate_trouble(error) or f"{type(error).__name__}: {error}"
 
 
@@ -100,6 +101,6 @@ def _set_options(_client: Any, _userdata: Any, sock: Any) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in DEAD_LINE.items():
-        if hasattr(socket, name):  # Linux has them all
+        if hasattr(socket, name):  # Linux has all of these options
             sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     acknowledge_quickly(sock)

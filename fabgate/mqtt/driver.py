@@ -23,7 +23,7 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
-#: How long one turn waits for the socket; pings and disconnections are noticed this late at most.
+#: How long one turn waits for the socket; pings and disconnections are handled at most this late.
 TURN_S: Final = 1.0
 #: How long sending DISCONNECT may take.
 GOODBYE_S: Final = 0.5
@@ -31,11 +31,11 @@ _OK: Final = MQTTErrorCode.MQTT_ERR_SUCCESS
 
 
 class Driver:
-    """Drives one client. `run`, `say_goodbye` and `close` belong to one thread; the others may be called from any."""
+    """Drives one client. Call `run`, `say_goodbye` and `close` from one thread; the other methods are thread-safe."""
 
     def __init__(self, client: paho.Client) -> None:
         self._client = client
-        #: Wakes the loop while it runs. Before its first wait it checks for packets, and whether to continue.
+        #: Wakes the loop while it runs. Before it waits, the loop checks for packets and for the end.
         self._waker: socket.socket | None = None
         self._waking = threading.Lock()
         #: The thread that runs the loop. Its own packets need no waking: it checks for packets before it waits.
@@ -44,7 +44,7 @@ class Driver:
         client.on_socket_register_write = lambda *_: self._packet_was_queued()
 
     def run(self, goes_on: Callable[[], bool], *, turn_s: float = TURN_S) -> None:
-        """Read and write until the connection ends, or `goes_on`, called every `turn_s` seconds, returns False.
+        """Read and write until the connection ends or `goes_on`, which is called every `turn_s` seconds, returns False.
 
         Raises what a callback of the client raises.
         """
@@ -76,10 +76,10 @@ class Driver:
 
     @property
     def has_unread(self) -> bool:
-        """Whether data has arrived that the callbacks have not got yet.
+        """Return whether data has arrived that the callbacks have not received yet.
 
-        The kernel is asked only while the loop waits: then the loop has read everything that TLS had decrypted. No other
-        thread may use the TLS connection itself.
+        It asks the kernel, and only while the loop waits and has read all decrypted data: no other thread may use the
+        TLS connection.
         """
         if self._runner is None:
             return False
@@ -113,8 +113,8 @@ class Driver:
         ready = self._wait(sock, woken, 0.0 if has_decrypted else turn_s)
         if (has_decrypted or ready & ~select.POLLOUT) and self._client.loop_read() is not _OK:
             return False
-        # Also with nothing to write: only this call makes paho report the next packet. paho reports none while it assumes
-        # that the loop knows already, which it may assume just after the loop has written the last one.
+        # Called also with nothing to write: only this call makes paho report the next packet. Until then paho assumes
+        # that the loop knows of it, even if the loop has just written the last one.
         if self._client.loop_write() is not _OK:
             return False
         return self._client.loop_misc() is _OK

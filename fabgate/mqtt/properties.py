@@ -1,8 +1,8 @@
-"""Packs and reads the MQTT 5 properties of entries quickly.
+"""Writes and reads the MQTT 5 properties of entries quickly.
 
-paho supports all properties of all packets, and searches the names of all of them for each: it takes 50 us to pack those
-of an entry, more than a quarter of the time in which a gate delivers a backlog, and 50 us to read them, half of the time
-to receive a message. An entry always has the same three: a content type, its journal and its number.
+paho supports all properties of all packets, and searches all their names for each one. Packing those of an entry takes
+it 50 us, a quarter of the time in which a gate delivers a backlog; reading them takes 50 us, half of the time to
+receive a message. An entry always has the same three: a content type, its journal and its number.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ def packer(journal: str) -> Callable[[int], Properties]:
 
 
 def read_quickly() -> None:
-    """Let paho read the properties of messages with ``unpack``, in this whole process."""
+    """Make paho read the properties of messages with ``unpack``, in the whole process."""
     Properties.unpack = unpack  # type: ignore[method-assign]
 
 
 def unpack(self: Properties, buffer: bytes) -> tuple[Properties, int]:
     """Read properties from the beginning of `buffer`; return them and how many bytes they take.
 
-    Unusual or invalid properties are left to paho. Raises what paho raises.
+    paho itself reads unusual or invalid properties. Raises what paho raises.
     """
     held = vars(self)
     found = _texts(buffer) if len(held) == _NEW and held["packetType"] == _PUBLISH else None
@@ -72,7 +72,7 @@ def unpack(self: Properties, buffer: bytes) -> tuple[Properties, int]:
 
 
 def _texts(buffer: bytes) -> dict[str, Any] | None:
-    """Return a content type and pairs of texts; None where there is any other property, or any doubt."""
+    """Return a content type and pairs of texts; None if there is any other property, or if anything is doubtful."""
     if not buffer or buffer[0] >= _SHORT or len(buffer) <= buffer[0]:
         return None
     place, end = 1, 1 + buffer[0]

@@ -26,11 +26,11 @@ class OutputContract:
     """What every output must do (``fabgate.drivers.outputs``). A subclass makes an output and observes its line."""
 
     def make(self) -> Output:
-        """Return a new output, not open yet."""
+        """Return a new output that is not open yet."""
         raise NotImplementedError
 
     def levels(self) -> list[bool]:
-        """Return every level that the line was driven to so far, including the first one, as on (True) or off."""
+        """Return every level to which the line was driven so far, from the first on: True is on."""
         raise NotImplementedError
 
     def lose(self) -> None:
@@ -46,7 +46,7 @@ class OutputContract:
         raise NotImplementedError
 
     def mirror(self, *, closed: bool) -> None:
-        """Let the load side report that it has power, or that it has none, independently of the line."""
+        """Make the load side report that it has power, or none, whatever the line does."""
         raise NotImplementedError
 
     def test_it_has_the_shape_of_an_output(self) -> None:
@@ -56,12 +56,12 @@ class OutputContract:
         assert isinstance(type(output).Options, type)  # type: ignore[attr-defined]
 
     def test_the_constructor_drives_nothing(self) -> None:
-        """It claims nothing."""
+        """It does not claim the line."""
         self.make()
         assert self._levels() in ([], [False])
 
     def test_opening_never_drives_the_line_on(self) -> None:
-        """It is claimed at its safe level: it was never on."""
+        """It is claimed off: it was never on."""
         output = self.make()
         output.open()
         assert True not in self._levels()
@@ -110,7 +110,7 @@ class OutputContract:
         output.close()
 
     def test_on_is_a_hardware_error_when_the_line_is_gone(self) -> None:
-        """At each call, and the line is never driven on."""
+        """Each call raises, and the line is never driven on."""
         output = self._opened()
         self._try(self.lose)
         for _ in range(2):
@@ -120,7 +120,7 @@ class OutputContract:
         output.close()
 
     def test_a_line_that_another_program_holds_is_a_hardware_error_until_it_is_free(self) -> None:
-        """The same object can be opened then."""
+        """After that the same object can be opened."""
         output = self.make()
         self._try(self.occupy)
         for _ in range(2):
@@ -155,7 +155,7 @@ class OutputContract:
         output.close()
 
     def test_the_load_side_is_read_back(self) -> None:
-        """None where nothing is wired; otherwise the state of the mirror contact, not that of the line."""
+        """It is None if nothing is wired; otherwise the state of the mirror contact, not that of the line."""
         output = self._opened()
         if output.read_back() is None:
             _pytest().skip("nothing is wired to read back")
@@ -174,7 +174,7 @@ class OutputContract:
         output.close()
 
     def test_it_starts_no_threads(self) -> None:
-        """The gate's loop owns the power."""
+        """Only the gate's loop may own the power."""
         before = threading.active_count()
         output = self._opened()
         output.set(on=True)

@@ -29,11 +29,11 @@ class PanelContract:
     """What every panel must do (``fabgate.drivers.panels``). A subclass makes a panel and observes it."""
 
     def make(self) -> Panel:
-        """Return a new panel, not open yet."""
+        """Return a new panel that is not open yet."""
         raise NotImplementedError
 
     def shown(self) -> str:
-        """Return what a person sees now, in any form that holds the text of the lines."""
+        """Return what a person sees now, in any form that contains the text of the lines."""
         raise NotImplementedError
 
     def unplug(self) -> None:
@@ -47,7 +47,7 @@ class PanelContract:
         assert isinstance(type(panel).Options, type)  # type: ignore[attr-defined]
 
     def test_it_shows_four_full_lines_with_accents_within_a_second(self) -> None:
-        """The widest notice there is."""
+        """It is the largest notice possible."""
         assert {len(line) for line in FULL.lines} == {COLUMNS}
         panel = self._opened()
         start = time.perf_counter()
@@ -57,7 +57,7 @@ class PanelContract:
         panel.close()
 
     def test_it_shows_a_notice_of_light_alone(self) -> None:
-        """No line, no sound: as an idle machine looks."""
+        """It has no lines and no sound: this is how an idle machine looks."""
         panel = self._opened()
         panel.show(Notice("off"))
         panel.close()

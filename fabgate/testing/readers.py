@@ -53,7 +53,7 @@ class ReaderContract:
     """
 
     def make(self) -> Reader:
-        """Return a new reader, not open yet, on a bench with no card."""
+        """Return a new reader that is not open yet, without a card in its field."""
         raise NotImplementedError
 
     def place(self, uid: bytes, *, torn: int | None = None) -> None:
@@ -81,7 +81,7 @@ class ReaderContract:
         assert reader.recoveries == 0
 
     def test_polling_before_open_is_a_hardware_error(self) -> None:
-        """The constructor claims nothing, and a reader that is not open does not return 'no card'."""
+        """The constructor claims nothing, and a closed reader never returns 'no card'."""
         reader = self.make()
         self._try(self.place, SINGLE)
         with _pytest().raises(HardwareError):
@@ -135,13 +135,13 @@ class ReaderContract:
             self.remove()
 
     def test_a_random_uid_is_refused_by_its_own_reason(self) -> None:
-        """A phone is distinguished from a card that could not be read."""
+        """A phone gets another reason than a card that could not be read."""
         reader = self._opened()
         self._try(self.place, b"\x08\x12\x34\x56")
         assert reader.poll() == Misread(MisreadReason.RANDOM_UID)
 
     def test_unplugged_is_an_error_and_never_no_card(self) -> None:
-        """At each poll."""
+        """Every poll raises."""
         reader = self._opened()
         self._try(self.unplug)
         for _ in range(2):
@@ -149,7 +149,7 @@ class ReaderContract:
                 reader.poll()
 
     def test_opening_what_is_unplugged_is_an_error_until_it_is_back(self) -> None:
-        """The gate tries again and again: the same object has to work then."""
+        """The gate tries again and again: the same object has to work later."""
         reader = self.make()
         self._try(self.unplug)
         for _ in range(2):
@@ -179,7 +179,7 @@ class ReaderContract:
         reader.close()
 
     def test_a_poll_is_short(self) -> None:
-        """With and without a card; the fastest of five, because the computer may be busy."""
+        """With and without a card; the fastest of five polls, because the computer may be busy."""
         reader = self._opened()
         assert min(_seconds(reader) for _ in range(5)) < POLL_S
         self._try(self.place, TRIPLE)
@@ -205,7 +205,7 @@ class ReaderContract:
 
 
 def _soon(reader: Reader, wanted: Card | None) -> bool:
-    """Whether `wanted` is seen: by the first poll of a continuous reader, within three polls of any other."""
+    """Return whether `wanted` is read: in the first poll of a continuous reader, in the first three of any other."""
     return any(reader.poll() == wanted for _ in range(1 if reader.continuous else 3))
 
 

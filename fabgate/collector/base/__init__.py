@@ -1,1 +1,1 @@
-"""What every part of the collector uses: environment, data folder, logs and times."""
+"""The base of the collector: environment, data folder, logs and times."""

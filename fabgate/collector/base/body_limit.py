@@ -1,4 +1,4 @@
-"""Limits request bodies to the size of a list of people: Django stores whatever arrives on disk before any check."""
+"""Limits request bodies to the size of a list of people: Django stores uploads on disk before any check."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ MEGABYTE: Final = 1024 * 1024
 MAX_FILE_BYTES: Final = 5 * MEGABYTE
 #: The same, with the form around it.
 MAX_BYTES: Final = MAX_FILE_BYTES + MEGABYTE
-#: A browser reads no answer while it sends. Up to this much more is read and dropped, so that it can show the page.
+#: A browser reads no answer while it is sending. Up to this many more bytes are read and dropped, so that it can show
+#: the page.
 MAX_DISCARDED: Final = 64 * MEGABYTE
 _TEXT: Final = f"Too large: at most {MAX_FILE_BYTES // MEGABYTE} MB are accepted.\n".encode()
 _REFUSED: Final = "fabgate.too_large"
@@ -51,7 +52,7 @@ def bounded(app: Any) -> Any:
 
 
 def was_too_large(request: HttpRequest) -> bool:
-    """Whether this request stands for one whose body was refused."""
+    """Return whether this request replaces one whose body was refused."""
     return bool(getattr(request, "scope", {}).get(_REFUSED))
 
 
@@ -61,7 +62,7 @@ def _refused(scope: Any) -> Any:
 
 
 async def _discard(receive: Any) -> bool:
-    """Read the rest and drop it; return False if it is far too large, or the browser is gone."""
+    """Read the rest of the body and drop it; return False if it is far too large, or the browser has gone."""
     so_far = 0
     while so_far <= MAX_DISCARDED:
         message = await receive()
@@ -74,7 +75,7 @@ async def _discard(receive: Any) -> bool:
 
 
 def _after_nothing(receive: Any) -> Any:
-    """Return a `receive` that sends an app an empty body, and then what happens to the connection."""
+    """Return a `receive` for an app: an empty body, then the messages of the real connection."""
     told = False
 
     async def receive_after() -> Any:

@@ -1,4 +1,4 @@
-"""Locks and names of the folder with database and keys (FABGATE_DATA).
+"""Locks and file names of the folder with database and keys (FABGATE_DATA).
 
 Every process that uses it holds a shared lock on `.running`; replacing it requires the exclusive one.
 """
@@ -15,7 +15,7 @@ from typing import Final
 
 from fabgate.errors import UsageError
 
-#: Lock files: starting processes wait for each other on the first; running processes share the second.
+#: Lock files: a starting process holds the first alone; all running processes share the second.
 STARTING: Final = ".starting"
 RUNNING: Final = ".running"
 #: Held while a gate's secrets are made, until its files and its row belong together.
@@ -34,7 +34,7 @@ _LOOK_EVERY_S: Final = 0.1
 
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on `path` during the block."""
+    """Hold an exclusive lock on `path` inside the block."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -56,7 +56,7 @@ def use(data: Path) -> int:
 
 
 def is_left_alone(handle: int, within_s: float) -> bool:
-    """Wait up to `within_s` seconds until only our lock `handle` is held on the folder; return whether it is.
+    """Wait up to `within_s` seconds until `handle` is the only lock on the folder; return whether it is.
 
     The caller also holds STARTING, so that no process can start meanwhile. The lock is shared again afterwards.
     """
@@ -75,7 +75,7 @@ def is_left_alone(handle: int, within_s: float) -> bool:
 
 
 def lock_out(data: Path) -> int | None:
-    """Return the open exclusive lock; None if another process uses the folder."""
+    """Lock the folder exclusively and return the lock's handle; None if another process uses the folder."""
     handle = os.open(data / RUNNING, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -86,7 +86,7 @@ def lock_out(data: Path) -> int | None:
 
 
 def sync_file(path: Path) -> None:
-    """Sync a file, or the names in a folder, to disk."""
+    """Sync a file to disk, or the names in a folder."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""Recognises a full disk, and skips writes that are not needed then.
+"""Recognises a full disk, and skips writes that can then be omitted.
 
 SQLite and PostgreSQL have error codes of their own, files raise ENOSPC; Django wraps the first two.
 """
@@ -33,7 +33,7 @@ def is_full(error: BaseException | None) -> bool:
 
 @contextmanager
 def unless_full() -> Iterator[None]:
-    """Skip a write on a full disk, such as when an account was last seen, so that reading still works."""
+    """Ignore the failure of an unimportant write on a full disk, so that reading still works."""
     try:
         yield
     except DatabaseError as error:

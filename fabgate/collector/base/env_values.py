@@ -35,13 +35,13 @@ ELSEWHERE: Final[Mapping[str, str]] = {
     "FABGATE_MODEL_RUNS": "tests: how many runs of a model",
     "FABGATE_TEST_DATABASE_URL": "tests: a PostgreSQL",
 }
-#: Names that people know from other programs.
+#: Variables that people know from other programs, and ours.
 _ALSO: Final = {"TIMEZONE": "TZ", "TIME_ZONE": "TZ", "DB_URL": "DATABASE_URL", "PROXY": "PROXIES"}
 _LISTED: Final = "one that docs/reference.md names"
 
 
 def nearest(name: str, known: Collection[str]) -> list[str]:
-    """Return up to three of the `known` names that may have been meant, the most likely first."""
+    """Return up to three of the `known` names that `name` may have meant, the most likely first."""
     said = name.upper().removeprefix(PREFIX)
     ends = {one.removeprefix(PREFIX): one for one in sorted(known)}
     if said in ends:
@@ -56,7 +56,7 @@ class Reader:
     """Reads values, and collects the mistakes in them."""
 
     def __init__(self, environ: Mapping[str, str], only: Collection[str] | None = None) -> None:
-        """Read `environ`; with `only`, other variables count as not set."""
+        """Read `environ`; if `only` is given, all other variables count as not set."""
         self._environ = environ
         self._only = only
         self._asked: set[str] = set()
@@ -67,7 +67,7 @@ class Reader:
         return self._environ.get(name, "") if self._only is None or name in self._only else ""
 
     def check_names(self) -> None:
-        """Add a mistake for each variable with our prefix that nothing reads: it would silently have no effect."""
+        """Add a mistake for each variable with our prefix that no program reads: it would silently have no effect."""
         for name in sorted(self._environ):
             if name.upper().startswith(PREFIX) and name not in self._asked | ELSEWHERE.keys():
                 near = nearest(name, self._asked)
@@ -150,7 +150,7 @@ class Reader:
             return None
 
     def is_set(self, *names: str) -> bool:
-        """Return whether one of `names` has a value, right or wrong."""
+        """Return whether one of `names` has a value, valid or not."""
         return any(self._get(name) for name in names)
 
     def switch(self, name: str, *, default: bool) -> bool:
@@ -209,7 +209,7 @@ class Reader:
         return value
 
     def hosts(self, name: str, web_host: str) -> tuple[str, ...]:
-        """Return the names by which the collector may be called; by default those of this computer."""
+        """Return the host names of the collector; by default those of this computer."""
         named = tuple(host.strip() for host in self._get(name).split(",") if host.strip())
         wrong = [host for host in named if host != "*" and not _HOST.fullmatch(host.removeprefix(".").strip("[]"))]
         if wrong:

@@ -30,11 +30,11 @@ class Environment:
     site: str
     data: Path
     tz: str
-    #: Whether FABGATE_TZ is set: leaving it out does not change the stored time zone.
+    #: Whether FABGATE_TZ is set: if not, the stored time zone stays.
     is_tz_said: bool = field(compare=False)
-    #: The language of machines and mails for people who have none of their own.
+    #: The language of machines and mails, for people without one of their own.
     lang: str
-    #: Whether FABGATE_LANG is set: otherwise the database keeps the language that it has.
+    #: Whether FABGATE_LANG is set: if not, the stored language stays.
     is_lang_said: bool = field(compare=False)
     mqtt_host: str
     mqtt_port: int
@@ -113,7 +113,7 @@ def read(environ: Mapping[str, str], *, need_site: bool, only: Collection[str] |
         web_port=reader.port("FABGATE_WEB_PORT", 8000),
         allowed_hosts=reader.hosts("FABGATE_ALLOWED_HOSTS", web_host),
         database_url=reader.database_url("FABGATE_DATABASE_URL", "FABGATE_DATABASE_URL_FILE"),
-        # On the same computer a browser needs no TLS; other people's passwords should not be sent in the clear.
+        # A browser on the same computer needs no TLS; passwords that cross a network do.
         https=reader.switch("FABGATE_HTTPS", default=not is_loopback(web_host)),
         proxies=reader.proxies("FABGATE_PROXIES", "127.0.0.1"),
         metrics_token=reader.secret("FABGATE_METRICS_TOKEN", "FABGATE_METRICS_TOKEN_FILE"),

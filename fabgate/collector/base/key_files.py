@@ -21,7 +21,7 @@ def write_secret(path: Path, text: str) -> bool:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-    except BaseException:  # such as a full disk: an empty file would be taken for the secret from then on
+    except BaseException:  # such as a full disk: the empty file would later be used as the secret
         path.unlink(missing_ok=True)
         raise
     data_folder.sync_directory(path.parent)

@@ -1,4 +1,4 @@
-"""Local times that occur twice when clocks go back, or never when they go forward.
+"""Converts local times, including those that occur twice when clocks go back, or never when they go forward.
 
 PEP 495: `fold` distinguishes the two; a time that never occurs is recognised because it does not convert back from UTC.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-#: The zone if none is found, and its other names.
+#: The zone that is used if none is found, and its other names.
 _UTC: Final = "UTC"
 _NAMES_OF_UTC: Final = frozenset({"Etc/UTC", "Etc/UCT", "Etc/Zulu", "Etc/Universal", "UCT", "Zulu", "Universal"})
 
@@ -23,13 +23,13 @@ def moments(local: datetime, zone: tzinfo) -> list[datetime]:
 
 
 def beside(local: datetime, zone: tzinfo) -> tuple[datetime, datetime]:
-    """Return the times before and after the gap in which `local` is missing, as far apart as the clocks jump."""
+    """Return the times before and after the gap that contains `local`, each shifted by the length of the gap."""
     early, late = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC).astimezone(zone) for fold in (1, 0))
     return early, late
 
 
 def came_twice(moment: datetime) -> bool:
-    """Return whether clocks in its own zone show the time of `moment` twice."""
+    """Return whether clocks in the zone of `moment` show its time twice."""
     return moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset()
 
 
@@ -40,7 +40,7 @@ def offset(moment: datetime) -> str:
 
 
 def which(moment: datetime) -> str:
-    """Return the offset of a time that occurs twice, to be shown after it; empty for other times."""
+    """Return the offset of a time that occurs twice, for display after it; empty for any other time."""
     return f" ({offset(moment)})" if came_twice(moment) else ""
 
 

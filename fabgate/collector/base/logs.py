@@ -30,15 +30,15 @@ def set_up(form: str, process: str) -> None:
         sys.excepthook = _last_word
     root.addHandler(handler)
     root.setLevel(logging.INFO)
-    # Our own lines report its start and end, and a missing page is not worth a line. Errors stay.
+    # uvicorn logs a start and an end, as we do, and each missing page; only its errors are useful
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.getLogger("django.request").setLevel(logging.ERROR)
-    # Also refused forms; and Django's line contains the path, which is secret for a one-time link.
+    # We log refused forms, too. Django's line contains the path, which is secret for a one-time link.
     logging.getLogger("django.security.csrf").setLevel(logging.ERROR)
 
 
 class Seldom:
-    """Warns at most once in `every_s` seconds, and counts the warnings left out: a crowd must not fill the log."""
+    """Logs a warning at most once in `every_s` seconds, and counts those left out, so that they cannot fill the log."""
 
     def __init__(self, log: logging.Logger, every_s: float = 10.0) -> None:
         self._log, self._every_s = log, every_s
@@ -46,7 +46,7 @@ class Seldom:
         self._silent = 0
 
     def __call__(self, text: str, *values: object) -> None:
-        """Warn, or count."""
+        """Log the warning, or count it."""
         now_s = time.monotonic()
         if now_s < self._next_s:
             self._silent += 1
@@ -58,7 +58,7 @@ class Seldom:
 
 def _without_link(record: logging.LogRecord) -> bool:
     """Remove the token of a one-time link from errors of its page: the link may still work."""
-    request = vars(record).pop("request", None)  # Django's, whose text is the path
+    request = vars(record).pop("request", None)  # Django's request, whose text contains the path
     match = getattr(request, "resolver_match", None)
     token = match.kwargs.get("token") if match else None
     if token and isinstance(record.args, tuple):
@@ -67,7 +67,7 @@ def _without_link(record: logging.LogRecord) -> bool:
 
 
 def _last_word(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Log an error that ends the process, on one line too."""
+    """Log an error that ends the process, also on one line."""
     logging.getLogger(__name__).critical("ended by an error that nobody expected", exc_info=(kind, error, trace))
 
 
@@ -82,7 +82,7 @@ class _Text(logging.Formatter):
         super().__init__(f"{process}: {_LINE}" if process else _LINE)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name for it)
-        """Return the record as one line, so that a requested address cannot forge others. Tracebacks follow it."""
+        """Return the record as one line, so that no text from outside can forge another line. Tracebacks follow it."""
         record.message = record.message.translate(_ESCAPED)
         return super().formatMessage(record)
 

@@ -1,4 +1,4 @@
-"""Stores rosters as gzip (RFC 1952): a fifth to write while others wait, and the form that most gates accept."""
+"""Compresses stored rosters with gzip (RFC 1952): most gates accept it as it is, and others wait less for the write."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gzip
 
 
 def pack(body: bytes) -> bytes:
-    """Return a roster in its stored form."""
+    """Compress a roster for storing."""
     return gzip.compress(body, 5, mtime=0)
 
 

@@ -1,4 +1,4 @@
-"""Makes search keys of names, so that they are found without typing accents and sorted as people expect."""
+"""Makes search keys of names: they are found without accents, and sorted as people expect."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PLAIN: Final = str.maketrans(
 def folded(text: str) -> str:
     """Return `text` in lower case without accents: ``Zoé Müller-Østergård`` becomes ``zoe muller-ostergard``.
 
-    At most 300 characters: one may become eighteen.
+    The result is cut to 300 characters: one character may become eighteen.
     """
     apart = unicodedata.normalize("NFKD", text.casefold())
     bare = "".join(letter for letter in apart if not unicodedata.combining(letter))

@@ -1,8 +1,10 @@
-"""Reads the URL of a mail server, and hands mails to it. Standard library only, since the environment is read with it.
+"""Reads the URL of a mail server, and sends mails through it.
+
+Standard library only, because the environment is read with it.
 
 - smtp://USER:PASSWORD@mail.example.org:587/ requires TLS before anything is sent (STARTTLS, RFC 3207);
 - smtps://USER:PASSWORD@mail.example.org:465/ uses TLS from the start (RFC 8314);
-- smtp://localhost:25/?tls=none uses none; a password may then only be sent to this computer.
+- smtp://localhost:25/?tls=none uses no TLS; a password may then only be sent to this computer.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from email.message import EmailMessage
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-#: How long each step of the server may take, in seconds: a person waits for it.
+#: Time limit for each answer of the server, in seconds: a person waits for it.
 TIMEOUT_S: Final = 5.0
 STARTTLS, TLS, NONE = "starttls", "tls", "none"
 _PORTS: Final = {STARTTLS: 587, TLS: 465, NONE: 25}
@@ -29,7 +31,7 @@ _WANTED: Final = (
 )
 _ADDRESS: Final = re.compile(r"[^\s<>@,;\"()]+@[^\s<>@,;\"()]+")
 _NAMED: Final = re.compile(r"(?P<name>[^<>@,;]+)<(?P<address>[^<>]+)>")
-#: Errors of a single mail; the next one may work.
+#: Errors that concern a single mail; the next one may work.
 _OF_ONE: Final = (
     smtplib.SMTPRecipientsRefused,
     smtplib.SMTPSenderRefused,
@@ -40,7 +42,7 @@ _OF_ONE: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """A server, and how to connect; without `username` there is no sign-in."""
+    """A mail server, and how to connect to it; without `username` there is no sign-in."""
 
     host: str
     port: int
@@ -50,7 +52,10 @@ class Server:
 
 
 def server_of(url: str) -> Server:
-    """Return the server of a URL. Raises ValueError with what was wanted, never with the URL and its password."""
+    """Return the server of a URL.
+
+    Raises ValueError saying what was wanted, without the URL, which contains the password.
+    """
     try:
         found = urlsplit(url)
         port = found.port
@@ -75,7 +80,7 @@ def server_of(url: str) -> Server:
 
 
 def sender_of(text: str) -> Address:
-    """Return the sender: an address, or a name and an address in <>. Raises ValueError with what was wanted."""
+    """Return the sender: an address, or a name and an address in <>. Raises ValueError saying what was wanted."""
     found = _NAMED.fullmatch(text)
     if found and text.isprintable():
         return address_of(found["address"], found["name"].strip(' "'))
@@ -83,7 +88,7 @@ def sender_of(text: str) -> Address:
 
 
 def address_of(text: str, name: str = "") -> Address:
-    """Return an address and nothing else. Raises ValueError with what was wanted."""
+    """Return an address that has nothing around it. Raises ValueError saying what was wanted."""
     try:
         if text.isascii() and _ADDRESS.fullmatch(text):
             return Address(name, addr_spec=text)
@@ -93,9 +98,9 @@ def address_of(text: str, name: str = "") -> Address:
 
 
 def hand_over(server: Server, messages: Sequence[EmailMessage]) -> list[OSError | None]:
-    """Send messages in order. Returns the error of each, without raising it; None: the server accepted it.
+    """Send messages in order. Return an error for each, or None if the server accepted it; nothing is raised.
 
-    An error of one recipient does not stop the others; an error of the server is returned for all that are left.
+    After an error of one recipient the others are still sent; an error of the server is returned for all that are left.
     """
     found: list[OSError | None] = []
     try:
@@ -112,7 +117,7 @@ def hand_over(server: Server, messages: Sequence[EmailMessage]) -> list[OSError 
     except OSError as error:
         found += [error] * (len(messages) - len(found))
     else:
-        with suppress(OSError):  # it has accepted them; how the connection ends does not matter
+        with suppress(OSError):  # the mails are accepted; how the connection ends does not matter
             connection.quit()
     finally:
         connection.close()

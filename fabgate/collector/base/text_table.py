@@ -1,4 +1,4 @@
-"""Prints times and tables for people; CSV and JSON, for programs, round nothing."""
+"""Formats durations and tables for people. CSV and JSON, for programs, have exact values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def clock(ms: int) -> str:
 
 
 def plain(text: str | None) -> str:
-    """Return a text that does not move the cursor: text from elsewhere may contain anything."""
+    """Return a text without control characters: text from outside could move the cursor."""
     text = text or ""
     return text if text.isprintable() else ascii(text)
 
@@ -22,7 +22,7 @@ def plain(text: str | None) -> str:
 def write(
     rows: Iterable[tuple[str, ...]], out: TextIO, *, right: Collection[int] = (), rule_before: int | None = None
 ) -> None:
-    """Write columns with the needed widths, those in `right` aligned right; with a rule before one row."""
+    """Write rows as columns of the needed widths, those in `right` aligned right, with a line above one row."""
     table = [tuple(map(plain, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for number, row in enumerate(table):

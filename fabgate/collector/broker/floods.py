@@ -1,8 +1,8 @@
 """Decides which gates are shut out for a while, because they send more than one gate may, and for how long.
 
 The broker has one queue for the collector, which all gates share. A gate that sends faster than ingest can read fills
-it, and the broker drops the messages of others. Fairness in the inbox does not help against that: the collector
-unsubscribes from that gate, and the broker queues nothing of it. Decided in docs/decisions/0069.
+it, and the broker drops the messages of others. Fairness in the inbox does not help against that. So the collector
+unsubscribes from that gate, and the broker no longer queues its messages. Decided in docs/decisions/0069.
 
 Pure: no clock, no broker. Times are monotonic seconds.
 """
@@ -13,7 +13,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-#: How long a gate is shut out: the first time, and at most. The time doubles while it goes on.
+#: How long a gate is shut out: the first time, and at most. The time doubles with each flood.
 FIRST_S: Final = 10.0
 LONGEST_S: Final = 300.0
 #: After this long without another flood the next one counts as the first.
@@ -34,7 +34,7 @@ class Floods:
         self.shut: frozenset[str] = frozenset()
 
     def look(self, flooding: Collection[str], now_s: float) -> bool:
-        """Shut out the gates of `flooding`, readmit those whose pause is over; return whether `shut` has changed."""
+        """Shut out the gates in `flooding`, readmit those whose time is over; return whether `shut` has changed."""
         for gate in flooding:
             before = self._pauses.get(gate)
             if before is not None and now_s < before.until_s:

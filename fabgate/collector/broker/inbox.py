@@ -23,27 +23,27 @@ from fabgate.collector.broker.allowance import Allowance
 from fabgate.collector.broker.message import Received
 
 MAX_WAITING: Final = 50_000
-#: An entry is smaller than a kilobyte, so honest gates reach the limit of messages first.
+#: Entries are smaller than a kilobyte, so a healthy gate reaches the limit of messages first.
 MAX_BYTES: Final = 64 * 1024 * 1024
-#: For one account: a gate keeps 400 unacknowledged entries, each of at most 32 KiB. More would take other gates' room.
+#: For one account: a gate has at most 400 entries of 32 KiB on their way. More would take the room of other gates.
 MAX_BYTES_OF_ONE: Final = 16 * 1024 * 1024
-#: Five times the 400 entries that a gate sends without an acknowledgement: while nothing is stored it repeats them,
-#: after 10 s and then less and less often.
+#: Five times the 400 entries that a gate sends without an acknowledgement. Until they are stored it repeats them, first
+#: after 10 s, then less often.
 MAX_WAITING_OF_ONE: Final = 2_000
-#: An account with more than twice those 400 entries waiting floods. Each batch is acknowledged before the next one, so
-#: a gate that keeps to its window has that many waiting only after it had to reconnect.
+#: An account with more than twice those 400 entries in the inbox counts as flooding. Each batch is acknowledged before
+#: the next one, so a gate that keeps to its window has that many only after a reconnection.
 FLOODS_AT: Final = 2 * wire.ACK_WINDOW
 #: Memory for a message besides its body.
 OVERHEAD_BYTES: Final = 400
-#: The processor time of a usual batch is below this, in seconds: for the batch, and for each message.
+#: A usual batch takes less processor time than this, in seconds; so does a message that does not count as costly.
 BATCH_S: Final = 0.1
 COSTLY_S: Final = 0.002
-#: A batch holds messages of an account with costlier messages for at most about this long.
+#: How much processor time, in seconds, the messages of an account with costly messages may take in one batch.
 SLICE_S: Final = 0.25
-#: A status, and an entry that begins a journal, may change other journals: each counts as this many messages, since
-#: their cost is not known yet when the first of them arrive.
+#: A status, and the first entry of a journal, may change other journals. Each counts as this many messages, because its
+#: cost is not known beforehand.
 BEGINNING: Final = 10
-#: How much of one account is taken before the next one's turn: some twenty usual entries.
+#: How many bytes of one account are taken in its turn: some twenty usual entries.
 TURN_BYTES: Final = 16 * 1024
 
 
@@ -66,7 +66,7 @@ Posted = Received | Connected | Lost
 
 @dataclass(slots=True)
 class _Account:
-    """The messages of one account that wait; `credit` is how many more bytes may be taken in this turn."""
+    """The waiting messages of one account; `credit` is how many more bytes may be taken in this turn."""
 
     messages: deque[Received] = field(default_factory=deque)
     bytes: int = 0
@@ -74,7 +74,10 @@ class _Account:
 
 
 class Inbox:
-    """Limited for messages, with a queue for each account. Events of the link always fit, and come out first."""
+    """Holds a queue of messages for each account, up to the limits.
+
+    Events of the link always fit, and are returned first.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -92,7 +95,8 @@ class Inbox:
         #: How many messages of each account of `_most` the batch holds so far.
         self._taken: Counter[str] = Counter()
         self._allowances: dict[str, Allowance] = {}
-        #: Accounts that had more waiting than a gate keeps unacknowledged, and still have messages waiting.
+        #: Accounts with more waiting messages than a gate sends without an acknowledgement, until none is waiting any
+        #: more.
         self._flooding: set[str] = set()
         self._refused: set[str] = set()
 
@@ -107,7 +111,7 @@ class Inbox:
         size, name = _size(message), _account_of(message.topic)
         with self._ready:
             account = self._accounts.get(name)
-            # One message always fits: otherwise one larger than a limit would never be read, and never be quarantined.
+            # One message always fits: otherwise a message above a limit would never be read and quarantined.
             if account is not None and (
                 account.bytes + size > MAX_BYTES_OF_ONE or len(account.messages) >= MAX_WAITING_OF_ONE
             ):
@@ -167,9 +171,9 @@ class Inbox:
         return found
 
     def stored(self, messages: Sequence[Received], cpu_s: float) -> None:
-        """Record the processor time of a batch, in seconds; accounts with costly messages rest for as long.
+        """Record the processor time of a batch, in seconds; accounts with costly messages then rest for that time.
 
-        Each message of a batch counts the same, so a gate with one of two hundred hardly rests. Turns alone would not
+        All messages of a batch count the same, so a gate with one of two hundred hardly rests. Taking turns would not
         suffice: an entry that changes thousands of sessions takes as long as a thousand usual ones.
         """
         each_s = (cpu_s - BATCH_S) / len(messages)
@@ -185,7 +189,7 @@ class Inbox:
                 self._rest(name, now_s + each_s * count)
 
     def _wake(self, now_s: float) -> None:
-        """Give accounts that have rested a turn again; the lock is held."""
+        """End the rest of accounts whose time is over. The caller holds the lock."""
         for name in [name for name, until_s in self._resting.items() if until_s <= now_s]:
             del self._resting[name]
             if name in self._accounts:
@@ -195,7 +199,7 @@ class Inbox:
         """Return the message whose turn it is. The caller holds the lock and knows that one waits."""
         name = self._turns[0]
         account = self._accounts[name]
-        while account.credit <= 0:  # after a message larger than a turn, which uses up later turns
+        while account.credit <= 0:  # a message larger than a turn uses up later turns
             account.credit += TURN_BYTES
             self._turns.rotate(-1)
             name = self._turns[0]
@@ -215,20 +219,20 @@ class Inbox:
         return message
 
     def _hold(self, name: str) -> None:
-        """Let an account rest once the batch holds as many of its messages as it may; `stored` sets the end."""
+        """Let an account rest if the batch has as many of its messages as it may; `stored` sets until when."""
         self._taken[name] += 1
         if self._taken[name] >= self._most[name]:
             self._rest(name, 0.0)
 
     def _rest(self, name: str, until_s: float) -> None:
-        """Give an account no turn before `until_s`; the lock is held."""
+        """Give an account no turn before `until_s`. The caller holds the lock."""
         self._resting[name] = until_s
         with contextlib.suppress(ValueError):  # the account has no messages waiting, or rests already
             self._turns.remove(name)
 
     @property
     def is_flooded(self) -> bool:
-        """Whether an account sends more than one may, and some of its messages still wait."""
+        """Whether an account sends more than it may, and some of its messages still wait."""
         return bool(self._flooding)
 
     @property
@@ -237,19 +241,19 @@ class Inbox:
         return bool(self._refused)
 
     def refused(self) -> set[str]:
-        """Return the gates with refused messages since the last call."""
+        """Return the gates whose messages were refused since the last call."""
         with self._ready:
             found, self._refused = self._refused, set()
         return {name.rpartition("/")[2] for name in found}
 
     @property
     def count(self) -> int:
-        """How many messages and events wait."""
+        """Return how many messages and events wait."""
         return self._count + len(self._words)
 
     @property
     def bytes(self) -> int:
-        """How many bytes the waiting messages take."""
+        """Return how many bytes the waiting messages take."""
         return self._bytes
 
 
@@ -266,5 +270,5 @@ def _work(message: Received) -> int:
 
 @lru_cache(4096)
 def _account_of(topic: str) -> str:
-    """Return the account of a topic: its part up to the gate, by which the broker's access list separates accounts."""
+    """Return the account of a topic: the part up to the gate, by which the broker's access list separates accounts."""
     return "/".join(topic.split("/", 4)[:4])

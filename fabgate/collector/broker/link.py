@@ -1,9 +1,9 @@
-"""The collector's connection to the broker: one client (fabgate/mqtt) in a thread of its own, which is watched.
+"""The collector's connection to the broker: one client (fabgate/mqtt) in a thread of its own.
 
 Callbacks only put messages in a queue. A connection that is not established after a while is dropped with its thread.
 
-paho sends PUBACK when the message is in our queue in memory. That is right here: a PUBACK promises nothing, and gates
-send again what the collector itself has not acknowledged.
+paho sends PUBACK when the message is in our queue in memory. That is safe here: gates rely on the collector's
+acknowledgement, not on PUBACK, and repeat entries until it comes.
 """
 
 from __future__ import annotations
@@ -44,24 +44,24 @@ from fabgate.mqtt.driver import Driver
 log = logging.getLogger(__name__)
 
 SESSION_EXPIRY_S: Final = 7 * 86_400
-#: How long after a connect, in seconds, a message may still come from the broker's queue: it holds 20,000, which are
-#: read no faster than they are stored, and a slow card stores some hundred a second.
+#: How long after a connect, in seconds, messages may still come from the broker's queue: it has up to 20,000, and a
+#: slow SD card stores only some hundred a second.
 QUEUE_S: Final = 60
 #: Pauses between attempts to connect, in seconds: the first, and the longest; they double.
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 5.0
-#: From the start of an attempt to a successful CONNACK.
+#: The longest time from an attempt to connect to a successful CONNACK, in seconds.
 CONNECT_TIMEOUT_S: Final = 15.0
-#: While a large batch is stored, the reading thread waits up to this long before each message. Two threads that both
-#: compute take the interpreter from each other at every database statement, which costs a fifth of a backlog's time;
-#: messages wait in the socket. Limited, since a disk that hangs must not cost the connection.
+#: While a large batch is stored, the reading thread waits up to this long before each message. Otherwise two threads
+#: would compete for the interpreter at every database statement, which costs a fifth of a backlog's time; messages wait
+#: in the socket. Limited, because a hanging disk must not end the connection.
 TURN_S: Final = 1.0
-#: MQTT 5, 3.8.3.1: whether a broker sends its retained messages on subscribing.
+#: MQTT 5, 3.8.3.1: the broker sends its retained messages on subscribing.
 _SEND_RETAINED: Final = 0
 _KEEP_RETAINED: Final = 2
-#: Filters in a packet.
+#: The most filters in one packet.
 _FILTERS: Final = 100
-#: How long a refusal is reported, in seconds: while gates send, the next one comes within a minute.
+#: How long a refusal is reported, in seconds. If gates send, the next refusal comes within a minute.
 REFUSED_S: Final = 90.0
 
 
@@ -100,17 +100,17 @@ class Link:
 
     @property
     def is_refused(self) -> bool:
-        """Whether the broker recently refused something that we published; then gates may not receive their acks."""
+        """Return whether the broker recently refused one of our messages; then gates may not receive their acks."""
         return time.monotonic() - self._refused_at < REFUSED_S
 
     @property
     def has_more(self) -> bool:
-        """Whether more has arrived than was read, and can still be read."""
+        """Return whether data has arrived that was not read yet."""
         return self._driver.has_unread
 
     @contextlib.contextmanager
     def held_back(self) -> Iterator[None]:
-        """Hold reading back during the block, for a limited time: see TURN_S."""
+        """Pause reading during the block, for a limited time: see TURN_S."""
         with self._turn:
             yield
 
@@ -126,7 +126,10 @@ class Link:
             self._client.unsubscribe(some)
 
     def publish(self, topic: str, body: bytes) -> None:
-        """Publish retained with QoS 1. Without a connection nothing is kept: it is published again on connect."""
+        """Publish retained with QoS 1.
+
+        Without a connection nothing is queued: ingest publishes it again after connecting.
+        """
         if self.connected:
             self._client.publish(topic, body, qos=1, retain=True)
 
@@ -137,7 +140,7 @@ class Link:
         )
 
     def stop(self, *, orderly: bool) -> None:
-        """Close. An orderly stop publishes 'offline' first, because DISCONNECT discards the will."""
+        """Close. An orderly stop publishes 'offline' first, because the broker drops the will after DISCONNECT."""
         with contextlib.suppress(ValueError, RuntimeError):
             if orderly and self.connected:
                 self.say_online(online=False).wait_for_publish(2)
@@ -173,7 +176,7 @@ class Link:
             self._driver.close()
 
     def _one_connection(self) -> None:
-        """Connect, and read and write until the connection breaks or is ended."""
+        """Connect, read and write until the connection breaks or ``stop`` is called."""
         try:
             connect(self._client, *self._address, keep_session_s=SESSION_EXPIRY_S)
         except (OSError, ValueError) as error:
@@ -186,7 +189,7 @@ class Link:
     def _fell(self, why: str, *, certificate: str = "") -> None:
         if self.connected:
             self.connected, self.down_since = False, time.monotonic()
-        if not self._ends.is_set():  # after `stop`, a new link may already use the same inbox
+        if not self._ends.is_set():  # after ``stop``, a new link may already use the same inbox
             self._inbox.post(Lost(why, certificate))
 
     # Callbacks run in paho's thread: they only post.
@@ -232,7 +235,7 @@ class Link:
                 )
 
     def _said_at(self, topic: str, *, is_kept: bool) -> datetime | None:
-        """Return when a gate sent a status: now, unless the broker may have kept it for us."""
+        """Return when a gate sent a status: now, or None if the broker may have kept it for a while."""
         if is_kept or not topic.endswith("/status"):
             return None
         return datetime.now(UTC) if time.monotonic() - self._connected_at > QUEUE_S else None
@@ -244,7 +247,7 @@ def _client_id(collector: str) -> str:
 
 
 def _some(filters: Sequence[str]) -> Iterator[list[str]]:
-    """Yield `filters` in packets of a size that any broker accepts."""
+    """Yield `filters` in portions that any broker accepts in one packet."""
     for first in range(0, len(filters), _FILTERS):
         yield list(filters[first : first + _FILTERS])
 
@@ -257,7 +260,7 @@ def _log_in(client: paho.Client, env: Environment) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message of a command: retained state, or a command that expires."""
+    """A message that a verb publishes: retained state, or a command that expires."""
 
     topic: str
     body: bytes
@@ -276,7 +279,7 @@ class Outgoing:
 
 
 def publish_once(env: Environment, messages: list[Outgoing], *, timeout_s: float = 5.0) -> None:
-    """Publish from a command, over a connection of its own. Raises FabgateError if that fails."""
+    """Publish messages of a verb, over a connection of its own. Raises FabgateError if that fails."""
     client = new_client("", _tls_context(env))
     _log_in(client, env)
     client.connect_timeout = timeout_s
@@ -331,11 +334,11 @@ def _tls_context(env: Environment) -> ssl.SSLContext | None:
         return None
     try:
         context = ssl.create_default_context(cafile=str(env.mqtt_ca))
-    except OSError as error:  # ssl.SSLError is one
+    except OSError as error:  # ssl.SSLError is an OSError
         raise UsageError(f"FABGATE_MQTT_CA: {env.mqtt_ca} is not a certificate authority ({error})") from error
     if env.mqtt_cert and env.mqtt_key:
         try:
-            # With a password OpenSSL does not ask for one: a daemon would wait forever for the answer.
+            # With a password given, OpenSSL does not ask for one: a daemon would wait forever for the answer.
             context.load_cert_chain(env.mqtt_cert, env.mqtt_key, password="")
         except OSError as error:
             raise UsageError(

@@ -1,4 +1,4 @@
-"""What the collector publishes to a gate."""
+"""Retained messages that the collector publishes to a gate."""
 
 from __future__ import annotations
 

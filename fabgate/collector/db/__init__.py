@@ -1,1 +1,1 @@
-"""Reading and writing rows, the audit log, and the order of locks."""
+"""How rows are read and written, the audit log, and the order of locks."""

@@ -28,27 +28,27 @@ _CHANGE = """
 INSERT INTO collector_change (at, actor, verb, kind, key, before, after, reason, rosters)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s, '{}')"""
 
-#: Stored values of objects, by id.
+#: The stored values of objects, by id.
 _Stored = Mapping[Any, Mapping[str, Any]]
-#: Fields that are not logged: secrets, their substitutes, and derived values.
+#: Fields that are not logged: secrets, hashes of secrets, and derived values.
 _NOT_LOGGED: Final = frozenset({"password", "token_hash", "digest", "roster_version", "folded"})
 
 
 #: Actors that are not people: the worker, and a process that starts. No account has these names.
 WORKER: Final = "worker"
 START: Final = "start"
-#: Prefix of a person's name at the command line; no account's name has it.
+#: Prefix of an actor at the command line; no account's name has it.
 CLI: Final = "cli:"
 
 
 def cli_actor(named: str | None) -> str:
-    """Return the actor of a command: the name that was given, or else the account of this computer."""
+    """Return the actor of a command: the given name, or else the name of the system account."""
     return f"{CLI}{named or getpass.getuser()}"
 
 
 @contextmanager
 def change(actor: str, verb: str, obj: models.Model, *, reason: str = "") -> Iterator[Change]:
-    """Log what the block changes in `obj`, which may be new and may get its id in the block."""
+    """Log what the block changes in `obj`, which may be new and get its id in the block."""
     with transaction.atomic():
         before = _stored([obj])
         entry = Change(at=datetime.now(UTC), actor=actor, verb=verb, reason=reason)
@@ -60,7 +60,7 @@ def change(actor: str, verb: str, obj: models.Model, *, reason: str = "") -> Ite
 
 @contextmanager
 def changes(actor: str, verb: str, objects: Sequence[models.Model], *, reason: str = "") -> Iterator[None]:
-    """Log what the block changes in each of `objects`, all of one model: an entry for each that changed.
+    """Log what the block changes in `objects`, all of one model: one entry for each object that changed.
 
     The number of queries does not depend on the number of objects.
     """
@@ -87,7 +87,7 @@ def record(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> Change:
-    """Log something that changes no field of `obj`, or more than its fields show."""
+    """Log an event that changes no field of `obj`, or more than its fields show."""
     at = datetime.now(UTC)
     entry = Change(at=at, actor=actor, verb=verb, reason=reason, before=before or {}, after=after or {})
     with transaction.atomic():
@@ -130,7 +130,7 @@ def _stored(objects: Sequence[models.Model]) -> _Stored:
     meta = _meta(objects[0])
     columns = {field.attname: field.name for field in _logged(meta)}
     stored: dict[Any, dict[str, Any]] = {}
-    # Without model instances, which would take longer than all the rest.
+    # without model instances, which would take longer than everything else
     for pk, *values in statements.rows_among(meta.base_manager.all(), "pk", pks, *columns):
         stored[pk] = dict(zip(columns.values(), map(_plain, values), strict=True))
     for many in meta.many_to_many:

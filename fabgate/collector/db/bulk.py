@@ -20,7 +20,7 @@ _VALUES = re.compile(r"VALUES (\([^()]*\))")
 
 
 def insert(objects: Sequence[models.Model]) -> None:
-    """Insert objects of one model, all with an id or all without one."""
+    """Insert objects of one model; either all or none of them have an id."""
     if not objects:
         return
     meta = objects[0]._meta  # noqa: SLF001 (Django's name for its documented API)
@@ -70,7 +70,7 @@ def _sqlite_time(value: datetime | None) -> str | None:
 
 
 def many(statement: str, rows: Sequence[Sequence[Any]], *, is_distinct: bool = True) -> None:
-    """Run a statement for each row; PostgreSQL inserts many at once, unless two of them may be the same row."""
+    """Run a statement for each row; PostgreSQL inserts many at once, but only if all are distinct rows."""
     if not rows:
         return
     values = _VALUES.search(statement)

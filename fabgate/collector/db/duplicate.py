@@ -1,4 +1,4 @@
-"""Recognises a row that the database refused because an equal one exists: it was sent twice, or others were faster."""
+"""Recognises that a row was refused because an equal one exists: it was sent twice, or others were faster."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _POSTGRESQL: Final = "23505"
 
 
 def is_there(error: IntegrityError) -> bool:
-    """Return whether a unique constraint was broken; any other broken constraint is a bug."""
+    """Return whether a unique constraint was violated; a violation of any other constraint is a bug."""
     cause = error.__cause__
     if isinstance(cause, sqlite3.Error):
         return cause.sqlite_errorcode in _SQLITE

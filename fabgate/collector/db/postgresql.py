@@ -16,14 +16,14 @@ log = logging.getLogger(__name__)
 
 #: Held while the tables are brought up to date: processes may start on several computers.
 _MIGRATION_LOCK: Final = 0x66616268
-#: Settings without which a power cut may lose entries that are acknowledged, so that gates have deleted them.
+#: Settings without which a power cut may lose entries that were acknowledged, and that gates have then deleted.
 _DURABLE: Final = {"fsync": {"on"}, "synchronous_commit": {"on", "remote_apply", "remote_write", "local"}}
 #: Connections of the web process, each used by one request at a time.
 _POOL: Final = {"min_size": 1, "max_size": 10, "timeout": 10.0}
 
 
 def check_library() -> None:
-    """Raise UsageError if the PostgreSQL library is not installed."""
+    """Raise UsageError if the PostgreSQL driver is not installed."""
     if find_spec("psycopg") is None:
         raise UsageError(
             "FABGATE_DATABASE_URL names PostgreSQL, but its library is not installed; run pip install"
@@ -32,9 +32,9 @@ def check_library() -> None:
 
 
 def connect() -> None:
-    """Connect. Raises FabgateError without the URL, which may contain a password.
+    """Connect. Raises FabgateError, whose text does not contain the URL and its password.
 
-    Not UsageError: a restarting server gives the same error as a wrong URL, and `run` ends on UsageError.
+    It is no UsageError: a restarting server gives the same error as a wrong URL, and `run` ends on UsageError.
     """
     try:
         connection.ensure_connection()
@@ -55,14 +55,14 @@ def connect() -> None:
 
 
 def host() -> str:
-    """Return where the database is, for messages."""
+    """Return the host of the database, for messages."""
     return str(connection.settings_dict["HOST"] or "this computer")
 
 
 def identity() -> str:
     """Return an identity that a copy does not share: the server and its timeline, the database, and the oid of a table.
 
-    Restoring a dump makes new tables, and a server restored to a point in time starts a new timeline.
+    A restored dump has new tables, and a server restored to a point in time has a new timeline.
     """
     return str(
         _query(
@@ -74,13 +74,13 @@ def identity() -> str:
 
 
 def is_empty() -> bool:
-    """Return whether the database holds no collector yet."""
+    """Return whether the database contains no collector yet."""
     return "collector_collector" not in connection.introspection.table_names()
 
 
 @contextmanager
 def migration_lock() -> Iterator[None]:
-    """Hold the migration lock during the block; other processes wait, on any computer."""
+    """Hold the migration lock inside the block; other processes wait, on any computer."""
     _query(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})")
     try:
         yield
@@ -89,10 +89,10 @@ def migration_lock() -> Iterator[None]:
 
 
 def keep_connections() -> None:
-    """Keep a pool of connections for requests, each of which has its own thread; SQLite needs none.
+    """Use a pool of connections for requests, each of which has its own thread; SQLite needs no pool.
 
-    Only for the web process. Others use one connection, and should fail at once when the database is gone instead of
-    waiting for the pool.
+    Only for the web process. The others use one connection, and should fail at once when the database is gone instead
+    of waiting for the pool.
     """
     if connection.vendor == "postgresql":
         connection.close()

@@ -1,6 +1,6 @@
-"""Tells other processes and open pages what has changed, and keeps the order of locks.
+"""Notifies other processes and open pages of changes, and documents the order of locks.
 
-On PostgreSQL a transaction takes its locks in this order, or two transactions would wait for each other. SQLite lets one
+On PostgreSQL a transaction takes its locks in this order, or two of them could wait for each other. SQLite lets one
 transaction write at a time.
 
 | order | lock | taken by |
@@ -12,8 +12,8 @@ transaction write at a time.
 | 4 | sums of days and months, by key | `sessions.sums` |
 | 4 | gates by id, and their rosters | `access.roster.rebuild`, `intake.live_state.save_gates` |
 
-Everybody waits for the pulse lock, so it is taken as late as possible: long changes run inside `deferred`. Row locks are
-``FOR NO KEY UPDATE``: inserting a row that refers to a locked one does not wait.
+Every transaction waits for the pulse lock, so it is taken as late as possible: long changes run inside `deferred`. Row
+locks are ``FOR NO KEY UPDATE``: inserting a row that refers to a locked one does not wait.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _deferred: ContextVar[list[tuple[Mapping[str, AbstractSet[str]], datetime]] | No
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Hold the block's notices back until its end, so that a long change blocks others only briefly.
+    """Hold back the notices of the block until its end, so that a long change blocks others only briefly.
 
-    Use it inside the transaction, around all of it. If the block raises, nothing is sent.
+    Use it inside the transaction, around everything in it. If the block raises, nothing is sent.
     """
     if _deferred.get() is not None:
         yield
@@ -63,7 +63,7 @@ def deferred() -> Iterator[None]:
 
 
 def notify(topics: Mapping[str, AbstractSet[str]], now: datetime) -> None:
-    """Announce which topics changed, and at which gates. The last step of a transaction."""
+    """Announce which topics changed, and at which gates. Call it last in a transaction."""
     if (notices := _deferred.get()) is not None:
         notices.append((topics, now))
         return
@@ -84,7 +84,7 @@ def insert_pulses(rows: Iterable[tuple[str, str]], now: datetime) -> None:
 
 
 def check_constraints() -> None:
-    """Let PostgreSQL check deferred constraints now instead of at the commit: 400,000 keys take five seconds."""
+    """Make PostgreSQL check deferred constraints now, not at the commit: 400,000 keys take five seconds."""
     if connection.vendor == "postgresql":
         connection.check_constraints()
 
@@ -92,8 +92,8 @@ def check_constraints() -> None:
 def lock() -> None:
     """Take the pulse lock until the transaction ends.
 
-    Ids of pulses and ledger lines then become visible in their order: a reader that continues after the highest id that
-    it has seen misses none.
+    Pulses and ledger lines then become visible in the order of their ids: a reader that continues after the highest id
+    that it has seen misses none.
     """
     _take(_PULSE_LOCK)
 

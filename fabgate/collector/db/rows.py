@@ -1,4 +1,4 @@
-"""Reads rows of a model with a statement that is always the same.
+"""Reads rows of a model with a fixed SQL statement.
 
 The ORM builds a new statement for each query, which takes longer than SQLite needs to answer it, and ingest runs some
 queries with every batch. Columns and converters are looked up once here.

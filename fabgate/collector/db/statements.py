@@ -1,7 +1,7 @@
-"""Runs statements hundreds of times a second, without overhead that exceeds the database's own work.
+"""Runs frequent statements with less overhead than Django's cursors.
 
-Django wraps each cursor of SQLite and rewrites each statement for it, and SQLite prepares every statement that is new
-to it, such as one with a list of another length.
+Some run hundreds of times a second. Django wraps each cursor of SQLite and rewrites each statement for it, and SQLite
+prepares every statement whose text is new to it, such as one with a list of another length.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 T = TypeVar("T")
-#: SQLite takes 32,766 parameters in a statement, older versions 999, and some rows have three. A power of two, see
-#: `listed`.
+#: SQLite allows 32,766 parameters in a statement, older versions 999, and some statements have three for each row. A
+#: power of two, see `listed`.
 CHUNK: Final = 256
-#: With more values than this all rows are read: writing so long a list into statements would take longer.
+#: With more values than this all rows are read, which is faster than statements with such long lists.
 MOST_LISTED: Final = 2_000
 
 
 class Cursor(Protocol):
-    """The methods used here; statements have %s placeholders on every database."""
+    """The cursor methods that are used here; statements have %s placeholders on every database."""
 
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -45,7 +45,7 @@ def database() -> BaseDatabaseWrapper:
 
 
 def cursor() -> Cursor:
-    """Return a cursor as a context manager; errors are raised as Django's."""
+    """Return a cursor, as a context manager; its errors are Django's."""
     connection = database()
     return (
         _SqliteCursor(connection)

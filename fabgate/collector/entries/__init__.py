@@ -1,1 +1,1 @@
-"""What gates wrote: entries, journals and their gaps, and how the boots of gates get their dates."""
+"""What gates wrote: entries, journals and their gaps; the dates of boots, and which gate clocks are wrong."""

@@ -1,10 +1,10 @@
-"""Dates boots: ties the clock of a boot to wall time, or else finds the dates before and after it.
+"""Dates the boots of gates: ties a boot's clock to wall time, or else finds the dated entries before and after it.
 
 Most Pis have no clock chip: until the network gives them the time, their entries carry none. The latest
 ``clock.synced`` of a boot dates its other entries. In a boot without ``clock.synced``, the first entry with a time
 dates them. A boot that never synchronised lies between the last dated entry before it and the first one after it.
 
-Every value kept of a boot is a minimum or a maximum, so the order of arrival does not matter.
+Every stored value of a boot is a minimum or a maximum, so the order of arrival does not matter.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ MAX_JOURNALS: Final = 100
 
 @dataclass
 class Redated:
-    """What a batch changed: boots whose sessions have new dates, and gates whose undated sessions may have new ones."""
+    """What a batch changed: boots whose sessions have new dates, and gates whose undated sessions may get dates."""
 
     boots: set[BootKey] = field(default_factory=set)
     gates: set[int] = field(default_factory=set)
-    #: By gate: the first positions of dated boots whose position or date changed, from before and after the change.
+    #: By gate: the first position of each dated boot that moved or changed its date, both before and after that change.
     dated: dict[int, set[Place]] = field(default_factory=lambda: defaultdict(set))
 
 
@@ -89,7 +89,7 @@ def update(facts: Iterable[Fact], gates: Mapping[str, Gate], known: Mapping[str,
 
 
 def dates_of(keys: set[BootKey]) -> dict[BootKey, BootDates]:
-    """Return what is known of the dates of each boot."""
+    """Return the known dates of each boot."""
     found = {}
     for key, row in _rows(keys).items():
         tie = tie_of(row)
@@ -148,7 +148,7 @@ def _reading(ms: int | None, at: datetime | None) -> list[Reading]:
 def _followed_by_undated(rows: list[Boot], known: Mapping[int, Journal]) -> set[int]:
     """Return the gates of the `rows` after whose last entry an undated boot may have begun.
 
-    That only happens with late entries; without this check every batch would date every undated session again.
+    That happens only if entries arrive late. Without this check every batch would date every undated session again.
     """
     if not rows:
         return set()
@@ -158,7 +158,7 @@ def _followed_by_undated(rows: list[Boot], known: Mapping[int, Journal]) -> set[
 
 
 def _last_before(row: Boot) -> datetime | None:
-    """Return the time of the last dated entry before a boot."""
+    """Return the time of the last dated entry before a boot, or None."""
     journal: Journal | None = row.journal
     boots = Boot.objects.filter(seq__lt=row.seq)
     seen: set[int] = set()
@@ -175,7 +175,7 @@ def _last_before(row: Boot) -> datetime | None:
 
 
 def _first_after(row: Boot) -> datetime | None:
-    """Return the time of the first dated entry after a boot."""
+    """Return the time of the first dated entry after a boot, or None."""
     journal: Journal | None = row.journal
     boots = Boot.objects.filter(seq__gt=row.seq)
     seen: set[int] = set()
@@ -190,7 +190,7 @@ def _first_after(row: Boot) -> datetime | None:
 
 
 def save_boots(boots: Iterable[Boot]) -> None:
-    """Insert or update boots. Each boot may be passed only once."""
+    """Insert or update boots. No boot may be passed twice."""
     time = bulk.to_database()
     bulk.many(
         _BOOT,

@@ -1,4 +1,4 @@
-"""Up to when the records are complete: everything that gates reported to have written by then is stored."""
+"""Computes until when the records are complete: every entry that gates reported to have written by then is stored."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from fabgate.collector.models import Entry, Hole, Journal
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """How complete the records are: nothing older than `until` is awaited, and the gates in `behind` hold `until` back.
+    """How complete the records are. No entry older than `until` is missing; `behind` are the gates that hold it back.
 
-    `lost` counts entries that no gate has any more. `until` is None if no gate ever reported.
+    `lost` counts entries that no gate has any more. `until` is None if no gate has ever reported.
     """
 
     until: datetime | None
@@ -41,7 +41,7 @@ def now() -> Records:
 
 
 def last_stored(wanted: Collection[Journal], *, is_acknowledged: bool = False) -> dict[int, Entry]:
-    """Return the stored, or the acknowledged, entry with the highest number of each journal, by the journal's id."""
+    """Return the stored entry with the highest number of each journal, by the journal's id; or the acknowledged one."""
     own = Entry.objects.filter(journal=OuterRef("pk")).order_by("-seq")
     if is_acknowledged:
         own = own.filter(seq__lte=OuterRef("ack_seq"))
@@ -52,9 +52,9 @@ def last_stored(wanted: Collection[Journal], *, is_acknowledged: bool = False) -
 
 
 def awaited(rows: Collection[Journal]) -> dict[int, list[tuple[int, int]]]:
-    """Return the ranges of numbers that are still awaited, by the journal's id.
+    """Return the ranges of numbers that are still expected, by the journal's id.
 
-    Later numbers are stored, or the gate has reported that it has written them.
+    Later numbers are stored, or the gate has reported that it wrote them.
     """
     heads = {pk: entry.seq for pk, entry in last_stored(rows).items()}
     return journals.missing_of(

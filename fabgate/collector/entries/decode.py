@@ -1,7 +1,7 @@
-"""Decodes messages from the wire: entries, reports of gates, or messages that cannot be stored, with the reason.
+"""Decodes messages from the wire: entries, reports of gates, or the reason why a message cannot be stored.
 
 The functions are pure, and no message makes `read` raise: an invalid message becomes an `Unfit`, with its number if it
-has one, so that it cannot stop the stream.
+has one, so that it cannot block the messages after it.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ SESSION_DATA: Final = (wire.SessionStarted, wire.SessionCounters)
 class Fact(Struct, frozen=True, kw_only=True, gc=False):
     """An entry that is valid by itself; whether it fits its journal is checked later.
 
-    A msgspec structure, because a frozen dataclass takes ten times as long to make, and each entry needs one.
-    `gc=False`: the garbage collector need not track it, because nothing that it refers to can refer back to it.
+    A msgspec Struct, because making a frozen dataclass takes ten times as long, and each entry needs one. `gc=False`:
+    the garbage collector need not track it, because it cannot be part of a cycle.
     """
 
     gate: str
@@ -65,7 +65,7 @@ class Unfit:
 
 @dataclass(frozen=True, slots=True)
 class GateReport:
-    """A status or state of a gate, or its reply to a command; `at` is when it was sent, if that is known."""
+    """A status or state of a gate, or its reply to a command; `at` is when it was sent, None if that is unknown."""
 
     gate: str
     message: wire.Status | wire.State | wire.Reply
@@ -86,7 +86,7 @@ class _UnfitError(Exception):
 
 
 def read(message: Received, *, site: str) -> Fact | Unfit | GateReport | None:
-    """Return the decoded message; None for what the collector does not keep, such as an empty retained message."""
+    """Return the decoded message; None for one that is not stored, such as an empty retained message."""
     try:
         topics, leaf = _parse_topic(message.topic)
     except UsageError as error:
@@ -108,7 +108,7 @@ def read(message: Received, *, site: str) -> Fact | Unfit | GateReport | None:
 
 
 def broken(message: Received, gate: str | None, error: Exception) -> Unfit:
-    """Return a message as unfit because storing it raised an error: the last resort that keeps the stream going."""
+    """Return a message that raised an error while it was stored as unfit, so that later ones are still stored."""
     return _unfit(message, gate, "error", f"{type(error).__name__}: {error}")
 
 
@@ -126,7 +126,7 @@ def _report(
 
 
 def is_plausible(time: datetime) -> bool:
-    """Whether a gate's time is usable: it has an offset, and its year can be computed with and shown."""
+    """Whether a gate's time is usable: it has an offset, and a year with which dates can be computed."""
     return time.tzinfo is not None and time.year in YEARS
 
 
@@ -165,7 +165,7 @@ def _envelope(message: Received, topics: wire.GateTopics) -> tuple[wire.Entry, s
     try:
         entry = wire.decode_entry(message.body)
         source_topics, journal = _parse_source(entry.source)
-    except ValueError as error:  # not only UsageError: int() refuses a number with thousands of digits
+    except ValueError as error:  # not only UsageError: int() refuses numbers with thousands of digits
         raise _UnfitError("undecodable", str(error)) from None
     if source_topics != topics:
         raise _UnfitError(
@@ -183,7 +183,7 @@ def _envelope(message: Received, topics: wire.GateTopics) -> tuple[wire.Entry, s
             f"found the id {entry.id!r} and the sequence {entry.sequence[:40]!r}, wanted the same number from 1 up in"
             " both",
         )
-    # The usual case first: properties and body agree.
+    # the usual case: properties and body agree
     is_same = message.journal == journal and message.seq == entry.id
     properties = None if is_same else _properties(message)
     if properties is not None and properties != (journal, seq):
@@ -212,7 +212,7 @@ def _unfit(message: Received, gate: str | None, reason: str, detail: str) -> Unf
 
 
 def _properties(message: Received) -> tuple[str, int] | None:
-    """Return the number in the message's properties, if it is valid."""
+    """Return the journal and number in the message's properties, if they are valid."""
     if message.journal is None or message.seq is None:
         return None
     if not _JOURNAL.fullmatch(message.journal) or not _DECIMAL.fullmatch(message.seq):
@@ -222,7 +222,7 @@ def _properties(message: Received) -> tuple[str, int] | None:
 
 
 def _number_in(body: bytes) -> tuple[str, int] | None:
-    """Return the number in a body, if it is valid."""
+    """Return the journal and number in a body, if they are valid."""
     if len(body) > wire.MAX_MESSAGE_BYTES:
         return None
     try:
@@ -273,9 +273,10 @@ def _utc(time: datetime) -> datetime:
 
 
 def _refuse_nul(raw: bytes, decoded: Struct) -> None:
-    """Refuse text with NUL, which a database cannot hold. JSON writes NUL in one way only, so most bodies pass at once.
+    """Raise for text with NUL, which a database cannot store.
 
-    Fields of later versions, which `decoded` lacks, may contain a NUL.
+    JSON escapes NUL in one way only, so most bodies pass at once. Later versions may have fields that `decoded` lacks;
+    these may contain a NUL.
     """
     if b"\\u0000" in raw and _NUL.search(wire.encode(decoded)):
         raise _UnfitError("data", "found text with a NUL, wanted text without")

@@ -1,9 +1,9 @@
-"""The earliest possible date of a gate's entries: a gate writes nothing before its first entry.
+"""Determines the earliest possible date of a gate's entries: a gate writes nothing before its first entry.
 
-Each journal begins with its first dated boot, in the order of its entries, whenever they arrived. The earliest
-beginning of a gate's journals applies, so that a gate that worked for months without a collector is believed, and so is
-an older card that is used again (docs/decisions/0038). The date is computed from all stored boots, so that the order of
-arrival does not matter, and only when one of the first boots of a journal changes.
+A journal begins with its first dated boot, in the order of its entries, not of their arrival. A gate's earliest journal
+applies. So the dates of a gate that worked for months without a collector are accepted, and those of an older card that
+is used again (docs/decisions/0038). The date is computed from all stored boots, so that the order of arrival does not
+matter, and only when one of the first boots of a journal changes.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from fabgate.collector.models import Boot, Entry, Gate, Journal
 
 #: Allows for a clock that is slightly wrong or in another time zone.
 TOLERANCE: Final = timedelta(days=1)
-#: How many boots of a journal decide when it began: the first one, unless all the others contradict it.
+#: How many boots of a journal are looked at to find its beginning: the first one, unless all the others contradict it.
 BOOTS: Final = 3
 _SESSIONS: Final = ("session.started", "session.progress", "session.ended")
 
 
 def update(changed: Mapping[int, Iterable[Place]], gates: Iterable[Gate]) -> dict[int, datetime]:
-    """Update `earliest_at` of `gates`. `changed`: by gate, the positions of dated boots that changed.
+    """Update `earliest_at` of `gates`. `changed` has the positions of changed boots with dates, by gate.
 
-    Returns by gate the date before which entries have to be judged again. Call it after the boots are saved.
+    Return the date, by gate, before which entries have to be checked again. Call it after the boots are saved.
     """
     touched = {gate for gate, places in changed.items() if _are_first(places)}
     found = {}
@@ -83,7 +83,7 @@ def _are_first(places: Iterable[Place]) -> bool:
 
 
 def _earliest(gates: set[int]) -> dict[int, datetime]:
-    """Return by gate the midnight (UTC) that is TOLERANCE before its first day; gates without a date are missing."""
+    """Return by gate the earliest possible date, a midnight (UTC); gates without a date are missing."""
     if not gates:
         return {}
     place = Window(RowNumber(), partition_by=F("journal"), order_by=F("seq").asc())
@@ -100,5 +100,8 @@ def _earliest(gates: set[int]) -> dict[int, datetime]:
 
 
 def _first(first: datetime, *rest: datetime) -> datetime:
-    """Return when a journal began, from the dates of its first boots: a first one later than all others is wrong."""
+    """Return when a journal began, by the dates of its first boots.
+
+    A first boot that is later than all others is ignored.
+    """
     return first if not rest or first <= max(rest) else min(rest)

@@ -1,4 +1,4 @@
-"""Prints what is missing, by number, and what is in quarantine: ``fabgate collector holes``.
+"""Prints which numbers are missing, and the messages in quarantine: ``fabgate collector holes``.
 
 `missing`: lost, because the gate no longer keeps those numbers, or will never write to that journal again.
 `awaited`: not stored yet although later numbers are; the gate still has them and sends them again.
@@ -18,7 +18,7 @@ FOUND = 1
 
 
 def command(args: argparse.Namespace) -> int:
-    """Print the report; the exit code is 1 if entries are missing."""
+    """Print the report; return 1 if entries are missing."""
     missing, awaited = _missing(), _awaited()
     clones = [
         {"gate": journal.gate.name, "journal": journal.name}
@@ -55,7 +55,7 @@ def _missing() -> list[dict[str, Any]]:
 
 
 def _awaited() -> list[dict[str, Any]]:
-    """Return the gaps before stored entries, except those that only a clone's entries show."""
+    """Return the gaps before stored entries, except those below entries of a clone."""
     rows = list(Journal.objects.select_related("gate").order_by("id"))
     last = {pk: entry.seq for pk, entry in completeness.last_stored(rows).items()}
     found = journals.missing_of([(journal, min(last.get(journal.pk, 0), journal.last_own)) for journal in rows])

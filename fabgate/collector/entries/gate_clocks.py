@@ -1,9 +1,9 @@
-"""Detects wrong clocks of gates by comparing the time of an entry with the times at which it can have been written.
+"""Detects wrong clocks of gates: compares the time of an entry with the span in which it must have been written.
 
-A gate knows whether its clock is synchronised, not whether it is right. An entry cannot have been written after it
-arrived, or before its gate reported that its journal ended below it. This also holds for entries that waited on the
-gate's disk for days, so a backlog causes no alarm. Outside these limits the time is wrong by at least the excess;
-nothing is refused, and no date is changed.
+A gate knows whether its clock is synchronised, but not whether it is right. An entry was written before it arrived, and
+after its gate reported a journal that ended below it. This also holds for entries that waited on the gate's disk for
+days, so a backlog causes no alarm. Outside these limits the time is wrong by at least the excess; nothing is refused,
+and no date is changed.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from fabgate.collector.entries.decode import Fact
 from fabgate.collector.models import Gate
 from fabgate.collector.models.entries import AHEAD
 
-#: A status takes at most 90 s to arrive: after that the broker drops a stuck connection.
+#: Allows for a status that takes long to arrive: up to 90 s, after which the broker drops a stuck connection.
 BEHIND: Final = timedelta(minutes=5)
 _MS: Final = timedelta(milliseconds=1)
 
-#: Milliseconds by which the clock was off (positive if ahead), by journal name and number of the entry.
+#: By how many milliseconds the clock was wrong (positive if ahead), by journal name and number of the entry.
 ClockOffsets = dict[tuple[str, int], int]
 
 
@@ -37,7 +37,7 @@ def check(facts: Iterable[Fact], gates: Mapping[str, Gate], now: datetime) -> Cl
         time, gate = fact.time, gates[fact.gate]
         if time is None:
             continue
-        # A copy of an entry of an older journal was written long before it arrives.
+        # a copy from an older journal was written long before it arrives
         is_new = fact.seq > gate.head and fact.copyof is None and fact.journal == gate.journal
         since = gate.head_at if is_new else None
         if time > limit:
@@ -45,7 +45,7 @@ def check(facts: Iterable[Fact], gates: Mapping[str, Gate], now: datetime) -> Cl
         elif since is not None and time < since - BEHIND:
             off_ms = found[fact.journal, fact.seq] = (time - since) // _MS
         elif since is not None or isinstance(fact.data, wire.ClockSynced):
-            off_ms = None  # the clock is right, or it was set since then and no more is known
+            off_ms = None  # the clock is right, or it was set since and no more is known
         else:
             continue
         if fact.journal == gate.journal:

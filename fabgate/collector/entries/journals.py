@@ -1,4 +1,4 @@
-"""How far a journal is stored without a gap, what is lost in it, and which journal followed which."""
+"""Finds out how far a journal is stored without a gap, what is lost in it, and which journal followed which."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Range = tuple[int, int]
 
 
 def reach(numbers: Iterable[int], passed: list[Range], start: int) -> int:
-    """Return the highest of `numbers` (ascending, above `start`) with no gap below it but the ranges in `passed`."""
+    """Return the highest of `numbers` (ascending, above `start`) with no gap below it; `passed` are no gaps."""
     stored = position = start
     holes = iter(sorted(passed))
     hole = next(holes, None)
@@ -53,7 +53,7 @@ def advance(journal: Journal) -> bool:
 
 
 def hash_at(journal: Journal, seq: int) -> bytes:
-    """Return the hash stored under the number `seq`; zero for 0."""
+    """Return the hash stored under the number `seq`; the zero hash for 0."""
     if seq == 0:
         return seal.ZERO_HASH
     found = Entry.objects.filter(journal=journal, seq=seq).values_list("hash", flat=True).first()
@@ -93,7 +93,7 @@ def record_missing(journal: Journal, last: int, now: datetime) -> list[Range]:
 
 
 def fill_gaps(journal: Journal, numbers: Iterable[int], state: str, now: datetime) -> None:
-    """Remove `numbers` from the journal's gaps: they arrived late (FILLED) or exist as copies (COPIED)."""
+    """Remove `numbers` from the journal's gaps, because they arrived late (FILLED) or exist as copies (COPIED)."""
     wanted = sorted(numbers)
     fillable = (Hole.LOST, Hole.COPIED) if state == Hole.FILLED else (Hole.LOST,)
     near = Hole.objects.filter(journal=journal, state__in=fillable, first__lte=wanted[-1], last__gte=wanted[0])
@@ -111,12 +111,12 @@ def fill_gaps(journal: Journal, numbers: Iterable[int], state: str, now: datetim
 
 
 def fill_copied_gaps(old: Journal, now: datetime, *, by: Collection[int] = ()) -> None:
-    """Remove from the journal's gaps what exists as copies of the same history.
+    """Remove from the journal's gaps the numbers that exist as copies of the same history.
 
     `by`: ids of journals that have copies, although it is not known yet which journal they follow.
 
-    A card and its image both go on writing after the copy was made, under the same numbers. If the entry after a gap is
-    stored, it has the hash of the gap's last entry; copies with another hash do not belong to the gap.
+    After an image of a card was made, both continue under the same numbers. If the entry after a gap is stored, it has
+    the hash of the gap's last entry; copies with another hash do not belong to the gap.
     """
     if not Hole.objects.filter(journal=old, state=Hole.LOST).exists():
         return
@@ -138,7 +138,7 @@ def fill_copied_gaps(old: Journal, now: datetime, *, by: Collection[int] = ()) -
 
 
 def _joined(ranges: Iterable[Range]) -> Iterator[Range]:
-    """Yield ranges (ascending), joining those that follow each other without a gap."""
+    """Yield ranges (ascending), with adjacent ones joined."""
     first, last = 0, -1
     for low, high in ranges:
         if low > last + 1:
@@ -152,7 +152,7 @@ def _joined(ranges: Iterable[Range]) -> Iterator[Range]:
 
 @dataclass(frozen=True, slots=True)
 class Kin:
-    """A journal of a gate, its predecessor, and whether its first entry is known to name no predecessor."""
+    """A journal of a gate, its predecessor, and whether its first entry names none."""
 
     pk: int
     name: str
@@ -163,15 +163,14 @@ class Kin:
 def successors(gate: Sequence[Kin]) -> dict[int, int | None]:
     """Return for each journal of one gate the journal that ended it, or None if it has not ended.
 
-    A journal that another one names is ended by that one. If two journals name the same one, as after a card was
-    restored twice, the second to arrive ends the first. If a journal names no other, its content gives no order. Then
-    the order in which the collector first received the journals counts: a chain of journals that begins a new history
-    ends all chains back to the previous one that did. The result is computed from all known journals, so that late
-    entries can correct it; a further journal only changes the result for its neighbours.
+    A journal ends when another one names it as its predecessor. If two journals name the same one, as after a card was
+    restored twice, the second to arrive also ends the first. Journals that name no predecessor are ordered by their
+    arrival: a chain of journals that begins a new history ends all chains back to the last one that did. The result is
+    computed from all known journals, so that late entries can correct it.
     """
     ended: dict[int, int | None] = {kin.pk: None for kin in gate}
     by_name = {kin.name: kin for kin in gate}
-    chain = {kin.name: kin.name for kin in gate}  # journal's name → a name that all journals of its chain share
+    chain = {kin.name: kin.name for kin in gate}  # journal's name → the same name for all journals of a chain
 
     def head(name: str) -> str:
         top = name
@@ -201,7 +200,10 @@ def successors(gate: Sequence[Kin]) -> dict[int, int | None]:
 
 
 def _by_the_next(tips: Iterable[tuple[str, int]]) -> dict[int, int | None]:
-    """Return, for each journal that the next one of its chain ended, that next one. `tips`: (chain, journal's id)."""
+    """Return the successor of each journal that was ended by the next one in its chain.
+
+    `tips`: (chain, journal's id).
+    """
     last: dict[str, int] = {}
     ended: dict[int, int | None] = {}
     for chain, pk in tips:
@@ -212,7 +214,7 @@ def _by_the_next(tips: Iterable[tuple[str, int]]) -> dict[int, int | None]:
 
 
 def _numbers(journal: Journal, after: int) -> Iterator[int]:
-    """Yield the stored numbers above `after` in order, reading no further than the caller does."""
+    """Yield the stored numbers above `after` in order; pages of them are read only as needed."""
     beyond = Q(journal=journal, seq__gt=after)
     quarantined = Quarantine.objects.filter(beyond, counts=True).order_by("seq").values_list("seq", flat=True)
     entries = Entry.objects.filter(beyond).order_by("seq").values_list("seq", flat=True)
@@ -220,7 +222,7 @@ def _numbers(journal: Journal, after: int) -> Iterator[int]:
 
 
 def _gaps(there: Iterable[Range], first: int, last: int) -> Iterator[Range]:
-    """Yield the ranges of [first, last] that `there` (ascending) leaves out."""
+    """Yield the ranges of [first, last] whose numbers are not in `there` (ascending)."""
     for low, high in there:
         if low > first:
             yield first, min(low - 1, last)

@@ -1,4 +1,4 @@
-"""The queries of every batch, in SQL: the ORM takes longer to build them than the database to answer."""
+"""The queries that run with every batch, as SQL: the ORM takes longer to build them than the database to answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def last_undated(journals: Collection[int]) -> dict[int, int]:
 
 
 def places_of(uids: Collection[str]) -> dict[str, tuple[int, tuple[int, int]]]:
-    """Return (gate's id, (journal's id, seq)) of each of `uids` that is stored and counted."""
+    """Return (gate's id, (journal's id, seq)) of each of `uids` that is stored and not a copy."""
     statement = (
         "SELECT e.uid, j.gate_id, e.journal_id, e.seq FROM collector_entry e JOIN collector_journal j"
         " ON j.id = e.journal_id WHERE e.uid IN ({}) AND NOT e.is_copy"
@@ -47,7 +47,7 @@ def people(ids: Collection[str]) -> dict[str, tuple[str, str | None]]:
 
 
 def _query(statement: str, wanted: Collection[Any], *before: Any) -> Iterator[tuple[Any, ...]]:
-    """Run a statement with the values of `wanted` in its braces, in chunks, and yield the rows."""
+    """Run a statement with the values of `wanted` in place of its braces, in chunks, and yield the rows."""
     for chunk in statements.chunks(sorted(set(wanted))):
         places, padded = statements.listed(chunk)
         with statements.cursor() as cursor:

@@ -19,7 +19,7 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
 
 
 def around(numbers: Iterable[Number]) -> list[Range]:
-    """Return the ranges that contain `numbers` (sorted) and the neighbours of each; usually one for each gate."""
+    """Return ranges that contain `numbers` (sorted) and their neighbours; usually one range for each gate."""
     found: list[Range] = []
     journal, low, high = 0, 0, 0
     for row, seq in numbers:
@@ -51,9 +51,9 @@ def hashes(ranges: Sequence[Range]) -> dict[Number, bytes]:
 
 
 def runs(ranges: Sequence[Range]) -> list[Range]:
-    """Return the unbroken runs of stored numbers in `ranges`, one range for each journal, in no order.
+    """Return the runs of consecutive stored numbers in `ranges`, which has one range for each journal.
 
-    Entries and quarantined messages that count are separate runs.
+    The order is arbitrary. Entries and quarantined messages that count are separate runs.
     """
     found: list[Range] = []
     for table, condition in (("collector_quarantine", " AND t.counts"), ("collector_entry", "")):

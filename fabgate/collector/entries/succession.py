@@ -1,4 +1,4 @@
-"""Which journal followed which: the ends of journals, forks, and what is lost with them.
+"""Determines which journal followed which: the ends of journals, forks, and the entries that are lost with them.
 
 The order in which entries arrive does not matter.
 """
@@ -26,27 +26,27 @@ NAMING = (wire.GateStarted, wire.JournalForked)
 
 @dataclass
 class Succession:
-    """What a batch changed about journals; sessions of these gates and journals have to be concluded again."""
+    """What a batch changed about journals. Sessions of these gates and journals have to be concluded again."""
 
     gates: set[int] = field(default_factory=set)
     forked: list[Journal] = field(default_factory=list)
     #: Journals that have ended, now or earlier, whose missing entries are now lost.
     ended: dict[int, Journal] = field(default_factory=dict)
-    #: Journals that had ended before and received entries. A gate may write one of them again: see `record_lost`.
+    #: Journals that had ended and still received entries. A gate may write one of them again: see `record_lost`.
     late: dict[int, Journal] = field(default_factory=dict)
 
 
 def named_journal(data: wire.Data | None) -> str | None:
-    """Return the journal that the first entry of a new journal names as the one before it."""
+    """Return the earlier journal that the first entry of a new journal names, or None."""
     if isinstance(data, wire.GateStarted):
         return data.replaces
     return data.journal if isinstance(data, wire.JournalForked) else None
 
 
 def link(facts: Sequence[Fact], known: dict[str, Journal]) -> Succession:
-    """Find out which journals `facts` end. Journals that this changes are added to `known`.
+    """Find out which journals ended because of `facts`; add those journals to `known`.
 
-    `facts` are in the order of their arrival, because the entries after a fork show which journal goes on.
+    `facts` are in the order of their arrival, because the entries after a fork show which journal continues.
     """
     found = Succession()
     for index, fact in enumerate(facts):
@@ -74,8 +74,8 @@ def link(facts: Sequence[Fact], known: dict[str, Journal]) -> Succession:
 def _fork(old: Journal, forked: wire.JournalForked, later: set[int]) -> None:
     """Record that a restored image or a cloned card opened another journal. This may happen more than once.
 
-    `fork_mark`: the oldest image decides. `fork_head`: the last number written before the fork; only a clone writes new
-    entries above it. The image itself may have known fewer entries than are stored already.
+    `fork_mark` is that of the oldest image. `fork_head` is the last number written before the fork: only a clone writes
+    new entries above it. The image may contain fewer entries than are stored already.
     """
     stored = Entry.objects.filter(journal=old).exclude(seq__in=later).aggregate(last=Max("seq"))["last"]
     old.fork_mark = min(forked.mark, forked.mark if old.fork_mark is None else old.fork_mark)
@@ -85,7 +85,7 @@ def _fork(old: Journal, forked: wire.JournalForked, later: set[int]) -> None:
 
 
 def _end_journals(gates: Collection[int], known: dict[str, Journal]) -> list[Journal]:
-    """Determine again which journals of `gates` have ended; return those that have ended now.
+    """Find out again which journals of `gates` have ended; return those that ended just now.
 
     One query for all gates: after a power cut, every gate of a workshop may begin a new journal.
     """

@@ -12,13 +12,13 @@ YEARS: Final = range(2000, 2200)
 
 @dataclass(frozen=True, slots=True)
 class Tie:
-    """A reading of a boot's clock, and the wall time at that reading."""
+    """A reading of a boot's clock, and the wall time of that reading."""
 
     boottime_ms: int
     at: datetime
 
     def date(self, boottime_ms: int) -> datetime | None:
-        """Return the wall time of `boottime_ms` of the same boot; None if it is impossible."""
+        """Return the wall time at `boottime_ms` of the same boot; None if it is impossible."""
         try:
             found = self.at + timedelta(milliseconds=boottime_ms - self.boottime_ms)
         except OverflowError:  # a gate may report any number
@@ -28,7 +28,7 @@ class Tie:
 
 @dataclass(frozen=True, slots=True)
 class BootDates:
-    """What is known of a boot's dates: the tie of its clock, or else the dated entries before and after it."""
+    """The known dates of a boot: the tie of its clock, or else the dated entries before and after it."""
 
     tie: Tie | None = None
     not_before: datetime | None = None

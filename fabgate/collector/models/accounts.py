@@ -19,13 +19,13 @@ from django.utils.translation import gettext_lazy as _
 
 from fabgate.collector.base.disk_full import unless_full
 
-#: How long a one-time link is valid, by its purpose.
+#: How long a one-time link is valid, by purpose.
 LINK_LASTS: Final = {"first": timedelta(days=1), "invite": timedelta(days=7), "reset": timedelta(hours=2)}
-#: Failed sign-ins count for this long. With more than these of one name, or from one address, sign-in is refused.
+#: Failed sign-ins count for this long. Sign-in is refused for a name, or from an address, with more than this.
 FAILURES_WITHIN: Final = timedelta(minutes=15)
 MAX_FAILURES_OF_NAME: Final = 10
 MAX_FAILURES_FROM_ADDRESS: Final = 30
-#: `seen_at` and `last_used_at` are updated at most this often, so that not every page view writes to the database.
+#: `seen_at` and `last_used_at` are updated at most this often, so that most page views write nothing.
 SEEN_EVERY: Final = timedelta(minutes=1)
 
 
@@ -33,7 +33,7 @@ class AccountManager(BaseUserManager["Account"]):
     """Finds accounts by the username that a person types."""
 
     def get_by_natural_key(self, username: str | None) -> Account:
-        """Return the account with that username; case does not matter."""
+        """Return the account with that username, in upper or lower case."""
         return self.get(name=Account.as_name(username or ""))
 
 
@@ -58,7 +58,7 @@ class Account(AbstractBaseUser):
     display_name = models.CharField(max_length=120, blank=True)
     email = models.EmailField(blank=True)
     role = models.CharField(max_length=16, choices=ROLES)
-    #: The member whose sessions this account sees; for role `member`, and for volunteers who are members too.
+    #: The member whose sessions this account sees; for the role `member`, and for volunteers who are also members.
     member = models.ForeignKey(
         "collector.Member", null=True, blank=True, on_delete=models.PROTECT, related_name="accounts"
     )
@@ -76,7 +76,7 @@ class Account(AbstractBaseUser):
 
     @staticmethod
     def as_name(typed: str) -> str:
-        """Return a username as it is stored."""
+        """Return a typed username as it is stored."""
         return typed.strip().lower()
 
     @classmethod
@@ -88,7 +88,7 @@ class Account(AbstractBaseUser):
 
 
 class OneTimeLink(models.Model):
-    """A link that sets a password once. A `first` link has no account yet: it makes the first manager."""
+    """A link that sets a password once. A `first` link has no account yet: it creates the first manager."""
 
     FIRST, INVITE, RESET = "first", "invite", "reset"
 
@@ -127,12 +127,12 @@ class OneTimeLink(models.Model):
 
     @classmethod
     def open(cls, token: str) -> OneTimeLink | None:
-        """Return the link of `token` if it is still valid."""
+        """Return the link with this token, if it is still valid."""
         found = cls.objects.filter(token_hash=hash_of(token), used_at=None, expires_at__gt=timezone.now())
         link = found.select_related("account").first()
         if link is None or (link.account is not None and not link.account.is_active):
             return None
-        # A first link that was never used must not make a second manager.
+        # An unused first link must not create a second manager.
         return None if link.purpose == cls.FIRST and Account.has_manager() else link
 
     def use(self) -> bool:
@@ -141,7 +141,10 @@ class OneTimeLink(models.Model):
 
 
 class SignIn(models.Model):
-    """One browser in which an account is signed in. Its session stores this id, so that revoking it takes effect at once."""
+    """One browser in which an account is signed in.
+
+    Its session stores the id of this row, so revoking it works at once.
+    """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="sign_ins")
     at = models.DateTimeField(default=timezone.now)
@@ -160,19 +163,19 @@ class SignIn(models.Model):
 
     @classmethod
     def holds(cls, pk: int) -> bool:
-        """Return whether this sign-in is valid: it is not revoked, and its account is active."""
+        """Return whether the sign-in with this id is valid: not revoked, and its account active."""
         return cls.objects.filter(pk=pk, revoked_at=None, account__is_active=True).exists()
 
     @classmethod
     def revoke(cls, account: Account, *, but: int | None = None, only: int | None = None) -> int:
-        """End sign-ins of `account`: all, all `but` one, or `only` one. Return how many ended."""
+        """End sign-ins of `account`: all of them, all but `but`, or `only` one; return how many ended."""
         found = cls.objects.filter(account=account, revoked_at=None)
         if only is not None:
             found = found.filter(pk=only)
         return found.exclude(pk=but).update(revoked_at=timezone.now())
 
     def seen(self) -> None:
-        """Update when it was last used, at most once a minute."""
+        """Update when the account was last seen, at most once a minute."""
         now = timezone.now()
         if now - self.seen_at >= SEEN_EVERY:
             with unless_full():
@@ -180,9 +183,9 @@ class SignIn(models.Model):
 
 
 class FailedSignIn(models.Model):
-    """A sign-in with a wrong name or password; counted to stop password guessing."""
+    """A failed sign-in, counted to stop password guessing."""
 
-    #: The name that was typed, or a browser in which that account has signed in before (accounts/known_browsers.py).
+    #: The typed name, or the id of a browser in which that account has signed in before (accounts/known_browsers.py).
     name = models.CharField(max_length=63)
     address = models.CharField(max_length=45)
     at = models.DateTimeField(default=timezone.now)
@@ -214,7 +217,7 @@ class FailedSignIn(models.Model):
 
     @classmethod
     def forget(cls, name: str) -> None:
-        """Delete the failures of `name`, after its owner has signed in."""
+        """Delete the failures of `name`, once its owner has signed in."""
         cls.objects.filter(name=name[:63]).delete()
 
 
@@ -253,7 +256,7 @@ class ApiKey(models.Model):
 
     @classmethod
     def living(cls) -> models.QuerySet[ApiKey]:
-        """Return the keys that are valid now, even if the account that made them is inactive."""
+        """Return the keys that have not expired or been revoked, even if the account that made them is inactive."""
         return cls.objects.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
 
     @classmethod

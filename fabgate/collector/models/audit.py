@@ -1,4 +1,7 @@
-"""The audit log: who changed what, when, and the values before and after. Rows are only added, by db/audit.py."""
+"""The audit log: who changed what, when, and the values before and after.
+
+Only db/audit.py adds rows; none is changed.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who had which badge, and when. One row for each assignment; an assignment ends but is never deleted."""
+"""Who had which badge, and when: one row for each assignment. An assignment ends, but is never deleted."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Badge(models.Model):
     PERSONAL, LOAN, CLASS, COMPANY = "personal", "loan", "class", "company"
     KINDS = (PERSONAL, LOAN, CLASS, COMPANY)
     RETURNED, LOST, LEFT, REPLACED, OVER = "returned", "lost", "left", "replaced", "over"
-    #: Why an assignment ended; `over`: it reached its end date, as a loan does.
+    #: Why an assignment ended; `over` means that it reached its end date, as a loan does.
     END_REASONS: ClassVar = (RETURNED, LOST, LEFT, REPLACED, OVER)
 
     spelling = models.CharField(max_length=24, blank=True)
     digest = models.CharField(max_length=64)
-    #: Only set without a spelling; other digests are recomputed when the key changes.
+    #: Set only for a badge without a spelling; all other digests are recomputed when the key changes.
     key_id = models.CharField(max_length=64, blank=True)
     #: The number printed on it.
     number = models.CharField(max_length=40, blank=True)
@@ -68,12 +68,12 @@ class Badge(models.Model):
         return self.member_id or (self.group.roster_id if self.group else "")
 
     def is_stale(self, key_id: str) -> bool:
-        """Whether it must be tapped again before gates accept it: its digest was made with a key other than `key_id`."""
+        """Return whether it must be tapped again to be accepted: its digest was made with another key than `key_id`."""
         return not self.spelling and self.key_id != key_id
 
     @classmethod
     def in_hands(cls, now: datetime) -> models.QuerySet[Badge]:
-        """Return the badges that are assigned at `now`; `now` only decides which loans have ended.
+        """Return the current assignments; `now` only decides which loans have ended.
 
         `since` and `ended_at` are not compared with `now`. If the clock was set back, they may lie in the future, and
         the badge would appear in rosters twice, or not at all.
@@ -82,9 +82,9 @@ class Badge(models.Model):
 
     @classmethod
     def lost(cls) -> models.QuerySet[Badge]:
-        """Return the badges that are lost, so that a gate can say so when one is tapped.
+        """Return the lost badges, so that a gate can say that one is lost when it is tapped.
 
-        Each badge once, by its last assignment: a badge that was found and assigned again is not lost.
+        Each badge appears once, by its last assignment: a badge that was found and assigned again is not lost.
         """
         later = cls.objects.filter(digest=OuterRef("digest"), pk__gt=OuterRef("pk"))
         return cls.objects.filter(~Exists(later), end_reason=cls.LOST)
@@ -101,7 +101,7 @@ class Badge(models.Model):
         Badges without a spelling keep theirs.
         """
         stale = {}
-        # Runs with every change of people and usually finds nothing, so it does not make model instances.
+        # Runs with every change of people and usually finds nothing, so it creates no model instances.
         for pk, spelling, digest in cls.objects.exclude(spelling="").values_list("pk", "spelling", "digest").iterator():
             fresh = badge.digest(badge.parse(spelling), key)
             if digest != fresh:

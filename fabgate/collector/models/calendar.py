@@ -1,4 +1,4 @@
-"""Opening hours of the workshop, of a category of machines or of one machine; access/opening_hours.py applies them."""
+"""Opening hours of the workshop, of a category of machines or of one machine. access/opening_hours.py applies them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WEEK: Final = (1, 2, 3, 4, 5, 6, 7)
 
 
 class Scope(models.Model):
-    """Which machines the hours apply to: one machine, a category, or (with neither) all machines."""
+    """What the hours apply to: one machine, a category, or (with neither) all machines."""
 
     machine = models.ForeignKey(Machine, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     category = models.CharField(max_length=60, blank=True)
@@ -44,7 +44,7 @@ class Opening(Scope):
 
 
 class SpecialDay(Scope):
-    """A special day: its hours replace the usual ones; without hours the workshop or machine is closed.
+    """Hours that replace the usual ones on one day; without hours the workshop or machine is closed.
 
     A day may have several rows, one for each span of hours; a closed one overrides them.
     """
@@ -71,7 +71,7 @@ class SpecialDay(Scope):
 
     @property
     def is_closed(self) -> bool:
-        """Whether it is closed on that day."""
+        """Whether the workshop or machine is closed on that day."""
         return self.start is None
 
 

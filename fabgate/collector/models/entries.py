@@ -1,7 +1,7 @@
-"""What gates sent, stored as it arrived, and what is known to be missing.
+"""Messages of gates, stored as they arrived, and the numbers that are known to be missing.
 
-There are few secondary indexes on purpose: they slow ingest down as history grows (to 0.31 of its speed at a million
-rows).
+There are few secondary indexes on purpose: the larger the tables, the more each one slows ingest (to 0.31 of its speed
+at a million rows).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from fabgate import seal, wire
 from fabgate.collector.models.fields import Flag
 from fabgate.collector.models.machines import Gate
 
-#: An entry dated further than this after its arrival has a wrong date. Two correct clocks differ by less than a second;
-#: the rest allows for a collector whose own clock is slightly wrong.
+#: An entry whose date is more than this after its arrival has a wrong date. Two correct clocks differ by less than a
+#: second; the rest allows for a collector whose own clock is slightly wrong.
 AHEAD = timedelta(seconds=60)
 #: The highest number that a database column can hold.
 MAX_SEQ = (1 << 63) - 1
@@ -25,22 +25,23 @@ MAX_SEQ = (1 << 63) - 1
 class Journal(models.Model):
     """A gate's journal. `name` is the random id that the gate gave it.
 
-    `ack_seq` is the highest stored entry with no gap below it, except numbers recorded as lost; `ack_hash` is the hash
-    of its bytes. Both always describe this database, so a restored copy acknowledges less.
+    `ack_seq` is the highest stored number with no gap below it; numbers recorded as lost are no gap. `ack_hash` is the
+    hash of that entry's bytes. Both always describe this database, so a restored copy acknowledges less.
     """
 
     name = models.CharField(max_length=64, unique=True)
     gate = models.ForeignKey(Gate, on_delete=models.PROTECT, related_name="journals")
     predecessor = models.CharField(max_length=64, blank=True)
-    #: Its first entry is known, and names no earlier journal.
+    #: its first entry is known, and names no earlier journal
     is_root = models.BooleanField(default=False)
     superseded_by = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     ack_seq = models.BigIntegerField(default=0)
     ack_hash = models.BinaryField(default=seal.ZERO_HASH)
-    #: As the gate last reported them; `head` is the highest value ever reported, to find the gaps of an ended journal.
+    #: Floor and head as the gate last reported them; `head` is the highest value ever reported, to find the gaps of an
+    #: ended journal.
     floor = models.BigIntegerField(default=1)
     head = models.BigIntegerField(default=0)
-    #: From journal.forked. A new entry above `fork_head` can only have been written by a clone.
+    #: From journal.forked. Only a clone can have written a new entry above `fork_head`.
     fork_mark = models.BigIntegerField(null=True, blank=True)
     fork_head = models.BigIntegerField(null=True, blank=True)
     cloned = models.BooleanField(default=False)
@@ -55,23 +56,23 @@ class Journal(models.Model):
 
     @property
     def last_own(self) -> int:
-        """Return the last number that the gate itself can have written; a clone wrote those above it."""
+        """Return the last number that the gate itself can have written; only a clone wrote higher ones."""
         return MAX_SEQ if self.fork_head is None else self.fork_head
 
     def facts(self, *types: str) -> Iterator[wire.Entry]:
-        """Yield its entries of these types (short names) in order, without copies of entries of another journal."""
+        """Yield the entries of these types (short names) in order, without copies from another journal."""
         rows = Entry.objects.filter(journal=self, type__in=types, is_copy=False).order_by("seq").only("body")
         for row in rows.iterator(chunk_size=2_000):
             yield row.decode()
 
     @classmethod
     def newest(cls, *only: str) -> list[Journal]:
-        """Return the current journal of each gate: the one it reported, or else the last one that has not ended.
+        """Return the current journal of each gate: the one that it reported, or else the last one that has not ended.
 
-        With `only`, just those fields are loaded, which halves the cost.
+        With `only`, just those fields are loaded, which takes half the time.
         """
         found: dict[int, Journal] = {}
-        # Of the ended ones only the reported one: a gate may have had thousands.
+        # Of the ended journals only the reported one, because a gate may have had thousands.
         living = models.Q(superseded_by=None) | models.Q(name=models.F("gate__journal"))
         rows = cls.objects.filter(living).select_related("gate").order_by("id")
         for journal in rows.only("name", "gate", "superseded_by", "gate__journal", *only) if only else rows:
@@ -94,7 +95,7 @@ class Entry(models.Model):
     arrived_at = models.DateTimeField()
     occurred_at = models.DateTimeField(null=True)
     copyof = models.CharField(max_length=200, null=True)  # noqa: DJ001 (absent on the wire is NULL here)
-    #: The same fact is stored, and counted, under another number too.
+    #: The same fact is stored, and counted, under another number.
     is_copy = Flag(default=False)
 
     class Meta:
@@ -110,7 +111,7 @@ class Entry(models.Model):
 
     @property
     def is_ahead(self) -> bool:
-        """Whether it is dated after its arrival, so that the gate's clock must have been wrong."""
+        """Whether it is dated after its arrival, which means that the gate's clock was wrong."""
         return self.occurred_at is not None and self.occurred_at > self.arrived_at + AHEAD
 
     @property
@@ -124,7 +125,7 @@ class Entry(models.Model):
 
 
 class Hole(models.Model):
-    """A gap: numbers that never arrived. They are lost, were filled later, or exist as copies in the next journal."""
+    """A gap: numbers that did not arrive. They are lost, were filled later, or exist as copies in the next journal."""
 
     LOST, FILLED, COPIED = "lost", "filled", "copied"
 
@@ -139,11 +140,11 @@ class Hole(models.Model):
 
 
 class Quarantine(models.Model):
-    """A message that is not a valid entry, and why. If it `counts`, it fills its number, and the ack can pass it."""
+    """A message that is not a valid entry, and why. If it `counts`, its number is not a gap and the ack passes it."""
 
     gate = models.ForeignKey(Gate, null=True, on_delete=models.PROTECT, related_name="quarantine", db_index=False)
     topic = models.TextField()
-    #: The journal in which its number counts or could have; `journal_name` is what the message itself names.
+    #: The journal to which its number belongs or might belong; `journal_name` is what the message itself says.
     journal = models.ForeignKey(Journal, null=True, on_delete=models.PROTECT, related_name="quarantine", db_index=False)
     journal_name = models.CharField(max_length=64, blank=True)
     seq = models.BigIntegerField(default=0)
@@ -173,7 +174,7 @@ class Quarantine(models.Model):
 
 
 class Boot(models.Model):
-    """The dates of one boot of a gate, derived from its entries (entries/boots.py).
+    """How the clock of one boot of a gate relates to wall time, derived from its entries (entries/boots.py).
 
     Each pair is a reading of the boot's clock (`…_ms`) and the wall time at that reading (`…_at`). Without a `first_at`
     the boot has no date: its clock never synchronised, or the entry that dates it has not arrived.
@@ -188,14 +189,14 @@ class Boot(models.Model):
     #: The latest clock.synced entry.
     tie_ms = models.BigIntegerField(null=True)
     tie_at = models.DateTimeField(null=True)
-    #: The first and the last entry with a time.
+    #: The first and the last entry that has a time.
     first_ms = models.BigIntegerField(null=True)
     first_at = models.DateTimeField(null=True)
     last_ms = models.BigIntegerField(null=True)
     last_at = models.DateTimeField(null=True)
 
     class Meta:
-        """One row a boot; the indexes find the dated and undated boots around one."""
+        """One row for each boot; the indexes find the boots with and without dates around one."""
 
         constraints = [models.UniqueConstraint(fields=["gate", "boot"], name="boot_once")]
         indexes = [

@@ -1,7 +1,7 @@
-"""A boolean field whose conditions have the same SQL under every version of Django.
+"""A boolean field whose conditions have the same SQL in every version of Django.
 
 SQLite uses a partial index only if the query repeats the text of the index's condition. Django used to write false as
-``NOT "x"`` and, since 6.1, writes ``"x" = 0``, so an index made by one version does not serve the queries of the other
+``NOT "x"`` and, since 6.1, writes ``"x" = 0``, so queries of one version do not use an index made by another
 (docs/decisions/0033).
 """
 
@@ -21,7 +21,7 @@ class Flag(models.BooleanField):  # type: ignore[type-arg]  # at run time it tak
 
 @Flag.register_lookup
 class _Is(Lookup):
-    """``flag=True`` and ``flag=False`` only; expressions and other values are refused."""
+    """Allows only ``flag=True`` and ``flag=False``, no expressions or other values."""
 
     lookup_name = "exact"
 

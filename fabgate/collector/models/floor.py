@@ -17,7 +17,7 @@ class Refusal(models.Model):
     gate = models.ForeignKey(Gate, on_delete=models.PROTECT, related_name="refusals", db_index=False)
     #: The gate's machine when the entry arrived; the gate may have moved since.
     machine = models.ForeignKey(Machine, on_delete=models.PROTECT, related_name="+", null=True, db_index=False)
-    #: The position of the entry, which gives the gate's own order whatever its clock showed.
+    #: The position of the entry in its journal: the gate's own order, even if its clock was wrong.
     journal = models.ForeignKey(Journal, on_delete=models.PROTECT, related_name="+", db_index=False)
     seq = models.BigIntegerField()
     #: Empty for an unknown badge.
@@ -30,10 +30,10 @@ class Refusal(models.Model):
     is_timed = models.BooleanField(default=True)
     #: When it arrived.
     seen_at = models.DateTimeField()
-    #: How wrong the gate's clock was, at least, when it wrote `at` (entries/gate_clocks.py); positive if it was ahead.
+    #: By how much, at least, the gate's clock was wrong when it wrote `at` (entries/gate_clocks.py); positive if ahead.
     clock_off_ms = models.BigIntegerField(null=True)
-    #: The time by which lists are sorted: `at`, or the arrival if `at` is known to be wrong. Computed by the database,
-    #: so that no code can store another value.
+    #: The time by which lists are sorted: `at`, or the arrival if `at` is known to be wrong. The database computes it,
+    #: so that it is always right.
     about = models.GeneratedField(
         expression=Case(When(clock_off_ms=None, then=F("at")), default=F("seen_at")),
         output_field=models.DateTimeField(),
@@ -41,7 +41,7 @@ class Refusal(models.Model):
     )
 
     class Meta:
-        """The newest refusals, of everybody, of a member and of an unknown badge."""
+        """The newest refusals: of all badges, of one member and of one unknown badge."""
 
         indexes = [
             models.Index(fields=["about", "id"], name="refusal_about"),
@@ -76,7 +76,7 @@ class Order(models.Model):
     reason = models.CharField(max_length=200, blank=True)
     at = models.DateTimeField(db_index=True)
     until = models.DateTimeField()
-    #: As the gate reported it; empty until it does.
+    #: As the gate reported it; empty until then.
     outcome = models.CharField(max_length=200, blank=True)
     detail = models.TextField(blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
@@ -86,9 +86,9 @@ class Order(models.Model):
 
 
 class Pulse(models.Model):
-    """A notice that something has changed: pages reload what they show when the highest id has changed.
+    """A notice that something has changed: a page reloads when the highest id has changed.
 
-    Only the newest rows are kept. `gate` is empty if many gates are concerned, or none.
+    Only the newest rows are kept. `gate` is empty if the change concerns many gates or none.
     """
 
     FLOOR, REFUSAL, SESSION, ORDER = "floor", "refusal", "session", "order"

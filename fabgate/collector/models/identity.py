@@ -9,17 +9,18 @@ from django.db import models
 
 
 class Collector(models.Model):
-    """One row that identifies this database. A new or emptied collector has another id, which gates notice."""
+    """The one row that identifies this database. A new or emptied database has another id, which gates notice."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     collector = models.CharField(max_length=64)
     site = models.CharField(max_length=63)
-    #: The collector's time zone, which is that of the daily and monthly sums (sessions/sums.py); empty if none is stored yet.
+    #: The collector's time zone, in which the daily and monthly sums are computed (sessions/sums.py); empty until it is
+    #: stored.
     rolled_tz = models.CharField(max_length=63, blank=True)
     #: The language of machines and mails, of environ.LANGS; empty before the first start.
     lang = models.CharField(max_length=8, blank=True)
-    #: Detects a restored copy: on PostgreSQL which database on which server this was at the last start
-    #: (db/postgresql.py), on SQLite how far it had counted (processes/restored_database.py).
+    #: Detects a restored copy: on PostgreSQL the database and server at the last start (db/postgresql.py), on SQLite
+    #: the counter at that time (processes/restored_database.py).
     place = models.CharField(max_length=200, blank=True)
 
     class Meta:
@@ -32,15 +33,15 @@ class Collector(models.Model):
 
     @classmethod
     def get(cls, site: str) -> Collector:
-        """Return the row; the first call makes it, with a random id and `site`."""
+        """Return the row; the first call creates it, with a random id and `site`."""
         return cls.objects.get_or_create(id=1, defaults={"collector": uuid.uuid4().hex, "site": site})[0]
 
     @classmethod
     def zone_trouble(cls, tz: str) -> str:
-        """Return what is wrong if this process uses another time zone than the collector; empty if nothing is.
+        """Return an error text if this process uses another time zone than the collector, or "".
 
-        On one computer the check at start prevents that (processes/start.py); with PostgreSQL another computer may
-        differ.
+        On one computer the check at start prevents that (processes/start.py); with PostgreSQL, processes may run on
+        several.
         """
         row = cls.objects.filter(id=1).first()
         if row is None or row.rolled_tz in {"", tz}:
@@ -60,7 +61,7 @@ class Heartbeat(models.Model):
     at = models.DateTimeField()
     #: What keeps it from working, such as a broker that does not answer; empty if nothing does.
     trouble = models.CharField(max_length=200, blank=True)
-    #: Ingest only: when the broker's certificate expires; None without TLS, and before the first connection.
+    #: Ingest only: when the broker's certificate expires; None without TLS and before the first connection.
     broker_until = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
@@ -68,5 +69,5 @@ class Heartbeat(models.Model):
 
     @classmethod
     def beat(cls, name: str, at: datetime, trouble: str = "", **known: datetime | None) -> None:
-        """Record that a process is alive. `broker_until` is only changed if it is in `known`."""
+        """Record that a process is alive. `broker_until` is changed only if it is in `known`."""
         cls.objects.update_or_create(name=name, defaults={"at": at, "trouble": trouble[:200], **known})

@@ -17,12 +17,12 @@ from fabgate.collector.base import roster_gzip
 
 #: Lifted locks that a roster lists. A gate that missed more of them stays locked, which is the safe side.
 MAX_LIFTED = 100
-#: A gate publishes its state every 60 s; after three missed ones it counts as offline, even if its last status was
+#: A gate publishes its state every 60 s. After three missed ones it counts as offline, even if its last status was
 #: online.
 HEARTBEATS: Final = timedelta(minutes=3)
-#: How long pages show that a gate sends too much.
+#: How long pages show that a gate has sent too much.
 TOO_MUCH_FOR: Final = timedelta(hours=1)
-#: How many live counters are kept that wait for the first entry of their session.
+#: How many live counters are kept for sessions whose first entry has not arrived.
 MAX_HINTS = 20
 
 
@@ -37,7 +37,7 @@ class Machine(models.Model):
     #: When it left the workshop; its sessions stay.
     retired_at = models.DateTimeField(null=True, blank=True)
     rules = models.JSONField(default=dict, blank=True)
-    #: The preset (machines/presets.py) whose values `rules` last took; they may have been changed since.
+    #: The preset (machines/presets.py) that was last copied into `rules`, which may have changed since.
     preset = models.CharField(max_length=20, blank=True)
     lock_id = models.CharField(max_length=64, blank=True)
     lock_when = models.CharField(max_length=8, blank=True)
@@ -53,7 +53,7 @@ class Machine(models.Model):
 
     @property
     def lock(self) -> wire.Lock | None:
-        """Return the lock as a roster carries it, or None."""
+        """Return the lock in the form of a roster, or None."""
         if not self.lock_id:
             return None
         return wire.Lock(id=self.lock_id, when=self.lock_when, reason=self.lock_reason, back=self.lock_back or None)
@@ -84,7 +84,7 @@ class Machine(models.Model):
 class Gate(models.Model):
     """A gate: the hash of its token, its roster version, and what it last reported."""
 
-    #: The fields that people set, and that the audit log records. Gates may report other fields during such a change.
+    #: The fields that people set, and that the audit log records. The gate may report other fields meanwhile.
     DECIDED: ClassVar = frozenset({"name", "machine"})
     #: The values of `state` for a machine in use.
     BUSY: ClassVar = frozenset({"starting", "active", "finishing"})
@@ -101,11 +101,11 @@ class Gate(models.Model):
     journal = models.CharField(max_length=64, blank=True)
     reported_roster = models.BigIntegerField(default=0)
     seen_at = models.DateTimeField(null=True, blank=True)
-    # Live counters from `state`, by session, until that session's own row takes them over. They are compared with the
-    # end of the session, never counted.
+    # Live counters from `state`, by session, until that session has a row. They are only compared with its end, never
+    # counted.
     hints = models.JSONField(default=dict, blank=True)
 
-    # What it last reported about its machine, for the floor page. Entries are the record; this is only the present.
+    # Its last report about its machine, for the floor page. The record is in the entries; this is only the present.
     state = models.CharField(max_length=16, blank=True)
     causes = models.JSONField(default=list, blank=True)
     session = models.CharField(max_length=64, blank=True)
@@ -113,26 +113,26 @@ class Gate(models.Model):
     state_since = models.DateTimeField(null=True, blank=True)
     energised_ms = models.BigIntegerField(default=0)
     running_ms = models.BigIntegerField(default=0)
-    #: When `running_ms` last grew in this session, so that a job was running; None if it has not.
+    #: When `running_ms` last grew in this session, which means that a job was running; None if it never did.
     ran_at = models.DateTimeField(null=True, blank=True)
-    # What it last reported about itself.
+    # Its last report about itself.
     synced = models.BooleanField(default=True)
-    #: How wrong its clock is, at least, by its last entry (entries/gate_clocks.py); positive if it is ahead of ours.
+    #: By how much, at least, its clock is wrong, judged by its last entry (entries/gate_clocks.py); positive if ahead.
     clock_off_ms = models.BigIntegerField(null=True, blank=True)
-    #: No entry of it can be older than this (entries/first_dates.py); None if it never wrote one with a date.
+    #: No entry of the gate can be older than this (entries/first_dates.py); None if it has written none with a date.
     earliest_at = models.DateTimeField(null=True, blank=True)
-    #: When it last confirmed that its roster is the newest.
+    #: When its roster was last confirmed as the newest, by its own report.
     roster_confirmed_at = models.DateTimeField(null=True, blank=True)
     problems = models.JSONField(default=list, blank=True)
     reader = models.CharField(max_length=200, blank=True)
     version = models.CharField(max_length=200, blank=True)
     head = models.BigIntegerField(default=0)
     mark = models.BigIntegerField(default=0)
-    #: When it reported that its journal ends at `head`; None if it may have reported that before.
+    #: When it reported that its journal ends at `head`; None if that report may be older.
     head_at = models.DateTimeField(null=True, blank=True)
     #: How many of its quarantined messages were deleted to make room for newer ones (intake/quarantine.py).
     quarantine_dropped = models.BigIntegerField(default=0)
-    #: When a message of it was last refused because it sends more than one gate may (broker/floods.py,
+    #: When one of its messages was last refused because it sends more than it may (broker/floods.py,
     #: broker/allowance.py).
     too_much_at = models.DateTimeField(null=True, blank=True)
 
@@ -141,7 +141,7 @@ class Gate(models.Model):
 
     @property
     def shown(self) -> tuple[object, ...]:
-        """Return what the floor page shows of it: while this is unchanged, no page has to redraw."""
+        """Return the values that the floor page shows of it; while they are the same, no page has to redraw."""
         return (
             *(self.online, self.state, tuple(self.causes), self.session, self.session_member, self.state_since),
             *(tuple(self.problems), self.reader, self.version, self.reported_roster, self.synced, self.clock_off_ms),
@@ -149,7 +149,7 @@ class Gate(models.Model):
 
     @property
     def roster(self) -> bytes:
-        """Return the roster that is served to it; empty if none was built."""
+        """Return the roster that it is served; empty if none was built."""
         return roster_gzip.unpack(self.packed_roster)
 
     @property
@@ -163,7 +163,7 @@ class Gate(models.Model):
         return self.reported_roster >= self.roster_version
 
     def sends_too_much(self, at: datetime) -> bool:
-        """Whether it recently sent more than one gate may: it is faulty, or another program uses its account."""
+        """Whether it recently sent more than it may: it is faulty, or another program uses its account."""
         return self.too_much_at is not None and at - self.too_much_at < TOO_MUCH_FOR
 
     def is_heard(self, at: datetime) -> bool:
@@ -171,7 +171,7 @@ class Gate(models.Model):
         return self.online and self.seen_at is not None and at - self.seen_at < HEARTBEATS
 
     def hint(self, session: str, energised_ms: int) -> None:
-        """Remember a live counter; only those of the newest MAX_HINTS sessions are kept."""
+        """Store a live counter; only those of the newest MAX_HINTS sessions are kept."""
         self.hints[session] = max(energised_ms, self.hints.pop(session, 0))
         for oldest in list(self.hints)[:-MAX_HINTS]:
             del self.hints[oldest]
@@ -184,7 +184,10 @@ class Gate(models.Model):
 
     @classmethod
     def by_token(cls, name: str, token: str) -> Gate | None:
-        """Return the gate called `name` if `token` is its own. An unknown gate takes as long, so timing reveals nothing."""
+        """Return the gate `name` if `token` is its own.
+
+        For an unknown gate this takes as long, so timing reveals nothing.
+        """
         gate = cls.objects.filter(name=name).first()
         wanted = gate.token_hash if gate and gate.token_hash else _token_hash("")
         right = hmac.compare_digest(wanted, _token_hash(token))
@@ -196,9 +199,9 @@ def _token_hash(token: str) -> str:
 
 
 class RosterLimit(models.Model):
-    """The longest session that a roster allowed: all that is kept of earlier rosters.
+    """The longest session that one version of a roster allowed; nothing else is kept of earlier rosters.
 
-    A session names the version that its gate decided by; a version that this collector never served has no row.
+    A session names the version by which its gate decided. A version that this collector never served has no row.
     """
 
     gate = models.ForeignKey(Gate, on_delete=models.CASCADE, related_name="+", db_index=False)
@@ -216,7 +219,10 @@ class RosterLimit(models.Model):
 
 
 class ServedRoster(models.Model):
-    """The roster served to a gate. In a table of its own, because gates are read with every session, and it may be large."""
+    """The roster that a gate is served.
+
+    It has its own table: it may be large, and gates are read with every session.
+    """
 
     gate = models.OneToOneField(Gate, primary_key=True, on_delete=models.CASCADE, related_name="+")
     #: In the format of base/roster_gzip.py.

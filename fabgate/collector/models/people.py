@@ -14,7 +14,7 @@ from fabgate.collector.models.machines import Machine
 
 
 class Member(models.Model):
-    """A member, by the workshop's own id. `machines` are open to them individually, without training."""
+    """A member, by the workshop's own id. `machines` are those that they may use individually, without training."""
 
     LEVELS = ("user", "supervisor", "maintainer")
 
@@ -29,17 +29,16 @@ class Member(models.Model):
     note = models.TextField(blank=True)
     #: A category for statistics, from the site's own short list.
     category = models.CharField(max_length=60, blank=True)
-    #: Always supervised. A flag rather than a birth date, which is not stored.
+    #: A minor is always supervised. A flag, because birth dates are not stored.
     minor = models.BooleanField(default=False)
     #: Who pays for what they use; None: the member.
     payer = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="pays_for")
     plan = models.CharField(max_length=60, blank=True)
     joined_on = models.DateField(null=True, blank=True)
-    #: The first day on which they are not a member any more.
+    #: The first day on which they are no longer a member.
     left_on = models.DateField(null=True, blank=True)
     machines: models.ManyToManyField[Machine, Any] = models.ManyToManyField(Machine, blank=True, related_name="members")
-    #: Lists are sorted, and names found, by this (base/search_key.py). Derived from the name, or from the id without
-    #: one.
+    #: The key for sorting and searching (base/search_key.py), made from the name, or else from the id.
     folded = models.CharField(max_length=300, editable=False, default="")
 
     class Meta:
@@ -75,7 +74,7 @@ class Member(models.Model):
 class Group(models.Model):
     """A class or a company: people who come together, with badges of the group and one payer.
 
-    A badge that belongs to the group itself, not to a member, opens the group's `machines`. A class is supervised.
+    A badge of the group itself, not of a member, can be used on the group's `machines`. A class is supervised.
     """
 
     CLASS, COMPANY = "class", "company"
@@ -87,7 +86,7 @@ class Group(models.Model):
     note = models.TextField(blank=True)
     members: models.ManyToManyField[Member, Any] = models.ManyToManyField(Member, blank=True, related_name="groups")
     machines: models.ManyToManyField[Machine, Any] = models.ManyToManyField(Machine, blank=True, related_name="groups")
-    #: The first day on which its badges open nothing any more.
+    #: The first day on which its badges are no longer valid.
     ended_on = models.DateField(null=True, blank=True)
 
     def __str__(self) -> str:
@@ -95,17 +94,17 @@ class Group(models.Model):
 
     @property
     def roster_id(self) -> str:
-        """Return the group's id in rosters and sessions, where members have theirs."""
+        """Return the id of the group in rosters and sessions, in the place of a member's id."""
         return f"{wire.GROUP_PREFIX}{self.pk}"
 
     @property
     def payer_id_or_own(self) -> str:
-        """Return the payer's id as sessions store it."""
+        """Return the id of the payer, or else of the group, as sessions store it."""
         return self.payer_id or self.roster_id
 
 
 class Block(models.Model):
-    """A reason why a member may use no machine, since when and by whom. Lifted blocks are kept."""
+    """Keeps a member from using any machine: the reason, since when and by whom. Lifted blocks are kept."""
 
     #: Reasons that gate panels can show (gate/panel/messages.py).
     REASONS: ClassVar = [

@@ -34,7 +34,7 @@ class Training(models.Model):
         return self.title or self.name
 
     def with_first(self) -> list[Training]:
-        """Return this training and all that it requires, directly or through another one."""
+        """Return this training and all trainings that it requires, directly or indirectly."""
         found, after = [self], self.prerequisite
         while after is not None and after not in found:
             found.append(after)
@@ -43,7 +43,7 @@ class Training(models.Model):
 
 
 class Grant(models.Model):
-    """A trainer's decision about a member and a training: from `since` on the member is at `stage`."""
+    """A trainer's decision: from `since` on, a member has a training at `stage`."""
 
     SUPERVISED, AUTONOMOUS, INSTRUCTOR, SUSPENDED = "supervised", "autonomous", "instructor", "suspended"
     STAGES = (SUPERVISED, AUTONOMOUS, INSTRUCTOR, SUSPENDED)
@@ -52,7 +52,7 @@ class Grant(models.Model):
     training = models.ForeignKey(Training, on_delete=models.PROTECT, related_name="grants")
     stage = models.CharField(max_length=12, choices=[(stage, stage) for stage in STAGES])
     since = models.DateField()
-    #: The last day, if it ends earlier than the training's own expiry.
+    #: The last day, if that is before the training's own expiry.
     until = models.DateField(null=True, blank=True)
     trainer = models.CharField(max_length=200, blank=True)
     #: The first day on which it is revoked.
@@ -71,7 +71,7 @@ class Grant(models.Model):
 
     @property
     def last_day(self) -> date | None:
-        """Return the last day on which it is valid; None: it does not end.
+        """Return the last day on which it is valid; None if it has no end.
 
         A suspension does not expire with the training: it lasts until its own end.
         """
@@ -82,11 +82,11 @@ class Grant(models.Model):
         return min(ends, default=None)
 
     def counts_on(self, day: date) -> bool:
-        """Whether it has begun by `day` and is not revoked; it may have expired."""
+        """Return whether it has begun by `day` and is not revoked; it may have expired."""
         return self.since <= day and (self.revoked_on is None or self.revoked_on > day)
 
     def holds_on(self, day: date) -> bool:
-        """Whether it is valid on `day`: begun, not revoked and not expired."""
+        """Return whether it is valid on `day`: begun, not revoked and not expired."""
         if not self.counts_on(day):
             return False
         last = self.last_day  # the property is computed at each access
@@ -94,9 +94,9 @@ class Grant(models.Model):
 
     @classmethod
     def deciding(cls, said: Iterable[Grant], day: date) -> Grant | None:
-        """Return which of a member's grants of one training decides on `day`; None if none is valid.
+        """Return which of `grants`, a member's grants of one training, applies on `day`; None if none is valid.
 
-        A valid suspension overrides later grants; otherwise the newest valid grant decides. `grants` are in the order
+        A valid suspension overrides later grants; otherwise the newest valid grant applies. `grants` are in the order
         in which they began.
         """
         holding = [grant for grant in said if grant.holds_on(day)]
@@ -105,7 +105,7 @@ class Grant(models.Model):
 
     @classmethod
     def not_taken_back(cls, day: date) -> models.QuerySet[Grant]:
-        """Return the grants that are not revoked on `day`, expired ones and later ones included, in the order of `since`."""
+        """Return the grants that are not revoked on `day`, including expired and future ones, ordered by `since`."""
         still = models.Q(revoked_on=None) | models.Q(revoked_on__gt=day)
         return cls.objects.filter(still).select_related("training").order_by("since", "id")
 

@@ -1,1 +1,1 @@
-"""Sessions, which entries add up to: their sums, the ledger, corrections and reports."""
+"""Sessions, derived from entries; their sums, the ledger, corrections and reports."""

@@ -1,6 +1,6 @@
-"""Attributes sessions: who pays, the member's category, and whether the badge was still the member's.
+"""Records for each session who pays, the member's category, and whether the badge was still the member's.
 
-A snapshot: what a session stores of its member does not change when the member does later.
+A session keeps these values as they are at that time; they do not change when the member does.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _Assignment:
 
 
 def update(usages: Collection[Usage], now: datetime) -> None:
-    """Set on `usages` what is known of their members and badges now, with a fixed number of queries."""
+    """Set on `usages` what is known now about their members and badges, with a fixed number of queries."""
     if not usages:
         return
     people = queries.people({_user(usage) for usage in usages})
@@ -59,7 +59,7 @@ def update(usages: Collection[Usage], now: datetime) -> None:
 
 
 def _is_earlier_holder(member: str, carried: Iterable[_Assignment], moment: datetime) -> bool:
-    """Return whether `member` had the badge before `moment`, but not at it."""
+    """Return whether `member` had the badge before `moment`, but no longer at it."""
     own = [assignment for assignment in carried if assignment.holder == member]
     ended = any(assignment.until is not None and assignment.until <= moment for assignment in own)
     return ended and not any(assignment.covers(moment) for assignment in own)

@@ -1,7 +1,6 @@
 """Corrects sessions by adding a row with author and reason; entries are never changed.
 
-What counts (``used_by``, ``payer``, ``purpose``, ``counted_ms``) is the newest correction, and later entries do not
-undo it.
+The newest correction of ``used_by``, ``payer``, ``purpose`` or ``counted_ms`` counts, and later entries do not undo it.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ MAX_REASON: Final = Correction._meta.get_field("reason").max_length or 0  # noqa
 
 
 def correct(session: str, field: str, new: str, *, author: str, reason: str) -> Correction:
-    """Correct one field of a session; a time is in milliseconds. A waiting review of the session is settled.
+    """Correct one field of a session; a time is in milliseconds. This settles an open review of the session.
 
     Raises UsageError with a line for each mistake; nothing is changed then.
     """
@@ -61,7 +60,7 @@ def correct(session: str, field: str, new: str, *, author: str, reason: str) -> 
 
 
 def contest(session: UsageSession, words: str, *, author: str) -> Review:
-    """Request a review of a session that its member finds wrong, in their words; a settled review is reopened.
+    """Open a review of a session that its member finds wrong, with their own text; a settled review is reopened.
 
     Raises UsageError if it is contested already, or has not ended.
     """
@@ -89,15 +88,16 @@ def contest(session: UsageSession, words: str, *, author: str) -> Review:
 
 
 def lock(sessions: Collection[str]) -> None:
-    """Lock `sessions` until the transaction ends; call it before settling several of them in one transaction.
+    """Lock `sessions` until the transaction ends.
 
-    The locks must come before the pulse lock, which settling the first one takes (db/pulse.py).
+    Call it before settling reviews of several sessions in one transaction. The locks must come before the pulse lock,
+    which settling the first one takes (db/pulse.py).
     """
     rows.load_sessions(sessions)
 
 
 def accept(review: Review, *, author: str, note: str = "") -> None:
-    """Settle a review: the recorded figures stand. Raises UsageError if it is settled already."""
+    """Settle a review: the recorded figures apply. Raises UsageError if it is settled already."""
     with transaction.atomic():
         row, held = _waiting(review)
         _close(replace(row), row, held, Review.ACCEPTED, author, note)
@@ -105,10 +105,10 @@ def accept(review: Review, *, author: str, note: str = "") -> None:
 
 
 def favour(review: Review, *, author: str, note: str = "") -> None:
-    """Settle a review in the member's favour: the end's own counter counts. Raises UsageError if it is settled already.
+    """Settle a review in the member's favour: the counter in the end entry applies.
 
-    An uncertain end counts its minimum already, so this changes the time only if the gate's live counter showed more. A
-    contested session leaves no doubt to decide, and is refused too.
+    Raises UsageError if it is settled already. An uncertain end counts with its minimum anyway, so the time changes
+    only if the gate's live counter showed more. A contested session has no uncertain end, and raises UsageError, too.
     """
     with transaction.atomic():
         row, held = _waiting(review)
@@ -168,7 +168,7 @@ def _settle(review: Review, decision: str, by: str, note: str, now: datetime) ->
 
 
 def _save(before: Usage, after: Usage, now: datetime, author: str, why: str) -> None:
-    """Save a session with its sums, ledger line and pulse. The last step of a transaction."""
+    """Save a session with its sums, ledger line and pulse. Call it last in a transaction."""
     rows.save_sessions([after])
     sums.add([(before, after)])
     ledger.add([(before, after)], now, author=author, why=why)

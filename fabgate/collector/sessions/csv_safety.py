@@ -1,9 +1,9 @@
-"""Keeps spreadsheets from computing text cells of CSV files.
+"""Prevents spreadsheets from executing text cells of CSV files as formulas.
 
 An apostrophe is put before text that looks like a formula. A spreadsheet that splits lines at another separator than
 the file's (French ones expect semicolons) may split a text into several cells, so an apostrophe is also added after
-each possible separator. It is added even where the text has one already: a program restores the text by removing
-exactly one where `ADDED` matches (docs/reference.md, "Files of sessions and usage").
+each possible separator. It is added even if there is one already: programs restore the text by removing exactly one
+where `ADDED` matches (docs/reference.md, "Files of sessions and usage").
 https://owasp.org/www-community/attacks/CSV_Injection
 """
 
@@ -23,7 +23,7 @@ _CUTS: Final = re.compile(r"[,;\t\r\n]")
 
 
 def escape_cell(text: str) -> str:
-    """Return the text, escaped so that no spreadsheet computes a part of it."""
+    """Return the text, escaped so that no spreadsheet executes a part of it."""
     # The usual text is empty or plain, and a file has millions of them.
     if not text or (text[0].isalnum() and not _CUTS.search(text)):
         return text

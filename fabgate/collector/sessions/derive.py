@@ -1,4 +1,4 @@
-"""Derives sessions from new entries, from new dates of boots and from ended journals.
+"""Derives sessions from new entries, new dates of boots, and the ends of journals.
 
 The order in which entries arrive does not matter. sessions/merge.py has the rules for a single session.
 """
@@ -40,7 +40,7 @@ from fabgate.collector.sessions.merge import (
 log = logging.getLogger(__name__)
 
 _NEVER = BootDates()
-#: How late a gate may switch off after a limit, in seconds.
+#: How many seconds after a limit a gate may switch off.
 LATE_S: Final = 60
 
 
@@ -54,10 +54,10 @@ def update_sessions(
     copies: Iterable[Fact],
     now: datetime,
 ) -> list[tuple[Usage | None, Usage]]:
-    """Update the sessions that change, save them with their reviews, and return each as it was and as it is.
+    """Update and save the sessions that change, with their reviews; return each one before and after.
 
-    `copies` are new entries whose originals are stored: they show which sessions another journal continues. `known` has
-    the new acks of journals, and `passed` the sessions whose end an ack passed although they did not change. Live
+    `copies` are new entries whose originals are stored: they show which sessions continue in another journal. `known`
+    has journals with their new acks. `passed` are sessions that did not change, but whose end is now acknowledged. Live
     counters of stored sessions are moved from `gates` to their sessions; the caller saves the gates.
     """
     entries = [(f, f.data) for f in facts if isinstance(f.data, SESSION_DATA)]
@@ -111,7 +111,7 @@ def _allowed_ms(longest_s: int | None) -> int:
 
 
 def _is_new(row: Usage, before: Usage | None) -> bool:
-    """Whether the person who uses the machine has just become known."""
+    """Return whether the person who uses the machine has just become known."""
     return before is None or _user(before) != _user(row)
 
 
@@ -126,7 +126,7 @@ def _settle(
     reported: Mapping[int, str],
     earliest: dict[int, datetime | None],
 ) -> None:
-    """Conclude `rows`, and the sessions that overlap them, which are added to `rows` and, unchanged, to `before`."""
+    """Conclude `rows` and the sessions that overlap them. These are added to `rows`, and, as they were, to `before`."""
     by_pk = {journal.pk: journal for journal in known}
     ended = _conclude(list(rows.values()), by_pk, reported)
     overlapping, others = overlaps.find(rows.values(), before)
@@ -152,12 +152,12 @@ def _settle(
 
 
 def _is_start_lost(row: Usage, journal: Journal, *, is_ended: bool) -> bool:
-    """Whether an ended session's start cannot arrive any more, because nothing up to its end is awaited."""
+    """Return whether an ended session's start can no longer arrive, because no entry up to its end is missing."""
     return row.has_end and not row.has_start and (journal.ack_seq >= row.opened_seq or is_ended)
 
 
 def _conclude(rows: Sequence[Usage], by_pk: dict[int, Journal], reported: Mapping[int, str]) -> set[int]:
-    """Conclude the dates and ends of `rows`; return the ids of those of their journals that have ended."""
+    """Set the dates and ends of `rows`; return the ids of those journals that have ended."""
     by_pk.update(Journal.objects.in_bulk({row.opened_in_id for row in rows} - set(by_pk)))
     undated = {(row.gate_id, row.start_boot) for row in rows if row.has_start and not row.start_timed}
     undated |= {(row.gate_id, row.last_boot) for row in rows if not row.last_timed}
@@ -175,10 +175,10 @@ def _conclude(rows: Sequence[Usage], by_pk: dict[int, Journal], reported: Mappin
 
 
 def _ended_journals(journals: Collection[Journal], reported: Mapping[int, str]) -> set[int]:
-    """Return the ids of the journals that have ended because their gate writes another one now.
+    """Return the ids of the journals that have ended because their gate now writes another one.
 
-    `reported`: the journal that each gate reported to write. That may be one that had ended: an older card is used
-    again, and the journal written since has ended instead (docs/decisions/0063).
+    `reported` is the journal that each gate says it writes. That may be one that had ended: an older card is used
+    again, and the journal written since then has ended instead (docs/decisions/0063).
     """
     missing = {journal.gate_id for journal in journals} - reported.keys()  # an entry may name another gate's session
     if missing:
@@ -194,7 +194,7 @@ def _ended_journals(journals: Collection[Journal], reported: Mapping[int, str]) 
 
 
 def _abandoned(rows: Sequence[Usage], by_pk: Mapping[int, Journal], reported: Mapping[int, str]) -> set[str]:
-    """Return which of `rows`, open sessions of ended journals, no other journal continues."""
+    """Return the ids of the open sessions in `rows` that no journal continues: theirs has ended."""
     uncontinued: dict[tuple[str, str], str] = {}
     forked: set[int] = set()
     for row in rows:
@@ -228,7 +228,7 @@ def _continued(gates: Collection[int], origins: set[str], reported: Mapping[int,
 
 
 def _copied(copies: Iterable[Fact]) -> set[str]:
-    """Return the open sessions that another journal has entries of."""
+    """Return the ids of open sessions of which another journal has entries."""
     named = sorted({fact.data.session for fact in copies if isinstance(fact.data, SESSION_DATA)})
     found: set[str] = set()
     for chunk in statements.chunks(named):
@@ -237,7 +237,7 @@ def _copied(copies: Iterable[Fact]) -> set[str]:
 
 
 def _also_changed(succession: Succession, redated: Redated) -> set[str]:
-    """Return the sessions that change although none of their own entries arrived."""
+    """Return the ids of sessions that change although none of their own entries arrived."""
     ids: set[str] = set()
     if succession.gates:
         ids.update(UsageSession.objects.filter(has_end=False, gate__in=succession.gates).values_list("id", flat=True))

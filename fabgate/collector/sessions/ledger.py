@@ -21,7 +21,7 @@ _LINE = (
 
 
 def _counted(row: Usage) -> tuple[object, ...]:
-    """Return what a line contains except the review; if that is unchanged too, no line is added."""
+    """Return the values of a ledger line except the review. A line is added only if they or the review change."""
     return (
         *(row.used_by, row.payer, row.purpose, row.category, row.started_at, row.ended_at, row.not_before),
         *(row.counted_ms, counted.running_ms(row), counted.uncertainty_ms(row), row.reason),
@@ -33,9 +33,9 @@ def _reported(row: Usage) -> tuple[object, ...]:
 
 
 def add(pairs: Iterable[tuple[Usage | None, Usage]], now: datetime, *, author: str = "", why: str = "") -> None:
-    """Add lines for the ended sessions, as they were and are. Near the end of a transaction, before its pulses.
+    """Add lines for those of `pairs` (before, after) that have ended. Call it late in a transaction, before its pulses.
 
-    With an `author` it is a correction, or a review that changed nothing else.
+    With an `author` the change is a correction, or only a review.
     """
     rows = []
     for before, after in pairs:

@@ -52,7 +52,7 @@ _HEADS = {
 
 
 def command(args: argparse.Namespace) -> int:
-    """Print the sessions that ended in the period, by their ends, and then the open ones."""
+    """Print the sessions that ended in the period, ordered by their ends, then the open ones."""
     start, end = interval(args.start, args.end, args.tz)
     rows = lines(start, end, ZoneInfo(args.tz or settings.TIME_ZONE))
     if args.untapped:
@@ -86,7 +86,7 @@ def lines(start: datetime, end: datetime, zone: tzinfo) -> Iterator[dict[str, An
 
 
 def write_csv(rows: Iterator[dict[str, Any]], out: TextIO) -> None:
-    """Write CSV: exact milliseconds, times with their offset, and text that no spreadsheet computes."""
+    """Write CSV: exact milliseconds, times with their offset, and text that no spreadsheet executes."""
     writer = csv.DictWriter(out, list(COLUMNS), lineterminator="\n")
     writer.writeheader()
     writer.writerows(escape_row(row) for row in rows)
@@ -98,7 +98,7 @@ def write_json(rows: Iterator[dict[str, Any]], out: TextIO) -> None:
 
 
 def write_table(rows: Iterator[dict[str, Any]], out: TextIO) -> None:
-    """Write a table: whole seconds, durations as h:mm:ss, '~' before a time that is not exactly known."""
+    """Write a table: times in whole seconds, durations as h:mm:ss, '~' before a value that is not exact."""
     shown = {name: width for name, width in COLUMNS.items() if width}
     heads = [
         _HEADS.get(name, name).rjust(width) if name.endswith("_ms") else _HEADS.get(name, name).ljust(width)

@@ -1,13 +1,7 @@
-"""Merges the entries of a session, in whatever order and however often they arrived.
+"""Merges the entries of a session. Their order does not matter, and repeated ones change nothing.
 
-Pure. Every rule is a maximum or depends only on the final set of facts, so late, repeated and reordered entries change
-nothing (tests/collector/sessions/test_merge.py shuffles them):
-
-- counters are cumulative: the maximum counts;
-- of two ends the larger value applies, *together with its own uncertainty*, reason and time;
-- a real end, however late, replaces the one that was concluded from the gate's new journal;
-- doubts are derived again each time; a settled review reopens only for another doubt;
-- what a person corrected stays corrected, whatever arrives afterwards.
+Pure. Every rule is a maximum or depends only on the final set of facts (tests/collector/sessions/test_merge.py shuffles
+them):
 """
 
 from __future__ import annotations
@@ -36,14 +30,14 @@ from fabgate.collector.models.sessions.words import (
 if TYPE_CHECKING:
     from fabgate.collector.models import UsageSession
 
-#: End reasons that a gate concludes at its start from its last checkpoint.
+#: End reasons that a gate concludes at its next start from its last checkpoint.
 CONCLUDED: Final = counted.WRITTEN_LATER
-#: Wall clock and boot clock differ by less than this in a session, unless somebody sets the wall clock.
+#: The most by which wall clock and boot clock differ within a session, unless the wall clock is set.
 MAX_DRIFT: Final = timedelta(seconds=60)
-#: An uncertain end up to this counts in the member's favour without a review.
+#: An uncertainty up to this counts in the member's favour without a review.
 MAX_UNREVIEWED_MS: Final = 60_000
-#: Impossible figures (docs/decisions/0038): the counter exceeds the time between start and end; a job ran longer than
-#: the machine was on.
+#: Impossible figures (docs/decisions/0038): the counter exceeds the time from start to end; a job ran longer than the
+#: machine was on.
 TOO_MUCH_TIME: Final = "time-above-clock"
 TOO_MUCH_RUNNING: Final = "running-above-time"
 #: Two sessions of a gate overlap; an end has no start (sessions/overlaps.py, sessions/derive.py).
@@ -53,9 +47,9 @@ NO_START: Final = "no-start"
 BEFORE_FIRST: Final = "before-first"
 #: It lasted longer than its gate's roster allowed.
 TOO_LONG: Final = "longer-than-allowed"
-#: The limit for any roster: the longest session, the end of a job and a run-on together.
+#: The limit with any roster: the longest session, the end of a job and a run-on together.
 LONGEST: Final = timedelta(seconds=3 * wire.MAX_SECONDS) + MAX_DRIFT
-#: For a roster that this collector never served: it may have allowed anything, up to LONGEST.
+#: The limit without a known roster: it may have allowed anything, up to LONGEST.
 UNBOUNDED_MS: Final = 1 << 62
 #: Start, end and counters come from one clock, but each is rounded to milliseconds.
 _ROUNDING_MS: Final = 1_000
@@ -63,7 +57,7 @@ _LONGEST_MS: Final = LONGEST // timedelta(milliseconds=1)
 
 
 class Arrival(Struct, frozen=True):
-    """Where and when an entry of a session was first written (for a copy: its original's journal and number)."""
+    """Where and when an entry of a session was first written (for a copy: the journal and number of its original)."""
 
     gate_id: int
     machine_id: int | None
@@ -78,7 +72,7 @@ class Arrival(Struct, frozen=True):
 
 @dataclass(slots=True)
 class Usage:
-    """One session; the fields are the table's columns."""
+    """One session; its fields are the columns of the table."""
 
     id: str
     gate_id: int
@@ -130,9 +124,9 @@ COLUMNS: Final = tuple(field.name for field in fields(Usage))
 
 
 def absorb(usage: Usage | None, data: SessionData, arrival: Arrival) -> Usage:
-    """Return `usage`, or a new one, with one more entry merged into it.
+    """Merge one more entry into `usage`; return it, or a new one if it is None.
 
-    A session id that another gate already uses is left unchanged: no gate may change another gate's sessions.
+    A session of another gate is not changed: no gate may change the sessions of another one.
     """
     if usage is None:
         usage = Usage(
@@ -149,7 +143,7 @@ def absorb(usage: Usage | None, data: SessionData, arrival: Arrival) -> Usage:
         return usage
     if arrival.clock_off_ms is not None:
         usage.clock_off_ms = max(arrival.clock_off_ms, usage.clock_off_ms or 0, key=lambda ms: (abs(ms), ms))
-    # The most generous of its rosters counts: another one may have come into force during the session.
+    # Of several rosters the most generous counts: a new one may have come into force during the session.
     if usage.allowed_ms is not None:
         usage.allowed_ms = max(arrival.allowed_ms, usage.allowed_ms)
     if isinstance(data, wire.SessionStarted):
@@ -175,8 +169,8 @@ def settle(
 def conclude(usage: Usage, *, start: BootDates, last: BootDates, abandoned: bool) -> None:
     """Conclude the dates of a session, and how it ended.
 
-    `start` and `last` are the dates of the boots of its first and latest fact. `abandoned`: its gate writes another
-    journal.
+    `start` and `last` are the dates of the boots of its first and latest fact. `abandoned` means that its gate now
+    writes another journal.
     """
     if usage.has_start and not usage.start_timed:
         usage.started_at = start.tie.date(usage.start_boottime_ms) if start.tie else None
@@ -191,9 +185,9 @@ def conclude(usage: Usage, *, start: BootDates, last: BootDates, abandoned: bool
 
 
 def judge(usage: Usage, *, image: bool, impossible: str | None) -> None:
-    """Decide whether a session needs a review, and what counts.
+    """Decide whether a session needs a review, and which figures count.
 
-    `image`: the end was written by a restored image of unknown age. `impossible`: a contradiction with other sessions.
+    `image`: a restored image of unknown age wrote the end. `impossible`: a contradiction with other sessions.
     """
     doubt = _doubt(usage, image=image, impossible=impossible)
     is_another, usage.doubt = doubt != usage.doubt, doubt
@@ -205,13 +199,13 @@ def judge(usage: Usage, *, image: bool, impossible: str | None) -> None:
 
 
 def wait(usage: Usage, why: str | None) -> None:
-    """Let a session wait for a review for the reason `why`, or for none (None)."""
+    """Set the reason for which a session waits for a review, or None."""
     usage.review = why
     usage.uncertain = counted.uncertainty_ms(usage) > 0 or why is not None
 
 
 def _place(usage: Usage, start: BootDates, last: BootDates) -> None:
-    """Set the limits between which the session lies if a boot that never synchronised leaves its start or end open."""
+    """Set the span in which a session lies, if its start or end has no date because a boot never synchronised."""
     usage.not_before = usage.not_after = None
     is_start_known = usage.started_at is not None or not usage.has_start
     if is_start_known and usage.last_at is not None:
@@ -220,7 +214,7 @@ def _place(usage: Usage, start: BootDates, last: BootDates) -> None:
     if usage.last_at is not None:
         usage.not_after = usage.last_at
     else:
-        # Its arrival at the latest. A wall clock that was set back must not make the interval end before it begins.
+        # Its arrival at the latest, and never before its beginning, even if the wall clock was set back.
         limits = [limit for limit in (last.not_after, usage.last_arrived_at) if limit is not None]
         usage.not_after = max(min(limits), usage.not_before or min(limits))
 
@@ -246,7 +240,7 @@ def _doubt(usage: Usage, *, image: bool, impossible: str | None) -> str | None:
 
 
 def _impossible(usage: Usage) -> str | None:
-    """Return in which way the figures of an ended session are impossible; None if they are not."""
+    """Return why the figures of an ended session are impossible, or None."""
     if usage.running_ms > usage.energised_ms:
         return TOO_MUCH_RUNNING
     most_ms = _between_ms(usage)
@@ -261,7 +255,7 @@ def _impossible(usage: Usage) -> str | None:
 
 
 def _between_ms(usage: Usage) -> int | None:
-    """Return the longest time that the machine can have been on between start and end; None if no clock shows it.
+    """Return the longest time that the machine can have been on from start to end; None if no clock shows it.
 
     Measured by the boot clock if both belong to one boot, or else by the wall clock if both have a date.
     """
@@ -275,9 +269,9 @@ def _between_ms(usage: Usage) -> int | None:
 
 
 def is_before(usage: Usage, moment: datetime | None) -> bool:
-    """Whether a session's start or latest fact is dated before `moment`; None is before everything.
+    """Return whether a session's start or latest fact is dated before `moment`; False if `moment` is None.
 
-    False if the clock is known to have been wrong: that is CLOCK, which says more.
+    It is False if the clock is known to have been wrong: CLOCK is then the better reason.
     """
     if moment is None or usage.clock_off_ms is not None:
         return False
@@ -286,7 +280,7 @@ def is_before(usage: Usage, moment: datetime | None) -> bool:
 
 
 def was_clock_set(usage: Usage | UsageSession) -> bool:
-    """Whether the wall clock was set between a session's start and end, so that one of the dates is wrong."""
+    """Return whether the wall clock was set during a session, so that its start or its end has a wrong date."""
     if not usage.start_timed or not usage.last_timed or usage.start_boot != usage.last_boot:
         return False
     assert usage.started_at is not None
@@ -295,19 +289,19 @@ def was_clock_set(usage: Usage | UsageSession) -> bool:
 
 
 def are_apart(began: datetime, ended: datetime, boottime_ms: int) -> bool:
-    """Whether wall clock and boot clock disagree about the time between two moments."""
+    """Return whether wall clock and boot clock disagree about the time between two moments."""
     return abs(ended - began - timedelta(milliseconds=boottime_ms)) > MAX_DRIFT
 
 
 def _merge_start(usage: Usage, data: wire.SessionStarted, arrival: Arrival) -> None:
-    """Merge the session's start from an entry. Of two starts, which only a faulty gate writes, the earlier counts."""
+    """Merge the session's start from an entry. If a faulty gate wrote two starts, the earlier counts."""
     if usage.has_start and _start_key(usage) <= _start_key(_with_start(copy(usage), data, arrival)):
         return
     _with_start(usage, data, arrival)
 
 
 def _start_key(usage: Usage) -> tuple[object, ...]:
-    """Return the order of starts. Different starts never compare equal, or the last to arrive would count."""
+    """Return a sort key of starts. Different starts never have the same key, or the last to arrive would count."""
     wall = usage.started_at if usage.start_timed else None
     return (
         *(usage.start_boottime_ms, usage.start_boot, wall is not None, wall and wall.timestamp(), -usage.early_ms),
@@ -330,7 +324,7 @@ def _with_start(usage: Usage, data: wire.SessionStarted, arrival: Arrival) -> Us
 
 
 def _merge_latest(usage: Usage, data: SessionData, arrival: Arrival, *, energised_ms: int) -> None:
-    """Make this the latest fact, if it is."""
+    """Make this the latest fact of the session, if it is."""
     is_end = isinstance(data, wire.SessionEnded)
     uncertainty_ms = data.uncertainty_ms if isinstance(data, wire.SessionEnded) else 0
     reason = data.reason if isinstance(data, wire.SessionEnded) else ""

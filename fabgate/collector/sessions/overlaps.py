@@ -1,7 +1,7 @@
-"""Finds sessions of one gate that overlap: a gate runs one session after the other, so one of the two must be wrong.
+"""Finds sessions of one gate that overlap. A gate runs one session at a time, so one of the two must be wrong.
 
-In a handover the first session has ended when the second begins. A session that was cancelled before power went on
-overlaps nothing.
+In a handover the first session has ended when the second begins. A session that was cancelled before power went on does
+not count.
 """
 
 from __future__ import annotations
@@ -35,11 +35,10 @@ _COLUMNS: Final = (
     *("id", "gate_id", "start_boot", "start_boottime_ms", "last_boot", "last_boottime_ms", "started_at", "ended_at"),
     *("reason", "energised_ms", "uncertainty_ms", "doubt"),
 )
-#: At most this many sessions of a gate are compared with each other at one moment of the wall clock. It may have been
-#: set back a few times, which the boot clocks show; no machine has more at once, and then all of them are in doubt
-#: unseen.
+#: At most this many sessions of a gate that share a moment of the wall clock are compared. A clock that was set back a
+#: few times never gives more; if there are more, all of them are in doubt.
 MOST_AT_ONCE: Final = 50
-#: Doubts that an overlap does not replace.
+#: Doubts that an overlap does not replace, because they are as grave.
 _AS_GRAVE: Final = frozenset({OVERLAP, JOURNAL_LOST, TOO_MUCH_TIME, TOO_MUCH_RUNNING, TOO_LONG})
 _SELECT: Final = (
     f"SELECT {', '.join(f's.{column}' for column in _COLUMNS)}, s.start_timed, s.last_timed, s.machine_id FROM "  # noqa: S608
@@ -48,12 +47,12 @@ _WHERE: Final = (
     " s.ended_at > wanted.first AND s.ended_at < wanted.most AND s.started_at < wanted.last AND s.has_start"
     " AND s.not_after IS NULL AND s.clock_off_ms IS NULL"
 )
-#: One query for all gates of a batch. SQLite walks the tables in this order: for each gate, its machine's index.
+#: One query for all gates of a batch; for each gate SQLite uses the index by machine.
 _AT_MACHINE: Final = (
     f"{_SELECT} wanted CROSS JOIN collector_usagesession s"
     f" WHERE s.machine_id = wanted.machine AND s.gate_id + 0 = wanted.gate AND {_WHERE}"
 )
-#: Sessions without a machine share one place in that index: they are read once, not once for each gate.
+#: Sessions without a machine are together in that index: they are read once, not once for each gate.
 _WITHOUT_MACHINE: Final = (
     f"{_SELECT} collector_usagesession s CROSS JOIN wanted"  # noqa: S608  (constants)
     " WHERE s.machine_id IS NULL AND s.ended_at > (SELECT min(first) FROM wanted)"
@@ -65,7 +64,7 @@ _Place = tuple[int, int | None]
 
 
 class Span(Struct, frozen=True, gc=False):
-    """When a session was, by the clock of its boot and by the wall clock."""
+    """When a session took place, by the clock of its boot and by the wall clock."""
 
     id: str
     gate_id: int
@@ -79,7 +78,7 @@ class Span(Struct, frozen=True, gc=False):
     doubt: str | None = None
 
     def overlaps(self, other: Span) -> bool:
-        """Whether the two overlap: by the wall clock, and by the boot clock if both belong to one boot."""
+        """Return whether the two overlap: by the wall clock, and also by the boot clock if both belong to one boot."""
         if self.began >= other.ended or other.began >= self.ended:
             return False
         if self.start_boot == self.last_boot == other.start_boot == other.last_boot:
@@ -88,10 +87,10 @@ class Span(Struct, frozen=True, gc=False):
 
 
 def find(rows: Collection[Usage], before: Mapping[str, Usage]) -> tuple[set[str], set[str]]:
-    """Return which of `rows` overlap another session of their gate, and which other sessions have to be judged again.
+    """Return the ids of `rows` that overlap a session of their gate, and of other sessions to judge again.
 
-    Those are sessions that overlap `rows` and are not in doubt for it yet, and sessions in doubt that overlapped
-    `before`. This runs with every batch and usually finds no overlap, which the dates alone show cheaply.
+    The others overlap `rows` and are not marked yet, or overlapped `before` and are marked. This runs with every batch
+    and usually finds no overlap, which the dates alone show cheaply.
     """
     of_place: dict[_Place, list[Usage]] = defaultdict(list)
     was: dict[_Place, list[Span]] = defaultdict(list)
@@ -120,13 +119,13 @@ def find(rows: Collection[Usage], before: Mapping[str, Usage]) -> tuple[set[str]
 
 
 def _moved(was: list[Span], now: list[Span]) -> list[Span]:
-    """Return the earlier spans that have changed."""
+    """Return the earlier spans of sessions that have changed."""
     dates = {span.id: (span.began, span.ended, span.start_ms, span.last_ms) for span in now}
     return [span for span in was if dates.get(span.id) != (span.began, span.ended, span.start_ms, span.last_ms)]
 
 
 def _are_apart(rows: list[Usage], there: list[Span]) -> bool:
-    """Return whether each session began after the one before it had ended, by the dates of their entries."""
+    """Return whether each session began after the end of the last one, by the dates of their entries."""
     dates = [(row.started_at or _NEVER, row.ended_at or _NEVER) for row in rows]
     dates += [(span.began, span.ended) for span in there]
     last = _NEVER
@@ -138,10 +137,10 @@ def _are_apart(rows: list[Usage], there: list[Span]) -> bool:
 
 
 def _overlapping(spans: list[Span], there: list[Span]) -> set[str]:
-    """Return which of `spans` overlap another span, and which of `there` overlap one of `spans`.
+    """Return the ids of `spans` that overlap another span, and of those in `there` that overlap one of `spans`.
 
-    All are of one gate. If more than MOST_AT_ONCE overlap at one time, all of them count, so that the work grows with
-    the number of spans and not of pairs.
+    All are of one gate. If more than MOST_AT_ONCE overlap at one moment, all of them count, so that the work does not
+    grow with the number of pairs.
     """
     own = {span.id for span in spans}
     found: set[str] = set()
@@ -161,7 +160,7 @@ def _overlapping(spans: list[Span], there: list[Span]) -> set[str]:
 
 
 def _span(row: Usage) -> Span | None:
-    """Return when a session was; None if it is open, has no dates or wrong ones, or never had power."""
+    """Return when a session took place; None if it is open, has no dates or wrong ones, or never had power."""
     if row.reason is None or not row.has_start or row.not_after is not None or row.clock_off_ms is not None:
         return None
     if row.started_at is None or row.ended_at is None or was_clock_set(row):
@@ -175,7 +174,7 @@ def _made(*values: Any) -> Span | None:
         return None
     if reason in WRITTEN_LATER:  # the end is dated at the gate's next start
         ended = min(ended, began + (energised_ms + uncertainty_ms) * _MS)
-    if ended - began > LONGEST:  # marked as TOO_LONG itself; sessions within it are not marked
+    if ended - began > LONGEST:  # it is marked as TOO_LONG, so sessions within it are not marked
         return None
     session, gate, *clocks = head
     start_boot, start_ms, last_boot, last_ms = clocks
@@ -186,7 +185,7 @@ _columns = attrgetter(*_COLUMNS)
 
 
 def _stored(rows: Mapping[_Place, list[Usage]], was: Mapping[_Place, list[Span]]) -> dict[_Place, list[Span]]:
-    """Return the stored sessions of each place that may overlap its `rows`, or overlapped what they were."""
+    """Return the stored sessions, by gate and machine, that may overlap `rows` or what these were before."""
     time = bulk.to_database()
     placed: list[list[Any]] = []
     without: list[list[Any]] = []
@@ -213,13 +212,13 @@ def _stored(rows: Mapping[_Place, list[Usage]], was: Mapping[_Place, list[Span]]
 
 
 def _was_clock_set(columns: Sequence[Any]) -> bool:
-    """As merge.was_clock_set, for a stored session: an end that was written later has been cut in its span."""
+    """As merge.was_clock_set, but for a stored session; an end that was written later is already cut in its span."""
     start_boot, start_ms, last_boot, last_ms, began, ended = columns[2:8]
     return start_boot == last_boot and are_apart(began, ended, last_ms - start_ms)
 
 
 def _fetch(query: str, wanted: Sequence[list[Any]]) -> list[tuple[Any, ...]]:
-    _placeholders, padded = statements.listed(wanted)  # few lengths, so that SQLite knows the statement
+    _placeholders, padded = statements.listed(wanted)  # few lengths, so that SQLite does not prepare a new statement
     moment = "%s" if connection.vendor == "sqlite" else "CAST(%s AS timestamptz)"
     values = ", ".join([f"(%s, %s, {moment}, {moment}, {moment})"] * len(padded))
     statement = f"WITH wanted (machine, gate, first, last, most) AS (VALUES {values}) {query}"

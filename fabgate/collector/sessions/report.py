@@ -1,8 +1,8 @@
 """Reports who used which machine, and for how long: ``fabgate collector usage``.
 
 A session belongs to the period [from, to) in which it ended, so that each session counts once however time is divided.
-If its boot never synchronised, its latest possible end counts; "about" shows how many those are. CSV and JSON contain
-exact milliseconds; only the table rounds.
+If its boot never synchronised, its latest possible end counts; "about" is the number of such sessions. CSV and JSON
+contain exact milliseconds; only the table rounds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fabgate.collector.sessions.csv_safety import escape_row
 from fabgate.errors import UsageError
 
 TOTAL = "total"
-#: Outside these years time zones cannot be computed: the calendar ends.
+#: Outside these years time zones cannot be computed, because the calendar ends.
 _YEARS = range(1900, 9999)
 #: The columns with numbers, which are aligned right.
 _RIGHT = (2, 3, 4)
@@ -32,9 +32,9 @@ _RIGHT = (2, 3, 4)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Sums of sessions. `uncertain`: how many are not exactly known or await a review; `about`: how many lack a date."""
+    """Sums of sessions. `uncertain` of them are not exact or await a review; `about` of them have no exact date."""
 
-    state: str  # ended; open sessions, and undated ones, have a line each
+    state: str  # `ended`; open and undated sessions have lines of their own
     member: str
     name: str
     machine: str
@@ -51,7 +51,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The report: `lines` and their `total`; separately the open sessions, and those that have no certain date."""
+    """The report: `lines` and their `total`, and separately the open sessions and those without a certain date."""
 
     start: datetime
     end: datetime
@@ -100,7 +100,10 @@ def interval(start: str, end: str, tz: str | None) -> tuple[datetime, datetime]:
 
 
 def _in_zone(text: str, local: datetime, zone: tzinfo) -> tuple[datetime, str]:
-    """Return when clocks of `zone` show `local`, and what is wrong with it. A skipped midnight is where it would be."""
+    """Return the moment at which clocks in `zone` show `local`, and what is wrong with it.
+
+    A skipped midnight becomes the first moment after it.
+    """
     moment = local.replace(tzinfo=zone)
     if local.time() == time():
         return moment, ""
@@ -153,7 +156,7 @@ def collect(start: datetime, end: datetime) -> Report:
 
 
 def write_csv(report: Report, out: TextIO) -> None:
-    """Write a line for each member and machine, then the open sessions; `state` tells them apart."""
+    """Write a line for each member and machine, then the open sessions; `state` distinguishes them."""
     names = [field.name for field in fields(Line) if field.name != "until"]
     writer = csv.DictWriter(out, names, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
@@ -174,7 +177,7 @@ def write_json(report: Report, out: TextIO) -> None:
 
 
 def write_table(report: Report, out: TextIO) -> None:
-    """Write a table: hours, minutes and seconds; '~' where they are not exactly known."""
+    """Write a table with hours, minutes and seconds, and '~' before values that are not exact."""
     out.write(f"Usage {between(report.start, report.end)} (by the end of a session; h:mm:ss)\n\n")
     head = ("member", "machine", "sessions", "time on", "of it running", "")
     rows = [_cells(line) for line in report.lines]
@@ -226,7 +229,7 @@ def between(start: datetime, end: datetime) -> str:
 
 
 def _moment(moment: datetime) -> str:
-    """Return a time in its own zone, with the zone's name; seconds only if there are any."""
+    """Return a time in its own zone, with the zone's name; seconds only if they are not 0."""
     return f"{moment:%Y-%m-%d %H:%M:%S %Z}" if moment.second else f"{moment:%Y-%m-%d %H:%M %Z}"
 
 

@@ -16,7 +16,7 @@ _SESSION = (
     f" ON CONFLICT (id) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in COLUMNS if c != 'id')}"
 )
 _LOAD = f"SELECT {', '.join(COLUMNS)} FROM collector_usagesession"  # noqa: S608
-#: A settled review is reopened by another doubt, without the earlier note.
+#: Another doubt reopens a settled review, without its earlier note.
 _REVIEW = """
 INSERT INTO collector_review (session_id, why, opened_at, settled_by, decision, note) VALUES (%s, %s, %s, '', '', '')
 ON CONFLICT (session_id) DO UPDATE SET
@@ -50,7 +50,7 @@ def copy_of(usage: Usage) -> Usage:
 
 
 def save_sessions(usages: Collection[Usage]) -> None:
-    """Write rows, new or not. Each id once: PostgreSQL refuses a batch that contains one twice."""
+    """Insert or update rows. No id may occur twice: PostgreSQL refuses such a batch."""
     rows, time = [], bulk.to_database()
     for usage in usages:
         row = list(_columns(usage))
@@ -67,7 +67,7 @@ _DATES = tuple(
 
 
 def save_reviews(waiting: Iterable[tuple[str, str]], resolved: Iterable[str], now: datetime) -> None:
-    """Open a review for each (session, why), and settle those of the sessions that later entries made certain."""
+    """Open a review for each (session, reason) in `waiting`; settle those of `resolved`, which are certain now."""
     at = bulk.to_database()(now)
     bulk.many(_REVIEW, [(session, why, at) for session, why in waiting])
     bulk.many(_RESOLVED, [(at, session) for session in resolved])

@@ -1,7 +1,7 @@
-"""Keeps the sums of days and months, by adding differences; they are rebuilt if they cannot be trusted.
+"""Keeps the sums of days and months up to date by adding differences, and rebuilds them if they are not reliable.
 
-A session counts on the day of its end in the site's time zone. Whoever changes a session passes the row as it was and
-as it is: the old values are subtracted and the new ones added in the same transaction.
+A session counts on the day of its end in the site's time zone. Code that changes a session passes the row before and
+after: the old values are subtracted and the new ones added in the same transaction.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _ADD: dict[type[UsageSums], str] = {
     for model, table in ((UsageDay, "collector_usageday"), (UsageMonth, "collector_usagemonth"))
 }
 
-#: (day, or first day of the month; machine's id, 0: none; gate's id; member; category)
+#: (day, or first day of the month; machine's id or 0; gate's id; member; category)
 Key = tuple[date, int, int, str, str]
 _SUMS = 6
 
 
 def add(pairs: Iterable[tuple[Usage | None, Usage]]) -> None:
-    """Update the sums from how sessions were to how they are."""
+    """Update the sums for sessions that changed, given as (before, after)."""
     zone = ZoneInfo(settings.ENVIRONMENT.tz)
     sums: dict[Key, list[int]] = {}
     for before, after in pairs:
@@ -49,7 +49,7 @@ def add(pairs: Iterable[tuple[Usage | None, Usage]]) -> None:
 
 
 def ensure(tz: str) -> bool:
-    """Rebuild the sums if they are of another time zone, or of none yet; return whether there are any."""
+    """Rebuild the sums if they are of another time zone or missing; return whether there are any."""
     with transaction.atomic():
         pulse.lock()  # no other transaction adds to the sums meanwhile
         row = Collector.objects.select_for_update(no_key=True).filter(id=1).first()
@@ -91,6 +91,6 @@ def _count(sums: dict[Key, list[int]], usage: Usage, sign: int, zone: ZoneInfo) 
 
 
 def add_sums(model: type[UsageSums], rows: Sequence[tuple[Any, ...]]) -> None:
-    """Add rows to the sums of days or months: the key, then what each sum grows by."""
+    """Add rows to the sums of days or months: a key, then the amount to add to each sum."""
     day = connection.ops.adapt_datefield_value
     bulk.many(_ADD[model], [(day(row[0]), *row[1:]) for row in rows])

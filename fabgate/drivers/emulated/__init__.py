@@ -14,7 +14,7 @@ from fabgate.errors import HardwareError
 
 
 class ChipBench:
-    """An emulated chip as the control socket sees it: cards by UID, the ribbon, the supply."""
+    """An emulated chip, as the control socket uses it: cards by UID, the ribbon cable, the supply."""
 
     def __init__(self, chip: Chip) -> None:
         self.chip = chip
@@ -36,15 +36,15 @@ class ChipBench:
         self.chip.remove(uid)
 
     def unplug(self) -> None:
-        """Pull the ribbon."""
+        """Pull out the ribbon cable."""
         self.chip.unplug()
 
     def plug(self) -> None:
-        """Put the ribbon back."""
+        """Plug the ribbon cable in again."""
         self.chip.plug()
 
     def brown_out(self) -> None:
-        """Let the supply dip."""
+        """Let the supply voltage dip."""
         self.chip.brown_out()
 
 

@@ -51,7 +51,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Spoil(msgspec.Struct, frozen=True):
-    """Damage to the `answer`-th answer (from 0): flip the bit at `bend`, or keep only the first `keep` bits.
+    """Damages one answer, by its number from 0: flips the bit at `bend`, or keeps only the first `keep` bits.
 
     With `hidden` the parity is changed too, so that only BCC and CRC show the damage.
     """
@@ -106,7 +106,7 @@ class Card:
         return self._torn_after is not None and self.answers >= self._torn_after
 
     def power(self, *, on: bool) -> None:
-        """Handle that the field was switched on (IDLE) or off (POWER-OFF, all state is lost)."""
+        """React to the field: on means IDLE, off means POWER-OFF, in which all state is lost."""
         self.state = State.IDLE if on else State.POWER_OFF
         self.starred, self._level = False, 0
         if on and self._new_uid is not None:
@@ -178,7 +178,7 @@ class Card:
         if self.state in (State.READY, State.ACTIVE):
             self.state = State.HALT if self.starred else State.IDLE
         self.starred, self._level = False, 0
-        return None  # silently
+        return None  # a real card stays silent too
 
 
 def check_uid(uid: bytes) -> bytes:

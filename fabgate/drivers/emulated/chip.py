@@ -48,7 +48,7 @@ FRAME_DELAY_S = 1236 / CARRIER_HZ  # shortest frame delay time of a card, ISO/IE
 
 @dataclass(slots=True)
 class _Due:
-    """An action of the chip at the time `at` (chip time, seconds), which it gets as its argument."""
+    """An action that the chip takes at the time `at` (chip time, seconds); it is called with that time."""
 
     at: float
     act: Callable[[float], None]
@@ -74,7 +74,7 @@ class Chip:
         self._spi_hz = spi_hz
         self._charged_s = 0.0
         self._lock = threading.RLock()
-        self._dead: int | None = None  # what an unplugged bus reads
+        self._dead: int | None = None  # what a read returns while the chip is unplugged
         self.transfers = 0
         self.resets = 0
         self.field = Field()
@@ -117,7 +117,7 @@ class Chip:
             self.field.remove(uid)
 
     def unplug(self, *, reads: int = 0x00) -> None:
-        """Pull the ribbon: every read returns `reads` (00h for a low, FFh for a floating line), and power is off."""
+        """Pull out the ribbon cable. Every read then returns `reads` (00h for a low, FFh for a floating line)."""
         if reads not in (0x00, 0xFF):
             raise UsageError(f"found {reads:#04x} as what a dead bus reads, wanted 0x00 or 0xff")
         with self._lock:
@@ -125,13 +125,13 @@ class Chip:
             self._dead = reads
 
     def plug(self) -> None:
-        """Put the ribbon back: the chip starts with its reset values, the antenna off."""
+        """Plug the ribbon cable in again: the chip starts with its reset values, the antenna off."""
         with self._lock:
             self._dead = None
             self._reset()
 
     def brown_out(self) -> None:
-        """Let the supply dip: the chip silently returns to its reset values."""
+        """Let the supply voltage dip: the chip silently returns to its reset values."""
         with self._lock:
             self._reset()
 
@@ -288,7 +288,7 @@ class Chip:
             data += crc_a(data)
         frame = to_bits(data, last_bits)
         heard = None
-        # Cards of type A hear modulation only at 100 % ASK (ISO/IEC 14443-2 section 8.1); the reset value is less.
+        # Cards of type A detect modulation only at 100 % ASK (ISO/IEC 14443-2 section 8.1); the reset value is less.
         if frame and self.antenna_on and self._regs[Reg.TX_ASK] & FORCE_100_ASK and not self._fast():
             self._empty_polls = 0 if self.field.has_cards else self._empty_polls + 1
             heard = self.field.say(frame)
@@ -340,7 +340,7 @@ class Chip:
             self._alerts()
 
     def _refuse_authentication(self) -> None:
-        """Let MFAuthent fail as without a card that accepts the key: there is no Crypto1, only the timer ends it."""
+        """Let MFAuthent fail as if no card accepted the key: without Crypto1 only the timer ends the command."""
         if len(self._fifo) < 12:  # command, block, key 6, UID 4 (section 10.3.1.9)
             self._error(Error.PROTOCOL)
         self._fifo.clear()

@@ -7,8 +7,8 @@ ahead_s   how far the wall clock is ahead of this computer's, in seconds; negati
 synced    whether the wall clock is synchronised
 ========  ==============================================================================================================
 
-A Pi without a clock chip continues after a power cut from a time that it stored on disk, until the network corrects it.
-The file is in the gate's state directory, and is for demos only (``demo: true``).
+After a power cut, a Pi without a clock chip continues from a time that it stored on disk, until the network corrects
+it. The file is in the gate's state directory, and is for demos only (``demo: true``).
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ class Played(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class EmulatedClock:
-    """Reads the file again when it was replaced. `boot` and the boot time are those of the start."""
+    """A clock that follows the file.
+
+    `boot` and the boot time are those of the start; the rest is read again when it changes.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -2,20 +2,20 @@
 
 A request is a line of JSON to a UNIX socket, answered by a line of JSON:
 
-=====================================================  ========================================================
-``{"do": "place", "uid": "04A1B2C3", "torn": 2}``      place a card; with torn it is gone after that many answers
-``{"do": "place", "uid": "04A1B2C3", "waits": true}``  place a card as a person does
-``{"do": "remove", "uid": "04A1B2C3"}``                remove it; without uid all cards
-``{"do": "tap", "uid": "04A1B2C3", "for_ms": 300}``    place, hold, remove; answered when it is removed
-``{"do": "unplug"}``, ``{"do": "plug"}``               pull and put back the ribbon
-``{"do": "brown-out"}``                                let the supply dip, so that the chip loses its settings
-=====================================================  ========================================================
+=====================================================  ======================================================== ``{"do":
+"place", "uid": "04A1B2C3", "torn": 2}``      place a card; with torn it is gone after that many answers ``{"do":
+"place", "uid": "04A1B2C3", "waits": true}``  place a card no faster than a person does ``{"do": "remove", "uid":
+"04A1B2C3"}``                remove it; without uid all cards ``{"do": "tap", "uid": "04A1B2C3", "for_ms": 300}``
+place, hold, remove; answered when it is removed ``{"do": "unplug"}``, ``{"do": "plug"}``               pull out the
+ribbon cable, plug it in again ``{"do": "brown-out"}``                                let the supply dip, so that the
+chip loses its settings =====================================================
+========================================================
 
 A single-size UID that starts with 08 is random: such a card has another one each time the field comes on. The answer is
-``{"ok": true}`` or ``{"ok": false, "error": "…"}``. A tap, and a place with ``waits``, places the card on an empty field
-only after the reader has seen that it is empty, because a person is not faster; where a card is there already, it does
-not wait. One daemon thread serves all connections, so a tap does not delay other requests. The socket is for its owner
-only (mode 0600), and for demos and tests only.
+``{"ok": true}`` or ``{"ok": false, "error": "…"}``. A tap, and a place with ``waits``, places the card on an empty
+field only after the reader has seen that it is empty, because a person is never faster; where a card is there already,
+it does not wait. One daemon thread serves all connections, so a tap does not delay other requests. The socket is for
+its owner only (mode 0600), and for demos and tests only.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _LOOK_S = 0.02
 
 
 class Bench(Protocol):
-    """What the control socket controls: the cards and the plug of an emulated chip, or of a simulated reader."""
+    """What the control socket controls: the cards and the plug of an emulated chip or a simulated reader."""
 
     @property
     def empty_polls(self) -> int | None:
@@ -63,13 +63,13 @@ class Bench(Protocol):
         """Remove a card, or all cards. Raises UsageError."""
 
     def unplug(self) -> None:
-        """Pull the ribbon."""
+        """Unplug the reader."""
 
     def plug(self) -> None:
-        """Put the ribbon back."""
+        """Plug the reader in again."""
 
     def brown_out(self) -> None:
-        """Let the supply dip."""
+        """Let the supply voltage dip."""
 
 
 def ask(path: str, request: Mapping[str, object], timeout_s: float = 5.0) -> dict[str, Any]:
@@ -104,7 +104,7 @@ class _Client:
 
 @dataclass(slots=True)
 class _Coming:
-    """A card that waits until the reader has seen an empty field, at most until `until`; `for_s` is None for a place."""
+    """A card that waits until the reader has seen an empty field, or until `until`; `for_s` is None for a place."""
 
     until: float
     uid: bytes
@@ -182,7 +182,7 @@ class ControlServer:
 
     def _accept(self) -> None:
         connection, _ = self._listener.accept()
-        connection.settimeout(1.0)  # for sending: a client that does not read its answers loses them
+        connection.settimeout(1.0)  # for sending: a client that does not read its answers does not get them
         self._selector.register(connection, selectors.EVENT_READ, _Client(connection))
 
     def _receive(self, client: _Client) -> None:
@@ -212,7 +212,7 @@ class ControlServer:
             self._answer(client)
 
     def _obey(self, client: _Client, line: bytes) -> bool:
-        """Do what one line asks; return whether its answer has to wait."""
+        """Carry out one request; return whether its answer has to wait."""
         request = _decode(line)
         do = request["do"]
         if do == "place" and _flag(request, "waits"):
@@ -263,7 +263,7 @@ class ControlServer:
 
     def _answer(self, client: _Client, error: str | None = None) -> None:
         answer = {"ok": True} if error is None else {"ok": False, "error": error}
-        with contextlib.suppress(OSError):  # the client is gone; its request is done
+        with contextlib.suppress(OSError):  # the client has gone; its request was carried out
             client.socket.sendall(json.dumps(answer).encode() + b"\n")
 
     def _drop(self, client: _Client) -> None:
@@ -275,10 +275,10 @@ _benches: dict[str, tuple[Bench, ControlServer]] = {}
 
 
 def bench_at(path: str, make: Callable[[], Bench]) -> Bench:
-    """Return the bench that this process serves at `path`; the first call makes it with `make`, and its socket.
+    """Return the bench of `path` in this process. The first call makes it with `make`, and opens its socket.
 
-    It stays until ``release`` or the end of the process, as hardware does: a reader that is closed after a fault is
-    opened again on the same bench, and a card can be placed or the ribbon put back in between.
+    The bench stays until ``release`` or the end of the process, as hardware does: a reader that is closed after a fault
+    is opened again on the same bench, and meanwhile a card can be placed or the plug put back.
     """
     if path not in _benches:
         bench = make()
@@ -287,7 +287,7 @@ def bench_at(path: str, make: Callable[[], Bench]) -> Bench:
 
 
 def release(path: str) -> None:
-    """Stop serving at `path` and drop its bench; do nothing where there is none."""
+    """Stop serving at `path` and drop its bench; do nothing if there is no bench."""
     if path in _benches:
         _benches.pop(path)[1].stop()
 

@@ -29,7 +29,7 @@ class Field:
 
     @property
     def has_cards(self) -> bool:
-        """Whether a card is there that can still answer."""
+        """Whether any card is there that can still answer."""
         return any(not card.gone for card in self.cards)
 
     def place(self, card: Card) -> None:

@@ -33,12 +33,12 @@ class Timer:
 
     @property
     def automatic(self) -> bool:
-        """Whether it starts at the end of each transmission and stops when an answer begins (TAuto)."""
+        """Whether the timer starts at the end of each transmission and stops when an answer begins (TAuto)."""
         return bool(self._regs[Reg.T_MODE] & TIMER_AUTO)
 
     @property
     def running(self) -> bool:
-        """Whether it counts (TRunning)."""
+        """Whether the timer counts (TRunning)."""
         return self.ends_at < math.inf
 
     def start(self, at: float) -> None:
@@ -50,7 +50,7 @@ class Timer:
         self.ends_at = math.inf
 
     def end(self, now: float) -> None:
-        """Handle the end: stop, or start again where TAutoRestart is set."""
+        """Act on the end: stop, or start again if TAutoRestart is set."""
         if self._regs[Reg.T_MODE] & TIMER_AUTO_RESTART:
             self.start(now)
         else:
@@ -66,13 +66,13 @@ class Timer:
         return self._regs[Reg.T_RELOAD_H] << 8 | self._regs[Reg.T_RELOAD_L]
 
     def _period_s(self) -> float:
-        """Section 8.5: (TPrescaler x 2 + 1) x (TReload + 1) / 13.56 MHz."""
+        """Return the period in seconds, by section 8.5: (TPrescaler x 2 + 1) x (TReload + 1) / 13.56 MHz."""
         prescaler = (self._regs[Reg.T_MODE] & 0x0F) << 8 | self._regs[Reg.T_PRESCALER]
         return (2 * prescaler + 1) * (self._reload + 1) / CARRIER_HZ
 
 
 class Received(msgspec.Struct, frozen=True):
-    """What the receiver leaves: FIFO bytes, RxLastBits, the lower bits of CollReg, and errors."""
+    """The result of the receiver: FIFO bytes, RxLastBits, the lower bits of CollReg, and errors."""
 
     data: bytes
     last_bits: int

@@ -1,9 +1,9 @@
 """Mock pins for a gate without hardware, whose changes another process can observe.
 
 gpiozero's own mock factory, with one addition: each change of an output is written, with its CLOCK_BOOTTIME, as a line
-``<nanoseconds> <gpio> <0|1>`` to a pipe or file. So an observer knows when the machine had power without asking the gate.
-When the process is killed the pipe closes, which means the line goes low, as the kernel releases the pins of a dead
-process.
+``<nanoseconds> <gpio> <0|1>`` to a pipe or file. So an observer knows when the machine had power without asking the
+gate. When the process is killed, the pipe closes. That counts as a low line, because the kernel releases the pins of a
+dead process.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class Reg(IntEnum):
     VERSION = 0x37
 
 
-#: Section 9.2, "Reset value" of each table; other registers reset to 0.
+#: Section 9.2, "Reset value" in each table; other registers are reset to 0.
 RESET_VALUES = {
     Reg.COMMAND: 0x20,
     Reg.COM_IRQ_EN: 0x80,

@@ -13,7 +13,7 @@ from types import ModuleType
 
 from fabgate.drivers.emulated.chip import Chip
 
-#: One chip for each device in the whole process, as /dev/spidev0.0 is one device for the whole computer.
+#: One chip for each device and process, just as /dev/spidev0.0 is one device for the whole computer.
 _chips: dict[tuple[int, int], Chip] = {}
 
 

@@ -92,7 +92,7 @@ class GpioOutput:
         A mirror contact that cannot be read counts as closed: the machine may be on.
         """
         if self._stuck:
-            return True  # the line itself did not go low
+            return True  # the line did not go low
         if self._readback is None:
             return None
         try:

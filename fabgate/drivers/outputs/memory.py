@@ -16,7 +16,7 @@ class MemoryOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 class MemoryOutput:
     """The Output contract without a line. `history` holds (boot nanoseconds, on) for each change.
 
-    ``broken`` makes it fail like a line that another program holds; ``welded`` like a contactor that stays closed.
+    ``broken`` emulates a line that another program holds, ``welded`` a contactor that stays closed.
     """
 
     Options = MemoryOptions
@@ -31,7 +31,7 @@ class MemoryOutput:
 
     @property
     def on(self) -> bool:
-        """Whether it is driven on."""
+        """Whether the output is switched on."""
         return self._on
 
     def open(self) -> None:

@@ -31,7 +31,7 @@ _REPLACEMENTS: Final = str.maketrans(
         "–": "-",  # noqa: RUF001
         "—": "-",
         "×": "x",  # noqa: RUF001
-        "…": ".",  # one place on the display, like the ellipsis
+        "…": ".",  # one character, like the ellipsis
     }
 )
 

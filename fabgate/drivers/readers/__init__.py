@@ -2,7 +2,7 @@
 
 A reader MUST:
 
-* only keep its options in its constructor; ``open`` claims the device and may be called again after ``close`` or after
+* store its options in the constructor and do nothing else; ``open`` claims the device and may be called again after ``close`` or after
   a fault (the gate opens it again with growing pauses);
 * return from ``poll`` within about 100 ms, whether or not a card is there;
 * return a ``Card`` only when its whole UID was read and all checks of the protocol (BCC, CRC, cascade bits) agreed;
@@ -15,8 +15,8 @@ A reader MUST:
   "no card";
 * set ``continuous`` to whether every poll sees a card that stays (only then can the reader prove presence).
 
-A reader MAY recover from a transient failure (a brown-out that resets the chip). It then counts that in ``recoveries``,
-an int, in the same poll. The gate then counts no card as tapped until the field was empty again.
+A reader MAY recover from a transient failure (a brown-out that resets the chip). It then adds one to ``recoveries``, an
+int, in the same poll. The gate then counts no card as tapped until the field was empty again.
 
 A reader MUST never block for ever and never start threads of its own. ``fabgate.testing.readers`` tests all this for any
 reader.
@@ -52,7 +52,7 @@ class Misread(msgspec.Struct, frozen=True):
 
 @runtime_checkable
 class Reader(Protocol):
-    """A device that reads the card on it."""
+    """A device that reads the card in its field."""
 
     continuous: bool
     recoveries: int

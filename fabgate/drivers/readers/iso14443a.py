@@ -25,7 +25,7 @@ ATQA_BITS, UID_BITS, SAK_BITS = 16, 40, 24
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """A received frame. `bits` is its length; `collision`: two answers at once; `broken`: the chip found an error."""
+    """A received frame of `bits` bits. `collision`: two cards answered at once; `broken`: the chip found an error."""
 
     data: bytes
     bits: int
@@ -77,7 +77,7 @@ def activate(exchange: Exchange) -> bytes | Misread | None:
 
 
 def halt(exchange: Exchange) -> bool:
-    """Put the selected card to sleep; return whether it did, which it shows by silence (section 6.4.3)."""
+    """Put the selected card to sleep; return whether it did, which the card shows by silence (section 6.4.3)."""
     return exchange(with_crc(b"\x50\x00")) is None
 
 

@@ -154,13 +154,13 @@ def _emulate(options: Mfrc522Options) -> Any:
 
     from fabgate.drivers.emulated import chip_at, spi  # noqa: PLC0415
 
-    assert options.control_socket is not None  # Options.__post_init__ saw to it
+    assert options.control_socket is not None  # Options.__post_init__ has checked it
     spi.install(chip_at(options.control_socket), options.bus, options.device)
     return MockFactory()
 
 
 def _check_imports(*, emulated: bool) -> None:
-    """Raise HardwareError where the package was imported before with other libraries below it."""
+    """Raise HardwareError if the package was imported earlier and uses other libraries."""
     module = sys.modules["mfrc522.MFRC522"]
     if module.GPIO is not sys.modules["RPi.GPIO"]:
         raise HardwareError("mfrc522 was imported before with another RPi.GPIO; import it nowhere else in this process")

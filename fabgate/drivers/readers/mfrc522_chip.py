@@ -1,8 +1,8 @@
 """Configures and checks an MFRC522, and makes it send one frame.
 
 It uses the register access, register names and start sequence of the real `mfrc522` package, but not its transceive,
-which writes ``~`` where it means ``not``: a poll without a card takes about 2,013 SPI transfers at full load (upstream
-issue 9). ``exchange`` takes about nine, and sleeps while the chip works.
+which has ``~`` in place of ``not`` (upstream issue 9), so that a poll without a card takes about 2,013 SPI transfers at
+full load. ``exchange`` takes about nine, and sleeps while the chip works.
 
 Facts from the NXP MFRC522 data sheet, revision 3.9.
 """
@@ -19,15 +19,15 @@ from fabgate.errors import HardwareError
 
 #: Values of VersionReg: NXP version 1.0 and 2.0, then the clones that are sold as MFRC522.
 KNOWN_VERSIONS = {0x91: "NXP 1.0", 0x92: "NXP 2.0"} | dict.fromkeys((0x88, 0x90, 0x12, 0xB2), "clone")
-GONE = (0x00, 0xFF)  # what a line without a chip reads
+GONE = (0x00, 0xFF)  # what is read from a line without a chip
 
 TIMER_PRESCALER, TIMER_RELOAD = 67, 100
 #: Section 8.5: (2 x 67 + 1) x (100 + 1) / 13.56 MHz. A card answers within 0.1 ms of the frame's end.
 TIMER_S = (2 * TIMER_PRESCALER + 1) * (TIMER_RELOAD + 1) / 13_560_000
 BIT_S = 128 / 13_560_000
 FRAME_DELAY_S = 1236 / 13_560_000  # ISO/IEC 14443-3 section 6.2.1
-SETTLE_S = 0.001  # the pause before the chip is asked again for an answer
-PATIENCE = 20  # attempts, SETTLE_S apart, after which the chip counts as broken
+SETTLE_S = 0.001  # the pause before the chip is polled again for an answer
+PATIENCE = 20  # the number of attempts, SETTLE_S apart, after which the chip counts as broken
 START_UP_S = 0.005  # section 8.8.2: crystal and 1,024 clocks after a reset
 GUARD_S = 0.0055  # ISO/IEC 14443-3 section 5: 5 ms of field before the first request; the same without field to reset
 
@@ -61,7 +61,7 @@ class ChipLink:
             pcd.RFCfgReg: gain << 4 | 0x08,
             pcd.TxControlReg: ANTENNA,
         }
-        # Two dangerous methods of the package are replaced, in case they are called.
+        # Two dangerous methods of the package are replaced, in case anything calls them.
         pcd.MFRC522_ToCard = self._to_card
         pcd.Close_MFRC522 = self.close
 
@@ -97,10 +97,10 @@ class ChipLink:
         pcd.Write_MFRC522(pcd.CommIrqReg, 0x7F)  # Set1 = 0: the marked bits are cleared
         pcd.Write_MFRC522(pcd.FIFOLevelReg, 0x80)
         pcd.spi.xfer2([pcd.FIFODataReg << 1, *frame])
-        pcd.Write_MFRC522(pcd.BitFramingReg, last_bits)  # also takes back the StartSend of the frame before
+        pcd.Write_MFRC522(pcd.BitFramingReg, last_bits)  # also clears the StartSend of the last frame
         pcd.Write_MFRC522(pcd.CommandReg, pcd.PCD_TRANSCEIVE)
         pcd.Write_MFRC522(pcd.BitFramingReg, 0x80 | last_bits)
-        # Where silence is likely, the first check is when the timer has ended.
+        # where silence is likely, check first when the timer has ended
         answer_s = FRAME_DELAY_S + _air_s(expect_bits) if expect_bits else TIMER_S
         self._sleep(_air_s(8 * len(frame)) + answer_s)
         for _ in range(PATIENCE):
@@ -125,7 +125,7 @@ class ChipLink:
         self._sleep(GUARD_S)
 
     def close(self) -> None:
-        """Release the SPI device and the reset pin, and nothing else in the process."""
+        """Release the SPI device and the reset pin, but no other pin of the process."""
         self._pcd.spi.close()
         self._release_pin()
 
@@ -140,7 +140,7 @@ class ChipLink:
         return Reply(data, bits, collision=bool(error & ERROR_COLLISION), broken=bool(error & ERROR_OTHER))
 
     def _read(self, *registers: int) -> list[int]:
-        """Read registers in one transfer: each address is answered while the next is sent (section 8.1.2.1)."""
+        """Read registers in one transfer: the answer to each address comes while the next is sent (section 8.1.2.1)."""
         addresses = [register << 1 | 0x80 for register in registers]
         answer: list[int] = self._pcd.spi.xfer2([*addresses, 0])
         return answer[1:]
@@ -155,7 +155,7 @@ class ChipLink:
         )
 
     def _to_card(self, command: int, data: list[int]) -> tuple[int, list[int], int]:
-        """Replace the package's transceive, so that its own requests work and are fast too."""
+        """Replace the package's transceive, so that its own requests work and are fast, too."""
         pcd = self._pcd
         if command != pcd.PCD_TRANSCEIVE:
             return pcd.MI_ERR, [], 0

@@ -1,6 +1,6 @@
 """A reader without a device, on which cards are placed through a socket.
 
-It keeps the Reader contract and has the control socket of the emulated chip, but no chip, SPI and libraries: the
+It keeps the Reader contract and has the control socket of the emulated chip, but no chip, SPI or libraries: the
 quickest reader for tests, for a demo on any computer, and for a load test of a hundred gates.
 """
 
@@ -57,12 +57,12 @@ class SimulatedBench:
                 raise UsageError(f"found {here} on the reader, wanted {uid.hex().upper()}: place it first")
 
     def unplug(self) -> None:
-        """Make the reader go away."""
+        """Unplug the reader."""
         with self._lock:
             self._plugged, self._empty_polls = False, 0
 
     def plug(self) -> None:
-        """Make the reader come back."""
+        """Plug the reader in again."""
         with self._lock:
             self._plugged = True
 
@@ -77,7 +77,10 @@ class SimulatedBench:
             raise HardwareError("the simulated reader is unplugged: ask its control socket to plug it in")
 
     def look(self) -> tuple[Card | Misread | None, int]:
-        """Return what a poll sees and the brown-outs since the last one. Raises HardwareError when unplugged."""
+        """Return the result of a poll, and the number of brown-outs since the last one.
+
+        Raises HardwareError when unplugged.
+        """
         with self._lock:
             self.check()
             upsets, self._brown_outs = self._brown_outs, 0
@@ -96,7 +99,7 @@ class SimulatedBench:
         return Card(uid), upsets
 
     def _spend(self, uid: bytes) -> bool:
-        """Use up the answers of one activation; return whether the card gave them all."""
+        """Use up answers for one activation; return whether the card gave all of them."""
         left = self._answers_left[uid]
         if left is None:
             return True

@@ -1,1 +1,1 @@
-"""What gate.yaml says, and the keys that it names."""
+"""The configuration of a gate: gate.yaml, and the keys that it names."""

@@ -24,7 +24,7 @@ SAFE_OUTPUT_PINS: Final = frozenset(range(9, 28)) - {14, 15}
 #: The pins of an SPI bus: MISO, MOSI, SCLK, and the chip select of each device.
 SPI_PINS: Final = {0: ((9, 10, 11), (8, 7)), 1: ((19, 20, 21), (18, 17, 16))}
 DAY_S: Final = 86_400
-#: The mistake of an idle time without run-sense; {} is the time in seconds.
+#: The error text for an idle time without run-sense; {} is the time in seconds.
 NO_RUN_SENSE: Final = (
     "found {} without inputs.running_pin, wanted both; the gate cannot tell that the machine is idle. Wire run-sense"
     " (hardware/wiring.md) and name its pin, or leave out idle_off_s"
@@ -126,7 +126,7 @@ class EmergencyBadge(Section, frozen=True, kw_only=True):
 
 
 class JournalOptions(Section, frozen=True, kw_only=True):
-    """``journal``: how often a running session is made durable, and what is kept."""
+    """``journal``: how often a running session is saved, and how many entries are kept."""
 
     checkpoint_s: Annotated[int, Meta(ge=1, le=900)] = 30
     keep_days: Annotated[int, Meta(ge=1, le=3_650)] = 90
@@ -184,7 +184,7 @@ def load(path: Path) -> Config:
 
 
 def load_with_mistakes(path: Path) -> tuple[Config | None, Reading]:
-    """Read and check gate.yaml; return it, or None where it has a mistake, and all that was read.
+    """Read and check gate.yaml. Return the configuration, None if it has a mistake, and the reading with all mistakes.
 
     Raises UsageError for a file without keys.
     """
@@ -205,7 +205,7 @@ def driver_class(kind: str, name: str) -> Any:
     try:
         driver = points[name].load()
     except (Exception, SystemExit) as error:
-        # The driver of another package, or a library below it, may raise anything: RPi.GPIO raises RuntimeError on a PC.
+        # A driver of another package, or a library below it, may raise anything: RPi.GPIO raises RuntimeError on a PC.
         raise UsageError(
             f"the {kind} driver {name!r} cannot be loaded ({type(error).__name__}: {error}); a package is missing or"
             " broken. For the drivers of fabgate: pip install 'fabgate[pi]'"
@@ -222,7 +222,7 @@ def make_driver(kind: str, section: Driver) -> Any:
     except FabgateError:
         raise
     except (Exception, SystemExit) as error:
-        # The driver of another package may raise anything, and its error names neither the driver nor the file.
+        # A driver of another package may raise anything, and its error names neither the driver nor the file.
         raise UsageError(
             f"the {kind} driver {section.driver!r} failed in its constructor ({type(error).__name__}: {error}), which must"
             " do nothing: report it to its author"

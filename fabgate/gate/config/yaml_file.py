@@ -84,7 +84,7 @@ class Reading:
         self._mistakes.append((line, f"{self._path}:{line}: {key[:100]}: {' '.join(text.split())}"))
 
     def has(self, key: str) -> bool:
-        """Return whether a dotted key is in the file: a default is in no line."""
+        """Return whether a dotted key is in the file; defaults are not."""
         return key in self._nodes
 
     def struct(self, node: Any, kind: Any, where: str) -> Any:
@@ -142,7 +142,7 @@ class Reading:
         if empty and optional:
             self.values[where] = None
             return None
-        if empty and _may_be_empty(inner):  # a section of which every line is a comment
+        if empty and _may_be_empty(inner):  # a section whose lines are all comments
             return [] if get_origin(inner) is list else self.fields({}, inner, where)
         if isinstance(inner, type) and issubclass(inner, Struct):
             return self.struct(node, inner, where)

@@ -1,4 +1,4 @@
-"""Checks a composed YAML file before values are made of it: explicit tags, multiplying aliases, recursive values.
+"""Checks the nodes of a YAML file before they become values: explicit tags, multiplying aliases, recursive values.
 
 A file of a few kilobytes can describe billions of values by aliases of aliases, and an explicit tag makes PyYAML convert
 a value in a way that may raise any error. So both are found in the tree of nodes, which is as small as the text.

@@ -1,4 +1,4 @@
-"""The thread of the inputs: reads buttons and run-sense, debounces, posts. An unreadable input counts as pressed."""
+"""The thread of the inputs: reads and debounces buttons and run-sense. An unreadable input counts as pressed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class InputsThread:
         self._stop.set()
 
     def distrust(self) -> None:
-        """Count every input as pressed until it is closed again; any thread may ask for it."""
+        """Count every input as pressed until its circuit is closed again. Thread-safe."""
         self._distrusted.set()
 
     def run(self) -> None:
@@ -76,7 +76,7 @@ class InputsThread:
             except HardwareError as error:
                 self._lost(str(error))
                 self._levels.close()
-                self.answered_ms = self._boot_ms()  # its failure is known, and it counts as pressed
+                self.answered_ms = self._boot_ms()  # the failure is known, and the inputs count as pressed
                 self._stop.wait(REOPEN_S)
         self._levels.close()
 

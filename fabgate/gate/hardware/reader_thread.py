@@ -83,11 +83,11 @@ class ReaderThread:
         self._stop.set()
 
     def use_key(self, badge_key: bytes) -> None:
-        """Digest badges under another key from the next poll on; any thread may ask for it."""
+        """Digest badges under another key from the next poll on. Thread-safe."""
         self._badge_key = badge_key
 
     def reopen(self) -> None:
-        """Close the reader and open it again; any thread may ask for it."""
+        """Close the reader and open it again. Thread-safe."""
         self._reopen.set()
 
     def run(self) -> None:

@@ -39,7 +39,7 @@ class UnsteadyReader:
         )
 
     def is_over(self, now_ms: int, *, answered_ms: int) -> bool:
-        """Return whether such a fault has just ended: True once for each fault."""
+        """Return whether the fault of an unsteady reader has just ended: True once for each fault."""
         steady = now_ms - (self._recovered_ms[-1] if self._recovered_ms else 0) >= STEADY_MS
         if not (self._is_faulty and steady and now_ms - answered_ms <= SILENT_MS):
             return False

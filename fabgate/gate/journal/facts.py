@@ -18,7 +18,7 @@ from fabgate.rules import vocabulary as w
 
 #: What a power cut adds to the uncertainty of a session, besides the time since its checkpoint.
 POWER_LOSS_SLACK_MS: Final = 60_000
-#: To what texts and lists are cut in an entry that would be too large.
+#: The length to which texts and lists are cut in an entry that would be too large.
 CUT_LETTERS: Final = 200
 CUT_ITEMS: Final = 15
 
@@ -177,7 +177,7 @@ D = TypeVar("D", bound=wire.Data)
 
 
 def cut_to_fit(data: D) -> D:
-    """Return `data`, with its texts and lists cut where it would fill an entry."""
+    """Return `data`, with its texts and lists cut if it would be too large for an entry."""
     if len(wire.encode(data)) <= wire.MAX_ENTRY_BYTES // 2:
         return data
     return msgspec.convert(_cut(msgspec.to_builtins(data)), type(data))

@@ -28,15 +28,15 @@ log = logging.getLogger(__name__)
 
 #: The endings of the files that SQLite keeps next to a database.
 SIDE_FILES: Final = ("-wal", "-shm", "-journal")
-#: For how many tries a file that was moved away may be put back: ten seconds at the recorder's pace.
+#: How many failed writes a file that was moved away has to be put back: ten seconds at the recorder's pace.
 PUT_BACK_TRIES: Final = 5
 
-#: Device, inode, size in bytes and modification time in nanoseconds of a file; None where there is none.
+#: Device, inode, size in bytes and modification time in nanoseconds of a file.
 Stamp = tuple[int, int, int, int]
 
 
 def create_database(path: Path, image: bytes) -> None:
-    """Make a database file of these bytes, whole and durable or not at all. There must be none yet.
+    """Make a database file from these bytes, complete and durable, or not at all. The file must not exist yet.
 
     Side files of an earlier database are removed first: SQLite would play its WAL into this one. A WAL with content is
     kept under another name: its main file may be found again.
@@ -121,7 +121,7 @@ class JournalFiles:
         return True
 
     def has_waited(self) -> bool:
-        """Whether there was time to put the journal's file back, and the file in its place is not being copied any more."""
+        """Whether there was time to put the file back, and the file in its place is no longer being copied."""
         foreign = self.stamps()
         self._tries = self._tries + 1 if foreign == self._foreign else 1
         self._foreign = foreign
@@ -130,11 +130,11 @@ class JournalFiles:
     # --- recovery: the connection is still open in each of these, and is closed by the caller --------------------------
 
     def drop_wal(self) -> None:
-        """Remove the WAL. To be called once the main file has all its content, or is another journal's."""
+        """Remove the WAL. Call it only when the main file has all its content, or belongs to another journal."""
         Path(self._wal_name).unlink(missing_ok=True)
 
     def drop_index(self) -> None:
-        """Remove SQLite's index of the WAL, which SQLite makes again: it belongs to another WAL than the next one."""
+        """Remove SQLite's index of the WAL (``-shm``), which belongs to this WAL only. SQLite makes a new one."""
         self._path.with_name(f"{self._path.name}-shm").unlink(missing_ok=True)
 
     def put_aside(self, journal: str, sync_directory: Callable[[Path], None]) -> Path:
@@ -166,7 +166,7 @@ def set_aside_foreign_wal(path: Path) -> Path | None:
 
     SQLite does not notice: it would play one journal's pages into another. A WAL continues where its main file ends, so
     the entries of both together are a chain. The WAL is foreign only where they are not a chain and the main file alone
-    is. To be called while no program has the file open. Raises OSError.
+    is. Call it while no program has the file open. Raises OSError.
     """
     wal = path.with_name(f"{path.name}-wal")
     try:

@@ -79,7 +79,7 @@ class JournalReader:
     @staticmethod
     def _open(path: Path) -> sqlite3.Connection:
         if not path.is_file():
-            # Checked first: a connection that sqlite3 cannot open is never closed, and newer Pythons warn about it.
+            # Checked first: a connection that sqlite3 failed to open is never closed, and newer Pythons warn about it.
             raise JournalError(f"{path}: the journal cannot be read (there is no such file)")
         try:
             address = f"{path.absolute().as_uri()}?mode=ro"

@@ -139,7 +139,8 @@ class Recorder:
         # Only the newest is written: a disk that was stalled for a minute must not get two old checkpoints.
         self._latest_checkpoint: _Checkpoint | None = None
         self._latest_mark: tuple[int, int | None] | None = None
-        #: How often the journal became another one, or another file. A mark of an earlier one confirms nothing.
+        #: Counts how often the journal was renewed or its file replaced. A mark of an earlier generation confirms
+        #: nothing.
         self._generation = 0
         journal.when_reopened(self._reopened)
         #: The renewal that is in progress; the entry that names the old journal is made once.
@@ -192,7 +193,7 @@ class Recorder:
             self._has_failed = True  # the failure of this thread is reported as a failure of the journal
             raise
         finally:
-            self._journal.close()  # the job that is done again may be on disk: only after opening is that checked
+            self._journal.close()  # the repeated job may be on disk already, which is checked only after opening
 
     def _run(self) -> None:
         while True:
@@ -225,7 +226,7 @@ class Recorder:
             return
         self._post(self._stored(job.token))
         if job.change.opens is not None:
-            self._fold()  # until this session ends, nobody waits for power
+            self._fold()  # until this session ends, no member waits for power
 
     def _stored(self, token: int | None = None) -> EntriesStored:
         journal = self._journal
@@ -264,7 +265,7 @@ class Recorder:
         )
 
     def _has_too_many(self) -> bool:
-        """Whether there are a hundredth more entries than are kept: removing one for each new one would cost too much."""
+        """Whether there are 1 % more entries than are kept. Removing one entry for each new one would be too slow."""
         most = self._keep_newest
         return most is not None and self._journal.kept > most + most // 100
 

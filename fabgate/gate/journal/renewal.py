@@ -101,7 +101,7 @@ class RenewableJournal(JournalStore):
         return self._has_leftovers
 
     def _remove_some(self) -> bool:
-        """Remove some rows of a table that no renewal needs any more; return whether there was one."""
+        """Remove some rows of a table that no renewal needs any more; return whether there were any."""
         sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ('entry_new', 'entry_old')"
         tables = self._rows(sql)
         if not tables:

@@ -1,6 +1,6 @@
 """The journal's file and connection, the SQL of entries and changes, and recovery when the files were changed.
 
-When something is written is in ``writer``.
+``writer`` decides when something is written.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ CREATE TABLE latched (word TEXT PRIMARY KEY) WITHOUT ROWID;
 
 
 def open_connection(path: str) -> sqlite3.Connection:
-    """Open a database without implicit transactions, for the thread that owns the journal."""
+    """Open a database without implicit transactions, for the journal's own thread."""
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
 
 
@@ -97,8 +97,8 @@ class JournalStore:
         self.slice = SLICE
         self._has_leftovers = False
         self._files = JournalFiles(path)
-        #: The open session, the latched causes and the lock, and changes that are not added to them yet: what has to be
-        #: in the file, whichever file that is.
+        #: The open session, the latched causes and the lock, and the changes that are not added to them yet. A file
+        #: that replaced ours must contain them too.
         self._base_state = JournalState()
         self._changes: list[Change] = []
         #: The state that a file which replaced ours does not contain yet.
@@ -204,7 +204,7 @@ class JournalStore:
         self._has_leftovers = bool(self._rows("SELECT 1 FROM sqlite_master WHERE name IN ('entry_new', 'entry_old')"))
 
     def _restore(self) -> None:
-        """Write the current state into a file that replaced ours: it has none, or an older one."""
+        """Write the current state into a file that replaced ours and has no state, or an older one."""
         state = self._to_restore
         if state is None:
             return

@@ -78,7 +78,7 @@ class _Source:
 
 
 class EntryThrottle:
-    """The sources of one gate. `crash_loop`: entries of this start are written only once it has lasted."""
+    """The sources of one gate. In a `crash_loop` nothing is written until this start has lasted for a while."""
 
     def __init__(self, *, crash_loop: bool = False) -> None:
         self._first = 0 if crash_loop else BURST

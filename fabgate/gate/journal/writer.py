@@ -14,9 +14,9 @@ Why it is written this way (measured, see docs/decisions/0003):
 * What is read after opening may be only in memory: a commit whose fsync failed, or whose process was killed before it. So
   the WAL is written and synced again before it is trusted.
 * On a full disk even DELETE fails: a reserve file is kept, to be freed for the end of a running session.
-* ``fold`` brings the content of the WAL into the main file while nobody waits. SQLite would do it within a commit, with
+* ``fold`` brings the content of the WAL into the main file while no member waits for power. SQLite would do it within a commit, with
   two more syncs, which delayed one tap in eighty.
-* A file that has lost its name can still be written, and is gone with the process. So a commit counts only once both
+* A file that was deleted can still be written, and is lost when the process ends. So a commit counts only once both
   files have been checked again (``files``).
 
 One thread writes. Readers open the file read-only (``reader``), which WAL allows.
@@ -150,7 +150,7 @@ class Journal(RenewableJournal):
         return self.head - self.anchor[0]
 
     def fold(self, *, at_least: int = FOLD_AFTER) -> None:
-        """Bring the WAL into the main file after `at_least` transactions. To be called when nobody waits for the disk.
+        """Bring the WAL into the main file after `at_least` transactions. Call it while no member waits for the disk.
 
         Raises JournalError when the file cannot be written; committed entries stay in the WAL.
         """
@@ -158,13 +158,11 @@ class Journal(RenewableJournal):
             return
         self._state  # noqa: B018 - adds up the changes now, while nobody waits
         with self._certain_or_closed("folded", folds=True):
-            self._execute(
-                "PRAGMA wal_checkpoint(PASSIVE)"
-            )  # where a reader is in the way, the rest waits for the next time
+            self._execute("PRAGMA wal_checkpoint(PASSIVE)")  # where a reader prevents it, the rest is folded next time
             self._unfolded = 0
 
     def fold_all(self) -> bool:
-        """Bring the whole WAL into the main file, before the file is moved; return False where a reader is in the way.
+        """Bring the whole WAL into the main file, before the file is moved; return False where a reader prevents it.
 
         Raises JournalError when the file cannot be written.
         """

@@ -22,7 +22,7 @@ from fabgate.rules import vocabulary as w
 _KIND: Final = w.SignalKind
 #: The reason for a maintainer whose badge could not clear a fault of the output.
 STILL_CLOSED: Final = "output-still-closed"
-#: How long a passing notice is shown by default, and at most while the machine is blocked.
+#: How long a passing notice is shown by default, and the longest time while the machine is blocked.
 PASSING_S: Final = 5.0
 #: Light and sound of each kind; the text is in `TEXTS` under the same name.
 _LIGHT_AND_SOUND: Final[dict[w.SignalKind, tuple[str, str]]] = {
@@ -78,7 +78,7 @@ TEXTS: Final[dict[str, str]] = {
     "unflagged": "Thank you\nThe report is\ncleared",
     "identify": "This is\n{machine}\nAsked by {actor}",
     "power-was-cut": "Power was cut\nSession ended\nCheck the machine\nthen tap again",
-    # why a session ended that its member did not end
+    # why a session ended, if its member did not end it
     "ended.limit": "Time limit reached",
     "ended.idle": "Machine was idle",
     "ended.revoked": "See the front desk",
@@ -103,7 +103,7 @@ TEXTS: Final[dict[str, str]] = {
     "output-still-closed": "Fault not cleared\nThe contactor is\nstill closed",
     # refusals that are private
     "private": "No access now\nPlease see the\nfront desk (ref. {ref})",
-    # what forbids use of the machine
+    # why the machine cannot be used
     "blocked": "Out of service\nGo to the desk",
     "blocked-estop": "Out of service\nThe emergency stop\nis pressed",
     "blocked-output": "Out of service\nSwitching fault\nDo not use",
@@ -122,7 +122,7 @@ _SAME: Final = {
     "blocked-lock-idle": "blocked-lock",
     "blocked-journal-full": "blocked-journal",
 }
-#: Reasons that may be shown in public. Any other reason of a roster is between the member and the desk.
+#: Reasons that may be shown in public. All other reasons of a roster are shown at the desk only.
 PUBLIC: Final = frozenset(
     {
         access.UNKNOWN_BADGE,
@@ -214,7 +214,7 @@ def passing_notice(
     return structs.replace(passing, for_s=min(for_s, PASSING_S) if blocked else for_s)
 
 
-#: What is shown while the machine is free and not blocked.
+#: The notice while the machine is free and not blocked.
 IDLE: Final = Notice(_LIGHT_AND_SOUND[_KIND.IDLE][0])
 
 
@@ -224,7 +224,7 @@ def power_was_cut(lang: str = translations.SOURCE_LANG) -> Notice:
 
 
 class _Texts:
-    """The texts in one language, for one machine."""
+    """The texts for one machine, in one language."""
 
     def __init__(self, lang: str | None, default: str, machine: str) -> None:
         self._catalogue = translations.for_language(lang, default)
@@ -240,7 +240,7 @@ class _Texts:
         return tuple(line for line in filled if line)[:LINES]
 
     def refusal(self, reasons: tuple[str, ...], lock: wire.Lock | None, detail: str) -> tuple[str, ...]:
-        """Return the lines for the worst reason, with the number of other reasons at the end of the first line."""
+        """Return the lines for the worst reason; the first line ends with the number of other reasons."""
         first, *others = reasons or ("",)
         title, *rest = self.reason(first, lock, detail)
         if others:

@@ -16,10 +16,10 @@ log = logging.getLogger(__name__)
 
 
 class PanelThread:
-    """The panel's thread. Without a panel in the configuration notices go to the log.
+    """The panel's thread. Without a configured panel, notices go to the log.
 
-    A passing notice (``Notice.for_s``) is followed by the last lasting one without its sound, or by the notice that was
-    given as `then`, with its sound.
+    After a passing notice (``Notice.for_s``) the lasting one is shown again, without its sound. If `then` was given, it
+    is shown instead, with its sound.
     """
 
     def __init__(self, section: Driver | None) -> None:

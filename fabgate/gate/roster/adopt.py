@@ -22,7 +22,7 @@ from fabgate.gate.roster.http_source import HttpSource
 from fabgate.gate.roster.origin import Adoption, AdoptionFile, Relation, RosterId
 from fabgate.gate.roster.source import would_vanish
 
-#: How many of the members who would vanish are named.
+#: How many of the vanishing members are listed by name.
 _NAMED: Final = 3
 
 

@@ -41,7 +41,7 @@ class Directory:
     def __init__(self, path: Path) -> None:
         self._path = path
         if not path.is_file():
-            # Checked first: a connection that sqlite3 cannot open is never closed, and newer Pythons warn about it.
+            # Checked first: a connection that sqlite3 failed to open is never closed, and newer Pythons warn about it.
             raise UsageError(f"{path}: no usable roster (there is none yet)")
         try:
             self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
@@ -130,8 +130,8 @@ class Directory:
 def store(roster: wire.Roster, path: Path, *, source: str = "") -> None:
     """Replace the stored roster, durably and completely. Raises UsageError; the stored one then stays.
 
-    `source` is where the roster came from (fabgate.gate.roster.origin). All mistakes are found before anything is
-    replaced, and a full or broken disk replaces nothing.
+    `source` is where the roster came from (fabgate.gate.roster.origin). The stored roster is replaced only if the new
+    one has no mistake and was written completely.
     """
     _check(roster)
     fresh = path.with_suffix(".new")
@@ -143,7 +143,7 @@ def store(roster: wire.Roster, path: Path, *, source: str = "") -> None:
         fsync_directory(path.parent)
     except (UsageError, sqlite3.Error, OSError) as error:
         with contextlib.suppress(OSError):
-            fresh.unlink()  # to free the room on a full disk
+            fresh.unlink()  # frees room on a full disk
         if isinstance(error, UsageError):
             raise
         if isinstance(error, sqlite3.IntegrityError):

@@ -51,7 +51,7 @@ _KEYS: Final = KEYS
 _OTHER_KEYS: Final = ("machine", "tz")
 _MACHINE: Final = {field.encode_name: field.type for field in msgspec.structs.fields(wire.MachineRules)}
 
-#: What is not a regular file: reading it would wait without end, or give nothing.
+#: What is not a regular file: reading it would block for ever, or return nothing.
 _KINDS: Final = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISDIR, "a directory"), (stat.S_ISSOCK, "a socket"))
 
 
@@ -191,7 +191,7 @@ def _listed(key: str, value: Any) -> Any:
 
 
 def _culprit(key: str, value: Any) -> Any:
-    """Return the wrong part of a value, where it is known: the first of several windows that is not one."""
+    """Return the wrong part of a value, if it is known: of several windows the first wrong one."""
     listed = _listed(key, value) if key == "windows" else None
     texts = [part for part in listed if isinstance(part, str)] if isinstance(listed, list) else []
     return texts[0] if texts else value

@@ -215,7 +215,7 @@ class _PlainValues:
     def value(self, node: Any) -> Any:
         if node is None or isinstance(node, yaml.ScalarNode):
             return None if node is None else node.value
-        if node in self._made:  # an alias: made once, otherwise nine lines of aliases would fill the memory
+        if node in self._made:  # an alias: made once, otherwise a few lines of aliases would fill the memory
             return self._made[node]
         if isinstance(node, yaml.SequenceNode):
             items: list[Any] = []

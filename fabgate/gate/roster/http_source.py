@@ -93,7 +93,7 @@ class HttpSource:
         self._verify = True if config.roster.ca is None else str(config.roster.ca)
         self._stop = threading.Event()
         self._fetch_wanted = threading.Event()
-        #: The stored roster is damaged: the next one replaces it, even if it is the same.
+        #: The stored roster is damaged: the next one replaces it, even if it has the same version.
         self._is_damaged = False
         self._badge_keys = badge_keys
         self._refused: str | None = None
@@ -111,11 +111,11 @@ class HttpSource:
         self._fetch_wanted.set()
 
     def fetch_now(self) -> None:
-        """Fetch at once; any thread may ask for it."""
+        """Fetch now. Thread-safe."""
         self._fetch_wanted.set()
 
     def replace_damaged(self) -> None:
-        """Fetch the complete roster and replace the stored one, which is damaged; any thread may ask for it."""
+        """Fetch the complete roster, to replace the stored one, which is damaged. Thread-safe."""
         self._is_damaged = True
         self._fetch_wanted.set()
 
@@ -128,7 +128,7 @@ class HttpSource:
                 retry_s = RETRY_FIRST_S
                 self._pause(every_s)
             elif self._pause(min(retry_s, every_s)):
-                retry_s = RETRY_FIRST_S  # a fetch was asked for, perhaps over the network, which works then
+                retry_s = RETRY_FIRST_S  # a fetch was requested, perhaps over the network, which then works again
             else:
                 retry_s = min(retry_s * 2, every_s)
             if not self._stop.is_set():
@@ -138,7 +138,7 @@ class HttpSource:
                 self._write(self._receipt)
 
     def _pause(self, most_s: float) -> bool:
-        """Wait; return True, and early, when a fetch is asked for or a roster is adopted."""
+        """Wait; return True, and early, when a fetch was requested or a roster was adopted."""
         left_s = most_s
         while left_s > 0:
             if self._fetch_wanted.wait(min(left_s, ADOPTION_EVERY_S)) or self._adoptions.arrived():
@@ -251,7 +251,7 @@ class HttpSource:
         self._source = source
         if adopted:
             self._adoptions.use_up()
-        self._is_damaged = False  # set during the fetch, it was about the replaced file
+        self._is_damaged = False  # if it was set during the fetch, it meant the file that is now replaced
         try:
             self._keep(Receipt(version=roster.version, hash=digest, etag=answer.headers.get("ETag", "")))
         finally:
@@ -263,7 +263,7 @@ class HttpSource:
     def _check_order(self, roster: wire.Roster, digest: str, receipt: Receipt, related: Relation, source: str) -> None:
         """Raise UsageError for a roster that may not replace the stored one automatically."""
         if related is Relation.OTHER:
-            if not self._is_damaged:  # a damaged roster knows no member, so it need not be kept
+            if not self._is_damaged:  # there are no readable members to keep in a damaged roster
                 raise UsageError(origin.refusal(self._source, source))
             return
         other = roster.version == receipt.version and receipt.hash not in ("", digest)
@@ -290,8 +290,8 @@ class HttpSource:
         except UsageError:
             return None
         receipt = read_receipt(self._receipt_path)
-        # Without its own receipt (damaged, or still that of the earlier roster) the roster is valid, and no older one
-        # may replace it either.
+        # The receipt is damaged, or that of the earlier roster. The roster is valid anyway, and no older one may
+        # replace it.
         return receipt if receipt is not None and receipt.version == version else Receipt(version=version, hash="")
 
     def age_ms(self, now: Now) -> int | None:

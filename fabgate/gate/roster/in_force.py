@@ -48,8 +48,8 @@ class RosterInForce:
         self._emergency = {entry.digest: w.Emergency(entry.label) for entry in config.emergency_badges}
         self._directory: Directory | None = None
         self._last_event: w.RosterChanged | None = None
-        #: The last look-ups, and the roster of each. Every start is decided twice, the second time while the member waits
-        #: for power; and a badge that was digested under an earlier key is looked up by its holder.
+        #: The last look-ups, and the roster of each. Every start is decided twice, the second time while the member
+        #: waits for power. They also tell who holds a badge that was digested under an earlier key.
         self._cache: dict[str, tuple[Directory, w.Holder]] = {}
         self._can_become_stale = config.roster.url is not None
         self._age_ms = age_ms
@@ -155,7 +155,7 @@ class RosterInForce:
         return age_ms > self._directory.fresh_for_s * 1000
 
     def changed(self, now: w.Now, *, members: bool = False) -> list[w.Event]:
-        """Return the event for the rules, where anything is new since the last call or `members` changed."""
+        """Return an event for the rules if anything, or `members`, changed since the last call."""
         event = w.RosterChanged(self.rules(), self.is_stale(now))
         if event == self._last_event and not members:
             return []

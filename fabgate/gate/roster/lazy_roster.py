@@ -127,8 +127,8 @@ def _list(text: _Text, body: bytes, at: int, parts: LazyList[Any]) -> int:
 class _Text:
     """JSON of which one window at a time is text.
 
-    Each byte becomes one character (Latin-1), so that positions in the text are positions in the bytes. The signs of JSON
-    are ASCII, and no byte of another UTF-8 character is: the end of a value is found without decoding it.
+    Each byte becomes one character (Latin-1), so that positions in the text are positions in the bytes. JSON's
+    punctuation is ASCII, and no byte of any other UTF-8 character is: the end of a value is found without decoding it.
     """
 
     def __init__(self, body: bytes) -> None:
@@ -153,7 +153,7 @@ class _Text:
             size = min(size * 2, MAX_VALUE_BYTES)
 
     def sign(self, at: int, wanted: bytes) -> tuple[bytes, int]:
-        """Return the sign at a position, and where the next value begins; `wanted` are the signs that are allowed."""
+        """Return the punctuation mark at a position, which must be one of `wanted`, and where the next value begins."""
         match = _SIGN.match(self._body, at)
         assert match is not None
         sign: bytes = match[1]

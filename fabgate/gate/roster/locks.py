@@ -71,11 +71,11 @@ class Locks(msgspec.Struct, frozen=True):
         return 0 if relation(self.source, source) is Relation.OTHER else self.version
 
     def agrees(self, verb: str, lock: wire.Lock) -> bool:
-        """Return whether the locks are already as a command asks."""
+        """Return whether the locks are already as a command asks: it would change nothing."""
         return any(each.id == lock.id for each in self.locks) == (verb == "lock")
 
     def _with(self, lock: wire.Lock) -> tuple[wire.Lock, ...]:
-        """Return the locks with this one added, or in its place."""
+        """Return the locks with `lock` added; it replaces a lock with the same id."""
         return tuple({**{each.id: each for each in self.locks}, lock.id: lock}.values())
 
     def to_text(self) -> str:

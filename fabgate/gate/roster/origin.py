@@ -61,7 +61,7 @@ def relation(one: str, other: str) -> Relation:
 
 
 def merged(known: str, offered: str) -> str:
-    """Return the source to store for a roster of the source `offered`: a known id is not replaced by an unknown one."""
+    """Return the source to store for a roster from `offered`: an unknown id never replaces a known one."""
     is_less = offered in ("", COLLECTOR) and relation(known, offered) is Relation.UNKNOWN
     return known if known and is_less else offered
 
@@ -112,7 +112,7 @@ class Adoption(msgspec.Struct, frozen=True):
 
 
 class AdoptionFile:
-    """The adoption of one gate, a file next to its stored roster. For one thread; ``write`` is for the verb."""
+    """The adoption of one gate, a file next to its stored roster. Not thread-safe."""
 
     def __init__(self, stored: Path) -> None:
         self._stored = stored
@@ -121,7 +121,7 @@ class AdoptionFile:
         self._examined: tuple[int, ...] | None = None
 
     def write(self, adoption: Adoption) -> None:
-        """Write an adoption durably. Raises OSError."""
+        """Write an adoption durably; ``roster adopt`` calls it. Raises OSError."""
         fresh = self._path.with_name(f"{self._path.name}.new")
         with fresh.open("wb") as file:
             os.fchmod(file.fileno(), 0o644)  # root may write it for the gate's account; it contains no secret
@@ -132,7 +132,7 @@ class AdoptionFile:
         fsync_directory(self._path.parent)
 
     def arrived(self) -> bool:
-        """Return whether there is an adoption that was not there at the last call."""
+        """Return whether an adoption has appeared since the last call."""
         before, self._noticed = self._noticed, self._stamp()
         return self._noticed is not None and self._noticed != before
 

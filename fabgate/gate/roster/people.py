@@ -38,9 +38,9 @@ def member(found: wire.Member) -> w.Member:
 
 
 def barred(found: wire.Refusal, hours: tuple[w.Window, ...] = ()) -> w.Barred:
-    """Return the rules' form of a badge that is known and refused. `hours` are the machine's.
+    """Return the rules' form of a badge that is known and refused. `hours` are the machine's opening hours.
 
-    They do not apply to a badge without a person, such as a lost one.
+    The hours do not apply to a badge without a person, such as a lost one.
     """
     windows = () if found.id is None or found.at_all_hours else hours
     return w.Barred(reasons=tuple(found.reasons) or ("no-access",), id=found.id, lang=found.lang, windows=windows)

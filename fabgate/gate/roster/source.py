@@ -84,7 +84,7 @@ class FileSource:
         self._refused: str | None = None
         self._adoptions = origin.AdoptionFile(stored)
         self._damage_reported = threading.Event()
-        #: The stored roster is damaged: the next one replaces it, even if it is the same.
+        #: The stored roster is damaged: the next one replaces it, even if it has the same version.
         self._is_damaged = False
         self._stop = threading.Event()
 
@@ -93,7 +93,7 @@ class FileSource:
         self._stop.set()
 
     def replace_damaged(self) -> None:
-        """Read the file and replace the stored roster, which is damaged; any thread may ask for it."""
+        """Read the file and replace the stored roster, which is damaged. Thread-safe."""
         self._damage_reported.set()
 
     def run(self) -> None:
@@ -103,7 +103,7 @@ class FileSource:
             self._stop.wait(POLL_S)
 
     def poll(self) -> None:
-        """Read the file if it changed since the last reading or a person adopts it, and not since the last poll."""
+        """Read the file if it has changed since the last read, or was adopted, and is the same as at the last poll."""
         if self._damage_reported.is_set():
             self._damage_reported.clear()
             self._is_damaged, self._seen = True, None
@@ -198,7 +198,7 @@ def replace_stored(
     always: bool = False,
     unguarded: bool = False,
 ) -> Replaced:
-    """Replace the stored roster by `roster`, unless it has the same content (`always` replaces it anyway).
+    """Replace the stored roster with `roster`, unless both have the same content and `always` is False.
 
     `source` is where it came from; `unguarded` skips the guard below, because a person adopted the roster.
 
@@ -239,7 +239,7 @@ def _kept_members(path: Path, gone: set[str], roster: wire.Roster) -> PackedList
 
 
 def would_vanish(path: Path, roster: wire.Roster) -> tuple[set[str], int, bool]:
-    """Return which members of the stored roster would vanish, of how many, and whether they are too many.
+    """Return which members of the stored roster would vanish, how many it has, and whether too many would vanish.
 
     None vanish where the stored roster is missing or damaged, or where the collector confirms that they left.
     """

@@ -46,7 +46,7 @@ class Publisher:
         self._status_file = status_file
         self._since = Since()
         self._last: _Published | None = None
-        #: The same as status.json has it: it is not written again for an age alone, to save the card.
+        #: What status.json contains. It is not written again when only the age of the roster changes, to save the card.
         self._written: _Published | None = None
 
     def publish(self, gate: Gate, now: w.Now) -> None:

@@ -1,8 +1,8 @@
-"""Computes since when the machine has been in its session, or in its state where there is no session.
+"""Computes when the machine's session began or, without a session, its state.
 
-A session that waits for its job to end is still the same session: people ask since when it has been on. The rules know
-boot time only, and people read wall time. It is computed once: computed each second it would follow every drift of the
-wall clock and be published as a change each time.
+A session that waits for its job to end is still the same session: people ask since when the machine has been on. The
+rules know boot time only, and people read wall time. The time is computed once: computed each second, it would follow
+every drift of the wall clock and be published as a change each time.
 """
 
 from __future__ import annotations

@@ -38,9 +38,9 @@ class DrainError(FabgateError, TimeoutError):
 
 
 def rename(config: Config, *, drain_s: float = DRAIN_S) -> str:
-    """Give the gate the name of its configuration; return what was done. Raises UsageError, DrainError.
+    """Rename the gate to the name in its configuration; return what was done, as a line of text.
 
-    After a failure it can be called again, and continues where it stopped.
+    Raises UsageError, DrainError. After a failure it can be called again, and continues where it stopped.
     """
     path = config.state_dir / "journal.db"
     if not path.exists():

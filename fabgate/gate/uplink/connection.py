@@ -186,7 +186,8 @@ class Uplink:
         if self._delivery.due(self._boot_ms()):
             self._publish_status()
         if self._delivery.mark != mark:
-            # The journal learns it too: entries that a restored collector lacks are unacknowledged again, and not trimmed.
+            # The journal needs the new mark too: entries that a restored collector lacks are unacknowledged again, and
+            # not trimmed.
             self._post(MarkMoved(self._delivery.mark, self._generation))
         if self._boot_ms() >= self._heartbeat_ms:
             self._heartbeat()
@@ -237,9 +238,10 @@ class Uplink:
                 self._message(event)
 
     def _open_journal(self) -> None:
-        """Deliver the journal that the file holds now. It is opened here because the loop never waits for a disk.
+        """Deliver the journal that the file holds now.
 
-        Where the file cannot be read this raises and ends the thread, which is started again and comes back here.
+        It is opened in this thread, because the loop never waits for a disk. Where the file cannot be read this raises
+        and ends the thread, which is started again and comes back here.
         """
         journal = type(self._journal)(self._journal.path)
         self._journal.close()

@@ -80,7 +80,7 @@ class Delivery:
         self.connected = False
 
     def stored(self, head: int, now_ms: int) -> None:
-        """Handle that the journal has grown to `head`."""
+        """Note that the journal has grown to `head`."""
         if self.mark == self.head:
             # The time without an ack counts from the first unacknowledged entry: counted from the last one, steady traffic
             # would postpone the repetition for ever.
@@ -89,17 +89,17 @@ class Delivery:
         self.head = max(self.head, head)
 
     def trimmed(self, floor: int) -> None:
-        """Handle that the oldest entries were trimmed; the mark is never below `floor` - 1."""
+        """Note that the oldest entries were trimmed; the mark is never below `floor` - 1."""
         self.floor = floor
         self.mark = max(self.mark, floor - 1)
         self.next = max(self.next, self.mark + 1)
 
     def puback(self) -> None:
-        """Handle the broker's confirmation of one entry."""
+        """Note that the broker has confirmed one entry."""
         self._in_flight = max(0, self._in_flight - 1)
 
     def ack(self, seq: int, *, same_history: bool, now_ms: int) -> AckResult:
-        """Handle an acknowledgement; `same_history` says whether its hash is that of our entry `seq`."""
+        """Process an acknowledgement; `same_history` is whether its hash is that of our entry `seq`."""
         if seq < self.floor - 1:
             seq, same_history = self.floor - 1, True  # older than all kept entries: nothing can be compared
         if seq > self.head or not same_history:
@@ -150,7 +150,7 @@ class Delivery:
         return min(times, default=None)
 
     def due(self, now_ms: int) -> bool:
-        """Handle the time; return whether publishing begins again after the mark (then the status is published too)."""
+        """Act on the time; return whether publishing starts again after the mark (then the status is published too)."""
         again = False
         if self._below_at is not None and now_ms >= self._below_at:
             assert self._below is not None

@@ -12,7 +12,8 @@ from typing import Final
 
 #: A connection that the broker closes sooner than this was short: a second gate comes back after two seconds.
 SHORT_MS: Final = 60_000
-#: More short connections in a row than a broker causes that is restarted, and once more for a mistake in its settings.
+#: A broker that is restarted causes fewer short connections in a row than this, even with one more for a mistake in its
+#: settings.
 IN_A_ROW: Final = 3
 
 _CLOSED: Final = "the broker closed the connection"

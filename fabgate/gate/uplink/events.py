@@ -98,4 +98,4 @@ class Puback(msgspec.Struct, frozen=True):
 
 
 class Stop(msgspec.Struct, frozen=True):
-    """The uplink thread is to end."""
+    """Ends the uplink thread."""

@@ -17,7 +17,7 @@ WAIT_MOST_MS: Final = 3_600_000
 
 
 class Forks:
-    """The pace of one gate's forks."""
+    """Decides when one gate forks its journal."""
 
     def __init__(self) -> None:
         #: How many forks there were since a matching acknowledgement.
@@ -40,7 +40,7 @@ class Forks:
         self._copied = head
 
     def differs(self, seq: int, now_ms: int) -> bool:
-        """Handle that the collector has another entry `seq`; return whether that is new."""
+        """Note that the collector has another entry `seq`; return whether that is new."""
         if self._due_ms is not None:
             return False
         self._differs_at = seq
@@ -48,7 +48,7 @@ class Forks:
         return True
 
     def agrees(self, seq: int, now_ms: int) -> bool:
-        """Handle that the collector has our entry `seq`; return whether this ends a series of forks."""
+        """Note that the collector has our entry `seq`; return whether this ends a series of forks."""
         if self._due_ms is not None and seq >= self._differs_at:
             self._due_ms = None
         ends = self._due_ms is None and seq >= self._copied and now_ms - self._forked_ms >= self.wait_ms

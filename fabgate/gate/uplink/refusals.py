@@ -1,4 +1,4 @@
-"""Counts refused messages by topic, and says when they are reported: a flood fills neither the log nor the wire.
+"""Counts refused messages by topic, and decides when to report them, so that a flood fills neither log nor wire.
 
 Pure: no clock. Times are boot milliseconds.
 """
@@ -14,7 +14,7 @@ REPORT_EVERY_S: Final = 60
 
 @dataclass(slots=True)
 class Refusals:
-    """The refused messages of one topic; `detail` says why the last one was refused."""
+    """The refused messages of one topic; `detail` is why the last one was refused."""
 
     count: int = 0
     detail: str = ""
@@ -22,7 +22,7 @@ class Refusals:
     _reported_ms: int = 0
 
     def add(self, detail: str, now_ms: int) -> bool:
-        """Count one; return whether it is to be reported now."""
+        """Count one; return whether to report it now."""
         self.count += 1
         self.detail = detail
         return self._reported == 0 or now_ms - self._reported_ms >= REPORT_EVERY_S * 1000
@@ -32,5 +32,5 @@ class Refusals:
         return self._reported < self.count
 
     def reported(self, now_ms: int) -> None:
-        """Remember that all of them are reported."""
+        """Note that all of them have been reported."""
         self._reported, self._reported_ms = self.count, now_ms

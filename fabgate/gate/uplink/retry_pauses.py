@@ -15,7 +15,7 @@ import random
 from collections.abc import Callable
 from typing import Final
 
-#: The longest pause while the broker does not answer; twice as long after a refusal, and so on.
+#: The longest pause while the broker does not answer. It doubles with each refusal.
 AWAY_S: Final = 2.0
 #: The longest pause while the broker refuses.
 REFUSED_S: Final = 30.0

@@ -36,7 +36,7 @@ class AckWindow:
         self._credit = 0
 
     def acknowledged(self, entries: int) -> None:
-        """Handle that this many more entries were acknowledged."""
+        """Count acknowledged entries."""
         self._has_moved = True
         if self.size < self._enough:
             self.size = min(self.size + entries, self._enough)
@@ -47,7 +47,7 @@ class AckWindow:
             self.size += 1
 
     def lost(self) -> None:
-        """Handle that acknowledgements stopped. Without any since the last time the collector is away, not overloaded."""
+        """Note that acknowledgements stopped. If there were none since the last time, the collector is away."""
         if self._has_moved:
             self._enough = max(LEAST, self.size // _SHARE)
         self.size, self._credit, self._has_moved = LEAST, 0, False

@@ -1,1 +1,1 @@
-"""The tables of sessions: what counts, corrections and reviews, the ledger, and sums."""
+"""The tables of sessions: their figures, corrections and reviews, the ledger, and sums."""

@@ -9,14 +9,14 @@ from fabgate.collector.models.sessions.usage import UsageSession
 
 
 class Correction(models.Model):
-    """A corrected value of a session. Rows are only added; the newest one of a field applies."""
+    """A corrected value of a session. Rows are only added; the newest one for a field applies."""
 
     MEMBER, PAYER, PURPOSE, TIME = "member", "payer", "purpose", "time"
     FIELDS = (MEMBER, PAYER, PURPOSE, TIME)
 
     session = models.ForeignKey(UsageSession, on_delete=models.PROTECT, related_name="corrections")
     field = models.CharField(max_length=8, choices=[(field, field) for field in FIELDS])
-    #: As text; a time is whole milliseconds.
+    #: stored as text; a time is whole milliseconds
     old = models.CharField(max_length=200, blank=True)
     new = models.CharField(max_length=200, blank=True)
     reason = models.CharField(max_length=200)
@@ -30,14 +30,15 @@ class Correction(models.Model):
 class Review(models.Model):
     """A session that a person has to check, and their decision.
 
-    Opened by ingest (sessions/rows.py), or by the member who contests the session: then `note` holds their words until
+    Opened by ingest (sessions/rows.py), or by the member who contests the session: then `note` is their own text until
     it is settled.
     """
 
     CONTESTED = words.CONTESTED
     #: Settled by entries that arrived later.
     RESOLVED = "resolved"
-    #: A person's decision. `corrected`: a correction has the right value; `favour`: decided in the member's favour.
+    #: A person's decision: the figures stand, a correction has the right value, or it is decided in the member's
+    #: favour.
     ACCEPTED, CORRECTED, FAVOUR = "accepted", "corrected", "favour"
 
     session = models.OneToOneField(UsageSession, on_delete=models.PROTECT, related_name="review_case")
@@ -63,7 +64,7 @@ class Review(models.Model):
 
     @property
     def is_contested(self) -> bool:
-        """Whether its member waits for an answer."""
+        """Return whether a member contested the session and has no answer yet."""
         return self.why == self.CONTESTED and self.settled_at is None
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What counts of a session: the gate's figures, or those that follow from a corrected time.
+"""Which figures of a session count: the gate's, or those that follow from a corrected time.
 
 The columns keep the gate's figures, because entries may still arrive and a correction may itself be corrected.
 """
@@ -10,12 +10,12 @@ from typing import Protocol
 
 #: The field of a correction that changes how long the machine was on.
 TIME = "time"
-#: End reasons that a gate writes at its next start, long after the machine went off.
+#: End reasons that a gate writes only at its next start, long after the machine went off.
 WRITTEN_LATER = frozenset({"restart", "power-loss"})
 
 
 class Row(Protocol):
-    """A session: a model instance, or the row that a batch works on."""
+    """The fields used here: of a model instance, or of the row that a batch works on."""
 
     corrected: str
     energised_ms: int
@@ -57,7 +57,10 @@ def recorded_until(row: Row) -> datetime | None:
 
 
 def until(row: Row) -> datetime | None:
-    """Return when the session ended, as it counts: a corrected time counts from the start. None while it is open."""
+    """Return the end that counts: with a corrected time it is counted from the start.
+
+    None while the session is open.
+    """
     end = recorded_until(row)
     if end is None or row.not_after is not None or not is_time_corrected(row):
         return end

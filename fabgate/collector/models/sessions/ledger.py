@@ -10,20 +10,20 @@ from fabgate.collector.models.sessions.usage import UsageSession
 
 
 class LedgerLine(models.Model):
-    """What a session was when it ended, and again after each later change; the newest line applies.
+    """A session as it was when it ended, and again after each later change; the newest line applies.
 
     Ids follow the order of commits (sessions/ledger.py): a reader that has read up to an id misses nothing below it.
     """
 
-    #: It ended; later entries changed it; a person corrected it; a person contested or settled it, so that only
-    #: `review` changed; it turned out not to have ended.
+    #: ended; changed by later entries; corrected by a person; contested or settled, so that only `review` changed;
+    #: found not to have ended
     ENDED, CHANGED, CORRECTED, REVIEWED, WITHDRAWN = "ended", "changed", "corrected", "reviewed", "withdrawn"
     KINDS: ClassVar = (ENDED, CHANGED, CORRECTED, REVIEWED, WITHDRAWN)
 
     session = models.ForeignKey(UsageSession, on_delete=models.PROTECT, related_name="+", db_index=False)
     kind = models.CharField(max_length=10, choices=[(kind, kind) for kind in KINDS])
     at = models.DateTimeField()
-    #: For corrections and reviews: who, and why.
+    #: who made the correction or review, and why
     author = models.CharField(max_length=200, blank=True)
     why = models.CharField(max_length=200, blank=True)
 

@@ -16,20 +16,20 @@ from fabgate.collector.models.sessions import counted
 
 _ENDED = Q(ended_at__isnull=False)
 _UNCERTAIN = _ENDED & Q(uncertain=True)
-#: The same as counted.py, for sums over many rows.
+#: As in counted.py, for sums over many rows.
 _IS_TIME_CORRECTED = Q(corrected__contains=counted.TIME)
 _RUNNING_MS = Case(When(_IS_TIME_CORRECTED, then=Least("running_ms", "counted_ms")), default=F("running_ms"))
 _UNCERTAINTY_MS = Case(When(_IS_TIME_CORRECTED, then=Value(0, models.BigIntegerField())), default=F("uncertainty_ms"))
 
 
 class UsageSession(models.Model):
-    """A session, derived from all its entries in whatever order they arrived.
+    """A session, derived from all its entries. The order in which they arrived does not matter.
 
     It is open while `reason` is null. Durations are whole milliseconds of the gate's boot clock; the true energised
     time lies in [energised_ms, energised_ms + uncertainty_ms].
 
-    `ended_at` is the date under which it counts. If the end has no date, that is the latest possible one, `not_after`,
-    so that every report counts the session once, and never in a period that was over before it could have ended.
+    `ended_at` is the date on which it counts. If the end has no date, that is the latest possible one, `not_after`, so
+    that every report counts the session once, and never in a period that was over before it could have ended.
     """
 
     id = models.CharField(max_length=64, primary_key=True)
@@ -39,13 +39,13 @@ class UsageSession(models.Model):
     badge = models.CharField(max_length=200)
 
     started_at = models.DateTimeField(null=True)
-    start_timed = Flag(default=False)  # the entry carried a time; otherwise it is derived from the boot's dates
+    start_timed = Flag(default=False)  # the entry has a time of its own; otherwise it is derived from the boot
     start_boot = models.CharField(max_length=64, blank=True)
     start_boottime_ms = models.BigIntegerField(default=0)
     has_start = models.BooleanField(default=False)
-    # As it was when the session first appeared, so that later changes of the member do not change it.
+    # The member's category when the session first appeared; it does not change with the member.
     category = models.CharField(max_length=60, blank=True)
-    earlier_holder = models.BooleanField(default=False)  # the badge had a new holder by then: an old roster decided
+    earlier_holder = models.BooleanField(default=False)  # the gate had an old roster: the badge had a new holder
     mode = models.CharField(max_length=200, blank=True)
     basis = models.CharField(max_length=200, blank=True)
     supervisor = models.CharField(max_length=200, null=True)  # noqa: DJ001 (absent on the wire is NULL here)
@@ -55,18 +55,18 @@ class UsageSession(models.Model):
     energised_ms = models.BigIntegerField(default=0)
     running_ms = models.BigIntegerField(default=0)
     uncertainty_ms = models.BigIntegerField(default=0)
-    # Why it waits for a review: the doubt that its entries leave until a person settles it, or that its member contests
+    # Why the session waits for a review: a doubt about its figures that no person has settled, or its member contests
     # it.
     review = models.CharField(max_length=40, null=True)  # noqa: DJ001 (NULL means nothing to review)
     doubt = models.CharField(max_length=40, null=True)  # noqa: DJ001 (NULL means the entries leave none)
     uncertain = Flag(default=False)
-    # What counts: the value from the entries, or a corrected one (`corrected` names the corrected fields).
+    # The values that count: those of the entries, or corrected ones (`corrected` names these fields).
     used_by = models.CharField(max_length=200, blank=True)
     payer = models.CharField(max_length=200, blank=True)
     purpose = models.CharField(max_length=16, blank=True)
     counted_ms = models.BigIntegerField(default=0)
     corrected = models.CharField(max_length=40, blank=True)
-    # Set if a boot that never synchronised leaves the start or the end undated: the session lies between these.
+    # Set if the start or end has no date because a boot never synchronised: the session lies between these two.
     not_before = models.DateTimeField(null=True)
     not_after = models.DateTimeField(null=True)
 
@@ -81,12 +81,14 @@ class UsageSession(models.Model):
     last_energised_ms = models.BigIntegerField(default=0)
     opened_in = models.ForeignKey(Journal, on_delete=models.PROTECT, related_name="+", db_index=False)
     opened_seq = models.BigIntegerField(default=0)
-    hint_ms = models.BigIntegerField(default=0)  # the highest live counter seen: compared with the end, never counted
-    # How wrong the gate's clock was, at least, when it wrote these entries (entries/gate_clocks.py); positive if ahead.
+    hint_ms = models.BigIntegerField(default=0)  # the highest live counter: only compared with the end, never counted
+    # By how much, at least, the gate's clock was wrong when it wrote these entries (entries/gate_clocks.py); positive
+    # if ahead.
     clock_off_ms = models.BigIntegerField(null=True)
-    # How long the machine already had power when the start was written: after a handover, and after a late start entry.
+    # How long the machine had been on when the start was written: after a handover, or if the start was written late.
     early_ms = models.BigIntegerField(default=0)
-    # The longest duration that the rosters named by its entries allow (RosterLimit); NULL: this collector served none of them.
+    # The longest session allowed by the rosters that its entries name (RosterLimit); NULL if this collector served none
+    # of them.
     allowed_ms = models.BigIntegerField(null=True)
 
     class Meta:
@@ -147,17 +149,17 @@ class UsageSession(models.Model):
 
     @property
     def is_time_corrected(self) -> bool:
-        """Whether a person corrected how long the machine was on."""
+        """Return whether a person corrected how long the machine was on."""
         return counted.is_time_corrected(self)
 
     @property
     def is_about(self) -> bool:
-        """Whether its date is not known, only that it lies between `not_before` and `not_after`."""
+        """Whether it has no exact date, only a span from `not_before` to `not_after`."""
         return self.not_after is not None
 
     @property
     def people(self) -> frozenset[str]:
-        """Return the people it concerns: the badge's holder, the person who used the machine, and the payer."""
+        """Return the ids of the people it concerns: the badge's holder, the person at the machine, and the payer."""
         return frozenset({self.member, self.used_by, self.payer})
 
     @property
@@ -176,14 +178,14 @@ class UsageSession(models.Model):
 
     @classmethod
     def totals(cls, start: datetime, end: datetime) -> list[dict[str, Any]]:
-        """Return the sums for each member and machine over the sessions that ended in [start, end)."""
+        """Return the sums for each member and machine of the sessions that ended in [start, end)."""
         rows = (
             cls.ended_between(start, end)
             .order_by()
             .annotate(where=Coalesce("machine__name", "gate__name"))
             .values("used_by", "where")
             .annotate(
-                # First, because a sum below hides the column of the same name.
+                # first, because a sum below hides the column of the same name
                 uncertain=Count("id", filter=Q(uncertain=True)),
                 about=Count("id", filter=Q(not_after__isnull=False)),
                 sessions=Count("id"),
@@ -202,5 +204,5 @@ class UsageSession(models.Model):
 
     @classmethod
     def placed_between(cls, start: datetime, end: datetime) -> QuerySet[UsageSession]:
-        """Return the sessions of ``ended_between`` whose date is not known because their boot never synchronised."""
+        """Return those sessions of ``ended_between`` that have no exact date, because their boot never synchronised."""
         return cls.ended_between(start, end).filter(not_after__isnull=False)
