@@ -1,1 +1,1 @@
-"""Who may use which machine, when it is open, and the roster that tells a gate."""
+"""Who may use which machine, when it is open, and the rosters that gates get."""

@@ -17,7 +17,7 @@ from django.conf import settings
 
 from fabgate.collector.models import Badge, Block, Grant, Group, Machine, Member, Training
 
-#: The reasons that gate panels know (gate/panel/messages.py), the most serious first.
+#: The reasons that gate panels can show (gate/panel/messages.py), the most serious first.
 NO_ACCESS: Final = "no-access"
 MEMBERSHIP_OVER: Final = "expired"
 SUSPENDED: Final = "suspended"
@@ -31,7 +31,7 @@ _USER, _SUPERVISOR, _MAINTAINER = Member.LEVELS
 
 
 class Eligibility(NamedTuple):
-    """A member's, or a group's, right to use a machine today. `reasons` say why not; if empty, they may use it."""
+    """Whether a member or a group may use a machine today. `reasons` say why not; if there are none, they may."""
 
     reasons: tuple[str, ...] = ()
     #: The grant that allows it; None: individual access, or a group's badge.
@@ -43,13 +43,12 @@ class Eligibility(NamedTuple):
     is_supervised: bool = False
     #: Whether `is_supervised` applies, or the machine requires a supervisor for everybody of their level.
     needs_supervisor: bool = False
-    #: The last day that a roster may name (None: no end), and the days of grace after it. From the next day on they may
-    #: not use the machine, or not alone, or not supervise others there.
+    #: The last day on which they may use the machine with these rights (None: no end), and the days of grace after it.
     valid_until: date | None = None
     grace_days: int = 0
 
     def until(self, lent_until: date | None) -> tuple[date | None, int]:
-        """Return the last day and the days of grace that a roster names for badges lent until `lent_until`."""
+        """Return the last day and the days of grace that a roster names for badges on loan until `lent_until`."""
         own = self.valid_until and _after(self.valid_until, self.grace_days)
         if lent_until is None or (own is not None and own < lent_until):
             return self.valid_until, self.grace_days
@@ -67,14 +66,14 @@ class Eligibility(NamedTuple):
 
 
 class _GrantUntil(NamedTuple):
-    """A grant and its last day, kept for many machines and days: ``Grant.last_day`` computes it at each call."""
+    """A grant with its last day, which ``Grant.last_day`` would compute at each call."""
 
     grant: Grant
     last_day: date | None
 
 
 class _Held(NamedTuple):
-    """What a member has of one training on a day: what is missing, or the grant."""
+    """What a member has of one training on a day: the grant, or what is missing."""
 
     lacks: tuple[str, ...] = ()
     is_suspended: bool = False
@@ -91,26 +90,26 @@ class _Trained(NamedTuple):
 
 
 class _Rank(NamedTuple):
-    """What a member may do at a machine that they may use."""
+    """The rights of a member at a machine that they may use."""
 
     level: str
     is_supervised: bool
     needs_supervisor: bool
 
     def is_less_than(self, other: _Rank) -> bool:
-        """Whether this has fewer rights than `other`: not to work alone, or not to supervise."""
+        """Return whether this has fewer rights than `other`: not to work alone, or not to supervise."""
         loses_alone = self.needs_supervisor and not other.needs_supervisor
         return loses_alone or (self.level == _USER and other.level != _USER)
 
 
 class People:
-    """Everybody with badges, blocks, grants and machines, loaded once for all machines; or `only` one member."""
+    """All people with their badges, blocks and grants, loaded once for all machines; or `only` one member."""
 
     def __init__(self, now: datetime, only: Member | None = None) -> None:
         self.today = now.date()
         self.members = list(Member.objects.order_by("id")) if only is None else [only]
         which = {} if only is None else {"member": only}
-        #: By holder: the digests of badges, by the last day of a loan; None: not a loan.
+        #: By holder: the digests of badges, by the last day of the loan; None if it is no loan.
         self.badges: dict[str, dict[date | None, list[str]]] = defaultdict(lambda: defaultdict(list))
         #: The last day of the last loan, for holders who have only loans.
         self.loans: dict[str, date | None] = {}
@@ -120,12 +119,12 @@ class People:
             .order_by("spelling", "digest")
             .values_list("member", "group", "digest", "until")
         )
-        #: By roster id: every group, with and without badges, ended ones too.
+        #: By roster id: every group, also ended ones and those without a badge.
         self.groups = {group.roster_id: group for group in (Group.objects.order_by("id") if only is None else ())}
         roster_ids = {group.pk: roster_id for roster_id, group in self.groups.items()}
         for member, group, digest, until in carried:
             holder = member or roster_ids[group]
-            # A loan until midnight lasts until the day before.
+            # a loan until midnight lasts until the day before
             last = until and (until - timedelta(microseconds=1)).astimezone(now.tzinfo).date()
             self.badges[holder][last].append(digest)
             known = self.loans.get(holder, last)
@@ -146,7 +145,8 @@ class People:
             self._by_hand[member].add(machine)
         #: By (member, training): the grants, also those that begin later.
         self._grants: dict[tuple[str, int], list[_GrantUntil]] = defaultdict(list)
-        # Thousands of grants: loaded without unneeded columns, and all grants of a training share its object.
+        # There may be thousands of grants: unneeded columns are not loaded, and all grants of a training share its
+        # object.
         unneeded = "created_at", "trainer", "revoked_by", "reason"
         grants = list(Grant.not_taken_back(self.today).filter(**which).select_related(None).defer(*unneeded))
         opens = list(Training.machines.through.objects.order_by("training").values_list("training", "machine"))
@@ -182,13 +182,13 @@ class People:
         )
 
     def last_day(self, member: Member, machine: Machine) -> date | None:
-        """Return the last day on which `member` may use `machine` in any way, including grace; None: no end."""
+        """Return the last day on which `member` may use `machine` at all, including days of grace; None: no end."""
         trained = self._trained(member.id, machine, self.today)
         last, grace = self._valid_until(member, self._ends_on(member, machine, trained, in_any_way=True))
         return last and _after(last, grace)
 
     def group_eligibility(self, group: Group, machine: Machine) -> Eligibility:
-        """Return whether a badge that belongs to `group` itself may use `machine`; a class is always supervised."""
+        """Return whether a badge of `group` itself may use `machine`; a class is always supervised."""
         reasons = []
         if group.ended_on is not None and group.ended_on <= self.today:
             reasons.append(NO_ACCESS)
@@ -203,11 +203,11 @@ class People:
         )
 
     def has_training(self, machine: Machine) -> bool:
-        """Return whether any training opens `machine`; otherwise it needs individual access."""
+        """Return whether any training allows `machine`; otherwise it needs individual access."""
         return bool(self._covering[machine.pk])
 
     def _rank(self, member: Member, machine: Machine, trained: _Trained) -> _Rank:
-        """Return what `member` may do at `machine`, given the result of trainings."""
+        """Return the rights of `member` at `machine`, given the result of trainings."""
         is_supervised = member.minor or member.supervised or trained.is_supervised
         if is_supervised:
             # A member who needs a supervisor here may neither supervise others here nor clear a fault; their level
@@ -237,13 +237,13 @@ class People:
         return until, grace
 
     def _ends_on(self, member: Member, machine: Machine, now: _Trained, *, in_any_way: bool = False) -> date | None:
-        """Return the last day on which trainings allow as much as `now`, or anything (`in_any_way`); None: no end."""
+        """Return the last day on which trainings allow as much as `now`, or anything (`in_any_way`), or None."""
         if now.reasons:
             return None
         covering = self._covering[machine.pk]
         if now.grant is not None and len(covering) == 1 and covering[0].prerequisite_id is None:
             grants = self._grants[member.id, covering[0].pk]
-            if len(grants) == 1:  # the usual case; the code below gives the same result
+            if len(grants) == 1:  # the usual case, for which the code below has the same result
                 return _first(grants[0].last_day, _before(grants[0].grant.revoked_on))
         rank = self._rank(member, machine, now)
         days = {day for training in covering for day in self._changes(member.id, training)}
@@ -255,7 +255,7 @@ class People:
 
     def _trained(self, member: str, machine: Machine, day: date) -> _Trained:
         trainings = [self._held_on(member, training, day) for training in self._covering[machine.pk]]
-        # A suspension from any of the trainings, or from one that they require, closes the machine.
+        # A suspension from any of these trainings, or from one that they require, excludes the member from the machine.
         is_suspended = is_instructor = False
         held = []
         for training_held in trainings:
@@ -267,21 +267,21 @@ class People:
         if machine.pk in self._by_hand.get(member, ()):
             return _Trained(reasons, is_instructor=is_instructor)
         if not held:
-            # Of several trainings that would open the machine, report the one of which the least is missing.
+            # If several trainings allow the machine, report the one of which the least is missing.
             lacks = [training_held.lacks for training_held in trainings] or [(NOT_TRAINED,)]
             return _Trained((*reasons, *(min(lacks, key=_sort_key) if len(lacks) > 1 else lacks[0])))
         best = max(held, key=_rank) if len(held) > 1 else held[0]
         return _Trained(reasons, best, best.stage == Grant.SUPERVISED, is_instructor)
 
     def _held_on(self, member: str, training: Training, day: date) -> _Held:
-        """Return what `member` has of a training on a day, including everything that it requires."""
+        """Return what `member` has of a training and of all that it requires on a day."""
         own = self._own(member, training, day)
         if training.prerequisite_id is None:
             return own
         lacks, is_suspended, walked = set(own.lacks), own.is_suspended, {training.pk}
         first: int | None = training.prerequisite_id
         while first is not None:
-            if first in walked:  # trainings that require each other: no member can have them
+            if first in walked:  # trainings that require each other, which no member can have
                 lacks.add(NOT_TRAINED)
                 break
             walked.add(first)
@@ -293,7 +293,7 @@ class People:
         return _Held(tuple(sorted(lacks, key=_WORST.index)), is_suspended, own.grant if is_held else None)
 
     def _own(self, member: str, training: Training, day: date) -> _Held:
-        """Return what `member` has of a training itself on a day."""
+        """Return what `member` has of the training itself on a day."""
         key = member, training.pk, day
         held = self._held.get(key)
         if held is None:
@@ -350,11 +350,11 @@ def _first(*days: date | None) -> date | None:
 
 
 def _sort_key(lacks: Iterable[str]) -> list[int]:
-    """Return a sort key: how much is missing, then how serious it is."""
+    """Return a sort key: how many things are missing, then how serious they are."""
     order = [_WORST.index(reason) for reason in lacks]
     return [len(order), *order]
 
 
 def _rank(grant: Grant) -> tuple[int, date]:
-    """Return a sort key: the stage, then how long it lasts."""
+    """Return a sort key: the stage, then how long the grant lasts."""
     return _STAGES.index(grant.stage), grant.last_day or date.max

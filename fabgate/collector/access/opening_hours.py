@@ -1,12 +1,12 @@
-"""Decides when a machine is open: weekly hours and special days, as the windows that a roster carries.
+"""Decides when a machine is open: weekly hours and special days, in the form of a roster's windows.
 
 A machine uses its own hours if it has any, else those of its category, else the workshop's. A special day of the same
 or a narrower scope replaces that day's hours. One of a wider scope can only shorten them: a machine with its own hours
 does not open longer because the workshop does, and stays closed when the workshop is. A special day on which the
-workshop is open at least as long as usual shortens nothing (docs/decisions/0066).
+workshop is open longer than usual does not shorten them (docs/decisions/0066).
 
-A roster's windows have weekdays but no dates. So it carries the next seven days, each as its weekday, cut at midnight.
-The worker rebuilds it every day, and after seven days without a collector a roster is too old anyway.
+A roster's windows have weekdays but no dates. So it contains the next seven days, each under its weekday and cut at
+midnight. The worker rebuilds it every day, and after seven days without a collector a roster is too old anyway.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SITE: Final[_Scope] = ("", "")
 
 
 class Calendar:
-    """All hours, loaded once for all machines; `first` to `last` are the days that will be asked for."""
+    """All opening hours, loaded once for all machines; they can be asked for the days from `first` to `last`."""
 
     def __init__(self, today: date, *, first: date | None = None, last: date | None = None) -> None:
         self.today = today
@@ -46,7 +46,7 @@ class Calendar:
             self._special[_scope(special), special.day].append(special)
 
     def usual(self, machine: Machine | None, weekday: int) -> list[Span] | None:
-        """Return the hours of a weekday; None: always open. Without a machine: the workshop's hours."""
+        """Return the hours of a weekday, or those of the workshop if `machine` is None; None: always open."""
         scope = self._hours_of(machine)
         return None if scope is None else self._usual[scope].get(weekday, [])
 
@@ -64,11 +64,11 @@ class Calendar:
             return special
         everywhere = self._usual[scope].get(day.isoweekday(), []) if scope in self._usual else None
         if special and everywhere is not None and covers(everywhere, special):
-            return usual  # the special day is longer, such as "open late tonight"
+            return usual  # the special day only makes it longer, such as "open late tonight"
         return [(max(a, c), min(b, d)) for a, b in usual for c, d in special if max(a, c) < min(b, d)]
 
     def is_open(self, machine: Machine, at: datetime) -> bool:
-        """Whether members may start a machine at a time of today, in the site's zone."""
+        """Return whether members may start a machine at a time of today, in the site's zone."""
         return any(start <= at.hour * 60 + at.minute < end for start, end in self._on(machine, at.date()))
 
     def opens(self, machine: Machine, at: datetime) -> tuple[date, str] | None:
@@ -86,7 +86,7 @@ class Calendar:
         return [row.note for row in self._special[scope, day] if row.note] if scope is not None else []
 
     def windows(self, machine: Machine) -> list[wire.Window] | None:
-        """Return the windows of the next seven days; None: always open, empty: always closed."""
+        """Return the windows of the next seven days; None means always open, an empty list always closed."""
         by_span: dict[Span, list[int]] = defaultdict(list)
         days = [self.today + timedelta(days=ahead) for ahead in range(AHEAD)]
         for day in days:
@@ -100,7 +100,7 @@ class Calendar:
         ]
 
     def _on(self, machine: Machine, day: date) -> list[Span]:
-        """Return the open hours between midnight and midnight, including the end of the night before."""
+        """Return the open hours from midnight to midnight, including the end of the previous night."""
         whole = [(0, DAY_MIN)]
         before = self.spans(machine, day - timedelta(days=1))
         own = self.spans(machine, day)
@@ -113,13 +113,13 @@ class Calendar:
 
 
 def clock(minutes: int) -> str:
-    """Return minutes of a day as HH:MM; the end of the day is 24:00, and the next day begins at 00:00 again."""
+    """Return minutes of a day as HH:MM; the end of the day is 24:00, later minutes begin at 00:00 again."""
     shown = minutes if minutes <= DAY_MIN else minutes - DAY_MIN
     return f"{shown // 60:02}:{shown % 60:02}"
 
 
 def covers(hours: Iterable[Span], by: Iterable[Span]) -> bool:
-    """Whether every minute of `hours` is also in `by`."""
+    """Return whether every minute of `hours` is also in `by`."""
     whole = _merged(by)
     return all(any(start <= begins and ends <= end for start, end in whole) for begins, ends in _merged(hours))
 
@@ -135,21 +135,21 @@ def machines_of(row: Opening | SpecialDay) -> list[Machine]:
 
 
 def is_night(now: datetime) -> bool:
-    """Whether it is after midnight and still night."""
+    """Return whether it is after midnight and still night."""
     return now.hour * 60 + now.minute < NIGHT_MIN
 
 
 def night_at(calendar: Calendar, now: datetime) -> date:
-    """Return the day of the current or next night: until 06:00 it is the day before, if that had hours."""
+    """Return the day to which the current or next night belongs: until 06:00 the day before, if it had hours."""
     before = now.date() - timedelta(days=1)
     is_running = is_night(now) and calendar.spans(None, before) != []
     return before if is_running else now.date()
 
 
 def hours_until(calendar: Calendar, now: datetime, to: time) -> list[tuple[time, time]]:
-    """Return the workshop's hours of `night_at`, with the last of them extended to `to`.
+    """Return the workshop's hours on the day of `night_at`, with the last of them extended to `to`.
 
-    Without hours on that day, they begin `now`; after midnight, following a day without hours, today's own hours are
+    Without hours on that day, new ones begin `now`. After midnight, if the day before had no hours, today's own are
     kept.
     """
     spans = list(calendar.spans(None, night_at(calendar, now)) or [])
@@ -161,7 +161,7 @@ def hours_until(calendar: Calendar, now: datetime, to: time) -> list[tuple[time,
 
 
 def _scopes(machine: Machine | None) -> list[_Scope]:
-    """Return the scopes in which a machine's hours may be, the narrowest first."""
+    """Return the scopes that may have hours for a machine, the narrowest first."""
     if machine is None:
         return [_SITE]
     category: list[_Scope] = [("category", machine.category)] if machine.category else []
@@ -183,18 +183,18 @@ def span(start: time | None, to: time | None) -> Span:
 
 
 def is_ambiguous(start: time, to: time) -> bool:
-    """Whether start and end are the same minute, which may mean nothing or a day; midnight to midnight means a day."""
+    """Return whether start and end are the same minute, which is unclear except for midnight to midnight."""
     begins, ends = span(start, to)
     return begins > 0 and ends == begins + DAY_MIN
 
 
 def ends_tomorrow(start: time, to: time) -> bool:
-    """Whether hours end after the next morning: the person may have meant an hour of this day that is past."""
+    """Return whether hours end after the next morning: perhaps an hour earlier on this day was meant."""
     return span(start, to)[1] > DAY_MIN + NIGHT_MIN
 
 
 def is_over(day: date, start: time, to: time, at: datetime) -> bool:
-    """Whether the hours of a day have ended at a time of that day, or of the night after it."""
+    """Return whether the hours of a day have ended at a time of that day, or of the following night."""
     return span(start, to)[1] <= (at.date() - day).days * DAY_MIN + at.hour * 60 + at.minute
 
 

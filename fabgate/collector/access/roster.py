@@ -1,7 +1,7 @@
 """Builds and stores the roster that each gate is served, and announces it.
 
 Rosters are built from the machine and from who may use it (access/eligibility.py) whenever one of them changes, and at
-every start: a version that a gate has seen never returns with other content, even after an older copy was restored.
+every start: no version ever has two contents, even after an older copy was restored.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ ON CONFLICT (gate_id) DO UPDATE SET body = excluded.body"""
 
 log = logging.getLogger(__name__)
 
-#: How long a command waits for the broker, and how long a page does, in seconds.
+#: How long a verb waits for the broker, and how long a page does, in seconds.
 PATIENCE_S: Final = 5.0
 PAGE_S: Final = 2.0
 #: How many times rosters are built without the pulse lock; after that others wait.
 TRIES: Final = 3
-#: The topics of changes that rosters are built from. Their pulses are numbered in the order of commits: a plan without
-#: a newer pulse includes every change.
+#: The topics of changes that rosters are built from. Their pulses are numbered in the order of commits, so a plan
+#: includes every change up to its pulse.
 _DECIDING: Final = (Pulse.CHANGE, Pulse.ROSTER)
 
 
 def badge_keys(env: Environment) -> Keys:
-    """Return the site's badge keys; the first one is in use."""
+    """Return the site's badge keys, the one in use first."""
     return Keys.load(env.badge_key_file)
 
 
@@ -66,14 +66,14 @@ def rebuild(
 ) -> list[Gate]:
     """Rebuild the rosters of `gates` (default: all with a machine); return the gates, each with its new version.
 
-    With `only_changed` a gate whose roster has not changed keeps it and is not returned. A plan that was `planned` for
-    these gates is used unless something has changed since.
+    With `only_changed`, gates whose roster stays the same are left out. `planned` is a plan for these gates; it is used
+    unless something has changed since.
     """
     with transaction.atomic():
         wanted = Gate.objects.filter(machine__isnull=False).select_related("machine").order_by("name")
         if gates is not None:
             wanted = wanted.filter(pk__in=[gate.pk for gate in gates])
-        # Without the pulse lock: with many people this takes seconds, and ingest would wait.
+        # Built without the pulse lock: with many people this takes seconds, and ingest would wait.
         for _ in range(TRIES):
             if planned is not None and planned.is_up_to_date():
                 break
@@ -82,7 +82,7 @@ def rebuild(
         pulse.lock()  # before the gates (db/pulse.py)
         held = {gate.pk: gate for gate in wanted.select_for_update(of=("self",), no_key=True).order_by("pk")}
         if planned is None or not planned.is_up_to_date():
-            # Something has changed meanwhile, perhaps without our own change. With the lock held, nothing can change.
+            # Someone else has changed something meanwhile. With the lock held, nothing can change any more.
             planned = plan(sorted(held.values(), key=lambda gate: gate.name), only_changed=only_changed)
         built, served, limits = [], [], []
         for drafted in planned.drafts:
@@ -123,23 +123,23 @@ class _Draft:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The rosters to serve to gates, with all changes up to the pulse `seen`."""
+    """Rosters for gates, with all changes up to the pulse `seen`."""
 
     seen: int
-    #: The day at the site for which it was built.
+    #: The day at the site for which they were built.
     day: date
     drafts: list[_Draft]
 
     def is_up_to_date(self) -> bool:
-        """Whether it is still the same day, and no change was committed since."""
+        """Return whether it is still the same day, and no change was committed since."""
         today = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)).date()
         return today == self.day and Pulse.newest(*_DECIDING) == self.seen
 
 
 def plan(gates: Iterable[Gate], *, only_changed: bool = False) -> Plan:
-    """Build the rosters of `gates`, as they are passed; with `only_changed`, only those that differ.
+    """Build the rosters of `gates` from their present fields; with `only_changed`, only those that differ.
 
-    Call it before the pulse lock is taken; the gates must not be saved before that (db/pulse.py).
+    Call it before the pulse lock is taken; the gates may be saved only after that (db/pulse.py).
     """
     env: Environment = settings.ENVIRONMENT
     kid, collector = next(iter(badge_keys(env).by_id)), Collector.get(env.site).collector
@@ -158,7 +158,10 @@ def plan(gates: Iterable[Gate], *, only_changed: bool = False) -> Plan:
 
 
 def announce(gates: Iterable[Gate], more: Iterable[Outgoing] = (), *, timeout_s: float = PATIENCE_S) -> bool:
-    """Notify the gates of a roster to fetch; return whether the broker accepted it. Gates also ask regularly."""
+    """Notify gates that they have a roster to fetch; return whether the broker accepted it.
+
+    Gates also ask regularly.
+    """
     env: Environment = settings.ENVIRONMENT
     nudges = [nudge(env.site, gate) for gate in gates]
     try:
@@ -185,7 +188,7 @@ def describe(gates: Sequence[Gate], *, is_announced: bool) -> str:
 
 
 def applied(rosters: Mapping[str, int]) -> Applied:
-    """Return which gates already use the rosters (gate's name → version) that were built for a change."""
+    """Return which gates already use the rosters (gate's name → version) that a change built."""
     gates = list(Gate.objects.filter(name__in=rosters).select_related("machine").order_by("name"))
     return Applied(gates, [gate for gate in gates if gate.reported_roster < rosters[gate.name]])
 
@@ -211,8 +214,8 @@ class Applied:
 def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid: str, collector: str) -> wire.Roster:
     """Build the roster of `gate`.
 
-    It names every member and every group, also those without a badge, former members and ended groups. A gate takes a
-    missing member for the result of a broken export, and keeps the old entry.
+    It lists every member and group, also those without a badge, former members and ended groups: a gate keeps the old
+    entry of a missing member, as if the export were broken.
     """
     machine = gate.machine
     assert machine is not None
@@ -223,7 +226,7 @@ def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid
     hours = calendar.windows(machine)
     members, refusals = [], []
     for id_, name, lang, standing in found:
-        # No windows would mean always; a week without any opening hour is a refusal.
+        # An empty list of windows would mean always; a week without opening hours is a refusal.
         shut_out = [OUTSIDE_HOURS] if hours == [] and not standing.comes_at_all_hours else []
         hands = people.badges[id_]
         if standing.is_barred or shut_out:
@@ -237,7 +240,7 @@ def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid
                 )
             )
             continue
-        # A loan ends separately from the holder's other badges, so it has a row of its own, after theirs.
+        # A loan ends on its own day, so it has a row of its own, after that of the holder's other badges.
         for lent_until in sorted(hands or [None], key=lambda last: (last is not None, last)):
             until, grace_days = standing.until(lent_until)
             members.append(
@@ -276,8 +279,7 @@ def save_rosters(rows: Sequence[tuple[int, bytes]]) -> None:
         return
     import psycopg  # noqa: PLC0415 (only where PostgreSQL is used)
 
-    # The bytes are sent apart from the statement: written into it as hexadecimal digits, a megabyte takes five times as
-    # long.
+    # The bytes are sent separately: a megabyte inside the statement, as hexadecimal digits, takes five times as long.
     with psycopg.Cursor(connection.connection) as cursor:
         for row in rows:
             cursor.execute(_ROSTER, row, prepare=False)

@@ -1,4 +1,4 @@
-"""The one-time link of the first manager, printed at every start as long as there is no manager."""
+"""Makes the one-time link of the first manager, which is printed at every start while there is no manager."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fabgate.errors import UsageError
 
 
 def when_needed(env: Environment) -> str | None:
-    """Return a new link, or None if a manager can sign in. Links that were printed before stop working."""
+    """Return a new link, or None if a manager can sign in. Links that were printed earlier stop working."""
     if Account.has_manager():
         return None
     return address(env, OneTimeLink.make(OneTimeLink.FIRST, None, "start"))

@@ -1,7 +1,7 @@
-"""Remembers in which browsers an account has signed in; these count wrong passwords separately.
+"""Remembers in which browsers an account has signed in. Wrong passwords in these are counted separately.
 
 Otherwise anybody who knows a username could lock its owner out by typing wrong passwords. A signed cookie lists the
-accounts of a browser (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"). It signs nobody in.
+accounts of a browser (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"). The cookie is no sign-in.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from fabgate.collector.models.accounts import hash_of
 
 COOKIE: Final = "fabgate_device"
 LASTS: Final = timedelta(days=365)
-#: How many accounts a browser remembers, such as the desk's; the one that signed in longest ago is dropped.
+#: How many accounts a browser remembers, such as the desk's; the account with the oldest sign-in is dropped.
 MOST: Final = 20
 _SALT: Final = "fabgate.device"
 
 
 def counted_as(request: HttpRequest, name: str) -> str | None:
-    """Return the key under which wrong passwords for `name` count in this browser; None if it never signed in here.
+    """Return the key under which wrong passwords for `name` count in this browser; None if it is unknown here.
 
-    No username looks like it, and nobody without the cookie can guess it.
+    It cannot be a username, and cannot be guessed without the cookie.
     """
     device, names = _read(request)
     return f"device:{hash_of(f'{device}/{name}')[:40]}" if name in names else None

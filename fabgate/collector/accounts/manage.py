@@ -1,4 +1,4 @@
-"""Makes accounts, their links and their sign-outs, for pages and the command line. Passwords are never typed there."""
+"""Creates accounts and their links, and ends their sign-ins, for pages and verbs. No password is typed here."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Taken(UsageError):  # noqa: N818 (it names what is in the way)
 def check_name(typed: str) -> str:
     """Return a username as it is stored. Raises UsageError if it is invalid, and Taken if it is in use.
 
-    The log's actors that are no people count as taken.
+    Names of actors in the log that are no people count as taken.
     """
     name = Account.as_name(typed)
     if not _NAME.fullmatch(name):
@@ -47,9 +47,9 @@ def check_name(typed: str) -> str:
 def invite(
     name: str, role: str, *, actor: str, display_name: str = "", email: str = "", member: Member | None = None
 ) -> tuple[Account, str]:
-    """Make an account that cannot sign in yet, and return it with the token of the link that sets its password.
+    """Create an account that cannot sign in yet; return it with the token of the link that sets its password.
 
-    Raises UsageError if the name is invalid, and Taken if it is in use, even if only since a moment ago.
+    Raises UsageError if the name is invalid, and Taken if it is in use.
     """
     account = Account(name=check_name(name), role=role, display_name=display_name, email=email, member=member)
     account.set_unusable_password()
@@ -76,16 +76,16 @@ def link_for(account: Account, *, actor: str) -> str:
 
 
 def set_password(account: Account, password: str, *, reason: str = "", but: int | None = None) -> None:
-    """Set the password that the owner typed, close its links, and sign the account out everywhere `but` in one browser.
+    """Set a password that the owner typed, expire the account's links, and sign it out everywhere `but` in one browser.
 
-    The log records that the password changed, and nothing of the password itself.
+    The log records only that the password was changed.
     """
     with transaction.atomic():
         before: dict[str, Any] = {"password": "old" if account.has_usable_password() else ""}
         account.set_password(password)
         account.save(update_fields=["password"])
         ended = SignIn.revoke(account, but=but)
-        OneTimeLink.close(account)  # a stranger may have such a link
+        OneTimeLink.close(account)  # someone else may have such a link
         left = _sign_ins(account)
         audit.record(
             account.name,
@@ -98,7 +98,7 @@ def set_password(account: Account, password: str, *, reason: str = "", but: int 
 
 
 def sign_out(account: Account, *, but: int | None = None, only: int | None = None) -> int:
-    """End sign-ins of an account at its owner's request, `but` one or `only` one; return how many ended."""
+    """End sign-ins of an account at its owner's request: all, all but `but`, or `only` one; return how many ended."""
     with transaction.atomic():
         ended = SignIn.revoke(account, but=but, only=only)
         left = _sign_ins(account)

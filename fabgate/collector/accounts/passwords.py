@@ -14,15 +14,15 @@ class CommonPasswordValidator(password_validation.CommonPasswordValidator):
     def validate(self, password: str, user: Any = None) -> None:
         """Raise ValidationError if the password, or the part that it repeats, is a common one."""
         password = password.lower()
-        # The first repetition in the doubled password shows the length of a repeated part.
+        # the first repetition in the doubled password has the length of the repeated part
         part = (password * 2).find(password, 1)
         for length in range(part, len(password) + 1, part):
             super().validate(password[:length], user)
 
 
 class SimilarityValidator(password_validation.UserAttributeSimilarityValidator):
-    """Refuses a password that resembles the account. Django's message names a field, in English only."""
+    """Refuses a password that resembles the account's data. Django's message names the field in English only."""
 
     def get_error_message(self) -> str:
-        """Return the message for such a password."""
+        """Return the error message."""
         return _("This password is too much like the account's name or address.")

@@ -26,9 +26,10 @@ from fabgate.collector.models import Account, FailedSignIn, SignIn
 from fabgate.collector.models.accounts import SEEN_EVERY
 
 log = logging.getLogger(__name__)
-#: How many passwords are checked at once: each takes 100 MB and a processor for a moment, and anybody may send one.
+#: How many passwords are checked at once: each check takes 100 MB and a processor for a moment, and anyone can request
+#: one.
 _LOOKED_AT = threading.BoundedSemaphore(2)
-#: A person with an IPv6 address usually has all addresses with the same first bits.
+#: The first bits of an IPv6 address are usually the same for all addresses of one person.
 _OWN_BITS = 64
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -44,7 +45,7 @@ def check(request: HttpRequest, name: str, password: str) -> Account | None:
         if is_too_many(request, name):
             log.warning("sign-in of %r from %s refused: too many wrong passwords", name, address)
             raise TooMany
-        # Counted before the check, so that many requests at once get no more checks than one after the other.
+        # counted before the check, so that many requests at once get no more checks than one after the other
         note_failure(request, name)
         found = authenticate(request, username=name, password=password)
     if not isinstance(found, Account):
@@ -61,7 +62,7 @@ def is_too_many(request: HttpRequest, name: str) -> bool:
 
 
 def note_failure(request: HttpRequest, name: str) -> None:
-    """Count a wrong password for `name`: for this browser if it knows the account, otherwise for the name."""
+    """Count a wrong password: for this browser if the account has signed in here, otherwise for the name."""
     FailedSignIn.note(known_browsers.counted_as(request, name) or name, counted_as(request))
 
 
@@ -72,12 +73,12 @@ def enter(request: HttpRequest, account: Account) -> None:
 
 
 def address_of(request: HttpRequest) -> str:
-    """Return the client's address; behind a proxy of FABGATE_PROXIES, uvicorn has set the real one."""
+    """Return the client's address. Behind a proxy in FABGATE_PROXIES, uvicorn has set the real one."""
     return str(request.META.get("REMOTE_ADDR", ""))[:45]
 
 
 def counted_as(request: HttpRequest) -> str:
-    """Return the key by which failures from an address count: for IPv6 its network, of which one person has 2^64."""
+    """Return the key of an address for counting failures: for IPv6 its network, in which a person has 2^64."""
     address = address_of(request)
     try:
         found = ipaddress.ip_address(address)
@@ -91,11 +92,11 @@ def counted_as(request: HttpRequest) -> str:
 def forget_expired(now: datetime) -> int:
     """Delete expired sessions and their sign-ins; return how many. The worker calls it.
 
-    Sign-ins that were revoked or unused for as long as a session lasts are deleted too: no session refers to them.
+    Sign-ins that were revoked, or unused for longer than a session lasts, are deleted too: no session refers to them.
     """
     over = Session.objects.filter(expire_date__lt=now)
     expired = {pk for session in over.iterator() if isinstance(pk := session.get_decoded().get("sign_in"), int)}
-    # A session is only renewed by a request, which updates `seen_at` to the minute.
+    # only a request renews a session, and it also updates `seen_at`, to the minute
     before = now - timedelta(seconds=settings.SESSION_COOKIE_AGE) - 2 * SEEN_EVERY
     for some in statements.chunks(sorted(expired)):
         SignIn.objects.filter(pk__in=some).delete()

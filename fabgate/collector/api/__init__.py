@@ -1,1 +1,1 @@
-"""What programs, gates and monitors request over HTTP."""
+"""The HTTP API for programs, gates and monitors."""

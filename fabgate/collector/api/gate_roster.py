@@ -23,7 +23,7 @@ _NONCE = re.compile(r"[A-Za-z0-9_+/=.~-]{16,128}")
 
 @require_safe
 def gate_roster(request: HttpRequest, gate: str) -> HttpResponse:
-    """Serve the roster of `gate` to clients with its token. The seal covers the nonce, against replays."""
+    """Serve the roster of `gate` to clients that have its token. The seal covers the nonce, against replays."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     row = Gate.by_token(gate, token.strip() if scheme.lower() == "bearer" else "")
     if row is None:

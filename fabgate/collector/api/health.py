@@ -1,7 +1,7 @@
 """/healthz for monitors: 200, or 503 with what a person should check.
 
-An offline gate is no problem: machines are switched off at night. Their number is included; the floor page shows which
-ones to those who may see it.
+An offline gate is no problem: machines are switched off at night. Only their number is included; the floor page shows
+which ones they are.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from fabgate.mqtt import certificates
 
 #: The longest time since a process's last heartbeat, in seconds.
 HEARD_WITHIN_S: Final = {Heartbeat.INGEST: 60, Heartbeat.WORKER: 180}
-#: Below this the disk counts as full: SQLite also needs room to tidy up.
+#: With less free space the disk counts as full: SQLite also needs room to tidy up.
 DISK_BYTES: Final = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The result: `troubles` says in words what a person should check, and is empty if all is well."""
+    """The result. `troubles` are texts for people; without any, all is well."""
 
     found: dict[str, Any]
     troubles: tuple[str, ...]
@@ -59,7 +59,7 @@ def look(now: datetime) -> Health:
         gates = of_gates(now)
         zone = Collector.zone_trouble(settings.ENVIRONMENT.tz)
     except (DatabaseError, InterfaceError):
-        # The error may name hosts and accounts, and anybody may ask: it is only in the log of `web`.
+        # The error may contain hosts and accounts, and this page is public: only the log of `web` has it.
         return Health({"database": {"ok": False}, **found}, ("the database does not answer", *troubles))
     found |= {"database": {"ok": True}, "gates": gates}
     if wrong := gates["wrong_clock"]:
@@ -96,7 +96,7 @@ def of_gates(now: datetime) -> dict[str, int]:
 
 
 def _process(name: str, beat: Heartbeat | None, within_s: int, now: datetime) -> tuple[dict[str, Any], str]:
-    """Return what is known of a process, and what is wrong with it."""
+    """Return the state of a process, and its problem as a text or ""."""
     if beat is None:
         return {"heard_s": None, "within_s": within_s}, f"{name} has never run: start it"
     heard_s = max(0, int((now - beat.at).total_seconds()))

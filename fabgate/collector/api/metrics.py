@@ -1,7 +1,7 @@
-"""/metrics for Prometheus: the workshop and the collector in numbers, never who a person is.
+"""/metrics for Prometheus: figures of the workshop and the collector, without personal data.
 
-Computed from the database at each request, so it is right whichever process wrote the data. Only this computer may read
-it, and clients with FABGATE_METRICS_TOKEN.
+They are computed from the database at each request, whichever process wrote the data. Only this computer, and clients
+with FABGATE_METRICS_TOKEN, may read them.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def _may_read(request: HttpRequest) -> bool:
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     if token and scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()):
         return True
-    # A proxy on this computer must not make the metrics public. A request through it is recognised by its forwarding
-    # header, or by our public host name.
+    # A proxy on this computer must not make the metrics public. Its requests have a forwarding header, or our public
+    # host name.
     if any(header in request.headers for header in _OF_PROXIES):
         return False
     host = request.headers.get("Host", "").rpartition(":")[0] or request.headers.get("Host", "")
@@ -71,7 +71,7 @@ def _may_read(request: HttpRequest) -> bool:
 
 
 class Workshop:
-    """The metrics, in prometheus_client's interface."""
+    """The metrics, as a collector of prometheus_client."""
 
     def __init__(self, now: datetime) -> None:
         self._now = now

@@ -1,9 +1,9 @@
-"""The API for billing programs: one list of sessions in the order of commits, continued where the program stopped.
+"""The API for billing programs: sessions in the order of commits, from where the program stopped.
 
     curl -H 'Authorization: Bearer fg_…' https://fabgate.example.org/api/v1/sessions?after=0
 
-Keep `next`, and pass it as ``after=`` the next time. A session appears when it has ended, and again after each change;
-its newest row applies. docs/openapi.json describes the API; a test keeps that up to date.
+Store `next`, and pass it as ``after=`` the next time. A session appears when it has ended, and again after each change;
+its newest row applies. docs/openapi.json describes the API, and a test compares it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SESSIONS_READ: Final = "sessions:read"
 SCOPES: Final = (SESSIONS_READ,)
 PREFIX: Final = "/api/v1/"
 MOST: Final = 1_000
-#: What each parameter may be.
+#: What each parameter may be, for errors.
 _WANTED: Final = {
     "after": "0, or the `next` of an answer as it was",
     "limit": f"a whole number from 1 to {MOST}",
@@ -52,7 +52,7 @@ class Key(HttpBearer):
         self._scope = scope
 
     def authenticate(self, request: HttpRequest, token: str) -> ApiKey | None:  # noqa: ARG002 (ninja's signature)
-        """Return the key, or None, which is answered with 401."""
+        """Return the key; None is answered with 401."""
         key = ApiKey.by_token(token)
         if key is not None and self._scope not in key.scopes:
             raise WrongScope(self._scope)
@@ -60,11 +60,11 @@ class Key(HttpBearer):
 
 
 class WrongScope(Exception):  # noqa: N818 (it names what happened)
-    """A valid key with other scopes; the text is the scope that is needed."""
+    """A valid key without the scope that is needed, which is the text."""
 
 
 class BadCursor(Exception):  # noqa: N818 (it names what happened)
-    """The cursor is from another list: of another collector, or of this database before it was restored from a copy."""
+    """A cursor of another list: of another collector, or of this database before a copy was restored."""
 
 
 class SessionRow(Schema):
@@ -172,7 +172,10 @@ def _cursor(line: LedgerLine) -> str:
 
 
 def _position(cursor: str) -> int:
-    """Return the position to continue from. A restored copy gives new rows other times, so old cursors do not match."""
+    """Return the position to continue from.
+
+    Rows have other times after a restored copy, so old cursors do not match.
+    """
     match = re.match(CURSOR, cursor)
     if match is None or match[1] is None:
         return 0
@@ -193,7 +196,7 @@ def no_key(request: HttpRequest, _error: AuthenticationError | type[Authenticati
 
 @api.exception_handler(BadCursor)
 def other_list(request: HttpRequest, _error: BadCursor | type[BadCursor]) -> HttpResponse:
-    """Answer a cursor of another list."""
+    """Answer a request with the cursor of another list."""
     text = (
         "found an `after` of another list: of another collector, or of this one before it was restored from a copy."
         " Read again from after=0; rows with the same `session` replace each other, and the newest applies"
@@ -212,14 +215,14 @@ def not_understood(request: HttpRequest, error: ValidationError | type[Validatio
 
 @api.exception_handler(WrongScope)
 def wrong_scope(request: HttpRequest, error: WrongScope | type[WrongScope]) -> HttpResponse:
-    """Answer a key without the needed scope."""
+    """Answer a request whose key lacks the scope."""
     text = f"this key does not have the scope {error}; make one that does, under More, Accounts, Keys"
     return api.create_response(request, {"detail": text}, status=403)
 
 
 @require_safe
 def openapi(_request: HttpRequest) -> JsonResponse:
-    """Serve the OpenAPI document; nothing in it is secret."""
+    """Serve the OpenAPI document, which is public."""
     return JsonResponse(document())
 
 
@@ -229,7 +232,7 @@ def document() -> dict[str, Any]:
     for asked in found["paths"].values():
         for operation in asked.values():
             told = operation["responses"]
-            # RFC 9110's reason phrase on every Python: before 3.13 it was another one.
+            # the reason phrase of RFC 9110, which Python has since 3.13
             told[HTTPStatus.UNPROCESSABLE_ENTITY]["description"] = "Unprocessable Content"
             for status, header in _HEADERS.items():
                 told[status]["headers"] = {header: {"required": True, "schema": {"type": "string"}}}
@@ -237,9 +240,9 @@ def document() -> dict[str, Any]:
     return found
 
 
-#: Link from one answer to the next.
+#: The link from one answer to the next.
 _NEXT: Final = {"operationId": "sessions", "parameters": {"after": "$response.body#/next"}}
-#: Headers of errors.
+#: Headers of error responses.
 _HEADERS: Final = {HTTPStatus.UNAUTHORIZED: "WWW-Authenticate", HTTPStatus.METHOD_NOT_ALLOWED: "Allow"}
 
 

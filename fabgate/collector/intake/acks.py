@@ -1,4 +1,4 @@
-"""How far each journal is stored after a batch."""
+"""Advances the acks of journals after a batch."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Advance:
     """Which acks moved."""
 
     moved: list[Journal] = field(default_factory=list)
-    #: Sessions whose end arrived earlier, beyond a gap, and is below the ack now: what is missing before it is lost.
+    #: Sessions whose end is acknowledged now: it had arrived earlier, beyond a gap that is now recorded as lost.
     passed: set[str] = field(default_factory=set)
     #: Names of the journals in which entries arrived only beyond a gap.
     beyond_gap: set[str] = field(default_factory=set)
 
 
 def advance(known: Mapping[str, Journal], placement: Placement, asked: Collection[str]) -> Advance:
-    """Move the acks of the journals, without saving them. `asked`: journals whose gates wait for an answer."""
+    """Move the acks of the journals, without saving them. `asked` are journals whose gates wait for an answer."""
     arrived: dict[int, list[int]] = defaultdict(list)
     for pk, fact, _ in placement.new:
         arrived[pk].append(fact.seq)
@@ -34,7 +34,7 @@ def advance(known: Mapping[str, Journal], placement: Placement, asked: Collectio
     for name, journal in known.items():
         before = journal.ack_seq
         if _move(journal, placement, has_gaps=journal.pk in with_gaps):
-            # Entries of this batch beyond a further gap are not below the ack.
+            # entries of this batch beyond another gap are not acknowledged
             if journal.ack_seq - before > sum(seq <= journal.ack_seq for seq in arrived[journal.pk]):
                 found.passed |= sessions_ended_in(journal, before, journal.ack_seq)
             found.moved.append(journal)
@@ -44,20 +44,20 @@ def advance(known: Mapping[str, Journal], placement: Placement, asked: Collectio
 
 
 def _move(journal: Journal, placement: Placement, *, has_gaps: bool) -> bool:
-    """Move the ack: by the numbers that were looked up already if they suffice, else with a query."""
+    """Move the ack: by the numbers that are loaded already, or with a query if they do not suffice."""
     seq = journal.ack_seq
     while (journal.pk, seq + 1) in placement.hashes:
         seq += 1
     if has_gaps or (seq > journal.ack_seq and (journal.pk, seq) in placement.edges):
         return journals.advance(journal)
     if seq == journal.ack_seq:
-        return False  # the number after the ack was not stored before either, or the ack would have been higher
+        return False  # the number after the ack is still missing: otherwise the ack would have been higher before
     journal.ack_seq, journal.ack_hash = seq, placement.hashes[journal.pk, seq]
     return True
 
 
 def sessions_ended_in(journal: Journal, after: int, upto: int = MAX_SEQ) -> set[str]:
-    """Return the sessions whose end has a number above `after`, up to `upto`, in a journal."""
+    """Return the sessions of a journal whose end has a number above `after`, up to `upto`."""
     found = set()
     rows = Entry.objects.filter(journal=journal, seq__gt=after, seq__lte=upto, type="session.ended")
     for entry in rows.iterator(chunk_size=500):

@@ -1,4 +1,4 @@
-"""Stores one batch of decoded messages. Each step takes what the steps before it return:
+"""Stores one batch of decoded messages, in steps that pass on their results:
 
 1. `loading`: the gates and journals that the messages name
 2. `placement`: each entry's place in its journal, or in quarantine
@@ -25,7 +25,7 @@ from fabgate.collector.sessions import derive, ledger, sums
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a batch leaves to acknowledge."""
+    """What to acknowledge after a batch."""
 
     #: The journals of the batch, by name.
     journals: Mapping[str, Journal]
@@ -33,7 +33,7 @@ class Stored:
     due: set[str]
     #: Names of the journals in which entries arrived only beyond a gap.
     beyond_gap: set[str]
-    #: For journals with a fork: a stored number and its hash, which the gate does not have.
+    #: For journals with a fork: a stored number and its hash, which differs from the gate's entry.
     witnesses: Mapping[str, tuple[int, bytes]]
 
 
@@ -87,5 +87,5 @@ def store(messages: Sequence[Fact | Unfit | GateReport], now: datetime, *, colle
 
 
 def _unreported(gate: Gate) -> tuple[object, ...]:
-    """Return the fields that a batch may change without a report of the gate."""
+    """Return the fields of a gate that a batch may change even if the gate sent no report."""
     return dict(gate.hints), gate.clock_off_ms, gate.earliest_at, gate.quarantine_dropped

@@ -19,13 +19,13 @@ log = logging.getLogger(__name__)
 
 #: A reported roster's age is cut to a year, so that its date can be computed.
 _MAX_AGE_S: Final = 366 * 86_400
-#: A reported roster version further ahead of our clock than this is ignored unless we issued it. Versions never go
-#: back: one wrong report would push all later rosters of the gate beyond the largest number that a message can carry.
+#: A reported roster version that is further ahead of our clock is ignored, unless we issued it. Versions never
+#: decrease, so one absurd report could push all later versions above the largest number that a message can contain.
 _MAX_AHEAD_MS: Final = 86_400_000
 
 
 class ReportedStatus:
-    """Which acks the statuses of a batch ask for."""
+    """Applies the statuses of a batch, and collects which acks they ask for."""
 
     def __init__(self, loaded: Loaded, now: datetime, *, collector: str) -> None:
         self._gates, self._journals = loaded.gates, loaded.journals
@@ -36,7 +36,7 @@ class ReportedStatus:
         self.asked: set[str] = set()
 
     def apply(self, reports: Sequence[GateReport], succession: Succession) -> None:
-        """Set the fields of gates and journals. Adds to `succession` what changes with a gate's current journal."""
+        """Update gates and journals. Adds to `succession` what changes with the journal that a gate writes."""
         journal_before = {gate.pk: gate.journal for gate in self._gates.values()}
         for report in reports:
             gate, message = self._gates[report.gate], report.message
@@ -45,7 +45,7 @@ class ReportedStatus:
                 self._apply_status(gate, message, report.at)
             elif isinstance(message, wire.State):
                 live_state.apply_state(gate, message, self._now)
-            # Whenever the collector connects, the broker repeats the retained messages of gates that are gone.
+            # On each connect of the collector, the broker repeats the retained messages of gates that no longer exist.
             if was_online or gate.online or gate.seen_at is None:
                 gate.seen_at = self._now
         switched = {gate.pk for gate in self._gates.values() if gate.journal != journal_before[gate.pk]}
@@ -59,7 +59,7 @@ class ReportedStatus:
     def _apply_status(self, gate: Gate, status: wire.Status, at: datetime | None) -> None:
         gate.online, gate.head_at = status.online, None
         gate.boot = status.boot or gate.boot
-        if status.online:  # the last will lacks these fields
+        if status.online:  # a last will lacks these fields
             gate.reader, gate.version = status.reader or "", (status.version or "")[: wire.MAX_TEXT]
             gate.problems = live_state.brief(status.problems)
             gate.head, gate.mark, gate.synced = status.head, status.mark, status.synced
@@ -76,7 +76,7 @@ class ReportedStatus:
         if (status.floor, status.head) != (journal.floor, journal.head):
             journal.floor, journal.head = status.floor, max(journal.head, status.head)
             journal.save(update_fields=["floor", "head"])
-        # A floor above the head makes no sense, and would record numbers as lost that are not written yet.
+        # A floor above the head is wrong, and would record unwritten numbers as lost.
         for first, last in journals.record_missing(journal, min(status.floor, status.head + 1) - 1, self._now):
             log.error("%s: entries %d to %d are missing", gate.name, first, last)
             self.due.add(journal.name)
@@ -86,7 +86,7 @@ class ReportedStatus:
 
     def _apply_roster(self, gate: Gate, roster: wire.RosterInfo) -> None:
         if roster.source not in (None, "collector", f"collector:{self._collector}"):
-            # From a members file or another collector: versions made by another clock cannot be compared.
+            # The roster is from a members file or another collector, whose versions cannot be compared with ours.
             gate.reported_roster, gate.roster_confirmed_at = 0, None
             return
         if roster.version > max(gate.roster_version, round(self._now.timestamp() * 1000) + _MAX_AHEAD_MS):

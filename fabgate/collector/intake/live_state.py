@@ -1,4 +1,4 @@
-"""What a batch changes on the floor: what each machine does, refused badges, and answered commands."""
+"""Updates the live state: what each machine does, refused badges, and answers to commands."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _GATE = f"UPDATE collector_gate SET {', '.join(f'{c} = %s' for c in _GATE_COLUMN
 #: How many characters of a gate's state are kept.
 MAX_STATE: Final = 16
 #: How many causes, problems and reasons of a gate are kept for pages, and how many characters of each. There are nine
-#: causes, and no gate has that many problems. The entries themselves are stored unchanged.
+#: causes, and no gate has that many problems. Entries are stored unchanged.
 MAX_WORDS: Final = 32
 MAX_WORD_LENGTH: Final = 500
 
@@ -53,7 +53,7 @@ def apply_state(gate: Gate, state: wire.State, now: datetime) -> None:
 
 
 def brief(words: Sequence[str]) -> list[str]:
-    """Return the part of a gate's list that is kept."""
+    """Return the beginning of a gate's list, as much as is kept."""
     return [word[:MAX_WORD_LENGTH] for word in words[:MAX_WORDS]]
 
 
@@ -64,7 +64,7 @@ def save_refusals(
     clock_offsets: ClockOffsets,
     now: datetime,
 ) -> AbstractSet[str]:
-    """Store refused badges, and how wrong the gate's clock was; return the names of the gates."""
+    """Store refused badges, and by how much the gate's clock was wrong; return the names of the gates."""
     refused = [(fact, fact.data) for fact in facts if isinstance(fact.data, wire.AccessRefused)]
     insert_refusals(
         [
@@ -106,7 +106,7 @@ def save_gates(gates: Iterable[Gate]) -> None:
 def insert_refusals(
     rows: Sequence[tuple[Gate, int, Fact, wire.AccessRefused, list[str], int | None]], now: datetime
 ) -> None:
-    """Store (gate, journal's id, entry, its data, reasons to show, milliseconds by which the gate's clock was off)."""
+    """Store (gate, journal's id, entry, its data, reasons to show, error of the gate's clock in milliseconds)."""
     time = bulk.to_database()
     arrived = time(now)
     bulk.many(
@@ -122,6 +122,6 @@ def insert_refusals(
 
 
 def update_orders(rows: Iterable[tuple[int, str, str, str]], now: datetime) -> None:
-    """Write (gate's id, command's id, outcome, detail) to orders without an answer: the first answer stays."""
+    """Write (gate's id, command's id, outcome, detail) to orders; the first answer of an order stays."""
     at = bulk.to_database()(now)
     bulk.many(_ANSWER, [(outcome, detail, at, command, gate) for gate, command, outcome, detail in rows])

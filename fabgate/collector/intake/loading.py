@@ -1,4 +1,4 @@
-"""Loads the gates and journals that a batch names, and makes those that are new."""
+"""Loads the gates and journals that a batch names, and creates new ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def load(entries: Sequence[Fact | Unfit], reports: Sequence[GateReport]) -> Load
 
 
 def _load_gates(names: Iterable[str]) -> dict[str, Gate]:
-    """Return the gates; a gate that the broker admitted but that is not registered yet is created."""
+    """Return the gates; a gate that the broker admits, but that has no row yet, is created."""
     wanted = set(names)
     found = {gate.name: gate for gate in _GATES.where(name=wanted)} if wanted else {}
     for name in sorted(wanted - set(found)):
@@ -46,8 +46,8 @@ def _load_gates(names: Iterable[str]) -> dict[str, Gate]:
 def _load_journals(
     entries: Sequence[Fact | Unfit], reports: Sequence[GateReport], gates: dict[str, Gate]
 ) -> dict[str, Journal]:
-    """Return the journals; a new one belongs to the gate whose topic carried it first."""
-    # Backwards, so that the first message of a journal decides.
+    """Return the journals; a new one belongs to the gate on whose topic it was first seen."""
+    # Backwards, so that the first message of each journal wins.
     wanted = {message.journal: message.gate for message in reversed(entries) if message.gate and message.journal}
     for fact in entries:
         if isinstance(fact, Fact) and (fact.copyof is not None or isinstance(fact.data, succession.NAMING)):
@@ -61,7 +61,7 @@ def _load_journals(
     by_pk = {gate.pk: gate for gate in gates.values()}
     for journal in found.values():
         if journal.gate_id in by_pk:
-            # All journals of a gate share one object, so that a change by its status is seen in all of them.
+            # All journals of a gate share one object, so that each sees what its status changes.
             journal.gate = by_pk[journal.gate_id]
     new = [name for name in wanted if name not in found]
     if len(new) > 1:  # journals that name no other are ordered by their arrival

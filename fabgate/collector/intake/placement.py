@@ -1,6 +1,6 @@
-"""Places each entry in its journal: it is new, stored already, or goes to quarantine.
+"""Finds the place of each entry: it is new, already stored, or goes to quarantine.
 
-A repeated number with other bytes, or an entry that does not follow the one before it, is a fork: it is quarantined,
+A repeated number with other bytes, or an entry that does not continue the hash chain, is a fork: it is quarantined,
 never counts and never moves an ack.
 """
 
@@ -25,25 +25,25 @@ log = logging.getLogger(__name__)
 
 
 class Placement:
-    """Where the entries of a batch belong."""
+    """The places of the entries of a batch."""
 
     def __init__(self, entries: Sequence[Fact | Unfit], loaded: Loaded) -> None:
-        """Place `entries`, which are in the order of their arrival; nothing is stored yet."""
+        """Find the place of each of `entries`, which are in the order of their arrival; nothing is stored yet."""
         self._gates, self._journals = loaded.gates, loaded.journals
-        #: The hash under each number that is stored or new, as far as it was looked up.
+        #: The hash of each number that is stored or new, as far as loaded.
         self.hashes: dict[Number, bytes] = {}
-        #: The last number of each range that was looked up: whether the number after it is stored is not known.
+        #: The last number of each range that was loaded: whether the next number is stored is unknown.
         self.edges: set[Number] = set()
         #: (journal's id, entry, whether its original is stored too)
         self.new: list[tuple[int, Fact, bool]] = []
         self.quarantined: list[quarantine.Row] = []
-        #: Names of the journals that entries arrived for.
+        #: Names of the journals with entries in this batch.
         self.touched: set[str] = set()
-        #: For journals with a fork: a stored number and its hash, which the gate does not have.
+        #: For journals with a fork: a stored number and its hash, which differs from the gate's entry.
         self.witnesses: dict[str, tuple[int, bytes]] = {}
         self._place(entries)
         fresh = {id(fact) for _, fact, is_copy in self.new if not is_copy}
-        #: The new facts in the order of their arrival. A copy of a stored entry is no new fact.
+        #: the new facts in the order of their arrival; a copy of a stored entry is no new fact
         self.facts = [entry for entry in entries if isinstance(entry, Fact) and id(entry) in fresh]
 
     @property
@@ -68,7 +68,8 @@ class Placement:
             else:
                 placed.append((journal.id, message.seq, message, journal))
                 self.touched.add(journal.name)
-        # By number, so that each entry is checked against the one before it. The sort is stable: the first arrival stays.
+        # By number, so that each entry is checked against the one before it. The sort is stable, so the first arrival
+        # stays first.
         placed.sort(key=itemgetter(0, 1))
         ranges = rows.around((pk, seq) for pk, seq, _, _ in placed)
         self.edges = {(pk, last) for pk, _, last in ranges}
@@ -95,14 +96,14 @@ class Placement:
                     self.new.append((pk, message, place != number))
 
     def _journal_of(self, message: Fact | Unfit) -> Journal | None:
-        """Return the journal in which the message's number counts, if any."""
+        """Return the journal to which the message's number belongs, or None."""
         journal = self._journals.get(message.journal)
         if journal is None or not message.gate or not message.seq or journal.gate_id != self._gates[message.gate].id:
             return None
         return journal
 
     def _chain_break(self, fact: Fact, journal: Journal, stored: frozenset[Number]) -> tuple[Number, str] | None:
-        """Return the stored neighbour with which the entry breaks the hash chain, and how; None if it fits."""
+        """Return the stored neighbour with which the entry breaks the hash chain, and a text; None if it fits."""
         before = (journal.id, fact.seq - 1)
         expected = seal.first_prev(journal.name) if fact.seq == 1 else self.hashes.get(before)
         if expected is not None and expected != fact.prev:
@@ -115,14 +116,14 @@ class Placement:
         return None
 
     def _fork(self, message: Fact | Unfit, journal: Journal, witness: Number, detail: str) -> None:
-        """Quarantine a message that contradicts the stored number `witness`; it never counts."""
+        """Quarantine a message that contradicts the stored entry `witness`; it never counts."""
         log.error("fork in %s/%s entry %d: %s", message.gate, message.journal, message.seq, detail)
         self._quarantine(_as_unfit(message, "fork", detail), journal, counts=False)
         if witness in self.hashes:
             self.witnesses.setdefault(journal.name, (witness[1], self.hashes[witness]))
 
     def _reject(self, message: Fact | Unfit) -> None:
-        """Quarantine a message whose number counts in no journal."""
+        """Quarantine a message whose number belongs to no journal."""
         if not isinstance(message, Unfit):
             message = _as_unfit(message, "gate", f"the journal {message.journal} belongs to another gate")
         self._quarantine(message, None, counts=False)
@@ -135,7 +136,7 @@ class Placement:
         self.quarantined.append((gate, journal.pk if journal else None, unfit, counts))
 
     def _fill_gaps(self, now: datetime) -> None:
-        """Fill gaps of a journal with its entries, and gaps of an older journal with the copies of its entries."""
+        """Close the gaps that this batch fills: with its entries, and in older journals with the copies of theirs."""
         copied: dict[int, set[int]] = defaultdict(set)
         for pk, fact, _ in self.new:
             if fact.copyof is not None:

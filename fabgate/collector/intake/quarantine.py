@@ -1,8 +1,8 @@
-"""Keeps what is not a valid entry, and limits how much of it is kept of each gate.
+"""Stores messages that are not valid entries, and limits how many are kept of each gate.
 
-A message that fills its number (`counts`) stays forever, as entries do, because the acknowledgement needs it. The
-others are only evidence for a person, and a gate could fill the disk with them: the newest of each gate are kept for a
-while. Decided in docs/decisions/0031.
+A message that takes the place of its number (`counts`) is kept forever, as entries are, because the acknowledgement
+needs it. The others are only evidence for people, and a gate could fill the disk with them: the newest of each gate are
+kept for a while. Decided in docs/decisions/0031.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 1, %s, %s)
 ON CONFLICT (journal_name, seq, hash, topic) DO UPDATE SET times = collector_quarantine.times + 1,
     counts = excluded.counts OR collector_quarantine.counts, last_at = excluded.last_at"""
 
-#: How many messages that fill no number, and how many bytes of them, are kept of each gate; the newest.
+#: Limits for each gate of messages that take no number's place, in rows and bytes; the newest are kept.
 MOST_ROWS: Final = 1_000
 MOST_BYTES: Final = 4 * 1024 * 1024
-#: How long a message that fills no number is kept after its last repetition.
+#: How long such a message is kept after its last repetition.
 KEPT: Final = timedelta(days=90)
-#: How many bytes are kept of a message that fills its number: more than any valid entry has.
+#: How many bytes are kept of a message that takes the place of its number: more than any valid entry has.
 MOST_OF_NUMBERED: Final = 4 * 1024
 
-#: (gate's id, or None if the topic names no gate of this site; journal's id; message; whether it fills its number)
+#: (gate's id, or None if the topic names no gate of this site; journal's id; message; whether it counts)
 Row = tuple[int | None, int | None, Unfit, bool]
 
 
 def store(rows: Sequence[Row], now: datetime) -> Counter[int | None]:
-    """Store `rows`; return how many older messages of each gate (by id) were deleted to make room."""
+    """Store `rows`; return by gate's id how many older messages were deleted to make room."""
     insert_quarantine([_cut(row) for row in rows], now)
     dropped: Counter[int | None] = Counter()
     for gate in {gate for gate, _, _, counts in rows if not counts}:
@@ -50,7 +50,7 @@ def store(rows: Sequence[Row], now: datetime) -> Counter[int | None]:
 
 
 def expire(now: datetime) -> int:
-    """Delete messages that fill no number and were not repeated for a while; return how many."""
+    """Delete messages that do not count and were not repeated for a while; return how many."""
     return Quarantine.objects.filter(counts=False, last_at__lt=now - KEPT).delete()[0]
 
 
@@ -62,7 +62,7 @@ def _cut(row: Row) -> Row:
 
 
 def _beyond(gate: int | None) -> list[int]:
-    """Return the older rows of a gate beyond its limits; at most one batch, since this runs after each."""
+    """Return the ids of a gate's oldest rows beyond its limits, at most one batch: this runs after each."""
     stored = Quarantine.objects.filter(gate=gate, counts=False).order_by("-id")
     beyond, rows, size = [], 0, 0
     for pk, length in stored.annotate(length=Length("body")).values_list("id", "length"):
@@ -86,5 +86,5 @@ def insert_quarantine(rows: Sequence[tuple[int | None, int | None, Unfit, bool]]
             (gate, u.topic, journal, u.journal, u.seq, u.reason, u.detail, u.hash, u.body, counts, at, at)
             for gate, journal, u, counts in rows
         ],
-        is_distinct=False,  # the same message may come twice in a batch
+        is_distinct=False,  # the same message may be in a batch twice
     )

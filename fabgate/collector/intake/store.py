@@ -1,4 +1,4 @@
-"""Stores what was received and returns what to publish. Nothing is acknowledged before the COMMIT that stores it.
+"""Stores received messages, and returns what to publish. Nothing is acknowledged before its COMMIT.
 
 ``Store`` needs no broker. Several stores may use one database: acknowledgements are always computed from it.
 """
@@ -21,7 +21,7 @@ from fabgate.collector.models import Collector, Gate, Journal
 
 log = logging.getLogger(__name__)
 
-#: An entry beyond a gap moves no ack; one ack a second is enough to report that.
+#: An entry beyond a gap moves no ack. One ack a second is enough to show that.
 GAP_ACK_EVERY = timedelta(seconds=1)
 
 
@@ -52,14 +52,14 @@ class Store:
         return [publication for message in messages for publication in self.store([message], now)]
 
     def greetings(self) -> list[Publication]:
-        """Return what gates get on each connect: the acks of their journals, and the versions of their rosters."""
+        """Return what gates get when the collector connects: acks of their journals, versions of their rosters."""
         acks = [self._ack(journal) for journal in Journal.newest()]
         return [*acks, *(nudge(self.site, gate) for gate in Gate.objects.filter(roster_version__gt=0))]
 
     def _read(self, message: Received) -> decode.Fact | decode.Unfit | decode.GateReport | None:
         try:
             return decode.read(message, site=self.site)
-        except Exception as error:  # no message may stop the ingest
+        except Exception as error:  # no single message may stop ingest
             log.exception("a message on %s cannot be decoded", message.topic[:200])
             return decode.broken(message, None, error)
 
@@ -88,8 +88,8 @@ class Store:
     def _ack(self, journal: Journal, witness: tuple[int, bytes] | None = None) -> Publication:
         """Return the ack of `journal`; if a fork is above it, an ack of the stored entry that contradicts the gate.
 
-        An entry that fits its predecessor, but not the entry beyond a gap, moves no ack. The ack alone would then never
-        differ from the gate's own history, and the gate would send the same entries forever.
+        An entry that contradicts the entry beyond a gap moves no ack. An ordinary ack would then never contradict the
+        gate, and the gate would send the same entries forever.
         """
         seq, digest = journal.ack
         if witness is not None and witness[0] > seq:
@@ -99,7 +99,7 @@ class Store:
         return Publication(topics.topic("ack"), wire.encode(ack))
 
     def _give_up(self, message: Received, now: datetime) -> list[Publication]:
-        """Quarantine a message that makes the code fail, under its number, so that later ones can be acknowledged."""
+        """Quarantine a message that raised an error, under its number, so that later ones can be acknowledged."""
         decoded = self._read(message)
         gate = decoded.gate if decoded is not None else None
         unfit = decode.broken(message, gate, RuntimeError("see the log of the collector"))

@@ -1,1 +1,1 @@
-"""Rules, presets, locks and commands of machines, and how a gate is enrolled."""
+"""Machines: their rules, presets, locks and commands, and the enrolment of gates."""

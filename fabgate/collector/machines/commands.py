@@ -1,6 +1,6 @@
-"""Sends commands to gates: sealed messages, stored first, with who sent them and why.
+"""Sends commands to gates as sealed messages, which are first stored with their author and reason.
 
-No command can switch power on. A command is the fast path for a gate that is online; it expires after a minute.
+No command can switch power on. Commands are for gates that are online, and expire after a minute.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from fabgate.collector.db import pulse
 from fabgate.collector.models import Collector, Gate, Order, Pulse
 from fabgate.errors import UsageError
 
-#: Commands that may be sent on their own; lock and unlock are state, and belong to machines/locks.py.
+#: Commands that can be sent on their own. A lock is state, so lock and unlock belong to machines/locks.py.
 SENDABLE: Final = ("stop", "extend", "identify", "fetch-roster", "clear-fault")
 #: The outcome if the broker did not accept the command.
 NOT_SENT: Final = "not-sent"
-#: The outcome for an offline gate: nothing was sent, and its roster carries the change when it is back.
+#: The outcome for an offline gate: nothing was sent, and its roster has the change once it is back.
 WAITING: Final = "waits"
 #: The outcome if the gate did not execute the command (gate/reports.py).
 _REFUSED: Final = "refused"
-#: A command that adds up: sent twice, it extends the session twice.
+#: A command that has twice the effect if it is sent twice.
 _ADDS_UP: Final = "extend"
-#: A second extension within this many seconds is a double click, or another person was faster.
+#: A second extension within this many seconds is a double click, or another person's.
 REPEATED_WITHIN_S: Final = 10
 
 
 class AlreadySent(UsageError):  # noqa: N818 (it names what happened)
-    """The same command was sent a moment ago, as `order`; sent twice it would count twice."""
+    """The same command, `order`, was sent a moment ago, and a second one would add to it."""
 
     def __init__(self, order: Order) -> None:
         self.order = order
@@ -57,7 +57,7 @@ def send(
 ) -> Order:
     """Send one command, and return it; its outcome arrives with the gate's reply. Raises UsageError.
 
-    Raises AlreadySent if the session was extended a moment ago, or the gate has not answered that yet.
+    Raises AlreadySent if the session was extended a moment ago, or an extension is still unanswered.
     """
     if verb not in SENDABLE:
         raise UsageError(
@@ -83,9 +83,9 @@ def send(
 
 
 def _already_sent(gate: Gate, verb: str) -> Order | None:
-    """Return the same command if it is unanswered or was sent a moment ago. Of two requests at once, one waits here.
+    """Return the same command if it is unanswered or was sent a moment ago. Simultaneous requests wait for each other.
 
-    It takes the pulse lock, not the gate's row, which comes after it (db/pulse.py).
+    It takes the pulse lock; a lock on the gate's row would have to come after it (db/pulse.py).
     """
     pulse.lock()
     now = datetime.now(UTC)
@@ -98,7 +98,7 @@ def _already_sent(gate: Gate, verb: str) -> Order | None:
 def publish(
     gates: Iterable[Gate], stored: Sequence[tuple[Order, Outgoing]], *, timeout_s: float = roster.PATIENCE_S
 ) -> bool:
-    """Publish commands, and notify `gates` of their rosters; return whether the broker accepted them.
+    """Publish commands, and announce the rosters of `gates`; return whether the broker accepted both.
 
     Commands that the broker did not accept within `timeout_s` are marked as not sent.
     """
@@ -112,7 +112,7 @@ def publish(
 
 
 def store_waiting(gates: Iterable[Gate], verb: str, actor: str, *, reason: str = "") -> None:
-    """Store commands for gates that are offline and will get the change with their rosters: nothing is sent."""
+    """Store commands for offline gates, which get the change with their rosters; nothing is sent."""
     now = datetime.now(UTC)
     with transaction.atomic():
         orders = [
@@ -143,7 +143,7 @@ def store(
     lock: wire.Lock | None = None,
     seconds: int | None = None,
 ) -> tuple[Order, Outgoing]:
-    """Store a command; return it and the sealed message that carries it, which the caller publishes."""
+    """Store a command; return it and its sealed message, which the caller publishes."""
     env: Environment = settings.ENVIRONMENT
     topics = wire.GateTopics(env.site, gate.name)
     now = datetime.now(UTC)

@@ -1,7 +1,7 @@
-"""Writes the gate.yaml of a gate without hardware, which joins this collector from this computer.
+"""Writes the gate.yaml of an emulated gate, which runs on this computer and joins this collector.
 
-Its reader is a socket on which ``fabgate tap`` lays badges, and its output switches nothing. Its files are in
-FABGATE_DATA/emulated/NAME, outside of what ``backup`` copies.
+Its reader is a socket on which ``fabgate tap`` places badges, and its output switches nothing. Its files are in
+FABGATE_DATA/emulated/NAME, which ``backup`` does not copy.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fabgate.errors import UsageError
 FOLDER: Final = "emulated"
 #: The longest path of a socket that Linux allows, in bytes.
 LONGEST_SOCKET: Final = 107
-#: Every path and name is written as JSON, which is YAML.
+#: Every path and name is written as JSON, which is also valid YAML.
 _YAML: Final = """\
 # A gate without hardware, written by `fabgate collector gate-add --emulated`. The rules of its machine come from the
 # collector. `fabgate check` names every mistake in this file; config/gate.yaml explains every key.
@@ -49,7 +49,7 @@ def folder_of(env: Environment, gate: str) -> Path:
 
 
 def check(env: Environment, gate: str) -> None:
-    """Raise UsageError where the path of the reader's socket would be longer than Linux allows."""
+    """Raise UsageError if the path of the reader's socket would be longer than Linux allows."""
     size = len(os.fsencode(_socket(env, gate)))
     if size > LONGEST_SOCKET:
         raise UsageError(
@@ -88,7 +88,7 @@ def _socket(env: Environment, gate: str) -> Path:
 
 
 def _mqtt(env: Environment, gate: str) -> str:
-    """Return the section of the broker that the collector uses, with the gate's own account where there are accounts."""
+    """Return the section ``mqtt``: the collector's broker, with an account of the gate if the broker has accounts."""
     lines = [f"host: {_quoted(env.mqtt_host)}", f"port: {env.mqtt_port}"]
     if env.mqtt_ca:
         lines.append(f"tls: {{ca: {_quoted(str(env.mqtt_ca))}}}")

@@ -1,4 +1,4 @@
-"""Lists gates, and enrols new ones: ``gate-add`` makes the files that a gate needs.
+"""Lists gates, and enrols new ones: ``gate-add`` creates the files that a gate needs.
 
 ``gate-add`` also sets and prints the machine's rules, because they replace the rules in the gate's gate.yaml.
 """
@@ -34,15 +34,15 @@ from fabgate.collector.models import Change, Gate, Hole, Journal, Machine, Quara
 from fabgate.collector.models.machines import HEARTBEATS, MAX_LIFTED
 from fabgate.errors import UsageError
 
-#: Suffix of a file that is written but not in use yet.
+#: Suffix of a file that is written, but not in use yet.
 _READY: Final = ".new"
-#: Names that no machine may have: the addresses of other pages end in them.
+#: Names that no machine may have, because they are addresses of other pages.
 RESERVED_MACHINES: Final = frozenset({"new", "calendar"})
 
 
 #: The time limit, in seconds, of a machine that `gate-add` makes without a preset.
 LIMIT_S: Final = 4 * 3600
-#: Takes the rules of a machine and a list for mistakes; returns the new rules.
+#: Takes the rules of a machine and a list for mistakes, and returns the new rules.
 ChangeRules = Callable[[dict[str, Any], list[str]], dict[str, Any]]
 
 
@@ -52,7 +52,7 @@ class EnrolledGate:
 
     gate: Gate
     directory: Path
-    #: The content of each file. Secrets: anybody who has them can impersonate the gate.
+    #: The content of each file. It is secret: with it, another device can pose as the gate.
     texts: dict[str, str] = field(repr=False)
 
     #: The files of `directory` that are copied to the gate.
@@ -61,7 +61,7 @@ class EnrolledGate:
 
 @dataclass(frozen=True, slots=True)
 class NewMachine:
-    """A machine to make if it does not exist: its title, and its preset or else its first rules."""
+    """A machine to create if it does not exist: its title, and its preset or else its first rules."""
 
     title: str = ""
     preset: str = ""
@@ -147,7 +147,7 @@ def add(args: argparse.Namespace) -> int:
 
 
 def _refuse_options_of_existing(args: argparse.Namespace) -> None:
-    """Raise UsageError where title or preset are given for a machine that exists, and which would keep its own."""
+    """Raise UsageError if a title or preset is given for a machine that exists already, and so keeps its own."""
     if (args.title or args.preset) and Machine.objects.filter(name=args.machine).exists():
         raise UsageError(
             f"found the machine {args.machine!r}, which exists; wanted --title and --preset for a new one only; change"
@@ -164,10 +164,9 @@ def enrol(
     new_machine: NewMachine = _BARE,
     change_rules: ChangeRules = lambda rules, _mistakes: rules,
 ) -> EnrolledGate:
-    """Make a gate, its machine if it does not exist yet, and the files that the gate needs.
+    """Create a gate, its machine if it does not exist yet, and the files that the gate needs.
 
-    `new_machine` is the machine to make if it does not exist. `change_rules` takes the machine's rules and returns the new
-    ones; it adds mistakes to the list that it is given.
+    `new_machine` describes the machine to create. `change_rules` returns the new rules of the machine.
 
     Raises UsageError for an invalid name, and AlreadyEnrolled for a gate that has a token, unless it gets a new one.
     The seal key is replaced with the token: a stolen card holds both (docs/decisions/0025).
@@ -188,8 +187,8 @@ def enrol(
     env: Environment = settings.ENVIRONMENT
     directory = env.gate_directory(name)
     try:
-        # Locked from before the commit until the files are there: otherwise, of two requests at once, the gate could
-        # get the token of one and the seal key of the other.
+        # Locked from before the commit until the files exist: otherwise two requests at once could give the gate the
+        # token of one and the seal key of the other.
         with (
             data_folder.alone(env.data / data_folder.LETTING_IN),
             _all_or_none(directory) as write,
@@ -206,8 +205,8 @@ def enrol(
                 token = gate.new_token()
                 gate.save(update_fields=["token_hash"])
             gate.refresh_from_db()
-            # The key's id is random, so it is new even after an older copy was restored. A gate that still has an older
-            # key then reports the missing key, and not a tampered roster.
+            # The key's id is random, so it is new even after an older copy was restored. A gate with an older key then
+            # reports that it lacks the key, not that the roster was changed.
             contents = (
                 token + "\n",
                 new_key(f"s-{secrets.token_hex(4)}"),
@@ -224,7 +223,7 @@ def enrol(
 
 
 def _machine(new: Machine, actor: str, change_rules: ChangeRules) -> Machine:
-    """Return the machine with the name of `new`, stored if there is none, with its rules changed. Both are logged."""
+    """Return the machine that `new` names, created if there is none, with its rules changed. Both are logged."""
     defaults = {"title": new.title, "preset": new.preset, "rules": new.rules}
     _, is_new = Machine.objects.get_or_create(name=new.name, defaults=defaults)
     machine = Machine.objects.select_for_update(no_key=True).get(name=new.name)
@@ -247,9 +246,9 @@ def _machine(new: Machine, actor: str, change_rules: ChangeRules) -> Machine:
 
 @contextmanager
 def _all_or_none(directory: Path) -> Iterator[Callable[[str, str], None]]:
-    """Yield a function that writes a secret under a name. All files take their places at the end, or none does.
+    """Yield a function that writes a secret under a name. At the end all files are put in place, or none.
 
-    The database is committed first: by then there is room for the files, and until then the old secrets are valid.
+    The database is committed first. By then the files are written, and until then the old secrets are valid.
     """
     ready: list[Path] = []
 
@@ -266,7 +265,7 @@ def _all_or_none(directory: Path) -> Iterator[Callable[[str, str], None]]:
         for path in ready:
             path.unlink(missing_ok=True)
         with suppress(OSError):
-            directory.rmdir()  # fails, and leaves the directory, if it holds other files
+            directory.rmdir()  # fails if the directory contains other files, which then stay
         raise
     for path in ready:
         path.replace(path.with_suffix(""))
@@ -274,7 +273,7 @@ def _all_or_none(directory: Path) -> Iterator[Callable[[str, str], None]]:
 
 
 def assign(gate: Gate, machine: Machine, *, actor: str) -> Change:
-    """Assign a gate to another machine, whose rules and lock it then uses. The caller announces the rosters."""
+    """Assign a gate to another machine, whose rules and lock apply from then on. The caller announces the rosters."""
     with audit.change(actor, "gate.moved", gate) as change:
         change.rosters = _assign(gate, machine)
     return change
@@ -293,7 +292,7 @@ def _assign(gate: Gate, machine: Machine) -> dict[str, int]:
 
 
 def _planned(gate: Gate, machine: Machine) -> roster.Plan:
-    """Build the rosters of a machine's gates as if this gate were assigned to it already."""
+    """Build the rosters of a machine's gates as if this gate were already assigned to it."""
     gate, machine = Gate.objects.get(pk=gate.pk), Machine.objects.get(pk=machine.pk)
     _set_machine(gate, machine)
     return roster.plan([*machine.gates.exclude(pk=gate.pk), gate])
@@ -348,7 +347,7 @@ def _row(gate: Gate, journal: Journal | None, lost: int, quarantined: int) -> di
         "seen_at": gate.seen_at.isoformat() if gate.seen_at else None,
         "journal": journal.name if journal else None,
         "stored": stored,
-        # The gate reports once a minute how far it has written; entries that arrived since then were written too.
+        # The gate reports once a minute how much it has written; entries that arrived since were written too.
         "head": max(journal.head, stored) if journal else 0,
         "roster": gate.roster_version,
         "reported_roster": gate.reported_roster,
@@ -374,7 +373,7 @@ def _heard(row: dict[str, Any], now: datetime, zone: ZoneInfo) -> str:
     at = f"{seen.astimezone(zone):%Y-%m-%d %H:%M}"
     if not row["online"]:
         return f"offline since {at}"
-    # If the collector itself was stopped, it does not know what happened to a gate that was online.
+    # While the collector was stopped, it did not notice whether a gate went offline.
     return "online" if now - seen < HEARTBEATS else f"last heard {at}"
 
 

@@ -1,4 +1,4 @@
-"""Packs all that a new gate needs into one archive, ready to be unpacked into /etc/fabgate on its Raspberry Pi."""
+"""Packs everything that a new gate needs into an archive for /etc/fabgate on its Raspberry Pi."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ mqtt:
 
 
 def new_password() -> str:
-    """Return a password for the gate's account on the message broker, which the collector does not keep."""
+    """Return a new password for the gate's account on the message broker; the collector does not store it."""
     return secrets.token_hex(24)
 
 
 def broker_host(env: Environment, address: str) -> str:
     """Return the name by which a gate reaches the broker.
 
-    A collector on the same computer has a loopback address for it; gates then use the host of the page's `address`.
+    If the collector itself uses a loopback address, gates use the host of `address`, the address of the page.
     """
     host = env.mqtt_host
     try:
@@ -62,7 +62,7 @@ def gate_yaml(gate: Gate, env: Environment, address: str) -> str:
     machine = gate.machine
     assert machine is not None
     title = str(machine)
-    # As docs/install.md sets it up, the broker and the proxy in front of the pages share a certificate.
+    # with the setup of docs/install.md, the broker and the proxy of the pages share a certificate
     has_own_ca = bool(env.mqtt_ca) and address.startswith("https://")
     text = _YAML.format(
         site=env.site,
@@ -81,7 +81,7 @@ def gate_yaml(gate: Gate, env: Environment, address: str) -> str:
 
 
 def pack(gate: Gate, env: Environment, texts: Mapping[str, str], *, address: str, password: str) -> bytes:
-    """Return the archive (tar.gz) with gate.yaml, the key files `texts`, the broker's `password` and its authority.
+    """Return the archive (tar.gz): gate.yaml, the key files `texts`, the broker's `password` and CA certificate.
 
     Its files belong to root and the group fabgate, mode 640: others cannot read the keys once the archive is unpacked.
     """

@@ -1,7 +1,7 @@
 """Locks and unlocks machines.
 
-A lock is state: it is stored with the machine, and every roster from then on carries it. The sealed command is only the
-fast path for a gate that is online; a command belongs to the roster version that it names.
+A lock is state: it is stored with the machine, and every later roster contains it. A sealed command brings it to an
+online gate sooner; the command names the roster version to which it belongs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from fabgate.errors import UsageError
 
 log = logging.getLogger(__name__)
 
-#: The length of the database column; at a machine, longer reasons are not read.
+#: The length of the database column; nobody at a machine would read more.
 MAX_REASON: Final = Machine._meta.get_field("lock_reason").max_length or 0  # noqa: SLF001 (Django's name for it)
 MAX_LOCK_ID: Final = 64
 
@@ -56,7 +56,7 @@ def unlock(args: argparse.Namespace) -> int:
 
 
 def lock_machine(machine: Machine, when: str, reason: str, back: str, *, actor: str) -> tuple[wire.Lock, list[Gate]]:
-    """Lock a machine; return the lock and the gates whose rosters carry it. The caller notifies them."""
+    """Lock a machine; return the lock, and the gates with new rosters. The caller notifies them."""
     with audit.change(actor, "machine.locked", machine, reason=reason) as change:
         machine = _locked_row(machine)
         found = machine.set_lock(when, reason, back, by=actor, at=change.at)
@@ -76,12 +76,12 @@ def display_lines(reason: str, back: str, lang: str) -> tuple[str, ...]:
 
 
 def is_cut(reason: str, back: str) -> bool:
-    """Whether the display has no room for all of the reason: two lines, or one if a date follows it."""
+    """Return whether the display cannot show all of the reason: it has two lines, or one if a date follows."""
     return ELLIPSIS in "".join(display_lines(reason, back, translations.SOURCE_LANG)) and ELLIPSIS not in reason
 
 
 def unlock_machine(machine: Machine, lock_id: str | None, *, actor: str) -> tuple[wire.Lock, list[Gate]]:
-    """Lift a machine's lock, or one with an id that this database does not know. Raises UsageError."""
+    """Lift a machine's lock, or a lock of which only the id is known. Raises UsageError."""
     with audit.change(actor, "machine.unlocked", machine) as change:
         machine = _locked_row(machine)
         if machine.retired_at is not None and (not lock_id or lock_id == machine.lock_id):
@@ -96,9 +96,9 @@ def unlock_machine(machine: Machine, lock_id: str | None, *, actor: str) -> tupl
 
 
 def notify(verb: str, about: wire.Lock, gates: list[Gate], actor: str, *, timeout_s: float = roster.PATIENCE_S) -> bool:
-    """Notify `gates` of a lock: by rosters, and those that are online by a command; return whether that was sent."""
-    # Gates that missed their heartbeats get the command, too: perhaps only the collector is cut off, and a gate that
-    # receives the command cuts the power at once.
+    """Notify `gates` of a lock: all by rosters, those that are online by a command; return whether that was sent."""
+    # Gates that missed their heartbeats get the command, too: they may still receive it, and then cut the power at
+    # once.
     online = [gate for gate in gates if gate.online and gate.boot]
     commands.store_waiting((gate for gate in gates if gate not in online), verb, actor, reason=about.reason)
     stored = [commands.store(gate, verb, actor, reason=about.reason, lock=about) for gate in online]
@@ -106,7 +106,7 @@ def notify(verb: str, about: wire.Lock, gates: list[Gate], actor: str, *, timeou
 
 
 def _locked_row(machine: Machine) -> Machine:
-    """Return the row as it is now, locked."""
+    """Return the current row, locked."""
     return Machine.objects.select_for_update(no_key=True).get(pk=machine.pk)
 
 
@@ -118,7 +118,7 @@ def _rebuilt(machine: Machine, change: Change) -> list[Gate]:
 
 
 def _list_as_lifted(machine: Machine, lock_id: str) -> wire.Lock:
-    """List as lifted a lock that this database does not know: it was set after the restored copy was made."""
+    """List as lifted a lock that this database does not contain, because it was restored from an older copy."""
     if machine.lock_id == lock_id:
         lifted = machine.lift_lock()
         assert lifted is not None
@@ -156,7 +156,7 @@ def _back(text: str | None, mistakes: list[str]) -> str:
 
 
 def _machine_of(name: str, mistakes: list[str]) -> Machine:
-    """Return the machine of a gate. Raises UsageError with `mistakes`, and its own if there is no such machine."""
+    """Return the machine of a gate. Raises UsageError with `mistakes`, and with a line for a missing machine."""
     gate = Gate.objects.filter(name=name).select_related("machine").first()
     if gate is None or gate.machine is None:
         known = ", ".join(Gate.objects.filter(machine__isnull=False).order_by("name").values_list("name", flat=True))
@@ -167,7 +167,7 @@ def _machine_of(name: str, mistakes: list[str]) -> Machine:
 
 
 def _report(verb: str, about: wire.Lock, machine: Machine, gates: list[Gate], args: argparse.Namespace) -> int:
-    who = audit.cli_actor(args.actor)  # as in the audit log: never mistaken for the account of that name
+    who = audit.cli_actor(args.actor)  # as in the audit log, and distinct from the account of that name
     log.info("%s of %s by %s: %s", verb, machine.name, who, about.reason)
     now, is_told = datetime.now(UTC), notify(verb, about, gates, who) if gates else False
     used = [gate for gate in gates if gate.state in Gate.BUSY]
@@ -193,7 +193,7 @@ def _report(verb: str, about: wire.Lock, machine: Machine, gates: list[Gate], ar
 
 
 def _used(gates: list[Gate], now: datetime) -> list[str]:
-    """Return who uses the machine, or used it when its gate last reported."""
+    """Return who uses the machine, by the last reports of its gates."""
     people = names_of(gate.session_member for gate in gates)
     return [
         f"{people.get(gate.session_member, 'somebody')} "

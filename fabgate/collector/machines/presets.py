@@ -17,7 +17,7 @@ MINUTE, HOUR = 60, 3_600
 #: Rules of a single machine, not of a kind of machine.
 _OWN: Final = frozenset({"observe_until", "price_hint"})
 
-#: The titles shown to people.
+#: the titles for people
 TITLES: Final = {
     "saw": _("Saw"),
     "laser": _("Laser cutter"),
@@ -27,7 +27,8 @@ TITLES: Final = {
 }
 
 PRESETS: Final[dict[str, dict[str, Any]]] = {
-    # The card stays in its holder: a person who walks away takes it along, and power ends. The dust collector runs on.
+    # The card stays in its holder: people who walk away take it with them, and the power goes off. The dust collector
+    # runs on.
     "saw": {
         "mode": "hold",
         "limit_s": 2 * HOUR,
@@ -80,7 +81,7 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "on_stale": "allow",
         "attended": True,
     },
-    # It prints overnight without supervision; heating and cooling count as idle for a long time.
+    # It prints overnight without supervision. While it heats or cools it counts as idle, which can take long.
     "printer-3d": {
         "mode": "tap",
         "limit_s": 24 * HOUR,
@@ -98,7 +99,7 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "on_stale": "allow",
         "attended": False,
     },
-    # A drill or a sander: many people in turn, and nothing that must not be switched off between them.
+    # A drill or a sander: many people in turn, and it may be switched off between them.
     "bench-tool": {
         "mode": "tap",
         "limit_s": 2 * HOUR,

@@ -34,7 +34,7 @@ _MAX_TITLE: Final = Machine._meta.get_field("title").max_length or 0  # noqa: SL
 
 
 def command(args: argparse.Namespace) -> int:
-    """Change a machine's rules and title, rebuild its rosters and notify its gates; or print the rules that are set."""
+    """Change a machine's rules and title, rebuild its rosters and notify its gates; or print its rules."""
     with transaction.atomic():
         machine, mistakes = Machine.objects.select_for_update(no_key=True).filter(name=args.name).first(), []
         if machine is None:
@@ -88,7 +88,7 @@ def changed(rules: dict[str, Any], changes: list[str], mistakes: list[str]) -> d
     without_grace = wire.holder_mistake(parsed)
     if without_grace is not None:
         problems.append(without_grace)
-    # A limit that could not be read is not compared with the others.
+    # a limit that could not be read is not compared with the others
     mistakes.extend(
         text for text in problems if not any(f"({name})" in text or text.startswith(name) for name in wrong)
     )
@@ -117,7 +117,7 @@ def _value(name: str, text: str) -> Any:
     if int in kinds:
         return int(text)
     if (name, text) == ("supervisor", "never"):
-        return "minors"  # "never" means the same (docs/decisions/0042)
+        return "minors"  # "never" means the same as "minors" (docs/decisions/0042)
     if datetime in kinds:
         return datetime.fromisoformat(text).isoformat()
     return text
@@ -131,7 +131,7 @@ def _wanted(name: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Return a value as a person can type it."""
+    """Return a value as people type it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) else json.dumps(value)

@@ -20,7 +20,7 @@ from fabgate.collector.pages import errors, language, rights, roles
 from fabgate.errors import UsageError
 
 log = logging.getLogger(__name__)
-#: The key in a request's META of the newest pulse before its page was made.
+#: The key in request.META of the newest pulse before the page was made.
 PULSE: Final = "fabgate.pulse"
 
 
@@ -65,7 +65,7 @@ class AccessControlMiddleware:
         if right.is_keyed:
             return None  # the API validates requests against its own schema
         if _has_nul(request, match.kwargs if match else {}):
-            return errors.bad_request(request)  # never part of a name, and PostgreSQL rejects it in queries
+            return errors.bad_request(request)  # a NUL is never part of a name, and PostgreSQL rejects it in queries
         request.get_host()  # raises DisallowedHost, answered with 400, for a host that is not in FABGATE_ALLOWED_HOSTS
         method = "GET" if request.method in {"GET", "HEAD"} else "POST"
         if request.method not in {"GET", "HEAD", "POST"} or not (right.get if method == "GET" else right.post):
@@ -81,7 +81,7 @@ class AccessControlMiddleware:
         if not right.may(account.role, method):
             log.info("%s (%s) may not %s %s", account.name, account.role, method, request.path)
             return errors.forbidden(request)
-        # Read before the view runs, so that the page is notified of changes made while it is rendered.
+        # Read before the view runs, so that the page is notified even of changes during its rendering.
         request.META[PULSE] = Pulse.newest()
         return None
 
@@ -137,13 +137,13 @@ def signed_in(request: HttpRequest) -> Account | None:
 
 
 def account_of(request: HttpRequest) -> Account:
-    """Return the signed-in account; AccessControlMiddleware guarantees one for views that are not open."""
+    """Return the signed-in account; AccessControlMiddleware ensures that there is one, unless the view is open."""
     assert isinstance(request.user, Account)
     return request.user
 
 
 def refuse_self_decision(request: HttpRequest, *concerned: str) -> None:
-    """Raise errors.SelfDecision where the signed-in person is among `concerned`.
+    """Raise errors.SelfDecision if the signed-in person is among `concerned`.
 
     `concerned` are the ids of members and groups as sessions name them (docs/decisions/0068).
     """
@@ -152,7 +152,7 @@ def refuse_self_decision(request: HttpRequest, *concerned: str) -> None:
 
 
 def back_to(request: HttpRequest, route: str = "home") -> str:
-    """Return the address in the parameter `next` if it is on this site, else that of `route`."""
+    """Return the address in the parameter `next` if it is on this site, otherwise the address of `route`."""
     asked = request.POST.get("next") or request.GET.get("next", "")
     is_ours = url_has_allowed_host_and_scheme(asked, {request.get_host()}, require_https=request.is_secure())
     return asked if is_ours else reverse(route)

@@ -32,6 +32,6 @@ def clock_error(ms: int) -> str:
 
     Whole minutes below two hours, then whole hours, then whole days: no more is known.
     """
-    seconds = round(abs(ms) / _MINUTE_MS) * _MINUTE_S  # an hour, although the message took a moment to arrive
+    seconds = round(abs(ms) / _MINUTE_MS) * _MINUTE_S  # rounded: the message took a moment to arrive
     unit_s = _DAY_S if seconds >= 2 * _DAY_S else _HOUR_S if seconds >= 2 * _HOUR_S else _MINUTE_S
     return in_words(seconds // unit_s * unit_s)

@@ -36,7 +36,7 @@ def page(request: HttpRequest, status: int, title: str, text: str) -> HttpRespon
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer 400, with the exception's text where it was written for people."""
+    """Answer 400, with the exception's text if that was written for people."""
     if isinstance(exception, DisallowedHost):
         # Rendering a page would ask for the host name again.
         text = "This address is not in FABGATE_ALLOWED_HOSTS. Add it there, or use one that is.\n"
@@ -84,7 +84,7 @@ def conflict(request: HttpRequest, text: str) -> HttpResponse:
 
 
 def sent_twice(request: HttpRequest) -> HttpResponse:
-    """Answer 409 where the row was created a moment ago, by someone else or by the same form sent twice."""
+    """Answer 409, because the row was created a moment ago by someone else or by the same form."""
     text = _(
         "Someone else has just saved the same, or the form was sent twice. Nothing was saved a second"
         " time. Check the current state before you send it again."
@@ -112,7 +112,7 @@ def too_many(request: HttpRequest) -> HttpResponse:
 
 
 def server_error(request: HttpRequest, *_args: Any) -> HttpResponse:
-    """Answer 507 where a disk is full, else 500. It reads nothing from the database, which may be what fails."""
+    """Answer 507 if a disk is full, otherwise 500. It does not use the database, which may be what fails."""
     status = 500
     title = _("Something went wrong")
     text = _("It is not your fault. Try again. If it happens again, the collector's log has the reason.")
@@ -128,7 +128,7 @@ def server_error(request: HttpRequest, *_args: Any) -> HttpResponse:
 
 
 def busy(request: HttpRequest, retry_after_s: int) -> HttpResponse:
-    """Answer 503 where too many requests arrive at once, without reading the database."""
+    """Answer 503 to one of too many requests, without using the database."""
     with translation.override(language.of_browser(request)):
         text = _("Nothing was saved. Wait a few seconds and try again.")
         response = _bare(request, HTTPStatus.SERVICE_UNAVAILABLE, _("The collector is busy"), text)

@@ -63,10 +63,10 @@ def duration(ms: int | None) -> str:
 
 
 def which(moment: datetime | None) -> str:
-    """Return the suffix that tells the two hours apart when clocks go back: the offset from UTC; empty otherwise."""
+    """Return the offset from UTC, for times that occur twice when clocks go back; empty for all others."""
     return local_times.which(moment) if moment is not None else ""
 
 
 def clock(moment: datetime | None, form: str = "H:i") -> str:
-    """Return a moment in local time, with the suffix of `which` where that time came twice."""
+    """Return a moment in local time, with the suffix of `which` if that time occurs twice."""
     return f"{date_format(moment, form)}{local_times.which(moment)}" if moment is not None else ""

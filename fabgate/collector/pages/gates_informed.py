@@ -1,4 +1,4 @@
-"""Says on a page which gates already apply a change, and which do not yet."""
+"""Shows which gates already apply a change, and which do not yet."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fabgate.collector.models import Change, Gate
 
 #: How many recent changes of an object are searched for one that changed a roster.
 _RECENT: Final = 20
-#: How many gates that wait are named.
+#: How many waiting gates are listed by name.
 _NAMED: Final = 3
 
 
@@ -33,7 +33,7 @@ class GatesInformed:
 
 
 def of(*objects: tuple[str, str]) -> GatesInformed | None:
-    """Return which gates apply the newest change of any of these objects (kind, key); None where it affects no gate."""
+    """Return which gates apply the newest change of these objects (kind, key); None if it affects no gate."""
     keys: dict[str, list[str]] = defaultdict(list)
     for kind, key in objects:
         keys[kind].append(key)
@@ -46,7 +46,7 @@ def of(*objects: tuple[str, str]) -> GatesInformed | None:
 
 
 def by(change: Change) -> GatesInformed | None:
-    """Return which gates apply this change; None where it affects no gate."""
+    """Return which gates apply this change; None if it affects no gate."""
     found = roster.applied(change.rosters)
     if not found.gates:
         return None
@@ -61,7 +61,7 @@ def by(change: Change) -> GatesInformed | None:
 
 
 def _silent(gate: Gate) -> str:
-    """Return why a gate has not applied it yet. People know a gate by its machine's name."""
+    """Return why a gate has not applied it yet. The text names the machine, by which people know the gate."""
     name = str(gate.machine or gate)
     if gate.seen_at is None:
         return _("%(gate)s has not reported yet") % {"gate": name}

@@ -16,7 +16,7 @@ _ESCAPED: Final = re.compile("~([0-9A-F]{2})")
 
 
 class MemberConverter:
-    """A path segment with a member's id: ``m-117``; ``a/b`` is written ``a~2Fb``, and ``new`` ``~6Eew``."""
+    """A path segment with a member's id, such as ``m-117``; ``a/b`` becomes ``a~2Fb``, ``new`` becomes ``~6Eew``."""
 
     regex = "[^/]+"
     taken = TAKEN

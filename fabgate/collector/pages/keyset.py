@@ -23,7 +23,7 @@ _CURSOR: Final = re.compile(r"(\d{1,18})_(.{1,200})")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Row]):
-    """Some rows, newest first, and the query strings of the adjacent pages; empty where there is none."""
+    """Some rows, newest first, and the query strings of the adjacent pages, empty if there are none."""
 
     rows: Sequence[Row]
     newer: str
@@ -43,7 +43,8 @@ def page(rows: QuerySet[Row, Row], at: str, query: QueryDict, *, size: int = 50)
     if cursor is not None:
         moment, pk = cursor
         side = "gt" if forwards else "lt"
-        # The first filter is a range that an index can serve. The "or" alone would scan rows from the first page on.
+        # The first filter is a range that an index can serve. The "or" alone would make the database scan all pages
+        # before this one.
         wanted = wanted.filter(**{f"{at}__{side}e": moment})
         wanted = wanted.filter(Q(**{f"{at}__{side}": moment}) | Q(**{at: moment, f"pk__{side}": pk}))
     found = list(wanted[: size + 1])

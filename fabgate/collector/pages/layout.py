@@ -27,12 +27,12 @@ class Tab:
     """A link in the navigation: route name, title, icon."""
 
     route: str
-    title: Any  # translated when it is shown
+    title: Any  # Return the tabs that `role` may open, with their addresses.
     icon: str
 
 
 TABS: Final = (
-    Tab("wall", _("Wall"), "badge"),  # of a simulated workshop only
+    Tab("wall", _("Wall"), "badge"),  # in a simulated workshop only
     Tab("floor", _("Floor"), "floor"),
     Tab("people", _("People"), "people"),
     Tab("use", _("Activity"), "clock"),
@@ -57,7 +57,7 @@ def nav_links(role: str, tabs: tuple[Tab, ...]) -> list[dict[str, Any]]:
 
 
 def _tabs_of(account: Account) -> tuple[Tab, ...]:
-    """Return the tabs for an account: without a member there are no minutes to show."""
+    """Return the tabs for an account. One without a member has no sessions to show."""
     return tuple(
         tab for tab in TABS if tab.route != "my-minutes" or account.member_id or account.role == Account.MEMBER
     )
@@ -77,7 +77,7 @@ def theme(request: HttpRequest) -> str:
 
 def context(request: HttpRequest) -> dict[str, Any]:
     """Return the shared context (a Django context processor)."""
-    # A page without a route has not passed the middleware, and a failed one may have no session.
+    # a page without a route has not passed the middleware, and after an error there may be no session
     account = getattr(request, "user", None)
     role = account.role if isinstance(account, Account) and account.is_authenticated else ""
     match = request.resolver_match
@@ -101,6 +101,6 @@ def context(request: HttpRequest) -> dict[str, Any]:
 
 
 def _area(route: str) -> str:
-    """Return the tab to which a route belongs: the one with the longest prefix of its name."""
+    """Return the tab to which a route belongs: the one whose name is the longest prefix of the route's."""
     names = [tab.route for tab in (*TABS, *MORE) if route == tab.route or route.startswith(f"{tab.route}-")]
     return max(names, key=len, default="")

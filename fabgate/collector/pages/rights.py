@@ -1,4 +1,4 @@
-"""The table of rights: route name -> who may read and write. A route that is not in it is refused.
+"""The table of rights: who may read and write each route. A route that is not in it is refused.
 
 Each area keeps its rows next to its routes (``pages/<area>/urls.py``: `urlpatterns` and `RIGHTS`). They are merged here;
 a name in two areas is an error at start.
@@ -47,11 +47,11 @@ MACHINES: Final = {
 
 @cache
 def table() -> dict[str, Right]:
-    """Return the whole table. Built at the first call, because the views that it imports use it themselves."""
+    """Return the whole table. It is built at the first call, because the views that it imports use it themselves."""
     return merged([("machines", MACHINES), *((area.__name__, area.RIGHTS) for area in areas())])
 
 
 def may(role: str, route: str, method: str = "GET") -> bool:
-    """Return whether `role` may use `method` on this route. Pages show a link only if so."""
+    """Return whether `role` may use `method` on this route. Pages show only links for which this is true."""
     right = table().get(route)
     return right is not None and right.may(role, method)

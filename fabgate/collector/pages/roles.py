@@ -30,12 +30,12 @@ class Right:
 
 
 def reads(*roles: str) -> frozenset[str]:
-    """Return these roles with manager and auditor, who read everything."""
+    """Return these roles, and manager and auditor, who may read everything."""
     return frozenset({Account.MANAGER, Account.AUDITOR, *roles})
 
 
 def writes(*roles: str) -> frozenset[str]:
-    """Return these roles with the manager, who changes everything; an auditor changes nothing."""
+    """Return these roles, and the manager, who may change everything; an auditor may not."""
     found = frozenset({Account.MANAGER, *roles})
     assert Account.AUDITOR not in found, "an auditor changes nothing"
     return found
@@ -44,7 +44,8 @@ def writes(*roles: str) -> frozenset[str]:
 def barred_from(account: Account) -> str | None:
     """Return the member about whom `account` may not decide: its own (docs/decisions/0068).
 
-    None without a member, and for a manager: in a workshop of one person someone must decide, and the log shows it.
+    It is None for an account without a member, and for managers: in a workshop of one person someone must decide, and
+    the log shows it.
     """
     return None if account.role == Account.MANAGER else account.member_id
 
@@ -52,7 +53,7 @@ def barred_from(account: Account) -> str | None:
 def self_and_groups(account: Account) -> frozenset[str]:
     """Return the ids, as in sessions, about which `account` may not decide: its member and that member's groups.
 
-    These are groups of which they are a member or the payer, also closed ones (docs/decisions/0068).
+    The groups are those of which they are a member or the payer, including closed ones (docs/decisions/0068).
     """
     own = barred_from(account)
     if own is None:
@@ -61,7 +62,7 @@ def self_and_groups(account: Account) -> frozenset[str]:
     return frozenset({own, *(group.roster_id for group in groups)})
 
 
-#: Pages for everyone who is signed in, about their own account.
+#: For everyone who is signed in: pages about their own account.
 OWN: Final = Right(get=ALL, post=ALL)
 #: Pages without sign-in.
 OPEN: Final = Right(get=ALL, post=ALL, is_open=True)

@@ -1,7 +1,7 @@
 """Assigns badges to members and groups, and ends the assignments: enrolled, lent until tonight, lost, returned.
 
-An assignment is never deleted or rewritten. The caller announces the rosters. The number printed on a badge stays with
-the badge, whoever has it, until another number is entered or another badge gets it.
+An assignment is never deleted or rewritten. The caller announces the rosters. A printed number belongs to the badge,
+not to its holder, until another number is entered or another badge gets it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A physical badge: its spelling, or, without a `spelling`, only the digest that a gate sent."""
+    """A physical badge: its spelling, or only the digest that a gate sent."""
 
     digest: str
     spelling: str = ""
@@ -36,7 +36,7 @@ class Card:
 
     @classmethod
     def spelled(cls, found: badge.Badge) -> Card:
-        """Return the card with this spelling."""
+        """Return the card with the spelling of `found`."""
         return cls(badge.digest(found, roster.badge_key(settings.ENVIRONMENT)), str(found))
 
     @classmethod
@@ -50,12 +50,12 @@ class Card:
         return cls(row.digest, row.spelling, row.key_id)
 
     def carried(self) -> Badge | None:
-        """Return its present assignment, if any."""
+        """Return its current assignment, or None."""
         return Badge.objects.filter(digest=self.digest, ended_at=None).select_related("member", "group").first()
 
 
 class Taken(UsageError):  # noqa: N818 (it names what is in the way)
-    """The badge, or its printed number, is assigned already: see `row`."""
+    """The badge or its printed number is already assigned: see `row`."""
 
     def __init__(self, what: str, row: Badge) -> None:
         self.row = row
@@ -77,9 +77,9 @@ def assign(
     number: str = "",
     until: datetime | None = None,
 ) -> tuple[Badge, Change]:
-    """Assign a badge, with its known printed number unless another one is given.
+    """Assign a badge, with its known printed number unless `number` is given.
 
-    Raises Taken if the badge or its printed number is assigned already, and UsageError if the holder has left or ended.
+    Raises Taken if the badge or its printed number is already assigned, and UsageError if the holder has left or ended.
     """
     member, group = (holder, None) if isinstance(holder, Member) else (None, holder)
     given = Badge(
@@ -110,7 +110,7 @@ def assign(
 
 
 def store(given: Sequence[Badge]) -> None:
-    """Store many new assignments at once; each gets its id."""
+    """Store many new assignments at once, and set their ids."""
     bulk.insert(given)
     rows = {row.digest: row for row in given}
     for digest, pk in statements.rows_among(Badge.objects.filter(ended_at=None), "digest", list(rows), "pk"):
@@ -118,7 +118,7 @@ def store(given: Sequence[Badge]) -> None:
 
 
 def end_all(rows: Sequence[Badge], reason: str, by: str, at: datetime) -> None:
-    """End many assignments at once. The caller logs it and rebuilds the rosters."""
+    """End many assignments at once. The caller writes the log and rebuilds the rosters."""
     for row in rows:
         row.ended_at, row.ended_by, row.end_reason = at, by, reason
     bulk.update(rows, ["ended_at", "ended_by", "end_reason"])
@@ -138,19 +138,19 @@ def end(row: Badge, reason: str, *, actor: str) -> Change:
 
 
 def end_of(day: date) -> datetime:
-    """Return when a day ends at the site, such as for a loan until tonight."""
+    """Return the moment at which a day ends at the site, such as for a loan until tonight."""
     return datetime.combine(day + timedelta(days=1), time(), ZoneInfo(settings.ENVIRONMENT.tz))
 
 
 def numbers(digests: Iterable[str]) -> dict[str, str]:
-    """Return the number printed on each of these badges, as entered last; badges without one are missing."""
+    """Return the number printed on each of these badges, as last entered; badges without one are missing."""
     own = _newest_values("digest", sorted(set(digests)), "number")
     bearers = _newest_values("number", sorted(set(own.values())), "digest")
     return {digest: number for digest, number in own.items() if bearers[number] == digest}
 
 
 def _newest_values(column: str, wanted: Sequence[str], result_column: str) -> dict[str, str]:
-    """Return by `column` the value of `told` in the last assignment that has a number, for those that are wanted."""
+    """Return by `column` the value of `result_column` in the last assignment that has a printed number."""
     newest = Badge.objects.exclude(number="").order_by().values(column).annotate(last=models.Max("pk"))
     last = {pk: value for value, pk in statements.rows_among(newest, column, wanted, "last")}
     return {
@@ -165,7 +165,7 @@ def with_number(number: str) -> Card | None:
 
 
 def available_loans() -> dict[str, Card]:
-    """Return the badges for loans that nobody has now, by printed number; without lost ones."""
+    """Return the badges for loans that are not assigned now, by printed number; lost ones are left out."""
     lent = Badge.objects.filter(kind=Badge.LOAN).values("digest")
     out = Badge.objects.filter(ended_at=None).values("digest")
     rows = Badge.objects.filter(digest__in=lent).exclude(digest__in=out)
@@ -176,7 +176,10 @@ def available_loans() -> dict[str, Card]:
 
 
 def _check_present(holder: Member | Group) -> None:
-    """Refuse a holder who has left. Locks the row: a departure at the same moment waits, and ends the badge too."""
+    """Refuse a holder who has left.
+
+    It locks the row, so a departure at the same moment waits and ends the badge, too.
+    """
     held = type(holder).objects.select_for_update(no_key=True).get(pk=holder.pk)
     if isinstance(held, Member):
         if held.left_on is not None and held.left_on <= blocks.today():
@@ -187,7 +190,7 @@ def _check_present(holder: Member | Group) -> None:
 
 
 def _check_free(rows: models.QuerySet[Badge], what: str, now: datetime, actor: str) -> None:
-    """Make sure that none of `rows` is assigned; a loan that is over is ended now."""
+    """Raise Taken if one of `rows` is still assigned; end a loan that is over."""
     held = rows.filter(ended_at=None).select_related("member", "group").first()
     if held is None:
         return

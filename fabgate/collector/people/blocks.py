@@ -1,8 +1,8 @@
 """Blocks members from all machines, and lifts blocks.
 
 A block is state, like a lock: every roster lists the member among its refusals, with every reason, so that gates do not
-take them for somebody lost from a broken export. A running session is not cut: the gate ends it when the machine is
-idle (`revoked`).
+keep their old entry, as they do for a missing member. A running session is not cut: the gate ends it when the machine
+is idle (`revoked`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def block(args: argparse.Namespace) -> int:
-    """Block a member for one reason; blocking again for the same reason changes the end date."""
+    """Block a member for one reason; a second call for the same reason changes the end date."""
     mistakes = []
     known = dict(Block.REASONS)
     if args.reason not in known:
@@ -59,7 +59,7 @@ def unblock(args: argparse.Namespace) -> int:
 def block_member(member: Member, reason: str, until: date | None, *, actor: str) -> Change:
     """Block a member for one reason, until the day before `until`; return the change. The caller announces rosters."""
     with transaction.atomic():
-        # Two requests for the same reason wait for each other here, since there is no block yet that could be locked.
+        # Two requests for the same reason wait for each other here, because there is no block yet to lock.
         Member.objects.select_for_update(no_key=True).get(pk=member.pk)
         held = Block.objects.select_for_update(no_key=True).filter(member=member, reason=reason, lifted_at=None).first()
         held = held or Block(member=member, reason=reason)
@@ -72,7 +72,7 @@ def block_member(member: Member, reason: str, until: date | None, *, actor: str)
 
 
 def unblock_member(member: Member, *, only: int | None = None, actor: str, why: str = "") -> Change:
-    """Lift every block of a member, or `only` one; return the last change. Raises UsageError if there is none."""
+    """Lift every block of a member, or `only` one; return the last change. Raises UsageError if there is no block."""
     with transaction.atomic(), pulse.deferred():
         active = member.blocks.filter(lifted_at=None)
         held = list((active if only is None else active.filter(pk=only)).select_for_update(no_key=True))
@@ -123,7 +123,7 @@ def today() -> date:
 
 
 def find_member(member_id: str, mistakes: list[str]) -> Member | None:
-    """Return the member with that id; adds to `mistakes` if there is none."""
+    """Return the member with that id, or None and a new line in `mistakes`."""
     member = Member.objects.filter(id=member_id).first()
     if member is None:
         near = difflib.get_close_matches(member_id, Member.objects.values_list("id", flat=True), 3)

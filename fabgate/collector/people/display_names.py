@@ -1,4 +1,4 @@
-"""Names for the ids in rosters and sessions: of a member, a group or an emergency badge."""
+"""Returns names for the ids in rosters and sessions: of a member, a group or an emergency badge."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class DisplayName:
 
     id: str
     name: str
-    #: Without surname, for displays that everybody reads.
+    #: the first name only, for displays that everyone can read
     given: str
     member: Member | None = None
 
@@ -43,19 +43,19 @@ class Holder:
     reason: str = ""
     #: The display name of the person who ended it.
     by: str = ""
-    #: The number printed on the badge.
+    #: the number printed on the badge
     number: str = ""
-    #: They had it at a past moment that was asked about.
+    #: whether this was the holder at the past moment that was asked for
     is_then: bool = False
 
     @property
     def is_lost(self) -> bool:
-        """Whether the badge is lost: reported so, and not assigned since."""
+        """Return whether the badge is lost: reported lost, and not assigned since."""
         return self.reason == Badge.LOST
 
     @property
     def said(self) -> str:
-        """Return whose badge it is, or until when it was theirs and why it ended."""
+        """Return whose badge it is, or whose it was, until when and why that ended, as a text."""
         if self.until is None:
             text = _("At that time the badge of %(who)s") if self.is_then else _("Now the badge of %(who)s")
             return text % {"who": self.who}
@@ -64,7 +64,7 @@ class Holder:
 
     @property
     def asked(self) -> str:
-        """Return whom to ask about a lost badge before somebody else gets it."""
+        """Return whom to ask about a lost badge before somebody else gets it, as a text."""
         text = _(
             "%(who)s had it until %(day)s. It was reported lost by %(by)s: ask %(who)s before somebody else gets it."
         )
@@ -77,7 +77,7 @@ class Holder:
 
 
 def names_of(ids: Iterable[str]) -> dict[str, DisplayName]:
-    """Return the name of each of `ids`; empty ids are left out."""
+    """Return the name for each of `ids`; empty ids are left out."""
     wanted = {id_ for id_ in ids if id_}
     members = Member.objects.in_bulk([id_ for id_ in wanted if not id_.startswith((_GROUP, _EMERGENCY))])
     numbers = [
@@ -88,12 +88,12 @@ def names_of(ids: Iterable[str]) -> dict[str, DisplayName]:
 
 
 def unknown_name(id_: str) -> DisplayName:
-    """Return a name for an id that is in no list here, without looking it up."""
+    """Return a name for an id that no list here has, without looking it up."""
     return _display_name(id_, None, None)
 
 
 def unique_names(ids: Iterable[str]) -> dict[str, DisplayName]:
-    """Return the name of each of `ids`, with the id after a name that several members have."""
+    """Return the name for each of `ids`, followed by the id if several members have that name."""
     found = names_of(ids)
     names = {named.member.folded for named in found.values() if named.member is not None and named.member.name}
     several = Member.objects.filter(folded__in=names).values("folded").annotate(n=Count("pk")).filter(n__gt=1)
@@ -107,12 +107,12 @@ def unique_names(ids: Iterable[str]) -> dict[str, DisplayName]:
 
 
 def numbered(name: str, pk: str) -> str:
-    """Return a name with the id that tells it from others."""
+    """Return a name with the id that distinguishes it from others."""
     return f"{name} ({pk})"
 
 
 def last_holders(digests: Iterable[str]) -> dict[str, Holder]:
-    """Return the present or last holder of each badge, by digest; badges that were never assigned are missing."""
+    """Return the current or last holder of each badge, by digest; badges that were never assigned are missing."""
     rows = Badge.objects.filter(digest__in=set(digests)).select_related("group").order_by("pk")
     last = {row.digest: row for row in rows}
     people = names_of(row.holder for row in last.values())
@@ -124,10 +124,10 @@ def last_holders(digests: Iterable[str]) -> dict[str, Holder]:
 
 
 def holders_at_refusal(refusals: Iterable[Refusal]) -> dict[int, Holder]:
-    """Return the holder of each refused badge at the time of the refusal, or the last one before, by the refusal's id.
+    """Return who held each refused badge at the time of its refusal, or last before it, by the refusal's id.
 
-    A refusal shows only what was true at its time, not who got or lost the badge later. Refusals of a known member, and
-    of badges that were not assigned before, are left out.
+    A refusal shows only what was true at its time, not what happened to the badge later. Refusals of a known member,
+    and of badges that were not assigned before, are left out.
     """
     wanted = [row for row in refusals if not row.member]
     given: dict[str, list[Badge]] = defaultdict(list)
@@ -148,19 +148,19 @@ def holders_at_refusal(refusals: Iterable[Refusal]) -> dict[int, Holder]:
 
 
 def current_holders(digests: Iterable[str]) -> dict[str, DisplayName]:
-    """Return the present holder of each badge, by digest; badges without one are missing."""
+    """Return the current holder of each badge, by digest; badges without one are missing."""
     return {digest: holder.who for digest, holder in last_holders(digests).items() if holder.until is None}
 
 
 def badge_title(holder: Holder | None) -> str:
-    """Return a name for a refused badge with this last `holder`."""
+    """Return a title for a refused badge, whose last holder is `holder`."""
     return _("Lost badge") if holder is not None and holder.is_lost else _("Unknown badge")
 
 
 def account_names(names: Iterable[str]) -> dict[str, str]:
     """Return the display names of accounts.
 
-    An actor at the command line keeps the given name, marked as such: anybody there can give any name.
+    An actor at the command line keeps the typed name, marked as such: anyone there can type any name.
     """
     wanted = {name for name in names if name}
     known = dict(Account.objects.filter(name__in=wanted).values_list("name", "display_name"))
@@ -174,7 +174,7 @@ def _by_command(name: str) -> str:
 
 
 def _holder(row: Badge, who: DisplayName, by: str, at: datetime | None = None) -> Holder:
-    """Return the holder now, or `at` a moment."""
+    """Return the holder now, or at the moment `at`."""
     moment = at or timezone.now()
     if row.ended_at is not None and (at is None or row.ended_at <= moment):
         return Holder(who, row.ended_at, row.end_reason, by, row.number)

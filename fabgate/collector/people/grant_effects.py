@@ -1,4 +1,4 @@
-"""What a further grant changes for a member who may have the training already."""
+"""Computes what another grant changes for a member who may have the training already."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _ORDER: Final = (Grant.SUSPENDED, "", Grant.SUPERVISED, Grant.AUTONOMOUS, Grant.
 class Effect(NamedTuple):
     """The effect of a grant on a member."""
 
-    #: Whether they have a higher stage on some day.
+    #: Whether they have a higher stage on at least one day.
     gains: bool
-    #: What they hold on the first day, today or later, on which the grant lowers their stage; None: never.
+    #: The grant in force on the first day, today or later, on which the new one lowers their stage; None: never.
     lowered: Grant | None
 
 
 def effect(earlier: Sequence[Grant], fresh: Grant, today: date) -> Effect:
-    """Return the effect of `fresh` on a member with the earlier grants `said`, which are in the order of `since`.
+    """Return the effect of `fresh` on a member with the grants `earlier`, which are in the order of `since`.
 
-    The effect begins on its own first day, or when another grant ends; a grant that begins later decides with it as
-    without it. A backdated grant lowers what is held from `today` on, not what was held before.
+    The effect begins on its own first day, or when another grant ends. From the beginning of a later grant on, nothing
+    changes. A backdated grant lowers stages from `today` on, not those of the past.
     """
     days = {fresh.since, max(fresh.since, today)}
     for grant in earlier:
         ends = grant.last_day
         after = None if ends is None or ends == date.max else ends + timedelta(days=1)
         days |= {day for day in (grant.revoked_on, after) if day is not None and day > fresh.since}
-    together = sorted([*earlier, fresh], key=lambda grant: grant.since)  # of the same day, the newest stays last
+    together = sorted([*earlier, fresh], key=lambda grant: grant.since)  # of the same day, the new one stays last
     gains, lowered = False, None
     for day in sorted(days):
         was = Grant.deciding(earlier, day)

@@ -1,7 +1,6 @@
 """Ends everything that a leaving person has, at once: badges, accounts and keys.
 
-Grants stay on record, so that questions about last March can be answered next year. What needs another person to take
-over is listed: nothing in a workshop should depend on one person.
+Grants stay on record, for later questions. It also lists what another person must take over.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ _GONE: Final = "left"
 
 
 class LastManager(UsageError):  # noqa: N818 (it names what is in the way)
-    """There would be no manager any more."""
+    """No manager would be left."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ties:
-    """What ends with a person, and what somebody else must take over."""
+    """What ends with a person, and what another person must take over."""
 
     badges: list[Badge]
     accounts: list[Account]
@@ -41,12 +40,12 @@ class Ties:
     #: The members that they pay for.
     pays_for: list[Member]
     pays_for_groups: list[Group]
-    #: Trainings that would have no other instructor.
+    #: the trainings that would have no instructor left
     last_instructor_of: list[Training]
 
 
 def ties(member: Member) -> Ties:
-    """Return everything that is tied to a member now."""
+    """Return everything that would end or needs another person if a member left now."""
     return Ties(
         badges=list(member.badges.filter(ended_at=None).order_by("since")),
         accounts=list(Account.objects.filter(member=member, is_active=True).order_by("name")),
@@ -60,7 +59,7 @@ def ties(member: Member) -> Ties:
 def leave(*members: Member, actor: str, reason: str = "") -> Change:
     """End everything that members have, now; rosters are rebuilt once. Raises UsageError.
 
-    Raises LastManager if there would be no manager any more.
+    Raises LastManager if no manager would be left.
     """
     today, ids = blocks.today(), sorted(member.pk for member in members)
     with transaction.atomic(), pulse.deferred():
@@ -92,7 +91,7 @@ def leave(*members: Member, actor: str, reason: str = "") -> Change:
 
 
 def come_back(member: Member, *, actor: str) -> Change:
-    """Readmit a member: they need a badge and, if they had one, an account; their grants are still valid."""
+    """Readmit a member. Their grants are still valid; they need a new badge and, if they had one, a new account."""
     with audit.change(actor, "member.back", member) as change:
         held = Member.objects.select_for_update(no_key=True).get(pk=member.pk)
         held.left_on = None
@@ -117,7 +116,7 @@ def _end_all(ids: Collection[str], actor: str) -> None:
 
 
 def _led(ids: Collection[str]) -> bool:
-    """Return whether a manager is among these members."""
+    """Return whether one of these members is a manager."""
     managers = Account.objects.filter(role=Account.MANAGER, member__isnull=False).values_list("member", flat=True)
     return not set(managers).isdisjoint(ids)
 

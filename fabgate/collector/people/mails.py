@@ -21,7 +21,7 @@ from fabgate.collector.base import smtp
 from fabgate.collector.base.environ import Environment
 
 log = logging.getLogger(__name__)
-#: How many characters of a server's answer are shown.
+#: How many characters of a mail server's answer are shown.
 MAX_SAID: Final = 120
 
 
@@ -35,19 +35,19 @@ class Mail:
 
     @property
     def url(self) -> str:
-        """Return the link that opens it in the sender's own mail program."""
+        """Return a link that opens the mail in the sender's own mail program."""
         about = urlencode({"subject": self.subject, "body": self.body}, quote_via=quote)
         return f"mailto:{quote(self.to, safe='@+')}?{about}"
 
 
 def can_send() -> bool:
-    """Whether a mail server is configured."""
+    """Return whether a mail server is configured."""
     env: Environment = settings.ENVIRONMENT
     return env.smtp is not None
 
 
 def send(mails: Sequence[Mail]) -> list[str]:
-    """Send mails in order. Returns for each why it could not be sent, in words; empty if the server accepted it."""
+    """Send mails in order. Return for each why it could not be sent, in words; "" if the server accepted it."""
     env: Environment = settings.ENVIRONMENT
     assert env.smtp is not None
     messages = [_message(mail) for mail in mails]
@@ -56,7 +56,7 @@ def send(mails: Sequence[Mail]) -> list[str]:
     for message in messages:
         error = next(errors) if message else None
         found.append(why(error) if error else "" if message else _("the address is not valid"))
-        # Neither the recipient nor the server's answer, which may name them: the audit log has both.
+        # without the recipient and the server's answer, which may name them: the audit log has both
         if message and not error:
             log.info("a mail was sent")
         else:

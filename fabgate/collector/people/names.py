@@ -1,14 +1,14 @@
 """Checks names of people, machines and groups: one line of visible characters.
 
-A character that reverses what follows it, takes no room or moves a terminal's cursor makes names look alike that are
-not the same, and impossible to find. They usually come from copied text.
+Characters that reverse the following text, have no width or move a terminal's cursor make different names look the
+same, and names impossible to find. They usually come from copied text.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-#: Letters and symbols in Unicode that are drawn as nothing: the Hangul fillers, and Braille without dots.
+#: letters and symbols that Unicode draws as nothing: the Hangul fillers, and Braille without dots
 _BLANK: Final = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 
@@ -18,7 +18,7 @@ def line(text: str) -> str:
 
 
 def unseen(text: str) -> str:
-    """Return the first invisible character of a line, such as U+202E; empty if there is none."""
+    """Return the first invisible character in `text`, such as U+202E; "" if there is none."""
     return next((f"U+{ord(sign):04X}" for sign in text if sign in _BLANK or not sign.isprintable()), "")
 
 

@@ -74,12 +74,12 @@ def refused(reason: str) -> str:
 
 
 def alike(reason: str) -> list[str]:
-    """Return all reasons with the same text."""
+    """Return all reasons that have the same text as `reason`."""
     return [one for one in REFUSED if refused(one) == refused(reason)] or [reason]
 
 
 def all_refused(reasons: Iterable[str]) -> list[str]:
-    """Return the texts of reasons, the most serious first, each once."""
+    """Return the texts of reasons, the most serious first, without duplicates."""
     return list(dict.fromkeys(map(refused, reasons)))
 
 

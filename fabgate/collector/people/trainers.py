@@ -1,6 +1,6 @@
 """Decides who may grant which training, how far back and up to which stage, and finds trainers by name.
 
-The rules are in docs/decisions/0062. They apply to accounts; the command line acts for the site itself.
+The rules are in docs/decisions/0062. They apply to accounts. The command line may do everything.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from fabgate.errors import UsageError
 
 #: How far back a trainer may date a grant.
 MONTH: Final = timedelta(days=31)
-#: How many members with the same name a message lists.
+#: How many members with the same name an error lists.
 _NAMED: Final = 6
 
 
 def trained_by(account: Account) -> QuerySet[Training]:
-    """Return the trainings that an account may grant: managers all, trainers theirs and those that name no trainer."""
+    """Return the trainings that an account may grant: all for managers, their own or open ones for trainers."""
     if account.role == Account.MANAGER:
         return Training.objects.all()
     if account.role != Account.TRAINER:
@@ -40,7 +40,7 @@ def refuse_training(account: Account, training: Training) -> None:
 
 
 def stages_of(account: Account) -> list[str]:
-    """Return the stages that an account may grant: only managers make instructors."""
+    """Return the stages that an account may grant; only managers may grant `instructor`."""
     is_manager = account.role == Account.MANAGER
     return [stage for stage in Grant.STAGES if is_manager or stage != Grant.INSTRUCTOR]
 

@@ -1,1 +1,1 @@
-"""The processes ingest, web and worker, and how they are started, copied and restored."""
+"""The processes ingest, web and worker, and how they are started, backed up and restored."""

@@ -1,9 +1,9 @@
-"""Makes copies of the collector, and restores them. One file holds all of FABGATE_DATA.
+"""Makes copies of the collector, and restores them. A copy is one file with all of FABGATE_DATA.
 
 A copy is a compressed tar file: the database as it was at one moment, the keys, the gates' tokens, and a list of all
 files with their SHA-256. Making one does not disturb running processes. A restored collector acknowledges less than its
-gates have sent, so they send the rest again, and every roster is rebuilt at its start. Later changes by people are
-lost.
+gates have sent, so they send the rest again, and every roster is rebuilt at its start. Changes that people made after
+the copy are lost.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ _MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
 
 
 def backup(args: argparse.Namespace) -> int:
-    """Copy the collector to a new file; in a folder the file is named after the site, and only the newest are kept."""
+    """Copy the collector to a new file.
+
+    In a folder, the file is named after site and time, and only the newest are kept.
+    """
     env = _environment()
     _refuse_postgresql(env, "pg_dump --format=custom --file=fabgate.dump URL", "copied")
     if args.keep is not None and (args.keep < 1 or not Path(args.file).is_dir()):
@@ -80,7 +83,7 @@ def backup(args: argparse.Namespace) -> int:
         os.close(lock)
     sys.stdout.write(f"{target}: {target.stat().st_size} bytes, SHA-256 {_sha256(target)}\n")
     if folder and args.keep:
-        # The names of copies give their order. Copies of other sites, such as lyon-2, may be in the same folder.
+        # The names give the order of copies. The folder may also contain copies of other sites, such as lyon-2.
         named = re.compile(re.escape(_prefix(env.site)) + r"\d{8}-\d{6}" + re.escape(_SUFFIX))
         for old in sorted(path for path in folder.iterdir() if named.fullmatch(path.name))[: -args.keep]:
             old.unlink()
@@ -130,7 +133,7 @@ def _environment() -> environ.Environment:
 
 def _publish(made: Path, target: Path) -> None:
     """Give the finished file its name. Raises FileExistsError if the name was taken meanwhile."""
-    # A rename alone would replace an existing file.
+    # a rename alone would replace an existing file
     try:
         target.hardlink_to(made)
     except FileExistsError:
@@ -168,7 +171,7 @@ def _refuse_postgresql(env: environ.Environment, verb: str, done: str) -> None:
 def _make(env: environ.Environment, folder: Path) -> Path:
     """Return the finished file in `folder`, synced to disk."""
     _copy_database(env.database, folder / _DATABASE)
-    # The keys follow the database: a key that is newer than the database does no harm.
+    # The keys are copied after the database: a key that is newer than the database does no harm.
     files = {_DATABASE: folder / _DATABASE, **_keys(env.data)}
     contents = {
         "fabgate": fabgate.__version__,
@@ -188,7 +191,7 @@ def _make(env: environ.Environment, folder: Path) -> Path:
 
 
 def _copy_database(source: Path, target: Path) -> None:
-    """Copy what is committed now, while other processes go on writing. Raises OSError if there is no room."""
+    """Copy what is committed now, while other processes write. Raises OSError if there is no room."""
     target.touch(0o600)
     try:
         with (
@@ -199,7 +202,7 @@ def _copy_database(source: Path, target: Path) -> None:
             new.execute("PRAGMA journal_mode=DELETE")  # so that the copy is a single file
             found = new.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.Error as error:
-        if disk_full.is_full(error):  # the copy's disk, since the source is only read
+        if disk_full.is_full(error):  # the disk of the copy, because the source is only read
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         found = str(error)
     if found != "ok":
@@ -266,7 +269,7 @@ def _unpack(source: Path, folder: Path, env: environ.Environment) -> _Contents:
     return contents
 
 
-#: The errors of reading a file that is not a copy: from the disk, gzip, tar, the list, and the date in it.
+#: The errors of a file that is not a copy: from the disk, gzip, tar, the list, and the date in it.
 _NOT_A_COPY: Final = (
     *(OSError, EOFError, zlib.error, tarfile.TarError, ValueError, LookupError),
     *(msgspec.MsgspecError, RecursionError, OverflowError),
@@ -274,10 +277,10 @@ _NOT_A_COPY: Final = (
 
 
 def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
-    """Extract one file of a copy; refuse anything that is not a file or might lie outside `folder`."""
+    """Extract one file of a copy; refuse anything that is not a file, or would be outside of `folder`."""
     parts = Path(member.name).parts
     file = archive.extractfile(member) if member.isreg() else None
-    # Everything but the gates' files is at the top level.
+    # only the files of gates are in folders
     is_ours = (len(parts) == 1 and parts[0] in _AT_TOP) or (len(parts) > 1 and parts[0] == data_folder.GATES)
     if file is None or ".." in parts or not is_ours:
         raise ValueError(f"{member.name!r} does not belong in a copy")

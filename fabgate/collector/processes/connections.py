@@ -1,7 +1,8 @@
-"""Limits the web server's connections: how many there are, and how long it waits for what a client has begun.
+"""Limits the web server's connections, and the time that a client may take.
 
-A request must be complete within seconds, or its connection ends. When there are too many connections, the one that has
-waited longest for its request makes room for a new one, so that gates get through while other clients hold theirs open.
+A request must be complete within seconds, or its connection is closed. If there are too many connections, the one that
+has waited longest for its request is closed for a new one, so that gates get through while other clients keep theirs
+open.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ from fabgate.collector.base import logs
 _refused = logs.Seldom(logging.getLogger(__name__))
 
 #: Seconds to wait: for the head of a request, for its body (5 MB over a slow line), for the next request, and for a
-#: browser that reads nothing.
+#: browser that does not read.
 HEAD_S: Final = 10.0
 BODY_S: Final = 120.0
 IDLE_S: Final = 30.0
 READ_S: Final = 60.0
-#: Connections younger than this, in seconds, need not make room: in a crowd, new connections are about to send.
+#: Connections younger than this, in seconds, are not closed for others: during a rush they are about to send.
 GRACE_S: Final = 1.0
-#: Connections at once, in total and from one address: a school behind one address has a hundred browsers with a few
+#: Connections at once, in total and from one address: a school with one address may have a hundred browsers with a few
 #: connections each.
 MOST: Final = 1_000
 MOST_OF_ADDRESS: Final = 400
 #: How many new connections are accepted at once.
 BACKLOG: Final = 256
-#: Open files of a connection with an event stream (its own, and three of SQLite), and of everything else.
+#: Open files: of a connection with an event stream (its own, and three of SQLite), and of everything else.
 _FILES_EACH: Final = 4
 _OTHER_FILES: Final = 400
 _BUSY_TEXT: Final = b"Too many connections. Try again shortly.\n"
@@ -46,7 +47,7 @@ _LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-le
 
 
 class Phase(IntEnum):
-    """What a connection waits for. Connections in lower phases make room first."""
+    """What a connection waits for. Those in lower phases are closed first."""
 
     IDLE = 0
     HEAD = 1
@@ -66,7 +67,7 @@ class Guard:
         self._open: dict[Connection, str] = {}
 
     def admit(self, new: Connection) -> bool:
-        """Make room for a new connection and keep it; return False if no other has waited long enough."""
+        """Admit a new connection, closing another if necessary; return False if none has waited long enough."""
         address = new.client[0] if new.client else ""
         from_address = [connection for connection, its in self._open.items() if its == address]
         if len(from_address) >= self._most_of_address and not self._is_proxy(address):
@@ -91,7 +92,7 @@ class Guard:
 
 
 def _end_oldest(among: list[Connection]) -> bool:
-    """End the connection that has waited longest for its client; return False if none has waited long enough."""
+    """Close the connection that has waited longest for its client; return False if none has waited long enough."""
     before_s = asyncio.get_running_loop().time() - GRACE_S
     waiting = [
         connection for connection in among if connection.phase is not Phase.ANSWER and connection.since_s <= before_s
@@ -105,7 +106,7 @@ def _end_oldest(among: list[Connection]) -> bool:
 
 
 def _max_connections() -> int:
-    """Return how many connections this process has files for, after raising its limit as far as allowed."""
+    """Return for how many connections this process can open files, after raising its limit as far as allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST * _FILES_EACH + _OTHER_FILES
     if soft == resource.RLIM_INFINITY or soft >= wanted:
@@ -116,12 +117,12 @@ def _max_connections() -> int:
 
 
 class Connection(H11Protocol):
-    """uvicorn's connection, which would wait forever for the head and the body of a request."""
+    """uvicorn's connection with time limits: it would wait forever for the head and body of a request."""
 
     guard: Guard
 
     def __init__(self, *args: Any, **named: Any) -> None:
-        """Start without any data."""
+        """Prepare a connection without data."""
         super().__init__(*args, **named)
         self.phase = Phase.HEAD
         self.since_s = self.loop.time()
@@ -129,7 +130,7 @@ class Connection(H11Protocol):
         self._unread_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Start if there is room."""
+        """Start reading if the guard admits the connection."""
         super().connection_made(transport)
         if self.guard.admit(self):
             self._enter(Phase.HEAD)
@@ -148,7 +149,7 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless the connection is closing."""
+        """Process data, unless the connection is closing."""
         if not self.transport.is_closing():
             super().data_received(data)
             self._update_phase()
@@ -159,7 +160,7 @@ class Connection(H11Protocol):
         self._update_phase()
 
     def pause_writing(self) -> None:
-        """Wait for a browser that reads nothing, but only for a limited time."""
+        """Wait, for a limited time, for a browser that does not read."""
         super().pause_writing()
         self._unread_timer = self.loop.call_later(READ_S, self.transport.abort)
 
@@ -191,7 +192,7 @@ class Connection(H11Protocol):
         self._timer = None if limit_s is None else self.loop.call_later(limit_s, self._end)
 
     def _end(self) -> None:
-        """End a connection that has waited too long."""
+        """Close a connection that has waited too long."""
         if self.transport.is_closing():
             return
         is_answered = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete

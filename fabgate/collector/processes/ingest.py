@@ -1,7 +1,7 @@
 """``fabgate collector ingest``: moves messages from the broker to the database.
 
-It takes up to 1,000 messages that have arrived, stores them in one transaction, and publishes the acks. Gates send
-again what was not acknowledged, so a kill at any line loses nothing and stores nothing twice.
+It takes up to 1,000 messages that have arrived, stores them in one transaction, and publishes the acks. Gates repeat
+entries that were not acknowledged, so nothing is lost or stored twice, wherever ingest is killed.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from fabgate.mqtt.properties import read_quickly
 log = logging.getLogger(__name__)
 
 MAX_BATCH: Final = 1_000
-#: While a batch is stored it is in memory several times: as received, decoded, and as rows.
+#: A batch is in memory several times while it is stored: as received, decoded, and as rows.
 MAX_BATCH_BYTES: Final = 8 * 1024 * 1024
 #: While a gate floods, batches are shorter, because other gates wait for the end of each.
 FLOODED_BATCH: Final = 200
@@ -45,16 +45,17 @@ FLOODED_BATCH_BYTES: Final = 1024 * 1024
 #: How long another collector's retained 'online' may take to arrive after the subscription, in seconds.
 LISTEN_S: Final = 1.0
 RETRY_S: Final = 1.0
-#: From this batch size on, full batches matter more than the delay of each message. An unconfigured Mosquitto queues
-#: fewer messages for us and drops the rest: with it, waiting would cost more than it saves.
+#: From this batch size on, larger batches matter more than the delay of a message. Mosquitto's default queue is smaller
+#: than this and drops the rest, so that with it ingest never waits.
 CROWD: Final = 900
-#: A batch that took longer, in seconds, waited for the disk or the database.
+#: A batch that takes longer, in seconds, has waited for the disk or the database.
 STORED_WITHIN_S: Final = 5.0
 #: How long messages are read before each batch while a gate floods, in seconds.
 FLOODED_READ_S: Final = 1.0
-#: How long nothing is stored, so that the other thread can read what a flood left in the broker: 20,000 messages.
+#: How long nothing is stored, so that the other thread can read what a flood left in the broker's queue: 20,000
+#: messages.
 DRAIN_S: Final = 3.0
-#: How long the other thread reads before the queue is checked again: longer while more arrives.
+#: How long the other thread reads before the queue is checked again: longer if more arrives.
 READ_FIRST_S: Final = 0.001
 READ_MOST_S: Final = 0.016
 #: How often a heartbeat is written (api/health.py waits six times as long before it reports a problem).
@@ -67,7 +68,7 @@ def command(args: argparse.Namespace) -> int:
     ingest = Ingest(env, takeover=bool(args.takeover))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ingest.stop())
-    read_quickly()  # 1.4 times less processor time for an entry (docs/decisions/0084)
+    read_quickly()  # 1.4 times less processor time for each entry (docs/decisions/0084)
     ingest.run()
     return 0
 
@@ -78,8 +79,8 @@ class Ingest:
     def __init__(self, env: Environment, *, takeover: bool = False) -> None:
         self._env = env
         self._takeover = takeover
-        #: The identity of the open database file: its name may be given to another file, and a file without a name is
-        #: lost.
+        #: The identity of the open database file. Another file may get its name, and what is written to a nameless file
+        #: is lost.
         self._file = data_folder.identity(env.database)
         self._store = Store(env.site)
         self._inbox = Inbox()
@@ -91,7 +92,7 @@ class Ingest:
         self._serving = False
         #: When to publish every gate's ack (monotonic seconds); None: they are published.
         self._greet_at: float | None = None
-        #: Whether the last batch was large, so that more arrives than can be stored one by one.
+        #: Whether the last batch was large, so that storing messages one by one would be too slow.
         self._is_crowded = False
         self._floods = Floods()
         self._trouble = "it has just started"
@@ -104,7 +105,10 @@ class Ingest:
         self._stopping = True
 
     def run(self) -> None:
-        """Store until stopped. Raises FabgateError if another collector serves the site or the database is gone."""
+        """Store messages until stopped.
+
+        Raises FabgateError if another collector serves the site, or the database is gone.
+        """
         log.info("collector %s of %s: broker %s:%d", self._store.collector, self._env.site, *self._broker)
         self._link.start()
         try:
@@ -125,7 +129,7 @@ class Ingest:
             self._publish(self._persist(messages))
             self._inbox.stored(messages, time.thread_time() - cpu_s)
             if time.monotonic() - began_s > STORED_WITHIN_S:
-                self._inbox.refused()  # nothing was stored for a while, so honest gates have sent everything again too
+                self._inbox.refused()  # nothing was stored for a while, so healthy gates have repeated everything
         self._watch_floods()
         if self._listen_until is not None and time.monotonic() >= self._listen_until:
             self._listen_until = None
@@ -140,7 +144,10 @@ class Ingest:
         self._beat()
 
     def _watch_floods(self) -> None:
-        """Unsubscribe from gates that flood. Their queued messages are read first: others' messages wait behind them."""
+        """Unsubscribe from gates that flood.
+
+        Their queued messages are read first, because those of other gates wait behind them.
+        """
         refused = self._inbox.refused()
         if not (self._serving and self._link.connected):
             return
@@ -151,7 +158,7 @@ class Ingest:
             self._read_on(DRAIN_S)
 
     def _name_loud(self, gates: set[str]) -> None:
-        """Record which gates send too much, for pages and /healthz."""
+        """Record which gates send too much, for the pages and /healthz."""
         try:
             with transaction.atomic():
                 now = datetime.now(UTC)
@@ -162,7 +169,7 @@ class Ingest:
             connection.close()
 
     def _read_on(self, most_s: float, *, or_refused: bool = False) -> None:
-        """Wait until all messages that have arrived are read, or a gate was refused, to detect floods sooner."""
+        """Wait until all messages that have arrived are read, or a gate was refused, to notice floods sooner."""
         until_s = time.monotonic() + most_s
         while self._link.has_more and time.monotonic() < until_s and not self._stopping:
             if or_refused and self._inbox.has_refused:
@@ -170,7 +177,7 @@ class Ingest:
             time.sleep(READ_MOST_S)
 
     def _beat(self) -> None:
-        """Write the heartbeat: regularly, and at once if the problem has changed."""
+        """Write the heartbeat regularly, and at once if the problem has changed."""
         trouble = ""
         if not (self._serving and self._link.connected):
             trouble = ": ".join(filter(None, (f"no connection to {self._broker[0]}", self._certificate)))
@@ -189,7 +196,7 @@ class Ingest:
             connection.close()
 
     def _take(self) -> list[Posted]:
-        """Return up to MAX_BATCH messages; wait only for the first one, or in a crowd for those that have arrived."""
+        """Return up to MAX_BATCH messages; wait only for the first one, or in a crowd for all that have arrived."""
         try:
             found = [self._inbox.get(timeout_s=0.2)]
         except queue.Empty:
@@ -219,11 +226,11 @@ class Ingest:
                 self._hear_collector(item.body)
             elif self._serving:
                 messages.append(item)
-            # Otherwise we do not serve yet. The queued message is dropped, and the gate sends it again.
+            # Before we serve, a queued message is dropped; the gate repeats it.
         return messages
 
     def _greet(self) -> None:
-        """Listen for another collector before serving: a second one on a site would take its gates away."""
+        """Listen for another collector before serving: a second one for a site would take over its gates."""
         log.info("connected to %s:%d", *self._broker)
         self._certificate = ""
         if said := certificates.ending(self._link.certificate_ends, datetime.now(UTC), "broker's"):
@@ -236,7 +243,7 @@ class Ingest:
 
     def _serve(self) -> None:
         self._serving = True
-        # In this order: the subscription brings the retained status, which must be ours by then (--takeover).
+        # In this order: the subscription brings the retained status, which must already be ours (--takeover).
         self._link.say_online(online=True)
         self._subscribe()
         self._greet_at = time.monotonic()
@@ -245,7 +252,7 @@ class Ingest:
     def _subscribe(self) -> None:
         """Subscribe to all gates with a wildcard; while some are shut out, to each of the other known gates.
 
-        The broker keeps subscriptions of a collector that ended, and MQTT cannot exclude a single gate.
+        Old subscriptions are ended, because the broker keeps them, and MQTT cannot exclude a single gate.
         """
         site, shut = self._env.site, self._floods.shut
         try:
@@ -273,7 +280,7 @@ class Ingest:
     def _greet_gates(self) -> None:
         """Publish the ack of each journal and the roster versions; later if the database is not available.
 
-        Messages that arrive meanwhile wait for the same database in ``_persist``, and nothing is acknowledged.
+        Messages that arrive meanwhile wait in ``_persist`` for the same database, and are not acknowledged.
         """
         self._greet_at = None
         try:
@@ -294,17 +301,17 @@ class Ingest:
             return
         mine = status.collector == self._store.collector
         if self._serving and not status.online:
-            self._link.say_online(online=True)  # 'offline' is from a lost connection or an earlier collector
+            self._link.say_online(online=True)  # the 'offline' comes from a lost connection or an earlier collector
         if mine or not status.online or (self._takeover and not self._serving):
             return
-        self._serving = False  # so that we do not replace the other collector's 'online' by 'offline'
+        self._serving = False  # so that our 'offline' does not replace the other collector's 'online'
         raise FabgateError(
             f"another collector ({status.collector[:64]!r}) is online at the site {self._env.site}; stop it, or start"
             f" this one ({self._store.collector}) with --takeover"
         )
 
     def _persist(self, messages: list[Received]) -> list[Publication]:
-        """Store the messages; try again as long as the database cannot be written: nothing was acknowledged yet."""
+        """Store the messages. While the database cannot be written, try again: nothing was acknowledged yet."""
         while not self._stopping:
             try:
                 with self._alone():
@@ -317,7 +324,7 @@ class Ingest:
         return []
 
     def _alone(self) -> AbstractContextManager[None]:
-        """In a crowd, hold the reader back while SQLite computes in this process; a database server has its own."""
+        """In a crowd, pause the reader while SQLite computes in this process; a server has its own process."""
         is_ours = connection.vendor == "sqlite"
         return self._link.held_back() if self._is_crowded and is_ours else nullcontext()
 
@@ -328,7 +335,7 @@ class Ingest:
             self._link.publish(publication.topic, publication.body)
 
     def _check_file(self) -> None:
-        """Raise FabgateError if the open file has lost its name: what goes into it could never be read again."""
+        """Raise FabgateError if the open file was deleted or replaced: what is written to it would be lost."""
         if self._env.database_url:
             return  # a database server checks its own files
         found = data_folder.identity(self._env.database)

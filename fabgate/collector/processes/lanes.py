@@ -1,10 +1,8 @@
-"""Limits how many requests are processed at once, so that a crowd does not stop others.
+"""Limits how many requests are processed at once, so that one kind cannot block the others.
 
-Each request in progress has a thread and a database connection. Gates and monitors have a lane of their own, and so
-have password checks, which take a processor and 100 MB for a moment and which anybody may request. A request that finds
-its lane full, or waits in it too long, gets 503 with the time to try again.
-
-Bodies are read before a lane is entered, except large ones, of which few are read at once.
+Each request in progress has a thread and a database connection. Gates and monitors have a lane of their own. So do
+password checks, which take a processor and 100 MB for a moment, and which anyone can request. A request whose lane is
+full, or that waits too long, gets 503 with the time of the next try.
 """
 
 from __future__ import annotations
@@ -24,10 +22,10 @@ from fabgate.collector.pages import errors
 
 _refused = logs.Seldom(logging.getLogger(__name__))
 
-#: How long a request waits for its turn, in seconds, and when a refused one is asked to try again.
+#: How long a request waits for its turn, in seconds, and after which time a refused one may try again.
 PATIENCE_S: Final = 10.0
 RETRY_AFTER_S: Final = 5
-#: The largest form without a file, in bytes; the rest of a larger body is read once the request has its turn.
+#: The largest body that is read before the turn, in bytes: a form without a file.
 SMALL_BYTES: Final = 64 * 1024
 
 
@@ -46,20 +44,20 @@ class Lane:
         self.busy = 0
 
     async def turn(self, address: str) -> Turn:
-        """Wait for a turn. Raises FullError."""
+        """Wait for a turn. Raises FullError if there are too many requests."""
         is_full = self.busy >= self._at_once and len(self._queue) >= self._waiting
         if is_full or self._of[address] >= self._from_address:
             raise FullError
         self._of[address] += 1
         try:
             await self._wait()
-        except BaseException:  # a cancellation too
+        except BaseException:  # including a cancellation
             self._forget(address)
             raise
         return Turn(self, address)
 
     def end(self, address: str) -> None:
-        """End a turn, and give it to the next request that waits."""
+        """End a turn, and give it to the next waiting request."""
         self._forget(address)
         self._next()
 
@@ -77,7 +75,7 @@ class Lane:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await turn
-        except BaseException as error:  # a cancellation too: the turn may have come at the same moment
+        except BaseException as error:  # including a cancellation: the turn may have come at the same moment
             if turn.done() and not turn.cancelled():
                 self._next()
             elif turn in self._queue:
@@ -87,7 +85,7 @@ class Lane:
             raise
 
     def _next(self) -> None:
-        """Give a turn that ended to the next request that waits."""
+        """Give a free turn to the next waiting request."""
         while self._queue:
             following = self._queue.popleft()
             if not following.done():
@@ -97,7 +95,7 @@ class Lane:
 
 
 class Turn:
-    """A turn, which ends once."""
+    """A turn of one request, which ends once."""
 
     def __init__(self, lane: Lane, address: str) -> None:
         self._lane, self._address = lane, address
@@ -117,7 +115,7 @@ class Lanes:
         # Rosters and health checks take milliseconds; all gates of a workshop may come from one address.
         self.machines = Lane("machines", 4, 500, 100)
         # Two at once, as many passwords as are checked at once (accounts/sign_in.py): in another lane, requests that
-        # wait for a check would block its threads.
+        # wait for a check would occupy its threads.
         self.passwords = Lane("passwords", 2, 60, 30)
         self.files = Lane("files", 2, 20, 4)
         self.people = Lane("people", 16, 200, 100)
@@ -142,7 +140,7 @@ def current_lanes() -> Lanes:
 
 
 def limited(app: Any) -> Any:
-    """Let each request wait for its turn before the app gets it and gives it a thread."""
+    """Return an app that gives each request to `app`, and so a thread, only when it has its turn."""
 
     async def call(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -165,7 +163,7 @@ def limited(app: Any) -> Any:
 
         async def send_on(message: Any) -> None:
             if _is_stream(message):
-                turn.end()  # the stream lasts as long as its page is open, and needs no thread any more
+                turn.end()  # a stream lasts as long as its page is open, and needs no thread any more
             await send(message)
 
         try:
@@ -177,7 +175,7 @@ def limited(app: Any) -> Any:
 
 
 async def _first_messages(receive: Any) -> tuple[list[Any], bool]:
-    """Return the first messages of a request, up to the size of a form, and whether its body is larger."""
+    """Return the first messages of a request, up to the size of a small body, and whether the body is larger."""
     messages, so_far = [], 0
     while so_far <= SMALL_BYTES:
         message = await receive()

@@ -1,4 +1,4 @@
-"""``fabgate collector migrate``: reports the database. Like every verb, it brings the database up to date first."""
+"""``fabgate collector migrate``: prints which database is used. Like every verb, it first brings it up to date."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from fabgate.collector.processes import restored_database
 
 
 def command(args: argparse.Namespace) -> int:
-    """Print where the database is; with --restored, first do what a restore with the database's own tools requires."""
+    """Print where the database is.
+
+    With --restored, first do what is needed after a restore with the database's own tools.
+    """
     if args.restored:
         restored_database.invalidate()
         sys.stdout.write(

@@ -13,16 +13,16 @@ from django.db import connection
 
 log = logging.getLogger(__name__)
 
-#: Tables that grow with the years; the others are as large as the workshop. No migration copies one of these
+#: Tables that grow with the years; the size of the others depends on the workshop. No migration copies one of these
 #: (tests/collector/db/test_migrations.py).
 GROWING: Final = frozenset(
     f"collector_{name}"
     for name in ("boot", "change", "entry", "ledgerline", "refusal", "usageday", "usagemonth", "usagesession")
 )
 
-#: Every database from before 0.1.0 has this step, except the very first ones, which have no accounts.
+#: Every database from before 0.1.0 has applied this step, except the very first ones, which have no accounts.
 _STEP_BEFORE_0_1_0: Final = "0002_workshop_week"
-#: The end of the error about a database from before 0.1.0: what to do with it.
+#: The end of the error about such a database: what to do with it.
 KEEP_IT: Final = (
     "wanted one of 0.1.0 or later, as no migration brings it there; keep it with the version that made it, which still"
     " shows and exports the books, and start a new collector in an empty FABGATE_DATA (docs/reference.md)"
@@ -30,12 +30,12 @@ KEEP_IT: Final = (
 
 
 def is_before_0_1_0(steps: Collection[str], tables: Collection[str]) -> bool:
-    """Return whether a database, by its applied migrations and its tables, is from before 0.1.0, the first release."""
+    """Return whether a database is from before 0.1.0, the first release, by its applied migrations and its tables."""
     return _STEP_BEFORE_0_1_0 in steps or ("0001_initial" in steps and "collector_account" not in tables)
 
 
 def migrate(steps: Sequence[str]) -> None:
-    """Run the missing migrations. Each of `steps` is logged as it begins; a new database passes none."""
+    """Run the missing migrations, and log each of `steps` as it begins. For a new database `steps` is empty."""
     with _checks_of_small_tables():
         call_command(_LoggedMigrate(steps), verbosity=0, interactive=False)
 

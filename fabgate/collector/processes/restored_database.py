@@ -1,4 +1,4 @@
-"""Detects a restored database, and removes what must not come back with it, once it is up to date."""
+"""Detects a restored database, and removes what must not be valid again."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from fabgate.collector.models import ApiKey, Collector, Grant, Group, OneTimeLin
 log = logging.getLogger(__name__)
 
 REASON: Final = "collector.restored"
-#: Rosters and sessions refer to rows of these models by id, and also keep ids that the copy does not know.
+#: Models whose ids are also in rosters and sessions, even ids that the copy does not contain.
 _REFERRED_BY_ID: Final = (Grant, Group)
 
 
 def finish_restore(data: Path) -> None:
-    """Handle a restore by `fabgate collector restore`, which leaves a mark in `data`. The mark is removed last."""
+    """Complete a restore by `fabgate collector restore`, which left a mark in `data`. The mark is removed last."""
     mark = data / data_folder.RESTORED
     if mark.exists():
         invalidate()
@@ -38,7 +38,7 @@ def finish_restore(data: Path) -> None:
 
 
 def detect(data: Path) -> None:
-    """Handle a restore by other tools, which leave no mark: the database is not the one that was used last."""
+    """Find out whether another tool, which leaves no mark, has restored the database, and complete that."""
     row = Collector.objects.get()
     if connection.vendor == "sqlite":
         if _number(row.place) < _counter(data):
@@ -52,9 +52,9 @@ def detect(data: Path) -> None:
 
 
 def count(data: Path) -> None:
-    """Increase the counter in a SQLite database and in a file next to it: a restored database has a lower one.
+    """Increase the counter in a SQLite database and in a file next to it; a restored database has the lower one.
 
-    Services do this at their start and once a minute; a restore within the same minute is not detected.
+    Services do this at their start and once a minute, so a restore within the same minute is not detected.
     """
     if connection.vendor == "sqlite":
         detect(data)
@@ -71,15 +71,15 @@ def _invalidate_and_warn() -> None:
 
 
 def invalidate() -> None:
-    """Prevent that ids issued since the copy are issued again; invalidate the sign-ins, links and keys in the copy."""
+    """Skip all ids that may have been issued since the copy, and invalidate the sign-ins, links and keys in it."""
     with transaction.atomic():
-        # The copy does not know which ids were issued since, or how often it was restored. No workshop issues a
+        # It is unknown which ids were issued since the copy, or how often it was restored. No workshop issues a
         # thousand ids a second, so the milliseconds since 1970 are above all ids, also those after an earlier restore.
-        # This follows the migrations, because one that rewrites a table on SQLite would reset the number.
+        # This runs after the migrations, because one that rewrites a table on SQLite would reset the number.
         for model in _REFERRED_BY_ID:
             _skip_ids(model._meta.db_table, time.time_ns() // 1_000_000)  # noqa: SLF001 (Django's name for it)
-        # Browsers that signed out since the copy was made, used links and revoked keys must not work again. The copy
-        # does not know which those are, so all are invalidated.
+        # Sign-ins that ended since the copy, used links and revoked keys must not work again. It is unknown which those
+        # are, so all are invalidated.
         Session.objects.all().delete()
         SignIn.objects.filter(revoked_at=None).update(revoked_at=timezone.now())
         OneTimeLink.objects.filter(used_at=None).update(expires_at=F("created_at"))
@@ -89,10 +89,10 @@ def invalidate() -> None:
 
 
 def _increase(data: Path, *, is_settled: bool = False) -> None:
-    """Set both counters above their present values, first the one in the database: if that one is lower, it is a copy.
+    """Set both counters above their current values, first the one in the database.
 
-    A copy is handled in the same transaction, unless `is_settled` (it was handled already): otherwise a database
-    restored since the last check would go on counting unnoticed.
+    If that was lower, the database is a copy. A copy is then invalidated in the same transaction, unless `is_settled`
+    (that was done already): otherwise it would be counted up unnoticed.
     """
     with transaction.atomic():
         row, counted = Collector.objects.get(), _counter(data)
@@ -105,7 +105,7 @@ def _increase(data: Path, *, is_settled: bool = False) -> None:
     try:
         fresh.write_text(f"{number}\n", encoding="ascii")
         fresh.replace(file)
-    except OSError as error:  # the old number stays: it still detects older copies
+    except OSError as error:  # the old number stays, and still detects older copies
         fresh.unlink(missing_ok=True)
         log.warning("%s could not be written (%s)", file, error.strerror or error)
 
@@ -123,7 +123,7 @@ def _number(text: str) -> int:
 
 
 def _skip_ids(table: str, number: int) -> None:
-    """Continue the ids of a table above `number`; never backwards."""
+    """Continue the ids of a table above `number`; never go back."""
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute(

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 30.0
-#: A process that ran longer than this starts again after the first pause.
+#: After a run of more than this, a process is restarted with the first pause.
 STEADY_S: Final = 60.0
 #: How long all processes together may take to end; systemd kills them after 30 s.
 STOP_S: Final = 20.0
@@ -28,7 +28,7 @@ _PR_SET_PDEATHSIG: Final = 1
 
 @dataclass
 class Child:
-    """A verb as a process. If it ends it is restarted, after a pause that doubles while it keeps ending."""
+    """A verb as a process. When it ends it is restarted, after a pause that doubles with each short run."""
 
     arguments: list[str]
     process: subprocess.Popen[bytes] | None = None
@@ -42,7 +42,7 @@ class Child:
         return self.arguments[0]
 
     def poll_or_start(self, now: float) -> int | None:
-        """Start the process when it is due (monotonic seconds). Return its exit code if it refused its settings."""
+        """Start the process if it is due (monotonic seconds). Return its exit code if it refused its settings."""
         if self.process is None:
             if now >= self.due_at:
                 command = [sys.executable, "-m", "fabgate.collector", *self.arguments]
@@ -92,7 +92,7 @@ def command(args: argparse.Namespace) -> int:
         if ended:
             code = ended[0]
             break
-    # In reverse: web and worker end first, so that ingest stores what gates send until the end.
+    # In reverse order: web and worker end first, and ingest stores messages until the end.
     deadline = time.monotonic() + STOP_S
     for child in reversed(children):
         child.stop(deadline)
@@ -100,8 +100,8 @@ def command(args: argparse.Namespace) -> int:
 
 
 def ending_with(parent: int) -> Callable[[], None]:
-    """Return what a child runs first, so that it ends with a killed parent and does not keep its port."""
-    libc = ctypes.CDLL(None, use_errno=True)  # loaded here: as little as possible happens between fork and exec
+    """Return a function that a child runs first, so that it ends if its parent is killed, and frees its port."""
+    libc = ctypes.CDLL(None, use_errno=True)  # loaded here, not between fork and exec
 
     def ask() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

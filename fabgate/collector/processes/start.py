@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _APP: Final = "collector"
-#: Settles the time zone and the language of a collector that has none yet.
+#: Sets the time zone and the language of a new collector.
 FirstStart = Callable[[environ.Environment], environ.Environment]
 #: Errors that no later attempt can fix: the path cannot be a directory of this account.
 _NEVER_USABLE: Final = frozenset(
@@ -57,11 +57,11 @@ def prepare(
 ) -> environ.Environment:
     """Bring keys and tables up to date, set up Django, and return the environment.
 
-    A missing database is made, with a note on stderr, unless `make` is False, for verbs that would have nothing to
-    show: an empty database next to the right one would only mislead. A verb that `owns` the collector may change its
-    time zone; others use the stored one. `process` is the prefix of log lines. `first_start` is called when a verb that
-    `owns` the collector starts it for the first time. Raises UsageError with a line for each mistake in the environment,
-    and FabgateError if the disk or the database is unavailable or full.
+    A missing database is created, with a note on stderr, unless `make` is False: verbs that only show something must
+    not create an empty one in a wrong place. A verb that `owns` the collector may change its time zone; others use the
+    stored one. At the first start by such a verb `first_start` is called. `process` is the prefix of log lines. Raises
+    UsageError with a line for each mistake in the environment, and FabgateError if the disk or the database is
+    unavailable or full.
     """
     found = environ.read(os.environ, need_site=True)
     logs.set_up(found.log, process)
@@ -88,7 +88,7 @@ def prepare(
                 _prepare_postgresql(found, make=make, owns=owns, first_start=first_start, handle=handle)
             else:
                 _prepare_sqlite(found, owns=owns, first_start=first_start, handle=handle)
-            # Last, since it marks a complete collector: an interrupted first start can be repeated.
+            # last, because it marks a complete collector: an interrupted first start can be repeated
             write_secret(found.badge_key_file, new_key("b1"))
     except OSError as error:
         where, why = f"FABGATE_DATA: found {str(found.data)!r}", error.strerror or error
@@ -96,7 +96,7 @@ def prepare(
             raise UsageError(
                 f"{where}, which cannot be used ({why}); wanted a directory that this account can write"
             ) from error
-        # Not UsageError, which ends `run`: a disk that is full or unmounted may come back.
+        # not UsageError, which ends `run`: a disk that is full or unmounted may come back
         raise FabgateError(
             f"{where}, which cannot be used now ({why}); make room on its disk, or check that the disk is mounted"
         ) from error
@@ -105,7 +105,7 @@ def prepare(
 
 
 def _is_there(path: Path) -> bool:
-    """Return whether the file exists. Raises OSError if this account may not look."""
+    """Return whether the file exists. Raises OSError if this account may not know."""
     try:
         path.stat()
     except FileNotFoundError:
@@ -122,7 +122,7 @@ def _prepare_sqlite(found: environ.Environment, *, owns: bool, first_start: Firs
     if is_new:
         data_folder.sync_directory(
             found.data
-        )  # otherwise a power cut may lose the whole file with what was acknowledged
+        )  # otherwise a power cut may lose the whole file with all acknowledged entries
 
 
 def _prepare_postgresql(
@@ -163,11 +163,11 @@ def _migrate(found: environ.Environment, *, owns: bool, first_start: FirstStart,
 
 
 def _check_version(*, owns: bool, handle: int) -> list[str]:
-    """Prevent that two versions write at once: one may add up figures (sessions/sums.py) that the other does not know.
+    """Prevent two versions from writing at once: one may sum figures (sessions/sums.py) that the other does not have.
 
-    Returns the names of the migrations that an older database lacks; none for one that is new or up to date. Raises
-    UsageError for a database of a newer version, and for one from before 0.1.0; and for an older one while others use it,
-    unless they end: a service waits for that, because services are restarted together.
+    Return the names of the missing migrations of an older database. Raises UsageError for a database of a newer
+    version, and for one from before 0.1.0; also for an older one that other processes use, unless they end: a service
+    waits for that, because services are restarted together.
     """
     executor = MigrationExecutor(connection)
     applied = executor.loader.applied_migrations
@@ -198,7 +198,7 @@ def _check_site(found: str, known: str) -> None:
 
 
 def _check_zone(found: environ.Environment, row: Collector, *, owns: bool, handle: int) -> None:
-    """Use the time zone of the database, in which sums and rosters are made, or change it for all processes."""
+    """Use the time zone of the database, which its sums and rosters have, or change it for all processes."""
     from fabgate.collector.sessions import sums  # noqa: PLC0415 (as above)
 
     known = row.rolled_tz
@@ -216,14 +216,14 @@ def _check_zone(found: environ.Environment, row: Collector, *, owns: bool, handl
         )
     if not found.is_tz_said:
         if not known and not owns:
-            return  # no zone is stored yet: a service will set it, and make the sums
+            return  # no zone is stored yet: a service will store it, and compute the sums
         _use_zone(tz)
     if known != tz and (sums.ensure(tz) or known):
         log.info("the daily sums now use the time zone %s", tz)
 
 
 def _take_language(found: environ.Environment, row: Collector, *, owns: bool) -> None:
-    """Use the language of FABGATE_LANG, else that of the database; an owner stores it."""
+    """Use the language of FABGATE_LANG, or else that of the database; a verb that `owns` the collector stores it."""
     lang = found.lang if found.is_lang_said else row.lang or found.lang
     if owns and row.lang != lang:
         row.lang = lang

@@ -1,4 +1,4 @@
-"""The web process: uvicorn, behind a proxy with TLS if other computers use it."""
+"""The web process: uvicorn; behind a proxy with TLS if other computers use it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from fabgate.errors import UsageError
 
 log = logging.getLogger(__name__)
 
-#: How long requests in progress may take at the end, in seconds.
+#: How long requests in progress may still take at the end, in seconds.
 STOP_S = 5
 
 
 class Server(uvicorn.Server):
-    """uvicorn, which here also ends event streams: they would never end by themselves."""
+    """uvicorn, which also ends event streams when it stops: they would never end."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop; called as a signal handler."""
@@ -52,7 +52,7 @@ def command(_args: argparse.Namespace) -> int:
             f"Nobody can sign in yet. Open this link once, within a day, to become the manager:\n  {link}\n"
         )
         sys.stderr.flush()
-    # At its end uvicorn raises its signal again, for an outer handler. There is none, so the signal is ignored.
+    # uvicorn raises its signal again at its end, for an outer handler. There is none, so the signal is ignored.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     postgresql.keep_connections()

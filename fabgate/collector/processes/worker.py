@@ -1,7 +1,7 @@
-"""The worker expires what ends with time, such as loans, grants and blocks, and notifies the gates.
+"""The worker expires loans, grants and blocks, and notifies the gates.
 
-``fabgate collector worker`` checks once a minute. A missed minute does no harm: the worker asks the database what is due,
-and rosters carry the day on which a membership or a training ends, a person leaves or a suspension begins.
+``fabgate collector worker`` checks once a minute. A missed minute does no harm: the worker asks the database what is
+due, and rosters contain the day on which a membership or a training ends, a person leaves or a suspension begins.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def command(_args: argparse.Namespace) -> int:
     while not stopping.is_set():
         worker.turn(datetime.now(UTC))
         _count()
-        connection.close()  # not kept open for a minute
+        connection.close()  # not kept open for the minute until the next turn
         stopping.wait(EVERY_S)
     return 0
 
 
 def _count() -> None:
-    """Update the counter that detects a restored database; skipped if the database is busy."""
+    """Update the counter that detects a restored database; skip it if the database is busy."""
     try:
         restored_database.count(settings.ENVIRONMENT.data)
     except (DatabaseError, InterfaceError) as error:
@@ -54,9 +54,10 @@ def _count() -> None:
 
 
 class Worker:
-    """Remembers the day for which it has checked every roster; on a new day it checks all of them again.
+    """Checks every roster once a day: remembers the day for which it has done so.
 
-    It also checks them again if another process has built rosters for another day: the computer's clock was wrong then.
+    It also checks them if another process has built rosters for another day, because then the computer's clock was
+    wrong.
     """
 
     def __init__(self) -> None:
@@ -65,7 +66,7 @@ class Worker:
         self._pulse = 0
 
     def turn(self, now: datetime) -> list[Gate]:
-        """Do what is due, notify the gates and return them. If the database is busy, it tries again a minute later."""
+        """Do what is due, notify the gates and return them. If the database is busy, the next turn does it."""
         try:
             gates = self._due(now)
             if gates:
@@ -78,7 +79,7 @@ class Worker:
         return gates
 
     def _delete_old(self, now: datetime) -> None:
-        """Delete what is kept for a limited time."""
+        """Delete data that is kept for a limited time only."""
         if gone := Pulse.prune():
             log.debug("%d old pulses deleted", gone)
         if gone := quarantine.expire(now):
@@ -106,7 +107,7 @@ class Worker:
 
 @transaction.atomic
 def end_loans(now: datetime) -> list[Badge]:
-    """End the badges whose loan is over, and log it."""
+    """End the badges whose loan has expired, and log it."""
     due = Badge.objects.filter(ended_at=None, until__lte=now).order_by("id")
     ended = []
     for row in due.select_related("member", "group").select_for_update(of=("self",), no_key=True):

@@ -1,4 +1,4 @@
-"""Tags and filters for all templates, built in: icons, states, durations, addresses of static files."""
+"""Tags and filters for all templates, loaded by default: icons, states, durations, addresses of static files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ register.filter("clock", formatting.clock, expects_localtime=True)
 
 @register.simple_block_tag
 def each(content: str, rows: Iterable[Mapping[str, Any] | Sequence[Any]]) -> SafeString:
-    """Repeat the text between the tags for each of `rows`, with its cells in place of ``{name}`` or ``{}``.
+    """Repeat the enclosed text for each of `rows`, with its cells in place of ``{name}`` or ``{}``.
 
     For large tables: the text is rendered once, and a row takes a tenth of the time of Django's ``for``.
     """
@@ -49,20 +49,20 @@ def asset(name: str) -> str:
 
 @register.simple_tag(takes_context=True)
 def may(context: template.Context, route: str, method: str = "GET") -> bool:
-    """Return whether the reader of the page may use that route: no page shows a button that would be refused."""
+    """Return whether the reader of the page may use that route: pages show no button that would be refused."""
     return rights.may(str(context.get("role") or ""), route, method)
 
 
 @register.simple_tag(takes_context=True)
 def wanted(context: template.Context, region: str) -> bool:
-    """Return whether to render a live region: all of them on a full page, later those that the script asks for."""
+    """Return whether to render a live region: a full page has all of them, later the script asks for some."""
     request = context.get("request")
     return not isinstance(request, HttpRequest) or live_regions.requested(request).wants(region)
 
 
 @register.simple_tag
 def most_gates() -> int:
-    """Return for how many gates at most a part of a live region is requested."""
+    """Return the largest number of gates for which a part of a live region is requested."""
     return live_regions.MOST_GATES
 
 
@@ -81,7 +81,7 @@ def query(context: template.Context, **changed: Any) -> str:
 
 @register.filter(expects_localtime=True)
 def is_second(moment: datetime) -> bool:
-    """Return whether this is the second of two moments with the same local time."""
+    """Return whether this is the later of two moments with the same local time."""
     return moment.fold == 1 and local_times.came_twice(moment)
 
 

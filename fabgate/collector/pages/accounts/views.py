@@ -102,7 +102,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _saved(request: HttpRequest, account: Account) -> AccountForm | None:
-    """Save the form; return it where it has errors or conflicts, else None."""
+    """Save the form. Return it if it has errors or conflicts, or None if it was saved."""
     with transaction.atomic():
         row = stale_form.locked(account)
         form = AccountForm(request.POST, initial=_shown(row))
@@ -143,7 +143,7 @@ def _switch(request: HttpRequest, account: Account, *, is_active: bool) -> HttpR
 
 
 def _keep_a_manager() -> None:
-    """Raise Conflict where no manager would remain; called last inside the transaction."""
+    """Raise Conflict if no manager would remain. Call it last in the transaction."""
     pulse.lock()  # serialises two managers who remove each other's role
     if not Account.has_manager():
         raise errors.Conflict(_("At least one manager must remain. Make someone else manager first."))

@@ -1,7 +1,7 @@
-"""Notifies all open pages of changes with one query for all.
+"""Notifies all open pages of changes, with one query for all of them.
 
-While anyone listens, one task for each process polls the highest pulse and wakes the listeners. Each sends its page one
-event with all kinds of changes since the last event.
+While any page is open, one task for each process polls for the highest pulse and wakes the listeners. Each sends its
+page one event with all kinds of changes since the last one.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 POLL_EVERY_S: Final = 0.1
-#: Listeners are not woken more often: no page asks more often either.
+#: Listeners are not woken more often, because no page reloads more often either.
 WAKE_EVERY_S: Final = 0.25
 #: Proxies drop idle connections.
 KEEP_ALIVE_S: Final = 15.0
-#: A revoked sign-in gets no events after this long.
+#: A revoked sign-in gets no more events after this time at the latest.
 CHECK_EVERY_S: Final = 5.0
 #: A page that missed more pulses than this reloads everything.
 MAX_PULSES: Final = 200
@@ -55,7 +55,7 @@ class Stream:
         self.is_ended = False
 
     async def listen(self, after: int | None, sign_in: int) -> AsyncGenerator[bytes, None]:
-        """Yield events until the sign-in is revoked or the server stops."""
+        """Yield events with changes after the pulse `after`, until the sign-in is revoked or the server stops."""
         me = object()
         self._sign_ins[me] = sign_in
         try:
@@ -93,13 +93,13 @@ class Stream:
         return self._cached_event[2]
 
     def _changed_since(self, last: int) -> bytes:
-        # Lower ids than before mean another database: a restored backup.
+        # lower ids than before mean another database: a restored backup
         known = last >= self._recent[0][0] - 1 if self._recent else False
         if not known or last > self._newest:
             return _event(self._newest, [EVERYTHING], [])
         fresh = [row for row in self._recent if row[0] > last]
         gates = {row[2] for row in fresh}
-        # If one pulse names no gate, none is named: a page would conclude that only the named ones changed.
+        # If one pulse names no gate, the event names none: otherwise a page would reload only the named ones.
         return _event(self._newest, sorted({row[1] for row in fresh}), [] if "" in gates else sorted(gates))
 
     @property
@@ -111,7 +111,7 @@ class Stream:
         self._woken = asyncio.Event()
 
     async def _watch(self) -> None:
-        """Poll while anyone listens. A database error is logged once, then polling is retried."""
+        """Poll while anyone listens. A database error is logged once; polling continues."""
         checked, logged = time.monotonic(), ""
         while True:
             while self._is_wanted:
@@ -135,7 +135,7 @@ class Stream:
             await self._run(connections.close_all)
             if not self._is_wanted:
                 return
-            # A listener that came while the connection was being closed has started no other task.
+            # a listener that came while the connection was being closed has not started another task
 
     async def _poll(self) -> None:
         self._newest, fresh = await self._run(_pulses_after, self._newest)

@@ -33,9 +33,9 @@ SENT: Final[Mapping[str, Any]] = {
 
 
 def may_unlock(account: Account, machine: Machine, *, is_forgotten: bool = False) -> bool:
-    """Return whether the account may remove the lock: the desk only its own locks, maintainers any.
+    """Return whether the account may remove the lock: the desk only locks that it set, maintainers all.
 
-    Who set a forgotten lock is unknown, so the desk may not remove it.
+    It is unknown who set a forgotten lock, so the desk may not remove it.
     """
     return account.role != Account.DESK or (machine.locked_by == account.name and not is_forgotten)
 
@@ -52,7 +52,7 @@ def unlockable(account: Account, shown: Iterable[Station]) -> set[str]:
 
 
 def is_kept(machine: Machine, lock_id: str) -> bool:
-    """Return whether a gate of the machine keeps a lock with this id that the database does not know."""
+    """Return whether a gate of the machine has a lock with this id that the database does not contain."""
     return any(lock_id in forgotten_locks(gate) for gate in machine.gates.all())
 
 

@@ -78,7 +78,7 @@ def send(stations: Iterable[Station], at: datetime, actor: str) -> list[Outcome]
 
 
 def _begin(station: Station, mail: Mail, at: datetime, actor: str) -> bool:
-    """Record that an e-mail goes out now; return False if one did within the pause. Simultaneous calls wait."""
+    """Record that an e-mail is being sent; return False if one was sent within the pause. Simultaneous calls wait."""
     with transaction.atomic():
         member = Member.objects.select_for_update(no_key=True).get(pk=_member(station).pk)
         details = _details(station, mail)

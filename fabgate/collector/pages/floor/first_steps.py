@@ -1,4 +1,4 @@
-"""The first steps of a new collector: a machine, its gate, a person, a training and a badge, with the way to each."""
+"""The first steps in a new collector (add a machine, its gate, a person, a training and a badge), with links."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class Step:
 
 
 def of(role: str) -> list[Step]:
-    """Return the steps that `role` may take; empty once all of these are done."""
+    """Return the steps that `role` may take, or none once all of these are done."""
     steps = [step for route, step in _steps() if rights.may(role, route, "POST")]
     first = next((step for step in steps if not step.is_done), None)
     return [replace(step, is_next=step is first) for step in steps] if first else []
 
 
 def _steps() -> list[tuple[str, Step]]:
-    """Return every step with the route that it needs."""
+    """Return every step with the route that it uses."""
     machine = Machine.objects.filter(retired_at=None).order_by("id").first()
     member = Member.objects.filter(left_on=None).order_by("id").first()
     has_gate = Gate.objects.exclude(machine=None).exists()
@@ -71,7 +71,7 @@ def _steps() -> list[tuple[str, Step]]:
                 _("Add a training"),
                 _("It grants access to machines."),
                 reverse("people-training-new"),
-                # Individual access does as well.
+                # individual access is enough
                 is_done=Training.objects.exists() or Member.machines.through.objects.exists(),
             ),
         ),

@@ -24,7 +24,7 @@ IDLE, NOW = "idle", "now"
 
 
 class LockForm(StaleCheck, forms.Form):
-    """A lock. By default it waits for the running job; `standing` is the lock that it replaces."""
+    """A lock, which by default waits for the running job; `standing` is the current lock, which it replaces."""
 
     standing = forms.CharField(label=gettext_lazy("Locked"), disabled=True, required=False, widget=forms.HiddenInput)
 

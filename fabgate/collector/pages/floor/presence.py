@@ -1,4 +1,4 @@
-"""Who is in the workshop now, according to badges: people using a machine, and those who recently did."""
+"""Finds out who is in the workshop now: people at a machine, and people who recently used one."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _lately(at: datetime) -> list[tuple[str, str, datetime]]:
 
 
 def _at_machines(rows: QuerySet[UsageSession]) -> QuerySet[UsageSession]:
-    """Limit the query to people and places; the three joined rows are wide."""
+    """Select only the columns for people and machines; the three joined rows are wide."""
     people = ("member", "used_by", "supervisor", "ended_at")
     return rows.select_related("machine", "gate").only(*people, "machine__name", "machine__title", "gate__name")
 
@@ -80,7 +80,7 @@ def _named(row: UsageSession) -> str:
 
 
 def _supervisors(people: Iterable[DisplayName]) -> set[str]:
-    """Return the ids of those who may supervise: by their level or as instructors. Blocked members may not."""
+    """Return the ids of those people who may supervise: by their level or as instructors. Blocked members may not."""
     day = today()
     blocked = set(Block.holding(day).values_list("member", flat=True))
     members = [who.member for who in people if who.member is not None and who.member.pk not in blocked]

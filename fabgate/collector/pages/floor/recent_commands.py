@@ -34,7 +34,7 @@ VERBS: Final[Mapping[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class SentCommand:
-    """A command for display: `state` and `word` give its outcome, `detail` is what the gate added."""
+    """A command for display: `state` and `word` describe its outcome, `detail` is what the gate added."""
 
     order: Order
     what: str

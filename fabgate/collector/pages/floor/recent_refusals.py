@@ -19,8 +19,8 @@ MAX_SHOWN: Final = 8
 class Refused:
     """A refusal for display; `who` is None if the badge was unknown.
 
-    `holder` is the person who held the badge at the time, or last before it; `now` is the current or latest holder,
-    who decides what the page offers.
+    `holder` had the badge at the time of the refusal, or last before it. `now` is the current or last holder; the
+    page's buttons depend on it.
     """
 
     row: Refusal
@@ -32,7 +32,7 @@ class Refused:
 
     @property
     def owner(self) -> Holder | None:
-        """Return the person who has received the badge since; None if no one has, or the holder is unchanged."""
+        """Return the person to whom the badge was assigned after the refusal, or None."""
         is_given = self.now is not None and self.now.until is None
         is_same = (
             self.holder is not None and self.holder.until is None and self.holder.who == (self.now and self.now.who)
@@ -41,7 +41,7 @@ class Refused:
 
     @property
     def is_unassigned(self) -> bool:
-        """Return whether the badge has no holder now, so it can be assigned."""
+        """Return whether the badge has no holder now and can be assigned."""
         return self.who is None and (self.now is None or self.now.until is not None)
 
     @property

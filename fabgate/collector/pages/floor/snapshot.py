@@ -1,4 +1,4 @@
-"""The floor at one moment. Each part is read from the database when it is first drawn, so unused parts cost nothing."""
+"""The floor at one moment. Each part is read from the database only when it is first used."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Snapshot:
 
     @property
     def cut_off_since(self) -> datetime | None:
-        """Return since when all gates have been offline, which means the collector itself is cut off; else None."""
+        """Return since when all gates have been offline, which means that the collector is cut off; or None."""
         heard = [station.gate.seen_at for station in self._stations if station.gate and station.gate.seen_at]
         online = [station for station in self._stations if station.gate and station.gate.online]
         is_cut_off = bool(online) and all(station.state == "silent" for station in self._stations)

@@ -26,13 +26,13 @@ from fabgate.collector.pages.formatting import STATES
 from fabgate.collector.people import display_names, reasons
 from fabgate.collector.people.display_names import DisplayName
 
-#: A gate reports the running time once a minute; a machine that has not run for this long was left on.
+#: A gate reports the running time once a minute. A machine that has not run for this long counts as left on.
 STILL_FOR: Final = timedelta(minutes=3)
 #: Nearer moments are written without their year.
 _THIS_YEAR: Final = timedelta(days=300)
-#: How a gate names a lock that its roster no longer has (gate/reports.py).
+#: Finds the ids of locks that a gate has and its roster no longer names, in the text of gate/reports.py.
 _FORGOTTEN: Final = re.compile(r"(?:of|,) ([0-9a-f]{32}) \(")
-#: A machine retired while on is no longer shown once its gate has been offline for this long.
+#: A retired machine that was on disappears once its gate has been offline for this long.
 _RETIRED_ON: Final = timedelta(days=1)
 LOCKS: Final = frozenset({"lock-now", "lock-idle"})
 IN_USE: Final = frozenset({"in-use", "running", "left-on", "starting", "finishing"})
@@ -40,7 +40,7 @@ IN_USE: Final = frozenset({"in-use", "running", "left-on", "starting", "finishin
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """An extra line on a card: its state gives the colour, and the icon unless `icon` is set.
+    """An extra line on a card. The state sets its colour, and its icon unless `icon` is given.
 
     Public notes also appear on the big display.
     """
@@ -58,7 +58,7 @@ class Note:
 
 @dataclass(slots=True)
 class Station:
-    """A machine and its gate, ready for display. `state` is a key of STATES (pages/formatting.py)."""
+    """A machine and its gate, ready for display. `state` is one of STATES (pages/formatting.py)."""
 
     machine: Machine
     gate: Gate | None
@@ -79,7 +79,7 @@ class Station:
 
     @property
     def forgotten(self) -> list[str]:
-        """Return the ids of locks that its gate keeps but this database does not know."""
+        """Return the ids of locks that its gate has, but this database does not contain."""
         return forgotten_locks(self.gate) if self.gate else []
 
     @property
@@ -89,7 +89,7 @@ class Station:
 
     @property
     def cache_key(self) -> str:
-        """Return everything its card depends on; the card is cached by this text."""
+        """Return a text with everything on which its card depends; the card is cached under it."""
         machine, person = self.machine, self.who
         about = (
             self.key,
@@ -118,7 +118,7 @@ class Station:
 
     @property
     def is_in_use(self) -> bool:
-        """Return whether it is in use, as far as is known."""
+        """Return whether it is in use, as far as known."""
         return self.state in IN_USE
 
     @property
@@ -138,7 +138,7 @@ def now(at: datetime, names: Collection[str] | None = None) -> list[Station]:
 
 
 def of(machine: Machine, at: datetime) -> list[Station]:
-    """Return the stations of one machine, sorted by gate; of a retired machine only those still on."""
+    """Return the stations of one machine, sorted by gate; for a retired machine only those that are still on."""
     of_machine = [Station(machine, gate) for gate in _gates(at).filter(machine=machine).order_by("name")]
     if not of_machine and machine.retired_at is None:
         of_machine = [Station(machine, None)]
@@ -161,9 +161,9 @@ def _described(stations: list[Station], at: datetime) -> list[Station]:
 
 
 def used(since: datetime) -> list[Gate]:
-    """Return the gates heard after `since` whose machine is in use, or was when the gate went offline.
+    """Return the gates that reported after `since` and whose machine is in use, or was when the gate went offline.
 
-    In the order of the stations; only the columns that name machine and user are loaded.
+    They are in the order of the stations, with only the columns that name machine and user.
     """
     busy = _gates(since).filter(state__in=Gate.BUSY, seen_at__gt=since)
     machine = ("machine__name", "machine__title", "machine__category")
@@ -204,13 +204,13 @@ def awaited(gates: Iterable[Gate]) -> dict[int, int]:
 
 
 def forgotten_locks(gate: Gate) -> list[str]:
-    """Return the ids of locks that the gate keeps but this database, restored from a backup, does not know."""
+    """Return the ids of locks that the gate has, but this database does not contain after a restore."""
     problem = next((text for text in gate.problems if text.startswith("lock: ")), "")
     return _FORGOTTEN.findall(problem)
 
 
 def moment(at: datetime) -> str:
-    """Return a moment as short as possible: the time if it is today, else with the day. Marks times that occur twice."""
+    """Return a moment in short form: the time, with the day unless it is today. Times that occur twice are marked."""
     local, today = timezone.localtime(at), timezone.localdate()
     which = local_times.which(local)
     clock = f"{date_format(local, 'H:i')}{which}"
@@ -253,7 +253,7 @@ def _describe(station: Station, people: Mapping[str, DisplayName], behind: Mappi
 
 
 def _describe_use(station: Station, gate: Gate, at: datetime) -> None:
-    # Without a right clock the gate cannot date the start; its counter, as of its last report, can.
+    # A gate with a wrong clock cannot date the start; it follows from the counter in its last report.
     assert gate.seen_at is not None
     started = gate.state_since if gate.clock_off_ms is None else None
     station.since = started or gate.seen_at - timedelta(milliseconds=gate.energised_ms)
@@ -270,7 +270,7 @@ def _describe_use(station: Station, gate: Gate, at: datetime) -> None:
 
 def _describe_active(station: Station, gate: Gate, at: datetime) -> None:
     if gate.running_ms == 0 or gate.ran_at is None:
-        # No sensor detects running, or it has not run yet: all that is known is that it is on.
+        # no sensor, or the machine has not run yet: all that is known is that it is on
         station.state = "in-use"
     elif at - gate.ran_at < STILL_FOR:
         station.state = "running"

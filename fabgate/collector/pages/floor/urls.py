@@ -27,7 +27,7 @@ RIGHTS: Final = {
     "floor-closing": Right(get=reads(*_SEES)),
     "floor-write": Right(get=frozenset(), post=writes(*_ACTS)),
     "floor-lock": Right(get=writes(*_ACTS), post=writes(*_ACTS)),
-    # The desk removes only its own locks: see actions.may_unlock.
+    # The desk removes only locks that it set: see actions.may_unlock.
     "floor-unlock": Right(get=frozenset(), post=writes(*_ACTS)),
     "floor-order": Right(get=frozenset(), post=writes(*_ACTS)),
 }

@@ -66,10 +66,10 @@ def send_mails(request: HttpRequest) -> HttpResponse:
 
 
 def lock(request: HttpRequest, name: str) -> HttpResponse:
-    """Lock a machine. With `look` in the form, only preview the display."""
+    """Lock a machine; with `look` in the form, only preview the display."""
     machine = get_object_or_404(Machine, name=name, retired_at=None)
     if machine.lock is not None and not actions.may_unlock(account_of(request), machine):
-        return _not_yours(request, machine)  # if they replaced the lock, they could then remove it
+        return _not_yours(request, machine)  # by replacing the lock, they could then remove it
     back = back_to(request, "floor")
     is_right = False
     if request.method == "GET":
@@ -98,7 +98,7 @@ def lock(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def unlock(request: HttpRequest, name: str) -> HttpResponse:
-    """Remove the lock that the form names. Nothing starts on its own.
+    """Remove the lock that the form names. No machine starts by this.
 
     If the page is old and the lock has been replaced since, the new lock stays and the answer describes it.
     """
@@ -149,13 +149,13 @@ def _standing(machine: Machine) -> dict[str, str]:
 
 
 def _not_yours(request: HttpRequest, machine: Machine) -> HttpResponse:
-    """Return the page that says whose lock it is."""
+    """Return a page saying whose lock it is."""
     text = _("%(who)s locked it. Ask them or a maintainer to unlock it.") % {"who": _locked_by(machine)}
     return errors.page(request, 403, _("You cannot remove this lock"), text)
 
 
 def _another(machine: Machine) -> str:
-    """Return the message for a page that names an older lock."""
+    """Return the error for a page that names a replaced lock."""
     text = _(
         "The lock has changed. %(machine)s has been locked since %(at)s by %(who)s: “%(reason)s”. Check "
         "the machine before you unlock it."

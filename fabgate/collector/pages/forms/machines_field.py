@@ -14,12 +14,12 @@ from fabgate.collector.models import Machine
 class MachinesField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # Django's takes no argument at run time
     """Machines, as checkboxes.
 
-    A chosen machine that is retired stays on the form. Left out, saving the form would remove it, and it would be missing
-    when it returns to service.
+    A chosen machine that is retired stays on the form. Otherwise saving the form would remove it, and it would be
+    missing once it returns to service.
     """
 
     def __init__(self, chosen: Any, **more: Any) -> None:
-        """`chosen` are the machines of a row; None for a new row."""
+        """`chosen` are the machines of the row; None for a new row."""
         wanted = Q(retired_at=None)
         if chosen is not None:
             wanted |= Q(pk__in=chosen.values("pk"))

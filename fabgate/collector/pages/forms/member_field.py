@@ -16,13 +16,13 @@ LONGEST: Final = 330
 
 
 class MemberField(forms.CharField):
-    """A member; None where it is left empty."""
+    """A member; None if the field is empty."""
 
     def __init__(self, **more: Any) -> None:
         super().__init__(max_length=LONGEST, required=False, **more)
 
     def clean(self, value: Any) -> Member | None:
-        """Return the member. Raises ValidationError as `find_member` does."""
+        """Return the member. Raises ValidationError like `find_member`."""
         typed = str(super().clean(value)).strip()
         return find_member(typed) if typed else None
 

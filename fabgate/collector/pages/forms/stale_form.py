@@ -1,8 +1,8 @@
 """Detects that a row was changed by someone else while its form was open.
 
-A page carries, hidden, a hash of each field's value when the form was opened. When the form is sent, the view compares
-that with the row as it is now, inside the transaction that saves, on the row that `locked` returns. A form with conflicts
-is not saved: it is shown again with the other person's values.
+A page contains, in a hidden field, a hash of each value when the form was opened. When the form is sent, the view
+compares them with the current row, which `locked` returns, inside the transaction that saves. A form with conflicts is
+not saved: it is shown again with the other person's values.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from fabgate.collector.pages.formatting import NOTHING
 _Row = TypeVar("_Row", bound=models.Model)
 #: The name of the hidden field.
 SEEN: Final = "seen"
-#: Hexadecimal digits of a hash. It needs no more: a forged one only skips the check of one's own form.
+#: Hexadecimal digits of a hash. That is enough: whoever forges one only skips the check of their own form.
 _DIGITS: Final = 16
 #: Characters of the other person's text that are shown.
 _SHOWN: Final = 200
@@ -34,7 +34,7 @@ _SHOWN: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A field that someone else changed. `is_both`: this form changes it too, so that one of the values is lost."""
+    """A field that someone else changed. `is_both`: this form changes it too, so one of the values would be lost."""
 
     label: str
     theirs: str
@@ -42,13 +42,13 @@ class Conflict:
 
 
 class StaleCheck(forms.BaseForm):
-    """A form whose initial values are those of a row. A disabled and hidden field is compared, but never written."""
+    """A form with the initial values of a row. Disabled and hidden fields are compared, but never written."""
 
     conflicts: tuple[Conflict, ...] = ()
 
     @property
     def seen(self) -> str:
-        """Return the hashes for the page: of the values now, or, of a form that is shown again, of when it was opened."""
+        """Return the hashes for the page: of the current values, or of those when the form was first opened."""
         return str(self.data.get(SEEN, "")) if self.is_bound else self._sealed()
 
     @property
@@ -64,8 +64,8 @@ class StaleCheck(forms.BaseForm):
     def has_conflicts(self) -> bool:
         """Return whether someone else changed fields of this form, and if so prepare it to be shown again.
 
-        What was typed stays; fields that were not touched take the new value. The same value typed twice is no conflict,
-        and neither is a form without hashes, which comes from none of our pages.
+        Typed values stay; untouched fields take the new value. It is no conflict if both typed the same value, or if
+        the form has no hashes, because then it is not from our pages.
         """
         if SEEN not in self.data:
             return False
@@ -91,7 +91,7 @@ class StaleCheck(forms.BaseForm):
 
 
 def locked(row: _Row) -> _Row:
-    """Return the row as it is now, locked until the end of the transaction."""
+    """Return the current row, locked until the end of the transaction."""
     return type(row)._default_manager.select_for_update(no_key=True).get(pk=row.pk)  # noqa: SLF001 (Django's name for it)
 
 
@@ -104,7 +104,7 @@ def _seal(name: str, values: Iterable[str]) -> str:
 
 
 def _held(field: forms.BoundField) -> tuple[str, ...]:
-    """Return what a browser would send for the field's value in the database."""
+    """Return what a browser would send for the stored value of a field."""
     return _sent(field, field.initial)
 
 
@@ -123,7 +123,7 @@ def _sent(field: forms.BoundField, value: Any) -> tuple[str, ...]:
 
 
 def _words(field: forms.BoundField, sent: tuple[str, ...]) -> str:
-    """Return a field's value as a person reads it."""
+    """Return a field's value as text for people."""
     if isinstance(field.field.widget, forms.CheckboxInput):
         return _("yes") if sent else _("no")
     value = field.initial

@@ -1,4 +1,4 @@
-"""What the pages show about the message broker."""
+"""Texts of the pages about the message broker."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fabgate.mqtt import certificates
 
 
 def certificate(at: datetime) -> str:
-    """Return a warning that the broker's certificate must be renewed; empty while it need not."""
+    """Return a warning that the broker's certificate must be renewed; empty if there is no need yet."""
     beat = Heartbeat.objects.filter(name=Heartbeat.INGEST).first()
     ends = beat and beat.broker_until
     if not ends or not certificates.is_due(ends, at):

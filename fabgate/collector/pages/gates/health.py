@@ -16,7 +16,8 @@ from fabgate.collector.models import Gate, Hole, Journal, Quarantine
 from fabgate.collector.pages import durations
 from fabgate.collector.pages.floor.stations import moment
 
-#: A gate confirms its roster every few minutes. After this long without, it cannot reach the web process.
+#: A gate confirms its roster every few minutes. After this long without a confirmation, it cannot reach the web
+#: process.
 UNSURE_AFTER: Final = timedelta(hours=1)
 #: The key before the colon of a gate's problem (gate/reports.py) -> text; `roster-ahead` is from intake/batch.py.
 PROBLEMS: Final[Mapping[str, Any]] = {
@@ -36,7 +37,7 @@ PROBLEMS: Final[Mapping[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One aspect of a gate in words, with the state that gives colour and icon."""
+    """One aspect of a gate's health as text, with the state for colour and icon."""
 
     state: str
     text: str
@@ -44,7 +45,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The health of a gate, in words."""
+    """The health of a gate as texts."""
 
     gate: Gate
     connection: Check
@@ -59,7 +60,7 @@ class Health:
 
     @property
     def silent_since(self) -> str:
-        """Return when the last report came; empty while the gate is online, and if it never reported."""
+        """Return when the last report came; empty if the gate is online, or has never reported."""
         return moment(self.gate.seen_at) if self.connection.state != "ok" and self.gate.seen_at else ""
 
     @property
@@ -75,7 +76,7 @@ class Health:
 
 
 def of(gates: Iterable[Gate], at: datetime) -> list[Health]:
-    """Return the health of each of `gates`, with one query each for all of them."""
+    """Return the health of each of `gates`; the number of queries does not depend on how many there are."""
     found = list(gates)
     journals = {journal.gate_id: journal for journal in Journal.newest()}
     lost = dict(
@@ -128,7 +129,7 @@ def _roster(gate: Gate, at: datetime, *, there: bool) -> Check:
         return Check("warn", _("Not fetched yet"))
     built, has = _built(gate.roster_version), _built(gate.reported_roster)
     if not gate.knows_roster:
-        if has == built:  # built within the same minute: show seconds
+        if has == built:  # both from the same minute: show seconds
             versions = (gate.reported_roster, gate.roster_version)
             has, built = (f"{_at(version):%H:%M:%S}" for version in versions)
         return Check("warn", _("Has the roster of %(has)s; newest: %(built)s") % {"has": has, "built": built})

@@ -73,7 +73,7 @@ def _hole(hole: Hole) -> dict[str, Any]:
 
 
 def _awaited(rows: list[Journal]) -> list[dict[str, Any]]:
-    """Return the gaps before later entries, and entries that the gate has written but not delivered."""
+    """Return the ranges that are missing: gaps before later entries, and entries not delivered yet."""
     found = completeness.awaited(rows)
     return [
         {"numbers": health.numbers(first, end), "journal": journal.name}

@@ -16,7 +16,7 @@ urlpatterns = [
 ]
 RIGHTS: Final = {
     "home": Right(get=ALL),
-    # Open, because the sign-in page offers them too.
+    # Open to all, because the sign-in page offers them, too.
     "theme": Right(get=frozenset(), post=OPEN.post, is_open=True),
     "language": Right(get=frozenset(), post=OPEN.post, is_open=True),
 }

@@ -27,7 +27,7 @@ from fabgate.errors import UsageError
 
 #: Scope -> label.
 SCOPES: Final = {sessions.SESSIONS_READ: gettext_lazy("Read sessions and their corrections, with names")}
-#: Validity in days -> label; the default is not "until it is revoked".
+#: Validity in days -> label; "until it is revoked" is not the default.
 LASTS: Final = [
     ("90", gettext_lazy("three months")),
     ("365", gettext_lazy("a year")),
@@ -90,7 +90,7 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _make(request: HttpRequest, typed: dict[str, Any]) -> tuple[ApiKey, str] | None:
-    """Create a key; None where an active one has the same name, for example because the form was sent twice."""
+    """Create a key; return None if an active one has the same name, for example because the form was sent twice."""
     account = account_of(request)
     expires_at = timezone.now() + timedelta(days=int(typed["lasts"])) if typed["lasts"] else None
     with transaction.atomic():

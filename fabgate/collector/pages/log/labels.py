@@ -114,6 +114,6 @@ def _localized(text: str) -> str:
             return formats.date_format(date.fromisoformat(text), "SHORT_DATE_FORMAT")
         if _MOMENT.fullmatch(text):
             return formats.date_format(timezone.localtime(datetime.fromisoformat(text)), "SHORT_DATETIME_FORMAT")
-    except (ValueError, OverflowError):  # a note that only looks like a date
+    except (ValueError, OverflowError):  # a note that looks like a date
         pass
     return text

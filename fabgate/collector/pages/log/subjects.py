@@ -35,7 +35,7 @@ _NAMED: Final[dict[str, Callable[[set[str]], dict[str, str]]]] = {
 
 
 class Subjects:
-    """The names of the subjects of some changes, read at once."""
+    """The names of the subjects of some changes, loaded at once."""
 
     def __init__(self, changes: Iterable[Change]) -> None:
         keys: dict[str, set[str]] = {}
@@ -47,7 +47,7 @@ class Subjects:
     def name_and_key(self, change: Change) -> tuple[str, str]:
         """Return the name of a change's subject, and its key if it has a separate name.
 
-        Both are empty for opening hours: the change itself holds everything about them.
+        Both are empty for opening hours, because the change itself contains everything.
         """
         kind, key = change.kind, change.key
         if kind in _NAMED:

@@ -1,4 +1,4 @@
-"""Which routes show who changed what, and who may read them?"""
+"""The route of the audit log, and who may read it."""
 
 from __future__ import annotations
 

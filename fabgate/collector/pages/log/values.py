@@ -32,7 +32,7 @@ _ACTORS: Final = frozenset(
 )
 _MACHINES: Final = frozenset({"machine", "machines"})
 _TRAININGS: Final = frozenset({"prerequisite", "training", "trainings"})
-#: Durations, in milliseconds.
+#: Fields with durations in milliseconds.
 _LASTING_MS: Final = frozenset({"time"})
 #: Internal fields that are not shown.
 HIDDEN: Final = frozenset({"id", "lock_id"})
@@ -83,7 +83,7 @@ _AUTOMATIC: Final[Mapping[str, Any]] = {
 
 
 class Names:
-    """The names behind the ids in some changes, read at once."""
+    """The names for the ids in some changes, loaded at once."""
 
     def __init__(self, changes: Iterable[Change]) -> None:
         people, actors = set(), set()
@@ -104,7 +104,7 @@ class Names:
         return self._actors.get(name, name)
 
     def name(self, field: str, value: Any) -> str | None:
-        """Return the name behind a field's value; None if the field holds no id."""
+        """Return the name for the id in a field; None if the field contains no id."""
         text = str(value)
         if field in _PEOPLE:
             return str(self._people.get(text, text))
@@ -143,7 +143,7 @@ def changed_fields(change: Change, names: Names) -> list[tuple[str, str, str]]:
 
 
 def reason(change: Change) -> str:
-    """Return the reason: a label if the code gave it, else the text as typed."""
+    """Return the reason: the label of a reason that the code gave, otherwise the typed text."""
     known = _REASONS.get(change.kind, {})
     return str(known.get(change.reason) or _AUTOMATIC.get(change.reason) or locks.reason_text(change.reason))
 
@@ -173,7 +173,7 @@ def _single(kind: str, field: str, found: Any, names: Names) -> str:
 
 
 def _rules(before: dict[str, Any], after: dict[str, Any], *, is_new: bool) -> Iterator[tuple[str, str, str]]:
-    """Yield the changed rules; of a new machine, those that matter."""
+    """Yield the changed rules; for a new machine, those that are relevant."""
     was, now = (msgspec.convert(found, wire.MachineRules) for found in (before, after))
     for name, label in rule_words.RULES.items():
         if is_new and name not in rule_words.relevant_rules(now):

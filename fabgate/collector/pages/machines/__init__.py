@@ -1,1 +1,1 @@
-"""Which machines are there, how do they behave, and when are they open?"""
+"""The pages about machines: their rules, access and opening hours."""

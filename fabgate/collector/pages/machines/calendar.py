@@ -104,7 +104,7 @@ def _now() -> datetime:
 
 
 def _not_late(day: date, hours: tuple[time, time], now: datetime) -> str:
-    """Return an error where hours do not extend tonight; empty otherwise."""
+    """Return an error if the hours do not extend those of tonight; empty otherwise."""
     if opening_hours.is_night(now) and day == now.date() and opening_hours.span(*hours)[1] > opening_hours.NIGHT_MIN:
         return _(
             "It is night, and the day before has no hours. Choose a time from now until 06:00, or add a special day."
@@ -124,9 +124,9 @@ def _not_late(day: date, hours: tuple[time, time], now: datetime) -> str:
 
 
 def _shortens(calendar: opening_hours.Calendar, day: date, hours: Iterable[tuple[time, time]]) -> str:
-    """Return an error where hours would close the workshop earlier than now; empty otherwise.
+    """Return an error if the hours would end earlier than the current ones; empty otherwise.
 
-    They may be shorter than the hours set for this day, but not than the usual ones: so a mistyped time can be corrected.
+    They may end earlier than those of a special day, but not than the usual ones: so a mistyped time can be corrected.
     """
     late = [opening_hours.span(*one) for one in hours]
     usual, set_now = calendar.usual(None, day.isoweekday()), calendar.spans(None, day)
@@ -138,7 +138,7 @@ def _shortens(calendar: opening_hours.Calendar, day: date, hours: Iterable[tuple
 
 
 def _added(request: HttpRequest, row: Opening | SpecialDay) -> HttpResponse | None:
-    """Add a row and update the gates; None where the row exists already."""
+    """Add a row and update the gates; return None if the row exists already."""
     with _one_by_one():
         same = {name: getattr(row, name) for name in audit.fields_of(type(row)) if name != "id"}
         if type(row).objects.filter(**same).exists():
@@ -149,7 +149,7 @@ def _added(request: HttpRequest, row: Opening | SpecialDay) -> HttpResponse | No
 
 @contextmanager
 def _one_by_one() -> Iterator[None]:
-    """Serialise changes of hours, so that the same form sent twice sees its first copy. Ingest waits only for the end."""
+    """Serialise changes of hours, so that a form sent twice is noticed. Ingest waits for the end only."""
     with transaction.atomic(), pulse.deferred():
         pulse.lock_hours()
         yield

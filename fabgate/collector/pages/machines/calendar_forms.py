@@ -119,7 +119,7 @@ class TonightForm(StaleCheck, forms.Form):
 
 
 def _refuse_no_hours(form: forms.Form, cleaned: dict[str, Any]) -> None:
-    """Refuse 09:00 to 09:00, which could mean no time or a whole day."""
+    """Refuse equal times, such as 09:00 to 09:00, which could mean no time or a whole day."""
     start, to = cleaned.get("start"), cleaned.get("to")
     if start is not None and to is not None and opening_hours.is_ambiguous(start, to):
         form.add_error("to", _("Start and end are the same. For the whole day enter 00:00 to 00:00."))

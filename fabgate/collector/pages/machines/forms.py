@@ -1,7 +1,7 @@
 """Forms for machines: title and category, rules, trainings, gates.
 
-Rules are validated by the code with which a gate validates a roster (wire.machine_mistakes), so that no gate refuses what
-is saved here. Forms use minutes where a roster has seconds.
+Rules are validated by the same code as in a gate (wire.machine_mistakes), so that no gate refuses a saved rule. Forms
+use minutes where a roster has seconds.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class NewMachineForm(AboutForm):
 class RulesForm(StaleCheck, forms.Form):
     """Every rule of a machine. `rules` are those to store, once the form is valid.
 
-    `may_open`: whether the account may open the machine to all members, or for longer (docs/decisions/0068).
+    `may_open` is whether the account may open the machine to all members, or extend that (docs/decisions/0068).
     """
 
     rules: dict[str, Any]
@@ -158,7 +158,7 @@ class RulesForm(StaleCheck, forms.Form):
         for field in dict.fromkeys(mistake.partition(":")[0] for mistake in wire.machine_mistakes(would_be)):
             self.add_error(field, str(_WRONG.get(field, _("This value is not possible."))))
         for name in wire.warning_mistakes(would_be):
-            if name in self.errors:  # do not compare with an invalid time
+            if name in self.errors:  # an invalid time is not compared with the others
                 continue
             text = _("Must be shorter than “%(other)s” (%(time)s), or the warning would begin at once.")
             said = {"other": words.RULES[name], "time": durations.in_words(found[name])}
@@ -214,7 +214,7 @@ class GateForm(forms.Form):
 
 
 class MoveForm(forms.Form):
-    """A gate of another machine, or of none."""
+    """Assigns a gate of another machine, or a free one, to this machine."""
 
     moved = forms.ModelChoiceField(
         label=gettext_lazy("Gate"),
@@ -246,7 +246,7 @@ _GROUPS: Final = (
 def _field(name: str) -> forms.Field:
     label, help_text, longest = words.RULES[name], _HELP.get(name, ""), durations.in_words(wire.MAX_SECONDS)
     if name in wire.MACHINE_WORDS:
-        # "never" means the same as "minors" (docs/decisions/0042): the command accepts it, and no machine has it.
+        # "never" means the same as "minors" (docs/decisions/0042): the verb accepts it, but stores "minors"
         choices = [(word, words.WORDS[name, word]) for word in wire.MACHINE_WORDS[name] if word != "never"]
         return forms.ChoiceField(label=label, choices=choices, help_text=help_text)
     if name in _YES_NO:
@@ -286,12 +286,12 @@ def _initial(rules: wire.MachineRules) -> dict[str, Any]:
 
 
 def _local(moment: datetime) -> datetime:
-    # The command machine-set may have stored it without a zone: then it is in the site's.
+    # machine-set may have stored a moment without a zone: it is then in the site's zone
     return timezone.localtime(moment) if moment.tzinfo else timezone.make_aware(moment)
 
 
 def _kept(name: str, value: Any) -> Any:
-    """Return a value as stored: seconds, and ISO text for a moment; None for the default."""
+    """Return a value as it is stored: seconds, ISO text for a moment, or None for the default."""
     if name in _MINUTES:
         return None if value is None else round(value * 60)
     if name == "observe_until":

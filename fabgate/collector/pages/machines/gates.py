@@ -19,14 +19,14 @@ from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.machines import views
 from fabgate.collector.pages.machines.forms import GateForm, MoveForm
 
-#: Where the archive is saved, and what is run on the Pi afterwards.
+#: The commands that copy the archive to the Pi, and unpack it there.
 COPY: Final = "scp {archive} pi@{gate}.local:"
 INSTALL: Final = """sudo tar -xzf {archive} -C /etc/fabgate && rm {archive}
 sudo runuser -u fabgate -- /opt/fabgate/bin/fabgate check /etc/fabgate/gate.yaml
 sudo systemctl enable fabgate-gate
 sudo systemctl restart fabgate-gate
 sudo runuser -u fabgate -- /opt/fabgate/bin/fabgate status"""
-#: What gives the gate its account, where the broker runs.
+#: The command that creates the gate's account, on the broker's computer.
 BROKER: Final = """sudo mosquitto_passwd -b /etc/mosquitto/fabgate.passwd {account} {password}
 sudo systemctl reload mosquitto"""
 
@@ -52,7 +52,7 @@ def add(request: HttpRequest, name: str) -> HttpResponse:
     shown = {
         **named,
         "machine": machine,
-        # The archive is part of the page, so it is handed out once and stored nowhere.
+        # the archive is inside the page, so it is handed out once and stored nowhere
         "archive_url": f"data:application/gzip;base64,{base64.b64encode(packed).decode()}",
         "files": [*made.texts.items(), (gate_archive.PASSWORD, password)],
         "yaml": gate_archive.gate_yaml(made.gate, env, address.rstrip("/")),

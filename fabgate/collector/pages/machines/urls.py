@@ -37,7 +37,8 @@ RIGHTS: Final = {
     "machines-rules": Right(get=_NOBODY, post=_SETS_UP),
     "machines-preset": Right(get=_NOBODY, post=_SETS_UP),
     "machines-retire": Right(get=_NOBODY, post=_SETS_UP),
-    # Who has access, and a gate's keys, are for managers only; RulesForm also keeps "open to all members" to them.
+    # Only managers choose who has access, and see a gate's keys; "open to all members" in RulesForm is also for them
+    # only.
     "machines-trainings": Right(get=_NOBODY, post=writes()),
     "machines-gate": Right(get=_NOBODY, post=writes()),
     "machines-gate-move": Right(get=_NOBODY, post=_SETS_UP),

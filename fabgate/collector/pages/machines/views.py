@@ -34,7 +34,7 @@ from fabgate.collector.pages.machines.forms import (
 )
 from fabgate.display import RETIRED
 
-#: The most people with individual access who are named.
+#: How many people with individual access are listed by name.
 _MOST: Final = 40
 
 
@@ -44,7 +44,7 @@ def _with_trainings() -> QuerySet[Machine]:
 
 
 def machines(request: HttpRequest) -> HttpResponse:
-    """List the machines with their present state, retired ones apart."""
+    """List the machines with their current state, with the retired ones separately."""
     found = _with_trainings().order_by("title", "name")
     now: dict[int, list[Station]] = {}
     for station in stations.now(datetime.now(UTC)):
@@ -147,7 +147,10 @@ def trainings(request: HttpRequest, name: str) -> HttpResponse:
 
 
 def retire(request: HttpRequest, name: str) -> HttpResponse:
-    """Retire a machine, or return it to service. Its sessions are kept; it stays locked until it is unlocked."""
+    """Retire a machine, or return it to service.
+
+    Its sessions are kept, and it stays locked until someone unlocks it.
+    """
     machine = get_object_or_404(Machine, name=name)
     is_over = request.POST.get("retired") == "1"
     gates: list[Gate] = []
@@ -159,7 +162,7 @@ def retire(request: HttpRequest, name: str) -> HttpResponse:
         with audit.change(account_of(request).name, verb, held):
             held.retired_at = datetime.now(UTC) if is_over else None
             held.save(update_fields=["retired_at"])
-        if is_over and held.lock is None:  # also without a gate: one may be moved here
+        if is_over and held.lock is None:  # also if it has no gate: one may be assigned later
             gates = locks.lock_machine(held, "idle", RETIRED, "", actor=account_of(request).name)[1]
     if gates:
         roster.announce(gates, timeout_s=roster.PAGE_S)
@@ -174,7 +177,7 @@ def retire(request: HttpRequest, name: str) -> HttpResponse:
 
 def page(request: HttpRequest, machine: Machine, *, is_late: bool = False, **bound: Form) -> HttpResponse:
     """Return the machine's page. `bound` are forms with errors or conflicts, by name."""
-    found = _with_trainings().get(pk=machine.pk)  # as stored, without a form's unsaved values
+    found = _with_trainings().get(pk=machine.pk)  # as stored, without the unsaved values of a form
     gates = list(found.gates.order_by("name"))
     beside = stations.of(found, datetime.now(UTC))
     overtaken = any(isinstance(form, stale_form.StaleCheck) and form.conflicts for form in bound.values())

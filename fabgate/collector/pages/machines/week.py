@@ -30,7 +30,7 @@ class Day:
 
 
 def ahead(machine: Machine | None = None) -> list[Day] | None:
-    """Return the next seven days; None where no hours are set, so that it is always open."""
+    """Return the next seven days; None if no hours are set, which means always open."""
     now = today()
     calendar = Calendar(now)
     days = [now + timedelta(days=at) for at in DAYS]
@@ -41,7 +41,7 @@ def ahead(machine: Machine | None = None) -> list[Day] | None:
 
 
 def tonight_in_words(calendar: Calendar, now: datetime) -> str:
-    """Return the workshop's hours of the day to which the current night belongs, with that day's notes."""
+    """Return the workshop's hours on the day of the current night, with the notes of that day."""
     day = night_at(calendar, now)
     hours = ", ".join(_said(calendar.spans(None, day)))
     return " · ".join([hours, *calendar.notes(None, day)])

@@ -69,13 +69,13 @@ def rule(name: str, found: Any) -> str:
 
 
 def rules(found: wire.MachineRules, names: tuple[str, ...] = tuple(RULES)) -> Iterator[tuple[str, str]]:
-    """Yield the label and the value in words of each rule."""
+    """Yield each rule as (label, value) in words."""
     for name in names:
         yield str(RULES[name]), rule(name, getattr(found, name))
 
 
 def relevant_rules(found: wire.MachineRules) -> tuple[str, ...]:
-    """Return the names of the rules worth showing: not a run-on of zero seconds, for example."""
+    """Return the names of the rules worth showing; a run-on of zero seconds is not."""
     silent = {
         "grace_s": found.mode != "hold",
         "finish_max_s": found.finish != "wait",

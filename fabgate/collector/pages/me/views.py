@@ -1,4 +1,4 @@
-"""A person's own account: browsers signed in, and password."""
+"""A person's own account: their password, and the browsers in which they are signed in."""
 
 from __future__ import annotations
 

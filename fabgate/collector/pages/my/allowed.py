@@ -38,7 +38,7 @@ def machines(member: Member) -> list[Permission]:
 
 
 def trainings(member: Member, today: date) -> list[dict[str, Any]]:
-    """Return the trainings that the member holds or held: of each, the deciding grant or the last one."""
+    """Return the trainings that a member has or had, each with the grant that applies or the last one."""
     grants_of: dict[int, list[Grant]] = defaultdict(list)
     for grant in Grant.said_by(today).filter(member=member):
         grants_of[grant.training_id].append(grant)
@@ -52,7 +52,7 @@ def trainings(member: Member, today: date) -> list[dict[str, Any]]:
 
 
 def _stage(name: str) -> labels.Chip:
-    """Return a stage, worded for the member."""
+    """Return the chip of a stage, with the text for members."""
     chip = labels.stage(name)
     return labels.Chip(chip.state, _("On your own")) if name == Grant.AUTONOMOUS else chip
 

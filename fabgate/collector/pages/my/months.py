@@ -33,7 +33,7 @@ class Month:
 
     @property
     def by_machine(self) -> list[tuple[str, int, int]]:
-        """Return each machine with its time, and that as a percentage of the longest; longest first."""
+        """Return (machine, time, percentage of the longest time), the longest time first."""
         longest = max(self.machines.values(), default=0) or 1
         rows = sorted(self.machines.items(), key=lambda row: (-row[1], row[0]))
         return [(name, ms, round(100 * ms / longest)) for name, ms in rows]
@@ -49,7 +49,7 @@ def last_months(member: str, today: date) -> list[Month]:
     )
     for ended_at, title, name, counted_ms, is_uncertain in rows.iterator():
         month = months.get(timezone.localtime(ended_at).date().replace(day=1))
-        if month is not None:  # None if a gate's clock was ahead
+        if month is not None:  # no month is shown if a gate's clock was ahead
             month.counted_ms += counted_ms
             month.sessions += 1
             month.uncertain += is_uncertain

@@ -11,7 +11,7 @@ from fabgate.collector.models import Correction, UsageSession
 
 @dataclass(frozen=True, slots=True)
 class Reassigned:
-    """A session reassigned to another person, who is not named here."""
+    """A session that was reassigned to another person, whose name is not shown."""
 
     session: UsageSession
     machine: str
@@ -20,13 +20,13 @@ class Reassigned:
 
 
 def reassigned_from(member: str) -> QuerySet[UsageSession]:
-    """Return the sessions that a correction took from a member and no other gave back."""
+    """Return the sessions that a correction took from a member, unless another one gave them back."""
     taken = Correction.objects.filter(field=Correction.MEMBER, old=member).values("session")
     return UsageSession.objects.filter(pk__in=taken).exclude(used_by=member).select_related("machine", "gate")
 
 
 def with_reasons(member: str, sessions: QuerySet[UsageSession]) -> list[Reassigned]:
-    """Return such sessions with the reason for each, newest first."""
+    """Return these sessions, each with the reason, newest first."""
     return [
         Reassigned(
             session,

@@ -17,7 +17,7 @@ urlpatterns = [
     # A session's id may be any text.
     path(f"my-minutes/sessions/<{SESSION}:pk>", views.contest, name="my-minutes-contest"),
 ]
-# Auditors change nothing, not even about themselves.
+# Auditors change nothing, not even their own data.
 _OWN: Final = ALL - {Account.AUDITOR}
 RIGHTS: Final = {
     "my-minutes": Right(get=ALL),

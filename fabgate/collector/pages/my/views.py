@@ -1,4 +1,4 @@
-"""A member's own page: sessions, permissions, badges; reporting an error or a lost badge."""
+"""A member's own page: sessions, permissions and badges; contesting a session, reporting a badge lost."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def minutes(request: HttpRequest) -> HttpResponse:
 
 
 def contest(request: HttpRequest, pk: str) -> HttpResponse:
-    """Show one of the member's sessions, and contest it; of a reassigned one, show the reason."""
+    """Show one of the member's sessions, which they may contest; for a reassigned one, show the reason."""
     member = _member(request)
     if request.method == "GET" and (
         taken := reassigned.with_reasons(member.pk, reassigned.reassigned_from(member.pk).filter(pk=pk))
@@ -146,7 +146,7 @@ def _row(session: UsageSession) -> dict[str, Any]:
         "machine": str(session.machine or session.gate),
         "why": reasons.ended(session.reason),
         "review": review,
-        # A contest alone does not make the minutes uncertain.
+        # a contested session alone does not make the minutes uncertain
         "is_inexact": session.counted_uncertainty_ms > 0 or (session.uncertain and session.doubt is not None),
         "corrected": labels.corrected(session.corrected),
         "is_contested": review is not None and review.is_contested,

@@ -1,1 +1,1 @@
-"""Who are the people, what may they use, and which badges do they carry?"""
+"""The pages about people: who they are, what they may use, and which badges they have."""

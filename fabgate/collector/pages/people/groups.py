@@ -33,7 +33,7 @@ _MOST_ERRORS: Final = 20
 
 
 class GroupForm(stale_form.StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
-    """A class or a company. Its members are lines of text, so that a list can be pasted."""
+    """A class or a company. Its members are typed as lines of text, so that a list can be pasted."""
 
     payer = MemberField(
         label=gettext_lazy("Payer"),
@@ -48,7 +48,7 @@ class GroupForm(stale_form.StaleCheck, forms.ModelForm):  # type: ignore[type-ar
     )
 
     class Meta:
-        """The fields that are stored in the row."""
+        """The fields that are columns of the row."""
 
         model = Group
         fields = ("name", "kind", "payer", "machines", "note")
@@ -83,7 +83,7 @@ class GroupForm(stale_form.StaleCheck, forms.ModelForm):  # type: ignore[type-ar
         )
 
     def clean_people(self) -> list[Member]:
-        """Return the members. Raises ValidationError for each line that names none, or several."""
+        """Return the members. Raises ValidationError for each line that matches no member, or several."""
         lines = str(self.cleaned_data["people"]).splitlines()
         wanted = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
         found, wrong = names.by_number(wanted), []
@@ -99,7 +99,7 @@ class GroupForm(stale_form.StaleCheck, forms.ModelForm):  # type: ignore[type-ar
         return list({found[line].pk: found[line] for line in wanted}.values())
 
     def clean(self) -> dict[str, Any]:
-        """Let only a manager choose the payer, and machines for people who are neither trained nor supervised."""
+        """Let only managers choose the payer, and machines for people without training and supervision."""
         cleaned = super().clean() or self.cleaned_data
         refuse_payer(self)
         if not self._is_manager and cleaned.get("kind") == Group.COMPANY:
@@ -186,7 +186,7 @@ def give(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def end(request: HttpRequest, pk: int) -> HttpResponse:
-    """Close a group, so that its badges stop working, or reopen it, as the form says."""
+    """Close a group, which disables its badges, or reopen it, as the form says."""
     group = get_object_or_404(Group, pk=pk)
     is_over = request.POST.get("over") == "1"
     with transaction.atomic():
@@ -215,7 +215,7 @@ def _save(request: HttpRequest, group: Group | None) -> HttpResponse:
             if is_saved := not form.has_conflicts() and form.is_valid():
                 with audit.change(shortcuts.actor(request), verb, form.instance) as change:
                     saved = form.save(commit=False)
-                    # Only these fields: the group may have been closed in the meantime.
+                    # Only these fields, because someone may have closed the group in the meantime.
                     saved.save(
                         update_fields=["name", "kind", *(["payer"] if is_manager else []), "note"] if group else None
                     )

@@ -156,9 +156,9 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
 def _take(
     request: HttpRequest, found: Difference, prepared: store.Prepared, *, is_complete: bool, left: str
 ) -> Change | None:
-    """Import the list; None where it would change something else than the preview showed.
+    """Import the list; return None if it would change something that the preview did not show.
 
-    If the list is complete, missing members are marked as left; if they are many, only if `left` is their number.
+    If the list `is_complete`, missing members are marked as left; many of them only if `left` is their number.
     """
     if request.POST.get("seen") != found.fingerprint:
         return None
@@ -199,7 +199,7 @@ def _page(
 
 
 def _lines(found: Difference) -> list[tuple[str, str]]:
-    """Return each error with its lines, in the order of the first of them."""
+    """Return each error with its lines, ordered by the first of them."""
     shown = []
     for mistake in found.file.mistakes:
         where = _("Row %(line)d") % {"line": mistake.line}

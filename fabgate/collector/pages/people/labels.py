@@ -16,7 +16,7 @@ from fabgate.collector.models import Badge, Block, Grant, Group, Member
 from fabgate.collector.pages.formatting import STATES as STATES_SHOWN
 from fabgate.collector.people import reasons
 
-#: A grant's stage -> (the state that gives colour and icon, label).
+#: A grant's stage -> (the state for colour and icon, label).
 STAGES: Final[Mapping[str, tuple[str, Any]]] = {
     Grant.SUPERVISED: ("warn", gettext_lazy("With a supervisor")),
     Grant.AUTONOMOUS: ("ok", gettext_lazy("Autonomous")),
@@ -51,7 +51,7 @@ class Chip:
 
     @property
     def picture(self) -> str:
-        """Return the icon's name, for where the word does not fit."""
+        """Return the icon's name, for places where the word does not fit."""
         return STATES_SHOWN[self.state][0]
 
 
@@ -72,7 +72,10 @@ def block_reason(reason: str) -> str:
 
 
 def refused(found: Iterable[str], *, is_taught: bool) -> list[str]:
-    """Return the labels of reasons, worst first. Where no training gives access to the machine, it says so instead of "missing"."""
+    """Return the labels of reasons, the worst first.
+
+    If no training gives access to the machine, the label says so instead of "missing".
+    """
     untaught = _("no training gives access to it, and no individual access")
     texts = [untaught if reason == NOT_TRAINED and not is_taught else reasons.refused(reason) for reason in found]
     return list(dict.fromkeys(texts))
@@ -89,7 +92,7 @@ def short(moment: date | None) -> str:
 
 
 def membership_chips(member: Member, today: date, blocks: Iterable[str] = ()) -> list[Chip]:
-    """Return the chips for a membership, worst first, followed by what is special about the person."""
+    """Return the chips of a membership, the worst first, then those for minors and similar."""
     found = []
     if member.left_on is not None and member.left_on <= today:
         return [Chip("silent", _("Left on %(day)s") % {"day": short(member.left_on)})]
@@ -100,13 +103,13 @@ def membership_chips(member: Member, today: date, blocks: Iterable[str] = ()) ->
         found.append(Chip("starting", _("Minor: supervisor required")))
     elif member.supervised:
         found.append(Chip("starting", _("Supervisor required")))
-    elif member.level != "user":  # a person who needs a supervisor supervises no one
+    elif member.level != "user":  # people who need a supervisor cannot supervise others
         found.append(Chip("in-use", str(LEVELS[member.level])))
     return found
 
 
 def membership(member: Member, today: date) -> Chip:
-    """Return the chip with the end of a membership; `valid_until` is its last day."""
+    """Return the chip with the end of a membership; `valid_until` is the last day."""
     until = member.valid_until
     if until is None:
         return Chip("ok", _("Member"))

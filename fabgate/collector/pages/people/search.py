@@ -1,4 +1,4 @@
-"""Finds people by name, number, e-mail, printed badge number, or by the badge itself on a USB reader."""
+"""Finds people by name, number, e-mail, printed badge number, or by reading the badge on a USB reader."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from fabgate.collector.people.display_names import Holder
 from fabgate.errors import UsageError
 
 SIZE: Final = 50
-#: `NOW` goes by the end date: people in their grace period may still use machines, but are listed under `OVER` to be asked
-#: for payment. `STAYED` is not offered as a choice: everyone who has not left.
+#: `NOW` depends on the end date: people in their days of grace may still use machines, but are listed under `OVER`, so
+#: that they are asked for payment. `STAYED`, everyone who has not left, cannot be chosen.
 NOW, OVER, BLOCKED, MINOR, LEFT, ALL, STAYED = "", "over", "blocked", "minor", "left", "all", "stayed"
 _STATES: Final = (
     (NOW, gettext_lazy("Members now")),
@@ -49,7 +49,7 @@ class FindForm(forms.Form):
     def __init__(self, *args: Any, is_first: bool = False, **more: Any) -> None:
         super().__init__(*args, **more)
         self.fields["q"].widget.attrs |= {"type": "search", "autocomplete": "off", "spellcheck": "false"}
-        if is_first:  # focused at once, so that a reader at the desk types into it
+        if is_first:  # focused at once, because a USB reader types into it
             self.fields["q"].widget.attrs |= {
                 "autofocus": True,
                 "placeholder": _("Type, or hold a badge on the reader"),
@@ -63,7 +63,7 @@ class FindForm(forms.Form):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some members by name, and the query strings of the adjacent pages; empty where there is none."""
+    """Some members by name, and the query strings of the adjacent pages, empty if there are none."""
 
     rows: Sequence[Member]
     before: str
@@ -99,7 +99,10 @@ def people(request: HttpRequest) -> HttpResponse:
 
 
 def _with_state(query: QueryDict) -> QueryDict | None:
-    """Return the form's data: a search covers everyone unless a state is chosen, because people who left are searched for most."""
+    """Return the form's data.
+
+    A search without a state covers everyone, because most searches are for people who left.
+    """
     if query.get("state") or not query.get("q", "").strip():
         return query or None
     asked = query.copy()
@@ -108,7 +111,7 @@ def _with_state(query: QueryDict) -> QueryDict | None:
 
 
 def badges_typed(q: str) -> set[str]:
-    """Return the digests of the badges that the text may be, and of the badge on which it is printed."""
+    """Return the digests of the badges that a text may mean, as a spelling or as a printed number."""
     bearer = badges.with_number(q)
     typed = {Card.spelled(one).digest for one in card_form.readings(q).values()}
     return typed if bearer is None else typed | {bearer.digest}
@@ -192,7 +195,7 @@ def list_rows(members: Sequence[Member]) -> list[dict[str, Any]]:
 
 
 def _earlier(digests: Collection[str]) -> Holder | None:
-    """Return the last holder of these badges, where they have no holder now."""
+    """Return the last holder of these badges, if they have no holder now."""
     ended = [
         (holder.until, holder) for holder in display_names.last_holders(digests).values() if holder.until is not None
     ]
@@ -200,7 +203,7 @@ def _earlier(digests: Collection[str]) -> Holder | None:
 
 
 def _unassigned_badge(q: str) -> str:
-    """Return the text if it is a badge that was never assigned; empty otherwise."""
+    """Return the text if it is a badge that was never assigned, otherwise ""."""
     found = card_form.readings(q)
     return q if found and (len(found) == 1 or card_form.known_here(found)) else ""
 

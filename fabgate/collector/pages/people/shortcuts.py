@@ -1,4 +1,4 @@
-"""What most views about people need: the member, the actor, and a message once a change is saved."""
+"""Functions that most views about people need: the member, the actor, and the message after a change."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ def get_member_to_judge(request: HttpRequest, pk: str) -> Member:
 
 
 def report_change(request: HttpRequest, text: str, *changes: Change) -> None:
-    """Show a message and announce the new rosters to the gates. Call it after the commit; it waits a few seconds at most."""
+    """Show a message and announce the new rosters to the gates.
+
+    Call it after the commit; it takes a few seconds at most.
+    """
     messages.success(request, text)
     rosters = {name: version for change in changes for name, version in change.rosters.items()}
     gates = list(Gate.objects.filter(name__in=rosters).order_by("name"))

@@ -84,7 +84,7 @@ class TrainingForm(stale_form.StaleCheck, forms.ModelForm):  # type: ignore[type
             self.instance.machines if self.instance.pk else None,
             label=self.fields["machines"].label,
         )
-        # Trainers who can no longer sign in stay listed: if the last one were dropped, every trainer could grant the training.
+        # Trainers who can no longer sign in stay listed: without any, every trainer could grant the training.
         named = self.instance.trainers.values("pk") if self.instance.pk else []
         trainers = Account.objects.filter(Q(role=Account.TRAINER, is_active=True) | Q(pk__in=named))
         self.fields["trainers"] = forms.ModelMultipleChoiceField(
@@ -99,7 +99,7 @@ class TrainingForm(stale_form.StaleCheck, forms.ModelForm):  # type: ignore[type
     def clean_title(self) -> str:
         """Refuse a title that differs from another training's only in case, accents or spaces."""
         title = str(self.cleaned_data["title"])
-        if "title" not in self.changed_data:  # two such trainings from before this check can still be edited
+        if "title" not in self.changed_data:  # so that two such trainings from before this check can still be edited
             return title
         for other in Training.objects.exclude(pk=self.instance.pk):
             if folded(str(other)) == folded(title):
@@ -115,7 +115,7 @@ class TrainingForm(stale_form.StaleCheck, forms.ModelForm):  # type: ignore[type
         return days
 
     def clean_prerequisite(self) -> Training | None:
-        """Refuse a circle of prerequisites: no one could ever complete it."""
+        """Refuse a circle of prerequisites, which no one could complete."""
         first: Training | None = self.cleaned_data["prerequisite"]
         at = first
         seen = {self.instance.pk}
@@ -299,7 +299,7 @@ def _grant_all(request: HttpRequest, form: action_forms.GrantForm) -> HttpRespon
         shortcuts.report_change(request, text % {"training": said["training"], "n": len(changed)}, *changed)
     kept = [(_KEPT[why], [one.member for one in given if one.kept == why]) for why in grants.KEPT]
     if kept := [(text, members) for text, members in kept if members]:
-        # A page lists all of them, because a message has room for a few names only. Reloading it changes nothing.
+        # A page lists them, because a message has room for a few names only. Reloading it changes nothing.
         context = {"training": said["training"], "stage": words.stage(said["stage"]), "kept": kept}
         return render(request, "people/granted.html", context)
     return see_other(reverse("people-training", args=[said["training"].pk]))

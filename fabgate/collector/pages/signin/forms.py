@@ -53,7 +53,7 @@ class NewPasswordForm(forms.Form):
 
 
 class FirstManagerForm(NewPasswordForm):
-    """The first manager: username, display name and password."""
+    """The form for the first manager: username, display name and password."""
 
     name = forms.CharField(
         label=_("Username"),
@@ -70,7 +70,7 @@ class FirstManagerForm(NewPasswordForm):
     field_order = ("name", "display_name", "password")
 
     def clean_display_name(self) -> str:
-        """Set the name on the account, so that the password is checked for similarity with it."""
+        """Set the name on the account, so that the password can be compared with it."""
         self._account.display_name = str(self.cleaned_data["display_name"])
         return self._account.display_name
 

@@ -1,1 +1,1 @@
-"""Sessions, reports, reviews and refusals."""
+"""The pages about use: sessions, reports, reviews and refusals."""

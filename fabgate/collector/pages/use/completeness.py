@@ -21,12 +21,12 @@ class GateRecords:
     """How complete the records of one gate are."""
 
     journal: Journal
-    #: Ranges of missing numbers that may still arrive: later entries have arrived, or the gate has reported these.
+    #: Ranges of numbers that may still arrive: later entries have arrived, or the gate has reported these.
     awaited: list[tuple[int, int]]
     lost: list[Hole]
     clones: list[Journal]
     until: datetime | None
-    #: When the last entry arrived, if the gate's clock is wrong; its own date may look old then.
+    #: When the last entry arrived, if the gate's clock is wrong and its own date may look old.
     arrived_at: datetime | None
 
     @property

@@ -36,7 +36,7 @@ class DayInput(forms.DateInput):
 
 
 class Choice(forms.Select):
-    """A select without groups, rendered in one step; Django's templates take as long for three of them as for the list."""
+    """A select without groups that is rendered in one step, because Django's templates are slow."""
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
         """Return the same HTML as Django's template."""
@@ -63,7 +63,7 @@ class PeriodForm(forms.Form):
     first = forms.DateField(label=gettext_lazy("From"), required=False, widget=DayInput())
     last = forms.DateField(label=gettext_lazy("To"), required=False, widget=DayInput())
 
-    #: Whether a person or a machine is required for more than a month.
+    #: Whether a person or a machine must be chosen for more than a month.
     is_limited: bool = True
     default = periods.RECENT
 
@@ -143,7 +143,7 @@ class SessionsForm(PeriodForm):
         return self._of(rows)
 
     def open(self) -> QuerySet[UsageSession]:
-        """Return the open sessions that match. They count as of today."""
+        """Return the open sessions that match. Their day is today."""
         chosen, rows = self.cleaned_data, UsageSession.open()
         is_over = self.days is not None and not self.days.start <= timezone.now() < self.days.end
         return rows.none() if is_over or chosen["reason"] or chosen["uncertain"] else self._of(rows)
@@ -151,8 +151,8 @@ class SessionsForm(PeriodForm):
     def _of(self, rows: QuerySet[UsageSession]) -> QuerySet[UsageSession]:
         """Return the rows of the chosen person, machine, or both.
 
-        For both, the person's index is the better one, which SQLite does not know: the machine is compared as an
-        expression, so that its index is not used.
+        With both, the index by person is better, but SQLite does not know that. So the machine is compared as an
+        expression, which no index has.
         """
         chosen = self.cleaned_data
         if chosen["member"]:
@@ -193,7 +193,7 @@ class RefusalsForm(PeriodForm):
 
 
 def person_id(form: Any, typed: str) -> str:
-    """Return the id of the person named in a form; if several match, the page offers them (`form.several`)."""
+    """Return the id of the person named in a form; if several match, they go into `form.several` for the page."""
     if not typed.strip():
         return ""
     try:

@@ -38,7 +38,7 @@ class Names:
         if not who:
             return NOTHING
         if who not in self._names:
-            # An export may have thousands of unknown ids, so they are not looked up one by one.
+            # an export may have thousands of unknown ids, so they are not looked up one by one
             self._names[who] = str(unknown_name(who) if self._has_all else names_of([who])[who])
         return self._names[who]
 
@@ -69,7 +69,7 @@ def find(typed: str, *, groups: bool = True) -> list[tuple[str, str]]:
 def by_number(typed: Iterable[str]) -> dict[str, Member]:
     """Return the member for each text that is an id or "Name (id)"; other texts are left out.
 
-    The same as ``find``, for many texts at once.
+    It is like ``find``, for many texts at once.
     """
     ids = {text: _id_behind(text) for text in typed}
     members = Member.objects.in_bulk({*ids, *ids.values()})
@@ -103,7 +103,7 @@ def resolve(typed: str) -> str:
 
 
 def machines() -> dict[int, str]:
-    """Return the title of each machine by id; its name is added if another machine has the same title."""
+    """Return the title of each machine by id, followed by its name if another machine has the same title."""
     return titles(Machine.objects.only("name", "title"))
 
 

@@ -52,7 +52,7 @@ class Period:
 
     @classmethod
     def preset(cls, name: str, today: date) -> Period | None:
-        """Return the days of a preset; None for one without fixed days."""
+        """Return the days of a preset, or None if it has no fixed days."""
         month = today.replace(day=1)
         if name == RECENT:
             return cls(today - timedelta(days=MOST_DAYS - 1), today)

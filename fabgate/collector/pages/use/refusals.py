@@ -1,4 +1,7 @@
-"""Refusals: who, where and why. Unknown badges too, because one that is tapped again and again has an owner."""
+"""The page of refusals: who, where and why.
+
+It includes unknown badges, because one that is tapped again and again has an owner.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ def _summaries(matching: QuerySet[Refusal]) -> dict[str, Any]:
     """Return the counts by worst reason, by machine and by unknown badge."""
     reasons: Counter[str] = Counter()
     machines: Counter[str] = Counter()
-    # Each combination of reasons is one row, and its first reason is the worst.
+    # Rows are grouped by combination of reasons; the first reason is the worst.
     for codes, times in matching.order_by().values_list("reasons").annotate(times=Count("id")):
         reasons[codes[0] if codes else ""] += times
     titles, rows = names.machines(), matching.order_by().values_list("machine", "gate__name")

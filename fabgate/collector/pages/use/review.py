@@ -29,13 +29,13 @@ from fabgate.errors import UsageError
 _SAME_CAUSE: Final = timedelta(minutes=10)
 #: How many are shown at once; more appear once some are settled.
 _SHOWN: Final = 300
-#: What reviews are grouped by besides their cause. Each contested session is its own case.
+#: By what reviews are grouped besides their cause. Each contested session is a case of its own.
 _GROUP_BY: Final[dict[str, Callable[[Review], str]]] = {
     "earlier-holder": lambda review: review.session.badge,
     "contested": lambda review: review.session_id,
     "uncertain": lambda _review: "",
 }
-#: Causes without a decision in the member's favour: the minutes are certain, or the end itself is wrong.
+#: Causes that cannot be decided in the member's favour: the minutes are certain, or the end itself is wrong.
 _NO_FAVOUR: Final = frozenset(
     {
         *("clock", "earlier-holder", Review.CONTESTED),
@@ -48,11 +48,11 @@ _DECIDE: Final = {Review.ACCEPTED: corrections.accept, Review.FAVOUR: correction
 
 @dataclass
 class Case:
-    """Sessions that need one decision together."""
+    """Sessions that need one common decision."""
 
     why: str
     reviews: list[Review] = field(default_factory=list)
-    #: A row for each, and whether it concerns the reader, who may not decide it.
+    #: For each session its row, and whether it concerns the reader, who may then not decide it.
     rows: list[tuple[Review, Row, bool]] = field(default_factory=list)
 
     @property
@@ -62,12 +62,12 @@ class Case:
 
     @property
     def has_favour(self) -> bool:
-        """Return whether deciding in the member's favour can differ from accepting."""
+        """Return whether a decision in the member's favour can differ from accepting."""
         return self.why not in _NO_FAVOUR
 
     @property
     def is_own(self) -> bool:
-        """Return whether all of it concerns the reader."""
+        """Return whether all sessions concern the reader."""
         return all(is_own for _review, _row, is_own in self.rows)
 
     @property
@@ -77,7 +77,7 @@ class Case:
 
     @property
     def is_about(self) -> bool:
-        """Return whether the end of the first session is only a limit."""
+        """Return whether the first session's end is only a limit."""
         return self.reviews[0].session.is_about
 
     @property
@@ -105,7 +105,7 @@ class DecisionForm(forms.Form):
         self._own = own
 
     def clean_review(self) -> QuerySet[Review]:
-        """Refuse sessions that concern the reader, and a favour where none is possible."""
+        """Refuse sessions that concern the reader, and a favour if none is possible."""
         chosen: QuerySet[Review] = self.cleaned_data["review"]
         for one in chosen:
             if not self._own.isdisjoint(one.session.people):
@@ -137,7 +137,10 @@ def review(request: HttpRequest) -> HttpResponse:
 
 
 def causes(reviews: Iterable[Review], own: frozenset[str]) -> list[dict[str, Any]]:
-    """Return the cases by cause, with its explanation. Sessions of the ids in `own` are marked as the reader's own."""
+    """Return the cases by cause, with its explanation.
+
+    Sessions that concern an id in `own` are marked as the reader's own.
+    """
     waiting, kinds = list(reviews), dict[str, list[Case]]()
     # All rows at once, so that people are looked up once and not for each case.
     lines = dict(zip(waiting, rows([one.session for one in waiting]), strict=True))
@@ -179,7 +182,7 @@ def _settle(request: HttpRequest, form: DecisionForm) -> None:
             try:
                 decide(one, author=author, note=note)
             except UsageError:
-                late.append(one)  # someone else settled it first, and their decision stays
+                late.append(one)  # someone else settled it first, and that decision stays
             else:
                 settled += 1
     if settled:

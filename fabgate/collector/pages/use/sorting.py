@@ -1,4 +1,4 @@
-"""Sorts tables by their headers: a query such as ``sort=-sessions``, and the links and aria-sort of the headers."""
+"""Sorts tables by their headers: reads a query such as ``sort=-sessions``, and makes the links and aria-sort."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ def parse(text: str, columns: Collection[str], default: Order) -> Order:
 
 
 def headers(columns: Collection[str], order: Order, texts: Collection[str] = ()) -> dict[str, Header]:
-    """Return the header of each column. Columns in `texts` start at A, the others with the largest value."""
+    """Return the header of each column.
+
+    Columns in `texts` are first sorted from A, the others from the largest value.
+    """
     return {
         column: Header("descending" if order.is_descending else "ascending", _query(column, not order.is_descending))
         if column == order.column

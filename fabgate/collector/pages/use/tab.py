@@ -1,4 +1,4 @@
-"""The frame of this tab's pages: the navigation, and how many sessions need a review."""
+"""The layout of this tab's pages: the navigation, and how many sessions need a review."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fabgate.collector.models import Review
 
 def render_page(request: HttpRequest, template: str, shown: dict[str, Any], *, status: int = 200) -> HttpResponse:
     """Render a page of this tab."""
-    # How many filters are set; cursor and order are no filters.
+    # how many filters are set; cursor and order are not filters
     filters = sum(bool(value) for name, value in request.GET.items() if name not in {"before", "after", "sort", "page"})
     waiting = Review.objects.filter(settled_at=None).count()
     return render(request, f"use/{template}", {"waiting": waiting, "filters": filters, **shown}, status=status)

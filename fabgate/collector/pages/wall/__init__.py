@@ -1,1 +1,4 @@
-"""How does a newcomer take a badge and tap it on a machine? Only where FABGATE_SIMULATED is set."""
+"""The demo's wall of badges, on which a newcomer takes a badge and taps it on a machine.
+
+Only with FABGATE_SIMULATED.
+"""

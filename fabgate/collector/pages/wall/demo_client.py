@@ -1,4 +1,4 @@
-"""Talks to the demo process that simulates the gates' surroundings: one line of JSON on its socket (demo/wall.py)."""
+"""Sends requests to the demo process that simulates the gates: one line of JSON on its socket (demo/wall.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from django.conf import settings
 
-#: A restarted gate needs some seconds until it reads badges.
+#: A restarted gate needs some seconds before it reads badges.
 TIMEOUT_S: Final = 25.0
 MAX_ANSWER: Final = 1_000_000
 

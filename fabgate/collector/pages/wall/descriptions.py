@@ -23,11 +23,11 @@ KINDS: Final[Mapping[str, Any]] = {
     "unknown": gettext_lazy("Unknown badge"),
     "phone": gettext_lazy("Phone, random number"),
 }
-#: Names on badges without an owner.
+#: Names for badges without an owner.
 NAMELESS: Final[Mapping[str, Any]] = {"unknown": gettext_lazy("Stranger"), "phone": gettext_lazy("Phone")}
 #: Kinds that become "member" once the badge is assigned.
 _UNASSIGNED: Final = frozenset({"unknown", "lost"})
-#: For each state of a gate: the state that gives colour and icon, and its word.
+#: For each state of a gate: the state for colour and icon, and its word.
 STATES: Final[Mapping[str, tuple[str, Any]]] = {
     "no-power": ("silent", gettext_lazy("No mains power")),
     "not-running": ("silent", gettext_lazy("Gate not running")),
@@ -175,7 +175,7 @@ def _refusal(found: Mapping[str, Any] | None, people: Mapping[str, DisplayName])
 
 
 def _audit(found: Mapping[str, Any]) -> tuple[str, str]:
-    """Return whether the records agree: a state and a sentence."""
+    """Return whether the records agree, as a state and a sentence."""
     if found["wrong"]:
         return "bad", _("The records disagree: %(what)s") % {"what": "; ".join(found["wrong"])}
     if found["waiting"]:

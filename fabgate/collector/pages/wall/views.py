@@ -110,7 +110,7 @@ def _machines(state: dict[str, Any]) -> list[descriptions.Machine]:
 
 
 def _can_have_owner(card: dict[str, Any]) -> bool:
-    """Return whether a card can have an owner; a phone's random number cannot."""
+    """Return whether a card can have an owner: a phone cannot, because its number is random."""
     return bool(card["kind"] != "phone")
 
 

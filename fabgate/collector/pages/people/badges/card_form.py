@@ -28,7 +28,7 @@ _READINGS: Final = {
 
 
 def readings(typed: str) -> dict[str, badge.Badge]:
-    """Return the badges that the text may be, each by its unambiguous spelling; empty for text that is not a badge."""
+    """Return the badges that a text may mean, by their unambiguous spellings; empty if it is not a badge."""
     try:
         found = badge.parse(typed)
     except badge.AmbiguousError as error:
@@ -61,9 +61,9 @@ def not_a_badge(typed: str, wanted: str = "") -> str:
 
 
 class CardForm(forms.Form):
-    """A form in which a badge is typed. It asks which reading is meant if there are several.
+    """A form in which a badge is typed. It asks which one is meant if there are several possibilities.
 
-    If the badge was reported lost, it asks whether it was found, unless it is assigned to the `holder` (id as in rosters)
+    If the badge was reported lost, it asks whether it was found, unless `holder` (an id as in rosters) is the person
     who lost it. `card` is the badge once the form is valid.
     """
 
@@ -114,14 +114,14 @@ class CardForm(forms.Form):
         return typed
 
     def not_a_badge_text(self) -> str:
-        """Return an error of this form's own for text that is not a badge, with “%(typed)s”; empty for the usual one."""
+        """Return this form's own error for text that is not a badge, with “%(typed)s”; empty for the usual error."""
         return ""
 
     def clean(self) -> dict[str, Any]:
         """Set `card`."""
         cleaned = super().clean() or self.cleaned_data
         chosen = self._chosen()
-        # "Found" was ticked for one badge and must not count for another that was typed in its place.
+        # "Found" was ticked for one badge, and must not count for another one that was typed instead.
         if self._lost is not None and self.data.get(self.add_prefix("found")) != str(chosen):
             self.add_error("found", self._lost.asked)
         if not self.errors and chosen is not None:
@@ -130,7 +130,7 @@ class CardForm(forms.Form):
 
 
 def _lost_by_others(found: badge.Badge | None, holder: str) -> Holder | None:
-    """Return the holder who lost this badge; None if it was not lost, or if they are its next `holder`."""
+    """Return the person who lost this badge; None if it was not lost, or if that person is `holder`."""
     if found is None:
         return None
     digest = Card.spelled(found).digest

@@ -31,18 +31,18 @@ from fabgate.collector.people.display_names import Holder
 from fabgate.errors import UsageError
 
 _DIGEST: Final = re.compile("[0-9a-f]{64}")
-#: The reasons with which a gate refuses an unknown badge and a lost one.
+#: The reasons with which gates refuse unknown and lost badges.
 UNASSIGNED: Final = frozenset({"unknown-badge", BADGE_LOST})
 #: How long unknown badges are listed.
 RECENT: Final = timedelta(days=7)
 #: The most unknown badges in the list.
 _MOST: Final = 30
-#: The most people offered as holders.
+#: The most people who are offered as holders.
 _OFFERED: Final = 8
 
 
 class EnrolForm(forms.Form):
-    """The new holder, and for how long."""
+    """The new holder, and the end of the loan."""
 
     member = forms.ModelChoiceField(
         Member.objects.all(),
@@ -61,7 +61,7 @@ class EnrolForm(forms.Form):
 
 
 def enrol(request: HttpRequest) -> HttpResponse:
-    """List unknown badges; or assign one."""
+    """List unknown badges, or assign one."""
     card = requested_card(request)
     if card is None:
         return render(request, "people/unknown.html", {"rows": unknown_badges()})

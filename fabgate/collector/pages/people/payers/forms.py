@@ -59,7 +59,7 @@ class GroupPayerForm(_PayerForm):
 
 
 def refuse_payer(form: forms.BaseForm) -> None:
-    """Add an error where a payer is sent to a form that has no such field for this role.
+    """Add an error if a payer is sent to a form that has no such field for this role.
 
     If it were ignored, the sender would believe that it was saved.
     """

@@ -66,5 +66,5 @@ def _page(request: HttpRequest, member: Member, form: PersonPayerForm) -> HttpRe
 
 
 def _concerned(member: Member) -> list[str]:
-    """Return the members whose bill changes: the person and the payer."""
+    """Return the members whose bill changes: the person, the old payer and the new one."""
     return [member.pk, *([member.payer_id] if member.payer_id else [])]

@@ -1,1 +1,1 @@
-"""The page of one person, its actions, and adding or editing a person."""
+"""The page of one person with its actions, and the forms that add or edit a person."""

@@ -54,7 +54,7 @@ class GrantForm(forms.Form):
     )
 
     def __init__(self, *args: Any, account: Account, member: Member | None = None, **more: Any) -> None:
-        """Offer what `account` may grant, and name it as the trainer."""
+        """Offer what `account` may grant, with its owner as the trainer."""
         more.setdefault("initial", {"since": blocks.today(), "trainer": str(account)})
         super().__init__(*args, **more)
         self._member = member
@@ -74,16 +74,16 @@ class GrantForm(forms.Form):
 
     @property
     def is_lowering_meant(self) -> bool:
-        """Whether lowering the stage was confirmed; for a valid form."""
+        """Return whether lowering the stage was confirmed. Requires a valid form."""
         return self.data.get(self.add_prefix("lower")) == self._lowering
 
     @property
     def _lowering(self) -> str:
-        """Return the value that the confirmation must have: it counts for this training and stage only."""
+        """Return the value of the confirmation, which names one training and stage and counts for no other."""
         return f"{self.cleaned_data['training'].pk}-{self.cleaned_data['stage']}"
 
     def ask_to_lower(self, held: Grant) -> None:
-        """Add a checkbox that confirms lowering the stage that is `held`; for a valid form."""
+        """Add a checkbox for lowering the stage `held`. Requires a valid form."""
         self.fields["lower"] = forms.BooleanField(
             label=_("Yes, lower the stage"), required=False, widget=forms.CheckboxInput({"value": self._lowering})
         )
@@ -93,16 +93,16 @@ class GrantForm(forms.Form):
 
     @property
     def has_trainings(self) -> bool:
-        """Whether there is a training to choose."""
+        """Return whether there is a training to choose."""
         return self.trained.exists()
 
     @property
     def has_others(self) -> bool:
-        """Whether there are only trainings that others may grant."""
+        """Return whether there are trainings, but none that the account may grant."""
         return not self.has_trainings and Training.objects.exists()
 
     def clean_since(self) -> date:
-        """Refuse a day after the person left, and one further back than the account may choose."""
+        """Refuse a day after the person left, or one further back than the account may choose."""
         since: date = self.cleaned_data["since"]
         if since < trainers.earliest_day(self._account, blocks.today()):
             raise forms.ValidationError(trainers.too_far_back())
@@ -130,7 +130,7 @@ class GrantForm(forms.Form):
 
 
 class ReasonForm(forms.Form):
-    """A reason, to be understood by a reader in a year."""
+    """A reason that a reader understands a year later."""
 
     reason = forms.CharField(label=gettext_lazy("Why?"), max_length=200)
 
@@ -183,7 +183,7 @@ class FirstBadgeForm(GiveForm):
 
     @property
     def first(self) -> Card | None:
-        """Return the badge of a valid form; None where the field was left empty."""
+        """Return the badge of a valid form; None if the field was empty."""
         return getattr(self, "card", None)
 
     def clean_typed(self) -> str:
@@ -201,7 +201,7 @@ class FirstBadgeForm(GiveForm):
 
 
 class LendForm(card_form.CardForm):
-    """A badge to lend. One that was lent before is identified by its printed number alone."""
+    """A badge to lend. A badge that was lent before needs only its printed number."""
 
     number = _number()
     until = DayField(label=gettext_lazy("Until the evening of"), help_text=gettext_lazy("The loan ends automatically."))

@@ -183,5 +183,5 @@ def come_back(request: HttpRequest, pk: str) -> HttpResponse:
 
 
 def _number(text: str) -> int:
-    """Return a row's id, or 0, which no row has."""
+    """Return a row's id, or 0 for other text; no row has the id 0."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0

@@ -49,7 +49,7 @@ def new(request: HttpRequest) -> HttpResponse:
                 if card is not None:
                     _row, change = badges.assign(card, member, actor=shortcuts.actor(request), number=number)
                     told.append(change)
-        except UsageError as error:  # the badge is already assigned, perhaps since a moment ago
+        except UsageError as error:  # the badge is already assigned, perhaps only just now
             field, at = (None, form) if badge_form is None else ("typed", badge_form)
             at.add_error(field, action_forms.taken(error.row) if isinstance(error, badges.Taken) else str(error))
         except IntegrityError as error:

@@ -1,4 +1,4 @@
-"""What is written down of a person, by whom? The desk writes who somebody is; a manager also what they may do."""
+"""Forms that add and edit a person: the desk enters who they are, managers also what they may do."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from fabgate.collector.people import names
 
 #: The longest grace period, in days.
 MOST_GRACE: Final = 366
-#: Fields that give access to machines, and the one that moves bills: for managers only (docs/decisions/0061).
+#: Fields that give access to machines, and the one that decides who pays: for managers only (docs/decisions/0061).
 _MANAGERS: Final = ("level", "machines", "payer")
-#: What someone else must decide about a person: membership, price, and whether they need a supervisor.
+#: Fields that nobody may change about themselves: membership, price, and whether they need a supervisor.
 _JUDGED: Final = ("valid_until", "grace_days", "category", "plan", "minor", "supervised")
 _LANGS: Final = (("fr", "Français"), ("en", "English"))
 _LEVELS: Final = (
@@ -95,7 +95,7 @@ class PersonForm(PersonPayerForm):
         self.categories = Member.objects.exclude(category="").values_list("category", flat=True).distinct()
 
     def save_typed(self) -> None:
-        """Save the fields of the form and nothing else, which may have changed in the meantime."""
+        """Save the fields of the form only; others may have changed in the meantime."""
         columns = {field.name for field in Member._meta.concrete_fields}  # noqa: SLF001 (Django's name for it)
         typed = {name for name in self.cleaned_data if not self.fields[name].disabled}
         self.save(commit=False).save(update_fields=columns & typed)
@@ -131,7 +131,7 @@ class PersonForm(PersonPayerForm):
 class NewPersonForm(PersonForm):
     """A form for a new person."""
 
-    #: The number that was typed, if sessions already have it: the form then asks whether it is the same person.
+    #: The typed number, if sessions already have it: the form then asks whether it is the same person.
     named = ""
 
     class Meta(PersonForm.Meta):
@@ -158,7 +158,7 @@ class NewPersonForm(PersonForm):
                 widget=forms.CheckboxSelectMultiple,
             )
         self.initial.setdefault("id", numbers.next_id())
-        self.initial.setdefault("lang", get_language())  # most often that of the person at the desk
+        self.initial.setdefault("lang", get_language())  # usually the language of the person at the desk
 
     def clean_id(self) -> str:
         """Refuse a number that is taken or invalid, and, unless confirmed, one that sessions already have."""
@@ -183,12 +183,12 @@ class NewPersonForm(PersonForm):
     def add(self) -> Member:
         """Store the person. Raises IntegrityError if the number was taken after `clean_id` checked it."""
         member: Member = self.save(commit=False)
-        member.save(force_insert=True)  # never overwrites another person
+        member.save(force_insert=True)  # so that it never overwrites another person
         self.save_m2m()
         return member
 
     def trained(self) -> list[Training]:
-        """Return the selected trainings; empty for roles that may not grant any."""
+        """Return the selected trainings; none for roles that may not grant trainings."""
         return list(self.cleaned_data.get("trainings", ()))
 
     def offer_next_number(self) -> None:

@@ -1,7 +1,7 @@
 """Proposes the number of a new person.
 
-Sessions may have numbers that no member has: after a restore, gates send the sessions of people who were added since the
-copy. The next person with such a number would get these sessions.
+Sessions may have the number of no member: after a restore, gates send sessions of people who were added after the copy.
+A new person with such a number would get these sessions.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SELECT id FROM users WHERE id IS NOT NULL"""
 
 
 def next_id() -> str:
-    """Return the number after the highest one with the most common prefix; FIRST in a new workshop.
+    """Return the number after the highest one with the most common prefix; FIRST for a new workshop.
 
     Numbers that only sessions have are not proposed either.
     """

@@ -1,4 +1,4 @@
-"""The page of one person: machines they may use and why not others, trainings, badges, blocks, membership."""
+"""The page of one person: which machines they may use and why not, trainings, badges, blocks, membership."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class MachineRow:
 
 @dataclass(frozen=True, slots=True)
 class TrainingRow:
-    """A person's grant of a training, with earlier and future ones."""
+    """A person's grant of a training, with earlier and future grants of it."""
 
     training: Training
     chip: Chip
@@ -57,7 +57,7 @@ def detail(request: HttpRequest, pk: str) -> HttpResponse:
 
 
 def person_page(request: HttpRequest, member: Member, **bound: Any) -> HttpResponse:
-    """Return a person's page. `bound` are forms with errors, by name; they make it a 400."""
+    """Return a person's page. `bound` are forms with errors, by name; with one, the status is 400."""
     today = blocks.today()
     held_blocks = list(Block.holding(today).filter(member=member))
     carried = list(member.badges.filter(ended_at=None).order_by("since", "id"))
@@ -131,7 +131,7 @@ def _machine(machine: Machine, member: Member, people: People, held: Collection[
 
 
 def _missing(machine: Machine, held: Collection[int]) -> str:
-    """Return the trainings that would give access to a machine: of each the first one missing among its prerequisites."""
+    """Return which trainings would give access to a machine: of each, the first one that is missing."""
     found = []
     for training in machine.trainings.all():
         found += [str(one) for one in training.with_first() if one.pk not in held][-1:]
@@ -166,9 +166,9 @@ def _badge(row: Badge) -> dict[str, Any]:
 
 
 def _refusals(member: Member, carried: Collection[Badge]) -> list[Refusal]:
-    """Return the last refusals of a member, and of their badges `carried` while a gate did not know them yet.
+    """Return the last refusals of a member, and those of their badges `carried` from when gates did not know them yet.
 
-    Refusals of a badge with an earlier holder count only from the end of that assignment.
+    If a badge had an earlier holder, only refusals after that assignment count.
     """
     own = Refusal.objects.exclude(member="").filter(member=member.pk)
     strangers = [
@@ -184,7 +184,7 @@ def _refusals(member: Member, carried: Collection[Badge]) -> list[Refusal]:
 
 
 def _free_since(carried: Collection[Badge]) -> dict[str, datetime | None]:
-    """Return for each badge when its previous assignment ended; None where there was none."""
+    """Return when the previous assignment of each badge ended; None if there was none."""
     found: dict[str, datetime | None] = {row.digest: None for row in carried}
     now = {row.pk for row in carried}
     for row in Badge.objects.filter(digest__in=found).exclude(pk__in=now).only("digest", "ended_at"):
@@ -201,7 +201,8 @@ def _refusal(row: Refusal, since: Mapping[str, datetime]) -> dict[str, Any]:
 
 def _sessions(member: Member) -> list[dict[str, Any]]:
     rows = UsageSession.objects.filter(used_by=member.pk).select_related("machine", "gate")
-    # Filters the open sessions by person: a person may have thousands of sessions, and no index has their open ones.
+    # The open sessions are filtered by person: a person may have thousands of sessions, and no index has the open ones
+    # of a person.
     running = UsageSession.open().filter(used_by=member.pk).order_by("-started_at")[:_LAST]
     ended = rows.filter(ended_at__isnull=False).order_by("-ended_at", "-id")[:_LAST]
     return [
@@ -210,7 +211,7 @@ def _sessions(member: Member) -> list[dict[str, Any]]:
 
 
 def _known(member: Member) -> gates_informed.GatesInformed | None:
-    """Return which gates apply the newest change; None once all have for a day."""
+    """Return which gates apply the newest change; None if all have applied it for a day."""
     found = gates_informed.of(
         ("member", member.pk),
         *(("grant", str(pk)) for pk in member.grants.values_list("pk", flat=True)),

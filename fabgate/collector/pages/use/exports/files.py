@@ -1,9 +1,9 @@
-"""Writes long tables as CSV and XLSX without holding them in memory, and without cells that a spreadsheet computes.
+"""Writes long tables as CSV and XLSX without keeping them in memory, and without formulas in texts.
 
 CSV: the separator of the language (a semicolon in French), UTF-8 with a byte order mark, moments with their offset. An
-apostrophe precedes texts that a spreadsheet would compute (sessions/csv_safety.py).
-XLSX: one sheet with numbers, dates and durations as such; its dates have no zone, so local moments stay local. Rows are
-written as they arrive (XlsxWriter's constant_memory) into an unnamed temporary file.
+apostrophe precedes texts that a spreadsheet would take for formulas (sessions/csv_safety.py). XLSX: one sheet with
+numbers, dates and durations as such; its dates have no zone, so local moments stay local. Rows are written as they
+arrive (XlsxWriter's constant_memory) into an unnamed temporary file.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ from fabgate.collector.sessions.csv_safety import escape_cell
 
 Cell = str | int
 _NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-#: Spreadsheets read ``_x0041_`` as "A".
+#: Spreadsheets read ``_x0041_`` as "A", so such text is escaped.
 _ESCAPE_CODE: Final = re.compile("_x[0-9A-Fa-f]{4}_")
-#: Characters that need work before they go into a sheet; most texts have none.
+#: Characters that have to be escaped in a sheet; most texts have none.
 _SPECIAL: Final = re.compile(r"[&<>_\s\x00-\x1f\ud800-\udfff\ufffe\uffff]")
 _SEPARATOR: Final = {"fr": ";"}
 #: Bytes sent at once.
 _CHUNK: Final = 64 * 1024
 _LINE_END: Final = "\r\n"
-#: Rows written together.
+#: How many rows are written together.
 _AT_ONCE: Final = 250
-#: Texts kept in the cache.
+#: How many texts are kept in the cache.
 _CACHED: Final = 10_000
 #: The most rows of a sheet.
 MAX_ROWS: Final = 1_048_576
-#: The most UTF-16 units of a cell; spreadsheets reject a file with a longer one.
+#: The most UTF-16 code units in a cell; spreadsheets reject a file with a longer one.
 MAX_CELL: Final = 32_767
 XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -64,7 +64,7 @@ _DAY_MS: Final = 24 * 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its head, and the kind of its cells."""
+    """A column: its heading, and the kind of its cells."""
 
     head: str
     kind: str = TEXT
@@ -84,7 +84,7 @@ class TooLong(Exception):  # noqa: N818 (it names what happened)
 
 
 def as_csv(request: HttpRequest, name: str, table: Table) -> StreamingHttpResponse:
-    """Return the rows as CSV, written while being sent."""
+    """Return the rows as CSV, which is written while it is sent."""
     separator = _SEPARATOR.get(get_language() or "", ",")
     chunks = _in_language(get_language(), _csv(table, separator))
     return _answer(request, f"{name}.csv", "text/csv; charset=utf-8", chunks)
@@ -108,7 +108,7 @@ def as_xlsx(request: HttpRequest, name: str, table: Table) -> StreamingHttpRespo
 
 
 def write_xlsx(file: IO[bytes], table: Table) -> None:
-    """Write one sheet, with a bold, frozen head and filters; texts are never formulas or links."""
+    """Write one sheet, with a bold, frozen heading and filters; texts never become formulas or links."""
     with tempfile.TemporaryDirectory() as folder:
         book = xlsxwriter.Workbook(
             file,
@@ -119,7 +119,7 @@ def write_xlsx(file: IO[bytes], table: Table) -> None:
         for place, column in enumerate(table.columns):
             sheet.set_column(place, place, _WIDTH.get(column.kind, 18))
         sheet.write_row(0, 0, [column.head for column in table.columns], book.add_format({"bold": True}))
-        # XlsxWriter numbers a format on first use; these cells bypass it.
+        # XlsxWriter numbers a format when it is first used; these cells bypass that.
         styles = {kind: book.add_format({"num_format": shown})._get_xf_index() for kind, shown in _FORMATS.items()}  # noqa: SLF001
         try:
             _write(sheet, table, styles)
@@ -191,7 +191,7 @@ class _Serials(dict[str, int]):
 
 
 class _Clocks(dict[int, str]):
-    """Durations as h:mm:ss by whole seconds, cached."""
+    """Formats durations as h:mm:ss, with a cache by whole seconds."""
 
     def __missing__(self, second: int) -> str:
         self[second] = clock(second * 1000)
@@ -199,7 +199,7 @@ class _Clocks(dict[int, str]):
 
 
 class _Cached(dict[str, str]):
-    """A cache of converted texts, as most texts repeat."""
+    """A cache of converted texts, because most texts repeat."""
 
     def __init__(self, convert: Callable[[str], str]) -> None:
         self._convert = convert
@@ -212,19 +212,19 @@ class _Cached(dict[str, str]):
 
 
 def _quoted(text: str, separator: str) -> str:
-    """Return a CSV cell that no spreadsheet computes, quoted if needed.
+    """Return a CSV cell that is no formula, quoted if needed.
 
     The csv module is slow, so it is called once for each text and the lines are joined here.
     """
     if not text or (text[0].isalnum() and text.replace("-", "").isalnum()):
-        return text  # most texts, and the ids of sessions, which differ in each line
+        return text  # most texts; and the ids of sessions, which differ in each line
     out = io.StringIO()
     csv.writer(out, delimiter=separator, lineterminator=_LINE_END).writerow([escape_cell(text)])
     return out.getvalue().removesuffix(_LINE_END)
 
 
 def _inline(text: str) -> str:
-    """Return the XML of a text cell after its position, without characters that XML or a cell cannot hold."""
+    """Return the XML of a text cell after its position, without characters that XML or a cell cannot contain."""
     if not _SPECIAL.search(text) and len(text) <= MAX_CELL // 2:
         return f' t="inlineStr"><is><t>{text}</t></is>'
     text = _shortened(_NO_XML.sub("", text))
@@ -253,7 +253,7 @@ def _csv(table: Table, separator: str) -> Iterator[bytes]:
 
 
 def _in_language(language: str | None, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Produce each chunk in the request's language, which is no longer active while the response is sent."""
+    """Produce each chunk in the language of the request, which is no longer active while the response is sent."""
     while True:
         with translation.override(language):
             chunk = next(chunks, None)

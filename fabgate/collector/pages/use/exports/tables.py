@@ -38,13 +38,13 @@ _AT_ONCE: Final = 2_000
 
 
 class _UnlimitedSessions(SessionsForm):
-    """Sessions of any number of days; the limit is for pages."""
+    """The form for sessions without a limit of days; the limit is for pages."""
 
     is_limited = False
 
 
 class _UnlimitedRefusals(RefusalsForm):
-    """The same for refusals."""
+    """The same form for refusals."""
 
     is_limited = False
 
@@ -76,13 +76,13 @@ def _export(request: HttpRequest, write: Callable[..., HttpResponseBase]) -> Htt
     exported = {"what": what, "form": write.__name__.removeprefix("as_"), **filters}
     days = form.days if isinstance(form, PeriodForm) else form.period
     answer = write(request, _file_name(table, days), table)
-    # Who exported which data is audited before the first byte is sent; a table too long for a spreadsheet sends none.
+    # The export is recorded before the first byte is sent. If the table is too long for a spreadsheet, nothing is sent.
     audit.record(account_of(request).name, "data.exported", Collector.get(settings.ENVIRONMENT.site), after=exported)
     return answer
 
 
 def _file_name(table: Table, days: Period | None) -> str:
-    """Return the file name: site, title, and days; for all time, today."""
+    """Return the file name: site, title, and days; without days, today."""
     covers = f"{days.first}--{days.last}" if days else f"{slugify(_('All time'))}-{timezone.localdate()}"
     return f"{slugify(settings.ENVIRONMENT.site) or 'fabgate'}-{slugify(table.title)}-{covers}"
 
@@ -120,7 +120,7 @@ class _Raw(Func):
     output_field = TextField()
 
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        """Wrap the column in an expression, which has no declared type: by that type sqlite3 would parse dates."""
+        """Wrap the column in an expression, so that it has no declared type, by which sqlite3 would parse dates."""
         return self.as_sql(compiler, connection, template="(+%(expressions)s)", **context)
 
 
@@ -146,7 +146,8 @@ def _session_rows(form: SessionsForm) -> Iterator[Sequence[Cell]]:
     def selected(rows: Any) -> Any:
         return rows.annotate(**raw).values_list(*columns)
 
-    # Open sessions are read first: sending the ended ones takes minutes, and one that ends meanwhile would be missed.
+    # Open sessions are read first: sending the ended ones takes minutes, and a session that ends meanwhile would be
+    # missing.
     still_open = list(selected(form.open()))
     seen = {row[0] for row in still_open}
     ended = selected(form.filtered().order_by("ended_at", "id")).iterator(chunk_size=_AT_ONCE)
@@ -208,9 +209,9 @@ _TO_THE_SECOND: Final = len("2026-11-26 16:30:58")
 
 
 class _Hours(dict[str, tuple[str, str, str] | None]):
-    """(UTC hour, local hour, offset) by the first 13 characters of a moment as SQLite stores it.
+    """Caches (UTC hour, local hour, offset) by the first 13 characters of a moment as SQLite stores it.
 
-    None if minutes differ too, or the offset changes within the hour.
+    The value is None if the minutes differ too, or the offset changes within the hour.
     """
 
     def __init__(self, zone: tzinfo) -> None:

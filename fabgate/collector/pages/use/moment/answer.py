@@ -32,7 +32,7 @@ class Cover:
     supervisor: str
     #: Why it is uncertain that the machine was on; empty if it is certain.
     perhaps: str
-    #: When the machine was last reported on; None if that is now, or the session has ended.
+    #: When the gate last reported the session; None if that is now, or the session has ended.
     heard_at: datetime | None
     grants: list[dict[str, Any]]
     was_trained: bool
@@ -50,7 +50,7 @@ class Cover:
 def answer(machine: Machine, moment: datetime) -> dict[str, Any]:
     """Return everything that the page shows about a machine at a moment."""
     around = covering.around(machine, moment)
-    # Certain ones first: a gate without a clock may have written many undated sessions.
+    # Certain ones first, because a gate without a clock may have written many undated sessions.
     shown = sorted(around.covering, key=lambda one: one[1] != covering.CERTAIN)[:_MAX_SHOWN]
     names = Names(who for session, _ in shown for who in (session.used_by, session.member, session.supervisor))
     neighbours = Names(session.used_by for session in (around.before, around.after) if session)
@@ -89,7 +89,7 @@ def _cover(session: UsageSession, perhaps: str, machine: Machine, moment: dateti
 
 
 def _was_trained(ways: Iterable[Collection[int]], grants: Iterable[Mapping[str, Any]]) -> bool:
-    """Return whether training gave access: one of the `ways`, with its prerequisites, is held and none is suspended.
+    """Return whether training gave access: one of `ways`, with its prerequisites, was held and none suspended.
 
     The same rule as for rosters (access/eligibility.py), applied to the records of that time.
     """
@@ -134,7 +134,7 @@ def _locks(machine: Machine, moment: datetime) -> dict[str, Any]:
 
 
 def _refusals(machine: Machine, moment: datetime) -> list[dict[str, Any]]:
-    """Return the refusals at this machine, also by gates that it no longer has."""
+    """Return the refusals at this machine, including those by gates that it no longer has."""
     rows = list(Refusal.between(moment - NEAR, moment + NEAR).filter(machine=machine).reverse())
     names = Names(row.member for row in rows)
     holders = holders_at_refusal(rows)

@@ -1,8 +1,8 @@
 """Finds the sessions that cover a moment at a machine, certainly or perhaps.
 
-No list is cut off here, because the page relies on it to state that no one used the machine. A session covers the
-moment certainly if it is between its start and its counted end, and perhaps if the records leave that open. The
-candidates are found by several queries, each answered by an index, so that the machine's later sessions cost nothing.
+No list here is cut off, because the page may have to state that no one used the machine. A session covers the moment
+certainly if it is between its start and its counted end, and perhaps if the records leave that open. The candidates are
+found by several queries, each answered by an index, so that the machine's later sessions cost nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fabgate.collector.models.sessions.words import JOURNAL_LOST
 from fabgate.collector.sessions.merge import BEFORE_FIRST, CONCLUDED, MAX_UNREVIEWED_MS, was_clock_set
 
 _MS: Final = timedelta(milliseconds=1)
-#: Why a session only perhaps covers a moment; CERTAIN if nothing is in doubt.
+#: Why a session only perhaps covers a moment; CERTAIN if there is no doubt.
 CERTAIN, UNCERTAIN, UNDATED, UNHEARD, LOST, CLOCK, CORRECTED = (
     *("", "uncertain", "undated", "unheard", "lost", "clock", "corrected"),
 )
@@ -30,8 +30,8 @@ CERTAIN, UNCERTAIN, UNDATED, UNHEARD, LOST, CLOCK, CORRECTED = (
 class Around:
     """The sessions at a machine around a moment.
 
-    `covering`: sessions that cover it, with the reason for doubt, earliest start first. `before`: the last one that
-    ended before. `after`: the first one that started after.
+    `covering` are those that cover it, with the reason for doubt, ordered by their start. `before` is the last session
+    that ended before it, `after` the first that started after it.
     """
 
     covering: list[tuple[UsageSession, str]]
@@ -44,7 +44,7 @@ def around(machine: Machine, moment: datetime) -> Around:
     candidates = _candidates(machine, moment)
     covering = [(one, why) for one in candidates if (why := perhaps(one, moment)) is not None]
     covered = {one.pk for one, _ in covering}
-    # The machine was switched off before the moment, though the end may have been recorded after it.
+    # The machine was switched off before the moment, although the end may have been recorded after it.
     passed = [one for one in candidates if one.pk not in covered and (_went_off(one) or moment) < moment]
     known = covered | {one.pk for one in candidates if (_began(one) or moment) <= moment}
     rows = _at(machine).filter(ended_at__isnull=False).exclude(pk__in=known)
@@ -79,7 +79,7 @@ def perhaps(session: UsageSession, moment: datetime) -> str | None:
 
 
 def heard_at(session: UsageSession) -> datetime | None:
-    """Return when the gate last reported an open session; None if it is reporting it now."""
+    """Return when the gate last reported an open session; None if it still reports it."""
     gate = session.gate
     last = session.last_at or session.last_arrived_at
     if gate.session != session.pk or gate.seen_at is None:
@@ -97,7 +97,7 @@ def _candidates(machine: Machine, moment: datetime) -> list[UsageSession]:
     reviewed = rows.filter(pk__in=Review.objects.values("session"))
     parts = (
         _lasting(machine, moment),
-        # An end with at most this much uncertainty has no review; every other doubt has one.
+        # An end with at most this uncertainty has no review; every other doubt has one.
         rows.filter(
             uncertain=True, ended_at__lt=moment, ended_at__gte=moment - timedelta(milliseconds=MAX_UNREVIEWED_MS)
         ),
@@ -111,9 +111,10 @@ def _candidates(machine: Machine, moment: datetime) -> list[UsageSession]:
 
 
 def _lasting(machine: Machine, moment: datetime) -> QuerySet[UsageSession]:
-    """Return the sessions that began before the moment and ended after it, by their dates or by the limits of those.
+    """Return the sessions that began before the moment and ended after it, by their dates or the limits of their dates.
 
-    Asked of all machines first, because the index of ends has the starts in it, and few sessions last at one moment.
+    The query is for all machines first, because the index by end includes the start, and few sessions contain one
+    moment.
     """
     ended = UsageSession.objects.filter(ended_at__isnull=False, ended_at__gte=moment)
     lasting = ended.filter(Q(started_at__lte=moment) | Q(started_at__isnull=True)).values("pk")
@@ -148,7 +149,7 @@ def _without_start(session: UsageSession, moment: datetime, end: datetime) -> st
     if moment > end:
         return _after_end(session, moment, end)
     if session.reason in CONCLUDED:
-        # The end is dated by the gate's next start, an unknown time after the power failed. A gate has one session
+        # The end has the date of the gate's next start, an unknown time after the power failed. A gate has one session
         # at a time, so this one started after the previous one ended.
         before = UsageSession.objects.filter(gate=session.gate_id, ended_at__lt=session.ended_at)
         last = before.order_by("-ended_at", "-id").values_list("ended_at", flat=True).first()
@@ -157,7 +158,7 @@ def _without_start(session: UsageSession, moment: datetime, end: datetime) -> st
 
 
 def _spans(session: UsageSession) -> Iterator[tuple[datetime, datetime]]:
-    """Yield the spans in which a session with wrong dates may have been."""
+    """Yield the spans in which a session with wrong dates may have taken place."""
     start, end = session.started_at, session.recorded_until
     assert end is not None
     on = max(session.energised_ms, session.counted_ms) * _MS
@@ -170,14 +171,14 @@ def _spans(session: UsageSession) -> Iterator[tuple[datetime, datetime]]:
         yield min(start, end), max(start, end)
         return
     start = start or end - on
-    if session.doubt == BEFORE_FIRST and session.gate.earliest_at is not None:  # or since, until it was here
+    if session.doubt == BEFORE_FIRST and session.gate.earliest_at is not None:  # or later, until it arrived here
         yield session.gate.earliest_at, Review.objects.values_list("opened_at", flat=True).get(session=session)
     off = (session.clock_off_ms or 0) * _MS
     yield (start - off, end + more) if off > timedelta() else (start, end - off + more)
 
 
 def _next_word(journal: Journal) -> datetime | None:
-    """Return the first date in the gate's next journals; None if there is none."""
+    """Return the first date in the gate's next journals, or None."""
     seen = set()
     following = journal.superseded_by
     while following is not None and following.pk not in seen:
@@ -193,7 +194,7 @@ def _next_word(journal: Journal) -> datetime | None:
 def _first_after(machine: Machine, moment: datetime, rows: QuerySet[UsageSession]) -> UsageSession | None:
     """Return the first session that started after the moment; `rows` are the ended sessions not looked at yet.
 
-    A session that started before the one that ended first was still on when that one started.
+    It is not always the one that ended first: a session with an earlier start may have ended later.
     """
     first = rows.filter(ended_at__gte=moment).order_by("ended_at", "id").first()
     found: list[UsageSession] = [] if first is None else [first]

@@ -1,7 +1,7 @@
 """How complete the records of a machine are at a moment: what each of its gates may be missing.
 
-It is proven that no one used the machine if no session covers the moment (covering.py) and every gate that the machine
-had then has sent all its entries around it.
+If no session covers the moment (covering.py), and every gate of the machine at that time has sent all entries around
+it, no one used the machine.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from fabgate.collector.pages.use import labels
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A range of missing entries whose neighbours are dated around the moment."""
+    """A range of missing entries whose neighbours have dates around the moment."""
 
     first: int
     last: int
-    #: Whether the gate may still have them; otherwise they are lost.
+    #: Whether the gate may still have them; if not, they are lost.
     is_awaited: bool
 
     @property
@@ -36,26 +36,26 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class GateRecords:
-    """What a gate had recorded by the moment, and how complete that is."""
+    """The records of a gate up to the moment, and how complete they are."""
 
     gate: Gate
-    #: What blocked the machine then, as text.
+    #: What blocked the machine at that time, as texts.
     causes: list[str]
     #: The last dated entry before the moment, and the first one after it.
     last: Entry | None
     next: Entry | None
     is_synced: bool | None
     holes: list[Missing]
-    #: How many entries, of any date, have not arrived yet.
+    #: How many entries, of whatever date, have not arrived yet.
     awaited: int
-    #: All earlier entries have arrived; None if the gate has never been online.
+    #: Every entry before this has arrived; None if the gate has never been online.
     until: datetime | None
     #: Whether the gate had entries by then, and no entry about the moment can be missing.
     is_complete: bool
 
     @property
     def missing(self) -> int:
-        """Return how many missing entries may be of the moment."""
+        """Return how many missing entries may be from the moment."""
         return sum(hole.count for hole in self.holes)
 
 
@@ -67,7 +67,7 @@ def of(machine: Machine, moment: datetime) -> list[GateRecords]:
 def concerned(machine: Machine, moment: datetime) -> list[Gate]:
     """Return the gates that a machine had at a moment, according to the audit log.
 
-    A gate that the log does not mention counts if it is at the machine now, or has sessions of it.
+    A gate that is not in the log counts if it is at the machine now, or has sessions there.
     """
     moves: dict[str, list[Change]] = {}
     for change in Change.objects.filter(kind="gate").order_by("at", "id"):
@@ -84,7 +84,7 @@ def concerned(machine: Machine, moment: datetime) -> list[Gate]:
 
 
 def _machine_at(log: list[Change], moment: datetime) -> int | None:
-    """Return the id of the machine that a gate had at a moment, from its changes in order."""
+    """Return the id of the machine that a gate had at a moment, by the changes of the gate in order."""
     place: int | None = log[0].before.get("machine", log[0].after.get("machine"))
     for change in log:
         if change.at <= moment:
@@ -116,14 +116,14 @@ def _missing(journal: Journal) -> list[Missing]:
     lost = Hole.objects.filter(journal=journal, state=Hole.LOST).order_by("first").values_list("first", "last")
     missing = [Missing(first, last, is_awaited=False) for first, last in lost]
     last = Entry.objects.filter(journal=journal).order_by("-seq").values_list("seq", flat=True).first() or 0
-    # In a superseded journal, missing entries are already marked lost.
+    # in a superseded journal, missing entries are already recorded as lost
     head = last if journal.superseded_by_id else max(last, journal.head)
     awaited = journals.missing(journal, min(head, journal.last_own))
     return missing + [Missing(first, end, is_awaited=True) for first, end in awaited]
 
 
 def _may_hold(journal: Journal, missing: Missing, moment: datetime) -> bool:
-    """Return whether missing entries may be of the moment: it is between the dates of their neighbours."""
+    """Return whether missing entries may be from the moment: whether it is between the dates of their neighbours."""
     dated = Entry.objects.filter(journal=journal, occurred_at__isnull=False)
     before = dated.filter(seq__lt=missing.first).order_by("-seq").values_list("occurred_at", flat=True).first()
     after = dated.filter(seq__gt=missing.last).order_by("seq").values_list("occurred_at", flat=True).first()
@@ -131,7 +131,7 @@ def _may_hold(journal: Journal, missing: Missing, moment: datetime) -> bool:
 
 
 def _until(gate: Gate, own: list[Journal]) -> datetime | None:
-    """Return until when all entries have arrived: now or when the gate was last heard, if all it reported is stored."""
+    """Return until when all entries have arrived: if everything it reported is stored, until now or its last report."""
     living = [journal for journal in own if journal.superseded_by_id is None]
     dates = [last.at_latest for journal in own if (last := _last(journal))]
     newest = max(dates, default=None)
@@ -150,7 +150,7 @@ def _last(journal: Journal) -> Entry | None:
 
 
 def _place(journal: Journal, moment: datetime) -> Entry | None:
-    """Return the last entry that a journal dates before the moment, by bisection, as no index has the date."""
+    """Return the last entry of a journal with a date before the moment, by bisection, because no index has the date."""
     bounds = Entry.objects.filter(journal=journal).order_by("seq")
     first, last = bounds.first(), bounds.last()
     if first is None or last is None:

@@ -1,4 +1,4 @@
-"""Who was using a machine at a given moment, and were they trained? An insurer's question, on one printable page.
+"""Answers an insurer's question on one printable page: who was using a machine at a moment, and were they trained?
 
 Everything is shown as recorded at the time, together with what became known later.
 """
@@ -23,7 +23,7 @@ from fabgate.collector.pages.use.tab import render_page
 
 
 class MomentForm(forms.Form):
-    """Machine, day and time. Once valid, `moments` are the moments at which clocks showed that time."""
+    """Machine, day and time. In a valid form, `moments` are the moments at which clocks showed that time."""
 
     moments: list[datetime]
 
@@ -70,7 +70,7 @@ class MomentForm(forms.Form):
         return typed
 
     def moment(self, *, second: bool) -> datetime:
-        """Return the moment; of a time that occurred twice, the first or the `second`."""
+        """Return the moment; if the time occurred twice, the first or the `second` one."""
         return self.moments[-1 if second else 0]
 
 

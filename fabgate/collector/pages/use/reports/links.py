@@ -1,4 +1,4 @@
-"""Where the lines and bars of a report lead: to their sessions, or to the people of a category."""
+"""The links of a report's lines and bars: to their sessions, or to the people of a category."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_CATEGORY: Final = " "
 
 
 def of_line(line: sums.Line, by: str, period: Period, chosen: Mapping[str, Any]) -> str:
-    """Return the link of a line; empty if its sessions cannot be listed. `chosen` are the filters of the report."""
+    """Return the link of a line, or "" if its sessions cannot be listed. `chosen` are the filters of the report."""
     if by == sums.CATEGORY:
         query = {"first": period.first, "last": period.last, "by": sums.MEMBER, "machine": chosen["machine"]}
         return f"{reverse('use-usage')}?{urlencode({**query, 'category': line.category or NO_CATEGORY})}"
@@ -29,7 +29,7 @@ def of_line(line: sums.Line, by: str, period: Period, chosen: Mapping[str, Any])
 
 
 def of_bar(first: date, last: date, chosen: Mapping[str, Any]) -> str:
-    """Return the link of a bar; empty if its sessions cannot be listed."""
+    """Return the link of a bar, or "" if its sessions cannot be listed."""
     machine, member = chosen["machine"], chosen["member"]
     if (last - first).days + 1 > periods.MOST_DAYS and not (machine or member):
         return ""

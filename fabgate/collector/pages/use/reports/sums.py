@@ -34,7 +34,7 @@ from fabgate.collector.pages.use import names
 from fabgate.collector.pages.use.periods import Period
 
 MACHINE, MEMBER, CATEGORY, BOTH = "machine", "member", "category", "machine-member"
-#: The columns that lines are grouped by: the machine, or the gate if it has none, first.
+#: The columns by which lines are grouped; machine, or gate without a machine, is first.
 _KEYS: Final = {
     MACHINE: ("machine_key", "place"),
     MEMBER: ("used_by",),
@@ -45,12 +45,15 @@ _KEYS: Final = {
 _SUMS: Final = ("sessions", "counted_ms", "running_ms", "uncertain", "uncertainty_ms")
 #: What lines are ordered by: their title, or one of their sums.
 TITLE, SESSIONS, COUNTED, RUNNING, UNCERTAIN = "title", "sessions", "counted_ms", "running_ms", "uncertain"
-#: Bars are days up to the first limit (in days), weeks up to the second, then months.
+#: A bar is a day in periods of up to the first number of days, a week up to the second, a month beyond.
 _DAYS, _WEEKS = 62, 370
 
 
 class Line(NamedTuple):
-    """A sum, and what it is of; columns that lines are not grouped by are empty. A tuple, as a month has thousands."""
+    """Sums, and the machine, person or category to which they belong; other columns are empty.
+
+    A tuple, because a month has thousands.
+    """
 
     machine: str
     member: str
@@ -65,13 +68,13 @@ class Line(NamedTuple):
 
     @property
     def title(self) -> str:
-        """Return what it is the sum of."""
+        """Return the name of the machine, person or category."""
         parts = [part for part in (self.machine, self.who) if part]
         return " · ".join(parts) or self.category or _("not stated")
 
 
 class FirstLines(NamedTuple):
-    """The first lines in some order; the total of all lines, and their number."""
+    """The first lines in an order; also the total of all lines, and their number."""
 
     lines: list[Line]
     total: Line
@@ -89,7 +92,7 @@ def first_lines(
 ) -> FirstLines:
     """Return the `most` first lines, ordered by their title or one of their sums; the database returns only those.
 
-    Titles are not in the database: to order by them, all lines are read.
+    Titles are not in the database, so all lines are read to order by them.
     """
     keys = _KEYS[by]
     if order == TITLE:
@@ -147,7 +150,7 @@ class _IntegerSum(Sum):
     def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
         """Sum as floats: PostgreSQL sums big integers as decimals, which is slower.
 
-        Exact below 2**53, which is 285,000 years of milliseconds.
+        Floats are exact below 2**53, which is 285,000 years in milliseconds.
         """
         template = "SUM(%(expressions)s::double precision)::bigint"
         return self.as_sql(compiler, connection, template=template, **context)
@@ -155,7 +158,7 @@ class _IntegerSum(Sum):
 
 def _summed(rows: QuerySet[UsageSums], keys: Sequence[str]) -> tuple[str, tuple[Any, ...]]:
     """Return the SQL for `keys` and sums, and its parameters."""
-    # All gates of a machine are one line, also past ones.
+    # all gates of a machine are one line, including those it no longer has
     place = Case(When(machine_key=0, then=F("gate")), default=0, output_field=BigIntegerField())
     query = rows.order_by().annotate(place=place).values_list(*keys)
     return query.annotate(**{f"{name}_": _IntegerSum(name) for name in _SUMS}).query.sql_with_params()
@@ -186,7 +189,7 @@ def bars(rows: QuerySet[UsageSums], period: Period) -> dict[str, Any]:
 
 
 def _spans(begins: Sequence[date], period: Period) -> list[tuple[date, date]]:
-    """Return the first and last day of each bar, within the period."""
+    """Return the first and last day of each bar, cut to the period."""
     ends = [*(day - timedelta(days=1) for day in begins[1:]), period.last]
     return [(max(first, period.first), last) for first, last in zip(begins, ends, strict=True)]
 
@@ -237,10 +240,10 @@ class Heat:
 #: SQL that truncates a moment to its hour in UTC, or to a quarter of an hour.
 _TRUNCATE: Final = {
     "sqlite": (
-        "substr(%(expressions)s, 1, 13)",  # appending anything would double the time
+        "substr(%(expressions)s, 1, 13)",  # any further text would double the time
         "substr(%(expressions)s, 1, 14) || substr('00153045', substr(%(expressions)s, 15, 2) / 15 * 2 + 1, 2)",
     ),
-    # Truncated and not formatted as text, which takes three times as long.
+    # truncated, not formatted as text, which takes three times as long
     "postgresql": (
         "date_bin('1 hour', %(expressions)s, '2000-01-01T00:00Z')",
         "date_bin('15 minutes', %(expressions)s, '2000-01-01T00:00Z')",
@@ -273,7 +276,7 @@ def heat(sessions: QuerySet[UsageSession]) -> Heat:
 
 
 def _starts(sessions: QuerySet[UsageSession], zone: tzinfo) -> Iterable[tuple[datetime, int]]:
-    """Return hours, or quarters of an hour, with the number of sessions started in each."""
+    """Return hours, or quarters of an hour, with the number of sessions that started in each."""
     cut = _TRUNCATE[connection.vendor][_needs_quarters(zone)]
     if connection.vendor == "sqlite":  # GROUP BY would sort the rows and double the time
         texts = sessions.aggregate(all=_GroupConcat(Func(F("started_at"), template=cut, output_field=TextField())))[
@@ -287,11 +290,11 @@ def _starts(sessions: QuerySet[UsageSession], zone: tzinfo) -> Iterable[tuple[da
 
 @cache
 def _needs_quarters(zone: tzinfo) -> bool:
-    """Return whether the zone's hours differ from UTC by a part of an hour, as in India or Nepal."""
+    """Return whether the zone differs from UTC by a part of an hour, as in India or Nepal."""
     moments = (datetime(year, month, 1, tzinfo=UTC) for year in range(2020, 2040) for month in (1, 7))
     return any(moment.astimezone(zone).minute for moment in moments)
 
 
 def _shade(times: int, most: int) -> int:
-    """Return 0 for none, and 1 to 5 up to the most."""
+    """Return the shade of a cell: 0 for no session, 1 to 5 up to `most`."""
     return 0 if not times else 1 + (times * 4) // most if most > 1 else 5

@@ -26,12 +26,12 @@ from fabgate.collector.pages.use.tab import render_page
 _MONTH: Final = re.compile(r"(20\d\d|21\d\d)-(0[1-9]|1[0-2])")
 #: How many lines the page shows; the export has all.
 _MAX_SHOWN: Final = 100
-#: The heatmap counts sessions one by one, so it covers at most this many days, unless of one person or machine.
+#: The heatmap counts single sessions, so it covers at most this many days, unless a person or machine is chosen.
 _HEAT_DAYS: Final = 92
 
 #: The columns that the table can be sorted by.
 _SORTS: Final = (sums.TITLE, sums.SESSIONS, sums.COUNTED, sums.RUNNING, sums.UNCERTAIN)
-#: What a line of the table can be a sum of.
+#: What the table can be grouped by.
 GROUPS: Final = [
     (sums.MACHINE, gettext_lazy("machine")),
     (sums.MEMBER, gettext_lazy("person")),
@@ -179,13 +179,13 @@ def usage(request: HttpRequest) -> HttpResponse:
 
 
 def _heat(sessions: QuerySet[UsageSession]) -> list[tuple[str, list[tuple[str, int]]]]:
-    """Return the cells of each weekday, one an hour: how many sessions started, and the shade."""
+    """Return the cells of each weekday, one for each hour: how many sessions started, and the shade."""
     rows = sums.heat(sessions).rows
     return [(day, [(str(times) if times else "", strength) for times, strength in cells]) for day, cells in rows]
 
 
 def _chart(bars: dict[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the chart's script needs."""
+    """Return the data for the chart's script."""
     return {
         **{name: bars[name] for name in ("title", "unit", "labels", "hours")},
         "links": [links.of_bar(first, last, chosen) for first, last in bars["spans"]],

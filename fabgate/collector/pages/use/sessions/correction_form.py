@@ -22,7 +22,7 @@ from fabgate.collector.sessions import corrections
 _CLOCK: Final = re.compile(r"(\d{1,4}):([0-5]\d)(?::([0-5]\d))?")
 _SECOND_MS: Final = 1000
 _MINUTES: Final = re.compile(r"(\d{1,5}) ?(?:min)?")
-#: The order of saving: payer and purpose follow from the member, unless they were corrected before.
+#: The order of saving: payer and purpose change with the member, unless they were corrected before.
 _ORDER: Final = (Correction.PAYER, Correction.PURPOSE, Correction.TIME, Correction.MEMBER)
 
 
@@ -55,7 +55,7 @@ class CorrectionForm(StaleCheck, forms.Form):
         super().__init__(data, initial=self._shown)
 
     def clean_time(self) -> int:
-        """Return the milliseconds; unchanged if the text is unchanged."""
+        """Return the milliseconds; the stored ones if the text is unchanged."""
         typed = self.cleaned_data["time"].strip()
         if typed == self._shown["time"]:
             return self._session.counted_ms
@@ -121,8 +121,8 @@ class CorrectionForm(StaleCheck, forms.Form):
 def longest_ms(session: UsageSession) -> int:
     """Return the longest possible time on, in milliseconds, rounded up to whole seconds.
 
-    From start to end plus the uncertainty; if one of the two has no date, the machine's limit. Never less than the gate
-    counted, because its clock may have been set during the session.
+    It is the time from start to end plus the uncertainty or, if one of them has no date, the machine's limit. It is at
+    least what the gate counted, because its clock may have been set during the session.
     """
     counted_ms = session.energised_ms + session.uncertainty_ms
     if _is_dated(session):

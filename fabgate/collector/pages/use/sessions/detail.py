@@ -34,7 +34,7 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
         form, is_saved = _correct(request, row, names)
         if is_saved:
             messages.success(request, form.saved_message())
-            # With its own fragment: the browser would keep "#correct", and the user would not see the message.
+            # With a fragment of its own: otherwise the browser keeps "#correct", and the user does not see the message.
             return see_other(f"{reverse('use-session', args=[pk])}#main")
     authors = [one.author for one in found.corrections]
     revoked_by = found.grant.revoked_by if found.grant else ""

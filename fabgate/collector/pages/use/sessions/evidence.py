@@ -1,7 +1,7 @@
 """The evidence for one session: its entries, the basis of access, and its corrections.
 
-Entries have no column for their session. A gate writes one session at a time, so a session's entries are close before
-its last one, whose number the session's row has.
+Entries have no column for their session. A gate writes one session at a time, so the others are close before the last
+one, whose number is in the session's row.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fabgate.collector.pages.use import labels
 from fabgate.collector.pages.use.names import Names
 from fabgate.collector.sessions.merge import BEFORE_FIRST, was_clock_set
 
-#: How many entries before and after are searched; a session of a month writes 2,976.
+#: How many entries before and after the last one are searched; a session of a month writes 2,976.
 _BACK, _ON = 4_000, 200
 #: How many journals are searched, going back.
 _JOURNALS = 3
@@ -50,7 +50,7 @@ class SessionEntry:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the page of a session shows besides its row."""
+    """The data on the page of a session besides its row."""
 
     session: UsageSession
     entries: list[SessionEntry]
@@ -71,7 +71,7 @@ class Evidence:
 
     @property
     def is_grant_gone(self) -> bool:
-        """Return whether the roster named a grant that is missing here: it was made after the restored backup."""
+        """Return whether the roster named a grant that is missing here: one made after the restored backup."""
         return self.grant is None and _number(self.start) is not None
 
     @property
@@ -121,10 +121,10 @@ def of(session: UsageSession) -> Evidence:
 
 
 def _grant(session: UsageSession, start: wire.SessionStarted | None) -> Grant | None:
-    """Return the training grant that the roster named as the basis, unless that number now belongs to another grant.
+    """Return the grant that the roster named as the basis, unless its id now belongs to another grant.
 
-    After a restore, numbers given since the backup are used again. So a grant counts only if it is the member's and
-    existed when the roster was made, by the collector's clock; if the roster is undated, when the session began, by
+    After a restore, ids issued since the backup may be used again. So the grant must be the member's, and must have
+    existed when the roster was made, by the collector's clock; if the roster has no date, when the session began, by
     the gate's clock.
     """
     number = _number(start)
@@ -188,7 +188,7 @@ def _entries(session: UsageSession) -> Iterator[SessionEntry]:
                 return
         if not session.has_start:
             return
-        # It may have started in the previous journal: the gate's storage was replaced during the session.
+        # It may have started in the previous journal, if the gate's storage was replaced during the session.
         journal = Journal.objects.filter(gate=session.gate_id, name=journal.predecessor or "-").first()
         last = MAX_SEQ
 

@@ -15,8 +15,8 @@ from fabgate.collector.pages.use.sessions.rows import COLUMNS, rows
 from fabgate.collector.pages.use.sorting import Order
 from fabgate.collector.pages.use.tab import render_page
 
-#: The columns that the list can be sorted by. By their end, sessions are paged with an index; otherwise the database
-#: sorts the sessions of at most a month, a person or a machine.
+#: The columns by which the list can be sorted. The order of ends has an index; for other orders the database sorts the
+#: sessions of at most a month, a person or a machine.
 _SORTS: Final = {
     "ended": ("ended_at",),
     "machine": ("machine__title", "machine__name"),
@@ -54,7 +54,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
 
 
 def _sorted_page(matching: QuerySet[UsageSession], order: Order, number: str) -> tuple[int, list[UsageSession], bool]:
-    """Return the number of the page, its sessions, and whether there is another page."""
+    """Return the number of the page, its sessions, and whether another page follows."""
     page = min(int(number), _MAX_PAGE) if number.isascii() and number.isdecimal() and 0 < len(number) < 9 else 1
     page = max(page, 1)
     columns = [F(name).desc() if order.is_descending else F(name).asc() for name in _SORTS[order.column]]

@@ -70,7 +70,7 @@ class Row:
 
     @property
     def doubt(self) -> str:
-        """Return a badge for uncertain minutes or for a review; empty if neither applies."""
+        """Return a badge for uncertain minutes or a review, or ""."""
         session = self.session
         if not session.uncertain:
             return ""
@@ -104,7 +104,7 @@ class Row:
 
 
 def rows(sessions: Sequence[UsageSession]) -> list[Row]:
-    """Return rows for sessions; select machine and gate with them."""
+    """Return rows for sessions; select machine and gate with the query."""
     names = Names(session.used_by for session in sessions)
     return [
         Row(
