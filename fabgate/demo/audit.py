@@ -1,7 +1,7 @@
 """Compares a gate's journal with the collector's sessions and with the pins, while the gate runs.
 
-A running session is left out, and so are entries that are still on their way. A difference is reported once it has lasted
-for a second: journal and pins are read one after the other.
+A running session and entries that are still on their way are left out. A difference is reported once it has lasted for
+a second, because journal and pins are not read at the same moment.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SURE_AFTER_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was compared: sessions, their power, and the entries that wait for the collector; `wrong` is what differs."""
+    """The result: compared sessions, their power, entries that wait for the collector, and differences (`wrong`)."""
 
     sessions: int = 0
     energised_ms: int = 0

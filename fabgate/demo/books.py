@@ -1,4 +1,4 @@
-"""Compares journal, collector and outside observer, to the millisecond.
+"""Compares journal, collector and observer, to the millisecond.
 
 A session with a certain end must equal the observed time of power within ``TOLERANCE_MS``; for an uncertain one the observed
 time must lie in [value, value + uncertainty]. Sessions joined by a handover are compared by their sum, because the power
@@ -19,7 +19,7 @@ TOLERANCE_MS: Final = 20
 
 @dataclass(slots=True)
 class Booked:
-    """One session of a journal. Times are boot milliseconds."""
+    """One session in a journal. Times are boot milliseconds."""
 
     session: str
     member: str
@@ -33,7 +33,7 @@ class Booked:
 
 @dataclass(slots=True)
 class Books:
-    """The sessions of a journal in the order of their starts, and the contradictions within it."""
+    """The sessions of a journal in the order of their starts, and the contradictions in it."""
 
     sessions: dict[str, Booked] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
@@ -71,7 +71,7 @@ def read(bodies: Iterable[bytes], boots: Mapping[str, int] | None = None) -> Boo
 def ended(books: Books) -> tuple[Books, int | None]:
     """Return the sessions that have ended, and when the running one began (None: no session is running).
 
-    Sessions joined to the running one count as running: the power has not gone off since.
+    Sessions that handed over to the running one count as running, because the power has stayed on.
     """
     groups = _joined(books)
     if not groups or groups[-1][-1].ended_ms is not None:
@@ -81,7 +81,7 @@ def ended(books: Books) -> tuple[Books, int | None]:
 
 
 def against_observer(books: Books, observed: Sequence[Powered]) -> list[str]:
-    """Compare a journal with the observed pins; return the differences."""
+    """Compare a journal with the observed power; return the differences."""
     wrong = []
     groups = _joined(books)
     starts = [group[0].started_ms for group in groups]

@@ -1,6 +1,6 @@
 """The broker of the demo: rumqttd, embedded by the package iotcore, on the loopback only.
 
-Not for production: it has no access list, and closes the connection without a reason on a wrong password.
+Not for production: it has no access list, and after a wrong password it closes the connection without giving a reason.
 """
 
 from __future__ import annotations

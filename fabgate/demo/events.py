@@ -1,4 +1,4 @@
-"""The latest events of the demo, one line each: key presses, and new entries of the gates."""
+"""The latest events of the demo, each on one line: key presses, and new entries of the gates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Event:
 
 
 class Events:
-    """The newest lines. `add` may be called from any thread, `look` from one."""
+    """The newest lines. `add` is thread-safe; call `look` from one thread only."""
 
     def __init__(self, gates: Iterable[SimulatedGate]) -> None:
         self._lines: deque[Event] = deque(maxlen=KEPT)
@@ -40,7 +40,7 @@ class Events:
         self._gates = tuple(gates)
 
     def begin(self) -> None:
-        """Show what the gates record from now on."""
+        """Show only what the gates record from now on."""
         for gate in self._gates:
             reader = JournalReader(gate.state_dir / "journal.db")
             self._read[gate.name] = reader.bounds()[1]
@@ -56,7 +56,7 @@ class Events:
         """Add what the gate has recorded since the last call; `head` is the last number of its journal."""
         if head <= self._read[gate.name]:
             return
-        # A journal that cannot be read now is read at the next poll.
+        # A journal that cannot be read is read at the next poll.
         with contextlib.suppress(JournalError):
             reader = JournalReader(gate.state_dir / "journal.db")
             try:

@@ -1,7 +1,7 @@
-"""Furnishes the demo's collector with gates, machines and people, and with a history: in one process, before it runs.
+"""Fills the demo's collector with gates, machines, people and a history, in one process, before it runs.
 
-``python -m fabgate.demo.furnish`` reads a ``Wanted`` as JSON from its standard input, and prints a ``Made`` for each gate.
-It does what the verbs of ``fabgate collector`` do, for the price of one start.
+``python -m fabgate.demo.furnish`` reads a ``Wanted`` as JSON from its standard input, and prints a ``Made`` for each
+gate. It does what several verbs of ``fabgate collector`` do, but starts only once.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from fabgate.demo.places import Made, Place, Wanted
 from fabgate.errors import FabgateError
 
 ACTOR: Final = "demo"
-#: The account of the person who opens the wall: the demo's own link opens it, and no password.
+#: The account of the person who opens the wall: it has no password, only the demo's own link.
 ACCOUNT: Final = "demo"
 
 
 def main() -> int:
-    """Furnish the collector; return the exit code."""
+    """Fill the collector; return the exit code."""
     wanted = msgspec.json.decode(sys.stdin.buffer.read(), type=Wanted)
     try:
         database = environ.read(os.environ, need_site=True).database

@@ -24,7 +24,7 @@ from fabgate.gate.journal.reader import JournalReader
 
 SITE: Final = "demo"
 PIN: Final = 17
-#: How often a Pi without a clock chip saves the time; after a power cut its clock continues from there.
+#: How often a Pi without a clock chip stores the time, from which its clock continues after a power cut.
 CLOCK_SAVED_EVERY_S: Final = 600
 #: How long after a power cut the network sets its clock.
 CLOCK_SET_AFTER_S: Final = 8.0
@@ -40,7 +40,7 @@ class SimulatedGate:
         self, folder: Path, name: str, cable: Cable, machine: dict[str, Any], source: dict[str, Any], lang: str = "en"
     ) -> None:
         self.name = name
-        #: The machine's name for people.
+        #: The machine's name as people see it.
         self.title = str(machine.get("name") or name)
         self.state_dir = folder / name
         self.socket = folder / f"{name}.sock"
@@ -53,7 +53,7 @@ class SimulatedGate:
         self.clock = Played(boot=boot_id())
         #: When each boot began on this computer's boot clock (milliseconds).
         self.boots = {self.clock.boot: 0}
-        #: The number of the journal's last entry from the past, for which no pins were observed.
+        #: The number of the journal's last entry from the made-up history, for which no pins were observed.
         self.past = 0
         self._saved_clock_s = 0.0
         self._clock_timer: threading.Timer | None = None
@@ -73,31 +73,31 @@ class SimulatedGate:
             "journal": {"checkpoint_s": 1},
             **source,
         }
-        # JSON is YAML: this is an ordinary gate.yaml.
+        # JSON is also YAML, so this is an ordinary gate.yaml.
         self.config.write_text(json.dumps(found, indent=1), encoding="utf-8")
         self.process = Process(["run", "--config", str(self.config)], folder / f"{name}.log")
 
     # --- what can happen to it ----------------------------------------------------------------------------------------
 
     def launch(self) -> None:
-        """Start the gate without waiting."""
+        """Start the gate without waiting for it."""
         (self.state_dir / "status.json").unlink(missing_ok=True)
         self._set_clock()
         self.process.start()
 
     def start(self) -> None:
-        """Start the gate and wait until it takes badges."""
+        """Start the gate and wait until it accepts badges."""
         self.launch()
         self.await_ready()
 
     def await_ready(self) -> None:
-        """Wait until the gate takes badges."""
+        """Wait until the gate accepts badges."""
         wait_for(f"{self.name} to be ready", lambda: self._takes_badges() or not self.process.running)
         if not self.process.running:
             raise DemoError(f"{self.name} did not start:\n{self.process.last_lines()}")
 
     def cut_power(self) -> None:
-        """Simulate a power cut: the daemon is killed, and the line falls."""
+        """Simulate a power cut: the daemon is killed, and the line goes low."""
         self.process.end(signal.SIGKILL)
         self.is_powered = False
         if self._clock_timer is not None:
@@ -108,7 +108,7 @@ class SimulatedGate:
     def restore_power(self) -> None:
         """Simulate the return of power: a new boot, with the saved time until the network sets the clock."""
         self.is_powered = True
-        # The gate's clock stood still during the power cut.
+        # the gate's clock stood still during the power cut
         ahead_s = self._saved_clock_s - time.time()
         self.clock = Played(boot=str(uuid.uuid4()), on_at_ms=boottime_ms(), ahead_s=ahead_s, synced=False)
         self.boots[self.clock.boot] = self.clock.on_at_ms
@@ -116,7 +116,7 @@ class SimulatedGate:
         self.start()
 
     def jump_clock(self, by_s: float) -> None:
-        """Set the gate's wall clock forward or back while it runs; it still reports the clock as synchronised."""
+        """Set the gate's wall clock forward or back while it runs; the gate still reports it as synchronised."""
         self.clock = msgspec.structs.replace(self.clock, ahead_s=self.clock.ahead_s + by_s)
         self._set_clock()
 
@@ -130,7 +130,7 @@ class SimulatedGate:
         return time.time() + self.clock.ahead_s
 
     def close(self) -> None:
-        """Release the simulated hardware. The gate's process must have ended."""
+        """Release the simulated hardware, after the gate's process has ended."""
         if self._clock_timer is not None:
             self._clock_timer.cancel()
         self.cable.close()
@@ -168,7 +168,7 @@ class SimulatedGate:
         return found
 
     def entries(self, after: int = 0) -> list[bytes]:
-        """Return the journal's entries after this number, as stored, without entries of the past."""
+        """Return the journal's entries after this number, as stored, without those of the made-up history."""
         reader = JournalReader(self.state_dir / "journal.db")
         try:
             return [entry.body for entry in reader.after(max(after, self.past), most=1_000_000)]
@@ -192,10 +192,10 @@ class SimulatedGate:
         return head - mark
 
     def delivered(self) -> bool:
-        """Whether the collector has confirmed every entry of the journal."""
+        """Return whether the collector has confirmed every entry of the journal."""
         return self.waiting() == 0
 
     def settled(self) -> bool:
-        """Whether every session of the journal has ended, and the collector has confirmed every entry."""
+        """Return whether every session of the journal has ended, and the collector has confirmed every entry."""
         sessions = books.read(self.entries()).sessions.values()
         return all(session.ended_ms is not None for session in sessions) and self.delivered()

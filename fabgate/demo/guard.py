@@ -1,8 +1,9 @@
 """A process that ends the gates if the demo itself is killed.
 
-Its standard input lists the processes, ``+PID`` or ``-PID`` on each line. Only the demo holds the other end of the pipe, so
-the pipe ends with the demo, even after a kill. Then every process that still runs gets SIGTERM, and SIGKILL if it does not
-end. The guard is started by its path, without the rest of fabgate, so that it listens as soon as possible.
+Its standard input lists the processes, ``+PID`` or ``-PID`` on each line. Only the demo has the other end of the pipe
+open, so the pipe is closed when the demo ends, even if it is killed. Then every process that still runs gets SIGTERM,
+and SIGKILL if it does not end. The guard is started by its path, without the rest of fabgate, so that it listens as
+soon as possible.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ PATIENCE_S: Final = 5.0
 def main() -> int:
     """Read until the pipe ends, then end the processes that are left."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the guard must end after the demo
+        signal.signal(number, signal.SIG_IGN)  # the guard must outlive the demo
     kept: dict[int, int] = {}
     for line in sys.stdin:
         pid = int(line[1:])
         if pid in kept:
             os.close(kept.pop(pid))
         if line[0] == "+":
-            # A pidfd, because the process id may belong to another process later.
+            # a pidfd, because another process may get the process id
             with contextlib.suppress(ProcessLookupError):
                 kept[pid] = os.pidfd_open(pid)
     for number in (signal.SIGTERM, signal.SIGKILL):

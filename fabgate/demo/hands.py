@@ -19,12 +19,12 @@ from fabgate.demo.workshop import Workshop
 from fabgate.errors import FabgateError, UsageError
 
 TAP_MS: Final = 200
-#: The largest jump of a clock: a day.
+#: The largest jump of a clock in seconds: a day.
 FARTHEST_S: Final = 86_400
 
 
 class Hands:
-    """Each action returns at once; its future holds the error as a text, empty if there was none."""
+    """The actions. Each returns at once; its future holds the error as a text, or ""."""
 
     def __init__(self, workshop: Workshop, events: Events) -> None:
         self._workshop = workshop
@@ -33,7 +33,7 @@ class Hands:
         self._hands = {gate.name: ThreadPoolExecutor(1) for gate in workshop.gates}
 
     def close(self) -> None:
-        """Wait for running actions and drop the others, so that nothing starts afterwards."""
+        """Wait for running actions and drop all others, so that nothing starts afterwards."""
         for hand in self._hands.values():
             hand.shutdown(cancel_futures=True)
 
@@ -47,7 +47,7 @@ class Hands:
         )
 
     def lying(self, gate: SimulatedGate) -> str:
-        """Return the card in the holder of a gate; empty for none."""
+        """Return the card in the holder of a gate, or ""."""
         if not gate.process.running:
             self._lying.pop(gate.name, None)  # the emulated reader ended with the process, and the card is gone
         return self._lying.get(gate.name, "")
@@ -55,7 +55,7 @@ class Hands:
     # --- cards --------------------------------------------------------------------------------------------------------
 
     def card(self, gate: SimulatedGate, who: str) -> Future[str]:
-        """Tap a card; at a holder put it in, or take it out if it is in. Raises UsageError."""
+        """Tap a card; at a holder, insert it or, if it is inside, remove it. Raises UsageError."""
         if who not in CARDS:
             raise UsageError(f"found no card {who!r}, wanted one of: {', '.join(CARDS)}")
         if gate.name != HOLDER:

@@ -32,7 +32,7 @@ from fabgate.demo.workshop import Workshop
 from fabgate.errors import UsageError
 
 REFRESH_S: Final = 0.15
-#: How long a tap powers the printer: long enough to see the warning and to extend, in seconds.
+#: How long a tap powers the printer, in seconds: long enough to see the warning and to extend.
 TIMED_S: Final = 30
 #: What a card does at the selected machine, by its mode.
 HINTS: Final = {
@@ -60,7 +60,8 @@ def run(data: Path | None, *, lang: str | None = None, browser: bool = True) -> 
 
         workshop = open_workshop(folder, timed_s=TIMED_S, lang=lang, has_past=True, web_is_up=web_is_up)
         try:
-            # Every way to end takes the same order: first the gates, off and on record, then the collector.
+            # Every way to end has the same order: first the gates, which switch off and record that, then the
+            # collector.
             with contextlib.suppress(KeyboardInterrupt), contextlib.closing(screens[0]) as screen:
                 screen.run()
             print("ending sessions and stopping the gates …", flush=True)
@@ -75,7 +76,7 @@ def run(data: Path | None, *, lang: str | None = None, browser: bool = True) -> 
 
 
 class _Screen:
-    """The table, the keys, and the wall for the browser."""
+    """The table, the keys, and the wall in the browser."""
 
     def __init__(self, workshop: Workshop, *, browser: bool) -> None:
         self._workshop = workshop
@@ -92,7 +93,7 @@ class _Screen:
 
     def _open_browser(self) -> None:
         if self._browser:
-            # In a thread: some browsers return only when they are closed.
+            # in a thread, because some browsers return only when they are closed
             threading.Thread(target=webbrowser.open, args=(self._wall.address,), daemon=True).start()
 
     def run(self) -> None:
@@ -116,7 +117,7 @@ class _Screen:
         self._hands.close()
 
     def _in_lines(self) -> None:
-        """Print each change on a line, for terminals that cannot place text."""
+        """Print each change on a line of its own, for terminals that cannot position text."""
         print("\n".join((*KEYS, "")), flush=True)
         shown: dict[str, str] = {}
         hint, told = "", 0
@@ -212,7 +213,7 @@ def has_display() -> bool:
 
 
 def _read_keys() -> list[str]:
-    # Not through sys.stdin, which reads ahead: select does not see keys in its buffer.
+    # not through sys.stdin, which reads ahead: select does not see keys in its buffer
     pressed = os.read(sys.stdin.fileno(), 64)
     if not pressed:
         return ["q"]  # the terminal is gone

@@ -12,7 +12,7 @@ _CHUNK: Final = 65536
 
 
 class Cable:
-    """Forwards TCP from a port of its own to `target_port`, both on the loopback, until it is pulled.
+    """Forwards TCP from a local port to `target_port`, both on the loopback, until it is pulled.
 
     A pulled cable drops open connections at once and refuses new ones, until it is plugged in again.
     """
@@ -31,7 +31,7 @@ class Cable:
         return self._pulled.is_set()
 
     def lead_to(self, target_port: int) -> int:
-        """Forward to one more port on the same cable; return the local port."""
+        """Forward to another port through the same cable; return the local port."""
         listener = socket.create_server(("127.0.0.1", 0))
         self._listeners.append(listener)
         port = int(listener.getsockname()[1])

@@ -1,6 +1,6 @@
-"""Observes from outside the gate when the machine has power, by the pipe to which its pins report.
+"""Observes from outside the gate when the machine has power: reads the pipe to which the gate's pins report.
 
-When the gate's process dies the pipe ends, and the pins count as low.
+When the gate's process dies, the pipe is closed and the pins count as low.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Powered:
-    """One stretch of power, in nanoseconds of CLOCK_BOOTTIME. `killed`: it ended because the gate's process did."""
+    """One span of power, in nanoseconds of CLOCK_BOOTTIME.
+
+    `killed` is whether it ended because the gate's process ended.
+    """
 
     on_ns: int
     off_ns: int
@@ -27,7 +30,7 @@ class Powered:
 
 
 class Observer:
-    """Observes one pin through a pipe that it makes at `path`."""
+    """Observes one pin through a pipe that it creates at `path`."""
 
     def __init__(self, path: Path, pin: int) -> None:
         self._path = path
@@ -45,18 +48,18 @@ class Observer:
 
     @property
     def since_ns(self) -> int | None:
-        """Since when the line is high, in nanoseconds of CLOCK_BOOTTIME; None when it is low."""
+        """Return since when the line has been high, in nanoseconds of CLOCK_BOOTTIME; None if it is low."""
         with self._lock:
             return self._since
 
     def stretches(self) -> list[Powered]:
-        """Return every stretch of power that has ended."""
+        """Return every span of power that has ended."""
         with self._lock:
             return list(self._stretches)
 
     def _watch(self) -> None:
         while True:
-            # Blocks until a gate opens the other end; the loop ends when that gate does.
+            # blocks until a gate opens the other end; the loop ends when that gate closes it
             with self._path.open(encoding="ascii") as pipe:
                 for line in pipe:
                     at_ns, pin, level = line.split()

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 
 class Person(NamedTuple):
-    """A member, as ``collector import-members`` takes one. `card` is a name of UIDS; the demo shows given names."""
+    """A member, as ``collector import-members`` takes one. `card` is a key of UIDS; the demo shows given names."""
 
     id: str
     name: str
@@ -43,7 +43,7 @@ MEMBERS: Final = (
     Person("m-5", "Zoé", "Lambert", "zoe", "fr", "supervisor", "", "laser saw printer"),
     Person("m-6", "Lin", "Nguyen", "lin", "en", "user", "", "laser saw printer", "school"),
 )
-#: Members who came in the past months. Their cards are not on the wall, so that it stays small.
+#: Members who came in the past months. The wall does not show their cards, so that it stays small.
 REGULARS: Final = (
     Person("m-7", "Inès", "Moreau", "ines", "fr", "user", "", "laser printer", "student"),
     Person("m-8", "Hugo", "Bernard", "hugo", "fr", "user", "", "saw"),
@@ -90,7 +90,7 @@ KINDS: Final = {
     "phone": "phone",
 }
 NAMES: Final = {person.id: person.name for person in MEMBERS}
-#: The member who carries each card; cards that the workshop does not know are missing.
+#: The member who has each card; cards that are unknown to the workshop are missing.
 OWNERS: Final = {person.card: person.id for person in MEMBERS} | {"lost": LOSER}
 #: The names of these members, by card.
 CARRIERS: Final = {card: NAMES[owner] for card, owner in OWNERS.items()}
@@ -105,7 +105,7 @@ def members_file(
 ) -> Path:
     """Write the list of `people` for ``collector import-members``, and the cards for ``tap``; return the list's path.
 
-    Only `machines` that the collector knows may be named; the member called `without` may use none.
+    Only `machines`, which the collector has, are named; the member called `without` may use none.
     """
     (folder / "people.json").write_text(json.dumps(CARDS, indent=1), encoding="utf-8")
     path = folder / "members.csv"
@@ -120,7 +120,7 @@ def members_file(
 
 
 def roster() -> list[dict[str, Any]]:
-    """Return the same members as a roster file has them."""
+    """Return the same members in the form of a roster file."""
     return [
         {"id": one.id, "name": one.name, "badges": [CARDS[one.card]], "lang": one.lang, "level": one.level}
         | ({"valid_until": one.valid_until} if one.valid_until else {})

@@ -20,7 +20,7 @@ from fabgate.drivers.panels import COLUMNS, LINES
 
 WIDTH: Final = 80
 HEIGHT: Final = 24
-#: Each state as colour, icon and word: colour is never the only sign.
+#: Each state as colour, icon and word, so that no state is shown by colour alone.
 STATES: Final = {
     "idle": ("dim", "○", "free"),
     "starting": ("yellow", "◐", "starting"),
@@ -53,7 +53,10 @@ _FOOT_LINES: Final = 1 + len(KEYS)
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """One machine now. `on_s`: seconds of power, None when off; `lying`: the holder of the card in the card holder."""
+    """One machine now.
+
+    `on_s` is how long power has been on in seconds, or None; `lying` is who owns the card in the holder.
+    """
 
     name: str
     gate: str
@@ -73,7 +76,10 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Everything that is drawn. `chosen` counts from 0; `hint` explains cards at that machine; `address` is that of the pages."""
+    """Everything that is drawn.
+
+    `chosen` is the selected machine, from 0; `hint` explains what cards do there; `address` is that of the pages.
+    """
 
     machines: tuple[Machine, ...]
     chosen: int
@@ -90,7 +96,7 @@ def panel(line: str) -> tuple[str, tuple[str, ...]]:
 
 
 def picture(view: View, width: int, height: int) -> Layout:
-    """Return the screen for a terminal of this size. A small terminal never cuts the legend of the keys."""
+    """Return the screen for a terminal of this size. Even on a small terminal the legend of the keys is never cut."""
     if width < WIDTH or height < HEIGHT:
         view = replace(view, hint=f"this window has {width} x {height}; {WIDTH} x {HEIGHT} shows everything")
     table = min(_TABLE_LINES, max(1, height - _HEAD_LINES - _FOOT_LINES))
@@ -115,7 +121,7 @@ def _head(view: View) -> Table:
 
 
 class _Uncrowded:
-    """A table of its full width: a narrow terminal cuts its right end, and no column shrinks."""
+    """A table with its full width: a narrow terminal cuts its right end, and no column shrinks."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -139,7 +145,7 @@ def _row(number: int, machine: Machine, *, chosen: bool) -> list[Text]:
         style, icon, word = "red", "✗", "not running"
     elif machine.causes and machine.state == "idle":
         style, icon, word = "bold yellow", "▲", CAUSES.get(machine.causes[0], machine.causes[0])
-    # A cause may only forbid the next session: then session and cause are both shown.
+    # A cause may forbid only the next session; then both the session and the cause are shown.
     cause = machine.causes[0] if machine.running and machine.causes and machine.state != "idle" else ""
     note = f"▲ {CAUSES.get(cause, cause)}" if cause else f"card {machine.lying}" if machine.lying else ""
     power = Text("off", "dim") if machine.on_s is None else Text(f"ON {_clock(machine.on_s):>7}", "bold green")
@@ -150,7 +156,7 @@ def _row(number: int, machine: Machine, *, chosen: bool) -> list[Text]:
         _lines((machine.name, "bold" if chosen else ""), (machine.gate, "dim"), (machine.mode, "dim")),
         _lines((f"{icon} {word}", style), (f"  {machine.who}", ""), (f"  {note}" if not cause else note, "")),
         _lines(power, (lit, LIGHTS.get(lit.partition(" ")[0], ""))),
-        # Always four lines, so that the rows below never move.
+        # always four lines, so that the rows below never move
         _lines(*((line, "") for line in (machine.display if machine.running else ())[:LINES]), least=LINES),
         _lines(
             ("● linked", "green") if machine.linked and machine.running else ("✗ cut", "red"),
@@ -179,7 +185,7 @@ def _events(events: tuple[Event, ...]) -> Text:
     lines = [_event(event) for event in events]
     return (
         Text("\n", no_wrap=True, overflow="ellipsis").join(lines) if lines else Text(" ")
-    )  # a layout fills an empty part with its own text
+    )  # a layout shows its own text in an empty part
 
 
 def _event(event: Event) -> Text:
@@ -192,7 +198,7 @@ def _foot(view: View) -> Text:
 
 
 def in_words(machine: Machine) -> str:
-    """Return a machine's state in one line, for a terminal that cannot place text."""
+    """Return a machine's state in one line, for a terminal that cannot position text."""
     words = " ".join(_row(0, machine, chosen=False)[2].plain.split())
     power = "off" if machine.on_s is None else "ON"
     return f"{machine.gate:<10} {words}, power {power}" + (

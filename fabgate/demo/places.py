@@ -1,4 +1,4 @@
-"""The messages between workshop.py and furnish.py: what to furnish the demo's collector with, and the result."""
+"""The messages between workshop.py and furnish.py: what the demo's collector is filled with, and the result."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import msgspec
 
 
 class Place(msgspec.Struct, frozen=True):
-    """A machine of the workshop, what people call it, how it behaves, and the gate next to it.
+    """A machine of the workshop, its title, its rules, and the gate next to it.
 
-    `before`: how it behaved until today, for a demo with a past.
+    `before` are its rules until today, for a demo with a history.
     """
 
     gate: str
@@ -22,10 +22,10 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """What the collector is furnished with: `members` is the file that is imported, `folder` that of the demo.
+    """What the collector is filled with: `members` is the file to import, `folder` the demo's folder.
 
-    `lang` is the language of the demo's account; empty: as the browser asks. `today` is the day after the past; None: no
-    past.
+    `lang` is the language of the demo's account, or "" for that of the browser. `today` is the day after the history,
+    or None if there is none.
     """
 
     places: tuple[Place, ...]
@@ -36,7 +36,7 @@ class Wanted(msgspec.Struct, frozen=True):
 
 
 class Made(msgspec.Struct, frozen=True):
-    """What a gate needs: the files of its secrets. `head` is the last number that its journal has from the past."""
+    """The files with a gate's secrets. `head` is the last number of its journal in the history."""
 
     token_file: str
     gate_key_file: str

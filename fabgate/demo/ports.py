@@ -1,8 +1,8 @@
 """Chooses TCP ports for the demo's servers, which must be able to restart on the same port.
 
 A port that the system chooses (bind to 0) is in the range of outgoing connections: another program may get it while the
-server restarts. So these ports are below that range, and reserved for as long as this process lives: two demos on one
-computer never choose the same.
+server restarts. So these ports are below that range, and reserved until this process ends: two demos on one computer
+never choose the same.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def free_port() -> int:
 
 
 def _keep(port: int) -> bool:
-    # A name in Linux's abstract socket space: one process holds it, and it leaves no file behind.
+    # A name in Linux's abstract socket space: only one process can have it, and it leaves no file behind.
     claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         claim.bind(f"\0fabgate-port-{port}")

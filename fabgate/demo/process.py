@@ -17,7 +17,7 @@ from typing import Final
 from fabgate.demo import guard
 from fabgate.errors import FabgateError
 
-#: The longest wait for anything, in seconds; a slow and busy computer needs a fraction of it.
+#: The longest wait for anything, in seconds; even a slow and busy computer needs only a fraction of it.
 WAIT_S: Final = 120.0
 LOOK_S: Final = 0.02
 
@@ -27,7 +27,7 @@ class DemoError(FabgateError, RuntimeError):
 
 
 def wait_for(what: str, found: Callable[[], bool], *, timeout_s: float = WAIT_S) -> None:
-    """Wait until `found` returns true. Raises DemoError, which names `what` did not come."""
+    """Wait until `found` returns true. Raises DemoError, which says that `what` did not happen."""
     until = time.monotonic() + timeout_s
     while not found():
         if time.monotonic() > until:
@@ -47,7 +47,8 @@ class Process:
     def start(self) -> None:
         """Start the process."""
         with self._log.open("ab") as log:
-            # In a session of its own: the demo handles Ctrl-C and a closed terminal, and ends all in order.
+            # In a session of its own, so that the demo handles Ctrl-C and a closed terminal, and ends all processes in
+            # order.
             self._process = subprocess.Popen(
                 self._command, stdout=log, stderr=log, env=self._environment, start_new_session=True
             )
@@ -79,7 +80,7 @@ class Process:
 
 
 class _Guard:
-    """The process that ends the others after this one; it starts with the first of them."""
+    """The process that ends the others after the demo; it starts with the first of them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

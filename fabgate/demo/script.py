@@ -1,7 +1,6 @@
-"""A day in the workshop, played on three real gates in under a minute, and then the books are checked.
+"""A day in the workshop, played on three real gates in under a minute; then the records are compared.
 
-Ends with exit code 0 only if journals, collector and usage report agree to the millisecond, and an outside observer of
-the pins agrees with them.
+The exit code is 0 only if journals, collector, usage report and the observer of the pins agree to the millisecond.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ TITLES: Final = {
     "en": ("Laser 1", "Table saw", "3D printer"),
     "fr": ("Laser 1", "Scie", "Imprimante"),
 }
-#: Bytes of a folder's path: Linux gives a socket's address 107, and the longest name in the folder is a gate's.
+#: The most bytes of the folder's path: Linux allows 107 for a socket, and the longest file name is a gate's.
 LONGEST_PATH: Final = 107 - len("/printer-1.sock")
 
 
@@ -49,7 +48,7 @@ def run(data: Path | None, *, lang: str | None = None) -> int:
 
 
 def print_in_any_encoding() -> None:
-    """Print a question mark for letters that the terminal's encoding lacks: displays show accents."""
+    """Print a question mark for letters that the terminal's encoding lacks, such as accents on displays."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
 
@@ -100,8 +99,8 @@ def open_workshop(
 ) -> Workshop:
     """Bring up broker, collector and three gates; the collector serves their sealed rosters.
 
-    The printer's sessions last `timed_s` seconds. `has_past`: the collector holds ten weeks of sessions and refusals.
-    `web_is_up` is called once pages can be opened, before the gates are ready.
+    The printer's sessions last `timed_s` seconds. With `has_past`, the collector has ten weeks of sessions and
+    refusals. `web_is_up` is called once pages can be opened, before the gates are ready.
     """
     workshop = Workshop(folder, lang=lang)
     try:
@@ -156,7 +155,7 @@ def _play(folder: Path, lang: str | None) -> int:
 
 
 class _Laser:
-    """The day at the laser: tap on, tap off, and everything that can go wrong."""
+    """Power goes off first, then the end is recorded: two entries, start and end."""
 
     def __init__(self, gate: SimulatedGate, workshop: Workshop) -> None:
         self._gate = gate

@@ -1,6 +1,6 @@
-"""What the wall shows: the cards, and each machine with its power, display, session, cable, clock and audit.
+"""Reads what the wall shows: the cards, and each machine with its power, display, session, cable, clock and audit.
 
-Only names of states, numbers and times; the page adds the words.
+These are names of states, numbers and times; the page adds the texts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LIVE_STATES: Final = {"starting": "starting", "active": "in-use", "finishing": "
 
 
 def cards() -> list[dict[str, Any]]:
-    """Return the cards of the wall as the demo made them; the collector may have changed their holders since."""
+    """Return the cards of the wall with their first holders, which may have changed in the collector."""
     return [
         {
             "id": who,
@@ -42,7 +42,7 @@ class Seen:
         self._workshop = workshop
         self._hands = hands
         self._audits = {gate.name: Audit(gate) for gate in workshop.gates}
-        #: The wall time at which a line came on, by the observer's time: computed once, so that it does not move.
+        #: When each line came on, as wall time: computed once, so that it does not drift.
         self._on_at: dict[int, str] = {}
 
     def machines(self) -> list[dict[str, Any]]:
@@ -110,5 +110,5 @@ def _state(gate: SimulatedGate, status: dict[str, Any]) -> str:
         return "not-ready"
     live = LIVE_STATES.get(status.get("state", ""))
     causes = set(status.get("causes", ()))
-    # As on the floor: a locked machine is not out of order.
+    # as on the floor page, a locked machine does not count as out of order
     return live or ("blocked" if causes - LOCKS else "locked" if causes else "free")

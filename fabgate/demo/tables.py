@@ -1,7 +1,7 @@
 """Keeps a copy of the empty tables, so that the next demo of this version starts faster.
 
-Migrations take longer than the rest of the start. The copy is named after them, so that another version makes its own. If
-it cannot be kept, the tables are made each time.
+Migrations take longer than the rest of the start. The copy is named after them, so that another version makes its own.
+If it cannot be stored, the tables are created each time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 _PREFIX: Final = "demo-tables-"
-#: Removes the identity of the collector: each demo is a collector of its own.
+#: Deletes the identity of the collector, because each demo is a collector of its own.
 _ITS_OWN: Final = "DELETE FROM collector_collector"
 
 
@@ -38,7 +38,7 @@ def lay(database: Path) -> bool:
 
 
 def keep(database: Path) -> None:
-    """Keep a copy of a database that holds only its tables, and delete those of other versions."""
+    """Store a copy of a database that contains only empty tables, and delete the copies of other versions."""
     kept = _place()
     with contextlib.suppress(OSError, sqlite3.Error):
         kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,4 +1,4 @@
-"""Lays cards on emulated readers: for ``fabgate tap``, the demo and its tests."""
+"""Places cards on emulated readers, for ``fabgate tap``, the demo and its tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fabgate.gate.config import gate_yaml
 
 #: The least time between two taps of a card, in seconds: the reader must see the card leave.
 BETWEEN_TAPS_S: Final = 1.1
-#: Seconds without an answer after which a person removes the card and holds it there again.
+#: After this many seconds without an answer, a person removes the card and holds it there again.
 AGAIN_AFTER_S: Final = 10.0
 
 
@@ -62,15 +62,18 @@ def _reader_of(gate: str) -> Path:
 
 
 def lay(socket: Path, uid: str, *, for_ms: int) -> None:
-    """Tap the card with this UID for `for_ms` milliseconds on the reader of a control socket. Raises HardwareError."""
+    """Tap the card with this UID for `for_ms` milliseconds on the reader behind a control socket.
+
+    Raises HardwareError.
+    """
     _ask(socket, {"do": "tap", "uid": _plain(uid), "for_ms": for_ms}, wait_s=for_ms / 1000 + 5)
 
 
 def hold(socket: Path, uid: str, what: str, answered: Callable[[], bool]) -> None:
     """Hold a card to the reader until the gate has `answered`, as a person does.
 
-    On a busy computer, a reader may miss a short tap, or a short moment without a card. Raises DemoError, which names `what`
-    did not come, and HardwareError where there is no reader.
+    On a busy computer, a reader may miss a short tap, or a short moment without a card. Raises DemoError, which says
+    that `what` did not happen, and HardwareError if there is no reader.
     """
     until = time.monotonic() + WAIT_S
     while True:
@@ -88,7 +91,7 @@ def hold(socket: Path, uid: str, what: str, answered: Callable[[], bool]) -> Non
 
 
 def place(socket: Path, uid: str) -> None:
-    """Lay a card on the reader and leave it there. Raises HardwareError."""
+    """Place a card on the reader and leave it there. Raises HardwareError."""
     _ask(socket, {"do": "place", "uid": _plain(uid), "waits": True})
 
 

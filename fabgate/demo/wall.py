@@ -1,12 +1,12 @@
 """The socket by which the page "Wall" controls the workshop: one line of JSON for each request and answer.
 
 ===================================================  ==================================================================
-``{"do": "look"}``                                   ``cards`` and ``machines``, as seen.py has them
-``{"do": "enter", "token": "…"}``                    whether the token is the current one; it is used up then
-``{"do": "tap", "gate": "…", "card": "…"}``          tap a card; in a holder: put it in, or take it out
-``{"do": "jump", "gate": "…", "by_s": 3600}``        set the gate's clock forward or back
-``{"do": VERB, "gate": "…"}``                        take-out, pull, plug, kill, start, cut, restore, right
-===================================================  ==================================================================
+``{"do": "look"}``                                   ``cards`` and ``machines``, as seen.py has them ``{"do": "enter",
+"token": "…"}``                    whether the token is valid; after that it is not ``{"do": "tap", "gate": "…", "card":
+"…"}``          tap a card; in a holder: put it in, or take it out ``{"do": "jump", "gate": "…", "by_s": 3600}``
+set the gate's clock forward or back ``{"do": VERB, "gate": "…"}``                        take-out, pull, plug, kill,
+start, cut, restore, right ===================================================
+==================================================================
 
 The answer is ``{"ok": true, …}`` after the action, or ``{"ok": false, "error": "…"}``. Only the owner can use the socket
 (mode 0600), and only a demo has one.
@@ -64,13 +64,13 @@ class Wall:
 
     def link(self) -> str:
         """Make a link that opens the wall once, and return it; an earlier one stops working."""
-        # 96 bits, for this computer only: short enough for a line of the terminal.
+        # 96 bits, which is enough on this computer, and short enough for a line in the terminal
         self._token = secrets.token_urlsafe(12)
         return self.address
 
     @property
     def address(self) -> str:
-        """Return the link until it is used, then the plain address of the pages."""
+        """Return the one-time link until it is used, then the plain address of the pages."""
         return f"{self._workshop.address}/enter/{self._token}" if self._token else self._workshop.address
 
     def close(self) -> None:
@@ -122,7 +122,7 @@ class _Server(socketserver.ThreadingUnixStreamServer):
         self.wall = wall
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 (the base class names them)
-        """Write the error to a file next to the processes' logs: the terminal shows the table."""
+        """Write the error to a file next to the logs of the processes, because the terminal shows the table."""
         with (self.wall.folder / "wall.log").open("a", encoding="utf-8") as out:
             traceback.print_exc(file=out)
 

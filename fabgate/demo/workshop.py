@@ -33,11 +33,14 @@ from fabgate.demo.process import DemoError, Process, wait_for
 
 
 class Workshop:
-    """Broker, collector and gates in one folder. With `port`, they use the broker on that port, not an embedded one."""
+    """Broker, collector and gates in one folder.
+
+    With `port`, they use the broker on that port instead of an embedded one.
+    """
 
     def __init__(self, folder: Path, *, port: int | None = None, lang: str | None = None) -> None:
         self.folder = folder
-        #: The language of displays and machines; without `lang` the pages follow the browser.
+        #: The language of displays and machines. Without `lang`, pages use the browser's.
         self.lang = lang or "en"
         self._page_lang = lang or ""
         self.broker = None
@@ -61,7 +64,7 @@ class Workshop:
         self.web = Process(["collector", "web"], folder / "web.log", self.environment)
         self.worker = Process(["collector", "worker"], folder / "worker.log", self.environment)
         self.gates: list[SimulatedGate] = []
-        #: The modes of the furnished machines, by gate.
+        #: The modes of the machines, by gate.
         self.modes: dict[str, str] = {}
 
     def today(self) -> date:
@@ -82,16 +85,16 @@ class Workshop:
         return self._gate(name, machine, Cable(self.port), {"roster": {"file": str(file)}})
 
     def let_in(self, name: str, machine: str, title: str, **rules: object) -> SimulatedGate:
-        """Register a gate at the collector, which serves its roster; ``start`` starts it."""
+        """Register a gate with the collector, which serves its roster; ``start`` starts it."""
         made = msgspec.json.decode(self.collector("gate-add", name, "--machine", machine, "--json"), type=Made)
         pairs = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in rules.items()]
         self.collector("machine-set", machine, *pairs, "--title", title)
         return self._served(name, title, made)
 
     def furnish(self, places: Sequence[Place], *, today: date | None = None) -> None:
-        """Register these gates and the demo's people at the collector, all at once; the collector must not run yet.
+        """Register these gates and the demo's people with the collector, all at once. The collector must not run yet.
 
-        `today`: adds a past of ten weeks that ends before this day.
+        With `today`, it also gets a history of ten weeks that ends on the day before.
         """
         if today is None:
             members = members_file(self.folder)
@@ -105,7 +108,7 @@ class Workshop:
             self.modes[place.gate] = str(place.rules.get("mode", wire.MachineRules().mode))
 
     def _served(self, name: str, title: str, made: Made) -> SimulatedGate:
-        """Prepare a gate whose roster comes from the collector, through the same cable as everything else."""
+        """Prepare a gate that gets its roster from the collector, through the same cable as everything else."""
         cable = Cable(self.port)
         source = {
             "roster": {
@@ -159,14 +162,14 @@ class Workshop:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.web_port}/healthz", timeout=1):
                 return True
         except urllib.error.HTTPError:
-            return True  # it answers; other processes may start later
+            return True  # it answers; the other processes may start later
         except OSError:
             if not self.web.running:
                 raise DemoError(f"the collector's web server did not start:\n{self.web.last_lines()}") from None
             return False
 
     def sessions(self) -> list[dict[str, Any]]:
-        """Return the collector's sessions, without those of the past."""
+        """Return the collector's sessions, without those of the history."""
         past = {gate.name: gate.past for gate in self.gates}
         rows = self._query(
             "SELECT gate.name, opened_seq, used.id, member, used.energised_ms, uncertainty_ms, reason"
@@ -176,7 +179,7 @@ class Workshop:
         return [dict(zip(names, row, strict=True)) for gate, seq, *row in rows if seq > past.get(gate, 0)]
 
     def names(self) -> tuple[dict[str, str], dict[str, str]]:
-        """Return the names of machines by gate, and of people by id, as the pages have them now."""
+        """Return the names of machines by gate, and of people by id, as the pages show them now."""
         titles, names = {}, dict(NAMES)
         rows = self._query(
             "SELECT gate.name, machine.title, roster.body FROM collector_gate gate"
@@ -205,11 +208,11 @@ class Workshop:
 
     @property
     def processes(self) -> list[Process]:
-        """Return every process in the order of their end: the collector still receives the gates' last entries."""
+        """Return every process in the order of ending: the collector still receives the gates' last entries."""
         return [*(gate.process for gate in self.gates), self.worker, self.ingest, self.web]
 
     def end(self) -> None:
-        """End in order: the gates, then the collector, which stores their last entries."""
+        """End all processes in order: the gates, then the collector, which stores their last entries."""
         for process in self.processes:
             if process.running:
                 process.end()

@@ -42,7 +42,7 @@ IN_USE = "in-use"
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer to one badge: `basis` if it is admitted; if it is refused None, and every reason, the worst first."""
+    """The answer to one badge: `basis` if it is admitted; otherwise None, and every reason, the worst first."""
 
     basis: Basis | None
     reasons: tuple[str, ...] = ()
@@ -75,13 +75,13 @@ def decide(
         return Decision(Basis("observe", stale_roster=stale, would_refuse=would_refuse))
     if own or not isinstance(holder, Member):
         return Decision(None, own)
-    # With a danger flag, only a maintainer has come this far (see ``_exempt``).
+    # under a danger flag only a maintainer gets this far (see ``_exempt``)
     kind = "maintainer" if Cause.FLAG in causes else "grant"
     return Decision(Basis(kind, grant=holder.grant, stale_roster=stale), needs_supervisor=not alone)
 
 
 def may_supervise(holder: Holder | None, *, rules: MachineRules, causes: AbstractSet[Cause], now: Now) -> bool:
-    """Return whether this badge can open a session for another member: a supervisor who may use the machine too."""
+    """Return whether this badge can open a session for another member: a supervisor who may also use the machine."""
     return (
         isinstance(holder, Member)
         and holder.rank.supervises
@@ -107,7 +107,7 @@ def _own_reasons(holder: Holder | None, rules: MachineRules, now: Now) -> tuple[
     reasons = [] if isinstance(holder, Member) else list(holder.reasons)
     if isinstance(holder, Member) and rules.deny_when_stale and not now.synced:
         reasons.append(CLOCK_UNKNOWN)
-    # Where no time has ever been known, dates and hours cannot be checked; `deny_when_stale` refuses that risk.
+    # Without any known time, dates and hours cannot be checked; `deny_when_stale` refuses because of that risk.
     if now.local is not None:
         if isinstance(holder, Member) and _is_over(holder, now.local):
             reasons.append(EXPIRED)
@@ -127,7 +127,7 @@ def _within(window: Window, local: datetime) -> bool:
     yesterday = today - 1 or 7
     if window.from_min < window.to_min:
         return today in window.days and window.from_min <= minute < window.to_min
-    # Over midnight: the named day is the one on which the window opens.
+    # Past midnight the weekday is the one on which the window opened.
     return (today in window.days and minute >= window.from_min) or (yesterday in window.days and minute < window.to_min)
 
 
@@ -135,7 +135,8 @@ def _observed(holder: Holder | None, rules: MachineRules, now: Now) -> bool:
     until, local = rules.observe_until, now.local
     if holder is None or holder.id is None or until is None or local is None:
         return False
-    # A time without a zone is the site's own; comparing the two kinds would stop the daemon at every tap.
+    # A time without a zone is in the site's zone. Comparing it with one that has a zone would raise TypeError at every
+    # tap.
     return local < (until if until.tzinfo is not None else until.replace(tzinfo=local.tzinfo))
 
 

@@ -1,4 +1,4 @@
-"""How what is known of the machine changes where no power is at stake: cards, work, time, causes, rules."""
+"""Updates what is known of the machine where no power is at stake: cards, work, time, causes, rules."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fabgate.rules.machine import Machine, Phase, Session
 
 
 def learn(machine: Machine, intent: Bookkeeping) -> Machine:
-    """Return the machine with what `intent` says."""
+    """Return the machine as `intent` changes it."""
     match intent:
         case GiveTime(limit_at, idle_since):
             assert machine.session is not None
@@ -56,10 +56,11 @@ def _count_work(machine: Machine, *, on: bool) -> Machine:
 def _adopt(machine: Machine, roster: AdoptRules) -> Machine:
     rules, session = roster.rules, machine.session
     if session is not None and rules.idle_off_ms != machine.rules.idle_off_ms:
-        # A new idle time counts from now, so that no member loses power without a warning.
+        # the new idle time counts from now, so that no member loses power without a warning
         session = session._replace(term=session.term.idle_from(machine.now.boot_ms))
     if machine.phase is not Phase.IDLE:
-        # A session keeps the mode it began with: power that audit mode does not switch would otherwise stay on, and a
-        # card that was tapped would be missed in its holder. The new mode applies from the next idle moment.
+        # A session keeps its mode. Otherwise power would stay on after a change to audit mode, which switches nothing,
+        # and after a change to hold mode a tapped card would be missing in its holder. The new mode applies once the
+        # machine is idle.
         rules = replace(rules, mode=machine.rules.mode)
     return machine._replace(rules=rules, next_mode=roster.rules.mode, stale=roster.stale, session=session)

@@ -1,8 +1,8 @@
 """What forbids the use of the machine, and what a cause does to a session.
 
-A cause is raised by the daemon, by a roster (a lock, its age) or by a member's flag. Those in ``CUT`` take the power
-away at once, those in ``END_WHEN_IDLE`` once the job is done; the others only forbid the next start. Each of them
-cancels a start that waits.
+A cause is raised by the daemon, by a roster (a lock, its age) or by a member's flag. Those in ``CUT`` switch power off
+at once, those in ``END_WHEN_IDLE`` once the job is done; the others only forbid the next start. Every cause cancels a
+waiting start.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fabgate.rules.vocabulary import (
 
 
 def raised(machine: Machine, cause: Cause, detail: str) -> tuple[Intent, ...]:
-    """Answer a cause. One that exists already only gets its new detail."""
+    """React to a cause. If it exists already, only its detail changes."""
     add = AddCause(cause, detail)
     if cause in machine.causes:
         return (add,)
@@ -36,29 +36,32 @@ def raised(machine: Machine, cause: Cause, detail: str) -> tuple[Intent, ...]:
     if cause in END_WHEN_IDLE and machine.active:
         return *intents, EndByRules(EndReason.LOCK)
     if cause is Cause.READER and machine.rules.mode is Mode.HOLD:
-        return *intents, *grace(machine)  # no reader proves that the card is in its holder
+        return *intents, *grace(machine)  # no reader proves any more that the card is in its holder
     return intents
 
 
 def cleared(machine: Machine, cause: Cause, member: str | None) -> tuple[Intent, ...]:
-    """Answer that a cause is gone; `member` cleared it on site."""
+    """React to the end of a cause; `member` cleared it on site."""
     if cause not in machine.causes:
         return ()
     intents = (RemoveCause(cause), RecordFacts((Cleared(cause, member),)))
     session = machine.session
     if cause is Cause.READER and session is not None and session.present:
-        return *intents, SeeCard(session.badge, present=True)  # the reader only hung: the card never left
+        return *intents, SeeCard(session.badge, present=True)  # the reader only hung: the card was there all the time
     return intents
 
 
 def checkpoint_late(machine: Machine, detail: str) -> tuple[Intent, ...]:
-    """End a session that runs unrecorded, as a lock would. A single failed write only forbids the next start."""
+    """End a session whose minutes are no longer recorded, as a lock would.
+
+    A single failed write only forbids the next start.
+    """
     blocked = raised(machine, Cause.JOURNAL, detail)
     return (*blocked, EndByRules(EndReason.FAULT)) if machine.active else blocked
 
 
 def of_roster(rules: MachineRules, *, stale: bool) -> tuple[CauseRaised | CauseCleared, ...]:
-    """Return the causes that a roster raises and clears, in this order: its lock, and its age."""
+    """Return the causes that a roster raises or clears by its lock and by its age, in this order."""
     lock = rules.lock
     applies = {
         Cause.LOCK_NOW: lock is not None and lock.now,

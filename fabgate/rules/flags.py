@@ -1,10 +1,10 @@
 """How a member reports that something is wrong with the machine, and who may withdraw the report.
 
 Holding the flag button for 3 s, or the badge that just ended a session for 5 s, asks for a badge; any known badge
-within 30 s answers. Meanwhile a short press switches between `report` (informs the maintainers) and `danger` (also
-blocks the machine once the session has ended). The same gesture clears: where that flag is raised already, a
-supervisor's badge withdraws a report and a maintainer's a danger. A question without an answer expires, or it would
-swallow the next person's tap.
+answers within 30 s. Meanwhile a short press switches between `report` (informs the maintainers) and `danger` (also
+blocks the machine once the session has ended). The same gesture clears a flag that is already raised: a supervisor's
+badge withdraws a report, a maintainer's a danger. A question without an answer expires; otherwise the next person's tap
+would answer it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ ASK_MS: Final = 30_000
 
 
 class Flags:
-    """The flags of one machine. Times are boot milliseconds; `reported`: a report was kept over a restart.
+    """The flags of one machine. Times are boot milliseconds; `reported` is whether a report outlived a restart.
 
-    Whether a danger is raised is known by the cause ``flag`` alone: two copies could differ, and then a gesture that is
-    meant to clear a block would raise one.
+    Only the cause ``flag`` tells whether a danger is raised: of two copies one could be wrong, and a gesture that
+    should clear a block would raise one.
     """
 
     def __init__(self, *, reported: bool, continuous: bool) -> None:
@@ -36,16 +36,16 @@ class Flags:
 
     @property
     def asking(self) -> bool:
-        """Whether the next known badge raises or clears a flag."""
+        """Whether a question is open: the next known badge raises or clears a flag."""
         return self._ask_until is not None
 
     @property
     def asked(self) -> FlagKind | None:
-        """The flag that the next known badge raises or clears; None while no question is open."""
+        """The flag that the next known badge raises or clears; None if no question is open."""
         return None if self._ask_until is None else self._kind
 
     def pressed(self, at_ms: int, *, down: bool) -> None:
-        """Handle the button: a short press while a question is open switches the kind of flag."""
+        """Process the button: a short press while a question is open switches the kind of flag."""
         if not down:
             self._pressed_at = None
         elif self.asking:
@@ -54,12 +54,12 @@ class Flags:
             self._pressed_at = at_ms
 
     def hold(self, badge: str, at_ms: int) -> None:
-        """Count how long the badge that ended a session stays; only a reader that proves presence can."""
+        """Begin to time the badge that ended a session; only a reader that proves presence can do this."""
         if self._continuous:
             self._held = (badge, at_ms)
 
     def release(self, badge: str) -> None:
-        """Stop counting: the badge left."""
+        """Stop timing the badge: it left."""
         if self._held is not None and self._held[0] == badge:
             self._held = None
 
@@ -75,7 +75,7 @@ class Flags:
         return min(at for at in times if at is not None)
 
     def due(self, at_ms: int) -> None:
-        """Handle a deadline: a question begins, or expires."""
+        """Act on a deadline: a question begins or expires."""
         if self._ask_until is not None and at_ms >= self._ask_until:
             self._ask_until = None
         pressed = self._pressed_at is not None and at_ms >= self._pressed_at + PRESS_MS
@@ -87,7 +87,7 @@ class Flags:
         self._ask_until = at_ms + ASK_MS
 
     def answer(self, tap: AnswerFlag, *, danger: bool) -> tuple[Intent, ...]:
-        """Answer the question with a known member's tap; `danger` is whether the cause ``flag`` exists."""
+        """Process the answer of a known member's tap; `danger` is whether the cause ``flag`` exists."""
         self._ask_until = None
         raised = Flagged(self._kind, tap.member, tap.badge)
         flagged, unflagged = Signal(SignalKind.FLAGGED, lang=tap.lang), Signal(SignalKind.UNFLAGGED, lang=tap.lang)

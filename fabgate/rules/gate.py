@@ -23,9 +23,10 @@ from fabgate.rules.refusals import Refusals
 class Gate:
     """One machine.
 
-    `look_up` returns the holder of a badge (by digest); `new_id` makes session ids. `run_sense`: whether an input
-    reports that the machine works. `continuous`: whether the reader proves presence. `checkpoint_ms`: the time between
-    two checkpoints. `latched`: causes and reports that outlive a restart (a lock comes with the roster instead).
+    `look_up` returns the holder of a badge (by digest); `new_id` makes session ids. `run_sense` is whether an input
+    reports that the machine works, `continuous` whether the reader proves presence, `checkpoint_ms` the time between
+    two checkpoints. `latched` are the causes and reports that outlived a restart, except locks, which come with the
+    roster.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Gate:
     ) -> None:
         kept = set(latched)
         if w.FlagKind.DANGER in kept:
-            kept.add(w.Cause.FLAG)  # a danger blocks under either name
+            kept.add(w.Cause.FLAG)  # a danger blocks the machine under both names
         latched_causes = {cause: "" for cause in w.LATCHING if cause in kept}
         machine = Machine(look_up, w.Now(0), rules, rules.mode, run_sense, latched_causes)
         self._flags = Flags(reported=w.FlagKind.REPORT in kept, continuous=continuous)
@@ -52,22 +53,22 @@ class Gate:
 
     @property
     def phase(self) -> Phase:
-        """How far the session has come."""
+        """The phase of the session."""
         return self._power.machine.phase
 
     @property
     def state(self) -> str:
-        """Idle, starting, active or finishing."""
+        """The state that others see: idle, starting, active or finishing."""
         return STATE_OF[self._power.machine.phase]
 
     @property
     def causes(self) -> list[w.Cause]:
-        """What forbids use, worst first."""
+        """The causes that forbid use, the worst first."""
         return [cause for cause in w.Cause if cause in self._power.machine.causes]
 
     @property
     def session(self) -> Session | None:
-        """The session that has the power, or None."""
+        """The session that has power, or None."""
         return self._power.machine.session
 
     @property
@@ -86,7 +87,7 @@ class Gate:
         return panel.shown(self._power.machine, flag_asked=self._flags.asked)
 
     def extension_ms(self, by_ms: int) -> int | None:
-        """Return by how much a manager who gives `by_ms` would move the end. None where no session can be extended."""
+        """Return by how much a manager who gives `by_ms` would postpone the end; None if no session can be extended."""
         return in_session.remote_extension_ms(self._power.machine, by_ms)
 
     def deadline(self) -> int | None:
@@ -96,11 +97,14 @@ class Gate:
     # --- events -------------------------------------------------------------------------------------------------------
 
     def handle(self, event: w.Event, now: w.Now) -> list[w.Command]:
-        """Take one event and return what must be done, in this order. What is overdue at `now` comes first."""
+        """Process one event; return the commands in the order in which they must be carried out.
+
+        Overdue deadlines come first.
+        """
         self._power.begin_answer(now)
         self._power.run_overdue()
         self._answer(event)
-        self._power.run_overdue()  # an event may have set a deadline that is past already
+        self._power.run_overdue()  # an event may have set a deadline that has already passed
         return self._power.commands
 
     def _answer(self, event: w.Event) -> None:  # noqa: C901 - one line an event, read as a table
@@ -112,7 +116,7 @@ class Gate:
             case w.Committed(token):
                 self._power.committed(token)
             case w.Lying(badge):
-                do((SeeCard(badge, present=True),))  # in hold mode it proves that the card is in its holder
+                do((SeeCard(badge, present=True),))  # in hold mode this proves that the card is in its holder
             case w.Removed(badge):
                 self._flags.release(badge)
                 do(taps.removed(machine, badge))

@@ -1,6 +1,6 @@
-"""What happens while a session lasts: the stop button, the run-sense input, more time, a card that is taken out.
+"""Decides what happens during a session: the stop button, the run-sense input, more time, a removed card.
 
-A member who is blocked or expires in mid-session is never cut, but ended in order, as a lock would end them.
+If a member is blocked, or their membership expires, the session is never cut: it ends by the rules, as with a lock.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fabgate.rules.vocabulary import EndReason, SignalKind
 
 
 def stop_pressed(machine: Machine, actor: str | None) -> tuple[Intent, ...]:
-    """Answer the stop button, or a manager (`actor`) who stops the machine remotely."""
+    """React to the stop button, or to a manager (`actor`) who stops the machine remotely."""
     match machine.phase:
         case Phase.AWAIT_SUPERVISOR | Phase.AWAIT_JOURNAL:
             return (CancelStart(),)
@@ -36,9 +36,9 @@ def stop_pressed(machine: Machine, actor: str | None) -> tuple[Intent, ...]:
 
 
 def work_sensed(machine: Machine, *, on: bool) -> tuple[Intent, ...]:
-    """Answer the run-sense input: the machine started or stopped working."""
+    """React to the run-sense input: the machine started or stopped working."""
     if on is machine.working:
-        return ()  # reported twice: each repetition would restart the idle time
+        return ()  # reported twice: a repetition must not restart the idle time
     count = CountWork(on)
     if machine.phase is Phase.FINISHING_JOB and not on:
         return count, EndJob()
@@ -49,7 +49,7 @@ def work_sensed(machine: Machine, *, on: bool) -> tuple[Intent, ...]:
 
 
 def job_done(machine: Machine, session: Session) -> tuple[Intent, ...]:
-    """Answer a person who says that the job is done. An input that reports jobs knows better than a person."""
+    """React to a person who reports that the job is done. An input that reports jobs overrides the person."""
     if machine.run_sense:
         left_ms = max(0, session.term.finish_until - machine.now.boot_ms)
         return (session.signal(SignalKind.FINISHING, left_ms),)
@@ -57,27 +57,27 @@ def job_done(machine: Machine, session: Session) -> tuple[Intent, ...]:
 
 
 def grace(machine: Machine) -> tuple[Intent, ...]:
-    """Start the grace time of a card that is out, unless it runs already or the card does not matter any more."""
+    """Start the grace time of a removed card, unless it runs already or the card no longer matters."""
     session = machine.session
     if session is None or session.term.grace_until is not None:
         return ()
-    # While a job is finished the card counts only where no input reports when the job ends.
+    # while a job finishes, the card matters only if no input reports its end
     if machine.active or (machine.phase is Phase.FINISHING_JOB and not machine.run_sense):
         return (SetGrace(machine.now.boot_ms + machine.rules.grace_ms),)
     return ()
 
 
 def grace_over(machine: Machine) -> tuple[Intent, ...]:
-    """End the session: its card was out of the holder for too long."""
+    """End the session, because its card was out of the holder for too long."""
     session = machine.session
     assert session is not None
     if machine.phase is Phase.FINISHING_JOB:
-        return SetGrace(None), *job_done(machine, session)  # taking the card out means that the job is done
+        return SetGrace(None), *job_done(machine, session)  # removing the card means that the job is done
     return SetGrace(None), EndByRules(EndReason.REMOVED)
 
 
 def extension(machine: Machine, session: Session, *, always: bool = False) -> tuple[Intent, ...]:
-    """Give a session that ends soon, or `always`, the time of a tap. Nothing where a tap gives no time."""
+    """Give a session that ends soon, or any with `always`, the time of a tap; nothing if a tap gives no time."""
     at_ms, rules, term = machine.now.boot_ms, machine.rules, session.term
     if not always and not term.ends_soon(at_ms, rules, idle=machine.idle):
         return ()
@@ -86,14 +86,14 @@ def extension(machine: Machine, session: Session, *, always: bool = False) -> tu
 
 
 def remote_extension_ms(machine: Machine, by_ms: int) -> int | None:
-    """Return by how much a manager who gives `by_ms` would move the end. None where no session can be extended."""
+    """Return by how much a manager who gives `by_ms` would postpone the end; None if no session can be extended."""
     if not machine.active or machine.session is None:
         return None
     return machine.session.term.addition_ms(by_ms)
 
 
 def remote_extension(machine: Machine, by_ms: int) -> tuple[Intent, ...]:
-    """Answer a manager who gives more time."""
+    """React to a manager who gives more time."""
     added_ms, session = remote_extension_ms(machine, by_ms), machine.session
     if session is None or not added_ms:
         return ()
@@ -105,7 +105,7 @@ def _give(machine: Machine, session: Session, limit_at: int, idle_since: int) ->
 
 
 def access_lost(machine: Machine) -> tuple[Intent, ...]:
-    """End the session, in order, when its member may no longer use the machine (blocked, expired, window over)."""
+    """End the session by the rules if its member may no longer use the machine (blocked, expired, window over)."""
     session = machine.session
     if session is None or not machine.active:
         return ()

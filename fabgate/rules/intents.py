@@ -1,7 +1,8 @@
-"""What should happen next: the answers of ``taps``, ``causes``, ``in_session``, ``starts``, ``flags`` and ``refusals``.
+"""Intents: what should happen next.
 
-An intent is a plain value. ``power.Power`` carries intents out in their order, each on the state that the one before
-it left, and it alone turns them into commands. The commands ``Signal`` and ``ClearFault`` are intents as they are.
+``taps``, ``causes``, ``in_session``, ``starts``, ``flags`` and ``refusals`` return them. An intent is a plain value.
+Only ``power.Power`` carries them out, in their order, and turns them into commands. The commands ``Signal`` and
+``ClearFault`` are also intents.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from fabgate.rules.vocabulary import (
 class Start:
     """Record the start of a session of `holder`; power follows once the record is on disk.
 
-    `sponsor_badge` is set where `holder` opens the session for an unknown `badge`.
+    `sponsor_badge` is set if `holder` opens the session for an unknown `badge`.
     """
 
     badge: str
@@ -38,7 +39,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class AskSupervisor:
-    """Let a session of `holder` wait for a supervisor's badge; nothing is recorded yet."""
+    """Make a session of `holder` wait for a supervisor's badge; nothing is recorded yet."""
 
     badge: str
     holder: Holder
@@ -47,7 +48,7 @@ class AskSupervisor:
 
 @dataclass(frozen=True, slots=True)
 class AcceptSupervisor:
-    """Record the start of the session that waits, with this supervisor, if it may still begin."""
+    """Record the start of the waiting session with this supervisor, if it may still begin."""
 
     member: str | None
     badge: str
@@ -64,14 +65,17 @@ class HandOver:
 
 @dataclass(frozen=True, slots=True)
 class CancelStart:
-    """Give up the session that waits, if one does. If its start is recorded, it ends for `reason` after 0 ms."""
+    """Cancel the waiting session, if there is one.
+
+    If its start is recorded, record that it ended for `reason` after 0 ms.
+    """
 
     reason: EndReason = EndReason.CANCELLED
 
 
 @dataclass(frozen=True, slots=True)
 class TapAgain:
-    """Decide afresh on this tap, on the state that the intents before this one left."""
+    """Decide on this tap again, after the intents before this one."""
 
     badge: str
     guest: str | None
@@ -79,7 +83,7 @@ class TapAgain:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Refuse a badge; ``refusals`` decides whether that is recorded, and whether an unknown badge gets an answer."""
+    """Refuse a badge. ``refusals`` decides whether to record that, and whether an unknown badge gets an answer."""
 
     badge: str
     reasons: tuple[str, ...]
@@ -93,7 +97,7 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class EndByRules:
-    """End the session in order: a running job is finished, then the fan runs on, then power goes off."""
+    """End the session by the rules: a running job is finished, then the fan runs on, then power goes off."""
 
     reason: EndReason
     actor: str | None = None
@@ -101,19 +105,19 @@ class EndByRules:
 
 @dataclass(frozen=True, slots=True)
 class EndJob:
-    """The job is done: the fan runs on, then power goes off."""
+    """End the job: the fan runs on, then power goes off."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResumeJob:
-    """The machine works again while the fan runs on."""
+    """Return to the job: the machine works again during the fan's run-on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Power off now; then end the session, or cancel the start; then record `facts`.
+    """Switch power off now; then end the session or cancel the start; then record `facts`.
 
-    `reason` is None where the session is ending already, for a reason that is known.
+    `reason` is None if the session is already ending, for a known reason.
     """
 
     reason: EndReason | None = None
@@ -125,14 +129,14 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class RecordFacts:
-    """Put facts on record."""
+    """Record facts."""
 
     facts: tuple[Fact, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerFlag:
-    """A known badge answers the open question of the flag button (see ``flags``)."""
+    """Answer the open question of the flag button with a known badge (see ``flags``)."""
 
     badge: str
     member: str
@@ -142,7 +146,7 @@ class AnswerFlag:
 
 @dataclass(frozen=True, slots=True)
 class TimeBadge:
-    """Count how long the badge that ends a session stays on the reader (see ``flags``)."""
+    """Time how long the badge that ends a session stays on the reader (see ``flags``)."""
 
     badge: str
 
@@ -152,7 +156,7 @@ class TimeBadge:
 
 @dataclass(frozen=True, slots=True)
 class GiveTime:
-    """Move the session's limit, and the time from which it idles."""
+    """Move the session's limit, and the time from which it counts as idle."""
 
     limit_at: int
     idle_since: int
@@ -160,7 +164,7 @@ class GiveTime:
 
 @dataclass(frozen=True, slots=True)
 class SeeCard:
-    """The card of a session is in its holder, or out of it. A card that is in ends the grace time."""
+    """Note that the session's card is in its holder, or out of it. Back in, it ends the grace time."""
 
     badge: str
     present: bool
@@ -168,21 +172,21 @@ class SeeCard:
 
 @dataclass(frozen=True, slots=True)
 class SetGrace:
-    """The session ends at `until_ms` unless its card is back by then; None: no grace time runs."""
+    """Set when the session ends unless its card is back by then; None ends the grace time."""
 
     until_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class CountWork:
-    """The machine started or stopped working."""
+    """Note that the machine started or stopped working."""
 
     on: bool
 
 
 @dataclass(frozen=True, slots=True)
 class AddCause:
-    """A cause forbids new sessions. One that is known gets the new detail."""
+    """Add a cause that forbids new sessions, or replace its detail."""
 
     cause: Cause
     detail: str
@@ -190,14 +194,14 @@ class AddCause:
 
 @dataclass(frozen=True, slots=True)
 class RemoveCause:
-    """A cause is gone."""
+    """Remove a cause."""
 
     cause: Cause
 
 
 @dataclass(frozen=True, slots=True)
 class AdoptRules:
-    """A roster brought these rules, or grew stale."""
+    """Apply new rules from a roster, or its age."""
 
     rules: MachineRules
     stale: bool

@@ -1,4 +1,4 @@
-"""What the panel shows in each state: a function of the state alone, so that no order of events leaves a wrong light.
+"""Computes what the panel shows from the state alone, so that no order of events can leave a wrong light.
 
 ===============  ===================================================================================================
 idle             nothing (`IDLE`), or the worst of the causes that forbid use (`BLOCKED`)
@@ -8,9 +8,9 @@ handing over     `WAIT`, for the newcomer; if they do not begin, the first sessi
 finishing        `FINISHING` while a job runs, or may run; `GRACE` as above; `RUN_ON` while the fan does
 ===============  ===================================================================================================
 
-While the next badge would raise or clear a flag, that question (`FLAG_ASK`) comes before all of this: it says what a
-tap means. What has just happened (a refusal, a card that was not read, minutes used) is a ``Signal``; it is shown for
-some seconds, and then the state again.
+While the next badge would raise or clear a flag, that question (`FLAG_ASK`) is shown instead. A ``Signal`` reports what
+has just happened (a refusal, a card that was not read, minutes used); it is shown for some seconds, then the state
+again.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def shown(machine: Machine, *, flag_asked: FlagKind | None) -> Shown:
         return _of(session, SignalKind.RUN_ON, term.run_on_until)
     finishing = phase is Phase.FINISHING_JOB
     ends_at = term.finish_until if finishing else term.ends_at(rules, idle=idle)
-    # A job that an input reports goes on without the card: its own end ends the session.
+    # An input reports the job, which continues without the card: the session ends when the job does.
     if term.grace_until is not None and not (finishing and machine.run_sense):
         return _of(session, SignalKind.GRACE, min(term.grace_until, ends_at))
     if finishing:

@@ -1,7 +1,7 @@
-"""WHETHER a session that waits may still begin.
+"""Decides whether a waiting session may still begin.
 
-It is decided again when a supervisor consents, with each new roster, and once its start is on disk: a late disk never
-powers a machine for a person who may no longer use it.
+That is decided again when a supervisor consents, with each new roster, and once the start is on disk: even after a slow
+write no machine is powered for a person who may no longer use it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fabgate.rules.vocabulary import EndReason, Holder, Signal, SignalKind
 
 
 def decide_again(machine: Machine, pending: Pending) -> Session | tuple[Intent, ...]:
-    """Return the session as it may begin now, or what to do with one that may not."""
+    """Return the session if it may begin now, otherwise the intents that cancel or refuse it."""
     session = pending.session
     supervisor = machine.holder_of(session.supervisor_badge, session.supervisor)
     responsible = supervisor if session.sponsored else machine.holder_of(session.badge, session.member)
@@ -29,13 +29,13 @@ def decide_again(machine: Machine, pending: Pending) -> Session | tuple[Intent, 
     if machine.phase is Phase.AWAIT_SUPERVISOR:  # nothing is recorded yet
         return session._replace(basis=basis, term=term)
     if basis != session.basis:
-        # The record names another right than the one by which they would use the machine now: they tap again.
+        # The record names another basis than the one on which they might use the machine now, so they must tap again.
         return CancelStart(), Signal(SignalKind.REFUSED, lang=session.lang, reasons=(EndReason.START_TIMEOUT,))
     return session._replace(term=session.term.at_most(term))
 
 
 def too_late(machine: Machine, pending: Pending) -> tuple[Intent, ...]:
-    """Give up a session that waited for too long: for the journal, or for a supervisor."""
+    """Cancel a session that waited too long, for the journal or for a supervisor."""
     if machine.phase is not Phase.AWAIT_SUPERVISOR:
         return (CancelStart(EndReason.START_TIMEOUT),)
     answer = decide_again(machine, pending)
@@ -45,7 +45,7 @@ def too_late(machine: Machine, pending: Pending) -> tuple[Intent, ...]:
 
 
 def _refuse(machine: Machine, session: Session, reasons: tuple[str, ...]) -> Refuse:
-    """Refuse the session that waits. Its badge was not tapped just now, so no supervisor may sponsor it."""
+    """Refuse the waiting session. Its badge was not tapped just now, so no supervisor can sponsor it."""
     holder = machine.holder_of(session.badge, session.member)
     return Refuse(session.badge, reasons, None if holder is None else holder.id, session.lang)
 
@@ -53,7 +53,7 @@ def _refuse(machine: Machine, session: Session, reasons: tuple[str, ...]) -> Ref
 def _objections(
     machine: Machine, session: Session, supervisor: Holder | None, decision: Decision
 ) -> tuple[str, ...] | None:
-    """Return every reason why the session may not begin, or None; `decision` is on the person responsible for it."""
+    """Return every reason why the session may not begin, or None; `decision` is about the responsible person."""
     if machine.phase is Phase.HANDING_OVER and not machine.rules.handover:
         return (IN_USE,)
     if machine.guest_barred(session):

@@ -1,4 +1,4 @@
-"""WHAT a tap means: a start, an end, more time, a supervisor's consent, a takeover, an answer to the flag, a refusal.
+"""Decides what a tap means: a start, an end, more time, a supervisor's consent, a takeover, a flag, a refusal.
 
 ========================  ==============================================================================================
 the flag asks             any known badge answers the question
@@ -52,15 +52,15 @@ from fabgate.rules.vocabulary import (
 
 
 def presented(machine: Machine, badge: str, guest: str | None, *, flag_asks: bool) -> tuple[Intent, ...]:
-    """Answer a tap.
+    """React to a tap.
 
-    `guest` is the unknown badge that was tapped just before, if a supervisor may still sponsor it; `flag_asks` whether
-    a question of the flag button is open.
+    `guest` is the unknown badge that was tapped just before, if a supervisor may still sponsor it; `flag_asks` is
+    whether a question of the flag button is open.
     """
     holder = machine.look_up(badge)
     if flag_asks and holder is not None and holder.id is not None:
         answer = AnswerFlag(badge, holder.id, machine.rank_of(holder), _language(holder))
-        # The answer is a second tap, too, so it cancels a start that waits.
+        # this tap is also a second tap, so it cancels a waiting start
         return SeeCard(badge, present=True), CancelStart(), answer
     match machine.phase:
         case Phase.IDLE:
@@ -75,14 +75,14 @@ def presented(machine: Machine, badge: str, guest: str | None, *, flag_asks: boo
 
 
 def removed(machine: Machine, badge: str) -> tuple[Intent, ...]:
-    """Answer a card that left the reader. It matters in hold mode only."""
+    """React to a card that left the reader. It matters only in hold mode."""
     if machine.rules.mode is not Mode.HOLD:
         return ()
     gone = SeeCard(badge, present=False)
     pending, session = machine.pending, machine.session
     if pending is not None and pending.session.badge == badge:
-        # While a supervisor's card is awaited the member's own has to leave the reader: the grace time then runs from
-        # the start. Once a start is with the journal, a card that leaves means that its member has left.
+        # While a supervisor's card is awaited, the member's own card has to leave the reader; the grace time then
+        # begins with the session. Once the start is being written, a removed card means that its member has left.
         return (gone,) if pending.token is None else (gone, CancelStart())
     if session is not None and session.badge == badge:
         return gone, *grace(machine)
@@ -114,7 +114,7 @@ def _while_supervisor_is_awaited(machine: Machine, badge: str, holder: Holder | 
     if holder is not None and machine.may_supervise(holder):
         return (AcceptSupervisor(holder.id, badge),)
     reasons = machine.decide(holder).reasons
-    # Without a reason of their own: an emergency badge, or a person whom an observing gate would refuse.
+    # without reasons of their own: an emergency badge, or a person whom a gate refuses that is not observing
     rank_too_low = isinstance(holder, Member) and not holder.rank.supervises
     if rank_too_low or not reasons:
         reasons = (*reasons, SUPERVISOR_NEEDED)
@@ -126,7 +126,7 @@ def _while_journal_is_awaited(machine: Machine, badge: str) -> tuple[Intent, ...
     session = machine.pending.session
     back = SeeCard(badge, present=True)
     if machine.rules.mode is Mode.HOLD and badge == session.badge and not session.present:
-        return (back,)  # the member's own card comes back into its holder after the supervisor's: not a second tap
+        return (back,)  # the member's card returns to its holder after the supervisor's: not a second tap
     return back, CancelStart()
 
 
@@ -155,7 +155,7 @@ def _own_badge(machine: Machine, session: Session, badge: str) -> tuple[Intent, 
     mode = machine.rules.mode if badge == session.badge else None  # another badge of the member is never in the holder
     if mode is Mode.HOLD:
         back = SeeCard(badge, present=True)
-        # In hold mode it is taking the card out that says that a job is done.
+        # in hold mode only removing the card reports that a job is done
         return (back,) if machine.phase is Phase.FINISHING_JOB else (back, *extension(machine, session))
     if machine.phase is Phase.FINISHING_JOB:
         return job_done(machine, session)
@@ -167,7 +167,7 @@ def _own_badge(machine: Machine, session: Session, badge: str) -> tuple[Intent, 
 
 
 def _supervisors_badge(machine: Machine, session: Session, badge: str) -> tuple[Intent, ...]:
-    """Answer the supervisor who opened the session for another member: it ends. Only the member gets more time."""
+    """React to the supervisor who opened the session for another member: it ends. Only the member can extend it."""
     if machine.phase is Phase.FINISHING_JOB:
         return job_done(machine, session)
     return TimeBadge(badge), EndByRules(EndReason.BADGE, actor=session.supervisor)
@@ -177,7 +177,7 @@ def _supervisors_badge(machine: Machine, session: Session, badge: str) -> tuple[
 
 
 def _refuse_in_use(machine: Machine, badge: str, holder: Holder | None) -> Refuse:
-    # What keeps a person from this machine at any time comes before what keeps them from it now.
+    # What keeps a person from this machine at any time comes before what does so only now.
     return _refuse(badge, holder, (*machine.decide(holder).reasons, IN_USE))
 
 

@@ -1,4 +1,4 @@
-"""Settles time zone and language at a collector's first start: asks in a terminal, and otherwise says what it takes.
+"""Sets time zone and language at a collector's first start: asks in a terminal, or prints the defaults used.
 
 FABGATE_TZ and FABGATE_LANG always win, and are not asked for. A service and a pipe are never asked. The database keeps
 the answers.
@@ -17,7 +17,7 @@ from fabgate.collector.base.environ import LANGS, Environment
 def complete(found: Environment, *, asks: bool) -> Environment:
     """Return the environment with the time zone and the language of a collector that has none yet.
 
-    `asks`: a person may be asked, if standard input and error are a terminal.
+    With `asks`, a person is asked if standard input and standard error are a terminal.
     """
     if asks and sys.stdin.isatty() and sys.stderr.isatty():
         if not found.is_tz_said:
@@ -52,13 +52,13 @@ def _ask_language(default: str) -> str:
 
 
 def _answer(question: str) -> str:
-    """Return what the person types; nothing where they press Enter or end the input."""
+    """Return what the person types; "" if they press Enter or end the input."""
     sys.stderr.write(question)
     sys.stderr.flush()
     return sys.stdin.readline().strip()
 
 
 def _language_of_computer() -> str:
-    """Return the language of the terminal's locale if there are texts in it, else the first one of ours."""
+    """Return the language of the terminal's locale if we have texts in it, otherwise our first one."""
     locale = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
     return next((lang for lang in LANGS if locale.split("_")[0].split(".")[0] == lang), LANGS[0])

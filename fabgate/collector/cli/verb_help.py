@@ -1,4 +1,4 @@
-"""The help texts of ``fabgate collector`` and its verbs, apart from their arguments."""
+"""The help texts of ``fabgate collector`` and its verbs; their arguments are in verbs.py."""
 
 from __future__ import annotations
 

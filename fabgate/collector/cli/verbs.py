@@ -1,4 +1,4 @@
-"""The verbs of ``fabgate collector``. Each calls one function in a module that is imported when it runs."""
+"""The verbs of ``fabgate collector``. Each verb calls one function, and imports its module only when it runs."""
 
 from __future__ import annotations
 
@@ -352,9 +352,9 @@ def _verb(
     makes: bool = False,
     prepares: bool = True,
 ) -> argparse.ArgumentParser:
-    """Add a verb. With `makes` it makes a missing collector; without, it has nothing to show then.
+    """Add a verb. With `makes` it creates a missing collector; otherwise it fails, because there is nothing to show.
 
-    Without `prepares` it takes the data folder as it is.
+    Without `prepares` the data folder is not touched before it runs.
     """
 
     def run(args: argparse.Namespace) -> int:
@@ -363,7 +363,7 @@ def _verb(
         except ModuleNotFoundError as error:
             raise UsageError(f"the collector is not installed ({error}): pip install 'fabgate[collector]'") from error
         try:
-            if prepares:  # first, since models can be imported only once Django is set up
+            if prepares:  # first, because models can be imported only once Django is set up
                 serves = name in SERVICES
                 complete = import_module("fabgate.collector.cli.first_start").complete
                 start.prepare(
@@ -384,7 +384,7 @@ def _verb(
             ) from error
         return code
 
-    # Filled here: argparse would break the example anywhere, and dates at their hyphens.
+    # filled here, because argparse would break lines anywhere in the example, and dates at their hyphens
     described = textwrap.fill(f"{text[0].upper()}{text[1:]}. {about}".strip(), 80, break_on_hyphens=False)
     parser: argparse.ArgumentParser = subparsers.add_parser(
         name,

@@ -1,10 +1,10 @@
-"""Makes up the last ten weeks of the demo's workshop: what its three gates wrote into their journals.
+"""Makes up the last ten weeks of the demo's workshop: the entries that its three gates wrote into their journals.
 
-A workshop of volunteers, open from Tuesday to Saturday: members come after work and on Saturdays, some often. No
-member uses two machines at once, or a machine before they were trained for it. There was one power cut, and one gate
-set its clock while the machine ran; a person has to look at these sessions.
+A workshop of volunteers, open from Tuesday to Saturday: members come after work and on Saturdays, some often. No member
+uses two machines at once, or a machine before they were trained for it. There was one power cut, and one gate set its
+clock while the machine ran; these sessions need a review.
 
-The same arguments make the same days. The entries become real ones in playback.py.
+The same arguments always give the same days. playback.py turns them into real entries.
 """
 
 from __future__ import annotations
@@ -36,20 +36,21 @@ OPEN: Final = {
 #: How many days before today Mo's membership ended, and Ada lost her first card.
 LAPSED_DAYS: Final = 30
 LOST_DAYS: Final = 45
-#: How many days before today these members were trained for these machines, later than the others.
+#: How many days before today these members were trained for these machines, later than all others.
 TRAINED_LATE: Final = {("m-11", "printer"): 38, ("m-12", "laser"): 29, ("m-18", "saw"): 21, ("m-9", "saw"): 17}
-#: A member who had not paid: how many days before today their block began and ended.
+#: A member who had not paid; and how many days before today their block began and ended.
 DEBTOR: Final = "m-16"
 OWED_DAYS: Final = (26, 12)
 SUPERVISOR: Final = "m-5"
 LAPSED: Final = "m-4"
-#: How often each member comes, compared with the others; 2 for a member who is not listed.
+#: How often each member comes, compared with the others; 2 for members who are not listed.
 OFTEN: Final = {"m-1": 5, "m-2": 3, "m-7": 5, "m-9": 4, "m-10": 4, "m-13": 3, "m-17": 4, "m-3": 1, "m-5": 1, "m-6": 1}
 PROGRESS_MS: Final = 15 * 60_000
-#: In timed mode a tap is worth half an hour.
+#: In timed mode a tap gives half an hour.
 A_TAP: Final = timedelta(minutes=30)
 CHECKPOINT_MS: Final = 30_000
-#: What a gate leaves uncertain after a power cut: its checkpoint of 30 s, and the minute of gate/journal/facts.py.
+#: The uncertainty that a gate adds after a power cut: its checkpoint interval of 30 s, and the minute of
+#: gate/journal/facts.py.
 POWER_LOSS_MS: Final = 90_000
 
 
@@ -81,7 +82,7 @@ MACHINES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What entries name and the collector knows: digests by card, and the ids of grants by member and machine."""
+    """Ids that entries contain and the collector has: digests by card, and the ids of grants by member and machine."""
 
     digests: Mapping[str, str]
     grants: Mapping[tuple[str, str], int]
@@ -96,7 +97,7 @@ class Past:
 
 
 def members_on(today: date) -> tuple[Person, ...]:
-    """Return all members who have come; the membership of one of them has ended."""
+    """Return all members; the membership of one of them has ended."""
     ended = (today - timedelta(days=LAPSED_DAYS)).isoformat()
     return tuple(
         person._replace(valid_until=ended) if person.id == LAPSED else person for person in (*MEMBERS, *REGULARS)
@@ -104,12 +105,12 @@ def members_on(today: date) -> tuple[Person, ...]:
 
 
 def first_day(today: date) -> date:
-    """Return the Monday on which the history begins; members, machines and most trainings were there before."""
+    """Return the Monday on which the history begins; members, machines and most trainings are older."""
     return today - timedelta(weeks=WEEKS, days=today.weekday())
 
 
 def trained_on(person: Person, machine: str, today: date) -> date | None:
-    """Return the day on which a member was trained for a machine; None where they were not."""
+    """Return the day on which a member was trained for a machine, or None."""
     if machine not in person.machines.split():
         return None
     days = TRAINED_LATE.get((person.id, machine))
@@ -129,7 +130,7 @@ def write(today: date, zone: ZoneInfo, known: Known, *, version: str, chance: ra
 
 
 class _Journal:
-    """The journal of one gate: turns what happens into drafts, on the clock of the gate's boot."""
+    """The journal of one gate: turns events into drafts, with the clock of the gate's boot."""
 
     def __init__(self, machine: Machine, on: datetime, version: str) -> None:
         self.past = Past(machine.gate)
@@ -139,7 +140,7 @@ class _Journal:
         self.set_clock(on + timedelta(seconds=31))
 
     def boot(self, on: datetime) -> None:
-        """Start the gate after its power came on; its clock is not right yet."""
+        """Start the gate after its power came on; its clock is not set yet."""
         self._boot, self._on, self._synced = str(uuid.uuid4()), on, False
         self.add(on + timedelta(seconds=11), "gate.started", version=self._version)
 
@@ -149,7 +150,7 @@ class _Journal:
         self.add(at, "clock.synced", step_ms=step_ms)
 
     def day(self, day: date) -> None:
-        """Date the entries that follow on this day."""
+        """Date the following entries on this day."""
         self._day = day
 
     def boot_ms(self, at: datetime) -> int:
@@ -157,7 +158,7 @@ class _Journal:
         return max(0, (at - self._on) // timedelta(milliseconds=1))
 
     def add(self, at: datetime, kind: str, *, off: timedelta = timedelta(0), **fields: Any) -> None:
-        """Write an entry. `off`: how far the wall clock is from the true time."""
+        """Write an entry. `off` is the error of the wall clock."""
         wall = at + off
         clock = wire.Clock(boot=self._boot, boottime_ms=self.boot_ms(at), synced=self._synced)
         data = wire.ENTRY_TYPES[kind](clock=clock, **fields)
@@ -172,12 +173,12 @@ class _Use:
     session: str
     person: Person
     began: datetime
-    #: When the machine came on for this member, on the boot's clock.
+    #: when the machine came on for this member, on the boot's clock
     on_ms: int
 
 
 class _Workshop:
-    """Plays one day after the other, and within a day each machine's sessions in their order."""
+    """Plays the days one after the other, and within a day each machine's sessions in order."""
 
     def __init__(self, today: date, zone: ZoneInfo, known: Known, version: str, chance: random.Random) -> None:
         self._today = today
@@ -188,7 +189,7 @@ class _Workshop:
         opens = self._at(first_day(today), time(9))
         self._journals = {machine.name: _Journal(machine, opens, version) for machine in MACHINES}
         days = open_days(today)
-        #: Days late in the history, so that their sessions still wait for a review.
+        #: late in the history, so that these sessions still wait for a review
         self._cut_day = days[-4]
         self._clock_day: date | None = days[-6]
 
@@ -251,7 +252,7 @@ class _Workshop:
         return ends
 
     def _day_of_power_cut(self, day: date) -> None:
-        """Let the mains fail while laser and printer run; the gates are back a quarter of an hour later."""
+        """Let the mains fail while laser and printer run; the gates start again a quarter of an hour later."""
         opens, closes = self._hours_of(day)
         cut = opens + (closes - opens) / 2
         for machine, minutes in zip(MACHINES, (34, None, 71), strict=True):
@@ -272,7 +273,7 @@ class _Workshop:
             self._hours(machine, back + timedelta(minutes=1), closes)
 
     def _session_with_wrong_clock(self, machine: Machine, person: Person, began: datetime) -> datetime:
-        """Write a session in the middle of which the gate's clock is set: it had gained seven minutes."""
+        """Write a session during which the gate's clock, which was seven minutes fast, is set."""
         ahead, lasts = timedelta(minutes=7, seconds=12), timedelta(minutes=13)
         use = self._start(machine, person, began, off=ahead)
         self._journals[machine.name].set_clock(began + lasts / 2, step_ms=-(ahead // timedelta(milliseconds=1)))
@@ -325,7 +326,7 @@ class _Workshop:
             "session": use.session,
         }
         if kind != "session.started":
-            fields["running_ms"] = 0  # no machine of the demo has a running sensor
+            fields["running_ms"] = 0  # no machine of the demo has a run-sense input
         self._journals[machine.name].add(at, kind, **holder, **fields)
 
     def _refuse(self, machine: Machine, at: datetime, reason: str, person: Person | None, card: str = "") -> None:
@@ -334,7 +335,7 @@ class _Workshop:
         self._journals[machine.name].add(at, "access.refused", badge=badge, member=member, reasons=[reason])
 
     def _refusal(self, machine: Machine, at: datetime) -> None:
-        """Refuse a badge for a reason that applies at this moment."""
+        """Write a refusal for a reason that applies at this moment."""
         day = at.astimezone(self._zone).date()
         people = {person.id: person for person in (*MEMBERS, *REGULARS)}
         reasons = ["training-missing"] * 4 + ["unknown-badge"] * 2
@@ -362,7 +363,7 @@ class _Workshop:
     # --- who ----------------------------------------------------------------------------------------------------------
 
     def _somebody(self, machine: Machine, begins: datetime, ends: datetime) -> Person | None:
-        """Return a member who may use the machine and uses no other one meanwhile, and mark them as busy."""
+        """Return a member who may use the machine and uses no other one at that time, and mark them as busy."""
         day = begins.astimezone(self._zone).date()
         free = [
             person

@@ -1,4 +1,4 @@
-"""Gives the demo's collector a past: dates everything that exists, and plays back ten weeks of days."""
+"""Gives the demo's collector a history: dates everything that exists, and plays back ten weeks."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ def _moment(day: date, at: time) -> datetime:
 
 @contextmanager
 def _logged_at(moment: datetime) -> Iterator[None]:
-    """Date the audit log's entries that the block writes."""
+    """Date the audit log entries that the block writes."""
     last = Change.objects.order_by("id").values_list("id", flat=True).last() or 0
     yield
     Change.objects.filter(id__gt=last).update(at=moment)
 
 
 def _date_what_is_there(opened: datetime, today: date) -> None:
-    """Date machines, members and badges to the first day, and the loss of Ada's first card to a later one."""
+    """Date machines, members and badges to the first day, and the loss of Ada's first card later."""
     lost = _moment(today - timedelta(days=days.LOST_DAYS), time(18))
     Change.objects.update(at=opened)
     Change.objects.filter(verb="badge.ended").update(at=lost)
@@ -111,7 +111,7 @@ def _grants(wanted: Wanted, today: date) -> dict[tuple[str, str], int]:
 
 
 def _debt(today: date) -> None:
-    """Block the member who had not paid, and lift the block."""
+    """Block the member who had not paid, and lift the block later."""
     first, last = (_moment(today - timedelta(days=ago), time(15)) for ago in days.OWED_DAYS)
     block = Block(member_id=days.DEBTOR, reason="payment-due", actor=DESK, at=first)
     with _logged_at(first), audit.change(DESK, "block.set", block):
@@ -122,7 +122,7 @@ def _debt(today: date) -> None:
 
 
 def _contest() -> None:
-    """Let the member of the last session at the laser contest it."""
+    """Contest the last session at the laser, as its member."""
     at_laser = UsageSession.objects.filter(machine__name="laser", review=None).exclude(member=LOSER)
     last = at_laser.order_by("ended_at").last()
     assert last is not None

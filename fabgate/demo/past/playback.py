@@ -1,7 +1,6 @@
-"""Plays the demo's history back: into the journals of its gates, and from there through the real ingest.
+"""Plays the demo's history back: writes it into the journals of the gates, and stores it through the real ingest.
 
-Every entry is written, chained, read and stored by the code that does it for any gate. Each day's entries reach the
-collector in the evening of that day.
+The code is the same as for any gate. The entries of each day reach the collector on that evening.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def play(site: str, pasts: Sequence[Past], journals: Mapping[str, Path], zone: ZoneInfo) -> dict[str, int]:
-    """Store what the gates wrote; return the number of entries by gate. Django must be set up.
+    """Write and store the entries of the gates; return the number of entries by gate. Django must be set up.
 
     `journals`: the path of each gate's new journal. Raises DemoError if the collector does not store every entry.
     """
@@ -40,7 +39,7 @@ def play(site: str, pasts: Sequence[Past], journals: Mapping[str, Path], zone: Z
     for past in pasts:
         heads[past.gate] = _write(site, past, journals[past.gate], days)
     store = Store(site)
-    with transaction.atomic():  # one commit, because it is faster and no gate waits for an acknowledgement
+    with transaction.atomic():  # one commit, which is faster: no gate waits for an acknowledgement
         for day in sorted(days):
             evening = datetime.combine(day, time(22), zone).astimezone(UTC)
             store.store(days[day], evening)

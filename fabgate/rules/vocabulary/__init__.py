@@ -1,4 +1,4 @@
-"""The vocabulary of the rules: everything that goes into them and comes out, under one name. Import it as ``w``.
+"""The vocabulary of the rules: everything that goes into them and comes out of them, in one namespace.
 
 =================  ==========================================================================================
 ``machine_rules``  how a machine behaves: its mode, its limits, its lock
@@ -9,8 +9,9 @@
 ``commands``       what the gate must do: the output of ``gate.Gate.handle``
 =================  ==========================================================================================
 
-Where OCPP has a word (transaction, stop reason, faulted) it is used here: it named the same problem for charging cars.
-All values are frozen dataclasses. Times are integer milliseconds of CLOCK_BOOTTIME unless a name says otherwise.
+Words of OCPP (transaction, stop reason, faulted) are used where they exist, because charging stations have the same
+problems. All values are frozen dataclasses. Times are integer milliseconds of CLOCK_BOOTTIME unless a name says
+otherwise.
 """
 
 from fabgate.rules.vocabulary.causes import CUT, END_WHEN_IDLE, LATCHING, Cause

@@ -1,4 +1,4 @@
-"""Why a machine may not be used."""
+"""Causes: why a machine may not be used."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Cause(StrEnum):
     STALE = "stale"
 
 
-#: These take power away at once, in every phase.
+#: These causes switch power off at once, in every phase.
 CUT = frozenset({Cause.ESTOP, Cause.OUTPUT, Cause.LOCK_NOW})
-#: These end a running session once its job is done.
+#: These causes end a running session once its job is done.
 END_WHEN_IDLE = frozenset({Cause.LOCK_IDLE})
-#: These outlive a restart: only a person on site clears them.
+#: These causes outlive a restart: only a person on site clears them.
 LATCHING = frozenset({Cause.OUTPUT, Cause.FLAG})

@@ -1,4 +1,4 @@
-"""What the gate must do: the commands that ``gate.Gate.handle`` returns, and what the panel shows."""
+"""The commands that ``gate.Gate.handle`` returns, and what the panel shows."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from fabgate.rules.vocabulary.facts import Fact
 
 @dataclass(frozen=True, slots=True)
 class SetPower:
-    """Switch the machine's power."""
+    """Switch the machine's power on or off."""
 
     on: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Write facts to disk in one transaction, behind all earlier records, and answer ``Committed(token)``."""
+    """Write facts to disk in one transaction, after all earlier records; the answer is ``Committed(token)``."""
 
     token: int
     facts: tuple[Fact, ...]
@@ -28,7 +28,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Replace the durable checkpoint of the running session: its counters, should power fail now."""
+    """Replace the durable checkpoint of the running session: its counters, in case power fails now."""
 
     session: str
     energised_ms: int
@@ -38,9 +38,9 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class ClearFault:
-    """A maintainer on site asks to clear the output fault.
+    """Clear the output fault, as a maintainer on site asks.
 
-    Answer ``CauseCleared`` if the hardware agrees; otherwise show the refusal in their language `lang`.
+    The answer is ``CauseCleared`` if the hardware agrees; otherwise show the refusal in their language `lang`.
     """
 
     member: str
@@ -69,9 +69,9 @@ class SignalKind(StrEnum):
     IDENTIFY = "identify"  # a manager asks which machine this is
 
 
-#: The detail of ``SignalKind.FINISHING`` where no input reports whether a job runs: the member's tap ends the wait.
+#: The detail of ``SignalKind.FINISHING`` if no input reports whether a job runs: the member's tap ends the wait.
 UNFELT: Final = "unfelt"
-#: The detail of ``SignalKind.WARNING`` where no tap gives more time.
+#: The detail of ``SignalKind.WARNING`` if no tap gives more time.
 LAST: Final = "last"
 
 
@@ -91,7 +91,7 @@ class Signal:
 class Shown:
     """What the panel shows while the state stays the same (see ``panel``).
 
-    `until_ms` is the boot time at which this ends without any event, if it does.
+    `until_ms` is the boot time at which this ends without any event, or None.
     """
 
     kind: SignalKind

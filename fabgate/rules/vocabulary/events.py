@@ -1,4 +1,4 @@
-"""What happened: the events that ``gate.Gate.handle`` takes."""
+"""The events that ``gate.Gate.handle`` takes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from fabgate.rules.vocabulary.machine_rules import MachineRules
 class Now:
     """The time of one event.
 
-    `boot_ms` is CLOCK_BOOTTIME and never jumps. `local` is the best known wall time in the site's zone, or None when
-    no time has ever been known; `synced` says whether it can be trusted.
+    `boot_ms` is CLOCK_BOOTTIME and never jumps. `local` is the best known wall time in the site's zone, or None if no
+    time was ever known; `synced` is whether it can be trusted.
     """
 
     boot_ms: int
@@ -31,7 +31,7 @@ class Presented:
 
 @dataclass(frozen=True, slots=True)
 class Lying:
-    """A badge is on the reader but did not arrive there: it was not tapped, and starts or ends nothing."""
+    """A badge is on the reader but did not arrive there: it was not tapped, and neither starts nor ends anything."""
 
     badge: str
 
@@ -81,7 +81,7 @@ class CauseRaised:
 
 @dataclass(frozen=True, slots=True)
 class CauseCleared:
-    """The cause is gone; `member` cleared it on site, if it was a person."""
+    """A cause is gone; `member` cleared it on site, if it was a person."""
 
     cause: Cause
     member: str | None = None
@@ -96,7 +96,7 @@ class CheckpointLate:
 
 @dataclass(frozen=True, slots=True)
 class RosterChanged:
-    """A roster brought new rules or members, or grew stale. The look-up already answers from the new members."""
+    """A roster brought new rules or members, or became stale. The look-up already knows the new members."""
 
     rules: MachineRules
     stale: bool = False
@@ -119,12 +119,12 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time passed: a deadline came."""
+    """A deadline has come."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
-    """The daemon is about to end."""
+    """The daemon is about to stop."""
 
 
 Event = (

@@ -1,4 +1,4 @@
-"""What goes on record."""
+"""The facts that are recorded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fabgate.rules.vocabulary.people import Basis
 
 
 class EndReason(StrEnum):
-    """Why a session ended."""
+    """The reason why a session ended."""
 
     BADGE = "badge"
     BUTTON = "button"
@@ -25,7 +25,7 @@ class EndReason(StrEnum):
     FAULT = "fault"
     RESTART = "restart"
     POWER_LOSS = "power-loss"
-    JOURNAL_LOST = "journal-lost"  # set by a collector only
+    JOURNAL_LOST = "journal-lost"  # set only by a collector
     CANCELLED = "cancelled"
     START_TIMEOUT = "start-timeout"
 

@@ -1,4 +1,4 @@
-"""How a machine behaves, as its roster says it."""
+"""How a machine behaves, according to its roster."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Mode(StrEnum):
 class Supervision(StrEnum):
     """Who needs a supervisor's badge as well as their own."""
 
-    NEVER = "never"  # means `minors`; older configurations and rosters have it
+    NEVER = "never"  # the same as `minors`, in older configurations and rosters
     MINORS = "minors"  # members whom the roster marks `supervised`
     ALWAYS = "always"  # everyone but supervisors
 

@@ -1,4 +1,4 @@
-"""Who holds a badge, and by which right they use the machine."""
+"""Who holds a badge, and on which basis they may use the machine."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class Member:
 
     @property
     def rank(self) -> Level:
-        """The level that counts here: a member who needs a supervisor is a plain user."""
+        """The level that counts here: a member who needs a supervisor counts as a plain user."""
         return Level.USER if self.supervised else self.level
 
 
 @dataclass(frozen=True, slots=True)
 class Barred:
-    """A person whom the roster refuses, with every reason. `id` is None where only the badge is known."""
+    """A person whom the roster refuses, with every reason. `id` is None if only the badge is known."""
 
     reasons: tuple[str, ...]
     id: str | None = None
@@ -62,7 +62,7 @@ class Barred:
 
 @dataclass(frozen=True, slots=True)
 class Emergency:
-    """A badge of the gate's own configuration that needs no roster."""
+    """A badge in the gate's own configuration that needs no roster."""
 
     label: str
 
@@ -77,9 +77,9 @@ Holder = Member | Barred | Emergency
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """The right by which a session was allowed.
+    """The basis on which a session was allowed.
 
-    `kind` is grant, emergency, maintainer, sponsor, observe or continued. `would_refuse` holds the reasons that an
+    `kind` is grant, emergency, maintainer, sponsor, observe or continued. `would_refuse` are the reasons that an
     observed machine ignored.
     """
 
