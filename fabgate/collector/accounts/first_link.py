@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
-
-from django.conf import settings
 from django.urls import reverse
 
 from fabgate.collector.base.environ import Environment
 from fabgate.collector.models import Account, OneTimeLink
-from fabgate.errors import UsageError
 
 
 def when_needed(env: Environment) -> str | None:
@@ -23,15 +18,3 @@ def when_needed(env: Environment) -> str | None:
 def address(env: Environment, token: str) -> str:
     """Return the address that a person opens."""
     return env.address + reverse("welcome", args=[token])
-
-
-def command(_args: argparse.Namespace) -> int:
-    """Print the link."""
-    link = when_needed(settings.ENVIRONMENT)
-    if link is None:
-        raise UsageError(
-            "there is already a manager, who can make links; for a manager who cannot sign in, run fabgate collector"
-            " account-link NAME"
-        )
-    sys.stdout.write(link + "\n")
-    return 0

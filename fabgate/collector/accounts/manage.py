@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import re
-import sys
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from fabgate.collector.accounts import first_link
-from fabgate.collector.base import text_table
 from fabgate.collector.db import audit, duplicate
 from fabgate.collector.models import Account, ApiKey, Member, OneTimeLink, SignIn
 from fabgate.errors import UsageError
@@ -126,42 +120,3 @@ def revoke(key: ApiKey, *, actor: str, reason: str = "") -> None:
     with audit.change(actor, "key.revoked", key, reason=reason):
         if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
             raise UsageError(_("the key %(key)s was revoked already") % {"key": key})
-
-
-def add(args: argparse.Namespace) -> int:
-    """Make an account, and print its link."""
-    _account, token = invite(args.name, args.role, actor=audit.cli_actor(args.actor))
-    sys.stdout.write(first_link.address(settings.ENVIRONMENT, token) + "\n")
-    return 0
-
-
-def link(args: argparse.Namespace) -> int:
-    """Print a link for an existing account."""
-    account = Account.objects.filter(name=Account.as_name(args.name)).first()
-    if account is None:
-        known = ", ".join(Account.objects.order_by("name").values_list("name", flat=True)) or "none yet"
-        raise UsageError(f"found no account {args.name!r}, wanted one of: {known}")
-    sys.stdout.write(
-        first_link.address(settings.ENVIRONMENT, link_for(account, actor=audit.cli_actor(args.actor))) + "\n"
-    )
-    return 0
-
-
-def show(_args: argparse.Namespace) -> int:
-    """Print each account."""
-    zone = ZoneInfo(settings.TIME_ZONE)
-    rows = [
-        (
-            account.name,
-            account.role,
-            account.display_name,
-            f"{account.last_login.astimezone(zone):%Y-%m-%d %H:%M}" if account.last_login else "never signed in",
-            "" if account.is_active else "switched off",
-        )
-        for account in Account.objects.order_by("name")
-    ]
-    if not rows:
-        sys.stdout.write("There is no account yet; 'fabgate collector first-link' prints the first manager's link.\n")
-        return 0
-    text_table.write([("account", "role", "name", "last sign-in", ""), *rows], sys.stdout)
-    return 0

@@ -69,8 +69,9 @@ def _service_verbs(subparsers: Subparsers) -> None:
     migrate = _verb(
         subparsers,
         "migrate",
-        "processes.migrate",
+        "cli.services",
         "bring the database up to date (other verbs do so too)",
+        "migrate",
         makes=True,
     )
     migrate.add_argument(
@@ -79,19 +80,34 @@ def _service_verbs(subparsers: Subparsers) -> None:
         help="after the database was restored with all its files: skip used ids, and end sign-ins, links and API keys",
     )
     ingest = _verb(
-        subparsers, "ingest", "processes.ingest", "store what the gates publish", about=verb_help.INGEST, makes=True
+        subparsers,
+        "ingest",
+        "cli.services",
+        "store what the gates publish",
+        "ingest",
+        about=verb_help.INGEST,
+        makes=True,
     )
-    _verb(subparsers, "web", "processes.web", "serve the pages, and rosters to gates", about=verb_help.WEB, makes=True)
+    _verb(
+        subparsers,
+        "web",
+        "cli.services",
+        "serve the pages, and rosters to gates",
+        "web",
+        about=verb_help.WEB,
+        makes=True,
+    )
     _verb(
         subparsers,
         "worker",
-        "processes.worker",
+        "cli.services",
         "expire loans, trainings and blocks",
+        "worker",
         about=verb_help.WORKER,
         makes=True,
     )
     both = _verb(
-        subparsers, "run", "processes.run", "keep ingest, web and worker running", about=verb_help.RUN, makes=True
+        subparsers, "run", "cli.services", "keep ingest, web and worker running", "run", about=verb_help.RUN, makes=True
     )
     for verb in (ingest, both):
         verb.add_argument("--takeover", action="store_true", help="serve the site even if another collector is online")
@@ -101,7 +117,7 @@ def _copy_verbs(subparsers: Subparsers) -> None:
     backup = _verb(
         subparsers,
         "backup",
-        "processes.backup",
+        "cli.backup",
         "copy database and keys to one file",
         "backup",
         about=verb_help.BACKUP,
@@ -111,7 +127,7 @@ def _copy_verbs(subparsers: Subparsers) -> None:
     restore = _verb(
         subparsers,
         "restore",
-        "processes.backup",
+        "cli.backup",
         "restore database and keys from a copy",
         "restore",
         about=verb_help.RESTORE,
@@ -129,8 +145,9 @@ def _listing_verbs(subparsers: Subparsers) -> None:
     usage = _verb(
         subparsers,
         "usage",
-        "sessions.report",
+        "cli.usage",
         "print who used which machine, and for how long",
+        "show",
         about=verb_help.USAGE,
         example=verb_help.MONTH,
     )
@@ -138,8 +155,9 @@ def _listing_verbs(subparsers: Subparsers) -> None:
     sessions = _verb(
         subparsers,
         "sessions",
-        "sessions.listing",
+        "cli.sessions",
         "print each session, one a line",
+        "show",
         about=verb_help.SESSIONS,
         example=verb_help.MONTH,
     )
@@ -152,14 +170,15 @@ def _listing_verbs(subparsers: Subparsers) -> None:
     holes = _verb(
         subparsers,
         "holes",
-        "entries.gaps",
+        "cli.gates",
         "print missing entries, and what is in quarantine",
+        "show_gaps",
         about=verb_help.HOLES,
     )
     gates = _verb(
         subparsers,
         "gates",
-        "machines.enrol_gate",
+        "cli.gates",
         "list the gates, and how far their entries are stored",
         "show",
         about=verb_help.GATES,
@@ -188,7 +207,7 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
     add = _verb(
         subparsers,
         "gate-add",
-        "machines.enrol_gate",
+        "cli.gates",
         "add a gate: its machine, token and keys",
         "add",
         about=verb_help.GATE_ADD,
@@ -215,8 +234,9 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
     machine = _verb(
         subparsers,
         "machine-set",
-        "machines.rules",
+        "cli.machines",
         "change the rules of a machine and its gates",
+        "set_rules",
         about=verb_help.RULES,
         example="laser mode=hold limit_s=7200 handover=yes",
     )
@@ -230,7 +250,7 @@ def _barring_verbs(subparsers: Subparsers) -> None:
     lock = _verb(
         subparsers,
         "lock",
-        "machines.locks",
+        "cli.machines",
         "lock a machine",
         "lock",
         about=verb_help.LOCK,
@@ -242,7 +262,7 @@ def _barring_verbs(subparsers: Subparsers) -> None:
     )
     lock.add_argument("--reason", required=True, metavar="TEXT", help="shown to members on the gate's display")
     lock.add_argument("--back", metavar="DATE", help="when the machine should be available again; shown to members")
-    unlock = _verb(subparsers, "unlock", "machines.locks", "unlock a machine", "unlock", example="laser-1")
+    unlock = _verb(subparsers, "unlock", "cli.machines", "unlock a machine", "unlock", example="laser-1")
     unlock.add_argument("gate", metavar="GATE", help="the gate of the machine")
     unlock.add_argument(
         "--lock", metavar="ID", help="lift a lock that this database does not know, by the id that the gate reports"
@@ -250,7 +270,7 @@ def _barring_verbs(subparsers: Subparsers) -> None:
     block = _verb(
         subparsers,
         "member-block",
-        "people.blocks",
+        "cli.people",
         "keep a member from every machine",
         "block",
         about=verb_help.BLOCK,
@@ -265,7 +285,7 @@ def _barring_verbs(subparsers: Subparsers) -> None:
     )
     block.add_argument("--until", metavar="DATE", help="the first day on which it no longer applies (default: no end)")
     unblock = _verb(
-        subparsers, "member-unblock", "people.blocks", "lift all blocks of a member", "unblock", example="m-117"
+        subparsers, "member-unblock", "cli.people", "lift all blocks of a member", "unblock", example="m-117"
     )
     unblock.add_argument("id", metavar="ID", help="the member's id")
     for verb in (lock, unlock, block, unblock):
@@ -308,14 +328,15 @@ def _account_verbs(subparsers: Subparsers) -> None:
     _verb(
         subparsers,
         "first-link",
-        "accounts.first_link",
+        "cli.accounts",
         "print the link with which the first manager signs in",
+        "show_first_link",
         makes=True,
     )
     add = _verb(
         subparsers,
         "account-add",
-        "accounts.manage",
+        "cli.accounts",
         "make an account, and print the link that sets its password",
         "add",
         example="ada --role desk",
@@ -323,12 +344,12 @@ def _account_verbs(subparsers: Subparsers) -> None:
     add.add_argument("name", metavar="NAME", help="the username")
     add.add_argument("--role", required=True, choices=ROLES, help="what the account may do")
     link = _verb(
-        subparsers, "account-link", "accounts.manage", "print a link that sets a new password", "link", example="ada"
+        subparsers, "account-link", "cli.accounts", "print a link that sets a new password", "link", example="ada"
     )
     link.add_argument("name", metavar="NAME", help="the username")
     for verb in (add, link):
         verb.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
-    _verb(subparsers, "accounts", "accounts.manage", "list the accounts", "show")
+    _verb(subparsers, "accounts", "cli.accounts", "list the accounts", "show")
 
 
 def _period(verb: argparse.ArgumentParser, *, json_help: str) -> None:

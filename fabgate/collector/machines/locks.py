@@ -6,11 +6,6 @@ online gate sooner; the command names the roster version to which it belongs.
 
 from __future__ import annotations
 
-import argparse
-import json
-import logging
-import sys
-from datetime import UTC, date, datetime
 from typing import Final
 
 from django.utils.translation import get_language
@@ -22,37 +17,12 @@ from fabgate.collector.db import audit, pulse
 from fabgate.collector.machines import commands
 from fabgate.collector.models import Change, Gate, Machine, Pulse
 from fabgate.collector.models.machines import MAX_LIFTED
-from fabgate.collector.people import names
-from fabgate.collector.people.blocks import today
-from fabgate.collector.people.display_names import names_of
-from fabgate.display import COLUMNS, ELLIPSIS
+from fabgate.display import ELLIPSIS
 from fabgate.errors import UsageError
-
-log = logging.getLogger(__name__)
 
 #: The length of the database column; nobody at a machine would read more.
 MAX_REASON: Final = Machine._meta.get_field("lock_reason").max_length or 0  # noqa: SLF001 (Django's name for it)
 MAX_LOCK_ID: Final = 64
-
-
-def lock(args: argparse.Namespace) -> int:
-    """Lock the machine of a gate."""
-    mistakes: list[str] = []
-    reason = _reason(args.reason, mistakes)
-    back = _back(args.back, mistakes)
-    machine = _machine_of(args.gate, mistakes)
-    set_lock, gates = lock_machine(machine, args.when, reason, back, actor=audit.cli_actor(args.actor))
-    if is_cut(reason, back):
-        lines = 1 if back else 2
-        sys.stderr.write(f"note: the display has room for {lines * COLUMNS} letters of the reason; it cuts the rest\n")
-    return _report("lock", set_lock, machine, gates, args)
-
-
-def unlock(args: argparse.Namespace) -> int:
-    """Lift the lock. This never switches anything on: it lets members start again."""
-    machine = _machine_of(args.gate, [])
-    lifted, gates = unlock_machine(machine, args.lock, actor=audit.cli_actor(args.actor))
-    return _report("unlock", lifted, machine, gates, args)
 
 
 def lock_machine(machine: Machine, when: str, reason: str, back: str, *, actor: str) -> tuple[wire.Lock, list[Gate]]:
@@ -128,75 +98,3 @@ def _list_as_lifted(machine: Machine, lock_id: str) -> wire.Lock:
         raise UsageError(text % {"found": lock_id[:40]})
     machine.lifted = [*machine.lifted, lock_id][-MAX_LIFTED:]
     return wire.Lock(id=lock_id, when="idle", reason="")
-
-
-def _reason(text: str, mistakes: list[str]) -> str:
-    reason = names.line(text)
-    if not reason or names.unseen(reason):
-        mistakes.append(f"--reason: found {text[:40]!r}, wanted a reason for members, such as 'Belt broken'")
-    elif len(reason) > MAX_REASON:
-        mistakes.append(
-            f"--reason: found {len(reason)} letters, wanted at most {MAX_REASON}; the display has room for about"
-            f" {2 * COLUMNS}"
-        )
-    return reason
-
-
-def _back(text: str | None, mistakes: list[str]) -> str:
-    if text is None:
-        return ""
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        mistakes.append(f"--back: found {text[:40]!r}, wanted a date such as 2027-03-01, or no --back")
-        return ""
-    if day < today():
-        mistakes.append(f"--back: found {text}, which is past, wanted today or a later day")
-    return day.isoformat()
-
-
-def _machine_of(name: str, mistakes: list[str]) -> Machine:
-    """Return the machine of a gate. Raises UsageError with `mistakes`, and with a line for a missing machine."""
-    gate = Gate.objects.filter(name=name).select_related("machine").first()
-    if gate is None or gate.machine is None:
-        known = ", ".join(Gate.objects.filter(machine__isnull=False).order_by("name").values_list("name", flat=True))
-        mistakes.append(f"found no gate {name!r} with a machine, wanted one of: {known or '(there is none yet)'}")
-    if gate is None or gate.machine is None or mistakes:
-        raise UsageError("\n".join(mistakes))
-    return gate.machine
-
-
-def _report(verb: str, about: wire.Lock, machine: Machine, gates: list[Gate], args: argparse.Namespace) -> int:
-    who = audit.cli_actor(args.actor)  # as in the audit log, and distinct from the account of that name
-    log.info("%s of %s by %s: %s", verb, machine.name, who, about.reason)
-    now, is_told = datetime.now(UTC), notify(verb, about, gates, who) if gates else False
-    used = [gate for gate in gates if gate.state in Gate.BUSY]
-    waits = verb == "lock" and about.when == "idle" and bool(used)
-    if args.json:
-        found = {
-            "machine": machine.name,
-            "lock": about.id,
-            "state": "unlocked" if verb == "unlock" else "locks-once-idle" if waits else "locked",
-            "used_by": [{"gate": gate.name, "member": gate.session_member or None} for gate in used],
-            "gates": [{"gate": gate.name, "told": is_told, "heard": gate.is_heard(now)} for gate in gates],
-        }
-        sys.stdout.write(json.dumps(found, indent=2) + "\n")
-        return 0
-    parts = [f"{machine} locks once it is idle" if waits else f"{machine} is {verb}ed"]
-    parts += _used(used, now) if verb == "lock" else []
-    silent = [gate for gate in gates if is_told and not gate.is_heard(now)]
-    if len(silent) < len(gates) or not gates:
-        parts.append(roster.describe([gate for gate in gates if gate not in silent], is_announced=is_told))
-    parts += [f"{gate} does not answer, and will be updated when it is back" for gate in silent]
-    sys.stdout.write(f"{'; '.join(parts)}\n")
-    return 0
-
-
-def _used(gates: list[Gate], now: datetime) -> list[str]:
-    """Return who uses the machine, by the last reports of its gates."""
-    people = names_of(gate.session_member for gate in gates)
-    return [
-        f"{people.get(gate.session_member, 'somebody')} "
-        + ("is using it now" if gate.is_heard(now) else f"was using it when {gate} last reported")
-        for gate in gates
-    ]

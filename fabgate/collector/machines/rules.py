@@ -1,25 +1,17 @@
-"""The rules of a machine: ``machine-set`` changes them, and notifies its gates."""
+"""The rules of a machine as people type them: ``limit_s=7200``."""
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import json
 import shlex
-import sys
 from datetime import datetime
 from typing import Any, Final, get_args
 
 import msgspec
-from django.db import transaction
 
 from fabgate import wire
-from fabgate.collector.access import roster
-from fabgate.collector.db import audit
-from fabgate.collector.machines import presets
 from fabgate.collector.models import Machine
-from fabgate.collector.people import names
-from fabgate.errors import UsageError
 
 #: Rules that `lock` and `unlock` set: a lock has an id by which it is lifted.
 _NOT_HERE: Final = frozenset({"lock", "lifted"})
@@ -30,38 +22,6 @@ _BOOLEANS: Final = {
     **dict.fromkeys(("yes", "oui", "on", "true"), True),
     **dict.fromkeys(("no", "non", "off", "false"), False),
 }
-_MAX_TITLE: Final = Machine._meta.get_field("title").max_length or 0  # noqa: SLF001 (Django's name for it)
-
-
-def command(args: argparse.Namespace) -> int:
-    """Change a machine's rules and title, rebuild its rosters and notify its gates; or print its rules."""
-    with transaction.atomic():
-        machine, mistakes = Machine.objects.select_for_update(no_key=True).filter(name=args.name).first(), []
-        if machine is None:
-            known = ", ".join(Machine.objects.order_by("name").values_list("name", flat=True))
-            mistakes.append(f"found no machine {args.name!r}, wanted one of: {known or '(there is none yet)'}")
-        title = None if args.title is None else names.line(args.title)
-        if title is not None and (len(title) > _MAX_TITLE or names.unseen(title)):
-            mistakes.append(f"--title: found {title[:40]!r}…, wanted at most {_MAX_TITLE} visible characters")
-        before = (machine.rules, machine.preset, machine.title) if machine else ()
-        if machine is not None and args.preset:
-            presets.apply(machine, args.preset)
-        rules = changed(machine.rules if machine else {}, args.rules, mistakes)
-        if mistakes or machine is None:
-            raise UsageError("\n".join(mistakes))
-        machine.rules, machine.title = rules, machine.title if title is None else title
-        is_new = (machine.rules, machine.preset, machine.title) != before
-        gates = []
-        if is_new:
-            with audit.change(audit.cli_actor(None), "machine.updated", machine) as change:
-                machine.save()
-                gates = roster.rebuild(machine.gates.all())
-                change.rosters = roster.versions(gates)
-    for name in sorted(rules):
-        sys.stdout.write(f"{name}={_shown(rules[name])}\n")
-    about = "every other rule has its default" if rules else "every rule has its default"
-    sys.stdout.write(f"{machine}: {about}; {roster.announce_and_describe(gates) if is_new else 'nothing changed'}\n")
-    return 0
 
 
 def changed(rules: dict[str, Any], changes: list[str], mistakes: list[str]) -> dict[str, Any]:
@@ -104,7 +64,7 @@ def in_force(machine: Machine) -> dict[str, Any]:
 
 def as_arguments(rules: dict[str, Any]) -> str:
     """Return rules as ``RULE=VALUE …``, the arguments of ``machine-set`` and ``gate-add``."""
-    return " ".join(shlex.quote(f"{name}={_shown(value)}") for name, value in rules.items())
+    return " ".join(shlex.quote(f"{name}={value_text(value)}") for name, value in rules.items())
 
 
 def _value(name: str, text: str) -> Any:
@@ -130,7 +90,7 @@ def _wanted(name: str) -> str:
     return "a whole number of seconds" if int in kinds else "a moment such as 2027-03-01 or 2027-03-01T18:00"
 
 
-def _shown(value: Any) -> str:
+def value_text(value: Any) -> str:
     """Return a value as people type it."""
     if isinstance(value, bool):
         return "yes" if value else "no"

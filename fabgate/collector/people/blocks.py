@@ -7,10 +7,8 @@ is idle (`revoked`).
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import logging
-import sys
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -24,36 +22,6 @@ from fabgate.collector.models import Block, Change, Gate, Member
 from fabgate.errors import UsageError
 
 log = logging.getLogger(__name__)
-
-
-def block(args: argparse.Namespace) -> int:
-    """Block a member for one reason; a second call for the same reason changes the end date."""
-    mistakes = []
-    known = dict(Block.REASONS)
-    if args.reason not in known:
-        near = difflib.get_close_matches(args.reason, known, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        mistakes.append(f"--reason: found {args.reason!r}, wanted one of {', '.join(known)}{hint}")
-    until = _until(args.until, mistakes)
-    member = find_member(args.id, mistakes)
-    if mistakes or member is None:
-        raise UsageError("\n".join(mistakes))
-    change = block_member(member, args.reason, until, actor=audit.cli_actor(args.actor))
-    gates = roster.applied(change.rosters).gates
-    sys.stdout.write(f"{member} is blocked: {', '.join(reasons(member))}; {roster.announce_and_describe(gates)}\n")
-    return 0
-
-
-def unblock(args: argparse.Namespace) -> int:
-    """Lift every block of a member."""
-    mistakes: list[str] = []
-    member = find_member(args.id, mistakes)
-    if member is None:
-        raise UsageError("\n".join(mistakes))
-    change = unblock_member(member, actor=audit.cli_actor(args.actor))
-    gates = roster.applied(change.rosters).gates
-    sys.stdout.write(f"{member} is no longer blocked; {roster.announce_and_describe(gates)}\n")
-    return 0
 
 
 def block_member(member: Member, reason: str, until: date | None, *, actor: str) -> Change:
@@ -130,16 +98,3 @@ def find_member(member_id: str, mistakes: list[str]) -> Member | None:
         hint = f"did you mean {' or '.join(near)}?" if near else "wanted the id of an imported member"
         mistakes.append(f"found no member {member_id!r}; {hint}")
     return member
-
-
-def _until(text: str | None, mistakes: list[str]) -> date | None:
-    if text is None:
-        return None
-    try:
-        until = date.fromisoformat(text)
-    except ValueError:
-        mistakes.append(f"--until: found {text!r}, wanted a date such as 2027-03-01")
-        return None
-    if until <= today():
-        mistakes.append(f"--until: found {text}, wanted a later day than today: the block no longer applies on it")
-    return until

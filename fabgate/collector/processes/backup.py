@@ -8,7 +8,6 @@ the copy are lost.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import errno
 import hashlib
@@ -17,12 +16,12 @@ import os
 import re
 import shutil
 import sqlite3
-import sys
 import tarfile
 import tempfile
 import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -40,21 +39,23 @@ _SUFFIX: Final = ".tar.gz"
 _MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
 
 
-def backup(args: argparse.Namespace) -> int:
-    """Copy the collector to a new file.
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy that was made: its file, and the size and the SHA-256 of that."""
 
-    In a folder, the file is named after site and time, and only the newest are kept.
+    path: Path
+    size_bytes: int
+    sha256: str
+
+
+def backup(env: environ.Environment, target: Path) -> Copy:
+    """Copy the collector to a new file; in a folder the file is named after the site and the time.
+
+    Raises UsageError if the file cannot be made, and FabgateError if the database is damaged.
     """
-    env = _environment()
-    _refuse_postgresql(env, "pg_dump --format=custom --file=fabgate.dump URL", "copied")
-    if args.keep is not None and (args.keep < 1 or not Path(args.file).is_dir()):
-        raise UsageError(
-            f"--keep: found {args.keep} and {args.file}, wanted a number from 1 up, and a folder of copies"
-        )
-    target = Path(args.file).absolute()
-    folder = target if target.is_dir() else None
-    if folder:
-        target = folder / f"{_prefix(env.site)}{datetime.now(UTC):%Y%m%d-%H%M%S}{_SUFFIX}"
+    target = target.absolute()
+    if target.is_dir():
+        target /= f"{_prefix(env.site)}{datetime.now(UTC):%Y%m%d-%H%M%S}{_SUFFIX}"
     if target.exists():
         raise UsageError(f"found {target}, wanted a new file, since a copy never replaces one; choose another name")
     if not target.name.endswith(_SUFFIX):
@@ -81,26 +82,33 @@ def backup(args: argparse.Namespace) -> int:
         raise UsageError(f"{target} cannot be written ({error.strerror or error})") from error
     finally:
         os.close(lock)
-    sys.stdout.write(f"{target}: {target.stat().st_size} bytes, SHA-256 {_sha256(target)}\n")
-    if folder and args.keep:
-        # The names give the order of copies. The folder may also contain copies of other sites, such as lyon-2.
-        named = re.compile(re.escape(_prefix(env.site)) + r"\d{8}-\d{6}" + re.escape(_SUFFIX))
-        for old in sorted(path for path in folder.iterdir() if named.fullmatch(path.name))[: -args.keep]:
-            old.unlink()
-            newer = "1 newer one is" if args.keep == 1 else f"{args.keep} newer ones are"
-            sys.stdout.write(f"{old}: deleted, {newer} there\n")
-    return 0
+    return Copy(target, target.stat().st_size, _sha256(target))
 
 
-def restore(args: argparse.Namespace) -> int:
-    """Restore the collector from a copy."""
-    env = _environment()
-    _refuse_postgresql(env, "pg_restore --clean --dbname=URL fabgate.dump", "restored")
-    source = Path(args.file).absolute()
+def delete_old(env: environ.Environment, folder: Path, *, keep: int) -> Iterator[Path]:
+    """Delete all but the newest `keep` copies of the site in a folder; yield each that is deleted."""
+    # The names give the order of copies. The folder may also contain copies of other sites, such as lyon-2.
+    named = re.compile(re.escape(_prefix(env.site)) + r"\d{8}-\d{6}" + re.escape(_SUFFIX))
+    for old in sorted(path for path in folder.iterdir() if named.fullmatch(path.name))[:-keep]:
+        old.unlink()
+        yield old
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a copy restored: the collector as it was at that time; and the folder of what was there before, if any."""
+
+    at: datetime
+    aside: Path | None
+
+
+def restore(env: environ.Environment, source: Path, *, replace: bool) -> Restored:
+    """Restore the collector from a copy; with `replace` an existing one is moved aside. Raises UsageError."""
+    source = source.absolute()
     env.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with data_folder.alone(env.data / data_folder.STARTING), _exclusive(env):
         existing = [name for name in data_folder.KEPT if (env.data / name).exists()]
-        if existing and not args.replace:
+        if existing and not replace:
             raise UsageError(
                 f"found a collector in {env.data} already ({', '.join(existing)}), wanted an empty folder; --replace moves"
                 " it aside"
@@ -114,21 +122,7 @@ def restore(args: argparse.Namespace) -> int:
             shutil.rmtree(unfinished)
             raise
         aside = _move_in(env.data, unfinished)
-    sys.stdout.write(f"The collector is as it was on {contents.at:%Y-%m-%d at %H:%M}.\n")
-    if aside:
-        sys.stdout.write(f"What was there before is in {aside}: delete it once everything works.\n")
-    sys.stdout.write(
-        "Start the collector: its gates fill the gap, and the rosters are rebuilt. Everybody has to sign in again, and"
-        " programs need new keys.\nChanges made on pages and by commands since then have to be repeated, first those that shut"
-        " somebody out: lost badges, blocks, inactive accounts, new tokens of gates.\n"
-    )
-    return 0
-
-
-def _environment() -> environ.Environment:
-    """Return the settings that a copy needs, so that a mistake in the broker's settings does not prevent it."""
-    needed = ("FABGATE_SITE", "FABGATE_DATA", "FABGATE_DATABASE_URL", "FABGATE_DATABASE_URL_FILE")
-    return environ.read(os.environ, need_site=True, only=needed)
+    return Restored(contents.at, aside)
 
 
 def _publish(made: Path, target: Path) -> None:
@@ -158,14 +152,6 @@ def _refuse_full(error: OSError, folder: Path) -> None:
 
 def _prefix(site: str) -> str:
     return f"fabgate-{site}-"
-
-
-def _refuse_postgresql(env: environ.Environment, verb: str, done: str) -> None:
-    if env.database_url:
-        raise UsageError(
-            f"FABGATE_DATABASE_URL: found a PostgreSQL database, which is {done} with its own tools; run {verb}, and"
-            f" tar for the keys in {env.data}, within the same hour"
-        )
 
 
 def _make(env: environ.Environment, folder: Path) -> Path:

@@ -6,7 +6,6 @@ entries that were not acknowledged, so nothing is lost or stored twice, wherever
 
 from __future__ import annotations
 
-import argparse
 import logging
 import queue
 import signal
@@ -62,15 +61,14 @@ READ_MOST_S: Final = 0.016
 BEAT_S: Final = 10.0
 
 
-def command(args: argparse.Namespace) -> int:
-    """Run until SIGTERM or SIGINT."""
+def run(*, takeover: bool) -> None:
+    """Run until SIGTERM or SIGINT; with `takeover` also while another collector is online at the site."""
     env: Environment = settings.ENVIRONMENT
-    ingest = Ingest(env, takeover=bool(args.takeover))
+    ingest = Ingest(env, takeover=takeover)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ingest.stop())
     read_quickly()  # 1.4 times less processor time for each entry (docs/decisions/0084)
     ingest.run()
-    return 0
 
 
 class Ingest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import logging
 import os
@@ -80,12 +79,12 @@ class Child:
             self.process.wait()
 
 
-def command(args: argparse.Namespace) -> int:
-    """Run until SIGTERM or SIGINT, or until a process refuses its settings."""
+def run(*, takeover: bool) -> int:
+    """Run until SIGTERM or SIGINT, or until a process refuses its settings; return the exit code."""
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    children = [Child(["ingest", *(["--takeover"] if args.takeover else [])]), Child(["worker"]), Child(["web"])]
+    children = [Child(["ingest", *(["--takeover"] if takeover else [])]), Child(["worker"]), Child(["web"])]
     code = 0
     while not stopping.wait(0.2):
         ended = [found for child in children if (found := child.poll_or_start(time.monotonic())) is not None]

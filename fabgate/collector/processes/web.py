@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import signal
 import socket
@@ -38,7 +37,7 @@ class Server(uvicorn.Server):
         stream.end_all()
 
 
-def command(_args: argparse.Namespace) -> int:
+def run() -> None:
     """Serve until SIGTERM or SIGINT."""
     env: Environment = settings.ENVIRONMENT
     # After a restore, versions must rise above those that gates have seen, so every start rebuilds all rosters.
@@ -59,7 +58,6 @@ def command(_args: argparse.Namespace) -> int:
     rights.table()  # loads every page
     log.info("serving http://%s:%d", *bound.getsockname()[:2])
     server(env).run(sockets=[bound])
-    return 0
 
 
 def server(env: Environment) -> Server:

@@ -6,7 +6,6 @@ due, and rosters contain the day on which a membership or a training ends, a per
 
 from __future__ import annotations
 
-import argparse
 import logging
 import signal
 import threading
@@ -31,7 +30,7 @@ log = logging.getLogger(__name__)
 EVERY_S: Final = 60.0
 
 
-def command(_args: argparse.Namespace) -> int:
+def run() -> None:
     """Run until SIGTERM or SIGINT."""
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -42,7 +41,6 @@ def command(_args: argparse.Namespace) -> int:
         _count()
         connection.close()  # not kept open for the minute until the next turn
         stopping.wait(EVERY_S)
-    return 0
 
 
 def _count() -> None:

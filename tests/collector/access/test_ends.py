@@ -11,6 +11,7 @@ import pytest
 from django.conf import settings
 
 from fabgate.collector.access.eligibility import People
+from fabgate.collector.cli import machines
 from fabgate.collector.machines import locks
 from fabgate.collector.models import Badge, Grant, Machine, Member
 from fabgate.collector.pages.my import allowed
@@ -147,7 +148,7 @@ def test_a_members_own_page_says_when_the_membership_ends(gate, ada, laser):  # 
 
 
 def unlock(lock: str | None = None) -> None:
-    locks.unlock(argparse.Namespace(gate="laser-1", lock=lock, actor="eve", json=False))
+    machines.unlock(argparse.Namespace(gate="laser-1", lock=lock, actor="eve", json=False))
 
 
 def test_no_command_opens_a_retired_machine(gate):  # noqa: F811

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.conf import settings
 
+from fabgate.collector.cli import machines
 from fabgate.collector.machines import presets
-from fabgate.collector.machines import rules as machines
 from fabgate.collector.models import Gate, Group, Machine
 from fabgate.collector.pages.machines.forms import RulesForm
 from fabgate.gate.roster import people
@@ -34,7 +34,7 @@ def printer(gate) -> Gate:  # noqa: F811
 
 def set_to_never() -> None:
     name = Machine.objects.get().name
-    machines.command(argparse.Namespace(name=name, title=None, preset=None, rules=["supervisor=never"]))
+    machines.set_rules(argparse.Namespace(name=name, title=None, preset=None, rules=["supervisor=never"]))
 
 
 def test_a_class_badge_needs_a_supervisor_there(printer):

@@ -22,7 +22,7 @@ from fabgate import badge, wire
 from fabgate.collector.access import roster
 from fabgate.collector.base.key_files import new_key, write_secret
 from fabgate.collector.broker import link
-from fabgate.collector.machines import enrol_gate, locks
+from fabgate.collector.cli import gates, machines
 from fabgate.collector.models import Badge, Collector, Gate, Machine, Member, RosterLimit
 from fabgate.errors import SealError, UsageError
 from fabgate.seal import Keys
@@ -51,7 +51,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[link.Outgoing]:
 
 def add(name: str = "laser-1", machine: str = "laser", **more: Any) -> None:
     Machine.objects.get_or_create(name=machine)  # with default rules, and called by its name
-    enrol_gate.add(
+    gates.add(
         argparse.Namespace(
             name=name,
             machine=machine,
@@ -189,9 +189,9 @@ def test_members_with_the_machine_are_members_and_others_are_refused_with_a_reas
 
 
 def test_no_address_of_a_member_reaches_a_gate(env, gate):
-    for number, machines in enumerate(([Machine.objects.get()], [])):
+    for number, opened in enumerate(([Machine.objects.get()], [])):
         member = Member.objects.create(id=f"m-{number}", name="Ada", email=f"ada-{number}@example.org")
-        member.machines.set(machines)
+        member.machines.set(opened)
     roster.rebuild()
     gate.refresh_from_db()
     assert b"m-0" in bytes(gate.roster)
@@ -213,7 +213,7 @@ def test_a_lock_is_in_every_roster_until_it_is_lifted_by_its_id(env, gate, told)
     arguments = argparse.Namespace(
         gate="laser-1", when="now", reason="belt broken", back="2099-03-14", actor="eve", lock=None, json=False
     )
-    locks.lock(arguments)
+    machines.lock(arguments)
     lock = served(gate).machine.lock
     assert lock is not None
     assert (lock.when, lock.reason, lock.back) == ("now", "belt broken", "2099-03-14")
@@ -225,27 +225,27 @@ def test_a_lock_is_in_every_roster_until_it_is_lifted_by_its_id(env, gate, told)
     assert order.collector == Collector.get("lyon").collector
     assert (order.verb, order.boot, order.actor, order.lock) == ("lock", "boot-7", "cli:eve", lock)
     assert (order.roster, command.retain, command.expiry_s) == (gate.roster_version, False, 60)
-    locks.unlock(arguments)
+    machines.unlock(arguments)
     rules = served(gate).machine
     assert (rules.lock, rules.lifted) == (None, [lock.id])
     with pytest.raises(UsageError, match="is not locked"):
-        locks.unlock(arguments)
+        machines.unlock(arguments)
 
 
 def test_a_lock_holds_although_no_broker_answers(gate, capsys):
-    locks.lock(argparse.Namespace(gate="laser-1", when="idle", reason="x", back=None, actor=None, json=False))
+    machines.lock(argparse.Namespace(gate="laser-1", when="idle", reason="x", back=None, actor=None, json=False))
     assert served(gate).machine.lock is not None
     assert "at its next roster request" in capsys.readouterr().out
 
 
 def test_locking_an_unknown_gate_names_the_known_ones(gate):
     with pytest.raises(UsageError, match="wanted one of: laser-1"):
-        locks.lock(argparse.Namespace(gate="lasser", when="idle", reason="x", back=None, actor=None, json=False))
+        machines.lock(argparse.Namespace(gate="lasser", when="idle", reason="x", back=None, actor=None, json=False))
 
 
 def test_gates_lists_each_gate(gate, capsys):
     capsys.readouterr()
-    enrol_gate.show(argparse.Namespace(json=False))
+    gates.show(argparse.Namespace(json=False))
     head, row = (re.split(r"  +", line) for line in capsys.readouterr().out.splitlines()[-2:])
     assert dict(zip(head, row, strict=True)) == {
         "gate": "laser-1",

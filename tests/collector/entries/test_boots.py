@@ -128,7 +128,7 @@ def test_a_session_cut_off_in_a_dated_boot_and_concluded_in_one_that_is_not_bega
 
 
 def test_each_period_counts_a_session_that_is_about_once(three):
-    from fabgate.collector.sessions import report as usage
+    from fabgate.collector.cli import usage
 
     Store("lyon").store(three.messages(), ARRIVAL)
     hours = [usage.collect(NOON + n * HOUR, NOON + (n + 1) * HOUR) for n in range(8)]
@@ -197,7 +197,7 @@ def boot_of(entry) -> str:
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(boots=lives(), data=st.data())
 def test_any_order_of_arrival_places_each_session_between_the_same_moments_and_counts_it_once(boots, data):
-    from fabgate.collector.sessions import report as usage
+    from fabgate.collector.cli import usage
 
     journals, wanted = live(boots)
     stream = [message for journal in journals for message in journal.messages()]

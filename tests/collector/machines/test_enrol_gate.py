@@ -14,6 +14,7 @@ from django.test import Client
 
 from fabgate import wire
 from fabgate.collector.access import roster
+from fabgate.collector.cli import gates
 from fabgate.collector.intake.store import Store
 from fabgate.collector.machines import enrol_gate, locks, presets
 from fabgate.collector.models import Change, Gate, Machine
@@ -50,7 +51,7 @@ class Shown:
 def show(gate, capsys):  # noqa: F811
     def shown() -> Shown:
         capsys.readouterr()
-        enrol_gate.show(argparse.Namespace(json=False))
+        gates.show(argparse.Namespace(json=False))
         cells = [*re.split(r"  +", capsys.readouterr().out.splitlines()[1]), ""]
         assert cells[:2] == ["laser-1", "laser"]
         return Shown(*cells[2:6])
@@ -77,7 +78,7 @@ def test_of_a_gate_that_never_spoke_nothing_is_known(show):
 def test_what_arrived_after_the_gate_said_how_far_it_has_written_was_written_too(show, journal, capsys):
     store(journal.status(head=2), *journal.messages())
     assert show().entries == "all 4 stored"
-    enrol_gate.show(argparse.Namespace(json=True))
+    gates.show(argparse.Namespace(json=True))
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["stored"], row["head"]) == (4, 4)
 
@@ -112,7 +113,7 @@ def test_the_roster_is_the_newest_or_an_older_one(show, journal):
 
 def test_a_gate_without_a_machine_has_no_roster(env, capsys):  # noqa: F811
     Gate.objects.create(name="new")
-    enrol_gate.show(argparse.Namespace(json=False))
+    gates.show(argparse.Namespace(json=False))
     row = re.split(r"  +", capsys.readouterr().out.splitlines()[1])
     assert row == ["new", "none", "not heard yet", "none yet", "none without a machine"]
 
@@ -124,7 +125,7 @@ def test_what_is_wrong_stands_behind(show, journal):
 
 
 def test_no_gate_yet_says_what_to_do(env, capsys):  # noqa: F811
-    enrol_gate.show(argparse.Namespace(json=False))
+    gates.show(argparse.Namespace(json=False))
     assert "fabgate collector gate-add NAME" in capsys.readouterr().out
 
 
@@ -254,7 +255,7 @@ def test_whoever_renews_them_is_told_that_the_broker_has_a_password_of_its_own(e
         name="laser-1", machine="laser", rules=[], title=None, preset=None, new_token=True, emulated=False, json=True
     )
     capsys.readouterr()
-    enrol_gate.add(again)
+    gates.add(again)
     said = capsys.readouterr()
     assert json.loads(said.out)["broker_account"] == "lyon/laser-1"
     assert "old password of lyon/laser-1" in said.err
@@ -274,7 +275,7 @@ def test_what_a_gate_said_of_itself_stays_when_it_gets_a_new_token(env, gate):  
 
 def gate_add(*rules: str, name: str = "laser-1", machine: str = "laser", **options: Any) -> int:
     said = {"title": None, "preset": None, "json": False, "new_token": False, "emulated": False, **options}
-    return enrol_gate.add(argparse.Namespace(name=name, machine=machine, rules=list(rules), **said))
+    return gates.add(argparse.Namespace(name=name, machine=machine, rules=list(rules), **said))
 
 
 def test_a_gate_is_let_in_with_the_rules_of_its_machine_which_are_printed(env, capsys):  # noqa: F811

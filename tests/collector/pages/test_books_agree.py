@@ -18,12 +18,14 @@ from django.http import QueryDict
 from django.utils import timezone
 
 from fabgate.collector.api import sessions as api
+from fabgate.collector.cli import sessions as listing
+from fabgate.collector.cli import usage
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Gate, LedgerLine, Machine, Member, Review, UsageSession
 from fabgate.collector.pages.use.exports import tables
 from fabgate.collector.pages.use.reports import sums
 from fabgate.collector.pages.use.reports.usage import UsageForm
-from fabgate.collector.sessions import corrections, listing, report
+from fabgate.collector.sessions import corrections
 from fabgate.errors import UsageError
 from tests.collector.gates import NOON
 from tests.collector.intake.test_store_property import Gate as Story
@@ -111,14 +113,14 @@ def act(what: str, number: int) -> None:
 def told(first: date, last: date) -> dict[str, Any]:
     """What each of them says of some days."""
     start, end, _ = (f"{day:%Y-%m-%d}" for day in (first, last + timedelta(days=1), last))
-    since, until = report.interval(start, end, "Europe/Paris")
+    since, until = usage.interval(start, end, "Europe/Paris")
     said = QueryDict(f"first={first}&last={last}&by={sums.BOTH}")
     form, chosen = UsageForm(said), tables._UnlimitedSessions(said)
     assert form.is_valid()
     assert chosen.is_valid()
     lines = sums.lines(form.filtered(), sums.BOTH)
     out = io.StringIO()
-    report.write_json(report.collect(since, until), out)
+    usage.write_json(usage.collect(since, until), out)
     printed = [row for row in listing.lines(since, until, PARIS) if row["state"] == "ended"]
     listed = io.StringIO()
     listing.write_csv(iter(printed), listed)
@@ -179,11 +181,11 @@ def test_pages_files_commands_and_the_api_agree_to_the_millisecond(in_paris, see
         pass
     assert consumer.positions == list(LedgerLine.objects.order_by("pk").values_list("pk", flat=True))
     assert {"ended", "changed", "corrected"} <= set(LedgerLine.objects.values_list("kind", flat=True))
-    wholly = consumer.sums(*report.interval(f"{ALL[0]}", f"{ALL[1]}", "Europe/Paris"))
+    wholly = consumer.sums(*usage.interval(f"{ALL[0]}", f"{ALL[1]}", "Europe/Paris"))
     assert sum(sessions for sessions, *_ in wholly.values()) > 10
     for first, last in (*((day, day) for day in DAYS), ALL):
         found = told(first, last)
-        wanted = consumer.sums(*report.interval(f"{first}", f"{last + timedelta(days=1)}", "Europe/Paris"))
+        wanted = consumer.sums(*usage.interval(f"{first}", f"{last + timedelta(days=1)}", "Europe/Paris"))
         bars = found.pop("bars")["ms"]
         assert found == dict.fromkeys(found, wanted)
         assert sum(bars) == sum(on for _, on, _, _ in wanted.values())

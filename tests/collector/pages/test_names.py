@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from fabgate.collector.machines import locks, rules
+from fabgate.collector.cli import machines
 from fabgate.collector.models import Group, Machine, Member, Training
 from fabgate.collector.people import names, trainings
 from fabgate.collector.people.blocks import today
@@ -128,8 +128,8 @@ def test_a_command_does_not_take_it_either(database, sign):
     training = Training.objects.create(name="saw")
     ada = Member.objects.create(id="m-1")
     with pytest.raises(UsageError, match="visible characters"):
-        rules.command(Namespace(name="saw", rules=[], preset=None, title=f"Sa{sign}w"))
+        machines.set_rules(Namespace(name="saw", rules=[], preset=None, title=f"Sa{sign}w"))
     with pytest.raises(UsageError, match=r"trainer: found U\+"):
         trainings.grant_training(ada, training, "autonomous", actor="cli:ada", since=today(), trainer=f"In{sign}es")
     with pytest.raises(UsageError, match="--reason: found"):
-        locks.lock(Namespace(gate="saw-1", reason=f"Belt{sign}", back=None, when="idle", actor="ada", json=False))
+        machines.lock(Namespace(gate="saw-1", reason=f"Belt{sign}", back=None, when="idle", actor="ada", json=False))

@@ -9,9 +9,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from fabgate.collector.cli import people
 from fabgate.collector.machines import locks
 from fabgate.collector.models import Badge, Block, Change, Gate, Grant, Machine, Member, Training
-from fabgate.collector.people import blocks, trainings
+from fabgate.collector.people import trainings
 from fabgate.collector.people.blocks import block_member, today
 from tests.collector.pages.counter import (  # noqa: F401 (fixtures)
     NEW,
@@ -84,7 +85,7 @@ def test_who_blocked_and_who_took_back_is_called_by_name_and_not_by_how_they_sig
 
 def test_what_a_command_did_is_told_from_what_an_account_of_that_name_did(browse, account):
     account("desk", name="kb", display_name="Karim Benali")
-    blocks.block(Namespace(id="m-1", reason="payment-due", until=None, actor="kb"))
+    people.block(Namespace(id="m-1", reason="payment-due", until=None, actor="kb"))
     trained("m-1", "saw")
     saw = Training.objects.get(name="saw")
     trainings.revoke_training(Member.objects.get(pk="m-1"), saw, actor="cli:kb", reason="left it running")

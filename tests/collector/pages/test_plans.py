@@ -19,8 +19,8 @@ from django.test import Client
 from fabgate import wire
 from fabgate.collector.access import roster
 from fabgate.collector.broker.message import Received
+from fabgate.collector.cli import gates
 from fabgate.collector.intake.store import Store
-from fabgate.collector.machines import enrol_gate
 from fabgate.collector.models import Account, ApiKey, UsageSession
 from fabgate.collector.models.fields import Flag
 from fabgate.collector.processes.migration import GROWING
@@ -81,7 +81,7 @@ def _gates_say(now: datetime) -> None:
 
 
 def _programs_ask(env: Any) -> None:
-    enrol_gate.add(
+    gates.add(
         argparse.Namespace(
             name="hall-2",
             machine="laser",

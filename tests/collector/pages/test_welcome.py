@@ -10,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from fabgate.collector.accounts import first_link
+from fabgate.collector.cli import accounts
 from fabgate.collector.models import Account, Change, OneTimeLink, SignIn
 from fabgate.errors import UsageError
 
@@ -67,7 +68,7 @@ def test_there_is_no_first_link_once_there_is_a_manager(account, visitor):
     assert first_link.when_needed(settings.ENVIRONMENT) is None
     assert visitor.get(f"/welcome/{token}").status_code == 404
     with pytest.raises(UsageError, match="there is already a manager"):
-        first_link.command(None)
+        accounts.show_first_link(None)
 
 
 def test_a_manager_who_was_only_invited_counts_as_none(database):

@@ -11,6 +11,7 @@ import pytest
 
 from fabgate import wire
 from fabgate.collector.access import roster
+from fabgate.collector.cli import people
 from fabgate.collector.models import Block, Gate, Machine, Member
 from fabgate.collector.people import blocks
 from fabgate.collector.people.import_list import store
@@ -51,41 +52,41 @@ def sides(gate: str) -> tuple[list[str], dict[str | None, list[str]]]:
 
 def test_a_blocked_member_is_among_the_refusals_of_every_roster_with_every_reason(workshop, told, capsys):  # noqa: F811
     before = {gate.name: gate.roster_version for gate in Gate.objects.all()}
-    assert blocks.block(said()) == 0
+    assert people.block(said()) == 0
     assert sides("laser-1") == (["m-2"], {"m-1": ["payment-due"]})
     assert sides("saw-1") == ([], {"m-1": ["payment-due"], "m-2": ["training-missing"]})
     assert [nudge.topic for nudge in told] == [f"fabgate/v1/lyon/{gate}/roster" for gate in ("laser-1", "saw-1")]
     for nudge, gate in zip(told, ("laser-1", "saw-1"), strict=True):
         assert wire.decode(nudge.body, wire.RosterNudge).version > before[gate]
     assert "m-1 (Ada Lovelace) is blocked: payment-due; laser-1, saw-1 notified" in capsys.readouterr().out
-    blocks.block(said("m-2", "banned"))
+    people.block(said("m-2", "banned"))
     assert sides("saw-1")[1]["m-2"] == ["banned", "training-missing"]
 
 
 def test_unblocking_lifts_every_reason_and_keeps_who_did_what(workshop):
-    blocks.block(said())
-    blocks.block(said(reason="banned"))
+    people.block(said())
+    people.block(said(reason="banned"))
     assert blocks.reasons(Member.objects.get(id="m-1")) == ["payment-due", "banned"]
-    blocks.unblock(said())
+    people.unblock(said())
     assert sides("laser-1") == (["m-1", "m-2"], {})
     assert [(b.reason, b.actor, b.lifted_by) for b in Block.objects.order_by("id")] == [
         ("payment-due", "cli:eve", "cli:eve"),
         ("banned", "cli:eve", "cli:eve"),
     ]
     with pytest.raises(UsageError, match="is not blocked"):
-        blocks.unblock(said())
+        people.unblock(said())
 
 
 def test_the_same_reason_again_changes_until_when(workshop):
-    blocks.block(said())
+    people.block(said())
     until = blocks.today() + timedelta(days=3)
-    blocks.block(said(until=until))
+    people.block(said(until=until))
     assert Block.objects.get().until == until
 
 
 def test_a_block_ends_on_its_day_when_the_gate_asks_next(env, workshop, monkeypatch):  # noqa: F811
     day = blocks.today() + timedelta(days=3)
-    blocks.block(said(until=day))
+    people.block(said(until=day))
     etag = fetch(env).headers["ETag"]
     assert fetch(env, **{"If-None-Match": etag}).status_code == 304
     Block.objects.update(until=blocks.today())
@@ -96,7 +97,7 @@ def test_a_block_ends_on_its_day_when_the_gate_asks_next(env, workshop, monkeypa
 
 
 def test_importing_members_again_lifts_no_block(workshop):
-    blocks.block(said())
+    people.block(said())
     store.command(argparse.Namespace(file=str(workshop), dates=""))
     assert sides("laser-1")[1] == {"m-1": ["payment-due"]}
 
@@ -104,27 +105,27 @@ def test_importing_members_again_lifts_no_block(workshop):
 def test_a_blocked_member_without_a_badge_is_named_so_that_the_guard_sees_nobody_vanish(workshop):
     Member.objects.create(id="m-3").machines.add(Machine.objects.get(name="laser"))
     roster.rebuild()
-    blocks.block(said("m-3"))
+    people.block(said("m-3"))
     assert sides("laser-1")[1] == {"m-3": ["payment-due"]}
 
 
 def test_a_block_holds_although_no_broker_answers(workshop, monkeypatch, capsys):
     monkeypatch.setattr(roster, "announce", lambda *_args: False)
-    blocks.block(said())
+    people.block(said())
     assert sides("laser-1")[1] == {"m-1": ["payment-due"]}
     assert "at their next roster request" in capsys.readouterr().out
 
 
 def test_a_reason_that_no_display_has_a_number_for_is_refused_and_the_others_are_named(workshop):
     with pytest.raises(UsageError) as caught:
-        blocks.block(said(reason="foo"))
+        people.block(said(reason="foo"))
     known = "payment-due, no-credit, suspended, banned, no-access"
     assert (caught.value.exit_code, str(caught.value)) == (2, f"--reason: found 'foo', wanted one of {known}")
     with pytest.raises(UsageError, match=f"wanted one of {known}; did you mean banned[?]"):
-        blocks.block(said(reason="baned"))
+        people.block(said(reason="baned"))
     assert not Block.objects.exists()
     for reason in known.split(", "):
-        blocks.block(said(reason=reason))
+        people.block(said(reason=reason))
     assert blocks.reasons(Member.objects.get(id="m-1")) == known.split(", ")
     assert set(known.split(", ")) < messages.REFERENCES.keys()
 
@@ -137,7 +138,7 @@ def test_the_reference_names_every_reason():
 
 def test_every_mistake_is_named_and_nothing_is_blocked(workshop):
     with pytest.raises(UsageError) as caught:
-        blocks.block(said("m1", "Payment due", "soon"))
+        people.block(said("m1", "Payment due", "soon"))
     assert [line.split(";")[0].split(",")[0] for line in str(caught.value).splitlines()] == [
         "--reason: found 'Payment due'",
         "--until: found 'soon'",
@@ -145,5 +146,5 @@ def test_every_mistake_is_named_and_nothing_is_blocked(workshop):
     ]
     assert "did you mean m-1?" in str(caught.value)
     with pytest.raises(UsageError, match="a later day than today"):
-        blocks.block(said(until=blocks.today()))
+        people.block(said(until=blocks.today()))
     assert not Block.objects.exists()

@@ -516,8 +516,8 @@ def test_a_worker_that_runs_notices_a_database_that_is_put_back_under_it(home):
         return int(query(home, "SELECT place FROM collector_collector")[0][0] or 0)
 
     let_somebody_in(home)
-    quick = "import argparse; from fabgate.collector.processes import start; start.prepare(owns=True); from fabgate.collector.processes import worker"
-    quick += "; worker.EVERY_S = 0.05; worker.command(argparse.Namespace())"
+    quick = "from fabgate.collector.processes import start; start.prepare(owns=True); from fabgate.collector.processes import worker"
+    quick += "; worker.EVERY_S = 0.05; worker.run()"
     with (
         contextlib.closing(sqlite3.connect(home / "collector.db")) as living,
         contextlib.closing(sqlite3.connect(":memory:")) as yesterday,

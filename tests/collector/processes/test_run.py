@@ -106,10 +106,10 @@ def test_a_child_whose_parent_died_before_it_asked_ends_at_once():
 
 
 SUPERVISOR = """
-import argparse, sys
+import sys
 from fabgate.collector.processes import run
 sys.executable = sys.argv[1]
-sys.exit(run.command(argparse.Namespace(takeover=True)))
+sys.exit(run.run(takeover=True))
 """
 
 

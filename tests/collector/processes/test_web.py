@@ -24,7 +24,7 @@ from django.test import Client
 from fabgate import wire
 from fabgate.collector.access import roster
 from fabgate.collector.base.key_files import new_key, write_secret
-from fabgate.collector.machines import enrol_gate
+from fabgate.collector.cli import gates
 from fabgate.collector.models import Account, Gate
 from fabgate.collector.processes import web
 from fabgate.errors import UsageError
@@ -55,7 +55,7 @@ def fetch(url: str, **headers: str) -> Any:
 
 
 def test_a_roster_is_served_and_its_sealed_date_is_the_only_one(env, address):
-    enrol_gate.add(
+    gates.add(
         argparse.Namespace(
             name="laser-1",
             machine="laser",

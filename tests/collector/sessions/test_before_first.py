@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fabgate.collector.api import sessions
+from fabgate.collector.cli import sessions as listing
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Gate, LedgerLine, Review, UsageSession
 from fabgate.collector.pages.use.exports import tables
-from fabgate.collector.sessions import listing
 from tests.collector.gates import NOON, Journal
 from tests.collector.postgresql import EXAMPLES
 

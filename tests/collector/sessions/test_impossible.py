@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from fabgate import wire
 from fabgate.collector.api import sessions
+from fabgate.collector.cli import sessions as listing
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Gate, LedgerLine, Machine, Member, Review, RosterLimit, UsageSession
 from fabgate.collector.pages.use.exports import tables
-from fabgate.collector.sessions import listing, overlaps
+from fabgate.collector.sessions import overlaps
 from fabgate.collector.sessions import rows as session_rows
 from tests.collector.gates import BOOTED_MS, NOON, Journal
 from tests.collector.postgresql import EXAMPLES

@@ -7,14 +7,13 @@ import argparse
 import pytest
 from django.conf import settings
 
-from fabgate.collector.accounts import first_link, manage
-from fabgate.collector.cli import verbs
+from fabgate.collector.cli import accounts, verbs
 from fabgate.collector.models import Account, ApiKey, Change, OneTimeLink
 from fabgate.errors import UsageError
 
 
 def test_an_added_account_gets_a_link_and_no_password(database, capsys):
-    manage.add(argparse.Namespace(name="Ada", role="desk", actor=None))
+    accounts.add(argparse.Namespace(name="Ada", role="desk", actor=None))
     link = capsys.readouterr().out.strip()
     assert link.startswith(f"{settings.ENVIRONMENT.address}/welcome/")
     opened = OneTimeLink.open(link.rpartition("/")[2])
@@ -26,7 +25,7 @@ def test_a_link_for_an_existing_account(database, capsys):
     account = Account(name="ada", role="desk")
     account.set_password("three green chairs")
     account.save()
-    manage.link(argparse.Namespace(name="ADA", actor="bob"))
+    accounts.link(argparse.Namespace(name="ADA", actor="bob"))
     assert OneTimeLink.open(capsys.readouterr().out.strip().rpartition("/")[2]).purpose == "reset"
     assert Change.objects.get().actor == "cli:bob"
 
@@ -35,33 +34,33 @@ def test_a_link_for_an_existing_account(database, capsys):
 def test_an_invalid_or_taken_name_is_refused(database, name):
     Account.objects.create(name="ada", role="desk")
     with pytest.raises(UsageError, match="the username"):
-        manage.add(argparse.Namespace(name=name, role="desk", actor=None))
+        accounts.add(argparse.Namespace(name=name, role="desk", actor=None))
     assert not OneTimeLink.objects.exists()
 
 
 def test_a_link_for_an_unknown_account_names_the_known_ones(database):
     Account.objects.create(name="ada", role="desk")
     with pytest.raises(UsageError, match="wanted one of: ada"):
-        manage.link(argparse.Namespace(name="bob", actor=None))
+        accounts.link(argparse.Namespace(name="bob", actor=None))
 
 
 def test_a_link_for_an_account_that_is_switched_off_is_refused(database):
     Account.objects.create(name="ada", role="desk", is_active=False)
     with pytest.raises(UsageError, match="switch it on first"):
-        manage.link(argparse.Namespace(name="ada", actor=None))
+        accounts.link(argparse.Namespace(name="ada", actor=None))
 
 
 def test_the_list_says_who_has_which_role(database, capsys):
-    manage.show(argparse.Namespace())
+    accounts.show(argparse.Namespace())
     assert "first-link" in capsys.readouterr().out
     Account.objects.create(name="ada", role="desk", is_active=False)
-    manage.show(argparse.Namespace())
+    accounts.show(argparse.Namespace())
     row = capsys.readouterr().out.splitlines()[-1]
     assert [word in row for word in ("ada", "desk", "never signed in", "switched off")] == [True] * 4
 
 
 def test_the_first_link_is_printed(database, capsys):
-    first_link.command(argparse.Namespace())
+    accounts.show_first_link(argparse.Namespace())
     assert "/welcome/" in capsys.readouterr().out
 
 

@@ -18,7 +18,8 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
-from fabgate.collector.base import local_times, text_table
+from fabgate.collector.base import local_times
+from fabgate.collector.cli import text_table
 from fabgate.collector.models import Member, UsageSession
 from fabgate.collector.sessions.csv_safety import escape_row
 from fabgate.errors import UsageError
@@ -61,7 +62,7 @@ class Report:
     about: list[Line]
 
 
-def command(args: argparse.Namespace) -> int:
+def show(args: argparse.Namespace) -> int:
     """Print the report of the period in the requested form."""
     start, end = interval(args.start, args.end, args.tz)
     report = collect(start, end)

@@ -8,10 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fabgate.collector.base import text_table
+from fabgate.collector.cli import text_table, usage
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Machine, Member, UsageSession
-from fabgate.collector.sessions import report as usage
 from fabgate.errors import UsageError
 from tests.collector.gates import NOON, Journal
 

@@ -6,8 +6,9 @@ import argparse
 
 import pytest
 
+from fabgate.collector.cli import machines
 from fabgate.collector.machines import presets
-from fabgate.collector.machines import rules as machines
+from fabgate.collector.machines import rules as machine_rules
 from fabgate.collector.models import Gate, Machine
 from fabgate.errors import UsageError
 from tests.collector.access.test_roster import (
@@ -21,7 +22,7 @@ from tests.collector.access.test_roster import (
 
 def changed(rules, *changes):
     mistakes: list[str] = []
-    return machines.changed(rules, list(changes), mistakes), mistakes
+    return machine_rules.changed(rules, list(changes), mistakes), mistakes
 
 
 def said(*rules: str, name: str = "laser", title: str | None = None, preset: str | None = None) -> argparse.Namespace:
@@ -86,7 +87,7 @@ def test_a_warning_is_judged_by_what_it_comes_before_and_only_where_somebody_wro
 def test_all_mistakes_are_told_at_once_and_nothing_is_changed(gate):  # noqa: F811
     before = gate.roster_version
     with pytest.raises(UsageError) as caught:
-        machines.command(
+        machines.set_rules(
             said("mod=hold", "limit_s=x", "handover=maybe", "on_stale=shrug", "warn_s=-1", title="x" * 121)
         )
     assert [line.partition(",")[0].partition(";")[0] for line in str(caught.value).splitlines()] == [
@@ -98,14 +99,14 @@ def test_all_mistakes_are_told_at_once_and_nothing_is_changed(gate):  # noqa: F8
         "warn_s: found -1",
     ]
     with pytest.raises(UsageError, match=r"(?s)found no machine 'lazer'.*mode: found 'x'"):
-        machines.command(said("mode=x", name="lazer"))
+        machines.set_rules(said("mode=x", name="lazer"))
     assert Machine.objects.get().rules == {}
     assert Gate.objects.get().roster_version == before
 
 
 def test_a_change_is_in_the_roster_its_gate_is_told_and_what_is_printed_can_be_written_again(gate, told, capsys):  # noqa: F811
     capsys.readouterr()
-    machines.command(said("handover=oui", "limit_s=60", title="Laser à CO2"))
+    machines.set_rules(said("handover=oui", "limit_s=60", title="Laser à CO2"))
     assert (served(gate).machine.handover, served(gate).machine.limit_s, len(told)) == (True, 60, 1)
     *lines, last = capsys.readouterr().out.splitlines()
     assert last == "Laser à CO2: every other rule has its default; laser-1 notified"
@@ -115,17 +116,17 @@ def test_a_change_is_in_the_roster_its_gate_is_told_and_what_is_printed_can_be_w
 def test_without_a_change_it_only_prints(gate, told, capsys):  # noqa: F811
     before = gate.roster_version
     capsys.readouterr()
-    machines.command(said())
+    machines.set_rules(said())
     assert capsys.readouterr().out == "laser: every rule has its default; nothing changed\n"
     assert (Gate.objects.get().roster_version, told) == (before, [])
 
 
 def test_a_preset_sets_all_rules_and_what_is_said_beside_it_wins(gate, told):  # noqa: F811
-    machines.command(said("limit_s=3600", preset="saw"))
+    machines.set_rules(said("limit_s=3600", preset="saw"))
     machine = Machine.objects.get()
     assert machine.rules == {**presets.PRESETS["saw"], "limit_s": 3600}
     assert machine.preset == "saw"
     assert served(gate).machine.mode == "hold"
     told.clear()
-    machines.command(said("limit_s=3600", preset="saw"))
+    machines.set_rules(said("limit_s=3600", preset="saw"))
     assert told == []  # nothing changed

@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
-from fabgate.collector.base import text_table
+from fabgate.collector.cli import text_table
+from fabgate.collector.cli.usage import between, interval
 from fabgate.collector.models import Journal, Member, UsageSession
 from fabgate.collector.sessions.csv_safety import escape_row
-from fabgate.collector.sessions.report import between, interval
 from fabgate.untapped import CAUSES, TYPES, untapped
 
 #: Column → width in the table; 0: not in the table.
@@ -51,7 +51,7 @@ _HEADS = {
 }
 
 
-def command(args: argparse.Namespace) -> int:
+def show(args: argparse.Namespace) -> int:
     """Print the sessions that ended in the period, ordered by their ends, then the open ones."""
     start, end = interval(args.start, args.end, args.tz)
     rows = lines(start, end, ZoneInfo(args.tz or settings.TIME_ZONE))

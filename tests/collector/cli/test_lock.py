@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fabgate import wire
-from fabgate.collector.machines import locks
+from fabgate.collector.cli import machines
 from fabgate.collector.models import Change, Gate, Machine, Member, Order
 from fabgate.collector.people.blocks import today
 from fabgate.errors import UsageError
@@ -42,14 +42,14 @@ def said(reason: str = "Belt broken", back: object = None, gate: str = "laser-1"
 )
 def test_a_reason_or_a_date_that_tells_nobody_anything_is_refused_and_nothing_is_locked(gate, reason, back, expected):  # noqa: F811
     with pytest.raises(UsageError) as caught:
-        locks.lock(said(reason, back))
+        machines.lock(said(reason, back))
     assert str(caught.value).startswith(expected)
     assert Machine.objects.get().lock is None
 
 
 def test_every_mistake_is_told_at_once(gate):  # noqa: F811
     with pytest.raises(UsageError) as caught:
-        locks.lock(said("", "soon", gate="lasser"))
+        machines.lock(said("", "soon", gate="lasser"))
     assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [
         "--reason",
         "--back",
@@ -58,13 +58,13 @@ def test_every_mistake_is_told_at_once(gate):  # noqa: F811
 
 
 def test_today_is_a_day_on_which_a_machine_may_be_back(gate, told):  # noqa: F811
-    locks.lock(said(back=today()))
+    machines.lock(said(back=today()))
     assert served(gate).machine.lock.back == today().isoformat()
 
 
 def test_an_order_from_the_command_line_is_nobodys_who_signs_in_under_that_name(gate, told):  # noqa: F811
-    locks.lock(said())
-    locks.unlock(argparse.Namespace(gate="laser-1", lock=None, actor="eve", json=False))
+    machines.lock(said())
+    machines.unlock(argparse.Namespace(gate="laser-1", lock=None, actor="eve", json=False))
     assert set(Order.objects.values_list("command", "actor")) == {("lock", "cli:eve"), ("unlock", "cli:eve")}
     logged = Change.objects.filter(verb__in=("machine.locked", "machine.unlocked"))
     assert set(logged.values_list("actor", flat=True)) == {"cli:eve"}
@@ -105,16 +105,16 @@ def test_what_is_said_of_a_lock_is_true_while_somebody_uses_the_machine(
     capsys.readouterr()
     arguments = said()
     arguments.when = when
-    locks.lock(arguments)
+    machines.lock(arguments)
     assert capsys.readouterr().out == f"{words}\n"
     arguments.json = True
-    locks.lock(arguments)
+    machines.lock(arguments)
     found = json.loads(capsys.readouterr().out)
     assert (found["machine"], found["lock"], found["state"]) == ("laser", Machine.objects.get().lock_id, said_state)
     assert found["used_by"] == ([] if state == "idle" else [{"gate": "laser-1", "member": "m-1"}])
     assert found["gates"] == [{"gate": "laser-1", "told": True, "heard": "online" not in more}]
     arguments.lock = None
-    locks.unlock(arguments)
+    machines.unlock(arguments)
     assert json.loads(capsys.readouterr().out)["state"] == "unlocked"
 
 
@@ -127,7 +127,7 @@ def display(lock: wire.Lock) -> str:
 @pytest.mark.parametrize("reason", ["x" * 20, "x" * 21, "Tube is cracked, the other one too", "word " * 9])
 def test_it_says_so_when_the_display_cuts_a_reason_and_only_then(gate, told, capsys, reason, back):  # noqa: F811
     capsys.readouterr()
-    locks.lock(said(reason, today() + timedelta(days=back) if back else None))
+    machines.lock(said(reason, today() + timedelta(days=back) if back else None))
     is_cut = "…" in display(served(gate).machine.lock)
     assert ("note: the display" in capsys.readouterr().err) is is_cut
 
@@ -135,9 +135,9 @@ def test_it_says_so_when_the_display_cuts_a_reason_and_only_then(gate, told, cap
 def test_a_lock_that_a_restored_database_forgot_is_lifted_by_its_id_and_a_made_up_one_is_refused(gate, told):  # noqa: F811
     forgotten = "5f1c" * 8
     Gate.objects.update(online=True, boot="boot-7")
-    locks.unlock(argparse.Namespace(gate="laser-1", lock=forgotten, actor="eve", json=False))
+    machines.unlock(argparse.Namespace(gate="laser-1", lock=forgotten, actor="eve", json=False))
     assert forgotten in served(gate).machine.lifted
     order = wire.decode(told[0].body, wire.Command)
     assert (order.verb, order.lock.id) == ("unlock", forgotten)
     with pytest.raises(UsageError, match="--lock: found 'no such id!', wanted the id"):
-        locks.unlock(argparse.Namespace(gate="laser-1", lock="no such id!", actor="eve", json=False))
+        machines.unlock(argparse.Namespace(gate="laser-1", lock="no such id!", actor="eve", json=False))

@@ -12,10 +12,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from fabgate.collector.entries import gaps
+from fabgate.collector.cli import gates, sessions, usage
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Member
-from fabgate.collector.sessions import listing, report
 from fabgate.errors import UsageError
 from tests.collector.gates import NOON, Journal
 
@@ -43,7 +42,7 @@ def day() -> Journal:
 
 
 def rows() -> list[dict]:
-    return list(listing.lines(NOON, NOON + timedelta(hours=1), PARIS))
+    return list(sessions.lines(NOON, NOON + timedelta(hours=1), PARIS))
 
 
 def test_each_session_is_a_line_in_the_order_of_the_ends_with_names_and_times_in_the_zone(day):
@@ -78,14 +77,14 @@ def test_each_session_is_a_line_in_the_order_of_the_ends_with_names_and_times_in
 
 
 def test_the_lines_add_up_to_what_usage_reports(day):
-    total = report.collect(NOON, NOON + timedelta(hours=1)).total
+    total = usage.collect(NOON, NOON + timedelta(hours=1)).total
     ended = [row for row in rows() if row["state"] == "ended"]
     assert (len(ended), sum(row["energised_ms"] for row in ended)) == (total.sessions, total.energised_ms)
 
 
 def printed(form: str | None, capsys, *, untapped: bool = False) -> str:
     args = argparse.Namespace(start="2026-11-24", end="2026-11-25", tz="Europe/Paris", form=form, untapped=untapped)
-    assert listing.command(args) == 0
+    assert sessions.show(args) == 0
     return capsys.readouterr().out
 
 
@@ -111,7 +110,7 @@ def test_no_name_is_computed_by_a_spreadsheet(day, capsys):
     safe = """'=HYPERLINK("http://x","y");'=1+1"""
     assert {row["name"] for row in csv.DictReader(io.StringIO(printed("csv", capsys)))} == {safe, ""}
     out = io.StringIO()
-    report.write_csv(report.collect(NOON, NOON + timedelta(hours=1)), out)
+    usage.write_csv(usage.collect(NOON, NOON + timedelta(hours=1)), out)
     assert {row["name"] for row in csv.DictReader(io.StringIO(out.getvalue()))} == {safe, ""}
     assert json.loads(printed("json", capsys).splitlines()[0])["name"].startswith("=HYPERLINK")
 
@@ -134,19 +133,19 @@ def test_the_table_says_about_open_and_why_to_look(day, capsys):
 
 def test_wrong_arguments_are_named():
     with pytest.raises(UsageError, match="--tz"):
-        listing.command(argparse.Namespace(start="2026-11-24", end="2026-11-25", tz="Mars", form=None, untapped=False))
+        sessions.show(argparse.Namespace(start="2026-11-24", end="2026-11-25", tz="Mars", form=None, untapped=False))
 
 
 def test_the_usage_table_shows_what_is_about(day):
     out = io.StringIO()
-    report.write_table(report.collect(NOON, NOON + timedelta(hours=1)), out)
+    usage.write_table(usage.collect(NOON, NOON + timedelta(hours=1)), out)
     assert any(line.startswith("m-1 Ada") and line.endswith("~ 1 about") for line in out.getvalue().splitlines())
     assert "2026-11-24 12:00:05 and 2026-11-24 12:00:08" in out.getvalue()
     assert "About (in the sums by the latest possible end" in out.getvalue()
 
 
 def holes(capsys, *, as_json: bool = False) -> tuple[int, str]:
-    code = gaps.command(argparse.Namespace(json=as_json))
+    code = gates.show_gaps(argparse.Namespace(json=as_json))
     return code, capsys.readouterr().out
 
 

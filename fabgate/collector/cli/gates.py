@@ -1,0 +1,259 @@
+"""Adds and lists gates, and finds gaps in their journals: ``gate-add``, ``gates`` and ``holes``.
+
+``gate-add`` also sets and prints the machine's rules, because they replace the rules in the gate's gate.yaml.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.db.models import Count, F, Sum
+
+from fabgate import wire
+from fabgate.collector.base.environ import Environment
+from fabgate.collector.cli import text_table
+from fabgate.collector.db import audit
+from fabgate.collector.entries import completeness, journals
+from fabgate.collector.machines import emulated_gate, enrol_gate
+from fabgate.collector.machines import rules as machine_rules
+from fabgate.collector.models import Gate, Hole, Journal, Machine, Quarantine
+from fabgate.collector.models.machines import HEARTBEATS
+from fabgate.errors import UsageError
+
+#: The time limit, in seconds, of a machine that `gate-add` makes without a preset.
+LIMIT_S: Final = 4 * 3600
+#: The exit code of ``holes`` if entries are missing.
+MISSING: Final = 1
+
+
+def add(args: argparse.Namespace) -> int:
+    """Enrol a gate, and print where its secrets are."""
+    actor = audit.cli_actor(None)
+    env: Environment = settings.ENVIRONMENT
+    if args.emulated:
+        emulated_gate.check(env, args.name)
+    _refuse_options_of_existing(args)
+    title = args.title or args.machine.replace("-", " ").capitalize()
+    enrolled = enrol_gate.enrol(
+        args.name,
+        args.machine,
+        actor=actor,
+        new_token=args.new_token,
+        new_machine=enrol_gate.NewMachine(title, args.preset or "", {} if args.preset else {"limit_s": LIMIT_S}),
+        change_rules=lambda rules, mistakes: machine_rules.changed(rules, args.rules, mistakes),
+    )
+    assert enrolled.gate.machine is not None
+    rules = machine_rules.in_force(enrolled.gate.machine)
+    account = wire.GateTopics(settings.ENVIRONMENT.site, args.name).account
+    details = {
+        "gate": args.name,
+        "machine": args.machine,
+        "broker_account": account,
+        "token_file": str(enrolled.directory / "token"),
+        "gate_key_file": str(enrolled.directory / "seal.keys"),
+        "badge_key_file": str(enrolled.directory / "badge.keys"),
+        "roster_path": f"/api/v1/gates/{args.name}/roster",
+    }
+    if args.emulated:
+        details["config"] = str(emulated_gate.write(env, args.name, enrolled.gate.machine.title))
+    if args.json:
+        sys.stdout.write(json.dumps({**details, "machine_rules": rules}, indent=2) + "\n")
+    else:
+        details["machine_rules"] = machine_rules.as_arguments(rules)
+        sys.stdout.write("".join(f"{key}: {value}\n" for key, value in details.items()))
+        sys.stdout.write(
+            "These rules replace 'machine:' in the gate's gate.yaml. Change them with"
+            f" 'fabgate collector machine-set {args.machine} RULE=VALUE', or on the machine's page.\n"
+        )
+        if args.emulated:
+            sys.stdout.write(
+                f"Start the gate: fabgate run --config {details['config']}\n"
+                f"Tap a badge:    fabgate tap {details['config']} 04:A1:B2:C3\n"
+            )
+        else:
+            sys.stdout.write("Now copy the three files to the gate, see docs/install.md, part 3.\n")
+    if args.new_token:
+        # On stderr, since a program may read the JSON, and this is for a person.
+        sys.stderr.write(
+            "note: the old token and seal key are no longer valid; until the gate has the new files and is restarted,"
+            " it uses the roster that it has, and receives no locks\n"
+            f"note: the broker still accepts the old password of {account}: set another one, and reload the broker"
+            ' (docs/install.md, "A gate was stolen")\n'
+        )
+    return 0
+
+
+def _refuse_options_of_existing(args: argparse.Namespace) -> None:
+    """Raise UsageError if a title or preset is given for a machine that exists already, and so keeps its own."""
+    if (args.title or args.preset) and Machine.objects.filter(name=args.machine).exists():
+        raise UsageError(
+            f"found the machine {args.machine!r}, which exists; wanted --title and --preset for a new one only; change"
+            f" it with 'fabgate collector machine-set {args.machine} --title TITLE --preset KIND'"
+        )
+
+
+def show(args: argparse.Namespace) -> int:
+    """Print each gate: its last report, and how far its journal is stored."""
+    newest = {journal.gate_id: journal for journal in Journal.newest()}
+    lost = {
+        row["journal__gate"]: row["lost"]
+        for row in Hole.objects.filter(state=Hole.LOST)
+        .values("journal__gate")
+        .annotate(lost=Sum(F("last") - F("first") + 1))
+    }
+    quarantined = {
+        row["gate"]: row["messages"] for row in Quarantine.objects.values("gate").annotate(messages=Count("id"))
+    }
+    rows = [
+        _row(gate, newest.get(gate.pk), lost.get(gate.pk, 0), quarantined.get(gate.pk, 0))
+        for gate in Gate.objects.select_related("machine").order_by("name")
+    ]
+    if args.json:
+        sys.stdout.write(json.dumps(rows, indent=2) + "\n")
+        return 0
+    if not rows:
+        sys.stdout.write("There is no gate yet; add one with 'fabgate collector gate-add NAME --machine NAME'.\n")
+        return 0
+    now, zone = datetime.now(UTC), ZoneInfo(settings.TIME_ZONE)
+    head = ("gate", "machine", "heard", "entries", "roster", "")
+    text_table.write([head, *(_cells(row, now, zone) for row in rows)], sys.stdout)
+    return 0
+
+
+def _row(gate: Gate, journal: Journal | None, lost: int, quarantined: int) -> dict[str, Any]:
+    stored = journal.ack_seq if journal else 0
+    return {
+        "gate": gate.name,
+        "machine": gate.machine.name if gate.machine else None,
+        "online": gate.online,
+        "seen_at": gate.seen_at.isoformat() if gate.seen_at else None,
+        "journal": journal.name if journal else None,
+        "stored": stored,
+        # The gate reports once a minute how much it has written; entries that arrived since were written too.
+        "head": max(journal.head, stored) if journal else 0,
+        "roster": gate.roster_version,
+        "reported_roster": gate.reported_roster,
+        "locked": bool(gate.machine and gate.machine.lock),
+        "lost": lost,
+        "quarantined": quarantined,
+    }
+
+
+def _cells(row: dict[str, Any], now: datetime, zone: ZoneInfo) -> tuple[str, ...]:
+    notes = [
+        *(["locked"] if row["locked"] else []),
+        *([f"{row['lost']} lost"] if row["lost"] else []),
+        *([f"{row['quarantined']} in quarantine"] if row["quarantined"] else []),
+    ]
+    return row["gate"], row["machine"] or "none", _heard(row, now, zone), _entries(row), _roster(row), ", ".join(notes)
+
+
+def _heard(row: dict[str, Any], now: datetime, zone: ZoneInfo) -> str:
+    if row["seen_at"] is None:
+        return "not heard yet"
+    seen = datetime.fromisoformat(row["seen_at"])
+    at = f"{seen.astimezone(zone):%Y-%m-%d %H:%M}"
+    if not row["online"]:
+        return f"offline since {at}"
+    # While the collector was stopped, it did not notice whether a gate went offline.
+    return "online" if now - seen < HEARTBEATS else f"last heard {at}"
+
+
+def _entries(row: dict[str, Any]) -> str:
+    if not row["head"]:
+        return "none yet"
+    if row["stored"] == row["head"]:
+        return f"all {row['head']} stored"
+    return f"{row['stored']} of {row['head']} stored"
+
+
+def _roster(row: dict[str, Any]) -> str:
+    if not row["roster"]:
+        return "none without a machine" if row["machine"] is None else "none yet"
+    if not row["reported_roster"]:
+        return "not fetched yet"
+    return "newest" if row["reported_roster"] >= row["roster"] else "an older one"
+
+
+def show_gaps(args: argparse.Namespace) -> int:
+    """Print which numbers are missing, and the messages in quarantine; return 1 if entries are missing.
+
+    `missing`: lost, because the gate no longer keeps those numbers, or will never write to that journal again.
+    `awaited`: not stored yet although later numbers are; the gate still has them and sends them again.
+    """
+    missing, awaited = _missing(), _awaited()
+    clones = [
+        {"gate": journal.gate.name, "journal": journal.name}
+        for journal in Journal.objects.filter(cloned=True).select_related("gate").order_by("id")
+    ]
+    quarantine = [_kept(row) for row in Quarantine.objects.select_related("gate").order_by("id").defer("body")]
+    if args.json:
+        found = {"missing": missing, "awaited": awaited, "clones": clones, "quarantine": quarantine}
+        sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+        return MISSING if missing else 0
+    out = sys.stdout
+    for row in missing:
+        out.write(f"{row['gate']}: {_numbers(row)} missing (journal {row['journal']}, known since {row['since']})\n")
+    for row in awaited:
+        out.write(f"{row['gate']}: {_numbers(row)} awaited (journal {row['journal']})\n")
+    for row in clones:
+        out.write(f"{row['gate']}: clone: something still writes the journal {row['journal']}, which has forked\n")
+    for row in quarantine:
+        out.write(
+            f"{row['gate'] or row['topic']!s}: in quarantine: {row['reason']}: {row['detail']}"
+            f" (entry {row['journal'] or '?'}/{row['seq'] or '?'}, {_times(row['times'])}, last {row['last_at']})\n"
+        )
+    if not missing:
+        out.write("Nothing is missing.\n")
+    return MISSING if missing else 0
+
+
+def _missing() -> list[dict[str, Any]]:
+    holes = Hole.objects.filter(state=Hole.LOST).select_related("journal__gate")
+    return [
+        _range(hole.journal, hole.first, hole.last, since=hole.found_at.isoformat())
+        for hole in holes.order_by("journal", "first")
+    ]
+
+
+def _awaited() -> list[dict[str, Any]]:
+    """Return the gaps before stored entries, except those below entries of a clone."""
+    rows = list(Journal.objects.select_related("gate").order_by("id"))
+    last = {pk: entry.seq for pk, entry in completeness.last_stored(rows).items()}
+    found = journals.missing_of([(journal, min(last.get(journal.pk, 0), journal.last_own)) for journal in rows])
+    return [_range(journal, first, end) for journal in rows for first, end in found[journal.pk]]
+
+
+def _range(journal: Journal, first: int, last: int, **more: str) -> dict[str, Any]:
+    return {"gate": journal.gate.name, "journal": journal.name, "first": first, "last": last, **more}
+
+
+def _numbers(row: dict[str, Any]) -> str:
+    if row["first"] == row["last"]:
+        return f"entry {row['first']}"
+    return f"entries {row['first']} to {row['last']}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _kept(row: Quarantine) -> dict[str, Any]:
+    return {
+        "gate": row.gate.name if row.gate else None,
+        "topic": row.topic,
+        "journal": row.journal_name,
+        "seq": row.seq,
+        "reason": row.reason,
+        "detail": row.detail,
+        "counts": row.counts,
+        "times": row.times,
+        "first_at": row.first_at.isoformat(),
+        "last_at": row.last_at.isoformat(),
+    }
