@@ -119,7 +119,7 @@ def test_a_verb_is_told_with_its_arguments_and_exit_codes(name):
     assert {0, 2} <= given
     assert given <= CODES | {0}
     general = {"--help", "--actor"}
-    if "Those that look at a gate take `--config FILE`" in section("Verbs"):
+    if "Those that read the data of a gate take `--config FILE`" in section("Verbs"):
         general |= {"--config", "--state-dir"}
     parser = verbs()[name]
     options = {option for action in parser._actions for option in action.option_strings if option.startswith("--")}
