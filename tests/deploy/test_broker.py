@@ -20,7 +20,9 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from fabgate import wire
+from fabgate.collector.broker import inbox
 from fabgate.demo.ports import free_port
+from fabgate.mqtt.client import MAX_PACKET_BYTES
 from tests.deploy.places import CONFIG, DOCS, blocks
 from tests.support.mosquitto import MOSQUITTO, Mosquitto
 from tests.support.patience import HANGS_S
@@ -44,13 +46,15 @@ class Shipped(Mosquitto):
 
     certificates: Path = Path()
     certificate_port: int = field(default_factory=free_port)
+    collector_port: int = field(default_factory=free_port)
 
     def config(self) -> str:
-        # Lines that begin with "#" without a blank are optional settings; this turns on both listeners.
+        # Lines that begin with "#" without a blank are optional settings; this turns on all listeners.
         text = re.sub(r"^#(?=\S)", "", (CONFIG / "mosquitto.conf").read_text(), flags=re.MULTILINE)
         for shipped, here in (
             ("listener 8883", f"listener {self.port} 127.0.0.1"),
             ("listener 8884", f"listener {self.certificate_port} 127.0.0.1"),
+            ("listener 8885 127.0.0.1", f"listener {self.collector_port} 127.0.0.1"),
             ("persistence_location /var/lib/mosquitto/", f"persistence_location {self.directory}/"),
             ("log_dest stderr", f"log_dest file {self.log}"),
             ("/etc/mosquitto/certs", str(self.certificates)),
@@ -139,12 +143,13 @@ class Client:
 
 @pytest.fixture
 def connect(broker, authority):
-    """Connect as an account, by default with its password."""
+    """Connect as an account, by default with its password, to the listener of gates or that of the collector."""
     with contextlib.ExitStack() as stack:
 
         def connected(account: str | None, password: str | None = "", **options) -> Client:
             secret = f"{account}'s secret" if password == "" else password
-            client = Client(broker.port, tls_context(authority), account, secret, **options)
+            port = broker.collector_port if account == COLLECTOR else broker.port
+            client = Client(port, tls_context(authority), account, secret, **options)
             stack.callback(client.close)
             return client
 
@@ -184,6 +189,8 @@ FORBIDDEN = [
     *(f"{SAW.base}/{leaf}" for leaf in (*PUBLISHED, *RECEIVED)),
     *(f"{LASER.base}/{leaf}" for leaf in RECEIVED),
     f"{LASER.base}/anything",
+    f"{LASER.base}/event/anything",
+    f"{LASER.base}/event/session/ended/anything",
     LASER.base,
     wire.collector_status_topic("lyon"),
     "fabgate/v1/paris/laser-1/status",
@@ -323,12 +330,30 @@ def test_a_gates_certificate_determines_its_account(connect_certified, connect):
     assert gate.publish(f"{SAW.base}/state") == "Not authorized"
 
 
-def test_a_gate_with_a_certificate_cannot_disconnect_another_by_taking_its_client_id(connect_certified):
-    saw = connect_certified(SAW.account, client_id="lyon-saw")
-    laser = connect_certified(LASER.account, client_id="lyon-saw")
+@pytest.mark.parametrize("by", ["connect", "connect_certified"])
+def test_a_gate_cannot_disconnect_another_by_taking_its_client_id(request, by):
+    connect = request.getfixturevalue(by)
+    saw = connect(SAW.account, client_id="lyon-saw")
+    laser = connect(LASER.account, client_id="lyon-saw")
     assert laser.publish(f"{LASER.base}/state") == "Success"
     assert saw.publish(f"{SAW.base}/state") == "Success"
     assert not saw.lost.is_set()
+
+
+@pytest.mark.parametrize("by", ["connect", "connect_certified"])
+def test_a_gate_has_one_session_whatever_client_ids_it_uses(request, by):
+    connect = request.getfixturevalue(by)
+    first = connect(LASER.account, client_id="one")
+    second = connect(LASER.account, client_id="two")
+    assert first.lost.wait(HANGS_S)
+    assert second.publish(f"{LASER.base}/state") == "Success"
+
+
+def test_the_collectors_programs_connect_at_the_same_time(connect):
+    ingest, command = connect(COLLECTOR, client_id="ingest"), connect(COLLECTOR, client_id="command")
+    assert command.publish(f"{LASER.base}/command") == "Success"
+    assert ingest.publish(f"{LASER.base}/ack") == "Success"
+    assert not ingest.lost.is_set()
 
 
 @pytest.mark.parametrize("kind", ["none", "of a stranger"])
@@ -358,7 +383,7 @@ def test_the_broker_refuses_a_client_without_a_certificate_of_the_workshop(
 def test_a_message_of_64_kib_passes_and_one_byte_more_does_not(connect):
     collector, gate = connect(COLLECTOR), connect(LASER.account)
     collector.subscribe(f"{LASER.base}/event/#")
-    topic = f"{LASER.base}/event/x"
+    topic = f"{LASER.base}/event/session/ended"
     assert gate.publish(topic, bytes(wire.MAX_MESSAGE_BYTES)) == "Success"
     assert collector.next_message() == (topic, bytes(wire.MAX_MESSAGE_BYTES))
     gate.paho.publish(topic, bytes(wire.MAX_MESSAGE_BYTES + 1), qos=1)
@@ -368,12 +393,24 @@ def test_a_message_of_64_kib_passes_and_one_byte_more_does_not(connect):
     assert collector.next_message() == (topic, b"next")
 
 
+def test_a_packet_is_not_read_if_it_is_larger_than_any_message(connect):
+    gate = connect(LASER.account)
+    gate.paho.socket().sendall(b"\x30\xff\xff\xff\x7f")  # the beginning of a PUBLISH of 256 MB
+    assert gate.lost.wait(HANGS_S)
+
+
+def test_a_gate_cannot_publish_with_qos_2(connect):
+    gate = connect(LASER.account)
+    gate.paho.publish(f"{LASER.base}/state", b"{}", qos=2)
+    assert gate.lost.wait(HANGS_S)
+
+
 def test_the_broker_sends_hundreds_of_messages_before_the_collector_confirms_one(connect):
     collector = connect(COLLECTOR, manual_ack=True)
     gate = connect(LASER.account)
     collector.subscribe(f"{LASER.base}/event/#")
     for number in range(wire.ACK_WINDOW):
-        assert gate.publish(f"{LASER.base}/event/x", str(number).encode()) == "Success"
+        assert gate.publish(f"{LASER.base}/event/session/ended", str(number).encode()) == "Success"
     assert [collector.next_message()[1] for _ in range(wire.ACK_WINDOW)] == [b"%d" % n for n in range(wire.ACK_WINDOW)]
 
 
@@ -381,6 +418,8 @@ def test_the_measured_settings_are_in_the_configuration():
     lines = (CONFIG / "mosquitto.conf").read_text().splitlines()
     assert "set_tcp_nodelay true" in lines
     assert f"message_size_limit {wire.MAX_MESSAGE_BYTES}" in lines
+    assert f"max_packet_size {MAX_PACKET_BYTES}" in lines
+    assert f"max_queued_bytes {inbox.MAX_BYTES}" in lines
     assert "allow_anonymous false" in lines
 
 
@@ -389,7 +428,8 @@ def test_the_access_list_grants_each_topic_of_a_gate_separately():
     patterns = {line for line in rules if line.startswith("pattern")}
     # The gate's own topics (fabgate/wire.py), and the status that names the collector to obey.
     assert patterns == {
-        *(f"pattern write fabgate/v1/%u/{leaf}" for leaf in ("event/#", "status", "state", "reply")),
+        *(f"pattern write fabgate/v1/%u/{leaf}" for leaf in ("status", "state", "reply")),
+        *(f"pattern write fabgate/v1/%u/event/{name.replace('.', '/')}" for name in wire.ENTRY_TYPES),
         *(f"pattern read fabgate/v1/%u/{leaf}" for leaf in RECEIVED),
         "pattern read fabgate/v1/+/collector/status",
     }
@@ -402,7 +442,7 @@ def test_the_broker_keeps_retained_messages_when_it_is_restarted(broker, authori
     gate.close()
     broker.stop()
     broker.start()
-    collector = Client(broker.port, tls_context(authority), COLLECTOR, f"{COLLECTOR}'s secret")
+    collector = Client(broker.collector_port, tls_context(authority), COLLECTOR, f"{COLLECTOR}'s secret")
     collector.subscribe(f"{LASER.base}/status")
     assert collector.next_message() == (f"{LASER.base}/status", b"kept")
     collector.close()

@@ -151,7 +151,9 @@ def test_the_collectors_settings_on_the_page_are_valid(tmp_path):
     for name in ("FABGATE_MQTT_CA", "FABGATE_MQTT_PASSWORD_FILE"):
         found[name] = str(tmp_path / "file")
     (tmp_path / "file").touch()
-    assert environ.read(found, need_site=True).mqtt_port == 8883
+    settings = environ.read(found, need_site=True)
+    listeners = re.findall(r"^listener (\d+)", (CONFIG / "mosquitto.conf").read_text(), re.MULTILINE)
+    assert [str(settings.mqtt_gate_port), str(settings.mqtt_port)] == listeners
 
 
 # --- gate and collector on one computer -------------------------------------------------------------------------------

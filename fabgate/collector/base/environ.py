@@ -38,6 +38,8 @@ class Environment:
     is_lang_said: bool = field(compare=False)
     mqtt_host: str
     mqtt_port: int
+    #: The broker's port for gates, which may differ from that of the collector.
+    mqtt_gate_port: int
     mqtt_username: str | None
     mqtt_password_file: Path | None
     mqtt_ca: Path | None
@@ -94,6 +96,7 @@ def read(environ: Mapping[str, str], *, need_site: bool, only: Collection[str] |
     """
     reader = Reader(environ, only)
     ca = reader.file("FABGATE_MQTT_CA")
+    mqtt_port = reader.port("FABGATE_MQTT_PORT", 8883 if ca else 1883)
     web_host = reader.host("FABGATE_WEB_HOST", "127.0.0.1")
     found = Environment(
         site=reader.site("FABGATE_SITE", required=need_site),
@@ -103,7 +106,8 @@ def read(environ: Mapping[str, str], *, need_site: bool, only: Collection[str] |
         lang=reader.one_of("FABGATE_LANG", LANGS),
         is_lang_said=reader.is_set("FABGATE_LANG"),
         mqtt_host=reader.host("FABGATE_MQTT_HOST", "127.0.0.1"),
-        mqtt_port=reader.port("FABGATE_MQTT_PORT", 8883 if ca else 1883),
+        mqtt_port=mqtt_port,
+        mqtt_gate_port=reader.port("FABGATE_MQTT_GATE_PORT", mqtt_port),
         mqtt_username=reader.text("FABGATE_MQTT_USERNAME") or None,
         mqtt_password_file=reader.file("FABGATE_MQTT_PASSWORD_FILE"),
         mqtt_ca=ca,

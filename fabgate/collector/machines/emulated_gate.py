@@ -89,7 +89,7 @@ def _socket(env: Environment, gate: str) -> Path:
 
 def _mqtt(env: Environment, gate: str) -> str:
     """Return the section ``mqtt``: the collector's broker, with an account of the gate if the broker has accounts."""
-    lines = [f"host: {_quoted(env.mqtt_host)}", f"port: {env.mqtt_port}"]
+    lines = [f"host: {_quoted(env.mqtt_host)}", f"port: {env.mqtt_gate_port}"]
     if env.mqtt_ca:
         lines.append(f"tls: {{ca: {_quoted(str(env.mqtt_ca))}}}")
     if env.mqtt_username:

@@ -74,7 +74,7 @@ def gate_yaml(gate: Gate, env: Environment, address: str) -> str:
         roster_ca=f", ca: {_CA}" if has_own_ca else "",
         roster_note="   # without ca if the certificate is from a public authority" if has_own_ca else "",
         host=broker_host(env, address),
-        port=env.mqtt_port,
+        port=env.mqtt_gate_port,
         password=PASSWORD,
     )
     return f"{text}  tls: {{ca: {_CA}}}\n" if env.mqtt_ca else text

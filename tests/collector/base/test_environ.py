@@ -40,6 +40,12 @@ def test_a_certificate_authority_means_the_tls_port(tmp_path):
     assert found.mqtt_port == 8883
 
 
+def test_gates_use_the_collectors_port_unless_they_have_one_of_their_own():
+    assert environ.read({"FABGATE_MQTT_PORT": "1999"}, need_site=False).mqtt_gate_port == 1999
+    own = {"FABGATE_MQTT_PORT": "8885", "FABGATE_MQTT_GATE_PORT": "8883"}
+    assert environ.read(own, need_site=False).mqtt_gate_port == 8883
+
+
 def test_a_missing_site_is_a_mistake_only_where_it_is_needed():
     assert environ.read({}, need_site=False).site == ""
     with pytest.raises(UsageError, match="FABGATE_SITE: not set"):
@@ -231,7 +237,7 @@ def test_a_secret_is_set_directly_or_in_a_file_and_never_shown(tmp_path):
         ("FABGATE_ALLOWED_HOST", "FABGATE_ALLOWED_HOSTS"),
         ("FABGATE_MQTT_PASSWORD", "FABGATE_MQTT_PASSWORD_FILE"),
         ("FABGATE_WEBPORT", "FABGATE_WEB_PORT"),
-        ("FABGATE_PORT", "FABGATE_MQTT_PORT or FABGATE_WEB_PORT"),
+        ("FABGATE_PORT", "FABGATE_MQTT_GATE_PORT or FABGATE_MQTT_PORT or FABGATE_WEB_PORT"),
         ("FABGATE_HOSTS", "FABGATE_ALLOWED_HOSTS"),
         ("FABGATE_PROXY", "FABGATE_PROXIES"),
         ("FABGATE_DATABASE", "FABGATE_DATABASE_URL or FABGATE_DATABASE_URL_FILE"),

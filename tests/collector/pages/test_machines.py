@@ -350,10 +350,13 @@ def test_a_new_gate_gets_one_archive_with_which_it_starts(browse, own_data, saw,
 
 def test_a_gate_of_a_broker_with_tls_gets_its_authority(browse, own_data, saw, tmp_path, monkeypatch):
     (tmp_path / "authority.pem").write_text("the authority")
-    told = replace(own_data, mqtt_ca=tmp_path / "authority.pem", mqtt_host="broker.lan", mqtt_port=8883)
+    told = replace(
+        own_data, mqtt_ca=tmp_path / "authority.pem", mqtt_host="broker.lan", mqtt_port=8885, mqtt_gate_port=8883
+    )
     gate = enrol_gate.enrol("saw-9", "saw", actor="maya").gate
     found = gate_archive.gate_yaml(gate, told, "https://collector.lan")
     assert "host: broker.lan" in found
+    assert "port: 8883" in found
     assert "tls: {ca: ca.crt}" in found
     assert 'roster: {url: "https://collector.lan", token_file: token, ca: ca.crt}' in found
     packed = gate_archive.pack(gate, told, {}, address="https://collector.lan", password="p")
