@@ -268,14 +268,15 @@ def test_it_refuses_tls_older_than_1_3(broker, authority):
         old.wrap_socket(raw)
 
 
-def test_the_brokers_certificate_is_valid_for_its_name_only(broker, authority):
+def test_the_brokers_certificate_is_valid_for_its_names_only(broker, authority):
     context = ssl.create_default_context(cafile=str(authority / "ca.crt"))
     context.verify_flags |= ssl.VERIFY_X509_STRICT  # the default from Python 3.13 on
-    with (
-        socket.create_connection(("127.0.0.1", broker.port)) as raw,
-        context.wrap_socket(raw, server_hostname="collector.lan") as found,
-    ):
-        assert found.version() == "TLSv1.3"
+    for port, name in ((broker.port, "collector.lan"), (broker.collector_port, "localhost")):
+        with (
+            socket.create_connection(("127.0.0.1", port)) as raw,
+            context.wrap_socket(raw, server_hostname=name) as found,
+        ):
+            assert found.version() == "TLSv1.3"
     with (
         socket.create_connection(("127.0.0.1", broker.port)) as raw,
         pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"),
