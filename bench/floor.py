@@ -21,7 +21,7 @@ from bench.gates import BenchError
 from bench.harness import PASSES, Figure, Run, percentile
 from bench.ingesting import backlog
 from bench.light_gates import Outcome, Workload
-from fabgate.demo.ports import free_port
+from fabgate.demo.processes.ports import free_port
 
 GATES, LISTENERS, RATE, ENTRIES = 100, 50, 25.0, 3
 #: How long it is quiet, before and after.

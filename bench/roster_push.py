@@ -16,7 +16,7 @@ from bench import entries
 from bench.collector import Child, broker, empty, ingest, web
 from bench.gates import BenchError, write_config
 from bench.harness import PASSES, Figure, Run, percentile
-from fabgate.demo.ports import free_port
+from fabgate.demo.processes.ports import free_port
 
 GATES, CHANGES = 50, 4
 WHO = 3

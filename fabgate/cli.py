@@ -381,14 +381,15 @@ def rename(arguments: argparse.Namespace) -> int:
 def demo(arguments: argparse.Namespace) -> int:
     """Start a workshop on this computer."""
     try:
-        from fabgate.demo import live, script
+        from fabgate.demo import script
+        from fabgate.demo.live import terminal
     except ImportError as error:
         raise UsageError(
             f"the demo is not installed ({error}): pip install 'fabgate[demo]', or run 'make demo'"
         ) from error
     if arguments.script:
         return script.run(arguments.data, lang=arguments.lang)
-    return live.run(arguments.data, lang=arguments.lang, browser=not arguments.no_browser)
+    return terminal.run(arguments.data, lang=arguments.lang, browser=not arguments.no_browser)
 
 
 # --- helpers ----------------------------------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
     },
 }
-#: The same inside the collector and the gate. A room is a folder, or a file that lies beside them. What every room may
+#: The same inside the collector, the gate and the demo. A room is a folder, or a file that lies beside them. What every room may
 #: import is the package itself: its docstring, its constants.
 INSIDE: dict[str, dict[str, set[str]]] = {
     "collector": {
@@ -169,6 +169,17 @@ INSIDE: dict[str, dict[str, set[str]]] = {
             "wiring",
             "workers",
         },
+    },
+    "demo": {
+        "observer": set(),
+        "waiting": set(),
+        "books": {"observer"},
+        "furnishing": {"waiting"},
+        "taps": {"waiting"},
+        "processes": {"books", "furnishing", "observer", "waiting"},
+        "start": {"furnishing", "processes"},
+        "live": {"books", "furnishing", "processes", "start", "taps", "waiting"},
+        "script": {"books", "furnishing", "live", "processes", "start", "taps", "waiting"},
     },
 }
 #: A folder with more files than these wants rooms.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from fabgate import badge
-from fabgate.demo.process import WAIT_S, DemoError, wait_for
+from fabgate.demo.waiting import WAIT_S, DemoError, wait_for
 from fabgate.drivers.emulated.control import ask
 from fabgate.errors import HardwareError, UsageError
 from fabgate.gate.config import gate_yaml

@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from fabgate.demo.gate import SimulatedGate
-from fabgate.demo.process import Process, wait_for
+from fabgate.demo.processes.child import Process
+from fabgate.demo.processes.gate import SimulatedGate
+from fabgate.demo.processes.workshop import Workshop
 from fabgate.demo.taps import hold
-from fabgate.demo.workshop import Workshop
+from fabgate.demo.waiting import wait_for
 from tests.browser.used_site import PATIENCE_S, answers
 
 GATE, MACHINE, TITLE = "laser-1", "laser", "Laser 1"

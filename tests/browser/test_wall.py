@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fabgate.demo.people import CARRIERS
+from fabgate.demo.furnishing.people import CARRIERS
 from tests.browser import page_checks
 from tests.browser.sample_data import WALL
 from tests.browser.window import inaccessible, set_look, too_wide

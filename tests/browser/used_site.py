@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from fabgate.demo import broker
-from fabgate.demo.ports import free_port
-from fabgate.demo.process import Process, wait_for
+from fabgate.demo.processes import broker
+from fabgate.demo.processes.child import Process
+from fabgate.demo.processes.ports import free_port
+from fabgate.demo.waiting import wait_for
 from tests.browser.feed import FREE
 
 #: Seconds to wait for anything; the computer that runs the tests may be busy.

@@ -126,10 +126,11 @@ def test_badge_says_once_why_a_card_was_not_read(monkeypatch, config, capsys):
 
 
 def test_the_demo_is_played_or_shown(monkeypatch, tmp_path):
-    from fabgate.demo import live, script
+    from fabgate.demo import script
+    from fabgate.demo.live import terminal
 
     monkeypatch.setattr(script, "run", lambda data, *, lang: 5 if data else 6)
-    monkeypatch.setattr(live, "run", lambda data, *, lang, browser: 7 if data is None and browser else 8)
+    monkeypatch.setattr(terminal, "run", lambda data, *, lang, browser: 7 if data is None and browser else 8)
     assert [cli.main(["demo", *more]) for more in (["--script"], ["--script", "--data", str(tmp_path)], [])] == [
         6,
         5,
@@ -204,7 +205,7 @@ def test_an_entry_whose_clock_was_not_known_says_so(tmp_path, capsys):
 
 
 def test_without_the_collector_and_the_demo_their_verbs_say_what_to_install(monkeypatch, capsys):
-    for name in ("fabgate.collector.cli.verbs", "fabgate.demo", "fabgate.demo.live", "fabgate.demo.script"):
+    for name in ("fabgate.collector.cli.verbs", "fabgate.demo", "fabgate.demo.live.terminal", "fabgate.demo.script"):
         monkeypatch.setitem(sys.modules, name, None)
     assert cli.main(["collector", "usage", "--from", "x"]) == 2
     assert "the collector is not installed" in capsys.readouterr().err

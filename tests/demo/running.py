@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from fabgate.demo.events import Events
-from fabgate.demo.gate import SimulatedGate
-from fabgate.demo.hands import Hands
-from fabgate.demo.process import wait_for
-from fabgate.demo.script import open_workshop
-from fabgate.demo.seen import Seen
-from fabgate.demo.wall import Wall
-from fabgate.demo.workshop import Workshop
+from fabgate.demo.live.events import Events
+from fabgate.demo.live.hands import Hands
+from fabgate.demo.live.seen import Seen
+from fabgate.demo.live.wall import Wall
+from fabgate.demo.processes.gate import SimulatedGate
+from fabgate.demo.processes.workshop import Workshop
+from fabgate.demo.start import open_workshop
+from fabgate.demo.waiting import wait_for
 from tests.demo.browser import Answer, Browser
 from tests.support.patience import HANGS_S
 

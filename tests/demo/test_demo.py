@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from fabgate.demo.live import has_display
+from fabgate.demo.live.terminal import has_display
 from tests.demo.browser import Browser
 from tests.support.patience import HANGS_S, wait
 

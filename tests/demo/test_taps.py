@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fabgate.demo import taps
-from fabgate.demo.process import DemoError
+from fabgate.demo.waiting import DemoError
 from fabgate.drivers.emulated.control import ControlServer
 
 UID = "04A1B2C3"

@@ -21,7 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from fabgate import wire
 from fabgate.collector.broker import inbox
-from fabgate.demo.ports import free_port
+from fabgate.demo.processes.ports import free_port
 from fabgate.mqtt.client import MAX_PACKET_BYTES
 from tests.deploy.places import CONFIG, DOCS, blocks
 from tests.support.mosquitto import MOSQUITTO, Mosquitto

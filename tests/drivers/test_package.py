@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from fabgate.demo.process import wait_for
+from fabgate.demo.waiting import wait_for
 from tests.support.patience import HANGS_S
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fabgate.demo.workshop import Workshop
+from fabgate.demo.processes.workshop import Workshop
 from tests.support.mosquitto import MOSQUITTO, Mosquitto
 
 SOAK = bool(os.environ.get("FABGATE_SOAK"))

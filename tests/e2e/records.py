@@ -7,8 +7,8 @@ from pathlib import Path
 
 from fabgate import wire
 from fabgate.demo import books
-from fabgate.demo.gate import SimulatedGate
-from fabgate.demo.workshop import Workshop
+from fabgate.demo.processes.gate import SimulatedGate
+from fabgate.demo.processes.workshop import Workshop
 from fabgate.gate.journal.reader import JournalReader
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fabgate.demo.ports import free_port
+from fabgate.demo.processes.ports import free_port
 from tests.support.mosquitto import Mosquitto, mosquitto
 from tests.support.patience import HANGS_S, wait
 

@@ -13,11 +13,11 @@ from functools import partial
 
 import pytest
 
-from fabgate.demo.gate import SimulatedGate
-from fabgate.demo.people import CARDS, roster
-from fabgate.demo.process import wait_for
+from fabgate.demo.furnishing.people import CARDS, roster
+from fabgate.demo.processes.gate import SimulatedGate
+from fabgate.demo.processes.workshop import Workshop
 from fabgate.demo.taps import hold, lay
-from fabgate.demo.workshop import Workshop
+from fabgate.demo.waiting import wait_for
 from fabgate.errors import FabgateError
 from tests.e2e import records
 from tests.e2e.conftest import SOAK

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from fabgate.demo.process import wait_for
-from fabgate.demo.workshop import Workshop
+from fabgate.demo.processes.workshop import Workshop
+from fabgate.demo.waiting import wait_for
 from tests.e2e import records
 from tests.e2e.test_restored import start_gate, use
 

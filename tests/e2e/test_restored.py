@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from fabgate.demo.gate import SimulatedGate
-from fabgate.demo.people import CARDS, roster
-from fabgate.demo.process import wait_for
+from fabgate.demo.furnishing.people import CARDS, roster
+from fabgate.demo.processes.gate import SimulatedGate
+from fabgate.demo.processes.workshop import Workshop
 from fabgate.demo.taps import hold
-from fabgate.demo.workshop import Workshop
+from fabgate.demo.waiting import wait_for
 from tests.e2e import records
 
 pytestmark = [pytest.mark.broker]

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from fabgate.demo.gate import SimulatedGate
-from fabgate.demo.people import CARDS, members_file
-from fabgate.demo.process import wait_for
+from fabgate.demo.furnishing.people import CARDS, members_file
+from fabgate.demo.processes.gate import SimulatedGate
+from fabgate.demo.processes.workshop import Workshop
 from fabgate.demo.script import refused
 from fabgate.demo.taps import hold
-from fabgate.demo.workshop import Workshop
+from fabgate.demo.waiting import wait_for
 from tests.e2e.test_restored import use
 
 pytestmark = [pytest.mark.broker]

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from fabgate import wire
-from fabgate.demo.gate import SITE
-from fabgate.demo.process import wait_for
-from fabgate.demo.workshop import Workshop
+from fabgate.demo.processes.gate import SITE
+from fabgate.demo.processes.workshop import Workshop
+from fabgate.demo.waiting import wait_for
 from fabgate.gate.config import gate_yaml as gate_config
 from fabgate.gate.journal.ids import uuid7
 from fabgate.gate.journal.reader import JournalReader

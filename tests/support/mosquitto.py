@@ -16,7 +16,7 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from fabgate.demo.ports import free_port
+from fabgate.demo.processes.ports import free_port
 from tests.support.patience import HANGS_S, wait
 
 MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"

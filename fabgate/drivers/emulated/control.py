@@ -2,14 +2,14 @@
 
 A request is a line of JSON to a UNIX socket, answered by a line of JSON:
 
-=====================================================  ======================================================== ``{"do":
-"place", "uid": "04A1B2C3", "torn": 2}``      place a card; with torn it is gone after that many answers ``{"do":
-"place", "uid": "04A1B2C3", "waits": true}``  place a card no faster than a person does ``{"do": "remove", "uid":
-"04A1B2C3"}``                remove it; without uid all cards ``{"do": "tap", "uid": "04A1B2C3", "for_ms": 300}``
-place, hold, remove; answered when it is removed ``{"do": "unplug"}``, ``{"do": "plug"}``               pull out the
-ribbon cable, plug it in again ``{"do": "brown-out"}``                                let the supply dip, so that the
-chip loses its settings =====================================================
-========================================================
+=====================================================  ========================================================
+``{"do": "place", "uid": "04A1B2C3", "torn": 2}``      place a card; with torn it is gone after that many answers
+``{"do": "place", "uid": "04A1B2C3", "waits": true}``  place a card no faster than a person does
+``{"do": "remove", "uid": "04A1B2C3"}``                remove it; without uid all cards
+``{"do": "tap", "uid": "04A1B2C3", "for_ms": 300}``    place, hold, remove; answered when it is removed
+``{"do": "unplug"}``, ``{"do": "plug"}``               pull out the ribbon cable, plug it in again
+``{"do": "brown-out"}``                                let the supply dip, so that the chip loses its settings
+=====================================================  ========================================================
 
 A single-size UID that starts with 08 is random: such a card has another one each time the field comes on. The answer is
 ``{"ok": true}`` or ``{"ok": false, "error": "…"}``. A tap, and a place with ``waits``, places the card on an empty

@@ -23,7 +23,7 @@ import pytest
 from fabgate.collector import DEFAULT_DATA
 from fabgate.collector.base import data_folder
 from fabgate.collector.cli import verbs as cli
-from fabgate.demo.ports import free_port
+from fabgate.demo.processes.ports import free_port
 from tests.collector.later import LATER
 from tests.support.mosquitto import mosquitto
 from tests.support.patience import HANGS_S, wait

@@ -20,7 +20,7 @@ from fabgate.collector.db import audit, pulse
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Entry, Gate, Machine, Pulse, Quarantine, UsageDay, UsageSession
 from fabgate.collector.models import Journal as Row
-from fabgate.demo.ports import free_port
+from fabgate.demo.processes.ports import free_port
 from tests.collector import postgresql
 from tests.collector.access.test_roster import (
     env,  # noqa: F401 (fixtures)

@@ -17,7 +17,7 @@ from django.urls import get_resolver
 from fabgate.collector.db import pulse
 from fabgate.collector.models import Account, Pulse
 from fabgate.collector.pages import layout, rights
-from fabgate.demo.picture import KEYS
+from fabgate.demo.live.picture import KEYS
 
 
 def test_a_role_sees_the_tabs_that_it_may_open_and_no_other(browse):

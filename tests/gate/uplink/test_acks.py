@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from fabgate import seal, wire
-from fabgate.demo.ports import free_port
+from fabgate.demo.processes.ports import free_port
 from fabgate.errors import JournalError
 from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.uplink.connection import BATCH

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from fabgate import badge, wire
-from fabgate.demo.people import CARDS
+from fabgate.demo.furnishing.people import CARDS
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.source import RosterStored
 from fabgate.rules import vocabulary as w

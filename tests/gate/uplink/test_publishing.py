@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from fabgate import seal, wire
-from fabgate.demo.ports import free_port
+from fabgate.demo.processes.ports import free_port
 from fabgate.gate.journal.writer import Draft
 from fabgate.gate.uplink.events import (
     LinkChanged,

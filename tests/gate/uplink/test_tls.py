@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fabgate.demo.ports import free_port
+from fabgate.demo.processes.ports import free_port
 from fabgate.gate.config.gate_yaml import Tls
 from fabgate.gate.uplink.events import (
     LinkChanged,

@@ -1,4 +1,4 @@
-"""Sends requests to the demo process that simulates the gates: one line of JSON on its socket (demo/wall.py)."""
+"""Sends requests to the demo process that simulates the gates: one line of JSON on its socket (demo/live/wall.py)."""
 
 from __future__ import annotations
 

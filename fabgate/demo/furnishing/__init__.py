@@ -1,0 +1,1 @@
+"""What the workshop contains when the demo opens: machines, people and their past."""

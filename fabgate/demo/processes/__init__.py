@@ -1,0 +1,1 @@
+"""The workshop's processes: broker, collector and gates, with the cable and the ports between them."""

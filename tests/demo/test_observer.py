@@ -1,0 +1,23 @@
+"""The observer of the pins."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from fabgate.demo.observer import Observer
+from fabgate.demo.waiting import wait_for
+
+
+def test_the_observer_sees_each_stretch_and_counts_a_death_as_the_line_falling(tmp_path: Path) -> None:
+    observer = Observer(tmp_path / "pins", 17)
+    with (tmp_path / "pins").open("w") as pins:
+        pins.write("1000 17 1\n2000 4 1\n3000 17 0\n5000 17 1\n")
+        pins.flush()
+        wait_for("the second stretch", lambda: observer.on)
+        assert [(seen.on_ns, seen.off_ns, seen.killed) for seen in observer.stretches()] == [(1000, 3000, False)]
+    wait_for("the end of the pipe", lambda: not observer.on)
+    last = observer.stretches()[-1]
+    assert last.on_ns == 5000
+    assert last.killed
+    assert abs(last.off_ns - time.clock_gettime_ns(time.CLOCK_BOOTTIME)) < 5_000_000_000
