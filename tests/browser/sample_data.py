@@ -20,7 +20,10 @@ PASSWORD: Final = "three green chairs"
 MANAGER: Final = "maya"
 MEMBER: Final = "zoe"
 #: Routes that answer with something other than a page: a stream, a file, a redirect, or part of a page.
-NO_PAGES: Final = {"home", "floor-events", "people-import-template", "use-export-csv", "use-export-xlsx", "wall-now"}
+NO_PAGES: Final = {
+    *("home", "floor-events", "wall-now"),
+    *("people-import-template", "people-import-trainings-template", "use-export-csv", "use-export-xlsx"),
+}
 #: Routes of simulated workshops only, with the addresses that are checked there.
 WALL: Final = {"wall": "/wall", "wall-enter": "/enter/used-up"}
 #: The account that opens a page instead of the manager; "" for none.
@@ -213,6 +216,7 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
         "people-group": ({"pk": group.pk}, [""]),
         "people-group-edit": ({"pk": group.pk}, [""]),
         "people-import-preview": ({"token": uploads.keep(_list())}, [""]),
+        "people-import-trainings": ({"token": uploads.keep(_trainings_list())}, [""]),
         "people-leave": ({"pk": "m-3"}, [""]),
         "people-payer": ({"pk": "m-3"}, [""]),
         "people-payers": ({}, ["", "?q=zo"]),
@@ -232,6 +236,24 @@ def _list() -> bytes:
         "m-1;Zoé Müller;04:01:B2:C3:D4:E5:80;zoe@example.org",
         "m-41;Jörg Weiß;04:29:B2:C3:D4:E5:80;jorg@example.org",
         ";Nobody;;",
+    )
+    return "\n".join(rows).encode()
+
+
+def _trainings_list() -> bytes:
+    """Return a list of trainings with new grants, one that is granted already, and a row with an error."""
+    from fabgate.collector.models import Grant
+
+    grants = Grant.objects.select_related("training").order_by("since")
+    known = grants.filter(stage=Grant.AUTONOMOUS, until=None, revoked_on=None).first()
+    assert known is not None
+    rows = (
+        "id;training;since;stage;until;trainer",
+        f"{known.member_id};{known.training.name};{known.since:%d/%m/%Y};;;",
+        "m-3;laser;03/09/2026;with a supervisor;;",
+        "m-3;laser;17/09/2026;autonomous;31/12/2027;m-1",
+        "m-6;laser;17/09/2026;;;",
+        "m-4;lazer;17/09/2026;;;",
     )
     return "\n".join(rows).encode()
 

@@ -49,6 +49,11 @@ IMPORT = (
     " A missing column changes nothing, an empty cell clears the value, and members who are not in the file stay as"
     " they are."
 )
+IMPORT_TRAININGS = (
+    "Reads XLSX, or CSV separated by ',', ';' or tabs. Columns: id, training, since (required), stage, until, trainer. A"
+    " training is named by its short name or its title. The stage is autonomous unless the file says supervised or"
+    " instructor. Rows that would lower a member's stage, or that name a suspended member, change nothing."
+)
 BLOCK = (
     "From now on, every roster refuses the member and gives the reasons; a running session ends when the machine is"
     " idle. Blocking again for the same reason changes the end date. Importing members does not lift a block."

@@ -29,7 +29,7 @@ Run = Callable[[argparse.Namespace], int]
 GROUPS: Final = {
     "run the collector": ("run", "ingest", "web", "worker", "migrate"),
     "give people access to the pages": ("first-link", "accounts", "account-add", "account-link"),
-    "set up the workshop": ("gate-add", "machine-set", "import-members"),
+    "set up the workshop": ("gate-add", "machine-set", "import-members", "import-trainings"),
     "work at the desk": ("lock", "unlock", "member-block", "member-unblock", "training-grant", "training-revoke"),
     "see who used what": ("sessions", "usage"),
     "check that all data arrived": ("gates", "holes"),
@@ -191,19 +191,30 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
     people = _verb(
         subparsers,
         "import-members",
-        "people.import_list.store",
+        "cli.import_lists",
         "import members and badges from a CSV or XLSX file",
+        "members",
         about=verb_help.IMPORT,
         example="members.csv",
         makes=True,
     )
-    people.add_argument("file", metavar="FILE", help="XLSX; or CSV in UTF-8, UTF-16 or Windows-1252 (with a note)")
-    people.add_argument(
-        "--dates",
-        choices=["day-first", "month-first"],
-        default="",
-        help="how to read dates such as 01/03/2027 if no other date in the file decides it",
+    trainings = _verb(
+        subparsers,
+        "import-trainings",
+        "cli.import_lists",
+        "import who completed which training from a CSV or XLSX file",
+        "trainings",
+        about=verb_help.IMPORT_TRAININGS,
+        example="trainings.csv",
     )
+    for verb in (people, trainings):
+        verb.add_argument("file", metavar="FILE", help="XLSX; or CSV in UTF-8, UTF-16 or Windows-1252 (with a note)")
+        verb.add_argument(
+            "--dates",
+            choices=["day-first", "month-first"],
+            default="",
+            help="how to read dates such as 01/03/2027 if no other date in the file decides it",
+        )
     add = _verb(
         subparsers,
         "gate-add",

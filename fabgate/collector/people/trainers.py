@@ -20,6 +20,8 @@ from fabgate.errors import UsageError
 MONTH: Final = timedelta(days=31)
 #: How many members with the same name an error lists.
 _NAMED: Final = 6
+#: The most characters of a trainer's name that the database stores.
+_LONGEST: Final = 200
 
 
 def trained_by(account: Account) -> QuerySet[Training]:
@@ -73,9 +75,16 @@ def stored_name(typed: str) -> str:
     """Return the trainer's name as it is stored: an account's display name, or a member's name and id.
 
     Finds an account by username or display name, or a member by id, name, or both as pages show them, regardless of
-    accents and capitals. Raises UsageError if there is none, or several members have that name.
+    accents and capitals. Raises UsageError if there is none, if several members have that name, and for text that is no
+    name.
     """
     typed = names.line(typed)
+    if len(typed) > _LONGEST:
+        text = _("found %(found)d characters, wanted at most %(most)d")
+        raise UsageError(text % {"found": len(typed), "most": _LONGEST})
+    if sign := names.unseen(typed):
+        text = _("found %(sign)s, wanted a name of visible characters; type it instead of copying it")
+        raise UsageError(text % {"sign": sign})
     wanted = folded(typed)
     account = Account.objects.filter(name=Account.as_name(typed)).first()
     others = Account.objects.exclude(display_name="").order_by("name")

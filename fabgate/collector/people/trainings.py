@@ -6,24 +6,20 @@ import argparse
 import difflib
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
-from typing import Final, NamedTuple
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from fabgate.collector.access import roster
-from fabgate.collector.db import audit, pulse
+from fabgate.collector.db import audit, pulse, statements
 from fabgate.collector.models import Account, Change, Grant, Member, Training
 from fabgate.collector.people import blocks, names, trainers
-from fabgate.collector.people.grant_effects import Effect, effect
+from fabgate.collector.people.grant_effects import effect
 from fabgate.errors import UsageError
 
 _MAX_TEXT = 200
-#: Why one of many members gets no grant: they are suspended, or hold a higher or the same stage (docs/decisions/0060).
-SUSPENDED, MORE, AS_MUCH = "suspended", "more", "as-much"
-KEPT: Final = (SUSPENDED, MORE, AS_MUCH)
 
 
 class Lowers(UsageError):  # noqa: N818 (it names what happened)
@@ -34,16 +30,6 @@ class Lowers(UsageError):  # noqa: N818 (it names what happened)
         text = _("%(member)s holds %(training)s as %(held)s, from %(since)s; %(stage)s would lower that")
         said = {"member": held.member, "training": held.training, "held": held.stage}
         super().__init__(text % {**said, "since": held.since, "stage": stage})
-
-
-class Outcome(NamedTuple):
-    """The result for one of several members to whom a training was granted."""
-
-    member: Member
-    #: The grant's change, of which the last one carries the rosters; None: nothing was granted.
-    change: Change | None
-    #: One of KEPT; empty if it was granted.
-    kept: str = ""
 
 
 def grant_command(args: argparse.Namespace) -> int:
@@ -92,10 +78,10 @@ def grant_training(
     An account as `actor` is held to its rights (people/trainers.py); a name acts for the site itself. Raises
     UsageError, and Lowers if the member has a higher stage and `lowers` is False.
     """
-    trainer = _checked([member], training, stage, actor, since, until, trainer)
+    trainer = checked_trainer([member], training, stage, actor, since, until, trainer)
     with transaction.atomic(), pulse.deferred():
-        grants = _locked_grants([member], training, since)[member.pk]
-        if held := _suspension(grants, since) if stage != Grant.SUSPENDED else None:
+        grants = grants_held([member.pk], [training], since, locks=True)[member.pk, training.pk]
+        if held := suspension(grants, since) if stage != Grant.SUSPENDED else None:
             text = _("%(member)s is suspended from %(training)s since %(day)s; revoke the suspension first")
             raise UsageError(text % {"member": member, "training": training, "day": held.since})
         same = [grant for grant in grants if grant.since == since and grant.revoked_on is None]
@@ -105,37 +91,7 @@ def grant_training(
         lowered = effect(grants, grant, blocks.today()).lowered
         if lowered is not None and stage != Grant.SUSPENDED and not lowers:
             raise Lowers(lowered, stage)
-        return grant, _store([grant], actor)[0]
-
-
-def grant_to_many(
-    members: Sequence[Member],
-    training: Training,
-    stage: str,
-    *,
-    actor: Account | str,
-    since: date,
-    until: date | None = None,
-    trainer: str = "",
-) -> list[Outcome]:
-    """Grant a training to those members who gain by it; rosters are rebuilt once.
-
-    The others keep what they have, and their outcome says why: a grant to many lowers no stage and lifts no suspension.
-    A suspension of many applies to each of them. Raises UsageError, and then nothing is granted.
-    """
-    trainer = _checked(members, training, stage, actor, since, until, trainer)
-    with transaction.atomic(), pulse.deferred():
-        grants, today = _locked_grants(members, training, since), blocks.today()
-        kept: dict[str, str] = {}
-        fresh = []
-        for member in members:
-            grant = Grant(member=member, training=training, stage=stage, since=since, until=until, trainer=trainer)
-            if why := _kept(grants[member.pk], grant, effect(grants[member.pk], grant, today)):
-                kept[member.pk] = why
-            else:
-                fresh.append(grant)
-        written = dict(zip((grant.member_id for grant in fresh), _store(fresh, actor), strict=True))
-    return [Outcome(member, written.get(member.pk), kept.get(member.pk, "")) for member in members]
+        return grant, store([grant], actor)[0]
 
 
 def revoke(grant: Grant, *, actor: str, reason: str, on: date | None = None) -> Change:
@@ -172,7 +128,7 @@ def revoke_training(member: Member, training: Training, *, actor: Account | str,
     return [revoke(grant, actor=_called(actor), reason=reason) for grant in held]
 
 
-def _checked(
+def checked_trainer(
     members: Sequence[Member],
     training: Training,
     stage: str,
@@ -191,14 +147,11 @@ def _checked(
     if until is not None and until < since:
         values = {"found": until, "since": since}
         mistakes.append(_("until: found %(found)s, wanted %(since)s (since) or a later day") % values)
-    if len(trainer) > _MAX_TEXT:
-        values = {"found": len(trainer), "most": _MAX_TEXT}
-        mistakes.append(_("trainer: found %(found)d characters, wanted at most %(most)d") % values)
-    if sign := names.unseen(trainer):
-        mistakes.append(
-            _("trainer: found %(sign)s, wanted a name of visible characters; type it instead of copying it")
-            % {"sign": sign}
-        )
+    stored = ""
+    try:
+        stored = trainers.stored_name(trainer) if trainer else ""
+    except UsageError as error:
+        mistakes.append(_("trainer: %(problem)s") % {"problem": error})
     mistakes += [
         _("%(member)s left on %(day)s; readmit them first") % {"member": member, "day": member.left_on}
         for member in members
@@ -206,41 +159,35 @@ def _checked(
     ]
     if mistakes:
         raise UsageError("\n".join(mistakes))
-    return trainers.stored_name(trainer) if trainer else ""
+    return stored
 
 
-def _locked_grants(members: Sequence[Member], training: Training, since: date) -> dict[str, list[Grant]]:
-    """Return the grants of a training that members have on `since` or later, with the members locked.
+def grants_held(
+    members: Collection[str], trainings: Sequence[Training], since: date, *, locks: bool
+) -> dict[tuple[str, int], list[Grant]]:
+    """Return the grants that members have on `since` or later, in the order of `since`, by member's id and training's.
 
-    Of a form that is sent twice, the second request waits here, and then sees the grants of the first.
+    With `locks` the members are locked: of a form that is sent twice, the second request waits here, and then sees the
+    grants of the first.
     """
-    list(Member.objects.select_for_update(no_key=True).filter(pk__in=[one.pk for one in members]).order_by("pk"))
-    of_member: dict[str, list[Grant]] = defaultdict(list)
-    grants = Grant.not_taken_back(since).filter(member__in=members, training=training)
-    for grant in grants.select_related("member", "training"):
-        of_member[grant.member_id].append(grant)
-    return of_member
+    found: dict[tuple[str, int], list[Grant]] = defaultdict(list)
+    held = Grant.not_taken_back(since).filter(training__in=trainings).select_related("member", "training")
+    for ids in statements.chunks(sorted(members)):
+        if locks:
+            list(Member.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk"))
+        for grant in held.filter(member__in=ids):
+            found[grant.member_id, grant.training_id].append(grant)
+    return found
 
 
-def _suspension(grants: Sequence[Grant], since: date) -> Grant | None:
+def suspension(grants: Sequence[Grant], since: date) -> Grant | None:
     """Return the suspension that is valid on the first day of a grant, or today (docs/decisions/0044)."""
     days = {since, max(since, blocks.today())}
     suspended = (grant for grant in grants if grant.stage == Grant.SUSPENDED)
     return next((grant for grant in suspended if any(map(grant.holds_on, days))), None)
 
 
-def _kept(grants: Sequence[Grant], fresh: Grant, its_effect: Effect) -> str:
-    """Return why one of several members gets no grant: one of KEPT; empty if `fresh` is granted."""
-    if fresh.stage == Grant.SUSPENDED:
-        return "" if its_effect.lowered is not None else AS_MUCH
-    if _suspension(grants, fresh.since) is not None:
-        return SUSPENDED
-    if its_effect.lowered is not None:
-        return MORE
-    return "" if its_effect.gains else AS_MUCH
-
-
-def _store(grants: Sequence[Grant], actor: Account | str) -> list[Change]:
+def store(grants: Sequence[Grant], actor: Account | str) -> list[Change]:
     """Store grants, each with its own log entry; the last one carries the rosters."""
     written = []
     for grant in grants:

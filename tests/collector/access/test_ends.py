@@ -16,7 +16,7 @@ from fabgate.collector.machines import locks
 from fabgate.collector.models import Badge, Grant, Machine, Member
 from fabgate.collector.pages.my import allowed
 from fabgate.collector.pages.people.person import page
-from fabgate.collector.people import badges, trainings
+from fabgate.collector.people import badges, many_grants, trainings
 from fabgate.errors import UsageError
 from tests.collector.access.test_eligibility import (
     ada,  # noqa: F401 (fixtures)
@@ -215,8 +215,8 @@ def test_a_suspended_member_gets_no_grant_until_the_suspension_is_revoked(gate, 
     for since in (day(0), day(-10)):  # dated back to before the suspension, it would hold today too
         with pytest.raises(UsageError, match=r"m-1.*is suspended from laser since .*; revoke the suspension first"):
             trainings.grant_training(ada, laser, "autonomous", actor="eve", since=since)
-    given = trainings.grant_to_many([mo, ada], laser, "autonomous", actor="eve", since=day(0))
-    assert [(one.member, one.kept) for one in given] == [(mo, ""), (ada, trainings.SUSPENDED)]
+    given = many_grants.grant_to_many([mo, ada], laser, "autonomous", actor="eve", since=day(0))
+    assert [(one.member, one.kept) for one in given] == [(mo, ""), (ada, many_grants.SUSPENDED)]
     trainings.revoke_training(mo, laser, actor="eve", reason="a mistake")
     assert not Grant.objects.filter(member=ada).exclude(stage="suspended").exists()
     trainings.grant_training(ada, laser, "autonomous", actor="eve", since=day(6))  # it is over by then

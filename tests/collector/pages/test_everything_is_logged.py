@@ -163,6 +163,12 @@ def _taken(house: House) -> Any:
     return house.post("people-import-preview", {"seen": seen}, token=token)
 
 
+def _trainings_imported(house: House) -> Any:
+    token = uploads.keep(b"id,training,since\nm-1,laser,2026-03-01\n")
+    seen = house.manager.get(reverse("people-import-trainings", args=[token])).context["fingerprint"]
+    return house.post("people-import-trainings", {"seen": seen}, token=token)
+
+
 def _removed(house: House) -> Any:
     row = Opening.objects.create(days=[1], start="09:00", to="18:00")
     return house.post("machines-calendar-remove", {"kind": "weekly", "pk": row.pk})
@@ -233,6 +239,7 @@ SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "people-leave": (lambda h: h.post("people-leave", pk="m-1"),),
     "people-back": (_back,),
     "people-import-preview": (_taken,),
+    "people-import-trainings": (_trainings_imported,),
     "people-matrix": (lambda h: h.post("people-matrix", {**_grant(), "member": ["m-1", "m-2"]}),),
     "people-training-new": (lambda h: h.post("people-training-new", {"title": "Welding"}),),
     "people-training-edit": (lambda h: h.post("people-training-edit", {"title": "Laser II"}, pk=h.training().pk),),

@@ -14,7 +14,7 @@ from django.utils import timezone
 from fabgate.collector.models import Account, Badge, Change, Member
 from fabgate.collector.people.blocks import today
 from fabgate.collector.people.import_list import uploads
-from fabgate.collector.people.import_list.rows import COLUMNS, parse_header
+from fabgate.collector.people.import_list.columns import MEMBERS
 from tests.collector.pages.conftest import hashed
 from tests.collector.pages.counter import ADA, NEW, ZOE, a_broker, a_house, admitted, said, tapped, text, trained  # noqa: F401 (fixtures)
 from tests.collector.workbooks import workbook
@@ -55,7 +55,7 @@ def test_what_the_page_says_that_cells_hold_is_taken(manager, lang):
     Account.objects.update(lang=lang)
     shown = [
         (names, [str(one) for one in written])
-        for names, _title, written in manager.get("/people/import").context["columns"]
+        for names, _title, written in manager.get("/people/import").context["kinds"][0].columns
     ]
     assert [len(written) for _names, written in shown if written] == [2, 3, 2, 2, 2]
     for names, written in shown:
@@ -415,12 +415,12 @@ def test_only_a_manager_imports(browse):
 @pytest.mark.parametrize(("lang", "name"), [("en", ["name"]), ("fr", ["nom", "name"])])
 def test_the_page_lists_each_column_as_its_reader_may_call_it_and_a_list_that_does_is_read(browse, account, lang, name):
     manager = browse(account("manager", name="chef", lang=lang))
-    facts = re.findall(r"<dt>(.*?)</dt>", text(manager.get("/people/import")))
+    facts = re.findall(r"<dt>(.*?)</dt>", text(manager.get("/people/import")))[: len(MEMBERS.names)]
     columns = [re.findall(r"<code>([^<]+)</code>", one) for one in facts]
     assert columns[1] == name
     assert columns[2] == ["badges"]  # the same in both
     header = ",".join(names[0] for names in columns)
-    assert parse_header(header.split(","), problems := []) == list(COLUMNS)
+    assert MEMBERS.header(header.split(","), problems := []) == list(MEMBERS.names)
     assert problems == []
 
 
@@ -524,7 +524,7 @@ def test_the_template_has_every_column_in_the_pages_language_and_can_be_imported
     assert raw.startswith("\N{BYTE ORDER MARK}")
     titles = raw.strip("\N{BYTE ORDER MARK}\r\n").split(separator)
     problems: list[str] = []
-    assert parse_header(titles, problems) == list(COLUMNS)
+    assert MEMBERS.header(titles, problems) == list(MEMBERS.names)
     assert not problems
     assert not look(manager, response.content).context["lines"]
     assert 'href="/people/import/template.csv"' in text(manager.get("/people/import"))

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from fabgate.collector.models import Account, Change, Grant, Member, Training
-from fabgate.collector.people import trainings
+from fabgate.collector.people import many_grants, trainings
 from fabgate.collector.people.blocks import today
 from fabgate.errors import UsageError
 from tests.collector.pages.counter import a_broker, a_house, text, trained  # noqa: F401 (fixtures)
@@ -116,12 +116,12 @@ def test_underneath_the_pages_the_same_rules_hold_and_the_site_itself_is_free_of
     for who in (bo, account("desk")):
         for give in (
             trainings.grant_training,
-            lambda one, *more, **said: trainings.grant_to_many([one], *more, **said),
+            lambda one, *more, **said: many_grants.grant_to_many([one], *more, **said),
         ):
             with pytest.raises(UsageError, match="only its trainers and managers"):
                 give(ada, laser(), "autonomous", actor=who, since=today())
     laser().trainers.add(bo)
-    for give in (trainings.grant_training, lambda one, *more, **said: trainings.grant_to_many([one], *more, **said)):
+    for give in (trainings.grant_training, lambda one, *more, **said: many_grants.grant_to_many([one], *more, **said)):
         with pytest.raises(UsageError, match="Only a manager can make instructors"):
             give(ada, laser(), "instructor", actor=bo, since=today())
         with pytest.raises(UsageError, match="Only a manager can choose a day more than a month ago"):

@@ -17,7 +17,7 @@ from tests.collector.workbooks import workbook
 
 def problem(raw: bytes) -> str:
     with pytest.raises(UsageError) as caught:
-        table.read(raw)
+        table.read_table(raw)
     return str(caught.value)
 
 
@@ -29,7 +29,7 @@ def test_a_workbook_is_read_as_what_it_shows():
         (None, None, None, None, None),
         (1.5, "x"),
     )
-    found = table.read(raw)
+    found = table.read_table(raw)
     assert found.header == ["id", "name", "valid_until", "minor", "badges"]
     assert found.rows == [
         (2, ["m-1", "Zoé", "2027-03-01", "yes", ""]),
@@ -68,21 +68,21 @@ def rewritten(raw: bytes, **parts: tuple[str, str]) -> bytes:
 )
 def test_a_formula_is_what_was_stored_of_it_and_nothing_is_taken_for_a_value(stored, text, is_missing):
     raw = workbook(("id", "name"), ("m-1", "=1+1"))
-    found = table.read(rewritten(raw, sheet1=('<c r="B2"><f>1+1</f><v /></c>', stored)))
+    found = table.read_table(rewritten(raw, sheet1=('<c r="B2"><f>1+1</f><v /></c>', stored)))
     ((_line, cells),) = found.rows
     assert cells == ["m-1", text]
     assert isinstance(cells[1], table.Missing) == is_missing
 
 
 def test_a_row_of_nothing_but_formulas_without_values_is_not_empty():
-    ((line, cells),) = table.read(workbook(("id", "name"), ("=A9", "=B9"))).rows
+    ((line, cells),) = table.read_table(workbook(("id", "name"), ("=A9", "=B9"))).rows
     assert (line, [isinstance(cell, table.Missing) for cell in cells]) == (2, [True, True])
     with pytest.raises(UsageError, match="more than 20000 rows"):
-        table.read(workbook(("id",), *[("=A1",)] * (table.MAX_ROWS + 1)))
+        table.read_table(workbook(("id",), *[("=A1",)] * (table.MAX_ROWS + 1)))
 
 
 def test_an_empty_workbook_has_no_header():
-    assert table.read(workbook()).header == []
+    assert table.read_table(workbook()).header == []
 
 
 def test_a_small_workbook_that_unpacks_to_far_more_is_refused_unread():
@@ -150,15 +150,15 @@ def test_too_many_bytes_rows_and_columns_are_refused():
 
 def test_a_workbook_that_lies_about_its_size_is_read_to_its_end_and_no_further():
     raw = rewritten(workbook(("id",), ("m-1",), ("m-2",)), sheet1=('ref="A1:A3"', 'ref="A1:XFD1048576"'))
-    assert [line for line, _cells in table.read(raw).rows] == [2, 3]
+    assert [line for line, _cells in table.read_table(raw).rows] == [2, 3]
 
 
 def test_a_sheet_whose_last_line_was_touched_is_read_and_what_stands_there_is_told_by_its_line():
     sheet = workbook(("id",), ("m-1",))
     touched = rewritten(sheet, sheet1=("</sheetData>", '<row r="1048576"/></sheetData>'))
-    assert table.read(touched).rows == [(2, ["m-1"])]
+    assert table.read_table(touched).rows == [(2, ["m-1"])]
     cell = '<row r="1048576"><c r="A1048576" t="inlineStr"><is><t>m-2</t></is></c></row></sheetData>'
-    assert table.read(rewritten(sheet, sheet1=("</sheetData>", cell))).rows == [
+    assert table.read_table(rewritten(sheet, sheet1=("</sheetData>", cell))).rows == [
         (2, ["m-1"]),
         (1048576, ["m-2"]),
     ]
@@ -184,5 +184,5 @@ def test_millions_of_empty_tags_are_refused_unread(tag):
 
 def test_a_file_that_only_has_the_name_of_a_workbook_is_refused_as_one():
     with pytest.raises(UsageError, match=r"people\.XLSX is not a spreadsheet file"):
-        table.read(b"this is no xlsx at all", "people.XLSX")
-    assert table.read(b"id\nm-1\n", "people.csv").rows == [(2, ["m-1"])]
+        table.read_table(b"this is no xlsx at all", "people.XLSX")
+    assert table.read_table(b"id\nm-1\n", "people.csv").rows == [(2, ["m-1"])]

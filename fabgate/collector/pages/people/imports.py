@@ -1,10 +1,10 @@
-"""Imports a list of members: upload, preview of each change, import."""
+"""Imports a list: the upload of either kind, and the preview and import of members. Trainings are in import_trainings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django import forms
 from django.db import transaction
@@ -18,16 +18,18 @@ from fabgate.collector.access import roster
 from fabgate.collector.base.body_limit import MAX_FILE_BYTES, MEGABYTE
 from fabgate.collector.base.environ import LANGS
 from fabgate.collector.db import pulse
-from fabgate.collector.models import Change, Member
+from fabgate.collector.models import Change, Grant, Member
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.pages.people import labels, shortcuts
 from fabgate.collector.people import leaving
 from fabgate.collector.people.import_list import file as members_file
+from fabgate.collector.people.import_list import lists, store, uploads
 from fabgate.collector.people.import_list import preview as members_diff
-from fabgate.collector.people.import_list import rows, store, uploads
+from fabgate.collector.people.import_list.columns import MEMBERS, TRAININGS, Columns
 from fabgate.collector.people.import_list.dates import DAY_FIRST, MONTH_FIRST
+from fabgate.collector.people.import_list.list_file import ListFile
 from fabgate.collector.people.import_list.preview import Difference, Field, Known
 from fabgate.errors import UsageError
 
@@ -56,6 +58,31 @@ _WRITTEN: Final = {
     "minor": (gettext_lazy("yes"), gettext_lazy("no")),
     "joined_on": ("2026-03-31", "31/03/2026"),
 }
+_TRAINING_COLUMNS: Final = {
+    "id": gettext_lazy("The person's number"),
+    "training": gettext_lazy("Training"),
+    "since": gettext_lazy("First day"),
+    "stage": gettext_lazy("Stage"),
+    "until": gettext_lazy("Last day, if it ends before the training's own validity"),
+    "trainer": gettext_lazy("Trainer: a member by number or name, or someone with an account"),
+}
+_TRAINING_WRITTEN: Final = {
+    "since": ("2026-03-31", "31/03/2026"),
+    "stage": [labels.STAGES[stage][1] for stage in (Grant.AUTONOMOUS, Grant.SUPERVISED, Grant.INSTRUCTOR)],
+    "until": ("2027-03-31", "31/03/2027"),
+}
+#: The titles that a column may have, its meaning, and examples of cells.
+_Fact = tuple[Mapping[str, None], Any, Iterable[Any]]
+
+
+class _Kind(NamedTuple):
+    """One kind of list, as the page explains it; `template` is the URL name of an empty one."""
+
+    title: str
+    text: str
+    columns: list[_Fact]
+    hint: str
+    template: str
 
 
 class UploadForm(forms.Form):
@@ -64,7 +91,7 @@ class UploadForm(forms.Form):
     called: str
 
     file = forms.FileField(
-        label=gettext_lazy("Your list of members"),
+        label=gettext_lazy("Your list"),
         help_text=gettext_lazy("CSV or XLSX, at most 5 MB."),
         error_messages={"empty": gettext_lazy("This file is empty."), "required": gettext_lazy("Choose a file.")},
         widget=forms.FileInput({"accept": ".csv,.tsv,.txt,.xlsx"}),
@@ -89,26 +116,65 @@ def upload(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         raw: bytes = form.cleaned_data["file"]
         try:
-            members_file.parse(raw, form.called)
+            is_of_trainings = lists.parse(raw, form.called) is TRAININGS
         except UsageError as error:
             form.add_error("file", str(error).splitlines())
         else:
-            return see_other(reverse("people-import-preview", args=[uploads.keep(raw)]))
-    columns = [
-        (dict.fromkeys((rows.column_title(name), name)), _COLUMNS[name], _WRITTEN.get(name, ()))
-        for name in rows.COLUMNS
-    ]
+            page = "people-import-trainings" if is_of_trainings else "people-import-preview"
+            return see_other(reverse(page, args=[uploads.keep(raw)]))
     status = 200 if request.method == "GET" else 400
-    return render(request, "people/import.html", {"form": form, "columns": columns}, status=status)
+    return render(request, "people/import.html", {"form": form, "kinds": _kinds()}, status=status)
 
 
 def template(_request: HttpRequest) -> HttpResponse:
-    """Return an empty list with all columns, as CSV for a spreadsheet in the page's language."""
+    """Return an empty list of members with all columns."""
+    return _template(MEMBERS, _("members"))
+
+
+def trainings_template(_request: HttpRequest) -> HttpResponse:
+    """Return an empty list of trainings with all columns."""
+    return _template(TRAININGS, _("trainings"))
+
+
+def _template(columns: Columns, name: str) -> HttpResponse:
+    """Return an empty list as CSV for a spreadsheet in the page's language."""
     separator = ";" if get_language() == "fr" else ","  # what spreadsheets of that language expect
-    head = separator.join(map(rows.column_title, rows.COLUMNS))
+    head = separator.join(map(columns.title, columns.names))
     response = HttpResponse(f"\N{BYTE ORDER MARK}{head}\r\n".encode(), content_type="text/csv; charset=utf-8")
-    response.headers["Content-Disposition"] = f'attachment; filename="{_("members")}.csv"'
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     return response
+
+
+def _kinds() -> list[_Kind]:
+    return [
+        _Kind(
+            title=_("A list of people"),
+            text=_(
+                "The first row contains the column titles, in English or French. Only the number is required. A missing"
+                " column changes nothing; an empty cell clears the field."
+            ),
+            columns=_facts(MEMBERS, _COLUMNS, _WRITTEN),
+            hint=_(
+                "Separate several badges or machines in a cell with a semicolon. Use short names for machines, such as"
+                " laser-2."
+            ),
+            template="people-import-template",
+        ),
+        _Kind(
+            title=_("A list of trainings"),
+            text=_(
+                "One row for each training of a person. A list with the column for the training is read as this kind;"
+                " its people and trainings must exist already."
+            ),
+            columns=_facts(TRAININGS, _TRAINING_COLUMNS, _TRAINING_WRITTEN),
+            hint=_("An import lowers no stage and lifts no suspension: such rows are listed and change nothing."),
+            template="people-import-trainings-template",
+        ),
+    ]
+
+
+def _facts(columns: Columns, titles: Mapping[str, Any], written: Mapping[str, Iterable[Any]]) -> list[_Fact]:
+    return [(dict.fromkeys((columns.title(name), name)), titles[name], written.get(name, ())) for name in columns.names]
 
 
 def preview(request: HttpRequest, token: str) -> HttpResponse:
@@ -186,27 +252,31 @@ def _page(
         "new": [(person, _shown(person.fields, names)) for person in found.new],
         "changed": [(person, _shown(person.fields, names)) for person in found.changed],
         "told": [*store.lost_badge_notes(found.file), *store.left_member_notes(found.file)],
-        "lines": _lines(found),
+        "lines": rows_with_errors(found.file),
         "token": token,
         "is_stale": is_stale,
         "miscounted": miscounted[:_MOST_TYPED],
         "takes": len(found.new) + len(found.changed),
-        "dates": found.file.dates,
-        "other_order": MONTH_FIRST if found.file.dates.order == DAY_FIRST else DAY_FIRST,
+        "other_order": other_order(found.file),
     }
     status = 409 if is_stale else 400 if miscounted else 200
     return render(request, "people/import_preview.html", context, status=status)
 
 
-def _lines(found: Difference) -> list[tuple[str, str]]:
-    """Return each error with its lines, ordered by the first of them."""
+def rows_with_errors(file: ListFile) -> list[tuple[str, str]]:
+    """Return each error with its rows, ordered by the first of them."""
     shown = []
-    for mistake in found.file.mistakes:
+    for mistake in file.mistakes:
         where = _("Row %(line)d") % {"line": mistake.line}
         if mistake.also is not None:
             where = _("Rows %(first)d and %(second)d") % {"first": mistake.also, "second": mistake.line}
         shown.append((min(mistake.line, mistake.also or mistake.line), where, mistake.text))
     return [(where, text) for _first, where, text in sorted(shown, key=lambda one: one[0])]
+
+
+def other_order(file: ListFile) -> str:
+    """Return the order of day and month in which the dates of a file were not read."""
+    return MONTH_FIRST if file.dates.order == DAY_FIRST else DAY_FIRST
 
 
 def _shown(fields: list[Field], names: Mapping[str, str]) -> list[tuple[Any, str, str]]:

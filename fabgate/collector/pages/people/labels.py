@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from fabgate.collector.access.eligibility import NOT_TRAINED, is_over
 from fabgate.collector.models import Badge, Block, Grant, Group, Member
 from fabgate.collector.pages.formatting import STATES as STATES_SHOWN
-from fabgate.collector.people import reasons
+from fabgate.collector.people import many_grants, reasons
 
 #: A grant's stage -> (the state for colour and icon, label).
 STAGES: Final[Mapping[str, tuple[str, Any]]] = {
@@ -22,6 +22,16 @@ STAGES: Final[Mapping[str, tuple[str, Any]]] = {
     Grant.AUTONOMOUS: ("ok", gettext_lazy("Autonomous")),
     Grant.INSTRUCTOR: ("in-use", gettext_lazy("Instructor")),
     Grant.SUSPENDED: ("blocked", gettext_lazy("Suspended")),
+}
+#: Why a person gets no grant from a list or a form for many.
+KEPT: Final[Mapping[str, Any]] = {
+    many_grants.SUSPENDED: gettext_lazy(
+        "Suspended: nothing is granted. Revoke the suspension on the person's page first."
+    ),
+    many_grants.MORE: gettext_lazy(
+        "Already at a higher stage: nothing is granted. To lower it, use the person's page."
+    ),
+    many_grants.AS_MUCH: gettext_lazy("Already granted."),
 }
 KINDS: Final[Mapping[str, Any]] = {
     Badge.PERSONAL: gettext_lazy("personal"),

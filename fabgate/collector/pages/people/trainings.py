@@ -32,17 +32,11 @@ from fabgate.collector.pages.people.labels import Chip
 from fabgate.collector.pages.people.person import action_forms
 from fabgate.collector.pages.roles import barred_from
 from fabgate.collector.people import blocks
-from fabgate.collector.people import trainings as grants
+from fabgate.collector.people import many_grants as grants
 from fabgate.errors import UsageError
 
 #: The most people who are granted a training at once.
 _MOST: Final = 200
-#: Why a person's grants stay unchanged.
-_KEPT: Final = {
-    grants.SUSPENDED: gettext_lazy("Suspended: nothing was granted. Revoke the suspension on the person's page first."),
-    grants.MORE: gettext_lazy("Already at a higher stage: nothing was granted. To lower it, use the person's page."),
-    grants.AS_MUCH: gettext_lazy("Already granted."),
-}
 
 
 class TrainingForm(stale_form.StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
@@ -297,7 +291,7 @@ def _grant_all(request: HttpRequest, form: action_forms.GrantForm) -> HttpRespon
     if changed := [one.change for one in given if one.change is not None]:
         text = ngettext("%(training)s granted to %(n)d person.", "%(training)s granted to %(n)d people.", len(changed))
         shortcuts.report_change(request, text % {"training": said["training"], "n": len(changed)}, *changed)
-    kept = [(_KEPT[why], [one.member for one in given if one.kept == why]) for why in grants.KEPT]
+    kept = [(words.KEPT[why], [one.member for one in given if one.kept == why]) for why in grants.KEPT]
     if kept := [(text, members) for text, members in kept if members]:
         # A page lists them, because a message has room for a few names only. Reloading it changes nothing.
         context = {"training": said["training"], "stage": words.stage(said["stage"]), "kept": kept}

@@ -12,7 +12,7 @@ from django.urls import path, register_converter
 
 from fabgate.collector.models import Account
 from fabgate.collector.pages.ids import MemberConverter
-from fabgate.collector.pages.people import groups, imports, search, trainings
+from fabgate.collector.pages.people import groups, import_trainings, imports, search, trainings
 from fabgate.collector.pages.people.badges import enrol
 from fabgate.collector.pages.people.payers import views
 from fabgate.collector.pages.people.person import actions, edit, page
@@ -26,7 +26,9 @@ urlpatterns = [
     path("people/enrol", enrol.enrol, name="people-enrol"),
     path("people/import", imports.upload, name="people-import"),
     path("people/import/template.csv", imports.template, name="people-import-template"),
+    path("people/import/trainings.csv", imports.trainings_template, name="people-import-trainings-template"),
     path("people/import/<slug:token>", imports.preview, name="people-import-preview"),
+    path("people/import/<slug:token>/trainings", import_trainings.preview, name="people-import-trainings"),
     path("people/trainings", trainings.trainings, name="people-trainings"),
     path("people/trainings/new", trainings.new, name="people-training-new"),
     path("people/trainings/who", trainings.matrix, name="people-matrix"),
@@ -67,6 +69,8 @@ RIGHTS: Final = {
     "people-import": _MANAGERS,
     "people-import-preview": _MANAGERS,
     "people-import-template": Right(get=reads()),
+    "people-import-trainings": _MANAGERS,
+    "people-import-trainings-template": Right(get=reads()),
     "people-trainings": Right(get=_READ),
     "people-training-new": _MANAGERS,
     "people-matrix": Right(get=_READ, post=_TRAINER),

@@ -5,68 +5,35 @@ Columns are named in English or French. A missing column changes nothing; an emp
 
 from __future__ import annotations
 
-import difflib
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from django.conf import settings
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from fabgate import badge
 from fabgate.collector.access import roster
 from fabgate.collector.models import Badge, Machine, Member
 from fabgate.collector.people import names
-from fabgate.collector.people.import_list import table as members_table
-from fabgate.collector.people.import_list.dates import DateReader, reader
-from fabgate.collector.people.import_list.rows import DAYS, Mistake, Row, missing_value, parse_header, parse_row
-from fabgate.collector.people.import_list.table import Missing, Table
-from fabgate.errors import UsageError
-
-#: For how many unknown ids a similar one is suggested. Each search compares all members; with more, it is another list.
-MOST_GUESSED: Final = 20
+from fabgate.collector.people.import_list import list_file
+from fabgate.collector.people.import_list.columns import MEMBERS, Mistake
+from fabgate.collector.people.import_list.list_file import ListFile, bad_lines, unknown_ids
+from fabgate.collector.people.import_list.rows import Row, parse_row
+from fabgate.collector.people.import_list.table import Table, read_table
 
 
 @dataclass(frozen=True, slots=True)
-class File:
-    """The content of a file: its `columns`, and `notes` about it.
+class File(ListFile):
+    """A list of members. `rows` are those without errors, `ids` all ids in the file."""
 
-    `rows` are those that can be imported; `mistakes` are the errors of the others, by line. `ids` are all ids in the file.
-    `dates` is how its dates were read.
-    """
-
-    columns: frozenset[str]
     rows: list[Row]
-    notes: list[str]
-    mistakes: list[Mistake]
     ids: frozenset[str]
-    dates: DateReader
 
 
 def read(path: Path, *, dates: str = "") -> File:
-    """Read and check a whole file. Raises UsageError with a line for each error, or for ambiguous dates.
-
-    `dates` is one of dates.ORDERS, or empty.
-    """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror or error})") from error
-    try:
-        found = parse(raw, path.name, dates=dates)
-    except UsageError as error:
-        raise UsageError("\n".join(f"{path}, {line}" for line in str(error).splitlines())) from error
-    if found.mistakes:
-        raise UsageError("\n".join(f"{path}, {mistake}" for mistake in found.mistakes))
-    if found.dates.is_ambiguous and not dates:
-        raise UsageError(
-            f"{path}: found the date {found.dates.example!r}, wanted to know whether the day or the month is first; add"
-            " --dates day-first or --dates month-first"
-        )
-    return replace(found, notes=[f"{path}: {note}" for note in found.notes])
+    """Read and check a whole file: see list_file.read."""
+    return list_file.read(path, parse, dates=dates)
 
 
 def parse(raw: bytes, name: str = "", *, dates: str = "") -> File:
@@ -74,14 +41,18 @@ def parse(raw: bytes, name: str = "", *, dates: str = "") -> File:
 
     `dates` is one of dates.ORDERS, and only counts where the dates are ambiguous.
     """
-    table = members_table.read(raw, name)
-    problems: list[str] = []
-    columns = parse_header(table.header, problems)
-    if problems:
-        raise UsageError("\n".join(_("line 1: %(problem)s") % {"problem": problem} for problem in problems))
+    return parse_table(read_table(raw, name), dates=dates)
+
+
+def parse_table(table: Table, *, dates: str = "") -> File:
+    """Check the content of a table. Raises UsageError for a mistake in its header."""
     mistakes: list[Mistake] = []
-    date_reader = reader(_dates(table, columns), chosen=dates, epoch=table.epoch)
-    rows = list(_rows(table, columns, date_reader, mistakes))
+    columns, date_reader = MEMBERS.header_and_dates(table, dates)
+    rows = [
+        parse_row(record.line, record.values, date_reader, mistakes)
+        for record in MEMBERS.records(table, columns, mistakes)
+        if "id" not in record.missing
+    ]
     _collisions(rows, mistakes)
     _machines(rows, mistakes)
     if "badges" not in columns:
@@ -93,39 +64,11 @@ def parse(raw: bytes, name: str = "", *, dates: str = "") -> File:
         if "badges" in columns:
             _exclude_held_badges(rows, mistakes)
         _exclude_unpaid(rows, mistakes)
-    bad = _lines(mistakes)
+    bad = bad_lines(mistakes)
     good = [row for row in rows if row.line not in bad]
     mistakes.sort(key=lambda mistake: mistake.line)
-    return File(frozenset(columns), good, table.notes, mistakes, frozenset(row.id for row in rows), date_reader)
-
-
-def _dates(table: Table, columns: list[str]) -> Iterable[str]:
-    """Yield the cells of the columns with dates."""
-    places = [place for place, column in enumerate(columns) if column in DAYS]
-    for _line, cells in table.rows:
-        yield from (cells[place] for place in places if place < len(cells))
-
-
-def _rows(table: Table, columns: list[str], dates: DateReader, mistakes: list[Mistake]) -> Iterable[Row]:
-    for line, cells in table.rows:
-        if len(cells) != len(columns):
-            text = ngettext(
-                "found %(found)d field, wanted %(wanted)d, one for each column; put a field that contains"
-                " %(separator)s in quotes",
-                "found %(found)d fields, wanted %(wanted)d, one for each column; put a field that contains"
-                " %(separator)s in quotes",
-                len(cells),
-            )
-            said = {"found": len(cells), "wanted": len(columns), "separator": table.separator}
-            mistakes.append(Mistake(line, text % said))
-            continue
-        values = dict(zip(columns, cells, strict=True))
-        missing = {name: cell for name, cell in values.items() if isinstance(cell, Missing)}
-        mistakes += [Mistake(line, missing_value(name, cell)) for name, cell in missing.items()]
-        if "id" not in missing:
-            yield parse_row(
-                line, {name: "" if name in missing else values[name].strip() for name in columns}, dates, mistakes
-            )
+    ids = frozenset(row.id for row in rows)
+    return File(frozenset(columns), table.notes, mistakes, date_reader, rows=good, ids=ids)
 
 
 def _collisions(rows: list[Row], mistakes: list[Mistake]) -> None:
@@ -154,7 +97,7 @@ def _exclude_held_badges(rows: list[Row], mistakes: list[Mistake]) -> None:
     """Leave out rows that take a badge from a member whose own row has errors, and who therefore keeps it."""
     carried = _carried()
     while True:
-        bad = _lines(mistakes)
+        bad = bad_lines(mistakes)
         good = [row for row in rows if row.line not in bad]
         more = _held_by_others(carried, good, {row.id: row.line for row in good})
         if not more:
@@ -189,12 +132,12 @@ def _payers(rows: list[Row], mistakes: list[Mistake]) -> None:
     named = [(row.line, row.payer_id) for row in rows if row.payer_id is not None]
     text = _("payer: no member '%(id)s'; enter a member's number, or add this person on a line of their own")
     nearly = _("payer: no member '%(id)s'; did you mean '%(near)s'?")
-    mistakes += _unknown(named, known, text, nearly)
+    mistakes += unknown_ids(named, known, text, nearly)
 
 
 def _exclude_unpaid(rows: list[Row], mistakes: list[Mistake]) -> None:
     """Leave out rows whose payer would be added by a row with errors."""
-    bad, known = _lines(mistakes), set(Member.objects.values_list("id", flat=True))
+    bad, known = bad_lines(mistakes), set(Member.objects.values_list("id", flat=True))
     waiting: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         if row.payer_id is not None and row.line not in bad:
@@ -224,20 +167,4 @@ def _unknown_members(rows: list[Row], mistakes: list[Mistake]) -> None:
     known = set(Member.objects.values_list("id", flat=True))
     named = [(row.line, row.id) for row in rows if row.id]
     text = _("id: no member '%(id)s'; a new member also needs the column 'badges'")
-    mistakes += _unknown(named, known, text, _("id: no member '%(id)s'; did you mean '%(near)s'?"))
-
-
-def _unknown(named: Iterable[tuple[int, str]], known: set[str], text: str, nearly: str) -> list[Mistake]:
-    """Return an error for each unknown (line, id): `text`, or `nearly` where a similar id exists."""
-    mistakes: list[Mistake] = []
-    for line, found in named:
-        if found not in known:
-            near = difflib.get_close_matches(found, known, 1) if len(mistakes) < MOST_GUESSED else []
-            said = {"id": names.shown(found[:64]), "near": "".join(near)}
-            mistakes.append(Mistake(line, (nearly if near else text) % said))
-    return mistakes
-
-
-def _lines(mistakes: Iterable[Mistake]) -> set[int]:
-    """Return the lines with errors."""
-    return {line for mistake in mistakes for line in (mistake.line, mistake.also) if line is not None}
+    mistakes += unknown_ids(named, known, text, _("id: no member '%(id)s'; did you mean '%(near)s'?"))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
@@ -11,58 +10,16 @@ from typing import Final
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.utils.translation import get_language
 from django.utils.translation import gettext as _
-from openpyxl.utils import get_column_letter
 
 from fabgate import badge, wire
 from fabgate.collector.base.environ import LANGS
 from fabgate.collector.models import Member
 from fabgate.collector.people import names
+from fabgate.collector.people.import_list.columns import MEMBERS, Mistake
 from fabgate.collector.people.import_list.dates import MONTH_FIRST, DateReader
-from fabgate.collector.people.import_list.table import Missing
 from fabgate.errors import UsageError
 
-COLUMNS: Final = (
-    *("id", "name", "badges", "lang", "level", "valid_until", "machines"),
-    *("email", "category", "plan", "payer", "minor", "joined_on"),
-)
-#: Titles of columns in other languages; a column that is missing here has the same title.
-COLUMNS_IN: Final[Mapping[str, Mapping[str, str]]] = {
-    "fr": {
-        "id": "identifiant",
-        "name": "nom",
-        "lang": "langue",
-        "level": "niveau",
-        "valid_until": "membre_jusqu_au",
-        "email": "e_mail",
-        "category": "catégorie",
-        "plan": "formule",
-        "payer": "payeur",
-        "minor": "mineur",
-        "joined_on": "membre_depuis",
-    }
-}
-#: Other accepted titles.
-_ALSO: Final = {
-    "abonnement": "plan",
-    "badge": "badges",
-    "categorie": "category",
-    "courriel": "email",
-    "e-mail": "email",
-    "e_mail": "email",
-    "expiration": "valid_until",
-    "language": "lang",
-    "machine": "machines",
-    "mail": "email",
-    "paid_by": "payer",
-    "payé_par": "payer",
-    "valable_jusqu_au": "valid_until",
-    "valide_jusqu_au": "valid_until",
-    **{said: name for names in COLUMNS_IN.values() for name, said in names.items()},
-}
-#: Columns with a date.
-DAYS: Final = ("valid_until", "joined_on")
 _YES: Final = frozenset({"1", "x", "yes", "y", "true", "oui", "o", "vrai"})
 _NO: Final = frozenset({"", "0", "no", "n", "false", "non", "faux"})
 #: The most characters that the database stores.
@@ -90,56 +47,6 @@ class Row:
     joined_on: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """An error in a line; `also` is another line that has the same number or badge."""
-
-    line: int
-    text: str
-    also: int | None = None
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.text}"
-
-
-def column_title(column: str) -> str:
-    """Return a column's title in the reader's language."""
-    return COLUMNS_IN.get(get_language() or "", {}).get(column, column)
-
-
-def parse_header(header: Sequence[str], problems: list[str]) -> list[str]:
-    """Return the names of the columns; append errors of the header to `problems`."""
-    columns = []
-    for number, cell in enumerate(header, 1):
-        if isinstance(cell, Missing):
-            problems.append(missing_value(get_column_letter(number), cell))
-            continue
-        spelled = "_".join(cell.strip().casefold().replace("'", " ").replace("\u2019", " ").split())
-        name = _ALSO.get(spelled, spelled)
-        if name in columns:
-            problems.append(_("the column '%(name)s' appears twice") % {"name": column_title(name)})
-        elif name not in COLUMNS:
-            near = difflib.get_close_matches(spelled, [*COLUMNS, *_ALSO], 1)
-            text = _("unknown column '%(found)s'; did you mean '%(near)s'?")
-            if not near:
-                text = _("unknown column '%(found)s'; wanted only %(wanted)s")
-            said = {"found": names.shown(cell.strip()[:60]), "near": "".join(near)}
-            problems.append(text % {**said, "wanted": ", ".join(map(column_title, COLUMNS))})
-        columns.append(name)
-    if "id" not in columns and not any(isinstance(cell, Missing) for cell in header):
-        text = _("the column '%(name)s' is missing; add it, and those of %(others)s that you want to change")
-        problems.append(text % {"name": column_title("id"), "others": ", ".join(map(column_title, COLUMNS[1:]))})
-    return columns
-
-
-def missing_value(column: str, cell: Missing) -> str:
-    """Return the error for a cell without a value."""
-    text = _("contains a formula without a value: open the file in a spreadsheet and save it, or type the value")
-    if cell:
-        text = _("contains the error %(found)s: fix it in a spreadsheet, or type the value")
-    return f"{_('%(name)s:') % {'name': column_title(column)}} {text % {'found': names.shown(cell[:40])}}"
-
-
 def parse_row(line: int, values: dict[str, str], dates: DateReader, mistakes: list[Mistake]) -> Row:
     """Return the member of a line; append its errors to `mistakes`."""
     row = Row(line, values["id"], machines=_parts(values.get("machines", "")), email=values.get("email", ""))
@@ -149,8 +56,8 @@ def parse_row(line: int, values: dict[str, str], dates: DateReader, mistakes: li
     row.payer_id = values["payer"] if values.get("payer") not in (None, "", row.id) else None
 
     def wrong(column: str, text: str, **said: object) -> None:
-        told = text % {"found": names.shown(values[column][:40]), **said}
-        mistakes.append(Mistake(line, f"{_('%(name)s:') % {'name': column_title(column)}} {told}"))
+        filled = text % {"found": names.shown(values[column][:40]), **said}
+        mistakes.append(Mistake(line, MEMBERS.mistake(column, filled)))
 
     if not 0 < len(row.id) <= 64:
         empty = _("found nothing, wanted 1 to 64 characters")
@@ -170,9 +77,7 @@ def parse_row(line: int, values: dict[str, str], dates: DateReader, mistakes: li
         try:
             row.badges.append(badge.parse(spelling))
         except UsageError as error:
-            mistakes.append(
-                Mistake(line, f"{_('%(name)s:') % {'name': column_title('badges')}} {_why_not(spelling, error)}")
-            )
+            mistakes.append(Mistake(line, MEMBERS.mistake("badges", _why_not(spelling, error))))
     return row
 
 
@@ -188,7 +93,7 @@ def _texts(row: Row, values: dict[str, str], wrong: Callable[..., None]) -> None
 
 
 def _days(row: Row, values: dict[str, str], dates: DateReader, wrong: Callable[..., None]) -> None:
-    for column in DAYS:
+    for column in MEMBERS.dated:
         try:
             setattr(row, column, dates.read(values[column]) if values.get(column) else None)
         except ValueError:

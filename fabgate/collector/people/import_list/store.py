@@ -1,13 +1,10 @@
-"""Stores an imported list of members: the command imports all rows or none, the page those without errors."""
+"""Stores an imported list of members."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 from django.conf import settings
@@ -17,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from fabgate import badge
 from fabgate.collector.access import roster
-from fabgate.collector.db import audit, bulk, duplicate, pulse, statements
+from fabgate.collector.db import audit, bulk, duplicate, statements
 from fabgate.collector.models import Badge, Machine, Member
 from fabgate.collector.people import badges, blocks
 from fabgate.collector.people.import_list import file as members_file
@@ -38,26 +35,6 @@ class Overtaken(UsageError):  # noqa: N818 (it names what happened)
                 " list again"
             )
         )
-
-
-def command(args: argparse.Namespace) -> int:
-    """Import a file, rebuild the rosters and announce them."""
-    file = members_file.read(Path(args.file), dates=args.dates)
-    for note in file.notes:
-        sys.stderr.write(f"note: {note}\n")
-    prepared, said = prepare(file), [*lost_badge_notes(file), *left_member_notes(file)]
-    with transaction.atomic(), pulse.deferred():
-        new = write(prepared, actor=audit.cli_actor(None))
-        gates = roster.rebuild()
-    for note in said:
-        sys.stderr.write(f"note: {note}\n")
-    count = len(file.rows)
-    badges = sum(len(row.badges) for row in file.rows)
-    with_badges = f" with {badges} badge{'' if badges == 1 else 's'}" if "badges" in file.columns else ""
-    sys.stdout.write(
-        f"{count} member{'' if count == 1 else 's'} imported ({new} new){with_badges}; {roster.announce_and_describe(gates)}\n"
-    )
-    return 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class Table:
     epoch: datetime | None = None
 
 
-def read(raw: bytes, name: str = "") -> Table:
+def read_table(raw: bytes, name: str = "") -> Table:
     """Read a table; `name` is that of the file. Raises UsageError if it cannot be read or is too large."""
     if len(raw) > MAX_FILE_BYTES:
         text = _("found a file of %(found)d MB, wanted at most %(most)d MB")
