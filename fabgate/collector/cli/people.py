@@ -1,17 +1,67 @@
-"""Blocks members, and lifts blocks: ``member-block`` and ``member-unblock``."""
+"""Imports and blocks members, and grants and revokes trainings. An import takes all rows of a list or none."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
 import sys
+from collections.abc import Iterable
 from datetime import date
+from pathlib import Path
+from typing import Final
+
+from django.db import transaction
 
 from fabgate.collector.access import roster
-from fabgate.collector.db import audit
-from fabgate.collector.models import Block
-from fabgate.collector.people import blocks
+from fabgate.collector.db import audit, pulse
+from fabgate.collector.models import Block, Change, Member, Training
+from fabgate.collector.people import blocks, many_grants, names, trainings
+from fabgate.collector.people.import_list import file as members_file
+from fabgate.collector.people.import_list import store
+from fabgate.collector.people.import_list import trainings as trainings_file
 from fabgate.errors import UsageError
+
+#: Why a row is not granted. A row that was granted already needs no note.
+_WHY: Final = {
+    many_grants.SUSPENDED: "they are suspended",
+    many_grants.MORE: "it would lower their stage",
+}
+
+
+def import_members(args: argparse.Namespace) -> int:
+    """Import a list of members, rebuild the rosters and announce them."""
+    file = members_file.read(Path(args.file), dates=args.dates)
+    _print_notes(file.notes)
+    prepared, notes = store.prepare(file), [*store.lost_badge_notes(file), *store.left_member_notes(file)]
+    with transaction.atomic(), pulse.deferred():
+        new = store.write(prepared, actor=audit.cli_actor(None))
+        gates = roster.rebuild()
+    _print_notes(notes)
+    badges = sum(len(row.badges) for row in file.rows)
+    with_badges = f" with {_count(badges, 'badge')}" if "badges" in file.columns else ""
+    announced = roster.announce_and_describe(gates)
+    sys.stdout.write(f"{_count(len(file.rows), 'member')} imported ({new} new){with_badges}; {announced}\n")
+    return 0
+
+
+def import_trainings(args: argparse.Namespace) -> int:
+    """Import a list of trainings, rebuild the rosters and announce them."""
+    file = trainings_file.read(Path(args.file), dates=args.dates)
+    _print_notes(file.notes)
+    with transaction.atomic(), pulse.deferred():
+        planned = many_grants.plan(file.grants, locks=True)
+        change = many_grants.store_imported(planned, actor=audit.cli_actor(None))
+    _print_notes(
+        f"{grant.member}: {grant.training} from {grant.since} was not granted, because {_WHY[kept]}"
+        for grant, kept in planned
+        if kept in _WHY
+    )
+    granted = sum(not one.kept for one in planned)
+    gates = roster.applied(change.rosters).gates
+    announced = roster.announce_and_describe(gates) if gates else "no roster changes"
+    unchanged = len(planned) - granted
+    sys.stdout.write(f"{_count(granted, 'grant')} imported, {unchanged} unchanged; {announced}\n")
+    return 0
 
 
 def block(args: argparse.Namespace) -> int:
@@ -46,6 +96,36 @@ def unblock(args: argparse.Namespace) -> int:
     return 0
 
 
+def grant(args: argparse.Namespace) -> int:
+    """Grant a training from the command line, and announce the rosters."""
+    member, training = _member_and_training(args)
+    since = _day(args.since, "--since") or blocks.today()
+    try:
+        grant, change = trainings.grant_training(
+            member,
+            training,
+            args.stage,
+            actor=audit.cli_actor(args.actor),
+            since=since,
+            until=_day(args.until, "--until"),
+            trainer=names.line(args.trainer or ""),
+            lowers=args.lower,
+        )
+    except trainings.Lowers as error:
+        raise UsageError(f"{error}; if that is intended, add --lower") from None
+    if change is None:
+        sys.stdout.write(f"{member} already has {training} ({grant.stage}) from {grant.since}; nothing changed\n")
+        return 0
+    return _report(f"{member} has {training} ({grant.stage}) from {grant.since}", change)
+
+
+def revoke(args: argparse.Namespace) -> int:
+    """Revoke a training from the command line, and announce the rosters."""
+    member, training = _member_and_training(args)
+    changed = trainings.revoke_training(member, training, actor=audit.cli_actor(args.actor), reason=args.reason)
+    return _report(f"{member} no longer has {training}", changed[-1])
+
+
 def _until(text: str | None, mistakes: list[str]) -> date | None:
     if text is None:
         return None
@@ -57,3 +137,41 @@ def _until(text: str | None, mistakes: list[str]) -> date | None:
     if until <= blocks.today():
         mistakes.append(f"--until: found {text}, wanted a later day than today: the block no longer applies on it")
     return until
+
+
+def _member_and_training(args: argparse.Namespace) -> tuple[Member, Training]:
+    mistakes: list[str] = []
+    member = blocks.find_member(args.id, mistakes)
+    training = Training.objects.filter(name=args.training).first()
+    if training is None:
+        names = list(Training.objects.order_by("name").values_list("name", flat=True))
+        near = difflib.get_close_matches(args.training, names, 1)
+        hint = f"did you mean {near[0]}?" if near else f"wanted one of: {', '.join(names) or '(there is none yet)'}"
+        mistakes.append(f"found no training {args.training[:63]!r}; {hint}")
+    if member is None or training is None:
+        raise UsageError("\n".join(mistakes))
+    return member, training
+
+
+def _day(text: str | None, option: str) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{option}: found {text[:40]!r}, wanted a date such as 2027-03-01") from None
+
+
+def _report(what: str, change: Change) -> int:
+    gates = roster.applied(change.rosters).gates
+    sys.stdout.write(f"{what}; {roster.announce_and_describe(gates) if gates else 'no roster changes'}\n")
+    return 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _print_notes(notes: Iterable[str]) -> None:
+    for note in notes:
+        sys.stderr.write(f"note: {note}\n")

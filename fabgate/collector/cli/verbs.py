@@ -191,9 +191,9 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
     people = _verb(
         subparsers,
         "import-members",
-        "cli.import_lists",
+        "cli.people",
         "import members and badges from a CSV or XLSX file",
-        "members",
+        "import_members",
         about=verb_help.IMPORT,
         example="members.csv",
         makes=True,
@@ -201,9 +201,9 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
     trainings = _verb(
         subparsers,
         "import-trainings",
-        "cli.import_lists",
+        "cli.people",
         "import who completed which training from a CSV or XLSX file",
-        "trainings",
+        "import_trainings",
         about=verb_help.IMPORT_TRAININGS,
         example="trainings.csv",
     )
@@ -309,17 +309,17 @@ def _training_verbs(subparsers: Subparsers) -> None:
     grant = _verb(
         subparsers,
         "training-grant",
-        "people.trainings",
+        "cli.people",
         "record that a member has a training",
-        "grant_command",
+        "grant",
         example="m-117 laser --stage supervised",
     )
     revoke = _verb(
         subparsers,
         "training-revoke",
-        "people.trainings",
+        "cli.people",
         "revoke a training; the grant stays on record",
-        "revoke_command",
+        "revoke",
         example='m-117 laser --reason "Ran it alone"',
     )
     for verb in (grant, revoke):

@@ -1,10 +1,7 @@
-"""Grants and revokes trainings, for ``training-grant``, ``training-revoke`` and the pages."""
+"""Grants and revokes trainings."""
 
 from __future__ import annotations
 
-import argparse
-import difflib
-import sys
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import date
@@ -15,7 +12,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector.access import roster
 from fabgate.collector.db import audit, pulse, statements
 from fabgate.collector.models import Account, Change, Grant, Member, Training
-from fabgate.collector.people import blocks, names, trainers
+from fabgate.collector.people import blocks, trainers
 from fabgate.collector.people.grant_effects import effect
 from fabgate.errors import UsageError
 
@@ -30,36 +27,6 @@ class Lowers(UsageError):  # noqa: N818 (it names what happened)
         text = _("%(member)s holds %(training)s as %(held)s, from %(since)s; %(stage)s would lower that")
         said = {"member": held.member, "training": held.training, "held": held.stage}
         super().__init__(text % {**said, "since": held.since, "stage": stage})
-
-
-def grant_command(args: argparse.Namespace) -> int:
-    """Grant a training from the command line, and announce the rosters."""
-    member, training = _member_and_training(args)
-    since = _day(args.since, "--since") or blocks.today()
-    try:
-        grant, change = grant_training(
-            member,
-            training,
-            args.stage,
-            actor=audit.cli_actor(args.actor),
-            since=since,
-            until=_day(args.until, "--until"),
-            trainer=names.line(args.trainer or ""),
-            lowers=args.lower,
-        )
-    except Lowers as error:
-        raise UsageError(f"{error}; if that is intended, add --lower") from None
-    if change is None:
-        sys.stdout.write(f"{member} already has {training} ({grant.stage}) from {grant.since}; nothing changed\n")
-        return 0
-    return _report(f"{member} has {training} ({grant.stage}) from {grant.since}", change)
-
-
-def revoke_command(args: argparse.Namespace) -> int:
-    """Revoke a training from the command line, and announce the rosters."""
-    member, training = _member_and_training(args)
-    changed = revoke_training(member, training, actor=audit.cli_actor(args.actor), reason=args.reason)
-    return _report(f"{member} no longer has {training}", changed[-1])
 
 
 def grant_training(
@@ -201,32 +168,3 @@ def store(grants: Sequence[Grant], actor: Account | str) -> list[Change]:
 
 def _called(actor: Account | str) -> str:
     return actor.name if isinstance(actor, Account) else actor
-
-
-def _member_and_training(args: argparse.Namespace) -> tuple[Member, Training]:
-    mistakes: list[str] = []
-    member = blocks.find_member(args.id, mistakes)
-    training = Training.objects.filter(name=args.training).first()
-    if training is None:
-        names = list(Training.objects.order_by("name").values_list("name", flat=True))
-        near = difflib.get_close_matches(args.training, names, 1)
-        hint = f"did you mean {near[0]}?" if near else f"wanted one of: {', '.join(names) or '(there is none yet)'}"
-        mistakes.append(f"found no training {args.training[:63]!r}; {hint}")
-    if member is None or training is None:
-        raise UsageError("\n".join(mistakes))
-    return member, training
-
-
-def _day(text: str | None, option: str) -> date | None:
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{option}: found {text[:40]!r}, wanted a date such as 2027-03-01") from None
-
-
-def _report(what: str, change: Change) -> int:
-    gates = roster.applied(change.rosters).gates
-    sys.stdout.write(f"{what}; {roster.announce_and_describe(gates) if gates else 'no roster changes'}\n")
-    return 0

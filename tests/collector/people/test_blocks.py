@@ -11,7 +11,7 @@ import pytest
 
 from fabgate import wire
 from fabgate.collector.access import roster
-from fabgate.collector.cli import import_lists, people
+from fabgate.collector.cli import people
 from fabgate.collector.models import Block, Gate, Machine, Member
 from fabgate.collector.people import blocks
 from fabgate.errors import UsageError
@@ -30,7 +30,7 @@ from tests.collector.people.test_import_list import write
 def workshop(env, told, tmp_path):  # noqa: F811
     add("laser-1", "laser")
     add("saw-1", "saw")
-    import_lists.members(
+    people.import_members(
         argparse.Namespace(
             file=str(write(tmp_path / "m.csv", "m-1,Ada Lovelace,04A1B2C3,,,,laser; saw", "m-2,Bob,04A1B2C4,,,,laser")),
             dates="",
@@ -97,7 +97,7 @@ def test_a_block_ends_on_its_day_when_the_gate_asks_next(env, workshop, monkeypa
 
 def test_importing_members_again_lifts_no_block(workshop):
     people.block(said())
-    import_lists.members(argparse.Namespace(file=str(workshop), dates=""))
+    people.import_members(argparse.Namespace(file=str(workshop), dates=""))
     assert sides("laser-1")[1] == {"m-1": ["payment-due"]}
 
 

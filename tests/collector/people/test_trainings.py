@@ -7,6 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
+from fabgate.collector.cli import people
 from fabgate.collector.models import Change, Gate, Grant, Member, Training
 from fabgate.collector.people import blocks, trainings
 from fabgate.errors import UsageError
@@ -35,7 +36,7 @@ def args(**said) -> argparse.Namespace:
 
 
 def test_what_is_granted_is_in_the_roster_told_and_written_down(laser, gate, told, capsys):  # noqa: F811
-    trainings.grant_command(args(trainer="Ada"))
+    people.grant(args(trainer="Ada"))
     assert [member.id for member in served(gate).members] == ["m-1"]
     assert [message.retain for message in told] == [True]
     assert "m-1 (Ada) has laser (autonomous)" in capsys.readouterr().out
@@ -45,9 +46,9 @@ def test_what_is_granted_is_in_the_roster_told_and_written_down(laser, gate, tol
 
 
 def test_what_is_taken_back_stays_written_down(laser, gate, told):  # noqa: F811
-    trainings.grant_command(args(stage="supervised"))
-    trainings.grant_command(args())
-    trainings.revoke_command(args())
+    people.grant(args(stage="supervised"))
+    people.grant(args())
+    people.revoke(args())
     assert [refusal.reasons for refusal in served(gate).refusals] == [["training-missing"]]
     assert (
         list(Grant.objects.values_list("revoked_by", "reason", "revoked_on"))
@@ -56,7 +57,7 @@ def test_what_is_taken_back_stays_written_down(laser, gate, told):  # noqa: F811
     change = Change.objects.filter(verb="grant.revoked").latest("id")
     assert (change.reason, change.before["revoked_on"]) == ("Ran it alone", None)
     with pytest.raises(UsageError, match="there is nothing to revoke"):
-        trainings.revoke_command(args())
+        people.revoke(args())
 
 
 @pytest.mark.parametrize(
@@ -73,28 +74,28 @@ def test_what_is_taken_back_stays_written_down(laser, gate, told):  # noqa: F811
 )
 def test_nonsense_is_refused_and_grants_nothing(laser, said, wrong):
     with pytest.raises(UsageError, match=wrong):
-        trainings.grant_command(args(**said))
+        people.grant(args(**said))
     assert not Grant.objects.exists()
     assert not Change.objects.filter(verb="grant.given").exists()
 
 
 def test_an_instructor_is_lowered_by_command_only_with_a_word_that_says_so(laser):
-    trainings.grant_command(args(stage="instructor"))
+    people.grant(args(stage="instructor"))
     with pytest.raises(UsageError, match=r"m-1 \(Ada\) holds laser as instructor.*if that is intended, add --lower"):
-        trainings.grant_command(args())
+        people.grant(args())
     assert [grant.stage for grant in Grant.objects.all()] == ["instructor"]
-    trainings.grant_command(args(lower=True))
+    people.grant(args(lower=True))
     assert [grant.stage for grant in Grant.objects.order_by("id")] == ["instructor", "autonomous"]
 
 
 def test_nobody_is_granted_anything_after_they_left(laser):
     Member.objects.update(left_on=date(2020, 1, 1))
     with pytest.raises(UsageError, match="left on 2020-01-01"):
-        trainings.grant_command(args())
+        people.grant(args())
 
 
 def test_a_grant_is_taken_back_once_and_with_a_reason(laser):
-    trainings.grant_command(args())
+    people.grant(args())
     given = Grant.objects.get()
     with pytest.raises(UsageError, match="that say why"):
         trainings.revoke(given, actor="eve", reason=" ")
@@ -103,3 +104,40 @@ def test_a_grant_is_taken_back_once_and_with_a_reason(laser):
     assert given.revoked_on == tomorrow
     with pytest.raises(UsageError, match="revoked already"):
         trainings.revoke(given, actor="bob", reason="again")
+
+
+def test_a_list_of_trainings_is_imported_with_its_days_and_names_whom_it_leaves_as_they_are(
+    laser,
+    gate,  # noqa: F811
+    told,  # noqa: F811
+    capsys,
+    tmp_path,
+):
+    Member.objects.create(id="m-2", name="Zoé")
+    Grant.objects.create(member_id="m-2", training=laser, stage="suspended", since=date(2025, 1, 1))
+    file = tmp_path / "trainings.csv"
+    file.write_text(
+        "id;formation;depuis;niveau\nm-1;laser;03/09/2025;encadré\nm-1;laser;17/09/2025;\nm-2;laser;17/09/2025;\n"
+    )
+    people.import_trainings(argparse.Namespace(file=str(file), dates=""))
+    printed = capsys.readouterr()
+    assert printed.err == "note: m-2 (Zoé): laser from 2025-09-17 was not granted, because they are suspended\n"
+    assert printed.out.startswith("2 grants imported, 1 unchanged; ")
+    assert [(row.stage, str(row.since)) for row in Grant.objects.filter(member="m-1").order_by("since")] == [
+        ("supervised", "2025-09-03"),
+        ("autonomous", "2025-09-17"),
+    ]
+    assert [member.id for member in served(gate).members] == ["m-1"]
+    assert [message.retain for message in told] == [True]
+
+
+def test_a_list_of_trainings_with_an_error_is_not_imported_at_all(laser, tmp_path):
+    file = tmp_path / "trainings.csv"
+    file.write_text("id,training,since\nm-1,laser,2025-09-03\nm-1,laser,soon\nm-7,laser,2025-09-03\n")
+    with pytest.raises(UsageError) as error:
+        people.import_trainings(argparse.Namespace(file=str(file), dates=""))
+    assert str(error.value).splitlines() == [
+        f"{file}, line 3: since: found 'soon', wanted a date such as 2026-12-31 or 31/12/2026",
+        f"{file}, line 4: id: no member 'm-7'; did you mean 'm-1'?",
+    ]
+    assert not Grant.objects.exists()
