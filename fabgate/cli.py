@@ -28,12 +28,13 @@ _LARGEST = (1 << 63) - 1
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; return its exit code."""
     arguments = parser().parse_args(argv)
-    logging.basicConfig(
-        level=logging.INFO if getattr(arguments, "verbose", True) else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-        if sys.stderr.isatty()
-        else "%(levelname)s %(name)s: %(message)s",
-    )
+    if hasattr(arguments, "verb"):  # the collector's verbs set up their own log, which leaves out one-time links
+        logging.basicConfig(
+            level=logging.INFO if getattr(arguments, "verbose", True) else logging.WARNING,
+            format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+            if sys.stderr.isatty()
+            else "%(levelname)s %(name)s: %(message)s",
+        )
     try:
         # A gate's verb names a function below; a collector's verb has its own function.
         code: int = (globals()[arguments.verb] if hasattr(arguments, "verb") else arguments.run)(arguments)

@@ -202,6 +202,18 @@ def test_a_workshop_is_set_up_by_commands(tmp_path):
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 2)
 
 
+@pytest.mark.parametrize("program", [("fabgate", "collector"), ("fabgate.collector",)], ids=" ".join)
+def test_each_program_logs_as_fabgate_log_asks(tmp_path, program):
+    env = environment(tmp_path, FABGATE_LOG="json")
+    command = [sys.executable, "-W", "error", "-m", *program, "ingest"]
+    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as ingest:
+        try:
+            line = next(line for line in ingest.stderr if not line.startswith("note: "))
+        finally:
+            ingest.kill()
+    assert json.loads(line)["process"] == "ingest"
+
+
 @pytest.mark.broker
 def test_run_keeps_ingest_web_and_worker_alive(tmp_path):
     home = tmp_path / "data"
