@@ -15,10 +15,12 @@ from fabgate.collector.models import Badge
 REFUSED: Final[Mapping[str, Any]] = {
     "unknown-badge": _("unknown badge"),
     "badge-lost": _("badge was reported lost"),
+    "badge-blocked": _("badge blocked"),
     "no-access": _("no access"),
     "suspended": _("suspended"),
     "banned": _("banned"),
     "payment-due": _("payment due"),
+    "no-credit": _("no credit left"),
     "expired": _("membership expired"),
     "training-missing": _("training missing"),
     "training-expired": _("training expired"),

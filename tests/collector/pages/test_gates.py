@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from django.utils import timezone, translation
 from fabgate.collector.access import roster
 from fabgate.collector.models import Boot, Entry, Gate, Heartbeat, Hole, Journal, Machine, Order, Quarantine
 from fabgate.collector.pages.gates import health
+from fabgate.gate import reports
 from fabgate.seal import Keys
 
 NOW = datetime.now(UTC)
@@ -128,6 +131,14 @@ def test_a_gate_that_never_wrote_has_no_entry():
 )
 def test_what_a_gate_says_of_its_problems_is_put_in_words_and_kept_where_there_are_none(said, expected):
     assert of(problems=[said]).problems == [expected]
+
+
+def test_each_problem_that_a_gate_reports_has_a_text():
+    source = Path(reports.__file__).read_text("utf-8")
+    stored = " ".join(re.findall(r"problems\[(.+?)\] =", source))
+    keys = {*re.findall(r'"([a-z-]+)"', stored), *re.findall(r'_set_problem\("([a-z-]+)"', source)}
+    assert len(keys) > 8
+    assert keys <= health.PROBLEMS.keys()
 
 
 def test_a_gate_that_sends_too_much_is_named_for_an_hour():

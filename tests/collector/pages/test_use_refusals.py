@@ -9,7 +9,9 @@ from datetime import timedelta
 
 import pytest
 
-from fabgate.collector.models import Badge, Gate, Refusal
+from fabgate.collector.models import Badge, Block, Gate, Refusal
+from fabgate.collector.people import reasons
+from fabgate.gate.panel import messages
 from tests.collector.pages.used import MINUTE, NOON, Used, body, machine, text
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -167,6 +169,10 @@ def test_reasons_of_the_same_words_are_one_choice_that_finds_them_all(used, brow
     choices = client.get("/use/refusals").context["form"].fields["reason"].choices
     (word,) = [word for word, said in choices if said == "Locked by staff"]
     assert len(listed(client.get("/use/refusals", {"reason": word}))) == 2
+
+
+def test_each_reason_that_displays_or_blocks_name_has_a_text():
+    assert messages.PUBLIC | messages.REFERENCES.keys() | dict(Block.REASONS).keys() <= reasons.REFUSED.keys()
 
 
 def test_an_empty_list_says_so(browse):
