@@ -88,6 +88,19 @@ def test_a_collector_whose_restore_was_refused_is_not_started(tmp_path, restored
     ]
 
 
+def test_what_the_page_says_one_may_see_is_a_text_of_the_program():
+    files = [*SYSTEMD.iterdir(), *(path for path in (ROOT / "fabgate").rglob("*") if path.suffix in {".py", ".html"})]
+    program = re.sub(r'"\s+f?"', "", "\n".join(path.read_text("utf-8") for path in files))
+    table = INSTALL.read_text("utf-8").partition("## When it does not work")[2]
+    seen = [
+        quoted for cell in re.findall(r"^\| (.*?) \|", table, re.MULTILINE) for quoted in re.findall('"(.+?)"', cell)
+    ]
+    assert len(seen) > 10
+    for quoted in seen:  # "…" and the owner of a certificate are filled in
+        for part in re.split("…|(?:broker|collector)'s", quoted):
+            assert part.strip() in program, quoted
+
+
 def test_verbs_listed_as_not_there_yet_do_not_exist():
     for verb in NOT_YET:
         assert not is_valid([verb, "--help"]), f"{verb} exists now: remove it from the list in install.md"
@@ -206,7 +219,7 @@ def test_the_gates_configuration_names_the_authority_of_the_collectors_certifica
 
 def test_the_page_says_what_a_switch_to_postgresql_means_for_data_and_backups():
     text = INSTALL.read_text().partition("**PostgreSQL**")[2].partition("**Members**")[0]
-    assert "starts empty" in text
+    assert "the new database is empty" in text
     assert "systemctl disable --now fabgate-collector-backup.timer" in text
 
 
