@@ -55,7 +55,7 @@ def test_a_trainer_takes_back_only_what_they_train(browse, account, bo):
     held = trained("m-1")
     laser().trainers.add(account("trainer", "cy"))
     client = browse(bo)
-    assert "Take back…" not in text(client.get("/people/m-1"))
+    assert "Revoke…" not in text(client.get("/people/m-1"))
     response = client.post("/people/m-1/revoke", {"training": laser().pk, "reason": "x"})
     assert response.status_code == 400
     assert "only its trainers and managers" in text(response)
