@@ -88,7 +88,7 @@ class Keys:
         if key is None:
             known = ", ".join(self.by_id)
             raise SealError(
-                f"the {purpose} for {gate} is sealed with the key '{kid[:32]}', but this side knows {known}: copy the"
+                f"the {purpose} for {gate} is sealed with the key '{kid[:32]}', but the known keys are {known}: copy the"
                 " newest key file here, and restart"
             )
         # Compared as text: several base64 texts decode to the same bytes, and only one is valid.

@@ -106,7 +106,7 @@ def test_a_missing_seal_is_refused(missing):
 
 def test_an_unknown_key_is_named_with_those_that_are_known():
     seal = Keys({"old": bytes(32)}).seal("roster", "lyon/laser-1", b"")
-    with pytest.raises(SealError, match="is sealed with the key 'old', but this side knows k1, k2"):
+    with pytest.raises(SealError, match="is sealed with the key 'old', but the known keys are k1, k2"):
         KEYS.verify(seal, "roster", "lyon/laser-1", b"")
 
 

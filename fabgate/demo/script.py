@@ -52,7 +52,7 @@ def _play(folder: Path, lang: str | None) -> int:
         print(f"DISAGREES  {line}")
     if not wrong:
         print("Journals, collector and report agree to the millisecond,")
-        print("and so does, within its tolerance, what was seen of the pins from outside.")
+        print("and the observed power agrees with them within its tolerance.")
     return 1 if wrong else 0
 
 

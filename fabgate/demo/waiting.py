@@ -22,5 +22,5 @@ def wait_for(what: str, found: Callable[[], bool], *, timeout_s: float = WAIT_S)
     until = time.monotonic() + timeout_s
     while not found():
         if time.monotonic() > until:
-            raise DemoError(f"waited {timeout_s:.0f} s for {what}, and it did not come")
+            raise DemoError(f"waited {timeout_s:.0f} s for {what}, which did not happen")
         time.sleep(LOOK_S)

@@ -65,7 +65,7 @@ def test_a_gate_that_never_answers_is_given_up_and_the_card_taken_away(
     reader, path = Starved(nth=10**9), tmp_path / "reader.sock"
     server = ControlServer(str(path), reader)
     try:
-        with pytest.raises(DemoError, match="for the answer, and it did not come"):
+        with pytest.raises(DemoError, match="for the answer, which did not happen"):
             taps.hold(path, UID, "the answer", lambda: reader.has_seen)
     finally:
         server.stop()

@@ -42,7 +42,7 @@ class AlreadySent(UsageError):  # noqa: N818 (it names what happened)
 
     def __init__(self, order: Order) -> None:
         self.order = order
-        text = _("%(gate)s was extended a moment ago; see its answer, then try again")
+        text = _("the session at %(gate)s was extended a moment ago; wait for the gate's answer, then try again")
         super().__init__(text % {"gate": order.gate.name})
 
 
@@ -70,7 +70,7 @@ def send(
         )
     if (verb == "extend") != (seconds is not None) or (seconds is not None and not 0 < seconds <= wire.MAX_SECONDS):
         raise UsageError(
-            _("found %(found)s seconds for %(verb)s, wanted 1 to %(most)d, and only for extend")
+            _("found %(found)s seconds for %(verb)s, wanted 1 to %(most)d for extend, and none for other commands")
             % {"found": seconds, "verb": verb, "most": wire.MAX_SECONDS}
         )
     with transaction.atomic():

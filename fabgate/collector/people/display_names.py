@@ -57,7 +57,7 @@ class Holder:
     def said(self) -> str:
         """Return whose badge it is, or whose it was, until when and why that ended, as a text."""
         if self.until is None:
-            text = _("At that time the badge of %(who)s") if self.is_then else _("Now the badge of %(who)s")
+            text = _("It was then the badge of %(who)s") if self.is_then else _("This is now the badge of %(who)s")
             return text % {"who": self.who}
         text = _("%(who)s had it until %(day)s (%(why)s)")
         return text % {"who": self.who, "day": self.day, "why": reasons.given_up(self.reason)}

@@ -80,7 +80,7 @@ def leave(*members: Member, actor: str, reason: str = "") -> Change:
             held[-1].save(update_fields=["left_on"])
             if not Account.has_manager() and _led(ids):
                 raise LastManager(
-                    _("%(names)s: nobody would be manager; make somebody else manager first")
+                    _("%(names)s: no manager would be left; make someone else manager first")
                     % {"names": ", ".join(map(str, members))}
                 )
             change.rosters = roster.versions(roster.rebuild(only_changed=True))

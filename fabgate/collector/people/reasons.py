@@ -28,7 +28,7 @@ REFUSED: Final[Mapping[str, Any]] = {
     "clock-unknown": _("the gate does not know the time"),
     "supervisor-needed": _("supervisor needed"),
     "supervisor-missing": _("no supervisor tapped"),
-    "start-timeout": _("nothing was started"),
+    "start-timeout": _("could not start in time"),
     "in-use": _("machine in use"),
     "misread": _("badge not read properly"),
     "two-cards": _("two cards at once"),
@@ -38,7 +38,7 @@ REFUSED: Final[Mapping[str, Any]] = {
     "blocked-lock-now": _("locked by staff"),
     "blocked-lock-idle": _("locked by staff"),
     "blocked-flag": _("a danger was reported"),
-    "blocked-journal": _("the gate cannot keep records"),
+    "blocked-journal": _("the gate cannot write its records"),
     "blocked-journal-full": _("the gate's records are full"),
     "blocked-reader": _("badge reader fault"),
     "blocked-stale": _("member list too old"),
@@ -52,13 +52,13 @@ ENDED: Final[Mapping[str, Any]] = {
     "idle": _("left idle"),
     "revoked": _("access ended"),
     "lock": _("locked by staff"),
-    "remote": _("stopped from the page"),
+    "remote": _("stopped remotely"),
     "fault": _("fault"),
     "restart": _("the gate restarted"),
     "power-loss": _("power was cut"),
     "journal-lost": _("the gate's records were lost"),
     "cancelled": _("cancelled"),
-    "start-timeout": _("nothing was started"),
+    "start-timeout": _("could not start in time"),
 }
 #: Why the assignment of a badge ended.
 GIVEN_UP: Final[Mapping[str, Any]] = {

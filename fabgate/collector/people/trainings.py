@@ -73,7 +73,8 @@ def revoke(grant: Grant, *, actor: str, reason: str, on: date | None = None) -> 
         held = Grant.objects.select_for_update(no_key=True).get(pk=grant.pk)
         if held.revoked_on is not None:
             raise UsageError(
-                _("it was revoked already, on %(day)s by %(who)s") % {"day": held.revoked_on, "who": held.revoked_by}
+                _("the training was already revoked, on %(day)s by %(who)s")
+                % {"day": held.revoked_on, "who": held.revoked_by}
             )
         held.revoked_on, held.revoked_by, held.reason = on, actor, reason
         held.save(update_fields=["revoked_on", "revoked_by", "reason"])

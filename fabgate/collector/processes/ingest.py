@@ -163,7 +163,7 @@ class Ingest:
                 if Gate.objects.filter(name__in=gates).update(too_much_at=now):
                     pulse.notify({Pulse.FLOOR: gates}, now)
         except (DatabaseError, InterfaceError) as error:
-            log.warning("that %s sends too much cannot be recorded: %s", ", ".join(sorted(gates)), error)
+            log.warning("cannot record that %s sends too much: %s", ", ".join(sorted(gates)), error)
             connection.close()
 
     def _read_on(self, most_s: float, *, or_refused: bool = False) -> None:

@@ -72,7 +72,7 @@ class Worker:
             self._delete_old(now)
             Heartbeat.beat(Heartbeat.WORKER, now, Collector.zone_trouble(settings.ENVIRONMENT.tz))
         except (DatabaseError, InterfaceError) as error:
-            log.warning("what is due is postponed by a minute: %s", error)
+            log.warning("due work is postponed by a minute: %s", error)
             return []
         return gates
 
@@ -111,6 +111,6 @@ def end_loans(now: datetime) -> list[Badge]:
     for row in due.select_related("member", "group").select_for_update(of=("self",), no_key=True):
         with audit.change(audit.WORKER, "badge.ended", row, reason="its time came"):
             row.end(Badge.OVER, audit.WORKER, row.until or now)
-        log.info("badge %d of %s ended: its time came", row.pk, row.holder)
+        log.info("badge %d of %s ended: the loan expired", row.pk, row.holder)
         ended.append(row)
     return ended

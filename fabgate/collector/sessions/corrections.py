@@ -74,7 +74,7 @@ def contest(session: UsageSession, words: str, *, author: str) -> Review:
         held = Review.objects.select_for_update(no_key=True).filter(session=session).first()
         review = held or Review(session=session)
         if review.why == Review.CONTESTED and review.settled_at is None:
-            mistakes.append(_("it is contested already, and waits for a review"))
+            mistakes.append(_("the session is already contested, and waits for a review"))
         if mistakes:
             raise UsageError("\n".join(mistakes))
         with audit.change(author, "review.contested", review, reason=words):
@@ -131,9 +131,9 @@ def _waiting(review: Review) -> tuple[Usage, Review]:
     held = Review.objects.select_for_update(no_key=True).get(pk=review.pk)
     if held.settled_at is not None:
         raise UsageError(
-            _("it was settled already by %(who)s") % {"who": held.settled_by}
+            _("the review was already settled by %(who)s") % {"who": held.settled_by}
             if held.settled_by
-            else _("it was settled already by later entries")
+            else _("the review was already settled by later entries")
         )
     return row, held
 

@@ -119,7 +119,7 @@ class Chip:
     def unplug(self, *, reads: int = 0x00) -> None:
         """Pull out the ribbon cable. Every read then returns `reads` (00h for a low, FFh for a floating line)."""
         if reads not in (0x00, 0xFF):
-            raise UsageError(f"found {reads:#04x} as what a dead bus reads, wanted 0x00 or 0xff")
+            raise UsageError(f"found {reads:#04x} as the value read from a dead bus, wanted 0x00 or 0xff")
         with self._lock:
             self._reset()
             self._dead = reads

@@ -115,7 +115,7 @@ class ChipLink:
             if irq & IRQ_TIMER:
                 return None
             self._sleep(SETTLE_S)
-        raise UpsetError("neither an answer nor the timer's end was seen")
+        raise UpsetError("the chip reported neither an answer nor the end of its timer")
 
     def reset_cards(self) -> None:
         """Switch the field off and on, so that every card starts again; about 11 ms."""

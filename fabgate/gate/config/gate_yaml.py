@@ -315,7 +315,7 @@ def _check_ca(reading: Reading, url: str | None) -> None:
         return
     if url is None or not url.startswith("https://"):
         reading.wrong(
-            "roster.ca", "found it without an https:// url, wanted both or neither; it is used for nothing else"
+            "roster.ca", "found it without an https:// url, wanted both or neither; it is used for https only"
         )
     if ca.is_file():
         import ssl  # noqa: PLC0415 - most gates start without it
@@ -380,11 +380,13 @@ def _check_hardware(reading: Reading) -> None:
         )
         if emulated and values.get("demo") is False:
             reading.wrong(
-                kind, "found emulated hardware, wanted real; anybody could tap any badge. It needs 'demo: true'"
+                kind,
+                "found emulated hardware, wanted real; on emulated hardware, which needs 'demo: true', anyone can tap any badge",
             )
     if values.get("clock.source") == "emulated" and values.get("demo") is False:
         reading.wrong(
-            "clock.source", "found emulated, wanted a real clock; anybody could set it. It needs 'demo: true'"
+            "clock.source",
+            "found emulated, wanted a real clock; an emulated one, which needs 'demo: true', can be set by anyone",
         )
     pin = values.get("output.pin")
     if pin is not None and pin not in SAFE_OUTPUT_PINS:

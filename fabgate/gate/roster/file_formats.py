@@ -254,7 +254,7 @@ def _csv(path: Path, text: str, mistakes: Mistakes) -> Parsed:
             cells = dict(zip(columns, (cell.strip() for cell in row), strict=False))
             people.append((rows.line_num, {key: value for key, value in cells.items() if value}))
     except csv.Error as error:
-        raise UsageError(f"{path}:{rows.line_num}: {error}; is a quote open?") from error
+        raise UsageError(f"{path}:{rows.line_num}: {error}; is a closing quotation mark missing?") from error
     return Parsed(people, {})
 
 

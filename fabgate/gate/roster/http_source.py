@@ -201,7 +201,7 @@ class HttpSource:
         except CutError:
             raise UsageError(
                 f"{self._url}: found no complete answer after {self._whole_timeout_s:g} s, wanted one in that time; the"
-                " network or the collector is too slow, or something between them holds the answer back"
+                " network or the collector is too slow, or a proxy between them delays the answer"
             ) from None
         except OSError as error:
             if problem := certificates.trouble(error, "collector's"):
@@ -277,8 +277,8 @@ class HttpSource:
     def _check_badge_key(self, kid: str | None) -> None:
         if kid is not None and self._badge_keys and kid not in self._badge_keys:
             raise UsageError(
-                f"found a roster whose badges are digested under the key {kid!r}; this gate holds"
-                f" {', '.join(self._badge_keys)}: no badge would be known. Copy the new badge key file to the gate first"
+                f"found a roster whose badges are digested under the key {kid!r}; this gate has"
+                f" {', '.join(self._badge_keys)}: no badge would be recognised. Copy the new badge key file to the gate first"
             )
 
     # --- the receipt --------------------------------------------------------------------------------------------------

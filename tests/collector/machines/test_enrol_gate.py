@@ -224,7 +224,7 @@ def test_a_gate_that_still_has_the_old_files_is_told_which_to_copy(env, gate):  
     old = Keys.parse(card_of(env)["seal.keys"])
     let_in_again("laser")
     with pytest.raises(
-        SealError, match=r"is sealed with the key 's-[0-9a-f]{8}', but this side knows .*: copy the newest key file"
+        SealError, match=r"is sealed with the key 's-[0-9a-f]{8}', but the known keys are .*: copy the newest key file"
     ):
         old.verify(
             roster.gate_keys(env, "laser-1").seal(wire.PURPOSE_COMMAND, "lyon/laser-1", b"{}"),

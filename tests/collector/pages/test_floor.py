@@ -120,7 +120,7 @@ def test_a_badge_that_has_an_owner_by_now_asks_no_more_whose_it_is(browse):
     page = browse("desk").get("/floor").content.decode()
     assert f"badge={'a' * 64}" not in page
     assert f"badge={'b' * 64}" in page
-    assert "Now the badge of Zoé Müller-Østergård" in page
+    assert "This is now the badge of Zoé Müller-Østergård" in page
 
 
 def lost(badge: str, reason: str = "lost") -> None:
@@ -157,14 +157,14 @@ def test_a_badge_that_was_lost_when_it_was_refused_says_so_and_who_got_it_since(
     Badge.objects.create(digest="a" * 64, member_id="m-2", since=NOW - MINUTE)
     (found,) = recent_refusals.recent(NOW)
     assert (found.name, found.holder.who.name, found.is_unassigned) == ("Lost badge", "Zoé Müller-Østergård", False)
-    assert found.owner.said == "Now the badge of Léa Fournier"
+    assert found.owner.said == "This is now the badge of Léa Fournier"
 
 
 def test_a_badge_that_was_lost_after_it_was_refused_is_not_called_lost():
     refuse(90, ["unknown-badge"], badge="a" * 64)
     lost("a" * 64)
     (found,) = recent_refusals.recent(NOW)
-    assert (found.name, found.holder.said) == ("Unknown badge", "At that time the badge of Zoé Müller-Østergård")
+    assert (found.name, found.holder.said) == ("Unknown badge", "It was then the badge of Zoé Müller-Østergård")
     assert found.is_unassigned
 
 

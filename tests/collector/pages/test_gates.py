@@ -256,7 +256,7 @@ def test_boots_orders_clones_and_broken_messages_are_shown(browse):
     gate.save()
     page = browse("maintainer").get("/gates/bandsaw").content.decode()
     for text in (
-        "the newest 1000 are kept, 4.0\xa0MB at most, for 90 days",
+        "the newest 1000 (at most 4.0\xa0MB) are kept for 90 days",
         "7000 older ones were deleted",
         "At an unknown time: the clock was never set",
         "Another device still writes to an old journal",

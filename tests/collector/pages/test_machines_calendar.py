@@ -145,7 +145,7 @@ def test_open_late_until_when_it_begins_is_refused_and_not_taken_for_a_day(brows
     SpecialDay.objects.create(day=today(), start=time(9), to=time(20), note="Course")
     answer = browse("desk").post("/machines/calendar/tonight", {"to": until})
     assert answer.status_code == 400
-    assert "It would also begin at 09:00. Choose a later time" in text(answer)
+    assert "Start and end would both be 09:00. Choose a later time" in text(answer)
     assert SpecialDay.objects.get().note == "Course"
 
 
@@ -199,7 +199,7 @@ def test_open_late_until_an_hour_of_tomorrow_is_refused(browse, gate):
     Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(14), to=time(18))
     answer = browse("desk").post("/machines/calendar/tonight", {"to": "13:00"})
     assert answer.status_code == 400
-    assert "That would be until 13:00 tomorrow. Choose a later time today" in text(answer)
+    assert "This would be 13:00 tomorrow. Choose a later time today" in text(answer)
     assert not SpecialDay.objects.exists()
 
 

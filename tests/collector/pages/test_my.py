@@ -252,7 +252,7 @@ def test_what_is_put_down_as_another_ones_is_said_to_whoever_contested_it(mine, 
     assert "0:30:00" in text(mine.get("/my-minutes/sessions/s-1"))
 
 
-@pytest.mark.parametrize(("words", "said"), [("", "Say in a few words"), ("x" * 201, "at most 200 characters")])
+@pytest.mark.parametrize(("words", "said"), [("", "Describe in a few words"), ("x" * 201, "at most 200 characters")])
 def test_words_that_say_nothing_or_too_much_are_refused(mine, words, said):
     used("laser", "s-1", 30)
     answer = mine.post("/my-minutes/sessions/s-1", {"words": words})
@@ -271,7 +271,7 @@ def test_another_ones_session_is_not_found(mine):
 def test_a_session_that_runs_is_shown_and_cannot_be_contested_yet(mine):
     gate = Gate.objects.create(name="laser-1", machine=Machine.objects.create(name="laser", title="Laser"))
     Store("lyon").store([Journal(gate=gate.name).start("s-1")], NOON)
-    assert "Laser is running on your badge" in text(mine.get("/my-minutes"))
+    assert "Laser has been on with your badge" in text(mine.get("/my-minutes"))
     assert mine.post("/my-minutes/sessions/s-1", {"words": "no"}).status_code == 409
 
 

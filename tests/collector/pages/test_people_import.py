@@ -225,7 +225,7 @@ def test_a_badge_that_was_enrolled_by_a_tap_stays_and_is_spelled_once_a_list_nam
         (b"id,colour\nm-1,red\n", "unknown column &#x27;colour&#x27;"),
         (b"PK\x03\x04nothing", "cannot be read as a workbook"),
         (b"\xd0\xcf\x11\xe0", "old Excel file"),
-        (b'id,name\nm-1,"Ada\n', "is a quote open?"),
+        (b'id,name\nm-1,"Ada\n', "is a closing quotation mark missing?"),
     ],
 )
 def test_what_is_no_list_is_said_so_and_kept_nowhere(manager, house, raw, expected):
@@ -250,7 +250,7 @@ def test_a_lost_badge_of_whoever_lost_it_is_no_change_and_of_somebody_else_is_to
         Badge.objects.get(member=pk).end(Badge.LOST, "maya", timezone.now())
     page = look(manager, f"id,badges\nm-1,{ADA}\nm-3,{ZOE}\n")
     assert [person.row.id for person in page.context["found"].changed] == ["m-3"]
-    assert "line 2: the badge 7B-..80 of m-1 was reported lost; it opens no machine" in text(page)
+    assert "line 2: the badge 7B-..80 of m-1 was reported lost; it gives no access to any machine" in text(page)
     assert "line 3: the badge 7B-..80 of m-3 was reported lost by m-2; ask m-2 before you import the list" in text(page)
     take(manager, page)
     assert dict(Badge.objects.filter(ended_at=None).values_list("spelling", "member")) == {ZOE: "m-3"}

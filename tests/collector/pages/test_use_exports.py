@@ -247,7 +247,7 @@ def test_a_refusal_whose_time_nobody_knows_is_not_told_as_if_it_were_known(used,
     used.refuse("e" * 64, "m-2", used.now, "expired", gate="lathe-1")
     client = browse("accountant")
     rows = table(client.get("/use/export.csv?what=refusals"))
-    assert [(row["Badge"], row["Time unknown, received then"]) for row in rows] == [
+    assert [(row["Badge"], row["Time unknown: received at"]) for row in rows] == [
         ("b" * 8, ""),
         ("e" * 8, "yes"),
     ]

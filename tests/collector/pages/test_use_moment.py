@@ -47,7 +47,7 @@ def granted(**more) -> Grant:
 def test_who_used_it_is_named_with_trainer_and_clock(used, browse):
     granted()
     shown = text(browse("auditor").get(asked(NOON + 10 * MINUTE)))
-    for word in ("Zoé Müller", "Was using it", "Yes, on record then", "Saws", "Maya", "Nothing is missing"):
+    for word in ("Zoé Müller", "Was using it", "Yes, on record at that time", "Saws", "Maya", "Nothing is missing"):
         assert word in shown
     assert "data-print" in shown
 

@@ -110,7 +110,7 @@ def test_an_unknown_badge_that_has_an_owner_by_now_says_whose_it_is(used, browse
     Badge.objects.create(digest="stranger00", member_id="m-1")
     page = client.get("/use/refusals").content.decode()
     assert "badge=stranger00" not in page
-    assert "Now the badge of Zoé Müller" in page
+    assert "This is now the badge of Zoé Müller" in page
 
 
 def test_a_badge_that_was_reported_lost_says_who_had_it(used, browse):
@@ -143,14 +143,14 @@ def test_a_refusal_is_labelled_by_who_had_the_badge_at_its_time_and_not_by_who_h
     between = first.about + (second.about - first.about) / 3
     row = Badge.objects.create(digest="stranger00", member_id="m-1", since=between)
     had = f"Zoé Müller had it until {NOON:%-d %b %Y} (reported lost)"
-    assert lines(client) == ["Unknown badge: At that time the badge of Zoé Müller", "Unknown badge: "]
+    assert lines(client) == ["Unknown badge: It was then the badge of Zoé Müller", "Unknown badge: "]
     row.end(Badge.LOST, "desk", between + (second.about - between) / 2)
     assert lines(client) == [f"Lost badge: {had}", "Unknown badge: "]
     Badge.objects.create(digest="stranger00", member_id="m-2", since=second.about + timedelta(hours=1))
     assert lines(client) == [f"Lost badge: {had}", "Unknown badge: "]
     page = client.get("/use/refusals").content.decode()
     assert "badge=stranger00" not in page  # it is somebody's: nothing is offered any more
-    assert "Now the badge of Bjørn Sørensen" in page
+    assert "This is now the badge of Bjørn Sørensen" in page
 
 
 @pytest.mark.parametrize("member", ["m-77", "m/77"])

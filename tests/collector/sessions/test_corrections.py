@@ -102,7 +102,7 @@ def test_a_review_is_settled_by_a_correction_or_accepted_once(journal, store):
     review = Review.waiting().get()
     corrections.accept(review, author="eve", note="the power was out for a minute")
     assert (review.settled_by, review.decision, review.note) == ("eve", "accepted", "the power was out for a minute")
-    with pytest.raises(UsageError, match="settled already by eve"):
+    with pytest.raises(UsageError, match="already settled by eve"):
         corrections.accept(review, author="bob")
     store.store([journal.start("s-2"), journal.end("s-2", 1, uncertainty_ms=61_000)], NOON)
     corrections.correct("s-2", "time", "2", author="bob", reason="seen on the camera")

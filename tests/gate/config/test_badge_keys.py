@@ -88,7 +88,7 @@ def test_a_roster_under_a_key_that_the_gate_lacks_is_refused_and_the_last_one_st
         harness.collector.current = under_the_new_key(101)
         (refused,) = harness.fetch()
         assert isinstance(refused, RosterRefused)
-        assert "under the key 'k2'; this gate holds k1" in refused.reason
+        assert "under the key 'k2'; this gate has k1" in refused.reason
         assert harness.version == 100
     finally:
         harness.close()

@@ -68,7 +68,7 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
     "an unknown clock": ({"clock": "clock: {source: ntp}"}, [":7: clock.source: found 'ntp', wanted kernel, timesyncd, assume"]),
     "a clock that anybody could set": (
         {"clock": "clock: {source: emulated}"},
-        [":7: clock.source: found emulated, wanted a real clock; anybody could set it. It needs 'demo: true'"],
+        [":7: clock.source: found emulated, wanted a real clock; an emulated one, which needs 'demo: true', can be set by anyone"],
     ),
     "missing keys": (
         {"site": None, "output": None},
@@ -104,7 +104,7 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
     ),
     "an emulated chip": (
         {"reader": "reader: {driver: mfrc522, chip: emulated, control_socket: s}"},
-        [":4: reader: found emulated hardware, wanted real; anybody could tap any badge. It needs 'demo: true'"],
+        [":4: reader: found emulated hardware, wanted real; on emulated hardware, which needs 'demo: true', anyone can tap any badge"],
     ),
     "a simulated reader": (
         {"reader": "reader: {driver: simulated, control_socket: s}"},

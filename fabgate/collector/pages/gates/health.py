@@ -24,7 +24,7 @@ PROBLEMS: Final[Mapping[str, Any]] = {
     "certificate": gettext_lazy("The certificate for the message broker must be renewed"),
     "command": gettext_lazy("A command was refused"),
     "fork": gettext_lazy("The collector has other entries under the journal's numbers"),
-    "grace": gettext_lazy("People who need a supervisor cannot start: their card may not leave its holder"),
+    "grace": gettext_lazy("People who need a supervisor cannot start: the rules give no grace time to change the card"),
     "idle-off": gettext_lazy("No running sensor: the idle switch-off does not work"),
     "journal": gettext_lazy("The journal cannot be written"),
     "journal-full": gettext_lazy("The journal is filling up"),

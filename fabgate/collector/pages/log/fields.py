@@ -31,7 +31,7 @@ FIELDS: Final[Mapping[str, Any]] = {
     "group": gettext_lazy("Group"),
     "is_active": gettext_lazy("Can sign in"),
     "joined_on": gettext_lazy("Member since"),
-    "key_id": gettext_lazy("Key of the badge"),
+    "key_id": gettext_lazy("Badge key"),
     "kind": gettext_lazy("Kind"),
     "lang": gettext_lazy("Language"),
     "last": gettext_lazy("To"),

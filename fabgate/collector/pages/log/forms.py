@@ -22,7 +22,7 @@ class FilterForm(forms.Form):
     """Author, subject and days."""
 
     actor = forms.CharField(label=_("By"), max_length=200, required=False)
-    key = forms.CharField(label=_("Of"), max_length=200, required=False)
+    key = forms.CharField(label=_("Subject"), max_length=200, required=False)
     first = forms.DateField(
         label=_("From"), required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d")
     )

@@ -76,7 +76,7 @@ _REASONS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 _AUTOMATIC: Final[Mapping[str, Any]] = {
     "import": gettext_lazy("by an import"),
-    "its day came": gettext_lazy("on its date"),
+    "its day came": gettext_lazy("on the planned date"),
     "its time came": gettext_lazy("when it expired"),
     "left": gettext_lazy("person left"),
 }

@@ -110,10 +110,10 @@ def _not_late(day: date, hours: tuple[time, time], now: datetime) -> str:
             "It is night, and the day before has no hours. Choose a time from now until 06:00, or add a special day."
         )
     if opening_hours.is_ambiguous(*hours):
-        text = _("It would also begin at %(time)s. Choose a later time; a time after midnight is on the next day.")
+        text = _("Start and end would both be %(time)s. Choose a later time; a time after midnight is on the next day.")
         return text % {"time": time_format(hours[0], "H:i")}
     if opening_hours.ends_tomorrow(*hours):
-        text = _("That would be until %(time)s tomorrow. Choose a later time today, or one until 06:00 in the night.")
+        text = _("This would be %(time)s tomorrow. Choose a later time today, or a time in the night until 06:00.")
         return text % {"time": time_format(hours[1], "H:i")}
     if opening_hours.is_over(day, *hours, now):
         text = _(

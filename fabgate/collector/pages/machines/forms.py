@@ -48,7 +48,9 @@ _HELP: Final[Mapping[str, Any]] = {
     "warm_up_s": gettext_lazy("In seconds after power on; idle time does not count during warm-up."),
     "handover": gettext_lazy("The next member taps, and the machine keeps running under their name."),
     "sponsor": gettext_lazy("An unknown badge, then a supervisor's within 30 seconds."),
-    "attended": gettext_lazy("Two attended machines in use on one badge are reviewed; a 3D printer overnight is not."),
+    "attended": gettext_lazy(
+        "If one badge uses two such machines at once, the sessions are marked for review. Do not tick this for a 3D printer that runs overnight."
+    ),
     "on_stale": gettext_lazy("After seven days without the collector."),
     "observe_until": gettext_lazy(
         "Until then every known member has access, including blocked people and minors without a"

@@ -35,7 +35,7 @@ class ContestForm(forms.Form):
         max_length=corrections.MAX_REASON,
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text=gettext_lazy("For example: I switched off at four, and someone else continued with my badge."),
-        error_messages={"required": gettext_lazy("Say in a few words what is wrong.")},
+        error_messages={"required": gettext_lazy("Describe in a few words what is wrong.")},
     )
 
 

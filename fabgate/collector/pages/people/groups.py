@@ -55,7 +55,7 @@ class GroupForm(stale_form.StaleCheck, forms.ModelForm):  # type: ignore[type-ar
         labels = {
             "name": gettext_lazy("Name"),
             "kind": gettext_lazy("Type"),
-            "machines": gettext_lazy("Machines its badges open"),
+            "machines": gettext_lazy("Machines available with its badges"),
             "note": gettext_lazy("Note"),
         }
         help_texts = {"machines": gettext_lazy("A class always needs a supervisor.")}
@@ -106,7 +106,9 @@ class GroupForm(stale_form.StaleCheck, forms.ModelForm):  # type: ignore[type-ar
             was_company = self.instance.pk and self.instance.kind == Group.COMPANY
             had = set(self.instance.machines.all()) if was_company else set()
             if set(cleaned.get("machines") or ()) - had:
-                text = _("A company's badges open machines without a supervisor, so only a manager may choose them.")
+                text = _(
+                    "A company's badges give access to machines without a supervisor, so only a manager may choose the machines."
+                )
                 self.add_error("machines", text)
         return cleaned
 
@@ -197,7 +199,7 @@ def end(request: HttpRequest, pk: int) -> HttpResponse:
             held.ended_on = blocks.today() if is_over else None
             held.save(update_fields=["ended_on"])
             change.rosters = roster.versions(roster.rebuild(only_changed=True))
-    text = _("Group closed: its badges open no machine any more.") if is_over else _("Group reopened.")
+    text = _("Group closed: its badges no longer give access to any machine.") if is_over else _("Group reopened.")
     shortcuts.report_change(request, text, change)
     return see_other(reverse("people-group", args=[pk]))
 

@@ -56,7 +56,9 @@ class TrainingForm(stale_form.StaleCheck, forms.ModelForm):  # type: ignore[type
             "description": gettext_lazy("Description"),
         }
         help_texts = {
-            "trainers": gettext_lazy("They and managers may grant and revoke it. None selected: every trainer may."),
+            "trainers": gettext_lazy(
+                "These people and managers may grant and revoke it. If none are selected, every trainer may."
+            ),
             "expires_after_days": gettext_lazy("Leave empty if the training never expires."),
             "prerequisite": gettext_lazy("For example the safety tour. Without it, this training gives no access."),
         }

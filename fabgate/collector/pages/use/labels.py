@@ -16,7 +16,7 @@ BASES: Final[Mapping[str, Any]] = {
     "emergency": _("Emergency badge"),
     "maintainer": _("Maintainer, while the machine was flagged"),
     "sponsor": _("Guest of a supervisor"),
-    "observe": _("Opening weeks: everyone was admitted and logged"),
+    "observe": _("Open to all members: everyone was admitted and recorded"),
     "continued": _("Continuation of the previous session"),
 }
 PURPOSES: Final[Mapping[str, Any]] = {
@@ -125,7 +125,7 @@ MODES: Final[Mapping[str, Any]] = {
     "tap": _("tap on, tap off"),
     "hold": _("card stays in its holder"),
     "timed": _("fixed time per tap"),
-    "audit": _("logged only, not switched"),
+    "audit": _("recorded only, not switched"),
 }
 
 

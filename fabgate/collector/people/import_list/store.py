@@ -97,7 +97,7 @@ def lost_badge_notes(file: members_file.File) -> list[str]:
     said = []
     for row, found in _badges_of(file.rows) if lost else ():
         member, who = lost.get(badge.digest(found, key), ("", ""))
-        text = _("line %(line)d: the badge %(badge)s of %(id)s was reported lost; it opens no machine")
+        text = _("line %(line)d: the badge %(badge)s of %(id)s was reported lost; it gives no access to any machine")
         if member != row.id:
             text = _(
                 "line %(line)d: the badge %(badge)s of %(id)s was reported lost by %(who)s; ask %(who)s before"

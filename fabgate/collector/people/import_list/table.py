@@ -88,7 +88,7 @@ def _csv(raw: bytes) -> Table:
         for cells in lines:
             found += _kept(lines.line_num, cells, len(found))
     except csv.Error as error:
-        problem = _("line %(line)d: cannot be read as CSV (%(error)s); is a quote open?")
+        problem = _("line %(line)d: cannot be read as CSV (%(error)s); is a closing quotation mark missing?")
         raise UsageError(problem % {"line": lines.line_num, "error": error}) from error
     return Table(
         _header(first), found, notes, _("a tab") if delimiter == "\t" else _("a '%(mark)s'") % {"mark": delimiter}

@@ -53,7 +53,7 @@ class EnrolForm(forms.Form):
     )
     number = LineField(label=gettext_lazy("Printed number"), max_length=40, required=False)
     kind = forms.ChoiceField(
-        label=gettext_lazy("It is"),
+        label=gettext_lazy("Type"),
         choices=[(Badge.PERSONAL, gettext_lazy("personal")), (Badge.LOAN, gettext_lazy("lent until this evening"))],
         initial=Badge.PERSONAL,
         widget=forms.RadioSelect,

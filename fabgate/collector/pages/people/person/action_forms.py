@@ -259,5 +259,5 @@ class LendForm(card_form.CardForm):
 def taken(row: Badge) -> str:
     """Return the error for a badge that is already assigned."""
     who = (row.member.name or row.member.pk) if row.member else str(row.group)
-    text = _("%(name)s has had this badge, or one with this number, since %(day)s. End it on their page first.")
+    text = _("%(name)s has had this badge, or one with this number, since %(day)s. End that on their page first.")
     return text % {"name": who, "day": labels.day(row.since)}

@@ -141,9 +141,9 @@ def end_badge(request: HttpRequest, pk: int) -> HttpResponse:
         raise errors.Conflict(_("This badge has no holder any more."))
     change = badges.end(row, reason, actor=shortcuts.actor(request))
     text = (
-        _("Badge reported lost: it opens no machine, and a tap on a gate points to the desk.")
+        _("Badge reported lost: it gives no access to any machine, and gates send anyone who taps it to the desk.")
         if reason == Badge.LOST
-        else _("Badge returned: it opens no machine until it is assigned again.")
+        else _("Badge returned: it gives no access to any machine until it is assigned again.")
     )
     shortcuts.report_change(request, text, change)
     return shortcuts.redirect_to_holder(row)

@@ -261,7 +261,7 @@ def _refusals(form: RefusalsForm) -> Table:
         *(Column(_("When (UTC)"), files.PLAIN), Column(_("When (local)"), files.MOMENT)),
         *_of(files.TEXT, _("Person number"), _("Person"), _("Badge"), _("Machine"), _("Gate"), _("Reason")),
         Column(_("Received, if the clock was wrong (UTC)"), files.PLAIN),
-        Column(_("Time unknown, received then"), files.TEXT),
+        Column(_("Time unknown: received at"), files.TEXT),
     )
     return Table(_("Refusals"), columns, _refusal_rows(form))
 

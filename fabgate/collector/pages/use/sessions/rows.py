@@ -53,7 +53,7 @@ class Row:
         """
         if self.session.is_about:
             return format_html(
-                '<span title="{}">≈ </span>{}', _("The date is unknown: these are its limits."), self._limits
+                '<span title="{}">≈ </span>{}', _("The date is unknown: it lies between these two."), self._limits
             )
         return self._limits
 
