@@ -242,18 +242,20 @@ def _list() -> bytes:
 
 def _trainings_list() -> bytes:
     """Return a list of trainings with new grants, one that is granted already, and a row with an error."""
-    from fabgate.collector.models import Grant
+    from fabgate.collector.models import Grant, Member
 
     grants = Grant.objects.select_related("training").order_by("since")
     known = grants.filter(stage=Grant.AUTONOMOUS, until=None, revoked_on=None).first()
     assert known is not None
+    trained = Grant.objects.filter(training__name="laser").values("member")
+    one, other = Member.objects.filter(left_on=None).exclude(pk__in=trained).order_by("pk")[:2]
     rows = (
         "id;training;since;stage;until;trainer",
         f"{known.member_id};{known.training.name};{known.since:%d/%m/%Y};;;",
-        "m-3;laser;03/09/2026;with a supervisor;;",
-        "m-3;laser;17/09/2026;autonomous;31/12/2027;m-1",
-        "m-6;laser;17/09/2026;;;",
-        "m-4;lazer;17/09/2026;;;",
+        f"{one.pk};laser;03/09/2026;with a supervisor;;",
+        f"{one.pk};laser;17/09/2026;autonomous;31/12/2027;m-1",
+        f"{other.pk};laser;17/09/2026;;;",
+        f"{other.pk};lazer;17/09/2026;;;",
     )
     return "\n".join(rows).encode()
 

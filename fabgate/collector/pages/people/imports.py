@@ -163,8 +163,8 @@ def _kinds() -> list[_Kind]:
         _Kind(
             title=_("A list of trainings"),
             text=_(
-                "One row for each training of a person. A list with the column for the training is read as this kind;"
-                " its people and trainings must exist already."
+                "One row for each training of a person. A file with a column for the training is read as such a list."
+                " Its people and trainings must exist already."
             ),
             columns=_facts(TRAININGS, _TRAINING_COLUMNS, _TRAINING_WRITTEN),
             hint=_("An import lowers no stage and lifts no suspension: such rows are listed and change nothing."),
