@@ -92,7 +92,6 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "here": request.get_full_path() if request.method == "GET" else reverse("home"),
         "lang": get_language() or "en",
         "theme": theme(request),
-        "themes": THEMES,
         "is_simulated": settings.ENVIRONMENT.simulated,
         "site": settings.ENVIRONMENT.site,
         "records": SimpleLazyObject(completeness.now) if role and role != Account.MEMBER else None,

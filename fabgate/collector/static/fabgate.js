@@ -288,14 +288,10 @@
   let sent = { by: null, at: -Infinity };
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (event.defaultPrevented || form.method !== "post" || form.hasAttribute("data-send")) return;
+    if (event.defaultPrevented || form.method !== "post") return;
     const by = event.submitter ?? form;
     if (by === sent.by && now() - sent.at < TWICE_MS) event.preventDefault();
     else sent = { by, at: now() };
-  });
-  document.addEventListener("change", (event) => {
-    const form = event.target.form;
-    if (form?.hasAttribute("data-send")) form.requestSubmit();
   });
 
   live();

@@ -95,9 +95,3 @@ def lock_reason(reason: str) -> str:
 def called(name: str, names: Mapping[str, str]) -> str:
     """Return the display name for the username `name`, from the page's context (``display_names.account_names``)."""
     return names.get(name, name)
-
-
-@register.filter
-def at(items: list[Any], index: int) -> Any:
-    """Return an item of a list by its index."""
-    return items[index]

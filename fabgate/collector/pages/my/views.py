@@ -59,7 +59,6 @@ def minutes(request: HttpRequest) -> HttpResponse:
             "member": member,
             "membership": people_labels.membership(member, today()),
             "month": month,
-            "months": year,
             "newer_month": year[at - 1] if at else None,
             "older_month": year[at + 1] if at + 1 < len(year) else None,
             "rows": [_row(session) for session in page.rows],
