@@ -171,7 +171,7 @@ def _badge_verbs(verbs: Any) -> None:
     verb.add_argument(
         "--config", type=Path, metavar="FILE", help="the gate.yaml with the reader and the badge key to use"
     )
-    _json(verb, "print the spellings and the digest as JSON")
+    _json(verb, "print the spellings, and with --digest the digest, as JSON")
 
     tap_examples = (
         "fabgate tap gate.yaml 04:A1:B2:C3 --for 500      the gate of this gate.yaml",

@@ -283,7 +283,7 @@ def tap(arguments: argparse.Namespace) -> int:
     if not SHORTEST_TAP_MS <= for_ms <= LONGEST_TAP_MS:
         raise UsageError(f"--for: found {text[:20]!r}, wanted {SHORTEST_TAP_MS} to {LONGEST_TAP_MS} milliseconds")
     if folder is not None:
-        gates = sorted(path.stem for path in folder.glob("*.sock"))
+        gates = sorted(path.stem for path in folder.glob("*.sock") if path.with_suffix(".yaml").exists())
         if not (folder / "people.json").is_file() or not gates:
             raise UsageError(f"--data: there is no running demo in {folder}; start one: fabgate demo --data {folder}")
         if arguments.socket not in gates:
