@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fabgate.drivers.emulated.clock import EmulatedClock, Played
+from fabgate.drivers.emulated.clock import ClockState, EmulatedClock
 from fabgate.errors import HardwareError
 from fabgate.gate.clock import boottime_ms, open_clock
 from fabgate.rules import vocabulary as w
@@ -28,7 +28,7 @@ def wall_of(now: w.Now) -> float:
 
 def test_a_clock_that_nobody_touched_is_this_computers(tmp_path: Path) -> None:
     file = tmp_path / "clock.json"
-    Played(boot="b1").write(file)
+    ClockState(boot="b1").write(file)
     clock = EmulatedClock(file)
     assert clock.boot == "b1"
     assert clock.synced()
@@ -38,9 +38,9 @@ def test_a_clock_that_nobody_touched_is_this_computers(tmp_path: Path) -> None:
 
 def test_it_jumps_while_it_runs_and_its_boot_goes_on(tmp_path: Path) -> None:
     file = tmp_path / "clock.json"
-    Played(boot="b1").write(file)
+    ClockState(boot="b1").write(file)
     clock = EmulatedClock(file)
-    Played(boot="b2", on_at_ms=10**12, ahead_s=3600, synced=False).write(file)
+    ClockState(boot="b2", on_at_ms=10**12, ahead_s=3600, synced=False).write(file)
     assert between(lambda: time.time() + 3600, clock.wall)
     assert not clock.synced()
     assert clock.boot == "b1"
@@ -50,7 +50,7 @@ def test_it_jumps_while_it_runs_and_its_boot_goes_on(tmp_path: Path) -> None:
 def test_after_a_power_cut_boot_time_counts_from_the_power_and_the_gates_clock_says_so(tmp_path: Path) -> None:
     file = tmp_path / "clock.json"
     on_at_ms = boottime_ms()
-    Played(boot="b2", on_at_ms=on_at_ms, ahead_s=-600, synced=False).write(file)
+    ClockState(boot="b2", on_at_ms=on_at_ms, ahead_s=-600, synced=False).write(file)
     clock = open_clock("emulated", tmp_path)
     assert clock.boot == "b2"
     assert between(lambda: boottime_ms() - on_at_ms, lambda: clock.now().boot_ms)

@@ -114,7 +114,7 @@ class People:
         #: The last day of the last loan, for holders who have only loans.
         self.loans: dict[str, date | None] = {}
         carried = list(
-            Badge.in_hands(now)
+            Badge.assigned(now)
             .filter(**which)
             .order_by("spelling", "digest")
             .values_list("member", "group", "digest", "until")
@@ -138,7 +138,7 @@ class People:
             for row in Badge.lost().filter(**which).select_related("member").order_by("spelling", "digest")
         ]
         self.blocks: dict[str, list[str]] = defaultdict(list)
-        for member, reason in Block.holding(self.today).filter(**which).values_list("member", "reason"):
+        for member, reason in Block.active(self.today).filter(**which).values_list("member", "reason"):
             self.blocks[member].append(reason)
         self._by_hand: dict[str, set[int]] = defaultdict(set)
         for member, machine in Member.machines.through.objects.filter(**which).values_list("member", "machine"):
@@ -148,7 +148,7 @@ class People:
         # There may be thousands of grants: unneeded columns are not loaded, and all grants of a training share its
         # object.
         unneeded = "created_at", "trainer", "revoked_by", "reason"
-        grants = list(Grant.not_taken_back(self.today).filter(**which).select_related(None).defer(*unneeded))
+        grants = list(Grant.not_revoked(self.today).filter(**which).select_related(None).defer(*unneeded))
         opens = list(Training.machines.through.objects.order_by("training").values_list("training", "machine"))
         self._trainings = Training.objects.in_bulk()  # loaded after the grants: another process may add trainings
         for grant in grants:

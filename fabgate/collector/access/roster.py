@@ -144,7 +144,7 @@ def plan(gates: Iterable[Gate], *, only_changed: bool = False) -> Plan:
     env: Environment = settings.ENVIRONMENT
     kid, collector = next(iter(badge_keys(env).by_id)), Collector.get(env.site).collector
     seen = Pulse.newest(*_DECIDING)
-    Badge.digest_again(badge_key(env))
+    Badge.recompute_digests(badge_key(env))
     people = People(datetime.now(ZoneInfo(env.tz)))
     calendar = Calendar(people.today)
     drafts = []

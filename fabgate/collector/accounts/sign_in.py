@@ -51,7 +51,7 @@ def check(request: HttpRequest, name: str, password: str) -> Account | None:
     if not isinstance(found, Account):
         log.info("sign-in of %r from %s failed", name, address)
         return None
-    FailedSignIn.forget(known_browsers.counted_as(request, name) or name)
+    FailedSignIn.clear(known_browsers.counted_as(request, name) or name)
     return found
 
 
@@ -63,7 +63,7 @@ def is_too_many(request: HttpRequest, name: str) -> bool:
 
 def note_failure(request: HttpRequest, name: str) -> None:
     """Count a wrong password: for this browser if the account has signed in here, otherwise for the name."""
-    FailedSignIn.note(known_browsers.counted_as(request, name) or name, counted_as(request))
+    FailedSignIn.record(known_browsers.counted_as(request, name) or name, counted_as(request))
 
 
 def enter(request: HttpRequest, account: Account) -> None:

@@ -102,7 +102,7 @@ class Workshop:
         waiting = {row.gate_id: max(0, row.head - row.ack_seq) for row in Journal.newest()}
         heard = [(gate, (self._now - gate.seen_at).total_seconds()) for gate in gates if gate.seen_at is not None]
         label = ("gate",)
-        is_there = {gate: gate.is_heard(self._now) for gate in gates}
+        is_there = {gate: gate.is_online(self._now) for gate in gates}
         yield _gauge(
             "fabgate_gate_online",
             "Whether the gate is online: connected, and no heartbeat missed.",

@@ -231,12 +231,12 @@ def document() -> dict[str, Any]:
     found = dict(api.get_openapi_schema(path_prefix=PREFIX))
     for asked in found["paths"].values():
         for operation in asked.values():
-            told = operation["responses"]
+            responses = operation["responses"]
             # the reason phrase of RFC 9110, which Python has since 3.13
-            told[HTTPStatus.UNPROCESSABLE_ENTITY]["description"] = "Unprocessable Content"
+            responses[HTTPStatus.UNPROCESSABLE_ENTITY]["description"] = "Unprocessable Content"
             for status, header in _HEADERS.items():
-                told[status]["headers"] = {header: {"required": True, "schema": {"type": "string"}}}
-            told[HTTPStatus.OK]["links"] = {"next": _NEXT}
+                responses[status]["headers"] = {header: {"required": True, "schema": {"type": "string"}}}
+            responses[HTTPStatus.OK]["links"] = {"next": _NEXT}
     return found
 
 

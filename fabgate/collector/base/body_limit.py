@@ -29,8 +29,8 @@ def bounded(app: Any) -> Any:
             await app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        said = headers.get(b"content-length", b"0")
-        if not said.isdigit() or int(said[:20]) > MAX_BYTES:
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length[:20]) > MAX_BYTES:
             if b"text/html" in headers.get(b"accept", b"") and await _discard(receive):
                 await app(_refused(scope), _after_nothing(receive), send)
                 return
@@ -76,13 +76,13 @@ async def _discard(receive: Any) -> bool:
 
 def _after_nothing(receive: Any) -> Any:
     """Return a `receive` for an app: an empty body, then the messages of the real connection."""
-    told = False
+    was_sent = False
 
     async def receive_after() -> Any:
-        nonlocal told
-        if told:
+        nonlocal was_sent
+        if was_sent:
             return await receive()
-        told = True
+        was_sent = True
         return {"type": "http.request", "body": b"", "more_body": False}
 
     return receive_after

@@ -42,13 +42,13 @@ _LISTED: Final = "one that docs/reference.md names"
 
 def nearest(name: str, known: Collection[str]) -> list[str]:
     """Return up to three of the `known` names that `name` may have meant, the most likely first."""
-    said = name.upper().removeprefix(PREFIX)
+    base_name = name.upper().removeprefix(PREFIX)
     ends = {one.removeprefix(PREFIX): one for one in sorted(known)}
-    if said in ends:
-        return [ends[said]]
-    words = {*said.split("_")}
+    if base_name in ends:
+        return [ends[base_name]]
+    words = {*base_name.split("_")}
     akin = [one for one in ends if words <= {*one.split("_")}]
-    found = akin or get_close_matches(_ALSO.get(said, said), ends, 3, 0.6)
+    found = akin or get_close_matches(_ALSO.get(base_name, base_name), ends, 3, 0.6)
     return [ends[one] for one in found[:3]]
 
 

@@ -31,11 +31,11 @@ class Environment:
     data: Path
     tz: str
     #: Whether FABGATE_TZ is set: if not, the stored time zone stays.
-    is_tz_said: bool = field(compare=False)
+    is_tz_set: bool = field(compare=False)
     #: The language of machines and mails, for people without one of their own.
     lang: str
     #: Whether FABGATE_LANG is set: if not, the stored language stays.
-    is_lang_said: bool = field(compare=False)
+    is_lang_set: bool = field(compare=False)
     mqtt_host: str
     mqtt_port: int
     #: The broker's port for gates, which may differ from that of the collector.
@@ -102,9 +102,9 @@ def read(environ: Mapping[str, str], *, need_site: bool, only: Collection[str] |
         site=reader.site("FABGATE_SITE", required=need_site),
         data=Path(reader.text("FABGATE_DATA", DEFAULT_DATA)).absolute(),
         tz=reader.zone("FABGATE_TZ", zone_of_computer(environ)),
-        is_tz_said=reader.is_set("FABGATE_TZ"),
+        is_tz_set=reader.is_set("FABGATE_TZ"),
         lang=reader.one_of("FABGATE_LANG", LANGS),
-        is_lang_said=reader.is_set("FABGATE_LANG"),
+        is_lang_set=reader.is_set("FABGATE_LANG"),
         mqtt_host=reader.host("FABGATE_MQTT_HOST", "127.0.0.1"),
         mqtt_port=mqtt_port,
         mqtt_gate_port=reader.port("FABGATE_MQTT_GATE_PORT", mqtt_port),

@@ -20,11 +20,11 @@ def complete(found: Environment, *, asks: bool) -> Environment:
     With `asks`, a person is asked if standard input and standard error are a terminal.
     """
     if asks and sys.stdin.isatty() and sys.stderr.isatty():
-        if not found.is_tz_said:
+        if not found.is_tz_set:
             found = replace(found, tz=_ask_zone(found.tz))
-        if not found.is_lang_said:
+        if not found.is_lang_set:
             found = replace(found, lang=_ask_language(_language_of_computer()))
-    elif not found.is_tz_said:
+    elif not found.is_tz_set:
         sys.stderr.write(
             f"note: the time zone is {found.tz}, as on this computer; set FABGATE_TZ to choose another one\n"
         )

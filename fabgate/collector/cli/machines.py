@@ -127,13 +127,13 @@ def _report(verb: str, about: wire.Lock, machine: Machine, gates: list[Gate], ar
             "lock": about.id,
             "state": "unlocked" if verb == "unlock" else "locks-once-idle" if waits else "locked",
             "used_by": [{"gate": gate.name, "member": gate.session_member or None} for gate in used],
-            "gates": [{"gate": gate.name, "told": is_told, "heard": gate.is_heard(now)} for gate in gates],
+            "gates": [{"gate": gate.name, "told": is_told, "heard": gate.is_online(now)} for gate in gates],
         }
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
         return 0
     parts = [f"{machine} locks once it is idle" if waits else f"{machine} is {verb}ed"]
     parts += _used(used, now) if verb == "lock" else []
-    silent = [gate for gate in gates if is_told and not gate.is_heard(now)]
+    silent = [gate for gate in gates if is_told and not gate.is_online(now)]
     if len(silent) < len(gates) or not gates:
         parts.append(roster.describe([gate for gate in gates if gate not in silent], is_announced=is_told))
     parts += [f"{gate} does not answer, and will be updated when it is back" for gate in silent]
@@ -146,6 +146,6 @@ def _used(gates: list[Gate], now: datetime) -> list[str]:
     people = names_of(gate.session_member for gate in gates)
     return [
         f"{people.get(gate.session_member, 'somebody')} "
-        + ("is using it now" if gate.is_heard(now) else f"was using it when {gate} last reported")
+        + ("is using it now" if gate.is_online(now) else f"was using it when {gate} last reported")
         for gate in gates
     ]

@@ -153,8 +153,8 @@ def _followed_by_undated(rows: list[Boot], known: Mapping[int, Journal]) -> set[
     if not rows:
         return set()
     last = queries.last_undated({row.journal_id for row in rows})
-    living = {pk for pk, journal in known.items() if journal.superseded_by_id is None}
-    return {row.gate_id for row in rows if row.journal_id not in living or last.get(row.journal_id, 0) > row.seq}
+    current = {pk for pk, journal in known.items() if journal.superseded_by_id is None}
+    return {row.gate_id for row in rows if row.journal_id not in current or last.get(row.journal_id, 0) > row.seq}
 
 
 def _last_before(row: Boot) -> datetime | None:

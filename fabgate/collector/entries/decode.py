@@ -1,6 +1,6 @@
 """Decodes messages from the wire: entries, reports of gates, or the reason why a message cannot be stored.
 
-The functions are pure, and no message makes `read` raise: an invalid message becomes an `Unfit`, with its number if it
+The functions are pure, and no message makes `read` raise: an invalid one becomes an `InvalidMessage`, with its number if it
 has one, so that it cannot block the messages after it.
 """
 
@@ -50,7 +50,7 @@ class Fact(Struct, frozen=True, kw_only=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Unfit:
+class InvalidMessage:
     """A message that cannot be stored as an entry. `seq` is 0 if its number is not known."""
 
     gate: str | None
@@ -85,7 +85,7 @@ class _UnfitError(Exception):
         self.reason, self.detail = reason, detail
 
 
-def read(message: Received, *, site: str) -> Fact | Unfit | GateReport | None:
+def read(message: Received, *, site: str) -> Fact | InvalidMessage | GateReport | None:
     """Return the decoded message; None for one that is not stored, such as an empty retained message."""
     try:
         topics, leaf = _parse_topic(message.topic)
@@ -107,7 +107,7 @@ def read(message: Received, *, site: str) -> Fact | Unfit | GateReport | None:
         return _unfit(message, topics.gate, error.reason, error.detail)
 
 
-def broken(message: Received, gate: str | None, error: Exception) -> Unfit:
+def broken(message: Received, gate: str | None, error: Exception) -> InvalidMessage:
     """Return a message that raised an error while it was stored as unfit, so that later ones are still stored."""
     return _unfit(message, gate, "error", f"{type(error).__name__}: {error}")
 
@@ -197,9 +197,9 @@ def _envelope(message: Received, topics: wire.GateTopics) -> tuple[wire.Entry, s
     return entry, journal, seq
 
 
-def _unfit(message: Received, gate: str | None, reason: str, detail: str) -> Unfit:
+def _unfit(message: Received, gate: str | None, reason: str, detail: str) -> InvalidMessage:
     journal, seq = _properties(message) or _number_in(message.body) or ("", 0)
-    return Unfit(
+    return InvalidMessage(
         gate=gate,
         topic=message.topic[:MAX_TOPIC].replace("\0", "?"),
         journal=journal,

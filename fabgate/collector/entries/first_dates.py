@@ -47,8 +47,8 @@ def sessions_before(limits: Mapping[int, datetime]) -> set[str]:
     """Return the sessions with an entry dated before the limit of their gate."""
     found = set()
     for gate, limit in limits.items():
-        mine = list(Journal.objects.filter(gate=gate).values_list("pk", flat=True))
-        early = Entry.objects.filter(journal__in=mine, type__in=_SESSIONS, occurred_at__lt=limit, is_copy=False)
+        own_journals = list(Journal.objects.filter(gate=gate).values_list("pk", flat=True))
+        early = Entry.objects.filter(journal__in=own_journals, type__in=_SESSIONS, occurred_at__lt=limit, is_copy=False)
         for entry in early.only("body").iterator(chunk_size=500):
             data = wire.decode_data(entry.decode())
             if isinstance(data, SESSION_DATA):

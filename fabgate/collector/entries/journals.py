@@ -151,7 +151,7 @@ def _joined(ranges: Iterable[Range]) -> Iterator[Range]:
 
 
 @dataclass(frozen=True, slots=True)
-class Kin:
+class JournalOrigin:
     """A journal of a gate, its predecessor, and whether its first entry names none."""
 
     pk: int
@@ -160,7 +160,7 @@ class Kin:
     is_root: bool
 
 
-def successors(gate: Sequence[Kin]) -> dict[int, int | None]:
+def successors(gate: Sequence[JournalOrigin]) -> dict[int, int | None]:
     """Return for each journal of one gate the journal that ended it, or None if it has not ended.
 
     A journal ends when another one names it as its predecessor. If two journals name the same one, as after a card was
@@ -168,9 +168,10 @@ def successors(gate: Sequence[Kin]) -> dict[int, int | None]:
     arrival: a chain of journals that begins a new history ends all chains back to the last one that did. The result is
     computed from all known journals, so that late entries can correct it.
     """
-    ended: dict[int, int | None] = {kin.pk: None for kin in gate}
-    by_name = {kin.name: kin for kin in gate}
-    chain = {kin.name: kin.name for kin in gate}  # journal's name → the same name for all journals of a chain
+    ended: dict[int, int | None] = {journal.pk: None for journal in gate}
+    by_name = {journal.name: journal for journal in gate}
+    # journal's name → the same name for all journals of a chain
+    chain = {journal.name: journal.name for journal in gate}
 
     def head(name: str) -> str:
         top = name
@@ -180,22 +181,22 @@ def successors(gate: Sequence[Kin]) -> dict[int, int | None]:
             chain[name], name = top, chain[name]
         return top
 
-    for kin in gate:
-        older = by_name.get(kin.predecessor)
-        if older is not None and older.pk != kin.pk:
-            ended[older.pk] = max(kin.pk, ended[older.pk] or 0)
-            chain[head(kin.name)] = head(older.name)
-    alive = sorted(kin.pk for kin in gate if ended[kin.pk] is None)
-    heads = {kin.pk: head(kin.name) for kin in gate}
+    for journal in gate:
+        older = by_name.get(journal.predecessor)
+        if older is not None and older.pk != journal.pk:
+            ended[older.pk] = max(journal.pk, ended[older.pk] or 0)
+            chain[head(journal.name)] = head(older.name)
+    alive = sorted(journal.pk for journal in gate if ended[journal.pk] is None)
+    heads = {journal.pk: head(journal.name) for journal in gate}
     ended |= _by_the_next([(heads[pk], pk) for pk in alive])
     first_heard: dict[str, int] = {}
-    for kin in gate:
-        first_heard[head(kin.name)] = min(kin.pk, first_heard.get(head(kin.name), kin.pk))
-    roots = sorted((first_heard[head(kin.name)], kin.pk) for kin in gate if kin.is_root)
-    for kin in gate:
-        if ended[kin.pk] is None:
-            later = bisect_right(roots, (first_heard[head(kin.name)], sys.maxsize))
-            ended[kin.pk] = roots[later][1] if later < len(roots) else None
+    for journal in gate:
+        first_heard[head(journal.name)] = min(journal.pk, first_heard.get(head(journal.name), journal.pk))
+    roots = sorted((first_heard[head(journal.name)], journal.pk) for journal in gate if journal.is_root)
+    for journal in gate:
+        if ended[journal.pk] is None:
+            later = bisect_right(roots, (first_heard[head(journal.name)], sys.maxsize))
+            ended[journal.pk] = roots[later][1] if later < len(roots) else None
     return ended
 
 

@@ -91,12 +91,12 @@ def _end_journals(gates: Collection[int], known: dict[str, Journal]) -> list[Jou
     """
     if not gates:
         return []
-    of_gate: dict[int, list[journals.Kin]] = {gate: [] for gate in sorted(gates)}
+    of_gate: dict[int, list[journals.JournalOrigin]] = {gate: [] for gate in sorted(gates)}
     ended_before: dict[int, int | None] = {}
     rows = Journal.objects.filter(gate__in=gates).order_by("id")  # `link` has saved its changes
     columns = ("gate_id", "superseded_by_id", "id", "name", "predecessor", "is_root")
     for gate, ended_by, pk, name, predecessor, is_root in rows.values_list(*columns).iterator():
-        of_gate[gate].append(journals.Kin(pk, name, predecessor, is_root))
+        of_gate[gate].append(journals.JournalOrigin(pk, name, predecessor, is_root))
         ended_before[pk] = ended_by
     changed = {
         pk: successor

@@ -15,7 +15,7 @@ from datetime import datetime
 
 from fabgate.collector.db import pulse
 from fabgate.collector.entries import gate_clocks, rows, succession
-from fabgate.collector.entries.decode import SESSION_DATA, Fact, GateReport, Unfit
+from fabgate.collector.entries.decode import SESSION_DATA, Fact, GateReport, InvalidMessage
 from fabgate.collector.intake import acks, live_state, loading
 from fabgate.collector.intake.gate_reports import ReportedStatus
 from fabgate.collector.intake.placement import Placement
@@ -37,9 +37,9 @@ class Stored:
     witnesses: Mapping[str, tuple[int, bytes]]
 
 
-def store(messages: Sequence[Fact | Unfit | GateReport], now: datetime, *, collector: str) -> Stored:
+def store(messages: Sequence[Fact | InvalidMessage | GateReport], now: datetime, *, collector: str) -> Stored:
     """Store decoded messages. Must run inside a transaction; `collector` is the id of this database."""
-    entries = [message for message in messages if isinstance(message, (Fact, Unfit))]
+    entries = [message for message in messages if isinstance(message, (Fact, InvalidMessage))]
     reports = [message for message in messages if isinstance(message, GateReport)]
     loaded = loading.load(entries, reports)
     gates, journals = loaded.gates, loaded.journals

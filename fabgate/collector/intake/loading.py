@@ -10,7 +10,7 @@ from typing import Final
 from fabgate import wire
 from fabgate.collector.db.rows import RowReader
 from fabgate.collector.entries import succession
-from fabgate.collector.entries.decode import Fact, GateReport, Unfit
+from fabgate.collector.entries.decode import Fact, GateReport, InvalidMessage
 from fabgate.collector.models import Gate, Journal
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ class Loaded:
     journals: dict[str, Journal]
 
 
-def load(entries: Sequence[Fact | Unfit], reports: Sequence[GateReport]) -> Loaded:
+def load(entries: Sequence[Fact | InvalidMessage], reports: Sequence[GateReport]) -> Loaded:
     """Return the gates and journals that these messages name."""
     gates = _load_gates({message.gate for message in (*entries, *reports) if message.gate})
     return Loaded(gates, _load_journals(entries, reports, gates))
@@ -44,7 +44,7 @@ def _load_gates(names: Iterable[str]) -> dict[str, Gate]:
 
 
 def _load_journals(
-    entries: Sequence[Fact | Unfit], reports: Sequence[GateReport], gates: dict[str, Gate]
+    entries: Sequence[Fact | InvalidMessage], reports: Sequence[GateReport], gates: dict[str, Gate]
 ) -> dict[str, Journal]:
     """Return the journals; a new one belongs to the gate on whose topic it was first seen."""
     # Backwards, so that the first message of each journal wins.

@@ -15,7 +15,7 @@ from operator import itemgetter
 
 from fabgate import seal
 from fabgate.collector.entries import journals, queries, rows
-from fabgate.collector.entries.decode import Fact, Unfit
+from fabgate.collector.entries.decode import Fact, InvalidMessage
 from fabgate.collector.entries.rows import Number
 from fabgate.collector.intake import quarantine
 from fabgate.collector.intake.loading import Loaded
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 class Placement:
     """The places of the entries of a batch."""
 
-    def __init__(self, entries: Sequence[Fact | Unfit], loaded: Loaded) -> None:
+    def __init__(self, entries: Sequence[Fact | InvalidMessage], loaded: Loaded) -> None:
         """Find the place of each of `entries`, which are in the order of their arrival; nothing is stored yet."""
         self._gates, self._journals = loaded.gates, loaded.journals
         #: The hash of each number that is stored or new, as far as loaded.
@@ -59,8 +59,8 @@ class Placement:
             gate.quarantine_dropped += dropped[gate.pk]
         self._fill_gaps(now)
 
-    def _place(self, entries: Sequence[Fact | Unfit]) -> None:
-        placed: list[tuple[int, int, Fact | Unfit, Journal]] = []
+    def _place(self, entries: Sequence[Fact | InvalidMessage]) -> None:
+        placed: list[tuple[int, int, Fact | InvalidMessage, Journal]] = []
         for message in entries:
             journal = self._journal_of(message)
             if journal is None:
@@ -81,7 +81,7 @@ class Placement:
             if number in hashes:
                 if hashes[number] != message.hash:
                     self._fork(message, journal, number, "found other bytes than those stored under its number")
-            elif isinstance(message, Unfit):
+            elif isinstance(message, InvalidMessage):
                 hashes[number] = message.hash
                 self._quarantine(message, journal, counts=True)
             elif broken := self._chain_break(message, journal, stored):
@@ -95,7 +95,7 @@ class Placement:
                 else:
                     self.new.append((pk, message, place != number))
 
-    def _journal_of(self, message: Fact | Unfit) -> Journal | None:
+    def _journal_of(self, message: Fact | InvalidMessage) -> Journal | None:
         """Return the journal to which the message's number belongs, or None."""
         journal = self._journals.get(message.journal)
         if journal is None or not message.gate or not message.seq or journal.gate_id != self._gates[message.gate].id:
@@ -115,20 +115,20 @@ class Placement:
                 return after, "the prev of the entry after it is not its hash"
         return None
 
-    def _fork(self, message: Fact | Unfit, journal: Journal, witness: Number, detail: str) -> None:
+    def _fork(self, message: Fact | InvalidMessage, journal: Journal, witness: Number, detail: str) -> None:
         """Quarantine a message that contradicts the stored entry `witness`; it never counts."""
         log.error("fork in %s/%s entry %d: %s", message.gate, message.journal, message.seq, detail)
         self._quarantine(_as_unfit(message, "fork", detail), journal, counts=False)
         if witness in self.hashes:
             self.witnesses.setdefault(journal.name, (witness[1], self.hashes[witness]))
 
-    def _reject(self, message: Fact | Unfit) -> None:
+    def _reject(self, message: Fact | InvalidMessage) -> None:
         """Quarantine a message whose number belongs to no journal."""
-        if not isinstance(message, Unfit):
+        if not isinstance(message, InvalidMessage):
             message = _as_unfit(message, "gate", f"the journal {message.journal} belongs to another gate")
         self._quarantine(message, None, counts=False)
 
-    def _quarantine(self, unfit: Unfit, journal: Journal | None, *, counts: bool) -> None:
+    def _quarantine(self, unfit: InvalidMessage, journal: Journal | None, *, counts: bool) -> None:
         log.warning(
             "quarantined %s entry %s/%d: %s: %s", unfit.topic, unfit.journal, unfit.seq, unfit.reason, unfit.detail
         )
@@ -158,7 +158,9 @@ class Placement:
             journals.fill_copied_gaps(by_pk[pk], now, by=copied[pk])
 
 
-def _as_unfit(message: Fact | Unfit, reason: str, detail: str) -> Unfit:
-    if isinstance(message, Unfit):
+def _as_unfit(message: Fact | InvalidMessage, reason: str, detail: str) -> InvalidMessage:
+    if isinstance(message, InvalidMessage):
         return replace(message, reason=reason, detail=detail)
-    return Unfit(message.gate, message.topic, message.journal, message.seq, message.hash, message.body, reason, detail)
+    return InvalidMessage(
+        message.gate, message.topic, message.journal, message.seq, message.hash, message.body, reason, detail
+    )

@@ -16,7 +16,7 @@ from typing import Final
 from django.db.models.functions import Length
 
 from fabgate.collector.db import bulk, statements
-from fabgate.collector.entries.decode import Unfit
+from fabgate.collector.entries.decode import InvalidMessage
 from fabgate.collector.models import Quarantine
 
 _QUARANTINE = """
@@ -35,7 +35,7 @@ KEPT: Final = timedelta(days=90)
 MOST_OF_NUMBERED: Final = 4 * 1024
 
 #: (gate's id, or None if the topic names no gate of this site; journal's id; message; whether it counts)
-Row = tuple[int | None, int | None, Unfit, bool]
+Row = tuple[int | None, int | None, InvalidMessage, bool]
 
 
 def store(rows: Sequence[Row], now: datetime) -> Counter[int | None]:
@@ -77,7 +77,7 @@ def _delete(rows: Iterable[int]) -> None:
         Quarantine.objects.filter(id__in=chunk).delete()
 
 
-def insert_quarantine(rows: Sequence[tuple[int | None, int | None, Unfit, bool]], now: datetime) -> None:
+def insert_quarantine(rows: Sequence[tuple[int | None, int | None, InvalidMessage, bool]], now: datetime) -> None:
     """Store rows; a repeated message only increases its counter."""
     at = bulk.to_database()(now)
     bulk.many(

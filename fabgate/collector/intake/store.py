@@ -15,7 +15,7 @@ from fabgate import seal, wire
 from fabgate.collector.broker.message import Received
 from fabgate.collector.broker.publication import Publication, nudge
 from fabgate.collector.entries import decode
-from fabgate.collector.entries.decode import Unfit
+from fabgate.collector.entries.decode import InvalidMessage
 from fabgate.collector.intake import batch
 from fabgate.collector.models import Collector, Gate, Journal
 
@@ -56,14 +56,16 @@ class Store:
         acks = [self._ack(journal) for journal in Journal.newest()]
         return [*acks, *(nudge(self.site, gate) for gate in Gate.objects.filter(roster_version__gt=0))]
 
-    def _read(self, message: Received) -> decode.Fact | decode.Unfit | decode.GateReport | None:
+    def _read(self, message: Received) -> decode.Fact | decode.InvalidMessage | decode.GateReport | None:
         try:
             return decode.read(message, site=self.site)
         except Exception as error:  # no single message may stop ingest
             log.exception("a message on %s cannot be decoded", message.topic[:200])
             return decode.broken(message, None, error)
 
-    def _commit(self, items: list[decode.Fact | Unfit | decode.GateReport], now: datetime) -> list[Publication]:
+    def _commit(
+        self, items: list[decode.Fact | InvalidMessage | decode.GateReport], now: datetime
+    ) -> list[Publication]:
         if not items:
             return []
         with transaction.atomic():

@@ -162,7 +162,7 @@ class SignIn(models.Model):
         return f"{self.account_id} from {self.address}"
 
     @classmethod
-    def holds(cls, pk: int) -> bool:
+    def is_valid(cls, pk: int) -> bool:
         """Return whether the sign-in with this id is valid: not revoked, and its account active."""
         return cls.objects.filter(pk=pk, revoked_at=None, account__is_active=True).exists()
 
@@ -210,13 +210,13 @@ class FailedSignIn(models.Model):
         )
 
     @classmethod
-    def note(cls, name: str, address: str) -> None:
+    def record(cls, name: str, address: str) -> None:
         """Record a failure, and delete those that no longer count."""
         cls.objects.filter(at__lt=timezone.now() - FAILURES_WITHIN).delete()
         cls.objects.create(name=name[:63], address=address[:45])
 
     @classmethod
-    def forget(cls, name: str) -> None:
+    def clear(cls, name: str) -> None:
         """Delete the failures of `name`, once its owner has signed in."""
         cls.objects.filter(name=name[:63]).delete()
 
@@ -255,7 +255,7 @@ class ApiKey(models.Model):
         return key, token
 
     @classmethod
-    def living(cls) -> models.QuerySet[ApiKey]:
+    def valid(cls) -> models.QuerySet[ApiKey]:
         """Return the keys that have not expired or been revoked, even if the account that made them is inactive."""
         return cls.objects.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
 
@@ -263,7 +263,7 @@ class ApiKey(models.Model):
     def by_token(cls, token: str) -> ApiKey | None:
         """Return the valid key of `token`, and update when it was last used."""
         now = timezone.now()
-        key = cls.living().filter(token_hash=hash_of(token)).first()
+        key = cls.valid().filter(token_hash=hash_of(token)).first()
         if key is not None and (key.last_used_at is None or now - key.last_used_at >= SEEN_EVERY):
             with unless_full():
                 cls.objects.filter(pk=key.pk).update(last_used_at=now)

@@ -72,7 +72,7 @@ class Badge(models.Model):
         return not self.spelling and self.key_id != key_id
 
     @classmethod
-    def in_hands(cls, now: datetime) -> models.QuerySet[Badge]:
+    def assigned(cls, now: datetime) -> models.QuerySet[Badge]:
         """Return the current assignments; `now` only decides which loans have ended.
 
         `since` and `ended_at` are not compared with `now`. If the clock was set back, they may lie in the future, and
@@ -95,7 +95,7 @@ class Badge(models.Model):
         self.save(update_fields=["ended_at", "ended_by", "end_reason"])
 
     @classmethod
-    def digest_again(cls, key: bytes) -> int:
+    def recompute_digests(cls, key: bytes) -> int:
         """Recompute digests that were made with another key than `key`; return how many.
 
         Badges without a spelling keep theirs.

@@ -73,8 +73,8 @@ class Journal(models.Model):
         """
         found: dict[int, Journal] = {}
         # Of the ended journals only the reported one, because a gate may have had thousands.
-        living = models.Q(superseded_by=None) | models.Q(name=models.F("gate__journal"))
-        rows = cls.objects.filter(living).select_related("gate").order_by("id")
+        current = models.Q(superseded_by=None) | models.Q(name=models.F("gate__journal"))
+        rows = cls.objects.filter(current).select_related("gate").order_by("id")
         for journal in rows.only("name", "gate", "superseded_by", "gate__journal", *only) if only else rows:
             known = found.get(journal.gate_id)
             reported = journal.gate.journal

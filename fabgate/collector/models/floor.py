@@ -106,8 +106,8 @@ class Pulse(models.Model):
     @classmethod
     def newest(cls, *topics: str) -> int:
         """Return the highest id, of all topics or of some; 0 if there is none."""
-        told = cls.objects.filter(topic__in=topics) if topics else cls.objects
-        last = told.order_by("-id").values_list("id", flat=True).first()
+        rows = cls.objects.filter(topic__in=topics) if topics else cls.objects
+        last = rows.order_by("-id").values_list("id", flat=True).first()
         return last or 0
 
     @classmethod

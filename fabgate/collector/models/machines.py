@@ -166,7 +166,7 @@ class Gate(models.Model):
         """Whether it recently sent more than it may: it is faulty, or another program uses its account."""
         return self.too_much_at is not None and at - self.too_much_at < TOO_MUCH_FOR
 
-    def is_heard(self, at: datetime) -> bool:
+    def is_online(self, at: datetime) -> bool:
         """Whether the gate is online: it reported so, and has not missed its heartbeats since."""
         return self.online and self.seen_at is not None and at - self.seen_at < HEARTBEATS
 

@@ -138,7 +138,7 @@ class Block(models.Model):
         return f"{self.member_id}: {self.reason}"
 
     @classmethod
-    def holding(cls, today: date) -> models.QuerySet[Block]:
+    def active(cls, today: date) -> models.QuerySet[Block]:
         """Return the blocks that apply on `today`, the oldest first."""
         ends_later = models.Q(until=None) | models.Q(until__gt=today)
         return cls.objects.filter(ends_later, lifted_at=None).order_by("at", "id")

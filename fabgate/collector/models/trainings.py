@@ -33,7 +33,7 @@ class Training(models.Model):
     def __str__(self) -> str:
         return self.title or self.name
 
-    def with_first(self) -> list[Training]:
+    def with_prerequisites(self) -> list[Training]:
         """Return this training and all trainings that it requires, directly or indirectly."""
         found, after = [self], self.prerequisite
         while after is not None and after not in found:
@@ -93,23 +93,23 @@ class Grant(models.Model):
         return last is None or day <= last
 
     @classmethod
-    def deciding(cls, said: Iterable[Grant], day: date) -> Grant | None:
+    def applicable(cls, grants: Iterable[Grant], day: date) -> Grant | None:
         """Return which of `grants`, a member's grants of one training, applies on `day`; None if none is valid.
 
         A valid suspension overrides later grants; otherwise the newest valid grant applies. `grants` are in the order
         in which they began.
         """
-        holding = [grant for grant in said if grant.holds_on(day)]
-        suspended = [grant for grant in holding if grant.stage == cls.SUSPENDED]
-        return [*holding, *suspended][-1] if holding else None
+        valid = [grant for grant in grants if grant.holds_on(day)]
+        suspended = [grant for grant in valid if grant.stage == cls.SUSPENDED]
+        return [*valid, *suspended][-1] if valid else None
 
     @classmethod
-    def not_taken_back(cls, day: date) -> models.QuerySet[Grant]:
+    def not_revoked(cls, day: date) -> models.QuerySet[Grant]:
         """Return the grants that are not revoked on `day`, including expired and future ones, ordered by `since`."""
         still = models.Q(revoked_on=None) | models.Q(revoked_on__gt=day)
         return cls.objects.filter(still).select_related("training").order_by("since", "id")
 
     @classmethod
-    def said_by(cls, day: date) -> models.QuerySet[Grant]:
+    def begun_by(cls, day: date) -> models.QuerySet[Grant]:
         """Return the grants that have begun by `day` and are not revoked, expired ones included, in the order of `since`."""
-        return cls.not_taken_back(day).filter(since__lte=day)
+        return cls.not_revoked(day).filter(since__lte=day)

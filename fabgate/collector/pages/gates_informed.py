@@ -65,9 +65,9 @@ def _silent(gate: Gate) -> str:
     name = str(gate.machine or gate)
     if gate.seen_at is None:
         return _("%(gate)s has not reported yet") % {"gate": name}
-    if gate.is_heard(datetime.now(UTC)):
+    if gate.is_online(datetime.now(UTC)):
         return _("%(gate)s is being updated") % {"gate": name}
     seen = timezone.localtime(gate.seen_at)
     is_today = seen.date() == timezone.localdate()
-    said = date_format(seen, "H:i" if is_today else "SHORT_DATETIME_FORMAT")
-    return _("%(gate)s offline since %(at)s") % {"gate": name, "at": said}
+    since = date_format(seen, "H:i" if is_today else "SHORT_DATETIME_FORMAT")
+    return _("%(gate)s offline since %(at)s") % {"gate": name, "at": since}

@@ -59,8 +59,10 @@ class Taken(UsageError):  # noqa: N818 (it names what is in the way)
 
     def __init__(self, what: str, row: Badge) -> None:
         self.row = row
-        said = {"what": what, "day": f"{row.since:%Y-%m-%d}", "row": row}
-        super().__init__(_("the %(what)s has been assigned since %(day)s (%(row)s); end that assignment first") % said)
+        values = {"what": what, "day": f"{row.since:%Y-%m-%d}", "row": row}
+        super().__init__(
+            _("the %(what)s has been assigned since %(day)s (%(row)s); end that assignment first") % values
+        )
 
 
 def key_id() -> str:

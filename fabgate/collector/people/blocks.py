@@ -58,7 +58,7 @@ def unblock_member(member: Member, *, only: int | None = None, actor: str, why: 
 
 def reasons(member: Member) -> list[str]:
     """Return the reasons why `member` is blocked now."""
-    return list(Block.holding(today()).filter(member=member).values_list("reason", flat=True))
+    return list(Block.active(today()).filter(member=member).values_list("reason", flat=True))
 
 
 def lift_ended() -> list[Gate]:

@@ -35,8 +35,8 @@ def effect(earlier: Sequence[Grant], fresh: Grant, today: date) -> Effect:
     together = sorted([*earlier, fresh], key=lambda grant: grant.since)  # of the same day, the new one stays last
     gains, lowered = False, None
     for day in sorted(days):
-        was = Grant.deciding(earlier, day)
-        before, now = _rank(was), _rank(Grant.deciding(together, day))
+        was = Grant.applicable(earlier, day)
+        before, now = _rank(was), _rank(Grant.applicable(together, day))
         gains = gains or now > before
         if lowered is None and now < before and day >= today:
             lowered = was or fresh

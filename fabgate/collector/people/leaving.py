@@ -49,7 +49,7 @@ def ties(member: Member) -> Ties:
     return Ties(
         badges=list(member.badges.filter(ended_at=None).order_by("since")),
         accounts=list(Account.objects.filter(member=member, is_active=True).order_by("name")),
-        keys=list(ApiKey.living().filter(made_by__member=member).order_by("name")),
+        keys=list(ApiKey.valid().filter(made_by__member=member).order_by("name")),
         pays_for=list(Member.objects.filter(payer=member, left_on=None).order_by("folded")),
         pays_for_groups=list(Group.objects.filter(payer=member, ended_on=None).order_by("name")),
         last_instructor_of=_alone(member, blocks.today()),
@@ -104,7 +104,7 @@ def come_back(member: Member, *, actor: str) -> Change:
 def _end_all(ids: Collection[str], actor: str) -> None:
     """End keys, accounts and badges of these members."""
     theirs = [one for one in Account.objects.exclude(member=None).order_by("name") if one.member_id in ids]
-    for key in ApiKey.living().filter(made_by__in=theirs).order_by("name"):
+    for key in ApiKey.valid().filter(made_by__in=theirs).order_by("name"):
         manage.revoke(key, actor=actor, reason=_GONE)
     for account in theirs:
         if account.is_active:
@@ -123,13 +123,13 @@ def _led(ids: Collection[str]) -> bool:
 
 def _alone(member: Member, today: date) -> list[Training]:
     """Return the trainings that only this member may teach."""
-    said: dict[tuple[int, str], list[Grant]] = {}
-    for grant in Grant.said_by(today).filter(member__left_on=None):
-        said.setdefault((grant.training_id, grant.member_id), []).append(grant)
+    by_training: dict[tuple[int, str], list[Grant]] = {}
+    for grant in Grant.begun_by(today).filter(member__left_on=None):
+        by_training.setdefault((grant.training_id, grant.member_id), []).append(grant)
     teachers: dict[int, set[str]] = {}
-    for (training, who), grants in said.items():
-        deciding = Grant.deciding(grants, today)
-        if deciding is not None and deciding.stage == Grant.INSTRUCTOR:
+    for (training, who), grants in by_training.items():
+        applicable = Grant.applicable(grants, today)
+        if applicable is not None and applicable.stage == Grant.INSTRUCTOR:
             teachers.setdefault(training, set()).add(who)
     alone = [training for training, who in teachers.items() if who == {member.pk}]
     return list(Training.objects.filter(pk__in=alone).order_by("name"))

@@ -108,5 +108,5 @@ def _said(error: smtplib.SMTPResponseException) -> str:
 
 
 def _line(code: int | str, text: bytes | str) -> str:
-    said = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    return " ".join(f"{code} {said}".split())[:MAX_SAID]
+    answer = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    return " ".join(f"{code} {answer}".split())[:MAX_SAID]

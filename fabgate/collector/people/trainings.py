@@ -139,7 +139,7 @@ def grants_held(
     grants of the first.
     """
     found: dict[tuple[str, int], list[Grant]] = defaultdict(list)
-    held = Grant.not_taken_back(since).filter(training__in=trainings).select_related("member", "training")
+    held = Grant.not_revoked(since).filter(training__in=trainings).select_related("member", "training")
     for ids in statements.chunks(sorted(members)):
         if locks:
             list(Member.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk"))

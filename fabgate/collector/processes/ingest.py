@@ -221,7 +221,7 @@ class Ingest:
                 self._certificate = item.certificate
                 self._listen_until = None
             elif item.topic == self._status_topic:
-                self._hear_collector(item.body)
+                self._follow_collector_status(item.body)
             elif self._serving:
                 messages.append(item)
             # Before we serve, a queued message is dropped; the gate repeats it.
@@ -231,8 +231,8 @@ class Ingest:
         """Listen for another collector before serving: a second one for a site would take over its gates."""
         log.info("connected to %s:%d", *self._broker)
         self._certificate = ""
-        if said := certificates.ending(self._link.certificate_ends, datetime.now(UTC), "broker's"):
-            log.warning("%s", said)
+        if warning := certificates.ending(self._link.certificate_ends, datetime.now(UTC), "broker's"):
+            log.warning("%s", warning)
         self._link.subscribe([self._status_topic])
         if self._serving:
             self._serve()
@@ -291,16 +291,16 @@ class Ingest:
             return
         self._publish(greetings)
 
-    def _hear_collector(self, body: bytes) -> None:
+    def _follow_collector_status(self, body: bytes) -> None:
         try:
             status = wire.decode(body, wire.CollectorStatus)
         except FabgateError as error:
             log.warning("an invalid status on %s is ignored: %s", self._status_topic, error)
             return
-        mine = status.collector == self._store.collector
+        is_own = status.collector == self._store.collector
         if self._serving and not status.online:
             self._link.say_online(online=True)  # the 'offline' comes from a lost connection or an earlier collector
-        if mine or not status.online or (self._takeover and not self._serving):
+        if is_own or not status.online or (self._takeover and not self._serving):
             return
         self._serving = False  # so that our 'offline' does not replace the other collector's 'online'
         raise FabgateError(

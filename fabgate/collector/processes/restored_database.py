@@ -83,7 +83,7 @@ def invalidate() -> None:
         Session.objects.all().delete()
         SignIn.objects.filter(revoked_at=None).update(revoked_at=timezone.now())
         OneTimeLink.objects.filter(used_at=None).update(expires_at=F("created_at"))
-        for key in ApiKey.living():
+        for key in ApiKey.valid():
             manage.revoke(key, actor=audit.START, reason=REASON)
         audit.record(audit.START, REASON, Collector.objects.get())
 

@@ -202,8 +202,8 @@ def _check_zone(found: environ.Environment, row: Collector, *, owns: bool, handl
     from fabgate.collector.sessions import sums  # noqa: PLC0415 (as above)
 
     known = row.rolled_tz
-    tz = found.tz if owns and found.is_tz_said else known or found.tz
-    if found.is_tz_said and found.tz != tz:
+    tz = found.tz if owns and found.is_tz_set else known or found.tz
+    if found.is_tz_set and found.tz != tz:
         raise UsageError(
             f"FABGATE_TZ: found {found.tz!r}, but the collector's time zone is {known!r}; unset it, or change the zone:"
             " set it for `fabgate collector run` (or its units) and restart that"
@@ -214,7 +214,7 @@ def _check_zone(found: environ.Environment, row: Collector, *, owns: bool, handl
             " set the same for all of them (/etc/fabgate/collector.env), or unset it, and restart them together"
             " (systemctl restart fabgate-collector.target)"
         )
-    if not found.is_tz_said:
+    if not found.is_tz_set:
         if not known and not owns:
             return  # no zone is stored yet: a service will store it, and compute the sums
         _use_zone(tz)
@@ -224,7 +224,7 @@ def _check_zone(found: environ.Environment, row: Collector, *, owns: bool, handl
 
 def _take_language(found: environ.Environment, row: Collector, *, owns: bool) -> None:
     """Use the language of FABGATE_LANG, or else that of the database; a verb that `owns` the collector stores it."""
-    lang = found.lang if found.is_lang_said else row.lang or found.lang
+    lang = found.lang if found.is_lang_set else row.lang or found.lang
     if owns and row.lang != lang:
         row.lang = lang
         row.save(update_fields=["lang"])

@@ -216,8 +216,8 @@ def _continued(gates: Collection[int], origins: set[str], reported: Mapping[int,
     An origin is a journal and a number, the start of a ``copyof``. A card and its image may both have written it.
     """
     after_others = Journal.objects.filter(gate__in=gates).exclude(predecessor="")
-    living = {journal.pk for journal in after_others} - _ended_journals(after_others, reported)
-    copies = Entry.objects.filter(journal__in=living, type__startswith="session.", copyof__isnull=False)
+    continuing = {journal.pk for journal in after_others} - _ended_journals(after_others, reported)
+    copies = Entry.objects.filter(journal__in=continuing, type__startswith="session.", copyof__isnull=False)
     for pk, copyof in copies.values_list("pk", "copyof").iterator():
         journal, seq, _hash = (copyof or "//").split("/", 2)
         origin = f"{journal}/{seq}/"

@@ -19,7 +19,7 @@ from fabgate.demo.observer import Observer
 from fabgate.demo.processes.child import Process
 from fabgate.demo.processes.network import Cable
 from fabgate.demo.waiting import DemoError, wait_for
-from fabgate.drivers.emulated.clock import EMULATED_FILE, Played
+from fabgate.drivers.emulated.clock import EMULATED_FILE, ClockState
 from fabgate.gate.clock import boot_id, boottime_ms
 from fabgate.gate.journal.reader import JournalReader
 
@@ -51,7 +51,7 @@ class SimulatedGate:
         self.observer = Observer(folder / f"{name}.pins", PIN)
         #: Whether the gate has mains power.
         self.is_powered = True
-        self.clock = Played(boot=boot_id())
+        self.clock = ClockState(boot=boot_id())
         #: When each boot began on this computer's boot clock (milliseconds).
         self.boots = {self.clock.boot: 0}
         #: The number of the journal's last entry from the made-up history, for which no pins were observed.
@@ -111,7 +111,7 @@ class SimulatedGate:
         self.is_powered = True
         # the gate's clock stood still during the power cut
         ahead_s = self._saved_clock_s - time.time()
-        self.clock = Played(boot=str(uuid.uuid4()), on_at_ms=boottime_ms(), ahead_s=ahead_s, synced=False)
+        self.clock = ClockState(boot=str(uuid.uuid4()), on_at_ms=boottime_ms(), ahead_s=ahead_s, synced=False)
         self.boots[self.clock.boot] = self.clock.on_at_ms
         self._set_clock_later()
         self.start()

@@ -26,7 +26,7 @@ from fabgate.errors import HardwareError
 EMULATED_FILE: Final = "clock.json"
 
 
-class Played(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ClockState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The content of the file, as JSON."""
 
     boot: str
@@ -66,12 +66,12 @@ class EmulatedClock:
         """Return whether the wall clock is synchronised."""
         return self._read().synced
 
-    def _read(self) -> Played:
+    def _read(self) -> ClockState:
         try:
             found = os.stat(self._path)  # noqa: PTH116 - asked at every event
             seen = found.st_ino, found.st_mtime_ns
             if seen != self._seen:
-                self._says = msgspec.json.decode(self._path.read_bytes(), type=Played)
+                self._says = msgspec.json.decode(self._path.read_bytes(), type=ClockState)
                 self._seen = seen
         except (OSError, msgspec.MsgspecError) as error:
             raise HardwareError(f"{self._path}: the emulated clock cannot be read ({error})") from error

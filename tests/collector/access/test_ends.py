@@ -129,7 +129,7 @@ def test_a_grant_is_valid_on_its_last_day_and_expired_on_the_next(gate, ada, las
     for chip in (lambda on: page.trainings(ada, on)[0].chip, lambda on: allowed.trainings(ada, on)[0]["chip"]):
         assert chip(day(0)).state != "bad"
         assert chip(day(1)).state == "bad"
-    assert [Grant.deciding([given], on) for on in (day(0), day(1))] == [given, None]
+    assert [Grant.applicable([given], on) for on in (day(0), day(1))] == [given, None]
 
 
 @pytest.mark.parametrize(("grace_days", "found"), [(2, ("Yes", day(0))), (1, ("No", None))])
@@ -205,8 +205,8 @@ def test_every_page_shows_the_suspension_and_not_what_was_granted_after_it(gate,
     (row,) = page.trainings(ada, day(0))
     (own,) = allowed.trainings(ada, day(0))
     assert (row.chip.word, own["chip"].word) == ("Suspended", "Suspended")
-    said = list(Grant.said_by(day(0)))
-    assert [Grant.deciding(said, on).stage for on in (day(-1), day(0))] == ["suspended"] * 2
+    said = list(Grant.begun_by(day(0)))
+    assert [Grant.applicable(said, on).stage for on in (day(-1), day(0))] == ["suspended"] * 2
 
 
 def test_a_suspended_member_gets_no_grant_until_the_suspension_is_revoked(gate, ada, laser):  # noqa: F811

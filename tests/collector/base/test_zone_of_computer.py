@@ -35,4 +35,4 @@ def test_what_is_no_zone_is_passed_over_and_utc_has_one_name(tmp_path):
 def test_fabgate_tz_wins_over_the_computer():
     assert environ.read({"TZ": "Asia/Tokyo"}, need_site=False).tz == "Asia/Tokyo"
     found = environ.read({"TZ": "Asia/Tokyo", "FABGATE_TZ": "Europe/Paris"}, need_site=False)
-    assert (found.tz, found.is_tz_said) == ("Europe/Paris", True)
+    assert (found.tz, found.is_tz_set) == ("Europe/Paris", True)

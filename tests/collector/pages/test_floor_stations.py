@@ -198,7 +198,7 @@ def test_who_uses_a_machine_is_asked_alone_and_is_who_the_floor_shows(state, mor
     station = seen(**active(state=state, **more))
     found = stations.used(NOW - 60 * MINUTE)
     assert [gate.name for gate in found] == (["saw-1"] if station.may_be_on else [])
-    assert [gate.is_heard(NOW) for gate in found] == ([station.is_in_use] if station.may_be_on else [])
+    assert [gate.is_online(NOW) for gate in found] == ([station.is_in_use] if station.may_be_on else [])
     assert not stations.used(NOW + MINUTE)
 
 

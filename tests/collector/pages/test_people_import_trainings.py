@@ -226,7 +226,7 @@ def test_a_list_is_shown_again_where_it_would_not_change_the_same_any_more(manag
     trained("m-1", stage="suspended")
     stale = take(manager, page)
     assert stale.status_code == 409
-    assert "Someone else changed people in the meantime" in text(stale)
+    assert "Someone else changed members in the meantime" in text(stale)
     assert kept(stale) == {"Suspended": ["m-1"]}
     assert Grant.objects.count() == 1
 

@@ -188,7 +188,7 @@ def test_who_leaves_loses_badge_account_and_keys_at_once_and_keeps_what_was_gran
     assert Badge.objects.get(member="m-1").end_reason == "left"
     account.refresh_from_db()
     assert not account.is_active
-    assert not SignIn.holds(sign_in.pk)
+    assert not SignIn.is_valid(sign_in.pk)
     assert ApiKey.by_token(token) is None
     assert "m-1" not in admitted("laser-1")
     assert Member.objects.get(pk="m-1").grants.get().revoked_on is None

@@ -31,7 +31,7 @@ def pasts(draw) -> list[Grant]:
 
 
 def stage_on(said: list[Grant], day: date) -> int:
-    found = Grant.deciding(said, day)
+    found = Grant.applicable(said, day)
     return ORDER.index(found.stage if found else None)
 
 
@@ -47,7 +47,7 @@ def test_an_effect_is_what_a_walk_over_every_day_finds(said, data):
     found = effect(said, fresh, TODAY)
     assert found.gains == any(now > before for _day, before, now in changes)
     lowered = [day for day, before, now in changes if now < before and day >= TODAY]
-    assert found.lowered == (Grant.deciding(said, lowered[0]) or fresh if lowered else None)
+    assert found.lowered == (Grant.applicable(said, lowered[0]) or fresh if lowered else None)
 
 
 def test_a_class_that_follows_an_instructors_course_changes_nothing_of_theirs_before_it_ends():

@@ -38,7 +38,7 @@ def test_a_hundred_who_leave_cost_few_more_questions_than_two_and_each_is_in_the
     assert Change.objects.filter(verb="badge.ended", reason="left").count() == 102
     assert set(Badge.objects.values_list("end_reason", "ended_by")) == {(Badge.LEFT, "eve")}
     assert not Account.objects.filter(is_active=True).exists()
-    assert not ApiKey.living().exists()
+    assert not ApiKey.valid().exists()
     stays.refresh_from_db()
     assert stays.left_on is None
     assert all(member.left_on is not None for member in many)

@@ -15,7 +15,7 @@ def with_link(link: OneTimeLink, address: str) -> Mail:
     account = link.account
     assert account is not None
     with translation.override(account.lang or translation.get_language()):
-        said = {
+        values = {
             "name": account,
             "login": account.name,
             "link": address,
@@ -34,4 +34,4 @@ def with_link(link: OneTimeLink, address: str) -> Mail:
                 "Hello %(name)s,\n\nUse this link to choose the password of your account:\n\n%(link)s\n\nIt works"
                 " once, until %(until)s. Your username is %(login)s.\n"
             )
-        return Mail(account.email, subject, body % said)
+        return Mail(account.email, subject, body % values)

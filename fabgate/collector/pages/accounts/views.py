@@ -97,7 +97,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     if form is None:
         messages.success(request, _("Saved."))
         return see_other(reverse("accounts-one", args=[pk]))
-    context = {"form": form, "one": account, "keys": ApiKey.living().filter(made_by=account).order_by("name")}
+    context = {"form": form, "one": account, "keys": ApiKey.valid().filter(made_by=account).order_by("name")}
     return render(request, "accounts/one.html", context, status=form.status)
 
 
@@ -132,7 +132,7 @@ def _switch(request: HttpRequest, account: Account, *, is_active: bool) -> HttpR
                 account.save(update_fields=["is_active"])
         else:
             chosen = set(request.POST.getlist("key"))
-            for key in ApiKey.living().filter(made_by=account):
+            for key in ApiKey.valid().filter(made_by=account):
                 if str(key.pk) in chosen:
                     house.revoke(key, actor=actor, reason="account.deactivated")
             house.switch_off(account, actor=actor)

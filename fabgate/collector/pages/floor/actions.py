@@ -75,7 +75,7 @@ def notify_lock(request: HttpRequest, verb: str, about: wire.Lock, machine: Mach
     elif not is_sent:
         text = _("%(status)s The message broker is offline; the gate will be updated when it returns.")
         messages.warning(request, text % {"status": status})
-    elif offline := [gate for gate in gates if not gate.is_heard(datetime.now(UTC))]:
+    elif offline := [gate for gate in gates if not gate.is_online(datetime.now(UTC))]:
         text = _("%(status)s %(gates)s. It will be updated when it is back.")
         messages.warning(request, text % {"status": status, "gates": ", ".join(map(_offline, offline))})
     else:
@@ -85,7 +85,7 @@ def notify_lock(request: HttpRequest, verb: str, about: wire.Lock, machine: Mach
 def send_command(request: HttpRequest, gate: Gate, verb: str, *, seconds: int | None = None) -> None:
     """Send a command to a gate, and show the user the result."""
     where = gate.machine or gate
-    if not gate.is_heard(datetime.now(UTC)) or not gate.boot:
+    if not gate.is_online(datetime.now(UTC)) or not gate.boot:
         messages.error(request, _("%(gate)s. It cannot receive commands now.") % {"gate": _offline(gate)})
         return
     try:

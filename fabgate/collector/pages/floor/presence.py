@@ -40,7 +40,7 @@ class Person:
 def now(at: datetime) -> list[Person]:
     """Return the people present, each once; those using a machine come first."""
     busy = [gate for gate in stations.used(at - RECENT) if gate.session_member]
-    used = [gate for gate in busy if gate.is_heard(at)]
+    used = [gate for gate in busy if gate.is_online(at)]
     seen: dict[str, tuple[str, datetime | None, bool]] = {}
     for gate in used:
         seen.setdefault(gate.session_member, (str(gate.machine), None, False))
@@ -82,19 +82,19 @@ def _named(row: UsageSession) -> str:
 def _supervisors(people: Iterable[DisplayName]) -> set[str]:
     """Return the ids of those people who may supervise: by their level or as instructors. Blocked members may not."""
     day = today()
-    blocked = set(Block.holding(day).values_list("member", flat=True))
+    blocked = set(Block.active(day).values_list("member", flat=True))
     members = [who.member for who in people if who.member is not None and who.member.pk not in blocked]
     members = [one for one in members if not (one.minor or one.supervised or is_over(one, day))]
     members = [one for one in members if not (one.left_on and one.left_on <= day)]
     by_level = {member.pk for member in members if member.level in Member.LEVELS[1:]}
     grants_of: dict[tuple[str, int], list[Grant]] = defaultdict(list)
-    for grant in Grant.said_by(day).select_related("training__prerequisite").filter(member__in=members):
+    for grant in Grant.begun_by(day).select_related("training__prerequisite").filter(member__in=members):
         grants_of[grant.member_id, grant.training_id].append(grant)
-    deciding = [one for grants in grants_of.values() if (one := Grant.deciding(grants, day)) is not None]
-    holds = {(one.member_id, one.training_id) for one in deciding if one.stage != Grant.SUSPENDED}
-    teaching = [one for one in deciding if one.stage == Grant.INSTRUCTOR]
+    applicable = [one for grants in grants_of.values() if (one := Grant.applicable(grants, day)) is not None]
+    holds = {(one.member_id, one.training_id) for one in applicable if one.stage != Grant.SUSPENDED}
+    teaching = [one for one in applicable if one.stage == Grant.INSTRUCTOR]
     return by_level | {
         grant.member_id
         for grant in teaching
-        if holds.issuperset((grant.member_id, one.pk) for one in grant.training.with_first())
+        if holds.issuperset((grant.member_id, one.pk) for one in grant.training.with_prerequisites())
     }

@@ -78,7 +78,7 @@ def outcome(order: Order, at: datetime) -> tuple[str, str]:
     gate, is_answered = order.gate, order.outcome not in _UNANSWERED
     if not is_answered and order.command in _STATE and gate.knows_roster:
         return "ok", _("Applied on the gate")
-    if not is_answered and order.command in _STATE and not gate.is_heard(at):
+    if not is_answered and order.command in _STATE and not gate.is_online(at):
         if gate.seen_at is None:
             return "warn", _("Its gate has never been online")
         return "warn", _("Its gate has been offline since %(at)s; it will be updated when it is back") % {

@@ -124,7 +124,7 @@ class Station:
     @property
     def is_reachable(self) -> bool:
         """Return whether its gate can receive commands now."""
-        return self.gate is not None and bool(self.gate.boot) and self.gate.is_heard(datetime.now(UTC))
+        return self.gate is not None and bool(self.gate.boot) and self.gate.is_online(datetime.now(UTC))
 
     @property
     def may_be_on(self) -> bool:
@@ -240,7 +240,7 @@ def _describe(station: Station, people: Mapping[str, DisplayName], behind: Mappi
         station.state, station.word = "silent", _("Never online")
         _note_lock(station, is_confirmed=True)
         return
-    if not gate.is_heard(at):
+    if not gate.is_online(at):
         station.state = "silent"
         station.notes.append(Note("silent", _last_known(station, moment(gate.seen_at))))
         _note_lock(station, is_confirmed=gate.knows_roster)

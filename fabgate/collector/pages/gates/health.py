@@ -97,7 +97,7 @@ def numbers(first: int, last: int) -> str:
 
 
 def _health(gate: Gate, journal: Journal | None, lost: int, quarantined: int, at: datetime) -> Health:
-    there = gate.is_heard(at)
+    there = gate.is_online(at)
     return Health(
         gate=gate,
         connection=_connection(gate, there=there),

@@ -39,7 +39,7 @@ def detail(request: HttpRequest, name: str) -> HttpResponse:
     shown = {
         "gate": gate,
         "health": health.of([gate], at)[0],
-        "is_reachable": gate.is_heard(at) and bool(gate.boot),
+        "is_reachable": gate.is_online(at) and bool(gate.boot),
         "forgotten": forgotten_locks(gate) if gate.machine else [],
         "missing": [_hole(hole) for hole in _lost(gate)],
         "awaited": _awaited(rows),

@@ -95,11 +95,11 @@ def _make(request: HttpRequest, typed: dict[str, Any]) -> tuple[ApiKey, str] | N
     expires_at = timezone.now() + timedelta(days=int(typed["lasts"])) if typed["lasts"] else None
     with transaction.atomic():
         pulse.lock()  # serialises two requests for the same name
-        if ApiKey.living().filter(name=typed["name"]).exists():
+        if ApiKey.valid().filter(name=typed["name"]).exists():
             return None
         key, token = ApiKey.make(typed["name"], typed["scopes"], made_by=account, expires_at=expires_at)
-        told = {"name": key.name, "scopes": key.scopes, "expires_at": expires_at and expires_at.isoformat()}
-        audit.record(account.name, "key.made", key, after=told)
+        stored = {"name": key.name, "scopes": key.scopes, "expires_at": expires_at and expires_at.isoformat()}
+        audit.record(account.name, "key.made", key, after=stored)
     return key, token
 
 

@@ -163,8 +163,8 @@ class RulesForm(StaleCheck, forms.Form):
             if name in self.errors:  # an invalid time is not compared with the others
                 continue
             text = _("Must be shorter than “%(other)s” (%(time)s), or the warning would begin at once.")
-            said = {"other": words.RULES[name], "time": durations.in_words(found[name])}
-            self.add_error("warn_s", text % said)
+            values = {"other": words.RULES[name], "time": durations.in_words(found[name])}
+            self.add_error("warn_s", text % values)
         if "grace_s" not in self.errors and wire.holder_mistake(would_be) is not None:
             self.add_error("grace_s", str(_WITHOUT_GRACE))
         self.rules = {name: value for name, value in found.items() if value is not None}
@@ -256,20 +256,20 @@ def _field(name: str) -> forms.Field:
     if name in _MINUTES:
         widget = forms.NumberInput(attrs={"step": "any", "min": "0"})
         most = wire.MAX_SECONDS // 60
-        said = _("At most %(minutes)s minutes, which is %(time)s.") % {"minutes": most, "time": longest}
+        too_large = _("At most %(minutes)s minutes, which is %(time)s.") % {"minutes": most, "time": longest}
         return forms.FloatField(
             label=label,
             required=name != "idle_off_s",
             max_value=most,
             help_text=help_text,
             widget=widget,
-            error_messages={"max_value": said},
+            error_messages={"max_value": too_large},
         )
     if name in _SECONDS:
         most = wire.MAX_SECONDS
-        said = _("At most %(seconds)s seconds, which is %(time)s.") % {"seconds": most, "time": longest}
+        too_large = _("At most %(seconds)s seconds, which is %(time)s.") % {"seconds": most, "time": longest}
         return forms.IntegerField(
-            label=label, min_value=0, max_value=most, help_text=help_text, error_messages={"max_value": said}
+            label=label, min_value=0, max_value=most, help_text=help_text, error_messages={"max_value": too_large}
         )
     if name == "observe_until":
         widget_at = forms.DateTimeInput(attrs={"type": "datetime-local"}, format=_MOMENT)

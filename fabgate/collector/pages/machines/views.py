@@ -183,7 +183,7 @@ def page(request: HttpRequest, machine: Machine, *, is_late: bool = False, **bou
     overtaken = any(isinstance(form, stale_form.StaleCheck) and form.conflicts for form in bound.values())
     wrong = next((name for name, form in bound.items() if overtaken or (form.is_bound and form.errors)), "")
     by_hand = found.members.filter(left_on=None).order_by("folded", "id")
-    told = [("machine", found.name), *(("gate", gate.name) for gate in gates)]
+    objects = [("machine", found.name), *(("gate", gate.name) for gate in gates)]
     shown = {
         "live_src": _address(found),
         "machine": found,
@@ -205,8 +205,8 @@ def page(request: HttpRequest, machine: Machine, *, is_late: bool = False, **bou
         "cards": words.cards(found),
         "categories": categories(),
         "week": week.ahead(found),
-        "history": history.of(*told),
-        "known": gates_informed.of(*told),
+        "history": history.of(*objects),
+        "known": gates_informed.of(*objects),
     }
     return render(request, "machines/one.html", shown, status=409 if overtaken or is_late else 400 if wrong else 200)
 

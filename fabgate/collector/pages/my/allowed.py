@@ -40,9 +40,9 @@ def machines(member: Member) -> list[Permission]:
 def trainings(member: Member, today: date) -> list[dict[str, Any]]:
     """Return the trainings that a member has or had, each with the grant that applies or the last one."""
     grants_of: dict[int, list[Grant]] = defaultdict(list)
-    for grant in Grant.said_by(today).filter(member=member):
+    for grant in Grant.begun_by(today).filter(member=member):
         grants_of[grant.training_id].append(grant)
-    shown = [Grant.deciding(grants, today) or grants[-1] for grants in grants_of.values()]
+    shown = [Grant.applicable(grants, today) or grants[-1] for grants in grants_of.values()]
     rows = []
     for grant in sorted(shown, key=lambda grant: str(grant.training).casefold()):
         is_over = not grant.holds_on(today)

@@ -132,7 +132,7 @@ def filtered(rows: QuerySet[Member], q: str, state: str, category: str, held: Se
         for word in folded(q).split():
             words_of &= Q(folded__contains=word)
         rows = rows.filter(words_of | Q(pk__icontains=q) | Q(email__icontains=q))
-    is_blocked = Exists(Block.holding(today).filter(member=OuterRef("pk")).order_by())
+    is_blocked = Exists(Block.active(today).filter(member=OuterRef("pk")).order_by())
     left = Q(left_on__isnull=False, left_on__lte=today)
     if state == LEFT:
         rows = rows.filter(left)
@@ -179,7 +179,7 @@ def list_rows(members: Sequence[Member]) -> list[dict[str, Any]]:
     """Return the rows of a list of members."""
     today = blocks.today()
     blocked: dict[str, list[str]] = {}
-    for block in Block.holding(today).filter(member__in=[member.pk for member in members]):
+    for block in Block.active(today).filter(member__in=[member.pk for member in members]):
         blocked.setdefault(block.member_id, []).append(block.reason)
     theirs: dict[str | None, list[Badge]] = {}
     for row in Badge.objects.filter(member__in=[member.pk for member in members], ended_at=None).order_by("since"):

@@ -193,9 +193,9 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     training = get_object_or_404(Training.objects.select_related("prerequisite"), pk=pk)
     today = blocks.today()
     said: dict[str, list[Grant]] = defaultdict(list)
-    for grant in Grant.said_by(today).filter(training=training, member__left_on=None).select_related("member"):
+    for grant in Grant.begun_by(today).filter(training=training, member__left_on=None).select_related("member"):
         said[grant.member_id].append(grant)
-    telling = [Grant.deciding(grants, today) or grants[-1] for grants in said.values()]
+    telling = [Grant.applicable(grants, today) or grants[-1] for grants in said.values()]
     found = [
         Holding(grant.member, grant, words.stage(grant.stage), is_over=not grant.holds_on(today)) for grant in telling
     ]
@@ -252,7 +252,7 @@ def matrix(request: HttpRequest) -> HttpResponse:
 
 def held(today: date, members: list[str] | None = None) -> dict[tuple[str, int], Chip]:
     """Return the chip for each grant that holds today, by member and training; with `members`, also expired ones."""
-    said = Grant.said_by(today).filter(member__left_on=None)
+    said = Grant.begun_by(today).filter(member__left_on=None)
     if members is not None:
         said = said.filter(member__in=members)
     by_both: dict[tuple[str, int], list[Grant]] = defaultdict(list)
@@ -260,7 +260,7 @@ def held(today: date, members: list[str] | None = None) -> dict[tuple[str, int],
         by_both[grant.member_id, grant.training_id].append(grant)
     found: dict[tuple[str, int], Chip] = {}
     for key, both in by_both.items():
-        deciding = Grant.deciding(both, today)
+        deciding = Grant.applicable(both, today)
         if deciding is not None:
             found[key] = words.stage(deciding.stage)
         elif members is not None:

@@ -112,7 +112,7 @@ def tap(request: HttpRequest, pk: str) -> HttpResponse:
         "member": member,
         "where": gate.machine or gate,
         "kind": Badge.LOAN if request.GET.get("kind") == Badge.LOAN else Badge.PERSONAL,
-        "is_heard": gate.is_heard(datetime.now(UTC)),
+        "is_heard": gate.is_online(datetime.now(UTC)),
         "found": found,
         "held": card.carried() if card else None,
         "earlier": last_holder(card) if card else None,

@@ -24,16 +24,16 @@ def grant(request: HttpRequest, pk: str) -> HttpResponse:
     form = action_forms.GrantForm(request.POST, auto_id="grant_%s", account=account_of(request), member=member)
     if not form.is_valid():
         return page.person_page(request, member, grant_form=form)
-    said = form.cleaned_data
+    cleaned = form.cleaned_data
     try:
         given, change = trainings.grant_training(
             member,
-            said["training"],
-            said["stage"],
+            cleaned["training"],
+            cleaned["stage"],
             actor=account_of(request),
-            since=said["since"],
-            until=said["until"],
-            trainer=said["trainer"],
+            since=cleaned["since"],
+            until=cleaned["until"],
+            trainer=cleaned["trainer"],
             lowers=form.is_lowering_meant,
         )
     except trainings.Lowers as error:

@@ -45,10 +45,10 @@ def new(request: HttpRequest) -> HttpResponse:
                     member = form.add()
                     if card is None:
                         change.rosters = roster.versions(roster.rebuild(only_changed=True))
-                told = [change, *_trained(request, member, form)]
+                changes = [change, *_trained(request, member, form)]
                 if card is not None:
                     _row, change = badges.assign(card, member, actor=shortcuts.actor(request), number=number)
-                    told.append(change)
+                    changes.append(change)
         except UsageError as error:  # the badge is already assigned, perhaps only just now
             field, at = (None, form) if badge_form is None else ("typed", badge_form)
             at.add_error(field, action_forms.taken(error.row) if isinstance(error, badges.Taken) else str(error))
@@ -60,11 +60,11 @@ def new(request: HttpRequest) -> HttpResponse:
         else:
             name = member.name or member.pk
             text = _("%(name)s added with a badge.") if card else _("%(name)s added.")
-            shortcuts.report_change(request, text % {"name": name}, *told)
+            shortcuts.report_change(request, text % {"name": name}, *changes)
             if others := Member.objects.filter(folded=member.folded, left_on=None).exclude(pk=member.pk)[:3]:
                 numbers = ", ".join(one.pk for one in others)
-                said = _("There is already a %(name)s: %(numbers)s. Is it the same person?")
-                messages.warning(request, said % {"name": name, "numbers": numbers})
+                question = _("There is already a %(name)s: %(numbers)s. Is it the same person?")
+                messages.warning(request, question % {"name": name, "numbers": numbers})
             return shortcuts.redirect_to_person(member)
     earlier = enrol.last_holder(known) if known else None
     context = {"form": form, "badge_form": badge_form, "card": known, "earlier": earlier}

@@ -52,8 +52,8 @@ def next_id() -> str:
 def sessions_of(pk: str) -> tuple[int, datetime | None]:
     """Return how many ended sessions have this number, and when the last one ended."""
     ended = UsageSession.objects.filter(used_by=pk, ended_at__isnull=False)
-    told = ended.aggregate(count=Count("id"), last=Max("ended_at"))
-    return told["count"], told["last"]
+    totals = ended.aggregate(count=Count("id"), last=Max("ended_at"))
+    return totals["count"], totals["last"]
 
 
 def _users() -> set[str]:

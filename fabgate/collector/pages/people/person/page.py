@@ -59,7 +59,7 @@ def detail(request: HttpRequest, pk: str) -> HttpResponse:
 def person_page(request: HttpRequest, member: Member, **bound: Any) -> HttpResponse:
     """Return a person's page. `bound` are forms with errors, by name; with one, the status is 400."""
     today = blocks.today()
-    held_blocks = list(Block.holding(today).filter(member=member))
+    held_blocks = list(Block.active(today).filter(member=member))
     carried = list(member.badges.filter(ended_at=None).order_by("since", "id"))
     forms: dict[str, Any] = {
         "grant_form": action_forms.GrantForm(auto_id="grant_%s", account=account_of(request)),
@@ -68,12 +68,12 @@ def person_page(request: HttpRequest, member: Member, **bound: Any) -> HttpRespo
         "lend_form": action_forms.LendForm(auto_id="lend_%s"),
     } | bound
     held_trainings = trainings(member, today)
-    said = [grant for row in held_trainings for grant in [*row.earlier, *row.coming]]
+    other_grants = [grant for row in held_trainings for grant in [*row.earlier, *row.coming]]
     context = {
         "live_src": reverse("people-one", args=[member.pk]),
         "member": member,
         "names": display_names.account_names(
-            [*(block.actor for block in held_blocks), *(grant.revoked_by for grant in said)]
+            [*(block.actor for block in held_blocks), *(grant.revoked_by for grant in other_grants)]
         ),
         "chips": labels.membership_chips(member, today, [block.reason for block in held_blocks]),
         "has_left": member.left_on is not None and member.left_on <= today,
@@ -99,7 +99,7 @@ def machines(member: Member) -> list[MachineRow]:
     """Return the person's access to each machine, as rosters have it; accessible machines first."""
     now = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz))
     people = People(now, only=member)
-    learnt = Grant.said_by(people.today).filter(member=member).exclude(stage=Grant.SUSPENDED)
+    learnt = Grant.begun_by(people.today).filter(member=member).exclude(stage=Grant.SUSPENDED)
     held = {grant.training_id for grant in learnt if grant.holds_on(people.today)}
     trainings = Prefetch("trainings", Training.objects.select_related("prerequisite").order_by("title", "name"))
     wanted = Machine.objects.filter(retired_at=None).prefetch_related(trainings)
@@ -109,10 +109,10 @@ def machines(member: Member) -> list[MachineRow]:
 
 def trainings(member: Member, today: date) -> list[TrainingRow]:
     """Return a member's grants by training, also revoked and expired ones."""
-    said: dict[Training, list[Grant]] = {}
+    by_training: dict[Training, list[Grant]] = {}
     for grant in member.grants.select_related("training").order_by("since", "id"):
-        said.setdefault(grant.training, []).append(grant)
-    rows = [_training(training, grants, today) for training, grants in said.items()]
+        by_training.setdefault(grant.training, []).append(grant)
+    rows = [_training(training, grants, today) for training, grants in by_training.items()]
     return sorted(rows, key=lambda row: (row.grant is None, str(row.training)))
 
 
@@ -121,8 +121,8 @@ def _machine(machine: Machine, member: Member, people: People, held: Collection[
     if standing.reasons:
         why = labels.refused(standing.reasons, is_taught=people.has_training(machine))
         if NOT_TRAINED in standing.reasons and (missing := _missing(machine, held)):
-            said = reasons.refused(NOT_TRAINED)
-            why[why.index(said)] = _("%(why)s: %(which)s") % {"why": said, "which": missing}
+            not_trained = reasons.refused(NOT_TRAINED)
+            why[why.index(not_trained)] = _("%(why)s: %(which)s") % {"why": not_trained, "which": missing}
         return MachineRow(machine, Chip("bad", _("No")), why, None)
     until = people.last_day(member, machine)
     if standing.needs_supervisor:
@@ -134,12 +134,12 @@ def _missing(machine: Machine, held: Collection[int]) -> str:
     """Return which trainings would give access to a machine: of each, the first one that is missing."""
     found = []
     for training in machine.trainings.all():
-        found += [str(one) for one in training.with_first() if one.pk not in held][-1:]
+        found += [str(one) for one in training.with_prerequisites() if one.pk not in held][-1:]
     return _(" or ").join(dict.fromkeys(found))
 
 
 def _training(training: Training, grants: list[Grant], today: date) -> TrainingRow:
-    held = Grant.deciding(grants, today)
+    held = Grant.applicable(grants, today)
     earlier = [grant for grant in grants if grant.since <= today and grant is not held]
     coming = [grant for grant in grants if grant.since > today]
     if held is not None:

@@ -69,7 +69,7 @@ def answer(machine: Machine, moment: datetime) -> dict[str, Any]:
 
 def _cover(session: UsageSession, perhaps: str, machine: Machine, moment: datetime, names: Names) -> Cover:
     found = evidence.of(session)
-    ways = [[one.pk for one in training.with_first()] for training in machine.trainings.all()]
+    ways = [[one.pk for one in training.with_prerequisites()] for training in machine.trainings.all()]
     grants = [_grant(grant, moment) for grant in _grants(session.used_by, {pk for way in ways for pk in way})]
     return Cover(
         found=found,

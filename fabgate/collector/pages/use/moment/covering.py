@@ -84,7 +84,7 @@ def heard_at(session: UsageSession) -> datetime | None:
     last = session.last_at or session.last_arrived_at
     if gate.session != session.pk or gate.seen_at is None:
         return last
-    return None if gate.is_heard(timezone.now()) else max(filter(None, (gate.seen_at, last)))
+    return None if gate.is_online(timezone.now()) else max(filter(None, (gate.seen_at, last)))
 
 
 def _at(machine: Machine) -> QuerySet[UsageSession]:

@@ -132,13 +132,13 @@ def _may_hold(journal: Journal, missing: Missing, moment: datetime) -> bool:
 
 def _until(gate: Gate, own: list[Journal]) -> datetime | None:
     """Return until when all entries have arrived: if everything it reported is stored, until now or its last report."""
-    living = [journal for journal in own if journal.superseded_by_id is None]
+    current = [journal for journal in own if journal.superseded_by_id is None]
     dates = [last.at_latest for journal in own if (last := _last(journal))]
     newest = max(dates, default=None)
-    if any(journal.ack_seq < journal.head for journal in living) or gate.seen_at is None:
+    if any(journal.ack_seq < journal.head for journal in current) or gate.seen_at is None:
         return newest
     now = timezone.now()
-    seen = now if gate.is_heard(now) else gate.seen_at
+    seen = now if gate.is_online(now) else gate.seen_at
     return seen if newest is None else max(newest, seen)
 
 
