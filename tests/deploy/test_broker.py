@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -23,9 +25,9 @@ from fabgate import wire
 from fabgate.collector.broker import inbox
 from fabgate.demo.processes.ports import free_port
 from fabgate.mqtt.client import MAX_PACKET_BYTES
-from tests.deploy.places import CONFIG, DOCS, blocks
+from tests.deploy.places import CONFIG, DOCS, SYSTEMD, blocks
 from tests.support.mosquitto import MOSQUITTO, Mosquitto
-from tests.support.patience import HANGS_S
+from tests.support.patience import HANGS_S, wait
 
 pytestmark = [
     pytest.mark.broker,
@@ -35,6 +37,8 @@ pytestmark = [
 
 LASER, SAW = wire.GateTopics("lyon", "laser-1"), wire.GateTopics("lyon", "saw")
 COLLECTOR = "lyon/collector"
+#: Mosquitto's plugin that checks subscriptions; None where it is not installed.
+PLUGIN = next(Path("/usr/lib").glob("**/mosquitto_dynamic_security.so"), None)
 #: The last parts of the topics that a gate publishes, and of those that it receives.
 PUBLISHED = ("event/session/ended", "status", "state", "reply")
 RECEIVED = ("ack", "command", "roster")
@@ -60,6 +64,8 @@ class Shipped(Mosquitto):
             ("/etc/mosquitto/certs", str(self.certificates)),
             ("/etc/mosquitto/fabgate.passwd", str(self.password_file)),
             ("/etc/mosquitto/fabgate.acl", str(self.acl_file)),
+            ("/run/mosquitto/fabgate-subscriptions.json", str(self.directory / "subscriptions.json")),
+            ("plugin /usr/lib/fabgate/mosquitto_dynamic_security.so", f"plugin {PLUGIN}" if PLUGIN else ""),
         ):
             assert shipped in text
             text = text.replace(shipped, here)
@@ -86,6 +92,8 @@ def broker(tmp_path_factory, authority) -> Iterator[Shipped]:
     acl = home / "acl"
     shutil.copy(CONFIG / "mosquitto.acl", acl)
     found = Shipped(home, password_file=passwords, acl_file=acl, certificates=authority)
+    limits = subprocess.run([SYSTEMD / "limit-subscriptions", passwords], check=True, capture_output=True)
+    (home / "subscriptions.json").write_bytes(limits.stdout)
     found.start()
     yield found
     found.stop()
@@ -126,9 +134,10 @@ class Client:
         reason = self._answers.get(timeout=HANGS_S)
         return str(reason) if reason.is_failure else "Success"  # "no matching subscribers" is a success, too
 
-    def subscribe(self, topic: str) -> None:
+    def subscribe(self, topic: str) -> str:
+        """Subscribe with QoS 1; return the granted QoS, or why the broker refuses."""
         self.paho.subscribe(topic, qos=1)
-        self._answers.get(timeout=HANGS_S)
+        return str(self._answers.get(timeout=HANGS_S))
 
     def next_message(self) -> tuple[str, bytes] | None:
         try:
@@ -208,7 +217,8 @@ def test_a_gate_cannot_publish_as_another_gate_or_as_the_collector(connect, topi
     for topic_filter in wire.collector_subscriptions("lyon"):
         listener.subscribe(topic_filter)
     for client, base in ((neighbour, SAW.base), (gate, LASER.base)):
-        client.subscribe(f"{base}/#")
+        for leaf in RECEIVED:
+            client.subscribe(f"{base}/{leaf}")
     assert gate.publish(topic, b"forged") == "Not authorized"
     # The next message is the first one that any client receives: the forged one reached none of them.
     neighbour.publish(f"{SAW.base}/state", b"true")
@@ -231,6 +241,53 @@ def test_a_gate_receives_no_messages_of_another_gate_whatever_it_subscribes_to(c
         assert neighbour.publish(f"{SAW.base}/{leaf}", b"private") == "Success"
     collector.publish(f"{LASER.base}/roster", b"mine")
     assert gate.next_message() == (f"{LASER.base}/roster", b"mine")
+
+
+@pytest.mark.skipif(PLUGIN is None, reason="this Mosquitto comes without its plugin dynamic security")
+@pytest.mark.parametrize("by", ["connect", "connect_certified"])
+def test_a_gate_can_subscribe_to_a_few_topics_only(request, by):
+    """Each subscription takes memory and time of the broker, also if nothing ever arrives on it."""
+    gate = request.getfixturevalue(by)(LASER.account)
+    own = [*(f"{LASER.base}/{leaf}" for leaf in RECEIVED), wire.collector_status_topic("lyon")]
+    assert [gate.subscribe(topic) for topic in own] == ["Granted QoS 1"] * len(own)
+    others = [
+        "#",
+        "+/#",
+        f"{LASER.base}/#",
+        f"{LASER.base}/+",
+        f"{LASER.base}/ack/1",
+        "a/b",
+        "/",
+        "$SYS/#",
+        "$SYS/broker",
+    ]
+    shared = [f"$share/x/{LASER.base}/ack", "$share/x/#"]
+    assert [gate.subscribe(topic) for topic in (*others, *shared)] == ["Not authorized"] * len([*others, *shared])
+
+
+@pytest.mark.skipif(PLUGIN is None, reason="this Mosquitto comes without its plugin dynamic security")
+def test_a_gate_that_is_added_while_the_broker_runs_can_subscribe(broker, connect):
+    new = wire.GateTopics("lyon", "new")
+    subprocess.run(["mosquitto_passwd", "-b", broker.password_file, new.account, f"{new.account}'s secret"], check=True)
+    broker.process.send_signal(signal.SIGHUP)
+    wait(lambda: connect(new.account).greeting == "Success", "the broker to read its accounts again")
+    assert connect(new.account).subscribe(f"{new.base}/ack") == "Granted QoS 1"
+    assert connect(LASER.account).subscribe("#") == "Not authorized"
+
+
+@pytest.mark.parametrize(
+    ("accounts", "names"),
+    [
+        ("", []),
+        ("lyon/collector:$7$x\n", []),
+        ("lyon/collector:$7$x\nlyon/saw:$7$y\nparis/saw-2:$7$z\n", ["lyon/saw", "paris/saw-2"]),
+        ('other:$7$x\n"lyon"/a:$7$y\nlyon/b/c:$7$z\n\n', []),
+    ],
+)
+def test_only_accounts_of_gates_are_limited(tmp_path, accounts, names):
+    (tmp_path / "passwd").write_text(accounts)
+    made = subprocess.run([SYSTEMD / "limit-subscriptions", tmp_path / "passwd"], check=True, capture_output=True)
+    assert [client["username"] for client in json.loads(made.stdout)["clients"]] == names
 
 
 def test_the_collector_cannot_publish_as_a_gate(connect):
