@@ -83,7 +83,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
     },
 }
-#: The same inside the collector, the gate and the demo. A room is a folder, or a file that lies beside them. What every room may
+#: The same inside the collector, the gate, the rules and the demo. A room is a folder, or a file that lies beside them. What every room may
 #: import is the package itself: its docstring, its constants.
 INSIDE: dict[str, dict[str, set[str]]] = {
     "collector": {
@@ -169,6 +169,21 @@ INSIDE: dict[str, dict[str, set[str]]] = {
             "wiring",
             "workers",
         },
+    },
+    # What decides (reactions) cannot reach what acts (power).
+    "rules": {
+        "vocabulary": set(),
+        "access": {"vocabulary"},
+        "meter": set(),
+        "presence": {"vocabulary"},
+        "term": {"vocabulary"},
+        "intents": {"vocabulary"},
+        "machine": {"access", "meter", "term", "vocabulary"},
+        "bookkeeping": {"intents", "machine"},
+        "panel": {"machine", "vocabulary"},
+        "reactions": {"access", "intents", "machine", "vocabulary"},
+        "power": {"bookkeeping", "intents", "machine", "meter", "reactions", "vocabulary"},
+        "gate": {"intents", "machine", "panel", "power", "reactions", "vocabulary"},
     },
     "demo": {
         "observer": set(),

@@ -2,17 +2,19 @@
 
 An event goes in, commands come out, and time is an argument::
 
-    gate.Gate.handle      takes one event: a tap, a button, a cause, the journal's confirmation, a deadline
-      taps, causes,       decide what it means. They read what is known (``machine.Machine``, frozen), change nothing,
-      in_session, starts  and return intents (``intents``)
-      power.Power         carries the intents out, and makes the commands
+    gate.Gate.handle  takes one event: a tap, a button, a cause, the journal's confirmation, a deadline
+      reactions       decide what it means. They read what is known (``machine.Machine``, frozen), and return intents
+                      (``intents``)
+      power.Power     carries the intents out, and makes the commands
 
 ===================  ================================================================================================
-WHO may start        ``access``: one decision on one badge, with every reason; ``starts``: decided again before power
-WHAT a tap means     ``taps``, by phase; ``refusals``: unknown badges, and what is recorded of refusals; ``flags``:
-                     reports of a defect; ``presence``: when a card on the reader counts as a tap
+WHO may start        ``access``: one decision on one badge, with every reason; ``presence``: when a card on the reader
+                     counts as a tap
+WHAT an event means  ``reactions``, returned as ``intents``
+  a tap              ``taps``, by phase; ``starts``: decided again before power; ``refusals``: unknown badges, and what
+                     is recorded of refusals; ``flags``: reports of a defect
+  what else ends it  ``cause_changes``: what forbids use; ``in_session``: stop button, run-sense, grace, lost access
 WHEN power is on     ``power``: the table of phases, begin, end, cut, deadlines
-what else ends it    ``causes``: what forbids use; ``in_session``: stop button, run-sense, grace, access that is lost
 how long             ``term``: limits, warnings and extensions; ``meter``: minutes counted
 what is known        ``machine``: phase, session, rules; ``bookkeeping``: how that changes where no power is at stake
 what people see      ``panel``

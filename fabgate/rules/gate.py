@@ -3,21 +3,22 @@
 ``handle`` takes one event and returns the commands it leads to, in the order in which they must be carried out;
 ``deadline`` returns when it must be called again. There is no clock, disk or pin in here: the time is an argument.
 
-What an event means is decided by ``taps``, ``causes``, ``in_session`` and ``starts``: functions that read what is known
-of the machine (``machine.Machine``, frozen) and return intents. ``power`` carries these out.
+What an event means is decided by ``reactions``: functions that read what is known of the machine (``machine.Machine``,
+frozen) and return intents. ``power`` carries these out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from fabgate.rules import causes, in_session, panel, taps
+from fabgate.rules import panel
 from fabgate.rules import vocabulary as w
-from fabgate.rules.flags import Flags
 from fabgate.rules.intents import AdoptRules, Cut, SeeCard
 from fabgate.rules.machine import STATE_OF, Machine, Phase, Session
 from fabgate.rules.power import Power
-from fabgate.rules.refusals import Refusals
+from fabgate.rules.reactions import cause_changes, in_session, taps
+from fabgate.rules.reactions.flags import Flags
+from fabgate.rules.reactions.refusals import Refusals
 
 
 class Gate:
@@ -129,14 +130,14 @@ class Gate:
             case w.FlagPressed(down):
                 self._flags.pressed(machine.now.boot_ms, down=down)
             case w.CauseRaised(cause, detail):
-                do(causes.raised(machine, cause, detail))
+                do(cause_changes.raised(machine, cause, detail))
             case w.CauseCleared(cause, member):
-                do(causes.cleared(machine, cause, member))
+                do(cause_changes.cleared(machine, cause, member))
             case w.CheckpointLate(detail):
-                do(causes.checkpoint_late(machine, detail))
+                do(cause_changes.checkpoint_late(machine, detail))
             case w.RosterChanged(rules, stale):
                 do((AdoptRules(rules, stale),))
-                for cause_event in causes.of_roster(rules, stale=stale):
+                for cause_event in cause_changes.of_roster(rules, stale=stale):
                     self._answer(cause_event)
                 self._power.roster_changed()
             case w.Extend(by_ms, _):

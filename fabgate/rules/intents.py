@@ -1,8 +1,7 @@
 """Intents: what should happen next.
 
-``taps``, ``causes``, ``in_session``, ``starts``, ``flags`` and ``refusals`` return them. An intent is a plain value.
-Only ``power.Power`` carries them out, in their order, and turns them into commands. The commands ``Signal`` and
-``ClearFault`` are also intents.
+The modules of ``reactions`` return them. An intent is a plain value. Only ``power.Power`` carries them out, in their
+order, and turns them into commands. The commands ``Signal`` and ``ClearFault`` are also intents.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What is known of the machine: its phase, who has its power or waits for it, its rules, and what forbids its use.
 
-All of it is frozen. The functions that decide (``taps``, ``causes``, ``in_session``, ``starts``) and ``panel`` read a
-``Machine`` and cannot change it; ``power`` and ``bookkeeping`` replace it.
+All of it is frozen. The functions that decide (``reactions``) and ``panel`` read a ``Machine`` and cannot change it; ``power``
+and ``bookkeeping`` replace it.
 """
 
 from __future__ import annotations

@@ -24,12 +24,13 @@ from enum import StrEnum
 from functools import partial
 from typing import Final
 
-from fabgate.rules import in_session, intents, starts, taps
+from fabgate.rules import intents
 from fabgate.rules.bookkeeping import learn
-from fabgate.rules.flags import Flags
 from fabgate.rules.machine import Machine, Pending, Phase, Session
 from fabgate.rules.meter import Meter
-from fabgate.rules.refusals import Refusals
+from fabgate.rules.reactions import in_session, starts, taps
+from fabgate.rules.reactions.flags import Flags
+from fabgate.rules.reactions.refusals import Refusals
 from fabgate.rules.vocabulary import (
     Cause,
     Checkpoint,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fabgate.rules import vocabulary as w
-from fabgate.rules.refusals import Refusals
+from fabgate.rules.reactions.refusals import Refusals
 from tests.rules.world import MIN, S, World
 
 REFUSED = ["record refused unknown-badge", "signal refused"]

@@ -14,32 +14,32 @@ from django.conf import settings
 
 def run(args: argparse.Namespace) -> int:
     """Keep ingest, web and worker running."""
-    from fabgate.collector.processes import run as process
+    from fabgate.collector.processes import run as run_process
 
-    return process.run(takeover=args.takeover)
+    return run_process.run(takeover=args.takeover)
 
 
 def ingest(args: argparse.Namespace) -> int:
     """Store what the gates publish."""
-    from fabgate.collector.processes import ingest as process
+    from fabgate.collector.processes import ingest as ingest_process
 
-    process.run(takeover=args.takeover)
+    ingest_process.run(takeover=args.takeover)
     return 0
 
 
 def web(_args: argparse.Namespace) -> int:
     """Serve the pages, and rosters to gates."""
-    from fabgate.collector.processes import web as process
+    from fabgate.collector.processes import web as web_process
 
-    process.run()
+    web_process.run()
     return 0
 
 
 def worker(_args: argparse.Namespace) -> int:
     """Expire loans, trainings and blocks."""
-    from fabgate.collector.processes import worker as process
+    from fabgate.collector.processes import worker as worker_process
 
-    process.run()
+    worker_process.run()
     return 0
 
 

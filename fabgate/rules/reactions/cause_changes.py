@@ -7,9 +7,9 @@ waiting start.
 
 from __future__ import annotations
 
-from fabgate.rules.in_session import grace
 from fabgate.rules.intents import AddCause, CancelStart, Cut, EndByRules, Intent, RecordFacts, RemoveCause, SeeCard
 from fabgate.rules.machine import Machine
+from fabgate.rules.reactions.in_session import grace
 from fabgate.rules.vocabulary import (
     CUT,
     END_WHEN_IDLE,

@@ -20,7 +20,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fabgate.rules.access import IN_USE, SUPERVISOR_NEEDED
-from fabgate.rules.in_session import extension, grace, job_done
 from fabgate.rules.intents import (
     AcceptSupervisor,
     AnswerFlag,
@@ -37,6 +36,7 @@ from fabgate.rules.intents import (
     TimeBadge,
 )
 from fabgate.rules.machine import Machine, Phase, Session
+from fabgate.rules.reactions.in_session import extension, grace, job_done
 from fabgate.rules.vocabulary import (
     LAST,
     Barred,
