@@ -18,7 +18,7 @@ from pathlib import Path
 from bench.pace import Pace
 from bench.usage import rss_mib
 
-_OLDER = re.compile(r'href="(\?[^"]*before=[^"]*)"')
+_OLDER = re.compile(r'href="(\?[^"]*after=[^"]*)"')
 
 #: Every row of our tables has one of these.
 _ROW = b'<th scope="row">'

@@ -25,11 +25,13 @@ class Change(models.Model):
     rosters = models.JSONField(default=dict)
 
     class Meta:
-        """The log is read by time, and an object's history by its name."""
+        """The log is read by time, by author or by what was done, and an object's history by its name."""
 
         indexes = [
             models.Index(fields=["at", "id"], name="change_at"),
             models.Index(fields=["kind", "key", "at"], name="change_of"),
+            models.Index(fields=["actor", "at", "id"], name="change_by"),
+            models.Index(fields=["verb", "at", "id"], name="change_what"),
         ]
 
     def __str__(self) -> str:

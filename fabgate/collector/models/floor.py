@@ -41,10 +41,11 @@ class Refusal(models.Model):
     )
 
     class Meta:
-        """The newest refusals: of all badges, of one member and of one unknown badge."""
+        """The newest refusals: of all badges, of one machine, of one member and of one unknown badge."""
 
         indexes = [
             models.Index(fields=["about", "id"], name="refusal_about"),
+            models.Index(fields=["machine", "about", "id"], name="refusal_machine"),
             models.Index(fields=["member", "about"], condition=~models.Q(member=""), name="refusal_member"),
             models.Index(fields=["badge", "about"], condition=models.Q(member=""), name="refusal_stranger"),
         ]

@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from fabgate.collector.models import Member, Refusal, UsageSession
 from fabgate.collector.pages.ids import SESSION, TAKEN_OF_SESSIONS
+from fabgate.collector.pages.lists import keyset
 from fabgate.collector.pages.use import urls
-from fabgate.collector.pages.use.sessions import listing
 from tests.collector.pages.used import MINUTE, NOON, Used, machine, text
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -136,7 +136,7 @@ def test_open_sessions_stand_apart_and_are_not_on_later_pages(used, browse):
     assert "Open now" in text(response)
     assert "data-since=" in text(response)
     assert "s-open" not in listed(client.get("/use?uncertain=on"))
-    assert "s-open" not in listed(client.get("/use?before=4102444800000000_z"))
+    assert "s-open" not in listed(client.get("/use?after=s-2"))
 
 
 def test_pages_follow_each_other_without_a_gap(used, browse):
@@ -144,7 +144,7 @@ def test_pages_follow_each_other_without_a_gap(used, browse):
         used.session(f"n-{number:02}", "m-2", NOON + (200 + 2 * number) * MINUTE, 1)
     client = browse("accountant")
     first = client.get("/use?member=m-2")
-    older = re.search(r'href="(\?[^"]*before=[^"]*)"', first.content.decode())
+    older = re.search(r'href="(\?[^"]*after=[^"]*)"', first.content.decode())
     assert older is not None
     second = client.get(f"/use{older[1].replace('&amp;', '&')}")
     assert listed(first) + listed(second) == [*(f"n-{number:02}" for number in reversed(range(60))), "s-2"]
@@ -199,7 +199,7 @@ def test_the_list_sorts_by_its_headers_both_ways(browse, sort, wanted):
 
 
 def test_a_sorted_list_has_pages_too(browse, monkeypatch):
-    monkeypatch.setattr(listing, "_PAGE_SIZE", 2)
+    monkeypatch.setattr(keyset, "SIZE", 2)
     used = Used()
     for number in range(5):
         used.session(f"s-{number}", "m-1", NOON + number * 20 * MINUTE, 10 + number)
@@ -210,4 +210,3 @@ def test_a_sorted_list_has_pages_too(browse, monkeypatch):
         found = re.search(r'href="([^"]*)" rel="next"', response.content.decode())
         page = f"/use{unescape(found[1])}" if found else ""
     assert seen == [["s-0", "s-1"], ["s-2", "s-3"], ["s-4"]]
-    assert [row["url"] for row in client.get("/use?sort=on&page=soon").context["rows"]] == ["/use/s-0", "/use/s-1"]

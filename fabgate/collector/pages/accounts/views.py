@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
 from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
@@ -19,14 +22,39 @@ from fabgate.collector.pages.accounts import letters
 from fabgate.collector.pages.accounts.forms import AccountForm, NewAccountForm
 from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.forms.member_field import member_text
+from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.collector.people import mails
 from fabgate.errors import UsageError
 
 
 def accounts(request: HttpRequest) -> HttpResponse:
-    """List the accounts, those switched off last."""
+    """List the accounts, those switched off last, or in another order."""
+    return render(request, "accounts/list.html", _listed(request))
+
+
+def _listed(request: HttpRequest) -> dict[str, Any]:
+    sorting = Sorting(request.GET, _SORTS, path=reverse("accounts"))
     rows = Account.objects.select_related("member").order_by("-is_active", "name")
-    return render(request, "accounts/list.html", {"accounts": rows})
+    return {"accounts": sorting.sorted(rows, _SORTS), "sorting": sorting}
+
+
+def _state(account: Account) -> int:
+    """Return a number for each state that the list shows: can sign in, invited, no password, switched off."""
+    if not account.is_active:
+        return 3
+    if account.has_usable_password():
+        return 0
+    return 2 if account.last_login else 1
+
+
+#: Column -> its value, in the list of accounts.
+_SORTS: Final[Mapping[str, Callable[[Account], Any]]] = {
+    "name": str,
+    "role": lambda account: str(account.get_role_display()),
+    "member": lambda account: account.member and (account.member.name or account.member.pk),
+    "-signed_in": lambda account: account.last_login,
+    "state": _state,
+}
 
 
 def new(request: HttpRequest) -> HttpResponse:
@@ -156,8 +184,7 @@ def _address(request: HttpRequest, token: str) -> str:
 
 
 def _with_link(request: HttpRequest, account: Account, token: str, *, is_sent: bool = False) -> HttpResponse:
-    rows = Account.objects.select_related("member").order_by("-is_active", "name")
-    shown = {"accounts": rows, "link": _address(request, token), "link_of": account}
+    shown = {**_listed(request), "link": _address(request, token), "link_of": account}
     if mails.can_send() and account.email and not is_sent:
         shown["mail_token"] = token
     return render(request, "accounts/list.html", shown)

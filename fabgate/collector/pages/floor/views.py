@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any, Final
 
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from fabgate.collector.machines import locks
@@ -18,9 +19,20 @@ from fabgate.collector.pages.events import live_regions
 from fabgate.collector.pages.floor import actions, closing_mails, extensions, stations
 from fabgate.collector.pages.floor.forms import LockForm
 from fabgate.collector.pages.floor.snapshot import Snapshot
+from fabgate.collector.pages.floor.stations import Station
+from fabgate.collector.pages.formatting import STATES
 from fabgate.collector.pages.forms import stale_form
+from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.collector.people import display_names, mails
 from fabgate.errors import UsageError
+
+#: Column -> its value, in the lists at closing time.
+_CLOSING: Final[Mapping[str, Callable[[Station], Any]]] = {
+    "machine": lambda station: str(station.machine),
+    "state": lambda station: list(STATES).index(station.state),
+    "who": lambda station: str(station.who or ""),
+    "since": lambda station: station.since or (station.gate and station.gate.seen_at),
+}
 
 
 def floor(request: HttpRequest) -> HttpResponse:
@@ -38,7 +50,8 @@ def kiosk(request: HttpRequest) -> HttpResponse:
 def closing(request: HttpRequest) -> HttpResponse:
     """List the machines still on, and who is using them, for closing time."""
     at = datetime.now(UTC)
-    every = stations.now(at)
+    sorting = Sorting(request.GET, _CLOSING)
+    every = sorting.sorted(stations.now(at), _CLOSING)
     mailed = {session: stations.moment(when) for session, when in closing_mails.recent(at).items()}
     still_on = [
         {"station": one, "mail": closing_mails.draft(one), "mailed": one.gate and mailed.get(one.gate.session)}
@@ -46,6 +59,7 @@ def closing(request: HttpRequest) -> HttpResponse:
         if one.is_in_use
     ]
     shown = {
+        "sorting": sorting,
         "still_on": still_on,
         "offline": [one for one in every if one.state == "silent"],
         "at": at,
@@ -62,7 +76,7 @@ def send_mails(request: HttpRequest) -> HttpResponse:
     at, named = datetime.now(UTC), request.POST.get("gate", "")
     chosen = [one for one in stations.now(at) if one.is_in_use and named in ("", one.key)]
     actions.report_mails(request, chosen, closing_mails.send(chosen, at, account_of(request).name))
-    return see_other(reverse("floor-closing"))
+    return see_other(back_to(request, "floor-closing"))
 
 
 def lock(request: HttpRequest, name: str) -> HttpResponse:

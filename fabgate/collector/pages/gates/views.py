@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,18 +17,38 @@ from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.floor import actions, recent_commands
 from fabgate.collector.pages.floor.stations import forgotten_locks
 from fabgate.collector.pages.gates import broker, health
+from fabgate.collector.pages.gates.health import Health
+from fabgate.collector.pages.lists.sorting import Sorting
 
 #: How many boots, commands and quarantined messages of a gate are shown, newest first.
 MOST: Final = 10
 _VERBS: Final = ("identify", "fetch-roster", "clear-fault")
+#: The states of checks, the worst first.
+_WORST_FIRST: Final = ("bad", "silent", "warn", "ok")
+#: Column -> its value, in the list of gates. A first click on a check shows the worst first.
+_SORTS: Final[Mapping[str, Callable[[Health], Any]]] = {
+    "gate": lambda health: health.gate.name,
+    "connection": lambda health: _WORST_FIRST.index(health.connection.state),
+    "roster": lambda health: _WORST_FIRST.index(health.roster.state),
+    "journal": lambda health: _WORST_FIRST.index(health.records.state),
+    "clock": lambda health: _WORST_FIRST.index(health.clock.state),
+    "reader": lambda health: _WORST_FIRST.index(health.reader.state),
+    "-problems": lambda health: len(health.problems) + health.lost + health.quarantined,
+}
 
 
 def gates(request: HttpRequest) -> HttpResponse:
-    """List the gates, those with problems first."""
+    """List the gates, those with problems first, or in another order."""
     at = datetime.now(UTC)
     found = health.of(Gate.objects.select_related("machine").order_by("name"), at)
     found.sort(key=lambda one: one.is_ok)
-    shown = {"found": found, "well": sum(one.is_ok for one in found), "certificate": broker.certificate(at)}
+    sorting = Sorting(request.GET, _SORTS)
+    shown = {
+        "found": sorting.sorted(found, _SORTS),
+        "sorting": sorting,
+        "well": sum(one.is_ok for one in found),
+        "certificate": broker.certificate(at),
+    }
     return render(request, "gates/list.html", shown)
 
 

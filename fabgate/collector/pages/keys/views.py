@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from fabgate.collector.models import ApiKey
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.forms.line_field import LineField
+from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.errors import UsageError
 
 #: Scope -> label.
@@ -71,11 +73,21 @@ def keys(request: HttpRequest) -> HttpResponse:
             )
             form.add_error("name", text)
             status = 409
-    shown["keys"] = [_row(key) for key in ApiKey.objects.select_related("made_by").order_by(_LIVING, "-created_at")]
+    sorting = Sorting(request.GET, _SORTS)
+    rows = [_row(key) for key in ApiKey.objects.select_related("made_by").order_by(_LIVING, "-created_at")]
+    shown |= {"keys": sorting.sorted(rows, _SORTS), "sorting": sorting}
     return render(request, "keys/keys.html", shown, status=status)
 
 
 _LIVING: Final = F("revoked_at").asc(nulls_first=True)
+#: Column -> its value, in the list of keys.
+_SORTS: Final[Mapping[str, Callable[[dict[str, Any]], Any]]] = {
+    "program": lambda row: row["key"].name,
+    "state": lambda row: ("works", "over", "revoked").index(row["state"]),
+    "until": lambda row: row["key"].expires_at,
+    "-used": lambda row: row["key"].last_used_at,
+    "-created": lambda row: row["key"].created_at,
+}
 
 
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -22,7 +23,9 @@ from fabgate.collector.pages import errors, gates_informed
 from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.floor import actions, stations
 from fabgate.collector.pages.floor.stations import Station
+from fabgate.collector.pages.formatting import STATES
 from fabgate.collector.pages.forms import stale_form
+from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.collector.pages.machines import history, week, words
 from fabgate.collector.pages.machines.forms import (
     AboutForm,
@@ -36,6 +39,14 @@ from fabgate.display import RETIRED
 
 #: How many people with individual access are listed by name.
 _MOST: Final = 40
+#: Column -> its value, in the list of machines.
+_SORTS: Final[Mapping[str, Callable[[dict[str, Any]], Any]]] = {
+    "machine": lambda row: str(row["machine"]),
+    "now": lambda row: min((list(STATES).index(station.state) for station in row["stations"]), default=None),
+    "category": lambda row: row["machine"].category,
+    "kind": lambda row: str(row["preset"] or ""),
+    "gate": lambda row: next((station.gate.name for station in row["stations"] if station.gate), ""),
+}
 
 
 def _with_trainings() -> QuerySet[Machine]:
@@ -54,8 +65,10 @@ def machines(request: HttpRequest) -> HttpResponse:
         for machine in sorted(found, key=lambda one: (one.category.casefold(), str(one).casefold()))
         if machine.retired_at is None
     ]
+    sorting = Sorting(request.GET, _SORTS)
     retired = [machine for machine in found if machine.retired_at is not None]
-    return render(request, "machines/list.html", {"rows": rows, "retired": retired})
+    shown = {"rows": sorting.sorted(rows, _SORTS), "sorting": sorting, "retired": retired}
+    return render(request, "machines/list.html", shown)
 
 
 def new(request: HttpRequest) -> HttpResponse:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.db import transaction
@@ -16,6 +19,7 @@ from fabgate.collector.accounts import manage, sign_in
 from fabgate.collector.models import SignIn
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import account_of, see_other
+from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.collector.pages.me import browsers
 from fabgate.collector.pages.me.forms import ChangePasswordForm
 from fabgate.errors import UsageError
@@ -23,7 +27,17 @@ from fabgate.errors import UsageError
 
 def me(request: HttpRequest) -> HttpResponse:
     """Show the account and the browsers signed in."""
-    return render(request, "me/me.html", {"sign_ins": _sign_ins(request)})
+    sorting = Sorting(request.GET, _SORTS, "-used")
+    return render(request, "me/me.html", {"sign_ins": sorting.sorted(_sign_ins(request), _SORTS), "sorting": sorting})
+
+
+#: Column -> its value, in the list of browsers.
+_SORTS: Final[Mapping[str, Callable[[dict[str, Any]], Any]]] = {
+    "browser": lambda row: row["browser"],
+    "address": lambda row: row["row"].address,
+    "-since": lambda row: row["row"].at,
+    "-used": lambda row: row["row"].seen_at,
+}
 
 
 @sensitive_post_parameters("old", "password")
@@ -60,7 +74,7 @@ def revoke(request: HttpRequest) -> HttpResponse:
     return see_other(reverse("me"))
 
 
-def _sign_ins(request: HttpRequest) -> list[dict[str, object]]:
+def _sign_ins(request: HttpRequest) -> list[dict[str, Any]]:
     rows = SignIn.objects.filter(account=account_of(request), revoked_at=None).order_by("-seen_at")[:50]
     return [
         {"row": row, "browser": browsers.named(row.user_agent), "is_own": row.pk == request.session.get("sign_in")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.contrib import messages
@@ -14,17 +14,26 @@ from django.utils.translation import gettext_lazy
 
 from fabgate.collector.access import roster
 from fabgate.collector.models import Badge, Gate, Member, Review, UsageSession
-from fabgate.collector.pages import errors, gates_informed, keyset
+from fabgate.collector.pages import errors, gates_informed
 from fabgate.collector.pages.access_control import account_of, see_other
+from fabgate.collector.pages.lists.sorting import Labelled, Sorting
 from fabgate.collector.pages.machines import week
 from fabgate.collector.pages.my import allowed, months, reassigned
 from fabgate.collector.pages.my.months import Month
 from fabgate.collector.pages.people import labels as people_labels
-from fabgate.collector.pages.use import labels
+from fabgate.collector.pages.use import labels, names
 from fabgate.collector.people import badges, reasons
 from fabgate.collector.people.blocks import today
 from fabgate.collector.sessions import corrections
 from fabgate.errors import UsageError
+
+#: The columns by which the sessions of a month can be sorted.
+_SORTS: Final = ("-ended", "machine", "reason", "-duration")
+_VALUES: Final = {"ended": "ended_at", "duration": "counted_ms"}
+_LABELS: Final = {
+    "machine": Labelled(names.PLACE, names.places),
+    "reason": Labelled("reason", labels.all_ended),
+}
 
 
 class ContestForm(forms.Form):
@@ -49,7 +58,9 @@ def minutes(request: HttpRequest) -> HttpResponse:
     start, end = months.period(month.first)
     ended = UsageSession.objects.filter(used_by=member.pk, ended_at__gte=start, ended_at__lt=end)
     ended = ended.select_related("machine", "gate", "review_case").prefetch_related("corrections")
-    page = keyset.page(ended, "ended_at", request.GET)
+    sorting = Sorting(request.GET, _SORTS, "-ended", anchor="list")
+    own = UsageSession.objects.filter(used_by=member.pk)
+    page = sorting.page(ended, request.GET, "ended_at", _VALUES, _LABELS, within=own)
     carried = list(member.badges.filter(ended_at=None).order_by("since", "id"))
     at = year.index(month)
     return render(
@@ -63,6 +74,7 @@ def minutes(request: HttpRequest) -> HttpResponse:
             "older_month": year[at + 1] if at + 1 < len(year) else None,
             "rows": [_row(session) for session in page.rows],
             "page": page,
+            "sorting": sorting,
             "moved": reassigned.with_reasons(
                 member.pk, reassigned.reassigned_from(member.pk).filter(ended_at__gte=start, ended_at__lt=end)
             ),

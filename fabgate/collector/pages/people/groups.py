@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from django import forms
@@ -21,6 +22,7 @@ from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.forms.machines_field import MachinesField
 from fabgate.collector.pages.forms.member_field import MemberField, find_member, member_text
+from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.collector.pages.people import labels as words
 from fabgate.collector.pages.people import search, shortcuts
 from fabgate.collector.pages.people.payers.forms import GroupPayerForm, refuse_payer
@@ -114,8 +116,7 @@ class GroupForm(stale_form.StaleCheck, forms.ModelForm):  # type: ignore[type-ar
 
 
 def groups(request: HttpRequest) -> HttpResponse:
-    """List the groups, closed ones last."""
-    today = blocks.today()
+    """List the groups, closed ones last, or in another order."""
     rows = Group.objects.select_related("payer").order_by("name")
     shown = [
         {
@@ -128,7 +129,19 @@ def groups(request: HttpRequest) -> HttpResponse:
         for row in rows
     ]
     shown.sort(key=lambda row: bool(row["is_over"]))
-    return render(request, "people/groups.html", {"rows": shown, "today": today})
+    sorting = Sorting(request.GET, _SORTS)
+    return render(request, "people/groups.html", {"rows": sorting.sorted(shown, _SORTS), "sorting": sorting})
+
+
+#: Column -> its value, in the list of groups.
+_SORTS: Final[Mapping[str, Callable[[dict[str, Any]], Any]]] = {
+    "name": lambda row: row["group"].name,
+    "kind": lambda row: str(row["kind"]),
+    "payer": lambda row: row["group"].payer and (row["group"].payer.name or row["group"].payer_id),
+    "-people": lambda row: row["people"],
+    "-badges": lambda row: row["badges"],
+    "state": lambda row: row["is_over"],
+}
 
 
 def detail(request: HttpRequest, pk: int) -> HttpResponse:

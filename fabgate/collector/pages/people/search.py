@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from datetime import date
 from operator import itemgetter
 from typing import Any, Final
 
 from django import forms
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Value, When
+from django.db.models.functions import Coalesce, Length
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
@@ -18,14 +19,19 @@ from django.utils.translation import gettext_lazy, pgettext
 from fabgate.collector.base.search_key import folded
 from fabgate.collector.models import Badge, Block, Member
 from fabgate.collector.pages.access_control import see_other
+from fabgate.collector.pages.lists import keyset
+from fabgate.collector.pages.lists.keyset import Key
+from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.collector.pages.people import labels
 from fabgate.collector.pages.people.badges import card_form
 from fabgate.collector.people import badges, blocks, display_names
 from fabgate.collector.people.badges import Card
 from fabgate.collector.people.display_names import Holder
-from fabgate.errors import UsageError
 
-SIZE: Final = 50
+#: The columns by which the list can be sorted. The database sorts at most as many rows as there are members.
+_SORTS: Final = ("name", "number", "membership", "category", "email")
+BY_NAME: Final = Key("folded")
+_FOREVER: Final = date(9999, 12, 31)
 #: `NOW` depends on the end date: people in their days of grace may still use machines, but are listed under `OVER`, so
 #: that they are asked for payment. `STAYED`, everyone who has not left, cannot be chosen.
 NOW, OVER, BLOCKED, MINOR, LEFT, ALL, STAYED = "", "over", "blocked", "minor", "left", "all", "stayed"
@@ -61,17 +67,8 @@ class FindForm(forms.Form):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some members by name, and the query strings of the adjacent pages, empty if there are none."""
-
-    rows: Sequence[Member]
-    before: str
-    after: str
-
-
 def people(request: HttpRequest) -> HttpResponse:
-    """List people; a search with one result opens that person's page."""
+    """List people by name, or in another order; a search with one result opens that person's page."""
     form = FindForm(_with_state(request.GET), is_first=True)
     wanted = form.cleaned_data if form.is_bound and form.is_valid() else {}
     q = str(wanted.get("q") or "").strip()
@@ -79,7 +76,8 @@ def people(request: HttpRequest) -> HttpResponse:
     held = badges_held(digests)
     state, category = str(wanted.get("state") or NOW), str(wanted.get("category") or "")
     rows = filtered(Member.objects.all(), q, state, category, held)
-    page = page_by_name(rows, request.GET)
+    sorting = Sorting(request.GET, _SORTS, "name")
+    page = keyset.page(rows, keys(sorting), request.GET)
     earlier = None if held else _earlier(digests)
     if q and len(page.rows) == 1 and not page.before and not page.after and earlier is None:
         return see_other(reverse("people-one", args=[page.rows[0].pk]))
@@ -87,6 +85,7 @@ def people(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "page": page,
+        "sorting": sorting,
         "rows": list_rows(page.rows),
         "unassigned_badge": unassigned_badge,
         "q": q,
@@ -96,6 +95,21 @@ def people(request: HttpRequest) -> HttpResponse:
     context["has_people"] = bool(page.rows) or Member.objects.exists()
     context["group"] = next((row.group for row in held if row.group), None)
     return render(request, "people/list.html", context, status=400 if form.is_bound and form.errors else 200)
+
+
+def keys(sorting: Sorting) -> list[Key]:
+    """Return the keys of a list of people that is sorted by a column; where that is empty, people come last."""
+    column = sorting.order.column
+    if column == "number":  # 9 before 10
+        return [sorting.key(Length("pk")), sorting.key("pk")]
+    if column == "membership":  # one without an end lasts longest
+        return [sorting.key(Coalesce("valid_until", Value(_FOREVER))), BY_NAME]
+    if column == "payer":
+        payer = Coalesce("payer__folded", Value(""))
+        return [Key(Case(When(payer=None, then=1), default=0)), sorting.key(payer), BY_NAME]
+    if column in {"category", "email"}:
+        return [Key(Case(When(**{column: ""}, then=1), default=0)), sorting.key(column), BY_NAME]
+    return [sorting.key("folded")]
 
 
 def _with_state(query: QueryDict) -> QueryDict | None:
@@ -148,33 +162,6 @@ def filtered(rows: QuerySet[Member], q: str, state: str, category: str, held: Se
     return rows.filter(category=category) if category else rows
 
 
-def page_by_name(rows: QuerySet[Member], query: QueryDict, *, size: int = SIZE) -> Page:
-    """Return the page of `rows` that `query` asks for with ?before= or ?after= a member's id. Raises UsageError."""
-    backwards = bool(query.get("before"))
-    cursor = query.get("before") or query.get("after") or ""
-    wanted = rows.order_by("-folded", "-pk") if backwards else rows.order_by("folded", "pk")
-    if cursor:
-        at = Member.objects.filter(pk=cursor).first()
-        if at is None:
-            raise UsageError(_("Invalid page address. Open the list again from its beginning."))
-        side = "lt" if backwards else "gt"
-        beyond = Q(**{f"folded__{side}": at.folded}) | Q(folded=at.folded, **{f"pk__{side}": at.pk})
-        wanted = wanted.filter(beyond)
-    found = list(wanted[: size + 1])
-    more, found = len(found) > size, found[:size]
-    if backwards:
-        found.reverse()
-    has_before = more if backwards else bool(cursor)
-    has_after = bool(cursor) if backwards else more
-    if not found:
-        return Page([], _with(query) if cursor else "", "")
-    return Page(
-        found,
-        before=_with(query, before=found[0].pk) if has_before else "",
-        after=_with(query, after=found[-1].pk) if has_after else "",
-    )
-
-
 def list_rows(members: Sequence[Member]) -> list[dict[str, Any]]:
     """Return the rows of a list of members."""
     today = blocks.today()
@@ -206,11 +193,3 @@ def _unassigned_badge(q: str) -> str:
     """Return the text if it is a badge that was never assigned, otherwise ""."""
     found = card_form.readings(q)
     return q if found and (len(found) == 1 or card_form.known_here(found)) else ""
-
-
-def _with(query: QueryDict, **cursor: str) -> str:
-    kept = query.copy()
-    for name in ("before", "after"):
-        kept.pop(name, None)
-    kept.update(cursor)
-    return f"?{kept.urlencode()}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -26,6 +27,8 @@ from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.forms.machines_field import MachinesField
+from fabgate.collector.pages.lists import keyset
+from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.collector.pages.people import labels as words
 from fabgate.collector.pages.people import search, shortcuts
 from fabgate.collector.pages.people.labels import Chip
@@ -142,7 +145,27 @@ def trainings(request: HttpRequest) -> HttpResponse:
     for _member, training in held(blocks.today()):
         counts[training] += 1
     shown = [{"training": row, "machines": list(row.machines.all()), "held": counts[row.pk]} for row in rows]
-    return render(request, "people/trainings.html", {"rows": shown})
+    sorting = Sorting(request.GET, _SORTS)
+    return render(request, "people/trainings.html", {"rows": sorting.sorted(shown, _SORTS), "sorting": sorting})
+
+
+#: Column -> its value, in the list of trainings.
+_SORTS: Final[Mapping[str, Callable[[dict[str, Any]], Any]]] = {
+    "training": lambda row: str(row["training"]),
+    "requires": lambda row: str(row["training"].prerequisite or ""),
+    "valid": lambda row: row["training"].expires_after_days,
+    "-people": lambda row: row["held"],
+}
+#: The highest first.
+_STAGES: Final = (Grant.INSTRUCTOR, Grant.AUTONOMOUS, Grant.SUPERVISED, Grant.SUSPENDED)
+#: Column -> its value, in the list of people with a training. Expired ones come after all stages.
+_HOLDER_SORTS: Final[Mapping[str, Callable[[Holding], Any]]] = {
+    "name": lambda holding: holding.member.name or holding.member.pk,
+    "stage": lambda holding: (holding.is_over, _STAGES.index(holding.grant.stage)),
+    "-since": lambda holding: holding.grant.since,
+    "until": lambda holding: holding.grant.last_day,
+    "trainer": lambda holding: holding.grant.trainer,
+}
 
 
 def new(request: HttpRequest) -> HttpResponse:
@@ -199,13 +222,15 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     found = [
         Holding(grant.member, grant, words.stage(grant.stage), is_over=not grant.holds_on(today)) for grant in telling
     ]
-    holders = sorted(found, key=lambda one: (one.is_over, one.member.folded))
+    sorting = Sorting(request.GET, _HOLDER_SORTS)
+    holders = sorting.sorted(sorted(found, key=lambda one: (one.is_over, one.member.folded)), _HOLDER_SORTS)
     context = {
         "training": training,
         "machines": training.machines.order_by("title", "name"),
         "trainers": training.trainers.order_by("display_name", "name"),
         "opens": training.opens.order_by("title", "name"),
         "holders": holders,
+        "sorting": sorting,
         "known": gates_informed.of(("training", training.name)),
     }
     return render(request, "people/training.html", context)
@@ -226,7 +251,7 @@ def matrix(request: HttpRequest) -> HttpResponse:
     rows = search.filtered(Member.objects.all(), q, search.STAYED, str(wanted.get("category") or ""))
     if group := _group(request.GET.get("group", "")):
         rows = rows.filter(groups=group)
-    page = search.page_by_name(rows, request.GET)
+    page = keyset.page(rows, [search.BY_NAME], request.GET)
     columns = list(Training.objects.order_by("title", "name"))
     today = blocks.today()
     stages = held(today, [member.pk for member in page.rows])

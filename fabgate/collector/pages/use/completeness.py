@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 
 from fabgate.collector.entries import completeness
 from fabgate.collector.models import Entry, Hole, Journal, Quarantine
+from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.collector.pages.use.tab import render_page
 
 #: How many quarantined messages are shown, newest first.
@@ -47,12 +50,24 @@ class GateRecords:
         return sum(hole.last - hole.first + 1 for hole in self.lost)
 
 
+#: Column -> its value, in the list of gates. A first click on the state shows the worst first.
+_SORTS: Final[Mapping[str, Callable[[GateRecords], Any]]] = {
+    "gate": lambda row: row.journal.gate.name,
+    "state": lambda row: ("bad", "warn", "ok").index(row.state),
+    "-last": lambda row: row.until,
+    "-entries": lambda row: row.journal.ack_seq,
+}
+
+
 def records(request: HttpRequest) -> HttpResponse:
     """Show which entries of each gate are stored here, and which are missing."""
     quarantine = Quarantine.objects.select_related("gate").defer("body").order_by("-last_at", "-id")
+    sorting = Sorting(request.GET, _SORTS, "gate")
+    gates = _gate_records(sorted(Journal.newest(), key=lambda journal: journal.gate.name))
     shown = {
         "now": completeness.now(),
-        "gates": _gate_records(sorted(Journal.newest(), key=lambda journal: journal.gate.name)),
+        "gates": sorting.sorted(gates, _SORTS),
+        "sorting": sorting,
         "quarantine": list(quarantine[:_QUARANTINE_SHOWN]),
     }
     return render_page(request, "complete.html", shown)

@@ -139,6 +139,11 @@ def ended(reason: str | None) -> str:
     return capfirst(reasons.ended(reason)) or NOTHING
 
 
+def all_ended(reasons: Iterable[str]) -> dict[str, str]:
+    """Return why a session ended, for each of some reasons."""
+    return {reason: ended(reason) for reason in reasons}
+
+
 def refused(codes: Iterable[str]) -> str:
     """Return all reasons of a refusal, the worst first."""
     return capfirst(", ".join(reasons.all_refused(codes)))

@@ -7,16 +7,23 @@ from collections.abc import Iterable
 from typing import Final
 
 from django.core.exceptions import ValidationError
+from django.db.models import BigIntegerField, Case, ExpressionWrapper, F, When
 from django.utils.translation import gettext as _
 
 from fabgate import wire
 from fabgate.collector.base.search_key import folded
-from fabgate.collector.models import Group, Machine, Member
+from fabgate.collector.models import Gate, Group, Machine, Member
 from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.people.display_names import names_of, numbered, unique_names, unknown_name
 
 #: How many people are listed if a name matches several.
 _MAX_LISTED: Final = 6
+#: Where a session or a refusal was: the machine's id, or the negative id of a gate that had none.
+PLACE: Final = Case(
+    When(machine=None, then=ExpressionWrapper(F("gate_id") * -1, output_field=BigIntegerField())),
+    default=F("machine_id"),
+    output_field=BigIntegerField(),
+)
 
 
 class Names:
@@ -100,6 +107,18 @@ def resolve(typed: str) -> str:
     if len(matches) > 1:
         raise Several(matches)
     return matches[0][0]
+
+
+def people(ids: Iterable[str]) -> dict[str, str]:
+    """Return the name of each person or group."""
+    return {id_: str(who) for id_, who in names_of(ids).items()}
+
+
+def places(found: Iterable[int]) -> dict[int, str]:
+    """Return the name of each PLACE."""
+    named = {machine.pk: str(machine) for machine in Machine.objects.only("name", "title")}
+    gates = Gate.objects.filter(pk__in=[-place for place in found if place < 0])
+    return named | {-gate.pk: str(gate) for gate in gates}
 
 
 def machines() -> dict[int, str]:

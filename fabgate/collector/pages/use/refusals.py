@@ -5,14 +5,17 @@ It includes unknown badges, because one that is tapped again and again has an ow
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from django.db.models import Count, Max, QuerySet
+from django.db.models import Case, Count, Max, QuerySet, TextField, Value, When
+from django.db.models.functions import Cast, Concat
 from django.http import HttpRequest, HttpResponse
 
 from fabgate.collector.models import Refusal
-from fabgate.collector.pages import keyset
+from fabgate.collector.pages.lists.sorting import Labelled, Sorting
 from fabgate.collector.pages.use import labels, names
 from fabgate.collector.pages.use.forms import RefusalsForm
 from fabgate.collector.pages.use.tab import render_page
@@ -20,18 +23,30 @@ from fabgate.collector.people import display_names
 
 #: How many lines each summary shows.
 _TOP: Final = 8
+#: The columns by which the list can be sorted. The order of dates has an index; for other orders the database counts the
+#: refusals of at most a month, a person or a machine, as it does for the summaries.
+_SORTS: Final = ("-when", "person", "machine", "reason")
+#: A member's id, or the digest of an unknown badge, told apart by what comes before them.
+_MEMBER, _BADGE = "member:", "badge:"
+_WHO: Final = Case(
+    When(member="", then=Concat(Value(_BADGE), "badge")),
+    default=Concat(Value(_MEMBER), "member"),
+    output_field=TextField(),
+)
 
 
 def refusals(request: HttpRequest) -> HttpResponse:
-    """List the refusals, newest first, with summaries above."""
+    """List the refusals, newest first or in another order, with summaries above."""
     form = RefusalsForm(request.GET)
     if not form.is_valid():
         return render_page(request, "refusals.html", {"form": form}, status=400)
+    sorting = Sorting(request.GET, _SORTS, "-when", anchor="list")
     matching = form.filtered()
-    page = keyset.page(matching.select_related("gate", "machine"), "about", request.GET)
+    rows = matching.select_related("gate", "machine")
+    page = sorting.page(rows, request.GET, "about", {"when": "about"}, _LABELS)
     people = display_names.names_of(row.member for row in page.rows)
     holders = display_names.holders_at_refusal(page.rows)
-    shown: dict[str, Any] = {"form": form, "page": page, "is_first": not page.newer}
+    shown: dict[str, Any] = {"form": form, "sorting": sorting, "page": page}
     shown["rows"] = [
         {
             "refusal": row,
@@ -43,9 +58,28 @@ def refusals(request: HttpRequest) -> HttpResponse:
         }
         for row in page.rows
     ]
-    if not page.newer and page.rows:
+    if not page.before and page.rows:
         shown |= _summaries(matching)
     return render_page(request, "refusals.html", shown)
+
+
+def _people(found: Iterable[str]) -> Mapping[str, str]:
+    """Return the names by which the list is sorted; unknown badges have none, and come last."""
+    members = {value: value.removeprefix(_MEMBER) for value in found if value.startswith(_MEMBER)}
+    people = display_names.names_of(members.values())
+    return {value: str(people[member]) for value, member in members.items()}
+
+
+def _reasons(found: Iterable[str]) -> Mapping[str, str]:
+    """Return the labels by which the list is sorted."""
+    return {text: labels.refused(json.loads(text)) for text in found}
+
+
+_LABELS: Final = {
+    "person": Labelled(_WHO, _people),
+    "machine": Labelled(names.PLACE, names.places),
+    "reason": Labelled(Cast("reasons", TextField()), _reasons),
+}
 
 
 def _summaries(matching: QuerySet[Refusal]) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from fabgate.collector.models import Review
+from fabgate.collector.pages.lists import keyset
 
 
 def render_page(request: HttpRequest, template: str, shown: dict[str, Any], *, status: int = 200) -> HttpResponse:
     """Render a page of this tab."""
     # how many filters are set; cursor and order are not filters
-    filters = sum(bool(value) for name, value in request.GET.items() if name not in {"before", "after", "sort", "page"})
+    filters = sum(bool(value) for name, value in request.GET.items() if name not in {*keyset.CURSORS, "sort"})
     waiting = Review.objects.filter(settled_at=None).count()
     return render(request, f"use/{template}", {"waiting": waiting, "filters": filters, **shown}, status=status)

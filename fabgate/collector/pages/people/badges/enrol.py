@@ -7,6 +7,7 @@ and it must be tapped again if the site's badge key is changed.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ from fabgate.collector.access.eligibility import BADGE_LOST
 from fabgate.collector.models import Badge, Gate, Member, Refusal
 from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.forms.line_field import LineField
+from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.collector.pages.people import search, shortcuts
 from fabgate.collector.pages.people.badges import card_form
 from fabgate.collector.pages.people.person import action_forms
@@ -37,6 +39,13 @@ UNASSIGNED: Final = frozenset({"unknown-badge", BADGE_LOST})
 RECENT: Final = timedelta(days=7)
 #: The most unknown badges in the list.
 _MOST: Final = 30
+#: Column -> its value, in the list of unknown badges.
+_SORTS: Final[Mapping[str, Callable[[dict[str, Any]], Any]]] = {
+    "-when": lambda row: row["refusal"].about,
+    "where": lambda row: str(row["where"]),
+    "holder": lambda row: row["holder"] and str(row["holder"].who),
+    "-times": lambda row: row["times"],
+}
 #: The most people who are offered as holders.
 _OFFERED: Final = 8
 
@@ -64,7 +73,9 @@ def enrol(request: HttpRequest) -> HttpResponse:
     """List unknown badges, or assign one."""
     card = requested_card(request)
     if card is None:
-        return render(request, "people/unknown.html", {"rows": unknown_badges()})
+        sorting = Sorting(request.GET, _SORTS, "-when")
+        rows = sorting.sorted(unknown_badges(_MOST if sorting.is_default else None), _SORTS)[:_MOST]
+        return render(request, "people/unknown.html", {"rows": rows, "sorting": sorting})
     form = EnrolForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         member, kind = form.cleaned_data["member"], form.cleaned_data["kind"]
@@ -151,8 +162,8 @@ def last_holder(card: Card) -> Holder | None:
     return found if found is not None and found.until is not None else None
 
 
-def unknown_badges() -> list[dict[str, Any]]:
-    """Return the unassigned badges that gates refused recently, newest first."""
+def unknown_badges(most: int | None) -> list[dict[str, Any]]:
+    """Return the unassigned badges that gates refused recently, newest first; all of them if `most` is None."""
     taken = Badge.objects.filter(ended_at=None).values("digest")
     rows = (
         Refusal.between(timezone.now() - RECENT)
@@ -160,7 +171,7 @@ def unknown_badges() -> list[dict[str, Any]]:
         .exclude(badge__in=taken)
         .values("badge")
         .annotate(last=Max("pk"), times=Count("pk"))
-        .order_by("-last")[:_MOST]
+        .order_by("-last")[:most]
     )
     found = [dict(row) for row in rows]
     last = Refusal.objects.select_related("gate", "machine").in_bulk([row["last"] for row in found])

@@ -14,6 +14,8 @@ from fabgate.collector.db import audit
 from fabgate.collector.models import Member
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
 from fabgate.collector.pages.forms import stale_form
+from fabgate.collector.pages.lists import keyset
+from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.collector.pages.people import search, shortcuts
 from fabgate.collector.pages.people.payers.forms import PersonPayerForm
 from fabgate.collector.pages.roles import self_and_groups
@@ -36,8 +38,9 @@ def payers(request: HttpRequest) -> HttpResponse:
     q = str(form.cleaned_data["q"]).strip() if form.is_valid() else ""
     rows = Member.objects.select_related("payer")
     rows = search.filtered(rows, q, search.ALL, "") if q else rows.exclude(payer=None)
-    page = search.page_by_name(rows, request.GET)
-    return render(request, "people/payers.html", {"form": form, "page": page, "q": q})
+    sorting = Sorting(request.GET, ("name", "number", "payer"), "name")
+    page = keyset.page(rows, search.keys(sorting), request.GET)
+    return render(request, "people/payers.html", {"form": form, "page": page, "sorting": sorting, "q": q})
 
 
 def payer(request: HttpRequest, pk: str) -> HttpResponse:

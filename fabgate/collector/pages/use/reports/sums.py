@@ -30,6 +30,7 @@ from django.utils.translation import gettext as _
 
 from fabgate.collector import formats
 from fabgate.collector.models import Gate, UsageSession, UsageSums
+from fabgate.collector.pages.lists.sorting import sort_key
 from fabgate.collector.pages.use import names
 from fabgate.collector.pages.use.periods import Period
 
@@ -96,7 +97,7 @@ def first_lines(
     """
     keys = _KEYS[by]
     if order == TITLE:
-        every = sorted(lines(rows, by), key=lambda line: line.title.casefold(), reverse=is_descending)
+        every = sorted(lines(rows, by), key=lambda line: sort_key(line.title), reverse=is_descending)
         total = [sum(getattr(line, name) for line in every) for name in _SUMS]
         return FirstLines(every[:most], Line("", "", "", "", *total), len(every))
     sql, params = _summed(rows, keys)

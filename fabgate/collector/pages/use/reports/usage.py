@@ -17,7 +17,8 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate.collector.models import Member, UsageDay, UsageMonth, UsageSession, UsageSums
 from fabgate.collector.pages.formatting import NOTHING, duration, state
-from fabgate.collector.pages.use import periods, sorting
+from fabgate.collector.pages.lists.sorting import Sorting
+from fabgate.collector.pages.use import periods
 from fabgate.collector.pages.use.forms import Choice, DayInput, machine_choices, person_id
 from fabgate.collector.pages.use.periods import Period
 from fabgate.collector.pages.use.reports import links, sums
@@ -30,7 +31,7 @@ _MAX_SHOWN: Final = 100
 _HEAT_DAYS: Final = 92
 
 #: The columns that the table can be sorted by.
-_SORTS: Final = (sums.TITLE, sums.SESSIONS, sums.COUNTED, sums.RUNNING, sums.UNCERTAIN)
+_SORTS: Final = (sums.TITLE, *(f"-{name}" for name in (sums.SESSIONS, sums.COUNTED, sums.RUNNING, sums.UNCERTAIN)))
 #: What the table can be grouped by.
 GROUPS: Final = [
     (sums.MACHINE, gettext_lazy("machine")),
@@ -151,10 +152,9 @@ def usage(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return render_page(request, "usage.html", {"form": form}, status=400)
     by = form.cleaned_data["by"]
-    order = sorting.parse(request.GET.get("sort", ""), _SORTS, sorting.Order(sums.COUNTED, is_descending=True))
-    lines, total, count = sums.first_lines(
-        form.filtered(), by, _MAX_SHOWN, order=order.column, is_descending=order.is_descending
-    )
+    sorting = Sorting(request.GET, _SORTS, f"-{sums.COUNTED}", anchor="list")
+    column, is_descending = sorting.order
+    lines, total, count = sums.first_lines(form.filtered(), by, _MAX_SHOWN, order=column, is_descending=is_descending)
     sessions = form.sessions() if lines else None
     bars = sums.bars(form.by_bar(), form.period) if lines else None
     shown = {
@@ -165,7 +165,7 @@ def usage(request: HttpRequest) -> HttpResponse:
         "after": f"{form.period.last + timedelta(days=1):%Y-%m}",
         "by": dict(form.fields["by"].choices)[by],  # type: ignore[attr-defined]  # a ChoiceField
         "lines": [_cells(line, links.of_line(line, by, form.period, form.cleaned_data)) for line in lines],
-        "sorts": sorting.headers(_SORTS, order, texts={sums.TITLE}),
+        "sorting": sorting,
         "hidden": count - len(lines),
         "total": total,
         "most": max((line.counted_ms for line in lines), default=0),

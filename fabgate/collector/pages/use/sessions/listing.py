@@ -4,29 +4,23 @@ from __future__ import annotations
 
 from typing import Final
 
-from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from fabgate.collector.models import UsageSession
-from fabgate.collector.pages import keyset
-from fabgate.collector.pages.use import sorting
+from fabgate.collector.pages.lists.sorting import Labelled, Sorting
+from fabgate.collector.pages.use import labels, names
 from fabgate.collector.pages.use.forms import SessionsForm
 from fabgate.collector.pages.use.sessions.rows import COLUMNS, rows
-from fabgate.collector.pages.use.sorting import Order
 from fabgate.collector.pages.use.tab import render_page
 
-#: The columns by which the list can be sorted. The order of ends has an index; for other orders the database sorts the
-#: sessions of at most a month, a person or a machine.
-_SORTS: Final = {
-    "ended": ("ended_at",),
-    "machine": ("machine__title", "machine__name"),
-    "on": ("counted_ms",),
-    "running": ("running_ms",),
+#: The columns by which the list can be sorted. The order of ends has an index; for other orders the database sorts or
+#: counts the sessions of at most a month, a person or a machine.
+_SORTS: Final = ("person", "machine", "-ended", "-on", "-running", "reason")
+_VALUES: Final = {"ended": "ended_at", "on": "counted_ms", "running": "running_ms"}
+_LABELS: Final = {
+    "person": Labelled("used_by", names.people),
+    "machine": Labelled(names.PLACE, names.places),
+    "reason": Labelled("reason", labels.all_ended),
 }
-_NEWEST_FIRST: Final = Order("ended", is_descending=True)
-_PAGE_SIZE: Final = 50
-#: Page numbers are not read beyond this.
-_MAX_PAGE: Final = 10_000
 
 
 def sessions(request: HttpRequest) -> HttpResponse:
@@ -34,30 +28,15 @@ def sessions(request: HttpRequest) -> HttpResponse:
     form = SessionsForm(request.GET)
     if not form.is_valid():
         return render_page(request, "sessions.html", {"form": form}, status=400)
-    order = sorting.parse(request.GET.get("sort", ""), _SORTS, _NEWEST_FIRST)
+    sorting = Sorting(request.GET, _SORTS, "-ended")
     matching = form.filtered().select_related("machine", "gate").only(*COLUMNS)
-    shown = {"form": form, "sorts": sorting.headers(_SORTS, order, texts={"machine"})}
-    if order == _NEWEST_FIRST:
-        page = keyset.page(matching, "ended_at", request.GET)
-        shown |= {"page": page, "rows": [row.cells for row in rows(page.rows)], "is_first": not page.newer}
-    else:
-        number, found, has_more = _sorted_page(matching, order, request.GET.get("page", ""))
-        shown |= {
-            "is_sorted": True,
-            "rows": [row.cells for row in rows(found)],
-            "is_first": number == 1,
-            "previous": number - 1,
-            "next": number + 1 if has_more else 0,
-        }
-    shown["open"] = rows(list(form.open())) if shown["is_first"] else []
+    page = sorting.page(matching, request.GET, "ended_at", _VALUES, _LABELS)
+    shown = {
+        "form": form,
+        "sorting": sorting,
+        "page": page,
+        "rows": [row.cells for row in rows(page.rows)],
+        "open": [] if page.before else rows(list(form.open())),
+        "is_first": not page.before,
+    }
     return render_page(request, "sessions.html", shown)
-
-
-def _sorted_page(matching: QuerySet[UsageSession], order: Order, number: str) -> tuple[int, list[UsageSession], bool]:
-    """Return the number of the page, its sessions, and whether another page follows."""
-    page = min(int(number), _MAX_PAGE) if number.isascii() and number.isdecimal() and 0 < len(number) < 9 else 1
-    page = max(page, 1)
-    columns = [F(name).desc() if order.is_descending else F(name).asc() for name in _SORTS[order.column]]
-    start = (page - 1) * _PAGE_SIZE
-    found = list(matching.order_by(*columns, "-ended_at", "-pk")[start : start + _PAGE_SIZE + 1])
-    return page, found[:_PAGE_SIZE], len(found) > _PAGE_SIZE

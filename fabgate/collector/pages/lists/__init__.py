@@ -1,0 +1,1 @@
+"""Lists and tables: one page after another, and the order that their headers choose."""
