@@ -19,7 +19,7 @@ from typing import Any
 
 from fabgate.gate.config import gate_yaml as gate_config
 from fabgate.gate.daemon import Daemon
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 
 #: Not libraries of the gate: our own code, and the stand-ins that it installs.
 OURS = frozenset({"fabgate", "bench", "__main__", "RPi", "spidev"})
@@ -33,7 +33,7 @@ class TimedDaemon(Daemon):
         self.due_s: dict[int, float] = {}
         self.answered: list[tuple[float, float]] = []
 
-    def _handle(self, event: w.Event, now: w.Now) -> None:
+    def _handle(self, event: vocabulary.Event, now: vocabulary.Now) -> None:
         super()._handle(event, now)
         due_s = self.due_s.pop(id(event), None)
         if due_s is not None:
@@ -43,7 +43,7 @@ class TimedDaemon(Daemon):
 class Feed:
     """Posts an event every `every_s` seconds from a thread of its own."""
 
-    def __init__(self, daemon: TimedDaemon, every_s: float, make: Callable[[], w.Event]) -> None:
+    def __init__(self, daemon: TimedDaemon, every_s: float, make: Callable[[], vocabulary.Event]) -> None:
         self._daemon = daemon
         self._every_s = every_s
         self._make = make
@@ -78,9 +78,9 @@ def follow(daemon: TimedDaemon) -> None:
     for line in sys.stdin:
         verb, *arguments = line.split()
         if verb == "present":
-            daemon.post(w.Presented(arguments[0]))
+            daemon.post(vocabulary.Presented(arguments[0]))
         elif verb == "stop":
-            daemon.post(w.StopPressed())
+            daemon.post(vocabulary.StopPressed())
         elif verb == "feed":
             daemon.answered.clear()
             feed = Feed(daemon, float(arguments[0]), _maker(arguments[1:]))
@@ -101,11 +101,11 @@ def _libraries() -> list[str]:
     ]
 
 
-def _maker(words: list[str]) -> Callable[[], w.Event]:
+def _maker(words: list[str]) -> Callable[[], vocabulary.Event]:
     if words == ["tick"]:
-        return w.Tick
+        return vocabulary.Tick
     badges = itertools.cycle(words)
-    return lambda: w.Presented(next(badges))
+    return lambda: vocabulary.Presented(next(badges))
 
 
 def main() -> int:

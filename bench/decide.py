@@ -17,7 +17,7 @@ from bench.harness import PASSES, Figure, Run, percentile
 from fabgate.gate.config import gate_yaml as gate_config
 from fabgate.gate.journal.ids import uuid7
 from fabgate.gate.roster.in_force import RosterInForce
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from fabgate.rules.gate import Gate
 
 TAPS = 4_000
@@ -46,14 +46,14 @@ class Rules:
         """Let a member start a session, and end it again; return the microseconds of the first tap."""
         badge = people.badge(choose.randrange(self._size))
         self._boot_ms += 60_000
-        now, event = w.Now(self._boot_ms), w.Presented(badge)
+        now, event = vocabulary.Now(self._boot_ms), vocabulary.Presented(badge)
         began_ns = time.perf_counter_ns()
         commands = self._gate.handle(event, now)
         took_ns = time.perf_counter_ns() - began_ns
-        token = next(one.token for one in commands if isinstance(one, w.Record))
-        on = self._gate.handle(w.Committed(token), now)
-        assert any(isinstance(one, w.SetPower) for one in on)
-        self._gate.handle(w.StopPressed(), now)
+        token = next(one.token for one in commands if isinstance(one, vocabulary.Record))
+        on = self._gate.handle(vocabulary.Committed(token), now)
+        assert any(isinstance(one, vocabulary.SetPower) for one in on)
+        self._gate.handle(vocabulary.StopPressed(), now)
         return took_ns / 1000
 
 

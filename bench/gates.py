@@ -27,7 +27,7 @@ from fabgate.gate.config import gate_yaml as gate_config
 from fabgate.gate.daemon import Daemon
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.http_source import Receipt
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 
 ROOT = Path(__file__).parents[1]
 PIN = 17
@@ -157,13 +157,13 @@ class LocalGate:
     def tap(self, badge: str) -> float:
         """Post a badge; return the microseconds until the output was on."""
         began_ns = time.perf_counter_ns()
-        self.daemon.post(w.Presented(badge))
+        self.daemon.post(vocabulary.Presented(badge))
         return (self.changed(on=True) - began_ns) / 1000
 
     def stop(self) -> float:
         """Post the stop button; return the microseconds until the output was off."""
         began_ns = time.perf_counter_ns()
-        self.daemon.post(w.StopPressed())
+        self.daemon.post(vocabulary.StopPressed())
         return (self.changed(on=False) - began_ns) / 1000
 
 

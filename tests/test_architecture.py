@@ -18,7 +18,7 @@ import pytest
 import fabgate
 from fabgate import wire
 from fabgate.gate.config import gate_yaml
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.support.patience import HANGS_S
 
 ROOT = Path(fabgate.__file__).parent
@@ -412,7 +412,7 @@ def test_nothing_goes_round_the_call_that_is_counted():
 
 
 def test_the_rules_end_sessions_for_the_reasons_that_the_wire_knows():
-    assert set(wire.END_REASONS) == {reason.value for reason in w.EndReason}
+    assert set(wire.END_REASONS) == {reason.value for reason in vocabulary.EndReason}
     assert len(wire.END_REASONS) == len(set(wire.END_REASONS))
 
 

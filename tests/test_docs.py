@@ -17,7 +17,7 @@ from fabgate.gate.config.gate_yaml import Config
 from fabgate.gate.panel import messages
 from fabgate.gate.roster import file
 from fabgate.gate.terminal.check import check
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.cli.running import every_verb
 from tests.gate.config.gate_files import keys_of
 
@@ -164,7 +164,7 @@ def test_every_entry_type_is_there_with_its_data_and_no_other():
 def test_every_end_reason_and_every_cause_is_there_in_order():
     ends, _, causes = section("Entry types").partition("Sessions end for one of:")[2].partition("Causes that block")
     assert tuple(re.findall(r"`([a-z-]+)`", ends)) == wire.END_REASONS
-    assert re.findall(r"`([a-z-]+)`", causes) == [cause.value for cause in w.Cause]
+    assert re.findall(r"`([a-z-]+)`", causes) == [cause.value for cause in vocabulary.Cause]
 
 
 def test_every_reason_of_a_refusal_is_there_as_the_display_shows_it():

@@ -15,7 +15,7 @@ from fabgate.gate.journal.facts import FactWriter
 from fabgate.gate.journal.recorder import Recorder
 from fabgate.gate.reports import Reports
 from fabgate.gate.roster.in_force import RosterInForce
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from fabgate.rules.gate import Gate
 
 #: The checks run at least this often.
@@ -71,7 +71,7 @@ class Checks:
         self._wall_minus_boot = clock.wall_minus_boot()
         self._synced = False
 
-    def run(self, now: w.Now, *, on: bool) -> Iterator[w.Event]:
+    def run(self, now: vocabulary.Now, *, on: bool) -> Iterator[vocabulary.Event]:
         """Run all checks; `on` says whether the output is switched on."""
         yield from self._check_contactor(now, on=on)
         yield from self._check_checkpoint(now)
@@ -90,7 +90,7 @@ class Checks:
         """Note that a checkpoint was requested at `boot_ms`: it has to reach the disk in time."""
         self._requested_ms.append(boot_ms)
 
-    def check_clock(self, now: w.Now) -> None:
+    def check_clock(self, now: vocabulary.Now) -> None:
         """Record how the boot clock relates to wall time: once it is known, and after each step above a second."""
         self._clock.zone = self._in_force.zone
         difference = self._clock.wall_minus_boot()
@@ -105,9 +105,9 @@ class Checks:
         if now.synced:
             self._wall_minus_boot = difference
 
-    def _check_contactor(self, now: w.Now, *, on: bool) -> Iterator[w.Event]:
+    def _check_contactor(self, now: vocabulary.Now, *, on: bool) -> Iterator[vocabulary.Event]:
         """Treat a contactor that stays closed over several checks as welded; a bounce does not count."""
-        if on or w.Cause.OUTPUT in self._gate.causes or self._output.read_back() is not True:
+        if on or vocabulary.Cause.OUTPUT in self._gate.causes or self._output.read_back() is not True:
             self._closed_since_ms = None
             return
         self._output.set(on=False)  # again: a line that failed to go low may do so now
@@ -117,22 +117,22 @@ class Checks:
             self._closed_since_ms = None
             detail = "the contactor is closed while it should be open: welded, or bridged"
             self._reports.queue_entry("output.fault", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
-            yield w.CauseRaised(w.Cause.OUTPUT, detail)
+            yield vocabulary.CauseRaised(vocabulary.Cause.OUTPUT, detail)
 
-    def _check_checkpoint(self, now: w.Now) -> Iterator[w.Event]:
+    def _check_checkpoint(self, now: vocabulary.Now) -> Iterator[vocabulary.Event]:
         stored_ms = self._recorder.checkpoint_stored_ms
         requested_ms = self._requested_ms if self._gate.session is not None else []
         self._requested_ms = [ms for ms in requested_ms if ms > stored_ms]
         if self._requested_ms and now.boot_ms - self._requested_ms[0] > CHECKPOINT_LATE_MS:
             yield from self._reports.journal_problem("late", "the disk does not answer")
 
-    def _check_files(self, now: w.Now) -> None:
+    def _check_files(self, now: vocabulary.Now) -> None:
         """Let the journal's thread check its files, so that a moved file is found before the next tap needs it."""
         if now.boot_ms - self._files_checked_ms >= FILES_CHECK_MS:
             self._files_checked_ms = now.boot_ms
             self._recorder.check_files()
 
-    def _check_reader(self, now: w.Now) -> Iterator[w.Event]:
+    def _check_reader(self, now: vocabulary.Now) -> Iterator[vocabulary.Event]:
         """Report a poll that hangs, and its end: the reader's thread itself can notice neither."""
         silent_ms = now.boot_ms - self._reader_thread.answered_ms
         hangs = silent_ms > HANG_MS
@@ -147,9 +147,9 @@ class Checks:
         if report is not None:
             yield from self._reports.translate(report, now)
 
-    def _check_inputs(self, now: w.Now) -> Iterator[w.Event]:
+    def _check_inputs(self, now: vocabulary.Now) -> Iterator[vocabulary.Event]:
         """Treat inputs that do not answer as pressed, above all the emergency stop."""
         if self._inputs_thread is not None and now.boot_ms - self._inputs_thread.answered_ms > INPUTS_HANG_MS:
             self._inputs_thread.distrust()
             if self._has_estop:
-                yield w.CauseRaised(w.Cause.ESTOP, "the inputs do not answer")
+                yield vocabulary.CauseRaised(vocabulary.Cause.ESTOP, "the inputs do not answer")

@@ -13,7 +13,7 @@ from fabgate.gate.roster.http_source import HttpSource
 from fabgate.gate.roster.in_force import RosterInForce
 from fabgate.gate.roster.origin import of_collector
 from fabgate.gate.roster.source import FileSource
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 
 
 class Execution(msgspec.Struct, frozen=True):
@@ -21,7 +21,7 @@ class Execution(msgspec.Struct, frozen=True):
 
     outcome: str = "done"
     detail: str = ""
-    events: tuple[w.Event, ...] = ()
+    events: tuple[vocabulary.Event, ...] = ()
     change: Change = Change()
 
 
@@ -38,7 +38,7 @@ class CommandExecutor:
         in_force: RosterInForce,
         source: FileSource | HttpSource,
         reader_thread: ReaderThread,
-        signal: Callable[[w.Signal], None],
+        signal: Callable[[vocabulary.Signal], None],
         extension_ms: Callable[[int], int | None],
     ) -> None:
         self._in_force = in_force
@@ -47,19 +47,19 @@ class CommandExecutor:
         self._signal = signal
         self._extension_ms = extension_ms
 
-    def execute(self, command: wire.Command, now: w.Now) -> Execution:
+    def execute(self, command: wire.Command, now: vocabulary.Now) -> Execution:
         """Execute a command that ``CommandChecker`` has accepted."""
         match command.verb:
             case "lock" | "unlock":
                 return self._lock_or_unlock(command, now)
             case "stop":
-                return Execution(events=(w.StopPressed(actor=command.actor),))
+                return Execution(events=(vocabulary.StopPressed(actor=command.actor),))
             case "extend":
                 return self._extend((command.seconds or 0) * 1000, command.actor)
             case "fetch-roster":
                 self.fetch_roster()
             case "identify":
-                self._signal(w.Signal(w.SignalKind.IDENTIFY, detail=command.actor))
+                self._signal(vocabulary.Signal(vocabulary.SignalKind.IDENTIFY, detail=command.actor))
             case "clear-fault":
                 # Only the reader can be reopened: an output fault or a welded contactor needs a maintainer at the
                 # machine.
@@ -71,7 +71,7 @@ class CommandExecutor:
         if isinstance(self._source, HttpSource):
             self._source.fetch_now()
 
-    def _lock_or_unlock(self, command: wire.Command, now: w.Now) -> Execution:
+    def _lock_or_unlock(self, command: wire.Command, now: vocabulary.Now) -> Execution:
         assert command.lock is not None
         assert command.roster is not None
         locks = self._in_force.locks.by_command(
@@ -106,4 +106,4 @@ class CommandExecutor:
             if given_ms == by_ms
             else f"{given_ms // 1000} s of {by_ms // 1000} s: the session then has its longest time"
         )
-        return Execution(detail=detail, events=(w.Extend(by_ms, actor),))
+        return Execution(detail=detail, events=(vocabulary.Extend(by_ms, actor),))

@@ -52,7 +52,7 @@ from fabgate.gate.uplink.commands import CommandChecker
 from fabgate.gate.uplink.connection import Uplink
 from fabgate.gate.uplink.events import LinkChanged
 from fabgate.gate.workers import Workers
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from fabgate.rules.gate import Gate
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class Daemon:
         #: Whether a start waits for the journal: see ``HURRY_S``.
         self._is_hurried = False
         #: Records and signals that are not logged and shown yet.
-        self._unshown: list[w.Record | w.Signal] = []
+        self._unshown: list[vocabulary.Record | vocabulary.Signal] = []
         self._on = False
         self._watchdog_fed_ms = 0
         #: What is closed last, in the reverse order.
@@ -133,7 +133,7 @@ class Daemon:
     def stop(self, reason: str = "asked to stop") -> None:
         """Ask the loop to end. Can be called from any thread or signal handler."""
         self._stop_reason = reason
-        self.post(w.Stopping())
+        self.post(vocabulary.Stopping())
 
     def run(self) -> int:
         """Run until ``stop`` is called; return the exit code. The output is off when this returns, whatever happens."""
@@ -205,13 +205,17 @@ class Daemon:
                 event = self._inbox.get(timeout=JOURNAL_RETRY_S)
             except Empty:
                 continue
-            if isinstance(event, w.Stopping):
+            if isinstance(event, vocabulary.Stopping):
                 return None
 
     def _show_journal_error(self, error: str) -> None:
-        self._panel.show(messages.notice(w.Signal(w.SignalKind.BLOCKED, detail="journal"), "", lang=self._config.lang))
+        self._panel.show(
+            messages.notice(
+                vocabulary.Signal(vocabulary.SignalKind.BLOCKED, detail="journal"), "", lang=self._config.lang
+            )
+        )
         status = wire.Status(online=True, version=fabgate.__version__, problems=[f"journal: {error}"])
-        state = wire.State(state="idle", causes=[w.Cause.JOURNAL.value])
+        state = wire.State(state="idle", causes=[vocabulary.Cause.JOURNAL.value])
         self._status_file.write(state, status, LinkChanged(connected=False), EntriesStored(0, 0), "")
 
     def _start(self, run_start: RunStart) -> None:
@@ -315,9 +319,9 @@ class Daemon:
             try:
                 event = self._inbox.get(timeout=HURRY_S if was_hurried else self._timeout_s(feed_s))
             except Empty:
-                event = w.Tick()
+                event = vocabulary.Tick()
             now = self._clock.now()
-            if isinstance(event, w.Stopping):
+            if isinstance(event, vocabulary.Stopping):
                 self._shut_down(event, now)
                 break
             for rules_event in self._reports.translate(event, now):
@@ -334,7 +338,7 @@ class Daemon:
             wait_ms = min(wait_ms, max(0, deadline - self._clock.boot_ms()))
         return wait_ms / 1000
 
-    def _follow_up(self, now: w.Now, feed_s: float | None) -> None:
+    def _follow_up(self, now: vocabulary.Now, feed_s: float | None) -> None:
         """Do what can wait until the power is as it should be: show, check, record, publish, feed the watchdog."""
         self._show(now)
         for event in self._checks.run(now, on=self._on):
@@ -346,7 +350,7 @@ class Daemon:
             self._watchdog_fed_ms = now.boot_ms
             self._notify("WATCHDOG=1")
 
-    def _shut_down(self, event: w.Stopping, now: w.Now) -> None:
+    def _shut_down(self, event: vocabulary.Stopping, now: vocabulary.Now) -> None:
         """End a running session, off first, and record that this stop was intended."""
         self._stopping = True
         self._handle(event, now)
@@ -357,56 +361,58 @@ class Daemon:
 
     # --- the rules' commands ------------------------------------------------------------------------------------------
 
-    def _handle(self, event: w.Event, now: w.Now) -> None:
+    def _handle(self, event: vocabulary.Event, now: vocabulary.Now) -> None:
         for command in self._gate.handle(event, now):
             self._carry_out(command, now)
 
-    def _carry_out(self, command: w.Command, now: w.Now) -> None:
+    def _carry_out(self, command: vocabulary.Command, now: vocabulary.Now) -> None:
         match command:
-            case w.SetPower(on):
+            case vocabulary.SetPower(on):
                 self._set_power(now, on=on)
-            case w.Record(token, facts, at):
+            case vocabulary.Record(token, facts, at):
                 drafts, change = self._writer.drafts(facts, at, self._gate.rules)
                 self._recorder.append(self._throttle.admit(drafts, at.boot_ms), change, token=token)
                 self._is_hurried = self._is_hurried or self._gate.state == "starting"
                 self._unshown.append(command)
-            case w.Checkpoint(session, energised_ms, running_ms, at):
+            case vocabulary.Checkpoint(session, energised_ms, running_ms, at):
                 self._checks.checkpoint_requested(at.boot_ms)
                 self._recorder.checkpoint(session, energised_ms=energised_ms, running_ms=running_ms, boot_ms=at.boot_ms)
-            case w.Signal():
+            case vocabulary.Signal():
                 self._unshown.append(command)
-            case w.ClearFault(member, lang):
+            case vocabulary.ClearFault(member, lang):
                 if self._output.read_back() is not True:
-                    self.post(w.CauseCleared(w.Cause.OUTPUT, member))
+                    self.post(vocabulary.CauseCleared(vocabulary.Cause.OUTPUT, member))
                 else:
-                    self._unshown.append(w.Signal(w.SignalKind.REFUSED, lang=lang, reasons=(messages.STILL_CLOSED,)))
+                    self._unshown.append(
+                        vocabulary.Signal(vocabulary.SignalKind.REFUSED, lang=lang, reasons=(messages.STILL_CLOSED,))
+                    )
 
-    def _set_power(self, now: w.Now, *, on: bool) -> None:
+    def _set_power(self, now: vocabulary.Now, *, on: bool) -> None:
         try:
             self._output.set(on=on)
         except HardwareError as error:
-            self.post(w.CauseRaised(w.Cause.OUTPUT, str(error)))
+            self.post(vocabulary.CauseRaised(vocabulary.Cause.OUTPUT, str(error)))
             fault = wire.Fault(clock=self._writer.clock(now), detail=str(error))
             self._reports.queue_entry("output.fault", fault, now)
             return
         self._on = on
 
-    def _show(self, now: w.Now) -> None:
+    def _show(self, now: vocabulary.Now) -> None:
         """Log what was recorded; show on the panel what has just happened and the state."""
         unshown = self._unshown.copy()
         self._unshown.clear()
         for command in unshown:
-            for fact in command.facts if isinstance(command, w.Record) else ():
+            for fact in command.facts if isinstance(command, vocabulary.Record) else ():
                 log.info("%s", describe(fact))
         self._screen.show(
-            [command for command in unshown if isinstance(command, w.Signal)],
+            [command for command in unshown if isinstance(command, vocabulary.Signal)],
             self._gate.shown,
             mode=self._gate.rules.mode,
             lock=self._in_force.locks.lock,
             boot_ms=now.boot_ms,
         )
 
-    def _publish(self, now: w.Now) -> None:
+    def _publish(self, now: vocabulary.Now) -> None:
         self._publisher.publish(self._gate, now)
 
     def _trim_journal(self, journal: Journal) -> None:

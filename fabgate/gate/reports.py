@@ -43,26 +43,26 @@ from fabgate.gate.uplink.events import (
 )
 from fabgate.gate.workers import WorkerFailed, WorkerRestarted
 from fabgate.mqtt import certificates
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 
 log = logging.getLogger(__name__)
 
 #: Events that the rules take as they are.
 _RULES_EVENTS = (
-    w.Presented,
-    w.Lying,
-    w.Removed,
-    w.Misread,
-    w.StopPressed,
-    w.Running,
-    w.FlagPressed,
-    w.CauseRaised,
-    w.CauseCleared,
-    w.CheckpointLate,
-    w.RosterChanged,
-    w.Extend,
-    w.Committed,
-    w.Tick,
+    vocabulary.Presented,
+    vocabulary.Lying,
+    vocabulary.Removed,
+    vocabulary.Misread,
+    vocabulary.StopPressed,
+    vocabulary.Running,
+    vocabulary.FlagPressed,
+    vocabulary.CauseRaised,
+    vocabulary.CauseCleared,
+    vocabulary.CheckpointLate,
+    vocabulary.RosterChanged,
+    vocabulary.Extend,
+    vocabulary.Committed,
+    vocabulary.Tick,
 )
 
 
@@ -80,7 +80,7 @@ class Reports:
         source: FileSource | HttpSource,
         reader_thread: ReaderThread,
         uplink: Uplink | None,
-        signal: Callable[[w.Signal], None],
+        signal: Callable[[vocabulary.Signal], None],
         extension_ms: Callable[[int], int | None],
         badge_keys: Mapping[str, bytes],
         throttle: EntryThrottle,
@@ -108,7 +108,7 @@ class Reports:
         self.stored = EntriesStored(0, 0)
         self.journal_id = journal_id
 
-    def translate(self, event: object, now: w.Now) -> list[w.Event]:
+    def translate(self, event: object, now: vocabulary.Now) -> list[vocabulary.Event]:
         """Return the events for the rules that follow from an event of any thread."""
         if isinstance(event, _RULES_EVENTS):
             return [event]
@@ -144,14 +144,14 @@ class Reports:
         problem = f"the roster does not know of {unknown}; a lock is lifted only by its id" if unknown else None
         self._set_problem("lock", problem)
 
-    def queue_entry(self, event_type: str, data: wire.Data, now: w.Now) -> None:
+    def queue_entry(self, event_type: str, data: wire.Data, now: vocabulary.Now) -> None:
         """Queue an entry that does not concern the rules, for ``write_entries``."""
         self._queue(self._writer.draft(event_type, data, now))
 
     def _queue(self, draft: Draft, change: Change | None = None) -> None:
         self._queued.append((draft, change or Change()))
 
-    def write_entries(self, now: w.Now) -> None:
+    def write_entries(self, now: vocabulary.Now) -> None:
         """Record the queued entries. Call it after the rules' commands: power goes off before anything is recorded."""
         queued, self._queued = self._queued, []
         for draft, change in queued:
@@ -162,18 +162,22 @@ class Reports:
         if due:
             self._recorder.append(due)
 
-    def journal_problem(self, key: str, detail: str | None) -> list[w.Event]:
+    def journal_problem(self, key: str, detail: str | None) -> list[vocabulary.Event]:
         """Set or remove (None) a reason not to trust the journal; the cause ends when the last reason is removed."""
         if detail is not None:
             self._journal_problems[key] = detail
             self.problems["journal"] = detail
-            return [w.CheckpointLate(detail) if key == "late" else w.CauseRaised(w.Cause.JOURNAL, detail)]
+            return [
+                vocabulary.CheckpointLate(detail)
+                if key == "late"
+                else vocabulary.CauseRaised(vocabulary.Cause.JOURNAL, detail)
+            ]
         if self._journal_problems.pop(key, None) is None or self._journal_problems:
             return []
         self.problems.pop("journal", None)
-        return [w.CauseCleared(w.Cause.JOURNAL)]
+        return [vocabulary.CauseCleared(vocabulary.Cause.JOURNAL)]
 
-    def check_certificate(self, now: w.Now) -> None:
+    def check_certificate(self, now: vocabulary.Now) -> None:
         """Report once that the gate's own certificate must be renewed. Needs a clock that can be trusted."""
         local = now.local if now.synced else None
         problem = "" if local is None else certificates.ending(self._certificate_ends, local, "gate's own")
@@ -181,7 +185,7 @@ class Reports:
             log.warning("%s", problem)
         self._set_problem("certificate", problem or None)
 
-    def check_reader(self, now: w.Now) -> list[w.Event]:
+    def check_reader(self, now: vocabulary.Now) -> list[vocabulary.Event]:
         """Trust a reader that kept recovering again, once it has answered for long enough."""
         reader = self._reader_thread
         if not (reader.is_working and self._unsteady.is_over(now.boot_ms, answered_ms=reader.answered_ms)):
@@ -189,7 +193,7 @@ class Reports:
         detail = f"the reader has answered for {STEADY_MS // 60_000} minutes"
         self.queue_entry("reader.recovered", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
         self.problems.pop("reader", None)
-        return [w.CauseCleared(w.Cause.READER)]
+        return [vocabulary.CauseCleared(vocabulary.Cause.READER)]
 
     def _set_problem(self, key: str, text: str | None) -> None:
         if text is None:
@@ -199,7 +203,7 @@ class Reports:
 
     # --- one kind of event each ---------------------------------------------------------------------------------------
 
-    def _from_journal(self, event: object, now: w.Now) -> list[w.Event] | None:
+    def _from_journal(self, event: object, now: vocabulary.Now) -> list[vocabulary.Event] | None:
         match event:
             case JournalFailed(detail):
                 return self.journal_problem("failed", detail)
@@ -210,7 +214,7 @@ class Reports:
                 return self.journal_problem("late", None)
             case EntriesStored(_, unacknowledged, token, _):
                 self.stored = event
-                committed: list[w.Event] = [] if token is None else [w.Committed(token)]
+                committed: list[vocabulary.Event] = [] if token is None else [vocabulary.Committed(token)]
                 return committed + self._fullness(unacknowledged)
             case JournalRenewed(journal, head):
                 # There is one more unacknowledged entry than before: the one that names the fork; see
@@ -226,7 +230,7 @@ class Reports:
                 return []
         return None
 
-    def _journal_replaced(self, journal: str, head: int, unacknowledged: int) -> list[w.Event]:
+    def _journal_replaced(self, journal: str, head: int, unacknowledged: int) -> list[vocabulary.Event]:
         log.warning("the journal continues as %s from entry %d", journal, head)
         self.journal_id = journal
         self.stored = EntriesStored(head, unacknowledged)
@@ -234,16 +238,22 @@ class Reports:
             self._uplink.journal_replaced()
         return self._fullness(unacknowledged)
 
-    def _fullness(self, unacknowledged: int) -> list[w.Event]:
+    def _fullness(self, unacknowledged: int) -> list[vocabulary.Event]:
         if self._config.mqtt is None:
-            return [w.CauseCleared(w.Cause.JOURNAL_FULL)]  # the newest entries are kept, and none waits
+            return [
+                vocabulary.CauseCleared(vocabulary.Cause.JOURNAL_FULL)
+            ]  # the newest entries are kept, and none waits
         most = self._config.journal.max_entries
         detail = f"{unacknowledged} of {most} entries wait for the collector"
         self._set_problem("journal-full", detail if unacknowledged >= most * 0.8 else None)
         full = unacknowledged >= most
-        return [w.CauseRaised(w.Cause.JOURNAL_FULL, detail) if full else w.CauseCleared(w.Cause.JOURNAL_FULL)]
+        return [
+            vocabulary.CauseRaised(vocabulary.Cause.JOURNAL_FULL, detail)
+            if full
+            else vocabulary.CauseCleared(vocabulary.Cause.JOURNAL_FULL)
+        ]
 
-    def _forked(self, journal: Journal, now: w.Now) -> Draft:
+    def _forked(self, journal: Journal, now: vocabulary.Now) -> Draft:
         data = wire.JournalForked(
             clock=self._writer.clock(now),
             journal=journal.id,
@@ -253,7 +263,7 @@ class Reports:
         )
         return self._writer.draft("journal.forked", data, now)
 
-    def _from_reader(self, event: object, now: w.Now) -> list[w.Event] | None:
+    def _from_reader(self, event: object, now: vocabulary.Now) -> list[vocabulary.Event] | None:
         match event:
             case ReaderFault(detail):
                 return self._reader_fault(detail, now)
@@ -263,15 +273,15 @@ class Reports:
                 if unsteady:
                     return self._reader_fault(unsteady, now)
                 self.problems.pop("reader", None)
-                return [w.CauseCleared(w.Cause.READER)]
+                return [vocabulary.CauseCleared(vocabulary.Cause.READER)]
         return None
 
-    def _reader_fault(self, detail: str, now: w.Now) -> list[w.Event]:
+    def _reader_fault(self, detail: str, now: vocabulary.Now) -> list[vocabulary.Event]:
         self.queue_entry("reader.fault", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
         self.problems["reader"] = detail
-        return [w.CauseRaised(w.Cause.READER, detail)]
+        return [vocabulary.CauseRaised(vocabulary.Cause.READER, detail)]
 
-    def _from_roster(self, event: object, now: w.Now) -> list[w.Event] | None:
+    def _from_roster(self, event: object, now: vocabulary.Now) -> list[vocabulary.Event] | None:
         match event:
             case RosterStored(version, members, adopted):
                 before = self._in_force.locks
@@ -303,7 +313,7 @@ class Reports:
                 return []
         return None
 
-    def _from_network(self, event: object, now: w.Now) -> list[w.Event] | None:
+    def _from_network(self, event: object, now: vocabulary.Now) -> list[vocabulary.Event] | None:
         match event:
             case LinkChanged(_, problem):
                 if problem and problem != self.link.problem:
@@ -336,17 +346,17 @@ class Reports:
         if self._uplink is not None:
             self._uplink.handled(event)
 
-    def _worker_failed(self, failed: WorkerFailed) -> list[w.Event]:
+    def _worker_failed(self, failed: WorkerFailed) -> list[vocabulary.Event]:
         self.problems[f"thread-{failed.name}"] = failed.error
         if failed.name == "journal":
             return self.journal_problem("failed", failed.error)
         if failed.name == "inputs" and self._config.inputs.estop_pin is not None:
-            return [w.CauseRaised(w.Cause.ESTOP, failed.error)]
+            return [vocabulary.CauseRaised(vocabulary.Cause.ESTOP, failed.error)]
         return []
 
     # --- commands -----------------------------------------------------------------------------------------------------
 
-    def _command(self, command: wire.Command, now: w.Now) -> list[w.Event]:
+    def _command(self, command: wire.Command, now: vocabulary.Now) -> list[vocabulary.Event]:
         try:
             self._command_checker.check(command, now)
         except RefusedError as error:
@@ -363,7 +373,7 @@ class Reports:
         return list(execution.events)
 
     def _answer(
-        self, command: wire.Command, outcome: str, detail: str, now: w.Now, change: Change | None = None
+        self, command: wire.Command, outcome: str, detail: str, now: vocabulary.Now, change: Change | None = None
     ) -> None:
         log.info("command %s by %s: %s %s", command.verb, command.actor, outcome, detail)
         data = wire.CommandExecuted(

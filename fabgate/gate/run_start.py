@@ -18,7 +18,7 @@ from fabgate.gate.journal.throttle import CRASH_LOOP_ENTRIES, EntryThrottle, is_
 from fabgate.gate.journal.writer import Change, Journal, OpenSession
 from fabgate.gate.roster.locks import Locks
 from fabgate.gate.terminal.rename import previous_journal
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def executed_commands(journal: Journal) -> set[str]:
     return ids
 
 
-def _since_checkpoint(journal: Journal, unfinished: OpenSession, now: w.Now) -> int | None:
+def _since_checkpoint(journal: Journal, unfinished: OpenSession, now: vocabulary.Now) -> int | None:
     for body in journal.recent("session.started", most=1):
         with contextlib.suppress(
             UsageError

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from fabgate.rules import panel
-from fabgate.rules import vocabulary as w
+from fabgate.rules import panel, vocabulary
 from fabgate.rules.intents import AdoptRules, Cut, SeeCard
 from fabgate.rules.machine import STATE_OF, Machine, Phase, Session
 from fabgate.rules.power import Power
@@ -32,8 +31,8 @@ class Gate:
 
     def __init__(
         self,
-        look_up: Callable[[str], w.Holder | None],
-        rules: w.MachineRules,
+        look_up: Callable[[str], vocabulary.Holder | None],
+        rules: vocabulary.MachineRules,
         *,
         new_id: Callable[[], str],
         run_sense: bool = False,
@@ -42,11 +41,11 @@ class Gate:
         latched: Iterable[str] = (),
     ) -> None:
         kept = set(latched)
-        if w.FlagKind.DANGER in kept:
-            kept.add(w.Cause.FLAG)  # a danger blocks the machine under both names
-        latched_causes = {cause: "" for cause in w.LATCHING if cause in kept}
-        machine = Machine(look_up, w.Now(0), rules, rules.mode, run_sense, latched_causes)
-        self._flags = Flags(reported=w.FlagKind.REPORT in kept, continuous=continuous)
+        if vocabulary.FlagKind.DANGER in kept:
+            kept.add(vocabulary.Cause.FLAG)  # a danger blocks the machine under both names
+        latched_causes = {cause: "" for cause in vocabulary.LATCHING if cause in kept}
+        machine = Machine(look_up, vocabulary.Now(0), rules, rules.mode, run_sense, latched_causes)
+        self._flags = Flags(reported=vocabulary.FlagKind.REPORT in kept, continuous=continuous)
         self._refusals = Refusals()
         self._power = Power(machine, self._flags, self._refusals, new_id=new_id, checkpoint_ms=checkpoint_ms)
 
@@ -63,9 +62,9 @@ class Gate:
         return STATE_OF[self._power.machine.phase]
 
     @property
-    def causes(self) -> list[w.Cause]:
+    def causes(self) -> list[vocabulary.Cause]:
         """The causes that forbid use, the worst first."""
-        return [cause for cause in w.Cause if cause in self._power.machine.causes]
+        return [cause for cause in vocabulary.Cause if cause in self._power.machine.causes]
 
     @property
     def session(self) -> Session | None:
@@ -73,17 +72,17 @@ class Gate:
         return self._power.machine.session
 
     @property
-    def rules(self) -> w.MachineRules:
+    def rules(self) -> vocabulary.MachineRules:
         """The rules in force."""
         return self._power.machine.rules
 
     @property
     def powered(self) -> bool:
         """Whether the machine has power by these rules: in ACTIVE and FINISHING, and never in audit mode."""
-        return self.session is not None and self.rules.mode is not w.Mode.AUDIT
+        return self.session is not None and self.rules.mode is not vocabulary.Mode.AUDIT
 
     @property
-    def shown(self) -> w.Shown:
+    def shown(self) -> vocabulary.Shown:
         """What the panel shows until the state changes."""
         return panel.shown(self._power.machine, flag_asked=self._flags.asked)
 
@@ -97,7 +96,7 @@ class Gate:
 
     # --- events -------------------------------------------------------------------------------------------------------
 
-    def handle(self, event: w.Event, now: w.Now) -> list[w.Command]:
+    def handle(self, event: vocabulary.Event, now: vocabulary.Now) -> list[vocabulary.Command]:
         """Process one event; return the commands in the order in which they must be carried out.
 
         Overdue deadlines come first.
@@ -108,40 +107,40 @@ class Gate:
         self._power.run_overdue()  # an event may have set a deadline that has already passed
         return self._power.commands
 
-    def _answer(self, event: w.Event) -> None:  # noqa: C901 - one line an event, read as a table
+    def _answer(self, event: vocabulary.Event) -> None:  # noqa: C901 - one line an event, read as a table
         do, machine = self._power.do, self._power.machine
         match event:
-            case w.Presented(badge):
+            case vocabulary.Presented(badge):
                 guest = self._refusals.take_guest(machine.now.boot_ms)
                 do(taps.presented(machine, badge, guest, flag_asks=self._flags.asking))
-            case w.Committed(token):
+            case vocabulary.Committed(token):
                 self._power.committed(token)
-            case w.Lying(badge):
+            case vocabulary.Lying(badge):
                 do((SeeCard(badge, present=True),))  # in hold mode this proves that the card is in its holder
-            case w.Removed(badge):
+            case vocabulary.Removed(badge):
                 self._flags.release(badge)
                 do(taps.removed(machine, badge))
-            case w.Misread(why):
-                do((w.Signal(w.SignalKind.MISREAD, detail=why),))
-            case w.StopPressed(actor):
+            case vocabulary.Misread(why):
+                do((vocabulary.Signal(vocabulary.SignalKind.MISREAD, detail=why),))
+            case vocabulary.StopPressed(actor):
                 do(in_session.stop_pressed(machine, actor))
-            case w.Running(on):
+            case vocabulary.Running(on):
                 do(in_session.work_sensed(machine, on=on))
-            case w.FlagPressed(down):
+            case vocabulary.FlagPressed(down):
                 self._flags.pressed(machine.now.boot_ms, down=down)
-            case w.CauseRaised(cause, detail):
+            case vocabulary.CauseRaised(cause, detail):
                 do(cause_changes.raised(machine, cause, detail))
-            case w.CauseCleared(cause, member):
+            case vocabulary.CauseCleared(cause, member):
                 do(cause_changes.cleared(machine, cause, member))
-            case w.CheckpointLate(detail):
+            case vocabulary.CheckpointLate(detail):
                 do(cause_changes.checkpoint_late(machine, detail))
-            case w.RosterChanged(rules, stale):
+            case vocabulary.RosterChanged(rules, stale):
                 do((AdoptRules(rules, stale),))
                 for cause_event in cause_changes.of_roster(rules, stale=stale):
                     self._answer(cause_event)
                 self._power.roster_changed()
-            case w.Extend(by_ms, _):
+            case vocabulary.Extend(by_ms, _):
                 do(in_session.remote_extension(machine, by_ms))
-            case w.Stopping():
-                do((Cut(w.EndReason.RESTART),))
+            case vocabulary.Stopping():
+                do((Cut(vocabulary.EndReason.RESTART),))
             # A Tick only runs what is overdue.

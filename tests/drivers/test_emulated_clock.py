@@ -11,7 +11,7 @@ import pytest
 from fabgate.drivers.emulated.clock import ClockState, EmulatedClock
 from fabgate.errors import HardwareError
 from fabgate.gate.clock import boottime_ms, open_clock
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 
 
 def between(this_computers: Callable[[], float], played: Callable[[], float]) -> bool:
@@ -21,7 +21,7 @@ def between(this_computers: Callable[[], float], played: Callable[[], float]) ->
     return before - 0.001 <= found <= this_computers()
 
 
-def wall_of(now: w.Now) -> float:
+def wall_of(now: vocabulary.Now) -> float:
     assert now.local is not None
     return now.local.timestamp()
 

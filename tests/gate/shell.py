@@ -29,7 +29,7 @@ from fabgate.gate.hardware.inputs_thread import InputLevels
 from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.journal.writer import Draft, open_connection
 from fabgate.gate.roster import source
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from fabgate.seal import Keys
 from tests.support.patience import HANGS_S, wait
 
@@ -208,11 +208,11 @@ class ObservedDaemon(Daemon):
         self.handled: list[object] = []
         self.finished = 0
 
-    def _handle(self, event: w.Event, now: w.Now) -> None:
+    def _handle(self, event: vocabulary.Event, now: vocabulary.Now) -> None:
         super()._handle(event, now)
         self.handled.append(event)
 
-    def _publish(self, now: w.Now) -> None:
+    def _publish(self, now: vocabulary.Now) -> None:
         super()._publish(now)
         self.finished = len(self.handled)
 
@@ -355,7 +355,7 @@ class Bench:
     def settle(self) -> None:
         """Wait until everything that lies in the inbox now, and what follows at once from it, is dealt with."""
         for _ in range(2):
-            marker = w.Tick()
+            marker = vocabulary.Tick()
             self.daemon.post(marker)
             wait(lambda marker=marker: self.daemon.is_through(marker) or self.over, "the loop's next turn")
 
@@ -382,8 +382,8 @@ class Bench:
 
     def tap(self, who: str) -> None:
         """Show a badge, as the reader's thread would tell it, and take it away."""
-        self.post(w.Presented(digest(who)))
-        self.post(w.Removed(digest(who)))
+        self.post(vocabulary.Presented(digest(who)))
+        self.post(vocabulary.Removed(digest(who)))
 
     def use(self, who: str) -> None:
         """Start a session and wait for its power."""

@@ -12,7 +12,7 @@ from fabgate.gate import daemon as module
 from fabgate.gate.config.gate_yaml import Inputs, Machine
 from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.workers import WorkerFailed
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.gate.shell import Bench, digest, gate_config, running, wait
 
 # --- time -------------------------------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def test_a_reader_that_hung_answers_once_and_fails_is_not_taken_for_well(bench: 
 def test_a_tap_session_outlives_a_dead_reader_and_a_hold_session_ends_after_its_grace(tmp_path: Path) -> None:
     for mode, on_after in (("tap", True), ("hold", False)):
         with running(tmp_path / mode, machine=Machine(mode=mode, finish="cut", grace_s=10)) as bench:
-            bench.post(w.Presented(digest("ada")))
+            bench.post(vocabulary.Presented(digest("ada")))
             wait(lambda bench=bench: bench.output.on, "power")
             bench.reader.plugged = False
             wait(lambda bench=bench: bench.causes == ["reader"], "the cause")
@@ -137,7 +137,7 @@ def test_a_tap_session_outlives_a_dead_reader_and_a_hold_session_ends_after_its_
             assert bench.output.on
             bench.advance(2_000)
             assert bench.output.on is on_after
-            bench.post(w.StopPressed())
+            bench.post(vocabulary.StopPressed())
             assert not bench.output.on
 
 

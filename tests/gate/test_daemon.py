@@ -13,7 +13,7 @@ from fabgate.drivers.outputs.memory import MemoryOutput
 from fabgate.errors import UsageError
 from fabgate.gate import daemon as module
 from fabgate.gate.config.gate_yaml import EmergencyBadge, Machine
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.gate.shell import CARDS, Bench, FakeReader, Time, digest, drafts, gate_config, running, wait, write_roster
 
 # --- the end ----------------------------------------------------------------------------------------------------------
@@ -92,7 +92,7 @@ def test_an_emergency_badge_needs_no_roster(tmp_path: Path) -> None:
         (started,) = bench.of("session.started")
         assert (started.member, started.basis.kind) == ("emergency:front-desk", "emergency")
         assert bench.of("access.refused")[0].reasons == ["unknown-badge"]
-        bench.post(w.CauseRaised(w.Cause.ESTOP, "pressed"))
+        bench.post(vocabulary.CauseRaised(vocabulary.Cause.ESTOP, "pressed"))
         bench.tap("04:11:22:33")
         assert not bench.output.on, "never despite a cause"
     finally:
@@ -170,7 +170,7 @@ def test_a_damaged_roster_is_mended_by_the_first_badge_that_finds_it_so(bench: B
 
 
 def test_a_session_longer_than_any_entry_may_be_is_cut_to_fit(bench: Bench) -> None:
-    bench.post(w.CauseRaised(w.Cause.ESTOP, "x" * 100_000))
+    bench.post(vocabulary.CauseRaised(vocabulary.Cause.ESTOP, "x" * 100_000))
     bench.written()
     assert len(bench.of("machine.blocked")[0].detail) == 200
     assert bench.causes == ["estop"]

@@ -8,7 +8,7 @@ import pytest
 
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.gate.config.gate_yaml import Machine
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.gate.shell import CARDS, Bench, digest, wait
 
 # --- rule 1: power only after the record is on disk -------------------------------------------------------------------
@@ -108,7 +108,7 @@ def test_off_comes_at_once_while_the_disk_hangs_for_ever_and_the_end_is_recorded
 def test_an_emergency_stop_during_a_disk_stall_is_obeyed_at_once(bench: Bench) -> None:
     bench.use("ada")
     bench.disk.hold()
-    bench.post(w.CauseRaised(w.Cause.ESTOP, "pressed"))
+    bench.post(vocabulary.CauseRaised(vocabulary.Cause.ESTOP, "pressed"))
     assert bench.levels == [True, False]
     assert bench.causes == ["estop"]
     bench.disk.go_on()

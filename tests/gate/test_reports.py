@@ -18,7 +18,7 @@ from fabgate.gate.panel.panel_thread import PanelThread
 from fabgate.gate.roster.source import RosterConfirmed, RosterRefused
 from fabgate.gate.uplink.events import LinkChanged, MarkMoved, OwnCertificate, RosterNudged
 from fabgate.gate.workers import WorkerFailed, WorkerRestarted
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.gate.hardware.test_inputs_thread import Wires
 from tests.gate.shell import Bench, gate_config, running, wait, write_roster
 
@@ -120,12 +120,12 @@ def test_a_thread_that_runs_again_is_no_problem_any_more(bench: Bench) -> None:
 
 def test_the_cause_of_a_journal_falls_with_the_last_of_its_reasons(bench: Bench) -> None:
     reports = bench.daemon._reports
-    assert reports.journal_problem("late", "slow") == [w.CheckpointLate("slow")]
-    assert reports.journal_problem("sick", "broken") == [w.CauseRaised(w.Cause.JOURNAL, "broken")]
+    assert reports.journal_problem("late", "slow") == [vocabulary.CheckpointLate("slow")]
+    assert reports.journal_problem("sick", "broken") == [vocabulary.CauseRaised(vocabulary.Cause.JOURNAL, "broken")]
     assert reports.journal_problem("late", None) == []
     assert reports.journal_problem("late", None) == []
     assert reports.problems["journal"] == "broken"
-    assert reports.journal_problem("sick", None) == [w.CauseCleared(w.Cause.JOURNAL)]
+    assert reports.journal_problem("sick", None) == [vocabulary.CauseCleared(vocabulary.Cause.JOURNAL)]
     assert "journal" not in reports.problems
 
 

@@ -15,7 +15,7 @@ from fabgate.errors import JournalError, UsageError
 from fabgate.gate import daemon as module
 from fabgate.gate.config.gate_yaml import Machine
 from fabgate.gate.journal.writer import Journal
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.gate.shell import Bench, digest, gate_config, running, wait, write_roster
 from tests.support.disk import fill, small_disk
 
@@ -34,7 +34,7 @@ def test_a_broken_disk_at_the_start_means_no_power_a_clear_status_and_recovery_b
     assert "STATUS=blocked: the journal cannot be opened" in cold.said
     cold.disk.broken = "attempt to write a readonly database"
     cold.wait_for_status(lambda status: "readonly" in status["problems"][0])
-    cold.daemon.post(w.Presented(digest("ada")))
+    cold.daemon.post(vocabulary.Presented(digest("ada")))
     assert cold.levels == []
     cold.disk.broken = ""
     cold.wait_until_ready()
@@ -105,7 +105,7 @@ def test_a_disk_that_is_full_at_the_start_is_told_and_the_gate_recovers_by_itsel
         found = bench.wait_for_status(lambda status: status["problems"])
         assert any(word in found["problems"][0] for word in ("no room for the reserve", "the disk is not full"))
         assert found["causes"] == ["journal"]
-        bench.daemon.post(w.Presented(digest("ada")))
+        bench.daemon.post(vocabulary.Presented(digest("ada")))
         wait(bench.daemon._inbox.empty, "the card to be seen while nothing can start")
         filler.unlink()
         bench.wait_until_ready()
@@ -190,7 +190,7 @@ def test_after_an_hour_of_a_hanging_disk_and_then_a_cut_the_doubt_still_holds(
         off_ms = None
         for _ in range(3_600):
             bench.time.ms += 1_000
-            bench.daemon.post(w.Tick())
+            bench.daemon.post(vocabulary.Tick())
             bench.settle()
             if off_ms is None and not bench.output.on:
                 off_ms = bench.time.ms
@@ -232,7 +232,7 @@ def test_nothing_is_switched_on_by_starting_whatever_state_the_files_are_in(tmp_
             bench.time.reboot()
             bench.start(ready=False)
             wait(lambda: bench.over or "READY=1" in bench.said or any("blocked" in s for s in bench.said), "an answer")
-            bench.daemon.post(w.Tick())
+            bench.daemon.post(vocabulary.Tick())
             bench.stop()
             assert bench.levels == [], f"round {n}"
             assert bench.error is None or isinstance(bench.error, OSError | ValueError | sqlite3.Error), bench.error

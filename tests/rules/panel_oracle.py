@@ -6,11 +6,11 @@ the gate itself it takes the phase, the term of the session, and whether a quest
 
 from __future__ import annotations
 
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from fabgate.rules.gate import Gate
 from fabgate.rules.machine import Phase
 
-KIND = w.SignalKind
+KIND = vocabulary.SignalKind
 LIGHT = {
     KIND.IDLE: "off",
     KIND.BLOCKED: "amber",
@@ -40,8 +40,8 @@ def soon_over(gate: Gate, now_ms: int, *, works: bool, run_sense: bool) -> bool:
 
 
 def must_show(
-    gate: Gate, now_ms: int, *, causes: set[w.Cause], works: bool, run_sense: bool, card_out: bool
-) -> w.SignalKind:
+    gate: Gate, now_ms: int, *, causes: set[vocabulary.Cause], works: bool, run_sense: bool, card_out: bool
+) -> vocabulary.SignalKind:
     """Return the kind that must be shown; `causes` are those that happened, `card_out`: the holder is empty."""
     if gate._flags.asking:
         return KIND.FLAG_ASK

@@ -7,31 +7,35 @@ from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from fabgate.rules.access import decide, may_supervise
 
 TUESDAY = datetime(2026, 11, 24, 12, 0)
-ADA = w.Member("m-ada", grant="g-1")
-SUE = w.Member("m-sue", level=w.Level.SUPERVISOR)
-MAX = w.Member("m-max", level=w.Level.MAINTAINER)
-KID = w.Member("m-kid", supervised=True)
-EVE = w.Barred(("training-missing", "payment"), "m-eve")
-LOST = w.Barred(("badge-lost",))
-DESK = w.Emergency("desk")
+ADA = vocabulary.Member("m-ada", grant="g-1")
+SUE = vocabulary.Member("m-sue", level=vocabulary.Level.SUPERVISOR)
+MAX = vocabulary.Member("m-max", level=vocabulary.Level.MAINTAINER)
+KID = vocabulary.Member("m-kid", supervised=True)
+EVE = vocabulary.Barred(("training-missing", "payment"), "m-eve")
+LOST = vocabulary.Barred(("badge-lost",))
+DESK = vocabulary.Emergency("desk")
 
 
 def ask(holder, *, causes=(), stale=False, local=TUESDAY, synced=True, **rules):
     return decide(
-        holder, rules=w.MachineRules(**rules), causes=frozenset(causes), stale=stale, now=w.Now(0, local, synced)
+        holder,
+        rules=vocabulary.MachineRules(**rules),
+        causes=frozenset(causes),
+        stale=stale,
+        now=vocabulary.Now(0, local, synced),
     )
 
 
 def test_a_member_of_the_roster_is_admitted_by_their_grant():
-    assert ask(ADA).basis == w.Basis("grant", grant="g-1")
+    assert ask(ADA).basis == vocabulary.Basis("grant", grant="g-1")
 
 
 def test_an_admission_by_a_stale_roster_is_marked():
-    assert ask(ADA, stale=True).basis == w.Basis("grant", grant="g-1", stale_roster=True)
+    assert ask(ADA, stale=True).basis == vocabulary.Basis("grant", grant="g-1", stale_roster=True)
 
 
 def test_an_unknown_badge_is_refused():
@@ -43,9 +47,13 @@ def test_the_rosters_own_reasons_are_all_given():
 
 
 def test_every_reason_is_given_at_once_with_the_worst_first():
-    holder = w.Member("m", valid_until=date(2026, 1, 1), windows=(w.Window(frozenset({1}), 0, 60),))
+    holder = vocabulary.Member("m", valid_until=date(2026, 1, 1), windows=(vocabulary.Window(frozenset({1}), 0, 60),))
     decision = ask(
-        holder, causes=[w.Cause.STALE, w.Cause.ESTOP, w.Cause.READER], stale=True, synced=False, deny_when_stale=True
+        holder,
+        causes=[vocabulary.Cause.STALE, vocabulary.Cause.ESTOP, vocabulary.Cause.READER],
+        stale=True,
+        synced=False,
+        deny_when_stale=True,
     )
     assert decision.basis is None
     assert decision.reasons == (
@@ -58,23 +66,23 @@ def test_every_reason_is_given_at_once_with_the_worst_first():
     )
 
 
-@pytest.mark.parametrize("cause", w.Cause)
+@pytest.mark.parametrize("cause", vocabulary.Cause)
 def test_each_cause_refuses_a_member(cause):
     assert ask(ADA, causes=[cause]).reasons == (f"blocked-{cause}",)
 
 
-@pytest.mark.parametrize("cause", sorted(set(w.Cause) - {w.Cause.FLAG}))
+@pytest.mark.parametrize("cause", sorted(set(vocabulary.Cause) - {vocabulary.Cause.FLAG}))
 def test_a_maintainer_is_stopped_by_every_cause_but_a_flag(cause):
     assert ask(MAX, causes=[cause]).basis is None
-    assert ask(MAX, causes=[cause, w.Cause.FLAG]).reasons == (f"blocked-{cause}",)
+    assert ask(MAX, causes=[cause, vocabulary.Cause.FLAG]).reasons == (f"blocked-{cause}",)
 
 
 def test_a_maintainer_runs_a_flagged_machine_and_the_record_says_as_what():
-    assert ask(MAX, causes=[w.Cause.FLAG]).basis == w.Basis("maintainer")
-    assert ask(SUE, causes=[w.Cause.FLAG]).reasons == ("blocked-flag",)
+    assert ask(MAX, causes=[vocabulary.Cause.FLAG]).basis == vocabulary.Basis("maintainer")
+    assert ask(SUE, causes=[vocabulary.Cause.FLAG]).reasons == ("blocked-flag",)
 
 
-@pytest.mark.parametrize("cause", sorted(set(w.Cause) - {w.Cause.STALE}))
+@pytest.mark.parametrize("cause", sorted(set(vocabulary.Cause) - {vocabulary.Cause.STALE}))
 def test_an_emergency_badge_is_stopped_by_every_cause_but_an_old_roster(cause):
     assert ask(DESK, causes=[cause]).reasons == (f"blocked-{cause}",)
 
@@ -82,14 +90,14 @@ def test_an_emergency_badge_is_stopped_by_every_cause_but_an_old_roster(cause):
 def test_an_emergency_badge_needs_no_roster_no_clock_and_no_supervisor():
     decision = ask(
         DESK,
-        causes=[w.Cause.STALE],
+        causes=[vocabulary.Cause.STALE],
         stale=True,
         local=None,
         synced=False,
         deny_when_stale=True,
-        supervision=w.Supervision.ALWAYS,
+        supervision=vocabulary.Supervision.ALWAYS,
     )
-    assert decision.basis == w.Basis("emergency", stale_roster=True)
+    assert decision.basis == vocabulary.Basis("emergency", stale_roster=True)
     assert not decision.needs_supervisor
 
 
@@ -110,19 +118,19 @@ def test_an_emergency_badge_needs_no_roster_no_clock_and_no_supervisor():
     ],
 )
 def test_a_window_over_midnight_belongs_to_the_day_on_which_it_opens(day, hour, minute, inside):
-    monday_night = w.Window(frozenset({1}), 22 * 60, 2 * 60)
-    holder = w.Member("m", windows=(monday_night,))
+    monday_night = vocabulary.Window(frozenset({1}), 22 * 60, 2 * 60)
+    holder = vocabulary.Member("m", windows=(monday_night,))
     assert (ask(holder, local=datetime(2026, 11, day, hour, minute)).basis is not None) is inside
 
 
 def test_a_sunday_nights_window_reaches_into_monday():
-    holder = w.Member("m", windows=(w.Window(frozenset({7}), 22 * 60, 60),))
+    holder = vocabulary.Member("m", windows=(vocabulary.Window(frozenset({7}), 22 * 60, 60),))
     assert ask(holder, local=datetime(2026, 11, 23, 0, 30)).basis is not None
     assert ask(holder, local=datetime(2026, 11, 24, 0, 30)).reasons == ("outside-hours",)
 
 
 def test_a_window_within_a_day_opens_at_its_first_minute_and_closes_at_its_last():
-    holder = w.Member("m", windows=(w.Window(frozenset({2}), 8 * 60, 22 * 60),))
+    holder = vocabulary.Member("m", windows=(vocabulary.Window(frozenset({2}), 8 * 60, 22 * 60),))
     assert [
         ask(holder, local=datetime(2026, 11, 24, *at)).basis is not None for at in [(7, 59), (8, 0), (21, 59), (22, 0)]
     ] == [
@@ -135,24 +143,24 @@ def test_a_window_within_a_day_opens_at_its_first_minute_and_closes_at_its_last(
 
 
 def test_one_open_window_of_several_is_enough():
-    closed, open_ = w.Window(frozenset({2}), 0, 60), w.Window(frozenset({2}), 600, 800)
-    assert ask(w.Member("m", windows=(closed, open_))).basis is not None
+    closed, open_ = vocabulary.Window(frozenset({2}), 0, 60), vocabulary.Window(frozenset({2}), 600, 800)
+    assert ask(vocabulary.Member("m", windows=(closed, open_))).basis is not None
 
 
 def test_a_membership_ends_after_its_last_day_and_the_days_of_grace():
-    holder = w.Member("m", valid_until=date(2026, 11, 20), grace_days=3)
+    holder = vocabulary.Member("m", valid_until=date(2026, 11, 20), grace_days=3)
     assert ask(holder, local=datetime(2026, 11, 23, 23, 59)).basis is not None
     assert ask(holder, local=datetime(2026, 11, 24, 0, 0)).reasons == ("expired",)
 
 
 def test_a_membership_until_the_last_date_of_the_calendar_is_valid():
-    assert ask(w.Member("m", valid_until=date.max, grace_days=3)).basis is not None
-    holder = w.Member("m", windows=(w.Window(frozenset(range(1, 8)), 600, 500),))
+    assert ask(vocabulary.Member("m", valid_until=date.max, grace_days=3)).basis is not None
+    holder = vocabulary.Member("m", windows=(vocabulary.Window(frozenset(range(1, 8)), 600, 500),))
     assert ask(holder, local=datetime.min).basis is not None
 
 
 def test_without_a_known_time_dates_and_hours_are_not_checked():
-    holder = w.Member("m", valid_until=date(2020, 1, 1), windows=(w.Window(frozenset(), 0, 1),))
+    holder = vocabulary.Member("m", valid_until=date(2020, 1, 1), windows=(vocabulary.Window(frozenset(), 0, 1),))
     assert ask(holder, local=None, synced=False).basis is not None
 
 
@@ -166,15 +174,17 @@ SOON = TUESDAY + timedelta(hours=1)
 
 
 def test_in_the_opening_weeks_every_known_member_is_admitted_and_the_refusal_recorded():
-    assert ask(EVE, observe_until=SOON).basis == w.Basis("observe", would_refuse=("training-missing", "payment"))
-    assert ask(KID, observe_until=SOON).basis == w.Basis("observe", would_refuse=("supervisor-needed",))
-    assert ask(ADA, observe_until=SOON).basis == w.Basis("grant", grant="g-1")
+    assert ask(EVE, observe_until=SOON).basis == vocabulary.Basis(
+        "observe", would_refuse=("training-missing", "payment")
+    )
+    assert ask(KID, observe_until=SOON).basis == vocabulary.Basis("observe", would_refuse=("supervisor-needed",))
+    assert ask(ADA, observe_until=SOON).basis == vocabulary.Basis("grant", grant="g-1")
 
 
 def test_in_the_opening_weeks_unknown_badges_and_causes_still_refuse():
     assert ask(None, observe_until=SOON).reasons == ("unknown-badge",)
     assert ask(LOST, observe_until=SOON).reasons == ("badge-lost",)
-    assert ask(EVE, observe_until=SOON, causes=[w.Cause.LOCK_IDLE]).reasons[0] == "blocked-lock-idle"
+    assert ask(EVE, observe_until=SOON, causes=[vocabulary.Cause.LOCK_IDLE]).reasons[0] == "blocked-lock-idle"
 
 
 def test_the_opening_weeks_end_on_time_and_need_a_clock():
@@ -193,9 +203,9 @@ def test_the_opening_weeks_end_on_time_and_need_a_clock():
 @pytest.mark.parametrize(
     ("supervision", "of_kid", "of_ada", "of_sue"),
     [
-        (w.Supervision.NEVER, True, False, False),
-        (w.Supervision.MINORS, True, False, False),
-        (w.Supervision.ALWAYS, True, True, False),
+        (vocabulary.Supervision.NEVER, True, False, False),
+        (vocabulary.Supervision.MINORS, True, False, False),
+        (vocabulary.Supervision.ALWAYS, True, True, False),
     ],
 )
 def test_the_machines_rule_says_who_needs_a_supervisor(supervision, of_kid, of_ada, of_sue):
@@ -203,27 +213,29 @@ def test_the_machines_rule_says_who_needs_a_supervisor(supervision, of_kid, of_a
     assert needs == [of_kid, of_ada, of_sue]
 
 
-@pytest.mark.parametrize("level", list(w.Level))
+@pytest.mark.parametrize("level", list(vocabulary.Level))
 def test_a_supervised_member_needs_a_supervisor_at_every_level_and_has_no_rank(level):
-    ward = w.Member("m-ward", level=level, supervised=True)
-    now = w.Now(0, TUESDAY, True)
+    ward = vocabulary.Member("m-ward", level=level, supervised=True)
+    now = vocabulary.Now(0, TUESDAY, True)
     assert ask(ward).needs_supervisor
-    assert ask(ward, supervision=w.Supervision.ALWAYS).needs_supervisor
-    assert not may_supervise(ward, rules=w.MachineRules(), causes=frozenset(), now=now)
-    assert ask(ward, causes=[w.Cause.FLAG]).reasons == ("blocked-flag",)
+    assert ask(ward, supervision=vocabulary.Supervision.ALWAYS).needs_supervisor
+    assert not may_supervise(ward, rules=vocabulary.MachineRules(), causes=frozenset(), now=now)
+    assert ask(ward, causes=[vocabulary.Cause.FLAG]).reasons == ("blocked-flag",)
 
 
 def test_a_supervisor_must_be_allowed_to_use_the_machine_too():
     def may(holder, *causes):
-        return may_supervise(holder, rules=w.MachineRules(), causes=frozenset(causes), now=w.Now(0, TUESDAY, True))
+        return may_supervise(
+            holder, rules=vocabulary.MachineRules(), causes=frozenset(causes), now=vocabulary.Now(0, TUESDAY, True)
+        )
 
     assert [may(holder) for holder in (SUE, MAX, ADA, EVE, DESK, None)] == [True, True, False, False, False, False]
-    assert not may(SUE, w.Cause.FLAG)
-    assert not may(w.Member("m", level=w.Level.SUPERVISOR, valid_until=date(2020, 1, 1)))
+    assert not may(SUE, vocabulary.Cause.FLAG)
+    assert not may(vocabulary.Member("m", level=vocabulary.Level.SUPERVISOR, valid_until=date(2020, 1, 1)))
 
 
 def test_a_refused_member_sees_the_hours_as_a_reason_too():
-    eve = w.Barred(("payment",), "m-eve", windows=(w.Window(frozenset({1}), 0, 60),))
+    eve = vocabulary.Barred(("payment",), "m-eve", windows=(vocabulary.Window(frozenset({1}), 0, 60),))
     assert ask(eve).reasons == ("payment", "outside-hours")
     assert ask(eve, local=None).reasons == ("payment",)
-    assert ask(eve, observe_until=SOON).basis == w.Basis("observe", would_refuse=("payment", "outside-hours"))
+    assert ask(eve, observe_until=SOON).basis == vocabulary.Basis("observe", would_refuse=("payment", "outside-hours"))

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from fabgate.rules.access import decide
 from fabgate.rules.gate import Gate
 from fabgate.rules.machine import STATE_OF, Phase, Session
@@ -45,16 +45,20 @@ BADGES = [*people(), "stranger", "other stranger"]
 DURATIONS = [0, 1, 20, 500, 2_000, 2_999, 3_000, 3_001, 5_000, 10_000, 15_000, 30_000, 60_000, 130_000]
 FATES = ["gone", "supervised", "barred", "swapped"]
 LATCHED = [(), (), ("danger",), ("output", "report")]
-LOCKS = [None, w.Lock("l-1", now=True, reason="belt broken"), w.Lock("l-2", now=False, reason="cleaning")]
+LOCKS = [
+    None,
+    vocabulary.Lock("l-1", now=True, reason="belt broken"),
+    vocabulary.Lock("l-2", now=False, reason="cleaning"),
+]
 
 durations = st.sampled_from(DURATIONS)
 
 
-def rules_by(choose: Callable[[Sequence[Any]], Any]) -> w.MachineRules:
+def rules_by(choose: Callable[[Sequence[Any]], Any]) -> vocabulary.MachineRules:
     """Make rules of which each is chosen by `choose`. What shortens sessions to nothing comes now and then only."""
     rarely = [False] * 7 + [True]
-    return w.MachineRules(
-        mode=choose(list(w.Mode)),
+    return vocabulary.MachineRules(
+        mode=choose(list(vocabulary.Mode)),
         limit_ms=1 if choose(rarely) else 60_000,
         max_ms=choose([120_000, 90_000]),
         idle_off_ms=0 if choose(rarely) else choose([None, 30_000]),
@@ -65,7 +69,7 @@ def rules_by(choose: Callable[[Sequence[Any]], Any]) -> w.MachineRules:
         run_on_ms=choose([15_000, 0]),
         warm_up_ms=choose([0, 40_000]),
         handover=choose([True, False]),
-        supervision=choose(list(w.Supervision)),
+        supervision=choose(list(vocabulary.Supervision)),
         sponsor=choose([True, False]),
         deny_when_stale=choose([True, False]),
         observe_until=choose([None, NOON + timedelta(minutes=2)]),
@@ -74,14 +78,14 @@ def rules_by(choose: Callable[[Sequence[Any]], Any]) -> w.MachineRules:
 
 
 @st.composite
-def machine_rules(draw: st.DrawFn) -> w.MachineRules:
+def machine_rules(draw: st.DrawFn) -> vocabulary.MachineRules:
     return rules_by(lambda options: draw(st.sampled_from(options)))
 
 
 class AnyOrder(RuleBasedStateMachine):
     """One machine among people, a slow journal and bad luck."""
 
-    mode: w.Mode | None = None
+    mode: vocabulary.Mode | None = None
     handover: bool = False
 
     # --- the machine, and what the world knows about it ---
@@ -92,7 +96,7 @@ class AnyOrder(RuleBasedStateMachine):
         latched=st.sampled_from(LATCHED),
         slow=st.booleans(),
     )
-    def install(self, rules: w.MachineRules, run_sense: bool, latched: tuple[str, ...], slow: bool) -> None:
+    def install(self, rules: vocabulary.MachineRules, run_sense: bool, latched: tuple[str, ...], slow: bool) -> None:
         self.slow = slow
         self.people = people()
         rules = replace(rules, lock=None, mode=self.mode or rules.mode, handover=self.handover or rules.handover)
@@ -105,11 +109,11 @@ class AnyOrder(RuleBasedStateMachine):
         self.ms = 50_000
         self.behind = False
         self.synced = True
-        self.causes = {w.Cause.OUTPUT for word in latched if word == "output"}
-        self.causes |= {w.Cause.FLAG for word in latched if word == "danger"}
+        self.causes = {vocabulary.Cause.OUTPUT for word in latched if word == "output"}
+        self.causes |= {vocabulary.Cause.FLAG for word in latched if word == "danger"}
         self.stale = False
         self.works = False
-        self.queue: deque[w.Record] = deque()
+        self.queue: deque[vocabulary.Record] = deque()
         self.seen = Observer()
         self.in_field: str | None = None
         #: The reader failed since the card was put there.
@@ -126,8 +130,8 @@ class AnyOrder(RuleBasedStateMachine):
         return f"s{self.ids}"
 
     @property
-    def now(self) -> w.Now:
-        return w.Now(self.ms, NOON + timedelta(milliseconds=self.ms), self.synced)
+    def now(self) -> vocabulary.Now:
+        return vocabulary.Now(self.ms, NOON + timedelta(milliseconds=self.ms), self.synced)
 
     def most(self, name: str) -> int:
         return max(getattr(rules, name) for rules in self.all_rules)
@@ -137,41 +141,50 @@ class AnyOrder(RuleBasedStateMachine):
 
     # --- one event ---
 
-    def do(self, event: w.Event) -> list[w.Command]:
-        before, audit = self.gate.phase, self.gate.rules.mode is w.Mode.AUDIT
+    def do(self, event: vocabulary.Event) -> list[vocabulary.Command]:
+        before, audit = self.gate.phase, self.gate.rules.mode is vocabulary.Mode.AUDIT
         shown, rules, session, behind = self.gate.shown, self.gate.rules, self.gate.session, self.behind
         commands = self.gate.handle(event, self.now)
         # Another roster may bring an idle time of nothing, which no wire carries.
-        if before in OWN_RULES and session is not None and not behind and not isinstance(event, w.RosterChanged):
+        if (
+            before in OWN_RULES
+            and session is not None
+            and not behind
+            and not isinstance(event, vocabulary.RosterChanged)
+        ):
             self.ends_announced(commands, shown.kind, rules, session)
         self.behind = False
         after = self.gate.phase
         if audit and before is Phase.AWAIT_JOURNAL and after in POWERED:
             self.seen.took_over(self.ms)
-        self.queue.extend(command for command in commands if isinstance(command, w.Record))
+        self.queue.extend(command for command in commands if isinstance(command, vocabulary.Record))
         self.facts_of_flags(commands)
         self.seen.watch(event, commands, self.ms, audit=audit)
-        if isinstance(event, w.Committed) and before in (Phase.AWAIT_JOURNAL, Phase.HANDING_OVER):
+        if isinstance(event, vocabulary.Committed) and before in (Phase.AWAIT_JOURNAL, Phase.HANDING_OVER):
             self.began(event.token)
-        if w.SetPower(on=False) in commands and before in POWERED:
+        if vocabulary.SetPower(on=False) in commands and before in POWERED:
             self.went_off(event, before)
         self.finishing_since = None if after in OWN_RULES or after not in POWERED else self.finishing_since or self.ms
         return commands
 
     def ends_announced(
-        self, commands: list[w.Command], shown: w.SignalKind, rules: w.MachineRules, session: Session
+        self,
+        commands: list[vocabulary.Command],
+        shown: vocabulary.SignalKind,
+        rules: vocabulary.MachineRules,
+        session: Session,
     ) -> None:
         """Check that an end by the clock was shown before, on a panel that did not have to say what a tap means."""
-        times = {w.EndReason.LIMIT: session.term.limit_ms, w.EndReason.IDLE: rules.idle_off_ms or 0}
+        times = {vocabulary.EndReason.LIMIT: session.term.limit_ms, vocabulary.EndReason.IDLE: rules.idle_off_ms or 0}
         for command in commands:
-            for fact in command.facts if isinstance(command, w.Record) else ():
-                if isinstance(fact, w.Ended) and min(rules.warn_ms, times.get(fact.reason, 0) // 4) > 0:
-                    others = (w.SignalKind.GRACE, w.SignalKind.WAIT, w.SignalKind.FLAG_ASK)
-                    assert shown in (w.SignalKind.WARNING, *others), "an end without a warning"
+            for fact in command.facts if isinstance(command, vocabulary.Record) else ():
+                if isinstance(fact, vocabulary.Ended) and min(rules.warn_ms, times.get(fact.reason, 0) // 4) > 0:
+                    others = (vocabulary.SignalKind.GRACE, vocabulary.SignalKind.WAIT, vocabulary.SignalKind.FLAG_ASK)
+                    assert shown in (vocabulary.SignalKind.WARNING, *others), "an end without a warning"
 
     def began(self, token: int) -> None:
         """Check a session against the world as it is at the moment when power rises or changes hands."""
-        started = [fact for fact in self.seen.records[token].facts if isinstance(fact, w.Started)]
+        started = [fact for fact in self.seen.records[token].facts if isinstance(fact, vocabulary.Started)]
         if not started or self.gate.session is None or self.gate.session.id != started[0].session:
             return
         fact = started[0]
@@ -180,11 +193,11 @@ class AnyOrder(RuleBasedStateMachine):
         self.owner_since, self.slack_ms = self.ms, 0
         self.gone_since = self.ms
         maintainer = self.people.get(fact.badge)
-        exempt: set[w.Cause] = set()
-        if isinstance(maintainer, w.Member) and maintainer.level is w.Level.MAINTAINER:
-            exempt.add(w.Cause.FLAG)
-        if isinstance(maintainer, w.Emergency):
-            exempt.add(w.Cause.STALE)
+        exempt: set[vocabulary.Cause] = set()
+        if isinstance(maintainer, vocabulary.Member) and maintainer.level is vocabulary.Level.MAINTAINER:
+            exempt.add(vocabulary.Cause.FLAG)
+        if isinstance(maintainer, vocabulary.Emergency):
+            exempt.add(vocabulary.Cause.STALE)
         assert self.causes <= exempt, "a start under a cause"
         rules = self.gate.rules
         if fact.supervisor == fact.member:
@@ -201,17 +214,17 @@ class AnyOrder(RuleBasedStateMachine):
             assert self.gate.session.term.limit_at - self.ms <= min(limit_ms, rules.max_ms), "longer than allowed now"
         if fact.supervisor is not None:
             assert any(
-                isinstance(holder, w.Member)
+                isinstance(holder, vocabulary.Member)
                 and holder.id == fact.supervisor
                 and holder.level.supervises
                 and not holder.supervised
                 for holder in self.people.values()
             )
 
-    def went_off(self, event: w.Event, before: Phase) -> None:
+    def went_off(self, event: vocabulary.Event, before: Phase) -> None:
         """A running job is never cut, but for what must cut it."""
-        cut = self.causes & w.CUT or isinstance(event, w.Stopping)
-        if isinstance(event, w.Running):
+        cut = self.causes & vocabulary.CUT or isinstance(event, vocabulary.Stopping)
+        if isinstance(event, vocabulary.Running):
             return  # either the job ended, or it begins after a deadline for which no tick came in time
         if cut or not (self.works and self.run_sense and self.gate.rules.finish_wait):
             return
@@ -220,13 +233,13 @@ class AnyOrder(RuleBasedStateMachine):
             assert self.finishing_since is not None
             assert self.ms - self.finishing_since >= self.least("finish_max_ms"), "a running job was cut"
 
-    def facts_of_flags(self, commands: list[w.Command]) -> None:
+    def facts_of_flags(self, commands: list[vocabulary.Command]) -> None:
         for command in commands:
-            for fact in command.facts if isinstance(command, w.Record) else ():
-                if isinstance(fact, w.Blocked) and fact.cause is w.Cause.FLAG:
-                    self.causes.add(w.Cause.FLAG)
-                elif isinstance(fact, w.Cleared) and fact.cause is w.Cause.FLAG:
-                    self.causes.discard(w.Cause.FLAG)
+            for fact in command.facts if isinstance(command, vocabulary.Record) else ():
+                if isinstance(fact, vocabulary.Blocked) and fact.cause is vocabulary.Cause.FLAG:
+                    self.causes.add(vocabulary.Cause.FLAG)
+                elif isinstance(fact, vocabulary.Cleared) and fact.cause is vocabulary.Cause.FLAG:
+                    self.causes.discard(vocabulary.Cause.FLAG)
 
     # --- time ---
 
@@ -236,12 +249,12 @@ class AnyOrder(RuleBasedStateMachine):
         self.ms = at_ms
 
     def wait(self, ms: int) -> None:
-        self.do(w.Tick())
+        self.do(vocabulary.Tick())
         until = self.ms + ms
         while (due := self.gate.deadline()) is not None and due <= until:
             assert due > self.ms
             self.pass_until(due)
-            self.do(w.Tick())
+            self.do(vocabulary.Tick())
             self.holds()
         self.pass_until(until)
 
@@ -274,14 +287,14 @@ class AnyOrder(RuleBasedStateMachine):
         self.lift()
         self.in_field, self.blind = badge, False
         before, holder = self.gate.phase, self.people.get(badge)
-        commands = self.do(w.Presented(badge))
+        commands = self.do(vocabulary.Presented(badge))
         if before is Phase.AWAIT_SUPERVISOR and holder is not None and not self.asks_for_supervisor(badge, holder):
-            signals = [command.kind for command in commands if isinstance(command, w.Signal)]
+            signals = [command.kind for command in commands if isinstance(command, vocabulary.Signal)]
             assert signals or self.gate.phase is not Phase.IDLE, "a person is refused without a signal"
         if before is not self.gate.phase is Phase.AWAIT_SUPERVISOR and holder is not None:
             self.asked = (badge, holder.id)
 
-    def asks_for_supervisor(self, badge: str, holder: w.Holder) -> bool:
+    def asks_for_supervisor(self, badge: str, holder: vocabulary.Holder) -> bool:
         """Return whether a badge is that of the member who waits for a supervisor."""
         return badge == self.asked[0] or holder.id == self.asked[1]
 
@@ -318,7 +331,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.a_badge_is_put_on_the_reader(badge)
         self.wait(min(ms, 3_000))
         if way == 0:
-            self.do(w.StopPressed())
+            self.do(vocabulary.StopPressed())
         elif way == 1:
             self.lift()
         elif way > 2:
@@ -332,56 +345,56 @@ class AnyOrder(RuleBasedStateMachine):
         if self.in_field is not None:
             badge, self.in_field = self.in_field, None
             self.gone_since = self.ms
-            self.do(w.Removed(badge))
+            self.do(vocabulary.Removed(badge))
 
     @rule()
     def a_card_is_not_read(self) -> None:
-        self.do(w.Misread("two cards"))
+        self.do(vocabulary.Misread("two cards"))
 
     @rule(actor=st.sampled_from([None, "manager"]))
     def stop_is_pressed(self, actor: str | None) -> None:
-        self.do(w.StopPressed(actor))
+        self.do(vocabulary.StopPressed(actor))
 
     @rule(down=st.booleans())
     def the_flag_button_moves(self, down: bool) -> None:
-        self.do(w.FlagPressed(down))
+        self.do(vocabulary.FlagPressed(down))
 
     @rule()
     def the_flag_button_is_held(self) -> None:
-        self.do(w.FlagPressed(True))
+        self.do(vocabulary.FlagPressed(True))
         self.wait(3_000)
-        self.do(w.FlagPressed(False))
+        self.do(vocabulary.FlagPressed(False))
 
     @precondition(lambda self: self.run_sense)
     @rule()
     def the_machine_begins_or_ceases_to_work(self) -> None:
         self.works = not self.works
-        self.do(w.Running(self.works))
+        self.do(vocabulary.Running(self.works))
 
     @rule(by_ms=durations)
     def a_manager_gives_more_time(self, by_ms: int) -> None:
-        self.do(w.Extend(by_ms, "manager"))
+        self.do(vocabulary.Extend(by_ms, "manager"))
 
     # --- bad luck ---
 
-    @rule(cause=st.sampled_from(w.Cause))
-    def a_cause_is_raised(self, cause: w.Cause) -> None:
-        self.blind = self.blind or (cause is w.Cause.READER and cause not in self.causes)
+    @rule(cause=st.sampled_from(vocabulary.Cause))
+    def a_cause_is_raised(self, cause: vocabulary.Cause) -> None:
+        self.blind = self.blind or (cause is vocabulary.Cause.READER and cause not in self.causes)
         self.causes.add(cause)
-        self.do(w.CauseRaised(cause))
-        if cause in w.CUT and self.gate.rules.mode is not w.Mode.AUDIT:
+        self.do(vocabulary.CauseRaised(cause))
+        if cause in vocabulary.CUT and self.gate.rules.mode is not vocabulary.Mode.AUDIT:
             assert not self.seen.level
 
-    @rule(cause=st.sampled_from(w.Cause))
-    def a_cause_is_cleared(self, cause: w.Cause) -> None:
-        self.blind = self.blind and cause is not w.Cause.READER
+    @rule(cause=st.sampled_from(vocabulary.Cause))
+    def a_cause_is_cleared(self, cause: vocabulary.Cause) -> None:
+        self.blind = self.blind and cause is not vocabulary.Cause.READER
         self.causes.discard(cause)
-        self.do(w.CauseCleared(cause))
+        self.do(vocabulary.CauseCleared(cause))
 
     @rule()
     def no_checkpoint_reaches_the_disk(self) -> None:
-        self.causes.add(w.Cause.JOURNAL)
-        self.do(w.CheckpointLate())
+        self.causes.add(vocabulary.Cause.JOURNAL)
+        self.do(vocabulary.CheckpointLate())
         assert self.gate.phase not in OWN_RULES
 
     @rule()
@@ -390,19 +403,19 @@ class AnyOrder(RuleBasedStateMachine):
             self.a_cause_is_cleared(cause)
 
     @rule(rules=machine_rules(), stale=st.booleans())
-    def a_roster_with_other_rules_comes(self, rules: w.MachineRules, stale: bool) -> None:
+    def a_roster_with_other_rules_comes(self, rules: vocabulary.MachineRules, stale: bool) -> None:
         self.roster(rules, stale=stale)
 
     @rule(badge=st.sampled_from(["ada", "bob", "sue", "kid"]), fate=st.sampled_from(FATES))
     def a_roster_with_other_people_comes(self, badge: str, fate: str) -> None:
         holder = self.people.pop(badge, None)
         if holder is None or fate == "barred":
-            self.people[badge] = w.Barred(("blocked",), f"m-{badge}")
+            self.people[badge] = vocabulary.Barred(("blocked",), f"m-{badge}")
         elif fate == "supervised":
-            level = getattr(holder, "level", w.Level.USER)
-            self.people[badge] = w.Member(f"m-{badge}", level=level, supervised=True)
+            level = getattr(holder, "level", vocabulary.Level.USER)
+            self.people[badge] = vocabulary.Member(f"m-{badge}", level=level, supervised=True)
         elif fate == "swapped":
-            self.people[badge] = w.Member(f"m-new-{badge}")
+            self.people[badge] = vocabulary.Member(f"m-new-{badge}")
         self.roster(self.all_rules[-1], stale=self.stale)
 
     @rule()
@@ -410,19 +423,19 @@ class AnyOrder(RuleBasedStateMachine):
         self.people.update(people())
         self.roster(replace(self.all_rules[-1], lock=None), stale=False)
 
-    def roster(self, rules: w.MachineRules, *, stale: bool) -> None:
+    def roster(self, rules: vocabulary.MachineRules, *, stale: bool) -> None:
         self.all_rules.append(rules)
         self.stale = stale
-        self.causes -= {w.Cause.LOCK_NOW, w.Cause.LOCK_IDLE, w.Cause.STALE}
+        self.causes -= {vocabulary.Cause.LOCK_NOW, vocabulary.Cause.LOCK_IDLE, vocabulary.Cause.STALE}
         if stale and rules.deny_when_stale:
-            self.causes.add(w.Cause.STALE)
+            self.causes.add(vocabulary.Cause.STALE)
         if rules.lock is not None:
-            self.causes.add(w.Cause.LOCK_NOW if rules.lock.now else w.Cause.LOCK_IDLE)
-        self.do(w.RosterChanged(rules, stale))
+            self.causes.add(vocabulary.Cause.LOCK_NOW if rules.lock.now else vocabulary.Cause.LOCK_IDLE)
+        self.do(vocabulary.RosterChanged(rules, stale))
 
     @rule()
     def the_daemon_stops(self) -> None:
-        self.do(w.Stopping())
+        self.do(vocabulary.Stopping())
         assert self.gate.phase is Phase.IDLE
 
     # --- the journal ---
@@ -430,7 +443,7 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.queue)
     @rule()
     def the_journal_confirms_one_record(self) -> None:
-        self.do(w.Committed(self.queue.popleft().token))
+        self.do(vocabulary.Committed(self.queue.popleft().token))
 
     @precondition(lambda self: self.queue)
     @rule()
@@ -445,7 +458,7 @@ class AnyOrder(RuleBasedStateMachine):
         if not hasattr(self, "gate"):
             return
         gate, phase = self.gate, self.gate.phase
-        audit = gate.rules.mode is w.Mode.AUDIT
+        audit = gate.rules.mode is vocabulary.Mode.AUDIT
         assert gate.state == STATE_OF[phase]
         assert gate.powered is (phase in POWERED and not audit)
         assert self.seen.level is gate.powered
@@ -460,12 +473,12 @@ class AnyOrder(RuleBasedStateMachine):
         """What is shown is what ``panel_oracle`` derives from what happened in the workshop."""
         shown, session = self.gate.shown, self.gate.session
         light = LIGHT[shown.kind]
-        if shown.kind is not w.SignalKind.FLAG_ASK:
+        if shown.kind is not vocabulary.SignalKind.FLAG_ASK:
             assert light.startswith("green") is (phase in POWERED or phase is Phase.AWAIT_JOURNAL), "a wrong light"
         if self.behind:
             return  # the gate was not called for a while, so deadlines have passed that it could not act upon
         holder_empty = (
-            self.gate.rules.mode is w.Mode.HOLD
+            self.gate.rules.mode is vocabulary.Mode.HOLD
             and session is not None
             and (self.in_field != session.badge or self.blind)
         )
@@ -478,8 +491,8 @@ class AnyOrder(RuleBasedStateMachine):
             card_out=holder_empty,
         )
         assert shown.kind is wanted, f"shows {shown}, {wanted} is what is"
-        if shown.kind is w.SignalKind.BLOCKED:
-            assert shown.reasons == (min(self.causes, key=list(w.Cause).index),), "not the worst cause"
+        if shown.kind is vocabulary.SignalKind.BLOCKED:
+            assert shown.reasons == (min(self.causes, key=list(vocabulary.Cause).index),), "not the worst cause"
         if shown.until_ms is not None:
             assert shown.until_ms > self.ms, "a time left that is over"
 
@@ -494,11 +507,11 @@ class AnyOrder(RuleBasedStateMachine):
             assert self.seen.open == session.id
 
     def causes_hold(self, phase: Phase) -> None:
-        if self.causes & w.CUT:
+        if self.causes & vocabulary.CUT:
             assert phase is Phase.IDLE
-        if self.causes & w.END_WHEN_IDLE:
+        if self.causes & vocabulary.END_WHEN_IDLE:
             assert phase not in OWN_RULES
-        if self.causes - {w.Cause.FLAG, w.Cause.STALE}:
+        if self.causes - {vocabulary.Cause.FLAG, vocabulary.Cause.STALE}:
             assert phase not in STARTING
             assert phase is not Phase.HANDING_OVER
 
@@ -511,7 +524,7 @@ class AnyOrder(RuleBasedStateMachine):
         if phase in POWERED:
             most = self.most("max_ms") + self.most("finish_max_ms") + self.most("run_on_ms")
             assert self.ms - self.owner_since <= most + self.slack_ms, "power beyond every deadline"
-        session, hold = self.gate.session, self.gate.rules.mode is w.Mode.HOLD
+        session, hold = self.gate.session, self.gate.rules.mode is vocabulary.Mode.HOLD
         if hold and phase in OWN_RULES and session is not None and self.in_field != session.badge and not self.behind:
             assert self.ms - self.gone_since < max(1, self.most("grace_ms")), "power for an empty holder"
         if hold and phase in OWN_RULES and session is not None and self.in_field == session.badge:
@@ -521,7 +534,7 @@ class AnyOrder(RuleBasedStateMachine):
         """Let everyone leave and the disk recover; even with a run-sense input that flips all the time power must go off."""
         if not hasattr(self, "gate"):
             return
-        self.do(w.Tick())
+        self.do(vocabulary.Tick())
         for _ in range(400):
             due = self.gate.deadline()
             if due is None or self.gate.phase is Phase.IDLE:
@@ -540,12 +553,12 @@ class AnyOrder(RuleBasedStateMachine):
 
 
 class AnyOrderWithHandover(AnyOrder):
-    mode = w.Mode.TAP
+    mode = vocabulary.Mode.TAP
     handover = True
 
 
 class AnyOrderInHoldMode(AnyOrder):
-    mode = w.Mode.HOLD
+    mode = vocabulary.Mode.HOLD
 
 
 def a_day(seed: int, steps: int) -> None:
@@ -574,8 +587,8 @@ def a_day(seed: int, steps: int) -> None:
         (1, lambda: machine.the_flag_button_moves(down=dice.choice(flip))),
         (2, machine.the_flag_button_is_held),
         (2, lambda: machine.a_manager_gives_more_time(by_ms=dice.choice(DURATIONS))),
-        (2, lambda: machine.a_cause_is_raised(cause=dice.choice(list(w.Cause)))),
-        (1, lambda: machine.a_cause_is_cleared(cause=dice.choice(list(w.Cause)))),
+        (2, lambda: machine.a_cause_is_raised(cause=dice.choice(list(vocabulary.Cause)))),
+        (1, lambda: machine.a_cause_is_cleared(cause=dice.choice(list(vocabulary.Cause)))),
         (1, machine.every_cause_is_cleared),
         (2, lambda: machine.a_roster_with_other_rules_comes(rules=rules_by(dice.choice), stale=dice.choice(flip))),
         (1, lambda: machine.a_roster_with_other_people_comes(badge=dice.choice(BADGES[:5]), fate=dice.choice(FATES))),

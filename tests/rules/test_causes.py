@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.rules.world import MIN, S, World
 
-CUT = sorted(w.CUT)
-HOLD = sorted(set(w.Cause) - w.CUT)
+CUT = sorted(vocabulary.CUT)
+HOLD = sorted(set(vocabulary.Cause) - vocabulary.CUT)
 
 
 def idle():
@@ -32,7 +32,7 @@ def active():
 
 
 def active_hold():
-    return World(run_sense=True, mode=w.Mode.HOLD).start()
+    return World(run_sense=True, mode=vocabulary.Mode.HOLD).start()
 
 
 def handing_over():
@@ -68,7 +68,7 @@ def test_a_cut_puts_off_before_anything_else_from_every_phase_with_power(begin, 
     assert out[-3].endswith(f" 0 + blocked {cause}")
     assert out[-2:] == ["signal ended", "show blocked"]
     assert world.phase == "idle"
-    assert world.ends()[-1][1] == ("lock" if cause is w.Cause.LOCK_NOW else "fault")
+    assert world.ends()[-1][1] == ("lock" if cause is vocabulary.Cause.LOCK_NOW else "fault")
     assert world.commit() == []
     assert world.tap("ada")[0].startswith(f"record refused blocked-{cause}")
 
@@ -95,7 +95,7 @@ def test_a_hold_cancels_what_starts_and_forbids_the_next(begin, cause):
 
 
 @pytest.mark.parametrize("begin", [active, active_hold, handing_over])
-@pytest.mark.parametrize("cause", sorted(w.END_WHEN_IDLE))
+@pytest.mark.parametrize("cause", sorted(vocabulary.END_WHEN_IDLE))
 def test_a_lock_when_idle_ends_a_session_that_runs_no_job(begin, cause):
     world = begin()
     out = world.happens(cause)
@@ -110,18 +110,18 @@ def test_a_lock_when_idle_ends_a_session_that_runs_no_job(begin, cause):
 def test_a_session_without_a_checkpoint_ends_and_one_failed_write_alone_ends_none(begin, sick_before):
     world = begin()
     if sick_before:
-        assert "off" not in world.happens(w.Cause.JOURNAL)
-    out = world.do(w.CheckpointLate("the disk does not answer"))
+        assert "off" not in world.happens(vocabulary.Cause.JOURNAL)
+    out = world.do(vocabulary.CheckpointLate("the disk does not answer"))
     assert "off" in out
     assert ("record blocked journal" in out) is not sick_before
     assert world.phase == "idle"
     assert world.ends()[-1][1] == "fault"
     assert world.tap("ada") == ["record refused blocked-journal", "signal refused"]
-    assert world.do(w.CheckpointLate("the disk does not answer")) == []
+    assert world.do(vocabulary.CheckpointLate("the disk does not answer")) == []
 
 
 @pytest.mark.parametrize("begin", [active, handing_over])
-@pytest.mark.parametrize("cause", sorted(set(HOLD) - w.END_WHEN_IDLE))
+@pytest.mark.parametrize("cause", sorted(set(HOLD) - vocabulary.END_WHEN_IDLE))
 def test_the_other_holds_leave_a_running_session_alone(begin, cause):
     world = begin()
     out = world.happens(cause)
@@ -140,13 +140,13 @@ def test_a_hold_changes_nothing_for_what_is_ending_already(begin, cause):
     assert (world.phase, world.power) == (phase, True)
 
 
-@pytest.mark.parametrize("cause", w.Cause)
+@pytest.mark.parametrize("cause", vocabulary.Cause)
 def test_nothing_starts_when_a_cause_is_cleared(cause):
     world = World().start()
     world.happens(cause)
     world.stop()
     assert world.is_over(cause, "m-max") == [f"record cleared {cause}", "show idle"]
-    assert world.last == w.Cleared(cause, "m-max")
+    assert world.last == vocabulary.Cleared(cause, "m-max")
     assert world.after(60 * MIN) == []
     assert not world.power
     assert world.start().power
@@ -154,21 +154,21 @@ def test_nothing_starts_when_a_cause_is_cleared(cause):
 
 def test_a_cause_that_is_raised_or_cleared_twice_is_recorded_once():
     world = World()
-    assert world.happens(w.Cause.READER, "no answer") == ["record blocked reader", "show blocked"]
-    assert world.happens(w.Cause.READER, "wrong chip") == []
-    assert world.is_over(w.Cause.READER) == ["record cleared reader", "show idle"]
-    assert world.is_over(w.Cause.READER) == []
+    assert world.happens(vocabulary.Cause.READER, "no answer") == ["record blocked reader", "show blocked"]
+    assert world.happens(vocabulary.Cause.READER, "wrong chip") == []
+    assert world.is_over(vocabulary.Cause.READER) == ["record cleared reader", "show idle"]
+    assert world.is_over(vocabulary.Cause.READER) == []
 
 
 def test_of_several_causes_the_worst_is_shown_with_its_latest_words():
     world = World()
-    world.happens(w.Cause.READER, "no answer")
-    world.happens(w.Cause.ESTOP, "pressed")
-    world.happens(w.Cause.STALE)
-    assert world.gate.causes == [w.Cause.ESTOP, w.Cause.READER, w.Cause.STALE]
+    world.happens(vocabulary.Cause.READER, "no answer")
+    world.happens(vocabulary.Cause.ESTOP, "pressed")
+    world.happens(vocabulary.Cause.STALE)
+    assert world.gate.causes == [vocabulary.Cause.ESTOP, vocabulary.Cause.READER, vocabulary.Cause.STALE]
     assert (world.signals[-1].reasons, world.signals[-1].detail) == (("estop",), "pressed")
-    world.happens(w.Cause.READER, "wrong chip")
-    world.is_over(w.Cause.ESTOP)
+    world.happens(vocabulary.Cause.READER, "wrong chip")
+    world.is_over(vocabulary.Cause.ESTOP)
     assert (world.signals[-1].kind, world.signals[-1].reasons, world.signals[-1].detail) == (
         "blocked",
         ("reader",),
@@ -178,25 +178,25 @@ def test_of_several_causes_the_worst_is_shown_with_its_latest_words():
 
 def test_a_cause_that_ends_during_a_session_is_only_recorded():
     world = World().start()
-    world.happens(w.Cause.JOURNAL_FULL)
-    assert world.is_over(w.Cause.JOURNAL_FULL) == ["record cleared journal-full"]
+    world.happens(vocabulary.Cause.JOURNAL_FULL)
+    assert world.is_over(vocabulary.Cause.JOURNAL_FULL) == ["record cleared journal-full"]
 
 
 def test_an_emergency_stop_replaces_the_reason_of_a_remote_stop():
     world = active()
     world.running(True)
     world.stop("boss")
-    world.happens(w.Cause.ESTOP)
+    world.happens(vocabulary.Cause.ESTOP)
     ended = world.facts[-2]
-    assert isinstance(ended, w.Ended)
-    assert (ended.reason, ended.actor) == (w.EndReason.FAULT, None)
+    assert isinstance(ended, vocabulary.Ended)
+    assert (ended.reason, ended.actor) == (vocabulary.EndReason.FAULT, None)
 
 
 def test_without_an_input_a_dead_reader_leaves_button_limit_and_more_time():
     world = World(limit_ms=60 * MIN).start()
-    world.happens(w.Cause.READER)
+    world.happens(vocabulary.Cause.READER)
     assert world.after(58 * MIN) == ["show warning"]
-    world.do(w.Extend(MIN, "boss"))
+    world.do(vocabulary.Extend(MIN, "boss"))
     assert world.stop()[0] == "off"
 
 
@@ -205,7 +205,7 @@ def test_without_an_input_a_dead_reader_leaves_button_limit_and_more_time():
 
 def test_a_lock_now_cuts_and_shows_what_the_manager_typed():
     world = World().start()
-    out = world.roster(lock=w.Lock("l", now=True, reason="belt broken"))
+    out = world.roster(lock=vocabulary.Lock("l", now=True, reason="belt broken"))
     assert out == ["off", "record ended s1 lock 0 + blocked lock-now", "signal ended", "show blocked"]
     assert world.signals[-1].detail == "belt broken"
     assert world.roster(lock=None) == ["record cleared lock-now", "show idle"]
@@ -213,19 +213,19 @@ def test_a_lock_now_cuts_and_shows_what_the_manager_typed():
 
 def test_a_lock_that_changes_its_kind_is_never_open_in_between():
     world = World()
-    world.roster(lock=w.Lock("l", now=False))
-    assert world.roster(lock=w.Lock("l", now=True)) == [
+    world.roster(lock=vocabulary.Lock("l", now=False))
+    assert world.roster(lock=vocabulary.Lock("l", now=True)) == [
         "off",
         "record blocked lock-now",
         "record cleared lock-idle",
     ]
-    assert world.gate.shown.reasons == (w.Cause.LOCK_NOW,)
+    assert world.gate.shown.reasons == (vocabulary.Cause.LOCK_NOW,)
 
 
 def test_a_lock_when_idle_holds_a_running_job_and_then_locks():
     world = active()
     world.running(True)
-    assert world.roster(lock=w.Lock("l", now=False)) == ["record blocked lock-idle", "show finishing"]
+    assert world.roster(lock=vocabulary.Lock("l", now=False)) == ["record blocked lock-idle", "show finishing"]
     assert world.running(False) == ["off", "record ended s1 lock 0", "signal ended", "show blocked"]
     assert world.tap("ada") == ["record refused blocked-lock-idle", "signal refused"]
 
@@ -234,7 +234,7 @@ def test_an_old_roster_blocks_only_a_machine_that_is_strict_about_it():
     world = World()
     assert world.roster(stale=True) == []
     world.tap("ada")
-    assert isinstance(world.last, w.Started)
+    assert isinstance(world.last, vocabulary.Started)
     assert world.last.basis.stale_roster
     world.commit()
     assert world.roster(stale=True, deny_when_stale=True) == ["record blocked stale"]
@@ -248,8 +248,8 @@ def test_an_old_roster_blocks_only_a_machine_that_is_strict_about_it():
     "change",
     [
         lambda people: people.pop("ada"),
-        lambda people: people.update(ada=w.Barred(("blocked",), "m-ada")),
-        lambda people: people.update(ada=w.Member("m-new")),
+        lambda people: people.update(ada=vocabulary.Barred(("blocked",), "m-ada")),
+        lambda people: people.update(ada=vocabulary.Member("m-new")),
     ],
     ids=["gone", "blocked", "the badge is another person's now"],
 )
@@ -265,7 +265,7 @@ def test_a_member_who_is_blocked_in_mid_session_is_ended_once_idle(change):
 
 def test_a_window_that_closes_in_mid_session_is_seen_at_the_next_checkpoint():
     world = active()
-    world.people["ada"] = w.Member("m-ada", windows=(w.Window(frozenset({2}), 0, 12 * 60 + 5),))
+    world.people["ada"] = vocabulary.Member("m-ada", windows=(vocabulary.Window(frozenset({2}), 0, 12 * 60 + 5),))
     assert world.after(5 * MIN) == ["off", "record ended s1 revoked 300000", "signal ended", "show idle"]
 
 

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 import pytest
 
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.rules.world import S, World
 
 
 def danger(world):
     """Ask, and choose danger by a short press."""
     world.ask_flag()
-    out = world.do(w.FlagPressed(True))
-    world.do(w.FlagPressed(False))
+    out = world.do(vocabulary.FlagPressed(True))
+    world.do(vocabulary.FlagPressed(False))
     return out
 
 
 def test_the_button_for_three_seconds_asks_and_a_known_badge_reports():
     world = World()
-    world.do(w.FlagPressed(True))
+    world.do(vocabulary.FlagPressed(True))
     assert world.after(2_999) == []
     assert world.after(1) == ["show flag-ask"]
     assert world.signals[-1].detail == "report"
-    world.do(w.FlagPressed(False))
+    world.do(vocabulary.FlagPressed(False))
     assert world.tap("eve") == ["record flagged report", "signal flagged", "show idle"]
-    assert world.last == w.Flagged(w.FlagKind.REPORT, "m-eve", "eve")
+    assert world.last == vocabulary.Flagged(vocabulary.FlagKind.REPORT, "m-eve", "eve")
     assert world.start("ada").power
 
 
 def test_a_short_press_asks_nothing():
     world = World()
-    world.do(w.FlagPressed(True))
+    world.do(vocabulary.FlagPressed(True))
     world.after(2_999)
-    world.do(w.FlagPressed(False))
+    world.do(vocabulary.FlagPressed(False))
     assert world.after(60 * S) == []
     assert world.tap("ada") == ["record started s1", "show wait"]
 
@@ -41,11 +41,11 @@ def test_a_short_press_meanwhile_changes_between_report_and_danger():
     world = World()
     world.ask_flag()
     for kind in ("danger", "report", "danger"):
-        assert world.do(w.FlagPressed(True)) == []
+        assert world.do(vocabulary.FlagPressed(True)) == []
         assert world.signals[-1].detail == kind
-        assert world.do(w.FlagPressed(False)) == []
+        assert world.do(vocabulary.FlagPressed(False)) == []
     assert world.tap("ada") == ["record flagged danger + blocked flag", "signal flagged", "show blocked"]
-    assert world.gate.causes == [w.Cause.FLAG]
+    assert world.gate.causes == [vocabulary.Cause.FLAG]
     assert world.tap("bob") == ["record refused blocked-flag", "signal refused"]
 
 
@@ -105,7 +105,7 @@ def test_a_danger_blocks_once_the_session_has_ended():
 @pytest.mark.parametrize("start", ["ada", "kid"])
 def test_the_badge_that_answers_is_a_second_tap_for_a_start_that_waits(start):
     world = World()
-    world.do(w.FlagPressed(True))
+    world.do(vocabulary.FlagPressed(True))
     world.after(2_999)
     world.tap(start)
     world.after(1)
@@ -117,7 +117,7 @@ def test_the_badge_that_answers_is_a_second_tap_for_a_start_that_waits(start):
 
 def test_a_tap_that_could_clear_nothing_cancels_a_start_too():
     world = World(latched=["report"])
-    world.do(w.FlagPressed(True))
+    world.do(vocabulary.FlagPressed(True))
     world.after(2_999)
     world.tap("ada")
     world.after(1)
@@ -147,7 +147,7 @@ def test_a_supervisor_withdraws_a_report(badge):
     world.ask_flag()
     if badge in ("sue", "max"):
         assert world.tap(badge) == ["record cleared report", "signal unflagged", "show idle"]
-        assert isinstance(world.last, w.Cleared)
+        assert isinstance(world.last, vocabulary.Cleared)
         assert world.last.member == f"m-{badge}"
         world.ask_flag()
         assert world.tap("ada") == ["record flagged report", "signal flagged", "show idle"]
@@ -159,7 +159,7 @@ def test_a_supervisor_withdraws_a_report(badge):
 @pytest.mark.parametrize("badge", WHO)
 def test_a_maintainer_withdraws_a_danger_that_was_kept_over_a_restart_under_either_name(badge, kept):
     world = World(latched=iter([kept]))
-    assert world.gate.causes == [w.Cause.FLAG]
+    assert world.gate.causes == [vocabulary.Cause.FLAG]
     danger(world)
     if badge == "max":
         assert world.tap(badge) == ["record cleared flag", "signal unflagged", "show idle"]
@@ -167,18 +167,20 @@ def test_a_maintainer_withdraws_a_danger_that_was_kept_over_a_restart_under_eith
         assert world.start("ada").power
     else:
         assert world.tap(badge) == ["signal flagged", "show blocked"]
-        assert world.gate.causes == [w.Cause.FLAG]
+        assert world.gate.causes == [vocabulary.Cause.FLAG]
 
 
 def test_a_supervisor_whom_the_roster_no_longer_admits_withdraws_nothing():
     world = World(latched=["report"])
-    world.people["sue"] = w.Member("m-sue", level=w.Level.SUPERVISOR, windows=(w.Window(frozenset(), 0, 1),))
+    world.people["sue"] = vocabulary.Member(
+        "m-sue", level=vocabulary.Level.SUPERVISOR, windows=(vocabulary.Window(frozenset(), 0, 1),)
+    )
     world.ask_flag()
     assert world.tap("sue") == ["signal flagged", "show idle"]
 
 
 def test_a_danger_that_was_cleared_from_elsewhere_can_be_raised_again():
     world = World(latched=["flag"])
-    assert world.is_over(w.Cause.FLAG) == ["record cleared flag", "show idle"]
+    assert world.is_over(vocabulary.Cause.FLAG) == ["record cleared flag", "show idle"]
     danger(world)
     assert world.tap("ada") == ["record flagged danger + blocked flag", "signal flagged", "show blocked"]

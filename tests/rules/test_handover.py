@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.rules.world import MIN, S, World
 
 
@@ -21,7 +21,7 @@ def test_one_transaction_ends_one_session_and_starts_the_next_and_power_stays_on
     world = World(handover=True).start("ada")
     world.after(MIN)
     assert world.tap("bob") == ["record ended s1 handover 60000 + started s2", "show wait"]
-    assert isinstance(world.last, w.Started)
+    assert isinstance(world.last, vocabulary.Started)
     assert world.last.energised_from_ms == world.ms
     assert world.gate.session is not None
     assert world.gate.session.member == "m-ada"
@@ -55,7 +55,7 @@ CANCELS = {
     "too late": (lambda world: world.after(3 * S), "start-timeout"),
     "a third tap": (lambda world: world.tap("max"), "cancelled"),
     "the first member's tap": (lambda world: world.tap("ada"), "cancelled"),
-    "a hold cause": (lambda world: world.happens(w.Cause.READER), "cancelled"),
+    "a hold cause": (lambda world: world.happens(vocabulary.Cause.READER), "cancelled"),
     "refused at the last moment": (lambda world: (world.people.pop("bob"), world.commit())[1], "cancelled"),
     "no handovers any more": (lambda world: world.roster(handover=False), "cancelled"),
 }
@@ -67,7 +67,7 @@ def test_a_handover_that_fails_leaves_the_first_in_charge_and_loses_no_milliseco
     out = cancel(world)
     assert out[0] == f"record ended s2 {reason} 0 + started s3"
     assert "off" not in out
-    started = next(fact for fact in world.facts if isinstance(fact, w.Started) and fact.session == "s3")
+    started = next(fact for fact in world.facts if isinstance(fact, vocabulary.Started) and fact.session == "s3")
     assert (started.member, started.continues, started.basis.kind) == ("m-ada", "s1", "continued")
     assert (world.power, world.phase) == (True, "active")
     assert world.commit() == []
@@ -87,9 +87,12 @@ def test_the_warning_and_the_limit_of_the_first_go_on():
     ("event", "end"),
     [
         (lambda world: world.stop(), "record ended s3 button 1000"),
-        (lambda world: world.happens(w.Cause.ESTOP), "record ended s3 fault 1000 + blocked estop"),
-        (lambda world: world.happens(w.Cause.OUTPUT), "record ended s3 fault 1000 + blocked output"),
-        (lambda world: world.roster(lock=w.Lock("l", now=True)), "record ended s3 lock 1000 + blocked lock-now"),
+        (lambda world: world.happens(vocabulary.Cause.ESTOP), "record ended s3 fault 1000 + blocked estop"),
+        (lambda world: world.happens(vocabulary.Cause.OUTPUT), "record ended s3 fault 1000 + blocked output"),
+        (
+            lambda world: world.roster(lock=vocabulary.Lock("l", now=True)),
+            "record ended s3 lock 1000 + blocked lock-now",
+        ),
     ],
     ids=["stop", "e-stop", "output fault", "lock now"],
 )
@@ -121,9 +124,9 @@ def test_checkpoints_and_progress_wait_until_it_is_settled():
     world.after(15 * MIN - 1)
     world.tap("bob")
     world.ms += 2 * S
-    assert world.do(w.Tick()) == []
+    assert world.do(vocabulary.Tick()) == []
     assert world.gate.deadline() == world.ms + 1 * S
-    assert world.do(w.Committed(world.waiting.pop().token)) == ["show go"]
+    assert world.do(vocabulary.Committed(world.waiting.pop().token)) == ["show go"]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +150,7 @@ def test_nothing_is_handed_over_once_the_session_finishes():
 
 
 def test_in_hold_mode_the_newcomers_card_must_stay():
-    world = World(handover=True, mode=w.Mode.HOLD).start("ada")
+    world = World(handover=True, mode=vocabulary.Mode.HOLD).start("ada")
     world.lift("ada")
     world.tap("bob")
     assert world.lift("bob")[0] == "record ended s2 cancelled 0 + started s3"
@@ -155,7 +158,7 @@ def test_in_hold_mode_the_newcomers_card_must_stay():
 
 
 def test_in_hold_mode_the_first_members_card_may_leave_meanwhile():
-    world = World(handover=True, mode=w.Mode.HOLD).start("ada")
+    world = World(handover=True, mode=vocabulary.Mode.HOLD).start("ada")
     world.tap("bob")
     assert world.lift("ada") == []
     assert world.commit() == ["show go"]
@@ -164,5 +167,5 @@ def test_in_hold_mode_the_first_members_card_may_leave_meanwhile():
 
 def test_more_time_in_the_middle_is_the_first_members():
     world = handing(limit_ms=10 * MIN)
-    assert world.do(w.Extend(MIN, "boss")) == ["signal extended"]
+    assert world.do(vocabulary.Extend(MIN, "boss")) == ["signal extended"]
     assert world.signals[-1].ms == 10 * MIN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.rules.world import MIN, H, S, World
 
 
@@ -32,7 +32,7 @@ def test_a_short_limit_warns_in_its_last_quarter_so_that_a_tap_can_still_end():
 
 def test_a_members_own_limit_goes_before_the_machines():
     world = World(limit_ms=60 * MIN)
-    world.people["ada"] = w.Member("m-ada", limit_ms=10 * MIN)
+    world.people["ada"] = vocabulary.Member("m-ada", limit_ms=10 * MIN)
     world.start()
     assert world.after(10 * MIN) == ["show warning", "off", "record ended s1 limit 600000", "signal ended", "show idle"]
 
@@ -43,7 +43,7 @@ def test_nothing_extends_beyond_the_longest_and_then_a_tap_ends():
     assert world.tap("ada") == ["signal extended", "show go"]
     assert world.signals[-1].ms == 11 * MIN
     world.after(9 * MIN)
-    assert world.signals[-1].kind is w.SignalKind.WARNING
+    assert world.signals[-1].kind is vocabulary.SignalKind.WARNING
     assert world.tap("ada") == ["off", "record ended s1 badge 4080000", "signal ended", "show idle"]
 
 
@@ -62,10 +62,10 @@ def test_a_warning_longer_than_the_idle_time_lets_a_tap_end_at_the_longest():
     world = World(run_sense=True, limit_ms=60 * MIN, max_ms=60 * MIN, warn_ms=10 * MIN, idle_off_ms=5 * MIN).start()
     for _ in range(12):
         world.after(4 * MIN)
-        if world.signals[-1].kind is w.SignalKind.WARNING:
+        if world.signals[-1].kind is vocabulary.SignalKind.WARNING:
             world.tap("ada")
     world.after(3 * MIN)
-    assert world.signals[-1].kind is w.SignalKind.WARNING
+    assert world.signals[-1].kind is vocabulary.SignalKind.WARNING
     assert world.tap("ada")[:2] == ["off", "record ended s1 badge 3060000"]
 
 
@@ -93,18 +93,18 @@ def test_a_manager_gives_more_time_up_to_a_limit_at_once_and_the_longest_in_all(
     world.after(30 * MIN)
     for by_ms, given, left in [(10 * MIN, 10, 40), (10 * H, 60, 100)]:
         assert world.gate.extension_ms(by_ms) == given * MIN
-        assert world.do(w.Extend(by_ms, "boss")) == ["signal extended"]
+        assert world.do(vocabulary.Extend(by_ms, "boss")) == ["signal extended"]
         assert world.signals[-1].ms == left * MIN
     assert world.gate.extension_ms(MIN) == 0
-    assert world.do(w.Extend(MIN, "boss")) == []
+    assert world.do(vocabulary.Extend(MIN, "boss")) == []
     assert "record ended s1 limit 7800000" in world.after(100 * MIN)
 
 
 def test_a_short_extension_is_warned_of_at_once():
     world = World(limit_ms=60 * MIN).start()
     world.after(59 * MIN)
-    assert world.do(w.Extend(30 * S, "boss")) == ["signal extended"]
-    assert (world.signals[-1].kind, world.signals[-1].ms) == (w.SignalKind.WARNING, 90 * S)
+    assert world.do(vocabulary.Extend(30 * S, "boss")) == ["signal extended"]
+    assert (world.signals[-1].kind, world.signals[-1].ms) == (vocabulary.SignalKind.WARNING, 90 * S)
 
 
 # --- idling ---
@@ -185,8 +185,8 @@ def test_an_idle_time_that_a_roster_shortens_counts_from_now():
         (lambda world: world.stop(), "button"),
         (lambda world: world.stop("boss"), "remote"),
         (lambda world: world.after(12 * H), "limit"),
-        (lambda world: world.roster(lock=w.Lock("l", now=False)), "lock"),
-        (lambda world: world.do(w.CheckpointLate()), "fault"),
+        (lambda world: world.roster(lock=vocabulary.Lock("l", now=False)), "lock"),
+        (lambda world: world.do(vocabulary.CheckpointLate()), "fault"),
         (lambda world: (world.people.pop("ada"), world.roster())[1], "revoked"),
     ],
     ids=["tap", "stop", "remote stop", "limit", "lock", "journal", "revoked"],
@@ -223,7 +223,7 @@ def test_a_machine_whose_rules_say_so_is_cut_in_its_job():
 @pytest.mark.parametrize("end", [lambda world: world.tap("ada"), lambda world: world.stop()], ids=["tap", "stop"])
 def test_without_an_input_an_end_from_elsewhere_waits_for_the_members_word(end):
     world = World(run_on_ms=MIN).start()
-    assert world.roster(lock=w.Lock("l", now=False)) == ["record blocked lock-idle", "show finishing"]
+    assert world.roster(lock=vocabulary.Lock("l", now=False)) == ["record blocked lock-idle", "show finishing"]
     assert end(world) == ["show run-on"]
     assert world.after(MIN) == ["off", "record ended s1 lock 60000", "signal ended", "show blocked"]
 
@@ -231,9 +231,9 @@ def test_without_an_input_an_end_from_elsewhere_waits_for_the_members_word(end):
 @pytest.mark.parametrize(
     "end",
     [
-        lambda world: world.roster(lock=w.Lock("l", now=False)),
-        lambda world: world.do(w.CheckpointLate()),
-        lambda world: (world.people.update(ada=w.Barred(("payment-due",), "m-ada")), world.roster())[1],
+        lambda world: world.roster(lock=vocabulary.Lock("l", now=False)),
+        lambda world: world.do(vocabulary.CheckpointLate()),
+        lambda world: (world.people.update(ada=vocabulary.Barred(("payment-due",), "m-ada")), world.roster())[1],
     ],
     ids=["lock", "journal", "blocked"],
 )
@@ -241,7 +241,7 @@ def test_without_an_input_no_end_from_elsewhere_makes_a_session_longer_than_its_
     world = World(limit_ms=60 * MIN).start()
     world.after(20 * MIN)
     assert end(world)[-1] == "show finishing"
-    assert (world.signals[-1].ms, world.signals[-1].detail) == (40 * MIN, w.UNFELT)
+    assert (world.signals[-1].ms, world.signals[-1].detail) == (40 * MIN, vocabulary.UNFELT)
     assert world.after(40 * MIN - 1) == []
     assert world.after(1)[0] == "off"
     assert world.ends()[-1][2] == 60 * MIN
@@ -249,7 +249,7 @@ def test_without_an_input_no_end_from_elsewhere_makes_a_session_longer_than_its_
 
 def test_without_an_input_a_long_limit_leaves_no_more_time_than_a_job_may_take():
     world = World(limit_ms=12 * H, max_ms=12 * H).start()
-    world.roster(lock=w.Lock("l", now=False))
+    world.roster(lock=vocabulary.Lock("l", now=False))
     assert world.signals[-1].ms == 4 * H
     assert world.after(4 * H)[0] == "off"
 
@@ -292,7 +292,7 @@ def test_a_supervisor_ends_the_fan_for_a_guest():
     world.tap("ada")
     world.tap("stranger")
     assert world.tap("sue")[-2:] == ["record started s2", "show wait"]
-    assert isinstance(world.last, w.Started)
+    assert isinstance(world.last, vocabulary.Started)
     assert world.last.badge == "stranger"
 
 
@@ -350,7 +350,7 @@ def test_a_stalled_loop_catches_up_at_the_next_event():
     world = World(run_sense=True, run_on_ms=MIN).start()
     world.running(True)
     world.ms += 13 * H
-    assert world.do(w.Misread("torn"))[-1] == "show finishing"
+    assert world.do(vocabulary.Misread("torn"))[-1] == "show finishing"
     assert world.gate.deadline() > world.ms
     world.after(4 * H)
     assert world.ends() == [("s1", "limit", 16 * H + MIN, 16 * H)]
@@ -362,6 +362,6 @@ def test_a_loop_that_stalled_beyond_every_deadline_gives_no_more_time(run_sense:
     world = World(run_sense=run_sense, run_on_ms=MIN).start()
     world.running(run_sense)
     if ends == "by a lock":
-        world.roster(lock=w.Lock("l", now=False))
+        world.roster(lock=vocabulary.Lock("l", now=False))
     world.ms += 20 * H
-    assert world.do(w.Misread("torn"))[0] == "off"
+    assert world.do(vocabulary.Misread("torn"))[0] == "off"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.rules.world import MIN, S, World
 
 OFF = "off"
@@ -23,7 +23,7 @@ def test_in_tap_mode_the_card_may_leave():
 
 
 def hold(**rules):
-    return World(mode=w.Mode.HOLD, **rules)
+    return World(mode=vocabulary.Mode.HOLD, **rules)
 
 
 def test_in_hold_mode_a_card_that_leaves_starts_a_grace_time():
@@ -92,18 +92,18 @@ def test_in_hold_mode_a_card_that_lies_there_again_takes_no_cancelled_start_back
     world = hold()
     world.tap("ada")
     assert world.lift("ada") == ["record ended s1 cancelled 0", "show idle"]
-    assert world.do(w.Lying("ada")) == []
+    assert world.do(vocabulary.Lying("ada")) == []
     assert world.commit() == []
     assert not world.power
 
 
-@pytest.mark.parametrize("mode", list(w.Mode))
-def test_a_supervisors_card_that_only_lies_there_gives_no_consent(mode: w.Mode) -> None:
+@pytest.mark.parametrize("mode", list(vocabulary.Mode))
+def test_a_supervisors_card_that_only_lies_there_gives_no_consent(mode: vocabulary.Mode) -> None:
     world = World(mode=mode)
     world.tap("kid")
-    assert world.do(w.Lying("sue")) == []
+    assert world.do(vocabulary.Lying("sue")) == []
     assert world.phase == "await-supervisor"
-    world.do(w.Lying("stranger"))
+    world.do(vocabulary.Lying("stranger"))
     world.after(30_000)
     assert not world.power
 
@@ -118,7 +118,7 @@ def test_in_hold_mode_a_second_look_of_the_supervisor_cancels():
 
 def test_in_hold_mode_a_dead_reader_ends_the_session_after_its_grace():
     world = hold().start()
-    assert world.happens(w.Cause.READER, "no answer") == ["record blocked reader", "show grace"]
+    assert world.happens(vocabulary.Cause.READER, "no answer") == ["record blocked reader", "show grace"]
     assert world.after(10 * S) == ["off", "record ended s1 removed 10000", "signal ended", "show blocked"]
 
 
@@ -126,7 +126,7 @@ def test_in_hold_mode_a_reader_that_dies_after_the_card_left_gives_no_second_gra
     world = hold().start()
     world.lift("ada")
     world.after(9 * S)
-    world.happens(w.Cause.READER)
+    world.happens(vocabulary.Cause.READER)
     assert world.after(1 * S)[0] == "off"
 
 
@@ -140,11 +140,11 @@ def test_in_hold_mode_a_running_job_is_finished_after_the_grace():
 
 
 def block_ada(world: World) -> list[str]:
-    world.people["ada"] = w.Barred(("banned",), "m-ada")
+    world.people["ada"] = vocabulary.Barred(("banned",), "m-ada")
     return world.roster()
 
 
-@pytest.mark.parametrize("end", [lambda world: world.happens(w.Cause.LOCK_IDLE, "belt"), block_ada])
+@pytest.mark.parametrize("end", [lambda world: world.happens(vocabulary.Cause.LOCK_IDLE, "belt"), block_ada])
 def test_in_hold_mode_taking_the_card_out_ends_a_job_that_no_input_reports(end):
     world = hold().start()
     assert end(world)[-1] == "show finishing"
@@ -158,14 +158,14 @@ def test_in_hold_mode_a_card_that_was_out_when_the_lock_came_is_out_still():
     world = hold().start()
     world.lift("ada")
     world.after(4 * S)
-    world.happens(w.Cause.LOCK_IDLE, "belt")
+    world.happens(vocabulary.Cause.LOCK_IDLE, "belt")
     assert world.power
     assert world.after(6 * S)[0] == "off"
 
 
 def test_in_hold_mode_a_card_that_comes_back_in_time_lets_the_job_go_on():
     world = hold().start()
-    world.happens(w.Cause.LOCK_IDLE, "belt")
+    world.happens(vocabulary.Cause.LOCK_IDLE, "belt")
     world.lift("ada")
     world.after(4 * S)
     assert world.tap("ada") == ["show finishing"]
@@ -175,7 +175,7 @@ def test_in_hold_mode_a_card_that_comes_back_in_time_lets_the_job_go_on():
 
 def test_in_hold_mode_another_card_of_the_member_says_that_the_job_is_done():
     world = hold().start()
-    world.happens(w.Cause.LOCK_IDLE, "belt")
+    world.happens(vocabulary.Cause.LOCK_IDLE, "belt")
     assert world.tap("ada's phone")[0] == "off"
 
 
@@ -197,7 +197,7 @@ def test_in_hold_mode_a_member_may_report_a_defect_with_their_own_card_and_put_i
 
 def test_in_hold_mode_a_report_while_a_job_is_finished_does_not_end_it_either():
     world = hold().start()
-    world.happens(w.Cause.LOCK_IDLE, "belt")
+    world.happens(vocabulary.Cause.LOCK_IDLE, "belt")
     world.ask_flag()
     world.lift("ada")
     assert world.tap("ada")[-2:] == ["signal flagged", "show finishing"]
@@ -216,9 +216,9 @@ def test_in_hold_mode_the_first_card_that_comes_back_in_a_handover_ends_its_grac
 
 def test_in_hold_mode_a_reader_that_hung_and_never_lost_the_card_ends_no_session():
     world = hold().start()
-    assert world.happens(w.Cause.READER, "no answer for 5 s") == ["record blocked reader", "show grace"]
+    assert world.happens(vocabulary.Cause.READER, "no answer for 5 s") == ["record blocked reader", "show grace"]
     world.after(4 * S)
-    assert world.is_over(w.Cause.READER) == ["record cleared reader", "show go"]
+    assert world.is_over(vocabulary.Cause.READER) == ["record cleared reader", "show go"]
     assert world.after(60 * S) == []
     assert world.power
 
@@ -226,8 +226,8 @@ def test_in_hold_mode_a_reader_that_hung_and_never_lost_the_card_ends_no_session
 def test_in_hold_mode_a_reader_that_answers_again_and_sees_no_card_lets_the_grace_run():
     world = hold().start()
     world.lift("ada")
-    world.happens(w.Cause.READER)
-    assert world.is_over(w.Cause.READER) == ["record cleared reader"]
+    world.happens(vocabulary.Cause.READER)
+    assert world.is_over(vocabulary.Cause.READER) == ["record cleared reader"]
     assert world.after(10 * S)[:2] == ["off", "record ended s1 removed 10000"]
 
 
@@ -236,7 +236,7 @@ def test_in_hold_mode_the_members_card_that_is_swapped_back_in_while_the_disk_is
     for badge in ("kid", "sue"):
         world.tap(badge)
         world.lift(badge)
-    assert world.do(w.Lying("kid")) == []
+    assert world.do(vocabulary.Lying("kid")) == []
     assert world.commit() == ["on", "show go"]
     assert world.after(60 * S) == []
     assert world.power
@@ -259,7 +259,7 @@ def test_in_hold_mode_without_grace_no_guest_is_sponsored():
     world.tap("stranger")
     world.lift("stranger")
     world.tap("sue")
-    assert isinstance(world.last, w.Started)
+    assert isinstance(world.last, vocabulary.Started)
     assert (world.last.badge, world.last.basis.kind) == ("sue", "grant")
 
 
@@ -276,7 +276,7 @@ def test_in_hold_mode_a_grace_that_a_roster_takes_away_during_the_start_leaves_t
 
 
 def test_in_timed_mode_each_tap_gives_the_full_time_from_now():
-    world = World(mode=w.Mode.TIMED, limit_ms=20 * MIN).start()
+    world = World(mode=vocabulary.Mode.TIMED, limit_ms=20 * MIN).start()
     world.after(5 * MIN)
     assert world.tap("ada") == ["signal extended"]
     assert world.signals[-1].ms == 20 * MIN
@@ -284,7 +284,7 @@ def test_in_timed_mode_each_tap_gives_the_full_time_from_now():
 
 
 def test_in_timed_mode_no_tap_gives_more_than_the_longest_time():
-    world = World(mode=w.Mode.TIMED, limit_ms=20 * MIN, max_ms=30 * MIN).start()
+    world = World(mode=vocabulary.Mode.TIMED, limit_ms=20 * MIN, max_ms=30 * MIN).start()
     world.after(15 * MIN)
     assert world.tap("ada") == ["signal extended"]
     assert world.tap("ada") == ["signal warning"]
@@ -294,12 +294,12 @@ def test_in_timed_mode_no_tap_gives_more_than_the_longest_time():
 
 
 def test_in_timed_mode_stop_and_another_card_of_the_member_end():
-    assert World(mode=w.Mode.TIMED).start().stop()[0] == OFF
-    assert World(mode=w.Mode.TIMED).start().tap("ada's phone")[0] == OFF
+    assert World(mode=vocabulary.Mode.TIMED).start().stop()[0] == OFF
+    assert World(mode=vocabulary.Mode.TIMED).start().tap("ada's phone")[0] == OFF
 
 
 def test_in_timed_mode_a_tap_while_it_warms_up_does_not_shorten_the_idle_time():
-    world = World(mode=w.Mode.TIMED, run_sense=True, idle_off_ms=5 * MIN, warm_up_ms=10 * MIN).start()
+    world = World(mode=vocabulary.Mode.TIMED, run_sense=True, idle_off_ms=5 * MIN, warm_up_ms=10 * MIN).start()
     world.after(MIN)
     world.tap("ada")
     world.after(13 * MIN)
@@ -310,7 +310,7 @@ def test_in_timed_mode_a_tap_while_it_warms_up_does_not_shorten_the_idle_time():
 
 
 def test_in_audit_mode_nothing_is_switched_and_use_is_recorded():
-    world = World(mode=w.Mode.AUDIT)
+    world = World(mode=vocabulary.Mode.AUDIT)
     assert world.tap("ada") == ["record started s1", "show wait"]
     assert world.commit() == ["show go"]
     assert (world.gate.state, world.gate.powered) == ("active", False)
@@ -319,56 +319,60 @@ def test_in_audit_mode_nothing_is_switched_and_use_is_recorded():
 
 
 def test_in_audit_mode_there_is_no_power_to_hold_for_a_job_or_a_fan():
-    world = World(mode=w.Mode.AUDIT, run_sense=True, run_on_ms=MIN).start()
+    world = World(mode=vocabulary.Mode.AUDIT, run_sense=True, run_on_ms=MIN).start()
     world.running(True)
     assert world.stop() == ["record ended s1 button 0", "signal ended", "show idle"]
 
 
 def test_in_audit_mode_causes_end_the_session_and_switch_nothing():
-    world = World(mode=w.Mode.AUDIT).start()
-    assert world.happens(w.Cause.ESTOP) == ["record ended s1 fault 0 + blocked estop", "signal ended", "show blocked"]
+    world = World(mode=vocabulary.Mode.AUDIT).start()
+    assert world.happens(vocabulary.Cause.ESTOP) == [
+        "record ended s1 fault 0 + blocked estop",
+        "signal ended",
+        "show blocked",
+    ]
 
 
 def test_a_mode_that_comes_in_the_middle_waits_for_the_end_of_the_session():
     world = World().start()
-    world.roster(mode=w.Mode.AUDIT)
-    assert world.gate.rules.mode is w.Mode.TAP
+    world.roster(mode=vocabulary.Mode.AUDIT)
+    assert world.gate.rules.mode is vocabulary.Mode.TAP
     assert world.tap("ada")[0] == "off"
-    assert world.gate.rules.mode is w.Mode.AUDIT
+    assert world.gate.rules.mode is vocabulary.Mode.AUDIT
     world.tap("ada")
     assert world.commit() == ["show go"]
-    world.roster(mode=w.Mode.TAP)
+    world.roster(mode=vocabulary.Mode.TAP)
     assert world.stop() == ["record ended s2 button 0", "signal ended", "show idle"]
     assert world.start().power
 
 
-@pytest.mark.parametrize("mode", w.Mode)
+@pytest.mark.parametrize("mode", vocabulary.Mode)
 def test_the_record_names_the_mode(mode):
     world = World(mode=mode)
     world.tap("ada")
-    assert isinstance(world.last, w.Started)
+    assert isinstance(world.last, vocabulary.Started)
     assert world.last.mode is mode
 
 
 def test_a_card_that_still_lies_in_its_holder_after_a_fault_of_the_reader_ends_the_grace_time() -> None:
-    world = World(mode=w.Mode.HOLD).start()
-    world.happens(w.Cause.READER)
+    world = World(mode=vocabulary.Mode.HOLD).start()
+    world.happens(vocabulary.Cause.READER)
     world.lift("ada")
     assert world.gate.session is not None
     assert world.gate.session.term.grace_until is not None
-    world.is_over(w.Cause.READER)
-    world.do(w.Lying("ada"))
+    world.is_over(vocabulary.Cause.READER)
+    world.do(vocabulary.Lying("ada"))
     assert world.gate.session.term.grace_until is None
     world.after(60_000)
     assert world.phase == "active"
 
 
-@pytest.mark.parametrize("mode", list(w.Mode))
-def test_a_card_that_was_not_tapped_starts_and_ends_nothing(mode: w.Mode) -> None:
+@pytest.mark.parametrize("mode", list(vocabulary.Mode))
+def test_a_card_that_was_not_tapped_starts_and_ends_nothing(mode: vocabulary.Mode) -> None:
     world = World(mode=mode)
-    assert world.do(w.Lying("ada")) == []
+    assert world.do(vocabulary.Lying("ada")) == []
     assert world.phase == "idle"
     world.start()
-    assert world.do(w.Lying("ada")) == []
-    assert world.do(w.Lying("bob")) == []
+    assert world.do(vocabulary.Lying("ada")) == []
+    assert world.do(vocabulary.Lying("bob")) == []
     assert world.phase == "active"

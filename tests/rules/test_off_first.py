@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import pytest
 
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.rules.world import MIN, S, World
 
 
-def late(world: World, ms: int, event: w.Event) -> list[str]:
+def late(world: World, ms: int, event: vocabulary.Event) -> list[str]:
     """Ask the gate after a pause in which nothing asked it: all that is overdue comes in one answer."""
     world.ms += ms
     return world.do(event)
@@ -20,13 +20,13 @@ def late(world: World, ms: int, event: w.Event) -> list[str]:
 
 def test_a_lock_when_idle_on_a_machine_that_stands_still() -> None:
     world = World(run_sense=True).start()
-    out = world.roster(lock=w.Lock("l", now=False))
+    out = world.roster(lock=vocabulary.Lock("l", now=False))
     assert out == ["off", "record blocked lock-idle", "record ended s1 lock 0", "signal ended", "show blocked"]
 
 
 def test_a_checkpoint_that_never_reached_the_disk() -> None:
     world = World(run_sense=True).start()
-    assert world.do(w.CheckpointLate()) == [
+    assert world.do(vocabulary.CheckpointLate()) == [
         "off",
         "record blocked journal",
         "record ended s1 fault 0",
@@ -37,16 +37,16 @@ def test_a_checkpoint_that_never_reached_the_disk() -> None:
 
 def test_progress_and_limit_in_one_tick() -> None:
     world = World(limit_ms=15 * MIN).start()
-    assert late(world, 15 * MIN, w.Tick())[0] == "off"
+    assert late(world, 15 * MIN, vocabulary.Tick())[0] == "off"
 
 
 def test_an_emergency_stop_while_progress_is_overdue() -> None:
     world = World().start()
-    assert late(world, 16 * MIN, w.CauseRaised(w.Cause.ESTOP))[0] == "off"
+    assert late(world, 16 * MIN, vocabulary.CauseRaised(vocabulary.Cause.ESTOP))[0] == "off"
 
 
-@pytest.mark.parametrize("event", [w.StopPressed(), w.Presented("ada"), w.Stopping()])
-def test_an_end_while_progress_is_overdue(event: w.Event) -> None:
+@pytest.mark.parametrize("event", [vocabulary.StopPressed(), vocabulary.Presented("ada"), vocabulary.Stopping()])
+def test_an_end_while_progress_is_overdue(event: vocabulary.Event) -> None:
     world = World(limit_ms=60 * MIN).start()
     assert late(world, 16 * MIN, event)[0] == "off"
 
@@ -60,7 +60,7 @@ def test_a_stop_in_a_handover_on_a_machine_that_lets_no_job_run_on() -> None:
 
 def test_the_end_of_the_daemon_while_the_limit_is_overdue_switches_off_once() -> None:
     world = World(limit_ms=5 * MIN).start()
-    out = late(world, 6 * MIN, w.Stopping())
+    out = late(world, 6 * MIN, vocabulary.Stopping())
     assert (out[0], out.count("off")) == ("off", 1)
 
 
@@ -77,4 +77,4 @@ def test_a_session_that_would_end_as_it_begins_gets_no_power_at_all(rules: dict[
 def test_a_fan_that_runs_on_is_off_before_the_next_start_is_asked_for() -> None:
     world = World(run_on_ms=30 * S).start()
     world.tap("ada")
-    assert late(world, 16 * MIN, w.Presented("bob"))[0] == "off"
+    assert late(world, 16 * MIN, vocabulary.Presented("bob"))[0] == "off"

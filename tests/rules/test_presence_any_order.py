@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from fabgate.rules.gate import Gate
 from fabgate.rules.presence import PAUSE_MS, Presence
 from tests.rules.world import NOON, people
@@ -51,7 +51,7 @@ def arrives(history: Sequence[Poll]) -> bool:
     return False
 
 
-def feed(presence: Presence, poll: Poll) -> list[w.Event]:
+def feed(presence: Presence, poll: Poll) -> list[vocabulary.Event]:
     match poll.found:
         case "empty":
             return presence.nothing(poll.at_ms)
@@ -85,7 +85,7 @@ def test_a_card_is_presented_exactly_when_the_definition_says_that_it_arrives(sc
     presence, history = Presence(), []
     for poll in polls(script):
         history.append(poll)
-        presented = w.Presented(poll.found) in feed(presence, poll)
+        presented = vocabulary.Presented(poll.found) in feed(presence, poll)
         assert presented is arrives(history), history
 
 
@@ -95,10 +95,10 @@ def test_cards_come_and_go_in_turn(script):
     presence, here = Presence(), None
     for poll in polls(script):
         for event in feed(presence, poll):
-            if isinstance(event, w.Presented | w.Lying):
+            if isinstance(event, vocabulary.Presented | vocabulary.Lying):
                 assert here is None
                 here = event.badge
-            elif isinstance(event, w.Removed):
+            elif isinstance(event, vocabulary.Removed):
                 assert event.badge == here
                 here = None
         if poll.found == "error":
@@ -110,8 +110,8 @@ def test_cards_come_and_go_in_turn(script):
 class Machine:
     """A gate behind a reader, with a journal that confirms at once. It knows what is on the reader only by polls."""
 
-    def __init__(self, mode: w.Mode) -> None:
-        self.rules = w.MachineRules(mode=mode, handover=True, sponsor=True, limit_ms=60_000, grace_ms=2_000)
+    def __init__(self, mode: vocabulary.Mode) -> None:
+        self.rules = vocabulary.MachineRules(mode=mode, handover=True, sponsor=True, limit_ms=60_000, grace_ms=2_000)
         self.history: list[Poll] = []
         self.power = False
         self.starts: list[tuple[str, bool]] = []
@@ -130,24 +130,24 @@ class Machine:
 
     def poll(self, poll: Poll) -> None:
         self.history.append(poll)
-        now = w.Now(poll.at_ms, NOON, True)
-        events = [*feed(self.presence, poll), w.Tick()]
+        now = vocabulary.Now(poll.at_ms, NOON, True)
+        events = [*feed(self.presence, poll), vocabulary.Tick()]
         for event in events:
             waiting = list(self.gate.handle(event, now))
             while waiting:
                 command = waiting.pop(0)
-                if isinstance(command, w.SetPower):
+                if isinstance(command, vocabulary.SetPower):
                     self.power = command.on
-                elif isinstance(command, w.Record):
+                elif isinstance(command, vocabulary.Record):
                     self.starts += [
                         (fact.badge, arrives(self.history))
                         for fact in command.facts
-                        if isinstance(fact, w.Started) and fact.continues is None
+                        if isinstance(fact, vocabulary.Started) and fact.continues is None
                     ]
-                    waiting += self.gate.handle(w.Committed(command.token), now)
+                    waiting += self.gate.handle(vocabulary.Committed(command.token), now)
 
 
-@pytest.mark.parametrize("mode", [w.Mode.TAP, w.Mode.HOLD, w.Mode.TIMED])
+@pytest.mark.parametrize("mode", [vocabulary.Mode.TAP, vocabulary.Mode.HOLD, vocabulary.Mode.TIMED])
 @given(script=st.lists(st.one_of(runs, st.just(("restart", 1, 50))), max_size=20))
 def test_each_session_begins_with_an_arrival(mode, script):
     machine = Machine(mode)
@@ -171,7 +171,7 @@ over_a_lying_card = st.one_of(
 )
 
 
-@pytest.mark.parametrize("mode", [w.Mode.TAP, w.Mode.HOLD, w.Mode.TIMED])
+@pytest.mark.parametrize("mode", [vocabulary.Mode.TAP, vocabulary.Mode.HOLD, vocabulary.Mode.TIMED])
 @pytest.mark.parametrize("begins_with", ["a start", "a session"])
 @given(script=st.lists(over_a_lying_card, max_size=20))
 def test_a_card_that_only_lies_there_begins_no_session(mode, begins_with, script):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from fabgate.rules.reactions.refusals import Refusals
 from tests.rules.world import MIN, S, World
 
@@ -58,9 +58,9 @@ def test_a_supervisor_opens_a_session_for_an_unknown_badge():
     world.after(29_999)
     assert world.tap("sue") == ["record started s1", "show wait"]
     started = world.last
-    assert isinstance(started, w.Started)
+    assert isinstance(started, vocabulary.Started)
     assert (started.member, started.badge, started.supervisor) == ("m-sue", "stranger", "m-sue")
-    assert started.basis == w.Basis("sponsor", grant="g-4")
+    assert started.basis == vocabulary.Basis("sponsor", grant="g-4")
     assert world.commit() == ["on", "show go"]
 
 
@@ -89,7 +89,7 @@ def test_a_badge_that_sponsors_no_guest_starts_its_own_session(before, badge, ki
     before(world)
     world.tap(badge)
     started = world.last
-    assert isinstance(started, w.Started)
+    assert isinstance(started, vocabulary.Started)
     assert (started.badge, started.supervisor, started.basis.kind) == (badge, None, kind)
 
 
@@ -98,7 +98,7 @@ def test_a_maintainer_cannot_sponsor_on_a_flagged_machine_but_may_work_there():
     world.tap("stranger")
     world.tap("max")
     started = world.last
-    assert isinstance(started, w.Started)
+    assert isinstance(started, vocabulary.Started)
     assert (started.badge, started.basis.kind) == ("max", "maintainer")
     assert world.commit() == ["on", "show go"]
 
@@ -107,9 +107,9 @@ def test_a_maintainer_cannot_sponsor_on_a_flagged_machine_but_may_work_there():
     "change",
     [
         lambda world: world.roster(sponsor=False),
-        lambda world: (world.people.update(sue=w.Member("m-sue")), world.roster())[1],
+        lambda world: (world.people.update(sue=vocabulary.Member("m-sue")), world.roster())[1],
         lambda world: (world.people.pop("sue"), world.roster())[1],
-        lambda world: (world.people.update(sue=w.Member("m-sue")), world.commit())[1],
+        lambda world: (world.people.update(sue=vocabulary.Member("m-sue")), world.commit())[1],
     ],
     ids=["no more sponsors", "no supervisor any more", "not known any more", "seen when it is on disk"],
 )
@@ -130,7 +130,7 @@ def test_a_sponsor_who_is_blocked_ends_the_guests_session():
     world = World(sponsor=True, run_sense=True)
     world.tap("stranger")
     world.start("sue")
-    world.people["sue"] = w.Barred(("blocked",), "m-sue")
+    world.people["sue"] = vocabulary.Barred(("blocked",), "m-sue")
     assert world.roster() == ["off", "record ended s1 revoked 0", "signal ended", "show idle"]
 
 
@@ -145,7 +145,7 @@ def test_a_guest_goes_on_after_a_handover_that_was_cancelled():
 
 
 def test_in_hold_mode_the_guests_card_must_come_back_into_the_holder():
-    world = World(sponsor=True, mode=w.Mode.HOLD)
+    world = World(sponsor=True, mode=vocabulary.Mode.HOLD)
     for badge in ("stranger", "sue"):
         world.tap(badge)
         world.lift(badge)
@@ -153,10 +153,12 @@ def test_in_hold_mode_the_guests_card_must_come_back_into_the_holder():
     assert world.after(10 * S) == ["off", "record ended s1 removed 10000", "signal ended", "show idle"]
 
 
-BARRED_NOW = w.Barred(("banned",), "m-x")
+BARRED_NOW = vocabulary.Barred(("banned",), "m-x")
 
 
-@pytest.mark.parametrize("holder", [BARRED_NOW, w.Member("m-new", "New", grant="g-9")], ids=["barred", "a member"])
+@pytest.mark.parametrize(
+    "holder", [BARRED_NOW, vocabulary.Member("m-new", "New", grant="g-9")], ids=["barred", "a member"]
+)
 def test_a_badge_that_a_new_roster_lists_cannot_be_sponsored_any_more(holder):
     world = World(sponsor=True)
     world.tap("stranger")
@@ -164,7 +166,7 @@ def test_a_badge_that_a_new_roster_lists_cannot_be_sponsored_any_more(holder):
     world.roster()
     world.tap("sue")
     started = world.last
-    assert isinstance(started, w.Started)
+    assert isinstance(started, vocabulary.Started)
     assert (started.badge, started.supervisor, started.basis.kind) == ("sue", None, "grant")
 
 
@@ -189,7 +191,7 @@ def test_a_guest_who_becomes_a_member_in_mid_session_goes_on():
     world = World(sponsor=True, run_sense=True)
     world.tap("stranger")
     world.start("sue")
-    world.people["stranger"] = w.Member("m-new", "New", grant="g-9")
+    world.people["stranger"] = vocabulary.Member("m-new", "New", grant="g-9")
     assert world.roster() == []
     assert world.tap("stranger")[0] == "off"
 
@@ -208,7 +210,7 @@ def test_other_reasons_and_other_badges_are_recorded_at_once():
     world = World()
     world.tap("eve")
     assert world.tap("lost") == ["record refused badge-lost", "signal refused"]
-    world.people["eve"] = w.Barred(("payment",), "m-eve", "fr")
+    world.people["eve"] = vocabulary.Barred(("payment",), "m-eve", "fr")
     assert world.tap("eve") == ["record refused payment", "signal refused"]
 
 

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.rules.world import MIN, S, World
 
 
@@ -16,7 +16,7 @@ def test_a_supervisors_badge_within_half_a_minute_opens_the_session():
     assert (world.gate.state, world.signals[-1].ms) == ("starting", 30 * S)
     world.after(29_999)
     assert world.tap("sue") == ["record started s1", "show wait"]
-    assert isinstance(world.last, w.Started)
+    assert isinstance(world.last, vocabulary.Started)
     assert (world.last.member, world.last.supervisor) == ("m-kid", "m-sue")
     world.after(2_999)
     assert world.commit() == ["on", "show go"]
@@ -35,7 +35,7 @@ def test_the_members_second_tap_only_cancels():
 
 
 def test_any_other_badge_of_the_member_only_cancels_too():
-    world = World(supervision=w.Supervision.ALWAYS)
+    world = World(supervision=vocabulary.Supervision.ALWAYS)
     world.tap("ada")
     assert world.tap("ada's phone") == ["show idle"]
 
@@ -53,8 +53,10 @@ def test_any_other_badge_of_the_member_only_cancels_too():
 )
 def test_any_other_badge_ends_the_waiting_and_is_refused_with_all_its_reasons(badge, reasons):
     world = World()
-    world.people["late"] = w.Member("m-late", valid_until=date(2026, 11, 1))
-    world.people["late sue"] = w.Member("m-late-sue", level=w.Level.SUPERVISOR, valid_until=date(2026, 11, 1))
+    world.people["late"] = vocabulary.Member("m-late", valid_until=date(2026, 11, 1))
+    world.people["late sue"] = vocabulary.Member(
+        "m-late-sue", level=vocabulary.Level.SUPERVISOR, valid_until=date(2026, 11, 1)
+    )
     world.tap("kid")
     assert world.tap(badge) == [f"record refused {reasons}", "signal refused", "show idle"]
     assert world.last.badge == badge
@@ -74,13 +76,13 @@ def test_guessing_badges_is_no_easier_while_a_supervisor_is_waited_for():
 def test_a_card_that_is_handed_to_a_supervisor_meanwhile_only_cancels():
     world = World()
     world.tap("kid")
-    world.people["kid"] = w.Member("m-sue", level=w.Level.SUPERVISOR)
+    world.people["kid"] = vocabulary.Member("m-sue", level=vocabulary.Level.SUPERVISOR)
     assert world.tap("kid") == ["show idle"], "one card is not two people"
 
 
 def test_a_supervisor_cannot_supervise_themselves():
-    world = World(supervision=w.Supervision.ALWAYS)
-    world.people["kid"] = w.Member("m-sue", supervised=True)
+    world = World(supervision=vocabulary.Supervision.ALWAYS)
+    world.people["kid"] = vocabulary.Member("m-sue", supervised=True)
     world.tap("kid")
     assert world.tap("sue") == ["show idle"]
 
@@ -92,7 +94,7 @@ def test_the_member_and_the_supervisor_who_opened_the_session_may_end_it(badge):
     world.tap("kid")
     world.start("sue")
     assert world.tap(badge) == ["off", "record ended s1 badge 0", "signal ended", "show idle"]
-    assert isinstance(world.last, w.Ended)
+    assert isinstance(world.last, vocabulary.Ended)
     assert world.last.actor == (None if badge == "kid" else "m-sue")
 
 
@@ -118,7 +120,7 @@ def test_the_supervisors_badge_ends_what_the_members_would_extend():
     world.start("sue")
     world.after(59 * MIN)
     assert world.tap("sue")[0] == "off"
-    world = World(limit_ms=60 * MIN, mode=w.Mode.TIMED)
+    world = World(limit_ms=60 * MIN, mode=vocabulary.Mode.TIMED)
     world.tap("kid")
     world.start("sue")
     assert world.tap("sue")[0] == "off"
@@ -145,7 +147,7 @@ def test_the_supervisor_may_say_that_a_job_is_done_where_no_input_reports_it():
     world = World()
     world.tap("kid")
     world.start("sue")
-    world.happens(w.Cause.LOCK_IDLE)
+    world.happens(vocabulary.Cause.LOCK_IDLE)
     assert world.tap("sue")[0] == "off"
 
 
@@ -156,8 +158,8 @@ def test_the_supervisor_may_say_that_a_job_is_done_where_no_input_reports_it():
     ("change", "reason"),
     [
         (lambda people: people.pop("kid"), "unknown-badge"),
-        (lambda people: people.update(kid=w.Barred(("payment-due",), "m-kid")), "payment-due"),
-        (lambda people: people.update(kid=w.Member("m-other", supervised=True)), "unknown-badge"),
+        (lambda people: people.update(kid=vocabulary.Barred(("payment-due",), "m-kid")), "payment-due"),
+        (lambda people: people.update(kid=vocabulary.Member("m-other", supervised=True)), "unknown-badge"),
     ],
     ids=["unlisted", "barred", "another person's badge now"],
 )
@@ -168,19 +170,23 @@ def test_a_member_who_may_no_longer_start_sees_why_while_a_supervisor_is_awaited
     assert world.roster() == [f"record refused {reason}", "signal refused", "show idle"]
     assert world.phase == "idle"
     world.tap("sue")
-    assert isinstance(world.last, w.Started)
+    assert isinstance(world.last, vocabulary.Started)
     assert (world.last.badge, world.last.basis.kind) == ("sue", "grant"), "that badge was not tapped as an unknown one"
 
 
 def test_a_window_that_closes_while_a_supervisor_is_awaited_is_the_reason():
     world = World()
-    world.people["kid"] = w.Member("m-kid", supervised=True, windows=(w.Window(frozenset({2}), 0, 12 * 60 + 1),))
+    world.people["kid"] = vocabulary.Member(
+        "m-kid", supervised=True, windows=(vocabulary.Window(frozenset({2}), 0, 12 * 60 + 1),)
+    )
     world.after(50 * S)
     world.tap("kid")
     world.after(20 * S)
     assert world.tap("sue") == ["record refused outside-hours", "signal refused", "show idle"]
     world = World()
-    world.people["kid"] = w.Member("m-kid", supervised=True, windows=(w.Window(frozenset({2}), 0, 12 * 60 + 1),))
+    world.people["kid"] = vocabulary.Member(
+        "m-kid", supervised=True, windows=(vocabulary.Window(frozenset({2}), 0, 12 * 60 + 1),)
+    )
     world.after(50 * S)
     world.tap("kid")
     assert world.after(30 * S) == ["record refused outside-hours", "signal refused", "show idle"]
@@ -189,10 +195,10 @@ def test_a_window_that_closes_while_a_supervisor_is_awaited_is_the_reason():
 def test_the_session_that_a_supervisor_opens_uses_the_rules_of_that_moment():
     world = World(limit_ms=60 * MIN)
     world.tap("kid")
-    world.people["kid"] = w.Member("m-kid", "Kid", supervised=True, grant="g-9", limit_ms=5 * MIN)
+    world.people["kid"] = vocabulary.Member("m-kid", "Kid", supervised=True, grant="g-9", limit_ms=5 * MIN)
     world.roster()
     world.tap("sue")
-    assert isinstance(world.last, w.Started)
+    assert isinstance(world.last, vocabulary.Started)
     assert world.last.basis.grant == "g-9"
     world.commit()
     assert (world.power, world.signals[-1].ms) == (True, 5 * MIN)
@@ -202,8 +208,11 @@ def test_the_session_that_a_supervisor_opens_uses_the_rules_of_that_moment():
     ("change", "reason"),
     [
         (lambda people: people.pop("sue"), "supervisor-needed"),
-        (lambda people: people.update(sue=w.Member("m-sue")), "supervisor-needed"),
-        (lambda people: people.update(sue=w.Member("m-other", level=w.Level.SUPERVISOR)), "supervisor-needed"),
+        (lambda people: people.update(sue=vocabulary.Member("m-sue")), "supervisor-needed"),
+        (
+            lambda people: people.update(sue=vocabulary.Member("m-other", level=vocabulary.Level.SUPERVISOR)),
+            "supervisor-needed",
+        ),
         (lambda people: people.pop("kid"), "unknown-badge"),
     ],
     ids=["supervisor gone", "no supervisor any more", "another supervisor's badge now", "member gone"],
@@ -234,20 +243,22 @@ def test_a_maintainer_works_on_a_flagged_machine_without_clearing_it():
     world.start("max")
     assert world.power
     world.tap("max")
-    assert world.gate.causes == [w.Cause.FLAG]
+    assert world.gate.causes == [vocabulary.Cause.FLAG]
 
 
 def test_a_maintainers_tap_asks_the_hardware_to_clear_an_output_fault():
     world = World(latched=["output"])
     assert world.tap("sue") == ["record refused blocked-output", "signal refused"]
     assert world.tap("max") == ["clear-fault m-max"]
-    assert world.is_over(w.Cause.OUTPUT, "m-max") == ["record cleared output", "show idle"]
+    assert world.is_over(vocabulary.Cause.OUTPUT, "m-max") == ["record cleared output", "show idle"]
     assert world.start("max").power
 
 
 def test_a_maintainer_whom_the_roster_no_longer_admits_clears_nothing():
     world = World(latched=["output"])
-    world.people["max"] = w.Member("m-max", level=w.Level.MAINTAINER, windows=(w.Window(frozenset(), 0, 1),))
+    world.people["max"] = vocabulary.Member(
+        "m-max", level=vocabulary.Level.MAINTAINER, windows=(vocabulary.Window(frozenset(), 0, 1),)
+    )
     assert world.tap("max") == ["record refused blocked-output,outside-hours", "signal refused"]
 
 
@@ -262,8 +273,8 @@ def test_an_emergency_badge_works_without_any_roster():
     assert world.roster(stale=True) == ["record blocked stale", "show blocked"]
     assert world.tap("ada")[0] == "record refused blocked-stale"
     world.tap("desk")
-    assert isinstance(world.last, w.Started)
-    assert (world.last.member, world.last.basis) == ("emergency:desk", w.Basis("emergency", stale_roster=True))
+    assert isinstance(world.last, vocabulary.Started)
+    assert (world.last.member, world.last.basis) == ("emergency:desk", vocabulary.Basis("emergency", stale_roster=True))
     assert world.commit() == ["on", "show go"]
     assert world.tap("desk")[0] == "off"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.rules.world import MIN, S, World
 
 
@@ -26,7 +26,9 @@ def test_power_goes_off_before_anything_is_recorded():
 def test_the_record_says_who_when_and_by_what_right():
     world = World()
     world.tap("ada")
-    assert world.facts == [w.Started("s1", "m-ada", "ada", w.Basis("grant", grant="g-1"), w.Mode.TAP)]
+    assert world.facts == [
+        vocabulary.Started("s1", "m-ada", "ada", vocabulary.Basis("grant", grant="g-1"), vocabulary.Mode.TAP)
+    ]
     assert world.waiting[0].at == world.now
     assert [(signal.kind, signal.name, signal.lang) for signal in world.signals] == [("wait", "Ada", "fr")]
 
@@ -39,7 +41,7 @@ def test_stop_ends_like_a_tap():
 def test_a_manager_stops_remotely_and_the_record_names_them():
     world = World().start()
     assert world.stop("m-boss") == ["off", "record ended s1 remote 0", "signal ended", "show idle"]
-    assert world.last == w.Ended("s1", "m-ada", "ada", w.EndReason.REMOTE, 0, 0, "m-boss")
+    assert world.last == vocabulary.Ended("s1", "m-ada", "ada", vocabulary.EndReason.REMOTE, 0, 0, "m-boss")
 
 
 def test_a_second_badge_of_the_same_member_ends_the_session():
@@ -61,7 +63,7 @@ def test_another_card_is_refused_while_the_machine_is_used():
 
 def test_a_card_that_is_not_read_is_shown():
     world = World()
-    assert world.do(w.Misread("two cards")) == ["signal misread"]
+    assert world.do(vocabulary.Misread("two cards")) == ["signal misread"]
     assert world.signals[-1].detail == "two cards"
 
 
@@ -70,7 +72,7 @@ def test_stop_on_a_free_machine_does_nothing():
 
 
 def test_more_time_for_a_free_machine_does_nothing():
-    assert World().do(w.Extend(MIN, "boss")) == []
+    assert World().do(vocabulary.Extend(MIN, "boss")) == []
 
 
 # --- each way to cancel a start ---
@@ -81,10 +83,10 @@ CANCELS = {
     "an unknown badge": lambda world: world.tap("stranger"),
     "stop": lambda world: world.stop(),
     "stop from afar": lambda world: world.stop("boss"),
-    "a new cause": lambda world: world.happens(w.Cause.READER),
-    "an emergency stop": lambda world: world.happens(w.Cause.ESTOP),
-    "a lock": lambda world: world.roster(lock=w.Lock("l", now=False)),
-    "the end of the daemon": lambda world: world.do(w.Stopping()),
+    "a new cause": lambda world: world.happens(vocabulary.Cause.READER),
+    "an emergency stop": lambda world: world.happens(vocabulary.Cause.ESTOP),
+    "a lock": lambda world: world.roster(lock=vocabulary.Lock("l", now=False)),
+    "the end of the daemon": lambda world: world.do(vocabulary.Stopping()),
 }
 
 
@@ -105,7 +107,7 @@ def test_waiting_for_a_supervisor_is_cancelled_without_a_trace(cancel):
     world.tap("kid")
     cancel(world)
     assert world.phase == "idle"
-    assert not any(isinstance(fact, w.Started | w.Ended) for fact in world.facts)
+    assert not any(isinstance(fact, vocabulary.Started | vocabulary.Ended) for fact in world.facts)
 
 
 def test_a_start_whose_disk_takes_three_seconds_is_cancelled_with_a_signal():
@@ -121,7 +123,7 @@ def test_a_confirmation_that_is_late_by_a_stalled_loop_never_sets_power():
     world = World()
     world.tap("ada")
     world.ms += 3_000
-    assert world.do(w.Committed(1)) == ["record ended s1 start-timeout 0", "signal refused", "show idle"]
+    assert world.do(vocabulary.Committed(1)) == ["record ended s1 start-timeout 0", "signal refused", "show idle"]
 
 
 def test_a_confirmation_in_the_last_millisecond_counts():
@@ -136,20 +138,23 @@ def test_the_confirmation_of_a_cancelled_start_does_not_power_the_next_one():
     world.tap("ada")
     world.tap("ada")
     assert world.tap("bob") == ["record started s2", "show wait"]
-    assert world.do(w.Committed(1)) == []
-    assert world.do(w.Committed(2)) == []
+    assert world.do(vocabulary.Committed(1)) == []
+    assert world.do(vocabulary.Committed(2)) == []
     assert not world.power
-    assert world.do(w.Committed(3)) == ["on", "show go"]
+    assert world.do(vocabulary.Committed(3)) == ["on", "show go"]
 
 
 CHANGES = {
     "gone": (lambda people: people.pop("ada"), "unknown-badge"),
-    "blocked": (lambda people: people.update(ada=w.Barred(("blocked",), "m-ada")), "blocked"),
+    "blocked": (lambda people: people.update(ada=vocabulary.Barred(("blocked",), "m-ada")), "blocked"),
     "needs a supervisor now": (
-        lambda people: people.update(ada=w.Member("m-ada", grant="g-1", supervised=True)),
+        lambda people: people.update(ada=vocabulary.Member("m-ada", grant="g-1", supervised=True)),
         "supervisor-needed",
     ),
-    "the badge is another person's now": (lambda people: people.update(ada=w.Member("m-new")), "unknown-badge"),
+    "the badge is another person's now": (
+        lambda people: people.update(ada=vocabulary.Member("m-new")),
+        "unknown-badge",
+    ),
 }
 
 
@@ -174,12 +179,12 @@ def test_everything_is_decided_again_when_a_roster_comes_while_the_disk_is_slow(
 def test_a_start_by_another_right_than_the_recorded_one_has_to_be_tapped_for_again():
     world = World()
     world.tap("ada")
-    world.people["ada"] = w.Member("m-ada", "Ada", "fr", grant="g-new")
+    world.people["ada"] = vocabulary.Member("m-ada", "Ada", "fr", grant="g-new")
     assert world.commit() == ["record ended s1 cancelled 0", "signal refused", "show idle"]
     assert world.signals[-2].reasons == ("start-timeout",)
     world.tap("ada")
-    assert isinstance(world.last, w.Started)
-    assert world.last.basis == w.Basis("grant", grant="g-new")
+    assert isinstance(world.last, vocabulary.Started)
+    assert world.last.basis == vocabulary.Basis("grant", grant="g-new")
 
 
 @pytest.mark.parametrize(
@@ -187,7 +192,7 @@ def test_a_start_by_another_right_than_the_recorded_one_has_to_be_tapped_for_aga
     [
         (lambda world: world.roster(limit_ms=10 * MIN), 10),
         (lambda world: world.roster(max_ms=20 * MIN), 20),
-        (lambda world: world.people.update(ada=w.Member("m-ada", grant="g-1", limit_ms=5 * MIN)), 5),
+        (lambda world: world.people.update(ada=vocabulary.Member("m-ada", grant="g-1", limit_ms=5 * MIN)), 5),
     ],
     ids=["the machine's limit", "the longest", "the member's limit"],
 )
@@ -204,16 +209,16 @@ def test_a_limit_that_is_lowered_while_the_disk_is_slow_holds(lower, limit):
 def test_a_limit_that_is_raised_while_the_disk_is_slow_holds_from_the_next_session_on():
     world = World(limit_ms=10 * MIN, max_ms=20 * MIN)
     world.tap("ada")
-    world.people["ada"] = w.Member("m-ada", grant="g-1", limit_ms=30 * MIN)
+    world.people["ada"] = vocabulary.Member("m-ada", grant="g-1", limit_ms=30 * MIN)
     world.roster(limit_ms=60 * MIN, max_ms=120 * MIN)
     world.commit()
     assert world.signals[-1].ms == 10 * MIN
-    world.do(w.Extend(60 * MIN, "boss"))
-    world.do(w.Extend(60 * MIN, "boss"))
+    world.do(vocabulary.Extend(60 * MIN, "boss"))
+    world.do(vocabulary.Extend(60 * MIN, "boss"))
     assert world.signals[-1].ms == 20 * MIN
 
 
-@pytest.mark.parametrize("mode", [w.Mode.TAP, w.Mode.TIMED, w.Mode.AUDIT])
+@pytest.mark.parametrize("mode", [vocabulary.Mode.TAP, vocabulary.Mode.TIMED, vocabulary.Mode.AUDIT])
 @pytest.mark.parametrize("handover", [False, True])
 def test_only_in_hold_mode_a_card_that_leaves_cancels_a_start(mode, handover):
     world = World(mode=mode, handover=handover)
@@ -230,7 +235,7 @@ def test_only_in_hold_mode_a_card_that_leaves_cancels_a_start(mode, handover):
 
 def test_a_window_that_closed_while_the_disk_was_slow_is_seen():
     world = World()
-    world.people["ada"] = w.Member("m-ada", windows=(w.Window(frozenset({2}), 0, 12 * 60 + 1),))
+    world.people["ada"] = vocabulary.Member("m-ada", windows=(vocabulary.Window(frozenset({2}), 0, 12 * 60 + 1),))
     world.after(59 * S)
     world.tap("ada")
     world.after(1 * S)
@@ -245,16 +250,16 @@ def test_a_checkpoint_is_replaced_every_half_minute():
     world = World(run_sense=True).start()
     world.running(True)
     world.ms += 30 * S
-    assert world.gate.handle(w.Tick(), world.now) == [w.Checkpoint("s1", 30_000, 30_000, world.now)]
+    assert world.gate.handle(vocabulary.Tick(), world.now) == [vocabulary.Checkpoint("s1", 30_000, 30_000, world.now)]
     assert world.gate.deadline() == world.ms + 30 * S
 
 
 def test_a_long_session_records_its_progress_every_quarter_of_an_hour():
     world = World().start()
     world.after(31 * MIN)
-    assert [fact for fact in world.facts if isinstance(fact, w.Progress)] == [
-        w.Progress("s1", "m-ada", "ada", 15 * MIN, 0),
-        w.Progress("s1", "m-ada", "ada", 30 * MIN, 0),
+    assert [fact for fact in world.facts if isinstance(fact, vocabulary.Progress)] == [
+        vocabulary.Progress("s1", "m-ada", "ada", 15 * MIN, 0),
+        vocabulary.Progress("s1", "m-ada", "ada", 30 * MIN, 0),
     ]
 
 
@@ -275,7 +280,7 @@ def test_work_is_counted_apart_from_power():
 def test_the_end_of_the_daemon_puts_off_first_from_every_phase():
     for begin, ended in PHASES:
         world = begin()
-        out = world.do(w.Stopping())
+        out = world.do(vocabulary.Stopping())
         assert out[0] == "off"
         assert (["off", *ended], world.phase) == (out, "idle")
 
@@ -312,6 +317,6 @@ PHASES = [
 
 def test_a_restart_has_no_actor():
     world = PHASES[-1][0]()
-    world.do(w.Stopping())
-    assert isinstance(world.last, w.Ended)
+    world.do(vocabulary.Stopping())
+    assert isinstance(world.last, vocabulary.Ended)
     assert world.last.actor is None

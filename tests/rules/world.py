@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import count
 
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from fabgate.rules.gate import Gate
 from tests.rules.observer import check_off_first
 
@@ -23,18 +23,18 @@ MIN = 60 * S
 H = 60 * MIN
 
 
-def people() -> dict[str, w.Holder]:
+def people() -> dict[str, vocabulary.Holder]:
     """The people of this workshop. A badge is named after its holder."""
     return {
-        "ada": w.Member("m-ada", "Ada", "fr", grant="g-1"),
-        "ada's phone": w.Member("m-ada", "Ada", "fr", grant="g-1"),
-        "bob": w.Member("m-bob", "Bob", grant="g-2"),
-        "kid": w.Member("m-kid", "Kid", supervised=True, grant="g-3"),
-        "sue": w.Member("m-sue", "Sue", level=w.Level.SUPERVISOR, grant="g-4"),
-        "max": w.Member("m-max", "Max", level=w.Level.MAINTAINER, grant="g-5"),
-        "eve": w.Barred(("training-missing", "payment"), "m-eve", "fr"),
-        "lost": w.Barred(("badge-lost",)),
-        "desk": w.Emergency("desk"),
+        "ada": vocabulary.Member("m-ada", "Ada", "fr", grant="g-1"),
+        "ada's phone": vocabulary.Member("m-ada", "Ada", "fr", grant="g-1"),
+        "bob": vocabulary.Member("m-bob", "Bob", grant="g-2"),
+        "kid": vocabulary.Member("m-kid", "Kid", supervised=True, grant="g-3"),
+        "sue": vocabulary.Member("m-sue", "Sue", level=vocabulary.Level.SUPERVISOR, grant="g-4"),
+        "max": vocabulary.Member("m-max", "Max", level=vocabulary.Level.MAINTAINER, grant="g-5"),
+        "eve": vocabulary.Barred(("training-missing", "payment"), "m-eve", "fr"),
+        "lost": vocabulary.Barred(("badge-lost",)),
+        "desk": vocabulary.Emergency("desk"),
     }
 
 
@@ -51,7 +51,7 @@ class World:
         **rules: object,
     ) -> None:
         self.people = people()
-        self.rules = w.MachineRules(**rules)  # type: ignore[arg-type]
+        self.rules = vocabulary.MachineRules(**rules)  # type: ignore[arg-type]
         ids = count(1)
         self.gate = Gate(
             self.people.get,
@@ -66,29 +66,29 @@ class World:
         self.synced = True
         self.timeless = False
         self.noon = NOON
-        self.waiting: deque[w.Record] = deque()
-        self.facts: list[w.Fact] = []
-        self.signals: list[w.Signal] = []
+        self.waiting: deque[vocabulary.Record] = deque()
+        self.facts: list[vocabulary.Fact] = []
+        self.signals: list[vocabulary.Signal] = []
         self.power = False
         self.panel = self.gate.shown
 
     # --- time and events ---
 
     @property
-    def now(self) -> w.Now:
+    def now(self) -> vocabulary.Now:
         local = None if self.timeless else self.noon + timedelta(milliseconds=self.ms - 1_000_000)
-        return w.Now(self.ms, local, self.synced)
+        return vocabulary.Now(self.ms, local, self.synced)
 
-    def do(self, event: w.Event) -> list[str]:
+    def do(self, event: vocabulary.Event) -> list[str]:
         commands = self.gate.handle(event, self.now)
         check_off_first(commands)
         for command in commands:
-            if isinstance(command, w.SetPower):
+            if isinstance(command, vocabulary.SetPower):
                 self.power = command.on
-            elif isinstance(command, w.Record):
+            elif isinstance(command, vocabulary.Record):
                 self.waiting.append(command)
                 self.facts.extend(command.facts)
-            elif isinstance(command, w.Signal):
+            elif isinstance(command, vocabulary.Signal):
                 self.signals.append(command)
         assert self.power is self.gate.powered
         return [line(command) for command in commands] + self._look()
@@ -106,7 +106,7 @@ class World:
         while (due := self.gate.deadline()) is not None and due <= until:
             assert due > self.ms
             self.ms = due
-            out += self.do(w.Tick())
+            out += self.do(vocabulary.Tick())
         self.ms = until
         return [text for text in out if not text.startswith(("checkpoint", "record progress"))]
 
@@ -114,31 +114,31 @@ class World:
         """Let the journal confirm everything that waits."""
         out = []
         while self.waiting:
-            out += self.do(w.Committed(self.waiting.popleft().token))
+            out += self.do(vocabulary.Committed(self.waiting.popleft().token))
         return out
 
     def tap(self, badge: str) -> list[str]:
-        return self.do(w.Presented(badge))
+        return self.do(vocabulary.Presented(badge))
 
     def lift(self, badge: str) -> list[str]:
-        return self.do(w.Removed(badge))
+        return self.do(vocabulary.Removed(badge))
 
     def stop(self, actor: str | None = None) -> list[str]:
-        return self.do(w.StopPressed(actor))
+        return self.do(vocabulary.StopPressed(actor))
 
     def running(self, on: bool) -> list[str]:
-        return self.do(w.Running(on))
+        return self.do(vocabulary.Running(on))
 
-    def happens(self, cause: w.Cause, detail: str = "") -> list[str]:
-        return self.do(w.CauseRaised(cause, detail))
+    def happens(self, cause: vocabulary.Cause, detail: str = "") -> list[str]:
+        return self.do(vocabulary.CauseRaised(cause, detail))
 
-    def is_over(self, cause: w.Cause, member: str | None = None) -> list[str]:
-        return self.do(w.CauseCleared(cause, member))
+    def is_over(self, cause: vocabulary.Cause, member: str | None = None) -> list[str]:
+        return self.do(vocabulary.CauseCleared(cause, member))
 
     def roster(self, *, stale: bool = False, **changes: object) -> list[str]:
         """Bring a new roster: `changes` to the machine's rules; change people in place before."""
-        self.rules = w.MachineRules(**{**{k: getattr(self.rules, k) for k in self.rules.__slots__}, **changes})
-        return self.do(w.RosterChanged(self.rules, stale))
+        self.rules = vocabulary.MachineRules(**{**{k: getattr(self.rules, k) for k in self.rules.__slots__}, **changes})
+        return self.do(vocabulary.RosterChanged(self.rules, stale))
 
     # --- common beginnings ---
 
@@ -151,9 +151,9 @@ class World:
 
     def ask_flag(self) -> list[str]:
         """Press the flag button for three seconds."""
-        self.do(w.FlagPressed(True))
+        self.do(vocabulary.FlagPressed(True))
         out = self.after(3 * S)
-        self.do(w.FlagPressed(False))
+        self.do(vocabulary.FlagPressed(False))
         return out
 
     @property
@@ -161,7 +161,7 @@ class World:
         return str(self.gate.phase)
 
     @property
-    def last(self) -> w.Fact:
+    def last(self) -> vocabulary.Fact:
         return self.facts[-1]
 
     def ends(self) -> list[tuple[str, str, int, int]]:
@@ -169,37 +169,37 @@ class World:
         return [
             (fact.session, str(fact.reason), fact.energised_ms, fact.running_ms)
             for fact in self.facts
-            if isinstance(fact, w.Ended)
+            if isinstance(fact, vocabulary.Ended)
         ]
 
 
-def line(command: w.Command) -> str:
+def line(command: vocabulary.Command) -> str:
     match command:
-        case w.SetPower(on):
+        case vocabulary.SetPower(on):
             return "on" if on else "off"
-        case w.Record(_, facts, _):
+        case vocabulary.Record(_, facts, _):
             return "record " + " + ".join(_fact(fact) for fact in facts)
-        case w.Checkpoint(session):
+        case vocabulary.Checkpoint(session):
             return f"checkpoint {session}"
-        case w.ClearFault(member):
+        case vocabulary.ClearFault(member):
             return f"clear-fault {member}"
-        case w.Signal(kind):
+        case vocabulary.Signal(kind):
             return f"signal {kind}"
 
 
-def _fact(fact: w.Fact) -> str:
+def _fact(fact: vocabulary.Fact) -> str:
     match fact:
-        case w.Started(session):
+        case vocabulary.Started(session):
             return f"started {session}"
-        case w.Progress(session):
+        case vocabulary.Progress(session):
             return f"progress {session}"
-        case w.Ended(session, _, _, reason, energised_ms):
+        case vocabulary.Ended(session, _, _, reason, energised_ms):
             return f"ended {session} {reason} {energised_ms}"
-        case w.Refused(_, _, reasons):
+        case vocabulary.Refused(_, _, reasons):
             return f"refused {','.join(reasons)}"
-        case w.Blocked(cause):
+        case vocabulary.Blocked(cause):
             return f"blocked {cause}"
-        case w.Cleared(cause):
+        case vocabulary.Cleared(cause):
             return f"cleared {cause}"
-        case w.Flagged(kind):
+        case vocabulary.Flagged(kind):
             return f"flagged {kind}"

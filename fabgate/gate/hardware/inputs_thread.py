@@ -10,7 +10,7 @@ from fabgate.drivers.inputs import POLL_S, Debounced
 from fabgate.errors import HardwareError
 from fabgate.gate.clock import boottime_ms
 from fabgate.gate.config.gate_yaml import Inputs
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 
 REOPEN_S: Final = 1.0
 
@@ -99,10 +99,14 @@ class InputsThread:
 
     def _post_change(self, name: str, *, pressed: bool, why: str) -> None:
         if name == "estop":
-            self._post(w.CauseRaised(w.Cause.ESTOP, why) if pressed else w.CauseCleared(w.Cause.ESTOP))
+            self._post(
+                vocabulary.CauseRaised(vocabulary.Cause.ESTOP, why)
+                if pressed
+                else vocabulary.CauseCleared(vocabulary.Cause.ESTOP)
+            )
         elif name == "running":
-            self._post(w.Running(pressed))
+            self._post(vocabulary.Running(pressed))
         elif name == "flag":
-            self._post(w.FlagPressed(pressed))
+            self._post(vocabulary.FlagPressed(pressed))
         elif pressed:
-            self._post(w.StopPressed())
+            self._post(vocabulary.StopPressed())

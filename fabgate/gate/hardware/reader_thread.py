@@ -14,7 +14,7 @@ import msgspec
 from fabgate.badge import UID_LENGTHS, Badge, Kind, digest
 from fabgate.drivers.readers import Card, Misread, MisreadReason, Reader
 from fabgate.errors import HardwareError
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from fabgate.rules.presence import Presence
 
 log = logging.getLogger(__name__)
@@ -149,7 +149,7 @@ class ReaderThread:
                 self._post(ReaderRecovered("the reader had lost its settings and was configured again"))
             self._stop.wait(POLL_S)
 
-    def _poll(self) -> list[w.Event]:
+    def _poll(self) -> list[vocabulary.Event]:
         seen = self._call(self._reader.poll)
         before_ms, at_ms = self.answered_ms, self._boot_ms()
         self.answered_ms = at_ms
@@ -193,11 +193,11 @@ class ReaderThread:
             found, wanted = f"the type {type(seen).__name__}", "a Card, a Misread or None"
         raise HardwareError(f"{self._driver} returned {found}, wanted {wanted}")
 
-    def _digested(self, event: w.Event) -> w.Event:
+    def _digested(self, event: vocabulary.Event) -> vocabulary.Event:
         """Return the event with the card's digest. A card on the reader keeps its digest when the site changes its key."""
-        if isinstance(event, w.Removed):
-            return w.Removed(self._presented)
-        if isinstance(event, w.Presented | w.Lying):
+        if isinstance(event, vocabulary.Removed):
+            return vocabulary.Removed(self._presented)
+        if isinstance(event, vocabulary.Presented | vocabulary.Lying):
             self._presented = self._digest(Badge(Kind.ISO14443A, bytes.fromhex(event.badge)))
             return type(event)(self._presented)
         return event

@@ -14,7 +14,7 @@ import msgspec
 
 from fabgate import wire
 from fabgate.gate.journal.writer import Change, Draft, OpenSession
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 
 #: What a power cut adds to the uncertainty of a session, besides the time since its checkpoint.
 POWER_LOSS_SLACK_MS: Final = 60_000
@@ -34,11 +34,11 @@ class FactWriter:
         self._checkpoint_ms = checkpoint_ms
         self._roster = roster
 
-    def clock(self, at: w.Now) -> wire.Clock:
+    def clock(self, at: vocabulary.Now) -> wire.Clock:
         """Return the wire form of a time."""
         return wire.Clock(boot=self._boot, boottime_ms=at.boot_ms, synced=at.synced)
 
-    def draft(self, event_type: str, data: wire.Data, at: w.Now) -> Draft:
+    def draft(self, event_type: str, data: wire.Data, at: vocabulary.Now) -> Draft:
         """Return a draft. It has no time while the wall clock is not synchronised, and its longest texts are cut.
 
         An entry that is too large could never be written, and all later ones would wait for it.
@@ -46,15 +46,19 @@ class FactWriter:
         time = at.local.astimezone(UTC) if at.synced and at.local else None
         return Draft(self._new_uid(), event_type, cut_to_fit(data), time)
 
-    def drafts(self, facts: Sequence[w.Fact], at: w.Now, rules: w.MachineRules) -> tuple[list[Draft], Change]:
+    def drafts(
+        self, facts: Sequence[vocabulary.Fact], at: vocabulary.Now, rules: vocabulary.MachineRules
+    ) -> tuple[list[Draft], Change]:
         """Return the drafts of one record, in order, and what else its transaction changes."""
         drafts = [self.draft(*self._message(fact, at), at) for fact in facts]
-        started = [fact for fact in facts if isinstance(fact, w.Started)]
-        closed = frozenset(fact.session for fact in facts if isinstance(fact, w.Ended))
+        started = [fact for fact in facts if isinstance(fact, vocabulary.Started)]
+        closed = frozenset(fact.session for fact in facts if isinstance(fact, vocabulary.Ended))
         opens = self._checkpoint_of(started[-1], at, rules) if started and started[-1].session not in closed else None
         return drafts, Change(opens=opens, closes=closed, latch=_latched(facts), unlatch=_unlatched(facts))
 
-    def _checkpoint_of(self, fact: w.Started, at: w.Now, rules: w.MachineRules) -> OpenSession:
+    def _checkpoint_of(
+        self, fact: vocabulary.Started, at: vocabulary.Now, rules: vocabulary.MachineRules
+    ) -> OpenSession:
         # Where a session waits for its job, power may have stayed on long after the last checkpoint.
         finish_ms = rules.finish_max_ms + rules.run_on_ms if rules.finish_wait else rules.run_on_ms
         return OpenSession(
@@ -69,10 +73,10 @@ class FactWriter:
             slack_ms=self._checkpoint_ms + POWER_LOSS_SLACK_MS + finish_ms,
         )
 
-    def _message(self, fact: w.Fact, at: w.Now) -> tuple[str, wire.Data]:
+    def _message(self, fact: vocabulary.Fact, at: vocabulary.Now) -> tuple[str, wire.Data]:
         clock, roster = self.clock(at), self._roster()
         match fact:
-            case w.Started():
+            case vocabulary.Started():
                 basis = wire.Basis(
                     kind=fact.basis.kind,
                     grant=fact.basis.grant,
@@ -91,7 +95,7 @@ class FactWriter:
                     continues=fact.continues,
                     energised_from_ms=fact.energised_from_ms,
                 )
-            case w.Ended():
+            case vocabulary.Ended():
                 return "session.ended", wire.SessionEnded(
                     clock=clock,
                     session=fact.session,
@@ -103,7 +107,7 @@ class FactWriter:
                     roster=roster,
                     actor=fact.actor,
                 )
-            case w.Progress():
+            case vocabulary.Progress():
                 return "session.progress", wire.SessionProgress(
                     clock=clock,
                     session=fact.session,
@@ -113,24 +117,24 @@ class FactWriter:
                     running_ms=fact.running_ms,
                     roster=roster,
                 )
-            case w.Refused():
+            case vocabulary.Refused():
                 return "access.refused", wire.AccessRefused(
                     clock=clock, badge=fact.badge, member=fact.member, reasons=list(fact.reasons), roster=roster
                 )
-            case w.Blocked():
-                level = "cut" if fact.cause in w.CUT else "hold"
+            case vocabulary.Blocked():
+                level = "cut" if fact.cause in vocabulary.CUT else "hold"
                 return "machine.blocked", wire.MachineBlocked(
                     clock=clock, cause=fact.cause, level=level, detail=fact.detail or None
                 )
-            case w.Cleared():
+            case vocabulary.Cleared():
                 return "machine.cleared", wire.MachineCleared(clock=clock, cause=fact.cause, member=fact.member)
-            case w.Flagged():
+            case vocabulary.Flagged():
                 return "machine.flagged", wire.MachineFlagged(
                     clock=clock, kind=fact.kind, member=fact.member, badge=fact.badge
                 )
 
 
-def since_checkpoint(session: OpenSession, started: wire.Entry, now: w.Now) -> int | None:
+def since_checkpoint(session: OpenSession, started: wire.Entry, now: vocabulary.Now) -> int | None:
     """Return how many milliseconds ago, by the wall clock, the checkpoint was; None where that is unknown.
 
     `started` is the first entry of the session: it ties the clock of that boot to wall time.
@@ -164,7 +168,7 @@ def close_unfinished(
         session=session.session,
         member=session.member,
         badge=session.badge,
-        reason=w.EndReason.RESTART if same_boot else w.EndReason.POWER_LOSS,
+        reason=vocabulary.EndReason.RESTART if same_boot else vocabulary.EndReason.POWER_LOSS,
         energised_ms=session.energised_ms,
         running_ms=session.running_ms,
         roster=session.roster,
@@ -193,22 +197,22 @@ def _cut(value: Any) -> Any:
     return value
 
 
-def describe(fact: w.Fact) -> str:
+def describe(fact: vocabulary.Fact) -> str:
     """Return one line for the log: who, what, why, how long; never a badge in full."""
     match fact:
-        case w.Started():
+        case vocabulary.Started():
             return f"session {fact.session[-6:]} of {fact.member} starts ({fact.basis.kind}, badge …{fact.badge[-6:]})"
-        case w.Ended():
+        case vocabulary.Ended():
             return f"session {fact.session[-6:]} of {fact.member} ends ({fact.reason}) after {fact.energised_ms} ms"
-        case w.Progress():
+        case vocabulary.Progress():
             return f"session {fact.session[-6:]} of {fact.member} continues: {fact.energised_ms} ms"
-        case w.Refused():
+        case vocabulary.Refused():
             return f"refused {fact.member or 'an unknown person'} (badge …{fact.badge[-6:]}): {', '.join(fact.reasons)}"
-        case w.Blocked():
+        case vocabulary.Blocked():
             return f"blocked: {fact.cause} {fact.detail}".strip()
-        case w.Cleared():
+        case vocabulary.Cleared():
             return f"cleared: {fact.cause}{f' by {fact.member}' if fact.member else ''}"
-        case w.Flagged():
+        case vocabulary.Flagged():
             return f"flagged by {fact.member}: {fact.kind}"
 
 
@@ -217,11 +221,13 @@ def wall_floor(last_ms: int | None) -> datetime | None:
     return None if last_ms is None else datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=last_ms)
 
 
-def _latched(facts: Sequence[w.Fact]) -> frozenset[str]:
-    causes = {fact.cause.value for fact in facts if isinstance(fact, w.Blocked) and fact.cause in w.LATCHING}
-    return frozenset(causes | {fact.kind.value for fact in facts if isinstance(fact, w.Flagged)})
+def _latched(facts: Sequence[vocabulary.Fact]) -> frozenset[str]:
+    causes = {
+        fact.cause.value for fact in facts if isinstance(fact, vocabulary.Blocked) and fact.cause in vocabulary.LATCHING
+    }
+    return frozenset(causes | {fact.kind.value for fact in facts if isinstance(fact, vocabulary.Flagged)})
 
 
-def _unlatched(facts: Sequence[w.Fact]) -> frozenset[str]:
-    causes = {fact.cause.value for fact in facts if isinstance(fact, w.Cleared)}
-    return frozenset(causes | {w.FlagKind.DANGER.value} if w.Cause.FLAG in causes else causes)
+def _unlatched(facts: Sequence[vocabulary.Fact]) -> frozenset[str]:
+    causes = {fact.cause.value for fact in facts if isinstance(fact, vocabulary.Cleared)}
+    return frozenset(causes | {vocabulary.FlagKind.DANGER.value} if vocabulary.Cause.FLAG in causes else causes)

@@ -18,7 +18,7 @@ import msgspec
 
 from fabgate import wire
 from fabgate.gate.journal.writer import Draft
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 
 BURST: Final = 10
 REFILL_MS: Final = 1_800_000
@@ -31,7 +31,13 @@ BADGES_MOST: Final = 50
 _BY_PERSON: Final = frozenset({"session.started", "session.progress", "session.ended", "machine.flagged"})
 #: Causes that come and go without a person: a wire, a card, a disk, a network.
 _AUTOMATIC_CAUSES: Final = frozenset(
-    {w.Cause.ESTOP, w.Cause.JOURNAL, w.Cause.JOURNAL_FULL, w.Cause.READER, w.Cause.STALE}
+    {
+        vocabulary.Cause.ESTOP,
+        vocabulary.Cause.JOURNAL,
+        vocabulary.Cause.JOURNAL_FULL,
+        vocabulary.Cause.READER,
+        vocabulary.Cause.STALE,
+    }
 )
 _READER: Final = frozenset({"reader.fault", "reader.recovered"})
 _AUTOMATIC: Final = frozenset(

@@ -16,16 +16,15 @@ from msgspec import structs
 from fabgate import display, translations, wire
 from fabgate.display import COLUMNS, LINES, cut
 from fabgate.drivers.panels import Notice
-from fabgate.rules import access
-from fabgate.rules import vocabulary as w
+from fabgate.rules import access, vocabulary
 
-_KIND: Final = w.SignalKind
+_KIND: Final = vocabulary.SignalKind
 #: The reason for a maintainer whose badge could not clear a fault of the output.
 STILL_CLOSED: Final = "output-still-closed"
 #: How long a passing notice is shown by default, and the longest time while the machine is blocked.
 PASSING_S: Final = 5.0
 #: Light and sound of each kind; the text is in `TEXTS` under the same name.
-_LIGHT_AND_SOUND: Final[dict[w.SignalKind, tuple[str, str]]] = {
+_LIGHT_AND_SOUND: Final[dict[vocabulary.SignalKind, tuple[str, str]]] = {
     _KIND.IDLE: ("off", ""),
     _KIND.WAIT: ("green blink", ""),
     _KIND.SUPERVISOR: ("amber blink", "short"),
@@ -46,7 +45,7 @@ _LIGHT_AND_SOUND: Final[dict[w.SignalKind, tuple[str, str]]] = {
 }
 
 #: How long these notices are shown, in seconds: a member at work must not keep seeing another person's refusal.
-_SHOWN_S: Final[dict[w.SignalKind, float]] = {
+_SHOWN_S: Final[dict[vocabulary.SignalKind, float]] = {
     _KIND.ENDED: 30,
     _KIND.REFUSED: 8,
     _KIND.MISREAD: 5,
@@ -133,8 +132,8 @@ PUBLIC: Final = frozenset(
         access.SUPERVISOR_NEEDED,
         "training-missing",
         "training-expired",
-        w.EndReason.START_TIMEOUT.value,
-        *(access.blocked_by(cause) for cause in w.Cause),
+        vocabulary.EndReason.START_TIMEOUT.value,
+        *(access.blocked_by(cause) for cause in vocabulary.Cause),
     }
 )
 #: The numbers of private reasons, for the desk. One digit: the French line has no room for two.
@@ -149,15 +148,15 @@ REFERENCES: Final = {
 }
 #: Any other reason.
 OTHER_REFERENCE: Final = 9
-_LOCKS: Final = frozenset({access.blocked_by(w.Cause.LOCK_NOW), access.blocked_by(w.Cause.LOCK_IDLE)})
+_LOCKS: Final = frozenset({access.blocked_by(vocabulary.Cause.LOCK_NOW), access.blocked_by(vocabulary.Cause.LOCK_IDLE)})
 
 
 def notice(
-    signal: w.Signal,
+    signal: vocabulary.Signal,
     machine: str,
     *,
     lang: str = translations.SOURCE_LANG,
-    mode: w.Mode = w.Mode.TAP,
+    mode: vocabulary.Mode = vocabulary.Mode.TAP,
     lock: wire.Lock | None = None,
 ) -> Notice:
     """Return the notice for a signal, in the member's language, or in `lang` where the member is unknown.
@@ -177,15 +176,15 @@ def notice(
             lines = texts.reason(f"blocked-{causes[0]}", lock, signal.detail, otherwise="blocked")
         case _KIND.GO:
             limit = texts.text("go.limit").format(left=texts.duration(signal.ms)) if signal.ms > 0 else ""
-            lines = texts.lines("go.hold" if mode is w.Mode.HOLD else "go", name=signal.name, limit=limit)
+            lines = texts.lines("go.hold" if mode is vocabulary.Mode.HOLD else "go", name=signal.name, limit=limit)
         case _KIND.ENDED:
             why = f"ended.{signal.reasons[0]}" if signal.reasons else ""
             reason = texts.text(why) if why in TEXTS else ""
             lines = texts.lines("ended", left=texts.duration(signal.ms), why=reason)
-        case _KIND.FINISHING if signal.detail == w.UNFELT:
-            variant = "finishing.unfelt.hold" if mode is w.Mode.HOLD else "finishing.unfelt"
+        case _KIND.FINISHING if signal.detail == vocabulary.UNFELT:
+            variant = "finishing.unfelt.hold" if mode is vocabulary.Mode.HOLD else "finishing.unfelt"
             lines = texts.lines(variant, left=texts.duration(signal.ms))
-        case _KIND.WARNING if signal.detail == w.LAST:
+        case _KIND.WARNING if signal.detail == vocabulary.LAST:
             lines = texts.lines("warning.last", clock=_clock(signal.ms))
         case _KIND.MISREAD | _KIND.FLAG_ASK:
             variant = f"{signal.kind}.{signal.detail}"
@@ -197,11 +196,11 @@ def notice(
 
 
 def passing_notice(
-    signal: w.Signal,
+    signal: vocabulary.Signal,
     machine: str,
     *,
     lang: str = translations.SOURCE_LANG,
-    mode: w.Mode = w.Mode.TAP,
+    mode: vocabulary.Mode = vocabulary.Mode.TAP,
     lock: wire.Lock | None = None,
     blocked: bool = False,
 ) -> Notice:

@@ -11,9 +11,9 @@ from fabgate import wire
 from fabgate.drivers.panels import Notice
 from fabgate.gate.panel import messages
 from fabgate.gate.panel.panel_thread import PanelThread
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 
-_KIND: Final = w.SignalKind
+_KIND: Final = vocabulary.SignalKind
 #: These keep their sound even when something that has just happened is shown first: power is about to go off.
 _URGENT: Final = frozenset({_KIND.WARNING, _KIND.GRACE})
 
@@ -25,7 +25,7 @@ class Screen:
         self._panel = panel
         self._machine = machine
         self._lang = lang
-        self._shown: tuple[w.Shown, wire.Lock | None] | None = None
+        self._shown: tuple[vocabulary.Shown, wire.Lock | None] | None = None
         self._power_was_cut = False
 
     def power_was_cut(self) -> None:
@@ -33,7 +33,13 @@ class Screen:
         self._power_was_cut = True
 
     def show(
-        self, happened: Sequence[w.Signal], state: w.Shown, *, mode: w.Mode, lock: wire.Lock | None, boot_ms: int
+        self,
+        happened: Sequence[vocabulary.Signal],
+        state: vocabulary.Shown,
+        *,
+        mode: vocabulary.Mode,
+        lock: wire.Lock | None,
+        boot_ms: int,
     ) -> None:
         """Show each of `happened` for some seconds, and then `state` where it has changed.
 
@@ -56,7 +62,7 @@ class Screen:
             self._panel.show(passing, then=lasting)
             lasting = None
 
-    def _lasting(self, state: w.Shown, mode: w.Mode, lock: wire.Lock | None, boot_ms: int) -> Notice:
+    def _lasting(self, state: vocabulary.Shown, mode: vocabulary.Mode, lock: wire.Lock | None, boot_ms: int) -> Notice:
         if self._power_was_cut and state.kind is _KIND.IDLE:
             return messages.power_was_cut(self._lang)
         return messages.notice(state.at(boot_ms), self._machine, lang=self._lang, mode=mode, lock=lock)

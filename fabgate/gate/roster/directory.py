@@ -24,7 +24,7 @@ from fabgate import wire
 from fabgate.errors import UsageError
 from fabgate.gate.clock import fsync_directory
 from fabgate.gate.roster.people import StoredPerson, holder, hours, machine_rules, member
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 
 #: The share of the last good roster's members who may vanish without appearing in `refusals`.
 VANISH_SHARE: Final = 0.2
@@ -69,7 +69,7 @@ class Directory:
             self._db.close()
             raise UsageError(f"{path}: no usable roster ({error})") from error
 
-    def find(self, digest: str) -> w.Holder | None:
+    def find(self, digest: str) -> vocabulary.Holder | None:
         """Return the holder of a badge, or None for an unknown badge. Raises UsageError when the file is damaged.
 
         A row that cannot be read completely is an error: no member is admitted on a guess.
@@ -80,7 +80,7 @@ class Directory:
         except _DAMAGE as error:
             raise self._damaged(error) from error
 
-    def find_member(self, member: str) -> w.Holder | None:
+    def find_member(self, member: str) -> vocabulary.Holder | None:
         """Return a member by id, admitted or refused; of several rows the first, which has their own badges.
 
         Slower than ``find``: ids have no index.

@@ -21,7 +21,7 @@ from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.locks import NO_LOCKS, Locks
 from fabgate.gate.roster.origin import Relation, relation
 from fabgate.gate.roster.people import machine_rules
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 
 log = logging.getLogger(__name__)
 
@@ -40,17 +40,17 @@ class RosterInForce:
         config: Config,
         *,
         locks: Locks = NO_LOCKS,
-        age_ms: Callable[[w.Now], int | None] = lambda _: None,
+        age_ms: Callable[[vocabulary.Now], int | None] = lambda _: None,
         replace_damaged: Callable[[], None] = lambda: None,
     ) -> None:
         self._path: Path = config.state_dir / "roster.db"
         self._fallback = config.machine.rules()
-        self._emergency = {entry.digest: w.Emergency(entry.label) for entry in config.emergency_badges}
+        self._emergency = {entry.digest: vocabulary.Emergency(entry.label) for entry in config.emergency_badges}
         self._directory: Directory | None = None
-        self._last_event: w.RosterChanged | None = None
+        self._last_event: vocabulary.RosterChanged | None = None
         #: The last look-ups, and the roster of each. Every start is decided twice, the second time while the member
         #: waits for power. They also tell who holds a badge that was digested under an earlier key.
-        self._cache: dict[str, tuple[Directory, w.Holder]] = {}
+        self._cache: dict[str, tuple[Directory, vocabulary.Holder]] = {}
         self._can_become_stale = config.roster.url is not None
         self._age_ms = age_ms
         self._replace_damaged = replace_damaged
@@ -79,7 +79,7 @@ class RosterInForce:
         """Return the site's time zone."""
         return ZoneInfo("UTC" if self._directory is None else self._directory.tz)
 
-    def look_up(self, digest: str) -> w.Holder | None:
+    def look_up(self, digest: str) -> vocabulary.Holder | None:
         """Return the holder of a badge. Emergency badges come first: they need no roster."""
         emergency = self._emergency.get(digest)
         if emergency is not None:
@@ -93,7 +93,7 @@ class RosterInForce:
                 self._replace_damaged()
             return None
 
-    def _find(self, digest: str) -> w.Holder | None:
+    def _find(self, digest: str) -> vocabulary.Holder | None:
         if self._directory is None:
             return None
         earlier, earlier_holder = self._cache.get(digest, (None, None))
@@ -132,7 +132,7 @@ class RosterInForce:
         """Return the machine's rules of the roster, or of gate.yaml where there is no roster."""
         return self._fallback if self._directory is None else self._directory.machine
 
-    def rules(self) -> w.MachineRules:
+    def rules(self) -> vocabulary.MachineRules:
         """Return the machine's rules, with the lock in force."""
         return machine_rules(msgspec.structs.replace(self.machine, lock=self.locks.lock))
 
@@ -145,7 +145,7 @@ class RosterInForce:
         own = self._directory.machine.lock
         return tuple(lock for lock in self.locks.locks if own is None or lock.id != own.id)
 
-    def is_stale(self, now: w.Now) -> bool:
+    def is_stale(self, now: vocabulary.Now) -> bool:
         """Whether the collector has not confirmed the roster for longer than the site trusts it."""
         if self._directory is None:
             return False
@@ -154,15 +154,15 @@ class RosterInForce:
             return self._can_become_stale  # a collector's roster of unknown age counts as stale
         return age_ms > self._directory.fresh_for_s * 1000
 
-    def changed(self, now: w.Now, *, members: bool = False) -> list[w.Event]:
+    def changed(self, now: vocabulary.Now, *, members: bool = False) -> list[vocabulary.Event]:
         """Return an event for the rules if anything, or `members`, changed since the last call."""
-        event = w.RosterChanged(self.rules(), self.is_stale(now))
+        event = vocabulary.RosterChanged(self.rules(), self.is_stale(now))
         if event == self._last_event and not members:
             return []
         self._last_event = event
         return [event]
 
-    def info(self, now: w.Now) -> wire.RosterInfo | None:
+    def info(self, now: vocabulary.Now) -> wire.RosterInfo | None:
         """Return the roster's part of the status; the age in whole minutes, so that it does not change each second."""
         if self._directory is None:
             return None

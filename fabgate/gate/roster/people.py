@@ -10,19 +10,19 @@ import msgspec
 
 from fabgate import wire
 from fabgate.errors import UsageError
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 
 _MINUTES_OF_DAY = 24 * 60
 
 
-def member(found: wire.Member) -> w.Member:
+def member(found: wire.Member) -> vocabulary.Member:
     """Return the rules' member. Raises UsageError naming every invalid level, date, window and number."""
     wrong: list[str] = []
-    made = w.Member(
+    made = vocabulary.Member(
         id=found.id,
         name=found.name,
         lang=found.lang,
-        level=_word(w.Level, found.level, "level", wrong),
+        level=_word(vocabulary.Level, found.level, "level", wrong),
         grant=found.basis,
         valid_until=None if found.valid_until is None else _date(found.valid_until, wrong),
         grace_days=_whole(found.grace_days, "grace_days", "days", wrong),
@@ -37,16 +37,18 @@ def member(found: wire.Member) -> w.Member:
     return made
 
 
-def barred(found: wire.Refusal, hours: tuple[w.Window, ...] = ()) -> w.Barred:
+def barred(found: wire.Refusal, hours: tuple[vocabulary.Window, ...] = ()) -> vocabulary.Barred:
     """Return the rules' form of a badge that is known and refused. `hours` are the machine's opening hours.
 
     The hours do not apply to a badge without a person, such as a lost one.
     """
     windows = () if found.id is None or found.at_all_hours else hours
-    return w.Barred(reasons=tuple(found.reasons) or ("no-access",), id=found.id, lang=found.lang, windows=windows)
+    return vocabulary.Barred(
+        reasons=tuple(found.reasons) or ("no-access",), id=found.id, lang=found.lang, windows=windows
+    )
 
 
-def hours(found: list[wire.Window]) -> tuple[w.Window, ...]:
+def hours(found: list[wire.Window]) -> tuple[vocabulary.Window, ...]:
     """Return a machine's hours. Raises UsageError naming every invalid time and weekday."""
     wrong: list[str] = []
     made = tuple(_window(window, wrong) for window in found)
@@ -55,14 +57,14 @@ def hours(found: list[wire.Window]) -> tuple[w.Window, ...]:
     return made
 
 
-def machine_rules(found: wire.MachineRules) -> w.MachineRules:
+def machine_rules(found: wire.MachineRules) -> vocabulary.MachineRules:
     """Return the rules of the machine. Raises UsageError naming each invalid value."""
     wrong = wire.machine_mistakes(found)
     if wrong:
         raise UsageError("; ".join(f"machine.{mistake}" for mistake in wrong))
     lock = found.lock
-    return w.MachineRules(
-        mode=w.Mode(found.mode),
+    return vocabulary.MachineRules(
+        mode=vocabulary.Mode(found.mode),
         limit_ms=found.limit_s * 1000,
         max_ms=found.max_s * 1000,
         idle_off_ms=None if found.idle_off_s is None else found.idle_off_s * 1000,
@@ -73,15 +75,15 @@ def machine_rules(found: wire.MachineRules) -> w.MachineRules:
         run_on_ms=found.run_on_s * 1000,
         warm_up_ms=found.warm_up_s * 1000,
         handover=found.handover,
-        supervision=w.Supervision(found.supervisor),
+        supervision=vocabulary.Supervision(found.supervisor),
         sponsor=found.sponsor,
         deny_when_stale=found.on_stale == "deny",
         observe_until=found.observe_until,
-        lock=None if lock is None else w.Lock(lock.id, lock.when == "now", lock.reason, lock.back),
+        lock=None if lock is None else vocabulary.Lock(lock.id, lock.when == "now", lock.reason, lock.back),
     )
 
 
-def holder(blob: bytes, hours: tuple[w.Window, ...] = ()) -> w.Holder:
+def holder(blob: bytes, hours: tuple[vocabulary.Window, ...] = ()) -> vocabulary.Holder:
     """Return the holder in a row of the stored roster; `hours` are the machine's."""
     person = _PERSON_DECODER.decode(blob)
     return (
@@ -135,11 +137,11 @@ def _date(text: str, wrong: list[str]) -> date | None:
         return None
 
 
-def _window(window: wire.Window, wrong: list[str]) -> w.Window:
+def _window(window: wire.Window, wrong: list[str]) -> vocabulary.Window:
     days = frozenset(window.days)
     if not days or not days <= frozenset(range(1, 8)):
         wrong.append(f"windows: found the days {window.days}, wanted ISO weekdays, 1 (Monday) to 7")
-    return w.Window(days, _minute(window.start, wrong), _minute(window.to, wrong))
+    return vocabulary.Window(days, _minute(window.start, wrong), _minute(window.to, wrong))
 
 
 def _minute(text: str, wrong: list[str]) -> int:

@@ -13,7 +13,7 @@ from fabgate.gate.status.since import Since
 from fabgate.gate.status.status_file import StatusFile, without_age
 from fabgate.gate.uplink.connection import Uplink
 from fabgate.gate.uplink.events import LinkChanged
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from fabgate.rules.gate import Gate
 
 
@@ -49,7 +49,7 @@ class Publisher:
         #: What status.json contains. It is not written again when only the age of the roster changes, to save the card.
         self._written: _Published | None = None
 
-    def publish(self, gate: Gate, now: w.Now) -> None:
+    def publish(self, gate: Gate, now: vocabulary.Now) -> None:
         """Publish what has changed since the last call."""
         last, newest = self._last, self._newest(gate, now)
         if newest == last:
@@ -67,7 +67,7 @@ class Publisher:
             self._status_file.write(newest.state, newest.status, newest.link, newest.stored, newest.journal)
         self._last = newest
 
-    def _newest(self, gate: Gate, now: w.Now) -> _Published:
+    def _newest(self, gate: Gate, now: vocabulary.Now) -> _Published:
         session, reports = gate.session, self._reports
         state = wire.State(
             state=gate.state,

@@ -14,7 +14,7 @@ from fabgate.collector.people import badges
 from fabgate.gate.roster import people
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.source import replace_stored
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from fabgate.rules.access import decide
 from tests.collector.access.test_eligibility import (
     ada,  # noqa: F401 (fixtures)
@@ -42,7 +42,9 @@ def reasons(gate: Gate, row: Badge, folder: Path, days: int = 0, hour: int = 12)
     rules = people.machine_rules(directory.machine)
     holder = directory.find(row.digest)
     directory.close()
-    return decide(holder, rules=rules, causes=frozenset(), stale=False, now=w.Now(0, local, synced=True)).reasons
+    return decide(
+        holder, rules=rules, causes=frozenset(), stale=False, now=vocabulary.Now(0, local, synced=True)
+    ).reasons
 
 
 def open_in_the_morning() -> None:
@@ -130,5 +132,5 @@ def test_a_card_of_an_older_key_is_found_by_its_holders_own_badges_and_not_by_a_
     directory = Directory(tmp_path / "roster.db")
     found = directory.find_member("m-1")
     directory.close()
-    assert isinstance(found, w.Member)
+    assert isinstance(found, vocabulary.Member)
     assert found.valid_until is None

@@ -13,7 +13,7 @@ from fabgate.collector.access.eligibility import People
 from fabgate.collector.models import Grant, Machine, Member, Training
 from fabgate.collector.processes.worker import Worker
 from fabgate.gate.roster import people
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from fabgate.rules.access import decide
 from tests.collector.access.test_eligibility import admitted, built, day, give_badge, grant, last_day, refused
 from tests.collector.access.test_roster import (
@@ -113,8 +113,8 @@ def test_an_offline_gate_applies_ends_that_were_dated_ahead(gate, ada, laser):  
     member = people.member(found)
     noon = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)).replace(hour=12)
     for days, reasons in ((2, ()), (3, ("expired",))):
-        now = w.Now(boot_ms=0, local=noon + timedelta(days=days), synced=True)
-        said = decide(member, rules=w.MachineRules(), causes=set(), stale=False, now=now)
+        now = vocabulary.Now(boot_ms=0, local=noon + timedelta(days=days), synced=True)
+        said = decide(member, rules=vocabulary.MachineRules(), causes=set(), stale=False, now=now)
         assert said.reasons == reasons
 
 

@@ -16,7 +16,7 @@ from fabgate.collector.models import Badge, Gate, Group, Member, SpecialDay
 from fabgate.collector.people import leaving
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.source import replace_stored
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.collector.access.test_eligibility import built, day, give_badge
 from tests.collector.access.test_roster import (
     env,  # noqa: F401 (fixtures)
@@ -38,7 +38,7 @@ class Beside:
         """Take what the collector serves now; the guard must not object."""
         assert replace_stored(built(self._gate), self._stored, **more).refusal is None
 
-    def holder(self, row: Badge) -> w.Holder | None:
+    def holder(self, row: Badge) -> vocabulary.Holder | None:
         """Return who holds a badge, as the gate decides."""
         with contextlib.closing(Directory(self._stored)) as directory:
             return directory.find(row.digest)
@@ -120,7 +120,7 @@ def test_a_machine_closed_all_week_still_names_everybody(gate, beside):  # noqa:
     for ahead in range(7):
         SpecialDay.objects.create(day=day(ahead))
     beside.fetch()
-    assert isinstance(beside.holder(row), w.Barred)
+    assert isinstance(beside.holder(row), vocabulary.Barred)
     assert {one.id for one in built(gate).refusals} == {"m-1", row.holder}
 
 

@@ -14,7 +14,7 @@ from fabgate.collector.machines import presets
 from fabgate.collector.models import Gate, Group, Machine
 from fabgate.collector.pages.machines.forms import RulesForm
 from fabgate.gate.roster import people
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from fabgate.rules.access import decide
 from tests.collector.access.test_eligibility import built, give_badge
 from tests.collector.access.test_roster import (
@@ -43,7 +43,7 @@ def test_a_class_badge_needs_a_supervisor_there(printer):
     give_badge(None, group=group, kind="class")
     served = built(printer)
     (found,) = served.members
-    now = w.Now(0, datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)), synced=True)
+    now = vocabulary.Now(0, datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)), synced=True)
     rules = people.machine_rules(served.machine)
     said = decide(people.member(found), rules=rules, causes=frozenset(), stale=False, now=now)
     assert said.needs_supervisor

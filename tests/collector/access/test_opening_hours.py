@@ -13,8 +13,7 @@ from fabgate import wire
 from fabgate.collector.access.opening_hours import Calendar, ends_tomorrow, hours_until, is_over, night_at
 from fabgate.collector.models import Machine, Opening, SpecialDay
 from fabgate.gate.roster import people as gate_people
-from fabgate.rules import access
-from fabgate.rules import vocabulary as w
+from fabgate.rules import access, vocabulary
 
 pytestmark = pytest.mark.usefixtures("database")
 TODAY = date(2026, 11, 25)
@@ -45,8 +44,8 @@ def is_open(machine: Machine, moment: str, today: date = TODAY) -> bool:
     """Ask the gate's own rules."""
     hours = Calendar(today).windows(machine) or []
     member = gate_people.member(wire.Member(id="m-1", badges=["d"], windows=hours))
-    now = w.Now(boot_ms=0, local=datetime.fromisoformat(moment).replace(tzinfo=PARIS), synced=True)
-    found = access.decide(member, rules=w.MachineRules(), causes=frozenset(), stale=False, now=now)
+    now = vocabulary.Now(boot_ms=0, local=datetime.fromisoformat(moment).replace(tzinfo=PARIS), synced=True)
+    found = access.decide(member, rules=vocabulary.MachineRules(), causes=frozenset(), stale=False, now=now)
     return found.basis is not None
 
 

@@ -30,7 +30,7 @@ from fabgate.collector.people import reasons
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.people import machine_rules
 from fabgate.gate.roster.source import replace_stored
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from fabgate.rules.access import decide, may_supervise
 from tests.collector import oracle, workshops
 from tests.collector.access.test_roster import (
@@ -67,9 +67,9 @@ def today() -> date:
     return datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)).date()
 
 
-def moment(day: int, minute: int) -> w.Now:
+def moment(day: int, minute: int) -> vocabulary.Now:
     at = datetime.combine(today() + timedelta(days=day), time(minute // 60, minute % 60))
-    return w.Now(0, at.replace(tzinfo=ZoneInfo(settings.ENVIRONMENT.tz)), synced=True)
+    return vocabulary.Now(0, at.replace(tzinfo=ZoneInfo(settings.ENVIRONMENT.tz)), synced=True)
 
 
 def check_gate(written: Written, beside: Beside, day: int, minute: int) -> None:

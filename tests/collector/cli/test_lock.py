@@ -14,7 +14,7 @@ from fabgate.collector.models import Change, Gate, Machine, Member, Order
 from fabgate.collector.people.blocks import today
 from fabgate.errors import UsageError
 from fabgate.gate.panel import messages
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.collector.access.test_roster import (
     add,  # noqa: F401 (fixtures)
     env,  # noqa: F401 (fixtures)
@@ -119,8 +119,8 @@ def test_what_is_said_of_a_lock_is_true_while_somebody_uses_the_machine(
 
 
 def display(lock: wire.Lock) -> str:
-    signal = w.Signal(w.SignalKind.BLOCKED, reasons=(w.Cause.LOCK_IDLE.value,))
-    return "\n".join(messages.notice(signal, machine="", lock=lock, lang="en", mode=w.Mode.TAP).lines)
+    signal = vocabulary.Signal(vocabulary.SignalKind.BLOCKED, reasons=(vocabulary.Cause.LOCK_IDLE.value,))
+    return "\n".join(messages.notice(signal, machine="", lock=lock, lang="en", mode=vocabulary.Mode.TAP).lines)
 
 
 @pytest.mark.parametrize("back", [None, 3])

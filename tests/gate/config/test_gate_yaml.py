@@ -16,7 +16,7 @@ from fabgate.gate.clock import SOURCES
 from fabgate.gate.config import gate_yaml
 from fabgate.gate.config.gate_yaml import Config, Machine
 from fabgate.gate.roster.people import machine_rules
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.gate.config.gate_files import EXAMPLE, example, keys_of, written
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -134,7 +134,7 @@ seconds = st.integers(0, 31 * gate_yaml.DAY_S)
     st.fixed_dictionaries(
         {},
         optional={
-            "mode": st.sampled_from(w.Mode),
+            "mode": st.sampled_from(vocabulary.Mode),
             "limit_s": st.integers(1, 31 * gate_yaml.DAY_S),
             "idle_off_s": st.one_of(st.none(), st.integers(1, 31 * gate_yaml.DAY_S)),
             "warn_s": seconds,
@@ -143,7 +143,7 @@ seconds = st.integers(0, 31 * gate_yaml.DAY_S)
             "warm_up_s": seconds,
             "finish_max_s": seconds,
             "finish": st.sampled_from(["wait", "cut"]),
-            "supervisor": st.sampled_from(w.Supervision),
+            "supervisor": st.sampled_from(vocabulary.Supervision),
             "on_stale": st.sampled_from(["allow", "deny"]),
         },
     )
@@ -155,8 +155,8 @@ def test_every_machine_that_the_configuration_takes_means_something_to_the_rules
 
 def test_words_of_the_configuration_are_those_of_the_rules_and_the_clock():
     hints = get_type_hints(Machine)
-    assert get_args(hints["mode"]) == tuple(w.Mode)
-    assert get_args(hints["supervisor"]) == tuple(w.Supervision)
+    assert get_args(hints["mode"]) == tuple(vocabulary.Mode)
+    assert get_args(hints["supervisor"]) == tuple(vocabulary.Supervision)
     assert get_args(get_type_hints(gate_yaml.ClockOptions)["source"]) == SOURCES
 
 

@@ -10,7 +10,7 @@ from fabgate.drivers.inputs import CLOSE_POLLS, OPEN_POLLS, Debounced
 from fabgate.errors import HardwareError
 from fabgate.gate.config.gate_yaml import Inputs
 from fabgate.gate.hardware.inputs_thread import InputsThread, input_pins
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 
 
 class Wires:
@@ -43,29 +43,29 @@ def settled(*names: str) -> tuple[Wires, InputsThread, list]:
 
 def test_an_emergency_stop_counts_after_two_looks_and_clears_after_five() -> None:
     wires, inputs, told = settled("estop")
-    assert told == [w.CauseCleared(w.Cause.ESTOP)]
+    assert told == [vocabulary.CauseCleared(vocabulary.Cause.ESTOP)]
     wires.open_now["estop"] = True
     inputs.poll()
     assert len(told) == 1
     inputs.poll()
-    assert told[-1] == w.CauseRaised(w.Cause.ESTOP, "pressed, or its wire is broken")
+    assert told[-1] == vocabulary.CauseRaised(vocabulary.Cause.ESTOP, "pressed, or its wire is broken")
     wires.open_now["estop"] = False
     for _ in range(CLOSE_POLLS - 1):
         inputs.poll()
-    assert isinstance(told[-1], w.CauseRaised)
+    assert isinstance(told[-1], vocabulary.CauseRaised)
     inputs.poll()
-    assert told[-1] == w.CauseCleared(w.Cause.ESTOP)
+    assert told[-1] == vocabulary.CauseCleared(vocabulary.Cause.ESTOP)
 
 
 def test_each_input_speaks_its_own_word() -> None:
     wires, inputs, told = settled("running", "stop", "flag")
-    assert told == [w.Running(on=False), w.FlagPressed(down=False)]
+    assert told == [vocabulary.Running(on=False), vocabulary.FlagPressed(down=False)]
     told.clear()
     for name in wires.open_now:
         wires.open_now[name] = True
     for _ in range(OPEN_POLLS):
         inputs.poll()
-    assert told == [w.Running(on=True), w.StopPressed(), w.FlagPressed(down=True)]
+    assert told == [vocabulary.Running(on=True), vocabulary.StopPressed(), vocabulary.FlagPressed(down=True)]
 
 
 def test_inputs_that_cannot_be_read_count_as_pressed_and_recover() -> None:
@@ -74,18 +74,23 @@ def test_inputs_that_cannot_be_read_count_as_pressed_and_recover() -> None:
 
     def post(event: object) -> None:
         told.append(event)
-        if event == w.CauseCleared(w.Cause.ESTOP):
+        if event == vocabulary.CauseCleared(vocabulary.Cause.ESTOP):
             if wires.broken or len(told) > 6:
                 inputs.stop()
             wires.broken = True
-        elif wires.broken and isinstance(event, w.Running) and len(told) > 4:
+        elif wires.broken and isinstance(event, vocabulary.Running) and len(told) > 4:
             wires.broken = False
 
     inputs = InputsThread(wires, ["estop", "running"], post)
     inputs.run()
-    assert told[:2] == [w.CauseRaised(w.Cause.ESTOP, "not seen to be closed yet"), w.Running(on=True)]
-    assert w.CauseRaised(w.Cause.ESTOP, "gone") in told
-    assert told[-1] == w.CauseCleared(w.Cause.ESTOP) or told[-2] == w.CauseCleared(w.Cause.ESTOP)
+    assert told[:2] == [
+        vocabulary.CauseRaised(vocabulary.Cause.ESTOP, "not seen to be closed yet"),
+        vocabulary.Running(on=True),
+    ]
+    assert vocabulary.CauseRaised(vocabulary.Cause.ESTOP, "gone") in told
+    assert told[-1] == vocabulary.CauseCleared(vocabulary.Cause.ESTOP) or told[-2] == vocabulary.CauseCleared(
+        vocabulary.Cause.ESTOP
+    )
 
 
 @given(st.lists(st.booleans(), max_size=60))
@@ -130,11 +135,11 @@ def test_inputs_that_hang_count_as_pressed_until_they_are_seen_to_be_closed_agai
     inputs = InputsThread(wires, ["estop"], told.append, boot_ms=lambda: ms[0])
     for _ in range(CLOSE_POLLS):
         inputs.poll()
-    assert told == [w.CauseCleared(w.Cause.ESTOP)]
+    assert told == [vocabulary.CauseCleared(vocabulary.Cause.ESTOP)]
     inputs.distrust()  # the loop saw that nothing answered
     told.clear()
     inputs.poll()
-    assert told == [w.CauseRaised(w.Cause.ESTOP, "the inputs did not answer")]
+    assert told == [vocabulary.CauseRaised(vocabulary.Cause.ESTOP, "the inputs did not answer")]
     for _ in range(CLOSE_POLLS):
         inputs.poll()
-    assert told[-1] == w.CauseCleared(w.Cause.ESTOP)
+    assert told[-1] == vocabulary.CauseCleared(vocabulary.Cause.ESTOP)

@@ -11,7 +11,7 @@ import pytest
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.gate.hardware import reader_thread as module
 from fabgate.gate.hardware.reader_thread import ReaderFault, ReaderRecovered, ReaderThread
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.gate.shell import BADGE_KEY, FakeReader, digest
 from tests.support.patience import HANGS_S, wait
 
@@ -70,35 +70,35 @@ def harness() -> Iterator[Harness]:
 
 def test_a_card_is_presented_once_and_removed_after_it_was_out_of_sight_for_a_while(harness: Harness) -> None:
     harness.reader.lay("ada")
-    harness.wait_for_event(w.Presented(digest("ada")))
+    harness.wait_for_event(vocabulary.Presented(digest("ada")))
     harness.advance(5_000)
     harness.reader.lift()
     harness.advance(400)
     harness.reader.lay("ada")
     harness.advance(400)
     harness.reader.lift()
-    assert harness.posted == [w.Presented(digest("ada"))]
+    assert harness.posted == [vocabulary.Presented(digest("ada"))]
     harness.advance(600)
-    harness.wait_for_event(w.Removed(digest("ada")))
+    harness.wait_for_event(vocabulary.Removed(digest("ada")))
 
 
 @pytest.mark.parametrize("seen", [Misread(MisreadReason.TWO_CARDS), Misread(MisreadReason.TORN)])
 def test_a_card_that_cannot_be_read_is_told(harness: Harness, seen: Misread) -> None:
     harness.reader.seen = seen
     harness.advance(300)
-    harness.wait_for_event(w.Misread(seen.reason))
+    harness.wait_for_event(vocabulary.Misread(seen.reason))
 
 
 def test_a_random_uid_is_no_badge(harness: Harness) -> None:
     harness.reader.lay("08A1B2C3")
     harness.advance(300)
-    harness.wait_for_event(w.Misread(MisreadReason.RANDOM_UID))
-    assert not [event for event in harness.posted if isinstance(event, w.Presented)]
+    harness.wait_for_event(vocabulary.Misread(MisreadReason.RANDOM_UID))
+    assert not [event for event in harness.posted if isinstance(event, vocabulary.Presented)]
 
 
 def test_a_fault_is_told_once_takes_the_card_away_and_ends_when_the_reader_answers(harness: Harness) -> None:
     harness.reader.lay("ada")
-    harness.wait_for_event(w.Presented(digest("ada")))
+    harness.wait_for_event(vocabulary.Presented(digest("ada")))
     harness.reader.plugged = False
     harness.wait_for_event(ReaderFault("the fake reader is unplugged"))
     opened = harness.reader.opened
@@ -107,10 +107,12 @@ def test_a_fault_is_told_once_takes_the_card_away_and_ends_when_the_reader_answe
     harness.reader.plugged = True
     harness.wait_for_event(ReaderRecovered("the reader answers again"))
     assert harness.sensing.answered_ms == harness.ms, "the silence before does not count against it"
-    harness.wait_for_event(w.Lying(digest("ada")))
-    assert harness.posted.count(w.Presented(digest("ada"))) == 1, "nobody tapped the card that lies there still"
+    harness.wait_for_event(vocabulary.Lying(digest("ada")))
+    assert harness.posted.count(vocabulary.Presented(digest("ada"))) == 1, (
+        "nobody tapped the card that lies there still"
+    )
     assert harness.posted[1:4] == [
-        w.Removed(digest("ada")),
+        vocabulary.Removed(digest("ada")),
         ReaderFault("the fake reader is unplugged"),
         ReaderRecovered("the reader answers again"),
     ]
@@ -140,15 +142,15 @@ def test_it_closes_the_reader_before_it_opens_it_again(harness: Harness) -> None
 def test_a_card_that_a_deaf_reader_missed_does_not_tap_when_the_reader_is_opened_again(harness: Harness) -> None:
     harness.reader.before_open = lambda: harness.reader.lay("ada")  # it had lain there, and the reader did not see it
     harness.sensing.reopen()
-    harness.wait_for_event(w.Lying(digest("ada")))
+    harness.wait_for_event(vocabulary.Lying(digest("ada")))
     harness.wait_for_poll()
-    assert harness.posted == [w.Lying(digest("ada"))]
+    assert harness.posted == [vocabulary.Lying(digest("ada"))]
 
 
 def test_a_card_that_a_reader_missed_before_it_repaired_itself_does_not_tap(harness: Harness) -> None:
     harness.reader.before_poll = lambda: harness.reader.recover_with("ada")
-    harness.wait_for_event(w.Lying(digest("ada")))
-    assert not [event for event in harness.posted if isinstance(event, w.Presented)]
+    harness.wait_for_event(vocabulary.Lying(digest("ada")))
+    assert not [event for event in harness.posted if isinstance(event, vocabulary.Presented)]
 
 
 def test_a_reader_that_counts_from_nought_when_it_is_opened_still_says_that_it_repaired_itself(
@@ -172,8 +174,8 @@ def test_a_card_that_is_found_after_a_poll_hung_does_not_tap(harness: Harness) -
     harness.ms += module.HANG_MS + 1
     harness.reader.lay("ada")
     harness.reader.answers.set()
-    harness.wait_for_event(w.Lying(digest("ada")))
-    assert harness.posted == [w.Lying(digest("ada"))]
+    harness.wait_for_event(vocabulary.Lying(digest("ada")))
+    assert harness.posted == [vocabulary.Lying(digest("ada"))]
 
 
 @pytest.mark.parametrize("recoveries", [None, "many"])

@@ -19,30 +19,50 @@ from fabgate.gate.journal.facts import (
     wall_floor,
 )
 from fabgate.gate.journal.writer import OpenSession
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.gate.shell import NOON
 
-AT = w.Now(5_000, NOON, synced=True)
-RULES = w.MachineRules(finish_wait=False)
-GRANT = w.Basis("grant", grant="g-1", stale_roster=True, would_refuse=("expired",))
-STARTED = w.Started("s-1", "m-ada", "b" * 64, GRANT, w.Mode.TAP, "m-sue", "s-0", 4_000)
-ENDED = w.Ended("s-1", "m-ada", "b" * 64, w.EndReason.BADGE, 1_000, 500, "m-boss")
+AT = vocabulary.Now(5_000, NOON, synced=True)
+RULES = vocabulary.MachineRules(finish_wait=False)
+GRANT = vocabulary.Basis("grant", grant="g-1", stale_roster=True, would_refuse=("expired",))
+STARTED = vocabulary.Started("s-1", "m-ada", "b" * 64, GRANT, vocabulary.Mode.TAP, "m-sue", "s-0", 4_000)
+ENDED = vocabulary.Ended("s-1", "m-ada", "b" * 64, vocabulary.EndReason.BADGE, 1_000, 500, "m-boss")
 
-FACTS: list[tuple[w.Fact, str, dict[str, Any], str]] = [
+FACTS: list[tuple[vocabulary.Fact, str, dict[str, Any], str]] = [
     (STARTED, "session.started", {"supervisor": "m-sue", "continues": "s-0", "mode": "tap"}, "session s-1 of m-ada"),
     (ENDED, "session.ended", {"reason": "badge", "running_ms": 500, "actor": "m-boss"}, "after 1000 ms"),
     (
-        w.Progress("s-1", "m", "b" * 9, 7, 3),
+        vocabulary.Progress("s-1", "m", "b" * 9, 7, 3),
         "session.progress",
         {"energised_ms": 7, "running_ms": 3},
         "continues: 7 ms",
     ),
-    (w.Refused("b" * 64, None, ("a", "c")), "access.refused", {"reasons": ["a", "c"]}, "refused an unknown person"),
-    (w.Blocked(w.Cause.ESTOP, "x"), "machine.blocked", {"cause": "estop", "level": "cut", "detail": "x"}, "blocked"),
-    (w.Blocked(w.Cause.READER), "machine.blocked", {"level": "hold"}, "blocked: reader"),
-    (w.Cleared(w.Cause.FLAG, "m-max"), "machine.cleared", {"cause": "flag", "member": "m-max"}, "by m-max"),
-    (w.Cleared(w.Cause.READER), "machine.cleared", {"cause": "reader"}, "cleared: reader"),
-    (w.Flagged(w.FlagKind.DANGER, "m", "b"), "machine.flagged", {"kind": "danger"}, "flagged by m: danger"),
+    (
+        vocabulary.Refused("b" * 64, None, ("a", "c")),
+        "access.refused",
+        {"reasons": ["a", "c"]},
+        "refused an unknown person",
+    ),
+    (
+        vocabulary.Blocked(vocabulary.Cause.ESTOP, "x"),
+        "machine.blocked",
+        {"cause": "estop", "level": "cut", "detail": "x"},
+        "blocked",
+    ),
+    (vocabulary.Blocked(vocabulary.Cause.READER), "machine.blocked", {"level": "hold"}, "blocked: reader"),
+    (
+        vocabulary.Cleared(vocabulary.Cause.FLAG, "m-max"),
+        "machine.cleared",
+        {"cause": "flag", "member": "m-max"},
+        "by m-max",
+    ),
+    (vocabulary.Cleared(vocabulary.Cause.READER), "machine.cleared", {"cause": "reader"}, "cleared: reader"),
+    (
+        vocabulary.Flagged(vocabulary.FlagKind.DANGER, "m", "b"),
+        "machine.flagged",
+        {"kind": "danger"},
+        "flagged by m: danger",
+    ),
 ]
 
 
@@ -52,7 +72,9 @@ def writer() -> FactWriter:
 
 
 @pytest.mark.parametrize(("fact", "kind", "wanted", "line"), FACTS)
-def test_each_fact_has_its_entry_and_its_line(fact: w.Fact, kind: str, wanted: dict[str, Any], line: str) -> None:
+def test_each_fact_has_its_entry_and_its_line(
+    fact: vocabulary.Fact, kind: str, wanted: dict[str, Any], line: str
+) -> None:
     ((draft,), _) = writer().drafts((fact,), AT, RULES)
     found = msgspec.to_builtins(draft.data)
     assert draft.type == kind
@@ -72,10 +94,10 @@ def test_the_basis_of_a_session_is_kept_whole() -> None:
 
 
 def test_a_time_that_is_not_sure_is_absent() -> None:
-    for at in (w.Now(1, NOON, synced=False), w.Now(1, None, synced=True)):
+    for at in (vocabulary.Now(1, NOON, synced=False), vocabulary.Now(1, None, synced=True)):
         assert writer().draft("gate.stopping", wire.GateStopping(clock=writer().clock(at), reason=""), at).time is None
     east = datetime(2026, 11, 24, 13, 0).astimezone()
-    at = w.Now(1, east, synced=True)
+    at = vocabulary.Now(1, east, synced=True)
     draft = writer().draft("gate.stopping", wire.GateStopping(clock=writer().clock(at), reason=""), at)
     assert draft.time == east
     assert draft.time is not None
@@ -104,7 +126,7 @@ def test_a_session_that_ends_in_the_record_that_started_it_leaves_no_checkpoint(
     assert change.opens is None
 
 
-def msgspec_free_replace(fact: w.Started, **changes: Any) -> w.Started:
+def msgspec_free_replace(fact: vocabulary.Started, **changes: Any) -> vocabulary.Started:
     from dataclasses import replace
 
     return replace(fact, **changes)
@@ -113,28 +135,32 @@ def msgspec_free_replace(fact: w.Started, **changes: Any) -> w.Started:
 @pytest.mark.parametrize(
     ("rules", "slack_ms"),
     [
-        (w.MachineRules(finish_wait=False), 90_000),
-        (w.MachineRules(finish_wait=False, run_on_ms=5_000), 95_000),
-        (w.MachineRules(finish_wait=True, finish_max_ms=600_000, run_on_ms=5_000), 695_000),
+        (vocabulary.MachineRules(finish_wait=False), 90_000),
+        (vocabulary.MachineRules(finish_wait=False, run_on_ms=5_000), 95_000),
+        (vocabulary.MachineRules(finish_wait=True, finish_max_ms=600_000, run_on_ms=5_000), 695_000),
     ],
 )
-def test_the_doubt_after_a_power_cut_covers_how_long_a_machine_may_finish(rules: w.MachineRules, slack_ms: int) -> None:
+def test_the_doubt_after_a_power_cut_covers_how_long_a_machine_may_finish(
+    rules: vocabulary.MachineRules, slack_ms: int
+) -> None:
     _, change = writer().drafts((STARTED,), AT, rules)
     assert change.opens is not None
     assert change.opens.slack_ms == slack_ms
 
 
 def test_what_a_person_must_clear_is_latched_and_unlatched() -> None:
-    def change(*facts: w.Fact) -> tuple[set[str], set[str]]:
+    def change(*facts: vocabulary.Fact) -> tuple[set[str], set[str]]:
         found = writer().drafts(facts, AT, RULES)[1]
         return set(found.latch), set(found.unlatch)
 
-    assert change(w.Blocked(w.Cause.OUTPUT)) == ({"output"}, set())
-    assert change(w.Blocked(w.Cause.READER)) == (set(), set())
-    assert change(w.Flagged(w.FlagKind.REPORT, "m", "b")) == ({"report"}, set())
-    assert change(w.Flagged(w.FlagKind.DANGER, "m", "b"), w.Blocked(w.Cause.FLAG)) == ({"danger", "flag"}, set())
-    assert change(w.Cleared(w.Cause.FLAG, "m")) == (set(), {"flag", "danger"})
-    assert change(w.Cleared(w.FlagKind.REPORT, "m")) == (set(), {"report"})
+    assert change(vocabulary.Blocked(vocabulary.Cause.OUTPUT)) == ({"output"}, set())
+    assert change(vocabulary.Blocked(vocabulary.Cause.READER)) == (set(), set())
+    assert change(vocabulary.Flagged(vocabulary.FlagKind.REPORT, "m", "b")) == ({"report"}, set())
+    assert change(
+        vocabulary.Flagged(vocabulary.FlagKind.DANGER, "m", "b"), vocabulary.Blocked(vocabulary.Cause.FLAG)
+    ) == ({"danger", "flag"}, set())
+    assert change(vocabulary.Cleared(vocabulary.Cause.FLAG, "m")) == (set(), {"flag", "danger"})
+    assert change(vocabulary.Cleared(vocabulary.FlagKind.REPORT, "m")) == (set(), {"report"})
 
 
 LEFT = OpenSession("s-1", "m-ada", "b", 42, 60_000, 20_000, "boot-1", 100_000, 90_000)
@@ -199,7 +225,7 @@ def begun(*, session: str = "s-1", boot: str = "boot-1", time: datetime | None =
 
 def test_how_long_ago_a_checkpoint_was_is_told_by_two_clocks_that_know_the_time() -> None:
     def ago(entry: wire.Entry, *, synced: bool = True, seconds: int = 90) -> int | None:
-        return since_checkpoint(LEFT, entry, w.Now(4_000, START + timedelta(seconds=seconds), synced))
+        return since_checkpoint(LEFT, entry, vocabulary.Now(4_000, START + timedelta(seconds=seconds), synced))
 
     assert ago(begun()) == 30_000
     assert ago(begun(), seconds=10) is None  # set back since: nobody knows

@@ -19,7 +19,7 @@ from fabgate.gate.journal.recorder import JournalFailed, JournalRecovered
 from fabgate.gate.journal.throttle import BURST, CRASH_LOOP_ENTRIES, REFILL_MS, EntryThrottle, is_crash_loop
 from fabgate.gate.journal.writer import Draft
 from fabgate.gate.roster.source import RosterConfirmed, RosterRefused, RosterStored
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.gate.shell import Bench, running, wait
 
 DAY_S = 86_400
@@ -30,8 +30,8 @@ def clock(ms: int) -> wire.Clock:
     return wire.Clock(boot="boot-1", boottime_ms=ms, synced=True)
 
 
-def fact(ms: int, found: w.Fact) -> Draft:
-    drafts, _ = WRITER.drafts([found], w.Now(ms), w.MachineRules())
+def fact(ms: int, found: vocabulary.Fact) -> Draft:
+    drafts, _ = WRITER.drafts([found], vocabulary.Now(ms), vocabulary.MachineRules())
     return drafts[0]
 
 
@@ -53,10 +53,10 @@ BY_THEMSELVES: dict[str, Callable[[int], Draft]] = {
     "a command that is sent again": lambda ms: note(
         ms, "command.executed", command=f"c{ms}", verb="stop", outcome="refused", actor="ada", reason="expired"
     ),
-    "a card at the edge of the field": lambda ms: fact(ms, w.Refused("b" * 64, None, ("unknown-badge",))),
+    "a card at the edge of the field": lambda ms: fact(ms, vocabulary.Refused("b" * 64, None, ("unknown-badge",))),
     **{
         f"a cause that comes and goes: {cause}": lambda ms, cause=cause: fact(
-            ms, w.Blocked(cause, f"at {ms}") if ms % 2000 else w.Cleared(cause)
+            ms, vocabulary.Blocked(cause, f"at {ms}") if ms % 2000 else vocabulary.Cleared(cause)
         )
         for cause in sorted(module._AUTOMATIC_CAUSES)
     },
@@ -103,8 +103,8 @@ def test_what_is_said_now_and_then_is_written_each_time():
 def test_what_a_person_does_is_always_written_and_what_was_left_out_last_before_it():
     throttle = EntryThrottle()
     for second in range(1, 100):
-        throttle.admit([fact(second * 1000, w.Blocked(w.Cause.STALE, str(second)))], second * 1000)
-    ended = fact(100_000, w.Ended("s", "m", "b" * 64, w.EndReason.BADGE, 1, 1))
+        throttle.admit([fact(second * 1000, vocabulary.Blocked(vocabulary.Cause.STALE, str(second)))], second * 1000)
+    ended = fact(100_000, vocabulary.Ended("s", "m", "b" * 64, vocabulary.EndReason.BADGE, 1, 1))
     blocked, last = throttle.admit([ended], 100_000)
     assert last is ended
     assert (blocked.data.detail, blocked.data.unrecorded) == ("99", 99 - BURST - 1)
@@ -116,8 +116,8 @@ def test_a_manager_and_a_maintainer_are_people():
     for second in range(1, 100):
         ms = second * 1000
         drafts = [
-            fact(ms, w.Blocked(w.Cause.LOCK_NOW)),
-            fact(ms, w.Cleared(w.Cause.OUTPUT, "m-max")),
+            fact(ms, vocabulary.Blocked(vocabulary.Cause.LOCK_NOW)),
+            fact(ms, vocabulary.Cleared(vocabulary.Cause.OUTPUT, "m-max")),
             note(ms, "command.executed", command="c", verb="lock", outcome="done", actor="ada"),
         ]
         assert throttle.admit(drafts, ms) == drafts
@@ -127,7 +127,7 @@ def test_a_flood_of_badges_is_forgotten_again_and_counts_right():
     throttle = EntryThrottle()
     for number in range(500):
         for _ in range(BURST + 2):
-            throttle.admit([fact(1000, w.Refused(f"{number:064}", None, ("unknown-badge",)))], 1000)
+            throttle.admit([fact(1000, vocabulary.Refused(f"{number:064}", None, ("unknown-badge",)))], 1000)
     assert len(throttle._sources) <= module.BADGES_MOST + 1
     assert len(throttle.due(1000 + REFILL_MS)) == module.BADGES_MOST
     assert throttle.due(1000 + 100 * REFILL_MS) == []
@@ -186,7 +186,7 @@ SAID: dict[str, Callable[[Bench, int], object]] = {
     "rosters": lambda bench, n: bench.daemon.post(RosterStored(n, 5)),
     "disk": lambda bench, n: bench.daemon.post(JournalFailed(f"{n}") if n % 2 else JournalRecovered()),
     "wire of the emergency stop": lambda bench, n: bench.daemon.post(
-        w.CauseRaised(w.Cause.ESTOP) if n % 2 else w.CauseCleared(w.Cause.ESTOP)
+        vocabulary.CauseRaised(vocabulary.Cause.ESTOP) if n % 2 else vocabulary.CauseCleared(vocabulary.Cause.ESTOP)
     ),
     "clock": lambda bench, n: jump(bench),
     "badge": lambda bench, n: bench.tap("04A1B2FF"),

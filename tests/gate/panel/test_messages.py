@@ -17,11 +17,10 @@ from fabgate.drivers.panels.text import transliterate
 from fabgate.gate.config.gate_yaml import Config
 from fabgate.gate.panel.messages import OTHER_REFERENCE, PUBLIC, REFERENCES, TEXTS, notice, power_was_cut
 from fabgate.po import read_po
-from fabgate.rules import access
-from fabgate.rules import vocabulary as w
+from fabgate.rules import access, vocabulary
 from fabgate.translations import CATALOGUES, LANGUAGES, for_language
 
-KIND = w.SignalKind
+KIND = vocabulary.SignalKind
 SPOKEN = ("en", *LANGUAGES)
 REASONS = sorted({*PUBLIC, *REFERENCES, "some-new-reason", "no-access", ""})
 MISREADS = ("two-cards", "torn", "random-uid", "")
@@ -35,8 +34,8 @@ def fits(told: Notice) -> None:
         assert len(transliterate(line)) <= COLUMNS
 
 
-def shown(kind, *, machine="Laser 1", lock=None, mode=w.Mode.TAP, site="en", **signal) -> tuple[str, ...]:
-    found = notice(w.Signal(kind, **signal), machine, lang=site, mode=mode, lock=lock)
+def shown(kind, *, machine="Laser 1", lock=None, mode=vocabulary.Mode.TAP, site="en", **signal) -> tuple[str, ...]:
+    found = notice(vocabulary.Signal(kind, **signal), machine, lang=site, mode=mode, lock=lock)
     fits(found)
     return found.lines
 
@@ -46,15 +45,16 @@ def shown(kind, *, machine="Laser 1", lock=None, mode=w.Mode.TAP, site="en", **s
 
 names = st.one_of(st.text(max_size=60), st.sampled_from(["", "Ada", "Bartholomew-Maximilian", "Zoe\u0301", "{name}"]))
 signals = st.builds(
-    w.Signal,
+    vocabulary.Signal,
     kind=st.sampled_from(KIND),
     name=names,
     lang=st.sampled_from([None, "en", "fr", "fr-CH", "de", ""]),
     reasons=st.lists(
-        st.one_of(st.sampled_from([*REASONS, *w.EndReason, *w.Cause]), st.text(max_size=30)), max_size=12
+        st.one_of(st.sampled_from([*REASONS, *vocabulary.EndReason, *vocabulary.Cause]), st.text(max_size=30)),
+        max_size=12,
     ).map(tuple),
     ms=st.integers(min_value=-1, max_value=10 * 366 * 86_400_000),
-    detail=st.one_of(names, st.sampled_from([*MISREADS, *w.FlagKind, *w.Cause, w.UNFELT])),
+    detail=st.one_of(names, st.sampled_from([*MISREADS, *vocabulary.FlagKind, *vocabulary.Cause, vocabulary.UNFELT])),
 )
 locks = st.one_of(
     st.none(),
@@ -68,7 +68,7 @@ locks = st.one_of(
 )
 
 
-@given(signals, names, st.sampled_from(SPOKEN), st.sampled_from(w.Mode), locks)
+@given(signals, names, st.sampled_from(SPOKEN), st.sampled_from(vocabulary.Mode), locks)
 def test_every_message_fits_in_every_language_with_any_name_machine_and_time(signal, machine, lang, mode, lock):
     fits(notice(signal, machine, lang=lang, mode=mode, lock=lock))
 
@@ -231,8 +231,8 @@ LOCK = wire.Lock(id="l-1", when="now", reason="Courroie cassée", back="2027-03-
 @pytest.mark.parametrize(
     ("signal", "expected"),
     [
-        ({"kind": KIND.BLOCKED, "reasons": (w.Cause.LOCK_NOW,), "detail": "old"}, "Out of service"),
-        ({"kind": KIND.BLOCKED, "reasons": (w.Cause.LOCK_IDLE,)}, "Out of service"),
+        ({"kind": KIND.BLOCKED, "reasons": (vocabulary.Cause.LOCK_NOW,), "detail": "old"}, "Out of service"),
+        ({"kind": KIND.BLOCKED, "reasons": (vocabulary.Cause.LOCK_IDLE,)}, "Out of service"),
         ({"kind": KIND.REFUSED, "reasons": ("blocked-lock-now", "expired")}, "Out of service    +1"),
     ],
 )
@@ -241,7 +241,7 @@ def test_a_locked_machine_shows_the_managers_reason_and_the_day_it_is_expected_b
 
 
 def test_the_day_is_written_as_it_is_in_french():
-    lines = shown(KIND.BLOCKED, reasons=(w.Cause.LOCK_NOW,), lock=LOCK, site="fr")
+    lines = shown(KIND.BLOCKED, reasons=(vocabulary.Cause.LOCK_NOW,), lock=LOCK, site="fr")
     assert lines == ("Machine bloquée", "Courroie cassée", "Ne pas utiliser", "Retour : 14/03")
 
 
@@ -264,11 +264,15 @@ def test_the_day_is_written_as_it_is_in_french():
     ],
 )
 def test_a_lock_is_told_as_far_as_it_is_known(lock, lines):
-    assert shown(KIND.BLOCKED, reasons=(w.Cause.LOCK_IDLE,), lock=lock) == ("Out of service", *lines)
+    assert shown(KIND.BLOCKED, reasons=(vocabulary.Cause.LOCK_IDLE,), lock=lock) == ("Out of service", *lines)
 
 
 def test_a_lock_that_only_the_signal_knows_is_told_by_its_reason():
-    assert shown(KIND.BLOCKED, reasons=(w.Cause.LOCK_NOW,), detail="Belt") == ("Out of service", "Belt", "Do not use")
+    assert shown(KIND.BLOCKED, reasons=(vocabulary.Cause.LOCK_NOW,), detail="Belt") == (
+        "Out of service",
+        "Belt",
+        "Do not use",
+    )
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
@@ -280,7 +284,7 @@ def test_every_reason_that_the_rules_and_the_wire_know_has_its_own_words():
         for name, value in vars(access).items()
         if name.isupper() and isinstance(value, str) and not name.startswith("_")
     }
-    causes = {access.blocked_by(cause) for cause in w.Cause}
+    causes = {access.blocked_by(cause) for cause in vocabulary.Cause}
     assert of_rules | causes | {"start-timeout", "training-missing"} <= PUBLIC
     general = shown(KIND.REFUSED, reasons=("some-new-reason",))
     for reason in PUBLIC:
@@ -311,7 +315,7 @@ def test_the_worst_reason_is_told_and_the_others_are_counted():
     assert shown(KIND.REFUSED, reasons=("supervisor-needed", "expired"))[0] == "Supervisor needed +1"
 
 
-@pytest.mark.parametrize("cause", w.Cause)
+@pytest.mark.parametrize("cause", vocabulary.Cause)
 @pytest.mark.parametrize("lang", SPOKEN)
 def test_a_block_is_told_alike_when_it_arises_and_when_it_refuses(cause, lang):
     told = shown(KIND.BLOCKED, reasons=(cause,), site=lang)
@@ -329,7 +333,7 @@ def test_a_block_without_a_reason_is_told_by_its_detail():
 
 @pytest.mark.parametrize("kind", KIND)
 def test_every_signal_has_a_light_and_all_but_idle_say_something(kind):
-    told = notice(w.Signal(kind), "Laser 1")
+    told = notice(vocabulary.Signal(kind), "Laser 1")
     assert told.light
     assert bool(told.lines) is (kind is not KIND.IDLE)
 
@@ -342,7 +346,7 @@ def test_time_is_told_in_minutes_and_below_one_in_seconds(ms, text):
     assert shown(KIND.ENDED, ms=ms)[1] == text
 
 
-@pytest.mark.parametrize("reason", w.EndReason)
+@pytest.mark.parametrize("reason", vocabulary.EndReason)
 @pytest.mark.parametrize("lang", SPOKEN)
 def test_an_end_that_its_member_did_not_choose_says_why(reason, lang):
     lines = shown(KIND.ENDED, ms=60_000, reasons=(reason,), lang=lang)
@@ -356,7 +360,7 @@ def test_a_session_with_a_limit_says_how_long_it_may_last():
 
 
 def test_where_the_card_stays_the_member_is_told_to_take_it():
-    assert shown(KIND.GO, name="Ada", mode=w.Mode.HOLD)[-1] == "To end: remove badge"
+    assert shown(KIND.GO, name="Ada", mode=vocabulary.Mode.HOLD)[-1] == "To end: remove badge"
 
 
 @pytest.mark.parametrize(
@@ -368,8 +372,8 @@ def test_a_card_that_is_no_badge_is_told_what_it_is(detail, line):
 
 
 def test_a_flag_asks_for_what_it_will_be():
-    assert shown(KIND.FLAG_ASK, detail=w.FlagKind.REPORT)[0] == "Report a defect:"
-    assert shown(KIND.FLAG_ASK, detail=w.FlagKind.DANGER)[0] == "Report a danger:"
+    assert shown(KIND.FLAG_ASK, detail=vocabulary.FlagKind.REPORT)[0] == "Report a defect:"
+    assert shown(KIND.FLAG_ASK, detail=vocabulary.FlagKind.DANGER)[0] == "Report a danger:"
 
 
 def test_long_names_are_cut_and_the_sentence_stays():
@@ -391,9 +395,9 @@ def places(text: str) -> set[str]:
 
 
 def test_where_nobody_feels_a_job_its_member_is_told_how_to_end_it_and_until_when():
-    told = {"ms": 40 * 60_000, "detail": w.UNFELT}
+    told = {"ms": 40 * 60_000, "detail": vocabulary.UNFELT}
     assert shown(KIND.FINISHING, **told) == ("Please finish", "At most 40 min", "When you are done:", "tap again")
-    assert shown(KIND.FINISHING, mode=w.Mode.HOLD, **told)[-1] == "remove your badge"
+    assert shown(KIND.FINISHING, mode=vocabulary.Mode.HOLD, **told)[-1] == "remove your badge"
     assert shown(KIND.FINISHING, lang="fr", **told)[1] == "Encore 40 min max"
     assert shown(KIND.FINISHING, ms=40 * 60_000)[0] == "Job is running"
 

@@ -13,14 +13,14 @@ from fabgate.drivers.panels.log import LogOptions
 from fabgate.gate.config.gate_yaml import Driver, Machine
 from fabgate.gate.panel.panel_thread import PanelThread
 from fabgate.gate.panel.screen import Screen
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.gate.shell import Bench, running, wait
 from tests.gate.uplink.test_commands import now, outcomes, send
 
-KIND = w.SignalKind
-GO = w.Shown(KIND.GO, "Ada", until_ms=3_600_000)
-ENDED = w.Signal(KIND.ENDED, ms=60_000, reasons=("badge",))
-REFUSED = w.Signal(KIND.REFUSED, reasons=("in-use",))
+KIND = vocabulary.SignalKind
+GO = vocabulary.Shown(KIND.GO, "Ada", until_ms=3_600_000)
+ENDED = vocabulary.Signal(KIND.ENDED, ms=60_000, reasons=("badge",))
+REFUSED = vocabulary.Signal(KIND.REFUSED, reasons=("in-use",))
 
 
 class Wall(PanelThread):
@@ -54,16 +54,16 @@ def wall() -> Wall:
 def show(wall: Wall) -> Callable[..., Notice]:
     face = Screen(wall, "Laser", "en")
 
-    def show_(state: w.Shown, *happened: w.Signal) -> Notice:
-        face.show(happened, state, mode=w.Mode.TAP, lock=None, boot_ms=0)
+    def show_(state: vocabulary.Shown, *happened: vocabulary.Signal) -> Notice:
+        face.show(happened, state, mode=vocabulary.Mode.TAP, lock=None, boot_ms=0)
         return wall.seen
 
     return show_
 
 
-IDLE = w.Shown(KIND.IDLE)
-ESTOP = w.Shown(KIND.BLOCKED, reasons=(w.Cause.ESTOP,))
-WARNING = w.Shown(KIND.WARNING, "Ada", until_ms=90_000)
+IDLE = vocabulary.Shown(KIND.IDLE)
+ESTOP = vocabulary.Shown(KIND.BLOCKED, reasons=(vocabulary.Cause.ESTOP,))
+WARNING = vocabulary.Shown(KIND.WARNING, "Ada", until_ms=90_000)
 
 
 def test_what_happened_is_seen_first_and_then_what_is(wall: Wall, show: Callable[..., Notice]) -> None:
@@ -95,7 +95,7 @@ def test_an_end_does_not_hide_for_long_that_the_machine_is_blocked(wall: Wall, s
 
 def test_a_warning_is_heard_although_something_else_is_shown_before_it(wall: Wall, show: Callable[..., Notice]) -> None:
     show(GO)
-    show(WARNING, w.Signal(KIND.EXTENDED, ms=90_000))
+    show(WARNING, vocabulary.Signal(KIND.EXTENDED, ms=90_000))
     wall.passes()
     assert wall.heard == ["short", "short", "tick"]
 
@@ -104,8 +104,8 @@ def test_after_a_power_cut_that_is_said_until_somebody_uses_the_machine(wall: Wa
     face = Screen(wall, "Laser", "en")
     face.power_was_cut()
 
-    def show(state: w.Shown, *happened: w.Signal) -> str:
-        face.show(happened, state, mode=w.Mode.TAP, lock=None, boot_ms=0)
+    def show(state: vocabulary.Shown, *happened: vocabulary.Signal) -> str:
+        face.show(happened, state, mode=vocabulary.Mode.TAP, lock=None, boot_ms=0)
         return (wall.seen.lines or ("",))[0]
 
     assert show(IDLE) == "Power was cut"

@@ -15,7 +15,7 @@ from fabgate import badge, wire
 from fabgate.errors import UsageError
 from fabgate.gate.roster import directory as roster
 from fabgate.gate.roster.directory import Directory, store
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.support.work import steps
 
 KEY = b"a badge key of some workshop...."
@@ -64,9 +64,9 @@ def test_members_and_refusals_are_found_by_their_badges_and_nobody_else_is(path,
         of([*people(2), msgspec.structs.replace(people(1, start=5)[0], badges=[digest(5), digest(6)])], [refusal]), path
     )
     directory = opened()
-    assert directory.find(digest(0)) == w.Member(id="m-0", name="N0")
+    assert directory.find(digest(0)) == vocabulary.Member(id="m-0", name="N0")
     assert directory.find(digest(5)) == directory.find(digest(6))
-    assert directory.find(digest(8)) == w.Barred(("training-missing", "suspended"), "m-7", "fr")
+    assert directory.find(digest(8)) == vocabulary.Barred(("training-missing", "suspended"), "m-7", "fr")
     assert directory.find(digest(99)) is None
 
 
@@ -376,4 +376,4 @@ def test_hours_that_do_not_exist_are_no_roster(path):
 def test_a_roster_that_an_earlier_version_stored_has_no_hours(path, opened):
     store(of(people(1), [wire.Refusal(badges=[digest(7)], reasons=["x"], id="m-7")]), path)
     alter(path, "DELETE FROM meta WHERE key = 'hours'")
-    assert opened().find(digest(7)) == w.Barred(("x",), "m-7")
+    assert opened().find(digest(7)) == vocabulary.Barred(("x",), "m-7")

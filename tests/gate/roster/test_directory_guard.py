@@ -8,7 +8,7 @@ import pytest
 from fabgate import wire
 from fabgate.gate.roster.directory import Directory, looks_shrunk, store, vanished
 from fabgate.gate.roster.source import replace_stored
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.gate.roster.test_directory import alter, digest, of, people
 
 KEY = b"a badge key of some workshop...."
@@ -69,7 +69,7 @@ def test_one_of_four_members_blocked_is_blocked_at_once(path, opened):
     store(of(people(4)), path)
     blocked = wire.Refusal(badges=[digest(3)], reasons=["suspended"], id="m-3")
     assert replace_stored(of(people(3), [blocked], version=2), path) == (True, None)
-    assert opened().find(digest(3)) == w.Barred(("suspended",), "m-3")
+    assert opened().find(digest(3)) == vocabulary.Barred(("suspended",), "m-3")
 
 
 def test_one_of_four_members_who_left_is_gone_at_once(path, opened):
@@ -90,7 +90,7 @@ def test_a_shrunken_roster_keeps_who_vanished_and_takes_its_blocks_and_its_machi
     )
     directory = opened()
     assert directory.find(digest(9)).id == "m-9"
-    assert directory.find(digest(3)) == w.Barred(("suspended",), "m-3")
+    assert directory.find(digest(3)) == vocabulary.Barred(("suspended",), "m-3")
     assert (directory.machine.limit_s, directory.version, directory.members) == (60, 2, 9)
     assert replace_stored(fresh, path)[0] is False, "who was kept is kept, and nothing is new"
 

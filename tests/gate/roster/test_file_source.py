@@ -14,7 +14,7 @@ from fabgate import wire
 from fabgate.gate.roster import file as roster_file
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.source import FileSource, RosterConfirmed, RosterRefused, RosterStored
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.gate.shell import BADGE_KEY, digest, write_roster
 
 
@@ -70,7 +70,7 @@ def test_a_roster_file_is_not_read_while_somebody_writes_it(tmp_path: Path) -> N
             assert harness.look() == [], "m-bob would be admitted, were it read before the end"
     assert harness.look() == [RosterStored(harness.path.stat().st_mtime_ns // 1_000_000, 1)]
     with contextlib.closing(Directory(harness.stored)) as directory:
-        assert directory.find(digest("bob")) == w.Barred(("suspended",), "m-bob")
+        assert directory.find(digest("bob")) == vocabulary.Barred(("suspended",), "m-bob")
 
 
 @pytest.mark.parametrize("text", ["id,badges\nm-bob,04A1B2C4\n", "id,badges\nm-bob,what\n"])
@@ -95,7 +95,7 @@ def test_a_roster_file_that_changed_while_it_was_read_is_read_again(
     assert not harness.stored.exists()
     assert len(harness.read()) == 1
     with contextlib.closing(Directory(harness.stored)) as directory:
-        assert directory.find(digest("bob")) == w.Barred(("suspended",), "m-bob")
+        assert directory.find(digest("bob")) == vocabulary.Barred(("suspended",), "m-bob")
 
 
 def test_a_roster_file_of_the_same_size_and_time_is_another_one(tmp_path: Path) -> None:

@@ -104,8 +104,7 @@ def test_a_server_that_sends_a_letter_now_and_then_is_cut_off(tmp_path: Path, sc
         gate = Gate(tmp_path, f"{scheme}://127.0.0.1:{server.port}", whole_timeout_s=0.3)
         assert gate.refused() == (
             f"{scheme}://127.0.0.1:{server.port}/api/v1/gates/laser-1/roster: found no complete answer after 0.3 s, wanted"
-            " one in that time; the network or the collector is too slow, or something between them holds the answer"
-            " back"
+            " one in that time; the network or the collector is too slow, or a proxy between them delays the answer"
         )
         assert server.hung_up.wait(HANGS_S), "the connection is closed, not left to itself"
     finally:

@@ -12,18 +12,18 @@ from fabgate.gate.config.gate_yaml import EmergencyBadge, Machine
 from fabgate.gate.roster.directory import store
 from fabgate.gate.roster.in_force import RosterInForce
 from fabgate.gate.roster.locks import Locks
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.gate.roster.collector import roster
 from tests.gate.shell import NOON, digest, gate_config
 
-AT = w.Now(1_000, NOON, synced=True)
+AT = vocabulary.Now(1_000, NOON, synced=True)
 
 
 def in_force(
     folder: Path,
     stored: wire.Roster | None = None,
     *,
-    age_ms: Callable[[w.Now], int | None] = lambda _: None,
+    age_ms: Callable[[vocabulary.Now], int | None] = lambda _: None,
     **changes: object,
 ) -> RosterInForce:
     config = gate_config(folder, **changes)
@@ -47,20 +47,20 @@ def test_without_a_roster_the_configuration_rules_and_nobody_is_known(tmp_path: 
 def test_a_roster_rules_and_its_members_are_known(tmp_path: Path) -> None:
     found = in_force(tmp_path, roster(7, tz="Europe/Paris", machine=wire.MachineRules(limit_s=5)))
     assert (found.version, found.zone.key, found.rules().limit_ms) == (7, "Europe/Paris", 5_000)
-    assert found.look_up(digest("ada")) == w.Member("m-ada")
+    assert found.look_up(digest("ada")) == vocabulary.Member("m-ada")
     found.close()
 
 
 def test_an_emergency_badge_comes_before_the_roster(tmp_path: Path) -> None:
     badges = [EmergencyBadge(digest=digest("ada"), label="desk")]
     found = in_force(tmp_path, roster(), emergency_badges=badges)
-    assert found.look_up(digest("ada")) == w.Emergency("desk")
+    assert found.look_up(digest("ada")) == vocabulary.Emergency("desk")
     found.close()
 
 
 def test_only_what_is_new_is_told(tmp_path: Path) -> None:
     found = in_force(tmp_path, roster())
-    assert found.changed(AT) == [w.RosterChanged(found.rules(), stale=False)]
+    assert found.changed(AT) == [vocabulary.RosterChanged(found.rules(), stale=False)]
     assert found.changed(AT) == []
     assert len(found.changed(AT, members=True)) == 1
     found.locks = Locks((wire.Lock(id="l", when="idle", reason="r"),), 9)

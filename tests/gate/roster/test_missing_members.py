@@ -9,7 +9,7 @@ import pytest
 from fabgate import wire
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.source import RosterConfirmed, RosterRefused, RosterStored
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.gate.roster.collector import Harness, everybody, many, roster
 from tests.gate.shell import CARDS, digest
 
@@ -31,7 +31,7 @@ def test_when_too_many_vanish_without_a_word_they_stay_and_all_else_applies(harn
     assert "run 'fabgate roster adopt' on this gate; otherwise add them at the collector again" in refused.reason
     assert harness.members() == {"m-ada", "m-bob", "m-max", "m-sue", "m-a", "m-b", "m-c"}
     with contextlib.closing(Directory(harness.stored)) as directory:
-        assert directory.find(digest("eve")) == w.Barred(("blocked",), "m-eve")
+        assert directory.find(digest("eve")) == vocabulary.Barred(("blocked",), "m-eve")
         assert directory.machine.lock is not None
     assert harness.fetch() == [RosterConfirmed()]
 

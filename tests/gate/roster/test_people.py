@@ -10,7 +10,7 @@ import pytest
 from fabgate import wire
 from fabgate.errors import UsageError
 from fabgate.gate.roster.people import StoredPerson, barred, holder, machine_rules, member
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 
 
 def test_a_member_becomes_the_rules_member():
@@ -32,15 +32,15 @@ def test_a_member_becomes_the_rules_member():
             supervised=True,
         )
     )
-    assert found == w.Member(
+    assert found == vocabulary.Member(
         id="m-1",
         name="Ada",
         lang="fr",
-        level=w.Level.SUPERVISOR,
+        level=vocabulary.Level.SUPERVISOR,
         grant="grant-7",
         valid_until=date(2027, 3, 1),
         grace_days=3,
-        windows=(w.Window(frozenset({1, 5}), 480, 1440), w.Window(frozenset({7}), 1320, 360)),
+        windows=(vocabulary.Window(frozenset({1, 5}), 480, 1440), vocabulary.Window(frozenset({7}), 1320, 360)),
         limit_ms=60_000,
         supervised=True,
     )
@@ -84,11 +84,13 @@ def test_all_mistakes_of_a_member_come_at_once():
 
 def test_a_refusal_always_has_a_reason():
     assert barred(wire.Refusal(badges=[], reasons=[])).reasons == ("no-access",)
-    assert barred(wire.Refusal(badges=[], reasons=["a", "b"], id="m", lang="fr")) == w.Barred(("a", "b"), "m", "fr")
+    assert barred(wire.Refusal(badges=[], reasons=["a", "b"], id="m", lang="fr")) == vocabulary.Barred(
+        ("a", "b"), "m", "fr"
+    )
 
 
 def test_the_default_machine_of_the_wire_is_that_of_the_rules():
-    assert machine_rules(wire.MachineRules()) == w.MachineRules()
+    assert machine_rules(wire.MachineRules()) == vocabulary.MachineRules()
 
 
 def test_a_machine_becomes_the_rules_machine():
@@ -104,9 +106,9 @@ def test_a_machine_becomes_the_rules_machine():
             lock=wire.Lock(id="l-1", when="now", reason="belt", back="2027-03-14"),
         )
     )
-    assert (found.mode, found.observe_until, found.idle_off_ms) == (w.Mode.HOLD, until, 60_000)
-    assert (found.finish_wait, found.supervision, found.deny_when_stale) == (False, w.Supervision.ALWAYS, True)
-    assert found.lock == w.Lock("l-1", True, "belt", "2027-03-14")
+    assert (found.mode, found.observe_until, found.idle_off_ms) == (vocabulary.Mode.HOLD, until, 60_000)
+    assert (found.finish_wait, found.supervision, found.deny_when_stale) == (False, vocabulary.Supervision.ALWAYS, True)
+    assert found.lock == vocabulary.Lock("l-1", True, "belt", "2027-03-14")
 
 
 @pytest.mark.parametrize(
@@ -137,5 +139,5 @@ def test_all_mistakes_of_a_machine_come_at_once():
 def test_a_stored_row_is_a_member_or_a_refusal():
     encode = msgspec.json.Encoder().encode
     assert holder(encode(StoredPerson(member=wire.Member(id="m", badges=[])))).id == "m"
-    assert holder(encode(StoredPerson(refusal=wire.Refusal(badges=[], reasons=["x"])))) == w.Barred(("x",))
-    assert holder(encode(StoredPerson())) == w.Barred(("no-access",))
+    assert holder(encode(StoredPerson(refusal=wire.Refusal(badges=[], reasons=["x"])))) == vocabulary.Barred(("x",))
+    assert holder(encode(StoredPerson())) == vocabulary.Barred(("no-access",))

@@ -6,7 +6,7 @@ import threading
 
 from fabgate.gate.roster.http_source import Receipt, age_ms
 from fabgate.gate.roster.source import RosterConfirmed
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.gate.roster.collector import Harness
 from tests.gate.shell import NOON, wait
 
@@ -93,7 +93,7 @@ def test_an_end_on_a_full_disk_is_an_end(harness: Harness) -> None:
 
 
 def test_without_any_time_nobody_knows_the_age() -> None:
-    now = w.Now(1, NOON, synced=True)
+    now = vocabulary.Now(1, NOON, synced=True)
     assert age_ms(None, now, "b") is None
     assert age_ms(Receipt(version=1, hash="", boot="a", wall_ms=None), now, "b") is None
-    assert age_ms(Receipt(version=1, hash="", boot="a", wall_ms=5), w.Now(1, None), "b") is None
+    assert age_ms(Receipt(version=1, hash="", boot="a", wall_ms=5), vocabulary.Now(1, None), "b") is None

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from fabgate.gate.config.gate_yaml import Machine
 from fabgate.gate.status.since import Since
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from tests.gate.shell import NOON, running
 
 
-def at(ms: int, *, synced: bool = True, wall: datetime | None = None) -> w.Now:
-    return w.Now(1_000 + ms, NOON + timedelta(milliseconds=ms) if wall is None else wall, synced)
+def at(ms: int, *, synced: bool = True, wall: datetime | None = None) -> vocabulary.Now:
+    return vocabulary.Now(1_000 + ms, NOON + timedelta(milliseconds=ms) if wall is None else wall, synced)
 
 
 def test_it_stands_until_the_state_changes() -> None:
@@ -56,5 +56,5 @@ def test_a_session_that_waits_for_its_job_has_been_on_since_it_began(tmp_path: P
     with running(tmp_path, machine=Machine(name="Laser", finish="wait")) as bench:
         bench.use("ada")
         bench.advance(30_000)
-        bench.post(w.CauseRaised(w.Cause.LOCK_IDLE, "belt"))
+        bench.post(vocabulary.CauseRaised(vocabulary.Cause.LOCK_IDLE, "belt"))
         bench.wait_for_status(lambda found: (found["state"], found["since"]) == ("finishing", "2026-11-24T12:00:00Z"))

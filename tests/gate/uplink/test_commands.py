@@ -21,13 +21,13 @@ from fabgate.gate.config.gate_yaml import Machine, Mqtt, RosterSource
 from fabgate.gate.journal.writer import Draft, Journal
 from fabgate.gate.uplink.commands import IDS_MOST, PENDING_MOST, CommandChecker, CommandFilter, RefusedError
 from fabgate.gate.uplink.events import CommandArrived, MessageArrived, RosterNudged
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from fabgate.seal import Keys
 from tests.gate.shell import KEYS, NOON, Bench, running, wait
 
 ACCOUNT = "lyon/laser-1"
-AT = w.Now(1_000_000, NOON, synced=True)
-UNSYNCED = w.Now(1_000_000, NOON, synced=False)
+AT = vocabulary.Now(1_000_000, NOON, synced=True)
+UNSYNCED = vocabulary.Now(1_000_000, NOON, synced=False)
 
 
 def command(verb: str = "stop", **changes: Any) -> wire.Command:

@@ -11,7 +11,7 @@ from fabgate import badge, wire
 from fabgate.demo.furnishing.people import CARDS
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.source import RosterStored
-from fabgate.rules import vocabulary as w
+from fabgate.rules import vocabulary
 from fabgate.seal import entry_hash, to_text
 from tests.gate.roster.collector import Harness
 from tests.support import recording
@@ -39,13 +39,13 @@ def test_an_old_roster_is_stored_and_decided_by(tmp_path: Path):
     finally:
         harness.close()
     assert holders["stranger"] is None
-    assert {who: holder.id for who, holder in holders.items() if isinstance(holder, w.Member)} == {
+    assert {who: holder.id for who, holder in holders.items() if isinstance(holder, vocabulary.Member)} == {
         "ada": "m-1",
         "cleo": "m-3",
         "mo": "m-4",
     }
-    assert isinstance(holders["cleo"], w.Member)
-    assert holders["cleo"].level is w.Level.MAINTAINER
+    assert isinstance(holders["cleo"], vocabulary.Member)
+    assert holders["cleo"].level is vocabulary.Level.MAINTAINER
     assert lock is not None
     assert (lock.when, lock.reason) == ("now", "Broken belt")
 
