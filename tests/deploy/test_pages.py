@@ -55,7 +55,7 @@ def test_the_pages_contain_calls():
 def test_every_fabgate_command_on_a_page_exists(page, where, call):
     arguments = shlex.split(call.replace("VERB", "gates"))
     if call in NOT_YET:
-        assert page == "install.md"  # in the sentence that begins with "Not there yet"
+        assert page == "install.md"  # in the sentence that begins with "Not available yet"
     else:
         # In prose a verb may appear without its arguments.
         assert is_valid(arguments if where == "block" else [*arguments, "--help"]), f"{page}: fabgate {call}"

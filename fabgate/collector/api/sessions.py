@@ -45,7 +45,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 class Key(HttpBearer):
     """A valid API key with the scope that is needed."""
 
-    openapi_description = "An API key from More → Accounts → Keys, shown once when it is made."
+    openapi_description = "An API key from More → Accounts → API keys, shown once when it is made."
 
     def __init__(self, scope: str) -> None:
         super().__init__()
@@ -188,7 +188,7 @@ def _position(cursor: str) -> int:
 @api.exception_handler(AuthenticationError)
 def no_key(request: HttpRequest, _error: AuthenticationError | type[AuthenticationError]) -> HttpResponse:
     """Answer a request without a valid key."""
-    text = "found no valid key in 'Authorization: Bearer'; make one under More, Accounts, Keys of programs"
+    text = "found no valid key in 'Authorization: Bearer'; make one under More, Accounts, API keys"
     answer = api.create_response(request, {"detail": text}, status=401)
     answer.headers["WWW-Authenticate"] = 'Bearer realm="fabgate"'
     return answer
@@ -216,7 +216,7 @@ def not_understood(request: HttpRequest, error: ValidationError | type[Validatio
 @api.exception_handler(WrongScope)
 def wrong_scope(request: HttpRequest, error: WrongScope | type[WrongScope]) -> HttpResponse:
     """Answer a request whose key lacks the scope."""
-    text = f"this key does not have the scope {error}; make one that does, under More, Accounts, Keys"
+    text = f"this key does not have the scope {error}; make one that does, under More, Accounts, API keys"
     return api.create_response(request, {"detail": text}, status=403)
 
 

@@ -27,7 +27,7 @@ class Tab:
     """A link in the navigation: route name, title, icon."""
 
     route: str
-    title: Any  # Return the tabs that `role` may open, with their addresses.
+    title: Any  # translated when it is shown
     icon: str
 
 

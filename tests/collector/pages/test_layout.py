@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -40,6 +41,17 @@ def test_everybody_begins_on_a_page_that_they_may_open(browse, role):
 def test_the_tab_of_a_page_is_marked(browse):
     text = browse("manager").get("/accounts/new").content.decode()
     assert re.search(r'href="/accounts" aria-current="page"', text)
+
+
+def test_a_place_that_a_text_names_is_called_so_on_the_pages():
+    root = Path(layout.__file__).parents[1]
+    code = "\n".join(path.read_text("utf-8") for path in root.rglob("*.py"))
+    pages = "\n".join(path.read_text("utf-8") for path in root.rglob("*.html"))
+    named = re.findall("More(?:,| →) ([A-Z][a-z]+)(?:,| →) ([A-Z][A-Za-z ]+)", code)
+    assert len(named) > 2
+    for tab, page in named:
+        assert tab in {str(tab.title) for tab in layout.MORE}
+        assert f'{{% translate "{page}" %}}</a>' in pages, page
 
 
 def test_a_page_that_is_not_built_yet_has_no_tab():
