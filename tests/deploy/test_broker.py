@@ -207,6 +207,7 @@ FORBIDDEN = [
     f"/{LASER.base}/status",
     f"{LASER.base}//status",
     "$SYS/broker/version",
+    "$CONTROL/dynamic-security/v1",
 ]
 
 
