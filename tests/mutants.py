@@ -55,7 +55,7 @@ FAULTS = [
     ),
     Fault(
         "nothing is decided again when the start is on disk",
-        "        session = self._may_still_begin()  # so that a late disk never powers an empty room\n",
+        "        session = self._may_still_begin()  # so that after a slow write no machine starts without its member\n",
         "        session = pending.session\n",
     ),
     Fault(

@@ -1,4 +1,4 @@
-"""Waits for what the demo expects; an error names what did not come."""
+"""Waits for events that the demo expects; an error names the missing one."""
 
 from __future__ import annotations
 

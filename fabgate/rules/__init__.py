@@ -8,7 +8,7 @@ An event goes in, commands come out, and time is an argument::
       power.Power     carries the intents out, and makes the commands
 
 ===================  ================================================================================================
-WHO may start        ``access``: one decision on one badge, with every reason; ``presence``: when a card on the reader
+WHO may start ``access``: one decision on one badge, with every reason; ``presence``: when a card on the reader
                      counts as a tap
 WHAT an event means  ``reactions``, returned as ``intents``
   a tap              ``taps``, by phase; ``starts``: decided again before power; ``refusals``: unknown badges, and what
@@ -16,12 +16,12 @@ WHAT an event means  ``reactions``, returned as ``intents``
   what else ends it  ``cause_changes``: what forbids use; ``in_session``: stop button, run-sense, grace, lost access
 WHEN power is on     ``power``: the table of phases, begin, end, cut, deadlines
 how long             ``term``: limits, warnings and extensions; ``meter``: minutes counted
-what is known        ``machine``: phase, session, rules; ``bookkeeping``: how that changes where no power is at stake
+what is known        ``machine``: phase, session, rules; ``bookkeeping``: changes of it that do not touch power
 what people see      ``panel``
 the words            ``vocabulary``: rules, causes, people, events, facts, commands
 ===================  ================================================================================================
 
-Two rules carry it. Power goes on only after the journal has confirmed that the session's start is on disk; power goes
-off before anything is journalled. Both can be seen in ``power``: ``SetPower(on=True)`` is written in one place, in the
-answer to ``Committed``, and ``SetPower(on=False)`` is the first command of every answer that holds it.
+Two rules are its core. Power goes on only after the journal has confirmed that the session's start is on disk; power
+goes off before anything is journalled. Both can be seen in ``power``: ``SetPower(on=True)`` is written in one place, in
+the answer to ``Committed``, and ``SetPower(on=False)`` is always the first command of an answer.
 """

@@ -1,4 +1,4 @@
-"""What is known of the machine: its phase, who has its power or waits for it, its rules, and what forbids its use.
+"""Everything that is known of the machine: its phase, its session and the waiting one, its rules, and its causes.
 
 All of it is frozen. The functions that decide (``reactions``) and ``panel`` read a ``Machine`` and cannot change it; ``power``
 and ``bookkeeping`` replace it.
@@ -68,7 +68,7 @@ class Session(NamedTuple):
     meter: Meter = Meter()
     supervisor: str | None = None
     supervisor_badge: str | None = None
-    #: Whether the card was last seen in its holder. Only hold mode asks.
+    #: Whether the card was last seen in its holder; only hold mode uses this.
     present: bool = True
     end_reason: EndReason = EndReason.BADGE
     end_actor: str | None = None
@@ -77,11 +77,11 @@ class Session(NamedTuple):
 
     @property
     def sponsored(self) -> bool:
-        """Whether it is a supervisor's session for an unknown badge, a guest's."""
+        """Whether it is a supervisor's session for a guest with an unknown badge."""
         return self.supervisor == self.member
 
     def is_of(self, badge: str, holder: Holder | None) -> bool:
-        """Return whether the badge is the session's own, or another one of its member."""
+        """Return whether the badge is that of the session, or another badge of its member."""
         return badge == self.badge or (holder is not None and holder.id == self.member)
 
     def is_supervised_by(self, badge: str, holder: Holder | None) -> bool:
@@ -91,13 +91,13 @@ class Session(NamedTuple):
         return badge == self.supervisor_badge or (holder is not None and holder.id == self.supervisor)
 
     def started(self, mode: Mode, *, continues: str | None = None, energised_from_ms: int | None = None) -> Started:
-        """Return the fact that it begins."""
+        """Return the fact that the session begins."""
         return Started(
             self.id, self.member, self.badge, self.basis, mode, self.supervisor, continues, energised_from_ms
         )
 
     def ended(self, reason: EndReason, meter: Meter, *, actor: str | None = None) -> Ended:
-        """Return the fact that it is over, with the counters of `meter`."""
+        """Return the fact that the session is over, with the counters of `meter`."""
         return Ended(self.id, self.member, self.badge, reason, meter.energised_ms, meter.running_ms, actor)
 
     def signal(self, kind: SignalKind, ms: int, *, reasons: tuple[str, ...] = (), detail: str = "") -> Signal:
@@ -106,7 +106,7 @@ class Session(NamedTuple):
 
 
 class Pending(NamedTuple):
-    """A session that waits: for a supervisor (no token yet), or for the journal to confirm `token`."""
+    """A waiting session: for a supervisor (without a token), or for the journal to confirm `token`."""
 
     session: Session
     until_ms: int
@@ -140,7 +140,7 @@ class Machine(NamedTuple):
 
     @property
     def idle(self) -> bool:
-        """Whether an input reports that the machine does no work; without an input that is unknown."""
+        """Whether an input reports that the machine does no work; False without an input."""
         return self.run_sense and not self.working
 
     @property
@@ -151,8 +151,8 @@ class Machine(NamedTuple):
     def job_may_run(self, reason: EndReason) -> bool:
         """Return whether a session that ends for `reason` may leave a job running.
 
-        Without an input only the member knows whether a job runs. Their own end means that none does; an end that
-        comes from elsewhere (a lock, a block, a sick disk) must assume that one does.
+        Without an input only the member knows whether a job runs. If they end the session themselves, none does. If
+        something else ends it (a lock, a block, a failing disk), a job may be running.
         """
         elsewhere = reason in (EndReason.LOCK, EndReason.REVOKED, EndReason.FAULT)
         return self.working or (elsewhere and not self.run_sense)
@@ -160,7 +160,7 @@ class Machine(NamedTuple):
     # --- who may do what here -----------------------------------------------------------------------------------------
 
     def holder_of(self, badge: str | None, member: str | None) -> Holder | None:
-        """Return who holds `badge`, if that is still `member`: a badge may have changed hands since it was tapped."""
+        """Return the holder of `badge` if it is still `member`; the badge may have changed hands since its tap."""
         holder = None if badge is None else self.look_up(badge)
         return holder if holder is not None and holder.id == member else None
 
@@ -171,13 +171,13 @@ class Machine(NamedTuple):
     def admits(self, holder: Holder | None) -> bool:
         """Return whether the roster admits this person, causes aside.
 
-        Causes, and a clock that is lost, have rules of their own for a running session.
+        Causes, and the loss of the time, have rules of their own for a running session.
         """
         now = replace(self.now, synced=True)
         return decide(holder, rules=self.rules, causes=frozenset(), stale=False, now=now).basis is not None
 
     def rank_of(self, holder: Holder) -> Level:
-        """Return the level that counts here: a plain user's once the roster no longer admits the person."""
+        """Return the level that counts here: that of a plain user if the roster no longer admits the person."""
         return holder.rank if isinstance(holder, Member) and self.admits(holder) else Level.USER
 
     def may_supervise(self, holder: Holder | None) -> bool:
@@ -189,14 +189,14 @@ class Machine(NamedTuple):
         return self.rules.sponsor and self.second_card_allowed and not self.causes and self.may_supervise(holder)
 
     def guest_barred(self, session: Session) -> bool:
-        """Return whether a guest's badge has meanwhile become one that the roster refuses: no sponsor covers that."""
+        """Return whether the roster now refuses the badge of a guest, whom then no sponsor can admit."""
         guest = self.look_up(session.badge) if session.sponsored else None
         return isinstance(guest, Barred) and not self.admits(guest)
 
     def new_session(
         self, session_id: str, badge: str, holder: Holder, basis: Basis, sponsor_badge: str | None = None
     ) -> Session:
-        """Return a session of `holder` that has yet to begin; `sponsor_badge` is theirs where `badge` is a guest's."""
+        """Return a new session of `holder`; `sponsor_badge` is their badge if `badge` is a guest's."""
         return Session(
             id=session_id,
             member=holder.id or "",
@@ -211,6 +211,6 @@ class Machine(NamedTuple):
         )
 
     def term_for(self, holder: Holder | None) -> Term:
-        """Return how long this person may use the machine by the rules of this moment."""
+        """Return how long this person may use the machine by the current rules."""
         limit_ms = (holder.limit_ms if isinstance(holder, Member) else None) or self.rules.limit_ms
         return Term(limit_ms, self.rules.max_ms)

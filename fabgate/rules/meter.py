@@ -1,4 +1,4 @@
-"""How long a session had power, and how long the machine worked. Counted on the boot clock: no wall clock matters.
+"""Counts how long a session had power, and how long the machine worked, by the boot clock alone.
 
 ``energised`` is the time from power on to power off, the fan's run-on included. ``running`` is the part of it during
 which the machine worked; the run-on never counts. Both are whole milliseconds and only ever grow.
@@ -28,7 +28,7 @@ class Meter(NamedTuple):
         return counted if counted.running_since == since else counted._replace(running_since=since)
 
     def read(self, at_ms: int) -> Meter:
-        """Return the counters at `at_ms`, still counting."""
+        """Return a meter that is up to date at `at_ms` and still counts."""
         counted = self._run_until(at_ms)
         if self.energised_since is not None:
             spent = max(0, at_ms - self.energised_since)

@@ -8,12 +8,12 @@ Two rules carry the safety case:
    front of everything else in the same answer. A handover is the one end without an off: the next session's start is
    on disk in the same transaction.
 
-A record that was ordered is never withdrawn, because a late commit may still happen. A start that is cancelled is
-followed by a record that it ended after 0 ms; a handover that is cancelled, by the end of the newcomer and a session
-that continues the first one.
+A record is never withdrawn, because a late commit may still happen. After a cancelled start it is recorded that the
+session ended after 0 ms; after a cancelled handover, that the newcomer's session ended, and that the first one
+continues in a new session.
 
-``Power`` is the only place where intents become commands and phases change. ``_go`` looks each step up in ``TABLE``; a
-step that is not there stops the daemon, and that means power off. docs/states.md is drawn from the table.
+``Power`` is the only place where intents become commands and phases change. ``_go`` looks up each step in ``TABLE``. A
+missing step stops the daemon, which means power off. docs/states.md is drawn from the table.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Step(StrEnum):
     ENDED = "ends"
 
 
-#: Every step that exists. Power is on in ACTIVE, HANDING_OVER, FINISHING_JOB and RUN_ON, and in no other phase.
+#: All steps. Power is on in ACTIVE, HANDING_OVER, FINISHING_JOB and RUN_ON, and in no other phase.
 TABLE: Final[dict[tuple[Phase, Step], Phase]] = {
     (Phase.IDLE, Step.AUTHORISED): Phase.AWAIT_JOURNAL,
     (Phase.IDLE, Step.NEEDS_SUPERVISOR): Phase.AWAIT_SUPERVISOR,
@@ -87,7 +87,7 @@ PROGRESS_MS: Final = 15 * 60_000
 
 
 class Power:
-    """Carries intents out. `machine` is what is known at this moment; `commands` are those of the present answer."""
+    """Carries out intents. `machine` is the current knowledge; `commands` are those of the current answer."""
 
     def __init__(
         self, machine: Machine, flags: Flags, refusals: Refusals, *, new_id: Callable[[], str], checkpoint_ms: int
@@ -168,11 +168,11 @@ class Power:
         self._go(Step.HANDOVER, session=first, pending=Pending(newcomer, at + JOURNAL_MS, token))
 
     def committed(self, token: int) -> None:
-        """Begin the session whose start the journal confirms, unless it was cancelled or may not begin any more."""
+        """Begin the session whose start the journal confirms, unless it was cancelled or may no longer begin."""
         pending, takes_over = self.machine.pending, self.machine.phase is Phase.HANDING_OVER
         if pending is None or pending.token != token:
             return
-        session = self._may_still_begin()  # so that a late disk never powers an empty room
+        session = self._may_still_begin()  # so that after a slow write no machine starts without its member
         if session is None:
             return
         at, rules = self.machine.now.boot_ms, self.machine.rules
@@ -189,7 +189,7 @@ class Power:
             self.do(in_session.grace(self.machine))
 
     def _may_still_begin(self) -> Session | None:
-        """Decide again on the session that waits, and return it as it may begin; cancel it where it may not (None)."""
+        """Decide again about the waiting session. Return it as it may begin, or cancel it and return None."""
         pending = self.machine.pending
         if pending is None:
             return None
@@ -201,12 +201,12 @@ class Power:
         return None
 
     def roster_changed(self) -> None:
-        """Apply a new roster to the session that runs, and to the one that waits."""
+        """Apply a new roster to the running session and to the waiting one."""
         self.do(in_session.access_lost(self.machine))
         self._may_still_begin()
 
     def _cancel_start(self, reason: EndReason = EndReason.CANCELLED) -> None:
-        """Give up the session that waits. A person who cancels sees that at once; a disk too slow has to be shown."""
+        """Cancel the waiting session. A person who cancels sees that at once; if the disk was too slow, it is shown."""
         pending, session = self.machine.pending, self.machine.session
         if pending is None:
             return
@@ -230,7 +230,7 @@ class Power:
     # --- a session ends -----------------------------------------------------------------------------------------------
 
     def _end_by_rules(self, reason: EndReason, actor: str | None = None) -> None:
-        """End in order: a running job is finished first, then the fan runs on, then power goes off."""
+        """End by the rules: a running job is finished first, then the fan runs on, then power goes off."""
         rules = self.machine.rules
         self.machine = self.machine._replace(session=self._owner()._replace(end_reason=reason, end_actor=actor))
         if rules.mode is Mode.AUDIT:
@@ -243,7 +243,7 @@ class Power:
             self._end_job()
 
     def _end_job(self) -> None:
-        """Let the fan run on, or else switch off."""
+        """Let the fan run on, or switch off if there is no run-on."""
         at, rules = self.machine.now.boot_ms, self.machine.rules
         if rules.run_on_ms == 0:
             self._cut()
@@ -257,7 +257,7 @@ class Power:
         self._go(Step.JOB_RUNS, session=session._replace(meter=session.meter.run(self.machine.now.boot_ms, on=True)))
 
     def _cut(self, reason: EndReason | None = None, facts: tuple[Fact, ...] = ()) -> None:
-        """Power off now; then end the session, or cancel the start; then record `facts`."""
+        """Switch off now; then end the session or cancel the start; then record `facts`."""
         self._power_off()
         if self.machine.session is None:
             self._cancel_start()
@@ -273,10 +273,10 @@ class Power:
         self.commands.append(session.signal(SignalKind.ENDED, meter.energised_ms, reasons=(session.end_reason,)))
 
     def _power_off(self) -> None:
-        """Put the off in front of everything else in this answer.
+        """Make switching off the first command of this answer.
 
-        One event may lead to a record before it leads to an end: a cause that is noted, a deadline that was overdue.
-        And a session may be over as it begins; then its power never goes on.
+        One event may cause a record before an end, such as that of an overdue deadline. And if a session ends in the
+        same answer in which it begins, its power never goes on.
         """
         if self.machine.rules.mode is not Mode.AUDIT:
             others = [command for command in self.commands if not isinstance(command, SetPower)]
@@ -287,7 +287,7 @@ class Power:
     def deadline(self) -> int | None:
         """Return the boot milliseconds at which something is due, or None.
 
-        Nothing is ordered when a session ends soon, but the panel shows it from then on.
+        When a session ends soon, there is no command, but the panel changes.
         """
         due = [at for at, _ in self._timers()]
         session = self.machine.session
@@ -305,7 +305,7 @@ class Power:
             min(due, key=_first)[1]()
 
     def _timers(self) -> Iterator[tuple[int, Callable[[], None]]]:
-        """Yield every deadline and what it does. Each action removes its own deadline or moves it on."""
+        """Yield every deadline with its action, which removes the deadline or postpones it."""
         machine, pending, session = self.machine, self.machine.pending, self.machine.session
         if pending is not None:
             yield pending.until_ms, partial(self._give_up, pending)
@@ -362,13 +362,13 @@ class Power:
         return self.machine.session
 
     def _owner_alone(self) -> Session:
-        """Return the session that has the power; a handover that is not on disk is cancelled first."""
+        """Return the session that has power, after cancelling a handover that is not on disk."""
         if self.machine.phase is Phase.HANDING_OVER:
             self._cancel_start()
         return self._owner()
 
     def _go(self, step: Step, *, session: Session | None, pending: Pending | None = None) -> None:
-        """Take a step of the table. `session` has the power from then on, `pending` waits."""
+        """Take a step of the table. From then on `session` has power and `pending` waits."""
         phase, rules = TABLE[self.machine.phase, step], self.machine.rules
         if phase is Phase.IDLE and rules.mode is not self.machine.next_mode:
             rules = replace(rules, mode=self.machine.next_mode)

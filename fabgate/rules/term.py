@@ -1,4 +1,4 @@
-"""How long a session may last: its limit, its longest time, its idle time-out, the warning, and extensions.
+"""Computes how long a session may last: limit, longest time, idle time-out, warning and extensions.
 
 Power always has a deadline: the limit, which extensions move but never past ``max_at``; then at most ``finish_max_ms``
 for a running job and the fan's run-on (``off_by``).
@@ -14,8 +14,8 @@ from fabgate.rules.vocabulary import MachineRules
 class Term(NamedTuple):
     """The times of one session, in boot milliseconds; every method that changes one returns a new term.
 
-    `limit_ms` is the member's own limit or the machine's, `max_ms` the longest: by the rules under which the session
-    was asked for, or those under which it began, whichever were shorter. Later rules change neither.
+    `limit_ms` is the limit of the member or the machine, `max_ms` the longest time. Each is the shorter of the value at
+    the tap and the value at the beginning; later rules do not change them.
     """
 
     limit_ms: int
@@ -33,7 +33,7 @@ class Term(NamedTuple):
         return self._replace(limit_ms=min(self.limit_ms, other.limit_ms), max_ms=min(self.max_ms, other.max_ms))
 
     def begin(self, at_ms: int, rules: MachineRules) -> Term:
-        """Count from `at_ms`: the machine has power now. Idling counts only once the machine had time to warm up."""
+        """Count from `at_ms`, when power goes on. Idle time counts only after the warm-up."""
         max_at = at_ms + self.max_ms
         limit_at = min(at_ms + self.limit_ms, max_at)
         return self._replace(max_at=max_at, limit_at=limit_at, idle_since=at_ms + rules.warm_up_ms)
@@ -45,7 +45,7 @@ class Term(NamedTuple):
     # --- when it ends, and when to warn -------------------------------------------------------------------------------
 
     def idle_at(self, rules: MachineRules, *, idle: bool) -> int | None:
-        """Return when the machine will have idled too long; `idle` means that an input reports no work now."""
+        """Return when the machine will have been idle for too long; `idle` is whether an input reports no work now."""
         if not idle or rules.idle_off_ms is None:
             return None
         return self.idle_since + rules.idle_off_ms
@@ -74,11 +74,10 @@ class Term(NamedTuple):
     # --- more time ----------------------------------------------------------------------------------------------------
 
     def extended(self, at_ms: int, rules: MachineRules, *, idle: bool) -> Term | None:
-        """Return the term that a tap gives: a full limit from now, never beyond the longest. None if it gives no time.
+        """Return the term after a tap: a full limit from now, up to the longest time. None if a tap gives no time.
 
-        A tap gives time where the limit moves, and where a longer idle time ends the warning. At the longest, a
-        warning that begins before the machine idles too long would otherwise let each tap extend the idle time by
-        what passed since the last one, and no tap could end the session.
+        A tap gives time if it moves the limit, or if a longer idle time ends the warning. Otherwise it ends the
+        session: near the longest time, each tap could else extend only the idle time, and none could end the session.
         """
         limit_at = min(max(self.limit_at, at_ms + self.limit_ms), self.max_at)
         longer = self.idle_from(at_ms)._replace(limit_at=limit_at)
@@ -95,11 +94,11 @@ class Term(NamedTuple):
     # --- after the end ------------------------------------------------------------------------------------------------
 
     def finish(self, at_ms: int, rules: MachineRules, *, run_sense: bool) -> Term:
-        """Set the last deadlines, once: a job may run until ``finish_until``, the fan until ``off_by``.
+        """Set the last deadlines: a job may run until ``finish_until``, the fan until ``off_by``.
 
-        Both count from the limit at the latest, also where the gate was held up and handles the limit late.
-        A job that an input reports (`run_sense`) may outlast the limit. Without an input it may not: at its limit the
-        session would have ended without any lock or block, and these never make it longer.
+        Both count from the limit at the latest, even if the gate was delayed and handles the limit late. A job that an
+        input reports (`run_sense`) may continue after the limit. Without an input it may not, because a lock or a block
+        must never make a session longer than its limit.
         """
         if self.off_by is not None:
             return self

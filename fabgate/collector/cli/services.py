@@ -1,6 +1,6 @@
 """Starts the processes of the collector: ``run``, ``ingest``, ``web``, ``worker`` and ``migrate``.
 
-Each imports its process when it runs, so that no process has the libraries of the others in memory.
+Each function imports its process when it runs, so that no process loads the libraries of the others.
 """
 # ruff: noqa: PLC0415
 

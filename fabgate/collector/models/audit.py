@@ -25,7 +25,7 @@ class Change(models.Model):
     rosters = models.JSONField(default=dict)
 
     class Meta:
-        """The log is read by time, by author or by what was done, and an object's history by its name."""
+        """The log is read by time, author or verb, and the history of an object by its name."""
 
         indexes = [
             models.Index(fields=["at", "id"], name="change_at"),

@@ -1,4 +1,4 @@
-"""Grants trainings to several people at once, where that lowers nobody: see docs/decisions/0060."""
+"""Grants trainings to several people at once, but never lowers a stage: see docs/decisions/0060."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEPT: Final = (SUSPENDED, MORE, AS_MUCH)
 
 
 class Planned(NamedTuple):
-    """A grant that is not stored yet. `kept` is one of KEPT where it would not be granted, and empty otherwise."""
+    """A grant that is not stored yet. If it would not be granted, `kept` is one of KEPT; otherwise it is empty."""
 
     grant: Grant
     kept: str

@@ -40,10 +40,10 @@ def grant_training(
     trainer: str = "",
     lowers: bool = False,
 ) -> tuple[Grant, Change | None]:
-    """Grant a training; return the grant, and its change with the new rosters; None: it was granted already.
+    """Grant a training; return the grant, and its change with the new rosters, or None if it was granted already.
 
-    An account as `actor` is held to its rights (people/trainers.py); a name acts for the site itself. Raises
-    UsageError, and Lowers if the member has a higher stage and `lowers` is False.
+    If `actor` is an account, its rights apply (people/trainers.py); a name may grant everything. Raises UsageError, and
+    Lowers if the member has a higher stage and `lowers` is False.
     """
     trainer = checked_trainer([member], training, stage, actor, since, until, trainer)
     with transaction.atomic(), pulse.deferred():
@@ -133,10 +133,10 @@ def checked_trainer(
 def grants_held(
     members: Collection[str], trainings: Sequence[Training], since: date, *, locks: bool
 ) -> dict[tuple[str, int], list[Grant]]:
-    """Return the grants that members have on `since` or later, in the order of `since`, by member's id and training's.
+    """Return the grants that members have on `since` or later, ordered by `since`, by ids of member and training.
 
-    With `locks` the members are locked: of a form that is sent twice, the second request waits here, and then sees the
-    grants of the first.
+    With `locks` the members are locked, so that the second request of a form that is sent twice waits, and then sees
+    the grants of the first.
     """
     found: dict[tuple[str, int], list[Grant]] = defaultdict(list)
     held = Grant.not_revoked(since).filter(training__in=trainings).select_related("member", "training")

@@ -41,7 +41,7 @@ _MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A copy that was made: its file, and the size and the SHA-256 of that."""
+    """A finished copy: its file, with size and SHA-256."""
 
     path: Path
     size_bytes: int
@@ -96,7 +96,7 @@ def delete_old(env: environ.Environment, folder: Path, *, keep: int) -> Iterator
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a copy restored: the collector as it was at that time; and the folder of what was there before, if any."""
+    """The result of a restore: the time of the copy, and the folder with the files that it replaced, or None."""
 
     at: datetime
     aside: Path | None

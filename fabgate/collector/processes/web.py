@@ -61,7 +61,7 @@ def run() -> None:
 
 
 def server(env: Environment) -> Server:
-    """Return the server for a socket of `listen`."""
+    """Return the server; it serves on a socket from `listen`."""
     from fabgate.collector.processes.asgi import application  # noqa: PLC0415 (it sets Django up)
 
     guard = connections.Guard(env.proxies)

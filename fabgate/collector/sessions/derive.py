@@ -194,7 +194,7 @@ def _ended_journals(journals: Collection[Journal], reported: Mapping[int, str]) 
 
 
 def _abandoned(rows: Sequence[Usage], by_pk: Mapping[int, Journal], reported: Mapping[int, str]) -> set[str]:
-    """Return the ids of the open sessions in `rows` that no journal continues: theirs has ended."""
+    """Return the ids of open sessions in `rows` whose journal has ended and that no other journal continues."""
     uncontinued: dict[tuple[str, str], str] = {}
     forked: set[int] = set()
     for row in rows:

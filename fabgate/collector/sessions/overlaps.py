@@ -212,7 +212,7 @@ def _stored(rows: Mapping[_Place, list[Usage]], was: Mapping[_Place, list[Span]]
 
 
 def _was_clock_set(columns: Sequence[Any]) -> bool:
-    """As merge.was_clock_set, but for a stored session; an end that was written later is already cut in its span."""
+    """Do the same as merge.was_clock_set for a stored session, whose end may have been written at a later start."""
     start_boot, start_ms, last_boot, last_ms, began, ended = columns[2:8]
     return start_boot == last_boot and are_apart(began, ended, last_ms - start_ms)
 

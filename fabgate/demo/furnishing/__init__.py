@@ -1,1 +1,1 @@
-"""What the workshop contains when the demo opens: machines, people and their past."""
+"""The contents of the workshop when the demo opens: machines, people and their history."""

@@ -1,7 +1,7 @@
 """Turns the rules' facts into journal entries.
 
-``rules`` knows nothing of messages and files. Only here do its dataclasses become ``wire`` messages, and only here is
-decided which facts open and close the durable checkpoint.
+``rules`` knows nothing of messages and files. Only this module turns its dataclasses into ``wire`` messages, and
+decides which facts open and close the durable checkpoint.
 """
 
 from __future__ import annotations

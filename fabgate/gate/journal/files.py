@@ -94,7 +94,7 @@ class JournalFiles:
         return _stamp(self._main_name), _stamp(self._wal_name)
 
     def remember(self) -> None:
-        """Accept both files as they are now: the journal has opened or folded them."""
+        """Note both files as they are now, after the journal has opened or folded them."""
         self.main, self.wal = self.stamps()
         self._foreign, self._tries = None, 0
 
@@ -103,7 +103,7 @@ class JournalFiles:
         return _stamp(self._main_name) == self.main and _stamp(self._wal_name) == self.wal
 
     def accept_transaction(self) -> bool:
-        """Accept what a transaction changed; return whether it went into the named files and no other program wrote."""
+        """Note the files after our transaction; return False if they lost their names or another program wrote."""
         before, wal = self.wal, _stamp(self._wal_name)
         if wal is None or _stamp(self._main_name) != self.main:
             return False
@@ -113,7 +113,7 @@ class JournalFiles:
         return True
 
     def accept_fold(self) -> bool:
-        """Accept what folding changed; return whether it went into the named files."""
+        """Note the files as our folding left them; return False if they lost their names."""
         main, wal = self.stamps()
         if not (same_file(main, self.main) and same_file(wal, self.wal)):
             return False

@@ -106,7 +106,7 @@ class JournalReader:
             return anchor if anchor_seq == seq else None
 
     def bounds(self) -> tuple[int, int, int]:
-        """Return floor, head and mark."""
+        """Return the numbers of the oldest, the newest and the last acknowledged entry (floor, head, mark)."""
         with reading(self.path):
             floor = self._anchor()[0] + 1
             head = self._rows("SELECT max(seq) FROM entry")[0][0]

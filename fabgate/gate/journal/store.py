@@ -307,7 +307,7 @@ class JournalStore:
     def _certain_or_closed(self, what: str, *, folds: bool = False) -> Iterator[None]:
         """Close the file after a failure: after a failed fsync only what is read again from disk can be trusted.
 
-        A write counts once the named files contain it.
+        A write counts only if the files still have their names.
         """
         if self._db is not None and not self._files.are_unchanged():
             self._recover()
@@ -361,7 +361,7 @@ class JournalStore:
         self._to_restore = self._state
 
     def _save_into_main(self) -> None:
-        """Fold the WAL, which has lost its name but is still open, into the main file."""
+        """Fold the WAL, which was deleted or moved but is still open, into the main file."""
         if not self._fold_all():
             raise JournalError(f"{self._files_changed()} (it cannot be saved yet: another process reads the journal)")
         self._files.drop_wal()
@@ -369,7 +369,7 @@ class JournalStore:
         log.warning("%s: the -wal was moved, removed or replaced; all entries were saved", self.path)
 
     def _abandon_main(self, wal: Stamp | None) -> None:
-        """Give up a main file that has lost its name; the file in its place is opened as it is."""
+        """Give up a main file that was deleted or moved; the file that has its name now is opened instead."""
         if not self._files.has_waited():
             raise JournalError(self._files_changed())
         is_folded = False
@@ -392,7 +392,7 @@ class JournalStore:
         return not blocked
 
     def _is_whole(self, db: Any = None) -> bool:
-        """Whether the named files, read again, hold a whole chain up to our last entry.
+        """Return whether the files, read again under their names, contain a whole chain up to our last entry.
 
         With `db` they are read through that open connection, whose cache is dropped first.
         """

@@ -1,1 +1,1 @@
-"""French, with a word before the hour."""
+"""French formats of Django, with the word "à" between date and time."""

@@ -39,7 +39,7 @@ def _listed(request: HttpRequest) -> dict[str, Any]:
 
 
 def _state(account: Account) -> int:
-    """Return a number for each state that the list shows: can sign in, invited, no password, switched off."""
+    """Return a sort number for the state in the list: can sign in, invited, no password, switched off."""
     if not account.is_active:
         return 3
     if account.has_usable_password():

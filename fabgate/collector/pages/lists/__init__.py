@@ -1,1 +1,1 @@
-"""Lists and tables: one page after another, and the order that their headers choose."""
+"""Lists and tables: their pages, and their order, which readers choose by the headers."""

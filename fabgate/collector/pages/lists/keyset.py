@@ -25,7 +25,7 @@ _GROUP: Final = "keyset_group"
 
 
 class Key(NamedTuple):
-    """A column or an expression that rows are ordered by; never NULL."""
+    """A column or an expression by which rows are ordered; it is never NULL."""
 
     expression: str | Combinable
     is_descending: bool = False
@@ -34,7 +34,7 @@ class Key(NamedTuple):
 class Groups(NamedTuple):
     """Rows with the same value of a column, ordered by what the page shows for that value.
 
-    For columns of ids and codes: the database can order them neither by name nor by translation.
+    It is for columns of ids and codes, which the database cannot order by name or translation.
     """
 
     expression: str | Combinable
@@ -62,8 +62,8 @@ def page(
 ) -> Page[Row]:
     """Return the page of `rows` that `query` asks for.
 
-    Rows are ordered by `groups`, if given, then by `keys`, then by the id in the direction of the last key; `rows` itself
-    must be unordered. Raises UsageError for a cursor that names no row, or none of those `within`.
+    Rows are ordered by `groups`, if given, then by `keys`, then by the id in the direction of the last key; `rows`
+    itself must be unordered. Raises UsageError for a cursor that names no row, or a row outside `within`.
     """
     id_, backwards = query.get("before") or query.get("after"), bool(query.get("before"))
     rows = _annotated(rows, keys, groups)
@@ -126,7 +126,7 @@ def _by_groups(
 ) -> list[Row]:
     """Return up to `most` rows, group by group.
 
-    All groups are counted, but only those of this page are read: the first and the last in part, the others whole.
+    All groups are counted, but only the rows of this page are read.
     """
     sizes: dict[Any, int] = dict(rows.order_by().values_list(_GROUP).annotate(rows=Count("pk")))
     if cursor:
@@ -171,7 +171,7 @@ def _annotated(rows: QuerySet[Row, Any], keys: Sequence[Key], groups: Groups | N
 
 
 def _directions(keys: Sequence[Key], backwards: bool) -> list[tuple[str, bool]]:
-    """Return the name of each key and whether it is read downwards; the id comes last."""
+    """Return the name of each key and whether its order is descending; the id comes last."""
     names = [*(_name(number, key) for number, key in enumerate(keys)), "pk"]
     is_down = [*(key.is_descending for key in keys), keys[-1].is_descending]
     return [(name, down != backwards) for name, down in zip(names, is_down, strict=True)]

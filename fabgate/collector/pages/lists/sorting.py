@@ -19,7 +19,7 @@ _DIGITS: Final = re.compile(r"(\d{1,18})")
 
 
 class Order(NamedTuple):
-    """A column, empty for a view's own order, and whether its largest values come first."""
+    """A column, or "" for the view's own order, and whether the largest values come first."""
 
     column: str
     is_descending: bool
@@ -41,11 +41,11 @@ class Labelled(NamedTuple):
 
 
 class Sorting:
-    """The order of a table, as its page's query names it, and the headers that change it.
+    """The order of a table, from the query of its page, and the headers that change it.
 
-    `columns` are spelled as in the query: a ``-`` says that a first click shows the largest values first. An unknown
-    column in the query means the `default`; without one, the view's own order. `path` is the table's page, where another
-    one shows the table; `anchor` is the id of a table far down its page.
+    `columns` are written as in the query: with a ``-`` the first click sorts the largest values first. An unknown
+    column means `default`, or without one the view's own order. `path` is the page that shows the table, if it is
+    another one; `anchor` is the id of the table, if it is far down the page.
     """
 
     def __init__(
@@ -82,9 +82,10 @@ class Sorting:
         *,
         within: QuerySet[Listed, Listed] | None = None,
     ) -> keyset.Page[Listed]:
-        """Return a page of a list in this order, equal rows by the field `newest`, the newest first.
+        """Return a page of a list in this order; equal rows are ordered by the field `newest`, descending.
 
-        A column is one of `values`, a field to sort by, or one of `labels`. `within`: see ``keyset.page``.
+        `values` has the field of each column, `labels` the columns that are sorted by their labels. `within`: see
+        ``keyset.page``.
         """
         column, is_descending = self.order
         keys, groups = [keyset.Key(newest, is_descending=True)], None

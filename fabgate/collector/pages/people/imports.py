@@ -76,7 +76,7 @@ _Fact = tuple[Mapping[str, None], Any, Iterable[Any]]
 
 
 class _Kind(NamedTuple):
-    """One kind of list, as the page explains it; `template` is the URL name of an empty one."""
+    """One kind of list, with the texts of its page; `template` is the URL name of an empty list."""
 
     title: str
     text: str
@@ -275,7 +275,7 @@ def rows_with_errors(file: ListFile) -> list[tuple[str, str]]:
 
 
 def other_order(file: ListFile) -> str:
-    """Return the order of day and month in which the dates of a file were not read."""
+    """Return the other order of day and month than the one in which the dates of a file were read."""
     return MONTH_FIRST if file.dates.order == DAY_FIRST else DAY_FIRST
 
 

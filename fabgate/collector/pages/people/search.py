@@ -98,7 +98,7 @@ def people(request: HttpRequest) -> HttpResponse:
 
 
 def keys(sorting: Sorting) -> list[Key]:
-    """Return the keys of a list of people that is sorted by a column; where that is empty, people come last."""
+    """Return the keys by which people are sorted for a column; people without a value come last."""
     column = sorting.order.column
     if column == "number":  # 9 before 10
         return [sorting.key(Length("pk")), sorting.key("pk")]

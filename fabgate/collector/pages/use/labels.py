@@ -14,7 +14,7 @@ from fabgate.collector.people import reasons
 BASES: Final[Mapping[str, Any]] = {
     "grant": _("Permission for this machine"),
     "emergency": _("Emergency badge"),
-    "maintainer": _("Maintainer, while the machine was flagged"),
+    "maintainer": _("Maintainer, while a danger was reported"),
     "sponsor": _("Guest of a supervisor"),
     "observe": _("Open to all members: everyone was admitted and recorded"),
     "continued": _("Continuation of the previous session"),

@@ -115,7 +115,7 @@ def people(ids: Iterable[str]) -> dict[str, str]:
 
 
 def places(found: Iterable[int]) -> dict[int, str]:
-    """Return the name of each PLACE."""
+    """Return the name of each place, which is a machine or a gate without one."""
     named = {machine.pk: str(machine) for machine in Machine.objects.only("name", "title")}
     gates = Gate.objects.filter(pk__in=[-place for place in found if place < 0])
     return named | {-gate.pk: str(gate) for gate in gates}

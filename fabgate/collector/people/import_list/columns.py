@@ -31,11 +31,7 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns that a list may have.
-
-    The `required` ones come first; `dated` are those with dates. `translated` has their titles in other languages, where
-    they differ; `also` has other accepted titles.
-    """
+    """The columns that a list may have."""
 
     required: tuple[str, ...]
     optional: tuple[str, ...]
@@ -128,7 +124,7 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The values of a row by column. Those of `missing` are empty, because their cells have no value."""
+    """The values of a row by column. The values of `missing` columns are empty, because their cells have no value."""
 
     line: int
     values: dict[str, str]

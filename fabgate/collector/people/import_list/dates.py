@@ -1,7 +1,7 @@
 """Reads dates as spreadsheets write them: 2026-12-31, 31/12/2026, 31.12.2026, 12/31/2026, or Excel's serial numbers.
 
-01/02/2027 is in January or in February. One date of the file that has only one reading, such as 31/12/2026, decides for all
-of them. Where none does, day first is assumed, the result says so, and a person may choose.
+01/02/2027 may be in January or in February. A date that can be read in one order only, such as 31/12/2026, decides for
+the whole file. Without one, the day is assumed to be first; the result says so, and a person may choose.
 """
 
 from __future__ import annotations

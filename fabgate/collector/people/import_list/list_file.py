@@ -1,4 +1,4 @@
-"""What every list has that is imported, and how a file of one is read from the command line."""
+"""The parts that all imported lists have in common, and how the command line reads a file."""
 
 from __future__ import annotations
 

@@ -52,17 +52,17 @@ class Difference:
 
     @property
     def too_many_vanish(self) -> bool:
-        """Whether so many are missing that their number must be typed to mark them as left."""
+        """Whether so many members are missing that their number must be typed to mark them as left."""
         return len(self.vanished) > MAX_VANISHING * self.members_now
 
     @property
     def is_addition(self) -> bool:
-        """Whether the file only adds people, such as a new class: it changes no one and most members are missing."""
+        """Whether the file only adds people, such as a new class: most members are missing, and none is changed."""
         return self.too_many_vanish and bool(self.new) and not self.changed
 
     @property
     def may_end(self) -> bool:
-        """Whether the missing members may be marked as left: the file has no errors, and they are not too many."""
+        """Whether the missing members may be marked as left: the file has no errors, and not too many are missing."""
         return bool(self.vanished) and not self.too_many_vanish and not self.file.mistakes
 
     @property
@@ -89,10 +89,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A snapshot of all members. Two equal ones mean that nothing changed between them.
-
-    So the comparison is made before the transaction, which then only checks that it still holds.
-    """
+    """A snapshot of all members; two equal ones mean that nothing has changed."""
 
     members: list[tuple[Any, ...]]
     #: (member's id, machine's name)

@@ -149,7 +149,7 @@ def _lines(book: Any) -> Iterator[tuple[int, list[Any]]]:
 
 
 class _Parser(WorkSheetParser):
-    """Like openpyxl's, which reads a formula without a value as an empty cell, and an error as text."""
+    """A parser that reports formulas without a value, and errors, which openpyxl's own parser does not."""
 
     @classmethod
     def of(cls, sheet: Any, source: IO[bytes]) -> _Parser:

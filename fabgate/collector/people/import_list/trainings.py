@@ -1,4 +1,4 @@
-"""Reads and checks a list of trainings: who completed which one, and since when."""
+"""Reads and checks a list of trainings: who completed which one, and from which day on it is valid."""
 
 from __future__ import annotations
 

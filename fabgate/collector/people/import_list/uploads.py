@@ -1,4 +1,4 @@
-"""Keeps an uploaded file between preview and import: for an hour, readable by the collector only."""
+"""Keeps an uploaded file from preview to import, for an hour, readable by the collector only."""
 
 from __future__ import annotations
 

@@ -363,7 +363,7 @@ class _Workshop:
     # --- who ----------------------------------------------------------------------------------------------------------
 
     def _somebody(self, machine: Machine, begins: datetime, ends: datetime) -> Person | None:
-        """Return a member who may use the machine and uses no other one at that time, and mark them as busy."""
+        """Return a member who may use the machine and is free at that time, and mark them as busy."""
         day = begins.astimezone(self._zone).date()
         free = [
             person
