@@ -287,12 +287,10 @@ def test_the_table_itself_has_no_circle(table):
     assert not left, f"these go round in a circle: {left}"
 
 
-@pytest.mark.parametrize("outer", INSIDE)
-def test_no_room_is_a_corridor(outer):
+def test_no_room_is_a_corridor():
     counts = Counter(str(path.parent.relative_to(ROOT)) for path in FILES if path.name != "__init__.py")
     for folder, files in counts.items():
-        if folder.split("/")[0] == outer and not folder.endswith("/migrations"):
-            assert files <= MOST_FILES, f"{folder}: {files} files want rooms"
+        assert files <= MOST_FILES or folder.endswith("/migrations"), f"{folder}: {files} files want rooms"
 
 
 def test_only_the_command_line_of_the_collector_reads_arguments():

@@ -73,7 +73,7 @@ def block(args: argparse.Namespace) -> int:
         hint = f"; did you mean {near[0]}?" if near else ""
         mistakes.append(f"--reason: found {args.reason!r}, wanted one of {', '.join(known)}{hint}")
     until = _until(args.until, mistakes)
-    member = blocks.find_member(args.id, mistakes)
+    member = _find_member(args.id, mistakes)
     if mistakes or member is None:
         raise UsageError("\n".join(mistakes))
     change = blocks.block_member(member, args.reason, until, actor=audit.cli_actor(args.actor))
@@ -87,7 +87,7 @@ def block(args: argparse.Namespace) -> int:
 def unblock(args: argparse.Namespace) -> int:
     """Lift every block of a member."""
     mistakes: list[str] = []
-    member = blocks.find_member(args.id, mistakes)
+    member = _find_member(args.id, mistakes)
     if member is None:
         raise UsageError("\n".join(mistakes))
     change = blocks.unblock_member(member, actor=audit.cli_actor(args.actor))
@@ -126,6 +126,16 @@ def revoke(args: argparse.Namespace) -> int:
     return _report(f"{member} no longer has {training}", changed[-1])
 
 
+def _find_member(member_id: str, mistakes: list[str]) -> Member | None:
+    """Return the member with that id, or None and a new line in `mistakes`."""
+    member = Member.objects.filter(id=member_id).first()
+    if member is None:
+        near = difflib.get_close_matches(member_id, Member.objects.values_list("id", flat=True), 3)
+        hint = f"did you mean {' or '.join(near)}?" if near else "wanted the id of an imported member"
+        mistakes.append(f"found no member {member_id!r}; {hint}")
+    return member
+
+
 def _until(text: str | None, mistakes: list[str]) -> date | None:
     if text is None:
         return None
@@ -141,7 +151,7 @@ def _until(text: str | None, mistakes: list[str]) -> date | None:
 
 def _member_and_training(args: argparse.Namespace) -> tuple[Member, Training]:
     mistakes: list[str] = []
-    member = blocks.find_member(args.id, mistakes)
+    member = _find_member(args.id, mistakes)
     training = Training.objects.filter(name=args.training).first()
     if training is None:
         names = list(Training.objects.order_by("name").values_list("name", flat=True))

@@ -69,7 +69,7 @@ def _service_verbs(subparsers: Subparsers) -> None:
     migrate = _verb(
         subparsers,
         "migrate",
-        "cli.services",
+        "services",
         "bring the database up to date (other verbs do so too)",
         "migrate",
         makes=True,
@@ -82,7 +82,7 @@ def _service_verbs(subparsers: Subparsers) -> None:
     ingest = _verb(
         subparsers,
         "ingest",
-        "cli.services",
+        "services",
         "store what the gates publish",
         "ingest",
         about=verb_help.INGEST,
@@ -91,7 +91,7 @@ def _service_verbs(subparsers: Subparsers) -> None:
     _verb(
         subparsers,
         "web",
-        "cli.services",
+        "services",
         "serve the pages, and rosters to gates",
         "web",
         about=verb_help.WEB,
@@ -100,14 +100,14 @@ def _service_verbs(subparsers: Subparsers) -> None:
     _verb(
         subparsers,
         "worker",
-        "cli.services",
+        "services",
         "expire loans, trainings and blocks",
         "worker",
         about=verb_help.WORKER,
         makes=True,
     )
     both = _verb(
-        subparsers, "run", "cli.services", "keep ingest, web and worker running", "run", about=verb_help.RUN, makes=True
+        subparsers, "run", "services", "keep ingest, web and worker running", "run", about=verb_help.RUN, makes=True
     )
     for verb in (ingest, both):
         verb.add_argument("--takeover", action="store_true", help="serve the site even if another collector is online")
@@ -117,7 +117,7 @@ def _copy_verbs(subparsers: Subparsers) -> None:
     backup = _verb(
         subparsers,
         "backup",
-        "cli.backup",
+        "backup",
         "copy database and keys to one file",
         "backup",
         about=verb_help.BACKUP,
@@ -127,7 +127,7 @@ def _copy_verbs(subparsers: Subparsers) -> None:
     restore = _verb(
         subparsers,
         "restore",
-        "cli.backup",
+        "backup",
         "restore database and keys from a copy",
         "restore",
         about=verb_help.RESTORE,
@@ -145,7 +145,7 @@ def _listing_verbs(subparsers: Subparsers) -> None:
     usage = _verb(
         subparsers,
         "usage",
-        "cli.usage",
+        "usage",
         "print who used which machine, and for how long",
         "show",
         about=verb_help.USAGE,
@@ -155,7 +155,7 @@ def _listing_verbs(subparsers: Subparsers) -> None:
     sessions = _verb(
         subparsers,
         "sessions",
-        "cli.sessions",
+        "sessions",
         "print each session, one a line",
         "show",
         about=verb_help.SESSIONS,
@@ -170,7 +170,7 @@ def _listing_verbs(subparsers: Subparsers) -> None:
     holes = _verb(
         subparsers,
         "holes",
-        "cli.gates",
+        "gates",
         "print missing entries, and what is in quarantine",
         "show_gaps",
         about=verb_help.HOLES,
@@ -178,7 +178,7 @@ def _listing_verbs(subparsers: Subparsers) -> None:
     gates = _verb(
         subparsers,
         "gates",
-        "cli.gates",
+        "gates",
         "list the gates, and how far their entries are stored",
         "show",
         about=verb_help.GATES,
@@ -191,7 +191,7 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
     people = _verb(
         subparsers,
         "import-members",
-        "cli.people",
+        "people",
         "import members and badges from a CSV or XLSX file",
         "import_members",
         about=verb_help.IMPORT,
@@ -201,7 +201,7 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
     trainings = _verb(
         subparsers,
         "import-trainings",
-        "cli.people",
+        "people",
         "import who completed which training from a CSV or XLSX file",
         "import_trainings",
         about=verb_help.IMPORT_TRAININGS,
@@ -218,7 +218,7 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
     add = _verb(
         subparsers,
         "gate-add",
-        "cli.gates",
+        "gates",
         "add a gate: its machine, token and keys",
         "add",
         about=verb_help.GATE_ADD,
@@ -245,7 +245,7 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
     machine = _verb(
         subparsers,
         "machine-set",
-        "cli.machines",
+        "machines",
         "change the rules of a machine and its gates",
         "set_rules",
         about=verb_help.RULES,
@@ -261,7 +261,7 @@ def _barring_verbs(subparsers: Subparsers) -> None:
     lock = _verb(
         subparsers,
         "lock",
-        "cli.machines",
+        "machines",
         "lock a machine",
         "lock",
         about=verb_help.LOCK,
@@ -273,7 +273,7 @@ def _barring_verbs(subparsers: Subparsers) -> None:
     )
     lock.add_argument("--reason", required=True, metavar="TEXT", help="shown to members on the gate's display")
     lock.add_argument("--back", metavar="DATE", help="when the machine should be available again; shown to members")
-    unlock = _verb(subparsers, "unlock", "cli.machines", "unlock a machine", "unlock", example="laser-1")
+    unlock = _verb(subparsers, "unlock", "machines", "unlock a machine", "unlock", example="laser-1")
     unlock.add_argument("gate", metavar="GATE", help="the gate of the machine")
     unlock.add_argument(
         "--lock", metavar="ID", help="lift a lock that this database does not know, by the id that the gate reports"
@@ -281,7 +281,7 @@ def _barring_verbs(subparsers: Subparsers) -> None:
     block = _verb(
         subparsers,
         "member-block",
-        "cli.people",
+        "people",
         "keep a member from every machine",
         "block",
         about=verb_help.BLOCK,
@@ -295,9 +295,7 @@ def _barring_verbs(subparsers: Subparsers) -> None:
         help="such as suspended, banned or payment-due; a wrong one lists the others",
     )
     block.add_argument("--until", metavar="DATE", help="the first day on which it no longer applies (default: no end)")
-    unblock = _verb(
-        subparsers, "member-unblock", "cli.people", "lift all blocks of a member", "unblock", example="m-117"
-    )
+    unblock = _verb(subparsers, "member-unblock", "people", "lift all blocks of a member", "unblock", example="m-117")
     unblock.add_argument("id", metavar="ID", help="the member's id")
     for verb in (lock, unlock, block, unblock):
         verb.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
@@ -309,7 +307,7 @@ def _training_verbs(subparsers: Subparsers) -> None:
     grant = _verb(
         subparsers,
         "training-grant",
-        "cli.people",
+        "people",
         "record that a member has a training",
         "grant",
         example="m-117 laser --stage supervised",
@@ -317,7 +315,7 @@ def _training_verbs(subparsers: Subparsers) -> None:
     revoke = _verb(
         subparsers,
         "training-revoke",
-        "cli.people",
+        "people",
         "revoke a training; the grant stays on record",
         "revoke",
         example='m-117 laser --reason "Ran it alone"',
@@ -339,7 +337,7 @@ def _account_verbs(subparsers: Subparsers) -> None:
     _verb(
         subparsers,
         "first-link",
-        "cli.accounts",
+        "accounts",
         "print the link with which the first manager signs in",
         "show_first_link",
         makes=True,
@@ -347,20 +345,18 @@ def _account_verbs(subparsers: Subparsers) -> None:
     add = _verb(
         subparsers,
         "account-add",
-        "cli.accounts",
+        "accounts",
         "make an account, and print the link that sets its password",
         "add",
         example="ada --role desk",
     )
     add.add_argument("name", metavar="NAME", help="the username")
     add.add_argument("--role", required=True, choices=ROLES, help="what the account may do")
-    link = _verb(
-        subparsers, "account-link", "cli.accounts", "print a link that sets a new password", "link", example="ada"
-    )
+    link = _verb(subparsers, "account-link", "accounts", "print a link that sets a new password", "link", example="ada")
     link.add_argument("name", metavar="NAME", help="the username")
     for verb in (add, link):
         verb.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
-    _verb(subparsers, "accounts", "cli.accounts", "list the accounts", "show")
+    _verb(subparsers, "accounts", "accounts", "list the accounts", "show")
 
 
 def _period(verb: argparse.ArgumentParser, *, json_help: str) -> None:
@@ -377,7 +373,7 @@ def _verb(
     name: str,
     module: str,
     text: str,
-    function: str = "command",
+    function: str,
     *,
     about: str = "",
     example: str = "",
@@ -432,5 +428,5 @@ def _verb(
 def function_of(args: argparse.Namespace) -> Run:
     """Return the function that a verb calls; it takes the arguments and returns the exit code."""
     module, function = args.calls
-    found: Run = getattr(import_module(f"fabgate.collector.{module}"), function)
+    found: Run = getattr(import_module(f"fabgate.collector.cli.{module}"), function)
     return found

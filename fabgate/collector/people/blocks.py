@@ -7,7 +7,6 @@ is idle (`revoked`).
 
 from __future__ import annotations
 
-import difflib
 import logging
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
@@ -88,13 +87,3 @@ def lift_ended() -> list[Gate]:
 def today() -> date:
     """Return today's date at the site."""
     return datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)).date()
-
-
-def find_member(member_id: str, mistakes: list[str]) -> Member | None:
-    """Return the member with that id, or None and a new line in `mistakes`."""
-    member = Member.objects.filter(id=member_id).first()
-    if member is None:
-        near = difflib.get_close_matches(member_id, Member.objects.values_list("id", flat=True), 3)
-        hint = f"did you mean {' or '.join(near)}?" if near else "wanted the id of an imported member"
-        mistakes.append(f"found no member {member_id!r}; {hint}")
-    return member
