@@ -156,7 +156,7 @@ def test_a_bug_of_the_readers_driver_blocks_is_tried_again_and_clears(bench: Ben
     wait(lambda: not bench.causes, "the all-clear")
     bench.written()
     assert [data.detail for data in bench.of("reader.fault")] == [
-        "the reader driver tests.gate.shell.FakeReader raised ZeroDivisionError: a bug of the driver"
+        "the reader driver tests.gate.fakes.FakeReader raised ZeroDivisionError: a bug of the driver"
     ]
     assert [data.cause for data in bench.of("machine.blocked")] == ["reader"]
     bench.wait_for_status(lambda found: not found["problems"])

@@ -14,7 +14,8 @@ from fabgate.errors import UsageError
 from fabgate.gate import daemon as module
 from fabgate.gate.config.gate_yaml import EmergencyBadge, Machine
 from fabgate.rules import vocabulary
-from tests.gate.shell import CARDS, Bench, FakeReader, Time, digest, drafts, gate_config, running, wait, write_roster
+from tests.gate.fakes import CARDS, FakeReader, Time
+from tests.gate.shell import Bench, digest, drafts, gate_config, running, wait, write_roster
 
 # --- the end ----------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,8 @@ import pytest
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.gate.config.gate_yaml import Machine
 from fabgate.rules import vocabulary
-from tests.gate.shell import CARDS, Bench, digest, wait
+from tests.gate.fakes import CARDS
+from tests.gate.shell import Bench, digest, wait
 
 # --- rule 1: power only after the record is on disk -------------------------------------------------------------------
 

@@ -12,8 +12,9 @@ from fabgate import badge, wire
 from fabgate.gate.config.gate_yaml import RosterSource
 from fabgate.gate.config.keys import OWN_KEY, badge_keys
 from fabgate.gate.roster.source import RosterRefused
+from tests.gate.fakes import CARDS
 from tests.gate.roster.collector import Collector, Harness, Server, roster
-from tests.gate.shell import BADGE_KEY, CARDS, Bench, gate_config, wait
+from tests.gate.shell import BADGE_KEY, Bench, gate_config, wait
 
 NEW_KEY = b"the badge key of next year's cards"
 

@@ -12,7 +12,8 @@ from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.gate.hardware import reader_thread as module
 from fabgate.gate.hardware.reader_thread import ReaderFault, ReaderRecovered, ReaderThread
 from fabgate.rules import vocabulary
-from tests.gate.shell import BADGE_KEY, FakeReader, digest
+from tests.gate.fakes import FakeReader
+from tests.gate.shell import BADGE_KEY, digest
 from tests.support.patience import HANGS_S, wait
 
 

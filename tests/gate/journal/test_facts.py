@@ -20,7 +20,7 @@ from fabgate.gate.journal.facts import (
 )
 from fabgate.gate.journal.writer import OpenSession
 from fabgate.rules import vocabulary
-from tests.gate.shell import NOON
+from tests.gate.fakes import NOON
 
 AT = vocabulary.Now(5_000, NOON, synced=True)
 RULES = vocabulary.MachineRules(finish_wait=False)

@@ -20,7 +20,8 @@ from fabgate.gate.journal.recorder import (
     Recorder,
 )
 from fabgate.gate.journal.writer import FOLD_AFTER, Change, Journal, OpenSession
-from tests.gate.shell import Disk, drafts, wait
+from tests.gate.fakes import Disk
+from tests.gate.shell import drafts, wait
 
 TOPICS = wire.GateTopics("lyon", "laser-1")
 RUNNING = OpenSession("s-1", "m-ada", "b", 1, 0, 0, "boot-1", 100, 90_000)

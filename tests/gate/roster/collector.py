@@ -18,7 +18,8 @@ from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.http_source import HttpSource
 from fabgate.gate.roster.source import RosterRefused
 from fabgate.seal import Keys
-from tests.gate.shell import CARDS, KEYS, LEVELS, Time, digest, gate_config
+from tests.gate.fakes import CARDS, Time
+from tests.gate.shell import KEYS, LEVELS, digest, gate_config
 from tests.support.patience import HANGS_S
 
 WEEK_MS = 7 * 86_400_000

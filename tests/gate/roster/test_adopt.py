@@ -21,8 +21,9 @@ from fabgate.gate.roster.adopt import adopt
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.http_source import HttpSource
 from fabgate.gate.roster.source import FileSource, RosterConfirmed, RosterRefused, RosterStored
+from tests.gate.fakes import Time
 from tests.gate.roster.collector import Collector, Server, everybody, many, roster
-from tests.gate.shell import BADGE_KEY, Bench, Time, gate_config, wait, write_roster
+from tests.gate.shell import BADGE_KEY, Bench, gate_config, wait, write_roster
 
 #: A roster's version is a time in milliseconds; the file of a bench is a few minutes younger than the collector's first.
 EARLY = 1_764_000_000_000

@@ -18,8 +18,9 @@ from fabgate.gate.config import gate_yaml
 from fabgate.gate.config.gate_yaml import RosterSource
 from fabgate.gate.roster.http_source import HttpSource
 from fabgate.gate.roster.source import RosterConfirmed, RosterRefused, RosterStored
+from tests.gate.fakes import Time
 from tests.gate.roster.collector import Collector, Server
-from tests.gate.shell import Time, gate_config, key_file
+from tests.gate.shell import gate_config, key_file
 from tests.support.certificates import make_certificates, sign
 from tests.support.patience import HANGS_S
 

@@ -13,8 +13,9 @@ from fabgate.gate.roster.directory import store
 from fabgate.gate.roster.in_force import RosterInForce
 from fabgate.gate.roster.locks import Locks
 from fabgate.rules import vocabulary
+from tests.gate.fakes import NOON
 from tests.gate.roster.collector import roster
-from tests.gate.shell import NOON, digest, gate_config
+from tests.gate.shell import digest, gate_config
 
 AT = vocabulary.Now(1_000, NOON, synced=True)
 

@@ -10,8 +10,9 @@ from fabgate import wire
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.source import RosterConfirmed, RosterRefused, RosterStored
 from fabgate.rules import vocabulary
+from tests.gate.fakes import CARDS
 from tests.gate.roster.collector import Harness, everybody, many, roster
-from tests.gate.shell import CARDS, digest
+from tests.gate.shell import digest
 
 
 def test_when_too_many_vanish_without_a_word_they_stay_and_all_else_applies(harness: Harness) -> None:

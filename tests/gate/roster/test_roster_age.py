@@ -7,8 +7,9 @@ import threading
 from fabgate.gate.roster.http_source import Receipt, age_ms
 from fabgate.gate.roster.source import RosterConfirmed
 from fabgate.rules import vocabulary
+from tests.gate.fakes import NOON
 from tests.gate.roster.collector import Harness
-from tests.gate.shell import NOON, wait
+from tests.gate.shell import wait
 
 
 def test_age_counts_from_the_last_confirmation(harness: Harness) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from fabgate.gate.config.gate_yaml import Machine
 from fabgate.gate.status.since import Since
 from fabgate.rules import vocabulary
-from tests.gate.shell import NOON, running
+from tests.gate.fakes import NOON
+from tests.gate.shell import running
 
 
 def at(ms: int, *, synced: bool = True, wall: datetime | None = None) -> vocabulary.Now:

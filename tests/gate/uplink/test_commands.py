@@ -23,7 +23,8 @@ from fabgate.gate.uplink.commands import IDS_MOST, PENDING_MOST, CommandChecker,
 from fabgate.gate.uplink.events import CommandArrived, MessageArrived, RosterNudged
 from fabgate.rules import vocabulary
 from fabgate.seal import Keys
-from tests.gate.shell import KEYS, NOON, Bench, running, wait
+from tests.gate.fakes import NOON
+from tests.gate.shell import KEYS, Bench, running, wait
 
 ACCOUNT = "lyon/laser-1"
 AT = vocabulary.Now(1_000_000, NOON, synced=True)
