@@ -27,6 +27,8 @@ PATIENCE_S: Final = 10.0
 RETRY_AFTER_S: Final = 5
 #: The largest body that is read before the turn, in bytes: a form without a file.
 SMALL_BYTES: Final = 64 * 1024
+#: The largest answer that is read into memory, in bytes. A roster of 20,000 members has 2.5 MB; larger ones are files.
+COMPLETE_BYTES: Final = 4 * 1024 * 1024
 
 
 class FullError(Exception):
@@ -34,60 +36,72 @@ class FullError(Exception):
 
 
 class Lane:
-    """Limits the requests in progress, the requests that wait for their turn, and the sum of both for one address."""
+    """Limits the requests in progress, the requests that wait for their turn, and the sum of both for one address.
+
+    Addresses with waiting requests get turns alternately: one with a hundred of them delays the others by one turn.
+    """
 
     def __init__(self, name: str, at_once: int, waiting: int, from_address: int) -> None:
         self.name = name
         self._at_once, self._waiting, self._from_address = at_once, waiting, from_address
-        self._queue: deque[asyncio.Future[None]] = deque()
+        #: The requests that wait, by address. The first address is next.
+        self._queues: dict[str, deque[asyncio.Future[None]]] = {}
         self._of: Counter[str] = Counter()
         self.busy = 0
 
     async def turn(self, address: str) -> Turn:
         """Wait for a turn. Raises FullError if there are too many requests."""
-        is_full = self.busy >= self._at_once and len(self._queue) >= self._waiting
+        is_full = self.busy >= self._at_once and sum(map(len, self._queues.values())) >= self._waiting
         if is_full or self._of[address] >= self._from_address:
             raise FullError
         self._of[address] += 1
         try:
-            await self._wait()
+            await self._wait(address)
         except BaseException:  # including a cancellation
-            self._forget(address)
+            self.forget(address)
             raise
         return Turn(self, address)
 
-    def end(self, address: str) -> None:
-        """End a turn, and give it to the next waiting request."""
-        self._forget(address)
-        self._next()
-
-    def _forget(self, address: str) -> None:
+    def forget(self, address: str) -> None:
+        """Count one request less for an address."""
         self._of[address] -= 1
         if not self._of[address]:
             del self._of[address]
 
-    async def _wait(self) -> None:
+    async def _wait(self, address: str) -> None:
         if self.busy < self._at_once:
             self.busy += 1
             return
         turn = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
+        self._queues.setdefault(address, deque()).append(turn)
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await turn
         except BaseException as error:  # including a cancellation: the turn may have come at the same moment
             if turn.done() and not turn.cancelled():
-                self._next()
-            elif turn in self._queue:
-                self._queue.remove(turn)
+                self.release()
+            else:
+                self._leave(address, turn)
             if isinstance(error, TimeoutError):
                 raise FullError from None
             raise
 
-    def _next(self) -> None:
-        """Give a free turn to the next waiting request."""
-        while self._queue:
-            following = self._queue.popleft()
+    def _leave(self, address: str, turn: asyncio.Future[None]) -> None:
+        """Remove a request that waits no longer, if it is still there."""
+        queue = self._queues.get(address, deque())
+        if turn in queue:
+            queue.remove(turn)
+            if not queue:
+                del self._queues[address]
+
+    def release(self) -> None:
+        """Give a turn to the next waiting request."""
+        while self._queues:
+            address = next(iter(self._queues))
+            queue = self._queues.pop(address)
+            following = queue.popleft()
+            if queue:
+                self._queues[address] = queue  # at the end
             if not following.done():
                 following.set_result(None)
                 return
@@ -95,17 +109,24 @@ class Lane:
 
 
 class Turn:
-    """A turn of one request, which ends once."""
+    """A turn of one request, which is released once and ends once."""
 
     def __init__(self, lane: Lane, address: str) -> None:
         self._lane, self._address = lane, address
-        self._lasts = True
+        self._is_held = self._lasts = True
+
+    def release(self) -> None:
+        """Let another request work; this one still counts for its address. A second call does nothing."""
+        if self._is_held:
+            self._is_held = False
+            self._lane.release()
 
     def end(self) -> None:
         """End the turn; a second call does nothing."""
         if self._lasts:
             self._lasts = False
-            self._lane.end(self._address)
+            self._lane.forget(self._address)
+            self.release()
 
 
 class Lanes:
@@ -140,7 +161,10 @@ def current_lanes() -> Lanes:
 
 
 def limited(app: Any) -> Any:
-    """Return an app that gives each request to `app`, and so a thread, only when it has its turn."""
+    """Return an app that gives each request to `app`, and so a thread, only when it has its turn.
+
+    Answers up to COMPLETE_BYTES are sent after the turn: a few clients that do not read theirs would stop a lane.
+    """
 
     async def call(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -161,13 +185,21 @@ def limited(app: Any) -> Any:
         async def receive_again() -> Any:
             return first.pop(0) if first else await receive()
 
+        complete: list[Any] = []
+
         async def send_on(message: Any) -> None:
+            if complete or _fits(message):
+                complete.append(message)
+                return
             if _is_stream(message):
                 turn.end()  # a stream lasts as long as its page is open, and needs no thread any more
             await send(message)
 
         try:
             await app(scope, receive_again, send_on)
+            turn.release()
+            for message in complete:
+                await send(message)
         finally:
             turn.end()
 
@@ -190,6 +222,13 @@ def _is_stream(message: Any) -> bool:
     return message["type"] == "http.response.start" and any(
         name.lower() == b"content-type" and value.startswith(b"text/event-stream")
         for name, value in message.get("headers", ())
+    )
+
+
+def _fits(message: Any) -> bool:
+    """Return whether a message begins an answer of at most COMPLETE_BYTES."""
+    return message["type"] == "http.response.start" and any(
+        name.lower() == b"content-length" and int(value) <= COMPLETE_BYTES for name, value in message.get("headers", ())
     )
 
 

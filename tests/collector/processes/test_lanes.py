@@ -99,6 +99,21 @@ def test_one_address_leaves_room_for_others():
     asyncio.run(scene())
 
 
+def test_addresses_that_wait_get_their_turns_alternately():
+    async def scene() -> None:
+        crowd = Crowd(Lane("a", 1, 9, 9))
+        for number, address in enumerate("aaaabbc"):
+            await crowd.come(number, address)
+        order = []
+        while crowd.inside:
+            (number,) = crowd.inside
+            order.append(number)
+            await crowd.go(number)
+        assert order == [0, 1, 4, 6, 2, 5, 3]
+
+    asyncio.run(scene())
+
+
 def test_who_waits_too_long_is_refused_and_takes_no_turn(monkeypatch):
     async def scene() -> None:
         crowd = Crowd(Lane("a", 1, 9, 9))
@@ -132,6 +147,50 @@ def test_no_turn_is_lost_and_none_is_given_twice(moves):
             task.cancel()
         await crowd.settle()
         assert crowd.lane.busy == 0
+
+    asyncio.run(scene())
+
+
+def test_who_does_not_read_an_answer_keeps_no_turn_and_is_one_of_its_address():
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        headers = [(b"content-length", b"2")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b""}
+
+    unread: list[Any] = []
+    all_wait = asyncio.Event()
+
+    async def never(message: Any) -> None:
+        unread.append(message)
+        if len(unread) == 100:
+            all_wait.set()
+        await asyncio.Event().wait()
+
+    async def scene() -> None:
+        def ask(address: str, send: Any) -> asyncio.Task[None]:
+            scope = {"type": "http", "method": "GET", "path": "/healthz", "headers": [], "client": (address, 1)}
+            return asyncio.create_task(lanes.limited(app)(scope, receive, send))
+
+        async def answer(address: str) -> list[Any]:
+            sent: list[Any] = []
+
+            async def send(message: Any) -> None:
+                sent.append(message.get("status", message.get("body")))
+
+            await asyncio.wait_for(ask(address, send), HANGS_S)
+            return sent
+
+        clients = [ask("192.168.1.7", never) for _ in range(100)]
+        await asyncio.wait_for(all_wait.wait(), HANGS_S)
+        assert await answer("192.168.1.8") == [200, b"ok"]
+        assert (await answer("192.168.1.7"))[0] == 503
+        for client in clients:
+            client.cancel()
+        await asyncio.wait(clients)
+        assert await answer("192.168.1.7") == [200, b"ok"]
 
     asyncio.run(scene())
 
