@@ -382,7 +382,7 @@ def _verb(
 ) -> argparse.ArgumentParser:
     """Add a verb. With `makes` it creates a missing collector; otherwise it fails, because there is nothing to show.
 
-    Without `prepares` the data folder is not touched before it runs.
+    Unless `prepares` is set, it runs without preparing or changing the data folder first.
     """
 
     def run(args: argparse.Namespace) -> int:

@@ -49,7 +49,7 @@ def grant_training(
     with transaction.atomic(), pulse.deferred():
         grants = grants_held([member.pk], [training], since, locks=True)[member.pk, training.pk]
         if held := suspension(grants, since) if stage != Grant.SUSPENDED else None:
-            text = _("%(member)s is suspended from %(training)s since %(day)s; revoke the suspension first")
+            text = _("%(member)s has been suspended from %(training)s since %(day)s; revoke the suspension first")
             raise UsageError(text % {"member": member, "training": training, "day": held.since})
         same = [grant for grant in grants if grant.since == since and grant.revoked_on is None]
         if same and (same[-1].stage, same[-1].until) == (stage, until):

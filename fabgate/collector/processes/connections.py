@@ -106,7 +106,7 @@ def _end_oldest(among: list[Connection]) -> bool:
 
 
 def _max_connections() -> int:
-    """Return for how many connections this process can open files, after raising its limit as far as allowed."""
+    """Return how many connections fit this process's limit of open files, which it raises as far as allowed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST * _FILES_EACH + _OTHER_FILES
     if soft == resource.RLIM_INFINITY or soft >= wanted:

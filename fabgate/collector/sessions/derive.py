@@ -211,7 +211,7 @@ def _abandoned(rows: Sequence[Usage], by_pk: Mapping[int, Journal], reported: Ma
 
 
 def _continued(gates: Collection[int], origins: set[str], reported: Mapping[int, str]) -> Iterator[tuple[str, str]]:
-    """Yield (session, origin) for each of `origins` of which a journal that has not ended has a copy.
+    """Yield (session, origin) for those of `origins` that have a copy in a journal that has not ended.
 
     An origin is a journal and a number, the start of a ``copyof``. A card and its image may both have written it.
     """

@@ -119,10 +119,10 @@ class JournalReader:
             return self._rows("PRAGMA quick_check(1)") == [("ok",)]
 
     def first_break(self, *, after: tuple[int, bytes] | None = None) -> int | None:
-        """Check the chain from the anchor; return the number of the first entry that does not follow, or None.
+        """Check the chain from the anchor; return the number of the first entry that does not continue it, or None.
 
-        `after` is the number and hash of the entry to begin after. Entries cut off at the end are found only where a
-        collector has acknowledged them: nothing else follows them.
+        `after` is the number and hash of the entry to begin after. Entries missing at the end are noticed only if a
+        collector has acknowledged them, because no later entry has their hash.
         """
         with reading(self.path):
             self._rows("BEGIN")  # one snapshot: the writer may trim meanwhile

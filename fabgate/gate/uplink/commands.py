@@ -43,7 +43,7 @@ class CommandFilter:
         self._handled = 0
 
     def admit(self, payload: bytes, seal: str | None) -> wire.Command:
-        """Return a command for the loop. Raises SealError or UsageError for a message that is not admitted."""
+        """Return a command for the loop. Raises SealError or UsageError if the message must be rejected."""
         if self._keys is None:
             raise SealError("commands need a gate_key_file in gate.yaml: without it their seals cannot be checked")
         self._keys.verify(seal, wire.PURPOSE_COMMAND, self._account, payload)

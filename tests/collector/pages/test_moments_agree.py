@@ -235,7 +235,7 @@ def test_nobody_is_proven_only_where_each_gate_that_stood_there_has_told_everyth
     address = f"/use/moment?machine={bandsaw.pk}&day={moment:%Y-%m-%d}&time={moment:%H:%M}"
     page = text(client.get(address))
     assert "<h2>No one on record</h2>" in page
-    assert "1 entry that may be of this moment is missing" in page
+    assert "1 entry that may be from this moment is missing" in page
     Store("lyon").store([used.journals["saw-2"].status(floor=3)], NOON)
     assert complete(bandsaw, moment) == (False, [("saw-1", 0), ("saw-2", 1)])  # and now it is lost
     Hole.objects.update(state=Hole.COPIED)

@@ -66,7 +66,7 @@ REVIEWS: Final[Mapping[str, tuple[Any, Any]]] = {
         _("The gate recorded an end but its start is lost: who was granted access, and why, is not on record."),
     ),
     "restored-image": (
-        _("Gate was restored"),
+        _("Gate restored from an old copy"),
         _("The end was written by a gate restored from an older copy of its card. Entries may be missing."),
     ),
     "counter-above-end": (
