@@ -24,7 +24,7 @@ DARK: Final = Shown(SignalKind.IDLE)
 
 
 def shown(machine: Machine, *, flag_asked: FlagKind | None) -> Shown:
-    """Return what the panel shows; `flag_asked` is the flag of an open question."""
+    """Return what the panel shows; `flag_asked` is the flag that the member is asked to confirm, if any."""
     phase, pending, session, rules = machine.phase, machine.pending, machine.session, machine.rules
     if flag_asked is not None:
         return Shown(SignalKind.FLAG_ASK, detail=flag_asked)

@@ -115,7 +115,7 @@ class _Draft:
         return cls(gate, roster, roster_gzip.pack(wire.encode(roster)))
 
     def at_least(self, version: int) -> _Draft:
-        """Return the draft with at least this version."""
+        """Return this draft, with its version raised to `version` if it is lower."""
         if version <= self.roster.version:
             return self
         return self.of(self.gate, msgspec.structs.replace(self.roster, version=version))

@@ -111,12 +111,11 @@ def fill_gaps(journal: Journal, numbers: Iterable[int], state: str, now: datetim
 
 
 def fill_copied_gaps(old: Journal, now: datetime, *, by: Collection[int] = ()) -> None:
-    """Remove from the journal's gaps the numbers that exist as copies of the same history.
+    """Fill the gaps of a journal of which another journal has copied the same entries.
 
-    `by`: ids of journals that have copies, although it is not known yet which journal they follow.
-
-    After an image of a card was made, both continue under the same numbers. If the entry after a gap is stored, it has
-    the hash of the gap's last entry; copies with another hash do not belong to the gap.
+    `by`: ids of journals that have copies, although it is not known yet which journal they follow. An SD card and an
+    image of it both continue with the same numbers, so a copy may be a different entry. If the entry after a gap is
+    stored, it has the hash of the gap's last entry; copies with another hash do not belong to the gap.
     """
     if not Hole.objects.filter(journal=old, state=Hole.LOST).exists():
         return

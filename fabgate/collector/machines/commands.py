@@ -83,9 +83,10 @@ def send(
 
 
 def _already_sent(gate: Gate, verb: str) -> Order | None:
-    """Return the same command if it is unanswered or was sent a moment ago. Simultaneous requests wait for each other.
+    """Return the same command if one is still unanswered or was sent a moment ago, else None.
 
-    It takes the pulse lock; a lock on the gate's row would have to come after it (db/pulse.py).
+    Takes the pulse lock, so that simultaneous requests wait for each other. A lock on the gate's row would also have to
+    be taken after the pulse lock (db/pulse.py).
     """
     pulse.lock()
     now = datetime.now(UTC)

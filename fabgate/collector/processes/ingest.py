@@ -194,7 +194,10 @@ class Ingest:
             connection.close()
 
     def _take(self) -> list[Posted]:
-        """Return up to MAX_BATCH messages; wait only for the first one, or in a crowd for all that have arrived."""
+        """Return up to MAX_BATCH messages.
+
+        Waits only for the first one; if many gates send at once, also reads all that have arrived.
+        """
         try:
             found = [self._inbox.get(timeout_s=0.2)]
         except queue.Empty:

@@ -101,7 +101,7 @@ class Seen:
 
 
 def _state(gate: SimulatedGate, status: dict[str, Any]) -> str:
-    """Return the state's name: a page's, or no-power, not-running or not-ready."""
+    """Return the name of the gate's state: one that the floor page uses, or no-power, not-running or not-ready."""
     if not gate.is_powered:
         return "no-power"
     if not gate.process.running:

@@ -42,9 +42,9 @@ class ClockState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class EmulatedClock:
-    """A clock that follows the file.
+    """The clock that the file describes.
 
-    `boot` and the boot time are those of the start; the rest is read again when it changes.
+    `boot` and the boot time are read once, at the start; the rest again whenever the file changes.
     """
 
     def __init__(self, path: Path) -> None:

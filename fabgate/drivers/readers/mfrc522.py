@@ -160,7 +160,7 @@ def _emulate(options: Mfrc522Options) -> Any:
 
 
 def _check_imports(*, emulated: bool) -> None:
-    """Raise HardwareError if the package was imported earlier and uses other libraries."""
+    """Raise HardwareError if the mfrc522 package was imported earlier, with other GPIO or SPI libraries than wanted."""
     module = sys.modules["mfrc522.MFRC522"]
     if module.GPIO is not sys.modules["RPi.GPIO"]:
         raise HardwareError("mfrc522 was imported before with another RPi.GPIO; import it nowhere else in this process")

@@ -92,7 +92,10 @@ class EntryThrottle:
         self._waiting = 0
 
     def admit(self, drafts: Iterable[Draft], now_ms: int) -> list[Draft]:
-        """Return which of `drafts` are written, in order. Omitted entries precede an entry that a person caused."""
+        """Return the entries to write now, in order.
+
+        An entry that a person caused is always written, after all that were held back.
+        """
         admitted: list[Draft] = []
         for draft in drafts:
             if draft.type in _BY_PERSON:
@@ -108,7 +111,7 @@ class EntryThrottle:
         return admitted
 
     def due(self, now_ms: int) -> list[Draft]:
-        """Return the omitted entries that may be written now."""
+        """Return the entries that were held back and may be written now."""
         if not self._waiting:
             return []
         due = []

@@ -137,7 +137,7 @@ class AdoptionFile:
         return self._noticed is not None and self._noticed != before
 
     def waits(self) -> bool:
-        """Return whether there is an adoption that ``allows`` has not examined yet."""
+        """Return whether there is an adoption that no call of ``allows`` has examined yet."""
         stamp = self._stamp()
         return stamp is not None and stamp != self._examined
 

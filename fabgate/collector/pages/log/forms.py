@@ -29,7 +29,10 @@ class FilterForm(forms.Form):
     last = forms.DateField(label=_("To"), required=False, widget=forms.DateInput({"type": "date"}, format="%Y-%m-%d"))
 
     def clean(self) -> dict[str, Any]:
-        """Refuse years without a log: at the ends of the calendar some zones have no midnight."""
+        """Refuse years in which there cannot be a log.
+
+        In the first and last years of the calendar some time zones have no midnight.
+        """
         cleaned = super().clean() or self.cleaned_data
         for name in ("first", "last"):
             day = cleaned.get(name)

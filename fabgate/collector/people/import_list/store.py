@@ -81,7 +81,7 @@ def write(prepared: Prepared, *, actor: str) -> int:
 
 
 def fields_in(columns: Collection[str]) -> list[str]:
-    """Return those of PLAIN that are among a file's columns."""
+    """Return the fields of PLAIN for which a file has a column."""
     return [name for name in PLAIN if name.removesuffix("_id") in columns]
 
 

@@ -1,7 +1,7 @@
 """Proposes the number of a new person.
 
-Sessions may have the number of no member: after a restore, gates send sessions of people who were added after the copy.
-A new person with such a number would get these sessions.
+A number that no member has may still be in use: after a restore, gates send sessions of people who were added after the
+copy. These sessions would be assigned to a new person with the same number.
 """
 
 from __future__ import annotations
