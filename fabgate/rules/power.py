@@ -275,8 +275,8 @@ class Power:
     def _power_off(self) -> None:
         """Make switching off the first command of this answer.
 
-        One event may cause a record before an end, such as that of an overdue deadline. And if a session ends in the
-        same answer in which it begins, its power never goes on.
+        Otherwise a record of the same event (such as that of an overdue deadline) might come before it. Any other
+        SetPower is dropped: if a session begins and ends in the same answer, its power never goes on.
         """
         if self.machine.rules.mode is not Mode.AUDIT:
             others = [command for command in self.commands if not isinstance(command, SetPower)]
@@ -287,7 +287,7 @@ class Power:
     def deadline(self) -> int | None:
         """Return the boot milliseconds at which something is due, or None.
 
-        When a session ends soon, there is no command, but the panel changes.
+        This includes the warning before a session ends: it needs no command, but the panel changes.
         """
         due = [at for at, _ in self._timers()]
         session = self.machine.session

@@ -174,7 +174,7 @@ def _cursor(line: LedgerLine) -> str:
 def _position(cursor: str) -> int:
     """Return the position to continue from.
 
-    Rows have other times after a restored copy, so old cursors do not match.
+    Raises BadCursor for a cursor from before a restore: the same row then has another time.
     """
     match = re.match(CURSOR, cursor)
     if match is None or match[1] is None:

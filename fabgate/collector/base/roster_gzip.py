@@ -1,4 +1,4 @@
-"""Compresses stored rosters with gzip (RFC 1952): most gates accept it as it is, and others wait less for the write."""
+"""Compresses stored rosters with gzip (RFC 1952). Most gates accept compressed ones, and less has to be written."""
 
 from __future__ import annotations
 

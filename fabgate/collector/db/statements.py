@@ -61,7 +61,10 @@ def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 def listed(values: Collection[T]) -> tuple[str, list[T]]:
-    """Return the placeholders for ``IN ({})`` and their values, padded with the last value to a few lengths."""
+    """Return the placeholders for ``IN ({})`` and their values.
+
+    The last value is repeated, so that there are only a few different statements.
+    """
     padded = list(values)
     if padded:
         padded += padded[-1:] * ((1 << (len(padded) - 1).bit_length()) - len(padded))

@@ -146,9 +146,10 @@ def _reading(ms: int | None, at: datetime | None) -> list[Reading]:
 
 
 def _followed_by_undated(rows: list[Boot], known: Mapping[int, Journal]) -> set[int]:
-    """Return the gates of the `rows` after whose last entry an undated boot may have begun.
+    """Return the gates of those `rows` that an undated boot may have followed.
 
-    That happens only if entries arrive late. Without this check every batch would date every undated session again.
+    Only entries that arrive late have such a boot after them. The others are left out, because each batch would
+    otherwise date every undated session again.
     """
     if not rows:
         return set()

@@ -41,7 +41,7 @@ def now() -> Records:
 
 
 def last_stored(wanted: Collection[Journal], *, is_acknowledged: bool = False) -> dict[int, Entry]:
-    """Return the stored entry with the highest number of each journal, by the journal's id; or the acknowledged one."""
+    """Return the last stored entry, or the last acknowledged one, of each journal, by the journal's id."""
     own = Entry.objects.filter(journal=OuterRef("pk")).order_by("-seq")
     if is_acknowledged:
         own = own.filter(seq__lte=OuterRef("ack_seq"))

@@ -164,8 +164,8 @@ def successors(gate: Sequence[JournalOrigin]) -> dict[int, int | None]:
 
     A journal ends when another one names it as its predecessor. If two journals name the same one, as after a card was
     restored twice, the second to arrive also ends the first. Journals that name no predecessor are ordered by their
-    arrival: a chain of journals that begins a new history ends all chains back to the last one that did. The result is
-    computed from all known journals, so that late entries can correct it.
+    arrival: when a new history begins, its chain of journals ends all earlier chains, back to the last one that began a
+    history. The result is computed from all known journals, so that late entries can correct it.
     """
     ended: dict[int, int | None] = {journal.pk: None for journal in gate}
     by_name = {journal.name: journal for journal in gate}

@@ -104,7 +104,7 @@ class _Client:
 
 @dataclass(slots=True)
 class _Coming:
-    """A card that waits until the reader has seen an empty field, or until `until`; `for_s` is None for a place."""
+    """A card that waits until the reader has seen an empty field, or until `until`. `for_s` is None if it stays."""
 
     until: float
     uid: bytes

@@ -47,8 +47,9 @@ class CheckpointStored(msgspec.Struct, frozen=True):
 class EntriesStored(msgspec.Struct, frozen=True):
     """Entries up to `head` are on disk; `unacknowledged` of them are not confirmed by a collector.
 
-    `token` names the record that was written with them, where there was one. It is part of this event, the last one
-    after a write, because a member who waits for power waits until this thread releases the interpreter.
+    `token` names the record that was written with them, where there was one. One event reports both, because a member
+    may be waiting for power, and each further event would keep this thread busy and the loop waiting for the
+    interpreter.
     """
 
     head: int

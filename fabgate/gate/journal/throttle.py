@@ -84,7 +84,10 @@ class _Source:
 
 
 class EntryThrottle:
-    """The sources of one gate. In a `crash_loop` nothing is written until this start has lasted for a while."""
+    """Limits the entries of each source of one gate.
+
+    In a `crash_loop` a source may write nothing until the gate has run for a while.
+    """
 
     def __init__(self, *, crash_loop: bool = False) -> None:
         self._first = 0 if crash_loop else BURST

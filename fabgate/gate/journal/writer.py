@@ -219,7 +219,7 @@ class Journal(RenewableJournal):
 
     @property
     def unacknowledged(self) -> int:
-        """Return how many entries no collector has confirmed, neither them nor their originals (see ``renew_some``)."""
+        """Return how many entries are unconfirmed; a copy is confirmed with its original (see ``renew_some``)."""
         confirmed = max(self.mark, self.anchor[0])
         return self.head - confirmed - max(0, self._copied - max(confirmed, 1))
 

@@ -128,7 +128,7 @@ class Uplink:
         self._queue.put(JournalReplaced())
 
     def handled(self, event: CommandArrived | RosterNudged) -> None:
-        """Report that the loop has handled this event: the next one may be posted. Few wait in the inbox at a time."""
+        """Report that the loop has handled this event: only a few may be in the inbox at a time."""
         if isinstance(event, CommandArrived):
             self._commands.handled()
         else:

@@ -55,7 +55,7 @@ def presented(machine: Machine, badge: str, guest: str | None, *, flag_asks: boo
     """React to a tap.
 
     `guest` is the unknown badge that was tapped just before, if a supervisor may still sponsor it; `flag_asks` is
-    whether a question of the flag button is open.
+    whether the flag button was pressed and a badge has to confirm it.
     """
     holder = machine.look_up(badge)
     if flag_asks and holder is not None and holder.id is not None:

@@ -131,7 +131,11 @@ def _may_hold(journal: Journal, missing: Missing, moment: datetime) -> bool:
 
 
 def _until(gate: Gate, own: list[Journal]) -> datetime | None:
-    """Return until when all entries have arrived: if everything it reported is stored, until now or its last report."""
+    """Return the time up to which all of the gate's entries have arrived.
+
+    If every entry that it reported is stored, this is now, or its last report if it is offline; otherwise the date of
+    the newest stored entry.
+    """
     current = [journal for journal in own if journal.superseded_by_id is None]
     dates = [last.at_latest for journal in own if (last := _last(journal))]
     newest = max(dates, default=None)
