@@ -44,7 +44,7 @@ COLUMNS = {
 }
 _HEADS = {
     "name": "member",
-    "energised_ms": "time on",
+    "energised_ms": "powered on",
     "running_ms": "running",
     "uncertainty_ms": "up to more",
     "basis": "allowed by",

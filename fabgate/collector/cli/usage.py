@@ -180,7 +180,7 @@ def write_json(report: Report, out: TextIO) -> None:
 def write_table(report: Report, out: TextIO) -> None:
     """Write a table with hours, minutes and seconds, and '~' before values that are not exact."""
     out.write(f"Usage {between(report.start, report.end)} (by the end of a session; h:mm:ss)\n\n")
-    head = ("member", "machine", "sessions", "time on", "of it running", "")
+    head = ("member", "machine", "sessions", "powered on", "of which running", "")
     rows = [_cells(line) for line in report.lines]
     if rows:
         text_table.write([head, *rows, _cells(report.total)], out, right=_RIGHT, rule_before=len(rows) + 1)
@@ -190,11 +190,15 @@ def write_table(report: Report, out: TextIO) -> None:
         out.write("\nStill open (not in the sums):\n")
         zone = report.start.tzinfo
         opened = [(*_cells(line)[:2], _since(line, zone), *_cells(line)[3:]) for line in report.open]
-        text_table.write([("member", "machine", "since", "time on", "of it running", ""), *opened], out, right=(3, 4))
+        text_table.write(
+            [("member", "machine", "since", "powered on", "of which running", ""), *opened], out, right=(3, 4)
+        )
     if report.about:
         out.write("\nAbout (in the sums by the latest possible end; the gate's clock was never synchronised):\n")
         placed = [(*_cells(line)[:2], _between(line, report.start.tzinfo), *_cells(line)[3:]) for line in report.about]
-        text_table.write([("member", "machine", "between", "time on", "of it running", ""), *placed], out, right=(3, 4))
+        text_table.write(
+            [("member", "machine", "between", "powered on", "of which running", ""), *placed], out, right=(3, 4)
+        )
     if report.total.uncertain:
         out.write(
             "\n~ not exactly known: it may have been longer by the time shown, or awaits a review"

@@ -24,7 +24,7 @@ USAGE = (
 SESSIONS = (
     "Prints the sessions that ended in the period, in the order of their ends, then the open ones. '~' marks a time"
     " that is not exactly known: the session lies between not_before and not_after, which CSV and JSON contain, and"
-    " counts by the latter. The true time on lies between energised_ms and energised_ms + uncertainty_ms. The review"
+    " counts by the latter. The true time lies between energised_ms and energised_ms + uncertainty_ms. The review"
     " column says why a person should check a session: journal-lost, time-above-clock, running-above-time,"
     " longer-than-allowed, before-first, overlap, no-start, restored-image, counter-above-end, uncertain, undated,"
     " earlier-holder, clock."

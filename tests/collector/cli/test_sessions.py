@@ -121,7 +121,7 @@ def test_the_table_says_about_open_and_why_to_look(day, capsys):
     assert (nothing, lines[-1]) == ("", "4 sessions")
     head, plain, uncertain, about, still = lines[:-1]
     assert re.split(r"  +", head) == [
-        *("member", "machine", "start", "end", "time on", "running", "up to more", "reason", "allowed by", "review")
+        *("member", "machine", "start", "end", "powered on", "running", "up to more", "reason", "allowed by", "review")
     ]
     assert re.split(r"  +", plain)[4:7] == ["0:02:00", "0:01:00", "0:00:00"]
     assert plain.split()[:3] == ["m-1", "Ada", "Lovelace"]

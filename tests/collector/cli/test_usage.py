@@ -85,7 +85,7 @@ def test_the_table_names_members_and_marks_what_is_uncertain(day):
     lines = out.getvalue().splitlines()
     assert lines[0] == "Usage from 2026-11-24 12:00 UTC to 2026-11-24 13:00 UTC (by the end of a session; h:mm:ss)"
     assert [re.split(r"  +", line) for line in lines[2:7]] == [
-        ["member", "machine", "sessions", "time on", "of it running"],
+        ["member", "machine", "sessions", "powered on", "of which running"],
         ["m-1 Ada Lovelace", "laser-1", "2", "0:02:00", "0:00:00"],
         ["m-2", "laser-1", "1", "0:00:01", "0:00:00", "~ up to 0:01:30 more"],
         ["-" * len(lines[5])],

@@ -50,7 +50,7 @@ MOVES = {
 }
 DAYS = [date(2026, 10, day) for day in range(24, 28)]
 ALL = date(2026, 10, 1), date(2026, 12, 1)
-#: (machine, member): sessions, time on, of it running, in doubt.
+#: (machine, member): sessions, powered on, of which running, in doubt.
 Sums = dict[tuple[str, str], tuple[int, int, int, int]]
 
 
