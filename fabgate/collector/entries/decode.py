@@ -108,7 +108,7 @@ def read(message: Received, *, site: str) -> Fact | InvalidMessage | GateReport 
 
 
 def broken(message: Received, gate: str | None, error: Exception) -> InvalidMessage:
-    """Return a message that raised an error while it was stored as unfit, so that later ones are still stored."""
+    """Return the invalid message to store for one that raised an error. Later messages can then still be stored."""
     return _unfit(message, gate, "error", f"{type(error).__name__}: {error}")
 
 

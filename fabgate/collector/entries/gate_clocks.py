@@ -1,9 +1,9 @@
 """Detects wrong clocks of gates: compares the time of an entry with the span in which it must have been written.
 
 A gate knows whether its clock is synchronised, but not whether it is right. An entry was written before it arrived, and
-after its gate reported a journal that ended below it. This also holds for entries that waited on the gate's disk for
-days, so a backlog causes no alarm. Outside these limits the time is wrong by at least the excess; nothing is refused,
-and no date is changed.
+after its gate reported a journal that did not contain it yet. This also holds for entries that waited on the gate's
+disk for days, so a backlog causes no alarm. Outside these limits the time is wrong by at least the excess; nothing is
+refused, and no date is changed.
 """
 
 from __future__ import annotations

@@ -74,8 +74,8 @@ def link(facts: Sequence[Fact], known: dict[str, Journal]) -> Succession:
 def _fork(old: Journal, forked: wire.JournalForked, later: set[int]) -> None:
     """Record that a restored image or a cloned card opened another journal. This may happen more than once.
 
-    `fork_mark` is that of the oldest image. `fork_head` is the last number written before the fork: only a clone writes
-    new entries above it. The image may contain fewer entries than are stored already.
+    `fork_mark` is the lowest confirmed number (mark) among the images. `fork_head` is the last number written before
+    the fork: only a clone writes new entries above it. The image may contain fewer entries than are stored already.
     """
     stored = Entry.objects.filter(journal=old).exclude(seq__in=later).aggregate(last=Max("seq"))["last"]
     old.fork_mark = min(forked.mark, forked.mark if old.fork_mark is None else old.fork_mark)

@@ -88,10 +88,10 @@ class Store:
         return [self._ack(journal, stored.witnesses.get(journal.name)) for journal in due]
 
     def _ack(self, journal: Journal, witness: tuple[int, bytes] | None = None) -> Publication:
-        """Return the ack of `journal`; if a fork is above it, an ack of the stored entry that contradicts the gate.
+        """Return the ack of `journal`, or one of `witness`, a stored entry above it that contradicts the gate.
 
-        An entry that contradicts the entry beyond a gap moves no ack. An ordinary ack would then never contradict the
-        gate, and the gate would send the same entries forever.
+        An ordinary ack stops at the first gap. If the contradiction is above the gap, the gate would never learn of it,
+        and would send the same entries forever.
         """
         seq, digest = journal.ack
         if witness is not None and witness[0] > seq:

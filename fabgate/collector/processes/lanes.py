@@ -163,7 +163,8 @@ def current_lanes() -> Lanes:
 def limited(app: Any) -> Any:
     """Return an app that gives each request to `app`, and so a thread, only when it has its turn.
 
-    Answers up to COMPLETE_BYTES are sent after the turn: a few clients that do not read theirs would stop a lane.
+    Answers up to COMPLETE_BYTES are sent after the turn. Otherwise a few clients that do not read theirs would block a
+    lane.
     """
 
     async def call(scope: Any, receive: Any, send: Any) -> None:

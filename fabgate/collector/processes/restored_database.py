@@ -91,8 +91,8 @@ def invalidate() -> None:
 def _increase(data: Path, *, is_settled: bool = False) -> None:
     """Set both counters above their current values, first the one in the database.
 
-    If that was lower, the database is a copy. A copy is then invalidated in the same transaction, unless `is_settled`
-    (that was done already): otherwise it would be counted up unnoticed.
+    If that was lower, the database is a copy. It is then invalidated in the same transaction, because afterwards the
+    counters no longer show that it is a copy. `is_settled` means that this was done already.
     """
     with transaction.atomic():
         row, counted = Collector.objects.get(), _counter(data)

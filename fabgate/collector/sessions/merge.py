@@ -301,7 +301,10 @@ def _merge_start(usage: Usage, data: wire.SessionStarted, arrival: Arrival) -> N
 
 
 def _start_key(usage: Usage) -> tuple[object, ...]:
-    """Return a sort key of starts. Different starts never have the same key, or the last to arrive would count."""
+    """Return a sort key of starts.
+
+    Different starts never have the same key; otherwise the last to arrive would count.
+    """
     wall = usage.started_at if usage.start_timed else None
     return (
         *(usage.start_boottime_ms, usage.start_boot, wall is not None, wall and wall.timestamp(), -usage.early_ms),

@@ -138,7 +138,7 @@ class JournalFiles:
         self._path.with_name(f"{self._path.name}-shm").unlink(missing_ok=True)
 
     def put_aside(self, journal: str, sync_directory: Callable[[Path], None]) -> Path:
-        """Rename both files so that a person can find them; return the new name of the main file."""
+        """Rename the main file and its WAL so that a person can find them; return the main file's new name."""
         aside = _free_name(self._path, journal[-8:])
         self._path.rename(aside)
         with contextlib.suppress(FileNotFoundError):

@@ -81,8 +81,8 @@ def parse(path: Path, text: str, mistakes: Mistakes) -> Parsed:
 def with_lines(path: Path, text: str, found: Parsed, mistakes: Mistakes) -> Parsed:
     """Return the content of a JSON file with its lines, which are found only when there is a mistake to report.
 
-    The file is read as YAML, which nearly all JSON is. Where it is not, `found` comes back, and messages name a member by
-    its number. `mistakes` about duplicate keys get their lines, too.
+    The file is read as YAML, which nearly all JSON is. Where it is not, `found` is returned unchanged, and messages
+    name a member by its number. `mistakes` about duplicate keys get their lines, too.
     """
     if len(text) > YAML_MAX_BYTES:
         return found

@@ -22,8 +22,8 @@ ASK_MS: Final = 30_000
 class Flags:
     """The flags of one machine. Times are boot milliseconds; `reported` is whether a report outlived a restart.
 
-    Only the cause ``flag`` tells whether a danger is raised: of two copies one could be wrong, and a gesture that
-    should clear a block would raise one.
+    Only the cause ``flag`` tells whether a danger is raised: a second copy of this fact could be wrong, and a gesture
+    that should clear a block would raise one.
     """
 
     def __init__(self, *, reported: bool, continuous: bool) -> None:

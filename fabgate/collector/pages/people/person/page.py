@@ -166,7 +166,7 @@ def _badge(row: Badge) -> dict[str, Any]:
 
 
 def _refusals(member: Member, carried: Collection[Badge]) -> list[Refusal]:
-    """Return the last refusals of a member, and those of their badges `carried` from when gates did not know them yet.
+    """Return the last refusals of a member, and those of their badges `carried` from before gates knew these badges.
 
     If a badge had an earlier holder, only refusals after that assignment count.
     """

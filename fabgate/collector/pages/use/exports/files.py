@@ -172,7 +172,7 @@ def _write(sheet: Any, table: Table, styles: Mapping[str, int]) -> None:
 
 
 class _Serials(dict[str, int]):
-    """Formats moments and days as a spreadsheet's days, with a style. Caches the milliseconds of each hour."""
+    """Formats moments and days as the numbers that spreadsheets use for dates, with a style. Caches each hour."""
 
     def __init__(self, style: int) -> None:
         self._style = style
@@ -224,7 +224,10 @@ def _quoted(text: str, separator: str) -> str:
 
 
 def _inline(text: str) -> str:
-    """Return the XML of a text cell after its position, without characters that XML or a cell cannot contain."""
+    """Return the XML of a text cell that follows its position.
+
+    Characters that XML or a cell cannot contain are removed.
+    """
     if not _SPECIAL.search(text) and len(text) <= MAX_CELL // 2:
         return f' t="inlineStr"><is><t>{text}</t></is>'
     text = _shortened(_NO_XML.sub("", text))
