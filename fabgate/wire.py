@@ -442,7 +442,7 @@ def encode_entry(
 
 
 def copy_entry(entry: Entry, *, topics: GateTopics, journal: str, seq: int, prev: str, copyof: str) -> bytes:
-    """Return the bytes of a copy of `entry` in another journal: same uid and data, its first original in ``copyof``."""
+    """Return the bytes of a copy of `entry` in another journal: same uid and data; ``copyof`` names the original."""
     return encode(
         msgspec.structs.replace(
             entry,

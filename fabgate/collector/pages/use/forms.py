@@ -143,7 +143,7 @@ class SessionsForm(PeriodForm):
         return self._of(rows)
 
     def open(self) -> QuerySet[UsageSession]:
-        """Return the open sessions that match. Their day is today."""
+        """Return the open sessions that match. They belong to a period that includes today."""
         chosen, rows = self.cleaned_data, UsageSession.open()
         is_over = self.days is not None and not self.days.start <= timezone.now() < self.days.end
         return rows.none() if is_over or chosen["reason"] or chosen["uncertain"] else self._of(rows)
