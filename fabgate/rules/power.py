@@ -206,7 +206,10 @@ class Power:
         self._may_still_begin()
 
     def _cancel_start(self, reason: EndReason = EndReason.CANCELLED) -> None:
-        """Cancel the waiting session. A person who cancels sees that at once; if the disk was too slow, it is shown."""
+        """Cancel the waiting session.
+
+        If the disk was too slow, the panel says so; a person who cancels needs no message.
+        """
         pending, session = self.machine.pending, self.machine.session
         if pending is None:
             return

@@ -109,7 +109,7 @@ class ChipLink:
             )
             _check_version(version)
             if antenna != ANTENNA:
-                raise UpsetError(f"TxControlReg is {antenna:02X}h")
+                raise UpsetError(f"TxControlReg is {antenna:02X}h, wanted {ANTENNA:02X}h")
             if irq & IRQ_RX:
                 return self._reply(error, min(level, 64), control & 0x07)
             if irq & IRQ_TIMER:
