@@ -119,7 +119,8 @@ class Client:
         self.paho.tls_set_context(context)
         if account is not None:
             self.paho.username_pw_set(account, password)
-        self.paho.on_connect = lambda _c, _u, _f, reason, _p: self._answers.put(reason)
+        self.limits: Any = None
+        self.paho.on_connect = self._on_connect
         self.paho.on_publish = lambda _c, _u, _m, reason, _p: self._answers.put(reason)
         self.paho.on_subscribe = lambda _c, _u, _m, reasons, _p: self._answers.put(reasons[0])
         self.paho.on_message = lambda _c, _u, message: self.received.put((message.topic, message.payload))
@@ -127,6 +128,10 @@ class Client:
         self.paho.connect("127.0.0.1", port)
         self.paho.loop_start()
         self.greeting = str(self._answers.get(timeout=HANGS_S))
+
+    def _on_connect(self, _client: Any, _userdata: Any, _flags: Any, reason: Any, properties: Any) -> None:
+        self.limits = properties
+        self._answers.put(reason)
 
     def publish(self, topic: str, payload: bytes = b"{}", *, retain: bool = False) -> str:
         """Publish with QoS 1; return why the broker refuses, or "Success"."""
@@ -458,10 +463,9 @@ def test_a_packet_is_not_read_if_it_is_larger_than_any_message(connect):
     assert gate.lost.wait(HANGS_S)
 
 
-def test_a_gate_cannot_publish_with_qos_2(connect):
-    gate = connect(LASER.account)
-    gate.paho.publish(f"{LASER.base}/state", b"{}", qos=2)
-    assert gate.lost.wait(HANGS_S)
+@pytest.mark.parametrize("by", ["connect", "connect_certified"])
+def test_a_gate_may_use_qos_1_at_most(request, by):
+    assert request.getfixturevalue(by)(LASER.account).limits.MaximumQoS == 1
 
 
 def test_the_broker_sends_hundreds_of_messages_before_the_collector_confirms_one(connect):
