@@ -293,7 +293,7 @@ def test_a_chip_that_resets_again_and_again_is_a_hardware_error(rig):
 
 def test_a_chip_whose_timer_never_ends_is_a_hardware_error(rig):
     rig.reader._link._sleep = lambda _: None
-    with pytest.raises(HardwareError, match="neither an answer nor the timer's end"):
+    with pytest.raises(HardwareError, match="neither an answer nor the end of its timer"):
         rig.poll()
 
 
