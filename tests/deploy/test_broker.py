@@ -92,11 +92,17 @@ def broker(tmp_path_factory, authority) -> Iterator[Shipped]:
     acl = home / "acl"
     shutil.copy(CONFIG / "mosquitto.acl", acl)
     found = Shipped(home, password_file=passwords, acl_file=acl, certificates=authority)
-    limits = subprocess.run([SYSTEMD / "limit-subscriptions", passwords], check=True, capture_output=True)
-    (home / "subscriptions.json").write_bytes(limits.stdout)
+    limit_subscriptions(found)
     found.start()
     yield found
     found.stop()
+
+
+def limit_subscriptions(broker: Shipped) -> None:
+    """Do what systemd does before each start of the broker."""
+    command = [SYSTEMD / "limit-subscriptions", broker.password_file]
+    limits = subprocess.run(command, check=True, capture_output=True)
+    (broker.directory / "subscriptions.json").write_bytes(limits.stdout)
 
 
 def tls_context(authority: Path) -> ssl.SSLContext:
@@ -272,13 +278,18 @@ def test_a_gate_can_subscribe_to_a_few_topics_only(request, by):
 
 
 @pytest.mark.skipif(PLUGIN is None, reason="this Mosquitto comes without its plugin dynamic security")
-def test_a_gate_that_is_added_while_the_broker_runs_can_subscribe(broker, connect):
+def test_a_gate_is_added_by_a_restart_or_a_reload_but_only_a_restart_limits_its_subscriptions(broker, connect):
     new = wire.GateTopics("lyon", "new")
     subprocess.run(["mosquitto_passwd", "-b", broker.password_file, new.account, f"{new.account}'s secret"], check=True)
     broker.process.send_signal(signal.SIGHUP)
     wait(lambda: connect(new.account).greeting == "Success", "the broker to read its accounts again")
     assert connect(new.account).subscribe(f"{new.base}/ack") == "Granted QoS 1"
     assert connect(LASER.account).subscribe("#") == "Not authorized"
+    broker.stop()
+    limit_subscriptions(broker)
+    broker.start()
+    assert connect(new.account).subscribe(f"{new.base}/ack") == "Granted QoS 1"
+    assert connect(new.account).subscribe("#") == "Not authorized"
 
 
 @pytest.mark.parametrize(

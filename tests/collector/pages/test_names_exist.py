@@ -28,12 +28,12 @@ DJANGO = {"True", "False", "None", "forloop", "counter", "counter0", "parentloop
 
 
 def names_of_code() -> set[str]:
-    """Return every attribute, function, argument and string: keys of contexts are strings."""
+    """Return every attribute, function, argument and string: keys of contexts are strings, columns as in ``-used``, too."""
     found = set()
     for node in (node for text in CODE for node in ast.walk(ast.parse(text))):
         match node:
             case ast.Constant(str(name)) | ast.keyword(str(name)) | ast.FunctionDef(name):
-                found.add(name)
+                found.add(name.removeprefix("-"))
             case ast.Name(name, ast.Store()) | ast.Attribute(_, name, ast.Store()):
                 found.add(name)
     return found

@@ -28,7 +28,7 @@ sudo systemctl restart fabgate-gate
 sudo runuser -u fabgate -- /opt/fabgate/bin/fabgate status"""
 #: The command that creates the gate's account, on the broker's computer.
 BROKER: Final = """sudo mosquitto_passwd -b /etc/mosquitto/fabgate.passwd {account} {password}
-sudo systemctl reload mosquitto"""
+sudo systemctl restart mosquitto"""
 
 
 def add(request: HttpRequest, name: str) -> HttpResponse:
