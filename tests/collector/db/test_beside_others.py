@@ -12,11 +12,11 @@ import pytest
 from django.db import connection, transaction
 
 from fabgate.collector.access import roster
+from fabgate.collector.cli.people import import_members
 from fabgate.collector.db import audit, pulse
 from fabgate.collector.intake.store import Store
 from fabgate.collector.machines import commands
 from fabgate.collector.models import Change, Gate, Member, Order, Pulse, UsageSession
-from fabgate.collector.people.import_list import store as members
 from tests.collector.access.test_roster import (
     add,  # noqa: F401 (fixtures)
     env,  # noqa: F401 (fixtures)
@@ -112,7 +112,7 @@ def test_what_a_gate_reports_is_stored_while_an_import_builds_its_rosters(people
         store.store([journal.start("s-1"), journal.end("s-1", 5)], NOON)
 
     with once_people_are_read(report):
-        members.command(argparse.Namespace(file=str(file), dates=""))
+        import_members(argparse.Namespace(file=str(file), dates=""))
     assert UsageSession.objects.get().reason == "badge"
     assert names(gate) == {"m-1": "Ada", "m-2": "Person", "m-3": "Cleo"}
     assert Change.objects.filter(verb="member.imported").count() == 2
