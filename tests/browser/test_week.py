@@ -82,7 +82,7 @@ def import_members(page: Any) -> None:
     page.goto("/people")
     page.get_by_role("link", name="Import").click()
     list_of_members = {"name": "membres.csv", "mimeType": "text/csv", "buffer": members()}
-    page.get_by_label("List of members").set_input_files(list_of_members)
+    page.get_by_label("Your list").set_input_files(list_of_members)
     page.get_by_role("button", name="Preview changes").click()
     page.locator("main", has_text="Nothing has changed yet.").filter(has_text=f"Row {BAD_ROW}").wait_for()
     page.get_by_role("button", name="Import the other 300").click()
