@@ -17,12 +17,10 @@ from fabgate.gate.roster.source import replace_stored
 from fabgate.rules import vocabulary
 from fabgate.rules.access import decide
 from tests.collector.access.test_eligibility import (
-    ada,  # noqa: F401 (fixtures)
     built,
     day,
     give_badge,
     grant,
-    laser,  # noqa: F401 (fixtures)
     today,
 )
 from tests.collector.access.test_roster import (

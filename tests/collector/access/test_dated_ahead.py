@@ -15,7 +15,7 @@ from fabgate.collector.processes.worker import Worker
 from fabgate.gate.roster import people
 from fabgate.rules import vocabulary
 from fabgate.rules.access import decide
-from tests.collector.access.test_eligibility import admitted, built, day, give_badge, grant, last_day, refused
+from tests.collector.access.test_eligibility import admitted, built, day, grant, last_day, refused
 from tests.collector.access.test_roster import (
     env,  # noqa: F401 (fixtures)
     gate,  # noqa: F401 (fixtures)
@@ -24,21 +24,6 @@ from tests.collector.access.test_roster import (
 )
 
 pytestmark = pytest.mark.usefixtures("told")
-
-
-@pytest.fixture
-def ada(gate) -> Member:  # noqa: F811
-    """A member with a badge and nothing else."""
-    member = Member.objects.create(id="m-1", name="Ada Lovelace")
-    give_badge(member)
-    return member
-
-
-@pytest.fixture
-def laser(gate) -> Training:  # noqa: F811
-    training = Training.objects.create(name="laser")
-    training.machines.add(gate.machine)
-    return training
 
 
 def test_a_member_who_leaves_on_friday_has_thursday_as_last_day_in_todays_roster(gate, ada, laser):  # noqa: F811

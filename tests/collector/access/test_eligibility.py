@@ -37,21 +37,6 @@ def day(days: int) -> date:
     return today() + timedelta(days=days)
 
 
-@pytest.fixture
-def ada(gate) -> Member:  # noqa: F811
-    """A member with a badge and nothing else."""
-    member = Member.objects.create(id="m-1", name="Ada Lovelace")
-    give_badge(member)
-    return member
-
-
-@pytest.fixture
-def laser(gate) -> Training:  # noqa: F811
-    training = Training.objects.create(name="laser")
-    training.machines.add(gate.machine)
-    return training
-
-
 def give_badge(member: Member | None, spelling: str = "04A1B2C3", **more: Any) -> Badge:
     digest = badge.digest(badge.parse(spelling), roster.badge_key(settings.ENVIRONMENT))
     since = datetime.now(ZoneInfo("UTC")) - timedelta(days=10)

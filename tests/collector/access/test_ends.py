@@ -19,12 +19,10 @@ from fabgate.collector.pages.people.person import page
 from fabgate.collector.people import badges, many_grants, trainings
 from fabgate.errors import UsageError
 from tests.collector.access.test_eligibility import (
-    ada,  # noqa: F401 (fixtures)
     admitted,
     day,
     give_badge,
     grant,
-    laser,  # noqa: F401 (fixtures)
     last_day,
     refused,
 )
@@ -102,8 +100,8 @@ def test_a_grant_revoked_on_a_future_day_ends_before_it_despite_earlier_grants(g
 @pytest.mark.parametrize(("days", "until", "last"), [(7, 4, 2), (9, 3, 3), (9, 9, 4)])
 def test_a_grant_ends_with_its_own_last_day_or_its_trainings_whichever_comes_first(
     gate,  # noqa: F811
-    ada,  # noqa: F811
-    laser,  # noqa: F811
+    ada,
+    laser,
     days,
     until,
     last,

@@ -259,16 +259,6 @@ def until_healthy(port: int) -> None:
 # --- the time zone ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def in_paris(tmp_path) -> Path:
-    """A collector that was served from Paris once."""
-    home = tmp_path / "data"
-    assert (
-        run(environment(home, FABGATE_TZ="Europe/Paris"), "gate-add", "laser-1", "--machine", "laser").returncode == 0
-    )
-    return home
-
-
 def test_enrolling_a_gate_again_waits_for_another_enrolment_in_progress(in_paris):
     folder = in_paris / "gates" / "laser-1"
     before = {file.name: file.read_text() for file in folder.iterdir()}

@@ -10,23 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from fabgate.demo.processes.ports import free_port
 from tests.collector.cli.test_verbs import answers, environment, is_waiting, run
 from tests.support.patience import HANGS_S, wait
 
 # --- the time zone ----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def in_paris(tmp_path) -> Path:
-    """A collector that was served from Paris once."""
-    home = tmp_path / "data"
-    assert (
-        run(environment(home, FABGATE_TZ="Europe/Paris"), "gate-add", "laser-1", "--machine", "laser").returncode == 0
-    )
-    return home
 
 
 def zone_of(home: Path) -> str:

@@ -21,16 +21,6 @@ def store() -> Store:
     return Store("lyon")
 
 
-@pytest.fixture
-def journal() -> Journal:
-    written = Journal()
-    written.write("gate.started", version="1")
-    written.start("s-1")
-    written.progress("s-1", 900_000)
-    written.end("s-1", 1_234_567, running_ms=1_000_000)
-    return written
-
-
 def reasons() -> list[tuple[int, str, bool]]:
     return list(Quarantine.objects.order_by("id").values_list("seq", "reason", "counts"))
 

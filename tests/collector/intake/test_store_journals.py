@@ -20,16 +20,6 @@ def store() -> Store:
     return Store("lyon")
 
 
-@pytest.fixture
-def journal() -> Journal:
-    written = Journal()
-    written.write("gate.started", version="1")
-    written.start("s-1")
-    written.progress("s-1", 900_000)
-    written.end("s-1", 1_234_567, running_ms=1_000_000)
-    return written
-
-
 def test_a_new_journal_closes_what_the_old_one_left_open_and_a_late_end_still_wins(store):
     old = Journal()
     old.write("gate.started", version="1")

@@ -1,13 +1,24 @@
-"""A broker for the pages of the floor that keeps what is published."""
+"""A machine with a gate, and a broker for the pages of the floor that keeps what is published.
+
+Import `a_gate` and `a_broker` into a test module: they are fixtures, `gate` and `broker`, that every test there gets.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+from django.conf import settings
 from django.contrib.messages import get_messages
 
 from fabgate import wire
+from fabgate.collector.access import roster
+from fabgate.collector.base.key_files import new_key, write_secret
 from fabgate.collector.broker import link as mqtt
+from fabgate.collector.models import Gate, Machine
 from fabgate.errors import FabgateError
 
 LOCK = "/floor/machines/saw/lock"
@@ -35,3 +46,23 @@ class Broker:
 
 def said(response: Any) -> str:
     return " ".join(str(message) for message in get_messages(response.wsgi_request))
+
+
+@pytest.fixture(autouse=True, name="gate")
+def a_gate(database, tmp_path, monkeypatch) -> Iterator[Gate]:
+    """Return the gate of a machine, online; its secrets are in a directory of this test."""
+    env = replace(settings.ENVIRONMENT, data=tmp_path / "data")
+    (env.gate_directory("saw-1")).mkdir(parents=True)
+    write_secret(env.badge_key_file, new_key("b1"))
+    write_secret(env.gate_directory("saw-1") / "seal.keys", new_key("s1"))
+    monkeypatch.setattr(settings, "ENVIRONMENT", env)
+    machine = Machine.objects.create(name="saw", title="Bandsaw")
+    now = datetime.now(UTC)
+    return Gate.objects.create(name="saw-1", machine=machine, online=True, seen_at=now, boot="boot-7", state="idle")
+
+
+@pytest.fixture(autouse=True, name="broker")
+def a_broker(monkeypatch) -> Broker:
+    found = Broker()
+    monkeypatch.setattr(roster, "publish_once", found.publish_once)
+    return found

@@ -23,7 +23,6 @@ from fabgate.collector.models import (
     Journal,
     Machine,
     Member,
-    Order,
     Pulse,
     Quarantine,
     Refusal,
@@ -31,6 +30,7 @@ from fabgate.collector.models import (
     UsageSession,
 )
 from fabgate.collector.pages.floor import presence, recent_refusals, stations
+from tests.collector.pages.floor_orders import a_gate, order  # noqa: F401 (fixture)
 
 NOW = datetime.now(UTC)
 MINUTE = timedelta(minutes=1)
@@ -40,16 +40,6 @@ MINUTE = timedelta(minutes=1)
 def fresh(monkeypatch) -> None:
     """This file may have been read minutes ago: by then every gate would be silent."""
     monkeypatch.setitem(globals(), "NOW", datetime.now(UTC))
-
-
-@pytest.fixture(autouse=True)
-def gate(database) -> Gate:
-    machine = Machine.objects.create(name="saw", title="Bandsaw")
-    Member.objects.create(id="m-1", name="Zoé Müller-Østergård", email="zoé+x@example.org", lang="fr")
-    Member.objects.create(id="m-2", name="Léa Fournier", level="supervisor")
-    found = Gate.objects.create(name="saw-1", machine=machine, online=True, seen_at=NOW, boot="b", state="idle")
-    Journal.objects.create(name="j", gate=found)
-    return found
 
 
 def in_use(**more: object) -> None:
@@ -72,12 +62,6 @@ def refuse(minutes_ago: float, reasons: list[str], *, member: str = "", badge: s
 def session(name: str, member: str, ended: datetime | None, **more: object) -> None:
     row = {"gate": Gate.objects.get(), "machine": Machine.objects.get(), "opened_in": Journal.objects.get()}
     UsageSession.objects.create(id=name, member=member, used_by=member, ended_at=ended, **row, **more)
-
-
-def order(minutes_ago: float, **more: object) -> Order:
-    at = NOW - minutes_ago * MINUTE
-    row = {"gate": Gate.objects.get(), "command": "stop", "actor": "maya", "at": at, "until": at + MINUTE}
-    return Order.objects.create(id=f"o-{Order.objects.count()}", **{**row, **more})
 
 
 # --- who was refused ----------------------------------------------------------------------------------------------
@@ -261,7 +245,7 @@ def test_who_was_refused_by_a_wrong_clock_is_named_by_when_it_was_received(brows
 def test_a_region_is_the_same_when_nothing_has_changed_so_that_nothing_flickers(browse):
     in_use()
     refuse(1, ["expired"], member="m-1")
-    order(1)
+    order(NOW, 1)
     client = browse("manager")
     first, second = (client.get("/floor").content.decode() for _ in range(2))
     cut = re.compile(r'<div class="stations".*', re.DOTALL)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,32 +12,11 @@ from django.conf import settings
 
 from fabgate import wire
 from fabgate.collector.access import roster
-from fabgate.collector.base.key_files import new_key, write_secret
 from fabgate.collector.models import Gate, Machine, Order
 from fabgate.collector.pages.floor import extensions
-from tests.collector.pages.floor_broker import BROKEN, LOCK, UNLOCK, Broker, said
+from tests.collector.pages.floor_broker import BROKEN, LOCK, UNLOCK, Broker, a_broker, a_gate, said  # noqa: F401 (fixtures)
 
 ORDER = "/floor/gates/saw-1/order"
-
-
-@pytest.fixture(autouse=True)
-def gate(database, tmp_path, monkeypatch) -> Iterator[Gate]:
-    """A machine and its gate, which is heard; its secrets lie in a directory of this test's own."""
-    env = replace(settings.ENVIRONMENT, data=tmp_path / "data")
-    (env.gate_directory("saw-1")).mkdir(parents=True)
-    write_secret(env.badge_key_file, new_key("b1"))
-    write_secret(env.gate_directory("saw-1") / "seal.keys", new_key("s1"))
-    monkeypatch.setattr(settings, "ENVIRONMENT", env)
-    machine = Machine.objects.create(name="saw", title="Bandsaw")
-    now = datetime.now(UTC)
-    return Gate.objects.create(name="saw-1", machine=machine, online=True, seen_at=now, boot="boot-7", state="idle")
-
-
-@pytest.fixture(autouse=True)
-def broker(monkeypatch) -> Broker:
-    found = Broker()
-    monkeypatch.setattr(roster, "publish_once", found.publish_once)
-    return found
 
 
 @pytest.fixture

@@ -9,12 +9,10 @@ import pytest
 from fabgate.collector.machines import commands
 from fabgate.collector.models import (
     Gate,
-    Journal,
-    Machine,
-    Member,
     Order,
 )
 from fabgate.collector.pages.floor import recent_commands, stations
+from tests.collector.pages.floor_orders import a_gate, order  # noqa: F401 (fixture)
 
 NOW = datetime.now(UTC)
 MINUTE = timedelta(minutes=1)
@@ -24,22 +22,6 @@ MINUTE = timedelta(minutes=1)
 def fresh(monkeypatch) -> None:
     """This file may have been read minutes ago: by then every gate would be silent."""
     monkeypatch.setitem(globals(), "NOW", datetime.now(UTC))
-
-
-@pytest.fixture(autouse=True)
-def gate(database) -> Gate:
-    machine = Machine.objects.create(name="saw", title="Bandsaw")
-    Member.objects.create(id="m-1", name="Zoé Müller-Østergård", email="zoé+x@example.org", lang="fr")
-    Member.objects.create(id="m-2", name="Léa Fournier", level="supervisor")
-    found = Gate.objects.create(name="saw-1", machine=machine, online=True, seen_at=NOW, boot="b", state="idle")
-    Journal.objects.create(name="j", gate=found)
-    return found
-
-
-def order(minutes_ago: float, **more: object) -> Order:
-    at = NOW - minutes_ago * MINUTE
-    row = {"gate": Gate.objects.get(), "command": "stop", "actor": "maya", "at": at, "until": at + MINUTE}
-    return Order.objects.create(id=f"o-{Order.objects.count()}", **{**row, **more})
 
 
 # --- orders -------------------------------------------------------------------------------------------------------
@@ -57,7 +39,7 @@ def order(minutes_ago: float, **more: object) -> Order:
     ],
 )
 def test_what_became_of_an_order_is_said_in_words(minutes_ago, outcome, expected):
-    assert recent_commands.outcome(order(minutes_ago, outcome=outcome), NOW) == expected
+    assert recent_commands.outcome(order(NOW, minutes_ago, outcome=outcome), NOW) == expected
 
 
 @pytest.mark.parametrize("outcome", ["", commands.WAITING])
@@ -66,7 +48,7 @@ def test_an_order_to_lock_says_since_when_its_gate_is_silent_and_that_it_knows_o
     Gate.objects.update(roster_version=5, reported_roster=4, seen_at=heard, online=True)
     said = f"Its gate has been offline since {stations.moment(heard)}; it will be updated when it is back"
     for minutes_ago in (0.5, 10):
-        locked = order(minutes_ago, command="lock", outcome=outcome)
+        locked = order(NOW, minutes_ago, command="lock", outcome=outcome)
         assert recent_commands.outcome(locked, NOW) == ("warn", said)
     Gate.objects.update(seen_at=NOW)
     locked = Order.objects.get(pk=locked.pk)
@@ -81,14 +63,14 @@ def test_an_order_to_lock_says_since_when_its_gate_is_silent_and_that_it_knows_o
 
 def test_an_order_that_no_roster_repeats_is_not_promised_to_a_silent_gate():
     Gate.objects.update(roster_version=5, reported_roster=5, seen_at=NOW - 20 * MINUTE)
-    assert recent_commands.outcome(order(2), NOW) == ("warn", "No answer within a minute")
+    assert recent_commands.outcome(order(NOW, 2), NOW) == ("warn", "No answer within a minute")
 
 
 def test_orders_of_the_last_half_hour_stand_on_the_floor_with_who_gave_them(browse, account):
     account("maintainer", name="maya", display_name="Maya Durand")
-    order(5, outcome="refused", detail="it expired")
-    order(31)
-    order(1, actor="cli:eve")
+    order(NOW, 5, outcome="refused", detail="it expired")
+    order(NOW, 31)
+    order(NOW, 1, actor="cli:eve")
     found = recent_commands.recent(NOW)
     assert [(one.actor, one.where, one.what) for one in found] == [
         ("eve (command line)", "Bandsaw", "Stop"),

@@ -10,50 +10,12 @@ import pytest
 from fabgate import wire
 from fabgate.collector.access import roster
 from fabgate.collector.db import audit
-from fabgate.collector.machines import locks, presets
+from fabgate.collector.machines import locks
 from fabgate.collector.models import Change, Gate, Group, Machine, Member, Training
 from fabgate.errors import FabgateError
+from tests.collector.pages.saw import a_gate, a_saw, served, text, typed  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.usefixtures("own_data", "told")
-
-
-@pytest.fixture
-def saw() -> Machine:
-    machine = Machine(name="saw", title="Bandsaw", category="wood")
-    presets.apply(machine, "saw")
-    machine.save()
-    return machine
-
-
-@pytest.fixture
-def gate(saw) -> Gate:
-    found = Gate.objects.create(name="saw-1", machine=saw, token_hash="x")
-    roster.rebuild()
-    found.refresh_from_db()
-    return found
-
-
-def served(gate: Gate) -> wire.Roster:
-    gate.refresh_from_db()
-    return wire.decode(bytes(gate.roster), wire.Roster)
-
-
-def typed(machine: Machine, **changed: str) -> dict[str, str]:
-    """Return what a browser sends of the form of all rules."""
-    from fabgate.collector.pages.machines.forms import RulesForm
-
-    fields = RulesForm(machine=machine)
-    found = {field.name: field.value() for field in fields}
-    sent = {
-        name: "on" if value is True else str(value)
-        for name, value in found.items()
-        if value is not None and value is not False
-    }
-    return sent | changed
-
-
-def text(response: Any) -> str:
-    return response.content.decode()
 
 
 def test_the_list_shows_each_machine_and_what_it_does(browse, gate):

@@ -12,39 +12,17 @@ import tarfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.test import override_settings
 
-from fabgate.collector.access import roster
-from fabgate.collector.machines import enrol_gate, gate_archive, presets
+from fabgate.collector.machines import enrol_gate, gate_archive
 from fabgate.collector.models import Change, Gate, Machine
 from fabgate.errors import UsageError
 from fabgate.gate.config import gate_yaml
-from tests.collector.pages.test_machines import served, typed
+from tests.collector.pages.saw import a_gate, a_saw, served, text, typed  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.usefixtures("own_data", "told")
-
-
-@pytest.fixture
-def saw() -> Machine:
-    machine = Machine(name="saw", title="Bandsaw", category="wood")
-    presets.apply(machine, "saw")
-    machine.save()
-    return machine
-
-
-@pytest.fixture
-def gate(saw) -> Gate:
-    found = Gate.objects.create(name="saw-1", machine=saw, token_hash="x")
-    roster.rebuild()
-    found.refresh_from_db()
-    return found
-
-
-def text(response: Any) -> str:
-    return response.content.decode()
 
 
 def test_a_gates_keys_are_made_and_shown_once(browse, own_data, saw):

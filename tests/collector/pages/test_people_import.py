@@ -15,11 +15,9 @@ from fabgate.collector.models import Account, Badge, Change, Member
 from fabgate.collector.people.blocks import today
 from fabgate.collector.people.import_list import uploads
 from fabgate.collector.people.import_list.columns import MEMBERS
-from tests.collector.pages.conftest import hashed
 from tests.collector.pages.counter import ADA, NEW, ZOE, a_broker, a_house, admitted, said, tapped, text, trained  # noqa: F401 (fixtures)
+from tests.collector.pages.importing import ALL, look, take, upload
 from tests.collector.workbooks import workbook
-
-ALL = f"id,name,badges\nm-1,Ada Lovelace,{ADA}\nm-2,Zoé Müller-Østergård,{ZOE}\nm-3,Élise Noël,\n"
 
 #: What is said of one that a program wrote.
 FORMULA = "contains a formula without a value: open the file in a spreadsheet and save it, or type the value"
@@ -28,24 +26,6 @@ FORMULA = "contains a formula without a value: open the file in a spreadsheet an
 @pytest.fixture
 def manager(browse):
     return browse("manager")
-
-
-def upload(client, raw: str | bytes):
-    raw = raw.encode() if isinstance(raw, str) else raw
-    return client.post("/people/import", {"file": SimpleUploadedFile("list.csv", raw)})
-
-
-def look(client, raw: str | bytes):
-    """Upload a list and return its preview."""
-    response = upload(client, raw)
-    assert response.status_code == 303, text(response)
-    page = client.get(response.headers["Location"])
-    assert page.status_code == 200
-    return page
-
-
-def take(client, page, **more):
-    return client.post(page.request["PATH_INFO"], {"seen": page.context["found"].fingerprint, **more})
 
 
 @pytest.mark.parametrize("lang", ["en", "fr"])
@@ -271,14 +251,6 @@ def test_what_somebody_else_forgot_meanwhile_is_in_nobodys_way(house):
 
 
 # --- who is not in it -------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def many(house) -> list[str]:
-    Account.objects.create(name="keeper", role="manager", password=hashed())
-    for number in range(10, 20):
-        Member.objects.create(id=f"m-{number}", name=f"Person {number}")
-    return [f"m-{number},Person {number},\n" for number in range(10, 20)]
 
 
 # --- meanwhile --------------------------------------------------------------------------------------------------------

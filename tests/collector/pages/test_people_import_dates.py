@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 
 from fabgate.collector.models import Account, Member
 from fabgate.collector.people.import_list.columns import MEMBERS
 from tests.collector.pages.counter import ADA, NEW, ZOE, a_broker, a_house, admitted, said, tapped, text, trained  # noqa: F401 (fixtures)
+from tests.collector.pages.importing import look, take
 from tests.collector.workbooks import workbook
 
 
 @pytest.fixture
 def manager(browse):
     return browse("manager")
-
-
-def upload(client, raw: str | bytes):
-    raw = raw.encode() if isinstance(raw, str) else raw
-    return client.post("/people/import", {"file": SimpleUploadedFile("list.csv", raw)})
-
-
-def look(client, raw: str | bytes):
-    """Upload a list and return its preview."""
-    response = upload(client, raw)
-    assert response.status_code == 303, text(response)
-    page = client.get(response.headers["Location"])
-    assert page.status_code == 200
-    return page
-
-
-def take(client, page, **more):
-    return client.post(page.request["PATH_INFO"], {"seen": page.context["found"].fingerprint, **more})
 
 
 DATED = "id;name;Membre jusqu'au\nm-1;Ada Lovelace;{}\nm-2;Zoé Müller-Østergård;{}\n"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 
 from fabgate.collector.models import Account, Badge, Change, Member
 from fabgate.collector.people.blocks import today
 from tests.collector.pages.conftest import hashed
 from tests.collector.pages.counter import ADA, NEW, ZOE, a_broker, a_house, admitted, said, tapped, text, trained  # noqa: F401 (fixtures)
+from tests.collector.pages.importing import ALL, look, take
 
-ALL = f"id,name,badges\nm-1,Ada Lovelace,{ADA}\nm-2,Zoé Müller-Østergård,{ZOE}\nm-3,Élise Noël,\n"
 #: A class of seven.
 NEWCOMERS = "".join(f"c-{number},Pupil {number},\n" for number in range(7))
 
@@ -18,24 +17,6 @@ NEWCOMERS = "".join(f"c-{number},Pupil {number},\n" for number in range(7))
 @pytest.fixture
 def manager(browse):
     return browse("manager")
-
-
-def upload(client, raw: str | bytes):
-    raw = raw.encode() if isinstance(raw, str) else raw
-    return client.post("/people/import", {"file": SimpleUploadedFile("list.csv", raw)})
-
-
-def look(client, raw: str | bytes):
-    """Upload a list and return its preview."""
-    response = upload(client, raw)
-    assert response.status_code == 303, text(response)
-    page = client.get(response.headers["Location"])
-    assert page.status_code == 200
-    return page
-
-
-def take(client, page, **more):
-    return client.post(page.request["PATH_INFO"], {"seen": page.context["found"].fingerprint, **more})
 
 
 # --- who is not in it -------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from fabgate.collector.models import Account, Change, Grant, Member, Training
 from fabgate.collector.people.blocks import today
 from fabgate.collector.people.import_list.columns import TRAININGS
 from tests.collector.pages.counter import a_broker, a_house, admitted, said, served, text, trained  # noqa: F401 (fixtures)
-from tests.collector.pages.test_people_import import upload
+from tests.collector.pages.importing import upload
 from tests.collector.workbooks import workbook
 
 HEAD = "id,training,since,stage,until,trainer\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -19,35 +18,10 @@ from openpyxl import load_workbook
 from fabgate.collector.models import Change
 from fabgate.collector.pages.use.exports import files, tables
 from fabgate.collector.sessions.csv_safety import escape_cell
-from tests.collector.pages.used import MINUTE, NOON, Used, body
+from tests.collector.pages.exported import sheet, some, table, two_sessions  # noqa: F401 (fixture)
+from tests.collector.pages.used import MINUTE, NOON, body
 
 pytestmark = pytest.mark.usefixtures("database")
-
-
-@pytest.fixture
-def used(database) -> Used:
-    used = Used()
-    used.begin("s-1", "m-1", NOON)
-    used.end("s-1", "m-1", NOON + 30 * MINUTE, 1_799_877)
-    used.session("s-2", "m-4", NOON + 60 * MINUTE, 20, gate="lathe-1", reason="power-loss", uncertainty_ms=900_001)
-    used.refuse("b" * 64, "m-1", NOON, "expired", "training-missing")
-    return used
-
-
-def table(response: Any) -> list[dict[str, str]]:
-    content = body(response).decode("utf-8-sig")
-    return list(csv.DictReader(io.StringIO(content), delimiter=";" if ";" in content.partition("\n")[0] else ","))
-
-
-def sheet(response: Any) -> list[dict[str, Any]]:
-    rows = list(load_workbook(io.BytesIO(body(response))).active.values)
-    return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
-
-
-def some(rows: Sequence[Sequence[files.Cell]], kinds: str) -> files.Table:
-    return files.Table(
-        "Some", [files.Column(head, kind) for head, kind in zip("abc", kinds.split(), strict=False)], rows
-    )
 
 
 def test_a_sheet_has_the_same_with_numbers_as_numbers_and_no_formula(used, browse):

@@ -34,25 +34,6 @@ def of(members, refusals=(), **changes) -> wire.Roster:
     return wire.Roster(members=list(members), refusals=list(refusals), **values)
 
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "roster.db"
-
-
-@pytest.fixture
-def opened(path):
-    """Open stored rosters, and close them after the test."""
-    found: list[Directory] = []
-
-    def opened_() -> Directory:
-        found.append(Directory(path))
-        return found[-1]
-
-    yield opened_
-    for directory in found:
-        directory.close()
-
-
 # --- what is stored ---------------------------------------------------------------------------------------------------
 
 

@@ -6,31 +6,12 @@ import msgspec
 import pytest
 
 from fabgate import wire
-from fabgate.gate.roster.directory import Directory, looks_shrunk, store, vanished
+from fabgate.gate.roster.directory import looks_shrunk, store, vanished
 from fabgate.gate.roster.source import replace_stored
 from fabgate.rules import vocabulary
 from tests.gate.roster.test_directory import alter, digest, of, people
 
 KEY = b"a badge key of some workshop...."
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "roster.db"
-
-
-@pytest.fixture
-def opened(path):
-    """Open stored rosters, and close them after the test."""
-    found: list[Directory] = []
-
-    def opened_() -> Directory:
-        found.append(Directory(path))
-        return found[-1]
-
-    yield opened_
-    for directory in found:
-        directory.close()
 
 
 # --- the guard --------------------------------------------------------------------------------------------------------

@@ -7,34 +7,17 @@ import os
 import socket
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from fabgate import badge, wire
 from fabgate.errors import UsageError
 from fabgate.gate.roster import file
+from tests.gate.roster.conftest import FALLBACK, KEY, TOPICS
 from tests.support.work import instructions
-
-KEY = b"a badge key of some workshop...."
-TOPICS = wire.GateTopics("lyon", "saw")
-FALLBACK = wire.MachineRules(limit_s=600, max_s=1200)
 
 
 def digest(spelling: str) -> str:
     return badge.digest(badge.parse(spelling), KEY)
-
-
-@pytest.fixture
-def read(tmp_path):
-    """Read a roster from its text; the name's ending says which format it is."""
-
-    def read_(text: str | bytes, ending: str = "yaml") -> wire.Roster:
-        path = tmp_path / f"members.{ending}"
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        found = file.read(path, key=KEY, topics=TOPICS, fallback=FALLBACK)
-        return msgspec.structs.replace(found, members=list(found.members), refusals=list(found.refusals))
-
-    return read_
 
 
 # --- what is right ----------------------------------------------------------------------------------------------------

@@ -6,31 +6,14 @@ import json
 import re
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabgate import badge, wire
+from fabgate import badge
 from fabgate.errors import UsageError
 from fabgate.gate.roster import file, file_formats
-
-KEY = b"a badge key of some workshop...."
-TOPICS = wire.GateTopics("lyon", "saw")
-FALLBACK = wire.MachineRules(limit_s=600, max_s=1200)
-
-
-@pytest.fixture
-def read(tmp_path):
-    """Read a roster from its text; the name's ending says which format it is."""
-
-    def read_(text: str | bytes, ending: str = "yaml") -> wire.Roster:
-        path = tmp_path / f"members.{ending}"
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        found = file.read(path, key=KEY, topics=TOPICS, fallback=FALLBACK)
-        return msgspec.structs.replace(found, members=list(found.members), refusals=list(found.refusals))
-
-    return read_
+from tests.gate.roster.conftest import FALLBACK, KEY, TOPICS
 
 
 @pytest.fixture
