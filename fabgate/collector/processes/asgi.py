@@ -17,7 +17,7 @@ MAX_AGE_S = 365 * 24 * 3600
 
 
 def with_date(app: Any) -> Any:
-    """Add a Date header if there is none. A sealed roster has one already, and uvicorn would add a second."""
+    """Add a Date header if it is missing. A sealed roster has one already, and uvicorn would add a second."""
 
     async def call(scope: Any, receive: Any, send: Any) -> None:
         async def send_dated(message: Any) -> None:

@@ -105,6 +105,8 @@ class Restored:
 def restore(env: environ.Environment, source: Path, *, replace: bool) -> Restored:
     """Restore the collector from a copy; with `replace` an existing one is moved aside. Raises UsageError."""
     source = source.absolute()
+    if not source.exists():  # before the folder is made
+        raise UsageError(f"there is no copy at {source}")
     env.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with data_folder.alone(env.data / data_folder.STARTING), _exclusive(env):
         existing = [name for name in data_folder.KEPT if (env.data / name).exists()]
@@ -222,8 +224,6 @@ def _unpack(source: Path, folder: Path, env: environ.Environment) -> _Contents:
         contents = msgspec.json.decode((folder / CONTENTS).read_bytes(), type=_Contents)
         (folder / CONTENTS).unlink()
         contents.at = contents.at.astimezone()
-    except FileNotFoundError as error:
-        raise UsageError(f"there is no copy at {source} ({error.strerror})") from error
     except _NOT_A_COPY as error:
         if isinstance(error, OSError):
             _refuse_full(error, env.data)

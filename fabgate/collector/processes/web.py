@@ -51,7 +51,7 @@ def run() -> None:
             f"Nobody can sign in yet. Open this link once, within a day, to become the manager:\n  {link}\n"
         )
         sys.stderr.flush()
-    # uvicorn raises its signal again at its end, for an outer handler. There is none, so the signal is ignored.
+    # uvicorn raises its signal again at its end, for an outer handler. We have no such handler, so the signal is ignored.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     postgresql.keep_connections()

@@ -600,3 +600,11 @@ def test_postgresql_is_copied_with_its_own_tools(tmp_path, verb, tool, run):
     assert tool in done.stderr
     assert "secret" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_restore_from_a_file_that_does_not_exist_makes_no_folder(tmp_path):
+    home = tmp_path / "data"
+    done = process(environment(home), "restore", str(tmp_path / "copy.tar.gz"))
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: there is no copy at ")
+    assert not home.exists()
