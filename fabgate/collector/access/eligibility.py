@@ -31,7 +31,7 @@ _USER, _SUPERVISOR, _MAINTAINER = Member.LEVELS
 
 
 class Eligibility(NamedTuple):
-    """Whether a member or a group may use a machine today. `reasons` say why not; if there are none, they may."""
+    """Whether a member or a group may use a machine today. They may if `reasons` is empty."""
 
     reasons: tuple[str, ...] = ()
     #: The grant that allows it; None: individual access, or a group's badge.

@@ -144,7 +144,7 @@ def enrol(
 
 
 def _machine(new: Machine, actor: str, change_rules: ChangeRules) -> Machine:
-    """Return the machine that `new` names, created if there is none, with its rules changed. Both are logged."""
+    """Return the machine that `new` names, created if it does not exist, with its rules changed. Both are logged."""
     defaults = {"title": new.title, "preset": new.preset, "rules": new.rules}
     _, is_new = Machine.objects.get_or_create(name=new.name, defaults=defaults)
     machine = Machine.objects.select_for_update(no_key=True).get(name=new.name)

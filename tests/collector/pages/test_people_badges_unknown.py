@@ -1,4 +1,4 @@
-"""A badge that nobody has: it is listed, assigned to a person, and waited for at a gate."""
+"""An unassigned badge is listed, assigned to a person, and awaited at a gate."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class _Cursor:
         named = _annotated(rows.order_by(), keys, groups).values(*names, *([_GROUP] if groups else []))
         try:
             found = named.filter(pk=id_).first()
-        except ValueError:  # the id is a number, and this is none
+        except ValueError:  # the id is a number, and this text is not
             found = None
         # A row without a value is in no such list: an open session has no end.
         if found is None or None in found.values():
