@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "display": set(),
     "translations": {"po"},
     "seal": {"errors"},
+    "pricing": set(),
     "wire": {"errors"},
     "mqtt": {"wire"},
     "untapped": {"wire"},
@@ -57,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "collector": {
         "fabgate",
         "verb_groups",
+        "pricing",
         "mqtt",
         "untapped",
         "wire",
@@ -99,6 +101,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "accounts": {"base", "db", "models"},
         "entries": {"broker", "db", "models"},
         "apps": {"accounts", "catalogues"},
+        "billing": set(),
         "people": {"access", "accounts", "base", "db", "models"},
         "sessions": {"db", "entries", "models"},
         "api": {"access", "base", "models", "people"},

@@ -1,0 +1,151 @@
+"""Rates all sessions of one payer in one month: what each costs, and why. Pure; no Django.
+
+Free minutes and daily caps depend on the sessions before, so a month is rated as a whole, in the order in which the
+sessions began. The same sessions, rules and plans always give the same result.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from fabgate.collector.billing import rules
+from fabgate.collector.billing.rules import Rule
+from fabgate.pricing import price as pricing
+from fabgate.pricing.price import Price, Use
+
+#: The class of a session. Each session has exactly one.
+BILLED: Final = "billed"
+FREE: Final = "free"
+GRACE: Final = "grace"
+WAIVED: Final = "waived"
+IN_REVIEW: Final = "in-review"
+NO_TARIFF: Final = "no-tariff"
+NOT_BILLABLE: Final = "not-billable"
+#: Became known after its month was closed; it is charged in the open month.
+LATE: Final = "late"
+CLASSES: Final = (BILLED, FREE, GRACE, WAIVED, IN_REVIEW, NO_TARIFF, NOT_BILLABLE, LATE)
+
+_BY_OUTCOME: Final = {pricing.PRICED: BILLED, pricing.FREE: FREE, pricing.GRACE: GRACE}
+_EMERGENCY: Final = "emergency:"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a member's plan gives each month."""
+
+    name: str
+    #: Free time for each payer and user in each month, in minutes.
+    free_minutes: int = 0
+    discount_percent: Decimal = Decimal(0)
+
+
+#: The plan of a member who has none.
+NO_PLAN: Final = Plan("")
+
+
+class Facts(NamedTuple):
+    """What rating knows of a session: the values that count, after corrections."""
+
+    session: str
+    #: A member's id, ``group:N``, or ``emergency:LABEL``.
+    user: str
+    machine: str
+    #: The machine's category.
+    category: str
+    #: The name of the user's plan on the day of the end, or "".
+    plan: str
+    purpose: str
+    #: With time zones. The start is None if it has no date.
+    start: datetime | None
+    end: datetime
+    counted_ms: int
+    running_ms: int
+    in_review: bool = False
+    waived: bool = False
+
+
+class Rated(NamedTuple):
+    """A session with its class, and what it costs in minor units of the currency."""
+
+    facts: Facts
+    kind: str
+    amount_minor: int = 0
+    rule: Rule | None = None
+    price: Price | None = None
+
+
+class Terms(NamedTuple):
+    """What a site bills by."""
+
+    rules: Sequence[Rule]
+    plans: Mapping[str, Plan]
+    zone: ZoneInfo
+    #: The decimals of the currency: 2 for EUR.
+    digits: int
+
+
+def rate(sessions: Iterable[Facts], terms: Terms, late: Iterable[Facts] = ()) -> list[Rated]:
+    """Rate the sessions that one payer pays for in one month, by the day of their ends.
+
+    `late` are sessions of the month that became known after it was closed. They get the free minutes and the caps that
+    the others left, so that no other amount changes.
+    """
+    month = _Month(terms)
+    return [month.rate(facts) for facts in (*_in_order(sessions), *_in_order(late))]
+
+
+def _in_order(sessions: Iterable[Facts]) -> list[Facts]:
+    """Return sessions in the order of their starts, and then of their ids; one without a start goes by its end."""
+    return sorted(sessions, key=lambda facts: (facts.start or facts.end, facts.session))
+
+
+class _Month:
+    """The free time and the caps that are used up as the month goes on."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        #: Milliseconds, by user.
+        self._free_used: dict[str, int] = defaultdict(int)
+        #: By user, machine and day.
+        self._cap_used: dict[tuple[str, str, date], Fraction] = defaultdict(Fraction)
+
+    def rate(self, facts: Facts) -> Rated:
+        day = facts.end.astimezone(self._terms.zone).date()
+        rule = rules.find(self._terms.rules, facts.machine, facts.category, facts.plan, day)
+        kind = _class_without_price(facts, rule)
+        if kind is not None or rule is None:
+            return Rated(facts, kind or NO_TARIFF, rule=rule)
+        plan = self._terms.plans.get(facts.plan, NO_PLAN)
+        key = facts.user, facts.machine, day
+        price = pricing.price(
+            rule.tariff,
+            Use(facts.counted_ms, facts.running_ms, facts.start),
+            self._terms.zone,
+            free_ms=max(0, plan.free_minutes * 60_000 - self._free_used[facts.user]),
+            cap_used=self._cap_used[key],
+            discount_percent=plan.discount_percent,
+        )
+        self._free_used[facts.user] += price.free_ms
+        self._cap_used[key] += price.under_cap
+        amount_minor = pricing.minor_units(price.amount, self._terms.digits)
+        return Rated(facts, _BY_OUTCOME[price.outcome], amount_minor, rule, price)
+
+
+def _class_without_price(facts: Facts, rule: Rule | None) -> str | None:
+    """Return the class of a session that is not priced, or None."""
+    if facts.user.startswith(_EMERGENCY):
+        return NOT_BILLABLE
+    if facts.purpose not in (rules.BILLED_PURPOSES if rule is None else rule.purposes):
+        return NOT_BILLABLE
+    if facts.waived:
+        return WAIVED
+    if facts.in_review:
+        return IN_REVIEW
+    return NO_TARIFF if rule is None else None

@@ -1,0 +1,46 @@
+"""Which tariff applies to a session: the most specific rule that is in force on the day of its end. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from fabgate.pricing.tariffs import Tariff
+
+#: What a rule bills unless it names other purposes. Maintenance and training cost nothing unless a rule names them.
+BILLED_PURPOSES: Final = frozenset({"own", "group"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A tariff, and where it applies: at one machine, in one category of machines, or everywhere; for one plan or all."""
+
+    id: int
+    tariff: Tariff
+    valid_from: date
+    #: The name of a machine, or "".
+    machine: str = ""
+    #: A category of machines, or "". A rule names a machine or a category, not both.
+    category: str = ""
+    #: The name of a plan, or "" for members of every plan and of none.
+    plan: str = ""
+    purposes: frozenset[str] = BILLED_PURPOSES
+    vat_code: str = ""
+
+    def applies(self, machine: str, category: str, plan: str, day: date) -> bool:
+        """Return whether it applies to a session at `machine` that ended on `day`, of a member with `plan`."""
+        place = self.machine == machine if self.machine else self.category in ("", category)
+        return place and self.plan in ("", plan) and self.valid_from <= day
+
+    @property
+    def rank(self) -> tuple[bool, bool, bool, date]:
+        """Of the rules that apply, the one with the highest rank counts: the place comes before the plan."""
+        return bool(self.machine), bool(self.category), bool(self.plan), self.valid_from
+
+
+def find(rules: Iterable[Rule], machine: str, category: str, plan: str, day: date) -> Rule | None:
+    """Return the rule for a session, or None: it has no tariff."""
+    applying = [rule for rule in rules if rule.applies(machine, category, plan, day)]
+    return max(applying, key=lambda rule: rule.rank, default=None)
