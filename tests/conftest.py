@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
+from tests.support import statements
 from tests.support.certificates import make_certificates
 from tests.support.mosquitto import MOSQUITTO, Mosquitto
 
@@ -19,6 +21,37 @@ UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("test", UNTIMED, derandomize=True)
 settings.register_profile("soak", UNTIMED, max_examples=1_000)
 settings.load_profile("soak" if os.environ.get("FABGATE_SOAK") else "test")
+
+
+#: Of each worker of pytest-xdist: the statements that its tests sent.
+_records: list[dict[str, list[int]]] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that ``make test`` uses for PostgreSQL."""
+    parser.addoption(
+        "--distinct-pages",
+        action="store_true",
+        help="of the collector's page tests, run only those that send a statement no other test sends",
+    )
+
+
+def pytest_runtest_logstart(nodeid: str) -> None:
+    statements.begin(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take the record of a worker that is done."""
+    _records.append(getattr(node, "workeroutput", {}).get(statements.RECORD, {}))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Keep the record of what was sent to SQLite."""
+    if any(_records):
+        statements.keep(session.config, _records)
+    else:
+        statements.hand_over(session.config)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

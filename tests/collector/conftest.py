@@ -19,7 +19,7 @@ import django
 import pytest
 
 from tests.collector import postgresql
-from tests.support import mailserver
+from tests.support import mailserver, statements
 
 SITE = "lyon"
 _HOME = Path(tempfile.mkdtemp(prefix="fabgate-collector-tests-"))
@@ -37,6 +37,8 @@ with mock.patch.dict(os.environ, _OURS):
 if not postgresql.SERVER:
     from django.db import connection as _connection
 
+    statements.record()
+
     # In this process no commit waits for the disk: the tests of durability run in processes of their own.
     _options = _connection.settings_dict["OPTIONS"]
     _options["init_command"] = _options["init_command"].replace("synchronous=FULL", "synchronous=OFF")
@@ -51,16 +53,19 @@ def pytest_unconfigure() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect the tests that do not concern the database that is tested."""
     if postgresql.SERVER:
-        left = [item for item in items if "database" not in item.fixturenames or _is_for_sqlite(item)]
+        known = (
+            config.cache.get(statements.COVERED, []) if config.getoption("--distinct-pages") and config.cache else []
+        )
+        covered = frozenset(known)
+        left = [
+            item
+            for item in items
+            if "database" not in item.fixturenames or item.nodeid in covered or item.get_closest_marker("sqlite")
+        ]
     else:
         left = [item for item in items if item.get_closest_marker("postgresql")]
     config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if item not in set(left)]
-
-
-def _is_for_sqlite(item: pytest.Item) -> bool:
-    is_page = item.path.parent.name == "pages"
-    return bool(item.get_closest_marker("sqlite")) or (is_page and item.path.name in postgresql.ON_SQLITE_ONLY)
 
 
 @pytest.fixture(scope="session")

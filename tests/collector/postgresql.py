@@ -10,9 +10,6 @@ SERVER = os.environ.get("FABGATE_TEST_DATABASE_URL", "")
 #: How many examples of a property of the store are tried: on SQLite the same code is tried more often.
 EXAMPLES = 12 if SERVER else 60
 
-#: Tests of rights and texts. They send no statement that no other test sends, so they run on SQLite only.
-ON_SQLITE_ONLY = {f"test_{name}.py" for name in ("errors", "formats", "rights", "translations", "vendored")}
-
 
 def make(name: str) -> str:
     """Make an empty database and return its URL."""

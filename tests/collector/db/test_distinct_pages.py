@@ -1,0 +1,34 @@
+"""Are the page tests that run again on PostgreSQL enough to send every statement?"""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import statements
+
+PAGE = "tests/collector/pages/test_{}.py::test_it"
+files = st.sampled_from(["my", "me", "use", "floor", "at_once", "log"])
+records = st.dictionaries(files.map(PAGE.format), st.sets(st.integers(0, 9)), max_size=6)
+
+
+@given(records, st.sets(st.integers(0, 9)))
+def test_what_is_left_out_sends_nothing_of_its_own(pages, others):
+    record = {**pages, "tests/collector/db/test_rows.py::test_it": others}
+    left_out = set(statements.covered([record]))
+    run = set().union(*(found for test, found in record.items() if test not in left_out))
+    assert run == set().union(*record.values())
+    assert left_out <= pages.keys() - {PAGE.format("at_once")}
+
+
+def test_of_two_tests_that_send_the_same_one_is_left_out():
+    assert len(statements.covered([{PAGE.format("my"): [1, 2]}, {PAGE.format("me"): [2, 1]}])) == 1
+    assert statements.covered([{PAGE.format("my"): [1, 2], "tests/collector/db/test_rows.py::test_it": [1, 2, 3]}])
+
+
+def test_statements_are_told_apart_by_their_text_and_not_by_their_values():
+    shape = statements._shape
+    assert shape("SELECT 1 WHERE a IN (%s, %s) LIMIT 20") == shape("SELECT 1 WHERE a IN (%s) LIMIT 21")
+    assert shape("INSERT INTO a VALUES (%s, %s), (%s, %s)") == shape("INSERT INTO a VALUES (%s, %s)")
+    assert shape('SAVEPOINT "s1_x2"') == shape('SAVEPOINT "s3_x4"')
+    assert shape("SELECT a FROM b") != shape("SELECT b FROM a")
