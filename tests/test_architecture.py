@@ -8,9 +8,10 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from configparser import ConfigParser
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -206,8 +207,13 @@ MOST_FILES = 12
 DISTRIBUTION = {"yaml": "pyyaml", "paho": "paho-mqtt"}
 
 
-def imported(path: Path) -> Iterator[str]:
+@cache
+def imported(path: Path) -> tuple[str, ...]:
     """Return every module that a file names in an import, also inside functions and for types only."""
+    return tuple(_imported(path))
+
+
+def _imported(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
@@ -381,12 +387,18 @@ def test_every_entry_point_is_one_of_our_classes_and_keeps_its_options():
 
 def calls(name: str) -> list[tuple[Path, ast.Call]]:
     """Return every call of something that ends in this name."""
-    return [
-        (path, node)
-        for path in FILES
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == name
-    ]
+    return all_calls()[name]
+
+
+@cache
+def all_calls() -> dict[str, list[tuple[Path, ast.Call]]]:
+    """Return every call, by the last part of what is called."""
+    found: dict[str, list[tuple[Path, ast.Call]]] = defaultdict(list)
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                found[ast.unparse(node.func).split(".")[-1]].append((path, node))
+    return found
 
 
 def test_set_power_on_is_written_in_exactly_one_place():
