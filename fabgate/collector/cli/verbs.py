@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from fabgate import verb_groups
 from fabgate.collector.cli import verb_help
+from fabgate.collector.cli.billing import arguments as billing_arguments
 from fabgate.errors import FabgateError, UsageError
 
 #: The type that ``add_subparsers`` returns; it has no public name.
@@ -32,6 +33,7 @@ GROUPS: Final = {
     "set up the workshop": ("gate-add", "machine-set", "import-members", "import-trainings"),
     "work at the desk": ("lock", "unlock", "member-block", "member-unblock", "training-grant", "training-revoke"),
     "see who used what": ("sessions", "usage"),
+    "price what was used": ("bill-start", "bill-plan", "bill-rule", "bill-rule-remove", "bill-month", "bill-session"),
     "check that all data arrived": ("gates", "holes"),
     "back up and restore": ("backup", "restore"),
 }
@@ -47,6 +49,7 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     _barring_verbs(subparsers)
     _training_verbs(subparsers)
     _account_verbs(subparsers)
+    billing_arguments.add_verbs(partial(_verb, subparsers))
     about = textwrap.fill(verb_help.ABOUT, 80, break_on_hyphens=False)
     parser.description = f"{about}\n\n{verb_groups.text_of(subparsers, GROUPS)}"
     parser.formatter_class = argparse.RawDescriptionHelpFormatter

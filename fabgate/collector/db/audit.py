@@ -15,6 +15,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from operator import itemgetter
 from typing import Any, Final
 
@@ -153,6 +154,8 @@ def _related(many: models.ManyToManyField[Any, Any], pks: Sequence[Any]) -> Iter
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return str(value)  # a float could have another value
     return value.isoformat() if isinstance(value, (date, datetime, time)) else value
 
 

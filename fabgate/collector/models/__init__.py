@@ -3,6 +3,8 @@
 from fabgate.collector.models.accounts import Account, ApiKey, FailedSignIn, OneTimeLink, SignIn
 from fabgate.collector.models.audit import Change
 from fabgate.collector.models.badges import Badge
+from fabgate.collector.models.billing.tariffs import Plan, TariffRule
+from fabgate.collector.models.billing.terms import BillingTerms
 from fabgate.collector.models.calendar import Opening, SpecialDay
 from fabgate.collector.models.entries import Boot, Entry, Hole, Journal, Quarantine
 from fabgate.collector.models.floor import Order, Pulse, Refusal
@@ -19,6 +21,7 @@ __all__ = [
     "Account",
     "ApiKey",
     "Badge",
+    "BillingTerms",
     "Block",
     "Boot",
     "Change",
@@ -38,6 +41,7 @@ __all__ = [
     "OneTimeLink",
     "Opening",
     "Order",
+    "Plan",
     "Pulse",
     "Quarantine",
     "Refusal",
@@ -46,6 +50,7 @@ __all__ = [
     "ServedRoster",
     "SignIn",
     "SpecialDay",
+    "TariffRule",
     "Training",
     "UsageDay",
     "UsageMonth",

@@ -1,0 +1,90 @@
+"""Rates a month of the sessions on record, without charging anybody."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from django.db.models import Q
+
+from fabgate.collector.billing import rating
+from fabgate.collector.billing.rating import Facts, Rated, Terms
+from fabgate.collector.models import Member, UsageSession
+
+
+class Payment(NamedTuple):
+    """A rated session, and who pays for it."""
+
+    payer: str
+    rated: Rated
+
+
+class Sum(NamedTuple):
+    """Sums of sessions: their number, the time that counts, and the amount in minor units."""
+
+    sessions: int = 0
+    counted_ms: int = 0
+    amount_minor: int = 0
+
+    def plus(self, rated: Rated) -> Sum:
+        """Return the sum with one more session."""
+        return Sum(self.sessions + 1, self.counted_ms + rated.facts.counted_ms, self.amount_minor + rated.amount_minor)
+
+
+def rate(month: date, terms: Terms) -> list[Payment]:
+    """Rate all sessions that ended in a month; ordered by payer, then as they began."""
+    by_payer: dict[str, list[Facts]] = defaultdict(list)
+    for payer, facts in sessions(month, terms.zone):
+        by_payer[payer].append(facts)
+    return [Payment(payer, rated) for payer in sorted(by_payer) for rated in rating.rate(by_payer[payer], terms)]
+
+
+def sessions(month: date, zone: ZoneInfo, *, only: Q | None = None) -> Iterator[tuple[str, Facts]]:
+    """Yield (payer, facts) of the sessions that ended in a month of `zone`."""
+    plans = dict(Member.objects.exclude(plan="").values_list("id", "plan"))
+    found = UsageSession.ended_between(*bounds(month, zone))
+    for row in found.filter(only) if only is not None else found:
+        assert row.ended_at is not None
+        yield (
+            row.payer or row.used_by,
+            Facts(
+                session=row.id,
+                user=row.used_by,
+                machine=row.machine_name,
+                category=row.machine.category if row.machine else "",
+                plan=plans.get(row.used_by, ""),
+                purpose=row.purpose,
+                start=row.started_at,
+                end=row.ended_at,
+                counted_ms=row.counted_ms,
+                running_ms=row.counted_running_ms,
+                in_review=row.review is not None,
+            ),
+        )
+
+
+def bounds(month: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return the first moment of a month in `zone`, and that of the next one."""
+    first = month.replace(day=1)
+    after = (first + timedelta(days=31)).replace(day=1)
+    start, end = (datetime.combine(day, datetime.min.time(), zone) for day in (first, after))
+    return start, end
+
+
+def sums_by_class(payments: list[Payment]) -> dict[str, Sum]:
+    """Return the sums of each class, all classes named."""
+    found = dict.fromkeys(rating.CLASSES, Sum())
+    for payment in payments:
+        found[payment.rated.kind] = found[payment.rated.kind].plus(payment.rated)
+    return found
+
+
+def sums_by_payer(payments: list[Payment]) -> dict[str, Sum]:
+    """Return the sums of each payer, by their ids."""
+    found: dict[str, Sum] = defaultdict(Sum)
+    for payment in payments:
+        found[payment.payer] = found[payment.payer].plus(payment.rated)
+    return dict(found)

@@ -1,0 +1,78 @@
+"""Starts billing, and reads by which terms a site bills."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+
+from fabgate.collector.billing import rating
+from fabgate.collector.billing.currencies import DIGITS
+from fabgate.collector.billing.rules import Rule
+from fabgate.collector.db import audit
+from fabgate.collector.models import BillingTerms, Plan, TariffRule
+from fabgate.errors import UsageError
+from fabgate.pricing import stored
+
+
+@transaction.atomic
+def start(currency: str, first_month: date, zone: str, *, includes_vat: bool, actor: str) -> BillingTerms:
+    """Start billing from a month on, in the site's zone. Raises UsageError if it was started, or for no currency."""
+    if currency not in DIGITS:
+        raise UsageError(f"found the currency {currency[:20]!r}, wanted a code of ISO 4217 such as EUR, CHF or CAD")
+    if (found := BillingTerms.objects.first()) is not None:
+        raise UsageError(
+            f"billing was started on {found.started_at:%Y-%m-%d} by {found.started_by}, with {found}; it starts once"
+        )
+    terms = BillingTerms(
+        currency=currency,
+        digits=DIGITS[currency],
+        includes_vat=includes_vat,
+        zone=zone,
+        first_month=first_month.replace(day=1),
+        started_by=actor,
+    )
+    with audit.change(actor, "billing.started", terms):
+        terms.save(force_insert=True)
+    return terms
+
+
+def get() -> BillingTerms:
+    """Return the terms. Raises UsageError if billing has not been started."""
+    found = BillingTerms.objects.first()
+    if found is None:
+        raise UsageError("billing has not been started; start it with 'fabgate collector bill-start'")
+    return found
+
+
+def for_rating(terms: BillingTerms) -> rating.Terms:
+    """Return all rules and plans, as rating needs them."""
+    return rating.Terms(rules(), plans(), ZoneInfo(terms.zone), terms.digits)
+
+
+def rules() -> list[Rule]:
+    """Return every rule, in the order in which they were made."""
+    return [rule_of(row) for row in TariffRule.objects.select_related("machine", "plan").order_by("pk")]
+
+
+def rule_of(row: TariffRule) -> Rule:
+    """Return a stored rule as rating needs it."""
+    return Rule(
+        id=row.pk,
+        tariff=stored.from_json(row.tariff),
+        valid_from=row.valid_from,
+        machine=row.machine.name if row.machine else "",
+        category=row.category,
+        plan=row.plan.name if row.plan else "",
+        purposes=frozenset(row.purposes),
+        vat_code=row.vat_code,
+    )
+
+
+def plans() -> Mapping[str, rating.Plan]:
+    """Return every plan by its name."""
+    return {
+        row.name: rating.Plan(row.name, row.free_minutes, row.discount_percent) for row in Plan.objects.order_by("pk")
+    }

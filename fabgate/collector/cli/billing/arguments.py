@@ -1,0 +1,91 @@
+"""The arguments of the verbs that begin with ``bill-``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Final
+
+_START: Final = (
+    "From this month on, sessions have prices. The currency and the time zone of FABGATE_TZ stay as they are. Nothing is"
+    " charged: bill-month shows what a month comes to."
+)
+_PLAN: Final = (
+    "Members have the plan whose name stands in their 'plan'. Free minutes count for each pair of payer and member, in"
+    " each month."
+)
+_RULE: Final = (
+    "The most specific rule counts: for the machine, then for its category, then for all; then for the plan; then the"
+    " newest. A later rule for the same machines and plan replaces it from its day on. Amounts are in the currency's main"
+    " unit, prices per minute: price, idle_price (with basis=running), session_fee, minimum, daily_cap, grace_s, step_s,"
+    " purposes, vat_code, and any number of peak='DAYS HH:MM-HH:MM PRICE'. docs/billing.md explains each."
+)
+_MONTH: Final = (
+    "Each session that ended in the month is in exactly one class; the classes add up to all sessions. docs/billing.md"
+    " explains them. Nobody is charged."
+)
+
+
+def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add the verbs by `add`, which is that of verbs.py for the collector's subparsers."""
+    start = add(
+        "bill-start",
+        "billing.rules",
+        "start billing: the currency, and the first month",
+        "start",
+        about=_START,
+        example="--currency EUR --vat included --from 2027-01",
+    )
+    start.add_argument("--currency", required=True, metavar="CODE", help="a code of ISO 4217, such as EUR")
+    start.add_argument("--vat", required=True, choices=("included", "excluded"), help="whether prices include VAT")
+    start.add_argument("--from", dest="first", required=True, metavar="MONTH", help="the first month, such as 2027-01")
+    plan = add(
+        "bill-plan",
+        "billing.rules",
+        "add or change a plan; without a name, list the plans",
+        "set_plan",
+        about=_PLAN,
+        example="student --free-minutes 120 --discount 20",
+    )
+    plan.add_argument("name", metavar="NAME", nargs="?", help="the plan's name, as it stands with its members")
+    plan.add_argument("--free-minutes", type=int, metavar="N", help="free minutes a month for each member")
+    plan.add_argument("--discount", metavar="PERCENT", help="taken off what a session costs")
+    rule = add(
+        "bill-rule",
+        "billing.rules",
+        "say what machines cost; without a tariff, list the rules",
+        "add_rule",
+        about=_RULE,
+        example="--machine laser --from 2027-01-01 price=0.10 minimum=1.00 peak='mon-fri 17:00-22:00 0.25'",
+    )
+    rule.add_argument("tariff", nargs="*", metavar="NAME=VALUE", help="such as price=0.10 grace_s=30")
+    place = rule.add_mutually_exclusive_group()
+    place.add_argument("--machine", metavar="NAME", help="only for this machine")
+    place.add_argument("--category", metavar="NAME", help="only for machines of this category")
+    rule.add_argument("--plan", metavar="NAME", help="only for members of this plan")
+    rule.add_argument("--from", dest="since", metavar="DATE", help="the first day on which it applies")
+    remove = add("bill-rule-remove", "billing.rules", "remove a rule", "remove_rule", example="3")
+    remove.add_argument("rule", type=int, metavar="RULE", help="its number, as bill-rule lists it")
+    for verb in (start, plan, rule, remove):
+        verb.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
+    month = add(
+        "bill-month",
+        "billing.month",
+        "print what a month comes to, for each payer",
+        "show_month",
+        about=_MONTH,
+        example="2027-01",
+    )
+    month.add_argument("month", metavar="MONTH", help="such as 2027-01")
+    form = month.add_mutually_exclusive_group()
+    form.add_argument("--csv", dest="form", action="store_const", const="csv", help="exact figures, as CSV")
+    form.add_argument("--json", dest="form", action="store_const", const="json", help="exact figures, as JSON")
+    session = add(
+        "bill-session",
+        "billing.month",
+        "explain what a session costs, step by step",
+        "show_session",
+        example="01975c3e-7a2f-7cc0-8000-5f4dcc3b5aa7",
+    )
+    session.add_argument("session", metavar="SESSION", help="the session's id")
+    session.add_argument("--json", action="store_true", help="print JSON")

@@ -1,0 +1,141 @@
+"""Shows what a month comes to, and explains the price of a session: ``bill-month`` and ``bill-session``."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Final
+
+from django.db.models import Q
+
+from fabgate.collector.billing import explain, month, rating, terms
+from fabgate.collector.billing.currencies import decimal_text
+from fabgate.collector.billing.month import Sum
+from fabgate.collector.cli import text_table
+from fabgate.collector.models import BillingTerms, UsageSession
+from fabgate.collector.people.display_names import names_of
+from fabgate.collector.sessions.csv_safety import escape_row
+from fabgate.errors import UsageError
+
+_COLUMNS: Final = ("payer", "name", "class", "sessions", "time_ms", "amount_minor")
+
+
+def show_month(args: argparse.Namespace) -> int:
+    """Print what a month comes to."""
+    found = terms.get()
+    first = month_of(args.month, "MONTH")
+    if first < found.first_month:
+        raise UsageError(f"found {first:%Y-%m}, wanted {found.first_month:%Y-%m} or later, because billing starts then")
+    payments = month.rate(first, terms.for_rating(found))
+    payers: dict[str, dict[str, Sum]] = {}
+    for payment in payments:
+        kinds = payers.setdefault(payment.payer, {})
+        kinds[payment.rated.kind] = kinds.get(payment.rated.kind, Sum()).plus(payment.rated)
+    shown = names_of(payers)
+    lines: list[dict[str, Any]] = [
+        dict(zip(_COLUMNS, (payer, str(shown.get(payer, "")), kind, *kinds[kind]), strict=True))
+        for payer, kinds in payers.items()
+        for kind in rating.CLASSES
+        if kind in kinds
+    ]
+    classes = month.sums_by_class(payments)
+    if args.form == "json":
+        total = {kind: found_sum._asdict() for kind, found_sum in classes.items()}
+        json.dump(
+            {"month": f"{first:%Y-%m}", "currency": found.currency, "lines": lines, "classes": total},
+            sys.stdout,
+            indent=2,
+        )
+        sys.stdout.write("\n")
+    elif args.form == "csv":
+        writer = csv.writer(sys.stdout)
+        writer.writerow((*_COLUMNS, "currency"))
+        writer.writerows(escape_row({**line, "currency": found.currency}).values() for line in lines)
+    else:
+        _write_month(lines, classes, found)
+    return 0
+
+
+def show_session(args: argparse.Namespace) -> int:
+    """Print what a session costs, step by step."""
+    found = terms.get()
+    session = UsageSession.objects.filter(pk=args.session).first()
+    if session is None or session.ended_at is None:
+        raise UsageError(f"found no session {args.session!r} that has ended; 'fabgate collector sessions' lists them")
+    rules = terms.for_rating(found)
+    first = session.ended_at.astimezone(rules.zone).date().replace(day=1)
+    payer = session.payer or session.used_by
+    facts = [facts for _payer, facts in month.sessions(first, rules.zone, only=Q(payer=session.payer))]
+    rated = next(rated for rated in rating.rate(facts, rules) if rated.facts.session == session.pk)
+    lines = list(explain.steps(rated, rules.zone, found.currency, found.digits))
+    if args.json:
+        answer = {
+            "session": session.pk,
+            "payer": payer,
+            "class": rated.kind,
+            "amount_minor": rated.amount_minor,
+            "currency": found.currency,
+            "rule": rated.rule.id if rated.rule else None,
+            "steps": lines,
+        }
+        json.dump(answer, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+        return 0
+    sys.stdout.write(f"{session.pk}: {session.used_by} at {session.machine_name}, paid by {payer}: {rated.kind}\n")
+    sys.stdout.writelines(f"  {line}\n" for line in lines)
+    return 0
+
+
+def _write_month(lines: list[dict[str, Any]], classes: Mapping[str, Sum], found: BillingTerms) -> None:
+    """Write the payers, and below them the classes, whose sums are those of all sessions."""
+    if not lines:
+        sys.stdout.write("no session ended in this month\n")
+        return
+    rows = [
+        (
+            line["payer"],
+            line["name"],
+            line["class"],
+            str(line["sessions"]),
+            text_table.clock(line["time_ms"]),
+            decimal_text(line["amount_minor"], found.digits),
+        )
+        for line in lines
+    ]
+    rows += [
+        (
+            "all",
+            "",
+            kind,
+            str(total.sessions),
+            text_table.clock(total.counted_ms),
+            decimal_text(total.amount_minor, found.digits),
+        )
+        for kind, total in classes.items()
+        if total.sessions
+    ]
+    whole = Sum(*map(sum, zip(*classes.values(), strict=True)))
+    rows.append(
+        (
+            "all",
+            "",
+            "",
+            str(whole.sessions),
+            text_table.clock(whole.counted_ms),
+            decimal_text(whole.amount_minor, found.digits),
+        )
+    )
+    heads = ("payer", "name", "class", "sessions", "time", found.currency)
+    text_table.write([heads, *rows], sys.stdout, right=(3, 4, 5), rule_before=1 + len(lines))
+
+
+def month_of(text: str, option: str) -> date:
+    """Return the first day of ``2027-01``. Raises UsageError."""
+    try:
+        return date.fromisoformat(f"{text}-01")
+    except ValueError:
+        raise UsageError(f"{option}: found {text!r}, wanted a month such as 2027-01") from None

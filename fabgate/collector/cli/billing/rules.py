@@ -1,0 +1,155 @@
+"""Starts billing, and sets plans and rules: ``bill-start``, ``bill-plan``, ``bill-rule`` and ``bill-rule-remove``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal, InvalidOperation
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from fabgate.collector.billing import terms, typed_rule
+from fabgate.collector.cli import text_table
+from fabgate.collector.cli.billing.month import month_of
+from fabgate.collector.db import audit
+from fabgate.collector.models import Machine, Member, Plan, TariffRule
+from fabgate.collector.people import names
+from fabgate.errors import UsageError
+from fabgate.pricing import stored
+
+
+def start(args: argparse.Namespace) -> int:
+    """Start billing."""
+    first = month_of(args.first, "--from")
+    found = terms.start(
+        args.currency.upper(),
+        first,
+        settings.TIME_ZONE,
+        includes_vat=args.vat == "included",
+        actor=audit.cli_actor(args.actor),
+    )
+    vat = "including" if found.includes_vat else "excluding"
+    sys.stdout.write(
+        f"billing starts with {found.first_month:%Y-%m}, in {found.currency}, prices {vat} VAT, {found.zone}\n"
+    )
+    sys.stdout.write("now say what machines cost: fabgate collector bill-rule --help\n")
+    return 0
+
+
+@transaction.atomic
+def set_plan(args: argparse.Namespace) -> int:
+    """Make or change a plan; without a name, list the plans."""
+    if args.name is None:
+        rows = [
+            (row.name, str(row.free_minutes), f"{row.discount_percent.normalize():f} %", str(members))
+            for row in Plan.objects.order_by("name")
+            for members in [Member.objects.filter(plan=row.name).count()]
+        ]
+        text_table.write([("plan", "free minutes", "discount", "members"), *rows], sys.stdout, right=(1, 2, 3))
+        return 0
+    plan = Plan.objects.select_for_update(no_key=True).filter(name=args.name).first() or Plan(name=args.name)
+    mistakes: list[str] = []
+    if args.name != names.line(args.name) or names.unseen(args.name):
+        mistakes.append(f"found the plan {args.name[:60]!r}, wanted one line of visible characters")
+    if args.free_minutes is not None:
+        plan.free_minutes = args.free_minutes
+    if args.discount is not None:
+        try:
+            plan.discount_percent = Decimal(args.discount)
+        except InvalidOperation:
+            mistakes.append(f"--discount: found {args.discount!r}, wanted a number of percent such as 20 or 12.5")
+    try:
+        plan.full_clean(validate_unique=False)
+    except ValidationError as error:
+        for field, texts in error.message_dict.items():
+            mistakes += [f"{field}: found {getattr(plan, field)}: {text}" for text in texts]
+    if mistakes:
+        raise UsageError("\n".join(mistakes))
+    with audit.change(audit.cli_actor(args.actor), "plan.updated" if plan.pk else "plan.added", plan):
+        plan.save()
+    sys.stdout.write(
+        f"{plan}: {plan.free_minutes} free minutes a month, {plan.discount_percent.normalize():f} % discount\n"
+    )
+    return 0
+
+
+@transaction.atomic
+def add_rule(args: argparse.Namespace) -> int:
+    """Add a rule; without a tariff, list the rules."""
+    found = terms.get()
+    if not args.tariff:
+        return _list_rules()
+    mistakes: list[str] = []
+    machine = Machine.objects.filter(name=args.machine).first() if args.machine else None
+    if args.machine and machine is None:
+        mistakes.append(
+            _unknown("--machine", args.machine, Machine.objects.order_by("name").values_list("name", flat=True))
+        )
+    categories = Machine.objects.exclude(category="").order_by("category").values_list("category", flat=True).distinct()
+    if args.category and args.category not in categories:
+        mistakes.append(_unknown("--category", args.category, categories))
+    plan = Plan.objects.filter(name=args.plan).first() if args.plan else None
+    if args.plan and plan is None:
+        mistakes.append(_unknown("--plan", args.plan, Plan.objects.order_by("name").values_list("name", flat=True)))
+    day = _day(args.since, mistakes)
+    typed = typed_rule.read(args.tariff, found.digits, mistakes)
+    if day is not None and day < found.first_month:
+        mistakes.append(f"--from: found {day}, wanted {found.first_month} or later, because billing starts then")
+    if mistakes or typed is None or day is None:
+        raise UsageError("\n".join(mistakes))
+    actor = audit.cli_actor(args.actor)
+    rule = TariffRule(machine=machine, category=args.category or "", plan=plan, valid_from=day, made_by=actor)
+    same = TariffRule.objects.filter(machine=machine, category=rule.category, plan=plan, valid_from=day).first()
+    if same is not None:
+        raise UsageError(
+            f"found rule {same.pk} for {same}, which begins on the same day; choose another day, or remove it with"
+            f" 'fabgate collector bill-rule-remove {same.pk}'"
+        )
+    rule.tariff, rule.purposes, rule.vat_code = stored.to_json(typed.tariff), sorted(typed.purposes), typed.vat_code
+    with audit.change(actor, "tariff.added", rule):
+        rule.save()
+    sys.stdout.write(f"rule {rule.pk}: {rule}: {_typed(rule)}\n")
+    return 0
+
+
+@transaction.atomic
+def remove_rule(args: argparse.Namespace) -> int:
+    """Remove a rule."""
+    rule = TariffRule.objects.select_for_update(no_key=True, of=("self",)).filter(pk=args.rule).first()
+    if rule is None:
+        raise UsageError(f"found no rule {args.rule}; 'fabgate collector bill-rule' lists them")
+    text = str(rule)
+    with audit.change(audit.cli_actor(args.actor), "tariff.removed", rule):
+        rule.delete()
+    sys.stdout.write(f"removed rule {args.rule}: {text}\n")
+    return 0
+
+
+def _list_rules() -> int:
+    rows = [
+        (str(row.pk), row.place, row.plan.name if row.plan else "every plan", str(row.valid_from), _typed(row))
+        for row in TariffRule.objects.select_related("machine", "plan").order_by("pk")
+    ]
+    text_table.write([("rule", "machines", "plan", "from", "tariff"), *rows], sys.stdout)
+    return 0
+
+
+def _typed(row: TariffRule) -> str:
+    rule = terms.rule_of(row)
+    return typed_rule.as_text(rule.tariff, rule.purposes, rule.vat_code)
+
+
+def _unknown(option: str, text: str, known: Iterable[str]) -> str:
+    return f"{option}: found {text[:60]!r}, wanted one of: {', '.join(known) or '(there is none yet)'}"
+
+
+def _day(text: str, mistakes: list[str]) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except (TypeError, ValueError):
+        mistakes.append(f"--from: found {text!r}, wanted the first day of the rule, such as 2027-01-01")
+        return None

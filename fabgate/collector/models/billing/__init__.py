@@ -1,0 +1,1 @@
+"""The tables of billing: its terms, plans and tariffs."""

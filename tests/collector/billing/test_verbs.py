@@ -1,0 +1,269 @@
+"""Do the ``bill-`` verbs set what machines cost, refuse what is wrong, and add up to all sessions?"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.conf import settings
+
+from fabgate.collector.billing import rating, terms
+from fabgate.collector.cli import verbs
+from fabgate.collector.models import Change, Member, Plan, TariffRule, UsageSession
+from fabgate.errors import UsageError
+from tests.collector.pages import used
+from tests.collector.pages.used import Used
+
+pytestmark = pytest.mark.usefixtures("database")
+
+#: Noon in the middle of last month.
+NOON = (used.NOON.replace(day=1) - timedelta(days=1)).replace(day=15)
+MONTH = f"{NOON:%Y-%m}"
+
+
+@pytest.fixture
+def bill(capsys):
+    """Run a verb and return what it printed."""
+
+    def run(verb: str, *words: str) -> str:
+        parser = argparse.ArgumentParser()
+        verbs.add_verbs(parser)
+        args = parser.parse_args([f"bill-{verb}", *words])
+        assert verbs.function_of(args)(args) == 0
+        return str(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.fixture
+def started(bill):
+    bill("start", "--currency", "eur", "--vat", "included", "--from", MONTH)
+    return bill
+
+
+@pytest.fixture
+def shop() -> Used:
+    """A band saw and a lathe, and four people."""
+    return Used()
+
+
+def add(bill, *words: str) -> str:
+    return str(bill("rule", "--from", f"{MONTH}-01", *words))
+
+
+def test_billing_starts_once(started, bill):
+    found = terms.get()
+    assert (found.currency, found.digits, found.includes_vat, found.zone) == ("EUR", 2, True, "UTC")
+    assert f"{found.first_month:%Y-%m-%d}" == f"{MONTH}-01"
+    with pytest.raises(UsageError, match="it starts once"):
+        bill("start", "--currency", "CHF", "--vat", "excluded", "--from", MONTH)
+    assert Change.objects.get(verb="billing.started").after["currency"] == "EUR"
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        (("--currency", "XAU", "--vat", "included", "--from", MONTH), "found the currency 'XAU'"),
+        (("--currency", "EUR", "--vat", "included", "--from", "2027"), "--from: found '2027'"),
+    ],
+)
+def test_billing_does_not_start_with_a_mistake(bill, words, wrong):
+    with pytest.raises(UsageError, match=wrong):
+        bill("start", *words)
+
+
+def test_before_billing_has_started_each_verb_says_how(bill):
+    for words in (("rule",), ("month", MONTH), ("session", "s-1")):
+        with pytest.raises(UsageError, match="bill-start"):
+            bill(*words)
+
+
+def test_a_plan_is_added_changed_and_listed_with_its_members(bill):
+    bill("plan", "student", "--free-minutes", "40", "--discount", "12.5")
+    bill("plan", "student", "--free-minutes", "60")
+    Member.objects.create(id="m-1", plan="student")
+    assert bill("plan").splitlines()[1].split() == ["student", "60", "12.5", "%", "1"]
+    assert Plan.objects.get().discount_percent == Decimal("12.5")
+    assert [row.verb for row in Change.objects.order_by("pk")] == ["plan.added", "plan.updated"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("student", "--discount", "101"),
+        ("student", "--discount", "-1"),
+        ("student", "--discount", "a lot"),
+        ("student", "--discount", "NaN"),
+        ("student", "--free-minutes", "-1"),
+        ("student", "--free-minutes", "44641"),
+        ("a\u200bb",),
+        ("x" * 61,),
+    ],
+)
+def test_a_wrong_plan_is_refused(bill, words):
+    with pytest.raises(UsageError, match="found"):
+        bill("plan", *words)
+    assert not Plan.objects.exists()
+
+
+def test_a_rule_is_printed_as_it_may_be_typed_again(started, shop):
+    typed = (
+        "price=0.1 idle_price=0.02 session_fee=0.5 minimum=1 daily_cap=9 basis=running grace_s=30 step_s=60"
+        " purposes=group,own,training vat_code=V20"
+    )
+    printed = add(started, "--machine", "bandsaw", *typed.split())
+    assert printed.strip() == f"rule 1: bandsaw, every plan, from {MONTH}-01: {typed}"
+    peaks = ("peak=mon-fri,sun 17:00-22:00 0.25", "peak=sat 00:00-24:00 0.3")
+    printed = add(started, "price=0.1", *peaks)
+    assert "peak='mon-fri,sun 17:00-22:00 0.25' peak='sat 00:00-24:00 0.3'" in printed
+    assert printed.split(": ", 2)[2].strip() in started("rule")
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        (("price=0.1", "--machine", "drill"), "--machine: found 'drill', wanted one of: bandsaw, lathe"),
+        (("price=0.1", "--category", "wood"), "--category: found 'wood'"),
+        (("price=0.1", "--plan", "student"), "--plan: found 'student'"),
+        (("minimum=1",), "found no price"),
+        (("pric=1",), "did you mean price="),
+        (("0.10",), "wanted NAME=VALUE"),
+        (("price=cheap",), "price: found 'cheap'"),
+        (("price=-1",), "price: found -1, wanted 0"),
+        (("price=NaN",), "price: found NaN"),
+        (("price=1", "price=2"), "price: found it twice"),
+        (("price=1", "step_s=1.5"), "step_s: found '1.5'"),
+        (("price=1", "basis=hours"), "basis: found 'hours'"),
+        (("price=1", "minimum=0.005"), "at most 2 decimals"),
+        (("price=1", "purposes=fun"), "purposes: found 'fun'"),
+        (("price=1", "vat_code="), "vat_code: found ''"),
+        (("price=1", "peak=someday 17:00-22:00 1"), "peak: found"),
+        (("price=1", "peak=mon 17:00-25:00 1"), "peak: found"),
+        (("price=1", "peak=mon 17:00-22:00 dear"), "peak: found"),
+        (("price=1", "peak=fri-mon 22:00-02:00 1", "peak=mon 01:00-03:00 1"), "hours that another line has too"),
+        (("price=1", "--from", "2020-01-01"), "because billing starts then"),
+        (("price=1", "--from", "tomorrow"), "--from: found 'tomorrow'"),
+    ],
+)
+def test_a_wrong_rule_is_refused(started, shop, words, wrong):
+    with pytest.raises(UsageError) as found:
+        add(started, *words)
+    assert wrong in str(found.value)
+    assert not TariffRule.objects.exists()
+
+
+def test_all_mistakes_of_a_rule_are_named_at_once(started):
+    with pytest.raises(UsageError) as found:
+        add(started, "pric=1", "minimum=x", "--machine", "drill")
+    assert len(str(found.value).splitlines()) == 3
+
+
+def test_two_rules_for_the_same_do_not_begin_on_the_same_day(started, shop):
+    add(started, "price=0.1")
+    add(started, "--machine", "bandsaw", "price=0.2")
+    with pytest.raises(UsageError, match="bill-rule-remove 1"):
+        add(started, "price=0.2")
+    started("rule-remove", "1")
+    add(started, "price=0.2")
+    with pytest.raises(UsageError, match="found no rule 1"):
+        started("rule-remove", "1")
+
+
+def test_the_classes_of_a_month_add_up_to_all_its_sessions(started, shop):
+    Plan.objects.create(name="student", free_minutes=20)
+    Member.objects.filter(pk="m-1").update(plan="student")
+    add(started, "--machine", "bandsaw", "price=0.10", "grace_s=60")
+    start = NOON - timedelta(hours=20)
+    for number, (member, minutes, gate) in enumerate(
+        [("m-1", 15, "saw-1"), ("m-1", 15, "saw-1"), ("m-2", 30, "saw-1"), ("m-2", 1, "saw-1"), ("m-3", 9, "lathe-1")]
+    ):
+        shop.session(f"s-{number}", member, start + timedelta(hours=number), minutes, gate)
+    shop.session("s-9", "m-3", start + timedelta(hours=6), 5, uncertainty_ms=90_000, reason="power-loss")
+    found = json.loads(started("month", MONTH, "--json"))
+    lines = {(line["payer"], line["class"]): (line["sessions"], line["amount_minor"]) for line in found["lines"]}
+    assert lines == {
+        ("m-1", "free"): (1, 0),
+        ("m-1", "billed"): (1, 100),
+        ("m-2", "billed"): (1, 300),
+        ("m-2", "grace"): (1, 0),
+        ("m-3", "no-tariff"): (1, 0),
+        ("m-3", "in-review"): (1, 0),
+    }
+    assert found["classes"].keys() == set(rating.CLASSES)
+    everything = [(row.pk, row.counted_ms) for row in UsageSession.objects.all()]
+    assert sum(kind["sessions"] for kind in found["classes"].values()) == len(everything) == 6
+    assert sum(kind["counted_ms"] for kind in found["classes"].values()) == sum(ms for _, ms in everything)
+    rows = list(csv.DictReader(io.StringIO(started("month", MONTH, "--csv"))))
+    assert [row["amount_minor"] for row in rows if row["payer"] == "m-2"] == ["300", "0"]
+    assert {row["currency"] for row in rows} == {"EUR"}
+    table = started("month", MONTH).splitlines()
+    assert table[0].split() == ["payer", "name", "class", "sessions", "time", "EUR"]
+    assert table[-1].split() == ["all", "6", "1:15:00", "4.00"]
+
+
+def test_a_session_is_explained_step_by_step(started, shop):
+    Plan.objects.create(name="student", free_minutes=20, discount_percent=Decimal(50))
+    Member.objects.filter(pk="m-1").update(plan="student")
+    add(started, "price=0.10", "step_s=900", "session_fee=0.25", "daily_cap=1.40")
+    shop.session("s-1", "m-1", NOON - timedelta(hours=20), 31)
+    lines = started("session", "s-1").splitlines()
+    assert lines[0] == "s-1: m-1 at bandsaw, paid by m-1: billed"
+    assert [line.strip() for line in lines[2:]] == [
+        "on from 16:00:00: 0:45:00, of which 0:14:00 added by the step, of which 0:20:00 free, at 0.1 a minute = 2.5",
+        "session fee: + 0.25 = 2.75",
+        "down to the daily cap of 1.4: - 1.35 = 1.4",
+        "discount of the plan: - 0.7 = 0.7",
+        "rounded: 0.70 EUR",
+    ]
+    assert json.loads(started("session", "s-1", "--json"))["amount_minor"] == 70
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes", "last"),
+    [
+        ("price=0.1 grace_s=3600", {}, "is not longer than the grace time, 3600 s: 0 EUR"),
+        ("price=0", {}, "rounded: 0.00 EUR"),
+        ("price=0.1", {"reason": "power-loss", "uncertainty_ms": 90_000}, "once a person has checked it"),
+        ("price=0.1 purposes=training", {}, "a purpose that the rule does not bill"),
+        ("price=0.000033", {}, "rounded: 0.00 EUR"),
+    ],
+)
+def test_a_session_that_costs_nothing_says_why(started, shop, rule, changes, last):
+    add(started, *rule.split())
+    shop.session("s-1", "m-1", NOON - timedelta(hours=20), 31, **changes)
+    assert started("session", "s-1").strip().endswith(last)
+
+
+def test_a_month_that_is_not_billed_and_an_unknown_session_are_refused(started, shop):
+    with pytest.raises(UsageError, match="because billing starts then"):
+        started("month", "2020-01")
+    with pytest.raises(UsageError, match="MONTH: found 'now'"):
+        started("month", "now")
+    shop.begin("s-open", "m-1", NOON - timedelta(hours=20))
+    for unknown in ("s-open", "s-none"):
+        with pytest.raises(UsageError, match="that has ended"):
+            started("session", unknown)
+    assert started("month", MONTH) == "no session ended in this month\n"
+
+
+def test_nothing_is_shown_that_could_move_the_cursor_or_run_in_a_spreadsheet(started, shop):
+    add(started, "price=0.1")
+    shop.session("s-1", "m-4", NOON - timedelta(hours=20), 31)
+    assert "'=1+2" in started("month", MONTH, "--csv")
+
+
+def test_a_month_is_one_of_the_zone_in_which_billing_was_started(bill, shop, monkeypatch):
+    monkeypatch.setattr(settings, "TIME_ZONE", "Asia/Tokyo")
+    bill("start", "--currency", "JPY", "--vat", "excluded", "--from", MONTH)
+    bill("rule", "--from", f"{MONTH}-01", "price=5")
+    first = datetime(NOON.year, NOON.month, 1, tzinfo=UTC)
+    shop.session("s-in", "m-1", first - timedelta(hours=9, minutes=7), 8)
+    shop.session("s-before", "m-1", first - timedelta(hours=9, minutes=7), 7 - 1, "lathe-1")
+    found = json.loads(bill("month", MONTH, "--json"))
+    assert found["classes"]["billed"] == {"sessions": 1, "counted_ms": 480_000, "amount_minor": 40}
+    assert found["currency"] == "JPY"
