@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from fabgate.collector.billing import rating
 from fabgate.collector.billing.rating import Facts, Rated, Terms
-from fabgate.collector.models import Member, UsageSession
+from fabgate.collector.models import Member, Plan, UsageSession
 
 
 class Payment(NamedTuple):
@@ -43,8 +43,8 @@ def rate(month: date, terms: Terms) -> list[Payment]:
 
 
 def sessions(month: date, zone: ZoneInfo, *, only: Q | None = None) -> Iterator[tuple[str, Facts]]:
-    """Yield (payer, facts) of the sessions that ended in a month of `zone`."""
-    plans = dict(Member.objects.exclude(plan="").values_list("id", "plan"))
+    """Yield (payer, facts) of the sessions that ended in a month of `zone`, if `only` is true for them."""
+    plans = dict(Member.objects.filter(plan__in=Plan.objects.values("name")).values_list("id", "plan"))
     found = UsageSession.ended_between(*bounds(month, zone))
     for row in found.filter(only) if only is not None else found:
         assert row.ended_at is not None
@@ -54,7 +54,7 @@ def sessions(month: date, zone: ZoneInfo, *, only: Q | None = None) -> Iterator[
                 session=row.id,
                 user=row.used_by,
                 machine=row.machine_name,
-                category=row.machine.category if row.machine else "",
+                machine_category=row.machine.category if row.machine else "",
                 plan=plans.get(row.used_by, ""),
                 purpose=row.purpose,
                 start=row.started_at,
@@ -64,6 +64,12 @@ def sessions(month: date, zone: ZoneInfo, *, only: Q | None = None) -> Iterator[
                 in_review=row.review is not None,
             ),
         )
+
+
+def plans_without_terms() -> list[str]:
+    """Return the plans that members have and nobody described; their members are priced as if they had no plan."""
+    named = Member.objects.exclude(plan="").exclude(plan__in=Plan.objects.values("name"))
+    return list(named.order_by("plan").values_list("plan", flat=True).distinct())
 
 
 def bounds(month: date, zone: ZoneInfo) -> tuple[datetime, datetime]:

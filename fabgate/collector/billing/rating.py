@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final, NamedTuple
@@ -20,7 +20,7 @@ from fabgate.collector.billing.rules import Rule
 from fabgate.pricing import price as pricing
 from fabgate.pricing.price import Price, Use
 
-#: The class of a session. Each session has exactly one.
+#: The class of a session. Each session has exactly one; docs/billing.md says in which order they are tried.
 BILLED: Final = "billed"
 FREE: Final = "free"
 GRACE: Final = "grace"
@@ -28,9 +28,7 @@ WAIVED: Final = "waived"
 IN_REVIEW: Final = "in-review"
 NO_TARIFF: Final = "no-tariff"
 NOT_BILLABLE: Final = "not-billable"
-#: Became known after its month was closed; it is charged in the open month.
-LATE: Final = "late"
-CLASSES: Final = (BILLED, FREE, GRACE, WAIVED, IN_REVIEW, NO_TARIFF, NOT_BILLABLE, LATE)
+CLASSES: Final = (BILLED, FREE, GRACE, WAIVED, IN_REVIEW, NO_TARIFF, NOT_BILLABLE)
 
 _BY_OUTCOME: Final = {pricing.PRICED: BILLED, pricing.FREE: FREE, pricing.GRACE: GRACE}
 _EMERGENCY: Final = "emergency:"
@@ -57,8 +55,7 @@ class Facts(NamedTuple):
     #: A member's id, ``group:N``, or ``emergency:LABEL``.
     user: str
     machine: str
-    #: The machine's category.
-    category: str
+    machine_category: str
     #: The name of the user's plan on the day of the end, or "".
     plan: str
     purpose: str
@@ -94,16 +91,24 @@ class Terms(NamedTuple):
 def rate(sessions: Iterable[Facts], terms: Terms, late: Iterable[Facts] = ()) -> list[Rated]:
     """Rate the sessions that one payer pays for in one month, by the day of their ends.
 
-    `late` are sessions of the month that became known after it was closed. They get the free minutes and the caps that
-    the others left, so that no other amount changes.
+    `late` are sessions of the month that became known after it was closed, in the order in which they became known.
+    They get the free minutes and the caps that the others left, so that no amount before them changes.
+    Raises ValueError for a time without a zone, and KeyError for a plan that `terms` does not have.
     """
     month = _Month(terms)
-    return [month.rate(facts) for facts in (*_in_order(sessions), *_in_order(late))]
+    return [month.rate(facts) for facts in (*_in_order(sessions), *late)]
 
 
 def _in_order(sessions: Iterable[Facts]) -> list[Facts]:
     """Return sessions in the order of their starts, and then of their ids; one without a start goes by its end."""
-    return sorted(sessions, key=lambda facts: (facts.start or facts.end, facts.session))
+    return sorted(sessions, key=lambda facts: (_utc(facts.start or facts.end), facts.session))
+
+
+def _utc(moment: datetime) -> datetime:
+    """Return a moment in UTC: in one and the same zone, Python compares what the clocks on the wall show."""
+    if moment.tzinfo is None:
+        raise ValueError(f"found the time {moment} without a zone")
+    return moment.astimezone(UTC)
 
 
 class _Month:
@@ -117,12 +122,12 @@ class _Month:
         self._cap_used: dict[tuple[str, str, date], Fraction] = defaultdict(Fraction)
 
     def rate(self, facts: Facts) -> Rated:
-        day = facts.end.astimezone(self._terms.zone).date()
-        rule = rules.find(self._terms.rules, facts.machine, facts.category, facts.plan, day)
+        day = _utc(facts.end).astimezone(self._terms.zone).date()
+        rule = rules.find(self._terms.rules, facts.machine, facts.machine_category, facts.plan, day)
         kind = _class_without_price(facts, rule)
         if kind is not None or rule is None:
             return Rated(facts, kind or NO_TARIFF, rule=rule)
-        plan = self._terms.plans.get(facts.plan, NO_PLAN)
+        plan = self._terms.plans[facts.plan] if facts.plan else NO_PLAN
         key = facts.user, facts.machine, day
         price = pricing.price(
             rule.tariff,
@@ -133,7 +138,9 @@ class _Month:
             discount_percent=plan.discount_percent,
         )
         self._free_used[facts.user] += price.free_ms
-        self._cap_used[key] += price.under_cap
+        # Rounded, so that what a person sees never adds up to more than the cap.
+        under_cap = pricing.minor_units(price.under_cap, self._terms.digits)
+        self._cap_used[key] += Fraction(under_cap, 10**self._terms.digits)
         amount_minor = pricing.minor_units(price.amount, self._terms.digits)
         return Rated(facts, _BY_OUTCOME[price.outcome], amount_minor, rule, price)
 

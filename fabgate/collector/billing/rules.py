@@ -31,16 +31,16 @@ class Rule:
 
     def applies(self, machine: str, category: str, plan: str, day: date) -> bool:
         """Return whether it applies to a session at `machine` that ended on `day`, of a member with `plan`."""
-        place = self.machine == machine if self.machine else self.category in ("", category)
-        return place and self.plan in ("", plan) and self.valid_from <= day
+        asked = ((self.machine, machine), (self.category, category), (self.plan, plan))
+        return self.valid_from <= day and all(own in ("", other) for own, other in asked)
 
     @property
-    def rank(self) -> tuple[bool, bool, bool, date]:
+    def rank(self) -> tuple[bool, bool, bool, date, int]:
         """Of the rules that apply, the one with the highest rank counts: the place comes before the plan."""
-        return bool(self.machine), bool(self.category), bool(self.plan), self.valid_from
+        return bool(self.machine), bool(self.category), bool(self.plan), self.valid_from, self.id
 
 
 def find(rules: Iterable[Rule], machine: str, category: str, plan: str, day: date) -> Rule | None:
-    """Return the rule for a session, or None: it has no tariff."""
+    """Return the rule for a session, or None: it has no tariff. `category` is the machine's."""
     applying = [rule for rule in rules if rule.applies(machine, category, plan, day)]
     return max(applying, key=lambda rule: rule.rank, default=None)

@@ -30,11 +30,8 @@ Piece = tuple[Fraction, int]
 def judge(sessions: Iterable[Facts], terms: Terms, late: Iterable[Facts] = ()) -> dict[str, tuple[str, int]]:
     """Class and amount of each session, by its id. All sessions are of one month, and one payer pays for them."""
     account = Account(terms)
-    return {
-        facts.session: account.take(facts)
-        for group in (sessions, late)
-        for facts in sorted(group, key=lambda facts: (millisecond(facts.start or facts.end), facts.session))
-    }
+    in_order = sorted(sessions, key=lambda facts: (millisecond(facts.start or facts.end), facts.session))
+    return {facts.session: account.take(facts) for facts in (*in_order, *late)}
 
 
 class Account:
@@ -48,7 +45,6 @@ class Account:
     def take(self, facts: Facts) -> tuple[str, int]:
         """Class and amount of the next session."""
         rule = rule_of(facts, self.terms)
-        # Read as "what the rule does not bill", whatever its purpose: a rule may bill trainings only.
         if facts.user.startswith("emergency:") or facts.purpose not in (rule.purposes if rule else BILLED_PURPOSES):
             return "not-billable", 0
         if facts.waived:
@@ -66,7 +62,6 @@ class Account:
         pieces = with_step(pieces_of(facts, tariff, self.terms.zone), tariff.step_s * 1000)
         cost = self.time_cost(pieces, facts.user, plan.free_minutes * MINUTE_MS)
         asked = max(cost + Fraction(tariff.session_fee), Fraction(tariff.minimum))
-        # Where no time has a price, "the session fee is the whole price": read as "and the minimum holds as always".
         if cost == 0 and (has_price(tariff) or asked == 0):
             return "free", 0
         cost = asked
@@ -75,7 +70,8 @@ class Account:
         if tariff.daily_cap is not None:
             left = max(Fraction(tariff.daily_cap) - self.spent[key], Fraction(0))
             cost = min(cost, left)
-        self.spent[key] += cost
+        unit = 10**self.terms.digits
+        self.spent[key] += Fraction(half_up(cost * unit), unit)
 
         cost -= cost * Fraction(plan.discount_percent) / 100
         return "billed", half_up(cost * 10**self.terms.digits)
@@ -99,7 +95,7 @@ def rule_of(facts: Facts, terms: Terms) -> Rule | None:
         rule
         for rule in terms.rules
         if rule.machine in {"", facts.machine}
-        and rule.category in {"", facts.category}
+        and rule.category in {"", facts.machine_category}
         and rule.plan in {"", facts.plan}
         and rule.valid_from <= day
     ]
@@ -124,7 +120,7 @@ def pieces_of(facts: Facts, tariff: Tariff, zone: ZoneInfo) -> list[Piece]:
             pieces.append((Fraction(tariff.idle_price), facts.counted_ms - running_ms))
         return [(price, ms) for price, ms in pieces if ms]
 
-    if facts.start is None:  # nobody knows which clock times it saw; the document does not say what then
+    if facts.start is None:
         return [(Fraction(tariff.price), facts.counted_ms)] if facts.counted_ms else []
 
     # All windows change at whole minutes, and so do the clocks of all zones: no price changes within a slice.

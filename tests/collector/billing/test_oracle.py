@@ -157,7 +157,7 @@ def make_session(choose: Choose, name: str, zone: ZoneInfo, day: date, plans: di
         session=name,
         user=choose([user] * 19 + ["emergency:fire"]),
         machine=machine,
-        category=CATEGORIES[machine],
+        machine_category=CATEGORIES[machine],
         plan=choose([plans[user]] * 9 + PLAN_NAMES),
         purpose=choose(PURPOSES),
         start=choose([start, start, start, None]) and start.astimezone(shown_in),

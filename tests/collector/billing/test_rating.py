@@ -40,7 +40,7 @@ def terms(*found: Rule, **plans: Plan) -> Terms:
 
 
 def session(name: str, minutes: int = 30, start: datetime = MONDAY, **more) -> Facts:
-    values = {"user": "m-1", "machine": "laser", "category": "cutters", "plan": "", "purpose": "own", **more}
+    values = {"user": "m-1", "machine": "laser", "machine_category": "cutters", "plan": "", "purpose": "own", **more}
     return Facts(
         session=name,
         start=start,
@@ -135,9 +135,11 @@ def test_a_late_session_gets_what_the_others_left_although_it_began_first():
     student = terms(rule(daily_cap=Decimal(4)), student=Plan("student", free_minutes=10))
     on_time = [session("b", start=MONDAY + timedelta(hours=1), plan="student")]
     before = rating.rate(on_time, student)
-    after = rating.rate(on_time, student, late=[session("a", plan="student")])
-    assert after[:1] == before
-    assert amounts(after) == {"b": 200, "a": 200}
+    first, second = session("z", plan="student"), session("a", start=MONDAY - timedelta(hours=1), plan="student")
+    assert rating.rate(on_time, student, late=[first])[:1] == before
+    after = rating.rate(on_time, student, late=[first, second])
+    assert after[:2] == rating.rate(on_time, student, late=[first])
+    assert amounts(after) == {"b": 200, "z": 200, "a": 0}
 
 
 def test_the_place_comes_before_the_plan_and_the_newest_of_equals_counts():
@@ -166,3 +168,41 @@ def test_the_place_comes_before_the_plan_and_the_newest_of_equals_counts():
 def test_a_discount_comes_from_the_plan():
     found = rating.rate([session("a", plan="staff")], terms(staff=Plan("staff", discount_percent=Decimal("12.5"))))
     assert amounts(found) == {"a": 263}, "2.625, half up"
+
+
+def test_in_the_night_when_clocks_go_back_the_session_that_began_first_comes_first():
+    student = terms(student=Plan("student", free_minutes=10))
+    night = datetime(2026, 10, 25, 2, 30, tzinfo=PARIS)
+    first, second = (
+        session(name, 10, start, plan="student")._replace(end=start.astimezone(UTC) + timedelta(minutes=10))
+        for name, start in (("a", night), ("b", night.replace(minute=10, fold=1)))
+    )
+    assert amounts(rating.rate([second, first], student)) == {"a": 0, "b": 100}
+
+
+@pytest.mark.parametrize(("price", "minutes"), [("0.255", [1] * 30), ("0.111", [45, 10, 10])])
+@pytest.mark.parametrize("discount", ["0", "33.33"])
+def test_rounded_amounts_never_add_up_to_more_than_the_cap(price, minutes, discount):
+    capped = terms(rule(price, daily_cap=Decimal(5)), staff=Plan("staff", discount_percent=Decimal(discount)))
+    one_after_another = [
+        session(f"s{number:02}", lasts, MONDAY + timedelta(minutes=number * 10), plan="staff")
+        for number, lasts in enumerate(minutes)
+    ]
+    found = sum(amounts(rating.rate(one_after_another, capped)).values())
+    assert found <= 500
+    assert found == 500 or discount != "0"
+
+
+def test_a_plan_that_the_terms_do_not_have_is_no_silent_full_price():
+    with pytest.raises(KeyError, match="student"):
+        rating.rate([session("a", plan="student")], terms())
+
+
+def test_a_time_without_a_zone_is_refused():
+    with pytest.raises(ValueError, match="without a zone"):
+        rating.rate([session("a", start=MONDAY.replace(tzinfo=None))], terms())
+
+
+def test_a_rule_with_machine_and_category_needs_both():
+    both = rule(machine="laser", category="metal")
+    assert kinds(rating.rate([session("a")], terms(both))) == {"a": NO_TARIFF}
