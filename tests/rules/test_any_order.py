@@ -163,8 +163,13 @@ class AnyOrder(RuleBasedStateMachine):
         if isinstance(event, vocabulary.Committed) and before in (Phase.AWAIT_JOURNAL, Phase.HANDING_OVER):
             self.began(event.token)
         if vocabulary.SetPower(on=False) in commands and before in POWERED:
-            self.went_off(event, before)
-        self.finishing_since = None if after in OWN_RULES or after not in POWERED else self.finishing_since or self.ms
+            limit_at = None if session is None or not behind else session.term.limit_at
+            self.went_off(event, before, limit_at)
+        if after in OWN_RULES or after not in POWERED:
+            self.finishing_since = None
+        elif self.finishing_since is None:
+            # A job may finish from the limit on, also if the gate was delayed and handles the limit late.
+            self.finishing_since = self.ms if session is None else min(self.ms, session.term.limit_at)
         return commands
 
     def ends_announced(
@@ -221,14 +226,18 @@ class AnyOrder(RuleBasedStateMachine):
                 for holder in self.people.values()
             )
 
-    def went_off(self, event: vocabulary.Event, before: Phase) -> None:
-        """A running job is never cut, but for what must cut it."""
+    def went_off(self, event: vocabulary.Event, before: Phase, limit_at: int | None) -> None:
+        """A running job is never cut, but for what must cut it.
+
+        `limit_at` is set if the gate was delayed: both the limit and the time to finish may have passed meanwhile.
+        """
         cut = self.causes & vocabulary.CUT or isinstance(event, vocabulary.Stopping)
         if isinstance(event, vocabulary.Running):
             return  # either the job ended, or it begins after a deadline for which no tick came in time
         if cut or not (self.works and self.run_sense and self.gate.rules.finish_wait):
             return
-        assert before not in OWN_RULES or self.least("finish_max_ms") == 0, "a running job was cut"
+        is_overdue = limit_at is not None and self.ms - limit_at >= self.least("finish_max_ms")
+        assert before not in OWN_RULES or is_overdue or self.least("finish_max_ms") == 0, "a running job was cut"
         if before is Phase.FINISHING_JOB:
             assert self.finishing_since is not None
             assert self.ms - self.finishing_since >= self.least("finish_max_ms"), "a running job was cut"

@@ -100,6 +100,10 @@ class Life:
         self.known = Known()
         #: What holds instead of `known` if the interrupted step became durable.
         self.maybe: Known | None = None
+        #: The same for interrupted steps that were not there after a restart. Until a later step is certain, they may
+        #: still appear: the next frame of the WAL is written over what is left of theirs, often the same page with the
+        #: same end, and a second power cut can leave a mixture of both that is the older frame, whole.
+        self.absent: list[Known] = []
         self.interrupted: tuple[list[Draft], Change] | None = None
         self.interrupted_renewal: tuple[str, Draft] | None = None
         self.count = 0
@@ -132,12 +136,17 @@ class Life:
                 journal = None
 
     def _compare(self, journal: Journal) -> None:
-        """Compare with what was promised; learn whether the interrupted step is there. What is seen must stay."""
+        """Compare with what was promised; learn whether an interrupted step is there. What is seen must stay."""
         found = look(journal)
-        possible = [self.known] if self.maybe is None else [self.known, self.maybe]
-        fitting = [known for known in possible if fits(known, found)]
-        assert fitting, f"promised {possible}, found {found}"
-        self.known, self.maybe = replace(fitting[-1], journal=journal.id), None
+        if self.maybe is not None:
+            self.absent.append(self.maybe)
+            self.maybe = None
+        if fits(self.known, found):
+            self.known = replace(self.known, journal=journal.id)
+            return
+        fitting = [known for known in self.absent if fits(known, found)]
+        assert fitting, f"promised {self.known}, or {self.absent}, found {found}"
+        self.known, self.absent = replace(fitting[-1], journal=journal.id), []
 
     def _step(self, journal: Journal) -> None:
         chance = self.random.random()
@@ -247,7 +256,7 @@ class Life:
 
     def _certain(self) -> None:
         assert self.maybe is not None
-        self.known, self.maybe = self.maybe, None
+        self.known, self.maybe, self.absent = self.maybe, None, []
         self.interrupted = self.interrupted_renewal = None
 
 
