@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from statistics import median
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from bench import books, entries
 from bench.gates import BenchError
@@ -67,6 +67,7 @@ def measure(run: Run) -> list[Figure]:
     with PageClient(books.cached(run, SMALL)) as small, PageClient(books.cached(run, LARGE)) as large:
         run.log("both are ready")
         asked = {name: (_address(one), _address(other)) for name, (one, other) in _pairs().items()}
+        asked["long ago"] = _long_ago(small), _long_ago(large)
         asked |= {
             f"{name}, page {DEEP}": (_follow(small, query, 1), _follow(large, query, DEEP))
             for name, query in (("one machine", MACHINE), ("one person", PERSON))
@@ -105,10 +106,17 @@ def measure(run: Run) -> list[Figure]:
 
 
 def _pairs() -> dict[str, tuple[dict[str, str], dict[str, str]]]:
-    # Where paging by OFFSET would be slowest. A day in the first months of the books, but not the first one.
-    old = datetime.now(UTC) - timedelta(days=books.DAYS * 0.8)
-    long_ago = MACHINE | {"before": f"{int(old.timestamp()) * 1_000_000}_0"}
-    return {name: (query, query) for name, query in (ALIKE | {"long ago": long_ago}).items()} | AS_LONG
+    return {name: (query, query) for name, query in ALIKE.items()} | AS_LONG
+
+
+def _long_ago(client: PageClient) -> str:
+    """Return the address of the page after a row of the first months, where paging by OFFSET would be slowest."""
+    last = (datetime.now(UTC) - timedelta(days=books.DAYS * 0.8)).date()
+    first_months = {"period": "own", "first": "2000-01-01", "last": last.isoformat(), "machine": MACHINE["machine"]}
+    older = parse_qs(urlsplit(client.get(_address(first_months))["older"]).query)
+    if "after" not in older:
+        raise BenchError("the first months have one page only")
+    return _address(MACHINE | {"after": older["after"][0]})
 
 
 def _address(query: dict[str, str]) -> str:
