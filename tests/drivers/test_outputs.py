@@ -216,6 +216,15 @@ def test_each_change_of_an_emulated_output_is_one_line_with_its_boot_time(tmp_pa
     assert log.stat().st_mode & 0o777 == 0o600
 
 
+def test_an_emulated_pin_does_not_grow_with_its_changes(tmp_path):
+    output = emulated(tmp_path / "pins")
+    for _ in range(10):
+        output.set(on=True)
+        output.set(on=False)
+    assert len(Device.pin_factory.pin(PIN).states) == 1
+    output.close()
+
+
 def test_an_emulated_output_without_a_log_is_mock_pins_only():
     output = emulated(None)
     output.set(on=True)
