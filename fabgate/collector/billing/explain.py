@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from fabgate.collector.billing import rating
 from fabgate.collector.billing.currencies import decimal_text
 from fabgate.collector.billing.rating import Rated
+from fabgate.collector.billing.rules import NOT_STORED
 from fabgate.pricing.price import Segment
 
 _WHY: Final = {
@@ -29,7 +30,8 @@ def steps(rated: Rated, zone: ZoneInfo, currency: str, digits: int) -> Iterator[
         yield _WHY[rated.kind]
         return
     tariff, price = rated.rule.tariff, rated.price
-    yield f"rule {rated.rule.id}, in force from {rated.rule.valid_from}"
+    if rated.rule.id != NOT_STORED:
+        yield f"rule {rated.rule.id}, in force from {rated.rule.valid_from}"
     if rated.kind == rating.GRACE:
         yield f"{_time(rated.facts.counted_ms)} is not longer than the grace time, {tariff.grace_s} s: 0 {currency}"
         return

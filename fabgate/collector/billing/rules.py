@@ -11,6 +11,8 @@ from fabgate.pricing.tariffs import Tariff
 
 #: What a rule bills unless it names other purposes. Maintenance and training cost nothing unless a rule names them.
 BILLED_PURPOSES: Final = frozenset({"own", "group"})
+#: The id of a rule that is only tried.
+NOT_STORED: Final = 0
 
 
 @dataclass(frozen=True, slots=True)

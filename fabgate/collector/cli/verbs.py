@@ -33,7 +33,15 @@ GROUPS: Final = {
     "set up the workshop": ("gate-add", "machine-set", "import-members", "import-trainings"),
     "work at the desk": ("lock", "unlock", "member-block", "member-unblock", "training-grant", "training-revoke"),
     "see who used what": ("sessions", "usage"),
-    "price what was used": ("bill-start", "bill-plan", "bill-rule", "bill-rule-remove", "bill-month", "bill-session"),
+    "price what was used": (
+        "bill-start",
+        "bill-plan",
+        "bill-rule",
+        "bill-rule-remove",
+        "bill-try",
+        "bill-month",
+        "bill-session",
+    ),
     "check that all data arrived": ("gates", "holes"),
     "back up and restore": ("backup", "restore"),
 }

@@ -267,3 +267,79 @@ def test_a_month_is_one_of_the_zone_in_which_billing_was_started(bill, shop, mon
     found = json.loads(bill("month", MONTH, "--json"))
     assert found["classes"]["billed"] == {"sessions": 1, "counted_ms": 480_000, "amount_minor": 40}
     assert found["currency"] == "JPY"
+
+
+# --- a tariff that does not apply yet ---------------------------------------------------------------------------------
+
+
+def test_an_invented_session_is_explained(started, shop):
+    shown = started(
+        "try", "price=0.1", "peak=mon-sun 17:00-24:00 0.25", "--minutes", "60", "--start", f"{MONTH}-15T16:30"
+    )
+    assert shown.splitlines()[-1] == "rounded: 10.50 EUR"
+    assert "on from 17:00:00: 0:30:00, at 0.25 a minute = 7.5" in shown
+    running = started(
+        "try", "price=1", "basis=running", "idle_price=0.1", "--minutes", "30", "--running", "20", "--json"
+    )
+    assert json.loads(running)["amount_minor"] == 2_100
+
+
+def test_the_free_minutes_of_a_plan_count_in_an_invented_session(started, shop):
+    Plan.objects.create(name="student", free_minutes=20, discount_percent=Decimal(50))
+    shown = started("try", "price=0.1", "--plan", "student", "--minutes", "30", "--json")
+    assert json.loads(shown)["amount_minor"] == 50
+
+
+def test_a_session_on_record_is_shown_beside_what_it_costs_now(started, shop):
+    add(started, "price=0.1")
+    shop.session("s-1", "m-1", NOON - timedelta(hours=20), 30)
+    assert started("try", "price=0.2", "--session", "s-1").splitlines()[-2:] == [
+        "rounded: 6.00 EUR",
+        "with the rules that apply now: 3.00 EUR (billed)",
+    ]
+    assert TariffRule.objects.count() == 1
+
+
+def test_a_month_is_compared_by_machine_and_plan(started, shop):
+    Plan.objects.create(name="student")
+    Member.objects.filter(pk="m-1").update(plan="student")
+    add(started, "price=0.1")
+    add(started, "--machine", "bandsaw", "price=0.1", "minimum=5")
+    for number, (member, gate) in enumerate([("m-1", "saw-1"), ("m-2", "saw-1"), ("m-2", "lathe-1")]):
+        shop.session(f"s-{number}", member, NOON - timedelta(hours=20 - number), 30, gate)
+    found = json.loads(started("try", "price=0.2", "--machine", "bandsaw", "--month", MONTH, "--json"))
+    lines = {(line.pop("machine"), line.pop("plan")): line for line in found["lines"]}
+    assert lines == {
+        ("bandsaw", ""): {"sessions": 1, "amount_minor": 500, "new_minor": 600},
+        ("bandsaw", "student"): {"sessions": 1, "amount_minor": 500, "new_minor": 600},
+        ("lathe", ""): {"sessions": 1, "amount_minor": 300, "new_minor": 300},
+    }
+    table = started("try", "price=0.2", "--machine", "bandsaw", "--month", MONTH).splitlines()
+    assert table[0].split() == ["machine", "plan", "sessions", "now", "EUR", "new", "difference"]
+    assert table[-1].split() == ["all", "3", "13.00", "15.00", "2.00"]
+    assert started("try", "price=1", "--month", "2020-01") == "no session ended in this month\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        (("prise=1", "--minutes", "5"), "did you mean price="),
+        (("price=1", "--minutes", "-5"), "--minutes: found -5"),
+        (("price=1", "--minutes", "nan"), "--minutes: found nan"),
+        (("price=1", "--minutes", "5", "--running", "1e9"), "--running: found"),
+        (("price=1", "--minutes", "5", "--start", "soon"), "--start: found 'soon'"),
+        (("price=1", "--minutes", "5", "--start", "9999-12-31"), "--start: found the year 9999"),
+        (("price=1", "--minutes", "5", "--machine", "drill"), "--machine: found 'drill'"),
+        (("price=1", "--session", "s-none"), "that has ended"),
+        (("price=1", "--month", "soon"), "--month: found 'soon'"),
+    ],
+)
+def test_a_wrong_trial_is_refused(started, shop, words, wrong):
+    with pytest.raises(UsageError) as found:
+        started("try", *words)
+    assert wrong in str(found.value)
+
+
+def test_options_without_a_tariff_list_nothing(started, shop):
+    with pytest.raises(UsageError, match="found no tariff"):
+        started("rule", "--machine", "bandsaw")

@@ -24,6 +24,10 @@ _MONTH: Final = (
     "Each session that ended in the month is in exactly one class; the classes add up to all sessions. docs/billing.md"
     " explains them. Nobody is charged."
 )
+_TRY: Final = (
+    "It shows what the tariff would cost, as if it had always applied in the place of the rules for the same machines and"
+    " plan. A session or month on record is shown beside what it costs now. Nothing is stored."
+)
 
 
 def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -59,10 +63,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         example="--machine laser --from 2027-01-01 price=0.10 minimum=1.00 peak='mon-fri 17:00-22:00 0.25'",
     )
     rule.add_argument("tariff", nargs="*", metavar="NAME=VALUE", help="such as price=0.10 grace_s=30")
-    place = rule.add_mutually_exclusive_group()
-    place.add_argument("--machine", metavar="NAME", help="only for this machine")
-    place.add_argument("--category", metavar="NAME", help="only for machines of this category")
-    rule.add_argument("--plan", metavar="NAME", help="only for members of this plan")
+    _place(rule)
     rule.add_argument("--from", dest="since", metavar="DATE", help="the first day on which it applies")
     remove = add("bill-rule-remove", "billing.rules", "remove a rule", "remove_rule", example="3")
     remove.add_argument("rule", type=int, metavar="RULE", help="its number, as bill-rule lists it")
@@ -89,3 +90,29 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     )
     session.add_argument("session", metavar="SESSION", help="the session's id")
     session.add_argument("--json", action="store_true", help="print JSON")
+    trial = add(
+        "bill-try",
+        "billing.trial",
+        "try a tariff on a session or a month, before it applies",
+        "try_tariff",
+        about=_TRY,
+        example="--machine laser --month 2027-01 price=0.12 minimum=1.00",
+    )
+    trial.add_argument("tariff", nargs="+", metavar="NAME=VALUE", help="as in bill-rule")
+    _place(trial)
+    what = trial.add_mutually_exclusive_group(required=True)
+    what.add_argument("--minutes", type=float, metavar="N", help="an invented session of this length")
+    what.add_argument("--session", metavar="ID", help="a session on record")
+    what.add_argument("--month", metavar="MONTH", help="all sessions of a month, old against new")
+    trial.add_argument("--start", metavar="ISO", help="when the invented session starts (default: now)")
+    trial.add_argument(
+        "--running", type=float, metavar="N", help="for how many of its minutes a job runs (default: all)"
+    )
+    trial.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _place(verb: argparse.ArgumentParser) -> None:
+    place = verb.add_mutually_exclusive_group()
+    place.add_argument("--machine", metavar="NAME", help="only for this machine")
+    place.add_argument("--category", metavar="NAME", help="only for machines of this category")
+    verb.add_argument("--plan", metavar="NAME", help="only for members of this plan")

@@ -15,6 +15,7 @@ from django.db.models import Q
 from fabgate.collector.billing import explain, month, rating, terms
 from fabgate.collector.billing.currencies import decimal_text
 from fabgate.collector.billing.month import Sum
+from fabgate.collector.billing.rating import Rated
 from fabgate.collector.cli import text_table
 from fabgate.collector.models import BillingTerms, UsageSession
 from fabgate.collector.people.display_names import names_of
@@ -67,14 +68,9 @@ def show_month(args: argparse.Namespace) -> int:
 def show_session(args: argparse.Namespace) -> int:
     """Print what a session costs, step by step."""
     found = terms.get()
-    session = UsageSession.objects.filter(pk=args.session).first()
-    if session is None or session.ended_at is None:
-        raise UsageError(f"found no session {args.session!r} that has ended; 'fabgate collector sessions' lists them")
     rules = terms.for_rating(found)
-    first = session.ended_at.astimezone(rules.zone).date().replace(day=1)
+    session, rated = rate_session(args.session, rules)
     payer = session.payer or session.used_by
-    facts = [facts for _payer, facts in month.sessions(first, rules.zone, only=Q(payer=session.payer))]
-    rated = next(rated for rated in rating.rate(facts, rules) if rated.facts.session == session.pk)
     lines = list(explain.steps(rated, rules.zone, found.currency, found.digits))
     if args.json:
         answer = {
@@ -92,6 +88,19 @@ def show_session(args: argparse.Namespace) -> int:
     sys.stdout.write(f"{session.pk}: {session.used_by} at {session.machine_name}, paid by {payer}: {rated.kind}\n")
     sys.stdout.writelines(f"  {line}\n" for line in lines)
     return 0
+
+
+def rate_session(name: str, rules: rating.Terms) -> tuple[UsageSession, Rated]:
+    """Return a session, and what it costs among all that its payer pays for in its month.
+
+    Raises UsageError if there is none, or if it has not ended.
+    """
+    session = UsageSession.objects.filter(pk=name).first()
+    if session is None or session.ended_at is None:
+        raise UsageError(f"found no session {name!r} that has ended; 'fabgate collector sessions' lists them")
+    first = session.ended_at.astimezone(rules.zone).date().replace(day=1)
+    facts = [facts for _payer, facts in month.sessions(first, rules.zone, only=Q(payer=session.payer))]
+    return session, next(rated for rated in rating.rate(facts, rules) if rated.facts.session == session.pk)
 
 
 def _write_month(lines: list[dict[str, Any]], classes: Mapping[str, Sum], found: BillingTerms) -> None:

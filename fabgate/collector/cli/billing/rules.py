@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -82,19 +83,11 @@ def add_rule(args: argparse.Namespace) -> int:
     """Add a rule; without a tariff, list the rules."""
     found = terms.get()
     if not args.tariff:
+        if any((args.machine, args.category, args.plan, args.since)):
+            raise UsageError("found no tariff; wanted one such as price=0.10, or bill-rule alone to list the rules")
         return _list_rules()
     mistakes: list[str] = []
-    machine = Machine.objects.filter(name=args.machine).first() if args.machine else None
-    if args.machine and machine is None:
-        mistakes.append(
-            _unknown("--machine", args.machine, Machine.objects.order_by("name").values_list("name", flat=True))
-        )
-    categories = Machine.objects.exclude(category="").order_by("category").values_list("category", flat=True).distinct()
-    if args.category and args.category not in categories:
-        mistakes.append(_unknown("--category", args.category, categories))
-    plan = Plan.objects.filter(name=args.plan).first() if args.plan else None
-    if args.plan and plan is None:
-        mistakes.append(_unknown("--plan", args.plan, Plan.objects.order_by("name").values_list("name", flat=True)))
+    machine, category, plan = place_of(args, mistakes)
     day = _day(args.since, mistakes)
     typed = typed_rule.read(args.tariff, found.digits, mistakes)
     if day is not None and day < found.first_month:
@@ -102,8 +95,8 @@ def add_rule(args: argparse.Namespace) -> int:
     if mistakes or typed is None or day is None:
         raise UsageError("\n".join(mistakes))
     actor = audit.cli_actor(args.actor)
-    rule = TariffRule(machine=machine, category=args.category or "", plan=plan, valid_from=day, made_by=actor)
-    same = TariffRule.objects.filter(machine=machine, category=rule.category, plan=plan, valid_from=day).first()
+    rule = TariffRule(machine=machine, category=category, plan=plan, valid_from=day, made_by=actor)
+    same = TariffRule.objects.filter(machine=machine, category=category, plan=plan, valid_from=day).first()
     if same is not None:
         raise UsageError(
             f"found rule {same.pk} for {same}, which begins on the same day; choose another day, or remove it with"
@@ -127,6 +120,29 @@ def remove_rule(args: argparse.Namespace) -> int:
         rule.delete()
     sys.stdout.write(f"removed rule {args.rule}: {text}\n")
     return 0
+
+
+class Place(NamedTuple):
+    """Where a rule applies: at a machine or in a category, or everywhere; for one plan or all."""
+
+    machine: Machine | None
+    category: str
+    plan: Plan | None
+
+
+def place_of(args: argparse.Namespace, mistakes: list[str]) -> Place:
+    """Return what ``--machine``, ``--category`` and ``--plan`` name; adds to `mistakes`."""
+    machines, plans = Machine.objects.order_by("name"), Plan.objects.order_by("name")
+    machine = machines.filter(name=args.machine).first() if args.machine else None
+    if args.machine and machine is None:
+        mistakes.append(_unknown("--machine", args.machine, machines.values_list("name", flat=True)))
+    categories = Machine.objects.exclude(category="").order_by("category").values_list("category", flat=True).distinct()
+    if args.category and args.category not in categories:
+        mistakes.append(_unknown("--category", args.category, categories))
+    plan = plans.filter(name=args.plan).first() if args.plan else None
+    if args.plan and plan is None:
+        mistakes.append(_unknown("--plan", args.plan, plans.values_list("name", flat=True)))
+    return Place(machine, args.category or "", plan)
 
 
 def _list_rules() -> int:

@@ -1,0 +1,67 @@
+"""Tries a tariff before it applies: what an invented session, a real one or a whole month would have cost."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from fabgate.collector.billing import month as months
+from fabgate.collector.billing import rating
+from fabgate.collector.billing.rating import Facts, Rated, Terms
+from fabgate.collector.billing.rules import Rule
+
+
+class Compared(NamedTuple):
+    """Sums of the sessions of one machine and plan: what they cost, and what they would cost, in minor units."""
+
+    sessions: int = 0
+    amount_minor: int = 0
+    new_minor: int = 0
+
+    def plus(self, before: Rated, after: Rated) -> Compared:
+        """Return the sums with one more session."""
+        return Compared(self.sessions + 1, self.amount_minor + before.amount_minor, self.new_minor + after.amount_minor)
+
+
+def with_rule(terms: Terms, new: Rule) -> Terms:
+    """Return the terms as if `new` had always applied, in the place of the rules for the same machines and plan."""
+    same = new.machine, new.category, new.plan
+    others = [rule for rule in terms.rules if (rule.machine, rule.category, rule.plan) != same]
+    return terms._replace(rules=[*others, replace(new, valid_from=date.min)])
+
+
+def invented(terms: Terms, new: Rule, start: datetime, counted_ms: int, running_ms: int) -> Rated:
+    """Rate a session that never was, under `new` alone, by a member of its plan who has used no free minutes yet."""
+    facts = Facts(
+        session="",
+        user="",
+        machine=new.machine,
+        machine_category=new.category,
+        plan=new.plan,
+        purpose=min(new.purposes),
+        start=start,
+        end=start + timedelta(milliseconds=counted_ms),
+        counted_ms=counted_ms,
+        running_ms=running_ms,
+    )
+    return rating.rate([facts], with_rule(terms._replace(rules=[]), new))[0]
+
+
+def compare(month: date, terms: Terms, new: Rule) -> dict[tuple[str, str], Compared]:
+    """Return what a month costs now and with `new`, by machine and plan."""
+    found: dict[tuple[str, str], Compared] = defaultdict(Compared)
+    for before, after in _pairs(months.rate(month, terms), months.rate(month, with_rule(terms, new))):
+        key = before.facts.machine, before.facts.plan
+        found[key] = found[key].plus(before, after)
+    return dict(sorted(found.items()))
+
+
+def _pairs(before: Iterable[months.Payment], after: Iterable[months.Payment]) -> Iterable[tuple[Rated, Rated]]:
+    """Return each session twice; a session that ended between the two readings is left out."""
+    by_id = {payment.rated.facts.session: payment.rated for payment in after}
+    for payment in before:
+        if (other := by_id.get(payment.rated.facts.session)) is not None:
+            yield payment.rated, other
