@@ -9,8 +9,8 @@ DEMO_READY := $(VENV)/demo-$(shell cksum setup.cfg | cut -d' ' -f1)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Environments of other interpreters: bench-collector measures there too what depends most on Django.
 OTHERS := $(filter-out $(VENV)/,$(dir $(wildcard .venv-*/$(notdir $(READY)))))
-# How many test processes: one more than cores, because a test often waits for a process that it has started.
-JOBS   ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
+# How many test processes: two more than cores, because a test often waits for a process that it has started.
+JOBS   ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 2 )))
 # More arguments for pytest: make test ARGS='-k journal'
 ARGS   ?=
 # Run separately: Playwright keeps an event loop in its process, and Django refuses its database where one runs.
