@@ -164,7 +164,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.began(event.token)
         if vocabulary.SetPower(on=False) in commands and before in POWERED:
             limit_at = None if session is None or not behind else session.term.limit_at
-            self.went_off(event, before, limit_at)
+            self.went_off(event, before, limit_at, may_finish=rules.finish_wait and self.gate.rules.finish_wait)
         if after in OWN_RULES or after not in POWERED:
             self.finishing_since = None
         elif self.finishing_since is None:
@@ -226,15 +226,17 @@ class AnyOrder(RuleBasedStateMachine):
                 for holder in self.people.values()
             )
 
-    def went_off(self, event: vocabulary.Event, before: Phase, limit_at: int | None) -> None:
+    def went_off(self, event: vocabulary.Event, before: Phase, limit_at: int | None, *, may_finish: bool) -> None:
         """A running job is never cut, but for what must cut it.
 
         `limit_at` is set if the gate was delayed: both the limit and the time to finish may have passed meanwhile.
+        `may_finish`: the rules let jobs finish, before the event and after it; a limit that is due when other rules come
+        is one of the rules before.
         """
         cut = self.causes & vocabulary.CUT or isinstance(event, vocabulary.Stopping)
         if isinstance(event, vocabulary.Running):
             return  # either the job ended, or it begins after a deadline for which no tick came in time
-        if cut or not (self.works and self.run_sense and self.gate.rules.finish_wait):
+        if cut or not (self.works and self.run_sense and may_finish):
             return
         is_overdue = limit_at is not None and self.ms - limit_at >= self.least("finish_max_ms")
         assert before not in OWN_RULES or is_overdue or self.least("finish_max_ms") == 0, "a running job was cut"
