@@ -38,8 +38,7 @@ class Peak(NamedTuple):
 class Tariff:
     """What a machine costs. Money is in the currency's main unit; prices are per minute.
 
-    ``peaks`` do not overlap, and stand only beside a price for ``on`` time: a session's course over time is not known,
-    so nobody can say in which hour its job ran.
+    ``peaks`` do not overlap, and are for a price of ``on`` time only: a session records how long a job ran, but not when.
     """
 
     price: Decimal

@@ -42,14 +42,16 @@ def rate(month: date, terms: Terms) -> list[Payment]:
     return [Payment(payer, rated) for payer in sorted(by_payer) for rated in rating.rate(by_payer[payer], terms)]
 
 
-def sessions(month: date, zone: ZoneInfo, *, only: Q | None = None) -> Iterator[tuple[str, Facts]]:
-    """Yield (payer, facts) of the sessions that ended in a month of `zone`, if `only` is true for them."""
+def sessions(month: date, zone: ZoneInfo, *, payer: str = "") -> Iterator[tuple[str, Facts]]:
+    """Yield (payer, facts) of the sessions that ended in a month of `zone`; with `payer`, only of theirs."""
     plans = dict(Member.objects.filter(plan__in=Plan.objects.values("name")).values_list("id", "plan"))
     found = UsageSession.ended_between(*bounds(month, zone))
-    for row in found.filter(only) if only is not None else found:
+    if payer:
+        found = found.filter(Q(payer=payer) | Q(payer="", used_by=payer))
+    for row in found:
         assert row.ended_at is not None
         yield (
-            row.payer or row.used_by,
+            payer_of(row),
             Facts(
                 session=row.id,
                 user=row.used_by,
@@ -66,8 +68,13 @@ def sessions(month: date, zone: ZoneInfo, *, only: Q | None = None) -> Iterator[
         )
 
 
+def payer_of(session: UsageSession) -> str:
+    """Return who pays for a session: without a payer, the one who used the machine."""
+    return session.payer or session.used_by
+
+
 def plans_without_terms() -> list[str]:
-    """Return the plans that members have and nobody described; their members are priced as if they had no plan."""
+    """Return the names of plans that members have and that have no row; these members are priced without a plan."""
     named = Member.objects.exclude(plan="").exclude(plan__in=Plan.objects.values("name"))
     return list(named.order_by("plan").values_list("plan", flat=True).distinct())
 
@@ -88,9 +95,9 @@ def sums_by_class(payments: list[Payment]) -> dict[str, Sum]:
     return found
 
 
-def sums_by_payer(payments: list[Payment]) -> dict[str, Sum]:
-    """Return the sums of each payer, by their ids."""
-    found: dict[str, Sum] = defaultdict(Sum)
-    for payment in payments:
-        found[payment.payer] = found[payment.payer].plus(payment.rated)
-    return dict(found)
+def sums_by_payer_and_class(payments: list[Payment]) -> dict[tuple[str, str], Sum]:
+    """Return the sums of each payer and class that has sessions, in the order of the payers, then of the classes."""
+    found: dict[tuple[str, str], Sum] = defaultdict(Sum)
+    for payer, rated in payments:
+        found[payer, rated.kind] = found[payer, rated.kind].plus(rated)
+    return dict(sorted(found.items(), key=lambda entry: (entry[0][0], rating.CLASSES.index(entry[0][1]))))

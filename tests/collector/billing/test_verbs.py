@@ -223,6 +223,19 @@ def test_a_session_is_explained_step_by_step(started, shop):
     assert json.loads(started("session", "s-1", "--json"))["amount_minor"] == 70
 
 
+def test_the_session_and_its_month_say_the_same_also_where_no_payer_is_on_record(started, shop):
+    Plan.objects.create(name="student", free_minutes=20)
+    Member.objects.filter(pk="m-1").update(plan="student")
+    add(started, "price=0.10")
+    for number in range(3):
+        shop.session(f"s-{number}", "m-1", NOON - timedelta(hours=20 - number), 15)
+    UsageSession.objects.filter(pk="s-0").update(payer="")
+    amounts = [json.loads(started("session", f"s-{number}", "--json"))["amount_minor"] for number in range(3)]
+    month = json.loads(started("month", MONTH, "--json"))
+    assert amounts == [0, 100, 150]
+    assert sum(line["amount_minor"] for line in month["lines"] if line["payer"] == "m-1") == 250
+
+
 @pytest.mark.parametrize(
     ("rule", "changes", "last"),
     [

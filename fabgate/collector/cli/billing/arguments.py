@@ -22,7 +22,7 @@ _RULE: Final = (
 )
 _MONTH: Final = (
     "Each session that ended in the month is in exactly one class; the classes add up to all sessions. docs/billing.md"
-    " explains them. Nobody is charged."
+    " explains them. Nothing is charged."
 )
 _TRY: Final = (
     "It shows what the tariff would cost, as if it had always applied in the place of the rules for the same machines and"

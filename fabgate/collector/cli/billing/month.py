@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
-from django.db.models import Q
-
 from fabgate.collector.billing import explain, month, rating, terms
 from fabgate.collector.billing.currencies import decimal_text
 from fabgate.collector.billing.month import Sum
@@ -36,16 +34,11 @@ def show_month(args: argparse.Namespace) -> int:
         sys.stderr.write(
             f"note: members have the plan {name!r}, which 'bill-plan' does not list; it counts as no plan\n"
         )
-    payers: dict[str, dict[str, Sum]] = {}
-    for payment in payments:
-        kinds = payers.setdefault(payment.payer, {})
-        kinds[payment.rated.kind] = kinds.get(payment.rated.kind, Sum()).plus(payment.rated)
-    shown = names_of(payers)
+    sums = month.sums_by_payer_and_class(payments)
+    shown = names_of(payer for payer, _kind in sums)
     lines: list[dict[str, Any]] = [
-        dict(zip(_COLUMNS, (payer, str(shown.get(payer, "")), kind, *kinds[kind]), strict=True))
-        for payer, kinds in payers.items()
-        for kind in rating.CLASSES
-        if kind in kinds
+        dict(zip(_COLUMNS, (payer, str(shown.get(payer, "")), kind, *total), strict=True))
+        for (payer, kind), total in sums.items()
     ]
     classes = month.sums_by_class(payments)
     if args.form == "json":
@@ -70,7 +63,7 @@ def show_session(args: argparse.Namespace) -> int:
     found = terms.get()
     rules = terms.for_rating(found)
     session, rated = rate_session(args.session, rules)
-    payer = session.payer or session.used_by
+    payer = month.payer_of(session)
     lines = list(explain.steps(rated, rules.zone, found.currency, found.digits))
     if args.json:
         answer = {
@@ -93,13 +86,13 @@ def show_session(args: argparse.Namespace) -> int:
 def rate_session(name: str, rules: rating.Terms) -> tuple[UsageSession, Rated]:
     """Return a session, and what it costs among all that its payer pays for in its month.
 
-    Raises UsageError if there is none, or if it has not ended.
+    Raises UsageError for an unknown session, or one that is still open.
     """
     session = UsageSession.objects.filter(pk=name).first()
     if session is None or session.ended_at is None:
         raise UsageError(f"found no session {name!r} that has ended; 'fabgate collector sessions' lists them")
     first = session.ended_at.astimezone(rules.zone).date().replace(day=1)
-    facts = [facts for _payer, facts in month.sessions(first, rules.zone, only=Q(payer=session.payer))]
+    facts = [facts for _payer, facts in month.sessions(first, rules.zone, payer=month.payer_of(session))]
     return session, next(rated for rated in rating.rate(facts, rules) if rated.facts.session == session.pk)
 
 
