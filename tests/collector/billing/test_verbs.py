@@ -313,6 +313,16 @@ def test_a_session_on_record_is_shown_beside_what_it_costs_now(started, shop):
     assert TariffRule.objects.count() == 1
 
 
+def test_a_tariff_is_tried_on_a_session_although_its_machine_has_a_rule_of_its_own(started, shop):
+    Plan.objects.create(name="student")
+    Member.objects.filter(pk="m-1").update(plan="student")
+    add(started, "--machine", "bandsaw", "--plan", "student", "price=0.1")
+    shop.session("s-1", "m-1", NOON - timedelta(hours=20), 30)
+    assert json.loads(started("try", "price=0.2", "--session", "s-1", "--json"))["amount_minor"] == 600
+    with pytest.raises(UsageError, match="found a session at bandsaw"):
+        started("try", "price=0.2", "--machine", "lathe", "--session", "s-1")
+
+
 def test_a_month_is_compared_by_machine_and_plan(started, shop):
     Plan.objects.create(name="student")
     Member.objects.filter(pk="m-1").update(plan="student")

@@ -26,7 +26,7 @@ _MONTH: Final = (
 )
 _TRY: Final = (
     "It shows what the tariff would cost, as if it had always applied in the place of the rules for the same machines and"
-    " plan. A session or month on record is shown beside what it costs now. Nothing is stored."
+    " plan; --session alone tries it on that session's machine and plan. What is on record is shown beside what it costs now."
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -46,12 +47,25 @@ def try_tariff(args: argparse.Namespace) -> int:
         _write_comparison(trial.compare(month_of(args.month, "--month"), now, rule), found, args.json)
         return 0
     if args.session is not None:
-        _payer, before = rate_session(args.session, now)
-        _payer, after = rate_session(args.session, trial.with_rule(now, rule))
+        before, after = _on_record(args, now, rule)
     else:
         before, after = None, _invented(args, now, rule)
     _write_session(before, after, now.zone, found, args.json)
     return 0
+
+
+def _on_record(args: argparse.Namespace, now: Terms, rule: Rule) -> tuple[Rated, Rated]:
+    """Rate a session on record by today's rules, and by `rule`: that of its machine and plan, unless others are named."""
+    _session, before = rate_session(args.session, now)
+    if not any((args.machine, args.category, args.plan)):
+        rule = replace(rule, machine=before.facts.machine, plan=before.facts.plan)
+    _session, after = rate_session(args.session, trial.with_rule(now, rule))
+    if after.rule is None or after.rule.id != NOT_STORED:
+        raise UsageError(
+            f"found a session at {before.facts.machine}, to which a tariff for these machines and this plan would not"
+            " apply; leave out --machine, --category and --plan to try it on this session"
+        )
+    return before, after
 
 
 def _invented(args: argparse.Namespace, now: Terms, rule: Rule) -> Rated:
