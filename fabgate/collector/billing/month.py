@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 
-from fabgate.collector.billing import rating
+from fabgate.collector.billing import member_plans, rating
 from fabgate.collector.billing.rating import Facts, Rated, Terms
-from fabgate.collector.models import Member, Plan, UsageSession
+from fabgate.collector.models import UsageSession
 
 
 class Payment(NamedTuple):
@@ -44,7 +44,7 @@ def rate(month: date, terms: Terms) -> list[Payment]:
 
 def sessions(month: date, zone: ZoneInfo, *, payer: str = "") -> Iterator[tuple[str, Facts]]:
     """Yield (payer, facts) of the sessions that ended in a month of `zone`; with `payer`, only of theirs."""
-    plans = dict(Member.objects.filter(plan__in=Plan.objects.values("name")).values_list("id", "plan"))
+    histories = member_plans.histories()
     found = UsageSession.ended_between(*bounds(month, zone))
     if payer:
         found = found.filter(Q(payer=payer) | Q(payer="", used_by=payer))
@@ -57,7 +57,9 @@ def sessions(month: date, zone: ZoneInfo, *, payer: str = "") -> Iterator[tuple[
                 user=row.used_by,
                 machine=row.machine_name,
                 machine_category=row.machine.category if row.machine else "",
-                plan=plans.get(row.used_by, ""),
+                plan=member_plans.plan_on(
+                    histories.get(row.used_by, member_plans.NO_HISTORY), row.ended_at.astimezone(zone).date()
+                ),
                 purpose=row.purpose,
                 start=row.started_at,
                 end=row.ended_at,
@@ -71,12 +73,6 @@ def sessions(month: date, zone: ZoneInfo, *, payer: str = "") -> Iterator[tuple[
 def payer_of(session: UsageSession) -> str:
     """Return who pays for a session: without a payer, the one who used the machine."""
     return session.payer or session.used_by
-
-
-def plans_without_terms() -> list[str]:
-    """Return the names of plans that members have and that have no row; these members are priced without a plan."""
-    named = Member.objects.exclude(plan="").exclude(plan__in=Plan.objects.values("name"))
-    return list(named.order_by("plan").values_list("plan", flat=True).distinct())
 
 
 def bounds(month: date, zone: ZoneInfo) -> tuple[datetime, datetime]:

@@ -13,8 +13,9 @@ from typing import Final
 from django.db import transaction
 
 from fabgate.collector.access import roster
+from fabgate.collector.billing import member_plans
 from fabgate.collector.db import audit, pulse
-from fabgate.collector.models import Block, Change, Member, Training
+from fabgate.collector.models import Block, Change, Member, Plan, Training
 from fabgate.collector.people import blocks, many_grants, names, trainings
 from fabgate.collector.people.import_list import file as members_file
 from fabgate.collector.people.import_list import store
@@ -30,17 +31,40 @@ _WHY: Final = {
 
 def import_members(args: argparse.Namespace) -> int:
     """Import a list of members, rebuild the rosters and announce them."""
+    plans_from = _plans_from(args.plans_from, "--plans-from")
     file = members_file.read(Path(args.file), dates=args.dates)
     _print_notes(file.notes)
     prepared, notes = store.prepare(file), [*store.lost_badge_notes(file), *store.left_member_notes(file)]
     with transaction.atomic(), pulse.deferred():
-        new = store.write(prepared, actor=audit.cli_actor(None))
+        new = store.write(prepared, actor=audit.cli_actor(None), plans_from=plans_from)
         gates = roster.rebuild()
     _print_notes(notes)
     badges = sum(len(row.badges) for row in file.rows)
     with_badges = f" with {_count(badges, 'badge')}" if "badges" in file.columns else ""
     announced = roster.announce_and_describe(gates)
     sys.stdout.write(f"{_count(len(file.rows), 'member')} imported ({new} new){with_badges}; {announced}\n")
+    return 0
+
+
+def plan(args: argparse.Namespace) -> int:
+    """Give a member a plan from a day on; without a plan, print which plans they have had."""
+    mistakes: list[str] = []
+    member = _find_member(args.id, mistakes)
+    names = sorted(Plan.objects.values_list("name", flat=True))
+    if args.plan is not None and args.plan not in names:
+        near = difflib.get_close_matches(args.plan, names, 1)
+        wanted = ", ".join(names) or "(none yet: add one with bill-plan)"
+        hint = f"did you mean {near[0]!r}?" if near else f"wanted one of: {wanted}"
+        mistakes.append(f"found no plan {args.plan[:60]!r}; {hint}")
+    if mistakes or member is None:
+        raise UsageError("\n".join(mistakes))
+    if args.plan is None and not args.none:
+        for change in member_plans.history(member):
+            sys.stdout.write(f"{change.since}  {change.plan or 'no plan'}\n")
+        return 0
+    since, named = _plans_from(args.since), args.plan or ""
+    changed = member_plans.set_plan(member, named, since, actor=audit.cli_actor(args.actor))
+    sys.stdout.write(f"{member}: {named or 'no plan'} from {since}{'' if changed else '; nothing changed'}\n")
     return 0
 
 
@@ -170,6 +194,16 @@ def _day(text: str | None, option: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         raise UsageError(f"{option}: found {text[:40]!r}, wanted a date such as 2027-03-01") from None
+
+
+def _plans_from(text: str | None, option: str = "--from") -> date:
+    """Return the first day of a plan: today without a text. Raises UsageError."""
+    day = _day(text, option) or blocks.today()
+    try:
+        member_plans.check_day(day, blocks.today(), is_back_allowed=True)
+    except UsageError as error:
+        raise UsageError(f"{option}: {error}") from None
+    return day
 
 
 def _report(what: str, change: Change) -> int:

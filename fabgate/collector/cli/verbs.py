@@ -31,7 +31,15 @@ GROUPS: Final = {
     "run the collector": ("run", "ingest", "web", "worker", "migrate"),
     "give people access to the pages": ("first-link", "accounts", "account-add", "account-link"),
     "set up the workshop": ("gate-add", "machine-set", "import-members", "import-trainings"),
-    "work at the desk": ("lock", "unlock", "member-block", "member-unblock", "training-grant", "training-revoke"),
+    "work at the desk": (
+        "lock",
+        "unlock",
+        "member-block",
+        "member-unblock",
+        "member-plan",
+        "training-grant",
+        "training-revoke",
+    ),
     "see who used what": ("sessions", "usage"),
     "price what was used": (
         "bill-start",
@@ -226,6 +234,7 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
             default="",
             help="how to read dates such as 01/03/2027 if no other date in the file decides it",
         )
+    people.add_argument("--plans-from", metavar="DATE", help="the first day of the plans in the file (default: today)")
     add = _verb(
         subparsers,
         "gate-add",
@@ -308,7 +317,20 @@ def _barring_verbs(subparsers: Subparsers) -> None:
     block.add_argument("--until", metavar="DATE", help="the first day on which it no longer applies (default: no end)")
     unblock = _verb(subparsers, "member-unblock", "people", "lift all blocks of a member", "unblock", example="m-117")
     unblock.add_argument("id", metavar="ID", help="the member's id")
-    for verb in (lock, unlock, block, unblock):
+    plan = _verb(
+        subparsers,
+        "member-plan",
+        "people",
+        "give a member a plan from a day on; without a plan, list those they have had",
+        "plan",
+        example="m-117 student --from 2027-01-01",
+    )
+    plan.add_argument("id", metavar="ID", help="the member's id")
+    named = plan.add_mutually_exclusive_group()
+    named.add_argument("plan", metavar="PLAN", nargs="?", help="one of those that bill-plan lists")
+    named.add_argument("--none", action="store_true", help="no plan from that day on")
+    plan.add_argument("--from", dest="since", metavar="DATE", help="the first day (default: today)")
+    for verb in (lock, unlock, block, unblock, plan):
         verb.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
     for verb in (lock, unlock):
         verb.add_argument("--json", action="store_true", help="print the result, and who uses the machine, as JSON")

@@ -3,7 +3,8 @@
 from fabgate.collector.models.accounts import Account, ApiKey, FailedSignIn, OneTimeLink, SignIn
 from fabgate.collector.models.audit import Change
 from fabgate.collector.models.badges import Badge
-from fabgate.collector.models.billing.tariffs import Plan, TariffRule
+from fabgate.collector.models.billing.plans import Plan, PlanChange
+from fabgate.collector.models.billing.tariffs import TariffRule
 from fabgate.collector.models.billing.terms import BillingTerms
 from fabgate.collector.models.calendar import Opening, SpecialDay
 from fabgate.collector.models.entries import Boot, Entry, Hole, Journal, Quarantine
@@ -42,6 +43,7 @@ __all__ = [
     "Opening",
     "Order",
     "Plan",
+    "PlanChange",
     "Pulse",
     "Quarantine",
     "Refusal",

@@ -33,7 +33,6 @@ class Member(models.Model):
     minor = models.BooleanField(default=False)
     #: Who pays for what they use; None: the member.
     payer = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="pays_for")
-    plan = models.CharField(max_length=60, blank=True)
     joined_on = models.DateField(null=True, blank=True)
     #: The first day on which they are no longer a member.
     left_on = models.DateField(null=True, blank=True)

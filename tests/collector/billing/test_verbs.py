@@ -6,15 +6,16 @@ import argparse
 import csv
 import io
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from django.conf import settings
 
-from fabgate.collector.billing import rating, terms
+from fabgate.collector.billing import member_plans, rating, terms
 from fabgate.collector.cli import verbs
 from fabgate.collector.models import Change, Member, Plan, TariffRule, UsageSession
+from fabgate.collector.people import blocks
 from fabgate.errors import UsageError
 from tests.collector.pages import used
 from tests.collector.pages.used import Used
@@ -56,6 +57,11 @@ def add(bill, *words: str) -> str:
     return str(bill("rule", "--from", f"{MONTH}-01", *words))
 
 
+def students(*members: str) -> None:
+    """Give members the plan "student", from before all their sessions."""
+    member_plans.set_plans(dict.fromkeys(members, "student"), date(2020, 1, 1), actor="cli:test")
+
+
 def test_billing_starts_once(started, bill):
     found = terms.get()
     assert (found.currency, found.digits, found.includes_vat, found.zone) == ("EUR", 2, True, "UTC")
@@ -86,10 +92,12 @@ def test_before_billing_has_started_each_verb_says_how(bill):
 def test_a_plan_is_added_changed_and_listed_with_its_members(bill):
     bill("plan", "student", "--free-minutes", "40", "--discount", "12.5")
     bill("plan", "student", "--free-minutes", "60")
-    Member.objects.create(id="m-1", plan="student")
-    assert bill("plan").splitlines()[1].split() == ["student", "60", "12.5", "%", "1"]
+    for member, left_on in (("m-1", None), ("m-2", None), ("m-3", blocks.today())):
+        Member.objects.create(id=member, left_on=left_on)
+        students(member)
+    assert bill("plan").splitlines()[1].split() == ["student", "60", "12.5", "%", "2"]
     assert Plan.objects.get().discount_percent == Decimal("12.5")
-    assert [row.verb for row in Change.objects.order_by("pk")] == ["plan.added", "plan.updated"]
+    assert [row.verb for row in Change.objects.order_by("pk")] == ["plan.added", "plan.updated", *["member.plan"] * 3]
 
 
 @pytest.mark.parametrize(
@@ -176,7 +184,7 @@ def test_two_rules_for_the_same_do_not_begin_on_the_same_day(started, shop):
 
 def test_the_classes_of_a_month_add_up_to_all_its_sessions(started, shop):
     Plan.objects.create(name="student", free_minutes=20)
-    Member.objects.filter(pk="m-1").update(plan="student")
+    students("m-1")
     add(started, "--machine", "bandsaw", "price=0.10", "grace_s=60")
     start = NOON - timedelta(hours=20)
     for number, (member, minutes, gate) in enumerate(
@@ -206,9 +214,23 @@ def test_the_classes_of_a_month_add_up_to_all_its_sessions(started, shop):
     assert table[-1].split() == ["all", "6", "1:15:00", "4.00"]
 
 
+def test_a_session_has_the_plan_of_the_day_on_which_it_ended(started, shop):
+    """The day is one of the zone in which billing was started."""
+    for name, percent in (("half", 50), ("tenth", 90)):
+        Plan.objects.create(name=name, discount_percent=Decimal(percent))
+    midnight = NOON.replace(hour=0)
+    member_plans.set_plan(Member.objects.get(pk="m-1"), "half", midnight.date(), actor="cli:test")
+    member_plans.set_plan(Member.objects.get(pk="m-1"), "tenth", midnight.date() + timedelta(days=1), actor="cli:test")
+    add(started, "price=0.10")
+    for number, end in enumerate((-20, 0, 24 * 60 - 20, 24 * 60)):
+        shop.session(f"s-{number}", "m-1", midnight + timedelta(minutes=end - 10), 10)
+    amounts = [json.loads(started("session", f"s-{number}", "--json"))["amount_minor"] for number in range(4)]
+    assert amounts == [100, 50, 50, 10]
+
+
 def test_a_session_is_explained_step_by_step(started, shop):
     Plan.objects.create(name="student", free_minutes=20, discount_percent=Decimal(50))
-    Member.objects.filter(pk="m-1").update(plan="student")
+    students("m-1")
     add(started, "price=0.10", "step_s=900", "session_fee=0.25", "daily_cap=1.40")
     shop.session("s-1", "m-1", NOON - timedelta(hours=20), 31)
     lines = started("session", "s-1").splitlines()
@@ -225,7 +247,7 @@ def test_a_session_is_explained_step_by_step(started, shop):
 
 def test_the_session_and_its_month_say_the_same_also_where_no_payer_is_on_record(started, shop):
     Plan.objects.create(name="student", free_minutes=20)
-    Member.objects.filter(pk="m-1").update(plan="student")
+    students("m-1")
     add(started, "price=0.10")
     for number in range(3):
         shop.session(f"s-{number}", "m-1", NOON - timedelta(hours=20 - number), 15)
@@ -315,7 +337,7 @@ def test_a_session_on_record_is_shown_beside_what_it_costs_now(started, shop):
 
 def test_a_tariff_is_tried_on_a_session_although_its_machine_has_a_rule_of_its_own(started, shop):
     Plan.objects.create(name="student")
-    Member.objects.filter(pk="m-1").update(plan="student")
+    students("m-1")
     add(started, "--machine", "bandsaw", "--plan", "student", "price=0.1")
     shop.session("s-1", "m-1", NOON - timedelta(hours=20), 30)
     assert json.loads(started("try", "price=0.2", "--session", "s-1", "--json"))["amount_minor"] == 600
@@ -325,7 +347,7 @@ def test_a_tariff_is_tried_on_a_session_although_its_machine_has_a_rule_of_its_o
 
 def test_a_month_is_compared_by_machine_and_plan(started, shop):
     Plan.objects.create(name="student")
-    Member.objects.filter(pk="m-1").update(plan="student")
+    students("m-1")
     add(started, "price=0.1")
     add(started, "--machine", "bandsaw", "price=0.1", "minimum=5")
     for number, (member, gate) in enumerate([("m-1", "saw-1"), ("m-2", "saw-1"), ("m-2", "lathe-1")]):

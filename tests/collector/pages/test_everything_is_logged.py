@@ -26,6 +26,7 @@ from fabgate.collector.models import (
     Member,
     OneTimeLink,
     Opening,
+    Plan,
     Training,
     UsageSession,
 )
@@ -197,6 +198,11 @@ def _lifted(house: House) -> Any:
     return house.post("people-lift", {"block": Block.objects.get().pk}, pk="m-1")
 
 
+def _changed_plan(house: House) -> Any:
+    plan = Plan.objects.create(name="student")
+    return house.post("people-plan", {"plan": plan.pk, "since": str(today())}, pk="m-1")
+
+
 def _taken_back(house: House) -> Any:
     trained("m-1")
     return house.post("people-revoke", {"training": house.training().pk, "reason": "mistake"}, pk="m-1")
@@ -234,6 +240,7 @@ SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "people-badge-end": (lambda h: h.post("people-badge-end", {"reason": "lost"}, pk=_badge_of("m-1")),),
     "people-block": (lambda h: h.post("people-block", {"reason": "payment-due"}, pk="m-1"),),
     "people-lift": (_lifted,),
+    "people-plan": (_changed_plan,),
     "people-grant": (lambda h: h.post("people-grant", _grant(), pk="m-1"),),
     "people-revoke": (_taken_back,),
     "people-leave": (lambda h: h.post("people-leave", pk="m-1"),),

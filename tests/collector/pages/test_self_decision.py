@@ -96,26 +96,20 @@ PLAIN = {"name": "Ada King", "lang": "en", "grace_days": "0"}
 
 def test_the_desk_changes_its_own_name_and_not_its_own_membership(ada):
     until = today() + timedelta(days=1)
-    Member.objects.filter(pk="m-1").update(valid_until=until, minor=True, plan="basic")
+    Member.objects.filter(pk="m-1").update(valid_until=until, minor=True)
     client = ada("desk")
     page = client.get("/people/m-1/edit")
     assert "the greyed-out fields" in text(page)
     disabled = {name for name, field in page.context["form"].fields.items() if field.disabled}
-    assert disabled == {"valid_until", "grace_days", "category", "plan", "minor", "supervised"}
+    assert disabled == {"valid_until", "grace_days", "category", "minor", "supervised"}
     assert client.post("/people/m-1/edit", {"name": "Ada King", "lang": "fr"}).status_code == 303
     found = Member.objects.get(pk="m-1")
-    assert (found.name, found.lang, found.valid_until, found.minor, found.plan) == (
-        "Ada King",
-        "fr",
-        until,
-        True,
-        "basic",
-    )
+    assert (found.name, found.lang, found.valid_until, found.minor) == ("Ada King", "fr", until, True)
 
 
-@pytest.mark.parametrize("field", ["valid_until", "grace_days", "plan", "category"])
+@pytest.mark.parametrize("field", ["valid_until", "grace_days", "category"])
 def test_what_is_greyed_out_and_sent_all_the_same_is_refused_at_its_field(ada, field):
-    sent = {"valid_until": "2031-01-01", "grace_days": "9", "plan": "free", "category": "staff"}[field]
+    sent = {"valid_until": "2031-01-01", "grace_days": "9", "category": "staff"}[field]
     response = ada("desk").post("/people/m-1/edit", {"name": "Ada King", "lang": "en", field: sent})
     assert response.status_code == 400
     assert response.context["form"].errors[field] == [ELSE]

@@ -34,6 +34,7 @@ def workshop(env, told, tmp_path):  # noqa: F811
         argparse.Namespace(
             file=str(write(tmp_path / "m.csv", "m-1,Ada Lovelace,04A1B2C3,,,,laser; saw", "m-2,Bob,04A1B2C4,,,,laser")),
             dates="",
+            plans_from=None,
         )
     )
     told.clear()
@@ -97,7 +98,7 @@ def test_a_block_ends_on_its_day_when_the_gate_asks_next(env, workshop, monkeypa
 
 def test_importing_members_again_lifts_no_block(workshop):
     people.block(said())
-    people.import_members(argparse.Namespace(file=str(workshop), dates=""))
+    people.import_members(argparse.Namespace(file=str(workshop), dates="", plans_from=None))
     assert sides("laser-1")[1] == {"m-1": ["payment-due"]}
 
 

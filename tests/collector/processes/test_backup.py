@@ -562,7 +562,7 @@ def add(home: Path) -> tuple[int, int]:
     member = (
         "INSERT OR IGNORE INTO collector_member (id, name, lang, level, grace_days, supervised, email, note, category,"
     )
-    member += " minor, plan, folded) VALUES ('m-1', '', 'en', 'user', 0, 0, '', '', '', 0, '', 'm-1')"
+    member += " minor, folded) VALUES ('m-1', '', 'en', 'user', 0, 0, '', '', '', 0, 'm-1')"
     training = "INSERT OR IGNORE INTO collector_training (id, name, title) VALUES (1, 'saws', '')"
     grant = (
         "INSERT INTO collector_grant (member_id, training_id, stage, since, trainer, revoked_by, reason, created_at)"

@@ -11,8 +11,8 @@ _START: Final = (
     " charged: bill-month shows what a month comes to."
 )
 _PLAN: Final = (
-    "Members have the plan whose name stands in their 'plan'. Free minutes count for each pair of payer and member, in"
-    " each month."
+    "Free minutes count for each pair of payer and member, in each month. 'member-plan' and the list of people say which"
+    " plan a member has, from which day on."
 )
 _RULE: Final = (
     "The most specific rule counts: for the machine, then for its category, then for all; then for the plan; then the"
@@ -51,7 +51,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         about=_PLAN,
         example="student --free-minutes 120 --discount 20",
     )
-    plan.add_argument("name", metavar="NAME", nargs="?", help="the plan's name, as it stands with its members")
+    plan.add_argument("name", metavar="NAME", nargs="?", help="the plan's name")
     plan.add_argument("--free-minutes", type=int, metavar="N", help="free minutes a month for each member")
     plan.add_argument("--discount", metavar="PERCENT", help="taken off what a session costs")
     rule = add(

@@ -30,10 +30,6 @@ def show_month(args: argparse.Namespace) -> int:
     if first < found.first_month:
         raise UsageError(f"found {first:%Y-%m}, wanted {found.first_month:%Y-%m} or later, because billing starts then")
     payments = month.rate(first, terms.for_rating(found))
-    for name in month.plans_without_terms():
-        sys.stderr.write(
-            f"note: members have the plan {name!r}, which 'bill-plan' does not list; it counts as no plan\n"
-        )
     sums = month.sums_by_payer_and_class(payments)
     shown = names_of(payer for payer, _kind in sums)
     lines: list[dict[str, Any]] = [

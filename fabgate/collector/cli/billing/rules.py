@@ -13,12 +13,12 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from fabgate.collector.billing import terms, typed_rule
+from fabgate.collector.billing import member_plans, terms, typed_rule
 from fabgate.collector.cli import text_table
 from fabgate.collector.cli.billing.month import month_of
 from fabgate.collector.db import audit
-from fabgate.collector.models import Machine, Member, Plan, TariffRule
-from fabgate.collector.people import names
+from fabgate.collector.models import Machine, Plan, TariffRule
+from fabgate.collector.people import blocks, names
 from fabgate.errors import UsageError
 from fabgate.pricing import stored
 
@@ -45,10 +45,10 @@ def start(args: argparse.Namespace) -> int:
 def set_plan(args: argparse.Namespace) -> int:
     """Make or change a plan; without a name, list the plans."""
     if args.name is None:
+        members = member_plans.members_of(blocks.today())
         rows = [
-            (row.name, str(row.free_minutes), f"{row.discount_percent.normalize():f} %", str(members))
+            (row.name, str(row.free_minutes), f"{row.discount_percent.normalize():f} %", str(members.get(row.name, 0)))
             for row in Plan.objects.order_by("name")
-            for members in [Member.objects.filter(plan=row.name).count()]
         ]
         text_table.write([("plan", "free minutes", "discount", "members"), *rows], sys.stdout, right=(1, 2, 3))
         return 0

@@ -1,33 +1,13 @@
-"""Plans, and the rules that say which tariff applies where (billing/rules.py)."""
+"""The rules that say which tariff applies where (billing/rules.py)."""
 
 from __future__ import annotations
 
-from decimal import Decimal
-
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from fabgate.collector.models.billing.plans import Plan
 from fabgate.collector.models.machines import Machine
-
-#: No month is longer.
-MOST_FREE_MINUTES = 31 * 24 * 60
-
-
-class Plan(models.Model):
-    """What members of a plan get each month. Members name it by its name (`Member.plan`)."""
-
-    name = models.CharField(max_length=60, unique=True)
-    #: Free time in each month, for each payer and user.
-    free_minutes = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(MOST_FREE_MINUTES)])
-    #: Taken off each session that costs something.
-    discount_percent = models.DecimalField(
-        max_digits=5, decimal_places=2, default=Decimal(0), validators=[MinValueValidator(0), MaxValueValidator(100)]
-    )
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class TariffRule(models.Model):

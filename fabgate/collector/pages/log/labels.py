@@ -57,6 +57,7 @@ VERBS: Final = {
     "member.left": gettext_lazy("member left"),
     "member.mailed": gettext_lazy("mail to the member"),
     "member.not-mailed": gettext_lazy("mail to the member failed"),
+    "member.plan": gettext_lazy("plan of a member changed"),
     "member.updated": gettext_lazy("member changed"),
     "plan.added": gettext_lazy("plan added"),
     "plan.updated": gettext_lazy("plan changed"),

@@ -17,13 +17,14 @@ from django.utils.translation import gettext as _
 from fabgate.collector.access import roster
 from fabgate.collector.base.body_limit import MAX_FILE_BYTES, MEGABYTE
 from fabgate.collector.base.environ import LANGS
+from fabgate.collector.billing import member_plans
 from fabgate.collector.db import pulse
 from fabgate.collector.models import Change, Grant, Member
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.pages.people import labels, shortcuts
-from fabgate.collector.people import leaving
+from fabgate.collector.people import blocks, leaving
 from fabgate.collector.people.import_list import file as members_file
 from fabgate.collector.people.import_list import lists, store, uploads
 from fabgate.collector.people.import_list import preview as members_diff
@@ -185,7 +186,8 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
     dates = (request.POST if request.method == "POST" else request.GET).get("dates", "")
     file = members_file.parse(raw, dates=dates)
     known = Known.now()
-    found = members_diff.difference(file, known)
+    plans_from = _plans_from(request)
+    found = members_diff.difference(file, known, plans_from)
     if request.method != "POST":
         return _page(request, found, token)
     if request.POST.get("seen") != found.fingerprint:
@@ -199,13 +201,13 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
         # SQLite has no other writer from here on, so everything else is done before.
         with transaction.atomic(), pulse.deferred():
             if (now := Known.now()) != known:  # compare again with the rows as they are now
-                found = members_diff.difference(file, now)
+                found = members_diff.difference(file, now, plans_from)
                 prepared = store.prepare(found.to_take)
             change = _take(request, found, prepared, is_complete=is_complete, left=left)
     except store.Overtaken:
         change = None
     if change is None:
-        found = members_diff.difference(members_file.parse(raw, dates=dates), Known.now())
+        found = members_diff.difference(members_file.parse(raw, dates=dates), Known.now(), plans_from)
         return _page(request, found, token, is_stale=True)
     uploads.forget(token)
     parts = [
@@ -217,6 +219,17 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
         parts.append(ngettext("%(n)d has left", "%(n)d have left", gone) % {"n": gone})
     shortcuts.report_change(request, _("Import complete: %(what)s.") % {"what": ", ".join(parts)}, change)
     return see_other(reverse("people"))
+
+
+def _plans_from(request: HttpRequest) -> date:
+    """Return the chosen first day of the plans in a list; today without one."""
+    sent = request.POST if request.method == "POST" else request.GET
+    try:
+        day = date.fromisoformat(sent.get("plans_from", ""))
+    except ValueError:
+        return blocks.today()
+    member_plans.check_day(day, blocks.today(), is_back_allowed=True)
+    return day
 
 
 def _take(
@@ -235,7 +248,7 @@ def _take(
         raise UsageError(_("This list changes nothing."))
     actor = shortcuts.actor(request)
     try:
-        store.write(prepared, actor=actor)
+        store.write(prepared, actor=actor, plans_from=found.plans_from)
         if is_complete:  # also rebuilds the rosters
             return leaving.leave(*found.vanished, actor=actor, reason="import")
         return Change(rosters=roster.versions(roster.rebuild(only_changed=True)))

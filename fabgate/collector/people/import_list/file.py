@@ -5,6 +5,7 @@ Columns are named in English or French. A missing column changes nothing; an emp
 
 from __future__ import annotations
 
+import difflib
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from fabgate import badge
 from fabgate.collector.access import roster
-from fabgate.collector.models import Badge, Machine, Member
+from fabgate.collector.models import Badge, Machine, Member, Plan
 from fabgate.collector.people import names
 from fabgate.collector.people.import_list import list_file
 from fabgate.collector.people.import_list.columns import MEMBERS, Mistake
@@ -55,6 +56,7 @@ def parse_table(table: Table, *, dates: str = "") -> File:
     ]
     _collisions(rows, mistakes)
     _machines(rows, mistakes)
+    _plans(rows, mistakes)
     if "badges" not in columns:
         _unknown_members(rows, mistakes)
     _payers(rows, mistakes)
@@ -160,6 +162,25 @@ def _machines(rows: list[Row], mistakes: list[Mistake]) -> None:
                 text = _("machines: found '%(found)s', wanted one of: %(wanted)s")
                 wanted = ", ".join(sorted(known)) or nothing
                 mistakes.append(Mistake(row.line, text % {"found": names.shown(name[:63]), "wanted": wanted}))
+
+
+def _plans(rows: list[Row], mistakes: list[Mistake]) -> None:
+    """Write each plan as it is stored, and report those that do not exist: plans have prices, so a list makes none."""
+    known = sorted(Plan.objects.values_list("name", flat=True))
+    spelled = {name.casefold(): name for name in known}
+    for row in rows:
+        if not row.plan or row.plan in known or names.unseen(row.plan) or len(row.plan) > Plan.LONGEST_NAME:
+            continue
+        if (name := spelled.get(row.plan.casefold())) is not None:
+            row.plan = name
+            continue
+        near = difflib.get_close_matches(row.plan, known, 1)
+        text = _("plan: no plan '%(found)s'; did you mean '%(near)s'?")
+        if not near:
+            text = _("plan: found '%(found)s', wanted one of: %(wanted)s")
+        wanted = ", ".join(known) or _("(none yet: add a plan first)")
+        values = {"found": names.shown(row.plan[:60]), "near": "".join(near), "wanted": wanted}
+        mistakes.append(Mistake(row.line, text % values))
 
 
 def _unknown_members(rows: list[Row], mistakes: list[Mistake]) -> None:

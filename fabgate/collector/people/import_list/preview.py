@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS
 
+from fabgate.collector.billing import member_plans
 from fabgate.collector.models import Badge, Member
 from fabgate.collector.people import blocks
 from fabgate.collector.people.import_list import store
@@ -49,6 +51,8 @@ class Difference:
     #: Current members who are not in the file.
     vanished: list[Member]
     members_now: int
+    #: The first day of the plans in the file.
+    plans_from: date
 
     @property
     def too_many_vanish(self) -> bool:
@@ -72,6 +76,11 @@ class Difference:
         return self.too_many_vanish and stay > 0 and not self.file.mistakes
 
     @property
+    def has_plans(self) -> bool:
+        """Whether a plan changes."""
+        return any(field.name == "plan" for person in (*self.new, *self.changed) for field in person.fields)
+
+    @property
     def to_take(self) -> File:
         """Return the file with only new and changed people."""
         return replace(self.file, rows=[person.row for person in (*self.new, *self.changed)])
@@ -84,7 +93,9 @@ class Difference:
             for person in (*self.new, *self.changed)
         ]
         gone = [member.pk for member in self.vanished]
-        return hashlib.sha256(repr((said, gone, [str(one) for one in self.file.mistakes])).encode()).hexdigest()
+        return hashlib.sha256(
+            repr((said, gone, self.plans_from, [str(one) for one in self.file.mistakes])).encode()
+        ).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,8 @@ class Known:
     badges: list[tuple[str, str]]
     #: The same of lost badges, which a list does not assign again.
     lost: list[tuple[str, str]]
+    #: By the members' ids.
+    plans: Mapping[str, member_plans.History]
 
     @classmethod
     def now(cls) -> Known:
@@ -107,16 +120,27 @@ class Known:
         badges = carried.order_by("pk").values_list("member", "spelling")
         lost = Badge.lost().filter(member__isnull=False).order_by("pk").values_list("member", "spelling")
         people = Member.objects.order_by("pk").values_list(*_columns())
-        return cls(list(people), list(machines), list(badges), list(lost))
+        return cls(list(people), list(machines), list(badges), list(lost), member_plans.histories())
 
 
-def difference(file: File, known: Known) -> Difference:
-    """Compare a file with the database."""
+def difference(file: File, known: Known, plans_from: date | None = None) -> Difference:
+    """Compare a file with the database; its plans with those of the day `plans_from`, or of today."""
     columns = _columns()
     there = {one.pk: one for one in (Member.from_db(DEFAULT_DB_ALIAS, columns, row) for row in known.members)}
     opened, carried, lost = _by_member(known.machines), _by_member(known.badges), set(known.lost)
-    people = [_person(row, there.get(row.id), opened[row.id], carried[row.id], file.columns, lost) for row in file.rows]
     today = blocks.today()
+    plans_from = plans_from or today
+    plans = {member: member_plans.plan_on(history, plans_from) for member, history in known.plans.items()}
+    people = [
+        _person(
+            row,
+            there.get(row.id),
+            {"machines": sorted(opened[row.id]), "badges": sorted(carried[row.id]), "plan": plans.get(row.id, "")},
+            file.columns,
+            lost,
+        )
+        for row in file.rows
+    ]
     now = [member for member in there.values() if member.left_on is None or member.left_on > today]
     vanished = sorted((member for member in now if member.pk not in file.ids), key=lambda member: member.folded)
     return Difference(
@@ -126,27 +150,30 @@ def difference(file: File, known: Known) -> Difference:
         unchanged=sum(person.member is not None and not person.fields for person in people),
         vanished=vanished,
         members_now=len(now),
+        plans_from=plans_from,
     )
 
 
 def _person(
     row: Row,
     member: Member | None,
-    opened: list[str],
-    carried: list[str],
+    now: Mapping[str, Any],
     columns: frozenset[str],
     lost: Collection[tuple[str, str]],
 ) -> Person:
+    """Compare a row with a member; `now` are their machines, badges and plan."""
     compared: list[tuple[str, Any, Any]] = [
         (name, None if member is None else getattr(member, name), getattr(row, name))
         for name in store.fields_in(columns)
     ]
+    if "plan" in columns:
+        compared.append(("plan", now["plan"], row.plan))
     if "machines" in columns:
-        compared.append(("machines", sorted(opened), sorted(set(row.machines))))
+        compared.append(("machines", now["machines"], sorted(set(row.machines))))
     has_left = member is not None and member.left_on is not None and member.left_on <= blocks.today()
     if "badges" in columns and not has_left:  # a list assigns no badges to people who left
         named = [one for one in map(str, row.badges) if (row.id, one) not in lost]
-        compared.append(("badges", sorted(carried), sorted(named)))
+        compared.append(("badges", now["badges"], sorted(named)))
     fields = [
         Field(name, before, after)
         for name, before, after in compared

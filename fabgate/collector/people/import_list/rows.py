@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from fabgate import badge, wire
 from fabgate.collector.base.environ import LANGS
-from fabgate.collector.models import Member
+from fabgate.collector.models import Member, Plan
 from fabgate.collector.people import names
 from fabgate.collector.people.import_list.columns import MEMBERS, Mistake
 from fabgate.collector.people.import_list.dates import MONTH_FIRST, DateReader
@@ -23,7 +23,7 @@ from fabgate.errors import UsageError
 _YES: Final = frozenset({"1", "x", "yes", "y", "true", "oui", "o", "vrai"})
 _NO: Final = frozenset({"", "0", "no", "n", "false", "non", "faux"})
 #: The most characters that the database stores.
-_LONGEST: Final = {"name": 120, "category": 60, "plan": 60}
+_LONGEST: Final = {"name": 120, "category": 60, "plan": Plan.LONGEST_NAME}
 
 
 @dataclass
@@ -40,6 +40,7 @@ class Row:
     machines: list[str] = field(default_factory=list)
     email: str = ""
     category: str = ""
+    #: The name of a plan, or "".
     plan: str = ""
     #: The payer's id; None if the member pays.
     payer_id: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 
 from django.conf import settings
@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from fabgate import badge
 from fabgate.collector.access import roster
+from fabgate.collector.billing import member_plans
 from fabgate.collector.db import audit, bulk, duplicate, statements
 from fabgate.collector.models import Badge, Machine, Member
 from fabgate.collector.people import badges, blocks
@@ -22,7 +23,7 @@ from fabgate.collector.people.import_list.rows import Row
 from fabgate.errors import UsageError
 
 #: Fields that are stored unchanged.
-PLAIN: Final = ("name", "lang", "level", "valid_until", "email", "category", "plan", "payer_id", "minor", "joined_on")
+PLAIN: Final = ("name", "lang", "level", "valid_until", "email", "category", "payer_id", "minor", "joined_on")
 
 
 class Overtaken(UsageError):  # noqa: N818 (it names what happened)
@@ -55,8 +56,10 @@ def prepare(file: members_file.File) -> Prepared:
     return Prepared(file, members)
 
 
-def write(prepared: Prepared, *, actor: str) -> int:
+def write(prepared: Prepared, *, actor: str, plans_from: date | None = None) -> int:
     """Store the file's columns, and no other fields; return the number of new members.
+
+    Members get their plans from the day `plans_from` on, or from today.
 
     Raises Overtaken if a new member was added, or a badge assigned, by someone else in the meantime.
     """
@@ -71,6 +74,9 @@ def write(prepared: Prepared, *, actor: str) -> int:
                 bulk.update([one for one in members if one.pk in known], [*said, "folded"] if "name" in said else said)
                 if "machines" in columns:
                     _open_machines(rows)
+            if "plan" in columns:
+                plans = {row.id: row.plan for row in rows}
+                member_plans.set_plans(plans, plans_from or blocks.today(), actor=actor)
             if "badges" in columns:
                 _give_badges(file, actor)
     except IntegrityError as error:

@@ -9,7 +9,8 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector.models import Account, Badge, Grant, Member, Training
+from fabgate.collector.billing import member_plans
+from fabgate.collector.models import Account, Badge, Grant, Member, Plan, Training
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.people import labels
 from fabgate.collector.pages.people.badges import card_form
@@ -127,6 +128,36 @@ class GrantForm(forms.Form):
         if since and until and until < since:
             self.add_error("until", _("The end is before the start. Choose a later day, or none."))
         return cleaned
+
+
+class PlanForm(forms.Form):
+    """A plan, and the day from which a person has it."""
+
+    plan = forms.ModelChoiceField(
+        Plan.objects.order_by("name"),
+        label=gettext_lazy("Plan"),
+        required=False,
+        empty_label=gettext_lazy("No plan"),
+        error_messages={"invalid_choice": gettext_lazy("This plan no longer exists. Choose another.")},
+    )
+    since = DayField(label=gettext_lazy("From"))
+
+    def __init__(self, *args: Any, account: Account, **more: Any) -> None:
+        """Allow managers a day in the past; sessions since then are priced anew until their month is closed."""
+        more.setdefault("initial", {"since": blocks.today()})
+        super().__init__(*args, **more)
+        self._is_manager = account.role == Account.MANAGER
+
+    def clean_since(self) -> date:
+        """Refuse a day that is too far away."""
+        since: date = self.cleaned_data["since"]
+        if since < blocks.today() and not self._is_manager:
+            raise forms.ValidationError(_("Only a manager may change a plan for days that have passed."))
+        try:
+            member_plans.check_day(since, blocks.today(), is_back_allowed=True)
+        except UsageError:
+            raise forms.ValidationError(_("Choose a day within the next year.")) from None
+        return since
 
 
 class ReasonForm(forms.Form):

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
 
+from fabgate.collector.billing import member_plans
 from fabgate.collector.db import pulse
 from fabgate.collector.models import Badge, Training
 from fabgate.collector.pages import errors
@@ -62,6 +63,21 @@ def revoke(request: HttpRequest, pk: str) -> HttpResponse:
             member, training, actor=account_of(request), reason=form.cleaned_data["reason"]
         )
     shortcuts.report_change(request, _("%(training)s revoked from today.") % {"training": training}, *changed)
+    return shortcuts.redirect_to_person(member)
+
+
+def change_plan(request: HttpRequest, pk: str) -> HttpResponse:
+    """Give a person a plan, or none, from a day on."""
+    member = shortcuts.get_member_to_judge(request, pk)
+    form = action_forms.PlanForm(request.POST, auto_id="plan_%s", account=account_of(request))
+    if not form.is_valid():
+        return page.person_page(request, member, plan_form=form)
+    plan, since = form.cleaned_data["plan"], form.cleaned_data["since"]
+    if member_plans.set_plan(member, plan.name if plan else "", since, actor=shortcuts.actor(request)):
+        text = _("%(plan)s from %(day)s.") if plan else _("No plan from %(day)s.")
+        messages.success(request, text % {"plan": plan, "day": labels.day(since)})
+    else:
+        messages.info(request, _("Nothing has changed: this plan already applies on that day."))
     return shortcuts.redirect_to_person(member)
 
 

@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from fabgate.collector.access import roster
+from fabgate.collector.billing import member_plans
 from fabgate.collector.db import audit, duplicate, pulse
 from fabgate.collector.models import Account, Change, Grant, Member
 from fabgate.collector.pages.access_control import account_of
@@ -45,7 +46,7 @@ def new(request: HttpRequest) -> HttpResponse:
                     member = form.add()
                     if card is None:
                         change.rosters = roster.versions(roster.rebuild(only_changed=True))
-                changes = [change, *_trained(request, member, form)]
+                changes = [change, *_given(request, member, form)]
                 if card is not None:
                     _row, change = badges.assign(card, member, actor=shortcuts.actor(request), number=number)
                     changes.append(change)
@@ -71,8 +72,10 @@ def new(request: HttpRequest) -> HttpResponse:
     return render(request, "people/new.html", context, status=status)
 
 
-def _trained(request: HttpRequest, member: Member, form: NewPersonForm) -> Iterator[Change]:
-    """Grant the selected trainings with the defaults of the form on a person's page."""
+def _given(request: HttpRequest, member: Member, form: NewPersonForm) -> Iterator[Change]:
+    """Give the selected plan, and the selected trainings with the defaults of the form on a person's page."""
+    if (plan := form.chosen_plan()) is not None:
+        member_plans.set_plan(member, plan.name, today(), actor=shortcuts.actor(request))
     for training in form.trained():
         _grant, change = trainings.grant_training(
             member,

@@ -12,7 +12,7 @@ from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
 from fabgate import wire
-from fabgate.collector.models import Member, Training
+from fabgate.collector.models import Member, Plan, Training
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.forms.machines_field import MachinesField
 from fabgate.collector.pages.people.payers.forms import PersonPayerForm, refuse_payer
@@ -24,8 +24,8 @@ from fabgate.collector.people import names
 MOST_GRACE: Final = 366
 #: Fields that give access to machines, and the one that decides who pays: for managers only (docs/decisions/0061).
 _MANAGERS: Final = ("level", "machines", "payer")
-#: Fields that nobody may change about themselves: membership, price, and whether they need a supervisor.
-_JUDGED: Final = ("valid_until", "grace_days", "category", "plan", "minor", "supervised")
+#: Fields that nobody may change about themselves: membership, and whether they need a supervisor.
+_JUDGED: Final = ("valid_until", "grace_days", "category", "minor", "supervised")
 _LANGS: Final = (("fr", "Français"), ("en", "English"))
 _LEVELS: Final = (
     ("user", gettext_lazy("Member")),
@@ -42,7 +42,7 @@ class PersonForm(PersonPayerForm):
 
         model = Member
         fields: tuple[str, ...] = (
-            *("name", "email", "lang", "valid_until", "grace_days", "category", "plan", "payer"),
+            *("name", "email", "lang", "valid_until", "grace_days", "category", "payer"),
             *("minor", "supervised", "joined_on", "note", "level", "machines"),
         )
         labels = {
@@ -52,7 +52,6 @@ class PersonForm(PersonPayerForm):
             "valid_until": gettext_lazy("Member until"),
             "grace_days": gettext_lazy("Days of grace after that"),
             "category": gettext_lazy("Category"),
-            "plan": gettext_lazy("Plan"),
             "minor": gettext_lazy("Minor: always needs a supervisor"),
             "supervised": gettext_lazy("Always needs a supervisor, for another reason"),
             "joined_on": gettext_lazy("Member since"),
@@ -66,7 +65,7 @@ class PersonForm(PersonPayerForm):
             "note": gettext_lazy("Visible at the desk; not shown at machines."),
         }
         field_classes = {
-            **dict.fromkeys(("name", "category", "plan"), LineField),
+            **dict.fromkeys(("name", "category"), LineField),
             **dict.fromkeys(("valid_until", "joined_on"), DayField),
         }
         widgets = {
@@ -157,6 +156,14 @@ class NewPersonForm(PersonForm):
                 required=False,
                 widget=forms.CheckboxSelectMultiple,
             )
+        if plans := Plan.objects.order_by("name"):
+            self.fields["plan"] = forms.ModelChoiceField(
+                plans,
+                label=gettext_lazy("Plan"),
+                help_text=gettext_lazy("It applies from today."),
+                required=False,
+                empty_label=gettext_lazy("No plan"),
+            )
         self.initial.setdefault("id", numbers.next_id())
         self.initial.setdefault("lang", get_language())  # usually the language of the person at the desk
 
@@ -186,6 +193,11 @@ class NewPersonForm(PersonForm):
         member.save(force_insert=True)  # so that it never overwrites another person
         self.save_m2m()
         return member
+
+    def chosen_plan(self) -> Plan | None:
+        """Return the selected plan."""
+        plan: Plan | None = self.cleaned_data.get("plan")
+        return plan
 
     def trained(self) -> list[Training]:
         """Return the selected trainings; none for roles that may not grant trainings."""

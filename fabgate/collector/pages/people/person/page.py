@@ -18,7 +18,19 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from fabgate.collector.access.eligibility import NOT_TRAINED, People
-from fabgate.collector.models import Badge, Block, Gate, Grant, Machine, Member, Refusal, Training, UsageSession
+from fabgate.collector.billing import member_plans
+from fabgate.collector.models import (
+    Badge,
+    Block,
+    Gate,
+    Grant,
+    Machine,
+    Member,
+    Plan,
+    Refusal,
+    Training,
+    UsageSession,
+)
 from fabgate.collector.pages import gates_informed
 from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.people import labels, shortcuts
@@ -64,6 +76,7 @@ def person_page(request: HttpRequest, member: Member, **bound: Any) -> HttpRespo
     forms: dict[str, Any] = {
         "grant_form": action_forms.GrantForm(auto_id="grant_%s", account=account_of(request)),
         "block_form": action_forms.BlockForm(auto_id="block_%s"),
+        "plan_form": action_forms.PlanForm(auto_id="plan_%s", account=account_of(request)),
         "give_form": action_forms.GiveForm(auto_id="give_%s"),
         "lend_form": action_forms.LendForm(auto_id="lend_%s"),
     } | bound
@@ -83,6 +96,7 @@ def person_page(request: HttpRequest, member: Member, **bound: Any) -> HttpRespo
         "carried": [_badge(row) for row in carried],
         "ended": [_badge(row) for row in member.badges.exclude(ended_at=None).order_by("-ended_at")[:20]],
         "blocks": [(block, labels.block_reason(block.reason)) for block in held_blocks],
+        "plans": _plans(member, today),
         "groups": member.groups.order_by("name"),
         "pays_for": member.pays_for.order_by("folded")[:10],
         "refusals": [_refusal(row, {one.digest: one.since for one in carried}) for row in _refusals(member, carried)],
@@ -93,6 +107,26 @@ def person_page(request: HttpRequest, member: Member, **bound: Any) -> HttpRespo
         **forms,
     }
     return render(request, "people/one.html", context, status=400 if bound else 200)
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """A member's plan, with earlier and future ones; "" is no plan. `has_any` is whether the workshop has plans."""
+
+    now: str
+    since: date | None
+    earlier: list[member_plans.Change]
+    coming: list[PlanToCome]
+    has_any: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlanToCome:
+    """A plan that will apply; with `before` from the same day on, there is no change."""
+
+    change: member_plans.Change
+    #: The id of the plan before, or None.
+    before: int | None
 
 
 def machines(member: Member) -> list[MachineRow]:
@@ -114,6 +148,19 @@ def trainings(member: Member, today: date) -> list[TrainingRow]:
         by_training.setdefault(grant.training, []).append(grant)
     rows = [_training(training, grants, today) for training, grants in by_training.items()]
     return sorted(rows, key=lambda row: (row.grant is None, str(row.training)))
+
+
+def _plans(member: Member, today: date) -> Plans:
+    history = member_plans.history(member)
+    ids = dict(Plan.objects.values_list("name", "pk"))
+    begun = [change for change in history if change.since <= today]
+    coming = [
+        PlanToCome(change, ids.get(history[place - 1].plan) if place else None)
+        for place, change in enumerate(history)
+        if change.since > today
+    ]
+    newest = begun[-1] if begun else member_plans.Change(date.min, "")
+    return Plans(newest.plan, newest.since if begun else None, begun[-2::-1], coming, bool(ids))
 
 
 def _machine(machine: Machine, member: Member, people: People, held: Collection[int]) -> MachineRow:

@@ -1,0 +1,153 @@
+"""Which plan a member has on a day, and how that changes. A change applies from a day on, until the next one."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from datetime import UTC, date, datetime, timedelta
+from operator import attrgetter
+from typing import Final, NamedTuple
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from fabgate.collector.db import audit, bulk, pulse, statements
+from fabgate.collector.models import Member, Plan, PlanChange, Pulse
+from fabgate.errors import UsageError
+
+
+class Change(NamedTuple):
+    """From `since` on, the plan is `plan`, by its name; "" is no plan."""
+
+    since: date
+    plan: str
+
+
+#: The changes of one member, the oldest first.
+History = tuple[Change, ...]
+NO_HISTORY: Final[History] = ()
+_VERB: Final = "member.plan"
+#: The first day on which a plan may begin: before it, no collector of fabgate kept sessions.
+EARLIEST: Final = date(2000, 1, 1)
+#: How far ahead a plan may be changed.
+FURTHEST: Final = timedelta(days=366)
+
+
+def plan_on(history: History, day: date) -> str:
+    """Return the name of the plan on a day, or ""."""
+    place = bisect_right(history, day, key=attrgetter("since"))
+    return history[place - 1].plan if place else ""
+
+
+def with_change(history: History, change: Change) -> History:
+    """Return the history with a change, in the place of one of the same day.
+
+    Later changes stay. A change that changes nothing is left out, so that each one that is shown means something.
+    """
+    others = [other for other in history if other.since != change.since]
+    plan, kept = "", []
+    for one in sorted([*others, change]):
+        if one.plan != plan:
+            kept.append(one)
+        plan = one.plan
+    return tuple(kept)
+
+
+def check_day(since: date, today: date, *, is_back_allowed: bool) -> None:
+    """Refuse a first day that is too far ahead, or in the past if that is not allowed. Raises UsageError."""
+    earliest, latest = (EARLIEST if is_back_allowed else today), today + FURTHEST
+    if not earliest <= since <= latest:
+        text = _("found %(found)s, wanted a day from %(earliest)s to %(latest)s")
+        raise UsageError(text % {"found": since, "earliest": earliest, "latest": latest})
+
+
+def histories(members: Collection[str] | None = None) -> Mapping[str, History]:
+    """Return the histories of members by id, or those of all; members who never had a plan are missing."""
+    found: dict[str, list[Change]] = defaultdict(list)
+    rows = PlanChange.objects.all()
+    columns = "member", "since", "plan__name"
+    listed = (
+        rows.values_list(*columns)
+        if members is None
+        else statements.rows_among(rows, "member", sorted(members), *columns[1:])
+    )
+    for member, since, plan in listed:
+        found[member].append(Change(since, plan or ""))
+    return {member: tuple(sorted(changes)) for member, changes in found.items()}
+
+
+def history(member: Member) -> History:
+    """Return the history of one member."""
+    return histories([member.pk]).get(member.pk, NO_HISTORY)
+
+
+def members_of(day: date) -> Mapping[str, int]:
+    """Return how many members, without those who have left, each plan has on a day."""
+    found: dict[str, int] = defaultdict(int)
+    staying = set(Member.objects.exclude(left_on__lte=day).values_list("pk", flat=True))
+    for member, changes in histories().items():
+        if member in staying:
+            found[plan_on(changes, day)] += 1
+    return found
+
+
+def set_plan(member: Member, plan: str, since: date, *, actor: str) -> bool:
+    """Give a member a plan, or none, from a day on; return whether that changes anything. See `set_plans`."""
+    return bool(set_plans({member.pk: plan}, since, actor=actor))
+
+
+def set_plans(plans: Mapping[str, str], since: date, *, actor: str) -> int:
+    """Give members plans from a day on; `plans` are names by the members' ids. Return how many plans change.
+
+    The log gets one entry for each member. Raises KeyError for a plan that does not exist.
+    """
+    with transaction.atomic():
+        # So that two requests about one member come one after the other.
+        for some in statements.chunks(sorted(plans)):
+            list(Member.objects.select_for_update(no_key=True).filter(pk__in=some).order_by("pk").values_list("pk"))
+        before = histories(plans)
+        changed = {
+            member: after
+            for member, plan in sorted(plans.items())
+            if (after := with_change(before.get(member, NO_HISTORY), Change(since, plan)))
+            != before.get(member, NO_HISTORY)
+        }
+        _store(changed)
+        at = datetime.now(UTC)
+        entries = [
+            (
+                "member",
+                member,
+                {"plan": plan_on(before.get(member, NO_HISTORY), since)},
+                {"plan": plans[member], "since": since.isoformat()},
+            )
+            for member in changed
+        ]
+        audit.insert_changes(entries, at, actor=actor, verb=_VERB, reason="")
+        if changed:
+            pulse.notify({Pulse.CHANGE: {""}}, at)
+    return len(changed)
+
+
+def _store(changed: Mapping[str, History]) -> None:
+    """Store whole histories in the place of those of the same members."""
+    ids = dict(Plan.objects.values_list("name", "pk"))
+    stored = [
+        (pk, member, Change(since, plan or ""))
+        for member, pk, since, plan in statements.rows_among(
+            PlanChange.objects.all(), "member", list(changed), "pk", "since", "plan__name"
+        )
+    ]
+    gone = [pk for pk, member, change in stored if change not in changed[member]]
+    for some in statements.chunks(gone):
+        PlanChange.objects.filter(pk__in=some).delete()
+    kept = {(member, change) for _pk, member, change in stored}
+    bulk.insert(
+        [
+            PlanChange(member_id=member, since=change.since, plan_id=ids[change.plan] if change.plan else None)
+            for member, changes in changed.items()
+            for change in changes
+            if (member, change) not in kept
+        ]
+    )

@@ -1,0 +1,187 @@
+"""Does a member have the right plan on each day, whatever was changed, and in which order?"""
+
+from __future__ import annotations
+
+import argparse
+from datetime import date, timedelta
+from itertools import pairwise
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fabgate.collector.billing import member_plans
+from fabgate.collector.billing.member_plans import Change
+from fabgate.collector.cli import verbs
+from fabgate.collector.models import Change as LogEntry
+from fabgate.collector.models import Member, Plan, PlanChange
+from fabgate.collector.people import blocks
+from fabgate.errors import UsageError
+from tests.collector.pages.used import NOON, Used
+
+FIRST = date(2026, 1, 1)
+DAYS = [FIRST + timedelta(days=number) for number in range(12)]
+#: Plans are typed for a day of DAYS.
+ACTS = st.lists(st.tuples(st.sampled_from(DAYS), st.sampled_from(["", "student", "pro"])), max_size=8)
+
+
+def by_days(acts: list[tuple[date, str]]) -> dict[date, str]:
+    """Return the plan of each day: each act fills the days from its own to the next one at which the plan changes."""
+    plans = dict.fromkeys([FIRST - timedelta(days=1), *DAYS], "")
+    for since, plan in acts:
+        later = [day for day in DAYS if day > since and plans[day] != plans[day - timedelta(days=1)]]
+        end = min(later, default=DAYS[-1] + timedelta(days=1))
+        plans |= {day: plan for day in DAYS if since <= day < end}
+    return plans
+
+
+@given(ACTS)
+def test_the_plan_of_each_day_is_the_one_that_was_chosen_last_for_it(acts):
+    history = member_plans.NO_HISTORY
+    for since, plan in acts:
+        history = member_plans.with_change(history, Change(since, plan))
+        plans = ["", *(change.plan for change in history)]
+        assert all(before != after for before, after in pairwise(plans))
+    assert {day: member_plans.plan_on(history, day) for day in by_days(acts)} == by_days(acts)
+
+
+@pytest.fixture
+def plans(database) -> None:
+    Plan.objects.bulk_create([Plan(name="pro"), Plan(name="student")])
+    Member.objects.bulk_create([Member(id=f"m-{number}") for number in range(1, 4)])
+
+
+@pytest.mark.usefixtures("plans")
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(DAYS),
+            st.dictionaries(
+                st.sampled_from(["m-1", "m-2", "m-3"]), st.sampled_from(["", "student", "pro"]), min_size=1
+            ),
+        ),
+        max_size=6,
+    )
+)
+def test_the_database_has_the_same_histories(acts):
+    PlanChange.objects.all().delete()
+    expected: dict[str, list[tuple[date, str]]] = {}
+    for since, chosen in acts:
+        member_plans.set_plans(chosen, since, actor="ada")
+        for member, plan in chosen.items():
+            expected.setdefault(member, []).append((since, plan))
+    stored = member_plans.histories()
+    for member, theirs in expected.items():
+        history = stored.get(member, member_plans.NO_HISTORY)
+        assert {day: member_plans.plan_on(history, day) for day in by_days(theirs)} == by_days(theirs)
+        assert member_plans.history(Member.objects.get(pk=member)) == history
+
+
+@pytest.mark.usefixtures("plans")
+def test_a_change_is_logged_with_its_day_and_one_that_changes_nothing_is_not():
+    ada = Member.objects.get(pk="m-1")
+    assert member_plans.set_plan(ada, "student", FIRST, actor="ada")
+    assert not member_plans.set_plan(ada, "student", DAYS[3], actor="ada")
+    assert member_plans.set_plan(ada, "", DAYS[5], actor="bob")
+    assert [
+        (row.kind, row.key, row.verb, row.actor, row.before, row.after) for row in LogEntry.objects.order_by("pk")
+    ] == [
+        ("member", "m-1", "member.plan", "ada", {"plan": ""}, {"plan": "student", "since": "2026-01-01"}),
+        ("member", "m-1", "member.plan", "bob", {"plan": "student"}, {"plan": "", "since": "2026-01-06"}),
+    ]
+
+
+@pytest.mark.usefixtures("plans")
+def test_an_unknown_plan_changes_nothing():
+    with pytest.raises(KeyError):
+        member_plans.set_plans({"m-1": "student", "m-2": "gold"}, FIRST, actor="ada")
+    assert not PlanChange.objects.exists()
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.usefixtures("plans")
+def test_a_plan_counts_those_who_have_it_today_and_have_not_left():
+    member_plans.set_plans(dict.fromkeys(["m-1", "m-2", "m-3"], "student"), FIRST, actor="ada")
+    member_plans.set_plans({"m-1": "pro"}, DAYS[4], actor="ada")
+    Member.objects.filter(pk="m-2").update(left_on=DAYS[2])
+    assert [dict(member_plans.members_of(day)) for day in (DAYS[1], DAYS[4])] == [
+        {"student": 3},
+        {"pro": 1, "student": 1},
+    ]
+
+
+# --- the verb ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plan(capsys, plans):
+    def run(*words: str) -> str:
+        parser = argparse.ArgumentParser()
+        verbs.add_verbs(parser)
+        args = parser.parse_args(["member-plan", *words])
+        assert verbs.function_of(args)(args) == 0
+        return str(capsys.readouterr().out)
+
+    return run
+
+
+def test_the_verb_gives_a_plan_and_lists_the_history(plan):
+    today = blocks.today()
+    assert plan("m-1", "student", "--from", "2026-01-01") == "m-1: student from 2026-01-01\n"
+    assert plan("m-1", "student") == f"m-1: student from {today}; nothing changed\n"
+    assert plan("m-1", "--none") == f"m-1: no plan from {today}\n"
+    assert plan("m-1") == f"2026-01-01  student\n{today}  no plan\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "wrong"),
+    [
+        (("m-9", "student"), "found no member 'm-9'"),
+        (("m-1", "studnet"), "did you mean 'student'"),
+        (("m-1", "xyz"), "wanted one of: pro, student"),
+        (("m-1", "pro", "--from", "tomorrow"), "--from: found 'tomorrow'"),
+        (("m-1", "pro", "--from", "1999-12-31"), "--from: found 1999-12-31, wanted a day from 2000-01-01"),
+        (("m-1", "pro", "--from", "9999-01-01"), "--from: found 9999-01-01"),
+    ],
+)
+def test_the_verb_refuses_what_is_wrong(plan, words, wrong):
+    with pytest.raises(UsageError, match=wrong):
+        plan(*words)
+    assert not PlanChange.objects.exists()
+
+
+# --- the text of before -----------------------------------------------------------------------------------------------
+
+
+def test_the_text_of_before_becomes_a_plan_from_the_first_day_on(database):
+    """Back to the version before, in which the plan of a member was a text, and forward again."""
+    shop = Used()
+    shop.session("s-1", "m-1", NOON - timedelta(days=40), 10)
+    shop.session("s-2", "m-1", NOON - timedelta(days=20), 10)
+    Plan.objects.create(name="pro", free_minutes=60)
+    for member, joined_on in (("m-1", NOON - timedelta(days=30)), ("m-2", NOON - timedelta(days=9)), ("m-3", None)):
+        Member.objects.filter(pk=member).update(joined_on=joined_on and joined_on.date())
+    migrate("0003_billing_tariffs")
+    with connection.cursor() as cursor:
+        for member, text in (("m-1", "student"), ("m-2", "pro"), ("m-3", "student")):
+            cursor.execute("UPDATE collector_member SET plan = %s WHERE id = %s", [text, member])
+    migrate("0004_plan_changes")
+    assert {(row.name, row.free_minutes) for row in Plan.objects.all()} == {("pro", 60), ("student", 0)}
+    assert member_plans.histories() == {
+        "m-1": (Change((NOON - timedelta(days=40)).date(), "student"),),
+        "m-2": (Change((NOON - timedelta(days=9)).date(), "pro"),),
+        "m-3": (Change(blocks.today(), "student"),),
+    }
+    member_plans.set_plan(Member.objects.get(pk="m-2"), "", blocks.today() + timedelta(days=1), actor="ada")
+    migrate("0003_billing_tariffs")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id, plan FROM collector_member WHERE plan <> '' ORDER BY id")
+        assert cursor.fetchall() == [("m-1", "student"), ("m-2", "pro"), ("m-3", "student")]
+    migrate()
+
+
+def migrate(*to: str) -> None:
+    call_command("migrate", "collector", *to, verbosity=0, interactive=False)
