@@ -41,6 +41,7 @@ def fill() -> dict[str, Any]:
     _people_and_machines()
     _recent_refusals()
     _pages_used()
+    _plans_change()
     return {"pages": _pages(), "no_pages": _no_pages(), "names": _names(), "password": PASSWORD}
 
 
@@ -137,6 +138,19 @@ def _pages_used() -> None:
     Order.objects.create(**given, outcome="done", answered_at=now)
 
 
+def _plans_change() -> None:
+    """Add two plans, and a person with an earlier plan and one to come."""
+    from fabgate.collector.billing import member_plans
+    from fabgate.collector.models import Member, Plan
+    from fabgate.collector.people import blocks
+
+    Plan.objects.create(name="Student", free_minutes=120)
+    Plan.objects.create(name="Company", discount_percent=10)
+    person, today = Member.objects.get(pk="m-5"), blocks.today()
+    for plan, days in (("Student", -300), ("Company", -40), ("", 30)):
+        member_plans.set_plan(person, plan, today + timedelta(days=days), actor=MANAGER)
+
+
 def _pages() -> list[dict[str, str]]:
     from django.urls import NoReverseMatch, reverse
 
@@ -170,10 +184,11 @@ def _no_pages() -> dict[str, str]:
 
 def _names() -> list[str]:
     """Return names that people chose, which are never translated."""
-    from fabgate.collector.models import Machine, Member, Training
+    from fabgate.collector.models import Machine, Member, Plan, Training
 
     categories = Member.objects.order_by("category").values_list("category", flat=True).distinct()
-    return [*map(str, Machine.objects.all()), *map(str, Training.objects.all()), *filter(None, categories)]
+    named = [*Machine.objects.all(), *Training.objects.all(), *Plan.objects.all()]
+    return [*map(str, named), *filter(None, categories)]
 
 
 def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
@@ -230,12 +245,12 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
 
 
 def _list() -> bytes:
-    """Return a list of members with a new person, a changed name, and a row with an error."""
+    """Return a list of members with a new person, a changed name and plan, and a row with an error."""
     rows = (
-        "id;name;badges;email",
-        "m-1;Zoé Müller;04:01:B2:C3:D4:E5:80;zoe@example.org",
-        "m-41;Jörg Weiß;04:29:B2:C3:D4:E5:80;jorg@example.org",
-        ";Nobody;;",
+        "id;name;badges;email;plan",
+        "m-1;Zoé Müller;04:01:B2:C3:D4:E5:80;zoe@example.org;Student",
+        "m-41;Jörg Weiß;04:29:B2:C3:D4:E5:80;jorg@example.org;Company",
+        ";Nobody;;;",
     )
     return "\n".join(rows).encode()
 
