@@ -26,6 +26,9 @@ RESTORING: Final = ".restoring"
 RESTORED: Final = ".restored"
 #: The last counter of a SQLite database (processes/restored_database.py). Not part of copies: it detects them.
 COUNTED: Final = ".counted"
+#: The head of the audit log, to notice that its newest rows were deleted (verify/audit_head.py). Not part of copies: a
+#: copy of the database has an older head.
+AUDIT_HEAD: Final = ".audit-head"
 GATES: Final = "gates"
 #: The files of a collector.
 KEPT: Final = ("collector.db", "collector.db-wal", "collector.db-shm", "secret.key", "badge.keys", GATES)

@@ -52,7 +52,7 @@ def migrate(args: argparse.Namespace) -> int:
     from fabgate.collector.processes import restored_database
 
     if args.restored:
-        restored_database.invalidate()
+        restored_database.invalidate(settings.ENVIRONMENT.data)
         sys.stdout.write(
             "handled as restored: trainings and groups get new numbers, everybody signs in again, one-time links are"
             " closed, and API keys are revoked\n"

@@ -5,29 +5,31 @@
         change.rosters = roster.versions(roster.rebuild(only_changed=True))
 
 The entry compares the database before and after the block; if nothing changed, none is written. The change and its
-entry are stored in one transaction.
+entry are stored in one transaction. Entries are numbered and sealed (db/chains.py).
 """
 
 from __future__ import annotations
 
 import getpass
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import partial
 from operator import itemgetter
 from typing import Any, Final
 
 from django.db import models, transaction
 from django.db.models.options import Options
 
-from fabgate.collector.db import bulk, pulse, statements
+from fabgate.collector.db import bulk, chains, pulse, statements
 from fabgate.collector.models import Change, Pulse
 
 _CHANGE = """
-INSERT INTO collector_change (at, actor, verb, kind, key, before, after, reason, rosters)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, '{}')"""
+INSERT INTO collector_change (at, actor, verb, kind, key, before, after, reason, rosters, number, seal)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"""
+#: at, actor, verb, kind, key, before, after, reason, rosters (chains.CHANGES)
+_Row = tuple[datetime, str, str, str, str, dict[str, Any], dict[str, Any], str, dict[str, Any]]
 
 #: The stored values of objects, by id.
 _Stored = Mapping[Any, Mapping[str, Any]]
@@ -69,14 +71,14 @@ def changes(actor: str, verb: str, objects: Sequence[models.Model], *, reason: s
         before, at = _stored(objects), datetime.now(UTC)
         yield
         after = _stored(objects)
-        rows = []
+        rows: list[_Row] = []
         for obj in objects:
             was, became = _changed(obj, before, after)
             if was or became:
-                rows.append((_meta(obj).model_name or "", key_of(obj), was, became))
-        insert_changes(rows, at, actor=actor, verb=verb, reason=reason)
+                kind = _meta(obj).model_name or ""
+                rows.append((at, actor, verb, kind, key_of(obj), was, became, reason, {}))
         if rows:
-            pulse.notify({Pulse.CHANGE: {""}}, at)
+            _append(rows, at)
 
 
 def record(
@@ -87,10 +89,12 @@ def record(
     reason: str = "",
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
+    rosters: dict[str, Any] | None = None,
 ) -> Change:
     """Log an event that changes no field of `obj`, or more than its fields show."""
     at = datetime.now(UTC)
-    entry = Change(at=at, actor=actor, verb=verb, reason=reason, before=before or {}, after=after or {})
+    values = {"before": before or {}, "after": after or {}, "rosters": rosters or {}}
+    entry = Change(at=at, actor=actor, verb=verb, reason=reason, **values)
     with transaction.atomic():
         _write(entry, obj)
     return entry
@@ -110,8 +114,14 @@ def fields_of(model: type[models.Model]) -> list[str]:
 
 def _write(entry: Change, obj: models.Model) -> None:
     entry.kind, entry.key = _meta(obj).model_name or "", key_of(obj)
-    entry.save()
-    pulse.notify({Pulse.CHANGE: {""}}, entry.at)
+    values = (entry.at, entry.actor, entry.verb, entry.kind, entry.key)
+    _append([(*values, entry.before, entry.after, entry.reason, entry.rosters)], entry.at)
+
+
+def _append(rows: Sequence[_Row], now: datetime) -> None:
+    """Add rows to the log, under the pulse lock, so that their numbers and seals follow the order of commits."""
+    pulse.under_lock(partial(_insert, rows))
+    pulse.notify({Pulse.CHANGE: {""}}, now)
 
 
 def _changed(obj: models.Model, before: _Stored, after: _Stored) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -180,15 +190,9 @@ def _meta(obj: models.Model | type[models.Model]) -> Options[Any]:
     return obj._meta  # noqa: SLF001 (Django's name for it)
 
 
-def insert_changes(
-    rows: Iterable[tuple[str, str, Any, Any]], now: datetime, *, actor: str, verb: str, reason: str
-) -> None:
-    """Write (kind, key, before, after) to the audit log."""
-    at = bulk.to_database()(now)
+def _insert(rows: Sequence[_Row]) -> None:
+    time = bulk.to_database()
+    links = chains.CHANGES.links(rows)
     bulk.many(
-        _CHANGE,
-        [
-            (at, actor, verb, kind, key, json.dumps(before), json.dumps(after), reason)
-            for kind, key, before, after in rows
-        ],
+        _CHANGE, [(*(bulk.plain(value, time) for value in row), *link) for row, link in zip(rows, links, strict=True)]
     )

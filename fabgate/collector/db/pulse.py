@@ -8,7 +8,7 @@ transaction write at a time.
 | 1 | opening hours (advisory) | `lock_hours` |
 | 2 | the rows that a change is about: members, badges, machines, orders; by id | ``select_for_update`` |
 | 2 | sessions by id, each before its review | `sessions.rows.load_sessions` |
-| 3 | the pulse lock (advisory), under which pulses and ledger lines get their ids | `lock` |
+| 3 | the pulse lock (advisory), under which pulses, ledger lines and log rows get their ids | `lock`, `under_lock` |
 | 4 | sums of days and months, by key | `sessions.sums` |
 | 4 | gates by id, and their rosters | `access.roster.rebuild`, `intake.live_state.save_gates` |
 
@@ -18,14 +18,15 @@ locks are ``FOR NO KEY UPDATE``: inserting a row that refers to a locked one doe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from django.db import connection
+from django.db import connection, transaction
 
 from fabgate.collector.db import bulk
 
@@ -34,38 +35,75 @@ MOST_NAMED: Final = 10
 _PULSE_LOCK: Final = 0x66616267
 _HOURS_LOCK: Final = 0x66616269
 _PULSE = "INSERT INTO collector_pulse (topic, gate, at) VALUES (%s, %s, %s)"
-_deferred: ContextVar[list[tuple[Mapping[str, AbstractSet[str]], datetime]] | None] = ContextVar(
-    "_deferred", default=None
-)
+
+
+@dataclass(slots=True)
+class _HeldBack:
+    """What a `deferred` block does at its end: notices, and work with the marks of its savepoints."""
+
+    notices: list[tuple[Mapping[str, AbstractSet[str]], datetime]] = field(default_factory=list)
+    work: list[tuple[Callable[[], None], Callable[[], None]]] = field(default_factory=list)
+
+
+_deferred: ContextVar[_HeldBack | None] = ContextVar("_deferred", default=None)
 
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Hold back the notices of the block until its end, so that a long change blocks others only briefly.
+    """Hold back the notices and the log rows of the block until its end, so that a long change blocks others briefly.
 
     Use it inside the transaction, around everything in it. If the block raises, nothing is sent.
     """
     if _deferred.get() is not None:
         yield
         return
-    notices: list[tuple[Mapping[str, AbstractSet[str]], datetime]] = []
-    token = _deferred.set(notices)
+    assert connection.in_atomic_block, "pulse.deferred() needs a transaction around it"
+    held = _HeldBack()
+    token = _deferred.set(held)
     try:
         yield
     finally:
         _deferred.reset(token)
+    _do_what_is_kept(held)
     topics: dict[str, set[str]] = {}
-    for changed, _at in notices:
+    for changed, _at in held.notices:
         for topic, gates in changed.items():
             topics.setdefault(topic, set()).update(gates)
-    if notices:
-        notify(topics, notices[-1][1])
+    if held.notices:
+        notify(topics, held.notices[-1][1])
+
+
+def under_lock(work: Callable[[], None]) -> None:
+    """Do `work` under the pulse lock: now, or at the end of the `deferred` block. Call it inside a transaction.
+
+    Work of a savepoint that is rolled back before the block ends is dropped, as the rows of that savepoint are.
+    """
+    if (held := _deferred.get()) is None:
+        lock()
+        work()
+        return
+
+    def mark() -> None:
+        """Do nothing: Django drops this function when the savepoint is rolled back, and so shows whether it was."""
+
+    transaction.on_commit(mark)
+    held.work.append((work, mark))
+
+
+def _do_what_is_kept(held: _HeldBack) -> None:
+    """Do the work of a block whose savepoints were not rolled back."""
+    kept = {id(entry[1]) for entry in connection.run_on_commit}
+    left = [work for work, mark in held.work if id(mark) in kept]
+    if left:
+        lock()
+        for work in left:
+            work()
 
 
 def notify(topics: Mapping[str, AbstractSet[str]], now: datetime) -> None:
     """Announce which topics changed, and at which gates. Call it last in a transaction."""
-    if (notices := _deferred.get()) is not None:
-        notices.append((topics, now))
+    if (held := _deferred.get()) is not None:
+        held.notices.append((topics, now))
         return
     rows = [
         (topic, gate)
@@ -92,7 +130,7 @@ def check_constraints() -> None:
 def lock() -> None:
     """Take the pulse lock until the transaction ends.
 
-    Pulses and ledger lines then become visible in the order of their ids: a reader that continues after the highest id
+    Pulses, ledger lines and log rows then become visible in the order of their ids: a reader that continues after the highest id
     that it has seen misses none.
     """
     _take(_PULSE_LOCK)

@@ -1,6 +1,6 @@
 """The audit log: who changed what, when, and the values before and after.
 
-Only db/audit.py adds rows; none is changed.
+Only db/audit.py adds rows, each sealed together with all before it (db/chains.py); none is changed.
 """
 
 from __future__ import annotations
@@ -23,6 +23,10 @@ class Change(models.Model):
     reason = models.CharField(max_length=200, blank=True)
     #: Gate name → version of the roster that carries the change; it is in force once the gate reports that version.
     rosters = models.JSONField(default=dict)
+    #: The place in the log from 1 up, without gaps, and the seal (db/chains.py). NULL means that the collector did not
+    #: write the row.
+    number = models.BigIntegerField(null=True)
+    seal = models.BinaryField(null=True)
 
     class Meta:
         """The log is read by time, author or verb, and the history of an object by its name."""

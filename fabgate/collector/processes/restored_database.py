@@ -18,10 +18,11 @@ from fabgate.collector.base import data_folder
 from fabgate.collector.base.disk_full import unless_full
 from fabgate.collector.db import audit, postgresql
 from fabgate.collector.models import ApiKey, Collector, Grant, Group, OneTimeLink, SignIn
+from fabgate.collector.verify import audit_head
 
 log = logging.getLogger(__name__)
 
-REASON: Final = "collector.restored"
+REASON: Final = audit_head.RESTORED
 #: Models whose ids are also in rosters and sessions, even ids that the copy does not contain.
 _REFERRED_BY_ID: Final = (Grant, Group)
 
@@ -30,7 +31,7 @@ def finish_restore(data: Path) -> None:
     """Complete a restore by `fabgate collector restore`, which left a mark in `data`. The mark is removed last."""
     mark = data / data_folder.RESTORED
     if mark.exists():
-        invalidate()
+        invalidate(data)
         if connection.vendor == "sqlite":
             _increase(data, is_settled=True)
         mark.unlink()
@@ -46,7 +47,7 @@ def detect(data: Path) -> None:
     elif (place := postgresql.identity()) != row.place:
         with transaction.atomic():
             if row.place:  # otherwise the database is new, and no one has signed in yet
-                _invalidate_and_warn()
+                _invalidate_and_warn(data)
             row.place = place
             row.save(update_fields=["place"])
 
@@ -62,16 +63,19 @@ def count(data: Path) -> None:
             _increase(data)
 
 
-def _invalidate_and_warn() -> None:
-    invalidate()
+def _invalidate_and_warn(data: Path) -> None:
+    invalidate(data)
     log.warning(
         "the database was restored, or moved: everybody has to sign in again, one-time links are closed, and API keys"
         " are revoked"
     )
 
 
-def invalidate() -> None:
-    """Skip all ids that may have been issued since the copy, and invalidate the sign-ins, links and keys in it."""
+def invalidate(data: Path) -> None:
+    """Skip all ids that may have been issued since the copy, and invalidate the sign-ins, links and keys in it.
+
+    The row in the audit log names the head that the log had before, if the copy does not contain it.
+    """
     with transaction.atomic():
         # It is unknown which ids were issued since the copy, or how often it was restored. No workshop issues a
         # thousand ids a second, so the milliseconds since 1970 are above all ids, also those after an earlier restore.
@@ -85,7 +89,9 @@ def invalidate() -> None:
         OneTimeLink.objects.filter(used_at=None).update(expires_at=F("created_at"))
         for key in ApiKey.valid():
             manage.revoke(key, actor=audit.START, reason=REASON)
-        audit.record(audit.START, REASON, Collector.objects.get())
+        lost = audit_head.lost(data)
+        after = {audit_head.FIELD: str(lost)} if lost else {}
+        audit.record(audit.START, REASON, Collector.objects.get(), after=after)
 
 
 def _increase(data: Path, *, is_settled: bool = False) -> None:
@@ -97,7 +103,7 @@ def _increase(data: Path, *, is_settled: bool = False) -> None:
     with transaction.atomic():
         row, counted = Collector.objects.get(), _counter(data)
         if _number(row.place) < counted and not is_settled:
-            _invalidate_and_warn()
+            _invalidate_and_warn(data)
         number = max(_number(row.place), counted) + 1
         row.place = str(number)
         row.save(update_fields=["place"])

@@ -24,6 +24,7 @@ from fabgate.collector.models import Badge, Collector, Gate, Heartbeat, Pulse
 from fabgate.collector.people import blocks
 from fabgate.collector.people.import_list import uploads
 from fabgate.collector.processes import restored_database
+from fabgate.collector.verify import audit_head
 
 log = logging.getLogger(__name__)
 
@@ -38,17 +39,19 @@ def run() -> None:
     worker = Worker()
     while not stopping.is_set():
         worker.turn(datetime.now(UTC))
-        _count()
+        _note()
         connection.close()  # not kept open for the minute until the next turn
         stopping.wait(EVERY_S)
 
 
-def _count() -> None:
-    """Update the counter that detects a restored database; skip it if the database is busy."""
+def _note() -> None:
+    """Update the files that detect a restored database and a shortened audit log; skip it if the database is busy."""
+    data = settings.ENVIRONMENT.data
     try:
-        restored_database.count(settings.ENVIRONMENT.data)
+        restored_database.count(data)
+        audit_head.keep_up(data)
     except (DatabaseError, InterfaceError) as error:
-        log.warning("the counter that detects a restored database was not updated: %s", error)
+        log.warning("the counter and the head of the audit log were not updated: %s", error)
 
 
 class Worker:

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 FIELDS: Final[Mapping[str, Any]] = {
     "actor": gettext_lazy("By"),
     "at": gettext_lazy("When"),
+    "audit_head": gettext_lazy("Head of the log before"),
     "by": gettext_lazy("Group by"),
     "category": gettext_lazy("Category"),
     "created_at": gettext_lazy("Created on"),

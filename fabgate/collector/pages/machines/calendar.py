@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final, TypeVar
@@ -73,7 +73,8 @@ def tonight(request: HttpRequest) -> HttpResponse:
             form.add_error("to", wrong)
         if is_right := not form.conflicts and form.is_valid():
             for row in set_before:
-                _take_out(request, row)
+                with audit.change(account_of(request).name, "hours.removed", row):
+                    _delete(row)
             note = _("Open late tonight")
             gates = _add(request, [SpecialDay(day=day, start=start, to=to, note=note) for start, to in hours])
     return _told(request, gates) if is_right else _page(request, WeeklyForm(), SpecialForm(), form)
@@ -89,8 +90,9 @@ def remove(request: HttpRequest) -> HttpResponse:
             row = model.objects.filter(pk=int(pk)).select_for_update(no_key=True).first()
         if row is None:
             raise errors.Conflict(_("Someone else has already removed this."))
-        change = _take_out(request, row)
-        gates = _rebuilt(change)
+        with audit.change(account_of(request).name, "hours.removed", row) as change:
+            _delete(row)
+            gates = _rebuild(change)
     return _told(request, gates)
 
 
@@ -160,24 +162,24 @@ def _set_already(form: FormT) -> FormT:
     return form
 
 
-def _add(request: HttpRequest, rows: Iterable[Opening | SpecialDay]) -> list[Any]:
-    with transaction.atomic():
-        for row in rows:
-            with audit.change(account_of(request).name, "hours.set", row) as change:
-                row.save()
-        return _rebuilt(change)
+def _add(request: HttpRequest, rows: Sequence[Opening | SpecialDay]) -> list[Any]:
+    gates: list[Any] = []
+    for row in rows:
+        with audit.change(account_of(request).name, "hours.set", row) as change:
+            row.save()
+            if row is rows[-1]:
+                gates = _rebuild(change)
+    return gates
 
 
-def _take_out(request: HttpRequest, row: Opening | SpecialDay) -> Change:
-    with audit.change(account_of(request).name, "hours.removed", row) as change:
-        type(row).objects.filter(pk=row.pk).delete()  # unlike row.delete(), this keeps the id for the log
-    return change
+def _delete(row: Opening | SpecialDay) -> None:
+    type(row).objects.filter(pk=row.pk).delete()  # unlike row.delete(), this keeps the id for the log
 
 
-def _rebuilt(change: Change) -> list[Any]:
+def _rebuild(change: Change) -> list[Any]:
+    """Rebuild the rosters; call it inside the block of `change`."""
     gates = roster.rebuild(only_changed=True)
     change.rosters = roster.versions(gates)
-    change.save(update_fields=["rosters"])
     return gates
 
 

@@ -153,9 +153,14 @@ def trainings(request: HttpRequest, name: str) -> HttpResponse:
             gates = roster.rebuild(held.gates.all(), only_changed=True)
             if before != after:
                 was, now = {"trainings": before}, {"trainings": after}
-                change = audit.record(account_of(request).name, "machine.updated", held, before=was, after=now)
-                change.rosters = roster.versions(gates)
-                change.save(update_fields=["rosters"])
+                audit.record(
+                    account_of(request).name,
+                    "machine.updated",
+                    held,
+                    before=was,
+                    after=now,
+                    rosters=roster.versions(gates),
+                )
     return saved(request, machine, "trainings", gates) if is_right else page(request, machine, trainings=form)
 
 

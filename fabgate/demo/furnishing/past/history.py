@@ -17,7 +17,7 @@ from django.db import transaction
 import fabgate
 from fabgate import badge
 from fabgate.collector.access import roster
-from fabgate.collector.db import audit
+from fabgate.collector.db import audit, chains
 from fabgate.collector.models import Badge, Block, Change, Grant, Machine, Member, Training, UsageSession
 from fabgate.collector.sessions import corrections
 from fabgate.demo.furnishing.past import days, playback
@@ -56,6 +56,7 @@ def furnish(wanted: Wanted, today: date, made: dict[str, Made]) -> dict[str, Mad
     with transaction.atomic():
         _contest()
         _change_rules(wanted)
+        chains.CHANGES.seal_all()  # their dates were changed afterwards
     return {gate: msgspec.structs.replace(one, head=heads[gate]) for gate, one in made.items()}
 
 

@@ -1,0 +1,1 @@
+"""Recomputes the books from what was recorded, and compares them with what is stored."""
