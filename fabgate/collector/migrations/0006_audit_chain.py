@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
     """Adds two columns without copying the table."""
 
     dependencies = [
-        ('collector', '0003_billing_tariffs'),
+        ('collector', '0004_plan_changes'),
     ]
 
     operations = [
