@@ -87,6 +87,7 @@ def test_every_spelling_of_a_badge_is_read_and_every_prefix_is_told():
 # --- verbs and exit codes ---------------------------------------------------------------------------------------------
 
 
+@cache
 def verbs() -> dict[str, argparse.ArgumentParser]:
     found = {}
     for verb in every_verb(arguments.parser()):
@@ -98,6 +99,7 @@ def verbs() -> dict[str, argparse.ArgumentParser]:
     return found
 
 
+@cache
 def told_verbs() -> dict[str, tuple[str, str]]:
     known = verbs()
     found = {}

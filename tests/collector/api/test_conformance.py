@@ -95,9 +95,11 @@ def test_with_a_key_every_answer_is_as_described(address, key, tmp_path):
     assert found == {200, 401, 405, 409, 422}
 
 
+@pytest.mark.sqlite
 def test_with_an_expired_key_every_answer_is_a_refusal_as_described(address, key, tmp_path):
     assert statuses(address, key(lasts=timedelta(seconds=-1)), tmp_path, "coverage") == {401, 405}
 
 
+@pytest.mark.sqlite
 def test_with_a_key_without_the_scope_every_answer_is_a_refusal_as_described(address, key, tmp_path):
     assert statuses(address, key("floor:read"), tmp_path, "coverage") == {401, 403, 405}

@@ -60,6 +60,10 @@ class Ingest:
             connection.close()
 
 
+#: For what does not depend on the connection.
+WITHOUT_TLS = pytest.mark.parametrize("broker", ["plain"], indirect=True)
+
+
 @pytest.fixture
 def start(broker: Mosquitto, tmp_path: Path) -> Iterator[Callable[..., Ingest]]:
     """Start an ingest on a home of this test; whatever still runs at the end is killed."""
@@ -154,6 +158,7 @@ def test_what_a_gate_publishes_is_stored_and_acknowledged_with_its_hash(broker, 
     assert dict(ingest.rows("SELECT id, energised_ms FROM collector_usagesession WHERE reason = 'badge'")) == wanted
 
 
+@WITHOUT_TLS
 def test_what_is_in_a_deleted_file_is_never_acknowledged_and_no_empty_one_takes_its_place(broker, start):
     journal = Journal()
     journal.write("gate.started", version="1")
@@ -180,6 +185,7 @@ def test_what_is_in_a_deleted_file_is_never_acknowledged_and_no_empty_one_takes_
     assert list(ingest.home.glob("collector.db*")) == []
 
 
+@WITHOUT_TLS
 def test_a_database_that_another_file_replaced_is_noticed_without_a_message(broker, start):
     ingest = start("c")
     with uplink(broker, Journal()) as gate:
@@ -193,6 +199,7 @@ def test_a_database_that_another_file_replaced_is_noticed_without_a_message(brok
     assert "collector.db replaced by another file while it was in use" in errors
 
 
+@WITHOUT_TLS
 def test_kill_9_of_the_ingest_in_mid_stream_loses_nothing_and_doubles_nothing(broker, start):
     journal, wanted = a_day(700)
     running = [start("c")]
@@ -244,6 +251,7 @@ def test_a_broker_that_is_killed_and_forgets_everything_costs_nothing(broker, st
     assert dict(ingest.rows("SELECT id, energised_ms FROM collector_usagesession")) == {**wanted, "s-last": 77}
 
 
+@WITHOUT_TLS
 def test_a_broken_message_stops_nothing(broker, start):
     journal, _ = a_day(2)
     ingest = start("c")
@@ -262,6 +270,7 @@ def test_a_broken_message_stops_nothing(broker, start):
     assert ingest.rows("SELECT count(*) FROM collector_quarantine WHERE detail LIKE '1000000 bytes%'") == [(0,)]
 
 
+@WITHOUT_TLS
 def test_a_second_collector_refuses_to_start_and_a_takeover_ends_the_first(broker, start):
     journal, _ = a_day(1)
     first = start("c")
