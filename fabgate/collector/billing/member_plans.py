@@ -5,15 +5,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from operator import attrgetter
 from typing import Final, NamedTuple
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from fabgate.collector.db import audit, bulk, pulse, statements
-from fabgate.collector.models import Member, Plan, PlanChange, Pulse
+from fabgate.collector.db import audit, bulk, statements
+from fabgate.collector.models import Member, Plan, PlanChange
 from fabgate.errors import UsageError
 
 
@@ -114,19 +114,15 @@ def set_plans(plans: Mapping[str, str], since: date, *, actor: str) -> int:
             != before.get(member, NO_HISTORY)
         }
         _store(changed)
-        at = datetime.now(UTC)
-        entries = [
+        events = [
             (
-                "member",
                 member,
                 {"plan": plan_on(before.get(member, NO_HISTORY), since)},
                 {"plan": plans[member], "since": since.isoformat()},
             )
             for member in changed
         ]
-        audit.insert_changes(entries, at, actor=actor, verb=_VERB, reason="")
-        if changed:
-            pulse.notify({Pulse.CHANGE: {""}}, at)
+        audit.record_many(actor, _VERB, Member, events)
     return len(changed)
 
 

@@ -11,7 +11,7 @@ entry are stored in one transaction. Entries are numbered and sealed (db/chains.
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -98,6 +98,22 @@ def record(
     with transaction.atomic():
         _write(entry, obj)
     return entry
+
+
+def record_many(
+    actor: str,
+    verb: str,
+    model: type[models.Model],
+    events: Iterable[tuple[str, dict[str, Any], dict[str, Any]]],
+    *,
+    reason: str = "",
+) -> None:
+    """Log an event for each of several objects of `model`, given as (key, before, after)."""
+    at, kind = datetime.now(UTC), _meta(model).model_name or ""
+    rows: list[_Row] = [(at, actor, verb, kind, key, before, after, reason, {}) for key, before, after in events]
+    with transaction.atomic():
+        if rows:
+            _append(rows, at)
 
 
 def key_of(obj: models.Model) -> str:
