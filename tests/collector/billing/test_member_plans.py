@@ -168,7 +168,7 @@ def test_the_text_of_before_becomes_a_plan_from_the_first_day_on(database):
     with connection.cursor() as cursor:
         for member, text in (("m-1", "student"), ("m-2", "pro"), ("m-3", "student")):
             cursor.execute("UPDATE collector_member SET plan = %s WHERE id = %s", [text, member])
-    migrate("0004_plan_changes")
+    migrate()
     assert {(row.name, row.free_minutes) for row in Plan.objects.all()} == {("pro", 60), ("student", 0)}
     assert member_plans.histories() == {
         "m-1": (Change((NOON - timedelta(days=40)).date(), "student"),),
