@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final
@@ -42,6 +43,7 @@ def fill() -> dict[str, Any]:
     _recent_refusals()
     _pages_used()
     _plans_change()
+    _billing()
     return {"pages": _pages(), "no_pages": _no_pages(), "names": _names(), "password": PASSWORD}
 
 
@@ -151,6 +153,35 @@ def _plans_change() -> None:
         member_plans.set_plan(person, plan, today + timedelta(days=days), actor=MANAGER)
 
 
+def _billing() -> None:
+    """Start billing two months ago, with rules that are over, in force and to come; machines for metal have none."""
+    from django.conf import settings
+
+    from fabgate.collector.billing import member_plans, rule_store, terms, typed_rule
+    from fabgate.collector.models import Machine, Plan
+
+    this = datetime.now(UTC).date().replace(day=1)
+    last = (this - timedelta(days=1)).replace(day=1)
+    found = terms.start(
+        "EUR", (last - timedelta(days=1)).replace(day=1), settings.TIME_ZONE, includes_vat=True, actor=MANAGER
+    )
+    student = Plan.objects.get(name="Student")
+    member_plans.set_plans(dict.fromkeys(["m-1", "m-2", "m-7"], student.name), found.first_month, actor=MANAGER)
+    laser = Machine.objects.get(name="laser")
+    for machine, category, plan, since, typed in (
+        (laser, "", None, found.first_month, "price=0.10 grace_s=60"),
+        (laser, "", None, last, "price=0.12 grace_s=60 minimum=1 peak='mon-fri 17:00-22:00 0.25' daily_cap=15"),
+        (laser, "", student, last, "price=0.08 grace_s=60"),
+        (laser, "", None, this + timedelta(days=62), "price=0.15 grace_s=60 minimum=1"),
+        (None, "wood", None, found.first_month, "price=0.05 step_s=900"),
+        (None, "3d", None, found.first_month, "price=0.02 basis=running session_fee=0.50"),
+    ):
+        mistakes: list[str] = []
+        rule = typed_rule.read(shlex.split(typed), found.digits, mistakes)
+        assert rule is not None, mistakes
+        rule_store.add(rule_store.unsaved((machine, category, plan), since, rule), MANAGER)
+
+
 def _pages() -> list[dict[str, str]]:
     from django.urls import NoReverseMatch, reverse
 
@@ -200,7 +231,9 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
         Group,
         Machine,
         OneTimeLink,
+        Plan,
         Refusal,
+        TariffRule,
         Training,
         UsageSession,
     )
@@ -218,11 +251,31 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
     moment = f"?machine={own.machine_id}&day={middle:%Y-%m-%d}&time={middle:%H:%M}"
     training = Training.objects.get(name="laser")
     group = Group.objects.get()
+    on_laser = UsageSession.objects.filter(machine=laser, reason="badge").order_by("-ended_at").first()
+    assert on_laser is not None
+    coming = TariffRule.objects.order_by("-valid_from")[0]
+    month = f"{timezone.localtime(on_laser.ended_at):%Y-%m}"
+    tariff = "price=0.20&purposes=own&basis=on&step_s=60&peak-TOTAL_FORMS=1&peak-INITIAL_FORMS=0"
+    tariff += "&peak-0-days=0&peak-0-days=4&peak-0-start=17:00&peak-0-end=00:00&peak-0-price=0.30"
     return {
         "accounts-one": ({"pk": desk.pk}, [""]),
         "floor-lock": ({"name": "laser"}, [""]),
         "gates-one": ({"name": "laser-1"}, [""]),
         "machines-one": ({"name": laser.name}, [""]),
+        "month": ({}, ["", f"?month={month}"]),
+        "month-payer": ({"pk": on_laser.payer or on_laser.used_by}, [f"?month={month}"]),
+        "month-session": ({"pk": on_laser.pk}, [""]),
+        "month-plans-edit": ({"pk": Plan.objects.get(name="Student").pk}, [""]),
+        "month-tariffs-new": ({}, ["", f"?from={coming.pk}"]),
+        "month-try": (
+            {},
+            [
+                "",
+                f"?{tariff}&kind=invented&start=2026-11-02T16:30&minutes=60",
+                f"?{tariff}&kind=session&session={on_laser.pk}",
+                f"?{tariff}&where=machine:laser&kind=month&month={month}",
+            ],
+        ),
         "my-minutes-contest": ({"pk": own.pk}, [""]),
         "people": ({}, ["", "?q=nobody+at+all"]),
         "people-one": ({"pk": "m-5"}, [""]),

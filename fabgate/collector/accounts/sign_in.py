@@ -19,6 +19,7 @@ from django.contrib.auth.signals import user_logged_in
 from django.contrib.sessions.models import Session
 from django.db.models import Q
 from django.http import HttpRequest
+from django.utils import timezone
 
 from fabgate.collector.accounts import known_browsers
 from fabgate.collector.db import statements
@@ -32,6 +33,8 @@ _LOOKED_AT = threading.BoundedSemaphore(2)
 #: The first bits of an IPv6 address are usually the same for all addresses of one person.
 _OWN_BITS = 64
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
+#: The key in a browser's session of when the password was last typed, in seconds since 1970.
+_PASSWORD_AT = "password_at"  # noqa: S105 (a name)
 
 
 class TooMany(Exception):  # noqa: N818 (it names what happened)
@@ -72,6 +75,18 @@ def enter(request: HttpRequest, account: Account) -> None:
     log.info("%s signed in from %s", account.name, address_of(request))
 
 
+def note_password(request: HttpRequest) -> None:
+    """Remember that the person in this browser has just typed the right password."""
+    request.session[_PASSWORD_AT] = timezone.now().timestamp()
+
+
+def has_recent_password(request: HttpRequest, lasts: timedelta) -> bool:
+    """Return whether the right password was typed in this browser within the last `lasts`."""
+    at = request.session.get(_PASSWORD_AT)
+    # an age below 0 means that the clock was set back
+    return at is not None and 0 <= timezone.now().timestamp() - at < lasts.total_seconds()
+
+
 def address_of(request: HttpRequest) -> str:
     """Return the client's address. Behind a proxy in FABGATE_PROXIES, uvicorn has set the real one."""
     return str(request.META.get("REMOTE_ADDR", ""))[:45]
@@ -110,6 +125,7 @@ def _remember(request: HttpRequest, user: Account, **_more: Any) -> None:
         account=user, address=address_of(request), user_agent=request.META.get("HTTP_USER_AGENT", "")[:300]
     )
     request.session["sign_in"] = row.pk
+    note_password(request)
 
 
 def connect() -> None:

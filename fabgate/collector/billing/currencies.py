@@ -41,6 +41,35 @@ USD UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG
 """
 #: Code: decimals.
 DIGITS: Final = {**dict.fromkeys(_HUNDREDTHS.split(), 2), **_OTHER_DIGITS}
+#: Zone, or the part of it before the slash: the currency that a workshop there most likely bills in.
+_BY_ZONE: Final = {
+    "America": "USD",
+    **dict.fromkeys(
+        ("America/Toronto", "America/Montreal", "America/Vancouver", "America/Halifax", "America/Winnipeg"), "CAD"
+    ),
+    "Africa/Casablanca": "MAD",
+    "Africa/Tunis": "TND",
+    "Africa/Algiers": "DZD",
+    **dict.fromkeys(("Africa/Dakar", "Africa/Abidjan", "Africa/Bamako", "Africa/Lome", "Africa/Ouagadougou"), "XOF"),
+    **dict.fromkeys(("Africa/Douala", "Africa/Libreville", "Africa/Brazzaville"), "XAF"),
+    "Asia/Tokyo": "JPY",
+    "Asia/Kolkata": "INR",
+    "Australia": "AUD",
+    "Europe/Copenhagen": "DKK",
+    "Europe/London": "GBP",
+    "Europe/Oslo": "NOK",
+    "Europe/Prague": "CZK",
+    "Europe/Stockholm": "SEK",
+    "Europe/Warsaw": "PLN",
+    "Europe/Zurich": "CHF",
+    "Pacific/Auckland": "NZD",
+    "Pacific/Noumea": "XPF",
+}
+
+
+def likely(zone: str) -> str:
+    """Return the currency to propose to a workshop in this time zone; EUR where nothing else is likely."""
+    return _BY_ZONE.get(zone) or _BY_ZONE.get(zone.partition("/")[0], "EUR")
 
 
 def text(amount_minor: int, currency: str, digits: int) -> str:

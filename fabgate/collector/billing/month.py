@@ -22,6 +22,14 @@ class Payment(NamedTuple):
     rated: Rated
 
 
+class RatedSession(NamedTuple):
+    """A session on record with its price."""
+
+    session: UsageSession
+    payer: str
+    rated: Rated
+
+
 class Sum(NamedTuple):
     """Sums of sessions: their number, the time that counts, and the amount in minor units."""
 
@@ -40,6 +48,17 @@ def rate(month: date, terms: Terms) -> list[Payment]:
     for payer, facts in sessions(month, terms.zone):
         by_payer[payer].append(facts)
     return [Payment(payer, rated) for payer in sorted(by_payer) for rated in rating.rate(by_payer[payer], terms)]
+
+
+def rate_one(name: str, terms: Terms) -> RatedSession | None:
+    """Rate one session among all that its payer pays for in its month; None for one that is unknown or still open."""
+    session = UsageSession.objects.filter(pk=name).select_related("machine", "gate").first()
+    if session is None or session.ended_at is None or session.reason is None:
+        return None
+    month, payer = session.ended_at.astimezone(terms.zone).date(), payer_of(session)
+    facts = [facts for _payer, facts in sessions(month, terms.zone, payer=payer)]
+    rated = next(one for one in rating.rate(facts, terms) if one.facts.session == session.pk)
+    return RatedSession(session, payer, rated)
 
 
 def sessions(month: date, zone: ZoneInfo, *, payer: str = "") -> Iterator[tuple[str, Facts]]:

@@ -7,6 +7,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from fabgate.collector.billing import rating
 from fabgate.collector.billing.currencies import DIGITS
@@ -21,11 +22,12 @@ from fabgate.pricing import stored
 def start(currency: str, first_month: date, zone: str, *, includes_vat: bool, actor: str) -> BillingTerms:
     """Start billing from a month on, in the site's zone. Raises UsageError if it was started, or for no currency."""
     if currency not in DIGITS:
-        raise UsageError(f"found the currency {currency[:20]!r}, wanted a code of ISO 4217 such as EUR, CHF or CAD")
-    if (found := BillingTerms.objects.first()) is not None:
-        raise UsageError(
-            f"billing was started on {found.started_at:%Y-%m-%d} by {found.started_by}, with {found}; it starts once"
-        )
+        text = _("found the currency %(found)r, wanted a code of ISO 4217 such as EUR, CHF or CAD")
+        raise UsageError(text % {"found": currency[:20]})
+    if (found := started()) is not None:
+        text = _("billing was started on %(day)s by %(name)s, with %(terms)s; it starts once")
+        named = {"day": f"{found.started_at:%Y-%m-%d}", "name": found.started_by, "terms": found}
+        raise UsageError(text % named)
     terms = BillingTerms(
         currency=currency,
         digits=DIGITS[currency],
@@ -41,15 +43,25 @@ def start(currency: str, first_month: date, zone: str, *, includes_vat: bool, ac
 
 def get() -> BillingTerms:
     """Return the terms. Raises UsageError if billing has not been started."""
-    found = BillingTerms.objects.first()
+    found = started()
     if found is None:
         raise UsageError("billing has not been started; start it with 'fabgate collector bill-start'")
     return found
 
 
+def started() -> BillingTerms | None:
+    """Return the terms, or None if billing has not been started."""
+    return BillingTerms.objects.first()
+
+
+def zone(terms: BillingTerms) -> ZoneInfo:
+    """Return the zone of days and months."""
+    return ZoneInfo(terms.zone)
+
+
 def for_rating(terms: BillingTerms) -> rating.Terms:
     """Return all rules and plans, as rating needs them."""
-    return rating.Terms(rules(), plans(), ZoneInfo(terms.zone), terms.digits)
+    return rating.Terms(rules(), plans(), zone(terms), terms.digits)
 
 
 def rules() -> list[Rule]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from fabgate.collector.billing import month as months
 from fabgate.collector.billing import rating
 from fabgate.collector.billing.rating import Facts, Rated, Terms
-from fabgate.collector.billing.rules import Rule
+from fabgate.collector.billing.rules import NOT_STORED, Rule
 
 
 class Compared(NamedTuple):
@@ -48,6 +48,16 @@ def invented(terms: Terms, new: Rule, start: datetime, counted_ms: int, running_
         running_ms=running_ms,
     )
     return rating.rate([facts], with_rule(terms._replace(rules=[]), new))[0]
+
+
+def at_place_of(rated: Rated, new: Rule) -> Rule:
+    """Return `new` as a rule for the machine and the plan of a session."""
+    return replace(new, machine=rated.facts.machine, category="", plan=rated.facts.plan)
+
+
+def applies(rated: Rated) -> bool:
+    """Return whether a session was rated by the rule that is only tried."""
+    return rated.rule is not None and rated.rule.id == NOT_STORED
 
 
 def compare(month: date, terms: Terms, new: Rule) -> dict[tuple[str, str], Compared]:

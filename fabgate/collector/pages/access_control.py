@@ -17,6 +17,7 @@ from fabgate.collector.base import body_limit
 from fabgate.collector.db import duplicate
 from fabgate.collector.models import Account, Pulse, SignIn
 from fabgate.collector.pages import errors, language, rights, roles
+from fabgate.collector.pages.signin import password_again
 from fabgate.errors import UsageError
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,8 @@ class AccessControlMiddleware:
         if not right.may(account.role, method):
             log.info("%s (%s) may not %s %s", account.name, account.role, method, request.path)
             return errors.forbidden(request)
+        if right.asks_password and method == "POST" and (question := password_again.ask(request, account)) is not None:
+            return question
         # Read before the view runs, so that the page is notified even of changes during its rendering.
         request.META[PULSE] = Pulse.newest()
         return None

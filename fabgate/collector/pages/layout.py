@@ -13,7 +13,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from fabgate.collector.entries import completeness
-from fabgate.collector.models import Account, Pulse
+from fabgate.collector.models import Account, BillingTerms, Pulse
 from fabgate.collector.pages import rights, roles
 from fabgate.collector.pages.access_control import PULSE
 from fabgate.collector.pages.events import live_regions
@@ -57,10 +57,16 @@ def nav_links(role: str, tabs: tuple[Tab, ...]) -> list[dict[str, Any]]:
 
 
 def _tabs_of(account: Account) -> tuple[Tab, ...]:
-    """Return the tabs for an account. One without a member has no sessions to show."""
-    return tuple(
-        tab for tab in TABS if tab.route != "my-minutes" or account.member_id or account.role == Account.MEMBER
-    )
+    """Return the tabs for an account.
+
+    One without a member has no sessions to show, and before billing has started there is no month to show.
+    """
+    left_out = set()
+    if not account.member_id and account.role != Account.MEMBER:
+        left_out.add("my-minutes")
+    if rights.may(account.role, "month") and not BillingTerms.objects.exists():
+        left_out.add("month")
+    return tuple(tab for tab in TABS if tab.route not in left_out)
 
 
 def first_route(role: str) -> str:

@@ -17,12 +17,14 @@ class Right:
     """The roles that may GET a route, and those that may POST to it; an empty `post` means the route takes no POST.
 
     `is_open` needs no sign-in. `is_keyed` is for programs and gates, whose key or token the view checks itself.
+    `asks_password`: a POST changes money, so it needs a password that was typed recently (signin/password_again.py).
     """
 
     get: frozenset[str]
     post: frozenset[str] = frozenset()
     is_open: bool = False
     is_keyed: bool = False
+    asks_password: bool = False
 
     def may(self, role: str, method: str) -> bool:
         """Return whether `role` may use `method` (GET or POST) here."""

@@ -12,6 +12,7 @@ import pytest
 from django.urls import reverse
 
 from fabgate import badge, wire
+from fabgate.collector.billing import terms
 from fabgate.collector.intake.store import Store
 from fabgate.collector.machines import enrol_gate
 from fabgate.collector.models import (
@@ -27,6 +28,7 @@ from fabgate.collector.models import (
     OneTimeLink,
     Opening,
     Plan,
+    TariffRule,
     Training,
     UsageSession,
 )
@@ -50,6 +52,7 @@ LEFT_OUT = {
     "theme": "it is kept in the browser alone",
     "floor-order": "an order is a row of its own, with who gave it and what became of it",
     "gates-order": "an order is a row of its own, with who gave it and what became of it",
+    "month-try": "a tariff is only tried, and nothing is stored",
     "people-import": "the list is only kept to be looked at; who takes it is in the log",
 }
 NEW_PASSWORD = "seven small boats"
@@ -217,6 +220,39 @@ def _badge_of(member: str) -> int:
     return Badge.objects.get(member=member).pk
 
 
+def _billing(_house: House) -> None:
+    terms.start("EUR", today(), "UTC", includes_vat=True, actor="maya")
+
+
+def _rule_added(house: House) -> Any:
+    _billing(house)
+    typed = {
+        "since": str(today()),
+        "price": "0.10",
+        "purposes": ["own"],
+        "peak-TOTAL_FORMS": 0,
+        "peak-INITIAL_FORMS": 0,
+    }
+    return house.post("month-tariffs-new", typed)
+
+
+def _rule_removed(house: House) -> Any:
+    _billing(house)
+    rule = TariffRule.objects.create(valid_from=today() + timedelta(days=1), tariff={}, purposes=[])
+    return house.post("month-tariffs-remove", pk=rule.pk)
+
+
+def _plan_added(house: House) -> Any:
+    _billing(house)
+    return house.post("month-plans-new", {"name": "student", "free_minutes": 30, "discount_percent": 0})
+
+
+def _plan_changed(house: House) -> Any:
+    _billing(house)
+    plan = Plan.objects.create(name="student")
+    return house.post("month-plans-edit", {"free_minutes": 30, "discount_percent": 0}, pk=plan.pk)
+
+
 #: One right form for each route; of a route that does several things, one for each.
 SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "welcome": (_first, _invited),
@@ -258,6 +294,13 @@ SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "people-group-end": (lambda h: h.post("people-group-end", {"over": "1"}, pk=h.group().pk),),
     "use-session": (_corrected,),
     "use-review": (_settled,),
+    "month-start": (
+        lambda h: h.post("month-start", {"currency": "EUR", "vat": "included", "first": f"{today():%Y-%m}"}),
+    ),
+    "month-tariffs-new": (_rule_added,),
+    "month-tariffs-remove": (_rule_removed,),
+    "month-plans-new": (_plan_added,),
+    "month-plans-edit": (_plan_changed,),
     "machines-new": (lambda h: h.post("machines-new", {"name": "drill", "preset": "saw"}),),
     "machines-one": (lambda h: h.post("machines-one", {"title": "Laser II"}, name="laser"),),
     "machines-rules": (lambda h: h.post("machines-rules", _rules(h), name="laser"),),

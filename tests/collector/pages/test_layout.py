@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from django.conf import settings
 from django.test.signals import template_rendered
 from django.urls import get_resolver
 
+from fabgate.collector.billing import terms
 from fabgate.collector.db import pulse
 from fabgate.collector.models import Account, Pulse
 from fabgate.collector.pages import layout, rights
@@ -22,6 +23,7 @@ from fabgate.demo.live.picture import KEYS
 
 
 def test_a_role_sees_the_tabs_that_it_may_open_and_no_other(browse):
+    terms.start("EUR", date(2027, 1, 1), "UTC", includes_vat=True, actor="maya")  # before, there is no Month
     for role, _label in Account.ROLES:
         page = browse(role).get("/me")
         shown = {tab["route"] for tab in [*page.context["tabs"], *page.context["more"]]}

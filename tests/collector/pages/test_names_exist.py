@@ -12,6 +12,7 @@ from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.messages.storage.base import Message
 from django.db.models import QuerySet
 from django.forms.boundfield import BoundField, BoundWidget
+from django.forms.formsets import BaseFormSet
 from django.http import HttpRequest
 from django.template import Variable, engines
 
@@ -23,7 +24,9 @@ SCRIPTS = "\n".join(path.read_text("utf-8") for path in (ROOT / "static").glob("
 CODE = [path.read_text("utf-8") for path in ROOT.parent.rglob("*.py")]
 #: Names of Django's: those that its templates know, attributes of instances, and those of classes.
 DJANGO = {"True", "False", "None", "forloop", "counter", "counter0", "parentloop", "is_bound", "view_name"}.union(
-    *map(dir, (AbstractBaseUser, BoundField, BoundWidget, HttpRequest, Message, QuerySet, dict, forms.Form))
+    *map(
+        dir, (AbstractBaseUser, BoundField, BoundWidget, HttpRequest, Message, QuerySet, dict, forms.Form, BaseFormSet)
+    )
 )
 
 

@@ -12,10 +12,9 @@ from typing import Any, Final
 
 from fabgate.collector.billing import explain, month, rating, terms
 from fabgate.collector.billing.currencies import decimal_text
-from fabgate.collector.billing.month import Sum
-from fabgate.collector.billing.rating import Rated
+from fabgate.collector.billing.month import RatedSession, Sum
 from fabgate.collector.cli import text_table
-from fabgate.collector.models import BillingTerms, UsageSession
+from fabgate.collector.models import BillingTerms
 from fabgate.collector.people.display_names import names_of
 from fabgate.collector.sessions.csv_safety import escape_row
 from fabgate.errors import UsageError
@@ -58,9 +57,8 @@ def show_session(args: argparse.Namespace) -> int:
     """Print what a session costs, step by step."""
     found = terms.get()
     rules = terms.for_rating(found)
-    session, rated = rate_session(args.session, rules)
-    payer = month.payer_of(session)
-    lines = list(explain.steps(rated, rules.zone, found.currency, found.digits))
+    session, payer, rated = rate_session(args.session, rules)
+    lines = explain.lines(rated, rules.zone, found.currency, found.digits)
     if args.json:
         answer = {
             "session": session.pk,
@@ -79,17 +77,12 @@ def show_session(args: argparse.Namespace) -> int:
     return 0
 
 
-def rate_session(name: str, rules: rating.Terms) -> tuple[UsageSession, Rated]:
-    """Return a session, and what it costs among all that its payer pays for in its month.
-
-    Raises UsageError for an unknown session, or one that is still open.
-    """
-    session = UsageSession.objects.filter(pk=name).first()
-    if session is None or session.ended_at is None:
+def rate_session(name: str, rules: rating.Terms) -> RatedSession:
+    """Return a session and what it costs. Raises UsageError for an unknown session, or one that is still open."""
+    found = month.rate_one(name, rules)
+    if found is None:
         raise UsageError(f"found no session {name!r} that has ended; 'fabgate collector sessions' lists them")
-    first = session.ended_at.astimezone(rules.zone).date().replace(day=1)
-    facts = [facts for _payer, facts in month.sessions(first, rules.zone, payer=month.payer_of(session))]
-    return session, next(rated for rated in rating.rate(facts, rules) if rated.facts.session == session.pk)
+    return found
 
 
 def _write_month(lines: list[dict[str, Any]], classes: Mapping[str, Sum], found: BillingTerms) -> None:

@@ -13,14 +13,13 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from fabgate.collector.billing import member_plans, terms, typed_rule
+from fabgate.collector.billing import member_plans, rule_store, terms, typed_rule
 from fabgate.collector.cli import text_table
 from fabgate.collector.cli.billing.month import month_of
 from fabgate.collector.db import audit
 from fabgate.collector.models import Machine, Plan, TariffRule
 from fabgate.collector.people import blocks, names
 from fabgate.errors import UsageError
-from fabgate.pricing import stored
 
 
 def start(args: argparse.Namespace) -> int:
@@ -87,38 +86,32 @@ def add_rule(args: argparse.Namespace) -> int:
             raise UsageError("found no tariff; wanted one such as price=0.10, or bill-rule alone to list the rules")
         return _list_rules()
     mistakes: list[str] = []
-    machine, category, plan = place_of(args, mistakes)
+    place = place_of(args, mistakes)
     day = _day(args.since, mistakes)
     typed = typed_rule.read(args.tariff, found.digits, mistakes)
     if day is not None and day < found.first_month:
         mistakes.append(f"--from: found {day}, wanted {found.first_month} or later, because billing starts then")
     if mistakes or typed is None or day is None:
         raise UsageError("\n".join(mistakes))
-    actor = audit.cli_actor(args.actor)
-    rule = TariffRule(machine=machine, category=category, plan=plan, valid_from=day, made_by=actor)
-    same = TariffRule.objects.filter(machine=machine, category=category, plan=plan, valid_from=day).first()
-    if same is not None:
+    rule = rule_store.unsaved(place, day, typed)
+    try:
+        rule_store.add(rule, audit.cli_actor(args.actor))
+    except rule_store.SameDayError as error:
+        other = error.rule
         raise UsageError(
-            f"found rule {same.pk} for {same}, which begins on the same day; choose another day, or remove it with"
-            f" 'fabgate collector bill-rule-remove {same.pk}'"
-        )
-    rule.tariff, rule.purposes, rule.vat_code = stored.to_json(typed.tariff), sorted(typed.purposes), typed.vat_code
-    with audit.change(actor, "tariff.added", rule):
-        rule.save()
+            f"found rule {other.pk} for {other}, which begins on the same day; choose another day, or remove it with"
+            f" 'fabgate collector bill-rule-remove {other.pk}'"
+        ) from None
     sys.stdout.write(f"rule {rule.pk}: {rule}: {_typed(rule)}\n")
     return 0
 
 
-@transaction.atomic
 def remove_rule(args: argparse.Namespace) -> int:
     """Remove a rule."""
-    rule = TariffRule.objects.select_for_update(no_key=True, of=("self",)).filter(pk=args.rule).first()
+    rule = rule_store.remove(args.rule, audit.cli_actor(args.actor))
     if rule is None:
         raise UsageError(f"found no rule {args.rule}; 'fabgate collector bill-rule' lists them")
-    text = str(rule)
-    with audit.change(audit.cli_actor(args.actor), "tariff.removed", rule):
-        rule.delete()
-    sys.stdout.write(f"removed rule {args.rule}: {text}\n")
+    sys.stdout.write(f"removed rule {args.rule}: {rule}\n")
     return 0
 
 

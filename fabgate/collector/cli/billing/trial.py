@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -56,11 +55,11 @@ def try_tariff(args: argparse.Namespace) -> int:
 
 def _on_record(args: argparse.Namespace, now: Terms, rule: Rule) -> tuple[Rated, Rated]:
     """Rate a session on record by today's rules, and by `rule`: that of its machine and plan, unless others are named."""
-    _session, before = rate_session(args.session, now)
+    before = rate_session(args.session, now).rated
     if not any((args.machine, args.category, args.plan)):
-        rule = replace(rule, machine=before.facts.machine, plan=before.facts.plan)
-    _session, after = rate_session(args.session, trial.with_rule(now, rule))
-    if after.rule is None or after.rule.id != NOT_STORED:
+        rule = trial.at_place_of(before, rule)
+    after = rate_session(args.session, trial.with_rule(now, rule)).rated
+    if not trial.applies(after):
         raise UsageError(
             f"found a session at {before.facts.machine}, to which a tariff for these machines and this plan would not"
             " apply; leave out --machine, --category and --plan to try it on this session"
@@ -91,7 +90,7 @@ def _invented(args: argparse.Namespace, now: Terms, rule: Rule) -> Rated:
 
 
 def _write_session(before: Rated | None, after: Rated, zone: ZoneInfo, found: BillingTerms, as_json: bool) -> None:
-    lines = list(explain.steps(after, zone, found.currency, found.digits))
+    lines = explain.lines(after, zone, found.currency, found.digits)
     if as_json:
         answer: dict[str, Any] = {
             "class": after.kind,

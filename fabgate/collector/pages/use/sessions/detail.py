@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
+from fabgate.collector.billing import terms as billing_terms
 from fabgate.collector.models import Member, UsageSession
 from fabgate.collector.pages import rights
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
@@ -64,6 +65,9 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
         "names": called,
         "form": form if may_correct and not is_own else None,
         "is_own": is_own,
+        "has_price": row.reason is not None
+        and rights.may(account_of(request).role, "month-session")
+        and billing_terms.started() is not None,
     }
     return render_page(request, "session.html", shown, status=form.status)
 

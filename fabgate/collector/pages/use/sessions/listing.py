@@ -6,6 +6,9 @@ from typing import Final
 
 from django.http import HttpRequest, HttpResponse
 
+from fabgate.collector.billing import terms
+from fabgate.collector.pages import rights
+from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.lists.sorting import Labelled, Sorting
 from fabgate.collector.pages.use import labels, names
 from fabgate.collector.pages.use.forms import SessionsForm
@@ -38,5 +41,6 @@ def sessions(request: HttpRequest) -> HttpResponse:
         "rows": [row.cells for row in rows(page.rows)],
         "open": [] if page.before else rows(list(form.open())),
         "is_first": not page.before,
+        "may_start_billing": rights.may(account_of(request).role, "month-start") and terms.started() is None,
     }
     return render_page(request, "sessions.html", shown)

@@ -1,0 +1,72 @@
+"""Adds and removes rules, for the pages and the command line."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from django.db import IntegrityError, transaction
+
+from fabgate.collector.billing.typed_rule import Typed
+from fabgate.collector.db import audit, duplicate
+from fabgate.collector.models import Machine, Plan, TariffRule
+from fabgate.pricing import stored
+
+
+class SameDayError(Exception):
+    """Another rule for the same machines and plan begins on that day: `rule`."""
+
+    def __init__(self, rule: TariffRule) -> None:
+        super().__init__(f"rule {rule.pk} begins on the same day")
+        self.rule = rule
+
+
+class HasBegunError(Exception):
+    """The rule applies already."""
+
+
+def unsaved(place: tuple[Machine | None, str, Plan | None], since: date, typed: Typed) -> TariffRule:
+    """Return a rule that is not stored. `place` is the machine, or the category, and the plan."""
+    machine, category, plan = place
+    return TariffRule(
+        machine=machine,
+        category=category,
+        plan=plan,
+        valid_from=since,
+        tariff=stored.to_json(typed.tariff),
+        purposes=sorted(typed.purposes),
+        vat_code=typed.vat_code,
+    )
+
+
+def same_day(rule: TariffRule) -> TariffRule | None:
+    """Return the stored rule for the same machines and plan that begins on the same day."""
+    return TariffRule.objects.filter(
+        machine=rule.machine, category=rule.category, plan=rule.plan, valid_from=rule.valid_from
+    ).first()
+
+
+def add(rule: TariffRule, actor: str) -> None:
+    """Store a rule. Raises SameDayError, also if the other rule is added at the same moment."""
+    if (other := same_day(rule)) is not None:
+        raise SameDayError(other)
+    rule.made_by = actor
+    try:
+        with transaction.atomic(), audit.change(actor, "tariff.added", rule):
+            rule.save(force_insert=True)
+    except IntegrityError as error:
+        if not duplicate.is_there(error) or (other := same_day(rule)) is None:
+            raise
+        raise SameDayError(other) from None
+
+
+@transaction.atomic
+def remove(pk: int, actor: str, *, unless_begun_by: date | None = None) -> TariffRule | None:
+    """Remove a rule and return it, or None if there is none. With a day, raises HasBegunError if it applies by then."""
+    rule = TariffRule.objects.select_for_update(no_key=True, of=("self",)).filter(pk=pk).first()
+    if rule is None:
+        return None
+    if unless_begun_by is not None and rule.valid_from <= unless_begun_by:
+        raise HasBegunError
+    with audit.change(actor, "tariff.removed", rule):
+        TariffRule.objects.filter(pk=pk).delete()  # unlike rule.delete(), this keeps the id for the log
+    return rule

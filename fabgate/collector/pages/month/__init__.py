@@ -1,0 +1,1 @@
+"""Billing: what a month comes to, tariffs and plans, and what a tariff would cost."""

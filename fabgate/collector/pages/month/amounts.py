@@ -1,0 +1,68 @@
+"""Writes amounts in the reader's language: €12.50 in English, 12,50 € in French."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from django.utils.formats import number_format
+from django.utils.translation import get_language
+
+from fabgate.collector.billing.currencies import decimal_text
+from fabgate.collector.billing.explain import decimals_of
+from fabgate.collector.models import BillingTerms
+
+_SPACE: Final = "\N{NO-BREAK SPACE}"
+_MINUS: Final = "\N{MINUS SIGN}"
+#: Signs that people write instead of a code. A site has one currency, so "$" is clear.
+_SIGNS: Final = {
+    **dict.fromkeys(("AUD", "CAD", "MXN", "NZD", "SGD", "USD"), "$"),
+    "EUR": "€",
+    "GBP": "£",
+    "ILS": "₪",
+    "INR": "₹",
+    "JPY": "¥",
+    "KRW": "₩",
+    "UAH": "₴",
+    "VND": "₫",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """The currency of a site, with the decimals of its smallest unit."""
+
+    currency: str
+    digits: int
+
+    @classmethod
+    def of(cls, terms: BillingTerms) -> Money:
+        """Return the currency of the terms."""
+        return cls(terms.currency, terms.digits)
+
+    def minor(self, amount_minor: int) -> str:
+        """Return an amount of the smallest unit."""
+        return self._with_sign(Decimal(decimal_text(amount_minor, self.digits)), self.digits)
+
+    def difference(self, amount_minor: int) -> str:
+        """Return an amount with its sign: +€2.00."""
+        return f"{'+' if amount_minor > 0 else ''}{self.minor(amount_minor)}"
+
+    def amount(self, amount: Decimal) -> str:
+        """Return an amount of the main unit, with all its decimals and at least those of the currency."""
+        return self._with_sign(amount, self._decimals(amount))
+
+    def plain(self, amount: Decimal) -> str:
+        """Return an amount of the main unit without the currency, as it would be typed."""
+        return number_format(amount, self._decimals(amount))
+
+    def _decimals(self, amount: Decimal) -> int:
+        return max(self.digits, decimals_of(amount))
+
+    def _with_sign(self, amount: Decimal, decimals: int) -> str:
+        number = number_format(abs(amount), decimals, force_grouping=True)
+        minus, sign = _MINUS if amount < 0 else "", _SIGNS.get(self.currency, self.currency)
+        if (get_language() or "en").startswith("fr"):
+            return f"{minus}{number}{_SPACE}{sign}"
+        return f"{minus}{sign}{number}" if sign != self.currency else f"{minus}{sign}{_SPACE}{number}"

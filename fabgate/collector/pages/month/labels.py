@@ -1,0 +1,27 @@
+"""Names of the classes of sessions, and what each means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from fabgate.collector.billing import rating
+
+#: Class: its name, and which sessions are in it.
+CLASSES: Final[Mapping[str, tuple[Any, Any]]] = {
+    rating.BILLED: (_("Billed"), _("priced; also if the daily cap or a discount leaves nothing to pay")),
+    rating.FREE: (pgettext_lazy("costs nothing", "Free"), _("covered by free minutes, or without a price")),
+    rating.GRACE: (_("Too short"), _("within the grace time: the wrong badge or the wrong machine")),
+    rating.WAIVED: (_("Waived"), _("a manager or accountant decided that they cost nothing")),
+    rating.IN_REVIEW: (_("In review"), _("priced once a person has checked them")),
+    rating.NO_TARIFF: (_("No tariff"), _("no rule applies to their machine, plan and day")),
+    rating.NOT_BILLABLE: (_("Not billable"), _("maintenance, training and emergencies, unless a rule bills them")),
+}
+
+
+def class_name(kind: str) -> str:
+    """Return the name of a class."""
+    return str(CLASSES[kind][0])

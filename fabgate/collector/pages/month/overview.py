@@ -1,0 +1,88 @@
+"""The month: what all sessions come to, by class and by payer, and what is still open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from fabgate.collector.base.search_key import folded
+from fabgate.collector.billing import rating, summary, terms
+from fabgate.collector.billing.month import Sum
+from fabgate.collector.billing.summary import Summary
+from fabgate.collector.entries import completeness
+from fabgate.collector.models import BillingTerms
+from fabgate.collector.pages.access_control import see_other
+from fabgate.collector.pages.lists.numbered import numbered_page
+from fabgate.collector.pages.lists.sorting import Sorting
+from fabgate.collector.pages.month import labels
+from fabgate.collector.pages.month.amounts import Money
+from fabgate.collector.pages.month.tab import month_of, next_month, render_page, today_of
+from fabgate.collector.pages.use import names
+
+#: Column -> its value, in the list of payers.
+_SORTS: Final[Mapping[str, Callable[[dict[str, Any]], Any]]] = {
+    "name": lambda row: folded(row["name"]),
+    "-sessions": lambda row: row["sum"].sessions,
+    "-time": lambda row: row["sum"].counted_ms,
+    "-amount": lambda row: row["sum"].amount_minor,
+}
+
+
+def month(request: HttpRequest) -> HttpResponse:
+    """Show a month."""
+    found = terms.started()
+    if found is None:
+        return see_other(reverse("month-start"))
+    first = month_of(request, found)
+    sums, money = summary.of(first, found), Money.of(found)
+    sorting = Sorting(request.GET, tuple(_SORTS), "-amount")
+    called = {"": _("unknown"), **names.people(sums.payers)}
+    payers: list[dict[str, Any]] = [
+        {"payer": payer, "name": called[payer], "sum": total} for payer, total in sums.payers.items()
+    ]
+    page = numbered_page(sorting.sorted(payers, _SORTS), request.GET)
+    for row in page.rows:
+        row["amount"] = money.minor(row["sum"].amount_minor)
+        if row["payer"]:
+            row["url"] = f"{reverse('month-payer', args=[row['payer']])}?month={first:%Y-%m}"
+    shown = {
+        "month": first,
+        **neighbours(first, found),
+        "classes": [_class(kind, total, money) for kind, total in sums.classes.items() if total.sessions],
+        "whole": sums.whole,
+        "total": money.minor(sums.whole.amount_minor),
+        "page": page,
+        "payers": len(payers),
+        "sorting": sorting,
+        "open": _open(sums),
+    }
+    return render_page(request, "month.html", found, shown)
+
+
+def neighbours(first: date, found: BillingTerms) -> dict[str, date | None]:
+    """Return the months before and after that can be shown."""
+    before, after = (first - timedelta(days=1)).replace(day=1), next_month(first)
+    return {
+        "month_before": before if before >= found.first_month else None,
+        "month_after": after if after <= today_of(found) else None,
+    }
+
+
+def _class(kind: str, total: Sum, money: Money) -> dict[str, Any]:
+    name, text = labels.CLASSES[kind]
+    is_priced = kind in {rating.BILLED, rating.FREE, rating.GRACE}
+    return {"name": name, "text": text, "sum": total, "amount": money.minor(total.amount_minor) if is_priced else ""}
+
+
+def _open(sums: Summary) -> dict[str, Any]:
+    """Return what has to be settled before the amounts are final."""
+    return {
+        "reviews": sums.classes[rating.IN_REVIEW].sessions,
+        "without_tariff": sums.classes[rating.NO_TARIFF].sessions,
+        "gates": completeness.now().behind,
+    }

@@ -1,0 +1,112 @@
+"""Plans: free minutes and discounts, and how many members have each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from fabgate.collector.billing import member_plans
+from fabgate.collector.billing.explain import decimals_of
+from fabgate.collector.db import audit
+from fabgate.collector.models import Plan, TariffRule
+from fabgate.collector.pages.access_control import account_of, see_other
+from fabgate.collector.pages.forms import stale_form
+from fabgate.collector.pages.forms.line_field import LineField
+from fabgate.collector.pages.forms.stale_form import StaleCheck
+from fabgate.collector.pages.month.tab import render_page, terms_or_404, today_of
+
+
+class PlanForm(StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
+    """The terms of a plan. Its name does not change, because members have it by its name."""
+
+    name = LineField(
+        label=gettext_lazy("Name"),
+        max_length=60,
+        help_text=gettext_lazy("Such as “student”. It cannot be changed later."),
+    )
+
+    class Meta:
+        """All columns."""
+
+        model = Plan
+        fields: tuple[str, ...] = ("name", "free_minutes", "discount_percent")
+        labels = {
+            "free_minutes": gettext_lazy("Free minutes a month"),
+            "discount_percent": gettext_lazy("Discount (%)"),
+        }
+        help_texts = {
+            "free_minutes": gettext_lazy("For each member and each of their payers."),
+            "discount_percent": gettext_lazy("Taken off what each session costs."),
+        }
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields["discount_percent"].localize = True
+        self.fields["discount_percent"].widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
+        self.fields["discount_percent"].widget.is_localized = True
+        if self.instance.pk:
+            self.fields["name"].disabled = True
+            self.fields["name"].help_text = ""
+
+
+def plans(request: HttpRequest) -> HttpResponse:
+    """List the plans."""
+    found = terms_or_404()
+    members = member_plans.members_of(today_of(found))
+    rules = dict(
+        TariffRule.objects.exclude(plan=None)
+        .values_list("plan")
+        .annotate(rules=Count("pk"))
+        .values_list("plan", "rules")
+    )
+    rows = [
+        {"plan": plan, "discount": _percent(plan), "members": members.get(plan.name, 0), "rules": rules.get(plan.pk, 0)}
+        for plan in Plan.objects.order_by("name")
+    ]
+    return render_page(request, "plans.html", found, {"rows": rows})
+
+
+def new(request: HttpRequest) -> HttpResponse:
+    """Add a plan."""
+    found = terms_or_404()
+    form = PlanForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        with audit.change(account_of(request).name, "plan.added", form.instance):
+            form.save()
+        messages.success(request, _("Plan %(name)s added.") % {"name": form.instance})
+        return see_other(reverse("month-plans"))
+    return render_page(request, "plan.html", found, {"form": form}, status=form.status)
+
+
+def plan(request: HttpRequest, pk: int) -> HttpResponse:
+    """Change the terms of a plan."""
+    found = terms_or_404()
+    row = get_object_or_404(Plan, pk=pk)
+    form = PlanForm(instance=row)
+    if request.method == "POST":
+        with transaction.atomic():
+            form = PlanForm(request.POST, instance=stale_form.locked(row))
+            if is_saved := not form.has_conflicts() and form.is_valid():
+                with audit.change(account_of(request).name, "plan.updated", form.instance):
+                    form.save()
+        if is_saved:
+            messages.success(request, _("Plan %(name)s changed.") % {"name": row})
+            return see_other(reverse("month-plans"))
+    shown = {"form": form, "plan": row, "members": member_plans.members_of(today_of(found)).get(row.name, 0)}
+    return render_page(request, "plan.html", found, shown, status=form.status)
+
+
+def _percent(row: Plan) -> str:
+    """Return a discount as text: 12.5 %."""
+    percent = row.discount_percent
+    return f"{number_format(percent, decimals_of(percent))}\N{NO-BREAK SPACE}%"

@@ -1,0 +1,1 @@
+"""Tariffs: the rules in force, new ones, and trying them out."""

@@ -1,0 +1,78 @@
+"""Adds a rule, or the successor of one."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from fabgate.collector.billing import rule_store, terms
+from fabgate.collector.models import BillingTerms, TariffRule
+from fabgate.collector.pages.access_control import account_of, see_other
+from fabgate.collector.pages.month.tab import next_month, render_page, terms_or_404, today_of
+from fabgate.collector.pages.month.tariffs.listing import place_title
+from fabgate.collector.pages.month.tariffs.rule_form import RuleForm, initial_of, initial_typed
+
+#: The name of the button that asks for one more row of peak hours.
+_ROW = "row"
+
+
+def new(request: HttpRequest) -> HttpResponse:
+    """Show the form of a new rule; add it. With ``?from=N`` it starts with the values of rule N."""
+    found = terms_or_404()
+    if request.method == "POST" and _ROW not in request.POST:
+        form = RuleForm(found, request.POST)
+        if form.is_valid() and _added(request, form, found):
+            return see_other(reverse("month-tariffs"))
+    elif request.method == "POST":
+        form = RuleForm(found, initial=initial_typed(request.POST))
+    else:
+        form = RuleForm(found, initial=_initial(request, found))
+    shown = {"form": form, "before": _before(request)}
+    return render_page(request, "rule.html", found, shown, status=400 if form.is_bound else 200)
+
+
+def _initial(request: HttpRequest, found: BillingTerms) -> dict[str, Any]:
+    today = max(today_of(found), found.first_month)
+    before = _before(request)
+    if before is not None:
+        since = max(next_month(today), next_month(before.valid_from))
+        return {**initial_of(terms.rule_of(before)), "since": since}
+    return {"since": _day(today, found), **initial_typed(request.GET)}
+
+
+def _day(today: date, found: BillingTerms) -> date:
+    """Return the first day to propose: today, or the first day of billing while there is no rule."""
+    return today if TariffRule.objects.exists() else found.first_month
+
+
+def _before(request: HttpRequest) -> TariffRule | None:
+    """Return the rule of which a successor is made."""
+    pk = request.GET.get("from", "")
+    if not (pk.isascii() and pk.isdigit() and len(pk) < 19):
+        return None
+    return TariffRule.objects.select_related("machine", "plan").filter(pk=int(pk)).first()
+
+
+def _added(request: HttpRequest, form: RuleForm, found: BillingTerms) -> bool:
+    """Store the rule; return False, with an error in the form, if one for the same begins on the same day."""
+    rule = form.unsaved()
+    try:
+        rule_store.add(rule, account_of(request).name)
+    except rule_store.SameDayError:
+        text = _("Another rule for the same machines and plan begins on this day. Choose another day.")
+        form.add_error("since", text)
+        return False
+    titles = {rule.machine.name: str(rule.machine)} if rule.machine else {}
+    where = place_title(rule.machine.name if rule.machine else "", rule.category, titles)
+    day = date_format(rule.valid_from, "DATE_FORMAT")
+    messages.success(request, _("%(where)s: new price from %(day)s.") % {"where": where, "day": day})
+    if rule.valid_from < today_of(found):
+        text = _("Sessions since %(day)s that are not charged yet have the new price too.")
+        messages.warning(request, text % {"day": day})
+    return True

@@ -1,0 +1,48 @@
+"""Routes of billing. Managers, accountants and auditors read them; managers and accountants change them.
+
+What changes money asks for the password again if it was typed long ago.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.urls import path
+
+from fabgate.collector.models import Account
+from fabgate.collector.pages.ids import SESSION
+from fabgate.collector.pages.month import overview, payers, plans, start
+from fabgate.collector.pages.month.tariffs import listing, new, simulator
+from fabgate.collector.pages.roles import Right, reads, writes
+
+_READ: Final = reads(Account.ACCOUNTANT)
+_WRITE: Final = writes(Account.ACCOUNTANT)
+_CHANGE: Final = Right(get=_WRITE, post=_WRITE, asks_password=True)
+
+urlpatterns = [
+    path("month", overview.month, name="month"),
+    path("month/start", start.start, name="month-start"),
+    path("month/tariffs", listing.tariffs, name="month-tariffs"),
+    path("month/tariffs/new", new.new, name="month-tariffs-new"),
+    path("month/tariffs/<int:pk>/remove", listing.remove, name="month-tariffs-remove"),
+    path("month/plans", plans.plans, name="month-plans"),
+    path("month/plans/new", plans.new, name="month-plans-new"),
+    path("month/plans/<int:pk>", plans.plan, name="month-plans-edit"),
+    path("month/try", simulator.simulator, name="month-try"),
+    path(f"month/payer/<{SESSION}:pk>", payers.payer, name="month-payer"),
+    path(f"month/session/<{SESSION}:pk>", payers.session, name="month-session"),
+]
+RIGHTS: Final = {
+    "month": Right(get=_READ),
+    "month-start": _CHANGE,
+    "month-tariffs": Right(get=_READ),
+    "month-tariffs-new": _CHANGE,
+    "month-tariffs-remove": Right(get=frozenset(), post=_WRITE, asks_password=True),
+    "month-plans": Right(get=_READ),
+    "month-plans-new": _CHANGE,
+    "month-plans-edit": _CHANGE,
+    # Only what was typed is sent; nothing is stored.
+    "month-try": Right(get=_READ, post=_WRITE),
+    "month-payer": Right(get=_READ),
+    "month-session": Right(get=_READ),
+}

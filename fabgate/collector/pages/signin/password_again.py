@@ -1,0 +1,63 @@
+"""Asks for the password again before a change that concerns money, if it was last typed more than 15 minutes ago."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Final
+
+from django import forms
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from fabgate.collector.accounts import sign_in
+from fabgate.collector.models import Account
+from fabgate.collector.pages import errors
+
+#: A password that was typed longer ago is asked for again.
+LASTS: Final = timedelta(minutes=15)
+#: The name of its field, which no other form has.
+FIELD: Final = "password_again"
+_NOT_REPEATED: Final = frozenset({FIELD, "csrfmiddlewaretoken"})
+
+
+class PasswordAgainForm(forms.Form):
+    """The password of the person who is signed in."""
+
+    password_again = forms.CharField(
+        label=gettext_lazy("Password"),
+        max_length=1000,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
+    )
+
+
+def ask(request: HttpRequest, account: Account) -> HttpResponse | None:
+    """Return a page that asks for the password, or None if it was typed recently or came with this request.
+
+    The page repeats the fields of the form that was sent. It sends them to the same address together with the password,
+    so nothing that was typed is lost, and nothing is stored meanwhile.
+    """
+    # The demo has no passwords.
+    if settings.ENVIRONMENT.simulated or sign_in.has_recent_password(request, LASTS):
+        return None
+    is_answer = FIELD in request.POST
+    form = PasswordAgainForm(request.POST if is_answer else None)
+    if is_answer and form.is_valid():
+        try:
+            found = sign_in.check(request, account.name, form.cleaned_data[FIELD])
+        except sign_in.TooMany:
+            return errors.too_many(request)
+        if found is not None:
+            sign_in.note_password(request)
+            return None
+        form.add_error(FIELD, _("This password is wrong. Try again."))
+    shown: dict[str, Any] = {
+        "form": form,
+        "fields": [
+            (name, value) for name, values in request.POST.lists() if name not in _NOT_REPEATED for value in values
+        ],
+    }
+    return render(request, "signin/password_again.html", shown, status=400 if is_answer else 200)
