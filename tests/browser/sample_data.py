@@ -128,6 +128,7 @@ def _pages_used() -> None:
     badges.assign(
         badges.Card.spelled(badge.parse("04F2B2C3D4E580")), school, actor="karim", kind=Badge.CLASS, number="C-1"
     )
+    _payers()
     blocks.block_member(Member.objects.get(pk="m-5"), "payment-due", now.date() + timedelta(days=20), actor="karim")
     Opening.objects.create(days=[2, 3, 4, 5, 6], start=time(9), to=time(21, 30))
     SpecialDay.objects.create(day=now.date() + timedelta(days=30), note="Inventory")
@@ -182,6 +183,30 @@ def _billing() -> None:
         rule_store.add(rule_store.unsaved((machine, category, plan), since, rule), MANAGER)
 
 
+def _payers() -> None:
+    """Add an organisation with references that pays for a class and for members, one that ended, and a paying member."""
+    from fabgate.collector.billing.paying import payers
+    from fabgate.collector.models import Group, Member, Payer
+
+    university = payers.add_organisation(
+        Payer(
+            name="Université Lumière Lyon 2",
+            address="Service financier\n86 rue Pasteur\n69007 Lyon",
+            email="factures@univ-lyon2.example",
+            lang="fr",
+            registration_number="196917751",
+            vat_number="FR12196917751",
+        ),
+        actor=MANAGER,
+    )
+    payers.set_references(university, {"tryton": "4110042", "stripe": "cus_9s6XKzkNRiz8i3"}, actor=MANAGER)
+    Member.objects.filter(pk__in=["m-7", "m-8", "m-20"]).update(payer=university)
+    Group.objects.update(payer=university)
+    payers.end(payers.add_organisation(Payer(name="Atelier du Parc SARL"), actor=MANAGER), actor=MANAGER)
+    parent = payers.ensure(payers.of_member(Member.objects.get(pk="m-2")), actor=MANAGER)
+    Member.objects.filter(pk="m-9").update(payer=parent)
+
+
 def _pages() -> list[dict[str, str]]:
     from django.urls import NoReverseMatch, reverse
 
@@ -231,6 +256,7 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
         Group,
         Machine,
         OneTimeLink,
+        Payer,
         Plan,
         Refusal,
         TariffRule,
@@ -257,6 +283,7 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
     month = f"{timezone.localtime(on_laser.ended_at):%Y-%m}"
     tariff = "price=0.20&purposes=own&basis=on&step_s=60&peak-TOTAL_FORMS=1&peak-INITIAL_FORMS=0"
     tariff += "&peak-0-days=0&peak-0-days=4&peak-0-start=17:00&peak-0-end=00:00&peak-0-price=0.30"
+    university = Payer.organisations().get(ended_on=None)
     return {
         "accounts-one": ({"pk": desk.pk}, [""]),
         "floor-lock": ({"name": "laser"}, [""]),
@@ -287,7 +314,10 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
         "people-import-trainings": ({"token": uploads.keep(_trainings_list())}, [""]),
         "people-leave": ({"pk": "m-3"}, [""]),
         "people-payer": ({"pk": "m-3"}, [""]),
-        "people-payers": ({}, ["", "?q=zo"]),
+        "people-paid-for": ({}, ["", "?q=zo"]),
+        "people-payer-edit": ({"pk": university.pk}, [""]),
+        "people-payer-one": ({"pk": university.pk}, [""]),
+        "people-payers": ({}, ["", "?q=nobody+at+all"]),
         "people-tap": ({"pk": "m-3"}, ["?gate=laser-1"]),
         "people-training": ({"pk": training.pk}, [""]),
         "people-training-edit": ({"pk": training.pk}, [""]),

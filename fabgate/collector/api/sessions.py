@@ -82,7 +82,7 @@ class SessionRow(Schema):
     machine: str = Field(description="The machine's name, or the gate's if it has no machine.")
     member: str = Field(description="Who used it: a member's id, group:N, or emergency:LABEL.")
     member_name: str = Field(description="The present name.")
-    payer: str
+    payer: str = Field(description="Who pays: a member's id, group:N, or payer:N for an organisation.")
     payer_name: str = Field(description="The present name.")
     purpose: str = Field(description="The purpose of the session.", json_schema_extra={"enum": [*PURPOSES]})
     category: str

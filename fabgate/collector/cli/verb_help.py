@@ -46,8 +46,8 @@ GATE_ADD = (
 IMPORT = (
     "Reads XLSX, or CSV separated by ',', ';' or tabs. Columns: id (required), name, badges, lang, level, valid_until,"
     " machines, email, category, plan, payer, minor, joined_on. Separate several badges or machines in a cell with ';'."
-    " A missing column changes nothing, an empty cell clears the value, and members who are not in the file stay as"
-    " they are."
+    " A payer is a member's id, or the name or number of an organisation. A missing column changes nothing,"
+    " an empty cell clears the value, and members who are not in the file stay as they are."
 )
 IMPORT_TRAININGS = (
     "Reads XLSX, or CSV separated by ',', ';' or tabs. Columns: id, training, since (required), stage, until, trainer. A"

@@ -6,7 +6,7 @@ transaction write at a time.
 | order | lock | taken by |
 | --- | --- | --- |
 | 1 | opening hours (advisory) | `lock_hours` |
-| 2 | the rows that a change is about: members, badges, machines, orders; by id | ``select_for_update`` |
+| 2 | the rows that a change is about: members, badges, machines, orders; by id; then payers | ``select_for_update`` |
 | 2 | sessions by id, each before its review | `sessions.rows.load_sessions` |
 | 3 | the pulse lock (advisory), under which pulses, ledger lines and log rows get their ids | `lock`, `under_lock` |
 | 4 | sums of days and months, by key | `sessions.sums` |

@@ -3,6 +3,7 @@
 from fabgate.collector.models.accounts import Account, ApiKey, FailedSignIn, OneTimeLink, SignIn
 from fabgate.collector.models.audit import Change
 from fabgate.collector.models.badges import Badge
+from fabgate.collector.models.billing.payers import Payer, PayerReference
 from fabgate.collector.models.billing.plans import Plan, PlanChange
 from fabgate.collector.models.billing.tariffs import TariffRule
 from fabgate.collector.models.billing.terms import BillingTerms
@@ -42,6 +43,8 @@ __all__ = [
     "OneTimeLink",
     "Opening",
     "Order",
+    "Payer",
+    "PayerReference",
     "Plan",
     "PlanChange",
     "Pulse",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -11,6 +11,11 @@ from django.utils.translation import gettext_lazy as _
 from fabgate import wire
 from fabgate.collector.base.search_key import folded
 from fabgate.collector.models.machines import Machine
+
+#: The id of an organisation that pays begins with this (models/billing/payers.py).
+ORGANISATION_PREFIX: Final = "payer:"
+#: No member's id begins with one of these: sessions use such ids for others.
+RESERVED_PREFIXES: Final = (wire.GROUP_PREFIX, ORGANISATION_PREFIX, "emergency:")
 
 
 class Member(models.Model):
@@ -32,7 +37,9 @@ class Member(models.Model):
     #: A minor is always supervised. A flag, because birth dates are not stored.
     minor = models.BooleanField(default=False)
     #: Who pays for what they use; None: the member.
-    payer = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="pays_for")
+    payer = models.ForeignKey(
+        "collector.Payer", null=True, blank=True, on_delete=models.PROTECT, related_name="pays_for"
+    )
     joined_on = models.DateField(null=True, blank=True)
     #: The first day on which they are no longer a member.
     left_on = models.DateField(null=True, blank=True)
@@ -81,15 +88,27 @@ class Group(models.Model):
 
     name = models.CharField(max_length=120, unique=True)
     kind = models.CharField(max_length=8, choices=[(kind, kind) for kind in KINDS])
-    payer = models.ForeignKey(Member, null=True, blank=True, on_delete=models.PROTECT, related_name="pays_for_groups")
+    #: Who pays for what is used with its badges; None: the group.
+    payer = models.ForeignKey(
+        "collector.Payer", null=True, blank=True, on_delete=models.PROTECT, related_name="pays_for_groups"
+    )
     note = models.TextField(blank=True)
     members: models.ManyToManyField[Member, Any] = models.ManyToManyField(Member, blank=True, related_name="groups")
     machines: models.ManyToManyField[Machine, Any] = models.ManyToManyField(Machine, blank=True, related_name="groups")
     #: The first day on which its badges are no longer valid.
     ended_on = models.DateField(null=True, blank=True)
+    #: The key for sorting and searching, made from the name.
+    folded = models.CharField(max_length=300, editable=False, default="")
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **more: Any) -> None:
+        """Save, and keep the search key up to date."""
+        self.folded = folded(self.name)
+        if more.get("update_fields") is not None and "name" in more["update_fields"]:
+            more["update_fields"] = {*more["update_fields"], "folded"}
+        super().save(*args, **more)
 
     @property
     def roster_id(self) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 from django.urls import register_converter
 
 #: Path segments that are pages: below /people, and below /use.
-TAKEN: Final = frozenset({"new", "enrol", "import", "trainings", "groups", "payers", "badges"})
+TAKEN: Final = frozenset({"new", "enrol", "import", "trainings", "groups", "payers", "badges", "people"})
 TAKEN_OF_SESSIONS: Final = frozenset({"usage", "refusals", "moment", "review", "complete", "export.csv", "export.xlsx"})
 #: The converter's name in paths; two areas use it.
 SESSION: Final = "session"

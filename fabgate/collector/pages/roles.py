@@ -7,7 +7,7 @@ from typing import Final
 
 from django.db.models import Q
 
-from fabgate.collector.models import Account, Group
+from fabgate.collector.models import Account, Group, Member, Payer
 
 ALL: Final = frozenset(role for role, _label in Account.ROLES)
 
@@ -53,15 +53,18 @@ def barred_from(account: Account) -> str | None:
 
 
 def self_and_groups(account: Account) -> frozenset[str]:
-    """Return the ids, as in sessions, about which `account` may not decide: its member and that member's groups.
+    """Return the ids, as in sessions, about which `account` may not decide: its member, their groups and organisations.
 
-    The groups are those of which they are a member or the payer, including closed ones (docs/decisions/0068).
+    The groups are those of which they are a member or the payer, including closed ones; the organisations are those that
+    pay for the member or for such a group (docs/decisions/0068, 0089).
     """
     own = barred_from(account)
     if own is None:
         return frozenset()
-    groups = Group.objects.filter(Q(members=own) | Q(payer=own))
-    return frozenset({own, *(group.roster_id for group in groups)})
+    groups = list(Group.objects.filter(Q(members=own) | Q(payer=own)))
+    payers = {*Member.objects.filter(pk=own).values_list("payer", flat=True), *(group.payer_id for group in groups)}
+    organisations = Payer.organisations().filter(pk__in=payers - {None}).values_list("pk", flat=True)
+    return frozenset({own, *(group.roster_id for group in groups), *organisations})
 
 
 #: For everyone who is signed in: pages about their own account.

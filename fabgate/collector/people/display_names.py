@@ -1,4 +1,4 @@
-"""Returns names for the ids in rosters and sessions: of a member, a group or an emergency badge."""
+"""Returns names for the ids in rosters and sessions: of a member, a group, an organisation or an emergency badge."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from django.utils.translation import gettext as _
 
 from fabgate import wire
 from fabgate.collector.db import audit
-from fabgate.collector.models import Account, Badge, Group, Member, Refusal
+from fabgate.collector.models import Account, Badge, Group, Member, Payer, Refusal
+from fabgate.collector.models.people import ORGANISATION_PREFIX
 from fabgate.collector.people import reasons
 
 _GROUP, _EMERGENCY = wire.GROUP_PREFIX, "emergency:"
@@ -22,7 +23,7 @@ _GROUP, _EMERGENCY = wire.GROUP_PREFIX, "emergency:"
 
 @dataclass(frozen=True, slots=True)
 class DisplayName:
-    """A name for an id; `member` is None for a group, an emergency badge and an unknown id."""
+    """A name for an id; `member` is None for a group, an organisation, an emergency badge and an unknown id."""
 
     id: str
     name: str
@@ -83,8 +84,10 @@ def names_of(ids: Iterable[str]) -> dict[str, DisplayName]:
     numbers = [
         int(id_[len(_GROUP) :][:18]) for id_ in wanted if id_.startswith(_GROUP) and id_[len(_GROUP) :].isdecimal()
     ]
-    groups = {group.roster_id: group for group in Group.objects.filter(pk__in=numbers)}
-    return {id_: _display_name(id_, members.get(id_), groups.get(id_)) for id_ in wanted}
+    groups = {group.roster_id: group.name for group in Group.objects.filter(pk__in=numbers)} if numbers else {}
+    paying = [id_ for id_ in wanted if id_.startswith(ORGANISATION_PREFIX)]
+    others = groups | (dict(Payer.organisations().filter(pk__in=paying).values_list("pk", "name")) if paying else {})
+    return {id_: _display_name(id_, members.get(id_), others.get(id_)) for id_ in wanted}
 
 
 def unknown_name(id_: str) -> DisplayName:
@@ -183,11 +186,12 @@ def _holder(row: Badge, who: DisplayName, by: str, at: datetime | None = None) -
     return Holder(who, number=row.number, is_then=at is not None)
 
 
-def _display_name(id_: str, member: Member | None, group: Group | None) -> DisplayName:
+def _display_name(id_: str, member: Member | None, other: str | None) -> DisplayName:
+    """Return the name of an id; `other` is the name of a group or an organisation."""
     if member is not None:
         return DisplayName(id_, member.name or id_, member.given_name or _("someone"), member)
-    if group is not None:
-        return DisplayName(id_, group.name, group.name)
+    if other is not None:
+        return DisplayName(id_, other, other)
     if id_.startswith(_EMERGENCY):
         name = _("Emergency badge %(label)s") % {"label": id_[len(_EMERGENCY) :]}
         return DisplayName(id_, name, _("emergency badge"))

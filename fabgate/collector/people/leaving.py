@@ -50,8 +50,8 @@ def ties(member: Member) -> Ties:
         badges=list(member.badges.filter(ended_at=None).order_by("since")),
         accounts=list(Account.objects.filter(member=member, is_active=True).order_by("name")),
         keys=list(ApiKey.valid().filter(made_by__member=member).order_by("name")),
-        pays_for=list(Member.objects.filter(payer=member, left_on=None).order_by("folded")),
-        pays_for_groups=list(Group.objects.filter(payer=member, ended_on=None).order_by("name")),
+        pays_for=list(Member.objects.filter(payer=member.pk, left_on=None).order_by("folded")),
+        pays_for_groups=list(Group.objects.filter(payer=member.pk, ended_on=None).order_by("name")),
         last_instructor_of=_alone(member, blocks.today()),
     )
 

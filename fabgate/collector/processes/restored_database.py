@@ -11,6 +11,7 @@ from typing import Final
 from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.db.models import F
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from fabgate.collector.accounts import manage
@@ -77,11 +78,10 @@ def invalidate(data: Path) -> None:
     The row in the audit log names the head that the log had before, if the copy does not contain it.
     """
     with transaction.atomic():
-        # It is unknown which ids were issued since the copy, or how often it was restored. No workshop issues a
-        # thousand ids a second, so the milliseconds since 1970 are above all ids, also those after an earlier restore.
         # This runs after the migrations, because one that rewrites a table on SQLite would reset the number.
         for model in _REFERRED_BY_ID:
-            _skip_ids(model._meta.db_table, time.time_ns() // 1_000_000)  # noqa: SLF001 (Django's name for it)
+            _skip_ids(model._meta.db_table, _unused_number())  # noqa: SLF001 (Django's name for it)
+        Collector.objects.update(last_organisation=Greatest("last_organisation", _unused_number()))
         # Sign-ins that ended since the copy, used links and revoked keys must not work again. It is unknown which those
         # are, so all are invalidated.
         Session.objects.all().delete()
@@ -121,6 +121,14 @@ def _counter(data: Path) -> int:
         return _number((data / data_folder.COUNTED).read_text(encoding="ascii"))
     except (OSError, ValueError):
         return 0
+
+
+def _unused_number() -> int:
+    """Return a number above all ids that were issued since the copy, or after an earlier restore.
+
+    It is unknown which ones were. No workshop issues a thousand ids a second, so the milliseconds since 1970 are above.
+    """
+    return time.time_ns() // 1_000_000
 
 
 def _number(text: str) -> int:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from fabgate import wire
 from fabgate.collector.db import audit, pulse
-from fabgate.collector.models import Correction, Group, Member, Pulse, Review, UsageSession
+from fabgate.collector.models import Correction, Group, Member, Payer, Pulse, Review, UsageSession
 from fabgate.collector.models.sessions.words import PURPOSES
 from fabgate.collector.sessions import attribution, ledger, rows, sums
 from fabgate.collector.sessions.merge import Usage, wait
@@ -194,8 +194,10 @@ def _value(field: str, new: str, mistakes: list[str]) -> str | int:
             values = {"found": new[:40], "wanted": ", ".join(PURPOSES)}
             mistakes.append(_("purpose: found '%(found)s', wanted %(wanted)s") % values)
     elif field in (Correction.MEMBER, Correction.PAYER):
-        if not _is_known(new):
+        if not (_is_known(new) or (field == Correction.PAYER and _is_organisation(new))):
             text = _("%(field)s: found no member '%(found)s', wanted a member's id")
+            if field == Correction.PAYER:
+                text = _("%(field)s: found no payer '%(found)s', wanted the id of a member, a group or an organisation")
             mistakes.append(text % {"field": field, "found": new[:64]})
     else:
         values = {"found": field[:40], "wanted": ", ".join(Correction.FIELDS)}
@@ -209,3 +211,7 @@ def _is_known(name: str) -> bool:
     kind, _, pk = name.partition(":")
     is_group = kind == "group" and pk.isascii() and pk.isdigit() and Group.objects.filter(pk=int(pk[:18])).exists()
     return is_group or Member.objects.filter(id=name).exists()
+
+
+def _is_organisation(name: str) -> bool:
+    return "\0" not in name and Payer.organisations().filter(pk=name).exists()

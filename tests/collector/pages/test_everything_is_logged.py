@@ -44,6 +44,7 @@ from tests.collector.pages.conftest import PASSWORD
 from tests.collector.pages.counter import NEW, a_broker, a_house, tapped, trained  # noqa: F401 (fixtures)
 from tests.collector.pages.test_rights import DOORS
 from tests.collector.pages.used import NOON
+from tests.collector.paying import organisation
 
 #: What leaves no row whose before and after differ, and why that is right.
 LEFT_OUT = {
@@ -289,6 +290,15 @@ SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "people-group-new": (lambda h: h.post("people-group-new", {"name": "Class 3B", "kind": "class"}),),
     "people-group-edit": (lambda h: h.post("people-group-edit", {"name": "3C", "kind": "class"}, pk=h.group().pk),),
     "people-payer": (lambda h: h.post("people-payer", {"payer": "m-1"}, pk="m-2"),),
+    "people-payer-new": (lambda h: h.post("people-payer-new", {"name": "Université Lumière"}),),
+    "people-payer-edit": (
+        lambda h: h.post("people-payer-edit", {"address": "1 rue de Lyon"}, pk="m-1"),
+        lambda h: h.post("people-payer-edit", {"references": "stripe: cus_9"}, pk="m-1"),
+    ),
+    "people-payer-end": (
+        lambda h: h.post("people-payer-end", {"over": "1"}, pk=organisation().pk),
+        lambda h: h.post("people-payer-end", {"over": "0"}, pk=organisation(ended_on=today()).pk),
+    ),
     "people-group-payer": (lambda h: h.post("people-group-payer", {"payer": "m-1"}, pk=h.group().pk),),
     "people-group-badge": (lambda h: h.post("people-group-badge", {"typed": NEW}, pk=h.group().pk),),
     "people-group-end": (lambda h: h.post("people-group-end", {"over": "1"}, pk=h.group().pk),),

@@ -10,6 +10,7 @@ from fabgate.collector.models import Change, Group, Machine, Member
 from fabgate.collector.pages.people.groups import GroupForm
 from fabgate.collector.people.blocks import today
 from tests.collector.pages.counter import NEW, a_broker, a_house, refused, served, text  # noqa: F401 (fixtures)
+from tests.collector.paying import paying
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def group(desk) -> Group:
     laser = Machine.objects.get(name="laser").pk
     typed = {"name": "2de B", "kind": "class", "people": " m-3 \nm-1\nm-3\n", "machines": [laser]}
     assert desk.post("/people/groups/new", typed).status_code == 303
-    Group.objects.update(payer="m-2")
+    Group.objects.update(payer=paying("m-2"))
     return Group.objects.get()
 
 

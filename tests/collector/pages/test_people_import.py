@@ -17,6 +17,7 @@ from fabgate.collector.people.import_list import uploads
 from fabgate.collector.people.import_list.columns import MEMBERS
 from tests.collector.pages.counter import ADA, NEW, ZOE, a_broker, a_house, admitted, said, tapped, text, trained  # noqa: F401 (fixtures)
 from tests.collector.pages.importing import ALL, look, take, upload
+from tests.collector.paying import paying
 from tests.collector.workbooks import workbook
 
 #: What is said of one that a program wrote.
@@ -77,7 +78,7 @@ def test_nothing_changes_before_the_list_is_taken_and_then_all_of_it(manager, br
 
 
 def test_who_would_pay_is_shown_by_name_before_it_is_taken(manager):
-    Member.objects.filter(pk="m-3").update(payer="m-1")
+    Member.objects.filter(pk="m-3").update(payer=paying("m-1"))
     raw = f"id,name,badges,payeur\nm-1,Ada Lovelace,{ADA},m-9\nm-2,Zoé Müller-Østergård,{ZOE},\nm-3,Élise Noël,,\nm-9,Mairie,,\n"
     page = look(manager, raw)
     shown = text(page)

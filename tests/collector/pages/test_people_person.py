@@ -14,6 +14,7 @@ from fabgate.collector.people.blocks import today
 from tests.collector.gates import NOON, Journal
 from tests.collector.pages.conftest import hashed
 from tests.collector.pages.counter import a_broker, a_house, admitted, said, text, trained  # noqa: F401 (fixtures)
+from tests.collector.paying import paying
 
 PLAIN = {"name": "Ada Lovelace", "lang": "en", "grace_days": "0"}
 
@@ -118,7 +119,7 @@ def test_nobody_is_written_down_under_a_number_of_sessions_without_being_asked(l
         ("email", "nowhere", "valid email"),
         ("lang", "de", "French or English"),
         ("valid_until", "01/03/2027", "valid date"),
-        ("payer", "m-99", "No member has the number or the name “m-99”"),
+        ("payer", "m-99", "No member or organisation has the number or the name “m-99”"),
         ("grace_days", "-1", "greater than or equal"),
         ("grace_days", "367", "at most 366"),
     ],
@@ -163,7 +164,7 @@ def test_what_the_desk_saves_leaves_alone_what_only_a_manager_sees(desk):
 
 
 def test_whoever_pays_for_themselves_has_no_payer(manager):
-    Member.objects.filter(pk="m-1").update(payer="m-2")
+    Member.objects.filter(pk="m-1").update(payer=paying("m-2"))
     assert manager.post("/people/m-1/edit", {**PLAIN, "level": "user", "payer": "m-1"}).status_code == 303
     assert Member.objects.get(pk="m-1").payer is None
 
@@ -199,8 +200,8 @@ def test_who_leaves_loses_badge_account_and_keys_at_once_and_keeps_what_was_gran
 
 def test_what_somebody_else_must_take_over_is_listed_before(manager, keeper):
     trained("m-1", stage="instructor")
-    Member.objects.filter(pk="m-3").update(payer="m-1")
-    Group.objects.create(name="2de B", kind="class", payer_id="m-1")
+    Member.objects.filter(pk="m-3").update(payer=paying("m-1"))
+    Group.objects.create(name="2de B", kind="class", payer=paying("m-1"))
     page = text(manager.get("/people/m-1/leave"))
     for expected in ("Élise Noël", "2de B", "No other instructor", "Badge 11", "Door keys"):
         assert expected in page

@@ -14,6 +14,7 @@ from fabgate.collector.people.blocks import block_member, today
 from tests.collector.gates import Journal
 from tests.collector.pages.counter import a_broker, a_house, text, trained  # noqa: F401 (fixtures)
 from tests.collector.pages.used import NOON
+from tests.collector.paying import paying
 
 ELSE = "Someone else at the desk must do this for you."
 
@@ -146,7 +147,7 @@ def company(request) -> Group:
     """A company to which m-1 belongs, now or until it ended, or for which they pay."""
     found = Group.objects.create(name="Foo SARL", kind=Group.COMPANY)
     if request.param == "pays":
-        Group.objects.update(payer="m-1")
+        Group.objects.update(payer=paying("m-1"))
     else:
         found.members.add("m-1")
     if request.param == "is over":

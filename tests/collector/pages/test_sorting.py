@@ -24,6 +24,7 @@ from fabgate.collector.models import (
     Group,
     Machine,
     Member,
+    Payer,
     Refusal,
     Training,
     UsageSession,
@@ -34,11 +35,13 @@ from fabgate.collector.pages.log import labels as log_labels
 from fabgate.collector.pages.use import labels
 from fabgate.collector.people.blocks import today
 from tests.collector.pages.used import MINUTE, NOON, Used
+from tests.collector.paying import organisation, paying
 
-REFUSALS, LOG, PEOPLE, PAYERS, SESSIONS, MINE = (
+REFUSALS, LOG, PEOPLE, PAID_FOR, PAYERS, SESSIONS, MINE = (
     "/use/refusals",
     "/log",
     "/people",
+    "/people/payers/people",
     "/people/payers",
     "/use",
     "/my-minutes",
@@ -49,7 +52,8 @@ PAGED: Final = {
     REFUSALS: ("when", "person", "machine", "reason"),
     LOG: ("when", "by", "what"),
     PEOPLE: ("name", "number", "membership", "category", "email"),
-    PAYERS: ("name", "number", "payer"),
+    PAID_FOR: ("name", "number", "payer"),
+    PAYERS: ("name", "kind", "people", "address"),
     SESSIONS: ("person", "machine", "ended", "on", "running", "reason"),
     MINE: ("ended", "machine", "reason", "duration"),
 }
@@ -94,6 +98,9 @@ def used(database) -> Used:
             key=str(number),
         )
     Account.objects.create(name="maya", display_name="Zoé", role="desk")
+    for number in range(1, 7):
+        name = chance.choice(["Lycée", "Université", "Zoé"])
+        organisation(name, number, address=chance.choice(["", "1 rue de Lyon"]))
     for number, until in enumerate([0, 9, 9, None, None, 4, 0, 30]):
         day = None if until is None else today() + timedelta(days=until)
         Member.objects.create(
@@ -102,7 +109,7 @@ def used(database) -> Used:
             valid_until=day,
             category=chance.choice(["", "adult"]),
             email=chance.choice(["", "z@example.org", "a@example.org"]),
-            payer_id=chance.choice(["m-1", "m-2"]),
+            payer=chance.choice([paying("m-1"), paying("m-2"), Payer.objects.get(pk="payer:1")]),
         )
     return used
 
@@ -120,7 +127,7 @@ def others(used) -> None:
     Training.objects.create(name="saws", title="Saws", prerequisite=laser)
     for pk, stage in (("m-1", Grant.INSTRUCTOR), ("m-2", Grant.SUPERVISED), ("m-3", Grant.AUTONOMOUS)):
         Grant.objects.create(member_id=pk, training=laser, stage=stage, since=today(), trainer=f"trainer of {pk}")
-    Group.objects.create(name="École", kind=Group.CLASS, payer_id="m-1")
+    Group.objects.create(name="École", kind=Group.CLASS, payer=paying("m-1"))
     Group.objects.create(name="Delta", kind=Group.COMPANY)
     ApiKey.make("Invoices 10", ["sessions:read"], made_by=None, expires_at=None)
     ApiKey.make("Invoices 9", ["sessions:read"], made_by=None, expires_at=datetime.now(UTC) + timedelta(days=1))
@@ -305,7 +312,8 @@ def test_a_page_goes_on_after_a_row_that_no_longer_matches_the_filters(manager, 
         (REFUSALS, "reason=expired&period=month"),
         (LOG, "actor=o&first=2020-01-01"),
         (PEOPLE, "q=m-&state=all"),
-        (PAYERS, "q=m-"),
+        (PAID_FOR, "q=m-"),
+        (PAYERS, "q=e"),
         (SESSIONS, "machine=1&period=all"),
     ],
 )

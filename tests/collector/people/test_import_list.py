@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import codecs
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -28,6 +29,7 @@ from tests.collector.access.test_roster import (
     served,
     told,  # noqa: F401 (fixtures)
 )
+from tests.collector.paying import organisation
 
 HEADER = "id,name,badges,lang,level,valid_until,machines"
 
@@ -277,12 +279,45 @@ def test_who_pays_is_a_member_or_on_a_line_of_the_file_and_an_empty_cell_means_t
     assert Member.objects.get(pk="m-2").payer_id is None
     changed = Change.objects.filter(key="m-2").latest("id")
     assert (changed.before, changed.after) == ({"payer": "m-9"}, {"payer": None})
+    assert {change.key for change in Change.objects.filter(verb="payer.added")} == {"m-1", "m-9"}
+
+
+def test_an_organisation_pays_by_its_number_or_its_name(ada, file):
+    organisation("Université Lumière", 1)
+    organisation("Lycée Ampère", 2)
+    import_(file, "id,badges,payer\nm-2,,payer:2\nm-3,,UNIVERSITE  lumiere\n")
+    paid = dict(Member.objects.values_list("pk", "payer"))
+    assert (paid["m-2"], paid["m-3"]) == ("payer:2", "payer:1")
+    assert not Change.objects.filter(verb="payer.added")
+
+
+def test_an_organisation_that_is_ended_or_one_of_two_with_that_name_is_refused(ada, file):
+    for number, name, ended_on in (
+        (1, "Lycée", None),
+        (2, "lycee", None),
+        (3, "Old", date(2026, 3, 1)),
+        (4, "Same", date(2026, 3, 1)),
+        (5, "Same", None),
+    ):
+        organisation(name, number, ended_on=ended_on)
+    assert mistakes(file, "id,badges,payer\nm-2,,LYCÉE\nm-3,,old\nm-4,,payer:3\nm-5,,payer:4\nm-6,,Lycées\n") == [
+        "line 2: payer: several organisations are called 'LYCÉE'; enter one of payer:1, payer:2",
+        "line 3: payer: 'Old' ended on 2026-03-01; reopen it first, or enter another payer",
+        "line 4: payer: 'Old' ended on 2026-03-01; reopen it first, or enter another payer",
+        "line 5: payer: 'Same' ended on 2026-03-01; reopen it first, or enter another payer",
+        "line 6: payer: no member or organisation 'Lycées'; did you mean 'Lycée'?",
+    ]
+    import_(file, "id,badges,payer\nm-2,,same\n")
+    assert Member.objects.get(pk="m-2").payer_id == "payer:5"
 
 
 def test_a_payer_who_is_no_member_is_named_by_line_with_what_to_do(ada, file):
     assert mistakes(file, "id,badges,payer\nm-7,,m-11\nm-8,,ecole-du-rhone\nm-9,,m-8\n") == [
-        "line 2: payer: no member 'm-11'; did you mean 'm-1'?",
-        "line 3: payer: no member 'ecole-du-rhone'; enter a member's number, or add this person on a line of their own",
+        "line 2: payer: no member or organisation 'm-11'; did you mean 'm-1'?",
+        (
+            "line 3: payer: no member or organisation 'ecole-du-rhone'; enter a member's number or an organisation's"
+            " name, or add this person on a line of their own"
+        ),
         "line 4: payer: 'm-8' is not a member yet, and the row that would add them has errors",
     ]
 
@@ -293,7 +328,7 @@ def test_of_many_ids_that_nobody_has_the_first_are_guessed_at_and_all_are_named(
     said = mistakes(file, "\n".join((names, *(row.format(number) for number in range(100, 140)))))
     assert len(said) == 40
     assert ["did you mean 'm-1'?" in text for text in said] == [True] * 20 + [False] * 20
-    assert all("no member 'm-1" in text for text in said)
+    assert all(re.search("no member (or organisation )?'m-1", text) for text in said)
 
 
 def test_whose_payer_and_whose_badge_hang_on_a_line_that_cannot_be_taken_are_all_left_out(ada, file):

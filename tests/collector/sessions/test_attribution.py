@@ -9,8 +9,9 @@ import pytest
 
 from fabgate import wire
 from fabgate.collector.intake.store import Store
-from fabgate.collector.models import Badge, Group, Member, Review, UsageSession
+from fabgate.collector.models import Badge, Group, LedgerLine, Member, Review, UsageSession
 from tests.collector.gates import NOON, Journal
+from tests.collector.paying import organisation, paying
 
 HOUR = timedelta(hours=1)
 
@@ -46,8 +47,8 @@ def found(session: str = "s-1") -> UsageSession:
 
 
 def test_a_session_keeps_what_its_member_was_counted_as_and_who_paid(store, journal):
-    school = Member.objects.create(id="school")
-    ada = Member.objects.create(id="m-1", category="student", payer=school)
+    Member.objects.create(id="school")
+    ada = Member.objects.create(id="m-1", category="student", payer=paying("school"))
     store.store([start(journal)], NOON)
     ada.category, ada.payer = "staff", None
     ada.save()
@@ -79,12 +80,31 @@ def test_the_purpose_is_what_the_gate_says_or_follows_from_why_it_was_allowed(st
 
 
 def test_a_badge_of_a_group_makes_the_group_pay(store, journal):
-    school = Member.objects.create(id="school")
-    group = Group.objects.create(name="5b", kind="class", payer=school)
+    Member.objects.create(id="school")
+    group = Group.objects.create(name="5b", kind="class", payer=paying("school"))
     Member.objects.create(id="m-1")
     carried(group=group, kind="class")
     store.store([start(journal), end(journal)], NOON)
     assert (found().payer, found().purpose) == ("school", "group")
+
+
+def test_an_organisation_pays_for_a_member_and_for_a_group(store, journal):
+    university = organisation()
+    Member.objects.create(id="m-1", payer=university)
+    store.store([start(journal), end(journal)], NOON)
+    assert (found().payer, found().used_by) == ("payer:1", "m-1")
+    carried(group=Group.objects.create(name="5b", kind="class", payer=organisation("Lycée", 2)), kind="class")
+    store.store([start(journal, "s-2"), end(journal, "s-2")], NOON)
+    assert (found("s-2").payer, found("s-2").purpose) == ("payer:2", "group")
+    assert list(LedgerLine.objects.order_by("pk").values_list("payer", flat=True)) == ["payer:1", "payer:2"]
+
+
+def test_a_payer_who_has_a_payer_still_pays_for_others(store, journal):
+    """There are no chains."""
+    Member.objects.create(id="m-2", payer=organisation())
+    Member.objects.create(id="m-1", payer=paying("m-2"))
+    store.store([start(journal), end(journal)], NOON)
+    assert found().payer == "m-2"
 
 
 def test_a_group_without_a_payer_pays_itself(store, journal):

@@ -24,6 +24,7 @@ from fabgate.collector.sessions import corrections
 from fabgate.errors import UsageError
 from tests.collector.db.test_postgresql import together
 from tests.collector.gates import NOON, Journal
+from tests.collector.paying import organisation, paying
 from tests.support.patience import HANGS_S
 
 
@@ -36,7 +37,8 @@ def store(database) -> Store:
 def journal(store) -> Journal:
     """A session of a minute by m-1, whose end is not sure, and two members."""
     Member.objects.create(id="m-1", category="student")
-    Member.objects.create(id="m-2", category="staff", payer=Member.objects.create(id="acme"))
+    Member.objects.create(id="acme")
+    Member.objects.create(id="m-2", category="staff", payer=paying("acme"))
     journal = Journal()
     store.store([journal.start("s-1"), journal.end("s-1", 60_000, reason="power-loss", uncertainty_ms=61_000)], NOON)
     return journal
@@ -81,6 +83,13 @@ def test_each_correction_is_a_row_and_the_newest_holds(journal):
         ("m-1", "acme"),
     ]
     assert days()[0][-1] == 45_000
+
+
+def test_the_payer_of_a_session_may_be_an_organisation_even_one_that_ended(journal):
+    university = organisation(ended_on=date(2026, 1, 1))
+    correct("payer", university.pk)
+    assert UsageSession.objects.get().payer == "payer:1"
+    assert LedgerLine.objects.latest("pk").payer == "payer:1"
 
 
 def test_a_payer_that_was_put_right_stays_when_the_member_is(journal):
@@ -208,7 +217,10 @@ def test_a_group_may_be_who_used_it(journal):
         ("time", "٣", "x", "wanted a whole number of milliseconds"),
         ("member", "nobody", "x", "found no member 'nobody'"),
         ("member", "m\0", "x", "found no member"),
-        ("payer", "group:9", "x", "found no member"),
+        ("payer", "group:9", "x", "found no payer 'group:9', wanted the id of a member, a group or an organisation"),
+        ("payer", "payer:9", "x", "found no payer"),
+        ("payer", "payer:\0", "x", "found no payer"),
+        ("member", "payer:1", "x", "found no member"),
         ("purpose", "fun", "x", "wanted own, training, maintenance, group"),
         ("gate", "saw-1", "x", "wanted member, payer, purpose, time"),
         ("time", "1", "  ", "wanted 1 to 200 that say why"),

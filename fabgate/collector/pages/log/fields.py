@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy
 
 FIELDS: Final[Mapping[str, Any]] = {
     "actor": gettext_lazy("By"),
+    "address": gettext_lazy("Postal address"),
     "at": gettext_lazy("When"),
     "audit_head": gettext_lazy("Head of the log before"),
     "by": gettext_lazy("Group by"),
@@ -77,6 +78,8 @@ FIELDS: Final[Mapping[str, Any]] = {
     "purposes": gettext_lazy("Billed purposes"),
     "reason": gettext_lazy("Reason"),
     "retired_at": gettext_lazy("Retired"),
+    "references": gettext_lazy("References in other programs"),
+    "registration_number": gettext_lazy("Registration number"),
     "revoked_at": gettext_lazy("Revoked on"),
     "revoked_by": gettext_lazy("Revoked by"),
     "revoked_on": gettext_lazy("Revoked on"),
@@ -107,6 +110,7 @@ FIELDS: Final[Mapping[str, Any]] = {
     "valid_from": gettext_lazy("In force from"),
     "valid_until": gettext_lazy("Member until"),
     "vat_code": gettext_lazy("VAT code"),
+    "vat_number": gettext_lazy("VAT number"),
     "what": gettext_lazy("What"),
     "why": gettext_lazy("Why"),
     "zone": gettext_lazy("Time zone"),

@@ -18,6 +18,7 @@ from fabgate.collector.models import (
     Grant,
     Machine,
     Member,
+    Payer,
     Review,
     Training,
     UsageSession,
@@ -30,6 +31,7 @@ _NAMED: Final[dict[str, Callable[[set[str]], dict[str, str]]]] = {
     "account": lambda keys: dict(Account.objects.filter(name__in=keys).values_list("name", "display_name")),
     "machine": lambda keys: dict(Machine.objects.filter(name__in=keys).values_list("name", "title")),
     "member": lambda keys: dict(Member.objects.filter(pk__in=keys).values_list("pk", "name")),
+    "payer": lambda keys: {key: str(who) for key, who in display_names.names_of(keys).items()},
     "training": lambda keys: dict(Training.objects.filter(name__in=keys).values_list("name", "title")),
 }
 
@@ -65,11 +67,15 @@ _SELF_DESCRIBING: Final = frozenset({"opening", "specialday"})
 def matching(typed: str) -> Q:
     """Return the condition for changes whose subject matches `typed` by key or name."""
     members = Member.objects.filter(folded__contains=folded(typed))
+    payers = Payer.objects.filter(
+        Q(folded__contains=folded(typed)) | Q(member__in=members) | Q(group__folded__contains=folded(typed))
+    )
     machines = Machine.objects.filter(Q(title__icontains=typed) | Q(name__icontains=typed))
     trainings = Training.objects.filter(Q(title__icontains=typed) | Q(name__icontains=typed))
     named = {
         "member": members.values_list("pk", flat=True),
         "machine": machines.values_list("name", flat=True),
+        "payer": payers.values_list("pk", flat=True),
         "training": trainings.values_list("name", flat=True),
         "account": Account.objects.filter(display_name__icontains=typed).values_list("name", flat=True),
     }

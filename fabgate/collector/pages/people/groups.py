@@ -21,7 +21,7 @@ from fabgate.collector.pages.access_control import account_of, refuse_self_decis
 from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.forms.machines_field import MachinesField
-from fabgate.collector.pages.forms.member_field import MemberField, find_member, member_text
+from fabgate.collector.pages.forms.member_field import find_member, member_text
 from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.collector.pages.people import labels as words
 from fabgate.collector.pages.people import search, shortcuts
@@ -34,13 +34,9 @@ from fabgate.collector.people import badges, blocks
 _MOST_ERRORS: Final = 20
 
 
-class GroupForm(stale_form.StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
+class GroupForm(GroupPayerForm):
     """A class or a company. Its members are typed as lines of text, so that a list can be pasted."""
 
-    payer = MemberField(
-        label=gettext_lazy("Payer"),
-        help_text=gettext_lazy("A member, such as the school, by number or name. Leave empty if the group pays."),
-    )
     people = forms.CharField(
         label=gettext_lazy("Members of the group"),
         max_length=100_000,
@@ -53,7 +49,7 @@ class GroupForm(stale_form.StaleCheck, forms.ModelForm):  # type: ignore[type-ar
         """The fields that are columns of the row."""
 
         model = Group
-        fields = ("name", "kind", "payer", "machines", "note")
+        fields = ("name", "kind", "machines", "note")
         labels = {
             "name": gettext_lazy("Name"),
             "kind": gettext_lazy("Type"),
@@ -69,9 +65,7 @@ class GroupForm(stale_form.StaleCheck, forms.ModelForm):  # type: ignore[type-ar
     def __init__(self, *args: Any, is_manager: bool, **more: Any) -> None:
         super().__init__(*args, **more)
         self._is_manager = is_manager
-        if is_manager:
-            self.initial["payer"] = member_text(self.instance.payer)
-        else:
+        if not is_manager:
             del self.fields["payer"]
         if self.instance.pk:
             self.initial["people"] = "\n".join(map(member_text, self.instance.members.order_by("folded", "pk")))
@@ -117,7 +111,7 @@ class GroupForm(stale_form.StaleCheck, forms.ModelForm):  # type: ignore[type-ar
 
 def groups(request: HttpRequest) -> HttpResponse:
     """List the groups, closed ones last, or in another order."""
-    rows = Group.objects.select_related("payer").order_by("name")
+    rows = Group.objects.select_related("payer__member").order_by("name")
     shown = [
         {
             "group": row,
@@ -137,7 +131,7 @@ def groups(request: HttpRequest) -> HttpResponse:
 _SORTS: Final[Mapping[str, Callable[[dict[str, Any]], Any]]] = {
     "name": lambda row: row["group"].name,
     "kind": lambda row: str(row["kind"]),
-    "payer": lambda row: row["group"].payer and (row["group"].payer.name or row["group"].payer_id),
+    "payer": lambda row: row["group"].payer and str(row["group"].payer),
     "-people": lambda row: row["people"],
     "-badges": lambda row: row["badges"],
     "state": lambda row: row["is_over"],
@@ -146,7 +140,7 @@ _SORTS: Final[Mapping[str, Callable[[dict[str, Any]], Any]]] = {
 
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a group, its members and badges."""
-    return _page(request, get_object_or_404(Group.objects.select_related("payer"), pk=pk))
+    return _page(request, get_object_or_404(Group.objects.select_related("payer__member"), pk=pk))
 
 
 def new(request: HttpRequest) -> HttpResponse:
@@ -169,6 +163,7 @@ def payer(request: HttpRequest, pk: int) -> HttpResponse:
         if is_saved := not form.has_conflicts() and form.is_valid():
             _refuse_own_bill(request, form.instance)
             with audit.change(shortcuts.actor(request), "group.updated", held) as change:
+                form.choose_payer(shortcuts.actor(request))
                 form.instance.save(update_fields=["payer"])
     if not is_saved:
         return _page(request, group, status=form.status, payer_form=form)
@@ -230,6 +225,7 @@ def _save(request: HttpRequest, group: Group | None) -> HttpResponse:
             if is_saved := not form.has_conflicts() and form.is_valid():
                 with audit.change(shortcuts.actor(request), verb, form.instance) as change:
                     saved = form.save(commit=False)
+                    form.choose_payer(shortcuts.actor(request))
                     # Only these fields, because someone may have closed the group in the meantime.
                     saved.save(
                         update_fields=["name", "kind", *(["payer"] if is_manager else []), "note"] if group else None

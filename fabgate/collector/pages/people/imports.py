@@ -19,7 +19,7 @@ from fabgate.collector.base.body_limit import MAX_FILE_BYTES, MEGABYTE
 from fabgate.collector.base.environ import LANGS
 from fabgate.collector.billing import member_plans
 from fabgate.collector.db import pulse
-from fabgate.collector.models import Change, Grant, Member
+from fabgate.collector.models import Change, Grant, Member, Payer
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.formatting import NOTHING
@@ -45,7 +45,7 @@ _COLUMNS: Final = {
     "email": gettext_lazy("E-mail"),
     "category": gettext_lazy("Category"),
     "plan": gettext_lazy("Plan"),
-    "payer": gettext_lazy("Payer (a member's number)"),
+    "payer": gettext_lazy("Payer (a member's number, or an organisation's name)"),
     "minor": gettext_lazy("Minor"),
     "joined_on": gettext_lazy("Member since"),
 }
@@ -259,7 +259,8 @@ def _take(
 def _page(
     request: HttpRequest, found: Difference, token: str, *, is_stale: bool = False, miscounted: str = ""
 ) -> HttpResponse:
-    names = Member.names() | {row.id: row.name for row in found.file.rows if row.name}
+    names = Member.names() | dict(Payer.organisations().values_list("pk", "name"))
+    names |= {row.id: row.name for row in found.file.rows if row.name}
     context = {
         "found": found,
         "new": [(person, _shown(person.fields, names)) for person in found.new],

@@ -1,4 +1,4 @@
-"""Labels for trainings, badges and memberships."""
+"""Labels for trainings, badges, memberships and payers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate.collector.access.eligibility import NOT_TRAINED, is_over
-from fabgate.collector.models import Badge, Block, Grant, Group, Member
+from fabgate.collector.models import Badge, Block, Grant, Group, Member, Payer
 from fabgate.collector.pages.formatting import STATES as STATES_SHOWN
 from fabgate.collector.people import many_grants, reasons
 
@@ -42,6 +42,11 @@ KINDS: Final[Mapping[str, Any]] = {
 GROUP_KINDS: Final[Mapping[str, Any]] = {
     Group.CLASS: gettext_lazy("Class"),
     Group.COMPANY: gettext_lazy("Company"),
+}
+PAYER_KINDS: Final[Mapping[str, Any]] = {
+    Payer.MEMBER: gettext_lazy("Member"),
+    Payer.GROUP: gettext_lazy("Group"),
+    Payer.ORGANISATION: gettext_lazy("Organisation"),
 }
 LEVELS: Final[Mapping[str, Any]] = {
     "user": gettext_lazy("Member"),

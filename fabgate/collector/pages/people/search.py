@@ -105,7 +105,7 @@ def keys(sorting: Sorting) -> list[Key]:
     if column == "membership":  # one without an end lasts longest
         return [sorting.key(Coalesce("valid_until", Value(_FOREVER))), BY_NAME]
     if column == "payer":
-        payer = Coalesce("payer__folded", Value(""))
+        payer = Coalesce("payer__member__folded", "payer__group__folded", "payer__folded", Value(""))
         return [Key(Case(When(payer=None, then=1), default=0)), sorting.key(payer), BY_NAME]
     if column in {"category", "email"}:
         return [Key(Case(When(**{column: ""}, then=1), default=0)), sorting.key(column), BY_NAME]

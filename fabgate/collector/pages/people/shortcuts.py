@@ -20,7 +20,7 @@ def actor(request: HttpRequest) -> str:
 
 def get_member(pk: str) -> Member:
     """Return a member, or answer 404."""
-    return get_object_or_404(Member.objects.select_related("payer"), pk=pk)
+    return get_object_or_404(Member.objects.select_related("payer__member"), pk=pk)
 
 
 def get_member_to_judge(request: HttpRequest, pk: str) -> Member:

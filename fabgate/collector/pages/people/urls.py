@@ -1,7 +1,8 @@
 """Routes and rights of the pages about people.
 
 The desk finds and adds people, assigns and lends badges, and blocks people. Trainers read, and grant or revoke trainings.
-Accountants choose payers. Only managers mark people as left, import lists and decide what a training gives access to.
+Accountants choose payers and keep their records. Only managers mark people as left, import lists and decide what a
+training gives access to.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from fabgate.collector.models import Account
 from fabgate.collector.pages.ids import MemberConverter
 from fabgate.collector.pages.people import groups, import_trainings, imports, search, trainings
 from fabgate.collector.pages.people.badges import enrol
-from fabgate.collector.pages.people.payers import views
+from fabgate.collector.pages.people.payers import choice, records
 from fabgate.collector.pages.people.person import actions, edit, page
 from fabgate.collector.pages.roles import Right, reads, writes
 
@@ -41,12 +42,17 @@ urlpatterns = [
     path("people/groups/<int:pk>/payer", groups.payer, name="people-group-payer"),
     path("people/groups/<int:pk>/badge", groups.give, name="people-group-badge"),
     path("people/groups/<int:pk>/end", groups.end, name="people-group-end"),
-    path("people/payers", views.payers, name="people-payers"),
+    path("people/payers", records.records, name="people-payers"),
+    path("people/payers/new", records.new, name="people-payer-new"),
+    path("people/payers/people", choice.paid_for, name="people-paid-for"),
+    path("people/payers/<member:pk>", records.detail, name="people-payer-one"),
+    path("people/payers/<member:pk>/edit", records.edit, name="people-payer-edit"),
+    path("people/payers/<member:pk>/end", records.end, name="people-payer-end"),
     path("people/badges/<int:pk>/end", actions.end_badge, name="people-badge-end"),
     path("people/<member:pk>", page.detail, name="people-one"),
     path("people/<member:pk>/edit", edit.edit, name="people-edit"),
     path("people/<member:pk>/plan", actions.change_plan, name="people-plan"),
-    path("people/<member:pk>/payer", views.payer, name="people-payer"),
+    path("people/<member:pk>/payer", choice.payer, name="people-payer"),
     path("people/<member:pk>/grant", actions.grant, name="people-grant"),
     path("people/<member:pk>/revoke", actions.revoke, name="people-revoke"),
     path("people/<member:pk>/block", actions.block, name="people-block"),
@@ -86,6 +92,11 @@ RIGHTS: Final = {
     "people-group-end": Right(get=_NOBODY, post=_DESK),
     "people-plan": Right(get=_NOBODY, post=_DESK),
     "people-payers": Right(get=reads(Account.ACCOUNTANT)),
+    "people-payer-new": Right(get=writes(Account.ACCOUNTANT), post=writes(Account.ACCOUNTANT)),
+    "people-paid-for": Right(get=reads(Account.ACCOUNTANT)),
+    "people-payer-one": Right(get=reads(Account.ACCOUNTANT)),
+    "people-payer-edit": Right(get=writes(Account.ACCOUNTANT), post=writes(Account.ACCOUNTANT)),
+    "people-payer-end": Right(get=_NOBODY, post=writes(Account.ACCOUNTANT)),
     "people-payer": Right(get=reads(Account.ACCOUNTANT), post=writes(Account.ACCOUNTANT)),
     "people-badge-end": Right(get=_NOBODY, post=_DESK),
     "people-one": Right(get=_READ),

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from fabgate import wire
 from fabgate.collector.base.search_key import folded
-from fabgate.collector.models import Gate, Group, Machine, Member
+from fabgate.collector.models import Gate, Group, Machine, Member, Payer
 from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.people.display_names import names_of, numbered, unique_names, unknown_name
 
@@ -27,7 +27,7 @@ PLACE: Final = Case(
 
 
 class Names:
-    """The names of people and groups by id: of all, or `only` of some.
+    """The names of people, groups and organisations by id: of all, or `only` of some.
 
     With `are_apart`, people who share a name are shown with their number.
     """
@@ -35,7 +35,7 @@ class Names:
     def __init__(self, only: Iterable[str | None] | None = None, *, are_apart: bool = False) -> None:
         self._has_all = only is None
         if only is None:
-            self._names = Member.names() | _groups()
+            self._names = Member.names() | _groups() | _organisations()
         else:
             look_up = unique_names if are_apart else names_of
             self._names = {key: str(who) for key, who in look_up(filter(None, only)).items()}
@@ -50,27 +50,30 @@ class Names:
         return self._names[who]
 
 
-def find(typed: str, *, groups: bool = True) -> list[tuple[str, str]]:
+def find(
+    typed: str, *, members: bool = True, groups: bool = True, organisations: bool = False
+) -> list[tuple[str, str]]:
     """Return (id, name) pairs that match: an exact id or name, or else names that contain every word.
 
-    "Name (id)", as pages show people who share a name, matches that id. Accents and case are ignored. `groups` includes
-    groups.
+    "Name (id)", as pages show people who share a name, matches that id. Accents and case are ignored. `members`,
+    `groups` and `organisations` are what is searched.
     """
     typed, key = typed.strip(), folded(typed)
-    others = sorted(_groups().items()) if groups else []
-    members = Member.objects.order_by("name", "id").values_list("id", "name")
-    for who, name in [*members.filter(pk__in={typed, _id_behind(typed)}), *others]:
+    others = sorted((_groups() if groups else {}).items())
+    others += sorted((_organisations() if organisations else {}).items())
+    people = (Member.objects if members else Member.objects.none()).order_by("name", "id").values_list("id", "name")
+    for who, name in [*people.filter(pk__in={typed, _id_behind(typed)}), *others]:
         if typed == who or key == folded(numbered(name, who)):
             return [(who, name or who)]
     if not key:
         return []
-    exact = [*members.filter(folded=key), *(one for one in others if folded(one[1]) == key)]
+    exact = [*people.filter(folded=key), *(one for one in others if folded(one[1]) == key)]
     if exact:
         return exact
     for part in key.split():
-        members = members.filter(folded__contains=part)
+        people = people.filter(folded__contains=part)
     matching = [one for one in others if all(part in folded(one[1]) for part in key.split())]
-    return [*members[: _MAX_LISTED + 1], *matching]
+    return [*people[: _MAX_LISTED + 1], *matching]
 
 
 def by_number(typed: Iterable[str]) -> dict[str, Member]:
@@ -99,9 +102,9 @@ class Several(ValidationError):  # noqa: N818 (it names what happened)
         super().__init__(_("Several people match: %(some)s%(more)s.") % {"some": some, "more": more})
 
 
-def resolve(typed: str) -> str:
+def resolve(typed: str, *, organisations: bool = False) -> str:
     """Return the id of the one person who matches. Raises ValidationError for none, Several for more than one."""
-    matches = find(typed)
+    matches = find(typed, organisations=organisations)
     if not matches:
         raise ValidationError(_("No one is called “%(typed)s”.") % {"typed": typed})
     if len(matches) > 1:
@@ -110,7 +113,7 @@ def resolve(typed: str) -> str:
 
 
 def people(ids: Iterable[str]) -> dict[str, str]:
-    """Return the name of each person or group."""
+    """Return the name of each person, group or organisation."""
     return {id_: str(who) for id_, who in names_of(ids).items()}
 
 
@@ -139,3 +142,7 @@ def _id_behind(typed: str) -> str:
 
 def _groups() -> dict[str, str]:
     return {f"{wire.GROUP_PREFIX}{pk}": name for pk, name in Group.objects.values_list("id", "name")}
+
+
+def _organisations() -> dict[str, str]:
+    return dict(Payer.organisations().values_list("pk", "name"))

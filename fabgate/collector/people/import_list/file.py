@@ -15,7 +15,8 @@ from django.utils.translation import gettext as _
 
 from fabgate import badge
 from fabgate.collector.access import roster
-from fabgate.collector.models import Badge, Machine, Member, Plan
+from fabgate.collector.base.search_key import folded
+from fabgate.collector.models import Badge, Machine, Member, Payer, Plan
 from fabgate.collector.people import names
 from fabgate.collector.people.import_list import list_file
 from fabgate.collector.people.import_list.columns import MEMBERS, Mistake
@@ -129,12 +130,35 @@ def _held_by_others(carried: list[Badge], rows: list[Row], ids: dict[str, int]) 
 
 
 def _payers(rows: list[Row], mistakes: list[Mistake]) -> None:
-    """Report payers who are neither members nor in this file."""
-    known = {*Member.objects.values_list("id", flat=True), *(row.id for row in rows)}
-    named = [(row.line, row.payer_id) for row in rows if row.payer_id is not None]
-    text = _("payer: no member '%(id)s'; enter a member's number, or add this person on a line of their own")
-    nearly = _("payer: no member '%(id)s'; did you mean '%(near)s'?")
-    mistakes += unknown_ids(named, known, text, nearly)
+    """Find organisations by their names, and report payers that are unknown, ambiguous or ended."""
+    organisations = {payer.pk: payer for payer in Payer.organisations()}
+    known = {*Member.objects.values_list("id", flat=True), *(row.id for row in rows), *organisations}
+    by_name: dict[str, list[Payer]] = defaultdict(list)
+    for payer in sorted(organisations.values(), key=lambda payer: payer.ended_on is not None):
+        by_name[payer.folded].append(payer)
+    named: list[tuple[int, str]] = []
+    for row in rows:
+        if row.payer_id is None:
+            continue
+        same = [] if row.payer_id in known else by_name.get(folded(row.payer_id), [])
+        if len(same) > 1 and same[1].ended_on is None:
+            text = _("payer: several organisations are called '%(name)s'; enter one of %(ids)s")
+            ids = ", ".join(sorted(payer.pk for payer in same if payer.ended_on is None))
+            mistakes.append(Mistake(row.line, text % {"name": names.shown(row.payer_id[:64]), "ids": ids}))
+            continue
+        row.payer_id = same[0].pk if same else row.payer_id
+        payer_found = organisations.get(row.payer_id)
+        if payer_found is not None and payer_found.ended_on is not None:
+            text = _("payer: '%(name)s' ended on %(day)s; reopen it first, or enter another payer")
+            values = {"name": payer_found.name, "day": payer_found.ended_on.isoformat()}
+            mistakes.append(Mistake(row.line, text % values))
+        named.append((row.line, row.payer_id))
+    text = _(
+        "payer: no member or organisation '%(id)s'; enter a member's number or an organisation's name, or add this person"
+        " on a line of their own"
+    )
+    nearly = _("payer: no member or organisation '%(id)s'; did you mean '%(near)s'?")
+    mistakes += unknown_ids(named, known, text, nearly, {payer.name for payer in organisations.values()})
 
 
 def _exclude_unpaid(rows: list[Row], mistakes: list[Mistake]) -> None:

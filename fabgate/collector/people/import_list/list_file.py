@@ -61,12 +61,15 @@ def bad_lines(mistakes: Iterable[Mistake]) -> set[int]:
     return {line for mistake in mistakes for line in (mistake.line, mistake.also) if line is not None}
 
 
-def unknown_ids(ids: Iterable[tuple[int, str]], known: set[str], text: str, nearly: str) -> list[Mistake]:
-    """Return an error for each unknown (line, id): `text`, or `nearly` where a similar id exists."""
+def unknown_ids(
+    ids: Iterable[tuple[int, str]], known: set[str], text: str, nearly: str, also: Iterable[str] = ()
+) -> list[Mistake]:
+    """Return an error for each unknown (line, id): `text`, or `nearly` where a similar id, or one of `also`, exists."""
+    suggested = {*known, *also}
     mistakes: list[Mistake] = []
     for line, found in ids:
         if found not in known:
-            near = difflib.get_close_matches(found, known, 1) if len(mistakes) < MOST_GUESSED else []
+            near = difflib.get_close_matches(found, suggested, 1) if len(mistakes) < MOST_GUESSED else []
             values = {"id": names.shown(found[:64]), "near": "".join(near)}
             mistakes.append(Mistake(line, (nearly if near else text) % values))
     return mistakes

@@ -12,9 +12,10 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.utils.translation import gettext as _
 
-from fabgate import badge, wire
+from fabgate import badge
 from fabgate.collector.base.environ import LANGS
 from fabgate.collector.models import Member, Plan
+from fabgate.collector.models.people import RESERVED_PREFIXES
 from fabgate.collector.people import names
 from fabgate.collector.people.import_list.columns import MEMBERS, Mistake
 from fabgate.collector.people.import_list.dates import MONTH_FIRST, DateReader
@@ -63,8 +64,11 @@ def parse_row(line: int, values: dict[str, str], dates: DateReader, mistakes: li
     if not 0 < len(row.id) <= 64:
         empty = _("found nothing, wanted 1 to 64 characters")
         wrong("id", _("found '%(found)s', wanted 1 to 64 characters") if row.id else empty)
-    elif row.id.startswith((wire.GROUP_PREFIX, "emergency:")):
-        wrong("id", _("found '%(found)s', which is reserved for groups and emergency badges; use another number"))
+    elif row.id.startswith(RESERVED_PREFIXES):
+        text = _(
+            "found '%(found)s', which is reserved for groups, organisations and emergency badges; use another number"
+        )
+        wrong("id", text)
     if row.email and not _is_email(row.email):
         wrong("email", _("found '%(found)s', wanted an e-mail address or nothing"))
     for column, wanted in (("lang", LANGS), ("level", Member.LEVELS)):

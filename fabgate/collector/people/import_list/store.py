@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from fabgate import badge
 from fabgate.collector.access import roster
 from fabgate.collector.billing import member_plans
+from fabgate.collector.billing.paying import payers
 from fabgate.collector.db import audit, bulk, duplicate, statements
 from fabgate.collector.models import Badge, Machine, Member
 from fabgate.collector.people import badges, blocks
@@ -77,6 +78,7 @@ def write(prepared: Prepared, *, actor: str, plans_from: date | None = None) -> 
             if "plan" in columns:
                 plans = {row.id: row.plan for row in rows}
                 member_plans.set_plans(plans, plans_from or blocks.today(), actor=actor)
+            payers.ensure_all({row.payer_id for row in rows if row.payer_id is not None}, actor=actor)
             if "badges" in columns:
                 _give_badges(file, actor)
     except IntegrityError as error:

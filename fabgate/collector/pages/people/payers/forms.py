@@ -8,54 +8,72 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector.models import Group, Member
-from fabgate.collector.pages.forms.member_field import MemberField, member_text
+from fabgate.collector.billing.paying import payers
+from fabgate.collector.models import Group, Member, Payer
+from fabgate.collector.pages.forms.payer_field import PayerField, payer_text
 from fabgate.collector.pages.forms.stale_form import StaleCheck
 
 
-class _PayerForm(StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
-    """Shows the stored payer as name and number."""
+class PayerChoice(StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
+    """A form with the field `payer`: it shows the stored payer as name and number.
+
+    The field is not in `Meta.fields`, because its payer may not be stored before `choose_payer`.
+    """
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self.initial["payer"] = member_text(self.instance.payer)
+        if "payer" in self.fields:
+            self.initial["payer"] = payer_text(self.instance.payer)
+
+    def clean_payer(self) -> Payer | None:
+        """Return the payer; None where the person or group pays."""
+        payer: Payer | None = self.cleaned_data["payer"]
+        if payer is not None and payer.pk == self.instance.pk:
+            payer = None
+        self.instance.payer_id = payer and payer.pk
+        return payer
+
+    def choose_payer(self, actor: str) -> None:
+        """Store the payer if it is new. Call it in the transaction that saves the form."""
+        payer: Payer | None = self.cleaned_data.get("payer")
+        if payer is not None:
+            payers.choose(payer, actor=actor)
 
 
-class PersonPayerForm(_PayerForm):
+class PersonPayerForm(PayerChoice):
     """The payer of a person."""
 
-    payer = MemberField(
+    payer = PayerField(
         label=gettext_lazy("Payer"),
         help_text=gettext_lazy(
-            "The member who pays for this person, by number or name. Leave empty if they pay themselves."
+            "The member or organisation that pays for this person, by number or name. Leave empty if they pay themselves."
         ),
     )
 
     class Meta:
-        """Only the payer."""
+        """No columns; the payer is not validated as one, because it may not be stored yet."""
 
         model = Member
-        fields: tuple[str, ...] = ("payer",)
-
-    def clean_payer(self) -> Member | None:
-        """Return the payer; None where the person pays."""
-        found: Member | None = self.cleaned_data["payer"]
-        return None if found is not None and found.pk == self.instance.pk else found
+        fields: tuple[str, ...] = ()
+        exclude: tuple[str, ...] = ("payer",)
 
 
-class GroupPayerForm(_PayerForm):
+class GroupPayerForm(PayerChoice):
     """The payer of a group."""
 
-    payer = MemberField(
+    payer = PayerField(
         label=gettext_lazy("Payer"),
-        help_text=gettext_lazy("A member, such as the school, by number or name. Leave empty if the group pays."),
+        help_text=gettext_lazy(
+            "A member or an organisation, such as the school, by number or name. Leave empty if the group pays."
+        ),
     )
 
     class Meta:
-        """Only the payer."""
+        """No columns; the payer is not validated as one, because it may not be stored yet."""
 
         model = Group
-        fields: tuple[str, ...] = ("payer",)
+        fields: tuple[str, ...] = ()
+        exclude: tuple[str, ...] = ("payer",)
 
 
 def refuse_payer(form: forms.BaseForm) -> None:

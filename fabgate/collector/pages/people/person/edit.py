@@ -43,7 +43,7 @@ def new(request: HttpRequest) -> HttpResponse:
         try:
             with transaction.atomic(), pulse.deferred():
                 with audit.change(shortcuts.actor(request), "member.added", form.instance) as change:
-                    member = form.add()
+                    member = form.add(shortcuts.actor(request))
                     if card is None:
                         change.rosters = roster.versions(roster.rebuild(only_changed=True))
                 changes = [change, *_given(request, member, form)]
@@ -102,7 +102,7 @@ def edit(request: HttpRequest, pk: str) -> HttpResponse:
         form = PersonForm(request.POST, instance=row, is_manager=is_manager, is_own=is_own)
         if is_saved := not form.has_conflicts() and form.is_valid():
             with audit.change(shortcuts.actor(request), "member.updated", row) as change:
-                form.save_typed()
+                form.save_typed(shortcuts.actor(request))
                 change.rosters = roster.versions(roster.rebuild(only_changed=True))
     if is_saved:
         shortcuts.report_change(request, _("Saved."), change)

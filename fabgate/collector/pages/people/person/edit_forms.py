@@ -11,8 +11,8 @@ from django.utils.timezone import localtime
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
-from fabgate import wire
 from fabgate.collector.models import Member, Plan, Training
+from fabgate.collector.models.people import RESERVED_PREFIXES
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.forms.machines_field import MachinesField
 from fabgate.collector.pages.people.payers.forms import PersonPayerForm, refuse_payer
@@ -42,7 +42,7 @@ class PersonForm(PersonPayerForm):
 
         model = Member
         fields: tuple[str, ...] = (
-            *("name", "email", "lang", "valid_until", "grace_days", "category", "payer"),
+            *("name", "email", "lang", "valid_until", "grace_days", "category"),
             *("minor", "supervised", "joined_on", "note", "level", "machines"),
         )
         labels = {
@@ -93,8 +93,9 @@ class PersonForm(PersonPayerForm):
         self.fields["name"].required = True
         self.categories = Member.objects.exclude(category="").values_list("category", flat=True).distinct()
 
-    def save_typed(self) -> None:
+    def save_typed(self, actor: str) -> None:
         """Save the fields of the form only; others may have changed in the meantime."""
+        self.choose_payer(actor)
         columns = {field.name for field in Member._meta.concrete_fields}  # noqa: SLF001 (Django's name for it)
         typed = {name for name in self.cleaned_data if not self.fields[name].disabled}
         self.save(commit=False).save(update_fields=columns & typed)
@@ -170,7 +171,7 @@ class NewPersonForm(PersonForm):
     def clean_id(self) -> str:
         """Refuse a number that is taken or invalid, and, unless confirmed, one that sessions already have."""
         typed = str(self.cleaned_data["id"]).strip()
-        if names.unseen(typed) or typed.startswith((wire.GROUP_PREFIX, "emergency:")):
+        if names.unseen(typed) or typed.startswith(RESERVED_PREFIXES):
             raise forms.ValidationError(_("Use letters and digits, such as m-117."))
         held = Member.objects.filter(pk=typed).first()
         if held is not None:
@@ -187,9 +188,10 @@ class NewPersonForm(PersonForm):
             raise forms.ValidationError(text % {"n": count, "number": typed, "day": day})
         return typed
 
-    def add(self) -> Member:
+    def add(self, actor: str) -> Member:
         """Store the person. Raises IntegrityError if the number was taken after `clean_id` checked it."""
         member: Member = self.save(commit=False)
+        self.choose_payer(actor)
         member.save(force_insert=True)  # so that it never overwrites another person
         self.save_m2m()
         return member

@@ -98,7 +98,7 @@ def person_page(request: HttpRequest, member: Member, **bound: Any) -> HttpRespo
         "blocks": [(block, labels.block_reason(block.reason)) for block in held_blocks],
         "plans": _plans(member, today),
         "groups": member.groups.order_by("name"),
-        "pays_for": member.pays_for.order_by("folded")[:10],
+        "pays_for": Member.objects.filter(payer=member.pk).order_by("folded")[:10],
         "refusals": [_refusal(row, {one.digest: one.since for one in carried}) for row in _refusals(member, carried)],
         "sessions": _sessions(member),
         "gates": Gate.objects.filter(machine__isnull=False).select_related("machine").order_by("name"),

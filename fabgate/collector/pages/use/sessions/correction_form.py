@@ -80,7 +80,7 @@ class CorrectionForm(StaleCheck, forms.Form):
 
     def clean_payer(self) -> str:
         """Return the id of the payer."""
-        return self._person_id("payer", self._session.payer)
+        return self._person_id("payer", self._session.payer, organisations=True)
 
     def clean(self) -> dict[str, Any]:
         """Require a change."""
@@ -111,11 +111,11 @@ class CorrectionForm(StaleCheck, forms.Form):
         before = {"member": was.used_by, "payer": was.payer, "purpose": was.purpose, "time": was.counted_ms}
         return [(field, str(self.cleaned_data[field])) for field in _ORDER if self.cleaned_data[field] != before[field]]
 
-    def _person_id(self, field: str, before: str) -> str:
+    def _person_id(self, field: str, before: str, *, organisations: bool = False) -> str:
         typed = self.cleaned_data[field].strip()
         if typed == self._shown[field]:
             return before
-        return names.resolve(typed)
+        return names.resolve(typed, organisations=organisations)
 
 
 def longest_ms(session: UsageSession) -> int:

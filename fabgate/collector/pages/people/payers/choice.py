@@ -1,4 +1,4 @@
-"""Lists people with a payer, and lets managers and accountants choose the payer of a person."""
+"""Lists people and their payers, and lets managers and accountants choose the payer of a person."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class WhoForm(forms.Form):
     )
 
 
-def payers(request: HttpRequest) -> HttpResponse:
+def paid_for(request: HttpRequest) -> HttpResponse:
     """List the people who have a payer, or everyone who matches a search."""
     form = WhoForm(request.GET)
     q = str(form.cleaned_data["q"]).strip() if form.is_valid() else ""
-    rows = Member.objects.select_related("payer")
+    rows = Member.objects.select_related("payer__member")
     rows = search.filtered(rows, q, search.ALL, "") if q else rows.exclude(payer=None)
     sorting = Sorting(request.GET, ("name", "number", "payer"), "name")
     page = keyset.page(rows, search.keys(sorting), request.GET)
-    return render(request, "people/payers.html", {"form": form, "page": page, "sorting": sorting, "q": q})
+    return render(request, "people/paid_for.html", {"form": form, "page": page, "sorting": sorting, "q": q})
 
 
 def payer(request: HttpRequest, pk: str) -> HttpResponse:
@@ -55,6 +55,7 @@ def payer(request: HttpRequest, pk: str) -> HttpResponse:
         if is_saved := not form.has_conflicts() and form.is_valid():
             refuse_self_decision(request, *_concerned(form.instance))
             with audit.change(shortcuts.actor(request), "member.updated", held) as change:
+                form.choose_payer(shortcuts.actor(request))
                 form.instance.save(update_fields=["payer"])
     if not is_saved:
         return _page(request, shortcuts.get_member(pk), form)
