@@ -110,8 +110,8 @@ def price(
         cap_left = max(Fraction(0), Fraction(tariff.daily_cap) - cap_used)
         capped = max(Fraction(0), cost + fee + topped_up - cap_left)
     discounted = (cost + fee + topped_up - capped) * Fraction(discount_percent) / 100
-    found = Price(PRICED, segments, fee, topped_up, capped, discounted)
-    return found if found.time + found.fee + found.topped_up else found._replace(outcome=FREE)
+    outcome = PRICED if cost + fee + topped_up else FREE
+    return Price(outcome, segments, fee, topped_up, capped, discounted)
 
 
 def minor_units(amount: Fraction, digits: int) -> int:

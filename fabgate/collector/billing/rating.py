@@ -88,14 +88,17 @@ class Terms(NamedTuple):
     digits: int
 
 
-def rate(sessions: Iterable[Facts], terms: Terms, late: Iterable[Facts] = ()) -> list[Rated]:
+def rate(
+    sessions: Iterable[Facts], terms: Terms, late: Iterable[Facts] = (), *, lookup: rules.Lookup | None = None
+) -> list[Rated]:
     """Rate the sessions that one payer pays for in one month, by the day of their ends.
 
     `late` are sessions of the month that became known after it was closed, in the order in which they became known.
     They get the free minutes and the caps that the others left, so that no amount before them changes.
+    `lookup` are the rules of `terms`, for a caller who rates many payers.
     Raises ValueError for a time without a zone, and KeyError for a plan that `terms` does not have.
     """
-    month = _Month(terms)
+    month = _Month(terms, lookup or rules.Lookup(terms.rules))
     return [month.rate(facts) for facts in (*_in_order(sessions), *late)]
 
 
@@ -114,8 +117,8 @@ def _utc(moment: datetime) -> datetime:
 class _Month:
     """The free time and the caps that are used up as the month goes on."""
 
-    def __init__(self, terms: Terms) -> None:
-        self._terms = terms
+    def __init__(self, terms: Terms, lookup: rules.Lookup) -> None:
+        self._terms, self._rules = terms, lookup
         #: Milliseconds, by user.
         self._free_used: dict[str, int] = defaultdict(int)
         #: By user, machine and day.
@@ -123,7 +126,7 @@ class _Month:
 
     def rate(self, facts: Facts) -> Rated:
         day = _utc(facts.end).astimezone(self._terms.zone).date()
-        rule = rules.find(self._terms.rules, facts.machine, facts.machine_category, facts.plan, day)
+        rule = self._rules.find(facts.machine, facts.machine_category, facts.plan, day)
         kind = _class_without_price(facts, rule)
         if kind is not None or rule is None:
             return Rated(facts, kind or NO_TARIFF, rule=rule)
@@ -139,9 +142,10 @@ class _Month:
         )
         self._free_used[facts.user] += price.free_ms
         # Rounded, so that what a person sees never adds up to more than the cap.
-        under_cap = pricing.minor_units(price.under_cap, self._terms.digits)
+        exact = price.under_cap
+        under_cap = pricing.minor_units(exact, self._terms.digits)
         self._cap_used[key] += Fraction(under_cap, 10**self._terms.digits)
-        amount_minor = pricing.minor_units(price.amount, self._terms.digits)
+        amount_minor = pricing.minor_units(exact - price.discounted, self._terms.digits)
         return Rated(facts, _BY_OUTCOME[price.outcome], amount_minor, rule, price)
 
 

@@ -42,6 +42,23 @@ class Rule:
         return bool(self.machine), bool(self.category), bool(self.plan), self.valid_from, self.id
 
 
+class Lookup:
+    """Finds the rules for many sessions: those for one machine, category and plan are picked out once."""
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._rules = list(rules)
+        #: The highest rank first.
+        self._picked: dict[tuple[str, str, str], list[Rule]] = {}
+
+    def find(self, machine: str, category: str, plan: str, day: date) -> Rule | None:
+        """Return the same as the function `find`."""
+        key = machine, category, plan
+        if key not in self._picked:
+            applying = [rule for rule in self._rules if rule.applies(*key, date.max)]
+            self._picked[key] = sorted(applying, key=lambda rule: rule.rank, reverse=True)
+        return next((rule for rule in self._picked[key] if rule.valid_from <= day), None)
+
+
 def find(rules: Iterable[Rule], machine: str, category: str, plan: str, day: date) -> Rule | None:
     """Return the rule for a session, or None: it has no tariff. `category` is the machine's."""
     applying = [rule for rule in rules if rule.applies(machine, category, plan, day)]

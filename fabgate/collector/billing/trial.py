@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from fabgate.collector.billing import month as months
-from fabgate.collector.billing import rating
+from fabgate.collector.billing import rating, rules
 from fabgate.collector.billing.rating import Facts, Rated, Terms
 from fabgate.collector.billing.rules import NOT_STORED, Rule
 
@@ -62,16 +61,15 @@ def applies(rated: Rated) -> bool:
 
 def compare(month: date, terms: Terms, new: Rule) -> dict[tuple[str, str], Compared]:
     """Return what a month costs now and with `new`, by machine and plan."""
+    changed = with_rule(terms, new)
+    now, then = rules.Lookup(terms.rules), rules.Lookup(changed.rules)
     found: dict[tuple[str, str], Compared] = defaultdict(Compared)
-    for before, after in _pairs(months.rate(month, terms), months.rate(month, with_rule(terms, new))):
-        key = before.facts.machine, before.facts.plan
-        found[key] = found[key].plus(before, after)
+    for facts in months.by_payer(month, terms.zone).values():
+        before = rating.rate(facts, terms, lookup=now)
+        # Sessions of other payers cost the same.
+        is_concerned = any(new.applies(one.machine, one.machine_category, one.plan, date.max) for one in facts)
+        after = rating.rate(facts, changed, lookup=then) if is_concerned else before
+        for old, tried in zip(before, after, strict=True):
+            key = old.facts.machine, old.facts.plan
+            found[key] = found[key].plus(old, tried)
     return dict(sorted(found.items()))
-
-
-def _pairs(before: Iterable[months.Payment], after: Iterable[months.Payment]) -> Iterable[tuple[Rated, Rated]]:
-    """Return each session twice; a session that ended between the two readings is left out."""
-    by_id = {payment.rated.facts.session: payment.rated for payment in after}
-    for payment in before:
-        if (other := by_id.get(payment.rated.facts.session)) is not None:
-            yield payment.rated, other

@@ -7,8 +7,10 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from fabgate.collector.billing import rating
+from fabgate.collector.billing import rating, rules
 from fabgate.collector.billing.rating import (
     BILLED,
     FREE,
@@ -206,3 +208,32 @@ def test_a_time_without_a_zone_is_refused():
 def test_a_rule_with_machine_and_category_needs_both():
     both = rule(machine="laser", category="metal")
     assert kinds(rating.rate([session("a")], terms(both))) == {"a": NO_TARIFF}
+
+
+@given(
+    rules_=st.lists(
+        st.builds(
+            Rule,
+            id=st.integers(1, 9),
+            tariff=st.just(Tariff(Decimal(1))),
+            valid_from=st.dates(date(2027, 1, 1), date(2027, 1, 5)),
+            machine=st.sampled_from(["", "saw"]),
+            category=st.just(""),
+            plan=st.sampled_from(["", "student"]),
+        ),
+        unique_by=lambda rule: rule.id,
+        max_size=6,
+    ),
+    asked=st.lists(
+        st.tuples(
+            st.sampled_from(["saw", "laser"]),
+            st.sampled_from(["", "wood"]),
+            st.sampled_from(["", "student"]),
+            st.dates(date(2026, 12, 31), date(2027, 1, 6)),
+        ),
+        max_size=8,
+    ),
+)
+def test_a_lookup_finds_the_rule_that_is_found_one_by_one(rules_, asked):
+    lookup = rules.Lookup(rules_)
+    assert [lookup.find(*one) for one in asked] == [rules.find(rules_, *one) for one in asked]

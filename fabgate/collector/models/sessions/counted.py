@@ -35,7 +35,12 @@ def is_time_corrected(row: Row) -> bool:
 
 def running_ms(row: Row) -> int:
     """Return how many milliseconds a job ran; after a correction at most the time that the machine was on."""
-    return min(row.running_ms, row.counted_ms) if is_time_corrected(row) else row.running_ms
+    return running_that_counts(row.corrected, row.running_ms, row.counted_ms)
+
+
+def running_that_counts(corrected: str, running_ms: int, counted_ms: int) -> int:
+    """Return the same for the values of these columns."""
+    return min(running_ms, counted_ms) if TIME in corrected else running_ms
 
 
 def uncertainty_ms(row: Row) -> int:

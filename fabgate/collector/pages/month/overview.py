@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 from fabgate.collector.base.search_key import folded
 from fabgate.collector.billing import rating, summary, terms
 from fabgate.collector.billing.month import Sum
-from fabgate.collector.billing.summary import Summary
 from fabgate.collector.entries import completeness
 from fabgate.collector.models import BillingTerms
 from fabgate.collector.pages.access_control import see_other
@@ -41,9 +40,11 @@ def month(request: HttpRequest) -> HttpResponse:
     first = month_of(request, found)
     sums, money = summary.of(first, found), Money.of(found)
     sorting = Sorting(request.GET, tuple(_SORTS), "-amount")
-    called = {"": _("unknown"), **names.people(sums.payers)}
+    classes, by_payer = sums.classes, sums.by_payer
+    whole = summary.added(classes.values())
+    called = {"": _("unknown"), **names.people(by_payer)}
     payers: list[dict[str, Any]] = [
-        {"payer": payer, "name": called[payer], "sum": total} for payer, total in sums.payers.items()
+        {"payer": payer, "name": called[payer], "sum": total} for payer, total in by_payer.items()
     ]
     page = numbered_page(sorting.sorted(payers, _SORTS), request.GET)
     for row in page.rows:
@@ -53,13 +54,13 @@ def month(request: HttpRequest) -> HttpResponse:
     shown = {
         "month": first,
         **neighbours(first, found),
-        "classes": [_class(kind, total, money) for kind, total in sums.classes.items() if total.sessions],
-        "whole": sums.whole,
-        "total": money.minor(sums.whole.amount_minor),
+        "classes": [_class(kind, total, money) for kind, total in classes.items() if total.sessions],
+        "whole": whole,
+        "total": money.minor(whole.amount_minor),
         "page": page,
         "payers": len(payers),
         "sorting": sorting,
-        "open": _open(sums),
+        "open": _open(classes),
     }
     return render_page(request, "month.html", found, shown)
 
@@ -79,10 +80,10 @@ def _class(kind: str, total: Sum, money: Money) -> dict[str, Any]:
     return {"name": name, "text": text, "sum": total, "amount": money.minor(total.amount_minor) if is_priced else ""}
 
 
-def _open(sums: Summary) -> dict[str, Any]:
+def _open(classes: Mapping[str, Sum]) -> dict[str, Any]:
     """Return what has to be settled before the amounts are final."""
     return {
-        "reviews": sums.classes[rating.IN_REVIEW].sessions,
-        "without_tariff": sums.classes[rating.NO_TARIFF].sessions,
+        "reviews": classes[rating.IN_REVIEW].sessions,
+        "without_tariff": classes[rating.NO_TARIFF].sessions,
         "gates": completeness.now().behind,
     }

@@ -26,7 +26,7 @@ def payer(request: HttpRequest, pk: str) -> HttpResponse:
     found = terms_or_404()
     first, money = month_of(request, found), Money.of(found)
     rules = terms.for_rating(found)
-    rated = rating.rate([facts for _payer, facts in months.sessions(first, rules.zone, payer=pk)], rules)
+    rated = rating.rate([facts for _payer, facts in months.sessions(first, rules.zone, payers=[pk])], rules)
     total = Sum()
     for one in rated:
         total = total.plus(one)
