@@ -49,6 +49,7 @@ GROUPS: Final = {
         "bill-try",
         "bill-month",
         "bill-session",
+        "bill-payers",
     ),
     "check that all data arrived": ("gates", "holes"),
     "back up and restore": ("backup", "restore"),

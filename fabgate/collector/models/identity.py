@@ -22,8 +22,8 @@ class Collector(models.Model):
     #: Detects a restored copy: on PostgreSQL the database and server at the last start (db/postgresql.py), on SQLite
     #: the counter at that time (processes/restored_database.py).
     place = models.CharField(max_length=200, blank=True)
-    #: The number of the newest organisation that pays (billing/paying/payers.py). After a restore it is above all numbers that
-    #: may have been used since the copy.
+    #: The number of the newest organisation that pays (billing/paying/payers.py). After a restore it is above all numbers
+    #: that may have been used since the copy.
     last_organisation = models.BigIntegerField(default=0)
 
     class Meta:

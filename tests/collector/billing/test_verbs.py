@@ -13,12 +13,14 @@ import pytest
 from django.conf import settings
 
 from fabgate.collector.billing import member_plans, rating, terms
+from fabgate.collector.billing.paying import payers as paying
 from fabgate.collector.cli import verbs
-from fabgate.collector.models import Change, Member, Plan, TariffRule, UsageSession
+from fabgate.collector.models import Change, Group, Member, Payer, Plan, TariffRule, UsageSession
 from fabgate.collector.people import blocks
 from fabgate.errors import UsageError
 from tests.collector.pages import used
 from tests.collector.pages.used import Used
+from tests.collector.paying import organisation
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -180,6 +182,41 @@ def test_two_rules_for_the_same_do_not_begin_on_the_same_day(started, shop):
     add(started, "price=0.2")
     with pytest.raises(UsageError, match="found no rule 1"):
         started("rule-remove", "1")
+
+
+def test_payers_are_listed_for_people_and_for_programs(bill, shop):
+    assert bill("payers") == "no payers have a record: everyone pays for themselves\n"
+    university = organisation(address="86 rue Pasteur\n69007 Lyon", vat_number="FR40303265045")
+    organisation("Old", 2, ended_on=date(2026, 3, 1))
+    paying.set_references(university, {"tryton": "411"}, actor="eve")
+    Member.objects.filter(pk__in=["m-2", "m-3"]).update(payer=university)
+    group = Group.objects.create(name="2de B", kind=Group.CLASS)
+    Payer.objects.create(id=group.roster_id, group=group)
+    Group.objects.update(payer=university)
+    lines = [line.split() for line in bill("payers").splitlines()]
+    assert lines == [
+        ["payer", "name", "kind", "people", "groups", "note"],
+        [group.roster_id, "2de", "B", "group", "0", "0", "no", "address"],
+        ["payer:1", "Université", "Lumière", "organisation", "2", "1"],
+        ["payer:2", "Old", "organisation", "0", "0", "ended", "on", "2026-03-01"],
+    ]
+    found = {line["payer"]: line for line in json.loads(bill("payers", "--json"))}
+    assert found["payer:1"] == {
+        "payer": "payer:1",
+        "kind": "organisation",
+        "name": "Université Lumière",
+        "legal_name": "Université Lumière",
+        "address": "86 rue Pasteur\n69007 Lyon",
+        "email": "",
+        "lang": settings.ENVIRONMENT.lang,
+        "registration_number": "",
+        "vat_number": "FR40303265045",
+        "references": {"tryton": "411"},
+        "people": 2,
+        "groups": 1,
+        "ended_on": None,
+    }
+    assert found["payer:2"]["ended_on"] == "2026-03-01"
 
 
 def test_the_classes_of_a_month_add_up_to_all_its_sessions(started, shop):

@@ -74,7 +74,7 @@ def test_ids_made_after_a_restore_are_new(tmp_path, url):
 
     ours = environment(tmp_path, FABGATE_DATABASE_URL=url)
     assert run(ours, "migrate").returncode == 0
-    group = "INSERT INTO collector_group (name, kind, note) VALUES (gen_random_uuid(), 'class', '') RETURNING id"
+    group = "INSERT INTO collector_group (name, kind, note, folded) VALUES (gen_random_uuid(), 'class', '', '') RETURNING id"
     grants = "SELECT nextval(pg_get_serial_sequence('collector_grant', 'id'))"
     with psycopg.connect(url, autocommit=True) as direct:
         for _ in range(2):

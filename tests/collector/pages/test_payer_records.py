@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fabgate.collector.billing import terms
 from fabgate.collector.models import Change, Group, Member, Payer
 from fabgate.collector.people.blocks import today
 from tests.collector.pages.counter import a_broker, a_house, text  # noqa: F401 (fixtures)
@@ -274,6 +275,15 @@ def test_an_accountant_decides_nothing_about_an_organisation_that_pays_for_them(
     other = browse("accountant")
     assert other.post("/people/payers/payer:1/edit", {**UNIVERSITY, "name": "Lumière"}).status_code == 303
     assert other.post("/people/m-3/payer", {"payer": ""}).status_code == 303
+
+
+def test_the_record_leads_to_what_the_payer_pays_this_month_once_billing_has_started(accountant):
+    organisation()
+    link = 'href="/month/payer/payer:1"'
+    assert link not in text(accountant.get("/people/payers/payer:1"))
+    terms.start("EUR", today().replace(day=1), "UTC", includes_vat=True, actor="maya")
+    assert link in text(accountant.get("/people/payers/payer:1"))
+    assert accountant.get("/month/payer/payer:1").status_code == 200
 
 
 # --- in French --------------------------------------------------------------------------------------------------------

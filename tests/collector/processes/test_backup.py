@@ -568,7 +568,7 @@ def add(home: Path) -> tuple[int, int]:
         "INSERT INTO collector_grant (member_id, training_id, stage, since, trainer, revoked_by, reason, created_at)"
     )
     grant += " VALUES ('m-1', 1, 'autonomous', '2026-11-01', '', '', '', '2026-11-01 00:00:00')"
-    group = "INSERT INTO collector_group (name, kind, note) VALUES (hex(randomblob(8)), 'class', '')"
+    group = "INSERT INTO collector_group (name, kind, note, folded) VALUES (hex(randomblob(8)), 'class', '', '')"
     for statement in (member, training, grant, group):
         query(home, statement)
     return tuple(query(home, f"SELECT MAX(id) FROM collector_{table}")[0][0] for table in ("grant", "group"))

@@ -24,6 +24,10 @@ _MONTH: Final = (
     "Each session that ended in the month is in exactly one class; the classes add up to all sessions. docs/billing.md"
     " explains them. Nothing is charged."
 )
+_PAYERS: Final = (
+    "Members, groups and organisations that pay for others, or whose details are recorded. Everyone else pays for"
+    " themselves. They are changed on the page People, Payers."
+)
 _TRY: Final = (
     "It shows what the tariff would cost, as if it had always applied in the place of the rules for the same machines and"
     " plan; --session alone tries it on that session's machine and plan. What is on record is shown beside what it costs now."
@@ -90,6 +94,15 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     )
     session.add_argument("session", metavar="SESSION", help="the session's id")
     session.add_argument("--json", action="store_true", help="print JSON")
+    payers = add(
+        "bill-payers",
+        "billing.payers",
+        "list the payers that have a record",
+        "show_payers",
+        about=_PAYERS,
+        example="--json",
+    )
+    payers.add_argument("--json", action="store_true", help="print JSON, with addresses and references")
     trial = add(
         "bill-try",
         "billing.trial",

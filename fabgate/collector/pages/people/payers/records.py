@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from fabgate.collector.base.search_key import folded
+from fabgate.collector.billing import terms
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.db import audit
 from fabgate.collector.models import Group, Member, Payer
@@ -159,6 +160,7 @@ def _page(request: HttpRequest, payer: Payer) -> HttpResponse:
         "groups": Group.objects.filter(payer=payer.pk).order_by("folded", "pk"),
         "language": dict(settings.LANGUAGES).get(payer.lang_or_own or settings.ENVIRONMENT.lang),
         "references": [] if payer.is_new else payer.references.order_by("sink"),
+        "has_month": terms.started() is not None,
         "is_own": payer.pk in self_and_groups(account_of(request)),
     }
     return render(request, "people/payer_one.html", context)
