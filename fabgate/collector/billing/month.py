@@ -8,11 +8,11 @@ from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from fabgate.collector.billing import member_plans, rating, rules
 from fabgate.collector.billing.rating import Facts, Rated, Terms
-from fabgate.collector.models import UsageSession
+from fabgate.collector.models import UsageSession, Waiver
 from fabgate.collector.models.sessions import counted
 
 #: Rows that are read at once.
@@ -82,11 +82,17 @@ _COLUMNS: Final = (
 
 def sessions(month: date, zone: ZoneInfo, *, payers: Collection[str] = ()) -> Iterator[tuple[str, Facts]]:
     """Yield (payer, facts) of the sessions that ended in a month of `zone`; with `payers`, only of theirs."""
-    histories = member_plans.histories()
     found = UsageSession.ended_between(*bounds(month, zone))
     if payers:
         found = found.filter(Q(payer__in=payers) | Q(payer="", used_by__in=payers))
-    rows = found.values_list(*_COLUMNS).iterator(chunk_size=_CHUNK)
+    return facts_of(found, zone)
+
+
+def facts_of(sessions: QuerySet[UsageSession], zone: ZoneInfo) -> Iterator[tuple[str, Facts]]:
+    """Yield (payer, facts) of sessions that have ended. The plan is that of the day of the end in `zone`."""
+    histories = member_plans.histories()
+    waived = set(Waiver.objects.values_list("session", flat=True))
+    rows = sessions.values_list(*_COLUMNS).iterator(chunk_size=_CHUNK)
     for (
         pk,
         user,
@@ -117,6 +123,7 @@ def sessions(month: date, zone: ZoneInfo, *, payers: Collection[str] = ()) -> It
                 counted_ms=counted_ms,
                 running_ms=counted.running_that_counts(corrected, running_ms, counted_ms),
                 in_review=review is not None,
+                waived=pk in waived,
             ),
         )
 

@@ -76,6 +76,25 @@ class Rated(NamedTuple):
     amount_minor: int = 0
     rule: Rule | None = None
     price: Price | None = None
+    #: What it uses of the daily cap, in minor units.
+    cap_minor: int = 0
+
+    @property
+    def free_ms(self) -> int:
+        """Return how much free time it uses."""
+        return self.price.free_ms if self.price else 0
+
+
+class Used(NamedTuple):
+    """What sessions have used of a month's free time and daily caps."""
+
+    #: Milliseconds, by user.
+    free_ms: Mapping[str, int]
+    #: Minor units, by user, machine and day.
+    cap_minor: Mapping[tuple[str, str, date], int]
+
+
+NOTHING_USED: Final = Used({}, {})
 
 
 class Terms(NamedTuple):
@@ -89,16 +108,21 @@ class Terms(NamedTuple):
 
 
 def rate(
-    sessions: Iterable[Facts], terms: Terms, late: Iterable[Facts] = (), *, lookup: rules.Lookup | None = None
+    sessions: Iterable[Facts],
+    terms: Terms,
+    late: Iterable[Facts] = (),
+    *,
+    used: Used = NOTHING_USED,
+    lookup: rules.Lookup | None = None,
 ) -> list[Rated]:
     """Rate the sessions that one payer pays for in one month, by the day of their ends.
 
     `late` are sessions of the month that became known after it was closed, in the order in which they became known.
-    They get the free minutes and the caps that the others left, so that no amount before them changes.
-    `lookup` are the rules of `terms`, for a caller who rates many payers.
+    They get the free minutes and the caps that the others left, so that no amount before them changes. `used` is what
+    sessions that were charged before have used. `lookup` are the rules of `terms`, for a caller who rates many payers.
     Raises ValueError for a time without a zone, and KeyError for a plan that `terms` does not have.
     """
-    month = _Month(terms, lookup or rules.Lookup(terms.rules))
+    month = _Month(terms, lookup or rules.Lookup(terms.rules), used)
     return [month.rate(facts) for facts in (*_in_order(sessions), *late)]
 
 
@@ -117,12 +141,10 @@ def _utc(moment: datetime) -> datetime:
 class _Month:
     """The free time and the caps that are used up as the month goes on."""
 
-    def __init__(self, terms: Terms, lookup: rules.Lookup) -> None:
+    def __init__(self, terms: Terms, lookup: rules.Lookup, used: Used) -> None:
         self._terms, self._rules = terms, lookup
-        #: Milliseconds, by user.
-        self._free_used: dict[str, int] = defaultdict(int)
-        #: By user, machine and day.
-        self._cap_used: dict[tuple[str, str, date], Fraction] = defaultdict(Fraction)
+        self._free_used: dict[str, int] = defaultdict(int, used.free_ms)
+        self._cap_used: dict[tuple[str, str, date], int] = defaultdict(int, used.cap_minor)
 
     def rate(self, facts: Facts) -> Rated:
         day = _utc(facts.end).astimezone(self._terms.zone).date()
@@ -137,16 +159,16 @@ class _Month:
             Use(facts.counted_ms, facts.running_ms, facts.start),
             self._terms.zone,
             free_ms=max(0, plan.free_minutes * 60_000 - self._free_used[facts.user]),
-            cap_used=self._cap_used[key],
+            cap_used=Fraction(self._cap_used[key], 10**self._terms.digits),
             discount_percent=plan.discount_percent,
         )
         self._free_used[facts.user] += price.free_ms
         # Rounded, so that what a person sees never adds up to more than the cap.
         exact = price.under_cap
-        under_cap = pricing.minor_units(exact, self._terms.digits)
-        self._cap_used[key] += Fraction(under_cap, 10**self._terms.digits)
+        cap_minor = pricing.minor_units(exact, self._terms.digits)
+        self._cap_used[key] += cap_minor
         amount_minor = pricing.minor_units(exact - price.discounted, self._terms.digits)
-        return Rated(facts, _BY_OUTCOME[price.outcome], amount_minor, rule, price)
+        return Rated(facts, _BY_OUTCOME[price.outcome], amount_minor, rule, price, cap_minor)
 
 
 def _class_without_price(facts: Facts, rule: Rule | None) -> str | None:

@@ -3,6 +3,14 @@
 from fabgate.collector.models.accounts import Account, ApiKey, FailedSignIn, OneTimeLink, SignIn
 from fabgate.collector.models.audit import Change
 from fabgate.collector.models.badges import Badge
+from fabgate.collector.models.billing.charges import (
+    BillingProgress,
+    Charge,
+    ChargeTerms,
+    ClosedMonth,
+    ManualLine,
+    Waiver,
+)
 from fabgate.collector.models.billing.payers import Payer, PayerReference
 from fabgate.collector.models.billing.plans import Plan, PlanChange
 from fabgate.collector.models.billing.tariffs import TariffRule
@@ -23,10 +31,14 @@ __all__ = [
     "Account",
     "ApiKey",
     "Badge",
+    "BillingProgress",
     "BillingTerms",
     "Block",
     "Boot",
     "Change",
+    "Charge",
+    "ChargeTerms",
+    "ClosedMonth",
     "Collector",
     "Correction",
     "Entry",
@@ -39,6 +51,7 @@ __all__ = [
     "Journal",
     "LedgerLine",
     "Machine",
+    "ManualLine",
     "Member",
     "OneTimeLink",
     "Opening",
@@ -61,4 +74,5 @@ __all__ = [
     "UsageMonth",
     "UsageSession",
     "UsageSums",
+    "Waiver",
 ]

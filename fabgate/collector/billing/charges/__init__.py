@@ -1,0 +1,1 @@
+"""Keeps what is charged up to date with what was used, and closes months."""

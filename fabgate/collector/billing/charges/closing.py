@@ -1,0 +1,153 @@
+"""Closes months, one after the other, and checks that closed months are as they were.
+
+A closed month is sealed with a digest over the month before, its terms, and all its charges and lines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import Count, Sum
+from django.utils.translation import gettext as _
+
+from fabgate.collector.billing import month, rating
+from fabgate.collector.billing.charges import record, refresh
+from fabgate.collector.billing.charges.refresh import Book
+from fabgate.collector.db import audit
+from fabgate.collector.entries import completeness
+from fabgate.collector.models import Charge, ClosedMonth, Machine, ManualLine
+from fabgate.errors import UsageError
+
+#: The digest before the first month.
+_FIRST: Final = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """What is open in a month, and keeps it from being closed without a reason."""
+
+    #: Gates whose entries of the month may be missing.
+    gates: tuple[str, ...]
+    #: Sessions that a person has to check.
+    in_review: int
+    #: Sessions to which no rule applies. They keep no month open.
+    without_tariff: int
+
+    def __bool__(self) -> bool:
+        return bool(self.gates or self.in_review)
+
+
+def open_in(first: date, book: Book) -> Open:
+    """Return what is open in a month."""
+    end = month.bounds(first, book.terms.zone)[1]
+    records = completeness.now()
+    is_complete = records.until is not None and records.until >= end
+    kinds = dict(
+        Charge.objects.filter(month=first).order_by().values("kind").annotate(n=Count("pk")).values_list("kind", "n")
+    )
+    return Open(
+        gates=() if is_complete else records.behind,
+        in_review=kinds.get(rating.IN_REVIEW, 0),
+        without_tariff=kinds.get(rating.NO_TARIFF, 0),
+    )
+
+
+def close(first: date, now: datetime, *, actor: str, reason: str = "") -> ClosedMonth:
+    """Close a month. Raises UsageError if it is not the next one, is not over, or has something open and no reason."""
+    with transaction.atomic():
+        refresh.lock()
+        refresh.refresh_all()
+        book = refresh.open_book()
+        if first != book.open_month:
+            text = _("found %(found)s, wanted %(wanted)s: months are closed one after the other")
+            raise UsageError(text % {"found": f"{first:%Y-%m}", "wanted": f"{book.open_month:%Y-%m}"})
+        if now < month.bounds(first, book.terms.zone)[1]:
+            raise UsageError(_("%(month)s is not over yet") % {"month": f"{first:%Y-%m}"})
+        if (left := open_in(first, book)) and not reason.strip():
+            raise UsageError("\n".join(_mistakes(left)))
+        closed = ClosedMonth(
+            month=first,
+            closed_at=now,
+            closed_by=actor,
+            reason=reason.strip() if left else "",
+            terms=_terms(book),
+            charges=Charge.objects.filter(month=first).count(),
+            lines=ManualLine.objects.filter(month=first).count(),
+            amount_minor=amount_minor(first),
+        )
+        closed.digest = digest(closed, _digest_before(book, first))
+        with audit.change(actor, "month.closed", closed, reason=closed.reason):
+            closed.save(force_insert=True)
+    return closed
+
+
+def amount_minor(first: date) -> int:
+    """Return what a month comes to: its charges and lines."""
+    found = 0
+    for rows in (Charge.objects.filter(month=first), ManualLine.objects.filter(month=first)):
+        found += rows.aggregate(sum=Sum("amount_minor"))["sum"] or 0
+    return found
+
+
+def digest(closed: ClosedMonth, before: str) -> str:
+    """Return the SHA-256 of a closed month, in hexadecimal digits. `before` is that of the month before."""
+    found = hashlib.sha256(before.encode())
+    found.update(_text([closed.month.isoformat(), closed.terms, closed.amount_minor]))
+    for charge in refresh.records(Charge.objects.filter(month=closed.month).order_by("pk")):
+        found.update(record.line_of(charge).encode() + b"\n")
+    for line in ManualLine.objects.filter(month=closed.month).order_by("pk").iterator():
+        values = (line.pk, line.payer, line.text, line.amount_minor, line.vat_code, line.session, line.author)
+        found.update(_text([*values, line.at.astimezone(UTC).isoformat(timespec="microseconds")]))
+    return found.hexdigest()
+
+
+def verify() -> Iterator[tuple[ClosedMonth, list[str]]]:
+    """Yield each closed month, with what was altered since it was closed."""
+    before, next_month = _FIRST, None
+    for closed in ClosedMonth.objects.order_by("month").iterator():
+        wrong = []
+        if next_month is not None and closed.month != next_month:
+            wrong.append(f"found {closed.month:%Y-%m} after the month before {next_month:%Y-%m}: a month is missing")
+        for name, found in (
+            ("charges", Charge.objects.filter(month=closed.month).count()),
+            ("lines", ManualLine.objects.filter(month=closed.month).count()),
+            ("amount_minor", amount_minor(closed.month)),
+        ):
+            if (stored := getattr(closed, name)) != found:
+                wrong.append(f"{name}: found {found}, wanted {stored} as on {closed.closed_at:%Y-%m-%d}")
+        if digest(closed, before) != closed.digest:
+            wrong.append("the digest differs: a charge, a line, the terms or the month before was altered")
+        yield closed, wrong
+        before, next_month = closed.digest, refresh.following(closed.month)
+
+
+def _digest_before(book: Book, first: date) -> str:
+    earlier = [closed for closed in book.closed.values() if closed.month < first]
+    return max(earlier, key=lambda closed: closed.month).digest if earlier else _FIRST
+
+
+def _terms(book: Book) -> dict[str, Any]:
+    """Return what late sessions of the month are rated with."""
+    plans = {
+        plan.name: {"free_minutes": plan.free_minutes, "discount_percent": f"{plan.discount_percent:f}"}
+        for plan in book.terms.plans.values()
+    }
+    return {"plans": plans, "categories": dict(Machine.objects.order_by("name").values_list("name", "category"))}
+
+
+def _mistakes(left: Open) -> Iterator[str]:
+    if left.gates:
+        yield _("entries of these gates are missing: %(gates)s") % {"gates": ", ".join(left.gates)}
+    if left.in_review:
+        yield _("%(n)d sessions wait for a review") % {"n": left.in_review}
+    yield _("to close the month all the same, give a reason")
+
+
+def _text(values: Any) -> bytes:
+    return json.dumps(values, sort_keys=True, separators=(",", ":")).encode() + b"\n"

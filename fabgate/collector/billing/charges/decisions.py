@@ -1,0 +1,123 @@
+"""What a person decides about money: waiving a session, and lines for what is not a session."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from fabgate.collector.billing.charges import refresh
+from fabgate.collector.db import audit
+from fabgate.collector.models import Group, ManualLine, Member, UsageSession, Waiver
+from fabgate.errors import UsageError
+
+_LONGEST: Final = 200
+#: The largest amount of a line, in minor units: more is a slip of the finger.
+MOST_MINOR: Final = 10_000_000
+
+
+def waive(session: str, *, author: str, reason: str) -> Waiver:
+    """Let a session cost nothing. Raises UsageError if it has not ended, or is waived already.
+
+    In a closed month its charge gets a reversal.
+    """
+    mistakes: list[str] = []
+    reason = _line(reason, "reason", mistakes)
+    with transaction.atomic():
+        refresh.lock()
+        if not UsageSession.objects.filter(pk=session, reason__isnull=False).exists():
+            mistakes.append(_("found no session '%(found)s' that has ended") % {"found": session[:64]})
+        elif (held := Waiver.objects.filter(session=session).first()) is not None:
+            values = {"author": held.author, "reason": held.reason}
+            mistakes.append(_("the session is waived already, by %(author)s: %(reason)s") % values)
+        if mistakes:
+            raise UsageError("\n".join(mistakes))
+        waiver = Waiver(session=session, reason=reason, author=author, at=datetime.now(UTC))
+        with audit.change(author, "session.waived", waiver, reason=reason):
+            waiver.save()
+        refresh.update([session])
+    return waiver
+
+
+def withdraw(session: str, *, author: str, reason: str) -> None:
+    """Let a waived session cost again what it costs. Raises UsageError if it is not waived."""
+    mistakes: list[str] = []
+    reason = _line(reason, "reason", mistakes)
+    with transaction.atomic():
+        refresh.lock()
+        waiver = Waiver.objects.filter(session=session).first()
+        if waiver is None:
+            mistakes.append(_("the session '%(found)s' is not waived") % {"found": session[:64]})
+        if mistakes or waiver is None:
+            raise UsageError("\n".join(mistakes))
+        with audit.change(author, "waiver.withdrawn", waiver, reason=reason):
+            Waiver.objects.filter(pk=waiver.pk).delete()
+        refresh.update([session])
+
+
+def add_line(
+    payer: str, text: str, amount_minor: int, *, author: str, session: str = "", vat_code: str = ""
+) -> ManualLine:
+    """Charge a payer for something else in the open month; a negative amount is a credit. Raises UsageError."""
+    mistakes: list[str] = []
+    text = _line(text, "text", mistakes)
+    if not 0 < abs(amount_minor) <= MOST_MINOR:
+        wanted = _("amount: found %(found)s, wanted one other than 0, at most %(most)s in the smallest unit")
+        mistakes.append(wanted % {"found": amount_minor, "most": MOST_MINOR})
+    if not _is_payer(payer):
+        mistakes.append(_("payer: found '%(found)s', wanted the id of a member or a group") % {"found": payer[:64]})
+    if session and not UsageSession.objects.filter(pk=session).exists():
+        mistakes.append(_("found no session '%(found)s'") % {"found": session[:64]})
+    with transaction.atomic():
+        refresh.lock()
+        book = refresh.open_book()
+        if mistakes:
+            raise UsageError("\n".join(mistakes))
+        line = ManualLine(
+            month=book.open_month,
+            payer=payer,
+            text=text,
+            amount_minor=amount_minor,
+            vat_code=vat_code,
+            session=session,
+            author=author,
+            at=datetime.now(UTC),
+        )
+        with audit.change(author, "line.added", line):
+            line.save()
+    return line
+
+
+def remove_line(pk: int, *, author: str, reason: str) -> None:
+    """Remove a line of an open month. Raises UsageError; in a closed month, add a line that takes it back."""
+    mistakes: list[str] = []
+    reason = _line(reason, "reason", mistakes)
+    with transaction.atomic():
+        refresh.lock()
+        book = refresh.open_book()
+        line = ManualLine.objects.filter(pk=pk).first()
+        if line is None:
+            mistakes.append(_("found no line %(found)d") % {"found": pk})
+        elif line.month < book.open_month:
+            text = _("%(month)s is closed; add a line of %(amount)d that takes it back")
+            mistakes.append(text % {"month": f"{line.month:%Y-%m}", "amount": -line.amount_minor})
+        if mistakes or line is None:
+            raise UsageError("\n".join(mistakes))
+        with audit.change(author, "line.removed", line, reason=reason):
+            ManualLine.objects.filter(pk=pk).delete()
+
+
+def _line(text: str, name: str, mistakes: list[str]) -> str:
+    found = " ".join(text.split())
+    if not 0 < len(found) <= _LONGEST:
+        wanted = _("%(name)s: found %(found)d characters, wanted 1 to %(most)d")
+        mistakes.append(wanted % {"name": name, "found": len(found), "most": _LONGEST})
+    return found
+
+
+def _is_payer(name: str) -> bool:
+    kind, _colon, pk = name.partition(":")
+    is_group = kind == "group" and pk.isascii() and pk.isdigit() and Group.objects.filter(pk=int(pk[:18])).exists()
+    return is_group or Member.objects.filter(pk=name).exists()

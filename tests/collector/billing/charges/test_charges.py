@@ -1,0 +1,449 @@
+"""Are charges always what the sessions say, whatever happens in which order, and does a closed month never change?"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from fabgate.collector.billing import member_plans, month, terms
+from fabgate.collector.billing.charges import closing, decisions, record, refresh
+from fabgate.collector.models import (
+    BillingProgress,
+    Charge,
+    ClosedMonth,
+    ManualLine,
+    Member,
+    Plan,
+    Review,
+    TariffRule,
+    UsageSession,
+    Waiver,
+)
+from fabgate.collector.sessions import corrections
+from fabgate.errors import UsageError
+from fabgate.pricing import stored
+from fabgate.pricing.tariffs import Tariff
+from tests.collector.pages.used import NOON, Used
+
+pytestmark = pytest.mark.usefixtures("database")
+
+#: Two months before the one of NOON.
+FIRST = ((NOON.replace(day=1) - timedelta(days=1)).replace(day=1) - timedelta(days=1)).replace(day=1).date()
+MONTHS = [FIRST, refresh.following(FIRST), refresh.following(refresh.following(FIRST))]
+#: Every month of the tests is over then.
+LATER = datetime.now(UTC) + timedelta(days=400)
+MINUTE = timedelta(minutes=1)
+
+
+def billed(**tariff: object) -> None:
+    """Start billing with 0.10 a minute everywhere, and two plans."""
+    terms.start("EUR", FIRST, "UTC", includes_vat=True, actor="eve")
+    Plan.objects.create(name="student", free_minutes=30)
+    Plan.objects.create(name="half", discount_percent=Decimal(50))
+    rule(FIRST, **tariff)
+
+
+def rule(since: date, **tariff: object) -> TariffRule:
+    values = {"price": Decimal("0.10"), **tariff}
+    return TariffRule.objects.create(
+        valid_from=since,
+        tariff=stored.to_json(Tariff(**values)),  # type: ignore[arg-type]
+        purposes=["own", "group"],
+        made_by="eve",
+    )
+
+
+@pytest.fixture
+def shop() -> Used:
+    return Used()
+
+
+def session(shop: Used, name: str, day: date, minutes: int, member: str = "m-1", **more: object) -> str:
+    at = datetime(day.year, day.month, day.day, 9, tzinfo=UTC)
+    return shop.session(name, member, at, minutes, **more)
+
+
+def amounts(**where: object) -> list[tuple[str, str, int]]:
+    """Return (session, kind, amount) of the charges, reversals as "reversal"."""
+    rows = Charge.objects.filter(**where).order_by("month", "session", "-reverses")
+    return [(row.session, "reversal" if row.reverses else row.kind, row.amount_minor) for row in rows]
+
+
+def close(first: date) -> ClosedMonth:
+    return closing.close(first, LATER, actor="eve", reason="a test")
+
+
+# --- a model ----------------------------------------------------------------------------------------------------------
+
+
+class Life:
+    """A workshop in which chance decides what happens next. After each step everything that must hold is checked."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.shop = Used()
+        billed(daily_cap=Decimal(4), grace_s=60)
+        self.count = 0
+        #: The rows of closed months, as they were when they were closed.
+        self.closed: dict[date, list[record.Record]] = {}
+        #: When each gate's last session ended, so that no two overlap.
+        self.at = defaultdict(lambda: datetime(FIRST.year, FIRST.month, 10, tzinfo=UTC))
+
+    def step(self) -> None:
+        acts = [self.use] * 6 + [self.correct] * 4 + [self.contest, self.settle, self.waive, self.plan, self.line]
+        acts += [self.close]
+        self.chance.choice(acts)()
+        refresh.refresh_all()
+        self.check()
+
+    def use(self) -> None:
+        gate = self.chance.choice(["saw-1", "lathe-1"])
+        start = self.at[gate] + self.chance.choice([1, 30, 60 * 24, 60 * 24 * 6]) * MINUTE
+        minutes = self.chance.choice([0, 1, 7, 25, 45])
+        if start + minutes * MINUTE > NOON:
+            return
+        self.at[gate] = start + minutes * MINUTE
+        self.count += 1
+        member = self.chance.choice(["m-1", "m-2", "emergency:fire"])
+        more = {"uncertainty_ms": 90_000, "reason": "power-loss"} if self.chance.random() < 0.2 else {}
+        self.shop.session(f"s-{self.count}", member, start, minutes, gate, **more)
+
+    def any_session(self) -> str | None:
+        names = sorted(UsageSession.objects.filter(reason__isnull=False).values_list("pk", flat=True))
+        return self.chance.choice(names) if names else None
+
+    def correct(self) -> None:
+        if (name := self.any_session()) is None:
+            return
+        field, new = self.chance.choice(
+            [
+                ("time", str(self.chance.choice([0, 60_000, 600_000, 3_000_000]))),
+                ("payer", self.chance.choice(["m-1", "m-2", "m-3"])),
+                ("member", self.chance.choice(["m-1", "m-2", "m-3"])),
+                ("purpose", self.chance.choice(["own", "training"])),
+            ]
+        )
+        try:
+            corrections.correct(name, field, new, author="eve", reason="a test")
+        except UsageError:
+            return  # it is so already
+
+    def contest(self) -> None:
+        name = self.any_session()
+        if name and not Review.objects.filter(session=name, settled_at=None).exists():
+            corrections.contest(UsageSession.objects.get(pk=name), "not me", author="zoe")
+
+    def settle(self) -> None:
+        if (review := Review.objects.filter(settled_at=None).order_by("pk").first()) is not None:
+            corrections.accept(review, author="eve")
+
+    def waive(self) -> None:
+        if (name := self.any_session()) is None:
+            return
+        act = decisions.withdraw if Waiver.objects.filter(session=name).exists() else decisions.waive
+        act(name, author="eve", reason="a test")
+
+    def plan(self) -> None:
+        open_month = refresh.open_book().open_month
+        day = open_month + timedelta(days=self.chance.randrange(28))
+        member = Member.objects.get(pk=self.chance.choice(["m-1", "m-2", "m-3"]))
+        member_plans.set_plan(member, self.chance.choice(["", "student", "half"]), day, actor="eve")
+
+    def line(self) -> None:
+        decisions.add_line("m-2", "Plywood", self.chance.choice([250, -100]), author="eve")
+
+    def close(self) -> None:
+        first = refresh.open_book().open_month
+        if first in MONTHS:
+            close(first)
+            self.closed[first] = list(refresh.records(Charge.objects.filter(month=first).order_by("pk")))
+
+    def check(self) -> None:
+        book = refresh.open_book()
+        for first, rows in self.closed.items():
+            assert list(refresh.records(Charge.objects.filter(month=first).order_by("pk"))) == rows
+        assert [wrong for _closed, wrong in closing.verify() if wrong] == []
+        self._each_session_is_charged_once_as_it_is_now()
+        self._open_months_are_as_if_rated_now(book)
+        self._free_minutes_are_given_once(book)
+        before = set(Charge.objects.values_list("pk", flat=True))
+        BillingProgress.objects.update(terms="", position=0)
+        refresh.refresh_all()
+        assert set(Charge.objects.values_list("pk", flat=True)) == before
+
+    def _each_session_is_charged_once_as_it_is_now(self) -> None:
+        rows = list(refresh.records(Charge.objects.all()))
+        gone = {row.reverses for row in rows}
+        net = {row.session: row for row in rows if not row.reverses and row.id not in gone}
+        count = Counter()
+        for row in rows:
+            count[row.session] += -1 if row.reverses else 1
+        ended = UsageSession.objects.filter(reason__isnull=False).select_related("machine", "gate")
+        facts = {
+            facts.session: (payer, facts) for payer, facts in month.facts_of(ended, terms.for_rating(terms.get()).zone)
+        }
+        assert {name for name, times in count.items() if times} == facts.keys()
+        assert set(count.values()) <= {0, 1}
+        assert {name: row.facts for name, row in net.items()} == {
+            name: record.digest_of(*found) for name, found in facts.items()
+        }
+        assert sum(row.counted_ms for row in rows) == sum(facts.counted_ms for _payer, facts in facts.values())
+
+    def _open_months_are_as_if_rated_now(self, book: refresh.Book) -> None:
+        for first in MONTHS:
+            if first < book.open_month:
+                continue
+            wanted = sorted(
+                (payer, rated.facts.session, rated.kind, rated.amount_minor)
+                for payer, rated in month.rate(first, book.terms)
+            )
+            rows = Charge.objects.filter(month=first, known=0, reverses="")
+            assert sorted(rows.values_list("payer", "session", "kind", "amount_minor")) == wanted
+
+    def _free_minutes_are_given_once(self, book: refresh.Book) -> None:
+        used: dict[tuple[date, str, str], int] = defaultdict(int)
+        for row in refresh.records(Charge.objects.all()):
+            used[row.of_month, row.payer, row.used_by] += row.free_ms
+        assert all(0 <= free_ms <= 30 * 60_000 for free_ms in used.values())
+
+
+@pytest.mark.chance
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_happens_each_session_is_charged_once_and_closed_months_stay(seed):
+    life = Life(seed)
+    for number in range(40):
+        if number == 15 and not life.closed:
+            life.close()
+        life.step()
+    assert life.closed
+    assert Charge.objects.exclude(reverses="").exists() or Charge.objects.exclude(known=0).exists()
+
+
+# --- one by one -------------------------------------------------------------------------------------------------------
+
+
+def test_a_session_is_charged_and_charged_again_when_it_changes(shop):
+    billed()
+    session(shop, "s-1", MONTHS[0], 10)
+    refresh.refresh_all()
+    assert amounts() == [("s-1", "billed", 100)]
+    corrections.correct("s-1", "time", "300000", author="eve", reason="a test")
+    refresh.refresh_all()
+    assert amounts() == [("s-1", "billed", 50)]
+
+
+def test_the_same_facts_have_the_same_id_and_other_money_another_one(shop):
+    billed()
+    session(shop, "s-1", MONTHS[0], 10)
+    refresh.refresh_all()
+    first = Charge.objects.get().pk
+    corrections.correct("s-1", "time", "300000", author="eve", reason="a test")
+    refresh.refresh_all()
+    assert Charge.objects.get().pk != first
+    corrections.correct("s-1", "time", "600000", author="eve", reason="a test")
+    refresh.refresh_all()
+    assert Charge.objects.get().pk == first
+
+
+def test_a_new_rule_changes_an_open_month_at_once(shop):
+    billed()
+    session(shop, "s-1", MONTHS[0], 10)
+    refresh.refresh_all()
+    machine = UsageSession.objects.get().machine
+    TariffRule.objects.create(
+        machine=machine,
+        valid_from=FIRST,
+        tariff=stored.to_json(Tariff(Decimal("0.20"))),
+        purposes=["own"],
+        made_by="eve",
+    )
+    refresh.refresh_all()
+    assert amounts() == [("s-1", "billed", 200)]
+
+
+def test_what_changes_after_closing_is_reversed_and_charged_in_the_open_month(shop):
+    billed()
+    session(shop, "s-1", MONTHS[0], 10)
+    close(MONTHS[0])
+    corrections.correct("s-1", "payer", "m-2", author="eve", reason="a test")
+    refresh.refresh_all()
+    assert amounts(month=MONTHS[0]) == [("s-1", "billed", 100)]
+    rows = Charge.objects.filter(month=MONTHS[1]).order_by("amount_minor")
+    assert [(row.payer, row.of_month, row.amount_minor) for row in rows] == [
+        ("m-1", MONTHS[0], -100),
+        ("m-2", MONTHS[0], 100),
+    ]
+    corrections.correct("s-1", "payer", "m-1", author="eve", reason="as it was")
+    refresh.refresh_all()
+    assert amounts(month=MONTHS[1]) == []
+
+
+def test_a_late_session_gets_the_free_minutes_that_were_left_and_moves_no_other_charge(shop):
+    billed()
+    member_plans.set_plan(Member.objects.get(pk="m-1"), "student", FIRST, actor="eve")
+    session(shop, "s-2", MONTHS[0] + timedelta(days=20), 20)
+    close(MONTHS[0])
+    session(shop, "s-1", MONTHS[0] + timedelta(days=19), 20, gate="lathe-1")
+    refresh.refresh_all()
+    assert amounts() == [("s-2", "free", 0), ("s-1", "billed", 100)]
+
+
+def test_a_reversed_session_gives_its_free_minutes_back_to_its_new_charge(shop):
+    billed()
+    member_plans.set_plan(Member.objects.get(pk="m-1"), "student", FIRST, actor="eve")
+    session(shop, "s-1", MONTHS[0] + timedelta(days=20), 40)
+    close(MONTHS[0])
+    corrections.correct("s-1", "time", str(35 * 60_000), author="eve", reason="a test")
+    refresh.refresh_all()
+    assert amounts() == [("s-1", "billed", 100), ("s-1", "reversal", -100), ("s-1", "billed", 50)]
+
+
+def test_a_late_session_has_the_plans_and_categories_of_its_own_month(shop):
+    billed()
+    plan = Plan.objects.get(name="student")
+    member_plans.set_plan(Member.objects.get(pk="m-1"), "student", FIRST, actor="eve")
+    close(MONTHS[0])
+    plan.free_minutes = 0
+    plan.save()
+    session(shop, "s-1", MONTHS[0] + timedelta(days=19), 20)
+    session(shop, "s-2", MONTHS[1] + timedelta(days=2), 20, gate="lathe-1")
+    refresh.refresh_all()
+    assert amounts() == [("s-1", "free", 0), ("s-2", "billed", 200)]
+
+
+def test_a_waived_session_costs_nothing_before_and_after_closing(shop):
+    billed()
+    for number in (1, 2):
+        session(shop, f"s-{number}", MONTHS[0] + timedelta(days=19 + number), 10)
+    decisions.waive("s-1", author="eve", reason="the machine was faulty")
+    assert amounts() == [("s-1", "waived", 0)]
+    close(MONTHS[0])
+    decisions.waive("s-2", author="eve", reason="the machine was faulty")
+    assert amounts(month=MONTHS[1]) == [("s-2", "reversal", -100), ("s-2", "waived", 0)]
+    decisions.withdraw("s-2", author="eve", reason="a mistake")
+    assert amounts(month=MONTHS[1]) == []
+    with pytest.raises(UsageError, match="the session is waived already, by eve: the machine was faulty"):
+        decisions.waive("s-1", author="eve", reason="again")
+    with pytest.raises(UsageError, match="'s-2' is not waived"):
+        decisions.withdraw("s-2", author="eve", reason="again")
+
+
+def test_what_ended_before_billing_began_is_never_charged(shop):
+    billed()
+    session(shop, "s-1", FIRST - timedelta(days=1), 10)
+    refresh.refresh_all()
+    assert amounts() == []
+
+
+def test_before_billing_is_started_nothing_is_charged(shop):
+    session(shop, "s-1", MONTHS[0], 10)
+    refresh.refresh_all()
+    assert not BillingProgress.objects.exists()
+
+
+def test_all_lines_of_the_ledger_are_followed_in_small_transactions(shop, monkeypatch):
+    billed()
+    refresh.refresh_all()
+    for number in range(5):
+        session(shop, f"s-{number}", MONTHS[0] + timedelta(days=number), 10)
+    monkeypatch.setattr(refresh, "AT_ONCE", 2)
+    assert refresh.refresh()
+    assert len(amounts()) == 2
+    refresh.refresh_all()
+    assert len(amounts()) == 5
+
+
+# --- closing ----------------------------------------------------------------------------------------------------------
+
+
+def test_months_are_closed_one_after_the_other_once_they_are_over(shop):
+    billed()
+    with pytest.raises(UsageError, match=f"wanted {MONTHS[0]:%Y-%m}: months are closed one after the other"):
+        close(MONTHS[1])
+    with pytest.raises(UsageError, match="is not over yet"):
+        closing.close(MONTHS[0], datetime(FIRST.year, FIRST.month, 20, tzinfo=UTC), actor="eve")
+    assert not ClosedMonth.objects.exists()
+
+
+def test_a_month_with_something_open_is_closed_only_with_a_reason(shop):
+    billed()
+    session(shop, "s-1", MONTHS[0], 10, reason="power-loss", uncertainty_ms=90_000)
+    with pytest.raises(
+        UsageError, match="1 sessions wait for a review\nto close the month all the same, give a reason"
+    ):
+        closing.close(MONTHS[0], LATER, actor="eve")
+    assert closing.close(MONTHS[0], LATER, actor="eve", reason="Books are due").reason == "Books are due"
+    assert amounts() == [("s-1", "in-review", 0)]
+    corrections.accept(Review.objects.get(), author="eve")
+    refresh.refresh_all()
+    assert amounts(month=MONTHS[1]) == [("s-1", "reversal", 0), ("s-1", "billed", 100)]
+
+
+def test_a_line_is_charged_in_the_open_month_and_stays_in_a_closed_one(shop):
+    billed()
+    line = decisions.add_line("m-1", "Plywood 9 mm", 1_250, author="eve")
+    closed = close(MONTHS[0])
+    assert (line.month, closed.lines, closed.amount_minor) == (MONTHS[0], 1, 1_250)
+    with pytest.raises(UsageError, match="is closed; add a line of -1250 that takes it back"):
+        decisions.remove_line(line.pk, author="eve", reason="a mistake")
+    later = decisions.add_line("m-1", "Plywood 9 mm, taken back", -1_250, author="eve")
+    assert later.month == MONTHS[1]
+    decisions.remove_line(later.pk, author="eve", reason="it was right")
+    assert [row.pk for row in ManualLine.objects.all()] == [line.pk]
+
+
+@pytest.mark.parametrize(
+    ("values", "wrong"),
+    [
+        (("m-9", "Plywood", 100), "payer: found 'm-9'"),
+        (("m-1", " ", 100), "text: found 0 characters"),
+        (("m-1", "x" * 201, 100), "text: found 201 characters"),
+        (("m-1", "Plywood", 0), "amount: found 0"),
+        (("m-1", "Plywood", 10_000_001), "amount: found 10000001"),
+    ],
+)
+def test_a_wrong_line_is_refused(shop, values, wrong):
+    billed()
+    with pytest.raises(UsageError, match=wrong):
+        decisions.add_line(*values, author="eve")
+    assert not ManualLine.objects.exists()
+
+
+ALTERED = {
+    "an amount": lambda: Charge.objects.filter(session="s-1").update(amount_minor=1),
+    "a payer": lambda: Charge.objects.filter(session="s-1").update(payer="m-2"),
+    "a day": lambda: Charge.objects.filter(session="s-1").update(ended_at=NOON),
+    "a charge that is gone": lambda: Charge.objects.filter(session="s-1").delete(),
+    "a charge of another month": lambda: Charge.objects.filter(session="s-1").update(month=MONTHS[1]),
+    "a line": lambda: ManualLine.objects.update(text="Gold"),
+    "a line that is gone": lambda: ManualLine.objects.all().delete(),
+    "the terms": lambda: ClosedMonth.objects.filter(month=MONTHS[0]).update(terms={}),
+    "the sum": lambda: ClosedMonth.objects.filter(month=MONTHS[0]).update(amount_minor=0),
+    "the digest": lambda: ClosedMonth.objects.filter(month=MONTHS[0]).update(digest="0" * 64),
+}
+
+
+@pytest.mark.parametrize("what", ALTERED)
+def test_what_is_altered_in_a_closed_month_is_named(shop, what):
+    billed()
+    session(shop, "s-1", MONTHS[0], 10)
+    decisions.add_line("m-1", "Plywood", 500, author="eve")
+    close(MONTHS[0])
+    close(MONTHS[1])
+    assert [wrong for _closed, wrong in closing.verify()] == [[], []]
+    ALTERED[what]()
+    (first, second) = [wrong for _closed, wrong in closing.verify()]
+    assert first
+    assert bool(second) == (what in {"the digest", "a charge of another month"})
+
+
+def test_a_missing_month_is_named(shop):
+    billed()
+    for first in MONTHS:
+        close(first)
+    ClosedMonth.objects.filter(month=MONTHS[1]).delete()
+    assert "a month is missing" in "".join(line for _closed, wrong in closing.verify() for line in wrong)
