@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from fabgate.collector.billing import terms
 from fabgate.collector.db import audit, bulk, statements
 from fabgate.collector.models import Member, Plan, PlanChange
 from fabgate.errors import UsageError
@@ -55,8 +56,11 @@ def with_change(history: History, change: Change) -> History:
 
 
 def check_day(since: date, today: date, *, is_back_allowed: bool) -> None:
-    """Refuse a first day that is too far ahead, or in the past if that is not allowed. Raises UsageError."""
-    earliest, latest = (EARLIEST if is_back_allowed else today), today + FURTHEST
+    """Refuse a first day that is too far ahead, in a closed month, or in the past if that is not allowed.
+
+    Raises UsageError.
+    """
+    earliest, latest = (terms.first_open_day() or EARLIEST) if is_back_allowed else today, today + FURTHEST
     if not earliest <= since <= latest:
         text = _("found %(found)s, wanted a day from %(earliest)s to %(latest)s")
         raise UsageError(text % {"found": since, "earliest": earliest, "latest": latest})

@@ -5,10 +5,14 @@ from __future__ import annotations
 from datetime import date
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
+from fabgate.collector.billing import terms
+from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.typed_rule import Typed
 from fabgate.collector.db import audit, duplicate
 from fabgate.collector.models import Machine, Plan, TariffRule
+from fabgate.errors import UsageError
 from fabgate.pricing import stored
 
 
@@ -22,6 +26,13 @@ class SameDayError(Exception):
 
 class HasBegunError(Exception):
     """The rule applies already."""
+
+
+class ClosedMonthError(UsageError):
+    """The rule would apply, or applies, in a month that is closed."""
+
+    def __init__(self, first: date) -> None:
+        super().__init__(_("the months before %(day)s are closed: their prices cannot change") % {"day": first})
 
 
 def unsaved(place: tuple[Machine | None, str, Plan | None], since: date, typed: Typed) -> TariffRule:
@@ -46,7 +57,8 @@ def same_day(rule: TariffRule) -> TariffRule | None:
 
 
 def add(rule: TariffRule, actor: str) -> None:
-    """Store a rule. Raises SameDayError, also if the other rule is added at the same moment."""
+    """Store a rule. Raises SameDayError, also if the other rule is added at the same moment, and ClosedMonthError."""
+    _refuse_closed(rule)
     if (other := same_day(rule)) is not None:
         raise SameDayError(other)
     rule.made_by = actor
@@ -61,12 +73,24 @@ def add(rule: TariffRule, actor: str) -> None:
 
 @transaction.atomic
 def remove(pk: int, actor: str, *, unless_begun_by: date | None = None) -> TariffRule | None:
-    """Remove a rule and return it, or None if there is none. With a day, raises HasBegunError if it applies by then."""
+    """Remove a rule and return it, or None if there is none. With a day, raises HasBegunError if it applies by then.
+
+    Raises ClosedMonthError for a rule that applies in a closed month.
+    """
     rule = TariffRule.objects.select_for_update(no_key=True, of=("self",)).filter(pk=pk).first()
     if rule is None:
         return None
     if unless_begun_by is not None and rule.valid_from <= unless_begun_by:
         raise HasBegunError
+    _refuse_closed(rule)
+    refresh.lock()
     with audit.change(actor, "tariff.removed", rule):
+        refresh.forget(rule)
         TariffRule.objects.filter(pk=pk).delete()  # unlike rule.delete(), this keeps the id for the log
     return rule
+
+
+def _refuse_closed(rule: TariffRule) -> None:
+    first = terms.first_open_day()
+    if first is not None and rule.valid_from < first:
+        raise ClosedMonthError(first)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
@@ -13,7 +13,7 @@ from fabgate.collector.billing import rating
 from fabgate.collector.billing.currencies import DIGITS
 from fabgate.collector.billing.rules import Rule
 from fabgate.collector.db import audit
-from fabgate.collector.models import BillingTerms, Plan, TariffRule
+from fabgate.collector.models import BillingTerms, ClosedMonth, Plan, TariffRule
 from fabgate.errors import UsageError
 from fabgate.pricing import stored
 
@@ -52,6 +52,12 @@ def get() -> BillingTerms:
 def started() -> BillingTerms | None:
     """Return the terms, or None if billing has not been started."""
     return BillingTerms.objects.first()
+
+
+def first_open_day() -> date | None:
+    """Return the first day after the months that are closed, or None if none is closed."""
+    last = ClosedMonth.objects.order_by("-month").values_list("month", flat=True).first()
+    return None if last is None else (last + timedelta(days=31)).replace(day=1)
 
 
 def zone(terms: BillingTerms) -> ZoneInfo:

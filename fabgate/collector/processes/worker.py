@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from datetime import UTC, date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -18,9 +19,10 @@ from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from fabgate.collector.access import roster
 from fabgate.collector.accounts import sign_in
+from fabgate.collector.billing.charges import refresh
 from fabgate.collector.db import audit, pulse
 from fabgate.collector.intake import quarantine
-from fabgate.collector.models import Badge, Collector, Gate, Heartbeat, Pulse
+from fabgate.collector.models import Badge, BillingTerms, Collector, Gate, Heartbeat, Pulse
 from fabgate.collector.people import blocks
 from fabgate.collector.people.import_list import uploads
 from fabgate.collector.processes import restored_database
@@ -29,6 +31,8 @@ from fabgate.collector.verify import audit_head
 log = logging.getLogger(__name__)
 
 EVERY_S: Final = 60.0
+#: How often charges follow the ledger, where billing was started: a session is charged within 5 s of its end.
+CHARGES_EVERY_S: Final = 2.0
 
 
 def run() -> None:
@@ -40,8 +44,11 @@ def run() -> None:
     while not stopping.is_set():
         worker.turn(datetime.now(UTC))
         _note()
-        connection.close()  # not kept open for the minute until the next turn
-        stopping.wait(EVERY_S)
+        end = time.monotonic() + EVERY_S
+        while not stopping.is_set() and (left_s := end - time.monotonic()) > 0:
+            bills = worker.charge()
+            connection.close()  # not kept open until the next turn
+            stopping.wait(min(left_s, CHARGES_EVERY_S) if bills else left_s)
 
 
 def _note() -> None:
@@ -78,6 +85,16 @@ class Worker:
             log.warning("due work is postponed by a minute: %s", error)
             return []
         return gates
+
+    def charge(self) -> bool:
+        """Bring charges up to date if anything has changed; return whether billing was started. If busy, try later."""
+        try:
+            if not BillingTerms.objects.exists():
+                return False
+            refresh.refresh_all()
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("charges are not up to date yet: %s", error)
+        return True
 
     def _delete_old(self, now: datetime) -> None:
         """Delete data that is kept for a limited time only."""

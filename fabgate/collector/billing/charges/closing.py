@@ -15,6 +15,7 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import Count, Sum
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from fabgate.collector.billing import month, rating
 from fabgate.collector.billing.charges import record, refresh
@@ -81,7 +82,7 @@ def close(first: date, now: datetime, *, actor: str, reason: str = "") -> Closed
             lines=ManualLine.objects.filter(month=first).count(),
             amount_minor=amount_minor(first),
         )
-        closed.digest = digest(closed, _digest_before(book, first))
+        closed.sha256 = sha256_of(closed, _digest_before(book, first))
         with audit.change(actor, "month.closed", closed, reason=closed.reason):
             closed.save(force_insert=True)
     return closed
@@ -95,7 +96,7 @@ def amount_minor(first: date) -> int:
     return found
 
 
-def digest(closed: ClosedMonth, before: str) -> str:
+def sha256_of(closed: ClosedMonth, before: str) -> str:
     """Return the SHA-256 of a closed month, in hexadecimal digits. `before` is that of the month before."""
     found = hashlib.sha256(before.encode())
     found.update(_text([closed.month.isoformat(), closed.terms, closed.amount_minor]))
@@ -121,15 +122,15 @@ def verify() -> Iterator[tuple[ClosedMonth, list[str]]]:
         ):
             if (stored := getattr(closed, name)) != found:
                 wrong.append(f"{name}: found {found}, wanted {stored} as on {closed.closed_at:%Y-%m-%d}")
-        if digest(closed, before) != closed.digest:
+        if sha256_of(closed, before) != closed.sha256:
             wrong.append("the digest differs: a charge, a line, the terms or the month before was altered")
         yield closed, wrong
-        before, next_month = closed.digest, refresh.following(closed.month)
+        before, next_month = closed.sha256, refresh.following(closed.month)
 
 
 def _digest_before(book: Book, first: date) -> str:
     earlier = [closed for closed in book.closed.values() if closed.month < first]
-    return max(earlier, key=lambda closed: closed.month).digest if earlier else _FIRST
+    return max(earlier, key=lambda closed: closed.month).sha256 if earlier else _FIRST
 
 
 def _terms(book: Book) -> dict[str, Any]:
@@ -145,7 +146,8 @@ def _mistakes(left: Open) -> Iterator[str]:
     if left.gates:
         yield _("entries of these gates are missing: %(gates)s") % {"gates": ", ".join(left.gates)}
     if left.in_review:
-        yield _("%(n)d sessions wait for a review") % {"n": left.in_review}
+        text = ngettext("%(n)d session waits for a review", "%(n)d sessions wait for a review", left.in_review)
+        yield text % {"n": left.in_review}
     yield _("to close the month all the same, give a reason")
 
 

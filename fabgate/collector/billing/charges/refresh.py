@@ -33,6 +33,8 @@ from fabgate.collector.models import (
     ClosedMonth,
     LedgerLine,
     Machine,
+    Pulse,
+    TariffRule,
     UsageSession,
 )
 
@@ -71,10 +73,14 @@ class Book:
 
 
 def refresh() -> bool:
-    """Follow the ledger, or rate all open months again if rules or plans have changed. Return whether more waits."""
+    """Follow the ledger, or rate all open months again if rules or plans have changed. Return whether more waits.
+
+    Every change is followed by a pulse, so without a new one there is nothing to do.
+    """
+    pulse = Pulse.newest()
+    if BillingProgress.objects.filter(pulse=pulse).exists() or not BillingTerms.objects.exists():
+        return False
     with transaction.atomic():
-        if not BillingTerms.objects.exists():
-            return False
         progress = lock()
         book, newest = open_book(), LedgerLine.objects.aggregate(last=Max("pk"))["last"] or 0
         digest = _digest(book.terms)
@@ -83,8 +89,7 @@ def refresh() -> bool:
             progress.terms = digest
             if not book.closed:  # or else the ledger names the sessions of closed months
                 progress.position = newest
-            progress.save()
-            return progress.position < newest
+            return _is_behind(progress, newest, pulse)
         lines = LedgerLine.objects.filter(pk__gt=progress.position, pk__lte=newest).order_by("pk")[:AT_ONCE]
         known: dict[str, int] = {}
         for position, session in lines.values_list("pk", "session_id"):
@@ -92,8 +97,16 @@ def refresh() -> bool:
             progress.position = position
         if known:
             _update(book, known)
-            progress.save()
-        return progress.position < newest
+        return _is_behind(progress, newest, pulse)
+
+
+def _is_behind(progress: BillingProgress, newest: int, pulse: int) -> bool:
+    """Save how far charges are; return whether lines of the ledger up to `newest` are left."""
+    is_behind = progress.position < newest
+    if not is_behind:
+        progress.pulse = pulse
+    progress.save()
+    return is_behind
 
 
 def refresh_all() -> None:
@@ -107,6 +120,12 @@ def update(sessions: Collection[str]) -> None:
     if BillingTerms.objects.exists():
         position = LedgerLine.objects.aggregate(last=Max("pk"))["last"] or 0
         _update(open_book(), dict.fromkeys(sessions, position))
+
+
+def forget(rule: TariffRule) -> None:
+    """Remove the charges by a rule that is removed; the next refresh makes them by another one."""
+    Charge.objects.filter(rule=rule).delete()
+    BillingProgress.objects.update(terms="")
 
 
 def open_book() -> Book:

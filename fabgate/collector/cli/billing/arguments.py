@@ -24,9 +24,23 @@ _MONTH: Final = (
     "Each session that ended in the month is in exactly one class; the classes add up to all sessions. docs/billing.md"
     " explains them. Nothing is charged."
 )
+<<<<<<< HEAD
 _PAYERS: Final = (
     "Members, groups and organisations that pay for others, or whose details are recorded. Everyone else pays for"
     " themselves. They are changed on the page People, Payers."
+=======
+_CLOSE: Final = (
+    "Months are closed one after the other, once they are over. The charges of a closed month never change: what is wrong"
+    " gets a reversal and a new charge in the open month. If entries are missing or sessions wait for a review, --reason"
+    " is needed."
+)
+_LINE: Final = (
+    "It is charged in the open month. A negative amount is a credit, such as part of a session: name it with --session."
+)
+_VERIFY: Final = (
+    "Each closed month has a digest over the month before, its terms, and all its charges and lines. Note the last one: it"
+    " vouches for all before it."
+>>>>>>> f214aed1 (Close months, waive sessions and add lines at the command line)
 )
 _TRY: Final = (
     "It shows what the tariff would cost, as if it had always applied in the place of the rules for the same machines and"
@@ -94,6 +108,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     )
     session.add_argument("session", metavar="SESSION", help="the session's id")
     session.add_argument("--json", action="store_true", help="print JSON")
+<<<<<<< HEAD
     payers = add(
         "bill-payers",
         "billing.payers",
@@ -103,6 +118,9 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         example="--json",
     )
     payers.add_argument("--json", action="store_true", help="print JSON, with addresses and references")
+=======
+    _add_closing_verbs(add)
+>>>>>>> f214aed1 (Close months, waive sessions and add lines at the command line)
     trial = add(
         "bill-try",
         "billing.trial",
@@ -122,6 +140,61 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         "--running", type=float, metavar="N", help="for how many of its minutes a job runs (default: all)"
     )
     trial.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_closing_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
+    close = add(
+        "bill-close",
+        "billing.closing",
+        "close a month: its charges are final then",
+        "close",
+        about=_CLOSE,
+        example="2027-01",
+    )
+    close.add_argument("month", metavar="MONTH", help="such as 2027-01")
+    close.add_argument("--reason", metavar="TEXT", help="why it is closed although something is open")
+    waive = add(
+        "bill-waive",
+        "billing.closing",
+        "let a session cost nothing",
+        "waive",
+        example="01975c3e-7a2f-7cc0-8000-5f4dcc3b5aa7 --reason 'The machine was faulty'",
+    )
+    waive.add_argument("session", metavar="SESSION", help="the session's id")
+    waive.add_argument("--withdraw", action="store_true", help="let a waived session cost again what it costs")
+    line = add(
+        "bill-line",
+        "billing.closing",
+        "charge a payer for something besides sessions",
+        "add_line",
+        about=_LINE,
+        example="m-117 12.50 'Plywood, 9 mm'",
+    )
+    line.add_argument("payer", metavar="PAYER", help="the id of a member or a group")
+    line.add_argument("amount", metavar="AMOUNT", help="in the currency's main unit, such as 12.50")
+    line.add_argument("text", metavar="TEXT", help="what it is for")
+    line.add_argument("--session", metavar="ID", help="the session that it is about")
+    line.add_argument("--vat-code", metavar="CODE", help="the code of your accounting")
+    remove = add(
+        "bill-line-remove",
+        "billing.closing",
+        "remove a line of the open month",
+        "remove_line",
+        example="7 --reason 'Entered twice'",
+    )
+    remove.add_argument("line", type=int, metavar="LINE", help="its number, as bill-line printed it")
+    for verb in (waive, remove):
+        verb.add_argument("--reason", required=True, metavar="TEXT", help="why")
+    for verb in (close, waive, line, remove):
+        verb.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
+    verify = add(
+        "verify-periods",
+        "billing.closing",
+        "check that closed months are as they were",
+        "verify",
+        about=_VERIFY,
+    )
+    verify.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _place(verb: argparse.ArgumentParser) -> None:

@@ -117,8 +117,8 @@ class ClosedMonth(models.Model):
     charges = models.IntegerField()
     lines = models.IntegerField()
     amount_minor = models.BigIntegerField()
-    #: SHA-256 over the month before, the terms, and all charges and lines of the month, in hexadecimal digits.
-    digest = models.CharField(max_length=64)
+    #: Over the month before, the terms, and all charges and lines of the month, in hexadecimal digits.
+    sha256 = models.CharField(max_length=64)
 
     def __str__(self) -> str:
         return f"{self.month:%Y-%m}"
@@ -132,6 +132,8 @@ class BillingProgress(models.Model):
     position = models.BigIntegerField(default=0)
     #: A digest of rules, plans and categories: others change the charges of open months.
     terms = models.CharField(max_length=64, blank=True)
+    #: The newest pulse with which charges were up to date.
+    pulse = models.BigIntegerField(default=-1)
 
     class Meta:
         """There is only one row."""

@@ -9,8 +9,9 @@ from decimal import Decimal
 
 import pytest
 
-from fabgate.collector.billing import member_plans, month, terms
+from fabgate.collector.billing import member_plans, month, rule_store, terms
 from fabgate.collector.billing.charges import closing, decisions, record, refresh
+from fabgate.collector.billing.typed_rule import Typed
 from fabgate.collector.models import (
     BillingProgress,
     Charge,
@@ -171,7 +172,7 @@ class Life:
         self._open_months_are_as_if_rated_now(book)
         self._free_minutes_are_given_once(book)
         before = set(Charge.objects.values_list("pk", flat=True))
-        BillingProgress.objects.update(terms="", position=0)
+        BillingProgress.objects.update(terms="", position=0, pulse=-1)
         refresh.refresh_all()
         assert set(Charge.objects.values_list("pk", flat=True)) == before
 
@@ -254,15 +255,27 @@ def test_a_new_rule_changes_an_open_month_at_once(shop):
     session(shop, "s-1", MONTHS[0], 10)
     refresh.refresh_all()
     machine = UsageSession.objects.get().machine
-    TariffRule.objects.create(
-        machine=machine,
-        valid_from=FIRST,
-        tariff=stored.to_json(Tariff(Decimal("0.20"))),
-        purposes=["own"],
-        made_by="eve",
-    )
+    dearer = Typed(Tariff(Decimal("0.20")), frozenset({"own"}), "")
+    added = rule_store.unsaved((machine, "", None), FIRST, dearer)
+    rule_store.add(added, "eve")
     refresh.refresh_all()
     assert amounts() == [("s-1", "billed", 200)]
+    rule_store.remove(added.pk, "eve")
+    refresh.refresh_all()
+    assert amounts() == [("s-1", "billed", 100)]
+
+
+def test_no_rule_begins_or_is_removed_in_a_closed_month_and_no_plan_changes_there(shop):
+    billed()
+    close(MONTHS[0])
+    dearer = Typed(Tariff(Decimal("0.20")), frozenset({"own"}), "")
+    with pytest.raises(UsageError, match=f"the months before {MONTHS[1]} are closed"):
+        rule_store.add(rule_store.unsaved((None, "", None), MONTHS[1] - timedelta(days=1), dearer), "eve")
+    rule_store.add(rule_store.unsaved((None, "", None), MONTHS[1], dearer), "eve")
+    with pytest.raises(UsageError, match=f"the months before {MONTHS[1]} are closed"):
+        rule_store.remove(TariffRule.objects.get(valid_from=FIRST).pk, "eve")
+    with pytest.raises(UsageError, match=f"wanted a day from {MONTHS[1]}"):
+        member_plans.check_day(MONTHS[1] - timedelta(days=1), NOON.date(), is_back_allowed=True)
 
 
 def test_what_changes_after_closing_is_reversed_and_charged_in_the_open_month(shop):
@@ -373,7 +386,7 @@ def test_a_month_with_something_open_is_closed_only_with_a_reason(shop):
     billed()
     session(shop, "s-1", MONTHS[0], 10, reason="power-loss", uncertainty_ms=90_000)
     with pytest.raises(
-        UsageError, match="1 sessions wait for a review\nto close the month all the same, give a reason"
+        UsageError, match="1 session waits for a review\nto close the month all the same, give a reason"
     ):
         closing.close(MONTHS[0], LATER, actor="eve")
     assert closing.close(MONTHS[0], LATER, actor="eve", reason="Books are due").reason == "Books are due"
@@ -423,7 +436,7 @@ ALTERED = {
     "a line that is gone": lambda: ManualLine.objects.all().delete(),
     "the terms": lambda: ClosedMonth.objects.filter(month=MONTHS[0]).update(terms={}),
     "the sum": lambda: ClosedMonth.objects.filter(month=MONTHS[0]).update(amount_minor=0),
-    "the digest": lambda: ClosedMonth.objects.filter(month=MONTHS[0]).update(digest="0" * 64),
+    "the digest": lambda: ClosedMonth.objects.filter(month=MONTHS[0]).update(sha256="0" * 64),
 }
 
 

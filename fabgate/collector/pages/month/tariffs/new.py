@@ -60,13 +60,16 @@ def _before(request: HttpRequest) -> TariffRule | None:
 
 
 def _added(request: HttpRequest, form: RuleForm, found: BillingTerms) -> bool:
-    """Store the rule; return False, with an error in the form, if one for the same begins on the same day."""
+    """Store the rule; return False, with an error in the form, if one for the same begins on the same day, or in a closed month."""
     rule = form.unsaved()
     try:
         rule_store.add(rule, account_of(request).name)
     except rule_store.SameDayError:
         text = _("Another rule for the same machines and plan begins on this day. Choose another day.")
         form.add_error("since", text)
+        return False
+    except rule_store.ClosedMonthError as error:
+        form.add_error("since", str(error))
         return False
     titles = {rule.machine.name: str(rule.machine)} if rule.machine else {}
     where = place_title(rule.machine.name if rule.machine else "", rule.category, titles)

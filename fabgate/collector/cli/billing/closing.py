@@ -1,0 +1,94 @@
+"""Closes months and checks closed ones, waives sessions, and adds lines.
+
+The verbs ``bill-close``, ``bill-waive``, ``bill-line``, ``bill-line-remove`` and ``verify-periods``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+
+from fabgate.collector.billing import terms
+from fabgate.collector.billing.charges import closing, decisions
+from fabgate.collector.billing.currencies import text
+from fabgate.collector.cli.billing.month import month_of
+from fabgate.collector.db import audit
+from fabgate.errors import SealError, UsageError
+
+
+def close(args: argparse.Namespace) -> int:
+    """Close a month."""
+    found = terms.get()
+    first = month_of(args.month, "MONTH")
+    closed = closing.close(first, datetime.now(UTC), actor=audit.cli_actor(args.actor), reason=args.reason or "")
+    amount = text(closed.amount_minor, found.currency, found.digits)
+    sys.stdout.write(f"{closed} is closed: {amount} (charges: {closed.charges}, lines: {closed.lines})\n")
+    sys.stdout.write(f"sha256 {closed.sha256}\n")
+    return 0
+
+
+def waive(args: argparse.Namespace) -> int:
+    """Let a session cost nothing, or cost again what it costs."""
+    terms.get()
+    actor = audit.cli_actor(args.actor)
+    if args.withdraw:
+        decisions.withdraw(args.session, author=actor, reason=args.reason)
+        sys.stdout.write(f"{args.session} is no longer waived\n")
+    else:
+        decisions.waive(args.session, author=actor, reason=args.reason)
+        sys.stdout.write(f"{args.session} is waived: {args.reason}\n")
+    return 0
+
+
+def add_line(args: argparse.Namespace) -> int:
+    """Charge a payer for something besides sessions."""
+    found = terms.get()
+    line = decisions.add_line(
+        args.payer,
+        args.text,
+        _minor(args.amount, found.digits),
+        author=audit.cli_actor(args.actor),
+        session=args.session or "",
+        vat_code=args.vat_code or "",
+    )
+    amount = text(line.amount_minor, found.currency, found.digits)
+    sys.stdout.write(f"line {line.pk}, {line.month:%Y-%m}: {line.payer}: {line.text}: {amount}\n")
+    return 0
+
+
+def remove_line(args: argparse.Namespace) -> int:
+    """Remove a line of an open month."""
+    terms.get()
+    decisions.remove_line(args.line, author=audit.cli_actor(args.actor), reason=args.reason)
+    sys.stdout.write(f"line {args.line} is removed\n")
+    return 0
+
+
+def verify(args: argparse.Namespace) -> int:
+    """Check that closed months are as they were. Raises SealError if one was altered."""
+    checked = list(closing.verify())
+    wrong = [f"{closed}: {line}" for closed, lines in checked for line in lines]
+    if args.json:
+        months = [{"month": str(closed), "sha256": closed.sha256, "altered": lines} for closed, lines in checked]
+        json.dump({"months": months}, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        for closed, lines in checked:
+            sys.stdout.write(f"{closed}  {closed.sha256}  {'altered' if lines else 'as closed'}\n")
+    if wrong:
+        raise SealError("\n".join(wrong))
+    return 0
+
+
+def _minor(amount: str, digits: int) -> int:
+    """Return an amount of the main unit, such as 12.50, in the smallest one. Raises UsageError."""
+    try:
+        found = Decimal(amount) * 10**digits
+    except InvalidOperation:
+        found = Decimal("NaN")
+    if not found.is_finite() or found != found.to_integral_value():
+        raise UsageError(f"AMOUNT: found {amount[:40]!r}, wanted a number such as 12.50 with at most {digits} decimals")
+    return int(found)

@@ -1,0 +1,115 @@
+"""Do the verbs that close months, waive sessions and add lines do so, and does the worker keep charges up to date?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import timedelta
+from unittest import mock
+
+import pytest
+
+from fabgate.collector.billing.charges import closing, refresh
+from fabgate.collector.cli import verbs
+from fabgate.collector.models import Change, Charge, ClosedMonth, ManualLine
+from fabgate.collector.processes.worker import Worker
+from fabgate.collector.sessions import corrections
+from fabgate.errors import SealError, UsageError
+from tests.collector.billing.charges.test_charges import FIRST, MONTHS, amounts, billed, session
+from tests.collector.pages.used import Used
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.fixture
+def run(capsys):
+    def verb(*words: str) -> str:
+        parser = argparse.ArgumentParser()
+        verbs.add_verbs(parser)
+        args = parser.parse_args(words)
+        assert verbs.function_of(args)(args) == 0
+        return str(capsys.readouterr().out)
+
+    return verb
+
+
+@pytest.fixture
+def shop() -> Used:
+    found = Used()
+    billed()
+    return found
+
+
+def test_a_month_is_closed_and_checked(shop, run, capsys):
+    session(shop, "s-1", FIRST, 10)
+    run("bill-line", "m-1", "12.50", "Plywood, 9 mm", "--session", "s-1")
+    printed = run("bill-close", f"{FIRST:%Y-%m}", "--reason", "the gate is being repaired")
+    closed = ClosedMonth.objects.get()
+    assert printed.splitlines() == [
+        f"{FIRST:%Y-%m} is closed: 13.50 EUR (charges: 1, lines: 1)",
+        f"sha256 {closed.sha256}",
+    ]
+    assert closed.sha256 in run("verify-periods")
+    assert Change.objects.get(verb="month.closed").after["sha256"] == closed.sha256
+    Charge.objects.update(amount_minor=0)
+    with pytest.raises(SealError, match="the digest differs"):
+        run("verify-periods", "--json")
+    (month,) = json.loads(capsys.readouterr().out)["months"]
+    assert month["sha256"] == closed.sha256
+    assert len(month["altered"]) == 2
+
+
+def test_a_session_is_waived_and_the_waiver_withdrawn(shop, run):
+    session(shop, "s-1", FIRST, 10)
+    assert run("bill-waive", "s-1", "--reason", "a fault") == "s-1 is waived: a fault\n"
+    assert amounts() == [("s-1", "waived", 0)]
+    assert run("bill-waive", "s-1", "--withdraw", "--reason", "no fault") == "s-1 is no longer waived\n"
+    assert amounts() == [("s-1", "billed", 100)]
+    assert [row.verb for row in Change.objects.order_by("pk")][-2:] == ["session.waived", "waiver.withdrawn"]
+    with pytest.raises(UsageError, match="found no session 's-9' that has ended"):
+        run("bill-waive", "s-9", "--reason", "a fault")
+
+
+def test_a_line_is_added_and_removed(shop, run):
+    assert run("bill-line", "m-1", "-3", "Half of a session") == (
+        f"line 1, {FIRST:%Y-%m}: m-1: Half of a session: -3.00 EUR\n"
+    )
+    run("bill-line-remove", "1", "--reason", "entered twice")
+    assert not ManualLine.objects.exists()
+    with pytest.raises(UsageError, match="found no line 1"):
+        run("bill-line-remove", "1", "--reason", "entered twice")
+
+
+@pytest.mark.parametrize("amount", ["a lot", "1.005", "NaN", "1e400"])
+def test_an_amount_that_cannot_be_paid_is_refused(shop, run, amount):
+    with pytest.raises(UsageError, match=r"AMOUNT: found|amount: found"):
+        run("bill-line", "m-1", amount, "Plywood")
+
+
+def test_the_worker_follows_the_ledger_and_rests_while_nothing_changes(shop):
+    worker = Worker()
+    assert worker.charge()
+    session(shop, "s-1", MONTHS[0], 10)
+    assert worker.charge()
+    assert amounts() == [("s-1", "billed", 100)]
+    with mock.patch.object(refresh, "lock", side_effect=AssertionError("nothing has changed")):
+        assert worker.charge()
+    corrections.correct("s-1", "time", "60000", author="eve", reason="a test")
+    worker.charge()
+    assert amounts() == [("s-1", "billed", 10)]
+
+
+def test_without_billing_the_worker_charges_nothing(database):
+    assert not Worker().charge()
+
+
+def test_a_month_whose_entries_are_all_there_needs_no_reason(shop):
+    for gate in ("saw-1", "lathe-1"):
+        shop.write(gate, "gate.started", shop.now - timedelta(minutes=1), version="1")
+    with mock.patch.object(closing.completeness, "now", return_value=mock.Mock(until=shop.now, behind=(), lost=0)):
+        assert closing.close(FIRST, shop.now, actor="eve").reason == ""
+    with (
+        mock.patch.object(closing.completeness, "now", return_value=mock.Mock(until=None, behind=("saw-1",), lost=0)),
+        pytest.raises(UsageError, match="entries of these gates are missing: saw-1"),
+    ):
+        closing.close(MONTHS[1], shop.now + timedelta(days=90), actor="eve")
