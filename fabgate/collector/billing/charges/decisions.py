@@ -9,8 +9,9 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from fabgate.collector.billing.charges import refresh
+from fabgate.collector.billing.paying import payers
 from fabgate.collector.db import audit
-from fabgate.collector.models import Group, ManualLine, Member, UsageSession, Waiver
+from fabgate.collector.models import ManualLine, UsageSession, Waiver
 from fabgate.errors import UsageError
 
 _LONGEST: Final = 200
@@ -66,8 +67,10 @@ def add_line(
     if not 0 < abs(amount_minor) <= MOST_MINOR:
         wanted = _("amount: found %(found)s, wanted one other than 0, at most %(most)s in the smallest unit")
         mistakes.append(wanted % {"found": amount_minor, "most": MOST_MINOR})
-    if not _is_payer(payer):
-        mistakes.append(_("payer: found '%(found)s', wanted the id of a member or a group") % {"found": payer[:64]})
+    if payers.get(payer) is None:
+        mistakes.append(
+            _("payer: found '%(found)s', wanted the id of a member, a group or an organisation") % {"found": payer[:64]}
+        )
     if session and not UsageSession.objects.filter(pk=session).exists():
         mistakes.append(_("found no session '%(found)s'") % {"found": session[:64]})
     with transaction.atomic():
@@ -115,9 +118,3 @@ def _line(text: str, name: str, mistakes: list[str]) -> str:
         wanted = _("%(name)s: found %(found)d characters, wanted 1 to %(most)d")
         mistakes.append(wanted % {"name": name, "found": len(found), "most": _LONGEST})
     return found
-
-
-def _is_payer(name: str) -> bool:
-    kind, _colon, pk = name.partition(":")
-    is_group = kind == "group" and pk.isascii() and pk.isdigit() and Group.objects.filter(pk=int(pk[:18])).exists()
-    return is_group or Member.objects.filter(pk=name).exists()

@@ -170,7 +170,7 @@ def _add_closing_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         about=_LINE,
         example="m-117 12.50 'Plywood, 9 mm'",
     )
-    line.add_argument("payer", metavar="PAYER", help="the id of a member or a group")
+    line.add_argument("payer", metavar="PAYER", help="the id of a member, a group or an organisation")
     line.add_argument("amount", metavar="AMOUNT", help="in the currency's main unit, such as 12.50")
     line.add_argument("text", metavar="TEXT", help="what it is for")
     line.add_argument("--session", metavar="ID", help="the session that it is about")

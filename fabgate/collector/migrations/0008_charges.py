@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('collector', '0006_audit_chain'),
+        ('collector', '0007_payers'),
     ]
 
     operations = [
