@@ -49,15 +49,12 @@ GROUPS: Final = {
         "bill-try",
         "bill-month",
         "bill-session",
-<<<<<<< HEAD
         "bill-payers",
-=======
         "bill-waive",
         "bill-line",
         "bill-line-remove",
         "bill-close",
         "verify-periods",
->>>>>>> f214aed1 (Close months, waive sessions and add lines at the command line)
     ),
     "check that all data arrived": ("gates", "holes"),
     "back up and restore": ("backup", "restore"),

@@ -24,11 +24,10 @@ _MONTH: Final = (
     "Each session that ended in the month is in exactly one class; the classes add up to all sessions. docs/billing.md"
     " explains them. Nothing is charged."
 )
-<<<<<<< HEAD
 _PAYERS: Final = (
     "Members, groups and organisations that pay for others, or whose details are recorded. Everyone else pays for"
     " themselves. They are changed on the page People, Payers."
-=======
+)
 _CLOSE: Final = (
     "Months are closed one after the other, once they are over. The charges of a closed month never change: what is wrong"
     " gets a reversal and a new charge in the open month. If entries are missing or sessions wait for a review, --reason"
@@ -40,7 +39,6 @@ _LINE: Final = (
 _VERIFY: Final = (
     "Each closed month has a digest over the month before, its terms, and all its charges and lines. Note the last one: it"
     " vouches for all before it."
->>>>>>> f214aed1 (Close months, waive sessions and add lines at the command line)
 )
 _TRY: Final = (
     "It shows what the tariff would cost, as if it had always applied in the place of the rules for the same machines and"
@@ -108,7 +106,6 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     )
     session.add_argument("session", metavar="SESSION", help="the session's id")
     session.add_argument("--json", action="store_true", help="print JSON")
-<<<<<<< HEAD
     payers = add(
         "bill-payers",
         "billing.payers",
@@ -118,9 +115,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         example="--json",
     )
     payers.add_argument("--json", action="store_true", help="print JSON, with addresses and references")
-=======
     _add_closing_verbs(add)
->>>>>>> f214aed1 (Close months, waive sessions and add lines at the command line)
     trial = add(
         "bill-try",
         "billing.trial",
