@@ -31,6 +31,12 @@ class JournalError(FabgateError, OSError):
     exit_code = 4
 
 
+class AlteredError(FabgateError):
+    """The books of the collector were altered; exit code 6."""
+
+    exit_code = 6
+
+
 class SealError(FabgateError, ValueError):
     """A seal is missing, malformed or wrong: the payload is not the one that was sealed; exit code 5."""
 

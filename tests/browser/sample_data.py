@@ -44,6 +44,7 @@ def fill() -> dict[str, Any]:
     _pages_used()
     _plans_change()
     _billing()
+    _verified()
     return {"pages": _pages(), "no_pages": _no_pages(), "names": _names(), "password": PASSWORD}
 
 
@@ -139,6 +140,28 @@ def _pages_used() -> None:
     laser = Gate.objects.get(name="laser-1")
     given = {"id": "order-1", "gate": laser, "command": "identify", "actor": "karim", "at": now, "until": now}
     Order.objects.create(**given, outcome="done", answered_at=now)
+
+
+def _verified() -> None:
+    """Add a night in which the books were found altered, after a restore."""
+    from fabgate.collector.models import Verification
+
+    session = "01975c3e-7a2f-7cc0-8000-5f4dcc3b5aa7"
+    at, head = datetime.now(UTC) - timedelta(hours=7), f"5120:{'9f0c6a27' * 8}"
+    changed = {"row": session, "problem": "changed", "column": "counted_ms", "found": "1", "wanted": "5400000"}
+    Verification.objects.create(
+        began_at=at,
+        ended_at=at,
+        findings=64,
+        shown=[
+            {"table": "usagesession", **changed},
+            {"table": "change", "row": "numbers 5101 to 5120", "problem": "missing", "column": "", "found": None}
+            | {"wanted": "they were deleted, or an older copy of the database was put back"},
+        ],
+        compared={"entry": 2_013_482, "usagesession": 1_000_000, "change": 5120},
+        notes=[{"note": "restored", "head": head, "at": at.isoformat()}, {"note": "no-head", "head": "", "at": ""}],
+        head=head,
+    )
 
 
 def _plans_change() -> None:

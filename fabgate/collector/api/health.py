@@ -17,7 +17,7 @@ from django.db.models import Count, Q
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
-from fabgate.collector.models import Collector, Gate, Heartbeat
+from fabgate.collector.models import Collector, Gate, Heartbeat, Verification
 from fabgate.collector.models.machines import TOO_MUCH_FOR
 from fabgate.mqtt import certificates
 
@@ -58,6 +58,7 @@ def look(now: datetime) -> Health:
         beats = {beat.name: beat for beat in Heartbeat.objects.all()}
         gates = of_gates(now)
         zone = Collector.zone_trouble(settings.ENVIRONMENT.tz)
+        last = Verification.last()
     except (DatabaseError, InterfaceError):
         # The error may contain hosts and accounts, and this page is public: only the log of `web` has it.
         return Health({"database": {"ok": False}, **found}, ("the database does not answer", *troubles))
@@ -75,6 +76,8 @@ def look(now: datetime) -> Health:
     found["broker_certificate"] = {"ends": ends and ends.isoformat()}
     if due := certificates.ending(ends, now, "broker's"):
         troubles.append(due)
+    found["verification"], trouble = _verification(last, now)
+    troubles += [trouble] if trouble else []
     for name, within_s in HEARD_WITHIN_S.items():
         found[name], trouble = _process(name, beats.get(name), within_s, now)
         troubles += [trouble] if trouble else []
@@ -93,6 +96,18 @@ def of_gates(now: datetime) -> dict[str, int]:
         silent=Count("id", filter=Q(online=False)),
         wrong_clock=Count("id", filter=Q(clock_off_ms__isnull=False)),
     )
+
+
+def _verification(last: Verification | None, now: datetime) -> tuple[dict[str, Any], str]:
+    """Return when the books were last verified and how many findings there were, and the problem as a text or ""."""
+    if last is None:
+        return {"ended": None, "findings": None}, ""
+    found = {"ended": last.ended_at.isoformat(), "findings": None if last.trouble else last.findings}
+    if last.trouble:
+        return found, "the books cannot be verified: the page Completeness says why"
+    if last.findings:
+        return found, "the books were altered: the page Completeness shows what"
+    return found, "the books have not been verified for days: see the log of worker" if last.is_stale(now) else ""
 
 
 def _process(name: str, beat: Heartbeat | None, within_s: int, now: datetime) -> tuple[dict[str, Any], str]:

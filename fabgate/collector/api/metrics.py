@@ -36,6 +36,7 @@ from fabgate.collector.models import (
     Review,
     UsageDay,
     UsageSession,
+    Verification,
 )
 
 #: The period of recent refusals and commands.
@@ -96,6 +97,20 @@ class Workshop:
         )
         beats = [((beat.name,), (self._now - beat.at).total_seconds()) for beat in Heartbeat.objects.order_by("name")]
         yield _gauge("fabgate_process_heard_seconds", "Since the last heartbeat of a process.", ("process",), beats)
+        last = Verification.last()
+        done = [last] if last is not None and not last.trouble else []
+        yield _gauge(
+            "fabgate_books_findings",
+            "Rows and columns that the last verification of the books found altered.",
+            (),
+            [((), one.findings) for one in done],
+        )
+        yield _gauge(
+            "fabgate_books_verified_seconds",
+            "Since the last verification of the books.",
+            (),
+            [((), (self._now - one.ended_at).total_seconds()) for one in done],
+        )
 
     def _gates(self) -> Iterator[Metric]:
         gates = list(Gate.objects.select_related("machine").order_by("name"))

@@ -87,3 +87,9 @@ RULES = (
     "An empty value restores the default. Without RULE=VALUE it prints the rules that are set. docs/reference.md lists"
     " the rules under gate.yaml, machine."
 )
+VERIFY = (
+    "Computes entries, sessions, sums and the ledger again, and checks the seals of the audit log, while the collector"
+    " runs. Prints each row and column that was altered, with what is stored, what it should be and what to do; and the"
+    " head of the audit log, to write down. The exit code is 0 if nothing was altered, 6 if something was, and 1 if it"
+    " cannot be checked. docs/verify.md says what is compared."
+)

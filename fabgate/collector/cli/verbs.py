@@ -57,6 +57,7 @@ GROUPS: Final = {
         "verify-periods",
     ),
     "check that all data arrived": ("gates", "holes"),
+    "check that nothing was altered": ("verify",),
     "back up and restore": ("backup", "restore"),
 }
 
@@ -208,7 +209,19 @@ def _listing_verbs(subparsers: Subparsers) -> None:
         "show",
         about=verb_help.GATES,
     )
-    for verb in (holes, gates):
+    verify = _verb(
+        subparsers,
+        "verify",
+        "books.verify",
+        "compare the books with what was recorded, and name what was altered",
+        "verify",
+        about=verb_help.VERIFY,
+    )
+    verify.add_argument(
+        "--head", metavar="NUMBER:SEAL", help="a head of the audit log that you wrote down: check that it still has it"
+    )
+    verify.add_argument("--nightly", action="store_true", help="as the worker does: with a low priority, and no output")
+    for verb in (holes, gates, verify):
         verb.add_argument("--json", action="store_true", help="everything that is known, as JSON")
 
 

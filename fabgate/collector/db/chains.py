@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,13 +21,13 @@ from typing import Any, Final
 from django.conf import settings
 
 from fabgate.collector.db import bulk, statements
-from fabgate.errors import UsageError
 
 SEAL_BYTES: Final = 32
 #: The seal before row 1.
 FIRST: Final = bytes(SEAL_BYTES)
 #: How many rows are read or sealed at once.
 AT_ONCE: Final = 2_000
+_NUMBER: Final = re.compile("[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +42,13 @@ class Head:
 
     @classmethod
     def parse(cls, text: str) -> Head:
-        """Return the head in `text`. Raises UsageError."""
+        """Return the head in `text`. Raises ValueError."""
         number, colon, seal = text.strip().partition(":")
-        try:
-            found = cls(int(number) if number.isascii() and number.isdecimal() else -1, bytes.fromhex(seal))
-        except ValueError:
-            found = cls(-1)
-        if not colon or not 0 <= found.number < 1 << 63 or len(found.seal) != SEAL_BYTES:
-            raise UsageError(
-                f"found the head {text.strip()[:80]!r}, wanted a number, a colon and 64 hexadecimal digits; copy it from"
-                " the output of `fabgate collector verify`"
-            )
+        if not colon or not _NUMBER.fullmatch(number):
+            raise ValueError("wanted a number, a colon and 64 hexadecimal digits")
+        found = cls(int(number), bytes.fromhex(seal))
+        if len(found.seal) != SEAL_BYTES:
+            raise ValueError("wanted a number, a colon and 64 hexadecimal digits")
         return found
 
 

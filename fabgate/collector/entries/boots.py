@@ -71,7 +71,7 @@ def update(facts: Iterable[Fact], gates: Mapping[str, Gate], known: Mapping[str,
     for key, entries in entries_of.items():
         before = rows.get(key)
         row = Boot(gate_id=key[0], boot=key[1]) if before is None else copy(before)
-        _merge(row, entries, known, is_new=before is None)
+        merge(row, entries, known, is_new=before is None)
         if before is not None and _kept(before) == _kept(row):
             continue
         changed.append(row)
@@ -111,7 +111,7 @@ def _rows(keys: set[BootKey]) -> dict[BootKey, Boot]:
     return {key: row for key, row in found.items() if key in keys}
 
 
-def _merge(row: Boot, entries: list[BootEntry], known: Mapping[str, Journal], *, is_new: bool) -> None:
+def merge(row: Boot, entries: list[BootEntry], known: Mapping[str, Journal], *, is_new: bool) -> None:
     """Update `row` with more entries of its boot."""
     ms, seq, fact = min(entries, key=_MS_AND_SEQ)
     if is_new or (ms, seq) < (row.from_ms, row.seq):

@@ -35,11 +35,11 @@ def update(changed: Mapping[int, Iterable[Place]], gates: Iterable[Gate]) -> dic
     """
     touched = {gate for gate, places in changed.items() if _are_first(places)}
     found = {}
-    earliest = _earliest(touched)
+    dates = earliest(touched)
     for gate in gates:
-        if gate.pk in touched and gate.earliest_at != earliest.get(gate.pk):
-            found[gate.pk] = max(at for at in (gate.earliest_at, earliest.get(gate.pk)) if at is not None)
-            gate.earliest_at = earliest.get(gate.pk)
+        if gate.pk in touched and gate.earliest_at != dates.get(gate.pk):
+            found[gate.pk] = max(at for at in (gate.earliest_at, dates.get(gate.pk)) if at is not None)
+            gate.earliest_at = dates.get(gate.pk)
     return found
 
 
@@ -82,7 +82,7 @@ def _are_first(places: Iterable[Place]) -> bool:
     return False
 
 
-def _earliest(gates: set[int]) -> dict[int, datetime]:
+def earliest(gates: set[int]) -> dict[int, datetime]:
     """Return by gate the earliest possible date, a midnight (UTC); gates without a date are missing."""
     if not gates:
         return {}

@@ -79,8 +79,8 @@ def missing_of(wanted: Collection[tuple[Journal, int]]) -> dict[int, list[Range]
     named = Hole.objects.exclude(state=Hole.FILLED)
     for pk, first, end in statements.rows_among(named, "journal", list(behind), "first", "last"):
         there[pk].append((first, end))
-    gaps = {pk: list(_gaps(iter(sorted(there[pk])), *numbers)) for pk, numbers in behind.items()}
-    return {journal.pk: gaps.get(journal.pk, []) for journal, _ in wanted}
+    found = {pk: list(gaps(iter(sorted(there[pk])), *numbers)) for pk, numbers in behind.items()}
+    return {journal.pk: found.get(journal.pk, []) for journal, _ in wanted}
 
 
 def record_missing(journal: Journal, last: int, now: datetime) -> list[Range]:
@@ -101,7 +101,7 @@ def fill_gaps(journal: Journal, numbers: Iterable[int], state: str, now: datetim
         inside = [number for number in wanted if hole.first <= number <= hole.last]
         if not inside:
             continue
-        left = list(_gaps(((number, number) for number in inside), hole.first, hole.last))
+        left = list(gaps(((number, number) for number in inside), hole.first, hole.last))
         hole.delete()
         Hole.objects.bulk_create(
             Hole(journal=journal, first=first, last=last, state=result, found_at=now)
@@ -221,7 +221,7 @@ def _numbers(journal: Journal, after: int) -> Iterator[int]:
     return heapq.merge(entries.iterator(chunk_size=500), quarantined.iterator(chunk_size=500))
 
 
-def _gaps(there: Iterable[Range], first: int, last: int) -> Iterator[Range]:
+def gaps(there: Iterable[Range], first: int, last: int) -> Iterator[Range]:
     """Yield the ranges of [first, last] whose numbers are not in `there` (ascending)."""
     for low, high in there:
         if low > first:

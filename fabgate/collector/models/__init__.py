@@ -26,6 +26,7 @@ from fabgate.collector.models.sessions.ledger import LedgerLine
 from fabgate.collector.models.sessions.sums import UsageDay, UsageMonth, UsageSums
 from fabgate.collector.models.sessions.usage import UsageSession
 from fabgate.collector.models.trainings import Grant, Training
+from fabgate.collector.models.verification import Verification
 
 __all__ = [
     "Account",
@@ -74,5 +75,6 @@ __all__ = [
     "UsageMonth",
     "UsageSession",
     "UsageSums",
+    "Verification",
     "Waiver",
 ]

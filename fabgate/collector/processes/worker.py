@@ -1,4 +1,4 @@
-"""The worker expires loans, grants and blocks, and notifies the gates.
+"""The worker expires loans, grants and blocks, notifies the gates, and has the books verified at night.
 
 ``fabgate collector worker`` checks once a minute. A missed minute does no harm: the worker asks the database what is
 due, and rosters contain the day on which a membership or a training ends, a person leaves or a suspension begins.
@@ -25,7 +25,7 @@ from fabgate.collector.intake import quarantine
 from fabgate.collector.models import Badge, BillingTerms, Collector, Gate, Heartbeat, Pulse
 from fabgate.collector.people import blocks
 from fabgate.collector.people.import_list import uploads
-from fabgate.collector.processes import restored_database
+from fabgate.collector.processes import nightly, restored_database
 from fabgate.collector.verify import audit_head
 
 log = logging.getLogger(__name__)
@@ -40,15 +40,19 @@ def run() -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    worker = Worker()
-    while not stopping.is_set():
-        worker.turn(datetime.now(UTC))
-        _note()
-        end = time.monotonic() + EVERY_S
-        while not stopping.is_set() and (left_s := end - time.monotonic()) > 0:
-            bills = worker.charge()
-            connection.close()  # not kept open until the next turn
-            stopping.wait(min(left_s, CHARGES_EVERY_S) if bills else left_s)
+    worker, verification = Worker(), nightly.Nightly()
+    try:
+        while not stopping.is_set():
+            worker.turn(datetime.now(UTC))
+            _note()
+            _verify(verification)
+            end = time.monotonic() + EVERY_S
+            while not stopping.is_set() and (left_s := end - time.monotonic()) > 0:
+                bills = worker.charge()
+                connection.close()  # not kept open until the next turn
+                stopping.wait(min(left_s, CHARGES_EVERY_S) if bills else left_s)
+    finally:
+        verification.stop()
 
 
 def _note() -> None:
@@ -59,6 +63,13 @@ def _note() -> None:
         audit_head.keep_up(data)
     except (DatabaseError, InterfaceError) as error:
         log.warning("the counter and the head of the audit log were not updated: %s", error)
+
+
+def _verify(verification: nightly.Nightly) -> None:
+    try:
+        verification.turn(datetime.now(UTC))
+    except (DatabaseError, InterfaceError, OSError) as error:
+        log.warning("the verification of the books is postponed by a minute: %s", error)
 
 
 class Worker:

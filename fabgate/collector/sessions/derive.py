@@ -82,7 +82,7 @@ def update_sessions(
             fact.time,
             now,
             clock_off_ms,
-            _allowed_ms(longest_s.get((gate.id, data.roster))),
+            allowed_ms(longest_s.get((gate.id, data.roster))),
         )
         rows[data.session] = row = absorb(rows.get(data.session), data, arrival)
         if row.gate_id != gate.id:
@@ -105,7 +105,7 @@ def update_sessions(
     return changed
 
 
-def _allowed_ms(longest_s: int | None) -> int:
+def allowed_ms(longest_s: int | None) -> int:
     """Return the longest possible session, with a margin because gates check limits only now and then."""
     return UNBOUNDED_MS if longest_s is None else (longest_s + LATE_S) * 1000
 
@@ -136,9 +136,31 @@ def _settle(
         ended |= _conclude(list(more.values()), by_pk, reported)
         rows |= more
         overlapping, _ = overlaps.find(rows.values(), before)
-    others_gates = {row.gate_id for row in rows.values()} - earliest.keys()  # an entry may name another gate's session
+    _judge(rows.values(), by_pk, ended, overlapping, earliest)
+
+
+def settle_again(rows: Mapping[str, Usage]) -> None:
+    """Conclude and judge sessions that were merged again from all their entries. Nothing is saved (verify/).
+
+    Sessions outside of `rows` count as they are stored.
+    """
+    by_pk: dict[int, Journal] = {}
+    ended = _conclude(list(rows.values()), by_pk, {})
+    overlapping, _others = overlaps.find(rows.values(), {})
+    _judge(rows.values(), by_pk, ended, overlapping, {})
+
+
+def _judge(
+    rows: Collection[Usage],
+    by_pk: Mapping[int, Journal],
+    ended: set[int],
+    overlapping: set[str],
+    earliest: dict[int, datetime | None],
+) -> None:
+    """Judge `rows`, whose dates are concluded. `earliest`: the earliest possible dates of gates, as far as loaded."""
+    others_gates = {row.gate_id for row in rows} - earliest.keys()  # an entry may name another gate's session
     earliest |= dict(Gate.objects.filter(pk__in=others_gates).values_list("pk", "earliest_at")) if others_gates else {}
-    for row in rows.values():
+    for row in rows:
         journal = by_pk[row.opened_in_id]
         impossible = None
         if is_before(row, earliest[row.gate_id]):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -19,13 +19,13 @@ from fabgate.collector.models import Collector, UsageDay, UsageMonth, UsageSessi
 from fabgate.collector.models.sessions import counted
 from fabgate.collector.sessions.merge import COLUMNS, Usage
 
-_SUM_COLUMNS = ("sessions", "counted_ms", "running_ms", "uncertainty_ms", "uncertain", "about")
+SUM_COLUMNS = ("sessions", "counted_ms", "running_ms", "uncertainty_ms", "uncertain", "about")
 _ADD: dict[type[UsageSums], str] = {
     model: (
-        f"INSERT INTO {table} AS t (day, machine_key, gate_id, used_by, category, {', '.join(_SUM_COLUMNS)})"  # noqa: S608
-        f" VALUES ({', '.join(['%s'] * (5 + len(_SUM_COLUMNS)))})"
+        f"INSERT INTO {table} AS t (day, machine_key, gate_id, used_by, category, {', '.join(SUM_COLUMNS)})"  # noqa: S608
+        f" VALUES ({', '.join(['%s'] * (5 + len(SUM_COLUMNS)))})"
         " ON CONFLICT (day, machine_key, gate_id, used_by, category) DO UPDATE SET"
-        f" {', '.join(f'{c} = t.{c} + excluded.{c}' for c in _SUM_COLUMNS)}"
+        f" {', '.join(f'{c} = t.{c} + excluded.{c}' for c in SUM_COLUMNS)}"
     )
     for model, table in ((UsageDay, "collector_usageday"), (UsageMonth, "collector_usagemonth"))
 }
@@ -35,6 +35,16 @@ Key = tuple[date, int, int, str, str]
 _SUMS = 6
 
 
+class Counted(counted.Row, Protocol):
+    """The fields of a session that its sums need: of a row that a batch works on, or of a few columns of it."""
+
+    machine_id: int | None
+    gate_id: int
+    used_by: str
+    category: str
+    uncertain: bool
+
+
 def add(pairs: Iterable[tuple[Usage | None, Usage]]) -> None:
     """Update the sums for sessions that changed, given as (before, after)."""
     zone = ZoneInfo(settings.ENVIRONMENT.tz)
@@ -42,7 +52,7 @@ def add(pairs: Iterable[tuple[Usage | None, Usage]]) -> None:
     for before, after in pairs:
         for usage, sign in ((before, -1), (after, 1)):
             if usage is not None and usage.reason is not None and usage.ended_at is not None:
-                _count(sums, usage, sign, zone)
+                count(sums, usage, sign, zone)
     # Before the rows of the sums (db/pulse.py): a correction and ingest would otherwise wait for each other.
     pulse.lock()
     _add(sums)
@@ -61,7 +71,7 @@ def ensure(tz: str) -> bool:
         zone = ZoneInfo(tz)
         ended = UsageSession.objects.filter(reason__isnull=False, ended_at__isnull=False)
         for values in ended.values_list(*COLUMNS).iterator(chunk_size=2_000):
-            _count(sums, Usage(*values), 1, zone)
+            count(sums, Usage(*values), 1, zone)
         _add(sums)
         row.rolled_tz = tz
         row.save(update_fields=["rolled_tz"])
@@ -78,7 +88,8 @@ def _add(days: dict[Key, list[int]]) -> None:
         add_sums(model, [(*key, *sums[key]) for key in sorted(sums) if any(sums[key])])
 
 
-def _count(sums: dict[Key, list[int]], usage: Usage, sign: int, zone: ZoneInfo) -> None:
+def count(sums: dict[Key, list[int]], usage: Counted, sign: int, zone: ZoneInfo) -> None:
+    """Add an ended session to `sums`, or subtract it if `sign` is -1."""
     assert usage.ended_at is not None
     day = usage.ended_at.astimezone(zone).date()
     key = day, usage.machine_id or 0, usage.gate_id, usage.used_by, usage.category

@@ -16,7 +16,6 @@ from fabgate.collector.base import data_folder
 from fabgate.collector.db import chains
 from fabgate.collector.db.chains import Head
 from fabgate.collector.models import Change
-from fabgate.errors import UsageError
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +28,7 @@ def noted(data: Path) -> Head | None:
     """Return the head in the file; None if there is none, or it cannot be read."""
     try:
         return Head.parse((data / data_folder.AUDIT_HEAD).read_text(encoding="ascii"))
-    except (OSError, UnicodeDecodeError, UsageError):
+    except (OSError, ValueError):
         return None
 
 

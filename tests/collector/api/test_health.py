@@ -14,7 +14,7 @@ from django.test import Client
 
 from fabgate.collector.api import health
 from fabgate.collector.base.key_files import new_key, write_secret
-from fabgate.collector.models import Collector, Gate, Heartbeat, Machine
+from fabgate.collector.models import Collector, Gate, Heartbeat, Machine, Verification
 from fabgate.collector.processes.ingest import Ingest
 from fabgate.collector.processes.worker import Worker
 
@@ -154,3 +154,18 @@ def test_a_gate_that_sends_too_much_is_a_problem_for_an_hour(well, names, said):
     assert health.look(now).troubles == (said,)
     Gate.objects.update(too_much_at=now - timedelta(hours=1))
     assert health.look(now).troubles == ()
+
+
+def test_altered_books_are_a_problem_and_so_are_books_that_are_not_checked(well):
+    now = datetime.now(UTC)
+    assert health.look(now).found["verification"] == {"ended": None, "findings": None}
+    for values, trouble in (
+        ({}, None),
+        ({"findings": 2}, "the books were altered: the page Completeness shows what"),
+        ({"trouble": "another key"}, "the books cannot be verified: the page Completeness says why"),
+        ({"ended_at": now - timedelta(days=5)}, "the books have not been verified for days: see the log of worker"),
+    ):
+        row = {"began_at": now, "ended_at": now, "findings": 0, "trouble": "", **values}
+        Verification.objects.update_or_create(id=1, defaults=row)
+        assert health.look(now).troubles == ((trouble,) if trouble else ())
+    assert "another key" not in str(health.look(now))

@@ -62,7 +62,13 @@ class Gate:
             journal.off += timedelta(milliseconds=60 * (ms - 50_000)) if what == "jump" else timedelta()
             journal.write("clock.synced", time=None)
         elif what == "replace" and len(self.journals) < 3:
-            new = Journal(boot=journal.boot, synced=journal.synced, boottime_ms=journal.boottime_ms, off=journal.off)
+            new = Journal(
+                gate=journal.gate,
+                boot=journal.boot,
+                synced=journal.synced,
+                boottime_ms=journal.boottime_ms,
+                off=journal.off,
+            )
             new.write("gate.started", version="1", replaces=journal.name)
             self.journals.append(new)
             self.session = None

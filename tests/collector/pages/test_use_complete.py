@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from fabgate.collector.broker.message import Received
 from fabgate.collector.entries import completeness
 from fabgate.collector.intake.store import Store
-from fabgate.collector.models import Gate, Hole, Journal, Quarantine
+from fabgate.collector.models import Gate, Hole, Journal, Quarantine, Verification
+from fabgate.collector.pages.formatting import NOTHING
 from tests.collector.gates import Journal as Gates
 from tests.collector.pages.used import NOON, Used, text
 
@@ -102,3 +105,56 @@ def test_however_many_gates_there_are_as_much_is_asked(browse):
         assert shown.count("waiting for entry 5") == shown.count("a copied card?") == some.stop
         asked.append(len(queries))
     assert asked[0] == asked[1]
+
+
+def words(response) -> str:
+    """Return the words of a page, without tags."""
+    return " ".join(re.sub(r"<[^>]*>", " ", text(response)).split())
+
+
+def verified(**more) -> None:
+    values = {
+        "began_at": NOON,
+        "ended_at": timezone.now() - timedelta(hours=5),
+        "compared": {"usagesession": 2},
+        **more,
+    }
+    Verification.objects.update_or_create(id=1, defaults=values)
+
+
+def test_before_the_first_night_the_page_says_when_the_books_are_checked(used, browse):
+    assert "The first result will be here tomorrow." in words(browse("auditor").get("/use/complete"))
+
+
+def test_books_that_nobody_altered_are_told_with_the_head_to_write_down(used, browse):
+    client = browse("auditor")
+    head = f"7:{'ab' * 32}"
+    verified(head=head, notes=[{"note": "restored", "head": f"9:{'cd' * 32}", "at": NOON.isoformat()}])
+    shown = words(client.get("/use/complete"))
+    assert ": nothing was altered." in shown
+    assert "Sessions: 2" in shown
+    assert head in shown
+    assert f"Before, the head of the log was: 9:{'cd' * 32}" in shown
+    verified(ended_at=timezone.now() - timedelta(days=5))
+    assert "It should be checked every night." in words(client.get("/use/complete"))
+
+
+def test_what_was_altered_is_at_the_top_with_what_is_stored_and_what_should_be(used, browse, account):
+    row = {"table": "usagesession", "row": "s-1", "problem": "changed", "column": "counted_ms"}
+    gone = {"table": "change", "row": "number 7", "problem": "missing", "column": "", "found": None, "wanted": "why"}
+    verified(findings=3, shown=[{**row, "found": "1", "wanted": "60000"}, gone])
+    shown = words(browse("auditor").get("/use/complete"))
+    assert "3 values or rows were altered." in shown
+    assert "Sessions s-1 counted_ms 1 60000" in shown
+    assert f"Rows of the audit log number 7 missing {NOTHING}" in shown
+    assert "1 more: “fabgate collector verify” shows all." in shown
+    assert shown.index("were altered") < shown.index("Complete until")
+    shown = words(browse(account("manager", lang="fr")).get("/use/complete"))
+    assert "3 valeurs ou lignes ont été modifiées." in shown
+
+
+def test_books_that_cannot_be_checked_are_told_with_the_reason(used, browse):
+    verified(trouble="no row of the audit log has the right seal")
+    shown = words(browse("auditor").get("/use/complete"))
+    assert "The books could not be checked on" in shown
+    assert "no row of the audit log has the right seal" in shown

@@ -30,6 +30,7 @@ VERBS: Final = {
     "billing.started": gettext_lazy("billing started"),
     "block.lifted": gettext_lazy("block lifted"),
     "block.set": gettext_lazy("blocked"),
+    "books.verified": gettext_lazy("books checked: nothing was altered"),
     "collector.restored": gettext_lazy("database restored from a backup"),
     "data.exported": gettext_lazy("data exported"),
     "gate.let-in": gettext_lazy("gate added"),

@@ -35,7 +35,7 @@ _TRAININGS: Final = frozenset({"prerequisite", "training", "trainings"})
 #: Fields with durations in milliseconds.
 _LASTING_MS: Final = frozenset({"time"})
 #: Internal fields that are not shown.
-HIDDEN: Final = frozenset({"id", "lock_id"})
+HIDDEN: Final = frozenset({"id", "lock_id", "journals", "ledger_after", "ledger_digest", "ledger_last"})
 #: The labels of a field's values; "kind.field" applies to that kind only.
 _LABELS: Final[Mapping[str, Mapping[str, Any]]] = {
     "badge.kind": people_words.KINDS,

@@ -1,4 +1,4 @@
-"""How complete the records of each gate are, with the numbers of missing entries."""
+"""How complete the records of each gate are, with the numbers of missing entries, and whether the books were altered."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from fabgate.collector.entries import completeness
 from fabgate.collector.models import Entry, Hole, Journal, Quarantine
 from fabgate.collector.pages.lists.sorting import Sorting
+from fabgate.collector.pages.use import verified
 from fabgate.collector.pages.use.tab import render_page
 
 #: How many quarantined messages are shown, newest first.
@@ -69,6 +71,7 @@ def records(request: HttpRequest) -> HttpResponse:
         "gates": sorting.sorted(gates, _SORTS),
         "sorting": sorting,
         "quarantine": list(quarantine[:_QUARANTINE_SHOWN]),
+        "verified": verified.last(timezone.now()),
     }
     return render_page(request, "complete.html", shown)
 

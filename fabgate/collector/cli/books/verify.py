@@ -1,0 +1,133 @@
+"""Compares the books with what was recorded: ``verify``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Final, TextIO
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+
+from fabgate.collector.db import audit
+from fabgate.collector.db.chains import Head
+from fabgate.collector.verify import audit_head, results, run
+from fabgate.collector.verify.findings import ADVICE, RESTORED, Note, Report
+from fabgate.errors import AlteredError, UsageError
+
+log = logging.getLogger(__name__)
+
+#: By how much the process of the worker lowers its priority.
+_NICER: Final = 10
+#: How often the progress bar is drawn, in seconds, and its width.
+_DRAW_EVERY_S: Final = 0.2
+_WIDTH: Final = 30
+_NOUNS: Final = {
+    "entry": "entries",
+    "journal": "journals",
+    "boot": "boots",
+    "gate": "gates",
+    "usagesession": "sessions",
+    "correction": "corrections",
+    "review": "reviews",
+    "ledgerline": "ledger lines",
+    "usageday": "sums of days",
+    "usagemonth": "sums of months",
+    "change": "rows of the audit log",
+}
+
+
+def verify(args: argparse.Namespace) -> int:
+    """Compare everything, and print what was altered. The exit code is that of AlteredError if anything was."""
+    data, began_at = settings.ENVIRONMENT.data, datetime.now(UTC)
+    noted = _head(args.head) if args.head else None
+    if args.nightly:
+        os.nice(_NICER)
+    bar = _Bar(sys.stderr)
+    try:
+        report = run.run(data, noted=noted, progress=bar.show)
+    except run.CannotVerifyError as error:
+        with contextlib.suppress(DatabaseError, InterfaceError):  # it may be why
+            results.save_trouble(str(error), began_at, datetime.now(UTC))
+        raise
+    finally:
+        bar.clear()
+    actor = audit.WORKER if args.nightly else audit.cli_actor(None)
+    results.save(report, began_at, datetime.now(UTC), actor=actor)
+    if not report.total:
+        audit_head.keep_up(data)
+    if args.nightly:
+        log.log(logging.ERROR if report.total else logging.INFO, "the books: %d findings", report.total)
+    elif args.json:
+        sys.stdout.write(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n")
+    else:
+        _print(report, sys.stdout)
+    return AlteredError.exit_code if report.total else 0
+
+
+def _print(report: Report, out: TextIO) -> None:
+    compared = ", ".join(
+        f"{report.compared[table]:,} {noun}" for table, noun in _NOUNS.items() if report.compared[table]
+    )
+    out.write(f"Compared: {compared or 'nothing, because nothing is stored yet'}.\n")
+    out.writelines(f"Note: {_note(note)}.\n" for note in report.notes)
+    if report.head:
+        out.write(f"Head of the audit log: {report.head}\n")
+    if not report.total:
+        out.write("Nothing was altered.\n")
+        return
+    for table in dict.fromkeys(finding.table for finding in report.findings):
+        found = [finding for finding in report.findings if finding.table == table]
+        out.writelines(f"ALTERED {finding.text}\n" for finding in found)
+        if (more := report.counts[table] - len(found)) > 0:
+            out.write(f"  and {more:,} more\n")
+        out.write(f"  What to do: {ADVICE[table]}.\n")
+    out.write(f"{report.total:,} finding{'' if report.total == 1 else 's'}. See docs/verify.md.\n")
+
+
+def _head(text: str) -> Head:
+    try:
+        return Head.parse(text)
+    except ValueError:
+        raise UsageError(
+            f"--head: found {text[:80]!r}, wanted a number, a colon and 64 hexadecimal digits; copy it from an earlier"
+            " output of `fabgate collector verify`"
+        ) from None
+
+
+def _note(note: Note) -> str:
+    if note["note"] == RESTORED:
+        return f"the database was restored on {note['at'][:10]}; before, the head of the audit log was {note['head']}"
+    return "FABGATE_DATA has no .audit-head, so whether the newest rows of the log are missing is not known"
+
+
+class _Bar:
+    """A progress bar, if the output is a terminal."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out if out.isatty() else None
+        self._began = self._drawn = time.monotonic()
+
+    def show(self, done: int, size: int) -> None:
+        """Draw the bar, but not too often."""
+        now = time.monotonic()
+        if self._out is None or not size or now - self._drawn < _DRAW_EVERY_S:
+            return
+        self._drawn = now
+        full = _WIDTH * done // size
+        left_s = (now - self._began) / done * (size - done) if done else 0
+        text = f"{'█' * full}{'░' * (_WIDTH - full)} {100 * done // size:3} %"
+        self._out.write(f"\r{text}, {left_s:.0f} s left \x1b[K")
+        self._out.flush()
+
+    def clear(self) -> None:
+        """Remove the bar."""
+        if self._out is not None:
+            self._out.write("\r\x1b[K")
+            self._out.flush()

@@ -1,0 +1,147 @@
+"""What verification finds: a row that is not as it should be, in which column, and what to do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, TypedDict
+
+#: What is wrong with a row.
+CHANGED, MISSING, ADDED = "changed", "missing", "added"
+#: How many findings of each table are kept with their values; the others are only counted.
+MOST_KEPT: Final = 200
+#: How many characters of a value are shown.
+_MOST_SHOWN: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One row that is not as it should be.
+
+    `column` is empty if the whole row is missing, or should not be there. `found` and `wanted` are values as text; None
+    is NULL, or not known.
+    """
+
+    table: str
+    row: str
+    problem: str
+    column: str = ""
+    found: str | None = None
+    wanted: str | None = None
+
+    @property
+    def text(self) -> str:
+        """Return the finding as one line."""
+        where = f"{self.table} {self.row}"
+        if not self.column:
+            why = f": {self.wanted}" if self.wanted else ""
+            return f"{where}: {_PROBLEMS[self.problem]}{why}"
+        return f"{where}: {self.column}: found {_shown(self.found)}, wanted {_shown(self.wanted)}"
+
+
+_PROBLEMS: Final = {CHANGED: "was changed", MISSING: "is missing", ADDED: "should not be there"}
+#: What to do about a finding in a table.
+ADVICE: Final = {
+    "entry": "put back a copy from before; gates do not send acknowledged entries again",
+    "journal": "put back a copy from before, or correct the row as shown",
+    "hole": "put back a copy from before, or correct the row as shown",
+    "quarantine": "put back a copy from before",
+    "boot": "correct the row as shown",
+    "gate": "correct the row as shown",
+    "usagesession": "correct the row as shown; if the value on record is right, a correction on the session's page says so",
+    "correction": "compare with the audit log, which has each correction with its author",
+    "review": "compare with the audit log, which has each decision with its author",
+    "ledgerline": "put back a copy from before; programs that read the ledger may have the right line",
+    "usageday": "stop the collector, empty rolled_tz of collector_collector and start it: the sums are computed again",
+    "usagemonth": "stop the collector, empty rolled_tz of collector_collector and start it: the sums are computed again",
+    "change": "put back a copy from before, and find out who can write the database",
+}
+
+
+class Note(TypedDict):
+    """A fact for people that is no finding.
+
+    `note` is RESTORED, with the head that the audit log had before and the moment of the restore, or NO_HEAD.
+    """
+
+    note: str
+    head: str
+    at: str
+
+
+RESTORED: Final = "restored"
+NO_HEAD: Final = "no-head"
+
+
+@dataclass
+class Report:
+    """The findings of a run, and how many rows each part compared."""
+
+    findings: list[Finding] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    compared: Counter[str] = field(default_factory=Counter)
+    notes: list[Note] = field(default_factory=list)
+    #: The head of the audit log as text.
+    head: str = ""
+    #: For the next checkpoint: the ids before the first and of the last new ledger line, and their digest; and the last
+    #: entry of each journal.
+    new_lines: tuple[int, int, str] | None = None
+    last_entries: dict[str, str] = field(default_factory=dict)
+
+    def add(self, finding: Finding) -> None:
+        """Add a finding."""
+        self.counts[finding.table] += 1
+        if self.counts[finding.table] <= MOST_KEPT:
+            self.findings.append(finding)
+
+    def changed(self, table: str, row: object, column: str, found: Any, wanted: Any) -> None:
+        """Add a finding about one column."""
+        self.add(Finding(table, str(row), CHANGED, column, as_text(found), as_text(wanted)))
+
+    def missing(self, table: str, row: object, why: str = "") -> None:
+        """Add a finding about a row that is missing."""
+        self.add(Finding(table, str(row), MISSING, wanted=why or None))
+
+    def added(self, table: str, row: object, why: str = "") -> None:
+        """Add a finding about a row that should not be there."""
+        self.add(Finding(table, str(row), ADDED, wanted=why or None))
+
+    @property
+    def total(self) -> int:
+        """Return how many findings there are, also those that are only counted."""
+        return self.counts.total()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return {
+            "ok": not self.total,
+            "compared": dict(self.compared),
+            "findings": [asdict(finding) for finding in self.findings],
+            "counts": dict(self.counts),
+            "notes": self.notes,
+            "head": self.head,
+        }
+
+
+#: Reports that so many more rows were compared; raises Interrupted to stop.
+Step = Callable[[int], None]
+
+
+class Interrupted(Exception):  # noqa: N818 (no error: somebody asked for it)
+    """Verification was asked to stop."""
+
+
+def as_text(value: Any) -> str | None:
+    """Return a value as a finding shows it."""
+    if value is None:
+        return None
+    if isinstance(value, (bytes, memoryview)):
+        return bytes(value).hex()
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _shown(value: str | None) -> str:
+    if value is None:
+        return "nothing"
+    return repr(value if len(value) <= _MOST_SHOWN else f"{value[:_MOST_SHOWN]}…")

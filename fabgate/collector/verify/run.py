@@ -1,0 +1,85 @@
+"""Runs all parts of the verification on one snapshot of the database.
+
+A part is one function, which adds to the report what it finds. Another part is one more file and one more line in
+`_parts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from django.db import DatabaseError, InterfaceError
+
+from fabgate.collector.db import statements
+from fabgate.collector.db.chains import Head
+from fabgate.collector.models import Change, Collector, Entry, LedgerLine, UsageSession
+from fabgate.collector.verify import audit_head, audit_log, checkpoints, entries, sessions, snapshot, sums
+from fabgate.collector.verify.findings import Report, Step
+from fabgate.errors import FabgateError, SealError
+
+#: Tells how many of how many rows are compared; raises Interrupted to stop.
+Progress = Callable[[int, int], None]
+
+
+class CannotVerifyError(FabgateError):
+    """The books cannot be checked; exit code 1."""
+
+
+def run(data: Path, *, noted: Head | None = None, progress: Progress = lambda _done, _all: None) -> Report:
+    """Compare everything, and return the report.
+
+    `noted` is a head of the audit log that a person wrote down. Raises CannotVerifyError, and what `progress` raises.
+    """
+    # Read before the snapshot: the log of the snapshot is at least as long.
+    kept = audit_head.noted(data)
+    try:
+        with snapshot.reading(), snapshot.workspace() as workspace:
+            row = Collector.objects.filter(id=1).first()
+            if row is None or not row.rolled_tz:
+                raise CannotVerifyError("found no time zone in the database; start the collector once")
+            report = Report()
+            for part in _parts(report, workspace, row, kept, noted, _counted(progress)):
+                part()
+    except SealError as error:
+        raise CannotVerifyError(str(error)) from error
+    except (DatabaseError, InterfaceError, ValueError, ArithmeticError) as error:
+        raise CannotVerifyError(
+            f"the database cannot be read ({type(error).__name__}: {error}); check it, or put back a copy"
+        ) from error
+    return report
+
+
+def _parts(
+    report: Report, workspace: snapshot.Workspace, row: Collector, kept: Head | None, noted: Head | None, step: Step
+) -> Iterator[Callable[[], None]]:
+    def audit() -> None:
+        report.head = str(audit_log.check(report, kept, noted, step))
+
+    yield lambda: entries.check(report, workspace, row.site, step)
+    yield lambda: checkpoints.check_entries(report)
+    yield lambda: sessions.check(report, workspace, row.site, step)
+    yield lambda: sums.check(report, ZoneInfo(row.rolled_tz), step)
+    yield audit
+
+
+def _counted(progress: Progress) -> Step:
+    """Return a function that adds up the compared rows. Sessions are read twice: by themselves and for the sums."""
+    size = sum(_count(model._meta.db_table) for model in (Entry, LedgerLine, Change))  # noqa: SLF001 (Django's name for it)
+    size += 2 * _count(UsageSession._meta.db_table)  # noqa: SLF001 (as above)
+    done = 0
+
+    def step(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(min(done, size), size)
+
+    progress(0, size)
+    return step
+
+
+def _count(table: str) -> int:
+    with statements.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {table}")  # noqa: S608
+        return int(cursor.fetchall()[0][0])

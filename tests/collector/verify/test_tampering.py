@@ -1,0 +1,423 @@
+"""Whoever changes one value, or one row, of the books is found out: the finding names the table and the row.
+
+The columns are those that docs/verify.md says are compared; a test compares that list with the tables.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+import threading
+from contextlib import closing
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.conf import settings
+from django.db import IntegrityError, connection
+
+from fabgate import wire
+from fabgate.collector.db.chains import CHANGES
+from fabgate.collector.intake.store import Store
+from fabgate.collector.models import (
+    Change,
+    Collector,
+    Entry,
+    Gate,
+    Hole,
+    LedgerLine,
+    Machine,
+    Member,
+    Quarantine,
+    Review,
+    UsageSession,
+)
+from fabgate.collector.models import Journal as Row
+from fabgate.collector.sessions import corrections
+from fabgate.collector.verify import audit_head, checkpoints, run
+from fabgate.collector.verify.findings import Report
+from tests.collector.gates import NOON, Journal
+from tests.collector.verify.histories import ZONE, texts
+from tests.support.patience import HANGS_S
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def books(database, tmp_path: Path) -> Path:  # noqa: PLR0915 (a long story, told in order)
+    """Two gates with sessions of every kind, a gap, a fork, corrections and reviews; return the data folder."""
+    Collector.objects.create(id=1, collector="c", site="lyon", rolled_tz=ZONE)
+    for name in ("laser-1", "saw-1", "mill-1"):
+        Gate.objects.create(name=name, machine=Machine.objects.create(name=name))
+    for n in range(3):
+        Member.objects.create(id=f"m-{n}", category="adult")
+    store, laser, saw = Store("lyon"), Journal(gate="laser-1"), Journal(gate="saw-1", boot="boot-2")
+    laser.write("gate.started", version="1")
+    for n in range(3):
+        laser.start(f"s-{n}", f"m-{n}")
+        laser.progress(f"s-{n}", 1000 * n, f"m-{n}", running_ms=500 * n)
+        laser.end(f"s-{n}", 2000 * n, f"m-{n}", running_ms=900 * n)
+    laser.start("s-open")
+    saw.synced = False
+    saw.write("gate.started", version="1")
+    saw.start("t-0")
+    saw.end("t-0", 4000)
+    saw.synced = True
+    saw.write("clock.synced")
+    saw.start("t-1")
+    saw.end("t-1", 60_000, reason="power-loss", uncertainty_ms=90_000)
+    saw.start("t-2")
+    saw.end("t-2", 60_000, reason="power-loss", uncertainty_ms=90_000)
+    saw.write("gate.started", version="1")
+    messages = saw.messages()
+    store.store(laser.messages(), NOON)
+    store.store([*messages[:5], *messages[6:]], NOON + timedelta(minutes=1))
+    store.store([messages[5]], NOON + timedelta(minutes=2))
+    forked = saw.fork(mark=3)
+    forked.write("gate.started", version="1")
+    store.store(forked.messages(), NOON + timedelta(minutes=3))
+    new = Journal(gate="laser-1", boot="boot-3")
+    new.write("gate.started", version="1", replaces=laser.name)
+    store.store([new.message(1), new.status()], NOON + timedelta(minutes=4))
+    lost = Journal(gate="laser-1", boot="boot-3")
+    lost.write("gate.started", version="1", replaces=new.name)
+    lost.write("clock.synced")
+    lost.write("clock.synced")
+    lost.bodies[-1] = b"{"  # what the gate wrote is not valid, and is kept in place of its number
+    lost.write("clock.synced")
+    store.store([lost.status(floor=2), *lost.messages(2)], NOON + timedelta(minutes=5))
+    assert Quarantine.objects.filter(counts=True).count() == 1
+    assert Hole.objects.get(state=Hole.LOST).journal.name == lost.name
+    mill = Journal(gate="mill-1", boot="boot-5")
+    mill.write("gate.started", version="1")
+    mill.boot, mill.boottime_ms, mill.synced = "boot-6", 0, False  # its clock is never set
+    who = {"session": "v-0", "member": "m-1", "badge": "d1", "supervisor": "m-2"}
+    mill.write("session.started", **who, basis=wire.Basis(kind="grant"), mode="tap", energised_from_ms=0)
+    mill.end("v-0", 4000)
+    mill.start("v-1")
+    mill.end("v-1", 4000)
+    store.store(mill.messages(), NOON + timedelta(minutes=6))
+    corrections.correct("s-1", "time", "1500", author="maya", reason="the cut was short")
+    corrections.correct("s-1", "payer", "m-0", author="maya", reason="the class pays")
+    corrections.correct("s-2", "member", "m-0", author="bo", reason="wrong badge")
+    corrections.correct("s-2", "purpose", "training", author="bo", reason="a course")
+    corrections.contest(UsageSession.objects.get(pk="s-0"), "it was not me", author="m-0")
+    corrections.accept(Review.objects.get(session="t-1"), author="maya", note="power cut")
+    audit_head.keep_up(tmp_path)
+    return tmp_path
+
+
+def compared() -> dict[str, list[str]]:
+    """Return the columns that docs/verify.md names, by table."""
+    text = (ROOT / "docs/verify.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| [^|]* \| ([^|]*) \|", text, re.MULTILINE)
+    return {table: re.findall(r"`(\w+)`", columns) for table, columns in rows}
+
+
+TABLES = compared()
+COLUMNS = [(table, column) for table, columns in TABLES.items() for column in columns]
+
+
+def tamper(statement: str, values: list[Any] | None = None) -> None:
+    """Run a statement as somebody with access to the database would, without the collector."""
+    if connection.vendor != "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("SET session_replication_role = replica")
+            cursor.execute(statement.replace("?", "%s"), values or [])
+            cursor.execute("SET session_replication_role = DEFAULT")
+        return
+    name = str(connection.settings_dict["NAME"])
+    connection.close()
+    with closing(sqlite3.connect(name)) as tool, tool:
+        tool.execute(statement, values or [])
+
+
+def ids(table: str) -> list[Any]:
+    rows = apps.get_model("collector", table).objects.all()
+    if table == "quarantine":
+        rows = rows.filter(counts=True)
+    if table in {"usageday", "usagemonth"}:
+        rows = rows.filter(sessions__gt=0)
+    return list(rows.order_by("pk").values_list("pk", flat=True))
+
+
+def other(value: Any) -> Any:
+    """Return another value of the same kind; None if there is none."""
+    if isinstance(value, (bytes, memoryview)):
+        body = bytearray(bytes(value))
+        body[len(body) // 2] ^= 1
+        return bytes(body)
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1000
+    if isinstance(value, (dict, list)):
+        return {"x": 1}
+    if isinstance(value, date):
+        return value + timedelta(days=1)
+    return f"{value[:-1]}{'y' if value.endswith('x') else 'x'}" if isinstance(value, str) else None
+
+
+def raw(value: Any) -> Any:
+    """Return a value as the tool that tampers writes it."""
+    if isinstance(value, (dict, list)):
+        return json.dumps(value)
+    if connection.vendor != "sqlite":
+        return value
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None).isoformat(" ")
+    return str(value) if isinstance(value, date) else value
+
+
+def put(table: str, column: str, pk: Any, value: Any) -> None:
+    """Change one value of one row."""
+    model = apps.get_model("collector", table)
+    tamper(f"UPDATE {model._meta.db_table} SET {column} = ? WHERE {model._meta.pk.column} = ?", [raw(value), pk])
+
+
+def name_of(table: str, pk: Any) -> re.Pattern[str]:
+    """Return what a finding may call a row."""
+    row = apps.get_model("collector", table).objects.get(pk=pk)
+    if table == "entry":
+        return re.compile(rf"{row.journal.name}/{row.seq}$")
+    if table == "hole":  # its range may be what was changed
+        return re.compile(rf"{row.journal.name}/")
+    if table == "quarantine":
+        return re.compile(rf"{row.journal.name}/{row.seq}$")
+    if table in {"journal", "gate"}:
+        return re.compile(f"{row.name}$")
+    if table == "boot":
+        return re.compile(f"{row.gate_id}/{row.boot}$")
+    if table == "review":
+        return re.compile(f"{row.session_id}$")
+    if table in {"correction", "ledgerline"}:
+        return re.compile(rf"({pk}( \(.*\))?|{row.session_id})$")
+    if table in {"usageday", "usagemonth"}:
+        return re.compile(f"{row.day}/{row.machine_key}/{row.gate_id}/{row.used_by}/{row.category}$")
+    return re.compile(f"{pk}$")
+
+
+#: Where a change of one table may show instead: a gap is one of entries, and some values are in the ledger too.
+ALSO = {"hole": {"entry"}, "usagesession": {"ledgerline"}}
+
+
+def found(report: Report, table: str, name: re.Pattern[str], named: str = "") -> list[str]:
+    """Return the findings about a row; `named` is what findings of another table call it."""
+    return [
+        one.text
+        for one in report.findings
+        if (one.table == table and name.match(one.row))
+        or (one.table in ALSO.get(table, ()) and (named in one.row or name.match(one.row)))
+    ]
+
+
+def is_newest(pk: int) -> bool:
+    """Return whether a ledger line is the newest of its session."""
+    line = LedgerLine.objects.get(pk=pk)
+    return not LedgerLine.objects.filter(session=line.session_id, pk__gt=pk).exists()
+
+
+def test_untouched_books_give_no_finding(books):
+    assert texts(run.run(books)) == []
+
+
+def test_the_docs_name_every_table_of_the_books_and_only_columns_that_exist():
+    wanted = {
+        *("entry", "journal", "hole", "boot", "gate", "usagesession", "correction", "review", "ledgerline"),
+        *("usageday", "usagemonth", "change", "quarantine"),
+    }
+    assert TABLES.keys() == wanted
+    for table, column in COLUMNS:
+        assert column in {field.attname for field in apps.get_model("collector", table)._meta.concrete_fields}, table
+
+
+@pytest.mark.parametrize(("table", "column"), COLUMNS, ids=lambda part: part)
+def test_a_changed_value_is_named(books, table, column):
+    rows = apps.get_model("collector", table).objects
+    tried = 0
+    for pk in ids(table):
+        before = rows.filter(pk=pk).values_list(column, flat=True).get()
+        if (after := other(before)) is None or (table == "ledgerline" and not is_newest(pk)):
+            continue
+        if column in {"category", "payer"} and table == "usagesession" and not LedgerLine.objects.filter(session=pk):
+            continue
+        name = name_of(table, pk)
+        try:
+            put(table, column, pk, after)
+        except (sqlite3.IntegrityError, IntegrityError):
+            continue  # the database itself refuses it
+        report = run.run(books)
+        assert found(report, table, name, str(pk)), (pk, before, after, texts(report))
+        put(table, column, pk, before)
+        tried += 1
+        if tried == 3:
+            break
+    assert tried, "no row has such a value"
+    assert texts(run.run(books)) == []
+
+
+@pytest.mark.parametrize("table", sorted(TABLES.keys() - {"gate"}))
+def test_a_deleted_row_is_named(books, table):
+    model = apps.get_model("collector", table)
+    left = 5
+    for pk in ids(table):
+        if table == "journal" and not Entry.objects.filter(journal=pk).exists():
+            continue
+        if table == "ledgerline" and not is_newest(pk):
+            continue
+        name = name_of(table, pk)
+        columns = [field.column for field in model._meta.concrete_fields]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT {', '.join(columns)} FROM {model._meta.db_table} WHERE {model._meta.pk.column} = %s", [pk]
+            )
+            (row,) = cursor.fetchall()
+        tamper(f"DELETE FROM {model._meta.db_table} WHERE {model._meta.pk.column} = ?", [pk])
+        report = run.run(books)
+        if table == "change":
+            number = row[columns.index("number")]
+            assert [one for one in report.findings if one.table == "change" and one.row == f"number {number}"], texts(
+                report
+            )
+        elif table in {"quarantine", "journal"}:  # its number is missing; its entries have no journal
+            assert report.total, texts(report)
+        else:
+            session = row[columns.index("session_id")] if "session_id" in columns else pk
+            named = [one for one in report.findings if one.table == table and str(session) in one.row]
+            assert found(report, table, name, str(pk)) or named, (pk, texts(report))
+        tamper(
+            f"INSERT INTO {model._meta.db_table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
+            [raw(value) for value in row],
+        )
+        left -= 1
+        if not left:
+            break
+    assert texts(run.run(books)) == []
+
+
+#: By table: the columns that must be new in a copied row, because the database refuses two that are equal.
+NEW = {
+    "entry": {"seq": 1000, "uid": "new"},
+    "hole": {},
+    "boot": {"boot": "boot-new"},
+    "usagesession": {"id": "s-new"},
+    "correction": {},
+    "ledgerline": {},
+    "usageday": {"used_by": "m-new"},
+    "usagemonth": {"used_by": "m-new"},
+    "change": {},
+}
+
+
+@pytest.mark.parametrize("table", NEW)
+def test_a_repeated_row_is_named(books, table):
+    model = apps.get_model("collector", table)
+    for pk in ids(table)[:5]:
+        columns = [field.column for field in model._meta.concrete_fields if not getattr(field, "generated", False)]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT {', '.join(columns)} FROM {model._meta.db_table} WHERE {model._meta.pk.column} = %s", [pk]
+            )
+            row = dict(zip(columns, cursor.fetchall()[0], strict=True))
+        if table != "usagesession":
+            row["id"] = 100_000
+        row |= NEW[table]
+        tamper(
+            f"INSERT INTO {model._meta.db_table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
+            [raw(value) for value in row.values()],
+        )
+        report = run.run(books)
+        name = name_of(table, row["id"])
+        assert found(report, table, name, str(row["id"])), (pk, texts(report))
+        tamper(f"DELETE FROM {model._meta.db_table} WHERE id = ?", [row["id"]])
+    assert texts(run.run(books)) == []
+
+
+def test_another_machine_of_a_session_shows_in_the_sums(books):
+    other_machine = Machine.objects.get(name="saw-1").pk
+    put("usagesession", "machine_id", "s-1", other_machine)
+    report = run.run(books)
+    assert {one.table for one in report.findings} == {"usageday", "usagemonth"}
+    assert any(f"/{other_machine}/" in one.row and one.problem == "missing" for one in report.findings)
+
+
+def test_deleted_newest_rows_of_the_log_are_named(books):
+    newest = list(Change.objects.order_by("-id").values_list("pk", "number")[:3])
+    for pk, _number in newest:
+        tamper("DELETE FROM collector_change WHERE id = ?", [pk])
+    last = newest[0][1]
+    (finding,) = [one for one in run.run(books).findings if one.table == "change"]
+    assert (finding.row, finding.problem) == (f"numbers {last - 2} to {last}", "missing")
+
+
+def test_a_log_that_was_sealed_again_is_found_by_a_noted_head(books):
+    noted = CHANGES.head()
+    first = Change.objects.order_by("id").first()
+    put("change", "actor", first.pk, "nobody")
+    CHANGES.seal_all()  # as somebody with secret.key can
+    (books / ".audit-head").unlink()
+    audit_head.keep_up(books)
+    assert not [one for one in run.run(books).findings if one.table == "change"]
+    (finding,) = [one for one in run.run(books, noted=noted).findings if one.table == "change"]
+    assert finding.row == f"number {noted.number}"
+
+
+def test_with_another_key_the_log_cannot_be_checked(books, monkeypatch):
+    monkeypatch.setattr(settings, "SECRET_KEY", "another")
+    with pytest.raises(run.CannotVerifyError, match=r"put back the secret\.key"):
+        run.run(books)
+
+
+def test_a_line_of_the_ledger_that_another_replaced_is_named_from_the_next_night_on(books):
+    checkpoints.write(run.run(books))
+    line = LedgerLine.objects.filter(session="s-1").order_by("id").first()
+    last = LedgerLine.objects.order_by("-id").first().pk
+    for column, value in (("counted_ms", 999), ("at", NOON + timedelta(days=1)), ("payer", "m-2")):
+        before = LedgerLine.objects.filter(pk=line.pk).values_list(column, flat=True).get()
+        put("ledgerline", column, line.pk, value)
+        assert f"1-{last}" in [one.row for one in run.run(books).findings if one.table == "ledgerline"]
+        put("ledgerline", column, line.pk, before)
+    report = run.run(books)
+    assert texts(report) == []
+    checkpoints.write(report)  # nothing is new
+    assert Change.objects.filter(verb=checkpoints.VERB).count() == 1
+
+
+def test_a_journal_that_was_written_again_is_named_after_the_next_night(books):
+    checkpoints.write(run.run(books))
+    journal = Row.objects.get(gate__name="saw-1", superseded_by=None)
+    digest = b"x" * 32
+    put("journal", "ack_hash", journal.pk, digest)
+    entry = Entry.objects.get(journal=journal, seq=journal.ack_seq)
+    put("entry", "hash", entry.pk, digest)
+    rows = [one.text for one in run.run(books).findings if one.row == f"{journal.name}/{entry.seq}"]
+    assert len(rows) >= 2
+
+
+def test_what_changes_while_it_runs_is_no_finding(books):
+    """A gate goes on, a person decides, and the log grows, each time that more rows are compared."""
+    store, journal, seen = Store("lyon"), Journal(gate="saw-1", boot="boot-9"), []
+    journal.write("gate.started", version="1")
+
+    def go_on(_done: int, _all: int) -> None:
+        def work() -> None:
+            try:
+                n = len(seen)
+                journal.start(f"u-{n}", "m-1")
+                journal.end(f"u-{n}", 1000, "m-1")
+                store.store(journal.messages(max(1, journal.head - 2)), NOON + timedelta(minutes=9 + n))
+                corrections.correct(f"u-{n}", "time", "5", author="maya", reason="meanwhile")
+                seen.append(n)
+            finally:
+                connection.close()
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        thread.join(HANGS_S)
+
+    assert texts(run.run(books, progress=go_on)) == []
+    assert len(seen) > 3
+    assert texts(run.run(books)) == []
