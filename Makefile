@@ -9,13 +9,15 @@ DEMO_READY := $(VENV)/demo-$(shell cksum setup.cfg | cut -d' ' -f1)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Environments of other interpreters: bench-collector measures there too what depends most on Django.
 OTHERS := $(filter-out $(VENV)/,$(dir $(wildcard .venv-*/$(notdir $(READY)))))
-# How many test processes: two more than cores, because a test often waits for a process that it has started.
-JOBS   ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 2 )))
+# How many test processes: two more than cores, because a test often waits for a process that it has started. A browser
+# and PostgreSQL work beside the tests, and each further process makes a site or a database of its own.
+CORES  := $(shell getconf _NPROCESSORS_ONLN)
+JOBS   ?= $(shell echo $$(( $(CORES) + 2 )))
 # More arguments for pytest: make test ARGS='-k journal'
 ARGS   ?=
 # Run separately: Playwright keeps an event loop in its process, and Django refuses its database where one runs.
 PAGES := tests/browser
-IN_BROWSER = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PAGES) $(ARGS)
+IN_BROWSER = $(BIN)/python -m pytest -n $(CORES) --dist worksteal $(PAGES) $(ARGS)
 .DEFAULT_GOAL := help
 .PHONY: help demo test browser check screenshots bench bench-collector soak mutants coverage clean
 
@@ -57,7 +59,7 @@ test: $(READY)  ## all tests, with a real broker, PostgreSQL and browser (15 min
 	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # for Playwright's driver; not in a bare Debian 12
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=$(PAGES) $(ARGS)
 	@echo "the collector again, on PostgreSQL"
-	@$(BIN)/python -m tests.support.postgresql $(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal --distinct-pages tests/collector $(ARGS)
+	@$(BIN)/python -m tests.support.postgresql $(BIN)/python -m pytest -q -n $(CORES) --dist worksteal --distinct-pages tests/collector $(ARGS)
 	@echo "the pages in a real Chromium"
 	@$(IN_BROWSER) || test $$? -eq 5  # 5: ARGS selects no test here
 
