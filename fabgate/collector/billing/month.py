@@ -139,19 +139,3 @@ def bounds(month: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
     after = (first + timedelta(days=31)).replace(day=1)
     start, end = (datetime.combine(day, datetime.min.time(), zone) for day in (first, after))
     return start, end
-
-
-def sums_by_class(payments: list[Payment]) -> dict[str, Sum]:
-    """Return the sums of each class, all classes named."""
-    found = dict.fromkeys(rating.CLASSES, Sum())
-    for payment in payments:
-        found[payment.rated.kind] = found[payment.rated.kind].plus(payment.rated)
-    return found
-
-
-def sums_by_payer_and_class(payments: list[Payment]) -> dict[tuple[str, str], Sum]:
-    """Return the sums of each payer and class that has sessions, in the order of the payers, then of the classes."""
-    found: dict[tuple[str, str], Sum] = defaultdict(Sum)
-    for payer, rated in payments:
-        found[payer, rated.kind] = found[payer, rated.kind].plus(rated)
-    return dict(sorted(found.items(), key=lambda entry: (entry[0][0], rating.CLASSES.index(entry[0][1]))))

@@ -8,9 +8,9 @@ from typing import TextIO
 
 def clock(ms: int) -> str:
     """Return a duration in milliseconds as h:mm:ss, to the nearest second: 3_725_000 is 1:02:05."""
-    minutes, seconds = divmod((ms + 500) // 1000, 60)
+    minutes, seconds = divmod((abs(ms) + 500) // 1000, 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"
+    return f"{'-' if ms < 0 else ''}{hours}:{minutes:02d}:{seconds:02d}"
 
 
 def plain(text: str | None) -> str:

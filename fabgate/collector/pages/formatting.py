@@ -17,6 +17,7 @@ from fabgate.collector.pages.icons import PATHS
 
 #: Shown in place of an empty value: an en dash.
 NOTHING: Final = "\N{EN DASH}"
+MINUS: Final = "\N{MINUS SIGN}"
 #: State -> (icon, word). CSS takes the colour from the state's name.
 STATES: Final[Mapping[str, tuple[str, Any]]] = {
     "free": ("circle", _("Free")),
@@ -54,12 +55,12 @@ def state(name: str, word: str = "") -> SafeString:
 
 
 def duration(ms: int | None) -> str:
-    """Return milliseconds as h:mm:ss; a dash for None."""
+    """Return milliseconds as h:mm:ss, with a minus sign for those of a reversal; a dash for None."""
     if ms is None:
         return NOTHING
-    minutes, seconds = divmod(int(ms) // 1000, 60)
+    minutes, seconds = divmod(abs(int(ms)) // 1000, 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}"
+    return f"{MINUS if ms < 0 else ''}{hours}:{minutes:02}:{seconds:02}"
 
 
 def which(moment: datetime | None) -> str:

@@ -1,15 +1,16 @@
-"""Are remembered sums always those of a month that is rated as a whole?"""
+"""Are the sums of a month always those of its sessions, rated as a whole?"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from django.core.cache import cache
 
-from fabgate.collector.billing import member_plans, rating, rule_store, summary, terms
-from fabgate.collector.models import Change, LedgerLine, Review
+from fabgate.collector.billing import member_plans, month, rating, rule_store, summary, terms
+from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.billing.month import Sum
+from fabgate.collector.models import Review
 from fabgate.collector.sessions import corrections
 from tests.collector.pages import billing
 from tests.collector.pages.billing import FIRST, NOON
@@ -31,25 +32,13 @@ def shop() -> Used:
     return found
 
 
-@pytest.fixture
-def rated(monkeypatch) -> list[set[str]]:
-    """The users of each group of sessions that is rated."""
-    found: list[set[str]] = []
-    rate = rating.rate
-
-    def noted(sessions, *args, **more):
-        sessions = list(sessions)
-        found.append({facts.user for facts in sessions})
-        return rate(sessions, *args, **more)
-
-    monkeypatch.setattr(rating, "rate", noted)
+def as_whole() -> dict[str, dict[str, Sum]]:
+    """Rate the month from the sessions."""
+    found: dict[str, dict[str, Sum]] = {}
+    for payer, rated in month.rate(FIRST, terms.for_rating(terms.get())):
+        own = found.setdefault(payer, {})
+        own[rated.kind] = own.get(rated.kind, Sum()).plus(rated)
     return found
-
-
-def as_whole() -> summary.Summary:
-    """Rate the month without what is remembered."""
-    cache.clear()
-    return summary.of(FIRST, terms.get())
 
 
 def correct(field: str, value: str, session: str = "s-1") -> Callable[[Used], object]:
@@ -72,52 +61,32 @@ CHANGES: dict[str, Callable[[Used], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_is_remembered_follows_each_change(shop, change):
-    before = as_whole()
+def test_charges_follow_each_change(shop, change):
+    before = summary.of(FIRST)
     CHANGES[change](shop)
-    found = summary.of(FIRST, terms.get())
-    wanted = as_whole()
-    assert found.payers == wanted.payers
+    found = summary.of(FIRST)
+    assert found.payers == as_whole()
     assert (found.payers != before.payers) is (change not in {"nothing", "a session ends in another month"})
 
 
 def test_several_changes_one_after_the_other(shop):
-    as_whole()
     for change in ("the payer is corrected", "a session ends"):
         CHANGES[change](shop)
-        summary.of(FIRST, terms.get())
+        summary.of(FIRST)
     correct("payer", "m-2")(shop)
     correct("payer", "m-4", "s-3")(shop)
-    found = summary.of(FIRST, terms.get())
-    assert found.by_payer == as_whole().by_payer
+    assert summary.of(FIRST).payers == as_whole()
 
 
-def test_only_the_payers_of_changed_sessions_are_rated_again(shop, rated):
-    as_whole()
-    rated.clear()
-    summary.of(FIRST, terms.get())
-    assert not rated
-    correct("payer", "m-3")(shop)  # of a session of m-2
-    summary.of(FIRST, terms.get())
-    assert sorted(map(sorted, rated)) == [["m-2"], ["m-2", "m-3"]]
-
-
-def test_many_changes_are_rated_as_a_whole(shop, rated, monkeypatch):
-    as_whole()
-    monkeypatch.setattr(summary, "_MOST_LINES", 1)
-    shop.session("s-7", "m-4", NOON + timedelta(hours=9), 10)
-    shop.session("s-8", "m-4", NOON + timedelta(hours=10), 10)
-    rated.clear()
-    summary.of(FIRST, terms.get())
-    assert len(rated) == 4
-
-
-@pytest.mark.parametrize("rows", [LedgerLine, Change])
-def test_after_a_restore_nothing_is_remembered(shop, rated, rows):
-    """Another history has other rows with the same ids."""
-    as_whole()
-    newest = rows.objects.order_by("-pk")[0]
-    rows.objects.filter(pk=newest.pk).update(at=datetime(2001, 1, 1, tzinfo=UTC))
-    rated.clear()
-    summary.of(FIRST, terms.get())
-    assert len(rated) == 3
+def test_reversals_and_lines_count_in_the_month_in_which_they_are_charged(shop):
+    later = refresh.following(FIRST)
+    closing.close(FIRST, NOON + timedelta(days=60), actor="maya", reason="a test")
+    closed = summary.of(FIRST)
+    correct("payer", "m-4")(shop)
+    decisions.add_line("m-4", "Plywood", 1_250, author="maya")
+    assert summary.of(FIRST) == closed
+    assert summary.of(later).payers == {
+        "m-2": {rating.BILLED: Sum(-1, -21 * 60_000, -210)},
+        "m-4": {rating.BILLED: Sum(1, 21 * 60_000, 210), summary.LINE: Sum(0, 0, 1_250)},
+    }
+    assert summary.added(summary.of(later).classes.values()) == Sum(0, 0, 1_250)

@@ -12,7 +12,7 @@ from decimal import Decimal
 import pytest
 from django.conf import settings
 
-from fabgate.collector.billing import member_plans, rating, terms
+from fabgate.collector.billing import member_plans, summary, terms
 from fabgate.collector.billing.paying import payers as paying
 from fabgate.collector.cli import verbs
 from fabgate.collector.models import Change, Group, Member, Payer, Plan, TariffRule, UsageSession
@@ -239,7 +239,7 @@ def test_the_classes_of_a_month_add_up_to_all_its_sessions(started, shop):
         ("m-3", "no-tariff"): (1, 0),
         ("m-3", "in-review"): (1, 0),
     }
-    assert found["classes"].keys() == set(rating.CLASSES)
+    assert found["classes"].keys() == set(summary.CLASSES)
     everything = [(row.pk, row.counted_ms) for row in UsageSession.objects.all()]
     assert sum(kind["sessions"] for kind in found["classes"].values()) == len(everything) == 6
     assert sum(kind["counted_ms"] for kind in found["classes"].values()) == sum(ms for _, ms in everything)

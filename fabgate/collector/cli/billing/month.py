@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
-from fabgate.collector.billing import explain, month, rating, terms
+from fabgate.collector.billing import explain, month, rating, summary, terms
 from fabgate.collector.billing.currencies import decimal_text
 from fabgate.collector.billing.month import RatedSession, Sum
 from fabgate.collector.cli import text_table
@@ -28,14 +28,14 @@ def show_month(args: argparse.Namespace) -> int:
     first = month_of(args.month, "MONTH")
     if first < found.first_month:
         raise UsageError(f"found {first:%Y-%m}, wanted {found.first_month:%Y-%m} or later, because billing starts then")
-    payments = month.rate(first, terms.for_rating(found))
-    sums = month.sums_by_payer_and_class(payments)
-    shown = names_of(payer for payer, _kind in sums)
+    sums = summary.of(first)
+    shown = names_of(sums.payers)
     lines: list[dict[str, Any]] = [
         dict(zip(_COLUMNS, (payer, str(shown.get(payer, "")), kind, *total), strict=True))
-        for (payer, kind), total in sums.items()
+        for payer, by_class in sorted(sums.payers.items())
+        for kind, total in by_class.items()
     ]
-    classes = month.sums_by_class(payments)
+    classes = sums.classes
     if args.form == "json":
         total = {kind: found_sum._asdict() for kind, found_sum in classes.items()}
         json.dump(

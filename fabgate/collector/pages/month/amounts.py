@@ -12,9 +12,10 @@ from django.utils.translation import get_language
 from fabgate.collector.billing.currencies import decimal_text
 from fabgate.collector.billing.explain import decimals_of
 from fabgate.collector.models import BillingTerms
+from fabgate.collector.pages.formatting import MINUS
 
 _SPACE: Final = "\N{NO-BREAK SPACE}"
-_MINUS: Final = "\N{MINUS SIGN}"
+
 #: Signs that people write instead of a code. A site has one currency, so "$" is clear.
 _SIGNS: Final = {
     **dict.fromkeys(("AUD", "CAD", "MXN", "NZD", "SGD", "USD"), "$"),
@@ -62,7 +63,7 @@ class Money:
 
     def _with_sign(self, amount: Decimal, decimals: int) -> str:
         number = number_format(abs(amount), decimals, force_grouping=True)
-        minus, sign = _MINUS if amount < 0 else "", _SIGNS.get(self.currency, self.currency)
+        minus, sign = MINUS if amount < 0 else "", _SIGNS.get(self.currency, self.currency)
         if (get_language() or "en").startswith("fr"):
             return f"{minus}{number}{_SPACE}{sign}"
         return f"{minus}{sign}{number}" if sign != self.currency else f"{minus}{sign}{_SPACE}{number}"

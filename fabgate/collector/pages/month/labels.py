@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from fabgate.collector.billing import rating
+from fabgate.collector.billing import rating, summary
+from fabgate.collector.models import Charge
 
 #: Class: its name, and which sessions are in it.
 CLASSES: Final[Mapping[str, tuple[Any, Any]]] = {
@@ -18,6 +20,7 @@ CLASSES: Final[Mapping[str, tuple[Any, Any]]] = {
     rating.WAIVED: (_("Waived"), _("a manager or accountant decided that they cost nothing")),
     rating.IN_REVIEW: (_("In review"), _("priced once a person has checked them")),
     rating.NO_TARIFF: (_("No tariff"), _("no rule applies to their machine, plan and day")),
+    summary.LINE: (_("Lines"), _("material, courses and credits")),
     rating.NOT_BILLABLE: (_("Not billable"), _("maintenance, training and emergencies, unless a rule bills them")),
 }
 
@@ -25,3 +28,11 @@ CLASSES: Final[Mapping[str, tuple[Any, Any]]] = {
 def class_name(kind: str) -> str:
     """Return the name of a class."""
     return str(CLASSES[kind][0])
+
+
+def charge_name(charge: Charge) -> str:
+    """Return the name of a charge's class, or that it is a reversal; with the month of a session of another month."""
+    name = str(_("Reversal")) if charge.reverses else class_name(charge.kind)
+    if charge.month == charge.of_month:
+        return name
+    return _("%(name)s, of %(month)s") % {"name": name, "month": date_format(charge.of_month, "F Y")}

@@ -38,7 +38,7 @@ def month(request: HttpRequest) -> HttpResponse:
     if found is None:
         return see_other(reverse("month-start"))
     first = month_of(request, found)
-    sums, money = summary.of(first, found), Money.of(found)
+    sums, money = summary.of(first), Money.of(found)
     sorting = Sorting(request.GET, tuple(_SORTS), "-amount")
     classes, by_payer = sums.classes, sums.by_payer
     whole = summary.added(classes.values())
@@ -54,7 +54,7 @@ def month(request: HttpRequest) -> HttpResponse:
     shown = {
         "month": first,
         **neighbours(first, found),
-        "classes": [_class(kind, total, money) for kind, total in classes.items() if total.sessions],
+        "classes": [_class(kind, total, money) for kind, total in classes.items() if total != Sum()],
         "whole": whole,
         "total": money.minor(whole.amount_minor),
         "page": page,
@@ -76,7 +76,7 @@ def neighbours(first: date, found: BillingTerms) -> dict[str, date | None]:
 
 def _class(kind: str, total: Sum, money: Money) -> dict[str, Any]:
     name, text = labels.CLASSES[kind]
-    is_priced = kind in {rating.BILLED, rating.FREE, rating.GRACE}
+    is_priced = kind in {rating.BILLED, rating.FREE, rating.GRACE, summary.LINE}
     return {"name": name, "text": text, "sum": total, "amount": money.minor(total.amount_minor) if is_priced else ""}
 
 

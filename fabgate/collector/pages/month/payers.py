@@ -1,4 +1,4 @@
-"""What one payer's sessions of a month come to, and what one session costs, step by step."""
+"""What one payer is charged in a month, and what one session costs, step by step."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from fabgate.collector.billing import explain, rating, terms
+from fabgate.collector.billing import explain, summary, terms
 from fabgate.collector.billing import month as months
-from fabgate.collector.billing.month import Sum
+from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.rating import Rated
-from fabgate.collector.models import BillingTerms, Machine
+from fabgate.collector.models import BillingTerms, Charge, Machine, ManualLine
 from fabgate.collector.pages.lists.numbered import numbered_page
 from fabgate.collector.pages.month import labels
 from fabgate.collector.pages.month.amounts import Money
@@ -22,17 +22,20 @@ from fabgate.collector.pages.use import names
 
 
 def payer(request: HttpRequest, pk: str) -> HttpResponse:
-    """List the sessions of a month that a payer pays for."""
+    """List what a payer is charged in a month: sessions, and lines for everything else."""
     found = terms_or_404()
     first, money = month_of(request, found), Money.of(found)
-    rules = terms.for_rating(found)
-    rated = rating.rate([facts for _payer, facts in months.sessions(first, rules.zone, payers=[pk])], rules)
-    total = Sum()
-    for one in rated:
-        total = total.plus(one)
-    page = numbered_page(rated, request.GET)
-    called = names.people({pk, *(one.facts.user for one in page.rows)})
+    sums = summary.of(first).payers.get(pk, {})
+    charges = Charge.objects.filter(month=first, payer=pk)
+    rows: list[Charge | ManualLine] = [
+        *sorted(charges, key=lambda charge: (charge.started_at or charge.ended_at, charge.session, charge.reverses)),
+        *ManualLine.objects.filter(month=first, payer=pk).order_by("at", "pk"),
+    ]
+    page = numbered_page(rows, request.GET)
+    users = set(charges.exclude(used_by=pk).values_list("used_by", flat=True))
+    called = names.people({pk, *users})
     titles = dict(Machine.objects.values_list("name", "title"))
+    total = summary.added(sums.values())
     shown = {
         "month": first,
         **neighbours(first, found),
@@ -41,24 +44,29 @@ def payer(request: HttpRequest, pk: str) -> HttpResponse:
         "total": total,
         "amount": money.minor(total.amount_minor),
         "page": page,
-        "rows": [_row(one, called, titles, pk, money) for one in page.rows],
-        "has_others": any(one.facts.user != pk for one in rated),
+        "rows": [
+            _charge(row, called, titles, money) if isinstance(row, Charge) else _line(row, money) for row in page.rows
+        ],
+        "has_others": bool(users),
     }
     return render_page(request, "payer.html", found, shown)
 
 
-def _row(one: Rated, called: dict[str, str], titles: dict[str, str], payer: str, money: Money) -> dict[str, Any]:
-    facts = one.facts
+def _charge(charge: Charge, called: dict[str, str], titles: dict[str, str], money: Money) -> dict[str, Any]:
     return {
-        "start": facts.start,
-        "end": facts.end,
-        "user": called.get(facts.user, facts.user) if facts.user != payer else "",
-        "machine": titles.get(facts.machine) or facts.machine,
-        "counted_ms": facts.counted_ms,
-        "class": labels.class_name(one.kind),
-        "amount": money.minor(one.amount_minor) if one.price is not None else "",
-        "url": reverse("month-session", args=[facts.session]),
+        "start": charge.started_at,
+        "end": charge.ended_at,
+        "user": called.get(charge.used_by, charge.used_by) if charge.used_by != charge.payer else "",
+        "machine": titles.get(charge.machine) or charge.machine,
+        "counted_ms": charge.counted_ms,
+        "class": labels.charge_name(charge),
+        "amount": money.minor(charge.amount_minor) if charge.terms_id else "",
+        "url": reverse("month-session", args=[charge.session]),
     }
+
+
+def _line(line: ManualLine, money: Money) -> dict[str, Any]:
+    return {"text": line.text, "end": line.at, "amount": money.minor(line.amount_minor)}
 
 
 class StepRow(NamedTuple):
@@ -85,9 +93,13 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
     one = months.rate_one(pk, terms.for_rating(found))
     if one is None or one.session.ended_at is None:
         raise Http404
+    refresh.refresh_all()
+    charges = list(Charge.objects.filter(session=pk).order_by("month", "-reverses", "known"))
+    final = next((charge for charge in reversed(charges) if not charge.reverses), None)
+    is_as_charged = final is None or (final.kind, final.amount_minor) == (one.rated.kind, one.rated.amount_minor)
     money = Money.of(found)
     first = one.session.ended_at.astimezone(terms.zone(found)).date().replace(day=1)
-    called = names.people({one.payer, one.session.used_by})
+    called = names.people({one.payer, one.session.used_by, *(charge.payer for charge in charges)})
     rule = one.rated.rule
     shown = {
         "one": one.session,
@@ -100,7 +112,19 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
         "class": labels.CLASSES[one.rated.kind],
         "kind": one.rated.kind,
         "plan": one.rated.facts.plan,
+        "is_as_charged": is_as_charged,
         "steps": step_rows(one.rated, found),
+        "charges": [
+            {
+                "month": charge.month,
+                "payer": called.get(charge.payer, charge.payer),
+                "class": labels.charge_name(charge),
+                "amount": money.minor(charge.amount_minor),
+            }
+            for charge in charges
+        ]
+        if len(charges) > 1 or not is_as_charged
+        else [],
         "amount": money.minor(one.rated.amount_minor) if one.rated.price is not None else "",
         "rule": words.of(rule.tariff, rule.purposes, rule.vat_code, money) if rule is not None else [],
         "rule_id": rule.id if rule is not None else None,
