@@ -63,6 +63,11 @@ def duration(ms: int | None) -> str:
     return f"{MINUS if ms < 0 else ''}{hours}:{minutes:02}:{seconds:02}"
 
 
+def count(number: int) -> str:
+    """Return a number of things, with a minus sign where more were taken back than made."""
+    return f"{MINUS if number < 0 else ''}{abs(number)}"
+
+
 def which(moment: datetime | None) -> str:
     """Return the offset from UTC, for times that occur twice when clocks go back; empty for all others."""
     return local_times.which(moment) if moment is not None else ""

@@ -46,7 +46,7 @@ def test_a_closed_month_stays_and_the_open_one_has_the_reversal_the_new_charge_a
     ]
     assert sorted(rows(page, "Payers")) == [
         ["Bjørn Sørensen", "1", "0:30:00", "€15.50"],
-        ["Zoé Müller", "-1", f"{MINUS}0:30:00", f"{MINUS}€3.00"],
+        ["Zoé Müller", f"{MINUS}1", f"{MINUS}0:30:00", f"{MINUS}€3.00"],
     ]
 
 

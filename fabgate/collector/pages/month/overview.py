@@ -16,6 +16,7 @@ from fabgate.collector.billing.month import Sum
 from fabgate.collector.entries import completeness
 from fabgate.collector.models import BillingTerms
 from fabgate.collector.pages.access_control import see_other
+from fabgate.collector.pages.formatting import count
 from fabgate.collector.pages.lists.numbered import numbered_page
 from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.collector.pages.month import labels
@@ -49,6 +50,7 @@ def month(request: HttpRequest) -> HttpResponse:
     page = numbered_page(sorting.sorted(payers, _SORTS), request.GET)
     for row in page.rows:
         row["amount"] = money.minor(row["sum"].amount_minor)
+        row["sessions"] = count(row["sum"].sessions)
         if row["payer"]:
             row["url"] = f"{reverse('month-payer', args=[row['payer']])}?month={first:%Y-%m}"
     shown = {
@@ -56,6 +58,7 @@ def month(request: HttpRequest) -> HttpResponse:
         **neighbours(first, found),
         "classes": [_class(kind, total, money) for kind, total in classes.items() if total != Sum()],
         "whole": whole,
+        "sessions": count(whole.sessions),
         "total": money.minor(whole.amount_minor),
         "page": page,
         "payers": len(payers),
@@ -77,7 +80,13 @@ def neighbours(first: date, found: BillingTerms) -> dict[str, date | None]:
 def _class(kind: str, total: Sum, money: Money) -> dict[str, Any]:
     name, text = labels.CLASSES[kind]
     is_priced = kind in {rating.BILLED, rating.FREE, rating.GRACE, summary.LINE}
-    return {"name": name, "text": text, "sum": total, "amount": money.minor(total.amount_minor) if is_priced else ""}
+    return {
+        "name": name,
+        "text": text,
+        "sum": total,
+        "sessions": count(total.sessions),
+        "amount": money.minor(total.amount_minor) if is_priced else "",
+    }
 
 
 def _open(classes: Mapping[str, Sum]) -> dict[str, Any]:
