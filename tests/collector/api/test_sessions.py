@@ -18,6 +18,7 @@ from fabgate.collector.intake.store import Store
 from fabgate.collector.models import ApiKey, LedgerLine, Member, Review, UsageSession
 from fabgate.collector.sessions import corrections
 from tests.collector.gates import NOON, Journal
+from tests.collector.paying import organisation
 
 pytestmark = pytest.mark.usefixtures("database")
 DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi.json"
@@ -60,6 +61,14 @@ def test_every_session_appears_once_in_consecutive_pages(journal, token):
     assert [(row["session"], row["time_ms"]) for row in rows] == [(f"s-{n}", 1_001 + n) for n in range(5)]
     assert ask(token, f"?after={after}").json() == {"sessions": [], "next": after, "more": False}
     assert (rows[0]["member"], rows[0]["member_name"], rows[0]["machine"]) == ("m-1", "Zoé Müller", "laser-1")
+
+
+def test_an_organisation_that_pays_has_its_number_and_its_name(journal, token):
+    organisation()
+    _, after = read_all(token)
+    corrections.correct("s-2", "payer", "payer:1", author="eve", reason="a project")
+    [row] = read_all(token, after)[0]
+    assert (row["payer"], row["payer_name"], row["member"]) == ("payer:1", "Université Lumière", "m-1")
 
 
 def test_corrections_come_as_new_rows_and_old_rows_stay(journal, token):

@@ -22,6 +22,7 @@ from fabgate.collector.pages.use.exports import files, tables
 from fabgate.collector.sessions import corrections
 from tests.collector.pages.exported import sheet, some, table, two_sessions  # noqa: F401 (fixture)
 from tests.collector.pages.used import MINUTE, NOON, body, machine, text
+from tests.collector.paying import organisation
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -39,6 +40,12 @@ def test_sessions_come_with_names_and_exact_milliseconds(used, browse):
         "900001",
         "End uncertain",
     )
+
+
+def test_an_organisation_that_pays_is_named_in_the_file(used, browse):
+    UsageSession.objects.filter(pk="s-1").update(payer=organisation().pk)
+    row = table(browse("accountant").get("/use/export.csv?what=sessions"))[0]
+    assert (row["Payer number"], row["Payer"]) == ("payer:1", "Université Lumière")
 
 
 def test_what_is_contested_or_settled_stands_in_the_file_as_in_the_queue(used, browse):

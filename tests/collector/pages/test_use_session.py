@@ -25,6 +25,7 @@ from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.sessions import corrections
 from tests.collector.pages.tabs import sent_by
 from tests.collector.pages.used import MINUTE, NOON, Used, machine, text
+from tests.collector.paying import organisation
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -157,6 +158,17 @@ def test_another_person_may_have_used_it_and_who_pays_is_said_too(used, browse):
     session = UsageSession.objects.get()
     assert (session.used_by, session.payer, session.purpose) == ("m-2", "m-2", "training")
     assert set(session.corrected.split()) == {"member", "payer", "purpose"}
+
+
+def test_an_organisation_may_pay_for_it_and_use_nothing(used, browse):
+    organisation()
+    client = browse("accountant")
+    assert client.post("/use/s-1", corrected(payer="universite lumiere")).status_code == 303
+    assert UsageSession.objects.get().payer == "payer:1"
+    assert "Université Lumière" in text(client.get("/use/s-1"))
+    wrong = client.post("/use/s-1", corrected(payer="payer:1", member="Université Lumière"))
+    assert wrong.status_code == 400
+    assert "No one is called “Université Lumière”." in text(wrong)
 
 
 def test_a_purpose_that_follows_from_the_badge_of_a_group_can_be_said_too(used, browse):
