@@ -21,6 +21,7 @@ from fabgate.collector.sessions import corrections
 from tests.collector.billing import oracle
 from tests.collector.pages import billing
 from tests.collector.pages.billing import MONTH, NOON
+from tests.collector.pages.racing import at_once, sent
 from tests.collector.pages.used import Used, text
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -84,6 +85,17 @@ def test_billing_is_started_once(manager, monkeypatch):
     manager.post("/month/start", {**typed, "currency": "EUR"})
     assert terms.get().currency == "CHF"
     assert "CHF" in text(manager.get("/month/start"))
+
+
+def test_two_people_never_start_billing_twice(browse):
+    typed = {"vat": "included", "first": f"{billing.used.NOON:%Y-%m}"}
+    answers = at_once(
+        sent(browse("manager"), "/month/start", {**typed, "currency": "EUR"}),
+        sent(browse("accountant"), "/month/start", {**typed, "currency": "CHF"}),
+    )
+    assert {answer.status_code for answer in answers} <= {303, 400, 409}
+    assert [answer.status_code for answer in answers].count(303) == 1
+    assert Change.objects.filter(verb="billing.started").count() == 1
 
 
 @pytest.mark.parametrize("role", ["manager", "accountant", "auditor", "desk", "member", "trainer"])

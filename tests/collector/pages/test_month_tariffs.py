@@ -6,7 +6,7 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import IntegrityError, connection
+from django.db import transaction
 from django.http import QueryDict
 from django.utils import timezone, translation
 from hypothesis import HealthCheck, given
@@ -25,6 +25,7 @@ from fabgate.pricing import stored
 from fabgate.pricing.tariffs import RUNNING, Peak, Tariff
 from tests.collector.pages import billing
 from tests.collector.pages.billing import FIRST, typed
+from tests.collector.pages.racing import at_once, sent
 from tests.collector.pages.used import Used, text
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -32,6 +33,7 @@ pytestmark = pytest.mark.usefixtures("database")
 EUR = Money("EUR", 2)
 TODAY = timezone.localdate()
 NEW = "/month/tariffs/new"
+TYPED = Typed(Tariff(Decimal(1)), frozenset({"own"}), "")
 
 
 @pytest.fixture(autouse=True)
@@ -100,9 +102,9 @@ def test_amounts_are_typed_as_the_reader_writes_them(browse, account):
     [
         ({"price": ""}, "price", "This field is required."),
         ({"price": "cheap"}, "price", "Enter an amount such as 0.10."),
-        ({"price": "-1"}, "price", "Enter an amount from 0 to 10000000.00."),
-        ({"price": "NaN"}, "price", "Enter an amount from 0"),
-        ({"price": "1e99"}, "price", "Enter an amount from 0"),
+        ({"price": "-1"}, "price", "Enter 0 or more, at most 10,000,000."),
+        ({"price": "NaN"}, "price", "Enter 0 or more"),
+        ({"price": "1e99"}, "price", "Enter 0 or more"),
         ({"price": "0.1234567"}, "price", "Enter at most 6 decimals."),
         ({"minimum": "0.005"}, "minimum", "Enter at most 2 decimals."),
         ({"daily_cap": "1", "minimum": "2"}, "daily_cap", "The daily cap is below the minimum, 2.00."),
@@ -131,7 +133,7 @@ def test_a_mistake_is_named_at_its_field_and_nothing_is_stored(manager, changes,
         ([([], "17:00", "22:00", "1")], 0, "days", "Choose at least one day."),
         ([(["0"], "17:00", "", "1")], 0, "end", "This field is required."),
         ([(["0"], "17:00", "22:00", "x")], 0, "price", "Enter an amount"),
-        ([(["0"], "17:00", "22:00", "-1")], 0, "price", "Enter an amount from 0"),
+        ([(["0"], "17:00", "22:00", "-1")], 0, "price", "Enter 0 or more"),
         ([(["4"], "22:00", "02:00", "1"), (["5"], "01:00", "03:00", "1")], 1, "start", "Another row covers"),
         ([(["4"], "22:00", "", "1"), (["5"], "01:00", "03:00", "x")], 1, "price", "Enter an amount"),
     ],
@@ -181,21 +183,23 @@ def test_two_rules_for_the_same_do_not_begin_on_one_day(manager):
     assert manager.post(NEW, typed(where="machine:lathe")).status_code == 303
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="a second writer is simulated")
-def test_a_rule_that_is_added_at_the_same_moment_gives_the_same_error(manager, monkeypatch):
-    other = billing.rule("price=1")
-    found = iter([None, other, None])
-    monkeypatch.setattr(rule_store, "same_day", lambda _rule: next(found))
-    answer = manager.post(NEW, typed())
-    assert "begins on this day" in answer.context["form"].errors["since"][0]
+def test_two_people_never_add_two_rules_for_one_day(browse, account):
+    first, second = browse("manager"), browse("accountant")
+    answers = at_once(sent(first, NEW, typed(price="1")), sent(second, NEW, typed(price="2")))
+    assert sorted(answer.status_code for answer in answers) == [303, 400]
+    (lost,) = (answer for answer in answers if answer.status_code == 400)
+    assert "Another rule for the same machines and plan begins on this day." in text(lost)
     assert TariffRule.objects.count() == 1
-    monkeypatch.setattr(rule_store, "same_day", lambda _rule: None)
-    with pytest.raises(IntegrityError):  # nothing that can be named
-        rule_store.add(rule_store.unsaved((None, "", None), FIRST, _typed(other)), "maya")
 
 
-def _typed(row: TariffRule):
-    return Typed(stored.from_json(row.tariff), frozenset(row.purposes), row.vat_code)
+def test_at_the_command_line_too_the_second_of_two_rules_is_refused():
+    def add() -> None:
+        with transaction.atomic():  # as the verb does
+            rule_store.add(rule_store.unsaved((None, "", None), FIRST, TYPED), "maya")
+
+    outcomes = at_once(add, add)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NoneType", "SameDayError"]
+    assert Change.objects.filter(verb="tariff.added").count() == 1
 
 
 amounts = st.decimals(0, 9_999, places=2)

@@ -58,6 +58,10 @@ class Money:
         """Return an amount of the main unit without the currency, as it would be typed."""
         return number_format(amount, self._decimals(amount))
 
+    def whole(self, amount: Decimal) -> str:
+        """Return a large amount without the currency and without decimals."""
+        return number_format(amount, 0, force_grouping=True)
+
     def _decimals(self, amount: Decimal) -> int:
         return max(self.digits, decimals_of(amount))
 

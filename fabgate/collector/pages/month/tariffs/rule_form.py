@@ -38,7 +38,7 @@ _PEAK_TEXTS: Final = ("start", "end", "price")
 _STEPS_S: Final = (1, 60, 300, 360, 600, 900, 1_800, 3_600)
 _TIME: Final = forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
 _TEXTS: Final[Mapping[str, Any]] = {
-    "range": gettext_lazy("Enter an amount from %(least)s to %(most)s."),
+    "range": gettext_lazy("Enter 0 or more, at most %(most)s."),
     "decimals": gettext_lazy("Enter at most %(most)s decimals."),
     "idle-price-of-all-time": gettext_lazy(
         "A price for idle time needs a price for running time. Leave this empty, or choose “runs a job”."
@@ -259,7 +259,7 @@ class RuleForm(forms.Form):
     def _text(self, mistake: Mistake) -> str:
         money = Money.of(self._terms)
         named = {
-            name: money.plain(value) if isinstance(value, Decimal) else value
+            name: (money.whole if name == "most" else money.plain)(value) if isinstance(value, Decimal) else value
             for name, value in mistake.values.items()
             if name != "found"  # which the field shows, and which may be no number
         }
