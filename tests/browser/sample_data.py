@@ -182,6 +182,7 @@ def _billing() -> None:
     from django.conf import settings
 
     from fabgate.collector.billing import member_plans, rule_store, terms, typed_rule
+    from fabgate.collector.billing.charges import closing, decisions
     from fabgate.collector.models import Machine, Plan
 
     this = datetime.now(UTC).date().replace(day=1)
@@ -204,6 +205,8 @@ def _billing() -> None:
         rule = typed_rule.read(shlex.split(typed), found.digits, mistakes)
         assert rule is not None, mistakes
         rule_store.add(rule_store.unsaved((machine, category, plan), since, rule), MANAGER)
+    closing.close(found.first_month, datetime.now(UTC), actor=MANAGER, reason="The first month was a trial")
+    decisions.add_line("m-1", "Plywood, 9 mm", 1250, author=MANAGER)
 
 
 def _payers() -> None:
@@ -276,6 +279,7 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
 
     from fabgate.collector.models import (
         Account,
+        ClosedMonth,
         Group,
         Machine,
         OneTimeLink,
@@ -312,7 +316,7 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
         "floor-lock": ({"name": "laser"}, [""]),
         "gates-one": ({"name": "laser-1"}, [""]),
         "machines-one": ({"name": laser.name}, [""]),
-        "month": ({}, ["", f"?month={month}"]),
+        "month": ({}, ["", f"?month={month}", f"?month={ClosedMonth.objects.get().month:%Y-%m}"]),
         "month-payer": ({"pk": on_laser.payer or on_laser.used_by}, [f"?month={month}"]),
         "month-session": ({"pk": on_laser.pk}, [""]),
         "month-plans-edit": ({"pk": Plan.objects.get(name="Student").pk}, [""]),

@@ -45,7 +45,7 @@ def get() -> BillingTerms:
     """Return the terms. Raises UsageError if billing has not been started."""
     found = started()
     if found is None:
-        raise UsageError("billing has not been started; start it with 'fabgate collector bill-start'")
+        raise UsageError(_("billing has not been started; start it with 'fabgate collector bill-start'"))
     return found
 
 

@@ -40,6 +40,8 @@ def manager(browse):
 def test_a_closed_month_stays_and_the_open_one_has_the_reversal_the_new_charge_and_the_line(manager, shop):
     page = text(manager.get(f"/month?month={FIRST:%Y-%m}"))
     assert rows(page, "Payers") == [["Zoé Müller", "1", "0:30:00", "€3.00"]]
+    assert "these amounts are final" in page
+    assert "What is open" not in page
     page = text(manager.get(f"/month?month={NEXT:%Y-%m}"))
     assert [row for row in rows(page, "Sessions by class") if row[0] != "Total"] == [
         ["Lines", "0", "0:00:00", "€12.50"]

@@ -14,7 +14,7 @@ from fabgate.collector.base.search_key import folded
 from fabgate.collector.billing import rating, summary, terms
 from fabgate.collector.billing.month import Sum
 from fabgate.collector.entries import completeness
-from fabgate.collector.models import BillingTerms
+from fabgate.collector.models import BillingTerms, ClosedMonth
 from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.formatting import count
 from fabgate.collector.pages.lists.numbered import numbered_page
@@ -23,6 +23,7 @@ from fabgate.collector.pages.month import labels
 from fabgate.collector.pages.month.amounts import Money
 from fabgate.collector.pages.month.tab import month_of, next_month, render_page, today_of
 from fabgate.collector.pages.use import names
+from fabgate.collector.people.display_names import account_names
 
 #: Column -> its value, in the list of payers.
 _SORTS: Final[Mapping[str, Callable[[dict[str, Any]], Any]]] = {
@@ -40,6 +41,7 @@ def month(request: HttpRequest) -> HttpResponse:
         return see_other(reverse("month-start"))
     first = month_of(request, found)
     sums, money = summary.of(first), Money.of(found)
+    closed = ClosedMonth.objects.filter(month=first).first()
     sorting = Sorting(request.GET, tuple(_SORTS), "-amount")
     classes, by_payer = sums.classes, sums.by_payer
     whole = summary.added(classes.values())
@@ -56,6 +58,8 @@ def month(request: HttpRequest) -> HttpResponse:
     shown = {
         "month": first,
         **neighbours(first, found),
+        "closed": closed,
+        "closed_by": account_names([closed.closed_by])[closed.closed_by] if closed else "",
         "classes": [_class(kind, total, money) for kind, total in classes.items() if total != Sum()],
         "whole": whole,
         "sessions": count(whole.sessions),
