@@ -51,13 +51,13 @@ class PayerForm(StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Djang
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         payer: Payer = self.instance
-        own_lang = _("the workshop's language")
+        own_lang = _("The workshop's language")
         if payer.kind == Payer.ORGANISATION:
             self.fields["name"].required = True
         else:
             self.fields["name"].help_text = _("Leave empty if it is %(name)s.") % {"name": payer}
         if payer.member is not None:
-            own_lang = _("the person's language")
+            own_lang = _("The person's language")
             if payer.member.email:
                 self.fields["email"].help_text = _("Leave empty for %(email)s.") % {"email": payer.member.email}
         self.fields["lang"] = forms.ChoiceField(
