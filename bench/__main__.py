@@ -50,6 +50,7 @@ COLLECTOR_IDS = (
     "floor",
     "roster-push",
     "first-page",
+    "verify",
 )
 IDS = GATE_IDS + COLLECTOR_IDS
 #: The values of `--set`; the first is the default.

@@ -44,6 +44,7 @@ OF_THE_COLLECTOR = [
     "floor",
     "roster-push",
     "first-page",
+    "verify",
 ]
 PROMISED = OF_THE_GATE + OF_THE_COLLECTOR
 

@@ -79,7 +79,9 @@ _REPORTS: Final[dict[str, type[wire.Status | wire.State | wire.Reply]]] = {
 }
 
 
-class _UnfitError(Exception):
+class UnfitError(Exception):
+    """A message cannot be stored; `reason` is a code, `detail` a text."""
+
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(reason, detail)
         self.reason, self.detail = reason, detail
@@ -96,14 +98,14 @@ def read(message: Received, *, site: str) -> Fact | InvalidMessage | GateReport 
     if leaf.startswith("event/"):
         try:
             return _entry(message, topics)
-        except _UnfitError as error:
+        except UnfitError as error:
             return _unfit(message, topics.gate, error.reason, error.detail)
     kind = _REPORTS.get(leaf)
     if kind is None or not message.body:
         return None
     try:
         return _report(message, topics, kind)
-    except _UnfitError as error:
+    except UnfitError as error:
         return _unfit(message, topics.gate, error.reason, error.detail)
 
 
@@ -116,11 +118,11 @@ def _report(
     message: Received, topics: wire.GateTopics, kind: type[wire.Status | wire.State | wire.Reply]
 ) -> GateReport:
     if len(message.body) > wire.MAX_MESSAGE_BYTES:
-        raise _UnfitError("too-large", f"{len(message.body)} bytes, wanted at most {wire.MAX_MESSAGE_BYTES}")
+        raise UnfitError("too-large", f"{len(message.body)} bytes, wanted at most {wire.MAX_MESSAGE_BYTES}")
     try:
         report = wire.decode(message.body, kind)
     except ValueError as error:
-        raise _UnfitError("undecodable", str(error)) from None
+        raise UnfitError("undecodable", str(error)) from None
     _refuse_nul(message.body, report)
     return GateReport(topics.gate, report, message.at)
 
@@ -138,7 +140,7 @@ def _entry(message: Received, topics: wire.GateTopics) -> Fact:
         raw = bytes(entry.data)
         data = None if kind is None else wire.decode(raw, kind)
     except ValueError as error:
-        raise _UnfitError("data", str(error)) from None
+        raise UnfitError("data", str(error)) from None
     if data is not None:
         _refuse_nul(raw, data)
     copyof = None if entry.copyof is UNSET else entry.copyof
@@ -152,33 +154,33 @@ def _entry(message: Received, topics: wire.GateTopics) -> Fact:
         body=message.body,
         uid=entry.uid,
         type=_short_type(entry.type),
-        time=None if entry.time is UNSET else _utc(entry.time),
+        time=None if entry.time is UNSET else utc(entry.time),
         copyof=copyof,
-        origin=(journal, seq) if copyof is None else _origin(copyof),
+        origin=(journal, seq) if copyof is None else origin(copyof),
         data=data,
     )
 
 
 def _envelope(message: Received, topics: wire.GateTopics) -> tuple[wire.Entry, str, int]:
     if len(message.body) > wire.MAX_MESSAGE_BYTES:
-        raise _UnfitError("too-large", f"{len(message.body)} bytes, wanted at most {wire.MAX_MESSAGE_BYTES}")
+        raise UnfitError("too-large", f"{len(message.body)} bytes, wanted at most {wire.MAX_MESSAGE_BYTES}")
     try:
         entry = wire.decode_entry(message.body)
         source_topics, journal = _parse_source(entry.source)
     except ValueError as error:  # not only UsageError: int() refuses numbers with thousands of digits
-        raise _UnfitError("undecodable", str(error)) from None
+        raise UnfitError("undecodable", str(error)) from None
     if source_topics != topics:
-        raise _UnfitError(
+        raise UnfitError(
             "source", f"found the source {entry.source!r} on the topic {message.topic!r}, wanted the gate of the topic"
         )
     if not _is_topic_of(message.topic, entry.type, topics):
         found = entry.type[: wire.MAX_TEXT]
-        raise _UnfitError(
+        raise UnfitError(
             "type", f"found the type {found!r} on the topic {message.topic!r}, wanted the topic of that type"
         )
     seq = entry.seq
     if seq > wire.MAX_NUMBER or not entry.id == entry.sequence == str(seq):
-        raise _UnfitError(
+        raise UnfitError(
             "number",
             f"found the id {entry.id!r} and the sequence {entry.sequence[:40]!r}, wanted the same number from 1 up in"
             " both",
@@ -188,12 +190,12 @@ def _envelope(message: Received, topics: wire.GateTopics) -> tuple[wire.Entry, s
     properties = None if is_same else _properties(message)
     if properties is not None and properties != (journal, seq):
         in_properties = f"{properties[0]}/{properties[1]}"
-        raise _UnfitError(
+        raise UnfitError(
             "number",
             f"found {journal}/{seq} in the body and {in_properties} in the MQTT properties, wanted the same in both",
         )
     if not 0 < len(entry.uid) <= 64 or "\0" in entry.uid:
-        raise _UnfitError("uid", f"found the uid {entry.uid[:80]!r}, wanted 1 to 64 characters without NUL")
+        raise UnfitError("uid", f"found the uid {entry.uid[:80]!r}, wanted 1 to 64 characters without NUL")
     return entry, journal, seq
 
 
@@ -233,7 +235,8 @@ def _number_in(body: bytes) -> tuple[str, int] | None:
     return (journal, entry.seq) if entry.seq <= wire.MAX_NUMBER else None
 
 
-def _origin(copyof: str) -> tuple[str, int]:
+def origin(copyof: str) -> tuple[str, int]:
+    """Return the journal and number of the original that `copyof` names. Raises UnfitError."""
     parts = copyof.split("/", 2)  # journal/seq/hash; base64 may contain a slash
     if (
         len(copyof) > wire.MAX_TEXT
@@ -241,10 +244,10 @@ def _origin(copyof: str) -> tuple[str, int]:
         or not _JOURNAL.fullmatch(parts[0])
         or not _DECIMAL.fullmatch(parts[1])
     ):
-        raise _UnfitError("copyof", f"found {copyof[: wire.MAX_TEXT]!r}, wanted journal/seq/hash")
+        raise UnfitError("copyof", f"found {copyof[: wire.MAX_TEXT]!r}, wanted journal/seq/hash")
     seq = int(parts[1])
     if seq > wire.MAX_NUMBER:
-        raise _UnfitError("copyof", f"found the number {seq} of the original, wanted at most {wire.MAX_NUMBER}")
+        raise UnfitError("copyof", f"found the number {seq} of the original, wanted at most {wire.MAX_NUMBER}")
     return parts[0], seq
 
 
@@ -266,9 +269,10 @@ def _is_topic_of(topic: str, event_type: str, topics: wire.GateTopics) -> bool:
     return len(event_type) <= 80 and "\0" not in event_type and topics.event(event_type) == topic
 
 
-def _utc(time: datetime) -> datetime:
+def utc(time: datetime) -> datetime:
+    """Return an entry's time in UTC. Raises UnfitError if it is impossible."""
     if not is_plausible(time):
-        raise _UnfitError("time", f"found {time!r}, wanted a time with an offset, between {YEARS[0]} and {YEARS[-1]}")
+        raise UnfitError("time", f"found {time!r}, wanted a time with an offset, between {YEARS[0]} and {YEARS[-1]}")
     return time if time.tzinfo is UTC else time.astimezone(UTC)
 
 
@@ -279,7 +283,7 @@ def _refuse_nul(raw: bytes, decoded: Struct) -> None:
     these may contain a NUL.
     """
     if b"\\u0000" in raw and _NUL.search(wire.encode(decoded)):
-        raise _UnfitError("data", "found text with a NUL, wanted text without")
+        raise UnfitError("data", "found text with a NUL, wanted text without")
 
 
 #: An escaped NUL that is not an escaped backslash followed by u0000.

@@ -59,7 +59,7 @@ def _parts(
 
     yield lambda: entries.check(report, workspace, row.site, step)
     yield lambda: checkpoints.check_entries(report)
-    yield lambda: sessions.check(report, workspace, row.site, step)
+    yield lambda: sessions.check(report, workspace, step)
     yield lambda: sums.check(report, ZoneInfo(row.rolled_tz), step)
     yield audit
 

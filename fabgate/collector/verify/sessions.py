@@ -10,15 +10,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from fabgate.collector.entries import queries
-from fabgate.collector.entries.decode import SESSION_DATA, Fact, SessionData
+from msgspec import UNSET
+
+from fabgate import wire
+from fabgate.collector.entries import decode, queries
+from fabgate.collector.entries.decode import SESSION_DATA, SessionData
 from fabgate.collector.models import Correction, Journal
 from fabgate.collector.models.entries import AHEAD
 from fabgate.collector.models.sessions import counted
 from fabgate.collector.models.sessions.words import OWN
 from fabgate.collector.sessions import derive
 from fabgate.collector.sessions.merge import COLUMNS, Arrival, Usage, absorb
-from fabgate.collector.verify import decisions, entries, ledger
+from fabgate.collector.verify import decisions, ledger
 from fabgate.collector.verify.findings import Report, Step
 from fabgate.collector.verify.snapshot import Workspace, grouped, moment, pages
 
@@ -27,10 +30,7 @@ from fabgate.collector.verify.snapshot import Workspace, grouped, moment, pages
 #: clock. What a review decided is checked by itself.
 GIVEN: Final = ("machine_id", "category", "payer", "earlier_holder", "hint_ms", "clock_off_ms", "review")
 _SESSIONS: Final = f"SELECT {', '.join(COLUMNS)} FROM collector_usagesession WHERE"  # noqa: S608
-_FACTS: Final = (
-    "SELECT id, seq, id, uid, type, body, hash, occurred_at, copyof, is_copy, journal_id, arrived_at"
-    " FROM collector_entry WHERE id IN ({})"
-)
+_FACTS: Final = "SELECT id, journal_id, seq, body, arrived_at FROM collector_entry WHERE id IN ({})"
 _DATES: Final = frozenset(name for name in COLUMNS if name.endswith("_at") or name in {"not_before", "not_after"})
 _COMPARED: Final = tuple(name for name in COLUMNS if name not in {*GIVEN, "purpose"})
 _CORRECTED: Final = {
@@ -44,14 +44,15 @@ _CORRECTED: Final = {
 class Arrived(NamedTuple):
     """An entry of a session as it arrived."""
 
-    pk: int
     journal: Journal
-    fact: Fact
+    #: Where it was first written: journal's name and number.
+    origin: tuple[str, int]
+    time: datetime | None
     data: SessionData
     arrived_at: datetime
 
 
-def check(report: Report, workspace: Workspace, site: str, step: Step) -> None:
+def check(report: Report, workspace: Workspace, step: Step) -> None:
     """Check every session, with its corrections, review and ledger lines."""
     journals = {journal.pk: journal for journal in Journal.objects.select_related("gate")}
     decisions.load(workspace)
@@ -59,7 +60,7 @@ def check(report: Report, workspace: Workspace, site: str, step: Step) -> None:
     for page in pages(_SESSIONS, "id", after=""):
         stored = {row.id: row for row in map(_usage, page)}
         facts = workspace.of("fact", list(stored))
-        arrived = _arrived([pk for rows in facts.values() for (pk,) in rows], journals, site)
+        arrived = _arrived([pk for rows in facts.values() for (pk,) in rows], journals)
         decided = decisions.Decisions.of(stored, workspace)
         merged = {}
         for session, row in stored.items():
@@ -98,16 +99,21 @@ def _usage(values: Sequence[Any]) -> Usage:
     return Usage(*plain)
 
 
-def _arrived(pks: Sequence[int], journals: Mapping[int, Journal], site: str) -> dict[int, Arrived]:
+def _arrived(pks: Sequence[int], journals: Mapping[int, Journal]) -> dict[int, Arrived]:
+    """Return entries by their ids, without those that cannot be read: verify/entries.py reports them."""
     found = {}
     for pk, rows in grouped(_FACTS, pks).items():
-        *columns, journal_id, arrived_at = rows[0]
-        journal, arrived = journals.get(journal_id), moment(arrived_at)
-        if journal is None:
+        journal_id, seq, body, at = rows[0]
+        journal, arrived_at = journals.get(journal_id), moment(at)
+        try:
+            entry = wire.decode_entry(bytes(body))
+            data = wire.decode_data(entry)
+            origin = (journal.name if journal else "", seq) if entry.copyof is UNSET else decode.origin(entry.copyof)
+            time = None if entry.time is UNSET else decode.utc(entry.time)
+        except (ValueError, decode.UnfitError):
             continue
-        fact = entries.fact_of(entries.StoredEntry(*columns), journal, site)
-        if isinstance(fact, Fact) and isinstance(fact.data, SESSION_DATA) and arrived is not None:
-            found[pk] = Arrived(pk, journal, fact, fact.data, arrived)
+        if journal is not None and arrived_at is not None and isinstance(data, SESSION_DATA):
+            found[pk] = Arrived(journal, origin, time, data, arrived_at)
     return found
 
 
@@ -135,7 +141,7 @@ def _merge_again(
     for session, (row, own) in merged.items():
         usage: Usage | None = None
         for one in own:
-            origin = by_name.get(one.fact.origin[0])
+            origin = by_name.get(one.origin[0])
             if origin is None:
                 continue
             gate = one.journal.gate_id
@@ -143,8 +149,8 @@ def _merge_again(
                 gate,
                 row.machine_id,
                 origin.pk,
-                one.fact.origin[1],
-                one.fact.time,
+                one.origin[1],
+                one.time,
                 one.arrived_at,
                 _ahead_ms(one),
                 derive.allowed_ms(longest_s.get((gate, one.data.roster))),
@@ -171,9 +177,9 @@ def _take_what_is_given(usage: Usage, row: Usage, decided: decisions.Decisions) 
 
 def _ahead_ms(one: Arrived) -> int | None:
     """Return by how much an entry is dated after its arrival, as entries/gate_clocks.py does."""
-    if one.fact.time is None or one.fact.time <= one.arrived_at + AHEAD:
+    if one.time is None or one.time <= one.arrived_at + AHEAD:
         return None
-    return (one.fact.time - one.arrived_at) // timedelta(milliseconds=1)
+    return (one.time - one.arrived_at) // timedelta(milliseconds=1)
 
 
 def _clock_off_ms(least: int | None, stored: int | None) -> int | None:
