@@ -276,6 +276,14 @@ def test_only_a_rule_that_does_not_apply_yet_is_removed(manager):
     assert manager.post(f"/month/tariffs/{coming.pk}/remove").status_code == 409
 
 
+def test_the_log_shows_a_rule_in_words(manager, browse, account):
+    manager.post(NEW, typed(price="0.12", minimum="1", purposes=["own"]))
+    row = browse(account("auditor", lang="fr")).get("/log").context["rows"][0]
+    shown = {name: new for name, _old, new in row["fields"]}
+    assert shown["Tarif"] == "0,12\N{NO-BREAK SPACE}€ la minute · au moins 1,00\N{NO-BREAK SPACE}€ la session"
+    assert shown["Usages facturés"] == "Projet personnel"
+
+
 # --- the list -----------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +12,7 @@ from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate import wire
+from fabgate.collector.billing import terms
 from fabgate.collector.machines import locks, presets
 from fabgate.collector.models import Account, Change, Machine, OneTimeLink, Training
 from fabgate.collector.models.calendar import WEEK
@@ -19,23 +21,38 @@ from fabgate.collector.pages.keys.views import SCOPES
 from fabgate.collector.pages.log import fields
 from fabgate.collector.pages.log.labels import VERBS, value
 from fabgate.collector.pages.machines import words as rule_words
+from fabgate.collector.pages.month.amounts import Money
+from fabgate.collector.pages.month.tariffs import words as tariff_words
 from fabgate.collector.pages.people import labels as people_words
 from fabgate.collector.pages.use import labels as session_labels
 from fabgate.collector.pages.use import periods
 from fabgate.collector.pages.use.reports.usage import GROUPS
 from fabgate.collector.people import display_names, reasons
+from fabgate.pricing import stored
 
 #: Fields that name people, and fields that name the author.
 _PEOPLE: Final = frozenset({"member", "members", "payer"})
 _ACTORS: Final = frozenset(
-    {"actor", "ended_by", "lifted_by", "locked_by", "made_by", "revoked_by", "settled_by", "trainer", "trainers"}
+    {
+        "actor",
+        "author",
+        "closed_by",
+        "ended_by",
+        "lifted_by",
+        "locked_by",
+        "made_by",
+        "revoked_by",
+        "settled_by",
+        "trainer",
+        "trainers",
+    }
 )
 _MACHINES: Final = frozenset({"machine", "machines"})
 _TRAININGS: Final = frozenset({"prerequisite", "training", "trainings"})
 #: Fields with durations in milliseconds.
 _LASTING_MS: Final = frozenset({"time"})
 #: Internal fields that are not shown.
-HIDDEN: Final = frozenset({"id", "lock_id", "journals", "ledger_after", "ledger_digest", "ledger_last"})
+HIDDEN: Final = frozenset({"id", "lock_id", "journals", "ledger_after", "ledger_digest", "ledger_last", "terms"})
 #: The labels of a field's values; "kind.field" applies to that kind only.
 _LABELS: Final[Mapping[str, Mapping[str, Any]]] = {
     "badge.kind": people_words.KINDS,
@@ -52,6 +69,7 @@ _LABELS: Final[Mapping[str, Mapping[str, Any]]] = {
     "period": dict(periods.PRESETS),
     "preset": presets.TITLES,
     "purpose": session_labels.PURPOSES,
+    "purposes": session_labels.PURPOSES,
     "collector.reason": {**reasons.REFUSED, **reasons.ENDED},
     "role": dict(Account.ROLES),
     "scopes": SCOPES,
@@ -98,6 +116,12 @@ class Names:
         self._accounts = {str(account.pk): str(account) for account in Account.objects.only("name", "display_name")}
         self._machines = _by_id_and_name(Machine.objects.only("name", "title"))
         self._trainings = _by_id_and_name(Training.objects.only("name", "title"))
+
+    @cached_property
+    def money(self) -> Money | None:
+        """Return the currency of billing; None before billing has started."""
+        found = terms.started()
+        return None if found is None else Money.of(found)
 
     def actor(self, name: str) -> str:
         """Return the name of an author."""
@@ -166,6 +190,10 @@ def _single(kind: str, field: str, found: Any, names: Names) -> str:
         return name
     if field == "lock_reason":
         return locks.reason_text(str(found))
+    if field == "amount_minor" and (money := names.money) is not None:
+        return money.minor(found)
+    if field == "tariff" and (money := names.money) is not None:
+        return " · ".join(tariff_words.prices(stored.from_json(found), money))
     if field == "days" and found in WEEK:
         return str(WEEKDAYS[found - 1])
     known = _LABELS.get(f"{kind}.{field}") or _LABELS.get(field, {})

@@ -20,17 +20,23 @@ _WEEK: Final = 7
 
 
 def of(tariff: Tariff, purposes: Collection[str], vat_code: str, money: Money) -> list[str]:
-    """Return a rule as short phrases, the price first; what has its default is left out."""
-    found = [*_prices(tariff, money), *_amounts(tariff, money)]
-    if tariff.grace_s:
-        found.append(_("up to %(time)s free of charge") % {"time": durations.in_words(tariff.grace_s)})
-    if tariff.step_s > 1:
-        found.append(_("time rounded up to %(time)s") % {"time": durations.in_words(tariff.step_s)})
+    """Return a rule as short phrases: its prices, then what it bills and its VAT code, if they are unusual."""
+    found = prices(tariff, money)
     if set(purposes) != BILLED_PURPOSES:
         named = ", ".join(labels.label(labels.PURPOSES, purpose) for purpose in sorted(purposes))
         found.append(_("bills only: %(purposes)s") % {"purposes": named})
     if vat_code:
         found.append(_("VAT code %(code)s") % {"code": vat_code})
+    return found
+
+
+def prices(tariff: Tariff, money: Money) -> list[str]:
+    """Return a tariff as short phrases, the price first; what has its default is left out."""
+    found = [*_prices(tariff, money), *_amounts(tariff, money)]
+    if tariff.grace_s:
+        found.append(_("up to %(time)s free of charge") % {"time": durations.in_words(tariff.grace_s)})
+    if tariff.step_s > 1:
+        found.append(_("time rounded up to %(time)s") % {"time": durations.in_words(tariff.step_s)})
     return found
 
 
