@@ -107,6 +107,6 @@ def plan(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _percent(row: Plan) -> str:
-    """Return a discount as text: 12.5 %."""
+    """Return a discount as text: 12.5%."""
     percent = row.discount_percent
-    return f"{number_format(percent, decimals_of(percent))}\N{NO-BREAK SPACE}%"
+    return _("%(number)s%%") % {"number": number_format(percent, decimals_of(percent))}
