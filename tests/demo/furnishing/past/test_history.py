@@ -70,6 +70,13 @@ def test_gates_go_on_in_the_journals_of_their_past(workshop):
         assert first["type"] in ("fabgate.gate.started.v1", "fabgate.roster.replaced.v1")
 
 
+def test_verification_finds_the_past_unaltered_while_the_gates_go_on(workshop):
+    found = json.loads(workshop.collector("verify", "--json"))
+    assert found["findings"] == []
+    assert found["compared"]["usagesession"] > 300
+    assert found["compared"]["change"] > 20
+
+
 def test_what_a_person_has_to_review_is_the_power_cut_the_clock_and_a_contest(sessions):
     reviews = Counter(session["review"] for session in sessions if session["review"])
     assert reviews == {"uncertain": 2, "clock": 1, "contested": 1}
