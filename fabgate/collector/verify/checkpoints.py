@@ -11,13 +11,15 @@ from typing import Any, Final, NamedTuple
 
 from fabgate import seal
 from fabgate.collector.db import audit
-from fabgate.collector.models import Change, Collector, Entry, Journal
+from fabgate.collector.entries import journals
+from fabgate.collector.models import Change, Collector, Entry, Hole, Journal
 from fabgate.collector.verify.findings import Report
 
 VERB: Final = "books.verified"
-#: The fields of a checkpoint: the last line of the one before, the last line, and the digest of those between; and
-#: number and hash of the last entry by journal.
+#: The fields of a checkpoint: the last line of the one before, the last line, and the digest of those between; and by
+#: journal the number and the hash of its last entry and its gaps before that, as ``seq:hash:first-last,first-last``.
 _AFTER, _LAST, _DIGEST, _JOURNALS = "ledger_after", "ledger_last", "ledger_digest", "journals"
+_PARTS: Final = 3
 
 
 class _Segment(NamedTuple):
@@ -82,24 +84,57 @@ def _segments() -> list[_Segment]:
 def check_entries(report: Report) -> None:
     """Check that the entries that checkpoints name are still the same, and note those for the next checkpoint.
 
-    Of each journal only the newest is compared: the chain of hashes vouches for those before it.
+    Of each journal only the newest is compared: the chain of hashes vouches for those before it. Entries that were stored
+    then cannot be lost now, so a gap that a checkpoint does not have was added to hide deleted ones.
     """
-    newest: dict[str, tuple[int, str]] = {}
-    for values in _rows():
-        named = values.get(_JOURNALS)
-        for journal, text in (named if isinstance(named, dict) else {}).items():
-            number, _, hashed = str(text).partition(":")
-            if number.isdecimal():
-                newest[journal] = int(number), hashed
-    for journal, (seq, digest) in sorted(newest.items()):
+    for journal, (number, digest, gaps) in sorted(_newest().items()):
+        seq = int(number)
         found = Entry.objects.filter(journal__name=journal, seq=seq).values_list("hash", flat=True).first()
         if found is None:
             report.missing("entry", f"{journal}/{seq}", "a checkpoint in the audit log names it")
         elif seal.to_text(bytes(found)) != digest:
             report.changed("entry", f"{journal}/{seq}", "body", seal.to_text(bytes(found)), digest)
+        known = _ranges(gaps)
+        for hole in (
+            Hole.objects.filter(journal__name=journal, first__lte=seq).exclude(state=Hole.FILLED).order_by("id")
+        ):
+            if list(journals.gaps(iter(known), hole.first, min(hole.last, seq))):
+                why = "entries with these numbers were stored when a checkpoint was written"
+                report.added("hole", f"{journal}/{hole.first}-{hole.last}", why)
     for row in Journal.newest("ack_seq", "ack_hash"):
         if Entry.objects.filter(journal=row, seq=row.ack_seq).exists():  # it may be one in quarantine
-            report.last_entries[row.name] = ":".join(map(str, row.ack))
+            holes = (
+                Hole.objects.filter(journal=row, first__lte=row.ack_seq).exclude(state=Hole.FILLED).order_by("first")
+            )
+            gaps = ",".join(f"{first}-{last}" for first, last in holes.values_list("first", "last"))
+            report.last_entries[row.name] = ":".join((*map(str, row.ack), gaps))
+
+
+def _newest() -> dict[str, list[str]]:
+    """Return the parts of the newest text about each journal."""
+    newest: dict[str, list[str]] = {}
+    for values in _rows():
+        named = values.get(_JOURNALS)
+        for journal, text in (named if isinstance(named, dict) else {}).items():
+            parts = str(text).split(":")
+            if len(parts) == _PARTS and parts[0].isdecimal():
+                newest[journal] = parts
+    return newest
+
+
+def _check_gaps(report: Report, journal: str, seq: int, known: list[tuple[int, int]]) -> None:
+    """Report gaps up to the number `seq` that are not among those `known` when a checkpoint was written."""
+    holes = Hole.objects.filter(journal__name=journal, first__lte=seq).exclude(state=Hole.FILLED).order_by("id")
+    for hole in holes:
+        if list(journals.gaps(iter(known), hole.first, min(hole.last, seq))):
+            why = "entries with these numbers were stored when a checkpoint was written"
+            report.added("hole", f"{journal}/{hole.first}-{hole.last}", why)
+
+
+def _ranges(text: str) -> list[tuple[int, int]]:
+    """Return the ranges in ``first-last,first-last``."""
+    pairs = [one.partition("-") for one in text.split(",") if one]
+    return sorted((int(first), int(last)) for first, _, last in pairs if first.isdecimal() and last.isdecimal())
 
 
 def write(report: Report, *, actor: str = audit.WORKER) -> None:

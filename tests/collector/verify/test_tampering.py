@@ -397,6 +397,21 @@ def test_a_journal_that_was_written_again_is_named_after_the_next_night(books):
     assert len(rows) >= 2
 
 
+def test_a_session_that_was_deleted_with_all_its_traces_leaves_a_gap_that_was_not_there(books):
+    """Its entries are declared lost, and its line and sums are gone too."""
+    checkpoints.write(run.run(books))
+    new = Row.objects.get(gate__name="mill-1")
+    entries = list(Entry.objects.filter(journal=new).order_by("seq"))
+    gone = [one for one in entries if b'"v-0"' in bytes(one.body)]
+    first, last = gone[0].seq, gone[-1].seq
+    for one in gone:
+        tamper("DELETE FROM collector_entry WHERE id = ?", [one.pk])
+    columns = "journal_id, first, last, state, found_at"
+    tamper(f"INSERT INTO collector_hole ({columns}) VALUES (?, ?, ?, 'lost', ?)", [new.pk, first, last, raw(NOON)])
+    named = [one.row for one in run.run(books).findings if one.table == "hole"]
+    assert named == [f"{new.name}/{first}-{last}"]
+
+
 def test_what_changes_while_it_runs_is_no_finding(books):
     """A gate goes on, a person decides, and the log grows, each time that more rows are compared."""
     store, journal, seen = Store("lyon"), Journal(gate="saw-1", boot="boot-9"), []
