@@ -162,6 +162,10 @@ def _pages(rows: Iterator[Row]) -> Iterator[list[Row]]:
         yield page
 
 
+#: The types of most values.
+_AS_THEY_ARE: Final = frozenset({str, int, bool, type(None)})
+
+
 @lru_cache(8)
 def _key(table: str, secret: str) -> bytes:
     return hmac.digest(secret.encode(), f"fabgate chain {table}".encode(), "sha256")
@@ -169,6 +173,8 @@ def _key(table: str, secret: str) -> bytes:
 
 def _plain(value: Any) -> Any:
     """Return a value in the one form that both databases return: times in UTC, JSON keys as text, 2.0 as 2."""
+    if value.__class__ in _AS_THEY_ARE:
+        return value
     if isinstance(value, datetime):
         moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
         return moment.isoformat(timespec="microseconds")
