@@ -1,4 +1,4 @@
-"""Runs all parts of the verification on one snapshot of the database.
+"""Runs all parts of the verification on one snapshot of the database, and stores the result.
 
 A part is one function, which adds to the report what it finds. Another part is one more file and one more line in
 `_parts`.
@@ -7,20 +7,27 @@ A part is one function, which adds to the report what it finds. Another part is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from django.db import DatabaseError, InterfaceError
 
 from fabgate.collector.db import statements
 from fabgate.collector.db.chains import Head
-from fabgate.collector.models import Change, Collector, Entry, LedgerLine, UsageSession
+from fabgate.collector.models import Change, Collector, Entry, LedgerLine, UsageSession, Verification
 from fabgate.collector.verify import audit_head, audit_log, checkpoints, entries, sessions, snapshot, sums
 from fabgate.collector.verify.findings import Report, Step
 from fabgate.errors import FabgateError, SealError
 
 #: Tells how many of how many rows are compared; raises Interrupted to stop.
 Progress = Callable[[int, int], None]
+
+
+#: How many findings the page shows.
+SHOWN: Final = 50
 
 
 class CannotVerifyError(FabgateError):
@@ -83,3 +90,30 @@ def _count(table: str) -> int:
     with statements.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {table}")  # noqa: S608
         return int(cursor.fetchall()[0][0])
+
+
+def save(report: Report, began_at: datetime, ended_at: datetime, *, actor: str) -> None:
+    """Store the result of a run, and a checkpoint by `actor` if nothing was found."""
+    if not report.total:
+        checkpoints.write(report, actor=actor)
+    _store(
+        began_at,
+        ended_at,
+        findings=report.total,
+        shown=[asdict(finding) for finding in report.findings[:SHOWN]],
+        compared=dict(report.compared),
+        notes=report.notes,
+        head=report.head,
+    )
+
+
+def save_trouble(trouble: str, began_at: datetime, ended_at: datetime) -> None:
+    """Store that the books could not be compared."""
+    _store(began_at, ended_at, trouble=trouble[:500])
+
+
+def _store(began_at: datetime, ended_at: datetime, **values: Any) -> None:
+    empty = {"trouble": "", "findings": 0, "shown": [], "compared": {}, "notes": [], "head": ""}
+    Verification.objects.update_or_create(
+        id=1, defaults={"began_at": began_at, "ended_at": ended_at, **empty, **values}
+    )

@@ -17,7 +17,7 @@ from django.db import DatabaseError, InterfaceError
 
 from fabgate.collector.db import audit
 from fabgate.collector.db.chains import Head
-from fabgate.collector.verify import audit_head, results, run
+from fabgate.collector.verify import audit_head, run
 from fabgate.collector.verify.findings import ADVICE, RESTORED, Note, Report
 from fabgate.errors import AlteredError, UsageError
 
@@ -54,12 +54,12 @@ def verify(args: argparse.Namespace) -> int:
         report = run.run(data, noted=noted, progress=bar.show)
     except run.CannotVerifyError as error:
         with contextlib.suppress(DatabaseError, InterfaceError):  # it may be why
-            results.save_trouble(str(error), began_at, datetime.now(UTC))
+            run.save_trouble(str(error), began_at, datetime.now(UTC))
         raise
     finally:
         bar.clear()
     actor = audit.WORKER if args.nightly else audit.cli_actor(None)
-    results.save(report, began_at, datetime.now(UTC), actor=actor)
+    run.save(report, began_at, datetime.now(UTC), actor=actor)
     if not report.total:
         audit_head.keep_up(data)
     if args.nightly:
