@@ -124,12 +124,8 @@ class Report:
         }
 
 
-#: Reports that so many more rows were compared; raises Interrupted to stop.
+#: Reports that so many more rows were compared.
 Step = Callable[[int], None]
-
-
-class Interrupted(Exception):  # noqa: N818 (no error: somebody asked for it)
-    """Verification was asked to stop."""
 
 
 def as_text(value: Any) -> str | None:

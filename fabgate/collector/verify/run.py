@@ -22,7 +22,7 @@ from fabgate.collector.verify import audit_head, audit_log, checkpoints, entries
 from fabgate.collector.verify.findings import Report, Step
 from fabgate.errors import FabgateError, SealError
 
-#: Tells how many of how many rows are compared; raises Interrupted to stop.
+#: Is called with how many of how many rows are compared.
 Progress = Callable[[int, int], None]
 
 
@@ -37,7 +37,7 @@ class CannotVerifyError(FabgateError):
 def run(data: Path, *, noted: Head | None = None, progress: Progress = lambda _done, _all: None) -> Report:
     """Compare everything, and return the report.
 
-    `noted` is a head of the audit log that a person wrote down. Raises CannotVerifyError, and what `progress` raises.
+    `noted` is a head of the audit log that a person wrote down. Raises CannotVerifyError.
     """
     # Read before the snapshot: the log of the snapshot is at least as long.
     kept = audit_head.noted(data)
