@@ -18,7 +18,7 @@ from fabgate.collector.entries.decode import SESSION_DATA, SessionData
 from fabgate.collector.models import Correction, Journal
 from fabgate.collector.models.entries import AHEAD
 from fabgate.collector.models.sessions import counted
-from fabgate.collector.models.sessions.words import OWN
+from fabgate.collector.models.sessions.words import EARLIER_HOLDER, OWN
 from fabgate.collector.sessions import derive
 from fabgate.collector.sessions.merge import COLUMNS, Arrival, Usage, absorb
 from fabgate.collector.verify import decisions, ledger
@@ -162,6 +162,7 @@ def _merge_again(
     derive.settle_again(again)
     for session, usage in again.items():
         usage.review = merged[session][0].review
+        usage.earlier_holder = merged[session][0].earlier_holder
         usage.uncertain = counted.uncertainty_ms(usage) > 0 or usage.review is not None
     return again
 
@@ -171,6 +172,9 @@ def _take_what_is_given(usage: Usage, row: Usage, decided: decisions.Decisions) 
     usage.payer, usage.clock_off_ms = row.payer, _clock_off_ms(usage.clock_off_ms, row.clock_off_ms)
     newest = decided.newest(row.id)
     usage.corrected = " ".join(sorted(newest))
+    if Correction.MEMBER in newest:
+        # A correction looks at the badge again, but leaves the doubt as it was until more entries arrive.
+        usage.earlier_holder = row.doubt == EARLIER_HOLDER
     for field, value in newest.items():
         setattr(usage, _CORRECTED[field], int(value) if field == Correction.TIME and value.isdecimal() else value)
 
