@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from fabgate import badge, wire
 from fabgate.collector.billing import terms
+from fabgate.collector.billing.charges import decisions
 from fabgate.collector.intake.store import Store
 from fabgate.collector.machines import enrol_gate
 from fabgate.collector.models import (
@@ -254,6 +255,28 @@ def _plan_changed(house: House) -> Any:
     return house.post("month-plans-edit", {"free_minutes": 30, "discount_percent": 0}, pk=plan.pk)
 
 
+def _month_closed(house: House) -> Any:
+    month = (today().replace(day=1) - timedelta(days=1)).replace(day=1)
+    terms.start("EUR", month, "UTC", includes_vat=True, actor="maya")
+    return house.post("month-close", {"sure": "1", "month": f"{month:%Y-%m}", "reason": "the gates are new"})
+
+
+def _waived(house: House) -> Any:
+    _billing(house)
+    return house.post("month-waive", {"sure": "1", "reason": "a fault"}, pk=house.session())
+
+
+def _line_added(house: House) -> Any:
+    _billing(house)
+    return house.post("month-line", {"sure": "1", "text": "Plywood", "amount": "12.50"}, pk="m-1")
+
+
+def _line_removed(house: House) -> Any:
+    _billing(house)
+    line = decisions.add_line("m-1", "Plywood", 1_250, author="maya")
+    return house.post("month-line-remove", pk=line.pk)
+
+
 #: One right form for each route; of a route that does several things, one for each.
 SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "welcome": (_first, _invited),
@@ -311,6 +334,10 @@ SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "month-tariffs-remove": (_rule_removed,),
     "month-plans-new": (_plan_added,),
     "month-plans-edit": (_plan_changed,),
+    "month-close": (_month_closed,),
+    "month-waive": (_waived,),
+    "month-line": (_line_added,),
+    "month-line-remove": (_line_removed,),
     "machines-new": (lambda h: h.post("machines-new", {"name": "drill", "preset": "saw"}),),
     "machines-one": (lambda h: h.post("machines-one", {"title": "Laser II"}, name="laser"),),
     "machines-rules": (lambda h: h.post("machines-rules", _rules(h), name="laser"),),

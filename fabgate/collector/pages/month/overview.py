@@ -21,6 +21,7 @@ from fabgate.collector.pages.lists.numbered import numbered_page
 from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.collector.pages.month import labels
 from fabgate.collector.pages.month.amounts import Money
+from fabgate.collector.pages.month.decisions import closing_of
 from fabgate.collector.pages.month.tab import month_of, next_month, render_page, today_of
 from fabgate.collector.pages.use import names
 from fabgate.collector.people.display_names import account_names
@@ -41,7 +42,8 @@ def month(request: HttpRequest) -> HttpResponse:
         return see_other(reverse("month-start"))
     first = month_of(request, found)
     sums, money = summary.of(first), Money.of(found)
-    closed = ClosedMonth.objects.filter(month=first).first()
+    closing = closing_of(first, found)
+    closed: ClosedMonth | None = closing["closed"]
     sorting = Sorting(request.GET, tuple(_SORTS), "-amount")
     classes, by_payer = sums.classes, sums.by_payer
     whole = summary.added(classes.values())
@@ -58,7 +60,6 @@ def month(request: HttpRequest) -> HttpResponse:
     shown = {
         "month": first,
         **neighbours(first, found),
-        "closed": closed,
         "closed_by": account_names([closed.closed_by])[closed.closed_by] if closed else "",
         "classes": [_class(kind, total, money) for kind, total in classes.items() if total != Sum()],
         "whole": whole,
@@ -68,6 +69,7 @@ def month(request: HttpRequest) -> HttpResponse:
         "payers": len(payers),
         "sorting": sorting,
         "open": _open(classes),
+        **closing,
     }
     return render_page(request, "month.html", found, shown)
 

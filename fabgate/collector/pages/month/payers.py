@@ -12,12 +12,14 @@ from fabgate.collector.billing import month as months
 from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.rating import Rated
 from fabgate.collector.models import BillingTerms, Charge, Machine, ManualLine
+from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.lists.numbered import numbered_page
 from fabgate.collector.pages.month import labels
 from fabgate.collector.pages.month.amounts import Money
 from fabgate.collector.pages.month.overview import neighbours
 from fabgate.collector.pages.month.tab import month_of, render_page, terms_or_404
 from fabgate.collector.pages.month.tariffs import words
+from fabgate.collector.pages.roles import self_and_groups
 from fabgate.collector.pages.use import names
 
 
@@ -48,6 +50,7 @@ def payer(request: HttpRequest, pk: str) -> HttpResponse:
             _charge(row, called, titles, money) if isinstance(row, Charge) else _line(row, money) for row in page.rows
         ],
         "has_others": bool(users),
+        "is_own": pk in self_and_groups(account_of(request)),
     }
     return render_page(request, "payer.html", found, shown)
 
@@ -66,7 +69,14 @@ def _charge(charge: Charge, called: dict[str, str], titles: dict[str, str], mone
 
 
 def _line(line: ManualLine, money: Money) -> dict[str, Any]:
-    return {"text": line.text, "end": line.at, "amount": money.minor(line.amount_minor)}
+    """Return a line; it can be removed until its month is closed."""
+    is_open = line.month >= (terms.first_open_day() or line.month)
+    return {
+        "text": line.text,
+        "end": line.at,
+        "amount": money.minor(line.amount_minor),
+        "remove": line.pk if is_open else None,
+    }
 
 
 class StepRow(NamedTuple):
@@ -113,6 +123,7 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
         "kind": one.rated.kind,
         "plan": one.rated.facts.plan,
         "is_as_charged": is_as_charged,
+        "is_own": not self_and_groups(account_of(request)).isdisjoint(one.session.people),
         "steps": step_rows(one.rated, found),
         "charges": [
             {

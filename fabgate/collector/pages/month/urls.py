@@ -11,7 +11,7 @@ from django.urls import path
 
 from fabgate.collector.models import Account
 from fabgate.collector.pages.ids import SESSION
-from fabgate.collector.pages.month import overview, payers, plans, start
+from fabgate.collector.pages.month import decisions, overview, payers, plans, start
 from fabgate.collector.pages.month.tariffs import listing, new, simulator
 from fabgate.collector.pages.roles import Right, reads, writes
 
@@ -29,7 +29,11 @@ urlpatterns = [
     path("month/plans/new", plans.new, name="month-plans-new"),
     path("month/plans/<int:pk>", plans.plan, name="month-plans-edit"),
     path("month/try", simulator.simulator, name="month-try"),
+    path("month/close", decisions.close, name="month-close"),
+    path("month/lines/<int:pk>/remove", decisions.remove_line, name="month-line-remove"),
     path(f"month/payer/<{SESSION}:pk>", payers.payer, name="month-payer"),
+    path(f"month/line/<{SESSION}:pk>", decisions.add_line, name="month-line"),
+    path(f"month/waive/<{SESSION}:pk>", decisions.waive, name="month-waive"),
     path(f"month/session/<{SESSION}:pk>", payers.session, name="month-session"),
 ]
 RIGHTS: Final = {
@@ -43,6 +47,10 @@ RIGHTS: Final = {
     "month-plans-edit": _CHANGE,
     # Only what was typed is sent; nothing is stored.
     "month-try": Right(get=_READ, post=_WRITE),
+    "month-close": _CHANGE,
+    "month-line-remove": Right(get=frozenset(), post=_WRITE, asks_password=True),
     "month-payer": Right(get=_READ),
+    "month-line": _CHANGE,
+    "month-waive": _CHANGE,
     "month-session": Right(get=_READ),
 }

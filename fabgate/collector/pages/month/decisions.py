@@ -1,0 +1,164 @@
+"""What managers and accountants decide about money: closing a month, waiving a session, and lines for everything else."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.formats import date_format, number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from fabgate.collector.billing import month as months
+from fabgate.collector.billing import terms
+from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.billing.paying import payers
+from fabgate.collector.models import BillingTerms, ClosedMonth, ManualLine, UsageSession, Waiver
+from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
+from fabgate.collector.pages.forms.line_field import LineField
+from fabgate.collector.pages.month.amounts import Money
+from fabgate.collector.pages.month.tab import render_page, terms_or_404
+from fabgate.collector.pages.month.tariffs.rule_form import AmountField
+
+
+class ReasonForm(forms.Form):
+    """A reason that a reader understands a year later."""
+
+    reason = LineField(label=gettext_lazy("Why?"), max_length=200)
+
+
+class CloseForm(ReasonForm):
+    """Why a month is closed; needed only if something is open in it."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields["reason"].required = False
+        self.fields["reason"].label = _("Why it is closed although something is open")
+
+
+class LineForm(forms.Form):
+    """What a payer is charged for besides sessions."""
+
+    text = LineField(label=gettext_lazy("What for?"), max_length=200)
+    amount = AmountField(help_text=gettext_lazy("Negative for a credit."))
+    vat_code = LineField(label=gettext_lazy("VAT code"), max_length=20, required=False)
+
+    def __init__(self, *args: Any, found: BillingTerms, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields["amount"].label = _("Amount (%(currency)s)") % {"currency": found.currency}
+        self._digits = found.digits
+
+    def clean_amount(self) -> Decimal:
+        """Refuse nothing, and what is a slip of the finger."""
+        amount: Decimal = self.cleaned_data["amount"]
+        minor = amount.scaleb(self._digits)
+        if minor != minor.to_integral_value():
+            raise forms.ValidationError(_("Use at most %(n)d decimals.") % {"n": self._digits})
+        if not 0 < abs(minor) <= decisions.MOST_MINOR:
+            most = number_format(Decimal(decisions.MOST_MINOR).scaleb(-self._digits), self._digits)
+            raise forms.ValidationError(_("Enter an amount other than 0, at most %(most)s.") % {"most": most})
+        return amount
+
+    def minor(self, amount: Decimal) -> int:
+        """Return an amount in the smallest unit."""
+        return int(amount.scaleb(self._digits))
+
+
+def closing_of(first: date, found: BillingTerms) -> dict[str, Any]:
+    """Return what the page of a month needs to close it, or to show that it is closed."""
+    book = refresh.open_book()
+    return {
+        "closed": book.closed.get(first),
+        "is_next_to_close": first == book.open_month
+        and datetime.now(UTC) >= months.bounds(first, terms.zone(found))[1],
+        "left": closing.open_in(first, book),
+    }
+
+
+def close(request: HttpRequest) -> HttpResponse:
+    """Close a month: show what that means first."""
+    found = terms_or_404()
+    first = _month(request.POST.get("month") or request.GET.get("month", ""))
+    shown = closing_of(first, found)
+    if not shown["is_next_to_close"]:
+        raise Http404
+    form = CloseForm(request.POST if "sure" in request.POST else None)
+    if request.method == "POST" and form.is_valid():
+        if shown["left"] and not form.cleaned_data["reason"]:
+            form.add_error("reason", _("Something is open: say why the month is closed all the same."))
+        else:
+            closed = closing.close(
+                first, datetime.now(UTC), actor=account_of(request).name, reason=form.cleaned_data["reason"]
+            )
+            text = _("%(month)s is closed. Its charges are final.")
+            messages.success(request, text % {"month": _name(closed)})
+            return see_other(f"{reverse('month')}?month={first:%Y-%m}")
+    shown |= {"form": form, "month": first, "amount": Money.of(found).minor(closing.amount_minor(first))}
+    status = 400 if form.errors else 200
+    return render_page(request, "close.html", found, shown, status=status)
+
+
+def waive(request: HttpRequest, pk: str) -> HttpResponse:
+    """Let a session cost nothing, or cost again what it costs."""
+    found = terms_or_404()
+    session = get_object_or_404(UsageSession.objects.select_related("machine", "gate"), pk=pk, reason__isnull=False)
+    refuse_self_decision(request, *session.people)
+    waiver = Waiver.objects.filter(session=pk).first()
+    form = ReasonForm(request.POST if "sure" in request.POST else None)
+    if request.method == "POST" and form.is_valid():
+        act = decisions.waive if waiver is None else decisions.withdraw
+        act(pk, author=account_of(request).name, reason=form.cleaned_data["reason"])
+        messages.success(request, _("The session is waived.") if waiver is None else _("The session costs again."))
+        return see_other(reverse("month-session", args=[pk]))
+    status = 400 if form.errors else 200
+    return render_page(request, "waive.html", found, {"form": form, "one": session, "waiver": waiver}, status=status)
+
+
+def add_line(request: HttpRequest, pk: str) -> HttpResponse:
+    """Charge a payer for something besides sessions, in the open month."""
+    found = terms_or_404()
+    payer = payers.get(pk)
+    if payer is None:
+        raise Http404
+    refuse_self_decision(request, pk)
+    form = LineForm(request.POST if "sure" in request.POST else None, found=found)
+    if request.method == "POST" and form.is_valid():
+        line = decisions.add_line(
+            pk,
+            form.cleaned_data["text"],
+            form.minor(form.cleaned_data["amount"]),
+            author=account_of(request).name,
+            vat_code=form.cleaned_data["vat_code"],
+        )
+        messages.success(request, _("%(text)s: added.") % {"text": line.text})
+        return see_other(f"{reverse('month-payer', args=[pk])}?month={line.month:%Y-%m}")
+    shown = {"form": form, "payer": pk, "name": str(payer), "month": refresh.open_book().open_month}
+    return render_page(request, "line.html", found, shown, status=400 if form.errors else 200)
+
+
+def remove_line(request: HttpRequest, pk: int) -> HttpResponse:
+    """Remove a line of the open month."""
+    terms_or_404()
+    line = get_object_or_404(ManualLine, pk=pk)
+    refuse_self_decision(request, line.payer)
+    decisions.remove_line(pk, author=account_of(request).name, reason=_("removed on the payer's page"))
+    messages.success(request, _("%(text)s: removed.") % {"text": line.text})
+    return see_other(f"{reverse('month-payer', args=[line.payer])}?month={line.month:%Y-%m}")
+
+
+def _month(typed: str) -> date:
+    try:
+        return date.fromisoformat(f"{typed}-01")
+    except ValueError:
+        raise Http404 from None
+
+
+def _name(closed: ClosedMonth) -> str:
+    name = date_format(closed.month, "F Y")
+    return f"{name[:1].upper()}{name[1:]}"
