@@ -1,8 +1,8 @@
 """The command line: one function for each verb, with heavy imports inside the function.
 
 Exit codes: 0 success; 1 a problem was found (a broken chain, a refused roster), or the system refused (no permission for
-a file); 2 wrong input; 3 the hardware does not answer; 4 the journal cannot be used; 5 a wrong seal. Every verb has
-``--help`` (fabgate/arguments.py); verbs that report something have ``--json``.
+a file); 2 wrong input; 3 the hardware does not answer; 4 the journal cannot be used; 5 a wrong seal; 6 altered books.
+Every verb has ``--help`` (fabgate/arguments.py); verbs that report something have ``--json``.
 """
 
 from __future__ import annotations

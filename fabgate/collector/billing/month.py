@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -88,10 +88,23 @@ def sessions(month: date, zone: ZoneInfo, *, payers: Collection[str] = ()) -> It
     return facts_of(found, zone)
 
 
-def facts_of(sessions: QuerySet[UsageSession], zone: ZoneInfo) -> Iterator[tuple[str, Facts]]:
+class Decided(NamedTuple):
+    """What people have decided: which plans members have, and which sessions are waived."""
+
+    histories: Mapping[str, member_plans.History]
+    waived: Collection[str]
+
+    @classmethod
+    def now(cls) -> Decided:
+        """Read all of it, for a caller who needs it many times."""
+        return cls(member_plans.histories(), set(Waiver.objects.values_list("session", flat=True)))
+
+
+def facts_of(
+    sessions: QuerySet[UsageSession], zone: ZoneInfo, decided: Decided | None = None
+) -> Iterator[tuple[str, Facts]]:
     """Yield (payer, facts) of sessions that have ended. The plan is that of the day of the end in `zone`."""
-    histories = member_plans.histories()
-    waived = set(Waiver.objects.values_list("session", flat=True))
+    histories, waived = decided or Decided.now()
     rows = sessions.values_list(*_COLUMNS).iterator(chunk_size=_CHUNK)
     for (
         pk,

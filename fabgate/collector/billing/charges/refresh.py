@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.db.models import Max, QuerySet
 
-from fabgate.collector.billing import member_plans, month, rating, terms
+from fabgate.collector.billing import month, rating, rules, terms
 from fabgate.collector.billing.charges import record
 from fabgate.collector.billing.charges.record import Record
 from fabgate.collector.billing.rating import Facts, Plan, Rated, Terms, Used
@@ -50,6 +50,9 @@ class Book:
     first_month: date
     #: By their first days.
     closed: Mapping[date, ClosedMonth]
+    decided: month.Decided
+    #: The rules of `terms`.
+    lookup: rules.Lookup
     #: The rules and plans that were used, by their digests (record.snapshot).
     snapshots: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -83,7 +86,7 @@ def refresh() -> bool:
     with transaction.atomic():
         progress = lock()
         book, newest = open_book(), LedgerLine.objects.aggregate(last=Max("pk"))["last"] or 0
-        digest = _digest(book.terms)
+        digest = _digest(book)
         if digest != progress.terms:
             _rate_all(book)
             progress.terms = digest
@@ -131,7 +134,9 @@ def forget(rule: TariffRule) -> None:
 def open_book() -> Book:
     """Return what charges depend on, as it is now. Raises UsageError if billing has not been started."""
     found = terms.get()
-    return Book(terms.for_rating(found), found.first_month, {row.month: row for row in ClosedMonth.objects.all()})
+    now = terms.for_rating(found)
+    closed = {row.month: row for row in ClosedMonth.objects.all()}
+    return Book(now, found.first_month, closed, month.Decided.now(), rules.Lookup(now.rules))
 
 
 def following(first: date) -> date:
@@ -148,13 +153,12 @@ def lock() -> BillingProgress:
     return BillingProgress.objects.select_for_update(no_key=True).get(pk=1)
 
 
-def _digest(now: Terms) -> str:
+def _digest(book: Book) -> str:
     """Return a digest of all that changes what open months cost, but for the sessions."""
-    rules = [record.snapshot(rule, rating.NO_PLAN)[0] for rule in now.rules]
-    plans = [record.snapshot(None, plan)[0] for plan in now.plans.values()]
-    histories = sorted(member_plans.histories().items())
+    priced = [record.snapshot(rule, rating.NO_PLAN)[0] for rule in book.terms.rules]
+    plans = [record.snapshot(None, plan)[0] for plan in book.terms.plans.values()]
     machines = list(Machine.objects.order_by("pk").values_list("pk", "name", "category"))
-    text = json.dumps([rules, plans, histories, machines], default=str)
+    text = json.dumps([priced, plans, sorted(book.decided.histories.items()), machines], default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -165,8 +169,8 @@ def _rate_all(book: Book) -> None:
     """Rate every open month again, with what was charged in it late."""
     first = _start_of(book.open_month, book.terms.zone)
     by_payer: dict[tuple[date, str], list[Facts]] = defaultdict(list)
-    rows = UsageSession.objects.filter(reason__isnull=False, ended_at__gte=first).select_related("machine", "gate")
-    for payer, facts in month.facts_of(rows.order_by("ended_at", "id"), book.terms.zone):
+    rows = UsageSession.objects.filter(reason__isnull=False, ended_at__gte=first)
+    for payer, facts in month.facts_of(rows.order_by("ended_at", "id"), book.terms.zone, book.decided):
         by_payer[book.month_of(facts), payer].append(facts)
     made = [
         charge for (first, payer), sessions in by_payer.items() for charge in _ordinary(book, first, payer, sessions)
@@ -198,7 +202,7 @@ def _rate_payer(book: Book, payer: str, first: date, changed: Mapping[str, tuple
 
 def _ordinary(book: Book, first: date, payer: str, sessions: Iterable[Facts]) -> Iterator[Record]:
     """Yield the charges of a payer's sessions in the month in which they ended."""
-    for rated in rating.rate(sessions, book.terms):
+    for rated in rating.rate(sessions, book.terms, lookup=book.lookup):
         yield record.charge(payer, rated, month=first, of_month=first, terms=book.snapshot(rated, book.terms))
 
 
@@ -299,9 +303,9 @@ def _start_of(first: date, zone: ZoneInfo) -> datetime:
 def _facts_of(book: Book, sessions: Iterable[str]) -> Iterator[tuple[str, Facts]]:
     """Yield (payer, facts) of those of `sessions` that have ended since billing was started."""
     first = _start_of(book.first_month, book.terms.zone)
-    rows = UsageSession.objects.filter(reason__isnull=False, ended_at__gte=first).select_related("machine", "gate")
+    rows = UsageSession.objects.filter(reason__isnull=False, ended_at__gte=first)
     for some in statements.chunks(sorted(sessions)):
-        yield from month.facts_of(rows.filter(pk__in=some).order_by("ended_at", "id"), book.terms.zone)
+        yield from month.facts_of(rows.filter(pk__in=some).order_by("ended_at", "id"), book.terms.zone, book.decided)
 
 
 def records(rows: QuerySet[Charge]) -> Iterator[Record]:

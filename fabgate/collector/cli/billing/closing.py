@@ -16,7 +16,7 @@ from fabgate.collector.billing.charges import closing, decisions
 from fabgate.collector.billing.currencies import text
 from fabgate.collector.cli.billing.month import month_of
 from fabgate.collector.db import audit
-from fabgate.errors import SealError, UsageError
+from fabgate.errors import AlteredError, UsageError
 
 
 def close(args: argparse.Namespace) -> int:
@@ -68,7 +68,7 @@ def remove_line(args: argparse.Namespace) -> int:
 
 
 def verify(args: argparse.Namespace) -> int:
-    """Check that closed months are as they were. Raises SealError if one was altered."""
+    """Check that closed months are as they were. Raises AlteredError if one was altered."""
     checked = list(closing.verify())
     wrong = [f"{closed}: {line}" for closed, lines in checked for line in lines]
     if args.json:
@@ -79,7 +79,7 @@ def verify(args: argparse.Namespace) -> int:
         for closed, lines in checked:
             sys.stdout.write(f"{closed}  {closed.sha256}  {'altered' if lines else 'as closed'}\n")
     if wrong:
-        raise SealError("\n".join(wrong))
+        raise AlteredError("\n".join(wrong))
     return 0
 
 

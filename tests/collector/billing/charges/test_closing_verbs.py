@@ -14,7 +14,7 @@ from fabgate.collector.cli import verbs
 from fabgate.collector.models import Change, Charge, ClosedMonth, ManualLine
 from fabgate.collector.processes.worker import Worker
 from fabgate.collector.sessions import corrections
-from fabgate.errors import SealError, UsageError
+from fabgate.errors import AlteredError, UsageError
 from tests.collector.billing.charges.test_charges import FIRST, MONTHS, amounts, billed, session
 from tests.collector.pages.used import Used
 
@@ -52,7 +52,7 @@ def test_a_month_is_closed_and_checked(shop, run, capsys):
     assert closed.sha256 in run("verify-periods")
     assert Change.objects.get(verb="month.closed").after["sha256"] == closed.sha256
     Charge.objects.update(amount_minor=0)
-    with pytest.raises(SealError, match="the digest differs"):
+    with pytest.raises(AlteredError, match="the digest differs"):
         run("verify-periods", "--json")
     (month,) = json.loads(capsys.readouterr().out)["months"]
     assert month["sha256"] == closed.sha256
