@@ -277,7 +277,6 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
     """Return, by route, the values of its path and the query strings to check."""
     from django.utils import timezone
 
-    from fabgate.collector.billing import terms
     from fabgate.collector.models import (
         Account,
         ClosedMonth,
@@ -322,7 +321,7 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
         "month-session": ({"pk": on_laser.pk}, [""]),
         "month-waive": ({"pk": on_laser.pk}, [""]),
         "month-line": ({"pk": on_laser.payer or on_laser.used_by}, [""]),
-        "month-close": ({}, [f"?month={terms.get().first_month:%Y-%m}"]),
+        "month-close": ({}, [f"?month={refresh.open_book().open_month:%Y-%m}"]),
         "month-plans-edit": ({"pk": Plan.objects.get(name="Student").pk}, [""]),
         "month-tariffs-new": ({}, ["", f"?from={coming.pk}"]),
         "month-try": (
