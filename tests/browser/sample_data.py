@@ -277,6 +277,7 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
     """Return, by route, the values of its path and the query strings to check."""
     from django.utils import timezone
 
+    from fabgate.collector.billing.charges import refresh
     from fabgate.collector.models import (
         Account,
         ClosedMonth,
