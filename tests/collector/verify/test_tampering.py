@@ -39,6 +39,7 @@ from fabgate.collector.models import Journal as Row
 from fabgate.collector.sessions import corrections
 from fabgate.collector.verify import audit_head, checkpoints, run
 from fabgate.collector.verify.findings import Report
+from tests.collector import postgresql
 from tests.collector.gates import NOON, Journal
 from tests.collector.verify.histories import ZONE, texts
 from tests.support.patience import HANGS_S
@@ -234,7 +235,11 @@ def test_the_docs_name_every_table_of_the_books_and_only_columns_that_exist():
         assert column in {field.attname for field in apps.get_model("collector", table)._meta.concrete_fields}, table
 
 
-@pytest.mark.parametrize(("table", "column"), COLUMNS, ids=lambda part: part)
+#: The comparison is the same on both databases. On PostgreSQL some columns show that values of each kind are read right.
+TRIED = COLUMNS[::4] if postgresql.SERVER else COLUMNS
+
+
+@pytest.mark.parametrize(("table", "column"), TRIED, ids=lambda part: part)
 def test_a_changed_value_is_named(books, table, column):
     rows = apps.get_model("collector", table).objects
     tried = 0
