@@ -10,7 +10,7 @@ from django.db.models import OuterRef, Subquery
 
 from fabgate.collector.db import statements
 from fabgate.collector.entries import journals
-from fabgate.collector.models import Entry, Hole, Journal
+from fabgate.collector.models import Entry, Gate, Hole, Journal
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,32 @@ def now() -> Records:
         behind=tuple(journal.gate.name for journal in behind),
         lost=lost,
     )
+
+
+def incomplete_before(end: datetime) -> list[str]:
+    """Return the names of the gates that may still have entries from before `end`.
+
+    A gate that has delivered everything it reported may have written more since it was last seen. It counts while its
+    machine is in use; a gate that reported entries which are missing counts in any case.
+    """
+    columns = "ack_seq", "head", "gate__name", "gate__seen_at", "gate__machine__retired_at"
+    newest = Journal.newest(*columns, "gate__machine")
+    behind = [journal for journal in newest if journal.ack_seq < journal.head]
+    unseen = [journal for journal in newest if journal not in behind and not _is_seen_after(journal.gate, end)]
+    in_use = [journal for journal in unseen if journal.gate.machine and journal.gate.machine.retired_at is None]
+    stored = {
+        **last_stored(behind, is_acknowledged=True),
+        **last_stored([row for row in in_use if not row.gate.seen_at]),
+    }
+    return sorted(
+        journal.gate.name
+        for journal in (*behind, *in_use)
+        if journal.pk not in stored or stored[journal.pk].at_latest < end
+    )
+
+
+def _is_seen_after(gate: Gate, end: datetime) -> bool:
+    return gate.seen_at is not None and gate.seen_at >= end
 
 
 def last_stored(wanted: Collection[Journal], *, is_acknowledged: bool = False) -> dict[int, Entry]:

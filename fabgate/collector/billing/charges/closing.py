@@ -33,7 +33,7 @@ _FIRST: Final = "0" * 64
 class Open:
     """What is open in a month, and keeps it from being closed without a reason."""
 
-    #: Gates whose entries of the month may be missing.
+    #: Gates whose entries of the month may be missing, also because they were not seen since.
     gates: tuple[str, ...]
     #: Sessions that a person has to check.
     in_review: int
@@ -44,16 +44,14 @@ class Open:
         return bool(self.gates or self.in_review)
 
 
-def open_in(first: date, book: Book) -> Open:
-    """Return what is open in a month."""
+def open_in(first: date, book: Book, now: datetime) -> Open:
+    """Return what is open in a month. While it is not over, only entries that gates have reported can be missing."""
     end = month.bounds(first, book.terms.zone)[1]
-    records = completeness.now()
-    is_complete = records.until is not None and records.until >= end
     kinds = dict(
         Charge.objects.filter(month=first).order_by().values("kind").annotate(n=Count("pk")).values_list("kind", "n")
     )
     return Open(
-        gates=() if is_complete else records.behind,
+        gates=tuple(completeness.incomplete_before(end)) if now >= end else completeness.now().behind,
         in_review=kinds.get(rating.IN_REVIEW, 0),
         without_tariff=kinds.get(rating.NO_TARIFF, 0),
     )
@@ -70,7 +68,7 @@ def close(first: date, now: datetime, *, actor: str, reason: str = "") -> Closed
             raise UsageError(text % {"found": f"{first:%Y-%m}", "wanted": f"{book.open_month:%Y-%m}"})
         if now < month.bounds(first, book.terms.zone)[1]:
             raise UsageError(_("%(month)s is not over yet") % {"month": f"{first:%Y-%m}"})
-        if (left := open_in(first, book)) and not reason.strip():
+        if (left := open_in(first, book, now)) and not reason.strip():
             raise UsageError("\n".join(_mistakes(left)))
         closed = ClosedMonth(
             month=first,
@@ -144,7 +142,7 @@ def _terms(book: Book) -> dict[str, Any]:
 
 def _mistakes(left: Open) -> Iterator[str]:
     if left.gates:
-        yield _("entries of these gates are missing: %(gates)s") % {"gates": ", ".join(left.gates)}
+        yield _("entries of these gates may be missing: %(gates)s") % {"gates": ", ".join(left.gates)}
     if left.in_review:
         text = ngettext("%(n)d session waits for a review", "%(n)d sessions wait for a review", left.in_review)
         yield text % {"n": left.in_review}

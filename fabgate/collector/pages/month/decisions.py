@@ -72,12 +72,11 @@ class LineForm(forms.Form):
 
 def closing_of(first: date, found: BillingTerms) -> dict[str, Any]:
     """Return what the page of a month needs to close it, or to show that it is closed."""
-    book = refresh.open_book()
+    book, now = refresh.open_book(), datetime.now(UTC)
     return {
         "closed": book.closed.get(first),
-        "is_next_to_close": first == book.open_month
-        and datetime.now(UTC) >= months.bounds(first, terms.zone(found))[1],
-        "left": closing.open_in(first, book),
+        "is_next_to_close": first == book.open_month and now >= months.bounds(first, terms.zone(found))[1],
+        "left": closing.open_in(first, book, now),
     }
 
 

@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 from fabgate.collector.base.search_key import folded
 from fabgate.collector.billing import rating, summary, terms
 from fabgate.collector.billing.month import Sum
-from fabgate.collector.entries import completeness
 from fabgate.collector.models import BillingTerms, ClosedMonth
 from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.formatting import count
@@ -68,7 +67,7 @@ def month(request: HttpRequest) -> HttpResponse:
         "page": page,
         "payers": len(payers),
         "sorting": sorting,
-        "open": _open(classes),
+        "open": _open(classes, closing["left"].gates),
         **closing,
     }
     return render_page(request, "month.html", found, shown)
@@ -95,10 +94,10 @@ def _class(kind: str, total: Sum, money: Money) -> dict[str, Any]:
     }
 
 
-def _open(classes: Mapping[str, Sum]) -> dict[str, Any]:
+def _open(classes: Mapping[str, Sum], gates: tuple[str, ...]) -> dict[str, Any]:
     """Return what has to be settled before the amounts are final."""
     return {
         "reviews": classes[rating.IN_REVIEW].sessions,
         "without_tariff": classes[rating.NO_TARIFF].sessions,
-        "gates": completeness.now().behind,
+        "gates": gates,
     }

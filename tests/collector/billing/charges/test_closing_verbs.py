@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from unittest import mock
 
 import pytest
 
 from fabgate.collector.billing.charges import closing, refresh
 from fabgate.collector.cli import verbs
-from fabgate.collector.models import Change, Charge, ClosedMonth, ManualLine
+from fabgate.collector.models import Change, Charge, ClosedMonth, Gate, Journal, Machine, ManualLine
 from fabgate.collector.processes.worker import Worker
 from fabgate.collector.sessions import corrections
 from fabgate.errors import AlteredError, UsageError
 from tests.collector.billing.charges.test_charges import FIRST, MONTHS, amounts, billed, session
-from tests.collector.pages.used import Used
+from tests.collector.pages.used import NOON, Used
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -103,13 +103,31 @@ def test_without_billing_the_worker_charges_nothing(database):
     assert not Worker().charge()
 
 
+def seen(at: datetime, *gates: str) -> None:
+    Gate.objects.filter(name__in=gates).update(seen_at=at)
+
+
 def test_a_month_whose_entries_are_all_there_needs_no_reason(shop):
-    for gate in ("saw-1", "lathe-1"):
-        shop.write(gate, "gate.started", shop.now - timedelta(minutes=1), version="1")
-    with mock.patch.object(closing.completeness, "now", return_value=mock.Mock(until=shop.now, behind=(), lost=0)):
-        assert closing.close(FIRST, shop.now, actor="eve").reason == ""
-    with (
-        mock.patch.object(closing.completeness, "now", return_value=mock.Mock(until=None, behind=("saw-1",), lost=0)),
-        pytest.raises(UsageError, match="entries of these gates are missing: saw-1"),
-    ):
-        closing.close(MONTHS[1], shop.now + timedelta(days=90), actor="eve")
+    seen(shop.now, "saw-1", "lathe-1")
+    assert closing.close(FIRST, shop.now, actor="eve").reason == ""
+
+
+def test_a_gate_that_was_not_seen_since_the_month_may_have_more_entries_of_it(shop):
+    seen(shop.now, "lathe-1")
+    for last in (NOON - timedelta(days=80), datetime.combine(MONTHS[1], time(), UTC) - timedelta(seconds=1)):
+        seen(last, "saw-1")
+        with pytest.raises(UsageError, match="entries of these gates may be missing: saw-1\n"):
+            closing.close(FIRST, shop.now, actor="eve")
+    seen(datetime.combine(MONTHS[1], time(), UTC), "saw-1")
+    assert closing.close(FIRST, shop.now, actor="eve").reason == ""
+
+
+def test_a_gate_of_a_retired_machine_keeps_no_month_open_unless_entries_are_missing(shop):
+    seen(shop.now, "lathe-1")
+    seen(NOON - timedelta(days=80), "saw-1")
+    Machine.objects.filter(name="bandsaw").update(retired_at=shop.now)
+    Journal.objects.filter(gate__name="saw-1").update(head=99)
+    with pytest.raises(UsageError, match="entries of these gates may be missing: saw-1\n"):
+        closing.close(FIRST, shop.now, actor="eve")
+    Journal.objects.filter(gate__name="saw-1").update(head=0)
+    assert closing.close(FIRST, shop.now, actor="eve").reason == ""
