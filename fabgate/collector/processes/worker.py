@@ -98,13 +98,16 @@ class Worker:
         return gates
 
     def charge(self) -> bool:
-        """Bring charges up to date if anything has changed; return whether billing was started. If busy, try later."""
+        """Bring charges up to date if anything has changed; return whether to come back before the next turn."""
         try:
             if not BillingTerms.objects.exists():
                 return False
             refresh.refresh_all()
         except (DatabaseError, InterfaceError) as error:
             log.warning("charges are not up to date yet: %s", error)
+        except Exception:
+            log.exception("charges cannot be brought up to date; the next try is in a minute")
+            return False
         return True
 
     def _delete_old(self, now: datetime) -> None:
