@@ -108,7 +108,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "api": {"access", "base", "models", "people"},
         "intake": {"broker", "db", "entries", "models", "sessions"},
         "machines": {"access", "base", "broker", "db", "models"},
-        "verify": {"base", "broker", "db", "entries", "models", "sessions"},
+        "verify": {"base", "billing", "broker", "db", "entries", "models", "sessions"},
         "pages": {
             "access",
             "accounts",

@@ -55,6 +55,7 @@ ADVICE: Final = {
     "ledgerline": "put back a copy from before; programs that read the ledger may have the right line",
     "usageday": "stop the collector, empty rolled_tz of collector_collector and start it: the sums are computed again",
     "usagemonth": "stop the collector, empty rolled_tz of collector_collector and start it: the sums are computed again",
+    "closedmonth": "compare its charges and lines with a copy from before, and put that back",
     "change": "put back a copy from before, and find out who can write the database",
 }
 
@@ -98,6 +99,10 @@ class Report:
     def changed(self, table: str, row: object, column: str, found: Any, wanted: Any) -> None:
         """Add a finding about one column."""
         self.add(Finding(table, str(row), CHANGED, column, as_text(found), as_text(wanted)))
+
+    def changed_as_a_whole(self, table: str, row: object, why: str) -> None:
+        """Add a finding about a row that no longer fits what belongs to it."""
+        self.add(Finding(table, str(row), CHANGED, wanted=why))
 
     def missing(self, table: str, row: object, why: str = "") -> None:
         """Add a finding about a row that is missing."""

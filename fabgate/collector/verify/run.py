@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import DatabaseError, InterfaceError
 
+from fabgate.collector.billing.charges import closing
 from fabgate.collector.db import statements
 from fabgate.collector.db.chains import Head
 from fabgate.collector.models import Change, Collector, Entry, LedgerLine, UsageSession, Verification
@@ -69,6 +70,15 @@ def _parts(
     yield lambda: sessions.check(report, workspace, step)
     yield lambda: sums.check(report, ZoneInfo(row.rolled_tz), step)
     yield audit
+    yield lambda: _check_closed_months(report)
+
+
+def _check_closed_months(report: Report) -> None:
+    """Compare the months that are closed with their charges and lines, and with the audit log."""
+    for month, _sha256, wrong in closing.verify():
+        report.compared["closedmonth"] += 1
+        for why in wrong:
+            report.changed_as_a_whole("closedmonth", month, why)
 
 
 def _counted(progress: Progress) -> Step:

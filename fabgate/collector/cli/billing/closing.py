@@ -70,14 +70,14 @@ def remove_line(args: argparse.Namespace) -> int:
 def verify(args: argparse.Namespace) -> int:
     """Check that closed months are as they were. Raises AlteredError if one was altered."""
     checked = list(closing.verify())
-    wrong = [f"{closed}: {line}" for closed, lines in checked for line in lines]
+    wrong = [f"{month}: {line}" for month, _sha256, lines in checked for line in lines]
     if args.json:
-        months = [{"month": str(closed), "sha256": closed.sha256, "altered": lines} for closed, lines in checked]
+        months = [{"month": month, "sha256": sha256, "altered": lines} for month, sha256, lines in checked]
         json.dump({"months": months}, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        for closed, lines in checked:
-            sys.stdout.write(f"{closed}  {closed.sha256}  {'altered' if lines else 'as closed'}\n")
+        for month, sha256, lines in checked:
+            sys.stdout.write(f"{month}  {sha256}  {'altered' if lines else 'as closed'}\n")
     if wrong:
         raise AlteredError("\n".join(wrong))
     return 0

@@ -40,6 +40,7 @@ _NOUNS: Final = {
     "usageday": "sums of days",
     "usagemonth": "sums of months",
     "change": "rows of the audit log",
+    "closedmonth": "closed months",
 }
 
 

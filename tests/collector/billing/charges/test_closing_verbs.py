@@ -11,9 +11,10 @@ import pytest
 
 from fabgate.collector.billing.charges import closing, refresh
 from fabgate.collector.cli import verbs
-from fabgate.collector.models import Change, Charge, ClosedMonth, Gate, Journal, Machine, ManualLine
+from fabgate.collector.models import Change, Charge, ClosedMonth, Collector, Gate, Journal, Machine, ManualLine
 from fabgate.collector.processes.worker import Worker
 from fabgate.collector.sessions import corrections
+from fabgate.collector.verify import run as books
 from fabgate.errors import AlteredError, UsageError
 from tests.collector.billing.charges.test_charges import FIRST, MONTHS, amounts, billed, session
 from tests.collector.pages.used import NOON, Used
@@ -52,7 +53,7 @@ def test_a_month_is_closed_and_checked(shop, run, capsys):
     assert closed.sha256 in run("verify-periods")
     assert Change.objects.get(verb="month.closed").after["sha256"] == closed.sha256
     Charge.objects.update(amount_minor=0)
-    with pytest.raises(AlteredError, match="the digest differs"):
+    with pytest.raises(AlteredError, match="the SHA-256 differs"):
         run("verify-periods", "--json")
     (month,) = json.loads(capsys.readouterr().out)["months"]
     assert month["sha256"] == closed.sha256
@@ -99,6 +100,16 @@ def test_the_worker_follows_the_ledger_and_rests_while_nothing_changes(shop):
     assert amounts() == [("s-1", "billed", 10)]
 
 
+def test_a_fault_in_billing_does_not_keep_loans_from_ending(shop, caplog):
+    session(shop, "s-1", FIRST, 10)
+    worker = Worker()
+    with mock.patch.object(refresh, "open_book", side_effect=KeyError("student")):
+        assert not worker.charge()
+    assert "charges cannot be brought up to date" in caplog.text
+    assert worker.charge()
+    assert amounts() == [("s-1", "billed", 100)]
+
+
 def test_without_billing_the_worker_charges_nothing(database):
     assert not Worker().charge()
 
@@ -131,3 +142,15 @@ def test_a_gate_of_a_retired_machine_keeps_no_month_open_unless_entries_are_miss
         closing.close(FIRST, shop.now, actor="eve")
     Journal.objects.filter(gate__name="saw-1").update(head=0)
     assert closing.close(FIRST, shop.now, actor="eve").reason == ""
+
+
+def test_the_nightly_verification_names_an_altered_month(shop, tmp_path):
+    Collector.objects.update_or_create(id=1, defaults={"site": "lyon", "rolled_tz": "UTC"})
+    session(shop, "s-1", FIRST, 10)
+    closing.close(FIRST, shop.now + timedelta(days=400), actor="eve", reason="a test")
+    assert "closedmonth" not in books.run(tmp_path).counts
+    Charge.objects.update(payer="m-2")
+    report = books.run(tmp_path)
+    assert report.compared["closedmonth"] == 1
+    (found,) = [finding.text for finding in report.findings if finding.table == "closedmonth"]
+    assert found.startswith(f"closedmonth {FIRST:%Y-%m}: was changed: the SHA-256 differs")
