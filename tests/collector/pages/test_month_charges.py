@@ -82,7 +82,7 @@ def test_a_price_that_would_be_another_one_today_is_not_explained_by_todays_plan
     closing.close(FIRST, NOON + timedelta(days=60), actor="maya", reason="a test")
     Plan.objects.update(free_minutes=10)
     page = text(manager.get("/month/session/s-1"))
-    assert "It was charged by the rules and plans of its month." in page
+    assert "It was charged by the rules, plans and free minutes of then." in page
     assert rows(page, "Charges") == [[f"{FIRST:%B %Y}", "Zoé Müller", "Free", "€0.00"]]
 
 

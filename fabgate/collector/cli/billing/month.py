@@ -11,7 +11,8 @@ from datetime import date
 from typing import Any, Final
 
 from fabgate.collector.billing import explain, month, rating, summary, terms
-from fabgate.collector.billing.currencies import decimal_text
+from fabgate.collector.billing.charges import history
+from fabgate.collector.billing.currencies import decimal_text, text
 from fabgate.collector.billing.month import RatedSession, Sum
 from fabgate.collector.cli import text_table
 from fabgate.collector.models import BillingTerms
@@ -54,26 +55,48 @@ def show_month(args: argparse.Namespace) -> int:
 
 
 def show_session(args: argparse.Namespace) -> int:
-    """Print what a session costs, step by step."""
+    """Print what a session is charged, and its price step by step."""
     found = terms.get()
     rules = terms.for_rating(found)
     session, payer, rated = rate_session(args.session, rules)
-    lines = explain.lines(rated, rules.zone, found.currency, found.digits)
+    charged = history.of(session.pk)
+    applied = charged.applied
+    kind, amount_minor = (applied.kind, applied.amount_minor) if applied else (rated.kind, rated.amount_minor)
+    lines = explain.lines(rated, rules.zone, found.currency, found.digits) if charged.is_as(rated) else []
     if args.json:
         answer = {
             "session": session.pk,
             "payer": payer,
-            "class": rated.kind,
-            "amount_minor": rated.amount_minor,
+            "class": kind,
+            "amount_minor": amount_minor,
             "currency": found.currency,
-            "rule": rated.rule.id if rated.rule else None,
+            "rule": applied.rule_id if applied else rated.rule and rated.rule.id,
             "steps": lines,
+            "charges": [
+                {
+                    "id": charge.pk,
+                    "month": f"{charge.month:%Y-%m}",
+                    "payer": charge.payer,
+                    "class": charge.kind,
+                    "amount_minor": charge.amount_minor,
+                    "reverses": charge.reverses or None,
+                }
+                for charge in charged.charges
+            ],
         }
         json.dump(answer, sys.stdout, indent=2)
         sys.stdout.write("\n")
         return 0
-    sys.stdout.write(f"{session.pk}: {session.used_by} at {session.machine_name}, paid by {payer}: {rated.kind}\n")
+    sys.stdout.write(f"{session.pk}: {session.used_by} at {session.machine_name}, paid by {payer}: {kind}\n")
     sys.stdout.writelines(f"  {line}\n" for line in lines)
+    if not lines:
+        amount = text(amount_minor, found.currency, found.digits)
+        sys.stdout.write(f"  charged: {amount}; rated by the rules and plans of today it would cost something else\n")
+    if len(charged.charges) > 1:
+        for charge in charged.charges:
+            what = "reversal" if charge.reverses else charge.kind
+            amount = text(charge.amount_minor, found.currency, found.digits)
+            sys.stdout.write(f"  charged in {charge.month:%Y-%m} to {charge.payer}: {what}, {amount}\n")
     return 0
 
 

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from fabgate.collector.billing import explain, summary, terms
 from fabgate.collector.billing import month as months
-from fabgate.collector.billing.charges import refresh
+from fabgate.collector.billing.charges import history
 from fabgate.collector.billing.rating import Rated
 from fabgate.collector.models import BillingTerms, Charge, Machine, ManualLine
 from fabgate.collector.pages.access_control import account_of
@@ -103,13 +103,11 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
     one = months.rate_one(pk, terms.for_rating(found))
     if one is None or one.session.ended_at is None:
         raise Http404
-    refresh.refresh_all()
-    charges = list(Charge.objects.filter(session=pk).order_by("month", "-reverses", "known"))
-    final = next((charge for charge in reversed(charges) if not charge.reverses), None)
-    is_as_charged = final is None or (final.kind, final.amount_minor) == (one.rated.kind, one.rated.amount_minor)
+    charged = history.of(pk)
+    is_as_charged, applied = charged.is_as(one.rated), charged.applied
     money = Money.of(found)
     first = one.session.ended_at.astimezone(terms.zone(found)).date().replace(day=1)
-    called = names.people({one.payer, one.session.used_by, *(charge.payer for charge in charges)})
+    called = names.people({one.payer, one.session.used_by, *(charge.payer for charge in charged.charges)})
     rule = one.rated.rule
     shown = {
         "one": one.session,
@@ -119,9 +117,9 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
         "payer": one.payer,
         "payer_name": called.get(one.payer, one.payer),
         "machine": str(one.session.machine or one.session.gate),
-        "class": labels.CLASSES[one.rated.kind],
+        "class": labels.CLASSES[applied.kind if applied else one.rated.kind],
         "kind": one.rated.kind,
-        "plan": one.rated.facts.plan,
+        "plan": applied.plan if applied else one.rated.facts.plan,
         "is_as_charged": is_as_charged,
         "is_own": not self_and_groups(account_of(request)).isdisjoint(one.session.people),
         "steps": step_rows(one.rated, found),
@@ -132,9 +130,9 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
                 "class": labels.charge_name(charge),
                 "amount": money.minor(charge.amount_minor),
             }
-            for charge in charges
+            for charge in charged.charges
         ]
-        if len(charges) > 1 or not is_as_charged
+        if len(charged.charges) > 1 or not is_as_charged
         else [],
         "amount": money.minor(one.rated.amount_minor) if one.rated.price is not None else "",
         "rule": words.of(rule.tariff, rule.purposes, rule.vat_code, money) if rule is not None else [],

@@ -9,9 +9,21 @@ from unittest import mock
 
 import pytest
 
+from fabgate.collector.billing import member_plans
 from fabgate.collector.billing.charges import closing, refresh
 from fabgate.collector.cli import verbs
-from fabgate.collector.models import Change, Charge, ClosedMonth, Collector, Gate, Journal, Machine, ManualLine
+from fabgate.collector.models import (
+    Change,
+    Charge,
+    ClosedMonth,
+    Collector,
+    Gate,
+    Journal,
+    Machine,
+    ManualLine,
+    Member,
+    Plan,
+)
 from fabgate.collector.processes.worker import Worker
 from fabgate.collector.sessions import corrections
 from fabgate.collector.verify import run as books
@@ -69,6 +81,26 @@ def test_a_session_is_waived_and_the_waiver_withdrawn(shop, run):
     assert [row.verb for row in Change.objects.order_by("pk")][-2:] == ["session.waived", "waiver.withdrawn"]
     with pytest.raises(UsageError, match="found no session 's-9' that has ended"):
         run("bill-waive", "s-9", "--reason", "a fault")
+
+
+def test_a_session_of_a_closed_month_shows_what_it_was_charged_and_not_what_it_would_cost_now(shop, run):
+    member_plans.set_plan(Member.objects.get(pk="m-1"), "student", FIRST, actor="eve")
+    session(shop, "s-1", FIRST, 40)
+    closing.close(FIRST, shop.now + timedelta(days=400), actor="eve", reason="a test")
+    Plan.objects.filter(name="student").update(free_minutes=0)
+    assert run("bill-session", "s-1").splitlines()[1:] == [
+        "  charged: 1.00 EUR; rated by the rules and plans of today it would cost something else"
+    ]
+    corrections.correct("s-1", "payer", "m-2", author="eve", reason="a test")
+    lines = run("bill-session", "s-1").splitlines()
+    assert lines[-3:] == [
+        f"  charged in {FIRST:%Y-%m} to m-1: billed, 1.00 EUR",
+        f"  charged in {MONTHS[1]:%Y-%m} to m-1: reversal, -1.00 EUR",
+        f"  charged in {MONTHS[1]:%Y-%m} to m-2: billed, 1.00 EUR",
+    ]
+    found = json.loads(run("bill-session", "s-1", "--json"))
+    assert (found["class"], found["amount_minor"], found["steps"]) == ("billed", 100, [])
+    assert [charge["amount_minor"] for charge in found["charges"]] == [100, -100, 100]
 
 
 def test_a_line_is_added_and_removed(shop, run):

@@ -1,0 +1,33 @@
+"""All charges of one session, and the one that applies."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fabgate.collector.billing.charges import refresh
+from fabgate.collector.billing.rating import Rated
+from fabgate.collector.models import Charge
+
+
+class History(NamedTuple):
+    """The charges of a session and their reversals, in the order in which they were made."""
+
+    charges: list[Charge]
+
+    @property
+    def applied(self) -> Charge | None:
+        """Return the charge that applies; None for a session that is not charged."""
+        gone = {charge.reverses for charge in self.charges}
+        return next((charge for charge in self.charges if not charge.reverses and charge.pk not in gone), None)
+
+    def is_as(self, rated: Rated) -> bool:
+        """Return whether the session is charged as it would be rated now, or not charged."""
+        applied = self.applied
+        return applied is None or (applied.kind, applied.amount_minor) == (rated.kind, rated.amount_minor)
+
+
+def of(session: str) -> History:
+    """Return the charges of a session. The ledger is followed first."""
+    refresh.refresh_all()
+    charges = Charge.objects.filter(session=session).order_by("month")
+    return History(sorted(charges, key=lambda charge: (charge.month, not charge.reverses)))
