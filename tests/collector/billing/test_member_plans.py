@@ -1,4 +1,4 @@
-"""Does a member have the right plan on each day, whatever was changed, and in which order?"""
+"""Does a member have the right plan on each day, after any changes in any order?"""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def test_a_restore_is_a_note_with_the_head_of_before_and_then_all_is_whole_again
     assert int(after.partition(":")[0]) < int(before.partition(":")[0]) + 1
     assert verify(home)[0] == 0
     done = run(environment(home), "verify", "--head", before)
-    assert done.returncode == 6  # whoever wrote the head down sees that the log is another one
+    assert done.returncode == 6  # an auditor who noted the head sees that the log is another one
 
 
 @pytest.mark.sqlite

@@ -1,4 +1,4 @@
-"""Whoever changes one value, or one row, of the books is found out: the finding names the table and the row.
+"""A changed value and a changed row of the books are found: the finding names the table and the row.
 
 The columns are those that docs/verify.md says are compared; a test compares that list with the tables.
 """

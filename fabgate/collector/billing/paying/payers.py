@@ -1,4 +1,4 @@
-"""Adds payers when they are first needed, and ends organisations that pay for nobody."""
+"""Adds payers when they are first needed, and ends organisations that no longer pay."""
 
 from __future__ import annotations
 

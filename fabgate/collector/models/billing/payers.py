@@ -33,7 +33,7 @@ class Payer(models.Model):
     #: In France a SIREN or a SIRET.
     registration_number = models.CharField(max_length=30, blank=True)
     vat_number = models.CharField(max_length=20, blank=True)
-    #: The first day on which an organisation pays for nobody.
+    #: The first day on which an organisation no longer pays.
     ended_on = models.DateField(null=True, blank=True)
     #: The key for sorting and searching organisations; members and groups have their own.
     folded = models.CharField(max_length=300, editable=False, default="")

@@ -143,7 +143,7 @@ class PlanForm(forms.Form):
     since = DayField(label=gettext_lazy("From"))
 
     def __init__(self, *args: Any, account: Account, **more: Any) -> None:
-        """Allow managers a day in the past; sessions since then are priced anew until their month is closed."""
+        """Allow managers a day in the past; sessions since then are priced again, until their month is closed."""
         more.setdefault("initial", {"since": blocks.today()})
         super().__init__(*args, **more)
         self._is_manager = account.role == Account.MANAGER
