@@ -320,7 +320,7 @@ def test_a_month_that_is_not_billed_and_an_unknown_session_are_refused(started, 
     for unknown in ("s-open", "s-none"):
         with pytest.raises(UsageError, match="that has ended"):
             started("session", unknown)
-    assert started("month", MONTH) == "no session ended in this month\n"
+    assert started("month", MONTH) == "nothing is charged in this month\n"
 
 
 def test_nothing_is_shown_that_could_move_the_cursor_or_run_in_a_spreadsheet(started, shop):

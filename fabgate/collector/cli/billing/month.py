@@ -111,7 +111,7 @@ def rate_session(name: str, rules: rating.Terms) -> RatedSession:
 def _write_month(lines: list[dict[str, Any]], classes: Mapping[str, Sum], found: BillingTerms) -> None:
     """Write the payers, and below them the classes, whose sums are those of all sessions."""
     if not lines:
-        sys.stdout.write("no session ended in this month\n")
+        sys.stdout.write("nothing is charged in this month\n")
         return
     rows = [
         (
@@ -134,7 +134,7 @@ def _write_month(lines: list[dict[str, Any]], classes: Mapping[str, Sum], found:
             decimal_text(total.amount_minor, found.digits),
         )
         for kind, total in classes.items()
-        if total.sessions
+        if total != Sum()
     ]
     whole = Sum(*map(sum, zip(*classes.values(), strict=True)))
     rows.append(

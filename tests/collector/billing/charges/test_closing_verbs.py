@@ -107,6 +107,9 @@ def test_a_line_is_added_and_removed(shop, run):
     assert run("bill-line", "m-1", "-3", "Half of a session") == (
         f"line 1, {FIRST:%Y-%m}: m-1: Half of a session: -3.00 EUR\n"
     )
+    table = [line.split() for line in run("bill-month", f"{FIRST:%Y-%m}").splitlines()]
+    assert ["all", "line", "0", "0:00:00", "-3.00"] in table
+    assert table[-1] == ["all", "0", "0:00:00", "-3.00"]
     run("bill-line-remove", "1", "--reason", "entered twice")
     assert not ManualLine.objects.exists()
     with pytest.raises(UsageError, match="found no line 1"):
