@@ -133,6 +133,9 @@ def test_other_roles_close_waive_and_charge_nothing(browse, shop, role):
 
 def test_a_session_is_waived_and_charged_again(manager, shop):
     assert "Waive" in text(manager.get("/month/session/s-1"))
+    page = text(manager.get("/month/waive/s-1"))
+    assert "Zoé Müller · Band saw" in page
+    assert "€3.00" in page
     assert manager.post("/month/waive/s-1", {"sure": "1", "reason": ""}).status_code == 400
     manager.post("/month/waive/s-1", {"sure": "1", "reason": "the machine was faulty"})
     assert rows(text(manager.get("/month/session/s-1")), "Charges")[-1][2:] == [f"Waived, of {FIRST:%B %Y}", "€0.00"]

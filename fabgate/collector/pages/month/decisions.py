@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 
 from fabgate.collector.billing import month as months
 from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.billing.charges import closing, decisions, history, refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.models import BillingTerms, ClosedMonth, ManualLine, UsageSession, Waiver
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
@@ -25,6 +25,7 @@ from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.month.amounts import Money
 from fabgate.collector.pages.month.tab import render_page, terms_or_404
 from fabgate.collector.pages.month.tariffs.rule_form import AmountField
+from fabgate.collector.pages.use import names
 
 
 class ReasonForm(forms.Form):
@@ -115,8 +116,16 @@ def waive(request: HttpRequest, pk: str) -> HttpResponse:
         act(pk, author=account_of(request).name, reason=form.cleaned_data["reason"])
         messages.success(request, _("The session is waived.") if waiver is None else _("The session costs again."))
         return see_other(reverse("month-session", args=[pk]))
-    status = 400 if form.errors else 200
-    return render_page(request, "waive.html", found, {"form": form, "one": session, "waiver": waiver}, status=status)
+    applied = history.of(pk).applied
+    shown = {
+        "form": form,
+        "one": session,
+        "waiver": waiver,
+        "who": names.people({session.used_by}).get(session.used_by, session.used_by),
+        "machine": str(session.machine or session.gate),
+        "amount": Money.of(found).minor(applied.amount_minor) if applied else "",
+    }
+    return render_page(request, "waive.html", found, shown, status=400 if form.errors else 200)
 
 
 def add_line(request: HttpRequest, pk: str) -> HttpResponse:
