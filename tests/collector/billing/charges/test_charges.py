@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
@@ -39,6 +40,7 @@ MONTHS = [FIRST, refresh.following(FIRST), refresh.following(refresh.following(F
 #: Every month of the tests is over then.
 LATER = datetime.now(UTC) + timedelta(days=400)
 MINUTE = timedelta(minutes=1)
+LIVES = 400 if os.environ.get("FABGATE_SOAK") else 2 if postgresql.SERVER else 6
 
 
 def billed(**tariff: object) -> None:
@@ -219,7 +221,7 @@ class Life:
 
 
 @pytest.mark.chance
-@pytest.mark.parametrize("seed", range(2 if postgresql.SERVER else 6))
+@pytest.mark.parametrize("seed", range(LIVES))
 def test_whatever_happens_each_session_is_charged_once_and_closed_months_stay(seed):
     life = Life(seed)
     for number in range(40):
