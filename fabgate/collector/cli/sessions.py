@@ -19,7 +19,7 @@ from django.conf import settings
 from fabgate.collector.cli import text_table
 from fabgate.collector.cli.usage import between, interval
 from fabgate.collector.models import Journal, Member, UsageSession
-from fabgate.collector.sessions.csv_safety import escape_row
+from fabgate.collector.tables.csv_safety import escape_row
 from fabgate.untapped import CAUSES, TYPES, untapped
 
 #: Column → width in the table; 0: not in the table.

@@ -21,7 +21,7 @@ from django.conf import settings
 from fabgate.collector.base import local_times
 from fabgate.collector.cli import text_table
 from fabgate.collector.models import Member, UsageSession
-from fabgate.collector.sessions.csv_safety import escape_row
+from fabgate.collector.tables.csv_safety import escape_row
 from fabgate.errors import UsageError
 
 TOTAL = "total"

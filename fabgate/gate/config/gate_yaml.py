@@ -15,8 +15,8 @@ from msgspec import Meta, Struct
 from fabgate import wire
 from fabgate.errors import FabgateError, UsageError
 from fabgate.gate.config.network import check_mqtt, check_url
-from fabgate.gate.config.yaml_file import Reading, join, near, shown
 from fabgate.seal import Keys
+from fabgate.yaml_reading.yaml_file import Reading, join, near, shown
 
 KINDS: Final = {"reader": "fabgate.readers", "output": "fabgate.outputs", "panel": "fabgate.panels"}
 #: GPIO 0 to 8 are pulled up at reset, 14 and 15 are the serial port: a contactor on them closes while the Pi boots.
@@ -188,7 +188,7 @@ def load_with_mistakes(path: Path) -> tuple[Config | None, Reading]:
 
     Raises UsageError for a file without keys.
     """
-    reading = Reading(path, {Driver: _read_driver})
+    reading = Reading(path, {Driver: _read_driver}, "site: lyon")
     config = reading.struct(reading.root(), Config, "")
     for check in (_check_names, _check_machine, _check_roster, check_url, check_mqtt, _check_rest):
         check(reading)

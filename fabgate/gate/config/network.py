@@ -7,7 +7,7 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
-from fabgate.gate.config.yaml_file import Reading
+from fabgate.yaml_reading.yaml_file import Reading
 
 #: The port that is registered for MQTT over TLS (secure-mqtt).
 TLS_PORT: Final = 8883

@@ -27,7 +27,6 @@ import msgspec
 
 from fabgate import badge, wire
 from fabgate.errors import UsageError
-from fabgate.gate.config.yaml_file import near, wanted
 from fabgate.gate.roster.file_formats import (
     ABSENT,
     KEYS,
@@ -42,6 +41,7 @@ from fabgate.gate.roster.file_formats import (
 )
 from fabgate.gate.roster.lazy_roster import PackedList
 from fabgate.gate.roster.people import member
+from fabgate.yaml_reading.yaml_file import near, wanted
 
 _LISTS: Final = ("badges", "windows", "reasons")
 _WIEGAND: Final = re.compile(r"(?:w26:)?\s*\d{1,3}\s*,\s*\d{1,5}", re.IGNORECASE)

@@ -21,8 +21,8 @@ import yaml
 from fabgate import wire
 from fabgate.errors import UsageError
 from fabgate.gate.config.gate_yaml import Lang
-from fabgate.gate.config.yaml_file import near, read_text, yaml_problem
-from fabgate.gate.config.yaml_tree import inspect, line_of
+from fabgate.yaml_reading.yaml_file import near, read_text, yaml_problem
+from fabgate.yaml_reading.yaml_tree import inspect, line_of
 
 #: About 100,000 members.
 MAX_BYTES: Final = 16 * 1024 * 1024

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from fabgate.collector.pages.use.exports import files
+from fabgate.collector.tables.table import Cell, Column, Table
 from tests.collector.pages.used import MINUTE, NOON, Used, body
 
 
@@ -34,7 +34,5 @@ def sheet(response: Any) -> list[dict[str, Any]]:
     return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
 
 
-def some(rows: Sequence[Sequence[files.Cell]], kinds: str) -> files.Table:
-    return files.Table(
-        "Some", [files.Column(head, kind) for head, kind in zip("abc", kinds.split(), strict=False)], rows
-    )
+def some(rows: Sequence[Sequence[Cell]], kinds: str) -> Table:
+    return Table("Some", [Column(head, kind) for head, kind in zip("abc", kinds.split(), strict=False)], rows)

@@ -18,8 +18,10 @@ from openpyxl import load_workbook
 
 from fabgate.collector.models import Change, Correction, Review, UsageSession
 from fabgate.collector.pages.formatting import NOTHING
-from fabgate.collector.pages.use.exports import files, tables
+from fabgate.collector.pages.use.exports import tables
 from fabgate.collector.sessions import corrections
+from fabgate.collector.tables import csv_file, xlsx_file
+from fabgate.collector.tables import table as kinds
 from tests.collector.pages.exported import sheet, some, table, two_sessions  # noqa: F401 (fixture)
 from tests.collector.pages.used import MINUTE, NOON, body, machine, text
 from tests.collector.paying import organisation
@@ -91,12 +93,12 @@ def test_a_file_is_named_after_the_days_that_it_covers(used, browse, query, name
 
 #: What a cell of each kind may be. What is no text is written down unseen: none of it begins as a formula does.
 CELLS = {
-    files.TEXT: r"(?s).*",
-    files.NUMBER: r"\d+",
-    files.PLAIN: r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00)?",
-    files.DURATION: r"\d+",
-    files.MOMENT: r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d)?",
-    files.DAY: r"\d{4}-\d\d-\d\d",
+    kinds.TEXT: r"(?s).*",
+    kinds.NUMBER: r"\d+",
+    kinds.PLAIN: r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00)?",
+    kinds.DURATION: r"\d+",
+    kinds.MOMENT: r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d)?",
+    kinds.DAY: r"\d{4}-\d\d-\d\d",
 }
 
 
@@ -111,7 +113,7 @@ def test_each_column_holds_what_it_says(used, what):
     assert rows
     for row in rows:
         for column, cell in zip(made.columns, row, strict=True):
-            assert isinstance(cell, int) == (column.kind in {files.NUMBER, files.DURATION}), column
+            assert isinstance(cell, int) == (column.kind in {kinds.NUMBER, kinds.DURATION}), column
             assert re.fullmatch(CELLS[column.kind], str(cell)), column
 
 
@@ -166,13 +168,13 @@ def test_a_file_asks_for_no_name_by_itself(used, browse, what):
     assert asked[0] == asked[1]
 
 
-@pytest.mark.parametrize("count", [0, 1, files._AT_ONCE, 2 * files._AT_ONCE + 1])
+@pytest.mark.parametrize("count", [0, 1, kinds._AT_ONCE, 2 * kinds._AT_ONCE + 1])
 def test_no_row_is_lost_between_two_looks(count, tmp_path):
-    rows: list[list[files.Cell]] = [[f"who {n}", n, n * 1000] for n in range(count)]
-    content = b"".join(files._csv(some(rows, "text number duration"), ",")).decode("utf-8-sig")
+    rows: list[list[kinds.Cell]] = [[f"who {n}", n, n * 1000] for n in range(count)]
+    content = b"".join(csv_file.write_csv(some(rows, "text number duration"), ",")).decode("utf-8-sig")
     assert [line.split(",")[1] for line in content.splitlines()[1:]] == [str(n) for n in range(count)]
     with (tmp_path / "sheet.xlsx").open("w+b") as file:
-        files.write_xlsx(file, some(rows, "text number duration"))
+        xlsx_file.write_xlsx(file, some(rows, "text number duration"))
     found = list(load_workbook(tmp_path / "sheet.xlsx").active.values)[1:]
     assert [(who, number) for who, number, _span in found] == [(who, number) for who, number, _ms in rows]
 

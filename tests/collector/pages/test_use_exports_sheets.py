@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from openpyxl import load_workbook
 
 from fabgate.collector.models import Change
-from fabgate.collector.pages.use.exports import files, tables
-from fabgate.collector.sessions.csv_safety import escape_cell
+from fabgate.collector.pages.use.exports import tables
+from fabgate.collector.tables import csv_file, xlsx_file
+from fabgate.collector.tables.csv_safety import escape_cell
+from fabgate.collector.tables.table import DURATION, MOMENT, Column, Table
 from tests.collector.pages.exported import sheet, some, table, two_sessions  # noqa: F401 (fixture)
 from tests.collector.pages.used import MINUTE, NOON, body
 
@@ -84,29 +86,29 @@ def test_an_empty_sheet_opens_too(used, browse):
     ],
 )
 def test_a_moment_in_a_sheet_is_the_local_one_to_the_millisecond(tmp_path, iso, local):
-    columns = [files.Column("at", files.MOMENT), files.Column("on", files.DURATION)]
+    columns = [Column("at", MOMENT), Column("on", DURATION)]
     with (tmp_path / "sheet.xlsx").open("w+b") as file:
-        files.write_xlsx(file, files.Table("Some", columns, [[iso, 500 * 3_600_000]]))
+        xlsx_file.write_xlsx(file, Table("Some", columns, [[iso, 500 * 3_600_000]]))
     _head, (at, on) = load_workbook(tmp_path / "sheet.xlsx").active.values
     assert (at, on) == (local, timedelta(hours=500))
 
 
 @pytest.mark.parametrize("text", ["=1+2", "+1", "-1", "@SUM(A1)"])
 def test_no_cell_of_a_csv_begins_like_a_formula(text):
-    content = b"".join(files._csv(some([[text, f"a{text}", -1]], "text text number"), ",")).decode("utf-8-sig")
+    content = b"".join(csv_file.write_csv(some([[text, f"a{text}", -1]], "text text number"), ",")).decode("utf-8-sig")
     assert list(csv.reader(io.StringIO(content, newline="")))[1] == [f"'{text}", f"a{text}", "-1"]
 
 
 @given(st.lists(st.tuples(st.text(), st.text("a ,;\"'\r\n=-")), max_size=20), st.sampled_from(",;"))
 def test_whatever_people_write_comes_back_from_a_csv_as_it_was_kept(rows, separator):
-    content = b"".join(files._csv(some(rows, "text text"), separator)).decode("utf-8-sig")
+    content = b"".join(csv_file.write_csv(some(rows, "text text"), separator)).decode("utf-8-sig")
     found = list(csv.reader(io.StringIO(content, newline=""), delimiter=separator))[1:]
     assert found == [[escape_cell(cell) for cell in row] for row in rows]
 
 
 def test_a_sheet_holds_what_xml_cannot_and_what_looks_like_xml(tmp_path):
     with (tmp_path / "sheet.xlsx").open("w+b") as file:
-        files.write_xlsx(file, some([["<b>&amp;", 0, "x\0y\x1f"], ["", 7, "Zoé\nMüller"]], "text number text"))
+        xlsx_file.write_xlsx(file, some([["<b>&amp;", 0, "x\0y\x1f"], ["", 7, "Zoé\nMüller"]], "text number text"))
     rows = list(load_workbook(tmp_path / "sheet.xlsx").active.values)
     assert rows == [("a", "b", "c"), ("<b>&amp;", 0, "xy"), (None, 7, "Zoé\nMüller")]
 
@@ -114,7 +116,7 @@ def test_a_sheet_holds_what_xml_cannot_and_what_looks_like_xml(tmp_path):
 def test_a_sheet_shows_blanks_and_codes_as_people_wrote_them(tmp_path):
     texts = ["  two before", "one behind ", "line\n", "_x0041_ and _X0041_", "a_b"]
     with (tmp_path / "sheet.xlsx").open("w+b") as file:
-        files.write_xlsx(file, some([[text] for text in texts], "text"))
+        xlsx_file.write_xlsx(file, some([[text] for text in texts], "text"))
     cells = ET.fromstring(zipfile.ZipFile(tmp_path / "sheet.xlsx").read("xl/worksheets/sheet1.xml")).iter(
         "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}t"
     )
@@ -133,11 +135,11 @@ def test_a_sheet_shows_blanks_and_codes_as_people_wrote_them(tmp_path):
 def test_a_text_that_no_cell_has_room_for_is_cut_in_a_sheet_and_whole_in_a_csv(tmp_path, sign):
     whole = f"<{sign * 60_000}"
     with (tmp_path / "sheet.xlsx").open("w+b") as file:
-        files.write_xlsx(file, some([[whole]], "text"))
+        xlsx_file.write_xlsx(file, some([[whole]], "text"))
     found = load_workbook(tmp_path / "sheet.xlsx").active["A2"].value
     assert (found[-1], whole.startswith(found[:-1])) == ("…", True)
-    assert files.MAX_CELL - 1 <= len(found.encode("utf-16-le")) // 2 <= files.MAX_CELL
-    assert whole in b"".join(files._csv(some([[whole]], "text"), ",")).decode()
+    assert xlsx_file.MAX_CELL - 1 <= len(found.encode("utf-16-le")) // 2 <= xlsx_file.MAX_CELL
+    assert whole in b"".join(csv_file.write_csv(some([[whole]], "text"), ",")).decode()
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Paris", "Asia/Kolkata", "Australia/Lord_Howe"])
@@ -155,7 +157,7 @@ def test_moments_are_written_as_python_would_also_when_the_clocks_change(zone):
 
 
 def test_more_rows_than_a_sheet_has_are_refused_with_what_to_do(used, browse, monkeypatch):
-    monkeypatch.setattr(files, "MAX_ROWS", 2)
+    monkeypatch.setattr(xlsx_file, "MAX_ROWS", 2)
     response = browse("accountant").get("/use/export.xlsx")
     assert response.status_code == 400
     assert "export CSV" in response.content.decode()

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from fabgate.errors import UsageError
-from fabgate.gate.config import gate_yaml, yaml_file
+from fabgate.gate.config import gate_yaml
+from fabgate.yaml_reading import yaml_file
 
 pytestmark = pytest.mark.usefixtures("folder")
 

@@ -17,7 +17,7 @@ from fabgate.collector.billing.month import RatedSession, Sum
 from fabgate.collector.cli import text_table
 from fabgate.collector.models import BillingTerms
 from fabgate.collector.people.display_names import names_of
-from fabgate.collector.sessions.csv_safety import escape_row
+from fabgate.collector.tables.csv_safety import escape_row
 from fabgate.errors import UsageError
 
 _COLUMNS: Final = ("payer", "name", "class", "sessions", "time_ms", "amount_minor")

@@ -24,13 +24,14 @@ from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.pages.use import labels
 from fabgate.collector.pages.use.exports import files
-from fabgate.collector.pages.use.exports.files import Cell, Column, Table
 from fabgate.collector.pages.use.forms import PeriodForm, RefusalsForm, SessionsForm
 from fabgate.collector.pages.use.names import Names, machines
 from fabgate.collector.pages.use.periods import Period
 from fabgate.collector.pages.use.reports import sums
 from fabgate.collector.pages.use.reports.usage import UsageForm
 from fabgate.collector.people.display_names import badge_title, holders_at_refusal
+from fabgate.collector.tables import xlsx_file
+from fabgate.collector.tables.table import DAY, DURATION, MOMENT, NUMBER, PLAIN, TEXT, Cell, Column, Table
 from fabgate.errors import UsageError
 
 #: Rows fetched at once.
@@ -58,9 +59,9 @@ def as_xlsx(request: HttpRequest) -> HttpResponseBase:
     """Export as a spreadsheet."""
     try:
         return _export(request, files.as_xlsx)
-    except files.TooLong:
+    except xlsx_file.TooLong:
         text = _("A spreadsheet holds at most %(rows)s rows. Choose fewer days, or export CSV.")
-        raise UsageError(text % {"rows": files.MAX_ROWS}) from None
+        raise UsageError(text % {"rows": xlsx_file.MAX_ROWS}) from None
 
 
 def _export(request: HttpRequest, write: Callable[..., HttpResponseBase]) -> HttpResponseBase:
@@ -97,15 +98,15 @@ def _of(kind: str, *heads: str) -> list[Column]:
 
 def _sessions(form: SessionsForm) -> Table:
     columns = (
-        *_of(files.TEXT, _("Session"), _("Person number"), _("Person"), _("Category"), _("Payer number"), _("Payer")),
-        *_of(files.TEXT, _("Purpose"), _("Machine"), _("Gate")),
-        *(Column(_("Started (UTC)"), files.PLAIN), Column(_("Started (local)"), files.MOMENT)),
-        *(Column(_("Ended (UTC)"), files.PLAIN), Column(_("Ended (local)"), files.MOMENT)),
-        Column(_("Powered on"), files.DURATION),
-        *_of(files.NUMBER, _("Powered on (ms)"), _("Running (ms)"), _("Uncertainty (ms)")),
-        *_of(files.TEXT, _("Why it ended"), _("Access granted by"), _("Supervisor"), _("Uncertain")),
-        *_of(files.TEXT, _("To review"), _("Corrected")),
-        *_of(files.PLAIN, _("Not before (UTC)"), _("Not after (UTC)")),
+        *_of(TEXT, _("Session"), _("Person number"), _("Person"), _("Category"), _("Payer number"), _("Payer")),
+        *_of(TEXT, _("Purpose"), _("Machine"), _("Gate")),
+        *(Column(_("Started (UTC)"), PLAIN), Column(_("Started (local)"), MOMENT)),
+        *(Column(_("Ended (UTC)"), PLAIN), Column(_("Ended (local)"), MOMENT)),
+        Column(_("Powered on"), DURATION),
+        *_of(NUMBER, _("Powered on (ms)"), _("Running (ms)"), _("Uncertainty (ms)")),
+        *_of(TEXT, _("Why it ended"), _("Access granted by"), _("Supervisor"), _("Uncertain")),
+        *_of(TEXT, _("To review"), _("Corrected")),
+        *_of(PLAIN, _("Not before (UTC)"), _("Not after (UTC)")),
     )
     return Table(_("Sessions"), columns, _session_rows(form))
 
@@ -230,10 +231,10 @@ def _usage(form: UsageForm) -> Table:
     """Return the lines of the report. Names are included only if it is grouped by person."""
     heads, _cells = _LINES[form.cleaned_data["by"]]
     columns = (
-        *(Column(_("From"), files.DAY), Column(_("To"), files.DAY)),
-        *_of(files.TEXT, *(str(head) for head in heads)),
-        *(Column(_("Sessions"), files.NUMBER), Column(_("Powered on"), files.DURATION)),
-        *_of(files.NUMBER, _("Powered on (ms)"), _("Running (ms)"), _("Uncertain"), _("Uncertainty (ms)")),
+        *(Column(_("From"), DAY), Column(_("To"), DAY)),
+        *_of(TEXT, *(str(head) for head in heads)),
+        *(Column(_("Sessions"), NUMBER), Column(_("Powered on"), DURATION)),
+        *_of(NUMBER, _("Powered on (ms)"), _("Running (ms)"), _("Uncertain"), _("Uncertainty (ms)")),
     )
     return Table(_("Usage"), columns, _usage_rows(form))
 
@@ -258,10 +259,10 @@ _LINES: Final[dict[str, tuple[tuple[Any, ...], Callable[[sums.Line], tuple[str, 
 
 def _refusals(form: RefusalsForm) -> Table:
     columns = (
-        *(Column(_("When (UTC)"), files.PLAIN), Column(_("When (local)"), files.MOMENT)),
-        *_of(files.TEXT, _("Person number"), _("Person"), _("Badge"), _("Machine"), _("Gate"), _("Reason")),
-        Column(_("Received, if the clock was wrong (UTC)"), files.PLAIN),
-        Column(_("Time unknown: received at"), files.TEXT),
+        *(Column(_("When (UTC)"), PLAIN), Column(_("When (local)"), MOMENT)),
+        *_of(TEXT, _("Person number"), _("Person"), _("Badge"), _("Machine"), _("Gate"), _("Reason")),
+        Column(_("Received, if the clock was wrong (UTC)"), PLAIN),
+        Column(_("Time unknown: received at"), TEXT),
     )
     return Table(_("Refusals"), columns, _refusal_rows(form))
 

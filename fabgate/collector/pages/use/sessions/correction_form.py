@@ -16,8 +16,8 @@ from fabgate.collector.models import Correction, UsageSession
 from fabgate.collector.pages.forms.member_field import LONGEST
 from fabgate.collector.pages.forms.stale_form import StaleCheck
 from fabgate.collector.pages.use import labels, names
-from fabgate.collector.pages.use.sessions.evidence import clock
 from fabgate.collector.sessions import corrections
+from fabgate.collector.tables.table import clock
 
 _CLOCK: Final = re.compile(r"(\d{1,4}):([0-5]\d)(?::([0-5]\d))?")
 _SECOND_MS: Final = 1000

@@ -20,6 +20,7 @@ from fabgate.collector.pages import durations
 from fabgate.collector.pages.use import labels
 from fabgate.collector.pages.use.names import Names
 from fabgate.collector.sessions.merge import BEFORE_FIRST, was_clock_set
+from fabgate.collector.tables.table import clock
 
 #: How many entries before and after the last one are searched; a session of a month writes 2,976.
 _BACK, _ON = 4_000, 200
@@ -165,12 +166,6 @@ def _value(field: str, value: str, names: Names) -> str:
     if field == Correction.PURPOSE:
         return labels.label(labels.PURPOSES, value)
     return names[value]
-
-
-def clock(ms: int) -> str:
-    """Return a duration as h:mm:ss, rounded down."""
-    minutes, seconds = divmod(ms // 1000, 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
 
 
 def _entries(session: UsageSession) -> Iterator[SessionEntry]:

@@ -1,6 +1,6 @@
 """Turns a YAML file into typed sections, and reports all its mistakes at once, by line.
 
-Nothing here is specific to a gate. msgspec reports one mistake at a time, so each value is converted alone; yaml.compose
+msgspec reports one mistake at a time, so each value is converted alone; yaml.compose
 keeps the line of every key and shows duplicate keys.
 """
 
@@ -18,9 +18,9 @@ import yaml
 from msgspec import Struct
 
 from fabgate.errors import UsageError
-from fabgate.gate.config.yaml_tree import inspect
+from fabgate.yaml_reading.yaml_tree import inspect
 
-#: The annotated example has 9 KiB: a larger file than this is not a gate.yaml.
+#: The annotated example of a gate has 9 KiB: a larger file than this is not a configuration.
 MAX_BYTES: Final = 256 * 1024
 #: The most values of a file with all aliases expanded.
 MOST_VALUES: Final = 128 * 1024
@@ -38,8 +38,12 @@ class Reading:
     keys as nodes, and the section's dotted key.
     """
 
-    def __init__(self, path: Path, special: dict[type, Callable[[Reading, dict[str, Any], str], Any]]) -> None:
+    def __init__(
+        self, path: Path, special: dict[type, Callable[[Reading, dict[str, Any], str], Any]], example: str
+    ) -> None:
+        """Read `path`; `example` is a key and its value, for the error about a file without any."""
         self._path = path
+        self._example = example
         self._special = special
         self._nodes: dict[str, Any] = {}
         self._mistakes: list[tuple[int, str]] = []
@@ -55,7 +59,7 @@ class Reading:
         except RecursionError as error:
             raise UsageError(f"{self._path}: lists are nested too deeply; wanted keys and values") from error
         if not isinstance(root, yaml.MappingNode):
-            raise UsageError(f"{self._path}:1: found {shown(root)}, wanted keys and values such as 'site: lyon'")
+            raise UsageError(f"{self._path}:1: found {shown(root)}, wanted keys and values such as {self._example!r}")
         resolver: Any = yaml.SafeLoader("")
 
         def implicit(node: Any) -> str:
@@ -172,7 +176,7 @@ class Reading:
         return value
 
     def _as_path(self, kind: type, value: object) -> object:
-        # '~' is another folder for each account, and the file is seldom checked by the account that runs the gate.
+        # '~' is another folder for each account, and the file is seldom checked by the account that uses it.
         if kind is Path and isinstance(value, str) and value and "\0" not in value and not value.startswith("~"):
             return self._path.parent / value  # relative to the configuration, not to the current folder
         raise ValueError(value)
@@ -276,7 +280,7 @@ def _hint(node: Any, raw: object, kind: Any, where: str) -> str:
         close = difflib.get_close_matches(node.value, [str(word) for word in get_args(plain)], 1)
         return f"; did you mean {close[0]}?" if close else ""
     if plain is Path and isinstance(raw, str) and raw.startswith("~"):
-        return "; '~' is another folder for each account, and the gate has its own: write the path in full"
+        return "; '~' is another folder for each account, and fabgate runs in its own: write the path in full"
     if plain in (str, Path) and isinstance(node, yaml.ScalarNode) and raw is not None and not isinstance(raw, str):
         return f'; YAML does not read it as text: write "{node.value}" in quotes'
     if plain in (int, float) and isinstance(raw, str) and where.endswith("_s"):

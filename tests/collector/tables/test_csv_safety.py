@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabgate.collector.sessions.csv_safety import ADDED, escape_cell, escape_row
+from fabgate.collector.tables.csv_safety import ADDED, escape_cell, escape_row
 
 #: As spreadsheets find one.
 COMPUTED: Final = re.compile(r"""['"]?["\s]*[=+\-@\uff1d\uff0b\uff0d\uff20]""")

@@ -1,0 +1,1 @@
+"""Long tables as CSV and XLSX, without keeping them in memory, and without formulas in texts."""

@@ -1,0 +1,1 @@
+"""Turns YAML files into typed sections: the configurations of gate and collector."""
