@@ -97,6 +97,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "catalogues": set(),
         "formats": set(),
         "models": {"base"},
+        "paper": set(),
         "settings": {"base"},
         "tables": set(),
         "broker": {"base", "models"},

@@ -1,0 +1,1 @@
+"""What people print and keep: documents as PDF, with the workshop's letterhead."""

@@ -1,0 +1,327 @@
+"""A document on A4 pages: letterhead, recipient, headings, paragraphs, pairs of words, and tables.
+
+The same calls always make the same bytes with the same versions of the libraries: nothing reads the clock. All texts may
+have Latin, Greek and Cyrillic letters (fonts/README.md).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+from fpdf import FPDF
+from fpdf.enums import Align, MethodReturnValue, XPos, YPos
+from fpdf.fonts import TTFFont
+
+from fabgate.collector.paper.letterhead import Letterhead
+
+_FONTS: Final = Path(__file__).with_name("fonts")
+_FONT: Final = "Roboto"
+#: In millimetres. The recipient's address is in the window of an envelope: on the right in France (NF Z 10-011), on the
+#: left elsewhere (DIN 5008, BS 1808).
+_LEFT, _RIGHT, _TOP, _BOTTOM = 20.0, 15.0, 15.0, 22.0
+_WINDOW_TOP, _WINDOW_HEIGHT, _WINDOW_RIGHT = 46.0, 40.0, 112.0
+_LINE, _ROW, _PAD, _GAP = 5.0, 5.4, 1.2, 4.0
+#: The colours of the pages by day (static/tokens.css).
+_INK, _SOFT, _ACCENT, _RULE, _WASH = (28, 37, 46), (85, 96, 107), (13, 92, 108), (222, 219, 210), (246, 245, 241)
+_SIZE: Final = 9.0
+#: In the place of a character that the font does not have, such as Arabic or Chinese.
+_UNKNOWN: Final = "\N{REPLACEMENT CHARACTER}"
+
+
+class Column(NamedTuple):
+    """A column of a table. `width` is a share of the page's width; numbers stand on the right."""
+
+    label: str
+    width: float
+    is_number: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table, and a note beneath it."""
+
+    cells: Sequence[str]
+    note: str = ""
+
+
+class Heading(NamedTuple):
+    """A heading over rows. It is never the last line of a page. One of a lower level has less weight."""
+
+    text: str
+    level: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """A row with a sum, under a line. The last one of a document has more weight."""
+
+    cells: Sequence[str]
+    is_last: bool = False
+
+
+class Sheet:
+    """A document, written from top to bottom. `title` is its name in viewers, `footer` is at the foot of each page.
+
+    Texts of its own are in the active language.
+    """
+
+    def __init__(self, letterhead: Letterhead, *, title: str, footer: str, made_at: datetime) -> None:
+        self._pdf = _Pages(letterhead.name, footer)
+        self._pdf.set_title(title)
+        self._pdf.set_author(letterhead.name)
+        self._pdf.set_lang(get_language() or "en")
+        self._pdf.set_creation_date(made_at)
+        self._pdf.add_page()
+        self._letterhead(letterhead)
+
+    def recipient(self, lines: Iterable[str]) -> None:
+        """Write an address where the window of an envelope shows it."""
+        x = _WINDOW_RIGHT if (get_language() or "").startswith("fr") else _LEFT
+        pdf, top = self._pdf, max(_WINDOW_TOP, self._pdf.get_y())
+        pdf.style(10)
+        pdf.set_xy(x, top)
+        for line in lines:
+            pdf.set_x(x)
+            pdf.multi_cell(75, _LINE, pdf.shown(line), align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        pdf.set_xy(_LEFT, max(top + _WINDOW_HEIGHT, pdf.get_y() + _LINE))
+
+    def title(self, text: str, beneath: str = "") -> None:
+        """Write the document's title, and a line beneath it."""
+        self._pdf.style(18, bold=True, colour=_INK)
+        self._text(text, 8)
+        if beneath:
+            self._pdf.style(10.5, colour=_SOFT)
+            self._text(beneath, 6)
+        self._pdf.ln(2.5)
+
+    def heading(self, text: str) -> None:
+        """Write a heading."""
+        self._need(4 * _LINE)
+        self._pdf.ln(2)
+        self._pdf.style(12, bold=True, colour=_ACCENT)
+        self._text(text, 6)
+        self._pdf.ln(0.5)
+
+    def paragraph(self, text: str, *, is_soft: bool = False) -> None:
+        """Write a paragraph; a soft one is small print."""
+        self._pdf.style(8 if is_soft else 10, colour=_SOFT if is_soft else _INK)
+        self._text(text, 4 if is_soft else _LINE)
+        self._pdf.ln(1.5)
+
+    def facts(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Write pairs of a label and a value, one on a line."""
+        pdf = self._pdf
+        for label, value in pairs:
+            pdf.style(_SIZE, colour=_SOFT)
+            pdf.cell(42, _LINE, pdf.shown(label))
+            pdf.style(_SIZE, colour=_INK)
+            pdf.multi_cell(0, _LINE, pdf.shown(value), align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        pdf.ln(2.5)
+
+    def table(self, columns: Sequence[Column], rows: Iterable[Row | Heading | Sum]) -> None:
+        """Write a table; on each further page its column labels are repeated."""
+        _Table(self._pdf, columns).write(rows)
+        self._pdf.ln(2.5)
+
+    def __bytes__(self) -> bytes:
+        """Return the document as PDF. Nothing can be written afterwards."""
+        return bytes(self._pdf.output())
+
+    def _letterhead(self, letterhead: Letterhead) -> None:
+        pdf = self._pdf
+        pdf.set_fill_color(*_ACCENT)
+        pdf.rect(_LEFT, _TOP - 3, pdf.epw, 0.9, style="F")
+        pdf.style(13, bold=True, colour=_ACCENT)
+        self._text(letterhead.name, 7)
+        pdf.style(8, colour=_SOFT)
+        for line in letterhead.lines:
+            self._text(line, 3.9)
+        pdf.ln(4)
+
+    def _text(self, text: str, height: float) -> None:
+        self._pdf.multi_cell(0, height, self._pdf.shown(text), align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+
+    def _need(self, height: float) -> None:
+        if self._pdf.will_page_break(height):
+            self._pdf.add_page()
+
+
+class _Pages(FPDF):
+    """The pages, with our font, and what stands on each of them."""
+
+    def __init__(self, name: str, footer: str) -> None:
+        super().__init__(format="A4")
+        for style, file in (("", "Roboto-Regular.ttf"), ("B", "Roboto-Bold.ttf")):
+            self.add_font(_FONT, style, _FONTS / file)
+        font = self.fonts[_FONT.lower()]
+        assert isinstance(font, TTFFont)
+        self._known = frozenset(font.cmap)
+        self._name, self._footer = self.shown(name), self.shown(footer)
+        self.set_margins(_LEFT, _TOP, _RIGHT)
+        self.set_auto_page_break(True, _BOTTOM)
+        self.style(10)
+
+    def shown(self, text: str) -> str:
+        """Return a text as the font can show it: a letter and its accents as one, and nothing that it does not have."""
+        letters = unicodedata.normalize("NFC", text)
+        return "".join(letter if ord(letter) in self._known or letter == "\n" else _UNKNOWN for letter in letters)
+
+    def style(self, size: float, *, bold: bool = False, colour: tuple[int, int, int] = _INK) -> None:
+        """Choose how the next text looks."""
+        self.set_font(_FONT, "B" if bold else "", size)
+        self.set_text_color(*colour)
+
+    def header(self) -> None:
+        """Write the workshop's name above each further page."""
+        if self.page_no() > 1:
+            self.style(8, colour=_SOFT)
+            self.cell(0, 4, self._name, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+            self.rule(self.get_y() + 1)
+            self.ln(5)
+
+    def footer(self) -> None:
+        """Write the document's name and the page's number below each page."""
+        self.set_y(-15)
+        self.style(8, colour=_SOFT)
+        self.cell(self.epw - 30, 4, self._footer)
+        # "{nb}" is as wide as the number in its place is narrow, so the line begins at a fixed point.
+        self.set_x(self.w - _RIGHT - 20)
+        self.cell(20, 4, _("Page %(page)s of %(pages)s") % {"page": self.page_no(), "pages": "{nb}"}, align=Align.L)
+
+    def rule(self, y: float, colour: tuple[int, int, int] = _RULE, width: float = 0.25) -> None:
+        """Draw a line from margin to margin."""
+        self.set_draw_color(*colour)
+        self.set_line_width(width)
+        self.line(_LEFT, y, self.w - _RIGHT, y)
+
+
+class _Table:
+    """A table of a document."""
+
+    def __init__(self, pdf: _Pages, columns: Sequence[Column]) -> None:
+        whole = sum(column.width for column in columns)
+        self._pdf, self._columns = pdf, columns
+        self._widths = [column.width / whole * pdf.epw for column in columns]
+
+    def write(self, rows: Iterable[Row | Heading | Sum]) -> None:
+        """Write all rows. Headings wait for the row beneath them."""
+        waiting: list[Heading] = []
+        shown: list[Heading] = []
+        self._labels()
+        for row in rows:
+            if isinstance(row, Heading):
+                waiting.append(row)
+                continue
+            lines = self._wrapped(row.cells, bold=isinstance(row, Sum))
+            height = self._height(lines) + (4.0 if isinstance(row, Row) and row.note else 0)
+            if self._pdf.will_page_break(height + sum(_height_of(heading) for heading in waiting)):
+                self._pdf.add_page()
+                self._labels()
+                self._again(_over(shown, waiting))
+            for heading in waiting:
+                self._heading(heading)
+            shown = _over([*shown, *waiting], [])
+            waiting.clear()
+            self._row(row, lines)
+        for heading in waiting:
+            self._heading(heading)
+
+    def _labels(self) -> None:
+        pdf = self._pdf
+        pdf.style(8, colour=_SOFT)
+        lines = self._wrapped([column.label for column in self._columns])
+        height = self._height(lines)
+        pdf.set_fill_color(*_WASH)
+        pdf.rect(_LEFT, pdf.get_y(), pdf.epw, height, style="F")
+        self._cells(lines)
+
+    def _heading(self, heading: Heading) -> None:
+        pdf, is_first = self._pdf, heading.level == 1
+        pdf.ln(2.4 if is_first else 1.2)
+        pdf.style(10 if is_first else _SIZE, bold=True, colour=_ACCENT if is_first else _INK)
+        pdf.cell(0, _ROW, pdf.shown(heading.text), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+
+    def _again(self, headings: Sequence[Heading]) -> None:
+        """Repeat on a further page the headings to which its rows belong."""
+        if headings:
+            self._pdf.style(8, colour=_SOFT)
+            text = self._pdf.shown(" · ".join(heading.text for heading in headings))
+            self._pdf.cell(0, _ROW, text, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+
+    def _row(self, row: Row | Sum, lines: list[list[str]]) -> None:
+        pdf = self._pdf
+        if isinstance(row, Sum):
+            is_last = row.is_last
+            pdf.ln(1.5 if is_last else 0)
+            pdf.rule(pdf.get_y(), _ACCENT if is_last else _RULE, 0.5 if is_last else 0.25)
+            pdf.ln(0.8 if is_last else 0)
+            pdf.style(_SIZE + 1.5 if is_last else _SIZE, bold=True, colour=_INK)
+            self._cells(lines)
+            return
+        pdf.style(_SIZE, colour=_INK)
+        self._cells(lines)
+        if row.note:
+            pdf.style(8, colour=_SOFT)
+            pdf.set_x(_LEFT + self._widths[0])
+            pdf.cell(
+                0, 4, self._cut(pdf.shown(row.note), pdf.epw - self._widths[0]), new_x=XPos.LMARGIN, new_y=YPos.NEXT
+            )
+
+    def _cells(self, lines: list[list[str]]) -> None:
+        """Write cells, each of some lines, beside each other."""
+        pdf, top, x = self._pdf, self._pdf.get_y(), _LEFT
+        for column, width, texts in zip(self._columns, self._widths, lines, strict=True):
+            for number, text in enumerate(texts):
+                pdf.set_xy(x, top + number * (_ROW - 1))
+                pdf.cell(self._room(column, width), _ROW, text, align=Align.R if column.is_number else Align.L)
+            x += width
+        pdf.set_xy(_LEFT, top + self._height(lines))
+
+    def _wrapped(self, cells: Sequence[str], *, bold: bool = False) -> list[list[str]]:
+        """Return the lines of each cell; most have one."""
+        pdf = self._pdf
+        pdf.style(_SIZE, bold=bold)
+        found = []
+        for column, whole, cell in zip(self._columns, self._widths, cells, strict=True):
+            text, width = pdf.shown(cell), self._room(column, whole)
+            if pdf.get_string_width(text) <= width - 2 * _PAD:
+                found.append([text])
+                continue
+            lines = pdf.multi_cell(width, _ROW, text, align=Align.L, dry_run=True, output=MethodReturnValue.LINES)
+            assert isinstance(lines, list)
+            found.append([line.strip() for line in lines])
+        return found
+
+    def _room(self, column: Column, width: float) -> float:
+        """Return the width of a cell's text: between a number and the next column is some space."""
+        return width - _GAP if column.is_number and column is not self._columns[-1] else width
+
+    def _height(self, lines: list[list[str]]) -> float:
+        return _ROW + (max(map(len, lines)) - 1) * (_ROW - 1)
+
+    def _cut(self, text: str, width: float) -> str:
+        """Return a text that fits on one line."""
+        if self._pdf.get_string_width(text) <= width - 2 * _PAD:
+            return text
+        while text and self._pdf.get_string_width(f"{text}…") > width - 2 * _PAD:
+            text = text[:-1]
+        return f"{text}…"
+
+
+def _height_of(heading: Heading) -> float:
+    return _ROW + (2.4 if heading.level == 1 else 1.2)
+
+
+def _over(shown: Sequence[Heading], waiting: Sequence[Heading]) -> list[Heading]:
+    """Return those of `shown` that still stand over what follows: the last of each level, above the level that waits."""
+    over: list[Heading] = []
+    for heading in shown:
+        over = [*(one for one in over if one.level < heading.level), heading]
+    return [one for one in over if not waiting or one.level < waiting[0].level]
