@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -40,25 +41,33 @@ def _cuts(tariff: Tariff, since: datetime, until: datetime, zone: ZoneInfo) -> I
     That is each start and end of a window, twice if the clock shows it twice; and each moment at which the clock jumps,
     because it may jump into a window.
     """
-    times = {wall for peak in tariff.peaks for wall in (peak.start, peak.end)}
+    walls = frozenset([wall for peak in tariff.peaks for wall in (peak.start, peak.end)])
     day: date = since.astimezone(zone).date() - _DAY
     last: date = until.astimezone(zone).date() + _DAY
     while day <= last:
-        for wall in times:
-            for fold in (0, 1):
-                yield datetime.combine(day, wall, zone).replace(fold=fold).astimezone(UTC)
+        yield from _cuts_of(day, walls, zone)
+        yield from _jumps_of(day, zone)
         day += _DAY
-    yield from _jumps(since, until, zone)
 
 
-def _jumps(since: datetime, until: datetime, zone: ZoneInfo) -> Iterator[datetime]:
-    """Return the moments at which the zone's offset changes. No zone changes it twice within an hour."""
-    before = since
-    while before < until:
-        after = before + _HOUR
-        if before.astimezone(zone).utcoffset() != after.astimezone(zone).utcoffset():
-            yield _jump(before, after, zone)
-        before = after
+@lru_cache(maxsize=1_024)
+def _cuts_of(day: date, walls: frozenset[time], zone: ZoneInfo) -> tuple[datetime, ...]:
+    """Return the moments of a day at which the clock shows one of `walls`. Many sessions end on the same days."""
+    return tuple(
+        datetime.combine(day, wall, zone).replace(fold=fold).astimezone(UTC) for wall in walls for fold in (0, 1)
+    )
+
+
+@lru_cache(maxsize=1_024)
+def _jumps_of(day: date, zone: ZoneInfo) -> tuple[datetime, ...]:
+    """Return the moments of a day in UTC at which the zone's offset changes. No zone changes it twice within an hour."""
+    start = datetime.combine(day, time(), UTC)
+    hours = [start + n * _HOUR for n in range(25)]
+    return tuple(
+        _jump(before, after, zone)
+        for before, after in pairwise(hours)
+        if before.astimezone(zone).utcoffset() != after.astimezone(zone).utcoffset()
+    )
 
 
 def _jump(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:

@@ -1,15 +1,17 @@
 """Prices the time of one session under one tariff, exactly.
 
 Pure and on the ground floor: the cost on a panel, the charges of a month and the simulator all come from here. Amounts
-are fractions until ``minor_units`` rounds them once, at the end. docs/billing.md explains each step with examples.
+are whole numbers of *parts*, so that nothing is rounded before ``minor_units`` rounds once, at the end. docs/billing.md
+explains each step with examples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -21,6 +23,12 @@ from fabgate.pricing.tariffs import ON, RUNNING, Tariff
 PRICED, GRACE, FREE = "priced", "grace", "free"
 
 _MINUTE_MS: Final = 60_000
+_MILLION: Final = 1_000_000
+#: Hundredths of a percent.
+_WHOLE: Final = 10_000
+#: The parts of one unit of the currency. A millisecond at a price per minute of six decimals, less a discount of a
+#: hundredth of a percent, is a whole number of them. (As fractions, amounts took most of the time of rating a month.)
+PARTS: Final = _MINUTE_MS * _MILLION * _WHOLE
 
 
 class Use(NamedTuple):
@@ -45,43 +53,40 @@ class Segment(NamedTuple):
     free_ms: int = 0
 
     @property
-    def amount(self) -> Fraction:
-        """Return what the time that is not free costs."""
-        return Fraction(self.price) * (self.ms - self.free_ms) / _MINUTE_MS
+    def amount(self) -> int:
+        """Return what the time that is not free costs, in parts."""
+        return parts(self.price) // _MINUTE_MS * (self.ms - self.free_ms)
 
 
 class Price(NamedTuple):
-    """What a session costs, and each step that leads there; amounts are exact."""
+    """What a session costs, and each step that leads there; amounts are exact, in parts."""
 
     outcome: str
     segments: tuple[Segment, ...] = ()
-    fee: Fraction = Fraction(0)
+    #: What the time costs.
+    time: int = 0
+    fee: int = 0
     #: What the minimum added.
-    topped_up: Fraction = Fraction(0)
+    topped_up: int = 0
     #: What the daily cap took off.
-    capped: Fraction = Fraction(0)
+    capped: int = 0
     #: What the discount took off.
-    discounted: Fraction = Fraction(0)
+    discounted: int = 0
 
     @property
-    def time(self) -> Fraction:
-        """Return what the time costs."""
-        return sum((segment.amount for segment in self.segments), Fraction(0))
-
-    @property
-    def under_cap(self) -> Fraction:
+    def under_cap(self) -> int:
         """Return what counts towards the daily cap: the amount before the discount."""
         return self.time + self.fee + self.topped_up - self.capped
 
     @property
-    def amount(self) -> Fraction:
+    def amount(self) -> int:
         """Return the exact amount."""
         return self.under_cap - self.discounted
 
     @property
     def free_ms(self) -> int:
         """Return how much of the free time it used."""
-        return sum(segment.free_ms for segment in self.segments)
+        return sum([segment.free_ms for segment in self.segments])
 
 
 def price(
@@ -90,65 +95,100 @@ def price(
     zone: ZoneInfo,
     *,
     free_ms: int = 0,
-    cap_used: Fraction = Fraction(0),
+    cap_used: int = 0,
     discount_percent: Decimal = Decimal(0),
 ) -> Price:
     """Price one session.
 
-    `free_ms` is the free time that its user has left this month, and `cap_used` what counts towards today's cap so far.
+    `free_ms` is the free time that its user has left this month, and `cap_used` what counts towards today's cap so far,
+    in parts. Raises ValueError for a price with more than six decimals, and a discount with more than two.
     """
     if use.counted_ms <= tariff.grace_s * 1_000:
         return Price(GRACE)
-    segments = tuple(_free(_rounded_up(_segments(tariff, use, zone), tariff.step_s * 1_000), free_ms))
-    cost = sum((segment.amount for segment in segments), Fraction(0))
-    if not cost and tariff.prices_time:
+    segments = _free(_rounded_up(_segments(tariff, use, zone), tariff.step_s * 1_000), free_ms)
+    time = sum([segment.amount for segment in segments])
+    if not time and tariff.prices_time:
         return Price(FREE, segments)
-    fee = Fraction(tariff.session_fee)
-    topped_up = max(Fraction(0), Fraction(tariff.minimum) - cost - fee)
-    capped = Fraction(0)
+    fee = parts(tariff.session_fee)
+    topped_up = max(0, parts(tariff.minimum) - time - fee)
+    cost, capped = time + fee + topped_up, 0
     if tariff.daily_cap is not None:
-        cap_left = max(Fraction(0), Fraction(tariff.daily_cap) - cap_used)
-        capped = max(Fraction(0), cost + fee + topped_up - cap_left)
-    discounted = (cost + fee + topped_up - capped) * Fraction(discount_percent) / 100
-    outcome = PRICED if cost + fee + topped_up else FREE
-    return Price(outcome, segments, fee, topped_up, capped, discounted)
+        cap_left = max(0, parts(tariff.daily_cap) - cap_used)
+        capped = max(0, cost - cap_left)
+    discounted = (cost - capped) // _WHOLE * _hundredths(discount_percent)
+    return Price(PRICED if cost else FREE, segments, time, fee, topped_up, capped, discounted)
 
 
-def minor_units(amount: Fraction, digits: int) -> int:
-    """Round money once: half up, to the currency's minor unit (`digits` decimals). Amounts are never negative."""
-    return int((amount * 10**digits * 2 + 1) // 2)
+@lru_cache(maxsize=1_024)
+def parts(amount: Decimal) -> int:
+    """Return an amount of at most six decimals in parts. Raises ValueError for one with more."""
+    return _whole(amount, _MILLION, "an amount with at most 6 decimals") * (PARTS // _MILLION)
 
 
-def _segments(tariff: Tariff, use: Use, zone: ZoneInfo) -> Iterator[Segment]:
-    """Cut the time where its price changes. Idle time that costs nothing is not billed time, so it is left out."""
-    if tariff.basis == RUNNING:
-        running_ms = min(use.running_ms, use.counted_ms)
-        if running_ms:
-            yield Segment(RUNNING, None, running_ms, tariff.price)
-        if tariff.idle_price and use.counted_ms > running_ms:
-            yield Segment("idle", None, use.counted_ms - running_ms, tariff.idle_price)
-    elif not tariff.peaks or use.start is None:
-        yield Segment(ON, use.start, use.counted_ms, tariff.price)
-    else:
-        since = use.start.astimezone(UTC)
-        since -= timedelta(microseconds=since.microsecond % 1_000)
-        until = since + timedelta(milliseconds=use.counted_ms)
-        for at, after, found in hours.by_price(tariff, since, until, zone):
-            yield Segment(ON, at, hours.milliseconds(after - at), found)
+def money(amount: int) -> Fraction:
+    """Return an amount in parts as one of the currency's main unit, exactly."""
+    return Fraction(amount, PARTS)
 
 
-def _rounded_up(segments: Iterator[Segment], step_ms: int) -> list[Segment]:
-    """Round the whole time up to the step. The time that this adds has the price of the last segment."""
-    found = list(segments)
-    added = -sum(segment.ms for segment in found) % step_ms
-    if found and added:
-        found[-1] = found[-1]._replace(ms=found[-1].ms + added, added_ms=added)
+def minor_units(amount: int, digits: int) -> int:
+    """Round parts once: half up, to the currency's minor unit (`digits` decimals). Amounts are never negative."""
+    scale: int = 10**digits
+    return (2 * amount * scale + PARTS) // (2 * PARTS)
+
+
+def of_minor_units(minor: int, digits: int) -> int:
+    """Return an amount in minor units as parts. No currency has more than four decimals (ISO 4217)."""
+    scale: int = 10**digits
+    return minor * (PARTS // scale)
+
+
+@lru_cache(maxsize=256)
+def _hundredths(percent: Decimal) -> int:
+    return _whole(percent, 100, "a discount with at most 2 decimals")
+
+
+def _whole(number: Decimal, times: int, wanted: str) -> int:
+    numerator, denominator = number.as_integer_ratio()
+    found, rest = divmod(numerator * times, denominator)
+    if rest:
+        raise ValueError(f"found {number}, wanted {wanted}")
     return found
 
 
-def _free(segments: list[Segment], free_ms: int) -> Iterator[Segment]:
+def _segments(tariff: Tariff, use: Use, zone: ZoneInfo) -> list[Segment]:
+    """Cut the time where its price changes. Idle time that costs nothing is not billed time, so it is left out."""
+    if tariff.basis == RUNNING:
+        running_ms = min(use.running_ms, use.counted_ms)
+        found = [Segment(RUNNING, None, running_ms, tariff.price)] if running_ms else []
+        if tariff.idle_price and use.counted_ms > running_ms:
+            found.append(Segment("idle", None, use.counted_ms - running_ms, tariff.idle_price))
+        return found
+    if not tariff.peaks or use.start is None:
+        return [Segment(ON, use.start, use.counted_ms, tariff.price)]
+    since = use.start.astimezone(UTC)
+    since -= timedelta(microseconds=since.microsecond % 1_000)
+    until = since + timedelta(milliseconds=use.counted_ms)
+    return [
+        Segment(ON, at, hours.milliseconds(after - at), found)
+        for at, after, found in hours.by_price(tariff, since, until, zone)
+    ]
+
+
+def _rounded_up(segments: list[Segment], step_ms: int) -> list[Segment]:
+    """Round the whole time up to the step. The time that this adds has the price of the last segment."""
+    added = -sum([segment.ms for segment in segments]) % step_ms
+    if segments and added:
+        segments[-1] = segments[-1]._replace(ms=segments[-1].ms + added, added_ms=added)
+    return segments
+
+
+def _free(segments: Sequence[Segment], free_ms: int) -> tuple[Segment, ...]:
     """Use up free time in the order of time. Time that costs nothing uses none of it."""
+    if not free_ms:
+        return tuple(segments)
+    found = []
     for segment in segments:
         free = min(free_ms, segment.ms) if segment.price else 0
         free_ms -= free
-        yield segment._replace(free_ms=free)
+        found.append(segment._replace(free_ms=free))
+    return tuple(found)

@@ -53,7 +53,7 @@ def test_a_session_within_grace_costs_nothing():
 
 def test_a_short_session_costs_the_minimum():
     found = pricing.price(tariff(minimum="1.00"), used(4), PARIS)
-    assert (cost(found), found.topped_up) == (100, Fraction("0.60"))
+    assert (cost(found), pricing.money(found.topped_up)) == (100, Fraction("0.60"))
 
 
 def test_a_session_into_the_evening_has_two_prices():
@@ -94,7 +94,7 @@ def test_one_day_costs_at_most_the_cap():
     second = pricing.price(capped, used(30), PARIS, cap_used=first.under_cap)
     third = pricing.price(capped, used(30), PARIS, cap_used=first.under_cap + second.under_cap)
     assert [cost(found) for found in (first, second, third)] == [400, 100, 0]
-    assert second.capped == 2
+    assert pricing.money(second.capped) == 2
 
 
 def test_the_time_that_a_step_adds_has_the_price_of_the_last_segment():
@@ -144,7 +144,8 @@ def test_a_tariff_without_any_price_makes_sessions_free():
 def test_the_discount_is_taken_after_the_cap_and_does_not_count_towards_it():
     capped = tariff(daily_cap="3.00")
     first = pricing.price(capped, used(40), PARIS, discount_percent=Decimal(50))
-    assert (cost(first), first.under_cap, first.capped, first.discounted) == (150, 3, 1, Fraction(3, 2))
+    assert [pricing.money(found) for found in (first.under_cap, first.capped, first.discounted)] == [3, 1, 1.5]
+    assert cost(first) == 150
     assert cost(pricing.price(capped, used(40), PARIS, cap_used=first.under_cap)) == 0
 
 
@@ -180,6 +181,20 @@ def test_a_session_without_a_start_has_the_price_outside_peaks():
     assert cost(pricing.price(tariff(peaks=evening()), used(10), PARIS)) == 100
 
 
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        (Tariff(Decimal("0.0000001")), "found 1E-7, wanted an amount with at most 6 decimals"),
+        (tariff(session_fee="0.1234567"), "found 0.1234567, wanted an amount with at most 6 decimals"),
+    ],
+)
+def test_an_amount_that_is_no_whole_number_of_parts_is_refused(found, message):
+    with pytest.raises(ValueError, match=message):
+        pricing.price(found, used(1), PARIS)
+    with pytest.raises(ValueError, match=r"found 0\.001, wanted a discount with at most 2 decimals"):
+        pricing.price(tariff(), used(1), PARIS, discount_percent=Decimal("0.001"))
+
+
 # --- properties -------------------------------------------------------------------------------------------------------
 
 cents = st.integers(0, 500).map(lambda number: Decimal(number) / 100)
@@ -208,7 +223,7 @@ uses = st.builds(Use, st.integers(0, 30 * 3_600_000), st.integers(0, 30 * 3_600_
 @given(tariffs, uses, zones, st.integers(0, 7_200_000), cents, st.integers(0, 100).map(Decimal))
 def test_a_price_adds_up(found_tariff, use, zone, free_ms, cap_used, discount):
     found = pricing.price(
-        found_tariff, use, zone, free_ms=free_ms, cap_used=Fraction(cap_used), discount_percent=discount
+        found_tariff, use, zone, free_ms=free_ms, cap_used=pricing.parts(cap_used), discount_percent=discount
     )
     assert found.amount >= 0
     assert 0 <= found.free_ms <= free_ms
@@ -216,9 +231,9 @@ def test_a_price_adds_up(found_tariff, use, zone, free_ms, cap_used, discount):
     if found.outcome != PRICED:
         assert found.amount == 0
     elif found_tariff.daily_cap is not None:
-        assert found.under_cap <= max(Fraction(0), Fraction(found_tariff.daily_cap) - Fraction(cap_used))
+        assert pricing.money(found.under_cap) <= max(Decimal(0), found_tariff.daily_cap - cap_used)
     else:
-        assert found.under_cap >= found_tariff.minimum
+        assert pricing.money(found.under_cap) >= found_tariff.minimum
     if found_tariff.basis == ON and found.segments:
         whole = sum(segment.ms for segment in found.segments)
         assert whole % (found_tariff.step_s * 1_000) == 0

@@ -19,7 +19,7 @@ from fabgate.collector.billing import rating
 from fabgate.collector.billing.currencies import decimal_text
 from fabgate.collector.billing.rating import Rated
 from fabgate.collector.billing.rules import NOT_STORED
-from fabgate.pricing.price import Segment
+from fabgate.pricing.price import Segment, money
 
 _WHY: Final = {
     rating.NOT_BILLABLE: gettext_lazy("not billable: an emergency badge, or a purpose that the rule does not bill"),
@@ -75,11 +75,11 @@ def steps(rated: Rated, zone: ZoneInfo) -> Iterator[Step]:
         yield Step(_("%(time)s is not longer than the grace time, %(grace)s s") % named)
         return
     for segment in price.segments:
-        yield Step(_segment(segment, zone), segment.amount)
+        yield Step(_segment(segment, zone), money(segment.amount))
     if _is_all_free(rated):
         yield Step(_("all of it is free, so there is no fee and no minimum"))
         return
-    running = price.time
+    total = price.time
     named = {"minimum": _number(tariff.minimum), "cap": _number(tariff.daily_cap or Decimal(0))}
     for words, change in (
         (_("session fee"), price.fee),
@@ -88,8 +88,8 @@ def steps(rated: Rated, zone: ZoneInfo) -> Iterator[Step]:
         (_("discount of the plan"), -price.discounted),
     ):
         if change:
-            running += change
-            yield Step(words, change, running)
+            total += change
+            yield Step(words, money(change), money(total))
 
 
 def exact(amount: Fraction) -> str:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from fractions import Fraction
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -159,7 +158,7 @@ class _Month:
             Use(facts.counted_ms, facts.running_ms, facts.start),
             self._terms.zone,
             free_ms=max(0, plan.free_minutes * 60_000 - self._free_used[facts.user]),
-            cap_used=Fraction(self._cap_used[key], 10**self._terms.digits),
+            cap_used=pricing.of_minor_units(self._cap_used[key], self._terms.digits),
             discount_percent=plan.discount_percent,
         )
         self._free_used[facts.user] += price.free_ms
