@@ -110,7 +110,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "billing": {"db", "entries", "models"},
         "people": {"access", "accounts", "base", "billing", "db", "models"},
         "sessions": {"db", "entries", "models"},
-        "api": {"access", "base", "models", "people"},
+        "api": {"access", "base", "billing", "db", "entries", "models", "people"},
         "intake": {"broker", "db", "entries", "models", "sessions"},
         "machines": {"access", "base", "broker", "db", "models"},
         "verify": {"base", "billing", "broker", "db", "entries", "models", "sessions"},

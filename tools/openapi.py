@@ -18,9 +18,9 @@ def main() -> None:
     import django  # noqa: PLC0415 (it reads the environment)
 
     django.setup()
-    from fabgate.collector.api import sessions  # noqa: PLC0415 (it needs the settings)
+    from fabgate.collector.api.programs import routes  # noqa: PLC0415 (it needs the settings)
 
-    FILE.write_text(json.dumps(sessions.document(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    FILE.write_text(json.dumps(routes.document(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.urls import include, path
 
-from fabgate.collector.api import gate_roster, health, metrics, sessions
+from fabgate.collector.api import gate_roster, health, metrics
+from fabgate.collector.api.programs import routes
 from fabgate.collector.pages import rights
 
 urlpatterns = [
     path("api/v1/gates/<slug:gate>/roster", gate_roster.gate_roster, name="gate-roster"),
-    path("api/v1/", include(sessions.urlpatterns)),
+    path("api/v1/", include(routes.urlpatterns)),
     path("healthz", health.healthz, name="healthz"),
     path("metrics", metrics.metrics, name="metrics"),
     *(path("", include(area.urlpatterns)) for area in rights.areas()),

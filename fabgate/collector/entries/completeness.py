@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -40,30 +40,52 @@ def now() -> Records:
     )
 
 
-def incomplete_before(end: datetime) -> list[str]:
-    """Return the names of the gates that may still have entries from before `end`.
+@dataclass(frozen=True, slots=True)
+class GateRecords:
+    """How complete the records of one gate are. No entry older than `until` is missing; None if that is not known.
 
-    A gate that has delivered everything it reported may have written more since it was last seen. It counts while its
-    machine is in use; a gate that reported entries which are missing counts in any case.
+    A gate that reported entries which are missing `is_behind`. It counts in any case; another one counts while its machine
+    is in use.
     """
-    columns = "ack_seq", "head", "gate__name", "gate__seen_at", "gate__machine__retired_at"
-    newest = Journal.newest(*columns, "gate__machine")
-    behind = [journal for journal in newest if journal.ack_seq < journal.head]
-    unseen = [journal for journal in newest if journal not in behind and not _is_seen_after(journal.gate, end)]
-    in_use = [journal for journal in unseen if journal.gate.machine and journal.gate.machine.retired_at is None]
+
+    gate: str
+    until: datetime | None
+    is_behind: bool
+    counts: bool
+
+
+def by_gate() -> list[GateRecords]:
+    """Return how complete the records of each gate are, in the order of their names.
+
+    A gate that has delivered everything it reported may have written more since it was last seen.
+    """
+    newest = Journal.newest("ack_seq", "head", "gate__name", "gate__seen_at")
+    in_use = set(Gate.objects.filter(machine__isnull=False, machine__retired_at=None).values_list("pk", flat=True))
+    behind = {journal.pk for journal in newest if journal.ack_seq < journal.head}
+    unseen = [journal for journal in newest if journal.pk not in behind and journal.gate.seen_at is None]
     stored = {
-        **last_stored(behind, is_acknowledged=True),
-        **last_stored([row for row in in_use if not row.gate.seen_at]),
+        **last_stored([journal for journal in newest if journal.pk in behind], is_acknowledged=True),
+        **last_stored(unseen),
     }
-    return sorted(
-        journal.gate.name
-        for journal in (*behind, *in_use)
-        if journal.pk not in stored or stored[journal.pk].at_latest < end
-    )
+    found = []
+    for journal in newest:
+        gate, last = journal.gate, stored.get(journal.pk)
+        until = last.at_latest if last is not None else None if journal.pk in behind else gate.seen_at
+        counts = journal.pk in behind or gate.pk in in_use
+        found.append(GateRecords(gate.name, until, journal.pk in behind, counts))
+    return sorted(found, key=lambda one: one.gate)
 
 
-def _is_seen_after(gate: Gate, end: datetime) -> bool:
-    return gate.seen_at is not None and gate.seen_at >= end
+def complete_until(gates: Iterable[GateRecords]) -> datetime | None:
+    """Return until when the records of all gates that count are complete; None if that is not known."""
+    dates = [one.until for one in gates if one.counts]
+    known = [date for date in dates if date is not None]
+    return min(known) if known and len(known) == len(dates) else None
+
+
+def incomplete_before(end: datetime) -> list[str]:
+    """Return the names of the gates that may still have entries from before `end`."""
+    return [one.gate for one in by_gate() if one.counts and (one.until is None or one.until < end)]
 
 
 def last_stored(wanted: Collection[Journal], *, is_acknowledged: bool = False) -> dict[int, Entry]:

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import gzip
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from fabgate.collector.api import sessions
+from fabgate import wire
+from fabgate.collector.api.programs import routes
+from fabgate.collector.billing import terms
 from fabgate.collector.intake.store import Store
-from fabgate.collector.models import ApiKey, LedgerLine, Member, Review, UsageSession
+from fabgate.collector.models import (
+    ApiKey,
+    Gate,
+    LedgerLine,
+    Machine,
+    Member,
+    Plan,
+    PlanChange,
+    Review,
+    UsageSession,
+)
 from fabgate.collector.sessions import corrections
 from tests.collector.gates import NOON, Journal
 from tests.collector.paying import organisation
@@ -56,10 +70,27 @@ def read_all(token: str, after: str = "0", limit: int = 2) -> tuple[list[dict[st
             return found, after
 
 
+def instant(moment: datetime) -> str:
+    """Return a moment as the API writes it."""
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def test_a_page_takes_no_query_per_row(journal, token):
+    corrections.correct("s-1", "time", "5", author="eve", reason="a test cut")
+    corrections.correct("s-2", "time", "5", author="eve", reason="a test cut")
+    ask(token)  # the key notes that it was used
+    with CaptureQueriesContext(connection) as few:
+        ask(token, "?limit=6")
+    with CaptureQueriesContext(connection) as many:
+        ask(token, "?limit=7")
+    assert len(few) == len(many) <= 10
+
+
 def test_every_session_appears_once_in_consecutive_pages(journal, token):
     rows, after = read_all(token)
     assert [(row["session"], row["time_ms"]) for row in rows] == [(f"s-{n}", 1_001 + n) for n in range(5)]
-    assert ask(token, f"?after={after}").json() == {"sessions": [], "next": after, "more": False}
+    answer = ask(token, f"?after={after}").json()
+    assert (answer["sessions"], answer["next"], answer["more"]) == ([], after, False)
     assert (rows[0]["member"], rows[0]["member_name"], rows[0]["machine"]) == ("m-1", "Zoé Müller", "laser-1")
 
 
@@ -90,6 +121,59 @@ def test_a_contest_and_its_end_come_as_new_rows(journal, token):
         ("s-2", "reviewed", "contested", "ada", "that was my twin"),
         ("s-2", "reviewed", "", "eve", "the camera shows you"),
     ]
+
+
+def test_a_row_has_what_billing_needs_of_its_session_beside_what_counts(journal, token):
+    Machine.objects.create(name="laser", category="wood")
+    Gate.objects.update(machine=Machine.objects.get())
+    student, late = Plan.objects.create(name="student"), NOON.date() + timedelta(days=1)
+    PlanChange.objects.create(member_id="m-1", since=NOON.date(), plan=student)
+    PlanChange.objects.create(member_id="m-1", since=late, plan=None)
+    alone = Journal(name="j-alone", boot="b-alone")
+    alone.synced = False  # its clock is never set
+    who = {"session": "s-helped", "member": "m-1", "badge": "d1", "supervisor": "m-2", "energised_from_ms": 0}
+    alone.write("session.started", **who, basis=wire.Basis(kind="grant"), mode="tap")
+    alone.end("s-helped", 60_000, running_ms=30_000)
+    Store("lyon").store(alone.messages(), NOON)
+    corrections.correct("s-helped", "time", "20000", author="eve", reason="a test cut")
+    corrections.correct("s-helped", "purpose", "training", author="eve", reason="a course")
+    rows = ask(token).json()["sessions"]
+    row, plain = rows[-1], rows[0]
+    assert (row["time_ms"], row["running_ms"], row["recorded_ms"], row["recorded_running_ms"]) == (
+        *(20_000, 20_000),
+        *(60_000, 30_000),
+    )
+    assert (row["corrected"], row["basis"], row["supervisor"]) == (["purpose", "time"], "grant", "m-2")
+    assert (row["machine"], row["machine_category"], row["plan"]) == ("laser", "wood", "student")
+    assert row["not_before"] <= row["not_after"] == row["ended_at"]
+    assert [one["corrected"] for one in rows if one["session"] == "s-helped"] == [[], ["time"], ["purpose", "time"]]
+    assert (plain["corrected"], plain["supervisor"], plain["not_after"]) == ([], None, None)
+    assert plain["recorded_ms"] == plain["time_ms"]
+
+
+def test_the_plan_is_that_of_the_day_of_the_end_in_the_zone_of_billing(journal, token):
+    terms.start("EUR", NOON.date(), "Pacific/Kiritimati", includes_vat=True, actor="eve")  # where it is tomorrow
+    PlanChange.objects.create(
+        member_id="m-1", since=NOON.date() + timedelta(days=1), plan=Plan.objects.create(name="student")
+    )
+    assert {row["plan"] for row in ask(token).json()["sessions"]} == {"student"}
+
+
+def test_each_answer_says_until_when_the_records_are_complete(journal, token):
+    """The gate has reported one entry more than have arrived."""
+    Gate.objects.update(machine=Machine.objects.create(name="laser"))
+    Store("lyon").store([journal.status(at=NOON)], NOON)
+    answer = ask(token).json()
+    assert answer["complete_until"] == instant(NOON)
+    one = {"gate": "laser-1", "complete_until": answer["complete_until"], "behind": False, "counts": True}
+    assert answer["gates"] == [one]
+    message = journal.start("s-late")
+    Store("lyon").store([journal.status(at=NOON + timedelta(hours=1))], NOON + timedelta(hours=1))
+    answer = ask(token).json()
+    assert answer["gates"][0]["behind"]
+    assert answer["complete_until"] < instant(NOON + timedelta(hours=1))
+    Store("lyon").store([message], NOON + timedelta(hours=1))
+    assert ask(token).json()["complete_until"] == instant(NOON + timedelta(hours=1))
 
 
 def test_sessions_stored_between_two_pages_follow_later_and_none_repeats(journal, token):
@@ -209,7 +293,7 @@ def test_clients_that_accept_gzip_get_it(journal, token):
 
 def test_the_document_is_current():
     found = json.loads(DOCUMENT.read_text(encoding="utf-8"))
-    assert found == json.loads(json.dumps(sessions.document())), "run: python -m tools.openapi"
+    assert found == json.loads(json.dumps(routes.document())), "run: python -m tools.openapi"
 
 
 def test_the_document_can_be_asked_for():

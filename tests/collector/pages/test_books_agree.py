@@ -17,7 +17,7 @@ from django.conf import settings as django_settings
 from django.http import QueryDict
 from django.utils import timezone
 
-from fabgate.collector.api import sessions as api
+from fabgate.collector.api.programs import sessions as api
 from fabgate.collector.cli import sessions as listing
 from fabgate.collector.cli import usage
 from fabgate.collector.intake.store import Store

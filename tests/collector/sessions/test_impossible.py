@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fabgate import wire
-from fabgate.collector.api import sessions
+from fabgate.collector.api.programs import sessions
 from fabgate.collector.cli import sessions as listing
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Gate, LedgerLine, Machine, Member, Review, RosterLimit, UsageSession

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate.collector.accounts import manage
-from fabgate.collector.api import sessions
+from fabgate.collector.api.programs import interface
 from fabgate.collector.db import audit, pulse
 from fabgate.collector.models import ApiKey
 from fabgate.collector.pages import errors
@@ -28,7 +28,7 @@ from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.errors import UsageError
 
 #: Scope -> label.
-SCOPES: Final = {sessions.SESSIONS_READ: gettext_lazy("Read sessions and their corrections, with names")}
+SCOPES: Final = {interface.SESSIONS_READ: gettext_lazy("Read sessions and their corrections, with names")}
 #: Validity in days -> label; "until it is revoked" is not the default.
 LASTS: Final = [
     ("90", gettext_lazy("three months")),

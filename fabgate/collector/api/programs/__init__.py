@@ -1,0 +1,1 @@
+"""What billing programs read: sessions, charges and statements."""
