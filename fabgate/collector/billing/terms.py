@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from fabgate.collector.billing import rating
@@ -63,6 +64,11 @@ def first_open_day() -> date | None:
 def zone(terms: BillingTerms) -> ZoneInfo:
     """Return the zone of days and months."""
     return ZoneInfo(terms.zone)
+
+
+def today(terms: BillingTerms) -> date:
+    """Return the current day in the zone of billing."""
+    return timezone.localdate(timezone=zone(terms))
 
 
 def for_rating(terms: BillingTerms) -> rating.Terms:

@@ -56,6 +56,13 @@ GROUPS: Final = {
         "bill-close",
         "verify-periods",
     ),
+    "take credit from those who prepay": (
+        "bill-prepaid",
+        "bill-credit",
+        "bill-refund",
+        "bill-balance",
+        "bill-credits",
+    ),
     "check that all data arrived": ("gates", "holes"),
     "check that nothing was altered": ("verify",),
     "back up and restore": ("backup", "restore"),

@@ -55,7 +55,9 @@ ADVICE: Final = {
     "ledgerline": "put back a copy from before; programs that read the ledger may have the right line",
     "usageday": "stop the collector, empty rolled_tz of collector_collector and start it: the sums are computed again",
     "usagemonth": "stop the collector, empty rolled_tz of collector_collector and start it: the sums are computed again",
-    "closedmonth": "compare its charges and lines with a copy from before, and put that back",
+    "closedmonth": "compare its charges, lines and prepaid entries with a copy from before, and put that back",
+    "prepaidchange": "compare with the audit log, which has each change with its author",
+    "prepaidentry": "compare with the audit log, which has each entry with its author, and with the till",
     "change": "put back a copy from before, and find out who can write the database",
 }
 

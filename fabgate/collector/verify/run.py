@@ -19,7 +19,7 @@ from fabgate.collector.billing.charges import closing
 from fabgate.collector.db import statements
 from fabgate.collector.db.chains import Head
 from fabgate.collector.models import Change, Collector, Entry, LedgerLine, UsageSession, Verification
-from fabgate.collector.verify import audit_head, audit_log, checkpoints, entries, sessions, snapshot, sums
+from fabgate.collector.verify import audit_head, audit_log, checkpoints, entries, prepaid, sessions, snapshot, sums
 from fabgate.collector.verify.findings import Report, Step
 from fabgate.errors import FabgateError, SealError
 
@@ -71,6 +71,7 @@ def _parts(
     yield lambda: sums.check(report, ZoneInfo(row.rolled_tz), step)
     yield audit
     yield lambda: _check_closed_months(report)
+    yield lambda: prepaid.check(report)
 
 
 def _check_closed_months(report: Report) -> None:

@@ -10,7 +10,7 @@ import re
 import sqlite3
 import threading
 from contextlib import closing
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ from django.conf import settings
 from django.db import IntegrityError, connection
 
 from fabgate import wire
+from fabgate.collector.billing import terms
+from fabgate.collector.billing.prepaid import ledger, modes
+from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.db.chains import CHANGES
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import (
@@ -107,6 +110,11 @@ def books(database, tmp_path: Path) -> Path:  # noqa: PLR0915 (a long story, tol
     corrections.correct("s-2", "purpose", "training", author="bo", reason="a course")
     corrections.contest(UsageSession.objects.get(pk="s-0"), "it was not me", author="m-0")
     corrections.accept(Review.objects.get(session="t-1"), author="maya", note="power cut")
+    terms.start("EUR", NOON.date(), ZONE, includes_vat=True, actor="maya")
+    modes.set_mode("m-0", datetime.now(UTC).date(), prepays=True, actor="maya")
+    paid = Paid("cash", "4711")
+    wrong = ledger.credit("m-0", 5_000, paid, author="kim", now=datetime.now(UTC), form="f-1").entry
+    ledger.take_back(wrong.pk, author="maya", now=datetime.now(UTC), reason="typed 50 instead of 5")
     audit_head.keep_up(tmp_path)
     return tmp_path
 
@@ -228,7 +236,7 @@ def test_untouched_books_give_no_finding(books):
 def test_the_docs_name_every_table_of_the_books_and_only_columns_that_exist():
     wanted = {
         *("entry", "journal", "hole", "boot", "gate", "usagesession", "correction", "review", "ledgerline"),
-        *("usageday", "usagemonth", "change", "quarantine"),
+        *("usageday", "usagemonth", "change", "quarantine", "prepaidchange", "prepaidentry"),
     }
     assert TABLES.keys() == wanted
     for table, column in COLUMNS:
@@ -313,6 +321,8 @@ NEW = {
     "ledgerline": {},
     "usageday": {"used_by": "m-new"},
     "usagemonth": {"used_by": "m-new"},
+    "prepaidchange": {"payer": "m-1"},
+    "prepaidentry": {"form_key": "f-new", "takes_back_id": None},
     "change": {},
 }
 

@@ -1,6 +1,6 @@
 """Closes months, one after the other, and checks that closed months are as they were.
 
-A closed month is sealed with a digest over the month before, its terms, and all its charges and lines.
+A closed month is sealed with a digest over the month before, its terms, and all its charges, lines and prepaid entries.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from django.utils.translation import ngettext
 from fabgate.collector.billing import month, rating
 from fabgate.collector.billing.charges import record, refresh
 from fabgate.collector.billing.charges.refresh import Book
+from fabgate.collector.billing.prepaid import ledger
 from fabgate.collector.db import audit
 from fabgate.collector.entries import completeness
 from fabgate.collector.models import Change, Charge, ClosedMonth, Machine, ManualLine
@@ -71,6 +72,7 @@ def close(first: date, now: datetime, *, actor: str, reason: str = "") -> Closed
             raise UsageError(_("%(month)s is not over yet") % {"month": f"{first:%Y-%m}"})
         if (left := open_in(first, book, now)) and not reason.strip():
             raise UsageError("\n".join(_mistakes(left)))
+        ledger.use_up(first, now, author=actor)
         closed = ClosedMonth(
             month=first,
             closed_at=now,
@@ -80,6 +82,7 @@ def close(first: date, now: datetime, *, actor: str, reason: str = "") -> Closed
             charges=Charge.objects.filter(month=first).count(),
             lines=ManualLine.objects.filter(month=first).count(),
             amount_minor=amount_minor(first),
+            entries=ledger.count(first),
         )
         closed.sha256 = sha256_of(closed, _digest_before(book, first))
         with audit.change(actor, _VERB, closed, reason=closed.reason):
@@ -104,6 +107,8 @@ def sha256_of(closed: ClosedMonth, before: str) -> str:
     for line in ManualLine.objects.filter(month=closed.month).order_by("pk").iterator():
         values = (line.pk, line.payer, line.text, line.amount_minor, line.vat_code, line.session, line.author)
         found.update(_text([*values, line.at.astimezone(UTC).isoformat(timespec="microseconds")]))
+    for prepaid in ledger.lines(closed.month):
+        found.update(prepaid.encode() + b"\n")
     return found.hexdigest()
 
 
@@ -134,11 +139,12 @@ def _altered(closed: ClosedMonth, before: str) -> Iterator[str]:
         ("charges", Charge.objects.filter(month=closed.month).count()),
         ("lines", ManualLine.objects.filter(month=closed.month).count()),
         ("amount_minor", amount_minor(closed.month)),
+        ("entries", ledger.count(closed.month)),
     ):
         if (stored := getattr(closed, name)) != found:
             yield f"{name}: found {found}, wanted {stored} as on {closed.closed_at:%Y-%m-%d}"
     if sha256_of(closed, before) != closed.sha256:
-        yield "the SHA-256 differs: a charge, a line, the terms or the month before was altered"
+        yield "the SHA-256 differs: a charge, a line, a prepaid entry, the terms or the month before was altered"
 
 
 def _unlike_the_log(closed: ClosedMonth, logged: str | None) -> Iterator[str]:

@@ -40,6 +40,17 @@ _VERIFY: Final = (
     "Each closed month has a digest over the month before, its terms, and all its charges and lines. Note the last one: it"
     " vouches for all before it."
 )
+_PREPAID: Final = (
+    "Who prepays is charged from what they paid in before. Once nothing is left, gates refuse them at every machine that"
+    " costs something. A mode applies to whole months, from one that is not closed."
+)
+_CREDIT: Final = (
+    "It opens machines at once to those for whom the payer pays. It prints no receipt: the till or the accounting does."
+)
+_REFUND: Final = (
+    "A payer gets back at most the balance. A credit that was typed wrongly is taken back in full with --entry; then type"
+    " the right one."
+)
 _TRY: Final = (
     "It shows what the tariff would cost, as if it had always applied in the place of the rules for the same machines and"
     " plan; --session alone tries it on that session's machine and plan. What is on record is shown beside what it costs now."
@@ -70,6 +81,9 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     plan.add_argument("name", metavar="NAME", nargs="?", help="the plan's name")
     plan.add_argument("--free-minutes", type=int, metavar="N", help="free minutes a month for each member")
     plan.add_argument("--discount", metavar="PERCENT", help="taken off what a session costs")
+    plan.add_argument(
+        "--overdraft", metavar="AMOUNT", help="by how much the balance of a member who prepays may go below 0"
+    )
     rule = add(
         "bill-rule",
         "billing.rules",
@@ -116,6 +130,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     )
     payers.add_argument("--json", action="store_true", help="print JSON, with addresses and references")
     _add_closing_verbs(add)
+    _add_prepaid_verbs(add)
     trial = add(
         "bill-try",
         "billing.trial",
@@ -190,6 +205,74 @@ def _add_closing_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         about=_VERIFY,
     )
     verify.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_prepaid_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
+    mode = add(
+        "bill-prepaid",
+        "billing.prepaid",
+        "say who prepays; without a payer, list who does",
+        "set_mode",
+        about=_PREPAID,
+        example="m-117 --from 2027-01",
+    )
+    who = mode.add_mutually_exclusive_group()
+    who.add_argument("payer", metavar="PAYER", nargs="?", help="the id of a member, a group or an organisation")
+    who.add_argument("--everybody", action="store_true", help="all payers that have no mode of their own")
+    mode.add_argument("--off", action="store_true", help="is billed by statement from that month on")
+    mode.add_argument("--from", dest="since", metavar="MONTH", help="the first month (default: this one)")
+    mode.add_argument("--warn-below", metavar="AMOUNT", help="warn payers whose credit is less than this; 0: do not")
+    credit = add(
+        "bill-credit",
+        "billing.prepaid",
+        "add what a payer paid in",
+        "credit",
+        about=_CREDIT,
+        example="m-117 20.00 --method cash --till 4711",
+    )
+    credit.add_argument("payer", metavar="PAYER", help="the id of a member, a group or an organisation")
+    credit.add_argument("amount", metavar="AMOUNT", help="in the currency's main unit, such as 20.00")
+    credit.add_argument("--again", action="store_true", help="it is no mistake that the same credit is there already")
+    refund = add(
+        "bill-refund",
+        "billing.prepaid",
+        "add what was paid back, or take back a credit that was typed wrongly",
+        "refund",
+        about=_REFUND,
+        example="m-117 12.50 --method transfer --reason 'Left the workshop'",
+    )
+    refund.add_argument("payer", metavar="PAYER", nargs="?", help="the id of a member, a group or an organisation")
+    refund.add_argument("amount", metavar="AMOUNT", nargs="?", help="at most the balance")
+    refund.add_argument(
+        "--entry", type=int, metavar="NUMBER", help="the credit that was typed wrongly; it goes in full"
+    )
+    refund.add_argument("--reason", required=True, metavar="TEXT", help="why")
+    for verb, is_needed in ((credit, True), (refund, False)):
+        verb.add_argument(
+            "--method", required=is_needed, choices=("cash", "card", "cheque", "transfer"), help="how it was paid"
+        )
+        verb.add_argument("--till", metavar="NUMBER", help="the number of the till's receipt, or of the cheque")
+    for verb in (mode, credit, refund):
+        verb.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
+    balance = add(
+        "bill-balance",
+        "billing.prepaid",
+        "print the balance of a payer, or of all",
+        "balance",
+        example="m-117 --at 2027-01-31",
+    )
+    balance.add_argument("payer", metavar="PAYER", nargs="?", help="the id of a member, a group or an organisation")
+    balance.add_argument("--at", metavar="DATE", help="at the end of this day (default: all that is on record)")
+    of_day = add(
+        "bill-credits",
+        "billing.prepaid",
+        "print what was paid in and out on a day, by method",
+        "credits_of_day",
+        example="2027-01-31",
+    )
+    of_day.add_argument("day", metavar="DAY", nargs="?", help="such as 2027-01-31 (default: today)")
+    for verb in (balance, of_day):
+        verb.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _place(verb: argparse.ArgumentParser) -> None:

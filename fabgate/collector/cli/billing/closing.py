@@ -49,7 +49,7 @@ def add_line(args: argparse.Namespace) -> int:
     line = decisions.add_line(
         args.payer,
         args.text,
-        _minor(args.amount, found.digits),
+        minor_of(args.amount, found.digits),
         author=audit.cli_actor(args.actor),
         session=args.session or "",
         vat_code=args.vat_code or "",
@@ -83,7 +83,7 @@ def verify(args: argparse.Namespace) -> int:
     return 0
 
 
-def _minor(amount: str, digits: int) -> int:
+def minor_of(amount: str, digits: int) -> int:
     """Return an amount of the main unit, such as 12.50, in the smallest one. Raises UsageError."""
     try:
         found = Decimal(amount) * 10**digits

@@ -14,7 +14,9 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from fabgate.collector.billing import member_plans, rule_store, terms, typed_rule
+from fabgate.collector.billing.currencies import text as money
 from fabgate.collector.cli import text_table
+from fabgate.collector.cli.billing.closing import minor_of
 from fabgate.collector.cli.billing.month import month_of
 from fabgate.collector.db import audit
 from fabgate.collector.models import Machine, Plan, TariffRule
@@ -44,13 +46,7 @@ def start(args: argparse.Namespace) -> int:
 def set_plan(args: argparse.Namespace) -> int:
     """Make or change a plan; without a name, list the plans."""
     if args.name is None:
-        members = member_plans.members_of(blocks.today())
-        rows = [
-            (row.name, str(row.free_minutes), f"{row.discount_percent.normalize():f} %", str(members.get(row.name, 0)))
-            for row in Plan.objects.order_by("name")
-        ]
-        text_table.write([("plan", "free minutes", "discount", "members"), *rows], sys.stdout, right=(1, 2, 3))
-        return 0
+        return _list_plans()
     plan = Plan.objects.select_for_update(no_key=True).filter(name=args.name).first() or Plan(name=args.name)
     mistakes: list[str] = []
     if args.name != names.line(args.name) or names.unseen(args.name):
@@ -62,6 +58,8 @@ def set_plan(args: argparse.Namespace) -> int:
             plan.discount_percent = Decimal(args.discount)
         except InvalidOperation:
             mistakes.append(f"--discount: found {args.discount!r}, wanted a number of percent such as 20 or 12.5")
+    if args.overdraft is not None:
+        plan.overdraft_minor = minor_of(args.overdraft, terms.get().digits)
     try:
         plan.full_clean(validate_unique=False)
     except ValidationError as error:
@@ -71,10 +69,34 @@ def set_plan(args: argparse.Namespace) -> int:
         raise UsageError("\n".join(mistakes))
     with audit.change(audit.cli_actor(args.actor), "plan.updated" if plan.pk else "plan.added", plan):
         plan.save()
+    overdraft = f", overdraft {_overdraft(plan)}" if plan.overdraft_minor else ""
     sys.stdout.write(
-        f"{plan}: {plan.free_minutes} free minutes a month, {plan.discount_percent.normalize():f} % discount\n"
+        f"{plan}: {plan.free_minutes} free minutes a month, {plan.discount_percent.normalize():f} % discount{overdraft}\n"
     )
     return 0
+
+
+def _list_plans() -> int:
+    members = member_plans.members_of(blocks.today())
+    rows = [
+        (
+            row.name,
+            str(row.free_minutes),
+            f"{row.discount_percent.normalize():f} %",
+            _overdraft(row),
+            str(members.get(row.name, 0)),
+        )
+        for row in Plan.objects.order_by("name")
+    ]
+    header = ("plan", "free minutes", "discount", "overdraft", "members")
+    text_table.write([header, *rows], sys.stdout, right=(1, 2, 3, 4))
+    return 0
+
+
+def _overdraft(plan: Plan) -> str:
+    """Return the overdraft of a plan; there is one only where billing was started."""
+    found = terms.started()
+    return money(plan.overdraft_minor, found.currency, found.digits) if found and plan.overdraft_minor else "none"
 
 
 @transaction.atomic

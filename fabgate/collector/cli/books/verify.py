@@ -41,6 +41,8 @@ _NOUNS: Final = {
     "usagemonth": "sums of months",
     "change": "rows of the audit log",
     "closedmonth": "closed months",
+    "prepaidchange": "changes of who prepays",
+    "prepaidentry": "prepaid entries",
 }
 
 

@@ -117,7 +117,9 @@ class ClosedMonth(models.Model):
     charges = models.IntegerField()
     lines = models.IntegerField()
     amount_minor = models.BigIntegerField()
-    #: Over the month before, the terms, and all charges and lines of the month, in hexadecimal digits.
+    #: How many entries of prepaid ledgers count in the month.
+    entries = models.IntegerField(default=0)
+    #: Over the month before, the terms, and all charges, lines and prepaid entries of the month, in hexadecimal digits.
     sha256 = models.CharField(max_length=64)
 
     def __str__(self) -> str:

@@ -12,6 +12,8 @@ from fabgate.collector.models.people import Member
 
 #: No month is longer.
 MOST_FREE_MINUTES = 31 * 24 * 60
+#: More is a slip of the finger; as for a line.
+MOST_OVERDRAFT = 10_000_000
 
 
 class Plan(models.Model):
@@ -26,6 +28,8 @@ class Plan(models.Model):
     discount_percent = models.DecimalField(
         max_digits=5, decimal_places=2, default=Decimal(0), validators=[MinValueValidator(0), MaxValueValidator(100)]
     )
+    #: By how much the balance of a member who prepays may go below 0 before gates refuse them; in the smallest unit.
+    overdraft_minor = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(MOST_OVERDRAFT)])
 
     def __str__(self) -> str:
         return self.name

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from fabgate import wire
 from fabgate.collector.billing import terms
 from fabgate.collector.machines import locks, presets
-from fabgate.collector.models import Account, Change, Machine, OneTimeLink, Training
+from fabgate.collector.models import Account, Change, Machine, OneTimeLink, PrepaidEntry, Training
 from fabgate.collector.models.calendar import WEEK
 from fabgate.collector.pages.formatting import NOTHING, duration
 from fabgate.collector.pages.keys.views import SCOPES
@@ -65,8 +65,10 @@ _LABELS: Final[Mapping[str, Mapping[str, Any]]] = {
     "lang": dict(settings.LANGUAGES),
     "level": people_words.LEVELS,
     "lock_when": {"idle": gettext_lazy("when idle"), "now": gettext_lazy("at once")},
+    "method": dict(PrepaidEntry.METHODS),
     "password": {"old": gettext_lazy("another one"), "new": gettext_lazy("a new one")},
     "period": dict(periods.PRESETS),
+    "prepaidentry.kind": dict(PrepaidEntry.KINDS),
     "preset": presets.TITLES,
     "purpose": session_labels.PURPOSES,
     "purposes": session_labels.PURPOSES,
@@ -190,7 +192,7 @@ def _single(kind: str, field: str, found: Any, names: Names) -> str:
         return name
     if field == "lock_reason":
         return locks.reason_text(str(found))
-    if field == "amount_minor" and (money := names.money) is not None:
+    if field.endswith("_minor") and (money := names.money) is not None:
         return money.minor(found)
     if field == "tariff" and (money := names.money) is not None:
         return " · ".join(tariff_words.prices(stored.from_json(found), money))

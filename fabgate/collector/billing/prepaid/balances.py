@@ -1,0 +1,107 @@
+"""Balances of payers who prepay, on any day: what the ledger has, less what is charged and not used up yet.
+
+A charge counts on the day on which its session ended; a reversal, or a session of a closed month that became known late,
+on the first day of the month in which it is charged; a line on the day on which it was added, in its month. So the
+balance on a day of a closed month never changes.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
+from datetime import date, datetime, time, timedelta
+from typing import Any, Final, NamedTuple
+
+from django.db.models import F, Q, QuerySet, Sum
+
+from fabgate.collector.billing import terms
+from fabgate.collector.billing.prepaid import modes
+from fabgate.collector.models import BillingTerms, Charge, ManualLine, PrepaidEntry
+
+#: With more payers than this, those of all are read, which is faster.
+_MOST_NAMED: Final = 200
+
+
+class Charged(NamedTuple):
+    """What a payer who prepays is charged in a month that is not used up yet, in minor units."""
+
+    payer: str
+    month: date
+    amount_minor: int
+
+
+def of(payer: str, day: date | None = None) -> int:
+    """Return a balance in minor units, at the end of `day`; without it, all that is on record counts."""
+    return all_of([payer], day).get(payer, 0)
+
+
+def all_of(payers: Collection[str] | None = None, day: date | None = None) -> Mapping[str, int]:
+    """Return balances by payer: of `payers`, or of all. Without entries and charges a payer is missing: 0."""
+    found: dict[str, int] = defaultdict(int)
+    entries = _of(PrepaidEntry.objects.all(), payers)
+    if day is not None:
+        entries = entries.filter(day__lte=day)
+    for payer, amount in _sums(entries, "payer"):
+        found[payer] += amount
+    for one in provisional(payers, day):
+        found[one.payer] -= one.amount_minor
+    return found
+
+
+def provisional(payers: Collection[str] | None = None, day: date | None = None) -> Iterator[Charged]:
+    """Yield what payers who prepay are charged, month by month, and what the ledger does not have up to `day`."""
+    known = modes.Modes.now()
+    found = terms.started()
+    if not known or found is None:
+        return
+    first = terms.first_open_day() or found.first_month
+    charges, lines = Charge.objects.all(), ManualLine.objects.all()
+    if day is not None:
+        first = min(first, (day + timedelta(days=1)).replace(day=1))
+        charges, lines = _until(day, charges, found), _lines_until(day, lines, found)
+    sums: dict[tuple[str, date], int] = defaultdict(int)
+    for rows in (charges, lines):
+        for payer, month, amount in _sums(_of(rows, payers).filter(month__gte=first), "payer", "month"):
+            sums[payer, month] += amount
+    for (payer, month), amount in sorted(sums.items()):
+        if known.prepays(payer, month):
+            yield Charged(payer, month, amount)
+
+
+def charged(month: date) -> Mapping[str, int]:
+    """Return what each payer is charged in a month, prepaid or not."""
+    found: dict[str, int] = defaultdict(int)
+    for rows in (Charge.objects.filter(month=month), ManualLine.objects.filter(month=month)):
+        for payer, amount in _sums(rows, "payer"):
+            found[payer] += amount
+    return found
+
+
+def _of(rows: QuerySet[Any], payers: Collection[str] | None) -> QuerySet[Any]:
+    if payers is None or len(payers) > _MOST_NAMED:
+        return rows
+    return rows.filter(payer__in=payers)
+
+
+def _sums(rows: QuerySet[Any], *by: str) -> Iterator[tuple[Any, ...]]:
+    yield from rows.order_by().values(*by).annotate(sum=Sum("amount_minor")).values_list(*by, "sum")
+
+
+def _until(day: date, rows: QuerySet[Charge], found: BillingTerms) -> QuerySet[Charge]:
+    """Return the charges that count up to a day."""
+    month = day.replace(day=1)
+    this = Q(month=month) & (~Q(of_month=F("month")) | Q(ended_at__lt=_after(day, found)))
+    return rows.filter(Q(month__lt=month) | this)
+
+
+def _lines_until(day: date, rows: QuerySet[ManualLine], found: BillingTerms) -> QuerySet[ManualLine]:
+    """Return the lines that count up to a day. One that was added after its month counts on the month's last day."""
+    month = day.replace(day=1)
+    if (day + timedelta(days=1)).month != day.month:
+        return rows.filter(month__lte=month)
+    return rows.filter(Q(month__lt=month) | Q(month=month, at__lt=_after(day, found)))
+
+
+def _after(day: date, found: BillingTerms) -> datetime:
+    """Return the first moment after a day."""
+    return datetime.combine(day + timedelta(days=1), time(), terms.zone(found))

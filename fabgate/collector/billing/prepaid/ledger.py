@@ -1,0 +1,278 @@
+"""The prepaid ledger: what payers paid in, what was paid back, and what each closed month cost them.
+
+Entries are only added. What an open month costs is not in the ledger: balances.py takes it off. When the month is closed,
+one entry for each payer holds what its charges and lines came to, and it never changes any more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils.translation import gettext as _
+
+from fabgate.collector.billing import terms
+from fabgate.collector.billing.charges import refresh
+from fabgate.collector.billing.currencies import text as money
+from fabgate.collector.billing.paying import payers
+from fabgate.collector.billing.prepaid import balances, modes, standing
+from fabgate.collector.db import audit, bulk
+from fabgate.collector.models import BillingTerms, Change, Payer, PrepaidChange, PrepaidEntry
+from fabgate.errors import UsageError
+
+#: The largest amount of an entry, in minor units: more is a slip of the finger.
+MOST_MINOR: Final = 10_000_000
+#: Two equal credits within this time are asked about.
+TWIN: Final = timedelta(minutes=1)
+_LONGEST: Final = 200
+_VERBS: Final = {
+    PrepaidEntry.CREDIT: "prepaid.credited",
+    PrepaidEntry.REFUND: "prepaid.refunded",
+    PrepaidEntry.TAKEN_BACK: "prepaid.taken-back",
+}
+#: Builds the rosters that change, and returns their versions.
+Rebuild = Callable[[], Mapping[str, int]]
+
+
+class Paid(NamedTuple):
+    """How something was paid: the method, the number of the till's receipt, and why."""
+
+    method: str
+    till_number: str = ""
+    reason: str = ""
+
+
+class Done(NamedTuple):
+    """An entry, with its row in the audit log; None if the same form was sent before, and nothing was added."""
+
+    entry: PrepaidEntry
+    change: Change | None
+
+
+class TwinError(UsageError):
+    """An equal credit was added a moment ago, or one with the same number of the till: `entry`."""
+
+    def __init__(self, entry: PrepaidEntry) -> None:
+        text = _("the same credit is in the ledger already: number %(number)d, by %(author)s")
+        super().__init__(text % {"number": entry.pk, "author": entry.author})
+        self.entry = entry
+
+
+class TooMuchError(UsageError):
+    """More than the balance cannot be paid back. `balance_minor` is the balance."""
+
+    def __init__(self, amount_minor: int, balance_minor: int, found: BillingTerms) -> None:
+        values = [money(amount, found.currency, found.digits) for amount in (amount_minor, max(balance_minor, 0))]
+        super().__init__(
+            _("found %(found)s, wanted at most the balance, %(balance)s") % {"found": values[0], "balance": values[1]}
+        )
+        self.balance_minor = balance_minor
+
+
+class NotPrepaidError(UsageError):
+    """The payer does not prepay, neither now nor from a later month on."""
+
+    def __init__(self, payer: Payer) -> None:
+        super().__init__(_("%(name)s does not prepay; a manager or an accountant decides who does") % {"name": payer})
+
+
+def credit(
+    payer: str,
+    amount_minor: int,
+    paid: Paid,
+    *,
+    author: str,
+    now: datetime,
+    form: str = "",
+    is_meant: bool = False,
+    rebuild: Rebuild | None = None,
+) -> Done:
+    """Add what a payer paid in. `rebuild` is called if gates no longer refuse them.
+
+    A `form` counts once, however often it is sent. Raises UsageError for what cannot be, payers.Ended, NotPrepaidError,
+    and TwinError unless the credit `is_meant` although an equal one is in the ledger.
+    """
+    entry = _entry(payer, PrepaidEntry.CREDIT, amount_minor, paid, author, form, now)
+    with transaction.atomic():
+        refresh.lock()
+        if (sent := _sent(form)) is not None:
+            return Done(sent, None)
+        found = _payer(payer)
+        if found.ended_on is not None:
+            raise payers.Ended(found)
+        if not modes.may_be_credited(payer, now.date()):
+            raise NotPrepaidError(found)
+        if not is_meant and (twin := _twin(entry)) is not None:
+            raise TwinError(twin)
+        return _add(entry, rebuild)
+
+
+def refund(
+    payer: str,
+    amount_minor: int,
+    paid: Paid,
+    *,
+    author: str,
+    now: datetime,
+    form: str = "",
+    rebuild: Rebuild | None = None,
+) -> Done:
+    """Add what was paid back: at most the balance. Raises UsageError, also without a reason, and TooMuchError."""
+    entry = _entry(payer, PrepaidEntry.REFUND, amount_minor, paid, author, form, now)
+    _check_reason(paid.reason)
+    with transaction.atomic():
+        refresh.lock()
+        if (sent := _sent(form)) is not None:
+            return Done(sent, None)
+        _payer(payer)
+        refresh.refresh_all()
+        if (balance := balances.of(payer)) < amount_minor:
+            raise TooMuchError(amount_minor, balance, terms.get())
+        entry.amount_minor = -amount_minor
+        return _add(entry, rebuild)
+
+
+def take_back(pk: int, *, author: str, now: datetime, reason: str, rebuild: Rebuild | None = None) -> Done:
+    """Take back a credit that was typed wrongly, in full; the balance may be below 0 then. Raises UsageError."""
+    _check_reason(reason)
+    with transaction.atomic():
+        refresh.lock()
+        wrong = PrepaidEntry.objects.filter(pk=pk, kind=PrepaidEntry.CREDIT).first()
+        if wrong is None:
+            raise UsageError(_("found no credit %(found)d") % {"found": pk})
+        if PrepaidEntry.objects.filter(takes_back=wrong).exists():
+            raise UsageError(_("credit %(found)d is taken back already") % {"found": pk})
+        entry = PrepaidEntry(
+            payer=wrong.payer,
+            kind=PrepaidEntry.TAKEN_BACK,
+            amount_minor=-wrong.amount_minor,
+            method=wrong.method,
+            till_number=wrong.till_number,
+            reason=_line(reason),
+            takes_back=wrong,
+            author=author,
+            at=now,
+        )
+        return _add(entry, rebuild)
+
+
+def use_up(first: date, now: datetime, *, author: str) -> None:
+    """Add what a month cost each payer who prepaid in it. Only closing.py calls this, once for each month."""
+    known = modes.Modes.now()
+    if not known:
+        return
+    last = refresh.following(first) - timedelta(days=1)
+    bulk.insert(
+        [
+            PrepaidEntry(payer=payer, kind=PrepaidEntry.USED, amount_minor=-amount, day=last, author=author, at=now)
+            for payer, amount in sorted(balances.charged(first).items())
+            if amount and known.prepays(payer, first)
+        ]
+    )
+
+
+def count(first: date) -> int:
+    """Return how many entries count in a month."""
+    return PrepaidEntry.objects.filter(**_days(first)).count()
+
+
+def lines(first: date) -> Iterator[str]:
+    """Yield who prepays in a month and its entries as text, each value with one spelling: closed months are sealed with it."""
+    for change in PrepaidChange.objects.filter(since__lte=first).order_by("payer", "since"):
+        yield _text(["mode", change.payer, change.since.isoformat(), change.prepays])
+    for row in PrepaidEntry.objects.filter(**_days(first)).order_by("pk").iterator():
+        yield _text(["entry", *_values(row)])
+
+
+def _days(first: date) -> dict[str, date]:
+    return {"day__gte": first, "day__lt": refresh.following(first)}
+
+
+def _values(row: PrepaidEntry) -> list[Any]:
+    at = row.at.astimezone(UTC).isoformat(timespec="microseconds")
+    return [
+        *(row.pk, row.payer, row.kind, row.amount_minor, row.method, row.till_number, row.reason, row.takes_back_id),
+        *(row.day.isoformat(), row.author, at, row.form_key),
+    ]
+
+
+def _text(values: list[Any]) -> str:
+    return json.dumps(values, separators=(",", ":"))
+
+
+# --- adding -----------------------------------------------------------------------------------------------------------
+
+
+def _entry(payer: str, kind: str, amount_minor: int, paid: Paid, author: str, form: str, now: datetime) -> PrepaidEntry:
+    """Return an entry that is not stored yet. Raises UsageError, which names all that is wrong."""
+    mistakes = []
+    if not 0 < amount_minor <= MOST_MINOR:
+        text = _("amount: found %(found)s, wanted one above 0, at most %(most)s in the smallest unit")
+        mistakes.append(text % {"found": amount_minor, "most": MOST_MINOR})
+    if paid.method not in (known := dict(PrepaidEntry.METHODS)):
+        text = _("method: found '%(found)s', wanted %(wanted)s")
+        mistakes.append(text % {"found": paid.method[:20], "wanted": ", ".join(known)})
+    till_number = " ".join(paid.till_number.split())
+    if len(till_number) > PrepaidEntry.LONGEST_TILL_NUMBER or not till_number.isprintable():
+        text = _("till number: found '%(found)s', wanted at most %(most)d visible characters")
+        mistakes.append(text % {"found": till_number[:60], "most": PrepaidEntry.LONGEST_TILL_NUMBER})
+    if mistakes:
+        raise UsageError("\n".join(mistakes))
+    return PrepaidEntry(
+        payer=payer,
+        kind=kind,
+        amount_minor=amount_minor,
+        method=paid.method,
+        till_number=till_number,
+        reason=_line(paid.reason),
+        author=author,
+        at=now,
+        form_key=form,
+    )
+
+
+def _add(entry: PrepaidEntry, rebuild: Rebuild | None) -> Done:
+    found = terms.get()
+    # After a clock that was wrong, today may be in a closed month.
+    entry.day = max(entry.at.astimezone(terms.zone(found)).date(), terms.first_open_day() or date.min)
+    was_out = standing.of([entry.payer]).is_out(entry.payer)
+    with audit.change(entry.author, _VERBS[entry.kind], entry, reason=entry.reason) as change:
+        entry.save(force_insert=True)
+        if rebuild is not None and standing.of([entry.payer]).is_out(entry.payer) != was_out:
+            change.rosters = dict(rebuild())
+    return Done(entry, change)
+
+
+def _sent(form: str) -> PrepaidEntry | None:
+    """Return the entry that this form has added."""
+    return PrepaidEntry.objects.filter(form_key=form).first() if form else None
+
+
+def _twin(entry: PrepaidEntry) -> PrepaidEntry | None:
+    """Return a credit that may be the same: an equal one of a moment ago, or one with the same number of the till."""
+    recent = Q(payer=entry.payer, amount_minor=entry.amount_minor, method=entry.method, at__gte=entry.at - TWIN)
+    if entry.till_number:
+        recent |= Q(till_number=entry.till_number, method=entry.method, amount_minor=entry.amount_minor)
+    rows = PrepaidEntry.objects.filter(recent, kind=PrepaidEntry.CREDIT, taken_back_by=None)
+    return rows.order_by("-pk").first()
+
+
+def _payer(pk: str) -> Payer:
+    found = payers.get(pk)
+    if found is None:
+        raise modes.unknown(pk)
+    return found
+
+
+def _check_reason(reason: str) -> None:
+    if not 0 < len(_line(reason)) <= _LONGEST:
+        wanted = _("%(name)s: found %(found)d characters, wanted 1 to %(most)d")
+        raise UsageError(wanted % {"name": "reason", "found": len(_line(reason)), "most": _LONGEST})
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,113 @@
+"""Who is out of credit: gates refuse what they pay for, until they pay in more (access/eligibility.py).
+
+A payer who prepays is out of credit when the balance, with the overdraft of their plan, is 0 or less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from fabgate.collector.billing import member_plans, rules, terms
+from fabgate.collector.billing.prepaid import balances, modes
+from fabgate.collector.models import Plan, PlanChange
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Who is out of credit at a moment; equal if the same payers are."""
+
+    #: Whether payers are that `others` does not name.
+    default: bool = False
+    #: The payers for whom the opposite is true.
+    others: frozenset[str] = frozenset()
+
+    def is_out(self, payer: str) -> bool:
+        """Return whether a payer is out of credit."""
+        return self.default != (payer in self.others)
+
+    @property
+    def is_anybody(self) -> bool:
+        """Return whether anybody is out of credit."""
+        return self.default or bool(self.others)
+
+
+def of(payers: Collection[str] | None = None, day: date | None = None) -> Standing:
+    """Return who is out of credit on `day` (default: today); with `payers`, only of these.
+
+    Charges are as the last refresh made them. The number of queries does not depend on the number of payers.
+    """
+    known, found = modes.Modes.now(), terms.started()
+    if not known or found is None:
+        return Standing()
+    day = day or terms.today(found)
+    held = balances.all_of(payers)
+    overdrafts = _overdrafts(day, payers)
+    own = known.with_own(day)
+    default = known.prepays(modes.EVERYBODY, day)
+
+    def has_credit(payer: str) -> bool:
+        return held.get(payer, 0) + overdrafts.get(payer, 0) > 0
+
+    if default:
+        able = {payer for payer in (*held, *overdrafts) if has_credit(payer)}
+        return Standing(default=True, others=frozenset(able | {payer for payer, prepays in own.items() if not prepays}))
+    return Standing(others=frozenset(payer for payer, prepays in own.items() if prepays and not has_credit(payer)))
+
+
+def overdraft_minor(payer: str) -> int:
+    """Return by how much the balance of a payer may be below 0 today."""
+    found = terms.started()
+    return 0 if found is None else _overdrafts(terms.today(found), [payer]).get(payer, 0)
+
+
+def _overdrafts(day: date, payers: Collection[str] | None) -> Mapping[str, int]:
+    """Return the overdrafts above 0 on a day: of members by their plans. Groups and organisations have none."""
+    plans = dict(Plan.objects.filter(overdraft_minor__gt=0).values_list("name", "overdraft_minor"))
+    if not plans:
+        return {}
+    members = set(PlanChange.objects.filter(plan__name__in=plans).values_list("member", flat=True))
+    found = member_plans.histories(members if payers is None else members & set(payers))
+    on_day = {member: plans.get(member_plans.plan_on(changes, day), 0) for member, changes in found.items()}
+    return {member: overdraft for member, overdraft in on_day.items() if overdraft}
+
+
+@dataclass(slots=True)
+class Refused:
+    """Who is refused at which machine for lack of credit. A machine that costs them nothing stays open to them."""
+
+    day: date
+    standing: Standing
+    #: Read when somebody is out of credit.
+    _lookup: rules.Lookup | None = None
+    _histories: Mapping[str, member_plans.History] = field(default_factory=dict)
+    _costs: dict[tuple[str, str, str], bool] = field(default_factory=dict)
+
+    @classmethod
+    def on(cls, day: date, payers: Collection[str] | None = None, users: Collection[str] | None = None) -> Refused:
+        """Read what is needed for a day: for some payers and users, or all."""
+        found = cls(day, of(payers, day))
+        if found.standing.is_anybody:
+            all_rules = terms.rules()
+            found._lookup = rules.Lookup(all_rules)
+            if any(rule.plan for rule in all_rules):
+                found._histories = member_plans.histories(users)
+        return found
+
+    def is_refused(self, user: str, payer: str, machine: str, category: str) -> bool:
+        """Return whether a user is refused at a machine, given by its name and category."""
+        if not self.standing.is_out(payer):
+            return False
+        plan = member_plans.plan_on(self._histories.get(user, member_plans.NO_HISTORY), self.day)
+        key = machine, category, plan
+        if key not in self._costs:
+            rule = self._lookup.find(*key, self.day) if self._lookup is not None else None
+            self._costs[key] = rule is not None and _may_cost(rule)
+        return self._costs[key]
+
+
+def _may_cost(rule: rules.Rule) -> bool:
+    tariff = rule.tariff
+    is_billed = not rule.purposes.isdisjoint(rules.BILLED_PURPOSES)
+    return is_billed and bool(tariff.prices_time or tariff.session_fee or tariff.minimum)

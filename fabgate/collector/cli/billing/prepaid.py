@@ -1,0 +1,210 @@
+"""Credit of payers who prepay: ``bill-prepaid``, ``bill-credit``, ``bill-refund``, ``bill-balance``, ``bill-credits``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from datetime import UTC, date, datetime
+from typing import Any
+
+from fabgate.collector.access import roster
+from fabgate.collector.billing import terms
+from fabgate.collector.billing.charges import refresh
+from fabgate.collector.billing.currencies import text
+from fabgate.collector.billing.paying import payers
+from fabgate.collector.billing.prepaid import balances, daily, ledger, modes, standing
+from fabgate.collector.billing.prepaid.ledger import Paid
+from fabgate.collector.cli import text_table
+from fabgate.collector.cli.billing.closing import minor_of
+from fabgate.collector.cli.billing.month import month_of
+from fabgate.collector.db import audit
+from fabgate.collector.models import BillingTerms, Gate, PrepaidChange
+from fabgate.errors import UsageError
+
+_NOT_A_RECEIPT = "this is an acknowledgement, not a receipt: the till or the accounting keeps those"
+
+
+def set_mode(args: argparse.Namespace) -> int:
+    """Say who prepays; without a payer, print who does."""
+    found = terms.get()
+    if args.warn_below is not None:
+        _warn_below(minor_of(args.warn_below, found.digits), audit.cli_actor(args.actor))
+    if args.payer is None and not args.everybody:
+        _print_modes(found)
+        return 0
+    first = month_of(args.since, "--from") if args.since else terms.today(found).replace(day=1)
+    payer = modes.EVERYBODY if args.everybody else args.payer
+    is_new = modes.set_mode(payer, first, prepays=not args.off, actor=audit.cli_actor(args.actor))
+    does = "is billed by statement" if args.off else "prepays"
+    already = "" if is_new else " already"
+    who = "everybody without a mode of their own" if args.everybody else args.payer
+    sys.stdout.write(f"{who} {does}{already}, from {first:%Y-%m}; {_announced(roster.rebuild(only_changed=True))}\n")
+    return 0
+
+
+def credit(args: argparse.Namespace) -> int:
+    """Add what a payer paid in, and open the machines to those for whom they pay."""
+    found = terms.get()
+    done = ledger.credit(
+        args.payer,
+        minor_of(args.amount, found.digits),
+        Paid(args.method, args.till or ""),
+        author=audit.cli_actor(args.actor),
+        now=datetime.now(UTC),
+        is_meant=args.again,
+        rebuild=_rebuild,
+    )
+    return _report(done, found)
+
+
+def refund(args: argparse.Namespace) -> int:
+    """Add what was paid back, or take back a credit that was typed wrongly."""
+    found, actor, now = terms.get(), audit.cli_actor(args.actor), datetime.now(UTC)
+    if args.entry is not None:
+        if args.payer is not None or args.amount is not None or args.method is not None:
+            raise UsageError("--entry takes back one whole credit: leave out PAYER, AMOUNT and --method")
+        return _report(ledger.take_back(args.entry, author=actor, now=now, reason=args.reason, rebuild=_rebuild), found)
+    if args.payer is None or args.amount is None or args.method is None:
+        raise UsageError("found no PAYER, AMOUNT or --method; wanted all three, or --entry with the number of a credit")
+    paid = Paid(args.method, args.till or "", args.reason)
+    amount = minor_of(args.amount, found.digits)
+    return _report(ledger.refund(args.payer, amount, paid, author=actor, now=now, rebuild=_rebuild), found)
+
+
+def balance(args: argparse.Namespace) -> int:
+    """Print balances: of one payer, or of all who prepay or have credit left."""
+    found = terms.get()
+    day = _day(args.at, "--at") if args.at else None
+    if args.payer is not None and payers.get(args.payer) is None:
+        raise modes.unknown(args.payer)
+    refresh.refresh_all()
+    on = day or terms.today(found)
+    known, named = modes.Modes.now(), None if args.payer is None else [args.payer]
+    held, out = balances.all_of(named, day), standing.of(named)
+    listed = named or sorted({*held, *(payer for payer, prepays in known.with_own(on).items() if prepays)})
+    rows = [
+        {
+            "payer": payer,
+            "balance_minor": held.get(payer, 0),
+            "settlement": known.settlement(payer, on),
+            "out_of_credit": out.is_out(payer),
+        }
+        for payer in listed
+    ]
+    if args.json:
+        _print_json({"currency": found.currency, "digits": found.digits, "at": day and day.isoformat(), "payers": rows})
+        return 0
+    lines = [(str(row["payer"]), _amount(int(str(row["balance_minor"])), found), _note(row)) for row in rows]
+    if lines:
+        text_table.write([("payer", "balance", "note"), *lines], sys.stdout, right=(1,))
+    else:
+        sys.stdout.write("nobody prepays\n")
+    return 0
+
+
+def credits_of_day(args: argparse.Namespace) -> int:
+    """Print what was paid in and out on a day, by method."""
+    found = terms.get()
+    day = _day(args.day, "DAY") if args.day else terms.today(found)
+    listed = daily.of(day)
+    if args.json:
+        entries = [
+            {
+                "number": entry.pk,
+                "payer": entry.payer,
+                "kind": entry.kind,
+                "amount_minor": entry.amount_minor,
+                "method": entry.method,
+                "till_number": entry.till_number,
+                "reason": entry.reason,
+                "takes_back": entry.takes_back_id,
+                "author": entry.author,
+                "at": entry.at.isoformat(),
+            }
+            for entry in listed.entries
+        ]
+        sums = {method: sum_._asdict() | {"net_minor": sum_.net_minor} for method, sum_ in listed.methods.items()}
+        _print_json(
+            {
+                "day": day.isoformat(),
+                "currency": found.currency,
+                "digits": found.digits,
+                "entries": entries,
+                "methods": sums,
+            }
+        )
+        return 0
+    rows = [
+        (str(entry.pk), entry.payer, entry.kind, entry.method, entry.till_number, _amount(entry.amount_minor, found))
+        for entry in listed.entries
+    ]
+    totals = [("", "all", "", method, "", _amount(sum_.net_minor, found)) for method, sum_ in listed.methods.items()]
+    if rows:
+        header = ("number", "payer", "kind", "method", "till number", "amount")
+        text_table.write([header, *rows, *totals], sys.stdout, right=(0, 5), rule_before=len(rows) + 1)
+    else:
+        sys.stdout.write(f"nothing was paid on {day}\n")
+    return 0
+
+
+def _rebuild() -> dict[str, int]:
+    return roster.versions(roster.rebuild(only_changed=True))
+
+
+def _report(done: ledger.Done, found: BillingTerms) -> int:
+    entry = done.entry
+    gates = list(Gate.objects.filter(name__in=done.change.rosters).order_by("name")) if done.change else []
+    line = f"number {entry.pk}, {entry.day}: {entry.payer}: {entry.kind} {_amount(entry.amount_minor, found)}"
+    sys.stdout.write(f"{line}, {entry.method}; balance {_amount(balances.of(entry.payer), found)}\n")
+    if gates:
+        sys.stdout.write(f"{roster.announce_and_describe(gates)}\n")
+    sys.stdout.write(f"{_NOT_A_RECEIPT}\n")
+    return 0
+
+
+def _announced(gates: list[Gate]) -> str:
+    return roster.announce_and_describe(gates) if gates else "no roster changes"
+
+
+def _print_modes(found: BillingTerms) -> None:
+    rows = [
+        (row.payer or "everybody else", f"{row.since:%Y-%m}", "prepaid" if row.prepays else "by statement")
+        for row in PrepaidChange.objects.order_by("payer", "since")
+    ]
+    if rows:
+        text_table.write([("payer", "from", "mode"), *rows], sys.stdout)
+    else:
+        sys.stdout.write("nobody prepays\n")
+    if found.low_credit_minor:
+        sys.stdout.write(f"warned below {_amount(found.low_credit_minor, found)}\n")
+
+
+def _warn_below(amount_minor: int, actor: str) -> None:
+    if not 0 <= amount_minor <= ledger.MOST_MINOR:
+        raise UsageError(f"--warn-below: found {amount_minor}, wanted 0 to {ledger.MOST_MINOR} in the smallest unit")
+    found = terms.get()
+    with audit.change(actor, "prepaid.warning", found):
+        found.low_credit_minor = amount_minor
+        found.save(update_fields=["low_credit_minor"])
+
+
+def _note(row: dict[str, Any]) -> str:
+    notes = [] if row["settlement"] == modes.PREPAID else ["billed by statement"]
+    return ", ".join([*notes, "out of credit"] if row["out_of_credit"] else notes)
+
+
+def _amount(amount_minor: int, found: BillingTerms) -> str:
+    return text(amount_minor, found.currency, found.digits)
+
+
+def _day(typed: str, name: str) -> date:
+    try:
+        return date.fromisoformat(typed)
+    except ValueError:
+        raise UsageError(f"{name}: found {typed[:40]!r}, wanted a day such as 2027-01-31") from None
+
+
+def _print_json(found: dict[str, Any]) -> None:
+    json.dump(found, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")

@@ -1,0 +1,82 @@
+"""Prepaying: who prepays, and the ledger of what they paid in."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class PrepaidChange(models.Model):
+    """From a month on, a payer prepays, or no longer does. Only billing/prepaid/modes.py writes these rows."""
+
+    #: Its id, as sessions store it; empty: everybody who has no row of their own.
+    payer = models.CharField(max_length=200, blank=True)
+    #: The first day of the month.
+    since = models.DateField()
+    prepays = models.BooleanField()
+
+    class Meta:
+        """A payer has one mode in a month."""
+
+        constraints = [
+            models.UniqueConstraint(fields=["payer", "since"], name="prepaid_change_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.payer or 'everybody'}: {'prepaid' if self.prepays else 'billed'} from {self.since:%Y-%m}"
+
+
+class PrepaidEntry(models.Model):
+    """One line of a payer's prepaid ledger. Rows are only added (billing/prepaid/ledger.py)."""
+
+    #: Paid in; paid back; a credit that was typed wrongly, in full; and what a closed month cost.
+    CREDIT, REFUND, TAKEN_BACK, USED = "credit", "refund", "taken-back", "used"
+    KINDS: ClassVar = [
+        (CREDIT, _("Credit")),
+        (REFUND, _("Refund")),
+        (TAKEN_BACK, _("Taken back")),
+        (USED, _("Used in the month")),
+    ]
+    CASH, CARD, CHEQUE, TRANSFER = "cash", "card", "cheque", "transfer"
+    METHODS: ClassVar = [(CASH, _("Cash")), (CARD, _("Card")), (CHEQUE, _("Cheque")), (TRANSFER, _("Transfer"))]
+    LONGEST_TILL_NUMBER: ClassVar = 40
+
+    #: Its id, as sessions store it.
+    payer = models.CharField(max_length=200)
+    kind = models.CharField(max_length=12)
+    #: In the currency's smallest unit; above 0 it raises the balance.
+    amount_minor = models.BigIntegerField()
+    #: How it was paid; empty for what a month cost.
+    method = models.CharField(max_length=12, blank=True)
+    #: The number of the till's own receipt, or of a cheque.
+    till_number = models.CharField(max_length=LONGEST_TILL_NUMBER, blank=True)
+    #: Why it was paid or taken back.
+    reason = models.CharField(max_length=200, blank=True)
+    #: The credit that is taken back.
+    takes_back = models.OneToOneField("self", null=True, on_delete=models.PROTECT, related_name="taken_back_by")
+    #: The day on which it counts, in the zone of billing: never one of a month that was closed before. What a month cost
+    #: counts on its last day.
+    day = models.DateField()
+    author = models.CharField(max_length=200)
+    at = models.DateTimeField()
+    #: Names the form that was sent, so that it counts once.
+    form_key = models.CharField(max_length=36, blank=True)
+
+    class Meta:
+        """A form is stored once, and a month is used up once; entries are read by payer, or by day."""
+
+        constraints = [
+            models.UniqueConstraint(fields=["form_key"], condition=~models.Q(form_key=""), name="prepaid_form_once"),
+            models.UniqueConstraint(
+                fields=["payer", "day"], condition=models.Q(kind="used"), name="prepaid_month_used_once"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["payer", "day", "id", "amount_minor"], name="prepaid_of_payer"),
+            models.Index(fields=["day", "id"], name="prepaid_of_day"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.payer}: {self.kind} {self.amount_minor}"

@@ -1,0 +1,369 @@
+"""Is a balance always what was paid in less what was charged, on every day, and is no cent lost or counted twice?"""
+
+from __future__ import annotations
+
+import os
+import threading
+from calendar import monthrange
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+
+import pytest
+from django.db import connection, transaction
+
+from fabgate.collector.billing import member_plans
+from fabgate.collector.billing.charges import refresh
+from fabgate.collector.billing.paying import payers
+from fabgate.collector.billing.prepaid import balances, daily, ledger, modes, standing
+from fabgate.collector.billing.prepaid.ledger import Paid
+from fabgate.collector.models import Change, Charge, ManualLine, Member, Payer, Plan, PrepaidChange, PrepaidEntry
+from fabgate.collector.sessions import corrections
+from fabgate.collector.verify import prepaid as verification
+from fabgate.collector.verify.findings import Report
+from fabgate.errors import UsageError
+from tests.collector import postgresql
+from tests.collector.billing.charges.test_charges import FIRST, LATER, MONTHS, Life, altered, billed, close, session
+from tests.collector.pages.used import Used
+
+pytestmark = pytest.mark.usefixtures("database")
+
+LIVES = 200 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 3
+NOW = datetime(FIRST.year, FIRST.month, 20, 12, tzinfo=UTC)
+CASH = Paid("cash")
+
+
+@pytest.fixture
+def shop() -> Used:
+    found = Used()
+    billed()
+    modes.set_mode("m-1", FIRST, prepays=True, actor="eve")
+    return found
+
+
+def credit(amount_minor: int, payer: str = "m-1", now: datetime = NOW, **more: object) -> PrepaidEntry:
+    return ledger.credit(payer, amount_minor, CASH, author="kim", now=now, **more).entry  # type: ignore[arg-type]
+
+
+def findings() -> list[str]:
+    report = Report()
+    verification.check(report)
+    return [finding.text for finding in report.findings]
+
+
+# --- a model ----------------------------------------------------------------------------------------------------------
+
+
+class Moved(NamedTuple):
+    """What the model knows of one payment: the payer, the day and the amount."""
+
+    payer: str
+    day: date
+    amount_minor: int
+
+
+class PrepaidLife(Life):
+    """A workshop in which chance also decides who prepays, what they pay in, and what they get back."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.paid: list[Moved] = []
+        self.modes: dict[tuple[str, date], bool] = {}
+        #: Balances on the last days of closed months.
+        self.kept: dict[tuple[str, date], int] = {}
+        self.mode()
+
+    def step(self) -> None:
+        if self.chance.random() < 0.5:
+            self.chance.choice([self.pay, self.pay, self.pay_back, self.take_back, self.mode])()
+        super().step()
+
+    @property
+    def open_month(self) -> date:
+        return refresh.open_book().open_month
+
+    def now(self) -> datetime:
+        """Return a moment of a month that is open, or of the days before it that a wrong clock shows."""
+        day = self.open_month + timedelta(days=self.chance.randrange(-3, 28))
+        return datetime(day.year, day.month, day.day, self.chance.randrange(24), tzinfo=UTC)
+
+    def note(self, entry: PrepaidEntry) -> None:
+        self.paid.append(Moved(entry.payer, max(entry.at.date(), self.open_month), entry.amount_minor))
+
+    def pay(self) -> None:
+        payer, amount, now = self.chance.choice(["m-1", "m-2", "m-3"]), self.chance.choice([1, 250, 999]), self.now()
+        later = [since for _payer, since in self.modes if since > now.date()]
+        if any(self.prepays(payer, day) for day in (now.date(), *later)):
+            self.note(credit(amount, payer, now, is_meant=True))
+        else:
+            with pytest.raises(ledger.NotPrepaidError):
+                credit(amount, payer, now, is_meant=True)
+
+    def pay_back(self) -> None:
+        payer, amount = self.chance.choice(["m-1", "m-2"]), self.chance.choice([1, 300])
+
+        def pay_it() -> PrepaidEntry:
+            return ledger.refund(payer, amount, Paid("card", reason="a test"), author="eve", now=self.now()).entry
+
+        if self.balance(payer, date.max) >= amount:
+            self.note(pay_it())
+        else:
+            with pytest.raises(ledger.TooMuchError):
+                pay_it()
+
+    def take_back(self) -> None:
+        entries = PrepaidEntry.objects.filter(kind=PrepaidEntry.CREDIT, taken_back_by=None).order_by("pk")
+        if entries:
+            pk = self.chance.choice([entry.pk for entry in entries])
+            self.note(ledger.take_back(pk, author="eve", now=self.now(), reason="a test").entry)
+
+    def mode(self) -> None:
+        payer, prepays = self.chance.choice(["", "m-1", "m-2"]), self.chance.random() < 0.7
+        month = max(self.open_month, self.chance.choice(MONTHS))
+        modes.set_mode(payer, month, prepays=prepays, actor="eve")
+        self.modes[payer, month] = prepays
+
+    def prepays(self, payer: str, month: date) -> bool:
+        for who in (payer, ""):
+            begun = [since for name, since in self.modes if name == who and since <= month]
+            if begun:
+                return self.modes[who, max(begun)]
+        return False
+
+    def balance(self, payer: str, day: date) -> int:
+        """Reckon a balance from everything that was ever charged, without the ledger's entries of closed months."""
+        found = sum(one.amount_minor for one in self.paid if one.payer == payer and one.day <= day)
+        for charge in Charge.objects.filter(payer=payer):
+            counts = charge.ended_at.date() if charge.month == charge.of_month else charge.month
+            if counts <= day and self.prepays(payer, charge.month):
+                found -= charge.amount_minor
+        for line in ManualLine.objects.filter(payer=payer):
+            last = line.month.replace(day=monthrange(line.month.year, line.month.month)[1])
+            if max(line.month, min(line.at.date(), last)) <= day and self.prepays(payer, line.month):
+                found -= line.amount_minor
+        return found
+
+    def check(self) -> None:
+        super().check()
+        days = [self.chance.choice(MONTHS) + timedelta(days=self.chance.randrange(31)) for _ in range(2)]
+        for payer in ("m-1", "m-2", "m-3"):
+            assert balances.of(payer) == self.balance(payer, date.max), payer
+            for day in days:
+                assert balances.of(payer, day) == self.balance(payer, day), (payer, day)
+            for month in self.closed:
+                last = refresh.following(month) - timedelta(days=1)
+                assert self.kept.setdefault((payer, last), balances.of(payer, last)) == balances.of(payer, last)
+        assert not findings()
+
+
+@pytest.mark.parametrize("seed", range(LIVES))
+def test_no_sequence_of_payments_sessions_and_closings_loses_or_doubles_a_cent(seed):
+    life = PrepaidLife(seed)
+    for _ in range(30):
+        life.step()
+
+
+# --- single rules -----------------------------------------------------------------------------------------------------
+
+
+def test_a_closed_month_is_one_entry_and_a_reversal_gives_back(shop):
+    credit(1_000)
+    session(shop, "s-1", FIRST, 30)
+    session(shop, "s-2", FIRST, 10, "m-2", gate="lathe-1")  # is billed by statement
+    refresh.refresh_all()
+    assert balances.all_of() == {"m-1": 700}
+    close(FIRST)
+    used = PrepaidEntry.objects.get(kind=PrepaidEntry.USED)
+    assert (used.payer, used.amount_minor, used.day) == ("m-1", -300, MONTHS[1] - timedelta(days=1))
+    corrections.correct("s-1", "payer", "m-2", author="eve", reason="a test")
+    refresh.refresh_all()
+    assert balances.all_of() == {"m-1": 1_000}
+    assert (balances.of("m-1", used.day), balances.of("m-1", MONTHS[1])) == (700, 1_000)
+
+
+def test_how_a_charge_is_settled_follows_the_payer_and_the_month_in_which_it_is_charged(shop):
+    session(shop, "s-1", FIRST, 30)
+    modes.set_mode("m-1", MONTHS[1], prepays=False, actor="eve")
+    modes.set_mode(modes.EVERYBODY, MONTHS[1], prepays=True, actor="eve")
+    refresh.refresh_all()
+    assert modes.settlement_of(Charge.objects.get()) == modes.PREPAID
+    known = modes.Modes.now()
+    for payer, month, wanted in (
+        ("m-1", FIRST, "prepaid"),
+        ("m-2", FIRST, "receivable"),
+        ("m-1", MONTHS[2], "receivable"),
+        ("group:7", MONTHS[2] + timedelta(days=13), "prepaid"),
+    ):
+        assert known.settlement(payer, month) == wanted
+
+
+def test_no_mode_changes_in_a_closed_month_and_none_for_nobody(shop):
+    close(FIRST)
+    with pytest.raises(UsageError, match="wanted a month from"):
+        modes.set_mode("m-2", FIRST, prepays=True, actor="eve")
+    with pytest.raises(UsageError, match="payer: found 'm-99'"):
+        modes.set_mode("m-99", MONTHS[1], prepays=True, actor="eve")
+    assert not modes.set_mode("m-1", MONTHS[1], prepays=True, actor="eve")  # as it is
+    assert PrepaidChange.objects.count() == 1
+
+
+def test_a_form_counts_once_and_an_equal_credit_is_asked_about(shop):
+    first = credit(500, form="f-1")
+    again = ledger.credit("m-1", 500, CASH, author="kim", now=NOW, form="f-1")
+    assert (again.entry, again.change) == (first, None)
+    with pytest.raises(ledger.TwinError) as error:
+        credit(500, now=NOW + timedelta(seconds=50), form="f-2")
+    assert error.value.entry == first
+    credit(500, now=NOW + timedelta(seconds=50), form="f-2", is_meant=True)
+    credit(500, now=NOW + timedelta(seconds=200), form="f-3")
+    card = Paid("card", "4711")
+    ledger.credit("m-1", 800, card, author="kim", now=NOW)
+    with pytest.raises(ledger.TwinError):  # the till has each number once
+        ledger.credit("m-1", 800, card, author="kim", now=NOW + timedelta(days=2))
+    assert balances.of("m-1") == 2_300
+
+
+@pytest.mark.parametrize(
+    ("amount", "paid", "wanted"),
+    [
+        (0, CASH, "amount: found 0"),
+        (-5, CASH, "amount: found -5"),
+        (10_000_001, CASH, "amount: found 10000001"),
+        (5, Paid("shells"), "method: found 'shells', wanted cash, card, cheque, transfer"),
+        (5, Paid("cash", "9" * 41), "till number: found"),
+    ],
+)
+def test_a_credit_that_cannot_be_is_refused(shop, amount, paid, wanted):
+    with pytest.raises(UsageError, match=wanted):
+        ledger.credit("m-1", amount, paid, author="kim", now=NOW)
+    assert not PrepaidEntry.objects.exists()
+
+
+def test_only_who_prepays_can_be_credited_and_no_organisation_that_ended(shop):
+    school = payers.add_organisation(Payer(name="School"), actor="eve")
+    with pytest.raises(ledger.NotPrepaidError):
+        credit(500, school.pk)
+    modes.set_mode(school.pk, MONTHS[1], prepays=True, actor="eve")
+    credit(500, school.pk)  # before the month begins
+    payers.end(school, actor="eve")
+    with pytest.raises(payers.Ended):
+        credit(700, school.pk)
+    ledger.refund(school.pk, 500, Paid("transfer", reason="It ended"), author="eve", now=NOW)
+    assert balances.of(school.pk) == 0
+
+
+def test_at_most_the_balance_is_paid_back_with_a_reason(shop):
+    wrong = credit(5_000)
+    session(shop, "s-1", FIRST, 30)
+    for amount, reason in ((4_701, "left"), (100, "  ")):
+        with pytest.raises(UsageError):
+            ledger.refund("m-1", amount, Paid("cash", reason=reason), author="eve", now=NOW)
+    ledger.refund("m-1", 4_700, Paid("cash", reason="left"), author="eve", now=NOW)
+    assert balances.of("m-1") == 0
+    ledger.take_back(wrong.pk, author="eve", now=NOW, reason="typed 50 instead of 5")
+    assert balances.of("m-1") == -5_000  # it was never paid in
+    with pytest.raises(UsageError, match="is taken back already"):
+        ledger.take_back(wrong.pk, author="eve", now=NOW, reason="again")
+    with pytest.raises(UsageError, match="found no credit 99"):
+        ledger.take_back(99, author="eve", now=NOW, reason="a test")
+
+
+def test_a_day_has_a_sum_for_each_method(shop):
+    credit(500)
+    wrong = credit(9_000)
+    ledger.take_back(wrong.pk, author="eve", now=NOW, reason="typed wrongly")
+    ledger.credit("m-1", 800, Paid("card", "4711"), author="kim", now=NOW)
+    ledger.refund("m-1", 300, Paid("cash", reason="left"), author="eve", now=NOW)
+    credit(1, now=NOW + timedelta(days=1))
+    found = daily.of(NOW.date())
+    assert found.methods == {"cash": daily.Sum(4, 500, -300), "card": daily.Sum(1, 800, 0)}
+    assert (found.total, found.total.net_minor) == (daily.Sum(5, 1_300, -300), 1_000)
+
+
+def test_two_credits_at_the_same_moment_both_count_and_one_form_sent_twice_counts_once(shop):
+    def send(form: str) -> None:
+        try:
+            credit(500, form=form, is_meant=True)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=send, args=(form,)) for form in ("f-1", "f-2", "f-1", "f-2")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert balances.of("m-1") == 1_000
+    assert sorted(PrepaidEntry.objects.values_list("form_key", flat=True)) == ["f-1", "f-2"]
+    assert Change.objects.filter(verb="prepaid.credited").count() == 2
+
+
+def test_a_credit_that_fails_half_way_leaves_nothing(shop):
+    def fail() -> dict[str, int]:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        credit(500, rebuild=fail)
+    assert not PrepaidEntry.objects.exists()
+    assert not Change.objects.filter(verb="prepaid.credited").exists()
+
+
+def test_what_was_altered_is_found(shop):
+    entry = credit(500)
+    session(shop, "s-1", FIRST, 30)
+    close(FIRST)
+    assert (findings(), altered()) == ([], [[]])
+    for table, change, wanted in (
+        (PrepaidEntry, {"amount_minor": 900}, "amount_minor: found '900', wanted '500'"),
+        (PrepaidEntry, {"payer": "m-2"}, "payer: found 'm-2', wanted 'm-1'"),
+        (PrepaidChange, {"prepays": False}, "prepays: found 'False', wanted 'True'"),
+    ):
+        with transaction.atomic():
+            table.objects.filter(pk=PrepaidChange.objects.get().pk if table is PrepaidChange else entry.pk).update(
+                **change
+            )
+            assert [wanted in found for found in findings()] == [True]
+            assert altered() == [
+                ["the SHA-256 differs: a charge, a line, a prepaid entry, the terms or the month before was altered"]
+            ]
+            transaction.set_rollback(True)
+    with transaction.atomic():
+        PrepaidEntry.objects.filter(pk=entry.pk).delete()
+        assert findings() == [f"prepaidentry {entry.pk}: is missing: the audit log has it: m-1, 500"]
+        assert altered()[0][0] == "entries: found 1, wanted 2 as on " + f"{LATER:%Y-%m-%d}"
+        transaction.set_rollback(True)
+    PrepaidEntry.objects.create(payer="m-1", kind="used", amount_minor=9, day=MONTHS[1], author="", at=NOW)
+    PrepaidEntry.objects.create(payer="m-1", kind="credit", amount_minor=9, day=MONTHS[1], author="", at=NOW)
+    assert [found.partition(": ")[2] for found in findings()] == [
+        "should not be there: the audit log does not have it",
+        "should not be there: its month is not closed",
+    ]
+
+
+# --- who is out of credit ---------------------------------------------------------------------------------------------
+
+
+def test_who_prepays_is_out_of_credit_at_nothing_and_others_are_not(shop):
+    def out() -> list[bool]:
+        found = standing.of(day=NOW.date())
+        return [found.is_out(payer) for payer in ("m-1", "m-2", "group:1")]
+
+    assert out() == [True, False, False]
+    credit(300)
+    assert out() == [False, False, False]
+    session(shop, "s-1", FIRST, 30)
+    refresh.refresh_all()
+    assert out() == [True, False, False]
+    modes.set_mode(modes.EVERYBODY, FIRST, prepays=True, actor="eve")
+    modes.set_mode("m-2", FIRST, prepays=False, actor="eve")
+    assert out() == [True, False, True]
+    one = standing.of(["m-1"], NOW.date())
+    assert one.is_out("m-1")
+
+
+def test_the_plan_of_a_member_says_how_far_they_may_overdraw(shop):
+    Plan.objects.filter(name="half").update(overdraft_minor=200)
+    member_plans.set_plan(Member.objects.get(pk="m-1"), "half", FIRST, actor="eve")
+    for minutes, is_out in ((29, False), (10, False), (1, True)):  # half of 0.10 a minute
+        session(shop, f"s-{minutes}", FIRST + timedelta(days=30 - minutes), minutes)
+        refresh.refresh_all()
+        assert standing.of().is_out("m-1") is is_out
+    assert standing.overdraft_minor("m-1") == 200
