@@ -103,7 +103,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "broker": {"base", "models"},
         "db": {"models"},
         "migrations": {"base", "db", "models"},
-        "access": {"base", "broker", "db", "models"},
+        "access": {"base", "billing", "broker", "db", "models"},
         "accounts": {"base", "db", "models"},
         "entries": {"broker", "db", "models"},
         "apps": {"accounts", "catalogues"},

@@ -3,7 +3,8 @@
 A machine is open to a member with individual access (``Member.machines``), or with a training that covers it and all
 trainings that this one requires. The newest valid grant of a training decides its stage. A member who is suspended from
 a training, or from one that it requires, may use none of its machines, even with individual access, until the
-suspension ends or is revoked (docs/decisions/0044).
+suspension ends or is revoked (docs/decisions/0044). Where members prepay, nobody for whom a payer without credit pays may
+use a machine that costs something, except its maintainers, who come to repair it (docs/decisions/0094).
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from typing import Final, NamedTuple
 
 from django.conf import settings
 
+from fabgate.collector.billing.prepaid.standing import Refused
 from fabgate.collector.models import Badge, Block, Grant, Group, Machine, Member, Training
 
 #: The reasons that gate panels can show (gate/panel/messages.py), the most serious first.
 NO_ACCESS: Final = "no-access"
+NO_CREDIT: Final = "no-credit"
 MEMBERSHIP_OVER: Final = "expired"
 SUSPENDED: Final = "suspended"
 EXPIRED: Final = "training-expired"
@@ -158,6 +161,8 @@ class People:
         for training, machine in opens:
             self._covering[machine].append(self._trainings[training])
         self._held: dict[tuple[str, int, date], _Held] = {}
+        payers, users = (None, None) if only is None else ([only.payer_id or only.pk], [only.pk])
+        self._without_credit = Refused.on(self.today, payers, users)
         self._always_supervised: dict[int, bool] = {}
 
     def eligibility(self, member: Member, machine: Machine) -> Eligibility:
@@ -167,6 +172,8 @@ class People:
         reasons = list(self.blocks.get(member.id, ()))
         if member.left_on is not None and member.left_on <= self.today:
             reasons.append(NO_ACCESS)
+        if rank.level != _MAINTAINER and self._is_without_credit(member.pk, member.payer_id or member.pk, machine):
+            reasons.append(NO_CREDIT)
         if is_over(member, self.today):
             reasons.append(MEMBERSHIP_OVER)
         valid_until, grace_days = self._valid_until(member, self._ends_on(member, machine, trained))
@@ -192,6 +199,8 @@ class People:
         reasons = []
         if group.ended_on is not None and group.ended_on <= self.today:
             reasons.append(NO_ACCESS)
+        if self._is_without_credit(group.roster_id, group.payer_id_or_own, machine):
+            reasons.append(NO_CREDIT)
         if machine.pk not in self.group_machines[group.pk]:
             reasons.append(NOT_TRAINED)
         is_class = group.kind == Group.CLASS
@@ -205,6 +214,9 @@ class People:
     def has_training(self, machine: Machine) -> bool:
         """Return whether any training allows `machine`; otherwise it needs individual access."""
         return bool(self._covering[machine.pk])
+
+    def _is_without_credit(self, user: str, payer: str, machine: Machine) -> bool:
+        return self._without_credit.is_refused(user, payer, machine.name, machine.category)
 
     def _rank(self, member: Member, machine: Machine, trained: _Trained) -> _Rank:
         """Return the rights of `member` at `machine`, given the result of trainings."""

@@ -1,4 +1,4 @@
-"""The worker expires loans, grants and blocks, notifies the gates, and has the books verified at night.
+"""The worker expires loans, grants and blocks, charges sessions, notifies the gates, and has the books verified at night.
 
 ``fabgate collector worker`` checks once a minute. A missed minute does no harm: the worker asks the database what is
 due, and rosters contain the day on which a membership or a training ends, a person leaves or a suspension begins.
@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from fabgate.collector.access import roster
+from fabgate.collector.access.credit_watch import CreditWatch
 from fabgate.collector.accounts import sign_in
 from fabgate.collector.billing.charges import refresh
 from fabgate.collector.db import audit, pulse
@@ -83,6 +84,7 @@ class Worker:
         self._seen: date | None = None
         #: The id of the newest roster pulse that it has seen.
         self._pulse = 0
+        self._credit = CreditWatch()
 
     def turn(self, now: datetime) -> list[Gate]:
         """Do what is due, notify the gates and return them. If the database is busy, the next turn does it."""
@@ -98,11 +100,16 @@ class Worker:
         return gates
 
     def charge(self) -> bool:
-        """Bring charges up to date if anything has changed; return whether to come back before the next turn."""
+        """Bring charges up to date if anything has changed; return whether to come back before the next turn.
+
+        Where somebody's credit runs out or is there again, gates are notified.
+        """
         try:
             if not BillingTerms.objects.exists():
                 return False
             refresh.refresh_all()
+            if gates := self._credit.look():
+                roster.announce(gates)
         except (DatabaseError, InterfaceError) as error:
             log.warning("charges are not up to date yet: %s", error)
         except Exception:

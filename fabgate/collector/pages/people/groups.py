@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate.collector.access import roster
+from fabgate.collector.billing.prepaid import modes
 from fabgate.collector.db import audit, duplicate
 from fabgate.collector.models import Account, Badge, Group, Member
 from fabgate.collector.pages import errors, gates_informed
@@ -165,6 +166,8 @@ def payer(request: HttpRequest, pk: int) -> HttpResponse:
             with audit.change(shortcuts.actor(request), "group.updated", held) as change:
                 form.choose_payer(shortcuts.actor(request))
                 form.instance.save(update_fields=["payer"])
+                if modes.are_in_use():
+                    change.rosters = roster.versions(roster.rebuild(only_changed=True))
     if not is_saved:
         return _page(request, group, status=form.status, payer_form=form)
     shortcuts.report_change(request, _("Saved."), change)

@@ -10,6 +10,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from fabgate.collector.access import roster
+from fabgate.collector.billing.prepaid import modes
 from fabgate.collector.db import audit
 from fabgate.collector.models import Member
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
@@ -44,7 +46,7 @@ def paid_for(request: HttpRequest) -> HttpResponse:
 
 
 def payer(request: HttpRequest, pk: str) -> HttpResponse:
-    """Show and choose the payer of a person. Rosters do not contain payers, so none is built."""
+    """Show and choose the payer of a person. Rosters change if the credit of one of the payers is used up."""
     member = shortcuts.get_member(pk)
     if request.method == "GET":
         return _page(request, member, PersonPayerForm(instance=member))
@@ -57,6 +59,8 @@ def payer(request: HttpRequest, pk: str) -> HttpResponse:
             with audit.change(shortcuts.actor(request), "member.updated", held) as change:
                 form.choose_payer(shortcuts.actor(request))
                 form.instance.save(update_fields=["payer"])
+                if modes.are_in_use():
+                    change.rosters = roster.versions(roster.rebuild(only_changed=True))
     if not is_saved:
         return _page(request, shortcuts.get_member(pk), form)
     shortcuts.report_change(request, _("Saved."), change)

@@ -1,0 +1,47 @@
+"""Rebuilds rosters when somebody's credit runs out or is there again, and when what a machine costs has changed.
+
+Charges change every few seconds, and rosters are large. So they are built only if other payers are out of credit than
+before, or if the terms by which machines are priced are other ones.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fabgate.collector.access import roster
+from fabgate.collector.billing.prepaid import modes, standing
+from fabgate.collector.billing.prepaid.standing import Standing
+from fabgate.collector.models import BillingProgress, Gate, Pulse
+
+
+class _Seen(NamedTuple):
+    """What rosters depend on: who is out of credit, and what machines cost."""
+
+    standing: Standing
+    terms: str
+
+
+class CreditWatch:
+    """Remembers for whom the rosters were built; charges are to be up to date before each look."""
+
+    def __init__(self) -> None:
+        self._pulse = -1
+        self._seen: _Seen | None = None
+
+    def look(self) -> list[Gate]:
+        """Rebuild the rosters if they have to change; return the gates that have another one.
+
+        Without a new pulse nothing has changed. The first look builds them always: they may be older.
+        """
+        pulse = Pulse.newest()
+        if pulse == self._pulse:
+            return []
+        if not modes.are_in_use():
+            self._pulse = pulse
+            return []
+        terms = BillingProgress.objects.values_list("terms", flat=True).first() or ""
+        found = _Seen(standing.of(), terms)
+        changed = roster.rebuild(only_changed=True) if found != self._seen else []
+        # Only now: if the database is busy, the next look does it.
+        self._seen, self._pulse = found, pulse
+        return changed
