@@ -18,6 +18,8 @@ ARGS   ?=
 # Run separately: Playwright keeps an event loop in its process, and Django refuses its database where one runs.
 PAGES := tests/browser
 IN_BROWSER = $(BIN)/python -m pytest -n $(CORES) --dist worksteal $(PAGES) $(ARGS)
+# Tests start hundreds of processes of ours; without stored bytecode each would compile all of fabgate again.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help demo test browser check screenshots bench bench-collector soak mutants coverage clean
 
