@@ -51,6 +51,7 @@ COLLECTOR_IDS = (
     "roster-push",
     "first-page",
     "verify",
+    "rate",
 )
 IDS = GATE_IDS + COLLECTOR_IDS
 #: The values of `--set`; the first is the default.

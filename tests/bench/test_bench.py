@@ -45,6 +45,7 @@ OF_THE_COLLECTOR = [
     "roster-push",
     "first-page",
     "verify",
+    "rate",
 ]
 PROMISED = OF_THE_GATE + OF_THE_COLLECTOR
 

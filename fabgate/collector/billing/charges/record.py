@@ -17,6 +17,8 @@ from fabgate.pricing import stored
 
 #: Of this program alone, so that its ids are those of no other.
 _NAMESPACE: Final = uuid.UUID("6f6b2f0c-6d6b-5c8e-9d55-0f5a3c1b7a11")
+#: One spelling of every value: ids and seals depend on it.
+_JSON: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True)
 
 
 class Record(NamedTuple):
@@ -135,7 +137,7 @@ def _plain(value: Any) -> Any:
 
 
 def _text(values: Any) -> str:
-    return json.dumps(values, separators=(",", ":"), ensure_ascii=True)
+    return _JSON.encode(values)
 
 
 def _utc(moment: datetime | None) -> str:

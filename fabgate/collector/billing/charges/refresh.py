@@ -166,17 +166,28 @@ def _digest(book: Book) -> str:
 
 
 def _rate_all(book: Book) -> None:
-    """Rate every open month again, with what was charged in it late."""
-    first = _start_of(book.open_month, book.terms.zone)
-    by_payer: dict[tuple[date, str], list[Facts]] = defaultdict(list)
-    rows = UsageSession.objects.filter(reason__isnull=False, ended_at__gte=first)
-    for payer, facts in month.facts_of(rows.order_by("ended_at", "id"), book.terms.zone, book.decided):
-        by_payer[book.month_of(facts), payer].append(facts)
-    made = [
-        charge for (first, payer), sessions in by_payer.items() for charge in _ordinary(book, first, payer, sessions)
-    ]
-    _replace(book, _provisional(book).filter(known=0, reverses=""), made)
+    """Rate every open month again, one after the other, with what was charged in the first of them late."""
+    for first in _open_months(book):
+        by_payer: dict[str, list[Facts]] = defaultdict(list)
+        ended = UsageSession.ended_between(*month.bounds(first, book.terms.zone))
+        for payer, facts in month.facts_of(ended, book.terms.zone, book.decided):
+            by_payer[payer].append(facts)
+        made = [charge for payer, sessions in by_payer.items() for charge in _ordinary(book, first, payer, sessions)]
+        _replace(book, Charge.objects.filter(month=first, known=0, reverses=""), made)
     _charge_late(book, {})
+
+
+def _open_months(book: Book) -> Iterator[date]:
+    """Yield the first day of each open month, up to the last one in which a session ended or is charged."""
+    last = [
+        UsageSession.objects.filter(reason__isnull=False).aggregate(last=Max("ended_at"))["last"],
+        Charge.objects.aggregate(last=Max("month"))["last"],
+    ]
+    days = [found.astimezone(book.terms.zone).date() if isinstance(found, datetime) else found for found in last]
+    first = book.open_month
+    while any(day is not None and first <= day for day in days):
+        yield first
+        first = following(first)
 
 
 def _update(book: Book, known: Mapping[str, int]) -> None:
@@ -290,6 +301,8 @@ def _in_category(facts: Facts, book: Book, ended: date) -> Facts:
 
 #: The columns of Charge in the order of Record.
 _COLUMNS: Final = tuple("terms__digest" if name == "terms" else name for name in Record._fields)
+_STORED: Final = tuple("terms_id" if name == "terms" else name for name in Record._fields)
+_TERMS: Final = Record._fields.index("terms")
 
 
 def _provisional(book: Book) -> QuerySet[Charge]:
@@ -311,7 +324,7 @@ def _facts_of(book: Book, sessions: Iterable[str]) -> Iterator[tuple[str, Facts]
 def records(rows: QuerySet[Charge]) -> Iterator[Record]:
     """Yield stored charges."""
     for values in rows.values_list(*_COLUMNS).iterator():
-        yield Record(*values)._replace(terms=values[_COLUMNS.index("terms__digest")] or "")
+        yield Record(*values)._replace(terms=values[_TERMS] or "")
 
 
 def _replace(book: Book, rows: QuerySet[Charge], made: Iterable[Record]) -> None:
@@ -321,13 +334,13 @@ def _replace(book: Book, rows: QuerySet[Charge], made: Iterable[Record]) -> None
         Charge.objects.filter(pk__in=some).delete()
     fresh = [charge for charge in wanted.values() if charge.id not in stored]
     terms_ids = _terms_ids(book, {charge.terms for charge in fresh if charge.terms})
-    bulk.insert([_row(charge, terms_ids.get(charge.terms)) for charge in fresh])
+    bulk.insert_values(Charge, _STORED, (_values(charge, terms_ids.get(charge.terms)) for charge in fresh))
 
 
-def _row(charge: Record, terms_id: int | None) -> Charge:
-    values = charge._asdict()
-    del values["terms"]
-    return Charge(**values, terms_id=terms_id)
+def _values(charge: Record, terms_id: int | None) -> list[Any]:
+    values: list[Any] = list(charge)
+    values[_TERMS] = terms_id
+    return values
 
 
 def _terms_ids(book: Book, digests: Collection[str]) -> dict[str, int]:
