@@ -698,6 +698,8 @@ class Member(Message, frozen=True, kw_only=True):
     windows: list[Window] = []
     limit_s: int | None = None
     supervised: bool = False
+    #: Which of ``Prices.lists`` is theirs. Of any type: with a wrong one the member sees no price, and can work.
+    price_list: Any = 0
 
 
 class Refusal(Message, frozen=True, kw_only=True):
@@ -709,6 +711,72 @@ class Refusal(Message, frozen=True, kw_only=True):
     lang: str = "en"
     #: The machine's hours do not apply to them, as for maintainers.
     at_all_hours: bool = False
+
+
+class PeakPrice(Message, frozen=True, kw_only=True):
+    """Hours with another price per minute: [start, end) in the time zone of the prices, ``HH:MM``; 0 is Monday."""
+
+    days: list[int]
+    start: str
+    end: str
+    price: str
+
+
+class Tariff(Message, frozen=True, kw_only=True):
+    """A tariff as docs/billing.md describes it. Money is decimal text in the currency's main unit, prices per minute."""
+
+    price: str
+    basis: str = "on"
+    idle_price: str = "0"
+    peaks: list[PeakPrice] = []
+    session_fee: str = "0"
+    minimum: str = "0"
+    daily_cap: str | None = None
+    grace_s: int = 0
+    step_s: int = 1
+
+
+class PricePeriod(Message, frozen=True, kw_only=True):
+    """The tariff of sessions that end from a day on, until the next period of its list begins.
+
+    Without a `tariff` nothing is charged. `purposes` are those that it bills: own, group (a badge of a group),
+    maintenance (the session's basis is maintainer).
+    """
+
+    #: The first day, an ISO date in the time zone of the prices; absent: it applies already.
+    since: str | None = None
+    tariff: Tariff | None = None
+    purposes: list[str] = []
+
+
+class PriceList(Message, frozen=True, kw_only=True):
+    """What some members pay, by periods in the order of their days."""
+
+    periods: list[PricePeriod] = []
+    #: Decimal text.
+    discount_percent: str = "0"
+    #: They have free minutes; a gate does not know how many are left.
+    has_free_minutes: bool = False
+
+
+#: The format of ``Prices`` that this version writes and reads.
+PRICES_FORMAT: Final = 1
+
+
+class Prices(Message, frozen=True, kw_only=True):
+    """What a machine costs: ``Roster.prices``. For the panel only: charges are made by the collector, from entries.
+
+    A gate that does not know the `format`, or finds a mistake anywhere, shows no price. It works as without prices.
+    """
+
+    format: int
+    #: A code of ISO 4217, and its decimals.
+    currency: Annotated[str, Meta(min_length=3, max_length=3)]
+    digits: Annotated[int, Meta(ge=0, le=4)]
+    #: The time zone of days and peak hours.
+    tz: str
+    #: ``Member.price_list`` counts from 0. A list without periods is that of members for whom somebody else pays.
+    lists: list[PriceList] = []
 
 
 class Roster(Message, frozen=True, kw_only=True):
@@ -732,6 +800,24 @@ class Roster(Message, frozen=True, kw_only=True):
     refusals: list[Refusal] = []
     #: The machine's opening hours, for refused people: being outside them is one more reason. Members have windows.
     hours: list[Window] = []
+    #: ``Prices``; absent where nothing is billed. Of any type: a roster with wrong prices is valid (``prices_of``).
+    prices: Any = None
+
+
+def prices_of(roster: Roster) -> Prices | None:
+    """Return the prices of a roster, or None where it has none. Raises UsageError for wrong or unknown ones."""
+    return None if roster.prices is None else read_prices(roster.prices)
+
+
+def read_prices(found: Any) -> Prices:
+    """Return prices from what was decoded. Raises UsageError for wrong or unknown ones, and no other error."""
+    try:
+        prices = msgspec.convert(found, Prices)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise UsageError(f"found prices that are not valid: {error}") from None
+    if prices.format != PRICES_FORMAT:
+        raise UsageError(f"found prices in the format {prices.format}, wanted {PRICES_FORMAT}")
+    return prices
 
 
 # --- bytes ------------------------------------------------------------------------------------------------------------

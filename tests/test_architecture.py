@@ -46,6 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "testing": {"drivers", "errors"},
     "gate": {
         "fabgate",
+        "pricing",
         "rules",
         "drivers",
         "mqtt",
@@ -171,7 +172,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "config": {"clock"},
         "journal": {"clock"},
         "hardware": {"clock", "config"},
-        "panel": {"config"},
+        "panel": {"config", "roster"},
         "roster": {"clock", "config"},
         "uplink": {"clock", "config", "journal"},
         "command_executor": {"hardware", "journal", "roster"},

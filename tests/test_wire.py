@@ -118,6 +118,10 @@ def test_unknown_fields_are_ignored_wherever_they_stand(file):
         old, new = wire.decode_entry(body), wire.decode_entry(more)
         assert wire.decode_data(new) == wire.decode_data(old)
         assert msgspec.structs.replace(new, data=old.data) == old
+    elif kind == "roster":
+        old_roster, new_roster = wire.decode(body, wire.Roster), wire.decode(more, wire.Roster)
+        assert wire.prices_of(new_roster) == wire.prices_of(old_roster)
+        assert msgspec.structs.replace(new_roster, prices=old_roster.prices) == old_roster
     else:
         assert wire.decode(more, schema.MESSAGES[kind]) == wire.decode(body, schema.MESSAGES[kind])
 

@@ -28,6 +28,7 @@ MESSAGES: dict[str, type[msgspec.Struct]] = {
     "command": wire.Command,
     "reply": wire.Reply,
     "roster": wire.Roster,
+    "prices": wire.Prices,
 }
 
 

@@ -39,6 +39,7 @@ from fabgate.gate.journal.recorder import EntriesStored, Recorder
 from fabgate.gate.journal.throttle import EntryThrottle
 from fabgate.gate.journal.writer import Connect, Journal, open_connection
 from fabgate.gate.panel import messages
+from fabgate.gate.panel.costs import Costs
 from fabgate.gate.panel.panel_thread import PanelThread
 from fabgate.gate.panel.screen import Screen
 from fabgate.gate.reports import Reports
@@ -106,6 +107,7 @@ class Daemon:
         # The parts that need the open journal: see ``_start``.
         self._throttle: EntryThrottle
         self._in_force: RosterInForce
+        self._costs: Costs
         self._gate: Gate
         self._reports: Reports
         self._checks: Checks
@@ -223,6 +225,7 @@ class Daemon:
         self._throttle = run_start.throttle
         self._source, self._in_force = wiring.make_roster(config, self.post, clock, keys, run_start.locks)
         self._resources.callback(self._in_force.close)
+        self._costs = Costs(self._in_force)
         self._gate = wiring.make_rules(config, self._journal, self._in_force, self._reader)
         self._reader_thread = wiring.make_reader_thread(config, self._reader, self.post, clock, keys)
         self._uplink = wiring.make_uplink(config, self._journal, self.post, clock)
@@ -410,6 +413,7 @@ class Daemon:
             mode=self._gate.rules.mode,
             lock=self._in_force.locks.lock,
             boot_ms=now.boot_ms,
+            money=self._costs.of(unshown, self._gate.session, now),
         )
 
     def _publish(self, now: vocabulary.Now) -> None:

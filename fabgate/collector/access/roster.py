@@ -21,6 +21,7 @@ from django.db import connection, transaction
 from fabgate import wire
 from fabgate.collector.access.eligibility import BADGE_LOST, OUTSIDE_HOURS, People
 from fabgate.collector.access.opening_hours import Calendar
+from fabgate.collector.access.prices import Prices, days, zones
 from fabgate.collector.base import roster_gzip
 from fabgate.collector.base.environ import Environment
 from fabgate.collector.broker.link import Outgoing, publish_once
@@ -126,14 +127,13 @@ class Plan:
     """Rosters for gates, with all changes up to the pulse `seen`."""
 
     seen: int
-    #: The day at the site for which they were built.
-    day: date
+    #: The day at the site, and in billing, for which they were built.
+    days: tuple[date, ...]
     drafts: list[_Draft]
 
     def is_up_to_date(self) -> bool:
         """Return whether it is still the same day, and no change was committed since."""
-        today = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)).date()
-        return today == self.day and Pulse.newest(*_DECIDING) == self.seen
+        return days(zones(), datetime.now(UTC)) == self.days and Pulse.newest(*_DECIDING) == self.seen
 
 
 def plan(gates: Iterable[Gate], *, only_changed: bool = False) -> Plan:
@@ -145,16 +145,17 @@ def plan(gates: Iterable[Gate], *, only_changed: bool = False) -> Plan:
     kid, collector = next(iter(badge_keys(env).by_id)), Collector.get(env.site).collector
     seen = Pulse.newest(*_DECIDING)
     Badge.recompute_digests(badge_key(env))
-    people = People(datetime.now(ZoneInfo(env.tz)))
-    calendar = Calendar(people.today)
+    now = datetime.now(ZoneInfo(env.tz))
+    built_for, people = days(zones(), now), People(now)
+    calendar, prices = Calendar(people.today), Prices(people.members, people.groups, now)
     drafts = []
     for gate in gates:
-        found = _build(gate, people, calendar, env, kid, collector)
+        found = _build(gate, people, calendar, prices, env, kid, collector)
         if only_changed and wire.encode(found) == gate.roster:
             continue
         version = max(gate.roster_version + 1, gate.reported_roster + 1, time.time_ns() // 1_000_000)
         drafts.append(_Draft.of(gate.pk, msgspec.structs.replace(found, version=version)))
-    return Plan(seen, people.today, drafts)
+    return Plan(seen, built_for, drafts)
 
 
 def announce(gates: Iterable[Gate], more: Iterable[Outgoing] = (), *, timeout_s: float = PATIENCE_S) -> bool:
@@ -211,7 +212,9 @@ class Applied:
         return len(self.gates) - len(self.waiting)
 
 
-def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid: str, collector: str) -> wire.Roster:
+def _build(
+    gate: Gate, people: People, calendar: Calendar, prices: Prices, env: Environment, kid: str, collector: str
+) -> wire.Roster:
     """Build the roster of `gate`.
 
     It lists every member and group, also those without a badge, former members and ended groups: a gate keeps the old
@@ -224,6 +227,7 @@ def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid
         *((name, one.name, env.lang, people.group_eligibility(one, machine)) for name, one in people.groups.items()),
     ]
     hours = calendar.windows(machine)
+    priced, price_lists = prices.at(machine)
     members, refusals = [], []
     for id_, name, lang, standing in found:
         # An empty list of windows would mean always; a week without opening hours is a refusal.
@@ -255,6 +259,7 @@ def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid
                     grace_days=grace_days,
                     windows=[] if standing.comes_at_all_hours else hours or [],
                     supervised=standing.is_supervised,
+                    price_list=price_lists.get(id_, 0),
                 )
             )
     refusals += [wire.Refusal(badges=[digest], reasons=[BADGE_LOST], lang=lang) for digest, lang in people.lost]
@@ -269,6 +274,7 @@ def _build(gate: Gate, people: People, calendar: Calendar, env: Environment, kid
         members=members,
         refusals=refusals,
         hours=hours or [],
+        prices=priced,
     )
 
 

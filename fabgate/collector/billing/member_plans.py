@@ -81,6 +81,14 @@ def histories(members: Collection[str] | None = None) -> Mapping[str, History]:
     return {member: tuple(sorted(changes)) for member, changes in found.items()}
 
 
+def plans_on(day: date) -> Mapping[str, str]:
+    """Return the names of the plans that members have on a day, by the members' ids; without those who have none."""
+    names = dict(Plan.objects.values_list("pk", "name"))
+    begun = PlanChange.objects.filter(since__lte=day).order_by("since")
+    newest = dict(begun.values_list("member", "plan"))  # of a member's changes the last one stays
+    return {member: names[plan] for member, plan in newest.items() if plan is not None}
+
+
 def history(member: Member) -> History:
     """Return the history of one member."""
     return histories([member.pk]).get(member.pk, NO_HISTORY)

@@ -12,13 +12,12 @@ import threading
 import time
 from datetime import UTC, date, datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
-from fabgate.collector.access import roster
-from fabgate.collector.access.credit_watch import CreditWatch
+from fabgate.collector.access import prices, roster
+from fabgate.collector.access.billing_watch import BillingWatch
 from fabgate.collector.accounts import sign_in
 from fabgate.collector.billing.charges import refresh
 from fabgate.collector.db import audit, pulse
@@ -81,10 +80,11 @@ class Worker:
     """
 
     def __init__(self) -> None:
-        self._seen: date | None = None
+        #: The days at the site and in billing.
+        self._seen: tuple[date, ...] = ()
         #: The id of the newest roster pulse that it has seen.
         self._pulse = 0
-        self._credit = CreditWatch()
+        self._billing = BillingWatch()
 
     def turn(self, now: datetime) -> list[Gate]:
         """Do what is due, notify the gates and return them. If the database is busy, the next turn does it."""
@@ -108,7 +108,7 @@ class Worker:
             if not BillingTerms.objects.exists():
                 return False
             refresh.refresh_all()
-            if gates := self._credit.look():
+            if gates := self._billing.look():
                 roster.announce(gates)
         except (DatabaseError, InterfaceError) as error:
             log.warning("charges are not up to date yet: %s", error)
@@ -132,11 +132,11 @@ class Worker:
             log.warning("old uploads are not deleted: %s", error)
 
     def _due(self, now: datetime) -> list[Gate]:
-        zone = ZoneInfo(settings.ENVIRONMENT.tz)
-        today = now.astimezone(zone).date()
+        zones = prices.zones()
+        today = prices.days(zones, now)
         lifted = blocks.lift_ended()
         built = dict(Pulse.objects.filter(topic=Pulse.ROSTER, pk__gt=self._pulse).values_list("pk", "at"))
-        is_other_day = today != self._seen or any(at.astimezone(zone).date() != today for at in built.values())
+        is_other_day = today != self._seen or any(prices.days(zones, at) != today for at in built.values())
         with transaction.atomic(), pulse.deferred():
             over = end_loans(now)
             changed = roster.rebuild(only_changed=True) if over or is_other_day else []

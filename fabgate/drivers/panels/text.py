@@ -22,6 +22,7 @@ _REPLACEMENTS: Final = str.maketrans(
         "đ": "d",
         "Đ": "D",
         "€": "EUR",
+        "£": "GBP",
         "’": "'",  # noqa: RUF001 - the apostrophe that phones write
         "‘": "'",  # noqa: RUF001
         "“": '"',

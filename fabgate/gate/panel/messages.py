@@ -3,19 +3,23 @@
 A text is one string of four lines with placeholders, so that a translator can break the lines differently
 (``fabgate/locale``). A name, a machine or a reason that is too long is cut, never the text around it.
 
-Money and discipline are never shown in public: any reason that is not public becomes "see the front desk", with a number
+Debts and discipline are never shown in public: any reason that is not public becomes "see the front desk", with a number
 that the desk understands. The display never says "safe" or "no voltage".
 """
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from msgspec import structs
 
 from fabgate import display, translations, wire
-from fabgate.display import COLUMNS, LINES, cut
+from fabgate.display import COLUMNS, LINES, clean, cut
 from fabgate.drivers.panels import Notice
+from fabgate.drivers.panels.text import transliterate
+from fabgate.gate.panel.costs import Cost, Rate
+from fabgate.pricing.mistakes import PRICE_DECIMALS
 from fabgate.rules import access, vocabulary
 
 _KIND: Final = vocabulary.SignalKind
@@ -62,7 +66,11 @@ TEXTS: Final[dict[str, str]] = {
     "go": "Hello {name}\n{machine} is yours\n{limit}\nTo stop: tap again",
     "go.hold": "Hello {name}\n{machine} is yours\n{limit}\nTo end: remove badge",
     "go.limit": "For up to {left}",
+    "go.priced": "Hello {name}\n{limit}\n{price}\nTo stop: tap again",
+    "go.hold.priced": "Hello {name}\n{limit}\n{price}\nTo end: remove badge",
     "ended": "Session ended\n{left}\n{why}\nPlease clean up",
+    "ended-priced": "Session ended\n{left}\n{cost}\nPlease clean up",
+    "ended-priced.why": "{why}\n{left}\n{cost}\nPlease clean up",
     "warning": "Stops in {clock}\nTo continue:\ntap your badge",
     "warning.last": "Stops in {clock}\nNo more time:\nplease finish",
     "extended": "Extended\n{left} left",
@@ -110,10 +118,22 @@ TEXTS: Final[dict[str, str]] = {
     "blocked-journal": "Out of service\nNothing can be\nrecorded: go to\nthe desk",
     "blocked-reader": "Out of service\nBadge reader fault\nGo to the desk",
     "blocked-stale": "Out of service\nMember list too old:\ngo to the desk",
+    # money
+    "price.minute": "{price}/min",
+    "price.running": "{price}/min running",
+    "price.fee": "{fee} + {price}/min",
+    "price.use": "{price} per use",
+    "price.none": "Free of charge",
+    "cost.exact": "{cost}",
+    "cost.most": "up to {cost}",
+    "cost.about": "about {cost}",
+    "decimal-mark": ".",
     # times
     "minutes": "{n} min",
     "seconds": "{n} s",
 }
+#: Signs that displays write instead of a code.
+_SIGNS: Final = {**dict.fromkeys(("AUD", "CAD", "NZD", "SGD", "USD"), "$"), "EUR": "€", "GBP": "£"}
 #: One text for several words.
 _SAME: Final = {
     access.SUPERVISOR_NEEDED: "supervisor-missing",
@@ -158,11 +178,12 @@ def notice(
     lang: str = translations.SOURCE_LANG,
     mode: vocabulary.Mode = vocabulary.Mode.TAP,
     lock: wire.Lock | None = None,
+    money: Rate | Cost | str | None = None,
 ) -> Notice:
     """Return the notice for a signal, in the member's language, or in `lang` where the member is unknown.
 
     `mode` is the machine's, and `lock` the lock in force: its reason is shown, and the day when the machine is expected
-    back.
+    back. `money` is the price of a session that begins, or the cost of one that has ended.
     """
     texts = _Texts(signal.lang, lang, machine)
     light, sound = _LIGHT_AND_SOUND[signal.kind]
@@ -176,11 +197,13 @@ def notice(
             lines = texts.reason(f"blocked-{causes[0]}", lock, signal.detail, otherwise="blocked")
         case _KIND.GO:
             limit = texts.text("go.limit").format(left=texts.duration(signal.ms)) if signal.ms > 0 else ""
-            lines = texts.lines("go.hold" if mode is vocabulary.Mode.HOLD else "go", name=signal.name, limit=limit)
+            price = "" if isinstance(money, Cost) else texts.price(money)
+            variant = "go.hold" if mode is vocabulary.Mode.HOLD else "go"
+            lines = texts.lines(f"{variant}.priced" if price else variant, name=signal.name, limit=limit, price=price)
         case _KIND.ENDED:
             why = f"ended.{signal.reasons[0]}" if signal.reasons else ""
             reason = texts.text(why) if why in TEXTS else ""
-            lines = texts.lines("ended", left=texts.duration(signal.ms), why=reason)
+            lines = texts.ended(texts.duration(signal.ms), reason, money if isinstance(money, Cost) else None)
         case _KIND.FINISHING if signal.detail == vocabulary.UNFELT:
             variant = "finishing.unfelt.hold" if mode is vocabulary.Mode.HOLD else "finishing.unfelt"
             lines = texts.lines(variant, left=texts.duration(signal.ms))
@@ -203,12 +226,13 @@ def passing_notice(
     mode: vocabulary.Mode = vocabulary.Mode.TAP,
     lock: wire.Lock | None = None,
     blocked: bool = False,
+    money: Cost | None = None,
 ) -> Notice:
     """Return the notice for an event, which is shown for some seconds.
 
     `blocked` says that the machine is blocked now, which must not be hidden for long.
     """
-    passing = notice(signal, machine, lang=lang, mode=mode, lock=lock)
+    passing = notice(signal, machine, lang=lang, mode=mode, lock=lock, money=money)
     for_s = passing.for_s or PASSING_S
     return structs.replace(passing, for_s=min(for_s, PASSING_S) if blocked else for_s)
 
@@ -257,12 +281,58 @@ class _Texts:
             return self.lines(_SAME.get(reason, reason))
         return self.lines(otherwise, ref=str(REFERENCES.get(reason, OTHER_REFERENCE)))
 
+    def ended(self, left: str, why: str, cost: Cost | None) -> tuple[str, ...]:
+        """Return the lines for the end of a session: its cost beside its time if there is room, or else below it."""
+        said = "" if cost is None else self._cost(cost)
+        room = COLUMNS - _width(left) - _width(said)
+        if said and room <= 0:
+            return self.lines("ended-priced.why" if why else "ended-priced", left=left, why=why, cost=said)
+        beside = f"{left}{' ' * room}{said}" if said else left
+        return tuple(beside if line == left else line for line in self.lines("ended", left=left, why=why))
+
+    def price(self, rate: Rate | str | None) -> str:
+        """Return a price for one line, or "" where there is none or it would have to be cut."""
+        if rate is None or isinstance(rate, str):
+            return cut(rate or "")
+        fixed = self._money(rate.fixed, rate.digits, rate.currency)
+        if rate.per_minute is None:
+            texts = [self.text("price.use").format(price=fixed)] if rate.fixed else [self.text("price.none")]
+        else:
+            price = self._money(rate.per_minute, rate.digits, rate.currency)
+            fee = self._number(rate.fixed, rate.digits)
+            texts = [
+                *([self.text("price.fee").format(fee=fee, price=price)] if rate.fixed else ()),
+                *([self.text("price.running").format(price=price)] if rate.is_by_running else ()),
+                self.text("price.minute").format(price=price),
+            ]
+        return next((text for text in texts if _width(text) <= COLUMNS), "")
+
+    def _cost(self, cost: Cost) -> str:
+        amount = Decimal(cost.amount_minor).scaleb(-cost.digits)
+        text = self.text(f"cost.{cost.certainty}").format(cost=self._money(amount, cost.digits, cost.currency))
+        return text if _width(text) <= COLUMNS else ""
+
+    def _money(self, amount: Decimal, digits: int, currency: str) -> str:
+        return f"{self._number(amount, digits)} {_SIGNS.get(currency, clean(currency))}"
+
+    def _number(self, amount: Decimal, digits: int) -> str:
+        """Return a number with the decimals that it needs, `digits` at least and those of a price at most."""
+        exact = f"{round(amount, PRICE_DECIMALS):f}"
+        whole, _, decimals = exact.partition(".")
+        decimals = decimals.rstrip("0").ljust(digits, "0")
+        return f"{whole}{self.text('decimal-mark')}{decimals}" if decimals else whole
+
     def duration(self, ms: int) -> str:
         """Return whole minutes, or seconds below one minute. Rounded down, so that unused time is not shown."""
         seconds = max(0, ms) // 1000
         if seconds < 60:
             return self.text("seconds").format(n=seconds)
         return self.text("minutes").format(n=seconds // 60)
+
+
+def _width(text: str) -> int:
+    """Return how many columns a text takes on any display: also on one that writes "EUR" for "€"."""
+    return max(len(text), len(transliterate(text, len(text) * 4)))
 
 
 def _clock(ms: int) -> str:

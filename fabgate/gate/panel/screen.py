@@ -10,6 +10,7 @@ from msgspec import structs
 from fabgate import wire
 from fabgate.drivers.panels import Notice
 from fabgate.gate.panel import messages
+from fabgate.gate.panel.costs import NO_MONEY, Money
 from fabgate.gate.panel.panel_thread import PanelThread
 from fabgate.rules import vocabulary
 
@@ -40,29 +41,36 @@ class Screen:
         mode: vocabulary.Mode,
         lock: wire.Lock | None,
         boot_ms: int,
+        money: Money = NO_MONEY,
     ) -> None:
         """Show each of `happened` for some seconds, and then `state` where it has changed.
 
-        `mode` and `lock` are the machine's; remaining times are counted from `boot_ms`.
+        `mode` and `lock` are the machine's; remaining times are counted from `boot_ms`. `money` has the price of the
+        state, and the costs of the ends among `happened`.
         """
         blocked = state.kind is _KIND.BLOCKED
         self._power_was_cut = self._power_was_cut and (blocked or state.kind is _KIND.IDLE)
         before, self._shown = self._shown, (state, lock if blocked else None)
         lasting = None
         if self._shown != before:
-            lasting = self._lasting(state, mode, lock, boot_ms)
+            lasting = self._lasting(state, mode, lock, boot_ms, money)
             if not happened:
                 self._panel.show(lasting)
             elif state.kind not in _URGENT:
                 lasting = structs.replace(lasting, sound="")
+        costs = iter(money.ended)
         for signal in happened:
+            cost = next(costs, None) if signal.kind is _KIND.ENDED else None
             passing = messages.passing_notice(
-                signal, self._machine, lang=self._lang, mode=mode, lock=lock, blocked=blocked
+                signal, self._machine, lang=self._lang, mode=mode, lock=lock, blocked=blocked, money=cost
             )
             self._panel.show(passing, then=lasting)
             lasting = None
 
-    def _lasting(self, state: vocabulary.Shown, mode: vocabulary.Mode, lock: wire.Lock | None, boot_ms: int) -> Notice:
+    def _lasting(
+        self, state: vocabulary.Shown, mode: vocabulary.Mode, lock: wire.Lock | None, boot_ms: int, money: Money
+    ) -> Notice:
         if self._power_was_cut and state.kind is _KIND.IDLE:
             return messages.power_was_cut(self._lang)
-        return messages.notice(state.at(boot_ms), self._machine, lang=self._lang, mode=mode, lock=lock)
+        rate = money.rate() if state.kind is _KIND.GO else None
+        return messages.notice(state.at(boot_ms), self._machine, lang=self._lang, mode=mode, lock=lock, money=rate)

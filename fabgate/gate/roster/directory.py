@@ -15,7 +15,7 @@ import os
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -23,7 +23,7 @@ import msgspec
 from fabgate import wire
 from fabgate.errors import UsageError
 from fabgate.gate.clock import fsync_directory
-from fabgate.gate.roster.people import StoredPerson, holder, hours, machine_rules, member
+from fabgate.gate.roster.people import StoredPerson, holder, hours, machine_rules, member, stored_member
 from fabgate.rules import vocabulary
 
 #: The share of the last good roster's members who may vanish without appearing in `refusals`.
@@ -59,6 +59,8 @@ class Directory:
             self.badge_key_id: str | None = meta["badge_key_id"]
             #: The hash of its content (``content_of``); None where an earlier version stored it.
             self.content: bytes | None = meta.get("content")
+            #: The JSON of its prices, which only the panel reads; None where an earlier version stored it.
+            self.prices: bytes | None = meta.get("prices")
             #: Its source (fabgate.gate.roster.origin); empty where an earlier version stored it.
             self.source: str = str(meta.get("source", ""))
             self.machine = wire.decode(meta["machine"], wire.MachineRules)
@@ -79,6 +81,18 @@ class Directory:
             return None if row is None else holder(row[0], self._hours)
         except _DAMAGE as error:
             raise self._damaged(error) from error
+
+    def price_list(self, digest: str) -> Any:
+        """Return which list of prices is that of a badge's holder, or None for a badge that is refused or unknown.
+
+        Raises UsageError when the file is damaged.
+        """
+        try:
+            row = self._db.execute(_FIND, (bytes.fromhex(digest),)).fetchone()
+            found = None if row is None else stored_member(row[0])
+        except _DAMAGE as error:
+            raise self._damaged(error) from error
+        return None if found is None else found.price_list
 
     def find_member(self, member: str) -> vocabulary.Holder | None:
         """Return a member by id, admitted or refused; of several rows the first, which has their own badges.
@@ -199,6 +213,7 @@ def _fill(db: sqlite3.Connection, roster: wire.Roster, source: str) -> None:
         "badge_key_id": roster.badge_key_id,
         "machine": wire.encode(roster.machine),
         "hours": msgspec.json.encode(roster.hours),
+        "prices": msgspec.json.encode(roster.prices),
         "content": content.digest(),
         "source": source,
     }

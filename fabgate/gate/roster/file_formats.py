@@ -36,7 +36,8 @@ MOST_LISTED: Final = 100
 _MASKED_FROM: Final = 4
 ABSENT: Final = ("", "~", "null", None)
 #: The language is checked here only: a newer collector may know one more, but in a file it is probably a mistake.
-KEYS: Final = {field.encode_name: field.type for field in msgspec.structs.fields(wire.Member)} | {
+KEYS: Final = {
+    **{one.encode_name: one.type for one in msgspec.structs.fields(wire.Member) if one.name != "price_list"},
     "lang": Lang,
     "reasons": list[str],
 }

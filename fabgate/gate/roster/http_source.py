@@ -287,12 +287,16 @@ class HttpSource:
         try:
             with contextlib.closing(Directory(self._stored)) as directory:
                 version, self._source = directory.version, directory.source
+                has_prices = directory.prices is not None
         except UsageError:
             return None
         receipt = read_receipt(self._receipt_path)
         # The receipt is damaged, or that of the earlier roster. The roster is valid anyway, and no older one may
         # replace it.
-        return receipt if receipt is not None and receipt.version == version else Receipt(version=version, hash="")
+        if receipt is None or receipt.version != version:
+            return Receipt(version=version, hash="")
+        # An earlier version of this program left prices out: without hash and ETag the same roster is fetched in full.
+        return receipt if has_prices else msgspec.structs.replace(receipt, hash="", etag="")
 
     def age_ms(self, now: Now) -> int | None:
         """Return how long ago the roster was last confirmed; None where neither boot clock nor wall clock can tell."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -92,6 +92,15 @@ class RosterInForce:
                 self._damaged = self._directory
                 self._replace_damaged()
             return None
+
+    @property
+    def prices(self) -> bytes | None:
+        """Return the JSON of the roster's prices, for the panel."""
+        return None if self._directory is None else self._directory.prices
+
+    def price_list(self, digest: str) -> Any:
+        """Return which list of prices is that of a badge's holder, or None. Raises UsageError for a damaged roster."""
+        return None if self._directory is None else self._directory.price_list(digest)
 
     def _find(self, digest: str) -> vocabulary.Holder | None:
         if self._directory is None:

@@ -93,6 +93,11 @@ def holder(blob: bytes, hours: tuple[vocabulary.Window, ...] = ()) -> vocabulary
     )
 
 
+def stored_member(blob: bytes) -> wire.Member | None:
+    """Return the member in a row of the stored roster, without badges; None for a refusal."""
+    return _PERSON_DECODER.decode(blob).member
+
+
 class StoredPerson(msgspec.Struct, frozen=True, omit_defaults=True):
     """One row of the stored roster: a member, or a refusal."""
 

@@ -15,6 +15,7 @@ from fabgate.display import REASONS as LOCK_REASONS
 from fabgate.drivers.panels import COLUMNS, LINES, Notice
 from fabgate.drivers.panels.text import transliterate
 from fabgate.gate.config.gate_yaml import Config
+from fabgate.gate.panel.costs import Certainty, Cost, Rate
 from fabgate.gate.panel.messages import OTHER_REFERENCE, PUBLIC, REFERENCES, TEXTS, notice, power_was_cut
 from fabgate.po import read_po
 from fabgate.rules import access, vocabulary
@@ -68,9 +69,22 @@ locks = st.one_of(
 )
 
 
-@given(signals, names, st.sampled_from(SPOKEN), st.sampled_from(vocabulary.Mode), locks)
-def test_every_message_fits_in_every_language_with_any_name_machine_and_time(signal, machine, lang, mode, lock):
-    fits(notice(signal, machine, lang=lang, mode=mode, lock=lock))
+amounts = st.decimals(min_value=0, max_value=10**9, allow_nan=False, places=8)
+currencies = st.sampled_from(["EUR", "USD", "XAF", "£€{"])
+digits = st.integers(min_value=0, max_value=4)
+money = st.one_of(
+    st.none(),
+    names,
+    st.builds(Rate, st.one_of(st.none(), amounts), amounts, digits, currencies, st.booleans()),
+    st.builds(Cost, st.integers(min_value=0, max_value=10**20), digits, currencies, st.sampled_from(Certainty)),
+)
+
+
+@given(signals, names, st.sampled_from(SPOKEN), st.sampled_from(vocabulary.Mode), locks, money)
+def test_every_message_fits_in_every_language_with_any_name_machine_time_and_price(
+    signal, machine, lang, mode, lock, money
+):
+    fits(notice(signal, machine, lang=lang, mode=mode, lock=lock, money=money))
 
 
 @pytest.mark.parametrize("lang", SPOKEN)

@@ -56,7 +56,7 @@ _HELP: Final[Mapping[str, Any]] = {
         "Until then every known member has access, including blocked people and minors without a"
         " supervisor. Would-be refusals are recorded."
     ),
-    "price_hint": gettext_lazy("Such as 0.20 €/min."),
+    "price_hint": gettext_lazy("Such as 0.20 €/min. Once a tariff applies here, its price is shown instead."),
 }
 #: Errors for rules that wire.machine_mistakes refuses.
 _WRONG: Final[Mapping[str, Any]] = {

@@ -1,7 +1,7 @@
-"""Rebuilds rosters when somebody's credit runs out or is there again, and when what a machine costs has changed.
+"""Rebuilds rosters when what a machine costs has changed, and when somebody's credit runs out or is there again.
 
-Charges change every few seconds, and rosters are large. So they are built only if other payers are out of credit than
-before, or if the terms by which machines are priced are other ones.
+Charges change every few seconds, and rosters are large. So they are built only if the terms by which machines are priced
+are other ones, or if other payers are out of credit than before.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from fabgate.collector.models import BillingProgress, Gate, Pulse
 
 
 class _Seen(NamedTuple):
-    """What rosters depend on: who is out of credit, and what machines cost."""
+    """What rosters depend on: what machines cost, and who is out of credit; None if nobody prepays."""
 
-    standing: Standing
     terms: str
+    standing: Standing | None
 
 
-class CreditWatch:
-    """Remembers for whom the rosters were built; charges are to be up to date before each look."""
+class BillingWatch:
+    """Remembers for what the rosters were built; charges are to be up to date before each look."""
 
     def __init__(self) -> None:
         self._pulse = -1
@@ -36,11 +36,8 @@ class CreditWatch:
         pulse = Pulse.newest()
         if pulse == self._pulse:
             return []
-        if not modes.are_in_use():
-            self._pulse = pulse
-            return []
         terms = BillingProgress.objects.values_list("terms", flat=True).first() or ""
-        found = _Seen(standing.of(), terms)
+        found = _Seen(terms, standing.of() if modes.are_in_use() else None)
         changed = roster.rebuild(only_changed=True) if found != self._seen else []
         # Only now: if the database is busy, the next look does it.
         self._seen, self._pulse = found, pulse

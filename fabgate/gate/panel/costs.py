@@ -1,0 +1,216 @@
+"""What the panel says about money: the price when a session begins, and what it cost when it has ended.
+
+It is computed from the prices of the roster after power was switched, and decides nothing. Charges are made by the
+collector; where both have the same facts, they agree to the last minor unit (docs/decisions/0096). Whatever goes wrong
+here costs no more than the price on the display.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from functools import partial
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from fabgate import wire
+from fabgate.gate.roster.in_force import RosterInForce
+from fabgate.pricing import stored
+from fabgate.pricing.live import LiveTariff
+from fabgate.pricing.mistakes import tariff_mistakes
+from fabgate.pricing.tariffs import RUNNING
+from fabgate.rules import vocabulary
+from fabgate.rules.machine import Session
+
+log = logging.getLogger(__name__)
+
+#: The JSON of no prices.
+_NONE: Final = b"null"
+#: The sessions whose starts are remembered. There is one at a time, and two during a handover.
+_MOST_STARTS: Final = 8
+
+
+class Certainty(StrEnum):
+    """How near the amount on the panel is to what is charged."""
+
+    EXACT = "exact"
+    MOST = "most"  # free minutes or a daily cap may make it less
+    ABOUT = "about"  # the clock or the prices are in doubt
+
+
+class Cost(NamedTuple):
+    """What a session cost, in minor units of a currency with `digits` decimals."""
+
+    amount_minor: int
+    digits: int
+    currency: str
+    certainty: Certainty = Certainty.EXACT
+
+
+class Rate(NamedTuple):
+    """What the time costs that begins now, after the discount, in the main unit of a currency."""
+
+    #: None: a price per use.
+    per_minute: Decimal | None
+    #: The session fee, or the price per use.
+    fixed: Decimal
+    digits: int
+    currency: str
+    #: The price is for the time in which a job runs.
+    is_by_running: bool = False
+
+
+class Money(NamedTuple):
+    """What the panel says about money now."""
+
+    #: For each session that has just ended, in their order.
+    ended: tuple[Cost | None, ...] = ()
+    #: Returns the price for the session that goes on; text is shown as a person typed it.
+    rate: Callable[[], Rate | str | None] = lambda: None
+
+
+NO_MONEY: Final = Money()
+
+
+class Costs:
+    """The prices at one machine, and the sessions that they are for."""
+
+    def __init__(self, in_force: RosterInForce) -> None:
+        self._in_force = in_force
+        self._prices = _Prices(_NONE)
+        self._starts: dict[str, tuple[vocabulary.Started, vocabulary.Now]] = {}
+
+    def of(
+        self, commands: Iterable[vocabulary.Record | vocabulary.Signal], session: Session | None, now: vocabulary.Now
+    ) -> Money:
+        """Return what to say now: `commands` are those of the rules that were not shown yet, `session` the one that goes on.
+
+        Raises nothing.
+        """
+        ended: list[Cost | None] = []
+        for command in commands:
+            if isinstance(command, vocabulary.Record):
+                for fact in command.facts:
+                    if isinstance(fact, vocabulary.Started):
+                        self._remember(fact, command.at)
+                    elif isinstance(fact, vocabulary.Ended):
+                        ended.append(_or_none(self._cost, fact, command.at))
+        return Money(tuple(ended), partial(_or_none, self._rate, session, now))
+
+    def _remember(self, fact: vocabulary.Started, at: vocabulary.Now) -> None:
+        self._starts[fact.session] = fact, at
+        if len(self._starts) > _MOST_STARTS:
+            self._starts.pop(next(iter(self._starts)))
+
+    def _cost(self, fact: vocabulary.Ended, at: vocabulary.Now) -> Cost | None:
+        started, began = self._starts.pop(fact.session, (None, None))
+        if started is None or began is None:
+            return None
+        found = self._price_list(fact.badge)
+        live = None if found is None else found.tariff(at.local, _purpose(started.member, started.basis.kind))
+        if found is None or live is None:
+            return None
+        amount = live.cost(fact.energised_ms, fact.running_ms, began.local)
+        certainty = Certainty.EXACT
+        if not at.synced or (live.tariff.peaks and not began.synced) or self._in_force.is_stale(at):
+            certainty = Certainty.ABOUT
+        elif amount and (found.has_free_minutes or live.tariff.daily_cap is not None):
+            certainty = Certainty.MOST
+        return Cost(amount, self._prices.digits, self._prices.currency, certainty)
+
+    def _rate(self, session: Session | None, now: vocabulary.Now) -> Rate | str | None:
+        if session is None:
+            return None
+        if self._in_force.prices in (None, _NONE):
+            return self._in_force.machine.price_hint
+        found = self._price_list(session.badge)
+        live = None if found is None else found.tariff(now.local, _purpose(session.member, session.basis.kind))
+        if found is None or live is None:
+            return None
+        tariff, pays = live.tariff, 1 - found.discount_percent / 100
+        digits, currency = self._prices.digits, self._prices.currency
+        if not tariff.prices_time:
+            return Rate(None, max(tariff.session_fee, tariff.minimum) * pays, digits, currency)
+        price, is_by_running = live.price_at(now.local) * pays, tariff.basis == RUNNING
+        return Rate(price, tariff.session_fee * pays, digits, currency, is_by_running)
+
+    def _price_list(self, badge: str) -> _PriceList | None:
+        """Return the prices for the holder of a badge, or None: they see none."""
+        if (found := self._in_force.prices) is not self._prices.json:
+            self._prices = _Prices(found)
+        number = self._in_force.price_list(badge)
+        return self._prices.lists.get(number) if type(number) is int else None
+
+
+class _Prices:
+    """The prices of one roster; none where they are wrong or of a format that this version does not know."""
+
+    def __init__(self, json: bytes | None) -> None:
+        self.json = json
+        self.currency, self.digits = "", 0
+        self.lists: Mapping[int, _PriceList] = {}
+        try:
+            found = wire.read_prices(msgspec.json.decode(json)) if json not in (None, _NONE) else None
+            if found is not None:
+                zone = ZoneInfo(found.tz)
+                self.currency, self.digits = found.currency, found.digits
+                self.lists = {number: _PriceList(one, zone, found.digits) for number, one in enumerate(found.lists)}
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with prices, the machine works
+            log.warning("the roster's prices cannot be read, so the panel shows none: %s", error)
+
+
+class _PriceList:
+    """The prices for some members. Its tariffs are prepared when they are needed: one at a time, not all with a roster."""
+
+    def __init__(self, found: wire.PriceList, zone: ZoneInfo, digits: int) -> None:
+        self.has_free_minutes = found.has_free_minutes
+        self.discount_percent = Decimal(found.discount_percent)
+        if not 0 <= self.discount_percent <= 100:
+            raise ValueError(f"found the discount {self.discount_percent}, wanted 0 to 100")
+        self._zone, self._digits = zone, digits
+        self._periods = [(date.fromisoformat(one.since) if one.since else date.min, one) for one in found.periods]
+        self._prepared: dict[date, LiveTariff] = {}
+
+    def tariff(self, moment: datetime | None, purpose: str) -> LiveTariff | None:
+        """Return the tariff of the day of a moment, or None where it bills nothing for this purpose.
+
+        Raises ValueError, or what its texts cause, for a tariff that cannot be.
+        """
+        day = date.min if moment is None else moment.astimezone(self._zone).date()
+        begun = [(since, period) for since, period in self._periods if since <= day]
+        if not begun:
+            return None
+        since, period = begun[-1]
+        if period.tariff is None or purpose not in period.purposes:
+            return None
+        if since not in self._prepared:
+            self._prepared[since] = self._prepare(period.tariff)
+        return self._prepared[since]
+
+    def _prepare(self, found: wire.Tariff) -> LiveTariff:
+        peaks = [msgspec.structs.asdict(peak) for peak in found.peaks]
+        tariff = stored.from_json({**msgspec.structs.asdict(found), "peaks": peaks})
+        if mistakes := tariff_mistakes(tariff, self._digits):
+            raise ValueError(f"found a tariff with mistakes: {mistakes}")
+        return LiveTariff(tariff, self._zone, self._digits, self.discount_percent)
+
+
+def _purpose(member: str, basis: str) -> str:
+    """Return the purpose that the collector gives a session, unless somebody corrects it."""
+    if basis == "maintainer":
+        return "maintenance"
+    return "group" if member.startswith(wire.GROUP_PREFIX) else "own"
+
+
+def _or_none(compute: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what `compute` returns, or None if it fails in any way: no session depends on it."""
+    try:
+        return compute(*arguments)
+    except Exception:
+        log.exception("the panel shows no price, because it cannot be computed")
+        return None
