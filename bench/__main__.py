@@ -24,6 +24,7 @@ from bench.harness import RESULTS, Figure, Run, disk, save, table
 #: In the order of the promises. The module of an id has its name, with underscores.
 GATE_IDS = (
     "decide",
+    "live-price",
     "tap-to-power",
     "tap-to-off",
     "off-in-stall",

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 #: The ids of the numbers that are promised, of the gate and of the collector.
 OF_THE_GATE = [
     "decide",
+    "live-price",
     "tap-to-power",
     "tap-to-off",
     "off-in-stall",
