@@ -41,6 +41,11 @@ class Summary:
 def of(month: date) -> Summary:
     """Return the sums of a month. The ledger is followed first, so that they are those of all that is stored."""
     refresh.refresh_all()
+    return stored(month)
+
+
+def stored(month: date) -> Summary:
+    """Return the sums of a month as far as charges follow the ledger."""
     payers: dict[str, dict[str, Sum]] = defaultdict(dict)
     once = Case(When(reverses="", then=Value(1)), default=Value(-1), output_field=models.IntegerField())
     charges = Charge.objects.filter(month=month).values("payer", "kind").order_by("payer")

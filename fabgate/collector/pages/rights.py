@@ -42,6 +42,10 @@ MACHINES: Final = {
     "metrics": KEYED,
     "api-openapi": KEYED,
     "api-sessions": KEYED,
+    "api-charges": KEYED,
+    "api-month-charges": KEYED,
+    "api-statements": KEYED,
+    "api-month-statements": KEYED,
 }
 
 

@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from fabgate.collector.models import ApiKey, Change
+from tests.collector.pages import billing
 from tests.collector.pages.used import text
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -67,3 +68,17 @@ def test_an_auditor_sees_the_keys_and_can_make_none(browse):
     client = browse("auditor")
     assert "New key" not in text(client.get("/accounts/keys"))
     assert client.post("/accounts/keys", SENT).status_code == 403
+
+
+def test_money_is_offered_once_billing_was_started_and_never_chosen_beforehand(browse):
+    client, money = browse("manager"), "Read charges and statements"
+    assert money not in text(client.get("/accounts/keys"))
+    assert client.post("/accounts/keys", {**SENT, "scopes": ["charges:read"]}).status_code == 400
+    billing.start()
+    page = client.get("/accounts/keys")
+    assert money in text(page)
+    assert re.findall(r'value="([a-z:]+)"[^>]* checked', page.content.decode()) == ["sessions:read"]
+    made = client.post("/accounts/keys", {**SENT, "scopes": ["charges:read"]})
+    assert "/api/v1/charges?after=0" in text(made)
+    assert "/api/v1/sessions?after=0" not in text(made)
+    assert ApiKey.objects.get().scopes == ["charges:read"]

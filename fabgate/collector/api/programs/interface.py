@@ -67,7 +67,7 @@ api = NinjaAPI(
     title="fabgate",
     version="1",
     description="The collector's data for programs. Times are UTC; durations are whole milliseconds; amounts are whole"
-    " numbers in the smallest unit of the currency.",
+    " numbers in the smallest unit of the currency. docs/api-billing.md has a client.",
     openapi_url=None,
     docs_url=None,
     urls_namespace="api",

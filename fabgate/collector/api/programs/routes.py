@@ -12,12 +12,12 @@ from django.urls import URLPattern, path
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_safe
 
-from fabgate.collector.api.programs import sessions
+from fabgate.collector.api.programs import charges, sessions, statements
 from fabgate.collector.api.programs.interface import api
 
 PREFIX: Final = "/api/v1/"
 #: The modules whose operations are part of the API: they add themselves to it.
-OPERATIONS: Final = (sessions,)
+OPERATIONS: Final = (sessions, charges, statements)
 
 
 @require_safe

@@ -27,7 +27,7 @@ from fabgate.collector.models import Change, Charge, ClosedMonth, Machine, Manua
 from fabgate.errors import UsageError
 
 #: The digest before the first month.
-_FIRST: Final = "0" * 64
+FIRST: Final = "0" * 64
 _VERB: Final = "month.closed"
 
 
@@ -99,17 +99,31 @@ def amount_minor(first: date) -> int:
 
 
 def sha256_of(closed: ClosedMonth, before: str) -> str:
-    """Return the SHA-256 of a closed month, in hexadecimal digits. `before` is that of the month before."""
+    """Return the SHA-256 of a closed month, in hexadecimal digits. `before` is that of the month before.
+
+    It covers `before` and then, each with a line break, the texts of the month, of its charges in the order of their ids,
+    of its lines in the order of their numbers, and of the prepaid ledger.
+    """
     found = hashlib.sha256(before.encode())
-    found.update(_text([closed.month.isoformat(), closed.terms, closed.amount_minor]))
+    found.update(text_of(closed))
     for charge in refresh.records(Charge.objects.filter(month=closed.month).order_by("pk")):
         found.update(record.line_of(charge).encode() + b"\n")
     for line in ManualLine.objects.filter(month=closed.month).order_by("pk").iterator():
-        values = (line.pk, line.payer, line.text, line.amount_minor, line.vat_code, line.session, line.author)
-        found.update(_text([*values, line.at.astimezone(UTC).isoformat(timespec="microseconds")]))
+        found.update(text_of_line(line))
     for prepaid in ledger.lines(closed.month):
         found.update(prepaid.encode() + b"\n")
     return found.hexdigest()
+
+
+def text_of(closed: ClosedMonth) -> bytes:
+    """Return what the SHA-256 of a month covers of the month itself, with a line break."""
+    return _text([closed.month.isoformat(), closed.terms, closed.amount_minor])
+
+
+def text_of_line(line: ManualLine) -> bytes:
+    """Return what the SHA-256 of a month covers of a line, with a line break."""
+    values = (line.pk, line.payer, line.text, line.amount_minor, line.vat_code, line.session, line.author)
+    return _text([*values, line.at.astimezone(UTC).isoformat(timespec="microseconds")])
 
 
 def verify() -> Iterator[tuple[str, str, list[str]]]:
@@ -118,7 +132,7 @@ def verify() -> Iterator[tuple[str, str, list[str]]]:
     The audit log, which is sealed with a key, has each closing too. So a month whose row was deleted is found, and one
     whose SHA-256 was computed again.
     """
-    rows, logged, before = {str(row): row for row in ClosedMonth.objects.all()}, _logged(), _FIRST
+    rows, logged, before = {str(row): row for row in ClosedMonth.objects.all()}, _logged(), FIRST
     for name in sorted({*rows, *logged}):
         if (closed := rows.get(name)) is None:
             yield name, logged[name], ["the month was closed, but its row is missing"]
@@ -156,7 +170,7 @@ def _unlike_the_log(closed: ClosedMonth, logged: str | None) -> Iterator[str]:
 
 def _digest_before(book: Book, first: date) -> str:
     earlier = [closed for closed in book.closed.values() if closed.month < first]
-    return max(earlier, key=lambda closed: closed.month).sha256 if earlier else _FIRST
+    return max(earlier, key=lambda closed: closed.month).sha256 if earlier else FIRST
 
 
 def _terms(book: Book) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from django import forms
 from django.contrib import messages
@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from fabgate.collector.accounts import manage
 from fabgate.collector.api.programs import interface
+from fabgate.collector.billing import terms
 from fabgate.collector.db import audit, pulse
 from fabgate.collector.models import ApiKey
 from fabgate.collector.pages import errors
@@ -28,7 +29,12 @@ from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.errors import UsageError
 
 #: Scope -> label.
-SCOPES: Final = {interface.SESSIONS_READ: gettext_lazy("Read sessions and their corrections, with names")}
+SCOPES: Final = {
+    interface.SESSIONS_READ: gettext_lazy("Read sessions and their corrections, with names"),
+    interface.CHARGES_READ: gettext_lazy("Read charges and statements, with names and amounts"),
+}
+#: Scope -> what a program with it asks for first.
+_FIRST: Final = {interface.SESSIONS_READ: "sessions?after=0", interface.CHARGES_READ: "charges?after=0"}
 #: Validity in days -> label; "until it is revoked" is not the default.
 LASTS: Final = [
     ("90", gettext_lazy("three months")),
@@ -55,16 +61,25 @@ class KeyForm(forms.Form):
     )
     lasts = forms.ChoiceField(label=gettext_lazy("Valid for"), choices=LASTS, required=False, initial="365")
 
+    def __init__(self, *args: Any, **named: Any) -> None:
+        """Offer money only where there is some; never chosen beforehand."""
+        super().__init__(*args, **named)
+        self.fields["scopes"].initial = [interface.SESSIONS_READ]
+        if terms.started() is None:
+            offered = [(scope, label) for scope, label in SCOPES.items() if scope != interface.CHARGES_READ]
+            cast("forms.MultipleChoiceField", self.fields["scopes"]).choices = offered
+
 
 def keys(request: HttpRequest) -> HttpResponse:
     """List the keys; create one, whose token is shown in this response only."""
-    form = KeyForm(request.POST if request.method == "POST" else None, initial={"scopes": list(SCOPES)})
+    form = KeyForm(request.POST if request.method == "POST" else None)
     shown: dict[str, Any] = {"form": form}
     status = 200 if request.method == "GET" else 400
     if request.method == "POST" and form.is_valid():
         if found := _make(request, form.cleaned_data):
             made, token = found
-            shown = {"form": KeyForm(initial={"scopes": list(SCOPES)}), "made": made, "token": token}
+            asks = [_FIRST[scope] for scope in made.scopes]
+            shown = {"form": KeyForm(), "made": made, "token": token, "asks": asks}
             status = 200
         else:
             text = _(

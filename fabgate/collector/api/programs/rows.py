@@ -1,0 +1,174 @@
+"""Charges, lines and closed months as programs get them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, Final
+
+from ninja import Field, Schema
+
+from fabgate.collector.billing import rating
+from fabgate.collector.billing.charges import closing, record
+from fabgate.collector.billing.charges.record import Record
+from fabgate.collector.billing.prepaid import ledger, modes
+from fabgate.collector.models import ClosedMonth, Machine, ManualLine, TariffRule
+from fabgate.collector.models.sessions.words import PURPOSES
+from fabgate.collector.people.display_names import DisplayName
+
+_SEALED: Final = Field(description="The text that the SHA-256 of the month covers; null while the month is open.")
+_NAME: Final = "The present name."
+SETTLEMENT: Final = Field(
+    description="prepaid: taken from the payer's credit, so it is no receivable; else receivable.",
+    json_schema_extra={"enum": [modes.PREPAID, modes.RECEIVABLE]},
+)
+
+
+class ChargeRow(Schema):
+    """What one session costs one payer, also if that is nothing; or the reversal of such a charge."""
+
+    id: str = Field(description="The same facts and the same money always have the same id, other money another one.")
+    month: str = Field(description="The month in which it is charged, such as 2027-01.")
+    of_month: str = Field(description="The month in which the session ended: an earlier one if it is charged late.")
+    session: str
+    payer: str = Field(description="Who pays: a member's id, group:N, or payer:N for an organisation.")
+    payer_name: str = Field(description=_NAME)
+    member: str = Field(description="Who used the machine: a member's id, group:N, or emergency:LABEL.")
+    member_name: str = Field(description=_NAME)
+    machine: str
+    machine_category: str = Field(description="That of the machine when `of_month` was closed, or of now.")
+    plan: str = Field(description="The member's plan on the day of the end, by its name; empty without one.")
+    purpose: str = Field(json_schema_extra={"enum": [*PURPOSES]})
+    kind: str = Field(description="The class of the session.", json_schema_extra={"enum": [*rating.CLASSES]})
+    started_at: datetime | None
+    ended_at: datetime
+    time_ms: int = Field(description="What counts, in whole milliseconds; negative in a reversal.")
+    running_ms: int = Field(description="Negative in a reversal.")
+    free_ms: int = Field(description="How much free time it uses; negative in a reversal.")
+    amount_minor: int = Field(description="In the smallest unit of the currency; negative in a reversal.")
+    rule: int | None = Field(description="The number of the rule by which it was rated; null without one.")
+    vat_code: str = Field(description="The VAT code of that rule; may be empty.")
+    settlement: str = SETTLEMENT
+    reverses: str = Field(description="The id of the charge that it takes back; empty if it is no reversal.")
+    sealed: str | None = _SEALED
+
+
+class LineRow(Schema):
+    """What a person charges a payer besides sessions; a credit is negative."""
+
+    id: int
+    month: str
+    payer: str
+    payer_name: str = Field(description=_NAME)
+    text: str
+    amount_minor: int
+    vat_code: str
+    settlement: str = SETTLEMENT
+    session: str = Field(description="The session that it is about, or empty.")
+    author: str
+    at: datetime
+    sealed: str | None = _SEALED
+
+
+class MonthClosed(Schema):
+    """A month whose charges and lines are final: `period.closed`."""
+
+    month: str
+    closed_at: datetime
+    closed_by: str
+    reason: str = Field(description="Why it was closed although something was open; empty if nothing was.")
+    charges: int = Field(ge=0, description="How many charges it has, with reversals.")
+    lines: int = Field(ge=0)
+    amount_minor: int = Field(description="The sum of all its charges and lines.")
+    before: str = Field(description="The SHA-256 of the month before; 64 zeros for the first.")
+    sha256: str = Field(
+        description="Over `before`, `sealed`, `sealed` of all charges and lines, and `sealed_prepaid`; see the docs."
+    )
+    sealed: str = Field(description="What the SHA-256 covers of the month itself.")
+    sealed_prepaid: list[str] = Field(
+        description="What it covers of the prepaid ledger: who prepays, then what was paid in, paid back and used up."
+    )
+
+
+def charge_rows(
+    records: Sequence[Record], closed: Mapping[date, ClosedMonth], names: Mapping[str, DisplayName]
+) -> list[dict[str, Any]]:
+    """Return charges as the API shows them. `closed` has at least the months of these that are closed."""
+    settled = modes.Modes.now()
+    vat_codes = _vat_codes({one.rule_id for one in records if one.rule_id is not None})
+    present = _categories({one.machine for one in records})
+    return [
+        {**_charge_row(one, closed, names, vat_codes, present), "settlement": settled.settlement(one.payer, one.month)}
+        for one in records
+    ]
+
+
+def _charge_row(
+    one: Record,
+    closed: Mapping[date, ClosedMonth],
+    names: Mapping[str, DisplayName],
+    vat_codes: Mapping[int, str],
+    present: Mapping[str, str],
+) -> dict[str, Any]:
+    frozen = closed[one.of_month].terms["categories"] if one.of_month in closed else present
+    same = ("id", "session", "payer", "machine", "plan", "purpose", "kind", "started_at", "ended_at", "running_ms")
+    return {
+        **{name: getattr(one, name) for name in (*same, "free_ms", "amount_minor", "reverses")},
+        "month": f"{one.month:%Y-%m}",
+        "of_month": f"{one.of_month:%Y-%m}",
+        "payer_name": str(names.get(one.payer, "")),
+        "member": one.used_by,
+        "member_name": str(names.get(one.used_by, "")),
+        "machine_category": frozen.get(one.machine, present.get(one.machine, "")),
+        "time_ms": one.counted_ms,
+        "rule": one.rule_id,
+        "vat_code": vat_codes.get(one.rule_id or 0, ""),
+        "sealed": record.line_of(one) if one.month in closed else None,
+    }
+
+
+def line_rows(
+    lines: Iterable[ManualLine], closed: Collection[date], names: Mapping[str, DisplayName]
+) -> list[dict[str, Any]]:
+    """Return lines as the API shows them."""
+    settled = modes.Modes.now()
+    same = ("payer", "text", "amount_minor", "vat_code", "session", "author", "at")
+    return [
+        {
+            **{name: getattr(line, name) for name in same},
+            "id": line.pk,
+            "month": f"{line.month:%Y-%m}",
+            "payer_name": str(names.get(line.payer, "")),
+            "settlement": settled.settlement(line.payer, line.month),
+            "sealed": _sealed(closing.text_of_line(line)) if line.month in closed else None,
+        }
+        for line in lines
+    ]
+
+
+def month_row(closed: ClosedMonth) -> dict[str, Any]:
+    """Return a closed month as the API shows it."""
+    earlier = ClosedMonth.objects.filter(month__lt=closed.month).order_by("-month")
+    same = ("closed_at", "closed_by", "reason", "charges", "lines", "amount_minor", "sha256")
+    return {
+        **{name: getattr(closed, name) for name in same},
+        "month": str(closed),
+        "before": earlier.values_list("sha256", flat=True).first() or closing.FIRST,
+        "sealed": _sealed(closing.text_of(closed)),
+        "sealed_prepaid": list(ledger.lines(closed.month)),
+    }
+
+
+def _vat_codes(rules: Collection[int]) -> dict[int, str]:
+    """Return the VAT codes of rules, which never change."""
+    return dict(TariffRule.objects.filter(pk__in=rules).values_list("pk", "vat_code")) if rules else {}
+
+
+def _categories(machines: Collection[str]) -> dict[str, str]:
+    if not machines:
+        return {}
+    return dict(Machine.objects.filter(name__in=machines).values_list("name", "category"))
+
+
+def _sealed(text: bytes) -> str:
+    return text.decode().removesuffix("\n")

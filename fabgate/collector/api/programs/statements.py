@@ -1,0 +1,152 @@
+"""Statements for billing programs: what each payer is charged in a month, in total and by class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Any, Final
+
+from django.http import HttpRequest
+from ninja import Field, Query, Schema
+
+from fabgate.collector.api.programs import cursors, money, rows
+from fabgate.collector.api.programs.cursors import CURSOR, END
+from fabgate.collector.api.programs.interface import CHARGES_READ, MONTH, MOST, Key, answers, api
+from fabgate.collector.billing import summary
+from fabgate.collector.billing.month import Sum
+from fabgate.collector.billing.prepaid import modes
+from fabgate.collector.models import ClosedMonth
+from fabgate.collector.people.display_names import names_of
+
+#: How many statements of the month come before.
+PAGE: Final = r"^(?:0|[1-9][0-9]{0,8})$"
+
+
+class ClassSum(Schema):
+    """The sums of one class; a reversal takes its session away."""
+
+    kind: str = Field(description="The class of sessions, or line.", json_schema_extra={"enum": [*summary.CLASSES]})
+    sessions: int
+    time_ms: int
+    amount_minor: int
+
+
+class StatementRow(Schema):
+    """What one payer is charged in one month."""
+
+    month: str
+    payer: str = Field(description="A member's id, group:N, or payer:N for an organisation.")
+    payer_name: str = Field(description="The present name.")
+    sessions: int = Field(description="How many sessions are charged, also at 0; those that are taken back count -1.")
+    time_ms: int
+    charges_minor: int
+    lines_minor: int
+    amount_minor: int = Field(description="What the statement comes to: charges and lines.")
+    settlement: str = rows.SETTLEMENT
+    classes: list[ClassSum]
+
+
+class Statements(Schema):
+    """Statements of one closed month, in the order of their payers' ids."""
+
+    currency: str | None = money.CURRENCY
+    digits: int | None = money.DIGITS
+    statements: list[StatementRow]
+    closed: rows.MonthClosed | None = Field(description="Set in the last answer of a month: now you have all of it.")
+    next: str = Field(pattern=CURSOR, description="The value of after= for the next request.")
+    more: bool = Field(description="Whether there is already more.")
+
+
+class MonthStatements(Schema):
+    """The statements of one month as they are now, in the order of their payers' ids."""
+
+    currency: str | None = money.CURRENCY
+    digits: int | None = money.DIGITS
+    final: bool = Field(description="Whether the month is closed; otherwise they may change.")
+    position: int = money.POSITION
+    statements: list[StatementRow]
+    next_page: str | None = Field(description="The value of page= for the next request; null after the last page.")
+
+
+@api.get(
+    "/statements",
+    url_name="api-statements",
+    operation_id="statements",
+    auth=Key(CHARGES_READ),
+    response=answers(Statements, has_cursor=True),
+    summary="Final statements, month by month as they are closed",
+)
+def statements(
+    request: HttpRequest,  # noqa: ARG001 (ninja's signature)
+    after: Annotated[str, Query(pattern=CURSOR, description="`next` of the previous answer; 0 at first.")] = "0",
+    limit: Annotated[int, Query(ge=1, le=MOST, description="The largest number of statements.")] = 500,
+) -> dict[str, Any]:
+    """Return what comes after `after`, of one month at most."""
+    month, place = cursors.place_of(after)
+    if month is None:
+        return {**money.terms_of_money(), "statements": [], "closed": None, "next": after, "more": False}
+    before = int(place) if place.isdecimal() else 0
+    found, is_last = _page(month.month, before, limit)
+    return {
+        **money.terms_of_money(),
+        "statements": found,
+        "closed": rows.month_row(month) if is_last else None,
+        "next": cursors.cursor(month, END if is_last else str(before + limit)),
+        "more": not is_last or cursors.has_more(month),
+    }
+
+
+@api.get(
+    "/statements/month",
+    url_name="api-month-statements",
+    operation_id="monthStatements",
+    auth=Key(CHARGES_READ),
+    response=answers(MonthStatements, has_cursor=False),
+    summary="The statements of one month as they are now, also if it is open",
+)
+def month_statements(
+    request: HttpRequest,  # noqa: ARG001 (ninja's signature)
+    month: Annotated[str, Query(pattern=MONTH, description="The month in which it is charged, such as 2027-01.")],
+    page: Annotated[str, Query(pattern=PAGE, description="`next_page` of the previous answer; 0 at first.")] = "0",
+    limit: Annotated[int, Query(ge=1, le=MOST, description="The largest number of statements.")] = 500,
+) -> dict[str, Any]:
+    """Return one page."""
+    first = cursors.first_day(month)
+    found, is_last = _page(first, int(page), limit)
+    return {
+        **money.terms_of_money(),
+        "final": ClosedMonth.objects.filter(month=first).exists(),
+        "position": money.position(),
+        "statements": found,
+        "next_page": None if is_last else str(int(page) + limit),
+    }
+
+
+def _page(month: date, before: int, limit: int) -> tuple[list[dict[str, Any]], bool]:
+    """Return the statements of a month after the first `before`, and whether they are the last ones."""
+    found = summary.stored(month).payers
+    payers = sorted(found)
+    shown = payers[before : before + limit]
+    names, settled = names_of(shown), modes.Modes.now()
+    return [
+        {**_row(month, payer, found[payer], str(names.get(payer, ""))), "settlement": settled.settlement(payer, month)}
+        for payer in shown
+    ], len(payers) <= before + limit
+
+
+def _row(month: date, payer: str, classes: Mapping[str, Sum], name: str) -> dict[str, Any]:
+    total, line = summary.added(classes.values()), classes.get(summary.LINE, Sum())
+    return {
+        "month": f"{month:%Y-%m}",
+        "payer": payer,
+        "payer_name": name,
+        "sessions": total.sessions,
+        "time_ms": total.counted_ms,
+        "charges_minor": total.amount_minor - line.amount_minor,
+        "lines_minor": line.amount_minor,
+        "amount_minor": total.amount_minor,
+        "classes": [
+            {"kind": kind, "sessions": one.sessions, "time_ms": one.counted_ms, "amount_minor": one.amount_minor}
+            for kind, one in classes.items()
+        ],
+    }
