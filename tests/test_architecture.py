@@ -108,7 +108,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "accounts": {"base", "db", "models"},
         "entries": {"broker", "db", "models"},
         "apps": {"accounts", "catalogues"},
-        "billing": {"db", "entries", "models"},
+        "billing": {"db", "entries", "models", "tables"},
         "people": {"access", "accounts", "base", "billing", "db", "models"},
         "sessions": {"db", "entries", "models"},
         "api": {"access", "base", "billing", "db", "entries", "models", "people"},

@@ -57,6 +57,8 @@ class Environment:
     wall_socket: str
     smtp: Server | None
     mail_from: Address | None
+    #: Which programs get charges or usage (billing/sinks/config.py); the file need not exist.
+    sinks: Path
 
     @property
     def address(self) -> str:
@@ -98,9 +100,10 @@ def read(environ: Mapping[str, str], *, need_site: bool, only: Collection[str] |
     ca = reader.file("FABGATE_MQTT_CA")
     mqtt_port = reader.port("FABGATE_MQTT_PORT", 8883 if ca else 1883)
     web_host = reader.host("FABGATE_WEB_HOST", "127.0.0.1")
+    data = Path(reader.text("FABGATE_DATA", DEFAULT_DATA)).absolute()
     found = Environment(
         site=reader.site("FABGATE_SITE", required=need_site),
-        data=Path(reader.text("FABGATE_DATA", DEFAULT_DATA)).absolute(),
+        data=data,
         tz=reader.zone("FABGATE_TZ", zone_of_computer(environ)),
         is_tz_set=reader.is_set("FABGATE_TZ"),
         lang=reader.one_of("FABGATE_LANG", LANGS),
@@ -126,6 +129,7 @@ def read(environ: Mapping[str, str], *, need_site: bool, only: Collection[str] |
         wall_socket=reader.text("FABGATE_WALL_SOCKET"),
         smtp=reader.smtp("FABGATE_SMTP_URL", "FABGATE_SMTP_URL_FILE"),
         mail_from=reader.sender("FABGATE_MAIL_FROM"),
+        sinks=reader.file("FABGATE_SINKS") or data / "sinks.yaml",
     )
     if found.mqtt_password_file and not found.mqtt_username:
         reader.mistakes.append(

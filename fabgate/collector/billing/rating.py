@@ -30,7 +30,7 @@ NOT_BILLABLE: Final = "not-billable"
 CLASSES: Final = (BILLED, FREE, GRACE, WAIVED, IN_REVIEW, NO_TARIFF, NOT_BILLABLE)
 
 _BY_OUTCOME: Final = {pricing.PRICED: BILLED, pricing.FREE: FREE, pricing.GRACE: GRACE}
-_EMERGENCY: Final = "emergency:"
+EMERGENCY: Final = "emergency:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ class _Month:
 
 def _class_without_price(facts: Facts, rule: Rule | None) -> str | None:
     """Return the class of a session that is not priced, or None."""
-    if facts.user.startswith(_EMERGENCY):
+    if facts.user.startswith(EMERGENCY):
         return NOT_BILLABLE
     if facts.purpose not in (rules.BILLED_PURPOSES if rule is None else rule.purposes):
         return NOT_BILLABLE

@@ -13,6 +13,7 @@ from typing import Any, Final
 from fabgate import verb_groups
 from fabgate.collector.cli import verb_help
 from fabgate.collector.cli.billing import arguments as billing_arguments
+from fabgate.collector.cli.billing import sink_arguments
 from fabgate.errors import FabgateError, UsageError
 
 #: The type that ``add_subparsers`` returns; it has no public name.
@@ -63,6 +64,7 @@ GROUPS: Final = {
         "bill-balance",
         "bill-credits",
     ),
+    "send to other programs": ("sinks", "sink-reconcile", "sink-retry", "sink-skip", "sink-replay"),
     "check that all data arrived": ("gates", "holes"),
     "check that nothing was altered": ("verify",),
     "back up and restore": ("backup", "restore"),
@@ -80,6 +82,7 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     _training_verbs(subparsers)
     _account_verbs(subparsers)
     billing_arguments.add_verbs(partial(_verb, subparsers))
+    sink_arguments.add_verbs(partial(_verb, subparsers))
     about = textwrap.fill(verb_help.ABOUT, 80, break_on_hyphens=False)
     parser.description = f"{about}\n\n{verb_groups.text_of(subparsers, GROUPS)}"
     parser.formatter_class = argparse.RawDescriptionHelpFormatter

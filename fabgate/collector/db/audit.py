@@ -40,6 +40,8 @@ _NOT_LOGGED: Final = frozenset({"password", "token_hash", "digest", "roster_vers
 #: Actors that are not people: the worker, and a process that starts. No account has these names.
 WORKER: Final = "worker"
 START: Final = "start"
+#: The verb of a restore from a copy (processes/restored_database.py).
+RESTORED: Final = "collector.restored"
 #: Prefix of an actor at the command line; no account's name has it.
 CLI: Final = "cli:"
 

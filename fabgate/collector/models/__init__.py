@@ -14,6 +14,7 @@ from fabgate.collector.models.billing.charges import (
 from fabgate.collector.models.billing.payers import Payer, PayerReference
 from fabgate.collector.models.billing.plans import Plan, PlanChange
 from fabgate.collector.models.billing.prepaid import PrepaidChange, PrepaidEntry
+from fabgate.collector.models.billing.sinks import Sink, SinkLetter
 from fabgate.collector.models.billing.tariffs import TariffRule
 from fabgate.collector.models.billing.terms import BillingTerms
 from fabgate.collector.models.calendar import Opening, SpecialDay
@@ -71,6 +72,8 @@ __all__ = [
     "RosterLimit",
     "ServedRoster",
     "SignIn",
+    "Sink",
+    "SinkLetter",
     "SpecialDay",
     "TariffRule",
     "Training",

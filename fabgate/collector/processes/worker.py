@@ -1,4 +1,4 @@
-"""The worker expires loans, grants and blocks, charges sessions, notifies the gates, and has the books verified at night.
+"""The worker expires loans, grants and blocks, charges sessions, notifies the gates, sends to sinks, and verifies the books.
 
 ``fabgate collector worker`` checks once a minute. A missed minute does no harm: the worker asks the database what is
 due, and rosters contain the day on which a membership or a training ends, a person leaves or a suspension begins.
@@ -20,6 +20,7 @@ from fabgate.collector.access import prices, roster
 from fabgate.collector.access.billing_watch import BillingWatch
 from fabgate.collector.accounts import sign_in
 from fabgate.collector.billing.charges import refresh
+from fabgate.collector.billing.sinks import sending
 from fabgate.collector.db import audit, pulse
 from fabgate.collector.intake import quarantine
 from fabgate.collector.models import Badge, BillingTerms, Collector, Gate, Heartbeat, Pulse
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 EVERY_S: Final = 60.0
 #: How often charges follow the ledger, where billing was started: a session is charged within 5 s of its end.
 CHARGES_EVERY_S: Final = 2.0
+#: How long the thread of the sinks may take to end.
+SINKS_END_S: Final = 5.0
 
 
 def run() -> None:
@@ -40,7 +43,8 @@ def run() -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    worker, verification = Worker(), nightly.Nightly()
+    worker, verification, sinks = Worker(), nightly.Nightly(), sending.Sending(stopping)
+    sinks.start()
     try:
         while not stopping.is_set():
             worker.turn(datetime.now(UTC))
@@ -52,7 +56,9 @@ def run() -> None:
                 connection.close()  # not kept open until the next turn
                 stopping.wait(min(left_s, CHARGES_EVERY_S) if bills else left_s)
     finally:
+        stopping.set()
         verification.stop()
+        sinks.join(SINKS_END_S)  # what is being sent then may be sent again, which does no harm
 
 
 def _note() -> None:

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Final
 
 from fabgate.collector.base import data_folder
-from fabgate.collector.db import chains
+from fabgate.collector.db import audit, chains
 from fabgate.collector.db.chains import Head
 from fabgate.collector.models import Change
 
 log = logging.getLogger(__name__)
 
 #: The verb of the row that a restore writes, and its field with the head from before.
-RESTORED: Final = "collector.restored"
+RESTORED: Final = audit.RESTORED
 FIELD: Final = "audit_head"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -106,6 +106,27 @@ def reversal(final: Record, month: date) -> Record:
         reverses=final.id,
         known=0,
     )
+
+
+def line_id(
+    pk: int,
+    month: date,
+    payer: str,
+    text: str,
+    amount_minor: int,
+    vat_code: str,
+    session: str,
+    author: str,
+    at: datetime,
+) -> str:
+    """Return the id by which other programs know a line: after a restore, another line may have its number."""
+    values = ("line", pk, month.isoformat(), payer, text, amount_minor, vat_code, session, author, _utc(at))
+    return str(uuid.uuid5(_NAMESPACE, _text(values)))
+
+
+def usage_id(values: Sequence[Any]) -> str:
+    """Return the id of what a billing program is told about the usage of a session."""
+    return str(uuid.uuid5(_NAMESPACE, _text(("usage", *map(_plain, values)))))
 
 
 @lru_cache(maxsize=256)

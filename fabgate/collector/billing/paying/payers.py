@@ -56,6 +56,15 @@ def get(pk: str) -> Payer | None:
     return Payer(id=group.roster_id, group=group) if group is not None and group.roster_id == pk else None
 
 
+def legal_names(ids: Collection[str]) -> dict[str, str]:
+    """Return the names for statements of those ids that are payers, members or groups."""
+    rows = Payer.objects.select_related("member", "group").filter(pk__in=ids)
+    found = dict(Member.objects.filter(pk__in=ids).values_list("pk", "name"))
+    numbers = [id_.removeprefix(wire.GROUP_PREFIX) for id_ in ids if id_.startswith(wire.GROUP_PREFIX)]
+    groups = Group.objects.filter(pk__in=[int(number[:18]) for number in numbers if number.isdecimal()])
+    return found | {group.roster_id: group.name for group in groups} | {row.pk: row.legal_name for row in rows}
+
+
 def of_member(member: Member) -> Payer:
     """Return a payer for a member, which may not be stored yet."""
     return Payer(id=member.pk, member=member)

@@ -12,6 +12,8 @@ from django.urls import path
 from fabgate.collector.models import Account
 from fabgate.collector.pages.ids import SESSION
 from fabgate.collector.pages.month import decisions, overview, payers, plans, start
+from fabgate.collector.pages.month.sinks import listing as listing_of_sinks
+from fabgate.collector.pages.month.sinks import one
 from fabgate.collector.pages.month.tariffs import listing, new, simulator
 from fabgate.collector.pages.roles import Right, reads, writes
 
@@ -29,6 +31,8 @@ urlpatterns = [
     path("month/plans/new", plans.new, name="month-plans-new"),
     path("month/plans/<int:pk>", plans.plan, name="month-plans-edit"),
     path("month/try", simulator.simulator, name="month-try"),
+    path("month/sinks", listing_of_sinks.sinks, name="month-sinks"),
+    path("month/sinks/<slug:name>", one.sink, name="month-sink"),
     path("month/close", decisions.close, name="month-close"),
     path("month/lines/<int:pk>/remove", decisions.remove_line, name="month-line-remove"),
     path(f"month/payer/<{SESSION}:pk>", payers.payer, name="month-payer"),
@@ -47,6 +51,8 @@ RIGHTS: Final = {
     "month-plans-edit": _CHANGE,
     # Only what was typed is sent; nothing is stored.
     "month-try": Right(get=_READ, post=_WRITE),
+    "month-sinks": Right(get=_READ),
+    "month-sink": Right(get=_READ, post=_WRITE, asks_password=True),
     "month-close": _CHANGE,
     "month-line-remove": Right(get=frozenset(), post=_WRITE, asks_password=True),
     "month-payer": Right(get=_READ),

@@ -1,0 +1,1 @@
+"""Sinks: accounting and billing programs, and how each gets every charge or session once."""

@@ -1,0 +1,126 @@
+"""Writes each closed month into a folder of its own: CSV, XLSX and JSON, with their SHA-256.
+
+    2027-01/charges.csv, charges.xlsx, charges.json    each charge and line, with its id; no names
+    2027-01/payers.csv                                 what each payer is called, and owes; can be deleted
+    2027-01/SHA256SUMS                                 for ``sha256sum --check``
+
+The folder appears at once, when it is complete. One that is there already is compared, and never replaced.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from fabgate.collector.billing.currencies import decimal_text
+from fabgate.collector.billing.sinks import contract
+from fabgate.collector.billing.sinks.contract import PREPAID, RECEIVABLE, Charge, Month, Site
+from fabgate.collector.billing.sinks.month_folder import MonthFolder
+from fabgate.collector.tables.csv_file import write_csv
+from fabgate.collector.tables.table import DAY, NUMBER, PLAIN, TEXT, Cell, Column, Table
+from fabgate.collector.tables.xlsx_file import write_xlsx
+
+_SETTLED: Final = (RECEIVABLE, PREPAID)
+#: Columns of a charge: their names, which are the fields of `Charge` but for the first, and their kinds.
+_COLUMNS: Final = (
+    ("charge_id", PLAIN),
+    *(("month", DAY), ("of_month", DAY), ("payer", TEXT), ("kind", TEXT), ("settlement", TEXT), ("vat_code", TEXT)),
+    *(("amount", NUMBER), ("amount_minor", NUMBER), ("currency", TEXT), ("reverses", PLAIN), ("text", TEXT)),
+    *(("session", TEXT), ("used_by", TEXT), ("machine", TEXT), ("machine_category", TEXT), ("plan", TEXT)),
+    *(("purpose", TEXT), ("started_at", PLAIN), ("ended_at", PLAIN), ("counted_ms", NUMBER), ("running_ms", NUMBER)),
+)
+
+
+class FilesOptions(contract.Options, frozen=True, kw_only=True):
+    """The keys of a folder in sinks.yaml."""
+
+    #: It must be there: a disk that is not mounted is no empty folder.
+    folder: Path
+    separator: Literal[",", ";", "\t"] = ","
+
+
+class FilesSink:
+    """Keeps the contract of sinks/contract.py."""
+
+    Options = FilesOptions
+    most = None
+    searches = False
+    needs_reference = False
+    only_money = False
+
+    def __init__(self, options: FilesOptions, site: Site) -> None:
+        self._options = options
+        self._site = site
+
+    def send(self, items: Sequence[Month]) -> None:
+        """Write a month. Raises Later if another one is there, or the disk is away or full."""
+        for month in items:
+            with MonthFolder(self._options.folder, month.key) as new:
+                new.write("charges.json", self._json(month))
+                new.write("charges.csv", write_csv(self._charges(month), self._options.separator))
+                with new.open("charges.xlsx") as file:
+                    write_xlsx(file, self._charges(month))
+                new.write("payers.csv", write_csv(self._payers(month), self._options.separator))
+
+    def find(self, items: Sequence[Any]) -> Collection[str]:  # noqa: ARG002 (a folder shows what it has)
+        """Return nothing: a folder that is there is compared."""
+        return ()
+
+    def _charges(self, month: Month) -> Table:
+        return Table("Charges", [Column(name, kind) for name, kind in _COLUMNS], self._rows(month))
+
+    def _rows(self, month: Month) -> Iterator[Sequence[Cell]]:
+        for charge in month:
+            values = {
+                **msgspec.structs.asdict(charge),
+                "charge_id": charge.key,
+                "amount": decimal_text(charge.amount_minor, self._site.digits),
+                "currency": self._site.currency,
+            }
+            yield [plain(values[name]) for name, _kind in _COLUMNS]
+
+    def _payers(self, month: Month) -> Table:
+        columns = [*(Column(name) for name in ("payer", "name", "reference")), *(Column(n, NUMBER) for n in _SETTLED)]
+        sums: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(_SETTLED, 0))
+        for charge in month:
+            sums[charge.payer][charge.settlement] += charge.amount_minor
+        digits = self._site.digits
+        rows = [
+            [payer, *named, *(decimal_text(sums[payer][name], digits) for name in _SETTLED)]
+            for payer, named in month.payers.items()
+        ]
+        return Table("Payers", columns, rows)
+
+    def _json(self, month: Month) -> Iterator[bytes]:
+        head = {
+            "site": self._site.name,
+            "month": month.key,
+            "sha256": month.sha256,
+            "currency": self._site.currency,
+            "digits": self._site.digits,
+            "includes_vat": self._site.includes_vat,
+            "amount_minor": month.amount,
+        }
+        yield msgspec.json.encode(head)[:-1] + b',"charges":['
+        for number, charge in enumerate(month):
+            yield (b",\n" if number else b"\n") + msgspec.json.encode(_as_json(charge))
+        yield b"\n]}\n"
+
+
+def plain(value: Any) -> Cell:
+    """Return a value as a cell: moments in UTC, nothing for None."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="milliseconds")
+    if isinstance(value, date):
+        return value.isoformat()
+    return "" if value is None else value if isinstance(value, int) else str(value)
+
+
+def _as_json(charge: Charge) -> dict[str, Any]:
+    values = msgspec.structs.asdict(charge)
+    return {"charge_id": charge.key, **{name: values[name] for name, _kind in _COLUMNS if name in values}}

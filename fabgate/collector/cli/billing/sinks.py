@@ -1,0 +1,143 @@
+"""Shows the sinks, and lets them go on or send again: ``sinks`` and the verbs that begin with ``sink-``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from datetime import date
+from itertools import islice
+from typing import Any, Final
+
+from fabgate.collector.billing.sinks import decisions, status
+from fabgate.collector.billing.sinks.status import Status
+from fabgate.collector.cli import text_table
+from fabgate.collector.cli.billing.month import month_of
+from fabgate.collector.db import audit
+from fabgate.collector.models import Sink, SinkLetter
+
+_STATES: Final = {
+    status.OK: "up to date",
+    status.LATER: "tried again later",
+    status.RESTORED: "waits for sink-reconcile",
+    status.GONE: "not in sinks.yaml",
+}
+#: The most items that `sink-replay` lists in a terminal.
+_MOST: Final = 200
+
+
+def show(args: argparse.Namespace) -> int:
+    """Print how the sinks are; of one sink also what it has not got."""
+    found = [status.named(args.name)] if args.name else list(status.everything())
+    if args.json:
+        json.dump([_as_json(one, with_letters=bool(args.name)) for one in found], sys.stdout, indent=2)
+        sys.stdout.write("\n")
+        return 0
+    if not found:
+        sys.stdout.write("no sinks: docs/sinks explains sinks.yaml\n")
+        return 0
+    lines = [
+        (one.row.name, _driver(one), _state(one), str(one.waiting), *(str(one.letters[state]) for state in _COUNTED))
+        for one in found
+    ]
+    heads = ("sink", "driver", "state", "waiting", "no reference", "refused", "left out")
+    text_table.write([heads, *lines], sys.stdout, right=(3, 4, 5, 6))
+    for one in found:
+        if one.row.trouble:
+            sys.stdout.write(f"{one.row.name}: {one.row.trouble}\n")
+    if args.name:
+        _list(decisions.left(found[0].row, *_COUNTED, SinkLetter.DUE))
+    return 0
+
+
+def reconcile(args: argparse.Namespace) -> int:
+    """Let a sink go on after a restore."""
+    row = status.named(args.name).row
+    decisions.reconcile(row, actor=audit.cli_actor(args.actor), reason=args.reason)
+    sys.stdout.write(f"{row} goes on from where the copy was\n")
+    return 0
+
+
+def replay(args: argparse.Namespace) -> int:
+    """List what would be sent again, or with --sure send it."""
+    row = status.named(args.name).row
+    first, last = month_of(args.first, "--from"), month_of(args.last, "--to") if args.last else None
+    if not args.sure:
+        return _preview(row, first, last)
+    count = decisions.replay(row, first, last, actor=audit.cli_actor(args.actor), reason=args.reason or "")
+    sys.stdout.write(f"{row} gets {count} again\n")
+    return 0
+
+
+def retry(args: argparse.Namespace) -> int:
+    """Send again what was refused or left out."""
+    row = status.named(args.name).row
+    count = decisions.retry(row, args.keys, actor=audit.cli_actor(args.actor), reason=args.reason)
+    sys.stdout.write(f"{row} gets {count} again\n")
+    return 0
+
+
+def skip(args: argparse.Namespace) -> int:
+    """Leave out what was refused, or has no reference."""
+    row = status.named(args.name).row
+    count = decisions.skip(row, args.keys, actor=audit.cli_actor(args.actor), reason=args.reason)
+    sys.stdout.write(f"{row} does not get {count}\n")
+    return 0
+
+
+_COUNTED: Final = (SinkLetter.HELD, SinkLetter.DEAD, SinkLetter.SKIPPED)
+
+
+def _preview(row: Sink, first: date, last: date | None) -> int:
+    letters = decisions.replayable(row, first, last)
+    count = letters.count()
+    _list(islice(letters.iterator(), _MOST))
+    if count > _MOST:
+        sys.stdout.write(f"and {count - _MOST} more\n")
+    sys.stdout.write(f"{row} would get {count} again, with the same keys; repeat it with --sure and --reason\n")
+    return 0
+
+
+def _list(letters: Iterable[SinkLetter]) -> None:
+    lines = [
+        (one.key, f"{one.month:%Y-%m}" if one.month else "", one.payer, str(one.amount), one.state, one.why)
+        for one in letters
+    ]
+    if lines:
+        text_table.write([("key", "month", "payer", "amount", "state", "why"), *lines], sys.stdout, right=(3,))
+
+
+def _driver(one: Status) -> str:
+    return one.configured.driver_name if one.configured else ""
+
+
+def _state(one: Status) -> str:
+    if one.state == status.LATER and one.row.next_at is not None:
+        return f"tried again at {one.row.next_at.isoformat(timespec='seconds')}"
+    return "sends" if one.state == status.OK and one.waiting else _STATES[one.state]
+
+
+def _as_json(one: Status, *, with_letters: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "sink": one.row.name,
+        "driver": _driver(one),
+        "state": one.state,
+        "waiting": one.waiting,
+        **{state: one.letters[state] for state in SinkLetter.STATES if state != SinkLetter.SENT},
+        "cursor": one.row.cursor,
+        "trouble": one.row.trouble,
+        "next_at": one.row.next_at and one.row.next_at.isoformat(),
+    }
+    if with_letters:
+        names = ("key", "payer", "session", "amount", "state", "why")
+        rows = decisions.left(one.row, *_COUNTED, SinkLetter.DUE)
+        found["letters"] = [
+            {
+                **{name: getattr(letter, name) for name in names},
+                "month": letter.month and f"{letter.month:%Y-%m}",
+                "at": letter.at.isoformat(),
+            }
+            for letter in rows
+        ]
+    return found

@@ -1,0 +1,1 @@
+"""Pages about sinks: accounting and billing programs, and what each got."""

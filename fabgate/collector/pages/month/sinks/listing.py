@@ -1,0 +1,45 @@
+"""Which programs get charges or usage, and whether each has everything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from fabgate.collector.billing.sinks import config, status
+from fabgate.collector.billing.sinks.status import Status
+from fabgate.collector.models import SinkLetter
+from fabgate.collector.pages.formatting import count
+from fabgate.collector.pages.lists.numbered import numbered_page
+from fabgate.collector.pages.month.sinks import words
+from fabgate.collector.pages.month.tab import render_page, terms_or_404
+from fabgate.errors import UsageError
+
+
+def sinks(request: HttpRequest) -> HttpResponse:
+    """List the sinks, or say what is wrong in sinks.yaml."""
+    found = terms_or_404()
+    mistakes: list[str] = []
+    try:
+        all_of_them = list(status.everything())
+    except UsageError as error:
+        mistakes, all_of_them = str(error).splitlines(), list(status.gone(set()))
+    page = numbered_page(all_of_them, request.GET)
+    shown = {"rows": [_row(one) for one in page.rows], "page": page, "mistakes": mistakes, "path": config.path()}
+    return render_page(request, "sinks/list.html", found, shown)
+
+
+def _row(one: Status) -> dict[str, Any]:
+    kind, word = words.state(one)
+    return {
+        "name": one.row.name,
+        "driver": one.configured.driver_name if one.configured else "",
+        "takes": words.takes(one),
+        "state": kind,
+        "word": word,
+        "why": one.row.trouble,
+        "waiting": count(one.waiting + one.letters[SinkLetter.DUE]),
+        "held": count(one.letters[SinkLetter.HELD]),
+        "dead": count(one.dead),
+        "sent_at": one.row.sent_at,
+    }

@@ -1,0 +1,51 @@
+"""What pages call the states of sinks and of letters, and why something was not sent."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from fabgate.collector.billing.sinks import contract, engine, status
+from fabgate.collector.billing.sinks.status import Status
+from fabgate.collector.models import SinkLetter
+
+#: Feed: what it has.
+_TAKES: Final[dict[str, Any]] = {
+    contract.CHARGES: gettext_lazy("charges of closed months"),
+    contract.USAGE: gettext_lazy("sessions and their changes"),
+    contract.METERED: gettext_lazy("time of settled sessions"),
+}
+#: State of a letter: what pages call it.
+LETTERS: Final[dict[str, Any]] = {
+    SinkLetter.DEAD: gettext_lazy("Refused"),
+    SinkLetter.HELD: gettext_lazy("No reference"),
+    SinkLetter.SKIPPED: gettext_lazy("Left out"),
+    SinkLetter.DUE: gettext_lazy("To be sent again"),
+}
+
+
+def state(one: Status) -> tuple[str, str]:
+    """Return the state of a sink for the tag `state`: its kind, and its name."""
+    if one.state == status.RESTORED:
+        return "warn", _("Paused after a restore")
+    if one.state == status.LATER:
+        return "bad", _("Cannot send")
+    if one.state == status.GONE:
+        return "silent", _("No longer in sinks.yaml")
+    if one.dead or one.letters[SinkLetter.HELD]:
+        return "warn", _("Not everything was sent")
+    return ("starting", _("Sending")) if one.unsent else ("ok", _("Up to date"))
+
+
+def takes(one: Status) -> str:
+    """Return what a sink gets."""
+    return str(_TAKES[one.configured.feed]) if one.configured else ""
+
+
+def why(letter: SinkLetter) -> str:
+    """Return why an item was not sent."""
+    if letter.why == engine.NO_REFERENCE:
+        return _("The payer has no reference for this program.")
+    return letter.why

@@ -1,0 +1,238 @@
+"""Programs behind sinks, as fakes that keep their state: over real HTTP, or in a real folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from standardwebhooks.webhooks import Webhook
+
+from fabgate.collector.billing.sinks import contract
+from fabgate.collector.billing.sinks.config import Configured
+from fabgate.collector.billing.sinks.contract import Site
+from fabgate.collector.billing.sinks.drivers.files import FilesSink
+from fabgate.collector.billing.sinks.drivers.webhook import WebhookSink
+from fabgate.collector.billing.sinks.http import Client
+from tests.support.patience import HANGS_S
+
+SECRET = "whsec_" + "c2VjcmV0" * 4
+
+#: What a program does with a request: it takes it and says so; it is down, too busy, or the key is wrong: nothing
+#: happens; it takes it, but the answer is lost, or comes too late.
+WELL, DOWN, BUSY, WRONG_KEY, LOST, SLOW = "well", "down", "busy", "wrong key", "lost", "slow"
+
+
+class Program:
+    """A program that sinks write to. `effects` has what happened there: (key, amount), in order."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.mood = WELL
+        #: Keys that it refuses.
+        self.refused: set[str] = set()
+        self.effects: list[tuple[str, int]] = []
+        self.requests = 0
+        self.is_over = threading.Event()
+
+    def configured(self, since: str) -> Configured:
+        """Return the sink in front of it."""
+        raise NotImplementedError
+
+    def take(self, headers: dict[str, str], body: bytes) -> int:
+        """Store what was sent, and return the status of the answer."""
+        raise NotImplementedError
+
+    def look_up(self, path: str, asked: dict[str, str]) -> Any:
+        """Answer a question."""
+        raise NotImplementedError
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/hook"
+
+    port = 0
+
+    def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, Any] | None:
+        """Return status and JSON; None to say nothing."""
+        self.requests += 1
+        if self.mood in {DOWN, BUSY, WRONG_KEY}:
+            return {DOWN: 503, BUSY: 429, WRONG_KEY: 401}[self.mood], {}
+        if method == "GET":
+            found = self.look_up(urlsplit(path).path, dict(parse_qsl(urlsplit(path).query)))
+            return (404, {}) if found is None else (200, found)
+        status = self.take(headers, body)
+        if self.mood in {LOST, SLOW}:
+            if self.mood == SLOW:
+                self.is_over.wait(HANGS_S)
+            return None
+        return status, {}
+
+    @contextmanager
+    def running(self) -> Iterator[Program]:
+        """Serve on a free port while the block runs."""
+        program = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def handle_one(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                answer = program.answer(self.command, self.path, headers, body)
+                if answer is None:
+                    self.close_connection = True
+                    return
+                text = json.dumps(answer[1]).encode()
+                self.send_response(answer[0])
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            do_POST = do_GET = handle_one  # noqa: N815
+
+            def log_message(self, *_args: Any) -> None:
+                pass
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            self.port = server.server_address[1]
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+            thread.start()
+            try:
+                yield self
+            finally:
+                self.is_over.set()
+                server.shutdown()
+                thread.join()
+
+
+class WebhookReceiver(Program):
+    """A receiver that checks each signature with the library of Standard Webhooks, and knows the ids that it has seen."""
+
+    takes = "charges"
+
+    def configured(self, since: str) -> Configured:
+        secret = self.folder / "secret"
+        secret.write_text(SECRET + "\n")
+        options = WebhookSink.Options(since=since, url=self.url, secret_file=secret, takes=self.takes)
+        return Configured("hook", "webhook", WebhookSink, options)
+
+    def take(self, headers: dict[str, str], body: bytes) -> int:
+        event = Webhook(SECRET).verify(body, headers)
+        assert event["id"] == headers["webhook-id"]
+        assert event["specversion"] == "1.0"
+        if event["id"] in self.refused:
+            return 422
+        if event["id"] not in dict(self.effects):
+            amount = "amount_minor" if self.takes == "charges" else "counted_ms"
+            self.effects.append((event["id"], event["data"][amount]))
+        return 200
+
+
+class UsageReceiver(WebhookReceiver):
+    """The same for usage."""
+
+    takes = "usage"
+
+
+class KeylessSink:
+    """A sink for a program that knows no keys: it stores whatever it gets, and can be asked what it has."""
+
+    class Options(contract.Options, frozen=True, kw_only=True):
+        url: str
+
+    most = 3
+    searches = True
+    needs_reference = False
+    only_money = True
+
+    def __init__(self, options: Any, _site: Site) -> None:
+        self._client = Client(options.url, {})
+
+    def send(self, items: Sequence[Any]) -> None:
+        self._client.post("", json.dumps([(item.key, item.amount) for item in items]).encode(), {})
+
+    def find(self, items: Sequence[Any]) -> Collection[str]:
+        return set(self._client.get("", {"keys": " ".join(item.key for item in items)}))
+
+
+class KeylessProgram(Program):
+    """The program behind it."""
+
+    def configured(self, since: str) -> Configured:
+        return Configured("keyless", "keyless", KeylessSink, KeylessSink.Options(since=since, url=self.url))
+
+    def take(self, headers: dict[str, str], body: bytes) -> int:
+        items = [tuple(item) for item in json.loads(body)]
+        if any(key in self.refused for key, _amount in items):
+            return 400
+        self.effects += items
+        return 200
+
+    def look_up(self, path: str, asked: dict[str, str]) -> Any:
+        return [key for key, _amount in self.effects if key in asked["keys"].split()]
+
+
+class Folder(Program):
+    """A folder. It has no answers that could be lost; it is away, or full."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.books = folder / "books"
+        self.books.mkdir()
+
+    @contextmanager
+    def running(self) -> Iterator[Program]:
+        yield self
+
+    def configured(self, since: str) -> Configured:
+        return Configured("books", "files", FilesSink, FilesSink.Options(since=since, folder=self.books))
+
+    @property  # type: ignore[override]
+    def mood(self) -> str:
+        return WELL if self.books.exists() else DOWN
+
+    @mood.setter
+    def mood(self, mood: str) -> None:
+        away = self.folder / "away"
+        if mood == WELL and away.exists():
+            away.rename(self.books)
+        elif mood != WELL and self.books.exists():
+            self.books.rename(away)
+
+    @property  # type: ignore[override]
+    def effects(self) -> list[tuple[str, int]]:
+        found = []
+        for path in sorted(self.books.glob("*/charges.csv")):
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                found += [(row["charge_id"], int(row["amount_minor"])) for row in csv.DictReader(file)]
+        return found
+
+    @effects.setter
+    def effects(self, effects: list[tuple[str, int]]) -> None:
+        assert not effects
+
+    def clear(self) -> None:
+        """Lose everything."""
+        for path in self.books.iterdir():
+            shutil.rmtree(path)
+
+
+@dataclass
+class Clock:
+    """A clock that is set by hand."""
+
+    at: Any
+    #: Called at each look.
+    hooks: list[Any] = field(default_factory=list)
+
+    def __call__(self) -> Any:
+        for hook in self.hooks:
+            hook()
+        return self.at

@@ -1,0 +1,230 @@
+"""Does each sink get everything once, in order and to the cent, whatever goes wrong between it and its program?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from fabgate.collector.billing.charges import decisions as charges
+from fabgate.collector.billing.charges import refresh
+from fabgate.collector.billing.sinks import decisions, engine, http, status
+from fabgate.collector.billing.sinks.contract import METERED, USAGE
+from fabgate.collector.db import audit
+from fabgate.collector.models import Charge, Collector, LedgerLine, ManualLine, Sink, SinkLetter
+from fabgate.collector.sessions import corrections
+from fabgate.errors import UsageError
+from tests.collector.billing.charges.test_charges import FIRST, MONTHS, billed, close, session
+from tests.collector.billing.sinks import programs
+from tests.collector.billing.sinks.programs import BUSY, DOWN, LOST, SLOW, WELL, WRONG_KEY, Clock, Program
+from tests.collector.pages.used import Used
+
+pytestmark = pytest.mark.usefixtures("database")
+PROGRAMS = [programs.WebhookReceiver, programs.UsageReceiver, programs.KeylessProgram, programs.Folder]
+#: A year after everything that happens here.
+NOW = datetime.now(UTC) + timedelta(days=365)
+
+
+@pytest.fixture(params=PROGRAMS, ids=lambda kind: kind.__name__)
+def program(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Program]:
+    with request.param(tmp_path).running() as found:
+        yield found
+
+
+@pytest.fixture
+def books(monkeypatch: pytest.MonkeyPatch) -> Used:
+    """Two closed months: sessions, a line, a credit, and a reversal."""
+    monkeypatch.setattr(http, "TIMEOUT_S", (5.0, 0.3))
+    Collector.get(settings.ENVIRONMENT.site)
+    shop = Used()
+    billed()
+    for number in range(4):
+        session(shop, f"s-{number}", FIRST + timedelta(days=9 + number), 10 * number, f"m-{1 + number % 2}")
+    refresh.refresh_all()
+    charges.add_line("m-1", "Plywood", 1_250, author="eve")
+    close(MONTHS[0])
+    corrections.correct("s-3", "payer", "m-3", author="eve", reason="a test")
+    refresh.refresh_all()
+    charges.add_line("m-2", "A credit", -500, author="eve")
+    close(MONTHS[1])
+    return shop
+
+
+class Sent:
+    """A sink, its program and a clock."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.clock = Clock(NOW)
+
+    @property
+    def configured(self) -> engine.Configured:
+        return self.program.configured(f"{FIRST:%Y-%m}")
+
+    def turn(self) -> None:
+        while engine.deliver(self.configured, self.clock):
+            pass
+
+    def wait(self, **how_long: int) -> None:
+        self.clock.at += timedelta(**how_long)
+
+    @property
+    def row(self) -> Sink:
+        return Sink.objects.get()
+
+    def wanted(self) -> dict[str, int]:
+        """Return what is in the books: key -> amount; lines by their amounts only."""
+        if self.configured.feed in {USAGE, METERED}:
+            return {str(line.pk): line.counted_ms for line in LedgerLine.objects.all()}
+        found = {row.pk: row.amount_minor for row in Charge.objects.filter(month__lte=MONTHS[1])}
+        if self.configured.driver.only_money:
+            found = {key: amount for key, amount in found.items() if amount}
+        return found | {f"line {row.pk}": row.amount_minor for row in ManualLine.objects.all()}
+
+    def check(self) -> None:
+        """Check that the program has everything once, and that the sums are equal."""
+        effects, wanted = self.program.effects, self.wanted()
+        keys = [key for key, _amount in effects]
+        assert len(set(keys)) == len(keys)
+        assert sorted(amount for _key, amount in effects) == sorted(wanted.values())
+        found = {key.partition(".")[0] if self.configured.feed == USAGE else key for key in keys}
+        assert {key for key in wanted if not key.startswith("line")} <= found
+        assert sum(amount for _key, amount in effects) == sum(wanted.values())
+        if self.configured.feed not in {USAGE, METERED}:
+            for month in status.months(self.row, FIRST):
+                assert (month.open_minor, month.left_minor) == (0, 0)
+                assert month.sent_minor == month.charged_minor
+        assert self.row.trouble == ""
+
+
+@pytest.fixture
+def sent(program: Program, books: Used) -> Sent:
+    return Sent(program)
+
+
+def is_folder(sent: Sent) -> bool:
+    return isinstance(sent.program, programs.Folder)
+
+
+def test_everything_arrives_once_and_in_order(sent):
+    sent.turn()
+    sent.check()
+    effects = list(sent.program.effects)
+    sent.turn()
+    sent.wait(days=1)
+    sent.turn()
+    assert sent.program.effects == effects
+    if sent.configured.feed == USAGE:
+        assert [int(key.partition(".")[0]) for key, _amount in effects] == sorted(
+            int(key.partition(".")[0]) for key, _amount in effects
+        )
+
+
+def test_what_is_sent_again_by_hand_has_one_effect_and_what_was_lost_is_there_again(sent):
+    sent.turn()
+    sent.check()
+    if sent.configured.driver.searches:
+        return  # it stores what it gets: a person sends again only what it has lost
+    decisions.replay(sent.row, FIRST, None, actor="eve", reason="a test")
+    sent.turn()
+    sent.check()
+
+
+@pytest.mark.parametrize("mood", [LOST, SLOW])
+def test_an_answer_that_is_lost_or_late_has_one_effect(sent, mood):
+    if is_folder(sent):
+        pytest.skip("a folder does not answer")
+    sent.program.mood = mood
+    sent.turn()
+    assert len(sent.program.effects) == sent.configured.driver.most
+    assert sent.row.trouble.startswith("no answer (")
+    sent.program.mood = WELL
+    sent.turn()
+    assert len(sent.program.effects) == sent.configured.driver.most  # it waits
+    sent.wait(seconds=6)
+    sent.turn()
+    sent.check()
+
+
+@pytest.mark.parametrize("mood", [DOWN, BUSY, WRONG_KEY])
+def test_a_program_that_is_away_for_an_hour_gets_everything_in_order_afterwards(sent, mood):
+    if is_folder(sent) and mood != DOWN:
+        pytest.skip("a folder is there or not")
+    sent.program.mood = mood
+    for _minute in range(60):
+        sent.turn()
+        sent.wait(minutes=1)
+    assert sent.program.requests <= 12
+    assert sent.row.failures >= 8
+    assert sent.program.effects == []
+    assert not SinkLetter.objects.exists()
+    assert not is_folder(sent) or "mount its disk" in sent.row.trouble
+    sent.program.mood = WELL
+    sent.wait(hours=1)
+    sent.turn()
+    sent.check()
+
+
+def test_what_is_refused_for_good_becomes_a_dead_letter_and_the_rest_goes_on(sent):
+    if is_folder(sent):
+        pytest.skip("a folder refuses nothing")
+    wanted = sorted(key for key, amount in sent.wanted().items() if amount and not key.startswith("line"))
+    if sent.configured.feed == USAGE:
+        line = LedgerLine.objects.get(pk=wanted[0])
+        sent.program.refused = {f"{line.pk}.{int(line.at.timestamp() * 1_000_000)}"}
+        assert abs(line.at.timestamp() * 1_000_000 % 1) < 1
+    else:
+        sent.program.refused = {wanted[0]}
+    sent.turn()
+    dead = decisions.left(sent.row, SinkLetter.DEAD)
+    assert [letter.key for letter in dead] == [*sent.program.refused]
+    assert dead[0].why.startswith("4")
+    assert len(sent.program.effects) == len(sent.wanted()) - 1
+    sent.program.refused.clear()
+    assert decisions.retry(sent.row, actor="eve", reason="put right there") == 1
+    sent.turn()
+    sent.check()
+    with pytest.raises(UsageError, match="has no such letters"):
+        decisions.retry(sent.row, actor="eve", reason="again")
+
+
+class Killed(BaseException):
+    """The process ends."""
+
+
+def test_a_process_that_is_killed_between_sending_and_the_cursor_sends_once(sent):
+    """The clock is asked after each batch, before what became of it is stored."""
+
+    def die() -> None:
+        if sent.program.effects:
+            raise Killed
+
+    sent.clock.hooks = [die]
+    with pytest.raises(Killed):
+        sent.turn()
+    assert not SinkLetter.objects.exists()
+    sent.clock.hooks.clear()
+    sent.turn()
+    sent.check()
+
+
+def test_after_a_restore_nothing_is_sent_before_a_person_says_so_and_then_once(sent):
+    sent.turn()
+    effects = list(sent.program.effects)
+    SinkLetter.objects.all().delete()
+    Sink.objects.update(cursor="")
+    audit.record(audit.START, audit.RESTORED, Collector.objects.get())
+    requests = sent.program.requests
+    sent.wait(days=1)
+    sent.turn()
+    assert (sent.program.requests, Sink.objects.get().cursor) == (requests, "")
+    assert status.of(sent.configured).state == status.RESTORED
+    decisions.reconcile(sent.row, actor="eve", reason="the disk failed")
+    sent.turn()
+    assert sent.program.effects == effects
+    sent.check()
+    with pytest.raises(UsageError, match="does not wait"):
+        decisions.reconcile(sent.row, actor="eve", reason="again")
