@@ -207,6 +207,41 @@ def _billing() -> None:
         rule_store.add(rule_store.unsaved((machine, category, plan), since, rule), MANAGER)
     closing.close(found.first_month, datetime.now(UTC), actor=MANAGER, reason="The first month was a trial")
     decisions.add_line("m-1", "Plywood, 9 mm", 1250, author=MANAGER)
+    _sinks(f"{found.first_month:%Y-%m}")
+
+
+def _sinks(month: str) -> None:
+    """Add a folder that has its month, and a program that is away and has refused something before."""
+    from django.conf import settings
+
+    from fabgate.collector.billing.sinks import config, engine
+    from fabgate.collector.models import Charge, Sink, SinkLetter
+
+    now, data = datetime.now(UTC), settings.ENVIRONMENT.data
+    (data / "books").mkdir()
+    (data / "shop.secret").write_text("whsec_" + "c2VjcmV0" * 4)
+    config.path().write_text(
+        f"books: {{driver: files, from: {month}, folder: books}}\n"
+        f"shop: {{driver: webhook, from: {month}, url: 'http://127.0.0.1:9/hook', secret_file: shop.secret}}\n"
+    )
+    for one in config.load():
+        engine.deliver(one, lambda: now)
+    shop = Sink.objects.get(name="shop")
+    states = ((SinkLetter.DEAD, "422 Unprocessable Content: unknown tax code"), (SinkLetter.HELD, "no-reference"))
+    charges = Charge.objects.filter(month=f"{month}-01").order_by("pk")[:2]
+    for charge, (state, why) in zip(charges, states, strict=True):
+        shop.cursor = f"{charge.month}/c/{charge.pk}"
+        shop.save(update_fields=["cursor"])
+        shop.letters.create(
+            key=charge.pk,
+            place=shop.cursor,
+            month=charge.month,
+            payer=charge.payer,
+            amount=charge.amount_minor,
+            state=state,
+            why=why,
+            at=now,
+        )
 
 
 def _payers() -> None:
@@ -322,6 +357,7 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
         "month-session": ({"pk": on_laser.pk}, [""]),
         "month-waive": ({"pk": on_laser.pk}, [""]),
         "month-line": ({"pk": on_laser.payer or on_laser.used_by}, [""]),
+        "month-sink": ({"name": "shop"}, [""]),
         "month-close": ({}, [f"?month={refresh.open_book().open_month:%Y-%m}"]),
         "month-plans-edit": ({"pk": Plan.objects.get(name="Student").pk}, [""]),
         "month-tariffs-new": ({}, ["", f"?from={coming.pk}"]),

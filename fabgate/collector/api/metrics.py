@@ -24,6 +24,7 @@ from prometheus_client.metrics_core import Metric
 import fabgate
 from fabgate.collector.api import health
 from fabgate.collector.base.env_values import is_loopback
+from fabgate.collector.billing.sinks import status
 from fabgate.collector.models import (
     Gate,
     Heartbeat,
@@ -38,6 +39,7 @@ from fabgate.collector.models import (
     UsageSession,
     Verification,
 )
+from fabgate.errors import UsageError
 
 #: The period of recent refusals and commands.
 LATELY: Final = timedelta(hours=24)
@@ -87,6 +89,7 @@ class Workshop:
         yield from self._itself()
         yield from self._gates()
         yield from self._books()
+        yield from self._sinks()
         yield from self._today()
 
     def _itself(self) -> Iterator[Metric]:
@@ -183,6 +186,17 @@ class Workshop:
         }
         for name, (text, value) in numbers.items():
             yield _gauge(name, text, (), [((), value)])
+
+    def _sinks(self) -> Iterator[Metric]:
+        try:
+            found = list(status.everything())
+        except UsageError:  # the log and the page say what is wrong in sinks.yaml
+            found = list(status.gone(set()))
+        unsent = [((one.row.name,), one.unsent) for one in found]
+        dead = [((one.row.name,), one.dead) for one in found]
+        label = ("sink",)
+        yield _gauge("fabgate_sink_unsent", "Items that it has not got, without those left out.", label, unsent)
+        yield _gauge("fabgate_sink_dead", "Items that it refused.", label, dead)
 
     def _today(self) -> Iterator[Metric]:
         day = self._now.astimezone(ZoneInfo(settings.ENVIRONMENT.tz)).date()

@@ -18,8 +18,9 @@ SHOWN: Final = {"UsageError", "LastManager", "Conflict", "Mistake"}
 #: Lists of what is said in the end.
 LISTS: Final = {"mistakes", "problems"}
 PACKAGE: Final = "fabgate.collector"
-#: What is wrong with the environment is told to who runs the collector, in the words of its log, by variables' names.
-OPERATORS: Final = {"broker/link"}
+#: What is wrong with the environment or with sinks.yaml is told to who runs the collector, in the words of its log, by
+#: names of variables and keys.
+OPERATORS: Final = {"broker/link", "billing/sinks/config"}
 
 
 class Place(NamedTuple):

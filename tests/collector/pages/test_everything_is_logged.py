@@ -29,6 +29,8 @@ from fabgate.collector.models import (
     OneTimeLink,
     Opening,
     Plan,
+    Sink,
+    SinkLetter,
     TariffRule,
     Training,
     UsageSession,
@@ -255,6 +257,14 @@ def _plan_changed(house: House) -> Any:
     return house.post("month-plans-edit", {"free_minutes": 30, "discount_percent": 0}, pk=plan.pk)
 
 
+def _left_out(house: House) -> Any:
+    terms.start("EUR", today().replace(day=1), "UTC", includes_vat=True, actor="maya")
+    letter = SinkLetter.objects.create(
+        sink=Sink.objects.create(name="shop"), key="k", state=SinkLetter.DEAD, amount=100, at=datetime.now(UTC)
+    )
+    return house.post("month-sink", {"act": "skip", "chosen": letter.key, "reason": "by hand"}, name="shop")
+
+
 def _month_closed(house: House) -> Any:
     month = (today().replace(day=1) - timedelta(days=1)).replace(day=1)
     terms.start("EUR", month, "UTC", includes_vat=True, actor="maya")
@@ -334,6 +344,7 @@ SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "month-tariffs-remove": (_rule_removed,),
     "month-plans-new": (_plan_added,),
     "month-plans-edit": (_plan_changed,),
+    "month-sink": (_left_out,),
     "month-close": (_month_closed,),
     "month-waive": (_waived,),
     "month-line": (_line_added,),

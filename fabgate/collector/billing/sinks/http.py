@@ -14,12 +14,16 @@ from fabgate.collector.billing.sinks.contract import Later, Refused
 
 #: Seconds to connect, and to wait for an answer.
 TIMEOUT_S: Final = (5.0, 20.0)
-#: Client errors that are not about what was sent: the URL, the key or the account is wrong, or it is a matter of time.
+#: Program errors that are not about what was sent: the URL, the key or the account is wrong, or it is a matter of time.
 _NOT_THE_ITEMS: Final = frozenset({401, 402, 403, 404, 405, 407, 408, 410, 421, 423, 425, 426, 429, 451})
 _SHOWN: Final = 200
+#: Why there is no answer.
+TIMED_OUT: Final = "no answer: timed out"
+NO_CONNECTION: Final = "no answer: no connection, or it broke"
+WRONG_CERTIFICATE: Final = "no answer: the certificate is not valid"
 
 
-class Client:
+class Program:
     """A program at a URL."""
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
@@ -49,7 +53,7 @@ class Client:
                     method, self._url + path, headers=headers, timeout=TIMEOUT_S, allow_redirects=False, **more
                 )
         except requests.RequestException as error:
-            raise Later(f"no answer ({_reason(error)})") from error
+            raise Later(_reason(error)) from error
         status = answer.status_code
         if 200 <= status < 300 or (is_absent_known and status == requests.codes.not_found):
             return answer
@@ -78,9 +82,9 @@ def _wait_s(answer: requests.Response) -> float:
 def _reason(error: requests.RequestException) -> str:
     """Return why there is no answer, without the address, which may name a secret."""
     if isinstance(error, requests.exceptions.SSLError):
-        return "the certificate is not valid"
+        return WRONG_CERTIFICATE
     if isinstance(error, requests.exceptions.Timeout):
-        return "timed out"
+        return TIMED_OUT
     if isinstance(error, requests.exceptions.ConnectionError):
-        return "no connection, or it broke"
-    return type(error).__name__
+        return NO_CONNECTION
+    return f"no answer: {type(error).__name__}"

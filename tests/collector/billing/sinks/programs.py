@@ -9,6 +9,7 @@ import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from fabgate.collector.billing.sinks.config import Configured
 from fabgate.collector.billing.sinks.contract import Site
 from fabgate.collector.billing.sinks.drivers.files import FilesSink
 from fabgate.collector.billing.sinks.drivers.webhook import WebhookSink
-from fabgate.collector.billing.sinks.http import Client
+from fabgate.collector.billing.sinks.http import Program as HttpProgram
 from tests.support.patience import HANGS_S
 
 SECRET = "whsec_" + "c2VjcmV0" * 4
@@ -91,6 +92,8 @@ class Program:
                     return
                 text = json.dumps(answer[1]).encode()
                 self.send_response(answer[0])
+                if answer[0] == HTTPStatus.TOO_MANY_REQUESTS:
+                    self.send_header("Retry-After", "600")
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
                 self.wfile.write(text)
@@ -153,7 +156,7 @@ class KeylessSink:
     only_money = True
 
     def __init__(self, options: Any, _site: Site) -> None:
-        self._client = Client(options.url, {})
+        self._client = HttpProgram(options.url, {})
 
     def send(self, items: Sequence[Any]) -> None:
         self._client.post("", json.dumps([(item.key, item.amount) for item in items]).encode(), {})

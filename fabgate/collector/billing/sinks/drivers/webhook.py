@@ -19,7 +19,7 @@ import msgspec
 
 from fabgate.collector.billing.sinks import contract
 from fabgate.collector.billing.sinks.contract import Charge, Later, Site, Url, Usage, check_url, secret
-from fabgate.collector.billing.sinks.http import Client
+from fabgate.collector.billing.sinks.http import Program
 
 _PREFIX: Final = "whsec_"
 _TYPES: Final = {contract.CHARGES: "org.fabgate.charge.v1", contract.USAGE: "org.fabgate.session.v1"}
@@ -53,7 +53,7 @@ class WebhookSink:
     def __init__(self, options: WebhookOptions, site: Site, now: Callable[[], float] = time.time) -> None:
         self._options = options
         self._site = site
-        self._client = Client(check_url(options.url), {"Content-Type": "application/cloudevents+json"})
+        self._program = Program(check_url(options.url), {"Content-Type": "application/cloudevents+json"})
         self._now = now
 
     def send(self, items: Sequence[Charge | Usage]) -> None:
@@ -68,7 +68,7 @@ class WebhookSink:
                 "webhook-timestamp": str(at),
                 "webhook-signature": f"v1,{base64.b64encode(signed).decode()}",
             }
-            self._client.post("", body, headers)
+            self._program.post("", body, headers)
 
     def find(self, items: Sequence[Any]) -> Collection[str]:  # noqa: ARG002 (the receiver knows the keys)
         """Return nothing: the receiver recognises keys."""

@@ -37,7 +37,7 @@ def _row(one: Status) -> dict[str, Any]:
         "takes": words.takes(one),
         "state": kind,
         "word": word,
-        "why": one.row.trouble,
+        "why": words.trouble(one.row.trouble),
         "waiting": count(one.waiting + one.letters[SinkLetter.DUE]),
         "held": count(one.letters[SinkLetter.HELD]),
         "dead": count(one.dead),

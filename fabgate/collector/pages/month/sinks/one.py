@@ -34,21 +34,21 @@ class DecisionForm(forms.Form):
     """What is decided about which letters, and why."""
 
     act = forms.ChoiceField(choices=[(act, act) for act in (_RETRY, _SKIP, _RECONCILE)])
-    keys = forms.MultipleChoiceField(required=False, label=gettext_lazy("Items"))
+    chosen = forms.MultipleChoiceField(required=False, label=gettext_lazy("Items"))
     reason = LineField(label=gettext_lazy("Why?"), max_length=200)
 
     def __init__(self, *args: Any, row: Sink, **more: Any) -> None:
         super().__init__(*args, **more)
-        asked = self.data.getlist("keys") if self.is_bound else []  # type: ignore[attr-defined]  # a QueryDict
+        asked = self.data.getlist("chosen") if self.is_bound else []  # type: ignore[attr-defined]  # a QueryDict
         self.letters = list(row.letters.exclude(state=SinkLetter.SENT).filter(key__in=asked[: keyset.SIZE]))
         known = [letter.key for letter in self.letters]
-        self.fields["keys"].choices = [(key, key) for key in known]  # type: ignore[attr-defined]  # of a choice field
+        self.fields["chosen"].choices = [(key, key) for key in known]  # type: ignore[attr-defined]  # of a choice field
 
     def clean(self) -> dict[str, Any]:
         """Refuse a decision about nothing."""
         found: dict[str, Any] = super().clean() or {}
-        if found.get("act") in {_RETRY, _SKIP} and "keys" in found and not found["keys"]:
-            self.add_error("keys", _("Choose at least one."))
+        if found.get("act") in {_RETRY, _SKIP} and "chosen" in found and not found["chosen"]:
+            self.add_error("chosen", _("Choose at least one."))
         return found
 
 
@@ -62,7 +62,7 @@ def sink(request: HttpRequest, name: str) -> HttpResponse:
         try:
             messages.success(request, _decided(form, row, account_of(request).name))
         except UsageError as error:
-            form.add_error("keys", str(error))
+            form.add_error("chosen", str(error))
         else:
             return see_other(reverse("month-sink", args=[name]))
     return render_page(
@@ -76,9 +76,9 @@ def _decided(form: DecisionForm, row: Sink, actor: str) -> str:
         decisions.reconcile(row, actor=actor, reason=values["reason"])
         return _("%(name)s goes on.") % {"name": row}
     if values["act"] == _RETRY:
-        n = decisions.retry(row, values["keys"], actor=actor, reason=values["reason"])
+        n = decisions.retry(row, values["chosen"], actor=actor, reason=values["reason"])
         return ngettext("%(n)d item will be sent again.", "%(n)d items will be sent again.", n) % {"n": n}
-    n = decisions.skip(row, values["keys"], actor=actor, reason=values["reason"])
+    n = decisions.skip(row, values["chosen"], actor=actor, reason=values["reason"])
     return ngettext("%(n)d item is left out.", "%(n)d items are left out.", n) % {"n": n}
 
 
@@ -89,14 +89,15 @@ def _shown(request: HttpRequest, row: Sink, form: DecisionForm, found: BillingTe
     letters = row.letters.exclude(state=SinkLetter.SENT).filter(state__in=_LISTED)
     page = keyset.page(letters, [Key("id")], request.GET)
     called = names.people({letter.payer for letter in page.rows})
-    chosen = set(form.data.getlist("keys")) if form.is_bound else set()  # type: ignore[attr-defined]  # a QueryDict
+    chosen = set(form.data.getlist("chosen")) if form.is_bound else set()  # type: ignore[attr-defined]  # a QueryDict
     return {
         "one": one,
         "row": row,
         "state": kind,
         "word": word,
         "takes": words.takes(one),
-        "unsent": count(one.waiting + one.letters[SinkLetter.DUE]),
+        "trouble": words.trouble(row.trouble),
+        "unsent": one.waiting + one.letters[SinkLetter.DUE],
         "is_paused": one.state == status.RESTORED,
         "form": form,
         "page": page,

@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector.billing.sinks import contract, engine, status
+from fabgate.collector.billing.sinks import contract, engine, http, status
 from fabgate.collector.billing.sinks.status import Status
 from fabgate.collector.models import SinkLetter
 
@@ -16,6 +16,11 @@ _TAKES: Final[dict[str, Any]] = {
     contract.CHARGES: gettext_lazy("charges of closed months"),
     contract.USAGE: gettext_lazy("sessions and their changes"),
     contract.METERED: gettext_lazy("time of settled sessions"),
+}
+_TROUBLES: Final[dict[str, Any]] = {
+    http.TIMED_OUT: gettext_lazy("No answer in time"),
+    http.NO_CONNECTION: gettext_lazy("No connection, or it broke"),
+    http.WRONG_CERTIFICATE: gettext_lazy("The program's certificate is not valid"),
 }
 #: State of a letter: what pages call it.
 LETTERS: Final[dict[str, Any]] = {
@@ -42,6 +47,11 @@ def state(one: Status) -> tuple[str, str]:
 def takes(one: Status) -> str:
     """Return what a sink gets."""
     return str(_TAKES[one.configured.feed]) if one.configured else ""
+
+
+def trouble(text: str) -> str:
+    """Return why nothing can be sent; what programs say stays as it is."""
+    return str(_TROUBLES.get(text, text))
 
 
 def why(letter: SinkLetter) -> str:

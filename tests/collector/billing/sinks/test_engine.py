@@ -1,0 +1,219 @@
+"""What the contract does not say: configuration, references, verbs, a killed process, and one sender at a time."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from fabgate.collector.billing.paying import payers
+from fabgate.collector.billing.sinks import config, decisions, engine, sending, status
+from fabgate.collector.billing.sinks.config import Configured
+from fabgate.collector.cli import verbs
+from fabgate.collector.models import Change, Member, Sink, SinkLetter
+from fabgate.errors import UsageError
+from tests.collector.billing.charges.test_charges import FIRST, MONTHS
+from tests.collector.billing.sinks import programs
+from tests.collector.billing.sinks.test_contract import NOW, Sent, books  # noqa: F401 (fixture)
+from tests.support.patience import HANGS_S
+
+pytestmark = pytest.mark.usefixtures("database")
+MONTH = f"{FIRST:%Y-%m}"
+
+
+@pytest.fixture
+def written(tmp_path, monkeypatch):
+    """Write sinks.yaml."""
+    monkeypatch.setattr(config, "path", lambda: tmp_path / "sinks.yaml")
+    return lambda text: config.path().write_text(text)
+
+
+@pytest.fixture
+def run(capsys):
+    def verb(*words: str) -> str:
+        parser = argparse.ArgumentParser()
+        verbs.add_verbs(parser)
+        args = parser.parse_args(words)
+        assert verbs.function_of(args)(args) == 0
+        return str(capsys.readouterr().out)
+
+    return verb
+
+
+# --- sinks.yaml -------------------------------------------------------------------------------------------------------
+
+
+def test_every_mistake_is_named_with_its_line(written, books):  # noqa: F811
+    written(
+        "a: {driver: file, from: 2027-01}\n"
+        "B: {driver: files, from: 2027-01, folder: x}\n"
+        "c: {driver: files, from: 2027-13, folder: x, color: red}\n"
+        "d: {driver: webhook, from: 2027-01, url: 'http://example.org/', secret_file: s}\n"
+        "e: 1\n"
+    )
+    with pytest.raises(UsageError) as caught:
+        config.load()
+    lines = [line.partition("sinks.yaml:")[2] for line in str(caught.value).splitlines()]
+    assert lines == [
+        "1: a.driver: found the driver 'file', wanted a known one; did you mean files?",
+        "2: B: found 'B', wanted a name of lower-case letters, digits and hyphens",
+        "3: c.color: found an unknown key, wanted one of from, folder, separator",
+        "3: c.from: found '2027-13', wanted the first month that it gets, such as 2027-01",
+        "4: d: url: found 'http://example.org/', wanted https://, because a secret and names are sent there",
+        "5: e: found '1', wanted keys and values",
+    ]
+
+
+def test_charges_need_billing_and_without_a_file_there_is_no_sink(written, tmp_path):
+    assert config.load() == []
+    written("a: {driver: files, from: 2027-01, folder: x}\n")
+    with pytest.raises(UsageError, match="billing has not been started"):
+        config.load()
+
+
+# --- references -------------------------------------------------------------------------------------------------------
+
+
+class Picky(programs.KeylessSink):
+    needs_reference = True
+
+
+def test_an_item_of_a_payer_without_a_reference_waits_until_there_is_one(tmp_path, books):  # noqa: F811
+    with programs.KeylessProgram(tmp_path).running() as program:
+        plain = program.configured(MONTH)
+        program.configured = lambda _since: Configured(plain.name, plain.driver_name, Picky, plain.options)
+        sent = Sent(program)
+        sent.turn()
+        assert program.effects == []
+        held = decisions.left(sent.row, SinkLetter.HELD)
+        assert {letter.payer for letter in held} == {"m-1", "m-2", "m-3"}
+        assert status.of(sent.configured).waiting == 0
+        assert sum(month.left_minor for month in status.months(sent.row, FIRST)) == sum(sent.wanted().values())
+        for number in (1, 2, 3):
+            payer = payers.ensure(payers.of_member(Member.objects.get(pk=f"m-{number}")), actor="eve")
+            payers.set_references(payer, {"keyless": f"cus_{number}"}, actor="eve")
+        sent.turn()
+        sent.check()
+
+
+# --- verbs ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_verbs_show_what_was_sent_and_send_again_only_when_it_is_said(written, run, tmp_path, books):  # noqa: F811
+    assert "no sinks" in run("sinks")
+    (tmp_path / "books").mkdir()
+    written(f"books: {{driver: files, from: {MONTH}, folder: books}}\n")
+    (one,) = config.load()
+    engine.deliver(one, lambda: NOW)
+    assert run("sinks").splitlines()[1].split() == ["books", "files", "up", "to", "date", "0", "0", "0", "0"]
+    before = SinkLetter.objects.get(month=MONTHS[1])
+    printed = run("sink-replay", "books", "--from", f"{MONTHS[1]:%Y-%m}")
+    assert "would get 1 again" in printed
+    assert before.key in printed
+    assert not SinkLetter.objects.filter(state=SinkLetter.DUE).exists()
+    with pytest.raises(UsageError, match="reason: found 0 characters"):
+        run("sink-replay", "books", "--from", MONTH, "--sure")
+    assert "gets 2 again" in run("sink-replay", "books", "--from", MONTH, "--sure", "--reason", "lost")
+    assert Change.objects.get(verb="sink.replayed").after["letters"] == 2
+    found = json.loads(run("sinks", "books", "--json"))[0]
+    assert (found["due"], [letter["state"] for letter in found["letters"]]) == (2, ["due", "due"])
+    engine.deliver(one, lambda: NOW)
+    assert json.loads(run("sinks", "--json"))[0]["due"] == 0
+    for words in (["sink-retry", "books"], ["sink-skip", "books", "nothing"], ["sink-reconcile", "books"]):
+        with pytest.raises(UsageError, match=r"no such letter|does not wait"):
+            run(*words, "--reason", "x")
+    with pytest.raises(UsageError, match="found no sink 'shop', wanted books"):
+        run("sinks", "shop")
+
+
+def test_another_month_in_the_folder_stops_the_sink_and_is_not_touched(tmp_path, books):  # noqa: F811
+    folder = programs.Folder(tmp_path)
+    there = folder.books / MONTH
+    there.mkdir()
+    (there / "charges.json").write_text("{}")
+    sent = Sent(folder)
+    sent.turn()
+    assert "found another month than the one that was closed" in sent.row.trouble
+    assert [path.name for path in folder.books.iterdir()] == [MONTH]
+    assert (there / "charges.json").read_text() == "{}"
+
+
+# --- processes --------------------------------------------------------------------------------------------------------
+
+
+def test_one_process_sends_at_a_time(written, tmp_path, books):  # noqa: F811
+    (tmp_path / "books").mkdir()
+    written(f"books: {{driver: files, from: {MONTH}, folder: books}}\n")
+    handle = os.open(settings.ENVIRONMENT.data / sending.LOCK, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    assert not sending.turn(lambda: False, print)
+    assert not Sink.objects.exists()
+    os.close(handle)
+    assert not sending.turn(lambda: False, print)
+    assert SinkLetter.objects.count() == 2
+
+
+_PROGRAM = """
+import os, signal, sys
+from datetime import datetime, timedelta
+import django
+django.setup()
+from fabgate.collector.billing.sinks import config, engine
+(one,) = config.load()
+class Dying(one.driver):
+    def send(self, items):
+        super().send(items)
+        os.kill(os.getpid(), signal.SIGKILL)  # the answer has arrived; nothing is stored
+now = datetime.fromisoformat(sys.argv[1])
+engine.deliver(config.Configured(one.name, one.driver_name, Dying, one.options), lambda: now)
+"""
+
+
+@pytest.mark.kills
+@pytest.mark.sqlite
+def test_a_process_that_is_really_killed_after_sending_has_one_effect(written, tmp_path, books):  # noqa: F811
+    with programs.WebhookReceiver(tmp_path).running() as program:
+        program.configured(MONTH)
+        written(f"hook: {{driver: webhook, from: {MONTH}, url: '{program.url}', secret_file: secret}}\n")
+        database = settings.DATABASES["default"]["NAME"]
+        env = {
+            **os.environ,
+            "FABGATE_SITE": "lyon",
+            "FABGATE_DATA": str(Path(database).parent),
+            "FABGATE_SINKS": str(config.path()),
+            "DJANGO_SETTINGS_MODULE": "fabgate.collector.settings",
+        }
+        command = [sys.executable, "-c", _PROGRAM, NOW.isoformat()]
+        for expected in (1, 1):
+            done = subprocess.run(command, env=env, timeout=HANGS_S, check=False, capture_output=True)
+            assert done.returncode == -signal.SIGKILL, done.stderr
+            assert len(program.effects) == expected
+        sent = Sent(program)
+        sent.turn()
+        sent.check()
+
+
+def test_the_thread_looks_again_when_something_has_happened_or_time_has_passed(written, tmp_path, books):  # noqa: F811
+    (tmp_path / "books").mkdir()
+    written(f"books: {{driver: files, from: {MONTH}, folder: books}}\n")
+    thread = sending.Sending(threading.Event())
+    assert not thread.look(0)
+    assert SinkLetter.objects.count() == 2
+    SinkLetter.objects.update(state=SinkLetter.DUE)  # without a pulse
+    assert not thread.look(1)
+    assert SinkLetter.objects.filter(state=SinkLetter.DUE).count() == 2
+    assert not thread.look(1 + sending.TURN_EVERY_S)
+    assert not SinkLetter.objects.filter(state=SinkLetter.DUE).exists()
+    SinkLetter.objects.update(state=SinkLetter.DEAD)
+    decisions.retry(Sink.objects.get(), actor="eve", reason="a test")
+    assert not thread.look(2 + sending.TURN_EVERY_S)
+    assert not SinkLetter.objects.exclude(state=SinkLetter.SENT).exists()
