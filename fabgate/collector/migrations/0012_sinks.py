@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     """Adds two tables; no row changes."""
 
     dependencies = [
-        ('collector', '0009_verification'),
+        ('collector', '0010_prepaid'),
     ]
 
     operations = [

@@ -31,12 +31,11 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct, field
 
+from fabgate.collector.billing.prepaid.modes import RECEIVABLE
 from fabgate.errors import FabgateError, UsageError
 
 #: The feeds, see above.
 CHARGES, USAGE, METERED = "charges", "usage", "metered"
-#: How a charge is paid: by an invoice, or from what was paid before.
-RECEIVABLE, PREPAID = "receivable", "prepaid"
 #: The class of a line, besides those of billing/rating.py.
 LINE: Final = "line"
 _MOST_SECRET: Final = 4096
@@ -102,7 +101,7 @@ class Charge(Struct, frozen=True, kw_only=True):
     #: A class of billing/rating.py, or LINE.
     kind: str
     vat_code: str
-    #: RECEIVABLE or PREPAID.
+    #: How it is paid: by an invoice, or from what was paid in before (billing/prepaid/modes.py).
     settlement: str = RECEIVABLE
     #: The key of the charge that it reverses, or "".
     reverses: str = ""

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from django.db.models import QuerySet
 
 from fabgate.collector.billing.charges import record
+from fabgate.collector.billing.prepaid.modes import Modes
 from fabgate.collector.billing.sinks import contract, usage
 from fabgate.collector.billing.sinks.contract import LINE, Charge, Item, Month, Site
 from fabgate.collector.db import statements
@@ -76,8 +77,9 @@ class Charges:
         rows = ChargeRow.objects.filter(month__in=closed)
         charges = [row for some in statements.chunks(sorted(keys)) for row in _charges(rows.filter(pk__in=some))]
         lines = [int(key) for _month, kind, key in map(_split, (letter.place for letter in letters)) if kind == _LINE]
-        made: list[Charge] = [_charge(row, closed[row.month]) for row in charges]
-        made += [_line(row) for row in ManualLine.objects.filter(pk__in=lines, month__in=closed)]
+        modes = Modes.now()
+        made: list[Charge] = [_charge(row, closed[row.month], modes) for row in charges]
+        made += [_line(row, modes) for row in ManualLine.objects.filter(pk__in=lines, month__in=closed)]
         return {item.key: item for item in made if item.key in keys}
 
     def waiting(self, cursor: str) -> int:
@@ -96,8 +98,9 @@ class Charges:
         return list(ClosedMonth.objects.filter(month__gte=max(self._first, month or self._first)).order_by("month"))
 
     def _of(self, closed: ClosedMonth, start: tuple[str, str], most: int) -> list[Item]:
-        found: list[Item] = [_charge(row, closed) for row in _charges(self._charges(closed, start))[:most]]
-        return found or [_line(row) for row in self._lines(closed, start).order_by("pk")[:most]]
+        modes = Modes.now()
+        found: list[Item] = [_charge(row, closed, modes) for row in _charges(self._charges(closed, start))[:most]]
+        return found or [_line(row, modes) for row in self._lines(closed, start).order_by("pk")[:most]]
 
     def _charges(self, closed: ClosedMonth, start: tuple[str, str]) -> QuerySet[ChargeRow]:
         rows = ChargeRow.objects.filter(month=closed.month)
@@ -141,10 +144,11 @@ class Months:
 
 def _month(closed: ClosedMonth) -> Month:
     def read() -> Iterator[Charge]:
+        modes = Modes.now()
         for row in _charges(ChargeRow.objects.filter(month=closed.month)).iterator(chunk_size=_CHUNK):
-            yield _charge(row, closed)
+            yield _charge(row, closed, modes)
         for line in ManualLine.objects.filter(month=closed.month).order_by("pk").iterator():
-            yield _line(line)
+            yield _line(line, modes)
 
     charges, lines = (rows.filter(month=closed.month) for rows in (ChargeRow.objects, ManualLine.objects))
     paying = {*charges.values_list("payer", flat=True).distinct(), *lines.values_list("payer", flat=True).distinct()}
@@ -164,7 +168,7 @@ def _charges(rows: QuerySet[ChargeRow]) -> QuerySet[ChargeRow]:
     return rows.select_related("terms").order_by("pk")
 
 
-def _charge(row: ChargeRow, closed: ClosedMonth) -> Charge:
+def _charge(row: ChargeRow, closed: ClosedMonth, modes: Modes) -> Charge:
     rule = row.terms.snapshot.get("rule", {}) if row.terms else {}
     return Charge(
         key=row.pk,
@@ -173,6 +177,7 @@ def _charge(row: ChargeRow, closed: ClosedMonth) -> Charge:
         of_month=row.of_month,
         payer=row.payer,
         amount_minor=row.amount_minor,
+        settlement=modes.settlement(row.payer, row.month),
         kind=row.kind,
         vat_code=rule.get("vat_code", ""),
         reverses=row.reverses,
@@ -189,7 +194,7 @@ def _charge(row: ChargeRow, closed: ClosedMonth) -> Charge:
     )
 
 
-def _line(row: ManualLine) -> Charge:
+def _line(row: ManualLine, modes: Modes) -> Charge:
     values = (row.pk, row.month, row.payer, row.text, row.amount_minor, row.vat_code, row.session, row.author)
     return Charge(
         key=record.line_id(*values, row.at),
@@ -198,6 +203,7 @@ def _line(row: ManualLine) -> Charge:
         of_month=row.month,
         payer=row.payer,
         amount_minor=row.amount_minor,
+        settlement=modes.settlement(row.payer, row.month),
         kind=LINE,
         vat_code=row.vat_code,
         text=row.text,

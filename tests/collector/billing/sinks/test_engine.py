@@ -16,10 +16,10 @@ import pytest
 from django.conf import settings
 
 from fabgate.collector.billing.paying import payers
-from fabgate.collector.billing.sinks import config, decisions, engine, sending, status
+from fabgate.collector.billing.sinks import config, decisions, engine, feeds, sending, status
 from fabgate.collector.billing.sinks.config import Configured
 from fabgate.collector.cli import verbs
-from fabgate.collector.models import Change, Member, Sink, SinkLetter
+from fabgate.collector.models import Change, Member, PrepaidChange, Sink, SinkLetter
 from fabgate.errors import UsageError
 from tests.collector.billing.charges.test_charges import FIRST, MONTHS
 from tests.collector.billing.sinks import programs
@@ -217,3 +217,11 @@ def test_the_thread_looks_again_when_something_has_happened_or_time_has_passed(w
     decisions.retry(Sink.objects.get(), actor="eve", reason="a test")
     assert not thread.look(2 + sending.TURN_EVERY_S)
     assert not SinkLetter.objects.exclude(state=SinkLetter.SENT).exists()
+
+
+def test_charges_say_whether_they_were_paid_before(books):  # noqa: F811
+    PrepaidChange.objects.create(payer="m-1", since=FIRST, prepays=True)
+    row, site = Sink(name="x"), config.site_of()
+    feed = feeds.of(programs.KeylessSink, row, programs.KeylessSink.Options(since=MONTH, url="http://localhost"), site)
+    items, _place = feed.after("", 20, NOW)
+    assert {(item.payer, item.settlement) for item in items} == {("m-1", "prepaid"), ("m-2", "receivable")}

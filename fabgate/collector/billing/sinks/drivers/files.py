@@ -18,8 +18,9 @@ from typing import Any, Final, Literal
 import msgspec
 
 from fabgate.collector.billing.currencies import decimal_text
+from fabgate.collector.billing.prepaid.modes import PREPAID, RECEIVABLE
 from fabgate.collector.billing.sinks import contract
-from fabgate.collector.billing.sinks.contract import PREPAID, RECEIVABLE, Charge, Month, Site
+from fabgate.collector.billing.sinks.contract import Charge, Month, Site
 from fabgate.collector.billing.sinks.month_folder import MonthFolder
 from fabgate.collector.tables.csv_file import write_csv
 from fabgate.collector.tables.table import DAY, NUMBER, PLAIN, TEXT, Cell, Column, Table
