@@ -55,6 +55,9 @@ GROUPS: Final = {
         "bill-line",
         "bill-line-remove",
         "bill-close",
+        "bill-statement",
+        "bill-archive",
+        "bill-erase-names",
         "verify-periods",
     ),
     "take credit from those who prepay": (

@@ -15,6 +15,7 @@ from fabgate.collector.models.billing.payers import Payer, PayerReference
 from fabgate.collector.models.billing.plans import Plan, PlanChange
 from fabgate.collector.models.billing.prepaid import PrepaidChange, PrepaidEntry
 from fabgate.collector.models.billing.sinks import Sink, SinkLetter
+from fabgate.collector.models.billing.statements import IssuedStatement, StatementMail, Workshop
 from fabgate.collector.models.billing.tariffs import TariffRule
 from fabgate.collector.models.billing.terms import BillingTerms
 from fabgate.collector.models.calendar import Opening, SpecialDay
@@ -51,6 +52,7 @@ __all__ = [
     "Group",
     "Heartbeat",
     "Hole",
+    "IssuedStatement",
     "Journal",
     "LedgerLine",
     "Machine",
@@ -75,6 +77,7 @@ __all__ = [
     "Sink",
     "SinkLetter",
     "SpecialDay",
+    "StatementMail",
     "TariffRule",
     "Training",
     "UsageDay",
@@ -83,4 +86,5 @@ __all__ = [
     "UsageSums",
     "Verification",
     "Waiver",
+    "Workshop",
 ]

@@ -15,9 +15,6 @@ from django.utils.translation import gettext_lazy as _
 from fabgate.collector.base import local_times
 from fabgate.collector.pages.icons import PATHS
 
-#: Shown in place of an empty value: an en dash.
-NOTHING: Final = "\N{EN DASH}"
-MINUS: Final = "\N{MINUS SIGN}"
 #: State -> (icon, word). CSS takes the colour from the state's name.
 STATES: Final[Mapping[str, tuple[str, Any]]] = {
     "free": ("circle", _("Free")),
@@ -52,20 +49,6 @@ def state(name: str, word: str = "") -> SafeString:
     """Return a state as colour, icon and word; `word` replaces the usual one."""
     picture, usual = STATES[name]
     return format_html('<span class="state state-{}">{}<span>{}</span></span>', name, icon(picture), word or usual)
-
-
-def duration(ms: int | None) -> str:
-    """Return milliseconds as h:mm:ss, with a minus sign for those of a reversal; a dash for None."""
-    if ms is None:
-        return NOTHING
-    minutes, seconds = divmod(abs(int(ms)) // 1000, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{MINUS if ms < 0 else ''}{hours}:{minutes:02}:{seconds:02}"
-
-
-def count(number: int) -> str:
-    """Return a number of things, with a minus sign where more were taken back than made."""
-    return f"{MINUS if number < 0 else ''}{abs(number)}"
 
 
 def which(moment: datetime | None) -> str:

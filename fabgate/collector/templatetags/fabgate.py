@@ -20,11 +20,12 @@ from fabgate.collector.base import local_times
 from fabgate.collector.machines import locks
 from fabgate.collector.pages import formatting, rights
 from fabgate.collector.pages.events import live_regions
+from fabgate.collector.paper import figures
 
 register = template.Library()
 register.simple_tag(formatting.icon)
 register.simple_tag(formatting.state)
-register.filter(formatting.duration)
+register.filter(figures.duration)
 register.filter("which", formatting.which, expects_localtime=True)
 register.filter("clock", formatting.clock, expects_localtime=True)
 

@@ -21,9 +21,9 @@ from fabgate.collector.models import (
     Training,
     UsageSession,
 )
-from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.pages.log import fields, labels, values
 from fabgate.collector.pages.use.exports import tables
+from fabgate.collector.paper.figures import NOTHING
 from tests.collector.pages import strings
 
 NOON = datetime(2026, 11, 12, 12, tzinfo=UTC)

@@ -12,8 +12,8 @@ from fabgate import wire
 from fabgate.collector.db import audit
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Gate, Hole, Machine, Review, UsageSession
-from fabgate.collector.pages.formatting import duration
 from fabgate.collector.pages.use.moment import answer
+from fabgate.collector.paper.figures import duration
 from fabgate.collector.sessions import corrections
 from tests.collector.gates import Journal as Writer
 from tests.collector.pages.used import BOOTED, MINUTE, NOON, Used, text

@@ -15,8 +15,7 @@ from fabgate.collector.billing import month as months
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.currencies import DIGITS
 from fabgate.collector.models import BillingTerms, Change, Member, UsageSession
-from fabgate.collector.pages.formatting import NOTHING
-from fabgate.collector.pages.month.amounts import Money
+from fabgate.collector.paper.figures import NOTHING, Money
 from fabgate.collector.sessions import corrections
 from tests.collector.billing import oracle
 from tests.collector.pages import billing

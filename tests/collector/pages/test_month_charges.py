@@ -8,7 +8,7 @@ import pytest
 
 from fabgate.collector.billing.charges import closing, decisions, refresh
 from fabgate.collector.models import ClosedMonth, ManualLine, Member, Plan, Waiver
-from fabgate.collector.pages.formatting import MINUS
+from fabgate.collector.paper.figures import MINUS
 from fabgate.collector.sessions import corrections
 from tests.collector.pages import billing
 from tests.collector.pages.billing import FIRST, NOON

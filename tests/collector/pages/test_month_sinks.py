@@ -12,7 +12,7 @@ from fabgate.collector.billing.charges import closing, refresh
 from fabgate.collector.billing.sinks import config, engine
 from fabgate.collector.db import audit
 from fabgate.collector.models import Change, Charge, Collector, Member, Sink, SinkLetter
-from fabgate.collector.pages.formatting import NOTHING
+from fabgate.collector.paper.figures import NOTHING
 from tests.collector.pages import billing
 from tests.collector.pages.billing import FIRST, MONTH, NOON
 from tests.collector.pages.test_month import rows

@@ -18,9 +18,9 @@ from fabgate.collector.billing.coverage import Place, counting, holes
 from fabgate.collector.billing.rules import Rule
 from fabgate.collector.billing.typed_rule import Typed
 from fabgate.collector.models import Change, Machine, Plan, TariffRule
-from fabgate.collector.pages.month.amounts import Money
 from fabgate.collector.pages.month.tariffs import words
 from fabgate.collector.pages.month.tariffs.rule_form import RuleForm, initial_of
+from fabgate.collector.paper.figures import Money
 from fabgate.pricing import stored
 from fabgate.pricing.tariffs import RUNNING, Peak, Tariff
 from tests.collector.pages import billing

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from fabgate.collector.models import Change, TariffRule
-from fabgate.collector.pages.formatting import NOTHING
+from fabgate.collector.paper.figures import NOTHING
 from tests.collector.pages import billing
 from tests.collector.pages.billing import MONTH, NOON, typed
 from tests.collector.pages.test_month import rows

@@ -18,7 +18,7 @@ from fabgate.collector.models import (
     SpecialDay,
     Training,
 )
-from fabgate.collector.pages.formatting import NOTHING
+from fabgate.collector.paper.figures import NOTHING
 from fabgate.collector.people.blocks import today
 from tests.collector.pages.counter import a_broker, a_house  # noqa: F401 (fixtures)
 from tests.collector.pages.tabs import sent_by

@@ -14,7 +14,7 @@ from fabgate.collector.broker.message import Received
 from fabgate.collector.entries import completeness
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Gate, Hole, Journal, Quarantine, Verification
-from fabgate.collector.pages.formatting import NOTHING
+from fabgate.collector.paper.figures import NOTHING
 from tests.collector.gates import Journal as Gates
 from tests.collector.pages.used import NOON, Used, text
 

@@ -17,8 +17,8 @@ from django.utils import translation
 from openpyxl import load_workbook
 
 from fabgate.collector.models import Change, Correction, Review, UsageSession
-from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.pages.use.exports import tables
+from fabgate.collector.paper.figures import NOTHING
 from fabgate.collector.sessions import corrections
 from fabgate.collector.tables import csv_file, xlsx_file
 from fabgate.collector.tables import table as kinds

@@ -21,7 +21,7 @@ from fabgate.collector.models import (
     UsageDay,
     UsageSession,
 )
-from fabgate.collector.pages.formatting import NOTHING
+from fabgate.collector.paper.figures import NOTHING
 from fabgate.collector.sessions import corrections
 from tests.collector.pages.tabs import sent_by
 from tests.collector.pages.used import MINUTE, NOON, Used, machine, text

@@ -21,14 +21,17 @@ from fabgate.collector.billing import month, rating
 from fabgate.collector.billing.charges import record, refresh
 from fabgate.collector.billing.charges.refresh import Book
 from fabgate.collector.billing.prepaid import ledger
-from fabgate.collector.db import audit
+from fabgate.collector.billing.statements import archive, issue
+from fabgate.collector.db import audit, bulk
 from fabgate.collector.entries import completeness
-from fabgate.collector.models import Change, Charge, ClosedMonth, Machine, ManualLine
+from fabgate.collector.models import Change, Charge, ClosedMonth, IssuedStatement, Machine, ManualLine
 from fabgate.errors import UsageError
 
 #: The digest before the first month.
 FIRST: Final = "0" * 64
 _VERB: Final = "month.closed"
+#: How often a month that changes meanwhile is read again without keeping others waiting.
+_TRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,34 +63,108 @@ def open_in(first: date, book: Book, now: datetime) -> Open:
 
 
 def close(first: date, now: datetime, *, actor: str, reason: str = "") -> ClosedMonth:
-    """Close a month. Raises UsageError if it is not the next one, is not over, or has something open and no reason."""
-    with transaction.atomic():
+    """Close a month, and issue its statements.
+
+    Raises UsageError if it is not the next one, is not over, or has something open and no reason.
+    """
+    refresh.refresh_all()
+    _open_or_refuse(first, now, reason)
+    for _try in range(_TRIES):
+        ready = _prepare(first)
+        with transaction.atomic():
+            refresh.lock()
+            refresh.refresh_all()
+            if ready.is_current():
+                return _close(ready, now, actor, reason)
+    with transaction.atomic():  # somebody changes the month all the time: let them wait
         refresh.lock()
         refresh.refresh_all()
-        book = refresh.open_book()
-        if first != book.open_month:
-            text = _("found %(found)s, wanted %(wanted)s: months are closed one after the other")
-            raise UsageError(text % {"found": f"{first:%Y-%m}", "wanted": f"{book.open_month:%Y-%m}"})
-        if now < month.bounds(first, book.terms.zone)[1]:
-            raise UsageError(_("%(month)s is not over yet") % {"month": f"{first:%Y-%m}"})
-        if (left := open_in(first, book, now)) and not reason.strip():
-            raise UsageError("\n".join(_mistakes(left)))
-        ledger.use_up(first, now, author=actor)
-        closed = ClosedMonth(
-            month=first,
-            closed_at=now,
-            closed_by=actor,
-            reason=reason.strip() if left else "",
-            terms=_terms(book),
-            charges=Charge.objects.filter(month=first).count(),
-            lines=ManualLine.objects.filter(month=first).count(),
-            amount_minor=amount_minor(first),
-            entries=ledger.count(first),
-        )
-        closed.sha256 = sha256_of(closed, _digest_before(book, first))
-        with audit.change(actor, _VERB, closed, reason=closed.reason):
-            closed.save(force_insert=True)
+        return _close(_prepare(first), now, actor, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A month that can be closed, as it was when it was read. While it is read, nobody waits for it."""
+
+    month: date
+    terms: dict[str, Any]
+    charges: int
+    lines: int
+    amount_minor: int
+    #: The SHA-256 up to the prepaid entries, which are added when it is closed.
+    sealed: hashlib._Hash
+    printed: dict[str, Any]
+    archive: dict[str, str]
+    statements: list[IssuedStatement]
+    #: A digest of what was read.
+    seen: str
+
+    def is_current(self) -> bool:
+        """Return whether its charges, lines and terms are still those that were read. Call it under the lock."""
+        return self.seen == _seen(self.month)
+
+
+def _prepare(first: date) -> _Ready:
+    book, seen = refresh.open_book(), _seen(first)
+    ready = ClosedMonth(month=first, terms=_terms(book), amount_minor=amount_minor(first))
+    return _Ready(
+        month=first,
+        terms=ready.terms,
+        charges=Charge.objects.filter(month=first).count(),
+        lines=ManualLine.objects.filter(month=first).count(),
+        amount_minor=ready.amount_minor,
+        sealed=_sealed(ready, _digest_before(book, first)),
+        printed=issue.printed(),
+        archive=archive.digests(first),
+        statements=issue.of_month(first),
+        seen=seen,
+    )
+
+
+def _seen(first: date) -> str:
+    """Return a digest of what is closed: ids of charges name all that they say, and lines never change."""
+    book = refresh.open_book()
+    found = hashlib.sha256(_text([_terms(book), book.open_month.isoformat(), _digest_before(book, first)]))
+    for pair in Charge.objects.filter(month=first).order_by("pk").values_list("pk", "known").iterator():
+        found.update(_text(pair))
+    found.update(_text(list(ManualLine.objects.filter(month=first).order_by("pk").values_list("pk", flat=True))))
+    return found.hexdigest()
+
+
+def _close(ready: _Ready, now: datetime, actor: str, reason: str) -> ClosedMonth:
+    left = _open_or_refuse(ready.month, now, reason)
+    ledger.use_up(ready.month, now, author=actor)
+    closed = ClosedMonth(
+        month=ready.month,
+        closed_at=now,
+        closed_by=actor,
+        reason=reason.strip() if left else "",
+        terms=ready.terms,
+        charges=ready.charges,
+        lines=ready.lines,
+        amount_minor=ready.amount_minor,
+        entries=ledger.count(ready.month),
+        sha256=_with_entries(ready.sealed.copy(), ready.month),
+        printed=ready.printed,
+        archive=ready.archive,
+    )
+    with audit.change(actor, _VERB, closed, reason=closed.reason):
+        closed.save(force_insert=True)
+        bulk.insert(ready.statements)
     return closed
+
+
+def _open_or_refuse(first: date, now: datetime, reason: str) -> Open:
+    """Return what is open in a month that can be closed. Raises UsageError as `close`."""
+    book = refresh.open_book()
+    if first != book.open_month:
+        text = _("found %(found)s, wanted %(wanted)s: months are closed one after the other")
+        raise UsageError(text % {"found": f"{first:%Y-%m}", "wanted": f"{book.open_month:%Y-%m}"})
+    if now < month.bounds(first, book.terms.zone)[1]:
+        raise UsageError(_("%(month)s is not over yet") % {"month": f"{first:%Y-%m}"})
+    if (left := open_in(first, book, now)) and not reason.strip():
+        raise UsageError("\n".join(_mistakes(left)))
+    return left
 
 
 def amount_minor(first: date) -> int:
@@ -104,15 +181,24 @@ def sha256_of(closed: ClosedMonth, before: str) -> str:
     It covers `before` and then, each with a line break, the texts of the month, of its charges in the order of their ids,
     of its lines in the order of their numbers, and of the prepaid ledger.
     """
+    return _with_entries(_sealed(closed, before), closed.month)
+
+
+def _sealed(closed: ClosedMonth, before: str) -> hashlib._Hash:
+    """Return the digest of all but the prepaid ledger."""
     found = hashlib.sha256(before.encode())
     found.update(text_of(closed))
     for charge in refresh.records(Charge.objects.filter(month=closed.month).order_by("pk")):
         found.update(record.line_of(charge).encode() + b"\n")
     for line in ManualLine.objects.filter(month=closed.month).order_by("pk").iterator():
         found.update(text_of_line(line))
-    for prepaid in ledger.lines(closed.month):
-        found.update(prepaid.encode() + b"\n")
-    return found.hexdigest()
+    return found
+
+
+def _with_entries(sealed: hashlib._Hash, first: date) -> str:
+    for prepaid in ledger.lines(first):
+        sealed.update(prepaid.encode() + b"\n")
+    return sealed.hexdigest()
 
 
 def text_of(closed: ClosedMonth) -> bytes:
@@ -157,7 +243,10 @@ def _altered(closed: ClosedMonth, before: str) -> Iterator[str]:
     ):
         if (stored := getattr(closed, name)) != found:
             yield f"{name}: found {found}, wanted {stored} as on {closed.closed_at:%Y-%m-%d}"
-    if sha256_of(closed, before) != closed.sha256:
+    if sha256_of(closed, before) == closed.sha256:
+        for payer in issue.unlike_charges(closed):
+            yield f"the statement of {payer} is missing, or does not come to the sum of its charges and lines"
+    else:
         yield "the SHA-256 differs: a charge, a line, a prepaid entry, the terms or the month before was altered"
 
 

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
+from fabgate.collector.cli.billing import statement_arguments
+
 _START: Final = (
     "From this month on, sessions have prices. The currency and the time zone of FABGATE_TZ stay as they are. Nothing is"
     " charged: bill-month shows what a month comes to."
@@ -131,6 +133,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     payers.add_argument("--json", action="store_true", help="print JSON, with addresses and references")
     _add_closing_verbs(add)
     _add_prepaid_verbs(add)
+    statement_arguments.add_verbs(add)
     trial = add(
         "bill-try",
         "billing.trial",

@@ -121,6 +121,10 @@ class ClosedMonth(models.Model):
     entries = models.IntegerField(default=0)
     #: Over the month before, the terms, and all charges, lines and prepaid entries of the month, in hexadecimal digits.
     sha256 = models.CharField(max_length=64)
+    #: What all its statements show: the workshop, and the titles of machines (billing/statements/issue.py).
+    printed = models.JSONField(default=dict)
+    #: The SHA-256 of each file of its archive, without names (billing/statements/archive.py).
+    archive = models.JSONField(default=dict)
 
     def __str__(self) -> str:
         return f"{self.month:%Y-%m}"

@@ -21,7 +21,7 @@ from django.utils.formats import date_format, time_format
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from fabgate.collector.pages.formatting import NOTHING
+from fabgate.collector.paper.figures import NOTHING
 
 _Row = TypeVar("_Row", bound=models.Model)
 #: The name of the hidden field.

@@ -23,7 +23,7 @@ from fabgate.collector.models import (
     Training,
     UsageSession,
 )
-from fabgate.collector.pages.formatting import NOTHING
+from fabgate.collector.paper.figures import NOTHING
 from fabgate.collector.people import display_names
 
 #: Kinds with a name in addition to the key in the log; both are shown.

@@ -16,17 +16,16 @@ from fabgate.collector.billing import terms
 from fabgate.collector.machines import locks, presets
 from fabgate.collector.models import Account, Change, Machine, OneTimeLink, PrepaidEntry, Training
 from fabgate.collector.models.calendar import WEEK
-from fabgate.collector.pages.formatting import NOTHING, duration
 from fabgate.collector.pages.keys.views import SCOPES
 from fabgate.collector.pages.log import fields
 from fabgate.collector.pages.log.labels import VERBS, value
 from fabgate.collector.pages.machines import words as rule_words
-from fabgate.collector.pages.month.amounts import Money
 from fabgate.collector.pages.month.tariffs import words as tariff_words
 from fabgate.collector.pages.people import labels as people_words
 from fabgate.collector.pages.use import labels as session_labels
 from fabgate.collector.pages.use import periods
 from fabgate.collector.pages.use.reports.usage import GROUPS
+from fabgate.collector.paper.figures import NOTHING, Money, duration
 from fabgate.collector.people import display_names, reasons
 from fabgate.pricing import stored
 
@@ -52,7 +51,9 @@ _TRAININGS: Final = frozenset({"prerequisite", "training", "trainings"})
 #: Fields with durations in milliseconds.
 _LASTING_MS: Final = frozenset({"time"})
 #: Internal fields that are not shown.
-HIDDEN: Final = frozenset({"id", "lock_id", "journals", "ledger_after", "ledger_digest", "ledger_last", "terms"})
+HIDDEN: Final = frozenset(
+    {"id", "lock_id", "journals", "ledger_after", "ledger_digest", "ledger_last", "terms", "printed", "archive"}
+)
 #: The labels of a field's values; "kind.field" applies to that kind only.
 _LABELS: Final[Mapping[str, Mapping[str, Any]]] = {
     "badge.kind": people_words.KINDS,

@@ -23,9 +23,9 @@ from fabgate.collector.db import audit, pulse
 from fabgate.collector.models import Change, Opening, SpecialDay
 from fabgate.collector.pages import errors, gates_informed
 from fabgate.collector.pages.access_control import account_of, see_other
-from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.pages.machines import week
 from fabgate.collector.pages.machines.calendar_forms import SpecialForm, TonightForm, WeeklyForm
+from fabgate.collector.paper.figures import NOTHING
 from fabgate.collector.people.blocks import today
 
 FormT = TypeVar("FormT", WeeklyForm, SpecialForm)

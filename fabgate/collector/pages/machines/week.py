@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector import formats
 from fabgate.collector.access.opening_hours import AHEAD, DAY_MIN, Calendar, Span, clock, night_at
 from fabgate.collector.models import Machine
-from fabgate.collector.pages.formatting import NOTHING
+from fabgate.collector.paper.figures import NOTHING
 from fabgate.collector.people.blocks import today
 
 DAYS: Final = range(AHEAD)

@@ -17,7 +17,7 @@ from fabgate import wire
 from fabgate.collector.machines import presets
 from fabgate.collector.models import Machine
 from fabgate.collector.pages import durations
-from fabgate.collector.pages.formatting import NOTHING
+from fabgate.collector.paper.figures import NOTHING
 
 #: Rule -> label.
 RULES: Final[Mapping[str, Any]] = {

@@ -22,10 +22,10 @@ from fabgate.collector.billing.paying import payers
 from fabgate.collector.models import BillingTerms, ClosedMonth, ManualLine, UsageSession, Waiver
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
 from fabgate.collector.pages.forms.line_field import LineField
-from fabgate.collector.pages.month.amounts import Money
 from fabgate.collector.pages.month.tab import render_page, terms_or_404
 from fabgate.collector.pages.month.tariffs.rule_form import AmountField
 from fabgate.collector.pages.use import names
+from fabgate.collector.paper.figures import Money
 
 
 class ReasonForm(forms.Form):

@@ -15,14 +15,13 @@ from fabgate.collector.billing import rating, summary, terms
 from fabgate.collector.billing.month import Sum
 from fabgate.collector.models import BillingTerms, ClosedMonth
 from fabgate.collector.pages.access_control import see_other
-from fabgate.collector.pages.formatting import count
 from fabgate.collector.pages.lists.numbered import numbered_page
 from fabgate.collector.pages.lists.sorting import Sorting
-from fabgate.collector.pages.month import labels
-from fabgate.collector.pages.month.amounts import Money
 from fabgate.collector.pages.month.decisions import closing_of
 from fabgate.collector.pages.month.tab import month_of, next_month, render_page, today_of
 from fabgate.collector.pages.use import names
+from fabgate.collector.paper.figures import Money, count
+from fabgate.collector.paper.statements import labels
 from fabgate.collector.people.display_names import account_names
 
 #: Column -> its value, in the list of payers.

@@ -14,13 +14,13 @@ from fabgate.collector.billing.rating import Rated
 from fabgate.collector.models import BillingTerms, Charge, Machine, ManualLine
 from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.lists.numbered import numbered_page
-from fabgate.collector.pages.month import labels
-from fabgate.collector.pages.month.amounts import Money
 from fabgate.collector.pages.month.overview import neighbours
 from fabgate.collector.pages.month.tab import month_of, render_page, terms_or_404
 from fabgate.collector.pages.month.tariffs import words
 from fabgate.collector.pages.roles import self_and_groups
 from fabgate.collector.pages.use import names
+from fabgate.collector.paper.figures import Money
+from fabgate.collector.paper.statements import labels
 
 
 def payer(request: HttpRequest, pk: str) -> HttpResponse:

@@ -21,8 +21,8 @@ from django.utils.translation import gettext_lazy
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.currencies import DIGITS, likely
 from fabgate.collector.pages.access_control import account_of, see_other
-from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.pages.month.tab import next_month
+from fabgate.collector.paper.figures import NOTHING
 
 #: The currencies that come first in the list, with their names.
 _COMMON: Final = {

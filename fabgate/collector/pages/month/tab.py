@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from fabgate.collector.billing import terms
 from fabgate.collector.models import BillingTerms
-from fabgate.collector.pages.month.amounts import Money
+from fabgate.collector.paper.figures import Money
 
 #: Months after this year are refused.
 _LAST_YEAR: Final = 2199

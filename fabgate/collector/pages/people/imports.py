@@ -22,8 +22,8 @@ from fabgate.collector.db import pulse
 from fabgate.collector.models import Change, Grant, Member, Payer
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import see_other
-from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.pages.people import labels, shortcuts
+from fabgate.collector.paper.figures import NOTHING
 from fabgate.collector.people import blocks, leaving
 from fabgate.collector.people.import_list import file as members_file
 from fabgate.collector.people.import_list import lists, store, uploads

@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
-from fabgate.collector.pages.formatting import NOTHING
+from fabgate.collector.paper.figures import NOTHING
 from fabgate.collector.people import reasons
 
 BASES: Final[Mapping[str, Any]] = {

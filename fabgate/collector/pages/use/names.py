@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from fabgate import wire
 from fabgate.collector.base.search_key import folded
 from fabgate.collector.models import Gate, Group, Machine, Member, Payer
-from fabgate.collector.pages.formatting import NOTHING
+from fabgate.collector.paper.figures import NOTHING
 from fabgate.collector.people.display_names import names_of, numbered, unique_names, unknown_name
 
 #: How many people are listed if a name matches several.

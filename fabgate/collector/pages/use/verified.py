@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.utils.translation import gettext_lazy
 
 from fabgate.collector.models import Verification
-from fabgate.collector.pages.formatting import NOTHING
+from fabgate.collector.paper.figures import NOTHING
 
 #: Table → how the page calls its rows.
 TABLES: Final[Mapping[str, Any]] = {

@@ -9,7 +9,7 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from fabgate.collector.pages.formatting import duration
+from fabgate.collector.paper.figures import duration
 from fabgate.collector.people import reasons
 from fabgate.collector.people.display_names import DisplayName
 

@@ -480,7 +480,8 @@ def test_a_month_that_was_sealed_again_differs_from_the_audit_log(shop):
     closed.amount_minor = 1
     closed.sha256 = closing.sha256_of(closed, "0" * 64)
     closed.save()
-    ((wrong,),) = altered()
+    ((statement, wrong),) = altered()
+    assert statement.startswith("the statement of m-1 ")
     assert wrong.startswith("the SHA-256 is not the one in the audit log")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from datetime import UTC, datetime, time, timedelta
 from unittest import mock
@@ -189,3 +190,47 @@ def test_the_nightly_verification_names_an_altered_month(shop, tmp_path):
     assert report.compared["closedmonth"] == 1
     (found,) = [finding.text for finding in report.findings if finding.table == "closedmonth"]
     assert found.startswith(f"closedmonth {FIRST:%Y-%m}: was changed: the SHA-256 differs")
+
+
+def test_a_statement_is_printed_and_saved_in_the_language_of_its_payer(shop, run, tmp_path):
+    Member.objects.filter(pk="m-1").update(lang="fr")
+    session(shop, "s-1", FIRST, 10)
+    month = f"{FIRST:%Y-%m}"
+    printed = run("bill-statement", month, "m-1")
+    assert printed.splitlines()[0].startswith("Relevé, pas une facture: Zoé Müller, ")
+    assert "1,00" in printed.splitlines()[-1]
+    found = json.loads(run("bill-statement", month, "m-1", "--json"))
+    assert (found["number"], found["amount_minor"], found["is_final"]) == (f"{month}/m-1", 100, False)
+    assert [charge["session"] for charge in found["charges"]] == ["s-1"]
+    run("bill-statement", month, "m-1", "--pdf", str(tmp_path / "one.pdf"))
+    run("bill-statement", month, "m-1", "--csv", str(tmp_path / "one.csv"))
+    assert (tmp_path / "one.pdf").read_bytes().startswith(b"%PDF")
+    assert b";s-1" in (tmp_path / "one.csv").read_bytes()
+    for words, wrong in (
+        ((month, "m-99"), "PAYER: found 'm-99'"),
+        (("2001-01", "m-1"), "or later, because billing starts then"),
+        ((month, "m-1", "--pdf", str(tmp_path / "one.pdf" / "two.pdf")), "name a file that can be written"),
+    ):
+        with pytest.raises(UsageError, match=wrong):
+            run("bill-statement", *words)
+
+
+def test_an_archive_is_saved_with_its_digests_and_says_if_it_was_altered(shop, run, tmp_path):
+    session(shop, "s-1", FIRST, 10)
+    month = f"{FIRST:%Y-%m}"
+    with pytest.raises(UsageError, match="is not closed"):
+        run("bill-archive", month, "--to", str(tmp_path))
+    run("bill-close", month, "--reason", "the gate is being repaired")
+    run("bill-archive", month, "--to", str(tmp_path / "new"))
+    sums = (tmp_path / "new" / f"{month}-SHA256SUMS").read_text().splitlines()
+    assert len(sums) == 4
+    for line in sums:
+        sha256, name = line.split("  ")
+        assert hashlib.sha256((tmp_path / "new" / name).read_bytes()).hexdigest() == sha256
+    assert "Zoé Müller" in (tmp_path / "new" / f"{month}-names.json").read_text()
+    assert run("bill-erase-names", "--before", f"{MONTHS[1]:%Y-%m}").startswith("names erased in 1 statements")
+    run("bill-archive", month, "--to", str(tmp_path / "new"))
+    assert "Zoé Müller" not in (tmp_path / "new" / f"{month}-names.json").read_text()
+    Charge.objects.update(amount_minor=1)
+    with pytest.raises(AlteredError, match=r"charges\.csv"):
+        run("bill-archive", month, "--to", str(tmp_path))

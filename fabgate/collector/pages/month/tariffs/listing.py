@@ -18,9 +18,9 @@ from fabgate.collector.billing.rules import Rule
 from fabgate.collector.models import BillingTerms, Machine
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import account_of, see_other
-from fabgate.collector.pages.month.amounts import Money
 from fabgate.collector.pages.month.tab import render_page, terms_or_404, today_of
 from fabgate.collector.pages.month.tariffs import words
+from fabgate.collector.paper.figures import Money
 
 
 @dataclass

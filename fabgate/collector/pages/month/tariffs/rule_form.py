@@ -22,8 +22,8 @@ from fabgate.collector.billing.typed_rule import LONGEST_VAT_CODE, Typed
 from fabgate.collector.models import BillingTerms, Machine, Plan, TariffRule
 from fabgate.collector.pages import durations
 from fabgate.collector.pages.forms.line_field import LineField
-from fabgate.collector.pages.month.amounts import Money
 from fabgate.collector.pages.use import labels
+from fabgate.collector.paper.figures import Money
 from fabgate.pricing import mistakes
 from fabgate.pricing.mistakes import Mistake
 from fabgate.pricing.tariffs import ON, RUNNING, Peak, Tariff

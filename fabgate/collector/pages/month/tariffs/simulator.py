@@ -22,12 +22,12 @@ from fabgate.collector.billing.rating import Rated
 from fabgate.collector.billing.trial import Compared
 from fabgate.collector.models import BillingTerms, Machine
 from fabgate.collector.pages.access_control import see_other
-from fabgate.collector.pages.month import labels
-from fabgate.collector.pages.month.amounts import Money
 from fabgate.collector.pages.month.payers import step_rows
 from fabgate.collector.pages.month.tab import render_page, terms_or_404, today_of
 from fabgate.collector.pages.month.tariffs.rule_form import AmountField, RuleForm, initial_of, initial_typed
 from fabgate.collector.pages.use import names
+from fabgate.collector.paper.figures import Money
+from fabgate.collector.paper.statements import labels
 
 INVENTED, SESSION, MONTH = "invented", "session", "month"
 #: An invented session lasts at most this long.

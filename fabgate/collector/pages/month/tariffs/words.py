@@ -11,9 +11,8 @@ from django.utils.translation import gettext as _
 
 from fabgate.collector.billing.rules import BILLED_PURPOSES
 from fabgate.collector.pages import durations
-from fabgate.collector.pages.formatting import NOTHING
-from fabgate.collector.pages.month.amounts import Money
 from fabgate.collector.pages.use import labels
+from fabgate.collector.paper.figures import NOTHING, Money
 from fabgate.pricing.tariffs import RUNNING, Peak, Tariff
 
 _WEEK: Final = 7

@@ -23,7 +23,6 @@ from fabgate.collector.db import audit
 from fabgate.collector.models import Group, Member, Payer
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
-from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.lists import keyset
 from fabgate.collector.pages.lists.keyset import Key
@@ -31,6 +30,7 @@ from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.collector.pages.people import labels, shortcuts
 from fabgate.collector.pages.people.payers.record_form import PayerForm
 from fabgate.collector.pages.roles import self_and_groups
+from fabgate.collector.paper.figures import NOTHING
 
 _SORTS: Final = ("name", "kind", "-people", "address")
 NAME: Final = Coalesce("member__folded", "group__folded", "folded")

@@ -21,7 +21,6 @@ from fabgate.collector.db import audit
 from fabgate.collector.models import Collector, Gate
 from fabgate.collector.models.sessions import counted
 from fabgate.collector.pages.access_control import account_of
-from fabgate.collector.pages.formatting import NOTHING
 from fabgate.collector.pages.use import labels
 from fabgate.collector.pages.use.exports import files
 from fabgate.collector.pages.use.forms import PeriodForm, RefusalsForm, SessionsForm
@@ -29,6 +28,7 @@ from fabgate.collector.pages.use.names import Names, machines
 from fabgate.collector.pages.use.periods import Period
 from fabgate.collector.pages.use.reports import sums
 from fabgate.collector.pages.use.reports.usage import UsageForm
+from fabgate.collector.paper.figures import NOTHING
 from fabgate.collector.people.display_names import badge_title, holders_at_refusal
 from fabgate.collector.tables import xlsx_file
 from fabgate.collector.tables.table import DAY, DURATION, MOMENT, NUMBER, PLAIN, TEXT, Cell, Column, Table

@@ -16,9 +16,10 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from fabgate.collector.models import Review, UsageSession
-from fabgate.collector.pages.formatting import duration, state, which
+from fabgate.collector.pages.formatting import state, which
 from fabgate.collector.pages.use import labels
 from fabgate.collector.pages.use.names import Names
+from fabgate.collector.paper.figures import duration
 
 #: The columns that a row needs.
 COLUMNS: Final = (

@@ -1,4 +1,4 @@
-"""Writes amounts in the reader's language: €12.50 in English, 12,50 € in French."""
+"""Writes amounts and durations for people, amounts in their language: €12.50 in English, 12,50 € in French."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from django.utils.translation import get_language
 from fabgate.collector.billing.currencies import decimal_text
 from fabgate.collector.billing.explain import decimals_of
 from fabgate.collector.models import BillingTerms
-from fabgate.collector.pages.formatting import MINUS
 
+#: Shown in place of an empty value: an en dash.
+NOTHING: Final = "\N{EN DASH}"
+MINUS: Final = "\N{MINUS SIGN}"
 _SPACE: Final = "\N{NO-BREAK SPACE}"
 
 #: Signs that people write instead of a code. A site has one currency, so "$" is clear.
@@ -71,3 +73,17 @@ class Money:
         if (get_language() or "en").startswith("fr"):
             return f"{minus}{number}{_SPACE}{sign}"
         return f"{minus}{sign}{number}" if sign != self.currency else f"{minus}{sign}{_SPACE}{number}"
+
+
+def duration(ms: int | None) -> str:
+    """Return milliseconds as h:mm:ss, with a minus sign for those of a reversal; a dash for None."""
+    if ms is None:
+        return NOTHING
+    minutes, seconds = divmod(abs(int(ms)) // 1000, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{MINUS if ms < 0 else ''}{hours}:{minutes:02}:{seconds:02}"
+
+
+def count(number: int) -> str:
+    """Return a number of things, with a minus sign where more were taken back than made."""
+    return f"{MINUS if number < 0 else ''}{abs(number)}"

@@ -1,0 +1,209 @@
+"""Composes one payer's statement of a month from charges, lines and words. Pure.
+
+Charges are grouped by person and machine, so that it reads like a telephone bill. What it says in a language is
+written by paper/statements/.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import NamedTuple
+
+from fabgate.collector.base.search_key import folded
+from fabgate.collector.billing.charges.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What stands above the charges: whose statement it is, of which month, and by which terms."""
+
+    month: date
+    #: The id of the payer.
+    payer: str
+    currency: str
+    digits: int
+    includes_vat: bool
+    #: The time zone of its days and times.
+    zone: str
+    #: When its month was closed; None while the statement is provisional.
+    closed_at: datetime | None = None
+
+    @property
+    def number(self) -> str:
+        """Return the number of the statement: the same for the same month and payer."""
+        return f"{self.month:%Y-%m}/{self.payer}"
+
+    @property
+    def file_name(self) -> str:
+        """Return a name for files, without their ending."""
+        return f"{self.month:%Y-%m}-{self.payer.replace(':', '-')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of a statement; in a closed month as they were when it was closed.
+
+    `payer` has ``name``, ``address``, ``registration_number``, ``vat_number`` and ``lang``. Once they are erased, ids
+    stand in the place of names.
+    """
+
+    payer: Mapping[str, str]
+    #: Names of people by their ids.
+    people: Mapping[str, str]
+    #: Reasons by the ids of charges: why one is waived, reversed or late.
+    why: Mapping[str, str]
+    #: Titles of machines by their names.
+    machines: Mapping[str, str]
+    #: What the workshop is called: ``name``, ``address``, ``contact``, ``registration_number``, ``vat_number``.
+    workshop: Mapping[str, str]
+
+
+class Item(NamedTuple):
+    """A session that is charged, or the reversal of a charge."""
+
+    charge: Record
+    vat_code: str
+    #: Why it is waived, reversed or late, in the words of who decided it; or "".
+    why: str
+
+    @property
+    def is_reversal(self) -> bool:
+        """Return whether it takes an earlier charge back."""
+        return bool(self.charge.reverses)
+
+    @property
+    def is_of_other_month(self) -> bool:
+        """Return whether the session ended in a month that was closed before it was known or changed."""
+        return self.charge.of_month != self.charge.month
+
+
+class Line(NamedTuple):
+    """A charge or credit for something besides sessions."""
+
+    at: datetime
+    text: str
+    amount_minor: int
+    vat_code: str
+    #: The session that it is about, or "".
+    session: str
+
+
+class Total(NamedTuple):
+    """A sum of charges: sessions that count, their time, and the amount. A reversal takes its session away."""
+
+    sessions: int = 0
+    counted_ms: int = 0
+    amount_minor: int = 0
+
+    def plus(self, other: Total) -> Total:
+        """Return both together."""
+        return Total(*map(sum, zip(self, other, strict=True)))
+
+
+class OnMachine(NamedTuple):
+    """What one person used of one machine."""
+
+    name: str
+    title: str
+    items: list[Item]
+    total: Total
+
+
+class Person(NamedTuple):
+    """What one person used."""
+
+    id: str
+    name: str
+    machines: list[OnMachine]
+    total: Total
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement: the sum of all its persons and lines is its amount."""
+
+    head: Head
+    words: Words
+    persons: list[Person]
+    lines: list[Line]
+
+    @property
+    def payer_name(self) -> str:
+        """Return the legal name of the payer, or the id."""
+        return self.words.payer.get("name") or self.head.payer
+
+    @property
+    def sessions(self) -> Total:
+        """Return the sum of all sessions."""
+        return _sum(person.total for person in self.persons)
+
+    @property
+    def lines_minor(self) -> int:
+        """Return the sum of the lines."""
+        return sum(line.amount_minor for line in self.lines)
+
+    @property
+    def amount_minor(self) -> int:
+        """Return what the statement comes to."""
+        return self.sessions.amount_minor + self.lines_minor
+
+    @property
+    def items(self) -> Iterable[Item]:
+        """Yield every charge, in the order in which they are printed."""
+        return (item for person in self.persons for machine in person.machines for item in machine.items)
+
+    @property
+    def by_vat_code(self) -> dict[str, int]:
+        """Return the amount of each VAT code, those without one under ""; without amounts of 0."""
+        found: dict[str, int] = defaultdict(int)
+        for item in self.items:
+            found[item.vat_code] += item.charge.amount_minor
+        for line in self.lines:
+            found[line.vat_code] += line.amount_minor
+        return {code: amount for code, amount in sorted(found.items()) if amount}
+
+
+def compose(
+    head: Head, words: Words, charges: Iterable[Record], lines: Iterable[Line], vat_codes: Mapping[int, str]
+) -> Statement:
+    """Return the statement. `vat_codes` has the code of each rule by its number.
+
+    The payer's own sessions come first, then those of others by their names; sessions by their starts.
+    """
+    found: dict[str, dict[str, list[Item]]] = defaultdict(lambda: defaultdict(list))
+    for charge in charges:
+        code = vat_codes.get(charge.rule_id, "") if charge.rule_id is not None else ""
+        found[charge.used_by][charge.machine].append(Item(charge, code, words.why.get(charge.id, "")))
+    persons = [_person(pk, by_machine, words) for pk, by_machine in found.items()]
+    persons.sort(key=lambda person: (person.id != head.payer, folded(person.name), person.id))
+    return Statement(head, words, persons, sorted(lines))
+
+
+def _person(pk: str, by_machine: Mapping[str, list[Item]], words: Words) -> Person:
+    machines = []
+    for name, items in by_machine.items():
+        items.sort(key=_order)
+        title = words.machines.get(name) or name
+        machines.append(OnMachine(name, title, items, _sum(_total(item.charge) for item in items)))
+    machines.sort(key=lambda machine: (folded(machine.title), machine.name))
+    return Person(pk, words.people.get(pk) or pk, machines, _sum(machine.total for machine in machines))
+
+
+def _order(item: Item) -> tuple[datetime, str, bool]:
+    """Return the order of a session's start; a reversal comes before the charge that follows it."""
+    charge = item.charge
+    return charge.started_at or charge.ended_at, charge.session, not charge.reverses
+
+
+def _total(charge: Record) -> Total:
+    return Total(-1 if charge.reverses else 1, charge.counted_ms, charge.amount_minor)
+
+
+def _sum(totals: Iterable[Total]) -> Total:
+    found = Total()
+    for total in totals:
+        found = found.plus(total)
+    return found

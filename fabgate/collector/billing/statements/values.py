@@ -1,0 +1,58 @@
+"""A statement as plain values, for JSON: ids beside names, times in UTC, amounts in the currency's smallest unit."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from fabgate.collector.billing.statements.compose import Item, Statement
+
+
+def of(statement: Statement) -> dict[str, Any]:
+    """Return the statement. Its charges and lines add up to ``amount_minor``."""
+    head = statement.head
+    return {
+        "number": head.number,
+        "month": f"{head.month:%Y-%m}",
+        "payer": head.payer,
+        "payer_details": dict(statement.words.payer),
+        "workshop": dict(statement.words.workshop),
+        "is_final": head.closed_at is not None,
+        "closed_at": _utc(head.closed_at),
+        "currency": head.currency,
+        "digits": head.digits,
+        "includes_vat": head.includes_vat,
+        "amount_minor": statement.amount_minor,
+        "by_vat_code": statement.by_vat_code,
+        "charges": [
+            {"used_by_name": person.name, "machine_title": machine.title, **_charge(item)}
+            for person in statement.persons
+            for machine in person.machines
+            for item in machine.items
+        ],
+        "lines": [{**line._asdict(), "at": _utc(line.at)} for line in statement.lines],
+    }
+
+
+def _charge(item: Item) -> dict[str, Any]:
+    charge = item.charge
+    return {
+        "id": charge.id,
+        "session": charge.session,
+        "of_month": f"{charge.of_month:%Y-%m}",
+        "used_by": charge.used_by,
+        "machine": charge.machine,
+        "class": charge.kind,
+        "started_at": _utc(charge.started_at),
+        "ended_at": _utc(charge.ended_at),
+        "counted_ms": charge.counted_ms,
+        "free_ms": charge.free_ms,
+        "amount_minor": charge.amount_minor,
+        "vat_code": item.vat_code,
+        "reverses": charge.reverses,
+        "why": item.why,
+    }
+
+
+def _utc(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat() if moment else None

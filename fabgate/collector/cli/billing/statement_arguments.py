@@ -1,0 +1,58 @@
+"""The arguments of the verbs about statements and archives."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Final
+
+_STATEMENT: Final = (
+    "That of a closed month is as it was when the month was closed; that of an open one is provisional. PDF and CSV are in"
+    " the language of the payer."
+)
+_ARCHIVE: Final = (
+    "Charges and lines have ids only, and the same bytes each time; names are in a file of their own, because they can be"
+    " erased. SHA256SUMS is for 'sha256sum -c'."
+)
+_ERASE: Final = (
+    "Names, addresses and reasons of the statements of closed months are erased for good: ids, times and amounts stay. Keep"
+    " them as long as your accounting must."
+)
+
+
+def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add the verbs by `add`, which is that of verbs.py for the collector's subparsers."""
+    statement = add(
+        "bill-statement",
+        "billing.statements",
+        "show a payer's statement of a month, or save it",
+        "show_statement",
+        about=_STATEMENT,
+        example="2027-01 m-117 --pdf statement.pdf",
+    )
+    statement.add_argument("month", metavar="MONTH", help="such as 2027-01")
+    statement.add_argument("payer", metavar="PAYER", help="the id of a member, a group or an organisation")
+    form = statement.add_mutually_exclusive_group()
+    form.add_argument("--pdf", metavar="FILE", help="save it as PDF")
+    form.add_argument("--csv", metavar="FILE", help="save it as CSV")
+    form.add_argument("--json", action="store_true", help="print JSON")
+    archive = add(
+        "bill-archive",
+        "billing.statements",
+        "save the charges and lines of a closed month",
+        "save_archive",
+        about=_ARCHIVE,
+        example="2027-01 --to /var/backups/billing",
+    )
+    archive.add_argument("month", metavar="MONTH", help="such as 2027-01")
+    archive.add_argument("--to", required=True, metavar="FOLDER", help="where the files are written; it is made")
+    erase = add(
+        "bill-erase-names",
+        "billing.statements",
+        "erase the names in statements of old months",
+        "erase_names",
+        about=_ERASE,
+        example="--before 2017-01",
+    )
+    erase.add_argument("--before", required=True, metavar="MONTH", help="the first month that keeps its names")
+    erase.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")

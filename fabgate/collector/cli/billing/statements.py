@@ -1,0 +1,114 @@
+"""Shows and saves statements, and archives of closed months.
+
+The verbs ``bill-statement``, ``bill-archive`` and ``bill-erase-names``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import sys
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from django.utils import translation
+
+from fabgate.collector.billing import terms
+from fabgate.collector.billing.paying import payers
+from fabgate.collector.billing.statements import archive, issue, read, values
+from fabgate.collector.billing.statements.compose import Statement
+from fabgate.collector.cli import text_table
+from fabgate.collector.cli.billing.month import month_of
+from fabgate.collector.db import audit
+from fabgate.collector.models import ClosedMonth, IssuedStatement
+from fabgate.collector.paper.statements import csv_file, language, pdf, rows
+from fabgate.errors import AlteredError, UsageError
+
+
+def show_statement(args: argparse.Namespace) -> int:
+    """Print a statement, or save it."""
+    statement = read.of(_billed(args.month), _payer(args.payer))
+    if args.pdf:
+        _save(Path(args.pdf), [pdf.of(statement)])
+    elif args.csv:
+        _save(Path(args.csv), [csv_file.of(statement)])
+    elif args.json:
+        json.dump(values.of(statement), sys.stdout, indent=2, ensure_ascii=False)
+        sys.stdout.write("\n")
+    else:
+        _print(statement)
+    return 0
+
+
+def save_archive(args: argparse.Namespace) -> int:
+    """Save the archive of a closed month. Raises AlteredError if it is not as it was when the month was closed."""
+    first = _billed(args.month)
+    closed = ClosedMonth.objects.filter(pk=first).first()
+    if closed is None:
+        raise UsageError(
+            f"MONTH: {first:%Y-%m} is not closed; close it with 'fabgate collector bill-close {first:%Y-%m}'"
+        )
+    folder = Path(args.to)
+    sums = {name: _save(folder / name, make()) for name, make in archive.files(first).items()}
+    named = f"{first:%Y-%m}-names.json"
+    sums[named] = _save(folder / named, archive.names(first))
+    _save(folder / f"{first:%Y-%m}-SHA256SUMS", ["".join(f"{sha}  {name}\n" for name, sha in sums.items()).encode()])
+    sys.stdout.writelines(f"{sha}  {name}\n" for name, sha in sums.items())
+    wrong = [name for name, sha in closed.archive.items() if sums.get(name) != sha]
+    if wrong:
+        raise AlteredError(f"{', '.join(wrong)}: not as on {closed.closed_at:%Y-%m-%d}; run 'fabgate collector verify'")
+    return 0
+
+
+def erase_names(args: argparse.Namespace) -> int:
+    """Erase names, addresses and reasons in statements."""
+    before = month_of(args.before, "--before")
+    count = issue.erase_words(before, actor=audit.cli_actor(args.actor), at=datetime.now(UTC))
+    sys.stdout.write(f"names erased in {count} statements of months before {before:%Y-%m}\n")
+    return 0
+
+
+def _billed(typed: str) -> date:
+    """Return a month that is billed. Raises UsageError."""
+    first, found = month_of(typed, "MONTH"), terms.get()
+    if first < found.first_month:
+        raise UsageError(f"found {first:%Y-%m}, wanted {found.first_month:%Y-%m} or later, because billing starts then")
+    return first
+
+
+def _payer(typed: str) -> str:
+    if payers.get(typed) is None and not IssuedStatement.objects.filter(payer=typed).exists():
+        raise UsageError(f"PAYER: found {typed[:64]!r}, wanted the id of a member, a group or an organisation")
+    return typed
+
+
+def _print(statement: Statement) -> None:
+    with translation.override(language.of(statement)):
+        sys.stdout.write(
+            f"{rows.title()}: {text_table.plain(statement.payer_name)}, {rows.month_name(statement.head)}\n"
+        )
+        for label, value in rows.facts(statement):
+            sys.stdout.write(f"{label}: {text_table.plain(value)}\n")
+        sys.stdout.write("\n")
+        shown = [(row.day, row.span, row.time, row.text, row.note, row.amount) for row in rows.of(statement)]
+        text_table.write(shown, sys.stdout, right={2, 5}, rule_before=len(shown) - 1)
+
+
+def _save(path: Path, chunks: Iterable[bytes]) -> str:
+    """Write a file whole or not at all; return its SHA-256 in hexadecimal digits. Raises UsageError."""
+    found, part = hashlib.sha256(), path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+                found.update(chunk)
+        part.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise UsageError(f"{path}: {error.strerror}; name a file that can be written") from error
+    return found.hexdigest()

@@ -1,0 +1,80 @@
+"""Statements: what was printed when a month was closed, to whom it was sent, and who the sender is."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+
+class Workshop(models.Model):
+    """Who sends statements: the workshop as it stands at the head of them. One row, made when somebody types it."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    #: The legal name.
+    name = models.CharField(max_length=200)
+    address = models.TextField(blank=True)
+    #: An e-mail address, a telephone number or both, for questions about statements.
+    contact = models.CharField(max_length=200, blank=True)
+    #: In France a SIREN or a SIRET.
+    registration_number = models.CharField(max_length=30, blank=True)
+    vat_number = models.CharField(max_length=20, blank=True)
+
+    class Meta:
+        """There is only one row."""
+
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="only_one_workshop")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class IssuedStatement(models.Model):
+    """The words of a payer's statement of a closed month, as they were when it was closed.
+
+    The figures are those of the charges and lines, which never change. So names can be erased, and sums stay.
+    """
+
+    #: What the audit log has of it: not the words, which can be erased.
+    DECIDED: ClassVar = frozenset({"month", "payer", "erased_at"})
+
+    month = models.DateField()
+    payer = models.CharField(max_length=200)
+    #: What it comes to.
+    amount_minor = models.BigIntegerField()
+    #: Name, address and language of the payer, names of people, and reasons (billing/statements/words.py).
+    words = models.JSONField(default=dict)
+    #: When the words were erased.
+    erased_at = models.DateTimeField(null=True)
+
+    class Meta:
+        """A payer has one statement of a month."""
+
+        constraints = [models.UniqueConstraint(fields=["month", "payer"], name="statement_once")]
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m}/{self.payer}"
+
+
+class StatementMail(models.Model):
+    """A statement that is sent by e-mail. It is stored before it is sent, so that nothing is sent twice."""
+
+    #: To be sent by the worker; being sent, or perhaps sent if the process ended meanwhile; accepted by the server; not.
+    WAITING, SENDING, SENT, FAILED = "waiting", "sending", "sent", "failed"
+    STATES = (WAITING, SENDING, SENT, FAILED)
+
+    statement = models.ForeignKey(IssuedStatement, on_delete=models.PROTECT, related_name="mails")
+    email = models.EmailField()
+    state = models.CharField(max_length=8, choices=[(state, state) for state in STATES])
+    at = models.DateTimeField()
+    author = models.CharField(max_length=200)
+    #: Why it could not be sent.
+    problem = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        """What waits is found at once."""
+
+        indexes = [models.Index(fields=["state"], name="statement_mail_state")]
+
+    def __str__(self) -> str:
+        return f"{self.statement}: {self.email} {self.state}"

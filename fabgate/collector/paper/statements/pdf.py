@@ -1,0 +1,65 @@
+"""A statement as PDF, in the language of its payer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from django.utils import translation
+
+from fabgate.collector.billing.statements.compose import Statement
+from fabgate.collector.paper.letterhead import Letterhead
+from fabgate.collector.paper.sheet import Column, Heading, Row, Sheet, Sum
+from fabgate.collector.paper.statements import language, rows
+from fabgate.collector.paper.statements.rows import StatementRow
+
+
+def of(statement: Statement) -> bytes:
+    """Return the statement as PDF. A final one always has the same bytes."""
+    with translation.override(language.of(statement)):
+        return _written(statement)
+
+
+def _written(statement: Statement) -> bytes:
+    head, words = statement.head, statement.words
+    sheet = Sheet(
+        Letterhead(words.workshop.get("name", ""), tuple(rows.workshop_lines(words))),
+        title=f"{rows.title()} {head.number}",
+        footer=f"{rows.title()} · {head.number}",
+        # A provisional one has the date of its month, too: nothing in it depends on when it was printed.
+        made_at=head.closed_at or datetime(head.month.year, head.month.month, 1, tzinfo=UTC),
+    )
+    sheet.recipient(rows.address(words, head.payer))
+    sheet.title(rows.title(), rows.month_name(head))
+    sheet.facts(rows.facts(statement))
+    if not statement.persons and not statement.lines:
+        sheet.paragraph(rows.nothing())
+    has_codes = any(statement.by_vat_code)
+    widths = [1.9, 2.6, 1.4, 3.6, 1.3, 1.6]
+    numbers = {2, 5}
+    columns = [
+        Column(label, width, number in numbers)
+        for number, (label, width) in enumerate(zip(rows.columns(), widths, strict=True))
+    ]
+    if not has_codes:
+        del columns[4]
+    sheet.table(columns, _rows(statement, has_codes=has_codes))
+    if note := rows.vat_note(statement):
+        sheet.paragraph(note, is_soft=True)
+    return bytes(sheet)
+
+
+def _rows(statement: Statement, *, has_codes: bool) -> Iterator[Row | Heading | Sum]:
+    for row in rows.of(statement):
+        if row.kind in (rows.PERSON, rows.MACHINE):
+            yield Heading(row.text, 1 if row.kind == rows.PERSON else 2)
+        elif row.kind in (rows.SESSION, rows.LINE):
+            yield Row(_cells(row, [row.day, row.span, row.time, row.text], has_codes=has_codes), row.note)
+        else:
+            is_whole = row.kind == rows.WHOLE
+            cells = [row.text, "", row.time, ""] if is_whole else ["", row.span, row.time, row.text]
+            yield Sum(_cells(row, cells, has_codes=has_codes), is_last=is_whole)
+
+
+def _cells(row: StatementRow, cells: list[str], *, has_codes: bool) -> list[str]:
+    return [*cells, *([row.vat_code] if has_codes else []), row.amount]

@@ -1,0 +1,205 @@
+"""What a statement says, in the active language: its head, and rows that a page, a PDF and a CSV file have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from django.utils.formats import date_format
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from fabgate.collector.base import local_times
+from fabgate.collector.billing import rating
+from fabgate.collector.billing.statements.compose import Head, Item, Line, OnMachine, Person, Statement, Total, Words
+from fabgate.collector.paper.figures import NOTHING, Money, count, duration
+from fabgate.collector.paper.statements import labels
+
+#: What a row is: a person, a machine, a session, a line, or the sum of a machine, of a person, or of everything.
+PERSON, MACHINE, SESSION, LINE = "person", "machine", "session", "line"
+MACHINE_SUM, PERSON_SUM, WHOLE = "machine-sum", "person-sum", "whole"
+
+
+class StatementRow(NamedTuple):
+    """A row. Headings and sums have a text; what is empty is not shown."""
+
+    kind: str
+    text: str = ""
+    day: str = ""
+    span: str = ""
+    time: str = ""
+    amount: str = ""
+    #: What a reader may ask: which month, why, how much of it was free.
+    note: str = ""
+    vat_code: str = ""
+    #: The session's id.
+    session: str = ""
+
+
+def title() -> str:
+    """Return what the document is, and what it is not."""
+    return _("Statement, not an invoice")
+
+
+def month_name(head: Head) -> str:
+    """Return the month of a statement: January 2027."""
+    return capfirst(date_format(head.month, "F Y"))
+
+
+def state(head: Head) -> str:
+    """Return whether a statement is final, in words."""
+    if head.closed_at is None:
+        return _("Provisional: the month is not closed yet")
+    day = date_format(head.closed_at.astimezone(ZoneInfo(head.zone)), "DATE_FORMAT")
+    return _("Final: the month was closed on %(day)s") % {"day": day}
+
+
+def facts(statement: Statement) -> list[tuple[str, str]]:
+    """Return the head of a statement as pairs of a label and a value."""
+    head, payer = statement.head, statement.words.payer
+    vat = _("prices include VAT") if head.includes_vat else _("prices exclude VAT")
+    last = (head.month.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
+    period = _("%(first)s to %(last)s") % {
+        "first": date_format(head.month, "SHORT_DATE_FORMAT"),
+        "last": date_format(last, "SHORT_DATE_FORMAT"),
+    }
+    found = [
+        (_("Number"), head.number),
+        (_("Period"), period),
+        (_("State"), state(head)),
+        (_("Currency"), f"{head.currency}, {vat}"),
+        (_("Registration number"), payer.get("registration_number", "")),
+        (_("VAT number"), payer.get("vat_number", "")),
+    ]
+    return [(label, value) for label, value in found if value]
+
+
+def address(words: Words, payer: str) -> list[str]:
+    """Return the lines of the payer's address, the name first."""
+    return [words.payer.get("name") or payer, *words.payer.get("address", "").splitlines()]
+
+
+def workshop_lines(words: Words) -> list[str]:
+    """Return what stands beneath the name of the workshop."""
+    workshop = words.workshop
+    contact = [
+        workshop.get("contact", ""),
+        *(
+            f"{label} {workshop[name]}"
+            for name, label in (("registration_number", _("Registration number")), ("vat_number", _("VAT number")))
+            if workshop.get(name)
+        ),
+    ]
+    found = [", ".join(workshop.get("address", "").splitlines()), " · ".join(filter(None, contact))]
+    return [line for line in found if line]
+
+
+def columns() -> list[str]:
+    """Return the labels of the columns: day, span, time, text, VAT code, amount."""
+    return [_("Date"), _("Time"), _("Duration"), _("Class"), _("VAT code"), _("Amount")]
+
+
+def of(statement: Statement) -> Iterator[StatementRow]:
+    """Yield the rows of a statement, the sum of everything last."""
+    money, zone = Money(statement.head.currency, statement.head.digits), ZoneInfo(statement.head.zone)
+    for person in statement.persons:
+        yield from _person(person, money, zone)
+    if statement.lines:
+        yield StatementRow(PERSON, _("Other charges and credits"))
+        yield from (_line(line, money, zone) for line in statement.lines)
+        yield StatementRow(PERSON_SUM, _("Other charges and credits"), amount=money.minor(statement.lines_minor))
+    time = duration(statement.sessions.counted_ms) if statement.persons else ""
+    yield StatementRow(WHOLE, _("Total"), time=time, amount=money.minor(statement.amount_minor))
+
+
+def vat_note(statement: Statement) -> str:
+    """Return the amounts by VAT codes, as a sentence; "" without codes."""
+    money = Money(statement.head.currency, statement.head.digits)
+    amounts = statement.by_vat_code
+    if not any(amounts):
+        return ""
+    parts = [f"{code or _('without a code')}: {money.minor(amount)}" for code, amount in amounts.items()]
+    text = _("By VAT code, indicative: %(amounts)s. Those of the accounting system are authoritative.")
+    return text % {"amounts": " · ".join(parts)}
+
+
+def nothing() -> str:
+    """Return what an empty statement says."""
+    return _("Nothing is charged in this month.")
+
+
+def class_of(item: Item) -> str:
+    """Return the name of a session's class, or that it is a reversal."""
+    return _("Reversal") if item.is_reversal else labels.class_name(item.charge.kind)
+
+
+def note_of(item: Item) -> str:
+    """Return which month a session is of, why, and how much of its time was free."""
+    charge, parts = item.charge, []
+    if item.is_of_other_month:
+        month = {"month": date_format(charge.of_month, "F Y")}
+        if item.is_reversal:
+            parts.append(_("takes back a charge of %(month)s") % month)
+        else:
+            parts.append(_("of %(month)s, reported or changed after it was closed") % month)
+    if charge.free_ms and charge.kind == rating.BILLED:
+        parts.append(_("%(time)s of it free") % {"time": duration(abs(charge.free_ms))})
+    if item.why:
+        parts.append(_("“%(words)s”") % {"words": item.why})
+    return " · ".join(parts)
+
+
+def _person(person: Person, money: Money, zone: ZoneInfo) -> Iterator[StatementRow]:
+    yield StatementRow(PERSON, person.name)
+    for machine in person.machines:
+        yield from _machine(machine, money, zone)
+    if len(person.machines) > 1:
+        yield _total(PERSON_SUM, person.name, person.total, money)
+
+
+def _machine(machine: OnMachine, money: Money, zone: ZoneInfo) -> Iterator[StatementRow]:
+    yield StatementRow(MACHINE, machine.title)
+    for item in machine.items:
+        yield _session(item, money, zone)
+    yield _total(MACHINE_SUM, machine.title, machine.total, money)
+
+
+def _total(kind: str, name: str, total: Total, money: Money) -> StatementRow:
+    text = ngettext("%(n)s session", "%(n)s sessions", abs(total.sessions)) % {"n": count(total.sessions)}
+    return StatementRow(kind, name, span=text, time=duration(total.counted_ms), amount=money.minor(total.amount_minor))
+
+
+def _session(item: Item, money: Money, zone: ZoneInfo) -> StatementRow:
+    charge = item.charge
+    start, end = charge.started_at, charge.ended_at.astimezone(zone)
+    local = start.astimezone(zone) if start else end
+    return StatementRow(
+        SESSION,
+        class_of(item),
+        day=date_format(local, "SHORT_DATE_FORMAT"),
+        span=_span(local if start else None, end),
+        time=duration(charge.counted_ms),
+        amount=money.minor(charge.amount_minor) if charge.terms else "",
+        note=note_of(item),
+        vat_code=item.vat_code,
+        session=charge.session,
+    )
+
+
+def _span(start: datetime | None, end: datetime) -> str:
+    """Return from when to when, with the day of the end if it is another one."""
+    until = f"{end:%H:%M}{local_times.which(end)}"
+    if start is None:
+        return _("until %(time)s") % {"time": until}
+    if start.date() != end.date():
+        until = f"{date_format(end, 'MONTH_DAY_FORMAT')} {until}"
+    return f"{start:%H:%M}{local_times.which(start)}{NOTHING}{until}"
+
+
+def _line(line: Line, money: Money, zone: ZoneInfo) -> StatementRow:
+    day = date_format(line.at.astimezone(zone), "SHORT_DATE_FORMAT")
+    amount = money.minor(line.amount_minor)
+    return StatementRow(LINE, line.text, day=day, amount=amount, vat_code=line.vat_code, session=line.session)

@@ -1,0 +1,255 @@
+"""Does a statement add up to the charges and lines of its payer, and does a closed one never change?"""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import timedelta
+
+import pytest
+from django.utils import translation
+from pypdf import PdfReader
+
+from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.billing.statements import archive, issue, read
+from fabgate.collector.models import (
+    Change,
+    Charge,
+    ClosedMonth,
+    Group,
+    IssuedStatement,
+    Machine,
+    ManualLine,
+    Member,
+    Payer,
+    Workshop,
+)
+from fabgate.collector.paper.statements import csv_file, language, pdf, rows
+from fabgate.collector.sessions import corrections
+from tests.collector.pages import billing
+from tests.collector.pages.billing import FIRST, NOON
+from tests.collector.pages.used import Used
+
+pytestmark = pytest.mark.usefixtures("database")
+NEXT = refresh.following(FIRST)
+DASH, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
+LATER = NOON + timedelta(days=60)
+
+
+def close(first=FIRST) -> ClosedMonth:
+    return closing.close(first, LATER + timedelta(days=40), actor="maya", reason="a test")
+
+
+@pytest.fixture
+def shop() -> Used:
+    """m-1 and m-3 at two machines, all paid by m-1; a waived session, a free one, and a line."""
+    found = Used()
+    billing.start()
+    billing.rule("price=0.10 grace_s=60 vat_code=V20")
+    Payer.objects.create(id="m-1", member_id="m-1", name="Müller & Söhne", address="1 quai de Saône\n69001 Lyon")
+    Member.objects.filter(pk="m-3").update(payer="m-1")
+    found.session("s-1", "m-1", NOON, 30)
+    found.session("s-2", "m-3", NOON + timedelta(hours=1), 45)
+    found.session("s-3", "m-1", NOON + timedelta(hours=3), 60, gate="lathe-1")
+    found.session("s-4", "m-1", NOON + timedelta(hours=5), 1)
+    decisions.waive("s-3", author="maya", reason="The lathe stopped twice")
+    decisions.add_line("m-1", "Plywood, 9 mm", 1_250, author="maya", vat_code="V5")
+    return found
+
+
+def written(statement) -> list[tuple[str, ...]]:
+    """Return the rows as people read them: kind, text, span, time, amount, note."""
+    with translation.override(language.of(statement)):
+        found = list(rows.of(statement))
+    return [(row.kind, row.text, row.span, row.time, row.amount, row.note) for row in found]
+
+
+def pages(statement) -> str:
+    return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf.of(statement))).pages)
+
+
+def test_a_statement_reads_like_a_telephone_bill(shop):
+    statement = read.of(FIRST, "m-1")
+    assert written(statement) == [
+        ("person", "Zoé Müller", "", "", "", ""),
+        ("machine", "Band saw", "", "", "", ""),
+        ("session", "Billed", f"12:00{DASH}12:30", "0:30:00", "€3.00", ""),
+        ("session", "Too short", f"17:00{DASH}17:01", "0:01:00", "€0.00", ""),
+        ("machine-sum", "Band saw", "2 sessions", "0:31:00", "€3.00", ""),
+        ("machine", "Metal lathe", "", "", "", ""),
+        ("session", "Waived", f"15:00{DASH}16:00", "1:00:00", "", "“The lathe stopped twice”"),
+        ("machine-sum", "Metal lathe", "1 session", "1:00:00", "€0.00", ""),
+        ("person-sum", "Zoé Müller", "3 sessions", "1:31:00", "€3.00", ""),
+        ("person", "Zoé Petit", "", "", "", ""),
+        ("machine", "Band saw", "", "", "", ""),
+        ("session", "Billed", f"13:00{DASH}13:45", "0:45:00", "€4.50", ""),
+        ("machine-sum", "Band saw", "1 session", "0:45:00", "€4.50", ""),
+        ("person", "Other charges and credits", "", "", "", ""),
+        ("line", "Plywood, 9 mm", "", "", "€12.50", ""),
+        ("person-sum", "Other charges and credits", "", "", "€12.50", ""),
+        ("whole", "Total", "", "2:16:00", "€20.00", ""),
+    ]
+    assert statement.by_vat_code == {"V20": 750, "V5": 1_250}
+    # what the other person used is on the statement of who pays for it alone
+    assert not read.of(FIRST, "m-3").persons
+    assert "m-3" not in [person.id for person in read.of(FIRST, "m-2").persons]
+
+
+def test_a_closed_statement_stays_as_it_was_printed(shop):
+    Workshop.objects.create(name="Atelier des Deux-Rives", address="12 rue de la Charité\n69002 Lyon")
+    open_one = read.of(FIRST, "m-1")
+    close()
+    final = read.of(FIRST, "m-1")
+    assert written(final) == written(open_one)
+    before = pdf.of(final)
+    assert "Provisional" in pages(open_one)
+    assert "Final" in pages(final)
+    Member.objects.filter(pk="m-3").update(name="Zoé Legrand")
+    Payer.objects.filter(pk="m-1").update(name="Other", address="Elsewhere", lang="fr")
+    Machine.objects.update(title="Another machine")
+    Workshop.objects.update(name="Another workshop")
+    decisions.withdraw("s-3", author="maya", reason="It worked")
+    corrections.correct("s-2", "payer", "m-2", author="maya", reason="Wrong payer")
+    assert pdf.of(read.of(FIRST, "m-1")) == before
+
+
+def test_what_changed_after_closing_says_of_which_month_it_is_and_why(shop):
+    close()
+    decisions.withdraw("s-3", author="maya", reason="It worked")
+    corrections.correct("s-2", "payer", "m-2", author="maya", reason="Wrong payer")
+    shop.session("s-9", "m-1", NOON + timedelta(hours=8), 10)
+    month = f"{FIRST:%B %Y}"
+    assert [row[1:] for row in written(read.of(NEXT, "m-1")) if row[0] == "session"] == [
+        ("Billed", f"20:00{DASH}20:10", "0:10:00", "€1.00", f"of {month}, reported or changed after it was closed"),
+        ("Reversal", f"15:00{DASH}16:00", f"{MINUS}1:00:00", "", f"takes back a charge of {month} · “It worked”"),
+        (
+            *("Billed", f"15:00{DASH}16:00", "1:00:00", "€6.00"),
+            f"of {month}, reported or changed after it was closed · “It worked”",
+        ),
+        (
+            *("Reversal", f"13:00{DASH}13:45", f"{MINUS}0:45:00", f"{MINUS}€4.50"),
+            f"takes back a charge of {month} · “Wrong payer”",
+        ),
+    ]
+    assert read.of(NEXT, "m-1").amount_minor == 250
+    # who pays now sees the session, and of the other payer nothing
+    (row,) = [row for row in written(read.of(NEXT, "m-2")) if row[0] == "session"]
+    assert row[4:] == ("€4.50", f"of {month}, reported or changed after it was closed · “Wrong payer”")
+
+
+@pytest.mark.parametrize("lang", ["en", "fr"])
+def test_page_pdf_and_csv_say_the_same_in_the_language_of_the_payer(shop, lang):
+    Payer.objects.filter(pk="m-1").update(lang=lang)
+    shop.session("s-9", "m-1", NOON + timedelta(days=1), 29 * 60)  # over midnight
+    close()
+    decisions.add_line("m-1", "Σχέδιο", -1_000, author="maya")
+    for month in (FIRST, NEXT):
+        statement = read.of(month, "m-1")
+        text = pages(statement)
+        with translation.override(lang):
+            title = rows.title()
+            for row in rows.of(statement):
+                for cell in row[1:-1]:
+                    assert cell in text or cell in " ".join(text.split()), cell
+        assert {"en": "Statement, not an invoice", "fr": "Relevé, pas une facture"}[lang] == title
+        assert title in text
+        assert "1 quai de Saône" in text
+        table = csv_file.of(statement).decode("utf-8-sig").splitlines()
+        cells = [line.split(";" if lang == "fr" else ",") for line in table[1:]]
+        amounts = [line[-3].replace(",", ".") for line in cells]
+        assert sum(int(amount.replace(".", "")) for amount in amounts) == statement.amount_minor
+        assert len(cells) == len(list(statement.items)) + len(statement.lines)
+
+
+def test_a_payer_without_charges_has_an_empty_statement(shop):
+    close()
+    for month in (FIRST, NEXT):
+        statement = read.of(month, "m-2")
+        assert written(statement) == [("whole", "Total", "", "", "€0.00", "")]
+        assert "Nothing is charged in this month." in pages(statement)
+
+
+def test_the_statements_of_a_month_come_to_what_it_comes_to(shop):
+    group = Group.objects.create(name="Class 4b")
+    shop.session("s-8", group.roster_id, NOON + timedelta(days=2), 20)
+    shop.session("s-9", "m-2", NOON + timedelta(days=3), 20)
+    decisions.add_line("m-3", "Course", 5_000, author="maya")
+    closed = close()
+    issued = {row.payer: row for row in IssuedStatement.objects.all()}
+    assert set(issued) == {"m-1", "m-2", "m-3", group.roster_id}
+    assert sum(row.amount_minor for row in issued.values()) == closed.amount_minor
+    for payer, row in issued.items():
+        statement = read.of(FIRST, payer)
+        assert (
+            statement.amount_minor
+            == row.amount_minor
+            == sum(
+                [
+                    *Charge.objects.filter(month=FIRST, payer=payer).values_list("amount_minor", flat=True),
+                    *ManualLine.objects.filter(month=FIRST, payer=payer).values_list("amount_minor", flat=True),
+                ]
+            )
+        )
+    assert read.of(FIRST, group.roster_id).payer_name == "Class 4b"
+    IssuedStatement.objects.filter(payer="m-2").delete()
+    ((_month, _sha256, (wrong,)),) = closing.verify()
+    assert "the statement of m-2" in wrong
+
+
+def test_erased_words_leave_ids_and_sums_and_are_in_no_log(shop):
+    close()
+    amount = read.of(FIRST, "m-1").amount_minor
+    assert issue.erase_words(NEXT, actor="maya", at=LATER) == 1
+    assert issue.erase_words(NEXT, actor="maya", at=LATER) == 0
+    statement = read.of(FIRST, "m-1")
+    assert statement.amount_minor == amount
+    text = pages(statement)
+    assert "m-3" in text
+    for gone in ("Müller", "Petit", "quai de Saône", "stopped twice"):
+        assert gone not in text
+    assert "Müller" not in b"".join(archive.names(FIRST)).decode()
+    log = json.dumps([(row.before, row.after) for row in Change.objects.filter(kind="issuedstatement")])
+    assert "erased_at" in log
+    assert "Müller" not in log
+
+
+def test_the_files_of_an_archive_are_always_the_same_and_have_no_names(shop):
+    decisions.add_line("m-2", "=1+2", 300, author="maya")
+    closed = close()
+    assert set(closed.archive) == {f"{FIRST:%Y-%m}{end}" for end in ("-charges.csv", "-lines.csv", ".json")}
+    Member.objects.update(name="Somebody")
+    corrections.correct("s-2", "payer", "m-2", author="maya", reason="Wrong payer")
+    refresh.refresh_all()
+    assert archive.digests(FIRST) == closed.archive == ClosedMonth.objects.get().archive
+    made = {name: b"".join(make()).decode() for name, make in archive.files(FIRST).items()}
+    assert not [name for name, text in made.items() if "Petit" in text or "Söhne" in text]
+    assert "'=1+2" in made[f"{FIRST:%Y-%m}-lines.csv"]
+    found = json.loads(made[f"{FIRST:%Y-%m}.json"])
+    assert sum(row["amount_minor"] for row in found["charges"] + found["lines"]) == closed.amount_minor
+    assert [row["class"] for row in found["charges"]].count("waived") == 1
+    assert len(made[f"{FIRST:%Y-%m}-charges.csv"].splitlines()) == closed.charges + 1
+    words = json.loads(b"".join(archive.names(FIRST)))
+    assert words["statements"][0]["words"]["people"]["m-3"] == "Zoé Petit"
+    event = archive.period_closed(closed)
+    assert event["type"] == "period.closed"
+    assert event["archive"] == closed.archive
+
+
+def test_a_month_that_changes_while_it_is_read_is_closed_as_it_is_then(shop, monkeypatch):
+    """What is read before the others wait is read again if they changed it."""
+    read_at = []
+    original = issue.of_month
+
+    def of_month(month):
+        found = original(month)
+        read_at.append(month)
+        if len(read_at) < 3:
+            decisions.add_line("m-2", f"Line {len(read_at)}", 100, author="maya")
+        return found
+
+    monkeypatch.setattr(issue, "of_month", of_month)
+    closed = close()
+    assert len(read_at) == 3
+    assert closed.lines == 3
+    assert IssuedStatement.objects.get(payer="m-2").amount_minor == 200
+    assert not [wrong for _month, _sha256, wrong in closing.verify() if wrong]
