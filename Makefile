@@ -21,7 +21,7 @@ IN_BROWSER = $(BIN)/python -m pytest -n $(CORES) --dist worksteal $(PAGES) $(ARG
 # Tests start hundreds of processes of ours; without stored bytecode each would compile all of fabgate again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser check screenshots bench bench-collector soak mutants coverage clean
+.PHONY: help demo test test-engines browser check screenshots bench bench-collector soak mutants coverage clean
 
 help:  ## print this list
 	@echo "fabgate $$(sed -n 's/^__version__ = "\(.*\)"/\1/p' fabgate/__init__.py): a badge powers a machine, and every minute reaches the collector once"
@@ -69,6 +69,10 @@ browser: $(READY)  ## the browser tests alone: every page in Chromium, in each w
 	@command -v chromium >/dev/null || sh tools/apt chromium
 	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # for Playwright's driver; not in a bare Debian 12
 	@$(IN_BROWSER)
+
+test-engines: $(READY)  ## sinks against the real programs that get charges: hledger
+	@command -v hledger >/dev/null || sh tools/apt hledger
+	@$(BIN)/python -m pytest -q -n 0 tests/collector/engines/engine_*.py $(ARGS)
 
 check: $(READY)  ## ruff (wide) and mypy --strict
 	@$(BIN)/ruff check .

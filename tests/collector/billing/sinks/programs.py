@@ -9,6 +9,7 @@ import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,6 +22,7 @@ from fabgate.collector.billing.sinks import contract
 from fabgate.collector.billing.sinks.config import Configured
 from fabgate.collector.billing.sinks.contract import Site
 from fabgate.collector.billing.sinks.drivers.files import FilesSink
+from fabgate.collector.billing.sinks.drivers.journal import JournalSink
 from fabgate.collector.billing.sinks.drivers.webhook import WebhookSink
 from fabgate.collector.billing.sinks.http import Program as HttpProgram
 from tests.support.patience import HANGS_S
@@ -225,6 +227,32 @@ class Folder(Program):
         """Lose everything."""
         for path in self.books.iterdir():
             shutil.rmtree(path)
+
+
+class JournalFolder(Folder):
+    """The same for entries: what has happened there is what each month adds to the accounts of income."""
+
+    def configured(self, since: str) -> Configured:
+        options = JournalSink.Options(since=since, folder=self.books, layout="csv")
+        return Configured("journal", "journal", JournalSink, options)
+
+    @property  # type: ignore[override]
+    def effects(self) -> list[tuple[str, int]]:
+        found = []
+        for path in sorted(self.books.glob("*/entries.csv")):
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                rows = [row for row in csv.DictReader(file, delimiter=";") if row["account"].startswith("706")]
+            found.append((path.parent.name, sum(minor(row["credit"]) - minor(row["debit"]) for row in rows)))
+        return found
+
+    @effects.setter
+    def effects(self, effects: list[tuple[str, int]]) -> None:
+        assert not effects
+
+
+def minor(amount: str) -> int:
+    """Return an amount with two decimals in cents."""
+    return int(Decimal(amount) * 100)
 
 
 @dataclass

@@ -14,7 +14,7 @@ from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.sinks import decisions, engine, http, status
 from fabgate.collector.billing.sinks.contract import METERED, USAGE
 from fabgate.collector.db import audit
-from fabgate.collector.models import Charge, Collector, LedgerLine, ManualLine, Sink, SinkLetter
+from fabgate.collector.models import Charge, ClosedMonth, Collector, LedgerLine, ManualLine, Sink, SinkLetter
 from fabgate.collector.sessions import corrections
 from fabgate.errors import UsageError
 from tests.collector.billing.charges.test_charges import FIRST, MONTHS, billed, close, session
@@ -28,7 +28,7 @@ ANSWERING = [programs.WebhookReceiver, programs.UsageReceiver, programs.KeylessP
 NOW = datetime.now(UTC) + timedelta(days=365)
 
 
-@pytest.fixture(params=[*ANSWERING, programs.Folder], ids=lambda kind: kind.__name__)
+@pytest.fixture(params=[*ANSWERING, programs.Folder, programs.JournalFolder], ids=lambda kind: kind.__name__)
 def program(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Program]:
     with request.param(tmp_path).running() as found:
         yield found
@@ -86,6 +86,8 @@ class Sent:
         """Return what is in the books: key -> amount; lines by their amounts only."""
         if self.configured.feed in {USAGE, METERED}:
             return {str(line.pk): line.counted_ms for line in LedgerLine.objects.all()}
+        if isinstance(self.program, programs.JournalFolder):
+            return {str(closed): closed.amount_minor for closed in ClosedMonth.objects.all()}
         found = {row.pk: row.amount_minor for row in Charge.objects.filter(month__lte=MONTHS[1])}
         if self.configured.driver.only_money:
             found = {key: amount for key, amount in found.items() if amount}

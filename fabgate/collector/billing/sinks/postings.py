@@ -1,0 +1,110 @@
+"""Turns a closed month into balanced entries of double-entry bookkeeping. Pure.
+
+One entry for each payer and kind of settlement: what they owe, or what they had paid in before, against income by category of
+machines and VAT code. Amounts are in minor units; a debit is positive.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Annotated, NamedTuple
+
+from msgspec import Meta, Struct
+
+from fabgate.collector.billing.prepaid.modes import PREPAID
+from fabgate.collector.billing.sinks.contract import Charge
+
+Account = Annotated[str, Meta(pattern=r"^[0-9A-Za-z][^\s;]{0,59}$", description="an account, such as 706 or 706:laser")]
+Percent = Annotated[
+    str, Meta(pattern=r"^[0-9]{1,2}(\.[0-9]{1,4})?$", description='a rate in percent in quotes, such as "20" or "5.5"')
+]
+
+
+class Income(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of ``accounts``: the income account of a category of machines, a VAT code, or both."""
+
+    account: Account
+    category: str | None = None
+    vat_code: str | None = None
+
+
+class Vat(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One of ``vat``: the rate of a VAT code, and the account of the tax."""
+
+    code: str
+    percent: Percent
+    account: Account
+
+
+class Chart(NamedTuple):
+    """The accounts that are used."""
+
+    receivable: str
+    prepaid: str
+    income: str
+    accounts: Sequence[Income]
+    vat: Mapping[str, Vat]
+    includes_vat: bool
+
+    def income_of(self, category: str, vat_code: str) -> str:
+        """Return the income account: the one for both, for the category, for the VAT code, or the usual one."""
+        known = {(one.category, one.vat_code): one.account for one in reversed(self.accounts)}
+        for key in ((category, vat_code), (category, None), (None, vat_code)):
+            if key in known:
+                return known[key]
+        return self.income
+
+
+class Posting(NamedTuple):
+    """One line of an entry."""
+
+    account: str
+    debit_minor: int
+
+
+class Entry(NamedTuple):
+    """A balanced entry; its first posting is that of the payer."""
+
+    payer: str
+    settlement: str
+    postings: tuple[Posting, ...]
+
+
+def entries(charges: Iterable[Charge], chart: Chart) -> list[Entry]:
+    """Return the entries of a month, ordered by payer and settlement; without those that come to nothing."""
+    gross: dict[tuple[str, str], dict[tuple[str, str], int]] = defaultdict(lambda: defaultdict(int))
+    for charge in charges:
+        if charge.amount_minor:
+            account = chart.income_of(charge.machine_category, charge.vat_code)
+            gross[charge.payer, charge.settlement][account, charge.vat_code] += charge.amount_minor
+    made = (_entry(*key, sums, chart) for key, sums in sorted(gross.items()))
+    return [entry for entry in made if any(posting.debit_minor for posting in entry.postings)]
+
+
+def _entry(payer: str, settlement: str, sums: Mapping[tuple[str, str], int], chart: Chart) -> Entry:
+    income: dict[str, int] = defaultdict(int)
+    for (account, vat_code), amount_minor in sorted(sums.items()):
+        net_minor, vat_minor = _split(amount_minor, chart.vat.get(vat_code), includes_vat=chart.includes_vat)
+        income[account] += net_minor
+        if vat_minor:
+            income[chart.vat[vat_code].account] += vat_minor
+    own = chart.prepaid if settlement == PREPAID else chart.receivable
+    postings = [Posting(account, -amount) for account, amount in income.items() if amount]
+    return Entry(payer, settlement, (Posting(own, sum(income.values())), *postings))
+
+
+def _split(amount_minor: int, vat: Vat | None, *, includes_vat: bool) -> tuple[int, int]:
+    """Return (net, tax) of an amount, rounded half up once."""
+    if vat is None:
+        return amount_minor, 0
+    percent = Decimal(vat.percent)
+    if includes_vat:
+        net_minor = _rounded(Decimal(amount_minor) * 100 / (100 + percent))
+        return net_minor, amount_minor - net_minor
+    return amount_minor, _rounded(amount_minor * percent / 100)
+
+
+def _rounded(amount: Decimal) -> int:
+    return int(amount.quantize(Decimal(1), ROUND_HALF_UP))

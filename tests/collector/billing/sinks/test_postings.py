@@ -1,0 +1,183 @@
+"""Is each entry balanced, does it use the right accounts, and does each layout say what its program reads?"""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fabgate.collector.billing.sinks.contract import Charge, Month, Site
+from fabgate.collector.billing.sinks.drivers.journal import ColumnOption, JournalOptions, JournalSink
+from fabgate.collector.billing.sinks.postings import Chart, Income, Posting, Vat, entries
+from fabgate.errors import UsageError
+
+JANUARY = date(2027, 1, 1)
+VAT = {
+    "normal": Vat(code="normal", percent="20", account="44571"),
+    "low": Vat(code="low", percent="5.5", account="44572"),
+}
+ACCOUNTS = [
+    Income(account="7061", category="laser"),
+    Income(account="7062", category="laser", vat_code="low"),
+    Income(account="7063", vat_code="low"),
+]
+CHART = Chart("411", "4191", "706", ACCOUNTS, VAT, includes_vat=True)
+
+
+def charge(payer: str = "m-1", amount: int = 1_200, **more: Any) -> Charge:
+    values = {"key": "k", "place": "p", "month": JANUARY, "of_month": JANUARY, "kind": "billed", "vat_code": "", **more}
+    return Charge(payer=payer, amount_minor=amount, **values)
+
+
+def test_the_account_of_category_and_vat_code_comes_before_either_and_the_usual_one():
+    found = {(c, v): CHART.income_of(c, v) for c in ("laser", "saw") for v in ("low", "normal")}
+    assert found == {
+        ("laser", "low"): "7062",
+        ("laser", "normal"): "7061",
+        ("saw", "low"): "7063",
+        ("saw", "normal"): "706",
+    }
+
+
+def test_what_is_owed_and_what_was_paid_before_are_entries_of_their_own_with_tax():
+    found = entries(
+        [
+            charge(vat_code="normal", machine_category="laser"),
+            charge(amount=600, vat_code="normal"),
+            charge(amount=-600, settlement="prepaid"),
+            charge("m-2", 0),
+        ],
+        CHART,
+    )
+    assert [(entry.payer, entry.settlement, entry.postings) for entry in found] == [
+        ("m-1", "prepaid", (Posting("4191", -600), Posting("706", 600))),
+        (
+            "m-1",
+            "receivable",
+            (Posting("411", 1_800), Posting("706", -500), Posting("44571", -300), Posting("7061", -1_000)),
+        ),
+    ]
+
+
+def test_prices_without_tax_get_it_on_top():
+    (entry,) = entries([charge(amount=1_000, vat_code="low")], CHART._replace(includes_vat=False))
+    assert entry.postings == (Posting("411", 1_055), Posting("7063", -1_000), Posting("44572", -55))
+
+
+CHARGES = st.lists(
+    st.builds(
+        charge,
+        payer=st.sampled_from(["m-1", "m-2", "group:3"]),
+        amount=st.integers(-10_000_000, 10_000_000),
+        vat_code=st.sampled_from(["", "normal", "low"]),
+        machine_category=st.sampled_from(["", "laser", "saw"]),
+        settlement=st.sampled_from(["receivable", "prepaid"]),
+    ),
+    max_size=20,
+)
+
+
+@given(CHARGES, st.booleans())
+def test_every_entry_is_balanced_and_nothing_is_lost_or_added(charges, includes_vat):
+    chart = CHART._replace(includes_vat=includes_vat)
+    found = entries(charges, chart)
+    assert all(sum(posting.debit_minor for posting in entry.postings) == 0 for entry in found)
+    assert len({(entry.payer, entry.settlement) for entry in found}) == len(found)
+    income = -sum(
+        posting.debit_minor
+        for entry in found
+        for posting in entry.postings[1:]
+        if includes_vat or posting.account not in {"44571", "44572"}
+    )
+    assert income == sum(one.amount_minor for one in charges)
+    assert all(
+        abs(posting.debit_minor) <= 2**63 and isinstance(posting.debit_minor, int)
+        for entry in found
+        for posting in entry.postings
+    )
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def month(*charges: Charge) -> Month:
+    payers = {one.payer: ("Ada", "C042") for one in charges}
+    at = datetime(2027, 2, 1, tzinfo=UTC)
+    return Month("2027-01", "2027-01-01/m", JANUARY, at, "ab" * 32, 0, lambda: iter(charges), payers)
+
+
+def written(folder: Path, digits: int = 2, **options: Any) -> str:
+    site = Site("lyon", "c", ZoneInfo("UTC"), "EUR" if digits else "JPY", digits)
+    sink = JournalSink(JournalOptions(since="2027-01", folder=folder, **options), site)
+    sink.send([month(charge(vat_code="normal"), charge("m-2", -150, settlement="prepaid"))])
+    (path,) = folder.glob("2027-01/entries.*")
+    return path.read_text("utf-8-sig")
+
+
+def rows(text: str, separator: str = ";") -> list[list[str]]:
+    return list(csv.reader(io.StringIO(text), delimiter=separator))
+
+
+def test_a_journal_for_hledger(tmp_path):
+    text = written(tmp_path, vat=[VAT["normal"]])
+    assert text == (
+        f"; fabgate lyon, 2027-01, sha256 {'ab' * 32}\n"
+        "commodity 1000.00 EUR\n"
+        "\n2027-01-31 (fabgate-2027-01-1) m-1  ; payer: m-1, settlement: receivable\n"
+        "    411:m-1                                            12.00 EUR\n"
+        "    706                                               -10.00 EUR\n"
+        "    44571                                              -2.00 EUR\n"
+        "\n2027-01-31 (fabgate-2027-01-2) m-2  ; payer: m-2, settlement: prepaid\n"
+        "    4191:m-2                                           -1.50 EUR\n"
+        "    706                                                 1.50 EUR\n"
+    )
+
+
+def test_a_currency_without_decimals(tmp_path):
+    text = written(tmp_path, 0)
+    assert "commodity 1000. JPY\n" in text
+    assert " 1200 JPY\n" in text
+
+
+def test_paheko_reads_one_line_for_each_pair_of_accounts(tmp_path):
+    assert rows(written(tmp_path, layout="paheko"))[1:] == [
+        ["", "fabgate 2027-01, m-1", "31/01/2027", "m-1", "fabgate-2027-01-1", "411", "706", "12,00"],
+        ["", "fabgate 2027-01, m-2", "31/01/2027", "m-2", "fabgate-2027-01-2", "706", "4191", "1,50"],
+    ]
+
+
+def test_odoo_reads_the_columns_of_an_entry_in_its_first_line(tmp_path):
+    assert rows(written(tmp_path, layout="odoo", separator=","), ",") == [
+        *[
+            [
+                "date",
+                "journal_id",
+                "ref",
+                *(f"line_ids/{n}" for n in ("account_id", "partner_id", "name", "debit", "credit")),
+            ]
+        ],
+        ["2027-01-31", "VT", "fabgate-2027-01-1", "411", "C042", "fabgate 2027-01, m-1", "12.00", "0.00"],
+        ["", "", "", "706", "C042", "fabgate 2027-01, m-1", "0.00", "12.00"],
+        ["2027-01-31", "VT", "fabgate-2027-01-2", "4191", "C042", "fabgate 2027-01, m-2", "0.00", "1.50"],
+        ["", "", "", "706", "C042", "fabgate 2027-01, m-2", "1.50", "0.00"],
+    ]
+
+
+def test_columns_are_chosen(tmp_path):
+    columns = [ColumnOption(head="Compte", value="account"), ColumnOption(head="Débit", value="debit")]
+    assert rows(written(tmp_path, layout="csv", columns=columns))[:2] == [["Compte", "Débit"], ["411", "12.00"]]
+
+
+@pytest.mark.parametrize(
+    "options", [{"vat": [VAT["low"], VAT["low"]]}, {"columns": [ColumnOption(head="x", value="label")]}]
+)
+def test_options_that_cannot_be_are_refused(tmp_path, options):
+    with pytest.raises(UsageError):
+        written(tmp_path, **options)

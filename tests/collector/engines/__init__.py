@@ -1,0 +1,1 @@
+"""Sinks against the real programs: ``make test-engines``, which is no part of ``make test``."""
