@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 from django.conf import settings
@@ -20,7 +17,8 @@ from fabgate.collector.access import roster
 from fabgate.collector.db import audit, chains
 from fabgate.collector.models import Badge, Block, Change, Grant, Machine, Member, Training, UsageSession
 from fabgate.collector.sessions import corrections
-from fabgate.demo.furnishing.past import days, playback
+from fabgate.demo.furnishing.past import days, money, playback
+from fabgate.demo.furnishing.past.dating import logged_at, moment, zone
 from fabgate.demo.furnishing.people import LOSER, MEMBERS, REGULARS, UIDS
 from fabgate.demo.furnishing.places import Made, Wanted
 
@@ -41,59 +39,44 @@ def furnish(wanted: Wanted, today: date, made: dict[str, Made]) -> dict[str, Mad
 
     The collector already has the demo's machines, members and account, and nothing else.
     """
-    opened = _moment(days.first_day(today), time(8))
+    opened = moment(days.first_day(today), time(8))
     with transaction.atomic():
         _date_what_is_there(opened, today)
         grants = _grants(wanted, today)
         _debt(today)
+        money.school(opened)
     key = roster.badge_key(settings.ENVIRONMENT)
     uids = {card: uid for card, uid in UIDS.items() if card != "phone"} | {"visitor": VISITOR_UID}
     digests = {card: badge.digest(badge.parse(uid), key) for card, uid in uids.items()}
     chance = random.Random(SEED)  # noqa: S311 (nothing secret)
-    pasts = days.write(today, _zone(), days.Known(digests, grants), version=fabgate.__version__, chance=chance)
+    pasts = days.write(today, zone(), days.Known(digests, grants), version=fabgate.__version__, chance=chance)
     journals = {place.gate: Path(wanted.folder) / place.gate / "journal.db" for place in wanted.places}
-    heads = playback.play(settings.ENVIRONMENT.site, pasts, journals, _zone())
+    heads = playback.play(settings.ENVIRONMENT.site, pasts, journals, zone())
     with transaction.atomic():
+        money.furnish(today, wanted.lang, opened)
         _contest()
         _change_rules(wanted)
         chains.CHANGES.seal_all()  # their dates were changed afterwards
     return {gate: msgspec.structs.replace(one, head=heads[gate]) for gate, one in made.items()}
 
 
-def _zone() -> ZoneInfo:
-    return ZoneInfo(settings.TIME_ZONE)
-
-
-def _moment(day: date, at: time) -> datetime:
-    """Return a moment of a day in the workshop's time zone."""
-    return datetime.combine(day, at, _zone()).astimezone(UTC)
-
-
-@contextmanager
-def _logged_at(moment: datetime) -> Iterator[None]:
-    """Date the audit log entries that the block writes."""
-    last = Change.objects.order_by("id").values_list("id", flat=True).last() or 0
-    yield
-    Change.objects.filter(id__gt=last).update(at=moment)
-
-
 def _date_what_is_there(opened: datetime, today: date) -> None:
     """Date machines, members and badges to the first day, and the loss of Ada's first card later."""
-    lost = _moment(today - timedelta(days=days.LOST_DAYS), time(18))
+    lost = moment(today - timedelta(days=days.LOST_DAYS), time(18))
     Change.objects.update(at=opened)
     Change.objects.filter(verb="badge.ended").update(at=lost)
     Badge.objects.update(since=opened)
     Badge.objects.filter(end_reason=Badge.LOST).update(ended_at=lost)
-    Member.objects.update(joined_on=opened.astimezone(_zone()).date())
+    Member.objects.update(joined_on=opened.astimezone(zone()).date())
 
 
 def _grants(wanted: Wanted, today: date) -> dict[tuple[str, str], int]:
     """Grant every member the trainings for their machines; return the grants' ids by member and machine."""
     found = {}
-    opened = _moment(days.first_day(today), time(9))
+    opened = moment(days.first_day(today), time(9))
     for place in wanted.places:
         training = Training(name=place.machine, title=place.title)
-        with _logged_at(opened), audit.change(DESK, "training.added", training):
+        with logged_at(opened), audit.change(DESK, "training.added", training):
             training.save()
             training.machines.add(Machine.objects.get(name=place.machine))
         by_day: dict[date, list[Grant]] = {}
@@ -101,10 +84,10 @@ def _grants(wanted: Wanted, today: date) -> dict[tuple[str, str], int]:
             if (since := days.trained_on(person, place.machine, today)) is not None:
                 grant = Grant(member_id=person.id, training=training, stage=Grant.AUTONOMOUS, since=since)
                 grant.trainer = "" if person.id == days.SUPERVISOR else days.SUPERVISOR
-                grant.created_at = max(opened, _moment(since, time(19)))
+                grant.created_at = max(opened, moment(since, time(19)))
                 by_day.setdefault(since, []).append(grant)
         for grants in by_day.values():
-            with _logged_at(grants[0].created_at), audit.changes(DESK, "grant.given", grants):
+            with logged_at(grants[0].created_at), audit.changes(DESK, "grant.given", grants):
                 for grant in grants:
                     grant.save()
                     found[grant.member_id, place.machine] = grant.pk
@@ -113,11 +96,11 @@ def _grants(wanted: Wanted, today: date) -> dict[tuple[str, str], int]:
 
 def _debt(today: date) -> None:
     """Block the member who had not paid, and lift the block later."""
-    first, last = (_moment(today - timedelta(days=ago), time(15)) for ago in days.OWED_DAYS)
+    first, last = (moment(today - timedelta(days=ago), time(15)) for ago in days.OWED_DAYS)
     block = Block(member_id=days.DEBTOR, reason="payment-due", actor=DESK, at=first)
-    with _logged_at(first), audit.change(DESK, "block.set", block):
+    with logged_at(first), audit.change(DESK, "block.set", block):
         block.save()
-    with _logged_at(last), audit.change(DESK, "block.lifted", block):
+    with logged_at(last), audit.change(DESK, "block.lifted", block):
         block.lifted_by, block.lifted_at = DESK, last
         block.save()
 

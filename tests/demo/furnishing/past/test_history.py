@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -16,6 +17,8 @@ from fabgate.demo.start import open_workshop
 from tests.demo.running import Demo
 from tests.support.patience import wait
 
+#: As in past/money.py; only a longer session costs something.
+GRACE_S = 2
 EVER = ("--from", "2020-01-01", "--to", "2100-01-01", "--json")
 
 
@@ -113,4 +116,31 @@ def test_nothing_says_that_it_happened_today_but_what_the_demo_itself_changed(wo
     rows = workshop._query("SELECT verb, date(at) FROM collector_change")
     today = str(date.today())  # noqa: DTZ011 (SQLite's dates are UTC; a change is minutes old)
     fresh = {verb for verb, day in rows if day >= today}
-    assert fresh <= {"books.verified", "machine.updated", "review.contested"}, fresh
+    on_the_first = {"month.closed", "prepaid.mode", "prepaid.credited"} if today.endswith("-01") else set()
+    assert fresh <= {"books.verified", "machine.updated", "review.contested"} | on_the_first, fresh
+
+
+def test_months_that_are_over_are_closed_and_their_seals_are_right(workshop):
+    months = json.loads(workshop.collector("verify-periods", "--json"))["months"]
+    assert len(months) >= 2
+    assert all(not month["altered"] for month in months)
+    today = workshop.today()
+    assert months[-1]["month"] == f"{today.replace(day=1) - timedelta(days=1):%Y-%m}"
+    paid = json.loads(workshop.collector("bill-month", months[-1]["month"], "--json"))
+    assert sum(line["amount_minor"] for line in paid["lines"]) > 5_000
+    assert {"m-1", "m-2", "payer:1"} <= {line["payer"] for line in paid["lines"]}
+    assert paid["classes"]["billed"]["sessions"] > 100
+    assert paid["classes"]["line"]["amount_minor"] == 1_250
+
+
+def test_the_credit_of_a_member_runs_out_at_the_machine(demo):
+    laser = demo.gate("laser-1")
+    before = laser.status()["roster"]["version"]
+    demo.tap("laser-1", "bob")
+    demo.until("laser-1", "Bonjour Bob")
+    since = time.monotonic()
+    wait(lambda: time.monotonic() - since > GRACE_S + 0.5, "that the session is longer than the grace time")
+    demo.tap("laser-1", "bob")
+    wait(lambda: laser.status()["roster"]["version"] > before, "a roster without credit")
+    demo.tap("laser-1", "bob")
+    demo.until("laser-1", "Bob was refused: no credit left")
