@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from fabgate.collector.billing.charges import refresh
@@ -29,5 +30,15 @@ class History(NamedTuple):
 def of(session: str) -> History:
     """Return the charges of a session. The ledger is followed first."""
     refresh.refresh_all()
-    charges = Charge.objects.filter(session=session).order_by("month")
-    return History(sorted(charges, key=lambda charge: (charge.month, not charge.reverses)))
+    return stored([session])[session]
+
+
+def stored(sessions: Collection[str]) -> dict[str, History]:
+    """Return the charges of each of some sessions, as they are stored now."""
+    found: dict[str, list[Charge]] = {session: [] for session in sessions}
+    for charge in Charge.objects.filter(session__in=sessions):
+        found[charge.session].append(charge)
+    return {
+        session: History(sorted(charges, key=lambda charge: (charge.month, not charge.reverses)))
+        for session, charges in found.items()
+    }

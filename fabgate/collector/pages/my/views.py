@@ -18,7 +18,7 @@ from fabgate.collector.pages import errors, gates_informed
 from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.lists.sorting import Labelled, Sorting
 from fabgate.collector.pages.machines import week
-from fabgate.collector.pages.my import allowed, months, reassigned
+from fabgate.collector.pages.my import allowed, costs, months, reassigned
 from fabgate.collector.pages.my.months import Month
 from fabgate.collector.pages.people import labels as people_labels
 from fabgate.collector.pages.use import labels, names
@@ -63,6 +63,7 @@ def minutes(request: HttpRequest) -> HttpResponse:
     page = sorting.page(ended, request.GET, "ended_at", _VALUES, _LABELS, within=own)
     carried = list(member.badges.filter(ended_at=None).order_by("since", "id"))
     at = year.index(month)
+    cost = costs.of_month(member, month, page.rows)
     return render(
         request,
         "my/minutes.html",
@@ -72,7 +73,8 @@ def minutes(request: HttpRequest) -> HttpResponse:
             "month": month,
             "newer_month": year[at - 1] if at else None,
             "older_month": year[at + 1] if at + 1 < len(year) else None,
-            "rows": [_row(session) for session in page.rows],
+            "rows": [_row(one) | {"cost": cost and cost.of[one.pk]} for one in page.rows],
+            "costs": cost,
             "page": page,
             "sorting": sorting,
             "moved": reassigned.with_reasons(
@@ -107,7 +109,12 @@ def contest(request: HttpRequest, pk: str) -> HttpResponse:
             raise errors.Conflict(_("This session is already under review, or has not ended yet.")) from None
         messages.success(request, _("Thank you. Someone will review it; the decision will appear here."))
         return see_other(reverse("my-minutes-contest", args=[pk]))
-    shown = {"form": form, "one": _row(session), "is_open": session.reason is None}
+    shown = {
+        "form": form,
+        "one": _row(session),
+        "is_open": session.reason is None,
+        **costs.of_session(member, session),
+    }
     return render(request, "my/session.html", shown, status=200 if request.method == "GET" else 400)
 
 
