@@ -14,7 +14,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db.models import F, Sum
+from django.db.models import Count, F, Sum
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry, exposition
@@ -24,12 +24,16 @@ from prometheus_client.metrics_core import Metric
 import fabgate
 from fabgate.collector.api import health
 from fabgate.collector.base.env_values import is_loopback
+from fabgate.collector.billing import rating, terms
 from fabgate.collector.billing.sinks import status
 from fabgate.collector.models import (
+    BillingProgress,
+    Charge,
     Gate,
     Heartbeat,
     Hole,
     Journal,
+    LedgerLine,
     Machine,
     Order,
     Quarantine,
@@ -91,6 +95,7 @@ class Workshop:
         yield from self._books()
         yield from self._sinks()
         yield from self._today()
+        yield from self._money()
 
     def _itself(self) -> Iterator[Metric]:
         found = health.look(self._now)
@@ -227,6 +232,40 @@ class Workshop:
         unanswered = Order.objects.filter(at__gte=lately, until__lt=self._now, answered_at=None).count()
         yield _gauge(
             "fabgate_lately_orders_unanswered", "Commands in 24 hours without an answer.", (), [((), unanswered)]
+        )
+
+    def _money(self) -> Iterator[Metric]:
+        """Yield nothing where billing has not been started."""
+        if (found := terms.started()) is None:
+            return
+        first = terms.first_open_day() or found.first_month
+        kinds = Charge.objects.filter(month__gte=first).order_by("kind").values("kind")
+        sums = list(kinds.annotate(n=Count("pk"), amount=Sum("amount_minor")))
+        position = BillingProgress.objects.values_list("position", flat=True).first() or 0
+        oldest = LedgerLine.objects.filter(pk__gt=position).order_by("pk").values_list("at", flat=True).first()
+        yield _gauge(
+            "fabgate_charges_provisional",
+            "Charges and reversals in months that are not closed.",
+            (),
+            [((), sum(row["n"] for row in sums))],
+        )
+        yield _gauge(
+            "fabgate_charges_provisional_minor",
+            "What they come to, in the smallest unit of the currency.",
+            ("currency",),
+            [((found.currency,), sum(row["amount"] for row in sums))],
+        )
+        yield _gauge(
+            "fabgate_charges_in_review",
+            "Sessions among them that wait for a review.",
+            (),
+            [((), sum(row["n"] for row in sums if row["kind"] == rating.IN_REVIEW))],
+        )
+        yield _gauge(
+            "fabgate_charges_behind_seconds",
+            "The age of the oldest change of a session that charges do not follow yet; 0 if there is none.",
+            (),
+            [((), max(0.0, (self._now - oldest).total_seconds()) if oldest else 0)],
         )
 
 

@@ -14,9 +14,12 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fabgate.collector.api.metrics import Workshop
+from fabgate.collector.billing.charges import closing, refresh
 from fabgate.collector.intake.store import Store
-from fabgate.collector.models import Gate, Heartbeat, Machine, Member
+from fabgate.collector.models import Gate, Heartbeat, Machine, Member, UsageSession
+from fabgate.collector.sessions import corrections
 from tests.collector.gates import NOON, Journal
+from tests.collector.pages import billing
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference.md"
 pytestmark = pytest.mark.usefixtures("database")
@@ -77,6 +80,26 @@ def test_a_gate_without_heartbeats_is_offline_and_its_machine_not_in_use(used):
         assert (found["fabgate_gate_online", "laser-1"], found["fabgate_gate_in_use", "laser-1"]) == (there, there)
 
 
+def test_what_is_charged_is_shown_once_billing_was_started(used):
+    assert not [key for key in numbers() if key[0].startswith("fabgate_charges")]
+    billing.start(first=NOON.date().replace(day=1))
+    billing.rule("price=1.00", since=NOON.date().replace(day=1))
+    late = NOON + timedelta(seconds=40)
+    assert numbers(late)["fabgate_charges_behind_seconds",] == 40
+    refresh.refresh_all()
+    names = ("provisional", "in_review", "behind_seconds")
+    found = numbers(late)
+    assert [found[f"fabgate_charges_{name}",] for name in names] == [1, 0, 0]
+    assert found["fabgate_charges_provisional_minor", "EUR"] == 150
+    corrections.contest(UsageSession.objects.get(pk="s1"), "it was not me", author="m-ada")
+    refresh.refresh_all()
+    found = numbers(late)
+    assert [found[f"fabgate_charges_{name}",] for name in names] == [1, 1, 0]
+    assert found["fabgate_charges_provisional_minor", "EUR"] == 0
+    closing.close(NOON.date().replace(day=1), NOON + timedelta(days=40), actor="eve", reason="a test")
+    assert numbers(late)["fabgate_charges_provisional",] == 0
+
+
 def test_they_identify_nobody(used):
     text = read().content.decode()
     assert "laser-1" in text
@@ -133,6 +156,7 @@ def test_the_reference_names_each_with_its_labels_and_no_other():
     section = REFERENCE.read_text("utf-8").partition("## Monitoring\n")[2].partition("\n## ")[0]
     told = [tuple(re.split(r" \| ", line.strip("| "))) for line in section.splitlines() if line.startswith("| `")]
     wanted = []
+    billing.start()
     for family in Workshop(NOON).collect():
         labels = ", ".join(f"`{name}`" for name in family._labelnames) or "none"
         text = family.documentation
