@@ -58,6 +58,11 @@ ADVICE: Final = {
     "closedmonth": "compare its charges, lines and prepaid entries with a copy from before, and put that back",
     "prepaidchange": "compare with the audit log, which has each change with its author",
     "prepaidentry": "compare with the audit log, which has each entry with its author, and with the till",
+    "charge": "stop the collector, delete its row, set position to 0 and terms to '' in collector_billingprogress, and start it:"
+    " charges are made again",
+    "chargeterms": "put back a copy from before",
+    "waiver": "compare with the audit log, which has each one with its author",
+    "manualline": "compare with the audit log, which has each one with its author",
     "change": "put back a copy from before, and find out who can write the database",
 }
 
@@ -65,7 +70,7 @@ ADVICE: Final = {
 class Note(TypedDict):
     """A fact for people that is no finding.
 
-    `note` is RESTORED, with the head that the audit log had before and the moment of the restore, or NO_HEAD.
+    `note` is RESTORED, with the head that the audit log had before and the moment of the restore, NO_HEAD, or LATER.
     """
 
     note: str
@@ -75,6 +80,8 @@ class Note(TypedDict):
 
 RESTORED: Final = "restored"
 NO_HEAD: Final = "no-head"
+#: Charges of open months do not follow all sessions yet: the others are compared.
+LATER: Final = "charges-later"
 
 
 @dataclass

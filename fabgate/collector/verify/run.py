@@ -15,12 +15,14 @@ from zoneinfo import ZoneInfo
 
 from django.db import DatabaseError, InterfaceError
 
+from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import closing
 from fabgate.collector.db import statements
 from fabgate.collector.db.chains import Head
 from fabgate.collector.models import Change, Collector, Entry, LedgerLine, UsageSession, Verification
-from fabgate.collector.verify import audit_head, audit_log, checkpoints, entries, prepaid, sessions, snapshot, sums
+from fabgate.collector.verify import audit_head, audit_log, checkpoints, entries, sessions, snapshot, sums
 from fabgate.collector.verify.findings import Report, Step
+from fabgate.collector.verify.money import charges, decided, prepaid
 from fabgate.errors import FabgateError, SealError
 
 #: Is called with how many of how many rows are compared.
@@ -72,6 +74,8 @@ def _parts(
     yield audit
     yield lambda: _check_closed_months(report)
     yield lambda: prepaid.check(report)
+    yield lambda: decided.check(report)
+    yield lambda: charges.check(report, step)
 
 
 def _check_closed_months(report: Report) -> None:
@@ -83,9 +87,13 @@ def _check_closed_months(report: Report) -> None:
 
 
 def _counted(progress: Progress) -> Step:
-    """Return a function that adds up the compared rows. Sessions are read twice: by themselves and for the sums."""
+    """Return a function that adds up the compared rows.
+
+    Sessions are read by themselves, for the sums and, where billing was started, for the charges.
+    """
     size = sum(_count(model._meta.db_table) for model in (Entry, LedgerLine, Change))  # noqa: SLF001 (Django's name for it)
-    size += 2 * _count(UsageSession._meta.db_table)  # noqa: SLF001 (as above)
+    times = 2 if terms.started() is None else 3
+    size += times * _count(UsageSession._meta.db_table)  # noqa: SLF001 (as above)
     done = 0
 
     def step(count: int) -> None:

@@ -27,6 +27,7 @@ from fabgate.collector.models import (
     ApiKey,
     Charge,
     ClosedMonth,
+    IssuedStatement,
     Machine,
     ManualLine,
     Member,
@@ -268,6 +269,7 @@ def test_a_cursor_of_other_books_is_refused(shop, token):
     end = ask(token, "charges")["next"]
     assert ask(token, f"statements?after={end}")["statements"] == []
     ClosedMonth.objects.all().delete()
+    IssuedStatement.objects.all().delete()
     for gone in (after, end):
         assert refused(token, gone) == 409
     decisions.add_line("m-1", "Glue", 100, author="eve")

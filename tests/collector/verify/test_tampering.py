@@ -21,6 +21,7 @@ from django.db import IntegrityError, connection
 
 from fabgate import wire
 from fabgate.collector.billing import terms
+from fabgate.collector.billing.charges import decisions, refresh
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.db.chains import CHANGES
@@ -44,6 +45,7 @@ from fabgate.collector.verify import audit_head, checkpoints, run
 from fabgate.collector.verify.findings import Report
 from tests.collector import postgresql
 from tests.collector.gates import NOON, Journal
+from tests.collector.pages import billing
 from tests.collector.verify.histories import ZONE, texts
 from tests.support.patience import HANGS_S
 
@@ -115,6 +117,13 @@ def books(database, tmp_path: Path) -> Path:  # noqa: PLR0915 (a long story, tol
     paid = Paid("cash", "4711")
     wrong = ledger.credit("m-0", 5_000, paid, author="kim", now=datetime.now(UTC), form="f-1").entry
     ledger.take_back(wrong.pk, author="maya", now=datetime.now(UTC), reason="typed 50 instead of 5")
+    billing.rule("price=0.10 minimum=1", since=NOON.date().replace(day=1))
+    refresh.refresh_all()
+    decisions.waive("s-2", author="maya", reason="The machine was faulty")
+    decisions.waive("t-1", author="maya", reason="by mistake")
+    decisions.withdraw("t-1", author="maya", reason="it was another one")
+    decisions.add_line("m-0", "Plywood, 9 mm", 1250, author="bo", vat_code="S20", session="s-0")
+    decisions.remove_line(decisions.add_line("m-0", "Glue", 300, author="bo").pk, author="bo", reason="twice")
     audit_head.keep_up(tmp_path)
     return tmp_path
 
@@ -237,6 +246,7 @@ def test_the_docs_name_every_table_of_the_books_and_only_columns_that_exist():
     wanted = {
         *("entry", "journal", "hole", "boot", "gate", "usagesession", "correction", "review", "ledgerline"),
         *("usageday", "usagemonth", "change", "quarantine", "prepaidchange", "prepaidentry"),
+        *("charge", "chargeterms", "waiver", "manualline"),
     }
     assert TABLES.keys() == wanted
     for table, column in COLUMNS:
@@ -321,6 +331,9 @@ NEW = {
     "ledgerline": {},
     "usageday": {"used_by": "m-new"},
     "usagemonth": {"used_by": "m-new"},
+    "charge": {"id": "0e7e0b5c-0000-5000-8000-000000000000"},
+    "waiver": {"session": "s-0"},
+    "manualline": {},
     "prepaidchange": {"payer": "m-1"},
     "prepaidentry": {"form_key": "f-new", "takes_back_id": None},
     "change": {},
@@ -337,7 +350,7 @@ def test_a_repeated_row_is_named(books, table):
                 f"SELECT {', '.join(columns)} FROM {model._meta.db_table} WHERE {model._meta.pk.column} = %s", [pk]
             )
             row = dict(zip(columns, cursor.fetchall()[0], strict=True))
-        if table != "usagesession":
+        if table not in {"usagesession", "charge"}:
             row["id"] = 100_000
         row |= NEW[table]
         tamper(
@@ -355,7 +368,7 @@ def test_another_machine_of_a_session_shows_in_the_sums(books):
     other_machine = Machine.objects.get(name="saw-1").pk
     put("usagesession", "machine_id", "s-1", other_machine)
     report = run.run(books)
-    assert {one.table for one in report.findings} == {"usageday", "usagemonth"}
+    assert {one.table for one in report.findings} == {"usageday", "usagemonth", "charge"}
     assert any(f"/{other_machine}/" in one.row and one.problem == "missing" for one in report.findings)
 
 

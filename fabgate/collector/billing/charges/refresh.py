@@ -86,7 +86,7 @@ def refresh() -> bool:
     with transaction.atomic():
         progress = lock()
         book, newest = open_book(), LedgerLine.objects.aggregate(last=Max("pk"))["last"] or 0
-        digest = _digest(book)
+        digest = terms_digest(book)
         if digest != progress.terms:
             _rate_all(book)
             progress.terms = digest
@@ -153,7 +153,7 @@ def lock() -> BillingProgress:
     return BillingProgress.objects.select_for_update(no_key=True).get(pk=1)
 
 
-def _digest(book: Book) -> str:
+def terms_digest(book: Book) -> str:
     """Return a digest of all that changes what open months cost, but for the sessions."""
     priced = [record.snapshot(rule, rating.NO_PLAN)[0] for rule in book.terms.rules]
     plans = [record.snapshot(None, plan)[0] for plan in book.terms.plans.values()]
@@ -167,17 +167,17 @@ def _digest(book: Book) -> str:
 
 def _rate_all(book: Book) -> None:
     """Rate every open month again, one after the other, with what was charged in the first of them late."""
-    for first in _open_months(book):
+    for first in open_months(book):
         by_payer: dict[str, list[Facts]] = defaultdict(list)
         ended = UsageSession.ended_between(*month.bounds(first, book.terms.zone))
         for payer, facts in month.facts_of(ended, book.terms.zone, book.decided):
             by_payer[payer].append(facts)
-        made = [charge for payer, sessions in by_payer.items() for charge in _ordinary(book, first, payer, sessions)]
+        made = [charge for payer, sessions in by_payer.items() for charge in ordinary(book, first, payer, sessions)]
         _replace(book, Charge.objects.filter(month=first, known=0, reverses=""), made)
     _charge_late(book, {})
 
 
-def _open_months(book: Book) -> Iterator[date]:
+def open_months(book: Book) -> Iterator[date]:
     """Yield the first day of each open month, up to the last one in which a session ended or is charged."""
     last = [
         UsageSession.objects.filter(reason__isnull=False).aggregate(last=Max("ended_at"))["last"],
@@ -192,9 +192,9 @@ def _open_months(book: Book) -> Iterator[date]:
 
 def _update(book: Book, known: Mapping[str, int]) -> None:
     """Charge the sessions of `known` again: each with the position in the ledger with which it became known."""
-    ordinary = _provisional(book).filter(known=0, reverses="")
-    facts = {facts.session: (payer, facts) for payer, facts in _facts_of(book, known)}
-    months = {pair[1:] for pair in statements.rows_among(ordinary, "session", sorted(known), "payer", "month")}
+    stored = provisional(book).filter(known=0, reverses="")
+    facts = {facts.session: (payer, facts) for payer, facts in facts_of(book, known)}
+    months = {pair[1:] for pair in statements.rows_among(stored, "session", sorted(known), "payer", "month")}
     months |= {(payer, book.month_of(facts)) for payer, facts in facts.values()}
     for payer, first in sorted(months):
         if first >= book.open_month:
@@ -206,12 +206,12 @@ def _rate_payer(book: Book, payer: str, first: date, changed: Mapping[str, tuple
     """Rate what one payer pays for in one open month: the sessions that are charged there already, and changed ones."""
     stored = Charge.objects.filter(month=first, payer=payer, known=0, reverses="")
     others = set(stored.values_list("session", flat=True)) - changed.keys()
-    sessions = {facts.session: (whose, facts) for whose, facts in _facts_of(book, others)} | dict(changed)
+    sessions = {facts.session: (whose, facts) for whose, facts in facts_of(book, others)} | dict(changed)
     own = [facts for whose, facts in sessions.values() if whose == payer and book.month_of(facts) == first]
-    _replace(book, stored, _ordinary(book, first, payer, own))
+    _replace(book, stored, ordinary(book, first, payer, own))
 
 
-def _ordinary(book: Book, first: date, payer: str, sessions: Iterable[Facts]) -> Iterator[Record]:
+def ordinary(book: Book, first: date, payer: str, sessions: Iterable[Facts]) -> Iterator[Record]:
     """Yield the charges of a payer's sessions in the month in which they ended."""
     for rated in rating.rate(sessions, book.terms, lookup=book.lookup):
         yield record.charge(payer, rated, month=first, of_month=first, terms=book.snapshot(rated, book.terms))
@@ -219,27 +219,35 @@ def _ordinary(book: Book, first: date, payer: str, sessions: Iterable[Facts]) ->
 
 def _charge_late(book: Book, known: Mapping[str, int]) -> None:
     """Charge in the open month what has changed in closed ones: reversals, and sessions that became known late."""
-    rows = _provisional(book).exclude(known=0, reverses="")
+    rows = provisional(book).exclude(known=0, reverses="")
     stored = list(records(rows))
     positions = dict(known) | {row.session: row.known for row in stored if row.known}
     touched = {*positions, *(row.session for row in stored)}
     if not touched or not book.closed:
         return
-    finals = _finals(book, touched)
-    facts = {facts.session: (payer, facts) for payer, facts in _facts_of(book, touched)}
+    _replace(book, rows, late(book, touched, positions))
+
+
+def late(book: Book, touched: Collection[str], positions: Mapping[str, int]) -> list[Record]:
+    """Return what is charged in the open month of sessions of closed months: reversals, and sessions that are late.
+
+    `touched` are all sessions that may have changed; `positions` says with which line of the ledger each became known.
+    """
+    finals = finals_of(book, touched)
+    facts = {facts.session: (payer, facts) for payer, facts in facts_of(book, touched)}
     reversed_now = {
         session: final
         for session, final in finals.items()
         if session not in facts or record.digest_of(*facts[session]) != final.facts
     }
-    late: dict[tuple[date, str], list[Facts]] = defaultdict(list)
+    becoming: dict[tuple[date, str], list[Facts]] = defaultdict(list)
     for session in sorted(touched, key=lambda name: (positions.get(name, 0), name)):
         if session in facts and (session not in finals or session in reversed_now):
             payer, found = facts[session]
             if book.first_month <= (ended := book.month_of(found)) < book.open_month:
-                late[ended, payer].append(found)
+                becoming[ended, payer].append(found)
     made = [record.reversal(final, book.open_month) for final in reversed_now.values()]
-    for (ended, payer), sessions in late.items():
+    for (ended, payer), sessions in becoming.items():
         frozen = _frozen(book, ended)
         used = _used(book, ended, payer, {final.id for final in reversed_now.values()})
         for rated in rating.rate((), frozen, late=[_in_category(facts, book, ended) for facts in sessions], used=used):
@@ -255,10 +263,10 @@ def _charge_late(book: Book, known: Mapping[str, int]) -> None:
                     known=positions.get(rated.facts.session) or 1,
                 )
             )
-    _replace(book, rows, made)
+    return made
 
 
-def _finals(book: Book, sessions: Collection[str]) -> dict[str, Record]:
+def finals_of(book: Book, sessions: Collection[str]) -> dict[str, Record]:
     """Return the final charge of each session that has one which is not reversed in a closed month."""
     closed = Charge.objects.filter(month__lt=book.open_month)
     rows = [
@@ -305,17 +313,19 @@ _STORED: Final = tuple("terms_id" if name == "terms" else name for name in Recor
 _TERMS: Final = Record._fields.index("terms")
 
 
-def _provisional(book: Book) -> QuerySet[Charge]:
+def provisional(book: Book) -> QuerySet[Charge]:
+    """Return the charges of all open months."""
     return Charge.objects.filter(month__gte=book.open_month)
 
 
-def _start_of(first: date, zone: ZoneInfo) -> datetime:
+def start_of(first: date, zone: ZoneInfo) -> datetime:
+    """Return the first moment of a month, in UTC."""
     return month.bounds(first, zone)[0].astimezone(UTC)
 
 
-def _facts_of(book: Book, sessions: Iterable[str]) -> Iterator[tuple[str, Facts]]:
+def facts_of(book: Book, sessions: Iterable[str]) -> Iterator[tuple[str, Facts]]:
     """Yield (payer, facts) of those of `sessions` that have ended since billing was started."""
-    first = _start_of(book.first_month, book.terms.zone)
+    first = start_of(book.first_month, book.terms.zone)
     rows = UsageSession.objects.filter(reason__isnull=False, ended_at__gte=first)
     for some in statements.chunks(sorted(sessions)):
         yield from month.facts_of(rows.filter(pk__in=some).order_by("ended_at", "id"), book.terms.zone, book.decided)

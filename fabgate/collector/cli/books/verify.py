@@ -18,7 +18,7 @@ from django.db import DatabaseError, InterfaceError
 from fabgate.collector.db import audit
 from fabgate.collector.db.chains import Head
 from fabgate.collector.verify import audit_head, run
-from fabgate.collector.verify.findings import ADVICE, RESTORED, Note, Report
+from fabgate.collector.verify.findings import ADVICE, LATER, RESTORED, Note, Report
 from fabgate.errors import AlteredError, UsageError
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,10 @@ _NOUNS: Final = {
     "usagemonth": "sums of months",
     "change": "rows of the audit log",
     "closedmonth": "closed months",
+    "charge": "charges of open months",
+    "chargeterms": "terms of charges",
+    "waiver": "waived sessions",
+    "manualline": "lines",
     "prepaidchange": "changes of who prepays",
     "prepaidentry": "prepaid entries",
 }
@@ -107,6 +111,8 @@ def _head(text: str) -> Head:
 def _note(note: Note) -> str:
     if note["note"] == RESTORED:
         return f"the database was restored on {note['at'][:10]}; before, the head of the audit log was {note['head']}"
+    if note["note"] == LATER:
+        return "charges follow some sessions later; these were not compared"
     return "FABGATE_DATA has no .audit-head, so whether the newest rows of the log are missing is not known"
 
 

@@ -26,6 +26,13 @@ TABLES: Final[Mapping[str, Any]] = {
     "ledgerline": gettext_lazy("Lines of the ledger"),
     "usageday": gettext_lazy("Sums of days"),
     "usagemonth": gettext_lazy("Sums of months"),
+    "closedmonth": gettext_lazy("Closed months"),
+    "charge": gettext_lazy("Charges of open months"),
+    "chargeterms": gettext_lazy("Rules and plans of charges"),
+    "waiver": gettext_lazy("Waived sessions"),
+    "manualline": gettext_lazy("Lines of statements"),
+    "prepaidchange": gettext_lazy("Changes of who prepays"),
+    "prepaidentry": gettext_lazy("Prepaid entries"),
     "change": gettext_lazy("Rows of the audit log"),
 }
 PROBLEMS: Final[Mapping[str, Any]] = {
@@ -59,6 +66,8 @@ class Verified:
     #: When the database was restored, and the head of the log before.
     restores: list[tuple[datetime, str]]
     lacks_head: bool
+    #: Whether charges did not follow all sessions yet; those that did were compared.
+    is_behind: bool
 
     @property
     def state(self) -> str:
@@ -86,6 +95,7 @@ def last(now: datetime) -> Verified | None:
         compared=[(str(name), run.compared[table]) for table, name in TABLES.items() if run.compared.get(table)],
         restores=[(datetime.fromisoformat(note["at"]), note["head"]) for note in restored],
         lacks_head=any(note["note"] == "no-head" for note in run.notes),
+        is_behind=any(note["note"] == "charges-later" for note in run.notes),
     )
 
 

@@ -18,8 +18,8 @@ from fabgate.collector.billing.prepaid import balances, daily, ledger, modes, st
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.models import Change, Charge, ManualLine, Member, Payer, Plan, PrepaidChange, PrepaidEntry
 from fabgate.collector.sessions import corrections
-from fabgate.collector.verify import prepaid as verification
 from fabgate.collector.verify.findings import Report
+from fabgate.collector.verify.money import prepaid as verification
 from fabgate.errors import UsageError
 from tests.collector import postgresql
 from tests.collector.billing.charges.test_charges import FIRST, LATER, MONTHS, Life, altered, billed, close, session

@@ -1,0 +1,1 @@
+"""Recomputes what the workshop charges: charges of open months, decisions about money, and the prepaid ledger."""
