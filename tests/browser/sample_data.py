@@ -10,7 +10,7 @@ import json
 import os
 import shlex
 import sys
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 from fabgate.collector.base import key_files
@@ -24,7 +24,7 @@ MEMBER: Final = "zoe"
 NO_PAGES: Final = {
     *("home", "floor-events", "wall-now"),
     *("people-import-template", "people-import-trainings-template", "use-export-csv", "use-export-xlsx"),
-    *("month-statement-pdf", "month-statement-csv", "month-archive", "my-statement-pdf", "my-statement-csv"),
+    *("people-credit-pdf", "month-credits-csv"),
 }
 #: Routes of simulated workshops only, with the addresses that are checked there.
 WALL: Final = {"wall": "/wall", "wall-enter": "/enter/used-up"}
@@ -209,6 +209,7 @@ def _billing() -> None:
     closing.close(found.first_month, datetime.now(UTC), actor=MANAGER, reason="The first month was a trial")
     decisions.add_line("m-1", "Plywood, 9 mm", 1250, author=MANAGER)
     _sinks(f"{found.first_month:%Y-%m}")
+    _prepaid(this)
 
 
 def _sinks(month: str) -> None:
@@ -243,6 +244,30 @@ def _sinks(month: str) -> None:
             why=why,
             at=now,
         )
+
+
+def _prepaid(this: date) -> None:
+    """Let three people prepay: one has credit, one has little, and one changed their mind."""
+    from fabgate.collector.billing.charges import decisions
+    from fabgate.collector.billing.prepaid import ledger, modes
+    from fabgate.collector.billing.prepaid.ledger import Paid
+    from fabgate.collector.models import BillingTerms
+
+    BillingTerms.objects.update(low_credit_minor=500)
+    now = datetime.now(UTC)
+    for payer, paid in (
+        ("m-1", [(5_000, Paid("card", "20261")), (20_000, Paid("cash")), (2_000, Paid("cheque", "BNP 7717"))]),
+        ("m-5", [(1_000, Paid("cash", "20262"))]),
+        ("m-12", [(4_250, Paid("transfer"))]),
+    ):
+        modes.set_mode(payer, this, prepays=True, actor=MANAGER)
+        for amount, how in paid:
+            ledger.credit(payer, amount, how, author="karim", now=now)
+    wrong = ledger.PrepaidEntry.objects.get(amount_minor=20_000)
+    ledger.take_back(wrong.pk, author=MANAGER, now=now, reason="Typed 200 instead of 20")
+    ledger.refund("m-1", 1_000, Paid("cash", reason="Paid too much"), author=MANAGER, now=now)
+    modes.set_mode("m-12", this, prepays=False, actor=MANAGER)
+    decisions.add_line("m-5", "Filament", 700, author=MANAGER)
 
 
 def _payers() -> None:
@@ -295,19 +320,10 @@ def _pages() -> list[dict[str, str]]:
 def _no_pages() -> dict[str, str]:
     from django.urls import reverse
 
-    from fabgate.collector.models import ClosedMonth
     from fabgate.collector.pages import rights
 
-    month = f"{ClosedMonth.objects.get().month:%Y-%m}"
-    places = {
-        "month-archive": {"name": f"{month}.json"},
-        "month-statement-pdf": {"pk": "m-1"},
-        "month-statement-csv": {"pk": "m-1"},
-        "my-statement-pdf": {"month": month},
-        "my-statement-csv": {"month": month},
-    }
-    found = {route: reverse(route, kwargs=places.get(route)) for route in sorted(NO_PAGES & rights.table().keys())}
-    return {route: f"{url}?month={month}" if route.startswith("month-") else url for route, url in found.items()}
+    parts: dict[str, dict[str, Any]] = {"people-credit-pdf": {"pk": 1}}
+    return {route: reverse(route, kwargs=parts.get(route, {})) for route in sorted(NO_PAGES & rights.table().keys())}
 
 
 def _names() -> list[str]:
@@ -332,6 +348,7 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
         OneTimeLink,
         Payer,
         Plan,
+        PrepaidEntry,
         Refusal,
         TariffRule,
         Training,
@@ -360,6 +377,10 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
     university = Payer.organisations().get(ended_on=None)
     return {
         "accounts-one": ({"pk": desk.pk}, [""]),
+        "people-credit": ({"pk": "m-1"}, ["", f"?at={timezone.localdate() - timedelta(days=1):%Y-%m-%d}"]),
+        "people-credit-add": ({"pk": "m-5"}, [""]),
+        "people-credit-refund": ({"pk": "m-1"}, [""]),
+        "people-credit-take-back": ({"pk": PrepaidEntry.objects.filter(kind="credit").earliest("pk").pk}, [""]),
         "floor-lock": ({"name": "laser"}, [""]),
         "gates-one": ({"name": "laser-1"}, [""]),
         "machines-one": ({"name": laser.name}, [""]),
@@ -369,11 +390,6 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
         "month-waive": ({"pk": on_laser.pk}, [""]),
         "month-line": ({"pk": on_laser.payer or on_laser.used_by}, [""]),
         "month-sink": ({"name": "shop"}, [""]),
-        "month-statement": (
-            {"pk": on_laser.payer or on_laser.used_by},
-            [f"?month={month}", f"?month={ClosedMonth.objects.get().month:%Y-%m}"],
-        ),
-        "my-statement": ({"month": month}, [""]),
         "month-close": ({}, [f"?month={refresh.open_book().open_month:%Y-%m}"]),
         "month-plans-edit": ({"pk": Plan.objects.get(name="Student").pk}, [""]),
         "month-tariffs-new": ({}, ["", f"?from={coming.pk}"]),

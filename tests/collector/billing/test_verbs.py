@@ -97,7 +97,7 @@ def test_a_plan_is_added_changed_and_listed_with_its_members(bill):
     for member, left_on in (("m-1", None), ("m-2", None), ("m-3", blocks.today())):
         Member.objects.create(id=member, left_on=left_on)
         students(member)
-    assert bill("plan").splitlines()[1].split() == ["student", "60", "12.5", "%", "2"]
+    assert bill("plan").splitlines()[1].split() == ["student", "60", "12.5", "%", "none", "2"]
     assert Plan.objects.get().discount_percent == Decimal("12.5")
     assert [row.verb for row in Change.objects.order_by("pk")] == ["plan.added", "plan.updated", *["member.plan"] * 3]
 

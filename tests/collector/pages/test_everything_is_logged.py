@@ -14,6 +14,8 @@ from django.urls import reverse
 from fabgate import badge, wire
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import decisions
+from fabgate.collector.billing.prepaid import ledger, modes
+from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.intake.store import Store
 from fabgate.collector.machines import enrol_gate
 from fabgate.collector.models import (
@@ -265,9 +267,38 @@ def _left_out(house: House) -> Any:
     return house.post("month-sink", {"act": "skip", "chosen": letter.key, "reason": "by hand"}, name="shop")
 
 
-def _workshop(house: House) -> Any:
-    _billing(house)
-    return house.post("month-workshop", {"name": "Atelier des Deux-Rives", "address": "Lyon"})
+def _prepays(house: House) -> int:
+    """Let a member prepay and pay something in; return the number of the entry."""
+    terms.start("EUR", today(), "UTC", includes_vat=True, actor="maya")
+    modes.set_mode("m-1", today(), prepays=True, actor="maya")
+    return ledger.credit("m-1", 500, Paid("cash"), author="kim", now=datetime.now(UTC)).entry.pk
+
+
+_PAID = {"amount": "3", "method": "card", "till_number": "", "form_key": "0e9b2f4c-7d3c-4f7e-9b0a-5a3f4a1c2d6e"}
+
+
+def _credited(house: House) -> Any:
+    _prepays(house)
+    return house.post("people-credit-add", _PAID, pk="m-1")
+
+
+def _refunded(house: House) -> Any:
+    _prepays(house)
+    return house.post("people-credit-refund", {**_PAID, "reason": "left"}, pk="m-1")
+
+
+def _taken_back(house: House) -> Any:
+    return house.post("people-credit-take-back", {"sure": "1", "reason": "typed wrongly"}, pk=_prepays(house))
+
+
+def _prepaying(house: House) -> Any:
+    _prepays(house)
+    return house.post("month-prepaid", {"who": "", "prepays": "yes", "since": f"{today():%Y-%m}"})
+
+
+def _warning(house: House) -> Any:
+    _prepays(house)
+    return house.post("month-prepaid", {"low": "5"})
 
 
 def _month_closed(house: House) -> Any:
@@ -342,6 +373,10 @@ SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "people-group-end": (lambda h: h.post("people-group-end", {"over": "1"}, pk=h.group().pk),),
     "use-session": (_corrected,),
     "use-review": (_settled,),
+    "people-credit-add": (_credited,),
+    "people-credit-refund": (_refunded,),
+    "people-credit-take-back": (_taken_back,),
+    "month-prepaid": (_prepaying, _warning),
     "month-start": (
         lambda h: h.post("month-start", {"currency": "EUR", "vat": "included", "first": f"{today():%Y-%m}"}),
     ),
@@ -350,7 +385,6 @@ SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "month-plans-new": (_plan_added,),
     "month-plans-edit": (_plan_changed,),
     "month-sink": (_left_out,),
-    "month-workshop": (_workshop,),
     "month-close": (_month_closed,),
     "month-waive": (_waived,),
     "month-line": (_line_added,),

@@ -79,7 +79,11 @@ def settlement_of(charge: Charge) -> str:
 
 def may_be_credited(payer: str, today: date) -> bool:
     """Return whether a payer prepays today, or from a later month on."""
-    known = Modes.now()
+    return may_be_credited_by(Modes.now(), payer, today)
+
+
+def may_be_credited_by(known: Modes, payer: str, today: date) -> bool:
+    """Return the same, for a caller who asks about many payers."""
     later = [since for name in (payer, EVERYBODY) for since, _prepays in known.histories.get(name, ()) if since > today]
     return any(known.prepays(payer, day) for day in (today, *later))
 

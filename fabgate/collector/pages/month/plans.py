@@ -18,12 +18,15 @@ from django.utils.translation import gettext_lazy
 from fabgate.collector.billing import member_plans
 from fabgate.collector.billing.explain import decimals_of
 from fabgate.collector.db import audit
-from fabgate.collector.models import Plan, TariffRule
+from fabgate.collector.models import BillingTerms, Plan, TariffRule
+from fabgate.collector.models.billing.plans import MOST_OVERDRAFT
 from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.forms.line_field import LineField
+from fabgate.collector.pages.forms.minor_field import MinorField
 from fabgate.collector.pages.forms.stale_form import StaleCheck
 from fabgate.collector.pages.month.tab import render_page, terms_or_404, today_of
+from fabgate.collector.paper.figures import Money
 
 
 class PlanForm(StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
@@ -35,11 +38,18 @@ class PlanForm(StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Django
         help_text=gettext_lazy("Such as “student”. It cannot be changed later."),
     )
 
+    overdraft_minor = MinorField(
+        least=0,
+        most=MOST_OVERDRAFT,
+        required=False,
+        help_text=gettext_lazy("By how much the balance of a member who prepays may go below 0."),
+    )
+
     class Meta:
         """All columns."""
 
         model = Plan
-        fields: tuple[str, ...] = ("name", "free_minutes", "discount_percent")
+        fields: tuple[str, ...] = ("name", "free_minutes", "discount_percent", "overdraft_minor")
         labels = {
             "free_minutes": gettext_lazy("Free minutes a month"),
             "discount_percent": gettext_lazy("Discount (%)"),
@@ -49,8 +59,11 @@ class PlanForm(StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Django
             "discount_percent": gettext_lazy("Taken off what each session costs."),
         }
 
-    def __init__(self, *args: Any, **more: Any) -> None:
+    def __init__(self, *args: Any, found: BillingTerms, **more: Any) -> None:
         super().__init__(*args, **more)
+        overdraft = self.fields["overdraft_minor"]
+        assert isinstance(overdraft, MinorField)
+        overdraft.use(found, _("Overdraft (%(currency)s)"))
         self.fields["discount_percent"].localize = True
         self.fields["discount_percent"].widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
         self.fields["discount_percent"].widget.is_localized = True
@@ -70,7 +83,13 @@ def plans(request: HttpRequest) -> HttpResponse:
         .values_list("plan", "rules")
     )
     rows = [
-        {"plan": plan, "discount": _percent(plan), "members": members.get(plan.name, 0), "rules": rules.get(plan.pk, 0)}
+        {
+            "plan": plan,
+            "discount": _percent(plan),
+            "overdraft": Money.of(found).minor(plan.overdraft_minor) if plan.overdraft_minor else "",
+            "members": members.get(plan.name, 0),
+            "rules": rules.get(plan.pk, 0),
+        }
         for plan in Plan.objects.order_by("name")
     ]
     return render_page(request, "plans.html", found, {"rows": rows})
@@ -79,7 +98,7 @@ def plans(request: HttpRequest) -> HttpResponse:
 def new(request: HttpRequest) -> HttpResponse:
     """Add a plan."""
     found = terms_or_404()
-    form = PlanForm(request.POST if request.method == "POST" else None)
+    form = PlanForm(request.POST if request.method == "POST" else None, found=found)
     if request.method == "POST" and form.is_valid():
         with audit.change(account_of(request).name, "plan.added", form.instance):
             form.save()
@@ -92,10 +111,10 @@ def plan(request: HttpRequest, pk: int) -> HttpResponse:
     """Change the terms of a plan."""
     found = terms_or_404()
     row = get_object_or_404(Plan, pk=pk)
-    form = PlanForm(instance=row)
+    form = PlanForm(instance=row, found=found)
     if request.method == "POST":
         with transaction.atomic():
-            form = PlanForm(request.POST, instance=stale_form.locked(row))
+            form = PlanForm(request.POST, instance=stale_form.locked(row), found=found)
             if is_saved := not form.has_conflicts() and form.is_valid():
                 with audit.change(account_of(request).name, "plan.updated", form.instance):
                     form.save()

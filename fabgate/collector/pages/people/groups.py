@@ -19,6 +19,7 @@ from fabgate.collector.db import audit, duplicate
 from fabgate.collector.models import Account, Badge, Group, Member
 from fabgate.collector.pages import errors, gates_informed
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
+from fabgate.collector.pages.credit.account import card_of
 from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.forms.machines_field import MachinesField
@@ -259,6 +260,7 @@ def _page(request: HttpRequest, group: Group, *, status: int = 400, **bound: Any
         "badges": [{"row": row, "is_stale": row.is_stale(badges.key_id())} for row in carried],
         "known": gates_informed.of(("group", group.name), *(("badge", str(row.pk)) for row in group.badges.all())),
         "give_form": action_forms.GiveForm(auto_id="give_%s"),
+        **card_of(group.payer_id_or_own, account_of(request), user=group.roster_id),
         "payer_form": GroupPayerForm(instance=group, auto_id="payer_%s"),
         **bound,
     }

@@ -29,10 +29,14 @@ from fabgate.collector.processes.worker import Worker
 from fabgate.collector.sessions import corrections
 from fabgate.collector.verify import run as books
 from fabgate.errors import AlteredError, UsageError
+from tests.collector.access.test_roster import (
+    env,  # noqa: F401 (fixtures)
+    told,  # noqa: F401 (fixtures)
+)
 from tests.collector.billing.charges.test_charges import FIRST, MONTHS, amounts, billed, session
 from tests.collector.pages.used import NOON, Used
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = pytest.mark.usefixtures("env", "told")
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from fabgate.collector.db import audit
 from fabgate.collector.models import Group, Member, Payer
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
+from fabgate.collector.pages.credit.account import card_of
 from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.lists import keyset
 from fabgate.collector.pages.lists.keyset import Key
@@ -161,6 +162,7 @@ def _page(request: HttpRequest, payer: Payer) -> HttpResponse:
         "language": dict(settings.LANGUAGES).get(payer.lang_or_own or settings.ENVIRONMENT.lang),
         "references": [] if payer.is_new else payer.references.order_by("sink"),
         "has_month": terms.started() is not None,
+        **card_of(payer.pk, account_of(request)),
         "is_own": payer.pk in self_and_groups(account_of(request)),
     }
     return render(request, "people/payer_one.html", context)

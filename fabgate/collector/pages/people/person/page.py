@@ -33,6 +33,7 @@ from fabgate.collector.models import (
 )
 from fabgate.collector.pages import gates_informed
 from fabgate.collector.pages.access_control import account_of
+from fabgate.collector.pages.credit.account import card_of
 from fabgate.collector.pages.people import labels, shortcuts
 from fabgate.collector.pages.people.labels import Chip
 from fabgate.collector.pages.people.person import action_forms
@@ -103,6 +104,7 @@ def person_page(request: HttpRequest, member: Member, **bound: Any) -> HttpRespo
         "sessions": _sessions(member),
         "gates": Gate.objects.filter(machine__isnull=False).select_related("machine").order_by("name"),
         "known": _known(member),
+        **card_of(member.payer_id or member.pk, account_of(request), user=member.pk),
         "accounts": member.accounts.filter(is_active=True),
         **forms,
     }

@@ -1,0 +1,40 @@
+"""Routes of credit. The desk takes it in and nothing more; accountants and managers pay back, and say who prepays."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.urls import path, register_converter
+
+from fabgate.collector.models import Account
+from fabgate.collector.pages.credit import balance, day, left, paper, paying, prepaying
+from fabgate.collector.pages.ids import MemberConverter
+from fabgate.collector.pages.roles import Right, reads, writes
+
+register_converter(MemberConverter, "payer")
+
+urlpatterns = [
+    path("credit/<payer:pk>", balance.balance, name="people-credit"),
+    path("credit/<payer:pk>/add", paying.add, name="people-credit-add"),
+    path("credit/<payer:pk>/refund", paying.refund, name="people-credit-refund"),
+    path("credit/entry/<int:pk>/take-back", paying.take_back, name="people-credit-take-back"),
+    path("credit/entry/<int:pk>.pdf", paper.acknowledgement, name="people-credit-pdf"),
+    path("month/credits", day.credits_of_day, name="month-credits"),
+    path("month/credits.csv", day.as_csv, name="month-credits-csv"),
+    path("month/credits/left", left.left, name="month-credits-left"),
+    path("month/prepaid", prepaying.prepaying, name="month-prepaid"),
+]
+_READ: Final = reads(Account.ACCOUNTANT)
+_WRITE: Final = writes(Account.ACCOUNTANT)
+_DESK: Final = writes(Account.ACCOUNTANT, Account.DESK)
+RIGHTS: Final = {
+    "people-credit": Right(get=reads(Account.ACCOUNTANT, Account.DESK)),
+    "people-credit-add": Right(get=_DESK, post=_DESK, asks_password=True),
+    "people-credit-refund": Right(get=_WRITE, post=_WRITE, asks_password=True),
+    "people-credit-take-back": Right(get=_WRITE, post=_WRITE, asks_password=True),
+    "people-credit-pdf": Right(get=reads(Account.ACCOUNTANT, Account.DESK)),
+    "month-credits": Right(get=_READ),
+    "month-credits-csv": Right(get=_READ),
+    "month-credits-left": Right(get=_READ),
+    "month-prepaid": Right(get=_READ, post=_WRITE, asks_password=True),
+}

@@ -1,0 +1,33 @@
+"""A member's own credit: the balance beside the sessions, and all entries on a page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from fabgate.collector.models import Member
+from fabgate.collector.pages.access_control import account_of
+from fabgate.collector.pages.credit.account import account_of_payer, credit_of
+from fabgate.collector.pages.credit.balance import day_of
+from fabgate.collector.pages.month.tab import terms_or_404
+
+
+def of_member(member: Member) -> dict[str, Any]:
+    """Return what the card of a member's credit needs; nothing is shown to those for whom another one pays."""
+    found = credit_of(member.pk) if member.payer_id is None else None
+    is_shown = found is not None and (found.may_be_credited or found.balance_minor != 0)
+    return {"credit": found if is_shown else None}
+
+
+def credit(request: HttpRequest) -> HttpResponse:
+    """Show a member's balance and entries, up to the day in the query."""
+    member, found = account_of(request).member, terms_or_404()
+    own = credit_of(member.pk) if member is not None else None
+    if own is None:
+        raise Http404
+    day = day_of(request)
+    account = account_of_payer(own.payer.pk, found, request.GET, day)
+    shown = {"payer": own.payer, "credit": own, "ledger": account, "day": day, "is_mine": True}
+    return render(request, "my/credit.html", shown)
