@@ -53,6 +53,7 @@ COLLECTOR_IDS = (
     "first-page",
     "verify",
     "rate",
+    "close",
 )
 IDS = GATE_IDS + COLLECTOR_IDS
 #: The values of `--set`; the first is the default.

@@ -15,7 +15,7 @@ import os
 import random
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from pathlib import Path
@@ -74,8 +74,8 @@ def _state() -> str:
     return f"{datetime.now(UTC):%Y%m}-{found.hexdigest()[:12]}"
 
 
-def fill(sessions: int) -> None:
-    """Fill the database that Django is set up for."""
+def fill(sessions: int, days: Sequence[datetime] = ()) -> None:
+    """Fill the database that Django is set up for, with sessions on some days, or in two years up to today."""
     from django.db import connection, transaction
 
     from fabgate.collector.sessions import sums
@@ -88,7 +88,7 @@ def fill(sessions: int) -> None:
         gates = _workshop()
         chance = random.Random(sessions)
         doubtful: list[Any] = []
-        for usages in _usages(sessions, gates, chance):
+        for usages in _usages(sessions, days or two_years(), gates, chance):
             _store(usages)
             sums.add((None, usage) for usage in usages)
             doubtful += [usage for usage in usages if usage.doubt]
@@ -138,11 +138,17 @@ def place(prefix: str, gates: int) -> None:
         Gate.objects.create(name=name, machine=Machine.objects.create(name=f"machine-{name}", title=name))
 
 
-def _usages(sessions: int, gates: list[tuple[int, int, int]], chance: random.Random) -> Iterator[list[Any]]:
+def two_years() -> list[datetime]:
+    """Return the days up to yesterday."""
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return [today - timedelta(days=DAYS - day) for day in range(DAYS)]
+
+
+def _usages(
+    sessions: int, days: Sequence[datetime], gates: list[tuple[int, int, int]], chance: random.Random
+) -> Iterator[list[Any]]:
     from fabgate.collector.sessions.merge import Usage
 
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    days = [today - timedelta(days=DAYS - day) for day in range(DAYS)]
     each = chance.choices(days, [WEEKDAYS[day.weekday()] for day in days], k=sessions)
     each.sort()
     crowd = [1 / (1 + number / 40) for number in range(entries.MEMBERS)]

@@ -47,6 +47,7 @@ OF_THE_COLLECTOR = [
     "first-page",
     "verify",
     "rate",
+    "close",
 ]
 PROMISED = OF_THE_GATE + OF_THE_COLLECTOR
 
