@@ -3,8 +3,8 @@
 A driver is a class that the entry point group ``fabgate.sinks`` names, in this package or in another one. It has
 
 - ``Options``: a subclass of `Options`, the keys of its section in sinks.yaml; its ``feed`` says what it gets: CHARGES (final
-  charges and lines of closed months), USAGE (each change of a session, as it is then) or METERED (what changed since it was
-  last told, which may be negative);
+  charges and lines of closed months), USAGE (each change of a session, as it is then) or METERED (events of settled
+  sessions that a meter adds up; a later change is a reversal and a new one);
 - ``most``: how many items it takes at once; None: a closed month as a whole (`Month`);
 - ``searches``: whether the program behind it has no key by which it recognises what it got before. The engine then asks
   `find` about each item that may have arrived, before it sends it again;
@@ -134,7 +134,7 @@ class Charge(Struct, frozen=True, kw_only=True):
 
 
 class Usage(Struct, frozen=True, kw_only=True):
-    """The usage of a session: as it is now (USAGE), or what changed since it was last told (METERED; may be negative)."""
+    """The usage of a session: as it was at a line of the ledger; a reversal is negative (METERED)."""
 
     key: str
     place: str
@@ -156,8 +156,9 @@ class Usage(Struct, frozen=True, kw_only=True):
     uncertainty_ms: int
     reason: str
     review: str
-    #: METERED: the key of what was told first of this session; "" for the first.
+    #: METERED: the key of the first event of this session, "" in the first; and of the one that this takes back.
     first: str = ""
+    reverses: str = ""
     payer_name: str = ""
     reference: str = ""
 
@@ -208,7 +209,11 @@ Item = Charge | Usage | Month
 
 
 class Refused(FabgateError, ValueError):  # noqa: N818 (it names what happened)
-    """The program refuses one of the items for good. The engine finds out which."""
+    """The program refuses one of the items for good. The engine finds out which. `answer` is the JSON of the answer."""
+
+    def __init__(self, why: str, answer: Any = None) -> None:
+        super().__init__(why)
+        self.answer = answer
 
 
 class Later(FabgateError, OSError):  # noqa: N818 (it names what is to be done)

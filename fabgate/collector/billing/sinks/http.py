@@ -58,7 +58,7 @@ class Program:
         if 200 <= status < 300 or (is_absent_known and status == requests.codes.not_found):
             return answer
         if 400 <= status < 500 and status not in _NOT_THE_ITEMS:
-            raise Refused(shown(answer))
+            raise Refused(shown(answer), _json(answer))
         raise Later(shown(answer), _wait_s(answer))
 
 
@@ -66,6 +66,14 @@ def shown(answer: requests.Response) -> str:
     """Return an answer for people: the status, and the start of the text on one line."""
     text = " ".join(answer.text[: 4 * _SHOWN].split())[:_SHOWN]
     return f"{answer.status_code} {answer.reason}{': ' if text else ''}{text}"
+
+
+def _json(answer: requests.Response) -> Any:
+    """Return the JSON of an answer, or None."""
+    try:
+        return answer.json()
+    except ValueError:
+        return None
 
 
 def _wait_s(answer: requests.Response) -> float:

@@ -1,15 +1,19 @@
-"""What sinks get about the usage of sessions: each line of the ledger, or what changed since they were last told.
+"""What sinks get about the usage of sessions: each line of the ledger, or events that a meter adds up.
 
-A meter adds up what it is told, so it is told differences, and only once a session is settled: nothing about it has
-changed for some days, and no review is open. Each difference names the first one of its session.
+A meter adds up what it is told, so it is told a session once it is settled: nothing about it has changed for some days, and
+no review is open. If it changes later, the meter is told the reversal of what it has, and the new time; both name the first
+event of the session.
+
+Which lines of the ledger are told depends on the ledger alone, not on when they are looked at, and the key of an event on
+what it says alone. So after a restore the same events have the same keys, and a meter that knows keys counts nothing twice.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 from django.db.models import Q, QuerySet
@@ -18,9 +22,9 @@ from fabgate.collector.billing import rating
 from fabgate.collector.billing.charges import record
 from fabgate.collector.billing.sinks.contract import Item, MeteredOptions, Usage
 from fabgate.collector.db import statements
-from fabgate.collector.models import LedgerLine, Sink, SinkLetter, UsageSession
+from fabgate.collector.models import LedgerLine, Sink, SinkLetter
 
-#: Lines of the ledger that are looked at together: most of them are skipped where a month is told again.
+#: Lines of the ledger that are looked at together.
 _LINES: Final = 500
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -88,38 +92,36 @@ def _as_it_was(line: LedgerLine) -> Usage:
     )
 
 
-# --- differences ------------------------------------------------------------------------------------------------------
+# --- meters -----------------------------------------------------------------------------------------------------------
 
-
-class _Bucket(NamedTuple):
-    """What a meter groups by: a difference stands in one of these."""
-
-    payer: str
-    used_by: str
-    machine: str
-    machine_category: str
-    purpose: str
+#: What an event says, besides its key: other values make another event.
+_SAID: Final = (
+    *("session", "payer", "used_by", "machine", "machine_category", "purpose"),
+    *("started_at", "ended_at", "counted_ms", "running_ms"),
+)
 
 
 class Metered:
-    """What changed about settled sessions since the sink was last told."""
+    """The events of settled sessions."""
 
     def __init__(self, row: Sink, options: MeteredOptions, first: datetime) -> None:
         self._row = row
         self._options = options
+        self._settle = timedelta(days=options.settle_days)
         self._first = first
 
     def after(self, cursor: str, most: int, now: datetime) -> tuple[list[Item], str]:
-        """Return the next differences. A line that a later one replaces, or that is in review, is skipped."""
-        settled = now - timedelta(days=self._options.settle_days)
+        """Return the next events, and the place up to which the lines of the ledger have been looked at."""
         found: list[Item] = []
-        for lines in self._chunks(cursor):
+        while lines := list(_lines(cursor, self._first)[:_LINES]):
             told = self._told({line.session_id for line in lines})
+            following = self._following(lines)
             for line in lines:
-                if line.at > settled or len(found) >= most:
+                if line.at > now - self._settle or len(found) >= most:
                     return found, cursor
-                if _is_current(line):
-                    found += self._differences(line, told[line.session_id])
+                replaced_at = following.get(line.pk)
+                if not line.review and (replaced_at is None or replaced_at - line.at >= self._settle):
+                    found += self._events(line, told[line.session_id])
                 cursor = place_of(line.pk)
         return found, cursor
 
@@ -131,10 +133,19 @@ class Metered:
         """Return how many lines have not been looked at yet."""
         return _lines(cursor, self._first).count()
 
-    def _chunks(self, cursor: str) -> Iterator[list[LedgerLine]]:
-        while lines := list(_lines(cursor, self._first)[:_LINES]):
-            yield lines
-            cursor = place_of(lines[-1].pk)
+    def _following(self, lines: Sequence[LedgerLine]) -> dict[int, datetime]:
+        """Return when lines were replaced by the next one of their session, if that was before they were settled."""
+        until = lines[-1].at + self._settle
+        rows = LedgerLine.objects.filter(pk__gte=lines[0].pk).order_by("pk").values_list("pk", "session_id", "at")
+        found: dict[int, datetime] = {}
+        last: dict[str, int] = {}
+        for pk, session, at in rows.iterator(chunk_size=2_000):
+            if session in last:
+                found[last[session]] = at
+            last[session] = pk
+            if at > until:
+                break
+        return found
 
     def _told(self, sessions: Collection[str]) -> dict[str, list[Usage]]:
         """Return what the sink was told about sessions, also what it refused: a person sees to that."""
@@ -145,21 +156,19 @@ class Metered:
                 told[letter.session].append(msgspec.convert(letter.data, Usage))
         return told
 
-    def _differences(self, line: LedgerLine, told: list[Usage]) -> list[Usage]:
-        wanted = _as_it_was(line)
-        sums: dict[_Bucket, tuple[int, int]] = defaultdict(lambda: (0, 0))
-        for one in told:
-            counted_ms, running_ms = sums[_bucket(one)]
-            sums[_bucket(one)] = counted_ms + one.counted_ms, running_ms + one.running_ms
-        target = (wanted.counted_ms, wanted.running_ms) if self._is_metered(wanted) else (0, 0)
-        buckets = [*sums, *({_bucket(wanted)} - sums.keys())]
-        made: list[Usage] = []
-        for bucket in buckets:
-            goal = target if bucket == _bucket(wanted) else (0, 0)
-            counted_ms, running_ms = goal[0] - sums[bucket][0], goal[1] - sums[bucket][1]
-            if counted_ms or running_ms:
-                before = [one.key for one in (*told, *made)]
-                made.append(_difference(wanted, bucket, counted_ms, running_ms, before))
+    def _events(self, line: LedgerLine, told: list[Usage]) -> list[Usage]:
+        """Return what is to be told because of a line, and add it to what was told."""
+        now = _as_it_was(line)
+        gone = {one.reverses for one in told}
+        applied = [one for one in told if not one.reverses and one.key not in gone]
+        if self._is_metered(now) and any(_said(one) == _said(now) for one in applied):
+            return []
+        made = [_reversal(one, now) for one in applied]
+        if self._is_metered(now):
+            times = sum(_said(one) == _said(now) for one in told if not one.reverses)
+            made.append(msgspec.structs.replace(now, key=record.usage_id([*_said(now), times])))
+        if told:
+            made = [msgspec.structs.replace(one, first=told[0].key) for one in made]
         told += made
         return made
 
@@ -167,39 +176,26 @@ class Metered:
         options = self._options
         return (
             usage.kind != LedgerLine.WITHDRAWN
+            and bool(usage.counted_ms or usage.running_ms)
             and usage.purpose in options.purposes
             and not usage.used_by.startswith(rating.EMERGENCY)
             and (not options.categories or usage.machine_category in options.categories)
         )
 
 
-def _difference(wanted: Usage, bucket: _Bucket, counted_ms: int, running_ms: int, before: list[str]) -> Usage:
-    """Return a difference. Its key depends on all that was told of the session before."""
-    values = (wanted.session, *bucket, wanted.started_at, wanted.ended_at, counted_ms, running_ms, *before)
+def _reversal(told: Usage, now: Usage) -> Usage:
+    """Return the event that takes back another one."""
     return msgspec.structs.replace(
-        wanted,
-        **bucket._asdict(),
-        key=record.usage_id(values),
-        counted_ms=counted_ms,
-        running_ms=running_ms,
-        first=before[0] if before else "",
+        told,
+        key=record.usage_id(["reversal", told.key]),
+        reverses=told.key,
+        place=now.place,
+        kind=now.kind,
+        at=now.at,
+        counted_ms=-told.counted_ms,
+        running_ms=-told.running_ms,
     )
 
 
-def _bucket(usage: Usage) -> _Bucket:
-    return _Bucket(*(getattr(usage, name) for name in _Bucket._fields))
-
-
-def _is_current(line: LedgerLine) -> bool:
-    """Return whether the session is still as the line has it, and not in review; a later line has what changed."""
-    now: UsageSession = line.session
-    if line.kind == LedgerLine.WITHDRAWN:
-        return now.reason is None
-    values: tuple[Any, ...] = (now.used_by, now.payer, now.purpose, now.ended_at, now.counted_ms)
-    return (
-        now.reason is not None
-        and now.review is None
-        and not line.review
-        and values == (line.used_by, line.payer, line.purpose, line.ended_at, line.counted_ms)
-        and now.counted_running_ms == line.running_ms
-    )
+def _said(usage: Usage) -> list[Any]:
+    return [getattr(usage, name) for name in _SAID]

@@ -6,9 +6,11 @@ import csv
 import json
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +25,8 @@ from fabgate.collector.billing.sinks.config import Configured
 from fabgate.collector.billing.sinks.contract import Site
 from fabgate.collector.billing.sinks.drivers.files import FilesSink
 from fabgate.collector.billing.sinks.drivers.journal import JournalSink
+from fabgate.collector.billing.sinks.drivers.lago import LagoSink
+from fabgate.collector.billing.sinks.drivers.openmeter import OpenMeterSink
 from fabgate.collector.billing.sinks.drivers.webhook import WebhookSink
 from fabgate.collector.billing.sinks.http import Program as HttpProgram
 from tests.support.patience import HANGS_S
@@ -50,9 +54,13 @@ class Program:
         """Return the sink in front of it."""
         raise NotImplementedError
 
-    def take(self, headers: dict[str, str], body: bytes) -> int:
+    def take(self, headers: dict[str, str], body: bytes, path: str) -> int:
         """Store what was sent, and return the status of the answer."""
         raise NotImplementedError
+
+    def said(self, status: int) -> Any:
+        """Return the JSON of an answer."""
+        return {}
 
     def look_up(self, path: str, asked: dict[str, str]) -> Any:
         """Answer a question."""
@@ -72,12 +80,12 @@ class Program:
         if method == "GET":
             found = self.look_up(urlsplit(path).path, dict(parse_qsl(urlsplit(path).query)))
             return (404, {}) if found is None else (200, found)
-        status = self.take(headers, body)
+        status = self.take(headers, body, path)
         if self.mood in {LOST, SLOW}:
             if self.mood == SLOW:
                 self.is_over.wait(HANGS_S)
             return None
-        return status, {}
+        return status, self.said(status)
 
     @contextmanager
     def running(self) -> Iterator[Program]:
@@ -128,7 +136,7 @@ class WebhookReceiver(Program):
         options = WebhookSink.Options(since=since, url=self.url, secret_file=secret, takes=self.takes)
         return Configured("hook", "webhook", WebhookSink, options)
 
-    def take(self, headers: dict[str, str], body: bytes) -> int:
+    def take(self, headers: dict[str, str], body: bytes, path: str) -> int:
         event = Webhook(SECRET).verify(body, headers)
         assert event["id"] == headers["webhook-id"]
         assert event["specversion"] == "1.0"
@@ -144,6 +152,83 @@ class UsageReceiver(WebhookReceiver):
     """The same for usage."""
 
     takes = "usage"
+
+
+class OpenMeterRecorder(Program):
+    """What OpenMeter publishes: CloudEvents in batches; an event with a source and an id that it knows is dropped."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.events: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def configured(self, since: str) -> Configured:
+        (self.folder / "om.key").write_text("om_1\n")
+        options = OpenMeterSink.Options(since=since, url=self.url, key_file=self.folder / "om.key", with_members=True)
+        return Configured("openmeter", "openmeter", OpenMeterSink, options)
+
+    def take(self, headers: dict[str, str], body: bytes, path: str) -> int:
+        assert path == "/hook/api/v1/events"
+        assert headers["content-type"] == "application/cloudevents-batch+json"
+        if headers["authorization"] != "Bearer om_1":
+            return 401
+        events = json.loads(body)
+        for event in events:
+            assert event["specversion"] == "1.0"
+            assert all(isinstance(event[name], str) and event[name] for name in ("id", "source", "type", "subject"))
+            assert datetime.fromisoformat(event["time"]).tzinfo
+            if event["id"] in self.refused:
+                return 400
+        for event in events:
+            if self.events.setdefault((event["source"], event["id"]), event) is event:
+                self.effects.append((event["id"], ms(event["data"]["counted_s"])))
+        return 204
+
+    def sums(self) -> dict[tuple[str, str], int]:
+        """Return what the meter shows: (subject, machine) -> milliseconds."""
+        found: Counter[tuple[str, str]] = Counter()
+        for event in self.events.values():
+            found[event["subject"], event["data"]["machine"]] += ms(event["data"]["counted_s"])
+        return {key: amount for key, amount in found.items() if amount}
+
+
+class LagoRecorder(Program):
+    """What Lago publishes: at most 100 events; a batch with one that is wrong or known is refused as a whole."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.subscriptions = {f"sub-{number}" for number in range(9)}
+        self.wrong: dict[str, Any] = {}
+
+    def configured(self, since: str) -> Configured:
+        (self.folder / "lago.key").write_text("lago-1")
+        options = LagoSink.Options(since=since, url=self.url, key_file=self.folder / "lago.key")
+        return Configured("lago", "lago", LagoSink, options)
+
+    def take(self, headers: dict[str, str], body: bytes, path: str) -> int:
+        assert path == "/hook/api/v1/events/batch"
+        assert headers["authorization"] == "Bearer lago-1"
+        events = json.loads(body)["events"]
+        assert len(events) <= 100
+        self.wrong = {}
+        for place, event in enumerate(events):
+            assert event["code"] == "machine_time"
+            assert isinstance(event["timestamp"], int)
+            if event["transaction_id"] in self.refused or event["external_subscription_id"] not in self.subscriptions:
+                self.wrong[str(place)] = {"subscription": ["not_found"]}
+            elif event["transaction_id"] in dict(self.effects):
+                self.wrong[str(place)] = {"transaction_id": ["value_already_exist"]}
+        if self.wrong:
+            return 422
+        self.effects += [(event["transaction_id"], ms(event["properties"]["counted_s"])) for event in events]
+        return 200
+
+    def said(self, status: int) -> Any:
+        return {"status": 422, "error_details": self.wrong} if status == 422 else {}
+
+
+def ms(seconds: str) -> int:
+    """Return seconds in milliseconds."""
+    return int(Decimal(seconds) * 1000)
 
 
 class KeylessSink:
@@ -173,7 +258,7 @@ class KeylessProgram(Program):
     def configured(self, since: str) -> Configured:
         return Configured("keyless", "keyless", KeylessSink, KeylessSink.Options(since=since, url=self.url))
 
-    def take(self, headers: dict[str, str], body: bytes) -> int:
+    def take(self, headers: dict[str, str], body: bytes, path: str) -> int:
         items = [tuple(item) for item in json.loads(body)]
         if any(key in self.refused for key, _amount in items):
             return 400

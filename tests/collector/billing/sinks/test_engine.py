@@ -91,7 +91,7 @@ def test_an_item_of_a_payer_without_a_reference_waits_until_there_is_one(tmp_pat
     with programs.KeylessProgram(tmp_path).running() as program:
         plain = program.configured(MONTH)
         program.configured = lambda _since: Configured(plain.name, plain.driver_name, Picky, plain.options)
-        sent = Sent(program)
+        sent = Sent(program, with_references=False)
         sent.turn()
         assert program.effects == []
         held = decisions.left(sent.row, SinkLetter.HELD)
