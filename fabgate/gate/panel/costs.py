@@ -68,7 +68,7 @@ class Rate(NamedTuple):
 class Money(NamedTuple):
     """What the panel says about money now."""
 
-    #: For each session that has just ended, in their order.
+    #: For each signal that a session has ended, in their order.
     ended: tuple[Cost | None, ...] = ()
     #: Returns the price for the session that goes on; text is shown as a person typed it.
     rate: Callable[[], Rate | str | None] = lambda: None
@@ -93,13 +93,17 @@ class Costs:
         Raises nothing.
         """
         ended: list[Cost | None] = []
+        cost: Cost | None = None
         for command in commands:
-            if isinstance(command, vocabulary.Record):
-                for fact in command.facts:
-                    if isinstance(fact, vocabulary.Started):
-                        self._remember(fact, command.at)
-                    elif isinstance(fact, vocabulary.Ended):
-                        ended.append(_or_none(self._cost, fact, command.at))
+            if isinstance(command, vocabulary.Signal):
+                if command.kind is vocabulary.SignalKind.ENDED:
+                    ended.append(cost)  # it follows the record of its session; a cancelled start has no such signal
+                continue
+            for fact in command.facts:
+                if isinstance(fact, vocabulary.Started):
+                    self._remember(fact, command.at)
+                elif isinstance(fact, vocabulary.Ended):
+                    cost = _or_none(self._cost, fact, command.at)
         return Money(tuple(ended), partial(_or_none, self._rate, session, now))
 
     def _remember(self, fact: vocabulary.Started, at: vocabulary.Now) -> None:

@@ -9,8 +9,10 @@ that the desk understands. The display never says "safe" or "no voltage".
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from msgspec import structs
 
@@ -21,6 +23,8 @@ from fabgate.drivers.panels.text import transliterate
 from fabgate.gate.panel.costs import Cost, Rate
 from fabgate.pricing.mistakes import PRICE_DECIMALS
 from fabgate.rules import access, vocabulary
+
+log = logging.getLogger(__name__)
 
 _KIND: Final = vocabulary.SignalKind
 #: The reason for a maintainer whose badge could not clear a fault of the output.
@@ -197,7 +201,7 @@ def notice(
             lines = texts.reason(f"blocked-{causes[0]}", lock, signal.detail, otherwise="blocked")
         case _KIND.GO:
             limit = texts.text("go.limit").format(left=texts.duration(signal.ms)) if signal.ms > 0 else ""
-            price = "" if isinstance(money, Cost) else texts.price(money)
+            price = "" if isinstance(money, Cost) else _or_nothing(texts.price, money)
             variant = "go.hold" if mode is vocabulary.Mode.HOLD else "go"
             lines = texts.lines(f"{variant}.priced" if price else variant, name=signal.name, limit=limit, price=price)
         case _KIND.ENDED:
@@ -283,7 +287,7 @@ class _Texts:
 
     def ended(self, left: str, why: str, cost: Cost | None) -> tuple[str, ...]:
         """Return the lines for the end of a session: its cost beside its time if there is room, or else below it."""
-        said = "" if cost is None else self._cost(cost)
+        said = "" if cost is None else _or_nothing(self._cost, cost)
         room = COLUMNS - _width(left) - _width(said)
         if said and room <= 0:
             return self.lines("ended-priced.why" if why else "ended-priced", left=left, why=why, cost=said)
@@ -328,6 +332,15 @@ class _Texts:
         if seconds < 60:
             return self.text("seconds").format(n=seconds)
         return self.text("minutes").format(n=seconds // 60)
+
+
+def _or_nothing(write: Callable[[Any], str], money: Any) -> str:
+    """Return money as text, or "" if that fails in any way: this runs in the loop that owns the power."""
+    try:
+        return write(money)
+    except Exception:
+        log.exception("the panel shows no price, because %r cannot be written", money)
+        return ""
 
 
 def _width(text: str) -> int:

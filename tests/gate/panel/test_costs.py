@@ -182,6 +182,26 @@ def test_without_prices_the_text_that_a_manager_typed_is_shown(desk: Desk) -> No
     assert desk.rate() is None
 
 
+def test_a_start_that_was_cancelled_does_not_lend_its_cost_to_the_session_that_ends_with_it(desk: Desk) -> None:
+    desk.serve(prices(period()))
+    badge, basis, mode = digest("ada"), vocabulary.Basis("grant"), vocabulary.Mode.TAP
+    began, ends = (vocabulary.Now(ms, NOON + timedelta(milliseconds=ms), synced=True) for ms in (0, 10 * MINUTE_MS))
+    cancelled = vocabulary.Ended("new", "m-bob", badge, vocabulary.EndReason.CANCELLED, 0, 0)
+    ended = vocabulary.Ended("s", "m-ada", badge, vocabulary.EndReason.FAULT, 10 * MINUTE_MS, 0)
+    money = desk.costs.of(
+        [
+            vocabulary.Record(1, (vocabulary.Started("s", "m-ada", badge, basis, mode),), began),
+            vocabulary.Record(2, (vocabulary.Started("new", "m-bob", badge, basis, mode),), ends),
+            vocabulary.Record(3, (cancelled,), ends),
+            vocabulary.Record(4, (ended,), ends),
+            vocabulary.Signal(KIND.ENDED),
+        ],
+        None,
+        ends,
+    )
+    assert money.ended == (euros(100),)
+
+
 # --- nonsense ---------------------------------------------------------------------------------------------------------
 
 ONE = msgspec.to_builtins(prices(period()))
@@ -231,6 +251,12 @@ def test_a_damaged_roster_costs_only_the_price(desk: Desk, caplog: pytest.LogCap
     desk.in_force.close()
     assert (desk.rate(), desk.cost(10)) == (None, None)
     assert "the panel shows no price" in caplog.text
+
+
+def test_an_amount_that_cannot_be_written_costs_only_the_price(caplog: pytest.LogCaptureFixture) -> None:
+    assert frame(KIND.GO, RATE._replace(per_minute=Decimal("Infinity")), "en", HOURS_MS)[1] == "Laser 1 is yours"
+    assert frame(KIND.ENDED, euros(10**40), "en", 24 * MINUTE_MS)[1] == "24 min"
+    assert caplog.text.count("the panel shows no price") == 2
 
 
 # --- the frames -------------------------------------------------------------------------------------------------------
