@@ -2,6 +2,7 @@
 
 ``python -m tests.browser.sample_data`` fills the collector that the environment names, and prints as JSON an address for
 every route that a person can open. It fails for a route that needs values and has none here, so that no new page is missed.
+With ``--unbilled``, billing has not been started, and no page is listed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from fabgate.collector.processes import start
 PASSWORD: Final = "three green chairs"
 MANAGER: Final = "maya"
 MEMBER: Final = "zoe"
+UNBILLED: Final = "--unbilled"
 #: Routes that answer with something other than a page: a stream, a file, a redirect, or part of a page.
 NO_PAGES: Final = {
     *("home", "floor-events", "wall-now"),
@@ -35,7 +37,7 @@ OPENED_BY: Final = {"sign-in": "", "welcome": ""}
 def main() -> None:
     """Fill the collector and print its pages."""
     start.prepare()
-    json.dump(fill(), sys.stdout)
+    json.dump(fill_unbilled() if UNBILLED in sys.argv else fill(), sys.stdout)
 
 
 def fill() -> dict[str, Any]:
@@ -47,6 +49,12 @@ def fill() -> dict[str, Any]:
     _billing()
     _verified()
     return {"pages": _pages(), "no_pages": _no_pages(), "names": _names(), "password": PASSWORD}
+
+
+def fill_unbilled() -> dict[str, Any]:
+    """Fill the collector with people, machines and sessions only."""
+    _people_and_machines()
+    return {"pages": [], "no_pages": {}, "names": [], "password": PASSWORD}
 
 
 def _people_and_machines() -> None:

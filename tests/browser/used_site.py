@@ -35,10 +35,10 @@ EVENING = _evening()
 _FOUND = "found.json"
 
 
-def make_sample_data(folder: Path) -> None:
+def make_sample_data(folder: Path, *options: str) -> None:
     """Fill `folder` with the data of such a collector. It takes seconds, so several sites copy one folder."""
     made = subprocess.run(
-        [sys.executable, "-m", "tests.browser.sample_data"],
+        [sys.executable, "-m", "tests.browser.sample_data", *options],
         env={**os.environ, **_environment(folder), "FABGATE_MQTT_PORT": "1"},  # no broker
         capture_output=True,
         text=True,
