@@ -70,8 +70,9 @@ browser: $(READY)  ## the browser tests alone: every page in Chromium, in each w
 	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # for Playwright's driver; not in a bare Debian 12
 	@$(IN_BROWSER)
 
-test-engines: $(READY)  ## sinks against the real programs that get charges: hledger
+test-engines: $(READY)  ## months against real programs: hledger, and formulas in LibreOffice
 	@command -v hledger >/dev/null || sh tools/apt hledger
+	@command -v soffice >/dev/null || sh tools/apt libreoffice-calc-nogui
 	@$(BIN)/python -m pytest -q -n 0 tests/collector/engines/engine_*.py $(ARGS)
 
 check: $(READY)  ## ruff (wide) and mypy --strict
