@@ -27,6 +27,7 @@ NO_PAGES: Final = {
     *("home", "floor-events", "wall-now"),
     *("people-import-template", "people-import-trainings-template", "use-export-csv", "use-export-xlsx"),
     *("people-credit-pdf", "month-credits-csv"),
+    *("month-statement-pdf", "month-statement-csv", "month-archive", "my-statement-pdf", "my-statement-csv"),
 }
 #: Routes of simulated workshops only, with the addresses that are checked there.
 WALL: Final = {"wall": "/wall", "wall-enter": "/enter/used-up"}
@@ -328,10 +329,23 @@ def _pages() -> list[dict[str, str]]:
 def _no_pages() -> dict[str, str]:
     from django.urls import reverse
 
+    from fabgate.collector.models import ClosedMonth
     from fabgate.collector.pages import rights
 
-    parts: dict[str, dict[str, Any]] = {"people-credit-pdf": {"pk": 1}}
-    return {route: reverse(route, kwargs=parts.get(route, {})) for route in sorted(NO_PAGES & rights.table().keys())}
+    month = f"{ClosedMonth.objects.get().month:%Y-%m}"
+    places: dict[str, dict[str, Any]] = {
+        "people-credit-pdf": {"pk": 1},
+        "month-archive": {"name": f"{month}.json"},
+        "month-statement-pdf": {"pk": "m-1"},
+        "month-statement-csv": {"pk": "m-1"},
+        "my-statement-pdf": {"month": month},
+        "my-statement-csv": {"month": month},
+    }
+    found = {route: reverse(route, kwargs=places.get(route)) for route in sorted(NO_PAGES & rights.table().keys())}
+    return {
+        route: f"{url}?month={month}" if route.startswith(("month-statement", "month-archive")) else url
+        for route, url in found.items()
+    }
 
 
 def _names() -> list[str]:
@@ -398,6 +412,11 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
         "month-waive": ({"pk": on_laser.pk}, [""]),
         "month-line": ({"pk": on_laser.payer or on_laser.used_by}, [""]),
         "month-sink": ({"name": "shop"}, [""]),
+        "month-statement": (
+            {"pk": on_laser.payer or on_laser.used_by},
+            [f"?month={month}", f"?month={ClosedMonth.objects.get().month:%Y-%m}"],
+        ),
+        "my-statement": ({"month": month}, [""]),
         "month-close": ({}, [f"?month={refresh.open_book().open_month:%Y-%m}"]),
         "month-plans-edit": ({"pk": Plan.objects.get(name="Student").pk}, [""]),
         "month-tariffs-new": ({}, ["", f"?from={coming.pk}"]),

@@ -301,6 +301,11 @@ def _warning(house: House) -> Any:
     return house.post("month-prepaid", {"low": "5"})
 
 
+def _workshop(house: House) -> Any:
+    _billing(house)
+    return house.post("month-workshop", {"name": "Atelier des Deux-Rives", "address": "Lyon"})
+
+
 def _month_closed(house: House) -> Any:
     month = (today().replace(day=1) - timedelta(days=1)).replace(day=1)
     terms.start("EUR", month, "UTC", includes_vat=True, actor="maya")
@@ -385,6 +390,7 @@ SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "month-plans-new": (_plan_added,),
     "month-plans-edit": (_plan_changed,),
     "month-sink": (_left_out,),
+    "month-workshop": (_workshop,),
     "month-close": (_month_closed,),
     "month-waive": (_waived,),
     "month-line": (_line_added,),

@@ -132,6 +132,6 @@ def test_a_session_that_ended_just_now_is_charged_in_a_moment(mine, shop):
     billing.start()
     billing.rule("price=0.10")
     shop.session("s-1", "m-1", NOON, 30)
+    assert "step by step" not in text(mine.get("/my-minutes/sessions/s-1"))
     shown = text(mine.get(f"/my-minutes?month={MONTH}"))
     assert costs(shown) == ["charged in a moment"]
-    assert "step by step" not in text(mine.get("/my-minutes/sessions/s-1"))

@@ -169,6 +169,11 @@ def test_a_member_opens_only_what_is_their_own():
         "floor-events",
         "my-minutes",
         "my-minutes-contest",
+        "my-minutes-credit",
+        "my-statements",
+        "my-statement",
+        "my-statement-pdf",
+        "my-statement-csv",
     }
 
 

@@ -16,7 +16,7 @@ from tests.collector.pages import mistakes, strings
 
 TEMPLATES = sorted((strings.ROOT / "templates").rglob("*.html"))
 #: Names, which are the same in every language.
-SAME = {"fabgate", "English", "Français", "CSV", "XLSX", "ms"}
+SAME = {"fabgate", "English", "Français", "CSV", "XLSX", "PDF", "SHA", "ms"}
 #: Attributes that are read to a person.
 READ = {"title", "aria-label", "alt", "placeholder", "data-label", "data-done"}
 

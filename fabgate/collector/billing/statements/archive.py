@@ -18,7 +18,7 @@ from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.charges.record import Record
 from fabgate.collector.billing.statements import read
-from fabgate.collector.models import Charge, ClosedMonth, IssuedStatement, ManualLine
+from fabgate.collector.models import Charge, IssuedStatement, ManualLine
 from fabgate.collector.tables.csv_safety import escape_cell
 
 #: Is raised when a column is added: programs ignore columns that they do not know.
@@ -42,6 +42,11 @@ def files(month: date) -> dict[str, Callable[[], Iterator[bytes]]]:
     }
 
 
+def names_file(month: date) -> str:
+    """Return the name of the file that `names` makes."""
+    return f"{month:%Y-%m}-names.json"
+
+
 def names(month: date) -> Iterator[bytes]:
     """Yield the words of the statements of a closed month, as JSON: names, addresses and reasons, if not erased."""
     yield b'{"month":"%b","statements":[' % f"{month:%Y-%m}".encode()
@@ -54,23 +59,6 @@ def names(month: date) -> Iterator[bytes]:
 def digests(month: date) -> dict[str, str]:
     """Return the SHA-256 of each file without names, in hexadecimal digits."""
     return {name: _sha256(make()) for name, make in files(month).items()}
-
-
-def period_closed(closed: ClosedMonth) -> dict[str, Any]:
-    """Return the event that a month is closed, for programs. It is the same each time."""
-    found = terms.get()
-    return {
-        "type": "period.closed",
-        "id": closed.sha256,
-        "time": closed.closed_at.isoformat(),
-        "month": f"{closed.month:%Y-%m}",
-        "currency": found.currency,
-        "amount_minor": closed.amount_minor,
-        "charges": closed.charges,
-        "lines": closed.lines,
-        "sha256": closed.sha256,
-        "archive": closed.archive,
-    }
 
 
 def _charges(month: date) -> Iterator[tuple[Any, ...]]:

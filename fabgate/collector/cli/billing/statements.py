@@ -53,7 +53,7 @@ def save_archive(args: argparse.Namespace) -> int:
         )
     folder = Path(args.to)
     sums = {name: _save(folder / name, make()) for name, make in archive.files(first).items()}
-    named = f"{first:%Y-%m}-names.json"
+    named = archive.names_file(first)
     sums[named] = _save(folder / named, archive.names(first))
     _save(folder / f"{first:%Y-%m}-SHA256SUMS", ["".join(f"{sha}  {name}\n" for name, sha in sums.items()).encode()])
     sys.stdout.writelines(f"{sha}  {name}\n" for name, sha in sums.items())

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector.base.search_key import folded
 from fabgate.collector.billing import rating, summary, terms
 from fabgate.collector.billing.month import Sum
+from fabgate.collector.billing.statements import archive
 from fabgate.collector.models import BillingTerms, ClosedMonth
 from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.lists.numbered import numbered_page
@@ -58,6 +59,7 @@ def month(request: HttpRequest) -> HttpResponse:
     shown = {
         "month": first,
         **neighbours(first, found),
+        "archive": [*closed.archive.items(), (archive.names_file(first), "")] if closed and closed.archive else [],
         "closed_by": account_names([closed.closed_by])[closed.closed_by] if closed else "",
         "classes": [_class(kind, total, money) for kind, total in classes.items() if total != Sum()],
         "whole": whole,

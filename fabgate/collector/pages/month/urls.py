@@ -14,6 +14,7 @@ from fabgate.collector.pages.ids import SESSION
 from fabgate.collector.pages.month import decisions, overview, payers, plans, start
 from fabgate.collector.pages.month.sinks import listing as listing_of_sinks
 from fabgate.collector.pages.month.sinks import one
+from fabgate.collector.pages.month.statements import views, workshop
 from fabgate.collector.pages.month.tariffs import listing, new, simulator
 from fabgate.collector.pages.roles import Right, reads, writes
 
@@ -33,6 +34,11 @@ urlpatterns = [
     path("month/try", simulator.simulator, name="month-try"),
     path("month/sinks", listing_of_sinks.sinks, name="month-sinks"),
     path("month/sinks/<slug:name>", one.sink, name="month-sink"),
+    path("month/workshop", workshop.workshop, name="month-workshop"),
+    path("month/archive/<str:name>", views.archived, name="month-archive"),
+    path(f"month/statement/<{SESSION}:pk>", views.statement, name="month-statement"),
+    path(f"month/statement-pdf/<{SESSION}:pk>", views.as_pdf, name="month-statement-pdf"),
+    path(f"month/statement-csv/<{SESSION}:pk>", views.as_csv, name="month-statement-csv"),
     path("month/close", decisions.close, name="month-close"),
     path("month/lines/<int:pk>/remove", decisions.remove_line, name="month-line-remove"),
     path(f"month/payer/<{SESSION}:pk>", payers.payer, name="month-payer"),
@@ -53,6 +59,11 @@ RIGHTS: Final = {
     "month-try": Right(get=_READ, post=_WRITE),
     "month-sinks": Right(get=_READ),
     "month-sink": Right(get=_READ, post=_WRITE, asks_password=True),
+    "month-workshop": Right(get=_WRITE, post=_WRITE),
+    "month-archive": Right(get=_READ),
+    "month-statement": Right(get=_READ),
+    "month-statement-pdf": Right(get=_READ),
+    "month-statement-csv": Right(get=_READ),
     "month-close": _CHANGE,
     "month-line-remove": Right(get=frozenset(), post=_WRITE, asks_password=True),
     "month-payer": Right(get=_READ),

@@ -18,7 +18,7 @@ from fabgate.collector.pages import errors, gates_informed
 from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.lists.sorting import Labelled, Sorting
 from fabgate.collector.pages.machines import week
-from fabgate.collector.pages.my import allowed, costs, credit, months, reassigned
+from fabgate.collector.pages.my import allowed, costs, credit, months, reassigned, statements
 from fabgate.collector.pages.my.months import Month
 from fabgate.collector.pages.people import labels as people_labels
 from fabgate.collector.pages.use import labels, names
@@ -83,6 +83,7 @@ def minutes(request: HttpRequest) -> HttpResponse:
             ),
             "open": [_row(one) for one in UsageSession.open().filter(used_by=member.pk)],
             "badges": carried,
+            "statements": statements.entries(member.pk)[: statements.NEWEST],
             "allowed": allowed.machines(member),
             "week": week.ahead(),
             "trainings": allowed.trainings(member, today()),

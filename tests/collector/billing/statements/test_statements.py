@@ -230,9 +230,6 @@ def test_the_files_of_an_archive_are_always_the_same_and_have_no_names(shop):
     assert len(made[f"{FIRST:%Y-%m}-charges.csv"].splitlines()) == closed.charges + 1
     words = json.loads(b"".join(archive.names(FIRST)))
     assert words["statements"][0]["words"]["people"]["m-3"] == "Zoé Petit"
-    event = archive.period_closed(closed)
-    assert event["type"] == "period.closed"
-    assert event["archive"] == closed.archive
 
 
 def test_a_month_that_changes_while_it_is_read_is_closed_as_it_is_then(shop, monkeypatch):

@@ -10,17 +10,16 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector.billing.paying import numbers
 from fabgate.collector.models import Payer, PayerReference
+from fabgate.collector.pages.forms.addressed import Addressed
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.forms.stale_form import StaleCheck
-from fabgate.errors import UsageError
 
 _REFERENCE: Final = re.compile(r"([a-z0-9_-]{1,40})\s*:\s*(\S.*)")
 _LONGEST_REFERENCE: Final = PayerReference._meta.get_field("reference").max_length or 0  # noqa: SLF001 (Django's name for it)
 
 
-class PayerForm(StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
+class PayerForm(Addressed, StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
     """The details of a payer, and its references in other programs, one per line."""
 
     references = forms.CharField(
@@ -66,18 +65,6 @@ class PayerForm(StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Djang
         if payer.pk:
             self.initial["references"] = "\n".join(map(str, payer.references.order_by("sink")))
 
-    def clean_address(self) -> str:
-        """Return the lines without spaces at their ends."""
-        return "\n".join(line.strip() for line in str(self.cleaned_data["address"]).strip().splitlines())
-
-    def clean_registration_number(self) -> str:
-        """Return the number as it is stored. Raises ValidationError for a SIREN or a SIRET with a wrong digit."""
-        return _checked(numbers.registration_number, self.cleaned_data["registration_number"])
-
-    def clean_vat_number(self) -> str:
-        """Return the number as it is stored. Raises ValidationError if its country has none of this form."""
-        return _checked(numbers.vat_number, self.cleaned_data["vat_number"])
-
     def clean_references(self) -> dict[str, str]:
         """Return the reference for each program. Raises ValidationError for each wrong line."""
         found: dict[str, str] = {}
@@ -94,10 +81,3 @@ class PayerForm(StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Djang
         if wrong:
             raise forms.ValidationError(wrong)
         return found
-
-
-def _checked(check: Any, typed: str) -> str:
-    try:
-        return str(check(typed))
-    except UsageError as error:
-        raise forms.ValidationError(str(error)) from None

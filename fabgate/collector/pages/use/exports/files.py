@@ -27,7 +27,7 @@ def as_csv(request: HttpRequest, name: str, table: Table) -> StreamingHttpRespon
     """Return the rows as CSV, which is written while it is sent."""
     separator = _SEPARATOR.get(get_language() or "", ",")
     chunks = _in_language(get_language(), write_csv(table, separator))
-    return _answer(request, f"{name}.csv", "text/csv; charset=utf-8", chunks)
+    return stream(request, f"{name}.csv", "text/csv; charset=utf-8", chunks)
 
 
 def as_xlsx(request: HttpRequest, name: str, table: Table) -> StreamingHttpResponse:
@@ -40,7 +40,7 @@ def as_xlsx(request: HttpRequest, name: str, table: Table) -> StreamingHttpRespo
         raise
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
-    answer = _answer(request, f"{name}.xlsx", XLSX_TYPE, _blocks(file))
+    answer = stream(request, f"{name}.xlsx", XLSX_TYPE, _blocks(file))
     answer.headers["Content-Length"] = str(size)
     # Closes the file even if the browser disconnects before reading.
     cast("Any", answer)._resource_closers.append(file.close)  # noqa: SLF001 (Django closes these with the answer)
@@ -62,7 +62,8 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
         yield block
 
 
-def _answer(request: HttpRequest, name: str, kind: str, chunks: Iterator[bytes]) -> StreamingHttpResponse:
+def stream(request: HttpRequest, name: str, kind: str, chunks: Iterator[bytes]) -> StreamingHttpResponse:
+    """Return a file that is written while it is sent."""
     # Under ASGI, Django would read a plain iterator to its end before sending.
     content: Any = _async_chunks(chunks) if isinstance(request, ASGIRequest) else chunks
     answer = StreamingHttpResponse(content, content_type=kind)

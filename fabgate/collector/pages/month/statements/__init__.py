@@ -1,0 +1,1 @@
+"""Statements of a month: pages, files, the workshop at their head, and archives of closed months."""

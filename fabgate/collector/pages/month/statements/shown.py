@@ -1,0 +1,73 @@
+"""Shows a statement as a page and as files: to those who read all of them, and to the member whose own it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.http import HttpResponse, QueryDict
+from django.utils import translation
+from django.utils.formats import date_format
+
+from fabgate.collector.billing.statements.compose import Statement
+from fabgate.collector.pages.lists.numbered import numbered_page
+from fabgate.collector.paper.statements import csv_file, language, pdf, rows
+from fabgate.collector.paper.statements.rows import StatementRow
+
+
+def context(statement: Statement, query: QueryDict) -> dict[str, Any]:
+    """Return what month/statement_body.html shows, in the language of the payer. Its rows are paged."""
+    lang = language.of(statement)
+    with translation.override(lang):
+        found = list(rows.of(statement))
+        page = numbered_page(found[:-1], query)
+        return {
+            "statement": statement,
+            "lang": lang,
+            "month_of_statement": rows.month_name(statement.head),
+            "workshop": statement.words.workshop.get("name", ""),
+            "workshop_lines": rows.workshop_lines(statement.words),
+            "address": rows.address(statement.words, statement.head.payer),
+            "facts": rows.facts(statement),
+            "page": page,
+            "rows": [*_over(found, page.rows), *page.rows],
+            "whole": found[-1],
+            "nothing": "" if len(found) > 1 else rows.nothing(),
+            "vat_note": rows.vat_note(statement),
+            "has_codes": any(statement.by_vat_code),
+        }
+
+
+def as_pdf(statement: Statement) -> HttpResponse:
+    """Return the statement as a PDF file."""
+    return _file(pdf.of(statement), "application/pdf", f"{statement.head.file_name}.pdf")
+
+
+def as_csv(statement: Statement) -> HttpResponse:
+    """Return the statement as a CSV file."""
+    return _file(csv_file.of(statement), "text/csv; charset=utf-8", f"{statement.head.file_name}.csv")
+
+
+def month_title(statement: Statement) -> str:
+    """Return the month in the language of the reader."""
+    return date_format(statement.head.month, "F Y")
+
+
+def _file(content: bytes, kind: str, name: str) -> HttpResponse:
+    plain = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "-_.") else "_" for letter in name)
+    return HttpResponse(content, content_type=kind, headers={"Content-Disposition": f'attachment; filename="{plain}"'})
+
+
+def _over(found: list[StatementRow], shown: Any) -> Iterator[StatementRow]:
+    """Yield the person and the machine to which the first row of a further page belongs."""
+    if not shown:
+        return
+    first = next(number for number, row in enumerate(found) if row is shown[0])
+    over: dict[str, StatementRow] = {}
+    for row in found[:first]:
+        if row.kind == rows.PERSON:
+            over = {rows.PERSON: row}
+        elif row.kind == rows.MACHINE:
+            over[rows.MACHINE] = row
+    kind = shown[0].kind
+    yield from (row for level, row in over.items() if kind not in (rows.PERSON, level, rows.PERSON_SUM))

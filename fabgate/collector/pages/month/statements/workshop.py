@@ -1,0 +1,61 @@
+"""The workshop as it stands at the head of statements."""
+
+from __future__ import annotations
+
+from django import forms
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from fabgate.collector.db import audit
+from fabgate.collector.models import Workshop
+from fabgate.collector.pages.access_control import account_of, see_other
+from fabgate.collector.pages.forms import stale_form
+from fabgate.collector.pages.forms.addressed import Addressed
+from fabgate.collector.pages.forms.line_field import LineField
+from fabgate.collector.pages.forms.stale_form import StaleCheck
+from fabgate.collector.pages.month.tab import render_page, terms_or_404
+
+
+class WorkshopForm(Addressed, StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
+    """Name, address and numbers of the workshop."""
+
+    class Meta:
+        """All columns."""
+
+        model = Workshop
+        fields = ("name", "address", "contact", "registration_number", "vat_number")
+        labels = {
+            "name": gettext_lazy("Legal name"),
+            "address": gettext_lazy("Postal address"),
+            "contact": gettext_lazy("For questions"),
+            "registration_number": gettext_lazy("Registration number"),
+            "vat_number": gettext_lazy("VAT number"),
+        }
+        help_texts = {
+            "contact": gettext_lazy("An e-mail address, a telephone number, or both."),
+            "registration_number": gettext_lazy("In France the SIREN or the SIRET."),
+        }
+        field_classes = dict.fromkeys(("name", "contact", "registration_number", "vat_number"), LineField)
+        widgets = {"address": forms.Textarea({"rows": 3, "autocomplete": "off"})}
+
+
+def workshop(request: HttpRequest) -> HttpResponse:
+    """Change who stands at the head of statements that are not closed yet."""
+    found = terms_or_404()
+    form = WorkshopForm(instance=Workshop.objects.first() or Workshop())
+    if request.method == "POST":
+        with transaction.atomic():
+            row = Workshop.objects.first()
+            held = stale_form.locked(row) if row is not None else Workshop()
+            form = WorkshopForm(request.POST, instance=held)
+            if is_saved := not form.has_conflicts() and form.is_valid():
+                with audit.change(account_of(request).name, "workshop.updated", form.instance):
+                    form.save()
+        if is_saved:
+            messages.success(request, _("Saved. Statements of open months show it."))
+            return see_other(reverse("month"))
+    return render_page(request, "workshop.html", found, {"form": form}, status=form.status)

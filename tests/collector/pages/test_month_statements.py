@@ -1,0 +1,139 @@
+"""Do the pages show the statements of a month, to those who may see them and to nobody else?"""
+
+from __future__ import annotations
+
+import io
+import re
+from datetime import timedelta
+
+import pytest
+from pypdf import PdfReader
+
+from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.models import Change, ClosedMonth, Group, Member, Payer, Workshop
+from fabgate.collector.pages.lists import numbered
+from tests.collector.pages import billing
+from tests.collector.pages.billing import FIRST, MONTH, NOON
+from tests.collector.pages.used import Used, body, text
+
+pytestmark = pytest.mark.usefixtures("database")
+NEXT = f"{refresh.following(FIRST):%Y-%m}"
+
+
+@pytest.fixture
+def shop() -> Used:
+    """A month with sessions of m-1 and m-2, whom m-1 pays for, and a line."""
+    found = Used()
+    billing.start()
+    billing.rule("price=0.10 vat_code=V20")
+    Payer.objects.create(id="m-1", member_id="m-1", address="1 quai de Saône\n69001 Lyon")
+    Member.objects.filter(pk="m-2").update(payer="m-1")
+    found.session("s-1", "m-1", NOON, 30)
+    found.session("s-2", "m-2", NOON + timedelta(hours=1), 45)
+    found.session("s-3", "m-3", NOON + timedelta(hours=2), 10)
+    decisions.add_line("m-1", "Plywood", 1_250, author="maya")
+    return found
+
+
+def close() -> ClosedMonth:
+    return closing.close(FIRST, NOON + timedelta(days=60), actor="maya", reason="a test")
+
+
+def words(html: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+def test_the_page_and_the_pdf_have_the_same_figures_in_the_language_of_the_payer(browse, shop):
+    manager = browse("manager")
+    Payer.objects.filter(pk="m-1").update(lang="fr")
+    answer = manager.get(f"/month/statement/m-1?month={MONTH}")
+    page = words(text(answer))
+    file = manager.get(f"/month/statement-pdf/m-1?month={MONTH}")
+    assert file.headers["Content-Disposition"] == f'attachment; filename="{MONTH}-m-1.pdf"'
+    paper = " ".join(PdfReader(io.BytesIO(file.content)).pages[0].extract_text().split())
+    for shown in (
+        *("Relevé, pas une facture", "1 quai de Saône", "Zoé Müller", "Bjørn Sørensen", "Band saw", "Plywood"),
+        *("0:30:00", "3,00\N{NO-BREAK SPACE}€", "4,50\N{NO-BREAK SPACE}€", "12,50\N{NO-BREAK SPACE}€", "V20"),
+        *("20,00\N{NO-BREAK SPACE}€", f"{MONTH}/m-1", "Provisoire"),
+    ):
+        assert " ".join(shown.split()) in page, shown
+        assert " ".join(shown.split()) in paper, shown
+    # what surrounds it is in the language of who looks
+    assert "Tariffs" in page
+    table = manager.get(f"/month/statement-csv/m-1?month={MONTH}").content.decode("utf-8-sig").splitlines()
+    assert len(table) == 4
+    assert "Bjørn Sørensen" not in words(text(manager.get(f"/month/statement/m-3?month={MONTH}")))
+
+
+def test_a_member_sees_their_own_statements_alone(account, browse, shop):
+    Group.objects.create(name="Class 4b").members.add("m-2")
+    close()
+    mine = browse(account("member", member_id="m-1"))
+    page = words(text(mine.get("/my-minutes")))
+    assert "My statements" in page
+    assert f"{FIRST:%B %Y} €20.00" in page
+    page = words(text(mine.get(f"/my-minutes/statements/{MONTH}")))
+    assert "Bjørn Sørensen" in page
+    assert "Final" in page
+    assert mine.get(f"/my-minutes/statements/{MONTH}/pdf").content.startswith(b"%PDF")
+    assert "s-2" in mine.get(f"/my-minutes/statements/{MONTH}/csv").content.decode()
+    # who is paid for has no statement of it
+    other = browse(account("member", "bjorn", member_id="m-2"))
+    assert "My statements" not in words(text(other.get("/my-minutes")))
+    assert "No statements yet" in words(text(other.get("/my-minutes/statements")))
+    empty = words(text(other.get(f"/my-minutes/statements/{MONTH}")))
+    assert "Nothing is charged in this month." in empty
+    assert "Band saw" not in empty
+    for path in (f"/month/statement/m-1?month={MONTH}", f"/month/statement-pdf/m-1?month={MONTH}"):
+        assert other.get(path).status_code == 403
+    for path in ("2001-01", "2199-01", "rubbish", f"{MONTH}-01"):
+        assert mine.get(f"/my-minutes/statements/{path}").status_code == 404
+
+
+def test_a_long_statement_is_paged_and_each_page_says_whose_sessions_it_has(browse, shop):
+    for day in range(numbered.SIZE):
+        shop.session(f"t-{day}", "m-3", NOON + timedelta(hours=4 + day), 5, gate="lathe-1")
+    manager = browse("manager")
+    first = text(manager.get(f"/month/statement/m-3?month={MONTH}"))
+    (after,) = re.findall(r'href="(\?[^"]*after=\d+)" rel="next"', first)
+    second = words(text(manager.get(f"/month/statement/m-3{after.replace('&amp;', '&')}")))
+    assert re.search("Amount Zoé Petit Metal lathe", second)
+    assert "€1.00" not in second
+    assert "€26.00" in second
+
+
+def test_the_archive_of_a_closed_month_is_downloaded_by_those_who_read_it(browse, shop):
+    manager = browse("manager")
+    assert manager.get(f"/month/archive/{MONTH}.json?month={MONTH}").status_code == 404
+    closed, auditor = close(), browse("auditor")
+    page = text(manager.get(f"/month?month={MONTH}"))
+    for name, sha256 in closed.archive.items():
+        assert sha256 in page
+        assert body(auditor.get(f"/month/archive/{name}?month={MONTH}"))
+    assert "Zoé Müller" in body(manager.get(f"/month/archive/{MONTH}-names.json?month={MONTH}")).decode()
+    assert manager.get(f"/month/archive/rubbish?month={MONTH}").status_code == 404
+    assert browse("desk").get(f"/month/archive/{MONTH}.json?month={MONTH}").status_code == 403
+
+
+def test_the_workshop_stands_at_the_head_of_open_statements(browse, shop):
+    manager = browse("manager")
+    close()
+    answer = manager.post(
+        "/month/workshop",
+        {
+            "name": "Atelier des Deux-Rives",
+            "address": " 12 rue de la Charité \n69002 Lyon ",
+            "contact": "compta@example.org",
+            "registration_number": "303 265 045",
+            "vat_number": "",
+        },
+    )
+    assert answer.status_code == 303
+    assert Workshop.objects.get().address == "12 rue de la Charité\n69002 Lyon"
+    assert Change.objects.get(verb="workshop.updated").after["name"] == "Atelier des Deux-Rives"
+    assert "Atelier des Deux-Rives" in text(manager.get(f"/month/statement/m-1?month={NEXT}"))
+    assert "Atelier des Deux-Rives" not in text(manager.get(f"/month/statement/m-1?month={MONTH}"))
+    answer = manager.post("/month/workshop", {"name": "", "registration_number": "303265046", "vat_number": "X"})
+    assert answer.status_code == 400
+    assert text(answer).count("errorlist") == 3
+    assert Workshop.objects.count() == 1
