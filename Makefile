@@ -6,6 +6,7 @@ VENV   ?= .venv-$(TAG)
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready-$(shell cksum setup.cfg | cut -d' ' -f1)
 DEMO_READY := $(VENV)/demo-$(shell cksum setup.cfg | cut -d' ' -f1)
+ENGINES := .venv-engines/ready
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Environments of other interpreters: bench-collector measures there too what depends most on Django.
 OTHERS := $(filter-out $(VENV)/,$(dir $(wildcard .venv-*/$(notdir $(READY)))))
@@ -50,6 +51,13 @@ $(READY): | $(BIN)/python
 	@$(PIP) install --no-deps mfrc522==0.0.7
 	@touch $@ $(DEMO_READY)
 
+# An environment of their own: what these programs need is nothing of ours.
+$(ENGINES): | $(BIN)/python
+	@echo "installing the programs that make test-engines talks to"
+	@$(PYTHON) -m venv .venv-engines
+	@.venv-engines/bin/python -m pip --disable-pip-version-check --quiet install 'localstripe == 1.15.10'
+	@touch $@
+
 demo: $(DEMO_READY)  ## play a day in a simulated workshop: gates, broker, collector, minutes
 	@$(BIN)/fabgate demo --script && echo && echo "Now open the workshop yourself, and tap badges in it:  $(BIN)/fabgate demo"
 
@@ -70,10 +78,10 @@ browser: $(READY)  ## the browser tests alone: every page in Chromium, in each w
 	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # for Playwright's driver; not in a bare Debian 12
 	@$(IN_BROWSER)
 
-test-engines: $(READY)  ## months against real programs: hledger, and formulas in LibreOffice
+test-engines: $(READY) $(ENGINES)  ## months against real programs: hledger, Stripe's SDK, and formulas in LibreOffice
 	@command -v hledger >/dev/null || sh tools/apt hledger
 	@command -v soffice >/dev/null || sh tools/apt libreoffice-calc-nogui
-	@$(BIN)/python -m pytest -q -n 0 tests/collector/engines/engine_*.py $(ARGS)
+	@FABGATE_ENGINES=$(dir $(ENGINES)) $(BIN)/python -m pytest -q -n 0 tests/collector/engines/engine_*.py $(ARGS)
 
 check: $(READY)  ## ruff (wide) and mypy --strict
 	@$(BIN)/ruff check .

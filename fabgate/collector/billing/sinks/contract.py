@@ -9,7 +9,8 @@ A driver is a class that the entry point group ``fabgate.sinks`` names, in this 
 - ``searches``: whether the program behind it has no key by which it recognises what it got before. The engine then asks
   `find` about each item that may have arrived, before it sends it again;
 - ``needs_reference``: whether it cannot take an item of a payer without a reference (`PayerReference`);
-- ``only_money``: whether it gets only charges with an amount other than 0.
+- ``only_money``: whether it gets only charges with an amount other than 0;
+- ``only_receivables``: whether it writes invoices, and so must not get what was paid before.
 
 Its constructor takes the options and the `Site`, and opens nothing. It may raise UsageError for impossible options.
 
@@ -237,6 +238,7 @@ class Driver(Protocol):
     searches: ClassVar[bool]
     needs_reference: ClassVar[bool]
     only_money: ClassVar[bool]
+    only_receivables: ClassVar[bool]
 
     def send(self, items: Sequence[Any]) -> None:
         """Hand over items. Raises Refused or Later."""

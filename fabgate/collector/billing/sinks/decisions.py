@@ -61,8 +61,9 @@ def replay(row: Sink, first: date, last: date | None, *, actor: str, reason: str
 
 
 def left(row: Sink, *states: str) -> QuerySet[SinkLetter]:
-    """Return the letters in these states, of those that were not sent, in order."""
-    return row.letters.exclude(state=SinkLetter.SENT).filter(state__in=states).order_by("pk")
+    """Return the letters in these states, of those that a person has to know about, in order."""
+    rows = row.letters.exclude(state=SinkLetter.SENT).exclude(why=engine.PAID_BEFORE)
+    return rows.filter(state__in=states).order_by("pk")
 
 
 def retry(row: Sink, keys: Iterable[str] = (), *, actor: str, reason: str) -> int:

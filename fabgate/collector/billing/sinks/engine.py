@@ -11,7 +11,8 @@ batch are stored before it is sent.
 | Refused | one of the items is refused for good: the engine finds out which; it becomes a dead letter, and the rest goes on |
 | Later | the sink stops; it is tried again after 5 s, then after twice as long each time, up to an hour |
 
-An item whose payer has no reference waits as a held letter, and is sent once there is one. After a restore, a sink sends
+An item whose payer has no reference waits as a held letter, and is sent once there is one. What was paid before is left out
+where a sink writes invoices. After a restore, a sink sends
 nothing until a person has reconciled it.
 """
 
@@ -28,6 +29,7 @@ from django.db import transaction
 from django.db.models import F
 
 from fabgate.collector.billing.paying import payers
+from fabgate.collector.billing.prepaid.modes import PREPAID
 from fabgate.collector.billing.sinks import config, feeds
 from fabgate.collector.billing.sinks.config import Configured
 from fabgate.collector.billing.sinks.contract import METERED, Driver, Item, Later, Month, Refused, Usage
@@ -46,7 +48,9 @@ MOST_S: Final = 3600
 BATCHES: Final = 50
 #: Characters of a text that is kept.
 _LONGEST: Final = 300
+#: Why an item was not sent, besides what programs say.
 NO_REFERENCE: Final = "no-reference"
+PAID_BEFORE: Final = "paid-before"
 
 
 @dataclass(slots=True)
@@ -167,12 +171,12 @@ def _with_names(item: Item, called: Mapping[str, tuple[str, str]]) -> Item:
 
 def _hand_over(one: Configured, row: Sink, driver: Driver, batch: _Batch) -> None:
     """Send the items of a batch. Raises Later; `batch.done` has what is known then."""
-    items = batch.items
-    if one.driver.needs_reference:
-        for item in items:
-            if not getattr(item, "reference", ""):
-                batch.done[item.key] = SinkLetter.HELD, NO_REFERENCE
-        items = [item for item in items if item.key not in batch.done]
+    for item in batch.items:
+        if one.driver.only_receivables and getattr(item, "settlement", "") == PREPAID:
+            batch.done[item.key] = SinkLetter.SKIPPED, PAID_BEFORE
+        elif one.driver.needs_reference and not getattr(item, "reference", ""):
+            batch.done[item.key] = SinkLetter.HELD, NO_REFERENCE
+    items = [item for item in batch.items if item.key not in batch.done]
     if not items:
         return
     if one.driver.searches:

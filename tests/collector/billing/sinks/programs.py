@@ -27,6 +27,7 @@ from fabgate.collector.billing.sinks.drivers.files import FilesSink
 from fabgate.collector.billing.sinks.drivers.journal import JournalSink
 from fabgate.collector.billing.sinks.drivers.lago import LagoSink
 from fabgate.collector.billing.sinks.drivers.openmeter import OpenMeterSink
+from fabgate.collector.billing.sinks.drivers.stripe import StripeSink
 from fabgate.collector.billing.sinks.drivers.webhook import WebhookSink
 from fabgate.collector.billing.sinks.http import Program as HttpProgram
 from tests.support.patience import HANGS_S
@@ -76,7 +77,8 @@ class Program:
         """Return status and JSON; None to say nothing."""
         self.requests += 1
         if self.mood in {DOWN, BUSY, WRONG_KEY}:
-            return {DOWN: 503, BUSY: 429, WRONG_KEY: 401}[self.mood], {}
+            status = {DOWN: 503, BUSY: 429, WRONG_KEY: 401}[self.mood]
+            return status, self.said(status)
         if method == "GET":
             found = self.look_up(urlsplit(path).path, dict(parse_qsl(urlsplit(path).query)))
             return (404, {}) if found is None else (200, found)
@@ -226,6 +228,53 @@ class LagoRecorder(Program):
         return {"status": 422, "error_details": self.wrong} if status == 422 else {}
 
 
+class StripeRecorder(Program):
+    """What Stripe publishes of invoice items, but it forgets each Idempotency-Key at once."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.items: list[dict[str, Any]] = []
+
+    def configured(self, since: str) -> Configured:
+        (self.folder / "stripe.key").write_text("sk_test_1")
+        return Configured(
+            "stripe",
+            "stripe",
+            StripeSink,
+            StripeSink.Options(since=since, url=self.url, key_file=self.folder / "stripe.key"),
+        )
+
+    def take(self, headers: dict[str, str], body: bytes, path: str) -> int:
+        assert path == "/hook/v1/invoiceitems"
+        assert headers["authorization"] == "Bearer sk_test_1"
+        sent = dict(parse_qsl(body.decode()))
+        key = sent["metadata[fabgate_charge]"]
+        assert headers["idempotency-key"] == key
+        assert sent["currency"] == "eur"
+        assert sent["description"]
+        if key in self.refused or not sent["customer"].startswith("sub-"):
+            return 400
+        item = {"id": f"ii_{len(self.items)}", "object": "invoiceitem", "customer": sent["customer"]}
+        self.items.append(item | {"metadata": {"fabgate_charge": key}})
+        self.effects.append((key, int(sent["amount"])))
+        return 200
+
+    def said(self, status: int) -> Any:
+        wrong = {"error": {"type": "invalid_request_error", "message": "No such customer", "param": "customer"}}
+        return wrong if status >= 400 else self.items[-1]
+
+    def look_up(self, path: str, asked: dict[str, str]) -> Any:
+        known = [item for item in self.items if item["customer"] == asked["customer"]]
+        start = next((n + 1 for n, item in enumerate(known) if item["id"] == asked.get("starting_after")), 0)
+        page = known[start : start + 2]
+        return {
+            "object": "list",
+            "url": "/v1/invoiceitems",
+            "has_more": start + 2 < len(known),
+            "data": page,
+        }
+
+
 def ms(seconds: str) -> int:
     """Return seconds in milliseconds."""
     return int(Decimal(seconds) * 1000)
@@ -241,6 +290,7 @@ class KeylessSink:
     searches = True
     needs_reference = False
     only_money = True
+    only_receivables = False
 
     def __init__(self, options: Any, _site: Site) -> None:
         self._client = HttpProgram(options.url, {})

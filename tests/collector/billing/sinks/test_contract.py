@@ -40,6 +40,7 @@ ANSWERING = [
     programs.KeylessProgram,
     programs.OpenMeterRecorder,
     programs.LagoRecorder,
+    programs.StripeRecorder,
 ]
 #: A year after everything that happens here.
 NOW = datetime.now(UTC) + timedelta(days=365)

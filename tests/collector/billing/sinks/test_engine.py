@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.conf import settings
@@ -18,6 +19,8 @@ from django.conf import settings
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.sinks import config, decisions, engine, feeds, sending, status
 from fabgate.collector.billing.sinks.config import Configured
+from fabgate.collector.billing.sinks.contract import Charge, Refused, Site
+from fabgate.collector.billing.sinks.drivers.stripe import StripeSink
 from fabgate.collector.cli import verbs
 from fabgate.collector.models import Change, Member, PrepaidChange, Sink, SinkLetter
 from fabgate.errors import UsageError
@@ -225,3 +228,54 @@ def test_charges_say_whether_they_were_paid_before(books):  # noqa: F811
     feed = feeds.of(programs.KeylessSink, row, programs.KeylessSink.Options(since=MONTH, url="http://localhost"), site)
     items, _place = feed.after("", 20, NOW)
     assert {(item.payer, item.settlement) for item in items} == {("m-1", "prepaid"), ("m-2", "receivable")}
+
+
+@pytest.mark.parametrize(
+    ("currency", "digits", "minor", "wanted"),
+    [
+        ("EUR", 2, 1_250, 1_250),
+        ("JPY", 0, 1_250, 1_250),
+        ("ISK", 0, 5, 500),
+        ("MGA", 2, 500, 5),
+        ("TND", 3, 1_250, 1_250),
+    ],
+)
+def test_stripe_gets_amounts_as_it_counts_them(tmp_path, currency, digits, minor, wanted):
+    sink = StripeSink(
+        StripeSink.Options(since=MONTH, key_file=tmp_path), Site("x", "x", ZoneInfo("UTC"), currency, digits)
+    )
+    assert sink._amount(a_charge(minor)) == wanted
+
+
+@pytest.mark.parametrize(("currency", "digits", "minor"), [("MGA", 2, 501), ("TND", 3, 1_255)])
+def test_stripe_cannot_have_every_amount(tmp_path, currency, digits, minor):
+    sink = StripeSink(
+        StripeSink.Options(since=MONTH, key_file=tmp_path), Site("x", "x", ZoneInfo("UTC"), currency, digits)
+    )
+    with pytest.raises(Refused, match="which Stripe cannot have"):
+        sink._amount(a_charge(minor))
+
+
+def a_charge(minor: int) -> Charge:
+    return Charge(
+        key="k",
+        place="p",
+        month=FIRST,
+        of_month=FIRST,
+        payer="m-1",
+        amount_minor=minor,
+        kind="billed",
+        vat_code="",
+    )
+
+
+def test_what_was_paid_before_is_not_invoiced_and_nobody_is_asked_about_it(tmp_path, books):  # noqa: F811
+    PrepaidChange.objects.create(payer="m-1", since=FIRST, prepays=True)
+    with programs.StripeRecorder(tmp_path).running() as program:
+        sent = Sent(program)
+        sent.turn()
+        paid = sum(letter.amount for letter in sent.row.letters.filter(state=SinkLetter.SKIPPED))
+        assert {letter.payer for letter in sent.row.letters.filter(state=SinkLetter.SKIPPED)} == {"m-1"}
+        assert sum(amount for _key, amount in program.effects) + paid == sum(sent.wanted().values())
+        assert not decisions.left(sent.row, *SinkLetter.STATES).exists()
+        assert status.of(sent.configured).unsent == 0

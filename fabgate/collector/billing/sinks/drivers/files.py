@@ -53,6 +53,7 @@ class FilesSink:
     searches = False
     needs_reference = False
     only_money = False
+    only_receivables = False
 
     def __init__(self, options: FilesOptions, site: Site) -> None:
         self._options = options

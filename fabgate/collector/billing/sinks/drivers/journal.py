@@ -120,6 +120,7 @@ class JournalSink:
     searches = False
     needs_reference = False
     only_money = False
+    only_receivables = False
 
     def __init__(self, options: JournalOptions, site: Site) -> None:
         codes = [one.code for one in options.vat]

@@ -42,6 +42,7 @@ class LagoSink:
     searches = False
     needs_reference = True
     only_money = False
+    only_receivables = False
 
     def __init__(self, options: LagoOptions, site: Site) -> None:  # noqa: ARG002 (as every driver)
         self._options = options

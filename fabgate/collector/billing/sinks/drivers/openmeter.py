@@ -39,6 +39,7 @@ class OpenMeterSink:
     searches = False
     needs_reference = False
     only_money = False
+    only_receivables = False
 
     def __init__(self, options: OpenMeterOptions, site: Site) -> None:
         self._options = options

@@ -49,6 +49,7 @@ class WebhookSink:
     searches = False
     needs_reference = False
     only_money = False
+    only_receivables = False
 
     def __init__(self, options: WebhookOptions, site: Site, now: Callable[[], float] = time.time) -> None:
         self._options = options

@@ -85,8 +85,7 @@ def _shown(request: HttpRequest, row: Sink, form: DecisionForm, found: BillingTe
     one, money = _status(row), Money.of(found)
     is_money = one.configured is None or one.configured.feed == contract.CHARGES
     kind, word = words.state(one)
-    letters = row.letters.exclude(state=SinkLetter.SENT).filter(state__in=_LISTED)
-    page = keyset.page(letters, [Key("id")], request.GET)
+    page = keyset.page(decisions.left(row, *_LISTED).order_by(), [Key("id")], request.GET)
     called = names.people({letter.payer for letter in page.rows})
     chosen = set(form.data.getlist("chosen")) if form.is_bound else set()  # type: ignore[attr-defined]  # a QueryDict
     return {
