@@ -63,6 +63,8 @@ class Rate(NamedTuple):
     currency: str
     #: The price is for the time in which a job runs.
     is_by_running: bool = False
+    #: What a session costs at least; 0 if that says nothing, because of a fee or of free minutes.
+    minimum: Decimal = Decimal(0)
 
 
 class Money(NamedTuple):
@@ -141,7 +143,8 @@ class Costs:
         if not tariff.prices_time:
             return Rate(None, max(tariff.session_fee, tariff.minimum) * pays, digits, currency)
         price, is_by_running = live.price_at(now.local) * pays, tariff.basis == RUNNING
-        return Rate(price, tariff.session_fee * pays, digits, currency, is_by_running)
+        minimum = Decimal(0) if found.has_free_minutes or tariff.minimum <= tariff.session_fee else tariff.minimum
+        return Rate(price, tariff.session_fee * pays, digits, currency, is_by_running, minimum * pays)
 
     def _price_list(self, badge: str) -> _PriceList | None:
         """Return the prices for the holder of a badge, or None: they see none."""

@@ -9,22 +9,16 @@ that the desk understands. The display never says "safe" or "no voltage".
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from msgspec import structs
 
 from fabgate import display, translations, wire
-from fabgate.display import COLUMNS, LINES, clean, cut
+from fabgate.display import COLUMNS, LINES, cut
 from fabgate.drivers.panels import Notice
-from fabgate.drivers.panels.text import transliterate
 from fabgate.gate.panel.costs import Cost, Rate
-from fabgate.pricing.mistakes import PRICE_DECIMALS
+from fabgate.gate.panel.money_texts import MoneyTexts, width
 from fabgate.rules import access, vocabulary
-
-log = logging.getLogger(__name__)
 
 _KIND: Final = vocabulary.SignalKind
 #: The reason for a maintainer whose badge could not clear a fault of the output.
@@ -127,6 +121,7 @@ TEXTS: Final[dict[str, str]] = {
     "price.running": "{price}/min running",
     "price.fee": "{fee} + {price}/min",
     "price.use": "{price} per use",
+    "price.least": "At least {price}",
     "price.none": "Free of charge",
     "cost.exact": "{cost}",
     "cost.most": "up to {cost}",
@@ -136,8 +131,6 @@ TEXTS: Final[dict[str, str]] = {
     "minutes": "{n} min",
     "seconds": "{n} s",
 }
-#: Signs that displays write instead of a code.
-_SIGNS: Final = {**dict.fromkeys(("AUD", "CAD", "NZD", "SGD", "USD"), "$"), "EUR": "€", "GBP": "£"}
 #: One text for several words.
 _SAME: Final = {
     access.SUPERVISOR_NEEDED: "supervisor-missing",
@@ -201,9 +194,12 @@ def notice(
             lines = texts.reason(f"blocked-{causes[0]}", lock, signal.detail, otherwise="blocked")
         case _KIND.GO:
             limit = texts.text("go.limit").format(left=texts.duration(signal.ms)) if signal.ms > 0 else ""
-            price = "" if isinstance(money, Cost) else _or_nothing(texts.price, money)
+            price = "" if isinstance(money, Cost) else texts.money.price(money)
+            least = texts.money.least(money) if price and isinstance(money, Rate) else ""
             variant = "go.hold" if mode is vocabulary.Mode.HOLD else "go"
-            lines = texts.lines(f"{variant}.priced" if price else variant, name=signal.name, limit=limit, price=price)
+            if price:
+                variant, limit, price = f"{variant}.priced", price if least else limit, least or price
+            lines = texts.lines(variant, name=signal.name, limit=limit, price=price)
         case _KIND.ENDED:
             why = f"ended.{signal.reasons[0]}" if signal.reasons else ""
             reason = texts.text(why) if why in TEXTS else ""
@@ -256,6 +252,7 @@ class _Texts:
     def __init__(self, lang: str | None, default: str, machine: str) -> None:
         self._catalogue = translations.for_language(lang, default)
         self._machine = machine
+        self.money = MoneyTexts(self.text)
 
     def text(self, key: str) -> str:
         """Return a text in this language, its placeholders not filled in."""
@@ -287,44 +284,12 @@ class _Texts:
 
     def ended(self, left: str, why: str, cost: Cost | None) -> tuple[str, ...]:
         """Return the lines for the end of a session: its cost beside its time if there is room, or else below it."""
-        said = "" if cost is None else _or_nothing(self._cost, cost)
-        room = COLUMNS - _width(left) - _width(said)
+        said = "" if cost is None else self.money.cost(cost)
+        room = COLUMNS - width(left) - width(said)
         if said and room <= 0:
             return self.lines("ended-priced.why" if why else "ended-priced", left=left, why=why, cost=said)
         beside = f"{left}{' ' * room}{said}" if said else left
         return tuple(beside if line == left else line for line in self.lines("ended", left=left, why=why))
-
-    def price(self, rate: Rate | str | None) -> str:
-        """Return a price for one line, or "" where there is none or it would have to be cut."""
-        if rate is None or isinstance(rate, str):
-            return cut(rate or "")
-        fixed = self._money(rate.fixed, rate.digits, rate.currency)
-        if rate.per_minute is None:
-            texts = [self.text("price.use").format(price=fixed)] if rate.fixed else [self.text("price.none")]
-        else:
-            price = self._money(rate.per_minute, rate.digits, rate.currency)
-            fee = self._number(rate.fixed, rate.digits)
-            texts = [
-                *([self.text("price.fee").format(fee=fee, price=price)] if rate.fixed else ()),
-                *([self.text("price.running").format(price=price)] if rate.is_by_running else ()),
-                self.text("price.minute").format(price=price),
-            ]
-        return next((text for text in texts if _width(text) <= COLUMNS), "")
-
-    def _cost(self, cost: Cost) -> str:
-        amount = Decimal(cost.amount_minor).scaleb(-cost.digits)
-        text = self.text(f"cost.{cost.certainty}").format(cost=self._money(amount, cost.digits, cost.currency))
-        return text if _width(text) <= COLUMNS else ""
-
-    def _money(self, amount: Decimal, digits: int, currency: str) -> str:
-        return f"{self._number(amount, digits)} {_SIGNS.get(currency, clean(currency))}"
-
-    def _number(self, amount: Decimal, digits: int) -> str:
-        """Return a number with the decimals that it needs, `digits` at least and those of a price at most."""
-        exact = f"{round(amount, PRICE_DECIMALS):f}"
-        whole, _, decimals = exact.partition(".")
-        decimals = decimals.rstrip("0").ljust(digits, "0")
-        return f"{whole}{self.text('decimal-mark')}{decimals}" if decimals else whole
 
     def duration(self, ms: int) -> str:
         """Return whole minutes, or seconds below one minute. Rounded down, so that unused time is not shown."""
@@ -332,20 +297,6 @@ class _Texts:
         if seconds < 60:
             return self.text("seconds").format(n=seconds)
         return self.text("minutes").format(n=seconds // 60)
-
-
-def _or_nothing(write: Callable[[Any], str], money: Any) -> str:
-    """Return money as text, or "" if that fails in any way: this runs in the loop that owns the power."""
-    try:
-        return write(money)
-    except Exception:
-        log.exception("the panel shows no price, because %r cannot be written", money)
-        return ""
-
-
-def _width(text: str) -> int:
-    """Return how many columns a text takes on any display: also on one that writes "EUR" for "€"."""
-    return max(len(text), len(transliterate(text, len(text) * 4)))
 
 
 def _clock(ms: int) -> str:

@@ -302,6 +302,17 @@ def test_the_greeting_says_what_the_time_costs(rate, english, french):
     )
 
 
+def test_a_minimum_is_said_instead_of_the_limit(desk: Desk) -> None:
+    desk.serve(prices(wire.PriceList(periods=[period(minimum="2", session_fee="0.50")], discount_percent="50")))
+    rate = desk.rate()
+    assert frame(KIND.GO, rate, "en", HOURS_MS)[1:3] == ("0.25 + 0.05 €/min", "At least 1.00 €")
+    assert frame(KIND.GO, rate, "fr", HOURS_MS)[1:3] == ("0,25 + 0,05 €/min", "Au moins 1,00 €")
+    desk.serve(prices(period(minimum="2", session_fee="2")))
+    assert frame(KIND.GO, desk.rate(), "en", HOURS_MS)[1] == "For up to 120 min"
+    desk.serve(prices(wire.PriceList(periods=[period(minimum="2")], has_free_minutes=True)))
+    assert frame(KIND.GO, desk.rate(), "en", HOURS_MS)[1] == "For up to 120 min"
+
+
 def test_a_price_that_does_not_fit_is_left_out_and_never_cut():
     found = frame(KIND.GO, RATE._replace(per_minute=Decimal("9999999.123456"), fixed=Decimal(1)), "en", HOURS_MS)
     assert found == ("Hello Ada", "Laser 1 is yours", "For up to 120 min", "To stop: tap again")

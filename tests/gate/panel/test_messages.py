@@ -75,7 +75,7 @@ digits = st.integers(min_value=0, max_value=4)
 money = st.one_of(
     st.none(),
     names,
-    st.builds(Rate, st.one_of(st.none(), amounts), amounts, digits, currencies, st.booleans()),
+    st.builds(Rate, st.one_of(st.none(), amounts), amounts, digits, currencies, st.booleans(), amounts),
     st.builds(Cost, st.integers(min_value=0, max_value=10**20), digits, currencies, st.sampled_from(Certainty)),
 )
 

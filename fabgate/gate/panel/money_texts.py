@@ -1,0 +1,87 @@
+"""Prices and costs as text for one line of a display, in the reader's language."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Final
+
+from fabgate.display import COLUMNS, clean, cut
+from fabgate.drivers.panels.text import transliterate
+from fabgate.gate.panel.costs import Cost, Rate
+from fabgate.pricing.mistakes import PRICE_DECIMALS
+
+log = logging.getLogger(__name__)
+
+#: Signs that displays write instead of a code.
+_SIGNS: Final = {**dict.fromkeys(("AUD", "CAD", "NZD", "SGD", "USD"), "$"), "EUR": "€", "GBP": "£"}
+
+
+class MoneyTexts:
+    """Texts in one language: `text` returns one by its key (messages.py). A text that does not fit is "", never cut."""
+
+    def __init__(self, text: Callable[[str], str]) -> None:
+        self._text = text
+
+    def price(self, rate: Rate | str | None) -> str:
+        """Return a price, or "" for none. What a person typed is cut like all that people type."""
+        return cut(rate or "") if rate is None or isinstance(rate, str) else _or_nothing(self._price, rate)
+
+    def least(self, rate: Rate) -> str:
+        """Return what a session costs at least, or "". It is said instead of the limit, which is announced anyway."""
+        return _or_nothing(self._least, rate)
+
+    def cost(self, cost: Cost) -> str:
+        """Return what a session cost."""
+        return _or_nothing(self._cost, cost)
+
+    def _price(self, rate: Rate) -> str:
+        fixed = self._money(rate.fixed, rate.digits, rate.currency)
+        if rate.per_minute is None:
+            texts = [self._text("price.use").format(price=fixed)] if rate.fixed else [self._text("price.none")]
+        else:
+            price = self._money(rate.per_minute, rate.digits, rate.currency)
+            fee = self._number(rate.fixed, rate.digits)
+            texts = [
+                *([self._text("price.fee").format(fee=fee, price=price)] if rate.fixed else ()),
+                *([self._text("price.running").format(price=price)] if rate.is_by_running else ()),
+                self._text("price.minute").format(price=price),
+            ]
+        return next((text for text in texts if width(text) <= COLUMNS), "")
+
+    def _least(self, rate: Rate) -> str:
+        least = self._money(rate.minimum, rate.digits, rate.currency)
+        return _fitting(self._text("price.least").format(price=least)) if rate.minimum else ""
+
+    def _cost(self, cost: Cost) -> str:
+        amount = Decimal(cost.amount_minor).scaleb(-cost.digits)
+        money = self._money(amount, cost.digits, cost.currency)
+        return _fitting(self._text(f"cost.{cost.certainty}").format(cost=money))
+
+    def _money(self, amount: Decimal, digits: int, currency: str) -> str:
+        return f"{self._number(amount, digits)} {_SIGNS.get(currency, clean(currency))}"
+
+    def _number(self, amount: Decimal, digits: int) -> str:
+        """Return a number with the decimals that it needs, `digits` at least and those of a price at most."""
+        whole, _, decimals = f"{round(amount, PRICE_DECIMALS):f}".partition(".")
+        decimals = decimals.rstrip("0").ljust(digits, "0")
+        return f"{whole}{self._text('decimal-mark')}{decimals}" if decimals else whole
+
+
+def width(text: str) -> int:
+    """Return how many columns a text takes on any display: also on one that writes "EUR" for "€"."""
+    return max(len(text), len(transliterate(text, len(text) * 4)))
+
+
+def _fitting(text: str) -> str:
+    return text if width(text) <= COLUMNS else ""
+
+
+def _or_nothing(write: Callable[[Any], str], money: Any) -> str:
+    """Return money as text, or "" if that fails in any way: this runs in the loop that owns the power."""
+    try:
+        return write(money)
+    except Exception:
+        log.exception("the panel shows no price, because %r cannot be written", money)
+        return ""
