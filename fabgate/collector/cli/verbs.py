@@ -233,6 +233,7 @@ def _listing_verbs(subparsers: Subparsers) -> None:
     verify.add_argument(
         "--head", metavar="NUMBER:SEAL", help="a head of the audit log that you wrote down: check that it still has it"
     )
+    verify.add_argument("--pdf", metavar="FILE", help="also write the result as PDF, for an auditor")
     verify.add_argument("--nightly", action="store_true", help="as the worker does: with a low priority, and no output")
     for verb in (holes, gates, verify):
         verb.add_argument("--json", action="store_true", help="everything that is known, as JSON")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from datetime import timedelta
 
@@ -9,12 +10,14 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pypdf import PdfReader
 
 from fabgate.collector.broker.message import Received
 from fabgate.collector.entries import completeness
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Gate, Hole, Journal, Quarantine, Verification
 from fabgate.collector.paper.figures import NOTHING
+from fabgate.collector.paper.verification.words import TABLES
 from tests.collector.gates import Journal as Gates
 from tests.collector.pages.used import NOON, Used, text
 
@@ -158,3 +161,36 @@ def test_books_that_cannot_be_checked_are_told_with_the_reason(used, browse):
     shown = words(browse("auditor").get("/use/complete"))
     assert "The books could not be checked on" in shown
     assert "no row of the audit log has the right seal" in shown
+
+
+@pytest.mark.parametrize(("lang", "wanted"), [("en", "Nothing was altered."), ("fr", "a été modifié.")])
+def test_the_result_can_be_kept_as_one_page(used, browse, account, lang, wanted):
+    client, head = browse(account("auditor", lang=lang)), f"5120:{'ab' * 32}"
+    assert client.get("/use/complete/verification.pdf").status_code == 404
+    notes = [{"note": "restored", "head": f"9:{'cd' * 32}", "at": NOON.isoformat()}]
+    notes += [{"note": name, "head": "", "at": ""} for name in ("no-head", "charges-later")]
+    verified(head=head, notes=notes, compared=dict.fromkeys(TABLES, 1_234_567))
+    answer = client.get("/use/complete/verification.pdf")
+    assert answer.headers["Content-Type"] == "application/pdf"
+    [page] = PdfReader(io.BytesIO(answer.content)).pages
+    shown = page.extract_text()
+    for part in (wanted, "ab" * 16, "cd" * 16):
+        assert part in shown
+    assert answer.content == client.get("/use/complete/verification.pdf").content
+
+
+def test_findings_fit_on_the_page_and_the_others_are_counted(used, browse):
+    client = browse("auditor")
+    row = {"table": "charge", "row": "c" * 36, "problem": "changed", "column": "amount_minor"}
+    gone = {**row, "problem": "missing", "column": "", "found": None, "wanted": "session s-1"}
+    found = [{**row, "found": "x" * 999, "wanted": "60000"}, *[gone] * 49]
+    verified(findings=64, shown=found, compared=dict.fromkeys(TABLES, 1_234_567), head=f"5120:{'ab' * 32}")
+    [page] = PdfReader(io.BytesIO(client.get("/use/complete/verification.pdf").content)).pages
+    shown = page.extract_text()
+    for part in ("64 values or rows were altered", "56 more", "60000", "missing"):
+        assert part in shown
+    verified(trouble="no row of the audit log has the right seal")
+    assert (
+        "no row of the audit log"
+        in PdfReader(io.BytesIO(client.get("/use/complete/verification.pdf").content)).pages[0].extract_text()
+    )

@@ -6,11 +6,8 @@ The verbs ``bill-statement``, ``bill-archive`` and ``bill-erase-names``.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import hashlib
 import json
 import sys
-from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -22,6 +19,7 @@ from fabgate.collector.billing.statements import archive, issue, read, values
 from fabgate.collector.billing.statements.compose import Statement
 from fabgate.collector.cli import text_table
 from fabgate.collector.cli.billing.month import month_of
+from fabgate.collector.cli.books.save_file import save
 from fabgate.collector.db import audit
 from fabgate.collector.models import ClosedMonth, IssuedStatement
 from fabgate.collector.paper.statements import csv_file, language, pdf, rows
@@ -32,9 +30,9 @@ def show_statement(args: argparse.Namespace) -> int:
     """Print a statement, or save it."""
     statement = read.of(_billed(args.month), _payer(args.payer))
     if args.pdf:
-        _save(Path(args.pdf), [pdf.of(statement)])
+        save(Path(args.pdf), [pdf.of(statement)])
     elif args.csv:
-        _save(Path(args.csv), [csv_file.of(statement)])
+        save(Path(args.csv), [csv_file.of(statement)])
     elif args.json:
         json.dump(values.of(statement), sys.stdout, indent=2, ensure_ascii=False)
         sys.stdout.write("\n")
@@ -52,10 +50,10 @@ def save_archive(args: argparse.Namespace) -> int:
             f"MONTH: {first:%Y-%m} is not closed; close it with 'fabgate collector bill-close {first:%Y-%m}'"
         )
     folder = Path(args.to)
-    sums = {name: _save(folder / name, make()) for name, make in archive.files(first).items()}
+    sums = {name: save(folder / name, make()) for name, make in archive.files(first).items()}
     named = archive.names_file(first)
-    sums[named] = _save(folder / named, archive.names(first))
-    _save(folder / f"{first:%Y-%m}-SHA256SUMS", ["".join(f"{sha}  {name}\n" for name, sha in sums.items()).encode()])
+    sums[named] = save(folder / named, archive.names(first))
+    save(folder / f"{first:%Y-%m}-SHA256SUMS", ["".join(f"{sha}  {name}\n" for name, sha in sums.items()).encode()])
     sys.stdout.writelines(f"{sha}  {name}\n" for name, sha in sums.items())
     wrong = [name for name, sha in closed.archive.items() if sums.get(name) != sha]
     if wrong:
@@ -95,20 +93,3 @@ def _print(statement: Statement) -> None:
         sys.stdout.write("\n")
         shown = [(row.day, row.span, row.time, row.text, row.note, row.amount) for row in rows.of(statement)]
         text_table.write(shown, sys.stdout, right={2, 5}, rule_before=len(shown) - 1)
-
-
-def _save(path: Path, chunks: Iterable[bytes]) -> str:
-    """Write a file whole or not at all; return its SHA-256 in hexadecimal digits. Raises UsageError."""
-    found, part = hashlib.sha256(), path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            for chunk in chunks:
-                file.write(chunk)
-                found.update(chunk)
-        part.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise UsageError(f"{path}: {error.strerror}; name a file that can be written") from error
-    return found.hexdigest()

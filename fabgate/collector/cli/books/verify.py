@@ -10,13 +10,18 @@ import os
 import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final, TextIO
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
+from django.utils import translation
 
+from fabgate.collector.cli.books import save_file
 from fabgate.collector.db import audit
 from fabgate.collector.db.chains import Head
+from fabgate.collector.models import Verification
+from fabgate.collector.paper.verification import pdf
 from fabgate.collector.verify import audit_head, run
 from fabgate.collector.verify.findings import ADVICE, LATER, RESTORED, Note, Report
 from fabgate.errors import AlteredError, UsageError
@@ -69,6 +74,9 @@ def verify(args: argparse.Namespace) -> int:
     run.save(report, began_at, datetime.now(UTC), actor=actor)
     if not report.total:
         audit_head.keep_up(data)
+    if args.pdf and (last := Verification.last()) is not None:
+        with translation.override(settings.ENVIRONMENT.lang):
+            save_file.save(Path(args.pdf), [pdf.of(last)])
     if args.nightly:
         log.log(logging.ERROR if report.total else logging.INFO, "the books: %d findings", report.total)
     elif args.json:

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 
 from fabgate.collector.entries import completeness
-from fabgate.collector.models import Entry, Hole, Journal, Quarantine
+from fabgate.collector.models import Entry, Hole, Journal, Quarantine, Verification
 from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.collector.pages.use import verified
 from fabgate.collector.pages.use.tab import render_page
+from fabgate.collector.paper.verification import pdf
 
 #: How many quarantined messages are shown, newest first.
 _QUARANTINE_SHOWN = 20
@@ -59,6 +60,15 @@ _SORTS: Final[Mapping[str, Callable[[GateRecords], Any]]] = {
     "-last": lambda row: row.until,
     "-entries": lambda row: row.journal.ack_seq,
 }
+
+
+def verification(_request: HttpRequest) -> HttpResponse:
+    """Send the last verification as PDF. Raises Http404 before the first one."""
+    run = Verification.last()
+    if run is None:
+        raise Http404
+    name = f'attachment; filename="{pdf.file_name(run)}"'
+    return HttpResponse(pdf.of(run), content_type="application/pdf", headers={"Content-Disposition": name})
 
 
 def records(request: HttpRequest) -> HttpResponse:

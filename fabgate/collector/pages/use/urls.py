@@ -25,6 +25,7 @@ urlpatterns = [
     path("use/moment", views.moment, name="use-moment"),
     path("use/review", review.review, name="use-review"),
     path("use/complete", completeness.records, name="use-complete"),
+    path("use/complete/verification.pdf", completeness.verification, name="use-complete-pdf"),
     path("use/export.csv", tables.as_csv, name="use-export-csv"),
     path("use/export.xlsx", tables.as_xlsx, name="use-export-xlsx"),
     # Last, because a session's id may be any text.
@@ -37,6 +38,7 @@ RIGHTS: Final = {
     "use-moment": Right(get=_READ),
     "use-review": Right(get=_READ, post=_WRITE),
     "use-complete": Right(get=_READ),
+    "use-complete-pdf": Right(get=_READ),
     "use-export-csv": Right(get=_READ),
     "use-export-xlsx": Right(get=_READ),
     "use-session": Right(get=_READ, post=_WRITE),

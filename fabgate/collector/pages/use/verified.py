@@ -5,41 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
-
-from django.utils.translation import gettext_lazy
+from typing import Any
 
 from fabgate.collector.models import Verification
 from fabgate.collector.paper.figures import NOTHING
-
-#: Table → how the page calls its rows.
-TABLES: Final[Mapping[str, Any]] = {
-    "entry": gettext_lazy("Entries of gates"),
-    "journal": gettext_lazy("Journals"),
-    "hole": gettext_lazy("Gaps"),
-    "quarantine": gettext_lazy("Messages in quarantine"),
-    "boot": gettext_lazy("Starts of gates"),
-    "gate": gettext_lazy("Gates"),
-    "usagesession": gettext_lazy("Sessions"),
-    "correction": gettext_lazy("Corrections"),
-    "review": gettext_lazy("Reviews of sessions"),
-    "ledgerline": gettext_lazy("Lines of the ledger"),
-    "usageday": gettext_lazy("Sums of days"),
-    "usagemonth": gettext_lazy("Sums of months"),
-    "closedmonth": gettext_lazy("Closed months"),
-    "charge": gettext_lazy("Charges of open months"),
-    "chargeterms": gettext_lazy("Rules and plans of charges"),
-    "waiver": gettext_lazy("Waived sessions"),
-    "manualline": gettext_lazy("Lines of statements"),
-    "prepaidchange": gettext_lazy("Changes of who prepays"),
-    "prepaidentry": gettext_lazy("Prepaid entries"),
-    "change": gettext_lazy("Rows of the audit log"),
-}
-PROBLEMS: Final[Mapping[str, Any]] = {
-    "changed": gettext_lazy("changed"),
-    "missing": gettext_lazy("missing"),
-    "added": gettext_lazy("added"),
-}
+from fabgate.collector.paper.verification.words import PROBLEMS, TABLES
 
 
 @dataclass(frozen=True, slots=True)

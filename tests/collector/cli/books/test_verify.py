@@ -9,7 +9,9 @@ from dataclasses import replace
 
 import pytest
 from django.conf import settings
+from pypdf import PdfReader
 
+from fabgate.collector.billing.charges import refresh
 from fabgate.collector.cli.books import verify
 from fabgate.collector.db import audit
 from fabgate.collector.db.chains import CHANGES
@@ -19,6 +21,7 @@ from fabgate.collector.verify import audit_head
 from fabgate.collector.verify.run import CannotVerifyError
 from fabgate.errors import UsageError
 from tests.collector.gates import NOON, Journal
+from tests.collector.pages import billing
 
 
 @pytest.fixture(autouse=True)
@@ -30,8 +33,8 @@ def books(database, monkeypatch, tmp_path) -> None:
     Store("lyon").store([journal.start("s-1"), journal.end("s-1", 60_000)], NOON)
 
 
-def run(capsys, *, head: str = "", is_json: bool = False, is_nightly: bool = False) -> tuple[int, str]:
-    code = verify.verify(argparse.Namespace(head=head, json=is_json, nightly=is_nightly))
+def run(capsys, *, head: str = "", is_json: bool = False, is_nightly: bool = False, file: str = "") -> tuple[int, str]:
+    code = verify.verify(argparse.Namespace(head=head, json=is_json, nightly=is_nightly, pdf=file))
     return code, capsys.readouterr().out
 
 
@@ -110,3 +113,20 @@ def test_a_terminal_gets_a_bar_and_a_pipe_none(monkeypatch):
         assert wanted in out.getvalue()
         bar.clear()
     assert out.getvalue() == ""
+
+
+def test_the_result_is_also_a_page_for_an_auditor(capsys, tmp_path):
+    file = tmp_path / "new" / "verified.pdf"
+    assert run(capsys, file=str(file))[0] == 0
+    assert "Nothing was altered." in PdfReader(file).pages[0].extract_text()
+    with pytest.raises(UsageError, match="name a file that can be written"):
+        run(capsys, file=str(tmp_path))
+
+
+def test_charges_that_follow_later_are_told(capsys):
+    billing.start(first=NOON.date().replace(day=1))
+    code, text = run(capsys)
+    assert (code, "Note: charges follow some sessions later; these were not compared.\n" in text) == (0, True)
+    refresh.refresh_all()
+    code, text = run(capsys)
+    assert (code, "Note:" in text, "1 charges of open months" in text) == (0, False, True)

@@ -1,0 +1,1 @@
+"""What the last verification of the books found, in words and as a document."""
