@@ -366,6 +366,7 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
         Account,
         ClosedMonth,
         Group,
+        IssuedStatement,
         Machine,
         OneTimeLink,
         Payer,
@@ -415,6 +416,11 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
         "month-statement": (
             {"pk": on_laser.payer or on_laser.used_by},
             [f"?month={month}", f"?month={ClosedMonth.objects.get().month:%Y-%m}"],
+        ),
+        "month-statements": ({}, [f"?month={ClosedMonth.objects.get().month:%Y-%m}"]),
+        "month-statement-send": (
+            {"pk": IssuedStatement.objects.order_by("payer")[0].payer},
+            [f"?month={ClosedMonth.objects.get().month:%Y-%m}"],
         ),
         "my-statement": ({"month": month}, [""]),
         "month-close": ({}, [f"?month={refresh.open_book().open_month:%Y-%m}"]),

@@ -32,7 +32,7 @@ _WANTED: Final = (
 _ADDRESS: Final = re.compile(r"[^\s<>@,;\"()]+@[^\s<>@,;\"()]+")
 _NAMED: Final = re.compile(r"(?P<name>[^<>@,;]+)<(?P<address>[^<>]+)>")
 #: Errors that concern a single mail; the next one may work.
-_OF_ONE: Final = (
+OF_ONE: Final = (
     smtplib.SMTPRecipientsRefused,
     smtplib.SMTPSenderRefused,
     smtplib.SMTPDataError,
@@ -112,7 +112,7 @@ def hand_over(server: Server, messages: Sequence[EmailMessage]) -> list[OSError 
             try:
                 connection.send_message(message)
                 found.append(None)
-            except _OF_ONE as error:
+            except OF_ONE as error:
                 found.append(error)
     except OSError as error:
         found += [error] * (len(messages) - len(found))

@@ -56,6 +56,7 @@ GROUPS: Final = {
         "bill-line-remove",
         "bill-close",
         "bill-statement",
+        "bill-send",
         "bill-archive",
         "bill-erase-names",
         "verify-periods",

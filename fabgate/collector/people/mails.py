@@ -26,18 +26,34 @@ MAX_SAID: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes with a mail; `kind` is its media type, such as application/pdf."""
+
+    name: str
+    kind: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Mail:
     """A mail to one person, in their language."""
 
     to: str
     subject: str
     body: str
+    attachments: tuple[Attachment, ...] = ()
 
     @property
     def url(self) -> str:
         """Return a link that opens the mail in the sender's own mail program."""
         about = urlencode({"subject": self.subject, "body": self.body}, quote_via=quote)
         return f"mailto:{quote(self.to, safe='@+')}?{about}"
+
+
+class ServerProblem(str):
+    """Why no mail could be sent: the server cannot be reached, or refuses us."""
+
+    __slots__ = ()
 
 
 def can_send() -> bool:
@@ -47,15 +63,19 @@ def can_send() -> bool:
 
 
 def send(mails: Sequence[Mail]) -> list[str]:
-    """Send mails in order. Return for each why it could not be sent, in words; "" if the server accepted it."""
+    """Send mails in order. Return for each why it could not be sent, in words; "" if the server accepted it.
+
+    A ServerProblem is one that other mails have, too.
+    """
     env: Environment = settings.ENVIRONMENT
     assert env.smtp is not None
     messages = [_message(mail) for mail in mails]
     errors = iter(smtp.hand_over(env.smtp, [message for message in messages if message]))
-    found = []
+    found: list[str] = []
     for message in messages:
         error = next(errors) if message else None
-        found.append(why(error) if error else "" if message else _("the address is not valid"))
+        said = why(error) if error else "" if message else _("the address is not valid")
+        found.append(ServerProblem(said) if error and not isinstance(error, smtp.OF_ONE) else said)
         # without the recipient and the server's answer, which may name them: the audit log has both
         if message and not error:
             log.info("a mail was sent")
@@ -100,6 +120,9 @@ def _message(mail: Mail) -> EmailMessage | None:
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office replies
     # Every server accepts it, however long the lines are.
     message.set_content(mail.body, cte="quoted-printable")
+    for file in mail.attachments:
+        main, _slash, sub = file.kind.partition("/")
+        message.add_attachment(file.content, maintype=main, subtype=sub, filename=file.name)
     return message
 
 

@@ -24,6 +24,7 @@ from fabgate.collector.billing.sinks import sending
 from fabgate.collector.db import audit, pulse
 from fabgate.collector.intake import quarantine
 from fabgate.collector.models import Badge, BillingTerms, Collector, Gate, Heartbeat, Pulse
+from fabgate.collector.paper.statements import mailing
 from fabgate.collector.people import blocks
 from fabgate.collector.people.import_list import uploads
 from fabgate.collector.processes import nightly, restored_database
@@ -52,7 +53,8 @@ def run() -> None:
             _verify(verification)
             end = time.monotonic() + EVERY_S
             while not stopping.is_set() and (left_s := end - time.monotonic()) > 0:
-                bills = worker.charge()
+                if bills := worker.charge():
+                    worker.mail()
                 connection.close()  # not kept open until the next turn
                 stopping.wait(min(left_s, CHARGES_EVERY_S) if bills else left_s)
     finally:
@@ -122,6 +124,15 @@ class Worker:
             log.exception("charges cannot be brought up to date; the next try is in a minute")
             return False
         return True
+
+    def mail(self) -> None:
+        """Send some of the statements that wait, if there are any."""
+        try:
+            mailing.send_waiting()
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("statements are not sent yet: %s", error)
+        except Exception:
+            log.exception("statements cannot be sent; those that were being sent are not sent again")
 
     def _delete_old(self, now: datetime) -> None:
         """Delete data that is kept for a limited time only."""

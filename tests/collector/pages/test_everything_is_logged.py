@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from fabgate import badge, wire
 from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import decisions
+from fabgate.collector.billing.charges import closing, decisions, refresh
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.intake.store import Store
@@ -39,7 +39,7 @@ from fabgate.collector.models import (
 )
 from fabgate.collector.pages import rights
 from fabgate.collector.pages.machines import calendar
-from fabgate.collector.people import badges, blocks
+from fabgate.collector.people import badges, blocks, mails
 from fabgate.collector.people.badges import Card
 from fabgate.collector.people.blocks import today
 from fabgate.collector.people.import_list import uploads
@@ -301,6 +301,16 @@ def _warning(house: House) -> Any:
     return house.post("month-prepaid", {"low": "5"})
 
 
+def _statement_mailed(house: House, route: str, **places: Any) -> Any:
+    _billing(house)
+    month = refresh.open_book().open_month
+    decisions.add_line("m-1", "Plywood", 1_250, author="maya")
+    Member.objects.filter(pk="m-1").update(email="zoe@example.org")
+    closing.close(month, datetime.now(UTC) + timedelta(days=99), actor="maya", reason="a test")
+    with mock.patch.object(mails, "can_send", return_value=True), mock.patch.object(mails, "send", return_value=[""]):
+        return house.post(route, {"sure": "1"}, query=f"?month={month:%Y-%m}", **places)
+
+
 def _workshop(house: House) -> Any:
     _billing(house)
     return house.post("month-workshop", {"name": "Atelier des Deux-Rives", "address": "Lyon"})
@@ -391,6 +401,8 @@ SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "month-plans-edit": (_plan_changed,),
     "month-sink": (_left_out,),
     "month-workshop": (_workshop,),
+    "month-statements": (lambda h: _statement_mailed(h, "month-statements"),),
+    "month-statement-send": (lambda h: _statement_mailed(h, "month-statement-send", pk="m-1"),),
     "month-close": (_month_closed,),
     "month-waive": (_waived,),
     "month-line": (_line_added,),

@@ -12,6 +12,7 @@ from pypdf import PdfReader
 from fabgate.collector.billing.charges import closing, decisions, refresh
 from fabgate.collector.models import Change, ClosedMonth, Group, Member, Payer, Workshop
 from fabgate.collector.pages.lists import numbered
+from fabgate.collector.paper.statements import mailing
 from tests.collector.pages import billing
 from tests.collector.pages.billing import FIRST, MONTH, NOON
 from tests.collector.pages.used import Used, body, text
@@ -137,3 +138,40 @@ def test_the_workshop_stands_at_the_head_of_open_statements(browse, shop):
     assert answer.status_code == 400
     assert text(answer).count("errorlist") == 3
     assert Workshop.objects.count() == 1
+
+
+def test_all_statements_of_a_month_are_sent_and_those_without_an_address_are_listed(browse, shop, mail_server):
+    mail_server()
+    manager = browse("manager")
+    assert manager.get(f"/month/statements?month={MONTH}").status_code == 404
+    Member.objects.filter(pk="m-1").update(email="zoe@example.org")
+    close()
+    page = words(text(manager.get(f"/month/statements?month={MONTH}")))
+    for shown in ("1 statement to send", "1 payer has no e-mail address", "Hello Zoé Müller,", f"{MONTH}-m-1.pdf"):
+        assert shown in page
+    narrowed = words(text(manager.get(f"/month/statements?month={MONTH}&which=no-address")))
+    assert "Zoé Petit" in narrowed
+    assert "zoe@example.org" not in narrowed.replace("To zoe@example.org", "")
+    assert manager.post(f"/month/statements?month={MONTH}").status_code == 303
+    assert "1 statement is being sent." in words(text(manager.get(f"/month/statements?month={MONTH}")))
+    mailing.send_waiting()
+    page = words(text(manager.get(f"/month/statements?month={MONTH}")))
+    assert "statement to send" not in page
+    assert "zoe@example.org Sent" in page
+
+
+def test_one_statement_is_sent_after_a_preview(browse, shop, mail_server):
+    got = mail_server()
+    manager = browse("manager")
+    Member.objects.filter(pk="m-1").update(email="zoe@example.org")
+    close()
+    path = f"/month/statement-send/m-1?month={MONTH}"
+    assert "Hello Zoé Müller," in words(text(manager.get(path)))
+    assert got.taken == []
+    assert manager.post(path)["Location"] == f"/month/statement/m-1?month={MONTH}"
+    assert [to for to, _message in got.taken] == ["zoe@example.org"]
+    assert "Send it again" in words(text(manager.get(path)))
+    assert "no e-mail address" in words(text(manager.get(path.replace("m-1", "m-3"))))
+    assert manager.post(path.replace("m-1", "m-3")).status_code == 404
+    assert manager.get(f"/month/statement-send/m-1?month={NEXT}").status_code == 404
+    assert browse("auditor").post(path).status_code == 403

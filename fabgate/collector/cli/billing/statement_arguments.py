@@ -10,6 +10,10 @@ _STATEMENT: Final = (
     "That of a closed month is as it was when the month was closed; that of an open one is provisional. PDF and CSV are in"
     " the language of the payer."
 )
+_SEND: Final = (
+    "Each statement is sent once; those whose payer has no e-mail address are listed. A statement that could not be sent is"
+    " sent by the next call."
+)
 _ARCHIVE: Final = (
     "Charges and lines have ids only, and the same bytes each time; names are in a file of their own, because they can be"
     " erased. SHA256SUMS is for 'sha256sum -c'."
@@ -36,6 +40,17 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     form.add_argument("--pdf", metavar="FILE", help="save it as PDF")
     form.add_argument("--csv", metavar="FILE", help="save it as CSV")
     form.add_argument("--json", action="store_true", help="print JSON")
+    send = add(
+        "bill-send",
+        "billing.statements",
+        "send the statements of a closed month by e-mail",
+        "send_statements",
+        about=_SEND,
+        example="2027-01",
+    )
+    send.add_argument("month", metavar="MONTH", help="such as 2027-01")
+    send.add_argument("--payer", metavar="ID", help="only this one, also if it was sent before")
+    send.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
     archive = add(
         "bill-archive",
         "billing.statements",

@@ -1,6 +1,6 @@
 """Shows and saves statements, and archives of closed months.
 
-The verbs ``bill-statement``, ``bill-archive`` and ``bill-erase-names``.
+The verbs ``bill-statement``, ``bill-send``, ``bill-archive`` and ``bill-erase-names``.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from fabgate.collector.cli import text_table
 from fabgate.collector.cli.billing.month import month_of
 from fabgate.collector.cli.books.save_file import save
 from fabgate.collector.db import audit
-from fabgate.collector.models import ClosedMonth, IssuedStatement
-from fabgate.collector.paper.statements import csv_file, language, pdf, rows
-from fabgate.errors import AlteredError, UsageError
+from fabgate.collector.models import ClosedMonth, IssuedStatement, StatementMail
+from fabgate.collector.paper.statements import csv_file, language, mailing, pdf, rows
+from fabgate.collector.people import mails
+from fabgate.errors import AlteredError, FabgateError, UsageError
 
 
 def show_statement(args: argparse.Namespace) -> int:
@@ -41,14 +42,38 @@ def show_statement(args: argparse.Namespace) -> int:
     return 0
 
 
+def send_statements(args: argparse.Namespace) -> int:
+    """Send statements of a closed month. Raises FabgateError if one could not be sent."""
+    first, author = _closed(args.month).month, audit.cli_actor(args.actor)
+    if not mails.can_send():
+        raise UsageError("found no mail server, wanted FABGATE_SMTP_URL; or save statements with bill-statement --pdf")
+    if args.payer:
+        problem = mailing.send_one(first, _payer(args.payer), author=author)
+        _tell(args.payer, problem)
+        failed = bool(problem)
+    else:
+        mailing.queue(first, author=author)
+        failed = False
+        while sent := mailing.send_waiting(first):
+            for mail in sent:
+                _tell(f"{mail.statement.payer} {mail.email}", mail.problem)
+                failed = failed or mail.state == StatementMail.FAILED
+        for one in mailing.of_month(first):
+            if not one.email:
+                sys.stdout.write(f"{one.statement.payer}: no e-mail address\n")
+    if failed:
+        raise FabgateError("not every statement was sent; mend what is named above, and call bill-send again")
+    return 0
+
+
+def _tell(who: str, problem: str) -> None:
+    sys.stdout.write(f"{text_table.plain(who)}: {f'not sent: {problem}' if problem else 'sent'}\n")
+
+
 def save_archive(args: argparse.Namespace) -> int:
     """Save the archive of a closed month. Raises AlteredError if it is not as it was when the month was closed."""
-    first = _billed(args.month)
-    closed = ClosedMonth.objects.filter(pk=first).first()
-    if closed is None:
-        raise UsageError(
-            f"MONTH: {first:%Y-%m} is not closed; close it with 'fabgate collector bill-close {first:%Y-%m}'"
-        )
+    closed = _closed(args.month)
+    first = closed.month
     folder = Path(args.to)
     sums = {name: save(folder / name, make()) for name, make in archive.files(first).items()}
     named = archive.names_file(first)
@@ -75,6 +100,16 @@ def _billed(typed: str) -> date:
     if first < found.first_month:
         raise UsageError(f"found {first:%Y-%m}, wanted {found.first_month:%Y-%m} or later, because billing starts then")
     return first
+
+
+def _closed(typed: str) -> ClosedMonth:
+    first = _billed(typed)
+    closed = ClosedMonth.objects.filter(pk=first).first()
+    if closed is None:
+        raise UsageError(
+            f"MONTH: {first:%Y-%m} is not closed; close it with 'fabgate collector bill-close {first:%Y-%m}'"
+        )
+    return closed
 
 
 def _payer(typed: str) -> str:

@@ -62,6 +62,8 @@ VERBS: Final = {
     "line.removed": gettext_lazy("line removed"),
     "member.plan": gettext_lazy("plan of a member changed"),
     "month.closed": gettext_lazy("month closed"),
+    "statement.mailed": gettext_lazy("statement sent by e-mail"),
+    "statement.not-mailed": gettext_lazy("e-mail with a statement failed"),
     "statement.erased": gettext_lazy("names in a statement erased"),
     "workshop.updated": gettext_lazy("workshop on statements changed"),
     "member.updated": gettext_lazy("member changed"),

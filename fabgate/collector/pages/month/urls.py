@@ -14,7 +14,7 @@ from fabgate.collector.pages.ids import SESSION
 from fabgate.collector.pages.month import decisions, overview, payers, plans, start
 from fabgate.collector.pages.month.sinks import listing as listing_of_sinks
 from fabgate.collector.pages.month.sinks import one
-from fabgate.collector.pages.month.statements import views, workshop
+from fabgate.collector.pages.month.statements import sending, views, workshop
 from fabgate.collector.pages.month.tariffs import listing, new, simulator
 from fabgate.collector.pages.roles import Right, reads, writes
 
@@ -36,6 +36,8 @@ urlpatterns = [
     path("month/sinks/<slug:name>", one.sink, name="month-sink"),
     path("month/workshop", workshop.workshop, name="month-workshop"),
     path("month/archive/<str:name>", views.archived, name="month-archive"),
+    path("month/statements", sending.listing, name="month-statements"),
+    path(f"month/statement-send/<{SESSION}:pk>", sending.one, name="month-statement-send"),
     path(f"month/statement/<{SESSION}:pk>", views.statement, name="month-statement"),
     path(f"month/statement-pdf/<{SESSION}:pk>", views.as_pdf, name="month-statement-pdf"),
     path(f"month/statement-csv/<{SESSION}:pk>", views.as_csv, name="month-statement-csv"),
@@ -61,6 +63,8 @@ RIGHTS: Final = {
     "month-sink": Right(get=_READ, post=_WRITE, asks_password=True),
     "month-workshop": Right(get=_WRITE, post=_WRITE),
     "month-archive": Right(get=_READ),
+    "month-statements": Right(get=_READ, post=_WRITE),
+    "month-statement-send": Right(get=_WRITE, post=_WRITE),
     "month-statement": Right(get=_READ),
     "month-statement-pdf": Right(get=_READ),
     "month-statement-csv": Right(get=_READ),

@@ -28,7 +28,7 @@ from fabgate.collector.models import (
 from fabgate.collector.processes.worker import Worker
 from fabgate.collector.sessions import corrections
 from fabgate.collector.verify import run as books
-from fabgate.errors import AlteredError, UsageError
+from fabgate.errors import AlteredError, FabgateError, UsageError
 from tests.collector.access.test_roster import (
     env,  # noqa: F401 (fixtures)
     told,  # noqa: F401 (fixtures)
@@ -238,3 +238,25 @@ def test_an_archive_is_saved_with_its_digests_and_says_if_it_was_altered(shop, r
     Charge.objects.update(amount_minor=1)
     with pytest.raises(AlteredError, match=r"charges\.csv"):
         run("bill-archive", month, "--to", str(tmp_path))
+
+
+def test_statements_are_sent_at_the_command_line(shop, run, mail_server, capsys):
+    got = mail_server(refused={"bob@example.org"})
+    Member.objects.filter(pk="m-1").update(email="zoe@example.org")
+    Member.objects.filter(pk="m-2").update(email="bob@example.org")
+    for number in (1, 2, 3):
+        session(shop, f"s-{number}", FIRST + timedelta(days=number), 10, f"m-{number}")
+    month = f"{FIRST:%Y-%m}"
+    with pytest.raises(UsageError, match="is not closed"):
+        run("bill-send", month)
+    run("bill-close", month, "--reason", "the gate is being repaired")
+    with pytest.raises(FabgateError, match="not every statement was sent"):
+        run("bill-send", month)
+    assert [to for to, _message in got.taken] == ["zoe@example.org"]
+    got.refused.clear()
+    assert "m-2 bob@example.org: not sent: the mail server refused the address" in capsys.readouterr().out
+    printed = run("bill-send", month)
+    assert printed.splitlines() == ["m-2 bob@example.org: sent", "m-3: no e-mail address"]
+    assert run("bill-send", month) == "m-3: no e-mail address\n"
+    assert run("bill-send", month, "--payer", "m-1") == "m-1: sent\n"
+    assert [to for to, _message in got.taken] == ["zoe@example.org", "bob@example.org", "zoe@example.org"]

@@ -16,6 +16,7 @@ from fabgate.collector.pages.month.overview import neighbours
 from fabgate.collector.pages.month.statements import shown
 from fabgate.collector.pages.month.tab import month_of, render_page, terms_or_404
 from fabgate.collector.pages.use.exports import files
+from fabgate.collector.paper.statements import mailing
 
 
 def statement(request: HttpRequest, pk: str) -> HttpResponse:
@@ -26,6 +27,7 @@ def statement(request: HttpRequest, pk: str) -> HttpResponse:
         "month": one.head.month,
         "payer": pk,
         "name": one.payer_name,
+        "can_be_sent": mailing.of(one.head.month, pk) is not None,
         **neighbours(one.head.month, found),
         **shown.context(one, request.GET),
     }
