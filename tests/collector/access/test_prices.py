@@ -203,8 +203,12 @@ class Panel:
         began, ended = vocabulary.Now(0, start, True), vocabulary.Now(lasts_ms, end, True)
         started = vocabulary.Started("s", holder, badge, vocabulary.Basis(basis), vocabulary.Mode.TAP)
         over = vocabulary.Ended("s", holder, badge, vocabulary.EndReason.BADGE, lasts_ms, ran_ms)
-        records = [vocabulary.Record(1, (started,), began), vocabulary.Record(2, (over,), ended)]
-        return self.costs.of(records, None, ended).ended[0]
+        commands = [
+            vocabulary.Record(1, (started,), began),
+            vocabulary.Record(2, (over,), ended),
+            vocabulary.Signal(vocabulary.SignalKind.ENDED),
+        ]
+        return self.costs.of(commands, None, ended).ended[0]
 
 
 def tariffs(chance: random.Random) -> Iterator[Tariff]:
