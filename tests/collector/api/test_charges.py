@@ -228,6 +228,7 @@ def test_a_month_is_read_in_pages_too_and_each_row_comes_once(shop, token):
         assert [(row["payer"], row["sessions"], row["amount_minor"]) for row in statements] == [
             *(("m-1", 2, 320), ("m-2", 2, 440 + 1250))
         ]
+        assert [row["number"] for row in statements] == [f"{MONTH}/m-1", f"{MONTH}/m-2"]
         assert statements[1]["classes"] == [
             {"kind": "billed", "sessions": 2, "time_ms": 44 * 60_000, "amount_minor": 440},
             {"kind": "line", "sessions": 0, "time_ms": 0, "amount_minor": 1250},

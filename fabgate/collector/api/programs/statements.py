@@ -15,6 +15,7 @@ from fabgate.collector.api.programs.interface import CHARGES_READ, MONTH, MOST, 
 from fabgate.collector.billing import summary
 from fabgate.collector.billing.month import Sum
 from fabgate.collector.billing.prepaid import modes
+from fabgate.collector.billing.statements.compose import number_of
 from fabgate.collector.models import ClosedMonth
 from fabgate.collector.people.display_names import names_of
 
@@ -34,6 +35,7 @@ class ClassSum(Schema):
 class StatementRow(Schema):
     """What one payer is charged in one month."""
 
+    number: str = Field(description="The number that is printed on the statement.")
     month: str
     payer: str = Field(description="A member's id, group:N, or payer:N for an organisation.")
     payer_name: str = Field(description="The present name.")
@@ -137,6 +139,7 @@ def _page(month: date, before: int, limit: int) -> tuple[list[dict[str, Any]], b
 def _row(month: date, payer: str, classes: Mapping[str, Sum], name: str) -> dict[str, Any]:
     total, line = summary.added(classes.values()), classes.get(summary.LINE, Sum())
     return {
+        "number": number_of(month, payer),
         "month": f"{month:%Y-%m}",
         "payer": payer,
         "payer_name": name,

@@ -16,6 +16,11 @@ from fabgate.collector.base.search_key import folded
 from fabgate.collector.billing.charges.record import Record
 
 
+def number_of(month: date, payer: str) -> str:
+    """Return the number of a payer's statement of a month."""
+    return f"{month:%Y-%m}/{payer}"
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """What stands above the charges: whose statement it is, of which month, and by which terms."""
@@ -34,7 +39,7 @@ class Head:
     @property
     def number(self) -> str:
         """Return the number of the statement: the same for the same month and payer."""
-        return f"{self.month:%Y-%m}/{self.payer}"
+        return number_of(self.month, self.payer)
 
     @property
     def file_name(self) -> str:
