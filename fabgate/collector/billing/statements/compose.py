@@ -126,6 +126,30 @@ class Person(NamedTuple):
     total: Total
 
 
+class Entry(NamedTuple):
+    """What was paid in, paid back or taken back in the month (models/billing/prepaid.py)."""
+
+    day: date
+    kind: str
+    method: str
+    till_number: str
+    reason: str
+    amount_minor: int
+
+
+class Credit(NamedTuple):
+    """The prepaid credit of a month: what was there, what came and went, and what the statement used of it."""
+
+    opening_minor: int
+    entries: list[Entry]
+    used_minor: int
+
+    @property
+    def closing_minor(self) -> int:
+        """Return the balance at the end of the month."""
+        return self.opening_minor + sum(entry.amount_minor for entry in self.entries) - self.used_minor
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """A statement: the sum of all its persons and lines is its amount."""
@@ -134,6 +158,8 @@ class Statement:
     words: Words
     persons: list[Person]
     lines: list[Line]
+    #: None for a payer who does not prepay.
+    credit: Credit | None = None
 
     @property
     def payer_name(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import models
 
-from fabgate.collector.billing.statements import words
+from fabgate.collector.billing.statements import credit, words
 from fabgate.collector.db import audit, statements
 from fabgate.collector.models import Charge, ClosedMonth, IssuedStatement, ManualLine
 
@@ -19,7 +19,7 @@ def printed() -> dict[str, Any]:
 
 
 def of_month(month: date) -> list[IssuedStatement]:
-    """Return a statement for each payer who is charged in a month, also if it comes to nothing. Nothing is stored."""
+    """Return a statement for each payer who is charged in a month or pays in, also if it comes to 0. Nothing is stored."""
     amounts = _amounts(month)
     people: dict[str, set[str]] = defaultdict(set)
     pairs = Charge.objects.filter(month=month).order_by().values_list("payer", "used_by").distinct()
@@ -64,10 +64,12 @@ def unlike_charges(closed: ClosedMonth) -> list[str]:
 
 
 def _amounts(month: date) -> dict[str, int]:
-    """Return what each payer is charged in a month. Nobody gets a statement of sessions of which no user is known."""
+    """Return what each payer is charged in a month; 0 for one who only paid in. Nobody gets a statement of sessions of which no user is known."""
     found: dict[str, int] = defaultdict(int)
     for rows in (Charge.objects.filter(month=month), ManualLine.objects.filter(month=month)):
         for payer, amount in rows.order_by().values_list("payer").annotate(sum=models.Sum("amount_minor")):
             found[payer] += amount
+    for payer in credit.payers_in(month):
+        found[payer] += 0
     found.pop("", None)
     return found

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.charges.record import Record
-from fabgate.collector.billing.statements import words
+from fabgate.collector.billing.statements import credit, words
 from fabgate.collector.billing.statements.compose import Head, Line, Statement, Words, compose
 from fabgate.collector.models import Charge, ClosedMonth, IssuedStatement, ManualLine, TariffRule
 
@@ -22,9 +23,10 @@ def of(month: date, payer: str) -> Statement:
     if closed is None:
         refresh.refresh_all()
     charges = list(refresh.records(Charge.objects.filter(month=month, payer=payer)))
-    return compose(
+    statement = compose(
         head(month, payer, closed), _words(payer, closed, charges, month), charges, lines(month, payer), codes()
     )
+    return replace(statement, credit=credit.of(month, payer, statement.amount_minor))
 
 
 def head(month: date, payer: str, closed: ClosedMonth | None) -> Head:

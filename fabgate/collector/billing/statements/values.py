@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from fabgate.collector.billing.statements.compose import Item, Statement
+from fabgate.collector.billing.statements.compose import Credit, Item, Statement
 
 
 def of(statement: Statement) -> dict[str, Any]:
@@ -24,6 +24,7 @@ def of(statement: Statement) -> dict[str, Any]:
         "includes_vat": head.includes_vat,
         "amount_minor": statement.amount_minor,
         "by_vat_code": statement.by_vat_code,
+        "prepaid": _credit(statement.credit),
         "charges": [
             {"used_by_name": person.name, "machine_title": machine.title, **_charge(item)}
             for person in statement.persons
@@ -31,6 +32,17 @@ def of(statement: Statement) -> dict[str, Any]:
             for item in machine.items
         ],
         "lines": [{**line._asdict(), "at": _utc(line.at)} for line in statement.lines],
+    }
+
+
+def _credit(credit: Credit | None) -> dict[str, Any] | None:
+    if credit is None:
+        return None
+    return {
+        "opening_minor": credit.opening_minor,
+        "entries": [{**entry._asdict(), "day": entry.day.isoformat()} for entry in credit.entries],
+        "used_minor": credit.used_minor,
+        "closing_minor": credit.closing_minor,
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from django.utils import translation
+from django.utils.translation import gettext as _
 
 from fabgate.collector.billing.statements.compose import Statement
 from fabgate.collector.paper.letterhead import Letterhead
@@ -32,8 +33,22 @@ def _written(statement: Statement) -> bytes:
     sheet.recipient(rows.address(words, head.payer))
     sheet.title(rows.title(), rows.month_name(head))
     sheet.facts(rows.facts(statement))
-    if not statement.persons and not statement.lines:
+    if statement.persons or statement.lines:
+        _charges(sheet, statement)
+    else:
         sheet.paragraph(rows.nothing())
+    if note := rows.vat_note(statement):
+        sheet.paragraph(note, is_soft=True)
+    if credit := rows.credit(statement):
+        sheet.heading(_("Prepaid credit"))
+        sheet.table(
+            [Column(_("Date"), 1.9), Column(_("Entry"), 7.6), Column(_("Amount"), 1.6, is_number=True)],
+            [(Sum if row.is_balance else Row)([row.day, row.text, row.amount]) for row in credit],
+        )
+    return bytes(sheet)
+
+
+def _charges(sheet: Sheet, statement: Statement) -> None:
     has_codes = any(statement.by_vat_code)
     widths = [1.9, 2.6, 1.4, 3.6, 1.3, 1.6]
     numbers = {2, 5}
@@ -44,9 +59,6 @@ def _written(statement: Statement) -> bytes:
     if not has_codes:
         del columns[4]
     sheet.table(columns, _rows(statement, has_codes=has_codes))
-    if note := rows.vat_note(statement):
-        sheet.paragraph(note, is_soft=True)
-    return bytes(sheet)
 
 
 def _rows(statement: Statement, *, has_codes: bool) -> Iterator[Row | Heading | Sum]:

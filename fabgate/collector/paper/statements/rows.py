@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from datetime import date, datetime, timedelta
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.utils.formats import date_format
@@ -15,12 +15,16 @@ from django.utils.translation import ngettext
 from fabgate.collector.base import local_times
 from fabgate.collector.billing import rating
 from fabgate.collector.billing.statements.compose import Head, Item, Line, OnMachine, Person, Statement, Total, Words
+from fabgate.collector.models import PrepaidEntry
 from fabgate.collector.paper.figures import NOTHING, Money, count, duration
 from fabgate.collector.paper.statements import labels
 
 #: What a row is: a person, a machine, a session, a line, or the sum of a machine, of a person, or of everything.
 PERSON, MACHINE, SESSION, LINE = "person", "machine", "session", "line"
 MACHINE_SUM, PERSON_SUM, WHOLE = "machine-sum", "person-sum", "whole"
+
+_KINDS: Final = dict(PrepaidEntry.KINDS)
+_METHODS: Final = dict(PrepaidEntry.METHODS)
 
 
 class StatementRow(NamedTuple):
@@ -61,11 +65,7 @@ def facts(statement: Statement) -> list[tuple[str, str]]:
     """Return the head of a statement as pairs of a label and a value."""
     head, payer = statement.head, statement.words.payer
     vat = _("prices include VAT") if head.includes_vat else _("prices exclude VAT")
-    last = (head.month.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
-    period = _("%(first)s to %(last)s") % {
-        "first": date_format(head.month, "SHORT_DATE_FORMAT"),
-        "last": date_format(last, "SHORT_DATE_FORMAT"),
-    }
+    period = _("%(first)s to %(last)s") % {"first": _day(head.month), "last": _day(last_day(head))}
     found = [
         (_("Number"), head.number),
         (_("Period"), period),
@@ -99,7 +99,7 @@ def workshop_lines(words: Words) -> list[str]:
 
 def columns() -> list[str]:
     """Return the labels of the columns: day, span, time, text, VAT code, amount."""
-    return [_("Date"), _("Time"), _("Duration"), _("Class"), _("VAT code"), _("Amount")]
+    return [_("Date"), _("Time"), _("Duration"), _("Class"), _("VAT"), _("Amount")]
 
 
 def of(statement: Statement) -> Iterator[StatementRow]:
@@ -124,6 +124,42 @@ def vat_note(statement: Statement) -> str:
     parts = [f"{code or _('without a code')}: {money.minor(amount)}" for code, amount in amounts.items()]
     text = _("By VAT code, indicative: %(amounts)s. Those of the accounting system are authoritative.")
     return text % {"amounts": " · ".join(parts)}
+
+
+class CreditRow(NamedTuple):
+    """A row of the prepaid credit."""
+
+    day: str
+    text: str
+    amount: str
+    is_balance: bool = False
+
+
+def credit(statement: Statement) -> list[CreditRow]:
+    """Return what came to and went from the prepaid credit, between its balances; nothing for others."""
+    found, head = statement.credit, statement.head
+    if found is None:
+        return []
+    money = Money(head.currency, head.digits)
+    shown = [CreditRow(_day(head.month), _("Balance before"), money.minor(found.opening_minor), is_balance=True)]
+    for entry in found.entries:
+        words = [str(_KINDS[entry.kind]), str(_METHODS.get(entry.method, "")), entry.till_number, entry.reason]
+        shown.append(CreditRow(_day(entry.day), ", ".join(filter(None, words)), money.minor(entry.amount_minor)))
+    if found.used_minor:
+        shown.append(CreditRow("", _("This statement"), money.minor(-found.used_minor)))
+    return [
+        *shown,
+        CreditRow(_day(last_day(head)), _("Balance after"), money.minor(found.closing_minor), is_balance=True),
+    ]
+
+
+def last_day(head: Head) -> date:
+    """Return the last day of the month of a statement."""
+    return (head.month.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
+
+
+def _day(day: date) -> str:
+    return date_format(day, "SHORT_DATE_FORMAT")
 
 
 def nothing() -> str:

@@ -11,7 +11,9 @@ from django.utils import translation
 from pypdf import PdfReader
 
 from fabgate.collector.billing.charges import closing, decisions, refresh
-from fabgate.collector.billing.statements import archive, issue, read
+from fabgate.collector.billing.prepaid import balances, ledger, modes
+from fabgate.collector.billing.prepaid.ledger import Paid
+from fabgate.collector.billing.statements import archive, issue, read, values
 from fabgate.collector.models import (
     Change,
     Charge,
@@ -249,4 +251,45 @@ def test_a_month_that_changes_while_it_is_read_is_closed_as_it_is_then(shop, mon
     assert len(read_at) == 3
     assert closed.lines == 3
     assert IssuedStatement.objects.get(payer="m-2").amount_minor == 200
+    assert not [wrong for _month, _sha256, wrong in closing.verify() if wrong]
+
+
+def test_a_statement_of_who_prepays_has_the_credit_between_its_balances(shop):
+    modes.set_mode("m-1", FIRST, prepays=True, actor="maya")
+    modes.set_mode("m-2", FIRST, prepays=True, actor="maya")
+    for payer, minor, day in (("m-1", 5_000, 3), ("m-1", 500, 20), ("m-2", 700, 4)):
+        at = NOON.replace(day=day)
+        ledger.credit(payer, minor, Paid("cash", f"T-{day}"), author="kim", now=at)
+    wrong = ledger.credit("m-1", 9_900, Paid("card"), author="kim", now=NOON.replace(day=21)).entry
+    ledger.take_back(wrong.pk, author="kim", now=NOON.replace(day=22), reason="Typed wrongly")
+    before = read.of(FIRST, "m-1")
+    close()
+    decisions.withdraw("s-3", author="maya", reason="It worked")
+    ledger.refund("m-1", 1_000, Paid("cash", reason="Asked for it"), author="kim", now=NOON + timedelta(days=40))
+    last = NEXT - timedelta(days=1)
+    final = read.of(FIRST, "m-1")
+    assert final.credit == before.credit
+    assert (final.credit.opening_minor, final.credit.used_minor) == (0, 2_000)
+    assert final.credit.closing_minor == balances.of("m-1", last) == 3_500
+    after = read.of(NEXT, "m-1")
+    assert (after.credit.opening_minor, after.credit.used_minor) == (3_500, 600)
+    assert after.credit.closing_minor == 1_900
+    with translation.override("en"):
+        assert [row[1:3] for row in rows.credit(final)] == [
+            ("Balance before", "€0.00"),
+            ("Credit, Cash, T-3", "€50.00"),
+            ("Credit, Cash, T-20", "€5.00"),
+            ("Credit, Card", "€99.00"),
+            ("Taken back, Card, Typed wrongly", f"{MINUS}€99.00"),
+            ("This statement", f"{MINUS}€20.00"),
+            ("Balance after", "€35.00"),
+        ]
+    text = pages(final)
+    assert "Taken back, Card, Typed wrongly" in text
+    assert "€35.00" in text
+    assert values.of(final)["prepaid"]["closing_minor"] == 3_500
+    # who only paid in has a statement, and who does not prepay has no credit
+    assert IssuedStatement.objects.get(payer="m-2").amount_minor == 0
+    assert read.of(FIRST, "m-2").credit.closing_minor == 700
+    assert read.of(FIRST, "m-3").credit is None
     assert not [wrong for _month, _sha256, wrong in closing.verify() if wrong]

@@ -1,0 +1,35 @@
+"""The prepaid part of a statement. Entries of closed months never change, so it is the same each time."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from fabgate.collector.billing.charges import refresh
+from fabgate.collector.billing.prepaid import balances, modes
+from fabgate.collector.billing.statements.compose import Credit, Entry
+from fabgate.collector.models import PrepaidEntry
+
+
+def of(month: date, payer: str, amount_minor: int) -> Credit | None:
+    """Return the prepaid credit of a payer in a month, of which a statement of this amount is paid.
+
+    None for one who does not prepay then, and neither paid in nor got back anything.
+    """
+    prepays = modes.Modes.now().prepays(payer, month)
+    rows = PrepaidEntry.objects.filter(payer=payer, day__gte=month, day__lt=refresh.following(month))
+    entries = [
+        Entry(*row)
+        for row in rows.exclude(kind=PrepaidEntry.USED)
+        .order_by("day", "pk")
+        .values_list("day", "kind", "method", "till_number", "reason", "amount_minor")
+    ]
+    if not prepays and not entries:
+        return None
+    opening = balances.of(payer, month - timedelta(days=1))
+    return Credit(opening, entries, amount_minor if prepays else 0)
+
+
+def payers_in(month: date) -> list[str]:
+    """Return the payers who paid in or got back something in a month."""
+    rows = PrepaidEntry.objects.filter(day__gte=month, day__lt=refresh.following(month)).exclude(kind=PrepaidEntry.USED)
+    return list(rows.order_by("payer").values_list("payer", flat=True).distinct())
