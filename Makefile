@@ -55,7 +55,7 @@ $(READY): | $(BIN)/python
 $(ENGINES): | $(BIN)/python
 	@echo "installing the programs that make test-engines talks to"
 	@$(PYTHON) -m venv .venv-engines
-	@.venv-engines/bin/python -m pip --disable-pip-version-check --quiet install 'localstripe == 1.15.10'
+	@.venv-engines/bin/python -m pip --disable-pip-version-check --quiet install 'localstripe == 1.15.10' 'trytond == 8.2.*' 'trytond_account_invoice == 8.2.*' 'proteus == 8.2.*'
 	@touch $@
 
 demo: $(DEMO_READY)  ## play a day in a simulated workshop: gates, broker, collector, minutes
@@ -78,7 +78,7 @@ browser: $(READY)  ## the browser tests alone: every page in Chromium, in each w
 	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # for Playwright's driver; not in a bare Debian 12
 	@$(IN_BROWSER)
 
-test-engines: $(READY) $(ENGINES)  ## months against real programs: hledger, Stripe's SDK, and formulas in LibreOffice
+test-engines: $(READY) $(ENGINES)  ## months against real programs: hledger, Stripe's SDK, Tryton, LibreOffice
 	@command -v hledger >/dev/null || sh tools/apt hledger
 	@command -v soffice >/dev/null || sh tools/apt libreoffice-calc-nogui
 	@FABGATE_ENGINES=$(dir $(ENGINES)) $(BIN)/python -m pytest -q -n 0 tests/collector/engines/engine_*.py $(ARGS)

@@ -33,6 +33,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Meta, Struct, field
 
 from fabgate.collector.billing.prepaid.modes import RECEIVABLE
+from fabgate.collector.tables.table import clock
 from fabgate.errors import FabgateError, UsageError
 
 #: The feeds, see above.
@@ -245,6 +246,15 @@ class Driver(Protocol):
 
     def find(self, items: Sequence[Any]) -> Collection[str]:
         """Return the keys of those that the program has. Raises Later."""
+
+
+def description(item: Charge, site: Site) -> str:
+    """Return what a charge is for, in one line that never changes: no names, which can."""
+    if item.text:
+        return item.text
+    start = item.started_at or item.ended_at
+    when = f"{start.astimezone(site.zone):%Y-%m-%d %H:%M}, " if start else ""
+    return f"{item.machine}, {when}{'-' if item.counted_ms < 0 else ''}{clock(abs(item.counted_ms))}"
 
 
 def secret(path: Path) -> str:

@@ -48,14 +48,6 @@ class Chart(NamedTuple):
     vat: Mapping[str, Vat]
     includes_vat: bool
 
-    def income_of(self, category: str, vat_code: str) -> str:
-        """Return the income account: the one for both, for the category, for the VAT code, or the usual one."""
-        known = {(one.category, one.vat_code): one.account for one in reversed(self.accounts)}
-        for key in ((category, vat_code), (category, None), (None, vat_code)):
-            if key in known:
-                return known[key]
-        return self.income
-
 
 class Posting(NamedTuple):
     """One line of an entry."""
@@ -77,10 +69,19 @@ def entries(charges: Iterable[Charge], chart: Chart) -> list[Entry]:
     gross: dict[tuple[str, str], dict[tuple[str, str], int]] = defaultdict(lambda: defaultdict(int))
     for charge in charges:
         if charge.amount_minor:
-            account = chart.income_of(charge.machine_category, charge.vat_code)
+            account = income_of(chart.accounts, chart.income, charge.machine_category, charge.vat_code)
             gross[charge.payer, charge.settlement][account, charge.vat_code] += charge.amount_minor
     made = (_entry(*key, sums, chart) for key, sums in sorted(gross.items()))
     return [entry for entry in made if any(posting.debit_minor for posting in entry.postings)]
+
+
+def income_of(accounts: Sequence[Income], usual: str, category: str, vat_code: str) -> str:
+    """Return the income account: the one for both, for the category, for the VAT code, or the usual one."""
+    known = {(one.category, one.vat_code): one.account for one in reversed(accounts)}
+    for key in ((category, vat_code), (category, None), (None, vat_code)):
+        if key in known:
+            return known[key]
+    return usual
 
 
 def _entry(payer: str, settlement: str, sums: Mapping[tuple[str, str], int], chart: Chart) -> Entry:

@@ -28,6 +28,7 @@ from fabgate.collector.billing.sinks.drivers.journal import JournalSink
 from fabgate.collector.billing.sinks.drivers.lago import LagoSink
 from fabgate.collector.billing.sinks.drivers.openmeter import OpenMeterSink
 from fabgate.collector.billing.sinks.drivers.stripe import StripeSink
+from fabgate.collector.billing.sinks.drivers.tryton import TrytonSink
 from fabgate.collector.billing.sinks.drivers.webhook import WebhookSink
 from fabgate.collector.billing.sinks.http import Program as HttpProgram
 from tests.support.patience import HANGS_S
@@ -82,8 +83,9 @@ class Program:
         if method == "GET":
             found = self.look_up(urlsplit(path).path, dict(parse_qsl(urlsplit(path).query)))
             return (404, {}) if found is None else (200, found)
+        before = len(self.effects)
         status = self.take(headers, body, path)
-        if self.mood in {LOST, SLOW}:
+        if self.mood in {LOST, SLOW} and self.loses(len(self.effects) - before):
             if self.mood == SLOW:
                 self.is_over.wait(HANGS_S)
             return None
@@ -154,6 +156,87 @@ class UsageReceiver(WebhookReceiver):
     """The same for usage."""
 
     takes = "usage"
+
+
+class TrytonRecorder(Program):
+    """What Tryton's JSON-RPC says about invoices and their lines. It knows no keys."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        #: Their references and lines.
+        self.invoices: list[tuple[str, list[dict[str, Any]]]] = []
+        self.result: Any = None
+
+    def configured(self, since: str) -> Configured:
+        (self.folder / "tryton").write_text("tryton-1")
+        options = TrytonSink.Options(
+            since=since,
+            url=self.url,
+            username="ada",
+            password_file=self.folder / "tryton",
+            receivable="411",
+            income="706",
+        )
+        return Configured("tryton", "tryton", TrytonSink, options)
+
+    def loses(self, made: int) -> bool:
+        return made > 0
+
+    def take(self, headers: dict[str, str], body: bytes, path: str) -> int:
+        assert path == "/hook/"
+        asked = json.loads(body)
+        name, (*parameters, _context) = asked["method"].removeprefix("model."), asked["params"]
+        if name == "common.db.login":
+            assert asked["params"] == ["ada", {"password": "tryton-1"}]
+            self.result = {"result": [1, "session", None]}
+            return 200
+        assert headers["authorization"].startswith("Session ")
+        try:
+            self.result = {"result": getattr(self, name.replace(".", "_"))(*parameters)}
+        except PermissionError:
+            self.result = {"error": ["UserError", ["The account is closed.", "", None]]}
+        return 200
+
+    def said(self, status: int) -> Any:
+        return self.result
+
+    def res_user_get_preferences(self, _only: bool) -> Any:
+        return {"company": 1}
+
+    def account_invoice_default_get(self, _names: Any) -> Any:
+        return {"company": 1, "currency": 1}
+
+    def currency_currency_search_read(self, *_asked: Any) -> Any:
+        return [{"id": 1, "code": "EUR"}]
+
+    def account_journal_search_read(self, *_asked: Any) -> Any:
+        return [{"id": 1}]
+
+    def account_account_search_read(self, *_asked: Any) -> Any:
+        return [{"id": 7}]
+
+    def party_party_search_read(self, where: Any, *_asked: Any) -> Any:
+        return [{"id": int(where[0][2][4:]), "addresses": [1], "account_receivable": None}]
+
+    def account_invoice_search_read(self, where: Any, *_asked: Any) -> Any:
+        return [{"id": n} for n, (name, _lines) in enumerate(self.invoices) if name == where[0][2]]
+
+    def account_invoice_line_search_read(self, where: Any, *_asked: Any) -> Any:
+        return [{"note": key} for key, _amount in self.effects if key in where[0][2]]
+
+    def account_invoice_create(self, values: Any) -> None:
+        (one,) = values
+        self.add(one["lines"][0][1][0])
+        self.invoices.append((one["reference"], one["lines"][0][1]))
+
+    def account_invoice_write(self, ids: Any, values: Any) -> None:
+        self.add(values["lines"][0][1][0])
+        self.invoices[ids[0]][1].append(values["lines"][0][1][0])
+
+    def add(self, line: dict[str, Any]) -> None:
+        if line["note"] in self.refused:
+            raise PermissionError
+        self.effects.append((line["note"], minor(line["unit_price"]["decimal"])))
 
 
 class OpenMeterRecorder(Program):

@@ -16,8 +16,7 @@ import stripe
 from msgspec import Struct
 
 from fabgate.collector.billing.sinks import contract, http
-from fabgate.collector.billing.sinks.contract import Charge, Later, Refused, Site, Url, check_url, secret
-from fabgate.collector.tables.table import clock
+from fabgate.collector.billing.sinks.contract import Charge, Later, Refused, Site, Url, check_url, description, secret
 from fabgate.errors import UsageError
 
 _ID: Final = "fabgate_charge"
@@ -71,7 +70,7 @@ class StripeSink:
                 "customer": item.reference,
                 "amount": self._amount(item),
                 "currency": self._site.currency.lower(),
-                "description": self._description(item),
+                "description": description(item, self._site),
                 "metadata": {_ID: item.key, "fabgate_month": f"{item.month:%Y-%m}", "fabgate_session": item.session},
             }
             if item.vat_code in self._rates:
@@ -103,14 +102,6 @@ class StripeSink:
         if rest or (self._site.digits == 3 and amount % 10):
             raise Refused(f"found the amount {item.amount_minor} of {self._site.currency}, which Stripe cannot have")
         return int(amount)
-
-    def _description(self, item: Charge) -> str:
-        if item.text:
-            return item.text
-        start = item.started_at or item.ended_at
-        when = f"{start.astimezone(self._site.zone):%Y-%m-%d %H:%M}, " if start else ""
-        sign = "-" if item.counted_ms < 0 else ""
-        return f"{item.machine}, {when}{sign}{clock(abs(item.counted_ms))}"
 
 
 def _ids(client: stripe.StripeClient, customer: str) -> Iterator[str]:
