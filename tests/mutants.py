@@ -9,6 +9,7 @@ or no longer fits the source (then correct the fault, or the rules have lost wha
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -311,6 +312,7 @@ def run_tests(fault: Fault | None) -> tuple[int, str]:
 
 
 def main() -> int:
+    argparse.ArgumentParser(prog="python -m tests.mutants", description=(__doc__ or "").partition("\n")[0]).parse_args()
     lost = [fault for fault in FAULTS if place(fault) is None]
     for unfit in lost:
         show(f"does not fit   {unfit.name}: its text must occur exactly once in fabgate/rules")

@@ -99,7 +99,7 @@ def balance(args: argparse.Namespace) -> int:
     if lines:
         text_table.write([("payer", "balance", "note"), *lines], sys.stdout, right=(1,))
     else:
-        sys.stdout.write("nobody prepays\n")
+        sys.stdout.write("no payer prepays\n")
     return 0
 
 
@@ -175,7 +175,7 @@ def _print_modes(found: BillingTerms) -> None:
     if rows:
         text_table.write([("payer", "from", "mode"), *rows], sys.stdout)
     else:
-        sys.stdout.write("nobody prepays\n")
+        sys.stdout.write("no payer prepays\n")
     if found.low_credit_minor:
         sys.stdout.write(f"warned below {_amount(found.low_credit_minor, found)}\n")
 

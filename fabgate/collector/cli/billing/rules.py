@@ -175,7 +175,8 @@ def _typed(row: TariffRule) -> str:
 
 
 def _unknown(option: str, text: str, known: Iterable[str]) -> str:
-    return f"{option}: found {text[:60]!r}, wanted one of: {', '.join(known) or '(there is none yet)'}"
+    names = ", ".join(known)
+    return f"{option}: found {text[:60]!r}, {f'wanted one of: {names}' if names else 'but the collector has none yet'}"
 
 
 def _day(text: str, mistakes: list[str]) -> date | None:

@@ -65,7 +65,7 @@ def test_credit_is_taken_printed_and_paid_back(shop, run):
 
 
 def test_who_prepays_is_said_and_listed(shop, run):
-    assert run("bill-prepaid") == "nobody prepays\n"
+    assert run("bill-prepaid") == "no payer prepays\n"
     run("bill-prepaid", "--everybody", "--from", f"{FIRST:%Y-%m}", "--warn-below", "5")
     run("bill-prepaid", "m-2", "--off", "--from", f"{FIRST:%Y-%m}")
     assert "already" in run("bill-prepaid", "m-2", "--off", "--from", f"{FIRST:%Y-%m}")
