@@ -14,7 +14,8 @@ from django.utils import translation
 from fabgate.collector.billing import month as months
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.currencies import DIGITS
-from fabgate.collector.models import BillingTerms, Change, Member, UsageSession
+from fabgate.collector.billing.paying import payers
+from fabgate.collector.models import BillingTerms, Change, Member, Payer, UsageSession
 from fabgate.collector.paper.figures import NOTHING, Money
 from fabgate.collector.sessions import corrections
 from tests.collector.billing import oracle
@@ -142,6 +143,17 @@ def test_the_classes_add_up_to_all_sessions_of_the_month(billed, manager):
         ["Zoé Müller", "2", "€0.96"],
         ["Zoé Petit", "2", "€0.00"],
     ]
+
+
+def test_what_is_open_leads_to_payers_without_an_address_and_to_the_month_to_close_first(billed, manager):
+    payers.ensure(Payer(id="m-2", member_id="m-2", address="1 rue Neuve"), actor="maya")
+    page = text(manager.get(f"/month?month={MONTH}"))
+    assert "1 payer without an address" in page
+    page = manager.get(f"/month?month={MONTH}&without=address").content.decode()
+    assert [row[0] for row in rows(page, "Payers")] == ["Zoé Müller"]
+    assert 'href="/people/payers/m-1"' in text(manager.get(f"/month/payer/m-1?month={MONTH}"))
+    assert "not closed yet" not in page
+    assert f"{billing.FIRST:%B %Y} is not closed yet" in text(manager.get("/month"))
 
 
 def test_amounts_are_those_of_the_second_implementation(billed, manager):

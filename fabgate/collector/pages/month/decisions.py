@@ -77,6 +77,7 @@ def closing_of(first: date, found: BillingTerms) -> dict[str, Any]:
     return {
         "closed": book.closed.get(first),
         "is_next_to_close": first == book.open_month and now >= months.bounds(first, terms.zone(found))[1],
+        "to_close_before": book.open_month if book.open_month < first else None,
         "left": closing.open_in(first, book, now),
     }
 

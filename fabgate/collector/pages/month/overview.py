@@ -14,7 +14,8 @@ from fabgate.collector.base.search_key import folded
 from fabgate.collector.billing import rating, summary, terms
 from fabgate.collector.billing.month import Sum
 from fabgate.collector.billing.statements import archive
-from fabgate.collector.models import BillingTerms, ClosedMonth
+from fabgate.collector.db import statements
+from fabgate.collector.models import BillingTerms, ClosedMonth, Payer
 from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.lists.numbered import numbered_page
 from fabgate.collector.pages.lists.sorting import Sorting
@@ -47,8 +48,12 @@ def month(request: HttpRequest) -> HttpResponse:
     classes, by_payer = sums.classes, sums.by_payer
     whole = summary.added(classes.values())
     called = {"": _("unknown"), **names.people(by_payer)}
+    unaddressed = set() if closed else _without_address(by_payer)
+    is_short = request.GET.get("without") == "address"
     payers: list[dict[str, Any]] = [
-        {"payer": payer, "name": called[payer], "sum": total} for payer, total in by_payer.items()
+        {"payer": payer, "name": called[payer], "sum": total}
+        for payer, total in by_payer.items()
+        if payer in unaddressed or not is_short
     ]
     page = numbered_page(sorting.sorted(payers, _SORTS), request.GET)
     for row in page.rows:
@@ -67,8 +72,9 @@ def month(request: HttpRequest) -> HttpResponse:
         "total": money.minor(whole.amount_minor),
         "page": page,
         "payers": len(payers),
+        "is_short": is_short,
         "sorting": sorting,
-        "open": _open(classes, closing["left"].gates),
+        "open": _open(classes, closing["left"].gates) | {"unaddressed": len(unaddressed)},
         **closing,
     }
     return render_page(request, "month.html", found, shown)
@@ -93,6 +99,12 @@ def _class(kind: str, total: Sum, money: Money) -> dict[str, Any]:
         "sessions": count(total.sessions),
         "amount": money.minor(total.amount_minor) if is_priced else "",
     }
+
+
+def _without_address(by_payer: Mapping[str, Sum]) -> set[str]:
+    """Return the payers who owe something, and whose statement would have no postal address."""
+    owing = sorted(payer for payer, total in by_payer.items() if payer and total.amount_minor > 0)
+    return {*owing} - {payer for (payer,) in statements.rows_among(Payer.objects.exclude(address=""), "pk", owing)}
 
 
 def _open(classes: Mapping[str, Sum], gates: tuple[str, ...]) -> dict[str, Any]:
