@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pypdf import PdfReader
 
+from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import balances, ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
@@ -36,6 +37,7 @@ def shop() -> Used:
     billing.rule("price=0.10")
     modes.set_mode("m-1", FIRST, prepays=True, actor="maya")
     found.session("s-1", "m-1", NOON, 30)
+    refresh.refresh_all()  # as the worker does
     return found
 
 

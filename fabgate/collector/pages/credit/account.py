@@ -50,11 +50,13 @@ class Credit:
 
 
 def credit_of(pk: str) -> Credit | None:
-    """Return the credit of a payer; None where nobody prepays, or the payer is unknown. Charges are refreshed first."""
+    """Return the credit of a payer; None where nobody prepays, or the payer is unknown.
+
+    Charges are as the worker left them, some seconds ago: `refreshed_credit_of` brings them up to date.
+    """
     found = terms.started()
     if found is None or not modes.are_in_use() or (payer := payers.get(pk)) is None:
         return None
-    refresh.refresh_all()
     today, money, balance = terms.today(found), Money.of(found), balances.of(pk)
     prepays, overdraft = modes.Modes.now().prepays(pk, today), standing.overdraft_minor(pk)
     state, word = _chip(balance, overdraft, found) if prepays else ("", "")
@@ -68,6 +70,12 @@ def credit_of(pk: str) -> Credit | None:
         word=word,
         overdraft=money.minor(overdraft) if overdraft else "",
     )
+
+
+def refreshed_credit_of(pk: str) -> Credit | None:
+    """Return the same, with all that is stored charged; it may wait for another refresh of the charges."""
+    refresh.refresh_all()
+    return credit_of(pk)
 
 
 def card_of(payer: str, viewer: Viewer, *, user: str = "") -> dict[str, Any]:

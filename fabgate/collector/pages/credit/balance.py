@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.models import Payer
 from fabgate.collector.pages.access_control import account_of
-from fabgate.collector.pages.credit.account import account_of_payer, credit_of
+from fabgate.collector.pages.credit.account import account_of_payer, refreshed_credit_of
 from fabgate.collector.pages.month.tab import terms_or_404
 from fabgate.collector.pages.roles import self_and_groups
 from fabgate.errors import UsageError
@@ -21,7 +21,7 @@ def balance(request: HttpRequest, pk: str) -> HttpResponse:
     """Show a payer's balance and entries, up to the day in the query."""
     found, payer = terms_or_404(), payer_or_404(pk)
     day = day_of(request)
-    credit = credit_of(pk)
+    credit = refreshed_credit_of(pk)
     shown = {
         "payer": payer,
         "credit": credit,

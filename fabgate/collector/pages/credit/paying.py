@@ -20,7 +20,7 @@ from fabgate.collector.billing.prepaid.ledger import MOST_MINOR, Done, Paid
 from fabgate.collector.models import BillingTerms, PrepaidEntry
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
-from fabgate.collector.pages.credit.account import Credit, credit_of
+from fabgate.collector.pages.credit.account import Credit, refreshed_credit_of
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.forms.minor_field import MinorField
 from fabgate.collector.pages.month.tab import terms_or_404
@@ -146,7 +146,7 @@ def take_back(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _credit_or_404(pk: str) -> Credit:
-    credit = credit_of(pk)
+    credit = refreshed_credit_of(pk)
     if credit is None:
         raise Http404
     return credit

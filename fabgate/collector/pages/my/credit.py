@@ -9,7 +9,7 @@ from django.shortcuts import render
 
 from fabgate.collector.models import Member
 from fabgate.collector.pages.access_control import account_of
-from fabgate.collector.pages.credit.account import account_of_payer, credit_of
+from fabgate.collector.pages.credit.account import account_of_payer, credit_of, refreshed_credit_of
 from fabgate.collector.pages.credit.balance import day_of
 from fabgate.collector.pages.month.tab import terms_or_404
 
@@ -24,7 +24,7 @@ def of_member(member: Member) -> dict[str, Any]:
 def credit(request: HttpRequest) -> HttpResponse:
     """Show a member's balance and entries, up to the day in the query."""
     member, found = account_of(request).member, terms_or_404()
-    own = credit_of(member.pk) if member is not None else None
+    own = refreshed_credit_of(member.pk) if member is not None else None
     if own is None:
         raise Http404
     day = day_of(request)
