@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final, NamedTuple
 
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum
 
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.prepaid import modes
@@ -88,10 +88,9 @@ def _sums(rows: QuerySet[Any], *by: str) -> Iterator[tuple[Any, ...]]:
 
 
 def _until(day: date, rows: QuerySet[Charge], found: BillingTerms) -> QuerySet[Charge]:
-    """Return the charges that count up to a day."""
+    """Return the charges that count up to a day. Sessions of earlier months have ended before, so all of theirs do."""
     month = day.replace(day=1)
-    this = Q(month=month) & (~Q(of_month=F("month")) | Q(ended_at__lt=_after(day, found)))
-    return rows.filter(Q(month__lt=month) | this)
+    return rows.filter(Q(month__lt=month) | Q(month=month, ended_at__lt=_after(day, found)))
 
 
 def _lines_until(day: date, rows: QuerySet[ManualLine], found: BillingTerms) -> QuerySet[ManualLine]:
