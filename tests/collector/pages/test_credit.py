@@ -198,8 +198,9 @@ def test_the_credits_of_a_day_have_a_sum_by_method_and_a_file(accountant, shop):
     assert file[3].endswith(",-3.00,maya,'=left")
 
 
-def test_credit_that_is_left_is_listed(accountant, shop):
+def test_credit_that_is_left_is_listed(accountant, browse, shop):
     pay(2_000)
+    assert "Credit €17.00" in text(browse("manager").get("/people/m-1/leave"))
     page = text(accountant.get("/month/credits/left"))
     assert "Nobody who left has credit." in page
     Member.objects.filter(pk="m-1").update(left_on=TODAY)

@@ -13,6 +13,7 @@ from fabgate.collector.db import pulse
 from fabgate.collector.models import Badge, Training
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import account_of
+from fabgate.collector.pages.credit.account import refreshed_credit_of
 from fabgate.collector.pages.people import labels, shortcuts
 from fabgate.collector.pages.people.person import action_forms, page
 from fabgate.collector.people import badges, blocks, leaving, trainings
@@ -183,7 +184,12 @@ def leave(request: HttpRequest, pk: str) -> HttpResponse:
             change,
         )
         return shortcuts.redirect_to_person(member)
-    context = {"member": member, "ties": leaving.ties(member), "has_left": has_left}
+    context = {
+        "member": member,
+        "ties": leaving.ties(member),
+        "has_left": has_left,
+        "credit": refreshed_credit_of(member.pk),
+    }
     return render(request, "people/leave.html", context)
 
 
