@@ -54,6 +54,7 @@ COLLECTOR_IDS = (
     "verify",
     "rate",
     "close",
+    "statement",
 )
 IDS = GATE_IDS + COLLECTOR_IDS
 #: The values of `--set`; the first is the default.

@@ -56,7 +56,7 @@ def _ask(client: object, address: str, pace: Pace) -> dict[str, object]:
         digest.update(chunk)
         kept = chunk if not response.streaming else b""
     took_ms = (time.perf_counter() - began_s) * 1000
-    older = _OLDER.search(kept.decode())
+    older = _OLDER.search(kept.decode(errors="replace"))
     return {
         "status": response.status_code,
         "ms": took_ms,

@@ -151,7 +151,7 @@ def test_all_statements_of_a_month_are_sent_and_those_without_an_address_are_lis
         assert shown in page
     narrowed = words(text(manager.get(f"/month/statements?month={MONTH}&which=no-address")))
     assert "Zoé Petit" in narrowed
-    assert "zoe@example.org" not in narrowed.replace("To zoe@example.org", "")
+    assert "zoe@example.org" not in narrowed.replace("Recipient zoe@example.org", "")
     assert manager.post(f"/month/statements?month={MONTH}").status_code == 303
     assert "1 statement is being sent." in words(text(manager.get(f"/month/statements?month={MONTH}")))
     mailing.send_waiting()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -102,17 +104,31 @@ def columns() -> list[str]:
     return [_("Date"), _("Time"), _("Duration"), _("Class"), _("VAT"), _("Amount")]
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A row that is not written yet: a page writes only those that it shows."""
+
+    kind: str
+    write: Callable[[], StatementRow]
+
+
 def of(statement: Statement) -> Iterator[StatementRow]:
     """Yield the rows of a statement, the sum of everything last."""
+    return (step.write() for step in steps(statement))
+
+
+def steps(statement: Statement) -> Iterator[Step]:
+    """Yield the same rows, each to be written in the language that is active then."""
     money, zone = Money(statement.head.currency, statement.head.digits), ZoneInfo(statement.head.zone)
     for person in statement.persons:
         yield from _person(person, money, zone)
     if statement.lines:
-        yield StatementRow(PERSON, _("Other charges and credits"))
-        yield from (_line(line, money, zone) for line in statement.lines)
-        yield StatementRow(PERSON_SUM, _("Other charges and credits"), amount=money.minor(statement.lines_minor))
-    time = duration(statement.sessions.counted_ms) if statement.persons else ""
-    yield StatementRow(WHOLE, _("Total"), time=time, amount=money.minor(statement.amount_minor))
+        yield Step(PERSON, lambda: StatementRow(PERSON, _("Other charges and credits")))
+        for line in statement.lines:
+            yield Step(LINE, partial(_line, line, money, zone))
+        amount = money.minor(statement.lines_minor)
+        yield Step(PERSON_SUM, lambda: StatementRow(PERSON_SUM, _("Other charges and credits"), amount=amount))
+    yield Step(WHOLE, partial(_whole, statement, money))
 
 
 def vat_note(statement: Statement) -> str:
@@ -188,19 +204,24 @@ def note_of(item: Item) -> str:
     return " · ".join(parts)
 
 
-def _person(person: Person, money: Money, zone: ZoneInfo) -> Iterator[StatementRow]:
-    yield StatementRow(PERSON, person.name)
+def _person(person: Person, money: Money, zone: ZoneInfo) -> Iterator[Step]:
+    yield Step(PERSON, partial(StatementRow, PERSON, person.name))
     for machine in person.machines:
         yield from _machine(machine, money, zone)
     if len(person.machines) > 1:
-        yield _total(PERSON_SUM, person.name, person.total, money)
+        yield Step(PERSON_SUM, partial(_total, PERSON_SUM, person.name, person.total, money))
 
 
-def _machine(machine: OnMachine, money: Money, zone: ZoneInfo) -> Iterator[StatementRow]:
-    yield StatementRow(MACHINE, machine.title)
+def _machine(machine: OnMachine, money: Money, zone: ZoneInfo) -> Iterator[Step]:
+    yield Step(MACHINE, partial(StatementRow, MACHINE, machine.title))
     for item in machine.items:
-        yield _session(item, money, zone)
-    yield _total(MACHINE_SUM, machine.title, machine.total, money)
+        yield Step(SESSION, partial(_session, item, money, zone))
+    yield Step(MACHINE_SUM, partial(_total, MACHINE_SUM, machine.title, machine.total, money))
+
+
+def _whole(statement: Statement, money: Money) -> StatementRow:
+    time = duration(statement.sessions.counted_ms) if statement.persons else ""
+    return StatementRow(WHOLE, _("Total"), time=time, amount=money.minor(statement.amount_minor))
 
 
 def _total(kind: str, name: str, total: Total, money: Money) -> StatementRow:

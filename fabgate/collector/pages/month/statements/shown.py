@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.http import HttpResponse, QueryDict
@@ -12,14 +12,14 @@ from django.utils.formats import date_format
 from fabgate.collector.billing.statements.compose import Statement
 from fabgate.collector.pages.lists.numbered import numbered_page
 from fabgate.collector.paper.statements import csv_file, language, pdf, rows
-from fabgate.collector.paper.statements.rows import StatementRow
+from fabgate.collector.paper.statements.rows import Step
 
 
 def context(statement: Statement, query: QueryDict) -> dict[str, Any]:
     """Return what month/statement_body.html shows, in the language of the payer. Its rows are paged."""
     lang = language.of(statement)
     with translation.override(lang):
-        found = list(rows.of(statement))
+        found = list(rows.steps(statement))
         page = numbered_page(found[:-1], query)
         return {
             "statement": statement,
@@ -30,8 +30,8 @@ def context(statement: Statement, query: QueryDict) -> dict[str, Any]:
             "address": rows.address(statement.words, statement.head.payer),
             "facts": rows.facts(statement),
             "page": page,
-            "rows": [*_over(found, page.rows), *page.rows],
-            "whole": found[-1],
+            "rows": [step.write() for step in (*_over(found, page.rows), *page.rows)],
+            "whole": found[-1].write(),
             "nothing": "" if len(found) > 1 else rows.nothing(),
             "credit": rows.credit(statement),
             "vat_note": rows.vat_note(statement),
@@ -59,12 +59,12 @@ def _file(content: bytes, kind: str, name: str) -> HttpResponse:
     return HttpResponse(content, content_type=kind, headers={"Content-Disposition": f'attachment; filename="{plain}"'})
 
 
-def _over(found: list[StatementRow], shown: Any) -> Iterator[StatementRow]:
+def _over(found: Sequence[Step], shown: Sequence[Step]) -> Iterator[Step]:
     """Yield the person and the machine to which the first row of a further page belongs."""
     if not shown:
         return
     first = next(number for number, row in enumerate(found) if row is shown[0])
-    over: dict[str, StatementRow] = {}
+    over: dict[str, Step] = {}
     for row in found[:first]:
         if row.kind == rows.PERSON:
             over = {rows.PERSON: row}
