@@ -26,7 +26,6 @@ from tests.collector.pages.used import NOON, Used
 
 pytestmark = pytest.mark.usefixtures("database")
 LIVES = 200 if os.environ.get("FABGATE_SOAK") else 2 if postgresql.SERVER else 5
-NOW = datetime.now(UTC)
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ def meter(tmp_path: Path) -> Iterator[OpenMeterRecorder]:
 @pytest.fixture
 def sent(meter: OpenMeterRecorder) -> Sent:
     found = Sent(meter)
-    found.clock.at = NOW
+    found.clock.at = datetime.now(UTC)
     # a place for the month before, so that NOON may be early in its month
     found.program.configured = lambda _since, make=meter.configured: make("2020-01")  # type: ignore[method-assign]
     return found
