@@ -117,6 +117,14 @@ def test_a_decision_that_cannot_be_is_refused_at_its_field(manager, books, typed
     assert SinkLetter.objects.filter(state=SinkLetter.DEAD).exists()
 
 
+def test_an_item_without_a_reference_is_not_sent_by_hand(manager, books):
+    SinkLetter.objects.filter(state=SinkLetter.DEAD).update(state=SinkLetter.HELD, why=engine.NO_REFERENCE)
+    answer = decide(manager, "retry", chosen=SinkLetter.objects.get(state=SinkLetter.HELD).key)
+    assert answer.status_code == 400
+    assert "Add the reference of the payer" in text(answer)
+    assert 'href="/people/payers/m-2' in text(manager.get("/month/sinks/books"))
+
+
 def test_after_a_restore_a_person_lets_the_program_go_on(manager, books):
     audit.record(audit.START, audit.RESTORED, Collector.objects.get())
     assert "Paused after a restore" in text(manager.get("/month/sinks"))

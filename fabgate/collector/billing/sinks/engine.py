@@ -180,7 +180,8 @@ def _hand_over(one: Configured, row: Sink, driver: Driver, batch: _Batch) -> Non
     if not items:
         return
     if one.driver.searches:
-        if doubtful := [item for item in items if _may_have_arrived(row, item)]:
+        # what is sent again by hand may be there still: only what the program has lost is sent
+        if doubtful := [item for item in items if batch.until is None or _may_have_arrived(row, item)]:
             there = driver.find(doubtful)
             batch.done |= {item.key: (SinkLetter.SENT, "") for item in doubtful if item.key in there}
             items = [item for item in items if item.key not in batch.done]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -17,9 +18,14 @@ TIMEOUT_S: Final = (5.0, 20.0)
 #: Program errors that are not about what was sent: the URL, the key or the account is wrong, or it is a matter of time.
 _NOT_THE_ITEMS: Final = frozenset({401, 402, 403, 404, 405, 407, 408, 410, 421, 423, 425, 426, 429, 451})
 _SHOWN: Final = 200
+#: The longest answer, in bytes and in seconds.
+MOST_BYTES: Final = 1024 * 1024
+LONGEST_S: Final = 60.0
+_BLOCK: Final = 64 * 1024
 #: Why there is no answer.
 TIMED_OUT: Final = "no answer: timed out"
 NO_CONNECTION: Final = "no answer: no connection, or it broke"
+TOO_LONG: Final = "no answer: it is too long, or does not end"
 WRONG_CERTIFICATE: Final = "no answer: the certificate is not valid"
 
 
@@ -50,8 +56,15 @@ class Program:
             with requests.Session() as session:
                 session.trust_env = False  # no proxy and no .netrc of the account that it runs in
                 answer = session.request(
-                    method, self._url + path, headers=headers, timeout=TIMEOUT_S, allow_redirects=False, **more
+                    method,
+                    self._url + path,
+                    headers=headers,
+                    timeout=TIMEOUT_S,
+                    allow_redirects=False,
+                    stream=True,
+                    **more,
                 )
+                _read(answer)
         except requests.RequestException as error:
             raise Later(_reason(error)) from error
         status = answer.status_code
@@ -60,6 +73,17 @@ class Program:
         if 400 <= status < 500 and status not in _NOT_THE_ITEMS:
             raise Refused(shown(answer), _json(answer))
         raise Later(shown(answer), _wait_s(answer))
+
+
+def _read(answer: requests.Response) -> None:
+    """Read an answer, but not one that is too long, or never ends. Raises Later."""
+    found, until = bytearray(), time.monotonic() + LONGEST_S
+    for block in answer.iter_content(_BLOCK):
+        found += block
+        if len(found) > MOST_BYTES or time.monotonic() > until:
+            answer.close()
+            raise Later(TOO_LONG)
+    answer._content = bytes(found)  # noqa: SLF001 (what requests itself sets)
 
 
 def shown(answer: requests.Response) -> str:

@@ -154,14 +154,37 @@ def test_everything_arrives_once_and_in_order(sent):
         )
 
 
-def test_what_is_sent_again_by_hand_has_one_effect_and_what_was_lost_is_there_again(sent):
+def test_what_is_sent_again_by_hand_has_one_effect(sent):
     sent.turn()
     sent.check()
-    if sent.configured.driver.searches:
-        return  # it stores what it gets: a person sends again only what it has lost
     decisions.replay(sent.row, FIRST, None, actor="eve", reason="a test")
     sent.turn()
     sent.check()
+
+
+@pytest.mark.parametrize("kind", [programs.WebhookReceiver, programs.KeylessProgram])
+def test_what_a_program_has_lost_is_there_again_after_a_replay(tmp_path, books, kind):
+    with kind(tmp_path).running() as program:
+        sent = Sent(program)
+        sent.turn()
+        del program.effects[1:3]
+        decisions.replay(sent.row, FIRST, None, actor="eve", reason="their disk failed")
+        sent.turn()
+        sent.check()
+
+
+@pytest.mark.parametrize(("most_bytes", "longest_s"), [(1, 60), (1_000, -1)])
+def test_an_answer_that_is_too_long_or_does_not_end_stops_the_sink(tmp_path, books, monkeypatch, most_bytes, longest_s):
+    monkeypatch.setattr(http, "MOST_BYTES", most_bytes)
+    monkeypatch.setattr(http, "LONGEST_S", longest_s)
+    with programs.WebhookReceiver(tmp_path).running() as program:
+        sent = Sent(program)
+        sent.turn()
+        assert sent.row.trouble == http.TOO_LONG
+        monkeypatch.undo()
+        sent.wait(hours=1)
+        sent.turn()
+        sent.check()
 
 
 @pytest.mark.parametrize("mood", [LOST, SLOW])

@@ -48,6 +48,8 @@ class DecisionForm(forms.Form):
         found: dict[str, Any] = super().clean() or {}
         if found.get("act") in {_RETRY, _SKIP} and "chosen" in found and not found["chosen"]:
             self.add_error("chosen", _("Choose at least one."))
+        if found.get("act") == _RETRY and any(letter.state == SinkLetter.HELD for letter in self.letters):
+            self.add_error("chosen", _("Add the reference of the payer: then the item is sent by itself."))
         return found
 
 

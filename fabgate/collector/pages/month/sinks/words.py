@@ -20,6 +20,7 @@ _TAKES: Final[dict[str, Any]] = {
 _TROUBLES: Final[dict[str, Any]] = {
     http.TIMED_OUT: gettext_lazy("No answer in time"),
     http.NO_CONNECTION: gettext_lazy("No connection, or it broke"),
+    http.TOO_LONG: gettext_lazy("The answer is too long, or does not end"),
     http.WRONG_CERTIFICATE: gettext_lazy("The program's certificate is not valid"),
 }
 #: State of a letter: what pages call it.
