@@ -128,6 +128,8 @@ def _seen(first: date) -> str:
     for pair in Charge.objects.filter(month=first).order_by("pk").values_list("pk", "known").iterator():
         found.update(_text(pair))
     found.update(_text(list(ManualLine.objects.filter(month=first).order_by("pk").values_list("pk", flat=True))))
+    for prepaid in ledger.lines(first):  # statements say who prepays, and what was paid in
+        found.update(prepaid.encode() + b"\n")
     return found.hexdigest()
 
 

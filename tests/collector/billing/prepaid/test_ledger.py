@@ -12,7 +12,7 @@ import pytest
 from django.db import connection, transaction
 
 from fabgate.collector.billing import member_plans
-from fabgate.collector.billing.charges import decisions, refresh
+from fabgate.collector.billing.charges import closing, decisions, refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import balances, daily, ledger, modes, standing
 from fabgate.collector.billing.prepaid.ledger import Paid
@@ -206,6 +206,16 @@ def test_a_month_is_settled_by_its_own_mode_and_not_by_the_next_one(shop):
     modes.set_mode("m-2", MONTHS[1], prepays=True, actor="eve")
     close(FIRST)
     assert balances.all_of() == {"m-1": -300}
+
+
+def test_statements_are_made_again_if_credit_or_a_mode_changes_while_a_month_is_closed(shop):
+    ready = closing._prepare(FIRST)
+    assert ready.is_current()
+    credit(500)
+    assert not ready.is_current()
+    ready = closing._prepare(FIRST)
+    modes.set_mode("m-2", FIRST, prepays=True, actor="eve")
+    assert not ready.is_current()
 
 
 def test_a_line_that_was_added_after_its_month_counts_on_the_last_day_of_it(shop):
