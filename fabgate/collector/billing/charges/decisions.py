@@ -61,7 +61,7 @@ def withdraw(session: str, *, author: str, reason: str) -> None:
 def add_line(
     payer: str, text: str, amount_minor: int, *, author: str, session: str = "", vat_code: str = ""
 ) -> ManualLine:
-    """Charge a payer for something else in the open month; a negative amount is a credit. Raises UsageError."""
+    """Charge a payer for something else in the open month; a negative amount is a reduction. Raises UsageError."""
     mistakes: list[str] = []
     text = _line(text, "text", mistakes)
     if not 0 < abs(amount_minor) <= MOST_MINOR:

@@ -35,9 +35,7 @@ _CLOSE: Final = (
     " gets a reversal and a new charge in the open month. If entries are missing or sessions wait for a review, --reason"
     " is needed."
 )
-_LINE: Final = (
-    "It is charged in the open month. A negative amount is a credit, such as part of a session: name it with --session."
-)
+_LINE: Final = "It is charged in the open month. A negative amount is a reduction, such as part of a session: name it with --session."
 _VERIFY: Final = (
     "Each closed month has a digest over the month before, its terms, and all its charges and lines. Note the last one: it"
     " vouches for all before it."

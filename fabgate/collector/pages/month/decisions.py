@@ -47,7 +47,7 @@ class LineForm(forms.Form):
     """What a payer is charged for besides sessions."""
 
     text = LineField(label=gettext_lazy("What for?"), max_length=200)
-    amount = AmountField(help_text=gettext_lazy("Negative for a credit."))
+    amount = AmountField(help_text=gettext_lazy("Negative for a reduction."))
     vat_code = LineField(label=gettext_lazy("VAT code"), max_length=20, required=False)
 
     def __init__(self, *args: Any, found: BillingTerms, **more: Any) -> None:

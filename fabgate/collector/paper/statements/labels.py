@@ -20,7 +20,7 @@ CLASSES: Final[Mapping[str, tuple[Any, Any]]] = {
     rating.WAIVED: (_("Waived"), _("a manager or accountant decided that they cost nothing")),
     rating.IN_REVIEW: (_("In review"), _("priced once a person has checked them")),
     rating.NO_TARIFF: (_("No tariff"), _("no rule applies to their machine, plan and day")),
-    summary.LINE: (_("Lines"), _("material, courses and credits")),
+    summary.LINE: (_("Lines"), _("material, courses and reductions")),
     rating.NOT_BILLABLE: (_("Not billable"), _("maintenance, training and emergencies, unless a rule bills them")),
 }
 

@@ -123,11 +123,11 @@ def steps(statement: Statement) -> Iterator[Step]:
     for person in statement.persons:
         yield from _person(person, money, zone)
     if statement.lines:
-        yield Step(PERSON, lambda: StatementRow(PERSON, _("Other charges and credits")))
+        yield Step(PERSON, lambda: StatementRow(PERSON, _("Other charges and reductions")))
         for line in statement.lines:
             yield Step(LINE, partial(_line, line, money, zone))
         amount = money.minor(statement.lines_minor)
-        yield Step(PERSON_SUM, lambda: StatementRow(PERSON_SUM, _("Other charges and credits"), amount=amount))
+        yield Step(PERSON_SUM, lambda: StatementRow(PERSON_SUM, _("Other charges and reductions"), amount=amount))
     yield Step(WHOLE, partial(_whole, statement, money))
 
 

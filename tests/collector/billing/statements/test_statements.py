@@ -86,9 +86,9 @@ def test_a_statement_reads_like_a_telephone_bill(shop):
         ("machine", "Band saw", "", "", "", ""),
         ("session", "Billed", f"13:00{DASH}13:45", "0:45:00", "€4.50", ""),
         ("machine-sum", "Band saw", "1 session", "0:45:00", "€4.50", ""),
-        ("person", "Other charges and credits", "", "", "", ""),
+        ("person", "Other charges and reductions", "", "", "", ""),
         ("line", "Plywood, 9 mm", "", "", "€12.50", ""),
-        ("person-sum", "Other charges and credits", "", "", "€12.50", ""),
+        ("person-sum", "Other charges and reductions", "", "", "€12.50", ""),
         ("whole", "Total", "", "2:16:00", "€20.00", ""),
     ]
     assert statement.by_vat_code == {"V20": 750, "V5": 1_250}
