@@ -20,7 +20,7 @@ from django.conf import settings
 from msgspec import Struct
 
 from fabgate.collector.billing import terms
-from fabgate.collector.billing.sinks.contract import CHARGES, Driver, Options, Site
+from fabgate.collector.billing.sinks.contract import CHARGES, METERED, Driver, Options, Site
 from fabgate.collector.models import Collector
 from fabgate.errors import FabgateError, UsageError
 from fabgate.yaml_reading.yaml_file import Reading, join, near, shown
@@ -120,6 +120,14 @@ def _read_all(reading: Reading, nodes: dict[str, Any], _where: str) -> list[Conf
     if any(one.feed == CHARGES for one in found) and terms.started() is None:
         names = ", ".join(one.name for one in found if one.feed == CHARGES)
         reading.wrong(names, "found a sink for charges, but billing has not been started; start it first")
+    invoicing = [one.name for one in found if one.driver.only_receivables]
+    for one in found:
+        if one.feed == METERED and invoicing and not one.options.categories:
+            reading.wrong(
+                one.name,
+                f"found it beside {', '.join(invoicing)}, and both write invoices: the same minutes would be billed twice."
+                " Leave one out, or let this one have only the categories of machines that have no tariff",
+            )
     return found
 
 

@@ -45,14 +45,14 @@ class Sending(threading.Thread):
         """Look every two seconds whether something is due."""
         while not self._stopping.is_set():
             is_more = False
-            if config.path().exists():
-                try:
+            try:
+                if config.path().exists():
                     is_more = self.look(time.monotonic())
-                except (DatabaseError, InterfaceError) as error:
-                    log.warning("sinks wait for the database: %s", error)
-                except Exception:
-                    log.exception("sinks cannot be served now")
-                connection.close()  # not kept open while nothing happens
+            except (DatabaseError, InterfaceError) as error:
+                log.warning("sinks wait for the database: %s", error)
+            except Exception:
+                log.exception("sinks cannot be served now")
+            connection.close()  # not kept open while nothing happens
             self._stopping.wait(0 if is_more else LOOK_EVERY_S)
 
     def look(self, now_s: float) -> bool:

@@ -76,6 +76,16 @@ def test_every_mistake_is_named_with_its_line(written, books):  # noqa: F811
     ]
 
 
+def test_two_programs_do_not_write_invoices_for_the_same_minutes(written, books):  # noqa: F811
+    stripe = f"stripe: {{driver: stripe, from: {MONTH}, key_file: k}}\n"
+    meter = "meter: {{driver: openmeter, from: {}, url: 'http://127.0.0.1', categories: {}}}\n"
+    written(stripe + meter.format(MONTH, "[]"))
+    with pytest.raises(UsageError, match=r":2: meter: found it beside stripe, and both write invoices"):
+        config.load()
+    written(stripe + meter.format(MONTH, "[laser]"))
+    assert [one.name for one in config.load()] == ["stripe", "meter"]
+
+
 def test_charges_need_billing_and_without_a_file_there_is_no_sink(written, tmp_path):
     assert config.load() == []
     written("a: {driver: files, from: 2027-01, folder: x}\n")
