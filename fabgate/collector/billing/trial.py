@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
@@ -61,15 +62,39 @@ def applies(rated: Rated) -> bool:
 
 def compare(month: date, terms: Terms, new: Rule) -> dict[tuple[str, str], Compared]:
     """Return what a month costs now and with `new`, by machine and plan."""
-    changed = with_rule(terms, new)
-    now, then = rules.Lookup(terms.rules), rules.Lookup(changed.rules)
-    found: dict[tuple[str, str], Compared] = defaultdict(Compared)
-    for facts in months.by_payer(month, terms.zone).values():
-        before = rating.rate(facts, terms, lookup=now)
+
+    def is_concerned(facts: Facts) -> bool:
+        return new.applies(facts.machine, facts.machine_category, facts.plan, date.max)
+
+    return _sums(_pairs(month, terms, with_rule(terms, new), is_concerned))
+
+
+def changes(
+    months: Iterable[date], now: Terms, then: Terms, is_concerned: Callable[[Facts], bool]
+) -> dict[tuple[str, str], Compared]:
+    """Return what other terms change in months, by machine and plan: the sums of sessions that would cost another amount.
+
+    Only payers with a session that `is_concerned` are rated.
+    """
+    pairs = (pair for month in months for pair in _pairs(month, now, then, is_concerned))
+    return _sums((old, new) for old, new in pairs if (old.kind, old.amount_minor) != (new.kind, new.amount_minor))
+
+
+def _pairs(
+    month: date, now: Terms, then: Terms, is_concerned: Callable[[Facts], bool]
+) -> Iterator[tuple[Rated, Rated]]:
+    """Yield each session of a month, rated by both terms."""
+    lookups = rules.Lookup(now.rules), rules.Lookup(then.rules)
+    for facts in months.by_payer(month, now.zone).values():
+        before = rating.rate(facts, now, lookup=lookups[0])
         # Sessions of other payers cost the same.
-        is_concerned = any(new.applies(one.machine, one.machine_category, one.plan, date.max) for one in facts)
-        after = rating.rate(facts, changed, lookup=then) if is_concerned else before
-        for old, tried in zip(before, after, strict=True):
-            key = old.facts.machine, old.facts.plan
-            found[key] = found[key].plus(old, tried)
+        after = rating.rate(facts, then, lookup=lookups[1]) if any(map(is_concerned, facts)) else before
+        yield from zip(before, after, strict=True)
+
+
+def _sums(pairs: Iterable[tuple[Rated, Rated]]) -> dict[tuple[str, str], Compared]:
+    found: dict[tuple[str, str], Compared] = defaultdict(Compared)
+    for before, after in pairs:
+        key = before.facts.machine, before.facts.plan
+        found[key] = found[key].plus(before, after)
     return dict(sorted(found.items()))

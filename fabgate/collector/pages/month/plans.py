@@ -15,7 +15,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector.billing import member_plans
+from fabgate.collector.billing import member_plans, rating, terms
 from fabgate.collector.billing.explain import decimals_of
 from fabgate.collector.db import audit
 from fabgate.collector.models import BillingTerms, Plan, TariffRule
@@ -25,6 +25,7 @@ from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.forms.minor_field import MinorField
 from fabgate.collector.pages.forms.stale_form import StaleCheck
+from fabgate.collector.pages.month.difference import unless_seen
 from fabgate.collector.pages.month.tab import render_page, terms_or_404, today_of
 from fabgate.collector.paper.figures import Money
 
@@ -111,18 +112,32 @@ def plan(request: HttpRequest, pk: int) -> HttpResponse:
     """Change the terms of a plan."""
     found = terms_or_404()
     row = get_object_or_404(Plan, pk=pk)
-    form = PlanForm(instance=row, found=found)
+    form, change = PlanForm(instance=row, found=found), None
     if request.method == "POST":
         with transaction.atomic():
             form = PlanForm(request.POST, instance=stale_form.locked(row), found=found)
-            if is_saved := not form.has_conflicts() and form.is_valid():
+            is_saved = not form.has_conflicts() and form.is_valid()
+            if is_saved:
+                change = _difference(request, form.instance, found)
+            if is_saved := is_saved and change is None:
                 with audit.change(account_of(request).name, "plan.updated", form.instance):
                     form.save()
         if is_saved:
             messages.success(request, _("Plan %(name)s changed.") % {"name": row})
             return see_other(reverse("month-plans"))
-    shown = {"form": form, "plan": row, "members": member_plans.members_of(today_of(found)).get(row.name, 0)}
-    return render_page(request, "plan.html", found, shown, status=form.status)
+    members = member_plans.members_of(today_of(found)).get(row.name, 0)
+    shown = {"form": form, "plan": row, "members": members, "difference": change}
+    return render_page(request, "plan.html", found, shown, status=200 if change else form.status)
+
+
+def _difference(request: HttpRequest, plan: Plan, found: BillingTerms) -> dict[str, Any] | None:
+    """Return what the changed plan changes in open months, unless that was shown before."""
+    now = terms.for_rating(found)
+    changed = rating.Plan(plan.name, plan.free_minutes, plan.discount_percent)
+    if now.plans[plan.name] == changed:
+        return None
+    then = now._replace(plans={**now.plans, plan.name: changed})
+    return unless_seen(request, found, now, then, found.first_month, lambda facts: facts.plan == plan.name)
 
 
 def _percent(row: Plan) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -12,8 +13,10 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from fabgate.collector.billing import rule_store, terms
+from fabgate.collector.billing.rating import Facts
 from fabgate.collector.models import BillingTerms, TariffRule
 from fabgate.collector.pages.access_control import account_of, see_other
+from fabgate.collector.pages.month.difference import unless_seen
 from fabgate.collector.pages.month.tab import next_month, render_page, terms_or_404, today_of
 from fabgate.collector.pages.month.tariffs.listing import place_title
 from fabgate.collector.pages.month.tariffs.rule_form import RuleForm, initial_of, initial_typed
@@ -24,17 +27,33 @@ _ROW = "row"
 
 def new(request: HttpRequest) -> HttpResponse:
     """Show the form of a new rule; add it. With ``?from=N`` it starts with the values of rule N."""
-    found = terms_or_404()
+    found, change = terms_or_404(), None
     if request.method == "POST" and _ROW not in request.POST:
         form = RuleForm(found, request.POST)
-        if form.is_valid() and _added(request, form, found):
-            return see_other(reverse("month-tariffs"))
+        if form.is_valid():
+            change = _difference(request, form, found)
+            if change is None and _added(request, form, found):
+                return see_other(reverse("month-tariffs"))
     elif request.method == "POST":
         form = RuleForm(found, initial=initial_typed(request.POST))
     else:
         form = RuleForm(found, initial=_initial(request, found))
-    shown = {"form": form, "before": _before(request)}
-    return render_page(request, "rule.html", found, shown, status=400 if form.is_bound else 200)
+    shown = {"form": form, "before": _before(request), "difference": change}
+    return render_page(request, "rule.html", found, shown, status=400 if form.is_bound and not change else 200)
+
+
+def _difference(request: HttpRequest, form: RuleForm, found: BillingTerms) -> dict[str, Any] | None:
+    """Return what the rule changes in open months, unless that was shown before. A day that is refused changes nothing."""
+    since, now = form.cleaned_data["since"], terms.for_rating(found)
+    rule = replace(form.rule(), valid_from=since)
+    if since > today_of(found) or since < (terms.first_open_day() or since):
+        return None
+    then = now._replace(rules=[*now.rules, rule])
+
+    def is_concerned(facts: Facts) -> bool:
+        return rule.applies(facts.machine, facts.machine_category, facts.plan, date.max)
+
+    return unless_seen(request, found, now, then, since, is_concerned)
 
 
 def _initial(request: HttpRequest, found: BillingTerms) -> dict[str, Any]:

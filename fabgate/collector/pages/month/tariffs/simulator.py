@@ -19,9 +19,9 @@ from django.utils.translation import gettext_lazy
 from fabgate.collector.billing import month as months
 from fabgate.collector.billing import rating, terms, trial
 from fabgate.collector.billing.rating import Rated
-from fabgate.collector.billing.trial import Compared
-from fabgate.collector.models import BillingTerms, Machine
+from fabgate.collector.models import BillingTerms
 from fabgate.collector.pages.access_control import see_other
+from fabgate.collector.pages.month.difference import comparison
 from fabgate.collector.pages.month.payers import step_rows
 from fabgate.collector.pages.month.tab import render_page, terms_or_404, today_of
 from fabgate.collector.pages.month.tariffs.rule_form import AmountField, RuleForm, initial_of, initial_typed
@@ -178,7 +178,7 @@ def _result(found: BillingTerms, form: RuleForm, trial_form: TrialForm) -> dict[
         return {
             "kind": kind,
             "month": trial_form.first,
-            **_comparison(found, trial.compare(trial_form.first, now, rule)),
+            **comparison(found, trial.compare(trial_form.first, now, rule)),
         }
     if kind == INVENTED:
         start = trial_form.start_at
@@ -214,30 +214,6 @@ def _price(found: BillingTerms, rated: Rated) -> dict[str, Any]:
         "amount": Money.of(found).minor(rated.amount_minor) if rated.price is not None else "",
         "class": labels.class_name(rated.kind),
         "is_billed": rated.kind == rating.BILLED,
-    }
-
-
-def _comparison(found: BillingTerms, sums: Mapping[tuple[str, str], Compared]) -> dict[str, Any]:
-    """Return the lines of a comparison, and its sums."""
-    titles = {machine.name: str(machine) for machine in Machine.objects.only("name", "title")}
-    whole = Compared(*map(sum, zip(Compared(), *sums.values(), strict=True)))
-    lines = [
-        {"machine": titles.get(machine, machine), "plan": plan, **_amounts(found, total)}
-        for (machine, plan), total in sums.items()
-    ]
-    return {
-        "lines": sorted(lines, key=lambda line: (line["machine"].casefold(), line["plan"])),
-        "whole": _amounts(found, whole),
-    }
-
-
-def _amounts(found: BillingTerms, total: Compared) -> dict[str, Any]:
-    money, more = Money.of(found), total.new_minor - total.amount_minor
-    return {
-        "sessions": total.sessions,
-        "now": money.minor(total.amount_minor),
-        "new": money.minor(total.new_minor),
-        "difference": money.difference(more) if more else money.minor(0),
     }
 
 
