@@ -18,7 +18,7 @@ from fabgate.collector.accounts import manage
 from fabgate.collector.base import data_folder
 from fabgate.collector.base.disk_full import unless_full
 from fabgate.collector.db import audit, postgresql
-from fabgate.collector.models import ApiKey, Collector, Grant, Group, OneTimeLink, SignIn
+from fabgate.collector.models import ApiKey, Collector, Grant, Group, OneTimeLink, SignIn, StatementMail
 from fabgate.collector.verify import audit_head
 
 log = logging.getLogger(__name__)
@@ -89,6 +89,9 @@ def invalidate(data: Path) -> None:
         OneTimeLink.objects.filter(used_at=None).update(expires_at=F("created_at"))
         for key in ApiKey.valid():
             manage.revoke(key, actor=audit.START, reason=REASON)
+        # Those that waited may have been sent since; a person sends them again.
+        unsure = StatementMail.objects.filter(state=StatementMail.WAITING)
+        unsure.update(state=StatementMail.SENDING)
         lost = audit_head.lost(data)
         after = {audit_head.FIELD: str(lost)} if lost else {}
         audit.record(audit.START, REASON, Collector.objects.get(), after=after)

@@ -23,6 +23,7 @@ from fabgate.collector.billing import member_plans
 from fabgate.collector.billing.charges import closing, decisions, refresh
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
+from fabgate.collector.billing.statements import archive
 from fabgate.collector.models import (
     ApiKey,
     Charge,
@@ -342,6 +343,7 @@ def test_the_python_of_the_docs_books_each_month_once(address, token, tmp_path):
     first = run(*command)
     assert (first.stdout, first.stderr) == (f"{MONTH} m-2 16.90 EUR\n", "")
     assert len(ask(token, "charges")["closed"]["sealed_prepaid"]) == 3  # the mode, the credit, and what was used up
+    assert ask(token, "charges")["closed"]["archive"] == archive.digests(date.fromisoformat(f"{MONTH}-01"))
     [paid, owed] = ask(token, f"statements/month?month={MONTH}")["statements"]
     assert (paid["settlement"], owed["settlement"]) == ("prepaid", "receivable")
     assert run(*command).stdout == ""

@@ -61,6 +61,7 @@ def test_the_page_and_the_pdf_have_the_same_figures_in_the_language_of_the_payer
         assert " ".join(shown.split()) in paper, shown
     # what surrounds it is in the language of who looks
     assert "Tariffs" in page
+    assert '<html lang="en"' in text(answer)
     table = manager.get(f"/month/statement-csv/m-1?month={MONTH}").content.decode("utf-8-sig").splitlines()
     assert len(table) == 4
     assert "Bjørn Sørensen" not in words(text(manager.get(f"/month/statement/m-3?month={MONTH}")))

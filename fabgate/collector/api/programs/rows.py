@@ -88,6 +88,7 @@ class MonthClosed(Schema):
     sealed_prepaid: list[str] = Field(
         description="What it covers of the prepaid ledger: who prepays, then what was paid in, paid back and used up."
     )
+    archive: dict[str, str] = Field(description="The SHA-256 of each file of its archive, by the file's name.")
 
 
 def charge_rows(
@@ -149,7 +150,7 @@ def line_rows(
 def month_row(closed: ClosedMonth) -> dict[str, Any]:
     """Return a closed month as the API shows it."""
     earlier = ClosedMonth.objects.filter(month__lt=closed.month).order_by("-month")
-    same = ("closed_at", "closed_by", "reason", "charges", "lines", "amount_minor", "sha256")
+    same = ("closed_at", "closed_by", "reason", "charges", "lines", "amount_minor", "sha256", "archive")
     return {
         **{name: getattr(closed, name) for name in same},
         "month": str(closed),

@@ -13,6 +13,7 @@ from fabgate.collector.billing.statements import issue
 from fabgate.collector.models import Change, IssuedStatement, Member, Payer, StatementMail
 from fabgate.collector.paper.statements import mailing
 from fabgate.collector.people import mails
+from fabgate.collector.processes import restored_database
 from fabgate.collector.processes.worker import Worker
 from tests.collector.mailing import use_mail
 from tests.collector.pages import billing
@@ -128,3 +129,12 @@ def test_erased_statements_are_not_sent(mail_server):
     issue.erase_words(refresh.following(FIRST), actor="maya", at=NOON)
     assert mailing.queue(FIRST, author="maya") == 0
     assert IssuedStatement.objects.count() == 3
+
+
+def test_what_waited_in_a_restored_copy_may_be_sent_already_and_waits_for_a_person(mail_server, tmp_path):
+    got = mail_server()
+    mailing.queue(FIRST, author="maya")
+    restored_database.invalidate(tmp_path)
+    Worker().mail()
+    assert got.taken == []
+    assert states() == {"m-1": ["sending"], "m-2": ["sending"]}

@@ -23,7 +23,7 @@ def context(statement: Statement, query: QueryDict) -> dict[str, Any]:
         page = numbered_page(found[:-1], query)
         return {
             "statement": statement,
-            "lang": lang,
+            "statement_lang": lang,
             "month_of_statement": rows.month_name(statement.head),
             "workshop": statement.words.workshop.get("name", ""),
             "workshop_lines": rows.workshop_lines(statement.words),
