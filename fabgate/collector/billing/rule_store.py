@@ -58,13 +58,15 @@ def same_day(rule: TariffRule) -> TariffRule | None:
 
 def add(rule: TariffRule, actor: str) -> None:
     """Store a rule. Raises SameDayError, also if the other rule is added at the same moment, and ClosedMonthError."""
-    _refuse_closed(rule)
-    if (other := same_day(rule)) is not None:
-        raise SameDayError(other)
     rule.made_by = actor
     try:
-        with transaction.atomic(), audit.change(actor, "tariff.added", rule):
-            rule.save(force_insert=True)
+        with transaction.atomic():
+            refresh.lock()  # or else the month could be closed between the question and the answer
+            _refuse_closed(rule)
+            if (other := same_day(rule)) is not None:
+                raise SameDayError(other)
+            with audit.change(actor, "tariff.added", rule):
+                rule.save(force_insert=True)
     except IntegrityError as error:
         if not duplicate.is_there(error) or (other := same_day(rule)) is None:
             raise
@@ -77,13 +79,13 @@ def remove(pk: int, actor: str, *, unless_begun_by: date | None = None) -> Tarif
 
     Raises ClosedMonthError for a rule that applies in a closed month.
     """
-    rule = TariffRule.objects.select_for_update(no_key=True, of=("self",)).filter(pk=pk).first()
+    refresh.lock()  # or else the month could be closed meanwhile, and its charges would be forgotten
+    rule = TariffRule.objects.filter(pk=pk).first()
     if rule is None:
         return None
     if unless_begun_by is not None and rule.valid_from <= unless_begun_by:
         raise HasBegunError
     _refuse_closed(rule)
-    refresh.lock()
     with audit.change(actor, "tariff.removed", rule):
         refresh.forget(rule)
         TariffRule.objects.filter(pk=pk).delete()  # unlike rule.delete(), this keeps the id for the log
