@@ -1,4 +1,4 @@
-"""Counts clicks: each weekly task of a manager takes at most three from the floor."""
+"""Counts clicks: each weekly task takes at most three from the floor, and a correction reaches the statement in four."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Clicker:
         self.page.locator(within).get_by_role(role, name=name).first.click()
 
 
-def open_floor(site: UsedSite, person) -> Clicker:
-    maya = person(site.address)
-    maya.sign_in(MANAGER, site.password)
-    maya.page.get_by_role("heading", name="Floor").wait_for()  # a manager's first page
-    return Clicker(maya.page)
+def open_floor(site: UsedSite, person, name: str = MANAGER) -> Clicker:
+    somebody = person(site.address)
+    somebody.sign_in(name, site.password)
+    somebody.page.get_by_role("heading", name="Floor").wait_for()  # the first page of a manager and of the desk
+    return Clicker(somebody.page)
 
 
 def test_the_floor_shows_who_uses_the_laser_without_a_click(site: UsedSite, person) -> None:
@@ -90,6 +90,44 @@ def test_the_laser_is_locked(site: UsedSite, person) -> None:
     assert clicker.clicks <= MOST_CLICKS
     clicker.page.locator("#at-laser-1").get_by_text("Unlock…").click()  # as other tests expect it
     clicker.page.locator("#at-laser-1").get_by_role("button", name="Unlock it").click()
+
+
+def test_credit_is_added_at_the_desk(site: UsedSite, person) -> None:
+    clicker = open_floor(site, person, "karim")
+    clicker.click("link", "People", within=".tabs")
+    search = clicker.page.get_by_label("Name, number, e-mail or badge")
+    search.fill("m-5")
+    search.press("Enter")
+    clicker.click("button", "Add credit", within="main")
+    clicker.page.get_by_label("Amount (EUR)").fill("12.50")
+    clicker.click("button", "Add credit", within="main")
+    clicker.page.locator(".message.success", has_text="€12.50").wait_for()
+    assert clicker.clicks <= MOST_CLICKS
+
+
+def test_a_correction_reaches_the_statement(site: UsedSite, person) -> None:
+    maya = person(site.address)
+    maya.sign_in(MANAGER, site.password)
+    clicker = Clicker(maya.page)
+    (listed,) = (page["path"] for page in site.pages if page["route"] == "month-payer")
+    statement = listed.replace("/payer/", "/statement/")
+    clicker.page.goto(statement)
+    sessions = clicker.page.locator(".statement a[href*='/month/session/']")
+    address = sessions.first.get_attribute("href")
+    row = clicker.page.locator(f".statement tr:has(a[href='{address}'])")
+    before = row.inner_text()
+    clicker.clicks += 1
+    sessions.first.click()
+    clicker.click("button", "The session", within="main")
+    clicker.page.get_by_label("Powered on").fill("0:01:00")
+    clicker.page.locator("#correct").get_by_label("Why").fill("Forgot to tap off")
+    clicker.click("button", "Correct", within="#correct")
+    clicker.page.locator(".message.success").wait_for()
+    clicker.clicks += 1
+    clicker.page.goto(statement)
+    assert "0:01:00" not in before
+    assert "0:01:00" in row.inner_text()
+    assert clicker.clicks <= MOST_CLICKS + 1
 
 
 def test_last_month_is_exported(site: UsedSite, person) -> None:
