@@ -210,7 +210,9 @@ def test_erased_words_leave_ids_and_sums_and_are_in_no_log(shop):
     for gone in ("Müller", "Petit", "quai de Saône", "stopped twice"):
         assert gone not in text
     assert "Müller" not in b"".join(archive.names(FIRST)).decode()
-    log = json.dumps([(row.before, row.after) for row in Change.objects.filter(kind="issuedstatement")])
+    log = json.dumps(
+        [(row.before, row.after) for row in Change.objects.filter(kind="issuedstatement")], ensure_ascii=False
+    )
     assert "erased_at" in log
     assert "Müller" not in log
 
@@ -265,6 +267,9 @@ def test_a_statement_of_who_prepays_has_the_credit_between_its_balances(shop):
     before = read.of(FIRST, "m-1")
     close()
     decisions.withdraw("s-3", author="maya", reason="It worked")
+    modes.set_mode("m-2", NEXT, prepays=False, actor="maya")
+    ledger.refund("m-2", 700, Paid("cash", reason="Asked for it"), author="kim", now=NOON + timedelta(days=40))
+    decisions.add_line("m-2", "Plywood", 300, author="maya")
     ledger.refund("m-1", 1_000, Paid("cash", reason="Asked for it"), author="kim", now=NOON + timedelta(days=40))
     last = NEXT - timedelta(days=1)
     final = read.of(FIRST, "m-1")
@@ -292,4 +297,6 @@ def test_a_statement_of_who_prepays_has_the_credit_between_its_balances(shop):
     assert IssuedStatement.objects.get(payer="m-2").amount_minor == 0
     assert read.of(FIRST, "m-2").credit.closing_minor == 700
     assert read.of(FIRST, "m-3").credit is None
+    # who no longer prepays owes the line, and got the rest back
+    assert (read.of(NEXT, "m-2").credit.used_minor, read.of(NEXT, "m-2").credit.closing_minor) == (0, 0)
     assert not [wrong for _month, _sha256, wrong in closing.verify() if wrong]
