@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fabgate.collector.billing.paying import payers
-from fabgate.collector.billing.sinks import config, decisions, engine, feeds, http, status
+from fabgate.collector.billing.sinks import config, decisions, engine, feeds, status
 from fabgate.collector.billing.sinks.config import Configured
 from fabgate.collector.billing.sinks.drivers.tryton import TrytonSink
 from fabgate.collector.db import audit
@@ -93,8 +93,7 @@ def address(tmp_path: Path) -> Iterator[str]:
             process.terminate()
 
 
-def test_tryton_posts_the_invoices_with_the_totals_of_the_books(address, tmp_path, books, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(http, "TIMEOUT_S", (5.0, 20.0))  # a slow answer is no matter here
+def test_tryton_posts_the_invoices_with_the_totals_of_the_books(address, tmp_path, books):  # noqa: F811
     for number in (1, 2, 3):
         payer = payers.ensure(payers.of_member(Member.objects.get(pk=f"m-{number}")), actor="eve")
         payers.set_references(payer, {"tryton": f"m-{number}" if number < 3 else "nobody"}, actor="eve")

@@ -60,6 +60,10 @@ class Program:
         """Store what was sent, and return the status of the answer."""
         raise NotImplementedError
 
+    def loses(self, made: int) -> bool:
+        """Return whether an answer is lost, after so many effects."""
+        return True
+
     def said(self, status: int) -> Any:
         """Return the JSON of an answer."""
         return {}

@@ -61,9 +61,8 @@ def answering(request: pytest.FixtureRequest, tmp_path: Path, books: Used) -> It
 
 
 @pytest.fixture
-def books(monkeypatch: pytest.MonkeyPatch) -> Used:
+def books() -> Used:
     """Two closed months: sessions, a line, a credit, and a reversal."""
-    monkeypatch.setattr(http, "TIMEOUT_S", (5.0, 0.3))
     Collector.get(settings.ENVIRONMENT.site)
     shop = Used()
     billed()
@@ -140,26 +139,134 @@ def sent(program: Program, books: Used) -> Sent:
     return Sent(program)
 
 
-def test_everything_arrives_once_and_in_order(sent):
+class Killed(BaseException):
+    """The process ends."""
+
+
+def test_everything_arrives_once_and_in_order_though_the_program_is_away_and_the_process_is_killed(sent):
+    sent.program.mood = DOWN
+    for _minute in range(30):
+        sent.turn()
+        sent.wait(minutes=2)
+    assert sent.program.requests <= 12
+    assert sent.row.failures >= 6
+    assert sent.program.effects == []
+    assert not SinkLetter.objects.exists()
+    is_folder = isinstance(sent.program, programs.Folder)
+    assert ("mount its disk" if is_folder else "503 ") in sent.row.trouble
+    sent.program.mood = WELL
+    sent.wait(hours=1)
+
+    def die() -> None:
+        """Die between sending and the cursor: the clock is asked after each batch, before anything is stored."""
+        if sent.program.effects:
+            raise Killed
+
+    sent.clock.hooks = [die]
+    with pytest.raises(Killed):
+        sent.turn()
+    assert not SinkLetter.objects.exists()
+    sent.clock.hooks.clear()
     sent.turn()
     sent.check()
     effects = list(sent.program.effects)
-    sent.turn()
     sent.wait(days=1)
     sent.turn()
     assert sent.program.effects == effects
     if sent.configured.feed == USAGE:
-        assert [int(key.partition(".")[0]) for key, _amount in effects] == sorted(
-            int(key.partition(".")[0]) for key, _amount in effects
-        )
+        positions = [int(key.partition(".")[0]) for key, _amount in effects]
+        assert positions == sorted(positions)
 
 
-def test_what_is_sent_again_by_hand_has_one_effect(sent):
+def test_what_is_sent_again_by_hand_or_after_a_restore_has_one_effect(sent):
     sent.turn()
     sent.check()
     decisions.replay(sent.row, FIRST, None, actor="eve", reason="a test")
     sent.turn()
     sent.check()
+    effects, requests = list(sent.program.effects), sent.program.requests
+    SinkLetter.objects.all().delete()
+    Sink.objects.update(cursor="")
+    audit.record(audit.START, audit.RESTORED, Collector.objects.get())
+    sent.wait(days=1)
+    sent.turn()
+    assert (sent.program.requests, Sink.objects.get().cursor) == (requests, "")
+    assert status.of(sent.configured).state == status.RESTORED
+    decisions.reconcile(sent.row, actor="eve", reason="the disk failed")
+    sent.turn()
+    assert sent.program.effects == effects
+    sent.check()
+    with pytest.raises(UsageError, match="does not wait"):
+        decisions.reconcile(sent.row, actor="eve", reason="again")
+
+
+def test_an_answer_that_is_lost_has_one_effect_and_what_is_refused_is_a_dead_letter(answering):
+    sent = answering
+    sent.program.mood = LOST
+    sent.turn()
+    first = len(sent.program.effects)
+    assert first == min(sent.configured.driver.most, len(sent.wanted()))
+    assert sent.row.trouble.startswith("no answer: ")
+    one, row = sent.configured, sent.row
+    items, _place = feeds.of(one.driver, row, one.options, config.site_of()).after("", 100, NOW)
+    sent.program.refused = {items[-1].key} - dict(sent.program.effects).keys()
+    sent.program.mood = WELL
+    sent.turn()
+    assert len(sent.program.effects) == first  # it waits
+    sent.wait(seconds=6)
+    sent.turn()
+    dead = decisions.left(sent.row, SinkLetter.DEAD)
+    assert {letter.key for letter in dead} == sent.program.refused
+    assert len(sent.program.effects) == len(sent.wanted()) - len(dead)
+    if dead:
+        assert dead[0].why
+        sent.program.refused.clear()
+        assert decisions.retry(sent.row, actor="eve", reason="put right there") == 1
+        sent.turn()
+        with pytest.raises(UsageError, match="has no such letters"):
+            decisions.retry(sent.row, actor="eve", reason="again")
+    sent.check()
+
+
+@pytest.mark.parametrize("kind", [programs.OpenMeterRecorder, programs.LagoRecorder])
+def test_one_item_of_a_batch_that_is_refused_is_found(tmp_path, books, kind):
+    with kind(tmp_path).running() as program:
+        sent = Sent(program)
+        one = sent.configured
+        items, _place = feeds.of(one.driver, engine.row_of(one), one.options, config.site_of()).after("", 100, NOW)
+        program.refused = {items[1].key}
+        sent.turn()
+        (dead,) = decisions.left(sent.row, SinkLetter.DEAD)
+        assert dead.key == items[1].key
+        assert len(program.effects) == len(items) - 1
+
+
+#: The two ways in which answers are told apart: our own, and that of an SDK.
+WAYS = [programs.WebhookReceiver, programs.StripeRecorder]
+
+
+@pytest.mark.parametrize("kind", WAYS)
+@pytest.mark.parametrize(
+    ("mood", "answer", "wait_s"), [(BUSY, "429", 600), (WRONG_KEY, "401", 5), (SLOW, http.TIMED_OUT, 5)]
+)
+def test_what_no_item_is_to_blame_for_stops_everything_and_refuses_nothing(
+    tmp_path, books, monkeypatch, kind, mood, answer, wait_s
+):
+    with kind(tmp_path).running() as program:
+        sent = Sent(program)
+        program.mood = mood
+        if mood == SLOW:
+            monkeypatch.setattr(http, "TIMEOUT_S", (5.0, 0.2))
+        sent.turn()
+        monkeypatch.undo()
+        assert program.requests == 1
+        assert sent.row.trouble.startswith(answer)
+        assert sent.row.next_at == NOW + timedelta(seconds=wait_s)
+        assert not SinkLetter.objects.exists()
+        program.mood = WELL
+        sent.wait(hours=1)
+        sent.turn()
+        sent.check()
 
 
 @pytest.mark.parametrize("kind", [programs.WebhookReceiver, programs.KeylessProgram])
@@ -181,110 +288,3 @@ def test_an_answer_that_is_too_long_or_does_not_end_stops_the_sink(tmp_path, boo
         sent = Sent(program)
         sent.turn()
         assert sent.row.trouble == http.TOO_LONG
-        monkeypatch.undo()
-        sent.wait(hours=1)
-        sent.turn()
-        sent.check()
-
-
-@pytest.mark.parametrize("mood", [LOST, SLOW])
-def test_an_answer_that_is_lost_or_late_has_one_effect(answering, mood):
-    sent = answering
-    sent.program.mood = mood
-    sent.turn()
-    first = len(sent.program.effects)
-    assert first == min(sent.configured.driver.most, len(sent.wanted()))
-    assert sent.row.trouble.startswith("no answer: ")
-    sent.program.mood = WELL
-    sent.turn()
-    assert len(sent.program.effects) == first  # it waits
-    sent.wait(seconds=6)
-    sent.turn()
-    sent.check()
-
-
-def test_a_program_that_is_away_for_an_hour_gets_everything_in_order_afterwards(sent):
-    sent.program.mood = DOWN
-    for _minute in range(30):
-        sent.turn()
-        sent.wait(minutes=2)
-    assert sent.program.requests <= 12
-    assert sent.row.failures >= 6
-    assert sent.program.effects == []
-    assert not SinkLetter.objects.exists()
-    assert ("mount its disk" if isinstance(sent.program, programs.Folder) else "503 ") in sent.row.trouble
-    sent.program.mood = WELL
-    sent.wait(hours=1)
-    sent.turn()
-    sent.check()
-
-
-@pytest.mark.parametrize(("mood", "answer", "wait_s"), [(BUSY, "429", 600), (WRONG_KEY, "401", 5)])
-def test_what_no_item_is_to_blame_for_stops_everything_and_refuses_nothing(answering, mood, answer, wait_s):
-    answering.program.mood = mood
-    answering.turn()
-    assert answering.program.requests == 1
-    assert answering.row.trouble.startswith(answer)
-    assert answering.row.next_at == NOW + timedelta(seconds=wait_s)
-    assert not SinkLetter.objects.exists()
-    answering.program.mood = WELL
-    answering.wait(hours=1)
-    answering.turn()
-    answering.check()
-
-
-def test_what_is_refused_for_good_becomes_a_dead_letter_and_the_rest_goes_on(answering):
-    sent = answering
-    one, site = sent.configured, config.site_of()
-    items, _place = feeds.of(one.driver, engine.row_of(one), one.options, site).after("", 100, NOW)
-    sent.program.refused = {items[-1].key}
-    sent.turn()
-    dead = decisions.left(sent.row, SinkLetter.DEAD)
-    assert [letter.key for letter in dead] == [*sent.program.refused]
-    assert dead[0].why
-    assert len(sent.program.effects) == len(sent.wanted()) - 1
-    sent.program.refused.clear()
-    assert decisions.retry(sent.row, actor="eve", reason="put right there") == 1
-    sent.turn()
-    sent.check()
-    with pytest.raises(UsageError, match="has no such letters"):
-        decisions.retry(sent.row, actor="eve", reason="again")
-
-
-class Killed(BaseException):
-    """The process ends."""
-
-
-def test_a_process_that_is_killed_between_sending_and_the_cursor_sends_once(sent):
-    """The clock is asked after each batch, before what became of it is stored."""
-
-    def die() -> None:
-        if sent.program.effects:
-            raise Killed
-
-    sent.clock.hooks = [die]
-    with pytest.raises(Killed):
-        sent.turn()
-    assert not SinkLetter.objects.exists()
-    sent.clock.hooks.clear()
-    sent.turn()
-    sent.check()
-
-
-def test_after_a_restore_nothing_is_sent_before_a_person_says_so_and_then_once(sent):
-    sent.turn()
-    effects = list(sent.program.effects)
-    SinkLetter.objects.all().delete()
-    Sink.objects.update(cursor="")
-    audit.record(audit.START, audit.RESTORED, Collector.objects.get())
-    requests = sent.program.requests
-    sent.wait(days=1)
-    sent.turn()
-    assert (sent.program.requests, Sink.objects.get().cursor) == (requests, "")
-    assert status.of(sent.configured).state == status.RESTORED
-    decisions.reconcile(sent.row, actor="eve", reason="the disk failed")
-    sent.turn()
-    assert sent.program.effects == effects
-    sent.check()
-    with pytest.raises(UsageError, match="does not wait"):
-        decisions.reconcile(sent.row, actor="eve", reason="again")
