@@ -141,8 +141,32 @@ def test_a_session_is_waived_and_charged_again(manager, shop):
     assert rows(text(manager.get("/month/session/s-1")), "Charges")[-1][2:] == [f"Waived, of {FIRST:%B %Y}", "€0.00"]
     page = text(manager.get("/month/waive/s-1"))
     assert "the machine was faulty" in page
-    manager.post("/month/waive/s-1", {"sure": "1", "reason": "it was not"})
+    waiver = Waiver.objects.get()
+    assert f'name="waiver" value="{waiver.pk}"' in page
+    manager.post("/month/waive/s-1", {"sure": "1", "waiver": waiver.pk, "reason": "it was not"})
     assert rows(text(manager.get("/month/session/s-1")), "Charges")[-1][2:] == [f"Billed, of {FIRST:%B %Y}", "€3.00"]
+
+
+def test_a_second_click_takes_no_waiver_back(manager, shop):
+    waived = {"sure": "1", "waiver": "", "reason": "the machine was faulty"}
+    answers = [manager.post("/month/waive/s-1", waived) for _click in range(2)]
+    assert [answer.status_code for answer in answers] == [303, 409]
+    waiver = Waiver.objects.get()
+    charged = {"sure": "1", "waiver": waiver.pk, "reason": "it was not"}
+    answers = [manager.post("/month/waive/s-1", charged) for _click in range(2)]
+    assert [answer.status_code for answer in answers] == [303, 409]
+    assert not Waiver.objects.exists()
+
+
+def test_a_second_click_is_asked_about_and_charges_nothing_twice(manager, shop):
+    sent = {"sure": "1", "text": "Plywood", "amount": "12.50"}
+    assert manager.post("/month/line/m-1", sent).status_code == 303
+    again = manager.post("/month/line/m-1", sent)
+    assert again.status_code == 409
+    assert "Is this another one?" in text(again)
+    assert ManualLine.objects.filter(payer="m-1").count() == 1
+    assert manager.post("/month/line/m-1", {**sent, "is_meant": "1"}).status_code == 303
+    assert ManualLine.objects.filter(payer="m-1").count() == 2
 
 
 @pytest.mark.parametrize(("typed", "minor"), [("12.5", 1_250), ("-3", -300), ("0.01", 1)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from django.db import transaction
@@ -17,6 +17,16 @@ from fabgate.errors import UsageError
 _LONGEST: Final = 200
 #: The largest amount of a line, in minor units: more is a slip of the finger.
 MOST_MINOR: Final = 10_000_000
+#: Two equal lines within this time are asked about.
+TWIN: Final = timedelta(minutes=1)
+
+
+class TwinError(UsageError):
+    """An equal line was added a moment ago: `line`."""
+
+    def __init__(self, line: ManualLine) -> None:
+        super().__init__(_("the same line is there already, by %(author)s") % {"author": line.author})
+        self.line = line
 
 
 def waive(session: str, *, author: str, reason: str) -> Waiver:
@@ -59,9 +69,19 @@ def withdraw(session: str, *, author: str, reason: str) -> None:
 
 
 def add_line(
-    payer: str, text: str, amount_minor: int, *, author: str, session: str = "", vat_code: str = ""
+    payer: str,
+    text: str,
+    amount_minor: int,
+    *,
+    author: str,
+    session: str = "",
+    vat_code: str = "",
+    is_meant: bool = True,
 ) -> ManualLine:
-    """Charge a payer for something else in the open month; a negative amount is a reduction. Raises UsageError."""
+    """Charge a payer for something else in the open month; a negative amount is a reduction.
+
+    Raises UsageError, and TwinError unless the line `is_meant` although an equal one was added a moment ago.
+    """
     mistakes: list[str] = []
     text = _line(text, "text", mistakes)
     if not 0 < abs(amount_minor) <= MOST_MINOR:
@@ -88,6 +108,8 @@ def add_line(
             author=author,
             at=datetime.now(UTC),
         )
+        if not is_meant and (twin := _twin(line)) is not None:
+            raise TwinError(twin)
         with audit.change(author, "line.added", line):
             line.save()
     return line
@@ -110,6 +132,14 @@ def remove_line(pk: int, *, author: str, reason: str) -> None:
             raise UsageError("\n".join(mistakes))
         with audit.change(author, "line.removed", line, reason=reason):
             ManualLine.objects.filter(pk=pk).delete()
+
+
+def _twin(line: ManualLine) -> ManualLine | None:
+    """Return an equal line of a moment ago, as after a double click."""
+    same = ManualLine.objects.filter(
+        month=line.month, payer=line.payer, text=line.text, amount_minor=line.amount_minor, at__gte=line.at - TWIN
+    )
+    return same.order_by("-pk").first()
 
 
 def _line(text: str, name: str, mistakes: list[str]) -> str:

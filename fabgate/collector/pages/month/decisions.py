@@ -20,12 +20,14 @@ from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import closing, decisions, history, refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.models import BillingTerms, ClosedMonth, ManualLine, UsageSession, Waiver
+from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.month.tab import render_page, terms_or_404
 from fabgate.collector.pages.month.tariffs.rule_form import AmountField
 from fabgate.collector.pages.use import names
 from fabgate.collector.paper.figures import Money
+from fabgate.collector.people.display_names import account_names
 
 
 class ReasonForm(forms.Form):
@@ -111,6 +113,8 @@ def waive(request: HttpRequest, pk: str) -> HttpResponse:
     session = get_object_or_404(UsageSession.objects.select_related("machine", "gate"), pk=pk, reason__isnull=False)
     refuse_self_decision(request, *session.people)
     waiver = Waiver.objects.filter(session=pk).first()
+    if "sure" in request.POST:
+        _refuse_other(waiver, request.POST.get("waiver", ""))
     form = ReasonForm(request.POST if "sure" in request.POST else None)
     if request.method == "POST" and form.is_valid():
         act = decisions.waive if waiver is None else decisions.withdraw
@@ -129,6 +133,14 @@ def waive(request: HttpRequest, pk: str) -> HttpResponse:
     return render_page(request, "waive.html", found, shown, status=400 if form.errors else 200)
 
 
+def _refuse_other(waiver: Waiver | None, shown: str) -> None:
+    """Refuse a form that was made for another state: a second click would take back what the first one decided."""
+    if waiver is None and shown:
+        raise errors.Conflict(_("This session is not waived any more."))
+    if waiver is not None and shown != str(waiver.pk):
+        raise errors.Conflict(_("This session is waived already."))
+
+
 def add_line(request: HttpRequest, pk: str) -> HttpResponse:
     """Charge a payer for something besides sessions, in the open month."""
     found = terms_or_404()
@@ -136,19 +148,26 @@ def add_line(request: HttpRequest, pk: str) -> HttpResponse:
     if payer is None:
         raise Http404
     refuse_self_decision(request, pk)
-    form = LineForm(request.POST if "sure" in request.POST else None, found=found)
+    form, twin = LineForm(request.POST if "sure" in request.POST else None, found=found), None
     if request.method == "POST" and form.is_valid():
-        line = decisions.add_line(
-            pk,
-            form.cleaned_data["text"],
-            form.minor(form.cleaned_data["amount"]),
-            author=account_of(request).name,
-            vat_code=form.cleaned_data["vat_code"],
-        )
-        messages.success(request, _("%(text)s: added.") % {"text": line.text})
-        return see_other(f"{reverse('month-payer', args=[pk])}?month={line.month:%Y-%m}")
-    shown = {"form": form, "payer": pk, "name": str(payer), "month": refresh.open_book().open_month}
-    return render_page(request, "line.html", found, shown, status=400 if form.errors else 200)
+        try:
+            line = decisions.add_line(
+                pk,
+                form.cleaned_data["text"],
+                form.minor(form.cleaned_data["amount"]),
+                author=account_of(request).name,
+                vat_code=form.cleaned_data["vat_code"],
+                is_meant="is_meant" in request.POST,
+            )
+        except decisions.TwinError as error:
+            twin = error.line
+        else:
+            messages.success(request, _("%(text)s: added.") % {"text": line.text})
+            return see_other(f"{reverse('month-payer', args=[pk])}?month={line.month:%Y-%m}")
+    shown = {"form": form, "payer": pk, "name": str(payer), "month": refresh.open_book().open_month, "twin": twin}
+    shown["by"] = account_names([twin.author]).get(twin.author, twin.author) if twin is not None else ""
+    status = 409 if twin is not None else 400 if form.errors else 200
+    return render_page(request, "line.html", found, shown, status=status)
 
 
 def remove_line(request: HttpRequest, pk: int) -> HttpResponse:
