@@ -280,6 +280,17 @@ def test_a_cursor_of_other_books_is_refused(shop, token):
         assert refused(token, other) == 409
 
 
+def test_a_cursor_of_the_other_list_is_refused(shop, token):
+    """It would leave out what its place happens to come after."""
+    close(FIRST)
+    place, of = ask(token, "charges?limit=1")["next"], ask(token, "statements?limit=1")["next"]
+    assert refused(token, of) == 409
+    assert refused(token, place, "statements") == 409
+    head, _place, sha256 = place.split(".")
+    for made_up in ("line-", "line-x", f"line-{'9' * 30}", "9" * 40, "--"):
+        assert refused(token, f"{head}.{made_up}.{sha256}") == 409
+
+
 def refused(token: str, after: str, path: str = "charges") -> int:
     said = {"authorization": f"Bearer {token}"}
     answer = Client().get(f"/api/v1/{path}", {"after": after}, headers=said)

@@ -27,13 +27,14 @@ class Place(NamedTuple):
     after: str
 
 
-def place_of(cursor: str) -> Place:
-    """Return where to go on after a cursor. Raises BadCursor for one of other books."""
+def place_of(cursor: str, places: str) -> Place:
+    """Return where to go on after a cursor. Raises BadCursor for one of other books, or whose place is none of `places`."""
     match = re.match(CURSOR, cursor)
     if match is None or match[1] is None:
         return Place(_first_after(None), "")
     closed = ClosedMonth.objects.filter(month=first_day(match[1])).first()
-    if closed is None or closed.sha256[:_DIGITS] != match[3]:
+    is_ours = match[2] == END or re.match(places, match[2])
+    if closed is None or closed.sha256[:_DIGITS] != match[3] or not is_ours:
         raise BadCursor("charges with the same `id`, and lines and months with the same number, are the same")
     return Place(_first_after(closed.month), "") if match[2] == END else Place(closed, match[2])
 

@@ -20,6 +20,8 @@ from fabgate.collector.models import BillingTerms, Charge, ManualLine, PrepaidEn
 
 #: With more payers than this, those of all are read, which is faster.
 _MOST_NAMED: Final = 200
+#: The last day that has a day after it.
+_LAST: Final = date.max - timedelta(days=1)
 
 
 class Charged(NamedTuple):
@@ -55,6 +57,7 @@ def provisional(payers: Collection[str] | None = None, day: date | None = None) 
     if not known or found is None:
         return
     first = terms.first_open_day() or found.first_month
+    day = day and min(day, _LAST)
     charges, lines = Charge.objects.all(), ManualLine.objects.all()
     if day is not None:
         first = min(first, (day + timedelta(days=1)).replace(day=1))

@@ -74,7 +74,7 @@ class TooMuchError(UsageError):
 
 
 class NotPrepaidError(UsageError):
-    """The payer does not prepay, neither now nor from a later month on."""
+    """The payer does not prepay, neither now nor from a later month on, and owes nothing of before."""
 
     def __init__(self, payer: Payer) -> None:
         super().__init__(_("%(name)s does not prepay; a manager or an accountant decides who does") % {"name": payer})
@@ -104,7 +104,7 @@ def credit(
         found = _payer(payer)
         if found.ended_on is not None:
             raise payers.Ended(found)
-        if not modes.may_be_credited(payer, now.date()):
+        if not _may_be_credited(payer, now):
             raise NotPrepaidError(found)
         if not is_meant and (twin := _twin(entry)) is not None:
             raise TwinError(twin)
@@ -245,6 +245,14 @@ def _add(entry: PrepaidEntry, rebuild: Rebuild | None) -> Done:
         if rebuild is not None and standing.of([entry.payer]).is_out(entry.payer) != was_out:
             change.rosters = dict(rebuild())
     return Done(entry, change)
+
+
+def _may_be_credited(payer: str, now: datetime) -> bool:
+    """Return whether a payer prepays, or still owes what was used before: nothing else asks them for that."""
+    if modes.may_be_credited(payer, now.astimezone(terms.zone(terms.get())).date()):
+        return True
+    refresh.refresh_all()
+    return balances.of(payer) < 0
 
 
 def _sent(form: str) -> PrepaidEntry | None:

@@ -65,7 +65,7 @@ def credit_of(pk: str) -> Credit | None:
         balance_minor=balance,
         balance=money.minor(balance),
         prepays=prepays,
-        may_be_credited=prepays or modes.may_be_credited(pk, today),
+        may_be_credited=prepays or balance < 0 or modes.may_be_credited(pk, today),
         state=state,
         word=word,
         overdraft=money.minor(overdraft) if overdraft else "",

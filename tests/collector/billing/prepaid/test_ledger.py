@@ -368,6 +368,24 @@ def test_what_was_altered_is_found(shop):
     ]
 
 
+def test_who_no_longer_prepays_pays_what_they_owe_of_before_and_nothing_more(shop):
+    session(shop, "s-1", FIRST, 30)
+    refresh.refresh_all()
+    modes.set_mode("m-1", MONTHS[1], prepays=False, actor="eve")
+    later = datetime(MONTHS[1].year, MONTHS[1].month, 20, 12, tzinfo=UTC)
+    assert balances.of("m-1") == -300
+    credit(300, now=later)
+    assert balances.of("m-1") == 0
+    with pytest.raises(ledger.NotPrepaidError):
+        credit(100, now=later)
+
+
+def test_a_balance_can_be_asked_for_on_the_last_day_of_all(shop):
+    session(shop, "s-1", FIRST, 30)
+    refresh.refresh_all()
+    assert balances.of("m-1", date.max) == balances.of("m-1") == -300
+
+
 # --- who is out of credit ---------------------------------------------------------------------------------------------
 
 
