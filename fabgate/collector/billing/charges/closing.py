@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -220,20 +220,21 @@ def verify() -> Iterator[tuple[str, str, list[str]]]:
     The audit log, which is sealed with a key, has each closing too. So a month whose row was deleted is found, and one
     whose SHA-256 was computed again.
     """
-    rows, logged, before = {str(row): row for row in ClosedMonth.objects.all()}, _logged(), FIRST
+    rows, before = {str(row): row for row in ClosedMonth.objects.all()}, FIRST
+    logged = _logged()
     for name in sorted({*rows, *logged}):
         if (closed := rows.get(name)) is None:
-            yield name, logged[name], ["the month was closed, but its row is missing"]
-            before = logged[name]
+            before = str(logged[name].get("sha256", ""))
+            yield name, before, ["the month was closed, but its row is missing"]
             continue
         yield name, closed.sha256, [*_altered(closed, before), *_unlike_the_log(closed, logged.get(name))]
         before = closed.sha256
 
 
-def _logged() -> dict[str, str]:
-    """Return the SHA-256 of each closed month in the audit log, by the month."""
+def _logged() -> dict[str, dict[str, Any]]:
+    """Return the values of each closed month in the audit log, by the month."""
     closings = Change.objects.filter(verb=_VERB).order_by("pk").values_list("key", "after")
-    return {key[:7]: str(after.get("sha256", "")) for key, after in closings}
+    return {key[:7]: after for key, after in closings}
 
 
 def _altered(closed: ClosedMonth, before: str) -> Iterator[str]:
@@ -252,11 +253,18 @@ def _altered(closed: ClosedMonth, before: str) -> Iterator[str]:
         yield "the SHA-256 differs: a charge, a line, a prepaid entry, the terms or the month before was altered"
 
 
-def _unlike_the_log(closed: ClosedMonth, logged: str | None) -> Iterator[str]:
+def _unlike_the_log(closed: ClosedMonth, logged: Mapping[str, Any] | None) -> Iterator[str]:
     if logged is None:
         yield "the audit log has no closing of this month"
-    elif logged != closed.sha256:
-        yield f"the SHA-256 is not the one in the audit log, {logged}"
+        return
+    if (sha256 := logged.get("sha256")) != closed.sha256:
+        yield f"the SHA-256 is not the one in the audit log, {sha256}"
+    for name in ("closed_at", "closed_by", "reason", "printed", "archive"):
+        found, wanted = getattr(closed, name), logged.get(name)
+        if isinstance(found, datetime):
+            wanted = datetime.fromisoformat(str(wanted))
+        if found != wanted:
+            yield f"{name} is not as in the audit log"
 
 
 def _digest_before(book: Book, first: date) -> str:

@@ -19,7 +19,7 @@ nothing until a person has reconciled it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -182,13 +182,26 @@ def _hand_over(one: Configured, row: Sink, driver: Driver, batch: _Batch) -> Non
     if one.driver.searches:
         # what is sent again by hand may be there still: only what the program has lost is sent
         if doubtful := [item for item in items if batch.until is None or _may_have_arrived(row, item)]:
-            there = driver.find(doubtful)
+            there = _found(driver, doubtful)
             batch.done |= {item.key: (SinkLetter.SENT, "") for item in doubtful if item.key in there}
             items = [item for item in items if item.key not in batch.done]
         row.attempt = [item.key for item in items]
         row.save(update_fields=["attempt"])
     for some in _sent(driver, items, batch):
         batch.done |= {item.key: (SinkLetter.SENT, "") for item in some}
+
+
+def _found(driver: Driver, items: Sequence[Item]) -> Collection[str]:
+    """Return which items the program has. Raises Later if that cannot be known now: nothing else must wait for it."""
+    try:
+        return driver.find(items)
+    except Later:
+        raise
+    except Refused as error:  # of the question, not of an item
+        raise Later(str(error)) from error
+    except Exception as error:  # as in `_sent`
+        log.exception("the driver of a sink could not look for what was sent")
+        raise Later(f"{type(error).__name__}: {error}") from error
 
 
 def _may_have_arrived(row: Sink, item: Item) -> bool:

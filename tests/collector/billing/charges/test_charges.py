@@ -444,6 +444,11 @@ ALTERED = {
     "a line that is gone": lambda: ManualLine.objects.all().delete(),
     "the terms": lambda: ClosedMonth.objects.filter(month=MONTHS[0]).update(terms={}),
     "the sum": lambda: ClosedMonth.objects.filter(month=MONTHS[0]).update(amount_minor=0),
+    "who closed it": lambda: ClosedMonth.objects.filter(month=MONTHS[0]).update(closed_by="kim"),
+    "when it was closed": lambda: ClosedMonth.objects.filter(month=MONTHS[0]).update(closed_at=NOON),
+    "why it was closed": lambda: ClosedMonth.objects.filter(month=MONTHS[0]).update(reason="another one"),
+    "what statements show": lambda: ClosedMonth.objects.filter(month=MONTHS[0]).update(printed={}),
+    "the digests of its archive": lambda: ClosedMonth.objects.filter(month=MONTHS[0]).update(archive={}),
     "the digest": lambda: ClosedMonth.objects.filter(month=MONTHS[0]).update(sha256="0" * 64),
 }
 

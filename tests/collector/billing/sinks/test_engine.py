@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -161,6 +162,27 @@ def test_another_month_in_the_folder_stops_the_sink_and_is_not_touched(tmp_path,
 
 
 # --- processes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [Refused("400 Bad Request"), KeyError("note"), TypeError("found a list")])
+def test_a_program_that_cannot_say_what_it_has_keeps_no_other_from_getting_theirs(tmp_path, books, error):  # noqa: F811
+    """The process was killed while it sent, so the program is asked first; its answer is nonsense."""
+
+    class Confused(programs.KeylessSink):
+        def find(self, items):
+            raise error
+
+    (tmp_path / "folder").mkdir()
+    with programs.KeylessProgram(tmp_path).running() as one, programs.Folder(tmp_path / "folder").running() as other:
+        asked, good = Sent(one).configured, other.configured(MONTH)
+        asked = replace(asked, driver=Confused)
+        feed = feeds.of(Confused, engine.row_of(asked), asked.options, config.site_of())
+        Sink.objects.update(attempt=[item.key for item in feed.after("", 10, NOW)[0]])
+        engine.turn([asked, good], lambda: NOW, lambda: False)
+        row = Sink.objects.get(name=asked.name)
+        assert row.trouble
+        assert row.next_at > NOW
+        assert other.effects
 
 
 def test_one_process_sends_at_a_time(written, tmp_path, books):  # noqa: F811
