@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -202,6 +203,10 @@ class _Pages(FPDF):
         self.line(_LEFT, y, self.w - _RIGHT, y)
 
 
+#: The most that a sum of one line needs, in mm.
+_SUM: Final = _ROW + 2.3
+
+
 class _Table:
     """A table of a document."""
 
@@ -211,17 +216,22 @@ class _Table:
         self._widths = [column.width / whole * pdf.epw for column in columns]
 
     def write(self, rows: Iterable[Row | Heading | Sum]) -> None:
-        """Write all rows. Headings wait for the row beneath them."""
+        """Write all rows. Headings wait for the row beneath them, and sums stay on the page of the row above them."""
         waiting: list[Heading] = []
         shown: list[Heading] = []
         self._labels()
-        for row in rows:
+        all_rows = list(rows)
+        for place, row in enumerate(all_rows):
             if isinstance(row, Heading):
                 waiting.append(row)
                 continue
             lines = self._wrapped(row.cells, bold=isinstance(row, Sum))
             height = self._height(lines) + (4.0 if isinstance(row, Row) and row.note else 0)
-            if self._pdf.will_page_break(height + sum(_height_of(heading) for heading in waiting)):
+            height += sum(_height_of(heading) for heading in waiting)
+            if isinstance(row, Row):
+                sums = takewhile(lambda one: isinstance(one, Sum), islice(all_rows, place + 1, None))
+                height += sum(_SUM for _sum in sums)
+            if self._pdf.will_page_break(height):
                 self._pdf.add_page()
                 self._labels()
                 self._again(_over(shown, waiting))

@@ -83,6 +83,16 @@ def test_a_heading_is_never_the_last_line_of_a_page(rows):
     assert re.search(r"Bob\s+Saw\s+the row", text)
 
 
+@pytest.mark.parametrize("rows", range(40, 44))
+def test_no_page_begins_with_a_sum(rows):
+    document = made()
+    lines = [Row(["1 Jan", "10:00", "Billed", f"row {number}"]) for number in range(rows)]
+    sums = [Sum(["", "1:00", "Laser", "1"]), Sum(["Total", "1:00", "", "whole"], is_last=True)]
+    document.table(COLUMNS, [Heading("Ada", 1), *lines, *sums])
+    last = pages(document)[-1]
+    assert last.index(f"row {rows - 1}") < last.index("whole")
+
+
 def test_a_heading_of_a_person_ends_the_machine_of_the_one_before():
     shown = [Heading("Ada"), Heading("Laser", 2), Heading("Bob"), Heading("Saw", 2)]
     assert sheet._over(shown, []) == [Heading("Bob"), Heading("Saw", 2)]
