@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Final
 
 from fabgate.collector.billing import member_plans, rules, terms
 from fabgate.collector.billing.prepaid import balances, modes
 from fabgate.collector.models import Plan, PlanChange
+
+#: The discount in percent that leaves nothing.
+_ALL: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,8 @@ class Refused:
     #: Read when somebody is out of credit.
     _lookup: rules.Lookup | None = None
     _histories: Mapping[str, member_plans.History] = field(default_factory=dict)
+    #: The plans whose discount leaves nothing to pay.
+    _without_cost: Collection[str] = ()
     _costs: dict[tuple[str, str, str], bool] = field(default_factory=dict)
 
     @classmethod
@@ -91,7 +97,8 @@ class Refused:
         if found.standing.is_anybody:
             all_rules = terms.rules()
             found._lookup = rules.Lookup(all_rules)
-            if any(rule.plan for rule in all_rules):
+            found._without_cost = {plan.name for plan in terms.plans().values() if plan.discount_percent == _ALL}
+            if found._without_cost or any(rule.plan for rule in all_rules):
                 found._histories = member_plans.histories(users)
         return found
 
@@ -103,11 +110,11 @@ class Refused:
         key = machine, category, plan
         if key not in self._costs:
             rule = self._lookup.find(*key, self.day) if self._lookup is not None else None
-            self._costs[key] = rule is not None and _may_cost(rule)
+            self._costs[key] = rule is not None and plan not in self._without_cost and _may_cost(rule)
         return self._costs[key]
 
 
 def _may_cost(rule: rules.Rule) -> bool:
     tariff = rule.tariff
     is_billed = not rule.purposes.isdisjoint(rules.BILLED_PURPOSES)
-    return is_billed and bool(tariff.prices_time or tariff.session_fee or tariff.minimum)
+    return is_billed and tariff.daily_cap != 0 and bool(tariff.prices_time or tariff.session_fee or tariff.minimum)

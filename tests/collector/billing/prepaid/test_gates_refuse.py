@@ -95,6 +95,18 @@ def test_a_credit_opens_the_machine_in_its_own_transaction_and_a_second_one_buil
     assert refused(gate) == {"m-1": ["no-credit"]}
 
 
+def test_what_a_discount_or_a_cap_makes_free_stays_open_without_credit(gate, ada):  # noqa: F811
+    assert refused(gate) == {"m-1": ["no-credit"]}
+    Plan.objects.create(name="volunteer", discount_percent=Decimal(100))
+    member_plans.set_plan(ada, "volunteer", TODAY, actor="eve")
+    assert refused(gate) == {}
+    member_plans.set_plan(ada, "", TODAY, actor="eve")
+    assert refused(gate) == {"m-1": ["no-credit"]}
+    capped = Typed(Tariff(Decimal(1), daily_cap=Decimal(0)), BILLED_PURPOSES, "")
+    rule_store.add(rule_store.unsaved((gate.machine, "", None), TODAY, capped), "eve")
+    assert refused(gate) == {}
+
+
 def test_the_payer_counts_for_members_and_groups(gate, ada):  # noqa: F811
     pay(500)
     for pk, payer in (("m-2", None), ("m-3", ada)):
