@@ -95,7 +95,7 @@ def test_an_equal_credit_within_a_minute_is_asked_about(desk, shop):
     sent = paid("20") | form_of(desk, f"{PAGE}/add")
     asked = desk.post(f"{PAGE}/add", sent)
     assert asked.status_code == 409
-    assert "The same credit of €20.00 is there already: number 1, by kim" in text(asked)
+    assert "An identical credit of €20.00 has already been added: number 1, by kim" in text(asked)
     assert sent["form_key"] in asked.content.decode()
     assert balances.of("m-1") == 1_700
     assert desk.post(f"{PAGE}/add", {**sent, "is_meant": "1"}).status_code == 303
@@ -121,7 +121,7 @@ def test_a_credit_opens_the_machines_and_tells_the_gates(desk, shop, told):  # n
         (paid("a lot"), "Enter an amount such as 0.10."),
         (paid(method="shells"), "Select a valid choice"),
         (paid(till_number="9" * 41), "at most 40 characters"),
-        (paid(form_key="x"), "The form was damaged on its way."),
+        (paid(form_key="x"), "The form is incomplete."),
     ],
 )
 def test_what_cannot_be_paid_is_refused_at_its_field(desk, shop, typed, wanted):
@@ -153,7 +153,7 @@ def test_at_most_the_balance_is_paid_back_and_a_wrong_credit_is_taken_back(accou
     for act in (f"{PAGE}/refund", address):
         assert desk.post(act, paid()).status_code == 403
     sent = paid("200", reason="left") | form_of(accountant, f"{PAGE}/refund")
-    assert "At most the balance can be paid back: €197.00." in text(accountant.post(f"{PAGE}/refund", sent))
+    assert "You can refund at most the balance: €197.00." in text(accountant.post(f"{PAGE}/refund", sent))
     assert "This field is required" in text(accountant.post(f"{PAGE}/refund", sent | {"amount": "5", "reason": " "}))
     assert "200.00" in text(accountant.get(address))
     assert accountant.post(address, {"sure": "1", "reason": ""}).status_code == 400
@@ -163,7 +163,7 @@ def test_at_most_the_balance_is_paid_back_and_a_wrong_credit_is_taken_back(accou
     for _click in range(2):
         assert accountant.post(f"{PAGE}/refund", sent | {"amount": "5"}).status_code == 303
     assert balances.of("m-1") == 1_200
-    assert "Take back…" not in text(desk.get(PAGE))
+    assert "Reverse…" not in text(desk.get(PAGE))
 
 
 def test_a_balance_is_shown_on_any_day_and_entries_by_the_page(desk, shop):
@@ -202,10 +202,10 @@ def test_credit_that_is_left_is_listed(accountant, browse, shop):
     pay(2_000)
     assert "Credit €17.00" in text(browse("manager").get("/people/m-1/leave"))
     page = text(accountant.get("/month/credits/left"))
-    assert "Nobody who left has credit." in page
+    assert "All credit belongs to payers who prepay." in page
     Member.objects.filter(pk="m-1").update(left_on=TODAY)
     page = text(accountant.get("/month/credits/left"))
-    assert [row[:3] for row in rows(page, "Credit that is left")] == [["Zoé Müller", "Left", "€17.00"]]
+    assert [row[:3] for row in rows(page, "Remaining credit")] == [["Zoé Müller", "Left", "€17.00"]]
     assert f'href="{PAGE}/refund"' in page
 
 
@@ -217,7 +217,7 @@ def test_who_prepays_is_chosen_and_the_warning_too(accountant, browse, account, 
     assert accountant.post(address, {"low": "12.50"}).status_code == 303
     assert BillingTerms.objects.get().low_credit_minor == 1_250
     page = text(accountant.get(address))
-    assert [row[:2] for row in rows(page, "Payers with a mode of their own")] == [
+    assert [row[:2] for row in rows(page, "Payers with their own settlement")] == [
         ["Zoé Müller", "Prepays"],
         ["Bjørn Sørensen", "Prepays"],
     ]

@@ -39,7 +39,7 @@ def test_a_rule_that_changes_charges_is_stored_once_its_difference_was_seen(shop
     manager, data = browse("manager"), typed(price="0.25", since=f"{NOON:%Y-%m-%d}")
     answer = manager.post(NEW, data)
     assert answer.status_code == 200
-    assert "This changes what sessions cost" in text(answer)
+    assert "This changes the cost of past sessions" in text(answer)
     whole = answer.context["difference"]["whole"]
     assert (whole["sessions"], whole["now"], whole["new"]) == (2, "€9.00", "€22.50")
     assert (TariffRule.objects.count(), charged()) == (1, {"s-1": 600, "s-2": 300})

@@ -121,14 +121,14 @@ def test_an_item_without_a_reference_is_not_sent_by_hand(manager, books):
     SinkLetter.objects.filter(state=SinkLetter.DEAD).update(state=SinkLetter.HELD, why=engine.NO_REFERENCE)
     answer = decide(manager, "retry", chosen=SinkLetter.objects.get(state=SinkLetter.HELD).key)
     assert answer.status_code == 400
-    assert "Add the reference of the payer" in text(answer)
+    assert "Add a reference to the payer" in text(answer)
     assert 'href="/people/payers/m-2' in text(manager.get("/month/sinks/books"))
 
 
 def test_after_a_restore_a_person_lets_the_program_go_on(manager, books):
     audit.record(audit.START, audit.RESTORED, Collector.objects.get())
     assert "Paused after a restore" in text(manager.get("/month/sinks"))
-    assert "Go on" in text(manager.get("/month/sinks/books"))
+    assert "Resume" in text(manager.get("/month/sinks/books"))
     assert decide(manager, "reconcile").status_code == 303
     assert not engine.awaits_reconciling(Sink.objects.get())
     assert "Paused after a restore" not in text(manager.get("/month/sinks/books"))

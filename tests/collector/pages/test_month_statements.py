@@ -53,7 +53,7 @@ def test_the_page_and_the_pdf_have_the_same_figures_in_the_language_of_the_payer
     assert file.headers["Content-Disposition"] == f'attachment; filename="{MONTH}-m-1.pdf"'
     paper = " ".join(PdfReader(io.BytesIO(file.content)).pages[0].extract_text().split())
     for shown in (
-        *("Relevé, pas une facture", "1 quai de Saône", "Zoé Müller", "Bjørn Sørensen", "Band saw", "Plywood"),
+        *("Relevé ne valant pas facture", "1 quai de Saône", "Zoé Müller", "Bjørn Sørensen", "Band saw", "Plywood"),
         *("0:30:00", "3,00\N{NO-BREAK SPACE}€", "4,50\N{NO-BREAK SPACE}€", "12,50\N{NO-BREAK SPACE}€", "V20"),
         *("20,00\N{NO-BREAK SPACE}€", f"{MONTH}/m-1", "Provisoire"),
     ):

@@ -57,7 +57,7 @@ class TwinError(UsageError):
     """An equal credit was added a moment ago, or one with the same number of the till: `entry`."""
 
     def __init__(self, entry: PrepaidEntry) -> None:
-        text = _("the same credit is in the ledger already: number %(number)d, by %(author)s")
+        text = _("an identical credit has already been added: number %(number)d, by %(author)s")
         super().__init__(text % {"number": entry.pk, "author": entry.author})
         self.entry = entry
 
@@ -68,7 +68,8 @@ class TooMuchError(UsageError):
     def __init__(self, amount_minor: int, balance_minor: int, found: BillingTerms) -> None:
         values = [money(amount, found.currency, found.digits) for amount in (amount_minor, max(balance_minor, 0))]
         super().__init__(
-            _("found %(found)s, wanted at most the balance, %(balance)s") % {"found": values[0], "balance": values[1]}
+            _("amount: found %(found)s, wanted at most the balance, which is %(balance)s")
+            % {"found": values[0], "balance": values[1]}
         )
         self.balance_minor = balance_minor
 
@@ -77,7 +78,7 @@ class NotPrepaidError(UsageError):
     """The payer does not prepay, neither now nor from a later month on, and owes nothing of before."""
 
     def __init__(self, payer: Payer) -> None:
-        super().__init__(_("%(name)s does not prepay; a manager or an accountant decides who does") % {"name": payer})
+        super().__init__(_("%(name)s does not prepay; ask a manager or an accountant to change that") % {"name": payer})
 
 
 def credit(
@@ -143,9 +144,9 @@ def take_back(pk: int, *, author: str, now: datetime, reason: str, rebuild: Rebu
         refresh.lock()
         wrong = PrepaidEntry.objects.filter(pk=pk, kind=PrepaidEntry.CREDIT).first()
         if wrong is None:
-            raise UsageError(_("found no credit %(found)d") % {"found": pk})
+            raise UsageError(_("found no credit with the number %(found)d") % {"found": pk})
         if PrepaidEntry.objects.filter(takes_back=wrong).exists():
-            raise UsageError(_("credit %(found)d is taken back already") % {"found": pk})
+            raise UsageError(_("credit %(found)d has already been reversed") % {"found": pk})
         entry = PrepaidEntry(
             payer=wrong.payer,
             kind=PrepaidEntry.TAKEN_BACK,
@@ -211,14 +212,14 @@ def _entry(payer: str, kind: str, amount_minor: int, paid: Paid, author: str, fo
     """Return an entry that is not stored yet. Raises UsageError, which names all that is wrong."""
     mistakes = []
     if not 0 < amount_minor <= MOST_MINOR:
-        text = _("amount: found %(found)s, wanted one above 0, at most %(most)s in the smallest unit")
+        text = _("amount: found %(found)s, wanted 1 to %(most)s in the currency's smallest unit")
         mistakes.append(text % {"found": amount_minor, "most": MOST_MINOR})
     if paid.method not in (known := dict(PrepaidEntry.METHODS)):
         text = _("method: found '%(found)s', wanted %(wanted)s")
         mistakes.append(text % {"found": paid.method[:20], "wanted": ", ".join(known)})
     till_number = " ".join(paid.till_number.split())
     if len(till_number) > PrepaidEntry.LONGEST_TILL_NUMBER or not till_number.isprintable():
-        text = _("till number: found '%(found)s', wanted at most %(most)d visible characters")
+        text = _("receipt number: found '%(found)s', wanted at most %(most)d visible characters")
         mistakes.append(text % {"found": till_number[:60], "most": PrepaidEntry.LONGEST_TILL_NUMBER})
     if mistakes:
         raise UsageError("\n".join(mistakes))

@@ -125,7 +125,7 @@ def _check(first: date) -> None:
     today = terms.today(found)
     earliest, latest = terms.first_open_day() or found.first_month, today + FURTHEST
     if not earliest <= first <= latest:
-        text = _("found %(found)s, wanted a month from %(earliest)s to %(latest)s")
+        text = _("month: found %(found)s, wanted %(earliest)s to %(latest)s")
         raise UsageError(
             text % {"found": f"{first:%Y-%m}", "earliest": f"{earliest:%Y-%m}", "latest": f"{latest:%Y-%m}"}
         )

@@ -31,7 +31,8 @@ def reconcile(row: Sink, *, actor: str, reason: str) -> None:
         restored = engine.last_restore()
         if restored is None or not engine.awaits_reconciling(held):
             raise UsageError(
-                _("%(name)s does not wait: the database was not restored since it was last reconciled") % {"name": row}
+                _("%(name)s is not paused: the database has not been restored since it was last reconciled")
+                % {"name": row}
             )
         with audit.change(actor, "sink.reconciled", held, reason=reason):
             Sink.objects.filter(pk=row.pk).update(
@@ -55,7 +56,7 @@ def replay(row: Sink, first: date, last: date | None, *, actor: str, reason: str
         held = _held(row)
         letters = list(replayable(held, first, last))
         if not letters:
-            raise UsageError(_("%(name)s has got nothing of these months") % {"name": row})
+            raise UsageError(_("nothing was sent to %(name)s for these months") % {"name": row})
         _change(held, "sink.replayed", letters, SinkLetter.DUE, actor, reason)
     return len(letters)
 
@@ -95,10 +96,10 @@ def _decide(
         if wanted:
             letters = [letter for letter in letters if letter.key in wanted]
         if missing := wanted - {letter.key for letter in letters}:
-            text = _("%(name)s has no such letter: %(keys)s")
+            text = _("%(name)s has no such items: %(keys)s")
             raise UsageError(text % {"name": row, "keys": ", ".join(sorted(missing)[:_MOST_NAMED])})
         if not letters:
-            raise UsageError(_("%(name)s has no such letters") % {"name": row})
+            raise UsageError(_("%(name)s has no refused items") % {"name": row})
         _change(held, verb, letters, state, actor, reason)
     return len(letters)
 

@@ -9,8 +9,8 @@ from typing import Final
 from fabgate.collector.cli.billing import statement_arguments
 
 _START: Final = (
-    "From this month on, sessions have prices. The currency and the time zone of FABGATE_TZ stay as they are. Nothing is"
-    " charged: bill-month shows what a month comes to."
+    "From this month on, each session has a charge. The currency and the time zone (that of FABGATE_TZ) cannot be changed"
+    " later. bill-month prints the total of a month."
 )
 _PLAN: Final = (
     "Free minutes count for each pair of payer and member, in each month. 'member-plan' and the list of people say which"
@@ -24,32 +24,33 @@ _RULE: Final = (
 )
 _MONTH: Final = (
     "Each session that ended in the month is in exactly one class; the classes add up to all sessions. docs/billing.md"
-    " explains them. Nothing is charged."
+    " explains them. The verb changes nothing."
 )
 _PAYERS: Final = (
     "Members, groups and organisations that pay for others, or whose details are recorded. Everyone else pays for"
     " themselves. They are changed on the page People, Payers."
 )
 _CLOSE: Final = (
-    "Months are closed one after the other, once they are over. The charges of a closed month never change: what is wrong"
-    " gets a reversal and a new charge in the open month. If entries are missing or sessions wait for a review, --reason"
-    " is needed."
+    "Months are closed one after the other, once they are over. The charges of a closed month never change: a later"
+    " correction adds a reversal and a new charge to the open month. If entries are missing or sessions wait for a"
+    " review, --reason is needed."
 )
 _LINE: Final = "It is charged in the open month. A negative amount is a reduction, such as part of a session: name it with --session."
 _VERIFY: Final = (
-    "Each closed month has a digest over the month before, its terms, and all its charges and lines. Note the last one: it"
-    " vouches for all before it."
+    "Each closed month has a SHA-256 over the month before, its terms, charges, lines and prepaid entries. Note the last"
+    " one: it vouches for all months before."
 )
 _PREPAID: Final = (
-    "Who prepays is charged from what they paid in before. Once nothing is left, gates refuse them at every machine that"
-    " costs something. A mode applies to whole months, from one that is not closed."
+    "Charges of payers who prepay are deducted from their credit. Once the credit is used up, gates refuse everyone they"
+    " pay for at machines that are not free. The setting applies to whole months that are not closed."
 )
 _CREDIT: Final = (
-    "It opens machines at once to those for whom the payer pays. It prints no receipt: the till or the accounting does."
+    "Gates accept everyone for whom the payer pays again at once. The verb prints an acknowledgement; receipts come from"
+    " the till or the accounting."
 )
 _REFUND: Final = (
-    "A payer gets back at most the balance. A credit that was typed wrongly is taken back in full with --entry; then type"
-    " the right one."
+    "You can refund at most the balance. If a credit was entered by mistake, reverse it in full with --entry, and add the"
+    " correct one."
 )
 _TRY: Final = (
     "It shows what the tariff would cost, as if it had always applied in the place of the rules for the same machines and"
@@ -82,12 +83,12 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     plan.add_argument("--free-minutes", type=int, metavar="N", help="free minutes a month for each member")
     plan.add_argument("--discount", metavar="PERCENT", help="taken off what a session costs")
     plan.add_argument(
-        "--overdraft", metavar="AMOUNT", help="by how much the balance of a member who prepays may go below 0"
+        "--overdraft", metavar="AMOUNT", help="how far below 0 the balance of a member who prepays may fall"
     )
     rule = add(
         "bill-rule",
         "billing.rules",
-        "say what machines cost; without a tariff, list the rules",
+        "set what machines cost; without a tariff, list the rules",
         "add_rule",
         about=_RULE,
         example="--machine laser --from 2027-01-01 price=0.10 minimum=1.00 peak='mon-fri 17:00-22:00 0.25'",
@@ -157,13 +158,13 @@ def _add_closing_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     close = add(
         "bill-close",
         "billing.closing",
-        "close a month: its charges are final then",
+        "close a month, which makes its charges final",
         "close",
         about=_CLOSE,
         example="2027-01",
     )
     close.add_argument("month", metavar="MONTH", help="such as 2027-01")
-    close.add_argument("--reason", metavar="TEXT", help="why it is closed although something is open")
+    close.add_argument("--reason", metavar="TEXT", help="why the month is closed although something is open")
     waive = add(
         "bill-waive",
         "billing.closing",
@@ -172,7 +173,7 @@ def _add_closing_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         example="01975c3e-7a2f-7cc0-8000-5f4dcc3b5aa7 --reason 'The machine was faulty'",
     )
     waive.add_argument("session", metavar="SESSION", help="the session's id")
-    waive.add_argument("--withdraw", action="store_true", help="let a waived session cost again what it costs")
+    waive.add_argument("--withdraw", action="store_true", help="withdraw the waiver")
     line = add(
         "bill-line",
         "billing.closing",
@@ -201,7 +202,7 @@ def _add_closing_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     verify = add(
         "verify-periods",
         "billing.closing",
-        "check that closed months are as they were",
+        "check that closed months have not been altered",
         "verify",
         about=_VERIFY,
     )
@@ -212,47 +213,47 @@ def _add_prepaid_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     mode = add(
         "bill-prepaid",
         "billing.prepaid",
-        "say who prepays; without a payer, list who does",
+        "set from which month a payer prepays; without a payer, list the settings",
         "set_mode",
         about=_PREPAID,
         example="m-117 --from 2027-01",
     )
     who = mode.add_mutually_exclusive_group()
     who.add_argument("payer", metavar="PAYER", nargs="?", help="the id of a member, a group or an organisation")
-    who.add_argument("--everybody", action="store_true", help="all payers that have no mode of their own")
-    mode.add_argument("--off", action="store_true", help="is billed by statement from that month on")
+    who.add_argument("--everybody", action="store_true", help="all payers without a setting of their own")
+    mode.add_argument("--off", action="store_true", help="bill by statement from that month on")
     mode.add_argument("--from", dest="since", metavar="MONTH", help="the first month (default: this one)")
-    mode.add_argument("--warn-below", metavar="AMOUNT", help="warn payers whose credit is less than this; 0: do not")
+    mode.add_argument(
+        "--warn-below", metavar="AMOUNT", help="warn payers whose credit is below this; 0: only when it is used up"
+    )
     credit = add(
         "bill-credit",
         "billing.prepaid",
-        "add what a payer paid in",
+        "add credit that a payer paid in",
         "credit",
         about=_CREDIT,
         example="m-117 20.00 --method cash --till 4711",
     )
     credit.add_argument("payer", metavar="PAYER", help="the id of a member, a group or an organisation")
     credit.add_argument("amount", metavar="AMOUNT", help="in the currency's main unit, such as 20.00")
-    credit.add_argument("--again", action="store_true", help="it is no mistake that the same credit is there already")
+    credit.add_argument("--again", action="store_true", help="add it although an identical credit exists")
     refund = add(
         "bill-refund",
         "billing.prepaid",
-        "add what was paid back, or take back a credit that was typed wrongly",
+        "refund credit, or reverse a credit that was entered by mistake",
         "refund",
         about=_REFUND,
         example="m-117 12.50 --method transfer --reason 'Left the workshop'",
     )
     refund.add_argument("payer", metavar="PAYER", nargs="?", help="the id of a member, a group or an organisation")
     refund.add_argument("amount", metavar="AMOUNT", nargs="?", help="at most the balance")
-    refund.add_argument(
-        "--entry", type=int, metavar="NUMBER", help="the credit that was typed wrongly; it goes in full"
-    )
+    refund.add_argument("--entry", type=int, metavar="NUMBER", help="the number of the credit to reverse, in full")
     refund.add_argument("--reason", required=True, metavar="TEXT", help="why")
     for verb, is_needed in ((credit, True), (refund, False)):
         verb.add_argument(
             "--method", required=is_needed, choices=("cash", "card", "cheque", "transfer"), help="how it was paid"
         )
-        verb.add_argument("--till", metavar="NUMBER", help="the number of the till's receipt, or of the cheque")
+        verb.add_argument("--till", metavar="NUMBER", help="the number on the till's receipt, or on the cheque")
     for verb in (mode, credit, refund):
         verb.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
     balance = add(
@@ -267,7 +268,7 @@ def _add_prepaid_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     of_day = add(
         "bill-credits",
         "billing.prepaid",
-        "print what was paid in and out on a day, by method",
+        "print the credits and refunds of a day, by method",
         "credits_of_day",
         example="2027-01-31",
     )

@@ -22,11 +22,11 @@ from fabgate.collector.db import audit
 from fabgate.collector.models import BillingTerms, Gate, PrepaidChange
 from fabgate.errors import UsageError
 
-_NOT_A_RECEIPT = "this is an acknowledgement, not a receipt: the till or the accounting keeps those"
+_NOT_A_RECEIPT = "this is an acknowledgement, not a receipt; receipts come from the till or the accounting"
 
 
 def set_mode(args: argparse.Namespace) -> int:
-    """Say who prepays; without a payer, print who does."""
+    """Set from which month a payer prepays; without a payer, print the settings."""
     found = terms.get()
     if args.warn_below is not None:
         _warn_below(minor_of(args.warn_below, found.digits), audit.cli_actor(args.actor))
@@ -38,13 +38,13 @@ def set_mode(args: argparse.Namespace) -> int:
     is_new = modes.set_mode(payer, first, prepays=not args.off, actor=audit.cli_actor(args.actor))
     does = "is billed by statement" if args.off else "prepays"
     already = "" if is_new else " already"
-    who = "everybody without a mode of their own" if args.everybody else args.payer
+    who = "every other payer" if args.everybody else args.payer
     sys.stdout.write(f"{who} {does}{already}, from {first:%Y-%m}; {_announced(roster.rebuild(only_changed=True))}\n")
     return 0
 
 
 def credit(args: argparse.Namespace) -> int:
-    """Add what a payer paid in, and open the machines to those for whom they pay."""
+    """Add credit that a payer paid in, and update the gates."""
     found = terms.get()
     done = ledger.credit(
         args.payer,
@@ -59,11 +59,11 @@ def credit(args: argparse.Namespace) -> int:
 
 
 def refund(args: argparse.Namespace) -> int:
-    """Add what was paid back, or take back a credit that was typed wrongly."""
+    """Refund credit, or reverse a credit that was entered by mistake."""
     found, actor, now = terms.get(), audit.cli_actor(args.actor), datetime.now(UTC)
     if args.entry is not None:
         if args.payer is not None or args.amount is not None or args.method is not None:
-            raise UsageError("--entry takes back one whole credit: leave out PAYER, AMOUNT and --method")
+            raise UsageError("--entry reverses one whole credit: omit PAYER, AMOUNT and --method")
         return _report(ledger.take_back(args.entry, author=actor, now=now, reason=args.reason, rebuild=_rebuild), found)
     if args.payer is None or args.amount is None or args.method is None:
         raise UsageError("found no PAYER, AMOUNT or --method; wanted all three, or --entry with the number of a credit")
@@ -104,7 +104,7 @@ def balance(args: argparse.Namespace) -> int:
 
 
 def credits_of_day(args: argparse.Namespace) -> int:
-    """Print what was paid in and out on a day, by method."""
+    """Print the credits and refunds of a day, by method."""
     found = terms.get()
     day = _day(args.day, "DAY") if args.day else terms.today(found)
     listed = daily.of(day)
@@ -169,7 +169,7 @@ def _announced(gates: list[Gate]) -> str:
 
 def _print_modes(found: BillingTerms) -> None:
     rows = [
-        (row.payer or "everybody else", f"{row.since:%Y-%m}", "prepaid" if row.prepays else "by statement")
+        (row.payer or "every other payer", f"{row.since:%Y-%m}", "prepaid" if row.prepays else "by statement")
         for row in PrepaidChange.objects.order_by("payer", "since")
     ]
     if rows:
@@ -177,7 +177,7 @@ def _print_modes(found: BillingTerms) -> None:
     else:
         sys.stdout.write("no payer prepays\n")
     if found.low_credit_minor:
-        sys.stdout.write(f"warned below {_amount(found.low_credit_minor, found)}\n")
+        sys.stdout.write(f"warning below {_amount(found.low_credit_minor, found)}\n")
 
 
 def _warn_below(amount_minor: int, actor: str) -> None:

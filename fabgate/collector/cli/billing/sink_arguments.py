@@ -7,25 +7,29 @@ from collections.abc import Callable
 from typing import Final
 
 _SINKS: Final = (
-    "Sinks are programs that get charges or usage; sinks.yaml names them (docs/sinks). With a name, what the sink has not"
-    " got is listed: refused for good, without a reference of the payer, or left out."
+    "Sinks are programs that receive charges or usage; they are configured in sinks.yaml (docs/sinks). With NAME, the verb"
+    " also lists the items that were not sent: refused, without a reference of the payer, or skipped."
 )
 _RECONCILE: Final = (
-    "After a restore, sinks send nothing until somebody says so, because they may have got more than the copy knows. What"
-    " they have is not sent again: they know its key, or are asked first."
+    "After a restore, all sinks are paused, because the programs may have received items that the backup does not contain."
+    " No item is stored twice there: programs recognise its key, or are asked first."
 )
-_REPLAY: Final = "Only if the sink has lost what it got. Without --sure it lists what would be sent, and sends nothing."
+_REPLAY: Final = (
+    "Use it only if the program has lost items. Without --sure, the verb lists the items and sends nothing."
+)
 
 
 def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Add the verbs by `add`, which is that of verbs.py for the collector's subparsers."""
-    sinks = add("sinks", "billing.sinks", "print what each sink got, and what not", "show", about=_SINKS)
-    sinks.add_argument("name", metavar="NAME", nargs="?", help="only this sink, and what it has not got")
+    sinks = add(
+        "sinks", "billing.sinks", "print the state of each sink, and the items that were not sent", "show", about=_SINKS
+    )
+    sinks.add_argument("name", metavar="NAME", nargs="?", help="only this sink, with the items that were not sent")
     sinks.add_argument("--json", action="store_true", help="print JSON")
     reconcile = add(
         "sink-reconcile",
         "billing.sinks",
-        "let a sink go on after a restore",
+        "resume a sink after a restore",
         "reconcile",
         about=_RECONCILE,
         example="books --reason 'Restored after the disk failed'",
@@ -33,7 +37,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     replay = add(
         "sink-replay",
         "billing.sinks",
-        "send again what a sink got",
+        "send items of closed months again to a sink that has lost them",
         "replay",
         about=_REPLAY,
         example="books --from 2027-01",
@@ -41,14 +45,14 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     retry = add(
         "sink-retry",
         "billing.sinks",
-        "send again what a sink refused",
+        "send refused items again",
         "retry",
         example="shop --reason 'The tax code is known there now'",
     )
     skip = add(
         "sink-skip",
         "billing.sinks",
-        "leave out what a sink refused",
+        "skip refused items",
         "skip",
         example="shop 01975c3e-7a2f-7cc0-8000-5f4dcc3b5aa7 --reason 'Entered by hand'",
     )
@@ -57,7 +61,9 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         verb.add_argument("--reason", required=verb is not replay, metavar="TEXT", help="why")
         verb.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
     replay.add_argument("--from", dest="first", required=True, metavar="MONTH", help="the first month, such as 2027-01")
-    replay.add_argument("--to", dest="last", metavar="MONTH", help="the last month (default: all that follow)")
-    replay.add_argument("--sure", action="store_true", help="send it")
-    retry.add_argument("keys", nargs="*", metavar="KEY", help="only these, as 'sinks NAME' lists them")
-    skip.add_argument("keys", nargs="*", metavar="KEY", help="only these, as 'sinks NAME' lists them")
+    replay.add_argument("--to", dest="last", metavar="MONTH", help="the last month (default: the newest)")
+    replay.add_argument("--sure", action="store_true", help="send the items")
+    retry.add_argument(
+        "keys", nargs="*", metavar="KEY", help="only the items with these keys ('sinks NAME' lists them)"
+    )
+    skip.add_argument("keys", nargs="*", metavar="KEY", help="only the items with these keys ('sinks NAME' lists them)")

@@ -1,4 +1,4 @@
-"""Shows the sinks, and lets them go on or send again: ``sinks`` and the verbs that begin with ``sink-``."""
+"""Shows the sinks, and resumes them, sends items again or skips them: ``sinks`` and the verbs that begin with ``sink-``."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from fabgate.collector.models import Sink, SinkLetter
 
 _STATES: Final = {
     status.OK: "up to date",
-    status.LATER: "tried again later",
-    status.RESTORED: "waits for sink-reconcile",
+    status.LATER: "next attempt later",
+    status.RESTORED: "paused: run sink-reconcile",
     status.GONE: "not in sinks.yaml",
 }
 #: The most items that `sink-replay` lists in a terminal.
@@ -28,20 +28,20 @@ _MOST: Final = 200
 
 
 def show(args: argparse.Namespace) -> int:
-    """Print how the sinks are; of one sink also what it has not got."""
+    """Print the state of the sinks; of one sink also the items that were not sent."""
     found = [status.named(args.name)] if args.name else list(status.everything())
     if args.json:
         json.dump([_as_json(one, with_letters=bool(args.name)) for one in found], sys.stdout, indent=2)
         sys.stdout.write("\n")
         return 0
     if not found:
-        sys.stdout.write("no sinks: docs/sinks explains sinks.yaml\n")
+        sys.stdout.write("no sinks are configured; docs/sinks explains sinks.yaml\n")
         return 0
     lines = [
         (one.row.name, _driver(one), _state(one), str(one.waiting), *(str(one.letters[state]) for state in _COUNTED))
         for one in found
     ]
-    heads = ("sink", "driver", "state", "waiting", "no reference", "refused", "left out")
+    heads = ("sink", "driver", "state", "waiting", "no reference", "refused", "skipped")
     text_table.write([heads, *lines], sys.stdout, right=(3, 4, 5, 6))
     for one in found:
         if one.row.trouble:
@@ -52,37 +52,37 @@ def show(args: argparse.Namespace) -> int:
 
 
 def reconcile(args: argparse.Namespace) -> int:
-    """Let a sink go on after a restore."""
+    """Resume a sink after a restore."""
     row = status.named(args.name).row
     decisions.reconcile(row, actor=audit.cli_actor(args.actor), reason=args.reason)
-    sys.stdout.write(f"{row} goes on from where the copy was\n")
+    sys.stdout.write(f"{row} resumes after the last item in the backup\n")
     return 0
 
 
 def replay(args: argparse.Namespace) -> int:
-    """List what would be sent again, or with --sure send it."""
+    """List the items that would be sent again; with --sure, send them."""
     row = status.named(args.name).row
     first, last = month_of(args.first, "--from"), month_of(args.last, "--to") if args.last else None
     if not args.sure:
         return _preview(row, first, last)
     count = decisions.replay(row, first, last, actor=audit.cli_actor(args.actor), reason=args.reason or "")
-    sys.stdout.write(f"{row} gets {count} again\n")
+    sys.stdout.write(f"{_items(count)} will be sent to {row} again\n")
     return 0
 
 
 def retry(args: argparse.Namespace) -> int:
-    """Send again what was refused or left out."""
+    """Send refused or skipped items again."""
     row = status.named(args.name).row
     count = decisions.retry(row, args.keys, actor=audit.cli_actor(args.actor), reason=args.reason)
-    sys.stdout.write(f"{row} gets {count} again\n")
+    sys.stdout.write(f"{_items(count)} will be sent to {row} again\n")
     return 0
 
 
 def skip(args: argparse.Namespace) -> int:
-    """Leave out what was refused, or has no reference."""
+    """Skip items that were refused or have no reference."""
     row = status.named(args.name).row
     count = decisions.skip(row, args.keys, actor=audit.cli_actor(args.actor), reason=args.reason)
-    sys.stdout.write(f"{row} does not get {count}\n")
+    sys.stdout.write(f"{_items(count)} skipped for {row}\n")
     return 0
 
 
@@ -95,8 +95,14 @@ def _preview(row: Sink, first: date, last: date | None) -> int:
     _list(islice(letters.iterator(), _MOST))
     if count > _MOST:
         sys.stdout.write(f"and {count - _MOST} more\n")
-    sys.stdout.write(f"{row} would get {count} again, with the same keys; repeat it with --sure and --reason\n")
+    sys.stdout.write(
+        f"{_items(count)} would be sent to {row} again, with the same keys; to send them, add --sure and --reason\n"
+    )
     return 0
+
+
+def _items(count: int) -> str:
+    return f"{count} item{'' if count == 1 else 's'}"
 
 
 def _list(letters: Iterable[SinkLetter]) -> None:
@@ -114,7 +120,7 @@ def _driver(one: Status) -> str:
 
 def _state(one: Status) -> str:
     if one.state == status.LATER and one.row.next_at is not None:
-        return f"tried again at {one.row.next_at.isoformat(timespec='seconds')}"
+        return f"next attempt at {one.row.next_at.isoformat(timespec='seconds')}"
     return "sends" if one.state == status.OK and one.waiting else _STATES[one.state]
 
 

@@ -7,20 +7,20 @@ from collections.abc import Callable
 from typing import Final
 
 _STATEMENT: Final = (
-    "That of a closed month is as it was when the month was closed; that of an open one is provisional. PDF and CSV are in"
-    " the language of the payer."
+    "The statement of a closed month never changes; that of an open month is provisional. PDF and CSV are in the language"
+    " of the payer."
 )
 _SEND: Final = (
-    "Each statement is sent once; those whose payer has no e-mail address are listed. A statement that could not be sent is"
-    " sent by the next call."
+    "Each statement is sent once. Payers without an e-mail address are listed. If a statement could not be sent, run the"
+    " verb again."
 )
 _ARCHIVE: Final = (
-    "Charges and lines have ids only, and the same bytes each time; names are in a file of their own, because they can be"
-    " erased. SHA256SUMS is for 'sha256sum -c'."
+    "The files of charges and lines have ids only, and are identical each time. Names are in a separate file, because they"
+    " can be erased. Check the files with 'sha256sum -c'."
 )
 _ERASE: Final = (
-    "Names, addresses and reasons of the statements of closed months are erased for good: ids, times and amounts stay. Keep"
-    " them as long as your accounting must."
+    "Names, addresses and reasons in the statements of closed months are erased for good; ids, times and amounts stay. Keep"
+    " the names for as long as the law requires of your accounting."
 )
 
 
@@ -49,7 +49,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         example="2027-01",
     )
     send.add_argument("month", metavar="MONTH", help="such as 2027-01")
-    send.add_argument("--payer", metavar="ID", help="only this one, also if it was sent before")
+    send.add_argument("--payer", metavar="ID", help="send only this payer's statement, even if it was sent before")
     send.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
     archive = add(
         "bill-archive",
@@ -60,7 +60,9 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         example="2027-01 --to /var/backups/billing",
     )
     archive.add_argument("month", metavar="MONTH", help="such as 2027-01")
-    archive.add_argument("--to", required=True, metavar="FOLDER", help="where the files are written; it is made")
+    archive.add_argument(
+        "--to", required=True, metavar="FOLDER", help="the folder for the files; it is created if needed"
+    )
     erase = add(
         "bill-erase-names",
         "billing.statements",

@@ -46,32 +46,34 @@ def send_statements(args: argparse.Namespace) -> int:
     """Send statements of a closed month. Raises FabgateError if one could not be sent."""
     first, author = _closed(args.month).month, audit.cli_actor(args.actor)
     if not mails.can_send():
-        raise UsageError("found no mail server, wanted FABGATE_SMTP_URL; or save statements with bill-statement --pdf")
+        raise UsageError(
+            "no mail server is configured; set FABGATE_SMTP_URL, or save statements with bill-statement --pdf"
+        )
     if args.payer:
         problem = mailing.send_one(first, _payer(args.payer), author=author)
-        _tell(args.payer, problem)
+        _print_result(args.payer, problem)
         failed = bool(problem)
     else:
         mailing.queue(first, author=author)
         failed = False
         while sent := mailing.send_waiting(first):
             for mail in sent:
-                _tell(f"{mail.statement.payer} {mail.email}", mail.problem)
+                _print_result(f"{mail.statement.payer} {mail.email}", mail.problem)
                 failed = failed or mail.state == StatementMail.FAILED
         for one in mailing.of_month(first):
             if not one.email:
                 sys.stdout.write(f"{one.statement.payer}: no e-mail address\n")
     if failed:
-        raise FabgateError("not every statement was sent; mend what is named above, and call bill-send again")
+        raise FabgateError("some statements were not sent; fix the problems above, and run bill-send again")
     return 0
 
 
-def _tell(who: str, problem: str) -> None:
+def _print_result(who: str, problem: str) -> None:
     sys.stdout.write(f"{text_table.plain(who)}: {f'not sent: {problem}' if problem else 'sent'}\n")
 
 
 def save_archive(args: argparse.Namespace) -> int:
-    """Save the archive of a closed month. Raises AlteredError if it is not as it was when the month was closed."""
+    """Save the archive of a closed month. Raises AlteredError if it differs from what was closed."""
     closed = _closed(args.month)
     first = closed.month
     folder = Path(args.to)
@@ -82,7 +84,9 @@ def save_archive(args: argparse.Namespace) -> int:
     sys.stdout.writelines(f"{sha}  {name}\n" for name, sha in sums.items())
     wrong = [name for name, sha in closed.archive.items() if sums.get(name) != sha]
     if wrong:
-        raise AlteredError(f"{', '.join(wrong)}: not as on {closed.closed_at:%Y-%m-%d}; run 'fabgate collector verify'")
+        raise AlteredError(
+            f"{', '.join(wrong)}: differs from what was closed on {closed.closed_at:%Y-%m-%d}; run 'fabgate collector verify'"
+        )
     return 0
 
 

@@ -50,7 +50,7 @@ _NOUNS: Final = {
     "chargeterms": "terms of charges",
     "waiver": "waived sessions",
     "manualline": "lines",
-    "prepaidchange": "changes of who prepays",
+    "prepaidchange": "changes of settlement",
     "prepaidentry": "prepaid entries",
 }
 
@@ -120,7 +120,7 @@ def _note(note: Note) -> str:
     if note["note"] == RESTORED:
         return f"the database was restored on {note['at'][:10]}; before, the head of the audit log was {note['head']}"
     if note["note"] == LATER:
-        return "charges follow some sessions later; these were not compared"
+        return "some sessions have no up-to-date charge yet; their charges were not compared"
     return "FABGATE_DATA has no .audit-head, so whether the newest rows of the log are missing is not known"
 
 

@@ -36,7 +36,7 @@ class PrepaidEntry(models.Model):
     KINDS: ClassVar = [
         (CREDIT, _("Credit")),
         (REFUND, _("Refund")),
-        (TAKEN_BACK, _("Taken back")),
+        (TAKEN_BACK, _("Credit reversed")),
         (USED, _("Used in the month")),
     ]
     CASH, CARD, CHEQUE, TRANSFER = "cash", "card", "cheque", "transfer"

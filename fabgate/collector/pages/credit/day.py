@@ -76,7 +76,7 @@ def as_csv(request: HttpRequest) -> StreamingHttpResponse:
         Column(_("Name")),
         Column(_("What")),
         Column(_("Method")),
-        Column(_("Till number")),
+        Column(_("Receipt or cheque number")),
         Column(_("Amount (%(currency)s)") % {"currency": found.currency}, PLAIN),
         Column(_("By")),
         Column(_("Reason")),

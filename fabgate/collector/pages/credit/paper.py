@@ -38,7 +38,7 @@ def write(entry: PrepaidEntry, payer: Payer, found: BillingTerms) -> bytes:
     title = {
         PrepaidEntry.CREDIT: _("Acknowledgement of a credit"),
         PrepaidEntry.REFUND: _("Acknowledgement of a refund"),
-        PrepaidEntry.TAKEN_BACK: _("Acknowledgement of a credit that was taken back"),
+        PrepaidEntry.TAKEN_BACK: _("Acknowledgement of a reversed credit"),
     }[entry.kind]
     number = _("Number %(number)d") % {"number": entry.pk}
     at = entry.at.astimezone(terms.zone(found))
@@ -49,14 +49,14 @@ def write(entry: PrepaidEntry, payer: Payer, found: BillingTerms) -> bytes:
     pairs = [
         (_("Amount"), amount),
         (_("Method"), str(dict(PrepaidEntry.METHODS)[entry.method])),
-        *([(_("Till number"), entry.till_number)] if entry.till_number else []),
+        *([(_("Receipt or cheque number"), entry.till_number)] if entry.till_number else []),
         (_("Payer"), f"{payer.legal_name} ({payer.pk})"),
         *([(_("Reason"), entry.reason)] if entry.reason else []),
-        *([(_("Takes back"), _("Number %(number)d") % {"number": entry.takes_back_id})] if entry.takes_back_id else []),
+        *([(_("Reverses"), _("Number %(number)d") % {"number": entry.takes_back_id})] if entry.takes_back_id else []),
         (_("By"), account_names([entry.author]).get(entry.author, entry.author)),
     ]
     sheet.facts(pairs)
-    sheet.paragraph(_("This is an acknowledgement, not a receipt and not an invoice."))
-    text = _("Receipts and invoices come from the till or the accounting of the workshop; ask there for one.")
+    sheet.paragraph(_("This acknowledgement is neither a receipt nor an invoice."))
+    text = _("For a receipt or an invoice, ask the desk or the accounting of the workshop.")
     sheet.paragraph(text, is_soft=True)
     return bytes(sheet)

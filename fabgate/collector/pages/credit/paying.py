@@ -38,10 +38,10 @@ class PaidForm(forms.Form):
         label=gettext_lazy("Method"), choices=PrepaidEntry.METHODS, widget=forms.RadioSelect, initial=PrepaidEntry.CASH
     )
     till_number = LineField(
-        label=gettext_lazy("Till number"),
+        label=gettext_lazy("Receipt or cheque number"),
         max_length=PrepaidEntry.LONGEST_TILL_NUMBER,
         required=False,
-        help_text=gettext_lazy("The number of the till's receipt, or of the cheque."),
+        help_text=gettext_lazy("The number on the till's receipt, or on the cheque."),
     )
     form_key = forms.UUIDField(widget=forms.HiddenInput)
 
@@ -118,9 +118,9 @@ def refund(request: HttpRequest, pk: str) -> HttpResponse:
             )
         except ledger.TooMuchError as error:
             most = Money.of(found).minor(max(error.balance_minor, 0))
-            form.add_error("amount", _("At most the balance can be paid back: %(most)s.") % {"most": most})
+            form.add_error("amount", _("You can refund at most the balance: %(most)s.") % {"most": most})
         else:
-            return _paid(request, done, found, _("%(amount)s paid back. The balance is %(balance)s."))
+            return _paid(request, done, found, _("%(amount)s refunded. The balance is %(balance)s."))
     return _page(request, "credit/refund.html", found, credit, form)
 
 
@@ -140,8 +140,8 @@ def take_back(request: HttpRequest, pk: int) -> HttpResponse:
                 rebuild=_rebuild,
             )
         except UsageError:
-            raise errors.Conflict(_("This credit is taken back already.")) from None
-        return _paid(request, done, found, _("%(amount)s taken back. The balance is %(balance)s."))
+            raise errors.Conflict(_("This credit has already been reversed.")) from None
+        return _paid(request, done, found, _("Credit of %(amount)s reversed. The balance is %(balance)s."))
     return _page(request, "credit/take_back.html", found, _credit_or_404(entry.payer), form, entry=entry)
 
 

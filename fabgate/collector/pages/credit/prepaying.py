@@ -42,12 +42,12 @@ class ModeForm(forms.Form):
         max_length=LONGEST,
         required=False,
         help_text=gettext_lazy(
-            "A member, a group or an organisation, by number or name. Leave empty for everybody who is not in the list."
+            "The number or name of a member, a group or an organisation. Leave empty to change the default for all other payers."
         ),
     )
     prepays = forms.ChoiceField(
-        label=gettext_lazy("How they pay"),
-        choices=[("yes", gettext_lazy("Prepay")), ("no", gettext_lazy("By statement"))],
+        label=gettext_lazy("Settlement"),
+        choices=[("yes", gettext_lazy("Prepaid")), ("no", gettext_lazy("By statement"))],
         widget=forms.RadioSelect,
         initial="yes",
     )
@@ -87,7 +87,7 @@ class WarningForm(forms.Form):
     """Below which credit payers are warned."""
 
     low = MinorField(
-        least=0, most=ledger.MOST_MINOR, help_text=gettext_lazy("0 for a warning only when nothing is left.")
+        least=0, most=ledger.MOST_MINOR, help_text=gettext_lazy("Enter 0 to warn only when the credit is used up.")
     )
 
     def __init__(self, *args: Any, found: BillingTerms, **more: Any) -> None:

@@ -43,7 +43,7 @@ class PlanForm(StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Django
         least=0,
         most=MOST_OVERDRAFT,
         required=False,
-        help_text=gettext_lazy("By how much the balance of a member who prepays may go below 0."),
+        help_text=gettext_lazy("How far below 0 the balance of a member who prepays may fall."),
     )
 
     class Meta:

@@ -104,7 +104,7 @@ def _each(member: Member, rows: list[UsageSession], found: BillingTerms) -> dict
         if payer != member.pk:
             each[session.pk] = Cost(words=_("paid by %(name)s") % {"name": called.get(payer, payer)})
         elif applied is None or applied.payer != payer:
-            each[session.pk] = Cost(words=_("charged in a moment"))
+            each[session.pk] = Cost(words=_("being calculated"))
         else:
             each[session.pk] = _cost(applied, waivers.get(session.pk, ""), money)
     return each

@@ -81,8 +81,8 @@ def draft(statement: Statement, email: str) -> Mail:
         subject = _("%(workshop)s: your statement for %(month)s") % values
         body = (
             _(
-                "Hello %(name)s,\n\nAttached is your statement for %(month)s, number %(number)s. It comes to"
-                " %(amount)s.\n\nIt is a statement, not an invoice. If something in it is wrong, reply to this"
+                "Hello %(name)s,\n\nAttached is your statement for %(month)s, number %(number)s. The total is"
+                " %(amount)s.\n\nThis statement is not an invoice. If you find a mistake, reply to this"
                 " e-mail.\n\n%(workshop)s\n"
             )
             % values

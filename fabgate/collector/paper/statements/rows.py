@@ -138,7 +138,7 @@ def vat_note(statement: Statement) -> str:
     if not any(amounts):
         return ""
     parts = [f"{code or _('without a code')}: {money.minor(amount)}" for code, amount in amounts.items()]
-    text = _("By VAT code, indicative: %(amounts)s. Those of the accounting system are authoritative.")
+    text = _("By VAT code, for information only: %(amounts)s. The amounts in the accounting system are authoritative.")
     return text % {"amounts": " · ".join(parts)}
 
 
@@ -194,11 +194,11 @@ def note_of(item: Item) -> str:
     if item.is_of_other_month:
         month = {"month": date_format(charge.of_month, "F Y")}
         if item.is_reversal:
-            parts.append(_("takes back a charge of %(month)s") % month)
+            parts.append(_("reverses a charge of %(month)s") % month)
         else:
-            parts.append(_("of %(month)s, reported or changed after it was closed") % month)
+            parts.append(_("session of %(month)s, reported or changed after that month was closed") % month)
     if charge.free_ms and charge.kind == rating.BILLED:
-        parts.append(_("%(time)s of it free") % {"time": duration(abs(charge.free_ms))})
+        parts.append(_("of which %(time)s free") % {"time": duration(abs(charge.free_ms))})
     if item.why:
         parts.append(_("“%(words)s”") % {"words": item.why})
     return " · ".join(parts)

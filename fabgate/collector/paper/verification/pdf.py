@@ -101,7 +101,7 @@ def _notes(run: Verification) -> Iterator[str]:
         elif note["note"] == "no-head":
             yield _("Whether the newest rows of the log are missing is not known: the file with its head is missing.")
         else:
-            yield _("Charges follow some sessions later; these were not compared.")
+            yield _("Some sessions have no up-to-date charge yet; their charges were not compared.")
 
 
 def _meaning() -> str:

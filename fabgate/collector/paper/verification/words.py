@@ -26,7 +26,7 @@ TABLES: Final[Mapping[str, Any]] = {
     "chargeterms": gettext_lazy("Rules and plans of charges"),
     "waiver": gettext_lazy("Waived sessions"),
     "manualline": gettext_lazy("Lines of statements"),
-    "prepaidchange": gettext_lazy("Changes of who prepays"),
+    "prepaidchange": gettext_lazy("Changes of settlement"),
     "prepaidentry": gettext_lazy("Prepaid entries"),
     "change": gettext_lazy("Rows of the audit log"),
 }

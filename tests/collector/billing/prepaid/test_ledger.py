@@ -228,7 +228,7 @@ def test_a_line_that_was_added_after_its_month_counts_on_the_last_day_of_it(shop
 
 def test_no_mode_changes_in_a_closed_month_and_none_for_nobody(shop):
     close(FIRST)
-    with pytest.raises(UsageError, match="wanted a month from"):
+    with pytest.raises(UsageError, match="month: found"):
         modes.set_mode("m-2", FIRST, prepays=True, actor="eve")
     with pytest.raises(UsageError, match="payer: found 'm-99'"):
         modes.set_mode("m-99", MONTHS[1], prepays=True, actor="eve")
@@ -259,7 +259,7 @@ def test_a_form_counts_once_and_an_equal_credit_is_asked_about(shop):
         (-5, CASH, "amount: found -5"),
         (10_000_001, CASH, "amount: found 10000001"),
         (5, Paid("shells"), "method: found 'shells', wanted cash, card, cheque, transfer"),
-        (5, Paid("cash", "9" * 41), "till number: found"),
+        (5, Paid("cash", "9" * 41), "receipt number: found"),
     ],
 )
 def test_a_credit_that_cannot_be_is_refused(shop, amount, paid, wanted):
@@ -291,9 +291,9 @@ def test_at_most_the_balance_is_paid_back_with_a_reason(shop):
     assert balances.of("m-1") == 0
     ledger.take_back(wrong.pk, author="eve", now=NOW, reason="typed 50 instead of 5")
     assert balances.of("m-1") == -5_000  # it was never paid in
-    with pytest.raises(UsageError, match="is taken back already"):
+    with pytest.raises(UsageError, match="has already been reversed"):
         ledger.take_back(wrong.pk, author="eve", now=NOW, reason="again")
-    with pytest.raises(UsageError, match="found no credit 99"):
+    with pytest.raises(UsageError, match="found no credit with the number 99"):
         ledger.take_back(99, author="eve", now=NOW, reason="a test")
 
 

@@ -45,7 +45,7 @@ def test_credit_is_taken_printed_and_paid_back(shop, run):
     lines = run("bill-credit", "m-1", "20.00", "--method", "cash", "--till", "4711").splitlines()
     assert lines[0] == f"number 1, {TODAY}: m-1: credit 20.00 EUR, cash; balance 20.00 EUR"  # charges follow
     assert lines[-1].startswith("this is an acknowledgement, not a receipt")
-    with pytest.raises(UsageError, match="the same credit is in the ledger already: number 1, by cli:"):
+    with pytest.raises(UsageError, match="an identical credit has already been added: number 1, by cli:"):
         run("bill-credit", "m-1", "20.00", "--method", "cash")
     run("bill-credit", "m-1", "20.00", "--method", "cash", "--again")
     run("bill-refund", "--entry", "2", "--reason", "typed twice")
@@ -71,7 +71,7 @@ def test_who_prepays_is_said_and_listed(shop, run):
     assert "already" in run("bill-prepaid", "m-2", "--off", "--from", f"{FIRST:%Y-%m}")
     assert [line.split() for line in run("bill-prepaid").splitlines()] == [
         ["payer", "from", "mode"],
-        ["everybody", "else", f"{FIRST:%Y-%m}", "prepaid"],
+        ["every", "other", "payer", f"{FIRST:%Y-%m}", "prepaid"],
         ["m-2", f"{FIRST:%Y-%m}", "by", "statement"],
         ["warned", "below", "5.00", "EUR"],
     ]
@@ -98,7 +98,7 @@ def test_a_plan_has_an_overdraft(shop, run):
         (["bill-credits", "2027-13-01"], "DAY: found '2027-13-01'"),
         (["bill-refund", "m-1", "1", "--reason", "left"], "wanted all three"),
         (["bill-refund", "m-1", "--entry", "1", "--reason", "left"], "leave out PAYER"),
-        (["bill-prepaid", "m-1", "--from", "2020-01"], "wanted a month from"),
+        (["bill-prepaid", "m-1", "--from", "2020-01"], "month: found"),
     ],
 )
 def test_what_cannot_be_is_refused(shop, run, words, wanted):

@@ -196,7 +196,7 @@ def test_what_is_sent_again_by_hand_or_after_a_restore_has_one_effect(sent):
     sent.turn()
     assert sent.program.effects == effects
     sent.check()
-    with pytest.raises(UsageError, match="does not wait"):
+    with pytest.raises(UsageError, match="is not paused"):
         decisions.reconcile(sent.row, actor="eve", reason="again")
 
 
@@ -223,7 +223,7 @@ def test_an_answer_that_is_lost_has_one_effect_and_what_is_refused_is_a_dead_let
         sent.program.refused.clear()
         assert decisions.retry(sent.row, actor="eve", reason="put right there") == 1
         sent.turn()
-        with pytest.raises(UsageError, match="has no such letters"):
+        with pytest.raises(UsageError, match="has no refused items"):
             decisions.retry(sent.row, actor="eve", reason="again")
     sent.check()
 

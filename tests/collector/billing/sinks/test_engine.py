@@ -131,19 +131,21 @@ def test_the_verbs_show_what_was_sent_and_send_again_only_when_it_is_said(writte
     assert run("sinks").splitlines()[1].split() == ["books", "files", "up", "to", "date", "0", "0", "0", "0"]
     before = SinkLetter.objects.get(month=MONTHS[1])
     printed = run("sink-replay", "books", "--from", f"{MONTHS[1]:%Y-%m}")
-    assert "would get 1 again" in printed
+    assert "1 item would be sent to books again" in printed
     assert before.key in printed
     assert not SinkLetter.objects.filter(state=SinkLetter.DUE).exists()
     with pytest.raises(UsageError, match="reason: found 0 characters"):
         run("sink-replay", "books", "--from", MONTH, "--sure")
-    assert "gets 2 again" in run("sink-replay", "books", "--from", MONTH, "--sure", "--reason", "lost")
+    assert "2 items will be sent to books again" in run(
+        "sink-replay", "books", "--from", MONTH, "--sure", "--reason", "lost"
+    )
     assert Change.objects.get(verb="sink.replayed").after["letters"] == 2
     found = json.loads(run("sinks", "books", "--json"))[0]
     assert (found["due"], [letter["state"] for letter in found["letters"]]) == (2, ["due", "due"])
     engine.deliver(one, lambda: NOW)
     assert json.loads(run("sinks", "--json"))[0]["due"] == 0
     for words in (["sink-retry", "books"], ["sink-skip", "books", "nothing"], ["sink-reconcile", "books"]):
-        with pytest.raises(UsageError, match=r"no such letter|does not wait"):
+        with pytest.raises(UsageError, match=r"no refused items|no such items|is not paused"):
             run(*words, "--reason", "x")
     with pytest.raises(UsageError, match="found no sink 'shop', wanted books"):
         run("sinks", "shop")

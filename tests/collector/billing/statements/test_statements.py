@@ -122,21 +122,27 @@ def test_what_changed_after_closing_says_of_which_month_it_is_and_why(shop):
     shop.session("s-9", "m-1", NOON + timedelta(hours=8), 10)
     month = f"{FIRST:%B %Y}"
     assert [row[1:] for row in written(read.of(NEXT, "m-1")) if row[0] == "session"] == [
-        ("Billed", f"20:00{DASH}20:10", "0:10:00", "€1.00", f"of {month}, reported or changed after it was closed"),
-        ("Reversal", f"15:00{DASH}16:00", f"{MINUS}1:00:00", "", f"takes back a charge of {month} · “It worked”"),
+        (
+            "Billed",
+            f"20:00{DASH}20:10",
+            "0:10:00",
+            "€1.00",
+            f"session of {month}, reported or changed after that month was closed",
+        ),
+        ("Reversal", f"15:00{DASH}16:00", f"{MINUS}1:00:00", "", f"reverses a charge of {month} · “It worked”"),
         (
             *("Billed", f"15:00{DASH}16:00", "1:00:00", "€6.00"),
-            f"of {month}, reported or changed after it was closed · “It worked”",
+            f"session of {month}, reported or changed after that month was closed · “It worked”",
         ),
         (
             *("Reversal", f"13:00{DASH}13:45", f"{MINUS}0:45:00", f"{MINUS}€4.50"),
-            f"takes back a charge of {month} · “Wrong payer”",
+            f"reverses a charge of {month} · “Wrong payer”",
         ),
     ]
     assert read.of(NEXT, "m-1").amount_minor == 250
     # who pays now sees the session, and of the other payer nothing
     (row,) = [row for row in written(read.of(NEXT, "m-2")) if row[0] == "session"]
-    assert row[4:] == ("€4.50", f"of {month}, reported or changed after it was closed · “Wrong payer”")
+    assert row[4:] == ("€4.50", f"session of {month}, reported or changed after that month was closed · “Wrong payer”")
 
 
 @pytest.mark.parametrize("lang", ["en", "fr"])
@@ -153,7 +159,7 @@ def test_page_pdf_and_csv_say_the_same_in_the_language_of_the_payer(shop, lang):
             for row in rows.of(statement):
                 for cell in row[1:-1]:
                     assert cell in text or cell in " ".join(text.split()), cell
-        assert {"en": "Statement, not an invoice", "fr": "Relevé, pas une facture"}[lang] == title
+        assert {"en": "Statement, not an invoice", "fr": "Relevé ne valant pas facture"}[lang] == title
         assert title in text
         assert "1 quai de Saône" in text
         table = csv_file.of(statement).decode("utf-8-sig").splitlines()
@@ -285,7 +291,7 @@ def test_a_statement_of_who_prepays_has_the_credit_between_its_balances(shop):
             ("Credit, Cash, T-3", "€50.00"),
             ("Credit, Cash, T-20", "€5.00"),
             ("Credit, Card", "€99.00"),
-            ("Taken back, Card, Typed wrongly", f"{MINUS}€99.00"),
+            ("Credit reversed, Card, Typed wrongly", f"{MINUS}€99.00"),
             ("This statement", f"{MINUS}€20.00"),
             ("Balance after", "€35.00"),
         ]

@@ -64,7 +64,7 @@ def test_the_statements_of_a_month_are_sent_once_by_the_worker(mail_server):
     (file,) = message.iter_attachments()
     assert (file.get_filename(), file.get_content_type()) == (f"{MONTH}-m-1.pdf", "application/pdf")
     text = PdfReader(io.BytesIO(file.get_content())).pages[0].extract_text()
-    assert "Relevé, pas une facture" in text
+    assert "Relevé ne valant pas facture" in text
     assert "Bjørn" not in text
     assert states() == {"m-1": ["sent"], "m-2": ["sent"]}
     assert logged() == [("maya", mailing.MAILED, "zoe@example.org"), ("maya", mailing.MAILED, "books@example.org")]

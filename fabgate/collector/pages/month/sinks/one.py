@@ -49,7 +49,7 @@ class DecisionForm(forms.Form):
         if found.get("act") in {_RETRY, _SKIP} and "chosen" in found and not found["chosen"]:
             self.add_error("chosen", _("Choose at least one."))
         if found.get("act") == _RETRY and any(letter.state == SinkLetter.HELD for letter in self.letters):
-            self.add_error("chosen", _("Add the reference of the payer: then the item is sent by itself."))
+            self.add_error("chosen", _("Add a reference to the payer: the item is then sent automatically."))
         return found
 
 
@@ -75,12 +75,12 @@ def _decided(form: DecisionForm, row: Sink, actor: str) -> str:
     values = form.cleaned_data
     if values["act"] == _RECONCILE:
         decisions.reconcile(row, actor=actor, reason=values["reason"])
-        return _("%(name)s goes on.") % {"name": row}
+        return _("Sending to %(name)s has resumed.") % {"name": row}
     if values["act"] == _RETRY:
         n = decisions.retry(row, values["chosen"], actor=actor, reason=values["reason"])
         return ngettext("%(n)d item will be sent again.", "%(n)d items will be sent again.", n) % {"n": n}
     n = decisions.skip(row, values["chosen"], actor=actor, reason=values["reason"])
-    return ngettext("%(n)d item is left out.", "%(n)d items are left out.", n) % {"n": n}
+    return ngettext("%(n)d item is skipped.", "%(n)d items are skipped.", n) % {"n": n}
 
 
 def _shown(request: HttpRequest, row: Sink, form: DecisionForm, found: BillingTerms) -> dict[str, Any]:

@@ -19,7 +19,7 @@ _TAKES: Final[dict[str, Any]] = {
 }
 _TROUBLES: Final[dict[str, Any]] = {
     http.TIMED_OUT: gettext_lazy("No answer in time"),
-    http.NO_CONNECTION: gettext_lazy("No connection, or it broke"),
+    http.NO_CONNECTION: gettext_lazy("No connection, or the connection was interrupted"),
     http.TOO_LONG: gettext_lazy("The answer is too long, or does not end"),
     http.WRONG_CERTIFICATE: gettext_lazy("The program's certificate is not valid"),
 }
@@ -27,7 +27,7 @@ _TROUBLES: Final[dict[str, Any]] = {
 LETTERS: Final[dict[str, Any]] = {
     SinkLetter.DEAD: gettext_lazy("Refused"),
     SinkLetter.HELD: gettext_lazy("No reference"),
-    SinkLetter.SKIPPED: gettext_lazy("Left out"),
+    SinkLetter.SKIPPED: gettext_lazy("Skipped"),
     SinkLetter.DUE: gettext_lazy("To be sent again"),
 }
 

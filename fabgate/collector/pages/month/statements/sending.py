@@ -25,7 +25,7 @@ from fabgate.collector.people import mails
 #: State of a mail: colour and word.
 STATES = {
     StatementMail.WAITING: ("starting", gettext_lazy("Waiting")),
-    StatementMail.SENDING: ("uncertain", gettext_lazy("Perhaps sent")),
+    StatementMail.SENDING: ("uncertain", gettext_lazy("May have been sent")),
     StatementMail.SENT: ("ok", gettext_lazy("Sent")),
     StatementMail.FAILED: ("bad", gettext_lazy("Not sent")),
 }

@@ -56,6 +56,6 @@ def workshop(request: HttpRequest) -> HttpResponse:
                 with audit.change(account_of(request).name, "workshop.updated", form.instance):
                     form.save()
         if is_saved:
-            messages.success(request, _("Saved. Statements of open months show it."))
+            messages.success(request, _("Saved. Statements of open months show the new details."))
             return see_other(reverse("month"))
     return render_page(request, "workshop.html", found, {"form": form}, status=form.status)
