@@ -25,7 +25,7 @@ class TwinError(UsageError):
     """An equal line was added a moment ago: `line`."""
 
     def __init__(self, line: ManualLine) -> None:
-        super().__init__(_("the same line is there already, by %(author)s") % {"author": line.author})
+        super().__init__(_("an identical line has already been added, by %(author)s") % {"author": line.author})
         self.line = line
 
 

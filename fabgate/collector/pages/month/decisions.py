@@ -136,9 +136,9 @@ def waive(request: HttpRequest, pk: str) -> HttpResponse:
 def _refuse_other(waiver: Waiver | None, shown: str) -> None:
     """Refuse a form that was made for another state: a second click would take back what the first one decided."""
     if waiver is None and shown:
-        raise errors.Conflict(_("This session is not waived any more."))
+        raise errors.Conflict(_("The waiver of this session has already been withdrawn."))
     if waiver is not None and shown != str(waiver.pk):
-        raise errors.Conflict(_("This session is waived already."))
+        raise errors.Conflict(_("This session has already been waived."))
 
 
 def add_line(request: HttpRequest, pk: str) -> HttpResponse:
