@@ -112,12 +112,14 @@ def set_plan(member: Member, plan: str, since: date, *, actor: str) -> bool:
 def set_plans(plans: Mapping[str, str], since: date, *, actor: str) -> int:
     """Give members plans from a day on; `plans` are names by the members' ids. Return how many plans change.
 
-    The log gets one entry for each member. Raises KeyError for a plan that does not exist.
+    The log gets one entry for each member. Raises KeyError for a plan that does not exist, and UsageError for a day of
+    a closed month.
     """
     with transaction.atomic():
         # So that two requests about one member come one after the other.
         for some in statements.chunks(sorted(plans)):
             list(Member.objects.select_for_update(no_key=True).filter(pk__in=some).order_by("pk").values_list("pk"))
+        _keep_open(since)
         before = histories(plans)
         changed = {
             member: after
@@ -136,6 +138,15 @@ def set_plans(plans: Mapping[str, str], since: date, *, actor: str) -> int:
         ]
         audit.record_many(actor, _VERB, Member, events)
     return len(changed)
+
+
+def _keep_open(since: date) -> None:
+    """Keep the month of a day that is past from being closed meanwhile. Raises UsageError if it is closed already."""
+    found = terms.started()
+    if found is None or since >= (today := terms.today(found)).replace(day=1):
+        return  # a month that is not over is not closed
+    terms.lock_charges()
+    check_day(since, today, is_back_allowed=True)
 
 
 def _store(changed: Mapping[str, History]) -> None:

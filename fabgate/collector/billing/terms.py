@@ -14,7 +14,7 @@ from fabgate.collector.billing import rating
 from fabgate.collector.billing.currencies import DIGITS
 from fabgate.collector.billing.rules import Rule
 from fabgate.collector.db import audit
-from fabgate.collector.models import BillingTerms, ClosedMonth, Plan, TariffRule
+from fabgate.collector.models import BillingProgress, BillingTerms, ClosedMonth, Plan, TariffRule
 from fabgate.errors import UsageError
 from fabgate.pricing import stored
 
@@ -59,6 +59,12 @@ def first_open_day() -> date | None:
     """Return the first day after the months that are closed, or None if none is closed."""
     last = ClosedMonth.objects.order_by("-month").values_list("month", flat=True).first()
     return None if last is None else (last + timedelta(days=31)).replace(day=1)
+
+
+def lock_charges() -> BillingProgress:
+    """Return how far charges are, locked as charges/refresh.py says: no month is closed until the transaction ends."""
+    BillingProgress.objects.get_or_create(pk=1)
+    return BillingProgress.objects.select_for_update(no_key=True).get(pk=1)
 
 
 def zone(terms: BillingTerms) -> ZoneInfo:

@@ -149,8 +149,7 @@ def lock() -> BillingProgress:
 
     Call it before the pulse lock is taken (db/pulse.py).
     """
-    BillingProgress.objects.get_or_create(pk=1)
-    return BillingProgress.objects.select_for_update(no_key=True).get(pk=1)
+    return terms.lock_charges()
 
 
 def terms_digest(book: Book) -> str:

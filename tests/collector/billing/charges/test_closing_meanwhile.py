@@ -1,4 +1,4 @@
-"""Does a closed month stay as it is if somebody changes a rule at the moment in which it is closed?"""
+"""Does a closed month stay as it is if somebody changes a rule or a plan at the moment in which it is closed?"""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from decimal import Decimal
 import pytest
 from django.db import connection, transaction
 
-from fabgate.collector.billing import rule_store
+from fabgate.collector.billing import member_plans, rule_store
 from fabgate.collector.billing.charges import refresh
-from fabgate.collector.models import Charge, TariffRule
+from fabgate.collector.models import Charge, Member, PlanChange, TariffRule
+from fabgate.errors import UsageError
 from fabgate.pricing import stored
 from fabgate.pricing.tariffs import Tariff
 from tests.collector.billing.charges.test_charges import FIRST, altered, billed, close, session
@@ -30,11 +31,14 @@ def another() -> TariffRule:
 ACTS = {
     "a rule is removed": lambda: rule_store.remove(TariffRule.objects.get().pk, "eve"),
     "a rule is added": lambda: rule_store.add(another(), "eve"),
+    "a member gets a plan": lambda: member_plans.set_plan(
+        Member.objects.get(pk="m-1"), "student", FIRST.replace(day=2), actor="eve"
+    ),
 }
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_a_rule_that_changes_while_its_month_is_closed_is_refused(act):
+def test_a_price_that_changes_while_its_month_is_closed_is_refused(act):
     billed()
     session(Used(), "s-1", FIRST, 30)
     refresh.refresh_all()
@@ -50,8 +54,11 @@ def test_a_rule_that_changes_while_its_month_is_closed_is_refused(act):
         closed.wait(HANGS_S)
         ACTS[act]()
 
-    assert [type(error) for error in together(closes, changes)] == [rule_store.ClosedMonthError]
+    assert [type(error) for error in together(closes, changes)] == [
+        UsageError if act == "a member gets a plan" else rule_store.ClosedMonthError
+    ]
     assert Charge.objects.count() == 1
+    assert not PlanChange.objects.exists()
     assert altered() == [[]]
 
 
