@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from fabgate.collector.billing import member_plans, rule_store, terms, typed_rule
-from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.billing.charges import closing, refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import balances, ledger, modes
 from fabgate.collector.db import audit
@@ -96,9 +96,10 @@ def _plan(name: str, first: date) -> None:
 
 def _material(text: str, at: datetime) -> None:
     """Charge Ada for a sheet of wood."""
-    with dating.logged_at(at):
-        line = decisions.add_line("m-1", text, 1_250, author=ACCOUNTANT)
-    ManualLine.objects.filter(pk=line.pk).update(at=at)
+    month = refresh.open_book().open_month
+    line = ManualLine(month=month, payer="m-1", text=text, amount_minor=1_250, author=ACCOUNTANT, at=at)
+    with dating.logged_at(at), audit.change(ACCOUNTANT, "line.added", line):
+        line.save()
 
 
 def _close(first: date, at: datetime, reason: str) -> None:
