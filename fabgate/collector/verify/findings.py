@@ -61,6 +61,7 @@ ADVICE: Final = {
     "charge": "stop the collector, delete its row, set position to 0 and terms to '' in collector_billingprogress, and start it:"
     " charges are made again",
     "chargeterms": "put back a copy from before",
+    "billingterms": "compare with the audit log, which has what was chosen and by whom",
     "waiver": "compare with the audit log, which has each one with its author",
     "manualline": "compare with the audit log, which has each one with its author",
     "change": "put back a copy from before, and find out who can write the database",

@@ -48,6 +48,7 @@ _NOUNS: Final = {
     "closedmonth": "closed months",
     "charge": "charges of open months",
     "chargeterms": "terms of charges",
+    "billingterms": "terms of billing",
     "waiver": "waived sessions",
     "manualline": "lines",
     "prepaidchange": "changes of settlement",

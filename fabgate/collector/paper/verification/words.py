@@ -24,6 +24,7 @@ TABLES: Final[Mapping[str, Any]] = {
     "closedmonth": gettext_lazy("Closed months"),
     "charge": gettext_lazy("Charges of open months"),
     "chargeterms": gettext_lazy("Rules and plans of charges"),
+    "billingterms": gettext_lazy("Terms of billing"),
     "waiver": gettext_lazy("Waived sessions"),
     "manualline": gettext_lazy("Lines of statements"),
     "prepaidchange": gettext_lazy("Changes of settlement"),

@@ -7,21 +7,21 @@ import json
 from typing import Any, Final
 
 from fabgate.collector.db import audit
-from fabgate.collector.models import Change, Charge, ChargeTerms, ManualLine, Waiver
+from fabgate.collector.models import BillingTerms, Change, Charge, ChargeTerms, ManualLine, Waiver
 from fabgate.collector.verify.findings import Report, as_text
 from fabgate.collector.verify.snapshot import PAGE
 
-_MODELS: Final = (Waiver, ManualLine)
+_MODELS: Final = (BillingTerms, Waiver, ManualLine)
 
 
 def check(report: Report) -> None:
-    """Compare waivers and lines with the audit log, and check the rules and plans that charges name."""
+    """Compare the currency, waivers and lines with the audit log, and check the rules and plans that charges name."""
     for model in _MODELS:
         _compare(report, model)
     _check_terms(report)
 
 
-def _compare(report: Report, model: type[Waiver | ManualLine]) -> None:
+def _compare(report: Report, model: type[BillingTerms | Waiver | ManualLine]) -> None:
     table, own = model.__name__.lower(), audit.fields_of(model)
     logged = _logged(table)
     rows = model._default_manager.order_by("pk")  # noqa: SLF001 (Django's name for it)
@@ -36,7 +36,9 @@ def _compare(report: Report, model: type[Waiver | ManualLine]) -> None:
             if as_text(found) != as_text(wanted.get(name)):
                 report.changed(table, row.pk, name, found, wanted.get(name))
     for key, wanted in logged.items():
-        report.missing(table, wanted.get("id", key), f"the audit log has it, by {wanted.get('author')}")
+        report.missing(
+            table, wanted.get("id", key), f"the audit log has it, by {wanted.get('author') or wanted.get('started_by')}"
+        )
 
 
 def _logged(table: str) -> dict[str, dict[str, Any]]:
