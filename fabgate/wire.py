@@ -764,7 +764,7 @@ PRICES_FORMAT: Final = 1
 
 
 class Prices(Message, frozen=True, kw_only=True):
-    """What a machine costs: ``Roster.prices``. For the panel only: charges are made by the collector, from entries.
+    """The prices of a machine: ``Roster.prices``. For the panel only: the collector makes charges from entries.
 
     A gate that does not know the `format`, or finds a mistake anywhere, shows no price. It works as without prices.
     """
@@ -775,7 +775,7 @@ class Prices(Message, frozen=True, kw_only=True):
     digits: Annotated[int, Meta(ge=0, le=4)]
     #: The time zone of days and peak hours.
     tz: str
-    #: ``Member.price_list`` counts from 0. A list without periods is that of members for whom somebody else pays.
+    #: ``Member.price_list`` counts from 0. A list without periods is that of members for whom another payer pays.
     lists: list[PriceList] = []
 
 
@@ -810,7 +810,7 @@ def prices_of(roster: Roster) -> Prices | None:
 
 
 def read_prices(found: Any) -> Prices:
-    """Return prices from what was decoded. Raises UsageError for wrong or unknown ones, and no other error."""
+    """Return prices from decoded values. Raises UsageError for wrong or unknown ones, and no other error."""
     try:
         prices = msgspec.convert(found, Prices)
     except (msgspec.ValidationError, RecursionError) as error:

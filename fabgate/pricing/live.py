@@ -77,7 +77,7 @@ class LiveTariff:
     # Each of these returns what the time costs, and the price of its end: the time that the step adds has that price.
 
     def _by_running(self, running_ms: int, counted_ms: int) -> tuple[int, int, int]:
-        """Return also how long the billed time is: idle time without a price is none."""
+        """Also return the length of the billed time: idle time without a price does not count."""
         if self._idle_price and counted_ms > running_ms:
             amount = running_ms * self._price + (counted_ms - running_ms) * self._idle_price
             return counted_ms, amount, self._idle_price

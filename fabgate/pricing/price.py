@@ -59,11 +59,11 @@ class Segment(NamedTuple):
 
 
 class Price(NamedTuple):
-    """What a session costs, and each step that leads there; amounts are exact, in parts."""
+    """The price of a session, and each step of its computation; amounts are exact, in parts."""
 
     outcome: str
     segments: tuple[Segment, ...] = ()
-    #: What the time costs.
+    #: The price of the time.
     time: int = 0
     fee: int = 0
     #: What the minimum added.

@@ -1,4 +1,4 @@
-"""Rebuilds rosters when what a machine costs has changed, and when somebody's credit runs out or is there again.
+"""Rebuilds rosters when the price of a machine changes, and when the credit of a payer runs out or is added.
 
 Charges change every few seconds, and rosters are large. So they are built only if the terms by which machines are priced
 are other ones, or if other payers are out of credit than before.
@@ -15,14 +15,14 @@ from fabgate.collector.models import BillingProgress, Gate, Pulse
 
 
 class _Seen(NamedTuple):
-    """What rosters depend on: what machines cost, and who is out of credit; None if nobody prepays."""
+    """What rosters depend on: the prices of machines, and the payers out of credit; None if no payer prepays."""
 
     terms: str
     standing: Standing | None
 
 
 class BillingWatch:
-    """Remembers for what the rosters were built; charges are to be up to date before each look."""
+    """Remembers the values for which rosters were built; charges must be up to date before each check."""
 
     def __init__(self) -> None:
         self._pulse = -1

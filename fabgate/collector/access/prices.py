@@ -23,7 +23,7 @@ from fabgate.pricing import stored
 
 #: The purposes that a gate can know of; the others come with a correction.
 _PURPOSES: Final = frozenset({"own", "group", "maintenance"})
-#: In the place of a plan: somebody else pays.
+#: In the place of a plan: another payer pays.
 _PAID_FOR: Final = None
 _NO_LIST: Final = wire.PriceList()
 

@@ -195,7 +195,7 @@ class Workshop:
     def _sinks(self) -> Iterator[Metric]:
         try:
             found = list(status.everything())
-        except UsageError:  # the log and the page say what is wrong in sinks.yaml
+        except UsageError:  # the log and the page show the mistakes in sinks.yaml
             found = list(status.gone(set()))
         unsent = [((one.row.name,), one.unsent) for one in found]
         dead = [((one.row.name,), one.dead) for one in found]

@@ -1,4 +1,4 @@
-"""Who prepays, and the ledger of what they paid in."""
+"""Which payers prepay, and their ledger."""
 
 import django.core.validators
 import django.db.models.deletion

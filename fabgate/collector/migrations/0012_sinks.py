@@ -1,4 +1,4 @@
-"""How far sinks are, and what became of what they were sent."""
+"""The progress of each sink, and the result of each item."""
 
 import django.db.models.deletion
 from django.db import migrations, models

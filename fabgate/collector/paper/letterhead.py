@@ -1,4 +1,4 @@
-"""Who sends a document: the workshop's name, and what stands beneath it."""
+"""The sender of a document: the workshop's name, and the lines below it."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ _UNKNOWN: Final = "\N{REPLACEMENT CHARACTER}"
 
 
 class Column(NamedTuple):
-    """A column of a table. `width` is a share of the page's width; numbers stand on the right."""
+    """A column of a table. `width` is a share of the page's width; numbers are aligned to the right."""
 
     label: str
     width: float
@@ -155,7 +155,7 @@ class Sheet:
 
 
 class _Pages(FPDF):
-    """The pages, with our font, and what stands on each of them."""
+    """The pages, with our font, and the header and footer of each."""
 
     def __init__(self, name: str, footer: str) -> None:
         super().__init__(format="A4")
@@ -285,7 +285,7 @@ class _Table:
             )
 
     def _cells(self, lines: list[list[str]]) -> None:
-        """Write cells, each of some lines, beside each other."""
+        """Write cells, each of some lines, next to each other."""
         pdf, top, x = self._pdf, self._pdf.get_y(), _LEFT
         for column, width, texts in zip(self._columns, self._widths, lines, strict=True):
             for number, text in enumerate(texts):
@@ -330,7 +330,7 @@ def _height_of(heading: Heading) -> float:
 
 
 def _over(shown: Sequence[Heading], waiting: Sequence[Heading]) -> list[Heading]:
-    """Return those of `shown` that still stand over what follows: the last of each level, above the level that waits."""
+    """Return the headings of `shown` that also apply to the next row: the last of each level above the next row's level."""
     over: list[Heading] = []
     for heading in shown:
         over = [*(one for one in over if one.level < heading.level), heading]

@@ -1,4 +1,4 @@
-"""What the panel says about money: the price when a session begins, and what it cost when it has ended.
+"""The money on the panel: the price when a session begins, and the cost when it has ended.
 
 It is computed from the prices of the roster after power was switched, and decides nothing. Charges are made by the
 collector; where both have the same facts, they agree to the last minor unit (docs/decisions/0096). Whatever goes wrong
@@ -36,7 +36,7 @@ _MOST_STARTS: Final = 8
 
 
 class Certainty(StrEnum):
-    """How near the amount on the panel is to what is charged."""
+    """How close the amount on the panel is to the charge."""
 
     EXACT = "exact"
     MOST = "most"  # free minutes or a daily cap may make it less
@@ -44,7 +44,7 @@ class Certainty(StrEnum):
 
 
 class Cost(NamedTuple):
-    """What a session cost, in minor units of a currency with `digits` decimals."""
+    """The cost of a session, in minor units of a currency with `digits` decimals."""
 
     amount_minor: int
     digits: int
@@ -53,7 +53,7 @@ class Cost(NamedTuple):
 
 
 class Rate(NamedTuple):
-    """What the time costs that begins now, after the discount, in the main unit of a currency."""
+    """The price of the time that begins now, after the discount, in the main unit of a currency."""
 
     #: None: a price per use.
     per_minute: Decimal | None
@@ -63,12 +63,12 @@ class Rate(NamedTuple):
     currency: str
     #: The price is for the time in which a job runs.
     is_by_running: bool = False
-    #: What a session costs at least; 0 if that says nothing, because of a fee or of free minutes.
+    #: The minimum of a session; 0 if it is not meaningful, because of a fee or of free minutes.
     minimum: Decimal = Decimal(0)
 
 
 class Money(NamedTuple):
-    """What the panel says about money now."""
+    """The texts about money that the panel shows now."""
 
     #: For each signal that a session has ended, in their order.
     ended: tuple[Cost | None, ...] = ()
@@ -167,7 +167,7 @@ class _Prices:
                 zone = ZoneInfo(found.tz)
                 self.currency, self.digits = found.currency, found.digits
                 self.lists = {number: _PriceList(one, zone, found.digits) for number, one in enumerate(found.lists)}
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with prices, the machine works
+        except Exception as error:  # noqa: BLE001 - the machine works even if prices are invalid
             log.warning("the roster's prices cannot be read, so the panel shows none: %s", error)
 
 
@@ -208,7 +208,7 @@ class _PriceList:
 
 
 def _purpose(member: str, basis: str) -> str:
-    """Return the purpose that the collector gives a session, unless somebody corrects it."""
+    """Return the purpose that the collector gives a session, before any correction."""
     if basis == "maintainer":
         return "maintenance"
     return "group" if member.startswith(wire.GROUP_PREFIX) else "own"

@@ -283,7 +283,7 @@ class _Texts:
         return self.lines(otherwise, ref=str(REFERENCES.get(reason, OTHER_REFERENCE)))
 
     def ended(self, left: str, why: str, cost: Cost | None) -> tuple[str, ...]:
-        """Return the lines for the end of a session: its cost beside its time if there is room, or else below it."""
+        """Return the lines for the end of a session: its cost next to its time if there is room, or else below it."""
         said = "" if cost is None else self.money.cost(cost)
         room = COLUMNS - width(left) - width(said)
         if said and room <= 0:

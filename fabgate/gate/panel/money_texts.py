@@ -25,15 +25,15 @@ class MoneyTexts:
         self._text = text
 
     def price(self, rate: Rate | str | None) -> str:
-        """Return a price, or "" for none. What a person typed is cut like all that people type."""
+        """Return a price, or "" for none. Text that a person typed is truncated like all such text."""
         return cut(rate or "") if rate is None or isinstance(rate, str) else _or_nothing(self._price, rate)
 
     def least(self, rate: Rate) -> str:
-        """Return what a session costs at least, or "". It is said instead of the limit, which is announced anyway."""
+        """Return the minimum of a session, or "". It replaces the limit, which is announced later anyway."""
         return _or_nothing(self._least, rate)
 
     def cost(self, cost: Cost) -> str:
-        """Return what a session cost."""
+        """Return the text of a session's cost."""
         return _or_nothing(self._cost, cost)
 
     def _price(self, rate: Rate) -> str:

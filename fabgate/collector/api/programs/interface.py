@@ -12,7 +12,7 @@ from ninja.security import HttpBearer
 
 from fabgate.collector.models import ApiKey
 
-#: The scopes of API keys. Money has its own, so that a key that was made to count hours never reads what they cost.
+#: The scopes of API keys. Money has its own, so that a key for counting hours never reads prices.
 SESSIONS_READ: Final = "sessions:read"
 CHARGES_READ: Final = "charges:read"
 SCOPES: Final = (SESSIONS_READ, CHARGES_READ)

@@ -54,7 +54,7 @@ class ChargeRow(Schema):
 
 
 class LineRow(Schema):
-    """What a person charges a payer besides sessions; a credit is negative."""
+    """A charge for something other than a session, entered by a person; a reduction is negative."""
 
     id: int
     month: str

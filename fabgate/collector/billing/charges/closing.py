@@ -76,7 +76,7 @@ def close(first: date, now: datetime, *, actor: str, reason: str = "") -> Closed
             refresh.refresh_all()
             if ready.is_current():
                 return _close(ready, now, actor, reason)
-    with transaction.atomic():  # somebody changes the month all the time: let them wait
+    with transaction.atomic():  # the month changes all the time: let other writers wait
         refresh.lock()
         refresh.refresh_all()
         return _close(_prepare(first), now, actor, reason)
@@ -84,7 +84,7 @@ def close(first: date, now: datetime, *, actor: str, reason: str = "") -> Closed
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """A month that can be closed, as it was when it was read. While it is read, nobody waits for it."""
+    """A month that can be closed, as it was when it was read. No other process waits while it is read."""
 
     month: date
     terms: dict[str, Any]
@@ -96,7 +96,7 @@ class _Ready:
     printed: dict[str, Any]
     archive: dict[str, str]
     statements: list[IssuedStatement]
-    #: A digest of what was read.
+    #: A digest of the rows that were read.
     seen: str
 
     def is_current(self) -> bool:
@@ -122,13 +122,13 @@ def _prepare(first: date) -> _Ready:
 
 
 def _seen(first: date) -> str:
-    """Return a digest of what is closed: ids of charges name all that they say, and lines never change."""
+    """Return a digest of the month: the ids of charges cover their contents, and lines never change."""
     book = refresh.open_book()
     found = hashlib.sha256(_text([_terms(book), book.open_month.isoformat(), _digest_before(book, first)]))
     for pair in Charge.objects.filter(month=first).order_by("pk").values_list("pk", "known").iterator():
         found.update(_text(pair))
     found.update(_text(list(ManualLine.objects.filter(month=first).order_by("pk").values_list("pk", flat=True))))
-    for prepaid in ledger.lines(first):  # statements say who prepays, and what was paid in
+    for prepaid in ledger.lines(first):  # statements show the settlement, credits and refunds
         found.update(prepaid.encode() + b"\n")
     return found.hexdigest()
 
@@ -157,7 +157,7 @@ def _close(ready: _Ready, now: datetime, actor: str, reason: str) -> ClosedMonth
 
 
 def _open_or_refuse(first: date, now: datetime, reason: str) -> Open:
-    """Return what is open in a month that can be closed. Raises UsageError as `close`."""
+    """Return the open matters of a month that can be closed. Raises UsageError as `close` does."""
     book = refresh.open_book()
     if first != book.open_month:
         text = _("found %(found)s, wanted %(wanted)s: months are closed one after the other")
@@ -204,12 +204,12 @@ def _with_entries(sealed: hashlib._Hash, first: date) -> str:
 
 
 def text_of(closed: ClosedMonth) -> bytes:
-    """Return what the SHA-256 of a month covers of the month itself, with a line break."""
+    """Return the text of a month that its SHA-256 covers, with a line break."""
     return _text([closed.month.isoformat(), closed.terms, closed.amount_minor])
 
 
 def text_of_line(line: ManualLine) -> bytes:
-    """Return what the SHA-256 of a month covers of a line, with a line break."""
+    """Return the text of a line that the SHA-256 of its month covers, with a line break."""
     values = (line.pk, line.payer, line.text, line.amount_minor, line.vat_code, line.session, line.author)
     return _text([*values, line.at.astimezone(UTC).isoformat(timespec="microseconds")])
 

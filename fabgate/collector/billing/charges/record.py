@@ -125,7 +125,7 @@ def line_id(
 
 
 def usage_id(values: Sequence[Any]) -> str:
-    """Return the id of what a billing program is told about the usage of a session."""
+    """Return the id of an event about the usage of a session, for a billing program."""
     return str(uuid.uuid5(_NAMESPACE, _text(("usage", *map(_plain, values)))))
 
 

@@ -165,7 +165,7 @@ def terms_digest(book: Book) -> str:
 
 
 def _rate_all(book: Book) -> None:
-    """Rate every open month again, one after the other, with what was charged in the first of them late."""
+    """Rate every open month again, in order, and the late charges in the first of them."""
     for first in open_months(book):
         by_payer: dict[str, list[Facts]] = defaultdict(list)
         ended = UsageSession.ended_between(*month.bounds(first, book.terms.zone))
@@ -228,7 +228,7 @@ def _charge_late(book: Book, known: Mapping[str, int]) -> None:
 
 
 def late(book: Book, touched: Collection[str], positions: Mapping[str, int]) -> list[Record]:
-    """Return what is charged in the open month of sessions of closed months: reversals, and sessions that are late.
+    """Return the charges of the open month for sessions of closed months: reversals, and late sessions.
 
     `touched` are all sessions that may have changed; `positions` says with which line of the ledger each became known.
     """

@@ -1,1 +1,1 @@
-"""Prepaying: who prepays, the ledger of each payer, balances, and who is out of credit."""
+"""Prepaid credit: settlements, the ledger of each payer, balances, and which payers are out of credit."""

@@ -1,4 +1,4 @@
-"""Balances of payers who prepay, on any day: what the ledger has, less what is charged and not used up yet.
+"""Balances of payers who prepay, on any day: the ledger, less the charges that are not in it yet.
 
 A charge counts on the day on which its session ended; a reversal, or a session of a closed month that became known late,
 on the first day of the month in which it is charged; a line on the day on which it was added, in its month. So the
@@ -25,7 +25,7 @@ _LAST: Final = date.max - timedelta(days=1)
 
 
 class Charged(NamedTuple):
-    """What a payer who prepays is charged in a month that is not used up yet, in minor units."""
+    """The charges of a payer who prepays, in a month that is not in the ledger yet, in minor units."""
 
     payer: str
     month: date
@@ -51,7 +51,7 @@ def all_of(payers: Collection[str] | None = None, day: date | None = None) -> Ma
 
 
 def provisional(payers: Collection[str] | None = None, day: date | None = None) -> Iterator[Charged]:
-    """Yield what payers who prepay are charged, month by month, and what the ledger does not have up to `day`."""
+    """Yield the charges of payers who prepay, month by month, that the ledger does not have up to `day`."""
     known = modes.Modes.now()
     found = terms.started()
     if not known or found is None:

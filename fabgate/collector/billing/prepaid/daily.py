@@ -1,4 +1,4 @@
-"""What was paid in and out on a day, by method, to compare with the till."""
+"""The credits and refunds of a day, by method, to compare with the till."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fabgate.collector.models import PrepaidEntry
 
 
 class Sum(NamedTuple):
-    """Sums of one method, in minor units; what went out is negative."""
+    """Sums of one method, in minor units; refunds are negative."""
 
     entries: int = 0
     in_minor: int = 0
@@ -35,13 +35,13 @@ class Day(NamedTuple):
 
 
 def of(day: date) -> Day:
-    """Return what was paid on a day, in the zone of billing."""
+    """Return the entries of a day, in the zone of billing."""
     entries = list(PrepaidEntry.objects.filter(day=day).exclude(kind=PrepaidEntry.USED).order_by("pk"))
     sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     for entry in entries:
         found = sums[entry.method]
         found[0] += 1
-        # a credit that was typed wrongly was never paid in
+        # a reversed credit counts as never paid in
         is_out = entry.kind == PrepaidEntry.REFUND
         found[2 if is_out else 1] += entry.amount_minor
     known = [method for method, _name in PrepaidEntry.METHODS]

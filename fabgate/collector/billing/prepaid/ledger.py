@@ -1,7 +1,7 @@
-"""The prepaid ledger: what payers paid in, what was paid back, and what each closed month cost them.
+"""The prepaid ledger: credits, refunds, reversals, and the total of each closed month, by payer.
 
-Entries are only added. What an open month costs is not in the ledger: balances.py takes it off. When the month is closed,
-one entry for each payer holds what its charges and lines came to, and it never changes any more.
+Entries are only added. Open months are not in the ledger: balances.py subtracts them. When a month is closed, one entry for
+each payer holds the total of its charges and lines, and never changes.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from fabgate.collector.db import audit, bulk
 from fabgate.collector.models import BillingTerms, Change, Payer, PrepaidChange, PrepaidEntry
 from fabgate.errors import UsageError
 
-#: The largest amount of an entry, in minor units: more is a slip of the finger.
+#: The largest amount of an entry, in minor units: more is a typing mistake.
 MOST_MINOR: Final = 10_000_000
-#: Two equal credits within this time are asked about.
+#: An identical credit within this time needs a confirmation.
 TWIN: Final = timedelta(minutes=1)
 _LONGEST: Final = 200
 _VERBS: Final = {
@@ -54,7 +54,7 @@ class Done(NamedTuple):
 
 
 class TwinError(UsageError):
-    """An equal credit was added a moment ago, or one with the same number of the till: `entry`."""
+    """An identical credit was added a moment ago, or one with the same receipt number: `entry`."""
 
     def __init__(self, entry: PrepaidEntry) -> None:
         text = _("an identical credit has already been added: number %(number)d, by %(author)s")
@@ -63,7 +63,7 @@ class TwinError(UsageError):
 
 
 class TooMuchError(UsageError):
-    """More than the balance cannot be paid back. `balance_minor` is the balance."""
+    """A refund is larger than the balance, which is `balance_minor`."""
 
     def __init__(self, amount_minor: int, balance_minor: int, found: BillingTerms) -> None:
         values = [money(amount, found.currency, found.digits) for amount in (amount_minor, max(balance_minor, 0))]
@@ -92,9 +92,9 @@ def credit(
     is_meant: bool = False,
     rebuild: Rebuild | None = None,
 ) -> Done:
-    """Add what a payer paid in. `rebuild` is called if gates no longer refuse them.
+    """Add credit that a payer paid in. `rebuild` is called if gates no longer refuse the payer.
 
-    A `form` counts once, however often it is sent. Raises UsageError for what cannot be, payers.Ended, NotPrepaidError,
+    A `form` counts once, however often it is sent. Raises UsageError for invalid values, payers.Ended, NotPrepaidError,
     and TwinError unless the credit `is_meant` although an equal one is in the ledger.
     """
     entry = _entry(payer, PrepaidEntry.CREDIT, amount_minor, paid, author, form, now)
@@ -122,7 +122,7 @@ def refund(
     form: str = "",
     rebuild: Rebuild | None = None,
 ) -> Done:
-    """Add what was paid back: at most the balance. Raises UsageError, also without a reason, and TooMuchError."""
+    """Refund at most the balance. Raises UsageError, also without a reason, and TooMuchError."""
     entry = _entry(payer, PrepaidEntry.REFUND, amount_minor, paid, author, form, now)
     _check_reason(paid.reason)
     with transaction.atomic():
@@ -138,7 +138,7 @@ def refund(
 
 
 def take_back(pk: int, *, author: str, now: datetime, reason: str, rebuild: Rebuild | None = None) -> Done:
-    """Take back a credit that was typed wrongly, in full; the balance may be below 0 then. Raises UsageError."""
+    """Reverse a credit that was entered by mistake, in full; the balance may then be below 0. Raises UsageError."""
     _check_reason(reason)
     with transaction.atomic():
         refresh.lock()
@@ -162,7 +162,7 @@ def take_back(pk: int, *, author: str, now: datetime, reason: str, rebuild: Rebu
 
 
 def use_up(first: date, now: datetime, *, author: str) -> None:
-    """Add what a month cost each payer who prepaid in it. Only closing.py calls this, once for each month."""
+    """Add the total of a month for each payer who prepaid in it. Only closing.py calls this, once for each month."""
     known = modes.Modes.now()
     if not known:
         return
@@ -182,7 +182,7 @@ def count(first: date) -> int:
 
 
 def lines(first: date) -> Iterator[str]:
-    """Yield who prepays in a month and its entries as text, each value with one spelling: closed months are sealed with it."""
+    """Yield the settlements and entries of a month as text, with one spelling for each value: the seal of the month covers it."""
     for change in PrepaidChange.objects.filter(since__lte=first).order_by("payer", "since"):
         yield _text(["mode", change.payer, change.since.isoformat(), change.prepays])
     for row in PrepaidEntry.objects.filter(**_days(first)).order_by("pk").iterator():
@@ -209,7 +209,7 @@ def _text(values: list[Any]) -> str:
 
 
 def _entry(payer: str, kind: str, amount_minor: int, paid: Paid, author: str, form: str, now: datetime) -> PrepaidEntry:
-    """Return an entry that is not stored yet. Raises UsageError, which names all that is wrong."""
+    """Return an entry that is not stored yet. Raises UsageError with all mistakes."""
     mistakes = []
     if not 0 < amount_minor <= MOST_MINOR:
         text = _("amount: found %(found)s, wanted 1 to %(most)s in the currency's smallest unit")
@@ -249,7 +249,7 @@ def _add(entry: PrepaidEntry, rebuild: Rebuild | None) -> Done:
 
 
 def _may_be_credited(payer: str, now: datetime) -> bool:
-    """Return whether a payer prepays, or still owes what was used before: nothing else asks them for that."""
+    """Return whether a payer prepays, or still has a balance below 0, which no statement asks for."""
     if modes.may_be_credited(payer, now.astimezone(terms.zone(terms.get())).date()):
         return True
     refresh.refresh_all()

@@ -1,6 +1,6 @@
-"""Who prepays, and from which month on: so also how what a payer owes for a month is settled.
+"""Settlement: which payers prepay, and from which month on.
 
-A payer prepays for whole months (docs/decisions/0094), so a statement is settled in one way.
+A payer prepays for whole months (docs/decisions/0094), so each statement is settled in one way.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from fabgate.collector.db import audit
 from fabgate.collector.models import Charge, PrepaidChange
 from fabgate.errors import UsageError
 
-#: How a charge or a line is settled: from credit that was paid in before, or by a payment that is still to come.
+#: How a charge or a line is settled: from credit, or by a later payment.
 PREPAID: Final = "prepaid"
 RECEIVABLE: Final = "receivable"
-#: Stands for every payer without a mode of their own.
+#: The default of all payers without a mode of their own.
 EVERYBODY: Final = ""
 #: How far ahead a mode may be changed.
 FURTHEST: Final = timedelta(days=366)
@@ -49,7 +49,7 @@ class Modes(NamedTuple):
         return cls({payer: tuple(changes) for payer, changes in found.items()})
 
     def __bool__(self) -> bool:
-        """Return whether anybody ever prepays."""
+        """Return whether any payer ever prepays."""
         return bool(self.histories)
 
     def prepays(self, payer: str, month: date) -> bool:
@@ -58,7 +58,7 @@ class Modes(NamedTuple):
         return bool(_mode_on(self.histories.get(EVERYBODY, ()), month) if own is None else own)
 
     def settlement(self, payer: str, month: date) -> str:
-        """Return how what a payer is charged in a month is settled: PREPAID or RECEIVABLE."""
+        """Return how the charges of a payer in a month are settled: PREPAID or RECEIVABLE."""
         return PREPAID if self.prepays(payer, month) else RECEIVABLE
 
     def with_own(self, month: date) -> Mapping[str, bool]:
@@ -68,7 +68,7 @@ class Modes(NamedTuple):
 
 
 def are_in_use() -> bool:
-    """Return whether anybody ever prepays: only then do rosters depend on payers."""
+    """Return whether any payer ever prepays: only then do rosters depend on payers."""
     return PrepaidChange.objects.exists()
 
 

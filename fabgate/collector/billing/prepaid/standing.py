@@ -1,4 +1,4 @@
-"""Who is out of credit: gates refuse what they pay for, until they pay in more (access/eligibility.py).
+"""Which payers are out of credit: until credit is added, gates refuse everyone they pay for (access/eligibility.py).
 
 A payer who prepays is out of credit when the balance, with the overdraft of their plan, is 0 or less.
 """
@@ -20,9 +20,9 @@ _ALL: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Who is out of credit at a moment; equal if the same payers are."""
+    """The payers that are out of credit at a moment; equal if they are the same payers."""
 
-    #: Whether payers are that `others` does not name.
+    #: Whether payers that are not in `others` are out of credit.
     default: bool = False
     #: The payers for whom the opposite is true.
     others: frozenset[str] = frozenset()
@@ -33,7 +33,7 @@ class Standing:
 
     @property
     def is_anybody(self) -> bool:
-        """Return whether anybody is out of credit."""
+        """Return whether any payer is out of credit."""
         return self.default or bool(self.others)
 
 
@@ -79,11 +79,11 @@ def _overdrafts(day: date, payers: Collection[str] | None) -> Mapping[str, int]:
 
 @dataclass(slots=True)
 class Refused:
-    """Who is refused at which machine for lack of credit. A machine that costs them nothing stays open to them."""
+    """Which users are refused at which machines for lack of credit. Machines that are free for them stay open."""
 
     day: date
     standing: Standing
-    #: Read when somebody is out of credit.
+    #: Read if a payer is out of credit.
     _lookup: rules.Lookup | None = None
     _histories: Mapping[str, member_plans.History] = field(default_factory=dict)
     #: The plans whose discount leaves nothing to pay.

@@ -1,4 +1,4 @@
-"""Reads sinks.yaml: which sinks there are, and the options of each. Secrets stand in files that it names.
+"""Reads sinks.yaml: which sinks there are, and the options of each. Secrets are in separate files.
 
 books:
 driver: files
@@ -50,7 +50,7 @@ class Configured:
 
     @property
     def feed(self) -> str:
-        """Return what it gets."""
+        """Return the kind of items that it receives."""
         return str(self.options.feed)
 
     def make(self, site: Site) -> Driver:
@@ -67,7 +67,7 @@ class Configured:
 
 
 def path() -> Path:
-    """Return where sinks.yaml stands."""
+    """Return the path of sinks.yaml."""
     found: Path = settings.ENVIRONMENT.sinks
     return found
 
@@ -84,7 +84,7 @@ def load() -> list[Configured]:
 
 
 def site_of() -> Site:
-    """Return what items have in common; without a currency before billing was started."""
+    """Return the values that all items share; without a currency before billing is started."""
     row, found = Collector.objects.get(), terms.started()
     if found is None:
         return Site(row.site, row.collector, ZoneInfo(settings.ENVIRONMENT.tz))
@@ -104,7 +104,7 @@ def driver_class(name: str) -> type[Driver]:
             f" pip install 'fabgate[{name}]'"
         ) from error
     if not (isinstance(getattr(driver, "Options", None), type) and issubclass(driver.Options, Options)):
-        raise UsageError(f"found the driver {name!r} without Options of fabgate's sinks; tell its author")
+        raise UsageError(f"found the driver {name!r} without Options of fabgate's sinks; report it to its author")
     return driver
 
 
@@ -125,8 +125,8 @@ def _read_all(reading: Reading, nodes: dict[str, Any], _where: str) -> list[Conf
         if one.feed == METERED and invoicing and not one.options.categories:
             reading.wrong(
                 one.name,
-                f"found it beside {', '.join(invoicing)}, and both write invoices: the same minutes would be billed twice."
-                " Leave one out, or let this one have only the categories of machines that have no tariff",
+                f"found together with {', '.join(invoicing)}: both write invoices, so the same minutes would be billed twice;"
+                " remove one of them, or set categories to those of machines without a tariff",
             )
     return found
 

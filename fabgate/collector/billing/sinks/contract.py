@@ -1,24 +1,24 @@
-"""What a sink is, and what it gets: the contract between the engine and each driver.
+"""The contract between the engine and each driver: what a sink is, and what it receives.
 
 A driver is a class that the entry point group ``fabgate.sinks`` names, in this package or in another one. It has
 
-- ``Options``: a subclass of `Options`, the keys of its section in sinks.yaml; its ``feed`` says what it gets: CHARGES (final
-  charges and lines of closed months), USAGE (each change of a session, as it is then) or METERED (events of settled
-  sessions that a meter adds up; a later change is a reversal and a new one);
-- ``most``: how many items it takes at once; None: a closed month as a whole (`Month`);
-- ``searches``: whether the program behind it has no key by which it recognises what it got before. The engine then asks
-  `find` about each item that may have arrived, before it sends it again;
-- ``needs_reference``: whether it cannot take an item of a payer without a reference (`PayerReference`);
-- ``only_money``: whether it gets only charges with an amount other than 0;
-- ``only_receivables``: whether it writes invoices, and so must not get what was paid before.
+- ``Options``: a subclass of `Options`, the keys of its section in sinks.yaml; its ``feed`` is the kind of items: CHARGES
+  (final charges and lines of closed months), USAGE (each change of a session, with its state then) or METERED (events of
+  settled sessions that a meter adds up; a later change is a reversal and a new event);
+- ``most``: how many items it accepts at once; None: a closed month as a whole (`Month`);
+- ``searches``: whether the program has no keys by which it recognises items that it has. The engine then asks `find` about
+  each item that may have arrived, before it sends the item again;
+- ``needs_reference``: whether it cannot accept an item of a payer without a reference (`PayerReference`);
+- ``only_money``: whether it receives only charges with an amount other than 0;
+- ``only_receivables``: whether it writes invoices, and so must not receive charges that are paid from credit.
 
 Its constructor takes the options and the `Site`, and opens nothing. It may raise UsageError for impossible options.
 
 ``send(items)`` returns after the program has stored all of them, or raises one of the errors below. It must not send a
-second time on its own, follow redirects, or wait longer than some seconds. Each item has a ``key``, which is always the
-same for the same facts and another one for others, also after a restore: a program that knows keys gets it as its key.
-``find(items)`` returns the keys of those that the program has; it must be sure. Both may be called again at any time,
-and after the process was killed at any place.
+second time on its own, follow redirects, or wait longer than some seconds. Each item has a ``key``, which depends
+on the facts only, also after a restore: a program that recognises keys gets it as its key. ``find(items)`` returns the keys of
+the items that the program has; it must be sure. Both may be called again at any time, also after the process was killed at
+any place.
 """
 
 from __future__ import annotations
@@ -48,24 +48,24 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys that all sinks have; ``driver`` is the name of the entry point."""
 
     since: Annotated[
-        str, Meta(pattern=r"^20\d\d-(0[1-9]|1[0-2])$", description="the first month that it gets, such as 2027-01")
+        str, Meta(pattern=r"^20\d\d-(0[1-9]|1[0-2])$", description="the first month to send, such as 2027-01")
     ] = field(name="from")
 
     @property
     def first(self) -> date:
-        """Return the first day that it gets."""
+        """Return the first day to send."""
         return date.fromisoformat(f"{self.since}-01")
 
     @property
     def feed(self) -> str:
-        """Return what it gets: CHARGES, USAGE or METERED."""
+        """Return the kind of items: CHARGES, USAGE or METERED."""
         return CHARGES
 
 
 class MeteredOptions(Options, frozen=True, kw_only=True):
     """The keys of sinks that get METERED usage."""
 
-    #: A session is told once nothing about it has changed for this many days, and no review is open.
+    #: A session is sent once it has not changed for this many days, and no review is open.
     settle_days: Annotated[int, Meta(ge=0, le=60)] = 3
     purposes: list[Literal["own", "group", "training", "maintenance"]] = field(default_factory=lambda: ["own", "group"])
     #: Only machines of these categories; empty: all.
@@ -79,7 +79,7 @@ class MeteredOptions(Options, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What all items of a site have in common."""
+    """The values that all items of a site share."""
 
     #: The name of the site, and the id of its database: together they name the source of events.
     name: str
@@ -103,7 +103,7 @@ class Charge(Struct, frozen=True, kw_only=True):
     #: A class of billing/rating.py, or LINE.
     kind: str
     vat_code: str
-    #: How it is paid: by an invoice, or from what was paid in before (billing/prepaid/modes.py).
+    #: How it is paid: by an invoice, or from credit (billing/prepaid/modes.py).
     settlement: str = RECEIVABLE
     #: The key of the charge that it reverses, or "".
     reverses: str = ""
@@ -120,13 +120,13 @@ class Charge(Struct, frozen=True, kw_only=True):
     ended_at: datetime | None = None
     counted_ms: int = 0
     running_ms: int = 0
-    #: What the payer is called today, here and at the sink; they are no part of the key.
+    #: The payer's name and reference at the sink, as they are today; they are not part of the key.
     payer_name: str = ""
     reference: str = ""
 
     @property
     def amount(self) -> int:
-        """Return what it counts for in sums."""
+        """Return its value in sums."""
         return self.amount_minor
 
     @property
@@ -158,7 +158,7 @@ class Usage(Struct, frozen=True, kw_only=True):
     uncertainty_ms: int
     reason: str
     review: str
-    #: METERED: the key of the first event of this session, "" in the first; and of the one that this takes back.
+    #: METERED: the key of the first event of this session, "" in the first; and of the event that this one reverses.
     first: str = ""
     reverses: str = ""
     payer_name: str = ""
@@ -166,7 +166,7 @@ class Usage(Struct, frozen=True, kw_only=True):
 
     @property
     def amount(self) -> int:
-        """Return what it counts for in sums."""
+        """Return its value in sums."""
         return self.counted_ms
 
     @property
@@ -182,7 +182,7 @@ class Usage(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """A closed month, for sinks that take it as a whole. It can be read more than once."""
+    """A closed month, for sinks that receive it as a whole. It can be read more than once."""
 
     key: str
     place: str
@@ -192,7 +192,7 @@ class Month:
     sha256: str
     amount: int
     read: Callable[[], Iterator[Charge]]
-    #: Who is charged in it: payer -> (name, reference), as they are today.
+    #: The payers that are charged in it: payer -> (name, reference), as they are today.
     payers: Mapping[str, tuple[str, str]]
     payer: str = ""
     session: str = ""
@@ -219,14 +219,14 @@ class Refused(FabgateError, ValueError):  # noqa: N818 (it names what happened)
 
 
 class Later(FabgateError, OSError):  # noqa: N818 (it names what is to be done)
-    """Nothing can be sent now; the same is tried again later, and all that follows waits for it.
+    """Nothing can be sent now; the same items are tried again later, and all later items wait.
 
-    Raise it also if nobody knows whether the items arrived, as after a time-out, and for what no item is the reason of, as
-    a wrong key.
+    Raise it also if it is not known whether the items arrived, as after a time-out, and for errors that no item causes,
+    such as a wrong key.
     """
 
     def __init__(self, why: str, after_s: float = 0) -> None:
-        """Say why, and how many seconds the program asks to wait."""
+        """Take the cause, and how many seconds the program asks to wait."""
         super().__init__(why)
         self.after_s = after_s
 
@@ -242,14 +242,14 @@ class Driver(Protocol):
     only_receivables: ClassVar[bool]
 
     def send(self, items: Sequence[Any]) -> None:
-        """Hand over items. Raises Refused or Later."""
+        """Send items. Raises Refused or Later."""
 
     def find(self, items: Sequence[Any]) -> Collection[str]:
-        """Return the keys of those that the program has. Raises Later."""
+        """Return the keys of the items that the program has. Raises Later."""
 
 
 def description(item: Charge, site: Site) -> str:
-    """Return what a charge is for, in one line that never changes: no names, which can."""
+    """Return what a charge is for, in one line that never changes: without names, which can change."""
     if item.text:
         return item.text
     start = item.started_at or item.ended_at

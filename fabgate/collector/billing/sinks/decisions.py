@@ -1,4 +1,4 @@
-"""What a person decides about sinks: to go on after a restore, to send again, to leave out."""
+"""Decisions of a person about sinks: resume after a restore, send items again, skip items."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _MOST_NAMED: Final = 20
 
 
 def reconcile(row: Sink, *, actor: str, reason: str) -> None:
-    """Let a sink go on after a restore. Raises UsageError if it does not wait for that.
+    """Resume a sink after a restore. Raises UsageError if it is not paused.
 
-    What it may have got since the copy is looked for at the sink first, or recognised there by its key.
+    Items that it may have received since the backup are searched there first, or recognised by their keys.
     """
     reason = check_reason(reason)
     with transaction.atomic():
@@ -41,13 +41,13 @@ def reconcile(row: Sink, *, actor: str, reason: str) -> None:
 
 
 def replayable(row: Sink, first: date, last: date | None = None) -> QuerySet[SinkLetter]:
-    """Return what `replay` would send again: what was sent of the months from `first` to `last`, in order."""
+    """Return the items that `replay` would send again: those of the months from `first` to `last`, in order."""
     rows = row.letters.filter(state=SinkLetter.SENT, month__gte=first)
     return (rows if last is None else rows.filter(month__lte=last)).order_by("place", "pk")
 
 
 def replay(row: Sink, first: date, last: date | None, *, actor: str, reason: str) -> int:
-    """Send again what a sink got, because it has lost it. Return how many items. Raises UsageError for none.
+    """Send items again that a sink has lost. Return how many. Raises UsageError if there are none.
 
     They have the same keys as before: a program that still has one recognises it.
     """
@@ -68,12 +68,12 @@ def left(row: Sink, *states: str) -> QuerySet[SinkLetter]:
 
 
 def retry(row: Sink, keys: Iterable[str] = (), *, actor: str, reason: str) -> int:
-    """Send dead letters again, and such as were left out; with `keys`, only those. Return how many. Raises UsageError."""
+    """Send dead letters again; with `keys`, only those, also skipped ones. Return how many. Raises UsageError."""
     return _decide(row, keys, (SinkLetter.DEAD, SinkLetter.SKIPPED), "sink.retried", SinkLetter.DUE, actor, reason)
 
 
 def skip(row: Sink, keys: Iterable[str] = (), *, actor: str, reason: str) -> int:
-    """Leave out dead and held letters; with `keys`, only those. Return how many. Raises UsageError."""
+    """Skip dead letters; with `keys`, only those, also held ones. Return how many. Raises UsageError."""
     return _decide(row, keys, (SinkLetter.DEAD, SinkLetter.HELD), "sink.skipped", SinkLetter.SKIPPED, actor, reason)
 
 

@@ -1,4 +1,4 @@
-"""Hands items to sinks: each once, in order, whatever fails in between.
+"""Sends items to sinks: each once, in order, whatever fails in between.
 
 The cursor of a sink moves in the transaction that stores what became of its items, after the program has answered. So an
 item may be sent a second time, after a lost answer or a killed process, but none is left out. A second time has no effect:
@@ -48,7 +48,7 @@ MOST_S: Final = 3600
 BATCHES: Final = 50
 #: Characters of a text that is kept.
 _LONGEST: Final = 300
-#: Why an item was not sent, besides what programs say.
+#: Why an item was not sent, besides the answers of programs.
 NO_REFERENCE: Final = "no-reference"
 PAID_BEFORE: Final = "paid-before"
 
@@ -75,7 +75,7 @@ class _Batch:
 
 
 def turn(sinks: Sequence[Configured], now: Callable[[], datetime], is_stopping: IsStopping) -> bool:
-    """Let each sink send what is due, and return whether more is waiting that can be sent now."""
+    """Send the due items of each sink, and return whether more can be sent now."""
     is_more = False
     for one in sinks:
         is_more |= deliver(one, now, is_stopping)
@@ -83,7 +83,7 @@ def turn(sinks: Sequence[Configured], now: Callable[[], datetime], is_stopping: 
 
 
 def deliver(one: Configured, now: Callable[[], datetime], is_stopping: IsStopping = lambda: False) -> bool:
-    """Send what is due to one sink. Return whether there is more; False also if it has to wait."""
+    """Send the due items of one sink. Return whether there are more; False also if it has to wait."""
     row = row_of(one)
     if awaits_reconciling(row) or (row.next_at is not None and row.next_at > now()):
         return False
@@ -121,7 +121,7 @@ def last_restore() -> datetime | None:
 
 
 def awaits_reconciling(row: Sink) -> bool:
-    """Return whether the database was restored, and nobody has looked at what the sink got since the copy."""
+    """Return whether the database was restored, and the sink has not been reconciled since then."""
     restored = last_restore()
     return restored is not None and (row.reconciled is None or row.reconciled < restored)
 
@@ -130,7 +130,7 @@ def awaits_reconciling(row: Sink) -> bool:
 
 
 def _next(one: Configured, row: Sink, feed: feeds.Feed, now: datetime) -> _Batch | None:
-    """Return what is to be sent next: letters that are sent again, before what follows the cursor."""
+    """Return the next items to send: first letters that are sent again, then the items after the cursor."""
     most = one.driver.most or 1
     left = row.letters.exclude(state=SinkLetter.SENT)
     due = list(left.filter(state=SinkLetter.DUE).order_by("pk")[:most])
@@ -170,7 +170,7 @@ def _with_names(item: Item, called: Mapping[str, tuple[str, str]]) -> Item:
 
 
 def _hand_over(one: Configured, row: Sink, driver: Driver, batch: _Batch) -> None:
-    """Send the items of a batch. Raises Later; `batch.done` has what is known then."""
+    """Send the items of a batch. Raises Later; `batch.done` then has the known results."""
     for item in batch.items:
         if one.driver.only_receivables and getattr(item, "settlement", "") == PREPAID:
             batch.done[item.key] = SinkLetter.SKIPPED, PAID_BEFORE
@@ -180,7 +180,7 @@ def _hand_over(one: Configured, row: Sink, driver: Driver, batch: _Batch) -> Non
     if not items:
         return
     if one.driver.searches:
-        # what is sent again by hand may be there still: only what the program has lost is sent
+        # the program may still have items that a person sends again: only the missing ones are sent
         if doubtful := [item for item in items if batch.until is None or _may_have_arrived(row, item)]:
             there = _found(driver, doubtful)
             batch.done |= {item.key: (SinkLetter.SENT, "") for item in doubtful if item.key in there}
@@ -209,7 +209,7 @@ def _may_have_arrived(row: Sink, item: Item) -> bool:
 
 
 def _sent(driver: Driver, items: Sequence[Item], batch: _Batch) -> Iterator[Sequence[Item]]:
-    """Send items, and yield those that were accepted. Halves what is refused until the refused item is alone."""
+    """Send items, and yield the accepted ones. Halves a refused batch until the refused item is alone."""
     if not items:
         return
     try:
@@ -224,7 +224,7 @@ def _sent(driver: Driver, items: Sequence[Item], batch: _Batch) -> Iterator[Sequ
         return
     except Later:
         raise
-    except Exception as error:  # of another package, or an answer that nobody expected: no item is at fault
+    except Exception as error:  # of another package, or an unexpected answer: no item is at fault
         log.exception("the driver of a sink failed")
         raise Later(f"{type(error).__name__}: {error}") from error
     yield items

@@ -1,4 +1,4 @@
-"""What a sink gets next, in an order that never changes.
+"""The feeds of sinks: items in an order that never changes.
 
 Each item has a place, a text; places are in the order of the feed:
 

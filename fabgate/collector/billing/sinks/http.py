@@ -1,4 +1,4 @@
-"""Speaks HTTP to the programs behind sinks, and tells apart what to do about an answer."""
+"""Sends HTTP requests to the programs behind sinks, and classifies their answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fabgate.collector.billing.sinks.contract import Later, Refused
 
 #: Seconds to connect, and to wait for an answer.
 TIMEOUT_S: Final = (5.0, 20.0)
-#: Program errors that are not about what was sent: the URL, the key or the account is wrong, or it is a matter of time.
+#: Client errors that are not about an item: the URL, the key or the account is wrong, or the program needs time.
 _NOT_THE_ITEMS: Final = frozenset({401, 402, 403, 404, 405, 407, 408, 410, 421, 423, 425, 426, 429, 451})
 _SHOWN: Final = 200
 #: The longest answer, in bytes and in seconds.

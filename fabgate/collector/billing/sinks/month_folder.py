@@ -27,7 +27,7 @@ class MonthFolder:
         self._first = ""
 
     def __enter__(self) -> Self:
-        """Make an empty folder beside the one that is to appear."""
+        """Make an empty folder next to the final one."""
         try:
             if not self._folder.parent.is_dir():
                 raise Later(f"{self._folder.parent}: found no such folder; mount its disk, or make it")

@@ -1,4 +1,4 @@
-"""What meters are told of an event: its time in seconds, and what they group by."""
+"""The data of an event for a meter: its time in seconds, and the values to group by."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fabgate.collector.billing.sinks.contract import Usage
 
 
 def data_of(item: Usage, *, with_members: bool) -> dict[str, Any]:
-    """Return the data of an event. Seconds are decimal texts, because 0.1 is no number in binary."""
+    """Return the data of an event. Seconds are decimal texts, because binary numbers cannot hold 0.1."""
     found: dict[str, Any] = {
         "counted_s": seconds(item.counted_ms),
         "running_s": seconds(item.running_ms),

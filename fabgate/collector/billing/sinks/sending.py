@@ -1,4 +1,4 @@
-"""The thread of the worker that sends to sinks. Nothing else of the worker waits for it, and it waits for nobody.
+"""The thread of the worker that sends to sinks. It and the rest of the worker do not wait for each other.
 
 It is woken by pulses: a closed month and a changed session have one. Only one process of a collector sends at a time.
 """
@@ -56,7 +56,7 @@ class Sending(threading.Thread):
             self._stopping.wait(0 if is_more else LOOK_EVERY_S)
 
     def look(self, now_s: float) -> bool:
-        """Send what is due, if something has happened or the last turn is long ago. Return whether there is more."""
+        """Send due items, if something has changed or the last turn is long ago. Return whether there are more."""
         pulse = Pulse.newest(Pulse.CHANGE, Pulse.SESSION)
         if pulse == self._pulse and now_s - self._turned < TURN_EVERY_S:
             return False
@@ -74,7 +74,7 @@ class Sending(threading.Thread):
 
 
 def turn(is_stopping: engine.IsStopping, tell: engine.Tell) -> bool:
-    """Send what is due now. Return whether there is more; False if another process sends, or sinks.yaml is wrong."""
+    """Send due items. Return whether there are more; False if another process sends, or sinks.yaml has mistakes."""
     with _alone() as is_alone:
         if not is_alone:
             return False

@@ -1,4 +1,4 @@
-"""How each sink is: what it got, what waits, and what is wrong."""
+"""The state of each sink: items sent, items waiting, and errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Status:
     #: None if sinks.yaml does not have it any more.
     configured: Configured | None
     state: str
-    #: Items that were not looked at yet.
+    #: Items that were not examined yet.
     waiting: int
     #: Letters that were not sent, by their states.
     letters: Mapping[str, int]
@@ -68,7 +68,7 @@ def of(one: Configured) -> Status:
 
 
 def named(name: str) -> Status:
-    """Return how the sink with this name is. Raises UsageError if there is none."""
+    """Return the state of the sink with this name. Raises UsageError if there is none."""
     for status in everything():
         if status.row.name == name:
             return status
@@ -78,7 +78,7 @@ def named(name: str) -> Status:
 
 @dataclass(frozen=True, slots=True)
 class MonthSum:
-    """What a sink for charges got of a closed month, beside what was charged; amounts in minor units."""
+    """The charges of a closed month, and those that a sink has received; amounts in minor units."""
 
     month: date
     charged_minor: int
@@ -89,12 +89,12 @@ class MonthSum:
 
     @property
     def open_minor(self) -> int:
-        """Return what is not accounted for yet."""
+        """Return the amount that has not been processed yet."""
         return self.charged_minor - self.sent_minor - self.left_minor
 
 
 def months(row: Sink, first: date) -> list[MonthSum]:
-    """Return the newest closed months from `first` on, the newest first, and what a sink for charges got of each."""
+    """Return the newest closed months from `first` on, newest first, with the charges that a sink has received."""
     closed = list(ClosedMonth.objects.filter(month__gte=first).order_by("-month")[:_MONTHS])
     sums: dict[tuple[date, bool], tuple[int, int]] = {}
     rows = row.letters.filter(month__in=[one.month for one in closed]).order_by()

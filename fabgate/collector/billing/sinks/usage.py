@@ -1,11 +1,11 @@
-"""What sinks get about the usage of sessions: each line of the ledger, or events that a meter adds up.
+"""The usage of sessions that is sent to sinks: each line of the ledger, or events for a meter.
 
-A meter adds up what it is told, so it is told a session once it is settled: nothing about it has changed for some days, and
-no review is open. If it changes later, the meter is told the reversal of what it has, and the new time; both name the first
-event of the session.
+A meter adds up events. So a session is sent once it is settled: it has not changed for some days, and no review is open. If
+it changes later, two events follow: a reversal of the one before, and one with the new time. Both name the first event of
+the session.
 
-Which lines of the ledger are told depends on the ledger alone, not on when they are looked at, and the key of an event on
-what it says alone. So after a restore the same events have the same keys, and a meter that knows keys counts nothing twice.
+The ledger alone decides which of its lines are sent, not the time at which it is read, and the contents of an event decide
+its key. So after a restore the same events have the same keys, and a meter that recognises keys counts no event twice.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fabgate.collector.billing.sinks.contract import Item, MeteredOptions, Usage
 from fabgate.collector.db import statements
 from fabgate.collector.models import LedgerLine, Sink, SinkLetter
 
-#: Lines of the ledger that are looked at together.
+#: Lines of the ledger that are read together.
 _LINES: Final = 500
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -94,8 +94,8 @@ def _as_it_was(line: LedgerLine) -> Usage:
 
 # --- meters -----------------------------------------------------------------------------------------------------------
 
-#: What an event says, besides its key: other values make another event.
-_SAID: Final = (
+#: The contents of an event, besides its key: other values make another event.
+_CONTENTS: Final = (
     *("session", "payer", "used_by", "machine", "machine_category", "purpose"),
     *("started_at", "ended_at", "counted_ms", "running_ms"),
 )
@@ -111,26 +111,26 @@ class Metered:
         self._first = first
 
     def after(self, cursor: str, most: int, now: datetime) -> tuple[list[Item], str]:
-        """Return the next events, and the place up to which the lines of the ledger have been looked at."""
+        """Return the next events, and the place up to which the lines of the ledger have been examined."""
         found: list[Item] = []
         while lines := list(_lines(cursor, self._first)[:_LINES]):
-            told = self._told({line.session_id for line in lines})
+            sent = self._sent({line.session_id for line in lines})
             following = self._following(lines)
             for line in lines:
                 if line.at > now - self._settle or len(found) >= most:
                     return found, cursor
                 replaced_at = following.get(line.pk)
                 if not line.review and (replaced_at is None or replaced_at - line.at >= self._settle):
-                    found += self._events(line, told[line.session_id])
+                    found += self._events(line, sent[line.session_id])
                 cursor = place_of(line.pk)
         return found, cursor
 
     def again(self, letters: Collection[SinkLetter]) -> dict[str, Item]:
-        """Return what letters say."""
+        """Return the events of letters."""
         return {letter.key: msgspec.convert(letter.data, Usage) for letter in letters if letter.data}
 
     def waiting(self, cursor: str) -> int:
-        """Return how many lines have not been looked at yet."""
+        """Return how many lines have not been examined yet."""
         return _lines(cursor, self._first).count()
 
     def _following(self, lines: Sequence[LedgerLine]) -> dict[int, datetime]:
@@ -147,29 +147,29 @@ class Metered:
                 break
         return found
 
-    def _told(self, sessions: Collection[str]) -> dict[str, list[Usage]]:
-        """Return what the sink was told about sessions, also what it refused: a person sees to that."""
-        told: dict[str, list[Usage]] = defaultdict(list)
+    def _sent(self, sessions: Collection[str]) -> dict[str, list[Usage]]:
+        """Return the events of sessions that were sent to the sink, also refused ones: a person handles those."""
+        sent: dict[str, list[Usage]] = defaultdict(list)
         for some in statements.chunks(sorted(sessions)):
             rows = SinkLetter.objects.filter(session__in=some, sink=self._row).exclude(session="").order_by("pk")
             for letter in rows:
-                told[letter.session].append(msgspec.convert(letter.data, Usage))
-        return told
+                sent[letter.session].append(msgspec.convert(letter.data, Usage))
+        return sent
 
-    def _events(self, line: LedgerLine, told: list[Usage]) -> list[Usage]:
-        """Return what is to be told because of a line, and add it to what was told."""
+    def _events(self, line: LedgerLine, sent: list[Usage]) -> list[Usage]:
+        """Return the events that a line requires, and add them to those that were sent."""
         now = _as_it_was(line)
-        gone = {one.reverses for one in told}
-        applied = [one for one in told if not one.reverses and one.key not in gone]
-        if self._is_metered(now) and any(_said(one) == _said(now) for one in applied):
+        reversed_ = {one.reverses for one in sent}
+        applied = [one for one in sent if not one.reverses and one.key not in reversed_]
+        if self._is_metered(now) and any(_contents(one) == _contents(now) for one in applied):
             return []
         made = [_reversal(one, now) for one in applied]
         if self._is_metered(now):
-            times = sum(_said(one) == _said(now) for one in told if not one.reverses)
-            made.append(msgspec.structs.replace(now, key=record.usage_id([*_said(now), times])))
-        if told:
-            made = [msgspec.structs.replace(one, first=told[0].key) for one in made]
-        told += made
+            times = sum(_contents(one) == _contents(now) for one in sent if not one.reverses)
+            made.append(msgspec.structs.replace(now, key=record.usage_id([*_contents(now), times])))
+        if sent:
+            made = [msgspec.structs.replace(one, first=sent[0].key) for one in made]
+        sent += made
         return made
 
     def _is_metered(self, usage: Usage) -> bool:
@@ -183,19 +183,19 @@ class Metered:
         )
 
 
-def _reversal(told: Usage, now: Usage) -> Usage:
-    """Return the event that takes back another one."""
+def _reversal(sent: Usage, now: Usage) -> Usage:
+    """Return the event that reverses another one."""
     return msgspec.structs.replace(
-        told,
-        key=record.usage_id(["reversal", told.key]),
-        reverses=told.key,
+        sent,
+        key=record.usage_id(["reversal", sent.key]),
+        reverses=sent.key,
         place=now.place,
         kind=now.kind,
         at=now.at,
-        counted_ms=-told.counted_ms,
-        running_ms=-told.running_ms,
+        counted_ms=-sent.counted_ms,
+        running_ms=-sent.running_ms,
     )
 
 
-def _said(usage: Usage) -> list[Any]:
-    return [getattr(usage, name) for name in _SAID]
+def _contents(usage: Usage) -> list[Any]:
+    return [getattr(usage, name) for name in _CONTENTS]

@@ -1,1 +1,1 @@
-"""What a payer is charged in a month, as a statement that a person reads and keeps, and the archive of a closed month."""
+"""Statements: the charges of a payer in a month, for a person to read and keep. Also the archive of a closed month."""

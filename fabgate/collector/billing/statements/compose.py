@@ -23,7 +23,7 @@ def number_of(month: date, payer: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What stands above the charges: whose statement it is, of which month, and by which terms."""
+    """The head of a statement: its payer, its month and the terms of billing."""
 
     month: date
     #: The id of the payer.
@@ -62,7 +62,7 @@ class Words:
     why: Mapping[str, str]
     #: Titles of machines by their names.
     machines: Mapping[str, str]
-    #: What the workshop is called: ``name``, ``address``, ``contact``, ``registration_number``, ``vat_number``.
+    #: The details of the workshop: ``name``, ``address``, ``contact``, ``registration_number``, ``vat_number``.
     workshop: Mapping[str, str]
 
 
@@ -127,7 +127,7 @@ class Person(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What was paid in, paid back or taken back in the month (models/billing/prepaid.py)."""
+    """A credit, a refund or a reversed credit of the month (models/billing/prepaid.py)."""
 
     day: date
     kind: str
@@ -138,7 +138,7 @@ class Entry(NamedTuple):
 
 
 class Credit(NamedTuple):
-    """The prepaid credit of a month: what was there, what came and went, and what the statement used of it."""
+    """The prepaid credit of a month: balance before, entries, the amount of the statement, balance after."""
 
     opening_minor: int
     entries: list[Entry]
@@ -178,7 +178,7 @@ class Statement:
 
     @property
     def amount_minor(self) -> int:
-        """Return what the statement comes to."""
+        """Return the total of the statement."""
         return self.sessions.amount_minor + self.lines_minor
 
     @property

@@ -19,7 +19,7 @@ def printed() -> dict[str, Any]:
 
 
 def of_month(month: date) -> list[IssuedStatement]:
-    """Return a statement for each payer who is charged in a month or pays in, also if it comes to 0. Nothing is stored."""
+    """Return a statement for each payer with charges or credits in a month, also if its total is 0. Stores nothing."""
     amounts = _amounts(month)
     people: dict[str, set[str]] = defaultdict(set)
     pairs = Charge.objects.filter(month=month).order_by().values_list("payer", "used_by").distinct()

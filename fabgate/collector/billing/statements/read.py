@@ -30,7 +30,7 @@ def of(month: date, payer: str) -> Statement:
 
 
 def head(month: date, payer: str, closed: ClosedMonth | None) -> Head:
-    """Return what stands above a statement."""
+    """Return the head of a statement."""
     found = terms.get()
     return Head(
         month=month,
@@ -44,7 +44,7 @@ def head(month: date, payer: str, closed: ClosedMonth | None) -> Head:
 
 
 def lines(month: date, payer: str) -> Iterator[Line]:
-    """Yield what a payer is charged for besides sessions."""
+    """Yield the lines of a payer: charges for something other than a session."""
     rows = ManualLine.objects.filter(month=month, payer=payer).order_by("at", "pk")
     yield from (Line(*row) for row in rows.values_list("at", "text", "amount_minor", "vat_code", "session"))
 

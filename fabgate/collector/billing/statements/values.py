@@ -1,4 +1,4 @@
-"""A statement as plain values, for JSON: ids beside names, times in UTC, amounts in the currency's smallest unit."""
+"""A statement as plain values, for JSON: ids next to names, times in UTC, amounts in the currency's smallest unit."""
 
 from __future__ import annotations
 

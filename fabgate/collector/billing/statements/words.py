@@ -33,7 +33,7 @@ _WORKSHOP: Final = ("name", "address", "contact", "registration_number", "vat_nu
 
 
 def workshop() -> dict[str, str]:
-    """Return what the workshop is called; before somebody typed it, by the name of its site."""
+    """Return the details of the workshop; before they are entered, the name of the site."""
     row = Workshop.objects.first()
     if row is None:
         return {"name": settings.ENVIRONMENT.site}
@@ -85,16 +85,16 @@ def reasons(month: date, *, payers: Collection[str] = ()) -> dict[str, dict[str,
     if payers:
         rows = rows.filter(payer__in=payers)
     charges = list(rows.order_by("pk").values_list("payer", "pk", "session"))
-    said = _said(sorted({session for _payer, _pk, session in charges}))
+    reasons = _reasons(sorted({session for _payer, _pk, session in charges}))
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for payer, pk, session in charges:
-        if session in said:
-            found[payer][pk] = said[session]
+        if session in reasons:
+            found[payer][pk] = reasons[session]
     return dict(found)
 
 
-def _said(sessions: list[str]) -> dict[str, str]:
-    """Return the newest reason that a person gave for what was decided about each session."""
+def _reasons(sessions: list[str]) -> dict[str, str]:
+    """Return the newest reason of a person's decision about each session."""
     newest: dict[str, tuple[datetime, str]] = {}
 
     def note(session: str, at: datetime, text: str) -> None:

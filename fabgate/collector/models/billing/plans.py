@@ -28,7 +28,7 @@ class Plan(models.Model):
     discount_percent = models.DecimalField(
         max_digits=5, decimal_places=2, default=Decimal(0), validators=[MinValueValidator(0), MaxValueValidator(100)]
     )
-    #: By how much the balance of a member who prepays may go below 0 before gates refuse them; in the smallest unit.
+    #: How far below 0 the balance of a member who prepays may fall before gates refuse the member; in the smallest unit.
     overdraft_minor = models.PositiveIntegerField(default=0, validators=[MaxValueValidator(MOST_OVERDRAFT)])
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Prepaying: who prepays, and the ledger of what they paid in."""
+"""Prepaid credit: which payers prepay, and their ledger."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 class PrepaidChange(models.Model):
     """From a month on, a payer prepays, or no longer does. Only billing/prepaid/modes.py writes these rows."""
 
-    #: Its id, as sessions store it; empty: everybody who has no row of their own.
+    #: Its id, as sessions store it; empty: all payers without a row of their own.
     payer = models.CharField(max_length=200, blank=True)
     #: The first day of the month.
     since = models.DateField()
@@ -31,7 +31,7 @@ class PrepaidChange(models.Model):
 class PrepaidEntry(models.Model):
     """One line of a payer's prepaid ledger. Rows are only added (billing/prepaid/ledger.py)."""
 
-    #: Paid in; paid back; a credit that was typed wrongly, in full; and what a closed month cost.
+    #: Paid in; refunded; the reversal of a credit, in full; and the total of a closed month.
     CREDIT, REFUND, TAKEN_BACK, USED = "credit", "refund", "taken-back", "used"
     KINDS: ClassVar = [
         (CREDIT, _("Credit")),
@@ -48,13 +48,13 @@ class PrepaidEntry(models.Model):
     kind = models.CharField(max_length=12)
     #: In the currency's smallest unit; above 0 it raises the balance.
     amount_minor = models.BigIntegerField()
-    #: How it was paid; empty for what a month cost.
+    #: How it was paid; empty for the total of a month.
     method = models.CharField(max_length=12, blank=True)
     #: The number of the till's own receipt, or of a cheque.
     till_number = models.CharField(max_length=LONGEST_TILL_NUMBER, blank=True)
-    #: Why it was paid or taken back.
+    #: Why it was paid or reversed.
     reason = models.CharField(max_length=200, blank=True)
-    #: The credit that is taken back.
+    #: The credit that is reversed.
     takes_back = models.OneToOneField("self", null=True, on_delete=models.PROTECT, related_name="taken_back_by")
     #: The day on which it counts, in the zone of billing: never one of a month that was closed before. What a month cost
     #: counts on its last day.

@@ -1,4 +1,4 @@
-"""Sinks: how far each accounting or billing program has got what it takes, and what became of each item."""
+"""Sinks: the progress of each accounting or billing program, and the result of each item."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class Sink(models.Model):
     name = models.SlugField(max_length=40, unique=True)
     #: The place of the last item that was sent, held or refused; "" at first (billing/sinks/feeds.py).
     cursor = models.CharField(max_length=64, blank=True)
-    #: The keys of the items that were being sent. While they stand here, nobody knows whether they arrived.
+    #: The keys of the items that were being sent. While they are stored here, it is not known whether they arrived.
     attempt = models.JSONField(default=list)
-    #: The moment of the last restore that a person has looked at. Items from before it may have been sent already.
+    #: The moment of the last restore that a person has reconciled. Items from before it may have been sent already.
     reconciled = models.DateTimeField(null=True)
     #: Raised by each decision of a person, so that a batch that is under way does not undo it.
     generation = models.PositiveIntegerField(default=0)
@@ -46,7 +46,7 @@ class SinkLetter(models.Model):
     sink = models.ForeignKey(Sink, on_delete=models.PROTECT, related_name="letters", db_index=False)
     #: The id by which the sink knows it: always the same for the same facts.
     key = models.CharField(max_length=64)
-    #: Where it stands in the feed (billing/sinks/feeds.py).
+    #: Its place in the feed (billing/sinks/feeds.py).
     place = models.CharField(max_length=64)
     #: The month in which it is charged, or in which the session ended.
     month = models.DateField(null=True)
@@ -58,7 +58,7 @@ class SinkLetter(models.Model):
     state = models.CharField(max_length=8, choices=[(state, state) for state in STATES])
     why = models.CharField(max_length=300, blank=True)
     at = models.DateTimeField()
-    #: What was sent, where it cannot be computed again.
+    #: The item as it was sent, if it cannot be computed again.
     data = models.JSONField(null=True)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Statements: what was printed when a month was closed, to whom it was sent, and who the sender is."""
+"""Statements: their texts when the month was closed, the mails that were sent, and the sender."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db import models
 
 
 class Workshop(models.Model):
-    """Who sends statements: the workshop as it stands at the head of them. One row, made when somebody types it."""
+    """The sender of statements: the workshop, as their head shows it. One row, created when it is first saved."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     #: The legal name.
@@ -35,12 +35,12 @@ class IssuedStatement(models.Model):
     The figures are those of the charges and lines, which never change. So names can be erased, and sums stay.
     """
 
-    #: What the audit log has of it: not the words, which can be erased.
+    #: The values in the audit log: without the texts, which can be erased.
     DECIDED: ClassVar = frozenset({"month", "payer", "erased_at"})
 
     month = models.DateField()
     payer = models.CharField(max_length=200)
-    #: What it comes to.
+    #: The total.
     amount_minor = models.BigIntegerField()
     #: Name, address and language of the payer, names of people, and reasons (billing/statements/words.py).
     words = models.JSONField(default=dict)

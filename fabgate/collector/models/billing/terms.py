@@ -19,7 +19,7 @@ class BillingTerms(models.Model):
     zone = models.CharField(max_length=63)
     #: The first day of the first month that is billed.
     first_month = models.DateField()
-    #: Who prepays is warned when their credit is less than this, in the smallest unit; 0: only when nothing is left.
+    #: Payers who prepay are warned when their credit is below this, in the smallest unit; 0: only when it is used up.
     low_credit_minor = models.PositiveIntegerField(default=0)
     started_by = models.CharField(max_length=200)
     started_at = models.DateTimeField(default=timezone.now)

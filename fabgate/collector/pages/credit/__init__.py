@@ -1,1 +1,1 @@
-"""Credit of payers who prepay: balances, what is paid in and back, and the credits of a day."""
+"""Credit of payers who prepay: balances, credits and refunds, and the credits of a day."""

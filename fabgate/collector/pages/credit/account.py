@@ -50,7 +50,7 @@ class Credit:
 
 
 def credit_of(pk: str) -> Credit | None:
-    """Return the credit of a payer; None where nobody prepays, or the payer is unknown.
+    """Return the credit of a payer; None if no payer prepays, or the payer is unknown.
 
     Charges are as the worker left them, some seconds ago: `refreshed_credit_of` brings them up to date.
     """
@@ -97,11 +97,11 @@ def _chip(balance: int, overdraft: int, found: BillingTerms) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A page of a payer's entries, the newest first, and what is charged but not in the ledger yet."""
+    """A page of a payer's entries, newest first, and the charges that are not in the ledger yet."""
 
     page: Page[PrepaidEntry]
     rows: list[dict[str, Any]]
-    #: On the first page: months that are not closed, with what they come to so far.
+    #: On the first page: open months, with their totals so far.
     open_months: list[dict[str, Any]]
     balance: str
 
@@ -141,7 +141,7 @@ _NEWEST_FIRST = [Key("day", is_descending=True), Key("pk", is_descending=True)]
 
 
 def entry_name(entry: PrepaidEntry) -> str:
-    """Return what an entry is: its kind, or the month that it settles."""
+    """Return the name of an entry: its kind, or the month that it settles."""
     return month_name(entry.day) if entry.kind == PrepaidEntry.USED else str(_KINDS[entry.kind])
 
 

@@ -42,7 +42,7 @@ def payer_or_404(pk: str) -> Payer:
 
 
 def day_of(request: HttpRequest) -> date | None:
-    """Return the day in the query, or None. Raises UsageError for what is no day."""
+    """Return the day in the query, or None. Raises UsageError for an invalid day."""
     typed = request.GET.get("at", "").strip()
     if not typed:
         return None

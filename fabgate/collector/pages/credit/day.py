@@ -1,4 +1,4 @@
-"""The credits of a day, by method: what the till should have."""
+"""The credits of a day, by method, to compare with the till."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _METHODS = dict(PrepaidEntry.METHODS)
 
 
 def credits_of_day(request: HttpRequest) -> HttpResponse:
-    """List what was paid in and out on a day."""
+    """List the credits and refunds of a day."""
     found = terms_or_404()
     today, money = terms.today(found), Money.of(found)
     on = day_of(request) or today
@@ -64,7 +64,7 @@ def _amounts(sum_: daily.Sum, money: Money) -> dict[str, Any]:
 
 
 def as_csv(request: HttpRequest) -> StreamingHttpResponse:
-    """Send what was paid on a day as CSV; amounts are in the currency's main unit, as programs read them."""
+    """Send the entries of a day as CSV; amounts are in the currency's main unit, with a decimal point."""
     found = terms_or_404()
     on = day_of(request) or terms.today(found)
     listed = daily.of(on)

@@ -1,4 +1,4 @@
-"""Credit that is left where nobody uses it any more: of people who left, of groups and organisations that ended."""
+"""Remaining credit: of people who left, of closed groups and organisations, and of payers who no longer prepay."""
 
 from __future__ import annotations
 

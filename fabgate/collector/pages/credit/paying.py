@@ -1,4 +1,4 @@
-"""Takes credit in, pays it back, and takes back what was typed wrongly."""
+"""Adds, refunds and reverses credit."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ class PaidForm(forms.Form):
 
 
 class RefundForm(PaidForm):
-    """What is paid back, and why."""
+    """The amount of a refund, and its reason."""
 
     reason = LineField(label=gettext_lazy("Why?"), max_length=200)
     field_order = ("amount", "method", "reason", "till_number")
 
 
 class ReasonForm(forms.Form):
-    """Why a credit is taken back."""
+    """The reason for reversing a credit."""
 
     reason = LineField(label=gettext_lazy("Why?"), max_length=200)
 
@@ -101,7 +101,7 @@ def add(request: HttpRequest, pk: str) -> HttpResponse:
 
 
 def refund(request: HttpRequest, pk: str) -> HttpResponse:
-    """Pay back at most the balance."""
+    """Refund at most the balance."""
     found, credit = terms_or_404(), _credit_or_404(pk)
     refuse_self_decision(request, pk)
     form = RefundForm(request.POST if request.method == "POST" else None, found=found)
@@ -157,7 +157,7 @@ def _rebuild() -> dict[str, int]:
 
 
 def _paid(request: HttpRequest, done: Done, found: BillingTerms, text: str) -> HttpResponse:
-    """Say what was done, notify the gates, and go to the payer's balance."""
+    """Show a message, notify the gates, and redirect to the payer's balance."""
     money, entry = Money.of(found), done.entry
     values = {"amount": money.minor(abs(entry.amount_minor)), "balance": money.minor(balances.of(entry.payer))}
     shortcuts.report_change(request, text % values, *([done.change] if done.change is not None else []))

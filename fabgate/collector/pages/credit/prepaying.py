@@ -1,4 +1,4 @@
-"""Who prepays, from which month on, and below which credit they are warned."""
+"""Which payers prepay, from which month on, and below which credit they are warned."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MONTHS: Final = 13
 
 
 class ModeForm(forms.Form):
-    """Who prepays, or no longer does, from which month on."""
+    """The settlement of a payer, or of all other payers, from a month on."""
 
     who = forms.CharField(
         label=gettext_lazy("Payer"),
@@ -99,7 +99,7 @@ class WarningForm(forms.Form):
 
 
 def prepaying(request: HttpRequest) -> HttpResponse:
-    """List who prepays; change that, and the warning."""
+    """List the settlements; change them, and the warning."""
     found = terms_or_404()
     is_warning = "low" in request.POST
     mode_form = ModeForm(request.POST if request.method == "POST" and not is_warning else None, found=found)

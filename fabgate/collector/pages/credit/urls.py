@@ -1,4 +1,4 @@
-"""Routes of credit. The desk takes it in and nothing more; accountants and managers pay back, and say who prepays."""
+"""Routes of credit. The desk only adds credit; accountants and managers also refund and reverse it, and set who prepays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fields of somebody who pays or is paid: address, registration number and VAT number."""
+"""The fields of a payer or of the workshop: address, registration number and VAT number."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def waive(request: HttpRequest, pk: str) -> HttpResponse:
 
 
 def _refuse_other(waiver: Waiver | None, shown: str) -> None:
-    """Refuse a form that was made for another state: a second click would take back what the first one decided."""
+    """Refuse a form that was made for another state: a second click would undo the decision of the first one."""
     if waiver is None and shown:
         raise errors.Conflict(_("The waiver of this session has already been withdrawn."))
     if waiver is not None and shown != str(waiver.pk):

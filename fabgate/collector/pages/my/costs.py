@@ -1,4 +1,4 @@
-"""What a member's own sessions cost. Those for whom somebody else pays see who does, and no amount (decision 96).
+"""The costs of a member's own sessions. A member for whom another payer pays sees the payer and no amount (decision 96).
 
 Only charges that are stored are read: the page of a member waits for nobody. The worker makes them within seconds.
 """
@@ -24,7 +24,7 @@ from fabgate.collector.pages.use import names
 from fabgate.collector.paper.figures import Money
 
 _MINUTE_MS: Final = 60_000
-#: What a member reads of each class but "billed", whose amount says it all.
+#: The text of each class except "billed", which shows its amount.
 _WORDS: Final[Mapping[str, Any]] = {
     rating.FREE: pgettext_lazy("costs nothing", "free"),
     rating.GRACE: gettext_lazy("too short to cost anything"),
@@ -38,14 +38,14 @@ _UNPRICED: Final = frozenset({rating.IN_REVIEW, rating.NO_TARIFF, rating.NOT_BIL
 
 
 class Cost(NamedTuple):
-    """What a session costs: an amount, words, or both."""
+    """The cost of a session: an amount, a text, or both."""
 
     amount: str = ""
     words: str = ""
 
 
 class MonthCosts(NamedTuple):
-    """What the sessions of a month cost."""
+    """The costs of the sessions of a month."""
 
     of: Mapping[str, Cost]
     #: What those cost that the member pays for; "" if there are none.
@@ -56,7 +56,7 @@ class MonthCosts(NamedTuple):
 
 
 def of_month(member: Member, month: Month, rows: Iterable[UsageSession]) -> MonthCosts | None:
-    """Return what the sessions of a month cost, `rows` one by one; None for a month that is not billed."""
+    """Return the costs of the sessions of a month, those of `rows` one by one; None for a month that is not billed."""
     found = terms.started()
     if found is None or month.first < found.first_month:
         return None
@@ -73,7 +73,7 @@ def of_month(member: Member, month: Month, rows: Iterable[UsageSession]) -> Mont
 
 
 def of_session(member: Member, session: UsageSession) -> dict[str, Any]:
-    """Return what the page of a session says about its cost; nothing if it is not billed."""
+    """Return the cost for the page of a session; nothing if the session is not billed."""
     found = terms.started()
     if found is None or session.ended_at is None or session.reason is None:
         return {}

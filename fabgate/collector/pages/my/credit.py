@@ -1,4 +1,4 @@
-"""A member's own credit: the balance beside the sessions, and all entries on a page."""
+"""A member's own credit: the balance next to the sessions, and all entries on a page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fabgate.collector.pages.month.tab import terms_or_404
 
 
 def of_member(member: Member) -> dict[str, Any]:
-    """Return what the card of a member's credit needs; nothing is shown to those for whom another one pays."""
+    """Return the context of a member's credit card; empty for a member for whom another payer pays."""
     found = credit_of(member.pk) if member.payer_id is None else None
     is_shown = found is not None and (found.may_be_credited or found.balance_minor != 0)
     return {"credit": found if is_shown else None}

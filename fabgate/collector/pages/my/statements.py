@@ -1,4 +1,4 @@
-"""A member's own statements. Those of groups and organisations are not shown here, whoever looks after them."""
+"""A member's own statements. Statements of groups and organisations are not shown here."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def send_waiting(month: date | None = None) -> list[StatementMail]:
 
 
 def _lock(month: date) -> None:
-    """Let nobody else decide about the mails of a month until the transaction ends."""
+    """Lock the mails of a month until the transaction ends."""
     list(ClosedMonth.objects.select_for_update(no_key=True).filter(pk=month))
 
 

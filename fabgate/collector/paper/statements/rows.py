@@ -1,4 +1,4 @@
-"""What a statement says, in the active language: its head, and rows that a page, a PDF and a CSV file have in common."""
+"""The texts of a statement, in the active language: its head, and the rows that page, PDF and CSV file share."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fabgate.collector.models import PrepaidEntry
 from fabgate.collector.paper.figures import NOTHING, Money, count, duration
 from fabgate.collector.paper.statements import labels
 
-#: What a row is: a person, a machine, a session, a line, or the sum of a machine, of a person, or of everything.
+#: The kinds of rows: a person, a machine, a session, a line, or the sum of a machine, of a person, or of everything.
 PERSON, MACHINE, SESSION, LINE = "person", "machine", "session", "line"
 MACHINE_SUM, PERSON_SUM, WHOLE = "machine-sum", "person-sum", "whole"
 
@@ -30,7 +30,7 @@ _METHODS: Final = dict(PrepaidEntry.METHODS)
 
 
 class StatementRow(NamedTuple):
-    """A row. Headings and sums have a text; what is empty is not shown."""
+    """A row. Headings and sums have a text; empty values are not shown."""
 
     kind: str
     text: str = ""
@@ -38,7 +38,7 @@ class StatementRow(NamedTuple):
     span: str = ""
     time: str = ""
     amount: str = ""
-    #: What a reader may ask: which month, why, how much of it was free.
+    #: Details: which month, why, how much of the time was free.
     note: str = ""
     vat_code: str = ""
     #: The session's id.
@@ -46,7 +46,7 @@ class StatementRow(NamedTuple):
 
 
 def title() -> str:
-    """Return what the document is, and what it is not."""
+    """Return the title of the document: a statement, not an invoice."""
     return _("Statement, not an invoice")
 
 
@@ -85,7 +85,7 @@ def address(words: Words, payer: str) -> list[str]:
 
 
 def workshop_lines(words: Words) -> list[str]:
-    """Return what stands beneath the name of the workshop."""
+    """Return the lines below the name of the workshop."""
     workshop = words.workshop
     contact = [
         workshop.get("contact", ""),
@@ -179,7 +179,7 @@ def _day(day: date) -> str:
 
 
 def nothing() -> str:
-    """Return what an empty statement says."""
+    """Return the text of an empty statement."""
     return _("Nothing is charged in this month.")
 
 

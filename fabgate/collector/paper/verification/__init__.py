@@ -1,1 +1,1 @@
-"""What the last verification of the books found, in words and as a document."""
+"""The result of the last verification of the books, as texts and as a document."""

@@ -1,4 +1,4 @@
-"""The last verification of the books as PDF, for an auditor: what was compared, what was altered, and the head to note."""
+"""The last verification of the books as PDF, for an auditor: compared tables, findings, and the head to note."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the tables of the books, and what is wrong with a row, are called."""
+"""The names of the tables of the books, and of the problems of a row."""
 
 from __future__ import annotations
 

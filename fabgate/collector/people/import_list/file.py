@@ -61,9 +61,9 @@ def parse_table(table: Table, *, dates: str = "") -> File:
     if "badges" not in columns:
         _unknown_members(rows, mistakes)
     _payers(rows, mistakes)
-    told = -1
-    while told != len(mistakes):  # a row that is left out may be needed by others
-        told = len(mistakes)
+    known = -1
+    while known != len(mistakes):  # a row that is left out may be needed by others
+        known = len(mistakes)
         if "badges" in columns:
             _exclude_held_badges(rows, mistakes)
         _exclude_unpaid(rows, mistakes)

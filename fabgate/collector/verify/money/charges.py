@@ -35,7 +35,7 @@ _T = TypeVar("_T")
 
 
 def check(report: Report, step: Step) -> None:
-    """Compare the charges of open months. Where they cannot follow yet, a note says so."""
+    """Compare the charges of open months. A note reports charges that are not up to date yet."""
     if terms.started() is None:
         for pk in Charge.objects.order_by("pk").values_list("pk", flat=True).iterator(PAGE):
             report.added(_TABLE, pk, "billing has not been started")
@@ -117,7 +117,7 @@ class _Check:
             step(sum(map(len, by_payer.values())))
 
     def late(self, step: Step) -> None:
-        """Compare what is charged of closed months in the open one."""
+        """Compare the charges of the open month for sessions of closed months."""
         stored = list(refresh.records(_late(self._book)))
         touched = {one.session for one in stored} | set(self._changed_in_closed_months(step))
         if self._waiting.is_late:

@@ -1,4 +1,4 @@
-"""Compares who prepays, and what they paid, with the audit log. What a month cost is under the seal of the closed month."""
+"""Compares settlements, credits and refunds with the audit log. The seal of a closed month covers its total."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def check(report: Report) -> None:
 
 
 def _check_used(report: Report) -> None:
-    """Report what a month would have cost that is not closed."""
+    """Report entries with the total of a month that is not closed."""
     used = PrepaidEntry.objects.filter(kind=PrepaidEntry.USED).order_by("pk")
     if (first := terms.first_open_day()) is not None:
         used = used.filter(day__gte=first)

@@ -1,4 +1,4 @@
-"""The money of the demo's workshop: tariffs, a school that pays, months that are closed, and Bob, who prepays.
+"""The money of the demo's workshop: tariffs, a school that pays, closed months, and Bob, who prepays.
 
 Bob's credit does not cover another session at the laser: after it, the gates refuse him until the desk adds credit.
 """

@@ -71,7 +71,7 @@ def test_every_mistake_is_named_with_its_line(written, books):  # noqa: F811
         "1: a.driver: found the driver 'file', wanted a known one; did you mean files?",
         "2: B: found 'B', wanted a name of lower-case letters, digits and hyphens",
         "3: c.color: found an unknown key, wanted one of from, folder, separator",
-        "3: c.from: found '2027-13', wanted the first month that it gets, such as 2027-01",
+        "3: c.from: found '2027-13', wanted the first month to send, such as 2027-01",
         "4: d: url: found 'http://example.org/', wanted https://, because a secret and names are sent there",
         "5: e: found '1', wanted keys and values",
     ]
@@ -81,7 +81,7 @@ def test_two_programs_do_not_write_invoices_for_the_same_minutes(written, books)
     stripe = f"stripe: {{driver: stripe, from: {MONTH}, key_file: k}}\n"
     meter = "meter: {{driver: openmeter, from: {}, url: 'http://127.0.0.1', categories: {}}}\n"
     written(stripe + meter.format(MONTH, "[]"))
-    with pytest.raises(UsageError, match=r":2: meter: found it beside stripe, and both write invoices"):
+    with pytest.raises(UsageError, match=r":2: meter: found together with stripe: both write invoices"):
         config.load()
     written(stripe + meter.format(MONTH, "[laser]"))
     assert [one.name for one in config.load()] == ["stripe", "meter"]
@@ -286,7 +286,7 @@ def test_stripe_cannot_have_every_amount(tmp_path, currency, digits, minor):
     sink = StripeSink(
         StripeSink.Options(since=MONTH, key_file=tmp_path), Site("x", "x", ZoneInfo("UTC"), currency, digits)
     )
-    with pytest.raises(Refused, match="which Stripe cannot have"):
+    with pytest.raises(Refused, match="which Stripe cannot store"):
         sink._amount(a_charge(minor))
 
 

@@ -1,10 +1,10 @@
 """Writes each closed month into a folder of its own: CSV, XLSX and JSON, with their SHA-256.
 
     2027-01/charges.csv, charges.xlsx, charges.json    each charge and line, with its id; no names
-    2027-01/payers.csv                                 what each payer is called, and owes; can be deleted
+    2027-01/payers.csv                                 name, reference and amounts of each payer; can be deleted
     2027-01/SHA256SUMS                                 for ``sha256sum --check``
 
-The folder appears at once, when it is complete. One that is there already is compared, and never replaced.
+The folder appears when it is complete. If it already exists, it is compared, and never replaced.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _COLUMNS: Final = (
 class FilesOptions(contract.Options, frozen=True, kw_only=True):
     """The keys of a folder in sinks.yaml."""
 
-    #: It must be there: a disk that is not mounted is no empty folder.
+    #: It must exist: a disk that is not mounted must not look like an empty folder.
     folder: Path
     separator: Literal[",", ";", "\t"] = ","
 
@@ -69,8 +69,8 @@ class FilesSink:
                     write_xlsx(file, self._charges(month))
                 new.write("payers.csv", write_csv(self._payers(month), self._options.separator))
 
-    def find(self, items: Sequence[Any]) -> Collection[str]:  # noqa: ARG002 (a folder shows what it has)
-        """Return nothing: a folder that is there is compared."""
+    def find(self, items: Sequence[Any]) -> Collection[str]:  # noqa: ARG002 (an existing folder is compared)
+        """Return nothing: an existing folder is compared."""
         return ()
 
     def _charges(self, month: Month) -> Table:

@@ -41,12 +41,12 @@ _Value = Literal[
 ]
 #: Columns whose cells are amounts.
 _AMOUNTS: Final = frozenset({"debit", "credit", "amount"})
-#: What an entry has once; Odoo wants it in its first line only.
+#: Values that an entry has once; Odoo wants them in its first line only.
 _ONCE: Final = frozenset({"date", "entry", "journal"})
 
 
 class ColumnOption(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One of ``columns``: its heading, and what stands in it."""
+    """One of ``columns``: its heading and its value."""
 
     head: str
     value: _Value
@@ -99,13 +99,13 @@ class JournalOptions(contract.Options, frozen=True, kw_only=True):
 
     folder: Path
     layout: Literal["hledger", "csv", "paheko", "odoo"] = "hledger"
-    #: What payers owe; what they have paid in before; income, where `accounts` names no other.
+    #: The accounts of open charges; of prepaid credit; and of income that matches none of `accounts`.
     receivable: Account = "411"
     prepaid: Account = "4191"
     income: Account = "706"
     accounts: list[Income] = []
     vat: list[Vat] = []
-    #: The name of the journal there.
+    #: The code of the sales journal in that program.
     journal: str = "VT"
     #: With layout csv: its columns.
     columns: list[ColumnOption] = []
@@ -145,8 +145,8 @@ class JournalSink:
                 else:
                     new.write("entries.csv", write_csv(self._table(month, found), self._options.separator))
 
-    def find(self, items: Sequence[Any]) -> Collection[str]:  # noqa: ARG002 (a folder shows what it has)
-        """Return nothing: a folder that is there is compared."""
+    def find(self, items: Sequence[Any]) -> Collection[str]:  # noqa: ARG002 (an existing folder is compared)
+        """Return nothing: an existing folder is compared."""
         return ()
 
     def _hledger(self, month: Month, found: Sequence[_Numbered]) -> Iterator[bytes]:
@@ -219,7 +219,7 @@ class _Numbered(NamedTuple):
     entry: Entry
 
     def name(self, month: Month) -> str:
-        """Return what the entry is called everywhere."""
+        """Return the entry's name, which is the same in every layout."""
         return f"fabgate-{month.key}-{self.number}"
 
 

@@ -1,9 +1,9 @@
-"""Tells Lago the time of settled sessions, as usage events in batches.
+"""Sends the time of settled sessions to Lago, as usage events in batches.
 
 Sources: getlago.com, API reference, "Batch usage events": POST /api/v1/events/batch with at most 100 events, each with a
 ``transaction_id`` that is unique, the external id of a subscription, the code of a billable metric and a time in seconds
 since 1970. A batch is refused as a whole, by 422 with the errors by position; one whose transaction_id is known has
-``value_already_exist``. Errors of codes come later, as webhook ``events.errors`` of Lago.
+``value_already_exist``. Unknown codes are reported later, by Lago's webhook ``events.errors``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class LagoOptions(contract.MeteredOptions, frozen=True, kw_only=True):
     key_file: Path
     #: The code of the billable metric.
     code: str = "machine_time"
-    #: Whether events say who used the machine.
+    #: Whether events name the member who used the machine.
     with_members: bool = False
 
 
@@ -67,7 +67,7 @@ class LagoSink:
             else:
                 return
 
-    def find(self, items: Sequence[Any]) -> Collection[str]:  # noqa: ARG002 (Lago knows the keys)
+    def find(self, items: Sequence[Any]) -> Collection[str]:  # noqa: ARG002 (Lago recognises keys)
         """Return nothing: Lago recognises keys."""
         return ()
 

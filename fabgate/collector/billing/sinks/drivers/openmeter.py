@@ -1,8 +1,8 @@
-"""Tells OpenMeter the time of settled sessions, as CloudEvents in batches.
+"""Sends the time of settled sessions to OpenMeter, as CloudEvents in batches.
 
 Sources: openmeter.io, "Usage Events" and "Ingest events": POST /api/v1/events with ``application/cloudevents-batch+json``,
 answered by 204 when all are stored; an event with a ``source`` and an ``id`` that it knows is dropped. It remembers them for 32
-days unless configured otherwise, so that what was sent longer ago must not be sent again.
+days unless configured otherwise, so events that were sent before that must not be sent again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class OpenMeterOptions(contract.MeteredOptions, frozen=True, kw_only=True):
     key_file: Path | None = None
     #: The type of event that the meter counts.
     event_type: str = "machine-time"
-    #: Whether events say who used the machine.
+    #: Whether events name the member who used the machine.
     with_members: bool = False
 
 
@@ -55,7 +55,7 @@ class OpenMeterSink:
             "/api/v1/events", msgspec.json.encode([self._event(item) for item in items]), {}
         )
 
-    def find(self, items: Sequence[Any]) -> Collection[str]:  # noqa: ARG002 (OpenMeter knows the keys)
+    def find(self, items: Sequence[Any]) -> Collection[str]:  # noqa: ARG002 (OpenMeter recognises keys)
         """Return nothing: OpenMeter recognises keys."""
         return ()
 

@@ -27,7 +27,7 @@ _CONFLICT, _SERVER = 409, 500
 
 
 class TaxRate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One of ``tax_rates``: what Stripe calls a VAT code."""
+    """One of ``tax_rates``: the tax rate in Stripe for a VAT code."""
 
     code: str
     tax_rate: str
@@ -96,11 +96,11 @@ class StripeSink:
         )
 
     def _amount(self, item: Charge) -> int:
-        """Return an amount as Stripe wants it. Raises Refused for one that it cannot have."""
+        """Return an amount as Stripe stores it. Raises Refused for one that it cannot store."""
         shift = _DIGITS.get(self._site.currency, self._site.digits) - self._site.digits
         amount, rest = divmod(item.amount_minor * 10 ** max(shift, 0), 10 ** max(-shift, 0))
         if rest or (self._site.digits == 3 and amount % 10):
-            raise Refused(f"found the amount {item.amount_minor} of {self._site.currency}, which Stripe cannot have")
+            raise Refused(f"found the amount {item.amount_minor} of {self._site.currency}, which Stripe cannot store")
         return int(amount)
 
 

@@ -2,7 +2,7 @@
 
 Source: docs.tryton.org, "Remote Procedure Call" (JSON-RPC: a session from ``common.db.login``, methods ``model.NAME.METHOD``
 whose last parameter is the context, decimals as ``{"__class__": "Decimal"}``), and the fields of ``account.invoice``. Tryton
-knows no keys, so lines are searched by their note, which is the id of the charge.
+has no idempotency keys, so lines are searched by their note, which is the id of the charge.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fabgate.collector.billing.sinks.contract import Charge, Later, Refused, Sit
 from fabgate.collector.billing.sinks.http import Program
 from fabgate.collector.billing.sinks.postings import Account, Income, income_of
 
-#: The errors by which Tryton tells people that what they sent cannot be stored.
+#: The errors by which Tryton reports that a record cannot be stored.
 _REFUSED: Final = "UserError"
 
 
@@ -166,8 +166,8 @@ def _call(program: Program, method: str, *parameters: Any) -> Any:
     if "error" not in found:
         return found["result"]
     kind, *rest = found["error"] if isinstance(found["error"], list) else [str(found["error"])]
-    said = rest[0] if rest else ""
-    text = " ".join(str(said[0] if isinstance(said, list) and said else said or kind).split())
+    details = rest[0] if rest else ""
+    text = " ".join(str(details[0] if isinstance(details, list) and details else details or kind).split())
     if kind == _REFUSED:
         raise Refused(text)
     raise Later(f"{method}: {kind}: {text}"[:300])

@@ -1,7 +1,7 @@
 """Posts each charge or each change of a session to a URL: Standard Webhooks with a CloudEvent as its body.
 
 Sources: https://www.standardwebhooks.com (headers, signature ``v1``), CloudEvents 1.0 in structured mode. The receiver
-checks the signature, and does nothing about a ``webhook-id`` that it has seen: that id is the item's key.
+checks the signature, and ignores a ``webhook-id`` that it has stored: that id is the item's key.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from fabgate.errors import UsageError
 
 
 def sinks(request: HttpRequest) -> HttpResponse:
-    """List the sinks, or say what is wrong in sinks.yaml."""
+    """List the sinks, or the mistakes in sinks.yaml."""
     found = terms_or_404()
     mistakes: list[str] = []
     try:

@@ -1,4 +1,4 @@
-"""One sink: what it got of each month, what it has not got and why, and what a person decides about that."""
+"""One sink: its items of each month, the items that were not sent and why, and decisions about them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LISTED: Final = (SinkLetter.DEAD, SinkLetter.HELD, SinkLetter.SKIPPED, SinkLett
 
 
 class DecisionForm(forms.Form):
-    """What is decided about which letters, and why."""
+    """A decision about chosen letters, and its reason."""
 
     act = forms.ChoiceField(choices=[(act, act) for act in (_RETRY, _SKIP, _RECONCILE)])
     chosen = forms.MultipleChoiceField(required=False, label=gettext_lazy("Items"))
@@ -54,7 +54,7 @@ class DecisionForm(forms.Form):
 
 
 def sink(request: HttpRequest, name: str) -> HttpResponse:
-    """Show a sink; store what is decided about what it has not got."""
+    """Show a sink; store decisions about items that were not sent."""
     found = terms_or_404()
     row = get_object_or_404(Sink, name=name)
     form = DecisionForm(request.POST if request.method == "POST" else None, row=row)

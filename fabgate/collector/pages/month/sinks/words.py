@@ -11,7 +11,7 @@ from fabgate.collector.billing.sinks import contract, engine, http, status
 from fabgate.collector.billing.sinks.status import Status
 from fabgate.collector.models import SinkLetter
 
-#: Feed: what it has.
+#: The name of each feed.
 _TAKES: Final[dict[str, Any]] = {
     contract.CHARGES: gettext_lazy("charges of closed months"),
     contract.USAGE: gettext_lazy("sessions and their changes"),
@@ -46,12 +46,12 @@ def state(one: Status) -> tuple[str, str]:
 
 
 def takes(one: Status) -> str:
-    """Return what a sink gets."""
+    """Return the name of a sink's feed."""
     return str(_TAKES[one.configured.feed]) if one.configured else ""
 
 
 def trouble(text: str) -> str:
-    """Return why nothing can be sent; what programs say stays as it is."""
+    """Return why nothing can be sent; the answers of programs are not translated."""
     return str(_TROUBLES.get(text, text))
 
 

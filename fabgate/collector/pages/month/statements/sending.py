@@ -32,7 +32,7 @@ STATES = {
 
 
 def listing(request: HttpRequest) -> HttpResponse:
-    """List the statements of a closed month and what was sent; send those that were not."""
+    """List the statements of a closed month and their mails; send the statements that were not sent."""
     found = terms_or_404()
     first = month_of(request, found)
     get_object_or_404(ClosedMonth, pk=first)

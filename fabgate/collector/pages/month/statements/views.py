@@ -1,4 +1,4 @@
-"""The statement of a payer, and the archive of a closed month, for those who read what is billed."""
+"""The statement of a payer, and the archive of a closed month, for accounts that may read billing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workshop as it stands at the head of statements."""
+"""The details of the workshop at the head of statements."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class WorkshopForm(Addressed, StaleCheck, forms.ModelForm):  # type: ignore[type
 
 
 def workshop(request: HttpRequest) -> HttpResponse:
-    """Change who stands at the head of statements that are not closed yet."""
+    """Change the details of the workshop on statements of open months."""
     found = terms_or_404()
     form = WorkshopForm(instance=Workshop.objects.first() or Workshop())
     if request.method == "POST":
