@@ -48,6 +48,7 @@ OF_THE_COLLECTOR = [
     "verify",
     "rate",
     "close",
+    "statement",
 ]
 PROMISED = OF_THE_GATE + OF_THE_COLLECTOR
 

@@ -55,7 +55,7 @@ def test_a_session_is_listed_and_its_link_opens_it_whatever_its_gate_calls_it(us
 
 def test_no_session_stands_where_a_page_of_its_own_is():
     beside = {re.sub("^use/", "", str(one.pattern)) for one in urls.urlpatterns} - {"use", f"<{SESSION}:pk>"}
-    assert beside == TAKEN_OF_SESSIONS
+    assert {path for path in beside if "/" not in path} == TAKEN_OF_SESSIONS  # an id of a session has no slash
 
 
 def test_an_uncertain_end_is_flagged_in_the_list(used, browse):
