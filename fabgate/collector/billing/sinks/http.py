@@ -21,7 +21,8 @@ _SHOWN: Final = 200
 #: The longest answer, in bytes and in seconds.
 MOST_BYTES: Final = 1024 * 1024
 LONGEST_S: Final = 60.0
-_BLOCK: Final = 64 * 1024
+#: So small, because the time is looked at after each block, and a block of an answer that drips may take long.
+_BLOCK: Final = 16
 #: Why there is no answer.
 TIMED_OUT: Final = "no answer: timed out"
 NO_CONNECTION: Final = "no answer: no connection, or it broke"

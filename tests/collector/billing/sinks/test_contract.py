@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +15,7 @@ from fabgate.collector.billing.charges import decisions as charges
 from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.sinks import config, decisions, engine, feeds, http, status
-from fabgate.collector.billing.sinks.contract import METERED, USAGE
+from fabgate.collector.billing.sinks.contract import METERED, USAGE, Later
 from fabgate.collector.db import audit
 from fabgate.collector.models import (
     Charge,
@@ -32,6 +34,7 @@ from tests.collector.billing.charges.test_charges import FIRST, MONTHS, billed, 
 from tests.collector.billing.sinks import programs
 from tests.collector.billing.sinks.programs import BUSY, DOWN, LOST, SLOW, WELL, WRONG_KEY, Clock, Program
 from tests.collector.pages.used import Used
+from tests.support.patience import HANGS_S
 
 pytestmark = pytest.mark.usefixtures("database")
 ANSWERING = [
@@ -278,6 +281,26 @@ def test_what_a_program_has_lost_is_there_again_after_a_replay(tmp_path, books, 
         decisions.replay(sent.row, FIRST, None, actor="eve", reason="their disk failed")
         sent.turn()
         sent.check()
+
+
+def test_an_answer_that_drips_stops_the_sink(monkeypatch):
+    """It promises more than it sends, so whoever waits for all of it waits as long as the program wants."""
+    monkeypatch.setattr(http, "LONGEST_S", -1)
+    monkeypatch.setattr(http, "TIMEOUT_S", (HANGS_S, 2))
+
+    def drip() -> None:
+        client, _address = server.accept()
+        with client:
+            client.recv(65_536)
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"x" * 20)
+            client.recv(1)  # until the other side has given up
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        with pytest.raises(Later, match=http.TOO_LONG):
+            http.Program(f"http://127.0.0.1:{server.getsockname()[1]}", {}).post("", b"", {})
+        thread.join(HANGS_S)
 
 
 @pytest.mark.parametrize(("most_bytes", "longest_s"), [(1, 60), (1_000, -1)])
