@@ -91,7 +91,7 @@ def texts(found: wire.PriceList) -> list[tuple[str | None, str | None]]:
     return [(one.since, one.tariff and one.tariff.price) for one in found.periods]
 
 
-def test_before_somebody_starts_billing_and_without_a_rule_rosters_say_nothing(gate, people):  # noqa: F811
+def test_before_billing_starts_and_without_a_rule_rosters_have_no_prices(gate, people):  # noqa: F811
     assert prices(gate)[0] is None
     terms.start("EUR", FIRST, "UTC", includes_vat=True, actor="eve")
     assert prices(gate)[0] is None
@@ -125,7 +125,7 @@ def test_before_the_first_month_nothing_costs_anything(gate, people):  # noqa: F
 
 
 @pytest.mark.usefixtures("billing")
-def test_members_have_the_list_of_their_plan_and_none_if_somebody_else_pays(gate, people):  # noqa: F811
+def test_members_have_the_list_of_their_plan_and_none_if_another_payer_pays(gate, people):  # noqa: F811
     Plan.objects.create(name="student", free_minutes=30, discount_percent=Decimal("12.50"))
     Plan.objects.create(name="staff")
     rule("0.10")

@@ -159,7 +159,7 @@ def test_the_plan_is_that_of_the_day_of_the_end_in_the_zone_of_billing(journal, 
     assert {row["plan"] for row in ask(token).json()["sessions"]} == {"student"}
 
 
-def test_each_answer_says_until_when_the_records_are_complete(journal, token):
+def test_each_answer_has_the_time_up_to_which_records_are_complete(journal, token):
     """The gate has reported one entry more than have arrived."""
     Gate.objects.update(machine=Machine.objects.create(name="laser"))
     Store("lyon").store([journal.status(at=NOON)], NOON)

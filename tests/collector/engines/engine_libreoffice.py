@@ -212,7 +212,7 @@ def computed(book: openpyxl.Workbook, folder: Path) -> dict[str, dict[str, str]]
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_spreadsheet_comes_to_the_same_money(tmp_path, seed):
+def test_a_spreadsheet_computes_the_same_amounts(tmp_path, seed):
     sessions = month(seed)
     ours, theirs = rated(sessions), computed(workbook(sessions), tmp_path)
     assert ours.keys() == theirs.keys()

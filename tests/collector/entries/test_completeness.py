@@ -19,11 +19,11 @@ def gate(name: str, seen: datetime, *, head: int = 0, ack: int = 0) -> Journal:
     return Journal.objects.create(name=f"journal-{name}", gate=row, head=head, ack_seq=ack)
 
 
-def test_nothing_is_said_before_a_gate_was_heard(database):
+def test_completeness_is_unknown_before_a_gate_was_online(database):
     assert completeness.now() == completeness.Records(until=None, behind=(), lost=0)
 
 
-def test_the_gate_that_was_silent_longest_says_until_when(database):
+def test_the_gate_that_was_silent_longest_limits_completeness(database):
     gate("saw", NOON, head=3, ack=3)
     gate("laser", NOON - timedelta(hours=2))
     assert completeness.now() == completeness.Records(until=NOON - timedelta(hours=2), behind=(), lost=0)

@@ -102,7 +102,7 @@ def test_an_equal_credit_within_a_minute_is_asked_about(desk, shop):
     assert PrepaidEntry.objects.count() == 2
 
 
-def test_a_credit_opens_the_machines_and_tells_the_gates(desk, shop, told):  # noqa: F811
+def test_a_credit_opens_the_machines_and_notifies_the_gates(desk, shop, told):  # noqa: F811
     for member in Member.objects.all():
         member.machines.set([gate.machine for gate in Gate.objects.select_related("machine")])
     desk.post(f"{PAGE}/add", paid() | form_of(desk, f"{PAGE}/add"))
@@ -131,7 +131,7 @@ def test_what_cannot_be_paid_is_refused_at_its_field(desk, shop, typed, wanted):
     assert not PrepaidEntry.objects.exists()
 
 
-def test_nobody_credits_what_they_pay_themselves_and_who_is_billed_has_no_credit(browse, account, desk, shop):
+def test_no_account_credits_its_own_member_and_payers_by_statement_have_no_credit(browse, account, desk, shop):
     school = payers.add_organisation(Payer(name="School"), actor="maya")
     Member.objects.filter(pk="m-2").update(payer=school)
     for payer in (school.pk, "m-2"):
@@ -209,7 +209,7 @@ def test_credit_that_is_left_is_listed(accountant, browse, shop):
     assert f'href="{PAGE}/refund"' in page
 
 
-def test_who_prepays_is_chosen_and_the_warning_too(accountant, browse, account, shop):
+def test_settlements_and_the_warning_are_set(accountant, browse, account, shop):
     this = f"{TODAY:%Y-%m}"
     address = "/month/prepaid"
     assert accountant.post(address, {"who": "m-2", "prepays": "yes", "since": this}).status_code == 303
@@ -235,7 +235,7 @@ def test_who_prepays_is_chosen_and_the_warning_too(accountant, browse, account, 
     assert PrepaidChange.objects.count() == 3
 
 
-def test_a_member_sees_their_own_credit_and_nobody_elses(browse, account, shop):
+def test_a_member_sees_only_their_own_credit(browse, account, shop):
     member = browse(account("member", member=Member.objects.get(pk="m-1")))
     assert "refuse your badge until you add credit" in text(member.get("/my-minutes"))
     pay(500)
@@ -252,7 +252,7 @@ def test_a_member_sees_their_own_credit_and_nobody_elses(browse, account, shop):
     assert "My credit" not in text(member.get("/my-minutes"))
 
 
-def test_an_acknowledgement_says_in_the_payers_language_that_it_is_no_receipt(desk, shop):
+def test_an_acknowledgement_is_in_the_payers_language_and_denies_being_a_receipt(desk, shop):
     Member.objects.filter(pk="m-1").update(lang="fr")
     entry = pay(2_000, method="cheque", till_number="BNP 7717")
     answer = desk.get(f"/credit/entry/{entry.pk}.pdf")

@@ -55,7 +55,7 @@ def test_a_character_that_the_font_does_not_have_is_shown_as_unknown(caplog):
     assert not caplog.records
 
 
-def test_a_long_table_says_on_each_page_what_its_columns_and_rows_belong_to():
+def test_a_long_table_repeats_its_columns_and_headings_on_each_page():
     document = made()
     rows: list[Row | Heading | Sum] = []
     for person in ("Ada", "Bob"):

@@ -33,7 +33,7 @@ class Charges(Schema):
     charges: list[rows.ChargeRow]
     lines: list[rows.LineRow]
     closed: rows.MonthClosed | None = Field(
-        description="Set in the last answer of a month: now you have all of it. Null: more of this month follows, or"
+        description="Set in the last answer of a month, which is then complete. Null: more of this month follows, or"
         " nothing is new."
     )
     next: str = Field(pattern=CURSOR, description="The value of after= for the next request.")
@@ -93,7 +93,7 @@ def month_charges(
     page: Annotated[str, Query(pattern=PAGE, description="`next_page` of the previous answer; 0 at first.")] = "0",
     limit: Annotated[int, Query(ge=1, le=MOST, description="The largest number of charges and lines.")] = 500,
 ) -> dict[str, Any]:
-    """Return one page. If charges change between two pages, one may be missing or come twice."""
+    """Return one page. If charges change between two pages, a charge may be missing or appear twice."""
     first = cursors.first_day(month)
     found = _page(first, "" if page == "0" else page, limit)
     return {

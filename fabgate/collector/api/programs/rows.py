@@ -19,37 +19,39 @@ from fabgate.collector.people.display_names import DisplayName
 _SEALED: Final = Field(description="The text that the SHA-256 of the month covers; null while the month is open.")
 _NAME: Final = "The present name."
 SETTLEMENT: Final = Field(
-    description="prepaid: taken from the payer's credit, so it is no receivable; else receivable.",
+    description="prepaid: paid from the payer's credit, so it must not be invoiced; otherwise receivable.",
     json_schema_extra={"enum": [modes.PREPAID, modes.RECEIVABLE]},
 )
 
 
 class ChargeRow(Schema):
-    """What one session costs one payer, also if that is nothing; or the reversal of such a charge."""
+    """What one session costs one payer, even if the amount is 0; or the reversal of such a charge."""
 
-    id: str = Field(description="The same facts and the same money always have the same id, other money another one.")
+    id: str = Field(description="Depends on the facts and the amount only: the same after a restore.")
     month: str = Field(description="The month in which it is charged, such as 2027-01.")
     of_month: str = Field(description="The month in which the session ended: an earlier one if it is charged late.")
     session: str
-    payer: str = Field(description="Who pays: a member's id, group:N, or payer:N for an organisation.")
+    payer: str = Field(description="The payer: a member's id, group:N, or payer:N for an organisation.")
     payer_name: str = Field(description=_NAME)
-    member: str = Field(description="Who used the machine: a member's id, group:N, or emergency:LABEL.")
+    member: str = Field(description="The user of the machine: a member's id, group:N, or emergency:LABEL.")
     member_name: str = Field(description=_NAME)
     machine: str
-    machine_category: str = Field(description="That of the machine when `of_month` was closed, or of now.")
+    machine_category: str = Field(
+        description="The category of the machine when `of_month` was closed; the present one if it is open."
+    )
     plan: str = Field(description="The member's plan on the day of the end, by its name; empty without one.")
     purpose: str = Field(json_schema_extra={"enum": [*PURPOSES]})
     kind: str = Field(description="The class of the session.", json_schema_extra={"enum": [*rating.CLASSES]})
     started_at: datetime | None
     ended_at: datetime
-    time_ms: int = Field(description="What counts, in whole milliseconds; negative in a reversal.")
+    time_ms: int = Field(description="The billable time, in whole milliseconds; negative in a reversal.")
     running_ms: int = Field(description="Negative in a reversal.")
-    free_ms: int = Field(description="How much free time it uses; negative in a reversal.")
+    free_ms: int = Field(description="The free time that it uses; negative in a reversal.")
     amount_minor: int = Field(description="In the smallest unit of the currency; negative in a reversal.")
     rule: int | None = Field(description="The number of the rule by which it was rated; null without one.")
     vat_code: str = Field(description="The VAT code of that rule; may be empty.")
     settlement: str = SETTLEMENT
-    reverses: str = Field(description="The id of the charge that it takes back; empty if it is no reversal.")
+    reverses: str = Field(description="The id of the charge that it reverses; empty if it is not a reversal.")
     sealed: str | None = _SEALED
 
 
@@ -76,7 +78,7 @@ class MonthClosed(Schema):
     month: str
     closed_at: datetime
     closed_by: str
-    reason: str = Field(description="Why it was closed although something was open; empty if nothing was.")
+    reason: str = Field(description="Why it was closed although something was open; otherwise empty.")
     charges: int = Field(ge=0, description="How many charges it has, with reversals.")
     lines: int = Field(ge=0)
     amount_minor: int = Field(description="The sum of all its charges and lines.")
@@ -84,9 +86,9 @@ class MonthClosed(Schema):
     sha256: str = Field(
         description="Over `before`, `sealed`, `sealed` of all charges and lines, and `sealed_prepaid`; see the docs."
     )
-    sealed: str = Field(description="What the SHA-256 covers of the month itself.")
+    sealed: str = Field(description="The text of the month itself that the SHA-256 covers.")
     sealed_prepaid: list[str] = Field(
-        description="What it covers of the prepaid ledger: who prepays, then what was paid in, paid back and used up."
+        description="The texts of the prepaid ledger that it covers: settlements, then credits, refunds, reversals and totals."
     )
     archive: dict[str, str] = Field(description="The SHA-256 of each file of its archive, by the file's name.")
 

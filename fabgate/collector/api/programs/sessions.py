@@ -53,9 +53,9 @@ class SessionRow(Schema):
     session: str
     gate: str
     machine: str = Field(description="The machine's name, or the gate's if it has no machine.")
-    member: str = Field(description="Who used it: a member's id, group:N, or emergency:LABEL.")
+    member: str = Field(description="The user of the machine: a member's id, group:N, or emergency:LABEL.")
     member_name: str = Field(description="The present name.")
-    payer: str = Field(description="Who pays: a member's id, group:N, or payer:N for an organisation.")
+    payer: str = Field(description="The payer: a member's id, group:N, or payer:N for an organisation.")
     payer_name: str = Field(description="The present name.")
     purpose: str = Field(description="The purpose of the session.", json_schema_extra={"enum": [*PURPOSES]})
     category: str = Field(description="The member's category when the session began.")
@@ -65,9 +65,11 @@ class SessionRow(Schema):
     ended_at: datetime | None = Field(description="The session counts on the day of its end.")
     not_before: datetime | None = Field(description="Set if the dates are only limits.")
     not_after: datetime | None = Field(description="The other limit: set if the start or the end has no exact date.")
-    time_ms: int = Field(ge=0, description="What counts, in whole milliseconds.")
+    time_ms: int = Field(ge=0, description="The billable time, in whole milliseconds.")
     running_ms: int = Field(ge=0)
-    recorded_ms: int = Field(ge=0, description="What the gate recorded, which differs after a correction. As of now.")
+    recorded_ms: int = Field(
+        ge=0, description="The time that the gate recorded, which differs from `time_ms` after a correction. As of now."
+    )
     recorded_running_ms: int = Field(ge=0, description="The running time that the gate recorded. As of now.")
     corrected: list[str] = Field(
         description="The fields that a person had corrected by then.",

@@ -24,7 +24,7 @@ PAGE: Final = r"^(?:0|[1-9][0-9]{0,8})$"
 
 
 class ClassSum(Schema):
-    """The sums of one class; a reversal takes its session away."""
+    """The sums of one class; a reversal subtracts its session."""
 
     kind: str = Field(description="The class of sessions, or line.", json_schema_extra={"enum": [*summary.CLASSES]})
     sessions: int
@@ -33,17 +33,17 @@ class ClassSum(Schema):
 
 
 class StatementRow(Schema):
-    """What one payer is charged in one month."""
+    """The charges of one payer in one month."""
 
     number: str = Field(description="The number that is printed on the statement.")
     month: str
     payer: str = Field(description="A member's id, group:N, or payer:N for an organisation.")
     payer_name: str = Field(description="The present name.")
-    sessions: int = Field(description="How many sessions are charged, also at 0; those that are taken back count -1.")
+    sessions: int = Field(description="How many sessions are charged, also at 0; a reversal counts -1.")
     time_ms: int
     charges_minor: int
     lines_minor: int
-    amount_minor: int = Field(description="What the statement comes to: charges and lines.")
+    amount_minor: int = Field(description="The total of charges and lines.")
     settlement: str = rows.SETTLEMENT
     classes: list[ClassSum]
 
@@ -54,7 +54,7 @@ class Statements(Schema):
     currency: str | None = money.CURRENCY
     digits: int | None = money.DIGITS
     statements: list[StatementRow]
-    closed: rows.MonthClosed | None = Field(description="Set in the last answer of a month: now you have all of it.")
+    closed: rows.MonthClosed | None = Field(description="Set in the last answer of a month, which is then complete.")
     next: str = Field(pattern=CURSOR, description="The value of after= for the next request.")
     more: bool = Field(description="Whether there is already more.")
 

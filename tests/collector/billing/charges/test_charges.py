@@ -490,7 +490,7 @@ def test_a_month_that_was_sealed_again_differs_from_the_audit_log(shop):
     assert wrong.startswith("the SHA-256 is not the one in the audit log")
 
 
-def test_a_month_that_nobody_closed_is_named(shop):
+def test_a_month_that_was_not_closed_is_named(shop):
     billed()
     closed = ClosedMonth(month=MONTHS[0], closed_at=NOON, terms={}, charges=0, lines=0, amount_minor=0)
     closed.sha256 = closing.sha256_of(closed, "0" * 64)

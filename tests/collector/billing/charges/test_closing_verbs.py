@@ -219,7 +219,7 @@ def test_a_statement_is_printed_and_saved_in_the_language_of_its_payer(shop, run
             run("bill-statement", *words)
 
 
-def test_an_archive_is_saved_with_its_digests_and_says_if_it_was_altered(shop, run, tmp_path):
+def test_an_archive_is_saved_with_its_digests_and_reports_alterations(shop, run, tmp_path):
     session(shop, "s-1", FIRST, 10)
     month = f"{FIRST:%Y-%m}"
     with pytest.raises(UsageError, match="is not closed"):

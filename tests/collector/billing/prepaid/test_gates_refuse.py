@@ -65,7 +65,7 @@ def pay(amount_minor: int, payer: str = "m-1") -> ledger.Done:
     )
 
 
-def test_a_gate_refuses_a_badge_whose_credit_is_used_up_and_says_where_to_go(gate, ada, tmp_path):  # noqa: F811
+def test_a_gate_refuses_a_badge_whose_credit_is_used_up_and_shows_where_to_go(gate, ada, tmp_path):  # noqa: F811
     assert refused(gate) == {"m-1": ["no-credit"]}
     store(served(gate), tmp_path / "roster.db")
     directory = Directory(tmp_path / "roster.db")
@@ -145,7 +145,7 @@ def test_who_repairs_and_what_costs_nothing_is_not_refused(gate, ada):  # noqa: 
     assert refused(gate) == {"m-1": [NO_CREDIT]}
 
 
-def test_the_worker_rebuilds_rosters_only_when_somebody_crosses(gate, ada, told):  # noqa: F811
+def test_the_worker_rebuilds_rosters_only_when_a_payer_runs_out_or_pays_in(gate, ada, told):  # noqa: F811
     worker = Worker()
     worker.charge()
     assert [row.id for row in served(gate).refusals] == ["m-1"]

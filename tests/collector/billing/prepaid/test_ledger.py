@@ -226,7 +226,7 @@ def test_a_line_that_was_added_after_its_month_counts_on_the_last_day_of_it(shop
     assert [balances.of("m-1", day) for day in (last - timedelta(days=1), last)] == [0, -500]
 
 
-def test_no_mode_changes_in_a_closed_month_and_none_for_nobody(shop):
+def test_no_mode_changes_in_a_closed_month_or_for_an_unknown_payer(shop):
     close(FIRST)
     with pytest.raises(UsageError, match="month: found"):
         modes.set_mode("m-2", FIRST, prepays=True, actor="eve")
@@ -268,7 +268,7 @@ def test_a_credit_that_cannot_be_is_refused(shop, amount, paid, wanted):
     assert not PrepaidEntry.objects.exists()
 
 
-def test_only_who_prepays_can_be_credited_and_no_organisation_that_ended(shop):
+def test_only_payers_who_prepay_and_have_not_ended_can_be_credited(shop):
     school = payers.add_organisation(Payer(name="School"), actor="eve")
     with pytest.raises(ledger.NotPrepaidError):
         credit(500, school.pk)
@@ -389,7 +389,7 @@ def test_a_balance_can_be_asked_for_on_the_last_day_of_all(shop):
 # --- who is out of credit ---------------------------------------------------------------------------------------------
 
 
-def test_who_prepays_is_out_of_credit_at_nothing_and_others_are_not(shop):
+def test_only_payers_who_prepay_are_out_of_credit_at_0(shop):
     def out() -> list[bool]:
         found = standing.of(day=NOW.date())
         return [found.is_out(payer) for payer in ("m-1", "m-2", "group:1")]
@@ -407,7 +407,7 @@ def test_who_prepays_is_out_of_credit_at_nothing_and_others_are_not(shop):
     assert one.is_out("m-1")
 
 
-def test_the_plan_of_a_member_says_how_far_they_may_overdraw(shop):
+def test_the_plan_of_a_member_sets_the_overdraft(shop):
     Plan.objects.filter(name="half").update(overdraft_minor=200)
     member_plans.set_plan(Member.objects.get(pk="m-1"), "half", FIRST, actor="eve")
     for minutes, is_out in ((29, False), (10, False), (1, True)):  # half of 0.10 a minute

@@ -64,7 +64,7 @@ def test_credit_is_taken_printed_and_paid_back(shop, run):
     assert day["methods"]["cash"] == {"entries": 3, "in_minor": 2_000, "out_minor": 0, "net_minor": 2_000}
 
 
-def test_who_prepays_is_said_and_listed(shop, run):
+def test_settlements_are_set_and_listed(shop, run):
     assert run("bill-prepaid") == "no payer prepays\n"
     run("bill-prepaid", "--everybody", "--from", f"{FIRST:%Y-%m}", "--warn-below", "5")
     run("bill-prepaid", "m-2", "--off", "--from", f"{FIRST:%Y-%m}")

@@ -122,7 +122,7 @@ def test_an_item_of_a_payer_without_a_reference_waits_until_there_is_one(tmp_pat
 # --- verbs ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_verbs_show_what_was_sent_and_send_again_only_when_it_is_said(written, run, tmp_path, books):  # noqa: F811
+def test_the_verbs_show_what_was_sent_and_send_again_only_with_sure(written, run, tmp_path, books):  # noqa: F811
     assert "no sinks" in run("sinks")
     (tmp_path / "books").mkdir()
     written(f"books: {{driver: files, from: {MONTH}, folder: books}}\n")
@@ -303,7 +303,7 @@ def a_charge(minor: int) -> Charge:
     )
 
 
-def test_what_was_paid_before_is_not_invoiced_and_nobody_is_asked_about_it(tmp_path, books):  # noqa: F811
+def test_charges_paid_from_credit_are_not_invoiced_and_need_no_reference(tmp_path, books):  # noqa: F811
     PrepaidChange.objects.create(payer="m-1", since=FIRST, prepays=True)
     with programs.StripeRecorder(tmp_path).running() as program:
         sent = Sent(program)

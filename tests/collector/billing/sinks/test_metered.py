@@ -58,7 +58,7 @@ def age(**how_long: int) -> None:
     LedgerLine.objects.update(at=F("at") - timedelta(**how_long))
 
 
-def test_a_session_is_told_once_it_is_settled_and_later_changes_name_the_first(sent, meter):
+def test_a_session_is_sent_once_it_is_settled_and_later_changes_name_the_first(sent, meter):
     shop = Used()
     shop.session("s-1", "m-1", NOON, 30)
     sent.turn()
@@ -80,7 +80,7 @@ def test_a_session_is_told_once_it_is_settled_and_later_changes_name_the_first(s
     assert first["time"] != gone["time"] == new["time"]
 
 
-def test_a_session_in_review_waits_and_one_that_is_not_billed_is_not_told(sent, meter):
+def test_a_session_in_review_waits_and_one_that_is_not_billed_is_not_sent(sent, meter):
     shop = Used()
     shop.session("s-1", "m-1", NOON, 30, uncertainty_ms=90_000, reason="power-loss")
     shop.session("s-2", "emergency:fire", NOON - timedelta(hours=2), 30)
@@ -97,7 +97,7 @@ def test_a_session_in_review_waits_and_one_that_is_not_billed_is_not_told(sent, 
     assert meter.sums() == {}
 
 
-def test_only_chosen_categories_are_told(sent, meter):
+def test_only_chosen_categories_are_sent(sent, meter):
     Used().session("s-1", "m-1", NOON, 30)
     age(days=4)
     one = meter.configured("2020-01")
@@ -180,7 +180,7 @@ class Life:
 
 @pytest.mark.chance
 @pytest.mark.parametrize("seed", range(LIVES))
-def test_whatever_happens_the_meter_comes_to_what_the_sessions_are(sent, meter, seed):
+def test_after_any_changes_the_meter_has_the_time_of_the_sessions(sent, meter, seed):
     life = Life(seed, sent, meter)
     for _number in range(60):
         life.step()

@@ -115,7 +115,7 @@ def test_a_closed_statement_stays_as_it_was_printed(shop):
     assert pdf.of(read.of(FIRST, "m-1")) == before
 
 
-def test_what_changed_after_closing_says_of_which_month_it_is_and_why(shop):
+def test_what_changed_after_closing_names_its_month_and_reason(shop):
     close()
     decisions.withdraw("s-3", author="maya", reason="It worked")
     corrections.correct("s-2", "payer", "m-2", author="maya", reason="Wrong payer")
@@ -177,7 +177,7 @@ def test_a_payer_without_charges_has_an_empty_statement(shop):
         assert "Nothing is charged in this month." in pages(statement)
 
 
-def test_the_statements_of_a_month_come_to_what_it_comes_to(shop):
+def test_the_statements_of_a_month_add_up_to_its_total(shop):
     group = Group.objects.create(name="Class 4b")
     shop.session("s-8", group.roster_id, NOON + timedelta(days=2), 20)
     shop.session("s-9", "m-2", NOON + timedelta(days=3), 20)
@@ -262,7 +262,7 @@ def test_a_month_that_changes_while_it_is_read_is_closed_as_it_is_then(shop, mon
     assert not [wrong for _month, _sha256, wrong in closing.verify() if wrong]
 
 
-def test_a_statement_of_who_prepays_has_the_credit_between_its_balances(shop):
+def test_a_statement_of_a_prepaying_payer_has_the_credit_between_its_balances(shop):
     modes.set_mode("m-1", FIRST, prepays=True, actor="maya")
     modes.set_mode("m-2", FIRST, prepays=True, actor="maya")
     for payer, minor, day in (("m-1", 5_000, 3), ("m-1", 500, 20), ("m-2", 700, 4)):

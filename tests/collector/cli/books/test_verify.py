@@ -123,7 +123,7 @@ def test_the_result_is_also_a_page_for_an_auditor(capsys, tmp_path):
         run(capsys, file=str(tmp_path))
 
 
-def test_charges_that_follow_later_are_told(capsys):
+def test_charges_that_are_not_up_to_date_are_noted(capsys):
     billing.start(first=NOON.date().replace(day=1))
     code, text = run(capsys)
     assert (code, "Note: some sessions have no up-to-date charge yet; their charges were not compared.\n" in text) == (

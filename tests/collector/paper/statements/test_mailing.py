@@ -96,7 +96,7 @@ def test_a_refused_address_fails_alone_and_is_sent_with_the_next_ones(mail_serve
     assert states()["m-1"] == ["failed", "sent"]
 
 
-def test_without_a_server_all_fail_at_once_and_nobody_waits_for_each(monkeypatch):
+def test_without_a_server_all_mails_fail_at_once_without_a_wait_for_each(monkeypatch):
     monkeypatch.setattr(mailing, "AT_ONCE", 1)
     use_mail(monkeypatch, "smtp://localhost:1/?tls=none")
     mailing.queue(FIRST, author="maya")
