@@ -25,6 +25,9 @@ def test_a_session_uses_the_credit_up_and_a_credit_opens_the_machine_again(home,
     def collector(*arguments: str) -> str:
         return run(home, "collector", *arguments)
 
+    def tap() -> None:
+        run(home, "tap", "laser-1", CARD, "--for", "1500")  # long enough for a gate on a busy computer
+
     printed = collector("gate-add", "laser-1", "--machine", "laser", "--emulated")
     start, _tap = re.findall(r"^(?:Start the gate|Tap a badge): +fabgate (.*)$", printed, re.MULTILINE)
     config = Path(start.split()[-1])
@@ -46,15 +49,15 @@ def test_a_session_uses_the_credit_up_and_a_credit_opens_the_machine_again(home,
     started.append(subprocess.Popen([*FABGATE, "collector", "run"], env=home, stdin=subprocess.DEVNULL))
     started.append(subprocess.Popen([*FABGATE, *shlex.split(start)], env=home))
     refusing = wait(roster, "a roster at the gate")
-    run(home, "tap", "laser-1", CARD)
+    tap()
     assert "no-credit" in run(home, "journal", "--config", str(config))
     collector("bill-credit", "m-1", "5", "--method", "cash")
     wait(lambda: roster() != refusing, "a roster that admits")
     opened = roster()
-    run(home, "tap", "laser-1", CARD)
+    tap()
     wait(lambda: str(status()["state"]).startswith("active"), "a session")
-    run(home, "tap", "laser-1", CARD)  # ends it: five euros
+    tap()  # ends it: five euros
     wait(lambda: roster() != opened, "a roster that refuses again")
-    run(home, "tap", "laser-1", CARD)
+    tap()
     assert status()["state"] == "idle"
     assert "0.00 EUR  out of credit" in collector("bill-balance", "m-1")
