@@ -22,7 +22,6 @@ from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.db import audit
 from fabgate.collector.models import BillingTerms
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
-from fabgate.collector.pages.credit.account import month_name
 from fabgate.collector.pages.forms.member_field import LONGEST
 from fabgate.collector.pages.forms.minor_field import MinorField
 from fabgate.collector.pages.lists.numbered import numbered_page
@@ -154,6 +153,7 @@ def _history(known: modes.Modes, payer: str) -> list[str]:
     """Return the changes of a payer's mode in words, the newest first."""
     prepays, by_statement = _("prepaid from %(month)s"), _("by statement from %(month)s")
     found = [
-        (prepays if on else by_statement) % {"month": month_name(since)} for since, on in known.histories.get(payer, ())
+        (prepays if on else by_statement) % {"month": date_format(since, "F Y")}
+        for since, on in known.histories.get(payer, ())
     ]
     return found[::-1]
