@@ -73,7 +73,7 @@ def test_settlements_are_set_and_listed(shop, run):
         ["payer", "from", "mode"],
         ["every", "other", "payer", f"{FIRST:%Y-%m}", "prepaid"],
         ["m-2", f"{FIRST:%Y-%m}", "by", "statement"],
-        ["warned", "below", "5.00", "EUR"],
+        ["warning", "below", "5.00", "EUR"],
     ]
     assert BillingTerms.objects.get().low_credit_minor == 500
     assert PrepaidChange.objects.count() == 2
@@ -97,7 +97,7 @@ def test_a_plan_has_an_overdraft(shop, run):
         (["bill-balance", "--at", "tomorrow"], "--at: found 'tomorrow'"),
         (["bill-credits", "2027-13-01"], "DAY: found '2027-13-01'"),
         (["bill-refund", "m-1", "1", "--reason", "left"], "wanted all three"),
-        (["bill-refund", "m-1", "--entry", "1", "--reason", "left"], "leave out PAYER"),
+        (["bill-refund", "m-1", "--entry", "1", "--reason", "left"], "omit PAYER"),
         (["bill-prepaid", "m-1", "--from", "2020-01"], "month: found"),
     ],
 )
