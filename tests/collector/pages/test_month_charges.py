@@ -163,7 +163,7 @@ def test_a_second_click_is_asked_about_and_charges_nothing_twice(manager, shop):
     assert manager.post("/month/line/m-1", sent).status_code == 303
     again = manager.post("/month/line/m-1", sent)
     assert again.status_code == 409
-    assert "Is this another one?" in text(again)
+    assert "Is this a second line?" in text(again)
     assert ManualLine.objects.filter(payer="m-1").count() == 1
     assert manager.post("/month/line/m-1", {**sent, "is_meant": "1"}).status_code == 303
     assert ManualLine.objects.filter(payer="m-1").count() == 2

@@ -296,7 +296,7 @@ def test_a_statement_of_a_prepaying_payer_has_the_credit_between_its_balances(sh
             ("Balance after", "€35.00"),
         ]
     text = pages(final)
-    assert "Taken back, Card, Typed wrongly" in text
+    assert "Credit reversed, Card, Typed wrongly" in text
     assert "€35.00" in text
     assert values.of(final)["prepaid"]["closing_minor"] == 3_500
     # who only paid in has a statement, and who does not prepay has no credit
