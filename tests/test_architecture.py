@@ -473,3 +473,29 @@ def test_every_entry_type_is_a_domain_and_a_word_and_has_a_topic():
         domain, what = name.split(".")
         assert topics.event(wire.full_type(name)) == f"fabgate/v1/lyon/saw/event/{domain}/{what}"
         assert wire.short_type(wire.full_type(name)) == name
+
+
+#: Files of billing that wait for other programs, for seconds or parts of them.
+WAITING = {f"sinks/{name}.py" for name in ("contract", "http", "sending", "drivers/stripe", "drivers/webhook")}
+
+
+def test_money_is_never_a_float():
+    for room_of_money in ("pricing", "collector/billing", "collector/models/billing"):
+        for path in (ROOT / room_of_money).rglob("*.py"):
+            if str(path.relative_to(ROOT / room_of_money)) not in WAITING:
+                assert not list(floats(path.read_text(encoding="utf-8"))), path
+
+
+def floats(source: str) -> Iterator[int]:
+    """Yield the lines in which a float can come to be, but for divisions."""
+    for node in ast.walk(ast.parse(source)):
+        is_literal = isinstance(node, ast.Constant) and type(node.value) is float
+        is_type = isinstance(node, ast.Name) and node.id == "float"
+        is_column = isinstance(node, ast.Attribute) and node.attr == "FloatField"
+        if is_literal or is_type or is_column:
+            yield node.lineno
+
+
+@pytest.mark.parametrize("source", ["x = 0.5", "def f(x: float): ...", "x = models.FloatField()"])
+def test_a_float_is_found(source):
+    assert list(floats(source)) == [1]

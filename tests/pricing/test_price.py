@@ -261,3 +261,27 @@ def test_longer_is_never_cheaper_than_at_the_same_price(found_tariff, use, zone)
     flat = Tariff(found_tariff.price, session_fee=found_tariff.session_fee, minimum=found_tariff.minimum)
     longer = use._replace(counted_ms=use.counted_ms + 60_000)
     assert pricing.price(flat, longer, zone).amount >= pricing.price(flat, use, zone).amount
+
+
+@given(
+    tariffs,
+    st.integers(1, 30 * 3_600_000),
+    starts,
+    zones,
+    st.integers(0, 7_200_000),
+    st.integers(0, 100).map(Decimal),
+    st.data(),
+)
+def test_two_parts_of_a_session_cost_together_what_the_whole_costs(
+    found_tariff, counted_ms, start, zone, free_ms, discount, data
+):
+    plain = Tariff(found_tariff.price, peaks=found_tariff.peaks, step_s=1)  # no fee, minimum, cap and grace
+    start, whole_ms = start.replace(microsecond=0), counted_ms // 1_000 * 1_000 or 1_000
+    first_ms = data.draw(st.integers(0, whole_ms // 1_000)) * 1_000  # a step of a second rounds neither part
+    whole = pricing.price(plain, Use(whole_ms, 0, start), zone, free_ms=free_ms, discount_percent=discount)
+    first = pricing.price(plain, Use(first_ms, 0, start), zone, free_ms=free_ms, discount_percent=discount)
+    later = start + timedelta(milliseconds=first_ms)
+    rest = Use(whole_ms - first_ms, 0, later)
+    second = pricing.price(plain, rest, zone, free_ms=free_ms - first.free_ms, discount_percent=discount)
+    assert first.amount + second.amount == whole.amount
+    assert first.free_ms + second.free_ms == whole.free_ms
