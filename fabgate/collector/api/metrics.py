@@ -200,7 +200,7 @@ class Workshop:
         unsent = [((one.row.name,), one.unsent) for one in found]
         dead = [((one.row.name,), one.dead) for one in found]
         label = ("sink",)
-        yield _gauge("fabgate_sink_unsent", "Items that it has not got, without those left out.", label, unsent)
+        yield _gauge("fabgate_sink_unsent", "Items that were not sent, without skipped ones.", label, unsent)
         yield _gauge("fabgate_sink_dead", "Items that it refused.", label, dead)
 
     def _today(self) -> Iterator[Metric]:
