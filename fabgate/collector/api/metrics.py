@@ -201,7 +201,7 @@ class Workshop:
         dead = [((one.row.name,), one.dead) for one in found]
         label = ("sink",)
         yield _gauge("fabgate_sink_unsent", "Items that were not sent, without skipped ones.", label, unsent)
-        yield _gauge("fabgate_sink_dead", "Items that it refused.", label, dead)
+        yield _gauge("fabgate_sink_dead", "Refused items.", label, dead)
 
     def _today(self) -> Iterator[Metric]:
         day = self._now.astimezone(ZoneInfo(settings.ENVIRONMENT.tz)).date()
