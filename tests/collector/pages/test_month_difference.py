@@ -62,6 +62,13 @@ def test_a_rule_that_changes_no_charge_is_stored_at_once(shop, browse, since):
     assert charged() == {"s-1": 600, "s-2": 300}
 
 
+def test_the_first_rule_is_stored_at_once(shop, browse):
+    Charge.objects.all().delete()
+    TariffRule.objects.all().delete()
+    assert browse("manager").post(NEW, typed(price="0.10", since=f"{billing.FIRST}")).status_code == 303
+    assert charged() == {"s-1": 600, "s-2": 300}
+
+
 def test_a_plan_that_changes_charges_is_stored_once_its_difference_was_seen(shop, browse):
     manager, student = browse("manager"), Plan.objects.get()
     address = f"/month/plans/{student.pk}"

@@ -43,10 +43,13 @@ def new(request: HttpRequest) -> HttpResponse:
 
 
 def _difference(request: HttpRequest, form: RuleForm, found: BillingTerms) -> dict[str, Any] | None:
-    """Return what the rule changes in open months, unless that was shown before. A day that is refused changes nothing."""
+    """Return what the rule changes in open months, unless that was shown before.
+
+    The first rule changes no price: there was none. A day that is refused changes nothing.
+    """
     since, now = form.cleaned_data["since"], terms.for_rating(found)
     rule = replace(form.rule(), valid_from=since)
-    if since > today_of(found) or since < (terms.first_open_day() or since):
+    if not now.rules or since > today_of(found) or since < (terms.first_open_day() or since):
         return None
     then = now._replace(rules=[*now.rules, rule])
 
