@@ -49,7 +49,7 @@ WORDS = {
 
 @pytest.fixture
 def unbilled(tmp_path: Path) -> Iterator[UsedSite]:
-    """A site with two months of sessions on which nobody has started billing."""
+    """A site with two months of sessions, where billing has not been started."""
     make_sample_data(tmp_path / "data", UNBILLED)
     made = UsedSite(tmp_path, tmp_path / "data")
     yield made

@@ -32,7 +32,7 @@ def set_up(form: str, process: str) -> None:
     root.setLevel(logging.INFO)
     # uvicorn logs a start and an end, as we do, and each missing page; only its errors are useful
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    # It tells of each font in each PDF.
+    # fontTools logs each font of each PDF.
     logging.getLogger("fontTools").setLevel(logging.WARNING)
     logging.getLogger("django.request").setLevel(logging.ERROR)
     # We log refused forms, too. Django's line contains the path, which is secret for a one-time link.

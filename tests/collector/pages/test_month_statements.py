@@ -1,4 +1,4 @@
-"""Do the pages show the statements of a month, to those who may see them and to nobody else?"""
+"""Do the pages show the statements of a month, only to people with the right to see them?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends items to sinks: each once, in order, whatever fails in between.
+"""Sends items to sinks: each once and in order, also after a failure.
 
 The cursor of a sink moves in the transaction that stores what became of its items, after the program has answered. So an
 item may be sent a second time, after a lost answer or a killed process, but none is left out. A second time has no effect:

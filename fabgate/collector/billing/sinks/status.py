@@ -68,7 +68,7 @@ def of(one: Configured) -> Status:
 
 
 def named(name: str) -> Status:
-    """Return the state of the sink with this name. Raises UsageError if there is none."""
+    """Return the state of the sink with this name. Raises UsageError if no sink has it."""
     for status in everything():
         if status.row.name == name:
             return status

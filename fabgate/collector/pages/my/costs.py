@@ -48,7 +48,7 @@ class MonthCosts(NamedTuple):
     """The costs of the sessions of a month."""
 
     of: Mapping[str, Cost]
-    #: What those cost that the member pays for; "" if there are none.
+    #: The sum of the sessions that the member pays for; "" if there are no such sessions.
     total: str
     is_provisional: bool
     #: How many free minutes are left, in words.

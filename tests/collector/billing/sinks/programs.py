@@ -368,7 +368,7 @@ def ms(seconds: str) -> int:
 
 
 class KeylessSink:
-    """A sink for a program that knows no keys: it stores whatever it gets, and can be asked what it has."""
+    """A sink for a program without keys: it stores all items that it gets, and lists them when asked."""
 
     class Options(contract.Options, frozen=True, kw_only=True):
         url: str

@@ -1,4 +1,4 @@
-"""Does each sink get everything once, in order and to the cent, whatever goes wrong between it and its program?"""
+"""Does each sink get everything once, in order and to the cent, also after a failure of it or of its program?"""
 
 from __future__ import annotations
 
