@@ -126,12 +126,13 @@ def test_a_configured_collector_is_obeyed_before_it_announces_itself_and_no_othe
 
 
 @pytest.mark.parametrize("why", ["hash", "head"])
-def test_another_history_of_the_journal_is_a_fork_that_is_told_once_and_ends_the_publishing(
+def test_another_history_of_the_journal_is_a_fork_that_is_reported_once_and_ends_the_publishing(
     broker: Mosquitto, listener: Listener, make: Callable[..., Harness], why: str
 ) -> None:
     harness = make(broker.port, entries=4).start()
     wait(lambda: len(listener.events()) == 4, "the entries")
     listener.announce()
+    wait(lambda: listener.statuses()[-1].collector == COLLECTOR, "the answer to the collector")
     for _ in range(3):
         listener.ack(harness.journal.id, 3 if why == "hash" else 5, b"\x01" * 32)
     wait(lambda: harness.of(ForkFound), "the fork")
