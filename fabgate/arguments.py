@@ -27,6 +27,12 @@ _STATUS: Final = """\
 Show the status of the gate on this computer: its state, the entries that wait for the collector, its broker, its
 roster, and its problems. Exit code 1 if it has a problem or is not running.
 """
+_DOCTOR: Final = """\
+Examine the gate on this computer: the Pi and its settings, the wiring table, reader, broker, certificates, clock, disk
+and roster. Each finding is ok, warn or FAIL with the next step, or says why it was not checked. A gate that runs is not
+disturbed; while it is stopped, reader and broker account are tried, too. As root it sees everything. Exit code 1 if a
+check failed.
+"""
 _JOURNAL: Final = """\
 Print the entries of a gate's journal, the oldest first. Of a badge only the end of its digest is shown.
 """
@@ -77,7 +83,7 @@ with keys, or on the wall of badges, a page that opens in the browser.
 #: The verbs, by what people want to do.
 _GROUPS: Final = {
     "try it": ("demo", "tap"),
-    "run a gate": ("check", "run", "status", "rename"),
+    "run a gate": ("check", "run", "status", "doctor", "rename"),
     "see who may use the machine": ("roster", "badge"),
     "see what happened at the machine": ("journal", "audit"),
     "manage all machines": ("collector",),
@@ -138,6 +144,22 @@ def _gate_verbs(verbs: Any) -> None:
     verb = _verb(verbs, "status", "status", short, _STATUS, "fabgate status --config gate.yaml")
     _state_dir(verb)
     _json(verb, "print the whole status as JSON")
+
+    short = "examine this gate, its Pi and its connections, and say what to do"
+    examples = (
+        "sudo fabgate doctor",
+        "fabgate doctor --root /mnt/card --config /mnt/card/etc/fabgate/gate.yaml      a card that is mounted there",
+    )
+    verb = _verb(verbs, "doctor", "doctor", short, _DOCTOR, *examples)
+    _config(verb)
+    verb.add_argument(
+        "--root",
+        type=Path,
+        default=Path("/"),
+        metavar="DIR",
+        help="read /boot, /etc, /proc, /sys and /dev below this folder (default: %(default)s)",
+    )
+    _json(verb, "print the findings as JSON")
 
     examples = ("fabgate journal --config gate.yaml", "fabgate journal --after 1200 --json")
     verb = _verb(verbs, "journal", "journal", "print the entries of a gate's journal", _JOURNAL, *examples)

@@ -104,11 +104,12 @@ def check(arguments: argparse.Namespace) -> int:
 def status(arguments: argparse.Namespace) -> int:
     """Show the gate's status; exit code 1 when it has a problem."""
     from fabgate.gate.status.status_file import rows, with_age
+    from fabgate.gate.terminal.running import is_alive
 
     path = _state_dir(arguments) / "status.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        content["alive"] = _alive(content["pid"], path.with_name("lock"))
+        content["alive"] = is_alive(content["pid"], path.with_name("lock"))
         content = with_age(content, path.with_name("roster.json"), datetime.now(UTC))
         lines = rows(content, alive=content["alive"], now=datetime.now(UTC))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -122,6 +123,22 @@ def status(arguments: argparse.Namespace) -> int:
         for name, value in lines:
             print(f"{name:<12}{value}")
     return 0 if content["alive"] and not content["problems"] else 1
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Examine the gate and its computer; exit code 1 when a check failed."""
+    from fabgate.doctor import finding
+    from fabgate.doctor.system import System
+    from fabgate.gate.doctor.examination import examine
+
+    if not arguments.root.is_dir():
+        raise UsageError(f"--root: found no folder {arguments.root}, wanted that of a computer's files")
+    findings = examine(arguments.config, System(arguments.root.absolute()))
+    if arguments.json:
+        print(json.dumps(finding.as_json(findings), indent=2))
+    else:
+        print("\n".join(finding.lines(findings)))
+    return finding.exit_code(findings)
 
 
 def journal(arguments: argparse.Namespace) -> int:
@@ -251,11 +268,12 @@ def _read_card(arguments: argparse.Namespace) -> Any:
     from fabgate.badge import from_uid
     from fabgate.drivers.readers import Card, Misread
     from fabgate.gate.config import gate_yaml as gate_config
+    from fabgate.gate.terminal.running import gate_runs
 
     if arguments.config is None:
         raise UsageError("found no badge; add a spelling, or --config gate.yaml to read a card on its reader")
     config = gate_config.load(arguments.config)
-    if _gate_runs(config.state_dir):
+    if gate_runs(config.state_dir):
         raise UsageError("the gate is running and uses the reader; stop it first (systemctl stop fabgate-gate)")
     reader = gate_config.make_driver("reader", config.reader)
     reader.open()
@@ -328,11 +346,12 @@ def roster_fetch(arguments: argparse.Namespace) -> int:
     from fabgate.gate.roster.directory import is_whole
     from fabgate.gate.roster.http_source import HttpSource
     from fabgate.gate.roster.source import RosterRefused, RosterStored
+    from fabgate.gate.terminal.running import gate_runs
 
     config = gate_config.load(arguments.config)
     if config.roster.url is None:
         raise UsageError(f"{arguments.config}: the roster is a file; there is nothing to fetch")
-    if _gate_runs(config.state_dir):
+    if gate_runs(config.state_dir):
         raise UsageError(f"the gate is running and fetches the roster every {config.roster.fetch_every_s} s")
     config.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     events: list[object] = []
@@ -361,11 +380,12 @@ def roster_adopt(arguments: argparse.Namespace) -> int:
     """Allow the gate to accept a roster that it would refuse."""
     from fabgate.gate.config import gate_yaml as gate_config
     from fabgate.gate.roster.adopt import adopt
+    from fabgate.gate.terminal.running import gate_runs
 
     config = gate_config.load(arguments.config)
     for line in adopt(config):
         print(line)
-    when = "within seconds" if _gate_runs(config.state_dir) else "when it starts"
+    when = "within seconds" if gate_runs(config.state_dir) else "when it starts"
     print(f"ok: the gate accepts this roster {when}; if another one is offered by then, adopt that one")
     return 0
 
@@ -410,26 +430,3 @@ def _stored(reader: Any, *, after: int = 0) -> Iterator[Any]:
     while entries := reader.after(after, most=500):
         yield from entries
         after = entries[-1].seq
-
-
-def _gate_runs(state_dir: Path) -> bool:
-    import fcntl
-
-    try:
-        with (state_dir / "lock").open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False  # the gate has never run here
-    except BlockingIOError:
-        return True
-    return False
-
-
-def _alive(pid: int, lock: Path) -> bool:
-    """Return whether the gate with this process id runs: after a reboot another process may have the same id."""
-    if not Path(f"/proc/{pid}").exists():
-        return False
-    try:
-        return not lock.exists() or _gate_runs(lock.parent)
-    except OSError:
-        return True  # this account may not read the lock

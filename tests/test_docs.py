@@ -14,6 +14,7 @@ from fabgate import arguments, badge, errors, wire
 from fabgate.collector.base import environ
 from fabgate.errors import FabgateError
 from fabgate.gate.config.gate_yaml import Config
+from fabgate.gate.doctor.examination import CHECKS
 from fabgate.gate.panel import messages
 from fabgate.gate.roster import file
 from fabgate.gate.terminal.check import check
@@ -129,6 +130,11 @@ def test_a_verb_is_told_with_its_arguments_and_exit_codes(name):
     assert missing <= {"--title"}, f"{name}: tell {missing}"
     for option in re.findall(r"--[a-z-]+", words):
         assert option in options, f"{name} has no {option}"
+
+
+def test_every_finding_of_the_doctor_is_there_in_the_order_of_the_code():
+    told = re.findall(r"^\| `([a-z-]+)` \|", section("Findings of the doctor"), re.MULTILINE)
+    assert told == list(CHECKS)
 
 
 def test_every_exit_code_is_there_with_its_error():

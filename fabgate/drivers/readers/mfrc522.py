@@ -82,6 +82,11 @@ class Mfrc522Reader:
             link.close()
 
     @property
+    def identity(self) -> str:
+        """Return the version of the open chip, for the doctor. Raises HardwareError when it is gone."""
+        return "" if self._link is None else f"{self._where}: {self._link.version()}"
+
+    @property
     def _where(self) -> str:
         return f"the MFRC522 at spidev{self._options.bus}.{self._options.device}"
 

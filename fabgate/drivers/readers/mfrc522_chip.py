@@ -87,6 +87,12 @@ class ChipLink:
         if wrong:
             raise UpsetError(wrong)
 
+    def version(self) -> str:
+        """Return VersionReg, and what it means. Raises HardwareError when the chip is gone or unknown."""
+        (version,) = self._read(self._pcd.VersionReg)
+        _check_version(version)
+        return f"VersionReg {version:02X}h ({KNOWN_VERSIONS[version]})"
+
     def exchange(self, frame: bytes, *, last_bits: int = 0, expect_bits: int = 0) -> Reply | None:
         """Send `frame` and return the answer or None: seven transfers, one for each check, one for the answer.
 

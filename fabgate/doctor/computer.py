@@ -1,0 +1,136 @@
+"""Judges what is true of any computer: disk, clock, certificates, accounts and open ports. Pure: facts in, a finding out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from statistics import median
+from typing import Final
+
+from fabgate.doctor.finding import Finding, fail, not_checked, ok, warn
+from fabgate.doctor.system import Mount
+from fabgate.mqtt import certificates
+
+MB: Final = 1_000_000
+#: A member waits for one write of the journal before the machine starts. An SD card takes 5 to 50 ms, sometimes 200
+#: (measured); beyond that people notice, and beyond a second they tap again.
+SLOW_MS: Final = 50.0
+STALLS_MS: Final = 250.0
+HANGS_MS: Final = 1_000.0
+#: File systems in memory.
+_IN_MEMORY: Final = frozenset({"tmpfs", "ramfs", "zram"})
+_LOOPBACK: Final = ("127.", "::1")
+
+
+def disk_space(free: int, files: int | None, *, where: str, warn_below: int, fail_below: int) -> Finding:
+    """Judge free bytes, and how many more files fit; `files` is None where the file system has no such limit."""
+    name, text = "disk-space", f"{free // MB} MB are free for {where}"
+    todo = "make room: journalctl --vacuum-size=100M, apt clean; du -xh / | sort -h | tail shows what is large"
+    if files is not None and files < 1_000:
+        return fail(name, f"only {files} more files fit on the disk of {where}", todo)
+    if free < fail_below:
+        return fail(name, f"only {text}", todo)
+    return warn(name, f"only {text}", todo) if free < warn_below else ok(name, text)
+
+
+def disk_speed(times_ms: Sequence[float], *, where: str) -> Finding:
+    """Judge how long a write takes until it is on the disk."""
+    name, usual, worst = "disk-speed", median(times_ms), max(times_ms)
+    text = f"a write to {where} is on the disk after {usual:.1f} ms, at worst {worst:.0f} ms"
+    todo = "use a better card (class A1 or A2, of a known maker) or a USB SSD, and see what else writes: iotop -oa"
+    if worst >= HANGS_MS:
+        return fail(name, text, todo)
+    return warn(name, text, todo) if usual > SLOW_MS or worst > STALLS_MS else ok(name, text)
+
+
+def disk_kind(mount: Mount | None, upper: Mount | None, *, where: str) -> Finding:
+    """Judge whether a folder survives a power cut; `upper` is the mount of an overlay's changes, None without one."""
+    name = "disk-kind"
+    if mount is None:
+        return not_checked(name, "/proc/mounts does not say on which disk the data lies")
+    holds = upper if mount.kind == "overlay" and upper is not None else mount
+    if holds.kind in _IN_MEMORY:
+        how = f"{holds.kind} (an overlay in memory)" if holds is upper else holds.kind
+        return fail(
+            name,
+            f"{where} is in memory, {how}: everything is lost when the power goes",
+            "put it on a disk: switch the overlay off (raspi-config, Performance, Overlay File System), or mount a disk there",
+        )
+    if "ro" in mount.options:
+        return fail(
+            name,
+            f"the disk of {where} is mounted read-only",
+            "the kernel does so after errors: dmesg | grep -i -e mmc -e ext4, then replace the card",
+        )
+    return ok(name, f"{where} is on {mount.source} ({mount.kind})")
+
+
+def clock(*, synced: bool | None, by: str) -> Finding:
+    """Judge the wall clock; `by` says who knows."""
+    if synced is None:
+        return not_checked("clock", f"{by} does not say whether the clock is synchronised")
+    if synced:
+        return ok("clock", f"synchronised ({by})")
+    return fail(
+        "clock",
+        f"not synchronised ({by}): times on record would be wrong",
+        "timedatectl; without internet access set a time server of your network: NTP= in /etc/systemd/timesyncd.conf, then"
+        " systemctl restart systemd-timesyncd",
+    )
+
+
+def certificate(name: str, ends: datetime | None, now: datetime, whose: str) -> Finding:
+    """Judge the end of a certificate; `whose` is the owner in certificates.ending, such as ``broker's``."""
+    if ends is None:
+        return not_checked(name, f"the end of the {whose} certificate is unknown")
+    if not (due := certificates.ending(ends, now, whose)):
+        return ok(name, f"the {whose} certificate is valid until {ends:%Y-%m-%d}")
+    found, _, todo = due.partition(": ")
+    return (fail if ends <= now else warn)(name, found, todo)
+
+
+def default_user(*, exists: bool, has_default_password: bool | None) -> Finding:
+    """Judge the account `pi`, which Raspberry Pi OS had until 2022, with the password that everybody knows."""
+    name = "default-user"
+    if not exists:
+        return ok(name, "there is no account pi")
+    if has_default_password:
+        return fail(name, "the account pi has the password raspberry", "change it now: passwd pi")
+    if has_default_password is None:
+        return warn(
+            name,
+            "there is an account pi, and this account may not see whether it has the password raspberry",
+            "sudo fabgate doctor tells it; passwd pi sets another one",
+        )
+    return ok(name, "the account pi does not have the password raspberry")
+
+
+def ports(listening: Sequence[tuple[str, int]] | None, expected: Mapping[int, str], *, todo: str) -> Finding:
+    """Judge which TCP ports other computers can reach; `expected` names those that belong here."""
+    name = "open-ports"
+    if listening is None:
+        return not_checked(name, "there is no /proc/net/tcp")
+    reachable = sorted({port for address, port in listening if not address.startswith(_LOOPBACK)})
+    others = [port for port in reachable if port not in expected]
+    if others:
+        return warn(name, f"other computers can reach port {', '.join(map(str, others))} too", todo)
+    shown = ", ".join(f"{port} ({expected[port]})" for port in reachable)
+    return ok(name, f"other computers can reach {f'port {shown} only' if shown else 'no port'}")
+
+
+def secret_files(modes: Mapping[str, int | None]) -> Finding:
+    """Judge the modes of files with secrets; None for a file whose mode this account may not see."""
+    name = "secret-files"
+    open_ones = [path for path, mode in modes.items() if mode is not None and mode & 0o007]
+    if open_ones:
+        return fail(
+            name,
+            f"every account of this computer can use {', '.join(open_ones)}",
+            f"chmod o-rwx {' '.join(open_ones)}",
+        )
+    hidden = [path for path, mode in modes.items() if mode is None]
+    if hidden:
+        return not_checked(name, f"this account may not see {', '.join(hidden)}")
+    if not modes:
+        return not_checked(name, "no file with a secret is there yet")
+    return ok(name, f"only their owners can read the secrets ({len(modes)} files)")

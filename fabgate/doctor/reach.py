@@ -1,0 +1,46 @@
+"""Opens a connection, and with TLS reads the server's certificate. Nothing is sent: no server notices an account."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from datetime import UTC, datetime
+from typing import Final
+
+WITHIN_S: Final = 5.0
+
+
+def reach(host: str, port: int, tls: ssl.SSLContext | None) -> datetime | None:
+    """Connect, and return when the server's certificate ends, None without TLS. Raises OSError."""
+    with socket.create_connection((host, port), timeout=WITHIN_S) as plain:
+        if tls is None:
+            return None
+        with tls.wrap_socket(plain, server_hostname=host) as sock:
+            ends = (sock.getpeercert() or {}).get("notAfter")
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC) if isinstance(ends, str) else None
+
+
+def why(error: OSError, *, host: str, port: int) -> tuple[str, str]:
+    """Return in words why a server cannot be reached, and what to do."""
+    where = f"{host}:{port}"
+    match error:
+        case socket.gaierror():
+            return (
+                f"the name {host} is unknown here",
+                f"check the name, and the DNS of this network: getent hosts {host}",
+            )
+        case ssl.SSLCertVerificationError():
+            return (
+                f"the certificate of {where} is not accepted: {error.verify_message}",
+                "check that the ca file is that of your workshop, the name in the certificate, and the clock",
+            )
+        case ssl.SSLError():
+            return (
+                f"{where} does not speak TLS: {error}",
+                "check the port, and whether it is one with TLS",
+            )
+        case TimeoutError():
+            return f"{where} does not answer", "check that its computer is on, the network, and its firewall"
+        case ConnectionRefusedError():
+            return f"{where} refuses the connection", "nothing listens there: start it, and check the port"
+    return f"{where} cannot be reached: {error.strerror or error}", "check the cable or the Wi-Fi, and the address"

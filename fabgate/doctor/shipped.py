@@ -1,0 +1,133 @@
+"""Finds the files of systemd/ and hardware/ that this version of fabgate ships, and compares units with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+import fabgate
+from fabgate.doctor.finding import Finding, fail, not_checked, ok, warn
+from fabgate.doctor.system import System
+
+#: Where the folders of the repository are installed, below the prefix (setup.cfg, data_files).
+_INSTALLED: Final = "share/fabgate"
+_UNIT_FOLDERS: Final = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+)
+#: Settings that systemd collects into a list; every other one has the value that is read last (systemd.exec(5)).
+_LISTS: Final = frozenset(
+    {
+        *("Environment", "EnvironmentFile", "ExecStartPre", "ExecStartPost", "ExecStopPost", "DeviceAllow"),
+        *("SystemCallFilter", "SupplementaryGroups", "LoadCredential", "IPAddressAllow", "IPAddressDeny"),
+        *("RestrictAddressFamilies", "ReadWritePaths", "BindPaths", "Documentation", "After", "Wants", "WantedBy"),
+    }
+)
+#: Without one of these a machine can stay on, or stay out of use, when its gate dies.
+_SAFETY: Final = frozenset(
+    {
+        *("ExecStart", "ExecStartPre", "ExecStopPost", "WatchdogSec", "WatchdogSignal", "Restart", "RestartSec"),
+        *("StartLimitIntervalSec", "KillMode", "TimeoutStopSec", "Type"),
+    }
+)
+Setting = tuple[str, str]
+Settings = dict[Setting, list[str]]
+
+
+def shipped(name: str) -> str | None:
+    """Return the text of ``systemd/…`` or ``hardware/…`` as shipped; None where this installation has no such files."""
+    beside = Path(fabgate.__file__).parents[1] / name
+    if beside.is_file():  # run from its source tree
+        return beside.read_text("utf-8")
+    try:
+        files = metadata.files("fabgate") or ()
+    except metadata.PackageNotFoundError:
+        return None
+    for file in files:
+        if file.as_posix().endswith(f"{_INSTALLED}/{name}"):
+            return Path(str(file.locate())).read_text("utf-8")
+    return None
+
+
+def settings(texts: Iterable[str]) -> Settings:
+    """Return the settings of a unit and then of its drop-ins, as systemd reads them (systemd.syntax(7))."""
+    found: Settings = {}
+    for text in texts:
+        for section, key, value in _assignments(text):
+            values = found.setdefault((section, key), [])
+            if not value or key not in _LISTS:
+                values.clear()  # an empty assignment empties a list; any other replaces a single value
+            if value or key not in _LISTS:
+                values.append(value)
+    return found
+
+
+def differences(wanted: Settings, found: Settings) -> list[Setting]:
+    """Return each setting that is not as wanted. Further ones, and further values of a list, are a workshop's own."""
+    return [
+        setting
+        for setting, values in wanted.items()
+        if not _contains(found.get(setting, []), values, exactly=setting[1] not in _LISTS)
+    ]
+
+
+def unit_texts(system: System, name: str) -> tuple[Path | None, list[Path]]:
+    """Return the file of a unit that systemd uses, and its drop-ins in their order."""
+    unit = next((path for folder in _UNIT_FOLDERS if (path := system.path(f"{folder}/{name}")).is_file()), None)
+    drop_ins: dict[str, Path] = {}
+    for folder in reversed(_UNIT_FOLDERS):  # a file in /etc hides one of the same name in /usr
+        drop_ins |= {path.name: path for path in system.found(f"{folder}/{name}.d/*.conf")}
+    return unit, [drop_ins[key] for key in sorted(drop_ins)]
+
+
+def effective(system: System, name: str) -> Settings | None:
+    """Return the settings of an installed unit with its drop-ins; None where it is not installed."""
+    unit, drop_ins = unit_texts(system, name)
+    return None if unit is None else settings(path.read_text("utf-8") for path in (unit, *drop_ins))
+
+
+def judge_unit(
+    name: str, text: str | None, found: Settings | None, drop_ins: Mapping[str, str], *, install: str
+) -> Finding:
+    """Judge a unit: `text` is the shipped one, `found` the installed one with its drop-ins, `install` how to install it."""
+    if text is None:
+        return not_checked("unit", "this installation has no copy of the units that fabgate ships")
+    if found is None:
+        return fail("unit", f"{name} is not installed: nothing starts it, and nothing watches it", install)
+    wanted = settings([text])
+    others = differences(wanted, found)
+    if not others:
+        more = f", with {', '.join(drop_ins)}" if drop_ins else ""
+        return ok("unit", f"{name} is as shipped{more}")
+    shown = "; ".join(
+        f"{key}: found {' '.join(found.get((section, key), [])) or 'nothing'}, wanted {' '.join(wanted[section, key])}"
+        for section, key in others[:3]
+    )
+    more = f"; and {len(others) - 3} more" if len(others) > 3 else ""
+    hint = (
+        f"compare {', '.join(drop_ins)}, or install it again: {install}" if drop_ins else f"install it again: {install}"
+    )
+    judged = fail if any(key in _SAFETY for _, key in others) else warn
+    return judged("unit", f"{name} is not as shipped: {shown}{more}", hint)
+
+
+def _assignments(text: str) -> Iterator[tuple[str, str, str]]:
+    section = ""
+    for line in text.replace("\\\n", " ").splitlines():
+        plain = line.strip()
+        if plain.startswith("[") and plain.endswith("]"):
+            section = plain[1:-1]
+        elif plain and plain[0] not in "#;" and "=" in plain:
+            key, _, value = plain.partition("=")
+            yield section, key.strip(), value.strip()
+
+
+def _contains(found: list[str], wanted: list[str], *, exactly: bool) -> bool:
+    if exactly:
+        return found == wanted
+    left = iter(found)
+    return all(value in left for value in wanted)  # in the same order

@@ -1,0 +1,133 @@
+"""Checks the gate itself and its Pi: configuration, unit, pins, reader, watchdog. The output is never opened."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from importlib.util import find_spec
+from typing import Final
+
+import yaml
+
+from fabgate.doctor import shipped
+from fabgate.doctor.finding import Finding, Outcome, fail, not_checked, ok, warn
+from fabgate.errors import HardwareError, UsageError
+from fabgate.gate.config import gate_yaml
+from fabgate.gate.doctor import pi, service
+from fabgate.gate.doctor.facts import UNIT, Facts
+from fabgate.gate.terminal.check import check
+
+#: The account of the unit.
+ACCOUNT: Final = "fabgate"
+INSTALL: Final = "install -m 644 systemd/fabgate-gate.service -t /etc/systemd/system/; systemctl daemon-reload"
+
+
+def configuration(facts: Facts) -> Finding:
+    """Check gate.yaml and its roster file, as `fabgate check` does."""
+    try:
+        found = check(facts.path)
+    except (UsageError, OSError) as error:
+        first, *more = str(error).splitlines()
+        others = f" (and {len(more)} more)" if more else ""
+        return fail("configuration", f"{first}{others}", f"fabgate check {facts.path} names every mistake")
+    return ok("configuration", f"{facts.path} describes the gate {found.config.topics.account}")
+
+
+def gate(facts: Facts) -> Finding:
+    """Check whether the gate runs, and what it reports."""
+    return service.process(facts.status, runs=facts.runs)
+
+
+def unit(facts: Facts) -> Finding:
+    """Compare the installed unit and its drop-ins with the shipped one."""
+    if facts.unit is None and not facts.is_pi:
+        return not_checked("unit", f"this computer is no Raspberry Pi, and {UNIT} is not installed")
+    _, drop_ins = shipped.unit_texts(facts.system, UNIT)
+    texts = {f"{path.parent.name}/{path.name}": path.read_text("utf-8") for path in drop_ins}
+    found = shipped.judge_unit(UNIT, shipped.shipped(f"systemd/{UNIT}"), facts.unit, texts, install=INSTALL)
+    wanted_by = facts.system.path(f"/etc/systemd/system/multi-user.target.wants/{UNIT}")
+    if found.outcome is Outcome.OK and not wanted_by.is_symlink():
+        return warn("unit", f"{UNIT} is not enabled: the gate does not start with the Pi", f"systemctl enable {UNIT}")
+    return found
+
+
+def line_off(facts: Facts) -> Finding:
+    """Compare the helper that switches off with the shipped one."""
+    text, wanted = facts.system.read("/usr/lib/fabgate/line-off"), shipped.shipped("systemd/line-off")
+    if text is None and not facts.is_pi:
+        return not_checked("line-off", "this computer is not a Raspberry Pi")
+    if wanted is None:
+        return not_checked("line-off", "this installation has no copy of line-off")
+    todo = "install -D -m 755 systemd/line-off -t /usr/lib/fabgate/"
+    if text is None:
+        return fail("line-off", "there is no /usr/lib/fabgate/line-off: nothing switches off when the gate dies", todo)
+    if text != wanted.strip():
+        return fail("line-off", "/usr/lib/fabgate/line-off is not the one of this version", todo)
+    if not facts.system.path("/usr/lib/fabgate/line-off").stat().st_mode & stat.S_IXUSR:
+        return fail("line-off", "/usr/lib/fabgate/line-off cannot be executed", "chmod 755 /usr/lib/fabgate/line-off")
+    return ok("line-off", "as shipped; systemd runs it before each start of the gate, and after each end")
+
+
+def pin_library(facts: Facts) -> Finding:
+    """Check which library for pins the unit sets, and which ones are missing."""
+    if facts.is_emulated:
+        return not_checked("pin-library", "the hardware is emulated (demo: true)")
+    drivers = {facts.config.output.driver, facts.config.reader.driver}
+    wanted = ["gpiozero", "lgpio"] if "gpio" in drivers else []
+    wanted += ["spidev", "mfrc522"] if "mfrc522" in drivers else []
+    missing = [module for module in wanted if find_spec(module) is None] if facts.system.is_live and facts.is_pi else []
+    return pi.pin_library(facts.unit, missing)
+
+
+def pins(facts: Facts) -> Finding:
+    """Compare the pins of gate.yaml with the wiring table."""
+    text = shipped.shipped("hardware/pins.yaml")
+    used = facts.used
+    if facts.config.reader.driver != "mfrc522":  # the table has the wires of this reader
+        used = {key: value for key, value in used.items() if not key.startswith("reader.")}
+    return pi.pins(used, None if text is None else yaml.safe_load(text))
+
+
+def spi(facts: Facts) -> Finding:
+    """Check the SPI device of the reader."""
+    bus, device = facts.used.get("reader.bus"), facts.used.get("reader.device")
+    if bus is None or device is None:
+        return not_checked("spi", f"the reader {facts.config.reader.driver} does not use SPI")
+    rows = [line.split(":") for line in (facts.system.read("/etc/group") or "").splitlines()]
+    groups = {row[0]: row[3].split(",") for row in rows if len(row) == 4}
+    name = f"/dev/spidev{bus}.{device}"
+    exists = facts.system.path(name).exists()
+    return pi.spi(name, exists=exists, groups=groups, account=ACCOUNT, is_pi=facts.is_pi)
+
+
+def reader(facts: Facts) -> Finding:
+    """Ask the running gate about its reader, or open that of a stopped one."""
+    if facts.runs:
+        return service.running_reader(facts.status)
+    section = facts.config.reader
+    if facts.is_emulated and section.driver == "simulated":
+        return not_checked("reader", "the reader is simulated (demo: true)")
+    if not facts.is_pi and not facts.is_emulated:
+        return not_checked("reader", "this computer is not a Raspberry Pi")
+    if not facts.system.is_live and not facts.is_emulated:
+        return not_checked("reader", "the files are of another computer (--root)")
+    if not facts.is_emulated:
+        # As in the unit: without them gpiozero takes another library, and lgpio writes where it may not.
+        os.environ.setdefault("GPIOZERO_PIN_FACTORY", "lgpio")
+        os.environ.setdefault("LG_WD", tempfile.gettempdir())
+    reader = gate_yaml.make_driver("reader", section)
+    try:
+        reader.open()
+        return ok("reader", getattr(reader, "identity", "") or f"the reader {section.driver} answers")
+    except HardwareError as error:
+        return fail("reader", str(error), "check its wires and its supply (hardware/wiring.md)")
+    finally:
+        reader.close()
+
+
+def watchdog(facts: Facts) -> Finding:
+    """Check the hardware watchdog."""
+    read = facts.system.read
+    folder = "/sys/class/watchdog/watchdog0"
+    return pi.watchdog(read(f"{folder}/state"), read(f"{folder}/timeout"), is_pi=facts.is_pi)

@@ -1,0 +1,239 @@
+"""Judges a Raspberry Pi as the computer of a gate: pins, SPI, kernel, firmware, watchdog, power and card. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+from fabgate.doctor.finding import Finding, fail, not_checked, ok, warn
+from fabgate.doctor.shipped import Settings
+
+_CONFIG_TXT: Final = "/boot/firmware/config.txt"
+_NO_PI: Final = "this computer is not a Raspberry Pi"
+#: Bits of `vcgencmd get_throttled` (raspberrypi.com, documentation of vcgencmd): now, and 16 higher since the start.
+_UNDERVOLTAGE: Final = 0x1
+_HOT: Final = 0x2 | 0x4 | 0x8
+#: Pins that overlays of Raspberry Pi OS use unless told otherwise (/boot/firmware/overlays/README).
+_OVERLAY_PINS: Final = {
+    "w1-gpio": 4, "gpio-ir": 18, "gpio-shutdown": 3, "gpio-poweroff": 26, "gpio-fan": 12, "pps-gpio": 18, "dht11": 4
+}  # fmt: skip
+#: How often the whole card may be written. Cells of consumer cards bear 500 to 1,000 erasures, and small writes cost
+#: more than their size.
+_REWRITES: Final = 250
+
+
+def pin_release(persistent: Mapping[str, str], *, is_pi: bool) -> Finding:
+    """Judge persist_gpio_outputs, by kernel module: whether a pin stays high after its program has died."""
+    name = "pin-release"
+    if not persistent:
+        return not_checked(name, "the kernel does not say whether it releases pins" if is_pi else _NO_PI)
+    if any(value.upper() in ("Y", "1") for value in persistent.values()):
+        return fail(
+            name,
+            "the kernel keeps a pin high after its program has died: a machine would stay on (persist_gpio_outputs)",
+            f"echo dtparam=strict_gpiod >> {_CONFIG_TXT}; reboot",
+        )
+    return ok(name, "the kernel releases a pin when its program dies")
+
+
+def strict_gpiod(config_txt: str | None, persistent: Mapping[str, str], *, is_pi: bool) -> Finding:
+    """Judge what config.txt sets for the next start."""
+    name = "strict-gpiod"
+    if config_txt is None:
+        return not_checked(name, f"there is no {_CONFIG_TXT}" if is_pi else _NO_PI)
+    if any("strict_gpiod" in params for key, params in _config_lines(config_txt) if key == "dtparam"):
+        return ok(name, "config.txt sets strict_gpiod")
+    if persistent and all(value.upper() in ("N", "0") for value in persistent.values()):
+        return ok(name, "this kernel releases pins without strict_gpiod")
+    return fail(
+        name,
+        "config.txt does not set strict_gpiod: Raspberry Pi OS then keeps pins high",
+        f"echo dtparam=strict_gpiod >> {_CONFIG_TXT}; reboot",
+    )
+
+
+def pin_library(unit: Settings | None, missing: Sequence[str]) -> Finding:
+    """Judge the environment of the unit, and which libraries for pins this Python lacks."""
+    name = "pin-library"
+    if missing:
+        return fail(
+            name,
+            f"{', '.join(missing)} cannot be imported by this Python",
+            "apt install python3-gpiozero python3-lgpio python3-spidev, make the environment with --system-site-packages,"
+            " and pip install --no-deps mfrc522==0.0.7 (docs/install.md)",
+        )
+    if unit is None:
+        return not_checked(name, "fabgate-gate.service is not installed")
+    environment = unit.get(("Service", "Environment"), [])
+    found = [value.partition("=")[2] for value in environment if value.startswith("GPIOZERO_PIN_FACTORY=")]
+    if found[-1:] != ["lgpio"]:
+        return fail(
+            name,
+            f"the unit sets GPIOZERO_PIN_FACTORY to {found[-1] if found else 'nothing'}: gpiozero may use another library"
+            " without a message",
+            "in the unit, set Environment=GPIOZERO_PIN_FACTORY=lgpio",
+        )
+    return ok(name, "the unit sets GPIOZERO_PIN_FACTORY=lgpio, and all libraries are there")
+
+
+def lgpio_folder(unit: Settings | None) -> Finding:
+    """Judge LG_WD: lgpio writes a file into its working folder, and fails if it cannot."""
+    name = "lgpio-folder"
+    if unit is None:
+        return not_checked(name, "fabgate-gate.service is not installed")
+    environment = unit.get(("Service", "Environment"), [])
+    folders = [value.partition("=")[2] for value in environment if value.startswith("LG_WD=")]
+    made = [f"/run/{one}" for value in unit.get(("Service", "RuntimeDirectory"), []) for one in value.split()]
+    if folders[-1:] and folders[-1] in made:
+        return ok(name, f"lgpio writes into {folders[-1]}, which systemd makes")
+    return fail(
+        name,
+        f"LG_WD is {folders[-1] if folders else 'not set'}, and systemd makes {', '.join(made) or 'no folder'}: lgpio cannot"
+        " write its file",
+        "in the unit, set RuntimeDirectory=fabgate and Environment=LG_WD=/run/fabgate",
+    )
+
+
+def spi(device: str, *, exists: bool, groups: Mapping[str, Collection[str]], account: str, is_pi: bool) -> Finding:
+    """Judge the reader's SPI device, and whether the gate's account is in the groups `spi` and `gpio`."""
+    name = "spi"
+    if not is_pi and not exists:
+        return not_checked(name, _NO_PI)
+    if not exists:
+        return fail(name, f"there is no {device}: SPI is off", "raspi-config nonint do_spi 0; reboot")
+    outside = [group for group in ("gpio", "spi") if group in groups and account not in groups[group]]
+    if outside:
+        return warn(
+            name,
+            f"the account {account} is not in the group {' and '.join(outside)}: only the unit lets it use the pins",
+            f"usermod -aG {','.join(outside)} {account}",
+        )
+    return ok(name, f"{device} is there")
+
+
+def pins(used: Mapping[str, Any], table: Mapping[str, Any] | None) -> Finding:
+    """Compare the keys of gate.yaml that name pins and buses with hardware/pins.yaml; `used` has those that are set."""
+    name = "pins"
+    if table is None:
+        return not_checked(name, "this installation has no copy of hardware/pins.yaml")
+    known = {row["key"]: row for row in table["pins"]}
+    wanted = {key: row["gpio"] for key, row in known.items()} | {
+        "output.readback_closed": table["readback_closed"],
+        "reader.bus": 0,
+        "reader.device": 0,
+    }
+    others = [
+        f"{key} is {value}, in the table {wanted[key]}"
+        + (f" (header pin {known[key]['header']})" if key in known else "")
+        for key, value in used.items()
+        if key in wanted and value != wanted[key]
+    ]
+    if others:
+        return warn(
+            name,
+            f"gate.yaml differs from the wiring table: {'; '.join(others)}",
+            "follow each of these wires from the header to its end (hardware/wiring.md), and correct the wire or gate.yaml",
+        )
+    return ok(name, f"as in hardware/pins.yaml: {', '.join(f'{key} {value}' for key, value in used.items())}")
+
+
+def boot_pins(config_txt: str | None, used: Mapping[int, str]) -> Finding:
+    """Judge what the firmware does to the gate's pins while the Pi starts; `used` names the key of each pin."""
+    name = "boot-pins"
+    if config_txt is None:
+        return not_checked(name, f"there is no {_CONFIG_TXT}")
+    troubles: list[str] = []
+    for key, value in _config_lines(config_txt):
+        if key == "gpio":
+            numbers, _, settings = value.partition("=")
+            raises = bool({"dh", "pu"} & set(settings.split(",")))
+            troubles += [f"gpio={value} drives {used[pin]}" for pin in _pins_in(numbers) if raises and pin in used]
+        elif key == "dtoverlay":
+            overlay, *params = value.split(",")
+            given = next((param for param in params if re.match(r"(gpio_?pin|gpio)=\d+$", param)), None)
+            pin = int(given.partition("=")[2]) if given else _OVERLAY_PINS.get(overlay)
+            if pin is not None and pin in used:
+                troubles.append(f"dtoverlay={overlay} uses GPIO {pin}, which is {used[pin]}")
+    if troubles:
+        return fail(
+            name,
+            f"config.txt takes pins of the gate: {'; '.join(troubles)}",
+            f"remove the line from {_CONFIG_TXT}; reboot",
+        )
+    return ok(name, "config.txt leaves the gate's pins alone")
+
+
+def watchdog(state: str | None, timeout_s: str | None, *, is_pi: bool) -> Finding:
+    """Judge the hardware watchdog, which resets a Pi that hangs; a reset makes every pin an input."""
+    name = "watchdog"
+    if state is None:
+        return not_checked(name, "there is no hardware watchdog" if is_pi else _NO_PI)
+    if state == "active":
+        return ok(name, f"the hardware watchdog is armed{f' ({timeout_s} s)' if timeout_s else ''}")
+    return fail(
+        name,
+        "the hardware watchdog is not armed: if the whole Pi hangs, the machine stays on",
+        "install systemd/10-fabgate-watchdog.conf into /etc/systemd/system.conf.d (docs/install.md); reboot",
+    )
+
+
+def power_supply(throttled: int | None, *, is_pi: bool) -> Finding:
+    """Judge the bits of get_throttled: a low supply voltage corrupts cards and resets readers."""
+    name = "power-supply"
+    if throttled is None:
+        return not_checked(name, "the firmware does not tell the supply voltage" if is_pi else _NO_PI)
+    todo = "use the Pi's own power supply and a short cable; feed nothing else from its 5 V"
+    if throttled & _UNDERVOLTAGE:
+        return fail(name, "the supply voltage is too low now", todo)
+    if throttled & _UNDERVOLTAGE << 16:
+        return warn(name, "the supply voltage was too low at some time since the start", todo)
+    if throttled & (_HOT | _HOT << 16):
+        return warn(
+            name, "the processor is, or was, slowed down by heat", "give the enclosure air, or the Pi a heat sink"
+        )
+    return ok(name, "no undervoltage and no overheating since the start")
+
+
+def card_wear(card: Mapping[str, str | int | None] | None) -> Finding:
+    """Judge what is known of the wear of the card that holds the journal; None where it is not on a card.
+
+    `errors` and `written` are ext4's counters (errors, bytes), `bytes` the card's size, `life` and `end_of_life` the eMMC's
+    own (JEDEC JESD84-B51: tenths of its life that are used; 1 normal, 2 warning, 3 urgent).
+    """
+    name = "card-wear"
+    if card is None:
+        return not_checked(name, "the data is not on an SD card or an eMMC")
+    replace = "replace the card: install the gate on a new one (docs/install.md), and keep its journal"
+    if errors := card.get("errors"):
+        return fail(name, f"the file system has recorded {errors} errors", f"dmesg | grep -i ext4; {replace}")
+    if life := card.get("life"):
+        tenths = max(int(word, 16) for word in str(life).split())
+        if card.get("end_of_life") == 3 or tenths >= 10:
+            return fail(name, "the eMMC says that its life is used up", replace)
+        return (warn if tenths >= 8 else ok)(
+            name, f"the eMMC says that up to {tenths * 10} % of its life is used", *([replace] if tenths >= 8 else [])
+        )
+    written, size = card.get("written"), card.get("bytes")
+    if not isinstance(written, int) or not isinstance(size, int) or not size:
+        return not_checked(name, "an SD card does not tell its wear, and its file system does not count writes")
+    times = written / size
+    text = f"{written / 1e9:.0f} GB were written, {times:.1f} times the size of the card (an SD card does not tell its wear)"
+    return warn(name, text, replace) if times > _REWRITES else ok(name, text)
+
+
+def _config_lines(text: str) -> list[tuple[str, str]]:
+    """Return key and value of each line of config.txt. Filters such as [pi4] count as if they applied."""
+    lines = [line.partition("#")[0].strip() for line in text.splitlines()]
+    return [
+        (key.strip(), value.strip()) for key, separator, value in (line.partition("=") for line in lines) if separator
+    ]
+
+
+def _pins_in(text: str) -> list[int]:
+    found: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        if first.isdecimal():
+            found += range(int(first), int(last if last.isdecimal() else first) + 1)
+    return found

@@ -1,0 +1,105 @@
+"""Judges the gate as a service: its process, reader, roster, and its account at the broker. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fabgate.doctor.finding import Finding, fail, not_checked, ok, warn
+from fabgate.gate.terminal.lists import span
+from fabgate.mqtt.rights import Rights
+
+_RUNS: Final = "systemctl enable --now fabgate-gate; journalctl -u fabgate-gate -n 30 says why it ended"
+
+
+def process(status: Mapping[str, Any] | None, *, runs: bool) -> Finding:
+    """Judge whether the gate runs, and what it reports itself; `status` is status.json, None where there is none."""
+    name = "gate"
+    if not runs:
+        return warn(name, "the gate does not run: nobody can use the machine", _RUNS)
+    if status is None:
+        return warn(name, "the gate runs, but has no status yet", "wait a moment, and run doctor again")
+    if problems := status["problems"]:
+        return warn(
+            name,
+            f"the gate runs and reports: {'; '.join(map(str, problems))}",
+            "docs/install.md, “When it does not work”",
+        )
+    return ok(name, f"the gate runs, and reports no problem ({status['state']})")
+
+
+def running_reader(status: Mapping[str, Any] | None) -> Finding:
+    """Judge the reader by what the running gate reports; it is the only one that may use it."""
+    problems = [] if status is None else [str(one) for one in status["problems"]]
+    if broken := next((one for one in problems if one.startswith("reader")), None):
+        return fail(
+            "reader", f"the running gate reports {broken}", "check the ribbon, 3.3 V, and SPI (hardware/wiring.md)"
+        )
+    if status is None:
+        return not_checked("reader", "the gate runs and uses the reader, but has no status yet")
+    return ok("reader", "the running gate reads it; stop the gate to see the version of its chip")
+
+
+def roster(*, members: int | None, age_s: int | None, fresh_for_s: int, from_collector: bool) -> Finding:
+    """Judge the stored roster; `members` is None where there is none, `age_s` where its age is unknown."""
+    name = "roster"
+    if members is None:
+        return fail(
+            name, "no roster is stored: no badge is known", "fabgate status says why; fabgate roster fetch asks for one"
+        )
+    text = f"{members} member{'' if members == 1 else 's'}"
+    if not from_collector:
+        return ok(name, f"{text}, from a file")
+    if age_s is None:
+        return warn(
+            name,
+            f"{text}; it is not known when the collector last confirmed it",
+            "it counts as stale: check clock and collector",
+        )
+    text += f", confirmed {span(age_s)} ago"
+    if age_s > fresh_for_s:
+        return fail(name, f"{text}: stale after {span(fresh_for_s)}", "check the findings about network and collector")
+    if age_s > fresh_for_s // 2:
+        return warn(
+            name, f"{text}; it is stale after {span(fresh_for_s)}", "check the findings about network and collector"
+        )
+    return ok(name, text)
+
+
+def running_broker(status: Mapping[str, Any] | None) -> Finding:
+    """Judge the connection by what the running gate reports: a second one with its account would end it."""
+    if status is None:
+        return not_checked("broker", "the gate runs, but has no status yet")
+    if status["mqtt"]["connected"]:
+        return ok("broker", "the running gate is connected")
+    return fail(
+        "broker",
+        f"the running gate is not connected: {status['mqtt']['problem']}",
+        "check password, name and port (docs/install.md); on the broker: journalctl -u mosquitto",
+    )
+
+
+def broker_rights(rights: Rights, publish: Mapping[str, bool], subscribe: Mapping[str, bool]) -> Finding:
+    """Compare what the broker allows with whether the account may `publish` a topic, and `subscribe` to a filter."""
+    name = "broker-rights"
+    missing = [topic for topic, may in publish.items() if may and rights.published[topic]]
+    missing += [topic for topic, may in subscribe.items() if may and rights.subscribed[topic]]
+    if missing:
+        return fail(
+            name,
+            f"the broker refuses what the gate needs: {', '.join(missing)}",
+            "compare the account <site>/<gate> with /etc/mosquitto/fabgate.acl (config/mosquitto.acl), and restart mosquitto",
+        )
+    if published := [topic for topic, may in publish.items() if not may and not rights.published[topic]]:
+        return fail(
+            name,
+            f"the broker lets this gate publish as others: {', '.join(published)}",
+            "install config/mosquitto.acl as /etc/mosquitto/fabgate.acl, and restart mosquitto",
+        )
+    if subscribed := [topic for topic, may in subscribe.items() if not may and not rights.subscribed[topic]]:
+        return warn(
+            name,
+            f"the broker lets this gate subscribe to {', '.join(subscribed)}; its access list still decides what arrives",
+            "install systemd/limit-subscriptions on the broker (docs/install.md), and restart mosquitto",
+        )
+    return ok(name, "the account may do what the gate needs, and nothing for others (topics of entries are not tried)")

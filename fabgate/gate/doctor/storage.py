@@ -1,0 +1,101 @@
+"""Checks what the gate keeps: its clock, its disk, its roster, its secrets."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from fabgate.doctor import computer
+from fabgate.doctor.finding import Finding, not_checked
+from fabgate.doctor.system import existing, sync_times_ms
+from fabgate.gate.clock import Clock, boot_id, boottime_ms
+from fabgate.gate.doctor import service
+from fabgate.gate.doctor.facts import Facts
+from fabgate.gate.roster.directory import Directory
+from fabgate.gate.roster.http_source import age_ms, read_receipt
+from fabgate.rules.vocabulary import Now
+
+#: The journal has a reserve of 1 MiB for the end of a session; an update of the system needs some hundred MB.
+_DISK_WARN: Final = 500 * computer.MB
+_DISK_FAIL: Final = 50 * computer.MB
+
+
+def clock(facts: Facts) -> Finding:
+    """Check whether the clock is synchronised."""
+    source = facts.config.clock.source
+    if source in ("assume-synced", "emulated"):
+        return not_checked("clock", f"clock.source is {source}")
+    if facts.runs and facts.status is not None:
+        return computer.clock(synced=facts.status["clock_synced"], by="the running gate")
+    return computer.clock(synced=Clock(source).now().synced, by=f"clock.source {source}")
+
+
+def disk_kind(facts: Facts) -> Finding:
+    """Check that the state directory survives a power cut."""
+    folder = existing(facts.config.state_dir)
+    mount = facts.system.mount_of(folder)
+    changes = next((one[9:] for one in (mount.options if mount else ()) if one.startswith("upperdir=")), None)
+    upper = None if changes is None else facts.system.mount_of(Path(changes))
+    return computer.disk_kind(mount, upper, where=str(facts.config.state_dir))
+
+
+def disk_space(facts: Facts) -> Finding:
+    """Check the free space of the state directory."""
+    folder = existing(facts.config.state_dir)
+    found = os.statvfs(folder)
+    return computer.disk_space(
+        shutil.disk_usage(folder).free,
+        found.f_favail if found.f_files else None,
+        where=str(facts.config.state_dir),
+        warn_below=_DISK_WARN,
+        fail_below=_DISK_FAIL,
+    )
+
+
+def disk_speed(facts: Facts) -> Finding:
+    """Measure how long a write to the state directory takes."""
+    return computer.disk_speed(sync_times_ms(facts.config.state_dir), where=str(facts.config.state_dir))
+
+
+def roster(facts: Facts) -> Finding:
+    """Check the stored roster and its age."""
+    config = facts.config
+    stored, from_collector = config.state_dir / "roster.db", config.roster.url is not None
+    if not stored.exists():
+        return service.roster(members=None, age_s=None, fresh_for_s=0, from_collector=from_collector)
+    with closing(Directory(stored)) as directory:
+        receipt = read_receipt(config.state_dir / "roster.json")
+        if receipt is not None and receipt.version != directory.version:
+            receipt = None
+        known_ms = age_ms(receipt, Now(boottime_ms(), facts.now, synced=True), boot_id())
+        return service.roster(
+            members=directory.members,
+            age_s=None if known_ms is None else known_ms // 1000,
+            fresh_for_s=directory.fresh_for_s,
+            from_collector=from_collector,
+        )
+
+
+def secret_files(facts: Facts) -> Finding:
+    """Check who may read the files with secrets."""
+    return computer.secret_files({str(path): _mode(path) for path in _secrets(facts)})
+
+
+def _secrets(facts: Facts) -> Iterator[Path]:
+    config, mqtt = facts.config, facts.config.mqtt
+    named = [config.roster.token_file, config.roster.file, config.gate_key_file, config.badge_key_file]
+    named += [] if mqtt is None else [mqtt.password_file, mqtt.tls.key if mqtt.tls else None]
+    yield from (path for path in named if path is not None)
+    yield from (path for path in (config.state_dir / "badge.key", config.state_dir / "journal.db") if path.exists())
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except PermissionError:
+        return None

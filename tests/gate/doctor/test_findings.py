@@ -1,0 +1,157 @@
+"""Each finding of ``fabgate doctor``, on a Pi whose files a test breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fabgate.doctor.finding import Outcome
+from fabgate.doctor.system import System
+from fabgate.gate.doctor.examination import CHECKS, examine
+from tests.gate.doctor.emulated_pi import TCP_HEAD, UNIT, EmulatedPi
+
+OK, WARN, FAIL, NOT_CHECKED = Outcome.OK, Outcome.WARN, Outcome.FAIL, Outcome.NOT_CHECKED
+#: `raspberry`, by: openssl passwd -6 -salt fabgate raspberry
+RASPBERRY = "$6$fabgate$55R1N/hBXhdOYzyUHo8Zgyfko2XKJRvJHLja.eAui.eQcsN9kGwED27mKsMr/TpakDheqteHlh4ZqoAbDs5fb."
+CONFIG_TXT = "/boot/firmware/config.txt"
+DROP_IN = f"{UNIT}.d/own.conf"
+THROTTLED = "/sys/devices/platform/soc/soc:firmware/get_throttled"
+PERSIST = "/sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs"
+
+
+@pytest.fixture
+def pi(tmp_path: Path) -> Iterator[EmulatedPi]:
+    found = EmulatedPi(tmp_path)
+    yield found
+    found.close()
+
+
+def test_a_gate_that_runs_as_installed_has_nothing_to_put_right(pi):
+    findings = pi.findings()
+    assert list(findings) == list(CHECKS)
+    not_ok = {name: finding.outcome for name, finding in findings.items() if finding.outcome is not OK}
+    # What this gate does not have, and what a running gate must not be asked.
+    assert not_ok == dict.fromkeys(("collector", "broker-rights", "certificate"), NOT_CHECKED)
+
+
+def test_on_another_computer_nothing_about_a_pi_is_called_ok(tmp_path):
+    (tmp_path / "root").mkdir()
+    findings = examine(tmp_path / "gate.yaml", System(tmp_path / "root"))
+    assert not {finding.id for finding in findings if finding.outcome is OK}
+    assert [finding.id for finding in findings if finding.outcome is FAIL] == ["configuration"]
+
+
+def written(name: str, text: str) -> Callable[[EmulatedPi], None]:
+    return lambda pi: pi.write(name, text)
+
+
+def changed(name: str, pattern: str, text: str) -> Callable[[EmulatedPi], None]:
+    return lambda pi: pi.change(name, pattern, text)
+
+
+def removed(name: str) -> Callable[[EmulatedPi], None]:
+    return lambda pi: pi.remove(name)
+
+
+def reconfigured(old: str, new: str) -> Callable[[EmulatedPi], None]:
+    return lambda pi: pi.reconfigure(old, new)
+
+
+def reported(**changes: object) -> Callable[[EmulatedPi], None]:
+    return lambda pi: pi.report(**changes)
+
+
+def with_default_password(pi: EmulatedPi) -> None:
+    pi.write("/etc/passwd", "pi:x:1000:1000::/home/pi:/bin/bash\n")
+    pi.write("/etc/shadow", f"pi:{RASPBERRY}:19000:0:99999:7:::\n")
+
+
+def with_an_old_image(pi: EmulatedPi) -> None:
+    pi.write(CONFIG_TXT, "dtparam=spi=on\n")
+    pi.write(PERSIST, "Y\n")
+
+
+def with_overlay_in_memory(pi: EmulatedPi) -> None:
+    pi.write(
+        "/proc/mounts",
+        "overlayroot / overlay rw,lowerdir=/media/root-ro,upperdir=/media/root-rw/overlay 0 0\n"
+        "tmpfs-root /media/root-rw tmpfs rw 0 0\n",
+    )
+
+
+FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
+    # finding, fault, outcome, what its texts contain
+    ("configuration", reconfigured("pin: 17", "pin: 2"), FAIL, "fabgate check"),
+    ("gate", EmulatedPi.stop, WARN, "systemctl enable --now fabgate-gate"),
+    ("gate", reported(problems=["roster: old"]), WARN, "roster: old"),
+    ("unit", removed(UNIT), FAIL, "install -m 644"),
+    ("unit", changed(UNIT, "^WatchdogSec=3", "WatchdogSec=30"), FAIL, "found 30, wanted 3"),
+    ("unit", changed(UNIT, "^ExecStopPost=.*\n", ""), FAIL, "ExecStopPost: found nothing"),
+    ("unit", changed(UNIT, "^MemoryMax=200M", "MemoryMax=50M"), WARN, "MemoryMax"),
+    ("unit", written(DROP_IN, "[Service]\nExecStartPre=\n"), FAIL, "own.conf"),
+    ("unit", written(DROP_IN, "[Service]\nDeviceAllow=char-ttyUSB rw\n"), OK, "own.conf"),
+    ("unit", removed("/etc/systemd/system/multi-user.target.wants/fabgate-gate.service"), WARN, "systemctl enable"),
+    ("line-off", removed("/usr/lib/fabgate/line-off"), FAIL, "-m 755"),
+    ("line-off", changed("/usr/lib/fabgate/line-off", "=0", "=1"), FAIL, "not the one of this version"),
+    ("line-off", lambda pi: (pi.root / "usr/lib/fabgate/line-off").chmod(0o644), FAIL, "chmod 755"),
+    ("pin-release", written(PERSIST, "Y\n"), FAIL, "strict_gpiod"),
+    ("pin-release", removed(PERSIST), NOT_CHECKED, "the kernel does not say"),
+    ("strict-gpiod", changed(CONFIG_TXT, "^dtparam=strict.*", "#dtparam=strict_gpiod"), OK, "without strict_gpiod"),
+    ("strict-gpiod", with_an_old_image, FAIL, "echo dtparam=strict_gpiod"),
+    ("strict-gpiod", removed(CONFIG_TXT), NOT_CHECKED, "config.txt"),
+    ("pin-library", changed(UNIT, "^Environment=GPIO.*\n", ""), FAIL, "GPIOZERO_PIN_FACTORY=lgpio"),
+    ("pin-library", written(DROP_IN, "[Service]\nEnvironment=GPIOZERO_PIN_FACTORY=rpigpio\n"), FAIL, "rpigpio"),
+    ("lgpio-folder", changed(UNIT, "^Environment=LG_WD.*\n", ""), FAIL, "LG_WD is not set"),
+    ("lgpio-folder", changed(UNIT, "^RuntimeDirectory=.*\n", ""), FAIL, "RuntimeDirectory=fabgate"),
+    ("pins", reconfigured("pin: 17", "pin: 26"), WARN, "output.pin is 26, in the table 17 (header pin 11)"),
+    ("pins", reconfigured(", readback_closed: high", ""), WARN, "readback_closed is low"),
+    ("boot-pins", written(CONFIG_TXT, "gpio=16-18=op,dh\n"), FAIL, "output.pin"),
+    ("boot-pins", written(CONFIG_TXT, "dtoverlay=w1-gpio,gpiopin=22\n"), FAIL, "inputs.stop_pin"),
+    ("boot-pins", written(CONFIG_TXT, "dtoverlay=w1-gpio\ngpio=17=op,dl\n"), OK, ""),
+    ("spi", removed("/dev/spidev0.0"), FAIL, "do_spi 0"),
+    ("spi", written("/etc/group", "gpio:x:986:\nspi:x:989:fabgate\n"), WARN, "usermod -aG gpio fabgate"),
+    ("reader", reported(problems=["reader: the MFRC522 is unplugged"]), FAIL, "unplugged"),
+    ("reader", EmulatedPi.stop, NOT_CHECKED, "another computer"),
+    ("watchdog", written("/sys/class/watchdog/watchdog0/state", "inactive\n"), FAIL, "10-fabgate-watchdog.conf"),
+    ("watchdog", removed("/sys/class/watchdog/watchdog0/state"), NOT_CHECKED, "no hardware watchdog"),
+    ("power-supply", written(THROTTLED, "50005\n"), FAIL, "too low now"),
+    ("power-supply", written(THROTTLED, "50000\n"), WARN, "at some time"),
+    ("power-supply", written(THROTTLED, "80008\n"), WARN, "heat"),
+    ("power-supply", removed(THROTTLED), NOT_CHECKED, "firmware"),
+    ("clock", reported(clock_synced=False), FAIL, "timedatectl"),
+    ("clock", reconfigured("site:", "clock: {source: assume-synced}\nsite:"), NOT_CHECKED, "assume-synced"),
+    ("disk-kind", written("/proc/mounts", "tmpfs / tmpfs rw 0 0\n"), FAIL, "in memory"),
+    ("disk-kind", with_overlay_in_memory, FAIL, "Overlay File System"),
+    ("disk-kind", written("/proc/mounts", "/dev/mmcblk0p2 / ext4 ro 0 0\n"), FAIL, "read-only"),
+    ("disk-kind", removed("/proc/mounts"), NOT_CHECKED, "/proc/mounts"),
+    ("card-wear", written("/sys/fs/ext4/mmcblk0p2/errors_count", "3\n"), FAIL, "3 errors"),
+    ("card-wear", written("/sys/fs/ext4/mmcblk0p2/lifetime_write_kbytes", "9600000000\n"), WARN, "replace the card"),
+    ("card-wear", removed("/sys/fs/ext4/mmcblk0p2/lifetime_write_kbytes"), NOT_CHECKED, "does not tell its wear"),
+    ("card-wear", written("/sys/block/mmcblk0/device/life_time", "0x01 0x0b\n"), FAIL, "used up"),
+    ("card-wear", written("/sys/block/mmcblk0/device/life_time", "0x09 0x01\n"), WARN, "90 %"),
+    ("card-wear", written("/proc/mounts", "/dev/sda1 / ext4 rw 0 0\n"), NOT_CHECKED, "not on an SD card"),
+    ("network", written("/sys/class/net/wlan0/operstate", "down\n"), FAIL, "wlan0 is down"),
+    ("broker", reported(mqtt={"connected": False, "problem": "Not authorized"}), FAIL, "Not authorized"),
+    ("broker", lambda pi: pi.broker.close(), FAIL, "refuses the connection"),
+    ("broker", reconfigured("127.0.0.1", "broker.invalid"), FAIL, "the name broker.invalid is unknown"),
+    ("roster", lambda pi: (pi.state / "roster.db").unlink(), FAIL, "no badge is known"),
+    ("secret-files", lambda pi: (pi.folder / "members.yaml").chmod(0o644), FAIL, "chmod o-rwx"),
+    ("default-user", with_default_password, FAIL, "passwd pi"),
+    ("default-user", written("/etc/passwd", "pi:x:1000:1000::/home/pi:/bin/bash\n"), WARN, "sudo fabgate doctor"),
+    ("default-user", written("/etc/passwd", "pi:x:1000:1000::/home/pi:/usr/sbin/nologin\n"), OK, "no account pi"),
+    ("open-ports", written("/proc/net/tcp", TCP_HEAD + EmulatedPi.listens("00000000", 5900)), WARN, "port 5900"),
+    ("open-ports", removed("/proc/net/tcp"), NOT_CHECKED, "/proc/net/tcp"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "fault", "outcome", "told"), FAULTS, ids=[f"{name}-{number}" for number, (name, *_) in enumerate(FAULTS)]
+)
+def test_a_fault_is_found_and_its_next_step_is_told(pi, name, fault, outcome, told):
+    fault(pi)
+    finding = pi.finding(name)
+    assert finding.outcome is outcome, finding
+    assert told in f"{finding.text} {finding.next_step}"
+    assert bool(finding.next_step) is (outcome in (WARN, FAIL)) or outcome is NOT_CHECKED

@@ -1,0 +1,186 @@
+"""What the doctor learns from a reader, a broker and a roster of their own kind: an emulated chip, a real Mosquitto."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fabgate.doctor.finding import Outcome
+from fabgate.drivers.emulated import ChipBench
+from fabgate.drivers.emulated.chip import Chip
+from fabgate.drivers.emulated.control import bench_at, release
+from fabgate.drivers.readers import rpi_gpio
+from fabgate.gate.doctor import pi as judged
+from fabgate.gate.doctor import service
+from tests.cli.running import run_fabgate
+from tests.deploy.places import SYSTEMD
+from tests.gate.doctor.emulated_pi import EmulatedPi
+from tests.support.certificates import sign
+from tests.support.mosquitto import MOSQUITTO, Mosquitto
+
+OK, WARN, FAIL, NOT_CHECKED = Outcome.OK, Outcome.WARN, Outcome.FAIL, Outcome.NOT_CHECKED
+PLUGIN = next(Path("/usr/lib").glob("**/mosquitto_dynamic_security.so"), None)
+RIGHTS = """\
+topic write fabgate/v1/lyon/{0}/status
+topic write fabgate/v1/lyon/{0}/state
+topic write fabgate/v1/lyon/{0}/reply
+"""
+#: By gate: its part of the access list.
+ACCOUNTS = {
+    "laser-1": RIGHTS.format("laser-1"),
+    "greedy": "topic readwrite fabgate/v1/#\n",
+    "poor": "topic write fabgate/v1/lyon/poor/status\n",
+    "curious": RIGHTS.format("curious"),
+}
+
+
+@pytest.fixture
+def pi(tmp_path: Path) -> Iterator[EmulatedPi]:
+    found = EmulatedPi(tmp_path)
+    yield found
+    found.close()
+
+
+# --- the reader -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def chip(pi, tmp_path) -> Iterator[Chip]:
+    """The chip on an emulated reader of a stopped gate."""
+    path = str(tmp_path / "chip")
+    pi.reconfigure("{driver: mfrc522}", f"{{driver: mfrc522, chip: emulated, control_socket: {path}}}")
+    pi.reconfigure("site: lyon", "site: lyon\ndemo: true")
+    pi.stop()
+    rpi_gpio.pins.cleanup()
+    found = Chip(rf_time=True)
+    bench_at(path, lambda: ChipBench(found))
+    yield found
+    release(path)
+    rpi_gpio.pins.cleanup()
+
+
+def test_the_reader_of_a_stopped_gate_tells_the_version_of_its_chip(pi, chip):
+    finding = pi.finding("reader")
+    assert (finding.outcome, finding.text) == (OK, "the MFRC522 at spidev0.0: VersionReg 92h (NXP 2.0)")
+
+
+def test_a_reader_without_its_ribbon_is_found(pi, chip):
+    chip.unplug()
+    assert pi.finding("reader").outcome is FAIL
+
+
+def test_the_reader_of_a_running_gate_is_left_alone(pi, chip):
+    pi.start()
+    before = chip.transfers
+    assert pi.finding("reader").outcome is OK
+    assert chip.transfers == before
+
+
+def test_libraries_that_are_missing_are_named():
+    finding = judged.pin_library(None, ["lgpio"])
+    assert finding.outcome is FAIL
+    assert "python3-lgpio" in finding.next_step
+
+
+# --- the roster -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("age_s", "outcome"), [(60, OK), (60_000, WARN), (100_000, FAIL), (None, WARN)])
+def test_the_age_of_a_collectors_roster(age_s, outcome):
+    finding = service.roster(members=3, age_s=age_s, fresh_for_s=86_400, from_collector=True)
+    assert finding.outcome is outcome
+
+
+# --- the broker -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory, papers) -> Iterator[Mosquitto]:
+    """A broker with accounts that may do too much, too little, and just enough; `curious` may subscribe to everything."""
+    if not Path(MOSQUITTO).exists() or PLUGIN is None:
+        pytest.skip("Mosquitto and its plugin for subscriptions are not installed here (Debian: mosquitto)")
+    home = tmp_path_factory.mktemp("broker")
+    passwords, acl, limits = home / "passwd", home / "acl", home / "limits.json"
+    passwords.touch(0o600)
+    for gate in ACCOUNTS:
+        subprocess.run(["mosquitto_passwd", "-b", passwords, f"lyon/{gate}", "secret"], check=True)
+    acl.write_text("".join(f"user lyon/{gate}\n{rights}" for gate, rights in ACCOUNTS.items()))
+    limited = [line for line in passwords.read_text().splitlines() if "curious" not in line]
+    (home / "limited").write_text("\n".join(limited) + "\n")
+    made = subprocess.run([SYSTEMD / "limit-subscriptions", home / "limited"], check=True, capture_output=True)
+    limits.write_bytes(made.stdout)
+    lines = (f"plugin {PLUGIN}", f"plugin_opt_config_file {limits}")
+    found = Mosquitto(home, password_file=passwords, acl_file=acl, lines=lines, papers=papers)
+    found.start()
+    yield found
+    found.stop()
+
+
+def joined(pi: EmulatedPi, broker: Mosquitto, gate: str, password: str = "secret") -> None:
+    """Give a stopped gate its account at the broker."""
+    shutil.copy(broker.ca, pi.folder / "ca.pem")
+    (pi.folder / "password").write_text(password)
+    pi.reconfigure("gate: laser-1", f"gate: {gate}")
+    account = f"username: lyon/{gate}, password_file: password"
+    pi.reconfigure("port: PORT", f"port: {broker.port}, tls: {{ca: ca.pem}}, {account}")
+    pi.stop()
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize(
+    ("gate", "outcome", "told"),
+    [
+        ("laser-1", OK, "nothing for others"),
+        ("greedy", FAIL, "fabgate/v1/lyon/greedy/ack, fabgate/v1/lyon/greedy/command, fabgate/v1/lyon/roster/ack"),
+        ("poor", FAIL, "refuses what the gate needs: fabgate/v1/lyon/poor/state, fabgate/v1/lyon/poor/reply"),
+        ("curious", WARN, "subscribe to fabgate/v1/lyon/+/event/#"),
+    ],
+)
+def test_what_an_account_may_do_is_tried(pi, broker, gate, outcome, told):
+    joined(pi, broker, gate)
+    finding = pi.finding("broker-rights")
+    assert finding.outcome is outcome, finding
+    assert told in finding.text
+
+
+@pytest.mark.broker
+def test_a_wrong_password_is_found_and_the_certificate_told(pi, broker):
+    joined(pi, broker, "laser-1", password="wrong")
+    rights, reached = pi.finding("broker-rights"), pi.finding("broker")
+    assert (rights.outcome, reached.outcome) == (FAIL, OK)
+    assert "Not authorized" in rights.text
+    assert "valid until" in reached.text
+
+
+def test_the_gates_own_certificate_is_judged_by_its_end(pi, papers, tmp_path):
+    own = shutil.copytree(papers, tmp_path / "papers")
+    sign(own, "gate", days=10)
+    pi.reconfigure("port: PORT", "port: PORT, tls: {ca: papers/ca.pem, cert: papers/gate.pem, key: papers/gate.key}")
+    finding = pi.finding("certificate")
+    assert finding.outcome is WARN
+    assert "mqtt.tls.cert" in finding.next_step
+
+
+# --- the verb ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_verb_prints_findings_and_fails_when_one_does(pi):
+    options = ("--config", pi.folder / "gate.yaml", "--root", pi.root)
+    done = run_fabgate("doctor", *options, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["ok"] is True
+    pi.remove("/dev/spidev0.0")
+    done = run_fabgate("doctor", *options)
+    assert done.returncode == 1
+    assert "FAIL  spi" in done.stdout
+    assert "1 failed, 0 warnings" in done.stdout
+
+
+def test_a_root_that_is_not_there_is_refused(tmp_path):
+    done = run_fabgate("doctor", "--root", tmp_path / "nowhere")
+    assert (done.returncode, done.stdout) == (2, "")
