@@ -5,13 +5,13 @@ Pages and terminals show the same steps, in the language that is active.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import ROUND_HALF_EVEN, Decimal
 from fractions import Fraction
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from django.utils.formats import date_format, number_format
+from django.utils.formats import date_format, get_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -35,6 +35,20 @@ _KINDS: Final = {
 #: Decimals of an exact amount that does not end, such as a third of a cent.
 _SHOWN: Final = Decimal("0.000001")
 
+#: Writes an amount in the currency's main unit.
+Written = Callable[[Decimal], str]
+
+
+def _number(amount: Decimal) -> str:
+    """Return a number with the decimals that it needs, in the active language."""
+    return number_format(amount, decimals_of(amount))
+
+
+def decimals_of(amount: Decimal) -> int:
+    """Return how many decimals a finite amount needs."""
+    exponent = amount.normalize().as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
 
 class Step(NamedTuple):
     """One step: in words, and what it adds or takes off. Amounts are in the currency's main unit."""
@@ -50,7 +64,7 @@ class Step(NamedTuple):
             return self.words
         if self.total is None:
             return f"{self.words} = {exact(self.change)}"
-        return f"{self.words}: {signed(self.change)} = {exact(self.total)}"
+        return f"{self.words}: {_signed(self.change)} = {exact(self.total)}"
 
 
 def lines(rated: Rated, zone: ZoneInfo, currency: str, digits: int) -> list[str]:
@@ -61,8 +75,8 @@ def lines(rated: Rated, zone: ZoneInfo, currency: str, digits: int) -> list[str]
     return found if rated.price is None else [*found[:-1], f"{found[-1]}: 0 {currency}"]
 
 
-def steps(rated: Rated, zone: ZoneInfo) -> Iterator[Step]:
-    """Yield the steps up to the exact amount, which `rated` has rounded."""
+def steps(rated: Rated, zone: ZoneInfo, shown: Written = _number) -> Iterator[Step]:
+    """Yield the steps up to the exact amount, which `rated` has rounded. `shown` writes the amounts in their words."""
     if rated.price is None or rated.rule is None:
         yield Step(str(_WHY[rated.kind]))
         return
@@ -75,12 +89,12 @@ def steps(rated: Rated, zone: ZoneInfo) -> Iterator[Step]:
         yield Step(_("%(time)s is not longer than the grace time, %(grace)s s") % named)
         return
     for segment in price.segments:
-        yield Step(_segment(segment, zone), money(segment.amount))
+        yield Step(_segment(segment, zone, shown), money(segment.amount))
     if _is_all_free(rated):
         yield Step(_("all of it is free, so there is no fee and no minimum"))
         return
     total = price.time
-    named = {"minimum": _number(tariff.minimum), "cap": _number(tariff.daily_cap or Decimal(0))}
+    named = {"minimum": shown(tariff.minimum), "cap": shown(tariff.daily_cap or Decimal(0))}
     for words, change in (
         (_("session fee"), price.fee),
         (_("up to the minimum of %(minimum)s") % named, price.topped_up),
@@ -92,14 +106,14 @@ def steps(rated: Rated, zone: ZoneInfo) -> Iterator[Step]:
             yield Step(words, money(change), money(total))
 
 
-def exact(amount: Fraction) -> str:
+def exact(amount: Fraction, shown: Written = _number) -> str:
     """Return an amount in full if it ends within six decimals, or else with '≈'."""
     found = (Decimal(amount.numerator) / Decimal(amount.denominator)).quantize(_SHOWN, ROUND_HALF_EVEN)
-    text = _number(found)
+    text = shown(found)
     return text if Fraction(found) == amount else f"≈ {text}"
 
 
-def signed(change: Fraction) -> str:
+def _signed(change: Fraction) -> str:
     """Return what is added or taken off: ``+ 0.25``."""
     return f"{'+' if change > 0 else '-'} {exact(abs(change))}"
 
@@ -108,7 +122,7 @@ def _is_all_free(rated: Rated) -> bool:
     return rated.kind == rating.FREE and rated.rule is not None and rated.rule.tariff.prices_time
 
 
-def _segment(segment: Segment, zone: ZoneInfo) -> str:
+def _segment(segment: Segment, zone: ZoneInfo, shown: Written) -> str:
     """Return a stretch as ``on from 16:30:00: 0:30:00, at 0.1 a minute``."""
     text = str(_KINDS[segment.kind]) % {"time": _time(segment.ms)}
     if segment.since:
@@ -118,7 +132,7 @@ def _segment(segment: Segment, zone: ZoneInfo) -> str:
         text += _(", of which %(time)s added by the step") % {"time": _time(segment.added_ms)}
     if segment.free_ms:
         text += _(", of which %(time)s free") % {"time": _time(segment.free_ms)}
-    return text + _(", at %(price)s a minute") % {"price": _number(segment.price)}
+    return text + _(", at %(price)s a minute") % {"price": shown(segment.price)}
 
 
 def _time(ms: int) -> str:
@@ -126,15 +140,5 @@ def _time(ms: int) -> str:
     seconds, rest = divmod(ms, 1_000)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" + (f".{rest:03d}" if rest else "")
-
-
-def _number(amount: Decimal) -> str:
-    """Return a number with the decimals that it needs, in the active language."""
-    return number_format(amount, decimals_of(amount))
-
-
-def decimals_of(amount: Decimal) -> int:
-    """Return how many decimals a finite amount needs."""
-    exponent = amount.normalize().as_tuple().exponent
-    return max(0, -exponent) if isinstance(exponent, int) else 0
+    point = get_format("DECIMAL_SEPARATOR")
+    return f"{hours}:{minutes:02d}:{seconds:02d}" + (f"{point}{rest:03d}" if rest else "")

@@ -29,6 +29,8 @@ _FONT: Final = "Roboto"
 _LEFT, _RIGHT, _TOP, _BOTTOM = 20.0, 15.0, 15.0, 22.0
 _WINDOW_TOP, _WINDOW_HEIGHT, _WINDOW_RIGHT = 46.0, 40.0, 112.0
 _LINE, _ROW, _PAD, _GAP = 5.0, 5.4, 1.2, 4.0
+#: The least width of the labels of `facts`.
+_LABEL: Final = 42.0
 #: The colours of the pages by day (static/tokens.css).
 _INK, _SOFT, _ACCENT, _RULE, _WASH = (28, 37, 46), (85, 96, 107), (13, 92, 108), (222, 219, 210), (246, 245, 241)
 _SIZE: Final = 9.0
@@ -118,10 +120,12 @@ class Sheet:
 
     def facts(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Write pairs of a label and a value, one on a line."""
-        pdf = self._pdf
+        pdf, pairs = self._pdf, list(pairs)
+        pdf.style(_SIZE, colour=_SOFT)
+        width = max([_LABEL, *(pdf.get_string_width(pdf.shown(label)) + 4 for label, _value in pairs)])
         for label, value in pairs:
             pdf.style(_SIZE, colour=_SOFT)
-            pdf.cell(42, _LINE, pdf.shown(label))
+            pdf.cell(width, _LINE, pdf.shown(label))
             pdf.style(_SIZE, colour=_INK)
             pdf.multi_cell(0, _LINE, pdf.shown(value), align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
         pdf.ln(2.5)

@@ -143,6 +143,9 @@ def test_no_account_credits_its_own_member_and_payers_by_statement_have_no_credi
         assert "This is about you" in text(own.get(f"/credit/{payer}"))
     assert desk.get("/credit/m-3/add").status_code == 409
     assert "does not prepay" in text(desk.post("/credit/m-3/add", paid()))
+    assert "Billed by statement" in text(desk.get("/credit/m-3"))
+    modes.set_mode("m-3", (TODAY.replace(day=1) + timedelta(days=32)).replace(day=1), prepays=True, actor="maya")
+    assert "Will prepay from a later month" in text(desk.get("/credit/m-3"))
     assert desk.get("/credit/m-99").status_code == 404
     assert not PrepaidEntry.objects.exists()
 

@@ -203,8 +203,8 @@ def test_a_session_is_explained_with_its_steps(billed, manager):
     page = manager.get("/month/session/s-1").content.decode()
     steps = re.findall(r"<tr><th[^>]*>(.*?)</th><td[^>]*>(.*?)</td></tr>", page)
     assert steps[1:] == [
-        ("On from 13:00:00: 0:16:00, of which 0:05:00 free, at 0.1 a minute", "1.1"),
-        ("Discount of the plan", "- 0.1375"),
+        ("On from 13:00:00: 0:16:00, of which 0:05:00 free, at €0.10 a minute", "€1.10"),
+        ("Discount of the plan", "\N{MINUS SIGN}€0.1375"),
         ("Rounded", "€0.96"),
     ]
     assert manager.get("/month/session/s-none").status_code == 404
@@ -216,7 +216,7 @@ def test_french_amounts_and_steps(billed, browse, account):
     assert "3,46\N{NO-BREAK SPACE}€" in client.get(f"/month?month={MONTH}").content.decode()
     page = client.get("/month/session/s-1").content.decode()
     assert "Allumée à partir de 13:00:00" in page
-    assert "à 0,1 la minute" in page
+    assert "à 0,10\N{NO-BREAK SPACE}€ la minute" in page
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from django.http import HttpRequest
 from django.template import Variable, engines
 
 import fabgate.collector
+from fabgate.collector.pages.formatting import STATES
 
 ROOT = Path(fabgate.collector.__file__).parent
 TEMPLATES = {str(path.relative_to(ROOT / "templates")): path.read_text("utf-8") for path in ROOT.rglob("*.html")}
@@ -80,6 +81,12 @@ def test_a_name_that_no_code_has_is_found():
     assert names_used("{% if a.b %}{{ c|default:d }}{% blocktranslate %}{{ e }}{% endblocktranslate %}{% endif %}") == {
         *"abcde"
     }
+
+
+def test_each_state_that_a_template_shows_has_a_picture_and_a_word():
+    shown = {(name, state) for name, text in TEMPLATES.items() for state in re.findall(r'{% state "([^"]+)"', text)}
+    assert len(shown) > 10
+    assert {(name, state) for name, state in shown if state not in STATES} == set()
 
 
 def test_each_template_is_used():

@@ -10,12 +10,12 @@ from django.test import Client
 from django.utils import timezone
 
 from fabgate.collector.accounts import sign_in
-from fabgate.collector.models import Account, FailedSignIn, Plan, TariffRule
+from fabgate.collector.models import Account, FailedSignIn, Member, Plan, TariffRule
 from fabgate.collector.pages import rights
 from fabgate.collector.pages.signin import password_again
 from tests.collector.pages import billing
 from tests.collector.pages.conftest import PASSWORD
-from tests.collector.pages.used import text
+from tests.collector.pages.used import Used, text
 
 QUESTION = "Confirm your password"
 
@@ -129,7 +129,20 @@ def test_each_change_of_what_people_pay_asks(stale):
     billing_ = ("month", "people-credit")
     writing = {name for name, right in rights.table().items() if name.startswith(billing_) and right.post}
     # A tariff that is tried is not stored; sending statements and the letterhead change no amount.
-    assert asking == writing - {"month-try", "month-statements", "month-statement-send", "month-workshop"}
+    no_money = {"month-try", "month-statements", "month-statement-send", "month-workshop"}
+    # A new organisation pays for nobody yet, and one that still pays for somebody cannot be ended.
+    whose = {"people-plan", "people-payer", "people-group-payer", "people-payer-edit"}
+    assert asking == (writing - no_money) | whose
+
+
+def test_a_person_whose_payer_is_chosen_is_changed_once_the_password_is_typed(stale):
+    Used()
+    page = stale.post("/people/m-1/payer", {"payer": "m-2"})
+    assert QUESTION in text(page)
+    assert Member.objects.get(pk="m-1").payer_id is None
+    again = {**dict(hidden(page.content.decode())), "password_again": PASSWORD}
+    assert stale.post("/people/m-1/payer", again).status_code == 303
+    assert Member.objects.get(pk="m-1").payer_id == "m-2"
 
 
 def test_nobody_without_the_right_is_asked(browse):

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.currencies import decimal_text
-from fabgate.collector.billing.prepaid import daily
+from fabgate.collector.billing.prepaid import daily, modes
 from fabgate.collector.models import PrepaidEntry
 from fabgate.collector.pages.credit.account import entry_name
 from fabgate.collector.pages.credit.balance import day_of
@@ -43,6 +43,7 @@ def credits_of_day(request: HttpRequest) -> HttpResponse:
             {"name": _METHODS[method], "sum": sum_, **_amounts(sum_, money)} for method, sum_ in listed.methods.items()
         ],
         "total": {"sum": listed.total, **_amounts(listed.total, money)},
+        "is_in_use": modes.are_in_use(),
         "page": page,
         "rows": [
             {

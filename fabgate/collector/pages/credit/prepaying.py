@@ -50,7 +50,7 @@ class ModeForm(forms.Form):
         widget=forms.RadioSelect,
         initial="yes",
     )
-    since = forms.ChoiceField(label=gettext_lazy("From"))
+    since = forms.ChoiceField(label=gettext_lazy("First month"))
 
     def __init__(self, *args: Any, found: BillingTerms, **more: Any) -> None:
         super().__init__(*args, **more)

@@ -119,7 +119,7 @@ def waive(request: HttpRequest, pk: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         act = decisions.waive if waiver is None else decisions.withdraw
         act(pk, author=account_of(request).name, reason=form.cleaned_data["reason"])
-        messages.success(request, _("The session is waived.") if waiver is None else _("The session costs again."))
+        messages.success(request, _("The session is waived.") if waiver is None else _("The session is charged again."))
         return see_other(reverse("month-session", args=[pk]))
     applied = history.of(pk).applied
     shown = {

@@ -96,7 +96,7 @@ def _class(kind: str, total: Sum, money: Money) -> dict[str, Any]:
         "name": name,
         "text": text,
         "sum": total,
-        "sessions": count(total.sessions),
+        "sessions": "" if kind == summary.LINE else count(total.sessions),
         "amount": money.minor(total.amount_minor) if is_priced else "",
     }
 

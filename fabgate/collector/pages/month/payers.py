@@ -88,11 +88,13 @@ class StepRow(NamedTuple):
 
 def step_rows(rated: Rated, found: BillingTerms) -> list[StepRow]:
     """Return the steps of a session's price."""
-    rows = []
-    for step in explain.steps(rated, terms.zone(found)):
+    rows, money = [], Money.of(found)
+    for step in explain.steps(rated, terms.zone(found), money.amount):
         amount = ""
         if step.change is not None:
-            amount = explain.exact(step.change) if step.total is None else explain.signed(step.change)
+            amount = explain.exact(step.change, money.amount)
+            if step.total is not None and step.change > 0:
+                amount = f"+{amount}"
         rows.append(StepRow(step.words, amount))
     return rows
 

@@ -14,7 +14,7 @@ from fabgate.collector.models import Charge
 
 #: Class: its name, and which sessions are in it.
 CLASSES: Final[Mapping[str, tuple[Any, Any]]] = {
-    rating.BILLED: (_("Billed"), _("priced; also if the daily cap or a discount leaves nothing to pay")),
+    rating.BILLED: (_("Billed"), _("with a price, even if the daily cap or a discount leaves nothing to pay")),
     rating.FREE: (pgettext_lazy("costs nothing", "Free"), _("covered by free minutes, or without a price")),
     rating.GRACE: (_("Too short"), _("within the grace time: the wrong badge or the wrong machine")),
     rating.WAIVED: (_("Waived"), _("a manager or accountant decided that they cost nothing")),
