@@ -18,7 +18,7 @@ from unittest import mock
 import django
 import pytest
 
-from tests.collector import postgresql
+from tests.collector import own_database, postgresql
 from tests.support import mailserver, statements
 
 SITE = "lyon"
@@ -109,17 +109,5 @@ def mail_server(certificate, monkeypatch) -> Iterator[Callable[..., mailserver.M
 @pytest.fixture
 def database(template: Path, tmp_path: Path) -> Iterator[Path]:
     """This test's own database; its file, where it is one."""
-    from django.db import connection
-
-    own = tmp_path / "collector.db"
-    if postgresql.SERVER:
-        postgresql.empty()
+    with own_database.using(template, tmp_path) as own:
         yield own
-        connection.close()
-        return
-    shutil.copyfile(template, own)
-    connection.close()
-    connection.settings_dict["NAME"] = str(own)
-    yield own
-    connection.close()
-    connection.settings_dict["NAME"] = str(template)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cache
 
 #: The server's URL, without the name of a database.
@@ -34,6 +35,35 @@ def empty() -> None:
         # In this role foreign keys are not checked.
         roles = ("SET session_replication_role = replica", "SET session_replication_role = DEFAULT")
         cursor.execute("; ".join((roles[0], *deletes, *counters, roles[1])))
+
+
+def rows() -> dict[str, bytes]:
+    """Return the rows of each table that has any, and the counters of ids, for `put_back`."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(_filled())
+        tables = [table for (table,) in cursor.fetchall()]
+        cursor.execute("SELECT sequencename, last_value FROM pg_sequences WHERE last_value IS NOT NULL")
+        counters = "; ".join(f"SELECT setval('{name}', {value})" for name, value in cursor.fetchall())
+    found = {"": counters.encode()}
+    for table in tables:
+        with connection.connection.cursor().copy(f"COPY {table} TO STDOUT") as copy:
+            found[table] = b"".join(copy)
+    return found
+
+
+def put_back(rows: Mapping[str, bytes]) -> None:
+    """Put what `rows` returned into the empty database."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:  # connects
+        cursor.execute("SET session_replication_role = replica")  # foreign keys are not checked
+        for table, lines in rows.items():
+            if table:
+                with connection.connection.cursor().copy(f"COPY {table} FROM STDIN") as copy:
+                    copy.write(lines)
+        cursor.execute(f"SET session_replication_role = DEFAULT; {rows[''].decode()}")
 
 
 #: Tables whose rows the migrations made.

@@ -28,7 +28,8 @@ class Change(NamedTuple):
 #: The changes of one member, the oldest first.
 History = tuple[Change, ...]
 NO_HISTORY: Final[History] = ()
-_VERB: Final = "member.plan"
+#: The verb of a change in the audit log: the day and the plan are in `after`.
+VERB: Final = "member.plan"
 #: The first day on which a plan may begin: before it, no collector of fabgate kept sessions.
 EARLIEST: Final = date(2000, 1, 1)
 #: How far ahead a plan may be changed.
@@ -136,7 +137,7 @@ def set_plans(plans: Mapping[str, str], since: date, *, actor: str) -> int:
             )
             for member in changed
         ]
-        audit.record_many(actor, _VERB, Member, events)
+        audit.record_many(actor, VERB, Member, events)
     return len(changed)
 
 

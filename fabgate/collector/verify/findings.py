@@ -20,7 +20,7 @@ class Finding:
     """One row that is not as it should be.
 
     `column` is empty if the whole row is missing, or should not be there. `found` and `wanted` are values as text; None
-    is NULL, or not known.
+    is NULL, or not known. `since` is when the audit log got the wanted value, as text, if that is known.
     """
 
     table: str
@@ -29,6 +29,7 @@ class Finding:
     column: str = ""
     found: str | None = None
     wanted: str | None = None
+    since: str | None = None
 
     @property
     def text(self) -> str:
@@ -37,7 +38,8 @@ class Finding:
         if not self.column:
             why = f": {self.wanted}" if self.wanted else ""
             return f"{where}: {_PROBLEMS[self.problem]}{why}"
-        return f"{where}: {self.column}: found {_shown(self.found)}, wanted {_shown(self.wanted)}"
+        since = f", in the audit log since {self.since}" if self.since else ""
+        return f"{where}: {self.column}: found {_shown(self.found)}, wanted {_shown(self.wanted)}{since}"
 
 
 _PROBLEMS: Final = {CHANGED: "was changed", MISSING: "is missing", ADDED: "should not be there"}
@@ -62,6 +64,11 @@ ADVICE: Final = {
     " charges are made again",
     "chargeterms": "put back a copy from before",
     "billingterms": "compare with the audit log, which has what was chosen and by whom",
+    "tariffrule": "write back what the audit log has: charges of open months follow",
+    "plan": "write back what the audit log has: charges of open months follow",
+    "planchange": "write back what the audit log has: charges of open months follow",
+    "payer": "correct the record on the page of the payer, or write back what the audit log has",
+    "payerreference": "correct the reference on the page of the payer, or write back what the audit log has",
     "waiver": "compare with the audit log, which has each one with its author",
     "manualline": "compare with the audit log, which has each one with its author",
     "change": "put back a copy from before, and find out who can write the database",
@@ -106,9 +113,9 @@ class Report:
         if self.counts[finding.table] <= MOST_KEPT:
             self.findings.append(finding)
 
-    def changed(self, table: str, row: object, column: str, found: Any, wanted: Any) -> None:
+    def changed(self, table: str, row: object, column: str, found: Any, wanted: Any, *, since: Any = None) -> None:
         """Add a finding about one column."""
-        self.add(Finding(table, str(row), CHANGED, column, as_text(found), as_text(wanted)))
+        self.add(Finding(table, str(row), CHANGED, column, as_text(found), as_text(wanted), as_text(since)))
 
     def changed_as_a_whole(self, table: str, row: object, why: str) -> None:
         """Add a finding about a row that no longer fits what belongs to it."""

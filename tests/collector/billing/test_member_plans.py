@@ -18,8 +18,11 @@ from fabgate.collector.cli import verbs
 from fabgate.collector.models import Change as LogEntry
 from fabgate.collector.models import Member, Plan, PlanChange
 from fabgate.collector.people import blocks
+from fabgate.collector.verify.findings import Report
+from fabgate.collector.verify.money import prices
 from fabgate.errors import UsageError
 from tests.collector.pages.used import NOON, Used
+from tests.collector.verify.histories import texts
 
 FIRST = date(2026, 1, 1)
 DAYS = [FIRST + timedelta(days=number) for number in range(12)]
@@ -168,7 +171,11 @@ def test_the_text_of_before_becomes_a_plan_from_the_first_day_on(database):
     with connection.cursor() as cursor:
         for member, text in (("m-1", "student"), ("m-2", "pro"), ("m-3", "student")):
             cursor.execute("UPDATE collector_member SET plan = %s WHERE id = %s", [text, member])
+        cursor.execute("UPDATE collector_member SET payer_id = 'm-1' WHERE id = 'm-3'")
     migrate()
+    report = Report()
+    prices.check(report)  # the audit log has what was made
+    assert (texts(report), report.compared) == ([], {"plan": 2, "planchange": 3, "payer": 1})
     assert {(row.name, row.free_minutes) for row in Plan.objects.all()} == {("pro", 60), ("student", 0)}
     assert member_plans.histories() == {
         "m-1": (Change((NOON - timedelta(days=40)).date(), "student"),),
@@ -176,6 +183,8 @@ def test_the_text_of_before_becomes_a_plan_from_the_first_day_on(database):
         "m-3": (Change(blocks.today(), "student"),),
     }
     member_plans.set_plan(Member.objects.get(pk="m-2"), "", blocks.today() + timedelta(days=1), actor="ada")
+    prices.check(report)
+    assert texts(report) == []
     migrate("0003_billing_tariffs")
     with connection.cursor() as cursor:
         cursor.execute("SELECT id, plan FROM collector_member WHERE plan <> '' ORDER BY id")

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from fabgate.collector.billing import member_plans, rule_store, terms, typed_rule
+from fabgate.collector.db import audit
 from fabgate.collector.models import BillingTerms, Machine, Plan, TariffRule
 from tests.collector.pages import used
 
@@ -38,7 +39,9 @@ def rule(typed: str, since: date = FIRST, *, machine: str = "", category: str = 
 
 def plan(name: str, *members: str, **more: Any) -> Plan:
     """Add a plan that these members have."""
-    found = Plan.objects.create(name=name, **more)
+    found = Plan(name=name, **more)
+    with audit.change("maya", "plan.added", found):
+        found.save()
     member_plans.set_plans(dict.fromkeys(members, name), FIRST, actor="maya")
     return found
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
+from fabgate.collector.billing.paying import payers
 from fabgate.collector.broker.message import Received
 from fabgate.collector.db import audit
 from fabgate.collector.intake.store import Store
@@ -77,7 +78,7 @@ class History:
             self.writers.append(Writer([Journal(gate=name)], count=3 * len(self.writers)))
         for n in range(3):
             member = Member.objects.create(id=f"m-{n}", name=f"Person {n}", category=("adult", "student", "")[n])
-            Payer.objects.create(id=member.pk, member=member)
+            payers.ensure(Payer(id=member.pk, member=member), actor="maya")
         group = Group.objects.create(name="5b", kind="class")
         Badge.objects.create(digest="d1", key_id="b1", group=group, since=NOON - timedelta(days=9))
         self.store = Store("lyon")

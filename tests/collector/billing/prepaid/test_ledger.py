@@ -357,7 +357,8 @@ def test_what_was_altered_is_found(shop):
             transaction.set_rollback(True)
     with transaction.atomic():
         PrepaidEntry.objects.filter(pk=entry.pk).delete()
-        assert findings() == [f"prepaidentry {entry.pk}: is missing: the audit log has it: m-1, 500"]
+        (found,) = findings()
+        assert found.startswith(f"prepaidentry {entry.pk}: is missing: the audit log has it since ")
         assert altered()[0][0] == "entries: found 1, wanted 2 as on " + f"{LATER:%Y-%m-%d}"
         transaction.set_rollback(True)
     PrepaidEntry.objects.create(payer="m-1", kind="used", amount_minor=9, day=MONTHS[1], author="", at=NOW)

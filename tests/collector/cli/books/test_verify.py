@@ -59,7 +59,7 @@ def test_what_was_altered_is_named_with_what_to_do_and_is_code_6(capsys):
     code, text = run(capsys, is_json=True)
     found = json.loads(text)
     assert (code, found["ok"], found["counts"]["usagesession"]) == (6, False, 1)
-    row = {"table": "usagesession", "row": "s-1", "problem": "changed"}
+    row = {"table": "usagesession", "row": "s-1", "problem": "changed", "since": None}
     assert row | {"column": "counted_ms", "found": "1", "wanted": "60000"} in found["findings"]
 
 

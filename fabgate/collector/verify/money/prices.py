@@ -1,0 +1,120 @@
+"""Compares with the audit log what prices and statements follow from: rules, plans, who has which plan, and payers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from itertools import zip_longest
+from typing import Final
+
+from fabgate.collector.billing import member_plans
+from fabgate.collector.billing.member_plans import NO_HISTORY, History
+from fabgate.collector.billing.member_plans import Change as Step
+from fabgate.collector.models import Change, Payer, PayerReference, Plan, PlanChange, TariffRule
+from fabgate.collector.verify.findings import Report
+from fabgate.collector.verify.money import logged
+from fabgate.collector.verify.money.logged import Logged, Value
+from fabgate.collector.verify.snapshot import PAGE
+
+#: What charges are rated by: if one of these was changed, perhaps nothing can be rated.
+RATED_BY: Final = ("tariffrule", "plan", "planchange", "billingterms")
+_HISTORY: Final = "planchange"
+_REFERENCE: Final = "payerreference"
+
+
+def check(report: Report) -> None:
+    """Name each rule, plan, plan of a member, payer and reference that is not as the audit log has it."""
+    logged.compare(report, TariffRule)
+    logged.compare(report, Plan, called=_name)
+    logged.compare(report, Payer)
+    _check_histories(report)
+    _check_references(report)
+
+
+def _name(key: str, values: Logged) -> str:
+    """Return the name of a plan, which it keeps."""
+    return str(values["name"].value) if "name" in values else key
+
+
+def _check_histories(report: Report) -> None:
+    """Compare which plan each member has from which day on."""
+    # A plan whose name was changed is named once, and not again for each of its members.
+    names = {key: str(values["name"].value) for key, values in logged.rows("plan").items() if "name" in values}
+    stored: dict[str, list[Step]] = {}
+    changes = PlanChange.objects.order_by("member_id", "since")
+    for member, since, plan, name in changes.values_list("member_id", "since", "plan_id", "plan__name").iterator(PAGE):
+        report.compared[_HISTORY] += 1
+        found = "" if plan is None else names.get(str(plan)) or name or f"number {plan}"
+        stored.setdefault(member, []).append(Step(since, found))
+    wanted, sources = _logged_histories()
+    for member in sorted(stored.keys() | wanted.keys()):
+        _compare_histories(
+            report, member, tuple(stored.get(member, ())), wanted.get(member, NO_HISTORY), sources.get(member, {})
+        )
+
+
+def _compare_histories(
+    report: Report, member: str, stored: History, wanted: History, sources: Mapping[Step, Value]
+) -> None:
+    """Compare changes of the same day, then the others in their order."""
+    plans, days = dict(stored), {step.since for step in wanted}
+    for step in wanted:
+        if plans.get(step.since, step.plan) != step.plan:
+            where = _HISTORY, f"{member}/{step.since}"
+            report.changed(*where, "plan", plans[step.since], step.plan, since=_since(sources, step))
+    added = [step for step in stored if step.since not in days]
+    missing = [step for step in wanted if step.since not in plans]
+    for found, step in zip_longest(added, missing):
+        if found is None:
+            logged.report_missing(report, _HISTORY, f"{member}/{step.since}", filter(None, [sources.get(step)]))
+        elif step is None:
+            report.added(_HISTORY, f"{member}/{found.since}", logged.NOT_LOGGED)
+        else:
+            where = _HISTORY, f"{member}/{step.since}"
+            report.changed(*where, "since", found.since, step.since, since=_since(sources, step))
+            if found.plan != step.plan:
+                report.changed(*where, "plan", found.plan, step.plan, since=_since(sources, step))
+
+
+def _since(sources: Mapping[Step, Value], step: Step) -> object:
+    return sources[step].at if step in sources else None
+
+
+def _logged_histories() -> tuple[Mapping[str, History], Mapping[str, Mapping[Step, Value]]]:
+    """Return the history of each member that the log gives, and the source of each change."""
+    histories: dict[str, History] = {}
+    sources: dict[str, dict[Step, Value]] = {}
+    for member, step, value in _logged_steps():
+        histories[member] = member_plans.with_change(histories.get(member, NO_HISTORY), step)
+        sources.setdefault(member, {})[step] = value
+    return histories, sources
+
+
+def _logged_steps() -> Iterator[tuple[str, Step, Value]]:
+    changes = Change.objects.filter(kind="member", verb=member_plans.VERB).order_by("pk")
+    for member, after, at, actor in changes.values_list("key", "after", "at", "actor").iterator(PAGE):
+        try:
+            step = Step(date.fromisoformat(after["since"]), str(after["plan"]))
+        except (TypeError, KeyError, ValueError):
+            continue  # somebody changed the log, which its seal shows
+        yield member, step, Value(step.plan, at, actor)
+
+
+def _check_references(report: Report) -> None:
+    """Compare what other programs call a payer: the log has all references of a payer with each change."""
+    wanted = {
+        (payer, sink): Value(reference, value.at, value.actor)
+        for payer, values in logged.rows("payer").items()
+        if (value := values.get("references")) is not None and isinstance(value.value, list)
+        for sink, _colon, reference in (str(line).partition(": ") for line in value.value)
+    }
+    stored = PayerReference.objects.order_by("payer_id", "sink").values_list("payer_id", "sink", "reference")
+    for payer, sink, reference in stored.iterator(PAGE):
+        report.compared[_REFERENCE] += 1
+        row, value = f"{payer}/{sink}", wanted.pop((payer, sink), None)
+        if value is None:
+            report.added(_REFERENCE, row, logged.NOT_LOGGED)
+        elif value.value != reference:
+            report.changed(_REFERENCE, row, "reference", reference, value.value, since=value.at)
+    for (payer, sink), value in wanted.items():
+        logged.report_missing(report, _REFERENCE, f"{payer}/{sink}", [value])
