@@ -53,6 +53,15 @@ def cut(text: str, columns: int = COLUMNS) -> str:
     return text[: columns - 1].rstrip() + ELLIPSIS if columns > 0 else ""
 
 
+def clock(ms: int) -> str:
+    """Return a time in milliseconds as ``4:05``, from an hour on as ``1:04:05``, from 100 hours on as ``100 h``."""
+    minutes, seconds = divmod(max(0, ms) // 1000, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 100:
+        return f"{hours} h"
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
 def locked(catalogue: NullTranslations, reason: str, back: str | None) -> tuple[str, ...]:
     """Return the lines for a lock, in a language: the reason has two lines where `back` is unknown.
 

@@ -179,7 +179,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "config": {"clock"},
         "journal": {"clock"},
         "hardware": {"clock", "config"},
-        "panel": {"config", "roster"},
+        "panel": {"clock", "config", "roster"},
         "roster": {"clock", "config"},
         "uplink": {"clock", "config", "journal"},
         "command_executor": {"hardware", "journal", "roster"},

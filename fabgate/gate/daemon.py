@@ -40,8 +40,8 @@ from fabgate.gate.journal.throttle import EntryThrottle
 from fabgate.gate.journal.writer import Connect, Journal, open_connection
 from fabgate.gate.panel import messages
 from fabgate.gate.panel.costs import Costs
-from fabgate.gate.panel.panel_thread import PanelThread
-from fabgate.gate.panel.screen import Screen
+from fabgate.gate.panel.panel_thread import Panels
+from fabgate.gate.panel.screen import Screen, since_ms
 from fabgate.gate.reports import Reports
 from fabgate.gate.roster.http_source import HttpSource
 from fabgate.gate.roster.in_force import RosterInForce
@@ -94,7 +94,7 @@ class Daemon:
         self._workers = Workers(self.post)
         newest = config.journal.max_entries if config.mqtt is None else None  # without a broker nothing is confirmed
         self._recorder = Recorder(self._journal, self.post, trim=self._trim_journal, keep_newest=newest)
-        self._panel = PanelThread(config.panel)
+        self._panel = Panels(config.panel, boot_ms=self._clock.boot_ms)
         self._screen = Screen(self._panel, config.machine.name or config.gate, config.lang)
         self._status_file = StatusFile(config.state_dir / "status.json", config)
         self._writer = FactWriter(
@@ -143,7 +143,8 @@ class Daemon:
         try:
             self._claim_state_dir()
             self._output.open()
-            self._workers.start("panel", self._panel.run)
+            for name, show in self._panel.named.items():
+                self._workers.start(name, show)
             self._workers.start("status", self._status_file.run)
             run_start = self._open_journal()
             if run_start is not None:
@@ -407,13 +408,15 @@ class Daemon:
         for command in unshown:
             for fact in command.facts if isinstance(command, vocabulary.Record) else ():
                 log.info("%s", describe(fact))
+        session = self._gate.session
         self._screen.show(
             [command for command in unshown if isinstance(command, vocabulary.Signal)],
             self._gate.shown,
             mode=self._gate.rules.mode,
             lock=self._in_force.locks.lock,
             boot_ms=now.boot_ms,
-            money=self._costs.of(unshown, self._gate.session, now),
+            since_ms=since_ms(session),
+            money=self._costs.of(unshown, session, now),
         )
 
     def _publish(self, now: vocabulary.Now) -> None:

@@ -35,7 +35,7 @@ class Reading:
 
     `values` has every valid value by its dotted key, defaults included, so that values can be checked together although
     others are wrong. `special` has functions that read sections of certain types: they get the reading, the section's
-    keys as nodes, and the section's dotted key.
+    keys as nodes, and the section's dotted key. Where a list of them is wanted, one may be written without the list.
     """
 
     def __init__(
@@ -150,8 +150,10 @@ class Reading:
             return [] if get_origin(inner) is list else self.fields({}, inner, where)
         if isinstance(inner, type) and issubclass(inner, Struct):
             return self.struct(node, inner, where)
-        if get_origin(inner) is list and isinstance(node, yaml.SequenceNode):
-            element = get_args(inner)[0]
+        element = get_args(inner)[0] if get_origin(inner) is list else None
+        if element in self._special and isinstance(node, yaml.MappingNode):
+            return [self.struct(node, element, where)]  # one section instead of a list
+        if element is not None and isinstance(node, yaml.SequenceNode):
             for n, item in enumerate(node.value):
                 self._nodes[f"{where}[{n}]"] = item
             return [self._value(item, element, f"{where}[{n}]") for n, item in enumerate(node.value)]

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from fabgate.gate.config import gate_yaml as config
+from fabgate.gate.config import hardware
 from tests.deploy.places import SYSTEMD
 from tests.support.patience import HANGS_S
 
@@ -176,10 +177,10 @@ def test_it_refuses_a_pin_that_must_not_be_an_output(pi, pin):
 
 def test_every_safe_pin_is_accepted(pi):
     pi.has("gpioset", GPIOSET_2)
-    for pin in sorted(config.SAFE_OUTPUT_PINS):
+    for pin in sorted(hardware.SAFE_OUTPUT_PINS):
         pi.gate_yaml(f"output: {{driver: gpio, pin: {pin}}}\n")
         assert pi.line_off().returncode == 0
-    assert pi.history == [f"gpiochip0 {pin}=0" for pin in sorted(config.SAFE_OUTPUT_PINS)]
+    assert pi.history == [f"gpiochip0 {pin}=0" for pin in sorted(hardware.SAFE_OUTPUT_PINS)]
 
 
 def test_without_any_configuration_the_error_says_what_to_write(pi):

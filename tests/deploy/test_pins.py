@@ -10,11 +10,16 @@ import pytest
 import yaml
 from gpiozero import Device
 from gpiozero.pins.mock import MockFactory
+from msgspec.structs import asdict
 
 from fabgate.drivers.outputs.gpio import GpioOptions, GpioOutput
+from fabgate.drivers.panels.buzzer import BuzzerOptions
+from fabgate.drivers.panels.lights import LightsOptions
 from fabgate.drivers.readers.mfrc522 import Mfrc522Options
-from fabgate.gate.config import gate_yaml
+from fabgate.gate.config import gate_yaml, hardware
 from tests.deploy.places import CONFIG, HARDWARE, blocks
+
+PANELS = HARDWARE.parent / "docs" / "panels" / "README.md"
 
 TABLE = yaml.safe_load((HARDWARE / "pins.yaml").read_text())
 PINS = {pin["key"]: pin for pin in TABLE["pins"]}
@@ -32,20 +37,20 @@ def factory():
 
 def test_the_table_has_the_right_place_of_each_gpio_on_the_40_pin_header(factory):
     header = factory.board_info.headers["J8"].pins
-    for pin in TABLE["pins"]:
+    for pin in (*TABLE["pins"], *TABLE["panels"]):
         assert header[pin["header"]].name == f"GPIO{pin['gpio']}"
     for supply in TABLE["power"]:
         assert header[supply["header"]].name == supply["name"]
 
 
 def test_no_pin_is_used_twice():
-    places = [entry["header"] for entry in (*TABLE["pins"], *TABLE["power"])]
+    places = [entry["header"] for entry in (*TABLE["pins"], *TABLE["panels"], *TABLE["power"])]
     assert len(places) == len(set(places))
 
 
 def test_the_relay_is_on_a_pin_that_is_low_while_the_pi_starts():
     assert GPIO["output.pin"] not in UNSAFE
-    assert frozenset(range(28)) - UNSAFE == gate_yaml.SAFE_OUTPUT_PINS
+    assert frozenset(range(28)) - UNSAFE == hardware.SAFE_OUTPUT_PINS
 
 
 def test_the_readers_defaults_match_the_table():
@@ -54,6 +59,18 @@ def test_the_readers_defaults_match_the_table():
     reader = {key: gpio for key, gpio in GPIO.items() if key.startswith("reader.spi")}
     # SPI0 with CE0: spidev0.0 on every Pi.
     assert reader == {"reader.spi.cs": 8, "reader.spi.miso": 9, "reader.spi.mosi": 10, "reader.spi.sck": 11}
+
+
+def test_the_panels_defaults_match_the_table_and_its_pins_are_dark_and_silent_while_the_pi_starts():
+    found = {pin["key"]: pin["gpio"] for pin in TABLE["panels"]}
+    defaults = {**asdict(LightsOptions()), **asdict(BuzzerOptions())}
+    assert found.items() >= {f"panel.{key}": value for key, value in defaults.items() if key.endswith("_pin")}.items()
+    assert not UNSAFE & {gpio for key, gpio in found.items() if key.endswith("_pin")}
+    assert (found["panel.i2c.sda"], found["panel.i2c.scl"]) == hardware.I2C_PINS[1]
+    rows = re.findall(r"^\| `(panel\.[\w.]+)`.* \| (\d+) \| (\d+) \|", PANELS.read_text(), re.MULTILINE)
+    assert [(key, int(gpio), int(place)) for key, gpio, place in rows] == [
+        (pin["key"], pin["gpio"], pin["header"]) for pin in TABLE["panels"]
+    ]
 
 
 def test_the_table_has_exactly_the_inputs_of_the_gate():

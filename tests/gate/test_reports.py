@@ -132,14 +132,14 @@ def test_the_cause_of_a_journal_falls_with_the_last_of_its_reasons(bench: Bench)
 # --- the panel --------------------------------------------------------------------------------------------------------
 
 
-def test_notices_are_shown_in_order_on_the_configured_panel(tmp_path: Path) -> None:
+def test_the_newest_notice_is_shown_on_the_configured_panel(tmp_path: Path) -> None:
     shown = tmp_path / "panel"
     notices = PanelThread(Driver(driver="log", options=LogOptions(file=str(shown))))
     for word in ("one", "two"):
         notices.show(Notice("green", "short", (word,)))
     notices.stop()
     notices.run()
-    assert shown.read_text() == "[green+short] one\n[green+short] two\n"
+    assert shown.read_text() == "[green+short] two\n"
 
 
 def test_a_refusal_passes_and_what_stood_before_is_shown_again_in_silence(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_panel_that_nobody_has_ends_its_thread_with_a_reason() -> None:
 
 def test_a_panel_that_fails_is_started_again_and_the_machine_works_on(tmp_path: Path) -> None:
     panel = Driver(driver="log", options=LogOptions(file=str(tmp_path / "no" / "such" / "folder")))
-    with running(tmp_path / "gate", panel=panel) as bench:
+    with running(tmp_path / "gate", panel=[panel]) as bench:
         bench.use("ada")
         bench.wait_for_status(lambda found: any("thread-panel" in line for line in found["problems"]))
         assert bench.output.on

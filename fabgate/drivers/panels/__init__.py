@@ -1,8 +1,12 @@
 """The contract of panels: light, buzzer and four lines of twenty characters.
 
 A panel MUST return from ``show`` within a second. It may raise anything: the gate calls it in a thread of its own, logs
-the failure and continues. It never decides anything and never touches power. For a display without accents or with fewer
-columns use ``text.transliterate`` and ``display.cut``. ``fabgate.testing.panels`` tests any panel.
+the failure and opens it again. It never decides anything and never touches power. For a display without accents or with
+fewer columns use ``text.transliterate`` and ``display.cut``. ``fabgate.testing.panels`` tests any panel.
+
+A class may have two attributes more. ``repeats = True``: the gate calls ``show`` again every second while a clock runs,
+with the time in the lines, and every ten seconds otherwise, so that a device that lost power is written again; the sound
+is empty then, or "tick". ``needs``: the modules that ``open`` imports, each with what to install for it.
 """
 
 from __future__ import annotations
@@ -11,21 +15,59 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from fabgate.display import COLUMNS, LINES
+from fabgate.display import COLUMNS, LINES, clock
 
-__all__ = ["COLUMNS", "LINES", "Notice", "Panel"]
+__all__ = ["COLUMNS", "LINES", "Clock", "Notice", "Panel"]
+
+
+class Clock(msgspec.Struct, frozen=True):
+    """A running clock in one of a notice's lines: `before`, the time, `after`.
+
+    It counts from `zero_ms` (CLOCK_BOOTTIME) up, or down to it. `after` follows directly, or ends in column `ends_at`.
+    """
+
+    line: int
+    zero_ms: int
+    is_down: bool = False
+    before: str = ""
+    after: str = ""
+    ends_at: int = 0
+
+    def text(self, boot_ms: int) -> str:
+        """Return the line at `boot_ms`."""
+        start = self.before + clock(self._ms(boot_ms))
+        return start.ljust(self.ends_at - len(self.after)) + self.after
+
+    def changes_in_ms(self, boot_ms: int) -> int | None:
+        """Return how long the text stays as it is at `boot_ms`; None: for good."""
+        ms = self._ms(boot_ms)
+        if self.is_down:
+            return ms % 1000 + 1 if ms >= 1000 else None
+        return 1000 - ms % 1000
+
+    def _ms(self, boot_ms: int) -> int:
+        return max(0, self.zero_ms - boot_ms if self.is_down else boot_ms - self.zero_ms)
 
 
 class Notice(msgspec.Struct, frozen=True):
     """What to show. `light` is a colour, `sound` the name of a pattern, `lines` at most four of twenty characters.
 
-    After `for_s` seconds the gate shows the lasting notice again; 0 means until the next notice.
+    After `for_s` seconds the gate shows the lasting notice again; 0 means until the next notice. `clock` is for the gate,
+    which writes its time into `lines`.
     """
 
     light: str
     sound: str = ""
     lines: tuple[str, ...] = ()
     for_s: float = 0
+    clock: Clock | None = None
+
+    def lines_at(self, boot_ms: int) -> tuple[str, ...]:
+        """Return the lines at `boot_ms`."""
+        if self.clock is None:
+            return self.lines
+        n = self.clock.line
+        return (*self.lines[:n], self.clock.text(boot_ms), *self.lines[n + 1 :])
 
 
 @runtime_checkable

@@ -14,15 +14,12 @@ from msgspec import Meta, Struct
 
 from fabgate import wire
 from fabgate.errors import FabgateError, UsageError
+from fabgate.gate.config.hardware import check_hardware, installed, kind_of
 from fabgate.gate.config.network import check_mqtt, check_url
 from fabgate.seal import Keys
 from fabgate.yaml_reading.yaml_file import Reading, join, near, shown
 
 KINDS: Final = {"reader": "fabgate.readers", "output": "fabgate.outputs", "panel": "fabgate.panels"}
-#: GPIO 0 to 8 are pulled up at reset, 14 and 15 are the serial port: a contactor on them closes while the Pi boots.
-SAFE_OUTPUT_PINS: Final = frozenset(range(9, 28)) - {14, 15}
-#: The pins of an SPI bus: MISO, MOSI, SCLK, and the chip select of each device.
-SPI_PINS: Final = {0: ((9, 10, 11), (8, 7)), 1: ((19, 20, 21), (18, 17, 16))}
 DAY_S: Final = 86_400
 #: The error text for an idle time without run-sense; {} is the time in seconds.
 NO_RUN_SENSE: Final = (
@@ -73,7 +70,7 @@ class Machine(Section, frozen=True, kw_only=True):
 
 
 class Driver(Section, frozen=True, kw_only=True):
-    """``reader``, ``output`` or ``panel``: the name of a driver, and the options of that driver."""
+    """``reader``, ``output`` or one of ``panel``: the name of a driver, and the options of that driver."""
 
     driver: str
     options: Any = None
@@ -158,7 +155,7 @@ class Config(Section, frozen=True, kw_only=True):
     reader: Driver
     output: Driver
     inputs: Inputs = Inputs()
-    panel: Driver | None = None
+    panel: list[Driver] = []
     roster: RosterSource
     mqtt: Mqtt | None = None
     gate_key_file: Path | None = None
@@ -192,7 +189,7 @@ def load_with_mistakes(path: Path) -> tuple[Config | None, Reading]:
     config = reading.struct(reading.root(), Config, "")
     for check in (_check_names, _check_machine, _check_roster, check_url, check_mqtt, _check_rest):
         check(reading)
-    for check in (_check_files, _check_hardware):
+    for check in (_check_files, check_hardware):
         check(reading)
     return (None if reading.mistakes else config), reading
 
@@ -231,12 +228,14 @@ def make_driver(kind: str, section: Driver) -> Any:
 
 def _read_driver(reading: Reading, nodes: dict[str, Any], where: str) -> Driver | None:
     """Read ``driver``, and from the other keys the options of that driver."""
-    name = nodes.pop("driver", None)
+    name, kind = nodes.pop("driver", None), kind_of(where)
     if not isinstance(name, yaml.ScalarNode):
-        reading.wrong(join(where, "driver"), f"found {shown(name)}, wanted the name of a {where} driver", node=name)
+        reading.wrong(join(where, "driver"), f"found {shown(name)}, wanted the name of a {kind} driver", node=name)
         return None
     try:
-        options_type = driver_class(where, name.value).Options
+        driver = driver_class(kind, name.value)
+        installed(kind, name.value, driver)
+        options_type = driver.Options
     except UsageError as error:
         reading.wrong(join(where, "driver"), str(error), node=name)
         return None
@@ -370,43 +369,3 @@ def _check_file(reading: Reading, key: str) -> None:
     file = reading.values.get(key)
     if file is not None and not file.is_file():
         reading.wrong(key, f"found no file {file}, wanted one; relative paths start at the folder of this file")
-
-
-def _check_hardware(reading: Reading) -> None:
-    values = reading.values
-    for kind in KINDS:
-        emulated = values.get(f"{kind}.driver") == "simulated" or any(
-            value == "emulated" for key, value in values.items() if key.startswith(f"{kind}.")
-        )
-        if emulated and values.get("demo") is False:
-            reading.wrong(
-                kind,
-                "found emulated hardware, wanted real; on emulated hardware, which needs 'demo: true', anyone can tap any badge",
-            )
-    if values.get("clock.source") == "emulated" and values.get("demo") is False:
-        reading.wrong(
-            "clock.source",
-            "found emulated, wanted a real clock; an emulated one, which needs 'demo: true', can be set by anyone",
-        )
-    pin = values.get("output.pin")
-    if pin is not None and pin not in SAFE_OUTPUT_PINS:
-        reading.wrong(
-            "output.pin",
-            f"found GPIO {pin}, wanted 9 to 27 except 14 and 15; the others are high while the Pi starts,"
-            " and would power the machine",
-        )
-    used_by = _spi(reading)
-    for key, used in values.items():
-        if key.partition(".")[0] in (*KINDS, "inputs") and key.endswith("pin") and isinstance(used, int):
-            if used in used_by:
-                reading.wrong(key, f"found GPIO {used}, wanted another one; it is used by {used_by[used]} already")
-            used_by.setdefault(used, key)
-
-
-def _spi(reading: Reading) -> dict[int, str]:
-    """Return the pins that a reader on an SPI bus uses."""
-    bus, device = reading.values.get("reader.bus"), reading.values.get("reader.device")
-    if bus not in SPI_PINS or device is None:
-        return {}
-    lines, selects = SPI_PINS[bus]
-    return dict.fromkeys((*lines, *selects[device : device + 1]), f"SPI bus {bus} of the reader")

@@ -15,7 +15,7 @@ from msgspec import structs
 
 from fabgate import display, translations, wire
 from fabgate.display import COLUMNS, LINES, cut
-from fabgate.drivers.panels import Notice
+from fabgate.drivers.panels import Clock, Notice
 from fabgate.gate.panel.costs import Cost, Rate
 from fabgate.gate.panel.money_texts import MoneyTexts, width
 from fabgate.rules import access, vocabulary
@@ -61,11 +61,11 @@ TEXTS: Final[dict[str, str]] = {
     **display.TEXTS,
     "wait": "One moment",
     "supervisor-needed": "Supervisor needed\nTap their badge\nwithin {left}",
-    "go": "Hello {name}\n{machine} is yours\n{limit}\nTo stop: tap again",
-    "go.hold": "Hello {name}\n{machine} is yours\n{limit}\nTo end: remove badge",
-    "go.limit": "For up to {left}",
-    "go.priced": "Hello {name}\n{limit}\n{price}\nTo stop: tap again",
-    "go.hold.priced": "Hello {name}\n{limit}\n{price}\nTo end: remove badge",
+    "go": "Hello {name}\n{machine} is yours\n{clock}\nTo stop: tap again",
+    "go.hold": "Hello {name}\n{machine} is yours\n{clock}\nTo end: remove badge",
+    "go.limit": "{clock} of {left}",
+    "go.priced": "Hello {name}\n{clock}\n{price}\nTo stop: tap again",
+    "go.hold.priced": "Hello {name}\n{clock}\n{price}\nTo end: remove badge",
     "ended": "Session ended\n{left}\n{why}\nPlease clean up",
     "ended-priced": "Session ended\n{left}\n{cost}\nPlease clean up",
     "ended-priced.why": "{why}\n{left}\n{cost}\nPlease clean up",
@@ -165,6 +165,8 @@ REFERENCES: Final = {
 }
 #: Any other reason.
 OTHER_REFERENCE: Final = 9
+#: A session's clock where nobody knows how long it may be; longer times are not wider.
+_WIDEST_CLOCK: Final = "99:59:59"
 _LOCKS: Final = frozenset({access.blocked_by(vocabulary.Cause.LOCK_NOW), access.blocked_by(vocabulary.Cause.LOCK_IDLE)})
 
 
@@ -176,14 +178,18 @@ def notice(
     mode: vocabulary.Mode = vocabulary.Mode.TAP,
     lock: wire.Lock | None = None,
     money: Rate | Cost | str | None = None,
+    boot_ms: int = 0,
+    since_ms: int | None = None,
 ) -> Notice:
     """Return the notice for a signal, in the member's language, or in `lang` where the member is unknown.
 
     `mode` is the machine's, and `lock` the lock in force: its reason is shown, and the day when the machine is expected
-    back. `money` is the price of a session that begins, or the cost of one that has ended.
+    back. `money` is the price of a session that begins, or the cost of one that has ended. `boot_ms` is now, and
+    `since_ms` when power went on; without it the clock of a session begins now.
     """
-    texts = _Texts(signal.lang, lang, machine)
+    texts = _Texts(signal.lang, lang, machine, boot_ms)
     light, sound = _LIGHT_AND_SOUND[signal.kind]
+    clock: Clock | None = None
     match signal.kind:
         case _KIND.IDLE:
             lines: tuple[str, ...] = ()
@@ -193,13 +199,9 @@ def notice(
             causes = signal.reasons or (signal.detail,)
             lines = texts.reason(f"blocked-{causes[0]}", lock, signal.detail, otherwise="blocked")
         case _KIND.GO:
-            limit = texts.text("go.limit").format(left=texts.duration(signal.ms)) if signal.ms > 0 else ""
-            price = "" if isinstance(money, Cost) else texts.money.price(money)
-            least = texts.money.least(money) if price and isinstance(money, Rate) else ""
             variant = "go.hold" if mode is vocabulary.Mode.HOLD else "go"
-            if price:
-                variant, limit, price = f"{variant}.priced", price if least else limit, least or price
-            lines = texts.lines(variant, name=signal.name, limit=limit, price=price)
+            rate = None if isinstance(money, Cost) else money
+            lines, clock = texts.go(variant, signal, rate, boot_ms if since_ms is None else since_ms)
         case _KIND.ENDED:
             why = f"ended.{signal.reasons[0]}" if signal.reasons else ""
             reason = texts.text(why) if why in TEXTS else ""
@@ -208,14 +210,15 @@ def notice(
             variant = "finishing.unfelt.hold" if mode is vocabulary.Mode.HOLD else "finishing.unfelt"
             lines = texts.lines(variant, left=texts.duration(signal.ms))
         case _KIND.WARNING if signal.detail == vocabulary.LAST:
-            lines = texts.lines("warning.last", clock=_clock(signal.ms))
+            lines, clock = texts.until("warning.last", signal.ms)
         case _KIND.MISREAD | _KIND.FLAG_ASK:
             variant = f"{signal.kind}.{signal.detail}"
             lines = texts.lines(variant if variant in TEXTS else signal.kind.value)
+        case _KIND.WARNING | _KIND.GRACE:
+            lines, clock = texts.until(signal.kind.value, signal.ms)
         case _:
-            left, clock = texts.duration(signal.ms), _clock(signal.ms)
-            lines = texts.lines(signal.kind.value, left=left, clock=clock, actor=signal.detail)
-    return Notice(light, sound, lines, _SHOWN_S.get(signal.kind, 0))
+            lines = texts.lines(signal.kind.value, left=texts.duration(signal.ms), actor=signal.detail)
+    return Notice(light, sound, lines, _SHOWN_S.get(signal.kind, 0), clock)
 
 
 def passing_notice(
@@ -249,9 +252,10 @@ def power_was_cut(lang: str = translations.SOURCE_LANG) -> Notice:
 class _Texts:
     """The texts for one machine, in one language."""
 
-    def __init__(self, lang: str | None, default: str, machine: str) -> None:
+    def __init__(self, lang: str | None, default: str, machine: str, boot_ms: int = 0) -> None:
         self._catalogue = translations.for_language(lang, default)
         self._machine = machine
+        self._boot_ms = boot_ms
         self.money = MoneyTexts(self.text)
 
     def text(self, key: str) -> str:
@@ -262,6 +266,48 @@ class _Texts:
         """Return the lines of a text with its values filled in, without empty lines."""
         filled = (display.fill(line, {"machine": self._machine, **values}) for line in self.text(key).split("\n"))
         return tuple(line for line in filled if line)[:LINES]
+
+    def with_clock(self, key: str, clock: Clock, **values: str) -> tuple[tuple[str, ...], Clock]:
+        """Return the lines of a text, `clock` being the line with ``{clock}``, and the clock with its place."""
+        before, _, after = self.text(key).partition("{clock}")
+        above, below = before.split("\n")[:-1], after.split("\n")[1:]
+        filled = [
+            [display.fill(line, {"machine": self._machine, **values}) for line in part] for part in (above, below)
+        ]
+        first, last = ([line for line in part if line] for part in filled)
+        return (*first, clock.text(self._boot_ms), *last), structs.replace(clock, line=len(first))
+
+    def until(self, key: str, ms: int) -> tuple[tuple[str, ...], Clock]:
+        """Return the lines of a text whose clock runs down from `ms`, and the clock."""
+        (line,) = (line for line in self.text(key).split("\n") if "{clock}" in line)
+        before, _, after = line.partition("{clock}")
+        return self.with_clock(key, Clock(0, self._boot_ms + max(0, ms), True, before, after))
+
+    def go(
+        self, variant: str, signal: vocabulary.Signal, rate: Rate | str | None, since_ms: int
+    ) -> tuple[tuple[str, ...], Clock | None]:
+        """Return the lines of a session that runs, and its clock, next to the limit or to the first of two prices.
+
+        If that is too long, both prices are shown without a clock: what a session costs says more than how old it is.
+        """
+        # What stands next to the clock has room when the clock is widest.
+        room = COLUMNS - len(display.clock(signal.ms) if signal.ms > 0 else _WIDEST_CLOCK)
+        clock = Clock(0, since_ms)
+        if signal.ms > 0:
+            limit = self.text("go.limit").format(clock="{clock}", left=self.duration(signal.ms))
+            before, _, after = limit.partition("{clock}")
+            if len(before) + len(after) <= room:
+                clock = Clock(0, since_ms, False, before, after)
+        price = self.money.price(rate)
+        if price:
+            variant = f"{variant}.priced"
+            least = self.money.least(rate) if isinstance(rate, Rate) else ""
+            if least and width(price) >= room:
+                return self.lines(variant, name=signal.name, clock=price, price=least), None
+            if least:
+                clock = Clock(0, since_ms, after=price, ends_at=COLUMNS - width(price) + len(price))
+                price = least
+        return self.with_clock(variant, clock, name=signal.name, price=price)
 
     def refusal(self, reasons: tuple[str, ...], lock: wire.Lock | None, detail: str) -> tuple[str, ...]:
         """Return the lines for the worst reason; the first line ends with the number of other reasons."""
@@ -297,8 +343,3 @@ class _Texts:
         if seconds < 60:
             return self.text("seconds").format(n=seconds)
         return self.text("minutes").format(n=seconds // 60)
-
-
-def _clock(ms: int) -> str:
-    minutes, seconds = divmod(max(0, ms) // 1000, 60)
-    return f"{minutes}:{seconds:02d}"

@@ -1,65 +1,159 @@
-"""The thread of the panel: shows notices one after the other, so that a slow panel never blocks the loop."""
+"""The threads of the panels: each shows the newest notice, so that a slow panel delays neither the loop nor another one."""
 
 from __future__ import annotations
 
 import logging
-from queue import Empty, SimpleQueue
-from typing import Any
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
 
-import msgspec
+from msgspec import structs
 
 from fabgate.drivers.panels import Notice
+from fabgate.gate.clock import boottime_ms
 from fabgate.gate.config.gate_yaml import Driver, make_driver
 from fabgate.gate.panel.messages import IDLE
 
 log = logging.getLogger(__name__)
 
+#: A panel with ``repeats`` is written again after this time: it may have lost power, which nobody can ask it.
+REPEAT_S: Final = 10.0
+#: A sound that comes later than this says nothing any more: the panel hung, or was away.
+LATE_S: Final = 2.0
+#: The sound that is repeated while a clock runs down, and how often.
+TICK: Final = "tick"
+TICK_EVERY_MS: Final = 10_000
+#: The shortest pause between two looks at a clock.
+_SHORTEST_S: Final = 0.02
+
 
 class PanelThread:
-    """The panel's thread. Without a configured panel, notices go to the log.
+    """The thread of one panel. Without a section, notices go to the log.
 
     After a passing notice (``Notice.for_s``) the lasting one is shown again, without its sound. If `then` was given, it
-    is shown instead, with its sound.
+    is shown instead, with its sound. Times count from ``show``: a panel that was away shows what is true now.
     """
 
-    def __init__(self, section: Driver | None) -> None:
+    def __init__(self, section: Driver | None, *, boot_ms: Callable[[], int] = boottime_ms) -> None:
         self._section = section
-        self._queue: SimpleQueue[tuple[Notice, Notice | None] | None] = SimpleQueue()
+        self._boot_ms = boot_ms
+        self._changed = threading.Condition()
         self._lasting = IDLE
+        self._notice: Notice | None = None
+        #: Counts the notices; `_since_s` is when the current one began, `_passes_s` when it passes.
+        self._number = 0
+        self._since_s = 0.0
+        self._passes_s: float | None = None
+        self._stopping = False
 
     def show(self, notice: Notice, *, then: Notice | None = None) -> None:
-        """Queue a notice; once it has passed, `then` becomes the lasting one."""
-        self._queue.put((notice, then))
+        """Show a notice; once it has passed, `then` becomes the lasting one. Never blocks."""
+        with self._changed:
+            if then is not None:
+                self._lasting = then
+            elif not notice.for_s:
+                self._lasting = structs.replace(notice, sound="")
+            self._begin(notice)
+            self._changed.notify()
 
     def stop(self) -> None:
-        """Ask the thread to end once all queued notices are shown."""
-        self._queue.put(None)
+        """Ask the thread to end once the newest notice is shown."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
 
     def run(self) -> None:
-        """Show notices until asked to stop."""
+        """Show the newest notice until asked to stop. Raises what the panel raises; run again, it shows it again."""
         panel: Any = None
         if self._section is not None:
             panel = make_driver("panel", self._section)
             panel.open()
-        passes_s: float | None = None
         try:
-            while True:
-                try:
-                    queued = self._queue.get(timeout=passes_s)
-                except Empty:
-                    queued = self._lasting, None  # shown again later without its sound, because it lasts
-                if queued is None:
-                    return
-                notice, then = queued
+            for notice in self._notices(repeats=getattr(panel, "repeats", False)):
                 if panel is None:
                     log.info("[%s] %s", notice.light, " / ".join(notice.lines))
                 else:
                     panel.show(notice)
-                passes_s = notice.for_s or None
-                if then is not None:
-                    self._lasting = then
-                elif passes_s is None:
-                    self._lasting = msgspec.structs.replace(notice, sound="")
         finally:
             if panel is not None:
                 panel.close()
+
+    def _notices(self, *, repeats: bool) -> Iterator[Notice]:
+        """Yield each notice when it has to be shown, with the time in its lines."""
+        number, lines, written_s = -1, None, 0.0
+        while True:
+            with self._changed:
+                while True:
+                    pause_s = self._pass()
+                    notice, boot_ms = self._notice, self._boot_ms()
+                    found = None if notice is None else notice.lines_at(boot_ms) if repeats else notice.lines
+                    if notice is not None and (self._number, found) != (number, lines):
+                        break
+                    if self._stopping:
+                        return
+                    if repeats and notice is not None:
+                        again_s = written_s + REPEAT_S - time.monotonic()
+                        if again_s <= 0:
+                            break
+                        pause_s = min(again_s, pause_s or again_s)
+                        changes_ms = notice.clock.changes_in_ms(boot_ms) if notice.clock else None
+                        if changes_ms is not None:
+                            pause_s = min(max(changes_ms / 1000, _SHORTEST_S), pause_s)
+                    self._changed.wait(pause_s)
+                assert notice is not None
+                if number == self._number:
+                    sound = _tick(notice, boot_ms) if lines != found else ""
+                else:
+                    sound = notice.sound if time.monotonic() - self._since_s < LATE_S else ""
+                number, lines, written_s = self._number, found, time.monotonic()
+            yield structs.replace(notice, sound=sound, lines=found, clock=None)
+
+    def _pass(self) -> float | None:
+        """Let the notice pass if its time is over; return the time that it still has, None for no end."""
+        if self._passes_s is None:
+            return None
+        left_s = self._passes_s - time.monotonic()
+        if left_s > 0:
+            return left_s
+        lasting, self._lasting = self._lasting, structs.replace(self._lasting, sound="")
+        self._begin(lasting)
+        return None
+
+    def _begin(self, notice: Notice) -> None:
+        self._notice = notice
+        self._number += 1
+        self._since_s = time.monotonic()
+        self._passes_s = self._since_s + notice.for_s if notice.for_s else None
+
+
+class Panels:
+    """All panels of a gate, each with its own thread; the log where there is none."""
+
+    def __init__(self, sections: Sequence[Driver], *, boot_ms: Callable[[], int] = boottime_ms) -> None:
+        chosen: Sequence[Driver | None] = sections or [None]
+        self._threads = [PanelThread(section, boot_ms=boot_ms) for section in chosen]
+
+    @property
+    def named(self) -> dict[str, Callable[[], None]]:
+        """Return what each thread runs, by the name of the thread."""
+        several = len(self._threads) > 1
+        return {f"panel-{n}" if several else "panel": thread.run for n, thread in enumerate(self._threads, 1)}
+
+    def show(self, notice: Notice, *, then: Notice | None = None) -> None:
+        """Show a notice on every panel (``PanelThread.show``)."""
+        for thread in self._threads:
+            thread.show(notice, then=then)
+
+    def stop(self) -> None:
+        """Ask every thread to end."""
+        for thread in self._threads:
+            thread.stop()
+
+
+def _tick(notice: Notice, boot_ms: int) -> str:
+    """Return the sound of a clock that has just changed: one tick in ten seconds before power goes off."""
+    clock = notice.clock
+    if notice.sound != TICK or clock is None or not clock.is_down:
+        return ""
+    return TICK if max(0, clock.zero_ms - boot_ms) % TICK_EVERY_MS < 1000 else ""

@@ -11,18 +11,26 @@ from fabgate import wire
 from fabgate.drivers.panels import Notice
 from fabgate.gate.panel import messages
 from fabgate.gate.panel.costs import NO_MONEY, Money
-from fabgate.gate.panel.panel_thread import PanelThread
+from fabgate.gate.panel.panel_thread import Panels, PanelThread
 from fabgate.rules import vocabulary
+from fabgate.rules.machine import Session
 
 _KIND: Final = vocabulary.SignalKind
 #: These keep their sound even when something that has just happened is shown first: power is about to go off.
 _URGENT: Final = frozenset({_KIND.WARNING, _KIND.GRACE})
 
 
-class Screen:
-    """The panel of one machine, which it calls `machine`; `lang` is the language of the workshop."""
+def since_ms(session: Session | None) -> int | None:
+    """Return the boot time from which the session's clock counts; None: it has no power yet."""
+    if session is None or session.meter.energised_since is None:
+        return None
+    return session.meter.energised_since - session.meter.energised_ms
 
-    def __init__(self, panel: PanelThread, machine: str, lang: str) -> None:
+
+class Screen:
+    """The panels of one machine, which it calls `machine`; `lang` is the language of the workshop."""
+
+    def __init__(self, panel: Panels | PanelThread, machine: str, lang: str) -> None:
         self._panel = panel
         self._machine = machine
         self._lang = lang
@@ -41,19 +49,20 @@ class Screen:
         mode: vocabulary.Mode,
         lock: wire.Lock | None,
         boot_ms: int,
+        since_ms: int | None = None,
         money: Money = NO_MONEY,
     ) -> None:
         """Show each of `happened` for some seconds, and then `state` where it has changed.
 
-        `mode` and `lock` are the machine's; remaining times are counted from `boot_ms`. `money` has the price of the
-        state, and the costs of the ends among `happened`.
+        `mode` and `lock` are the machine's; remaining times are counted from `boot_ms`, and the time of the session that
+        goes on from `since_ms`. `money` has the price of the state, and the costs of the ends among `happened`.
         """
         blocked = state.kind is _KIND.BLOCKED
         self._power_was_cut = self._power_was_cut and (blocked or state.kind is _KIND.IDLE)
         before, self._shown = self._shown, (state, lock if blocked else None)
         lasting = None
         if self._shown != before:
-            lasting = self._lasting(state, mode, lock, boot_ms, money)
+            lasting = self._lasting(state, mode, lock, boot_ms, since_ms, money)
             if not happened:
                 self._panel.show(lasting)
             elif state.kind not in _URGENT:
@@ -68,9 +77,24 @@ class Screen:
             lasting = None
 
     def _lasting(
-        self, state: vocabulary.Shown, mode: vocabulary.Mode, lock: wire.Lock | None, boot_ms: int, money: Money
+        self,
+        state: vocabulary.Shown,
+        mode: vocabulary.Mode,
+        lock: wire.Lock | None,
+        boot_ms: int,
+        since_ms: int | None,
+        money: Money,
     ) -> Notice:
         if self._power_was_cut and state.kind is _KIND.IDLE:
             return messages.power_was_cut(self._lang)
         rate = money.rate() if state.kind is _KIND.GO else None
-        return messages.notice(state.at(boot_ms), self._machine, lang=self._lang, mode=mode, lock=lock, money=rate)
+        return messages.notice(
+            state.at(boot_ms),
+            self._machine,
+            lang=self._lang,
+            mode=mode,
+            lock=lock,
+            money=rate,
+            boot_ms=boot_ms,
+            since_ms=since_ms,
+        )

@@ -58,7 +58,7 @@ def keys_of(kind: Any, where: str = "") -> dict[str, Any]:
 
 def written(value: Any, where: str = "") -> dict[str, Any]:
     if isinstance(value, list):
-        return written(value[0], where)
+        return {key: leaf for item in value for key, leaf in written(item, where).items()}
     if not isinstance(value, dict):
         return {where.rstrip("."): value}
     return {key: leaf for name, below in value.items() for key, leaf in written(below, f"{where}{name}.").items()}

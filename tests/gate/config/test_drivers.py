@@ -121,3 +121,42 @@ def test_a_driver_is_made_with_its_own_options():
         "output", Driver(driver="memory", options=gate_yaml.driver_class("output", "memory").Options())
     )
     assert type(made).__name__ == "MemoryOutput"
+
+
+# --- panels -----------------------------------------------------------------------------------------------------------
+
+
+class NeedyPanel:
+    """A panel whose package is not installed."""
+
+    Options = NfcOptions
+    needs = {"json": "nothing", "no_such_package.at_all": "fabgate[needy]"}  # noqa: RUF012
+
+
+def test_panels_are_one_section_or_a_list(load):
+    assert [one.driver for one in load(panel="panel: {driver: lights}").panel] == ["lights"]
+    found = load(panel="panel: [{driver: lights, brightness: 40}, {driver: buzzer}]").panel
+    assert [one.driver for one in found] == ["lights", "buzzer"]
+    assert found[0].options.brightness == 40
+    assert load(panel="panel:").panel == load(panel="panel: []").panel == []
+
+
+def test_each_mistake_in_a_list_of_panels_names_its_place(mistakes):
+    found = mistakes(panel="panel: [{driver: lights, red_pin: 17, brightness: 0}, {driver: buzzer, buzzer_pin: 19}, 5]")
+    assert [line.partition(" ")[2] for line in found] == [
+        "panel[0].brightness: found '0', wanted a whole number from 1 to 100",
+        "panel[2]: found '5', wanted keys and values",
+        "panel[0].red_pin: found GPIO 17, wanted another one; it is used by output.pin already",
+        "panel[1].buzzer_pin: found GPIO 19, wanted another one; it is used by panel[0].green_pin already",
+    ]
+
+
+def test_a_driver_without_its_package_says_what_to_install(monkeypatch, mistakes):
+    points = [EntryPoint("needy", f"{__name__}:NeedyPanel", "fabgate.panels")]
+    real = gate_yaml.entry_points
+    monkeypatch.setattr(gate_yaml, "entry_points", lambda group: points if "panels" in group else real(group=group))
+    (found,) = mistakes(panel="panel: {driver: needy}")
+    assert (
+        "panel.driver: found the panel driver 'needy' without its package no_such_package.at_all, wanted it:" in found
+    )
+    assert found.endswith("pip install 'fabgate[needy]'")

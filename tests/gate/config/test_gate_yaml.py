@@ -31,7 +31,7 @@ def test_the_smallest_configuration_loads_and_has_every_default(load, tmp_path):
     assert found.state_dir == tmp_path / "state"
     assert found.roster.file == tmp_path / "members.yaml"
     assert found.machine == Machine()
-    assert (found.demo, found.lang, found.mqtt, found.panel) == (False, "en", None, None)
+    assert (found.demo, found.lang, found.mqtt, found.panel) == (False, "en", None, [])
     assert found.output.options.pin == 17
     assert found.reader.options.reset_pin == 25
 
@@ -46,7 +46,7 @@ def test_absolute_paths_stay_and_relative_ones_start_beside_the_file(load, tmp_p
     )
     assert found.state_dir == Path("/var/lib/fabgate")
     assert found.roster.file == tmp_path / "else" / "members.csv"
-    assert found.panel.options.file == tmp_path / "panel.log"
+    assert found.panel[0].options.file == tmp_path / "panel.log"
 
 
 def test_a_section_without_lines_is_its_defaults(load):

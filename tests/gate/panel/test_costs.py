@@ -293,10 +293,10 @@ HOURS_MS = 120 * MINUTE_MS
     ],
 )
 def test_the_greeting_says_what_the_time_costs(rate, english, french):
-    assert frame(KIND.GO, rate, "en", HOURS_MS) == ("Hello Ada", "For up to 120 min", english, "To stop: tap again")
+    assert frame(KIND.GO, rate, "en", HOURS_MS) == ("Hello Ada", "0:00 of 120 min", english, "To stop: tap again")
     assert frame(KIND.GO, rate, "fr", HOURS_MS) == (
         "Bonjour Ada",
-        "Pour 120 min au plus",
+        "0:00 sur 120 min",
         french,
         "Fin : repassez badge",
     )
@@ -307,15 +307,17 @@ def test_a_minimum_is_said_instead_of_the_limit(desk: Desk) -> None:
     rate = desk.rate()
     assert frame(KIND.GO, rate, "en", HOURS_MS)[1:3] == ("0.25 + 0.05 €/min", "At least 1.00 €")
     assert frame(KIND.GO, rate, "fr", HOURS_MS)[1:3] == ("0,25 + 0,05 €/min", "Au moins 1,00 €")
+    desk.serve(prices(period(minimum="2")))
+    assert frame(KIND.GO, desk.rate(), "en", HOURS_MS)[1:3] == ("0:00    0.10 €/min", "At least 2.00 €")
     desk.serve(prices(period(minimum="2", session_fee="2")))
-    assert frame(KIND.GO, desk.rate(), "en", HOURS_MS)[1] == "For up to 120 min"
+    assert frame(KIND.GO, desk.rate(), "en", HOURS_MS)[1] == "0:00 of 120 min"
     desk.serve(prices(wire.PriceList(periods=[period(minimum="2")], has_free_minutes=True)))
-    assert frame(KIND.GO, desk.rate(), "en", HOURS_MS)[1] == "For up to 120 min"
+    assert frame(KIND.GO, desk.rate(), "en", HOURS_MS)[1] == "0:00 of 120 min"
 
 
 def test_a_price_that_does_not_fit_is_left_out_and_never_cut():
     found = frame(KIND.GO, RATE._replace(per_minute=Decimal("9999999.123456"), fixed=Decimal(1)), "en", HOURS_MS)
-    assert found == ("Hello Ada", "Laser 1 is yours", "For up to 120 min", "To stop: tap again")
+    assert found == ("Hello Ada", "Laser 1 is yours", "0:00 of 120 min", "To stop: tap again")
 
 
 @pytest.mark.parametrize(
@@ -361,7 +363,7 @@ def test_a_gate_shows_the_price_when_it_greets_and_the_cost_when_a_session_ends(
     shown = tmp_path / "panel"
     panel = Driver(driver="log", options=LogOptions(file=shown))
     harness.collector.current = roster(prices=prices(period()))
-    bench = Bench(tmp_path, panel=panel, roster=harness.config(3_600).roster, mqtt=Mqtt(host="127.0.0.1", port=1))
+    bench = Bench(tmp_path, panel=[panel], roster=harness.config(3_600).roster, mqtt=Mqtt(host="127.0.0.1", port=1))
     try:
         bench.start()
         wait(lambda: bench.daemon._in_force.version == 100, "the roster")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from string import Formatter
 from typing import get_args, get_type_hints
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from fabgate import translations, wire
 from fabgate.display import MONTHS, RETIRED
 from fabgate.display import REASONS as LOCK_REASONS
-from fabgate.drivers.panels import COLUMNS, LINES, Notice
+from fabgate.drivers.panels import COLUMNS, LINES, Clock, Notice
 from fabgate.drivers.panels.text import transliterate
 from fabgate.gate.config.gate_yaml import Config
 from fabgate.gate.panel.costs import Certainty, Cost, Rate
@@ -186,8 +187,8 @@ def test_a_language_that_cannot_be_read_is_left_out_and_said(monkeypatch, caplog
     [
         (
             {"kind": KIND.GO, "name": "Ada"},
-            ("Bonjour Ada", "Laser 1 : à vous", "Fin : repassez badge"),
-            ("Hello Ada", "Laser 1 is yours", "To stop: tap again"),
+            ("Bonjour Ada", "Laser 1 : à vous", "0:00", "Fin : repassez badge"),
+            ("Hello Ada", "Laser 1 is yours", "0:00", "To stop: tap again"),
         ),
         (
             {"kind": KIND.ENDED, "ms": 12 * 60_000, "reasons": ("badge",)},
@@ -370,7 +371,37 @@ def test_an_end_that_its_member_did_not_choose_says_why(reason, lang):
 
 
 def test_a_session_with_a_limit_says_how_long_it_may_last():
-    assert shown(KIND.GO, name="Ada", ms=7_200_000)[2] == "For up to 120 min"
+    assert shown(KIND.GO, name="Ada", ms=7_200_000)[2] == "0:00 of 120 min"
+
+
+def test_the_clock_of_a_session_counts_up_from_power_on_and_that_of_a_warning_down():
+    go = notice(vocabulary.Signal(KIND.GO, "Ada", ms=7_200_000), "Laser 1", boot_ms=95_000, since_ms=5_000)
+    assert go.lines[2] == "1:30 of 120 min"
+    assert go.lines_at(95_999)[2] == "1:30 of 120 min"
+    assert go.lines_at(3_605_000) == ("Hello Ada", "Laser 1 is yours", "1:00:00 of 120 min", "To stop: tap again")
+    warning = notice(vocabulary.Signal(KIND.WARNING, lang="fr", ms=120_000), "Laser 1", boot_ms=1_000)
+    assert warning.lines_at(61_001)[0] == "Arrêt dans 0:59"
+    assert warning.lines_at(10**9)[0] == "Arrêt dans 0:00"
+    priced = notice(
+        vocabulary.Signal(KIND.GO, "Ada", ms=7_200_000),
+        "Laser 1",
+        money=Rate(Decimal("0.2"), Decimal(0), 2, "EUR", minimum=Decimal(1)),
+    )
+    for ms in (0, 600_000, 7_200_000):
+        line = priced.lines_at(ms)[1]
+        assert line.endswith(" 0.20 €/min")
+        assert len(line.replace("€", "EUR")) == COLUMNS
+
+
+@given(st.integers(-1_000, 10**12), st.booleans())
+def test_a_clock_says_when_its_text_changes(ms, is_down):
+    clock = Clock(0, 10**11, is_down)
+    pause_ms = clock.changes_in_ms(ms)
+    if pause_ms is None:
+        assert clock.text(ms) == clock.text(10**13) == "0:00"
+    elif ms >= 0:
+        assert 0 < pause_ms <= 1_001
+        assert clock.text(ms + pause_ms - 1) == clock.text(ms)
 
 
 def test_where_the_card_stays_the_member_is_told_to_take_it():
@@ -392,7 +423,7 @@ def test_a_flag_asks_for_what_it_will_be():
 
 def test_long_names_are_cut_and_the_sentence_stays():
     lines = shown(KIND.GO, name="Éléonore-Bernadette", lang="fr", machine="Découpe laser grand format")
-    assert lines == ("Bonjour Éléonore-Be…", "Découpe la… : à vous", "Fin : repassez badge")
+    assert lines == ("Bonjour Éléonore-Be…", "Découpe la… : à vous", "0:00", "Fin : repassez badge")
 
 
 def test_a_name_with_braces_and_line_breaks_is_only_a_name():

@@ -142,7 +142,7 @@ def panel(tmp_path: Path) -> Panel:
 
 @pytest.fixture
 def bench(tmp_path: Path, panel: Panel) -> Iterator[Bench]:
-    with running(tmp_path, panel=panel.driver, machine=Machine(finish="cut", limit_s=600, max_s=600)) as found:
+    with running(tmp_path, panel=[panel.driver], machine=Machine(finish="cut", limit_s=600, max_s=600)) as found:
         yield found
 
 
@@ -196,7 +196,7 @@ def test_a_manager_who_gives_more_time_than_there_is_is_refused(bench: Bench, pa
 
 
 def test_a_manager_is_told_how_much_of_the_time_was_given(tmp_path: Path, panel: Panel) -> None:
-    with running(tmp_path, panel=panel.driver, machine=Machine(finish="cut", limit_s=600, max_s=900)) as bench:
+    with running(tmp_path, panel=[panel.driver], machine=Machine(finish="cut", limit_s=600, max_s=900)) as bench:
         bench.use("ada")
         send(bench, now(bench, "extend", seconds=600))
         assert outcomes(bench) == [("extend", "done")]

@@ -293,12 +293,12 @@ def test_extend_gives_a_running_session_more_time_up_to_its_longest(tmp_path: Pa
         assert not bench.output.on
 
 
-def test_identify_signals_and_nothing_else(bench: Bench) -> None:
-    before = bench.daemon._panel._queue.qsize()
+def test_identify_signals_and_nothing_else(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     send(bench, now(bench, "identify"))
     assert outcomes(bench) == [("identify", "done")]
     assert bench.levels == []
-    assert before >= 0
+    wait(lambda: "[white blink]" in caplog.text, "the light by which the gate is found")
 
 
 def test_clear_fault_opens_the_reader_anew_and_clears_no_other_fault(bench: Bench) -> None:

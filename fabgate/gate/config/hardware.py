@@ -1,0 +1,117 @@
+"""Checks what gate.yaml says about pins, buses and packages: everything that two drivers could both want."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any, Final
+
+from fabgate.errors import UsageError
+from fabgate.yaml_reading.yaml_file import Reading, join
+
+#: The sections that name a driver.
+KINDS: Final = ("reader", "output", "panel")
+#: GPIO 0 to 8 are pulled up at reset, 14 and 15 are the serial port: a contactor on them closes while the Pi boots.
+SAFE_OUTPUT_PINS: Final = frozenset(range(9, 28)) - {14, 15}
+#: The pins of an SPI bus: MISO, MOSI, SCLK, and the chip select of each device.
+SPI_PINS: Final = {0: ((9, 10, 11), (8, 7)), 1: ((19, 20, 21), (18, 17, 16))}
+#: The pins of an I2C bus, SDA and SCL; other buses have pins that an overlay chooses.
+I2C_PINS: Final = {0: (0, 1), 1: (2, 3)}
+
+
+def kind_of(key: str) -> str:
+    """Return the section of a dotted key: ``panel`` for ``panel[1].driver``."""
+    return key.partition(".")[0].partition("[")[0]
+
+
+def installed(kind: str, name: str, driver: Any) -> None:
+    """Raise UsageError if a package is missing that the driver imports when it opens (its attribute ``needs``)."""
+    for module, package in getattr(driver, "needs", {}).items():
+        try:
+            found = find_spec(module)
+        except (ImportError, ValueError):
+            found = None
+        if found is None:
+            raise UsageError(
+                f"found the {kind} driver {name!r} without its package {module}, wanted it: pip install '{package}'"
+            )
+
+
+def check_hardware(reading: Reading) -> None:
+    """Check emulated hardware, the pins and the buses."""
+    _check_emulated(reading)
+    pin = reading.values.get("output.pin")
+    if pin is not None and pin not in SAFE_OUTPUT_PINS:
+        reading.wrong(
+            "output.pin",
+            f"found GPIO {pin}, wanted 9 to 27 except 14 and 15; the others are high while the Pi starts,"
+            " and would power the machine",
+        )
+    used_by = _spi(reading) | _i2c(reading)
+    for key, used in list(reading.values.items()):
+        if kind_of(key) in (*KINDS, "inputs") and key.endswith("pin") and isinstance(used, int):
+            if used in used_by:
+                reading.wrong(key, f"found GPIO {used}, wanted another one; it is used by {used_by[used]} already")
+            used_by.setdefault(used, key)
+
+
+def _check_emulated(reading: Reading) -> None:
+    values = reading.values
+    if values.get("demo") is not False:
+        return
+    sections: dict[str, None] = {}
+    for key, value in values.items():
+        if kind_of(key) in KINDS and (value == "emulated" or (key.endswith(".driver") and value == "simulated")):
+            sections[key.rpartition(".")[0]] = None
+    for section in sections:
+        reading.wrong(
+            section,
+            "found emulated hardware, wanted real; on emulated hardware, which needs 'demo: true', anyone can tap any badge",
+        )
+    if values.get("clock.source") == "emulated":
+        reading.wrong(
+            "clock.source",
+            "found emulated, wanted a real clock; an emulated one, which needs 'demo: true', can be set by anyone",
+        )
+
+
+def _spi(reading: Reading) -> dict[int, str]:
+    """Return the pins that a reader on an SPI bus uses."""
+    bus, device = reading.values.get("reader.bus"), reading.values.get("reader.device")
+    if bus not in SPI_PINS or device is None:
+        return {}
+    lines, selects = SPI_PINS[bus]
+    return dict.fromkeys((*lines, *selects[device : device + 1]), f"SPI bus {bus} of the reader")
+
+
+def _i2c(reading: Reading) -> dict[int, str]:
+    """Return the pins of the I2C buses in use; check that a reader has its own, and that no two panels share an address.
+
+    A display holds the bus for up to a tenth of a second, and a display that hangs may hold it for good: no badge would
+    be read meanwhile.
+    """
+    values = reading.values
+    used: dict[int, str] = {}
+    addresses: dict[tuple[int, int], str] = {}
+    readers = values.get("reader.i2c_bus")
+    for key, bus in list(values.items()):
+        if not key.endswith(".i2c_bus") or not isinstance(bus, int):
+            continue
+        section = key.rpartition(".")[0]
+        used |= dict.fromkeys(I2C_PINS.get(bus, ()), f"I2C bus {bus} of {section}")
+        if kind_of(key) != "panel":
+            continue
+        if bus == readers:
+            reading.wrong(
+                key,
+                f"found I2C bus {bus}, wanted another one than the reader's: a display that hangs would stop the reader."
+                " Put the display on a bus of its own (docs/panels/README.md)",
+            )
+        address = values.get(join(section, "address"))
+        if address is not None:
+            other = addresses.setdefault((bus, address), section)
+            if other != section:
+                reading.wrong(
+                    join(section, "address"),
+                    f"found {address:#04x} on I2C bus {bus}, wanted another one; it is used by {other} already",
+                )
+    return used
