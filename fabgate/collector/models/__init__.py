@@ -11,6 +11,7 @@ from fabgate.collector.models.billing.charges import (
     ManualLine,
     Waiver,
 )
+from fabgate.collector.models.billing.contests import Contest
 from fabgate.collector.models.billing.payers import Payer, PayerReference
 from fabgate.collector.models.billing.plans import Plan, PlanChange
 from fabgate.collector.models.billing.prepaid import PrepaidChange, PrepaidEntry
@@ -44,6 +45,7 @@ __all__ = [
     "ChargeTerms",
     "ClosedMonth",
     "Collector",
+    "Contest",
     "Correction",
     "Entry",
     "FailedSignIn",

@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from fabgate import badge, wire
 from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.billing.charges import closing, contests, decisions, refresh
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.intake.store import Store
@@ -338,6 +338,19 @@ def _line_removed(house: House) -> Any:
     return house.post("month-line-remove", pk=line.pk)
 
 
+def _line_contested(house: House) -> Any:
+    _billing(house)
+    line = decisions.add_line("m-1", "Plywood", 1_250, author="maya")
+    return house.post("my-contest", {"words": "not mine"}, by=house.as_member(), kind="line", pk=line.pk)
+
+
+def _contest_answered(house: House) -> Any:
+    _billing(house)
+    line = decisions.add_line("m-1", "Plywood", 1_250, author="maya")
+    one = contests.contest("line", str(line.pk), "not mine", Member.objects.get(pk="m-1"), author="zoe")
+    return house.post("month-contest", {"sure": "1", "decision": "reversed", "answer": "Sorry"}, pk=one.pk)
+
+
 #: One right form for each route; of a route that does several things, one for each.
 SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "welcome": (_first, _invited),
@@ -348,6 +361,7 @@ SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "my-minutes-contest": (
         lambda h: h.post("my-minutes-contest", {"words": "not me"}, pk=h.session(), by=h.as_member()),
     ),
+    "my-contest": (_line_contested,),
     "floor-write": (_written,),
     "floor-lock": (lambda h: h.post("floor-lock", BROKEN, name="laser"),),
     "floor-unlock": (_unlocked,),
@@ -407,6 +421,7 @@ SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "month-waive": (_waived,),
     "month-line": (_line_added,),
     "month-line-remove": (_line_removed,),
+    "month-contest": (_contest_answered,),
     "machines-new": (lambda h: h.post("machines-new", {"name": "drill", "preset": "saw"}),),
     "machines-one": (lambda h: h.post("machines-one", {"title": "Laser II"}, name="laser"),),
     "machines-rules": (lambda h: h.post("machines-rules", _rules(h), name="laser"),),

@@ -26,7 +26,7 @@ from django.db import IntegrityError, connection
 
 from fabgate import wire
 from fabgate.collector.billing import member_plans, terms
-from fabgate.collector.billing.charges import decisions, refresh
+from fabgate.collector.billing.charges import contests, decisions, refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
@@ -35,12 +35,14 @@ from fabgate.collector.intake.store import Store
 from fabgate.collector.models import (
     Change,
     Collector,
+    Contest,
     Entry,
     Gate,
     Group,
     Hole,
     LedgerLine,
     Machine,
+    ManualLine,
     Member,
     Payer,
     Quarantine,
@@ -144,6 +146,9 @@ def write_books(home: Path) -> None:  # noqa: PLR0915 (a long story, told in ord
     decisions.withdraw("t-1", author="maya", reason="it was another one")
     decisions.add_line("m-0", "Plywood, 9 mm", 1250, author="bo", vat_code="S20", session="s-0")
     decisions.remove_line(decisions.add_line("m-0", "Glue", 300, author="bo").pk, author="bo", reason="twice")
+    line = ManualLine.objects.get()
+    one = contests.contest(Contest.LINE, str(line.pk), "I took less", Member.objects.get(pk="m-0"), author="m-0")
+    contests.answer(one.pk, Contest.KEPT, "We measured it", author="maya")
     audit_head.keep_up(home)
 
 
@@ -256,7 +261,7 @@ PARTS: Final[dict[str, Callable[[Report, snapshot.Workspace, Path], object]]] = 
     **dict.fromkeys(("usageday", "usagemonth"), lambda report, *_: sums.check(report, ZoneInfo(ZONE), _nothing)),
     "change": lambda report, _, data: audit_log.check(report, audit_head.noted(data), None, _nothing),
     "charge": lambda report, *_: charges.check(report, _nothing),
-    **dict.fromkeys(("chargeterms", "billingterms", "waiver", "manualline"), lambda report, *_: decided.check(report)),
+    **dict.fromkeys(("chargeterms", "billingterms", "waiver", "manualline", "contest"), lambda report, *_: decided.check(report)),
     **dict.fromkeys(("prepaidchange", "prepaidentry"), lambda report, *_: prepaid.check(report)),
     **dict.fromkeys(
         ("tariffrule", "plan", "planchange", "payer", "payerreference"), lambda report, *_: prices.check(report)
@@ -324,7 +329,7 @@ def test_the_docs_name_every_table_of_the_books_and_only_columns_that_exist():
     wanted = {
         *("entry", "journal", "hole", "boot", "gate", "usagesession", "correction", "review", "ledgerline"),
         *("usageday", "usagemonth", "change", "quarantine", "prepaidchange", "prepaidentry"),
-        *("charge", "chargeterms", "billingterms", "waiver", "manualline"),
+        *("charge", "chargeterms", "billingterms", "waiver", "manualline", "contest"),
         *("tariffrule", "plan", "planchange", "payer", "payerreference"),
     }
     assert TABLES.keys() == wanted
@@ -414,6 +419,7 @@ NEW = {
     "charge": {"id": "0e7e0b5c-0000-5000-8000-000000000000"},
     "waiver": {"session": "s-0"},
     "manualline": {},
+    "contest": {},
     "prepaidchange": {"payer": "m-1"},
     "prepaidentry": {"form_key": "f-new", "takes_back_id": None},
     "tariffrule": {"valid_from": NOON.date()},

@@ -24,7 +24,7 @@ from fabgate.collector.billing.prepaid import ledger
 from fabgate.collector.billing.statements import archive, issue
 from fabgate.collector.db import audit, bulk
 from fabgate.collector.entries import completeness
-from fabgate.collector.models import Change, Charge, ClosedMonth, IssuedStatement, Machine, ManualLine
+from fabgate.collector.models import Change, Charge, ClosedMonth, Contest, IssuedStatement, Machine, ManualLine
 from fabgate.errors import UsageError
 
 #: The digest before the first month.
@@ -44,9 +44,11 @@ class Open:
     in_review: int
     #: Sessions to which no rule applies. They keep no month open.
     without_tariff: int
+    #: Charges, lines and entries of this month or an earlier one that are contested and not answered.
+    contests: int
 
     def __bool__(self) -> bool:
-        return bool(self.gates or self.in_review)
+        return bool(self.gates or self.in_review or self.contests)
 
 
 def open_in(first: date, book: Book, now: datetime) -> Open:
@@ -59,6 +61,7 @@ def open_in(first: date, book: Book, now: datetime) -> Open:
         gates=tuple(completeness.incomplete_before(end)) if now >= end else completeness.now().behind,
         in_review=kinds.get(rating.IN_REVIEW, 0),
         without_tariff=kinds.get(rating.NO_TARIFF, 0),
+        contests=Contest.waiting().filter(month__lte=first).count(),
     )
 
 
@@ -287,6 +290,9 @@ def _mistakes(left: Open) -> Iterator[str]:
     if left.in_review:
         text = ngettext("%(n)d session waits for a review", "%(n)d sessions wait for a review", left.in_review)
         yield text % {"n": left.in_review}
+    if left.contests:
+        text = ngettext("%(n)d contest waits for an answer", "%(n)d contests wait for an answer", left.contests)
+        yield text % {"n": left.contests}
     yield _("to close the month all the same, give a reason")
 
 

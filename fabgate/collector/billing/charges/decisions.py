@@ -35,7 +35,7 @@ def waive(session: str, *, author: str, reason: str) -> Waiver:
     In a closed month its charge gets a reversal.
     """
     mistakes: list[str] = []
-    reason = _line(reason, "reason", mistakes)
+    reason = one_line(reason, "reason", mistakes)
     with transaction.atomic():
         refresh.lock()
         if not UsageSession.objects.filter(pk=session, reason__isnull=False).exists():
@@ -55,7 +55,7 @@ def waive(session: str, *, author: str, reason: str) -> Waiver:
 def withdraw(session: str, *, author: str, reason: str) -> None:
     """Let a waived session cost again what it costs. Raises UsageError if it is not waived."""
     mistakes: list[str] = []
-    reason = _line(reason, "reason", mistakes)
+    reason = one_line(reason, "reason", mistakes)
     with transaction.atomic():
         refresh.lock()
         waiver = Waiver.objects.filter(session=session).first()
@@ -83,7 +83,7 @@ def add_line(
     Raises UsageError, and TwinError unless the line `is_meant` although an equal one was added a moment ago.
     """
     mistakes: list[str] = []
-    text = _line(text, "text", mistakes)
+    text = one_line(text, "text", mistakes)
     if not 0 < abs(amount_minor) <= MOST_MINOR:
         wanted = _("amount: found %(found)s, wanted one other than 0, at most %(most)s in the smallest unit")
         mistakes.append(wanted % {"found": amount_minor, "most": MOST_MINOR})
@@ -118,7 +118,7 @@ def add_line(
 def remove_line(pk: int, *, author: str, reason: str) -> None:
     """Remove a line of an open month. Raises UsageError; in a closed month, add a line that takes it back."""
     mistakes: list[str] = []
-    reason = _line(reason, "reason", mistakes)
+    reason = one_line(reason, "reason", mistakes)
     with transaction.atomic():
         refresh.lock()
         book = refresh.open_book()
@@ -142,7 +142,8 @@ def _twin(line: ManualLine) -> ManualLine | None:
     return same.order_by("-pk").first()
 
 
-def _line(text: str, name: str, mistakes: list[str]) -> str:
+def one_line(text: str, name: str, mistakes: list[str]) -> str:
+    """Return a text without line breaks; add a mistake if it is empty or longer than the database stores."""
     found = " ".join(text.split())
     if not 0 < len(found) <= _LONGEST:
         wanted = _("%(name)s: found %(found)d characters, wanted 1 to %(most)d")

@@ -94,6 +94,8 @@ class Line(NamedTuple):
     vat_code: str
     #: The session that it is about, or "".
     session: str
+    #: The number under which it is stored.
+    number: int = 0
 
 
 class Total(NamedTuple):

@@ -46,7 +46,7 @@ def head(month: date, payer: str, closed: ClosedMonth | None) -> Head:
 def lines(month: date, payer: str) -> Iterator[Line]:
     """Yield the lines of a payer: charges for something other than a session."""
     rows = ManualLine.objects.filter(month=month, payer=payer).order_by("at", "pk")
-    yield from (Line(*row) for row in rows.values_list("at", "text", "amount_minor", "vat_code", "session"))
+    yield from (Line(*row) for row in rows.values_list("at", "text", "amount_minor", "vat_code", "session", "pk"))
 
 
 def codes() -> dict[int, str]:

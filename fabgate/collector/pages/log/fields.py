@@ -12,6 +12,9 @@ FIELDS: Final[Mapping[str, Any]] = {
     "address": gettext_lazy("Postal address"),
     "amount": gettext_lazy("Amount"),
     "amount_minor": gettext_lazy("Amount"),
+    "answer": gettext_lazy("Answer"),
+    "answered_at": gettext_lazy("Answered on"),
+    "answered_by": gettext_lazy("Answered by"),
     "at": gettext_lazy("When"),
     "audit_head": gettext_lazy("Head of the log before"),
     "author": gettext_lazy("By"),
@@ -49,6 +52,7 @@ FIELDS: Final[Mapping[str, Any]] = {
     "includes_vat": gettext_lazy("Prices include VAT"),
     "is_active": gettext_lazy("Can sign in"),
     "joined_on": gettext_lazy("Member since"),
+    "key": gettext_lazy("Number"),
     "keys": gettext_lazy("Keys"),
     "key_id": gettext_lazy("Badge key"),
     "kind": gettext_lazy("Kind"),
@@ -135,6 +139,7 @@ FIELDS: Final[Mapping[str, Any]] = {
     "vat_number": gettext_lazy("VAT number"),
     "what": gettext_lazy("What"),
     "why": gettext_lazy("Why"),
+    "words": gettext_lazy("What is wrong"),
     "zone": gettext_lazy("Time zone"),
 }
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from fabgate import wire
 from fabgate.collector.billing import terms
 from fabgate.collector.machines import locks, presets
-from fabgate.collector.models import Account, Change, Machine, OneTimeLink, PrepaidEntry, Training
+from fabgate.collector.models import Account, Change, Contest, Machine, OneTimeLink, PrepaidEntry, Training
 from fabgate.collector.models.calendar import WEEK
 from fabgate.collector.pages.keys.views import SCOPES
 from fabgate.collector.pages.log import fields
@@ -34,6 +34,7 @@ _PEOPLE: Final = frozenset({"member", "members", "payer"})
 _ACTORS: Final = frozenset(
     {
         "actor",
+        "answered_by",
         "author",
         "closed_by",
         "ended_by",
@@ -59,6 +60,16 @@ _LABELS: Final[Mapping[str, Mapping[str, Any]]] = {
     "badge.kind": people_words.KINDS,
     "block.reason": people_words.BLOCKS,
     "by": dict(GROUPS),
+    "contest.decision": {
+        Contest.KEPT: gettext_lazy("it stands"),
+        Contest.REVERSED: gettext_lazy("taken back"),
+        Contest.OTHERWISE: gettext_lazy("settled in another way"),
+    },
+    "contest.kind": {
+        Contest.SESSION: gettext_lazy("session"),
+        Contest.LINE: gettext_lazy("line"),
+        Contest.ENTRY: gettext_lazy("credit"),
+    },
     "decision": session_labels.DECISIONS,
     "end_reason": reasons.GIVEN_UP,
     "form": {"csv": "CSV", "xlsx": "XLSX"},

@@ -11,8 +11,10 @@ from fabgate.collector.billing import explain, summary, terms
 from fabgate.collector.billing import month as months
 from fabgate.collector.billing.charges import history
 from fabgate.collector.billing.rating import Rated
-from fabgate.collector.models import BillingTerms, Charge, Machine, ManualLine
+from fabgate.collector.models import BillingTerms, Charge, Contest, Machine, ManualLine
 from fabgate.collector.pages.access_control import account_of
+from fabgate.collector.pages.contests import evidence
+from fabgate.collector.pages.contests.shown import marks
 from fabgate.collector.pages.lists.numbered import numbered_page
 from fabgate.collector.pages.month.overview import neighbours
 from fabgate.collector.pages.month.tab import month_of, render_page, terms_or_404
@@ -38,6 +40,10 @@ def payer(request: HttpRequest, pk: str) -> HttpResponse:
     called = names.people({pk, *users})
     titles = dict(Machine.objects.values_list("name", "title"))
     total = summary.added(sums.values())
+    marked = {
+        Charge: marks(Contest.SESSION, [row.session for row in page.rows if isinstance(row, Charge)]),
+        ManualLine: marks(Contest.LINE, [row.pk for row in page.rows if isinstance(row, ManualLine)]),
+    }
     shown = {
         "month": first,
         **neighbours(first, found),
@@ -47,7 +53,10 @@ def payer(request: HttpRequest, pk: str) -> HttpResponse:
         "amount": money.minor(total.amount_minor),
         "page": page,
         "rows": [
-            _charge(row, called, titles, money) if isinstance(row, Charge) else _line(row, money) for row in page.rows
+            {**_charge(row, called, titles, money), "mark": marked[Charge].get(row.session)}
+            if isinstance(row, Charge)
+            else {**_line(row, money), "mark": marked[ManualLine].get(str(row.pk))}
+            for row in page.rows
         ],
         "has_others": bool(users),
         "is_own": pk in self_and_groups(account_of(request)),
@@ -123,6 +132,8 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
         "kind": one.rated.kind,
         "plan": applied.plan if applied else one.rated.facts.plan,
         "is_as_charged": is_as_charged,
+        "mark": marks(Contest.SESSION, [pk]).get(pk),
+        **evidence.of(one.session),
         "is_own": not self_and_groups(account_of(request)).isdisjoint(one.session.people),
         "steps": step_rows(one.rated, found),
         "charges": [

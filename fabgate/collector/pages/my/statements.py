@@ -15,6 +15,7 @@ from fabgate.collector.billing.statements import read
 from fabgate.collector.billing.statements.compose import Statement
 from fabgate.collector.models import BillingTerms, Charge, ClosedMonth, IssuedStatement, ManualLine
 from fabgate.collector.pages.access_control import account_of
+from fabgate.collector.pages.contests.shown import of_statement
 from fabgate.collector.pages.lists.numbered import numbered_page
 from fabgate.collector.pages.month.statements import shown
 from fabgate.collector.paper.figures import Money
@@ -67,6 +68,7 @@ def statement(request: HttpRequest, month: str) -> HttpResponse:
     """Show one."""
     one = _get(request, month)
     context: dict[str, Any] = {"month": one.head.month, "terms": _terms(), **shown.context(one, request.GET)}
+    context["rows"] = of_statement(context["rows"], one.head.payer)
     return render(request, "my/statement.html", context)
 
 

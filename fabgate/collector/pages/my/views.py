@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from django import forms
 from django.contrib import messages
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from fabgate.collector.access import roster
-from fabgate.collector.models import Badge, Gate, Member, Review, UsageSession
+from fabgate.collector.billing import terms
+from fabgate.collector.billing.charges import contests
+from fabgate.collector.models import Badge, Contest, Gate, Member, Review, UsageSession
 from fabgate.collector.pages import errors, gates_informed
 from fabgate.collector.pages.access_control import account_of, see_other
+from fabgate.collector.pages.contests import evidence, mine, shown
 from fabgate.collector.pages.lists.sorting import Labelled, Sorting
 from fabgate.collector.pages.machines import week
 from fabgate.collector.pages.my import allowed, costs, credit, months, reassigned, statements
 from fabgate.collector.pages.my.months import Month
 from fabgate.collector.pages.people import labels as people_labels
 from fabgate.collector.pages.use import labels, names
+from fabgate.collector.paper.figures import Money
 from fabgate.collector.people import badges, reasons
 from fabgate.collector.people.blocks import today
-from fabgate.collector.sessions import corrections
 from fabgate.errors import UsageError
 
 #: The columns by which the sessions of a month can be sorted.
@@ -36,16 +38,14 @@ _LABELS: Final = {
 }
 
 
-class ContestForm(forms.Form):
+class SessionContestForm(mine.ContestForm):
     """What is wrong about a session."""
 
-    words = forms.CharField(
-        label=gettext_lazy("What is wrong?"),
-        max_length=corrections.MAX_REASON,
-        widget=forms.Textarea(attrs={"rows": 3}),
-        help_text=gettext_lazy("For example: I switched off at four, and someone else continued with my badge."),
-        error_messages={"required": gettext_lazy("Describe in a few words what is wrong.")},
-    )
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields["words"].help_text = _(
+            "For example: I switched off at four, and someone else continued with my badge."
+        )
 
 
 def minutes(request: HttpRequest) -> HttpResponse:
@@ -64,6 +64,8 @@ def minutes(request: HttpRequest) -> HttpResponse:
     carried = list(member.badges.filter(ended_at=None).order_by("since", "id"))
     at = year.index(month)
     cost = costs.of_month(member, month, page.rows)
+    found = terms.started()
+    marks = shown.marks(Contest.SESSION, [one.pk for one in page.rows]) if found is not None else {}
     return render(
         request,
         "my/minutes.html",
@@ -74,7 +76,8 @@ def minutes(request: HttpRequest) -> HttpResponse:
             "month": month,
             "newer_month": year[at - 1] if at else None,
             "older_month": year[at + 1] if at + 1 < len(year) else None,
-            "rows": [_row(one) | {"cost": cost and cost.of[one.pk]} for one in page.rows],
+            "rows": [_row(one) | {"cost": cost and cost.of[one.pk], "mark": marks.get(one.pk)} for one in page.rows],
+            "contests": mine.of_member(member, Money.of(found)) if found is not None else [],
             "costs": cost,
             "page": page,
             "sorting": sorting,
@@ -95,29 +98,39 @@ def minutes(request: HttpRequest) -> HttpResponse:
 
 
 def contest(request: HttpRequest, pk: str) -> HttpResponse:
-    """Show one of the member's sessions, which they may contest; for a reassigned one, show the reason."""
+    """Show a session that the member used or pays for, with its evidence; contest it.
+
+    For a reassigned one, show the reason.
+    """
     member = _member(request)
     if request.method == "GET" and (
         taken := reassigned.with_reasons(member.pk, reassigned.reassigned_from(member.pk).filter(pk=pk))
     ):
         return render(request, "my/moved.html", {"one": taken[0]})
     rows = UsageSession.objects.select_related("machine", "gate", "review_case")
-    session = get_object_or_404(rows, pk=pk, used_by=member.pk)
-    form = ContestForm(request.POST or None)
+    session = get_object_or_404(rows.filter(Q(used_by=member.pk) | Q(payer=member.pk)), pk=pk)
+    form = SessionContestForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            corrections.contest(session, form.cleaned_data["words"], author=account_of(request).name)
+            contests.contest_session(session, form.cleaned_data["words"], member, author=account_of(request).name)
         except UsageError:
             raise errors.Conflict(_("This session is already under review, or has not ended yet.")) from None
-        messages.success(request, _("Thank you. Someone will review it; the decision will appear here."))
+        messages.success(request, mine.thanks())
         return see_other(reverse("my-minutes-contest", args=[pk]))
-    shown = {
+    found = terms.started()
+    earlier = mine.of_thing(Contest.SESSION, pk, member, Money.of(found)) if found is not None else []
+    row = _row(session)
+    context = {
         "form": form,
-        "one": _row(session),
+        "one": row | {"is_contested": row["is_contested"] or any(one["contest"].is_open for one in earlier)},
+        "is_reviewed": row["is_contested"],
         "is_open": session.reason is None,
+        "contests": earlier,
+        "user_name": names.people([session.used_by])[session.used_by] if session.used_by != member.pk else "",
         **costs.of_session(member, session),
+        **evidence.of(session),
     }
-    return render(request, "my/session.html", shown, status=200 if request.method == "GET" else 400)
+    return render(request, "my/session.html", context, status=200 if request.method == "GET" else 400)
 
 
 def lost(request: HttpRequest) -> HttpResponse:

@@ -16,12 +16,15 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from fabgate.collector.models import Review
+from fabgate.collector.billing import terms
+from fabgate.collector.models import Contest, Review
 from fabgate.collector.pages.access_control import account_of, see_other
+from fabgate.collector.pages.contests.shown import described
 from fabgate.collector.pages.roles import self_and_groups
 from fabgate.collector.pages.use import labels
 from fabgate.collector.pages.use.sessions.rows import Row, rows, totals
 from fabgate.collector.pages.use.tab import render_page
+from fabgate.collector.paper.figures import Money
 from fabgate.collector.sessions import corrections, merge
 from fabgate.errors import UsageError
 
@@ -100,6 +103,13 @@ class DecisionForm(forms.Form):
     )
     note = forms.CharField(required=False, max_length=corrections.MAX_REASON)
 
+    def clean(self) -> dict[str, Any]:
+        """Require an answer in writing for a member who contests a session."""
+        typed = self.cleaned_data
+        if not typed.get("note") and any(one.is_contested for one in typed.get("review") or ()):
+            raise forms.ValidationError(_("Answer the member who contests the session: say why it counts as it does."))
+        return typed
+
     def __init__(self, data: QueryDict, *, own: frozenset[str]) -> None:
         super().__init__(data)
         self._own = own
@@ -131,9 +141,16 @@ def review(request: HttpRequest) -> HttpResponse:
     shown = {
         "causes": causes(waiting[:_SHOWN], own),
         "has_more": len(waiting) > _SHOWN,
+        "contests": _contests(),
         "mistakes": [text for texts in form.errors.values() for text in texts] if form else [],
     }
     return render_page(request, "review.html", shown, status=400 if form else 200)
+
+
+def _contests() -> list[dict[str, Any]]:
+    """Return the charges, lines and entries that are contested, the oldest first."""
+    found = terms.started()
+    return described(Contest.waiting()[:_SHOWN], Money.of(found)) if found is not None else []
 
 
 def causes(reviews: Iterable[Review], own: frozenset[str]) -> list[dict[str, Any]]:

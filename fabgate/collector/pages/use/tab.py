@@ -1,4 +1,4 @@
-"""The layout of this tab's pages: the navigation, and how many sessions need a review."""
+"""The layout of this tab's pages: the navigation, and how much waits for a review."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from fabgate.collector.models import Review
+from fabgate.collector.models import Contest, Review
 from fabgate.collector.pages.lists import keyset
 
 
@@ -15,5 +15,5 @@ def render_page(request: HttpRequest, template: str, shown: dict[str, Any], *, s
     """Render a page of this tab."""
     # how many filters are set; cursor and order are not filters
     filters = sum(bool(value) for name, value in request.GET.items() if name not in {*keyset.CURSORS, "sort"})
-    waiting = Review.objects.filter(settled_at=None).count()
+    waiting = Review.objects.filter(settled_at=None).count() + Contest.waiting().count()
     return render(request, f"use/{template}", {"waiting": waiting, "filters": filters, **shown}, status=status)

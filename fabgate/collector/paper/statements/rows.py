@@ -43,6 +43,8 @@ class StatementRow(NamedTuple):
     vat_code: str = ""
     #: The session's id.
     session: str = ""
+    #: The number of the line.
+    line: int = 0
 
 
 def title() -> str:
@@ -259,4 +261,6 @@ def _span(start: datetime | None, end: datetime) -> str:
 def _line(line: Line, money: Money, zone: ZoneInfo) -> StatementRow:
     day = date_format(line.at.astimezone(zone), "SHORT_DATE_FORMAT")
     amount = money.minor(line.amount_minor)
-    return StatementRow(LINE, line.text, day=day, amount=amount, vat_code=line.vat_code, session=line.session)
+    return StatementRow(
+        LINE, line.text, day=day, amount=amount, vat_code=line.vat_code, session=line.session, line=line.number
+    )

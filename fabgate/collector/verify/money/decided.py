@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 
-from fabgate.collector.models import BillingTerms, Charge, ChargeTerms, ManualLine, Waiver
+from fabgate.collector.models import BillingTerms, Charge, ChargeTerms, Contest, ManualLine, Waiver
 from fabgate.collector.verify.findings import Report
 from fabgate.collector.verify.money import logged
 from fabgate.collector.verify.snapshot import PAGE
 
 
 def check(report: Report) -> None:
-    """Compare the currency, waivers and lines with the audit log, and check the rules and plans that charges name."""
-    for model in (BillingTerms, Waiver, ManualLine):
+    """Compare the currency, waivers, lines and contests with the audit log; check the rules and plans of charges."""
+    for model in (BillingTerms, Waiver, ManualLine, Contest):
         logged.compare(report, model)
     _check_terms(report)
 

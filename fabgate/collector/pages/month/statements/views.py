@@ -12,6 +12,7 @@ from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.statements import archive, read
 from fabgate.collector.billing.statements.compose import Statement
 from fabgate.collector.models import BillingTerms, ClosedMonth
+from fabgate.collector.pages.contests.shown import of_statement
 from fabgate.collector.pages.month.overview import neighbours
 from fabgate.collector.pages.month.statements import shown
 from fabgate.collector.pages.month.tab import month_of, render_page, terms_or_404
@@ -31,6 +32,7 @@ def statement(request: HttpRequest, pk: str) -> HttpResponse:
         **neighbours(one.head.month, found),
         **shown.context(one, request.GET),
     }
+    context["rows"] = of_statement(context["rows"], "")
     return render_page(request, "statement.html", found, context)
 
 

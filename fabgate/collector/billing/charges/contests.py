@@ -1,0 +1,203 @@
+"""Contests of money: a member finds a final charge, a line or a prepaid entry wrong, and gets an answer in writing.
+
+Nothing changes before the answer. It can take the amount back: a session is waived, a line is removed or reversed, a
+credit is reversed. In a closed month, that is an entry in the open one. A session whose charge is not final goes to
+review instead, as sessions/corrections.py does it (decision 99).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, date, datetime
+from typing import Final, NamedTuple
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from fabgate.collector.billing import terms
+from fabgate.collector.billing.charges import decisions, history, refresh
+from fabgate.collector.billing.paying import payers
+from fabgate.collector.billing.prepaid import ledger
+from fabgate.collector.db import audit
+from fabgate.collector.models import (
+    Change,
+    Charge,
+    Contest,
+    ManualLine,
+    Member,
+    PrepaidEntry,
+    Review,
+    UsageSession,
+    Waiver,
+)
+from fabgate.collector.sessions import corrections
+from fabgate.errors import UsageError
+
+MAX_WORDS: Final = 200
+
+
+class AnsweredError(UsageError):
+    """Somebody has answered the contest already."""
+
+
+class Subject(NamedTuple):
+    """What can be contested: it is charged to `payer` in `month`."""
+
+    kind: str
+    key: str
+    payer: str
+    month: date
+    text: str
+    amount_minor: int
+
+
+class Answered(NamedTuple):
+    """A contest with its answer, and the row of the audit log with the rosters that changed, if any did."""
+
+    contest: Contest
+    change: Change | None
+
+
+def final_charge(session: str) -> Charge | None:
+    """Return the charge that applies to a session if it is final; None if the session goes to review instead."""
+    first_open = terms.first_open_day()
+    applied = None if first_open is None else history.stored([session])[session].applied
+    return applied if applied is not None and first_open is not None and applied.month < first_open else None
+
+
+def subject(kind: str, key: str) -> Subject | None:
+    """Return what can be contested, or None: a charge that is not final, and the sum of a month, cannot."""
+    if kind == Contest.SESSION:
+        charge = final_charge(key)
+        return charge and Subject(kind, key, charge.payer, charge.month, "", charge.amount_minor)
+    number = int(key) if key.isascii() and key.isdigit() and len(key) < 19 else 0
+    if kind == Contest.LINE:
+        line = ManualLine.objects.filter(pk=number).first()
+        return line and Subject(kind, key, line.payer, line.month, line.text, line.amount_minor)
+    entry = PrepaidEntry.objects.filter(pk=number).exclude(kind=PrepaidEntry.USED).first()
+    return entry and Subject(kind, key, entry.payer, entry.day.replace(day=1), "", entry.amount_minor)
+
+
+def contest_session(session: UsageSession, words: str, member: Member, *, author: str) -> Contest | Review:
+    """Contest a session: it goes to review, or is marked if its charge is final.
+
+    Raises UsageError if it is contested already, or has not ended.
+    """
+    if terms.first_open_day() is not None:
+        refresh.refresh_all()
+    if session.review is not None or final_charge(session.pk) is None:
+        return corrections.contest(session, words, author=author)
+    return contest(Contest.SESSION, session.pk, words, member, author=author)
+
+
+def contest(kind: str, key: str, words: str, member: Member, *, author: str) -> Contest:
+    """Mark a final charge, a line or an entry as contested, in the words of a member.
+
+    Raises UsageError if there is no such thing, or if it is contested already. Whether it is the member's own is the
+    caller's to check.
+    """
+    mistakes: list[str] = []
+    words = decisions.one_line(words, "words", mistakes)
+    with transaction.atomic():
+        refresh.lock()
+        found = subject(kind, key)
+        if found is None:
+            mistakes.append(_("found nothing to contest with the number '%(found)s'") % {"found": key[:64]})
+        elif Contest.waiting().filter(kind=kind, key=key).exists():
+            mistakes.append(_("it is already contested, and waits for an answer"))
+        if mistakes or found is None:
+            raise UsageError("\n".join(mistakes))
+        made = Contest(**found._asdict(), words=words, member=member.pk, author=author, at=datetime.now(UTC))
+        with audit.change(author, "contest.opened", made, reason=words):
+            made.save()
+    return made
+
+
+def answer(pk: int, decision: str, words: str, *, author: str, rebuild: ledger.Rebuild | None = None) -> Answered:
+    """Answer a contest in writing. With Contest.REVERSED the amount is taken back in the same transaction.
+
+    `rebuild` is called if gates refuse the payer afterwards, or no longer do. Raises UsageError, and AnsweredError if
+    somebody was faster; nothing is changed then.
+    """
+    mistakes: list[str] = []
+    words = decisions.one_line(words, "answer", mistakes)
+    if decision not in Contest.DECISIONS:
+        text = _("decision: found '%(found)s', wanted %(wanted)s")
+        mistakes.append(text % {"found": decision[:20], "wanted": ", ".join(Contest.DECISIONS)})
+    if mistakes:
+        raise UsageError("\n".join(mistakes))
+    with transaction.atomic():
+        refresh.lock()
+        found = Contest.objects.filter(pk=pk).first()
+        if found is None:
+            raise UsageError(_("found no contest %(found)d") % {"found": pk})
+        if not found.is_open:
+            raise AnsweredError(_("the contest was already answered by %(who)s") % {"who": found.answered_by})
+        change = _reverse(found, words, author, rebuild) if decision == Contest.REVERSED else None
+        with audit.change(author, "contest.answered", found, reason=words):
+            found.decision, found.answer, found.answered_by = decision, words, author
+            found.answered_at = datetime.now(UTC)
+            found.save()
+    return Answered(found, change)
+
+
+def can_reverse(one: Contest) -> bool:
+    """Return whether there still is something that the answer can take back."""
+    if one.kind == Contest.SESSION:
+        applied = history.stored([one.key])[one.key].applied
+        is_waived = Waiver.objects.filter(session=one.key).exists()
+        return applied is not None and applied.amount_minor != 0 and not is_waived
+    if one.kind == Contest.LINE:
+        return ManualLine.objects.filter(pk=int(one.key)).exists()
+    rows = PrepaidEntry.objects.filter(pk=int(one.key), kind=PrepaidEntry.CREDIT)
+    return rows.filter(taken_back_by=None).exists()
+
+
+def concerned(one: Contest) -> set[str]:
+    """Return the ids of the people whose money it is about, and of who used the machine."""
+    found = {one.payer, one.member}
+    if one.kind == Contest.SESSION and (session := UsageSession.objects.filter(pk=one.key).first()) is not None:
+        found |= set(session.people)
+    return found
+
+
+def of(kind: str, keys: Collection[str]) -> dict[str, Contest]:
+    """Return the newest contest of each of some things, by key."""
+    return {one.key: one for one in Contest.objects.filter(kind=kind, key__in=keys).order_by("at", "pk")}
+
+
+def _reverse(one: Contest, words: str, author: str, rebuild: ledger.Rebuild | None) -> Change | None:
+    """Take back what is contested. Raises UsageError if that is no longer possible."""
+    if not can_reverse(one):
+        raise UsageError(_("there is nothing left to take back: it was changed, removed or reversed meanwhile"))
+    if one.kind == Contest.SESSION:
+        decisions.waive(one.key, author=author, reason=words)
+        return None
+    if one.kind == Contest.ENTRY:
+        return ledger.take_back(
+            int(one.key), author=author, now=datetime.now(UTC), reason=words, rebuild=rebuild
+        ).change
+    line = ManualLine.objects.get(pk=int(one.key))
+    if line.month >= (terms.first_open_day() or line.month):
+        decisions.remove_line(line.pk, author=author, reason=words)
+    else:
+        with translation.override(_language_of(line.payer)):
+            text = _("%(text)s (reversal)") % {"text": line.text}
+        decisions.add_line(
+            line.payer,
+            text[:MAX_WORDS],
+            -line.amount_minor,
+            author=author,
+            session=line.session,
+            vat_code=line.vat_code,
+        )
+    return None
+
+
+def _language_of(payer: str) -> str:
+    """Return the language of a payer's statements: the text of a line is part of them."""
+    found = payers.get(payer)
+    lang = found.lang_or_own if found is not None else ""
+    return lang if lang in dict(settings.LANGUAGES) else str(settings.ENVIRONMENT.lang)
