@@ -219,6 +219,25 @@ def _billing() -> None:
     decisions.add_line("m-1", "Plywood, 9 mm", 1250, author=MANAGER)
     _sinks(f"{found.first_month:%Y-%m}")
     _prepaid(this)
+    _contests()
+
+
+def _contests() -> None:
+    """Contest a final charge, and a line and a credit of m-1; one of them is answered."""
+    from fabgate.collector.billing.charges import contests
+    from fabgate.collector.models import Charge, ClosedMonth, ManualLine, Member, PrepaidEntry
+
+    final = Charge.objects.filter(month=ClosedMonth.objects.get().month, amount_minor__gt=0)
+    charge = final.filter(payer__in=Member.objects.values("pk")).order_by("-amount_minor", "pk")[0]
+    line = ManualLine.objects.filter(payer="m-1").latest("pk")
+    credit = PrepaidEntry.objects.filter(payer="m-1", kind="credit", taken_back_by=None).latest("pk")
+    for kind, key, who, words in (
+        ("session", charge.session, charge.payer, "I switched off at four. Someone else continued with my badge."),
+        ("line", str(line.pk), "m-1", "I took one sheet, not two."),
+        ("entry", str(credit.pk), "m-1", "The cheque was 40."),
+    ):
+        one = contests.contest(kind, key, words, Member.objects.get(pk=who), author=MEMBER)
+    contests.answer(one.pk, "kept", "The bank credited 20.", author=MANAGER)
 
 
 def _sinks(month: str) -> None:
@@ -365,6 +384,7 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
     from fabgate.collector.models import (
         Account,
         ClosedMonth,
+        Contest,
         Group,
         IssuedStatement,
         Machine,
@@ -393,6 +413,7 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
     group = Group.objects.get()
     on_laser = UsageSession.objects.filter(machine=laser, reason="badge").order_by("-ended_at").first()
     assert on_laser is not None
+    contest = Contest.waiting().get(kind="session")
     coming = TariffRule.objects.order_by("-valid_from")[0]
     month = f"{timezone.localtime(on_laser.ended_at):%Y-%m}"
     tariff = "price=0.20&purposes=own&basis=on&step_s=60&peak-TOTAL_FORMS=1&peak-INITIAL_FORMS=0"
@@ -411,6 +432,8 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
         "month-payer": ({"pk": on_laser.payer or on_laser.used_by}, [f"?month={month}"]),
         "month-session": ({"pk": on_laser.pk}, [""]),
         "month-waive": ({"pk": on_laser.pk}, [""]),
+        "month-contest": ({"pk": contest.pk}, [""]),
+        "my-contest": ({"kind": "line", "pk": int(Contest.waiting().get(kind="line").key)}, [""]),
         "month-line": ({"pk": on_laser.payer or on_laser.used_by}, [""]),
         "month-sink": ({"name": "shop"}, [""]),
         "month-statement": (

@@ -169,6 +169,7 @@ def test_a_member_opens_only_what_is_their_own():
         "floor-events",
         "my-minutes",
         "my-minutes-contest",
+        "my-contest",
         "my-minutes-credit",
         "my-statements",
         "my-statement",

@@ -28,11 +28,9 @@ from fabgate.collector.models import (
     ManualLine,
     Member,
     PrepaidEntry,
-    Review,
     UsageSession,
     Waiver,
 )
-from fabgate.collector.sessions import corrections
 from fabgate.errors import UsageError
 
 MAX_WORDS: Final = 200
@@ -80,16 +78,12 @@ def subject(kind: str, key: str) -> Subject | None:
     return entry and Subject(kind, key, entry.payer, entry.day.replace(day=1), "", entry.amount_minor)
 
 
-def contest_session(session: UsageSession, words: str, member: Member, *, author: str) -> Contest | Review:
-    """Contest a session: it goes to review, or is marked if its charge is final.
-
-    Raises UsageError if it is contested already, or has not ended.
-    """
-    if terms.first_open_day() is not None:
-        refresh.refresh_all()
-    if session.review is not None or final_charge(session.pk) is None:
-        return corrections.contest(session, words, author=author)
-    return contest(Contest.SESSION, session.pk, words, member, author=author)
+def goes_to_review(session: UsageSession) -> bool:
+    """Return whether a contest of a session sends it to review: its charge is not final, or it is in review already."""
+    if terms.first_open_day() is None:
+        return True
+    refresh.refresh_all()
+    return session.review is not None or final_charge(session.pk) is None
 
 
 def contest(kind: str, key: str, words: str, member: Member, *, author: str) -> Contest:

@@ -27,6 +27,7 @@ from fabgate.collector.pages.use import labels, names
 from fabgate.collector.paper.figures import Money
 from fabgate.collector.people import badges, reasons
 from fabgate.collector.people.blocks import today
+from fabgate.collector.sessions import corrections
 from fabgate.errors import UsageError
 
 #: The columns by which the sessions of a month can be sorted.
@@ -112,7 +113,7 @@ def contest(request: HttpRequest, pk: str) -> HttpResponse:
     form = SessionContestForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            contests.contest_session(session, form.cleaned_data["words"], member, author=account_of(request).name)
+            _contest(session, form.cleaned_data["words"], member, account_of(request).name)
         except UsageError:
             raise errors.Conflict(_("This session is already under review, or has not ended yet.")) from None
         messages.success(request, mine.thanks())
@@ -131,6 +132,14 @@ def contest(request: HttpRequest, pk: str) -> HttpResponse:
         **evidence.of(session),
     }
     return render(request, "my/session.html", context, status=200 if request.method == "GET" else 400)
+
+
+def _contest(session: UsageSession, words: str, member: Member, author: str) -> None:
+    """Send a session to review, or mark its charge if that is final. Raises UsageError if it is contested already."""
+    if contests.goes_to_review(session):
+        corrections.contest(session, words, author=author)
+    else:
+        contests.contest(Contest.SESSION, session.pk, words, member, author=author)
 
 
 def lost(request: HttpRequest) -> HttpResponse:
