@@ -20,6 +20,7 @@ from tests.collector.access.test_roster import (
 )
 from tests.collector.pages import billing
 from tests.collector.pages.billing import FIRST, MONTH, NOON
+from tests.collector.pages.racing import at_once, sent
 from tests.collector.pages.used import Used, text
 
 pytestmark = pytest.mark.usefixtures("env", "told")
@@ -224,6 +225,17 @@ def test_only_who_may_answers_and_nobody_about_their_own_money(mine, browse, acc
     assert Contest.objects.get().is_open
     assert answer(browse("manager"), "rubbish").status_code == 400
     assert ManualLine.objects.filter(pk=line.pk).exists()
+
+
+def test_of_two_clicks_at_the_same_moment_one_counts(mine, browse):
+    page = f"/my-minutes/contest/line/{ManualLine.objects.get().pk}"
+    close()
+    answers = at_once(*[sent(mine, page, {"words": "not mine"})] * 2)
+    assert sorted(answer.status_code for answer in answers) == [303, 409]
+    one, typed = Contest.objects.get(), {"sure": "1", "decision": "reversed", "answer": "Sorry"}
+    answers = at_once(*(sent(browse(name), f"/month/contests/{one.pk}", typed) for name in ("accountant", "manager")))
+    assert sorted(answer.status_code for answer in answers) == [303, 409]
+    assert amount(NEXT) == -1_250
 
 
 def test_of_two_contests_and_of_two_answers_one_counts(shop):

@@ -69,13 +69,13 @@ def subject(kind: str, key: str) -> Subject | None:
     """Return what can be contested, or None: a charge that is not final, and the sum of a month, cannot."""
     if kind == Contest.SESSION:
         charge = final_charge(key)
-        return charge and Subject(kind, key, charge.payer, charge.month, "", charge.amount_minor)
+        return Subject(kind, key, charge.payer, charge.month, "", charge.amount_minor) if charge else None
     number = int(key) if key.isascii() and key.isdigit() and len(key) < 19 else 0
     if kind == Contest.LINE:
         line = ManualLine.objects.filter(pk=number).first()
-        return line and Subject(kind, key, line.payer, line.month, line.text, line.amount_minor)
+        return Subject(kind, key, line.payer, line.month, line.text, line.amount_minor) if line else None
     entry = PrepaidEntry.objects.filter(pk=number).exclude(kind=PrepaidEntry.USED).first()
-    return entry and Subject(kind, key, entry.payer, entry.day.replace(day=1), "", entry.amount_minor)
+    return Subject(kind, key, entry.payer, entry.day.replace(day=1), "", entry.amount_minor) if entry else None
 
 
 def goes_to_review(session: UsageSession) -> bool:

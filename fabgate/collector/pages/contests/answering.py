@@ -39,7 +39,7 @@ class AnswerForm(forms.Form):
         super().__init__(*args, **more)
         choices = [(Contest.KEPT, _("It stands"))]
         if contests.can_reverse(one):
-            choices.append((Contest.REVERSED, _TAKE_BACK[one.kind]))
+            choices.append((Contest.REVERSED, str(_TAKE_BACK[one.kind])))
         choices.append((Contest.OTHERWISE, _("It was settled in another way, as the answer says")))
         decision = self.fields["decision"]
         assert isinstance(decision, forms.ChoiceField)
