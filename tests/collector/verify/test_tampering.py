@@ -261,7 +261,9 @@ PARTS: Final[dict[str, Callable[[Report, snapshot.Workspace, Path], object]]] = 
     **dict.fromkeys(("usageday", "usagemonth"), lambda report, *_: sums.check(report, ZoneInfo(ZONE), _nothing)),
     "change": lambda report, _, data: audit_log.check(report, audit_head.noted(data), None, _nothing),
     "charge": lambda report, *_: charges.check(report, _nothing),
-    **dict.fromkeys(("chargeterms", "billingterms", "waiver", "manualline", "contest"), lambda report, *_: decided.check(report)),
+    **dict.fromkeys(
+        ("chargeterms", "billingterms", "waiver", "manualline", "contest"), lambda report, *_: decided.check(report)
+    ),
     **dict.fromkeys(("prepaidchange", "prepaidentry"), lambda report, *_: prepaid.check(report)),
     **dict.fromkeys(
         ("tariffrule", "plan", "planchange", "payer", "payerreference"), lambda report, *_: prices.check(report)
