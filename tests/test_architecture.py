@@ -151,6 +151,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
             "sessions",
             "verify",
         },
+        "doctor": {"api", "base", "broker", "db", "processes"},
         "templatetags": {"base", "machines", "pages", "paper"},
         "urls": {"api", "pages"},
         "cli": {
@@ -159,6 +160,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
             "base",
             "billing",
             "db",
+            "doctor",
             "entries",
             "machines",
             "models",

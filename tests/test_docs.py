@@ -12,9 +12,10 @@ import pytest
 
 from fabgate import arguments, badge, errors, wire
 from fabgate.collector.base import environ
+from fabgate.collector.doctor import examination as collectors
 from fabgate.errors import FabgateError
 from fabgate.gate.config.gate_yaml import Config
-from fabgate.gate.doctor.examination import CHECKS
+from fabgate.gate.doctor import examination as gates
 from fabgate.gate.panel import messages
 from fabgate.gate.roster import file
 from fabgate.gate.terminal.check import check
@@ -132,9 +133,13 @@ def test_a_verb_is_told_with_its_arguments_and_exit_codes(name):
         assert option in options, f"{name} has no {option}"
 
 
-def test_every_finding_of_the_doctor_is_there_in_the_order_of_the_code():
-    told = re.findall(r"^\| `([a-z-]+)` \|", section("Findings of the doctor"), re.MULTILINE)
-    assert told == list(CHECKS)
+@pytest.mark.parametrize(
+    ("title", "checks"),
+    [("Findings of the doctor", gates.CHECKS), ("Findings of the collector's doctor", collectors.CHECKS)],
+)
+def test_every_finding_of_a_doctor_is_there_in_the_order_of_the_code(title, checks):
+    told = re.findall(r"^\| `([a-z-]+)` \|", section(title), re.MULTILINE)
+    assert told == list(checks)
 
 
 def test_every_exit_code_is_there_with_its_error():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from statistics import median
 from typing import Final
 
+from fabgate.doctor import reach
 from fabgate.doctor.finding import Finding, fail, not_checked, ok, warn
-from fabgate.doctor.system import Mount
+from fabgate.doctor.system import Mount, System
 from fabgate.mqtt import certificates
 
 MB: Final = 1_000_000
@@ -134,3 +136,26 @@ def secret_files(modes: Mapping[str, int | None]) -> Finding:
     if not modes:
         return not_checked(name, "no file with a secret is there yet")
     return ok(name, f"only their owners can read the secrets ({len(modes)} files)")
+
+
+# --- readings that both doctors share, judged -------------------------------------------------------------------------
+
+
+def reached(name: str, host: str, port: int, tls: ssl.SSLContext | None, whose: str, now: datetime) -> Finding:
+    """Connect to a server, and judge the end of its certificate; `tls` is None where it has none."""
+    try:
+        ends = reach.reach(host, port, tls)
+    except OSError as error:
+        return fail(name, *reach.why(error, host=host, port=port))
+    if tls is None:
+        return ok(name, f"{host}:{port} can be reached, without TLS")
+    found = certificate(name, ends, now, whose)
+    return found if found.next_step else ok(name, f"{host}:{port} can be reached; {found.text}")
+
+
+def default_user_of(system: System) -> Finding:
+    """Read and judge the account `pi` of a computer."""
+    if system.read("/etc/passwd") is None:
+        return not_checked("default-user", "there is no /etc/passwd")
+    exists = system.login_shell("pi") is not None
+    return default_user(exists=exists, has_default_password=system.has_password("pi", "raspberry") if exists else None)

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from fabgate.errors import FabgateError
-
 
 class Outcome(StrEnum):
     """How a check ended. What cannot be determined on this computer is `NOT_CHECKED`, never `OK`."""
@@ -67,7 +65,7 @@ def checked(name: str, check: Callable[[], Finding]) -> Finding:
         return not_checked(name, str(error))
     except PermissionError as error:
         return not_checked(name, f"this account may not read {error.filename or 'what it needs'}", _ROOT)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, FabgateError) as error:
+    except Exception as error:  # noqa: BLE001 - of a driver, a database, a file of another shape: the others go on
         return not_checked(name, f"it cannot be read ({type(error).__name__}: {error})")
 
 

@@ -91,18 +91,18 @@ def effective(system: System, name: str) -> Settings | None:
 
 
 def judge_unit(
-    name: str, text: str | None, found: Settings | None, drop_ins: Mapping[str, str], *, install: str
+    check: str, name: str, text: str | None, found: Settings | None, drop_ins: Mapping[str, str], *, install: str
 ) -> Finding:
-    """Judge a unit: `text` is the shipped one, `found` the installed one with its drop-ins, `install` how to install it."""
+    """Judge the unit `name`: `text` is the shipped one, `found` the installed one with its drop-ins, `install` how to install it."""
     if text is None:
-        return not_checked("unit", "this installation has no copy of the units that fabgate ships")
+        return not_checked(check, "this installation has no copy of the units that fabgate ships")
     if found is None:
-        return fail("unit", f"{name} is not installed: nothing starts it, and nothing watches it", install)
+        return fail(check, f"{name} is not installed: nothing starts it, and nothing watches it", install)
     wanted = settings([text])
     others = differences(wanted, found)
     if not others:
         more = f", with {', '.join(drop_ins)}" if drop_ins else ""
-        return ok("unit", f"{name} is as shipped{more}")
+        return ok(check, f"{name} is as shipped{more}")
     shown = "; ".join(
         f"{key}: found {' '.join(found.get((section, key), [])) or 'nothing'}, wanted {' '.join(wanted[section, key])}"
         for section, key in others[:3]
@@ -112,7 +112,7 @@ def judge_unit(
         f"compare {', '.join(drop_ins)}, or install it again: {install}" if drop_ins else f"install it again: {install}"
     )
     judged = fail if any(key in _SAFETY for _, key in others) else warn
-    return judged("unit", f"{name} is not as shipped: {shown}{more}", hint)
+    return judged(check, f"{name} is not as shipped: {shown}{more}", hint)
 
 
 def _assignments(text: str) -> Iterator[tuple[str, str, str]]:

@@ -79,6 +79,12 @@ class System:
         under = [one for one in self.mounts() if one.place == "/" or f"{whole}/".startswith(f"{one.place}/")]
         return max(under, key=lambda one: len(one.place), default=None)
 
+    def mounts_of(self, path: Path) -> tuple[Mount | None, Mount | None]:
+        """Return the mount of a path; and that of its changes, where it is an overlay."""
+        mount = self.mount_of(path)
+        upper = next((one[9:] for one in (mount.options if mount else ()) if one.startswith("upperdir=")), None)
+        return mount, None if upper is None else self.mount_of(Path(upper))
+
     def listening(self) -> list[tuple[str, int]] | None:
         """Return address and port of each TCP socket that waits for connections; None where that is unknown."""
         tables = [self.read(f"/proc/net/{name}") for name in ("tcp", "tcp6")]

@@ -29,10 +29,15 @@ DISK_BYTES: Final = 256 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The result. `troubles` are texts for people; without any, all is well."""
+    """The result: for each part of the collector what is wrong, as a text for people, or "" where all is well."""
 
     found: dict[str, Any]
-    troubles: tuple[str, ...]
+    parts: dict[str, str]
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """Return what is wrong."""
+        return tuple(text for text in self.parts.values() if text)
 
     @property
     def is_well(self) -> bool:
@@ -53,7 +58,7 @@ def look(now: datetime) -> Health:
     """Check the collector."""
     free = shutil.disk_usage(settings.ENVIRONMENT.data).free
     found: dict[str, Any] = {"disk": {"free_bytes": free, "wanted_bytes": DISK_BYTES}}
-    troubles = [] if free >= DISK_BYTES else [f"only {free // 1_000_000} MB are free in FABGATE_DATA"]
+    disk = "" if free >= DISK_BYTES else f"only {free // 1_000_000} MB are free in FABGATE_DATA"
     try:
         beats = {beat.name: beat for beat in Heartbeat.objects.all()}
         gates = of_gates(now)
@@ -61,27 +66,25 @@ def look(now: datetime) -> Health:
         last = Verification.last()
     except (DatabaseError, InterfaceError):
         # The error may contain hosts and accounts, and this page is public: only the log of `web` has it.
-        return Health({"database": {"ok": False}, **found}, ("the database does not answer", *troubles))
+        return Health({"database": {"ok": False}, **found}, {"database": "the database does not answer", "disk": disk})
     found |= {"database": {"ok": True}, "gates": gates}
-    if wrong := gates["wrong_clock"]:
-        troubles.append(
-            f"the clock of {wrong} gate{'s' if wrong > 1 else ''} is wrong: the page Gates shows by how much"
-        )
-    if loud := gates["too_much"]:
-        many = f"{loud} gates send more than a gate may: the page Gates shows which" if loud > 1 else ""
-        troubles.append(many or "1 gate sends more than a gate may: the page Gates shows which")
-    if zone:
-        troubles.append(f"web: {zone}")
+    parts = {"disk": disk} | _of_gates(gates) | {"zone": f"web: {zone}" if zone else ""}
     ends = beats[Heartbeat.INGEST].broker_until if Heartbeat.INGEST in beats else None
     found["broker_certificate"] = {"ends": ends and ends.isoformat()}
-    if due := certificates.ending(ends, now, "broker's"):
-        troubles.append(due)
-    found["verification"], trouble = _verification(last, now)
-    troubles += [trouble] if trouble else []
+    parts["broker_certificate"] = certificates.ending(ends, now, "broker's")
+    found["verification"], parts["verification"] = _verification(last, now)
     for name, within_s in HEARD_WITHIN_S.items():
-        found[name], trouble = _process(name, beats.get(name), within_s, now)
-        troubles += [trouble] if trouble else []
-    return Health(found, tuple(troubles))
+        found[name], parts[name] = _process(name, beats.get(name), within_s, now)
+    return Health(found, parts)
+
+
+def _of_gates(gates: dict[str, int]) -> dict[str, str]:
+    """Return the problems of all gates together: wrong clocks, and too many messages."""
+    wrong, loud = gates["wrong_clock"], gates["too_much"]
+    clocks = f"the clock of {wrong} gate{'s' if wrong > 1 else ''} is wrong: the page Gates shows by how much"
+    who = f"{loud} gates send" if loud > 1 else "1 gate sends"
+    much = f"{who} more than a gate may: the page Gates shows which"
+    return {"clocks": clocks if wrong else "", "messages": much if loud else ""}
 
 
 def of_gates(now: datetime) -> dict[str, int]:

@@ -124,6 +124,17 @@ def hand_over(server: Server, messages: Sequence[EmailMessage]) -> list[OSError 
     return found
 
 
+def check(server: Server) -> None:
+    """Connect and sign in, without sending anything. Raises OSError."""
+    connection = _connected(server)
+    try:
+        connection.noop()
+    finally:
+        with suppress(OSError):
+            connection.quit()
+        connection.close()
+
+
 def _connected(server: Server) -> smtplib.SMTP:
     context = ssl.create_default_context()
     connection: smtplib.SMTP

@@ -150,14 +150,13 @@ class Link:
             self._thread.join(2)
 
     def _make(self, env: Environment) -> paho.Client:
-        client = new_client(_client_id(self._collector), _tls_context(env))
+        client = client_of(env, _client_id(self._collector))
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_publish = self._on_publish
         will = self._status(online=False)
         client.will_set(wire.collector_status_topic(env.site), will, qos=1, retain=True)
-        _log_in(client, env)
         return client
 
     def _status(self, *, online: bool) -> bytes:
@@ -241,6 +240,13 @@ class Link:
         return datetime.now(UTC) if time.monotonic() - self._connected_at > QUEUE_S else None
 
 
+def client_of(env: Environment, client_id: str) -> paho.Client:
+    """Return a client with the collector's account and certificate, not connected yet. Raises UsageError, OSError."""
+    client = new_client(client_id, tls_context(env))
+    _log_in(client, env)
+    return client
+
+
 def _client_id(collector: str) -> str:
     """Return the id of the collector's session at the broker. The collector's own id is not secret."""
     return secret_client_id(settings.SECRET_KEY.encode(), collector)
@@ -280,8 +286,7 @@ class Outgoing:
 
 def publish_once(env: Environment, messages: list[Outgoing], *, timeout_s: float = 5.0) -> None:
     """Publish messages of a verb, over a connection of its own. Raises FabgateError if that fails."""
-    client = new_client("", _tls_context(env))
-    _log_in(client, env)
+    client = client_of(env, "")
     client.connect_timeout = timeout_s
     refusals: dict[int, str] = {}
     turned_away: list[str] = []
@@ -328,7 +333,7 @@ def _password(path: Path | None) -> str | None:
         raise UsageError(f"FABGATE_MQTT_PASSWORD_FILE: {path} cannot be read ({error})") from error
 
 
-def _tls_context(env: Environment) -> ssl.SSLContext | None:
+def tls_context(env: Environment) -> ssl.SSLContext | None:
     """Return the TLS context of the environment; None for a broker without TLS. Raises UsageError."""
     if not env.mqtt_ca:
         return None

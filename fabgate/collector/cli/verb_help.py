@@ -65,6 +65,11 @@ BACKUP = (
     " existing file is never replaced. Copy a database on PostgreSQL with pg_dump, and restore it with pg_restore"
     " and then `migrate --restored`."
 )
+DOCTOR = (
+    "Each finding is ok, warn or FAIL with the next step, or says why it was not checked. Nothing is made, migrated or"
+    " sent; the broker's account is tried with empty messages that nobody receives. The exit code is 1 if a check failed."
+    " docs/reference.md lists the findings."
+)
 RESTORE = (
     "Stop the collector first. The gates send again what they wrote after the copy was made, as far as they still have"
     " it (journal.keep_days in gate.yaml); changes made on pages since then have to be repeated. Rosters are rebuilt"

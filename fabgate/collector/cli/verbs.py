@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 
 from fabgate import verb_groups
@@ -22,6 +23,8 @@ Subparsers = Any
 ROLES = ("manager", "desk", "trainer", "maintainer", "accountant", "auditor", "member")
 #: The names of machines/presets.py, repeated here because it imports models.
 PRESETS = ("saw", "laser", "cnc", "printer-3d", "bench-tool")
+#: Where fabgate-collector-backup.service puts the copies.
+COPIES = "/var/lib/fabgate-collector-copies"
 #: Verbs that run until they are stopped; their log lines begin with their names, since `run` mixes them.
 SERVICES = ("ingest", "web", "worker", "run")
 Run = Callable[[argparse.Namespace], int]
@@ -71,6 +74,7 @@ GROUPS: Final = {
     "send to other programs": ("sinks", "sink-reconcile", "sink-retry", "sink-skip", "sink-replay"),
     "check that all data arrived": ("gates", "holes"),
     "check that nothing was altered": ("verify",),
+    "find out what is wrong": ("doctor",),
     "back up and restore": ("backup", "restore"),
 }
 
@@ -80,6 +84,7 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     subparsers = verb_groups.add_list(parser)
     _service_verbs(subparsers)
     _copy_verbs(subparsers)
+    _doctor_verb(subparsers)
     _listing_verbs(subparsers)
     _workshop_verbs(subparsers)
     _barring_verbs(subparsers)
@@ -153,11 +158,38 @@ def _service_verbs(subparsers: Subparsers) -> None:
         verb.add_argument("--takeover", action="store_true", help="serve the site even if another collector is online")
 
 
+def _doctor_verb(subparsers: Subparsers) -> None:
+    verb = _verb(
+        subparsers,
+        "doctor",
+        "upkeep.doctor",
+        "examine the collector, its computer and its broker, and say what to do",
+        "doctor",
+        about=verb_help.DOCTOR,
+        prepares=False,
+    )
+    verb.add_argument(
+        "--copies",
+        type=Path,
+        default=Path(COPIES),
+        metavar="DIR",
+        help="the folder of the nightly copies (default: %(default)s)",
+    )
+    verb.add_argument(
+        "--root",
+        type=Path,
+        default=Path("/"),
+        metavar="DIR",
+        help="read /etc, /proc and /usr below this folder (default: %(default)s)",
+    )
+    verb.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
 def _copy_verbs(subparsers: Subparsers) -> None:
     backup = _verb(
         subparsers,
         "backup",
-        "backup",
+        "upkeep.backup",
         "copy database and keys to one file",
         "backup",
         about=verb_help.BACKUP,
@@ -167,7 +199,7 @@ def _copy_verbs(subparsers: Subparsers) -> None:
     restore = _verb(
         subparsers,
         "restore",
-        "backup",
+        "upkeep.backup",
         "restore database and keys from a copy",
         "restore",
         about=verb_help.RESTORE,

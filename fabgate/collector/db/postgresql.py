@@ -49,9 +49,14 @@ def connect() -> None:
             f"FABGATE_DATABASE_URL: found the encoding {encoding}, wanted UTF8; make the database with"
             " createdb --encoding=UTF8 --template=template0"
         )
-    for name, allowed in _DURABLE.items():
-        if (value := _query(f"SHOW {name}")) not in allowed:
-            log.warning("PostgreSQL has %s = %s: a power cut may lose entries that are acknowledged", name, value)
+    for name, value in undurable().items():
+        log.warning("PostgreSQL has %s = %s: a power cut may lose entries that are acknowledged", name, value)
+
+
+def undurable() -> dict[str, str]:
+    """Return the settings of the server with which a power cut may lose entries that are acknowledged."""
+    found = {name: str(_query(f"SHOW {name}")) for name in _DURABLE}
+    return {name: value for name, value in found.items() if value not in _DURABLE[name]}
 
 
 def host() -> str:

@@ -88,8 +88,7 @@ def backup(env: environ.Environment, target: Path) -> Copy:
 def delete_old(env: environ.Environment, folder: Path, *, keep: int) -> Iterator[Path]:
     """Delete all but the newest `keep` copies of the site in a folder; yield each that is deleted."""
     # The names give the order of copies. The folder may also contain copies of other sites, such as lyon-2.
-    named = re.compile(re.escape(_prefix(env.site)) + r"\d{8}-\d{6}" + re.escape(_SUFFIX))
-    for old in sorted(path for path in folder.iterdir() if named.fullmatch(path.name))[:-keep]:
+    for old in copies(env.site, folder)[:-keep]:
         old.unlink()
         yield old
 
@@ -150,6 +149,12 @@ def _refuse_full(error: OSError, folder: Path) -> None:
             f"the disk of {folder} is full; a copy needs room for database and keys twice while it is made: make"
             " room, or choose another disk"
         ) from error
+
+
+def copies(site: str, folder: Path) -> list[Path]:
+    """Return the copies in a folder that got their names by themselves, the oldest first. Raises OSError."""
+    named = re.compile(re.escape(_prefix(site)) + r"\d{8}-\d{6}" + re.escape(_SUFFIX))
+    return sorted(path for path in folder.iterdir() if named.fullmatch(path.name))
 
 
 def _prefix(site: str) -> str:

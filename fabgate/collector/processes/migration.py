@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 from django.core.management import call_command
 from django.core.management.commands.migrate import Command
 from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 
 log = logging.getLogger(__name__)
 
+APP: Final = "collector"
 #: Tables that grow with the years; the size of the others depends on the workshop. No migration copies one of these
 #: (tests/collector/db/test_migrations.py).
 GROWING: Final = frozenset(
@@ -32,6 +35,25 @@ KEEP_IT: Final = (
 def is_before_0_1_0(steps: Collection[str], tables: Collection[str]) -> bool:
     """Return whether a database is from before 0.1.0, the first release, by its applied migrations and its tables."""
     return _STEP_BEFORE_0_1_0 in steps or ("0001_initial" in steps and "collector_account" not in tables)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """How the database compares with this version: its migrations, those that it lacks, and those of a newer version."""
+
+    applied: frozenset[str]
+    missing: tuple[str, ...]
+    newer: tuple[str, ...]
+
+
+def steps() -> Steps:
+    """Compare the database with this version. `missing` is empty for a database without any tables of ours."""
+    executor = MigrationExecutor(connection)
+    applied = executor.loader.applied_migrations
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes()) if applied else []
+    newer = sorted(name for app, name in applied.keys() - executor.loader.disk_migrations.keys() if app == APP)
+    ours = frozenset(name for app, name in applied if app == APP)
+    return Steps(ours, tuple(step.name for step, _ in plan), tuple(newer))
 
 
 def migrate(steps: Sequence[str]) -> None:

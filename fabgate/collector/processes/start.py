@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Final
 import django
 from django.conf import settings
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 import fabgate
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_APP: Final = "collector"
 #: Sets the time zone and the language of a new collector.
 FirstStart = Callable[[environ.Environment], environ.Environment]
 #: Errors that no later attempt can fix: the path cannot be a directory of this account.
@@ -169,24 +167,20 @@ def _check_version(*, owns: bool, handle: int) -> list[str]:
     version, and for one from before 0.1.0; also for an older one that other processes use, unless they end: a service
     waits for that, because services are restarted together.
     """
-    executor = MigrationExecutor(connection)
-    applied = executor.loader.applied_migrations
-    if migration.is_before_0_1_0(
-        {name for app, name in applied if app == _APP}, connection.introspection.table_names()
-    ):
+    steps = migration.steps()
+    if migration.is_before_0_1_0(steps.applied, connection.introspection.table_names()):
         raise UsageError(f"found a database from before fabgate 0.1.0; {migration.KEEP_IT}")
-    if newer := sorted(name for app, name in applied.keys() - executor.loader.disk_migrations.keys() if app == _APP):
+    if steps.newer:
         raise UsageError(
-            f"found a database of a newer version than fabgate {fabgate.__version__} ({newer[-1]}); install the version"
+            f"found a database of a newer version than fabgate {fabgate.__version__} ({steps.newer[-1]}); install the version"
             " that used it last, or a newer one"
         )
-    left = [step.name for step, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())] if applied else []
-    if left and not data_folder.is_left_alone(handle, OTHERS_END_S if owns else 0):
+    if steps.missing and not data_folder.is_left_alone(handle, OTHERS_END_S if owns else 0):
         raise UsageError(
             f"found a database of a version before fabgate {fabgate.__version__}, and other processes that use it; restart"
             " `fabgate collector run` (or systemctl restart fabgate-collector.target), or stop them first"
         )
-    return left
+    return list(steps.missing)
 
 
 def _check_site(found: str, known: str) -> None:

@@ -6,13 +6,12 @@ While the gate runs its account is not used: the broker would end the gate's own
 from __future__ import annotations
 
 import ssl
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from fabgate import wire
-from fabgate.doctor import computer, reach
+from fabgate.doctor import computer
 from fabgate.doctor.finding import Finding, fail, not_checked, ok
 from fabgate.errors import FabgateError
 from fabgate.gate.config.keys import gate_keys
@@ -52,7 +51,7 @@ def collector(facts: Facts) -> Finding:
     is_tls = parts.scheme == "https"
     host, port = parts.hostname or "", parts.port or (443 if is_tls else 80)
     ca = facts.config.roster.ca
-    return _reached("collector", host, port, _context(ca) if is_tls else None, "collector's", facts.now)
+    return computer.reached("collector", host, port, _context(ca) if is_tls else None, "collector's", facts.now)
 
 
 def broker(facts: Facts) -> Finding:
@@ -63,7 +62,7 @@ def broker(facts: Facts) -> Finding:
     if facts.runs and (found := service.running_broker(facts.status)).next_step:
         return found
     tls = _tls(facts)
-    return _reached("broker", mqtt.host, mqtt.port, tls, "broker's", facts.now)
+    return computer.reached("broker", mqtt.host, mqtt.port, tls, "broker's", facts.now)
 
 
 def broker_rights(facts: Facts) -> Finding:
@@ -122,28 +121,13 @@ def certificate(facts: Facts) -> Finding:
 
 def default_user(facts: Facts) -> Finding:
     """Check for the account pi with its well-known password."""
-    if facts.system.read("/etc/passwd") is None:
-        return not_checked("default-user", "there is no /etc/passwd")
-    exists = facts.system.login_shell("pi") is not None
-    known = facts.system.has_password("pi", "raspberry") if exists else None
-    return computer.default_user(exists=exists, has_default_password=known)
+    return computer.default_user_of(facts.system)
 
 
 def open_ports(facts: Facts) -> Finding:
     """Check which ports other computers can reach."""
     todo = "a gate needs no port but that of SSH: ss -ltnp names the program; systemctl disable --now it"
     return computer.ports(facts.system.listening(), {22: "SSH"}, todo=todo)
-
-
-def _reached(name: str, host: str, port: int, tls: ssl.SSLContext | None, whose: str, now: datetime) -> Finding:
-    try:
-        ends = reach.reach(host, port, tls)
-    except OSError as error:
-        return fail(name, *reach.why(error, host=host, port=port))
-    if tls is None:
-        return ok(name, f"{host}:{port} can be reached, without TLS")
-    found = computer.certificate(name, ends, now, whose)
-    return found if found.next_step else ok(name, f"{host}:{port} can be reached; {found.text}")
 
 
 def _context(ca: Path | None) -> ssl.SSLContext:

@@ -45,7 +45,7 @@ def unit(facts: Facts) -> Finding:
         return not_checked("unit", f"this computer is no Raspberry Pi, and {UNIT} is not installed")
     _, drop_ins = shipped.unit_texts(facts.system, UNIT)
     texts = {f"{path.parent.name}/{path.name}": path.read_text("utf-8") for path in drop_ins}
-    found = shipped.judge_unit(UNIT, shipped.shipped(f"systemd/{UNIT}"), facts.unit, texts, install=INSTALL)
+    found = shipped.judge_unit("unit", UNIT, shipped.shipped(f"systemd/{UNIT}"), facts.unit, texts, install=INSTALL)
     wanted_by = facts.system.path(f"/etc/systemd/system/multi-user.target.wants/{UNIT}")
     if found.outcome is Outcome.OK and not wanted_by.is_symlink():
         return warn("unit", f"{UNIT} is not enabled: the gate does not start with the Pi", f"systemctl enable {UNIT}")

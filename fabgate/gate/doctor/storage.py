@@ -37,11 +37,8 @@ def clock(facts: Facts) -> Finding:
 
 def disk_kind(facts: Facts) -> Finding:
     """Check that the state directory survives a power cut."""
-    folder = existing(facts.config.state_dir)
-    mount = facts.system.mount_of(folder)
-    changes = next((one[9:] for one in (mount.options if mount else ()) if one.startswith("upperdir=")), None)
-    upper = None if changes is None else facts.system.mount_of(Path(changes))
-    return computer.disk_kind(mount, upper, where=str(facts.config.state_dir))
+    where = facts.config.state_dir
+    return computer.disk_kind(*facts.system.mounts_of(existing(where)), where=str(where))
 
 
 def disk_space(facts: Facts) -> Finding:

@@ -1,0 +1,1 @@
+"""The verbs that keep a collector safe and well: copies, and the doctor."""
