@@ -120,22 +120,22 @@ def ports(listening: Sequence[tuple[str, int]] | None, expected: Mapping[int, st
     return ok(name, f"other computers can reach {f'port {shown} only' if shown else 'no port'}")
 
 
-def secret_files(modes: Mapping[str, int | None]) -> Finding:
-    """Judge the modes of files with secrets; None for a file whose mode this account may not see."""
+def secret_files(others: Mapping[str, int | None]) -> Finding:
+    """Judge what others may do with files that have secrets (``system.others_may``)."""
     name = "secret-files"
-    open_ones = [path for path, mode in modes.items() if mode is not None and mode & 0o007]
+    open_ones = [path for path, may in others.items() if may]
     if open_ones:
         return fail(
             name,
             f"every account of this computer can use {', '.join(open_ones)}",
             f"chmod o-rwx {' '.join(open_ones)}",
         )
-    hidden = [path for path, mode in modes.items() if mode is None]
+    hidden = [path for path, may in others.items() if may is None]
     if hidden:
         return not_checked(name, f"this account may not see {', '.join(hidden)}")
-    if not modes:
+    if not others:
         return not_checked(name, "no file with a secret is there yet")
-    return ok(name, f"only their owners can read the secrets ({len(modes)} files)")
+    return ok(name, f"only their owners can read the secrets ({len(others)} files)")
 
 
 # --- readings that both doctors share, judged -------------------------------------------------------------------------

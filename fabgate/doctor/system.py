@@ -138,6 +138,19 @@ def sync_times_ms(folder: Path) -> list[float]:
     return taken
 
 
+def others_may(path: Path) -> int | None:
+    """Return what every account of the computer may do with a file (the bits 4 read, 2 write, 1 execute).
+
+    It is 0 in a folder that others cannot enter, and None where this account may not see it. Raises FileNotFoundError.
+    """
+    try:
+        may = path.stat().st_mode & 0o007
+        folders = path.resolve().parents
+        return may if all(folder.stat().st_mode & 0o001 for folder in folders) else 0
+    except PermissionError:
+        return None
+
+
 def existing(path: Path) -> Path:
     """Return the path, or the nearest folder above it that exists: a folder may not be made yet."""
     return next(one for one in _upwards(path) if one.exists())

@@ -6,7 +6,6 @@ import os
 import secrets
 import shutil
 import ssl
-import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -23,7 +22,7 @@ from fabgate.collector.doctor import judging
 from fabgate.collector.doctor.facts import Facts
 from fabgate.doctor import computer, reach, shipped
 from fabgate.doctor.finding import Finding, Outcome, UndeterminedError, fail, not_checked, ok
-from fabgate.doctor.system import existing, sync_times_ms
+from fabgate.doctor.system import existing, others_may, sync_times_ms
 from fabgate.errors import FabgateError, UsageError
 from fabgate.mqtt.client import described
 from fabgate.mqtt.rights import try_rights
@@ -225,7 +224,7 @@ def disk_speed(facts: Facts) -> Finding:
 
 def secret_files(facts: Facts) -> Finding:
     """Check who may read the files with secrets."""
-    return computer.secret_files({str(path): stat.S_IMODE(path.stat().st_mode) for path in _secrets(facts)})
+    return computer.secret_files({str(path): others_may(path) for path in _secrets(facts)})
 
 
 def _secrets(facts: Facts) -> Iterator[Path]:

@@ -65,7 +65,7 @@ def gates(clocks: str, messages: str, known: int, silent: int) -> Finding:
     """Judge all gates together; that one is off is no problem, because machines are switched off at night."""
     if troubles := "; ".join(filter(None, (clocks, messages))):
         return warn("gates", troubles, "fabgate-collector gates; on the gate: sudo fabgate doctor")
-    return ok("gates", f"{known} gates of machines in use, {silent} of them offline")
+    return ok("gates", f"{known} gate{'' if known == 1 else 's'} of machines in use, {silent} offline")
 
 
 def books(trouble: str, ended: str | None) -> Finding:

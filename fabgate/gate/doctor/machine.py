@@ -6,7 +6,7 @@ import os
 import stat
 import tempfile
 from importlib.util import find_spec
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
@@ -112,18 +112,23 @@ def reader(facts: Facts) -> Finding:
         return not_checked("reader", "this computer is not a Raspberry Pi")
     if not facts.system.is_live and not facts.is_emulated:
         return not_checked("reader", "the files are of another computer (--root)")
-    if not facts.is_emulated:
-        # As in the unit: without them gpiozero takes another library, and lgpio writes where it may not.
-        os.environ.setdefault("GPIOZERO_PIN_FACTORY", "lgpio")
-        os.environ.setdefault("LG_WD", tempfile.gettempdir())
-    reader = gate_yaml.make_driver("reader", section)
+    with tempfile.TemporaryDirectory() as folder:
+        if not facts.is_emulated:
+            # As in the unit: without them gpiozero takes another library, and lgpio writes where it may not.
+            os.environ.setdefault("GPIOZERO_PIN_FACTORY", "lgpio")
+            os.environ["LG_WD"] = folder
+        return _opened(gate_yaml.make_driver("reader", section), section.driver)
+
+
+def _opened(device: Any, driver: str) -> Finding:
+    """Open a reader, ask for its identity, and close it."""
     try:
-        reader.open()
-        return ok("reader", getattr(reader, "identity", "") or f"the reader {section.driver} answers")
+        device.open()
+        return ok("reader", getattr(device, "identity", "") or f"the reader {driver} answers")
     except HardwareError as error:
         return fail("reader", str(error), "check its wires and its supply (hardware/wiring.md)")
     finally:
-        reader.close()
+        device.close()
 
 
 def watchdog(facts: Facts) -> Finding:

@@ -117,6 +117,8 @@ def pins(used: Mapping[str, Any], table: Mapping[str, Any] | None) -> Finding:
     name = "pins"
     if table is None:
         return not_checked(name, "this installation has no copy of hardware/pins.yaml")
+    if not used:
+        return not_checked(name, "gate.yaml names no pin")
     known = {row["key"]: row for row in table["pins"]}
     wanted = {key: row["gpio"] for key, row in known.items()} | {
         "output.readback_closed": table["readback_closed"],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Final
 
 from fabgate.doctor import computer
 from fabgate.doctor.finding import Finding, not_checked
-from fabgate.doctor.system import existing, sync_times_ms
+from fabgate.doctor.system import existing, others_may, sync_times_ms
 from fabgate.gate.clock import Clock, boot_id, boottime_ms
 from fabgate.gate.doctor import service
 from fabgate.gate.doctor.facts import Facts
@@ -80,7 +79,7 @@ def roster(facts: Facts) -> Finding:
 
 def secret_files(facts: Facts) -> Finding:
     """Check who may read the files with secrets."""
-    return computer.secret_files({str(path): _mode(path) for path in _secrets(facts)})
+    return computer.secret_files({str(path): others_may(path) for path in _secrets(facts)})
 
 
 def _secrets(facts: Facts) -> Iterator[Path]:
@@ -89,10 +88,3 @@ def _secrets(facts: Facts) -> Iterator[Path]:
     named += [] if mqtt is None else [mqtt.password_file, mqtt.tls.key if mqtt.tls else None]
     yield from (path for path in named if path is not None)
     yield from (path for path in (config.state_dir / "badge.key", config.state_dir / "journal.db") if path.exists())
-
-
-def _mode(path: Path) -> int | None:
-    try:
-        return stat.S_IMODE(path.stat().st_mode)
-    except PermissionError:
-        return None

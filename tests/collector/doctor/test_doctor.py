@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from django.db import connection
@@ -48,6 +49,10 @@ class Bench:
         self.root = folder / "root"
         self.copies = folder / "copies"
         self.copies.mkdir()
+        #: Other accounts may enter it, as /etc/fabgate and unlike the folders of pytest.
+        self._open = TemporaryDirectory()
+        self.open_folder = Path(self._open.name)
+        self.open_folder.chmod(0o755)
         self.web, self.broker = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
         self.variables = {
             "FABGATE_SITE": "lyon",
@@ -73,6 +78,7 @@ class Bench:
     def close(self) -> None:
         self.web.close()
         self.broker.close()
+        self._open.cleanup()
 
     def write(self, name: str, text: str) -> None:
         path = self.root / name.lstrip("/")
@@ -145,6 +151,13 @@ def with_a_wrong_clock(_bench: Bench) -> None:
     Gate.objects.create(name="saw-1", machine=Machine.objects.create(name="saw"), clock_off_ms=60_000)
 
 
+def with_an_open_password(bench: Bench) -> None:
+    path = bench.open_folder / "password"
+    path.write_text("secret")
+    path.chmod(0o644)
+    bench.variables |= {"FABGATE_MQTT_USERNAME": "lyon/collector", "FABGATE_MQTT_PASSWORD_FILE": str(path)}
+
+
 def with_another_zone(_bench: Bench) -> None:
     Collector.objects.create(id=1, collector="c", site="lyon", rolled_tz="Asia/Tokyo")
 
@@ -182,7 +195,7 @@ FAULTS: list[tuple[str, Callable[[Bench], object], Outcome, str]] = [
     ("time-zone", with_another_zone, FAIL, "Asia/Tokyo"),
     ("time-zone", written("/usr/share/zoneinfo/tzdata.zi", "# version 2019a\n"), WARN, "apt install tzdata"),
     ("disk-kind", written("/proc/mounts", "tmpfs / tmpfs rw 0 0\n"), FAIL, "in memory"),
-    ("secret-files", lambda bench: (bench.folder / "secret.key").chmod(0o644), FAIL, "chmod o-rwx"),
+    ("secret-files", with_an_open_password, FAIL, "chmod o-rwx"),
     ("open-ports", written("/proc/net/tcp", LISTENING.format(5432)), WARN, "5432"),
 ]
 

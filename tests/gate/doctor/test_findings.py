@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -19,13 +18,6 @@ CONFIG_TXT = "/boot/firmware/config.txt"
 DROP_IN = f"{UNIT}.d/own.conf"
 THROTTLED = "/sys/devices/platform/soc/soc:firmware/get_throttled"
 PERSIST = "/sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs"
-
-
-@pytest.fixture
-def pi(tmp_path: Path) -> Iterator[EmulatedPi]:
-    found = EmulatedPi(tmp_path)
-    yield found
-    found.close()
 
 
 def test_a_gate_that_runs_as_installed_has_nothing_to_put_right(pi):
@@ -73,6 +65,11 @@ def with_an_old_image(pi: EmulatedPi) -> None:
     pi.write(PERSIST, "Y\n")
 
 
+def with_an_open_key_in_a_closed_folder(pi: EmulatedPi) -> None:
+    (pi.state / "badge.key").touch(0o644)
+    pi.state.chmod(0o700)
+
+
 def with_overlay_in_memory(pi: EmulatedPi) -> None:
     pi.write(
         "/proc/mounts",
@@ -106,6 +103,12 @@ FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
     ("lgpio-folder", changed(UNIT, "^Environment=LG_WD.*\n", ""), FAIL, "LG_WD is not set"),
     ("lgpio-folder", changed(UNIT, "^RuntimeDirectory=.*\n", ""), FAIL, "RuntimeDirectory=fabgate"),
     ("pins", reconfigured("pin: 17", "pin: 26"), WARN, "output.pin is 26, in the table 17 (header pin 11)"),
+    (
+        "pins",
+        reconfigured("{driver: gpio, pin: 17, readback_pin: 27, readback_closed: high}", "{driver: memory}"),
+        OK,
+        "",
+    ),
     ("pins", reconfigured(", readback_closed: high", ""), WARN, "readback_closed is low"),
     ("boot-pins", written(CONFIG_TXT, "gpio=16-18=op,dh\n"), FAIL, "output.pin"),
     ("boot-pins", written(CONFIG_TXT, "dtoverlay=w1-gpio,gpiopin=22\n"), FAIL, "inputs.stop_pin"),
@@ -138,6 +141,7 @@ FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
     ("broker", reconfigured("127.0.0.1", "broker.invalid"), FAIL, "the name broker.invalid is unknown"),
     ("roster", lambda pi: (pi.state / "roster.db").unlink(), FAIL, "no badge is known"),
     ("secret-files", lambda pi: (pi.folder / "members.yaml").chmod(0o644), FAIL, "chmod o-rwx"),
+    ("secret-files", with_an_open_key_in_a_closed_folder, OK, "only their owners"),
     ("default-user", with_default_password, FAIL, "passwd pi"),
     ("default-user", written("/etc/passwd", "pi:x:1000:1000::/home/pi:/bin/bash\n"), WARN, "sudo fabgate doctor"),
     ("default-user", written("/etc/passwd", "pi:x:1000:1000::/home/pi:/usr/sbin/nologin\n"), OK, "no account pi"),

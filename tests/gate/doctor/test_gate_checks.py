@@ -39,20 +39,13 @@ ACCOUNTS = {
 }
 
 
-@pytest.fixture
-def pi(tmp_path: Path) -> Iterator[EmulatedPi]:
-    found = EmulatedPi(tmp_path)
-    yield found
-    found.close()
-
-
 # --- the reader -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def chip(pi, tmp_path) -> Iterator[Chip]:
+def chip(pi) -> Iterator[Chip]:
     """The chip on an emulated reader of a stopped gate."""
-    path = str(tmp_path / "chip")
+    path = str(pi.folder / "chip")
     pi.reconfigure("{driver: mfrc522}", f"{{driver: mfrc522, chip: emulated, control_socket: {path}}}")
     pi.reconfigure("site: lyon", "site: lyon\ndemo: true")
     pi.stop()
@@ -157,8 +150,8 @@ def test_a_wrong_password_is_found_and_the_certificate_told(pi, broker):
     assert "valid until" in reached.text
 
 
-def test_the_gates_own_certificate_is_judged_by_its_end(pi, papers, tmp_path):
-    own = shutil.copytree(papers, tmp_path / "papers")
+def test_the_gates_own_certificate_is_judged_by_its_end(pi, papers):
+    own = shutil.copytree(papers, pi.folder / "papers")
     sign(own, "gate", days=10)
     pi.reconfigure("port: PORT", "port: PORT, tls: {ca: papers/ca.pem, cert: papers/gate.pem, key: papers/gate.key}")
     finding = pi.finding("certificate")
