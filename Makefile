@@ -22,7 +22,7 @@ IN_BROWSER = $(BIN)/python -m pytest -n $(CORES) --dist worksteal $(PAGES) $(ARG
 # Tests start hundreds of processes of ours; without stored bytecode each would compile all of fabgate again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engines browser check screenshots bench bench-collector soak mutants coverage clean
+.PHONY: help demo test test-engines browser check panel-pictures screenshots bench bench-collector soak mutants coverage clean
 
 help:  ## print this list
 	@echo "fabgate $$(sed -n 's/^__version__ = "\(.*\)"/\1/p' fabgate/__init__.py): a badge powers a machine, and every minute reaches the collector once"
@@ -87,6 +87,9 @@ check: $(READY)  ## ruff (wide) and mypy --strict
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --strict
+
+panel-pictures: $(READY)  ## draw every message on every display, in docs/panels
+	@$(BIN)/python -m tests.drivers.panel_pictures
 
 screenshots: $(READY)  ## make a picture of every page in both languages, in docs/screenshots
 	@command -v chromium >/dev/null || sh tools/apt chromium

@@ -24,7 +24,7 @@ from fabgate.yaml_reading.yaml_tree import inspect
 MAX_BYTES: Final = 256 * 1024
 #: The most values of a file with all aliases expanded.
 MOST_VALUES: Final = 128 * 1024
-_PLAIN_INT: Final = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
+_PLAIN_INT: Final = re.compile(r"[-+]?(0|[1-9][0-9_]*)|0x[0-9a-fA-F]+")
 _INT: Final = "tag:yaml.org,2002:int"
 _NULL: Final = "tag:yaml.org,2002:null"
 _PLAIN_WORDS: Final = {str: "text", int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}

@@ -42,3 +42,9 @@ def transliterate(text: str, columns: int = COLUMNS) -> str:
     plain = unicodedata.normalize("NFKD", clean(text).translate(_REPLACEMENTS))
     plain = "".join(char for char in plain if not unicodedata.combining(char))
     return plain.encode("ascii", "replace").decode()[:columns]
+
+
+def apart(line: str) -> tuple[str, str]:
+    """Return the two parts of a line that have more than one space between them: the second one ends at the right edge."""
+    left, _, right = line.partition("  ")
+    return left, right.strip()

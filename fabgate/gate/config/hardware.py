@@ -91,7 +91,7 @@ def _i2c(reading: Reading) -> dict[int, str]:
     """
     values = reading.values
     used: dict[int, str] = {}
-    addresses: dict[tuple[int, int], str] = {}
+    addresses: dict[tuple[int, Any], str] = {}
     readers = values.get("reader.i2c_bus")
     for key, bus in list(values.items()):
         if not key.endswith(".i2c_bus") or not isinstance(bus, int):
@@ -106,12 +106,14 @@ def _i2c(reading: Reading) -> dict[int, str]:
                 f"found I2C bus {bus}, wanted another one than the reader's: a display that hangs would stop the reader."
                 " Put the display on a bus of its own (docs/panels/README.md)",
             )
+        # Without an address it is that of the driver, which only the driver knows.
         address = values.get(join(section, "address"))
-        if address is not None:
-            other = addresses.setdefault((bus, address), section)
-            if other != section:
-                reading.wrong(
-                    join(section, "address"),
-                    f"found {address:#04x} on I2C bus {bus}, wanted another one; it is used by {other} already",
-                )
+        place = values.get(join(section, "driver")) if address is None else f"{address:#04x}"
+        other = addresses.setdefault((bus, place), section)
+        if other != section:
+            reading.wrong(
+                join(section, "address"),
+                f"found {'no address' if address is None else place} on I2C bus {bus}, wanted another one; {other} has the"
+                " same already",
+            )
     return used

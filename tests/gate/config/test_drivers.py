@@ -160,3 +160,31 @@ def test_a_driver_without_its_package_says_what_to_install(monkeypatch, mistakes
         "panel.driver: found the panel driver 'needy' without its package no_such_package.at_all, wanted it:" in found
     )
     assert found.endswith("pip install 'fabgate[needy]'")
+
+
+class BusReader(NfcReader):
+    """A stranger's reader on I2C."""
+
+    class Options(Struct, frozen=True):
+        i2c_bus: int = 1
+
+
+def test_a_display_never_shares_a_bus_with_the_reader_or_an_address_with_another_display(monkeypatch, mistakes, load):
+    points = [EntryPoint("bus", f"{__name__}:BusReader", "fabgate.readers")]
+    real = gate_yaml.entry_points
+    monkeypatch.setattr(gate_yaml, "entry_points", lambda group: points if "readers" in group else real(group=group))
+    (found,) = mistakes(reader="reader: {driver: bus}", panel="panel: {driver: oled}")
+    assert "panel.i2c_bus: found I2C bus 1, wanted another one than the reader's: a display that hangs" in found
+    assert load(reader="reader: {driver: bus, i2c_bus: 3}", panel="panel: {driver: oled}").panel[0].options.i2c_bus == 1
+    two = "panel: [{driver: oled, address: 0x3c}, {driver: oled, address: 0x3%s}]"
+    (found,) = mistakes(reader="reader: {driver: bus, i2c_bus: 3}", panel=two % "c")
+    assert found.endswith(
+        "panel[1].address: found 0x3c on I2C bus 1, wanted another one; panel[0] has the same already"
+    )
+    (found,) = mistakes(reader="reader: {driver: bus, i2c_bus: 3}", panel="panel: [{driver: oled}, {driver: oled}]")
+    assert "panel[1].address: found no address on I2C bus 1, wanted another one; panel[0] has" in found
+    assert len(load(reader="reader: {driver: bus, i2c_bus: 3}", panel=two % "d").panel) == 2
+    (found,) = mistakes(
+        reader="reader: {driver: bus, i2c_bus: 3}", inputs="inputs: {stop_pin: 3}", panel="panel: {driver: oled}"
+    )
+    assert "inputs.stop_pin: found GPIO 3, wanted another one; it is used by I2C bus 1 of panel already" in found

@@ -1,0 +1,186 @@
+"""Draws every message on every display, as its chip decodes the bytes of its driver: docs/panels/*.png.
+
+``make panel-pictures`` writes them; test_displays.py compares them with what the code draws now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from fabgate import wire
+from fabgate.drivers.emulated.displays.i2c import EmulatedBus
+from fabgate.drivers.emulated.displays.oled_chip import OledChip
+from fabgate.drivers.panels import Notice
+from fabgate.drivers.panels.font import drawn
+from fabgate.drivers.panels.oled import OledOptions, OledPanel
+from fabgate.gate.panel import messages
+from fabgate.gate.panel.costs import Certainty, Cost, Rate
+from fabgate.gate.panel.messages import TEXTS
+from fabgate.rules import access, vocabulary
+from fabgate.translations import LANGUAGES
+
+FOLDER = Path(__file__).parents[2] / "docs" / "panels"
+SPOKEN = ("en", *LANGUAGES)
+KIND = vocabulary.SignalKind
+HOLD = vocabulary.Mode.HOLD
+MINUTE_MS = 60_000
+PRICE = Rate(Decimal("0.2"), Decimal(0), 2, "EUR")
+LOCK = {"en": "Broken belt", "fr": "Courroie cassée"}
+
+#: What the pictures consist of: 0 around, 1 dark dots, 2 lit dots, 3 captions.
+Palette = tuple[tuple[int, int, int], ...]
+Picture = list[list[int]]
+
+
+def notices(lang: str) -> dict[str, Notice]:
+    """Return each message that a gate can show, by the name of its text."""
+
+    def say(
+        kind: vocabulary.SignalKind, *, ms: int = 0, reasons: tuple[str, ...] = (), detail: str = "", **more: Any
+    ) -> Notice:
+        name = "Ada" if kind is KIND.GO else ""
+        signal = vocabulary.Signal(kind, name, lang, reasons, ms, detail)
+        lock = wire.Lock(id="l", when="now", reason=LOCK[lang], back=more.pop("back", None))
+        return messages.notice(signal, "Laser 1", lang=lang, lock=lock, boot_ms=754_000, **{"since_ms": 0, **more})
+
+    hour = 60 * MINUTE_MS
+    found = {
+        "wait": say(KIND.WAIT),
+        "supervisor-needed": say(KIND.SUPERVISOR, ms=30_000),
+        "go": say(KIND.GO, ms=2 * hour),
+        "go.hold": say(KIND.GO, ms=2 * hour, mode=HOLD),
+        "go.priced": say(KIND.GO, ms=2 * hour, money=PRICE),
+        "go.priced, with a minimum": say(KIND.GO, ms=2 * hour, money=PRICE._replace(minimum=Decimal(1))),
+        "go.hold.priced": say(KIND.GO, ms=2 * hour, mode=HOLD, money=PRICE._replace(fixed=Decimal(1))),
+        "ended": say(KIND.ENDED, ms=12 * MINUTE_MS, reasons=("badge",), money=Cost(240, 2, "EUR")),
+        "ended-priced": say(KIND.ENDED, ms=123 * MINUTE_MS, money=Cost(123_456, 2, "EUR", Certainty.ABOUT)),
+        "ended-priced.why": say(
+            KIND.ENDED, ms=123 * MINUTE_MS, reasons=("limit",), money=Cost(123_456, 2, "EUR", Certainty.ABOUT)
+        ),
+        "warning": say(KIND.WARNING, ms=2 * MINUTE_MS),
+        "warning.last": say(KIND.WARNING, ms=2 * MINUTE_MS, detail=vocabulary.LAST),
+        "extended": say(KIND.EXTENDED, ms=hour),
+        "grace": say(KIND.GRACE, ms=9_000),
+        "finishing": say(KIND.FINISHING, ms=hour),
+        "finishing.unfelt": say(KIND.FINISHING, ms=hour, detail=vocabulary.UNFELT),
+        "finishing.unfelt.hold": say(KIND.FINISHING, ms=hour, detail=vocabulary.UNFELT, mode=HOLD),
+        "run-on": say(KIND.RUN_ON, ms=2 * MINUTE_MS),
+        "flag-ask": say(KIND.FLAG_ASK),
+        "flag-ask.danger": say(KIND.FLAG_ASK, detail="danger"),
+        "flagged": say(KIND.FLAGGED),
+        "unflagged": say(KIND.UNFLAGGED),
+        "identify": say(KIND.IDENTIFY, detail="Grace"),
+        "power-was-cut": messages.power_was_cut(lang),
+        "misread": say(KIND.MISREAD),
+        "misread.two-cards": say(KIND.MISREAD, detail="two-cards"),
+        "misread.random-uid": say(KIND.MISREAD, detail="random-uid"),
+        "private": say(KIND.REFUSED, reasons=("badge-blocked", "expired", "outside-hours")),
+        "output-still-closed": say(KIND.REFUSED, reasons=(messages.STILL_CLOSED,)),
+        "blocked": say(KIND.BLOCKED, detail="something new"),
+        "blocked-lock.back": say(KIND.BLOCKED, reasons=(vocabulary.Cause.LOCK_NOW,), back="2027-03-14"),
+    }
+    reasons = (
+        "unknown-badge",
+        "in-use",
+        "expired",
+        "outside-hours",
+        "clock-unknown",
+        "training-missing",
+        "training-expired",
+    )
+    for reason in (*reasons, access.SUPERVISOR_NEEDED, "start-timeout"):
+        found[messages._SAME.get(reason, reason)] = say(KIND.REFUSED, reasons=(reason,))
+    for cause in vocabulary.Cause:
+        key = messages._SAME.get(f"blocked-{cause}", f"blocked-{cause}")
+        found.setdefault(key, say(KIND.BLOCKED, reasons=(cause,)))
+    return found
+
+
+def missing(found: dict[str, Notice]) -> set[str]:
+    """Return the texts of whole messages that no picture shows."""
+    parts = (
+        "go.limit",
+        "ended.",
+        "price.",
+        "cost.",
+        "decimal-mark",
+        "minutes",
+        "seconds",
+        "day",
+        "blocked-lock.no-reason",
+    )
+    return {key for key in TEXTS if not key.startswith(parts)} - found.keys()
+
+
+# --- displays ---------------------------------------------------------------------------------------------------------
+
+
+def oled(notice: Notice) -> list[Picture]:
+    """Return what an SH1106 shows."""
+    bus, chip = EmulatedBus(), OledChip("sh1106")
+    bus.chips[0x3C] = chip
+
+    class Panel(OledPanel):
+        def open_bus(self, number: int) -> EmulatedBus:
+            return bus
+
+    panel = Panel(OledOptions())
+    panel.open()
+    panel.show(notice)
+    rows = chip.rows
+    panel.close()
+    dots = [[2 if row >> (127 - x) & 1 else 1 for x in range(128)] for row in rows]
+    return [framed(dots, 4)]
+
+
+#: Each display: what draws it, its colours, and how many pictures stand next to each other.
+DISPLAYS: dict[str, tuple[Callable[[Notice], list[Picture]], Palette, int]] = {
+    "oled": (oled, ((24, 26, 30), (0, 0, 0), (160, 222, 255), (196, 200, 208)), 4),
+}
+
+
+def framed(dots: Picture, margin: int) -> Picture:
+    """Return dots with a dark margin."""
+    width = len(dots[0]) + 2 * margin
+    side = [1] * margin
+    return [[1] * width] * margin + [[*side, *row, *side] for row in dots] + [[1] * width] * margin
+
+
+def sheet(display: str, lang: str) -> Image.Image:
+    """Return one picture of all messages in one language on one display."""
+    draw, palette, across = DISPLAYS[display]
+    cells = [(name, picture) for name, notice in notices(lang).items() for picture in draw(notice)]
+    high, wide = len(cells[0][1]), len(cells[0][1][0])
+    gap, caption = 8, 16
+    rows = -(-len(cells) // across)
+    image = Image.new("P", (across * (wide + gap) + gap, rows * (high + caption + gap) + gap), 0)
+    image.putpalette([part for colour in palette for part in colour])
+    for n, (name, picture) in enumerate(cells):
+        left, top = gap + n % across * (wide + gap), gap + n // across * (high + caption + gap)
+        width, letters = drawn(name)
+        for y, row in enumerate(letters):
+            for x in range(min(width, wide)):
+                if row >> (width - 1 - x) & 1:
+                    image.putpixel((left + x, top + y), 3)
+        image.paste(
+            Image.frombytes("P", (wide, high), bytes(dot for row in picture for dot in row)), (left, top + caption)
+        )
+    return image.resize((image.width * 2, image.height * 2), Image.Resampling.NEAREST)
+
+
+def sheets() -> Iterator[tuple[Path, Image.Image]]:
+    """Yield each picture and its file."""
+    for display in DISPLAYS:
+        for lang in SPOKEN:
+            yield FOLDER / f"{display}-{lang}.png", sheet(display, lang)
+
+
+if __name__ == "__main__":
+    for file, picture in sheets():
+        picture.save(file, optimize=True)
+        print(file)  # noqa: T201
