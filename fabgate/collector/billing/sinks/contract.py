@@ -5,7 +5,7 @@ A driver is a class that the entry point group ``fabgate.sinks`` names, in this 
 - ``Options``: a subclass of `Options`, the keys of its section in sinks.yaml; its ``feed`` is the kind of items: CHARGES
   (final charges and lines of closed months), USAGE (each change of a session, with its state then) or METERED (events of
   settled sessions that a meter adds up; a later change is a reversal and a new event);
-- ``most``: how many items it accepts at once; None: a closed month as a whole (`Month`);
+- ``most``: how many items it accepts at once; None: a month as a whole (`Month`, `UsageMonth`);
 - ``searches``: whether the program has no keys by which it recognises items that it has. The engine then asks `find` about
   each item that may have arrived, before it sends the item again;
 - ``needs_reference``: whether it cannot accept an item of a payer without a reference (`PayerReference`);
@@ -40,6 +40,8 @@ from fabgate.errors import FabgateError, UsageError
 CHARGES, USAGE, METERED = "charges", "usage", "metered"
 #: The class of a line, besides those of billing/rating.py.
 LINE: Final = "line"
+#: The days of `SettledOptions`, unless others are chosen.
+SETTLE_DAYS: Final = 3
 _MOST_SECRET: Final = 4096
 _FOUR_DAYS: Final = timedelta(days=4)
 
@@ -62,11 +64,16 @@ class Options(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return CHARGES
 
 
-class MeteredOptions(Options, frozen=True, kw_only=True):
+class SettledOptions(Options, frozen=True, kw_only=True):
+    """The keys of sinks that get usage once it is settled."""
+
+    #: A session is sent once it has not changed for this many days, and no review is open; a month, so long after its end.
+    settle_days: Annotated[int, Meta(ge=0, le=60)] = SETTLE_DAYS
+
+
+class MeteredOptions(SettledOptions, frozen=True, kw_only=True):
     """The keys of sinks that get METERED usage."""
 
-    #: A session is sent once it has not changed for this many days, and no review is open.
-    settle_days: Annotated[int, Meta(ge=0, le=60)] = 3
     purposes: list[Literal["own", "group", "training", "maintenance"]] = field(default_factory=lambda: ["own", "group"])
     #: Only machines of these categories; empty: all.
     categories: list[str] = []
@@ -207,7 +214,30 @@ class Month:
         return (self.month.replace(day=28) + _FOUR_DAYS).replace(day=1)
 
 
-Item = Charge | Usage | Month
+@dataclass(frozen=True, slots=True)
+class UsageMonth:
+    """The usage of a month that is settled, and what changed of months before, for sinks that receive it as a whole."""
+
+    key: str
+    place: str
+    month: date
+    settled_at: datetime
+    #: The sum of `counted_ms`.
+    amount: int
+    #: Reversals of what was sent in a month before, and sessions, always in the same order.
+    rows: Sequence[Usage]
+    #: payer -> (name, reference), as they are today.
+    payers: Mapping[str, tuple[str, str]]
+    payer: str = ""
+    session: str = ""
+
+    @property
+    def known_from(self) -> date:
+        """Return the day from which on it may have been sent, here or before a restore."""
+        return self.settled_at.date()
+
+
+Item = Charge | Usage | Month | UsageMonth
 
 
 class Refused(FabgateError, ValueError):  # noqa: N818 (it names what happened)

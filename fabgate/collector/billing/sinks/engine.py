@@ -32,7 +32,7 @@ from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid.modes import PREPAID
 from fabgate.collector.billing.sinks import config, feeds
 from fabgate.collector.billing.sinks.config import Configured
-from fabgate.collector.billing.sinks.contract import METERED, Driver, Item, Later, Month, Refused, Usage
+from fabgate.collector.billing.sinks.contract import METERED, Driver, Item, Later, Month, Refused, Usage, UsageMonth
 from fabgate.collector.db import audit
 from fabgate.collector.models import Change, PayerReference, Sink, SinkLetter
 from fabgate.errors import FabgateError
@@ -155,7 +155,7 @@ def _next(one: Configured, row: Sink, feed: feeds.Feed, now: datetime) -> _Batch
 def _named(one: Configured, items: Sequence[Item]) -> list[Item]:
     """Return items with the names and the references of their payers."""
     ids = {item.payer for item in items if item.payer}
-    ids |= {payer for item in items if isinstance(item, Month) for payer in item.payers}
+    ids |= {payer for item in items if isinstance(item, Month | UsageMonth) for payer in item.payers}
     references = dict(PayerReference.objects.filter(sink=one.name, payer__in=ids).values_list("payer_id", "reference"))
     names = payers.legal_names(ids)
     called = {pk: (names.get(pk, ""), references.get(pk, "")) for pk in ids}
@@ -163,7 +163,7 @@ def _named(one: Configured, items: Sequence[Item]) -> list[Item]:
 
 
 def _with_names(item: Item, called: Mapping[str, tuple[str, str]]) -> Item:
-    if isinstance(item, Month):
+    if isinstance(item, Month | UsageMonth):
         return replace(item, payers={pk: called[pk] for pk in item.payers})
     name, reference = called.get(item.payer, ("", ""))
     return msgspec.structs.replace(item, payer_name=name, reference=reference)

@@ -4,7 +4,8 @@ Each item has a place, a text; places are in the order of the feed:
 
 - charges: ``2027-01-01/c/<charge>``, then ``2027-01-01/l/<line>``, month by month as they are closed;
 - months: ``2027-01-01/m``;
-- usage: the position in the ledger, with 19 digits (usage.py).
+- usage: the position in the ledger, with 19 digits (usage/events.py);
+- months of usage: the month, and two positions in the ledger (usage/months.py).
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from django.db.models import QuerySet
 
 from fabgate.collector.billing.charges import record
 from fabgate.collector.billing.prepaid.modes import Modes
-from fabgate.collector.billing.sinks import contract, usage
+from fabgate.collector.billing.sinks import contract
 from fabgate.collector.billing.sinks.contract import LINE, Charge, Item, Month, Site
+from fabgate.collector.billing.sinks.usage import events
+from fabgate.collector.billing.sinks.usage.months import UsageMonths
 from fabgate.collector.db import statements
 from fabgate.collector.models import Charge as ChargeRow
 from fabgate.collector.models import ClosedMonth, ManualLine, Sink, SinkLetter
@@ -48,7 +51,11 @@ def of(driver: type[contract.Driver], row: Sink, options: contract.Options, site
     if options.feed == contract.CHARGES:
         return Months(options.first) if driver.most is None else Charges(options.first, only_money=driver.only_money)
     first = datetime.combine(options.first, time.min, site.zone)
-    return usage.Metered(row, options, first) if isinstance(options, contract.MeteredOptions) else usage.Ledger(first)
+    if isinstance(options, contract.MeteredOptions):
+        return events.Metered(row, options, first)
+    if driver.most is None and isinstance(options, contract.SettledOptions):
+        return UsageMonths(options, site.zone)
+    return events.Ledger(first)
 
 
 # --- charges ----------------------------------------------------------------------------------------------------------

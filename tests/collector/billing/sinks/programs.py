@@ -451,6 +451,29 @@ class Folder(Program):
             shutil.rmtree(path)
 
 
+class UsageFolder(Folder):
+    """The same for usage."""
+
+    def configured(self, since: str) -> Configured:
+        return Configured("hours", "files", FilesSink, FilesSink.Options(since=since, folder=self.books, takes="usage"))
+
+    def rows(self) -> list[dict[str, str]]:
+        """Return the rows of all months."""
+        found: list[dict[str, str]] = []
+        for path in sorted(self.books.glob("*/usage.csv")):
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                found += csv.DictReader(file)
+        return found
+
+    @property  # type: ignore[override]
+    def effects(self) -> list[tuple[str, int]]:
+        return [(row["usage_id"], int(row["counted_ms"])) for row in self.rows()]
+
+    @effects.setter
+    def effects(self, effects: list[tuple[str, int]]) -> None:
+        assert not effects
+
+
 class JournalFolder(Folder):
     """The same for entries: what has happened there is what each month adds to the accounts of income."""
 

@@ -70,7 +70,7 @@ def test_every_mistake_is_named_with_its_line(written, books):  # noqa: F811
     assert lines == [
         "1: a.driver: found the driver 'file', wanted a known one; did you mean files?",
         "2: B: found 'B', wanted a name of lower-case letters, digits and hyphens",
-        "3: c.color: found an unknown key, wanted one of from, folder, separator",
+        "3: c.color: found an unknown key, wanted one of from, settle_days, folder, separator, takes",
         "3: c.from: found '2027-13', wanted the first month to send, such as 2027-01",
         "4: d: url: found 'http://example.org/', wanted https://, because a secret and names are sent there",
         "5: e: found '1', wanted keys and values",

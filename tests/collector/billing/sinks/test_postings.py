@@ -153,8 +153,25 @@ def test_paheko_reads_one_line_for_each_pair_of_accounts(tmp_path):
     ]
 
 
+def test_dolibarr_reads_numbers_of_entries_and_a_decimal_point_between_commas(tmp_path):
+    head, *lines = rows(written(tmp_path, layout="dolibarr"), ",")
+    assert [name.partition("(b.")[2] for name in head] == [
+        *("piece_num)", "doc_date)", "doc_ref)", "code_journal)", "numero_compte)", "label_compte)"),
+        *("subledger_account)", "label_operation)", "debit)", "credit)", "sens)"),
+    ]
+    first = ["270100001", "2027-01-31", "fabgate-2027-01-1", "VT"]
+    second = ["270100002", "2027-01-31", "fabgate-2027-01-2", "VT"]
+    assert lines == [
+        [*first, "411", "411", "C042", "fabgate 2027-01, m-1", "12.00", "0.00", "D"],
+        [*first, "706", "706", "", "fabgate 2027-01, m-1", "0.00", "12.00", "C"],
+        [*second, "4191", "4191", "C042", "fabgate 2027-01, m-2", "0.00", "1.50", "C"],
+        [*second, "706", "706", "", "fabgate 2027-01, m-2", "1.50", "0.00", "D"],
+    ]
+    assert all(int(line[0]) < 2**31 for line in lines)
+
+
 def test_odoo_reads_the_columns_of_an_entry_in_its_first_line(tmp_path):
-    assert rows(written(tmp_path, layout="odoo", separator=","), ",") == [
+    assert rows(written(tmp_path, layout="odoo"), ",") == [
         *[
             [
                 "date",
@@ -175,8 +192,16 @@ def test_columns_are_chosen(tmp_path):
     assert rows(written(tmp_path, layout="csv", columns=columns))[:2] == [["Compte", "Débit"], ["411", "12.00"]]
 
 
+MIXED = [ColumnOption(head="Compte", value="account"), ColumnOption(head="Montant", value="amount")]
+
+
 @pytest.mark.parametrize(
-    "options", [{"vat": [VAT["low"], VAT["low"]]}, {"columns": [ColumnOption(head="x", value="label")]}]
+    "options",
+    [
+        {"vat": [VAT["low"], VAT["low"]]},
+        {"columns": [ColumnOption(head="x", value="label")]},
+        {"layout": "csv", "columns": MIXED},
+    ],
 )
 def test_options_that_cannot_be_are_refused(tmp_path, options):
     with pytest.raises(UsageError):

@@ -1,7 +1,8 @@
-"""Writes each closed month into a folder of its own: CSV, XLSX and JSON, with their SHA-256.
+"""Writes each month into a folder of its own: CSV, XLSX and JSON, with their SHA-256.
 
     2027-01/charges.csv, charges.xlsx, charges.json    each charge and line, with its id; no names
-    2027-01/payers.csv                                 name, reference and amounts of each payer; can be deleted
+    2027-01/usage.csv, usage.xlsx, usage.json          or else each session, with its time
+    2027-01/payers.csv                                 name, reference and sums of each payer; can be deleted
     2027-01/SHA256SUMS                                 for ``sha256sum --check``
 
 The folder appears when it is complete. If it already exists, it is compared, and never replaced.
@@ -10,8 +11,9 @@ The folder appears when it is complete. If it already exists, it is compared, an
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -20,11 +22,12 @@ import msgspec
 from fabgate.collector.billing.currencies import decimal_text
 from fabgate.collector.billing.prepaid.modes import PREPAID, RECEIVABLE
 from fabgate.collector.billing.sinks import contract
-from fabgate.collector.billing.sinks.contract import Charge, Month, Site
+from fabgate.collector.billing.sinks.contract import Charge, Month, Site, Usage, UsageMonth
 from fabgate.collector.billing.sinks.month_folder import MonthFolder
 from fabgate.collector.tables.csv_file import write_csv
 from fabgate.collector.tables.table import DAY, NUMBER, PLAIN, TEXT, Cell, Column, Table
 from fabgate.collector.tables.xlsx_file import write_xlsx
+from fabgate.errors import UsageError
 
 _SETTLED: Final = (RECEIVABLE, PREPAID)
 #: Columns of a charge: their names, which are the fields of `Charge` but for the first, and their kinds.
@@ -37,12 +40,29 @@ _COLUMNS: Final = (
 )
 
 
-class FilesOptions(contract.Options, frozen=True, kw_only=True):
-    """The keys of a folder in sinks.yaml."""
+#: The same of a row of usage; machine_category is as it is today, so usage.json, which is compared, does not have it.
+_USAGE: Final = (
+    *(("usage_id", PLAIN), ("month", DAY), ("of_month", DAY), ("payer", TEXT), ("minutes", NUMBER)),
+    *(("counted_ms", NUMBER), ("running_ms", NUMBER), ("kind", PLAIN), ("session", TEXT), ("used_by", TEXT)),
+    *(("machine", TEXT), ("machine_category", TEXT), ("purpose", TEXT), ("started_at", PLAIN), ("ended_at", PLAIN)),
+)
+_NOT_COMPARED: Final = "machine_category"
+_MINUTE_MS: Final = 60_000
+_HUNDREDTH: Final = Decimal("0.01")
+
+
+class FilesOptions(contract.SettledOptions, frozen=True, kw_only=True):
+    """The keys of a folder in sinks.yaml. `settle_days` is for usage."""
 
     #: It must exist: a disk that is not mounted must not look like an empty folder.
     folder: Path
     separator: Literal[",", ";", "\t"] = ","
+    takes: Literal["charges", "usage"] = "charges"
+
+    @property
+    def feed(self) -> str:
+        """Return what is written."""
+        return self.takes
 
 
 class FilesSink:
@@ -56,13 +76,20 @@ class FilesSink:
     only_receivables = False
 
     def __init__(self, options: FilesOptions, site: Site) -> None:
+        if options.takes == contract.CHARGES and options.settle_days != contract.SETTLE_DAYS:
+            raise UsageError(
+                "settle_days: found it without takes: usage, wanted both; charges are sent when a month is closed"
+            )
         self._options = options
         self._site = site
 
-    def send(self, items: Sequence[Month]) -> None:
+    def send(self, items: Sequence[Month | UsageMonth]) -> None:
         """Write a month. Raises Later if another one is there, or the disk is away or full."""
         for month in items:
             with MonthFolder(self._options.folder, month.key) as new:
+                if isinstance(month, UsageMonth):
+                    self._write_usage(new, month)
+                    continue
                 new.write("charges.json", self._json(month))
                 new.write("charges.csv", write_csv(self._charges(month), self._options.separator))
                 with new.open("charges.xlsx") as file:
@@ -72,6 +99,39 @@ class FilesSink:
     def find(self, items: Sequence[Any]) -> Collection[str]:  # noqa: ARG002 (an existing folder is compared)
         """Return nothing: an existing folder is compared."""
         return ()
+
+    def _write_usage(self, new: MonthFolder, month: UsageMonth) -> None:
+        rows = [self._usage(month, row) for row in month.rows]
+        names = [name for name, _kind in _USAGE]
+        kept = [name for name in names if name != _NOT_COMPARED]
+        head = {"site": self._site.name, "month": month.key, "counted_ms": month.amount}
+        new.write("usage.json", _json(head, "usage", ({name: row[name] for name in kept} for row in rows)))
+
+        def table() -> Table:
+            cells = ([plain(row[name]) for name in names] for row in rows)
+            return Table("Usage", [Column(name, kind) for name, kind in _USAGE], cells)
+
+        new.write("usage.csv", write_csv(table(), self._options.separator))
+        with new.open("usage.xlsx") as file:
+            write_xlsx(file, table())
+        sums: dict[str, int] = defaultdict(int)
+        for row in month.rows:
+            sums[row.payer] += row.counted_ms
+        columns = [*(Column(name) for name in ("payer", "name", "reference")), Column("minutes", NUMBER)]
+        payers = [[payer, *named, _minutes(sums[payer])] for payer, named in month.payers.items()]
+        new.write("payers.csv", write_csv(Table("Payers", columns, payers), self._options.separator))
+
+    def _usage(self, month: UsageMonth, row: Usage) -> dict[str, Any]:
+        """Return the values of a row; its month is the one of the folder."""
+        assert row.ended_at is not None
+        return {
+            **msgspec.structs.asdict(row),
+            "usage_id": row.key,
+            "month": month.month,
+            "of_month": row.ended_at.astimezone(self._site.zone).date().replace(day=1),
+            "minutes": _minutes(row.counted_ms),
+            "kind": "reversal" if row.reverses else "usage",
+        }
 
     def _charges(self, month: Month) -> Table:
         return Table("Charges", [Column(name, kind) for name, kind in _COLUMNS], self._rows(month))
@@ -99,7 +159,10 @@ class FilesSink:
         return Table("Payers", columns, rows)
 
     def _json(self, month: Month) -> Iterator[bytes]:
-        head = {
+        return _json(self._head(month), "charges", map(_as_json, month))
+
+    def _head(self, month: Month) -> dict[str, Any]:
+        return {
             "site": self._site.name,
             "month": month.key,
             "sha256": month.sha256,
@@ -108,10 +171,19 @@ class FilesSink:
             "includes_vat": self._site.includes_vat,
             "amount_minor": month.amount,
         }
-        yield msgspec.json.encode(head)[:-1] + b',"charges":['
-        for number, charge in enumerate(month):
-            yield (b",\n" if number else b"\n") + msgspec.json.encode(_as_json(charge))
-        yield b"\n]}\n"
+
+
+def _json(head: dict[str, Any], name: str, rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
+    """Yield a JSON object: the values of `head`, and a list with a row in each line."""
+    yield msgspec.json.encode(head)[:-1] + f',"{name}":['.encode()
+    for number, row in enumerate(rows):
+        yield (b",\n" if number else b"\n") + msgspec.json.encode(row)
+    yield b"\n]}\n"
+
+
+def _minutes(ms: int) -> str:
+    """Return milliseconds in minutes with two decimals, rounded half up."""
+    return str((Decimal(ms) / _MINUTE_MS).quantize(_HUNDREDTH, ROUND_HALF_UP))
 
 
 def plain(value: Any) -> Cell:

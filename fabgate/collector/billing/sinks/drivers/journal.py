@@ -2,7 +2,10 @@
 
 Sources: hledger's journal format (hledger.org, "Journal"); Paheko's simple import, in which each line has an account for the
 debit and one for the credit (garradin.eu, "Importer des écritures comptables simples en CSV"); Odoo's import of one2many
-fields, where the columns of an entry are filled in its first line only (odoo.com documentation, "Export and import data").
+fields, where the columns of an entry are filled in its first line only (odoo.com documentation, "Export and import data");
+Dolibarr's import of entries: the columns of llx_accounting_bookkeeping, a comma between them unless another separator is chosen
+(htdocs/core/modules/import/import_csv.modules.php), days as 2027-01-31, and a decimal point: what follows a comma is lost
+(AccountancyImport::cleanAmount in htdocs/accountancy/class/accountancyimport.class.php).
 """
 
 from __future__ import annotations
@@ -26,11 +29,14 @@ from fabgate.errors import UsageError
 _Value = Literal[
     "date",
     "entry",
+    "number",
     "journal",
     "label",
     "payer",
     "reference",
+    "subledger",
     "account",
+    "side",
     "debit",
     "credit",
     "debit_account",
@@ -41,8 +47,11 @@ _Value = Literal[
 ]
 #: Columns whose cells are amounts.
 _AMOUNTS: Final = frozenset({"debit", "credit", "amount"})
+#: Values of a line for each pair of accounts, and of a line for each posting: a line has one or the other.
+_OF_PAIRS: Final = frozenset({"debit_account", "credit_account", "amount"})
+_OF_POSTINGS: Final = frozenset({"account", "subledger", "debit", "credit", "side"})
 #: Values that an entry has once; Odoo wants them in its first line only.
-_ONCE: Final = frozenset({"date", "entry", "journal"})
+_ONCE: Final = frozenset({"date", "entry", "number", "journal"})
 
 
 class ColumnOption(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,6 +67,7 @@ class _Layout(NamedTuple):
     day: str = "%Y-%m-%d"
     mark: str = "."
     is_once: bool = False
+    separator: str = ";"
 
 
 _PLAIN: Final = ("date", "journal", "entry", "account", "payer", "reference", "label", "debit", "credit", "currency")
@@ -90,6 +100,24 @@ _LAYOUTS: Final[Mapping[str, _Layout]] = {
             ("line_ids/credit", "credit"),
         ),
         is_once=True,
+        separator=",",
+    ),
+    "dolibarr": _Layout(
+        (
+            ("Num. écriture (b.piece_num)", "number"),
+            ("Date (b.doc_date)", "date"),
+            ("Pièce (b.doc_ref)", "entry"),
+            ("Journal (b.code_journal)", "journal"),
+            ("Compte comptable (b.numero_compte)", "account"),
+            # a column that Dolibarr requires; it shows the name of the account's number elsewhere
+            ("Libellé du compte (b.label_compte)", "account"),
+            ("Compte auxiliaire (b.subledger_account)", "subledger"),
+            ("Libellé opération (b.label_operation)", "label"),
+            ("Débit (b.debit)", "debit"),
+            ("Crédit (b.credit)", "credit"),
+            ("Direction (b.sens)", "side"),
+        ),
+        separator=",",
     ),
 }
 
@@ -98,7 +126,7 @@ class JournalOptions(contract.Options, frozen=True, kw_only=True):
     """The keys of a journal in sinks.yaml."""
 
     folder: Path
-    layout: Literal["hledger", "csv", "paheko", "odoo"] = "hledger"
+    layout: Literal["hledger", "csv", "paheko", "odoo", "dolibarr"] = "hledger"
     #: The accounts of open charges; of prepaid credit; and of income that matches none of `accounts`.
     receivable: Account = "411"
     prepaid: Account = "4191"
@@ -109,7 +137,8 @@ class JournalOptions(contract.Options, frozen=True, kw_only=True):
     journal: str = "VT"
     #: With layout csv: its columns.
     columns: list[ColumnOption] = []
-    separator: Literal[",", ";", "\t"] = ";"
+    #: Of CSV files; None: that of the layout.
+    separator: Literal[",", ";", "\t"] | None = None
 
 
 class JournalSink:
@@ -128,6 +157,12 @@ class JournalSink:
             raise UsageError("vat: found a code twice, wanted each once")
         if options.columns and options.layout != "csv":
             raise UsageError(f"columns: found them with layout {options.layout}, wanted layout csv; or leave them out")
+        values = {one.value for one in options.columns}
+        if (pairs := values & _OF_PAIRS) and (postings := values & _OF_POSTINGS):
+            raise UsageError(
+                f"columns: found {', '.join(sorted(pairs))} with {', '.join(sorted(postings))}, wanted those of pairs or"
+                " those of postings: a line cannot have both"
+            )
         self._options = options
         self._site = site
         vat = {one.code: one for one in options.vat}
@@ -143,7 +178,8 @@ class JournalSink:
                 if self._options.layout == "hledger":
                     new.write("entries.journal", self._hledger(month, found))
                 else:
-                    new.write("entries.csv", write_csv(self._table(month, found), self._options.separator))
+                    separator = self._options.separator or _LAYOUTS[self._options.layout].separator
+                    new.write("entries.csv", write_csv(self._table(month, found), separator))
 
     def find(self, items: Sequence[Any]) -> Collection[str]:  # noqa: ARG002 (an existing folder is compared)
         """Return nothing: an existing folder is compared."""
@@ -174,13 +210,14 @@ class JournalSink:
 
     def _rows(self, month: Month, found: Sequence[_Numbered], layout: _Layout) -> Iterator[Sequence[Cell]]:
         wanted = [value for _head, value in layout.columns]
-        in_pairs = not {"debit_account", "credit_account", "amount"}.isdisjoint(wanted)
+        in_pairs = not _OF_PAIRS.isdisjoint(wanted)
         day = layout.day.replace("%Y", f"{month.month:%Y}").replace("%m", f"{month.month:%m}")
         day = day.replace("%d", _last_day(month)[-2:])
         for one in found:
             common = {
                 "date": day,
                 "entry": one.name(month),
+                "number": one.numeral(month),
                 "journal": self._options.journal,
                 "label": f"fabgate {month.key}, {one.entry.payer}",
                 "payer": one.entry.payer,
@@ -188,17 +225,24 @@ class JournalSink:
                 "currency": self._site.currency,
                 "nothing": "",
             }
-            lines = self._pairs(one.entry, layout) if in_pairs else self._postings(one.entry, layout)
+            postings = self._postings(one.entry, layout, month.payers[one.entry.payer][1])
+            lines = self._pairs(one.entry, layout) if in_pairs else postings
             for number, line in enumerate(lines):
                 cells = {**common, **line}
                 yield ["" if layout.is_once and number and name in _ONCE else cells[name] for name in wanted]
 
-    def _postings(self, entry: Entry, layout: _Layout) -> Iterator[dict[str, str]]:
-        for account, debit_minor in entry.postings:
+    def _postings(self, entry: Entry, layout: _Layout, reference: str) -> Iterator[dict[str, str]]:
+        for number, (account, debit_minor) in enumerate(entry.postings):
             amount = self._amount(abs(debit_minor), layout)
             zero = self._amount(0, layout)
             is_debit = debit_minor > 0
-            yield {"account": account, "debit": amount if is_debit else zero, "credit": zero if is_debit else amount}
+            yield {
+                "account": account,
+                "subledger": "" if number else reference,
+                "debit": amount if is_debit else zero,
+                "credit": zero if is_debit else amount,
+                "side": "D" if is_debit else "C",
+            }
 
     def _pairs(self, entry: Entry, layout: _Layout) -> Iterator[dict[str, str]]:
         """Yield each credit with the account of the payer as its debit; a negative one the other way round."""
@@ -221,6 +265,10 @@ class _Numbered(NamedTuple):
     def name(self, month: Month) -> str:
         """Return the entry's name, which is the same in every layout."""
         return f"fabgate-{month.key}-{self.number}"
+
+    def numeral(self, month: Month) -> str:
+        """Return a number that no entry of another month has, for programs that know entries by numbers below 2**31."""
+        return f"{month.month:%y%m}{self.number:05}"
 
 
 def _last_day(month: Month) -> str:

@@ -1,4 +1,4 @@
-"""The usage of sessions that is sent to sinks: each line of the ledger, or events for a meter.
+"""The usage of sessions that is sent to sinks one by one: each line of the ledger, or events for a meter.
 
 A meter adds up events. So a session is sent once it is settled: it has not changed for some days, and no review is open. If
 it changes later, two events follow: a reversal of the one before, and one with the new time. Both name the first event of
@@ -48,14 +48,14 @@ class Ledger:
 
     def after(self, cursor: str, most: int, now: datetime) -> tuple[list[Item], str]:  # noqa: ARG002 (as every feed)
         """Return the next lines."""
-        found: list[Item] = [_as_it_was(line) for line in _lines(cursor, self._first)[:most]]
+        found: list[Item] = [as_it_was(line) for line in _lines(cursor, self._first)[:most]]
         return found, found[-1].place if found else cursor
 
     def again(self, letters: Collection[SinkLetter]) -> dict[str, Item]:
         """Return the lines of letters."""
         places = sorted({int(letter.place) for letter in letters})
         lines = LedgerLine.after(0)
-        found = [_as_it_was(line) for some in statements.chunks(places) for line in lines.filter(pk__in=some)]
+        found = [as_it_was(line) for some in statements.chunks(places) for line in lines.filter(pk__in=some)]
         keys = {letter.key for letter in letters}
         return {item.key: item for item in found if item.key in keys}
 
@@ -64,7 +64,7 @@ class Ledger:
         return _lines(cursor, self._first).count()
 
 
-def _as_it_was(line: LedgerLine) -> Usage:
+def as_it_was(line: LedgerLine) -> Usage:
     """Return a session as a line of the ledger has it.
 
     The key has the time as well: after a restore, another line may have the position.
@@ -158,15 +158,15 @@ class Metered:
 
     def _events(self, line: LedgerLine, sent: list[Usage]) -> list[Usage]:
         """Return the events that a line requires, and add them to those that were sent."""
-        now = _as_it_was(line)
+        now = as_it_was(line)
         reversed_ = {one.reverses for one in sent}
         applied = [one for one in sent if not one.reverses and one.key not in reversed_]
-        if self._is_metered(now) and any(_contents(one) == _contents(now) for one in applied):
+        if self._is_metered(now) and any(contents(one) == contents(now) for one in applied):
             return []
-        made = [_reversal(one, now) for one in applied]
+        made = [reversal(one, now, record.usage_id(["reversal", one.key])) for one in applied]
         if self._is_metered(now):
-            times = sum(_contents(one) == _contents(now) for one in sent if not one.reverses)
-            made.append(msgspec.structs.replace(now, key=record.usage_id([*_contents(now), times])))
+            times = sum(contents(one) == contents(now) for one in sent if not one.reverses)
+            made.append(msgspec.structs.replace(now, key=record.usage_id([*contents(now), times])))
         if sent:
             made = [msgspec.structs.replace(one, first=sent[0].key) for one in made]
         sent += made
@@ -175,19 +175,23 @@ class Metered:
     def _is_metered(self, usage: Usage) -> bool:
         options = self._options
         return (
-            usage.kind != LedgerLine.WITHDRAWN
-            and bool(usage.counted_ms or usage.running_ms)
+            is_usage(usage)
             and usage.purpose in options.purposes
-            and not usage.used_by.startswith(rating.EMERGENCY)
             and (not options.categories or usage.machine_category in options.categories)
         )
 
 
-def _reversal(sent: Usage, now: Usage) -> Usage:
-    """Return the event that reverses another one."""
+def is_usage(usage: Usage) -> bool:
+    """Return whether a session was used at all, and not with an emergency badge."""
+    is_used = usage.kind != LedgerLine.WITHDRAWN and bool(usage.counted_ms or usage.running_ms)
+    return is_used and not usage.used_by.startswith(rating.EMERGENCY)
+
+
+def reversal(sent: Usage, now: Usage, key: str) -> Usage:
+    """Return what reverses something that was sent, because the session is `now` another one."""
     return msgspec.structs.replace(
         sent,
-        key=record.usage_id(["reversal", sent.key]),
+        key=key,
         reverses=sent.key,
         place=now.place,
         kind=now.kind,
@@ -197,5 +201,6 @@ def _reversal(sent: Usage, now: Usage) -> Usage:
     )
 
 
-def _contents(usage: Usage) -> list[Any]:
+def contents(usage: Usage) -> list[Any]:
+    """Return the facts of which each change has to be sent."""
     return [getattr(usage, name) for name in _CONTENTS]
