@@ -45,7 +45,9 @@ ten seconds of a start of the gate, a fault of its reader, another badge, or the
 a tap. Some of them are genuine: docs/untapped.md says how to judge them.
 """
 _BADGE: Final = """\
-Show all spellings of a badge. Without SPELLING, wait for a card on the gate's reader (the gate must be stopped).
+Show all spellings of a badge, and what readers of other kinds show for it: numbers that are turned around, or shared by
+many cards. Without SPELLING, wait for a card on the gate's reader (the gate must be stopped). With --config, also tell
+who has the card in the gate's roster, and whether the roster knows it in the spelling of another reader.
 
 spellings of a badge, also in members files:
   04A1B2C3, 04:A1:B2:C3     hex as the card sends it and most readers print it: 8, 14 or 20 digits
@@ -185,13 +187,13 @@ def _badge_verbs(verbs: Any) -> None:
         "fabgate badge --config gate.yaml                 read a card on the gate's reader",
         "fabgate badge 04:A1:B2:C3 --digest --config gate.yaml",
     )
-    verb = _verb(verbs, "badge", "badge", "show all spellings of a badge, and its digest", _BADGE, *examples)
+    verb = _verb(verbs, "badge", "badge", "explain a card: its spellings, other readers, the roster", _BADGE, *examples)
     verb.add_argument(
         "spelling", nargs="?", metavar="SPELLING", help="the badge; without it, read a card on the reader"
     )
     verb.add_argument("--digest", action="store_true", help="print the digest, for emergency_badges in gate.yaml")
     verb.add_argument(
-        "--config", type=Path, metavar="FILE", help="the gate.yaml with the reader and the badge key to use"
+        "--config", type=Path, metavar="FILE", help="the gate.yaml with the reader, the badge key and the roster to use"
     )
     _json(verb, "print the spellings, and with --digest the digest, as JSON")
 

@@ -223,8 +223,9 @@ def audit_untapped(arguments: argparse.Namespace) -> int:
 
 
 def badge(arguments: argparse.Namespace) -> int:
-    """Show the spellings of a badge, or its digest."""
+    """Show the spellings of a badge, what other readers show, and whether the roster knows it; or its digest."""
     from fabgate import badge as badges
+    from fabgate.gate.terminal import card
 
     try:
         parsed = badges.parse(arguments.spelling) if arguments.spelling else _read_card(arguments)
@@ -239,14 +240,21 @@ def badge(arguments: argparse.Namespace) -> int:
             raise UsageError("a digest needs the gate's badge key: add --config gate.yaml")
         digest = badges.digest(parsed, badge_key(gate_yaml.load(arguments.config), make=False))
     names = badges.spellings(parsed)
-    if arguments.json:
-        print(json.dumps({"spellings": names, "digest": digest}, indent=2))
-        return 0
-    if digest is not None:
+    if digest is not None and not arguments.json:
         print(digest)
+        return 0
+    roster = None
+    if arguments.config is not None:
+        from fabgate.gate.config import gate_yaml
+
+        roster = card.known_here(parsed, gate_yaml.load(arguments.config))
+    if arguments.json:
+        print(json.dumps({"spellings": names, "digest": digest, **card.as_json(parsed, roster)}, indent=2))
         return 0
     for name, spelling in names.items():
         print(f"{name:<18}{spelling}")
+    for line in card.lines(parsed, roster):
+        print(line)
     return 0
 
 

@@ -24,9 +24,19 @@ from tests.support.patience import HANGS_S, wait
 def test_badge_shows_every_spelling_and_each_is_the_same_card():
     done = run_fabgate("badge", "04:A1:B2:C3")
     assert (done.returncode, done.stderr) == (0, "")
-    shown = dict(re.split(r" {2,}", line, maxsplit=1) for line in done.stdout.splitlines())
+    spellings, _, _ = done.stdout.partition("\n\n")
+    shown = dict(re.split(r" {2,}", line, maxsplit=1) for line in spellings.splitlines())
     assert {str(badge.parse(spelling)) for spelling in shown.values()} == {"04A1B2C3"}
     assert shown == json.loads(run_fabgate("badge", "dec:0077705923", "--json").stdout)["spellings"]
+
+
+def test_badge_tells_what_other_readers_show_and_who_has_the_card(gate):
+    done = run_fabgate("badge", "04:A1:B2:C3", "--config", gate.config)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"^  last byte first, hex +C3B2A104 +which is another card$", done.stdout, re.MULTILINE)
+    assert re.search(r"^roster +m-1 \(Ada\) has this card$", done.stdout, re.MULTILINE)
+    turned = json.loads(run_fabgate("badge", "hex:C3B2A104", "--json", "--config", gate.config).stdout)
+    assert turned["roster"] == {"holder": None, "others": [{"card": "04A1B2C3", "holder": "m-1 (Ada) has this card"}]}
 
 
 def test_badge_digest_is_the_one_under_the_gates_key(gate):
