@@ -5,6 +5,7 @@ No example has a time limit, nor has its making (`too_slow`): no test here measu
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ settings.load_profile("soak" if os.environ.get("FABGATE_SOAK") else "test")
 
 
 #: Of each worker of pytest-xdist: the statements that its tests sent.
-_records: list[dict[str, list[int]]] = []
+_records: list[statements.Record] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,8 +37,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_runtest_logstart(nodeid: str) -> None:
-    statements.begin(nodeid)
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over the thousands of collected tests and the modules, which live until the end."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[Any]:
+    """Record the statements of tests that run on PostgreSQL, too."""
+    if item.get_closest_marker("sqlite") is not None:
+        return (yield)
+    with statements.of(item.nodeid):
+        return (yield)
 
 
 @pytest.hookimpl(optionalhook=True)

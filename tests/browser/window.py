@@ -26,9 +26,11 @@ document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP: ${event.violatedDirective} refused ${event.blockedURI} at ${event.sourceFile}:${event.lineNumber}`));
 """
 
-#: Returns violations only: what passes is most of the result.
+#: Returns violations only: what passes is most of the result. Of a long table it reads ten rows: contrast, which takes most
+#: of the time, is computed cell by cell, and the rows of a table are made by one template.
 _ACCESSIBILITY = """async () => {
-  const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+  const where = { exclude: [["tbody tr:nth-child(n+11)"]] };
+  const { violations } = await axe.run(where, { resultTypes: ["violations"] });
   return violations.flatMap((row) => row.nodes.slice(0, 3).map((node) => `${row.id}: ${node.html.slice(0, 160)}`));
 }"""
 

@@ -116,8 +116,32 @@ def rename(terminal: Terminal) -> None:
         subprocess.run([*FABGATE, "collector", *verb], env=env, check=True, capture_output=True)
 
 
-def test_the_live_table_shows_a_tap_a_cut_network_a_stranger_and_new_names(tmp_path: Path) -> None:
-    terminal = Terminal(tmp_path / "live")
+def link_in(text: str) -> str:
+    found = re.search(r"works once: (\S+)", text)
+    assert found
+    return found.group(1)
+
+
+def test_the_live_table_shows_an_opened_link_a_tap_a_cut_network_a_stranger_and_new_names(
+    tmp_path: Path,
+) -> None:
+    opener = tmp_path / "open"
+    opener.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/asked.new && mv {tmp_path}/asked.new {tmp_path}/asked\n')
+    opener.chmod(0o755)
+    terminal = Terminal(tmp_path / "live", BROWSER=f"{opener} %s", DISPLAY=":0")
+    terminal.until("by a link that works once: http://127.0.0.1:")
+    terminal.until("fabgate demo")
+    terminal.until("/enter/")
+    link = link_in(terminal.all)
+    wait((tmp_path / "asked").exists, "a browser being opened")
+    assert (tmp_path / "asked").read_text().strip() == link
+    page = Browser().get(link)
+    assert page.url.endswith("/wall")
+    for name in ("Laser 1", "Table saw", "3D printer"):
+        assert name in page.text
+    terminal.press("o")  # a new link, for another browser
+    terminal.until("/enter/")
+    assert link not in terminal.shown
     terminal.until("3D printer")
     terminal.press("a")
     terminal.until("in use")
@@ -140,11 +164,15 @@ def test_the_live_table_shows_a_tap_a_cut_network_a_stranger_and_new_names(tmp_p
     assert terminal.processes() == []
 
 
-def test_a_card_stays_in_its_holder_a_dead_gate_is_seen_and_ctrl_c_ends_everything(tmp_path: Path) -> None:
-    terminal = Terminal(tmp_path / "live", NO_COLOR="1")
-    terminal.until("3D printer")
+def test_in_french_a_card_stays_in_its_holder_a_dead_gate_is_seen_and_ctrl_c_ends_everything(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path / "live", "--lang", "fr", NO_COLOR="1")
+    terminal.until("by a link that works once: http://127.0.0.1:")
+    terminal.until("Scie")
+    assert "Prenez un badge" in Browser().get(link_in(terminal.all)).text
+    terminal.press("s")
+    terminal.until("Badge inconnu")
     terminal.press("\x1b[B")  # an arrow: down to the saw
-    terminal.until("Table saw: the card stays in it")
+    terminal.until("Scie: the card stays in it")
     terminal.press("a")
     terminal.until("card Ada")
     terminal.until("Ada begins a session")
@@ -201,45 +229,6 @@ def test_a_demo_that_is_killed_leaves_no_gate_behind(tmp_path: Path) -> None:
     ).stdout
     assert "session.ended" in entries
     assert "gate.stopping" in entries
-
-
-def test_the_link_to_the_page_is_printed_shown_in_the_table_and_opened_where_there_is_a_display(tmp_path: Path) -> None:
-    opener = tmp_path / "open"
-    opener.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/asked.new && mv {tmp_path}/asked.new {tmp_path}/asked\n')
-    opener.chmod(0o755)
-    terminal = Terminal(tmp_path / "live", BROWSER=f"{opener} %s", DISPLAY=":0")
-    terminal.until("by a link that works once: http://127.0.0.1:")
-    terminal.until("fabgate demo")
-    terminal.until("/enter/")
-    link = re.search(r"works once: (\S+)", terminal.all)
-    assert link
-    wait((tmp_path / "asked").exists, "a browser being opened")
-    assert (tmp_path / "asked").read_text().strip() == link.group(1)
-    page = Browser().get(link.group(1))
-    assert page.url.endswith("/wall")
-    for name in ("Laser 1", "Table saw", "3D printer"):
-        assert name in page.text
-    terminal.press("o")  # a new link, for another browser
-    terminal.until("/enter/")
-    assert link.group(1) not in terminal.shown
-    terminal.press("q")
-    assert terminal.ended() == 0
-
-
-def test_the_workshop_speaks_french_when_it_is_asked_to(tmp_path: Path) -> None:
-    terminal = Terminal(tmp_path / "live", "--lang", "fr")
-    terminal.until("by a link that works once: http://127.0.0.1:")
-    terminal.until("Scie")
-    link = re.search(r"works once: (\S+)", terminal.all)
-    assert link
-    assert "Prenez un badge" in Browser().get(link.group(1)).text
-    terminal.press("2")
-    terminal.until("Scie: the card stays in it")
-    terminal.press("1")
-    terminal.press("s")
-    terminal.until("Badge inconnu")
-    terminal.press("q")
-    assert terminal.ended() == 0
 
 
 def test_a_display_is_what_a_browser_needs_to_show_itself(monkeypatch: pytest.MonkeyPatch) -> None:

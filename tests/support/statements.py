@@ -1,18 +1,20 @@
 """Which tests of pages send a statement that no other test sends? Only these run again on PostgreSQL in ``make test``.
 
 The first pass, on SQLite, records the statements of each collector test: their texts, without values and without how many
-of them a list holds. From the record it chooses, page test by page test, the fewest that send everything. All other tests
-of the collector run on both databases anyway. ``--distinct-pages`` leaves out what the record says is covered; a test that
-it does not know runs.
+of them a list holds, and how long the test computed. From the record it chooses page tests that send everything in little
+time: again and again the one with the most new statements a second. All other tests of the collector run on both databases
+anyway. ``--distinct-pages`` leaves out what the record says is covered; a test that it does not know runs.
 """
 
 from __future__ import annotations
 
 import re
+import time
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -25,9 +27,15 @@ RECORD = "statements"
 #: Tests of pages whose point is that several transactions run at once: they run on both databases.
 AT_ONCE = ("test_at_once.py", "test_books_agree.py", "test_events.py", "test_live.py", "test_meanwhile.py")
 _PAGES = "tests/collector/pages/"
+#: How long each test on PostgreSQL takes beside its own work: its database is emptied.
+_EMPTIED_S = 0.05
 
-#: By test: the statements that it sent.
+#: Of each test: seconds of processor time, and the numbers of its statements.
+Record = Mapping[str, tuple[float, Iterable[int]]]
+
+#: By test: the statements that it sent, and the seconds of processor time that it took.
 _sent: dict[str, set[int]] = defaultdict(set)
+_took_s: dict[str, float] = {}
 _running = ""
 
 
@@ -39,25 +47,32 @@ def record() -> None:
         setattr(CursorWrapper, name, _recording(getattr(CursorWrapper, name)))
 
 
-def begin(test: str) -> None:
-    """Say which test runs."""
+@contextmanager
+def of(test: str) -> Iterator[None]:
+    """Record what is sent meanwhile as this test's."""
     global _running  # noqa: PLW0603 (a process runs one test at a time)
-    _running = test
+    _running, began_s = test, time.process_time()
+    try:
+        yield
+    finally:
+        _took_s[test] = time.process_time() - began_s
+        _running = ""
 
 
-def sent() -> dict[str, list[int]]:
-    """Return the statements of each test, as numbers that mean the same in all processes."""
-    return {test: sorted(found) for test, found in _sent.items()}
+def sent() -> dict[str, tuple[float, list[int]]]:
+    """Return the record of this process; the numbers mean the same in all processes."""
+    return {test: (_took_s[test], sorted(found)) for test, found in _sent.items() if test in _took_s}
 
 
-def covered(records: Iterable[Mapping[str, Iterable[int]]]) -> list[str]:
+def covered(records: Iterable[Record]) -> list[str]:
     """Return the tests of pages that send nothing which a chosen or other test does not send."""
-    tests = {test: frozenset(found) for one in records for test, found in one.items()}
+    took_s = {test: seconds + _EMPTIED_S for one in records for test, (seconds, _) in one.items()}
+    tests = {test: frozenset(found) for one in records for test, (_, found) in one.items()}
     pages = {test: found for test, found in tests.items() if _may_be_left_out(test)}
     seen: set[int] = set().union(*(found for test, found in tests.items() if test not in pages))
     left: dict[str, AbstractSet[int]] = dict(pages)
     while left:
-        test = max(sorted(left), key=lambda name: len(left[name] - seen))
+        test = max(sorted(left), key=lambda name: len(left[name] - seen) / took_s[name])
         if not left[test] - seen:
             break
         seen |= left.pop(test)
@@ -96,7 +111,7 @@ def hand_over(config: pytest.Config) -> None:
         keep(config, [sent()])
 
 
-def keep(config: pytest.Config, records: Iterable[Mapping[str, Iterable[int]]]) -> None:
+def keep(config: pytest.Config, records: Iterable[Record]) -> None:
     """Remember what is covered."""
     if config.cache is not None:
         config.cache.set(COVERED, covered(records))
