@@ -21,6 +21,7 @@ def area_of(route: str) -> str:
     """Return the package of pages that a route belongs to by its name, else `home`."""
     wanted = {"my-minutes": "my", "accounts-keys": "keys", "sign-in": "signin", "welcome": "signin"}
     wanted |= dict.fromkeys(("people-credit", "month-credits", "month-prepaid"), "credit")
+    wanted |= dict.fromkeys(("my-contest", "month-contest"), "contests")
     found = next((area for name, area in wanted.items() if route.startswith(name)), route.partition("-")[0])
     return found if found in AREAS else "home"
 

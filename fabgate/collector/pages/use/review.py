@@ -137,11 +137,11 @@ def review(request: HttpRequest) -> HttpResponse:
     if form is not None and form.is_valid():
         _settle(request, form)
         return see_other(reverse("use-review"))
-    waiting = list(Review.waiting()[: _SHOWN + 1])
+    waiting, contests = list(Review.waiting()[: _SHOWN + 1]), _contests()
     shown = {
         "causes": causes(waiting[:_SHOWN], own),
-        "has_more": len(waiting) > _SHOWN,
-        "contests": _contests(),
+        "has_more": len(waiting) > _SHOWN or len(contests) > _SHOWN,
+        "contests": contests[:_SHOWN],
         "mistakes": [text for texts in form.errors.values() for text in texts] if form else [],
     }
     return render_page(request, "review.html", shown, status=400 if form else 200)
@@ -150,7 +150,7 @@ def review(request: HttpRequest) -> HttpResponse:
 def _contests() -> list[dict[str, Any]]:
     """Return the charges, lines and entries that are contested, the oldest first."""
     found = terms.started()
-    return described(Contest.waiting()[:_SHOWN], Money.of(found)) if found is not None else []
+    return described(Contest.waiting()[: _SHOWN + 1], Money.of(found)) if found is not None else []
 
 
 def causes(reviews: Iterable[Review], own: frozenset[str]) -> list[dict[str, Any]]:
