@@ -90,7 +90,7 @@ class _Text(logging.Formatter):
 
 
 class _Json(logging.Formatter):
-    """One object a line: `at`, `level`, `process`, `where`, `said`, and fields from ``extra=``."""
+    """One object a line: `at`, `level`, `process`, `where`, `message`, and fields from ``extra=``."""
 
     def __init__(self, process: str) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class _Json(logging.Formatter):
             "level": record.levelname.lower(),
             "process": self._process,
             "where": record.name,
-            "said": record.getMessage(),
+            "message": record.getMessage(),
         }
         if record.exc_info:
             found["error"] = self.formatException(record.exc_info)

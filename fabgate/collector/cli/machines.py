@@ -118,7 +118,7 @@ def _machine_of(name: str, mistakes: list[str]) -> Machine:
 def _report(verb: str, about: wire.Lock, machine: Machine, gates: list[Gate], args: argparse.Namespace) -> int:
     who = audit.cli_actor(args.actor)  # as in the audit log, and distinct from the account of that name
     log.info("%s of %s by %s: %s", verb, machine.name, who, about.reason)
-    now, is_told = datetime.now(UTC), locks.notify(verb, about, gates, who) if gates else False
+    now, is_notified = datetime.now(UTC), locks.notify(verb, about, gates, who) if gates else False
     used = [gate for gate in gates if gate.state in Gate.BUSY]
     waits = verb == "lock" and about.when == "idle" and bool(used)
     if args.json:
@@ -127,15 +127,15 @@ def _report(verb: str, about: wire.Lock, machine: Machine, gates: list[Gate], ar
             "lock": about.id,
             "state": "unlocked" if verb == "unlock" else "locks-once-idle" if waits else "locked",
             "used_by": [{"gate": gate.name, "member": gate.session_member or None} for gate in used],
-            "gates": [{"gate": gate.name, "told": is_told, "heard": gate.is_online(now)} for gate in gates],
+            "gates": [{"gate": gate.name, "notified": is_notified, "heard": gate.is_online(now)} for gate in gates],
         }
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
         return 0
     parts = [f"{machine} locks once it is idle" if waits else f"{machine} is {verb}ed"]
     parts += _used(used, now) if verb == "lock" else []
-    silent = [gate for gate in gates if is_told and not gate.is_online(now)]
+    silent = [gate for gate in gates if is_notified and not gate.is_online(now)]
     if len(silent) < len(gates) or not gates:
-        parts.append(roster.describe([gate for gate in gates if gate not in silent], is_announced=is_told))
+        parts.append(roster.describe([gate for gate in gates if gate not in silent], is_announced=is_notified))
     parts += [f"{gate} does not answer, and will be updated when it is back" for gate in silent]
     sys.stdout.write(f"{'; '.join(parts)}\n")
     return 0

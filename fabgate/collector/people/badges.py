@@ -156,7 +156,8 @@ def _newest_values(column: str, wanted: Sequence[str], result_column: str) -> di
     newest = Badge.objects.exclude(number="").order_by().values(column).annotate(last=models.Max("pk"))
     last = {pk: value for value, pk in statements.rows_among(newest, column, wanted, "last")}
     return {
-        last[pk]: str(said) for pk, said in statements.rows_among(Badge.objects.all(), "pk", list(last), result_column)
+        last[pk]: str(value)
+        for pk, value in statements.rows_among(Badge.objects.all(), "pk", list(last), result_column)
     }
 
 

@@ -55,7 +55,7 @@ class Holder:
         return self.reason == Badge.LOST
 
     @property
-    def said(self) -> str:
+    def whose(self) -> str:
         """Return whose badge it is, or whose it was, until when and why that ended, as a text."""
         if self.until is None:
             text = _("It was then the badge of %(who)s") if self.is_then else _("This is now the badge of %(who)s")

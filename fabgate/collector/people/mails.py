@@ -22,7 +22,7 @@ from fabgate.collector.base.environ import Environment
 
 log = logging.getLogger(__name__)
 #: How many characters of a mail server's answer are shown.
-MAX_SAID: Final = 120
+MAX_ANSWER: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,8 @@ def send(mails: Sequence[Mail]) -> list[str]:
     found: list[str] = []
     for message in messages:
         error = next(errors) if message else None
-        said = why(error) if error else "" if message else _("the address is not valid")
-        found.append(ServerProblem(said) if error and not isinstance(error, smtp.OF_ONE) else said)
+        problem = why(error) if error else "" if message else _("the address is not valid")
+        found.append(ServerProblem(problem) if error and not isinstance(error, smtp.OF_ONE) else problem)
         # without the recipient and the server's answer, which may name them: the audit log has both
         if message and not error:
             log.info("a mail was sent")
@@ -87,19 +87,21 @@ def send(mails: Sequence[Mail]) -> list[str]:
 def why(error: OSError) -> str:
     """Return in words why a mail could not be sent."""
     if isinstance(error, smtplib.SMTPAuthenticationError):
-        return _("the mail server refused our username or password (%(said)s)") % {"said": _said(error)}
+        return _("the mail server refused our username or password (%(answer)s)") % {"answer": _answer(error)}
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code, text = next(iter(error.recipients.values()))
-        return _("the mail server refused the address (%(said)s)") % {"said": _line(code, text)}
+        return _("the mail server refused the address (%(answer)s)") % {"answer": _line(code, text)}
     if isinstance(error, smtplib.SMTPResponseException):
-        return _("the mail server refused the mail (%(said)s)") % {"said": _said(error)}
+        return _("the mail server refused the mail (%(answer)s)") % {"answer": _answer(error)}
     if isinstance(error, ssl.SSLError):
-        return _("no secure connection to the mail server (%(said)s)") % {"said": _line("", error.reason or str(error))}
+        return _("no secure connection to the mail server (%(answer)s)") % {
+            "answer": _line("", error.reason or str(error))
+        }
     if isinstance(error, smtplib.SMTPNotSupportedError):
-        return _("the mail server does not support what is needed (%(said)s)") % {"said": _line("", str(error))}
+        return _("the mail server does not support what is needed (%(answer)s)") % {"answer": _line("", str(error))}
     if isinstance(error, TimeoutError) or "timed out" in str(error):
         return _("the mail server does not answer")
-    return _("the mail server cannot be reached (%(said)s)") % {"said": _line("", error.strerror or str(error))}
+    return _("the mail server cannot be reached (%(answer)s)") % {"answer": _line("", error.strerror or str(error))}
 
 
 def _message(mail: Mail) -> EmailMessage | None:
@@ -126,10 +128,10 @@ def _message(mail: Mail) -> EmailMessage | None:
     return message
 
 
-def _said(error: smtplib.SMTPResponseException) -> str:
+def _answer(error: smtplib.SMTPResponseException) -> str:
     return _line(error.smtp_code, error.smtp_error)
 
 
 def _line(code: int | str, text: bytes | str) -> str:
     answer = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    return " ".join(f"{code} {answer}".split())[:MAX_SAID]
+    return " ".join(f"{code} {answer}".split())[:MAX_ANSWER]

@@ -88,7 +88,7 @@ def test_as_json_a_decision_is_one_line_with_all_that_it_was_given(begin):
         "level": "info",
         "process": "web",
         "where": "fabgate.collector.pages.access_control",
-        "said": "é no",
+        "message": "é no",
         "account": "ada",
         "tries": 2,
     }
@@ -102,7 +102,7 @@ def test_as_json_a_traceback_does_not_break_the_line_even_the_one_that_ends_the_
         logging.getLogger("x").exception("broken")
         sys.excepthook(type(error), error, error.__traceback__)
     first, last = map(json.loads, lines())
-    assert (first["said"], last["level"]) == ("broken", "critical")
+    assert (first["message"], last["level"]) == ("broken", "critical")
     assert first["error"].endswith("ValueError: two\nlines")
     assert last["error"] == first["error"]
 

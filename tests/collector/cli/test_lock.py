@@ -112,7 +112,7 @@ def test_what_is_said_of_a_lock_is_true_while_somebody_uses_the_machine(
     found = json.loads(capsys.readouterr().out)
     assert (found["machine"], found["lock"], found["state"]) == ("laser", Machine.objects.get().lock_id, said_state)
     assert found["used_by"] == ([] if state == "idle" else [{"gate": "laser-1", "member": "m-1"}])
-    assert found["gates"] == [{"gate": "laser-1", "told": True, "heard": "online" not in more}]
+    assert found["gates"] == [{"gate": "laser-1", "notified": True, "heard": "online" not in more}]
     arguments.lock = None
     machines.unlock(arguments)
     assert json.loads(capsys.readouterr().out)["state"] == "unlocked"

@@ -140,14 +140,14 @@ def test_a_badge_that_was_lost_when_it_was_refused_says_so_and_who_got_it_since(
     Badge.objects.create(digest="a" * 64, member_id="m-2", since=NOW - MINUTE)
     (found,) = recent_refusals.recent(NOW)
     assert (found.name, found.holder.who.name, found.is_unassigned) == ("Lost badge", "Zoé Müller-Østergård", False)
-    assert found.owner.said == "This is now the badge of Léa Fournier"
+    assert found.owner.whose == "This is now the badge of Léa Fournier"
 
 
 def test_a_badge_that_was_lost_after_it_was_refused_is_not_called_lost():
     refuse(90, ["unknown-badge"], badge="a" * 64)
     lost("a" * 64)
     (found,) = recent_refusals.recent(NOW)
-    assert (found.name, found.holder.said) == ("Unknown badge", "It was then the badge of Zoé Müller-Østergård")
+    assert (found.name, found.holder.whose) == ("Unknown badge", "It was then the badge of Zoé Müller-Østergård")
     assert found.is_unassigned
 
 
@@ -156,7 +156,7 @@ def test_a_loan_whose_evening_has_passed_is_nobodys_badge():
     Badge.objects.create(digest="a" * 64, member_id="m-2", since=NOW - 600 * MINUTE, until=NOW - 3 * MINUTE)
     (found,) = recent_refusals.recent(NOW)
     assert found.is_unassigned
-    assert "(loan ended)" in found.holder.said
+    assert "(loan ended)" in found.holder.whose
 
 
 # --- who is here --------------------------------------------------------------------------------------------------

@@ -218,7 +218,7 @@ def page(request: HttpRequest, machine: Machine, *, is_late: bool = False, **bou
         "let_in": bound.get("gate") or GateForm(),
         "move": bound.get("move") or MoveForm(machine=found),
         "wrong": wrong,
-        "said": list(words.rules(found.wire_rules(), words.relevant_rules(found.wire_rules()))),
+        "in_words": list(words.rules(found.wire_rules(), words.relevant_rules(found.wire_rules()))),
         "preset": words.preset(found),
         "cards": words.cards(found),
         "categories": categories(),

@@ -265,7 +265,7 @@ def _page(
         "found": found,
         "new": [(person, _shown(person.fields, names)) for person in found.new],
         "changed": [(person, _shown(person.fields, names)) for person in found.changed],
-        "told": [*store.lost_badge_notes(found.file), *store.left_member_notes(found.file)],
+        "badge_notes": [*store.lost_badge_notes(found.file), *store.left_member_notes(found.file)],
         "lines": rows_with_errors(found.file),
         "token": token,
         "is_stale": is_stale,

@@ -215,12 +215,12 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a training and the people who have it."""
     training = get_object_or_404(Training.objects.select_related("prerequisite"), pk=pk)
     today = blocks.today()
-    said: dict[str, list[Grant]] = defaultdict(list)
+    by_member: dict[str, list[Grant]] = defaultdict(list)
     for grant in Grant.begun_by(today).filter(training=training, member__left_on=None).select_related("member"):
-        said[grant.member_id].append(grant)
-    telling = [Grant.applicable(grants, today) or grants[-1] for grants in said.values()]
+        by_member[grant.member_id].append(grant)
+    shown = [Grant.applicable(grants, today) or grants[-1] for grants in by_member.values()]
     found = [
-        Holding(grant.member, grant, words.stage(grant.stage), is_over=not grant.holds_on(today)) for grant in telling
+        Holding(grant.member, grant, words.stage(grant.stage), is_over=not grant.holds_on(today)) for grant in shown
     ]
     sorting = Sorting(request.GET, _HOLDER_SORTS)
     holders = sorting.sorted(sorted(found, key=lambda one: (one.is_over, one.member.folded)), _HOLDER_SORTS)
@@ -277,11 +277,11 @@ def matrix(request: HttpRequest) -> HttpResponse:
 
 def held(today: date, members: list[str] | None = None) -> dict[tuple[str, int], Chip]:
     """Return the chip for each grant that holds today, by member and training; with `members`, also expired ones."""
-    said = Grant.begun_by(today).filter(member__left_on=None)
+    rows = Grant.begun_by(today).filter(member__left_on=None)
     if members is not None:
-        said = said.filter(member__in=members)
+        rows = rows.filter(member__in=members)
     by_both: dict[tuple[str, int], list[Grant]] = defaultdict(list)
-    for grant in said:
+    for grant in rows:
         by_both[grant.member_id, grant.training_id].append(grant)
     found: dict[tuple[str, int], Chip] = {}
     for key, both in by_both.items():
@@ -302,28 +302,28 @@ def _grant_all(request: HttpRequest, form: action_forms.GrantForm) -> HttpRespon
     people = Member.objects.in_bulk(ids)
     if unknown := [pk for pk in ids if pk not in people]:
         raise UsageError(_("No member has the number %(number)s.") % {"number": unknown[0][:64]})
-    said = form.cleaned_data
-    if gone := [one for one in people.values() if one.left_on is not None and one.left_on <= said["since"]]:
+    typed = form.cleaned_data
+    if gone := [one for one in people.values() if one.left_on is not None and one.left_on <= typed["since"]]:
         text = _("%(name)s left on %(day)s. Readmit them first.")
         raise UsageError(text % {"name": gone[0].name or gone[0].pk, "day": words.day(gone[0].left_on)})
     given = grants.grant_to_many(
         [people[pk] for pk in ids],
-        said["training"],
-        said["stage"],
+        typed["training"],
+        typed["stage"],
         actor=account_of(request),
-        since=said["since"],
-        until=said["until"],
-        trainer=said["trainer"],
+        since=typed["since"],
+        until=typed["until"],
+        trainer=typed["trainer"],
     )
     if changed := [one.change for one in given if one.change is not None]:
         text = ngettext("%(training)s granted to %(n)d person.", "%(training)s granted to %(n)d people.", len(changed))
-        shortcuts.report_change(request, text % {"training": said["training"], "n": len(changed)}, *changed)
+        shortcuts.report_change(request, text % {"training": typed["training"], "n": len(changed)}, *changed)
     kept = [(words.KEPT[why], [one.member for one in given if one.kept == why]) for why in grants.KEPT]
     if kept := [(text, members) for text, members in kept if members]:
         # A page lists them, because a message has room for a few names only. Reloading it changes nothing.
-        context = {"training": said["training"], "stage": words.stage(said["stage"]), "kept": kept}
+        context = {"training": typed["training"], "stage": words.stage(typed["stage"]), "kept": kept}
         return render(request, "people/granted.html", context)
-    return see_other(reverse("people-training", args=[said["training"].pk]))
+    return see_other(reverse("people-training", args=[typed["training"].pk]))
 
 
 def _group(text: str) -> Group | None:

@@ -88,13 +88,13 @@ class Difference:
     @property
     def fingerprint(self) -> str:
         """Return a hash that is the same as long as the file would make the same changes."""
-        said = [
+        changes = [
             (person.row.id, [(f.name, f.before, f.after) for f in person.fields])
             for person in (*self.new, *self.changed)
         ]
         gone = [member.pk for member in self.vanished]
         return hashlib.sha256(
-            repr((said, gone, self.plans_from, [str(one) for one in self.file.mistakes])).encode()
+            repr((changes, gone, self.plans_from, [str(one) for one in self.file.mistakes])).encode()
         ).hexdigest()
 
 

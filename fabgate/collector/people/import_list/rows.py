@@ -57,8 +57,8 @@ def parse_row(line: int, values: dict[str, str], dates: DateReader, mistakes: li
     row.minor = values.get("minor", "").casefold() in _YES
     row.payer_id = values["payer"] if values.get("payer") not in (None, "", row.id) else None
 
-    def wrong(column: str, text: str, **said: object) -> None:
-        filled = text % {"found": names.shown(values[column][:40]), **said}
+    def wrong(column: str, text: str, **named: object) -> None:
+        filled = text % {"found": names.shown(values[column][:40]), **named}
         mistakes.append(Mistake(line, MEMBERS.mistake(column, filled)))
 
     if not 0 < len(row.id) <= 64:
@@ -114,15 +114,15 @@ def wanted_date(dates: DateReader) -> str:
 
 def _why_not(spelling: str, error: UsageError) -> str:
     """Return the error for text that is not a badge."""
-    said = {"found": names.shown(spelling[:40])}
+    named = {"found": names.shown(spelling[:40])}
     if isinstance(error, badge.RandomUidError):
         text = _("%(found)s is a random UID: a phone, or a card that sends a new number each time; use another card")
-        return text % said
+        return text % named
     if isinstance(error, badge.AmbiguousError):
         ways = " / ".join(one for one, _reading, _card in error.readings)
         text = _("'%(found)s' can be read as different cards: write one of %(ways)s")
-        return text % {**said, "ways": ways}
-    return _("found '%(found)s', wanted a badge such as 04:A1:B2:C3, with all 8, 14 or 20 digits") % said
+        return text % {**named, "ways": ways}
+    return _("found '%(found)s', wanted a badge such as 04:A1:B2:C3, with all 8, 14 or 20 digits") % named
 
 
 def _is_email(text: str) -> bool:

@@ -49,9 +49,9 @@ class Prepared:
 
 def prepare(file: members_file.File) -> Prepared:
     """Build the rows before the transaction, because SQLite has no other writer while it lasts."""
-    said = fields_in(file.columns)
+    fields = fields_in(file.columns)
     # A new member needs a language even if the file has no such column.
-    members = [Member(id=row.id, **{name: getattr(row, name) for name in {*said, "lang"}}) for row in file.rows]
+    members = [Member(id=row.id, **{name: getattr(row, name) for name in {*fields, "lang"}}) for row in file.rows]
     for member in members:
         member.fold()
     return Prepared(file, members)
@@ -66,13 +66,15 @@ def write(prepared: Prepared, *, actor: str, plans_from: date | None = None) -> 
     """
     file, members = prepared.file, prepared.members
     rows, columns = file.rows, file.columns
-    said = fields_in(columns)
+    fields = fields_in(columns)
     try:
         with transaction.atomic():
             known = set(Member.objects.values_list("id", flat=True))
             with audit.changes(actor, "member.imported", members):
                 bulk.insert([one for one in members if one.pk not in known])  # never overwrites
-                bulk.update([one for one in members if one.pk in known], [*said, "folded"] if "name" in said else said)
+                bulk.update(
+                    [one for one in members if one.pk in known], [*fields, "folded"] if "name" in fields else fields
+                )
                 if "machines" in columns:
                     _open_machines(rows)
             if "plan" in columns:
@@ -102,7 +104,7 @@ def lost_badge_notes(file: members_file.File) -> list[str]:
         one.digest: (one.member_id, one.member_id or str(one.group)) for one in Badge.lost().select_related("group")
     }
     key = roster.badge_key(settings.ENVIRONMENT) if lost else b""
-    said = []
+    notes = []
     for row, found in _badges_of(file.rows) if lost else ():
         member, who = lost.get(badge.digest(found, key), ("", ""))
         text = _("line %(line)d: the badge %(badge)s of %(id)s was reported lost; it gives no access to any machine")
@@ -112,8 +114,8 @@ def lost_badge_notes(file: members_file.File) -> list[str]:
                 " you import the list"
             )
         if who:
-            said.append(text % {"line": row.line, "badge": found.masked(), "id": row.id, "who": who})
-    return said
+            notes.append(text % {"line": row.line, "badge": found.masked(), "id": row.id, "who": who})
+    return notes
 
 
 def left_member_notes(file: members_file.File) -> list[str]:
