@@ -197,7 +197,7 @@ def test_a_terminal_without_accents_that_cannot_place_text_gets_lines_and_sigter
     terminal = Terminal(tmp_path / "live", TERM="dumb", PYTHONIOENCODING="ascii")
     terminal.until("laser-1    ? free, power off")
     terminal.press("a")
-    terminal.until("Hello Ada / 0:0")  # its price, which is another one in peak hours
+    terminal.until("Hello Ada / 0:0")  # its clock; the price is another one in peak hours
     terminal.until("Ada begins a session")
     os.kill(terminal.pid, signal.SIGTERM)
     assert terminal.ended() == 0

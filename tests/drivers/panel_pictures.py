@@ -5,18 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from PIL import Image
 
 from fabgate import wire
 from fabgate.drivers.emulated.displays.i2c import EmulatedBus
+from fabgate.drivers.emulated.displays.lcd_chip import LcdChip
 from fabgate.drivers.emulated.displays.oled_chip import OledChip
 from fabgate.drivers.panels import Notice
 from fabgate.drivers.panels.font import drawn
+from fabgate.drivers.panels.lcd import PAGE_S, LcdOptions, LcdPanel, pages_of
 from fabgate.drivers.panels.oled import OledOptions, OledPanel
 from fabgate.gate.panel import messages
 from fabgate.gate.panel.costs import Certainty, Cost, Rate
@@ -32,9 +36,10 @@ MINUTE_MS = 60_000
 PRICE = Rate(Decimal("0.2"), Decimal(0), 2, "EUR")
 LOCK = {"en": "Broken belt", "fr": "Courroie cassée"}
 
-#: What the pictures consist of: 0 around, 1 dark dots, 2 lit dots, 3 captions.
+#: What the pictures consist of: 0 around, 1 dark dots, 2 lit dots, 3 captions, 4 dots that are not lit.
 Palette = tuple[tuple[int, int, int], ...]
 Picture = list[list[int]]
+LCD: Palette = ((24, 26, 30), (18, 48, 168), (235, 244, 255), (196, 200, 208), (26, 58, 182))
 
 
 def notices(lang: str) -> dict[str, Notice]:
@@ -55,7 +60,7 @@ def notices(lang: str) -> dict[str, Notice]:
         "go": say(KIND.GO, ms=2 * hour),
         "go.hold": say(KIND.GO, ms=2 * hour, mode=HOLD),
         "go.priced": say(KIND.GO, ms=2 * hour, money=PRICE),
-        "go.priced, with a minimum": say(KIND.GO, ms=2 * hour, money=PRICE._replace(minimum=Decimal(1))),
+        "go.priced, least": say(KIND.GO, ms=2 * hour, money=PRICE._replace(minimum=Decimal(1))),
         "go.hold.priced": say(KIND.GO, ms=2 * hour, mode=HOLD, money=PRICE._replace(fixed=Decimal(1))),
         "ended": say(KIND.ENDED, ms=12 * MINUTE_MS, reasons=("badge",), money=Cost(240, 2, "EUR")),
         "ended-priced": say(KIND.ENDED, ms=123 * MINUTE_MS, money=Cost(123_456, 2, "EUR", Certainty.ABOUT)),
@@ -120,8 +125,8 @@ def missing(found: dict[str, Notice]) -> set[str]:
 # --- displays ---------------------------------------------------------------------------------------------------------
 
 
-def oled(notice: Notice) -> list[Picture]:
-    """Return what an SH1106 shows."""
+def oled(found: Iterable[Notice]) -> Iterator[list[Picture]]:
+    """Yield what an SH1106 shows."""
     bus, chip = EmulatedBus(), OledChip("sh1106")
     bus.chips[0x3C] = chip
 
@@ -131,16 +136,56 @@ def oled(notice: Notice) -> list[Picture]:
 
     panel = Panel(OledOptions())
     panel.open()
-    panel.show(notice)
-    rows = chip.rows
+    for notice in found:
+        panel.show(notice)
+        yield [framed([[2 if row >> (127 - x) & 1 else 1 for x in range(128)] for row in chip.rows], 4)]
     panel.close()
-    dots = [[2 if row >> (127 - x) & 1 else 1 for x in range(128)] for row in rows]
-    return [framed(dots, 4)]
+
+
+def lcd(found: Iterable[Notice], size: str) -> Iterator[list[Picture]]:
+    """Yield what an LCD shows, each page as one picture. Its chip needs no time, so RPLCD does not wait for it."""
+    columns, rows = map(int, size.split("x"))
+    bus, chip = EmulatedBus(), LcdChip(columns, rows)
+    bus.chips[0x27] = chip
+
+    class Panel(LcdPanel):
+        now_s = 0.0
+
+        def open_bus(self, number: int) -> EmulatedBus:
+            return bus
+
+        def monotonic(self) -> float:
+            return self.now_s
+
+    with mock.patch("RPLCD.common.usleep"), mock.patch("RPLCD.common.msleep"):
+        panel = Panel(LcdOptions(size=size))
+        panel.open()
+        for notice in found:
+            pictures: list[Picture] = []
+            for _ in pages_of(notice.lines, columns, rows):
+                panel.show(notice)
+                pictures.append(framed(_characters(chip), 4))
+                panel.now_s += PAGE_S
+            yield pictures
+        panel.close()
+
+
+def _characters(chip: LcdChip) -> Picture:
+    """Return the dots of an LCD: cells of 5 by 8 dots, one dot apart."""
+    dots = [[1] * (chip.columns * 6 - 1) for _ in range(chip.rows * 9 - 1)]
+    for n, line in enumerate(chip.codes):
+        for at, code in enumerate(line):
+            for y, row in enumerate(chip.glyph(code)):
+                for x in range(5):
+                    dots[n * 9 + y][at * 6 + x] = 2 if row >> (4 - x) & 1 else 4
+    return dots
 
 
 #: Each display: what draws it, its colours, and how many pictures stand next to each other.
-DISPLAYS: dict[str, tuple[Callable[[Notice], list[Picture]], Palette, int]] = {
+DISPLAYS: dict[str, tuple[Callable[[Iterable[Notice]], Iterator[list[Picture]]], Palette, int]] = {
     "oled": (oled, ((24, 26, 30), (0, 0, 0), (160, 222, 255), (196, 200, 208)), 4),
+    "lcd-20x4": (partial(lcd, size="20x4"), LCD, 4),
+    "lcd-16x2": (partial(lcd, size="16x2"), LCD, 5),
 }
 
 
@@ -154,7 +199,13 @@ def framed(dots: Picture, margin: int) -> Picture:
 def sheet(display: str, lang: str) -> Image.Image:
     """Return one picture of all messages in one language on one display."""
     draw, palette, across = DISPLAYS[display]
-    cells = [(name, picture) for name, notice in notices(lang).items() for picture in draw(notice)]
+    found = notices(lang)
+    drawings = zip(found, draw(found.values()), strict=True)
+    cells = [
+        (f"page {page}" if page > 1 else name, picture)
+        for name, pictures in drawings
+        for page, picture in enumerate(pictures, 1)
+    ]
     high, wide = len(cells[0][1]), len(cells[0][1][0])
     gap, caption = 8, 16
     rows = -(-len(cells) // across)

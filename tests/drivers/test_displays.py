@@ -12,9 +12,11 @@ from PIL import Image
 
 from fabgate.display import COLUMNS
 from fabgate.drivers.emulated.displays.i2c import EmulatedBus
+from fabgate.drivers.emulated.displays.lcd_chip import LcdChip
 from fabgate.drivers.emulated.displays.oled_chip import OledChip
 from fabgate.drivers.panels import Notice, Panel, oled
-from fabgate.drivers.panels.font import drawn
+from fabgate.drivers.panels.font import drawn, small
+from fabgate.drivers.panels.lcd import OWN, PAGE_S, SET_UP_EVERY_S, LcdOptions, LcdPanel, pages_of
 from fabgate.drivers.panels.oled import WIDTH, OledOptions, OledPanel, rows_of
 from fabgate.errors import HardwareError
 from fabgate.testing.panels import PanelContract
@@ -73,6 +75,75 @@ class TestSsd1309(OledContract):
 
 
 del OledContract  # pytest would run it
+
+
+class Lcd:
+    """A character display, its bus, and the driver that a test opens. Its chip needs no time: nothing waits for it."""
+
+    def __init__(self, size: str = "20x4", **options: Any) -> None:
+        columns, rows = map(int, size.split("x"))
+        self.bus, self.chip = EmulatedBus(), LcdChip(columns, rows)
+        self.bus.chips[0x27] = self.chip
+        bus = self.bus
+
+        class Wired(LcdPanel):
+            now_s = 100.0
+
+            def open_bus(self, number: int) -> EmulatedBus:
+                return bus
+
+            def monotonic(self) -> float:
+                return self.now_s
+
+        self.panel = Wired(LcdOptions(size=size, **options))
+
+    @property
+    def lines(self) -> list[str]:
+        """What a person reads, the letters that the driver drew as such."""
+        letters = {small(char): char for char in OWN}
+        return [
+            "".join(letters[self.chip.glyph(code)] if code < 8 else chr(code) for code in line)
+            for line in self.chip.codes
+        ]
+
+    def show(self, *lines: str) -> list[str]:
+        self.panel.show(Notice("green", "", lines))
+        return self.lines
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    """RPLCD waits for its chip; an emulated one needs no time."""
+    for wait in ("usleep", "msleep"):
+        monkeypatch.setattr(f"RPLCD.common.{wait}", lambda _: None)
+
+
+class LcdContract(PanelContract):
+    size: str
+
+    @pytest.fixture(autouse=True)
+    def wired(self):
+        self.wiring = Lcd(self.size)
+
+    def make(self) -> Panel:
+        return self.wiring.panel
+
+    def shown(self) -> str:
+        return " ".join(self.wiring.lines)
+
+    def unplug(self) -> None:
+        self.wiring.bus.chips.clear()
+
+
+class Test20x4(LcdContract):
+    size = "20x4"
+
+
+class Test16x2(LcdContract):
+    size = "16x2"
+
+
+del LcdContract
 
 LINES = ("Session terminée", "12 min        2,40 €", "Nettoyez le poste")
 
@@ -164,6 +235,95 @@ def test_each_character_looks_like_no_other():
     seen: dict[Any, str] = {}
     for one in characters:
         assert seen.setdefault(drawn(one), one) == one
+
+
+# --- characters -------------------------------------------------------------------------------------------------------
+
+
+def test_an_lcd_shows_four_lines_with_the_accents_that_it_has_drawn():
+    it = Lcd()
+    it.panel.open()
+    assert not it.chip.is_lit
+    assert it.show("Accès refusé      +2", "à Île, où ça, prêt", "12:34     0,20 €/min", "Zoë \\ ~ Łódź Cœur") == [
+        "Accès refusé      +2",
+        "à Ile, où ça, prêt  ",
+        "12:34     0,20 €/min",
+        "Zoe / - Lodz Coeur  ",
+    ]
+    assert it.chip.is_lit
+    assert it.show("Prolongé", "Encore 60 min")[1:3] == ["Prolongé            ", "Encore 60 min       "]
+    assert it.show() == [" " * 20] * 4
+    assert not it.chip.is_lit  # a free machine is dark
+    it.panel.close()
+    assert it.bus.is_closed
+
+
+def test_an_lcd_writes_only_the_characters_that_changed():
+    it = Lcd()
+    it.panel.open()
+    it.show("Hello Ada", "Laser 1 is yours", "0:58 of 60 min", "To stop: tap again")
+    before = it.bus.writes
+    assert it.show("Hello Ada", "Laser 1 is yours", "0:59 of 60 min", "To stop: tap again")[2][:4] == "0:59"
+    assert it.bus.writes - before <= 20
+
+
+@pytest.mark.parametrize("nibbles", [0, 1])
+def test_an_lcd_that_lost_power_or_half_a_byte_is_brought_into_step(nibbles):
+    it = Lcd()
+    it.panel.open()
+    wanted = it.show("Accès refusé", "Formation Laser 1", "manquante : voyez", "un encadrant")
+    if nibbles:
+        it.bus.write_byte(0x27, 0x04)  # a spike on EN: half an instruction
+        it.bus.write_byte(0x27, 0x00)
+    else:
+        it.chip.lose_power()
+        assert it.lines == [" " * 20] * 4
+    it.panel.now_s += SET_UP_EVERY_S
+    assert it.show("Accès refusé", "Formation Laser 1", "manquante : voyez", "un encadrant") == wanted
+
+
+def test_two_lines_show_pages_in_turn_and_a_clock_does_not_begin_again():
+    it = Lcd("16x2")
+    assert it.panel.repeat_s == PAGE_S
+    it.panel.open()
+    seen = []
+    for second in range(8):
+        it.panel.now_s = 100.0 + second
+        seen.append(
+            " | ".join(
+                line.rstrip()
+                for line in it.show("Hello Ada", "Laser 1 is yours", f"0:0{second} of 60 min", "To stop: tap again")
+            )
+        )
+    assert seen == [
+        *["Hello Ada | Laser 1 is yours"] * 3,
+        "0:03 of 60 min | To stop: tap",
+        "0:04 of 60 min | To stop: tap",
+        "again | ",
+        "again | ",
+        "again | ",
+    ]
+
+
+@given(st.lists(st.text(max_size=COLUMNS), max_size=4), st.sampled_from([(20, 4), (16, 2)]))
+def test_any_lines_become_pages_of_the_right_size(lines, size):
+    columns, rows = size
+    for page in pages_of(lines, columns, rows):
+        assert len(page) == rows
+        assert {len(line) for line in page} == {columns}
+
+
+def test_each_message_is_one_page_on_four_lines_and_loses_no_letter_on_two():
+    for lang in panel_pictures.SPOKEN:
+        for name, notice in panel_pictures.notices(lang).items():
+            assert len(pages_of(notice.lines, 20, 4)) == 1, name
+            pages = pages_of(notice.lines, 16, 2)
+            assert len(pages) <= 4, name
+            shown = [
+                b"".join(b"".join(page) for page in found).replace(b" ", b"")
+                for found in (pages, pages_of(notice.lines, 20, 4))
+            ]
+            assert shown[0] == shown[1], name
 
 
 # --- the pictures -----------------------------------------------------------------------------------------------------

@@ -5,8 +5,8 @@ the failure and opens it again. It never decides anything and never touches powe
 fewer columns use ``text.transliterate`` and ``display.cut``. ``fabgate.testing.panels`` tests any panel.
 
 A class may have two attributes more. ``repeats = True``: the gate calls ``show`` again every second while a clock runs,
-with the time in the lines, and every ten seconds otherwise, so that a device that lost power is written again; the sound
-is empty then, or "tick". ``needs``: the modules that ``open`` imports, each with what to install for it.
+with the time in the lines, and every ten seconds otherwise (or every ``repeat_s`` of the instance), so that a device that
+lost power is written again; the sound is empty then, or "tick". ``needs``: the modules that ``open`` imports, each with what to install for it.
 """
 
 from __future__ import annotations

@@ -55,13 +55,19 @@ _DOTTED_ROWS: Final = (0, 0, 1, 1, 2, 3, 3, 4, 5, 5, 6)
 _OTHER_ROWS: Final = {"4": (0, 1, 1, 2, 2, 3, 3, 4, 5, 5, 6), "i": _DOTTED_ROWS, "j": _DOTTED_ROWS}
 
 
+#: Letters that hang below the line, in a cell of eight rows: such displays press them into seven.
+_PRESSED: Final = {"g": "00FHF1E", "j": "20622IC", "p": "00UHUGG", "q": "00FHF11", "y": "00HHF1E"}
+
+
 def small(char: str) -> tuple[int, ...]:
-    """Return the eight rows of five bits of one plain character, as a display with a character generator has it."""
-    rows = _rows(_GLYPHS.get(char, _GLYPHS["?"]))
-    if any(rows[7:]):
-        # The cell has one row less than the letter: it is moved up where the top is free, as such displays do.
-        rows = rows[1:9] if not rows[0] else rows[:8]
-    return rows[:8]
+    """Return the eight rows of five bits of one character, as a display with a character generator has it."""
+    base, accent = _parts(char) if _is_known(char) else ("?", "")
+    rows = list(_rows(_DOTLESS if base == "i" and accent in _ACCENTS else _PRESSED.get(base, _GLYPHS[base])))
+    if accent in _ACCENTS and base.islower():
+        rows[:2] = _rows(_ACCENTS[accent])[:2]
+    elif accent == _CEDILLA:
+        rows[7] = 0x04
+    return tuple(rows[:8])
 
 
 @lru_cache(maxsize=512)

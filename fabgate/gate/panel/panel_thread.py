@@ -17,7 +17,7 @@ from fabgate.gate.panel.messages import IDLE
 
 log = logging.getLogger(__name__)
 
-#: A panel with ``repeats`` is written again after this time: it may have lost power, which nobody can ask it.
+#: A panel with ``repeats`` is written again after this time, or its own ``repeat_s``: it may have lost power.
 REPEAT_S: Final = 10.0
 #: A sound that comes later than this says nothing any more: the panel hung, or was away.
 LATE_S: Final = 2.0
@@ -70,7 +70,9 @@ class PanelThread:
             panel = make_driver("panel", self._section)
             panel.open()
         try:
-            for notice in self._notices(repeats=getattr(panel, "repeats", False)):
+            for notice in self._notices(
+                getattr(panel, "repeat_s", REPEAT_S) if getattr(panel, "repeats", False) else None
+            ):
                 if panel is None:
                     log.info("[%s] %s", notice.light, " / ".join(notice.lines))
                 else:
@@ -79,21 +81,21 @@ class PanelThread:
             if panel is not None:
                 panel.close()
 
-    def _notices(self, *, repeats: bool) -> Iterator[Notice]:
-        """Yield each notice when it has to be shown, with the time in its lines."""
+    def _notices(self, repeat_s: float | None) -> Iterator[Notice]:
+        """Yield each notice when it has to be shown, with the time in its lines; None: once, as it is."""
         number, lines, written_s = -1, None, 0.0
         while True:
             with self._changed:
                 while True:
                     pause_s = self._pass()
                     notice, boot_ms = self._notice, self._boot_ms()
-                    found = None if notice is None else notice.lines_at(boot_ms) if repeats else notice.lines
+                    found = None if notice is None else notice.lines if repeat_s is None else notice.lines_at(boot_ms)
                     if notice is not None and (self._number, found) != (number, lines):
                         break
                     if self._stopping:
                         return
-                    if repeats and notice is not None:
-                        again_s = written_s + REPEAT_S - time.monotonic()
+                    if repeat_s is not None and notice is not None:
+                        again_s = written_s + repeat_s - time.monotonic()
                         if again_s <= 0:
                             break
                         pause_s = min(again_s, pause_s or again_s)

@@ -296,7 +296,7 @@ def test_the_greeting_says_what_the_time_costs(rate, english, french):
     assert frame(KIND.GO, rate, "en", HOURS_MS) == ("Hello Ada", "0:00 of 120 min", english, "To stop: tap again")
     assert frame(KIND.GO, rate, "fr", HOURS_MS) == (
         "Bonjour Ada",
-        "0:00 sur 120 min",
+        "0:00 / 120 min",
         french,
         "Fin : repassez badge",
     )
