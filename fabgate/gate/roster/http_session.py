@@ -3,24 +3,110 @@
 ``requests`` limits how long a server is silent, not how long its answer takes, and a thread that waits for the next
 byte cannot check the clock. So a timer shuts the connection down: the wait (for TLS, a proxy, headers, the body) then
 ends as if the server had closed the connection.
+
+Errors of ``requests`` are made for programmers: `no_answer` says what a person at the gate can do.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import requests
 from requests.adapters import HTTPAdapter
 
-from fabgate.errors import UsageError
+from fabgate.errors import FabgateError, UsageError
+
+#: There is no way to the other computer.
+_NO_WAY: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN})
 
 
 class CutError(UsageError):
     """The answer was not complete in time."""
+
+
+class NoAnswerError(FabgateError, OSError):
+    """The collector cannot be reached, or does not answer; exit code 1."""
+
+
+def no_answer(error: Exception, silent_s: float) -> str:
+    """Return why `requests` got no answer, and what to do; "" for other errors. A repeated error has the same text.
+
+    `silent_s` is how long the collector may be silent.
+    """
+    if not isinstance(error, requests.RequestException):
+        return ""
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return (
+                f"found a certificate that this gate does not trust (certificate verify failed: {cause.verify_message}),"
+                " wanted one that the authority in roster.ca has signed for the name in roster.url; correct either"
+            )
+    for kinds, text in _NO_ANSWER:
+        if any(isinstance(cause, kinds) for cause in causes):
+            return text.format(silent_s=silent_s)
+    if any(getattr(cause, "errno", None) in _NO_WAY for cause in causes):
+        return (
+            "found no way to that computer, wanted one; check the network of this gate, and the address in roster.url"
+        )
+    return "found a connection that broke off, wanted a whole answer; check the network, then the collector's log"
+
+
+#: In this order: kinds of causes, and what is said.
+_NO_ANSWER: Final[tuple[tuple[tuple[type[BaseException], ...], str], ...]] = (
+    (
+        (requests.exceptions.ProxyError,),
+        (
+            "found a proxy that does not let it through, wanted the collector; check the proxy in the environment of the gate"
+            " (HTTP_PROXY, HTTPS_PROXY, NO_PROXY)"
+        ),
+    ),
+    (
+        (ssl.SSLError,),
+        "found no TLS on that port, wanted it because the address begins with https://; check the port in roster.url",
+    ),
+    (
+        (socket.gaierror,),
+        (
+            "found no computer of that name, wanted the collector; check the name in roster.url, and that this gate can look"
+            " names up (getent hosts NAME)"
+        ),
+    ),
+    (
+        (ConnectionRefusedError,),
+        (
+            "found no program on that port (connection refused), wanted the collector; check that it runs, and the address"
+            " and port in roster.url"
+        ),
+    ),
+    (
+        (requests.Timeout, TimeoutError),
+        (
+            "found no answer after {silent_s:g} s, wanted one in that time; check that the collector runs, and that no firewall"
+            " is between it and this gate"
+        ),
+    ),
+)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, and all that it was made of: requests and each urllib3 keep that in other places."""
+    seen: set[int] = set()
+    waiting: list[BaseException] = [error]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        parts = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
+        waiting += [part for part in parts if isinstance(part, BaseException)]
 
 
 @contextlib.contextmanager

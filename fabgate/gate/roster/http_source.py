@@ -186,7 +186,7 @@ class HttpSource:
 
     def _ask(self, nonce: str, *, etag: str) -> tuple[Any, bytes]:
         """Return the collector's answer, and its body where it is a roster. Raises UsageError or OSError."""
-        from fabgate.gate.roster.http_session import CutError, session  # noqa: PLC0415 - requests: a second on a Pi
+        from fabgate.gate.roster import http_session  # noqa: PLC0415 - requests: a second on a Pi
 
         headers = {
             "Authorization": f"Bearer {self._token_file.read_text(encoding='utf-8').strip()}",
@@ -195,10 +195,10 @@ class HttpSource:
         if etag:
             headers["If-None-Match"] = etag
         try:
-            with session(self._whole_timeout_s) as http:
+            with http_session.session(self._whole_timeout_s) as http:
                 answer = http.get(self._url, headers=headers, timeout=self._timeout_s, verify=self._verify, stream=True)
                 return answer, _read(answer, self._url) if answer.status_code == 200 else b""
-        except CutError:
+        except http_session.CutError:
             raise UsageError(
                 f"{self._url}: found no complete answer after {self._whole_timeout_s:g} s, wanted one in that time; the"
                 " network or the collector is too slow, or a proxy between them delays the answer"
@@ -206,6 +206,8 @@ class HttpSource:
         except OSError as error:
             if problem := certificates.trouble(error, "collector's"):
                 raise UsageError(f"{self._url}: {problem}") from error
+            if problem := http_session.no_answer(error, self._timeout_s):
+                raise http_session.NoAnswerError(f"{self._url}: {problem}") from error
             raise
 
     def _unexpected(self, answer: Any) -> UsageError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import shutil
 import socket
 import ssl
@@ -126,6 +127,66 @@ def test_no_thread_is_left_of_an_answer_that_was_whole_in_time(tmp_path: Path) -
         server.close()
 
 
+@contextlib.contextmanager
+def mute(*, hangs_up: bool) -> Iterator[int]:
+    """A port on which somebody listens, but never answers, or hangs up at once."""
+
+    def hang_up() -> None:
+        for _time in range(2):
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65_536)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        if hangs_up:
+            threading.Thread(target=hang_up, daemon=True).start()
+        yield listening.getsockname()[1]
+
+
+def said(folder: Path, url: str, silent_s: float = 20.0) -> str:
+    """Return what a gate says after the address, about a collector that it cannot reach; it says so once."""
+    gate = Gate(folder, url)
+    gate.source._timeout_s = silent_s
+    address, _colon, text = gate.refused().partition("/roster: ")
+    assert (address, gate.fetch()) == (f"{url}/api/v1/gates/laser-1", [])
+    return text
+
+
+def test_why_there_is_no_answer_is_said_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with mute(hangs_up=False) as port:
+        assert said(tmp_path, f"http://127.0.0.1:{port}", 0.05).startswith(
+            "found no answer after 0.05 s, wanted one in "
+        )
+    assert said(tmp_path, f"http://127.0.0.1:{port}") == (
+        "found no program on that port (connection refused), wanted the collector; check that it runs, and the address and"
+        " port in roster.url"
+    )
+    with mute(hangs_up=True) as port:
+        assert said(tmp_path, f"http://127.0.0.1:{port}").startswith("found a connection that broke off, wanted ")
+    collector = Collector()
+    server = Server(collector)
+    try:
+        assert said(tmp_path, f"https://127.0.0.1:{collector.port}").startswith("found no TLS on that port, wanted it ")
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
+        assert said(tmp_path, "http://collector.lan").startswith("found a proxy that does not let it through, wanted ")
+    finally:
+        server.close()
+    monkeypatch.delenv("HTTP_PROXY")
+    for error, text in (
+        (socket.gaierror(-2, "Name or service not known"), "found no computer of that name, wanted the collector; "),
+        (
+            OSError(errno.EHOSTUNREACH, "No route to host"),
+            "found no way to that computer, wanted one; check the network ",
+        ),
+    ):
+
+        def fail(*_arguments: object, error: OSError = error) -> None:
+            raise error
+
+        monkeypatch.setattr(socket, "getaddrinfo", fail)
+        assert said(tmp_path, "http://collector.lan").startswith(text)
+
+
 # --- TLS --------------------------------------------------------------------------------------------------------------
 
 
@@ -181,7 +242,8 @@ def test_a_collector_of_another_authority_or_of_none_that_is_known_hears_no_toke
     tmp_path: Path, papers: Path, secure: Collector
 ) -> None:
     for ca in (papers / "other-ca.pem", None):
-        assert "certificate verify failed" in Gate(tmp_path, f"https://127.0.0.1:{secure.port}", ca=ca).refused()
+        refused = Gate(tmp_path, f"https://127.0.0.1:{secure.port}", ca=ca).refused()
+        assert "found a certificate that this gate does not trust (certificate verify failed: " in refused
     assert secure.asked == []
 
 
