@@ -77,12 +77,13 @@ class Facts:
     def used(self) -> dict[str, Any]:
         """Return each key of gate.yaml for a pin, a bus or a level, as far as it is set."""
         config = self.config
-        groups = {"output": config.output.options, "reader": config.reader.options, "inputs": config.inputs}
+        groups = [("output", config.output.options), ("reader", config.reader.options), ("inputs", config.inputs)]
+        groups += [("panel", panel.options) for panel in config.panel]
         found = {
             f"{group}.{key}": value
-            for group, options in groups.items()
+            for group, options in groups
             for key, value in msgspec.structs.asdict(options).items()
-            if value is not None and (key.endswith("pin") or key in ("bus", "device", "readback_closed"))
+            if value is not None and (key.endswith("pin") or key in ("bus", "device", "i2c_bus", "readback_closed"))
         }
         if "output.readback_pin" not in found:
             found.pop("output.readback_closed", None)

@@ -101,6 +101,17 @@ def spi(facts: Facts) -> Finding:
     return pi.spi(name, exists=exists, groups=groups, account=ACCOUNT, is_pi=facts.is_pi)
 
 
+def i2c(facts: Facts) -> Finding:
+    """Check the I2C buses of displays."""
+    if facts.is_emulated:
+        return not_checked("i2c", "the hardware is emulated (demo: true)")
+    buses = [panel.options.i2c_bus for panel in facts.config.panel if hasattr(panel.options, "i2c_bus")]
+    exists = {bus: facts.system.path(f"/dev/i2c-{bus}").exists() for bus in buses}
+    if not facts.is_pi and not all(exists.values()):
+        return not_checked("i2c", "this computer is not a Raspberry Pi")
+    return pi.i2c(exists, facts.unit)
+
+
 def reader(facts: Facts) -> Finding:
     """Ask the running gate about its reader, or open that of a stopped one."""
     if facts.runs:

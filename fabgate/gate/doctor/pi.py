@@ -112,6 +112,28 @@ def spi(device: str, *, exists: bool, groups: Mapping[str, Collection[str]], acc
     return ok(name, f"{device} is there")
 
 
+def i2c(buses: Mapping[int, bool], unit: Settings | None) -> Finding:
+    """Judge the I2C buses of displays: whether each has a device, and whether the unit may use it (its drop-in)."""
+    name = "i2c"
+    if not buses:
+        return not_checked(name, "no display of this gate is on I2C")
+    absent = [f"/dev/i2c-{bus}" for bus, exists in buses.items() if not exists]
+    if absent:
+        return fail(
+            name,
+            f"there is no {', '.join(absent)}: I2C is off",
+            f"echo dtparam=i2c_arm=on >> {_CONFIG_TXT}; reboot (docs/panels/README.md)",
+        )
+    if unit is not None and "char-i2c rw" not in unit.get(("Service", "DeviceAllow"), []):
+        return fail(
+            name,
+            "the unit may not use I2C: the display stays dark",
+            "install -D -m 644 systemd/20-fabgate-i2c.conf -t /etc/systemd/system/fabgate-gate.service.d/; systemctl"
+            " daemon-reload; systemctl restart fabgate-gate",
+        )
+    return ok(name, f"{', '.join(f'/dev/i2c-{bus}' for bus in buses)} is there, and the unit may use it")
+
+
 def pins(used: Mapping[str, Any], table: Mapping[str, Any] | None) -> Finding:
     """Compare the keys of gate.yaml that name pins and buses with hardware/pins.yaml; `used` has those that are set."""
     name = "pins"
@@ -119,11 +141,12 @@ def pins(used: Mapping[str, Any], table: Mapping[str, Any] | None) -> Finding:
         return not_checked(name, "this installation has no copy of hardware/pins.yaml")
     if not used:
         return not_checked(name, "gate.yaml names no pin")
-    known = {row["key"]: row for row in table["pins"]}
+    known = {row["key"]: row for row in (*table["pins"], *table["panels"])}
     wanted = {key: row["gpio"] for key, row in known.items()} | {
         "output.readback_closed": table["readback_closed"],
         "reader.bus": 0,
         "reader.device": 0,
+        "panel.i2c_bus": 1,
     }
     others = [
         f"{key} is {value}, in the table {wanted[key]}"

@@ -9,6 +9,7 @@ import pytest
 from fabgate.doctor.finding import Outcome
 from fabgate.doctor.system import System
 from fabgate.gate.doctor.examination import CHECKS, examine
+from tests.deploy.places import SYSTEMD
 from tests.gate.doctor.emulated_pi import TCP_HEAD, UNIT, EmulatedPi
 
 OK, WARN, FAIL, NOT_CHECKED = Outcome.OK, Outcome.WARN, Outcome.FAIL, Outcome.NOT_CHECKED
@@ -25,7 +26,7 @@ def test_a_gate_that_runs_as_installed_has_nothing_to_put_right(pi):
     assert list(findings) == list(CHECKS)
     not_ok = {name: finding.outcome for name, finding in findings.items() if finding.outcome is not OK}
     # What this gate does not have, and what a running gate must not be asked.
-    assert not_ok == dict.fromkeys(("collector", "broker-rights", "certificate"), NOT_CHECKED)
+    assert not_ok == dict.fromkeys(("i2c", "collector", "broker-rights", "certificate"), NOT_CHECKED)
 
 
 def test_on_another_computer_nothing_about_a_pi_is_called_ok(tmp_path):
@@ -70,6 +71,16 @@ def with_an_open_key_in_a_closed_folder(pi: EmulatedPi) -> None:
     pi.state.chmod(0o700)
 
 
+def with_a_display(pi: EmulatedPi) -> None:
+    pi.reconfigure("inputs:", "panel: [{driver: oled}, {driver: log}]\ninputs:")
+    pi.write("/dev/i2c-1", "")
+
+
+def with_a_display_and_its_drop_in(pi: EmulatedPi) -> None:
+    with_a_display(pi)
+    pi.write(f"{UNIT}.d/20-fabgate-i2c.conf", (SYSTEMD / "20-fabgate-i2c.conf").read_text())
+
+
 def with_overlay_in_memory(pi: EmulatedPi) -> None:
     pi.write(
         "/proc/mounts",
@@ -110,6 +121,15 @@ FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
         "",
     ),
     ("pins", reconfigured(", readback_closed: high", ""), WARN, "readback_closed is low"),
+    (
+        "pins",
+        reconfigured("inputs:", "panel: {driver: lights, red_pin: 5}\ninputs:"),
+        WARN,
+        "panel.red_pin is 5, in the table 13",
+    ),
+    ("i2c", with_a_display, FAIL, "20-fabgate-i2c.conf"),
+    ("i2c", with_a_display_and_its_drop_in, OK, "/dev/i2c-1"),
+    ("i2c", reconfigured("inputs:", "panel: {driver: oled}\ninputs:"), FAIL, "i2c_arm=on"),
     ("boot-pins", written(CONFIG_TXT, "gpio=16-18=op,dh\n"), FAIL, "output.pin"),
     ("boot-pins", written(CONFIG_TXT, "dtoverlay=w1-gpio,gpiopin=22\n"), FAIL, "inputs.stop_pin"),
     ("boot-pins", written(CONFIG_TXT, "dtoverlay=w1-gpio\ngpio=17=op,dl\n"), OK, ""),
