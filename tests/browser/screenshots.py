@@ -106,9 +106,9 @@ def _take(page: Any, file: Path, width: int) -> None:
 
 
 def _squeeze() -> None:
-    """Make the files small: 128 colours are enough for a page."""
+    """Make the files small: 64 colours are enough for a page."""
     files = [str(file) for file in sorted(FOLDER.glob("*.png"))]
-    subprocess.run(["pngquant", "--force", "--ext", ".png", "--speed", "1", "--strip", "128", *files], check=True)
+    subprocess.run(["pngquant", "--force", "--ext", ".png", "--speed", "1", "--strip", "64", *files], check=True)
 
 
 def _write_index(titles: dict[str, str]) -> None:
