@@ -13,8 +13,7 @@ from typing import Any, Final
 
 from fabgate import verb_groups
 from fabgate.collector.cli import verb_help
-from fabgate.collector.cli.billing import arguments as billing_arguments
-from fabgate.collector.cli.billing import sink_arguments
+from fabgate.collector.cli.billing.arguments import bills, shared, sinks
 from fabgate.errors import FabgateError, UsageError
 
 #: The type that ``add_subparsers`` returns; it has no public name.
@@ -90,8 +89,8 @@ def add_verbs(parser: argparse.ArgumentParser) -> None:
     _barring_verbs(subparsers)
     _training_verbs(subparsers)
     _account_verbs(subparsers)
-    billing_arguments.add_verbs(partial(_verb, subparsers))
-    sink_arguments.add_verbs(partial(_verb, subparsers))
+    bills.add_verbs(partial(_verb, subparsers))
+    sinks.add_verbs(partial(_verb, subparsers))
     about = textwrap.fill(verb_help.ABOUT, 80, break_on_hyphens=False)
     parser.description = f"{about}\n\n{verb_groups.text_of(subparsers, GROUPS)}"
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -327,7 +326,7 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
     add.add_argument(
         "--emulated", action="store_true", help="write a gate.yaml for a gate without hardware, on this computer"
     )
-    add.add_argument("--json", action="store_true", help="print JSON")
+    shared.as_json(add)
     machine = _verb(
         subparsers,
         "machine-set",
@@ -397,7 +396,7 @@ def _barring_verbs(subparsers: Subparsers) -> None:
     named.add_argument("--none", action="store_true", help="no plan from that day on")
     plan.add_argument("--from", dest="since", metavar="DATE", help="the first day (default: today)")
     for verb in (lock, unlock, block, unblock, plan):
-        verb.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
+        shared.actor(verb)
     for verb in (lock, unlock):
         verb.add_argument("--json", action="store_true", help="print the result, and who uses the machine, as JSON")
 
@@ -422,7 +421,7 @@ def _training_verbs(subparsers: Subparsers) -> None:
     for verb in (grant, revoke):
         verb.add_argument("id", metavar="ID", help="the member's id")
         verb.add_argument("training", metavar="TRAINING", help="the name of the training")
-        verb.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
+        shared.actor(verb)
     stages = ("supervised", "autonomous", "instructor", "suspended")
     grant.add_argument("--stage", choices=stages, default="autonomous", help="default: %(default)s")
     grant.add_argument("--since", metavar="DATE", help="the first day (default: today)")
@@ -454,7 +453,7 @@ def _account_verbs(subparsers: Subparsers) -> None:
     link = _verb(subparsers, "account-link", "accounts", "print a link that sets a new password", "link", example="ada")
     link.add_argument("name", metavar="NAME", help="the username")
     for verb in (add, link):
-        verb.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
+        shared.actor(verb)
     _verb(subparsers, "accounts", "accounts", "list the accounts", "show")
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +19,7 @@ from fabgate.collector.models import Collector, Member, PrepaidChange, Sink, Sin
 from tests.collector.billing.charges.test_charges import FIRST
 from tests.collector.billing.sinks.programs import Clock
 from tests.collector.billing.sinks.test_contract import NOW, Killed, books  # noqa: F401 (fixture)
-from tests.support.patience import HANGS_S
+from tests.collector.engines.serving import serving
 
 pytestmark = pytest.mark.usefixtures("database")
 MONTH = f"{FIRST:%Y-%m}"
@@ -44,20 +42,8 @@ def address(tmp_path: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     python = Path(os.environ.get("FABGATE_ENGINES", ".venv-engines")).absolute() / "bin" / "python"
     command = [str(python), "-c", _PROGRAM, "--port", str(port), "--from-scratch"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        until = time.monotonic() + HANGS_S
-        while True:
-            try:
-                socket.create_connection(("::1", port), 1).close()
-                break
-            except OSError:
-                assert process.poll() is None
-                assert time.monotonic() < until
-                time.sleep(0.05)
-        try:
-            yield f"http://[::1]:{port}"
-        finally:
-            process.terminate()
+    with serving(command, tmp_path, ("::1", port)):
+        yield f"http://[::1]:{port}"
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -21,7 +20,7 @@ from fabgate.collector.models import Collector, Member, PrepaidChange, Sink, Sin
 from tests.collector.billing.charges.test_charges import FIRST
 from tests.collector.billing.sinks.programs import Clock
 from tests.collector.billing.sinks.test_contract import NOW, Killed, books  # noqa: F401 (fixture)
-from tests.support.patience import HANGS_S
+from tests.collector.engines.serving import serving
 
 pytestmark = pytest.mark.usefixtures("database")
 MONTH = f"{FIRST:%Y-%m}"
@@ -77,20 +76,8 @@ def address(tmp_path: Path) -> Iterator[str]:
         done = subprocess.run(command, cwd=site, env=env, capture_output=True, text=True, check=False, timeout=300)
         assert done.returncode == 0, done.stderr
     serve = [str(binaries / "trytond"), "-c", "trytond.conf", "-d", "fabgate"]
-    with subprocess.Popen(serve, cwd=site, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        until = time.monotonic() + HANGS_S
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                assert process.poll() is None
-                assert time.monotonic() < until
-                time.sleep(0.05)
-        try:
-            yield f"http://127.0.0.1:{port}/fabgate/rpc"
-        finally:
-            process.terminate()
+    with serving(serve, site, ("127.0.0.1", port)):
+        yield f"http://127.0.0.1:{port}/fabgate/rpc"
 
 
 def test_tryton_posts_the_invoices_with_the_totals_of_the_books(address, tmp_path, books):  # noqa: F811

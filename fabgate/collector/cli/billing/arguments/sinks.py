@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
+from fabgate.collector.cli.billing.arguments import shared
+
 _SINKS: Final = (
     "Sinks are programs that receive charges or usage; they are configured in sinks.yaml (docs/sinks). With NAME, the verb"
     " also lists the items that were not sent: refused, without a reference of the payer, or skipped."
@@ -25,7 +27,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         "sinks", "billing.sinks", "print the state of each sink, and the items that were not sent", "show", about=_SINKS
     )
     sinks.add_argument("name", metavar="NAME", nargs="?", help="only this sink, with the items that were not sent")
-    sinks.add_argument("--json", action="store_true", help="print JSON")
+    shared.as_json(sinks)
     reconcile = add(
         "sink-reconcile",
         "billing.sinks",
@@ -59,7 +61,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     for verb in (reconcile, replay, retry, skip):
         verb.add_argument("name", metavar="NAME", help="the sink, as in sinks.yaml")
         verb.add_argument("--reason", required=verb is not replay, metavar="TEXT", help="why")
-        verb.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
+        shared.actor(verb)
     replay.add_argument("--from", dest="first", required=True, metavar="MONTH", help="the first month, such as 2027-01")
     replay.add_argument("--to", dest="last", metavar="MONTH", help="the last month (default: the newest)")
     replay.add_argument("--sure", action="store_true", help="send the items")

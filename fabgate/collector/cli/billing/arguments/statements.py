@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
+from fabgate.collector.cli.billing.arguments import shared
+
 _STATEMENT: Final = (
     "The statement of a closed month never changes; that of an open month is provisional. PDF and CSV are in the language"
     " of the payer."
@@ -34,12 +36,12 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         about=_STATEMENT,
         example="2027-01 m-117 --pdf statement.pdf",
     )
-    statement.add_argument("month", metavar="MONTH", help="such as 2027-01")
-    statement.add_argument("payer", metavar="PAYER", help="the id of a member, a group or an organisation")
+    shared.month(statement)
+    shared.payer(statement)
     form = statement.add_mutually_exclusive_group()
     form.add_argument("--pdf", metavar="FILE", help="save it as PDF")
     form.add_argument("--csv", metavar="FILE", help="save it as CSV")
-    form.add_argument("--json", action="store_true", help="print JSON")
+    shared.as_json(form)
     send = add(
         "bill-send",
         "billing.statements",
@@ -48,9 +50,9 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         about=_SEND,
         example="2027-01",
     )
-    send.add_argument("month", metavar="MONTH", help="such as 2027-01")
+    shared.month(send)
     send.add_argument("--payer", metavar="ID", help="send only this payer's statement, even if it was sent before")
-    send.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
+    shared.actor(send)
     archive = add(
         "bill-archive",
         "billing.statements",
@@ -59,7 +61,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         about=_ARCHIVE,
         example="2027-01 --to /var/backups/billing",
     )
-    archive.add_argument("month", metavar="MONTH", help="such as 2027-01")
+    shared.month(archive)
     archive.add_argument(
         "--to", required=True, metavar="FOLDER", help="the folder for the files; it is created if needed"
     )
@@ -72,4 +74,4 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         example="--before 2017-01",
     )
     erase.add_argument("--before", required=True, metavar="MONTH", help="the first month that keeps its names")
-    erase.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
+    shared.actor(erase)

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Final
 
-from fabgate.collector.cli.billing import statement_arguments
+from fabgate.collector.cli.billing.arguments import shared, statements
 
 _START: Final = (
     "From this month on, each session has a charge. The currency and the time zone (that of FABGATE_TZ) cannot be changed"
@@ -99,7 +99,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     remove = add("bill-rule-remove", "billing.rules", "remove a rule", "remove_rule", example="3")
     remove.add_argument("rule", type=int, metavar="RULE", help="its number, as bill-rule lists it")
     for verb in (start, plan, rule, remove):
-        verb.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
+        shared.actor(verb)
     month = add(
         "bill-month",
         "billing.month",
@@ -108,7 +108,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         about=_MONTH,
         example="2027-01",
     )
-    month.add_argument("month", metavar="MONTH", help="such as 2027-01")
+    shared.month(month)
     form = month.add_mutually_exclusive_group()
     form.add_argument("--csv", dest="form", action="store_const", const="csv", help="exact figures, as CSV")
     form.add_argument("--json", dest="form", action="store_const", const="json", help="exact figures, as JSON")
@@ -120,7 +120,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         example="01975c3e-7a2f-7cc0-8000-5f4dcc3b5aa7",
     )
     session.add_argument("session", metavar="SESSION", help="the session's id")
-    session.add_argument("--json", action="store_true", help="print JSON")
+    shared.as_json(session)
     payers = add(
         "bill-payers",
         "billing.payers",
@@ -132,7 +132,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     payers.add_argument("--json", action="store_true", help="print JSON, with addresses and references")
     _add_closing_verbs(add)
     _add_prepaid_verbs(add)
-    statement_arguments.add_verbs(add)
+    statements.add_verbs(add)
     trial = add(
         "bill-try",
         "billing.trial",
@@ -151,7 +151,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     trial.add_argument(
         "--running", type=float, metavar="N", help="for how many of its minutes a job runs (default: all)"
     )
-    trial.add_argument("--json", action="store_true", help="print JSON")
+    shared.as_json(trial)
 
 
 def _add_closing_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -163,7 +163,7 @@ def _add_closing_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         about=_CLOSE,
         example="2027-01",
     )
-    close.add_argument("month", metavar="MONTH", help="such as 2027-01")
+    shared.month(close)
     close.add_argument("--reason", metavar="TEXT", help="why the month is closed although something is open")
     waive = add(
         "bill-waive",
@@ -182,7 +182,7 @@ def _add_closing_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         about=_LINE,
         example="m-117 12.50 'Plywood, 9 mm'",
     )
-    line.add_argument("payer", metavar="PAYER", help="the id of a member, a group or an organisation")
+    shared.payer(line)
     line.add_argument("amount", metavar="AMOUNT", help="in the currency's main unit, such as 12.50")
     line.add_argument("text", metavar="TEXT", help="what it is for")
     line.add_argument("--session", metavar="ID", help="the session that it is about")
@@ -198,7 +198,7 @@ def _add_closing_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     for verb in (waive, remove):
         verb.add_argument("--reason", required=True, metavar="TEXT", help="why")
     for verb in (close, waive, line, remove):
-        verb.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
+        shared.actor(verb)
     verify = add(
         "verify-periods",
         "billing.closing",
@@ -206,7 +206,7 @@ def _add_closing_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         "verify",
         about=_VERIFY,
     )
-    verify.add_argument("--json", action="store_true", help="print JSON")
+    shared.as_json(verify)
 
 
 def _add_prepaid_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -219,7 +219,7 @@ def _add_prepaid_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         example="m-117 --from 2027-01",
     )
     who = mode.add_mutually_exclusive_group()
-    who.add_argument("payer", metavar="PAYER", nargs="?", help="the id of a member, a group or an organisation")
+    shared.payer(who, is_optional=True)
     who.add_argument("--everybody", action="store_true", help="all payers without a setting of their own")
     mode.add_argument("--off", action="store_true", help="bill by statement from that month on")
     mode.add_argument("--from", dest="since", metavar="MONTH", help="the first month (default: this one)")
@@ -234,7 +234,7 @@ def _add_prepaid_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         about=_CREDIT,
         example="m-117 20.00 --method cash --till 4711",
     )
-    credit.add_argument("payer", metavar="PAYER", help="the id of a member, a group or an organisation")
+    shared.payer(credit)
     credit.add_argument("amount", metavar="AMOUNT", help="in the currency's main unit, such as 20.00")
     credit.add_argument("--again", action="store_true", help="add it although an identical credit exists")
     refund = add(
@@ -245,7 +245,7 @@ def _add_prepaid_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         about=_REFUND,
         example="m-117 12.50 --method transfer --reason 'Left the workshop'",
     )
-    refund.add_argument("payer", metavar="PAYER", nargs="?", help="the id of a member, a group or an organisation")
+    shared.payer(refund, is_optional=True)
     refund.add_argument("amount", metavar="AMOUNT", nargs="?", help="at most the balance")
     refund.add_argument("--entry", type=int, metavar="NUMBER", help="the number of the credit to reverse, in full")
     refund.add_argument("--reason", required=True, metavar="TEXT", help="why")
@@ -255,7 +255,7 @@ def _add_prepaid_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         )
         verb.add_argument("--till", metavar="NUMBER", help="the number on the till's receipt, or on the cheque")
     for verb in (mode, credit, refund):
-        verb.add_argument("--actor", metavar="NAME", help="who does it (default: the account of this computer)")
+        shared.actor(verb)
     balance = add(
         "bill-balance",
         "billing.prepaid",
@@ -263,7 +263,7 @@ def _add_prepaid_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         "balance",
         example="m-117 --at 2027-01-31",
     )
-    balance.add_argument("payer", metavar="PAYER", nargs="?", help="the id of a member, a group or an organisation")
+    shared.payer(balance, is_optional=True)
     balance.add_argument("--at", metavar="DATE", help="at the end of this day (default: all that is on record)")
     of_day = add(
         "bill-credits",
@@ -274,7 +274,7 @@ def _add_prepaid_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     )
     of_day.add_argument("day", metavar="DAY", nargs="?", help="such as 2027-01-31 (default: today)")
     for verb in (balance, of_day):
-        verb.add_argument("--json", action="store_true", help="print JSON")
+        shared.as_json(verb)
 
 
 def _place(verb: argparse.ArgumentParser) -> None:
