@@ -48,6 +48,19 @@ def test_a_document_shows_latin_greek_and_cyrillic_names_whole():
         assert wanted in text
 
 
+def test_a_long_label_of_a_fact_does_not_reach_its_value():
+    def place_of_value(label: str) -> float:
+        """Return how far the value is from the left, in points."""
+        document, found = made(), []
+        document.facts([(label, "20261")])
+        (page,) = PdfReader(io.BytesIO(bytes(document))).pages
+        page.extract_text(visitor_text=lambda text, _cm, tm, *_font: found.append(tm[4]) if "20261" in text else None)
+        return float(found[0])
+
+    assert place_of_value("Payer") == place_of_value("Amount")
+    assert place_of_value("Numéro de ticket ou de chèque") > place_of_value("Payer") + 10
+
+
 def test_a_character_that_the_font_does_not_have_is_shown_as_unknown(caplog):
     document = made()
     document.paragraph("李 Ada \a🙂")
