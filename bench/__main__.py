@@ -28,6 +28,8 @@ GATE_IDS = (
     "tap-to-power",
     "tap-to-off",
     "off-in-stall",
+    "tap-to-light",
+    "panel-stall",
     "roster-swap",
     "roster-size",
     "spi-transfers",

@@ -404,6 +404,7 @@ def test_a_gate_that_starts_has_not_imported_what_it_may_never_need():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=HANGS_S)
     loaded = set(done.stdout.split())
     assert "paho" in loaded or "msgspec" in loaded
+    assert not loaded & {"PIL", "RPLCD", "luma", "smbus2"}
     assert not loaded & {"requests", "django", "gpiozero", "mfrc522", "spidev", "rich", "iotcore", "pytest", "asyncio"}
 
 

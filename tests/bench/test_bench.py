@@ -22,6 +22,8 @@ OF_THE_GATE = [
     "tap-to-power",
     "tap-to-off",
     "off-in-stall",
+    "tap-to-light",
+    "panel-stall",
     "roster-swap",
     "roster-size",
     "spi-transfers",

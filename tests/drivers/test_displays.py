@@ -305,6 +305,14 @@ def test_two_lines_show_pages_in_turn_and_a_clock_does_not_begin_again():
     ]
 
 
+@given(st.lists(st.binary(max_size=8), max_size=20), st.sampled_from([*MODELS, "lcd"]))
+def test_no_bytes_disturb_a_chip(transfers, model):
+    chip = LcdChip(20, 4) if model == "lcd" else OledChip(model)
+    for data in transfers:
+        chip.write(data)
+    assert len(chip.codes if model == "lcd" else chip.rows) == (4 if model == "lcd" else 64)
+
+
 @given(st.lists(st.text(max_size=COLUMNS), max_size=4), st.sampled_from([(20, 4), (16, 2)]))
 def test_any_lines_become_pages_of_the_right_size(lines, size):
     columns, rows = size

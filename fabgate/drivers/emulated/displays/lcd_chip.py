@@ -89,4 +89,4 @@ class LcdChip:
             return
         self._memory[self._address] = byte
         # Two lines of 40 characters: the second one follows the first, and the first follows the second.
-        self._address = {0x27: 0x40, 0x67: 0x00}.get(self._address, self._address + 1)
+        self._address = {0x27: 0x40, 0x67: 0x00}.get(self._address, (self._address + 1) & 0x7F)

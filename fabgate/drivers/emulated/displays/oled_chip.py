@@ -52,15 +52,15 @@ class OledChip:
 
     def write(self, data: bytes) -> None:
         """Take one transfer: a control byte, then commands or dots."""
-        control, rest = data[0], data[1:]
-        if control == 0x40:
+        control, rest = data[:1], data[1:]
+        if control == b"\x40":
             for byte in rest:
                 self._dots(byte)
-        elif control == 0x00:
+        elif control == b"\x00":
             at = 0
             while at < len(rest):
                 follow = self._follow.get(rest[at], 0)
-                self._command(rest[at], rest[at + 1 : at + 1 + follow])
+                self._command(rest[at], rest[at + 1 : at + 1 + follow].ljust(follow, b"\0"))
                 at += 1 + follow
 
     def _dots(self, byte: int) -> None:
