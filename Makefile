@@ -69,7 +69,7 @@ test: $(READY)  ## all tests, with a real broker, PostgreSQL and browser (15 min
 	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # for Playwright's driver; not in a bare Debian 12
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=$(PAGES) $(ARGS)
 	@echo "the collector again, on PostgreSQL"
-	@$(BIN)/python -m tests.support.postgresql $(BIN)/python -m pytest -q -n $(CORES) --dist worksteal --distinct-pages tests/collector $(ARGS)
+	@$(BIN)/python -m tests.support.postgresql $(BIN)/python -m pytest -q -n $(CORES) --dist worksteal --distinct-statements tests/collector $(ARGS)
 	@echo "the pages in a real Chromium"
 	@$(IN_BROWSER) || test $$? -eq 5  # 5: ARGS selects no test here
 

@@ -5,7 +5,6 @@ No example has a time limit, nor has its making (`too_slow`): no test here measu
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,16 +30,10 @@ _records: list[statements.Record] = []
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option that ``make test`` uses for PostgreSQL."""
     parser.addoption(
-        "--distinct-pages",
+        "--distinct-statements",
         action="store_true",
-        help="of the collector's page tests, run only those that send a statement no other test sends",
+        help="of the tests of pages and rules, run only those that send a statement no other test sends",
     )
-
-
-def pytest_collection_finish() -> None:
-    """Let the garbage collector pass over the thousands of collected tests and the modules, which live until the end."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -1,9 +1,10 @@
-"""Which tests of pages send a statement that no other test sends? Only these run again on PostgreSQL in ``make test``.
+"""Which tests send a statement that no other test sends? Only these run again on PostgreSQL in ``make test``.
 
 The first pass, on SQLite, records the statements of each collector test: their texts, without values and without how many
-of them a list holds, and how long the test computed. From the record it chooses page tests that send everything in little
-time: again and again the one with the most new statements a second. All other tests of the collector run on both databases
-anyway. ``--distinct-pages`` leaves out what the record says is covered; a test that it does not know runs.
+of them a list holds, and how long the test computed. From the record it chooses tests that send everything in little time:
+again and again the one with the most new statements a second. Rooms whose tests are about the database itself, about
+processes or about the order of what arrives run on both databases as a whole. ``--distinct-statements`` leaves out what the
+record says is covered; a test that it does not know runs.
 """
 
 from __future__ import annotations
@@ -24,9 +25,13 @@ import pytest
 COVERED = "fabgate/covered"
 #: What a worker of pytest-xdist hands to the process that started it.
 RECORD = "statements"
-#: Tests of pages whose point is that several transactions run at once: they run on both databases.
-AT_ONCE = ("test_at_once.py", "test_books_agree.py", "test_events.py", "test_live.py", "test_meanwhile.py")
-_PAGES = "tests/collector/pages/"
+#: Tests whose point is that several transactions run at once: they run on both databases.
+AT_ONCE = (
+    *("test_at_once.py", "test_books_agree.py", "test_events.py", "test_live.py", "test_meanwhile.py"),
+    *("test_closing_meanwhile.py", "test_contests.py", "test_engine.py", "test_ledger.py"),
+)
+#: Rooms whose tests differ in what they decide and show, and hardly in what they send.
+_ROOMS = tuple(f"tests/collector/{room}/" for room in ("pages", "billing", "people", "access", "accounts", "machines"))
 #: How long each test on PostgreSQL takes beside its own work: its database is emptied.
 _EMPTIED_S = 0.05
 
@@ -65,12 +70,12 @@ def sent() -> dict[str, tuple[float, list[int]]]:
 
 
 def covered(records: Iterable[Record]) -> list[str]:
-    """Return the tests of pages that send nothing which a chosen or other test does not send."""
+    """Return the tests that send nothing which a chosen or other test does not send."""
     took_s = {test: seconds + _EMPTIED_S for one in records for test, (seconds, _) in one.items()}
     tests = {test: frozenset(found) for one in records for test, (_, found) in one.items()}
-    pages = {test: found for test, found in tests.items() if _may_be_left_out(test)}
-    seen: set[int] = set().union(*(found for test, found in tests.items() if test not in pages))
-    left: dict[str, AbstractSet[int]] = dict(pages)
+    may_go = {test: found for test, found in tests.items() if _may_be_left_out(test)}
+    seen: set[int] = set().union(*(found for test, found in tests.items() if test not in may_go))
+    left: dict[str, AbstractSet[int]] = dict(may_go)
     while left:
         test = max(sorted(left), key=lambda name: len(left[name] - seen) / took_s[name])
         if not left[test] - seen:
@@ -80,7 +85,7 @@ def covered(records: Iterable[Record]) -> list[str]:
 
 
 def _may_be_left_out(test: str) -> bool:
-    return test.startswith(_PAGES) and not test.partition("::")[0].endswith(AT_ONCE)
+    return test.startswith(_ROOMS) and not test.partition("::")[0].endswith(AT_ONCE)
 
 
 def _recording(send: Any) -> Any:

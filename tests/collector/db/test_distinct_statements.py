@@ -1,4 +1,4 @@
-"""Are the page tests that run again on PostgreSQL enough to send every statement?"""
+"""Are the tests that run again on PostgreSQL enough to send every statement?"""
 
 from __future__ import annotations
 
