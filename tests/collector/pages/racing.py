@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from tests.support import statements
 from tests.support.patience import HANGS_S
 
 #: How a statement begins that writes, or keeps others from writing.
@@ -22,6 +23,7 @@ def at_once(*works: Callable[[], Any]) -> list[Any]:
     """
     from django.db import connection
 
+    statements.several_at_once()
     meeting = threading.Barrier(len(works))
     outcomes: list[Any] = [None] * len(works)
 
