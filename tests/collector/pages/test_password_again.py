@@ -131,7 +131,7 @@ def test_each_change_of_what_people_pay_asks(stale):
     # A tariff that is tried is not stored; sending statements and the letterhead change no amount.
     no_money = {"month-try", "month-statements", "month-statement-send", "month-workshop"}
     # A new organisation pays for nobody yet, and one that still pays for somebody cannot be ended.
-    whose = {"people-plan", "people-payer", "people-group-payer", "people-payer-edit"}
+    whose = {"people-import-preview", "people-plan", "people-payer", "people-group-payer", "people-payer-edit"}
     assert asking == (writing - no_money) | whose
 
 

@@ -74,7 +74,7 @@ RIGHTS: Final = {
     "people-new": _FORM,
     "people-enrol": _FORM,
     "people-import": _MANAGERS,
-    "people-import-preview": _MANAGERS,
+    "people-import-preview": Right(get=writes(), post=writes(), asks_password=True),
     "people-import-template": Right(get=reads()),
     "people-import-trainings": _MANAGERS,
     "people-import-trainings-template": Right(get=reads()),
