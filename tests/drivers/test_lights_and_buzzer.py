@@ -10,11 +10,13 @@ from gpiozero import Device, DigitalOutputDevice
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
 from fabgate.drivers.panels import Notice, Panel
+from fabgate.drivers.panels import lights as lights_module
 from fabgate.drivers.panels.buzzer import LONGEST_S, BuzzerOptions, BuzzerPanel
 from fabgate.drivers.panels.lights import COLOURS, LightsOptions, LightsPanel
 from fabgate.errors import HardwareError
 from fabgate.gate.panel import messages
 from fabgate.testing.panels import PanelContract
+from tests.support.patience import wait
 
 RED, GREEN, THIRD, BUZZER = 13, 19, 26, 12
 LIGHTS = {light for light, _ in messages._LIGHT_AND_SOUND.values()}
@@ -78,15 +80,31 @@ def test_each_light_of_the_messages_has_its_own_colour(kind):
     lights.close()
 
 
-def test_a_blinking_light_goes_on_and_off_and_the_next_one_stands_still():
+def test_a_blinking_light_goes_on_and_off_and_the_next_one_stands_still(monkeypatch):
+    monkeypatch.setattr(lights_module, "BLINK_S", 0.005)
     lights = LightsPanel(LightsOptions(brightness=50))
     lights.open()
     lights.show(Notice("green blink"))
+    assert levels() == [0, 0.5, 0]
     green = Device.pin_factory.pin(GREEN)
-    assert Device.pin_factory.pin(RED).state == 0
+    wait(lambda: [state.state for state in green.states].count(0.5) > 2, "the light to blink")
     lights.show(Notice("red"))
     assert levels() == [0.5, 0, 0]
-    assert 0.5 in [state.state for state in green.states]
+    changes = len(green.states)
+    lights.show(Notice("amber blink"))
+    wait(lambda: len(green.states) > changes + 2, "the next light to blink")
+    lights.close()
+
+
+def test_a_pin_that_fails_while_a_light_blinks_is_reported_by_the_next_notice(monkeypatch):
+    monkeypatch.setattr(lights_module, "BLINK_S", 0.001)
+    lights = LightsPanel(LightsOptions())
+    lights.open()
+    lights.show(Notice("green blink"))
+    lights._led.close()
+    wait(lambda: lights._error, "the failure")
+    with pytest.raises(type(lights._error)):
+        lights.show(Notice("red"))
     lights.close()
 
 
