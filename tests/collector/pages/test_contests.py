@@ -133,6 +133,12 @@ def test_after_closing_lines_stay_marked_and_are_reversed_in_the_open_month(mine
     assert list(Change.objects.filter(kind="contest").order_by("pk").values_list("verb", flat=True)) == [
         *("contest.opened", "contest.opened", "contest.answered", "contest.answered")
     ]
+    # It can be contested again, and is not reversed a second time.
+    assert mine.post(f"/my-minutes/contest/line/{line.pk}", {"words": "encore"}).status_code == 303
+    again = Contest.waiting().get()
+    with pytest.raises(UsageError, match="nothing left to take back"):
+        contests.answer(again.pk, Contest.REVERSED, "Oui", author="maya")
+    assert (amount(NEXT), Contest.waiting().count()) == (-1_550, 1)
 
 
 def test_a_session_goes_to_review_before_closing_and_its_answer_is_in_writing(mine, browse):

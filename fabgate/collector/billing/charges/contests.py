@@ -144,7 +144,9 @@ def can_reverse(one: Contest) -> bool:
         is_waived = Waiver.objects.filter(session=one.key).exists()
         return applied is not None and applied.amount_minor != 0 and not is_waived
     if one.kind == Contest.LINE:
-        return ManualLine.objects.filter(pk=int(one.key)).exists()
+        # The reversal of a line of a closed month is another line, and the line itself stays.
+        is_reversed = Contest.objects.filter(kind=one.kind, key=one.key, decision=Contest.REVERSED).exists()
+        return not is_reversed and ManualLine.objects.filter(pk=int(one.key)).exists()
     rows = PrepaidEntry.objects.filter(pk=int(one.key), kind=PrepaidEntry.CREDIT)
     return rows.filter(taken_back_by=None).exists()
 
