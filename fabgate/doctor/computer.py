@@ -58,6 +58,12 @@ def disk_kind(mount: Mount | None, upper: Mount | None, *, where: str) -> Findin
             f"{where} is in memory, {how}: everything is lost when the power goes",
             "put it on a disk: switch the overlay off (raspi-config, Performance, Overlay File System), or mount a disk there",
         )
+    if holds.kind == "overlay":
+        return fail(
+            name,
+            f"{where} is on an overlay, and its changes are where /proc/mounts shows no disk: usually in memory",
+            "switch the overlay off (raspi-config, Performance, Overlay File System), or mount a disk there",
+        )
     if "ro" in mount.options:
         return fail(
             name,
@@ -91,11 +97,16 @@ def certificate(name: str, ends: datetime | None, now: datetime, whose: str) -> 
     return (fail if ends <= now else warn)(name, found, todo)
 
 
-def default_user(*, exists: bool, has_default_password: bool | None) -> Finding:
-    """Judge the account `pi`, which Raspberry Pi OS had until 2022, with the password that everybody knows."""
+def default_user(*, exists: bool, has_default_password: bool | None, is_open: bool = False) -> Finding:
+    """Judge the account `pi`, which Raspberry Pi OS had until 2022, with the password that everybody knows.
+
+    `is_open` means that it needs no password at all.
+    """
     name = "default-user"
     if not exists:
         return ok(name, "there is no account pi")
+    if is_open:
+        return fail(name, "the account pi needs no password", "set one now: passwd pi")
     if has_default_password:
         return fail(name, "the account pi has the password raspberry", "change it now: passwd pi")
     if has_default_password is None:
@@ -158,4 +169,8 @@ def default_user_of(system: System) -> Finding:
     if system.read("/etc/passwd") is None:
         return not_checked("default-user", "there is no /etc/passwd")
     exists = system.login_shell("pi") is not None
-    return default_user(exists=exists, has_default_password=system.has_password("pi", "raspberry") if exists else None)
+    return default_user(
+        exists=exists,
+        has_default_password=system.has_password("pi", "raspberry") if exists else None,
+        is_open=exists and bool(system.has_password("pi", "")),
+    )

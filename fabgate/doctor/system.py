@@ -77,7 +77,8 @@ class System:
         """Return the mount on which a path lies; None where that is unknown."""
         whole = os.path.realpath(path)
         under = [one for one in self.mounts() if one.place == "/" or f"{whole}/".startswith(f"{one.place}/")]
-        return max(under, key=lambda one: len(one.place), default=None)
+        # Of several mounts at one place, the last one covers the others.
+        return max(reversed(under), key=lambda one: len(one.place), default=None)
 
     def mounts_of(self, path: Path) -> tuple[Mount | None, Mount | None]:
         """Return the mount of a path; and that of its changes, where it is an overlay."""
@@ -101,21 +102,28 @@ class System:
     def login_shell(self, user: str) -> str | None:
         """Return the shell of an account that may sign in; None where there is no such account."""
         for line in (self.read("/etc/passwd") or "").splitlines():
-            name, *_, shell = line.split(":")
+            name, *others = line.split(":")  # a line of NIS may be a "+" alone
+            shell = others[-1] if others else ""
             if name == user and not shell.endswith(("/nologin", "/false")):
                 return shell
         return None
 
     def has_password(self, user: str, password: str) -> bool | None:
-        """Return whether this is the account's password; None where this account or this computer cannot tell."""
+        """Return whether this is the account's password; None where this account or this computer cannot tell.
+
+        The password "" is that of an account which needs none.
+        """
         try:
             shadow = self.read("/etc/shadow")
         except PermissionError:
             return None
         for line in (shadow or "").splitlines():
-            name, stored, *_ = line.split(":")
+            name, _, rest = line.partition(":")
             if name == user:
-                return False if stored[:1] in ("", "!", "*") else _matches(password, stored)
+                stored = rest.partition(":")[0]
+                if not stored or not password:
+                    return stored == password
+                return False if stored[0] in "!*" else _matches(password, stored)
         return None
 
 

@@ -32,9 +32,11 @@ class Facts:
 
     @cached_property
     def config(self) -> Config:
-        """Return gate.yaml. Raises UndeterminedError where it has mistakes."""
+        """Return gate.yaml. Raises UndeterminedError where it has mistakes, and PermissionError for another account."""
         try:
             return gate_yaml.load(self.path)
+        except PermissionError:
+            raise
         except (UsageError, OSError) as error:
             raise UndeterminedError("gate.yaml has mistakes") from error
 

@@ -27,6 +27,8 @@ def configuration(facts: Facts) -> Finding:
     """Check gate.yaml and its roster file, as `fabgate check` does."""
     try:
         found = check(facts.path)
+    except PermissionError:
+        raise  # another account may: that is no mistake
     except (UsageError, OSError) as error:
         first, *more = str(error).splitlines()
         others = f" (and {len(more)} more)" if more else ""

@@ -232,8 +232,8 @@ def card_wear(card: Mapping[str, str | int | None] | None) -> Finding:
     replace = "replace the card: install the gate on a new one (docs/install.md), and keep its journal"
     if errors := card.get("errors"):
         return fail(name, f"the file system has recorded {errors} errors", f"dmesg | grep -i ext4; {replace}")
-    if life := card.get("life"):
-        tenths = max(int(word, 16) for word in str(life).split())
+    # 0 means that the eMMC does not tell.
+    if tenths := max((int(word, 16) for word in str(card.get("life") or "").split()), default=0):
         if card.get("end_of_life") == 3 or tenths >= 10:
             return fail(name, "the eMMC says that its life is used up", replace)
         return (warn if tenths >= 8 else ok)(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,17 @@ def test_on_another_computer_nothing_about_a_pi_is_called_ok(tmp_path):
     findings = examine(tmp_path / "gate.yaml", System(tmp_path / "root"))
     assert not {finding.id for finding in findings if finding.outcome is OK}
     assert [finding.id for finding in findings if finding.outcome is FAIL] == ["configuration"]
+
+
+def test_what_another_account_may_read_is_no_mistake(tmp_path, monkeypatch):
+    def is_file(_path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", "/etc/fabgate/keys/roster.key")
+
+    (tmp_path / "gate.yaml").write_text("gate_key_file: /etc/fabgate/keys/roster.key\n")
+    monkeypatch.setattr(Path, "is_file", is_file)  # root, as which tests may run, reads everything
+    found = {finding.id: finding for finding in examine(tmp_path / "gate.yaml", System(tmp_path))}
+    assert {found[name].outcome for name in ("configuration", "gate", "roster")} == {NOT_CHECKED}
+    assert "may not read /etc/fabgate/keys/roster.key" in found["configuration"].text
 
 
 def written(name: str, text: str) -> Callable[[EmulatedPi], None]:
@@ -79,6 +91,16 @@ def with_a_display(pi: EmulatedPi) -> None:
 def with_a_display_and_its_drop_in(pi: EmulatedPi) -> None:
     with_a_display(pi)
     pi.write(f"{UNIT}.d/20-fabgate-i2c.conf", (SYSTEMD / "20-fabgate-i2c.conf").read_text())
+
+
+def with_no_password(pi: EmulatedPi) -> None:
+    pi.write("/etc/passwd", "+\npi:x:1000:1000::/home/pi:/bin/bash\n")
+    pi.write("/etc/shadow", "+\npi::19000:0:99999:7:::\n")
+
+
+def with_an_emmc_that_does_not_tell(pi: EmulatedPi) -> None:
+    pi.write("/sys/block/mmcblk0/device/life_time", "0x00 0x00\n")
+    pi.remove("/sys/fs/ext4/mmcblk0p2/lifetime_write_kbytes")
 
 
 def with_overlay_in_memory(pi: EmulatedPi) -> None:
@@ -147,13 +169,21 @@ FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
     ("clock", reconfigured("site:", "clock: {source: assume-synced}\nsite:"), NOT_CHECKED, "assume-synced"),
     ("disk-kind", written("/proc/mounts", "tmpfs / tmpfs rw 0 0\n"), FAIL, "in memory"),
     ("disk-kind", with_overlay_in_memory, FAIL, "Overlay File System"),
+    (
+        "disk-kind",
+        written("/proc/mounts", "overlay / overlay rw,lowerdir=/lower,upperdir=/upper/data 0 0\n"),
+        FAIL,
+        "usually",
+    ),
     ("disk-kind", written("/proc/mounts", "/dev/mmcblk0p2 / ext4 ro 0 0\n"), FAIL, "read-only"),
+    ("disk-kind", written("/proc/mounts", "rootfs / rootfs rw 0 0\ntmpfs / tmpfs rw 0 0\n"), FAIL, "in memory"),
     ("disk-kind", removed("/proc/mounts"), NOT_CHECKED, "/proc/mounts"),
     ("card-wear", written("/sys/fs/ext4/mmcblk0p2/errors_count", "3\n"), FAIL, "3 errors"),
     ("card-wear", written("/sys/fs/ext4/mmcblk0p2/lifetime_write_kbytes", "9600000000\n"), WARN, "replace the card"),
     ("card-wear", removed("/sys/fs/ext4/mmcblk0p2/lifetime_write_kbytes"), NOT_CHECKED, "does not tell its wear"),
     ("card-wear", written("/sys/block/mmcblk0/device/life_time", "0x01 0x0b\n"), FAIL, "used up"),
     ("card-wear", written("/sys/block/mmcblk0/device/life_time", "0x09 0x01\n"), WARN, "90 %"),
+    ("card-wear", with_an_emmc_that_does_not_tell, NOT_CHECKED, "does not tell its wear"),
     ("card-wear", written("/proc/mounts", "/dev/sda1 / ext4 rw 0 0\n"), NOT_CHECKED, "not on an SD card"),
     ("network", written("/sys/class/net/wlan0/operstate", "down\n"), FAIL, "wlan0 is down"),
     ("broker", reported(mqtt={"connected": False, "problem": "Not authorized"}), FAIL, "Not authorized"),
@@ -163,6 +193,7 @@ FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
     ("secret-files", lambda pi: (pi.folder / "members.yaml").chmod(0o644), FAIL, "chmod o-rwx"),
     ("secret-files", with_an_open_key_in_a_closed_folder, OK, "only their owners"),
     ("default-user", with_default_password, FAIL, "passwd pi"),
+    ("default-user", with_no_password, FAIL, "needs no password"),
     ("default-user", written("/etc/passwd", "pi:x:1000:1000::/home/pi:/bin/bash\n"), WARN, "sudo fabgate doctor"),
     ("default-user", written("/etc/passwd", "pi:x:1000:1000::/home/pi:/usr/sbin/nologin\n"), OK, "no account pi"),
     ("open-ports", written("/proc/net/tcp", TCP_HEAD + EmulatedPi.listens("00000000", 5900)), WARN, "port 5900"),
