@@ -10,10 +10,21 @@ import pytest
 
 from fabgate.collector.billing.charges import closing, refresh
 from fabgate.collector.billing.charges.record import Record
-from fabgate.collector.models import BillingProgress, Charge, LedgerLine, Member, TariffRule, UsageSession
+from fabgate.collector.models import (
+    BillingProgress,
+    BillingTerms,
+    Change,
+    Charge,
+    ClosedMonth,
+    IssuedStatement,
+    LedgerLine,
+    Member,
+    TariffRule,
+    UsageSession,
+)
 from fabgate.collector.sessions import corrections
 from fabgate.collector.verify.findings import LATER, Report
-from fabgate.collector.verify.money import charges
+from fabgate.collector.verify.money import charges, decided
 from tests.collector import postgresql
 from tests.collector.billing.charges.test_charges import LATER as MUCH_LATER
 from tests.collector.billing.charges.test_charges import Life
@@ -87,6 +98,23 @@ def open_charges() -> dict[str, str]:
 def test_untouched_charges_give_no_finding(books):
     report = check()
     assert (texts(report), report.notes, report.compared["charge"]) == ([], [], 5)
+
+
+def test_what_an_earlier_version_wrote_without_later_fields_gives_no_finding(books):
+    """Migration 0010 added a field of the terms, and 0013 two of closed months, which the log then did not have."""
+    month = ClosedMonth.objects.get()
+    put("closedmonth", "printed", month.pk, {})
+    put("closedmonth", "archive", month.pk, {})
+    tamper(f"DELETE FROM {IssuedStatement._meta.db_table}")
+    later = {"low_credit_minor", "printed", "archive"}
+    for row in Change.objects.filter(kind__in=("billingterms", "closedmonth")):
+        put("change", "after", row.pk, {name: value for name, value in row.after.items() if name not in later})
+    report = Report()
+    decided.check(report)
+    assert (texts(report), [wrong for *_, wrong in closing.verify()]) == ([], [[]])
+    put("billingterms", "low_credit_minor", BillingTerms.objects.get().pk, 500)
+    decided.check(report)
+    assert [finding.text for finding in report.findings if "low_credit_minor" in finding.text]
 
 
 #: On PostgreSQL some columns show that values of each kind are read right.

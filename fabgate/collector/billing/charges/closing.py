@@ -262,6 +262,7 @@ def _unlike_the_log(closed: ClosedMonth, logged: Mapping[str, Any] | None) -> It
         return
     if (sha256 := logged.get("sha256")) != closed.sha256:
         yield f"the SHA-256 is not the one in the audit log, {sha256}"
+    logged = {"printed": {}, "archive": {}, **logged}  # an earlier version had neither
     for name in ("closed_at", "closed_by", "reason", "printed", "archive"):
         found, wanted = getattr(closed, name), logged.get(name)
         if isinstance(found, datetime):
