@@ -89,10 +89,10 @@ def deliver(one: Configured, now: Callable[[], datetime], is_stopping: IsStoppin
         return False
     try:
         driver = one.make(config.site_of())
+        feed = feeds.of(one.driver, row, one.options, config.site_of())
     except FabgateError as error:
         _stop(row, Later(str(error)), now())
         return False
-    feed = feeds.of(one.driver, row, one.options, config.site_of())
     for _number in range(BATCHES):
         if is_stopping():
             return True

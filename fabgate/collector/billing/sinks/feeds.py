@@ -10,11 +10,13 @@ Each item has a place, a text; places are in the order of the feed:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime, time
 from typing import Final, Protocol
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from fabgate.collector.billing.charges import record
 from fabgate.collector.billing.prepaid.modes import Modes
@@ -25,6 +27,7 @@ from fabgate.collector.billing.sinks.usage.months import UsageMonths
 from fabgate.collector.db import statements
 from fabgate.collector.models import Charge as ChargeRow
 from fabgate.collector.models import ClosedMonth, ManualLine, Sink, SinkLetter
+from fabgate.errors import UsageError
 
 _CHARGE, _LINE, _MONTH = "c", "l", "m"
 _CHUNK: Final = 1_000
@@ -47,14 +50,24 @@ class Feed(Protocol):
 
 
 def of(driver: type[contract.Driver], row: Sink, options: contract.Options, site: Site) -> Feed:
-    """Return the feed of a sink."""
+    """Return the feed of a sink. Raises UsageError if the sink has sent something else before."""
+    feed = _of(driver, row, options, site)
+    if row.cursor and not re.fullmatch(_PLACES[type(feed)], row.cursor):
+        text = _("%(name)s: found a sink that has sent something else before, wanted another name for this one")
+        raise UsageError(text % {"name": row.name})
+    return feed
+
+
+def _of(driver: type[contract.Driver], row: Sink, options: contract.Options, site: Site) -> Feed:
     if options.feed == contract.CHARGES:
         return Months(options.first) if driver.most is None else Charges(options.first, only_money=driver.only_money)
     first = datetime.combine(options.first, time.min, site.zone)
     if isinstance(options, contract.MeteredOptions):
         return events.Metered(row, options, first)
     if driver.most is None and isinstance(options, contract.SettledOptions):
-        return UsageMonths(options, site.zone)
+        # What was sent begins with the first month that was sent, also if `since` says another one later.
+        begun = row.letters.order_by("month").values_list("month", flat=True).first()
+        return UsageMonths(options, site.zone, begun or options.first)
     return events.Ledger(first)
 
 
@@ -224,3 +237,14 @@ def _split(cursor: str) -> tuple[date | None, str, str]:
     month, _slash, rest = cursor.partition("/")
     kind, _slash, key = rest.partition("/")
     return (date.fromisoformat(month) if month else None), kind, key
+
+
+_DAY: Final = r"\d{4}-\d\d-\d\d"
+#: The places of each feed, as regular expressions.
+_PLACES: Final[Mapping[type, str]] = {
+    Charges: rf"{_DAY}/[{_CHARGE}{_LINE}]/.+",
+    Months: rf"{_DAY}/{_MONTH}",
+    events.Ledger: r"\d{19}",
+    events.Metered: r"\d{19}",
+    UsageMonths: rf"{_DAY}/\d{{19}}-\d{{19}}",
+}

@@ -62,9 +62,12 @@ def gone(known: set[str]) -> Iterator[Status]:
 def of(one: Configured) -> Status:
     """Return how one sink is."""
     row = engine.row_of(one)
-    feed = feeds.of(one.driver, row, one.options, config.site_of())
     state = RESTORED if engine.awaits_reconciling(row) else LATER if row.trouble else OK
-    return Status(row, one, state, feed.waiting(row.cursor), _letters(row))
+    try:
+        waiting = feeds.of(one.driver, row, one.options, config.site_of()).waiting(row.cursor)
+    except UsageError:  # nothing is sent until the sink has another name: the engine's trouble says so
+        state, waiting = LATER if state == OK else state, 0
+    return Status(row, one, state, waiting, _letters(row))
 
 
 def named(name: str) -> Status:

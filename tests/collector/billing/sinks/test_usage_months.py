@@ -16,7 +16,7 @@ from django.conf import settings
 from fabgate.collector.billing.sinks import decisions, status
 from fabgate.collector.billing.sinks.contract import Site
 from fabgate.collector.billing.sinks.drivers.files import FilesOptions, FilesSink
-from fabgate.collector.models import Collector, LedgerLine, UsageSession
+from fabgate.collector.models import Collector, LedgerLine, Sink, UsageSession
 from fabgate.collector.sessions import corrections
 from fabgate.errors import UsageError
 from tests.collector.billing.sinks.programs import UsageFolder
@@ -147,3 +147,35 @@ def test_a_session_in_review_waits_and_days_without_usage_are_refused(sent, tmp_
     options = FilesOptions(since="2027-01", folder=tmp_path, settle_days=5)
     with pytest.raises(UsageError, match="settle_days: found it without takes: usage"):
         FilesSink(options, Site("lyon", "c", ZoneInfo("UTC")))
+
+
+def test_another_first_month_does_not_count_what_was_never_sent(sent):
+    """`since` says where a sink begins; once it has begun, sessions of earlier months were not sent, so nothing of them is reversed."""
+    shop = Used()
+    shop.session("s-1", "m-1", FIRST + timedelta(days=4), 30)
+    shop.session("s-2", "m-1", LAST + timedelta(days=4), 20)
+    known_at(LAST + timedelta(days=5))
+    make = sent.program.configured
+    sent.program.configured = lambda since: UsageFolder.configured(sent.program, NAMES[1])  # type: ignore[method-assign,arg-type]
+    sent.clock.at = THIS + timedelta(days=4)
+    sent.turn()
+    corrections.correct("s-1", "time", "600000", author="eve", reason="a test")
+    corrections.correct("s-2", "time", "600000", author="eve", reason="a test")
+    known_at(THIS + timedelta(days=10))
+    sent.program.configured = make  # type: ignore[method-assign]
+    sent.clock.at = THIS + timedelta(days=40)
+    sent.turn()
+    assert [row[1:] for row in told(sent)] == [
+        (NAMES[1], "s-2", "m-1", 20),
+        (NAMES[1], "s-2", "m-1", -20),
+        (NAMES[1], "s-2", "m-1", 10),
+    ]
+
+
+def test_a_sink_that_took_something_else_before_says_so(sent):
+    sent.turn()
+    Sink.objects.update(cursor="2027-01-01/m")
+    sent.clock.at = THIS + timedelta(days=40)
+    sent.turn()
+    assert "something else" in sent.row.trouble
+    assert status.of(sent.configured).waiting == 0

@@ -49,9 +49,10 @@ class _Span(NamedTuple):
 class UsageMonths:
     """The months from the first one on that are settled."""
 
-    def __init__(self, options: SettledOptions, zone: ZoneInfo) -> None:
+    def __init__(self, options: SettledOptions, zone: ZoneInfo, first: date) -> None:
         self._options = options
         self._zone = zone
+        self._first = first
 
     def after(self, cursor: str, most: int, now: datetime) -> tuple[list[Item], str]:  # noqa: ARG002 (as every feed)
         """Return the next month, if it is settled."""
@@ -71,7 +72,7 @@ class UsageMonths:
         return count
 
     def _following(self, cursor: str) -> date:
-        return _after(_Span.of(cursor).month) if cursor else self._options.first
+        return _after(_Span.of(cursor).month) if cursor else self._first
 
     def _start(self, day: date) -> datetime:
         return datetime.combine(day, time.min, self._zone)
@@ -122,7 +123,7 @@ class UsageMonths:
     def _counts(self, one: Usage, end: datetime) -> bool:
         return (
             one.ended_at is not None
-            and self._start(self._options.first) <= one.ended_at < end
+            and self._start(self._first) <= one.ended_at < end
             and not one.review
             and events.is_usage(one)
         )
