@@ -33,6 +33,12 @@ and roster. Each finding is ok, warn or FAIL with the next step, or says why it 
 disturbed; while it is stopped, reader and broker account are tried, too. As root it sees everything. Exit code 1 if a
 check failed.
 """
+_SELFTEST: Final = """\
+Test the running gate with a person at the machine: lights, sounds, display, badge reader, relay with its read-back,
+run-sense and buttons, step by step. Each step says what to do and what you should see. Power comes only from the tap of
+a maintainer's badge, in an ordinary session that is recorded. What this gate.yaml does not have is "not installed".
+Exit code 1 if a step failed or was not done.
+"""
 _JOURNAL: Final = """\
 Print the entries of a gate's journal, the oldest first. Of a badge only the end of its digest is shown.
 """
@@ -85,7 +91,7 @@ with keys, or on the wall of badges, a page that opens in the browser.
 #: The verbs, by what people want to do.
 _GROUPS: Final = {
     "try it": ("demo", "tap"),
-    "run a gate": ("check", "run", "status", "doctor", "rename"),
+    "run a gate": ("check", "run", "status", "doctor", "selftest", "rename"),
     "see who may use the machine": ("roster", "badge"),
     "see what happened at the machine": ("journal", "audit"),
     "manage all machines": ("collector",),
@@ -162,6 +168,23 @@ def _gate_verbs(verbs: Any) -> None:
         help="read /boot, /etc, /proc, /sys and /dev below this folder (default: %(default)s)",
     )
     _json(verb, "print the findings as JSON")
+
+    short = "test lights, sounds, display, reader, relay and buttons with a person"
+    examples = (
+        "fabgate selftest",
+        "fabgate selftest --sheet laser-1.pdf             also write the commissioning sheet",
+    )
+    verb = _verb(verbs, "selftest", "selftest", short, _SELFTEST, *examples)
+    _config(verb)
+    verb.add_argument("--sheet", type=Path, metavar="FILE", help="write the commissioning sheet to sign, as a PDF")
+    verb.add_argument(
+        "--wait",
+        type=_seconds,
+        default=60,
+        metavar="S",
+        help="how long you have for each step, 1 to 3600 seconds (default: %(default)s)",
+    )
+    _json(verb, "print the steps as JSON; the questions go to standard error")
 
     examples = ("fabgate journal --config gate.yaml", "fabgate journal --after 1200 --json")
     verb = _verb(verbs, "journal", "journal", "print the entries of a gate's journal", _JOURNAL, *examples)
@@ -259,6 +282,12 @@ def _workshop_verbs(verbs: Any) -> None:
     verb.add_argument("--no-browser", action="store_true", help="print the link to the page, but do not open it")
 
     _collector(verbs.add_parser("collector", short="the central server; fabgate collector lists its verbs"))
+
+
+def _seconds(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 5 and 1 <= int(text) <= 3600):
+        raise argparse.ArgumentTypeError(f"found {text[:20]!r}, wanted 1 to 3600 seconds")
+    return int(text)
 
 
 _CONFIG_HELP: Final = "the gate's configuration (default: %(default)s)"

@@ -190,6 +190,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "terminal": {"clock", "config", "journal", "roster", "uplink"},
         "status": {"clock", "config", "journal", "reports", "roster", "terminal", "uplink"},
         "doctor": {"clock", "config", "roster", "terminal", "uplink"},
+        "selftest": {"config", "journal", "panel", "roster", "terminal"},
         "run_start": {"clock", "config", "journal", "roster", "terminal"},
         "wiring": {"clock", "config", "hardware", "journal", "roster", "uplink"},
         "daemon": {

@@ -42,6 +42,7 @@ from fabgate.gate.panel import messages
 from fabgate.gate.panel.costs import Costs
 from fabgate.gate.panel.panel_thread import Panels
 from fabgate.gate.panel.screen import Screen, since_ms
+from fabgate.gate.panel.trial import Trial, Trials
 from fabgate.gate.reports import Reports
 from fabgate.gate.roster.http_source import HttpSource
 from fabgate.gate.roster.in_force import RosterInForce
@@ -96,6 +97,7 @@ class Daemon:
         self._recorder = Recorder(self._journal, self.post, trim=self._trim_journal, keep_newest=newest)
         self._panel = Panels(config.panel, boot_ms=self._clock.boot_ms)
         self._screen = Screen(self._panel, config.machine.name or config.gate, config.lang)
+        self._trials = Trials(config.state_dir, self.post)
         self._status_file = StatusFile(config.state_dir / "status.json", config)
         self._writer = FactWriter(
             boot=self._clock.boot,
@@ -289,6 +291,7 @@ class Daemon:
         self._workers.start("reader", self._reader_thread.run)
         if self._inputs_thread is not None:
             self._workers.start("inputs", self._inputs_thread.run)
+        self._workers.start("selftest", self._trials.run)
         if self._uplink is not None:
             self._workers.start("network", self._uplink.run_network)
             self._workers.start("uplink", self._uplink.run)
@@ -301,6 +304,7 @@ class Daemon:
             self._inputs_thread,
             self._source,
             self._recorder,
+            self._trials,
             self._panel,
             self._status_file,
         ):
@@ -328,8 +332,11 @@ class Daemon:
             if isinstance(event, vocabulary.Stopping):
                 self._shut_down(event, now)
                 break
-            for rules_event in self._reports.translate(event, now):
-                self._handle(rules_event, now)
+            if isinstance(event, Trial):
+                event.answer(shown=self._gate.state == "idle" and self._screen.try_out(event.signal))
+            else:
+                for rules_event in self._reports.translate(event, now):
+                    self._handle(rules_event, now)
             if not self._is_hurried or was_hurried:
                 self._follow_up(now, feed_s)
 

@@ -54,7 +54,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Deselect the tests that do not concern the database that is tested."""
     if postgresql.SERVER:
         known = (
-            config.cache.get(statements.COVERED, []) if config.getoption("--distinct-statements") and config.cache else []
+            config.cache.get(statements.COVERED, [])
+            if config.getoption("--distinct-statements") and config.cache
+            else []
         )
         covered = frozenset(known)
         left = [

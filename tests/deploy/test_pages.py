@@ -35,7 +35,6 @@ def calls(page) -> list[tuple[str, str]]:
     return found
 
 
-NOT_YET = {"selftest"}
 CALLS = sorted({(page.name, *call) for page in PAGES for call in calls(page)})
 
 
@@ -54,11 +53,8 @@ def test_the_pages_contain_calls():
 @pytest.mark.parametrize(("page", "where", "call"), CALLS)
 def test_every_fabgate_command_on_a_page_exists(page, where, call):
     arguments = shlex.split(call.replace("VERB", "gates"))
-    if call in NOT_YET:
-        assert page == "install.md"  # in the sentence that begins with "Not available yet"
-    else:
-        # In prose a verb may appear without its arguments.
-        assert is_valid(arguments if where == "block" else [*arguments, "--help"]), f"{page}: fabgate {call}"
+    # In prose a verb may appear without its arguments.
+    assert is_valid(arguments if where == "block" else [*arguments, "--help"]), f"{page}: fabgate {call}"
 
 
 def test_the_first_verb_of_the_collector_on_the_page_works_in_an_empty_folder(tmp_path):
@@ -99,11 +95,6 @@ def test_what_the_page_says_one_may_see_is_a_text_of_the_program():
     for quoted in seen:  # "…" and the owner of a certificate are filled in
         for part in re.split("…|(?:broker|collector)'s", quoted):
             assert part.strip() in program, quoted
-
-
-def test_verbs_listed_as_not_there_yet_do_not_exist():
-    for verb in NOT_YET:
-        assert not is_valid([verb, "--help"]), f"{verb} exists now: remove it from the list in install.md"
 
 
 def test_the_repository_has_every_file_that_the_page_installs():

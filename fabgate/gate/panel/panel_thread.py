@@ -57,6 +57,12 @@ class PanelThread:
             self._begin(notice)
             self._changed.notify()
 
+    def is_passing(self, *, but: Notice | None = None) -> bool:
+        """Return whether a passing notice other than the object `but` is shown now."""
+        with self._changed:
+            passes_s, notice = self._passes_s, self._notice
+        return passes_s is not None and time.monotonic() < passes_s and notice is not but
+
     def stop(self) -> None:
         """Ask the thread to end once the newest notice is shown."""
         with self._changed:
@@ -146,6 +152,10 @@ class Panels:
         """Show a notice on every panel (``PanelThread.show``)."""
         for thread in self._threads:
             thread.show(notice, then=then)
+
+    def is_passing(self, *, but: Notice | None = None) -> bool:
+        """Return whether any panel shows a passing notice other than `but`."""
+        return any(thread.is_passing(but=but) for thread in self._threads)
 
     def stop(self) -> None:
         """Ask every thread to end."""

@@ -36,6 +36,8 @@ class Screen:
         self._lang = lang
         self._shown: tuple[vocabulary.Shown, wire.Lock | None] | None = None
         self._power_was_cut = False
+        #: The message of a self-test that was shown last.
+        self._tried: Notice | None = None
 
     def power_was_cut(self) -> None:
         """Show that the last session was cut by a power failure, until the machine is used."""
@@ -75,6 +77,18 @@ class Screen:
             )
             self._panel.show(passing, then=lasting)
             lasting = None
+
+    def try_out(self, signal: vocabulary.Signal) -> bool:
+        """Show a message for a self-test, if the panel shows nothing else; return whether it does.
+
+        What happens later is shown at once, as always.
+        """
+        is_idle = self._shown is not None and self._shown[0].kind is _KIND.IDLE and not self._power_was_cut
+        if not is_idle or self._panel.is_passing(but=self._tried):
+            return False
+        self._tried = messages.passing_notice(signal, self._machine, lang=self._lang)
+        self._panel.show(self._tried)
+        return True
 
     def _lasting(
         self,

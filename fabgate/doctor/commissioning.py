@@ -1,0 +1,144 @@
+"""The commissioning sheet of a machine as PDF, to sign: what a self-test found, and what is left to do by hand.
+
+The rows come from hardware/commissioning.md as shipped. Needs fpdf2 (``fabgate[sheet]``).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import fabgate
+from fabgate.doctor.shipped import shipped
+from fabgate.errors import UsageError
+
+#: Letters of most languages; the files belong to the statements of the collector, in the same package.
+_FONTS: Final = Path(fabgate.__file__).with_name("collector") / "paper" / "fonts"
+_PAGE: Final = "hardware/commissioning.md"
+_INK, _SOFT, _RULE, _WASH = (28, 37, 46), (85, 96, 107), (222, 219, 210), (246, 245, 241)
+_ACCENT, _BAD = (13, 92, 108), (160, 40, 30)
+_TESTED: Final = (38, 72, 24, 46)
+_BY_HAND: Final = (8, 86, 74, 12)
+Row = Sequence[str]
+
+
+def ready(path: Path) -> None:
+    """Raise UsageError where no sheet could be written to `path`, before a person works for an hour."""
+    try:
+        import fpdf  # noqa: F401, PLC0415 - an extra
+    except ImportError as error:
+        raise UsageError(f"--sheet: found no fpdf2, wanted it: pip install 'fabgate[sheet]' ({error})") from error
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise UsageError(f"--sheet: found {path}, wanted a file in a folder that can be written")
+
+
+def write(path: Path, facts: Iterable[tuple[str, str]], tested: Iterable[Row], *, made_at: datetime) -> None:
+    """Write the sheet. `tested` has the step, what is expected, the result, and what was observed. Raises OSError."""
+    body = document(facts, tested, made_at=made_at)
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_bytes(body)
+    fresh.replace(path)
+
+
+def document(facts: Iterable[tuple[str, str]], tested: Iterable[Row], *, made_at: datetime) -> bytes:
+    """Return the sheet as PDF."""
+    from fpdf import FPDF  # noqa: PLC0415 - an extra
+
+    pdf = FPDF(format="A4")
+    pdf.set_margins(15, 15, 15)
+    pdf.set_auto_page_break(True, 18)
+    pdf.set_creation_date(made_at)
+    pdf.set_title("Commissioning")
+    pdf.set_lang("en")
+    for style, name in (("", "Regular"), ("B", "Bold")):
+        pdf.add_font("Roboto", style, _FONTS / f"Roboto-{name}.ttf")
+    pdf.add_page()
+    _write(pdf, "Commissioning", 18, bold=True, colour=_ACCENT)
+    for name, value in facts:
+        pdf.set_font("Roboto", "", 10)
+        pdf.set_text_color(*_SOFT)
+        pdf.cell(38, 5.4, name)
+        pdf.set_text_color(*_INK)
+        pdf.multi_cell(0, 5.4, value, align="L", new_x="LMARGIN", new_y="NEXT")
+    pdf.ln(3)
+    _heading(pdf, "Self-test")
+    rows = list(tested)
+    _table(pdf, ("step", "expected", "result", "observed"), rows, _TESTED)
+    for title, by_hand in _parts(shipped(_PAGE) or ""):
+        _heading(pdf, title)
+        _table(pdf, ("", "do", "expected", "ok"), by_hand, _BY_HAND)
+    _signatures(pdf)
+    return bytes(pdf.output())
+
+
+def _parts(page: str) -> Iterator[tuple[str, list[Row]]]:
+    """Yield the title and the rows of each part of the page that ends with a box to tick."""
+    for part in re.split(r"^## ", page, flags=re.MULTILINE)[1:]:
+        title, *lines = part.splitlines()
+        rows = [
+            [_plain(cell) for cell in line.strip().strip("|").split(" | ")] for line in lines if line.endswith("☐ |")
+        ]
+        if rows:
+            yield title, [[*row[:3], ""] for row in rows]
+
+
+def _plain(cell: str) -> str:
+    return re.sub(r"\[([^]]*)]\([^)]*\)", r"\1", cell).replace("`", "").replace("**", "").strip()
+
+
+def _write(pdf: Any, text: str, size: float, *, bold: bool = False, colour: tuple[int, int, int] = _INK) -> None:
+    pdf.set_font("Roboto", "B" if bold else "", size)
+    pdf.set_text_color(*colour)
+    pdf.multi_cell(0, size * 0.5, text, align="L", new_x="LMARGIN", new_y="NEXT")
+    pdf.ln(1.5)
+
+
+def _heading(pdf: Any, text: str) -> None:
+    if pdf.will_page_break(30):
+        pdf.add_page()
+    pdf.ln(3)
+    _write(pdf, text, 12, bold=True, colour=_ACCENT)
+
+
+def _table(pdf: Any, labels: Row, rows: Iterable[Row], widths: Sequence[int]) -> None:
+    from fpdf import FontFace  # noqa: PLC0415 - an extra
+
+    pdf.set_font("Roboto", "", 8.5)
+    pdf.set_text_color(*_INK)
+    pdf.set_draw_color(*_RULE)
+    head = FontFace(emphasis="BOLD", color=_SOFT, fill_color=_WASH)
+    with pdf.table(
+        col_widths=widths,
+        text_align="LEFT",
+        headings_style=head,
+        line_height=4.6,
+        padding=0.8,
+        borders_layout="ALL",
+    ) as table:
+        table.row(labels)
+        for cells in rows:
+            row = table.row()
+            for cell in cells:
+                bad = cell in ("failed", "not done")
+                row.cell(cell, style=FontFace(emphasis="BOLD", color=_BAD) if bad else None)
+
+
+def _signatures(pdf: Any) -> None:
+    if pdf.will_page_break(40):
+        pdf.add_page()
+    pdf.ln(6)
+    _write(pdf, "If a step failed or was not done, do not put the machine into service.", 10, bold=True)
+    pdf.ln(12)
+    pdf.set_draw_color(*_SOFT)
+    for label in ("Date", "Name", "Signature"):
+        x, y = pdf.get_x(), pdf.get_y()
+        pdf.line(x, y, x + 54, y)
+        pdf.set_font("Roboto", "", 8)
+        pdf.set_text_color(*_SOFT)
+        pdf.cell(60, 5, label)
+    pdf.ln(8)
+    _write(pdf, f"fabgate {fabgate.__version__}", 8, colour=_SOFT)

@@ -1,0 +1,227 @@
+"""The steps of a self-test: what a person does, what they should see, and what the gate says meanwhile.
+
+The power of a step is that of an ordinary session, which a maintainer's badge starts at the reader. Whatever goes wrong
+here, such as a closed terminal, leaves the session to the rules of the gate, as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import msgspec
+
+from fabgate.drivers.panels import Notice
+from fabgate.gate.config.gate_yaml import Config
+from fabgate.gate.panel import messages, trial
+from fabgate.gate.selftest.watch import Status, Watch
+
+OK: Final = "ok"
+FAILED: Final = "failed"
+NOT_DONE: Final = "not done"
+NOT_INSTALLED: Final = "not installed"
+#: What each panel of ours has for a person; one of another package may have everything.
+_SENSES: Final = {"lights": {"light"}, "buzzer": {"sound"}, "oled": {"display"}, "lcd": {"display"}}
+_EVERYTHING: Final = frozenset({"light", "sound", "display"})
+#: Which messages are tried for each.
+_TRIED: Final = {
+    "light": ("extended", "misread", "refused", "identify"),
+    "sound": ("extended", "misread", "refused"),
+    "display": ("misread", "extended"),
+}
+_SOUNDS: Final = {"short": "one short high tone", "low": "one low tone", "low low": "two low tones"}
+
+
+class Person(Protocol):
+    """The person at the terminal."""
+
+    def tell(self, text: str) -> None:
+        """Show a text."""
+
+    def ask(self, question: str) -> str:
+        """Return "y", "n", or "r" for once more. Raises EOFError or KeyboardInterrupt when they leave."""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One line of the sheet. `outcome` is ok, failed, not done or not installed; `detail` is what was observed."""
+
+    name: str
+    expected: str
+    outcome: str
+    detail: str = ""
+
+
+class SelfTest:
+    """One run. ``steps`` has what was done so far."""
+
+    def __init__(self, config: Config, person: Person, watch: Watch) -> None:
+        self._config = config
+        self._person = person
+        self._watch = watch
+        self._holds = False
+        self.steps: list[Step] = []
+
+    def run(self) -> None:
+        """Go through all steps. Raises UsageError where the gate does not run, HardwareError where it is silent."""
+        status = self._watch.status()
+        problems = [*status.get("causes", []), *([status["state"]] if status["state"] != "idle" else [])]
+        self._note("gate", "it is idle, and nothing forbids its use", failed=", ".join(problems))
+        if problems:
+            self._person.tell("The machine is in use or out of service: see fabgate status. Nothing else is tested.")
+            return
+        self._holds = self._watch.mode() == "hold"
+        self._panels()
+        if self._first_session():
+            self._button("stop")
+            self._button("estop")
+        self._flag()
+
+    # --- panels -------------------------------------------------------------------------------------------------------
+
+    def _panels(self) -> None:
+        senses: set[str] = set()
+        for section in self._config.panel:
+            if section.driver == "log":
+                senses |= {"display"} if getattr(section.options, "file", None) else set()
+            else:
+                senses |= _SENSES.get(section.driver, _EVERYTHING)
+        for sense, names in _TRIED.items():
+            if sense not in senses:
+                self.steps.append(Step(sense, "", NOT_INSTALLED))
+                continue
+            for name in names:
+                self._try(sense, name)
+
+    def _try(self, sense: str, name: str) -> None:
+        config = self._config
+        notice = messages.passing_notice(trial.MESSAGES[name], config.machine.name or config.gate, lang=config.lang)
+        expected = _expected(sense, notice)
+        while True:
+            if not trial.show(config.state_dir, name):
+                self._note(f"{sense}: {name}", expected, failed="the panel showed something else; the machine was used")
+                return
+            answer = self._person.ask(f"Do you see or hear this: {expected}?")
+            if answer != "r":
+                self._note(f"{sense}: {name}", expected, failed="" if answer == "y" else "the person did not")
+                return
+
+    # --- sessions -----------------------------------------------------------------------------------------------------
+
+    def _first_session(self) -> bool:
+        """Test reader, relay, read-back and run-sense in one session; return whether more sessions make sense."""
+        head = self._watch.head()
+        began = self._start()
+        expected = "the badge of a maintainer starts a session, which is recorded"
+        if began is None:
+            self._note("reader", expected, failed="no session began")
+            return False
+        member = str(began.get("member"))
+        if not self._watch.is_maintainer(member):
+            self._note("reader", expected, failed=f"{member} is no maintainer")
+            self._person.tell("This is not the badge of a maintainer. End the session as always; the test ends here.")
+            return False
+        self._note("reader", expected, detail=f"{member}, session {began['session']}")
+        self._asked("relay on", "the lamp at the contact, or the machine, has power")
+        has_contact = getattr(self._config.output.options, "readback_pin", None) is not None
+        causes = self._watch.status()["causes"]
+        if has_contact:
+            wrong = "the contact says otherwise" if "output" in causes else ""
+            self._note("read-back", "the mirror contact agrees with the relay", failed=wrong)
+        else:
+            self.steps.append(Step("read-back", "", NOT_INSTALLED))
+        if self._config.inputs.running_pin is None:
+            self.steps.append(Step("run-sense", "", NOT_INSTALLED))
+        else:
+            self._person.tell("Start the machine, let it run for five seconds, and stop it.")
+            before = began["running_ms"]
+            self._awaited("run-sense", "the gate counts running time", lambda now: now["running_ms"] > before)
+        self._person.tell("Take the badge away." if self._holds else "Tap the same badge again.")
+        self._awaited("end", "the session ends", _is_idle)
+        if not self._end("end recorded", str(began["session"]), head, ("badge", "removed", "idle")):
+            return False
+        return self._asked("relay off", "the power is off")
+
+    def _start(self) -> Status | None:
+        if not _is_idle(self._watch.status()):
+            self._person.tell("The session still runs: end it with its badge.")
+            if self._watch.wait(_is_idle) is None:
+                return None
+        how = "Lay the badge of a maintainer on the reader, and leave it there." if self._holds else ""
+        self._person.tell(how or "Tap the badge of a maintainer.")
+        return self._watch.wait(lambda now: now["state"] == "active" and now["session"])
+
+    def _end(self, name: str, session: str, head: int, reasons: Sequence[str]) -> bool:
+        ended = self._watch.ended(session, after=head)
+        wrong = "there is no such entry" if ended is None else "" if ended.reason in reasons else ended.reason
+        detail = "" if ended is None else f"{ended.energised_ms} ms energised, {ended.running_ms} ms running"
+        return self._note(name, f"the journal says why: {' or '.join(reasons)}", failed=wrong, detail=detail)
+
+    # --- buttons ------------------------------------------------------------------------------------------------------
+
+    def _button(self, name: str) -> None:
+        title = {"stop": "stop button", "estop": "emergency stop"}[name]
+        if getattr(self._config.inputs, f"{name}_pin") is None:
+            self.steps.append(Step(title, "", NOT_INSTALLED))
+            return
+        self._person.tell(f"Now the {title}.")
+        head = self._watch.head()
+        began = self._start()
+        if began is None:
+            self._note(title, "it ends a session", failed="no session began")
+            return
+        self._person.tell(f"Press the {title}." + (" Leave the badge on the reader." if self._holds else ""))
+        if name == "stop":
+            self._awaited(title, "the session ends", _is_idle)
+            self._end(f"{title} recorded", str(began["session"]), head, ("button",))
+        else:
+            self._awaited(title, "the session ends at once", lambda now: _is_idle(now) and "estop" in now["causes"])
+        self._asked(f"relay off ({title})", "the power is off")
+        if name == "estop":
+            self._person.tell("Release the emergency stop.")
+            released = "the gate is ready again, and starts nothing"
+            self._awaited(f"{title} released", released, lambda now: _is_idle(now) and not now["causes"])
+            self._asked("relay stays off", "the power is still off")
+        if self._holds:
+            self._person.tell("Take the badge away.")
+
+    def _flag(self) -> None:
+        if self._config.inputs.flag_pin is None:
+            self.steps.append(Step("defect button", "", NOT_INSTALLED))
+            return
+        self._person.tell("Press the button for defects once. Tap no badge: nothing is reported.")
+        self._asked("defect button", "the panel asks for a badge to report a defect")
+
+    # --- results ------------------------------------------------------------------------------------------------------
+
+    def _awaited(self, name: str, expected: str, condition: Callable[[Status], bool]) -> bool:
+        found = self._watch.wait(condition)
+        return self._note(name, expected, failed="" if found is not None else "it did not happen in time")
+
+    def _asked(self, name: str, expected: str) -> bool:
+        while (answer := self._person.ask(f"Is it so: {expected}?")) == "r":
+            pass
+        return self._note(name, expected, failed="" if answer == "y" else "the person says no")
+
+    def _note(self, name: str, expected: str, *, failed: str = "", detail: str = "") -> bool:
+        self.steps.append(Step(name, expected, FAILED if failed else OK, failed or detail))
+        self._person.tell(line(self.steps[-1]))
+        return not failed
+
+
+def line(step: Step) -> str:
+    """Return a step for a terminal."""
+    detail = f" ({step.detail})" if step.detail else ""
+    return f"  {step.outcome:<14}{step.name}{detail}"
+
+
+def _expected(sense: str, notice: Notice) -> str:
+    if sense == "light":
+        colour, _, blinks = notice.light.partition(" ")
+        return f"the light is {colour}{' and blinks' if blinks else ''}"
+    if sense == "sound":
+        return _SOUNDS.get(notice.sound, notice.sound)
+    return "the display says " + " / ".join(notice.lines)
+
+
+def _is_idle(status: Status) -> bool:
+    return bool(status["state"] == "idle")
