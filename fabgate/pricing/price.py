@@ -178,7 +178,8 @@ def _rounded_up(segments: list[Segment], step_ms: int) -> list[Segment]:
     """Round the whole time up to the step. The time that this adds has the price of the last segment."""
     added = -sum([segment.ms for segment in segments]) % step_ms
     if segments and added:
-        segments[-1] = segments[-1]._replace(ms=segments[-1].ms + added, added_ms=added)
+        last = segments[-1]  # built anew: `_replace` takes as long as all the rest of a price
+        segments[-1] = Segment(last.kind, last.since, last.ms + added, last.price, added, last.free_ms)
     return segments
 
 

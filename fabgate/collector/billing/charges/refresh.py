@@ -55,6 +55,8 @@ class Book:
     lookup: rules.Lookup
     #: The rules and plans that were used, by their digests (record.snapshot).
     snapshots: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: The digests of the rules and plans of `terms`: to hash a rule takes longer than to rate by it.
+    _digests: dict[tuple[int, str], str] = field(default_factory=dict)
 
     @property
     def open_month(self) -> date:
@@ -67,11 +69,16 @@ class Book:
 
     def snapshot(self, rated: Rated, now: Terms) -> str:
         """Return the digest of the rule and the plan by which a session was rated, or "" for one without a price."""
-        if rated.price is None:
+        if rated.price is None or rated.rule is None:
             return ""
+        key = rated.rule.id, rated.facts.plan
+        if now is self.terms and key in self._digests:
+            return self._digests[key]
         plan = now.plans[rated.facts.plan] if rated.facts.plan else rating.NO_PLAN
         digest, values = record.snapshot(rated.rule, plan)
         self.snapshots[digest] = values
+        if now is self.terms:
+            self._digests[key] = digest
         return digest
 
 
