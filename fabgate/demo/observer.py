@@ -59,8 +59,12 @@ class Observer:
 
     def _watch(self) -> None:
         while True:
-            # blocks until a gate opens the other end; the loop ends when that gate closes it
-            with self._path.open(encoding="ascii") as pipe:
+            try:
+                # blocks until a gate opens the other end; the loop ends when that gate closes it
+                pipe = self._path.open(encoding="ascii")
+            except FileNotFoundError:
+                return  # the folder of the workshop was deleted
+            with pipe:
                 for line in pipe:
                     at_ns, pin, level = line.split()
                     if pin == self._pin:

@@ -111,9 +111,15 @@ def statuses(address: str, token: str, tmp_path: Path, *phases: str) -> set[int]
     return {entry["response"]["status"] for entry in told["log"]["entries"]}
 
 
+@pytest.mark.sqlite
 def test_with_a_key_every_answer_is_as_described(address, key, tmp_path):
     found = statuses(address, key(), tmp_path, "coverage", "fuzzing", "stateful")
     assert found == {200, 401, 405, 409, 422}
+
+
+@pytest.mark.postgresql
+def test_postgresql_answers_every_value_as_described(address, key, tmp_path):
+    assert statuses(address, key(), tmp_path, "examples", "coverage") >= {200, 401, 405, 422}
 
 
 @pytest.mark.sqlite

@@ -26,8 +26,11 @@ from tests.support.mosquitto import MOSQUITTO, Mosquitto
 
 OK, WARN, FAIL, NOT_CHECKED = Outcome.OK, Outcome.WARN, Outcome.FAIL, Outcome.NOT_CHECKED
 UNIT = "/etc/systemd/system/fabgate-collector@.service"
-NOW = datetime.now(UTC)
 LISTENING = "  sl  local_address rem_address   st\n 0: 00000000:{:04X} 00000000:0000 0A x\n"
+
+
+def ago(**time: float) -> datetime:
+    return datetime.now(UTC) - timedelta(**time)
 
 
 class AskedSystem(System):
@@ -65,15 +68,15 @@ class Bench:
         self.write("/proc/mounts", "/dev/sda1 / ext4 rw 0 0\n")
         self.write("/proc/net/tcp", LISTENING.format(443))
         self.write("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\n")
-        self.write("/usr/share/zoneinfo/tzdata.zi", f"# version {NOW.year}b\n")
+        self.write("/usr/share/zoneinfo/tzdata.zi", f"# version {ago().year}b\n")
         self.system = AskedSystem(self.root)
         for name in ("collector.db", "secret.key", "badge.keys"):
             (folder / name).touch()
             (folder / name).chmod(0o600)
-        self.copy_made(NOW)
+        self.copy_made(ago())
         for name in (Heartbeat.INGEST, Heartbeat.WORKER):
-            Heartbeat.beat(name, NOW)
-        Verification.objects.create(began_at=NOW, ended_at=NOW)
+            Heartbeat.beat(name, ago())
+        Verification.objects.create(began_at=ago(), ended_at=ago())
 
     def close(self) -> None:
         self.web.close()
@@ -177,17 +180,17 @@ FAULTS: list[tuple[str, Callable[[Bench], object], Outcome, str]] = [
         "Restart: found no, wanted always",
     ),
     ("units", lambda bench: (bench.root / UNIT[1:]).unlink(), FAIL, "is not installed"),
-    ("ingest", lambda _: Heartbeat.beat("ingest", NOW, "no connection to broker.lan"), FAIL, "broker.lan"),
-    ("worker", lambda _: Heartbeat.beat("worker", NOW - timedelta(hours=1)), FAIL, "last heartbeat of worker"),
+    ("ingest", lambda _: Heartbeat.beat("ingest", ago(), "no connection to broker.lan"), FAIL, "broker.lan"),
+    ("worker", lambda _: Heartbeat.beat("worker", ago(hours=1)), FAIL, "last heartbeat of worker"),
     ("web", lambda bench: bench.web.close(), FAIL, "refuses the connection"),
     ("pages", given(FABGATE_HTTPS="1", FABGATE_ALLOWED_HOSTS="collector.invalid"), FAIL, "unknown here"),
     ("broker", lambda bench: bench.broker.close(), FAIL, "refuses the connection"),
     ("gates", with_a_wrong_clock, WARN, "the clock of 1 gate is wrong"),
     ("books", verified(findings=2), FAIL, "the books were altered"),
-    ("books", verified(ended_at=NOW - timedelta(days=9)), WARN, "not been verified for days"),
+    ("books", verified(ended_at=ago(days=9)), WARN, "not been verified for days"),
     ("books", lambda _: Verification.objects.all().delete(), NOT_CHECKED, "never verified"),
-    ("copies", lambda bench: bench.copy_made(NOW - timedelta(days=3)), WARN, "3 days old"),
-    ("copies", lambda bench: bench.copy_made(NOW - timedelta(days=30)), FAIL, "30 days old"),
+    ("copies", lambda bench: bench.copy_made(ago(days=3)), WARN, "3 days old"),
+    ("copies", lambda bench: bench.copy_made(ago(days=30)), FAIL, "30 days old"),
     ("copies", lambda bench: setattr(bench, "copies", bench.folder / "nowhere"), FAIL, "no copy"),
     ("copies", given(FABGATE_DATABASE_URL="postgresql://db.lan/fabgate"), NOT_CHECKED, "pg_dump"),
     ("clock", lambda bench: bench.system.answers.update(timedatectl="no"), FAIL, "timedatectl"),
