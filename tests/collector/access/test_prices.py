@@ -38,7 +38,8 @@ from tests.gate.shell import gate_config
 
 pytestmark = pytest.mark.usefixtures("told")
 
-TODAY = datetime.now(UTC).date()
+ZONE = "Europe/Paris"
+TODAY = datetime.now(ZoneInfo(ZONE)).date()  # of the workshop, whose day begins before that of UTC
 FIRST = TODAY.replace(day=1)
 DAY = timedelta(days=1)
 #: With each roster so many sessions.
@@ -76,7 +77,7 @@ def people(gate) -> list[Member]:  # noqa: F811
 
 @pytest.fixture
 def billing(people) -> None:
-    terms.start("EUR", FIRST, "Europe/Paris", includes_vat=True, actor="eve")
+    terms.start("EUR", FIRST, ZONE, includes_vat=True, actor="eve")
 
 
 def prices(gate: Gate) -> tuple[wire.Prices | None, dict[str, int]]:  # noqa: F811
