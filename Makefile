@@ -64,6 +64,7 @@ demo: $(DEMO_READY)  ## play a day in a simulated workshop: gates, broker, colle
 test: $(READY)  ## all tests, with a real broker, PostgreSQL and browser (15 minutes at most)
 	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || sh tools/apt mosquitto
 	@command -v strace >/dev/null || sh tools/apt strace
+	@command -v curl >/dev/null || sh tools/apt curl
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || sh tools/apt postgresql
 	@command -v chromium >/dev/null || sh tools/apt chromium
 	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # for Playwright's driver; not in a bare Debian 12

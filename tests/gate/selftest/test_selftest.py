@@ -71,6 +71,9 @@ class Scripted:
 
     def ask(self, question: str) -> str:
         self.powered_when_asked.append((question, self.bench.output.on))
+        _, _, shown = question.rstrip("?").partition("the display says ")
+        if shown:
+            wait(lambda: shown in (self.bench.folder / "panel").read_text(), f"the display to say {shown}")
         if "has power" in question:
             return "y" if self.bench.output.on else "n"
         if "power is" in question:
