@@ -125,6 +125,8 @@ def too_wide(page: Any) -> list[str]:
     """Return what makes the page scroll sideways, once its layout has settled; empty if it does not."""
     found: list[str] = page.evaluate(
         """async () => {
+          // right after a click, the next page may have no content yet
+          while (!document.documentElement) await new Promise(requestAnimationFrame);
           const isTooWide = () => document.documentElement.scrollWidth > document.documentElement.clientWidth;
           const until = performance.now() + 5_000; // a chart adjusts to its page a frame later
           while (isTooWide() && performance.now() < until) await new Promise(requestAnimationFrame);

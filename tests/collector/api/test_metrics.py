@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fabgate.collector.api.metrics import Workshop
 from fabgate.collector.billing.charges import closing, refresh
+from fabgate.collector.billing.sinks import config
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Gate, Heartbeat, Machine, Member, UsageSession
 from fabgate.collector.sessions import corrections
@@ -23,6 +24,11 @@ from tests.collector.pages import billing
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference.md"
 pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.fixture(autouse=True)
+def without_sinks(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(config, "path", lambda: tmp_path / "sinks.yaml")
 
 
 def read(**headers: str):
