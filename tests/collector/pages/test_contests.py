@@ -244,6 +244,17 @@ def test_of_two_clicks_at_the_same_moment_one_counts(mine, browse):
     assert amount(NEXT) == -1_250
 
 
+def test_a_session_that_is_contested_while_its_month_closes_is_not_taken_back_before_the_answer(mine):
+    outcomes = at_once(close, sent(mine, "/my-minutes/sessions/s-1", {"words": "not me"}))
+    assert outcomes[1].status_code == 303
+    refresh.refresh_all()
+    is_in_review = Review.objects.filter(session="s-1", settled_at=None).exists()
+    assert is_in_review != Contest.waiting().filter(kind="session", key="s-1").exists()
+    # In review, it had no price when the month was closed; with its price in there, it is marked and stays as it is.
+    assert amount(FIRST) == (1_700 if is_in_review else 2_000)
+    assert amount(NEXT) == 0
+
+
 def test_of_two_contests_and_of_two_answers_one_counts(shop):
     line, member = ManualLine.objects.get(), Member.objects.get(pk="m-1")
     one = contests.contest("line", str(line.pk), "no", member, author="zoe")

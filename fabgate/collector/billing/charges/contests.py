@@ -79,9 +79,13 @@ def subject(kind: str, key: str) -> Subject | None:
 
 
 def goes_to_review(session: UsageSession) -> bool:
-    """Return whether a contest of a session sends it to review: its charge is not final, or it is in review already."""
-    if terms.first_open_day() is None:
+    """Return whether a contest of a session sends it to review: its charge is not final, or it is in review already.
+
+    Call it in the transaction that stores the contest: until that ends, no month is closed.
+    """
+    if terms.started() is None:
         return True
+    refresh.lock()
     refresh.refresh_all()
     return session.review is not None or final_charge(session.pk) is None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from django.contrib import messages
+from django.db import transaction
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -136,10 +137,11 @@ def contest(request: HttpRequest, pk: str) -> HttpResponse:
 
 def _contest(session: UsageSession, words: str, member: Member, author: str) -> None:
     """Send a session to review, or mark its charge if that is final. Raises UsageError if it is contested already."""
-    if contests.goes_to_review(session):
-        corrections.contest(session, words, author=author)
-    else:
-        contests.contest(Contest.SESSION, session.pk, words, member, author=author)
+    with transaction.atomic():
+        if contests.goes_to_review(session):
+            corrections.contest(session, words, author=author)
+        else:
+            contests.contest(Contest.SESSION, session.pk, words, member, author=author)
 
 
 def lost(request: HttpRequest) -> HttpResponse:
