@@ -55,11 +55,7 @@ class Wall:
             "restore": hands.restore_power,
             "right": hands.set_clock_right,
         }
-        mask = os.umask(0o177)  # the file is made with mode 0600: others can never connect
-        try:
-            self._server = _Server(str(workshop.wall_socket), self)
-        finally:
-            os.umask(mask)
+        self._server = _Server(str(workshop.wall_socket), self)
         threading.Thread(target=self._server.serve_forever, name="wall", daemon=True).start()
 
     def link(self) -> str:
@@ -120,6 +116,11 @@ class _Server(socketserver.ThreadingUnixStreamServer):
     def __init__(self, path: str, wall: Wall) -> None:
         super().__init__(path, _Handler)
         self.wall = wall
+
+    def server_bind(self) -> None:
+        """Bind a socket that other users can never connect to: on Linux its file has this mode from the beginning."""
+        os.fchmod(self.fileno(), 0o600)
+        super().server_bind()
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002 (the base class names them)
         """Write the error to a file next to the logs of the processes, because the terminal shows the table."""

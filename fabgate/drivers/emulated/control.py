@@ -347,11 +347,10 @@ def _listen(path: str) -> socket.socket:
     try:
         _clear_stale(path)
         _clear_stale(unheard)
-        mask = os.umask(0o177)  # the file has mode 0600 from the beginning: other users can never connect
-        try:
-            listener.bind(unheard)
-        finally:
-            os.umask(mask)
+        # Linux gives the file the mode of its socket from the beginning, so other users can never connect. A umask would be
+        # that of all threads.
+        os.fchmod(listener.fileno(), 0o600)
+        listener.bind(unheard)
         listener.listen(8)
         os.rename(unheard, path)  # noqa: PTH104 - pathlib costs an import and gains nothing here
     except OSError as error:

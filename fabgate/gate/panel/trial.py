@@ -77,11 +77,8 @@ class Trials:
         with self._wake, woken, socket.socket(socket.AF_UNIX) as listener:
             try:
                 self._path.unlink(missing_ok=True)  # of a gate that was killed: the lock of the folder is ours
-                mask = os.umask(0o177)
-                try:
-                    listener.bind(str(self._path))
-                finally:
-                    os.umask(mask)
+                os.fchmod(listener.fileno(), 0o600)  # Linux gives the file this mode; a umask would be all threads'
+                listener.bind(str(self._path))
                 listener.listen(2)
             except OSError as error:
                 log.warning("%s: no socket for fabgate selftest (%s)", self._path, error)
