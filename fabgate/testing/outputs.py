@@ -195,7 +195,7 @@ class OutputContract:
         try:
             return act(**kwargs)
         except NotImplementedError:
-            _pytest().skip(f"this bench cannot {act.__name__}")
+            _pytest().skip(f"this bench does not define {act.__name__}()")
 
 
 def _changes(levels: list[bool]) -> list[bool]:

@@ -97,7 +97,7 @@ class PanelContract:
         try:
             return act()
         except NotImplementedError:
-            _pytest().skip(f"this bench cannot {act.__name__}")
+            _pytest().skip(f"this bench does not define {act.__name__}()")
 
 
 def _pytest() -> Any:

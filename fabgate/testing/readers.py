@@ -201,7 +201,7 @@ class ReaderContract:
         try:
             act(*args, **kwargs)
         except NotImplementedError:
-            _pytest().skip(f"this bench cannot {act.__name__} {args or ''}{kwargs or ''}")
+            _pytest().skip(f"this bench does not define {act.__name__}() for {args or ''}{kwargs or ''}")
 
 
 def _soon(reader: Reader, wanted: Card | None) -> bool:

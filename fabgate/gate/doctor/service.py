@@ -16,7 +16,7 @@ def process(status: Mapping[str, Any] | None, *, runs: bool) -> Finding:
     """Judge whether the gate runs, and what it reports itself; `status` is status.json, None where there is none."""
     name = "gate"
     if not runs:
-        return warn(name, "the gate does not run: nobody can use the machine", _RUNS)
+        return warn(name, "the gate does not run, so the machine cannot be used", _RUNS)
     if status is None:
         return warn(name, "the gate runs, but has no status yet", "wait a moment, and run doctor again")
     if problems := status["problems"]:

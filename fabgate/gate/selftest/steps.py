@@ -1,7 +1,7 @@
 """The steps of a self-test: what a person does, what they should see, and what the gate says meanwhile.
 
-The power of a step is that of an ordinary session, which a maintainer's badge starts at the reader. Whatever goes wrong
-here, such as a closed terminal, leaves the session to the rules of the gate, as any other.
+A step that needs power asks for a maintainer's badge: the tap starts an ordinary session. If the self-test fails or its
+terminal is closed, the rules of the gate end the session as they end any other.
 """
 
 from __future__ import annotations
