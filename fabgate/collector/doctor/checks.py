@@ -31,7 +31,7 @@ from fabgate.mqtt.rights import try_rights
 UNITS: Final = ("fabgate-collector.target", "fabgate-collector@.service", "fabgate-collector-backup.service")
 #: No gate has this name (fabgate/wire.py), so no one receives what is published to it; and no leaf of a gate's topics
 #: has this one, so that no collector reads it.
-_NOBODY, _NOTHING = "roster", "doctor"
+_NO_GATE, _NO_LEAF = "roster", "doctor"
 _WITHOUT_TLS: Final = {smtp.NONE: ", without TLS"}
 
 
@@ -133,8 +133,8 @@ def broker_rights(facts: Facts) -> Finding:
     found, name = facts.set_up(), "broker-rights"
     from fabgate.collector.broker.link import client_of  # noqa: PLC0415 - only once Django is set up
 
-    nobody = wire.GateTopics(found.site, _NOBODY)
-    publish = {nobody.topic(leaf): True for leaf in ("ack", "command", "roster")} | {f"{nobody.base}/{_NOTHING}": False}
+    topics = wire.GateTopics(found.site, _NO_GATE)
+    publish = {topics.topic(leaf): True for leaf in ("ack", "command", "roster")} | {f"{topics.base}/{_NO_LEAF}": False}
     subscribe = [*wire.collector_subscriptions(found.site), wire.collector_status_topic(found.site)]
     client = client_of(found, f"fabgate-doctor-{secrets.token_hex(8)}")
     try:
@@ -243,8 +243,8 @@ def open_ports(facts: Facts) -> Finding:
     """Check which ports other computers can reach."""
     expected = {22: "SSH", 80: "http", 443: "https", facts.environment.mqtt_gate_port: "broker"}
     todo = (
-        "ss -ltnp names the program: pages and database belong to 127.0.0.1, behind the proxy; the broker without TLS to"
-        " nobody"
+        "ss -ltnp names the program; let pages and database listen on 127.0.0.1 only, behind the proxy, and let no port of"
+        " the broker be without TLS"
     )
     return computer.ports(facts.system.listening(), expected, todo=todo)
 

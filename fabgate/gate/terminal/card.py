@@ -112,9 +112,9 @@ def lines(card: Badge, roster: Known | str | None) -> Iterator[str]:
     if isinstance(roster, str):
         yield f"roster            not checked: {roster}"
         return
-    yield f"roster            {_told(roster.holder)}"
+    yield f"roster            {_described(roster.holder)}"
     for reading, holder in roster.others:
-        yield f"                  but it knows {reading.card} ({reading.reader}): {_told(holder)}"
+        yield f"                  but it knows {reading.card} ({reading.reader}): {_described(holder)}"
     if roster.holder is None and roster.others:
         yield f"                  Write {card} in the list of members, if it is the same person."
 
@@ -127,15 +127,15 @@ def as_json(card: Badge, roster: Known | str | None) -> dict[str, Any]:
     ]
     if not isinstance(roster, Known):
         return {"other_readers": shown, "roster": None}
-    others = [{"card": str(reading.card), "holder": _told(holder)} for reading, holder in roster.others]
-    known_as = None if roster.holder is None else _told(roster.holder)
+    others = [{"card": str(reading.card), "holder": _described(holder)} for reading, holder in roster.others]
+    known_as = None if roster.holder is None else _described(roster.holder)
     return {"other_readers": shown, "roster": {"holder": known_as, "others": others}}
 
 
-def _told(holder: vocabulary.Holder | None) -> str:
+def _described(holder: vocabulary.Holder | None) -> str:
     match holder:
         case None:
-            return "nobody has this card"
+            return "no member has this card"
         case vocabulary.Barred(reasons=reasons, id=member):
             return f"{member or 'a person'} has this card, and is refused: {', '.join(reasons)}"
         case vocabulary.Emergency(label=label):

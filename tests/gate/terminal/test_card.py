@@ -71,7 +71,7 @@ def test_a_card_that_stands_in_the_list_the_wrong_way_round_is_found():
         ("w26:161,45763", "m-2"),
     }
     text = "\n".join(cards.lines(badge.parse("04A1B2C3"), found))
-    assert "nobody has this card" in text
+    assert "no member has this card" in text
     assert "but it knows C3B2A104 (last byte first, hex): m-1 (Ada) has this card" in text
     assert "m-2 has this card, and is refused: expired" in text
     assert "Write 04A1B2C3 in the list of members" in text

@@ -77,7 +77,7 @@ def tonight(request: HttpRequest) -> HttpResponse:
                     _delete(row)
             note = _("Open late tonight")
             gates = _add(request, [SpecialDay(day=day, start=start, to=to, note=note) for start, to in hours])
-    return _told(request, gates) if is_right else _page(request, WeeklyForm(), SpecialForm(), form)
+    return _saved(request, gates) if is_right else _page(request, WeeklyForm(), SpecialForm(), form)
 
 
 def remove(request: HttpRequest) -> HttpResponse:
@@ -93,7 +93,7 @@ def remove(request: HttpRequest) -> HttpResponse:
         with audit.change(account_of(request).name, "hours.removed", row) as change:
             _delete(row)
             gates = _rebuild(change)
-    return _told(request, gates)
+    return _saved(request, gates)
 
 
 #: The name in the form -> model.
@@ -146,7 +146,7 @@ def _added(request: HttpRequest, row: Opening | SpecialDay) -> HttpResponse | No
         if type(row).objects.filter(**same).exists():
             return None
         gates = _add(request, [row])
-    return _told(request, gates)
+    return _saved(request, gates)
 
 
 @contextmanager
@@ -183,7 +183,7 @@ def _rebuild(change: Change) -> list[Any]:
     return gates
 
 
-def _told(request: HttpRequest, gates: list[Any]) -> HttpResponse:
+def _saved(request: HttpRequest, gates: list[Any]) -> HttpResponse:
     if gates and not roster.announce(gates, timeout_s=roster.PAGE_S):
         messages.warning(
             request,
