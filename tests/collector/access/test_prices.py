@@ -39,12 +39,16 @@ from tests.gate.shell import gate_config
 pytestmark = pytest.mark.usefixtures("told")
 
 ZONE = "Europe/Paris"
-TODAY = datetime.now(ZoneInfo(ZONE)).date()  # of the workshop, whose day begins before that of UTC
-FIRST = TODAY.replace(day=1)
+FIRST = datetime.now(ZoneInfo(ZONE)).date().replace(day=1)
 DAY = timedelta(days=1)
 #: With each roster so many sessions.
 OF_EACH = 20
 SESSIONS = 10_000 if os.environ.get("FABGATE_SOAK") else 100 if postgresql.SERVER else 400
+
+
+def today() -> date:
+    """Of the workshop, whose day begins before that of UTC, and of the moment: this file may have been read before midnight."""
+    return datetime.now(ZoneInfo(ZONE)).date()
 
 
 def rule(
@@ -104,14 +108,14 @@ def test_before_billing_starts_and_without_a_rule_rosters_have_no_prices(gate, p
 @pytest.mark.usefixtures("billing")
 def test_a_roster_has_the_price_of_today_and_those_to_come(gate):  # noqa: F811
     rule("0.10", FIRST - 40 * DAY)
-    rule("0.20", TODAY)
-    rule("0.30", TODAY + DAY)
-    rule("0.40", TODAY + 9 * DAY, plan="", machine=gate.machine)
-    rule("0.50", TODAY + 12 * DAY)
+    rule("0.20", today())
+    rule("0.30", today() + DAY)
+    rule("0.40", today() + 9 * DAY, plan="", machine=gate.machine)
+    rule("0.50", today() + 12 * DAY)
     found, numbers = prices(gate)
     assert found is not None
     assert (found.currency, found.digits, found.tz) == ("EUR", 2, "Europe/Paris")
-    days = [(TODAY + days * DAY).isoformat() for days in (1, 9)]
+    days = [(today() + days * DAY).isoformat() for days in (1, 9)]
     assert [texts(one) for one in found.lists] == [[(None, "0.2"), (days[0], "0.3"), (days[1], "0.4")]]
     assert set(numbers.values()) == {0}
 
@@ -166,7 +170,7 @@ def test_the_gates_have_new_prices_soon_after_a_rule_or_a_plan_changes(gate, peo
     assert change_reaches_the_gate()
     assert not change_reaches_the_gate()
     Plan.objects.create(name="student", free_minutes=30)
-    member_plans.set_plan(people[0], "student", TODAY, actor="eve")
+    member_plans.set_plan(people[0], "student", today(), actor="eve")
     assert change_reaches_the_gate()
     assert not change_reaches_the_gate()
 
@@ -176,8 +180,8 @@ def test_a_plan_that_begins_tomorrow_counts_from_midnight_in_the_zone_of_billing
     terms.start("EUR", FIRST, zone, includes_vat=True, actor="eve")
     Plan.objects.create(name="student", free_minutes=30)
     clock, worker = Clock(monkeypatch), Worker()
-    clock.at = datetime(TODAY.year, TODAY.month, TODAY.day, 23, 59, tzinfo=ZoneInfo(zone))
-    member_plans.set_plan(people[0], "student", TODAY + DAY, actor="eve")
+    clock.at = datetime(today().year, today().month, today().day, 23, 59, tzinfo=ZoneInfo(zone))
+    member_plans.set_plan(people[0], "student", today() + DAY, actor="eve")
     rule("0.10")
     worker.turn(clock.at)
     assert [member.price_list for member in served(gate).members] == [0, 0, 0]
@@ -256,7 +260,9 @@ def test_panel_and_collector_agree_on_sessions_by_chance(gate, people, tmp_path)
     for number in range(SESSIONS // OF_EACH):
         TariffRule.objects.all().delete()
         made, places = tariffs(chance), [{}, {"category": "wood"}, {"machine": gate.machine}]
-        days = chance.sample([FIRST, TODAY, TODAY + DAY, TODAY + 30 * DAY, TODAY + 99 * DAY], chance.randint(1, 4))
+        days = chance.sample(
+            [FIRST, today(), today() + DAY, today() + 30 * DAY, today() + 99 * DAY], chance.randint(1, 4)
+        )
         for since in days:
             purposes = chance.sample(["own", "group", "maintenance", "training"], 3)
             priced(next(made), since, plan=chance.choice(["", "", "third"]), purposes=purposes, **chance.choice(places))
@@ -267,7 +273,7 @@ def test_panel_and_collector_agree_on_sessions_by_chance(gate, people, tmp_path)
         assert badges[group.roster_id] == badge.digest
         for _ in range(OF_EACH):
             holder, basis = chance.choice(sorted(plan_of)), chance.choice(["grant", "grant", "maintainer"])
-            start = datetime(TODAY.year, TODAY.month, TODAY.day, tzinfo=UTC) + timedelta(
+            start = datetime(today().year, today().month, today().day, tzinfo=UTC) + timedelta(
                 seconds=chance.randrange(1, 200 * 86_400)
             )
             start += timedelta(microseconds=chance.randrange(10**6))

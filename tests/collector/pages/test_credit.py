@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from pypdf import PdfReader
@@ -25,8 +25,12 @@ from tests.collector.pages.test_month import rows
 from tests.collector.pages.used import Used, body, text
 
 pytestmark = pytest.mark.usefixtures("env", "told")
-TODAY = datetime.now(UTC).date()
 PAGE = "/credit/m-1"
+
+
+def today() -> date:
+    """Of the moment: midnight may have passed since this file was read."""
+    return datetime.now(UTC).date()
 
 
 @pytest.fixture
@@ -144,7 +148,7 @@ def test_no_account_credits_its_own_member_and_payers_by_statement_have_no_credi
     assert desk.get("/credit/m-3/add").status_code == 409
     assert "does not prepay" in text(desk.post("/credit/m-3/add", paid()))
     assert "Billed by statement" in text(desk.get("/credit/m-3"))
-    modes.set_mode("m-3", (TODAY.replace(day=1) + timedelta(days=32)).replace(day=1), prepays=True, actor="maya")
+    modes.set_mode("m-3", (today().replace(day=1) + timedelta(days=32)).replace(day=1), prepays=True, actor="maya")
     assert "Will prepay from a later month" in text(desk.get("/credit/m-3"))
     assert desk.get("/credit/m-99").status_code == 404
     assert not PrepaidEntry.objects.exists()
@@ -195,7 +199,7 @@ def test_the_credits_of_a_day_have_a_sum_by_method_and_a_file(accountant, shop):
         ["Total", "€25.00", f"{MINUS}€3.00", "€22.00"],
     ]
     assert "Nothing was paid on this day" in text(accountant.get("/month/credits?at=2020-01-01"))
-    file = body(accountant.get(f"/month/credits.csv?at={TODAY:%Y-%m-%d}")).decode("utf-8-sig").splitlines()
+    file = body(accountant.get(f"/month/credits.csv?at={today():%Y-%m-%d}")).decode("utf-8-sig").splitlines()
     assert len(file) == 4
     assert ",m-1,Zoé Müller,Credit,Cash,4711,20.00,kim," in file[1]
     assert file[3].endswith(",-3.00,maya,'=left")
@@ -206,14 +210,14 @@ def test_credit_that_is_left_is_listed(accountant, browse, shop):
     assert "Credit €17.00" in text(browse("manager").get("/people/m-1/leave"))
     page = text(accountant.get("/month/credits/left"))
     assert "All credit belongs to payers who prepay." in page
-    Member.objects.filter(pk="m-1").update(left_on=TODAY)
+    Member.objects.filter(pk="m-1").update(left_on=today())
     page = text(accountant.get("/month/credits/left"))
     assert [row[:3] for row in rows(page, "Remaining credit")] == [["Zoé Müller", "Left", "€17.00"]]
     assert f'href="{PAGE}/refund"' in page
 
 
 def test_settlements_and_the_warning_are_set(accountant, browse, account, shop):
-    this = f"{TODAY:%Y-%m}"
+    this = f"{today():%Y-%m}"
     address = "/month/prepaid"
     assert accountant.post(address, {"who": "m-2", "prepays": "yes", "since": this}).status_code == 303
     assert accountant.post(address, {"who": "", "prepays": "yes", "since": this}).status_code == 303
@@ -224,7 +228,7 @@ def test_settlements_and_the_warning_are_set(accountant, browse, account, shop):
         ["Zoé Müller", "Prepays"],
         ["Bjørn Sørensen", "Prepays"],
     ]
-    assert f"Prepaid from {TODAY:%B %Y}" in page
+    assert f"Prepaid from {today():%B %Y}" in page
     for typed, wanted in (
         ({"who": "Nobody", "prepays": "yes", "since": this}, "has the number or the name “Nobody”"),
         ({"who": "zoé", "prepays": "yes", "since": this}, "Several people"),

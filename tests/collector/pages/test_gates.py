@@ -25,8 +25,10 @@ DAY_MS = 86_400_000
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch) -> None:
-    """This file may have been read minutes ago: by then every gate would be silent."""
-    monkeypatch.setitem(globals(), "NOW", datetime.now(UTC))
+    """This file may have been read minutes ago: by then every gate would be silent, or its roster yesterday's."""
+    now = datetime.now(UTC)
+    monkeypatch.setitem(globals(), "NOW", now)
+    monkeypatch.setitem(globals(), "TODAYS", int(now.timestamp() * 1000))
 
 
 @pytest.fixture(autouse=True)

@@ -31,9 +31,13 @@ from tests.collector.pages.used import Used, text
 pytestmark = pytest.mark.usefixtures("database")
 
 EUR = Money("EUR", 2)
-TODAY = timezone.localdate()
 NEW = "/month/tariffs/new"
 TYPED = Typed(Tariff(Decimal(1)), frozenset({"own"}), "")
+
+
+def today() -> date:
+    """Of the moment: midnight may have passed since this file was read."""
+    return timezone.localdate()
 
 
 @pytest.fixture(autouse=True)
@@ -165,7 +169,7 @@ def test_a_row_may_be_emptied_or_added(manager):
     before = billing.rule("price=1 peak='mon 17:00-22:00 2'")
     page = manager.get(f"{NEW}?from={before.pk}")
     assert len(page.context["form"].peaks.forms) == 3
-    answer = manager.post(NEW, {**typed(since=f"{TODAY}", peaks=[([], "", "", "")]), "peak-INITIAL_FORMS": 1})
+    answer = manager.post(NEW, {**typed(since=f"{today()}", peaks=[([], "", "", "")]), "peak-INITIAL_FORMS": 1})
     assert answer.status_code == 303
     more = manager.post(NEW, {**typed(price="7", peaks=[(["0"], "17:00", "", "x")]), "row": "1"})
     assert more.status_code == 200
@@ -248,7 +252,7 @@ def test_a_successor_starts_with_the_values_of_its_rule(manager):
     form = manager.get(f"{NEW}?from={before.pk}").context["form"]
     assert form["where"].value() == "machine:bandsaw"
     assert form["price"].value() == "0.12"
-    assert form["since"].value() == (TODAY.replace(day=1) + timedelta(days=31)).replace(day=1)
+    assert form["since"].value() == (today().replace(day=1) + timedelta(days=31)).replace(day=1)
     assert form.has_rare
     assert form.has_peaks
     Machine.objects.filter(name="bandsaw").update(retired_at=timezone.now())
@@ -262,7 +266,7 @@ def test_a_successor_of_nothing_is_a_new_rule(manager, pk):
 
 
 def test_only_a_rule_that_does_not_apply_yet_is_removed(manager):
-    begun, coming = billing.rule("price=1", TODAY), billing.rule("price=2", TODAY + timedelta(days=1))
+    begun, coming = billing.rule("price=1", today()), billing.rule("price=2", today() + timedelta(days=1))
     page = text(manager.get("/month/tariffs"))
     assert f"/month/tariffs/{begun.pk}/remove" not in page
     assert f"/month/tariffs/{coming.pk}/remove" in page
@@ -291,8 +295,8 @@ def test_rules_are_listed_by_place_with_their_history_folded(manager):
     billing.plan("student")
     Machine.objects.filter(name="lathe").update(category="metal")
     billing.rule("price=0.30", machine="bandsaw")
-    billing.rule("price=0.35", TODAY, machine="bandsaw")
-    billing.rule("price=0.40", TODAY + timedelta(days=9), machine="bandsaw")
+    billing.rule("price=0.35", today(), machine="bandsaw")
+    billing.rule("price=0.40", today() + timedelta(days=9), machine="bandsaw")
     billing.rule("price=0.20", category="metal")
     billing.rule("price=0.10")
     billing.rule("price=0.05", plan="student")
@@ -313,11 +317,11 @@ def test_rules_are_listed_by_place_with_their_history_folded(manager):
 def test_machines_without_a_price_are_named(manager):
     assert "No tariff yet" in text(manager.get("/month/tariffs"))
     billing.plan("student")
-    billing.rule("price=1", TODAY, machine="bandsaw")
+    billing.rule("price=1", today(), machine="bandsaw")
     billing.rule("price=1", plan="student")
     found = manager.get("/month/tariffs").context["holes"]
     assert [(hole["machine"], hole["until"], hole["plans"]) for hole in found] == [
-        ("Band saw", TODAY, ("student",)),
+        ("Band saw", today(), ("student",)),
         ("Metal lathe", None, ("student",)),
     ]
     billing.rule("price=1")

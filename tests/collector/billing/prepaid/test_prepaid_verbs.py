@@ -17,7 +17,11 @@ from tests.collector.billing.charges.test_charges import FIRST, billed, session
 from tests.collector.pages.used import Used
 
 pytestmark = pytest.mark.usefixtures("env", "told")
-TODAY = f"{datetime.now(UTC):%Y-%m-%d}"
+
+
+def today() -> str:
+    """Of the moment: midnight may have passed since this file was read."""
+    return f"{datetime.now(UTC):%Y-%m-%d}"
 
 
 @pytest.fixture
@@ -43,7 +47,7 @@ def test_credit_is_taken_printed_and_paid_back(shop, run):
     assert run("bill-prepaid", "m-1", "--from", f"{FIRST:%Y-%m}").startswith(f"m-1 prepays, from {FIRST:%Y-%m}; ")
     session(shop, "s-1", FIRST, 30)
     lines = run("bill-credit", "m-1", "20.00", "--method", "cash", "--till", "4711").splitlines()
-    assert lines[0] == f"number 1, {TODAY}: m-1: credit 20.00 EUR, cash; balance 20.00 EUR"  # charges follow
+    assert lines[0] == f"number 1, {today()}: m-1: credit 20.00 EUR, cash; balance 20.00 EUR"  # charges follow
     assert lines[-1].startswith("this is an acknowledgement, not a receipt")
     with pytest.raises(UsageError, match="an identical credit has already been added: number 1, by cli:"):
         run("bill-credit", "m-1", "20.00", "--method", "cash")
@@ -57,7 +61,7 @@ def test_credit_is_taken_printed_and_paid_back(shop, run):
     ]
     run("bill-refund", "m-1", "17.00", "--method", "transfer", "--reason", "left")
     assert run("bill-balance", "m-1").split()[-3:] == ["EUR", "out", "of", "credit"][-3:]
-    rows = [line.split() for line in run("bill-credits", TODAY).splitlines()]
+    rows = [line.split() for line in run("bill-credits", today()).splitlines()]
     assert rows[-2:] == [["all", "cash", "20.00", "EUR"], ["all", "transfer", "-17.00", "EUR"]]
     day = json.loads(run("bill-credits", "--json"))
     assert [entry["amount_minor"] for entry in day["entries"]] == [2_000, 2_000, -2_000, -1_700]
