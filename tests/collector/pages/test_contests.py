@@ -12,7 +12,17 @@ from fabgate.collector.billing.charges import closing, contests, decisions, refr
 from fabgate.collector.billing.prepaid import balances, ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.billing.statements import read
-from fabgate.collector.models import Change, Charge, Contest, Group, ManualLine, Member, PrepaidEntry, Review
+from fabgate.collector.models import (
+    Change,
+    Charge,
+    Contest,
+    Group,
+    ManualLine,
+    Member,
+    PrepaidEntry,
+    Review,
+    UsageSession,
+)
 from fabgate.errors import UsageError
 from tests.collector.access.test_roster import (
     env,  # noqa: F401 (fixtures)
@@ -156,6 +166,38 @@ def test_a_session_goes_to_review_before_closing_and_its_answer_is_in_writing(mi
     assert "Answer the member who contests the session" in words(unanswered)
     assert accountant.post("/use/review", {**sent, "note": "He tapped"}).status_code == 303
     assert "He tapped" in words(mine.get("/my-minutes/sessions/s-2"))
+
+
+def test_a_correction_or_a_waiver_answers_the_contest_that_its_page_showed(mine, browse, account):
+    close()
+    mine.post("/my-minutes/sessions/s-1", {"words": "20 minutes, not 30"})
+    accountant, first = browse("accountant"), Contest.waiting().get()
+    page = text(accountant.get("/use/s-1"))
+    assert "20 minutes, not 30" in page
+    typed = dict(re.findall(r'name="(member|payer|contest)"[^>]*value="([^"]*)"', page)) | {"purpose": "own"}
+    assert typed["contest"] == str(first.pk)
+    accountant.post("/use/s-1", {**typed, "time": "20", "reason": "Stopped early"})
+    first.refresh_from_db()
+    assert (first.decision, first.answer, first.answered_by) == ("otherwise", "Stopped early", "accountant")
+    refresh.refresh_all()
+    assert amount(NEXT) == -100
+    assert "Stopped early" in words(mine.get("/my-minutes/sessions/s-1"))
+    # This page was opened before the session was contested: its reader does not know what they would answer.
+    mine.post("/my-minutes/sessions/s-2", {"words": "It was broken"})
+    accountant.post("/use/s-2", {**typed, "member": "m-2", "time": "40", "reason": "Stopped early, too"})
+    second = Contest.waiting().get()
+    page, sent = "/month/waive/s-2", {"sure": "1", "waiver": "", "reason": "Broken, sorry", "contest": second.pk}
+    assert "It was broken" in words(accountant.get(page))
+    # It was theirs when they contested it, and is no longer.
+    UsageSession.objects.filter(pk="s-2").update(payer="m-3")
+    own = browse(account("accountant", "ada", member_id="m-1"))
+    assert "This answers the contest" not in words(own.get(page))
+    assert own.post(page, sent).status_code == 303
+    assert Contest.waiting().get() == second
+    decisions.withdraw("s-2", author="maya", reason="not by them")
+    accountant.post(page, sent)
+    second.refresh_from_db()
+    assert (second.decision, second.answer) == ("reversed", "Broken, sorry")
 
 
 def test_the_evidence_has_taps_running_the_end_doubts_and_the_price_in_words(mine, browse, shop):

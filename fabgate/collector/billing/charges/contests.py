@@ -134,11 +134,30 @@ def answer(pk: int, decision: str, words: str, *, author: str, rebuild: ledger.R
         if not found.is_open:
             raise AnsweredError(_("the contest was already answered by %(who)s") % {"who": found.answered_by})
         change = _reverse(found, words, author, rebuild) if decision == Contest.REVERSED else None
-        with audit.change(author, "contest.answered", found, reason=words):
-            found.decision, found.answer, found.answered_by = decision, words, author
-            found.answered_at = datetime.now(UTC)
-            found.save()
+        _store(found, decision, words, author)
     return Answered(found, change)
+
+
+def of_session(session: str) -> Contest | None:
+    """Return the contest of a session that waits for an answer."""
+    return Contest.waiting().filter(kind=Contest.SESSION, key=session).first()
+
+
+def settle(one: Contest, decision: str, reason: str, *, author: str) -> bool:
+    """Answer a contest with the reason of what a person has just done, such as a correction; return whether it waited.
+
+    Call it in their transaction, which begins with `refresh.lock`.
+    """
+    found = Contest.waiting().filter(pk=one.pk).first()
+    if found is not None:
+        _store(found, decision, " ".join(reason.split()), author)
+    return found is not None
+
+
+def _store(one: Contest, decision: str, words: str, author: str) -> None:
+    with audit.change(author, "contest.answered", one, reason=words):
+        one.decision, one.answer, one.answered_by, one.answered_at = decision, words, author, datetime.now(UTC)
+        one.save()
 
 
 def can_reverse(one: Contest) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -12,6 +13,8 @@ from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from fabgate.collector.billing.charges import contests
 from fabgate.collector.models import Contest, PrepaidEntry, UsageSession
+from fabgate.collector.pages.access_control import account_of
+from fabgate.collector.pages.roles import self_and_groups
 from fabgate.collector.pages.use import names
 from fabgate.collector.paper.figures import Money
 from fabgate.collector.paper.statements.rows import LINE, SESSION, StatementRow
@@ -66,6 +69,17 @@ def of_statement(rows: Sequence[StatementRow], payer: str) -> list[dict[str, Any
         about = found[kind].get(key) if kind else None
         shown.append({**row._asdict(), "url": _url(row, payer, theirs), "mark": about})
     return shown
+
+
+def answered_by(request: HttpRequest, session: str) -> Contest | None:
+    """Return the waiting contest of a session that a form on another page answers: the one that this page showed.
+
+    One that concerns the account itself is left to somebody else.
+    """
+    one = contests.of_session(session)
+    if one is None or (request.method == "POST" and request.POST.get("contest") != str(one.pk)):
+        return None
+    return one if self_and_groups(account_of(request)).isdisjoint(contests.concerned(one)) else None
 
 
 def own_sessions(member: str, among: Collection[str]) -> set[str]:

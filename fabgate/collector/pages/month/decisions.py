@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -17,11 +18,12 @@ from django.utils.translation import gettext_lazy
 
 from fabgate.collector.billing import month as months
 from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import closing, decisions, history, refresh
+from fabgate.collector.billing.charges import closing, contests, decisions, history, refresh
 from fabgate.collector.billing.paying import payers
-from fabgate.collector.models import BillingTerms, ClosedMonth, ManualLine, UsageSession, Waiver
+from fabgate.collector.models import BillingTerms, ClosedMonth, Contest, ManualLine, UsageSession, Waiver
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
+from fabgate.collector.pages.contests.shown import answered_by
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.month.tab import render_page, terms_or_404
 from fabgate.collector.pages.month.tariffs.rule_form import AmountField
@@ -113,19 +115,31 @@ def waive(request: HttpRequest, pk: str) -> HttpResponse:
     session = get_object_or_404(UsageSession.objects.select_related("machine", "gate"), pk=pk, reason__isnull=False)
     refuse_self_decision(request, *session.people)
     waiver = Waiver.objects.filter(session=pk).first()
+    contested = answered_by(request, pk) if waiver is None else None
     if "sure" in request.POST:
         _refuse_other(waiver, request.POST.get("waiver", ""))
     form = ReasonForm(request.POST if "sure" in request.POST else None)
     if request.method == "POST" and form.is_valid():
-        act = decisions.waive if waiver is None else decisions.withdraw
-        act(pk, author=account_of(request).name, reason=form.cleaned_data["reason"])
+        author, reason, is_answered = account_of(request).name, form.cleaned_data["reason"], False
+        with transaction.atomic():
+            refresh.lock()
+            if waiver is not None:
+                decisions.withdraw(pk, author=author, reason=reason)
+            else:
+                decisions.waive(pk, author=author, reason=reason)
+                is_answered = contested is not None and contests.settle(
+                    contested, Contest.REVERSED, reason, author=author
+                )
         messages.success(request, _("The session is waived.") if waiver is None else _("The session is charged again."))
+        if is_answered:
+            messages.success(request, _("The contest is answered. The member sees the answer under “My minutes”."))
         return see_other(reverse("month-session", args=[pk]))
     applied = history.of(pk).applied
     shown = {
         "form": form,
         "one": session,
         "waiver": waiver,
+        "contested": contested,
         "who": names.people({session.used_by}).get(session.used_by, session.used_by),
         "machine": str(session.machine or session.gate),
         "amount": Money.of(found).minor(applied.amount_minor) if applied else "",

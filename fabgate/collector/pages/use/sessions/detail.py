@@ -7,11 +7,14 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from fabgate.collector.billing import terms as billing_terms
-from fabgate.collector.models import Member, UsageSession
+from fabgate.collector.billing.charges import contests, refresh
+from fabgate.collector.models import Contest, Member, UsageSession
 from fabgate.collector.pages import rights
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
+from fabgate.collector.pages.contests.shown import answered_by
 from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.roles import self_and_groups
 from fabgate.collector.pages.use import labels
@@ -32,9 +35,11 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
     names = found.people()
     form = CorrectionForm(row, names)
     if request.method == "POST":
-        form, is_saved = _correct(request, row, names)
+        form, is_saved, is_answered = _correct(request, row, names)
         if is_saved:
             messages.success(request, form.saved_message())
+            if is_answered:
+                messages.success(request, _("The contest is answered. The member sees the answer under “My minutes”."))
             # With a fragment of its own: otherwise the browser keeps "#correct", and the user does not see the message.
             return see_other(f"{reverse('use-session', args=[pk])}#main")
     authors = [one.author for one in found.corrections]
@@ -64,6 +69,8 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
         "settled_by": called.get(found.review.settled_by, found.review.settled_by) if found.review else "",
         "names": called,
         "form": form if may_correct and not is_own else None,
+        "contested": contests.of_session(pk),
+        "answers": answered_by(request, pk),
         "is_own": is_own,
         "has_price": row.reason is not None
         and rights.may(account_of(request).role, "month-session")
@@ -72,15 +79,21 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
     return render_page(request, "session.html", shown, status=form.status)
 
 
-def _correct(request: HttpRequest, row: UsageSession, names: Names) -> tuple[CorrectionForm, bool]:
-    """Save the corrections; return the form and whether they were saved."""
+def _correct(request: HttpRequest, row: UsageSession, names: Names) -> tuple[CorrectionForm, bool, bool]:
+    """Save the corrections; return the form, whether they were saved, and whether they answer a contest."""
+    contested, author = answered_by(request, row.pk), account_of(request).name
     with transaction.atomic():
+        if contested is not None:
+            refresh.lock()  # before the session (db/pulse.py)
         form = CorrectionForm(stale_form.locked(row), names, request.POST)
         if form.has_conflicts() or not form.is_valid():
-            return form, False
+            return form, False, False
         try:
-            form.save(account_of(request).name)
+            form.save(author)
         except UsageError as error:
             form.add_error(None, str(error))
-            return form, False
-    return form, True
+            return form, False, False
+        is_answered = contested is not None and contests.settle(
+            contested, Contest.OTHERWISE, form.cleaned_data["reason"], author=author
+        )
+    return form, True, is_answered
