@@ -232,8 +232,9 @@ class GateProcess:
     def _watch(self, pins: Path) -> None:
         with pins.open(encoding="ascii") as pipe:
             for line in pipe:
-                at_ns, _, level = line.split()
-                self.changes.put((level == "1", int(at_ns)))
+                at_ns, pin, level = line.split()
+                if pin == str(PIN):
+                    self.changes.put((level == "1", int(at_ns)))
 
     def ready(self) -> None:
         """Wait until it takes badges."""

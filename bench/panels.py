@@ -34,11 +34,12 @@ class HangingBus(EmulatedBus):
         self.answers.set()
         self.hung = threading.Event()
 
-    def _write(self, address: int, data: bytes) -> None:
+    def transfer(self, address: int, data: bytes) -> None:
+        """Hang, or take the bytes."""
         if not self.answers.is_set():
             self.hung.set()
             self.answers.wait()
-        super()._write(address, data)
+        super().transfer(address, data)
 
 
 class Seen:

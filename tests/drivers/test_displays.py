@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fabgate.display import COLUMNS
-from fabgate.drivers.emulated.displays.i2c import EmulatedBus
+from fabgate.drivers.emulated.displays.i2c import Board, EmulatedBus
 from fabgate.drivers.emulated.displays.lcd_chip import LcdChip
 from fabgate.drivers.emulated.displays.oled_chip import OledChip
 from fabgate.drivers.panels import Notice, Panel, oled
@@ -21,6 +23,7 @@ from fabgate.drivers.panels.oled import WIDTH, OledOptions, OledPanel, rows_of
 from fabgate.errors import HardwareError
 from fabgate.testing.panels import PanelContract
 from tests.drivers import panel_pictures
+from tests.support.patience import wait
 
 MODELS = ("ssd1306", "sh1106", "ssd1309")
 
@@ -41,6 +44,9 @@ class Oled:
                 return bus
 
         self.panel = Wired(OledOptions(model=model, **options))
+
+    def shows(self, *lines: str) -> bool:
+        return self.chip.rows == rows_of(lines)
 
 
 class OledContract(PanelContract):
@@ -106,6 +112,9 @@ class Lcd:
             for line in self.chip.codes
         ]
 
+    def shows(self, *lines: str) -> bool:
+        return pages_of(lines, self.chip.columns, self.chip.rows) == [self.chip.codes]
+
     def show(self, *lines: str) -> list[str]:
         self.panel.show(Notice("green", "", lines))
         return self.lines
@@ -114,8 +123,8 @@ class Lcd:
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch):
     """RPLCD waits for its chip; an emulated one needs no time."""
-    for wait in ("usleep", "msleep"):
-        monkeypatch.setattr(f"RPLCD.common.{wait}", lambda _: None)
+    for pause in ("usleep", "msleep"):
+        monkeypatch.setattr(f"RPLCD.common.{pause}", lambda _: None)
 
 
 class LcdContract(PanelContract):
@@ -215,6 +224,27 @@ def test_each_error_of_the_bus_says_what_to_do():
     with pytest.raises(HardwareError, match="nothing answers at 0x3c"):
         it.panel.show(Notice("off", "", LINES))
     it.panel.close()
+
+
+@pytest.mark.parametrize("kind", ["oled", "lcd"])
+def test_an_emulated_display_is_in_another_process_and_one_that_was_unplugged_comes_back(kind, tmp_path):
+    it = Oled() if kind == "oled" else Lcd()
+    chips, path = it.bus, Path(os.path.relpath(tmp_path / "display.sock"))
+    panel_class, options_class = (OledPanel, OledOptions) if kind == "oled" else (LcdPanel, LcdOptions)
+    panel = panel_class(options_class(chip="emulated", i2c_socket=str(path)))
+    with pytest.raises(HardwareError, match="nothing answers at 0x"):
+        panel.open()
+    for lines in (LINES, ("Bonjour Ada",)):
+        board = Board(path, chips)
+        panel.open()
+        panel.show(Notice("green", "", lines))
+        wait(lambda lines=lines: it.shows(*lines), "the display")
+        board.close()
+        with pytest.raises(HardwareError, match="nothing answers at 0x"):
+            panel.show(Notice("off", "", ("Bonjour Zoé",)))
+        panel.close()
+    with pytest.raises(ValueError, match="without i2c_socket"):
+        options_class(chip="emulated")
 
 
 @given(st.text(max_size=COLUMNS))

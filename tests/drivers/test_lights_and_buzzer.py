@@ -9,6 +9,7 @@ import pytest
 from gpiozero import Device, DigitalOutputDevice
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
+from fabgate.drivers.emulated import pins as emulated_pins
 from fabgate.drivers.panels import Notice, Panel
 from fabgate.drivers.panels import lights as lights_module
 from fabgate.drivers.panels.buzzer import LONGEST_S, BuzzerOptions, BuzzerPanel
@@ -106,6 +107,19 @@ def test_a_pin_that_fails_while_a_light_blinks_is_reported_by_the_next_notice(mo
     with pytest.raises(type(lights._error)):
         lights.show(Notice("red"))
     lights.close()
+
+
+def test_the_lights_of_an_emulated_gate_can_be_observed_and_a_dimmed_one_counts_as_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(Device, "pin_factory", None)
+    factory = emulated_pins.install(tmp_path / "pins")
+    lights = LightsPanel(LightsOptions(brightness=40))
+    lights.open()
+    lights.show(Notice("amber"))
+    lights.close()
+    changes = [line.split()[1:] for line in (tmp_path / "pins").read_text().splitlines()]
+    assert changes[:2] == [[str(RED), "1"], [str(GREEN), "1"]]
+    assert {pin for pin, level in changes if level == "0"} == {str(RED), str(GREEN)}
+    factory.reset()
 
 
 def test_an_anode_in_common_inverts_the_lines():

@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from gpiozero import Device
-from gpiozero.pins.mock import MockFactory, MockPin
+from gpiozero.pins.mock import MockFactory, MockPWMPin
 
 
-class ObservedPin(MockPin):  # type: ignore[misc]  # gpiozero is not typed
-    """A mock pin that reports its changes while it is an output."""
+class ObservedPin(MockPWMPin):  # type: ignore[misc]  # gpiozero is not typed
+    """A mock pin that reports its changes while it is an output; a dimmed light counts as on."""
 
-    def _change_state(self, value: bool) -> bool:
+    def _change_state(self, value: float) -> bool:
         changed = bool(super()._change_state(value))
         del self.states[:-1]  # gpiozero's mock remembers every change, and an emulated gate may run for months
         if changed and self._function == "output":
-            self.factory.report(self.info.name, on=value)
+            self.factory.report(self.info.name, on=value > 0)
         return changed
 
 
@@ -52,7 +52,7 @@ def install(pin_log: Path | None) -> Any:
     if isinstance(Device.pin_factory, MockFactory):
         return Device.pin_factory
     if pin_log is None:
-        Device.pin_factory = MockFactory()
+        Device.pin_factory = MockFactory(pin_class=MockPWMPin)
     else:
         is_pipe = Path(pin_log).is_fifo()
         flags = os.O_WRONLY | os.O_NONBLOCK if is_pipe else os.O_WRONLY | os.O_CREAT | os.O_APPEND

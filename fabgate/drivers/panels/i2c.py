@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -12,6 +13,32 @@ from fabgate.errors import HardwareError
 #: Addresses 0x00 to 0x07 and 0x78 to 0x7f are reserved (NXP UM10204, 3.1.12).
 Address = Annotated[int, msgspec.Meta(ge=0x08, le=0x77, description="an I2C address from 8 (0x08) to 119 (0x77)")]
 BusNumber = Annotated[int, msgspec.Meta(ge=0, le=22)]
+
+
+class I2cOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the options of displays on I2C share. `i2c_bus` is not the reader's.
+
+    `chip: emulated` is for demos: the bytes go to a UNIX socket, where a chip in software takes them.
+    """
+
+    i2c_bus: BusNumber = 1
+    address: Address | None = None
+    chip: Literal["real", "emulated"] = "real"
+    i2c_socket: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.chip == "emulated" and not self.i2c_socket:
+            raise ValueError("found chip: emulated without i2c_socket, wanted the path of its socket")
+
+
+def connect(options: I2cOptions, open_bus: Callable[[int], Any]) -> Any:
+    """Return the bus of a display: what `open_bus` returns, or the socket of an emulated chip. Raises OSError."""
+    if options.chip == "real":
+        return open_bus(options.i2c_bus)
+    from fabgate.drivers.emulated.displays.i2c import SocketBus  # noqa: PLC0415 - a Pi never needs it
+
+    assert options.i2c_socket is not None  # __post_init__ has checked it
+    return SocketBus(options.i2c_socket)
 
 
 def open_bus(number: int) -> Any:

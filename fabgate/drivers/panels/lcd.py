@@ -14,12 +14,10 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final, Literal
 
-import msgspec
-
 from fabgate.display import clean
 from fabgate.drivers.panels import Notice
 from fabgate.drivers.panels.font import small
-from fabgate.drivers.panels.i2c import Address, BusNumber, failure, open_bus
+from fabgate.drivers.panels.i2c import I2cOptions, connect, failure, open_bus
 from fabgate.drivers.panels.text import apart, transliterate
 
 #: The characters that this driver draws; their place is their code.
@@ -40,12 +38,10 @@ _NO_BREAK: Final = "\u00a0"
 _A00: Final = str.maketrans({"\\": "/", "~": "-", "\x7f": "?"})
 
 
-class LcdOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Options of ``panel: {driver: lcd}``. `size` is columns by lines. `i2c_bus` is not the reader's."""
+class LcdOptions(I2cOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Options of ``panel: {driver: lcd}``. `size` is columns by lines."""
 
     size: Literal["20x4", "16x2"] = "20x4"
-    i2c_bus: BusNumber = 1
-    address: Address | None = None
 
 
 class LcdPanel:
@@ -74,7 +70,7 @@ class LcdPanel:
     def open(self) -> None:
         """Claim the bus and set the display up, empty and dark. Raises HardwareError."""
         try:
-            self._bus = self.open_bus(self._options.i2c_bus)
+            self._bus = connect(self._options, self.open_bus)
             self._lcd = _make(self._bus, self._address, self._columns, self._rows)
             self._draw_own()
         except OSError as error:

@@ -11,7 +11,7 @@ import msgspec
 
 from fabgate.drivers.panels import LINES, Notice
 from fabgate.drivers.panels.font import TALL_ROWS, drawn
-from fabgate.drivers.panels.i2c import Address, BusNumber, failure, open_bus
+from fabgate.drivers.panels.i2c import I2cOptions, connect, failure, open_bus
 from fabgate.drivers.panels.text import apart
 
 WIDTH: Final = 128
@@ -28,16 +28,13 @@ _NOTHING: Final = 0xE3
 _ADDRESS: Final = 0x3C
 
 
-class OledOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class OledOptions(I2cOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Options of ``panel: {driver: oled}``.
 
-    `i2c_bus` is not the reader's. `contrast` is in percent; a display that is less bright lasts longer. `upside_down`
-    turns the picture by 180 degrees.
+    `contrast` is in percent; a display that is less bright lasts longer. `upside_down` turns the picture by 180 degrees.
     """
 
     model: Literal["ssd1306", "sh1106", "ssd1309"] = "sh1106"
-    i2c_bus: BusNumber = 1
-    address: Address | None = None
     contrast: Annotated[int, msgspec.Meta(ge=1, le=100)] = 70
     upside_down: bool = False
 
@@ -62,7 +59,7 @@ class OledPanel:
     def open(self) -> None:
         """Claim the bus and set the display up, dark. Raises HardwareError."""
         try:
-            self._line = _Line(self.open_bus(self._options.i2c_bus), self._address)
+            self._line = _Line(connect(self._options, self.open_bus), self._address)
             # Ask first: each device that luma makes is kept until the program ends.
             self._line.command(_NOTHING)
             self._device = self._make(self._line)
