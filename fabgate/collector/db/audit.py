@@ -130,6 +130,15 @@ def fields_of(model: type[models.Model]) -> list[str]:
     return columns + [many.name for many in _meta(model).many_to_many]
 
 
+def as_logged(model: type[models.Model], pk: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a row as the log has them: of each text that can be erased (`ERASABLE`) only a digest."""
+    texts = [name for name in getattr(model, "ERASABLE", ()) if values.get(name)]
+    kind = _meta(model).model_name or ""
+    return (
+        {**values, **{name: chains.digest_of(values[name], kind, str(pk), name) for name in texts}} if texts else values
+    )
+
+
 def _write(entry: Change, obj: models.Model) -> None:
     entry.kind, entry.key = _meta(obj).model_name or "", key_of(obj)
     values = (entry.at, entry.actor, entry.verb, entry.kind, entry.key)
@@ -161,7 +170,7 @@ def _stored(objects: Sequence[models.Model]) -> _Stored:
     stored: dict[Any, dict[str, Any]] = {}
     # without model instances, which would take longer than everything else
     for pk, *values in statements.rows_among(meta.base_manager.all(), "pk", pks, *columns):
-        stored[pk] = dict(zip(columns.values(), map(_plain, values), strict=True))
+        stored[pk] = as_logged(meta.model, pk, dict(zip(columns.values(), map(_plain, values), strict=True)))
     for many in meta.many_to_many:
         for row in stored.values():
             row[many.name] = []

@@ -151,6 +151,11 @@ CHANGES: Final = Chain(
 )
 
 
+def digest_of(text: str, *where: str) -> str:
+    """Return a digest of a text that may have to be erased. `where` it is stored is part of it, so equal texts differ."""
+    return hmac.digest(_key("texts", settings.SECRET_KEY), "\0".join((*where, text)).encode(), "sha256").hex()
+
+
 def _pages(rows: Iterator[Row]) -> Iterator[list[Row]]:
     page: list[Row] = []
     for row in rows:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db.models import F
 
 from fabgate.collector.billing.charges import closing, contests, decisions, refresh
 from fabgate.collector.billing.prepaid import balances, ledger, modes
@@ -23,6 +25,8 @@ from fabgate.collector.models import (
     Review,
     UsageSession,
 )
+from fabgate.collector.verify.findings import Report
+from fabgate.collector.verify.money import logged
 from fabgate.errors import UsageError
 from tests.collector.access.test_roster import (
     env,  # noqa: F401 (fixtures)
@@ -149,6 +153,18 @@ def test_after_closing_lines_stay_marked_and_are_reversed_in_the_open_month(mine
     with pytest.raises(UsageError, match="nothing left to take back"):
         contests.answer(again.pk, Contest.REVERSED, "Oui", author="maya")
     assert (amount(NEXT), Contest.waiting().count()) == (-1_550, 1)
+    # Words can be erased: the log has none, and verification knows that nobody else has emptied them.
+    assert contests.erase_words(FIRST, actor="maya", at=NOW) == 0
+    assert contests.erase_words(NEXT, actor="maya", at=NOW) == 2
+    assert [(one.words, one.answer) for one in Contest.objects.order_by("pk")] == [("", ""), ("", ""), ("encore", "")]
+    log = json.dumps([(row.before, row.after, row.reason) for row in Change.objects.filter(kind="contest")])
+    assert not [said for said in ("pas", "encore", "membre", "badge") if said in log]
+    assert "Words and answer were erased" in words(accountant.get(f"/month/contests/{first.pk}"))
+    for altered, count in ({}, 0), ({"words": "oui"}, 3):
+        Contest.objects.update(**{"at": F("at"), **altered})
+        report = Report()
+        logged.compare(report, Contest)
+        assert len(report.findings) == count
 
 
 def test_a_session_goes_to_review_before_closing_and_its_answer_is_in_writing(mine, browse):

@@ -30,6 +30,7 @@ from fabgate.collector.billing.charges import contests, decisions, refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
+from fabgate.collector.db import audit
 from fabgate.collector.db.chains import CHANGES
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import (
@@ -147,8 +148,11 @@ def write_books(home: Path) -> None:  # noqa: PLR0915 (a long story, told in ord
     decisions.add_line("m-0", "Plywood, 9 mm", 1250, author="bo", vat_code="S20", session="s-0")
     decisions.remove_line(decisions.add_line("m-0", "Glue", 300, author="bo").pk, author="bo", reason="twice")
     line = ManualLine.objects.get()
-    one = contests.contest(Contest.LINE, str(line.pk), "I took less", Member.objects.get(pk="m-0"), author="m-0")
-    contests.answer(one.pk, Contest.KEPT, "We measured it", author="maya")
+    for _number in range(2):
+        one = contests.contest(Contest.LINE, str(line.pk), "I took less", Member.objects.get(pk="m-0"), author="m-0")
+        contests.answer(one.pk, Contest.KEPT, "We measured it", author="maya")
+    with audit.change("maya", "contest.erased", one):  # of a closed month, contests.erase_words does it
+        Contest.objects.filter(pk=one.pk).update(words="", answer="", erased_at=datetime.now(UTC))
     audit_head.keep_up(home)
 
 

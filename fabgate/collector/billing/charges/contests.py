@@ -20,7 +20,7 @@ from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import decisions, history, refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import ledger
-from fabgate.collector.db import audit
+from fabgate.collector.db import audit, statements
 from fabgate.collector.models import (
     Change,
     Charge,
@@ -108,7 +108,7 @@ def contest(kind: str, key: str, words: str, member: Member, *, author: str) -> 
         if mistakes or found is None:
             raise UsageError("\n".join(mistakes))
         made = Contest(**found._asdict(), words=words, member=member.pk, author=author, at=datetime.now(UTC))
-        with audit.change(author, "contest.opened", made, reason=words):
+        with audit.change(author, "contest.opened", made):
             made.save()
     return made
 
@@ -155,9 +155,26 @@ def settle(one: Contest, decision: str, reason: str, *, author: str) -> bool:
 
 
 def _store(one: Contest, decision: str, words: str, author: str) -> None:
-    with audit.change(author, "contest.answered", one, reason=words):
+    with audit.change(author, "contest.answered", one):
         one.decision, one.answer, one.answered_by, one.answered_at = decision, words, author, datetime.now(UTC)
         one.save()
+
+
+def erase_words(before: date, *, actor: str, at: datetime) -> int:
+    """Erase words and answers of the answered contests of closed months before a day; return how many there were.
+
+    What an answer took back keeps it as its reason. This cannot be undone.
+    """
+    with transaction.atomic():
+        refresh.lock()
+        last = min(before, terms.first_open_day() or before)
+        rows = Contest.objects.filter(month__lt=last, erased_at=None).exclude(answered_at=None)
+        found = list(rows.order_by("pk").values_list("pk", flat=True))
+        for some in statements.chunks(found):
+            erased = Contest.objects.filter(pk__in=some)
+            with audit.changes(actor, "contest.erased", list(erased.order_by("pk"))):
+                erased.update(words="", answer="", erased_at=at)
+    return len(found)
 
 
 def can_reverse(one: Contest) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 from django.utils import translation
 
 from fabgate.collector.billing import terms
+from fabgate.collector.billing.charges import contests
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.statements import archive, issue, read, values
 from fabgate.collector.billing.statements.compose import Statement
@@ -91,10 +92,13 @@ def save_archive(args: argparse.Namespace) -> int:
 
 
 def erase_names(args: argparse.Namespace) -> int:
-    """Erase names, addresses and reasons in statements."""
-    before = month_of(args.before, "--before")
-    count = issue.erase_words(before, actor=audit.cli_actor(args.actor), at=datetime.now(UTC))
-    sys.stdout.write(f"names erased in {count} statements of months before {before:%Y-%m}\n")
+    """Erase names, addresses and reasons in statements, and the words of contests."""
+    before, actor, at = month_of(args.before, "--before"), audit.cli_actor(args.actor), datetime.now(UTC)
+    count = issue.erase_words(before, actor=actor, at=at)
+    contested = contests.erase_words(before, actor=actor, at=at)
+    sys.stdout.write(
+        f"names erased in {count} statements, words in {contested} contests, of months before {before:%Y-%m}\n"
+    )
     return 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.db import models
 
 
@@ -13,6 +15,8 @@ class Contest(models.Model):
 
     SESSION, LINE, ENTRY = "session", "line", "entry"
     KINDS = (SESSION, LINE, ENTRY)
+    #: The audit log has digests of these texts, because they can be erased (db/audit.py).
+    ERASABLE: ClassVar = frozenset({"words", "answer"})
     #: The answer: it stands; it was taken back with the answer; it was settled in another way, which the answer names.
     KEPT, REVERSED, OTHERWISE = "kept", "reversed", "otherwise"
     DECISIONS = (KEPT, REVERSED, OTHERWISE)
@@ -36,6 +40,8 @@ class Contest(models.Model):
     answer = models.CharField(max_length=200, blank=True)
     answered_by = models.CharField(max_length=200, blank=True)
     answered_at = models.DateTimeField(null=True)
+    #: When words and answer were erased.
+    erased_at = models.DateTimeField(null=True)
 
     class Meta:
         """A thing has one contest at a time; its contests are read with it, and those of a member by date."""

@@ -33,6 +33,7 @@ VERBS: Final = {
     "books.verified": gettext_lazy("books checked: nothing was altered"),
     "collector.restored": gettext_lazy("database restored from a backup"),
     "contest.answered": gettext_lazy("contest answered"),
+    "contest.erased": gettext_lazy("words of a contest erased"),
     "contest.opened": gettext_lazy("charge contested"),
     "data.exported": gettext_lazy("data exported"),
     "gate.let-in": gettext_lazy("gate added"),

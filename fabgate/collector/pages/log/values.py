@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 from django.conf import settings
 from django.utils.dates import WEEKDAYS
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate import wire
@@ -208,6 +209,8 @@ def _single(kind: str, field: str, found: Any, names: Names) -> str:
         return money.minor(found)
     if field == "tariff" and (money := names.money) is not None:
         return " · ".join(tariff_words.prices(stored.from_json(found), money))
+    if kind == "contest" and field in Contest.ERASABLE:
+        return _("a text, kept with the contest")
     if field == "days" and found in WEEK:
         return str(WEEKDAYS[found - 1])
     known = _LABELS.get(f"{kind}.{field}") or _LABELS.get(field, {})

@@ -62,7 +62,7 @@ def compare(
         if (wanted := logged.pop(key, None)) is None:
             report.added(table, key, NOT_LOGGED)
             continue
-        for name, value in row.items():
+        for name, value in audit.as_logged(model, key, row).items():
             if name not in wanted and value == defaults[name]:
                 continue  # a later version added the field: earlier rows of the log do not have it
             _compare(report, (table, called(key, wanted)), name, value, wanted.get(name, _NONE))

@@ -21,8 +21,8 @@ _ARCHIVE: Final = (
     " can be erased. Check the files with 'sha256sum -c'."
 )
 _ERASE: Final = (
-    "Names, addresses and reasons in the statements of closed months are erased for good; ids, times and amounts stay. Keep"
-    " the names for as long as the law requires of your accounting."
+    "Names, addresses and reasons in the statements of closed months, and words and answers of contests, are erased for"
+    " good; ids, times and amounts stay. Keep the names for as long as the law requires of your accounting."
 )
 
 
@@ -68,7 +68,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     erase = add(
         "bill-erase-names",
         "billing.statements",
-        "erase the names in statements of old months",
+        "erase names in statements and words of contests",
         "erase_names",
         about=_ERASE,
         example="--before 2017-01",
