@@ -73,6 +73,12 @@ class Demo:
     def text_of(self, gate: str) -> str:
         return self.browser.get(f"{self.workshop.address}/wall/now").part(f"at-{gate}")
 
+    def dots_of(self, gate: str) -> str:
+        """Return the lit dots of a machine's display, as the page draws them."""
+        body = self.browser.get(f"{self.workshop.address}/wall/now").body
+        card = body.partition(f'id="at-{gate}"')[2].partition("</article>")[0]
+        return card.partition('class="dots" d="')[2].partition('"')[0]
+
     def until(self, gate: str, *words: str) -> str:
         text = ""
 

@@ -15,6 +15,7 @@ from unittest import mock
 from PIL import Image
 
 from fabgate import wire
+from fabgate.drivers.emulated.displays.frame import CELL_HEIGHT, CELL_WIDTH, frame_of
 from fabgate.drivers.emulated.displays.i2c import EmulatedBus
 from fabgate.drivers.emulated.displays.lcd_chip import LcdChip
 from fabgate.drivers.emulated.displays.oled_chip import OledChip
@@ -138,7 +139,7 @@ def oled(found: Iterable[Notice]) -> Iterator[list[Picture]]:
     panel.open()
     for notice in found:
         panel.show(notice)
-        yield [framed([[2 if row >> (127 - x) & 1 else 1 for x in range(128)] for row in chip.rows], 4)]
+        yield [framed(_dots(chip), 4)]
     panel.close()
 
 
@@ -164,21 +165,22 @@ def lcd(found: Iterable[Notice], size: str) -> Iterator[list[Picture]]:
             pictures: list[Picture] = []
             for _ in pages_of(notice.lines, columns, rows):
                 panel.show(notice)
-                pictures.append(framed(_characters(chip), 4))
+                pictures.append(framed(_dots(chip), 4))
                 panel.now_s += PAGE_S
             yield pictures
         panel.close()
 
 
-def _characters(chip: LcdChip) -> Picture:
-    """Return the dots of an LCD: cells of 5 by 8 dots, one dot apart."""
-    dots = [[1] * (chip.columns * 6 - 1) for _ in range(chip.rows * 9 - 1)]
-    for n, line in enumerate(chip.codes):
-        for at, code in enumerate(line):
-            for y, row in enumerate(chip.glyph(code)):
-                for x in range(5):
-                    dots[n * 9 + y][at * 6 + x] = 2 if row >> (4 - x) & 1 else 4
-    return dots
+def _dots(chip: LcdChip | OledChip) -> Picture:
+    """Return the dots of a display; those of an LCD that are not lit can be seen too, in cells of 5 by 8."""
+    found = frame_of(chip)
+    picture = [[2 if row >> (found.width - 1 - x) & 1 else 1 for x in range(found.width)] for row in found.rows]
+    if isinstance(chip, LcdChip):
+        for y, row in enumerate(picture):
+            for x, dot in enumerate(row):
+                if dot == 1 and (x + 1) % CELL_WIDTH and (y + 1) % CELL_HEIGHT:
+                    row[x] = 4
+    return picture
 
 
 #: Each display: what draws it, its colours, and how many pictures stand next to each other.

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fabgate.display import COLUMNS
+from fabgate.drivers.emulated.displays.frame import Frame
 from fabgate.drivers.emulated.displays.i2c import Board, EmulatedBus
 from fabgate.drivers.emulated.displays.lcd_chip import LcdChip
 from fabgate.drivers.emulated.displays.oled_chip import OledChip
@@ -258,6 +259,10 @@ def test_any_text_is_drawn_and_twenty_characters_fit(text):
 @pytest.mark.parametrize("text", ["W" * COLUMNS, "0123456789" * 2, "É" * COLUMNS, "€" * COLUMNS])
 def test_the_widest_lines_fit(text):
     assert drawn(text)[0] < WIDTH
+
+
+def test_a_frame_is_drawn_as_the_lines_of_a_path():
+    assert Frame(6, (0b110100, 0, 0b000001), is_lit=True).strokes() == "M0 0h2M3 0h1M5 2h1"
 
 
 def test_each_character_looks_like_no_other():

@@ -11,7 +11,7 @@ import msgspec
 class Place(msgspec.Struct, frozen=True):
     """A machine of the workshop, its title, its rules, and the gate next to it.
 
-    `before` are its rules until today, for a demo with a history.
+    `before` are its rules until today, for a demo with a history. `panels` are the drivers of its panels beside the log.
     """
 
     gate: str
@@ -19,6 +19,7 @@ class Place(msgspec.Struct, frozen=True):
     title: str
     rules: dict[str, Any] = {}
     before: dict[str, Any] = {}
+    panels: tuple[str, ...] = ()
 
 
 class Wanted(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from fabgate.demo.furnishing.people import CARDS, CARRIERS, KINDS
 from fabgate.demo.live.audit import Audit
 from fabgate.demo.live.hands import Hands
 from fabgate.demo.live.picture import panel
+from fabgate.demo.processes.display import Display
 from fabgate.demo.processes.gate import SimulatedGate
 from fabgate.demo.processes.workshop import Workshop
 from fabgate.errors import JournalError
@@ -70,6 +71,7 @@ class Seen:
             "on_since": self._since(gate.observer.since_ns),
             "light": light,
             "lines": lines,
+            "picture": _picture(gate.display, running=running),
             "lying": self._hands.lying(gate) or None,
             "has_mains": gate.is_powered,
             "runs": running,
@@ -98,6 +100,13 @@ class Seen:
                 since_ns: datetime.fromtimestamp(time.time() - on_s, UTC).isoformat(),
             }
         return self._on_at[since_ns]
+
+
+def _picture(display: Display | None, *, running: bool) -> dict[str, Any] | None:
+    """Return what the display shows; nothing without a gate, as its lines, although a real one keeps what it showed last."""
+    if display is None:
+        return None
+    return display.picture() if running else {**display.picture(), "strokes": "", "is_lit": False}
 
 
 def _state(gate: SimulatedGate, status: dict[str, Any]) -> str:

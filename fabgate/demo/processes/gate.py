@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ import msgspec
 from fabgate.demo import books
 from fabgate.demo.observer import Observer
 from fabgate.demo.processes.child import Process
+from fabgate.demo.processes.display import Display
 from fabgate.demo.processes.network import Cable
 from fabgate.demo.waiting import DemoError, wait_for
 from fabgate.drivers.emulated.clock import EMULATED_FILE, ClockState
@@ -34,11 +36,19 @@ CLOCK_SET_AFTER_S: Final = 8.0
 class SimulatedGate:
     """The real daemon on an emulated chip and watched pins, behind a cable that can be pulled.
 
-    `source` is the part of gate.yaml for its roster.
+    `source` is the part of gate.yaml for its roster. `panels` are the drivers of its panels beside the log: lights, and one
+    display, oled or lcd.
     """
 
     def __init__(
-        self, folder: Path, name: str, cable: Cable, machine: dict[str, Any], source: dict[str, Any], lang: str = "en"
+        self,
+        folder: Path,
+        name: str,
+        cable: Cable,
+        machine: dict[str, Any],
+        source: dict[str, Any],
+        lang: str = "en",
+        panels: Sequence[str] = (),
     ) -> None:
         self.name = name
         #: The machine's name as people see it.
@@ -46,6 +56,8 @@ class SimulatedGate:
         self.state_dir = folder / name
         self.socket = folder / f"{name}.sock"
         self.panel = folder / f"{name}.panel"
+        kind = next((panel for panel in panels if panel != "lights"), None)
+        self.display = None if kind is None else Display(kind, folder / f"{name}.i2c")
         self.config = folder / f"{name}.yaml"
         self.cable = cable
         self.observer = Observer(folder / f"{name}.pins", PIN)
@@ -67,7 +79,11 @@ class SimulatedGate:
             "machine": machine,
             "reader": {"driver": "mfrc522", "chip": "emulated", "control_socket": str(self.socket)},
             "output": {"driver": "gpio", "pin": PIN, "pins": "emulated", "pin_log": str(folder / f"{name}.pins")},
-            "panel": {"driver": "log", "file": str(self.panel)},
+            "panel": [
+                {"driver": "log", "file": str(self.panel)},
+                *([{"driver": "lights"}] if "lights" in panels else []),
+                *([self.display.section] if self.display is not None else []),
+            ],
             "mqtt": {"host": "127.0.0.1", "port": self.cable.port},
             "clock": {"source": "emulated"},
             "uplink": {"resend_s": 2, "resend_max_s": 10},
@@ -104,6 +120,8 @@ class SimulatedGate:
         if self._clock_timer is not None:
             self._clock_timer.cancel()
         self.panel.write_text("", encoding="utf-8")  # a display without power is dark
+        if self.display is not None:
+            self.display.lose_power()
         self._saved_clock_s = self.wall_clock_s() // CLOCK_SAVED_EVERY_S * CLOCK_SAVED_EVERY_S
 
     def restore_power(self) -> None:
@@ -135,6 +153,8 @@ class SimulatedGate:
         if self._clock_timer is not None:
             self._clock_timer.cancel()
         self.cable.close()
+        if self.display is not None:
+            self.display.close()
 
     def _set_clock(self) -> None:
         self.state_dir.mkdir(parents=True, exist_ok=True)

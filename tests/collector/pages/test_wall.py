@@ -27,6 +27,7 @@ SEEN: dict[str, Any] = {
     "on_since": None,
     "light": "off",
     "lines": [],
+    "picture": None,
     "lying": None,
     "has_mains": True,
     "runs": True,
@@ -133,6 +134,12 @@ def test_a_display_has_four_lines_and_its_light_is_said_too():
     assert shown.lines == ("Hello Ada", "Laser 1 is yours", "", "")
     assert (shown.lit, shown.colour, shown.blinks) == ("green light, blinking", "green", True)
     assert machine(light="violet").lit == "violet"  # of a later version: shown as it is called
+    lcd = {"kind": "lcd", "width": 119, "height": 35, "strokes": "M0 0h5", "is_lit": True}
+    drawn = machine(picture=lcd).picture
+    assert shown.picture is None
+    assert drawn is not None
+    assert (drawn.view_box, drawn.cells) == ("-3 -3 125 41", "M0 4h119M0 13h119M0 22h119M0 31h119")
+    assert descriptions.Picture(**lcd | {"kind": "oled"}).cells == ""
 
 
 def test_a_refusal_names_whoever_is_known_and_every_reason():

@@ -49,6 +49,10 @@ def test_a_badge_that_is_tapped_powers_the_machine_and_the_audit_agrees_once_it_
     page.tap("laser-1", "ada")
     wait_for("power", lambda: laser.observer.on)
     page.until("laser-1", "In use", "Power on", "Ada", "Hello Ada", "green light")
+    wait_for("the display", lambda: page.dots_of("laser-1"))
+    before = page.dots_of("laser-1")
+    wait_for("its clock to tick", lambda: page.dots_of("laser-1") != before)
+    assert page.dots_of("printer-1") == ""
     shown = page.tap("laser-1", "ada")
     assert shown.url.endswith("/wall?card=ada#at-laser-1")
     assert 'value="ada" required checked' in shown.body
@@ -81,6 +85,7 @@ def test_a_minor_works_beside_a_supervisor(page: Demo) -> None:
 def test_a_card_is_put_into_its_holder_and_taken_out(page: Demo) -> None:
     page.tap("saw-1", "ada")
     page.until("saw-1", "Power on", "Take the card out")
+    wait_for("the display", lambda: page.dots_of("saw-1"))
     page.do("take-out", "saw-1")
     page.until("saw-1", "Power off", "Put the badge in here")
 
@@ -138,10 +143,12 @@ def test_after_a_power_cut_nothing_starts_by_itself_and_the_clock_waits_to_be_to
     text = page.text_of("laser-1")
     assert "No mains power" in text
     assert "Hello" not in text
+    assert page.dots_of("laser-1") == ""
     page.do("restore", "laser-1")
     assert "not set yet" in page.until("laser-1", "Power was cut", "Power off")
     assert laser.status()["boot"] != boot
     assert laser.status()["clock_synced"] is False
+    wait_for("the display to be set up again", lambda: page.dots_of("laser-1"))
     page.until("laser-1", "Clock right", "agree")
     wait_for("the gate to be told", lambda: laser.status()["clock_synced"])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -79,6 +79,35 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """What an emulated display shows: dots, the lit ones as the path of an SVG."""
+
+    kind: str
+    width: int
+    height: int
+    strokes: str
+    is_lit: bool
+
+    #: Dots of glass around the picture.
+    MARGIN: ClassVar = 3
+    #: The cells of a character display have eight rows of dots, and one row is between two of them.
+    CELL: ClassVar = 9
+
+    @property
+    def view_box(self) -> str:
+        """Return the picture and its margin."""
+        margin = self.MARGIN
+        return f"{-margin} {-margin} {self.width + 2 * margin} {self.height + 2 * margin}"
+
+    @property
+    def cells(self) -> str:
+        """Return the middle of each row of characters as the path of an SVG; nothing on a display without such rows."""
+        if self.kind != "lcd":
+            return ""
+        return "".join(f"M0 {y}h{self.width}" for y in range(self.CELL // 2, self.height, self.CELL))
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """A machine and its gate, as of now."""
 
@@ -91,6 +120,7 @@ class Machine:
     on_since: str
     light: str
     lines: tuple[str, ...]
+    picture: Picture | None
     lying: str
     takes_cards: bool
     has_mains: bool
@@ -146,6 +176,7 @@ def machine(found: Mapping[str, Any], people: Mapping[str, DisplayName]) -> Mach
         on_since=found["on_since"] or "",
         light=found["light"],
         lines=(lines + ("",) * LINES)[:LINES],
+        picture=Picture(**found["picture"]) if found["picture"] else None,
         lying=found["lying"] or "",
         takes_cards=found["runs"],
         has_mains=found["has_mains"],
