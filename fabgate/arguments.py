@@ -61,8 +61,12 @@ spellings of a badge, also in members files:
   hex-reversed:C3B2A104     hex, last byte first
   dec:0077705923            decimal, as often printed on the card
   dec-reversed:3283263748   decimal, last byte first
-  w26:123,45678             facility and number of a 26-bit Wiegand badge
   simple:19892716500        the number that SimpleMFRC522 gives for a 4-byte card
+  em-hex:0A00B1C2D3         all 10 hex digits of a 125 kHz badge; em-hex-reversed:, em-dec: (13 digits)
+  w26:123,45678             facility and number of a 26-bit Wiegand badge; w34: the same of a 34-bit one
+  w34-hex:007BB26E          the payload of a 34-bit Wiegand badge in hex, without parity; w37-hex: of a 37-bit one
+  number10:0012345678       what a reader shows that shortens to ten digits; number10-reversed:, number8:,
+                            number8-reversed:, number8-hex:, number8-hex-reversed:
 """
 _TAP: Final = """\
 Tap a card on an emulated reader. The gate has `demo: true` in its gate.yaml. A name is that of a gate in FABGATE_DATA,

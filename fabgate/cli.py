@@ -324,7 +324,7 @@ def _explain_ambiguity(error: Any, *, as_json: bool) -> int:
 
 
 def _read_card(arguments: argparse.Namespace) -> Any:
-    from fabgate.badge import from_uid
+    from fabgate.badge import Kind, from_uid
     from fabgate.drivers.readers import Card, Misread
     from fabgate.gate.config import gate_yaml as gate_config
     from fabgate.gate.terminal.running import gate_runs
@@ -342,7 +342,7 @@ def _read_card(arguments: argparse.Namespace) -> Any:
         while True:
             seen = reader.poll()
             if isinstance(seen, Card):
-                return from_uid(seen.uid)
+                return seen.badge if seen.kind is not Kind.ISO14443A else from_uid(seen.uid)
             if isinstance(seen, Misread) and seen.reason != last_reason:
                 last_reason = seen.reason
                 print(f"not read: {seen.reason}", file=sys.stderr)

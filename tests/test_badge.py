@@ -10,20 +10,28 @@ from hypothesis import strategies as st
 
 from fabgate.badge import (
     CASCADE_TAG,
+    NUMBERS,
+    PREFIXES,
     UID_LENGTHS,
+    WIEGAND_PAYLOAD_BITS,
     AmbiguousError,
     Badge,
     Kind,
     RandomUidError,
     digest,
+    example,
     from_uid,
+    number,
     parse,
     spellings,
+    wiegand,
 )
 from fabgate.errors import UsageError
 from tests.test_seal import table
 
 KEY = bytes(range(32))
+#: What the collector's column `spelling` holds.
+LONGEST_SPELLING = 40
 
 
 def _is_real(raw: bytes) -> bool:
@@ -32,8 +40,18 @@ def _is_real(raw: bytes) -> bool:
 
 uids = st.sampled_from(UID_LENGTHS).flatmap(lambda size: st.binary(min_size=size, max_size=size)).filter(_is_real)
 cards = st.builds(Badge, st.just(Kind.ISO14443A), uids)
-wiegands = st.builds(Badge, st.just(Kind.WIEGAND26), st.binary(min_size=3, max_size=3))
-badges = cards | wiegands
+fobs = st.builds(Badge, st.just(Kind.EM4100), st.binary(min_size=5, max_size=5))
+frames = st.sampled_from(sorted(WIEGAND_PAYLOAD_BITS.items())).flatmap(
+    lambda frame: st.builds(wiegand, st.just(frame[0]), st.integers(0, (1 << frame[1]) - 1))
+)
+numbers = st.sampled_from(NUMBERS).flatmap(
+    lambda one: st.integers(0, (1 << 8 * one.size) - 1).map(
+        lambda value: number(one.name, f"{value:0{one.digits}{'d' if one.base == 10 else 'X'}}")
+    )
+)
+badges = cards | fobs | frames | numbers
+#: How many spellings a badge has, by its kind.
+SPELLINGS = {Kind.WIEGAND26: 1, Kind.EM4100: 3, Kind.NUMBER: 1}
 
 
 # --- vectors ----------------------------------------------------------------------------------------------------------
@@ -63,7 +81,11 @@ def test_each_spelling_that_is_refused_says_why(spelling, because):
 def test_every_spelling_parses_back_in_any_case_and_with_blanks(badge):
     found = spellings(badge)
     assert found["canonical"] == str(badge)
-    assert len(found) == (1 if badge.kind is Kind.WIEGAND26 else 6 if len(badge.raw) == 4 else 5)
+    if badge.kind is Kind.WIEGAND:
+        assert len(found) == (2 if badge.raw[0] == 34 else 1)
+    else:
+        assert len(found) == SPELLINGS.get(badge.kind, 6 if len(badge.raw) == 4 else 5)
+    assert len(str(badge)) <= LONGEST_SPELLING
     for spelling in found.values():
         for written in (spelling, spelling.lower(), spelling.upper(), f"  {spelling}\n"):
             assert parse(written) == badge
@@ -92,7 +114,7 @@ def test_no_text_crashes_it(text):
 @given(digits=st.text(alphabet="0123456789", min_size=8, max_size=8))
 def test_eight_digits_are_no_badge_until_they_say_what_they_are_and_every_reading_is_told(digits):
     with pytest.raises(
-        AmbiguousError, match=f"two different cards: write hex:{digits} .*, dec:{digits} .* or dec-rev"
+        AmbiguousError, match=f"two different cards: write hex:{digits} .*, dec:{digits} .*, dec-rev.* or number8-"
     ) as caught:
         parse(digits)
     told = {spelling: found for spelling, _, found in caught.value.readings}
@@ -112,6 +134,8 @@ def test_eight_digits_have_two_cards_and_more():
         ("hex:12345678", "12:34:56:78"),
         ("dec:12345678", "00BC614E"),
         ("dec-reversed:12345678", "4E61BC00"),
+        ("number8:12345678", "number8:12345678"),
+        ("number8-reversed:12345678", "number8-reversed:12345678"),
     ]
 
 
@@ -166,9 +190,52 @@ def test_a_uid_of_another_length_is_no_badge(length):
         from_uid(bytes(length))
 
 
-def test_a_wiegand_number_has_three_bytes():
-    with pytest.raises(UsageError, match="wanted 3"):
-        Badge(Kind.WIEGAND26, bytes(4))
+@pytest.mark.parametrize(
+    ("kind", "raw", "because"),
+    [
+        (Kind.WIEGAND26, bytes(4), "wanted 3"),
+        (Kind.EM4100, bytes(4), "found a badge of 4 bytes, wanted 5"),
+        (Kind.WIEGAND, b"", "found a Wiegand badge of 0 bits, wanted 34 or 37"),
+        (
+            Kind.WIEGAND,
+            bytes((26, 1, 2, 3)),
+            "found a Wiegand badge of 26 bits, wanted 34 or 37",
+        ),  # it has its own kind
+        (Kind.WIEGAND, bytes((34, 1, 2, 3)), "the payload of 34 bits, wanted 32 bits"),
+        (Kind.WIEGAND, bytes((37, 8, 0, 0, 0, 0)), "the payload of 37 bits, wanted 35 bits"),
+        (Kind.NUMBER, b"", "unknown number format"),
+        (Kind.NUMBER, b"\x631234", "unknown number format"),
+        (Kind.NUMBER, b"\x01123456789", "found 9 digits, wanted all 10, with leading zeros"),
+        (Kind.NUMBER, b"\x0104a1b2c3d4", "wanted 10 decimal digits"),
+        (Kind.NUMBER, b"\x0504a1b2c3", "wanted 8 hex digits"),  # letters are upper-case
+        (Kind.NUMBER, b"\x014294967296", "too large"),
+    ],
+)
+def test_bytes_that_a_kind_does_not_have_are_no_badge_of_it(kind, raw, because):
+    with pytest.raises(UsageError, match=because):
+        Badge(kind, raw)
+
+
+@pytest.mark.parametrize(("bits", "payload"), [(25, 0), (32, 0), (26, 1 << 24), (34, 1 << 32), (37, 1 << 35), (34, -1)])
+def test_a_wiegand_frame_of_another_length_or_with_too_much_in_it_is_no_badge(bits, payload):
+    with pytest.raises(UsageError, match="wanted"):
+        wiegand(bits, payload)
+
+
+@given(payload=st.integers(0, (1 << 24) - 1))
+def test_equal_payloads_in_frames_of_other_lengths_and_equal_digits_in_other_formats_are_other_badges(payload):
+    found = [wiegand(bits, payload) for bits in WIEGAND_PAYLOAD_BITS]
+    found += [number(one.name, f"{payload:0{one.digits}{'d' if one.base == 10 else 'X'}}") for one in NUMBERS]
+    found += [Badge(Kind.EM4100, payload.to_bytes(5, "big"))]
+    assert len({digest(one, KEY) for one in found}) == len({str(one) for one in found}) == len(found)
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_every_prefix_has_an_example_that_is_read(prefix):
+    assert example(f" {prefix.upper()}: 1x") == (found := example(prefix))
+    assert found.startswith(f"{prefix}:")
+    assert parse(found)
+    assert example("hello:1") == ""
 
 
 # --- digests and logs -------------------------------------------------------------------------------------------------
@@ -186,6 +253,9 @@ def test_kind_and_length_are_inside_the_digest(badge):
     assert digest(badge, KEY) != digest(badge, KEY[::-1])
 
 
-@given(badge=cards)
+@given(badge=badges)
 def test_a_log_never_shows_a_badge_in_full(badge):
-    assert badge.masked() == f"{len(badge.raw)}B-..{badge.raw[-1]:02X}"
+    if badge.kind is Kind.NUMBER:
+        assert badge.masked() == f"{len(badge.raw) - 1}D-..{str(badge)[-2:]}"
+    else:
+        assert badge.masked() == f"{len(badge.raw)}B-..{badge.raw[-1]:02X}"

@@ -83,7 +83,7 @@ def test_every_spelling_of_a_badge_is_read_and_every_prefix_is_told():
     for spelling in told:
         badge.parse(spelling)
     prefixes = {spelling.partition(":")[0] for spelling in told}
-    assert set(badge._PREFIXES) - {"hex"} <= prefixes
+    assert set(badge.PREFIXES) - {"hex"} <= prefixes
 
 
 # --- verbs and exit codes ---------------------------------------------------------------------------------------------

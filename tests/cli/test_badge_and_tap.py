@@ -57,6 +57,7 @@ def test_badge_digest_is_the_one_under_the_gates_key(gate):
         ("hello", "is not a badge: wanted hex such as 04:A1:B2:C3"),
         ("880401B2", "cascade tag"),
         ("w26:256,1", "'256' is too large, wanted 0 to 255"),
+        ("0A00B1C2D3", "or a prefix; write one of these:\\n.* em-hex:0A00B1C2D3 "),
     ],
 )
 def test_badge_says_why_a_spelling_is_none(spelling, expected):
@@ -66,11 +67,13 @@ def test_badge_says_why_a_spelling_is_none(spelling, expected):
 def test_badge_of_digits_alone_shows_each_card_that_they_can_be():
     done = run_fabgate("badge", "12345678")
     refused(done, 2, "'12345678' is a number, and a number can be two different cards; write one of these:")
-    lines = [re.split(r" {2,}", line.removeprefix("error:")) for line in done.stderr.splitlines()[1:4]]
+    lines = [re.split(r" {2,}", line.removeprefix("error:")) for line in done.stderr.splitlines()[1:6]]
     assert [line[1:] for line in lines] == [
         ["hex:12345678", "12:34:56:78", "hex, as most readers print it"],
         ["dec:12345678", "00BC614E", "decimal, bytes in card order"],
         ["dec-reversed:12345678", "4E61BC00", "decimal, last byte first"],
+        ["number8:12345678", "number8:12345678", "shortened to three bytes"],
+        ["number8-reversed:12345678", "number8-reversed:12345678", "shortened to three bytes, last byte first"],
     ]
     as_json = run_fabgate("badge", "12345678", "--json")
     assert as_json.returncode == 2

@@ -14,7 +14,7 @@ from fabgate.collector.models.people import Group, Member
 
 
 class Badge(models.Model):
-    """The assignment of a badge to a member or a group, with its canonical spelling (badge.py) and keyed digest.
+    """The assignment of a badge to a member or a group, with its canonical spelling and keyed digest (fabgate/badge).
 
     For a badge that was enrolled by a tap on a gate only the digest is known: `spelling` is empty, and `key_id` names
     the badge key of the site that made the digest. After a change of keys such a badge must be tapped again.
@@ -26,7 +26,7 @@ class Badge(models.Model):
     #: Why an assignment ended; `over` means that it reached its end date, as a loan does.
     END_REASONS: ClassVar = (RETURNED, LOST, LEFT, REPLACED, OVER)
 
-    spelling = models.CharField(max_length=24, blank=True)
+    spelling = models.CharField(max_length=40, blank=True)
     digest = models.CharField(max_length=64)
     #: Set only for a badge without a spelling; all other digests are recomputed when the key changes.
     key_id = models.CharField(max_length=64, blank=True)

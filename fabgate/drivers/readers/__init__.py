@@ -5,8 +5,8 @@ A reader MUST:
 * store its options in the constructor and do nothing else; ``open`` claims the device and may be called again after ``close`` or after
   a fault (the gate opens it again with growing pauses);
 * return from ``poll`` within about 100 ms, whether or not a card is there;
-* return a ``Card`` only when its whole UID was read and all checks of the protocol (BCC, CRC, cascade bits) agreed;
-  otherwise a ``Misread`` or ``None``, never a guess;
+* return a ``Card`` only when its whole UID was read and all checks of the protocol (BCC, CRC, cascade bits, checksum,
+  parity) agreed; otherwise a ``Misread`` or ``None``, never a guess;
 * return ``None`` only when it has polled and no card answered. A card that answered incompletely, or together with
   another one, is a ``Misread``; a poll that failed raises. The gate counts a card as tapped only after the field was
   empty: polls without a card for 0.6 s (``fabgate.rules.presence``). A reader that returns ``None`` although a card is
@@ -31,6 +31,8 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from fabgate.badge import Badge, Kind
+
 
 class MisreadReason(StrEnum):
     """Why a card in the field did not become a badge."""
@@ -41,9 +43,24 @@ class MisreadReason(StrEnum):
 
 
 class Card(msgspec.Struct, frozen=True):
-    """A card that was read completely. `uid` is 4, 7 or 10 bytes in ISO 14443-3 order, without cascade tags and BCC."""
+    """A badge that was read completely. `uid` has the canonical bytes of its kind (``fabgate.badge.kinds``).
+
+    Of an ISO 14443 card, which it is unless `kind` says otherwise, these are 4, 7 or 10 bytes as the card sends them,
+    without cascade tags and BCC.
+    """
 
     uid: bytes
+    kind: Kind = Kind.ISO14443A
+
+    @classmethod
+    def of(cls, badge: Badge) -> Card:
+        """Return the card of a badge."""
+        return cls(badge.raw, badge.kind)
+
+    @property
+    def badge(self) -> Badge:
+        """Return its badge. Raises UsageError for bytes that its kind does not have."""
+        return Badge(self.kind, self.uid)
 
 
 class Misread(msgspec.Struct, frozen=True):

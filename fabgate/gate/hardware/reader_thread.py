@@ -13,7 +13,7 @@ import msgspec
 
 from fabgate.badge import UID_LENGTHS, Badge, Kind, digest
 from fabgate.drivers.readers import Card, Misread, MisreadReason, Reader
-from fabgate.errors import HardwareError
+from fabgate.errors import HardwareError, UsageError
 from fabgate.rules import vocabulary
 from fabgate.rules.presence import Presence
 
@@ -162,10 +162,9 @@ class ReaderThread:
         if seen is None:
             return self._presence.nothing(at_ms)
         if isinstance(seen, Card):
-            badge = Badge(Kind.ISO14443A, seen.uid)
-            if badge.is_random:
+            if seen.badge.is_random:
                 return self._presence.misread(MisreadReason.RANDOM_UID, at_ms)
-            return self._presence.saw(seen.uid.hex(), at_ms)
+            return self._presence.saw(bytes((seen.kind, *seen.uid)).hex(), at_ms)
         return self._presence.misread(seen.reason, at_ms)
 
     def _count_recoveries(self) -> int:
@@ -181,9 +180,16 @@ class ReaderThread:
             uid: object = seen.uid
             if not isinstance(uid, bytes):
                 found, wanted = f"a UID of the type {type(uid).__name__}", "bytes"
-            elif len(uid) not in UID_LENGTHS:
+            elif not isinstance(seen.kind, Kind):
+                found, wanted = f"a kind of the type {type(seen.kind).__name__}", "a fabgate.badge.Kind"
+            elif seen.kind is Kind.ISO14443A and len(uid) not in UID_LENGTHS:
                 found, wanted = f"a UID of {len(uid)} bytes", "4, 7 or 10"
-            elif Badge(Kind.ISO14443A, uid).is_half:
+            elif problem := _problem(seen):
+                found, wanted = (
+                    f"a badge of the kind {seen.kind.name} that cannot be ({problem})",
+                    "the bytes of its kind",
+                )
+            elif seen.badge.is_half:
                 found, wanted = "half of a 7-byte UID (it starts with the cascade tag 88)", "all"
             else:
                 return
@@ -198,7 +204,8 @@ class ReaderThread:
         if isinstance(event, vocabulary.Removed):
             return vocabulary.Removed(self._presented)
         if isinstance(event, vocabulary.Presented | vocabulary.Lying):
-            self._presented = self._digest(Badge(Kind.ISO14443A, bytes.fromhex(event.badge)))
+            kind, *uid = bytes.fromhex(event.badge)
+            self._presented = self._digest(Badge(Kind(kind), bytes(uid)))
             return type(event)(self._presented)
         return event
 
@@ -209,3 +216,12 @@ class ReaderThread:
             if emergency in self._emergency:
                 return emergency
         return digest(badge, self._badge_key)
+
+
+def _problem(card: Card) -> str:
+    """Return why a card is no badge of its kind, or ""."""
+    try:
+        _ = card.badge
+    except UsageError as error:
+        return str(error)
+    return ""

@@ -44,7 +44,7 @@ from fabgate.gate.roster.people import member
 from fabgate.yaml_reading.yaml_file import near, wanted
 
 _LISTS: Final = ("badges", "windows", "reasons")
-_WIEGAND: Final = re.compile(r"(?:w26:)?\s*\d{1,3}\s*,\s*\d{1,5}", re.IGNORECASE)
+_WIEGAND: Final = re.compile(r"(?:(?:w26:)?\s*\d{1,3}|w34:\s*\d{1,5})\s*,\s*\d{1,5}", re.IGNORECASE)
 _WINDOW: Final = re.compile(r"([1-7](?:\s*[-,]\s*[1-7])*)\s+(\d{1,2}:\d\d)\s*-\s*(\d{1,2}:\d\d)")
 _KEYS: Final = KEYS
 #: The keys of a file besides ``members``.

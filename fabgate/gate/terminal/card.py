@@ -39,6 +39,8 @@ class Reading:
 
 def readings(card: Badge) -> list[Reading]:
     """Return what other readers show for a card, and what a list of members then contains."""
+    if card.kind is Kind.EM4100:
+        return _em_readings(card.raw)
     if card.kind is not Kind.ISO14443A:
         return []
     raw, turned = card.raw, card.raw[::-1]
@@ -60,6 +62,20 @@ def readings(card: Badge) -> list[Reading]:
             Reading("last four bytes", raw[-4:].hex().upper(), _badge(raw[-4:]), cut),
         ]
     return found
+
+
+def _em_readings(raw: bytes) -> list[Reading]:
+    """Return what readers show for a 125 kHz badge: most of them drop its first byte or its first two bytes."""
+    found = []
+    for size, shared in ((4, f"{1 << 8:,} badges have the same"), (3, f"{1 << 16:,} badges have the same")):
+        digits = 10 if size == 4 else 8
+        for order, kept in (("", raw[-size:]), (", last byte first", raw[-size:][::-1])):
+            one = badge.number(
+                f"number{digits}{'-reversed' if order else ''}", f"{int.from_bytes(kept, 'big'):0{digits}d}"
+            )
+            found.append(Reading(f"shortened to {digits} digits{order}", str(one).partition(":")[2], one, shared))
+    wiegand = Badge(Kind.WIEGAND26, raw[-3:])
+    return [*found, Reading("26-bit Wiegand", str(wiegand).removeprefix("w26:"), wiegand, found[-1].shared)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,9 +58,39 @@ def test_a_badge_that_is_typed_by_a_reader_is_theirs_at_once(desk, broker):
     assert Change.objects.get(verb="badge.given").actor == "desk"
 
 
+def test_a_badge_of_each_kind_is_assigned_as_it_is_typed_and_the_page_says_what_it_is(desk):
+    trained("m-3")
+    typed = {
+        "em-hex:0A00B1C2D3": "125 kHz badge",
+        "w26:123,45678": "Wiegand badge",
+        "w37-hex:7FFFFFFFF": "Wiegand badge",
+        "number10-reversed:0012345678": "number that a reader has shortened",
+    }
+    for spelling in typed:
+        assert desk.post("/people/m-3/give", {"typed": spelling}).status_code == 303
+    assert carried("m-3") == [*typed]
+    assert of("laser-1", "m-3") == [digest(spelling) for spelling in sorted(typed)]
+    page = text(desk.get("/people/m-3"))
+    assert all(f"· {kind}" in page for kind in typed.values())
+    assert "em-hex:0011223344</code> · 125 kHz badge" in text(desk.get("/people/enrol?typed=em-hex:0011223344"))
+    # What is in another order, or shortened, is another badge.
+    assert desk.post("/people/m-1/give", {"typed": "em-hex-reversed:0A00B1C2D3"}).status_code == 303
+    assert desk.post("/people/m-1/give", {"typed": "number10:0012345678"}).status_code == 303
+    refused_as = desk.post("/people/m-1/give", {"typed": "em-dec:0042961322707"})
+    assert "Élise Noël has had this badge" in str(refused_as.context["give_form"].errors["typed"])
+
+
+def test_ten_hex_digits_are_a_125_khz_badge_unless_they_can_be_a_card_with_its_check_byte(desk):
+    assert desk.post("/people/m-3/give", {"typed": "0A00B1C2D3"}).status_code == 303
+    form = desk.post("/people/m-3/give", {"typed": "04A1B2C3D4"}).context["give_form"]
+    assert [value for value, _label in form.fields["reading"].choices] == ["em-hex:04A1B2C3D4", "hex:04A1B2C3"]
+    assert carried("m-3") == ["em-hex:0A00B1C2D3"]
+
+
 @pytest.mark.parametrize(
     ("typed", "expected"),
     [
+        ("number10:345678", "Enter all its digits, as in number10:0012345678"),
         ("", "required"),
         ("hello", "is not a badge"),
         ("04A1B2C", "is not a badge"),

@@ -159,8 +159,10 @@ def test_a_new_member_in_a_file_without_badges_is_taken_for_a_wrong_id(ada, file
 
 
 def test_it_says_how_many_are_new_and_who_was_told(ada, file, capsys):
-    import_(file, "id,badges\nm-1,04A1B2C3\nm-2,04A1B2C4;04A1B2C5\n")
-    assert capsys.readouterr().out.splitlines()[-1] == "2 members imported (1 new) with 3 badges; laser-1 notified"
+    import_(file, "id,badges\nm-1,04A1B2C3\nm-2,04A1B2C4;em-hex:0A00B1C2D3;number10:0012345678;w34-hex:007BB26E\n")
+    assert capsys.readouterr().out.splitlines()[-1] == "2 members imported (1 new) with 5 badges; laser-1 notified"
+    held = set(Badge.objects.filter(member="m-2").values_list("spelling", flat=True))
+    assert held == {"04A1B2C4", "em-hex:0A00B1C2D3", "number10:0012345678", "w34-hex:007BB26E"}
     import_(file, "id,name\nm-1,Ada\n")
     assert capsys.readouterr().out == "1 member imported (0 new); laser-1 notified\n"
 
@@ -227,7 +229,7 @@ def test_every_mistake_is_named_by_its_line_and_nothing_is_imported(env, gate, f
         "m-2,Bob,04:a1:b2:c3,,,,",
         "m-2,Bob,08A1B2C3,,,,",
         "m-3,Eve,04A1B2C4,de,boss,March 2027,lathe",
-        "m-4,Zoe,12345678901,,,,",
+        "m-4,Zoe,12345678901;number10:345;em-hex:0A00B1C2D3,,,,",
         ",Nobody,,,,,",
         "m-5,short",
         "shorter",
@@ -247,11 +249,14 @@ def test_every_mistake_is_named_by_its_line_and_nothing_is_imported(env, gate, f
         ("line 5", "machines"),
         ("line 5", "valid_until"),
         ("line 6", "badges"),
+        ("line 6", "badges"),
         ("line 7", "id"),
         ("line 8", "found 2 fields, wanted 7, one for each column; put a field that contains a ',' in quotes"),
         ("line 9", "found 1 field, wanted 7, one for each column; put a field that contains a ',' in quotes"),
     ]
     assert "random UID" in str(caught.value)
+    wanted = "found 'number10:345', wanted a badge with all its digits, such as number10:0012345678"
+    assert f"line 6: badges: {wanted}" in str(caught.value)
     assert "lang: found 'de', wanted one of en, fr" in str(caught.value)
     with pytest.raises(FabgateError):
         people.import_members(argparse.Namespace(file=str(file), dates="", plans_from=None))

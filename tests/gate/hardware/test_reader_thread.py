@@ -8,6 +8,8 @@ from typing import Any, Self
 
 import pytest
 
+from fabgate import badge
+from fabgate.badge import Kind
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.gate.hardware import reader_thread as module
 from fabgate.gate.hardware.reader_thread import ReaderFault, ReaderRecovered, ReaderThread
@@ -81,6 +83,18 @@ def test_a_card_is_presented_once_and_removed_after_it_was_out_of_sight_for_a_wh
     assert harness.posted == [vocabulary.Presented(digest("ada"))]
     harness.advance(600)
     harness.wait_for_event(vocabulary.Removed(digest("ada")))
+
+
+def test_a_badge_of_each_kind_is_presented_under_its_own_digest(harness: Harness) -> None:
+    found = [
+        badge.parse(text) for text in ("em-hex:0A00B1C2D3", "w26:10,177", "w37-hex:00A00B1C2", "number10:0012345678")
+    ]
+    for one in found:
+        harness.reader.seen = Card.of(one)
+        harness.wait_for_event(vocabulary.Presented(badge.digest(one, BADGE_KEY)))
+    harness.reader.lift()
+    harness.advance(600)
+    harness.wait_for_event(vocabulary.Removed(badge.digest(found[-1], BADGE_KEY)))
 
 
 @pytest.mark.parametrize("seen", [Misread(MisreadReason.TWO_CARDS), Misread(MisreadReason.TORN)])
@@ -225,6 +239,14 @@ NAME = "the reader driver tests.gate.hardware.test_reader_thread.Misbehaving"
             f"{NAME} returned half of a 7-byte UID (it starts with the cascade tag 88), wanted all",
         ),
         (Card("04A1B2C3"), f"{NAME} returned a UID of the type str, wanted bytes"),  # type: ignore[arg-type]
+        (Card(b"\x04\xa1\xb2\xc3", 3), f"{NAME} returned a kind of the type int, wanted a fabgate.badge.Kind"),  # type: ignore[arg-type]
+        (
+            Card(b"\x04\xa1\xb2\xc3", Kind.EM4100),
+            (
+                f"{NAME} returned a badge of the kind EM4100 that cannot be (found a badge of 4 bytes, wanted 5), wanted"
+                " the bytes of its kind"
+            ),
+        ),
         ("04A1B2C3", f"{NAME} returned the type str, wanted a Card, a Misread or None"),
     ],
 )

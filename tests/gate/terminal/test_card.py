@@ -59,6 +59,19 @@ def test_every_reading_that_can_be_a_badge_is_spelled_as_that_badge(uid):
             )
 
 
+def test_a_125_khz_badge_is_shortened_by_most_readers():
+    assert shown("em-hex:0A00B1C2D3") == {
+        "shortened to 10 digits": "0011649747",
+        "shortened to 10 digits, last byte first": "3552751872",
+        "shortened to 8 digits": "11649747",
+        "shortened to 8 digits, last byte first": "13877937",
+        "26-bit Wiegand": "177,49875",
+    }
+    assert "but it knows number10:0011649747" in "\n".join(
+        cards.lines(badge.parse("em-hex:0A00B1C2D3"), known("em-hex:0A00B1C2D3", {"number10:0011649747": ADA}))
+    )
+
+
 def test_the_holder_is_found_under_each_key_of_the_gate():
     assert known("04A1B2C3", {"04A1B2C3": ADA}, "old") == cards.Known(ADA, ())
 

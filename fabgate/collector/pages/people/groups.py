@@ -257,7 +257,10 @@ def _page(request: HttpRequest, group: Group, *, status: int = 400, **bound: Any
         "is_over": _is_over(group),
         "people": search.list_rows(list(group.members.order_by("folded", "pk"))),
         "machines": group.machines.order_by("title", "name"),
-        "badges": [{"row": row, "is_stale": row.is_stale(badges.key_id())} for row in carried],
+        "badges": [
+            {"row": row, "read_as": words.badge_kind(row.spelling), "is_stale": row.is_stale(badges.key_id())}
+            for row in carried
+        ],
         "known": gates_informed.of(("group", group.name), *(("badge", str(row.pk)) for row in group.badges.all())),
         "give_form": action_forms.GiveForm(auto_id="give_%s"),
         **card_of(group.payer_id_or_own, account_of(request), user=group.roster_id),

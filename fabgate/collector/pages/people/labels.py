@@ -11,6 +11,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from fabgate import badge
 from fabgate.collector.access.eligibility import NOT_TRAINED, is_over
 from fabgate.collector.models import Badge, Block, Grant, Group, Member, Payer
 from fabgate.collector.pages.formatting import STATES as STATES_SHOWN
@@ -39,6 +40,14 @@ KINDS: Final[Mapping[str, Any]] = {
     Badge.CLASS: gettext_lazy("class"),
     Badge.COMPANY: gettext_lazy("company"),
 }
+#: What kind of badge it is, for people.
+BADGE_KINDS: Final[Mapping[badge.Kind, Any]] = {
+    badge.Kind.ISO14443A: gettext_lazy("card (13.56 MHz)"),
+    badge.Kind.EM4100: gettext_lazy("125 kHz badge"),
+    badge.Kind.WIEGAND26: gettext_lazy("Wiegand badge"),
+    badge.Kind.WIEGAND: gettext_lazy("Wiegand badge"),
+    badge.Kind.NUMBER: gettext_lazy("number that a reader has shortened"),
+}
 GROUP_KINDS: Final[Mapping[str, Any]] = {
     Group.CLASS: gettext_lazy("Class"),
     Group.COMPANY: gettext_lazy("Company"),
@@ -55,6 +64,11 @@ LEVELS: Final[Mapping[str, Any]] = {
 }
 #: Reasons for a block.
 BLOCKS: Final[Mapping[str, Any]] = dict(Block.REASONS)
+
+
+def badge_kind(spelling: str) -> str:
+    """Return the kind of a badge, such as "125 kHz badge"; "" where only its digest is known."""
+    return str(BADGE_KINDS[badge.parse(spelling).kind]) if spelling else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,10 @@ def _why_not(spelling: str, error: UsageError) -> str:
         ways = " / ".join(one for one, _reading, _card in error.readings)
         text = _("'%(found)s' can be read as different cards: write one of %(ways)s")
         return text % {**named, "ways": ways}
-    return _("found '%(found)s', wanted a badge such as 04:A1:B2:C3, with all 8, 14 or 20 digits") % named
+    text = _("found '%(found)s', wanted a badge such as 04:A1:B2:C3, with all 8, 14 or 20 digits")
+    if example := badge.example(spelling):
+        text = _("found '%(found)s', wanted a badge with all its digits, such as %(example)s")
+    return text % {**named, "example": example}
 
 
 def _is_email(text: str) -> bool:

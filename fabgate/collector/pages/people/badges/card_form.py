@@ -24,6 +24,11 @@ _READINGS: Final = {
     "dec": gettext_lazy("decimal"),
     "dec-reversed": gettext_lazy("decimal, last byte first"),
     "simple": gettext_lazy("decimal with check byte"),
+    "em-hex": gettext_lazy("hexadecimal of a 125 kHz badge"),
+    "number10": gettext_lazy("shortened to ten digits"),
+    "number10-reversed": gettext_lazy("shortened to ten digits, last byte first"),
+    "number8": gettext_lazy("shortened to eight digits"),
+    "number8-reversed": gettext_lazy("shortened to eight digits, last byte first"),
 }
 
 
@@ -56,8 +61,12 @@ def not_a_badge(typed: str, wanted: str = "") -> str:
         )
     except UsageError:
         pass
-    text = _("“%(typed)s” is not a badge. Enter what a reader types, such as 04A1B2C3D4E5F6 or dec:0077705924.")
-    return (wanted or text) % {"typed": typed[:40]}
+    text = wanted or _(
+        "“%(typed)s” is not a badge. Enter what a reader types, such as 04A1B2C3D4E5F6 or dec:0077705924."
+    )
+    if example := badge.example(typed):
+        text = _("“%(typed)s” is not a badge. Enter all its digits, as in %(example)s.")
+    return text % {"typed": typed[:40], "example": example}
 
 
 class CardForm(forms.Form):

@@ -24,7 +24,7 @@ from fabgate.collector.models import Badge, Gate, Member, Refusal
 from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.lists.sorting import Sorting
-from fabgate.collector.pages.people import search, shortcuts
+from fabgate.collector.pages.people import labels, search, shortcuts
 from fabgate.collector.pages.people.badges import card_form
 from fabgate.collector.pages.people.person import action_forms
 from fabgate.collector.people import badges, blocks, display_names
@@ -96,6 +96,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "card": card,
+        "read_as": labels.badge_kind(card.spelling),
         "q": q,
         "offered": search.list_rows(list(offered[:_OFFERED])) if q else [],
         "held": card.carried(),

@@ -207,6 +207,7 @@ def _badge(row: Badge) -> dict[str, Any]:
     return {
         "row": row,
         "kind": labels.KINDS[row.kind],
+        "read_as": labels.badge_kind(row.spelling),
         # A loan that ends at midnight ends on the evening before.
         "evening": row.until and timezone.localtime(row.until - timedelta(microseconds=1)).date(),
         "ended": reasons.given_up(row.end_reason),

@@ -1,0 +1,44 @@
+"""Badges: their kinds, their canonical form, all spellings, and the keyed digest that is used instead of the badge.
+
+``kinds`` says what a badge is, ``spelling`` how people and programs write it.
+"""
+
+from __future__ import annotations
+
+from fabgate.badge.kinds import (
+    CASCADE_TAG,
+    DIGEST_BYTES,
+    NUMBERS,
+    UID_LENGTHS,
+    WIEGAND_PAYLOAD_BITS,
+    Badge,
+    Kind,
+    NumberFormat,
+    RandomUidError,
+    digest,
+    from_uid,
+    number,
+    wiegand,
+)
+from fabgate.badge.spelling import PREFIXES, AmbiguousError, example, parse, spellings
+
+__all__ = [
+    "CASCADE_TAG",
+    "DIGEST_BYTES",
+    "NUMBERS",
+    "PREFIXES",
+    "UID_LENGTHS",
+    "WIEGAND_PAYLOAD_BITS",
+    "AmbiguousError",
+    "Badge",
+    "Kind",
+    "NumberFormat",
+    "RandomUidError",
+    "digest",
+    "example",
+    "from_uid",
+    "number",
+    "parse",
+    "spellings",
+    "wiegand",
+]
