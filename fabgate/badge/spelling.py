@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Callable
 from functools import partial, reduce
 from operator import xor
 from typing import Final
@@ -263,7 +264,7 @@ _DIGITS_ARE = {
     "number10": "shortened to four bytes",
     "number10-reversed": "shortened to four bytes, last byte first",
 }
-PREFIXES: Final = {
+PREFIXES: Final[dict[str, Callable[[str], Badge]]] = {
     "hex": _hex,
     "hex-reversed": _hex_reversed,
     "dec": _dec,
