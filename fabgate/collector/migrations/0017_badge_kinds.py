@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
     """Makes one column longer; no row changes. SQLite copies the table of badges, which is small."""
 
     dependencies = [
-        ('collector', '0015_contests'),
+        ('collector', '0016_erased_contests'),
     ]
 
     operations = [
