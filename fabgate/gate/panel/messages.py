@@ -60,7 +60,7 @@ _SHOWN_S: Final[dict[vocabulary.SignalKind, float]] = {
 TEXTS: Final[dict[str, str]] = {
     **display.TEXTS,
     "wait": "One moment",
-    "supervisor-needed": "Supervisor needed\nTap their badge\nwithin {left}",
+    "supervisor-needed": "Supervisor needed\nTap their badge\nwithin {clock}",
     "go": "Hello {name}\n{machine} is yours\n{clock}\nTo stop: tap again",
     "go.hold": "Hello {name}\n{machine} is yours\n{clock}\nTo end: remove badge",
     "go.limit": "{clock} of {left}",
@@ -74,9 +74,9 @@ TEXTS: Final[dict[str, str]] = {
     "extended": "Extended\n{left} left",
     "grace": "Badge removed\nStops in {clock}\nTo continue:\nput it back",
     "finishing": "Job is running\nThe power stays on\nuntil it is done",
-    "finishing.unfelt": "Please finish\nAt most {left}\nWhen you are done:\ntap again",
-    "finishing.unfelt.hold": "Please finish\nAt most {left}\nWhen you are done:\nremove your badge",
-    "run-on": "Session ending\nPower off in {left}",
+    "finishing.unfelt": "Please finish\nAt most {clock}\nWhen you are done:\ntap again",
+    "finishing.unfelt.hold": "Please finish\nAt most {clock}\nWhen you are done:\nremove your badge",
+    "run-on": "Session ending\nStops in {clock}",
     "flag-ask": "Report a defect:\ntap your badge\nDanger: press again",
     "flag-ask.danger": "Report a danger:\ntap your badge\nDefect: press again",
     "flagged": "Thank you\nThe defect is\nreported",
@@ -208,13 +208,13 @@ def notice(
             lines = texts.ended(texts.duration(signal.ms), reason, money if isinstance(money, Cost) else None)
         case _KIND.FINISHING if signal.detail == vocabulary.UNFELT:
             variant = "finishing.unfelt.hold" if mode is vocabulary.Mode.HOLD else "finishing.unfelt"
-            lines = texts.lines(variant, left=texts.duration(signal.ms))
+            lines, clock = texts.until(variant, signal.ms)
         case _KIND.WARNING if signal.detail == vocabulary.LAST:
             lines, clock = texts.until("warning.last", signal.ms)
         case _KIND.MISREAD | _KIND.FLAG_ASK:
             variant = f"{signal.kind}.{signal.detail}"
             lines = texts.lines(variant if variant in TEXTS else signal.kind.value)
-        case _KIND.WARNING | _KIND.GRACE:
+        case _KIND.WARNING | _KIND.GRACE | _KIND.SUPERVISOR | _KIND.RUN_ON:
             lines, clock = texts.until(signal.kind.value, signal.ms)
         case _:
             lines = texts.lines(signal.kind.value, left=texts.duration(signal.ms), actor=signal.detail)
@@ -230,12 +230,13 @@ def passing_notice(
     lock: wire.Lock | None = None,
     blocked: bool = False,
     money: Cost | None = None,
+    boot_ms: int = 0,
 ) -> Notice:
     """Return the notice for an event, which is shown for some seconds.
 
-    `blocked` says that the machine is blocked now, which must not be hidden for long.
+    `blocked` says that the machine is blocked now, which must not be hidden for long. `boot_ms` is now.
     """
-    passing = notice(signal, machine, lang=lang, mode=mode, lock=lock, money=money)
+    passing = notice(signal, machine, lang=lang, mode=mode, lock=lock, money=money, boot_ms=boot_ms)
     for_s = passing.for_s or PASSING_S
     return structs.replace(passing, for_s=min(for_s, PASSING_S) if blocked else for_s)
 

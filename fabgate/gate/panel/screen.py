@@ -73,7 +73,14 @@ class Screen:
         for signal in happened:
             cost = next(costs, None) if signal.kind is _KIND.ENDED else None
             passing = messages.passing_notice(
-                signal, self._machine, lang=self._lang, mode=mode, lock=lock, blocked=blocked, money=cost
+                signal,
+                self._machine,
+                lang=self._lang,
+                mode=mode,
+                lock=lock,
+                blocked=blocked,
+                money=cost,
+                boot_ms=boot_ms,
             )
             self._panel.show(passing, then=lasting)
             lasting = None

@@ -222,8 +222,8 @@ def test_a_language_that_cannot_be_read_is_left_out_and_said(monkeypatch, caplog
         ),
         (
             {"kind": KIND.SUPERVISOR, "ms": 30_000},
-            ("Encadrant requis", "Passez son badge", "dans les 30 s"),
-            ("Supervisor needed", "Tap their badge", "within 30 s"),
+            ("Encadrant requis", "Passez son badge", "Encore 0:30"),
+            ("Supervisor needed", "Tap their badge", "within 0:30"),
         ),
     ],
 )
@@ -382,6 +382,13 @@ def test_the_clock_of_a_session_counts_up_from_power_on_and_that_of_a_warning_do
     warning = notice(vocabulary.Signal(KIND.WARNING, lang="fr", ms=120_000), "Laser 1", boot_ms=1_000)
     assert warning.lines_at(61_001)[0] == "Arrêt dans 0:59"
     assert warning.lines_at(10**9)[0] == "Arrêt dans 0:00"
+    for kind, detail, line in (
+        (KIND.RUN_ON, "", "Stops in 0:59"),
+        (KIND.SUPERVISOR, "", "within 0:59"),
+        (KIND.FINISHING, vocabulary.UNFELT, "At most 0:59"),
+    ):
+        found = notice(vocabulary.Signal(kind, ms=120_000, detail=detail), "Laser 1", boot_ms=1_000)
+        assert line in found.lines_at(61_001)
     priced = notice(
         vocabulary.Signal(KIND.GO, "Ada", ms=7_200_000),
         "Laser 1",
@@ -441,9 +448,9 @@ def places(text: str) -> set[str]:
 
 def test_where_nobody_feels_a_job_its_member_is_told_how_to_end_it_and_until_when():
     told = {"ms": 40 * 60_000, "detail": vocabulary.UNFELT}
-    assert shown(KIND.FINISHING, **told) == ("Please finish", "At most 40 min", "When you are done:", "tap again")
+    assert shown(KIND.FINISHING, **told) == ("Please finish", "At most 40:00", "When you are done:", "tap again")
     assert shown(KIND.FINISHING, mode=vocabulary.Mode.HOLD, **told)[-1] == "remove your badge"
-    assert shown(KIND.FINISHING, lang="fr", **told)[1] == "Encore 40 min max"
+    assert shown(KIND.FINISHING, lang="fr", **told)[1] == "Encore 40:00 max"
     assert shown(KIND.FINISHING, ms=40 * 60_000)[0] == "Job is running"
 
 

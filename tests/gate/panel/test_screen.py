@@ -100,6 +100,13 @@ def test_a_warning_is_heard_although_something_else_is_shown_before_it(wall: Wal
     assert wall.heard == ["short", "short", "tick"]
 
 
+def test_the_clock_of_what_has_just_happened_runs_too(wall: Wall) -> None:
+    face = Screen(wall, "Laser", "en")
+    last = vocabulary.Signal(KIND.WARNING, ms=20_000, detail=vocabulary.LAST)
+    face.show([last], GO, mode=vocabulary.Mode.TIMED, lock=None, boot_ms=1_000_000)
+    assert [wall.seen.lines_at(ms)[0] for ms in (1_000_000, 1_005_000)] == ["Stops in 0:20", "Stops in 0:15"]
+
+
 def test_after_a_power_cut_that_is_said_until_somebody_uses_the_machine(wall: Wall) -> None:
     face = Screen(wall, "Laser", "en")
     face.power_was_cut()
