@@ -40,7 +40,7 @@ class Summary:
 
 def of(month: date) -> Summary:
     """Return the sums of a month. The ledger is followed first, so that they are those of all that is stored."""
-    refresh.refresh_all()
+    refresh.catch_up()
     return stored(month)
 
 

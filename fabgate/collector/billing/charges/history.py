@@ -29,7 +29,7 @@ class History(NamedTuple):
 
 def of(session: str) -> History:
     """Return the charges of a session. The ledger is followed first."""
-    refresh.refresh_all()
+    refresh.catch_up()
     return stored([session])[session]
 
 

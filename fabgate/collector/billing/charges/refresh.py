@@ -125,6 +125,23 @@ def refresh_all() -> None:
         pass
 
 
+def catch_up() -> None:
+    """Follow the ledger to its end, for those who only read charges: nothing is written unless something is missing."""
+    if _has_more():
+        refresh_all()
+
+
+def _has_more() -> bool:
+    """Return whether a refresh would change charges."""
+    progress = BillingProgress.objects.first()
+    if progress is None:
+        return BillingTerms.objects.exists()
+    if progress.pulse == Pulse.newest() or not BillingTerms.objects.exists():
+        return False
+    newest = LedgerLine.objects.aggregate(last=Max("pk"))["last"] or 0
+    return progress.position < newest or progress.terms != terms_digest(open_book())
+
+
 def update(sessions: Collection[str]) -> None:
     """Charge these sessions again, because a person has decided about them. Call it in their transaction, after `lock`."""
     if BillingTerms.objects.exists():

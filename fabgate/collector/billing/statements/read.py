@@ -21,7 +21,7 @@ def of(month: date, payer: str) -> Statement:
     """
     closed = ClosedMonth.objects.filter(pk=month).first()
     if closed is None:
-        refresh.refresh_all()
+        refresh.catch_up()
     charges = list(refresh.records(Charge.objects.filter(month=month, payer=payer)))
     statement = compose(
         head(month, payer, closed), _words(payer, closed, charges, month), charges, lines(month, payer), codes()

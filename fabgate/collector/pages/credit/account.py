@@ -75,7 +75,7 @@ def credit_of(pk: str) -> Credit | None:
 
 def refreshed_credit_of(pk: str) -> Credit | None:
     """Return the same, with all that is stored charged; it may wait for another refresh of the charges."""
-    refresh.refresh_all()
+    refresh.catch_up()
     return credit_of(pk)
 
 

@@ -25,7 +25,7 @@ from fabgate.collector.paper.figures import Money
 def left(request: HttpRequest) -> HttpResponse:
     """List the payers who have credit, and have left, ended, or no longer prepay."""
     found = terms_or_404()
-    refresh.refresh_all()
+    refresh.catch_up()
     today, money, known = terms.today(found), Money.of(found), modes.Modes.now()
     held = {payer: amount for payer, amount in balances.all_of().items() if amount > 0}
     gone = _gone(list(held), today)

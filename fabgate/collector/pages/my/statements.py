@@ -37,7 +37,7 @@ def entries(member: str) -> list[Entry]:
     found = terms.started()
     if found is None:
         return []
-    refresh.refresh_all()
+    refresh.catch_up()
     money, first_open = Money.of(found), terms.first_open_day() or found.first_month
     open_months = {
         month

@@ -9,10 +9,13 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from fabgate.collector.billing import member_plans, month, rule_store, terms
 from fabgate.collector.billing.charges import closing, decisions, record, refresh
 from fabgate.collector.billing.typed_rule import Typed
+from fabgate.collector.db import pulse
 from fabgate.collector.models import (
     BillingProgress,
     Charge,
@@ -20,6 +23,7 @@ from fabgate.collector.models import (
     ManualLine,
     Member,
     Plan,
+    Pulse,
     Review,
     TariffRule,
     UsageSession,
@@ -243,6 +247,20 @@ def test_a_session_is_charged_and_charged_again_when_it_changes(shop):
     corrections.correct("s-1", "time", "300000", author="eve", reason="a test")
     refresh.refresh_all()
     assert amounts() == [("s-1", "billed", 50)]
+
+
+def test_who_only_reads_writes_nothing_unless_something_is_not_charged_yet(shop):
+    billed()
+    session(shop, "s-1", MONTHS[0] + timedelta(days=1), 10)
+    refresh.catch_up()
+    assert amounts() == [("s-1", "billed", 100)]
+    pulse.notify({Pulse.FLOOR: {"saw-1"}}, datetime.now(UTC))
+    with CaptureQueriesContext(connection) as sent:
+        refresh.catch_up()
+    assert {query["sql"].split()[0] for query in sent} == {"SELECT"}
+    rule(FIRST + timedelta(days=1), price=Decimal("0.20"))
+    refresh.catch_up()
+    assert amounts() == [("s-1", "billed", 200)]
 
 
 def test_the_same_facts_have_the_same_id_and_other_money_another_one(shop):
