@@ -76,19 +76,21 @@ def changes(
 
     Only payers with a session that `is_concerned` are rated.
     """
-    pairs = (pair for month in months for pair in _pairs(month, now, then, is_concerned))
+    pairs = (pair for month in months for pair in _pairs(month, now, then, is_concerned, only_concerned=True))
     return _sums((old, new) for old, new in pairs if (old.kind, old.amount_minor) != (new.kind, new.amount_minor))
 
 
 def _pairs(
-    month: date, now: Terms, then: Terms, is_concerned: Callable[[Facts], bool]
+    month: date, now: Terms, then: Terms, is_concerned: Callable[[Facts], bool], *, only_concerned: bool = False
 ) -> Iterator[tuple[Rated, Rated]]:
-    """Yield each session of a month, rated by both terms."""
+    """Yield each session of a month, rated by both terms; with `only_concerned`, no payer for whom all costs the same."""
     lookups = rules.Lookup(now.rules), rules.Lookup(then.rules)
     for facts in months.by_payer(month, now.zone).values():
+        is_other = any(map(is_concerned, facts))
+        if only_concerned and not is_other:
+            continue
         before = rating.rate(facts, now, lookup=lookups[0])
-        # Sessions of other payers cost the same.
-        after = rating.rate(facts, then, lookup=lookups[1]) if any(map(is_concerned, facts)) else before
+        after = rating.rate(facts, then, lookup=lookups[1]) if is_other else before
         yield from zip(before, after, strict=True)
 
 

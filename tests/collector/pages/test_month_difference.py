@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from fabgate.collector.billing import terms, trial
 from fabgate.collector.billing.charges import closing, refresh
 from fabgate.collector.models import Charge, Plan, TariffRule
 from tests.collector.pages import billing
@@ -54,6 +55,14 @@ def test_a_rule_for_a_plan_shows_only_the_sessions_that_cost_something_else(shop
     answer = browse("manager").post(NEW, typed(price="0.05", plan=student.name, since=f"{billing.FIRST}"))
     (line,) = answer.context["difference"]["lines"]
     assert (line["plan"], line["sessions"], line["now"], line["new"]) == ("student", 1, "€3.00", "€1.50")
+
+
+def test_payers_whom_nothing_concerns_are_not_rated(shop):
+    now = terms.for_rating(terms.get())
+    broken = now._replace(plans={})  # whoever rates the student's session finds no plan
+    assert trial.changes([billing.FIRST], broken, broken, lambda facts: facts.user == "m-1") == {}
+    with pytest.raises(KeyError):
+        trial.changes([billing.FIRST], broken, broken, lambda facts: facts.user == "m-2")
 
 
 @pytest.mark.parametrize("since", [NOON + timedelta(days=1), NOON + timedelta(days=400)])
