@@ -10,8 +10,7 @@ from gpiozero import Device, DigitalOutputDevice
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
 from fabgate.drivers.emulated import pins as emulated_pins
-from fabgate.drivers.panels import Notice, Panel
-from fabgate.drivers.panels import lights as lights_module
+from fabgate.drivers.panels import Notice, Panel, blinker
 from fabgate.drivers.panels.buzzer import LONGEST_S, BuzzerOptions, BuzzerPanel
 from fabgate.drivers.panels.lights import COLOURS, LightsOptions, LightsPanel
 from fabgate.errors import HardwareError
@@ -82,7 +81,7 @@ def test_each_light_of_the_messages_has_its_own_colour(kind):
 
 
 def test_a_blinking_light_goes_on_and_off_and_the_next_one_stands_still(monkeypatch):
-    monkeypatch.setattr(lights_module, "BLINK_S", 0.005)
+    monkeypatch.setattr(blinker, "BLINK_S", 0.005)
     lights = LightsPanel(LightsOptions(brightness=50))
     lights.open()
     lights.show(Notice("green blink"))
@@ -98,13 +97,13 @@ def test_a_blinking_light_goes_on_and_off_and_the_next_one_stands_still(monkeypa
 
 
 def test_a_pin_that_fails_while_a_light_blinks_is_reported_by_the_next_notice(monkeypatch):
-    monkeypatch.setattr(lights_module, "BLINK_S", 0.001)
+    monkeypatch.setattr(blinker, "BLINK_S", 0.001)
     lights = LightsPanel(LightsOptions())
     lights.open()
     lights.show(Notice("green blink"))
     lights._led.close()
-    wait(lambda: lights._error, "the failure")
-    with pytest.raises(type(lights._error)):
+    wait(lambda: lights._blinker._error, "the failure")
+    with pytest.raises(type(lights._blinker._error)):
         lights.show(Notice("red"))
     lights.close()
 

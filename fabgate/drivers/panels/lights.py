@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 
 from fabgate.drivers.panels import Notice
+from fabgate.drivers.panels.blinker import Blinker, Colour
 from fabgate.drivers.panels.gpio_pins import PanelPin, claim
 
 #: For each kind of lights the share of its LEDs in a colour, in the order red, green, third.
@@ -30,9 +30,6 @@ COLOURS: Final = {
         "white": (1.0, 1.0, 1.0),
     },
 }
-BLINK_S: Final = 0.5
-Colour = tuple[float, float, float]
-OFF: Final[Colour] = (0.0, 0.0, 0.0)
 
 
 class LightsOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -60,12 +57,7 @@ class LightsPanel:
         self._options = options
         self._led: Any = None
         self._shown = ""
-        #: The colour that blinks, None for a steady one. gpiozero's own blinking starts a thread for each change, which
-        #: took up to 180 ms on a busy computer; this one thread only toggles what ``show`` has lit.
-        self._blinking: Colour | None = None
-        self._changed = threading.Condition()
-        self._blinker: threading.Thread | None = None
-        self._error: Exception | None = None
+        self._blinker: Blinker | None = None
 
     def open(self) -> None:
         """Claim the pins, dark. Raises HardwareError."""
@@ -77,53 +69,35 @@ class LightsPanel:
 
             return RGBLED(*pins, active_high=options.common == "cathode")
 
-        self._led = claim(make, "lights", pins)
-        self._shown, self._blinking, self._error = "", None, None
-        self._blinker = threading.Thread(target=self._blink, args=(self._led,), name="lights", daemon=True)
-        self._blinker.start()
+        self._led = led = claim(make, "lights", pins)
+        self._shown = ""
+
+        def put(colour: Colour) -> None:
+            led.value = colour
+
+        self._blinker = Blinker(put)
 
     def show(self, notice: Notice) -> None:
         """Show the light. A colour that this version does not know is white. Raises what the pins raise."""
-        if self._error is not None:
-            raise self._error
+        assert self._blinker is not None
+        self._blinker.check()
         if notice.light == self._shown:
             return  # a blinking light keeps its rhythm
         name, _, blink = notice.light.partition(" ")
         colours = COLOURS[self._options.lights]
         level = self._options.brightness / 100
         red, green, third = colours.get(name, colours["white"])
-        colour = (red * level, green * level, third * level)
-        with self._changed:
-            self._led.value = colour
-            self._blinking = colour if blink else None
-            self._changed.notify()
+        self._blinker.show((red * level, green * level, third * level), blinks=bool(blink))
         self._shown = notice.light
 
     def close(self) -> None:
         """Switch off and release the pins. Never raises."""
-        with self._changed:
-            led, self._led, self._blinking = self._led, None, None
-            self._changed.notify()
-        if self._blinker is not None:
-            self._blinker.join(1)
-            self._blinker = None
+        blinker, self._blinker = self._blinker, None
+        if blinker is not None:
+            blinker.close()
+        led, self._led = self._led, None
         if led is None:
             return
         for act in (led.off, led.close):
             with contextlib.suppress(Exception):
                 act()
-
-    def _blink(self, led: Any) -> None:
-        """Toggle the light that blinks, until another one is open or none."""
-        is_lit = True
-        with self._changed:
-            while self._led is led:
-                if self._changed.wait(None if self._blinking is None else BLINK_S) or self._blinking is None:
-                    is_lit = True  # another light is shown since now
-                    continue
-                is_lit = not is_lit
-                try:
-                    led.value = self._blinking if is_lit else OFF
-                except Exception as error:  # noqa: BLE001 - gpiozero's pin libraries have errors of their own
-                    self._error = error
-                    return

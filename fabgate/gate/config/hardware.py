@@ -75,12 +75,35 @@ def _check_emulated(reading: Reading) -> None:
 
 
 def _spi(reading: Reading) -> dict[int, str]:
-    """Return the pins that a reader on an SPI bus uses."""
-    bus, device = reading.values.get("reader.bus"), reading.values.get("reader.device")
-    if bus not in SPI_PINS or device is None:
-        return {}
-    lines, selects = SPI_PINS[bus]
-    return dict.fromkeys((*lines, *selects[device : device + 1]), f"SPI bus {bus} of the reader")
+    """Return the pins that a reader on an SPI bus, and pixels on another one, use; check that nothing shares a bus with pixels.
+
+    Pixels have no chip select: they would show each byte for the reader.
+    """
+    values = reading.values
+    used: dict[int, str] = {}
+    buses: dict[int, str] = {}
+    for key, bus in [("reader.bus", values.get("reader.bus")), *values.items()]:
+        section, _, name = key.rpartition(".")
+        device = values.get(join(section, "spi_device" if name == "spi_bus" else "device"))
+        if name not in ("spi_bus", "bus") or not isinstance(bus, int) or not isinstance(device, int):
+            continue
+        if buses.get(bus) == section:
+            continue
+        if bus in buses:
+            reading.wrong(
+                key,
+                f"found SPI bus {bus}, wanted another one than that of {_the(buses[bus])}: pixels have no chip select, and would"
+                " show each byte of it. Take bus 1, with dtoverlay=spi1-1cs in config.txt (docs/panels/README.md)",
+            )
+        buses.setdefault(bus, section)
+        if bus in SPI_PINS:
+            lines, selects = SPI_PINS[bus]
+            used |= dict.fromkeys((*lines, *selects[device : device + 1]), f"SPI bus {bus} of {_the(section)}")
+    return used
+
+
+def _the(section: str) -> str:
+    return "the reader" if section == "reader" else section
 
 
 def _i2c(reading: Reading) -> dict[int, str]:

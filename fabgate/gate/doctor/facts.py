@@ -85,7 +85,8 @@ class Facts:
             f"{group}.{key}": value
             for group, options in groups
             for key, value in msgspec.structs.asdict(options).items()
-            if value is not None and (key.endswith("pin") or key in ("bus", "device", "i2c_bus", "readback_closed"))
+            if value is not None
+            and (key.endswith("pin") or key in ("bus", "device", "i2c_bus", "spi_bus", "readback_closed"))
         }
         if "output.readback_pin" not in found:
             found.pop("output.readback_closed", None)

@@ -92,15 +92,20 @@ def pins(facts: Facts) -> Finding:
 
 
 def spi(facts: Facts) -> Finding:
-    """Check the SPI device of the reader."""
-    bus, device = facts.used.get("reader.bus"), facts.used.get("reader.device")
-    if bus is None or device is None:
+    """Check the SPI devices of the reader and of pixels."""
+    places = [(facts.used.get("reader.bus"), facts.used.get("reader.device"))]
+    places += [(one.options.spi_bus, one.options.spi_device) for one in facts.config.panel if _is_on_spi(one)]
+    names = [f"/dev/spidev{bus}.{device}" for bus, device in places if bus is not None and device is not None]
+    if not names:
         return not_checked("spi", f"the reader {facts.config.reader.driver} does not use SPI")
     rows = [line.split(":") for line in (facts.system.read("/etc/group") or "").splitlines()]
     groups = {row[0]: row[3].split(",") for row in rows if len(row) == 4}
-    name = f"/dev/spidev{bus}.{device}"
-    exists = facts.system.path(name).exists()
-    return pi.spi(name, exists=exists, groups=groups, account=ACCOUNT, is_pi=facts.is_pi)
+    devices = {name: facts.system.path(name).exists() for name in names}
+    return pi.spi(devices, groups=groups, account=ACCOUNT, is_pi=facts.is_pi)
+
+
+def _is_on_spi(panel: gate_yaml.Driver) -> bool:
+    return hasattr(panel.options, "spi_bus")
 
 
 def i2c(facts: Facts) -> Finding:

@@ -16,7 +16,8 @@ _UNDERVOLTAGE: Final = 0x1
 _HOT: Final = 0x2 | 0x4 | 0x8
 #: Pins that overlays of Raspberry Pi OS use unless told otherwise (/boot/firmware/overlays/README).
 _OVERLAY_PINS: Final = {
-    "w1-gpio": 4, "gpio-ir": 18, "gpio-shutdown": 3, "gpio-poweroff": 26, "gpio-fan": 12, "pps-gpio": 18, "dht11": 4
+    "w1-gpio": 4, "gpio-ir": 18, "gpio-shutdown": 3, "gpio-poweroff": 26, "gpio-fan": 12, "pps-gpio": 18, "dht11": 4,
+    "spi1-2cs": 17, "spi1-3cs": 17
 }  # fmt: skip
 #: How often the whole card may be written. Cells of consumer cards bear 500 to 1,000 erasures, and small writes cost
 #: more than their size.
@@ -95,13 +96,16 @@ def lgpio_folder(unit: Settings | None) -> Finding:
     )
 
 
-def spi(device: str, *, exists: bool, groups: Mapping[str, Collection[str]], account: str, is_pi: bool) -> Finding:
-    """Judge the reader's SPI device, and whether the gate's account is in the groups `spi` and `gpio`."""
+def spi(devices: Mapping[str, bool], *, groups: Mapping[str, Collection[str]], account: str, is_pi: bool) -> Finding:
+    """Judge the SPI devices, each with whether it is there, and whether the gate's account is in the groups `spi` and `gpio`."""
     name = "spi"
-    if not is_pi and not exists:
+    absent = [device for device, exists in devices.items() if not exists]
+    if not is_pi and absent:
         return not_checked(name, _NO_PI)
-    if not exists:
-        return fail(name, f"there is no {device}: SPI is off", "raspi-config nonint do_spi 0; reboot")
+    if absent:
+        bus = absent[0].removeprefix("/dev/spidev")[:1]
+        todo = "raspi-config nonint do_spi 0" if bus == "0" else f"echo dtoverlay=spi{bus}-1cs >> {_CONFIG_TXT}"
+        return fail(name, f"there is no {', '.join(absent)}: SPI is off", f"{todo}; reboot")
     outside = [group for group in ("gpio", "spi") if group in groups and account not in groups[group]]
     if outside:
         return warn(
@@ -109,7 +113,7 @@ def spi(device: str, *, exists: bool, groups: Mapping[str, Collection[str]], acc
             f"the account {account} is not in the group {' and '.join(outside)}: only the unit lets it use the pins",
             f"usermod -aG {','.join(outside)} {account}",
         )
-    return ok(name, f"{device} is there")
+    return ok(name, f"{' and '.join(devices)} {'is' if len(devices) == 1 else 'are'} there")
 
 
 def i2c(buses: Mapping[int, bool], unit: Settings | None) -> Finding:
@@ -147,6 +151,7 @@ def pins(used: Mapping[str, Any], table: Mapping[str, Any] | None) -> Finding:
         "reader.bus": 0,
         "reader.device": 0,
         "panel.i2c_bus": 1,
+        "panel.spi_bus": 1,
     }
     others = [
         f"{key} is {value}, in the table {wanted[key]}"

@@ -21,7 +21,13 @@ FAILED: Final = "failed"
 NOT_DONE: Final = "not done"
 NOT_INSTALLED: Final = "not installed"
 #: What each panel of ours has for a person; one of another package may have everything.
-_SENSES: Final = {"lights": {"light"}, "buzzer": {"sound"}, "oled": {"display"}, "lcd": {"display"}}
+_SENSES: Final = {
+    "lights": {"light"},
+    "neopixel": {"light"},
+    "buzzer": {"sound"},
+    "oled": {"display"},
+    "lcd": {"display"},
+}
 _EVERYTHING: Final = frozenset({"light", "sound", "display"})
 #: Which messages are tried for each.
 _TRIED: Final = {

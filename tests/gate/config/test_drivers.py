@@ -169,6 +169,23 @@ class BusReader(NfcReader):
         i2c_bus: int = 1
 
 
+def test_pixels_never_share_a_bus_with_the_reader_or_other_pixels(monkeypatch, mistakes, load):
+    (found,) = mistakes(panel="panel: {driver: neopixel}")
+    assert found.endswith("its package spidev, wanted it: pip install 'fabgate[pi]'")
+    monkeypatch.setattr("fabgate.gate.config.hardware.find_spec", lambda _module: object())
+    rc522 = "reader: {driver: mfrc522}"
+    assert load(reader=rc522, panel="panel: {driver: neopixel}").panel[0].options.spi_bus == 1
+    (found,) = mistakes(reader=rc522, panel="panel: {driver: neopixel, spi_bus: 0}")
+    assert (
+        "panel.spi_bus: found SPI bus 0, wanted another one than that of the reader: pixels have no chip select"
+        in found
+    )
+    (found,) = mistakes(reader=rc522, panel="panel: [{driver: neopixel}, {driver: neopixel}]")
+    assert "panel[1].spi_bus: found SPI bus 1, wanted another one than that of panel[0]: pixels" in found
+    (found,) = mistakes(reader=rc522, panel="panel: [{driver: neopixel}, {driver: lights}]")
+    assert "panel[1].green_pin: found GPIO 19, wanted another one; it is used by SPI bus 1 of panel[0] already" in found
+
+
 def test_a_display_never_shares_a_bus_with_the_reader_or_an_address_with_another_display(monkeypatch, mistakes, load):
     points = [EntryPoint("bus", f"{__name__}:BusReader", "fabgate.readers")]
     real = gate_yaml.entry_points

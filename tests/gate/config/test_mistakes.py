@@ -92,7 +92,7 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
     ),
     "a driver of nobody": (
         {"panel": "panel: {driver: neon}"},
-        [":7: panel.driver: found the panel driver 'neon', wanted one of buzzer, lcd, lights, log, oled"],
+        [":7: panel.driver: found the panel driver 'neon', wanted one of buzzer, lcd, lights, log, neopixel, oled"],
     ),
     "an option that another driver has": (
         {"output": "output: {driver: memory, pin: 17}"},

@@ -9,6 +9,7 @@ import pytest
 
 from fabgate.doctor.finding import Outcome
 from fabgate.doctor.system import System
+from fabgate.gate.doctor import pi
 from fabgate.gate.doctor.examination import CHECKS, examine
 from tests.deploy.places import SYSTEMD
 from tests.gate.doctor.emulated_pi import TCP_HEAD, UNIT, EmulatedPi
@@ -154,6 +155,7 @@ FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
     ("i2c", reconfigured("inputs:", "panel: {driver: oled}\ninputs:"), FAIL, "i2c_arm=on"),
     ("boot-pins", written(CONFIG_TXT, "gpio=16-18=op,dh\n"), FAIL, "output.pin"),
     ("boot-pins", written(CONFIG_TXT, "dtoverlay=w1-gpio,gpiopin=22\n"), FAIL, "inputs.stop_pin"),
+    ("boot-pins", written(CONFIG_TXT, "dtoverlay=spi1-2cs\n"), FAIL, "uses GPIO 17, which is output.pin"),
     ("boot-pins", written(CONFIG_TXT, "dtoverlay=w1-gpio\ngpio=17=op,dl\n"), OK, ""),
     ("spi", removed("/dev/spidev0.0"), FAIL, "do_spi 0"),
     ("spi", written("/etc/group", "gpio:x:986:\nspi:x:989:fabgate\n"), WARN, "usermod -aG gpio fabgate"),
@@ -210,3 +212,12 @@ def test_a_fault_is_found_and_its_next_step_is_told(pi, name, fault, outcome, to
     assert finding.outcome is outcome, finding
     assert told in f"{finding.text} {finding.next_step}"
     assert bool(finding.next_step) is (outcome in (WARN, FAIL)) or outcome is NOT_CHECKED
+
+
+def test_pixels_want_the_spi_device_of_their_own_bus():
+    devices = {"/dev/spidev0.0": True, "/dev/spidev1.0": False}
+    found = pi.spi(devices, groups={}, account="fabgate", is_pi=True)
+    assert (found.outcome, found.text) == (FAIL, "there is no /dev/spidev1.0: SPI is off")
+    assert "dtoverlay=spi1-1cs" in found.next_step
+    found = pi.spi(dict.fromkeys(devices, True), groups={}, account="fabgate", is_pi=True)
+    assert (found.outcome, found.text) == (OK, "/dev/spidev0.0 and /dev/spidev1.0 are there")
