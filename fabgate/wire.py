@@ -700,6 +700,8 @@ class Member(Message, frozen=True, kw_only=True):
     supervised: bool = False
     #: Which of ``Prices.lists`` is theirs. Of any type: with a wrong one the member sees no price, and can work.
     price_list: Any = 0
+    #: They prepay, and their credit is low: the panel says so when a session begins. Of any type, as above.
+    low_credit: Any = False
 
 
 class Refusal(Message, frozen=True, kw_only=True):

@@ -63,6 +63,7 @@ def notices(lang: str) -> dict[str, Notice]:
         "go.priced": say(KIND.GO, ms=2 * hour, money=PRICE),
         "go.priced, least": say(KIND.GO, ms=2 * hour, money=PRICE._replace(minimum=Decimal(1))),
         "go.hold.priced": say(KIND.GO, ms=2 * hour, mode=HOLD, money=PRICE._replace(fixed=Decimal(1))),
+        "low-credit": messages.low_credit("Ada", "Laser 1", lang=lang),
         "ended": say(KIND.ENDED, ms=12 * MINUTE_MS, reasons=("badge",), money=Cost(240, 2, "EUR")),
         "ended-priced": say(KIND.ENDED, ms=123 * MINUTE_MS, money=Cost(123_456, 2, "EUR", Certainty.ABOUT)),
         "ended-priced.why": say(

@@ -1,7 +1,7 @@
-"""Rebuilds rosters when the price of a machine changes, and when the credit of a payer runs out or is added.
+"""Rebuilds rosters when the price of a machine changes, and when the credit of a payer runs low or out, or is added.
 
 Charges change every few seconds, and rosters are large. So they are built only if the terms by which machines are priced
-are other ones, or if other payers are out of credit than before.
+are other ones, or if other payers are out of credit, or low, than before.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fabgate.collector.models import BillingProgress, Gate, Pulse
 
 
 class _Seen(NamedTuple):
-    """What rosters depend on: the prices of machines, and the payers out of credit; None if no payer prepays."""
+    """What rosters depend on: the prices of machines, and the payers out of credit or low; None if no payer prepays."""
 
     terms: str
     standing: Standing | None

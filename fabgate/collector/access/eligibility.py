@@ -49,6 +49,8 @@ class Eligibility(NamedTuple):
     #: The last day on which they may use the machine with these rights (None: no end), and the days of grace after it.
     valid_until: date | None = None
     grace_days: int = 0
+    #: They prepay for themselves, and their credit is low.
+    has_low_credit: bool = False
 
     def until(self, lent_until: date | None) -> tuple[date | None, int]:
         """Return the last day and the days of grace that a roster names for badges on loan until `lent_until`."""
@@ -169,11 +171,13 @@ class People:
         """Return whether `member` may use `machine`, with every reason against it, blocks first."""
         trained = self._trained(member.id, machine, self.today)
         rank = self._rank(member, machine, trained)
-        reasons = list(self.blocks.get(member.id, ()))
+        reasons, has_low_credit = list(self.blocks.get(member.id, ())), False
         if member.left_on is not None and member.left_on <= self.today:
             reasons.append(NO_ACCESS)
-        if rank.level != _MAINTAINER and self._is_without_credit(member.pk, member.payer_id or member.pk, machine):
-            reasons.append(NO_CREDIT)
+        if rank.level != _MAINTAINER:
+            if self._is_without_credit(member.pk, member.payer_id or member.pk, machine):
+                reasons.append(NO_CREDIT)
+            has_low_credit = self._has_low_credit(member.pk, member.payer_id or member.pk, machine)
         if is_over(member, self.today):
             reasons.append(MEMBERSHIP_OVER)
         valid_until, grace_days = self._valid_until(member, self._ends_on(member, machine, trained))
@@ -186,6 +190,7 @@ class People:
             needs_supervisor=rank.needs_supervisor,
             valid_until=valid_until,
             grace_days=grace_days,
+            has_low_credit=has_low_credit,
         )
 
     def last_day(self, member: Member, machine: Machine) -> date | None:
@@ -209,6 +214,7 @@ class People:
             is_supervised=is_class,
             needs_supervisor=is_class or self._wants_supervisor(machine, _USER),
             valid_until=self.loans.get(group.roster_id),
+            has_low_credit=self._has_low_credit(group.roster_id, group.payer_id_or_own, machine),
         )
 
     def has_training(self, machine: Machine) -> bool:
@@ -217,6 +223,10 @@ class People:
 
     def _is_without_credit(self, user: str, payer: str, machine: Machine) -> bool:
         return self._without_credit.is_refused(user, payer, machine.name, machine.category)
+
+    def _has_low_credit(self, user: str, payer: str, machine: Machine) -> bool:
+        """Return whether to tell a user about their own credit; that of another payer concerns the payer only."""
+        return user == payer and self._without_credit.is_low(user, payer, machine.name, machine.category)
 
     def _rank(self, member: Member, machine: Machine, trained: _Trained) -> _Rank:
         """Return the rights of `member` at `machine`, given the result of trainings."""

@@ -260,6 +260,7 @@ def _build(
                     windows=[] if standing.comes_at_all_hours else hours or [],
                     supervised=standing.is_supervised,
                     price_list=price_lists.get(id_, 0),
+                    low_credit=standing.has_low_credit,
                 )
             )
     refusals += [wire.Refusal(badges=[digest], reasons=[BADGE_LOST], lang=lang) for digest, lang in people.lost]

@@ -74,6 +74,8 @@ class Money(NamedTuple):
     ended: tuple[Cost | None, ...] = ()
     #: Returns the price for the session that goes on; text is shown as a person typed it.
     rate: Callable[[], Rate | str | None] = lambda: None
+    #: Returns whether to tell the member now that their credit is low: once for each session.
+    is_low: Callable[[], bool] = lambda: False
 
 
 NO_MONEY: Final = Money()
@@ -86,6 +88,8 @@ class Costs:
         self._in_force = in_force
         self._prices = _Prices(_NONE)
         self._starts: dict[str, tuple[vocabulary.Started, vocabulary.Now]] = {}
+        #: The last session whose member was asked about, or told, by `Money.is_low`.
+        self._told = ""
 
     def of(
         self, commands: Iterable[vocabulary.Record | vocabulary.Signal], session: Session | None, now: vocabulary.Now
@@ -106,7 +110,11 @@ class Costs:
                     self._remember(fact, command.at)
                 elif isinstance(fact, vocabulary.Ended):
                     cost = _or_none(self._cost, fact, command.at)
-        return Money(tuple(ended), partial(_or_none, self._rate, session, now))
+        return Money(
+            tuple(ended),
+            partial(_or_none, self._rate, session, now),
+            lambda: _or_none(self._is_low, session, now) is True,
+        )
 
     def _remember(self, fact: vocabulary.Started, at: vocabulary.Now) -> None:
         self._starts[fact.session] = fact, at
@@ -145,6 +153,13 @@ class Costs:
         price, is_by_running = live.price_at(now.local) * pays, tariff.basis == RUNNING
         minimum = Decimal(0) if found.has_free_minutes or tariff.minimum <= tariff.session_fee else tariff.minimum
         return Rate(price, tariff.session_fee * pays, digits, currency, is_by_running, minimum * pays)
+
+    def _is_low(self, session: Session | None, now: vocabulary.Now) -> bool:
+        """Return whether the roster says so; not if it is stale, because credit may have been added since."""
+        if session is None or session.id == self._told:
+            return False
+        self._told = session.id
+        return not self._in_force.is_stale(now) and self._in_force.has_low_credit(session.badge)
 
     def _price_list(self, badge: str) -> _PriceList | None:
         """Return the prices for the holder of a badge, or None: they see none."""

@@ -117,6 +117,7 @@ TEXTS: Final[dict[str, str]] = {
     "blocked-reader": "Out of service\nBadge reader fault\nGo to the desk",
     "blocked-stale": "Out of service\nMember list too old:\ngo to the desk",
     # money
+    "low-credit": "Hello {name}\nCredit is low:\nadd some\nat the desk",
     "price.minute": "{price}/min",
     "price.running": "{price}/min running",
     "price.fee": "{fee} + {price}/min",
@@ -248,6 +249,12 @@ IDLE: Final = Notice(_LIGHT_AND_SOUND[_KIND.IDLE][0])
 def power_was_cut(lang: str = translations.SOURCE_LANG) -> Notice:
     """Return the notice after a power failure that cut a session."""
     return Notice("amber", "low", _Texts(None, lang, "").lines("power-was-cut"))
+
+
+def low_credit(name: str, machine: str, *, lang: str | None, default: str = translations.SOURCE_LANG) -> Notice:
+    """Return the notice for a member whose session begins and whose credit is low, without the amount: others may see it."""
+    light, sound = _LIGHT_AND_SOUND[_KIND.GO]
+    return Notice(light, sound, _Texts(lang, default, machine).lines("low-credit", name=name), PASSING_S)
 
 
 class _Texts:

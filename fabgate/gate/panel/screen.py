@@ -57,7 +57,8 @@ class Screen:
         """Show each of `happened` for some seconds, and then `state` where it has changed.
 
         `mode` and `lock` are the machine's; remaining times are counted from `boot_ms`, and the time of the session that
-        goes on from `since_ms`. `money` has the price of the state, and the costs of the ends among `happened`.
+        goes on from `since_ms`. `money` has the price of the state, and the costs of the ends among `happened`. If it says
+        that the member's credit is low, that is shown for some seconds before the session.
         """
         blocked = state.kind is _KIND.BLOCKED
         self._power_was_cut = self._power_was_cut and (blocked or state.kind is _KIND.IDLE)
@@ -66,7 +67,7 @@ class Screen:
         if self._shown != before:
             lasting = self._lasting(state, mode, lock, boot_ms, since_ms, money)
             if not happened:
-                self._panel.show(lasting)
+                self._begin(state, lasting, money)
             elif state.kind not in _URGENT:
                 lasting = structs.replace(lasting, sound="")
         costs = iter(money.ended)
@@ -96,6 +97,14 @@ class Screen:
         self._tried = messages.passing_notice(signal, self._machine, lang=self._lang)
         self._panel.show(self._tried)
         return True
+
+    def _begin(self, state: vocabulary.Shown, lasting: Notice, money: Money) -> None:
+        """Show a new state when nothing else has happened."""
+        if state.kind is _KIND.GO and money.is_low():
+            low = messages.low_credit(state.name, self._machine, lang=state.lang, default=self._lang)
+            self._panel.show(low, then=structs.replace(lasting, sound=""))
+        else:
+            self._panel.show(lasting)
 
     def _lasting(
         self,

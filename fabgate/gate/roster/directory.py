@@ -15,7 +15,7 @@ import os
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -82,17 +82,16 @@ class Directory:
         except _DAMAGE as error:
             raise self._damaged(error) from error
 
-    def price_list(self, digest: str) -> Any:
-        """Return which list of prices is that of a badge's holder, or None for a badge that is refused or unknown.
+    def wire_member(self, digest: str) -> wire.Member | None:
+        """Return the member who holds a badge, as in the roster, for the panel; None if it is refused or unknown.
 
         Raises UsageError when the file is damaged.
         """
         try:
             row = self._db.execute(_FIND, (bytes.fromhex(digest),)).fetchone()
-            found = None if row is None else stored_member(row[0])
+            return None if row is None else stored_member(row[0])
         except _DAMAGE as error:
             raise self._damaged(error) from error
-        return None if found is None else found.price_list
 
     def find_member(self, member: str) -> vocabulary.Holder | None:
         """Return a member by id, admitted or refused; of several rows the first, which has their own badges.

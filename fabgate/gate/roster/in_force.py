@@ -100,7 +100,16 @@ class RosterInForce:
 
     def price_list(self, digest: str) -> Any:
         """Return which list of prices is that of a badge's holder, or None. Raises UsageError for a damaged roster."""
-        return None if self._directory is None else self._directory.price_list(digest)
+        found = self._member(digest)
+        return None if found is None else found.price_list
+
+    def has_low_credit(self, digest: str) -> bool:
+        """Return whether the credit of a badge's holder is low. Raises UsageError for a damaged roster."""
+        found = self._member(digest)
+        return found is not None and found.low_credit is True
+
+    def _member(self, digest: str) -> wire.Member | None:
+        return None if self._directory is None else self._directory.wire_member(digest)
 
     def _find(self, digest: str) -> vocabulary.Holder | None:
         if self._directory is None:

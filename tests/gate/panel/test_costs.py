@@ -54,8 +54,10 @@ class Desk:
         self.in_force = RosterInForce(self.config)
         self.costs = Costs(self.in_force)
 
-    def serve(self, found: Any, *, price_list: Any = 0, ada: str = "m-ada", **changes: Any) -> None:
-        who = msgspec.structs.replace(member("ada"), id=ada, price_list=price_list)
+    def serve(
+        self, found: Any, *, price_list: Any = 0, low_credit: Any = False, ada: str = "m-ada", **changes: Any
+    ) -> None:
+        who = msgspec.structs.replace(member("ada"), id=ada, price_list=price_list, low_credit=low_credit)
         made = roster(self.in_force.version + 1, members=[who], prices=found, **changes)
         directory.store(wire.decode(wire.encode(made), wire.Roster), self.path)
         self.in_force.reload()
@@ -64,6 +66,11 @@ class Desk:
     def rate(self, at: datetime | None = NOON, *, basis: str = "grant") -> Rate | str | None:
         session = Session("s", self.ada, "Ada", "en", digest("ada"), vocabulary.Basis(basis), Term(0, 0, 0))
         return self.costs.of([], session, vocabulary.Now(0, at, at is not None)).rate()
+
+    def is_low(self, session: str) -> bool:
+        """Return whether the panel tells Ada, who has begun a session, that her credit is low."""
+        found = Session(session, self.ada, "Ada", "en", digest("ada"), vocabulary.Basis("grant"), Term(0, 0, 0))
+        return self.costs.of([], found, vocabulary.Now(0, NOON, synced=True)).is_low()
 
     def cost(
         self,
@@ -244,6 +251,19 @@ def test_a_member_with_a_wrong_list_sees_no_price_and_can_work(desk: Desk, numbe
     desk.serve(prices(period()), price_list=number)
     assert desk.in_force.look_up(digest("ada")) is not None
     assert (desk.rate(), desk.cost(10)) == (None, None)
+
+
+def test_a_member_whose_credit_is_low_is_told_once_in_a_session(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    for wrong in (False, 1, "yes", [True], None):
+        desk.serve(None, low_credit=wrong)
+        assert (desk.is_low(f"s-{wrong}"), desk.in_force.look_up(digest("ada")) is not None) == (False, True)
+    desk.serve(None, low_credit=True)
+    assert [desk.is_low(session) for session in ("s-1", "s-1", "s-2")] == [True, False, True]
+    monkeypatch.setattr(desk.in_force, "is_stale", lambda _now: True)
+    assert not desk.is_low("s-3"), "credit may have been added since"
+    monkeypatch.undo()
+    desk.in_force.close()
+    assert not desk.is_low("s-4"), "the roster is damaged"
 
 
 def test_a_damaged_roster_costs_only_the_price(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:

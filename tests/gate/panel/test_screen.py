@@ -11,6 +11,7 @@ from msgspec import structs
 from fabgate.drivers.panels import Notice
 from fabgate.drivers.panels.log import LogOptions
 from fabgate.gate.config.gate_yaml import Driver, Machine
+from fabgate.gate.panel.costs import Money
 from fabgate.gate.panel.panel_thread import PanelThread
 from fabgate.gate.panel.screen import Screen
 from fabgate.rules import vocabulary
@@ -85,6 +86,27 @@ def test_what_has_not_changed_is_not_shown_again(wall: Wall, show: Callable[...,
     show(GO)
     show(GO)
     assert wall.heard == ["short"]
+
+
+def test_that_credit_is_low_is_seen_first_and_then_the_session(wall: Wall) -> None:
+    face, told = Screen(wall, "Laser", "fr"), iter([True, False, True])
+
+    def show(state: vocabulary.Shown, *happened: vocabulary.Signal) -> str:
+        money = Money(is_low=lambda: next(told))
+        face.show(happened, state, mode=vocabulary.Mode.TAP, lock=None, boot_ms=0, money=money)
+        return "/".join(wall.seen.lines)
+
+    assert show(GO) == "Bonjour Ada/Crédit bas :/rechargez/à l'accueil"
+    assert (wall.seen.light, wall.passes().lines[:2], wall.heard) == (
+        "green",
+        ("Bonjour Ada", "Laser : à vous"),
+        ["short", ""],
+    )
+    show(WARNING)
+    assert show(GO).startswith("Bonjour Ada/Laser")
+    show(WARNING)
+    assert show(GO, REFUSED).startswith("Accès"), "what has just happened is more urgent"
+    assert next(told), "it is not said yet"
 
 
 def test_an_end_does_not_hide_for_long_that_the_machine_is_blocked(wall: Wall, show: Callable[..., Notice]) -> None:

@@ -1,6 +1,7 @@
 """Which payers are out of credit: until credit is added, gates refuse everyone they pay for (access/eligibility.py).
 
-A payer who prepays is out of credit when the balance, with the overdraft of their plan, is 0 or less.
+A payer who prepays is out of credit when the balance, with the overdraft of their plan, is 0 or less. Before that, the
+credit is low below the amount that the terms name.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Final
 
 from fabgate.collector.billing import member_plans, rules, terms
 from fabgate.collector.billing.prepaid import balances, modes
-from fabgate.collector.models import Plan, PlanChange
+from fabgate.collector.models import BillingTerms, Plan, PlanChange
 
 #: The discount in percent that leaves nothing.
 _ALL: Final = 100
@@ -20,12 +21,14 @@ _ALL: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The payers that are out of credit at a moment; equal if they are the same payers."""
+    """The payers that are out of credit at a moment, and those whose credit is low; equal if they are the same payers."""
 
     #: Whether payers that are not in `others` are out of credit.
     default: bool = False
     #: The payers for whom the opposite is true.
     others: frozenset[str] = frozenset()
+    #: The payers whose credit is low, but not used up.
+    low: frozenset[str] = frozenset()
 
     def is_out(self, payer: str) -> bool:
         """Return whether a payer is out of credit."""
@@ -54,10 +57,18 @@ def of(payers: Collection[str] | None = None, day: date | None = None) -> Standi
     def has_credit(payer: str) -> bool:
         return held.get(payer, 0) + overdrafts.get(payer, 0) > 0
 
+    able = {payer for payer in (*held, *overdrafts) if has_credit(payer)}
+    low = frozenset(payer for payer in able if own.get(payer, default) and is_low(held.get(payer, 0), found))
     if default:
-        able = {payer for payer in (*held, *overdrafts) if has_credit(payer)}
-        return Standing(default=True, others=frozenset(able | {payer for payer, prepays in own.items() if not prepays}))
-    return Standing(others=frozenset(payer for payer, prepays in own.items() if prepays and not has_credit(payer)))
+        not_prepaying = {payer for payer, prepays in own.items() if not prepays}
+        return Standing(default=True, others=frozenset(able | not_prepaying), low=low)
+    out = frozenset(payer for payer, prepays in own.items() if prepays and payer not in able)
+    return Standing(others=out, low=low)
+
+
+def is_low(balance_minor: int, found: BillingTerms) -> bool:
+    """Return whether a balance is low: below the amount that the terms name, or used up."""
+    return balance_minor < found.low_credit_minor or balance_minor <= 0
 
 
 def overdraft_minor(payer: str) -> int:
@@ -79,11 +90,11 @@ def _overdrafts(day: date, payers: Collection[str] | None) -> Mapping[str, int]:
 
 @dataclass(slots=True)
 class Refused:
-    """Which users are refused at which machines for lack of credit. Machines that are free for them stay open."""
+    """Which users are refused at which machines for lack of credit, or warned. Machines that are free for them are not concerned."""
 
     day: date
     standing: Standing
-    #: Read if a payer is out of credit.
+    #: Read if a payer is out of credit, or low.
     _lookup: rules.Lookup | None = None
     _histories: Mapping[str, member_plans.History] = field(default_factory=dict)
     #: The plans whose discount leaves nothing to pay.
@@ -94,7 +105,7 @@ class Refused:
     def on(cls, day: date, payers: Collection[str] | None = None, users: Collection[str] | None = None) -> Refused:
         """Read what is needed for a day: for some payers and users, or all."""
         found = cls(day, of(payers, day))
-        if found.standing.is_anybody:
+        if found.standing.is_anybody or found.standing.low:
             all_rules = terms.rules()
             found._lookup = rules.Lookup(all_rules)
             found._without_cost = {plan.name for plan in terms.plans().values() if plan.discount_percent == _ALL}
@@ -104,8 +115,13 @@ class Refused:
 
     def is_refused(self, user: str, payer: str, machine: str, category: str) -> bool:
         """Return whether a user is refused at a machine, given by its name and category."""
-        if not self.standing.is_out(payer):
-            return False
+        return self.standing.is_out(payer) and self._costs_something(user, machine, category)
+
+    def is_low(self, user: str, payer: str, machine: str, category: str) -> bool:
+        """Return whether a user is to be told at a machine that the payer's credit is low."""
+        return payer in self.standing.low and self._costs_something(user, machine, category)
+
+    def _costs_something(self, user: str, machine: str, category: str) -> bool:
         plan = member_plans.plan_on(self._histories.get(user, member_plans.NO_HISTORY), self.day)
         key = machine, category, plan
         if key not in self._costs:

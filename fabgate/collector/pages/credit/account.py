@@ -91,7 +91,7 @@ def card_of(payer: str, viewer: Viewer, *, user: str = "") -> dict[str, Any]:
 def _chip(balance: int, overdraft: int, found: BillingTerms) -> tuple[str, str]:
     if balance + overdraft <= 0:
         return "bad", _("Out of credit")
-    if balance < found.low_credit_minor or balance <= 0:
+    if standing.is_low(balance, found):
         return "warn", _("Low credit")
     return "", ""
 

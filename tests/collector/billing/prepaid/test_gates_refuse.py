@@ -19,7 +19,7 @@ from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.billing.rules import BILLED_PURPOSES
 from fabgate.collector.billing.typed_rule import Typed
-from fabgate.collector.models import Block, Gate, Group, Member, Plan
+from fabgate.collector.models import BillingTerms, Block, Gate, Group, Member, Plan
 from fabgate.collector.processes.worker import Worker
 from fabgate.gate.panel.messages import notice
 from fabgate.gate.roster.directory import Directory, store
@@ -167,6 +167,37 @@ def test_the_worker_rebuilds_rosters_only_when_a_payer_runs_out_or_pays_in(gate,
     rule_store.add(rule_store.unsaved((gate.machine, "", None), TODAY, free), "eve")
     worker.charge()  # out of credit, at a machine that costs nothing any more
     assert [row.id for row in served(gate).members] == ["m-1"]
+
+
+def test_who_pays_and_has_little_credit_left_is_told_where_it_costs_something(gate, ada, told):  # noqa: F811
+    BillingTerms.objects.update(low_credit_minor=500)
+    kim = Member.objects.create(id="m-2", name="Kim", payer=payers.ensure(payers.of_member(ada), actor="eve"))
+    kim.machines.add(gate.machine)
+    worker = Worker()
+
+    def low() -> dict[str, object]:
+        worker.charge()
+        return {row.id: row.low_credit for row in served(gate).members}
+
+    pay(500)
+    assert low() == {"m-1": False, "m-2": False}
+    decisions.add_line("m-1", "Screws", 1, author="eve")
+    assert low() == {"m-1": True, "m-2": False}
+    told.clear()
+    decisions.add_line("m-1", "Plywood", 400, author="eve")
+    assert (low(), told) == ({"m-1": True, "m-2": False}, []), "a roster has no amount"
+    ada.level = "maintainer"
+    ada.save()
+    roster.rebuild()
+    assert low()["m-1"] is False
+    ada.level = "user"
+    ada.save()
+    roster.rebuild()
+    assert low()["m-1"] is True
+    free = Typed(Tariff(Decimal(0)), BILLED_PURPOSES, "")
+    rule_store.add(rule_store.unsaved((gate.machine, "", None), TODAY, free), "eve")
+    assert low()["m-1"] is False
+    assert b"low_credit" not in bytes(gate.roster)
 
 
 def test_a_roster_costs_as_many_statements_with_many_who_prepay_as_with_one(gate, ada):  # noqa: F811
