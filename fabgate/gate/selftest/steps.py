@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from fabgate import wire
 from fabgate.drivers.panels import Notice
 from fabgate.gate.config.gate_yaml import Config
 from fabgate.gate.panel import messages, trial
@@ -34,6 +35,14 @@ _TRIED: Final = {
     "light": ("extended", "misread", "refused", "identify"),
     "sound": ("extended", "misread", "refused"),
     "display": ("misread", "extended"),
+}
+#: Panels whose light may be of several kinds.
+_LIGHTS: Final = ("lights", "neopixel")
+#: What shows that the button for defects works.
+_FLAG_ASKED: Final = {
+    "display": "the display asks for a badge to report a defect",
+    "light": "the light is amber and blinks",
+    "sound": "one short high tone",
 }
 _SOUNDS: Final = {"short": "one short high tone", "low": "one low tone", "low low": "two low tones"}
 
@@ -64,7 +73,9 @@ class SelfTest:
         self._config = config
         self._person = person
         self._watch = watch
-        self._holds = False
+        self._rules = wire.MachineRules()
+        #: What the panels have for a person.
+        self._senses: set[str] = set()
         self.steps: list[Step] = []
 
     def run(self) -> None:
@@ -75,24 +86,26 @@ class SelfTest:
         if problems:
             self._person.tell("The machine is in use or out of service: see fabgate status. Nothing else is tested.")
             return
-        self._holds = self._watch.mode() == "hold"
+        self._rules = self._watch.rules()
         self._panels()
-        if self._first_session():
-            self._button("stop")
+        if self._first_session() and self._button("stop"):
             self._button("estop")
         self._flag()
+
+    @property
+    def _holds(self) -> bool:
+        return self._rules.mode == "hold"
 
     # --- panels -------------------------------------------------------------------------------------------------------
 
     def _panels(self) -> None:
-        senses: set[str] = set()
         for section in self._config.panel:
             if section.driver == "log":
-                senses |= {"display"} if getattr(section.options, "file", None) else set()
+                self._senses |= {"display"} if getattr(section.options, "file", None) else set()
             else:
-                senses |= _SENSES.get(section.driver, _EVERYTHING)
+                self._senses |= _SENSES.get(section.driver, _EVERYTHING)
         for sense, names in _TRIED.items():
-            if sense not in senses:
+            if sense not in self._senses:
                 self.steps.append(Step(sense, "", NOT_INSTALLED))
                 continue
             for name in names:
@@ -101,15 +114,24 @@ class SelfTest:
     def _try(self, sense: str, name: str) -> None:
         config = self._config
         notice = messages.passing_notice(trial.MESSAGES[name], config.machine.name or config.gate, lang=config.lang)
-        expected = _expected(sense, notice)
+        kinds = {getattr(section.options, "lights", "rgb") for section in config.panel if section.driver in _LIGHTS}
+        expected = _expected(sense, notice, has_three=kinds == {"three"})
         while True:
-            if not trial.show(config.state_dir, name):
+            if not self._shows(name):
                 self._note(f"{sense}: {name}", expected, failed="the panel showed something else; the machine was used")
                 return
             answer = self._person.ask(f"Do you see or hear this: {expected}?")
             if answer != "r":
-                self._note(f"{sense}: {name}", expected, failed="" if answer == "y" else "the person did not")
+                self._note(f"{sense}: {name}", expected, failed="" if answer == "y" else "the person says no")
                 return
+
+    def _shows(self, name: str) -> bool:
+        """Show a message, once the panel shows nothing of its own; return whether it does."""
+        folder = self._config.state_dir
+        if trial.show(folder, name):
+            return True
+        self._person.tell("The panel shows something else. Wait until it is gone.")
+        return self._watch.wait(lambda now: _is_idle(now) and trial.show(folder, name)) is not None
 
     # --- sessions -----------------------------------------------------------------------------------------------------
 
@@ -127,7 +149,7 @@ class SelfTest:
             self._person.tell("This is not the badge of a maintainer. End the session as always; the test ends here.")
             return False
         self._note("reader", expected, detail=f"{member}, session {began['session']}")
-        self._asked("relay on", "the lamp at the contact, or the machine, has power")
+        self._powered("relay on", "the lamp at the contact, or the machine, has power")
         has_contact = getattr(self._config.output.options, "readback_pin", None) is not None
         causes = self._watch.status()["causes"]
         if has_contact:
@@ -141,11 +163,23 @@ class SelfTest:
             self._person.tell("Start the machine, let it run for five seconds, and stop it.")
             before = began["running_ms"]
             self._awaited("run-sense", "the gate counts running time", lambda now: now["running_ms"] > before)
-        self._person.tell("Take the badge away." if self._holds else "Tap the same badge again.")
-        self._awaited("end", "the session ends", _is_idle)
-        if not self._end("end recorded", str(began["session"]), head, ("badge", "removed", "idle")):
+        how, reasons, takes_s = self._way_to_end()
+        self._person.tell(how)
+        self._awaited("end", "the session ends", _is_idle, more_s=takes_s + self._rules.run_on_s)
+        if not self._end("end recorded", str(began["session"]), head, reasons):
             return False
-        return self._asked("relay off", "the power is off")
+        return self._powered("relay off", "the power is off")
+
+    def _way_to_end(self) -> tuple[str, tuple[str, ...], int]:
+        """Return how a person ends a session, why it has ended then, and how many seconds that takes at most."""
+        if self._holds:
+            return "Take the badge away.", ("removed", "idle"), self._rules.grace_s
+        if self._rules.mode != "timed":
+            return "Tap the same badge again.", ("badge", "idle"), 0
+        # There a second tap gives more time.
+        if self._config.inputs.stop_pin is not None:
+            return "Press the stop button.", ("button",), 0
+        return "Wait until the session ends by itself. Tap no badge.", ("limit", "idle"), self._rules.max_s
 
     def _start(self) -> Status | None:
         if not _is_idle(self._watch.status()):
@@ -164,48 +198,65 @@ class SelfTest:
 
     # --- buttons ------------------------------------------------------------------------------------------------------
 
-    def _button(self, name: str) -> None:
+    def _button(self, name: str) -> bool:
+        """Test a button in a session of its own; return False if the gate has ended it, and there is power all the same."""
         title = {"stop": "stop button", "estop": "emergency stop"}[name]
         if getattr(self._config.inputs, f"{name}_pin") is None:
             self.steps.append(Step(title, "", NOT_INSTALLED))
-            return
+            return True
         self._person.tell(f"Now the {title}.")
         head = self._watch.head()
         began = self._start()
         if began is None:
             self._note(title, "it ends a session", failed="no session began")
-            return
+            return True
         self._person.tell(f"Press the {title}." + (" Leave the badge on the reader." if self._holds else ""))
         if name == "stop":
-            self._awaited(title, "the session ends", _is_idle)
+            self._awaited(title, "the session ends", _is_idle, more_s=self._rules.run_on_s)
             self._end(f"{title} recorded", str(began["session"]), head, ("button",))
         else:
             self._awaited(title, "the session ends at once", lambda now: _is_idle(now) and "estop" in now["causes"])
-        self._asked(f"relay off ({title})", "the power is off")
+        is_right = self._powered(f"relay off ({title})", "the power is off") or not _is_idle(self._watch.status())
         if name == "estop":
             self._person.tell("Release the emergency stop.")
             released = "the gate is ready again, and starts nothing"
             self._awaited(f"{title} released", released, lambda now: _is_idle(now) and not now["causes"])
-            self._asked("relay stays off", "the power is still off")
+            is_right &= self._powered("relay stays off", "the power is still off")
         if self._holds:
             self._person.tell("Take the badge away.")
+        return is_right
 
     def _flag(self) -> None:
         if self._config.inputs.flag_pin is None:
             self.steps.append(Step("defect button", "", NOT_INSTALLED))
             return
-        self._person.tell("Press the button for defects once. Tap no badge: nothing is reported.")
-        self._asked("defect button", "the panel asks for a badge to report a defect")
+        seen = next((_FLAG_ASKED[sense] for sense in ("display", "light", "sound") if sense in self._senses), None)
+        if seen is None:
+            self.steps.append(Step("defect button", "", NOT_INSTALLED, "there is no panel that could ask for a badge"))
+            return
+        how = "Hold the button for defects for three seconds. Tap no badge for half a minute: nothing is reported."
+        self._asked("defect button", seen, how=how)
 
     # --- results ------------------------------------------------------------------------------------------------------
 
-    def _awaited(self, name: str, expected: str, condition: Callable[[Status], bool]) -> bool:
-        found = self._watch.wait(condition)
+    def _awaited(self, name: str, expected: str, condition: Callable[[Status], bool], *, more_s: int = 0) -> bool:
+        found = self._watch.wait(condition, more_s=more_s)
         return self._note(name, expected, failed="" if found is not None else "it did not happen in time")
 
-    def _asked(self, name: str, expected: str) -> bool:
-        while (answer := self._person.ask(f"Is it so: {expected}?")) == "r":
-            pass
+    def _powered(self, name: str, expected: str) -> bool:
+        """Ask about power, except at a machine that is only watched."""
+        if self._rules.mode == "audit":
+            self.steps.append(Step(name, "", NOT_INSTALLED, "in the mode audit nothing is switched"))
+            return True
+        return self._asked(name, expected)
+
+    def _asked(self, name: str, expected: str, *, how: str = "") -> bool:
+        """Ask whether something is so; `how` is what the person does for it, each time."""
+        answer = "r"
+        while answer == "r":
+            if how:
+                self._person.tell(how)
+            answer = self._person.ask(f"Is it so: {expected}?")
         return self._note(name, expected, failed="" if answer == "y" else "the person says no")
 
     def _note(self, name: str, expected: str, *, failed: str = "", detail: str = "") -> bool:
@@ -220,9 +271,11 @@ def line(step: Step) -> str:
     return f"  {step.outcome:<14}{step.name}{detail}"
 
 
-def _expected(sense: str, notice: Notice) -> str:
+def _expected(sense: str, notice: Notice, *, has_three: bool) -> str:
     if sense == "light":
         colour, _, blinks = notice.light.partition(" ")
+        if has_three and colour == "white":
+            return "all three lights blink"
         return f"the light is {colour}{' and blinks' if blinks else ''}"
     if sense == "sound":
         return _SOUNDS.get(notice.sound, notice.sound)

@@ -41,9 +41,9 @@ class Watch:
             raise UsageError(f"{self._state_dir}: no gate runs here; start it first (systemctl start fabgate-gate)")
         return {**_UNTOLD, **found}
 
-    def wait(self, condition: Callable[[Status], Any]) -> Status | None:
-        """Return the first status that is as `condition` wants it; None if that takes too long."""
-        until = time.monotonic() + self._patience_s
+    def wait(self, condition: Callable[[Status], Any], *, more_s: float = 0) -> Status | None:
+        """Return the first status that is as `condition` wants it; None if that takes too long, by `more_s` seconds more."""
+        until = time.monotonic() + self._patience_s + more_s
         while True:
             found = self.status()
             if condition(found):
@@ -52,10 +52,10 @@ class Watch:
                 return None
             time.sleep(_LOOK_S)
 
-    def mode(self) -> str:
-        """Return the machine's mode."""
+    def rules(self) -> wire.MachineRules:
+        """Return the machine's rules."""
         with closing(self._directory()) as directory:
-            return directory.machine.mode
+            return directory.machine
 
     def is_maintainer(self, member: str) -> bool:
         """Return whether the roster says that this member is a maintainer."""

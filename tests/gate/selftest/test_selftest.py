@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from gpiozero import Device
+from gpiozero.pins.mock import MockFactory, MockPWMPin
 
+from fabgate.drivers.panels.lights import LightsOptions
 from fabgate.drivers.panels.log import LogOptions
 from fabgate.errors import HardwareError
-from fabgate.gate.config.gate_yaml import Driver, Inputs
-from fabgate.gate.panel import trial
+from fabgate.gate.config.gate_yaml import Driver, Inputs, Machine
+from fabgate.gate.panel import messages, trial
 from fabgate.gate.selftest import steps
 from fabgate.gate.selftest.watch import Watch
 from fabgate.rules import vocabulary
-from tests.gate.shell import Bench, wait
+from tests.gate.shell import Bench, digest, wait
+
+#: What three LEDs show: red, green and amber.
+LIGHTS = {"is green": [0, 1, 0], "is amber?": [0, 0, 1], "is red": [1, 0, 0], "three lights blink": [1, 1, 1]}
 
 
 class Wires:
@@ -37,8 +44,18 @@ class Wires:
 class Scripted:
     """Does what it is told at a gate, and answers what it sees there."""
 
-    def __init__(self, bench: Bench, wires: Wires, *, badge: str = "max", obeys: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        wires: Wires,
+        *,
+        badge: str = "max",
+        obeys: Callable[[str], bool] = lambda _text: True,
+        answers: Sequence[tuple[str, str]] = (),
+    ) -> None:
         self.bench = bench
+        #: What to answer to questions with these words, each once and in this order; anything else is answered truthfully.
+        self.answers = list(answers)
         self.wires = wires
         self.badge = badge
         self.obeys = obeys
@@ -47,30 +64,58 @@ class Scripted:
 
     def tell(self, text: str) -> None:
         self.told.append(text)
-        if not self.obeys(text):
-            return
-        if text.startswith("Tap the badge"):
-            self.bench.use(self.badge)
-        elif text.startswith("Tap the same"):
-            self.bench.tap(self.badge)
-        elif text.startswith("Start the machine"):
-            self.wires.levels["running"] = True
-            wait(lambda: self.bench.daemon._gate.session.meter.running_since is not None, "it runs")  # type: ignore[union-attr]
-            for _ in range(5):  # a jump of this clock would be a silence of the inputs
-                upto = self.wires.reads + 2
-                wait(lambda upto=upto: self.wires.reads >= upto, "a look at the inputs")
-                self.bench.advance(200)
-            self.wires.levels["running"] = False
-        elif text.startswith("Press the stop"):
-            self.wires.levels["stop"] = True
-        elif text.startswith("Press the emergency"):
-            self.wires.levels["stop"] = False
-            self.wires.levels["estop"] = True
-        elif text.startswith("Release"):
-            self.wires.levels["estop"] = False
+        for words, act in self.acts.items():
+            if text.startswith(words) and self.obeys(text):
+                act()
+
+    @property
+    def acts(self) -> dict[str, Callable[[], None]]:
+        """What they do when they are told so."""
+        machine = self.bench.config.machine
+        shown = digest(self.badge)
+        return {
+            "Tap the badge": lambda: self.bench.tap(self.badge),
+            "Tap the same": lambda: self.bench.tap(self.badge),
+            "Lay the badge": lambda: self.bench.post(vocabulary.Presented(shown)),
+            "Take the badge": lambda: (
+                self.bench.post(vocabulary.Removed(shown)),
+                self.pass_s(machine.grace_s + machine.run_on_s),
+            ),
+            "Wait until the session ends": lambda: self.bench.advance(machine.limit_s * 1000),
+            "Start the machine": self.run_the_machine,
+            "Press the stop": self.press_stop,
+            "Press the emergency": lambda: self.wires.levels.update(estop=True),
+            "Release": lambda: self.wires.levels.update(estop=False),
+        }
+
+    def pass_s(self, seconds: int) -> None:
+        """Let time pass; a jump of this clock would be a silence of the inputs."""
+        for _ in range(seconds * 2):
+            upto = self.wires.reads + 2
+            wait(lambda upto=upto: self.wires.reads >= upto, "a look at the inputs")
+            self.bench.advance(500)
+
+    def run_the_machine(self) -> None:
+        self.wires.levels["running"] = True
+        wait(lambda: self.bench.daemon._gate.session.meter.running_since is not None, "it runs")  # type: ignore[union-attr]
+        self.pass_s(1)
+        self.wires.levels["running"] = False
+
+    def press_stop(self) -> None:
+        self.wires.levels["stop"] = True
+        wait(lambda: self.bench.daemon._gate.state != "active", "the stop button")
+        self.wires.levels["stop"] = False
+        self.pass_s(self.bench.config.machine.run_on_s)
 
     def ask(self, question: str) -> str:
         self.powered_when_asked.append((question, self.bench.output.on))
+        for n, (words, answer) in enumerate(self.answers):
+            if words in question:
+                del self.answers[n]
+                return answer
+        for light, pins in LIGHTS.items():
+            if light in question:
+                wait(lambda pins=pins: [Device.pin_factory.pin(n).state for n in (13, 19, 26)] == pins, light)
         _, _, shown = question.rstrip("?").partition("the display says ")
         if shown:
             wait(lambda: shown in (self.bench.folder / "panel").read_text(), f"the display to say {shown}")
@@ -140,6 +185,74 @@ def test_a_button_that_does_nothing_is_found(tmp_path: Path) -> None:
         assert outcomes(test)["stop button"] == steps.FAILED
         assert outcomes(test)["stop button recorded"] == steps.FAILED
         assert outcomes(test)["relay off (stop button)"] == steps.FAILED
+
+
+@pytest.fixture
+def pins() -> Iterator[None]:
+    """Replace the pins of this computer."""
+    before, Device.pin_factory = Device.pin_factory, MockFactory(pin_class=MockPWMPin)
+    yield
+    Device.pin_factory.reset()
+    Device.pin_factory = before
+
+
+@pytest.mark.usefixtures("pins")
+def test_a_card_that_stays_in_its_holder_is_taken_out_and_three_lights_are_told_as_such(tmp_path: Path) -> None:
+    machine = Machine(name="Saw", mode="hold", grace_s=2, run_on_s=1, finish="cut")
+    lights = Driver(driver="lights", options=LightsOptions(lights="three"))
+    with started(tmp_path, machine=machine, panel=[lights]) as (bench, wires):
+        person = Scripted(bench, wires)
+        test = steps.SelfTest(bench.config, person, Watch(bench.config, patience_s=20))
+        test.run()
+        assert [step for step in test.steps if step.outcome in (steps.FAILED, steps.NOT_DONE)] == []
+        assert [data.reason for data in bench.of("session.ended")][:2] == ["removed", "button"]
+        assert bench.levels == [True, False] * 3
+        assert "Do you see or hear this: all three lights blink?" in [asked for asked, _ in person.powered_when_asked]
+        assert person.powered_when_asked[-1][0] == "Is it so: the light is amber and blinks?"
+        assert person.told.count("Take the badge away.") == 3
+
+
+@pytest.mark.parametrize(
+    ("mode", "has_stop", "reason"), [("timed", True, "button"), ("timed", False, "limit"), ("audit", False, "badge")]
+)
+def test_each_mode_has_its_own_way_to_end(tmp_path: Path, mode: Any, has_stop: bool, reason: str) -> None:
+    machine = Machine(name="Laser", mode=mode, limit_s=600, finish="cut")
+    inputs = Inputs(stop_pin=6) if has_stop else Inputs()
+    with started(tmp_path, machine=machine, inputs=inputs, panel=[]) as (bench, wires):
+        test = steps.SelfTest(bench.config, Scripted(bench, wires), Watch(bench.config, patience_s=20))
+        test.run()
+        assert [step for step in test.steps if step.outcome in (steps.FAILED, steps.NOT_DONE)] == []
+        assert bench.of("session.ended")[0].reason == reason
+        assert outcomes(test)["relay on"] == (steps.NOT_INSTALLED if mode == "audit" else steps.OK)
+
+
+def test_what_a_person_denies_has_failed_and_what_they_want_once_more_is_shown_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(messages._SHOWN_S, vocabulary.SignalKind.REFUSED, 1)
+    with started(tmp_path) as (bench, wires):
+        bench.tap("04FFFFFF")  # the panel shows this refusal first
+        answers = [
+            ("Badge not read", "r"),
+            ("Badge not read", "n"),
+            ("has power", "r"),
+            ("has power", "n"),
+            ("power is off", "y"),
+            ("power is off", "n"),
+            ("report a defect", "r"),
+        ]
+        person = Scripted(bench, wires, answers=answers)
+        test = steps.SelfTest(bench.config, person, Watch(bench.config, patience_s=20))
+        test.run()
+        assert person.answers == []
+        assert any("Wait until it is gone" in told for told in person.told)
+        failed = {step.name for step in test.steps if step.outcome == steps.FAILED}
+        assert failed == {"display: misread", "relay on", "relay off (stop button)"}
+        assert "emergency stop" not in outcomes(test)  # no more sessions at a machine that stays on
+        assert bench.levels == [True, False] * 2
+        shown = (tmp_path / "panel").read_text()
+        assert shown.count("Badge not read") == 2
+        assert sum("Hold the button for defects" in told for told in person.told) == 2
 
 
 def test_what_happens_replaces_a_trial_and_no_trial_hides_it(tmp_path: Path) -> None:
