@@ -158,7 +158,7 @@ class ReaderContract:
         reader.close()
         self.plug()
         reader.open()
-        self.place(SINGLE)
+        self._try(self.place, SINGLE)
         assert reader.poll() == Card(SINGLE)
         reader.close()
 

@@ -123,7 +123,7 @@ def _pages_used() -> None:
     from fabgate.collector.sessions import corrections
 
     now = datetime.now(UTC)
-    loan = badges.Card.spelled(badge.parse("04F1B2C3D4E580"))
+    loan = badges.Card.spelled(badge.parse("em-hex:0A00B1C2D3"))
     badges.assign(
         loan,
         Member.objects.get(pk="m-3"),

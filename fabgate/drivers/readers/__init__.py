@@ -18,6 +18,9 @@ A reader MUST:
 A reader MAY recover from a transient failure (a brown-out that resets the chip). It then adds one to ``recoveries``, an
 int, in the same poll. The gate then counts no card as tapped until the field was empty again.
 
+A reader that only sends sets ``supervised`` to False: that it was unplugged cannot be known from its silence. Its line may
+still vanish, which raises. It also sets ``continuous`` to False.
+
 A reader MAY have a property ``identity``: while it is open, a text for ``fabgate doctor`` that names the device.
 
 A reader MUST never block for ever and never start threads of its own. ``fabgate.testing.readers`` tests all this for any

@@ -14,6 +14,9 @@ KINDS: Final = ("reader", "output", "panel")
 SAFE_OUTPUT_PINS: Final = frozenset(range(9, 28)) - {14, 15}
 #: The pins of an SPI bus: MISO, MOSI, SCLK, and the chip select of each device.
 SPI_PINS: Final = {0: ((9, 10, 11), (8, 7)), 1: ((19, 20, 21), (18, 17, 16))}
+#: The devices of the Pi's own serial port, and its pins: TXD and RXD.
+SERIAL_PORTS: Final = frozenset({"/dev/serial0", "/dev/ttyAMA0", "/dev/ttyS0"})
+SERIAL_PINS: Final = (14, 15)
 #: The pins of an I2C bus, SDA and SCL; other buses have pins that an overlay chooses.
 I2C_PINS: Final = {0: (0, 1), 1: (2, 3)}
 
@@ -47,6 +50,8 @@ def check_hardware(reading: Reading) -> None:
             " and would power the machine",
         )
     used_by = _spi(reading) | _i2c(reading)
+    if reading.values.get("reader.port") in SERIAL_PORTS:
+        used_by |= dict.fromkeys(SERIAL_PINS, "the serial port of the reader")
     for key, used in list(reading.values.items()):
         if kind_of(key) in (*KINDS, "inputs") and key.endswith("pin") and isinstance(used, int):
             if used in used_by:

@@ -121,9 +121,11 @@ def i2c(facts: Facts) -> Finding:
 
 def reader(facts: Facts) -> Finding:
     """Ask the running gate about its reader, or open that of a stopped one."""
-    if facts.runs:
-        return service.running_reader(facts.status)
     section = facts.config.reader
+    if facts.runs:
+        return service.running_reader(
+            facts.status, supervised=_is_supervised(section.driver), todo=_wires(section.driver)
+        )
     if facts.is_emulated and section.driver == "simulated":
         return not_checked("reader", "the reader is simulated (demo: true)")
     if not facts.is_pi and not facts.is_emulated:
@@ -142,11 +144,24 @@ def _opened(device: Any, driver: str) -> Finding:
     """Open a reader, ask for its identity, and close it."""
     try:
         device.open()
-        return ok("reader", getattr(device, "identity", "") or f"the reader {driver} answers")
+        identity = getattr(device, "identity", "") or f"the reader {driver} answers"
+        return ok("reader", identity if _is_supervised(driver) else f"{identity} is open; {service.UNSUPERVISED}")
     except HardwareError as error:
-        return fail("reader", str(error), "check its wires and its supply (hardware/wiring.md)")
+        return fail("reader", str(error), _wires(driver))
     finally:
         device.close()
+
+
+def _is_supervised(driver: str) -> bool:
+    """Return whether an unplugged reader of this driver can be noticed."""
+    return bool(getattr(gate_yaml.driver_class("reader", driver), "supervised", True))
+
+
+def _wires(driver: str) -> str:
+    """Return the next step for a broken reader."""
+    if driver == "mfrc522":
+        return "check the ribbon, its 3.3 V supply, and SPI (hardware/wiring.md)"
+    return "check its plug, wires and supply (docs/readers/README.md)"
 
 
 def watchdog(facts: Facts) -> Finding:

@@ -28,15 +28,22 @@ def process(status: Mapping[str, Any] | None, *, runs: bool) -> Finding:
     return ok(name, f"the gate runs, and reports no problem ({status['state']})")
 
 
-def running_reader(status: Mapping[str, Any] | None) -> Finding:
-    """Judge the reader by what the running gate reports; it is the only one that may use it."""
+#: How a finding ends about a reader that only sends.
+UNSUPERVISED: Final = "this kind of reader only sends, so that it is unplugged cannot be noticed: tap a badge to know"
+
+
+def running_reader(status: Mapping[str, Any] | None, *, supervised: bool, todo: str) -> Finding:
+    """Judge the reader by what the running gate reports; it is the only one that may use it.
+
+    `supervised` is False for a reader whose absence cannot be noticed; `todo` is the next step for a broken one.
+    """
     problems = [] if status is None else [str(one) for one in status["problems"]]
     if broken := next((one for one in problems if one.startswith("reader")), None):
-        return fail(
-            "reader", f"the running gate reports {broken}", "check the ribbon, 3.3 V, and SPI (hardware/wiring.md)"
-        )
+        return fail("reader", f"the running gate reports {broken}", todo)
     if status is None:
         return not_checked("reader", "the gate runs and uses the reader, but has no status yet")
+    if not supervised:
+        return ok("reader", f"the running gate listens to it; {UNSUPERVISED}")
     return ok("reader", "the running gate reads it; stop the gate to see the version of its chip")
 
 

@@ -86,6 +86,16 @@ def test_hold_mode_needs_a_reader_that_goes_on_seeing_the_card(strangers, mistak
     assert load(machine="machine: {mode: tap}", reader="reader: {driver: nfc}").reader.driver == "nfc"
 
 
+def test_a_serial_reader_has_a_format_the_pins_of_its_port_and_never_hold_mode(mistakes, load):
+    reader = "reader: {driver: serial, port: /dev/serial0, format: number10}"
+    assert load(reader=reader).reader.options.gone_after_ms == 1_000
+    found = mistakes(reader=reader, machine="machine: {mode: hold}", inputs="inputs: {stop_pin: 15}")
+    assert "found hold with the reader 'serial'" in found[0]
+    assert "inputs.stop_pin: found GPIO 15, wanted another one; it is used by the serial port of the reader" in found[1]
+    (missing,) = mistakes(reader="reader: {driver: serial}")
+    assert "reader.format: found nothing, wanted rdm6300, em-hex" in missing
+
+
 def test_hold_mode_with_a_continuous_reader_is_right(load):
     assert load(machine="machine: {mode: hold}").machine.mode == "hold"
 

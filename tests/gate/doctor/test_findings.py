@@ -84,6 +84,10 @@ def with_an_open_key_in_a_closed_folder(pi: EmulatedPi) -> None:
     pi.state.chmod(0o700)
 
 
+def with_a_serial_reader(pi: EmulatedPi) -> None:
+    pi.reconfigure("{driver: mfrc522}", "{driver: serial, format: rdm6300}")
+
+
 def with_a_display(pi: EmulatedPi) -> None:
     pi.reconfigure("inputs:", "panel: [{driver: oled}, {driver: log}]\ninputs:")
     pi.write("/dev/i2c-1", "")
@@ -161,6 +165,7 @@ FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
     ("spi", written("/etc/group", "gpio:x:986:\nspi:x:989:fabgate\n"), WARN, "usermod -aG gpio fabgate"),
     ("reader", reported(problems=["reader: the MFRC522 is unplugged"]), FAIL, "unplugged"),
     ("reader", EmulatedPi.stop, NOT_CHECKED, "another computer"),
+    ("reader", with_a_serial_reader, OK, "unplugged cannot be noticed"),
     ("watchdog", written("/sys/class/watchdog/watchdog0/state", "inactive\n"), FAIL, "10-fabgate-watchdog.conf"),
     ("watchdog", removed("/sys/class/watchdog/watchdog0/state"), NOT_CHECKED, "no hardware watchdog"),
     ("power-supply", written(THROTTLED, "50005\n"), FAIL, "too low now"),

@@ -1,0 +1,188 @@
+"""The driver of readers on a serial line: RDM6300 modules for 125 kHz badges, and any reader that prints a line.
+
+Such a reader only sends. It says neither that a badge has left nor that it is still plugged in, so this driver proves no
+presence (`continuous`), and cannot notice an unplugged reader behind a line that is still there (`supervised`).
+
+A frame becomes a badge only if it is whole: from its first character to its end, in the declared format, and for an
+RDM6300 with the right checksum.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import select
+import termios
+import time
+from collections.abc import Callable
+from functools import reduce
+from operator import xor
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from fabgate.badge import Badge, Kind, RandomUidError, printed
+from fabgate.drivers.readers import Card, Misread, MisreadReason
+from fabgate.errors import HardwareError, UsageError
+
+RDM6300: Final = "rdm6300"
+#: How long the rest of a frame may take, in seconds. The slowest speed needs 25 ms for the longest line.
+REST_S: Final = 0.05
+#: The longest frame has 22 characters.
+LONGEST: Final = 64
+#: Start, ten hex digits, two of the checksum, and the end; ID-12 and its relatives send a line end before theirs.
+_RDM6300_FRAME: Final = re.compile(rb"\x02([0-9A-Fa-f]{10})([0-9A-Fa-f]{2})(?:\r\n)?")
+_RDM6300_END: Final = re.compile(rb"\x03")
+_LINE_END: Final = re.compile(rb"[\r\n]")
+_SPEEDS: Final = {
+    9600: termios.B9600,
+    19200: termios.B19200,
+    38400: termios.B38400,
+    57600: termios.B57600,
+    115200: termios.B115200,
+}
+
+
+class SerialOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The reader's section of gate.yaml: the device, its speed in bits per second (8N1), and what it sends.
+
+    For `gone_after_ms` after a frame its badge counts as still there, because many readers repeat a badge that lies on
+    them: it must be longer than the pause between two repetitions.
+    """
+
+    format: Literal["rdm6300", printed.FormatName]
+    port: str = "/dev/serial0"
+    speed_bps: Literal[9600, 19200, 38400, 57600, 115200] = 9600
+    gone_after_ms: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1_000
+
+
+class SerialReader:
+    """A reader on a serial line as fabgate's Reader. `clock` returns seconds and is replaced by tests only."""
+
+    Options = SerialOptions
+    continuous = False
+    supervised = False
+
+    def __init__(self, options: SerialOptions, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.recoveries = 0
+        self._options = options
+        self._clock = clock
+        self._fd = -1
+        self._received = b""
+        self._last: Card | None = None
+        self._last_at = 0.0
+
+    def open(self) -> None:
+        """Claim the device, and forget what it sent before. Raises HardwareError."""
+        self.close()
+        try:
+            self._fd = os.open(self._options.port, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+            self._configure(self._fd)
+        except PermissionError as error:
+            self.close()
+            raise HardwareError(
+                f"{self.identity} may not be opened. Add this user to the group dialout; the service needs"
+                " systemd/20-fabgate-serial.conf (docs/readers/README.md)"
+            ) from error
+        except (OSError, termios.error) as error:
+            self.close()
+            raise HardwareError(
+                f"{self.identity} cannot be opened ({error}). Is it plugged in, and the serial port switched on?"
+                " (docs/readers/README.md)"
+            ) from error
+
+    def poll(self) -> Card | Misread | None:
+        """Return the badge of the newest frame; the rest of a frame is waited for, for 50 ms. Raises HardwareError."""
+        if self._fd < 0:
+            raise HardwareError(f"{self.identity} is not open: open() it before poll()")
+        found, now = self._newest(), self._clock()
+        if isinstance(found, Misread):
+            return found
+        if found is not None:
+            self._last, self._last_at = found, now
+        elif self._last is not None and now - self._last_at >= self._options.gone_after_ms / 1000:
+            self._last = None
+        return self._last
+
+    def close(self) -> None:
+        """Release the device."""
+        fd, self._fd, self._received, self._last = self._fd, -1, b"", None
+        if fd >= 0:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+    @property
+    def identity(self) -> str:
+        """Return what is known of the device: its line. A reader that only sends cannot be asked."""
+        return f"the serial reader at {self._options.port}"
+
+    def _configure(self, fd: int) -> None:
+        fcntl.ioctl(fd, termios.TIOCEXCL)  # no login on the same line
+        speed = _SPEEDS[self._options.speed_bps]
+        control = [b"\0"] * len(termios.tcgetattr(fd)[6])
+        control[termios.VMIN] = b"\1"  # otherwise a line without data would look unplugged
+        flags = termios.CS8 | termios.CREAD | termios.CLOCAL
+        termios.tcsetattr(fd, termios.TCSANOW, [termios.IGNPAR, 0, flags, 0, speed, speed, control])
+        termios.tcflush(fd, termios.TCIFLUSH)
+
+    def _newest(self) -> Card | Misread | None:
+        self._receive()
+        found, self._received = newest(self._received, self._options.format)
+        until = time.monotonic() + REST_S
+        while self._received and (left := until - time.monotonic()) > 0 and select.select([self._fd], [], [], left)[0]:
+            self._receive()
+            later, self._received = newest(self._received, self._options.format)
+            found = later or found
+        if self._received:
+            # The rest of this frame has been lost, so what comes next must not be added to it.
+            self._received = b""
+            return Misread(MisreadReason.TORN)
+        return found
+
+    def _receive(self) -> None:
+        try:
+            received = os.read(self._fd, 4096)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            raise HardwareError(f"{self.identity} does not answer ({error}). Check its plug") from error
+        if not received:
+            raise HardwareError(f"{self.identity} was unplugged")
+        self._received += received
+
+
+def newest(received: bytes, format_name: str) -> tuple[Card | Misread | None, bytes]:
+    """Return what the newest frame says, None without one; and the bytes of a frame that has not ended.
+
+    Only the newest counts: a reader repeats its badge, and one that was held there during a pause of the gate has gone.
+    """
+    *frames, rest = (_RDM6300_END if format_name == RDM6300 else _LINE_END).split(received)
+    if len(rest) > LONGEST:
+        return Misread(MisreadReason.TORN), b""
+    whole = [frame for frame in frames if frame]  # a line may end with CR and LF
+    return (_frame(whole[-1], format_name) if whole else None), rest
+
+
+def _frame(frame: bytes, format_name: str) -> Card | Misread:
+    """Return the badge of one frame, without its end."""
+    try:
+        if format_name == RDM6300:
+            return _rdm6300(frame)
+        return Card.of(printed.read(frame.decode("ascii"), format_name))
+    except RandomUidError:
+        return Misread(MisreadReason.RANDOM_UID)
+    except (UsageError, UnicodeDecodeError):
+        return Misread(MisreadReason.TORN)
+
+
+def _rdm6300(frame: bytes) -> Card | Misread:
+    """Return the badge of a frame of an RDM6300: the checksum is the XOR of the five bytes."""
+    match = _RDM6300_FRAME.fullmatch(frame)
+    if match is None:
+        return Misread(MisreadReason.TORN)
+    raw = bytes.fromhex(match[1].decode("ascii"))
+    if reduce(xor, raw) != int(match[2], 16):
+        return Misread(MisreadReason.TORN)
+    return Card.of(Badge(Kind.EM4100, raw))

@@ -1,0 +1,175 @@
+"""Does a reader on a serial line give a badge only for a whole frame?"""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import get_args
+
+import pytest
+
+from fabgate.badge import Kind, parse, printed
+from fabgate.drivers.emulated.serial_line import SerialLine, rdm6300
+from fabgate.drivers.readers import Card, Misread, MisreadReason
+from fabgate.drivers.readers.serial import LONGEST, SerialReader, newest
+from fabgate.errors import HardwareError
+from fabgate.testing.readers import ManualClock, ReaderContract
+
+FOB = bytes.fromhex("0A00B1C2D3")
+FRAME = rdm6300(FOB)
+TORN = Misread(MisreadReason.TORN)
+#: How many random frames each parser gets; all formats of lines have one parser.
+FRAMES = 1_000_000 if os.environ.get("FABGATE_SOAK") else 3_000
+
+
+class TestSerial(ReaderContract):
+    """One card at a time, of the one length that the format declares."""
+
+    @pytest.fixture(autouse=True, params=["uid4-hex", "uid7-hex"])
+    def bench(self, request, tmp_path):
+        self.format, self.port = request.param, tmp_path / "tty"
+        self.lies = None
+        with SerialLine(self.port) as self.line:
+            self.made = []
+            yield
+            for reader in self.made:
+                reader.close()
+
+    def make(self):
+        options = SerialReader.Options(port=str(self.port), format=self.format, gone_after_ms=0)
+        self.made.append(SerialReader(options))
+        return self.made[-1]
+
+    def place(self, uid, *, torn=None):
+        if 2 * len(uid) != printed.FORMATS[self.format].digits or (self.lies and torn is None):
+            raise NotImplementedError
+        text = uid.hex().upper().encode()
+        self.line.send(text + b"\r\n" if torn is None else text[: 2 * torn])
+        self.lies = uid if torn is None else None
+
+    def remove(self, uid=None):
+        self.lies = None
+
+    def unplug(self):
+        self.line.unplug()
+
+    def plug(self):
+        self.line.plug()
+
+
+@pytest.fixture
+def line(tmp_path):
+    with SerialLine(tmp_path / "tty") as found:
+        yield found
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+def reader(line, tmp_path, clock):
+    found = SerialReader(SerialReader.Options(port=str(tmp_path / "tty"), format="rdm6300"), clock=clock)
+    found.open()
+    yield found
+    found.close()
+
+
+def test_an_rdm6300_gives_a_125_khz_badge_and_repeats_it_as_one_that_lies_there(line, reader, clock):
+    line.send(FRAME)
+    assert reader.poll() == Card(FOB, Kind.EM4100)
+    for _ in range(3):
+        clock.sleep(0.9)
+        assert reader.poll() == Card(FOB, Kind.EM4100), "it has not gone yet"
+        line.send(FRAME)
+        assert reader.poll() == Card(FOB, Kind.EM4100)
+    clock.sleep(1.0)
+    assert reader.poll() is None
+
+
+def test_after_a_pause_only_the_newest_frame_counts(line, reader):
+    line.send(rdm6300(bytes(5)) + FRAME[:-1] + b"\r\n\x03")
+    assert reader.poll() == Card(FOB, Kind.EM4100)
+
+
+def test_a_frame_whose_rest_is_lost_is_never_completed_by_the_next_one(line, reader):
+    line.send(FRAME[:6])
+    assert reader.poll() == TORN
+    line.send(FRAME[6:])
+    assert reader.poll() == TORN
+    line.send(FRAME)
+    assert reader.poll() == Card(FOB, Kind.EM4100)
+
+
+def test_a_port_that_is_no_serial_line_or_is_not_there_is_told(tmp_path):
+    for port in (tmp_path, tmp_path / "nothing"):
+        with pytest.raises(HardwareError, match=r"the serial reader at .* cannot be opened .*docs/readers/README.md"):
+            SerialReader(SerialReader.Options(port=str(port), format="number10")).open()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "badge"),
+    [
+        ("em-hex", "0A00B1C2D3", "em-hex:0A00B1C2D3"),
+        ("em-hex-reversed", "d3c2b1000a", "em-hex:0A00B1C2D3"),
+        ("uid4-hex", "04A1B2C3", "04A1B2C3"),
+        ("uid7-hex-reversed", "F6E5D4C3B2A104", "04A1B2C3D4E5F6"),
+        ("w26-digits", "17749875", "w26:177,49875"),
+        ("number10", "0011649747", "number10:0011649747"),
+        ("number8-hex", "c3d4e5f6", "number8-hex:C3D4E5F6"),
+    ],
+)
+def test_a_line_is_the_badge_of_its_format_and_nothing_else(name, text, badge):
+    found = parse(badge)
+    assert newest(f"{text}\r\n".encode(), name) == (Card.of(found), b"")
+    for wrong in (text[1:], f"0{text}", f"{text[:-1]}x", f" {text}", f"{text[:-1]}é"):
+        assert newest(f"{wrong}\n".encode(), name) == (TORN, b""), wrong
+    assert newest(text.encode(), name) == (None, text.encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("uid4-hex", "08A1B2C3", MisreadReason.RANDOM_UID),
+        ("uid4-hex", "88A1B2C3", MisreadReason.TORN),  # half of a 7-byte UID
+        ("number10", "4294967296", MisreadReason.TORN),  # more than four bytes
+        ("w26-digits", "25600001", MisreadReason.TORN),
+    ],
+)
+def test_what_cannot_be_a_badge_is_none(name, text, reason):
+    assert newest(f"{text}\n".encode(), name) == (Misread(reason), b"")
+
+
+def test_the_formats_of_gate_yaml_are_those_that_are_read():
+    assert set(get_args(printed.FormatName)) == set(printed.FORMATS)
+
+
+@pytest.mark.chance
+@pytest.mark.parametrize("name", ["rdm6300", *printed.FORMATS])
+def test_random_bytes_raise_nothing_and_no_frame_with_a_wrong_check_is_a_badge(name):
+    chance = random.Random(name)
+    alphabet = b"\x02\x03\r\n0123456789ABCDEF"
+    accepted = 0
+    for _ in range(FRAMES if name == "rdm6300" else FRAMES // len(printed.FORMATS)):
+        if chance.random() < 0.3:
+            frame = chance.randbytes(chance.randrange(LONGEST + 8))
+        elif name == "rdm6300":  # a frame that was damaged in one place
+            whole = bytearray(rdm6300(chance.randbytes(5)))
+            whole[chance.randrange(1, 13)] = chance.choice(alphabet)
+            frame = bytes(whole)
+        else:
+            digits = printed.FORMATS[name].digits + chance.choice((-1, 0, 0, 0, 1))
+            known = alphabet[4:] if printed.FORMATS[name].base == 16 else b"0123456789"
+            frame = bytes(chance.choices(known, k=digits)) + b"\n"
+        found, rest = newest(frame, name)
+        assert len(rest) <= LONGEST
+        if isinstance(found, Card):
+            accepted += 1
+            if name == "rdm6300":
+                assert rdm6300(found.uid).upper() in frame.upper(), frame
+            else:
+                line = frame.rstrip(b"\r\n").replace(b"\r", b"\n").rpartition(b"\n")[2]
+                assert len(line) == printed.FORMATS[name].digits, frame
+                assert line.isalnum(), frame
+    assert accepted
