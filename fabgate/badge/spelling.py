@@ -138,7 +138,8 @@ def _parse(spelling: str) -> Badge:
             raise UsageError(f"'{text}' has {digits}: a zero is missing. Write all 8, 14 or 20 digits")
         raise UsageError(f"'{text}' has {len(compact)} hex digits, wanted 8, 14 or 20 (a UID of 4, 7 or 10 bytes)")
     raise UsageError(
-        f"'{text}' is not a badge: wanted hex such as 04:A1:B2:C3, or one of {', '.join(f'{one}:' for one in PREFIXES)}"
+        f"'{text}' is not a badge: wanted hex such as 04:A1:B2:C3, or a prefix such as dec:, em-hex: or w26:"
+        " ('fabgate badge --help' names all)"
     )
 
 

@@ -121,10 +121,11 @@ class SerialReader:
     def _configure(self, fd: int) -> None:
         fcntl.ioctl(fd, termios.TIOCEXCL)  # no login on the same line
         speed = _SPEEDS[self._options.speed_bps]
-        control = [b"\0"] * len(termios.tcgetattr(fd)[6])
+        control: list[bytes | int] = [b"\0"] * len(termios.tcgetattr(fd)[6])
         control[termios.VMIN] = b"\1"  # otherwise a line without data would look unplugged
         flags = termios.CS8 | termios.CREAD | termios.CLOCAL
-        termios.tcsetattr(fd, termios.TCSANOW, [termios.IGNPAR, 0, flags, 0, speed, speed, control])
+        attributes: list[int | list[bytes | int]] = [termios.IGNPAR, 0, flags, 0, speed, speed, control]
+        termios.tcsetattr(fd, termios.TCSANOW, attributes)
         termios.tcflush(fd, termios.TCIFLUSH)
 
     def _newest(self) -> Card | Misread | None:
