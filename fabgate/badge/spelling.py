@@ -40,7 +40,11 @@ class AmbiguousError(UsageError):
 
     def __init__(self, text: str, digits: str) -> None:
         self._spellings = dict(_readings(digits))
-        ways = [f"{spelling} ({reading})" for spelling, reading in self._spellings.items()]
+        # A number that a reader shortened says so in its prefix.
+        ways = [
+            spelling if spelling.startswith("number") else f"{spelling} ({reading})"
+            for spelling, reading in self._spellings.items()
+        ]
         if digits.isdecimal():
             self.problem = f"'{text}' is a number, and a number can be two different cards"
         else:
@@ -138,8 +142,8 @@ def _parse(spelling: str) -> Badge:
             raise UsageError(f"'{text}' has {digits}: a zero is missing. Write all 8, 14 or 20 digits")
         raise UsageError(f"'{text}' has {len(compact)} hex digits, wanted 8, 14 or 20 (a UID of 4, 7 or 10 bytes)")
     raise UsageError(
-        f"'{text}' is not a badge: wanted hex such as 04:A1:B2:C3, or a prefix such as dec:, em-hex: or w26:"
-        " ('fabgate badge --help' names all)"
+        f"'{text}' is not a badge: wanted hex such as 04:A1:B2:C3, or a prefix such as dec: or em-hex:"
+        " (fabgate badge --help)"
     )
 
 
@@ -260,10 +264,10 @@ _DIGITS_ARE = {
     "dec-reversed": "decimal, last byte first",
     "simple": "from SimpleMFRC522",
     "em-hex": "hex of a 125 kHz badge",
-    "number8": "shortened to three bytes",
-    "number8-reversed": "shortened to three bytes, last byte first",
-    "number10": "shortened to four bytes",
-    "number10-reversed": "shortened to four bytes, last byte first",
+    "number8": "shortened by a reader",
+    "number8-reversed": "the same, last byte first",
+    "number10": "shortened by a reader",
+    "number10-reversed": "the same, last byte first",
 }
 PREFIXES: Final[dict[str, Callable[[str], Badge]]] = {
     "hex": _hex,

@@ -72,8 +72,8 @@ def test_badge_of_digits_alone_shows_each_card_that_they_can_be():
         ["hex:12345678", "12:34:56:78", "hex, as most readers print it"],
         ["dec:12345678", "00BC614E", "decimal, bytes in card order"],
         ["dec-reversed:12345678", "4E61BC00", "decimal, last byte first"],
-        ["number8:12345678", "number8:12345678", "shortened to three bytes"],
-        ["number8-reversed:12345678", "number8-reversed:12345678", "shortened to three bytes, last byte first"],
+        ["number8:12345678", "number8:12345678", "shortened by a reader"],
+        ["number8-reversed:12345678", "number8-reversed:12345678", "the same, last byte first"],
     ]
     as_json = run_fabgate("badge", "12345678", "--json")
     assert as_json.returncode == 2
