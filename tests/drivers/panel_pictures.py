@@ -60,7 +60,7 @@ def notices(lang: str) -> dict[str, Notice]:
         "supervisor-needed": say(KIND.SUPERVISOR, ms=30_000),
         "go": say(KIND.GO, ms=2 * hour),
         "go.hold": say(KIND.GO, ms=2 * hour, mode=HOLD),
-        "go.priced": say(KIND.GO, ms=2 * hour, money=PRICE),
+        "go.priced": say(KIND.GO, ms=2 * hour, money=PRICE, so_far=lambda _ms: Cost(251, 2, "EUR")),
         "go.priced, least": say(KIND.GO, ms=2 * hour, money=PRICE._replace(minimum=Decimal(1))),
         "go.hold.priced": say(KIND.GO, ms=2 * hour, mode=HOLD, money=PRICE._replace(fixed=Decimal(1))),
         "low-credit": messages.low_credit("Ada", "Laser 1", lang=lang),

@@ -11,6 +11,7 @@ lost power is written again; the sound is empty then, or "tick". ``needs``: the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -24,6 +25,7 @@ class Clock(msgspec.Struct, frozen=True):
     """A running clock in one of a notice's lines: `before`, the time, `after`.
 
     It counts from `zero_ms` (CLOCK_BOOTTIME) up, or down to it. `after` follows directly, or ends in column `ends_at`.
+    `line_of` returns the whole line for a time as text and in milliseconds; where it returns "", the others apply.
     """
 
     line: int
@@ -32,10 +34,14 @@ class Clock(msgspec.Struct, frozen=True):
     before: str = ""
     after: str = ""
     ends_at: int = 0
+    line_of: Callable[[str, int], str] | None = None
 
     def text(self, boot_ms: int) -> str:
         """Return the line at `boot_ms`."""
-        start = self.before + clock(self._ms(boot_ms))
+        ms = self._ms(boot_ms)
+        if self.line_of is not None and (line := self.line_of(clock(ms), ms)):
+            return line
+        start = self.before + clock(ms)
         return start.ljust(self.ends_at - len(self.after)) + self.after
 
     def changes_in_ms(self, boot_ms: int) -> int | None:

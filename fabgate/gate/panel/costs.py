@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import partial
@@ -67,6 +67,10 @@ class Rate(NamedTuple):
     minimum: Decimal = Decimal(0)
 
 
+#: Returns what a session costs if it ends after so many milliseconds with power.
+CostSoFar = Callable[[int], Cost | None]
+
+
 class Money(NamedTuple):
     """The texts about money that the panel shows now."""
 
@@ -74,6 +78,9 @@ class Money(NamedTuple):
     ended: tuple[Cost | None, ...] = ()
     #: Returns the price for the session that goes on; text is shown as a person typed it.
     rate: Callable[[], Rate | str | None] = lambda: None
+    #: Returns what computes the cost so far of the session that goes on, from the milliseconds with power, or None. Threads
+    #: of panels call it each second; it may raise anything.
+    so_far: Callable[[], CostSoFar | None] = lambda: None
     #: Returns whether to tell the member now that their credit is low: once for each session.
     is_low: Callable[[], bool] = lambda: False
 
@@ -113,6 +120,7 @@ class Costs:
         return Money(
             tuple(ended),
             partial(_or_none, self._rate, session, now),
+            partial(_or_none, self._so_far, session, now),
             lambda: _or_none(self._is_low, session, now) is True,
         )
 
@@ -129,13 +137,26 @@ class Costs:
         live = None if found is None else found.tariff(at.local, _purpose(started.member, started.basis.kind))
         if found is None or live is None:
             return None
-        amount = live.cost(fact.energised_ms, fact.running_ms, began.local)
-        certainty = Certainty.EXACT
-        if not at.synced or (live.tariff.peaks and not began.synced) or self._in_force.is_stale(at):
-            certainty = Certainty.ABOUT
-        elif amount and (found.has_free_minutes or live.tariff.daily_cap is not None):
-            certainty = Certainty.MOST
+        amount, is_stale = live.cost(fact.energised_ms, fact.running_ms, began.local), self._in_force.is_stale(at)
+        certainty = found.certainty(amount, live, is_in_doubt=_is_in_doubt(live, began, at) or is_stale)
         return Cost(amount, self._prices.digits, self._prices.currency, certainty)
+
+    def _so_far(self, session: Session | None, now: vocabulary.Now) -> CostSoFar | None:
+        """None if the cost does not follow the time alone: a job's time is known from time to time only."""
+        if session is None or session.id not in self._starts or (found := self._price_list(session.badge)) is None:
+            return None
+        began, purpose = self._starts[session.id][1], _purpose(session.member, session.basis.kind)
+        prices, is_stale = self._prices, self._in_force.is_stale(now)
+
+        def cost(ms: int) -> Cost | None:
+            live = found.tariff(began.local and began.local + timedelta(milliseconds=ms), purpose)
+            if live is None or live.tariff.basis == RUNNING or not live.tariff.prices_time:
+                return None
+            amount = live.cost(ms, 0, began.local)
+            certainty = found.certainty(amount, live, is_in_doubt=_is_in_doubt(live, began, now) or is_stale)
+            return Cost(amount, prices.digits, prices.currency, certainty)
+
+        return cost
 
     def _rate(self, session: Session | None, now: vocabulary.Now) -> Rate | str | None:
         if session is None:
@@ -214,12 +235,24 @@ class _PriceList:
             self._prepared[since] = self._prepare(period.tariff)
         return self._prepared[since]
 
+    def certainty(self, amount: int, live: LiveTariff, *, is_in_doubt: bool) -> Certainty:
+        """Return how close an amount by one of these tariffs is to the charge."""
+        if is_in_doubt:
+            return Certainty.ABOUT
+        may_be_less = amount and (self.has_free_minutes or live.tariff.daily_cap is not None)
+        return Certainty.MOST if may_be_less else Certainty.EXACT
+
     def _prepare(self, found: wire.Tariff) -> LiveTariff:
         peaks = [msgspec.structs.asdict(peak) for peak in found.peaks]
         tariff = stored.from_json({**msgspec.structs.asdict(found), "peaks": peaks})
         if mistakes := tariff_mistakes(tariff, self._digits):
             raise ValueError(f"found a tariff with mistakes: {mistakes}")
         return LiveTariff(tariff, self._zone, self._digits, self.discount_percent)
+
+
+def _is_in_doubt(live: LiveTariff, began: vocabulary.Now, at: vocabulary.Now) -> bool:
+    """Return whether a clock that was not set may have found the wrong price."""
+    return not at.synced or bool(live.tariff.peaks and not began.synced)
 
 
 def _purpose(member: str, basis: str) -> str:

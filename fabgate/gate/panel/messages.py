@@ -9,6 +9,7 @@ that the desk understands. The display never says "safe" or "no voltage".
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from msgspec import structs
@@ -16,8 +17,8 @@ from msgspec import structs
 from fabgate import display, translations, wire
 from fabgate.display import COLUMNS, LINES, cut
 from fabgate.drivers.panels import Clock, Notice
-from fabgate.gate.panel.costs import Cost, Rate
-from fabgate.gate.panel.money_texts import MoneyTexts, width
+from fabgate.gate.panel.costs import Cost, CostSoFar, Rate
+from fabgate.gate.panel.money_texts import MoneyTexts, on_one_line, width
 from fabgate.rules import access, vocabulary
 
 _KIND: Final = vocabulary.SignalKind
@@ -179,14 +180,15 @@ def notice(
     mode: vocabulary.Mode = vocabulary.Mode.TAP,
     lock: wire.Lock | None = None,
     money: Rate | Cost | str | None = None,
+    so_far: CostSoFar | None = None,
     boot_ms: int = 0,
     since_ms: int | None = None,
 ) -> Notice:
     """Return the notice for a signal, in the member's language, or in `lang` where the member is unknown.
 
     `mode` is the machine's, and `lock` the lock in force: its reason is shown, and the day when the machine is expected
-    back. `money` is the price of a session that begins, or the cost of one that has ended. `boot_ms` is now, and
-    `since_ms` when power went on; without it the clock of a session begins now.
+    back. `money` is the price of a session that begins, or the cost of one that has ended; `so_far` computes the cost of one
+    that goes on. `boot_ms` is now, and `since_ms` when power went on; without it the clock of a session begins now.
     """
     texts = _Texts(signal.lang, lang, machine, boot_ms)
     light, sound = _LIGHT_AND_SOUND[signal.kind]
@@ -202,7 +204,7 @@ def notice(
         case _KIND.GO:
             variant = "go.hold" if mode is vocabulary.Mode.HOLD else "go"
             rate = None if isinstance(money, Cost) else money
-            lines, clock = texts.go(variant, signal, rate, boot_ms if since_ms is None else since_ms)
+            lines, clock = texts.go(variant, signal, rate, so_far, boot_ms if since_ms is None else since_ms)
         case _KIND.ENDED:
             why = f"ended.{signal.reasons[0]}" if signal.reasons else ""
             reason = texts.text(why) if why in TEXTS else ""
@@ -292,9 +294,14 @@ class _Texts:
         return self.with_clock(key, Clock(0, self._boot_ms + max(0, ms), True, before, after))
 
     def go(
-        self, variant: str, signal: vocabulary.Signal, rate: Rate | str | None, since_ms: int
+        self,
+        variant: str,
+        signal: vocabulary.Signal,
+        rate: Rate | str | None,
+        so_far: CostSoFar | None,
+        since_ms: int,
     ) -> tuple[tuple[str, ...], Clock | None]:
-        """Return the lines of a session that runs, and its clock, next to the limit or to the first of two prices.
+        """Return the lines of a session that runs, and its clock, next to the cost so far, the limit or the first of two prices.
 
         If that is too long, both prices are shown without a clock: what a session costs says more than how old it is.
         """
@@ -315,6 +322,8 @@ class _Texts:
             if least:
                 clock = Clock(0, since_ms, after=price, ends_at=COLUMNS - width(price) + len(price))
                 price = least
+            elif so_far is not None:
+                clock = structs.replace(clock, line_of=partial(self.money.beside, so_far))
         return self.with_clock(variant, clock, name=signal.name, price=price)
 
     def refusal(self, reasons: tuple[str, ...], lock: wire.Lock | None, detail: str) -> tuple[str, ...]:
@@ -339,10 +348,9 @@ class _Texts:
     def ended(self, left: str, why: str, cost: Cost | None) -> tuple[str, ...]:
         """Return the lines for the end of a session: its cost next to its time if there is room, or else below it."""
         said = "" if cost is None else self.money.cost(cost)
-        room = COLUMNS - width(left) - width(said)
-        if said and room <= 0:
+        beside = on_one_line(left, said)
+        if not beside:
             return self.lines("ended-priced.why" if why else "ended-priced", left=left, why=why, cost=said)
-        beside = f"{left}{' ' * room}{said}" if said else left
         return tuple(beside if line == left else line for line in self.lines("ended", left=left, why=why))
 
     def duration(self, ms: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fabgate.display import COLUMNS, clean, cut
 from fabgate.drivers.panels.text import transliterate
-from fabgate.gate.panel.costs import Cost, Rate
+from fabgate.gate.panel.costs import Cost, CostSoFar, Rate
 from fabgate.pricing.mistakes import PRICE_DECIMALS
 
 log = logging.getLogger(__name__)
@@ -23,6 +23,8 @@ class MoneyTexts:
 
     def __init__(self, text: Callable[[str], str]) -> None:
         self._text = text
+        #: The cost of the session that goes on could not be computed.
+        self._is_wrong = False
 
     def price(self, rate: Rate | str | None) -> str:
         """Return a price, or "" for none. Text that a person typed is truncated like all such text."""
@@ -35,6 +37,22 @@ class MoneyTexts:
     def cost(self, cost: Cost) -> str:
         """Return the text of a session's cost."""
         return _or_nothing(self._cost, cost)
+
+    def beside(self, so_far: CostSoFar, time: str, ms: int) -> str:
+        """Return a session's time, which is also given in milliseconds, and its cost so far.
+
+        Without room for both it is the cost, and without a cost "".
+        """
+        if self._is_wrong:
+            return ""
+        try:
+            cost = so_far(ms)
+            said = "" if cost is None else self._cost(cost)
+        except Exception:
+            self._is_wrong = True  # or else the log would have it each second
+            log.exception("the panel shows no cost, because it cannot be computed")
+            return ""
+        return (on_one_line(time, said) or said) if said else ""
 
     def _price(self, rate: Rate) -> str:
         fixed = self._money(rate.fixed, rate.digits, rate.currency)
@@ -67,6 +85,12 @@ class MoneyTexts:
         whole, _, decimals = f"{round(amount, PRICE_DECIMALS):f}".partition(".")
         decimals = decimals.rstrip("0").ljust(digits, "0")
         return f"{whole}{self._text('decimal-mark')}{decimals}" if decimals else whole
+
+
+def on_one_line(left: str, right: str) -> str:
+    """Return two texts at both ends of a line, or "" if they do not fit; the left one alone if the other is ""."""
+    room = COLUMNS - width(left) - width(right)
+    return left if not right else f"{left}{' ' * room}{right}" if room > 0 else ""
 
 
 def width(text: str) -> int:

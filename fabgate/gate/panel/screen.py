@@ -117,7 +117,7 @@ class Screen:
     ) -> Notice:
         if self._power_was_cut and state.kind is _KIND.IDLE:
             return messages.power_was_cut(self._lang)
-        rate = money.rate() if state.kind is _KIND.GO else None
+        rate, so_far = (money.rate(), money.so_far()) if state.kind is _KIND.GO else (None, None)
         return messages.notice(
             state.at(boot_ms),
             self._machine,
@@ -125,6 +125,7 @@ class Screen:
             mode=mode,
             lock=lock,
             money=rate,
+            so_far=so_far,
             boot_ms=boot_ms,
             since_ms=since_ms,
         )

@@ -67,6 +67,17 @@ class Desk:
         session = Session("s", self.ada, "Ada", "en", digest("ada"), vocabulary.Basis(basis), Term(0, 0, 0))
         return self.costs.of([], session, vocabulary.Now(0, at, at is not None)).rate()
 
+    def line(self, minutes: float, lang: str = "en", *, limit_ms: int = 0, synced: bool = True) -> str:
+        """Return the line with the clock of a session that began at noon, after some minutes."""
+        badge, basis, now = digest("ada"), vocabulary.Basis("grant"), vocabulary.Now(0, NOON, synced)
+        started = vocabulary.Started("s", self.ada, badge, basis, vocabulary.Mode.TAP)
+        session = Session("s", self.ada, "Ada", lang, badge, basis, Term(0, 0, 0))
+        money = self.costs.of([vocabulary.Record(1, (started,), now)], session, now)
+        signal = vocabulary.Signal(KIND.GO, "Ada", lang, ms=limit_ms)
+        found = messages.notice(signal, "Laser 1", money=money.rate(), so_far=money.so_far())
+        assert found.clock is not None
+        return found.lines_at(round(minutes * MINUTE_MS))[found.clock.line]
+
     def is_low(self, session: str) -> bool:
         """Return whether the panel tells Ada, who has begun a session, that her credit is low."""
         found = Session(session, self.ada, "Ada", "en", digest("ada"), vocabulary.Basis("grant"), Term(0, 0, 0))
@@ -264,6 +275,35 @@ def test_a_member_whose_credit_is_low_is_told_once_in_a_session(desk: Desk, monk
     monkeypatch.undo()
     desk.in_force.close()
     assert not desk.is_low("s-4"), "the roster is damaged"
+
+
+def test_what_a_session_costs_so_far_stands_next_to_its_clock(desk: Desk) -> None:
+    desk.serve(prices(period(peaks=LUNCH, grace_s=60)))
+    found = [desk.line(minutes, "fr", limit_ms=HOURS_MS) for minutes in (0, 1, 12.5, 60)]
+    assert found == ["0:00        0,00 €", "1:00        0,00 €", "12:30       1,25 €", "1:00:00    10,50 €"]
+    assert desk.cost(60) == euros(1050), "the same when it ends"
+    assert desk.line(5, synced=False) == "5:00  about 0.50 €"
+    desk.serve(prices(period(daily_cap="3")))
+    assert (desk.line(9), desk.line(60)) == ("9:00  up to 0.90 €", "up to 3.00 €"), "the amount says more than the time"
+    desk.serve(prices(wire.PriceList(periods=[period("1"), period("3", since="2026-11-25")])))
+    assert (desk.line(10), desk.line(24 * 60)) == ("10:00      10.00 €", "24:00:00 4320.00 €"), (
+        "the day of the end counts"
+    )
+    # Without a cost that follows the time alone there is the limit.
+    for unknown in (period(basis="running"), period("0", session_fee="2")):
+        desk.serve(prices(unknown))
+        assert desk.line(30, limit_ms=HOURS_MS) == "30:00 of 120 min"
+    desk.serve(prices(period(minimum="2")))
+    assert desk.line(30, limit_ms=HOURS_MS) == "30:00   0.10 €/min", "the minimum needs the other line"
+
+
+def test_a_cost_that_cannot_be_computed_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    def fails(ms: int) -> Cost | None:
+        raise ValueError(ms)
+
+    found = messages.notice(vocabulary.Signal(KIND.GO, "Ada", ms=HOURS_MS), "Laser 1", money=RATE, so_far=fails)
+    assert {found.lines_at(ms)[1] for ms in (0, 500)} == {"0:00 of 120 min"}
+    assert caplog.text.count("the panel shows no cost") == 1
 
 
 def test_a_damaged_roster_costs_only_the_price(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
