@@ -85,14 +85,18 @@ def _site_pages(place: Path, browser: Any, look: Look) -> Iterator[tuple[str, An
 
 
 def _wall_page(place: Path, browser: Any, look: Look) -> Iterator[tuple[str, Any]]:
-    """Open the wall of badges, with one member at work and one badge refused."""
+    """Open the wall of badges, with one member at work, on displays in their language, and one badge refused."""
     place.mkdir()
+    who, name = {"en": ("ada", "Ada"), "fr": ("bob", "Bob")}[look.lang]
     with running(place, timed_s=600, lang=look.lang) as demo:
-        demo.tap("laser-1", "ada")
+        demo.tap("laser-1", who)
+        demo.tap("saw-1", who)
         demo.tap("printer-1", "stranger")
         visitor = Person(browser, demo.workshop.address, **look._asdict())
         visitor.page.goto(demo.wall.link())
-        visitor.page.locator("#at-laser-1", has_text="Ada").wait_for()
+        for gate in ("laser-1", "saw-1"):
+            visitor.page.locator(f"#at-{gate}", has_text=name).wait_for()
+            visitor.page.locator(f"#at-{gate} .dots[d*=M]").wait_for(state="attached")
         yield "wall", visitor.page
         visitor.close()
 
