@@ -23,9 +23,10 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from fabgate.badge import Badge, Kind, RandomUidError, printed
+from fabgate.badge import Badge, Kind, printed
 from fabgate.drivers.readers import Card, Misread, MisreadReason
-from fabgate.errors import HardwareError, UsageError
+from fabgate.drivers.readers.one_way import Afterglow, card_of
+from fabgate.errors import HardwareError
 
 RDM6300: Final = "rdm6300"
 #: How long the rest of a frame may take, in seconds. The slowest speed needs 25 ms for the longest line.
@@ -71,8 +72,7 @@ class SerialReader:
         self._clock = clock
         self._fd = -1
         self._received = b""
-        self._last: Card | None = None
-        self._last_at = 0.0
+        self._afterglow = Afterglow(options.gone_after_ms)
 
     def open(self) -> None:
         """Claim the device, and forget what it sent before. Raises HardwareError."""
@@ -97,18 +97,12 @@ class SerialReader:
         """Return the badge of the newest frame; the rest of a frame is waited for, for 50 ms. Raises HardwareError."""
         if self._fd < 0:
             raise HardwareError(f"{self.identity} is not open: open() it before poll()")
-        found, now = self._newest(), self._clock()
-        if isinstance(found, Misread):
-            return found
-        if found is not None:
-            self._last, self._last_at = found, now
-        elif self._last is not None and now - self._last_at >= self._options.gone_after_ms / 1000:
-            self._last = None
-        return self._last
+        return self._afterglow.seen(self._newest(), self._clock())
 
     def close(self) -> None:
         """Release the device."""
-        fd, self._fd, self._received, self._last = self._fd, -1, b"", None
+        fd, self._fd, self._received = self._fd, -1, b""
+        self._afterglow.forget()
         if fd >= 0:
             with contextlib.suppress(OSError):
                 os.close(fd)
@@ -168,14 +162,8 @@ def newest(received: bytes, format_name: str) -> tuple[Card | Misread | None, by
 
 def _frame(frame: bytes, format_name: str) -> Card | Misread:
     """Return the badge of one frame, without its end."""
-    try:
-        if format_name == RDM6300:
-            return _rdm6300(frame)
-        return Card.of(printed.read(frame.decode("ascii"), format_name))
-    except RandomUidError:
-        return Misread(MisreadReason.RANDOM_UID)
-    except (UsageError, UnicodeDecodeError):
-        return Misread(MisreadReason.TORN)
+    # In Latin-1 every byte is one sign, and no sign but a digit is one of a format.
+    return _rdm6300(frame) if format_name == RDM6300 else card_of(frame.decode("latin-1"), format_name)
 
 
 def _rdm6300(frame: bytes) -> Card | Misread:
