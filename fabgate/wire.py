@@ -509,6 +509,8 @@ class Status(Message, frozen=True, kw_only=True):
     roster: RosterInfo | None = None
     synced: bool = False
     reader: Text | None = None
+    #: False where nobody would notice that the reader was unplugged: it only sends.
+    reader_supervised: bool = True
     problems: list[str] = []
 
 

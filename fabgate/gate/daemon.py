@@ -265,6 +265,7 @@ class Daemon:
             reports=self._reports,
             uplink=self._uplink,
             status_file=self._status_file,
+            reader_supervised=getattr(self._reader, "supervised", True) is not False,
         )
         self._reports.choose_badge_key()
         self._reports.check_rules()

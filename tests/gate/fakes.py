@@ -48,6 +48,7 @@ class FakeReader:
     """A reader on which tests lay cards. It can be unplugged, hang in a poll, or have a bug."""
 
     continuous = True
+    supervised = True
 
     def __init__(self) -> None:
         self.recoveries = 0

@@ -61,6 +61,8 @@ class ReportedStatus:
         gate.boot = status.boot or gate.boot
         if status.online:  # a last will lacks these fields
             gate.reader, gate.version = status.reader or "", (status.version or "")[: wire.MAX_TEXT]
+            if gate.reader == Gate.READER_OK and not status.reader_supervised:
+                gate.reader = Gate.READER_UNSUPERVISED
             gate.problems = live_state.brief(status.problems)
             gate.head, gate.mark, gate.synced = status.head, status.mark, status.synced
         if status.roster is not None:

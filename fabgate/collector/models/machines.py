@@ -88,6 +88,8 @@ class Gate(models.Model):
     DECIDED: ClassVar = frozenset({"name", "machine"})
     #: The values of `state` for a machine in use.
     BUSY: ClassVar = frozenset({"starting", "active", "finishing"})
+    #: Values of `reader`: it works, and whether it would report that it was unplugged.
+    READER_OK, READER_UNSUPERVISED = "ok", "unsupervised"
 
     name = models.CharField(max_length=63, unique=True)
     machine = models.ForeignKey(Machine, null=True, blank=True, on_delete=models.PROTECT, related_name="gates")
@@ -124,6 +126,7 @@ class Gate(models.Model):
     #: When its roster was last confirmed as the newest, by its own report.
     roster_confirmed_at = models.DateTimeField(null=True, blank=True)
     problems = models.JSONField(default=list, blank=True)
+    #: READER_OK, READER_UNSUPERVISED, or what it reports instead; empty before its first report.
     reader = models.CharField(max_length=200, blank=True)
     version = models.CharField(max_length=200, blank=True)
     head = models.BigIntegerField(default=0)
@@ -138,6 +141,11 @@ class Gate(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_reader_broken(self) -> bool:
+        """Return whether it has reported a fault of its reader."""
+        return self.reader not in ("", self.READER_OK, self.READER_UNSUPERVISED)
 
     @property
     def shown(self) -> tuple[object, ...]:

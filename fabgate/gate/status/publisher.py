@@ -38,12 +38,14 @@ class Publisher:
         reports: Reports,
         uplink: Uplink | None,
         status_file: StatusFile,
+        reader_supervised: bool,
     ) -> None:
         self._boot = boot
         self._in_force = in_force
         self._reports = reports
         self._uplink = uplink
         self._status_file = status_file
+        self._reader_supervised = reader_supervised
         self._since = Since()
         self._last: _Published | None = None
         #: What status.json contains. It is not written again when only the age of the roster changes, to save the card.
@@ -85,6 +87,7 @@ class Publisher:
             roster=self._in_force.info(now),
             synced=now.synced,
             reader="fault" if "reader" in reports.problems else "ok",
+            reader_supervised=self._reader_supervised,
             problems=sorted(f"{key}: {text}" for key, text in reports.problems.items()),
         )
         return _Published(state, status, reports.link, reports.stored, reports.journal_id)

@@ -50,6 +50,10 @@ def test_what_a_machine_does_is_kept_as_its_gate_says_it(store, journal):
     assert (gate.state, gate.causes, gate.session, gate.session_member) == ("active", ["lock-idle"], "s-1", "m-1")
     assert (gate.state_since, gate.energised_ms, gate.running_ms) == (NOON, 61_000, 9_000)
     assert (gate.reader, gate.version, gate.problems, gate.online) == ("ok", "1.2", ["clock"], True)
+    for reader, stored, is_broken in (("ok", "unsupervised", False), ("fault", "fault", True), ("ok", "ok", False)):
+        store.store([journal.status(reader=reader, reader_supervised=stored == "ok")], NOON)
+        gate.refresh_from_db()
+        assert (gate.reader, gate.is_reader_broken) == (stored, is_broken)
     store.store([told(journal, "state", wire.State(state="idle"))], NOON)
     gate.refresh_from_db()
     assert (gate.state, gate.causes, gate.session, gate.session_member, gate.state_since) == ("idle", [], "", "", None)

@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.broker, needs_broker]
 
 def test_a_command_reaches_the_machine_and_is_answered(broker: Mosquitto, listener: Listener, tmp_path: Path) -> None:
     bench = Bench(tmp_path / "gate", mqtt=way_to(broker))
+    bench.reader.supervised = False
     try:
         bench.start()
         bench.wait_for_status(lambda status: status["mqtt"]["connected"])
@@ -40,7 +41,7 @@ def test_a_command_reaches_the_machine_and_is_answered(broker: Mosquitto, listen
         kinds = [message.topic.split("/event/")[1] for message in listener.events()]
         wait(lambda: "session/ended" in [m.topic.split("/event/")[1] for m in listener.events()], "the end")
         assert kinds[0] == "gate/started"
-        assert listener.statuses()[-1].boot == "boot-1"
+        assert (listener.statuses()[-1].boot, listener.statuses()[-1].reader_supervised) == ("boot-1", False)
         assert "m-ada" in "".join(m.payload.decode() for m in listener.on(f"{BASE}/state"))
     finally:
         bench.close()

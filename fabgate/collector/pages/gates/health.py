@@ -178,9 +178,13 @@ def _clock(gate: Gate, *, there: bool) -> Check:
 def _reader(gate: Gate, *, there: bool) -> Check:
     if not gate.reader:
         return Check("silent", _("not known"))
-    if gate.reader == "ok" and not there:
+    if gate.is_reader_broken:
+        return Check("bad", _("Fault"))
+    if not there:
         return Check("silent", _("Was OK"))
-    return Check("ok", _("OK")) if gate.reader == "ok" else Check("bad", _("Fault"))
+    if gate.reader == Gate.READER_UNSUPERVISED:
+        return Check("ok", _("OK, but cannot report being unplugged"))
+    return Check("ok", _("OK"))
 
 
 def _too_much(gate: Gate, at: datetime) -> list[tuple[str, str]]:
