@@ -18,7 +18,7 @@ from tests.support.certificates import make_certificates
 from tests.support.mosquitto import MOSQUITTO, Mosquitto
 
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("test", UNTIMED, derandomize=True)
+settings.register_profile("test", UNTIMED, derandomize=True, max_examples=50)
 settings.register_profile("soak", UNTIMED, max_examples=1_000)
 settings.load_profile("soak" if os.environ.get("FABGATE_SOAK") else "test")
 

@@ -34,9 +34,9 @@ def test_each_page_is_accessible_complete_and_translated(site: UsedSite, visitor
     assert pages
     for page in pages:
         status = 404 if page["route"] == "not-found" else 200
-        person = visitor(page["as"], lang)
-        problems += page_checks.problems(person, lang, page["path"], status=status, names=site.names)
-        person.page.goto("about:blank")  # stops its updates
+        problems += page_checks.problems(visitor(page["as"], lang), lang, page["path"], status=status, names=site.names)
+    for name in {page["as"] for page in pages}:
+        visitor(name, lang).page.goto("about:blank")  # stops its updates
     assert not problems, "\n".join(problems)
 
 

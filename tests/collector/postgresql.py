@@ -9,7 +9,7 @@ from functools import cache
 #: The server's URL, without the name of a database.
 SERVER = os.environ.get("FABGATE_TEST_DATABASE_URL", "")
 #: How many examples of a property of the store are tried: on SQLite the same code is tried more often.
-EXAMPLES = 12 if SERVER else 60
+EXAMPLES = 12 if SERVER else 300 if os.environ.get("FABGATE_SOAK") else 30
 
 
 def make(name: str) -> str:

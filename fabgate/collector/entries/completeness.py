@@ -90,6 +90,8 @@ def incomplete_before(end: datetime) -> list[str]:
 
 def last_stored(wanted: Collection[Journal], *, is_acknowledged: bool = False) -> dict[int, Entry]:
     """Return the last stored entry, or the last acknowledged one, of each journal, by the journal's id."""
+    if not wanted:
+        return {}
     own = Entry.objects.filter(journal=OuterRef("pk")).order_by("-seq")
     if is_acknowledged:
         own = own.filter(seq__lte=OuterRef("ack_seq"))

@@ -143,7 +143,8 @@ def _prepare_postgresql(
 
 
 def _migrate(found: environ.Environment, *, owns: bool, first_start: FirstStart, handle: int) -> None:
-    migration.migrate(_check_version(owns=owns, handle=handle))
+    if not migration.is_complete():
+        migration.migrate(_check_version(owns=owns, handle=handle))
     # The app registry is ready only now, so the models cannot be imported above.
     from fabgate.collector.models import Collector  # noqa: PLC0415
     from fabgate.collector.processes import restored_database  # noqa: PLC0415

@@ -41,7 +41,7 @@ from tests.collector.access.test_roster import (
 from tests.collector.postgresql import SERVER
 from tests.collector.workshops import Written
 
-EXAMPLES = 500 if os.environ.get("FABGATE_SOAK") else 8 if SERVER else 30
+EXAMPLES = 500 if os.environ.get("FABGATE_SOAK") else 8 if SERVER else 20
 
 
 @dataclass

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from fabgate.collector.processes import start
+from fabgate.collector.processes import migration, start
 from fabgate.collector.processes.migration import GROWING
 from fabgate.errors import UsageError
 from tests.collector.later import LATER, MIGRATIONS
@@ -28,6 +28,52 @@ BEFORE_0_1_0 = "found a database from before fabgate 0.1.0; wanted one of 0.1.0 
 @pytest.mark.usefixtures("database")
 def test_models_and_migrations_say_the_same():
     call_command("makemigrations", "collector", check_changes=True, dry_run=True, verbosity=0)
+
+
+def parts(sql: str) -> Iterator[str]:
+    """Yield what stands in the outer brackets of a statement: columns and constraints."""
+    depth = start = 0
+    for at, sign in enumerate(sql):
+        depth += (sign == "(") - (sign == ")")
+        if (sign == "(" and depth == 1) or (sign == "," and depth == 1) or (sign == ")" and depth == 0):
+            yield sql[start:at].strip()
+            start = at + 1
+    yield sql[start:].strip()
+
+
+def laid_out() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Return what the connected database is made of, in no order of columns, and its rows without their ids and times."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
+        made = {name: sorted(parts(sql)) for name, sql in cursor.fetchall()}
+        rows = {}
+        for table in connection.introspection.table_names(cursor):
+            columns = [column.name for column in connection.introspection.get_table_description(cursor, table)]
+            kept = ", ".join(
+                f'"{name}"' for name in sorted(columns) if name not in {"id", "applied"} and "_id" not in name
+            )
+            cursor.execute(f'SELECT {kept or 1} FROM "{table}"')
+            rows[table] = sorted(map(str, cursor.fetchall()))
+    return made, rows
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL's tables are always made by the migrations")
+def test_a_new_database_is_the_one_that_all_migrations_make(tmp_path, monkeypatch):
+    by_migrations = laid_out()
+    connection.close()
+    (tmp_path / "new.db").touch()
+    monkeypatch.setitem(connection.settings_dict, "NAME", str(tmp_path / "new.db"))
+    assert not migration.is_complete()
+    migration.migrate([])
+    made, rows = laid_out()
+    assert made == by_migrations[0]
+    assert rows == by_migrations[1]
+    assert migration.is_complete()
+    assert len(by_migrations[1]["django_migrations"]) > 20
+    MigrationRecorder(connection).record_unapplied("collector", "0001_initial")
+    assert not migration.is_complete()
+    assert laid_out() != by_migrations
 
 
 def copied(tables: Collection[str]) -> dict[str, list[str]]:
@@ -58,7 +104,7 @@ def wrapped(execute, statement, *more):
         print(statement)
     return execute(statement, *more)
 connection_created.connect(lambda connection, **_: connection.execute_wrappers.append(wrapped), weak=False)
-from fabgate.collector.processes import start
+from fabgate.collector.processes import migration, start
 start.prepare(owns=True)
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date, timedelta
 
 from hypothesis import given, settings
@@ -35,7 +36,7 @@ def stage_on(said: list[Grant], day: date) -> int:
     return ORDER.index(found.stage if found else None)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=1_000 if os.environ.get("FABGATE_SOAK") else 150, deadline=None)
 @given(pasts(), st.data())
 def test_an_effect_is_what_a_walk_over_every_day_finds(said, data):
     fresh = data.draw(st.sampled_from(said))
