@@ -33,14 +33,17 @@ def insert(objects: Sequence[models.Model]) -> None:
 
 def insert_values(model: type[models.Model], names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Insert rows without making objects; `names` are all fields of the model, foreign keys as payer_id, in their order."""
-    columns = {field.attname: str(field.column) for field in model._meta.concrete_fields}  # noqa: SLF001 (as above)
-    named, places = ", ".join(columns[name] for name in names), ", ".join(["%s"] * len(names))
+    fields = {field.attname: field for field in model._meta.concrete_fields}  # noqa: SLF001 (as above)
+    columns = [fields[name] for name in names]
+    named, places = ", ".join(str(field.column) for field in columns), ", ".join(["%s"] * len(names))
+    # Most columns take their values as they are.
+    converted = [at for at, field in enumerate(columns) if isinstance(field, (models.DateField, models.JSONField))]
     time = to_database()
-    many(
-        f"INSERT INTO {model._meta.db_table} ({named}) VALUES ({places})",  # noqa: S608, SLF001
-        # Most values are plain: the first look saves their calls.
-        [[value if type(value) in _PLAIN else plain(value, time) for value in row] for row in rows],
-    )
+    ready = [list(row) for row in rows]
+    for at in converted:
+        for row in ready:
+            row[at] = plain(row[at], time)
+    many(f"INSERT INTO {model._meta.db_table} ({named}) VALUES ({places})", ready)  # noqa: S608, SLF001
 
 
 def update(objects: Sequence[models.Model], names: Sequence[str]) -> None:

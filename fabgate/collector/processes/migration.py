@@ -14,7 +14,7 @@ from django.apps import apps
 from django.core.management import call_command
 from django.core.management.commands.migrate import Command
 from django.core.management.sql import emit_post_migrate_signal
-from django.db import connection
+from django.db import connection, models
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
@@ -97,8 +97,9 @@ def lay_out() -> None:
     It takes a fifth of their time, which a Raspberry Pi notices. tests/collector/db/test_migrations.py compares both.
     """
     recorder = MigrationRecorder(connection)
+    wanted: list[type[models.Model]] = [recorder.Migration, *apps.get_models()]
     with connection.schema_editor() as editor:
-        for model in (recorder.Migration, *apps.get_models()):
+        for model in wanted:
             if model._meta.can_migrate(connection):  # noqa: SLF001 (Django's name for its documented API)
                 editor.create_model(model)
         for label, name in sorted(_names()):

@@ -68,7 +68,7 @@ def charge(
         *(rated.amount_minor, terms, digest, follows),
     )
     return Record(
-        id=str(uuid.uuid5(_NAMESPACE, _text(values))),
+        id=_uuid5(values),
         session=facts.session,
         month=month,
         of_month=of_month,
@@ -96,7 +96,7 @@ def charge(
 def reversal(final: Record, month: date) -> Record:
     """Return the reversal of a final charge, in the open month: its figures, negative."""
     return final._replace(
-        id=str(uuid.uuid5(_NAMESPACE, _text(("reversal", final.id)))),
+        id=_uuid5(("reversal", final.id)),
         month=month,
         counted_ms=-final.counted_ms,
         running_ms=-final.running_ms,
@@ -121,12 +121,12 @@ def line_id(
 ) -> str:
     """Return the id by which other programs know a line: after a restore, another line may have its number."""
     values = ("line", pk, month.isoformat(), payer, text, amount_minor, vat_code, session, author, _utc(at))
-    return str(uuid.uuid5(_NAMESPACE, _text(values)))
+    return _uuid5(values)
 
 
 def usage_id(values: Sequence[Any]) -> str:
     """Return the id of an event about the usage of a session, for a billing program."""
-    return str(uuid.uuid5(_NAMESPACE, _text(("usage", *map(_plain, values)))))
+    return _uuid5(("usage", *map(_plain, values)))
 
 
 @lru_cache(maxsize=256)
@@ -159,6 +159,13 @@ def _plain(value: Any) -> Any:
 
 def _text(values: Any) -> str:
     return _JSON.encode(values)
+
+
+def _uuid5(values: Any) -> str:
+    """Return the UUIDv5 of values (RFC 9562, 5.5); each session has one, and uuid.uuid5 takes three times as long."""
+    found = hashlib.sha1(_NAMESPACE.bytes + _text(values).encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(found[16], 16) & 3]
+    return f"{found[:8]}-{found[8:12]}-5{found[13:16]}-{variant}{found[17:20]}-{found[20:32]}"
 
 
 def _utc(moment: datetime | None) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import uuid
 from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -274,6 +276,13 @@ def test_the_same_facts_have_the_same_id_and_other_money_another_one(shop):
     corrections.correct("s-1", "time", "600000", author="eve", reason="a test")
     refresh.refresh_all()
     assert Charge.objects.get().pk == first
+
+
+def test_ids_are_uuids_of_their_values():
+    for number in range(64):
+        values = ("usage", number, "Zoé")
+        text = json.dumps(values, separators=(",", ":"))
+        assert record.usage_id(values[1:]) == str(uuid.uuid5(record._NAMESPACE, text))
 
 
 def test_a_new_rule_changes_an_open_month_at_once(shop):
