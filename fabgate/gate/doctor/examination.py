@@ -25,6 +25,7 @@ CHECKS: Final[dict[str, Callable[[Facts], Finding]]] = {
     "boot-pins": lambda found: pi.boot_pins(found.config_txt, found.pin_keys),
     "spi": machine.spi,
     "i2c": machine.i2c,
+    "reader-device": machine.reader_device,
     "reader": machine.reader,
     "watchdog": machine.watchdog,
     "power-supply": lambda found: pi.power_supply(facts.throttled(found.system), is_pi=found.is_pi),

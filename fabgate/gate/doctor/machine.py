@@ -108,6 +108,18 @@ def _is_on_spi(panel: gate_yaml.Driver) -> bool:
     return hasattr(panel.options, "spi_bus")
 
 
+def reader_device(facts: Facts) -> Finding:
+    """Check the device of a reader on a serial line or a USB input."""
+    options = facts.config.reader.options
+    path = getattr(options, "port", None) or getattr(options, "event_path", None)
+    if not isinstance(path, str):
+        return not_checked("reader-device", f"the reader {facts.config.reader.driver} is not on a serial line or USB")
+    exists = facts.system.path(path).exists()
+    if not facts.is_pi and not exists:
+        return not_checked("reader-device", "this computer is not a Raspberry Pi")
+    return pi.reader_device(path, exists=exists, unit=facts.unit, kernel_line=facts.system.read("/proc/cmdline") or "")
+
+
 def i2c(facts: Facts) -> Finding:
     """Check the I2C buses of displays."""
     if facts.is_emulated:

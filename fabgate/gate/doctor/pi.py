@@ -19,6 +19,8 @@ _OVERLAY_PINS: Final = {
     "w1-gpio": 4, "gpio-ir": 18, "gpio-shutdown": 3, "gpio-poweroff": 26, "gpio-fan": 12, "pps-gpio": 18, "dht11": 4,
     "spi1-2cs": 17, "spi1-3cs": 17
 }  # fmt: skip
+#: The names of the Pi's own serial port.
+_OWN_PORTS: Final = ("/dev/serial0", "/dev/ttyAMA", "/dev/ttyS")
 #: How often the whole card may be written. Cells of consumer cards bear 500 to 1,000 erasures, and small writes cost
 #: more than their size.
 _REWRITES: Final = 250
@@ -114,6 +116,38 @@ def spi(devices: Mapping[str, bool], *, groups: Mapping[str, Collection[str]], a
             f"usermod -aG {','.join(outside)} {account}",
         )
     return ok(name, f"{' and '.join(devices)} {'is' if len(devices) == 1 else 'are'} there")
+
+
+def reader_device(path: str, *, exists: bool, unit: Settings | None, kernel_line: str) -> Finding:
+    """Judge the device of a reader on a serial line or a USB input: whether it is there, free, and allowed (its drop-in).
+
+    `kernel_line` is /proc/cmdline, which names the kernel's consoles.
+    """
+    name = "reader-device"
+    is_serial = not path.startswith("/dev/input/")
+    if not exists:
+        return fail(
+            name,
+            f"there is no {path}: the reader is unplugged, or the serial port is off",
+            "plug the reader in; the Pi's own port: raspi-config nonint do_serial_hw 0; reboot (docs/readers/README.md)",
+        )
+    if is_serial and path.startswith(_OWN_PORTS) and re.search(r"\bconsole=(serial0|ttyAMA|ttyS)", kernel_line):
+        return fail(
+            name,
+            f"the kernel's console uses {path} too, and reads what the reader sends",
+            "raspi-config nonint do_serial_cons 1; reboot",
+        )
+    allowed = [] if unit is None else unit.get(("Service", "DeviceAllow"), [])
+    kinds = "char-tty" if is_serial else "char-input"
+    if unit is not None and not any(one.startswith((kinds, path)) for one in allowed):
+        drop_in = f"20-fabgate-{'serial' if is_serial else 'keyboard'}.conf"
+        return fail(
+            name,
+            f"the unit may not use {path}: no badge is read",
+            f"install -D -m 644 systemd/{drop_in} -t /etc/systemd/system/fabgate-gate.service.d/; systemctl daemon-reload;"
+            " systemctl restart fabgate-gate",
+        )
+    return ok(name, f"{path} is there, and the unit may use it")
 
 
 def i2c(buses: Mapping[int, bool], unit: Settings | None) -> Finding:

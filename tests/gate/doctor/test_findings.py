@@ -28,7 +28,7 @@ def test_a_gate_that_runs_as_installed_has_nothing_to_put_right(pi):
     assert list(findings) == list(CHECKS)
     not_ok = {name: finding.outcome for name, finding in findings.items() if finding.outcome is not OK}
     # What this gate does not have, and what a running gate must not be asked.
-    assert not_ok == dict.fromkeys(("i2c", "collector", "broker-rights", "certificate"), NOT_CHECKED)
+    assert not_ok == dict.fromkeys(("i2c", "reader-device", "collector", "broker-rights", "certificate"), NOT_CHECKED)
 
 
 def test_on_another_computer_nothing_about_a_pi_is_called_ok(tmp_path):
@@ -86,6 +86,29 @@ def with_an_open_key_in_a_closed_folder(pi: EmulatedPi) -> None:
 
 def with_a_serial_reader(pi: EmulatedPi) -> None:
     pi.reconfigure("{driver: mfrc522}", "{driver: serial, format: rdm6300}")
+    pi.write("/dev/serial0", "")
+    pi.write("/proc/cmdline", "console=tty1 root=PARTUUID=1\n")
+
+
+def with_a_serial_reader_and_its_drop_in(pi: EmulatedPi) -> None:
+    with_a_serial_reader(pi)
+    pi.write(f"{UNIT}.d/20-fabgate-serial.conf", (SYSTEMD / "20-fabgate-serial.conf").read_text())
+
+
+def with_a_console_on_the_line_of_the_reader(pi: EmulatedPi) -> None:
+    with_a_serial_reader(pi)
+    pi.write("/proc/cmdline", "console=serial0,115200 console=tty1\n")
+
+
+def with_a_keyboard_reader(pi: EmulatedPi) -> None:
+    path = "/dev/input/by-id/usb-reader-event-kbd"
+    pi.reconfigure("{driver: mfrc522}", f"{{driver: keyboard, event_path: {path}, format: number10}}")
+    pi.write(path, "")
+
+
+def with_a_keyboard_reader_and_its_drop_in(pi: EmulatedPi) -> None:
+    with_a_keyboard_reader(pi)
+    pi.write(f"{UNIT}.d/20-fabgate-keyboard.conf", (SYSTEMD / "20-fabgate-keyboard.conf").read_text())
 
 
 def with_a_display(pi: EmulatedPi) -> None:
@@ -166,6 +189,12 @@ FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
     ("reader", reported(problems=["reader: the MFRC522 is unplugged"]), FAIL, "unplugged"),
     ("reader", EmulatedPi.stop, NOT_CHECKED, "another computer"),
     ("reader", with_a_serial_reader, OK, "unplugged cannot be noticed"),
+    ("reader-device", with_a_serial_reader, FAIL, "20-fabgate-serial.conf"),
+    ("reader-device", with_a_serial_reader_and_its_drop_in, OK, "/dev/serial0 is there"),
+    ("reader-device", with_a_console_on_the_line_of_the_reader, FAIL, "do_serial_cons 1"),
+    ("reader-device", reconfigured("{driver: mfrc522}", "{driver: serial, format: rdm6300}"), FAIL, "do_serial_hw 0"),
+    ("reader-device", with_a_keyboard_reader, FAIL, "20-fabgate-keyboard.conf"),
+    ("reader-device", with_a_keyboard_reader_and_its_drop_in, OK, "usb-reader-event-kbd is there"),
     ("watchdog", written("/sys/class/watchdog/watchdog0/state", "inactive\n"), FAIL, "10-fabgate-watchdog.conf"),
     ("watchdog", removed("/sys/class/watchdog/watchdog0/state"), NOT_CHECKED, "no hardware watchdog"),
     ("power-supply", written(THROTTLED, "50005\n"), FAIL, "too low now"),
