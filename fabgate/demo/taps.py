@@ -40,7 +40,13 @@ def tap(gate: str, who: str, *, for_ms: int, data: Path | None = None) -> int:
             f"found no reader at {socket}: is the gate running? For a gate of a demo, give its name and --data FOLDER"
         )
     spelling = people.get(who.lower(), who)
-    lay(socket, str(badge.parse(spelling)), for_ms=for_ms)
+    found = badge.parse(spelling)
+    if found.kind is not badge.Kind.ISO14443A:
+        raise UsageError(
+            f"found {found}, wanted a card with a UID: an emulated reader has a field of 13.56 MHz (docs/readers/README.md"
+            " says how to try other readers)"
+        )
+    lay(socket, str(found), for_ms=for_ms)
     return 0
 
 

@@ -134,6 +134,7 @@ def test_tap_without_a_reader_or_a_card_says_so(gate, tmp_path):
         run_fabgate("tap", tmp_path / "nowhere", "04A1B2C3"), 2, "found no reader at .*nowhere: is the gate running"
     )
     refused(run_fabgate("tap", gate.control, "4A1B2C3"), 2, "a zero is missing")
+    refused(run_fabgate("tap", gate.control, "w26:1,2"), 2, "found w26:1,2, wanted a card with a UID")
     for time_ms in ("soon", "5", "-300", "300.5", "60001", "9" * 5000):
         done = run_fabgate("tap", gate.control, "04A1B2C3", f"--for={time_ms}")
         assert (done.returncode, done.stdout) == (2, "")
