@@ -201,8 +201,8 @@ def test_a_uid_of_another_length_is_no_badge(length):
             bytes((26, 1, 2, 3)),
             "found a Wiegand badge of 26 bits, wanted 34 or 37",
         ),  # it has its own kind
-        (Kind.WIEGAND, bytes((34, 1, 2, 3)), "the payload of 34 bits, wanted 32 bits"),
-        (Kind.WIEGAND, bytes((37, 8, 0, 0, 0, 0)), "the payload of 37 bits, wanted 35 bits"),
+        (Kind.WIEGAND, bytes((34, 1, 2, 3)), "another payload of 34 bits than 32 bits"),
+        (Kind.WIEGAND, bytes((37, 8, 0, 0, 0, 0)), "another payload of 37 bits than 35 bits"),
         (Kind.NUMBER, b"", "unknown number format"),
         (Kind.NUMBER, b"\x631234", "unknown number format"),
         (Kind.NUMBER, b"\x01123456789", "found 9 digits, wanted all 10, with leading zeros"),
@@ -218,7 +218,7 @@ def test_bytes_that_a_kind_does_not_have_are_no_badge_of_it(kind, raw, because):
 
 @pytest.mark.parametrize(("bits", "payload"), [(25, 0), (32, 0), (26, 1 << 24), (34, 1 << 32), (37, 1 << 35), (34, -1)])
 def test_a_wiegand_frame_of_another_length_or_with_too_much_in_it_is_no_badge(bits, payload):
-    with pytest.raises(UsageError, match="wanted"):
+    with pytest.raises(UsageError, match=r"wanted .* (?:frame|bits)"):
         wiegand(bits, payload)
 
 

@@ -56,13 +56,13 @@ class NumberFormat:
     size: int
 
     def problem(self, digits: str) -> str:
-        """Return what is wrong with the digits of a badge, or "". Letters have to be upper-case."""
+        """Return what is wrong with the digits of a badge, without them, or "". Letters have to be upper-case."""
         if len(digits) != self.digits:
             return f"found {len(digits)} digits, wanted all {self.digits}, with leading zeros"
         if not re.fullmatch("[0-9]+" if self.base == 10 else "[0-9A-F]+", digits):
-            return f"found '{digits}', wanted {self.digits} {'decimal' if self.base == 10 else 'hex'} digits"
+            return f"found another sign, wanted {self.digits} {'decimal' if self.base == 10 else 'hex'} digits"
         if int(digits, self.base) >= 1 << 8 * self.size:
-            return f"'{digits}' is too large, wanted {(1 << 8 * self.size) - 1} at most"
+            return f"the number is too large, wanted {(1 << 8 * self.size) - 1} at most"
         return ""
 
 
@@ -150,7 +150,7 @@ def wiegand(bits: int, payload: int) -> Badge:
     if size is None:
         raise UsageError(f"found {bits} bits, wanted a Wiegand frame of {_one_of(WIEGAND_PAYLOAD_BITS)}")
     if not 0 <= payload < 1 << size:
-        raise UsageError(f"found the payload {payload}, wanted 0 to {(1 << size) - 1} in a frame of {bits} bits")
+        raise UsageError(f"the payload is too large, wanted {(1 << size) - 1} at most in a frame of {bits} bits")
     raw = payload.to_bytes(-(-size // 8), "big")
     return Badge(Kind.WIEGAND26, raw) if bits == 26 else Badge(Kind.WIEGAND, bytes((bits,)) + raw)
 
@@ -204,7 +204,7 @@ def _problem(kind: Kind, raw: bytes) -> str:
             return f"found a Wiegand badge of {bits} bits, wanted {_one_of(wanted)}"
         size = WIEGAND_PAYLOAD_BITS[bits]
         if len(raw) != 1 + -(-size // 8) or int.from_bytes(raw[1:], "big") >= 1 << size:
-            return f"found {raw[1:].hex()} as the payload of {bits} bits, wanted {size} bits without parity"
+            return f"found another payload of {bits} bits than {size} bits without parity"
         return ""
     if kind is Kind.NUMBER:
         known = _BY_ID.get(raw[0]) if raw else None

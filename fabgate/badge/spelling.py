@@ -40,11 +40,15 @@ class AmbiguousError(UsageError):
 
     def __init__(self, text: str, digits: str) -> None:
         self._spellings = dict(_readings(digits))
-        # A number that a reader shortened says so in its prefix.
+        # A number that a reader shortened says so in its prefix. No other digits than those of `text`: the roster file's
+        # mistakes are published, and there `text` is masked.
         ways = [
             spelling if spelling.startswith("number") else f"{spelling} ({reading})"
             for spelling, reading in self._spellings.items()
+            if spelling.endswith(digits)
         ]
+        if len(ways) < len(self._spellings):
+            ways.append("hex: and all but the last two digits (hex with check byte)")
         if digits.isdecimal():
             self.problem = f"'{text}' is a number, and a number can be two different cards"
         else:
@@ -156,16 +160,20 @@ def _hex(text: str) -> Badge:
     compact = re.sub(r"[\s:.-]", "", text)
     if not _HEX.fullmatch(compact) or len(compact) not in _HEX_LENGTHS:
         raise UsageError(f"'{text}' is not a UID: wanted 8, 14 or 20 hex digits")
-    badge = Badge(Kind.ISO14443A, bytes.fromhex(compact))
-    refuse_half(badge, text)
-    return badge
+    return _uid(bytes.fromhex(compact), text)
 
 
 def _hex_reversed(text: str) -> Badge:
     compact = re.sub(r"[\s:.-]", "", text)
     if not _HEX.fullmatch(compact) or len(compact) not in _HEX_LENGTHS:
         raise UsageError(f"'{text}' is not a UID: wanted 8, 14 or 20 hex digits")
-    return _hex(bytes.fromhex(compact)[::-1].hex())
+    return _uid(bytes.fromhex(compact)[::-1], text)
+
+
+def _uid(raw: bytes, text: str) -> Badge:
+    badge = Badge(Kind.ISO14443A, raw)
+    refuse_half(badge, text)
+    return badge
 
 
 def _number(text: str, *, most_bytes: int) -> int:
@@ -187,11 +195,11 @@ def _dec_bytes(text: str) -> bytes:
 
 
 def _dec(text: str) -> Badge:
-    return _hex(_dec_bytes(text).hex())
+    return _uid(_dec_bytes(text), text)
 
 
 def _dec_reversed(text: str) -> Badge:
-    return _hex(_dec_bytes(text)[::-1].hex())
+    return _uid(_dec_bytes(text)[::-1], text)
 
 
 def _em(text: str, *, turned: bool = False) -> Badge:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from functools import reduce
+from operator import xor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fabgate import badge
@@ -282,6 +284,29 @@ def test_what_is_wrong_with_a_roster_never_tells_a_badge(uid):
             for line in map(compact, mistakes.found):
                 assert told not in line
                 assert compact(uid.hex()) not in line
+
+
+@settings(max_examples=10)
+@given(st.binary(min_size=5, max_size=5), st.integers(0, (1 << 24) - 1))
+def test_nor_one_of_another_kind(raw, low):
+    raw = b"\xa5" + raw[1:]  # hex that is no decimal
+    badges = [badge.Badge(badge.Kind.EM4100, raw), badge.wiegand(34, low << 6), badge.wiegand(37, low << 9 | 1)]
+    badges += [badge.number(one.name, f"{low:0{one.digits}d}") for one in badge.NUMBERS]
+    texts = [
+        text for one in badges for spelling in badge.spellings(one).values() for text in (spelling, f"{spelling}x")
+    ]
+    check_byte = reduce(xor, raw[:4])
+    texts += [raw.hex(), f"{raw[:4].hex()}{check_byte:02x}", f"w37-hex:{low | 0xF00000000:09x}", f"88{raw[:3].hex()}"]
+    texts += [f"dec:{int.from_bytes(bytes((0x88, *raw[:3])), 'big')}"]
+    for text in texts:
+        told = compact(text.rpartition(":")[2])
+        mistakes = file_formats.Mistakes(Path("members.yaml"))
+        file._people([(None, {"id": "a", "badges": [text]}), (None, {"id": "b", "badges": [text]})], KEY, mistakes)
+        assert mistakes.found, text
+        for line in map(compact, mistakes.found):
+            assert told not in line
+            assert told[:8] not in line
+            assert compact(raw[:3].hex()) not in line
 
 
 def compact(text: str) -> str:
