@@ -50,6 +50,11 @@ def readings(card: Badge) -> list[Reading]:
         for order, bytes_ in (("", three), (" turned", three[::-1])):
             wiegand = Badge(Kind.WIEGAND26, bytes_)
             found.append(Reading(f"{reader}{order}", str(wiegand).removeprefix("w26:"), wiegand, shared))
+    whole = len(raw) == 4
+    fours = {"": raw} if whole else {", first bytes": raw[:4], ", last bytes": raw[-4:]}
+    four_shared = "longer cards may have the same" if whole else f"{1 << 8 * (len(raw) - 4):,} cards have the same"
+    for which, four in fours.items():
+        found += [_shortened(10, four, which, four_shared), _shortened(10, four, which, four_shared, turned=True)]
     if len(raw) > 4:
         cut = f"{1 << 8 * (len(raw) - 4):,} cards have the same"
         half = f"{1 << 8 * (len(raw) - 3):,} cards have the same"
@@ -67,15 +72,19 @@ def readings(card: Badge) -> list[Reading]:
 def _em_readings(raw: bytes) -> list[Reading]:
     """Return what readers show for a 125 kHz badge: most of them drop its first byte or its first two bytes."""
     found = []
-    for size, shared in ((4, f"{1 << 8:,} badges have the same"), (3, f"{1 << 16:,} badges have the same")):
-        digits = 10 if size == 4 else 8
-        for order, kept in (("", raw[-size:]), (", last byte first", raw[-size:][::-1])):
-            one = badge.number(
-                f"number{digits}{'-reversed' if order else ''}", f"{int.from_bytes(kept, 'big'):0{digits}d}"
-            )
-            found.append(Reading(f"shortened to {digits} digits{order}", str(one).partition(":")[2], one, shared))
+    for digits, size in ((10, 4), (8, 3)):
+        shared = f"{1 << 8 * (5 - size):,} badges have the same"
+        found += [_shortened(digits, raw[-size:], "", shared), _shortened(digits, raw[-size:], "", shared, turned=True)]
     wiegand = Badge(Kind.WIEGAND26, raw[-3:])
     return [*found, Reading("26-bit Wiegand", str(wiegand).removeprefix("w26:"), wiegand, found[-1].shared)]
+
+
+def _shortened(digits: int, kept: bytes, which: str, shared: str, *, turned: bool = False) -> Reading:
+    """Return what a reader shows that prints the bytes `kept` of a badge as decimal digits."""
+    value = int.from_bytes(kept, "little" if turned else "big")
+    one = badge.number(f"number{digits}{'-reversed' if turned else ''}", f"{value:0{digits}d}")
+    order = ", last byte first" if turned else ""
+    return Reading(f"shortened to {digits} digits{which}{order}", str(one).partition(":")[2], one, shared)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ def test_a_short_card_in_the_readings_of_other_readers():
         "26-bit Wiegand, first bytes turned": "178,41220",
         "26-bit Wiegand, last bytes": "161,45763",
         "26-bit Wiegand, last bytes turned": "195,45729",
+        "shortened to 10 digits": "0077705923",
+        "shortened to 10 digits, last byte first": "3283263748",
     }
 
 
@@ -41,6 +43,8 @@ def test_a_long_card_is_shortened_by_many_readers_and_then_shared():
     assert found["cut after the cascade tag"].shows == "8804A1B2"
     assert found["first four bytes"].shows == "04A1B2C3"
     assert found["last four bytes"].shows == "C3D4E5F6"
+    assert found["shortened to 10 digits, last bytes"].shows == "3285509622"
+    assert found["shortened to 10 digits, first bytes, last byte first"].shows == "3283263748"
     assert all(one.shared for one in found.values() if one.reader != "last byte first, hex")
     # What cannot be a badge is refused by `parse` too: the number of SimpleMFRC522, and half a UID.
     for reader, prefix in (("SimpleMFRC522", "simple:"), ("cut after the cascade tag", "hex:")):
@@ -54,9 +58,9 @@ def test_every_reading_that_can_be_a_badge_is_spelled_as_that_badge(uid):
     one = badge.Badge(Kind.ISO14443A, uid)
     for reading in cards.readings(one):
         if reading.card is not None:
-            assert (
-                badge.parse(f"w26:{reading.shows}" if "," in reading.shows else f"hex:{reading.shows}") == reading.card
-            )
+            name = "number10-reversed:" if reading.reader.endswith("last byte first") else "number10:"
+            prefix = "w26:" if "," in reading.shows else name if reading.reader.startswith("shortened") else "hex:"
+            assert badge.parse(prefix + reading.shows) == reading.card
 
 
 def test_a_125_khz_badge_is_shortened_by_most_readers():
