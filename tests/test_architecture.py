@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "doctor": {"errors", "fabgate", "mqtt"},
     "rules": set(),
     "drivers": {"badge", "display", "errors"},
-    "testing": {"drivers", "errors"},
+    "testing": {"badge", "drivers", "errors"},
     "gate": {
         "doctor",
         "fabgate",
