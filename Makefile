@@ -18,6 +18,8 @@ JOBS   ?= $(shell echo $$(( $(CORES) + 2 )))
 ARGS   ?=
 # Run separately: Playwright keeps an event loop in its process, and Django refuses its database where one runs.
 PAGES := tests/browser
+# Chromium's headless shell draws the same pages for less; Debian has it as a package since 2025.
+BROWSER = command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || sh tools/apt chromium-headless-shell || sh tools/apt chromium
 IN_BROWSER = $(BIN)/python -m pytest -n $(CORES) --dist worksteal $(PAGES) $(ARGS)
 # Tests start hundreds of processes of ours; without stored bytecode each would compile all of fabgate again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -66,7 +68,7 @@ test: $(READY)  ## all tests, with a real broker, PostgreSQL and browser (15 min
 	@command -v strace >/dev/null || sh tools/apt strace
 	@command -v curl >/dev/null || sh tools/apt curl
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || sh tools/apt postgresql
-	@command -v chromium >/dev/null || sh tools/apt chromium
+	@$(BROWSER)
 	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # for Playwright's driver; not in a bare Debian 12
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=$(PAGES) $(ARGS)
 	@echo "the collector again, on PostgreSQL"
@@ -75,7 +77,7 @@ test: $(READY)  ## all tests, with a real broker, PostgreSQL and browser (15 min
 	@$(IN_BROWSER) || test $$? -eq 5  # 5: ARGS selects no test here
 
 browser: $(READY)  ## the browser tests alone: every page in Chromium, in each width, theme and language
-	@command -v chromium >/dev/null || sh tools/apt chromium
+	@$(BROWSER)
 	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # for Playwright's driver; not in a bare Debian 12
 	@$(IN_BROWSER)
 

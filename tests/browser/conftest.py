@@ -27,7 +27,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items[place] = item
         item.add_marker(pytest.mark.browser)
         if not window.is_installed():
-            item.add_marker(pytest.mark.skip(reason="no Chromium on this computer: apt install chromium"))
+            item.add_marker(
+                pytest.mark.skip(reason="no Chromium on this computer: apt install chromium-headless-shell")
+            )
 
 
 @pytest.fixture(scope="package")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tests.browser.used_site import UsedSite, make_sample_data
-from tests.browser.window import Person, chromium
+from tests.browser.window import WHOLE, Person, chromium
 from tests.demo.running import running
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "screenshots"
@@ -49,7 +49,7 @@ def main() -> int:
     FOLDER.mkdir(parents=True)
     titles: dict[str, str] = {}
     for look in LOOKS:
-        with tempfile.TemporaryDirectory() as folder, chromium(look.lang) as browser:
+        with tempfile.TemporaryDirectory() as folder, chromium(WHOLE, look.lang) as browser:
             place = Path(folder)
             for name, page in chain(_site_pages(place, browser, look), _wall_page(place / "wall", browser, look)):
                 _take(page, FOLDER / f"{name}.{look.lang}.png", look.width)
