@@ -123,5 +123,6 @@ def hand_over(config: pytest.Config) -> None:
 
 def keep(config: pytest.Config, records: Iterable[Record]) -> None:
     """Remember what is covered."""
-    if config.cache is not None:
-        config.cache.set(COVERED, covered(records))
+    cache = getattr(config, "cache", None)  # pytest runs without one, too
+    if cache is not None:
+        cache.set(COVERED, covered(records))
