@@ -11,16 +11,17 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Environments of other interpreters: bench-collector measures there too what depends most on Django.
 OTHERS := $(filter-out $(VENV)/,$(dir $(wildcard .venv-*/$(notdir $(READY)))))
 # How many test processes: two more than cores, because a test often waits for a process that it has started. A browser
-# and PostgreSQL work beside the tests, and each further process makes a site or a database of its own.
+# and PostgreSQL work beside the tests, and each further process makes a site or a database of its own: one more there.
 CORES  := $(shell getconf _NPROCESSORS_ONLN)
 JOBS   ?= $(shell echo $$(( $(CORES) + 2 )))
+BESIDE := $(shell echo $$(( $(CORES) + 1 )))
 # More arguments for pytest: make test ARGS='-k journal'
 ARGS   ?=
 # Run separately: Playwright keeps an event loop in its process, and Django refuses its database where one runs.
 PAGES := tests/browser
 # Chromium's headless shell draws the same pages for less; Debian has it as a package since 2025.
 BROWSER = command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || sh tools/apt chromium-headless-shell || sh tools/apt chromium
-IN_BROWSER = $(BIN)/python -m pytest -n $(CORES) --dist worksteal $(PAGES) $(ARGS)
+IN_BROWSER = $(BIN)/python -m pytest -n $(BESIDE) --dist worksteal $(PAGES) $(ARGS)
 # Tests start hundreds of processes of ours; without stored bytecode each would compile all of fabgate again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
@@ -72,7 +73,7 @@ test: $(READY)  ## all tests, with a real broker, PostgreSQL and browser (12 min
 	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # for Playwright's driver; not in a bare Debian 12
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore=$(PAGES) $(ARGS)
 	@echo "the collector again, on PostgreSQL"
-	@$(BIN)/python -m tests.support.postgresql $(BIN)/python -m pytest -q -n $(CORES) --dist worksteal --distinct-statements tests/collector $(ARGS)
+	@$(BIN)/python -m tests.support.postgresql $(BIN)/python -m pytest -q -n $(BESIDE) --dist worksteal --distinct-statements tests/collector $(ARGS)
 	@echo "the pages in a real Chromium"
 	@$(IN_BROWSER) || test $$? -eq 5  # 5: ARGS selects no test here
 

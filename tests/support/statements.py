@@ -31,7 +31,8 @@ AT_ONCE = (
     *("test_closing_meanwhile.py", "test_engine.py", "test_ledger.py"),
 )
 #: Rooms whose tests differ in what they decide and show, and hardly in what they send.
-_ROOMS = tuple(f"tests/collector/{room}/" for room in ("pages", "billing", "people", "access", "accounts", "machines"))
+_DECIDING = ("access", "accounts", "api", "billing", "cli", "doctor", "machines", "pages", "paper", "people", "verify")
+_ROOMS = tuple(f"tests/collector/{room}/" for room in _DECIDING)
 #: How long each test on PostgreSQL takes beside its own work: its database is emptied.
 _EMPTIED_S = 0.05
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.http import HttpResponse
 from django.urls import URLPattern, URLResolver, get_resolver, path, reverse
 
 from fabgate.collector.models import Account
-from fabgate.collector.pages import rights
+from fabgate.collector.pages import errors, rights
 from fabgate.collector.pages.roles import ALL, OWN, Right, reads, writes
 
 #: A value for each kind of place in a path.
@@ -112,7 +113,8 @@ def is_signed_in(client) -> bool:
 
 @pytest.mark.sqlite  # the pages behind the door have tests of their own
 @pytest.mark.parametrize("who", [*sorted(ALL), NOBODY])
-def test_the_door_lets_through_whom_the_managers_table_lets_through(browse, visitor, account, who):
+def test_the_door_lets_through_whom_the_managers_table_lets_through(browse, visitor, account, monkeypatch, who):
+    monkeypatch.setattr(errors, "page", lambda _request, status, _title, _text: HttpResponse(status=status))
     signed_in = None if who == NOBODY else account(who)
     wrong = []
     client = visitor

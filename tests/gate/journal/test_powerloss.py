@@ -14,7 +14,7 @@ from tests.gate.disk import Disk, folder_in_memory
 from tests.gate.journal.powerloss import ACTS, Life, look, steps_that_fail
 
 CUTS_A_LIFE = 25
-LIVES = 4_000 if os.environ.get("FABGATE_SOAK") else 60
+LIVES = 4_000 if os.environ.get("FABGATE_SOAK") else 40
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,11 @@ class Scripted:
         self.obeys = obeys
         self.told: list[str] = []
         self.powered_when_asked: list[tuple[str, bool]] = []
+        self.looked_for: Counter[str] = Counter()
+
+    def displayed(self) -> str:
+        """Return all that the display has shown."""
+        return (self.bench.folder / "panel").read_text()
 
     def tell(self, text: str) -> None:
         self.told.append(text)
@@ -109,6 +115,10 @@ class Scripted:
 
     def ask(self, question: str) -> str:
         self.powered_when_asked.append((question, self.bench.output.on))
+        _, _, shown = question.rstrip("?").partition("the display says ")
+        if shown:  # nobody answers before they have seen it
+            self.looked_for[shown] += 1
+            wait(lambda: self.displayed().count(shown) >= self.looked_for[shown], f"the display to say {shown}")
         for n, (words, answer) in enumerate(self.answers):
             if words in question:
                 del self.answers[n]
@@ -116,9 +126,6 @@ class Scripted:
         for light, pins in LIGHTS.items():
             if light in question:
                 wait(lambda pins=pins: [Device.pin_factory.pin(n).state for n in (13, 19, 26)] == pins, light)
-        _, _, shown = question.rstrip("?").partition("the display says ")
-        if shown:
-            wait(lambda: shown in (self.bench.folder / "panel").read_text(), f"the display to say {shown}")
         if "has power" in question:
             return "y" if self.bench.output.on else "n"
         if "power is" in question:

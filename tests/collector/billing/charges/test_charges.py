@@ -46,7 +46,7 @@ MONTHS = [FIRST, refresh.following(FIRST), refresh.following(refresh.following(F
 #: Every month of the tests is over then.
 LATER = datetime.now(UTC) + timedelta(days=400)
 MINUTE = timedelta(minutes=1)
-LIVES = 400 if os.environ.get("FABGATE_SOAK") else 2 if postgresql.SERVER else 6
+LIVES = 400 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 3
 
 
 def billed(**tariff: object) -> None:

@@ -27,7 +27,7 @@ from tests.collector.pages.used import Used
 
 pytestmark = pytest.mark.usefixtures("database")
 
-LIVES = 200 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 3
+LIVES = 200 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 2
 NOW = datetime(FIRST.year, FIRST.month, 20, 12, tzinfo=UTC)
 CASH = Paid("cash")
 
