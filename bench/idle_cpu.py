@@ -1,4 +1,4 @@
-"""How much processor time does a gate take that nobody uses, with reader, lights and OLED attached?
+"""How much processor time does an idle gate take, with reader, lights and OLED attached?
 
 ``fabgate run`` with its reader polling at 20 Hz, the broker up, and the real drivers of both panels. The chip of the reader
 and the pins are emulated in the same process, which is Python where a real gate has silicon: the figure is an upper bound.

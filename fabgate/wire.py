@@ -509,7 +509,7 @@ class Status(Message, frozen=True, kw_only=True):
     roster: RosterInfo | None = None
     synced: bool = False
     reader: Text | None = None
-    #: False where nobody would notice that the reader was unplugged: it only sends.
+    #: False for a reader that only sends: the gate could not notice that it was unplugged.
     reader_supervised: bool = True
     problems: list[str] = []
 

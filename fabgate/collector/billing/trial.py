@@ -86,11 +86,11 @@ def _pairs(
     """Yield each session of a month, rated by both terms; with `only_concerned`, no payer for whom all costs the same."""
     lookups = rules.Lookup(now.rules), rules.Lookup(then.rules)
     for facts in months.by_payer(month, now.zone).values():
-        is_other = any(map(is_concerned, facts))
-        if only_concerned and not is_other:
+        may_change = any(map(is_concerned, facts))
+        if only_concerned and not may_change:
             continue
         before = rating.rate(facts, now, lookup=lookups[0])
-        after = rating.rate(facts, then, lookup=lookups[1]) if is_other else before
+        after = rating.rate(facts, then, lookup=lookups[1]) if may_change else before
         yield from zip(before, after, strict=True)
 
 

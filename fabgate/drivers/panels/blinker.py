@@ -1,4 +1,4 @@
-"""A light that is steady or blinks, whatever its LEDs are."""
+"""A light that is steady or blinks, made of pins or of pixels."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _RESET: Final = bytes(SPEED_HZ * 300 // 8_000_000)
 _PAIRS: Final = (0b1000_1000, 0b1000_1100, 0b1100_1000, 0b1100_1100)
 #: The four bytes of SPI for each byte of a pixel.
 _BYTES: Final = tuple(bytes(_PAIRS[byte >> shift & 3] for shift in (6, 4, 2, 0)) for byte in range(256))
-#: The pixels are written again this often: nobody can ask them whether they lost power for a moment, and are dark since.
+#: The pixels are written again this often: they cannot be asked whether they have lost power for a moment.
 AGAIN_S: Final = 9.0
 
 

@@ -95,8 +95,8 @@ class Costs:
         self._in_force = in_force
         self._prices = _Prices(_NONE)
         self._starts: dict[str, tuple[vocabulary.Started, vocabulary.Now]] = {}
-        #: The last session whose member was asked about, or told, by `Money.is_low`.
-        self._told = ""
+        #: The last session for which `Money.is_low` was called.
+        self._last_asked = ""
 
     def of(
         self, commands: Iterable[vocabulary.Record | vocabulary.Signal], session: Session | None, now: vocabulary.Now
@@ -177,9 +177,9 @@ class Costs:
 
     def _is_low(self, session: Session | None, now: vocabulary.Now) -> bool:
         """Return whether the roster says so; not if it is stale, because credit may have been added since."""
-        if session is None or session.id == self._told:
+        if session is None or session.id == self._last_asked:
             return False
-        self._told = session.id
+        self._last_asked = session.id
         return not self._in_force.is_stale(now) and self._in_force.has_low_credit(session.badge)
 
     def _price_list(self, badge: str) -> _PriceList | None:

@@ -59,7 +59,7 @@ def test_a_rule_for_a_plan_shows_only_the_sessions_that_cost_something_else(shop
 
 def test_payers_whom_nothing_concerns_are_not_rated(shop):
     now = terms.for_rating(terms.get())
-    broken = now._replace(plans={})  # whoever rates the student's session finds no plan
+    broken = now._replace(plans={})  # to rate the student's session fails: there is no plan
     assert trial.changes([billing.FIRST], broken, broken, lambda facts: facts.user == "m-1") == {}
     with pytest.raises(KeyError):
         trial.changes([billing.FIRST], broken, broken, lambda facts: facts.user == "m-2")

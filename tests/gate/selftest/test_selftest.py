@@ -76,7 +76,7 @@ class Scripted:
 
     @property
     def acts(self) -> dict[str, Callable[[], None]]:
-        """What they do when they are told so."""
+        """What they do, by the first words of the instruction."""
         machine = self.bench.config.machine
         shown = digest(self.badge)
         return {

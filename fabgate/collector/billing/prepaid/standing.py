@@ -118,7 +118,7 @@ class Refused:
         return self.standing.is_out(payer) and self._costs_something(user, machine, category)
 
     def is_low(self, user: str, payer: str, machine: str, category: str) -> bool:
-        """Return whether a user is to be told at a machine that the payer's credit is low."""
+        """Return whether a machine warns a user that the payer's credit is low."""
         return payer in self.standing.low and self._costs_something(user, machine, category)
 
     def _costs_something(self, user: str, machine: str, category: str) -> bool:

@@ -73,7 +73,7 @@ class EmulatedBus(_Bus):
 
 
 class SocketBus(_Bus):
-    """A bus whose chips are behind the UNIX socket at `path`. Raises OSError, like each transfer, if nobody is there."""
+    """A bus whose chips are behind the UNIX socket at `path`. Raises OSError, like each transfer, without a ``Board`` there."""
 
     def __init__(self, path: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
