@@ -365,8 +365,7 @@ def _replace(book: Book, rows: QuerySet[Charge], made: Iterable[Record]) -> None
     stored, wanted = set(rows.values_list("pk", flat=True)), {charge.id: charge for charge in made}
     for some in statements.chunks(sorted(stored - wanted.keys())):
         Charge.objects.filter(pk__in=some).delete()
-    # In the order of their random ids: so the database goes through its index once, not to and fro for each charge.
-    fresh = sorted(charge for charge in wanted.values() if charge.id not in stored)
+    fresh = [charge for charge in wanted.values() if charge.id not in stored]
     terms_ids = _terms_ids(book, {charge.terms for charge in fresh if charge.terms})
     bulk.insert_values(Charge, _STORED, (_values(charge, terms_ids.get(charge.terms)) for charge in fresh))
 
