@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from fabgate.badge import Kind, parse
-from fabgate.drivers.emulated.keyboard import Keyboard
+from fabgate.drivers.emulated.readers.keyboard import Keyboard
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.drivers.readers import keyboard as module
 from fabgate.drivers.readers.keyboard import (

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from fabgate.badge import Kind, parse, printed
-from fabgate.drivers.emulated.serial_line import SerialLine, rdm6300
+from fabgate.drivers.emulated.readers.serial_line import SerialLine, rdm6300
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.drivers.readers.serial import LONGEST, SerialReader, newest
 from fabgate.errors import HardwareError

@@ -182,7 +182,7 @@ class KeyboardReader:
 
     def _grab(self, fd: int) -> None:
         if stat.S_ISFIFO(os.fstat(fd).st_mode):
-            return  # an emulated device (fabgate.drivers.emulated.keyboard), which no console listens to
+            return  # an emulated device (fabgate.drivers.emulated.readers.keyboard), which no console listens to
         try:
             fcntl.ioctl(fd, _EVIOCGRAB, 1)
             name: bytes = fcntl.ioctl(fd, _EVIOCGNAME, bytes(256))

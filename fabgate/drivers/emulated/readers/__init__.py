@@ -1,0 +1,1 @@
+"""Readers in software: each sends what its device sends, as low as a gate can listen."""
