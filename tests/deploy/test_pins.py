@@ -25,6 +25,7 @@ TABLE = yaml.safe_load((HARDWARE / "pins.yaml").read_text())
 PINS = {pin["key"]: pin for pin in TABLE["pins"]}
 GPIO = {key: pin["gpio"] for key, pin in PINS.items()}
 UNSAFE = {gpio for group in TABLE["never_an_output"] for gpio in group["gpio"]}
+ROWS = (*TABLE["pins"], *TABLE["panels"])
 
 
 @pytest.fixture
@@ -46,6 +47,18 @@ def test_the_table_has_the_right_place_of_each_gpio_on_the_40_pin_header(factory
 def test_no_pin_is_used_twice():
     places = [entry["header"] for entry in (*TABLE["pins"], *TABLE["panels"], *TABLE["power"])]
     assert len(places) == len(set(places))
+
+
+@pytest.mark.parametrize("build", TABLE["builds"])
+def test_no_build_uses_a_pin_twice_or_takes_more_than_the_header_gives(build):
+    words = TABLE["builds"][build]
+    used = [row for row in ROWS if any(f"{row['key']}.".startswith(f"{word}.") for word in words)]
+    assert not [word for word in words if not any(f"{row['key']}.".startswith(f"{word}.") for row in used)]
+    taken = [gpio for row in used for gpio in (row["gpio"], *row.get("also", []))]
+    assert len(taken) == len(set(taken))
+    current = [row.get("ma", 0) for row in used]
+    assert max(current) <= TABLE["gives_ma"]["pin"]
+    assert sum(current) <= TABLE["gives_ma"]["pins"]
 
 
 def test_the_relay_is_on_a_pin_that_is_low_while_the_pi_starts():
@@ -84,9 +97,10 @@ def test_the_wired_read_back_reports_a_closed_contactor_and_takes_a_broken_wire_
     )
     output, mirror = GpioOutput(options), factory.pin(GPIO["output.readback_pin"])
     output.open()
+    assert output.read_back() is True  # no wire between board and Pi: the Pi's own pull-up
     mirror.drive_low()  # contactor open: its mirror contact is closed, the opto-coupler pulls to ground
     assert output.read_back() is False
-    mirror.drive_high()  # contactor closed, or a wire broken: the external pull-up wins
+    mirror.drive_high()  # contactor closed, or the loop broken: the board's pull-up
     assert output.read_back() is True
     output.close()
 

@@ -89,15 +89,15 @@ class TestGpioWithAMirrorContactToGround(OnMockPins):
 
     def mirror(self, *, closed: bool) -> None:
         pin = Device.pin_factory.pin(MIRROR)
-        pin.drive_low() if closed else pin.drive_high()
+        pin.drive_high() if closed else pin.drive_low()
 
 
 class TestGpioWithAMirrorContactToPlus(OnMockPins):
-    options = GpioOptions(pin=PIN, readback_pin=MIRROR, readback_closed="high")
+    options = GpioOptions(pin=PIN, readback_pin=MIRROR, readback_closed="low")
 
     def mirror(self, *, closed: bool) -> None:
         pin = Device.pin_factory.pin(MIRROR)
-        pin.drive_high() if closed else pin.drive_low()
+        pin.drive_low() if closed else pin.drive_high()
 
 
 class TestMemory(OutputContract):
@@ -160,10 +160,19 @@ def test_a_mirror_contact_that_cannot_be_claimed_leaves_the_output_closed_and_of
 def test_a_mirror_contact_that_is_lost_while_on_counts_as_closed_after_off(bench):
     output = GpioOutput(GpioOptions(pin=PIN, readback_pin=MIRROR))
     output.open()
-    bench.pin(MIRROR).drive_high()
+    bench.pin(MIRROR).drive_low()
     assert output.read_back() is False
     bench.gone = True
     assert output.read_back() is True
+
+
+@pytest.mark.parametrize("level", ["high", "low"])
+def test_a_mirror_contact_whose_wire_is_broken_counts_as_a_closed_contactor(bench, level):
+    output = GpioOutput(GpioOptions(pin=PIN, readback_pin=MIRROR, readback_closed=level))
+    output.open()
+    assert bench.pin(MIRROR).pull == {"high": "up", "low": "down"}[level]
+    assert output.read_back() is True  # nothing but the pull holds the line
+    output.close()
 
 
 @pytest.mark.parametrize(

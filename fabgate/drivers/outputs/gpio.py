@@ -1,8 +1,9 @@
 """Switches a machine's contactor with one GPIO line, active high, through gpiozero.
 
 Active high only: the lgpio factory claims a line low and then writes, so an active-low relay would switch on briefly at
-every start. The line is claimed at its safe level in the call that claims it. An optional read-back line (a mirror
-contact of the contactor, closing to ground through the internal pull-up or driven high) shows the state of the load side.
+every start. The line is claimed at its safe level in the call that claims it. An optional read-back line shows the state of
+the load side: a mirror contact, which is closed while the contactor is open. The Pi's own resistor pulls that line to the
+level of a closed contactor, so that a broken wire never hides a welded one.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ class GpioOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Options of ``output: {driver: gpio}``; pins are BCM numbers.
 
     `pin`: 9 to 27 except 14 and 15. These are pulled down at reset (0 to 8 are pulled up, 14 and 15 are the serial port).
-    `readback_pin`: the mirror contact; `readback_closed` is its level while the contactor is closed.
+    `readback_pin`: the mirror contact; `readback_closed` is the level of its line while the contactor is closed: high where
+    the contact pulls to ground (hardware/wiring.md), low where it pulls to 3.3 V.
     `pins: emulated` is for demos: mock pins, whose changes are written to `pin_log`.
     """
 
     pin: Annotated[int, msgspec.Meta(ge=0, le=27)]
     readback_pin: Annotated[int, msgspec.Meta(ge=0, le=27)] | None = None
-    readback_closed: Literal["high", "low"] = "low"
+    readback_closed: Literal["high", "low"] = "high"
     pins: Literal["real", "emulated"] = "real"
     pin_log: Path | None = None
 
@@ -54,8 +56,8 @@ class GpioOutput:
 
             self._line = OutputDevice(options.pin, active_high=True, initial_value=False)
             if options.readback_pin is not None:
-                closed_is_low = options.readback_closed == "low"
-                self._readback = DigitalInputDevice(options.readback_pin, pull_up=closed_is_low)
+                pull_up = options.readback_closed == "high"
+                self._readback = DigitalInputDevice(options.readback_pin, pull_up=pull_up)
         except Exception as error:
             # Each of gpiozero's pin libraries has its own errors; here all mean that the pin cannot be claimed.
             self.close()
@@ -96,7 +98,7 @@ class GpioOutput:
         if self._readback is None:
             return None
         try:
-            return bool(self._readback.is_active)
+            return not self._readback.is_active  # active: the mirror contact pulls the line away from its resistor
         except Exception:  # noqa: BLE001 - gpiozero's pin libraries have errors of their own
             return True
 

@@ -170,7 +170,7 @@ FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
         OK,
         "",
     ),
-    ("pins", reconfigured(", readback_closed: high", ""), WARN, "readback_closed is low"),
+    ("pins", reconfigured("readback_closed: high", "readback_closed: low"), WARN, "readback_closed is low"),
     (
         "pins",
         reconfigured("inputs:", "panel: {driver: lights, red_pin: 5}\ninputs:"),
