@@ -15,8 +15,7 @@ from fabgate.drivers.emulated import ChipBench, spi
 from fabgate.drivers.emulated.cards import Card
 from fabgate.drivers.emulated.chip import Chip
 from fabgate.drivers.emulated.control import bench_at, release
-from fabgate.drivers.readers import rpi_gpio
-from fabgate.drivers.readers.mfrc522 import Mfrc522Options, Mfrc522Reader
+from fabgate.drivers.readers.mfrc522 import Mfrc522Options, Mfrc522Reader, rpi_gpio
 from fabgate.testing.readers import DOUBLE, SINGLE, TRIPLE, ManualClock
 
 #: The most transfers that a poll may take, by the card on the reader.

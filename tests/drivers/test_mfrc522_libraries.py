@@ -10,8 +10,8 @@ from gpiozero.pins.mock import MockFactory
 from fabgate.drivers.emulated import spi
 from fabgate.drivers.emulated.cards import Card as Plastic
 from fabgate.drivers.emulated.chip import Chip
-from fabgate.drivers.readers import Card, rpi_gpio
-from fabgate.drivers.readers.mfrc522 import Mfrc522Options, Mfrc522Reader
+from fabgate.drivers.readers import Card
+from fabgate.drivers.readers.mfrc522 import Mfrc522Options, Mfrc522Reader, rpi_gpio
 from fabgate.errors import HardwareError
 from fabgate.testing.readers import DOUBLE, SINGLE, ManualClock
 

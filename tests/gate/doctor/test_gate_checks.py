@@ -14,7 +14,7 @@ from fabgate.doctor.finding import Outcome
 from fabgate.drivers.emulated import ChipBench
 from fabgate.drivers.emulated.chip import Chip
 from fabgate.drivers.emulated.control import bench_at, release
-from fabgate.drivers.readers import rpi_gpio
+from fabgate.drivers.readers.mfrc522 import rpi_gpio
 from fabgate.gate.doctor import pi as judged
 from fabgate.gate.doctor import service
 from tests.cli.running import run_fabgate

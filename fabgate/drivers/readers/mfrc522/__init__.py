@@ -18,7 +18,7 @@ import msgspec
 
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.drivers.readers.iso14443a import activate, another_answers, halt, is_random
-from fabgate.drivers.readers.mfrc522_chip import ChipLink, UpsetError, without_package_log_handler
+from fabgate.drivers.readers.mfrc522.chip import ChipLink, UpsetError, without_package_log_handler
 from fabgate.errors import HardwareError
 
 
@@ -129,7 +129,7 @@ class Mfrc522Reader:
             # Imported here: the options can be read on a computer without these libraries.
             import gpiozero  # noqa: PLC0415
 
-            from fabgate.drivers.readers import rpi_gpio  # noqa: PLC0415
+            from fabgate.drivers.readers.mfrc522 import rpi_gpio  # noqa: PLC0415
 
             rpi_gpio.install(_emulate(options) if options.chip == "emulated" else None)
             import mfrc522  # noqa: PLC0415 - it imports RPi.GPIO and spidev: the stand-ins have to be there first
