@@ -215,6 +215,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "vocabulary": set(),
         "access": {"vocabulary"},
         "meter": set(),
+        "sensing": set(),
         "presence": {"vocabulary"},
         "term": {"vocabulary"},
         "intents": {"vocabulary"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -10,6 +10,7 @@ from fabgate import wire
 from fabgate.drivers.outputs import Output
 from fabgate.gate.clock import Clock
 from fabgate.gate.hardware.inputs_thread import InputsThread
+from fabgate.gate.hardware.meter_thread import MeterFault, MeterThread
 from fabgate.gate.hardware.reader_thread import HANG_MS, ReaderFault, ReaderRecovered, ReaderThread
 from fabgate.gate.journal.facts import FactWriter
 from fabgate.gate.journal.recorder import Recorder
@@ -17,6 +18,7 @@ from fabgate.gate.reports import Reports
 from fabgate.gate.roster.in_force import RosterInForce
 from fabgate.rules import vocabulary
 from fabgate.rules.gate import Gate
+from fabgate.rules.sensing import Unasked
 
 #: The checks run at least this often.
 CHECK_MS: Final = 1_000
@@ -31,6 +33,8 @@ CHECKPOINT_LATE_MS: Final = 60_000 - 2 * CHECK_MS
 FILES_CHECK_MS: Final = 10_000
 #: Inputs that have not answered for this long hang.
 INPUTS_HANG_MS: Final = 1_500
+#: A meter measures every second, for a second at most.
+METER_HANG_MS: Final = 3_000
 #: A larger change of the wall clock against the boot clock is recorded.
 CLOCK_STEP: Final = timedelta(seconds=1)
 
@@ -49,6 +53,7 @@ class Checks:
         writer: FactWriter,
         reader_thread: ReaderThread,
         inputs_thread: InputsThread | None,
+        meter_threads: Sequence[MeterThread],
         in_force: RosterInForce,
         reports: Reports,
     ) -> None:
@@ -60,6 +65,9 @@ class Checks:
         self._writer = writer
         self._reader_thread = reader_thread
         self._inputs_thread = inputs_thread
+        self._meter_threads = meter_threads
+        self._unasked = Unasked()
+        self._measured_ms = 0
         self._in_force = in_force
         self._reports = reports
         #: Since when the contactor has been closed while it should be open.
@@ -78,9 +86,16 @@ class Checks:
         self._check_files(now)
         yield from self._check_reader(now)
         yield from self._check_inputs(now)
+        for meter in self._meter_threads:
+            yield from self._check_meter(meter, now, on=on)
         yield from [*self._in_force.changed(now), *self._reports.check_reader(now)]
         self._reports.check_certificate(now)
         self.check_clock(now)
+
+    @property
+    def sees_unasked_current(self) -> bool:
+        """Whether current flows although the output is off."""
+        return self._unasked.since_ms is not None
 
     def pause_ms(self) -> int:
         """Return how soon the checks have to run again."""
@@ -153,3 +168,23 @@ class Checks:
             self._inputs_thread.distrust()
             if self._has_estop:
                 yield vocabulary.CauseRaised(vocabulary.Cause.ESTOP, "the inputs do not answer")
+
+    def _check_meter(self, meter: MeterThread, now: vocabulary.Now, *, on: bool) -> Iterator[vocabulary.Event]:
+        """Treat a meter that does not answer as a machine that works, and current without power as a welded contactor."""
+        if now.boot_ms - meter.answered_ms > METER_HANG_MS:
+            meter.distrust()
+            yield from self._reports.translate(MeterFault(meter.name, "the meter does not answer"), now)
+            if meter.limits is not None:
+                yield vocabulary.Running(on=True)
+            return
+        seen = meter.seen
+        if meter.limits is None or seen is None or seen.at_ms == self._measured_ms:
+            return
+        self._measured_ms = seen.at_ms
+        # In the mode audit nothing is switched, and current without a session is no fault.
+        powered = on or self._gate.rules.mode is vocabulary.Mode.AUDIT
+        self._unasked = self._unasked.see(seen.measured.level, meter.limits, seen.at_ms, powered=powered)
+        if self._unasked.is_proved(seen.at_ms) and vocabulary.Cause.OUTPUT not in self._gate.causes:
+            detail = f"{seen.measured.level:.1f} {meter.unit} flow while the output is off: the contactor is welded, or bridged"
+            self._reports.queue_entry("output.fault", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
+            yield vocabulary.CauseRaised(vocabulary.Cause.OUTPUT, detail)

@@ -17,12 +17,13 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Final
 
 import fabgate
 from fabgate import wire
+from fabgate.drivers.meters import Meter
 from fabgate.drivers.outputs import Output
 from fabgate.drivers.readers import Reader
 from fabgate.errors import FabgateError, HardwareError, JournalError, UsageError
@@ -81,6 +82,7 @@ class Daemon:
         output: Output | None = None,
         reader: Reader | None = None,
         inputs: InputLevels | None = None,
+        meters: Sequence[Meter] | None = None,
         connect: Connect = open_connection,
         notify: Callable[..., None] = systemd.notify,
     ) -> None:
@@ -91,6 +93,7 @@ class Daemon:
         self._output = output or make_driver("output", config.output)
         self._reader = reader or make_driver("reader", config.reader)
         self._inputs_thread = wiring.make_inputs_thread(config, inputs, self.post, self._clock)
+        self._meter_threads = wiring.make_meter_threads(config, meters, self.post, self._clock)
         self._journal = Journal(config.state_dir / "journal.db", config.topics, connect=connect)
         self._workers = Workers(self.post)
         newest = config.journal.max_entries if config.mqtt is None else None  # without a broker nothing is confirmed
@@ -256,6 +259,7 @@ class Daemon:
             writer=self._writer,
             reader_thread=self._reader_thread,
             inputs_thread=self._inputs_thread,
+            meter_threads=self._meter_threads,
             in_force=self._in_force,
             reports=self._reports,
         )
@@ -292,6 +296,8 @@ class Daemon:
         self._workers.start("reader", self._reader_thread.run)
         if self._inputs_thread is not None:
             self._workers.start("inputs", self._inputs_thread.run)
+        for meter in self._meter_threads:
+            self._workers.start(meter.name, meter.run)
         self._workers.start("selftest", self._trials.run)
         if self._uplink is not None:
             self._workers.start("network", self._uplink.run_network)
@@ -303,6 +309,7 @@ class Daemon:
             self._uplink,
             self._reader_thread,
             self._inputs_thread,
+            *self._meter_threads,
             self._source,
             self._recorder,
             self._trials,
@@ -392,7 +399,7 @@ class Daemon:
             case vocabulary.Signal():
                 self._unshown.append(command)
             case vocabulary.ClearFault(member, lang):
-                if self._output.read_back() is not True:
+                if self._output.read_back() is not True and not self._checks.sees_unasked_current:
                     self.post(vocabulary.CauseCleared(vocabulary.Cause.OUTPUT, member))
                 else:
                     self._unshown.append(

@@ -10,6 +10,7 @@ from fabgate import wire
 from fabgate.errors import UsageError
 from fabgate.gate.command_executor import CommandExecutor
 from fabgate.gate.config.gate_yaml import NO_RUN_SENSE, Config
+from fabgate.gate.hardware.meter_thread import MeterFault, MeterRecovered
 from fabgate.gate.hardware.reader_thread import ReaderFault, ReaderRecovered, ReaderThread
 from fabgate.gate.hardware.unsteady_reader import STEADY_MS, UnsteadyReader
 from fabgate.gate.journal.facts import FactWriter
@@ -116,6 +117,13 @@ class Reports:
             events = translate(event, now)
             if events is not None:
                 return events
+        match event:
+            case MeterFault(name, detail):
+                return self._meter_fault(name, detail)
+            case MeterRecovered(name):
+                log.info("%s measures again", name)
+                self.problems.pop(name, None)
+                return []
         if isinstance(event, WorkerFailed):
             return self._worker_failed(event)
         if isinstance(event, WorkerRestarted):
@@ -134,7 +142,7 @@ class Reports:
         without_grace = wire.holder_mistake(self._in_force.machine)
         self._set_problem("grace", None if without_grace is None else f"machine.{without_grace}")
         idle_off_ms = rules.idle_off_ms
-        lacks_run_sense = idle_off_ms is not None and self._config.inputs.running_pin is None
+        lacks_run_sense = idle_off_ms is not None and not self._config.senses_work
         problem = f"machine.idle_off_s: {NO_RUN_SENSE.format((idle_off_ms or 0) // 1000)}"
         self._set_problem("idle-off", problem if lacks_run_sense else None)
 
@@ -280,6 +288,13 @@ class Reports:
         self.queue_entry("reader.fault", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
         self.problems["reader"] = detail
         return [vocabulary.CauseRaised(vocabulary.Cause.READER, detail)]
+
+    def _meter_fault(self, name: str, detail: str) -> list[vocabulary.Event]:
+        """Report a meter that cannot be read; its thread has posted already that the machine counts as running."""
+        if self.problems.get(name) != detail:
+            log.error("%s cannot be read: %s", name, detail)
+        self.problems[name] = detail
+        return []
 
     def _from_roster(self, event: object, now: vocabulary.Now) -> list[vocabulary.Event] | None:
         match event:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from fabgate.drivers.inputs import GpioInputs
+from fabgate.drivers.meters import Meter
 from fabgate.drivers.readers import Reader
 from fabgate.gate.clock import Clock
-from fabgate.gate.config.gate_yaml import Config
+from fabgate.gate.config.gate_yaml import Config, make_driver
 from fabgate.gate.hardware.inputs_thread import InputLevels, InputsThread, input_pins
+from fabgate.gate.hardware.meter_thread import MeterThread
 from fabgate.gate.hardware.reader_thread import ReaderThread
 from fabgate.gate.journal.ids import uuid7
 from fabgate.gate.journal.reader import JournalReader
@@ -29,6 +31,13 @@ def make_inputs_thread(config: Config, levels: InputLevels | None, post: Post, c
     if not pins:
         return None
     return InputsThread(levels or GpioInputs(pins), list(pins), post, boot_ms=clock.boot_ms)
+
+
+def make_meter_threads(config: Config, meters: Sequence[Meter] | None, post: Post, clock: Clock) -> list[MeterThread]:
+    """Return a thread for each meter. `meters` replaces those of the configuration in tests. Raises UsageError."""
+    found = meters if meters is not None else [make_driver("meter", section) for section in config.meter]
+    names = ["meter" if len(found) == 1 else f"meter-{number}" for number in range(1, len(found) + 1)]
+    return [MeterThread(meter, name, post, boot_ms=clock.boot_ms) for name, meter in zip(names, found, strict=True)]
 
 
 def make_roster(
@@ -59,7 +68,7 @@ def make_rules(config: Config, journal: Journal, in_force: RosterInForce, reader
         in_force.look_up,
         in_force.rules(),
         new_id=uuid7,
-        run_sense=config.inputs.running_pin is not None,
+        run_sense=config.senses_work,
         continuous=reader.continuous,
         checkpoint_ms=config.journal.checkpoint_s * 1000,
         latched=journal.latched(),

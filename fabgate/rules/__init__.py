@@ -15,7 +15,8 @@ WHAT an event means  ``reactions``, returned as ``intents``
                      is recorded of refusals; ``flags``: reports of a defect
   what else ends it  ``cause_changes``: what forbids use; ``in_session``: stop button, run-sense, grace, lost access
 WHEN power is on     ``power``: the table of phases, begin, end, cut, deadlines
-how long             ``term``: limits, warnings and extensions; ``meter``: minutes counted
+how long             ``term``: limits, warnings and extensions; ``meter``: minutes counted; ``sensing``: whether the
+                     machine works, by what it takes
 what is known        ``machine``: phase, session, rules; ``bookkeeping``: changes of it that do not touch power
 what people see      ``panel``
 the words            ``vocabulary``: rules, causes, people, events, facts, commands

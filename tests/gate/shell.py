@@ -111,6 +111,8 @@ class Bench:
         self.reader = FakeReader()
         #: What is wired to the gate's pins; without it those of this computer.
         self.inputs: InputLevels | None = None
+        #: Its meters; without them those of the configuration.
+        self.meters: list[Any] | None = None
         self.said: list[str] = []
         self.daemon: ObservedDaemon
         self.code: int | None = None
@@ -148,6 +150,7 @@ class Bench:
                 output=self.output,
                 reader=self.reader,
                 inputs=self.inputs,
+                meters=self.meters,
                 connect=self.disk.connect,
                 notify=lambda *lines: self.said.extend(lines),
             )

@@ -14,17 +14,22 @@ from msgspec import Meta, Struct
 
 from fabgate import wire
 from fabgate.errors import FabgateError, UsageError
-from fabgate.gate.config.hardware import check_hardware, installed, kind_of
+from fabgate.gate.config.hardware import check_hardware, installed, is_threshold, kind_of, senses_work
 from fabgate.gate.config.network import check_mqtt, check_url
 from fabgate.seal import Keys
 from fabgate.yaml_reading.yaml_file import Reading, join, near, shown
 
-KINDS: Final = {"reader": "fabgate.readers", "output": "fabgate.outputs", "panel": "fabgate.panels"}
+KINDS: Final = {
+    "reader": "fabgate.readers",
+    "output": "fabgate.outputs",
+    "panel": "fabgate.panels",
+    "meter": "fabgate.meters",
+}
 DAY_S: Final = 86_400
 #: The error text for an idle time without run-sense; {} is the time in seconds.
 NO_RUN_SENSE: Final = (
     "found {} without inputs.running_pin, wanted both; the gate cannot tell that the machine is idle. Wire run-sense"
-    " (hardware/wiring.md) and name its pin, or leave out idle_off_s"
+    " (hardware/wiring.md) and name its pin, or give a meter its thresholds (docs/sensing.md), or leave out idle_off_s"
 )
 #: The longest key of BLAKE2b.
 MAX_BADGE_KEY_BYTES: Final = 64
@@ -70,7 +75,7 @@ class Machine(Section, frozen=True, kw_only=True):
 
 
 class Driver(Section, frozen=True, kw_only=True):
-    """``reader``, ``output`` or one of ``panel``: the name of a driver, and the options of that driver."""
+    """``reader``, ``output``, or one of ``panel`` or ``meter``: the name of a driver, and the options of that driver."""
 
     driver: str
     options: Any = None
@@ -156,6 +161,7 @@ class Config(Section, frozen=True, kw_only=True):
     output: Driver
     inputs: Inputs = Inputs()
     panel: list[Driver] = []
+    meter: list[Driver] = []
     roster: RosterSource
     mqtt: Mqtt | None = None
     gate_key_file: Path | None = None
@@ -170,6 +176,16 @@ class Config(Section, frozen=True, kw_only=True):
     def topics(self) -> wire.GateTopics:
         """Return the gate's topics."""
         return wire.GateTopics(self.site, self.gate)
+
+    @property
+    def senses_work(self) -> bool:
+        """Return whether an input or a meter says that the machine works."""
+        return self.inputs.running_pin is not None or any(_has_thresholds(section.options) for section in self.meter)
+
+
+def _has_thresholds(options: Any) -> bool:
+    """Return whether a meter's options say above which level the machine works."""
+    return any(getattr(options, name) is not None for name in options.__struct_fields__ if is_threshold(name))
 
 
 def load(path: Path) -> Config:
@@ -195,7 +211,7 @@ def load_with_mistakes(path: Path) -> tuple[Config | None, Reading]:
 
 
 def driver_class(kind: str, name: str) -> Any:
-    """Return a driver's class by its kind (reader, output, panel) and name. Raises UsageError for an unknown one."""
+    """Return a driver's class by its kind (reader, output, panel, meter) and name. Raises UsageError for an unknown one."""
     points = {point.name: point for point in entry_points(group=KINDS[kind])}
     if name not in points:
         raise UsageError(f"found the {kind} driver {name!r}, wanted {near(name, sorted(points))}")
@@ -269,7 +285,7 @@ def _check_machine(reading: Reading) -> None:
         for text in wire.warning_mistakes(known).values():
             reading.wrong("machine.warn_s", text.removeprefix("warn_s: "))
     idle_off_s = values.get("machine.idle_off_s")
-    if idle_off_s is not None and values.get("inputs.running_pin", ...) is None:
+    if idle_off_s is not None and not senses_work(values):
         reading.wrong("machine.idle_off_s", NO_RUN_SENSE.format(idle_off_s))
     if values.get("machine.mode") == "hold" and "reader.driver" in values:
         driver = driver_class("reader", values["reader.driver"])

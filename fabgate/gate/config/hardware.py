@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ from fabgate.errors import UsageError
 from fabgate.yaml_reading.yaml_file import Reading, join
 
 #: The sections that name a driver.
-KINDS: Final = ("reader", "output", "panel")
+KINDS: Final = ("reader", "output", "panel", "meter")
 #: GPIO 0 to 8 are pulled up at reset, 14 and 15 are the serial port: a contactor on them closes while the Pi boots.
 SAFE_OUTPUT_PINS: Final = frozenset(range(9, 28)) - {14, 15}
 #: The pins of an SPI bus: MISO, MOSI, SCLK, and the chip select of each device.
@@ -17,6 +18,8 @@ SPI_PINS: Final = {0: ((9, 10, 11), (8, 7)), 1: ((19, 20, 21), (18, 17, 16))}
 #: The devices of the Pi's own serial port, and its pins: TXD and RXD.
 SERIAL_PORTS: Final = frozenset({"/dev/serial0", "/dev/ttyAMA0", "/dev/ttyS0"})
 SERIAL_PINS: Final = (14, 15)
+#: What else may be on I2C, in words, and the page about it.
+_PLACES: Final = {"panel": ("display", "docs/panels/README.md"), "meter": ("meter", "docs/sensing.md")}
 #: The pins of an I2C bus, SDA and SCL; other buses have pins that an overlay chooses.
 I2C_PINS: Final = {0: (0, 1), 1: (2, 3)}
 
@@ -39,9 +42,28 @@ def installed(kind: str, name: str, driver: Any) -> None:
             )
 
 
+def is_threshold(name: str) -> bool:
+    """Return whether this option of a meter says above which level the machine works."""
+    return name.startswith("running_above_")
+
+
+def senses_work(values: Mapping[str, Any]) -> bool:
+    """Return whether these values name an input or a meter that says that the machine works, or a wrong one."""
+    return values.get("inputs.running_pin", ...) is not None or bool(_thresholds(values))
+
+
+def _thresholds(values: Mapping[str, Any]) -> list[str]:
+    return [
+        key
+        for key, value in values.items()
+        if kind_of(key) == "meter" and is_threshold(key.rpartition(".")[2]) and value is not None
+    ]
+
+
 def check_hardware(reading: Reading) -> None:
     """Check emulated hardware, the pins and the buses."""
     _check_emulated(reading)
+    _check_meters(reading)
     pin = reading.values.get("output.pin")
     if pin is not None and pin not in SAFE_OUTPUT_PINS:
         reading.wrong(
@@ -57,6 +79,14 @@ def check_hardware(reading: Reading) -> None:
             if used in used_by:
                 reading.wrong(key, f"found GPIO {used}, wanted another one; it is used by {used_by[used]} already")
             used_by.setdefault(used, key)
+
+
+def _check_meters(reading: Reading) -> None:
+    """Check that one part alone says that the machine works: two would contradict each other."""
+    says = ["inputs.running_pin"] if reading.values.get("inputs.running_pin") is not None else []
+    first, *others = [*says, *_thresholds(reading.values), ""]
+    for key in others[:-1]:
+        reading.wrong(key, f"found it beside {first}, wanted one of them; only one part can say that the machine works")
 
 
 def _check_emulated(reading: Reading) -> None:
@@ -112,9 +142,9 @@ def _the(section: str) -> str:
 
 
 def _i2c(reading: Reading) -> dict[int, str]:
-    """Return the pins of the I2C buses in use; check that a reader has its own, and that no two panels share an address.
+    """Return the pins of the I2C buses in use; check that a reader has its own, and that no two others share an address.
 
-    A display holds the bus for up to a tenth of a second, and a display that hangs may hold it for good: no badge would
+    A display holds the bus for up to a tenth of a second, and a device that hangs may hold it for good: no badge would
     be read meanwhile.
     """
     values = reading.values
@@ -126,13 +156,14 @@ def _i2c(reading: Reading) -> dict[int, str]:
             continue
         section = key.rpartition(".")[0]
         used |= dict.fromkeys(I2C_PINS.get(bus, ()), f"I2C bus {bus} of {section}")
-        if kind_of(key) != "panel":
+        if kind_of(key) not in ("panel", "meter"):
             continue
+        what, page = _PLACES[kind_of(key)]
         if bus == readers:
             reading.wrong(
                 key,
-                f"found I2C bus {bus}, wanted another one than the reader's: a display that hangs would stop the reader."
-                " Put the display on a bus of its own (docs/panels/README.md)",
+                f"found I2C bus {bus}, wanted another one than the reader's: a {what} that hangs would stop the reader."
+                f" Put the {what} on a bus of its own ({page})",
             )
         # Without an address it is that of the driver, which only the driver knows.
         address = values.get(join(section, "address"))

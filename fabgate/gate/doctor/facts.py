@@ -81,6 +81,7 @@ class Facts:
         config = self.config
         groups = [("output", config.output.options), ("reader", config.reader.options), ("inputs", config.inputs)]
         groups += [("panel", panel.options) for panel in config.panel]
+        groups += [("meter", meter.options) for meter in config.meter]
         found = {
             f"{group}.{key}": value
             for group, options in groups

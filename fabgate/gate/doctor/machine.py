@@ -121,10 +121,11 @@ def reader_device(facts: Facts) -> Finding:
 
 
 def i2c(facts: Facts) -> Finding:
-    """Check the I2C buses of displays."""
+    """Check the I2C buses of displays and meters."""
     if facts.is_emulated:
         return not_checked("i2c", "the hardware is emulated (demo: true)")
-    buses = [panel.options.i2c_bus for panel in facts.config.panel if hasattr(panel.options, "i2c_bus")]
+    sections = (*facts.config.panel, *facts.config.meter)
+    buses = [section.options.i2c_bus for section in sections if hasattr(section.options, "i2c_bus")]
     exists = {bus: facts.system.path(f"/dev/i2c-{bus}").exists() for bus in buses}
     if not facts.is_pi and not all(exists.values()):
         return not_checked("i2c", "this computer is not a Raspberry Pi")

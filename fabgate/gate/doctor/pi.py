@@ -151,21 +151,21 @@ def reader_device(path: str, *, exists: bool, unit: Settings | None, kernel_line
 
 
 def i2c(buses: Mapping[int, bool], unit: Settings | None) -> Finding:
-    """Judge the I2C buses of displays: whether each has a device, and whether the unit may use it (its drop-in)."""
+    """Judge the I2C buses of displays and meters: whether each has a device, and whether the unit may use it (its drop-in)."""
     name = "i2c"
     if not buses:
-        return not_checked(name, "no display of this gate is on I2C")
+        return not_checked(name, "no display and no meter of this gate is on I2C")
     absent = [f"/dev/i2c-{bus}" for bus, exists in buses.items() if not exists]
     if absent:
         return fail(
             name,
             f"there is no {', '.join(absent)}: I2C is off",
-            f"echo dtparam=i2c_arm=on >> {_CONFIG_TXT}; reboot (docs/panels/README.md)",
+            f"echo dtparam=i2c_arm=on >> {_CONFIG_TXT}; reboot (docs/panels/README.md, docs/sensing.md)",
         )
     if unit is not None and "char-i2c rw" not in unit.get(("Service", "DeviceAllow"), []):
         return fail(
             name,
-            "the unit may not use I2C: the display stays dark",
+            "the unit may not use I2C: a display stays dark, and a meter cannot be read",
             "install -D -m 644 systemd/20-fabgate-i2c.conf -t /etc/systemd/system/fabgate-gate.service.d/; systemctl"
             " daemon-reload; systemctl restart fabgate-gate",
         )

@@ -157,7 +157,7 @@ class SelfTest:
             self._note("read-back", "the mirror contact agrees with the relay", failed=wrong)
         else:
             self.steps.append(Step("read-back", "", NOT_INSTALLED))
-        if self._config.inputs.running_pin is None:
+        if not self._config.senses_work:
             self.steps.append(Step("run-sense", "", NOT_INSTALLED))
         else:
             self._person.tell("Start the machine, let it run for five seconds, and stop it.")

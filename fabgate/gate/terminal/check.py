@@ -13,6 +13,7 @@ from fabgate import wire
 from fabgate.errors import UsageError
 from fabgate.gate.config import gate_yaml
 from fabgate.gate.config.gate_yaml import Config
+from fabgate.gate.config.hardware import senses_work
 from fabgate.gate.roster import file as roster_file
 
 #: Duplicate badges are found under any key, and the gate's own may be missing or unreadable.
@@ -44,7 +45,7 @@ def check(path: Path) -> Checked:
             mistakes.append(str(error))
         else:
             idle_off_s = roster.machine.idle_off_s
-            if idle_off_s is not None and values.get("inputs.running_pin", ...) is None:
+            if idle_off_s is not None and not senses_work(values):
                 wrong.at("machine.idle_off_s", gate_yaml.NO_RUN_SENSE.format(idle_off_s))
             if without_grace is None and (text := wire.holder_mistake(roster.machine)) is not None:
                 wrong.at("machine.grace_s", text.removeprefix("grace_s: "))
@@ -62,6 +63,6 @@ def _rules(values: dict[str, Any]) -> wire.MachineRules:
     limit_s, max_s = known.setdefault("limit_s", 1), known.get("max_s")
     if max_s is not None and max_s < limit_s:
         del known["max_s"]
-    if values.get("inputs.running_pin") is None:
+    if not senses_work(values):
         known.pop("idle_off_s", None)
     return gate_yaml.Machine(**known).rules()

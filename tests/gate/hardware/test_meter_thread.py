@@ -1,0 +1,133 @@
+"""A meter in a gate: what it measures becomes work, what cannot be read is work, and current without power is a fault."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from fabgate.drivers.meters import Measurement, Thresholds
+from fabgate.errors import HardwareError
+from fabgate.gate.hardware import meter_thread
+from fabgate.gate.hardware.meter_thread import MeterFault, MeterRecovered, MeterThread
+from fabgate.rules import vocabulary
+from tests.gate.shell import Bench, wait
+
+
+class FakeMeter:
+    """A clamp whose current a test sets; it can be unplugged, or hang."""
+
+    unit = "A"
+    thresholds = Thresholds(2.0, 1.0, 3.0)
+
+    def __init__(self) -> None:
+        self.level = 0.0
+        self.plugged = True
+        self.answers = threading.Event()
+        self.answers.set()
+        self.reads = 0
+
+    def open(self) -> None:
+        if not self.plugged:
+            raise HardwareError("the fake meter is unplugged")
+
+    def read(self) -> Measurement:
+        self.answers.wait()
+        if not self.plugged:
+            raise HardwareError("the fake meter is unplugged")
+        self.reads += 1
+        return Measurement(self.level)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_thread_tells_what_changed_and_takes_what_it_cannot_read_for_work():
+    meter, told, ms = FakeMeter(), [], [0]
+    thread = MeterThread(meter, "meter", told.append, boot_ms=lambda: ms[0])
+    for second in range(4):
+        ms[0] = second * 1_000
+        thread.measure()
+    assert told == [vocabulary.Running(on=False)]
+    meter.level = 2.5
+    thread.measure()
+    thread.distrust()
+    meter.level = 0
+    thread.measure()
+    assert told[1:] == [vocabulary.Running(on=True), vocabulary.Running(on=True), MeterRecovered("meter")]
+    told.clear()
+    meter.plugged = False
+
+    def told_of_the_fault(event: object) -> None:
+        told.append(event)
+        if isinstance(event, MeterFault):
+            thread.stop()
+
+    thread._post = told_of_the_fault
+    thread.run()
+    assert told == [
+        vocabulary.Running(on=True),
+        MeterFault("meter", "the fake meter is unplugged"),
+        vocabulary.Running(on=True),
+    ]
+    assert thread.seen is None
+
+
+@pytest.fixture
+def metered(tmp_path, monkeypatch):
+    """A gate with a clamp, which is read again and again."""
+    monkeypatch.setattr(meter_thread, "EVERY_MS", 2)
+    monkeypatch.setattr(meter_thread, "REOPEN_S", 0.01)
+    bench = Bench(tmp_path)
+    bench.meters = [FakeMeter()]
+    yield bench.start()
+    bench.meters[0].answers.set()
+    bench.close()
+
+
+def seconds(bench: Bench, count: int) -> None:
+    """Let seconds pass; in each, what flows is measured."""
+    (meter,) = bench.meters
+    for _ in range(count):
+        bench.advance(1_000)
+        if meter.answers.is_set() and meter.plugged:
+            upto = meter.reads + 2
+            wait(lambda upto=upto: meter.reads >= upto, "a measurement")
+        bench.settle()
+
+
+def test_current_without_power_is_a_fault_of_the_output_within_five_seconds_and_latched(metered):
+    bench, (meter,) = metered, metered.meters
+    bench.use("ada")
+    meter.level = 8.0
+    seconds(bench, 3)
+    assert bench.causes == []
+    bench.tap("ada")
+    wait(lambda: bench.state == "idle", "the end")
+    seconds(bench, 5)
+    assert bench.causes == ["output"]
+    bench.written()
+    assert [fault.detail for fault in bench.of("output.fault")] == [
+        "8.0 A flow while the output is off: the contactor is welded, or bridged"
+    ]
+    bench.tap("max")
+    seconds(bench, 1)
+    assert bench.causes == ["output"], "current still flows"
+    meter.level = 0.2
+    seconds(bench, 1)
+    bench.tap("max")
+    wait(lambda: not bench.causes, "the all-clear")
+
+
+def test_a_meter_that_hangs_counts_as_work_and_is_told(metered):
+    bench, (meter,) = metered, metered.meters
+    seconds(bench, 6)
+    assert not bench.daemon._gate._power.machine.working
+    meter.answers.clear()
+    seconds(bench, 4)
+    assert bench.daemon._gate._power.machine.working
+    bench.wait_for_status(lambda found: "meter: the meter does not answer" in found["problems"])
+    meter.answers.set()
+    seconds(bench, 6)
+    bench.wait_for_status(lambda found: not found["problems"])
+    assert not bench.daemon._gate._power.machine.working
