@@ -39,6 +39,10 @@ run-sense and buttons, step by step. Each step says what to do and what you shou
 a maintainer's badge, in an ordinary session that is recorded. What this gate.yaml does not have is "not installed".
 Exit code 1 if a step failed or was not done.
 """
+_KEYSET: Final = """\
+Give an OSDP reader the key in the file that gate.yaml names (reader.key_file), once, on a bench. The reader has to be in
+its installation mode, and the gate must be stopped. Who listens to the line meanwhile learns the key.
+"""
 _JOURNAL: Final = """\
 Print the entries of a gate's journal, the oldest first. Of a badge only the end of its digest is shown.
 """
@@ -95,7 +99,7 @@ with keys, or on the wall of badges, a page that opens in the browser.
 #: The verbs, by what people want to do.
 _GROUPS: Final = {
     "try it": ("demo", "tap"),
-    "run a gate": ("check", "run", "status", "doctor", "selftest", "rename"),
+    "run a gate": ("check", "run", "status", "doctor", "selftest", "keyset", "rename"),
     "see who may use the machine": ("roster", "badge"),
     "see what happened at the machine": ("journal", "audit"),
     "manage all machines": ("collector",),
@@ -189,6 +193,9 @@ def _gate_verbs(verbs: Any) -> None:
         help="how long you have for each step, 1 to 3600 seconds (default: %(default)s)",
     )
     _json(verb, "print the steps as JSON; the questions go to standard error")
+
+    short = "give an OSDP reader its key"
+    _config(_verb(verbs, "keyset", "keyset", short, _KEYSET, "fabgate keyset --config gate.yaml"))
 
     examples = ("fabgate journal --config gate.yaml", "fabgate journal --after 1200 --json")
     verb = _verb(verbs, "journal", "journal", "print the entries of a gate's journal", _JOURNAL, *examples)

@@ -326,15 +326,10 @@ def _explain_ambiguity(error: Any, *, as_json: bool) -> int:
 def _read_card(arguments: argparse.Namespace) -> Any:
     from fabgate.badge import Kind, from_uid
     from fabgate.drivers.readers import Card, Misread
-    from fabgate.gate.config import gate_yaml as gate_config
-    from fabgate.gate.terminal.running import gate_runs
 
     if arguments.config is None:
         raise UsageError("found no badge; add a spelling, or --config gate.yaml to read a card on its reader")
-    config = gate_config.load(arguments.config)
-    if gate_runs(config.state_dir):
-        raise UsageError("the gate is running and uses the reader; stop it first (systemctl stop fabgate-gate)")
-    reader = gate_config.make_driver("reader", config.reader)
+    reader = _free_reader(arguments.config)
     reader.open()
     print("hold a card on the reader …", file=sys.stderr)
     last_reason: object = None
@@ -348,6 +343,27 @@ def _read_card(arguments: argparse.Namespace) -> Any:
                 print(f"not read: {seen.reason}", file=sys.stderr)
     finally:
         reader.close()
+
+
+def _free_reader(config_file: Path) -> Any:
+    """Return the reader of a gate that does not run, not yet open."""
+    from fabgate.gate.config import gate_yaml as gate_config
+    from fabgate.gate.terminal.running import gate_runs
+
+    config = gate_config.load(config_file)
+    if gate_runs(config.state_dir):
+        raise UsageError("the gate is running and uses the reader; stop it first (systemctl stop fabgate-gate)")
+    return gate_config.make_driver("reader", config.reader)
+
+
+def keyset(arguments: argparse.Namespace) -> int:
+    """Give an OSDP reader the key of its gate."""
+    reader = _free_reader(arguments.config)
+    if not hasattr(reader, "set_key"):
+        raise UsageError("found a reader without a key in gate.yaml, wanted driver: osdp")
+    reader.set_key()
+    print(f"{reader.identity}, has the key now, and a secure channel with it")
+    return 0
 
 
 def tap(arguments: argparse.Namespace) -> int:

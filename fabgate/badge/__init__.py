@@ -21,6 +21,7 @@ from fabgate.badge.kinds import (
     wiegand,
 )
 from fabgate.badge.spelling import PREFIXES, AmbiguousError, example, parse, spellings
+from fabgate.badge.wiegand_frames import from_wiegand_frame, wiegand_frame
 
 __all__ = [
     "CASCADE_TAG",
@@ -37,8 +38,10 @@ __all__ = [
     "digest",
     "example",
     "from_uid",
+    "from_wiegand_frame",
     "number",
     "parse",
     "spellings",
     "wiegand",
+    "wiegand_frame",
 ]

@@ -96,6 +96,29 @@ def test_a_serial_reader_has_a_format_the_pins_of_its_port_and_never_hold_mode(m
     assert "reader.format: found nothing, wanted rdm6300, em-hex" in missing
 
 
+def test_the_wires_of_a_wiegand_reader_are_two_free_pins(mistakes, load, monkeypatch):
+    reader = "reader: {driver: wiegand, format: w26, d0_pin: 5, d1_pin: %s}"
+    monkeypatch.setattr("fabgate.gate.config.hardware.find_spec", lambda _module: object())
+    assert load(reader=reader % 6).reader.options.gap_ms == 25
+    same, used = mistakes(reader=reader % 5, inputs="inputs: {stop_pin: 5}")
+    assert "reader.d1_pin: found GPIO 5, wanted another one; it is used by reader.d0_pin already" in same
+    assert "inputs.stop_pin: found GPIO 5" in used
+
+
+def test_the_key_of_an_osdp_reader_is_its_own_and_secret(mistakes, load, tmp_path):
+    reader = "reader: {driver: osdp, format: uid, key_file: osdp.key}"
+    (missing,) = mistakes(reader=reader)
+    assert "reader.key_file: found no file" in missing
+    key = tmp_path / "osdp.key"
+    key.touch(0o600)
+    key.write_text("303132333435363738393a3b3c3d3e3f")
+    (found,) = mistakes(reader=reader)
+    assert "reader.key_file: " in found
+    assert "found the key that every reader has at first, wanted one of your own" in found
+    key.write_text("0F1E2D3C4B5A69788796A5B4C3D2E1F0")
+    assert load(reader=reader).reader.options.key_file == key
+
+
 def test_hold_mode_with_a_continuous_reader_is_right(load):
     assert load(machine="machine: {mode: hold}").machine.mode == "hold"
 
