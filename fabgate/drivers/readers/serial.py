@@ -9,12 +9,7 @@ RDM6300 with the right checksum.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
 import re
-import select
-import termios
 import time
 from collections.abc import Callable
 from functools import reduce
@@ -26,6 +21,7 @@ import msgspec
 from fabgate.badge import Badge, Kind, printed
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.drivers.readers.one_way import Afterglow, card_of
+from fabgate.drivers.readers.serial_line import SerialLine, Speed
 from fabgate.errors import HardwareError
 
 RDM6300: Final = "rdm6300"
@@ -37,13 +33,6 @@ LONGEST: Final = 64
 _RDM6300_FRAME: Final = re.compile(rb"\x02([0-9A-Fa-f]{10})([0-9A-Fa-f]{2})(?:\r\n)?")
 _RDM6300_END: Final = re.compile(rb"\x03")
 _LINE_END: Final = re.compile(rb"[\r\n]")
-_SPEEDS: Final = {
-    9600: termios.B9600,
-    19200: termios.B19200,
-    38400: termios.B38400,
-    57600: termios.B57600,
-    115200: termios.B115200,
-}
 
 
 class SerialOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -55,7 +44,7 @@ class SerialOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
     format: Literal["rdm6300", printed.FormatName]
     port: str = "/dev/serial0"
-    speed_bps: Literal[9600, 19200, 38400, 57600, 115200] = 9600
+    speed_bps: Speed = 9600
     gone_after_ms: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1_000
 
 
@@ -70,82 +59,45 @@ class SerialReader:
         self.recoveries = 0
         self._options = options
         self._clock = clock
-        self._fd = -1
+        self._line: SerialLine | None = None
         self._received = b""
         self._afterglow = Afterglow(options.gone_after_ms)
 
     def open(self) -> None:
         """Claim the device, and forget what it sent before. Raises HardwareError."""
         self.close()
-        try:
-            self._fd = os.open(self._options.port, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
-            self._configure(self._fd)
-        except PermissionError as error:
-            self.close()
-            raise HardwareError(
-                f"{self.identity} may not be opened. Add this user to the group dialout; the service needs"
-                " systemd/20-fabgate-serial.conf (docs/readers/README.md)"
-            ) from error
-        except (OSError, termios.error) as error:
-            self.close()
-            raise HardwareError(
-                f"{self.identity} cannot be opened ({error}). Is it plugged in, and the serial port switched on?"
-                " (docs/readers/README.md)"
-            ) from error
+        self._line = SerialLine.at(self._options.port, self._options.speed_bps, self.identity)
 
     def poll(self) -> Card | Misread | None:
         """Return the badge of the newest frame; the rest of a frame is waited for, for 50 ms. Raises HardwareError."""
-        if self._fd < 0:
+        if self._line is None:
             raise HardwareError(f"{self.identity} is not open: open() it before poll()")
-        return self._afterglow.seen(self._newest(), self._clock())
+        return self._afterglow.seen(self._newest(self._line), self._clock())
 
     def close(self) -> None:
         """Release the device."""
-        fd, self._fd, self._received = self._fd, -1, b""
+        line, self._line, self._received = self._line, None, b""
         self._afterglow.forget()
-        if fd >= 0:
-            with contextlib.suppress(OSError):
-                os.close(fd)
+        if line is not None:
+            line.close()
 
     @property
     def identity(self) -> str:
         """Return what is known of the device: its line. A reader that only sends cannot be asked."""
         return f"the serial reader at {self._options.port}"
 
-    def _configure(self, fd: int) -> None:
-        fcntl.ioctl(fd, termios.TIOCEXCL)  # no login on the same line
-        speed = _SPEEDS[self._options.speed_bps]
-        control: list[bytes | int] = [b"\0"] * len(termios.tcgetattr(fd)[6])
-        control[termios.VMIN] = b"\1"  # otherwise a line without data would look unplugged
-        flags = termios.CS8 | termios.CREAD | termios.CLOCAL
-        attributes: list[int | list[bytes | int]] = [termios.IGNPAR, 0, flags, 0, speed, speed, control]
-        termios.tcsetattr(fd, termios.TCSANOW, attributes)
-        termios.tcflush(fd, termios.TCIFLUSH)
-
-    def _newest(self) -> Card | Misread | None:
-        self._receive()
+    def _newest(self, line: SerialLine) -> Card | Misread | None:
+        self._received += line.read()
         found, self._received = newest(self._received, self._options.format)
         until = time.monotonic() + REST_S
-        while self._received and (left := until - time.monotonic()) > 0 and select.select([self._fd], [], [], left)[0]:
-            self._receive()
-            later, self._received = newest(self._received, self._options.format)
+        while self._received and (left := until - time.monotonic()) > 0 and (more := line.read(left)):
+            later, self._received = newest(self._received + more, self._options.format)
             found = later or found
         if self._received:
             # The rest of this frame has been lost, so what comes next must not be added to it.
             self._received = b""
             return Misread(MisreadReason.TORN)
         return found
-
-    def _receive(self) -> None:
-        try:
-            received = os.read(self._fd, 4096)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            raise HardwareError(f"{self.identity} does not answer ({error}). Check its plug") from error
-        if not received:
-            raise HardwareError(f"{self.identity} was unplugged")
-        self._received += received
 
 
 def newest(received: bytes, format_name: str) -> tuple[Card | Misread | None, bytes]:

@@ -30,16 +30,18 @@ def kind_of(key: str) -> str:
 
 
 def installed(kind: str, name: str, driver: Any) -> None:
-    """Raise UsageError if a package is missing that the driver imports when it opens (its attribute ``needs``)."""
+    """Raise UsageError if a package is missing that the driver imports when it opens (its attribute ``needs``).
+
+    It names the package for pip, or a whole order.
+    """
     for module, package in getattr(driver, "needs", {}).items():
         try:
             found = find_spec(module)
         except (ImportError, ValueError):
             found = None
         if found is None:
-            raise UsageError(
-                f"found the {kind} driver {name!r} without its package {module}, wanted it: pip install '{package}'"
-            )
+            todo = package if " " in package else f"pip install '{package}'"
+            raise UsageError(f"found the {kind} driver {name!r} without its package {module}, wanted it: {todo}")
 
 
 def is_threshold(name: str) -> bool:

@@ -16,6 +16,7 @@ from fabgate.errors import HardwareError, UsageError
 from fabgate.gate.config import gate_yaml
 from fabgate.gate.doctor import pi, service
 from fabgate.gate.doctor.facts import UNIT, Facts
+from fabgate.gate.doctor.pcsc import pcsc
 from fabgate.gate.terminal.check import check
 
 #: The account of the unit.
@@ -109,7 +110,11 @@ def _is_on_spi(panel: gate_yaml.Driver) -> bool:
 
 
 def reader_device(facts: Facts) -> Finding:
-    """Check the device of a reader on a serial line or a USB input."""
+    """Check the device of a reader on a serial line or a USB input, and what pcscd needs for its readers."""
+    if facts.config.reader.driver == "pcsc":
+        return (
+            pcsc(facts.system) if facts.is_pi else not_checked("reader-device", "this computer is not a Raspberry Pi")
+        )
     options = facts.config.reader.options
     path = getattr(options, "port", None) or getattr(options, "event_path", None)
     if not isinstance(path, str):

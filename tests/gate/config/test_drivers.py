@@ -92,6 +92,8 @@ def test_a_serial_reader_has_a_format_the_pins_of_its_port_and_never_hold_mode(m
     found = mistakes(reader=reader, machine="machine: {mode: hold}", inputs="inputs: {stop_pin: 15}")
     assert "found hold with the reader 'serial'" in found[0]
     assert "inputs.stop_pin: found GPIO 15, wanted another one; it is used by the serial port of the reader" in found[1]
+    found = mistakes(reader="reader: {driver: pn532}", machine="machine: {mode: hold}", inputs="inputs: {stop_pin: 14}")
+    assert ["found GPIO 14" in one for one in found] == [True], "its port is that of the Pi unless told otherwise"
     (missing,) = mistakes(reader="reader: {driver: serial}")
     assert "reader.format: found nothing, wanted rdm6300, em-hex" in missing
 

@@ -173,7 +173,7 @@ def test_the_annotated_example_is_a_configuration(tmp_path):
 def test_the_annotated_example_with_everything_on_is_right_but_for_what_excludes_each_other(tmp_path):
     text = example(all_on=True).replace("demo: false", "demo: true").replace("  file: members.yaml", "  # file")
     text = re.sub(r"  - driver: neopixel.*?(?=  - driver)", "", text, flags=re.DOTALL)  # it takes a pin of the lights
-    text = re.sub(r".*  # (?:keyboard|osdp|serial|wiegand)[:,].*\n", "", text)  # the options of another reader
+    text = re.sub(r".*  # (?:keyboard|osdp|pcsc|serial|wiegand)[:,].*\n", "", text)  # the options of another reader
     text = re.sub(r"\n +running_pin:.*", "", text)  # a meter says the same
     (tmp_path / "gate.yaml").write_text(text, encoding="utf-8")
     found = gate_yaml.load(tmp_path / "gate.yaml")

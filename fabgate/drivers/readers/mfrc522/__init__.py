@@ -16,9 +16,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from fabgate.drivers.readers import Card, Misread, MisreadReason
-from fabgate.drivers.readers.iso14443a import activate, another_answers, halt, is_random
-from fabgate.drivers.readers.mfrc522.chip import ChipLink, UpsetError, without_package_log_handler
+from fabgate.drivers.readers import Card, Misread
+from fabgate.drivers.readers.mfrc522.chip import ChipLink, without_package_log_handler
+from fabgate.drivers.readers.radio import Poller
 from fabgate.errors import HardwareError
 
 
@@ -49,7 +49,7 @@ class Mfrc522Reader:
         self._options = options
         self._sleep = sleep
         self._link: ChipLink | None = None
-        self._seen: bytes | None = None
+        self._poller = Poller(self._where)
 
     def open(self) -> None:
         """Claim SPI device and reset pin, reset and configure the chip. Raises HardwareError."""
@@ -69,15 +69,18 @@ class Mfrc522Reader:
         if self._link is None:
             raise HardwareError(f"{self._where} is not open: open() it before poll()")
         try:
-            return self._recovering(self._link)
+            return self._poller.poll(self._link)
         except HardwareError:
             raise
         except OSError as error:
             raise HardwareError(f"{self._where}: {error}. Check the board and its wires") from error
+        finally:
+            self.recoveries = self._poller.recoveries
 
     def close(self) -> None:
         """Release the SPI device and the reset pin."""
-        link, self._link, self._seen = self._link, None, None
+        link, self._link = self._link, None
+        self._poller.forget()
         if link is not None:
             link.close()
 
@@ -89,38 +92,6 @@ class Mfrc522Reader:
     @property
     def _where(self) -> str:
         return f"the MFRC522 at spidev{self._options.bus}.{self._options.device}"
-
-    def _recovering(self, link: ChipLink) -> Card | Misread | None:
-        try:
-            return self._look(link)
-        except UpsetError:
-            # A brown-out: the chip is back at its reset values, field off. Try once to recover in this poll.
-            self.recoveries += 1
-            link.configure()
-        try:
-            return self._look(link)
-        except UpsetError as error:
-            raise HardwareError(f"{self._where} resets again and again ({error}). Check its 3.3 V supply") from error
-
-    def _look(self, link: ChipLink) -> Card | Misread | None:
-        link.check()
-        seen, self._seen = self._seen, None
-        uid = activate(link.exchange)
-        found = self._settle(link, uid, known=uid == seen) if isinstance(uid, bytes) else uid
-        if isinstance(found, Misread) and found.reason is not MisreadReason.RANDOM_UID:
-            link.reset_cards()  # a card in the middle of its selection would ignore the next WUPA
-        return found
-
-    def _settle(self, link: ChipLink, uid: bytes, *, known: bool) -> Card | Misread:
-        """Put the card to sleep and return the result. Only a card that is new since the last poll is checked twice."""
-        if not halt(link.exchange):
-            return Misread(MisreadReason.TORN)
-        if is_random(uid):
-            return Misread(MisreadReason.RANDOM_UID)
-        if not known and another_answers(link.exchange):
-            return Misread(MisreadReason.TWO_CARDS)
-        self._seen = uid
-        return Card(uid)
 
     def _claim(self) -> ChipLink:
         """Claim SPI device and reset pin. Raises HardwareError, and OSError where the SPI device cannot be opened."""

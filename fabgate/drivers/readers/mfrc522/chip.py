@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fabgate.drivers.readers.iso14443a import Reply
+from fabgate.drivers.readers.radio import UpsetError
 from fabgate.errors import HardwareError
 
 #: Values of VersionReg: NXP version 1.0 and 2.0, then the clones that are sold as MFRC522.
@@ -34,10 +35,6 @@ GUARD_S = 0.0055  # ISO/IEC 14443-3 section 5: 5 ms of field before the first re
 IRQ_RX, IRQ_TIMER = 0x20, 0x01
 ERROR_COLLISION, ERROR_OTHER = 0x08, 0x13  # CollErr; BufferOvfl, ParityErr, ProtocolErr
 ANTENNA = 0x83  # TxControlReg: its reset value 80h and both drivers on
-
-
-class UpsetError(Exception):
-    """The chip lost its configuration or its thread: configure it again."""
 
 
 class ChipLink:
