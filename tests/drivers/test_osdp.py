@@ -19,6 +19,8 @@ from fabgate.drivers.readers.osdp.reader import OsdpReader, card_of
 from fabgate.drivers.readers.osdp.secure_channel import DEFAULT_KEY, Session
 from fabgate.errors import HardwareError, UsageError
 from fabgate.testing.readers import DOUBLE, SINGLE, ManualClock, ReaderContract
+from tests.cli.running import in_this_process, refused
+from tests.gate.config.gate_files import LINES
 
 TORN = Misread(MisreadReason.TORN)
 KEY = bytes.fromhex("0F1E2D3C4B5A69788796A5B4C3D2E1F0")
@@ -371,7 +373,8 @@ def test_a_gate_reads_a_card_through_a_serial_line(bench, tmp_path):
         (DEFAULT_KEY.hex(), 0o600, "the key that every reader has at first"),
         ("00" * 16, 0o600, "a key of 1 different bytes"),
         (KEY.hex()[:-1], 0o600, "another content than 32 hex digits"),
-        (KEY.hex(), 0o640, "found mode 0640, wanted 0600; chmod 600"),
+        (KEY.hex(), 0o644, "found mode 0644, wanted 0600; chmod 600"),
+        (KEY.hex(), 0o620, "found mode 0620"),
         (None, 0o600, "cannot be read"),
     ],
 )
@@ -387,6 +390,25 @@ def test_an_unsafe_key_is_refused_and_never_shown(bench, text, mode, told):
     with pytest.raises(HardwareError, match=told):
         bench.opened()
     assert not bench.wire.sent
+
+
+def test_a_person_gives_a_new_reader_its_key_and_no_other_reader(bench, tmp_path):
+    config = tmp_path / "gate.yaml"
+    lines = LINES | {
+        "reader": f"reader: {{driver: osdp, port: {tmp_path}/tty, speed_bps: 115200, format: uid, key_file: osdp.key}}"
+    }
+    config.write_text("\n".join(lines.values()).replace("state_dir: state", f"state_dir: {tmp_path}/state"))
+    (tmp_path / "members.yaml").write_text("members: []\n")
+    device = OsdpDevice(DEFAULT_KEY)
+    with OsdpLine(tmp_path / "tty", device):
+        done = in_this_process(["keyset", "--config", str(config)])
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "has the key now, and a secure channel with it" in done.stdout
+        assert device.key == KEY
+        refused(in_this_process(["keyset", "--config", str(config)]), 3, "has to be in its installation mode")
+        assert device.key == KEY
+    config.write_text("\n".join(LINES.values()))
+    refused(in_this_process(["keyset", "--config", str(config)]), 2, "found a reader without a key in gate.yaml")
 
 
 # --- attacks ----------------------------------------------------------------------------------------------------------

@@ -21,7 +21,8 @@ def read_key(path: Path) -> bytes:
         mode, text = path.stat().st_mode, path.read_text("ascii").strip()
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: the key of the reader cannot be read ({error})") from error
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+    # Its group may read it: of a credential of systemd these bits are those of an access list (acl(5)).
+    if mode & (stat.S_IRWXO | stat.S_IWGRP):
         raise UsageError(f"{path}: found mode {stat.S_IMODE(mode):04o}, wanted 0600; chmod 600 {path}")
     if not re.fullmatch("[0-9A-Fa-f]{32}", text):
         raise UsageError(f"{path}: found another content than 32 hex digits, wanted a key; make one with {MAKE}")
