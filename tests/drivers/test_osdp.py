@@ -14,8 +14,8 @@ from fabgate.drivers.emulated.readers.osdp_device import OsdpDevice, OsdpLine, O
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.drivers.readers.osdp import frames
 from fabgate.drivers.readers.osdp.keys import read_key
-from fabgate.drivers.readers.osdp.link import BUSY_S, TRIES, Link
-from fabgate.drivers.readers.osdp.reader import OsdpReader, card_of
+from fabgate.drivers.readers.osdp.link import BUSY_S, MARK, TRIES, Link
+from fabgate.drivers.readers.osdp.reader import STEADY_S, OsdpReader, card_of
 from fabgate.drivers.readers.osdp.secure_channel import DEFAULT_KEY, Session
 from fabgate.errors import HardwareError, UsageError
 from fabgate.testing.readers import DOUBLE, SINGLE, ManualClock, ReaderContract
@@ -119,7 +119,7 @@ class Played:
         self.lines, self.waiting = list(lines), b""
 
     def write(self, data):
-        assert data.hex() == self.lines.pop(0).hex()
+        assert data.hex() == (MARK + self.lines.pop(0)).hex()
         self.waiting = self.lines.pop(0)
 
     def read(self, wait_s):
@@ -234,9 +234,10 @@ CARD_IN_CLEAR = bytes((frames.RAW, 0, 0, 32, 0)) + SINGLE
         (in_clear(ACK), "answered without a seal"),
         # Marked as part of the handshake, which has no seals.
         (in_clear(CARD_IN_CLEAR, bytes((frames.SCS_12, 1))), "answered without a seal"),
+        (in_clear(CARD_IN_CLEAR, bytes((frames.SCS_12,))), "answered without a seal"),
         (in_clear(CARD_IN_CLEAR + bytes(4), bytes((frames.SCS_16,))), "answered with a wrong seal"),
         (in_clear(CARD_IN_CLEAR + bytes(4), bytes((frames.SCS_16, 0))), "answered without a seal"),
-        (in_clear(bytes((frames.NAK, 6))), "has lost the secure channel"),
+        (in_clear(bytes((frames.NAK, 6))), "answered with 0x41 when it was asked who it is"),
         (lambda answer: b"", "does not answer"),
         (lambda answer: os.urandom(40), "does not answer"),
         (lambda answer: answer[:-1] + bytes((answer[-1] ^ 1,)), "does not answer"),
@@ -274,6 +275,28 @@ def test_an_answer_of_before_is_never_taken_again(bench, reader):
         reader.poll()
 
 
+def test_an_answer_may_come_byte_by_byte(bench, reader):
+    bench.wire.piece = 1
+    bench.device.tap(SINGLE)
+    assert reader.poll() == Card(SINGLE)
+
+
+def test_an_answer_that_comes_late_is_skipped(bench, reader):
+    late = []
+    bench.wire.disturb = lambda answer: late.append(answer) or answer
+    reader.poll()
+    bench.wire.disturb = lambda answer: late[0] + answer
+    bench.device.tap(SINGLE)
+    assert reader.poll() == Card(SINGLE)
+
+
+def test_a_first_seal_that_is_wrong_makes_no_channel(bench):
+    forged = frames.build(0x80, 2, bytes((frames.RMAC_I,)) + bytes(16), block=bytes((frames.SCS_14, 1)))
+    bench.wire.disturb = lambda answer: forged if len(answer) == len(forged) else answer
+    with pytest.raises(HardwareError, match="its first seal is wrong"):
+        bench.opened()
+
+
 def test_a_lost_answer_is_asked_for_again_and_brings_the_card_once(bench, reader):
     bench.device.tap(SINGLE)
     lose = iter([True, True])
@@ -299,13 +322,26 @@ def test_a_busy_reader_is_waited_for_but_not_for_ever(bench, reader):
     assert bench.clock() - until < BUSY_S * 3
 
 
-def test_a_reader_that_was_without_power_is_opened_again(bench, reader):
+def test_a_reader_that_was_without_power_gets_a_new_channel_but_not_again_and_again(bench, reader):
+    for recoveries in (1, 2):
+        bench.device.restart()
+        assert reader.poll() is None
+        assert reader.recoveries == recoveries
+        bench.device.tap(SINGLE)
+        assert reader.poll() == Card(SINGLE)
+        bench.clock.sleep(STEADY_S)
+    bench.device.restart()
+    assert reader.poll() is None
     bench.device.restart()
     with pytest.raises(HardwareError, match="has lost the secure channel"):
         reader.poll()
-    reader.open()
-    bench.device.tap(SINGLE)
-    assert reader.poll() == Card(SINGLE)
+
+
+def test_a_reader_that_comes_back_with_another_key_is_a_fault(bench, reader):
+    bench.device.restart()
+    bench.device.key = DEFAULT_KEY
+    with pytest.raises(HardwareError, match="it has another key"):
+        reader.poll()
 
 
 def test_a_silent_reader_is_noticed_within_two_seconds_and_the_command_is_sent_three_times(bench, reader):

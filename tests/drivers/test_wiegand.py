@@ -169,6 +169,19 @@ def test_a_frame_of_which_the_kernel_lost_pulses_is_none_even_if_the_rest_looks_
     assert reader.poll() == CARD
 
 
+def test_pulses_that_are_lost_between_two_frames_make_both_no_badge():
+    pulses, at = Pulses(26, 25_000_000), 0
+    bits = f"{wiegand_frame(CARD.badge)[1]:026b}"
+    found = []
+    for frame in range(2):
+        at += 30_000_000
+        for nth, bit in enumerate(bits):
+            at += 1_000_000
+            found.append(pulses.pulse(at, int(bit), is_next=not frame or nth > 0))
+    assert [one for one in found if one] == [TORN]
+    assert pulses.quiet(at + 30_000_000) == TORN
+
+
 def test_what_was_sent_before_the_gate_opened_it_is_forgotten():
     bench = Bench()
     reader = bench.opened()

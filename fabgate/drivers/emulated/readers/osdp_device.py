@@ -179,6 +179,8 @@ class OsdpWire:
         #: What the line does with the bytes of the device: it may lose, change or add some.
         self.disturb: Callable[[bytes], bytes] = bytes
         self.sent: list[bytes] = []
+        #: How many bytes come at once.
+        self.piece = 4096
         self._sleep = sleep
         self._waiting = b""
 
@@ -196,7 +198,7 @@ class OsdpWire:
     def read(self, wait_s: float) -> bytes:
         """Return what the device sent, or let the time pass."""
         self._check()
-        received, self._waiting = self._waiting, b""
+        received, self._waiting = self._waiting[: self.piece], self._waiting[self.piece :]
         if not received:
             self._sleep(max(wait_s, 0.001))
         return received

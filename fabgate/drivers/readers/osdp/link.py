@@ -1,6 +1,6 @@
 """Asks one OSDP device: a command, its repetitions, the answer; and the handshake of the secure channel.
 
-Whatever could be a mistake or an attack ends the link: an answer in clear text, a wrong seal, a lost session. Only silence,
+Whatever could be a mistake or an attack ends the link: an answer in clear text, a wrong seal, another key. Only silence,
 noise and "busy" are waited for.
 """
 
@@ -29,6 +29,8 @@ from fabgate.errors import HardwareError
 
 #: A device begins to answer within 200 ms (5.6); the rest is for the adapter.
 REPLY_S: Final = 0.25
+#: Wakes the line before each command (5.7): an adapter turns its direction with the first bit.
+MARK: Final = b"\xff"
 #: How often a command is sent before its device counts as gone.
 TRIES: Final = 3
 #: How long a device may say that it is busy.
@@ -36,6 +38,10 @@ BUSY_S: Final = 3.0
 _CUID_BYTES: Final = 8
 _UNSUPPORTED: Final = (3, 5)  # reasons of osdp_NAK: an unknown command, an unsupported security block
 _ITS_KEY, _DEFAULT_KEY = 1, 0  # in blocks of the handshake: which key is meant
+
+
+class ChannelLostError(HardwareError):
+    """The device has forgotten the secure channel. With its key, a new one can be made at once."""
 
 
 class Line(Protocol):
@@ -176,7 +182,7 @@ class Link:
     def _try(self) -> None:
         self._tries += 1
         self._received = b""
-        self._line.write(self._command)
+        self._line.write(MARK + self._command)
         self._until = self._clock() + REPLY_S + (len(self._command) + frames.LONGEST) * self._byte_s
 
     def _frame(self, wait_s: float) -> Frame | None:
@@ -210,7 +216,7 @@ class Link:
         """Return the body of a sealed answer, and whether it was encrypted."""
         kind = frame.block[:1]
         if not frame.block and frame.body[0] == frames.NAK:
-            raise HardwareError(f"{self._name} has lost the secure channel: it was without power, or disturbed")
+            raise ChannelLostError(f"{self._name} has lost the secure channel: it was without power, or disturbed")
         if kind not in (bytes((SCS_16,)), bytes((SCS_18,))) or len(frame.block) != 1:
             raise HardwareError(
                 f"{self._name} answered without a seal, and is never read so: somebody else may be on the line"

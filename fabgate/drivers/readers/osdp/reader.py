@@ -20,13 +20,15 @@ from fabgate.drivers.readers.one_way import Afterglow
 from fabgate.drivers.readers.osdp import frames
 from fabgate.drivers.readers.osdp.keys import read_key
 from fabgate.drivers.readers.osdp.line import SerialLine
-from fabgate.drivers.readers.osdp.link import Line, Link
+from fabgate.drivers.readers.osdp.link import ChannelLostError, Line, Link
 from fabgate.errors import HardwareError, UsageError
 
 log = logging.getLogger(__name__)
 
 #: How long a poll waits for an answer. At 9600 bit/s a question and the longest answer take 80 ms together.
 ANSWER_S: Final = 0.08
+#: A channel that is lost twice in this time is a fault: each loss may cost a card that was not asked for yet.
+STEADY_S: Final = 10.0
 _TORN: Final = Misread(MisreadReason.TORN)
 
 
@@ -68,6 +70,8 @@ class OsdpReader:
         self._line: Line | None = None
         self._link: Link | None = None
         self._made_by = ""
+        self._key = b""
+        self._lost_at = 0.0
         self._afterglow = Afterglow(options.gone_after_ms)
 
     def open(self) -> None:
@@ -84,12 +88,13 @@ class OsdpReader:
         self.close()
         options = self._options
         try:
-            key = read_key(options.key_file)
+            self._key = read_key(options.key_file)
+            self._lost_at = self._clock() - STEADY_S
             self._line = self._make_line(options.port, options.speed_bps)
             link = Link(self._line, options.address, name=self.identity, speed_bps=options.speed_bps, clock=self._clock)
             pdid = link.identify()
             self._made_by = f", maker {pdid[:3].hex('-').upper()}, serial number {pdid[5:9][::-1].hex().upper()}"
-            use_key(link, key)
+            use_key(link, self._key)
         except ImportError as error:
             self.close()
             raise HardwareError("the package cryptography is missing: pip install 'fabgate[osdp]'") from error
@@ -108,7 +113,7 @@ class OsdpReader:
         try:
             if not link.is_waiting:
                 link.send(bytes((frames.POLL,)))
-            answer = link.answer(ANSWER_S)
+            answer = self._answer(link, now)
         except HardwareError:
             self.close()
             raise
@@ -126,6 +131,20 @@ class OsdpReader:
     def identity(self) -> str:
         """Return its line and address, and once it was open what it says of its maker."""
         return f"the OSDP reader {self._options.address} at {self._options.port}{self._made_by}"
+
+    def _answer(self, link: Link, now: float) -> tuple[bytes, bool] | None:
+        """Return the answer of the reader, or None; make a new channel if it has lost the old one."""
+        try:
+            return link.answer(ANSWER_S)
+        except ChannelLostError:
+            # Many readers lose it by one disturbed answer: they do not answer the same command twice.
+            if now - self._lost_at < STEADY_S:
+                raise
+            self._lost_at = now
+            link.identify()
+            link.secure(self._key)
+            self.recoveries += 1
+            return None
 
     def _found(self, body: bytes, is_encrypted: bool) -> Card | Misread | None:
         code, data = body[0], body[1:]
