@@ -7,6 +7,8 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/ready-$(shell cksum setup.cfg | cut -d' ' -f1)
 DEMO_READY := $(VENV)/demo-$(shell cksum setup.cfg | cut -d' ' -f1)
 ENGINES := .venv-engines/ready
+# What draws hardware/: not even the tests need it.
+DRAWING := .venv-hardware/ready-$(shell cksum tools/hardware/requirements.txt | cut -d' ' -f1)
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Environments of other interpreters: bench-collector measures there too what depends most on Django.
 OTHERS := $(filter-out $(VENV)/,$(dir $(wildcard .venv-*/$(notdir $(READY)))))
@@ -25,7 +27,7 @@ IN_BROWSER = $(BIN)/python -m pytest -n $(BESIDE) --dist worksteal $(PAGES) $(AR
 # Tests start hundreds of processes of ours; without stored bytecode each would compile all of fabgate again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engines browser check panel-pictures screenshots bench bench-collector soak mutants coverage clean
+.PHONY: help demo test test-engines browser check panel-pictures screenshots bench bench-collector soak mutants coverage hardware clean
 
 help:  ## print this list
 	@echo "fabgate $$(sed -n 's/^__version__ = "\(.*\)"/\1/p' fabgate/__init__.py): a badge powers a machine, and every minute reaches the collector once"
@@ -124,6 +126,16 @@ coverage: $(READY)  ## measure branch coverage of the rules, the gate and the dr
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report --include='fabgate/rules/*' --fail-under=100
 	@$(BIN)/coverage report --include='fabgate/gate/*,fabgate/drivers/*' --fail-under=95
+
+$(DRAWING): | $(BIN)/python
+	@echo "installing what draws hardware/ (1 GB)"
+	@$(PYTHON) -m venv .venv-hardware
+	@.venv-hardware/bin/python -m pip --disable-pip-version-check --quiet install -r tools/hardware/requirements.txt
+	@touch $@
+
+hardware: $(DRAWING)  ## draw what is out of date in hardware/: wiring, lists, labels, schematic, enclosure
+	@command -v dot >/dev/null || sh tools/apt graphviz
+	@.venv-hardware/bin/python -m tools.hardware $(ARGS)
 
 clean:  ## remove the environments and caches (never your data)
 	rm -rf .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

@@ -1,10 +1,8 @@
-"""Checks that drawing, pages, drivers and annotated configuration agree on the pins, and that all are safe."""
+"""Checks that pages, drivers and annotated configuration agree on the pins, and that all are safe."""
 
 from __future__ import annotations
 
 import re
-from itertools import pairwise
-from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
@@ -38,13 +36,13 @@ def factory():
 
 def test_the_table_has_the_right_place_of_each_gpio_on_the_40_pin_header(factory):
     header = factory.board_info.headers["J8"].pins
-    for pin in (*TABLE["pins"], *TABLE["panels"]):
+    for pin in (*ROWS, *TABLE["others"]):
         assert header[pin["header"]].name == f"GPIO{pin['gpio']}"
     for supply in TABLE["power"]:
         assert header[supply["header"]].name == supply["name"]
 
 
-def test_no_pin_is_used_twice():
+def test_no_place_of_the_header_is_used_twice():
     places = [entry["header"] for entry in (*TABLE["pins"], *TABLE["panels"], *TABLE["power"])]
     assert len(places) == len(set(places))
 
@@ -54,7 +52,7 @@ def test_no_build_uses_a_pin_twice_or_takes_more_than_the_header_gives(build):
     words = TABLE["builds"][build]
     used = [row for row in ROWS if any(f"{row['key']}.".startswith(f"{word}.") for word in words)]
     assert not [word for word in words if not any(f"{row['key']}.".startswith(f"{word}.") for row in used)]
-    taken = [gpio for row in used for gpio in (row["gpio"], *row.get("also", []))]
+    taken = [gpio for row in (*used, *TABLE["others"]) for gpio in (row["gpio"], *row.get("also", []))]
     assert len(taken) == len(set(taken))
     current = [row.get("ma", 0) for row in used]
     assert max(current) <= TABLE["gives_ma"]["pin"]
@@ -105,7 +103,7 @@ def test_the_wired_read_back_reports_a_closed_contactor_and_takes_a_broken_wire_
     output.close()
 
 
-# --- pages and drawing ------------------------------------------------------------------------------------------------
+# --- pages ------------------------------------------------------------------------------------------------------------
 
 
 def test_the_table_of_the_wiring_page_matches_pins_yaml():
@@ -124,28 +122,6 @@ def test_the_example_of_the_wiring_page_is_a_valid_configuration_with_these_pins
         "site: lyon\ngate: laser-1\nstate_dir: state\nroster: {file: members.yaml}\n" + example
     )
     assert_pins_match_the_table(gate_yaml.load(tmp_path / "gate.yaml"))
-
-
-def test_the_drawing_shows_exactly_the_pins_of_the_table():
-    svg = ET.parse(HARDWARE / "wiring.svg")
-    words = ["".join(text.itertext()) for text in svg.iter("{http://www.w3.org/2000/svg}text")]
-    shown = {
-        (name, int(number))
-        for number, name in pairwise(words)
-        if number.isdecimal() and re.fullmatch(r"GPIO \d+|GND|3V3", name)
-    }
-    wanted = {(f"GPIO {pin['gpio']}", pin["header"]) for pin in TABLE["pins"]}
-    wanted |= {(supply["name"], supply["header"]) for supply in TABLE["power"]}
-    assert shown == wanted - {("GND", 14)}  # the label of the buttons names it
-    assert any("pin 14" in word for word in words)
-    assert f"readback_closed: {TABLE['readback_closed']}" in " ".join(words)
-
-
-def test_the_drawing_needs_no_other_file_and_has_a_title_and_a_description():
-    text = (HARDWARE / "wiring.svg").read_text()
-    assert "<title" in text
-    assert "<desc" in text
-    assert not re.search(r"(href|src|url\()", text)
 
 
 def test_the_safety_page_begins_with_what_fabgate_is_not():

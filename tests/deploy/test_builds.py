@@ -1,0 +1,157 @@
+"""Does each build of hardware/ agree with pins.yaml, with itself, and with what was drawn from it?"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from importlib.metadata import entry_points
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.deploy.places import HARDWARE
+from tools.hardware import builds, labels, lists, made
+
+#: Where the wire of each key must arrive, whatever the build.
+ARRIVES = {
+    "output.pin": "OUT",
+    "output.readback_pin": "READBACK",
+    "inputs.stop_pin": "STOP",
+    "inputs.estop_pin": "ESTOP",
+    "inputs.running_pin": "RUNNING",
+    "inputs.flag_pin": "FLAG",
+    "reader.reset_pin": "A2.RST",
+    "reader.spi.cs": "A2.SDA",
+    "reader.spi.miso": "A2.MISO",
+    "reader.spi.mosi": "A2.MOSI",
+    "reader.spi.sck": "A2.SCK",
+    "panel.red_pin": "H1.R",
+    "panel.green_pin": "H1.G",
+    "panel.third_pin": "H1.B",
+    "panel.i2c.sda": "A4.SDA",
+    "panel.i2c.scl": "A4.SCL",
+}
+#: Supplies of the header that a wire may carry, by the name of the terminal at its other end.
+SUPPLIES = {"3V3": {"3V3", "3.3V", "VCC"}, "5V": {"5V"}, "GND": {"GND", "C", "2"}}
+TABLE = builds.pins()
+ROWS = {row["key"]: row for row in (*TABLE["pins"], *TABLE["panels"])}
+SOCKETS = {"X5", "X6", "X7"}  # terminals for rails take two wires inside and one outside; any other pin takes one
+
+
+@pytest.fixture(params=builds.NAMES)
+def build(request):
+    return builds.read(request.param)
+
+
+def test_every_pin_of_the_budget_has_one_wire_which_ends_where_it_should(build):
+    wires = {wire.start.pin: wire.end for wire in build.wires() if wire.start.device == "A1"}
+    assert all(wire.end.device != "A1" for wire in build.wires())
+    for key in build.uses:
+        end = wires.pop(str(ROWS[key]["header"]))
+        if key == "panel.buzzer_pin":
+            assert end.label == "BUZZER" or end.device == "B1"
+        else:
+            assert ARRIVES[key] in (str(end), end.label), key
+    for pin, end in wires.items():  # what is left are supplies
+        assert (end.label or end.pin) in SUPPLIES[builds.header()[pin]], end
+
+
+def test_no_terminal_has_more_wires_than_it_takes(build):
+    ends = Counter(str(end) for wire in build.wires() for end in (wire.start, wire.end))
+    assert not {end: count for end, count in ends.items() if count > (3 if end.partition(".")[0] in SOCKETS else 1)}
+
+
+def test_no_supply_gives_more_than_it_has(build):
+    gives = {"3V3": 250, "5V": 1900}  # of the Pi's own 2.5 A, 0.6 A are for the Pi
+    for device in build.devices.values():
+        gives |= device.raw.get("gives_ma", {})
+    for supply, load in builds.loads_ma(build).items():
+        assert load <= gives[supply], supply
+
+
+def test_a_wire_that_ends_nowhere_is_an_error(monkeypatch):
+    raw = builds.load("builds/bench.yaml")
+    raw["cables"]["W2"]["wires"][0] = ["A1.1", "RD", "X1.99"]
+    real = builds.load
+    monkeypatch.setattr(builds, "load", lambda path: raw if path.endswith("bench.yaml") else real(path))
+    with pytest.raises(ValueError, match=r"W2: found X1\.99, wanted one of the pins 1, 2"):
+        builds.read.__wrapped__("bench")
+
+
+def test_the_driver_of_each_build_exists(build):
+    assert build.driver in {point.name for point in entry_points(group="fabgate.outputs")}
+
+
+def test_the_channels_of_the_board_are_those_that_the_build_wires(build):
+    labels = {wire.end.label for wire in build.wires() if wire.end.device == "X1"}
+    nets = {net for part in builds.board(build.uses).values() for net in part["pins"].values()}
+    assert not build.devices.keys() & {"X1"} or labels <= nets | {"3V3", "5V", "GND"}
+
+
+def test_the_lists_are_those_of_the_sources(build):
+    for name, text in lists.all_of(build).items():
+        assert (HARDWARE / build.name / name).read_text("utf-8") == text, f"{build.name}/{name} is old: make hardware"
+
+
+@pytest.mark.parametrize("group", made.SOURCES)
+def test_what_is_drawn_is_up_to_date(group):
+    assert group not in made.stale(), f"the sources of {group} have changed since it was drawn: make hardware"
+
+
+def test_the_drawing_names_both_ends_of_each_wire(build):
+    for sheet in build.sheets():
+        svg = ET.parse(HARDWARE / build.name / f"{build.name}-{sheet}.svg")
+        words = {"".join(text.itertext()).strip() for text in svg.iter("{http://www.w3.org/2000/svg}text")}
+        for wire in (wire for cable in build.cables.values() if cable.sheet == sheet for wire in cable.wires):
+            start, end = (":".join(filter(None, (end.device, end.pin, end.label))) for end in (wire.start, wire.end))
+            link = {wire.start.device, f"{wire.name}: {wire.start.pin} to {wire.end.pin}, {wire.look}"}
+            assert {wire.cable, start, end} <= words or link <= words, wire
+
+
+def test_the_labels_name_both_ends_of_each_wire_and_what_is_on_the_box(build):
+    found = labels.ends(build)
+    assert len(found) == 2 * len(list(build.wires()))
+    assert ("W1.1", "A1.24", "A2.SDA") in found
+    assert ("W1.1", "A2.SDA", "A1.24") in found
+    assert labels.safety_words().startswith("This box records use. It is not an emergency stop")
+
+
+def test_the_page_for_builders_says_what_each_build_costs_and_links_to_its_files(build):
+    page = (HARDWARE / "README.md").read_text("utf-8")
+    (row,) = (line for line in page.splitlines() if line.startswith(f"| **{build.name}** |"))
+    assert " and ".join(f"{cost} €" for cost in lists.costs(build).values()) in row
+    assert {f"{build.name}/{name}" for name in lists.all_of(build)} <= set(re.findall(r"\((\S+csv)\)", row))
+    assert all(f"({build.name}/{build.name}-{sheet}.svg)" in page for sheet in build.sheets())
+
+
+# --- the gate board ---------------------------------------------------------------------------------------------------
+
+
+def test_what_kicad_sees_connected_is_what_the_board_and_the_pins_say():
+    rows = csv.DictReader((HARDWARE / "schematic" / "nets.csv").read_text("utf-8").splitlines())
+    seen = {end: set(row["joins"].split()) for row in rows for end in row["joins"].split()}
+    standard, terminals = builds.read("standard"), builds.load("builds/board.yaml")["terminals"]
+    nets = {}
+    blocks = {name: block["pins"] for name, block in terminals.items()}
+    blocks |= {name: part["pins"] for name, part in builds.board_of(standard).items()}
+    for name, pins in blocks.items():
+        for pin, net in pins.items():
+            nets.setdefault(net, set()).add(f"{name}.{pin}")
+    for wire in standard.cables["W2"].wires:  # from the Pi to X1
+        nets[terminals["X1"]["pins"][int(wire.end.pin)]].add(str(wire.start))
+    assert {end: ends for ends in nets.values() for end in ends} == {
+        end: ends for end, ends in seen.items() if len(ends) > 1 or not end.startswith("U1.")
+    }  # what is left are free channels of the driver
+    # From the pin of the Pi to what it drives, and to what drives it.
+    for key, far in {"output.pin": "R1.1", "output.readback_pin": "U11.4", "inputs.estop_pin": "U14.4"}.items():
+        assert far in seen[f"A1.{ROWS[key]['header']}"], key
+
+
+@pytest.mark.parametrize("volts", [20.4, 24, 28.8])
+def test_the_inputs_of_the_board_are_right_at_each_voltage_that_a_supply_may_give(volts):
+    loop_ma = (volts - 1.3) / 3.3 / 1.05  # the LED of a PC817, a resistor of 5 %
+    sinks_ma = 3.46 / 4.46 + 3.46 / 33  # 3.3 V and 5 %, 4.7 kΩ less 5 %, the Pi's own pull-up at its least
+    assert loop_ma > 5  # what wets a contact
+    assert loop_ma * 2.0 / 2 / 2 > sinks_ma  # 200 %, halved by age and heat, halved again for saturation
+    assert (volts - 1.1) ** 2 / 3300 / 0.95 < 0.5 / 2  # W: half of what the resistor stands

@@ -1,0 +1,70 @@
+"""Draws the wiring of a build with WireViz, one sheet after another. Needs Graphviz (`dot`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tools.hardware.builds import Build, Cable, Device, Wire
+
+
+def draw(build: Build, sheet: str, folder: Path) -> None:
+    """Write ``<build>-<sheet>.svg`` to `folder`."""
+    from wireviz.wireviz import parse  # noqa: PLC0415 - in an environment of its own
+
+    parse(harness(build, sheet), output_formats=("svg",), output_dir=folder, output_name=f"{build.name}-{sheet}")
+
+
+def harness(build: Build, sheet: str) -> dict[str, Any]:
+    """Return what WireViz draws: the cables of a sheet, and of each device the pins that are wired there."""
+    cables = [cable for cable in build.cables.values() if cable.sheet == sheet]
+    wires = [wire for cable in cables for wire in cable.wires]
+    wired = {(end.device, end.pin) for wire in wires for end in (wire.start, wire.end)}
+    # A wire between two pins of one device is an arc at its side: as a cable it would run around the drawing.
+    between = [wire for wire in wires if not _is_link(wire)]
+    links = [wire for wire in wires if _is_link(wire)]
+    names = dict.fromkeys(end.device for wire in wires for end in (wire.start, wire.end))
+    return {
+        "metadata": {"title": build.title},
+        "options": {"color_mode": "full", "fontname": "DejaVu Sans"},
+        "connectors": {name: _connector(build.devices[name], wired, links) for name in names},
+        "cables": {cable.name: _cable(cable) for cable in cables if not all(map(_is_link, cable.wires))},
+        "connections": [_connection(wire) for wire in between],
+        "tweak": {"append": "graph [ranksep=0.7]"},  # narrower: text is larger where the page is as wide as the drawing
+    }
+
+
+def _is_link(wire: Wire) -> bool:
+    return wire.start.device == wire.end.device
+
+
+def _connector(device: Device, wired: set[tuple[str, str]], links: list[Wire]) -> dict[str, Any]:
+    mine = [wire for wire in links if wire.start.device == device.name]
+    # WireViz draws an arc between rows, and takes a pin's number for that of its row: with arcs, all pins are shown.
+    pins = [pin for pin in device.pins if mine or (device.name, pin) in wired]
+    found: dict[str, Any] = {"type": device.text, "pins": [_pin(pin) for pin in pins], "show_pincount": False}
+    if any(device.pins[pin] for pin in pins):
+        found["pinlabels"] = [device.pins[pin] for pin in pins]
+    if mine:
+        found["loops"] = [[_pin(wire.start.pin), _pin(wire.end.pin)] for wire in mine]
+        found["notes"] = "\n".join(f"{wire.name}: {wire.start.pin} to {wire.end.pin}, {wire.look}" for wire in mine)
+    return found
+
+
+def _cable(cable: Cable) -> dict[str, Any]:
+    return {
+        "category": None if cable.is_numbered else "bundle",
+        "type": cable.text,
+        "colors": [wire.colour for wire in cable.wires],
+        "show_wirenumbers": True,
+        "show_wirecount": False,
+    }
+
+
+def _connection(wire: Wire) -> list[dict[str, Any]]:
+    return [{wire.start.device: _pin(wire.start.pin)}, {wire.cable: wire.number}, {wire.end.device: _pin(wire.end.pin)}]
+
+
+def _pin(pin: str) -> str | int:
+    """Return a pin as WireViz finds it again: it takes digits for numbers."""
+    return int(pin) if pin.isdecimal() else pin
