@@ -96,7 +96,7 @@ def test_that_credit_is_low_is_seen_first_and_then_the_session(wall: Wall) -> No
         face.show(happened, state, mode=vocabulary.Mode.TAP, lock=None, boot_ms=0, money=money)
         return "/".join(wall.seen.lines)
 
-    assert show(GO) == "Bonjour Ada/Crédit bas :/rechargez/à l'accueil"
+    assert show(GO) == "Bonjour Ada/Crédit faible :/rechargez/à l'accueil"
     assert (wall.seen.light, wall.passes().lines[:2], wall.heard) == (
         "green",
         ("Bonjour Ada", "Laser : à vous"),
