@@ -12,6 +12,7 @@ from fabgate.badge import (
     CASCADE_TAG,
     NUMBERS,
     PREFIXES,
+    SHORT_FORMS,
     UID_LENGTHS,
     WIEGAND_PAYLOAD_BITS,
     AmbiguousError,
@@ -259,3 +260,34 @@ def test_a_log_never_shows_a_badge_in_full(badge):
         assert badge.masked() == f"{len(badge.raw) - 1}D-..{str(badge)[-2:]}"
     else:
         assert badge.masked() == f"{len(badge.raw)}B-..{badge.raw[-1]:02X}"
+
+
+@pytest.mark.parametrize(
+    ("whole", "form", "short"),
+    [
+        # As on the fob: all ten hex digits, ten decimal digits of four bytes, and facility and number of three.
+        ("em-hex:0A00B1C2D3", "em:number10", "number10:0011649747"),
+        ("em-hex:0A00B1C2D3", "em:number8", "number8:11649747"),
+        ("em-hex:0A00B1C2D3", "em:w26", "w26:177,49875"),
+        ("em-hex:0A00B1C2D3", "em:w34", "w34-hex:00B1C2D3"),
+        ("em-hex:0A00B1C2D3", "em:number8-reversed", "number8-reversed:13877937"),
+        ("em-hex:0A00B1C2D3", "uid-last:w26", None),
+        ("04A1B2C3D4E5F6", "em:w26", None),
+        ("04A1B2C3D4E5F6", "uid-first:w26", "w26:4,41394"),
+        ("04A1B2C3D4E5F6", "uid-last:w26-reversed", "w26:246,58836"),
+        ("04A1B2C3D4E5F6", "uid-last:number8-hex", "number8-hex:C3D4E5F6"),
+        ("04A1B2C3D4E5F6", "uid-first:number8-hex-reversed", "number8-hex-reversed:C3B2A104"),
+        ("04A1B2C3", "uid-last:number10", "number10:0077705923"),
+        ("04A1B2C3", "uid-first:number10-reversed", "number10-reversed:3283263748"),
+        ("number10:0011649747", "em:number8", None),
+    ],
+)
+def test_a_short_form_is_what_a_reader_makes_of_these_bytes(whole, form, short):
+    made = SHORT_FORMS[form].of(parse(whole))
+    assert (made and str(made)) == short
+
+
+@given(badges, st.sampled_from(sorted(SHORT_FORMS)))
+def test_every_short_form_is_a_badge_that_can_be_written_and_read(badge, form):
+    made = SHORT_FORMS[form].of(badge)
+    assert made is None or (parse(str(made)) == made and made != badge)

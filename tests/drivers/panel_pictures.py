@@ -93,6 +93,7 @@ def notices(lang: str) -> dict[str, Notice]:
     }
     reasons = (
         "unknown-badge",
+        "badge-shared",
         "in-use",
         "expired",
         "outside-hours",

@@ -19,9 +19,11 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from fabgate import wire
+from fabgate.collector.access import short_forms
 from fabgate.collector.access.eligibility import BADGE_LOST, OUTSIDE_HOURS, People
 from fabgate.collector.access.opening_hours import Calendar
 from fabgate.collector.access.prices import Prices, days, zones
+from fabgate.collector.access.short_forms import Derived
 from fabgate.collector.base import roster_gzip
 from fabgate.collector.base.environ import Environment
 from fabgate.collector.broker.link import Outgoing, publish_once
@@ -85,6 +87,7 @@ def rebuild(
         if planned is None or not planned.is_up_to_date():
             # Someone else has changed something meanwhile. With the lock held, nothing can change any more.
             planned = plan(sorted(held.values(), key=lambda gate: gate.name), only_changed=only_changed)
+        short_forms.keep(planned.short)
         built, served, limits = [], [], []
         for drafted in planned.drafts:
             gate = held[drafted.gate]
@@ -130,6 +133,8 @@ class Plan:
     #: The day at the site, and in billing, for which they were built.
     days: tuple[date, ...]
     drafts: list[_Draft]
+    #: The short forms of badges that these rosters contain.
+    short: Derived
 
     def is_up_to_date(self) -> bool:
         """Return whether it is still the same day, and no change was committed since."""
@@ -142,20 +147,22 @@ def plan(gates: Iterable[Gate], *, only_changed: bool = False) -> Plan:
     Call it before the pulse lock is taken; the gates may be saved only after that (db/pulse.py).
     """
     env: Environment = settings.ENVIRONMENT
-    kid, collector = next(iter(badge_keys(env).by_id)), Collector.get(env.site).collector
+    kid, collector = next(iter(badge_keys(env).by_id)), Collector.get(env.site)
     seen = Pulse.newest(*_DECIDING)
     Badge.recompute_digests(badge_key(env))
     now = datetime.now(ZoneInfo(env.tz))
     built_for, people = days(zones(), now), People(now)
+    short = short_forms.derived(tuple(collector.badge_forms.split()), badge_key(env), now)
+    short.add_to(people.badges)
     calendar, prices = Calendar(people.today), Prices(people.members, people.groups, now)
     drafts = []
     for gate in gates:
-        found = _build(gate, people, calendar, prices, env, kid, collector)
+        found = _build(gate, people, short, calendar, prices, env, kid, collector.collector)
         if only_changed and wire.encode(found) == gate.roster:
             continue
         version = max(gate.roster_version + 1, gate.reported_roster + 1, time.time_ns() // 1_000_000)
         drafts.append(_Draft.of(gate.pk, msgspec.structs.replace(found, version=version)))
-    return Plan(seen, built_for, drafts)
+    return Plan(seen, built_for, drafts, short)
 
 
 def announce(gates: Iterable[Gate], more: Iterable[Outgoing] = (), *, timeout_s: float = PATIENCE_S) -> bool:
@@ -213,7 +220,14 @@ class Applied:
 
 
 def _build(
-    gate: Gate, people: People, calendar: Calendar, prices: Prices, env: Environment, kid: str, collector: str
+    gate: Gate,
+    people: People,
+    short: Derived,
+    calendar: Calendar,
+    prices: Prices,
+    env: Environment,
+    kid: str,
+    collector: str,
 ) -> wire.Roster:
     """Build the roster of `gate`.
 
@@ -264,6 +278,7 @@ def _build(
                 )
             )
     refusals += [wire.Refusal(badges=[digest], reasons=[BADGE_LOST], lang=lang) for digest, lang in people.lost]
+    refusals += short.refusals(env.lang, [digest for digest, _lang in people.lost], BADGE_LOST)
     return wire.Roster(
         version=gate.roster_version,
         site=env.site,

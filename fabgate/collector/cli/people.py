@@ -5,17 +5,19 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Final
 
+from django.conf import settings
 from django.db import transaction
 
-from fabgate.collector.access import roster
+from fabgate import badge
+from fabgate.collector.access import roster, short_forms
 from fabgate.collector.billing import member_plans
 from fabgate.collector.db import audit, pulse
-from fabgate.collector.models import Block, Change, Member, Plan, Training
+from fabgate.collector.models import Badge, BadgeForm, Block, Change, Collector, Member, Plan, Training
 from fabgate.collector.people import blocks, many_grants, names, trainings
 from fabgate.collector.people.import_list import file as members_file
 from fabgate.collector.people.import_list import store
@@ -38,7 +40,7 @@ def import_members(args: argparse.Namespace) -> int:
     with transaction.atomic(), pulse.deferred():
         new = store.write(prepared, actor=audit.cli_actor(None), plans_from=plans_from)
         gates = roster.rebuild()
-    _print_notes(notes)
+    _print_notes([*notes, *_refused_forms()])
     badges = sum(len(row.badges) for row in file.rows)
     with_badges = f" with {_count(badges, 'badge')}" if "badges" in file.columns else ""
     announced = roster.announce_and_describe(gates)
@@ -66,6 +68,48 @@ def plan(args: argparse.Namespace) -> int:
     changed = member_plans.set_plan(member, named, since, actor=audit.cli_actor(args.actor))
     sys.stdout.write(f"{member}: {named or 'no plan'} from {since}{'' if changed else '; nothing changed'}\n")
     return 0
+
+
+def badge_forms(args: argparse.Namespace) -> int:
+    """Set which short forms of badges the workshop's readers give, and update the gates; without any, print them."""
+    if args.forms and args.none:
+        raise UsageError("found FORM and --none; wanted one of them")
+    if args.forms or args.none:
+        with transaction.atomic():
+            collector = Collector.get(settings.ENVIRONMENT.site)
+            with audit.change(audit.cli_actor(args.actor), "collector.badge-forms", collector) as change:
+                collector.badge_forms = " ".join(badge.read_names(args.forms))
+                collector.save(update_fields=["badge_forms"])
+                change.rosters = roster.versions(roster.rebuild(only_changed=True))
+        gates = roster.applied(change.rosters).gates
+        sys.stdout.write(f"{roster.announce_and_describe(gates) if gates else 'no roster changes'}\n")
+    _print_forms(Collector.get(settings.ENVIRONMENT.site).badge_forms)
+    return 0
+
+
+def _print_forms(names: str) -> None:
+    if not names:
+        sys.stdout.write("no short forms: gates know each badge by its whole number, or as it was enrolled\n")
+        return
+    forms = BadgeForm.objects.filter(state__in=BadgeForm.KNOWN).exclude(form="")
+    whole, unknown = forms.values("badge").distinct().count(), Badge.objects.filter(ended_at=None, spelling="").count()
+    sys.stdout.write(f"{names}: {_count(whole, 'badge')} with short forms\n")
+    if unknown:
+        were, have = ("was", "has") if unknown == 1 else ("were", "have")
+        sys.stdout.write(
+            f"{_count(unknown, 'badge')} {were} enrolled by a tap and {have} none, as only the digest is known: type"
+            " the number at the desk, or import it\n"
+        )
+    for line in _refused_forms():
+        sys.stdout.write(f"{line}\n")
+
+
+def _refused_forms() -> Iterator[str]:
+    """Yield a line for each short form that gates refuse, because badges of several have it."""
+    shared = BadgeForm.objects.filter(state=BadgeForm.SHARED).select_related("badge").order_by("digest", "badge")
+    for row in shared:
+        form = short_forms.shown(row.badge.spelling, row.form) or "a badge that was enrolled by a tap"
+        yield f"gates refuse {form} of {row.badge.holder}: a reader gives it for a badge of somebody else, too"
 
 
 def import_trainings(args: argparse.Namespace) -> int:

@@ -49,6 +49,13 @@ IMPORT = (
     " A payer is a member's id, or the name or number of an organisation. A missing column changes nothing,"
     " an empty cell clears the value, and members who are not in the file stay as they are."
 )
+BADGE_FORMS = (
+    "A reader that shortens numbers knows a badge by a part of it. FORM is BADGES:NUMBER. BADGES is em (125 kHz badges),"
+    " uid-first or uid-last (cards, by the first or the last bytes of the UID). NUMBER is number10, number8 or number8-hex,"
+    " each also with -reversed, as in the reader's format in gate.yaml; or w26 or w34, also with -reversed. Every badge whose"
+    " whole number is known then has these forms in all rosters. A form that badges of two people have is refused."
+    " Without FORM it prints what is set."
+)
 IMPORT_TRAININGS = (
     "Reads XLSX, or CSV separated by ',', ';' or tabs. Columns: id, training, since (required), stage, until, trainer. A"
     " training is named by its short name or its title. The stage is autonomous unless the file says supervised or"

@@ -33,7 +33,7 @@ Run = Callable[[argparse.Namespace], int]
 GROUPS: Final = {
     "run the collector": ("run", "ingest", "web", "worker", "migrate"),
     "give people access to the pages": ("first-link", "accounts", "account-add", "account-link"),
-    "set up the workshop": ("gate-add", "machine-set", "import-members", "import-trainings"),
+    "set up the workshop": ("gate-add", "machine-set", "import-members", "import-trainings", "badge-forms"),
     "work at the desk": (
         "lock",
         "unlock",
@@ -300,6 +300,18 @@ def _workshop_verbs(subparsers: Subparsers) -> None:
             help="how to read dates such as 01/03/2027 if no other date in the file decides it",
         )
     people.add_argument("--plans-from", metavar="DATE", help="the first day of the plans in the file (default: today)")
+    forms = _verb(
+        subparsers,
+        "badge-forms",
+        "people",
+        "say which short forms of badges the workshop's readers give",
+        "badge_forms",
+        about=verb_help.BADGE_FORMS,
+        example="em:number8 em:w26",
+    )
+    forms.add_argument("forms", nargs="*", metavar="FORM", help="such as em:number8; replaces those that were set")
+    forms.add_argument("--none", action="store_true", help="the workshop has no reader that shortens")
+    shared.actor(forms)
     add = _verb(
         subparsers,
         "gate-add",

@@ -2,7 +2,7 @@
 
 from fabgate.collector.models.accounts import Account, ApiKey, FailedSignIn, OneTimeLink, SignIn
 from fabgate.collector.models.audit import Change
-from fabgate.collector.models.badges import Badge
+from fabgate.collector.models.badges import Badge, BadgeForm
 from fabgate.collector.models.billing.charges import (
     BillingProgress,
     Charge,
@@ -36,6 +36,7 @@ __all__ = [
     "Account",
     "ApiKey",
     "Badge",
+    "BadgeForm",
     "BillingProgress",
     "BillingTerms",
     "Block",

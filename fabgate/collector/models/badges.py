@@ -111,3 +111,31 @@ class Badge(models.Model):
             row.digest = stale[pk]
         cls.objects.bulk_update(rows.values(), ["digest"], batch_size=300)
         return len(rows)
+
+
+class BadgeForm(models.Model):
+    """A shorter form of a badge, as readers give it that shorten numbers (access/short_forms.py), with its digest.
+
+    `form` names it (fabgate/badge/short_forms.py); "" is an enrolled badge that is itself a short form of another's.
+    """
+
+    #: Gates accept it as this badge; refuse it, since another badge has it too; the badge was not returned, or lost; or
+    #: the workshop has no such readers any more, or the badge was returned. What gates report later is found in all.
+    ACCEPTED, SHARED, OUT, OFF = "accepted", "shared", "out", "off"
+    STATES = (ACCEPTED, SHARED, OUT, OFF)
+    #: The states of badges that somebody has.
+    KNOWN = (ACCEPTED, SHARED)
+
+    badge = models.ForeignKey(Badge, on_delete=models.CASCADE, related_name="forms")
+    form = models.CharField(max_length=40, blank=True)
+    digest = models.CharField(max_length=64)
+    state = models.CharField(max_length=8, choices=[(state, state) for state in STATES])
+
+    class Meta:
+        """Each form once for each badge; forms are looked up by their digests."""
+
+        constraints = [models.UniqueConstraint(fields=["badge", "form"], name="badge_form_once")]
+        indexes = [models.Index(fields=["digest"], name="badge_form_digest")]
+
+    def __str__(self) -> str:
+        return f"{self.form} of {self.badge}"

@@ -25,6 +25,8 @@ class Collector(models.Model):
     #: The number of the newest organisation that pays (billing/paying/payers.py). After a restore it is above all numbers
     #: that may have been used since the copy.
     last_organisation = models.BigIntegerField(default=0)
+    #: The short forms of badges that readers of the workshop give, by name, separated by spaces (access/short_forms.py).
+    badge_forms = models.CharField(max_length=1000, blank=True)
 
     class Meta:
         """There is only one row."""

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from fabgate import badge
 from fabgate.collector.access import roster
 from fabgate.collector.db import audit, bulk, pulse, statements
-from fabgate.collector.models import Badge, Change, Group, Member
+from fabgate.collector.models import Badge, BadgeForm, Change, Group, Member
 from fabgate.collector.people import blocks
 from fabgate.errors import UsageError
 
@@ -50,8 +50,13 @@ class Card:
         return cls(row.digest, row.spelling, row.key_id)
 
     def carried(self) -> Badge | None:
-        """Return its current assignment, or None."""
-        return Badge.objects.filter(digest=self.digest, ended_at=None).select_related("member", "group").first()
+        """Return its current assignment, or that of the badge of which it is a short form; None without one."""
+        held = Badge.objects.filter(digest=self.digest, ended_at=None).select_related("member", "group").first()
+        if held is not None:
+            return held
+        form = BadgeForm.objects.filter(digest=self.digest, state=BadgeForm.ACCEPTED)
+        short = form.select_related("badge__member", "badge__group").order_by("badge").last()
+        return short.badge if short is not None else None
 
 
 class Taken(UsageError):  # noqa: N818 (it names what is in the way)
@@ -63,6 +68,19 @@ class Taken(UsageError):  # noqa: N818 (it names what is in the way)
         super().__init__(
             _("the %(what)s has been assigned since %(day)s (%(row)s); end that assignment first") % values
         )
+
+
+class Shared(Taken):
+    """It is a number that a reader gives for a badge of somebody else: see `row`."""
+
+    def __init__(self, row: Badge) -> None:
+        super().__init__("badge", row)
+        who = (row.member.name or row.member.pk) if row.member else str(row.group)
+        text = _(
+            "A reader gives this number for a badge of %(who)s, too: it cannot tell the two apart. Enter all digits of the"
+            " badge, or use another one."
+        )
+        self.args = (text % {"who": who},)
 
 
 def key_id() -> str:
@@ -99,6 +117,7 @@ def assign(
             _check_present(holder)
             given.number = number = number or numbers([card.digest]).get(card.digest, "")
             _check_free(Badge.objects.filter(digest=card.digest), "badge", given.since, actor)
+            _check_no_form_of_others(given)
             if number:
                 _check_free(Badge.objects.filter(number=number), "printed number", given.since, actor)
             given.save()
@@ -190,6 +209,14 @@ def _check_present(holder: Member | Group) -> None:
             raise UsageError(text % {"member": held, "day": held.left_on})
     elif held.ended_on is not None and held.ended_on <= blocks.today():
         raise UsageError(_("This group is closed. Reopen it first."))
+
+
+def _check_no_form_of_others(given: Badge) -> None:
+    """Raise Shared if somebody else's badge is known by this number to a reader that shortens."""
+    forms = BadgeForm.objects.filter(digest=given.digest).exclude(state=BadgeForm.OFF).exclude(form="")
+    for one in forms.select_related("badge__member", "badge__group").order_by("badge"):
+        if one.badge.holder != given.holder:
+            raise Shared(one.badge)
 
 
 def _check_free(rows: models.QuerySet[Badge], what: str, now: datetime, actor: str) -> None:

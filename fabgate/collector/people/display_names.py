@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,8 +13,9 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from fabgate import wire
+from fabgate.collector.access.short_forms import BADGE_SHARED
 from fabgate.collector.db import audit
-from fabgate.collector.models import Account, Badge, Group, Member, Payer, Refusal
+from fabgate.collector.models import Account, Badge, BadgeForm, Group, Member, Payer, Refusal
 from fabgate.collector.models.people import ORGANISATION_PREFIX
 from fabgate.collector.people import reasons
 
@@ -116,8 +117,10 @@ def numbered(name: str, pk: str) -> str:
 
 def last_holders(digests: Iterable[str]) -> dict[str, Holder]:
     """Return the current or last holder of each badge, by digest; badges that were never assigned are missing."""
-    rows = Badge.objects.filter(digest__in=set(digests)).select_related("group").order_by("pk")
+    wanted = set(digests)
+    rows = Badge.objects.filter(digest__in=wanted).select_related("group").order_by("pk")
     last = {row.digest: row for row in rows}
+    last |= {digest: rows[-1] for digest, rows in _whose_forms(wanted - last.keys()).items()}
     people = names_of(row.holder for row in last.values())
     authors = account_names(row.ended_by for row in last.values())
     return {
@@ -137,9 +140,10 @@ def holders_at_refusal(refusals: Iterable[Refusal]) -> dict[int, Holder]:
     rows = Badge.objects.filter(digest__in={row.badge for row in wanted}).select_related("group")
     for row in rows.order_by("since", "pk"):
         given[row.digest].append(row)
+    given |= _whose_forms({row.badge for row in wanted} - given.keys())
     found = {}
     for refusal in wanted:
-        before = [row for row in given[refusal.badge] if row.since <= refusal.about]
+        before = [row for row in given.get(refusal.badge, ()) if row.since <= refusal.about]
         if before:
             found[refusal.pk] = before[-1], refusal.about
     people = names_of(row.holder for row, _at in found.values())
@@ -150,13 +154,27 @@ def holders_at_refusal(refusals: Iterable[Refusal]) -> dict[int, Holder]:
     }
 
 
+def _whose_forms(digests: Collection[str]) -> dict[str, list[Badge]]:
+    """Return the assignments of badges that have these short forms, the oldest first; not of forms that several have."""
+    if not digests:
+        return {}
+    found: dict[str, list[Badge]] = defaultdict(list)
+    several = set()
+    for form in BadgeForm.objects.filter(digest__in=digests).select_related("badge__group").order_by("badge"):
+        found[form.digest].append(form.badge)
+        several |= {form.digest} if form.state == BadgeForm.SHARED else set()
+    return {digest: rows for digest, rows in found.items() if digest not in several}
+
+
 def current_holders(digests: Iterable[str]) -> dict[str, DisplayName]:
     """Return the current holder of each badge, by digest; badges without one are missing."""
     return {digest: holder.who for digest, holder in last_holders(digests).items() if holder.until is None}
 
 
-def badge_title(holder: Holder | None) -> str:
-    """Return a title for a refused badge, whose last holder is `holder`."""
+def badge_title(holder: Holder | None, why: Collection[str]) -> str:
+    """Return a title for a badge that was refused for the reasons `why`, and whose last holder is `holder`."""
+    if BADGE_SHARED in why:
+        return _("Badge that cannot be told apart")
     return _("Lost badge") if holder is not None and holder.is_lost else _("Unknown badge")
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from fabgate.collector.db import statements
 from fabgate.collector.db.rows import RowReader
 from fabgate.collector.entries import queries
-from fabgate.collector.models import Badge, Group
+from fabgate.collector.models import Badge, BadgeForm, Group
 from fabgate.collector.models.sessions.words import OWN
 from fabgate.collector.sessions.merge import Usage
 
@@ -27,6 +27,8 @@ class _Assignment:
     group: Group | None
     since: datetime
     until: datetime | None
+    #: The badge was given by a short form, which badges of others may have, too.
+    is_short: bool = False
 
     def covers(self, moment: datetime) -> bool:
         return self.since <= moment and (self.until is None or moment < self.until)
@@ -47,7 +49,9 @@ def update(usages: Collection[Usage], now: datetime) -> None:
             (
                 assignment.group
                 for assignment in assignments
-                if assignment.group is not None and assignment.covers(moment)
+                if assignment.group is not None
+                and assignment.covers(moment)
+                and (not assignment.is_short or assignment.holder == usage.member)
             ),
             None,
         )
@@ -71,16 +75,26 @@ def _user(usage: Usage) -> str:
 
 def _badges(digests: Collection[str]) -> dict[str, list[_Assignment]]:
     """Return every assignment of each badge."""
-    rows = [row for chunk in statements.chunks(sorted(digests)) for row in _BADGES.where(digest=chunk)]
-    groups = {row.group_id for row in rows if row.group_id is not None}
+    rows = [(row.digest, row) for chunk in statements.chunks(sorted(digests)) for row in _BADGES.where(digest=chunk)]
+    rows += _by_short_forms(set(digests) - {digest for digest, _row in rows})
+    groups = {row.group_id for _digest, row in rows if row.group_id is not None}
     by_pk = Group.objects.in_bulk(groups) if groups else {}
     found: dict[str, list[_Assignment]] = defaultdict(list)
-    for row in rows:
+    for digest, row in rows:
         if row.group_id is not None:
             row.group = by_pk[row.group_id]
         ends = [end for end in (row.ended_at, row.until) if end is not None]
-        found[row.digest].append(_Assignment(row.holder, row.group, row.since, min(ends, default=None)))
+        end, is_short = min(ends, default=None), row.digest != digest
+        found[digest].append(_Assignment(row.holder, row.group, row.since, end, is_short))
     return found
 
 
+def _by_short_forms(digests: Collection[str]) -> list[tuple[str, Badge]]:
+    """Return (digest, assignment) for badges that a reader gave by a short form (access/short_forms.py)."""
+    forms = [row for chunk in statements.chunks(sorted(digests)) for row in _FORMS.where(digest=chunk)]
+    badges = {row.pk: row for row in Badge.objects.filter(pk__in={form.badge_id for form in forms})} if forms else {}
+    return [(form.digest, badges[form.badge_id]) for form in forms]
+
+
 _BADGES: Final = RowReader(Badge)
+_FORMS: Final = RowReader(BadgeForm)

@@ -98,6 +98,7 @@ TEXTS: Final[dict[str, str]] = {
     "misread.random-uid": "Badge not read\nNo phone, no card\nwith changing IDs:\nuse your badge",
     # refusals that may be shown in public
     "unknown-badge": "Unknown badge\nGo to the desk",
+    "badge-shared": "Not allowed\nAnother badge has\nthe same number:\ngo to the desk",
     "in-use": "Not allowed\nIn use: please wait\nuntil it is free",
     "expired": "Not allowed\nMembership expired\nGo to the desk",
     "outside-hours": "Not allowed\nOutside your hours:\nask at the desk",
@@ -144,6 +145,7 @@ _SAME: Final = {
 PUBLIC: Final = frozenset(
     {
         access.UNKNOWN_BADGE,
+        "badge-shared",
         access.IN_USE,
         access.EXPIRED,
         access.OUTSIDE_HOURS,

@@ -8,7 +8,7 @@ import pytest
 
 from fabgate import badge
 from fabgate.collector.access import roster
-from fabgate.collector.models import Badge, Change, Group
+from fabgate.collector.models import Badge, Change, Collector, Group
 from fabgate.collector.people.badges import Card
 from fabgate.collector.people.blocks import today
 from fabgate.collector.processes import worker
@@ -78,6 +78,32 @@ def test_a_badge_of_each_kind_is_assigned_as_it_is_typed_and_the_page_says_what_
     assert desk.post("/people/m-1/give", {"typed": "number10:0012345678"}).status_code == 303
     refused_as = desk.post("/people/m-1/give", {"typed": "em-dec:0042961322707"})
     assert "Élise Noël has had this badge" in str(refused_as.context["give_form"].errors["typed"])
+
+
+def test_the_desk_reads_whose_badges_a_reader_that_shortens_cannot_tell_apart(desk):
+    Collector.objects.update(badge_forms="em:number8")
+    desk.post("/people/m-3/give", {"typed": "em-hex:0A00B1C2D3"})
+    assert "Readers that shorten it give: <code>number8:11649747</code>" in " ".join(
+        text(desk.get("/people/m-3")).split()
+    )
+    assert desk.get("/people?q=11649747").headers["Location"] == "/people/m-3"  # as the reader at the desk may type it
+    taken = desk.post("/people/m-1/give", {"typed": "number8:11649747"})
+    assert "for a badge of Élise Noël, too" in str(taken.context["give_form"].errors["typed"])
+    short = tapped("number8:11649747")
+    assert "Already assigned to:" in text(desk.get(f"/people/enrol?badge={short}"))
+    assert short not in text(desk.get("/people/enrol"))
+    why = "A reader that gives number8:11649747 gives the same for the badge of {}. It cannot tell the two apart"
+    response = desk.post("/people/m-1/give", {"typed": "em-hex:0B00B1C2D3"})
+    assert why.format("Élise Noël") in said(response)
+    assert refused("laser-1")[short] == ["badge-shared"]
+    assert why.format("Ada Lovelace") in text(desk.get("/people/m-3"))
+    tapped("number8:11649747", reasons=("badge-shared",))
+    floor = text(desk.get("/floor"))
+    assert "Badge that cannot be told apart" in floor
+    assert "See whose it may be" in floor
+    page = text(desk.get(f"/people/enrol?badge={short}"))
+    assert "gates refuse it: Élise Noël, Ada Lovelace." in page
+    assert 'type="search" name="q" value' not in page
 
 
 def test_ten_hex_digits_are_a_125_khz_badge_unless_they_can_be_a_card_with_its_check_byte(desk):

@@ -9,7 +9,7 @@ import pytest
 
 from fabgate import wire
 from fabgate.collector.intake.store import Store
-from fabgate.collector.models import Badge, Group, LedgerLine, Member, Review, UsageSession
+from fabgate.collector.models import Badge, BadgeForm, Group, LedgerLine, Member, Review, UsageSession
 from tests.collector.gates import NOON, Journal
 from tests.collector.paying import organisation, paying
 
@@ -83,9 +83,14 @@ def test_a_badge_of_a_group_makes_the_group_pay(store, journal):
     Member.objects.create(id="school")
     group = Group.objects.create(name="5b", kind="class", payer=paying("school"))
     Member.objects.create(id="m-1")
-    carried(group=group, kind="class")
+    row = carried(None, group=group, kind="class")
     store.store([start(journal), end(journal)], NOON)
     assert (found().payer, found().purpose) == ("school", "group")
+    # By a short form of the badge as well, unless a gate took it for the same form of somebody else's badge.
+    BadgeForm.objects.create(badge=row, form="em:number8", digest="d-2", state=BadgeForm.SHARED)
+    for session, member in (("s-2", group.roster_id), ("s-3", "m-1")):
+        store.store([start(journal, session, member=member, badge="d-2")], NOON)
+    assert [(found(one).payer, found(one).purpose) for one in ("s-2", "s-3")] == [("school", "group"), ("m-1", "own")]
 
 
 def test_an_organisation_pays_for_a_member_and_for_a_group(store, journal):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from fabgate.collector.access.short_forms import BADGE_SHARED
 from fabgate.collector.models import Refusal
 from fabgate.collector.people import display_names, reasons
 from fabgate.collector.people.display_names import DisplayName, Holder
@@ -42,7 +43,12 @@ class Refused:
     @property
     def is_unassigned(self) -> bool:
         """Return whether the badge has no holder now and can be assigned."""
-        return self.who is None and (self.now is None or self.now.until is not None)
+        return self.who is None and not self.is_shared and (self.now is None or self.now.until is not None)
+
+    @property
+    def is_shared(self) -> bool:
+        """Return whether the reader gives the number of several people's badges."""
+        return BADGE_SHARED in self.row.reasons
 
     @property
     def why(self) -> list[str]:
@@ -55,7 +61,7 @@ class Refused:
     @property
     def name(self) -> str:
         """Return the person's name, or else a description of the badge."""
-        return str(self.who or display_names.badge_title(self.holder))
+        return str(self.who or display_names.badge_title(self.holder, self.row.reasons))
 
 
 def recent(at: datetime) -> list[Refused]:

@@ -27,6 +27,7 @@ from fabgate.collector.pages.forms.member_field import find_member, member_text
 from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.collector.pages.people import labels as words
 from fabgate.collector.pages.people import search, shortcuts
+from fabgate.collector.pages.people.badges import short_forms
 from fabgate.collector.pages.people.payers.forms import GroupPayerForm, refuse_payer
 from fabgate.collector.pages.people.person import action_forms
 from fabgate.collector.pages.use import names
@@ -190,11 +191,12 @@ def give(request: HttpRequest, pk: int) -> HttpResponse:
         kind = Badge.CLASS if group.kind == Group.CLASS else Badge.COMPANY
         number = form.cleaned_data["number"]
         try:
-            _row, change = badges.assign(form.card, group, actor=shortcuts.actor(request), kind=kind, number=number)
+            row, change = badges.assign(form.card, group, actor=shortcuts.actor(request), kind=kind, number=number)
         except badges.Taken as error:
-            form.add_error("typed", action_forms.taken(error.row))
+            form.add_error("typed", action_forms.not_free(error))
         else:
             shortcuts.report_change(request, _("Badge assigned."), change)
+            short_forms.warn(request, row)
             return see_other(reverse("people-group", args=[pk]))
     return _page(request, group, give_form=form)
 
@@ -249,7 +251,8 @@ def _save(request: HttpRequest, group: Group | None) -> HttpResponse:
 
 
 def _page(request: HttpRequest, group: Group, *, status: int = 400, **bound: Any) -> HttpResponse:
-    carried = group.badges.filter(ended_at=None).order_by("number", "since")
+    carried = list(group.badges.filter(ended_at=None).order_by("number", "since"))
+    short = short_forms.of(carried)
     context = {
         "live_src": reverse("people-group", args=[group.pk]),
         "group": group,
@@ -258,7 +261,12 @@ def _page(request: HttpRequest, group: Group, *, status: int = 400, **bound: Any
         "people": search.list_rows(list(group.members.order_by("folded", "pk"))),
         "machines": group.machines.order_by("title", "name"),
         "badges": [
-            {"row": row, "read_as": words.badge_kind(row.spelling), "is_stale": row.is_stale(badges.key_id())}
+            {
+                "row": row,
+                "read_as": words.badge_kind(row.spelling),
+                "short": short.get(row.pk),
+                "is_stale": row.is_stale(badges.key_id()),
+            }
             for row in carried
         ],
         "known": gates_informed.of(("group", group.name), *(("badge", str(row.pk)) for row in group.badges.all())),

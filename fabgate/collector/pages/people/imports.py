@@ -23,6 +23,7 @@ from fabgate.collector.models import Change, Grant, Member, Payer
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.people import labels, shortcuts
+from fabgate.collector.pages.people.badges import short_forms
 from fabgate.collector.paper.figures import NOTHING
 from fabgate.collector.people import blocks, leaving
 from fabgate.collector.people.import_list import file as members_file
@@ -197,6 +198,7 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
         return _page(request, found, token, miscounted=left)
     is_complete = request.POST.get("complete") == "yes" or bool(left)
     prepared = store.prepare(found.to_take)
+    before = short_forms.shared()
     try:
         # SQLite has no other writer from here on, so everything else is done before.
         with transaction.atomic(), pulse.deferred():
@@ -218,6 +220,7 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
         gone = len(found.vanished)
         parts.append(ngettext("%(n)d has left", "%(n)d have left", gone) % {"n": gone})
     shortcuts.report_change(request, _("Import complete: %(what)s.") % {"what": ", ".join(parts)}, change)
+    short_forms.warn_of_new(request, before)
     return see_other(reverse("people"))
 
 

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext
 
 from fabgate.collector.base.search_key import folded
-from fabgate.collector.models import Badge, Block, Member
+from fabgate.collector.models import Badge, BadgeForm, Block, Member
 from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.lists import keyset
 from fabgate.collector.pages.lists.keyset import Key
@@ -133,7 +133,9 @@ def badges_typed(q: str) -> set[str]:
 
 def badges_held(digests: Collection[str]) -> list[Badge]:
     """Return the current assignments of these badges."""
-    return list(Badge.objects.filter(digest__in=digests, ended_at=None).select_related("group").order_by("-pk"))
+    by_form = BadgeForm.objects.filter(digest__in=digests, state__in=BadgeForm.KNOWN).values("badge")
+    held = Badge.objects.filter(Q(digest__in=digests) | Q(pk__in=by_form), ended_at=None)
+    return list(held.select_related("group").order_by("-pk"))
 
 
 def filtered(rows: QuerySet[Member], q: str, state: str, category: str, held: Sequence[Badge] = ()) -> QuerySet[Member]:

@@ -51,7 +51,7 @@ def refusals(request: HttpRequest) -> HttpResponse:
         {
             "refusal": row,
             "who": people.get(row.member),
-            "unnamed": display_names.badge_title(holders.get(row.pk)),
+            "unnamed": display_names.badge_title(holders.get(row.pk), row.reasons),
             "holder": holders.get(row.pk),
             "machine": str(row.where),
             "why": labels.refused(row.reasons),

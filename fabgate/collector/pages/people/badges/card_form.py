@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate import badge
-from fabgate.collector.models import Badge, Refusal
+from fabgate.collector.models import Badge, BadgeForm, Refusal
 from fabgate.collector.people import display_names
 from fabgate.collector.people.badges import Card
 from fabgate.collector.people.display_names import Holder
@@ -44,9 +44,10 @@ def readings(typed: str) -> dict[str, badge.Badge]:
 
 
 def known_here(found: dict[str, badge.Badge]) -> dict[str, badge.Badge]:
-    """Return those of `found` that are or were assigned, or that a gate refused."""
+    """Return those of `found` that are or were assigned, if only in a short form, or that a gate refused."""
     by_digest = {Card.spelled(one).digest: spelling for spelling, one in found.items()}
     known = set(Badge.objects.filter(digest__in=by_digest).values_list("digest", flat=True))
+    known |= set(BadgeForm.objects.filter(digest__in=by_digest).values_list("digest", flat=True))
     known |= set(Refusal.objects.filter(member="", badge__in=by_digest).values_list("badge", flat=True))
     return {by_digest[digest]: found[by_digest[digest]] for digest in known}
 

@@ -20,12 +20,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate.collector.access.eligibility import BADGE_LOST
-from fabgate.collector.models import Badge, Gate, Member, Refusal
+from fabgate.collector.models import Badge, BadgeForm, Gate, Member, Refusal
 from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.collector.pages.people import labels, search, shortcuts
-from fabgate.collector.pages.people.badges import card_form
+from fabgate.collector.pages.people.badges import card_form, short_forms
 from fabgate.collector.pages.people.person import action_forms
 from fabgate.collector.people import badges, blocks, display_names
 from fabgate.collector.people.badges import Card
@@ -82,14 +82,15 @@ def enrol(request: HttpRequest) -> HttpResponse:
         until = badges.end_of(blocks.today()) if kind == Badge.LOAN else None
         number = form.cleaned_data["number"].strip()
         try:
-            _row, change = badges.assign(
+            row, change = badges.assign(
                 card, member, actor=shortcuts.actor(request), kind=kind, number=number, until=until
             )
         except badges.Taken as error:
-            form.add_error(None, action_forms.taken(error.row))
+            form.add_error(None, action_forms.not_free(error))
         else:
             text = _("Lent until this evening.") if until else _("Badge assigned.")
             shortcuts.report_change(request, text, change)
+            short_forms.warn(request, row)
             return shortcuts.redirect_to_person(member)
     q = request.GET.get("q", "").strip()[:100]
     offered = search.filtered(Member.objects.all(), q, search.ALL, "").order_by("folded", "pk")
@@ -100,6 +101,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
         "q": q,
         "offered": search.list_rows(list(offered[:_OFFERED])) if q else [],
         "held": card.carried(),
+        "shared_by": short_forms.holders(card.digest),
         "earlier": last_holder(card),
         "refusals": _refusals(card.digest),
     }
@@ -170,6 +172,7 @@ def unknown_badges(most: int | None) -> list[dict[str, Any]]:
         Refusal.between(timezone.now() - RECENT)
         .filter(member="")
         .exclude(badge__in=taken)
+        .exclude(badge__in=BadgeForm.objects.filter(state__in=BadgeForm.KNOWN).values("digest"))
         .values("badge")
         .annotate(last=Max("pk"), times=Count("pk"))
         .order_by("-last")[:most]

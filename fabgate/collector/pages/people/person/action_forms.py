@@ -287,6 +287,11 @@ class LendForm(card_form.CardForm):
         return cleaned
 
 
+def not_free(error: badges.Taken) -> str:
+    """Return the error for a badge that cannot be assigned."""
+    return str(error) if isinstance(error, badges.Shared) else taken(error.row)
+
+
 def taken(row: Badge) -> str:
     """Return the error for a badge that is already assigned."""
     who = (row.member.name or row.member.pk) if row.member else str(row.group)

@@ -15,6 +15,7 @@ from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.credit.account import refreshed_credit_of
 from fabgate.collector.pages.people import labels, shortcuts
+from fabgate.collector.pages.people.badges import short_forms
 from fabgate.collector.pages.people.person import action_forms, page
 from fabgate.collector.people import badges, blocks, leaving, trainings
 from fabgate.errors import UsageError
@@ -113,13 +114,14 @@ def give(request: HttpRequest, pk: str) -> HttpResponse:
     form = action_forms.GiveForm(request.POST, auto_id="give_%s", holder=member.pk)
     if form.is_valid():
         try:
-            _row, change = badges.assign(
+            row, change = badges.assign(
                 form.card, member, actor=shortcuts.actor(request), number=form.cleaned_data["number"]
             )
         except badges.Taken as error:
-            form.add_error("typed", action_forms.taken(error.row))
+            form.add_error("typed", action_forms.not_free(error))
         else:
             shortcuts.report_change(request, _("Badge assigned."), change)
+            short_forms.warn(request, row)
             return shortcuts.redirect_to_person(member)
     return page.person_page(request, member, give_form=form)
 
@@ -131,7 +133,7 @@ def lend(request: HttpRequest, pk: str) -> HttpResponse:
     if form.is_valid():
         until = form.cleaned_data["until"]
         try:
-            _row, change = badges.assign(
+            row, change = badges.assign(
                 form.card,
                 member,
                 actor=shortcuts.actor(request),
@@ -140,10 +142,11 @@ def lend(request: HttpRequest, pk: str) -> HttpResponse:
                 until=badges.end_of(until),
             )
         except badges.Taken as error:
-            form.add_error("typed", action_forms.taken(error.row))
+            form.add_error("typed", action_forms.not_free(error))
         else:
             text = _("Lent until this evening.") if until == blocks.today() else _("Lent until the evening of %(day)s.")
             shortcuts.report_change(request, text % {"day": labels.day(until)}, change)
+            short_forms.warn(request, row)
             return shortcuts.redirect_to_person(member)
     return page.person_page(request, member, lend_form=form)
 

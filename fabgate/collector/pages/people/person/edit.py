@@ -17,7 +17,7 @@ from fabgate.collector.models import Account, Change, Grant, Member
 from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.people import shortcuts
-from fabgate.collector.pages.people.badges import enrol
+from fabgate.collector.pages.people.badges import enrol, short_forms
 from fabgate.collector.pages.people.person import action_forms
 from fabgate.collector.pages.people.person.edit_forms import NewPersonForm, PersonForm
 from fabgate.collector.pages.roles import barred_from
@@ -37,7 +37,7 @@ def new(request: HttpRequest) -> HttpResponse:
         badge_form is None or badge_form.is_valid()
     )  # evaluated first, so that both forms show their errors
     if request.method == "POST" and form.is_valid() and is_badge_valid:
-        number = ""
+        number, given = "", []
         if badge_form is not None:
             card, number = badge_form.first, badge_form.cleaned_data["number"]
         try:
@@ -48,11 +48,12 @@ def new(request: HttpRequest) -> HttpResponse:
                         change.rosters = roster.versions(roster.rebuild(only_changed=True))
                 changes = [change, *_given(request, member, form)]
                 if card is not None:
-                    _row, change = badges.assign(card, member, actor=shortcuts.actor(request), number=number)
+                    row, change = badges.assign(card, member, actor=shortcuts.actor(request), number=number)
                     changes.append(change)
+                    given.append(row)
         except UsageError as error:  # the badge is already assigned, perhaps only just now
             field, at = (None, form) if badge_form is None else ("typed", badge_form)
-            at.add_error(field, action_forms.taken(error.row) if isinstance(error, badges.Taken) else str(error))
+            at.add_error(field, action_forms.not_free(error) if isinstance(error, badges.Taken) else str(error))
         except IntegrityError as error:
             if not duplicate.is_there(error):
                 raise
@@ -62,6 +63,7 @@ def new(request: HttpRequest) -> HttpResponse:
             name = member.name or member.pk
             text = _("%(name)s added with a badge.") if card else _("%(name)s added.")
             shortcuts.report_change(request, text % {"name": name}, *changes)
+            short_forms.warn(request, *given)
             if others := Member.objects.filter(folded=member.folded, left_on=None).exclude(pk=member.pk)[:3]:
                 numbers = ", ".join(one.pk for one in others)
                 question = _("There is already a %(name)s: %(numbers)s. Is it the same person?")

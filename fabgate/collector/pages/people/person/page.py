@@ -35,6 +35,7 @@ from fabgate.collector.pages import gates_informed
 from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.credit.account import card_of
 from fabgate.collector.pages.people import labels, shortcuts
+from fabgate.collector.pages.people.badges import short_forms
 from fabgate.collector.pages.people.labels import Chip
 from fabgate.collector.pages.people.person import action_forms
 from fabgate.collector.people import badges, blocks, display_names, reasons, trainers
@@ -74,6 +75,7 @@ def person_page(request: HttpRequest, member: Member, **bound: Any) -> HttpRespo
     today = blocks.today()
     held_blocks = list(Block.active(today).filter(member=member))
     carried = list(member.badges.filter(ended_at=None).order_by("since", "id"))
+    short = short_forms.of(carried)
     forms: dict[str, Any] = {
         "grant_form": action_forms.GrantForm(auto_id="grant_%s", account=account_of(request)),
         "block_form": action_forms.BlockForm(auto_id="block_%s"),
@@ -94,7 +96,7 @@ def person_page(request: HttpRequest, member: Member, **bound: Any) -> HttpRespo
         "machines": machines(member),
         "trainings": held_trainings,
         "trained": set(trainers.trained_by(account_of(request)).values_list("pk", flat=True)),
-        "carried": [_badge(row) for row in carried],
+        "carried": [_badge(row) | {"short": short.get(row.pk)} for row in carried],
         "ended": [_badge(row) for row in member.badges.exclude(ended_at=None).order_by("-ended_at")[:20]],
         "blocks": [(block, labels.block_reason(block.reason)) for block in held_blocks],
         "plans": _plans(member, today),

@@ -273,7 +273,7 @@ def _refusal_rows(form: RefusalsForm) -> Iterator[Sequence[Cell]]:
     while batch := list(islice(rows, _AT_ONCE)):
         holders = holders_at_refusal(batch)
         for row in batch:
-            called = names[row.member] if row.member else badge_title(holders.get(row.pk))
+            called = names[row.member] if row.member else badge_title(holders.get(row.pk), row.reasons)
             yield (
                 *(_utc(row.at), _local(row.at, zone), row.member, called, row.badge[:8]),
                 *(str(row.where), row.gate.name, labels.refused(row.reasons)),

@@ -141,7 +141,7 @@ def _refusals(machine: Machine, moment: datetime) -> list[dict[str, Any]]:
     return [
         {
             "refusal": row,
-            "who": names[row.member] if row.member else badge_title(holders.get(row.pk)),
+            "who": names[row.member] if row.member else badge_title(holders.get(row.pk), row.reasons),
             "holder": holders.get(row.pk),
             "why": labels.refused(row.reasons),
         }
