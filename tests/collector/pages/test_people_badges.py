@@ -83,16 +83,14 @@ def test_a_badge_of_each_kind_is_assigned_as_it_is_typed_and_the_page_says_what_
 def test_the_desk_reads_whose_badges_a_reader_that_shortens_cannot_tell_apart(desk):
     Collector.objects.update(badge_forms="em:number8")
     desk.post("/people/m-3/give", {"typed": "em-hex:0A00B1C2D3"})
-    assert "Readers that shorten it give: <code>number8:11649747</code>" in " ".join(
-        text(desk.get("/people/m-3")).split()
-    )
+    assert "Readers that shorten it give: number8:11649747<" in " ".join(text(desk.get("/people/m-3")).split())
     assert desk.get("/people?q=11649747").headers["Location"] == "/people/m-3"  # as the reader at the desk may type it
     taken = desk.post("/people/m-1/give", {"typed": "number8:11649747"})
     assert "for a badge of Élise Noël, too" in str(taken.context["give_form"].errors["typed"])
     short = tapped("number8:11649747")
     assert "Already assigned to:" in text(desk.get(f"/people/enrol?badge={short}"))
     assert short not in text(desk.get("/people/enrol"))
-    why = "A reader that gives number8:11649747 gives the same for the badge of {}. It cannot tell the two apart"
+    why = "Gates refuse number8:11649747: a reader that gives it cannot tell this badge from that of {}. Exchange"
     response = desk.post("/people/m-1/give", {"typed": "em-hex:0B00B1C2D3"})
     assert why.format("Élise Noël") in said(response)
     assert refused("laser-1")[short] == ["badge-shared"]

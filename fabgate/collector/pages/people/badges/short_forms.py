@@ -72,8 +72,7 @@ def warn_of_new(request: HttpRequest, before: Collection[int]) -> None:
 
 def _warning(forms: list[str], who: tuple[str, ...]) -> str:
     text = _(
-        "A reader that gives %(forms)s gives the same for the badge of %(who)s. It cannot tell the two apart, so gates"
-        " refuse both there: exchange one of the two badges."
+        "Gates refuse %(forms)s: a reader that gives it cannot tell this badge from that of %(who)s. Exchange one of them."
     )
     return text % {"forms": _(" or ").join(forms), "who": _(" and ").join(who)}
 
