@@ -23,6 +23,9 @@ still vanish, which raises. It also sets ``continuous`` to False.
 
 A reader MAY have a property ``identity``: while it is open, a text for ``fabgate doctor`` that names the device.
 
+A reader with a secret in the file of its option `key_file` MAY have a static function `read_key`, which raises UsageError for
+a wrong or unsafe file; ``fabgate check`` calls it.
+
 A reader MUST never block for ever and never start threads of its own. ``fabgate.testing.readers`` tests all this for any
 reader.
 """

@@ -14,7 +14,14 @@ from msgspec import Meta, Struct
 
 from fabgate import wire
 from fabgate.errors import FabgateError, UsageError
-from fabgate.gate.config.hardware import check_hardware, installed, is_threshold, kind_of, senses_work
+from fabgate.gate.config.hardware import (
+    check_hardware,
+    check_reader_keys,
+    installed,
+    is_threshold,
+    kind_of,
+    senses_work,
+)
 from fabgate.gate.config.network import check_mqtt, check_url
 from fabgate.seal import Keys
 from fabgate.yaml_reading.yaml_file import Reading, join, near, shown
@@ -207,6 +214,7 @@ def load_with_mistakes(path: Path) -> tuple[Config | None, Reading]:
         check(reading)
     for check in (_check_files, check_hardware):
         check(reading)
+    check_reader_keys(reading, driver_class)
     return (None if reading.mistakes else config), reading
 
 
@@ -362,9 +370,8 @@ def _check_files(reading: Reading) -> None:
     values = reading.values
     for name in ("file", "token_file", "ca"):
         _check_file(reading, f"roster.{name}")
-    for key in ("gate_key_file", "badge_key_file", "mqtt.password_file", "reader.key_file"):
+    for key in ("gate_key_file", "badge_key_file", "mqtt.password_file"):
         _check_file(reading, key)
-    _check_reader_key(reading)
     for name in ("ca", "cert", "key"):
         _check_file(reading, f"mqtt.tls.{name}")
     for key in ("gate_key_file", "badge_key_file"):
@@ -380,15 +387,6 @@ def _check_files(reading: Reading) -> None:
     state_dir = values.get("state_dir")
     if state_dir is not None and state_dir.exists() and not state_dir.is_dir():
         reading.wrong("state_dir", f"found a file {state_dir}, wanted a directory; the gate makes a missing one")
-
-
-def _check_reader_key(reading: Reading) -> None:
-    file = reading.values.get("reader.key_file")
-    if file is not None and file.is_file() and "reader.driver" in reading.values:
-        try:
-            getattr(driver_class("reader", reading.values["reader.driver"]), "read_key", Path.exists)(file)
-        except UsageError as error:
-            reading.wrong("reader.key_file", str(error))
 
 
 def _check_file(reading: Reading, key: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -89,6 +89,23 @@ def _check_meters(reading: Reading) -> None:
     first, *others = [*says, *_thresholds(reading.values), ""]
     for key in others[:-1]:
         reading.wrong(key, f"found it beside {first}, wanted one of them; only one part can say that the machine works")
+
+
+def check_reader_keys(reading: Reading, driver_class: Callable[[str, str], Any]) -> None:
+    """Check the file with the key of each reader that has one; the driver says what is a key (its function `read_key`)."""
+    for key, file in list(reading.values.items()):
+        section, _, name = key.rpartition(".")
+        if kind_of(key) != "reader" or name != "key_file" or file is None:
+            continue
+        if not file.is_file():
+            reading.wrong(key, f"found no file {file}, wanted one; relative paths start at the folder of this file")
+            continue
+        read_key = getattr(driver_class("reader", reading.values[join(section, "driver")]), "read_key", None)
+        try:
+            if read_key is not None:
+                read_key(file)
+        except UsageError as error:
+            reading.wrong(key, str(error))
 
 
 def _check_emulated(reading: Reading) -> None:
