@@ -79,12 +79,15 @@ END_REASONS: Final = (
 
 #: JSON readers and databases may not represent larger numbers.
 MAX_NUMBER: Final = 1 << 53
+#: No session takes more: 100 kW for a year.
+MAX_ENERGY_WH: Final = 1_000_000_000
 #: No session lasts longer than a year: the rules allow 31 days, and 31 more for a job to end (MAX_SECONDS).
 MAX_DURATION_MS: Final = 366 * 86_400_000
 MAX_ID: Final = 64
 MAX_TEXT: Final = 200
 # The types of fields in a gate's messages, which decoding checks. A plain ``str`` is only shown.
 Count = Annotated[int, Meta(ge=0, le=MAX_NUMBER)]
+EnergyWh = Annotated[int, Meta(ge=0, le=MAX_ENERGY_WH)]
 DurationMs = Annotated[int, Meta(ge=0, le=MAX_DURATION_MS)]
 Id = Annotated[str, Meta(max_length=MAX_ID)]
 SessionId = Annotated[str, Meta(min_length=1, max_length=MAX_ID)]  # not empty: it is part of a page's address
@@ -232,7 +235,10 @@ class SessionStarted(Data, frozen=True, kw_only=True):
 
 
 class SessionCounters(Data, frozen=True, kw_only=True):
-    """Base of progress and end. Counters are cumulative milliseconds of CLOCK_BOOTTIME."""
+    """Base of progress and end. Counters are cumulative milliseconds of CLOCK_BOOTTIME, and watt-hours.
+
+    `energy_wh` is absent where the gate has no energy meter, or does not know what the session took; that is never 0.
+    """
 
     session: SessionId
     member: Text
@@ -240,6 +246,7 @@ class SessionCounters(Data, frozen=True, kw_only=True):
     energised_ms: DurationMs
     running_ms: DurationMs
     roster: Count = 0
+    energy_wh: EnergyWh | UnsetType = UNSET
 
 
 class SessionProgress(SessionCounters, frozen=True, kw_only=True):

@@ -56,6 +56,7 @@ _RULES_EVENTS = (
     vocabulary.Misread,
     vocabulary.StopPressed,
     vocabulary.Running,
+    vocabulary.EnergyCounted,
     vocabulary.FlagPressed,
     vocabulary.CauseRaised,
     vocabulary.CauseCleared,

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fabgate.rules.intents import AddCause, AdoptRules, Bookkeeping, CountWork, GiveTime, RemoveCause, SeeCard, SetGrace
+from fabgate.rules.intents import (
+    AddCause,
+    AdoptRules,
+    Bookkeeping,
+    CountEnergy,
+    CountWork,
+    GiveTime,
+    RemoveCause,
+    SeeCard,
+    SetGrace,
+)
 from fabgate.rules.machine import Machine, Phase, Session
 
 
@@ -22,6 +32,8 @@ def learn(machine: Machine, intent: Bookkeeping) -> Machine:
             return machine._replace(session=_with_grace(machine.session, until_ms))
         case CountWork(on):
             return _count_work(machine, on=on)
+        case CountEnergy(wh):
+            return _count_energy(machine, wh)
         case AddCause(cause, detail):
             return machine._replace(causes={**machine.causes, cause: detail})
         case RemoveCause(cause):
@@ -51,6 +63,15 @@ def _count_work(machine: Machine, *, on: bool) -> Machine:
         term = session.term if on else session.term.idle_from(at)
         session = session._replace(meter=session.meter.run(at, on=on), term=term)
     return machine._replace(working=on, pending=pending, session=session)
+
+
+def _count_energy(machine: Machine, wh: int | None) -> Machine:
+    pending, session = machine.pending, machine.session
+    if pending is not None:
+        pending = pending._replace(session=pending.session._replace(meter=pending.session.meter.count(wh)))
+    if session is not None:
+        session = session._replace(meter=session.meter.count(wh))
+    return machine._replace(counted_wh=wh, pending=pending, session=session)
 
 
 def _adopt(machine: Machine, roster: AdoptRules) -> Machine:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from fabgate.rules import panel, vocabulary
-from fabgate.rules.intents import AdoptRules, Cut, SeeCard
+from fabgate.rules.intents import AdoptRules, CountEnergy, Cut, SeeCard
 from fabgate.rules.machine import STATE_OF, Machine, Phase, Session
 from fabgate.rules.power import Power
 from fabgate.rules.reactions import cause_changes, in_session, taps
@@ -126,6 +126,8 @@ class Gate:
                 do(in_session.stop_pressed(machine, actor))
             case vocabulary.Running(on):
                 do(in_session.work_sensed(machine, on=on))
+            case vocabulary.EnergyCounted(wh):
+                do((CountEnergy(wh),))
             case vocabulary.FlagPressed(down):
                 self._flags.pressed(machine.now.boot_ms, down=down)
             case vocabulary.CauseRaised(cause, detail):

@@ -184,6 +184,13 @@ class CountWork:
 
 
 @dataclass(frozen=True, slots=True)
+class CountEnergy:
+    """Note the count of the energy meter in Wh; None where it is unknown."""
+
+    wh: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class AddCause:
     """Add a cause that forbids new sessions, or replace its detail."""
 
@@ -206,7 +213,7 @@ class AdoptRules:
     stale: bool
 
 
-Bookkeeping = GiveTime | SeeCard | SetGrace | CountWork | AddCause | RemoveCause | AdoptRules
+Bookkeeping = GiveTime | SeeCard | SetGrace | CountWork | CountEnergy | AddCause | RemoveCause | AdoptRules
 Intent = (
     Start
     | AskSupervisor

@@ -98,7 +98,9 @@ class Session(NamedTuple):
 
     def ended(self, reason: EndReason, meter: Meter, *, actor: str | None = None) -> Ended:
         """Return the fact that the session is over, with the counters of `meter`."""
-        return Ended(self.id, self.member, self.badge, reason, meter.energised_ms, meter.running_ms, actor)
+        return Ended(
+            self.id, self.member, self.badge, reason, meter.energised_ms, meter.running_ms, actor, meter.energy_wh
+        )
 
     def signal(self, kind: SignalKind, ms: int, *, reasons: tuple[str, ...] = (), detail: str = "") -> Signal:
         """Return a signal to its member."""
@@ -118,7 +120,8 @@ class Machine(NamedTuple):
 
     `look_up` returns the holder of a badge (a digest), or None for an unknown one. `next_mode` replaces the mode of
     `rules` once the machine is idle. `causes` forbid use, each with its detail. `session` has the power, `pending`
-    waits for it. `run_sense` says whether an input reports that the machine works, `working` what it last reported.
+    waits for it. `run_sense` says whether an input reports that the machine works, `working` what it last reported;
+    `counted_wh` is the last count of an energy meter.
     """
 
     look_up: Callable[[str], Holder | None]
@@ -129,6 +132,7 @@ class Machine(NamedTuple):
     causes: Mapping[Cause, str]
     stale: bool = False
     working: bool = False
+    counted_wh: int | None = None
     phase: Phase = Phase.IDLE
     session: Session | None = None
     pending: Pending | None = None

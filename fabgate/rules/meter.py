@@ -1,7 +1,10 @@
-"""Counts how long a session had power, and how long the machine worked, by the boot clock alone.
+"""Counts how long a session had power, how long the machine worked, and what it took.
 
 ``energised`` is the time from power on to power off, the fan's run-on included. ``running`` is the part of it during
-which the machine worked; the run-on never counts. Both are whole milliseconds and only ever grow.
+which the machine worked; the run-on never counts. Both are whole milliseconds of the boot clock and only ever grow.
+
+``energy_wh`` is the difference of an energy meter's counts, in whole watt-hours: of two sessions without a pause between
+them nothing is lost and nothing counted twice. It is None, which is not 0, from the moment when the count is not known.
 """
 
 from __future__ import annotations
@@ -16,16 +19,30 @@ class Meter(NamedTuple):
     running_ms: int = 0
     energised_since: int | None = None
     running_since: int | None = None
+    energy_wh: int | None = None
+    counted_wh: int | None = None
 
-    def energise(self, at_ms: int) -> Meter:
-        """Count from `at_ms`: power went on, or the session took over a machine that had power."""
-        return Meter(self.energised_ms, self.running_ms, at_ms, self.running_since)
+    def energise(self, at_ms: int, counted_wh: int | None = None) -> Meter:
+        """Count from `at_ms`: power went on, or the session took over a machine that had power.
+
+        `counted_wh` is the energy meter's count at that moment, None where it is not known.
+        """
+        energy_wh = None if counted_wh is None else self.energy_wh or 0
+        return Meter(self.energised_ms, self.running_ms, at_ms, self.running_since, energy_wh, counted_wh)
 
     def run(self, at_ms: int, *, on: bool) -> Meter:
         """Note that the machine started or stopped working at `at_ms`. Work without power is not counted."""
         counted = self._run_until(at_ms)
         since = at_ms if on and self.energised_since is not None else None
         return counted if counted.running_since == since else counted._replace(running_since=since)
+
+    def count(self, counted_wh: int | None) -> Meter:
+        """Note the energy meter's count. Energy that was unknown once stays so; a count that goes back is a new one."""
+        if self.energised_since is None or self.energy_wh is None or self.counted_wh is None:
+            return self
+        if counted_wh is None or counted_wh < self.counted_wh:
+            return self._replace(energy_wh=None, counted_wh=None)
+        return self._replace(energy_wh=self.energy_wh + counted_wh - self.counted_wh, counted_wh=counted_wh)
 
     def read(self, at_ms: int) -> Meter:
         """Return a meter that is up to date at `at_ms` and still counts."""

@@ -160,7 +160,9 @@ class Power:
 
     def _hand_over(self, newcomer: Session) -> None:
         at, first = self.machine.now.boot_ms, self._owner()
-        newcomer = newcomer._replace(meter=Meter().energise(at).run(at, on=self.machine.working))
+        newcomer = newcomer._replace(
+            meter=Meter().energise(at, self.machine.counted_wh).run(at, on=self.machine.working)
+        )
         token = self._record(
             first.ended(EndReason.HANDOVER, first.meter.stop(at)),
             newcomer.started(self.machine.rules.mode, energised_from_ms=at),
@@ -177,7 +179,9 @@ class Power:
             return
         at, rules = self.machine.now.boot_ms, self.machine.rules
         session = session._replace(
-            meter=session.meter if takes_over else Meter().energise(at).run(at, on=self.machine.working),
+            meter=session.meter
+            if takes_over
+            else Meter().energise(at, self.machine.counted_wh).run(at, on=self.machine.working),
             term=session.term.begin(at, rules),
             checkpoint_at=at + self._checkpoint_ms,
             progress_at=at + PROGRESS_MS,
@@ -351,7 +355,8 @@ class Power:
         meter = session.meter.read(at)
         self.machine = self.machine._replace(session=session._replace(meter=meter, progress_at=at + PROGRESS_MS))
         if self.machine.phase is not Phase.HANDING_OVER:
-            self._record(Progress(session.id, session.member, session.badge, meter.energised_ms, meter.running_ms))
+            counters = meter.energised_ms, meter.running_ms, meter.energy_wh
+            self._record(Progress(session.id, session.member, session.badge, *counters))
 
     # --- small tools --------------------------------------------------------------------------------------------------
 

@@ -51,14 +51,18 @@ class MeterContract:
         meter = self.make()
         assert isinstance(meter, Meter)
         assert isinstance(type(meter).Options, type)  # type: ignore[attr-defined]
-        assert meter.unit in ("A", "W")
+        assert meter.unit in ("A", "W", "")
+        assert meter.unit or meter.counts
+        assert meter.thresholds is None or meter.unit
 
     def test_it_answers_within_a_second(self) -> None:
         """A longer measurement would be taken for a meter that hangs."""
         meter = self._opened()
         start = time.perf_counter()
-        meter.read()
+        measured = meter.read()
         assert time.perf_counter() - start < READ_S
+        assert (measured.level is None) == (meter.unit == "")
+        assert (measured.energy_wh is None) or meter.counts
         meter.close()
 
     def test_it_measures_what_flows(self) -> None:
@@ -66,7 +70,9 @@ class MeterContract:
         meter = self._opened()
         for level in (5.0, 0.0, 2.0):
             self._try(self.flows, level)
-            assert abs(meter.read().level - level) <= max(0.1, level / 10)
+            found = meter.read().level
+            assert found is not None
+            assert abs(found - level) <= max(0.1, level / 10)
         meter.close()
 
     def test_without_its_device_it_measures_nothing_and_comes_back(self) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from gpiozero import Device, DigitalInputDevice
+from gpiozero.pins.mock import MockFactory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fabgate.drivers.emulated.meters.ads1115 import RESET, Ads1115Chip, mains
 from fabgate.drivers.emulated.meters.i2c import Board, EmulatedBus
+from fabgate.drivers.emulated.meters.s0 import SHORTEST_S, PulseOutput
 from fabgate.drivers.meters import Meter
 from fabgate.drivers.meters.ads1115 import CONFIG, Ads1115Meter, Ads1115Options, alternating
+from fabgate.drivers.meters.s0 import S0Meter, S0Options
 from fabgate.errors import HardwareError
 from fabgate.testing.meters import MeterContract
 
@@ -38,7 +42,9 @@ class Clamp:
         self.chip.volts = mains(amps / 30, hz=hz, bias_v=bias_v)
 
     def measured(self) -> float:
-        return self.meter.read().level
+        level = self.meter.read().level
+        assert level is not None
+        return level
 
 
 class TestAds1115(MeterContract):
@@ -151,3 +157,55 @@ def test_a_chip_in_another_process_answers_over_a_socket(tmp_path):
     with pytest.raises(HardwareError, match="nothing answers"):
         meter.read()
     meter.close()
+
+
+# --- S0 ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mock_pins():
+    before, Device.pin_factory = Device.pin_factory, MockFactory()
+    yield Device.pin_factory
+    Device.pin_factory.reset()
+    Device.pin_factory = before
+
+
+@pytest.mark.usefixtures("mock_pins")
+class TestS0(MeterContract):
+    def make(self) -> Meter:
+        return S0Meter(S0Options(pulse_pin=5, pulses_per_kwh=1000))
+
+    def flows(self, level: float) -> None:
+        raise NotImplementedError
+
+
+@pytest.mark.usefixtures("mock_pins")
+@pytest.mark.parametrize(("pulses_per_kwh", "pulses", "wh"), [(1000, 7, 7), (100, 3, 30), (6400, 13, 2), (480, 1, 2)])
+def test_each_pulse_of_thirty_milliseconds_is_counted_and_the_count_is_whole_watt_hours(pulses_per_kwh, pulses, wh):
+    meter = S0Meter(S0Options(pulse_pin=5, pulses_per_kwh=pulses_per_kwh))
+    meter.open()
+    assert meter.read() == (None, 0)
+    PulseOutput(5, sleep=lambda _: None).pulse(pulses)
+    assert meter.read() == (None, wh)
+    meter.close()
+    meter.open()
+    assert meter.read().energy_wh == 0, "the count begins anew"
+    meter.close()
+    with pytest.raises(HardwareError, match="cannot be read"):
+        meter.read()
+
+
+@pytest.mark.usefixtures("mock_pins")
+def test_a_pulse_passes_the_filter_against_noise():
+    """gpiozero passes this on to the kernel, which reports only what lasts longer."""
+    meter = S0Meter(S0Options(pulse_pin=5, pulses_per_kwh=1000))
+    meter.open()
+    assert 0 < meter._device.pin.bounce < SHORTEST_S / 2
+    meter.close()
+
+
+def test_a_pin_that_another_program_holds_is_a_hardware_error(mock_pins):
+    other = DigitalInputDevice(5)
+    with pytest.raises(HardwareError, match="GPIO 5 cannot be claimed"):
+        S0Meter(S0Options(pulse_pin=5, pulses_per_kwh=1000)).open()
+    other.close()

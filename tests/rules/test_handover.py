@@ -169,3 +169,23 @@ def test_more_time_in_the_middle_is_the_first_members():
     world = handing(limit_ms=10 * MIN)
     assert world.do(vocabulary.Extend(MIN, "boss")) == ["signal extended"]
     assert world.signals[-1].ms == 10 * MIN
+
+
+def test_each_of_two_sessions_has_the_energy_of_its_own_time_and_nothing_is_counted_twice():
+    world = World(handover=True)
+    world.do(vocabulary.EnergyCounted(1_000))
+    world.start("ada")
+    world.do(vocabulary.EnergyCounted(1_007))
+    world.tap("bob")
+    world.do(vocabulary.EnergyCounted(1_010))
+    world.commit()
+    world.do(vocabulary.EnergyCounted(1_012))
+    world.tap("bob")
+    world.commit()
+    ended = [(fact.member, fact.energy_wh) for fact in world.facts if isinstance(fact, vocabulary.Ended)]
+    assert ended == [("m-ada", 7), ("m-bob", 5)]
+    world.start("ada")
+    world.do(vocabulary.EnergyCounted(None))
+    world.do(vocabulary.EnergyCounted(0))
+    world.tap("ada")
+    assert world.facts[-1].energy_wh is None, "what was interrupted is not known"

@@ -31,3 +31,29 @@ def test_reading_changes_nothing_in_the_sum(steps):
         read = read.read(at)
     assert read.stop(at) == unread.stop(at)
     assert read.energised_ms == read.running_ms == at
+
+
+@given(st.lists(st.one_of(st.integers(0, 5), st.just(None), st.just(-1)), max_size=20), st.integers(0, 20))
+def test_sessions_one_after_the_other_have_the_energy_of_the_counter_or_none_that_is_known(steps, handover):
+    """-1 is a counter that begins anew, None one that cannot be read."""
+    count: int | None = 100
+    meter, first, whole, is_known = Meter().energise(0, count), None, [0, 0], [True, True]
+    for number, step in enumerate(steps):
+        if number == handover:
+            first, meter = meter.stop(number), Meter().energise(number, count)
+            is_known[1] = count is not None
+        part = int(first is not None)
+        is_known[part] = is_known[part] and step not in (None, -1)
+        whole[part] += step or 0
+        count = None if step is None else 0 if step == -1 else (count or 0) + step
+        meter = meter.count(count)
+    for part, found in enumerate([meter] if first is None else [first, meter]):
+        assert found.energy_wh == (whole[part] if is_known[part] else None)
+
+
+def test_energy_without_a_counter_is_unknown_and_stays_so():
+    meter = Meter().energise(0)
+    assert meter.energy_wh is None
+    assert meter.count(5).count(9).energy_wh is None
+    assert Meter().energise(0, 7).energy_wh == 0
+    assert Meter().energise(0, 7).count(9).stop(10).count(12).energy_wh == 2

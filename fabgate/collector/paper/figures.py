@@ -75,6 +75,16 @@ class Money:
         return f"{minus}{sign}{number}" if sign != self.currency else f"{minus}{sign}{_SPACE}{number}"
 
 
+def energy(wh: int | None) -> str:
+    """Return watt-hours as Wh below 1 kWh and as kWh above, in the language's way; a dash for None, which is not 0."""
+    if wh is None:
+        return NOTHING
+    if wh < 1000:
+        return f"{wh}{_SPACE}Wh"
+    decimals = 2 if wh < 10_000 else 1 if wh < 100_000 else 0
+    return f"{number_format(Decimal(wh) / 1000, decimals, force_grouping=True)}{_SPACE}kWh"
+
+
 def duration(ms: int | None) -> str:
     """Return milliseconds as h:mm:ss, with a minus sign for those of a reversal; a dash for None."""
     if ms is None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from fabgate import wire
 from fabgate.collector.entries.decode import SessionData
@@ -118,6 +118,7 @@ class Usage:
     clock_off_ms: int | None = None
     early_ms: int = 0
     allowed_ms: int | None = None
+    energy_wh: int | None = None
 
 
 COLUMNS: Final = tuple(field.name for field in fields(Usage))
@@ -331,6 +332,7 @@ def _merge_latest(usage: Usage, data: SessionData, arrival: Arrival, *, energise
     is_end = isinstance(data, wire.SessionEnded)
     uncertainty_ms = data.uncertainty_ms if isinstance(data, wire.SessionEnded) else 0
     reason = data.reason if isinstance(data, wire.SessionEnded) else ""
+    energy_wh = _energy_wh(data)
     current = (
         usage.has_end,
         usage.last_energised_ms,
@@ -338,12 +340,29 @@ def _merge_latest(usage: Usage, data: SessionData, arrival: Arrival, *, energise
         usage.last_boottime_ms,
         usage.last_boot,
         usage.end_reason,
+        _or_less_than_0(usage.energy_wh),
     )
-    if (is_end, energised_ms, uncertainty_ms, data.clock.boottime_ms, data.clock.boot, reason) <= current:
+    fact = (is_end, energised_ms, uncertainty_ms, data.clock.boottime_ms, data.clock.boot, reason)
+    if (*fact, _or_less_than_0(energy_wh)) <= current:
         return
     usage.has_end, usage.end_reason, usage.uncertainty_ms = is_end, reason, uncertainty_ms
-    usage.last_energised_ms = energised_ms
+    usage.last_energised_ms, usage.energy_wh = energised_ms, energy_wh
     usage.last_timed, usage.last_at = arrival.time is not None, arrival.time
     usage.last_arrived_at = arrival.arrived_at if arrival.time is None else None
     usage.last_boot, usage.last_boottime_ms = data.clock.boot, data.clock.boottime_ms
     usage.opened_in_id, usage.opened_seq = arrival.journal_id, arrival.seq
+
+
+def _energy_wh(data: SessionData) -> int | None:
+    """Return the energy that an entry names, or None.
+
+    Of a session only its latest fact counts. After one that names none, such as an end that the gate wrote at its next
+    start, it is not known how much it took in all.
+    """
+    if isinstance(data, wire.SessionStarted) or data.energy_wh is UNSET:
+        return None
+    return data.energy_wh
+
+
+def _or_less_than_0(energy_wh: int | None) -> int:
+    return -1 if energy_wh is None else energy_wh

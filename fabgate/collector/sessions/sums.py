@@ -19,20 +19,20 @@ from fabgate.collector.models import Collector, UsageDay, UsageMonth, UsageSessi
 from fabgate.collector.models.sessions import counted
 from fabgate.collector.sessions.merge import COLUMNS, Usage
 
-SUM_COLUMNS = ("sessions", "counted_ms", "running_ms", "uncertainty_ms", "uncertain", "about")
+SUM_COLUMNS = ("sessions", "counted_ms", "running_ms", "uncertainty_ms", "uncertain", "about", "energy_wh", "measured")
 _ADD: dict[type[UsageSums], str] = {
     model: (
         f"INSERT INTO {table} AS t (day, machine_key, gate_id, used_by, category, {', '.join(SUM_COLUMNS)})"  # noqa: S608
         f" VALUES ({', '.join(['%s'] * (5 + len(SUM_COLUMNS)))})"
         " ON CONFLICT (day, machine_key, gate_id, used_by, category) DO UPDATE SET"
-        f" {', '.join(f'{c} = t.{c} + excluded.{c}' for c in SUM_COLUMNS)}"
+        f" {', '.join(f'{c} = COALESCE(t.{c}, 0) + excluded.{c}' for c in SUM_COLUMNS)}"
     )
     for model, table in ((UsageDay, "collector_usageday"), (UsageMonth, "collector_usagemonth"))
 }
 
 #: (day, or first day of the month; machine's id or 0; gate's id; member; category)
 Key = tuple[date, int, int, str, str]
-_SUMS = 6
+_SUMS = len(SUM_COLUMNS)
 
 
 class Counted(counted.Row, Protocol):
@@ -43,6 +43,7 @@ class Counted(counted.Row, Protocol):
     used_by: str
     category: str
     uncertain: bool
+    energy_wh: int | None
 
 
 def add(pairs: Iterable[tuple[Usage | None, Usage]]) -> None:
@@ -96,7 +97,8 @@ def count(sums: dict[Key, list[int]], usage: Counted, sign: int, zone: ZoneInfo)
     line = sums.setdefault(key, [0] * _SUMS)
     about = usage.not_after is not None
     running_ms, uncertainty_ms = counted.running_ms(usage), counted.uncertainty_ms(usage)
-    values: tuple[Any, ...] = (1, usage.counted_ms, running_ms, uncertainty_ms, usage.uncertain, about)
+    energy = (usage.energy_wh or 0, usage.energy_wh is not None)
+    values: tuple[Any, ...] = (1, usage.counted_ms, running_ms, uncertainty_ms, usage.uncertain, about, *energy)
     for place, value in enumerate(values):
         line[place] += sign * value
 

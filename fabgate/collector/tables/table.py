@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Final
 
 Cell = str | int
-#: Kinds of columns: free text; an integer; a safe text that is different in each row, such as a moment in UTC;
+#: Kinds of columns: free text; an integer, or "" where it is not known; a safe text that is different in each row, such as a moment in UTC;
 #: milliseconds; a local moment in ISO 8601; a day in ISO 8601.
 TEXT, NUMBER, PLAIN, DURATION, MOMENT, DAY = "text", "number", "plain", "duration", "moment", "day"
 #: How many rows are written together.

@@ -26,6 +26,7 @@ register = template.Library()
 register.simple_tag(formatting.icon)
 register.simple_tag(formatting.state)
 register.filter(figures.duration)
+register.filter(figures.energy)
 register.filter("which", formatting.which, expects_localtime=True)
 register.filter("clock", formatting.clock, expects_localtime=True)
 

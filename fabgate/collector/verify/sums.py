@@ -19,7 +19,7 @@ from fabgate.collector.verify.snapshot import PAGE
 
 _COLUMNS: Final = (
     *("machine_id", "gate_id", "used_by", "category", "corrected", "energised_ms", "running_ms", "counted_ms"),
-    *("uncertainty_ms", "started_at", "ended_at", "not_after", "reason", "uncertain"),
+    *("uncertainty_ms", "started_at", "ended_at", "not_after", "reason", "uncertain", "energy_wh"),
 )
 #: In some zones a clock that goes back at midnight repeats an hour of the day before.
 _STILL_OPEN: Final = timedelta(days=1)
@@ -42,6 +42,7 @@ class _Session:
     not_after: datetime | None
     reason: str | None
     uncertain: bool
+    energy_wh: int | None
 
 
 def check(report: Report, zone: ZoneInfo, step: Step) -> None:
@@ -98,7 +99,7 @@ class _Table:
         stored = self._model._default_manager.filter(day=day).values_list(*columns)  # noqa: SLF001 (as above)
         self._report.compared[self._name] += len(wanted)
         for row in stored.iterator(chunk_size=PAGE):
-            key, found = row[:5], row[5:]
+            key, found = row[:5], tuple(one or 0 for one in row[5:])
             right = wanted.pop(key, None)
             name = "/".join(map(str, key))
             if right is None and any(found):

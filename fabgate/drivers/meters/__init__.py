@@ -8,7 +8,9 @@ A meter MUST:
   the meter again every second, and believes it again once it answers;
 * raise nothing from ``close``, which may be called twice; afterwards ``open`` works again.
 
-`level` is what flows now, in the meter's `unit`: amperes or watts, never estimated energy.
+`level` is what flows now, in the meter's `unit`: amperes or watts, never estimated energy. `energy_wh` counts whole
+watt-hours from any beginning, and never goes back while the meter is open; None where the meter does not count, or does
+not know. A meter that counts says so by `counts = True`.
 
 ``thresholds`` says at which level the machine works; None for a meter that does not tell. A class may name the modules that
 ``open`` imports, each with what to install for it (``needs``). ``fabgate.testing.meters`` tests any meter.
@@ -28,17 +30,20 @@ class Thresholds(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """What a meter measured: the level in its unit."""
+    """What a meter measured: the level in its unit, and the energy counted so far in Wh; None: it cannot tell."""
 
-    level: float
+    level: float | None = None
+    energy_wh: int | None = None
 
 
 @runtime_checkable
 class Meter(Protocol):
     """Something that measures what a machine takes."""
 
-    #: Of `level`: A or W.
+    #: Of `level`: A or W; empty for a meter that only counts.
     unit: str
+    #: Whether it counts energy.
+    counts: bool
 
     @property
     def thresholds(self) -> Thresholds | None:

@@ -66,6 +66,7 @@ class Ads1115Meter:
     Options = Ads1115Options
     needs: Final = {"smbus2": "fabgate[meter]"}
     unit = "A"
+    counts = False
 
     def __init__(self, options: Ads1115Options) -> None:
         self._options = options

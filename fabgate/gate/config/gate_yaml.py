@@ -210,7 +210,7 @@ def load_with_mistakes(path: Path) -> tuple[Config | None, Reading]:
     """
     reading = Reading(path, {Driver: _read_driver}, "site: lyon")
     config = reading.struct(reading.root(), Config, "")
-    for check in (_check_names, _check_machine, _check_roster, check_url, check_mqtt, _check_rest):
+    for check in (_check_names, _check_machine, _check_counters, _check_roster, check_url, check_mqtt, _check_rest):
         check(reading)
     for check in (_check_files, check_hardware):
         check(reading)
@@ -303,6 +303,17 @@ def _check_machine(reading: Reading) -> None:
                 f"found hold with the reader {values['reader.driver']!r}, wanted a reader that sees a card as long as it"
                 " stays (continuous); this one would end every session after the grace time. Or choose tap",
             )
+
+
+def _check_counters(reading: Reading) -> None:
+    """Check that one meter alone counts energy: the sum of two would count what flows through both twice."""
+    found = [key for key in reading.values if kind_of(key) == "meter" and key.endswith(".driver")]
+    counting = [key for key in found if getattr(driver_class("meter", reading.values[key]), "counts", False)]
+    for key in counting[1:]:
+        reading.wrong(
+            key,
+            f"found a second meter that counts energy, wanted one; {counting[0].rpartition('.')[0]} counts it already",
+        )
 
 
 def _check_roster(reading: Reading) -> None:

@@ -55,6 +55,7 @@ class MeterThread:
         self._distrusted = threading.Event()
         self._work = Work()
         self._is_broken = False
+        self._energy_wh: int | None = None
         self.name = name
         self.unit = meter.unit
         found = meter.thresholds
@@ -109,6 +110,9 @@ class MeterThread:
             before, self._work = self._work, self._work.see(measured.level, self.limits, at_ms)
             if self._work.works is not before.works:
                 self._post(vocabulary.Running(self._work.works))
+        if self._meter.counts and measured.energy_wh != self._energy_wh:
+            self._energy_wh = measured.energy_wh
+            self._post(vocabulary.EnergyCounted(measured.energy_wh))
 
     def _fail(self, detail: str) -> None:
         self._is_broken = True
@@ -120,3 +124,6 @@ class MeterThread:
         self.seen, self._work = None, Work()
         if self.limits is not None:
             self._post(vocabulary.Running(on=True))
+        if self._meter.counts:
+            self._energy_wh = None
+            self._post(vocabulary.EnergyCounted(None))

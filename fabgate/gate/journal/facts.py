@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 import msgspec
+from msgspec import UNSET
 
 from fabgate import wire
 from fabgate.gate.journal.writer import Change, Draft, OpenSession
@@ -105,6 +106,7 @@ class FactWriter:
                     energised_ms=fact.energised_ms,
                     running_ms=fact.running_ms,
                     roster=roster,
+                    energy_wh=_energy(fact.energy_wh),
                     actor=fact.actor,
                 )
             case vocabulary.Progress():
@@ -116,6 +118,7 @@ class FactWriter:
                     energised_ms=fact.energised_ms,
                     running_ms=fact.running_ms,
                     roster=roster,
+                    energy_wh=_energy(fact.energy_wh),
                 )
             case vocabulary.Refused():
                 return "access.refused", wire.AccessRefused(
@@ -132,6 +135,11 @@ class FactWriter:
                 return "machine.flagged", wire.MachineFlagged(
                     clock=clock, kind=fact.kind, member=fact.member, badge=fact.badge
                 )
+
+
+def _energy(energy_wh: int | None) -> int | msgspec.UnsetType:
+    """Return what an entry tells of energy: nothing where it is unknown, or more than any machine can take."""
+    return UNSET if energy_wh is None or energy_wh > wire.MAX_ENERGY_WH else energy_wh
 
 
 def since_checkpoint(session: OpenSession, started: wire.Entry, now: vocabulary.Now) -> int | None:
@@ -203,9 +211,11 @@ def describe(fact: vocabulary.Fact) -> str:
         case vocabulary.Started():
             return f"session {fact.session[-6:]} of {fact.member} starts ({fact.basis.kind}, badge …{fact.badge[-6:]})"
         case vocabulary.Ended():
-            return f"session {fact.session[-6:]} of {fact.member} ends ({fact.reason}) after {fact.energised_ms} ms"
+            return f"session {fact.session[-6:]} of {fact.member} ends ({fact.reason}) after {fact.energised_ms} ms{_told(fact.energy_wh)}"
         case vocabulary.Progress():
-            return f"session {fact.session[-6:]} of {fact.member} continues: {fact.energised_ms} ms"
+            return (
+                f"session {fact.session[-6:]} of {fact.member} continues: {fact.energised_ms} ms{_told(fact.energy_wh)}"
+            )
         case vocabulary.Refused():
             return f"refused {fact.member or 'an unknown person'} (badge …{fact.badge[-6:]}): {', '.join(fact.reasons)}"
         case vocabulary.Blocked():
@@ -214,6 +224,10 @@ def describe(fact: vocabulary.Fact) -> str:
             return f"cleared: {fact.cause}{f' by {fact.member}' if fact.member else ''}"
         case vocabulary.Flagged():
             return f"flagged by {fact.member}: {fact.kind}"
+
+
+def _told(energy_wh: int | None) -> str:
+    return "" if energy_wh is None else f", {energy_wh} Wh"
 
 
 def wall_floor(last_ms: int | None) -> datetime | None:

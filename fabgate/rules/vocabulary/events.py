@@ -65,6 +65,13 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
+class EnergyCounted:
+    """The energy meter's count in whole watt-hours, from any beginning; None where it is unknown, or begins anew."""
+
+    wh: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class FlagPressed:
     """The flag button went down or up."""
 
@@ -134,6 +141,7 @@ Event = (
     | Misread
     | StopPressed
     | Running
+    | EnergyCounted
     | FlagPressed
     | CauseRaised
     | CauseCleared

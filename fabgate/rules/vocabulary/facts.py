@@ -60,11 +60,12 @@ class Progress:
     badge: str
     energised_ms: int
     running_ms: int
+    energy_wh: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A session is over."""
+    """A session is over. `energy_wh` is None where it is not known."""
 
     session: str
     member: str
@@ -73,6 +74,7 @@ class Ended:
     energised_ms: int
     running_ms: int
     actor: str | None = None
+    energy_wh: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

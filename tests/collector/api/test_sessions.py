@@ -133,7 +133,7 @@ def test_a_row_has_what_billing_needs_of_its_session_beside_what_counts(journal,
     alone.synced = False  # its clock is never set
     who = {"session": "s-helped", "member": "m-1", "badge": "d1", "supervisor": "m-2", "energised_from_ms": 0}
     alone.write("session.started", **who, basis=wire.Basis(kind="grant"), mode="tap")
-    alone.end("s-helped", 60_000, running_ms=30_000)
+    alone.end("s-helped", 60_000, running_ms=30_000, energy_wh=12)
     Store("lyon").store(alone.messages(), NOON)
     corrections.correct("s-helped", "time", "20000", author="eve", reason="a test cut")
     corrections.correct("s-helped", "purpose", "training", author="eve", reason="a course")
@@ -149,6 +149,7 @@ def test_a_row_has_what_billing_needs_of_its_session_beside_what_counts(journal,
     assert [one["corrected"] for one in rows if one["session"] == "s-helped"] == [[], ["time"], ["purpose", "time"]]
     assert (plain["corrected"], plain["supervisor"], plain["not_after"]) == ([], None, None)
     assert plain["recorded_ms"] == plain["time_ms"]
+    assert (row["energy_wh"], plain["energy_wh"]) == (12, None)
 
 
 def test_the_plan_is_that_of_the_day_of_the_end_in_the_zone_of_billing(journal, token):

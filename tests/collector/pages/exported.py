@@ -18,7 +18,7 @@ from tests.collector.pages.used import MINUTE, NOON, Used, body
 def two_sessions(database) -> Used:
     used = Used()
     used.begin("s-1", "m-1", NOON)
-    used.end("s-1", "m-1", NOON + 30 * MINUTE, 1_799_877)
+    used.end("s-1", "m-1", NOON + 30 * MINUTE, 1_799_877, energy_wh=340)
     used.session("s-2", "m-4", NOON + 60 * MINUTE, 20, gate="lathe-1", reason="power-loss", uncertainty_ms=900_001)
     used.refuse("b" * 64, "m-1", NOON, "expired", "training-missing")
     return used

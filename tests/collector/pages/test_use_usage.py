@@ -16,6 +16,7 @@ from fabgate.collector.models import Machine, Member, UsageDay, UsageMonth, Usag
 from fabgate.collector.pages.use.periods import Period
 from fabgate.collector.pages.use.reports import sums
 from fabgate.collector.pages.use.reports.usage import UsageForm
+from fabgate.collector.paper.figures import NOTHING
 from fabgate.collector.sessions import corrections
 from tests.collector.pages.used import MINUTE, NOON, Used, machine, text
 
@@ -139,7 +140,7 @@ def test_the_longest_lines_are_the_first_of_all_of_them(used, by):
         found = sums.first_lines(rows, by, most)
         assert found.lines == every[:most]
         assert found.total_lines == len(every)
-        assert found.total[4:9] == tuple(map(sum, zip(*(line[4:9] for line in every), strict=True)))
+        assert found.total[4:11] == tuple(map(sum, zip(*(line[4:11] for line in every), strict=True)))
     assert sums.first_lines(rows.filter(used_by="nobody"), by, 9) == ([], sums.Line("", "", "", "", 0, 0, 0, 0, 0), 0)
 
 
@@ -265,7 +266,21 @@ def test_a_bar_of_a_month_leads_to_no_more_than_a_list_may_show(used, browse):
         assert client.get(link).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["title", "sessions", "counted_ms", "running_ms", "uncertain"])
+def test_energy_is_summed_over_the_sessions_of_which_it_is_known(used, browse):
+    client = browse("accountant")
+    assert "Energy" not in text(client.get(f"/use/usage?{DAYS}"))
+    used.session("s-4", "m-2", NOON + 200 * MINUTE, 5, energy_wh=1_840)
+    used.session("s-5", "m-2", NOON + 220 * MINUTE, 5, gate="lathe-1", energy_wh=0)
+    shown = text(client.get(f"/use/usage?{DAYS}&by=machine"))
+    assert "Energy: that of 2 of 5 sessions. The others were not measured." in shown
+    found = {row["title"]: row["energy"] for row in client.get(f"/use/usage?{DAYS}&by=member").context["lines"]}
+    assert [value for title, value in found.items() if "Zoé" in title] == [NOTHING]
+    assert [value for title, value in found.items() if "Bjørn" in title] == ["1.84\N{NO-BREAK SPACE}kWh"]
+    assert "1.84\N{NO-BREAK SPACE}kWh" in client.get("/use/s-4").content.decode()
+    assert "Energy" not in text(client.get("/use/s-1"))
+
+
+@pytest.mark.parametrize("name", ["title", "sessions", "counted_ms", "running_ms", "uncertain", "energy_wh"])
 def test_the_table_sorts_by_each_of_its_headers_both_ways(used, browse, name):
     client = browse("accountant")
 
@@ -277,6 +292,7 @@ def test_the_table_sorts_by_each_of_its_headers_both_ways(used, browse, name):
     assert sorted(up) == sorted(down) == sorted(lines(""))
     if name in {"title", "counted_ms"}:
         assert up == down[::-1] != down
+    used.session("s-4", "m-1", NOON + 200 * MINUTE, 1, energy_wh=1)  # without any energy there is no such column
     page = client.get(f"/use/usage?{DAYS}&sort=-{name}").content.decode()
     assert page.count('aria-sort="descending"') == 1
     assert f"sort={name}" in page  # the other way round

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET, UnsetType
 
 from fabgate import wire
 from fabgate.collector.entries.wall_time import BootDates, Tie
@@ -26,7 +27,9 @@ def unsynced(seq: int, arrived_s: int) -> Arrival:
     return Arrival(1, None, 1, seq, None, NOON + timedelta(seconds=arrived_s))
 
 
-def ended(ms: int, uncertainty_ms: int = 0, reason: str = "badge", at: int = 9) -> wire.SessionEnded:
+def ended(
+    ms: int, uncertainty_ms: int = 0, reason: str = "badge", at: int = 9, energy_wh: int | UnsetType = UNSET
+) -> wire.SessionEnded:
     return wire.SessionEnded(
         clock=clock(at),
         session="s",
@@ -36,12 +39,13 @@ def ended(ms: int, uncertainty_ms: int = 0, reason: str = "badge", at: int = 9) 
         running_ms=ms // 2,
         reason=reason,
         uncertainty_ms=uncertainty_ms,
+        energy_wh=energy_wh,
     )
 
 
-def progress(ms: int, at: int = 5) -> wire.SessionProgress:
+def progress(ms: int, at: int = 5, energy_wh: int | UnsetType = UNSET) -> wire.SessionProgress:
     return wire.SessionProgress(
-        clock=clock(at), session="s", member="m", badge="d", energised_ms=ms, running_ms=ms // 3
+        clock=clock(at), session="s", member="m", badge="d", energised_ms=ms, running_ms=ms // 3, energy_wh=energy_wh
     )
 
 
@@ -69,6 +73,15 @@ def test_counters_are_the_maximum_also_of_a_progress_above_the_end():
     row = conclude((1, started()), (2, progress(900)), (3, ended(500)))
     assert (row.energised_ms, row.running_ms) == (900, 300)
     assert (row.reason, row.review) == ("badge", "counter-above-end")
+
+
+def test_the_energy_is_that_of_the_latest_fact_and_not_known_after_one_that_names_none():
+    assert conclude((1, started()), (2, progress(900, energy_wh=7))).energy_wh == 7
+    assert conclude((1, started()), (2, progress(900, energy_wh=7)), (3, ended(950, energy_wh=9))).energy_wh == 9
+    assert (
+        conclude((1, started()), (2, progress(900, energy_wh=7)), (3, ended(950, reason="restart"))).energy_wh is None
+    )
+    assert conclude((1, started()), (2, ended(950, energy_wh=0))).energy_wh == 0
 
 
 def test_a_progress_within_the_uncertainty_of_the_end_needs_no_review():

@@ -43,13 +43,15 @@ def counted(zone: str, cut: Callable[[date], date] = lambda day: day) -> Counter
             "uncertainty_ms": 0 if "time" in row.corrected else row.uncertainty_ms,
             "uncertain": int(row.is_uncertain),
             "about": int(row.is_about),
+            "energy_wh": row.energy_wh or 0,
+            "measured": int(row.energy_wh is not None),
         }
         found.update({(*key, name): value for name, value in values.items() if value})
     return found
 
 
 def summed(model: type[UsageSums] = UsageDay) -> Counter:
-    names = ("sessions", "counted_ms", "running_ms", "uncertainty_ms", "uncertain", "about")
+    names = ("sessions", "counted_ms", "running_ms", "uncertainty_ms", "uncertain", "about", "energy_wh", "measured")
     found: Counter = Counter()
     for row in model._default_manager.all():
         key = (row.day, row.machine_key, row.gate_id, row.used_by, row.category)
@@ -77,9 +79,9 @@ def history(seed: int) -> list:
             if pick.random() < 0.3:
                 messages.append(journal.progress(session, 5_000, member, running_ms=1_000))
             if pick.random() < 0.9:
-                messages.append(
-                    journal.end(session, 10_000 + number, member, uncertainty_ms=pick.choice([0, 0, 5, 70_000]))
-                )
+                more = pick.choice([{}, {"energy_wh": 0}, {"energy_wh": number}])
+                more["uncertainty_ms"] = pick.choice([0, 0, 5, 70_000])
+                messages.append(journal.end(session, 10_000 + number, member, **more))
     pick.shuffle(messages)
     return messages
 

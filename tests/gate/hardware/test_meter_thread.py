@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from msgspec import UNSET
 
 from fabgate.drivers.meters import Measurement, Thresholds
 from fabgate.errors import HardwareError
@@ -18,10 +19,12 @@ class FakeMeter:
     """A clamp whose current a test sets; it can be unplugged, or hang."""
 
     unit = "A"
+    counts = True
     thresholds = Thresholds(2.0, 1.0, 3.0)
 
     def __init__(self) -> None:
         self.level = 0.0
+        self.energy_wh = 500
         self.plugged = True
         self.answers = threading.Event()
         self.answers.set()
@@ -36,7 +39,7 @@ class FakeMeter:
         if not self.plugged:
             raise HardwareError("the fake meter is unplugged")
         self.reads += 1
-        return Measurement(self.level)
+        return Measurement(self.level, self.energy_wh)
 
     def close(self) -> None:
         pass
@@ -48,13 +51,20 @@ def test_a_thread_tells_what_changed_and_takes_what_it_cannot_read_for_work():
     for second in range(4):
         ms[0] = second * 1_000
         thread.measure()
-    assert told == [vocabulary.Running(on=False)]
+    assert told == [vocabulary.EnergyCounted(500), vocabulary.Running(on=False)]
+    told.clear()
     meter.level = 2.5
     thread.measure()
     thread.distrust()
     meter.level = 0
     thread.measure()
-    assert told[1:] == [vocabulary.Running(on=True), vocabulary.Running(on=True), MeterRecovered("meter")]
+    assert told == [
+        vocabulary.Running(on=True),
+        vocabulary.Running(on=True),
+        vocabulary.EnergyCounted(None),
+        MeterRecovered("meter"),
+        vocabulary.EnergyCounted(500),
+    ]
     told.clear()
     meter.plugged = False
 
@@ -67,8 +77,10 @@ def test_a_thread_tells_what_changed_and_takes_what_it_cannot_read_for_work():
     thread.run()
     assert told == [
         vocabulary.Running(on=True),
+        vocabulary.EnergyCounted(None),
         MeterFault("meter", "the fake meter is unplugged"),
         vocabulary.Running(on=True),
+        vocabulary.EnergyCounted(None),
     ]
     assert thread.seen is None
 
@@ -131,3 +143,18 @@ def test_a_meter_that_hangs_counts_as_work_and_is_told(metered):
     seconds(bench, 6)
     bench.wait_for_status(lambda found: not found["problems"])
     assert not bench.daemon._gate._power.machine.working
+
+
+def test_a_session_has_the_energy_of_its_time_and_one_that_a_restart_cut_has_none(metered):
+    bench, (meter,) = metered, metered.meters
+    seconds(bench, 1)
+    bench.use("ada")
+    meter.energy_wh = 512
+    seconds(bench, 1)
+    bench.tap("ada")
+    bench.written()
+    assert bench.of("session.ended")[0].energy_wh == 12
+    bench.use("ada")
+    bench.cut_power()
+    bench.start()
+    assert bench.of("session.ended")[1].energy_wh is UNSET

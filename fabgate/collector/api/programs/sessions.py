@@ -33,6 +33,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: What the rows of a page read of their sessions, machines and gates.
 _READ: Final = (
     *("session__energised_ms", "session__running_ms", "session__corrected", "session__basis", "session__supervisor"),
+    "session__energy_wh",
     *("session__not_after", "session__gate__name", "session__machine__name", "session__machine__category"),
 )
 
@@ -71,6 +72,9 @@ class SessionRow(Schema):
         ge=0, description="The time that the gate recorded, which differs from `time_ms` after a correction. As of now."
     )
     recorded_running_ms: int = Field(ge=0, description="The running time that the gate recorded. As of now.")
+    energy_wh: int | None = Field(
+        ge=0, description="What the machine took, in Wh, by its own meter; null: not known, which is not 0. As of now."
+    )
     corrected: list[str] = Field(
         description="The fields that a person had corrected by then.",
         json_schema_extra={"items": {"type": "string", "enum": [*Correction.FIELDS]}},
@@ -177,6 +181,7 @@ def rows(lines: list[LedgerLine]) -> Iterable[dict[str, Any]]:
             "time_ms": line.counted_ms,
             "recorded_ms": session.energised_ms,
             "recorded_running_ms": session.running_ms,
+            "energy_wh": session.energy_wh,
             "corrected": sorted({field for at, field in corrected.get(line.session_id, ()) if at <= line.at}),
             "basis": session.basis,
             "supervisor": session.supervisor,

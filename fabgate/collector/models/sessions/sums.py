@@ -31,6 +31,9 @@ class UsageSums(models.Model):
     uncertainty_ms = models.BigIntegerField()
     uncertain = models.BigIntegerField()
     about = models.BigIntegerField()
+    #: Wh of those sessions whose energy is known, and their number; NULL, like 0, if there is none.
+    energy_wh = models.BigIntegerField(null=True)
+    measured = models.BigIntegerField(null=True)
 
     class Meta:
         """Two tables with the same columns: daily and monthly sums do not mix."""

@@ -90,6 +90,8 @@ class UsageSession(models.Model):
     # The longest session allowed by the rosters that its entries name (RosterLimit); NULL if this collector served none
     # of them.
     allowed_ms = models.BigIntegerField(null=True)
+    # What the machine took, in Wh, by its latest fact; NULL if its gate has no energy meter, or did not know.
+    energy_wh = models.BigIntegerField(null=True)
 
     class Meta:
         """Indexes for frequent look-ups, and for look-ups in large tables."""

@@ -107,6 +107,7 @@ def _sessions(form: SessionsForm) -> Table:
         *_of(TEXT, _("Why it ended"), _("Access granted by"), _("Supervisor"), _("Uncertain")),
         *_of(TEXT, _("To review"), _("Corrected")),
         *_of(PLAIN, _("Not before (UTC)"), _("Not after (UTC)")),
+        Column(_("Energy (Wh)"), NUMBER),
     )
     return Table(_("Sessions"), columns, _session_rows(form))
 
@@ -128,7 +129,7 @@ class _Raw(Func):
 _COLUMNS: Final = (
     *("id", "used_by", "category", "payer", "purpose", "machine", "gate", "started_at", "ended_at", "counted_ms"),
     *("running_ms", "uncertainty_ms", "reason", "basis", "supervisor", "uncertain", "review", "corrected"),
-    *("not_before", "not_after"),
+    *("not_before", "not_after", "energy_wh"),
 )
 
 
@@ -156,7 +157,7 @@ def _session_rows(form: SessionsForm) -> Iterator[Sequence[Cell]]:
         for row in rows:
             session, who, category, payer, purpose, machine, gate, started, end, counted_ms = row[:10]
             running_ms, uncertainty_ms, reason, basis, supervisor, uncertain, review, corrected = row[10:18]
-            not_before, not_after = row[18:]
+            not_before, not_after, energy_wh = row[18:]
             if corrected and counted.TIME in corrected:  # the same rule as in models/sessions/counted.py
                 running_ms, uncertainty_ms = min(running_ms, counted_ms), 0
             yield (
@@ -170,6 +171,7 @@ def _session_rows(form: SessionsForm) -> Iterator[Sequence[Cell]]:
                 *(yes if uncertain else "", labels.why(review)[0] if review else "", corrected_fields[corrected]),
                 moments.both(not_before)[0] if not_before else "",
                 moments.both(not_after)[0] if not_after else "",
+                "" if energy_wh is None else energy_wh,
             )
 
 
@@ -235,6 +237,7 @@ def _usage(form: UsageForm) -> Table:
         *_of(TEXT, *(str(head) for head in heads)),
         *(Column(_("Sessions"), NUMBER), Column(_("Powered on"), DURATION)),
         *_of(NUMBER, _("Powered on (ms)"), _("Running (ms)"), _("Uncertain"), _("Uncertainty (ms)")),
+        *_of(NUMBER, _("Energy (Wh)"), _("Sessions measured")),
     )
     return Table(_("Usage"), columns, _usage_rows(form))
 
@@ -244,6 +247,7 @@ def _usage_rows(form: UsageForm) -> Iterator[Sequence[Cell]]:
     for line in sums.lines(form.filtered(), by):
         cells: list[Cell] = [first, last, *_LINES[by][1](line), line.sessions]
         cells += [line.counted_ms, line.counted_ms, line.running_ms, line.uncertain, line.uncertainty_ms]
+        cells += [line.energy_wh if line.measured else "", line.measured]
         yield cells
 
 

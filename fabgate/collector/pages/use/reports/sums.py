@@ -43,9 +43,10 @@ _KEYS: Final = {
     BOTH: ("machine_key", "place", "used_by"),
 }
 #: The summed columns, as in ``Line``.
-_SUMS: Final = ("sessions", "counted_ms", "running_ms", "uncertain", "uncertainty_ms")
+_SUMS: Final = ("sessions", "counted_ms", "running_ms", "uncertain", "uncertainty_ms", "energy_wh", "measured")
 #: What lines are ordered by: their title, or one of their sums.
 TITLE, SESSIONS, COUNTED, RUNNING, UNCERTAIN = "title", "sessions", "counted_ms", "running_ms", "uncertain"
+ENERGY: Final = "energy_wh"
 #: A bar is a day in periods of up to the first number of days, a week up to the second, a month beyond.
 _DAYS, _WEEKS = 62, 370
 
@@ -65,6 +66,9 @@ class Line(NamedTuple):
     running_ms: int
     uncertain: int
     uncertainty_ms: int
+    energy_wh: int = 0
+    #: Of how many sessions the energy is known.
+    measured: int = 0
     machine_id: int = 0
 
     @property
@@ -153,8 +157,12 @@ class _IntegerSum(Sum):
 
         Floats are exact below 2**53, which is 285,000 years in milliseconds.
         """
-        template = "SUM(%(expressions)s::double precision)::bigint"
+        template = "COALESCE(SUM(%(expressions)s::double precision)::bigint, 0)"
         return self.as_sql(compiler, connection, template=template, **context)
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """Sum nothing, as where no session was measured, to 0."""
+        return self.as_sql(compiler, connection, template="COALESCE(SUM(%(expressions)s), 0)", **context)
 
 
 def _summed(rows: QuerySet[UsageSums], keys: Sequence[str]) -> tuple[str, tuple[Any, ...]]:

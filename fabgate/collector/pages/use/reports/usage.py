@@ -23,7 +23,7 @@ from fabgate.collector.pages.use.forms import Choice, DayInput, machine_choices,
 from fabgate.collector.pages.use.periods import Period
 from fabgate.collector.pages.use.reports import links, sums
 from fabgate.collector.pages.use.tab import render_page
-from fabgate.collector.paper.figures import NOTHING, duration
+from fabgate.collector.paper.figures import NOTHING, duration, energy
 
 _MONTH: Final = re.compile(r"(20\d\d|21\d\d)-(0[1-9]|1[0-2])")
 #: How many lines the page shows; the export has all.
@@ -32,7 +32,10 @@ _MAX_SHOWN: Final = 100
 _HEAT_DAYS: Final = 92
 
 #: The columns that the table can be sorted by.
-_SORTS: Final = (sums.TITLE, *(f"-{name}" for name in (sums.SESSIONS, sums.COUNTED, sums.RUNNING, sums.UNCERTAIN)))
+_SORTS: Final = (
+    sums.TITLE,
+    *(f"-{name}" for name in (sums.SESSIONS, sums.COUNTED, sums.RUNNING, sums.ENERGY, sums.UNCERTAIN)),
+)
 #: What the table can be grouped by.
 GROUPS: Final = [
     (sums.MACHINE, gettext_lazy("machine")),
@@ -211,6 +214,7 @@ def _cells(line: sums.Line, url: str) -> dict[str, str]:
         "sessions": str(line.sessions),
         "time_on": duration(line.counted_ms),
         "running": duration(line.running_ms),
+        "energy": energy(line.energy_wh) if line.measured else NOTHING,
         "ms": str(line.counted_ms),
         "uncertain": _doubt(line) if line.uncertain else NOTHING,
     }
