@@ -68,9 +68,9 @@ def _count_work(machine: Machine, *, on: bool) -> Machine:
 def _count_energy(machine: Machine, wh: int | None) -> Machine:
     pending, session = machine.pending, machine.session
     if pending is not None:
-        pending = pending._replace(session=pending.session._replace(meter=pending.session.meter.count(wh)))
+        pending = pending._replace(session=pending.session._replace(meter=pending.session.meter.count_energy(wh)))
     if session is not None:
-        session = session._replace(meter=session.meter.count(wh))
+        session = session._replace(meter=session.meter.count_energy(wh))
     return machine._replace(counted_wh=wh, pending=pending, session=session)
 
 

@@ -36,7 +36,7 @@ class Meter(NamedTuple):
         since = at_ms if on and self.energised_since is not None else None
         return counted if counted.running_since == since else counted._replace(running_since=since)
 
-    def count(self, counted_wh: int | None) -> Meter:
+    def count_energy(self, counted_wh: int | None) -> Meter:
         """Note the energy meter's count. Energy that was unknown once stays so; a count that goes back is a new one."""
         if self.energised_since is None or self.energy_wh is None or self.counted_wh is None:
             return self

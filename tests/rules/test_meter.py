@@ -46,7 +46,7 @@ def test_sessions_one_after_the_other_have_the_energy_of_the_counter_or_none_tha
         is_known[part] = is_known[part] and step not in (None, -1)
         whole[part] += step or 0
         count = None if step is None else 0 if step == -1 else (count or 0) + step
-        meter = meter.count(count)
+        meter = meter.count_energy(count)
     for part, found in enumerate([meter] if first is None else [first, meter]):
         assert found.energy_wh == (whole[part] if is_known[part] else None)
 
@@ -54,6 +54,6 @@ def test_sessions_one_after_the_other_have_the_energy_of_the_counter_or_none_tha
 def test_energy_without_a_counter_is_unknown_and_stays_so():
     meter = Meter().energise(0)
     assert meter.energy_wh is None
-    assert meter.count(5).count(9).energy_wh is None
+    assert meter.count_energy(5).count_energy(9).energy_wh is None
     assert Meter().energise(0, 7).energy_wh == 0
-    assert Meter().energise(0, 7).count(9).stop(10).count(12).energy_wh == 2
+    assert Meter().energise(0, 7).count_energy(9).stop(10).count_energy(12).energy_wh == 2

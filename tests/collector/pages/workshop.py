@@ -222,6 +222,8 @@ def _session(journal: Journal, session: str, started: datetime, chance: random.R
     ended: dict[str, Any] = {"reason": chance.choice(["badge"] * 6 + ["idle", "button", "limit"])}
     if chance.random() < 0.04:
         ended = {"reason": "power-loss", "uncertainty_ms": 90_000}
+    elif journal.gate.startswith("laser"):  # the one with an energy meter
+        ended["energy_wh"] = minutes * 12
     on_ms = minutes * MINUTE_MS + chance.randrange(MINUTE_MS)
     begin = journal.write("session.started", time=started, **who, basis=wire.Basis(kind="grant"), mode="tap")
     journal.boottime_ms += on_ms - 1000  # both clocks of a gate go at one pace

@@ -215,6 +215,7 @@ def _cells(line: sums.Line, url: str) -> dict[str, str]:
         "time_on": duration(line.counted_ms),
         "running": duration(line.running_ms),
         "energy": energy(line.energy_wh) if line.measured else NOTHING,
+        "measured": "" if line.measured else "absent",
         "ms": str(line.counted_ms),
         "uncertain": _doubt(line) if line.uncertain else NOTHING,
     }

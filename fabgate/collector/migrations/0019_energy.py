@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
     """Adds columns that may be empty; no row changes, and no table is copied. What was recorded before has no energy."""
 
     dependencies = [
-        ('collector', '0017_badge_kinds'),
+        ('collector', '0018_badge_forms'),
     ]
 
     operations = [
