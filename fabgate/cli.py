@@ -94,6 +94,8 @@ def check(arguments: argparse.Namespace) -> int:
         print(json.dumps({"ok": True, "mistakes": [], "gate": gate, "roster": counts}))
         return 0
     print(f"ok: {arguments.file} describes the gate {gate}")
+    if checked.unreached:
+        print(f"not checked: {checked.unreached}")
     if counts is not None:
         members, refused = counts["members"], counts["refused"]
         others = f", and {refused} who {'is' if refused == 1 else 'are'} refused" if refused else ""

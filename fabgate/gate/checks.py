@@ -11,6 +11,7 @@ from fabgate.drivers.outputs import Output
 from fabgate.gate.clock import Clock
 from fabgate.gate.hardware.inputs_thread import InputsThread
 from fabgate.gate.hardware.meter_thread import MeterFault, MeterThread
+from fabgate.gate.hardware.output_thread import OutputThread
 from fabgate.gate.hardware.reader_thread import HANG_MS, ReaderFault, ReaderRecovered, ReaderThread
 from fabgate.gate.journal.facts import FactWriter
 from fabgate.gate.journal.recorder import Recorder
@@ -47,7 +48,7 @@ class Checks:
         *,
         has_estop: bool,
         clock: Clock,
-        output: Output,
+        output: Output | OutputThread,
         gate: Gate,
         recorder: Recorder,
         writer: FactWriter,
@@ -81,6 +82,7 @@ class Checks:
 
     def run(self, now: vocabulary.Now, *, on: bool) -> Iterator[vocabulary.Event]:
         """Run all checks; `on` says whether the output is switched on."""
+        yield from self._check_network_output(now)
         yield from self._check_contactor(now, on=on)
         yield from self._check_checkpoint(now)
         self._check_files(now)
@@ -120,8 +122,27 @@ class Checks:
         if now.synced:
             self._wall_minus_boot = difference
 
+    def _check_network_output(self, now: vocabulary.Now) -> Iterator[vocabulary.Event]:
+        """Report an output on a network that cannot be used, and when it can; what it found without a session is recorded."""
+        if not isinstance(self._output, OutputThread):
+            return
+        for alarm in self._output.alarms():
+            self._reports.queue_entry("output.fault", wire.Fault(clock=self._writer.clock(now), detail=alarm), now)
+        trouble, is_raised = self._output.trouble, vocabulary.Cause.OUTPUT_AWAY in self._gate.causes
+        if trouble:
+            self._reports.problems["output"] = trouble
+            if not is_raised:
+                yield vocabulary.CauseRaised(vocabulary.Cause.OUTPUT_AWAY, trouble)
+        elif is_raised:
+            self._reports.problems.pop("output", None)
+            yield vocabulary.CauseCleared(vocabulary.Cause.OUTPUT_AWAY)
+
     def _check_contactor(self, now: vocabulary.Now, *, on: bool) -> Iterator[vocabulary.Event]:
         """Treat a contactor that stays closed over several checks as welded; a bounce does not count."""
+        fault = "" if on else getattr(self._output, "take_fault", str)()
+        if fault:
+            self._reports.queue_entry("output.fault", wire.Fault(clock=self._writer.clock(now), detail=fault), now)
+            yield vocabulary.CauseRaised(vocabulary.Cause.OUTPUT, fault)
         if on or vocabulary.Cause.OUTPUT in self._gate.causes or self._output.read_back() is not True:
             self._closed_since_ms = None
             return

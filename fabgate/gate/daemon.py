@@ -18,6 +18,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Final
 
@@ -90,7 +91,10 @@ class Daemon:
         self._notify = notify
         self._inbox: SimpleQueue[object] = SimpleQueue()
         self._clock = clock or open_clock(config.clock.source, config.state_dir)
-        self._output = output or make_driver("output", config.output)
+        driver: Output = output or make_driver("output", config.output)
+        self._output_thread = wiring.make_output_thread(driver, self.post)
+        #: What the loop drives: with an output on a network, its thread.
+        self._output: Output = driver if self._output_thread is None else self._output_thread
         self._reader = reader or make_driver("reader", config.reader)
         self._inputs_thread = wiring.make_inputs_thread(config, inputs, self.post, self._clock)
         self._meter_threads = wiring.make_meter_threads(config, meters, self.post, self._clock)
@@ -148,6 +152,8 @@ class Daemon:
         try:
             self._claim_state_dir()
             self._output.open()
+            if self._output_thread is not None:
+                self._workers.start("output", self._output_thread.run)
             for name, show in self._panel.named.items():
                 self._workers.start(name, show)
             self._workers.start("status", self._status_file.run)
@@ -306,6 +312,7 @@ class Daemon:
     def _end(self) -> None:
         self._notify("STOPPING=1")
         for part in (
+            self._output_thread,
             self._uplink,
             self._reader_thread,
             self._inputs_thread,
@@ -423,16 +430,23 @@ class Daemon:
         for command in unshown:
             for fact in command.facts if isinstance(command, vocabulary.Record) else ():
                 log.info("%s", describe(fact))
-        session = self._gate.session
+        session, shown = self._gate.session, self._gate.shown
+        if shown.kind is vocabulary.SignalKind.GO and not self._is_powered:
+            shown = replace(shown, kind=vocabulary.SignalKind.WAIT)
         self._screen.show(
             [command for command in unshown if isinstance(command, vocabulary.Signal)],
-            self._gate.shown,
+            shown,
             mode=self._gate.rules.mode,
             lock=self._in_force.locks.lock,
             boot_ms=now.boot_ms,
             since_ms=since_ms(session),
             money=self._costs.of(unshown, session, now),
         )
+
+    @property
+    def _is_powered(self) -> bool:
+        """Whether the machine has the power that was ordered; an output on a network takes a moment to confirm it."""
+        return not self._on or self._output_thread is None or self._output_thread.is_on
 
     def _publish(self, now: vocabulary.Now) -> None:
         self._publisher.publish(self._gate, now)

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from fabgate.drivers.inputs import GpioInputs
 from fabgate.drivers.meters import Meter
+from fabgate.drivers.outputs import NetworkOutput, Output
 from fabgate.drivers.readers import Reader
 from fabgate.gate.clock import Clock
 from fabgate.gate.config.gate_yaml import Config, make_driver
 from fabgate.gate.hardware.inputs_thread import InputLevels, InputsThread, input_pins
 from fabgate.gate.hardware.meter_thread import MeterThread
+from fabgate.gate.hardware.output_thread import OutputThread
 from fabgate.gate.hardware.reader_thread import ReaderThread
 from fabgate.gate.journal.ids import uuid7
 from fabgate.gate.journal.reader import JournalReader
@@ -20,6 +22,7 @@ from fabgate.gate.roster.in_force import RosterInForce
 from fabgate.gate.roster.locks import Locks
 from fabgate.gate.roster.source import FileSource
 from fabgate.gate.uplink.connection import Uplink
+from fabgate.rules import vocabulary
 from fabgate.rules.gate import Gate
 
 Post = Callable[[object], None]
@@ -38,6 +41,13 @@ def make_meter_threads(config: Config, meters: Sequence[Meter] | None, post: Pos
     found = meters if meters is not None else [make_driver("meter", section) for section in config.meter]
     names = ["meter" if len(found) == 1 else f"meter-{number}" for number in range(1, len(found) + 1)]
     return [MeterThread(meter, name, post, boot_ms=clock.boot_ms) for name, meter in zip(names, found, strict=True)]
+
+
+def make_output_thread(output: Output, post: Post) -> OutputThread | None:
+    """Return the thread of an output on a network, or None for one that the loop drives by itself."""
+    if not (getattr(output, "blocks", False) and isinstance(output, NetworkOutput)):
+        return None
+    return OutputThread(output, lambda: post(vocabulary.Tick()))
 
 
 def make_roster(

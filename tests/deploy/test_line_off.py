@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from fabgate.drivers.emulated.outputs.plug import Plug
+from fabgate.drivers.emulated.outputs.shelly import EmulatedShelly
 from fabgate.gate.config import gate_yaml as config
 from fabgate.gate.config import hardware
 from tests.deploy.places import SYSTEMD
@@ -152,6 +154,62 @@ def test_it_reads_the_pin_that_the_gate_reads(pi, spelling):
     assert (pi.line_off().returncode, pi.history) == (0, ["gpiochip0 22=0"])
 
 
+def test_a_second_relay_is_driven_low_in_the_same_call(pi):
+    pi.has("gpioset", GPIOSET_2.replace("$3 $4", "$3 $4 $5"))
+    pi.gate_yaml("output: {driver: gpio, second_pin: 21, pin: 22, readback_pin: 27}\n")
+    done = pi.line_off()
+    assert (done.returncode, pi.history) == (0, ["gpiochip0 22=0 21=0"])
+    assert "GPIO 22 and 21 of gpiochip0 is low" in done.stderr
+    (pi.etc / "line-off.conf").write_text("pin=26\nsecond_pin=20\n")
+    assert (pi.line_off().returncode, pi.history[1:]) == (0, ["gpiochip0 26=0 20=0"])
+    (pi.etc / "line-off.conf").unlink()
+    pi.gate_yaml("output: {driver: gpio, pin: 22, second_pin: 8}\n")
+    assert (pi.line_off().returncode, pi.history[2:]) == (2, [])
+
+
+# --- a plug -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shelly(pi):
+    with EmulatedShelly(Plug("let me in")) as found:
+        pi.has_python()
+        (pi.etc / "plug.password").write_text("let me in\n")
+        pi.gate_yaml(
+            "output:\n"
+            "  driver: shelly\n"
+            f"  host: 127.0.0.1\n  port: {found.port}\n  device_id: {found.plug.device_id}\n"
+            "  password_file: plug.password  # beside gate.yaml\n"
+        )
+        yield found
+
+
+def test_a_plug_is_told_once_to_switch_off(pi, shelly):
+    shelly.plug.press_button()
+    done = pi.line_off(patience=None)
+    assert done.returncode == 0
+    assert done.stderr.startswith(f"<6>line-off: the plug {shelly.plug.device_id} at 127.0.0.1 is off")
+    assert not shelly.plug.on
+    assert shelly.requests == ["/rpc/Switch.Set?id=0&on=false"] * 2  # asked for its challenge, then told
+
+
+@pytest.mark.parametrize("fault", ["hangs", "away", "another", "password"])
+def test_a_plug_that_cannot_be_told_is_reported_within_a_second_and_the_gate_starts_all_the_same(pi, shelly, fault):
+    match fault:
+        case "hangs":
+            shelly.hangs = True
+        case "away":
+            shelly.pull_out()
+        case "another":
+            shelly.plug.device_id = "shellyplugsg3-000000000002"
+        case "password":
+            (pi.etc / "plug.password").write_text("a secret")
+    done = pi.line_off(patience=None)
+    assert done.returncode == 0
+    assert re.match(r"<3>line-off: the plug .* was not told to switch off: .*; its own timer does it", done.stderr)
+    assert "secret" not in done.stderr
+
+
 def test_line_off_conf_overrides_gate_yaml(pi):
     pi.has("gpioset", GPIOSET_2)
     (pi.etc / "line-off.conf").write_text("# a note\npin = 26  # the new relay\nchip=gpiochip4\n")
@@ -249,6 +307,7 @@ def test_python_requests_one_output_driven_low():
             ("fd", ctypes.c_int32),
         )
 
+    assert LineRequest.from_buffer(ioctl_of_python("/dev/null", "17", "21")[1]).config.attrs[0].mask == 0b11
     number, sent = ioctl_of_python("/dev/null", "17")
     assert number == 0xC0000000 | ctypes.sizeof(LineRequest) << 16 | 0xB4 << 8 | 0x07  # _IOWR(0xB4, 0x07, …)
     request = LineRequest.from_buffer(sent)

@@ -45,7 +45,7 @@ class Line:
 def test_an_off_that_fails_reads_back_as_on_until_it_succeeds(output: GpioOutput) -> None:
     output.set(on=True)
     assert output.read_back() is None
-    line = output._line = Line(output._line)
+    line = output._lines[0] = Line(output._lines[0])
     output.set(on=False)
     assert output.read_back() is True
     line.broken = False

@@ -13,14 +13,18 @@ from gpiozero import Device, DigitalOutputDevice
 from gpiozero.pins.mock import MockFactory, MockPin
 
 from fabgate.drivers.emulated import pins
+from fabgate.drivers.emulated.outputs.plug import Plug
+from fabgate.drivers.emulated.outputs.shelly import EmulatedShelly
 from fabgate.drivers.outputs import Output
 from fabgate.drivers.outputs.gpio import GpioOptions, GpioOutput
 from fabgate.drivers.outputs.memory import MemoryOptions, MemoryOutput
+from fabgate.drivers.outputs.shelly import ShellyOutput
 from fabgate.errors import HardwareError
 from fabgate.testing.outputs import OutputContract
+from tests.drivers.plugs import shelly_options
 from tests.support.patience import HANGS_S
 
-PIN, MIRROR = 17, 27
+PIN, SECOND, MIRROR, SECOND_MIRROR = 17, 22, 27, 5
 
 
 class BenchPin(MockPin):
@@ -32,7 +36,9 @@ class BenchPin(MockPin):
 
     def _set_state(self, value):
         self.factory.check()
-        super()._set_state(value)
+        changed = super()._set_state(value)
+        self.factory.moved(self.info.name, high=bool(value))
+        return changed
 
     def _get_state(self):
         self.factory.check()
@@ -44,6 +50,14 @@ class Bench(MockFactory):
         super().__init__(pin_class=BenchPin)
         self.claims: list[tuple[str, bool, bool]] = []
         self.gone = False
+        #: The pins that were driven, in this order, as (pin, high).
+        self.moves: list[tuple[str, bool]] = []
+        #: What the wires behind the pins do when one moves.
+        self.wired = lambda: None
+
+    def moved(self, name: str, *, high: bool) -> None:
+        self.moves.append((name, high))
+        self.wired()
 
     def check(self) -> None:
         if self.gone:
@@ -98,6 +112,82 @@ class TestGpioWithAMirrorContactToPlus(OnMockPins):
     def mirror(self, *, closed: bool) -> None:
         pin = Device.pin_factory.pin(MIRROR)
         pin.drive_low() if closed else pin.drive_high()
+
+
+class Contactors:
+    """Two relays in series on the bench. Welded ones stay closed; a contact behind each, or one behind both, tells."""
+
+    def __init__(self, bench, *, each: bool) -> None:
+        self.bench, self.each = bench, each
+        self.welded: set[int] = set()
+        self.levels: list[bool] = []
+        bench.wired = self.move
+
+    def closed(self, number: int, pin: int) -> bool:
+        return number in self.welded or bool(self.bench.pin(pin)._state)
+
+    def move(self) -> None:
+        wired, self.bench.wired = self.bench.wired, lambda: None
+        first, second = self.closed(0, PIN), self.closed(1, SECOND)
+        if (first and second) or not self.levels or self.levels[-1]:
+            self.levels.append(first and second)
+        for pin, closed in ((MIRROR, first), (SECOND_MIRROR, second)) if self.each else ((MIRROR, first and second),):
+            mirror = self.bench.pin(pin)
+            mirror.drive_high() if closed else mirror.drive_low()
+        self.bench.wired = wired
+
+
+class TestTwoRelaysWithAContactBehindBoth(OnMockPins):
+    options = GpioOptions(pin=PIN, second_pin=SECOND, readback_pin=MIRROR, opens_within_ms=10)
+
+    def make(self) -> Output:
+        self.contactors = Contactors(Device.pin_factory, each=False)
+        return super().make()
+
+    def levels(self) -> list[bool]:
+        levels = self.contactors.levels
+        return [level for n, level in enumerate(levels) if n == 0 or level != levels[n - 1]]
+
+    def mirror(self, *, closed: bool) -> None:
+        self.contactors.welded = {0, 1} if closed else set()
+        self.contactors.move()
+
+
+class TestTwoRelaysWithAContactEach(TestTwoRelaysWithAContactBehindBoth):
+    options = GpioOptions(pin=PIN, second_pin=SECOND, readback_pin=MIRROR, second_readback_pin=SECOND_MIRROR)
+
+    def make(self) -> Output:
+        self.contactors = Contactors(Device.pin_factory, each=True)
+        return OnMockPins.make(self)
+
+    def mirror(self, *, closed: bool) -> None:
+        self.contactors.welded = {1} if closed else set()
+        self.contactors.move()
+
+
+class TestShelly(OutputContract):
+    """A plug behind HTTP."""
+
+    @pytest.fixture(autouse=True)
+    def shelly(self, tmp_path):
+        with EmulatedShelly(Plug()) as self.emulated:
+            self.options = shelly_options(self.emulated, tmp_path)
+            yield
+
+    def make(self) -> Output:
+        return ShellyOutput(self.options)
+
+    def levels(self) -> list[bool]:
+        return [False, *(on for _, on in self.emulated.plug.history)]
+
+    def lose(self) -> None:
+        self.emulated.pull_out()
+
+    def occupy(self) -> None:
+        self.emulated.pull_out()
+
+    def release(self) -> None:
+        self.emulated.plug_in()
 
 
 class TestMemory(OutputContract):
@@ -172,6 +262,68 @@ def test_a_mirror_contact_whose_wire_is_broken_counts_as_a_closed_contactor(benc
     output.open()
     assert bench.pin(MIRROR).pull == {"high": "up", "low": "down"}[level]
     assert output.read_back() is True  # nothing but the pull holds the line
+    output.close()
+
+
+@pytest.mark.parametrize("welded", [0, 1])
+def test_of_two_relays_the_welded_one_is_found_and_the_machine_is_off_all_the_same(bench, welded):
+    contactors = Contactors(bench, each=False)
+    output = GpioOutput(TestTwoRelaysWithAContactBehindBoth.options)
+    output.open()
+    contactors.welded = {welded}
+    found = []
+    for _ in range(2):  # they take turns: the second use finds it at the latest
+        output.set(on=True)
+        output.set(on=False)
+        assert contactors.levels[-1] is False
+        found.append(output.take_fault())
+    assert output.take_fault() == ""
+    assert [bool(text) for text in found] == [welded == 0, welded == 1]
+    assert f"GPIO {(PIN, SECOND)[welded]} did not open" in "".join(found)
+    output.close()
+
+
+def test_two_relays_take_turns_and_are_both_low_whenever_it_is_off(bench):
+    Contactors(bench, each=False)
+    output = GpioOutput(TestTwoRelaysWithAContactBehindBoth.options)
+    output.open()
+    opened = []
+    for _ in range(3):
+        output.set(on=True)
+        bench.moves.clear()
+        output.set(on=False)
+        opened.append([name for name, high in bench.moves if name in ("GPIO17", "GPIO22") and not high])
+        assert not bench.pin(PIN)._state
+        assert not bench.pin(SECOND)._state
+        assert output.take_fault() == ""
+    assert [names[0] for names in opened] == ["GPIO17", "GPIO22", "GPIO17"]
+    output.close()
+
+
+def test_a_contactor_behind_two_good_relays_that_stays_closed_accuses_neither_of_them(bench):
+    contactors = Contactors(bench, each=False)
+    output = GpioOutput(TestTwoRelaysWithAContactBehindBoth.options)
+    output.open()
+    output.set(on=True)
+    contactors.welded = {0, 1}
+    output.set(on=False)
+    assert output.take_fault() == ""
+    assert output.read_back() is True  # the gate locks the machine by this
+    output.close()
+
+
+@pytest.mark.parametrize("fails", [PIN, SECOND])
+def test_a_relay_whose_line_fails_never_keeps_the_other_one_closed(bench, fails):
+    Contactors(bench, each=False)
+    output = GpioOutput(TestTwoRelaysWithAContactBehindBoth.options)
+    output.open()
+    output.set(on=True)
+    broken, works = (0, 1) if fails == PIN else (1, 0)
+    line, output._lines[broken] = output._lines[broken], None  # any call of it raises
+    output.set(on=False)
+    assert not output._lines[works].value
+    assert output.read_back() is True
+    output._lines[broken] = line
     output.close()
 
 

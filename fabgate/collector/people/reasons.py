@@ -36,6 +36,7 @@ REFUSED: Final[Mapping[str, Any]] = {
     "random-uid": _("card or phone with changing numbers"),
     "blocked-estop": _("emergency stop pressed"),
     "blocked-output": _("switching fault"),
+    "blocked-output-away": _("the plug cannot be reached"),
     "blocked-lock-now": _("locked by staff"),
     "blocked-lock-idle": _("locked by staff"),
     "blocked-flag": _("a danger was reported"),

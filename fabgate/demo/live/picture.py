@@ -30,6 +30,7 @@ STATES: Final = {
 CAUSES: Final = {
     "estop": "emergency stop",
     "output": "switch fault",
+    "output-away": "plug away",
     "lock-now": "locked",
     "lock-idle": "locked",
     "flag": "danger flagged",

@@ -12,6 +12,15 @@ An output MUST:
 * switch off in ``close``, which may be called twice and never raises; afterwards ``open`` works again, and is off.
 
 The output decides nothing and measures no time. ``fabgate.testing.outputs`` tests all this for any output.
+
+An output on a network is a ``NetworkOutput``: it has ``blocks = True``, and its methods wait for answers, each for a few seconds
+at most. The gate gives it a thread, the only one that calls it. Its device MUST fall off by itself soon after the gate has
+become silent. It MUST say only what its device has confirmed, send nothing twice, and never switch on in ``tend``. Its
+``read_back`` asks nothing, and is True only for power that flows although the device says that it is off.
+
+An output may also have ``take_fault() -> str``: what it found to be broken, once, and then "". The machine is locked until a
+maintainer clears it. It never raises. And it may have ``problems() -> list[str]``: what ``fabgate check`` reports of the device
+itself, asked without switching it, each as a sentence; it raises HardwareError when the device does not answer.
 """
 
 from __future__ import annotations
@@ -34,3 +43,23 @@ class Output(Protocol):
 
     def close(self) -> None:
         """Switch off and release the line. Never raises."""
+
+
+@runtime_checkable
+class NetworkOutput(Output, Protocol):
+    """An output whose device is on a network, and falls off by itself when nobody tends it."""
+
+    #: It waits for answers: the gate calls it from a thread of its own.
+    blocks: bool
+
+    def tend(self, *, on: bool) -> bool:
+        """Ask the device how it is, let its timer begin again if it shall be on and is, and switch off what shall be off.
+
+        Return whether it was on. Called about once a second. Raises HardwareError when it does not answer.
+        """
+
+    def remaining_s(self) -> float:
+        """Return for how many seconds the device stays on for certain if it is not reached again."""
+
+    def hurry(self) -> None:
+        """End the request that runs soon, because an order to switch off waits. From any thread."""

@@ -381,7 +381,7 @@ def _check_files(reading: Reading) -> None:
     values = reading.values
     for name in ("file", "token_file", "ca"):
         _check_file(reading, f"roster.{name}")
-    for key in ("gate_key_file", "badge_key_file", "mqtt.password_file"):
+    for key in ("gate_key_file", "badge_key_file", "mqtt.password_file", "output.password_file"):
         _check_file(reading, key)
     for name in ("ca", "cert", "key"):
         _check_file(reading, f"mqtt.tls.{name}")

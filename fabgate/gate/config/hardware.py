@@ -66,13 +66,7 @@ def check_hardware(reading: Reading) -> None:
     """Check emulated hardware, the pins and the buses."""
     _check_emulated(reading)
     _check_meters(reading)
-    pin = reading.values.get("output.pin")
-    if pin is not None and pin not in SAFE_OUTPUT_PINS:
-        reading.wrong(
-            "output.pin",
-            f"found GPIO {pin}, wanted 9 to 27 except 14 and 15; the others are high while the Pi starts,"
-            " and would power the machine",
-        )
+    _check_output(reading)
     used_by = _spi(reading) | _i2c(reading)
     if reading.values.get("reader.port") in SERIAL_PORTS:
         used_by |= dict.fromkeys(SERIAL_PINS, "the serial port of the reader")
@@ -106,6 +100,30 @@ def check_reader_keys(reading: Reading, driver_class: Callable[[str, str], Any])
                 read_key(file)
         except UsageError as error:
             reading.wrong(key, str(error))
+
+
+def _check_output(reading: Reading) -> None:
+    values = reading.values
+    for key in ("output.pin", "output.second_pin"):
+        pin = values.get(key)
+        if pin is not None and pin not in SAFE_OUTPUT_PINS:
+            reading.wrong(
+                key,
+                f"found GPIO {pin}, wanted 9 to 27 except 14 and 15; the others are high while the Pi starts,"
+                " and would power the machine",
+            )
+    second = values.get("output.second_pin")
+    if second is not None and values.get("output.readback_pin", ...) is None:
+        reading.wrong(
+            "output.second_pin",
+            f"found {second} without output.readback_pin, wanted both; without it a welded relay is never found, and two"
+            " relays are no better than one (docs/outputs)",
+        )
+    if values.get("output.second_readback_pin") is not None and values.get("output.second_pin", ...) is None:
+        reading.wrong(
+            "output.second_readback_pin",
+            "found it without output.second_pin, wanted both or neither; it is the contact of the second relay",
+        )
 
 
 def _check_emulated(reading: Reading) -> None:

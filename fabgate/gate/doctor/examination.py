@@ -27,6 +27,7 @@ CHECKS: Final[dict[str, Callable[[Facts], Finding]]] = {
     "i2c": machine.i2c,
     "reader-device": machine.reader_device,
     "reader": machine.reader,
+    "output": machine.output,
     "watchdog": machine.watchdog,
     "power-supply": lambda found: pi.power_supply(facts.throttled(found.system), is_pi=found.is_pi),
     "clock": storage.clock,

@@ -17,7 +17,7 @@ from fabgate.gate.config import gate_yaml
 from fabgate.gate.doctor import pi, service
 from fabgate.gate.doctor.facts import UNIT, Facts
 from fabgate.gate.doctor.pcsc import pcsc
-from fabgate.gate.terminal.check import check
+from fabgate.gate.terminal.check import check, output_problems
 
 #: The account of the unit.
 ACCOUNT: Final = "fabgate"
@@ -27,7 +27,7 @@ INSTALL: Final = "install -m 644 systemd/fabgate-gate.service -t /etc/systemd/sy
 def configuration(facts: Facts) -> Finding:
     """Check gate.yaml and its roster file, as `fabgate check` does."""
     try:
-        found = check(facts.path)
+        found = check(facts.path, ask_output=False)
     except PermissionError:
         raise  # another account may: that is no mistake
     except (UsageError, OSError) as error:
@@ -180,6 +180,20 @@ def _wires(driver: str) -> str:
     if driver == "mfrc522":
         return "check the ribbon, its 3.3 V supply, and SPI (hardware/wiring.md)"
     return "check its plug, wires and supply (docs/readers/README.md)"
+
+
+def output(facts: Facts) -> Finding:
+    """Ask an output on a network whether something else than the gate could switch the machine on."""
+    driver = facts.config.output.driver
+    if not getattr(gate_yaml.driver_class("output", driver), "blocks", False):
+        return not_checked("output", f"the output {driver} is not on a network")
+    try:
+        problems = output_problems(facts.config)
+    except HardwareError as error:
+        return fail("output", str(error), "check its socket, the Wi-Fi and its address (docs/outputs/README.md)")
+    if problems:
+        return fail("output", "; ".join(problems), "open the plug's page and change it (docs/outputs/README.md)")
+    return ok("output", f"the output {driver} answers, and nothing but the gate can switch it on from the network")
 
 
 def watchdog(facts: Facts) -> Finding:

@@ -87,5 +87,6 @@ def _secrets(facts: Facts) -> Iterator[Path]:
     named = [config.roster.token_file, config.roster.file, config.gate_key_file, config.badge_key_file]
     named.append(getattr(config.reader.options, "key_file", None))
     named += [] if mqtt is None else [mqtt.password_file, mqtt.tls.key if mqtt.tls else None]
+    named.append(getattr(config.output.options, "password_file", None))
     yield from (path for path in named if path is not None)
     yield from (path for path in (config.state_dir / "badge.key", config.state_dir / "journal.db") if path.exists())

@@ -33,6 +33,7 @@ _BY_PERSON: Final = frozenset({"session.started", "session.progress", "session.e
 _AUTOMATIC_CAUSES: Final = frozenset(
     {
         vocabulary.Cause.ESTOP,
+        vocabulary.Cause.OUTPUT_AWAY,
         vocabulary.Cause.JOURNAL,
         vocabulary.Cause.JOURNAL_FULL,
         vocabulary.Cause.READER,

@@ -114,6 +114,7 @@ TEXTS: Final[dict[str, str]] = {
     "blocked": "Out of service\nGo to the desk",
     "blocked-estop": "Out of service\nThe emergency stop\nis pressed",
     "blocked-output": "Out of service\nSwitching fault\nDo not use",
+    "blocked-output-away": "Out of service\nThe plug does not\nanswer: go to\nthe desk",
     "blocked-flag": "Out of service\nA danger was\nreported\nDo not use",
     "blocked-journal": "Out of service\nNothing can be\nrecorded: go to\nthe desk",
     "blocked-reader": "Out of service\nBadge reader fault\nGo to the desk",

@@ -1,16 +1,17 @@
-"""Checks a gate.yaml and the roster file that it names: ``fabgate check``. Nothing is stored and no key is made.
+"""Checks a gate.yaml, the roster file that it names and the plug: ``fabgate check``. Nothing is stored or switched.
 
 A gate starts despite mistakes in its roster file: the last good roster stays in force. This check reports them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fabgate import wire
-from fabgate.errors import UsageError
+from fabgate.errors import HardwareError, UsageError
 from fabgate.gate.config import gate_yaml
 from fabgate.gate.config.gate_yaml import Config
 from fabgate.gate.config.hardware import senses_work
@@ -22,14 +23,21 @@ _ANY_KEY = bytes(32)
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A valid configuration, and the content of its roster file; `roster` is None where the roster is a collector's."""
+    """A valid configuration, and the content of its roster file; `roster` is None where the roster is a collector's.
+
+    `unreached` is why an output on a network could not be asked, or "".
+    """
 
     config: Config
     roster: wire.Roster | None
+    unreached: str = ""
 
 
-def check(path: Path) -> Checked:
-    """Read gate.yaml and its roster file. Raises UsageError with a line for every mistake, gate.yaml's first."""
+def check(path: Path, *, ask_output: bool = True) -> Checked:
+    """Read gate.yaml and its roster file, and ask an output on a network how it is set up.
+
+    Raises UsageError with a line for every mistake, gate.yaml's first.
+    """
     config, reading = gate_yaml.load_with_mistakes(path)
     values, roster = reading.values, None
     without_grace = wire.holder_mistake(_rules(values))
@@ -51,9 +59,25 @@ def check(path: Path) -> Checked:
                 wrong.at("machine.grace_s", text.removeprefix("grace_s: "))
             if wrong.found:
                 mistakes.append(wrong.text())
+    unreached = _ask_output(path, config, mistakes) if config is not None and ask_output else ""
     if mistakes or config is None:
         raise UsageError("\n".join(mistakes))
-    return Checked(config, roster)
+    return Checked(config, roster, unreached)
+
+
+def _ask_output(path: Path, config: Config, mistakes: list[str]) -> str:
+    """Add what is wrong with the device of an output on a network; return why it could not be asked, or ""."""
+    try:
+        mistakes += [f"{path}: output: {problem}" for problem in output_problems(config)]
+    except HardwareError as error:
+        return str(error)
+    return ""
+
+
+def output_problems(config: Config) -> list[str]:
+    """Return what is wrong with the device of an output on a network. Raises HardwareError when it does not answer."""
+    ask: Callable[[], list[str]] | None = getattr(gate_yaml.make_driver("output", config.output), "problems", None)
+    return [] if ask is None else ask()
 
 
 def _rules(values: dict[str, Any]) -> wire.MachineRules:

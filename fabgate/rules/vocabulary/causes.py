@@ -10,6 +10,7 @@ class Cause(StrEnum):
 
     ESTOP = "estop"
     OUTPUT = "output"
+    OUTPUT_AWAY = "output-away"
     LOCK_NOW = "lock-now"
     LOCK_IDLE = "lock-idle"
     FLAG = "flag"
@@ -20,7 +21,7 @@ class Cause(StrEnum):
 
 
 #: These causes switch power off at once, in every phase.
-CUT = frozenset({Cause.ESTOP, Cause.OUTPUT, Cause.LOCK_NOW})
+CUT = frozenset({Cause.ESTOP, Cause.OUTPUT, Cause.OUTPUT_AWAY, Cause.LOCK_NOW})
 #: These causes end a running session once its job is done.
 END_WHEN_IDLE = frozenset({Cause.LOCK_IDLE})
 #: These causes outlive a restart: only a person on site clears them.

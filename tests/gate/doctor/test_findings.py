@@ -28,7 +28,9 @@ def test_a_gate_that_runs_as_installed_has_nothing_to_put_right(pi):
     assert list(findings) == list(CHECKS)
     not_ok = {name: finding.outcome for name, finding in findings.items() if finding.outcome is not OK}
     # What this gate does not have, and what a running gate must not be asked.
-    assert not_ok == dict.fromkeys(("i2c", "reader-device", "collector", "broker-rights", "certificate"), NOT_CHECKED)
+    assert not_ok == dict.fromkeys(
+        ("i2c", "reader-device", "output", "collector", "broker-rights", "certificate"), NOT_CHECKED
+    )
 
 
 def test_on_another_computer_nothing_about_a_pi_is_called_ok(tmp_path):

@@ -14,9 +14,13 @@ from fabgate.doctor.finding import Outcome
 from fabgate.drivers.emulated import ChipBench
 from fabgate.drivers.emulated.chip import Chip
 from fabgate.drivers.emulated.control import bench_at, release
+from fabgate.drivers.emulated.outputs.plug import Plug
+from fabgate.drivers.emulated.outputs.shelly import EmulatedShelly
 from fabgate.drivers.readers.mfrc522 import rpi_gpio
+from fabgate.errors import UsageError
 from fabgate.gate.doctor import pi as judged
 from fabgate.gate.doctor import service
+from fabgate.gate.terminal.check import check
 from tests.cli.running import run_fabgate
 from tests.deploy.places import SYSTEMD
 from tests.gate.doctor.emulated_pi import EmulatedPi
@@ -177,3 +181,29 @@ def test_the_verb_prints_findings_and_fails_when_one_does(pi):
 def test_a_root_that_is_not_there_is_refused(tmp_path):
     done = run_fabgate("doctor", "--root", tmp_path / "nowhere")
     assert (done.returncode, done.stdout) == (2, "")
+
+
+# --- the output -------------------------------------------------------------------------------------------------------
+
+
+def test_a_plug_is_asked_how_it_is_set_up_and_fabgate_check_refuses_what_the_doctor_finds(pi, capsys):
+    with EmulatedShelly(Plug("let me in")) as shelly:
+        (pi.folder / "plug.password").write_text("let me in")
+        section = f"host: 127.0.0.1, port: {shelly.port}, device_id: {shelly.plug.device_id}, password_file: "
+        pi.reconfigure(
+            "{driver: gpio, pin: 17, readback_pin: 27, readback_closed: high}",
+            f"{{driver: shelly, {section}{pi.folder / 'plug.password'}}}",
+        )
+        assert pi.finding("output").outcome is OK
+        shelly.plug.config["cloud"]["enable"] = True
+        found = pi.finding("output")
+        assert (found.outcome, "the cloud is on" in found.text) == (FAIL, True)
+        with pytest.raises(UsageError, match="output: the cloud is on, wanted off"):
+            check(pi.folder / "gate.yaml")
+        shelly.plug.password = None
+        with pytest.raises(UsageError, match="has no password, wanted one"):
+            check(pi.folder / "gate.yaml")
+        shelly.pull_out()
+        assert "does not answer" in check(pi.folder / "gate.yaml").unreached
+        assert pi.finding("output").outcome is FAIL
+        assert shelly.plug.history == []

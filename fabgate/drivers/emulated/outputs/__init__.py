@@ -1,0 +1,1 @@
+"""Emulated outputs: a plug on the network."""

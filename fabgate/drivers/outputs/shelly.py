@@ -1,0 +1,235 @@
+"""Switches a machine with a Shelly plug of the second generation or later, over HTTP on the local network.
+
+The plug has a timer of its own: every order to switch on says after how many seconds it falls off (``toggle_after``). While
+a machine is used the order is repeated; when the gate, the network or the access point dies, the machine loses its power
+within ``off_after_s``. An order to switch off never has a timer, which would switch on again.
+
+*What the plug says is believed as far as it can know it.* ``output`` is what it was told, not the state of its contact. Only
+watts that flow while it is told to be off prove that the contact has welded; 0 W prove nothing, because the machine may stand
+still. docs/outputs has limits, set-up and what an attacker in the same network can do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+
+from fabgate.drivers.outputs.shelly_plug import ShellyPlug, Status
+from fabgate.drivers.outputs.shelly_rpc import DeviceLink, NoAnswerError
+from fabgate.errors import HardwareError
+
+#: The timer begins again this many times before it would end, so that some orders may be lost.
+_ORDERS_A_TIMER: Final = 3
+
+
+class ShellyOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Options of ``output: {driver: shelly}``.
+
+    `host` is an address and no name, so that switching off never waits for a name server. `device_id` is on the plug's page
+    (Settings, Device information), and keeps the gate from switching another plug that got its address. `password_file` has
+    one line. `off_after_s` is after how many seconds of silence the plug falls off. From `welded_w` watts on, a current that
+    flows although the plug is off means a welded contact, but not within `meter_lag_ms` after it was switched off: its meter
+    averages. `timeout_ms` is for one request.
+    """
+
+    host: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=r"^((25[0-5]|2[0-4]\d|1?\d?\d)(\.(?!$)|$)){4}$",
+            description="an IPv4 address, such as 192.168.1.40, that the router reserves for the plug",
+        ),
+    ]
+    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 80
+    device_id: Annotated[
+        str,
+        msgspec.Meta(
+            pattern="^shelly[a-z0-9]+-[0-9a-f]{12}$",
+            description="the id on the plug's page, such as shellyplugsg3-8cbfeaa03350",
+        ),
+    ]
+    password_file: Path
+    switch: Annotated[int, msgspec.Meta(ge=0, le=3)] = 0
+    off_after_s: Annotated[int, msgspec.Meta(ge=10, le=30)] = 30
+    welded_w: Annotated[int, msgspec.Meta(ge=1, le=100)] = 5
+    meter_lag_ms: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1_500
+    timeout_ms: Annotated[int, msgspec.Meta(ge=200, le=2_000)] = 1_000
+
+
+class ShellyOutput:
+    """The contract of outputs on a network, on a plug."""
+
+    Options = ShellyOptions
+    blocks = True
+
+    def __init__(self, options: ShellyOptions) -> None:
+        self._options = options
+        self._link = DeviceLink(options.host, options.port, options.device_id, timeout_s=options.timeout_ms / 1000)
+        self._plug = ShellyPlug(self._link, options.switch)
+        self._clock = time.monotonic
+        self._is_open = False
+        self._status: Status | None = None
+        #: Since when the plug's answers show that it is told to be off; None while they do not.
+        self._off_since_s: float | None = None
+        #: Until when the plug stays on for certain, counted from when the last confirmed order was sent.
+        self._on_until_s = 0.0
+        self._rearm_at_s = 0.0
+        self._is_welded = False
+
+    # --- the contract of outputs --------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Switch the plug off, and check that it is the right one and set up safely. Raises HardwareError."""
+        self._is_open = False
+        self._unlock()
+        self._plug.check_identity()
+        self._order_off()
+        if self._look().on:
+            raise HardwareError(f"{self._link} does not switch off")
+        if unsafe := self._plug.unsafe_settings():
+            raise HardwareError(f"{self._link} is not set up safely: {'; '.join(unsafe)}")
+        self._is_open = True
+
+    def set(self, *, on: bool) -> None:
+        """Switch; return from on only once the plug has confirmed it. Off is one attempt, and never raises.
+
+        On raises HardwareError, and then tries to switch off.
+        """
+        if not on:
+            self._off()
+            return
+        if not self._is_open:
+            raise HardwareError(f"{self._link} is not in use yet")
+        confirmed = False
+        try:
+            self._order_on()
+            confirmed = self._look().on
+        finally:
+            if not confirmed:
+                self._off()
+        if not confirmed:
+            raise HardwareError(f"{self._link} did not switch on: it protects itself, or somebody pressed its button")
+
+    def read_back(self) -> bool | None:
+        """Return True where watts flow although the plug is off: its contact has welded. Otherwise None, never False.
+
+        It is what was seen last; nothing is asked.
+        """
+        return True if self._is_welded else None
+
+    def close(self) -> None:
+        """Switch off. Never raises."""
+        self._off()
+        self._is_open = False
+
+    # --- what an output on a network has beside it --------------------------------------------------------------------
+
+    def tend(self, *, on: bool) -> bool:
+        """Ask the plug how it is; return whether it was on. Let its timer begin again if it shall be on, and is.
+
+        A plug that was on and shall be off is switched off. A plug that went off by itself stays off: nothing is switched on
+        here. Raises HardwareError when it does not answer.
+        """
+        status = self._look()
+        if status.on and not on:
+            self._order_off()
+        # A plug that is on without a timer would stay on for ever: somebody else gave that order.
+        is_due = status.on and on and (self._clock() >= self._rearm_at_s or not status.is_timed)
+        if is_due and self._link.hurried_s is None and not self._order_on():
+            self._off()  # it had gone off since the look, and this order has switched it on again
+            return False
+        return status.on
+
+    def remaining_s(self) -> float:
+        """Return for how many seconds the plug stays on for certain if it is not reached again; 0 while it is off."""
+        return max(0.0, self._on_until_s - self._clock())
+
+    def hurry(self) -> None:
+        """End the request that runs soon, because an order to switch off waits. From any thread."""
+        self._link.hurried_s = self._clock()
+
+    def problems(self) -> list[str]:
+        """Ask the plug, without switching it, what could switch the machine on without the gate; each is a sentence.
+
+        Raises HardwareError when it does not answer: then nothing is known.
+        """
+        try:
+            self._unlock()
+            self._plug.check_identity()
+            return self._plug.unsafe_settings()
+        except NoAnswerError:
+            raise
+        except HardwareError as error:
+            return [str(error)]
+
+    @property
+    def power_w(self) -> float | None:
+        """The watts that the plug measured last; None while they are not known.
+
+        ``tend`` asks about once a second, on or off. From any thread.
+        """
+        status = self._status
+        return None if status is None else status.power_w
+
+    @property
+    def energy_wh(self) -> int | None:
+        """The plug's own counter in whole watt-hours, rounded down; None while it is not known.
+
+        It counts on through restarts of the plug. A smaller number than before means that somebody has reset it. From any
+        thread.
+        """
+        status = self._status
+        return None if status is None else status.energy_wh
+
+    # ------------------------------------------------------------------------------------------------------------------
+
+    def _order_on(self) -> bool:
+        """Send the one order that powers; return whether the plug was on before. Raises HardwareError."""
+        sent_s = self._clock()
+        self._off_since_s, self._is_welded = None, False
+        was_on = self._plug.order_on(self._options.off_after_s)
+        self._on_until_s = sent_s + self._options.off_after_s
+        self._rearm_at_s = sent_s + self._options.off_after_s / _ORDERS_A_TIMER
+        return was_on
+
+    def _order_off(self) -> None:
+        self._link.hurried_s = None  # this is what the request before had to hurry for
+        self._on_until_s = 0.0
+        self._plug.order_off()
+
+    def _off(self) -> None:
+        """Try once to switch off. The next ``tend`` shows whether it did, and the plug's timer runs."""
+        self._link.hurried_s = None
+        if self._link.is_unlocked:
+            with contextlib.suppress(HardwareError):
+                self._order_off()
+
+    def _look(self) -> Status:
+        """Ask for the status, and judge the contact by it. Raises HardwareError; then nothing is known."""
+        try:
+            found = self._plug.status()
+        except HardwareError:
+            self._status, self._is_welded = None, False
+            raise
+        now_s = self._clock()
+        if found.on:
+            self._off_since_s = None
+        elif self._off_since_s is None:
+            self._off_since_s = now_s
+        is_settled = self._off_since_s is not None and now_s - self._off_since_s >= self._options.meter_lag_ms / 1000
+        self._status = found
+        self._is_welded = is_settled and found.power_w is not None and found.power_w >= self._options.welded_w
+        return found
+
+    def _unlock(self) -> None:
+        path = self._options.password_file
+        try:
+            password = path.read_text("utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise HardwareError(f"{path}: the password of the plug cannot be read ({error})") from error
+        if not password:
+            raise HardwareError(f"{path}: found nothing, wanted the password of the plug in one line")
+        self._link.unlock(password)

@@ -1,0 +1,124 @@
+"""What the gate asks of a Shelly plug, as typed values: its identity, its settings, its status, and the two orders.
+
+Sources: shelly-api-docs.shelly.cloud/gen2, "Shelly", "Switch", "Schedule", "Webhook" and "Script". Answers that are not as
+documented there are a HardwareError, never a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from fabgate.drivers.outputs.shelly_rpc import DeviceLink
+from fabgate.errors import HardwareError
+
+#: Settings that must have one value: their place in Shelly.GetConfig, the value, and why. A plug that does not have a setting
+#: does not have what it switches on. MQTT and the outbound WebSocket ask for no password ("Authentication").
+_SETTINGS: Final = (
+    (("cloud", "enable"), False, "the cloud is on, wanted off: whoever has that account could switch the machine on"),
+    (("mqtt", "enable"), False, "MQTT is on, wanted off: whoever has the broker could switch the machine on"),
+    (("ws", "enable"), False, "the outbound WebSocket is on, wanted off: it needs no password"),
+    (("matter", "enable"), False, "Matter is on, wanted off: its controllers could switch the machine on"),
+    (("knx", "enable"), False, "KNX is on, wanted off: its devices could switch the machine on"),
+)
+#: What a plug may hold that switches by itself: the method that lists it, the key of its list, and what it is.
+_LISTS: Final = (
+    ("Schedule.List", "jobs", "schedule"),
+    ("Webhook.List", "hooks", "webhook"),
+    ("Script.List", "scripts", "script"),
+)
+
+
+class Status(NamedTuple):
+    """What the plug says: whether it is told to be on, whether a timer runs, the watts, and its counter in whole Wh."""
+
+    on: bool
+    is_timed: bool
+    power_w: float | None
+    energy_wh: int | None
+
+
+class ShellyPlug:
+    """One switch of the device behind `link`. Every method raises HardwareError when the device does not answer."""
+
+    def __init__(self, link: DeviceLink, switch: int) -> None:
+        self.link = link
+        self._switch = switch
+
+    def check_identity(self) -> None:
+        """Raise HardwareError if this is another device, of the first generation, or without a password."""
+        found = self._asked("Shelly.GetDeviceInfo", is_open=True)
+        wanted = self.link.device_id
+        if found.get("id") != wanted:
+            raise HardwareError(
+                f"found the device {found.get('id')!r} at {self.link.host}, wanted {wanted!r}; correct output.host or"
+                " output.device_id, and reserve the plug's address in the router"
+            )
+        if not isinstance(found.get("gen"), int) or found["gen"] < 2:
+            raise HardwareError(f"{self.link} is of the first generation, wanted the second or later")
+        if found.get("auth_en") is not True:
+            raise HardwareError(
+                f"{self.link} has no password, wanted one: set it on its page (Settings, Authentication)"
+            )
+
+    def unsafe_settings(self) -> list[str]:
+        """Return what could switch the machine on without the gate, each as a sentence."""
+        config = self._asked("Shelly.GetConfig")
+        found = [text for (part, key), wanted, text in _SETTINGS if config.get(part, {}).get(key, wanted) != wanted]
+        own = config.get(f"switch:{self._switch}")
+        if not isinstance(own, Mapping):
+            raise HardwareError(f"{self.link} has no switch {self._switch}: correct output.switch")
+        if own.get("initial_state") != "off":
+            found.append(
+                f"its state after a power cut (initial_state) is {own.get('initial_state')}, wanted off:"
+                " the machine would start by itself"
+            )
+        if own.get("auto_on") is not False:
+            found.append("its auto-on timer is on, wanted off: it would switch on again after each off")
+        for method, key, what in _LISTS:
+            listed = self.link.call(method, may_lack=True)
+            rows = [] if listed is None else listed.get(key, [])
+            active = sum(1 for row in rows if row.get("enable", True) or row.get("running", False))
+            if active:
+                found.append(f"it has {active} active {what}{'' if active == 1 else 's'}, wanted none")
+        return found
+
+    def status(self) -> Status:
+        """Return what the plug says about itself now."""
+        found = self._asked("Switch.GetStatus", id=self._switch)
+        on, watts, energy = found.get("output"), found.get("apower"), found.get("aenergy")
+        if not isinstance(on, bool):
+            raise HardwareError(f"{self.link} does not say whether it is on")
+        watts, total = _number(watts), _number(energy.get("total") if isinstance(energy, Mapping) else None)
+        return Status(
+            on,
+            found.get("timer_duration") is not None,
+            watts,
+            None if total is None or total < 0 else int(total),
+        )
+
+    def order_on(self, off_after_s: int) -> bool:
+        """Switch on for `off_after_s` seconds; return whether it was on before. Never sent without that time."""
+        return self._was_on(self._asked("Switch.Set", id=self._switch, on=True, toggle_after=off_after_s))
+
+    def order_off(self) -> None:
+        """Switch off, and end its timer. Never sent with a time: the plug would switch on after it."""
+        self._was_on(self._asked("Switch.Set", id=self._switch, on=False))
+
+    def _was_on(self, found: Mapping[str, Any]) -> bool:
+        was_on = found.get("was_on")
+        if not isinstance(was_on, bool):
+            raise HardwareError(f"{self.link} does not confirm the order")
+        return was_on
+
+    def _asked(self, method: str, *, is_open: bool = False, **parameters: int) -> Mapping[str, Any]:
+        found = self.link.call(method, parameters, is_open=is_open)
+        if not isinstance(found, Mapping):
+            raise HardwareError(f"{self.link} answers {method} with something that is no object")
+        return found
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12:  # nor NaN
+        return float(value)
+    return None
