@@ -94,6 +94,15 @@ def test_the_lists_are_those_of_the_sources(build):
         assert (HARDWARE / build.name / name).read_text("utf-8") == text, f"{build.name}/{name} is old: make hardware"
 
 
+def test_the_bill_of_the_options_is_that_of_the_sources_and_whatever_sends_5_v_brings_its_level_shifter():
+    assert (HARDWARE / "options.csv").read_text("utf-8") == lists.options(), "options.csv is old: make hardware"
+    options = builds.load("builds/options.yaml")
+    assert all((HARDWARE.parent / row["page"].partition("#")[0]).exists() for row in options.values())
+    assert {"lcd", "wiegand"} == {name for name, row in options.items() if "shifter" in row["parts"]}
+    assert {"r1k", "r2k"} < options["rdm6300"]["parts"].keys()
+    assert "ahct125" in options["neopixel"]["parts"]
+
+
 @pytest.mark.parametrize("group", made.SOURCES)
 def test_what_is_drawn_is_up_to_date(group):
     assert group not in made.stale(), f"the sources of {group} have changed since it was drawn: make hardware"

@@ -24,6 +24,7 @@ def write_lists() -> None:
         build = builds.read(name)
         for path, text in lists.all_of(build).items():
             (_folder(name) / path).write_text(text, "utf-8")
+    (HARDWARE / "options.csv").write_text(lists.options(), "utf-8")
 
 
 def _wiring() -> None:

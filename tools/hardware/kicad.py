@@ -37,6 +37,9 @@ def finish(folder: Path) -> None:
         _run("sch", "export", "netlist", "-o", str(netlist), str(sheet))
         nets = read_nets(netlist.read_text("utf-8"))
     _run("sch", "export", "svg", "--exclude-drawing-sheet", "-o", str(folder), str(sheet))
+    picture = folder / f"{NAME}.svg"
+    dated = picture.read_text("utf-8")
+    picture.write_text(re.sub(r"<title>[^<]*</title>", "<title>Gate board A3</title>", dated, count=1), "utf-8")
     with (folder / "nets.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["net", "joins"])

@@ -43,6 +43,19 @@ def _pieces(part: str, names: Sequence[str]) -> int:
     return 1 if part in _BY_THE_PACK else len(names)
 
 
+def options() -> str:
+    """Return what to buy for each option, and where its wires are described, as CSV."""
+    catalogue = builds.parts()
+    return _csv(
+        ["option", "what it is", "wires", "pieces", "part", "what matters", "about EUR"],
+        (
+            [name, row["what"], row["page"], str(count), part["what"], part["choose"], f"{count * part['eur']:.2f}"]
+            for name, row in builds.load("builds/options.yaml").items()
+            for part, count in ((catalogue[key], count) for key, count in row["parts"].items())
+        ),
+    )
+
+
 def wires(build: Build) -> str:
     """Return each wire with both ends as CSV."""
     return _csv(

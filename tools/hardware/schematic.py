@@ -226,14 +226,18 @@ def _driver(sheet: Sheet, parts: Mapping[str, Any]) -> None:
 
 def _panel_side(sheet: Sheet, block: Mapping[str, Any]) -> None:
     sheet.text_at("Terminals X3: panel", 154, 14, 1.6)
-    pins = sheet.place("X3", "X3", "panel", 173, 32)
-    for pin, dx, far in (("1", 4, 24), ("3", 10, 24), ("2", 7, 40)):
-        x, y = pins[pin]
-        sheet.wire((x, y), (x - dx, y), (x - dx, far))
-        sheet.power(block["pins"][int(pin)], x - dx, far)
+    pins = sheet.place("X3", "X3", "panel", 175, 30)
+    for net, dx, far in (("3V3", 4, pins["1"][1] - 5), ("5V", 10, pins["1"][1] - 5), ("GND", 7, pins["7"][1] + 6)):
+        places = [pins[str(pin)] for pin, name in block["pins"].items() if name == net]
+        x, rows = places[0][0] - dx, [y for _, y in places]
+        sheet.wire((x, min(*rows, far)), (x, max(*rows, far)))
+        for place, y in places:
+            sheet.wire((place, y), (x, y))
+            sheet.joint(x, y)
+        sheet.power(net, x, far)
     x, y = pins["4"]
-    sheet.wire((x, y), (x - 9, y))
-    sheet.label(block["pins"][4], x - 9, y, left=True)
+    sheet.wire((x, y), (x - 12, y))
+    sheet.label(block["pins"][4], x - 12, y, left=True)
     _words(sheet, block["labels"], pins)
 
 
