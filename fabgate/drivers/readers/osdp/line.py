@@ -38,7 +38,7 @@ class SerialLine:
         except (OSError, termios.error) as error:
             self.close()
             raise HardwareError(
-                f"{port} cannot be opened ({error}). Is the adapter plugged in, and the serial port switched on?"
+                f"{port} cannot be opened ({error.args[-1]}). Is the adapter plugged in, and the serial port switched on?"
                 " (docs/readers/README.md)"
             ) from error
 
@@ -48,7 +48,7 @@ class SerialLine:
             termios.tcflush(self._fd, termios.TCIFLUSH)
             os.write(self._fd, data)
         except (OSError, termios.error) as error:
-            raise HardwareError(f"{self._port} does not answer ({error}). Check its plug") from error
+            raise HardwareError(f"{self._port} does not answer ({error.args[-1]}). Check its plug") from error
 
     def read(self, wait_s: float) -> bytes:
         """Return what came; wait for it up to `wait_s` seconds, then return nothing."""
@@ -59,7 +59,7 @@ class SerialLine:
         except BlockingIOError:
             return b""
         except OSError as error:
-            raise HardwareError(f"{self._port} does not answer ({error}). Check its plug") from error
+            raise HardwareError(f"{self._port} does not answer ({error.args[-1]}). Check its plug") from error
         if not received:
             raise HardwareError(f"{self._port} was unplugged")
         return received
