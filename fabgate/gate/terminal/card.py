@@ -130,7 +130,8 @@ def lines(card: Badge, roster: Known | str | None) -> Iterator[str]:
         width = max(len(one.reader) for one in found)
         for one in found:
             means = one.shared or ("which is another card" if one.card else "which cannot be a badge")
-            yield f"  {one.reader:<{width}}  {one.shows:<20}  {means}"
+            form = _form(card, one.card)
+            yield f"  {one.reader:<{width}}  {one.shows:<20}  {means}{f' ({form})' if form else ''}"
     if roster is None:
         return
     yield ""
@@ -147,7 +148,13 @@ def lines(card: Badge, roster: Known | str | None) -> Iterator[str]:
 def as_json(card: Badge, roster: Known | str | None) -> dict[str, Any]:
     """Return the same for programs."""
     shown = [
-        {"reader": one.reader, "shows": one.shows, "card": one.card and str(one.card), "shared": bool(one.shared)}
+        {
+            "reader": one.reader,
+            "shows": one.shows,
+            "card": one.card and str(one.card),
+            "shared": bool(one.shared),
+            "form": _form(card, one.card) or None,
+        }
         for one in readings(card)
     ]
     if not isinstance(roster, Known):
@@ -167,6 +174,15 @@ def _described(holder: vocabulary.Holder | None) -> str:
             return f"an emergency badge of gate.yaml: {label}"
         case vocabulary.Member(id=member, name=name):
             return f"{member}{f' ({name})' if name else ''} has this card"
+
+
+def _form(card: Badge, shortened: Badge | None) -> str:
+    """Return the name of a short form for ``fabgate collector badge-forms``; "" for what is none."""
+    return "" if shortened is None else next((one.name for one in _FORMS if one.of(card) == shortened), "")
+
+
+#: The last bytes of a UID first: of four bytes the first and the last ones are the same.
+_FORMS: Final = sorted(badge.SHORT_FORMS.values(), key=lambda one: one.keeps_first)
 
 
 def _badge(raw: bytes) -> Badge | None:

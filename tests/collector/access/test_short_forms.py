@@ -57,7 +57,7 @@ def assignments(draw: st.DrawFn) -> list[Known]:
 
 
 @given(assignments(), st.sampled_from([FORMS, FORMS[:1], ()]), st.randoms(use_true_random=False))
-@examples(max_examples=60, deadline=None)
+@examples(max_examples=40, deadline=None)
 def test_no_form_is_accepted_that_could_be_another_badge(known, names, chance):
     found = short_forms.derive(known, names, KEY)
     again = list(known)

@@ -71,9 +71,12 @@ def test_a_125_khz_badge_is_shortened_by_most_readers():
         "shortened to 8 digits, last byte first": "13877937",
         "26-bit Wiegand": "177,49875",
     }
-    assert "but it knows number10:0011649747" in "\n".join(
+    printed = "\n".join(
         cards.lines(badge.parse("em-hex:0A00B1C2D3"), known("em-hex:0A00B1C2D3", {"number10:0011649747": ADA}))
     )
+    assert "but it knows number10:0011649747" in printed
+    # What `fabgate collector badge-forms` calls it.
+    assert "11649747              65,536 badges have the same (em:number8)" in printed
 
 
 def test_the_holder_is_found_under_each_key_of_the_gate():
