@@ -55,7 +55,7 @@ class SerialLine:
         except (OSError, termios.error) as error:
             _close(fd)
             raise HardwareError(
-                f"{name} cannot be opened ({error}). Is it plugged in, and the serial port switched on?"
+                f"{name} cannot be opened ({error.args[-1]}). Is it plugged in, and the serial port switched on?"
                 " (docs/readers/README.md)"
             ) from error
         if shortest_answer:
@@ -71,26 +71,20 @@ class SerialLine:
         except BlockingIOError:
             return b""
         except OSError as error:
-            raise HardwareError(f"{self._name} does not answer ({error}). Check its plug") from error
+            raise HardwareError(f"{self._name} does not answer ({error.args[-1]}). Check its plug") from error
         if not received:
             raise HardwareError(f"{self._name} was unplugged")
         return received
 
     def write(self, data: bytes) -> None:
-        """Send `data`, which is short enough for the buffer of any line."""
-        try:
-            sent = os.write(self.fd, data)
-        except OSError as error:
-            raise HardwareError(f"{self._name} cannot be written to ({error}). Check its plug") from error
-        if sent != len(data):
-            raise HardwareError(f"{self._name} takes nothing more. Check its plug")
-
-    def forget(self) -> None:
-        """Forget what has come and was not read."""
+        """Forget what has come, because it answers nothing, and send `data`, which fits the buffer of any line."""
         try:
             termios.tcflush(self.fd, termios.TCIFLUSH)
-        except termios.error as error:
+            sent = os.write(self.fd, data)
+        except (OSError, termios.error) as error:
             raise HardwareError(f"{self._name} does not answer ({error.args[-1]}). Check its plug") from error
+        if sent != len(data):
+            raise HardwareError(f"{self._name} takes nothing more. Check its plug")
 
     def close(self) -> None:
         """Release the device. Never raises."""

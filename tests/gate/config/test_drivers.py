@@ -195,6 +195,9 @@ def test_a_driver_without_its_package_says_what_to_install(monkeypatch, mistakes
         "panel.driver: found the panel driver 'needy' without its package no_such_package.at_all, wanted it:" in found
     )
     assert found.endswith("pip install 'fabgate[needy]'")
+    monkeypatch.setattr(NeedyPanel, "needs", {"no_such_package": "apt install python3-needy"})
+    (found,) = mistakes(panel="panel: {driver: needy}")
+    assert found.endswith("its package no_such_package, wanted it: apt install python3-needy")
 
 
 class BusReader(NfcReader):

@@ -19,8 +19,8 @@ from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.drivers.readers.one_way import Afterglow
 from fabgate.drivers.readers.osdp import frames
 from fabgate.drivers.readers.osdp.keys import read_key
-from fabgate.drivers.readers.osdp.line import SerialLine
 from fabgate.drivers.readers.osdp.link import ChannelLostError, Line, Link
+from fabgate.drivers.readers.serial_line import SerialLine, Speed
 from fabgate.errors import HardwareError, UsageError
 
 log = logging.getLogger(__name__)
@@ -42,9 +42,13 @@ class OsdpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     format: Literal["wiegand", "uid", "uid-reversed"]
     key_file: Path
     port: str = "/dev/serial0"
-    speed_bps: Literal[9600, 19200, 38400, 57600, 115200] = 9600
+    speed_bps: Speed = 9600
     address: Annotated[int, msgspec.Meta(ge=0, le=126)] = 0
     gone_after_ms: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1_000
+
+
+def _line_at(port: str, speed_bps: int) -> Line:
+    return SerialLine.at(port, speed_bps, port, shortest_answer=1)
 
 
 class OsdpReader:
@@ -60,7 +64,7 @@ class OsdpReader:
         self,
         options: OsdpOptions,
         *,
-        line: Callable[[str, int], Line] = SerialLine,
+        line: Callable[[str, int], Line] = _line_at,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.recoveries = 0

@@ -17,7 +17,7 @@ from fabgate.drivers.readers.radio import Poller, UpsetError
 from fabgate.drivers.readers.serial_line import SerialLine
 from fabgate.errors import HardwareError
 
-#: The speed of the HSU after power-on (UM0701-02, section 6.3.1); nothing changes it.
+#: The speed of the HSU after power-on (UM0701-02, section 6.3.2); nothing changes it.
 SPEED_BPS = 115200
 
 

@@ -3,7 +3,7 @@
 The chip's own search for cards (InListPassiveTarget) hides what a gate must know: a card that was torn away is no card to
 it. So it only sends the frames, with InCommunicateThru, and ``iso14443a`` selects the card.
 
-Facts: NXP UM0701-02, the user manual of the PN532 (commands, section 7; HSU, section 6.3.1), AN10609 (Low Vbat), and for
+Facts: NXP UM0701-02, the user manual of the PN532 (commands, section 7; HSU, section 6.3.2), AN10609 (Low Vbat), and for
 the registers the data sheet, whose CIU is that of the MFRC522. That these frames and registers suffice on the real chip is
 shown by libnfc's nfc-anticol, which works in the same way.
 """
@@ -30,7 +30,7 @@ DRIVERS = 0x03  # of TX_CONTROL: both antenna drivers on
 FORCE_100_ASK = 0x40  # of TX_AUTO: cards of type A need 100 % modulation
 PARITY_DISABLE = 0x10  # of MANUAL_RCV
 LAST_BITS = 0x07  # of BIT_FRAMING
-#: HSU wakes at the fifth rising edge, and loses what comes before the oscillator runs (sections 6.3.1.3 and 3.1.3.6).
+#: HSU wakes at the fifth rising edge, and loses what comes before the oscillator runs, after some 0.1 ms (section 6.3.2.3).
 WAKE_UP: Final = bytes.fromhex("5555") + bytes(14)
 WAKE_S: Final = 0.005
 PN532: Final = 0x32  # IC of GetFirmwareVersion
@@ -42,7 +42,7 @@ FIELD_ON, FIELD_OFF = b"\x01\x01", b"\x01\x00"
 TIMINGS, SINGLE_FRAMES, SEARCH = b"\x02\x00\x0b\x06", b"\x04\x00", b"\x05\x00\x00\x01"
 #: ISO/IEC 14443-3 section 5: 5 ms of field before the first request; the same without field to reset cards.
 GUARD_S: Final = 0.0055
-#: The chip acknowledges a command within 15 ms (section 6.2.1.3); a USB adapter may add 16 ms.
+#: The chip acknowledges a command within 15 ms, to which a USB adapter may add 16 ms; a busy Pi has to have time, too.
 ACK_S: Final = 0.1
 ANSWER_S: Final = 0.2
 SEARCH_S: Final = 1.0
@@ -64,10 +64,7 @@ class Line(Protocol):
         """Return what comes within `wait_s` seconds."""
 
     def write(self, data: bytes) -> None:
-        """Send bytes."""
-
-    def forget(self) -> None:
-        """Forget what has come."""
+        """Forget what has come, and send bytes."""
 
     def close(self) -> None:
         """Release the device."""
@@ -154,11 +151,11 @@ class ChipLink:
     def command(self, code: int, data: bytes = b"", *, patience_s: float = ANSWER_S) -> bytes:
         """Send a command and return its answer. Raises UpsetError when the chip does not acknowledge it, or not answer in time.
 
-        An answer that came damaged is asked for once more, with a NACK.
+        An answer that came damaged is asked for once more, with a NACK. What comes before the ACK answers an earlier command.
         """
-        self._line.forget()  # an answer that came too late
         self._line.write(build(bytes((code,)) + data))
-        received, until, asked_again = b"", time.monotonic() + ACK_S, False
+        received, until = b"", time.monotonic() + ACK_S
+        acknowledged = asked_again = False
         while True:
             frame, received = take(received)
             if frame is None:
@@ -168,16 +165,16 @@ class ChipLink:
                     raise UpsetError(f"no answer to command {code:02X}h")
                 received += more
             elif frame.kind is Kind.ACK:
-                until = time.monotonic() + patience_s
-            elif frame.kind is Kind.ERROR:
-                raise UpsetError(f"command {code:02X}h was refused")
-            elif _answers(frame, code):
-                return frame.data[1:]
+                acknowledged, until = True, time.monotonic() + patience_s
             elif frame.kind is Kind.DAMAGED:
                 if asked_again:
                     raise UpsetError(f"the answer to command {code:02X}h came damaged twice")
-                asked_again, received = True, b""
+                acknowledged, asked_again, received = True, True, b""
                 self._line.write(NACK)
+            elif acknowledged and frame.kind is Kind.ERROR:
+                raise UpsetError(f"command {code:02X}h was refused")
+            elif acknowledged and _answers(frame, code):
+                return frame.data[1:]
 
     def close(self) -> None:
         """Release the line."""
