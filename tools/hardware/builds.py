@@ -15,7 +15,7 @@ from typing import Any, Final
 import yaml
 
 HARDWARE: Final = Path(__file__).parents[2] / "hardware"
-NAMES: Final = ("bench", "standard")
+NAMES: Final = ("bench", "standard", "plug")
 #: IEC 60757.
 COLOURS: Final = {
     "BK": "black",

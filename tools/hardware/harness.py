@@ -23,6 +23,8 @@ def harness(build: Build, sheet: str) -> dict[str, Any]:
     # A wire between two pins of one device is an arc at its side: as a cable it would run around the drawing.
     between = [wire for wire in wires if not _is_link(wire)]
     links = [wire for wire in wires if _is_link(wire)]
+    # A chain of devices is wide; the less room between them, the larger the text where it must fit a page.
+    is_long = bool({wire.start.device for wire in between} & {wire.end.device for wire in between})
     names = dict.fromkeys(end.device for wire in wires for end in (wire.start, wire.end))
     return {
         "metadata": {"title": build.title},
@@ -30,7 +32,7 @@ def harness(build: Build, sheet: str) -> dict[str, Any]:
         "connectors": {name: _connector(build.devices[name], wired, links) for name in names},
         "cables": {cable.name: _cable(cable) for cable in cables if not all(map(_is_link, cable.wires))},
         "connections": [_connection(wire) for wire in between],
-        "tweak": {"append": "graph [ranksep=0.7]"},  # narrower: text is larger where the page is as wide as the drawing
+        "tweak": {"append": f"graph [ranksep={0.7 if is_long else 1.6}]"},
     }
 
 
