@@ -35,7 +35,6 @@ class Rules:
             standing.rules(),
             new_id=uuid7,
             run_sense=False,
-            continuous=True,
             checkpoint_ms=30_000,
             latched=frozenset(),
         )

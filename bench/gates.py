@@ -124,13 +124,13 @@ class LocalGate:
         self.output = TimedOutput()
         self.daemon: Daemon
         self._config = gate_config.load(config)
-        self._reader = reader
+        self._readers = [] if reader is None else [reader]
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gate")
 
     def _run(self) -> None:
         # Made in the thread that runs it, which opens the roster.
-        self.daemon = Daemon(self._config, output=self.output, reader=self._reader, notify=self._notified)
+        self.daemon = Daemon(self._config, output=self.output, readers=self._readers, notify=self._notified)
         self.daemon.run()
 
     def _notified(self, *lines: str) -> None:

@@ -250,6 +250,13 @@ def _badge_verbs(verbs: Any) -> None:
         metavar="MS",
         help="how long the card stays, in ms (default: %(default)s)",
     )
+    verb.add_argument(
+        "--reader",
+        type=int,
+        choices=(1, 2, 3),
+        default=1,
+        help="which reader of a gate.yaml with several (default: %(default)s)",
+    )
     verb.add_argument("--data", type=Path, metavar="DIR", help="the folder of a running demo")
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from fabgate.arguments import parser
-from fabgate.errors import FabgateError, JournalError, UsageError
+from fabgate.errors import FabgateError, HardwareError, JournalError, UsageError
 
 #: The largest integer of SQLite, and so the largest number of an entry.
 _LARGEST = (1 << 63) - 1
@@ -326,45 +326,56 @@ def _explain_ambiguity(error: Any, *, as_json: bool) -> int:
 
 
 def _read_card(arguments: argparse.Namespace) -> Any:
+    from contextlib import ExitStack
+
     from fabgate.badge import Kind, from_uid
     from fabgate.drivers.readers import Card, Misread
 
     if arguments.config is None:
         raise UsageError("found no badge; add a spelling, or --config gate.yaml to read a card on its reader")
-    reader = _free_reader(arguments.config)
-    reader.open()
-    print("hold a card on the reader …", file=sys.stderr)
+    readers = _free_readers(arguments.config)
     last_reason: object = None
-    try:
+    with ExitStack() as opened:
+        for reader in readers:
+            reader.open()
+            opened.callback(reader.close)
+        print(f"hold a card on {'the reader' if len(readers) == 1 else 'a reader'} …", file=sys.stderr)
         while True:
-            seen = reader.poll()
-            if isinstance(seen, Card):
-                return seen.badge if seen.kind is not Kind.ISO14443A else from_uid(seen.uid)
-            if isinstance(seen, Misread) and seen.reason != last_reason:
-                last_reason = seen.reason
-                print(f"not read: {seen.reason}", file=sys.stderr)
-    finally:
-        reader.close()
+            for reader in readers:
+                seen = reader.poll()
+                if isinstance(seen, Card):
+                    return seen.badge if seen.kind is not Kind.ISO14443A else from_uid(seen.uid)
+                if isinstance(seen, Misread) and seen.reason != last_reason:
+                    last_reason = seen.reason
+                    print(f"not read: {seen.reason}", file=sys.stderr)
 
 
-def _free_reader(config_file: Path) -> Any:
-    """Return the reader of a gate that does not run, not yet open."""
+def _free_readers(config_file: Path) -> list[Any]:
+    """Return the readers of a gate that does not run, not yet open."""
     from fabgate.gate.config import gate_yaml as gate_config
     from fabgate.gate.terminal.running import gate_runs
 
     config = gate_config.load(config_file)
     if gate_runs(config.state_dir):
         raise UsageError("the gate is running and uses the reader; stop it first (systemctl stop fabgate-gate)")
-    return gate_config.make_driver("reader", config.reader)
+    return [gate_config.make_driver("reader", section) for section in config.reader]
 
 
 def keyset(arguments: argparse.Namespace) -> int:
     """Give an OSDP reader the key of its gate."""
-    reader = _free_reader(arguments.config)
-    if not hasattr(reader, "set_key"):
+    readers = [reader for reader in _free_readers(arguments.config) if hasattr(reader, "set_key")]
+    if not readers:
         raise UsageError("found a reader without a key in gate.yaml, wanted driver: osdp")
-    reader.set_key()
-    print(f"{reader.identity}, has the key now, and a secure channel with it")
+    refused = []
+    for reader in readers:
+        try:
+            reader.set_key()
+        except HardwareError as error:
+            refused.append(str(error))
+        else:
+            print(f"{reader.identity}, has the key now, and a secure channel with it")
+    if refused:
+        raise HardwareError("; ".join(refused))
     return 0
 
 
@@ -384,7 +395,7 @@ def tap(arguments: argparse.Namespace) -> int:
         if arguments.socket not in gates:
             raise UsageError(f"found the gate {arguments.socket!r}, wanted {' or '.join(gates)}")
     try:
-        taps.tap(arguments.socket, arguments.uid, for_ms=for_ms, data=folder)
+        taps.tap(arguments.socket, arguments.uid, for_ms=for_ms, data=folder, reader=arguments.reader)
     except UsageError as error:
         if folder is None:
             raise

@@ -294,9 +294,15 @@ class MachineFlagged(Data, frozen=True, kw_only=True):
 
 
 class Fault(PacedData, frozen=True, kw_only=True):
-    """``fabgate.reader.fault.v1``, ``…reader.recovered.v1``, ``…output.fault.v1``."""
+    """``fabgate.output.fault.v1``."""
 
     detail: str
+
+
+class ReaderFault(Fault, frozen=True, kw_only=True):
+    """``fabgate.reader.fault.v1``, ``…reader.recovered.v1``: `reader` is its number, from 1, at a gate that has several."""
+
+    reader: Count | UnsetType = UNSET
 
 
 class RosterReplaced(PacedData, frozen=True, kw_only=True):
@@ -345,8 +351,8 @@ ENTRY_TYPES: Final[dict[str, type[Data]]] = {
     "machine.blocked": MachineBlocked,
     "machine.cleared": MachineCleared,
     "machine.flagged": MachineFlagged,
-    "reader.fault": Fault,
-    "reader.recovered": Fault,
+    "reader.fault": ReaderFault,
+    "reader.recovered": ReaderFault,
     "output.fault": Fault,
     "roster.replaced": RosterReplaced,
     "roster.rejected": RosterRejected,

@@ -21,17 +21,18 @@ BETWEEN_TAPS_S: Final = 1.1
 AGAIN_AFTER_S: Final = 10.0
 
 
-def tap(gate: str, who: str, *, for_ms: int, data: Path | None = None) -> int:
+def tap(gate: str, who: str, *, for_ms: int, data: Path | None = None, reader: int = 1) -> int:
     """Hold a card to the reader of a gate for `for_ms` milliseconds; return the exit code.
 
     `gate` is the reader's control socket, a gate.yaml, or the name of a gate that ``gate-add --emulated`` made. With
     `data`, the folder of a running demo, it is the name of one of its gates, and `who` may be a name of its people.json.
+    `reader` is the number of the reader in gate.yaml, for a gate with several.
 
     Raises UsageError where there is no such reader or card, HardwareError where the reader does not answer.
     """
     people: dict[str, str] = {}
     if data is None:
-        socket = _reader_of(gate)
+        socket = _reader_of(gate, reader)
     else:
         socket = data / f"{gate}.sock"
         people = json.loads((data / "people.json").read_text(encoding="utf-8"))
@@ -50,11 +51,15 @@ def tap(gate: str, who: str, *, for_ms: int, data: Path | None = None) -> int:
     return 0
 
 
-def _reader_of(gate: str) -> Path:
+def _reader_of(gate: str, number: int) -> Path:
     """Return the control socket of a gate that is given by its socket, by its gate.yaml, or by its name."""
     path = Path(gate)
     if path.suffix in (".yaml", ".yml") and path.is_file():
-        reader = gate_yaml.load(path).reader
+        readers = gate_yaml.load(path).reader
+        if number > len(readers):
+            found = f"{len(readers)} reader{'' if len(readers) == 1 else 's'}"
+            raise UsageError(f"{path}: found {found}, wanted number {number} of them; count them in gate.yaml")
+        reader = readers[number - 1]
         socket = getattr(reader.options, "control_socket", None)
         if not socket:
             raise UsageError(

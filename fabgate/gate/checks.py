@@ -52,7 +52,7 @@ class Checks:
         gate: Gate,
         recorder: Recorder,
         writer: FactWriter,
-        reader_thread: ReaderThread,
+        reader_threads: Sequence[ReaderThread],
         inputs_thread: InputsThread | None,
         meter_threads: Sequence[MeterThread],
         in_force: RosterInForce,
@@ -64,7 +64,7 @@ class Checks:
         self._gate = gate
         self._recorder = recorder
         self._writer = writer
-        self._reader_thread = reader_thread
+        self._reader_threads = reader_threads
         self._inputs_thread = inputs_thread
         self._meter_threads = meter_threads
         self._unasked = Unasked()
@@ -76,7 +76,7 @@ class Checks:
         #: Requested checkpoints that are not on disk yet, the oldest first.
         self._requested_ms: list[int] = []
         self._files_checked_ms = 0
-        self._reader_hangs = False
+        self._hanging_readers: set[int] = set()
         self._wall_minus_boot = clock.wall_minus_boot()
         self._synced = False
 
@@ -86,11 +86,12 @@ class Checks:
         yield from self._check_contactor(now, on=on)
         yield from self._check_checkpoint(now)
         self._check_files(now)
-        yield from self._check_reader(now)
+        for number, reader in enumerate(self._reader_threads):
+            yield from self._check_reader(number, reader, now)
         yield from self._check_inputs(now)
         for meter in self._meter_threads:
             yield from self._check_meter(meter, now, on=on)
-        yield from [*self._in_force.changed(now), *self._reports.check_reader(now)]
+        yield from [*self._in_force.changed(now), *self._reports.check_readers(now)]
         self._reports.check_certificate(now)
         self.check_clock(now)
 
@@ -168,18 +169,18 @@ class Checks:
             self._files_checked_ms = now.boot_ms
             self._recorder.check_files()
 
-    def _check_reader(self, now: vocabulary.Now) -> Iterator[vocabulary.Event]:
+    def _check_reader(self, number: int, reader: ReaderThread, now: vocabulary.Now) -> Iterator[vocabulary.Event]:
         """Report a poll that hangs, and its end: the reader's thread itself can notice neither."""
-        silent_ms = now.boot_ms - self._reader_thread.answered_ms
+        silent_ms = now.boot_ms - reader.answered_ms
         hangs = silent_ms > HANG_MS
         report: ReaderFault | ReaderRecovered | None = None
-        if hangs and "reader" not in self._reports.problems:
-            self._reader_hangs = True
-            report = ReaderFault(f"the reader has not answered for {silent_ms // 1000} s")
-        elif self._reader_hangs and not hangs:
-            self._reader_hangs = False
-            if self._reader_thread.is_working:  # its own thread reports a reader that answered and then failed
-                report = ReaderRecovered("the reader answers again")
+        if hangs and not self._reports.is_faulty(number):
+            self._hanging_readers.add(number)
+            report = ReaderFault(f"the reader has not answered for {silent_ms // 1000} s", number)
+        elif number in self._hanging_readers and not hangs:
+            self._hanging_readers.discard(number)
+            if reader.is_working:  # its own thread reports a reader that answered and then failed
+                report = ReaderRecovered("the reader answers again", number)
         if report is not None:
             yield from self._reports.translate(report, now)
 

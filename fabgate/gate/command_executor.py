@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -37,13 +37,13 @@ class CommandExecutor:
         *,
         in_force: RosterInForce,
         source: FileSource | HttpSource,
-        reader_thread: ReaderThread,
+        reader_threads: Sequence[ReaderThread],
         signal: Callable[[vocabulary.Signal], None],
         extension_ms: Callable[[int], int | None],
     ) -> None:
         self._in_force = in_force
         self._source = source
-        self._reader_thread = reader_thread
+        self._reader_threads = reader_threads
         self._signal = signal
         self._extension_ms = extension_ms
 
@@ -61,9 +61,9 @@ class CommandExecutor:
             case "identify":
                 self._signal(vocabulary.Signal(vocabulary.SignalKind.IDENTIFY, detail=command.actor))
             case "clear-fault":
-                # Only the reader can be reopened: an output fault or a welded contactor needs a maintainer at the
-                # machine.
-                self._reader_thread.reopen()
+                # Only readers can be reopened: an output fault or a welded contactor needs a maintainer at the machine.
+                for reader in self._reader_threads:
+                    reader.reopen()
         return Execution()
 
     def fetch_roster(self) -> None:

@@ -1,7 +1,7 @@
 """The gate: events come into one inbox, the rules decide, and their commands are carried out in order.
 
-Only this thread touches state and power. It waits for nothing but its inbox and the next deadline: the disk, the
-reader and the network each have a thread that posts events. An error in this loop means power off, exit, and a restart
+Only this thread touches state and power. It waits for nothing but its inbox and the next deadline: the disk, each
+reader and the network have a thread that posts events. An error in this loop means power off, exit, and a restart
 by systemd; starting switches nothing on.
 
 Start order: output claimed at its safe level → journal opened, an unfinished session closed with its uncertainty →
@@ -81,7 +81,7 @@ class Daemon:
         *,
         clock: Clock | None = None,
         output: Output | None = None,
-        reader: Reader | None = None,
+        readers: Sequence[Reader] = (),
         inputs: InputLevels | None = None,
         meters: Sequence[Meter] | None = None,
         connect: Connect = open_connection,
@@ -95,7 +95,7 @@ class Daemon:
         self._output_thread = wiring.make_output_thread(driver, self.post)
         #: What the loop drives: with an output on a network, its thread.
         self._output: Output = driver if self._output_thread is None else self._output_thread
-        self._reader = reader or make_driver("reader", config.reader)
+        self._readers: Sequence[Reader] = readers or [make_driver("reader", one) for one in config.reader]
         self._inputs_thread = wiring.make_inputs_thread(config, inputs, self.post, self._clock)
         self._meter_threads = wiring.make_meter_threads(config, meters, self.post, self._clock)
         self._journal = Journal(config.state_dir / "journal.db", config.topics, connect=connect)
@@ -121,7 +121,7 @@ class Daemon:
         self._reports: Reports
         self._checks: Checks
         self._publisher: Publisher
-        self._reader_thread: ReaderThread | None = None
+        self._reader_threads: Sequence[ReaderThread] = ()
         self._source: FileSource | HttpSource | None = None
         self._uplink: Uplink | None = None
         self._stopping = False
@@ -238,8 +238,8 @@ class Daemon:
         self._source, self._in_force = wiring.make_roster(config, self.post, clock, keys, run_start.locks)
         self._resources.callback(self._in_force.close)
         self._costs = Costs(self._in_force)
-        self._gate = wiring.make_rules(config, self._journal, self._in_force, self._reader)
-        self._reader_thread = wiring.make_reader_thread(config, self._reader, self.post, clock, keys)
+        self._gate = wiring.make_rules(config, self._journal, self._in_force, self._readers)
+        self._reader_threads = wiring.make_reader_threads(config, self._readers, self.post, clock, keys)
         self._uplink = wiring.make_uplink(config, self._journal, self.post, clock)
         self._reports = Reports(
             config,
@@ -248,7 +248,7 @@ class Daemon:
             in_force=self._in_force,
             command_checker=CommandChecker(boot=clock.boot, executed=executed_commands(self._journal)),
             source=self._source,
-            reader_thread=self._reader_thread,
+            reader_threads=self._reader_threads,
             uplink=self._uplink,
             signal=self._unshown.append,
             extension_ms=self._gate.extension_ms,
@@ -263,7 +263,7 @@ class Daemon:
             gate=self._gate,
             recorder=self._recorder,
             writer=self._writer,
-            reader_thread=self._reader_thread,
+            reader_threads=self._reader_threads,
             inputs_thread=self._inputs_thread,
             meter_threads=self._meter_threads,
             in_force=self._in_force,
@@ -275,7 +275,7 @@ class Daemon:
             reports=self._reports,
             uplink=self._uplink,
             status_file=self._status_file,
-            reader_supervised=getattr(self._reader, "supervised", True) is not False,
+            readers_supervised=all(getattr(one, "supervised", True) is not False for one in self._readers),
         )
         self._reports.choose_badge_key()
         self._reports.check_rules()
@@ -296,10 +296,10 @@ class Daemon:
 
     def _start_threads(self) -> None:
         assert self._source is not None
-        assert self._reader_thread is not None
         self._workers.start("journal", self._recorder.run)
         self._workers.start("roster", self._source.run)
-        self._workers.start("reader", self._reader_thread.run)
+        for number, reader in enumerate(self._reader_threads, start=1):
+            self._workers.start("reader" if number == 1 else f"reader-{number}", reader.run)
         if self._inputs_thread is not None:
             self._workers.start("inputs", self._inputs_thread.run)
         for meter in self._meter_threads:
@@ -314,7 +314,7 @@ class Daemon:
         for part in (
             self._output_thread,
             self._uplink,
-            self._reader_thread,
+            *self._reader_threads,
             self._inputs_thread,
             *self._meter_threads,
             self._source,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+
+from msgspec import Struct, structs
 
 from fabgate import wire
 from fabgate.errors import UsageError
@@ -68,6 +70,14 @@ _RULES_EVENTS = (
 )
 
 
+class ReaderReport(Struct, frozen=True):
+    """One of several readers: its name, its state (ok or fault), and how many cards it has read since the start."""
+
+    name: str
+    state: str
+    cards_read: int
+
+
 class Reports:
     """The reports of one gate. ``problems`` are texts for people, by key."""
 
@@ -80,7 +90,7 @@ class Reports:
         in_force: RosterInForce,
         command_checker: CommandChecker,
         source: FileSource | HttpSource,
-        reader_thread: ReaderThread,
+        reader_threads: Sequence[ReaderThread],
         uplink: Uplink | None,
         signal: Callable[[vocabulary.Signal], None],
         extension_ms: Callable[[int], int | None],
@@ -94,13 +104,17 @@ class Reports:
         self._in_force = in_force
         self._command_checker = command_checker
         self._executor = CommandExecutor(
-            in_force=in_force, source=source, reader_thread=reader_thread, signal=signal, extension_ms=extension_ms
+            in_force=in_force, source=source, reader_threads=reader_threads, signal=signal, extension_ms=extension_ms
         )
-        self._reader_thread = reader_thread
+        self._reader_threads = reader_threads
         self._uplink = uplink
         self._badge_keys = badge_keys
         self._throttle = throttle
-        self._unsteady = UnsteadyReader()
+        self._unsteady = [UnsteadyReader() for _ in reader_threads]
+        #: What is wrong with a reader, by its number.
+        self._reader_faults: dict[int, str] = {}
+        #: How many cards each reader has read.
+        self._cards_read = [0] * len(reader_threads)
         self._queued: list[tuple[Draft, Change]] = []
         self._journal_problems: dict[str, str] = {}
         #: When the gate's own certificate ends, with which it connects to the broker.
@@ -113,6 +127,8 @@ class Reports:
     def translate(self, event: object, now: vocabulary.Now) -> list[vocabulary.Event]:
         """Return the events for the rules that follow from an event of any thread."""
         if isinstance(event, _RULES_EVENTS):
+            if isinstance(event, vocabulary.Presented | vocabulary.Lying):
+                self._cards_read[event.reader] += 1
             return [event]
         for translate in (self._from_journal, self._from_reader, self._from_roster, self._from_network):
             events = translate(event, now)
@@ -135,7 +151,8 @@ class Reports:
     def choose_badge_key(self) -> None:
         """Digest badges under the key that the roster in force was made with, or the first where it names none."""
         first = next(iter(self._badge_keys.values()))
-        self._reader_thread.use_key(self._badge_keys.get(self._in_force.badge_key_id or "", first))
+        for reader in self._reader_threads:
+            reader.use_key(self._badge_keys.get(self._in_force.badge_key_id or "", first))
 
     def check_rules(self) -> None:
         """Report rules that this gate cannot apply as they are; ``fabgate check`` reports them as mistakes."""
@@ -194,15 +211,28 @@ class Reports:
             log.warning("%s", problem)
         self._set_problem("certificate", problem or None)
 
-    def check_reader(self, now: vocabulary.Now) -> list[vocabulary.Event]:
-        """Trust a reader that kept recovering again, once it has answered for long enough."""
-        reader = self._reader_thread
-        if not (reader.is_working and self._unsteady.is_over(now.boot_ms, answered_ms=reader.answered_ms)):
-            return []
+    def check_readers(self, now: vocabulary.Now) -> list[vocabulary.Event]:
+        """Trust readers that kept recovering again, once they have answered for long enough."""
         detail = f"the reader has answered for {STEADY_MS // 60_000} minutes"
-        self.queue_entry("reader.recovered", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
-        self.problems.pop("reader", None)
-        return [vocabulary.CauseCleared(vocabulary.Cause.READER)]
+        return [
+            self._reader_works(number, detail, now)
+            for number, reader in enumerate(self._reader_threads)
+            if reader.is_working and self._unsteady[number].is_over(now.boot_ms, answered_ms=reader.answered_ms)
+        ]
+
+    def is_faulty(self, reader: int) -> bool:
+        """Return whether a reader has a fault that was reported."""
+        return reader in self._reader_faults
+
+    @property
+    def readers(self) -> tuple[ReaderReport, ...]:
+        """Return what is known of each reader of a gate with several; nothing for a gate with one."""
+        if len(self._reader_threads) == 1:
+            return ()
+        return tuple(
+            ReaderReport(self._config.reader_name(number), "fault" if number in self._reader_faults else "ok", count)
+            for number, count in enumerate(self._cards_read)
+        )
 
     def _set_problem(self, key: str, text: str | None) -> None:
         if text is None:
@@ -274,21 +304,38 @@ class Reports:
 
     def _from_reader(self, event: object, now: vocabulary.Now) -> list[vocabulary.Event] | None:
         match event:
-            case ReaderFault(detail):
-                return self._reader_fault(detail, now)
-            case ReaderRecovered(detail):
-                self.queue_entry("reader.recovered", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
-                unsteady = self._unsteady.recovered(now.boot_ms)
-                if unsteady:
-                    return self._reader_fault(unsteady, now)
-                self.problems.pop("reader", None)
-                return [vocabulary.CauseCleared(vocabulary.Cause.READER)]
+            case ReaderFault(detail, reader):
+                return [self._reader_fails(reader, detail, now)]
+            case ReaderRecovered(detail, reader):
+                works = self._reader_works(reader, detail, now)
+                unsteady = self._unsteady[reader].recovered(now.boot_ms)
+                return [self._reader_fails(reader, unsteady, now)] if unsteady else [works]
         return None
 
-    def _reader_fault(self, detail: str, now: vocabulary.Now) -> list[vocabulary.Event]:
-        self.queue_entry("reader.fault", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
-        self.problems["reader"] = detail
-        return [vocabulary.CauseRaised(vocabulary.Cause.READER, detail)]
+    def _reader_fails(self, reader: int, detail: str, now: vocabulary.Now) -> vocabulary.Event:
+        named = self._record_reader("reader.fault", reader, detail, now)
+        self._reader_faults[reader] = named
+        self._tell_reader_faults()
+        return vocabulary.ReaderFailed(reader, named)
+
+    def _reader_works(self, reader: int, detail: str, now: vocabulary.Now) -> vocabulary.Event:
+        self._record_reader("reader.recovered", reader, detail, now)
+        self._reader_faults.pop(reader, None)
+        self._tell_reader_faults()
+        return vocabulary.ReaderWorks(reader)
+
+    def _record_reader(self, event_type: str, reader: int, detail: str, now: vocabulary.Now) -> str:
+        """Record what happened to a reader; return it as text, with the reader's name where there are several."""
+        fault = wire.ReaderFault(clock=self._writer.clock(now), detail=detail)
+        if len(self._reader_threads) > 1:
+            detail = f"{self._config.reader_name(reader)}: {detail}"
+            fault = structs.replace(fault, detail=detail, reader=reader + 1)
+        self.queue_entry(event_type, fault, now)
+        return detail
+
+    def _tell_reader_faults(self) -> None:
+        faults = [self._reader_faults[reader] for reader in sorted(self._reader_faults)]
+        self._set_problem("reader", "; ".join(faults) or None)
 
     def _meter_fault(self, name: str, detail: str) -> list[vocabulary.Event]:
         """Report a meter that cannot be read; its thread has posted already that the machine counts as running."""

@@ -13,7 +13,7 @@ from fabgate.gate.config.gate_yaml import Config, make_driver
 from fabgate.gate.hardware.inputs_thread import InputLevels, InputsThread, input_pins
 from fabgate.gate.hardware.meter_thread import MeterThread
 from fabgate.gate.hardware.output_thread import OutputThread
-from fabgate.gate.hardware.reader_thread import ReaderThread
+from fabgate.gate.hardware.reader_thread import HANG_MS, SLOW_MS, ReaderThread
 from fabgate.gate.journal.ids import uuid7
 from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.journal.writer import Journal
@@ -24,6 +24,7 @@ from fabgate.gate.roster.source import FileSource
 from fabgate.gate.uplink.connection import Uplink
 from fabgate.rules import vocabulary
 from fabgate.rules.gate import Gate
+from fabgate.rules.readers import Readers
 
 Post = Callable[[object], None]
 
@@ -72,31 +73,36 @@ def make_roster(
     return file, RosterInForce(config, locks=locks, replace_damaged=file.replace_damaged)
 
 
-def make_rules(config: Config, journal: Journal, in_force: RosterInForce, reader: Reader) -> Gate:
+def make_rules(config: Config, journal: Journal, in_force: RosterInForce, readers: Sequence[Reader]) -> Gate:
     """Return the rules of the machine, with the faults that the journal has latched."""
     return Gate(
         in_force.look_up,
         in_force.rules(),
         new_id=uuid7,
         run_sense=config.senses_work,
-        continuous=reader.continuous,
+        readers=Readers([reader.continuous for reader in readers], holder=config.holder([*readers])),
         checkpoint_ms=config.journal.checkpoint_s * 1000,
         latched=journal.latched(),
     )
 
 
-def make_reader_thread(
-    config: Config, reader: Reader, post: Post, clock: Clock, badge_keys: Mapping[str, bytes]
-) -> ReaderThread:
-    """Return the thread of the badge reader."""
-    return ReaderThread(
-        reader,
-        post,
-        badge_key=next(iter(badge_keys.values())),
-        boot_ms=clock.boot_ms,
-        other_keys=list(badge_keys.values()),
-        emergency={entry.digest for entry in config.emergency_badges},
-    )
+def make_reader_threads(
+    config: Config, readers: Sequence[Reader], post: Post, clock: Clock, badge_keys: Mapping[str, bytes]
+) -> list[ReaderThread]:
+    """Return the thread of each badge reader."""
+    return [
+        ReaderThread(
+            reader,
+            post,
+            badge_key=next(iter(badge_keys.values())),
+            boot_ms=clock.boot_ms,
+            other_keys=list(badge_keys.values()),
+            emergency={entry.digest for entry in config.emergency_badges},
+            number=number,
+            slow_ms=HANG_MS if len(readers) == 1 else SLOW_MS,
+        )
+        for number, reader in enumerate(readers)
+    ]
 
 
 def make_uplink(config: Config, journal: Journal, post: Post, clock: Clock) -> Uplink | None:

@@ -9,7 +9,7 @@ An event goes in, commands come out, and time is an argument::
 
 ===================  ================================================================================================
 WHO may start ``access``: one decision on one badge, with every reason; ``presence``: when a card on the reader
-                     counts as a tap
+                     counts as a tap; ``readers``: what several readers at one machine mean
 WHAT an event means  ``reactions``, returned as ``intents``
   a tap              ``taps``, by phase; ``starts``: decided again before power; ``refusals``: unknown badges, and what
                      is recorded of refusals; ``flags``: reports of a defect

@@ -38,6 +38,7 @@ OUTSIDE_HOURS = "outside-hours"
 CLOCK_UNKNOWN = "clock-unknown"
 SUPERVISOR_NEEDED = "supervisor-needed"
 IN_USE = "in-use"
+NOT_IN_HOLDER = "not-in-holder"
 
 
 @dataclass(frozen=True, slots=True)

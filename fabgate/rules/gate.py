@@ -12,21 +12,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from fabgate.rules import panel, vocabulary
-from fabgate.rules.intents import AdoptRules, CountEnergy, Cut, SeeCard
+from fabgate.rules.access import NOT_IN_HOLDER
+from fabgate.rules.intents import AdoptRules, CountEnergy, Cut, Refuse, SeeCard
 from fabgate.rules.machine import STATE_OF, Machine, Phase, Session
 from fabgate.rules.power import Power
 from fabgate.rules.reactions import cause_changes, in_session, taps
 from fabgate.rules.reactions.flags import Flags
 from fabgate.rules.reactions.refusals import Refusals
+from fabgate.rules.readers import Readers
+
+#: Events about a card on a reader.
+_OF_CARDS = vocabulary.Presented | vocabulary.Lying | vocabulary.Removed
 
 
 class Gate:
     """One machine.
 
     `look_up` returns the holder of a badge (by digest); `new_id` makes session ids. `run_sense` is whether an input
-    reports that the machine works, `continuous` whether the reader proves presence, `checkpoint_ms` the time between
-    two checkpoints. `latched` are the causes and reports that outlived a restart, except locks, which come with the
-    roster.
+    reports that the machine works, `readers` those of the machine (by default one that proves presence), `checkpoint_ms`
+    the time between two checkpoints. `latched` are the causes and reports that outlived a restart, except locks, which
+    come with the roster.
     """
 
     def __init__(
@@ -36,7 +41,7 @@ class Gate:
         *,
         new_id: Callable[[], str],
         run_sense: bool = False,
-        continuous: bool = True,
+        readers: Readers | None = None,
         checkpoint_ms: int = 30_000,
         latched: Iterable[str] = (),
     ) -> None:
@@ -44,8 +49,12 @@ class Gate:
         if vocabulary.FlagKind.DANGER in kept:
             kept.add(vocabulary.Cause.FLAG)  # a danger blocks the machine under both names
         latched_causes = {cause: "" for cause in vocabulary.LATCHING if cause in kept}
-        machine = Machine(look_up, vocabulary.Now(0), rules, rules.mode, run_sense, latched_causes)
-        self._flags = Flags(reported=vocabulary.FlagKind.REPORT in kept, continuous=continuous)
+        self._readers = readers or Readers()
+        #: The fault of readers that is a cause now.
+        self._fault: str | None = None
+        place = self._readers.place(0)
+        machine = Machine(look_up, vocabulary.Now(0), rules, rules.mode, run_sense, latched_causes, place=place)
+        self._flags = Flags(reported=vocabulary.FlagKind.REPORT in kept)
         self._refusals = Refusals()
         self._power = Power(machine, self._flags, self._refusals, new_id=new_id, checkpoint_ms=checkpoint_ms)
 
@@ -101,23 +110,58 @@ class Gate:
 
         Overdue deadlines come first.
         """
-        self._power.begin_answer(now)
+        place = self._readers.place(event.reader) if isinstance(event, _OF_CARDS) else None
+        self._power.begin_answer(now, place)
         self._power.run_overdue()
         self._answer(event)
+        self._follow_faults()
         self._power.run_overdue()  # an event may have set a deadline that has already passed
+        self._follow_faults()  # another mode may be in force once the machine is idle
         return self._power.commands
+
+    def _follow_faults(self) -> None:
+        """Raise or clear the cause ``reader``, as the faults of the readers and the mode want it."""
+        fault = self._readers.fault(self.rules.mode)
+        if fault == self._fault:
+            return
+        self._fault = fault
+        machine = self._power.machine
+        if fault is None:
+            self._power.do(cause_changes.cleared(machine, vocabulary.Cause.READER, None))
+        else:
+            self._power.do(cause_changes.raised(machine, vocabulary.Cause.READER, fault))
+
+    def _tapped(self, badge: str, reader: int) -> None:
+        do, machine, person = self._power.do, self._power.machine, badge
+        self._readers.lies(badge, reader)
+        if self._readers.several:
+            holder = machine.look_up(badge)
+            person = badge if holder is None or holder.id is None else holder.id
+            if self._readers.is_echo(person, reader, machine.now.boot_ms):
+                do(() if machine.place.beside else (SeeCard(badge, present=True),))
+                return
+        guest = self._refusals.take_guest(machine.now.boot_ms)
+        answer = taps.presented(machine, badge, guest, flag_asks=self._flags.asking)
+        do(answer)
+        if machine.beside_holder:
+            if any(isinstance(intent, Refuse) and NOT_IN_HOLDER in intent.reasons for intent in answer):
+                self._readers.forget(person)  # what they do next is to put the badge into the holder
+            if self._readers.held is not None:
+                do((SeeCard(self._readers.held, present=True),))  # a guest's card may be in the holder already
 
     def _answer(self, event: vocabulary.Event) -> None:  # noqa: C901 - one line an event, read as a table
         do, machine = self._power.do, self._power.machine
         match event:
-            case vocabulary.Presented(badge):
-                guest = self._refusals.take_guest(machine.now.boot_ms)
-                do(taps.presented(machine, badge, guest, flag_asks=self._flags.asking))
+            case vocabulary.Presented(badge, reader):
+                self._tapped(badge, reader)
             case vocabulary.Committed(token):
                 self._power.committed(token)
-            case vocabulary.Lying(badge):
-                do((SeeCard(badge, present=True),))  # in hold mode this proves that the card is in its holder
-            case vocabulary.Removed(badge):
+            case vocabulary.Lying(badge, reader):
+                self._readers.lies(badge, reader)
+                if not machine.place.beside:
+                    do((SeeCard(badge, present=True),))  # in hold mode this proves that the card is in its holder
+            case vocabulary.Removed(badge, reader):
+                self._readers.lifted(badge, reader)
                 self._flags.release(badge)
                 do(taps.removed(machine, badge))
             case vocabulary.Misread(why):
@@ -134,6 +178,10 @@ class Gate:
                 do(cause_changes.raised(machine, cause, detail))
             case vocabulary.CauseCleared(cause, member):
                 do(cause_changes.cleared(machine, cause, member))
+            case vocabulary.ReaderFailed(reader, detail):
+                self._readers.failed(reader, detail)
+            case vocabulary.ReaderWorks(reader):
+                self._readers.works(reader)
             case vocabulary.CheckpointLate(detail):
                 do(cause_changes.checkpoint_late(machine, detail))
             case vocabulary.RosterChanged(rules, stale):

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from fabgate.rules.access import Decision, decide, may_supervise
 from fabgate.rules.meter import Meter
+from fabgate.rules.readers import Place
 from fabgate.rules.term import Term
 from fabgate.rules.vocabulary import (
     Barred,
@@ -121,7 +122,7 @@ class Machine(NamedTuple):
     `look_up` returns the holder of a badge (a digest), or None for an unknown one. `next_mode` replaces the mode of
     `rules` once the machine is idle. `causes` forbid use, each with its detail. `session` has the power, `pending`
     waits for it. `run_sense` says whether an input reports that the machine works, `working` what it last reported;
-    `counted_wh` is the last count of an energy meter.
+    `counted_wh` is the last count of an energy meter. `place` is the reader of the card that is being judged.
     """
 
     look_up: Callable[[str], Holder | None]
@@ -136,6 +137,12 @@ class Machine(NamedTuple):
     phase: Phase = Phase.IDLE
     session: Session | None = None
     pending: Pending | None = None
+    place: Place = Place()
+
+    @property
+    def beside_holder(self) -> bool:
+        """Whether the card is on another reader than the one that holds cards: there it starts nothing in hold mode."""
+        return self.place.beside and self.rules.mode is Mode.HOLD
 
     @property
     def active(self) -> bool:

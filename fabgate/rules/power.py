@@ -31,6 +31,7 @@ from fabgate.rules.meter import Meter
 from fabgate.rules.reactions import in_session, starts, taps
 from fabgate.rules.reactions.flags import Flags
 from fabgate.rules.reactions.refusals import Refusals
+from fabgate.rules.readers import Place
 from fabgate.rules.vocabulary import (
     Cause,
     Checkpoint,
@@ -100,9 +101,9 @@ class Power:
         self._checkpoint_ms = checkpoint_ms
         self._token = 0
 
-    def begin_answer(self, now: Now) -> None:
-        """Begin the answer to another event."""
-        self.machine = self.machine._replace(now=now)
+    def begin_answer(self, now: Now, place: Place | None) -> None:
+        """Begin the answer to another event; `place` is where its card is, if it is about one."""
+        self.machine = self.machine._replace(now=now, place=place or self.machine.place)
         self.commands = []
 
     def do(self, wanted: tuple[intents.Intent, ...]) -> None:  # noqa: C901 - one line an intent, read as a table
@@ -134,7 +135,8 @@ class Power:
                 case intents.AnswerFlag():
                     self.do(self._flags.answer(intent, danger=Cause.FLAG in self.machine.causes))
                 case intents.TimeBadge(badge):
-                    self._flags.hold(badge, self.machine.now.boot_ms)
+                    if self.machine.place.continuous:
+                        self._flags.hold(badge, self.machine.now.boot_ms)
                 case intents.RecordFacts(facts):
                     self._record(*facts)
                 case Signal() | ClearFault():

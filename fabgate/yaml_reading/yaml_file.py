@@ -142,18 +142,25 @@ class Reading:
 
     def _value(self, node: Any, kind: Any, where: str) -> Any:
         inner, optional = _without_none(kind)
+        inner, sizes = _without_sizes(inner)
         empty = isinstance(node, yaml.ScalarNode) and node.tag == _NULL
         if empty and optional:
             self.values[where] = None
             return None
-        if empty and _may_be_empty(inner):  # a section whose lines are all comments
+        if empty and _may_be_empty(inner) and not sizes:  # a section whose lines are all comments
             return [] if get_origin(inner) is list else self.fields({}, inner, where)
         if isinstance(inner, type) and issubclass(inner, Struct):
             return self.struct(node, inner, where)
-        element = get_args(inner)[0] if get_origin(inner) is list else None
-        if element in self._special and isinstance(node, yaml.MappingNode):
+        element, is_list = (
+            get_args(inner)[0] if get_origin(inner) is list else None,
+            isinstance(node, yaml.SequenceNode),
+        )
+        if element in self._special and (sizes or isinstance(node, yaml.MappingNode)) and not is_list:
             return [self.struct(node, element, where)]  # one section instead of a list
-        if element is not None and isinstance(node, yaml.SequenceNode):
+        if element is not None and is_list:
+            if sizes and len(node.value) not in sizes:
+                found = len(node.value) or "no"
+                self.wrong(where, f"found {found} of them, wanted {sizes.start} to {sizes.stop - 1}", node=node)
             for n, item in enumerate(node.value):
                 self._nodes[f"{where}[{n}]"] = item
             return [self._value(item, element, f"{where}[{n}]") for n, item in enumerate(node.value)]
@@ -260,6 +267,14 @@ def _without_none(kind: Any) -> tuple[Any, bool]:
         return kind, False
     plain = [arg for arg in get_args(kind) if arg is not NoneType]
     return (plain[0] if len(plain) == 1 else kind), len(plain) < len(get_args(kind))
+
+
+def _without_sizes(kind: Any) -> tuple[Any, range | None]:
+    """Return a type without the lengths that a list of it may have, and these lengths; None for any."""
+    if get_origin(kind) is Annotated and get_origin(get_args(kind)[0]) is list:
+        inner, meta = get_args(kind)[:2]
+        return inner, range(meta.min_length, meta.max_length + 1)
+    return kind, None
 
 
 def _may_be_empty(kind: Any) -> bool:

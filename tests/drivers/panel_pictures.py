@@ -95,6 +95,7 @@ def notices(lang: str) -> dict[str, Notice]:
         "unknown-badge",
         "badge-shared",
         "in-use",
+        "not-in-holder",
         "expired",
         "outside-hours",
         "clock-unknown",

@@ -88,7 +88,7 @@ def gate_config(folder: Path, **changes: Any) -> Config:
         "state_dir": folder / "state",
         "demo": True,
         "machine": Machine(name="Laser", finish="cut"),
-        "reader": Driver(driver="simulated"),
+        "reader": [Driver(driver="simulated")],
         "output": Driver(driver="memory"),
         "roster": RosterSource(file=roster),
         "badge_key_file": key_file(folder / "badge.key", BADGE_KEY),
@@ -108,7 +108,9 @@ class Bench:
         self.time = Time()
         self.disk = Disk()
         self.output = MemoryOutput()
-        self.reader = FakeReader()
+        #: One for each section of the configuration.
+        self.readers = [FakeReader() for _ in self.config.reader]
+        self.reader = self.readers[0]
         #: What is wired to the gate's pins; without it those of this computer.
         self.inputs: InputLevels | None = None
         #: Its meters; without them those of the configuration.
@@ -148,7 +150,7 @@ class Bench:
                 self.config,
                 clock=self.time.clock(),
                 output=self.output,
-                reader=self.reader,
+                readers=self.readers,
                 inputs=self.inputs,
                 meters=self.meters,
                 connect=self.disk.connect,
@@ -187,7 +189,8 @@ class Bench:
 
     def close(self) -> None:
         self.disk.go_on()
-        self.reader.answers.set()
+        for reader in self.readers:
+            reader.answers.set()
         self.stop()
 
     # --- what happens ---
@@ -213,8 +216,9 @@ class Bench:
 
     def advance(self, ms: int) -> None:
         """Let time pass and the loop look at it. A jump of this clock is no silence of the reader."""
-        if self.reader.answers.is_set() and self.reader.plugged and self.daemon._reader_thread is not None:
-            self.daemon._reader_thread.answered_ms = self.time.ms + ms
+        for reader, thread in zip(self.readers, self.daemon._reader_threads, strict=False):
+            if reader.answers.is_set() and reader.plugged:
+                thread.answered_ms = self.time.ms + ms
         self.time.ms += ms
         self.settle()
 

@@ -201,7 +201,7 @@ def test_the_status_says_what_the_gate_thinks(bench: Bench) -> None:
 def test_defaults_come_from_the_configuration(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     config = gate_config(tmp_path)
-    found = module.Daemon(config, reader=FakeReader())
+    found = module.Daemon(config, readers=[FakeReader()])
     assert isinstance(found._output, MemoryOutput)
     threading.Thread(target=found.stop).start()
     assert found.run() == 0

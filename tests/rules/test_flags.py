@@ -88,7 +88,7 @@ def test_another_badge_leaving_does_not_stop_the_count():
 
 
 def test_a_reader_that_cannot_prove_presence_never_takes_a_badge_for_held():
-    world = World(continuous=False).start()
+    world = World(continuous=[False]).start()
     world.tap("ada")
     assert world.after(60 * S) == []
 

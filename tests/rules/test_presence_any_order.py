@@ -119,7 +119,7 @@ class Machine:
 
     def _start(self) -> None:
         ids = iter(range(1_000_000))
-        self.gate = Gate(people().get, self.rules, new_id=lambda: f"s{next(ids)}", run_sense=False, continuous=True)
+        self.gate = Gate(people().get, self.rules, new_id=lambda: f"s{next(ids)}", run_sense=False)
         self.presence = Presence()
         self.power = False
 

@@ -8,12 +8,13 @@ kind has changed: ``show idle``. `signals` holds both, as they read at that mome
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import count
 
 from fabgate.rules import vocabulary
 from fabgate.rules.gate import Gate
+from fabgate.rules.readers import Readers
 from tests.rules.observer import check_off_first
 
 NOON = datetime(2026, 11, 24, 12, 0)  # a Tuesday  # noqa: DTZ001 - the site's zone, as the gate hands it over
@@ -45,7 +46,8 @@ class World:
         self,
         *,
         run_sense: bool = False,
-        continuous: bool = True,
+        continuous: Sequence[bool] = (True,),
+        holder: int = 0,
         checkpoint_ms: int = 30 * S,
         latched: Iterable[str] = (),
         **rules: object,
@@ -58,7 +60,7 @@ class World:
             self.rules,
             new_id=lambda: f"s{next(ids)}",
             run_sense=run_sense,
-            continuous=continuous,
+            readers=Readers(continuous, holder=holder),
             checkpoint_ms=checkpoint_ms,
             latched=latched,
         )
@@ -117,11 +119,11 @@ class World:
             out += self.do(vocabulary.Committed(self.waiting.popleft().token))
         return out
 
-    def tap(self, badge: str) -> list[str]:
-        return self.do(vocabulary.Presented(badge))
+    def tap(self, badge: str, reader: int = 0) -> list[str]:
+        return self.do(vocabulary.Presented(badge, reader))
 
-    def lift(self, badge: str) -> list[str]:
-        return self.do(vocabulary.Removed(badge))
+    def lift(self, badge: str, reader: int = 0) -> list[str]:
+        return self.do(vocabulary.Removed(badge, reader))
 
     def stop(self, actor: str | None = None) -> list[str]:
         return self.do(vocabulary.StopPressed(actor))

@@ -5,6 +5,7 @@ A machine is never run on a guess: with one mistake nothing starts. The annotate
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -23,6 +24,7 @@ from fabgate.gate.config.hardware import (
     senses_work,
 )
 from fabgate.gate.config.network import check_mqtt, check_url
+from fabgate.gate.config.readers import check_readers, readers_of
 from fabgate.seal import Keys
 from fabgate.yaml_reading.yaml_file import Reading, join, near, shown
 
@@ -82,10 +84,24 @@ class Machine(Section, frozen=True, kw_only=True):
 
 
 class Driver(Section, frozen=True, kw_only=True):
-    """``reader``, ``output``, or one of ``panel`` or ``meter``: the name of a driver, and the options of that driver."""
+    """``output``, or one of ``reader``, ``panel`` or ``meter``: the name of a driver, and the options of that driver.
+
+    `holds` says that this one of several readers holds the card in hold mode.
+    """
 
     driver: str
     options: Any = None
+    holds: bool = False
+
+
+class Held(Section, frozen=True, kw_only=True):
+    """What a section of ``reader`` says beside the options of its driver."""
+
+    holds: bool = False
+
+
+#: Each reader costs a thread and about 1 % of a core.
+Readers = Annotated[list[Driver], Meta(min_length=1, max_length=3, description="keys and values")]
 
 
 class Inputs(Section, frozen=True, kw_only=True):
@@ -164,7 +180,7 @@ class Config(Section, frozen=True, kw_only=True):
     demo: bool = False
     lang: Lang = "en"
     machine: Machine = Machine()
-    reader: Driver
+    reader: Readers
     output: Driver
     inputs: Inputs = Inputs()
     panel: list[Driver] = []
@@ -189,6 +205,16 @@ class Config(Section, frozen=True, kw_only=True):
         """Return whether an input or a meter says that the machine works."""
         return self.inputs.running_pin is not None or any(_has_thresholds(section.options) for section in self.meter)
 
+    def reader_name(self, reader: int) -> str:
+        """Return what people call a reader, by its place in ``reader``."""
+        return "the reader" if len(self.reader) == 1 else f"reader {reader + 1} ({self.reader[reader].driver})"
+
+    def holder(self, readers: Sequence[Any]) -> int:
+        """Return which of `readers` (drivers or their classes) holds cards in hold mode: the named one, or the first that can."""
+        named = [place for place, section in enumerate(self.reader) if section.holds]
+        able = [place for place, reader in enumerate(readers) if reader.continuous]
+        return (*named, *able, 0)[0]
+
 
 def _has_thresholds(options: Any) -> bool:
     """Return whether a meter's options say above which level the machine works."""
@@ -210,7 +236,17 @@ def load_with_mistakes(path: Path) -> tuple[Config | None, Reading]:
     """
     reading = Reading(path, {Driver: _read_driver}, "site: lyon")
     config = reading.struct(reading.root(), Config, "")
-    for check in (_check_names, _check_machine, _check_counters, _check_roster, check_url, check_mqtt, _check_rest):
+    checks = (
+        _check_names,
+        _check_machine,
+        _check_readers,
+        _check_counters,
+        _check_roster,
+        check_url,
+        check_mqtt,
+        _check_rest,
+    )
+    for check in checks:
         check(reading)
     for check in (_check_files, check_hardware):
         check(reading)
@@ -253,6 +289,9 @@ def make_driver(kind: str, section: Driver) -> Any:
 def _read_driver(reading: Reading, nodes: dict[str, Any], where: str) -> Driver | None:
     """Read ``driver``, and from the other keys the options of that driver."""
     name, kind = nodes.pop("driver", None), kind_of(where)
+    held = Held()
+    if kind == "reader":
+        held = reading.fields({key: nodes.pop(key) for key in ("holds",) if key in nodes}, Held, where)
     if not isinstance(name, yaml.ScalarNode):
         reading.wrong(join(where, "driver"), f"found {shown(name)}, wanted the name of a {kind} driver", node=name)
         return None
@@ -265,7 +304,7 @@ def _read_driver(reading: Reading, nodes: dict[str, Any], where: str) -> Driver 
         return None
     reading.values[join(where, "driver")] = name.value
     options = reading.fields(nodes, options_type, where)
-    return None if options is None else Driver(driver=name.value, options=options)
+    return None if options is None or held is None else Driver(driver=name.value, options=options, holds=held.holds)
 
 
 # --- checks of several values together, and of this computer ----------------------------------------------------------
@@ -295,14 +334,10 @@ def _check_machine(reading: Reading) -> None:
     idle_off_s = values.get("machine.idle_off_s")
     if idle_off_s is not None and not senses_work(values):
         reading.wrong("machine.idle_off_s", NO_RUN_SENSE.format(idle_off_s))
-    if values.get("machine.mode") == "hold" and "reader.driver" in values:
-        driver = driver_class("reader", values["reader.driver"])
-        if getattr(driver, "continuous", None) is False:
-            reading.wrong(
-                "machine.mode",
-                f"found hold with the reader {values['reader.driver']!r}, wanted a reader that sees a card as long as it"
-                " stays (continuous); this one would end every session after the grace time. Or choose tap",
-            )
+
+
+def _check_readers(reading: Reading) -> None:
+    check_readers(reading, {key: driver_class("reader", name) for key, name in readers_of(reading).items()})
 
 
 def _check_counters(reading: Reading) -> None:

@@ -68,8 +68,9 @@ def check_hardware(reading: Reading) -> None:
     _check_meters(reading)
     _check_output(reading)
     used_by = _spi(reading) | _i2c(reading)
-    if reading.values.get("reader.port") in SERIAL_PORTS:
-        used_by |= dict.fromkeys(SERIAL_PINS, "the serial port of the reader")
+    for key, port in reading.values.items():
+        if kind_of(key) == "reader" and key.endswith(".port") and port in SERIAL_PORTS:
+            used_by |= dict.fromkeys(SERIAL_PINS, f"the serial port of {_the(key.rpartition('.')[0])}")
     for key, used in list(reading.values.items()):
         if kind_of(key) in (*KINDS, "inputs") and key.endswith("pin") and isinstance(used, int):
             if used in used_by:
@@ -147,21 +148,20 @@ def _check_emulated(reading: Reading) -> None:
 
 
 def _spi(reading: Reading) -> dict[int, str]:
-    """Return the pins that a reader on an SPI bus, and pixels on another one, use; check that nothing shares a bus with pixels.
+    """Return the pins that readers on an SPI bus, and pixels on another one, use; check that nothing shares a bus with pixels.
 
     Pixels have no chip select: they would show each byte for the reader.
     """
     values = reading.values
     used: dict[int, str] = {}
     buses: dict[int, str] = {}
-    for key, bus in [("reader.bus", values.get("reader.bus")), *values.items()]:
+    readers_first = sorted(values.items(), key=lambda item: kind_of(item[0]) != "reader")
+    for key, bus in readers_first:
         section, _, name = key.rpartition(".")
         device = values.get(join(section, "spi_device" if name == "spi_bus" else "device"))
         if name not in ("spi_bus", "bus") or not isinstance(bus, int) or not isinstance(device, int):
             continue
-        if buses.get(bus) == section:
-            continue
-        if bus in buses:
+        if bus in buses and "panel" in (kind_of(section), kind_of(buses[bus])):
             reading.wrong(
                 key,
                 f"found SPI bus {bus}, wanted another one than that of {_the(buses[bus])}: pixels have no chip select, and would"
@@ -179,7 +179,7 @@ def _the(section: str) -> str:
 
 
 def _i2c(reading: Reading) -> dict[int, str]:
-    """Return the pins of the I2C buses in use; check that a reader has its own, and that no two others share an address.
+    """Return the pins of the I2C buses in use; check that readers have their own, and that no two devices share an address.
 
     A display holds the bus for up to a tenth of a second, and a device that hangs may hold it for good: no badge would
     be read meanwhile.
@@ -187,16 +187,14 @@ def _i2c(reading: Reading) -> dict[int, str]:
     values = reading.values
     used: dict[int, str] = {}
     addresses: dict[tuple[int, Any], str] = {}
-    readers = values.get("reader.i2c_bus")
+    readers = {bus for key, bus in values.items() if kind_of(key) == "reader" and key.endswith(".i2c_bus")}
     for key, bus in list(values.items()):
         if not key.endswith(".i2c_bus") or not isinstance(bus, int):
             continue
         section = key.rpartition(".")[0]
         used |= dict.fromkeys(I2C_PINS.get(bus, ()), f"I2C bus {bus} of {section}")
-        if kind_of(key) not in ("panel", "meter"):
-            continue
-        what, page = _PLACES[kind_of(key)]
-        if bus == readers:
+        what, page = _PLACES.get(kind_of(key), ("", ""))
+        if what and bus in readers:
             reading.wrong(
                 key,
                 f"found I2C bus {bus}, wanted another one than the reader's: a {what} that hangs would stop the reader."

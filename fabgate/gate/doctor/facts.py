@@ -79,7 +79,8 @@ class Facts:
     def used(self) -> dict[str, Any]:
         """Return each key of gate.yaml for a pin, a bus or a level, as far as it is set."""
         config = self.config
-        groups = [("output", config.output.options), ("reader", config.reader.options), ("inputs", config.inputs)]
+        groups = [("output", config.output.options), ("inputs", config.inputs)]
+        groups[1:1] = [(self.reader_key(place), reader.options) for place, reader in enumerate(config.reader)]
         groups += [("panel", panel.options) for panel in config.panel]
         groups += [("meter", meter.options) for meter in config.meter]
         found = {
@@ -92,6 +93,10 @@ class Facts:
         if "output.readback_pin" not in found:
             found.pop("output.readback_closed", None)
         return found
+
+    def reader_key(self, place: int) -> str:
+        """Return the key of a reader's section, by its place in gate.yaml."""
+        return "reader" if len(self.config.reader) == 1 else f"reader[{place}]"
 
     @cached_property
     def pin_keys(self) -> dict[int, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -21,6 +23,7 @@ from fabgate.gate.terminal.check import check, output_problems
 
 #: The account of the unit.
 ACCOUNT: Final = "fabgate"
+_WORST_FIRST: Final = (Outcome.FAIL, Outcome.WARN, Outcome.OK, Outcome.NOT_CHECKED)
 INSTALL: Final = "install -m 644 systemd/fabgate-gate.service -t /etc/systemd/system/; systemctl daemon-reload"
 
 
@@ -76,7 +79,7 @@ def pin_library(facts: Facts) -> Finding:
     """Check which library for pins the unit sets, and which ones are missing."""
     if facts.is_emulated:
         return not_checked("pin-library", "the hardware is emulated (demo: true)")
-    drivers = {facts.config.output.driver, facts.config.reader.driver}
+    drivers = {facts.config.output.driver, *(reader.driver for reader in facts.config.reader)}
     wanted = ["gpiozero", "lgpio"] if "gpio" in drivers else []
     wanted += ["spidev", "mfrc522"] if "mfrc522" in drivers else []
     missing = [module for module in wanted if find_spec(module) is None] if facts.system.is_live and facts.is_pi else []
@@ -86,19 +89,26 @@ def pin_library(facts: Facts) -> Finding:
 def pins(facts: Facts) -> Finding:
     """Compare the pins of gate.yaml with the wiring table."""
     text = shipped.shipped("hardware/pins.yaml")
-    used = facts.used
-    if facts.config.reader.driver != "mfrc522":  # the table has the wires of this reader
-        used = {key: value for key, value in used.items() if not key.startswith("reader.")}
+    # The table has the wires of one reader, an RC522.
+    drivers = [reader.driver for reader in facts.config.reader]
+    known = facts.reader_key(drivers.index("mfrc522")) if "mfrc522" in drivers else "reader of none"
+    used = {key.replace(f"{known}.", "reader.", 1): value for key, value in facts.used.items() if _is_wired(key, known)}
     return pi.pins(used, None if text is None else yaml.safe_load(text))
 
 
+def _is_wired(key: str, reader: str) -> bool:
+    return not key.startswith("reader") or key.startswith(f"{reader}.")
+
+
 def spi(facts: Facts) -> Finding:
-    """Check the SPI devices of the reader and of pixels."""
-    places = [(facts.used.get("reader.bus"), facts.used.get("reader.device"))]
+    """Check the SPI devices of readers and of pixels."""
+    readers = [facts.reader_key(place) for place in range(len(facts.config.reader))]
+    places = [(facts.used.get(f"{key}.bus"), facts.used.get(f"{key}.device")) for key in readers]
     places += [(one.options.spi_bus, one.options.spi_device) for one in facts.config.panel if _is_on_spi(one)]
     names = [f"/dev/spidev{bus}.{device}" for bus, device in places if bus is not None and device is not None]
     if not names:
-        return not_checked("spi", f"the reader {facts.config.reader.driver} does not use SPI")
+        drivers = " and ".join(reader.driver for reader in facts.config.reader)
+        return not_checked("spi", f"the reader {drivers} does not use SPI")
     rows = [line.split(":") for line in (facts.system.read("/etc/group") or "").splitlines()]
     groups = {row[0]: row[3].split(",") for row in rows if len(row) == 4}
     devices = {name: facts.system.path(name).exists() for name in names}
@@ -110,15 +120,18 @@ def _is_on_spi(panel: gate_yaml.Driver) -> bool:
 
 
 def reader_device(facts: Facts) -> Finding:
-    """Check the device of a reader on a serial line or a USB input, and what pcscd needs for its readers."""
-    if facts.config.reader.driver == "pcsc":
+    """Check the devices of readers on a serial line or a USB input, and what pcscd needs for its readers."""
+    return _each_reader(facts, partial(_reader_device, facts))
+
+
+def _reader_device(facts: Facts, section: gate_yaml.Driver) -> Finding:
+    if section.driver == "pcsc":
         return (
             pcsc(facts.system) if facts.is_pi else not_checked("reader-device", "this computer is not a Raspberry Pi")
         )
-    options = facts.config.reader.options
-    path = getattr(options, "port", None) or getattr(options, "event_path", None)
+    path = getattr(section.options, "port", None) or getattr(section.options, "event_path", None)
     if not isinstance(path, str):
-        return not_checked("reader-device", f"the reader {facts.config.reader.driver} is not on a serial line or USB")
+        return not_checked("reader-device", f"the reader {section.driver} is not on a serial line or USB")
     exists = facts.system.path(path).exists()
     if not facts.is_pi and not exists:
         return not_checked("reader-device", "this computer is not a Raspberry Pi")
@@ -138,11 +151,28 @@ def i2c(facts: Facts) -> Finding:
 
 
 def reader(facts: Facts) -> Finding:
-    """Ask the running gate about its reader, or open that of a stopped one."""
-    section = facts.config.reader
+    """Ask the running gate about its readers, or open those of a stopped one."""
+    return _each_reader(facts, partial(_reader, facts))
+
+
+def _each_reader(facts: Facts, judge: Callable[[gate_yaml.Driver], Finding]) -> Finding:
+    """Return the finding about the reader; about several the worst outcome, and what is true of each."""
+    config = facts.config
+    found = [judge(section) for section in config.reader]
+    if len(found) == 1:
+        return found[0]
+    told = [f"{config.reader_name(place)}: {finding.text}" for place, finding in enumerate(found)]
+    steps = dict.fromkeys(finding.next_step for finding in found if finding.next_step)
+    worst = min(found, key=lambda finding: _WORST_FIRST.index(finding.outcome))
+    return Finding(worst.id, worst.outcome, "; ".join(told), "; ".join(steps))
+
+
+def _reader(facts: Facts, section: gate_yaml.Driver) -> Finding:
     if facts.runs:
+        place = facts.config.reader.index(section)
+        name = facts.config.reader_name(place) if len(facts.config.reader) > 1 else ""
         return service.running_reader(
-            facts.status, supervised=_is_supervised(section.driver), todo=_wires(section.driver)
+            facts.status, supervised=_is_supervised(section.driver), todo=_wires(section.driver), name=name
         )
     if facts.is_emulated and section.driver == "simulated":
         return not_checked("reader", "the reader is simulated (demo: true)")

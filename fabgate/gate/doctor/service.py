@@ -32,13 +32,16 @@ def process(status: Mapping[str, Any] | None, *, runs: bool) -> Finding:
 UNSUPERVISED: Final = "this kind of reader only sends, so that it is unplugged cannot be noticed: tap a badge to know"
 
 
-def running_reader(status: Mapping[str, Any] | None, *, supervised: bool, todo: str) -> Finding:
+def running_reader(status: Mapping[str, Any] | None, *, supervised: bool, todo: str, name: str = "") -> Finding:
     """Judge the reader by what the running gate reports; it is the only one that may use it.
 
-    `supervised` is False for a reader whose absence cannot be noticed; `todo` is the next step for a broken one.
+    `supervised` is False for a reader whose absence cannot be noticed; `todo` is the next step for a broken one. `name` is
+    that of one of several readers.
     """
     problems = [] if status is None else [str(one) for one in status["problems"]]
-    if broken := next((one for one in problems if one.startswith("reader")), None):
+    states = {} if status is None else {one["name"]: one["state"] for one in status.get("readers", [])}
+    is_well = states.get(name) == "ok"  # a problem is that of another reader
+    if not is_well and (broken := next((one for one in problems if one.startswith("reader")), None)):
         return fail("reader", f"the running gate reports {broken}", todo)
     if status is None:
         return not_checked("reader", "the gate runs and uses the reader, but has no status yet")

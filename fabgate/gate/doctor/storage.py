@@ -85,7 +85,7 @@ def secret_files(facts: Facts) -> Finding:
 def _secrets(facts: Facts) -> Iterator[Path]:
     config, mqtt = facts.config, facts.config.mqtt
     named = [config.roster.token_file, config.roster.file, config.gate_key_file, config.badge_key_file]
-    named.append(getattr(config.reader.options, "key_file", None))
+    named += [getattr(reader.options, "key_file", None) for reader in config.reader]
     named += [] if mqtt is None else [mqtt.password_file, mqtt.tls.key if mqtt.tls else None]
     named.append(getattr(config.output.options, "password_file", None))
     yield from (path for path in named if path is not None)

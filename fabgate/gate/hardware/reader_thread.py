@@ -1,4 +1,4 @@
-"""The thread of the badge reader: polls it, turns polls into events, and opens it again after a fault."""
+"""The thread of a badge reader: polls it, turns polls into events, and opens it again after a fault."""
 
 from __future__ import annotations
 
@@ -26,24 +26,30 @@ REOPEN_FIRST_S: Final = 0.5
 REOPEN_MOST_S: Final = 10.0
 #: A poll that takes this long hangs.
 HANG_MS: Final = 5_000
+#: The same for one of several readers: a fob with two chips must not be read so late that its tap no longer counts as an
+#: echo (``fabgate.rules.readers``).
+SLOW_MS: Final = 1_000
 
 
 class ReaderFault(msgspec.Struct, frozen=True):
-    """The reader does not answer."""
+    """A reader does not answer."""
 
     detail: str
+    reader: int = 0
 
 
 class ReaderRecovered(msgspec.Struct, frozen=True):
-    """The reader answers again, or repaired itself."""
+    """A reader answers again, or repaired itself."""
 
     detail: str
+    reader: int = 0
 
 
 class ReaderThread:
     """One reader's thread. `post` takes events of the rules, ``ReaderFault`` and ``ReaderRecovered``.
 
-    `other_keys` are further badge keys under which the digests of `emergency` badges may have been made.
+    `other_keys` are further badge keys under which the digests of `emergency` badges may have been made. `number` is the
+    reader's place in gate.yaml. A poll that takes longer than `slow_ms` proves nothing about when its card arrived.
     """
 
     def __init__(
@@ -55,6 +61,8 @@ class ReaderThread:
         boot_ms: Callable[[], int],
         other_keys: Sequence[bytes] = (),
         emergency: AbstractSet[str] = frozenset(),
+        number: int = 0,
+        slow_ms: int = HANG_MS,
     ) -> None:
         self._reader = reader
         kind = type(reader)
@@ -64,6 +72,8 @@ class ReaderThread:
         self._badge_key = badge_key
         self._other_keys = other_keys
         self._emergency = emergency
+        self._number = number
+        self._slow_ms = slow_ms
         #: The digest of the card on the reader, as it was posted: the card's removal must name the same digest.
         self._presented = ""
         self._boot_ms = boot_ms
@@ -111,7 +121,7 @@ class ReaderThread:
         for event in self._presence.lost():
             self._post(self._digested(event))
         if self.is_working:
-            self._post(ReaderFault(why))
+            self._post(ReaderFault(why, self._number))
         self.is_working = False
         self._close()
 
@@ -141,12 +151,13 @@ class ReaderThread:
             events = self._poll()
             if not self.is_working:  # posted only after a poll: a driver may open and still never read a card
                 self.is_working = True
-                self._post(ReaderRecovered("the reader answers again"))
+                self._post(ReaderRecovered("the reader answers again", self._number))
             for event in events:
                 self._post(self._digested(event))
             if self._recovered:
                 self._recovered = False
-                self._post(ReaderRecovered("the reader had lost its settings and was configured again"))
+                again = "the reader had lost its settings and was configured again"
+                self._post(ReaderRecovered(again, self._number))
             self._stop.wait(POLL_S)
 
     def _poll(self) -> list[vocabulary.Event]:
@@ -157,7 +168,7 @@ class ReaderThread:
         recoveries = self._count_recoveries()
         if recoveries > self._recoveries:
             self._recoveries, self._recovered = recoveries, True
-        if self._recovered or at_ms - before_ms > HANG_MS:
+        if self._recovered or at_ms - before_ms > self._slow_ms:
             self._presence.restarted()
         if seen is None:
             return self._presence.nothing(at_ms)
@@ -202,11 +213,11 @@ class ReaderThread:
     def _digested(self, event: vocabulary.Event) -> vocabulary.Event:
         """Return the event with the card's digest. A card on the reader keeps its digest when the site changes its key."""
         if isinstance(event, vocabulary.Removed):
-            return vocabulary.Removed(self._presented)
+            return vocabulary.Removed(self._presented, self._number)
         if isinstance(event, vocabulary.Presented | vocabulary.Lying):
             kind, *uid = bytes.fromhex(event.badge)
             self._presented = self._digest(Badge(Kind(kind), bytes(uid)))
-            return type(event)(self._presented)
+            return type(event)(self._presented, self._number)
         return event
 
     def _digest(self, badge: Badge) -> str:

@@ -62,7 +62,7 @@ def _source(draft: Draft) -> str | None:
     if isinstance(data, wire.CommandExecuted):
         return "refused command" if data.outcome == "refused" else None
     if draft.type in _READER:
-        return "reader"
+        return f"reader {getattr(data, 'reader', '')}"
     return draft.type if draft.type in _AUTOMATIC else None
 
 

@@ -99,6 +99,7 @@ TEXTS: Final[dict[str, str]] = {
     # refusals that may be shown in public
     "unknown-badge": "Unknown badge\nGo to the desk",
     "badge-shared": "Not allowed\nAnother badge has\nthe same number:\ngo to the desk",
+    "not-in-holder": "Not here\nPut your badge\ninto the holder",
     "in-use": "Not allowed\nIn use: please wait\nuntil it is free",
     "expired": "Not allowed\nMembership expired\nGo to the desk",
     "outside-hours": "Not allowed\nOutside your hours:\nask at the desk",
@@ -148,6 +149,7 @@ PUBLIC: Final = frozenset(
         access.UNKNOWN_BADGE,
         "badge-shared",
         access.IN_USE,
+        access.NOT_IN_HOLDER,
         access.EXPIRED,
         access.OUTSIDE_HOURS,
         access.CLOCK_UNKNOWN,

@@ -13,7 +13,7 @@ import msgspec
 
 from fabgate import wire
 from fabgate.drivers.panels import Notice
-from fabgate.gate.config.gate_yaml import Config
+from fabgate.gate.config.gate_yaml import Config, driver_class
 from fabgate.gate.panel import messages, trial
 from fabgate.gate.selftest.watch import Status, Watch
 
@@ -88,8 +88,10 @@ class SelfTest:
             return
         self._rules = self._watch.rules()
         self._panels()
-        if self._first_session() and self._button("stop"):
-            self._button("estop")
+        if self._first_session():
+            self._other_readers()
+            if self._button("stop"):
+                self._button("estop")
         self._flag()
 
     @property
@@ -137,18 +139,20 @@ class SelfTest:
 
     def _first_session(self) -> bool:
         """Test reader, relay, read-back and run-sense in one session; return whether more sessions make sense."""
-        head = self._watch.head()
+        head, before_tap = self._watch.head(), self._watch.status()
         began = self._start()
+        name = self._first_reader or "reader"
         expected = "the badge of a maintainer starts a session, which is recorded"
         if began is None:
-            self._note("reader", expected, failed="no session began")
+            self._note(name, expected, failed="no session began")
             return False
         member = str(began.get("member"))
         if not self._watch.is_maintainer(member):
-            self._note("reader", expected, failed=f"{member} is no maintainer")
+            self._note(name, expected, failed=f"{member} is no maintainer")
             self._person.tell("This is not the badge of a maintainer. End the session as always; the test ends here.")
             return False
-        self._note("reader", expected, detail=f"{member}, session {began['session']}")
+        wrong = "" if self._has_read(name, before_tap, began) else "another reader read it"
+        self._note(name, expected, failed=wrong, detail=f"{member}, session {began['session']}")
         self._powered("relay on", "the lamp at the contact, or the machine, has power")
         has_contact = getattr(self._config.output.options, "readback_pin", None) is not None
         causes = self._watch.status()["causes"]
@@ -170,6 +174,38 @@ class SelfTest:
             return False
         return self._powered("relay off", "the power is off")
 
+    @property
+    def _first_reader(self) -> str:
+        """Return the name of the reader with the holder, or of the first one; "" where there is only one."""
+        config = self._config
+        if len(config.reader) == 1:
+            return ""
+        holder = config.holder([driver_class("reader", section.driver) for section in config.reader])
+        return config.reader_name(holder if self._holds else 0)
+
+    def _other_readers(self) -> None:
+        """Test the other readers, each with any badge that it reads."""
+        names = [self._config.reader_name(place) for place in range(len(self._config.reader))]
+        for name in names if len(names) > 1 else ():
+            if name == self._first_reader:
+                continue
+            before = self._watch.status()
+            self._person.tell(f"Tap any badge on {name}.")
+            read = lambda now, name=name, before=before: self._has_read(name, before, now)  # noqa: E731
+            self._awaited(name, "it reads a badge", read)
+            if not _is_idle(self._watch.status()):
+                self._person.tell(f"End the session: {self._way_to_end()[0]}")
+                self._awaited(f"end ({name})", "the session ends", _is_idle, more_s=self._rules.run_on_s)
+
+    @staticmethod
+    def _has_read(name: str, before: Status, now: Status) -> bool:
+        """Return whether the reader of this name has read a card since `before`; a gate with one reader does not count."""
+        counts = [
+            next((one["cards_read"] for one in status.get("readers", ()) if one["name"] == name), None)
+            for status in (before, now)
+        ]
+        return counts[0] is None or counts[0] != counts[1]
+
     def _way_to_end(self) -> tuple[str, tuple[str, ...], int]:
         """Return how a person ends a session, why it has ended then, and how many seconds that takes at most."""
         if self._holds:
@@ -186,8 +222,9 @@ class SelfTest:
             self._person.tell("The session still runs: end it with its badge.")
             if self._watch.wait(_is_idle) is None:
                 return None
-        how = "Lay the badge of a maintainer on the reader, and leave it there." if self._holds else ""
-        self._person.tell(how or "Tap the badge of a maintainer.")
+        reader = self._first_reader
+        how = f"Lay the badge of a maintainer on {reader or 'the reader'}, and leave it there." if self._holds else ""
+        self._person.tell(how or f"Tap the badge of a maintainer{f' on {reader}' if reader else ''}.")
         return self._watch.wait(lambda now: now["state"] == "active" and now["session"])
 
     def _end(self, name: str, session: str, head: int, reasons: Sequence[str]) -> bool:

@@ -7,7 +7,7 @@ import msgspec
 import fabgate
 from fabgate import wire
 from fabgate.gate.journal.recorder import EntriesStored
-from fabgate.gate.reports import Reports
+from fabgate.gate.reports import ReaderReport, Reports
 from fabgate.gate.roster.in_force import RosterInForce
 from fabgate.gate.status.since import Since
 from fabgate.gate.status.status_file import StatusFile, without_age
@@ -25,6 +25,7 @@ class _Published(msgspec.Struct, frozen=True):
     link: LinkChanged
     stored: EntriesStored
     journal: str
+    readers: tuple[ReaderReport, ...]
 
 
 class Publisher:
@@ -38,14 +39,14 @@ class Publisher:
         reports: Reports,
         uplink: Uplink | None,
         status_file: StatusFile,
-        reader_supervised: bool,
+        readers_supervised: bool,
     ) -> None:
         self._boot = boot
         self._in_force = in_force
         self._reports = reports
         self._uplink = uplink
         self._status_file = status_file
-        self._reader_supervised = reader_supervised
+        self._readers_supervised = readers_supervised
         self._since = Since()
         self._last: _Published | None = None
         #: What status.json contains. It is not written again when only the age of the roster changes, to save the card.
@@ -66,7 +67,9 @@ class Publisher:
         ageless = msgspec.structs.replace(newest, status=without_age(newest.status))
         if ageless != self._written:
             self._written = ageless
-            self._status_file.write(newest.state, newest.status, newest.link, newest.stored, newest.journal)
+            self._status_file.write(
+                newest.state, newest.status, newest.link, newest.stored, newest.journal, readers=newest.readers
+            )
         self._last = newest
 
     def _newest(self, gate: Gate, now: vocabulary.Now) -> _Published:
@@ -87,7 +90,7 @@ class Publisher:
             roster=self._in_force.info(now),
             synced=now.synced,
             reader="fault" if "reader" in reports.problems else "ok",
-            reader_supervised=self._reader_supervised,
+            reader_supervised=self._readers_supervised,
             problems=sorted(f"{key}: {text}" for key, text in reports.problems.items()),
         )
-        return _Published(state, status, reports.link, reports.stored, reports.journal_id)
+        return _Published(state, status, reports.link, reports.stored, reports.journal_id, reports.readers)

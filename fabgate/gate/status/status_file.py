@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -31,6 +32,8 @@ RETRY_S: Final = 2.0
 PAUSE_S: Final = 0.1
 #: The next status is written into a file that already has this size, so that a full disk can still be reported.
 SPARE_BYTES: Final = 4096
+#: The rows of a status that a gate which has ended may have changed since.
+_CHANGING: Final = ("state", "journal", "broker", "roster", "wall clock", "readers")
 
 
 def rows(status: dict[str, Any], *, alive: bool, now: datetime) -> list[tuple[str, str]]:
@@ -60,9 +63,11 @@ def rows(status: dict[str, Any], *, alive: bool, now: datetime) -> list[tuple[st
         "roster": roster_version(roster["version"], now) if roster else "none",
         "wall clock": "synchronised" if status["clock_synced"] else "not synchronised",
     }
+    if readers := status.get("readers"):
+        texts["readers"] = ", ".join(f"{one['name']} {one['state']}" for one in readers)
     if not alive:
         # The last status of a gate that has ended is not the present: the journal knows what came after it.
-        texts |= {name: f"last known: {texts[name]}" for name in ("state", "journal", "broker", "roster", "wall clock")}
+        texts |= {name: f"last known: {texts[name]}" for name in _CHANGING if name in texts}
     return [*texts.items(), *(("problem", str(problem)) for problem in status["problems"])]
 
 
@@ -99,9 +104,16 @@ class StatusFile:
         self._stopping = threading.Event()
 
     def write(
-        self, state: wire.State, status: wire.Status, link: LinkChanged, stored: EntriesStored, journal: str
+        self,
+        state: wire.State,
+        status: wire.Status,
+        link: LinkChanged,
+        stored: EntriesStored,
+        journal: str,
+        *,
+        readers: Sequence[msgspec.Struct] = (),
     ) -> None:
-        """Queue a status."""
+        """Queue a status. `readers` are those of a gate with several."""
         self._queue.put(
             {
                 "site": self._config.site,
@@ -124,6 +136,7 @@ class StatusFile:
                     "problem": link.problem,
                 },
                 "roster": msgspec.to_builtins(without_age(status).roster),
+                **({"readers": msgspec.to_builtins(readers)} if readers else {}),
                 "clock_synced": status.synced,
                 "problems": list(status.problems),
             }

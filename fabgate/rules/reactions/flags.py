@@ -26,9 +26,8 @@ class Flags:
     that should clear a block would raise one.
     """
 
-    def __init__(self, *, reported: bool, continuous: bool) -> None:
+    def __init__(self, *, reported: bool) -> None:
         self._reported = reported
-        self._continuous = continuous
         self._pressed_at: int | None = None
         self._held: tuple[str, int] | None = None
         self._ask_until: int | None = None
@@ -54,9 +53,8 @@ class Flags:
             self._pressed_at = at_ms
 
     def hold(self, badge: str, at_ms: int) -> None:
-        """Begin to time the badge that ended a session; only a reader that proves presence can do this."""
-        if self._continuous:
-            self._held = (badge, at_ms)
+        """Begin to time the badge that ended a session, on a reader that proves presence."""
+        self._held = (badge, at_ms)
 
     def release(self, badge: str) -> None:
         """Stop timing the badge: it left."""

@@ -12,14 +12,15 @@ finishing a job           the member's or their supervisor's badge says that the
 running on                a member who may start now without a supervisor ends the run-on and starts; any other is refused
 ========================  ==============================================================================================
 
-In hold mode a card that is put back is not a second tap.
+In hold mode a card that is put back is not a second tap. If there are several readers, only the one with the holder can
+start a session then; while the member's card is in the holder, their badges end nothing on another reader.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from fabgate.rules.access import IN_USE, SUPERVISOR_NEEDED
+from fabgate.rules.access import IN_USE, NOT_IN_HOLDER, SUPERVISOR_NEEDED
 from fabgate.rules.intents import (
     AcceptSupervisor,
     AnswerFlag,
@@ -61,7 +62,7 @@ def presented(machine: Machine, badge: str, guest: str | None, *, flag_asks: boo
     if flag_asks and holder is not None and holder.id is not None:
         answer = AnswerFlag(badge, holder.id, machine.rank_of(holder), _language(holder))
         # this tap is also a second tap, so it cancels a waiting start
-        return SeeCard(badge, present=True), CancelStart(), answer
+        return *_back(machine, badge), CancelStart(), answer
     match machine.phase:
         case Phase.IDLE:
             return _on_free_machine(machine, badge, holder, guest)
@@ -75,8 +76,8 @@ def presented(machine: Machine, badge: str, guest: str | None, *, flag_asks: boo
 
 
 def removed(machine: Machine, badge: str) -> tuple[Intent, ...]:
-    """React to a card that left the reader. It matters only in hold mode."""
-    if machine.rules.mode is not Mode.HOLD:
+    """React to a card that left the reader. It matters only in hold mode, on the reader with the holder."""
+    if machine.rules.mode is not Mode.HOLD or machine.beside_holder:
         return ()
     gone = SeeCard(badge, present=False)
     pending, session = machine.pending, machine.session
@@ -100,6 +101,8 @@ def _on_free_machine(machine: Machine, badge: str, holder: Holder | None, guest:
         return (_refuse(badge, holder, decision.reasons),)
     if guest is not None and machine.look_up(guest) is None and machine.may_sponsor(holder):
         return (Start(guest, holder, replace(decision.basis, kind="sponsor"), sponsor_badge=badge),)
+    if machine.beside_holder:
+        return (_refuse(badge, holder, (NOT_IN_HOLDER,)),)
     if not decision.needs_supervisor:
         return (Start(badge, holder, decision.basis),)
     if not machine.second_card_allowed:
@@ -123,16 +126,17 @@ def _while_supervisor_is_awaited(machine: Machine, badge: str, holder: Holder | 
 
 def _while_journal_is_awaited(machine: Machine, badge: str) -> tuple[Intent, ...]:
     assert machine.pending is not None
-    session = machine.pending.session
-    back = SeeCard(badge, present=True)
-    if machine.rules.mode is Mode.HOLD and badge == session.badge and not session.present:
-        return (back,)  # the member's card returns to its holder after the supervisor's: not a second tap
-    return back, CancelStart()
+    session, back = machine.pending.session, _back(machine, badge)
+    if back and machine.rules.mode is Mode.HOLD and badge == session.badge and not session.present:
+        return back  # the member's card returns to its holder after the supervisor's: not a second tap
+    return *back, CancelStart()
 
 
 def _while_fan_runs(machine: Machine, badge: str, holder: Holder | None, guest: str | None) -> tuple[Intent, ...]:
     decision = machine.decide(holder)
     if decision.basis is not None and not decision.needs_supervisor:
+        if machine.beside_holder:
+            return (_refuse(badge, holder, (NOT_IN_HOLDER,)),)
         return Cut(), TapAgain(badge, guest)
     return (_refuse_in_use(machine, badge, holder),)
 
@@ -147,12 +151,18 @@ def _in_use(machine: Machine, badge: str, holder: Holder | None) -> tuple[Intent
     decision = machine.decide(holder)
     may_take_over = machine.rules.handover and machine.phase is Phase.ACTIVE and not decision.needs_supervisor
     if may_take_over and holder is not None and decision.basis is not None:
+        if machine.beside_holder:
+            return (_refuse(badge, holder, (NOT_IN_HOLDER,)),)
         return (HandOver(badge, holder, decision.basis),)
     return (_refuse_in_use(machine, badge, holder),)
 
 
 def _own_badge(machine: Machine, session: Session, badge: str) -> tuple[Intent, ...]:
-    mode = machine.rules.mode if badge == session.badge else None  # another badge of the member is never in the holder
+    beside = machine.beside_holder
+    if beside and session.present:  # a fob with two chips in the holder may be read by the other reader, too
+        return () if machine.phase is Phase.FINISHING_JOB else extension(machine, session)
+    # another badge of the member is never in the holder
+    mode = machine.rules.mode if badge == session.badge and not beside else None
     if mode is Mode.HOLD:
         back = SeeCard(badge, present=True)
         # in hold mode only removing the card reports that a job is done
@@ -171,6 +181,11 @@ def _supervisors_badge(machine: Machine, session: Session, badge: str) -> tuple[
     if machine.phase is Phase.FINISHING_JOB:
         return job_done(machine, session)
     return TimeBadge(badge), EndByRules(EndReason.BADGE, actor=session.supervisor)
+
+
+def _back(machine: Machine, badge: str) -> tuple[SeeCard, ...]:
+    """Return that a card is in the holder, where it is."""
+    return () if machine.beside_holder else (SeeCard(badge, present=True),)
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------

@@ -24,16 +24,18 @@ class Now:
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """A badge was tapped: it arrived at the reader (see ``presence``). `badge` is its digest."""
+    """A badge was tapped: it arrived at a reader (see ``presence``). `badge` is its digest."""
 
     badge: str
+    reader: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Lying:
-    """A badge is on the reader but did not arrive there: it was not tapped, and neither starts nor ends anything."""
+    """A badge is on a reader but did not arrive there: it was not tapped, and neither starts nor ends anything."""
 
     badge: str
+    reader: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Removed:
     """The badge left the field. Only readers that prove presence report it."""
 
     badge: str
+    reader: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,21 @@ class CauseCleared:
 
 
 @dataclass(frozen=True, slots=True)
+class ReaderFailed:
+    """A reader does not work; `detail` names it where there are several. Not each such fault forbids use (``readers``)."""
+
+    reader: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderWorks:
+    """A reader works again."""
+
+    reader: int
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointLate:
     """No checkpoint of the running session has reached the disk for so long that its minutes are in doubt."""
 
@@ -145,6 +163,8 @@ Event = (
     | FlagPressed
     | CauseRaised
     | CauseCleared
+    | ReaderFailed
+    | ReaderWorks
     | CheckpointLate
     | RosterChanged
     | Extend

@@ -47,6 +47,8 @@ def keys_of(kind: Any, where: str = "") -> dict[str, Any]:
         key = f"{where}{field.name}"
         if hint is Driver:
             found[f"{key}.driver"] = msgspec.NODEFAULT
+            if field.name == "reader":
+                found[f"{key}.holds"] = False
             for point in gate_yaml.entry_points(group=gate_yaml.KINDS[field.name]):
                 found |= keys_of(point.load().Options, f"{key}.")
         elif isinstance(hint, type) and issubclass(hint, Struct):

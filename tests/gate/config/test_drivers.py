@@ -83,12 +83,12 @@ def test_a_driver_that_cannot_be_made_is_one_line_that_names_it(strangers):
 def test_hold_mode_needs_a_reader_that_goes_on_seeing_the_card(strangers, mistakes, load):
     (found,) = mistakes(machine="machine: {mode: hold}", reader="reader: {driver: nfc}")
     assert ":7: machine.mode: found hold with the reader 'nfc', wanted a reader that sees a card" in found
-    assert load(machine="machine: {mode: tap}", reader="reader: {driver: nfc}").reader.driver == "nfc"
+    assert load(machine="machine: {mode: tap}", reader="reader: {driver: nfc}").reader[0].driver == "nfc"
 
 
 def test_a_serial_reader_has_a_format_the_pins_of_its_port_and_never_hold_mode(mistakes, load):
     reader = "reader: {driver: serial, port: /dev/serial0, format: number10}"
-    assert load(reader=reader).reader.options.gone_after_ms == 1_000
+    assert load(reader=reader).reader[0].options.gone_after_ms == 1_000
     found = mistakes(reader=reader, machine="machine: {mode: hold}", inputs="inputs: {stop_pin: 15}")
     assert "found hold with the reader 'serial'" in found[0]
     assert "inputs.stop_pin: found GPIO 15, wanted another one; it is used by the serial port of the reader" in found[1]
@@ -101,7 +101,7 @@ def test_a_serial_reader_has_a_format_the_pins_of_its_port_and_never_hold_mode(m
 def test_the_wires_of_a_wiegand_reader_are_two_free_pins(mistakes, load, monkeypatch):
     reader = "reader: {driver: wiegand, format: w26, d0_pin: 5, d1_pin: %s}"
     monkeypatch.setattr("fabgate.gate.config.hardware.find_spec", lambda _module: object())
-    assert load(reader=reader % 6).reader.options.gap_ms == 25
+    assert load(reader=reader % 6).reader[0].options.gap_ms == 25
     same, used = mistakes(reader=reader % 5, inputs="inputs: {stop_pin: 5}")
     assert "reader.d1_pin: found GPIO 5, wanted another one; it is used by reader.d0_pin already" in same
     assert "inputs.stop_pin: found GPIO 5" in used
@@ -118,7 +118,7 @@ def test_the_key_of_an_osdp_reader_is_its_own_and_secret(mistakes, load, tmp_pat
     assert "reader.key_file: " in found
     assert "found the key that every reader has at first, wanted one of your own" in found
     key.write_text("0F1E2D3C4B5A69788796A5B4C3D2E1F0")
-    assert load(reader=reader).reader.options.key_file == key
+    assert load(reader=reader).reader[0].options.key_file == key
 
 
 def test_hold_mode_with_a_continuous_reader_is_right(load):
@@ -148,7 +148,7 @@ def test_options_of_a_stranger_are_checked_like_ours(strangers, mistakes, load):
         "reader.slots: found '0', wanted a whole number, 1 or more",
         "reader.odd: found keys and values, wanted another value",
     ]
-    assert load(reader="reader: {driver: nfc, codes: [1, 2]}").reader.options.codes == [1, 2]
+    assert load(reader="reader: {driver: nfc, codes: [1, 2]}").reader[0].options.codes == [1, 2]
 
 
 def test_a_driver_is_made_with_its_own_options():

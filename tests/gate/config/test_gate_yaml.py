@@ -33,7 +33,7 @@ def test_the_smallest_configuration_loads_and_has_every_default(load, tmp_path):
     assert found.machine == Machine()
     assert (found.demo, found.lang, found.mqtt, found.panel) == (False, "en", None, [])
     assert found.output.options.pin == 17
-    assert found.reader.options.reset_pin == 25
+    assert found.reader[0].options.reset_pin == 25
 
 
 def test_absolute_paths_stay_and_relative_ones_start_beside_the_file(load, tmp_path):

@@ -23,7 +23,7 @@ def made(tmp_path):
     def made_(**files) -> Config:
         driver = Driver(driver="memory")
         return Config(
-            site="lyon", gate="saw", state_dir=state, reader=driver, output=driver, roster=RosterSource(), **files
+            site="lyon", gate="saw", state_dir=state, reader=[driver], output=driver, roster=RosterSource(), **files
         )
 
     return made_

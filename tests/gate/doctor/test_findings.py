@@ -97,6 +97,13 @@ def with_a_serial_reader_and_its_drop_in(pi: EmulatedPi) -> None:
     pi.write(f"{UNIT}.d/20-fabgate-serial.conf", (SYSTEMD / "20-fabgate-serial.conf").read_text())
 
 
+def with_two_readers(pi: EmulatedPi) -> None:
+    pi.reconfigure("{driver: mfrc522}", "[{driver: mfrc522}, {driver: serial, format: rdm6300}]")
+    states = {"reader 1 (mfrc522)": "ok", "reader 2 (serial)": "fault"}
+    readers = [{"name": name, "state": state} for name, state in states.items()]
+    reported(problems=["reader: reader 2 (serial): it hangs"], readers=readers)(pi)
+
+
 def with_a_console_on_the_line_of_the_reader(pi: EmulatedPi) -> None:
     with_a_serial_reader(pi)
     pi.write("/proc/cmdline", "console=serial0,115200 console=tty1\n")
@@ -195,6 +202,16 @@ FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
     ("reader-device", with_a_serial_reader_and_its_drop_in, OK, "/dev/serial0 is there"),
     ("reader-device", with_a_console_on_the_line_of_the_reader, FAIL, "do_serial_cons 1"),
     ("reader-device", reconfigured("{driver: mfrc522}", "{driver: serial, format: rdm6300}"), FAIL, "do_serial_hw 0"),
+    ("reader-device", with_two_readers, FAIL, "reader 1 (mfrc522): the reader mfrc522 is not on a serial line"),
+    ("reader-device", with_two_readers, FAIL, "; reader 2 (serial): there is no /dev/serial0"),
+    (
+        "reader",
+        with_two_readers,
+        FAIL,
+        "; reader 2 (serial): the running gate reports reader: reader 2 (serial): it hangs",
+    ),
+    ("reader", with_two_readers, FAIL, "reader 1 (mfrc522): the running gate reads it"),
+    ("pins", with_two_readers, OK, "reader.reset_pin 25"),
     ("reader-device", with_a_keyboard_reader, FAIL, "20-fabgate-keyboard.conf"),
     ("reader-device", with_a_keyboard_reader_and_its_drop_in, OK, "usb-reader-event-kbd is there"),
     ("watchdog", written("/sys/class/watchdog/watchdog0/state", "inactive\n"), FAIL, "10-fabgate-watchdog.conf"),

@@ -82,6 +82,7 @@ class Scripted:
         return {
             "Tap the badge": lambda: self.bench.tap(self.badge),
             "Tap the same": lambda: self.bench.tap(self.badge),
+            "Tap any badge on reader 2": lambda: self.bench.post(vocabulary.Presented(digest("04FFFFFF"), 1)),
             "Lay the badge": lambda: self.bench.post(vocabulary.Presented(shown)),
             "Take the badge": lambda: (
                 self.bench.post(vocabulary.Removed(shown)),
@@ -153,13 +154,14 @@ def outcomes(test: steps.SelfTest) -> dict[str, str]:
 
 
 def test_every_step_is_ok_and_each_power_has_a_recorded_session(tmp_path: Path) -> None:
-    with started(tmp_path) as (bench, wires):
+    with started(tmp_path, reader=[Driver(driver="simulated"), Driver(driver="serial")]) as (bench, wires):
         person = Scripted(bench, wires, obeys=lambda _text: True)
         test = steps.SelfTest(bench.config, person, Watch(bench.config, patience_s=20))
         test.run()
         assert [step for step in test.steps if step.outcome in (steps.FAILED, steps.NOT_DONE)] == []
         missing = {name for name, outcome in outcomes(test).items() if outcome == steps.NOT_INSTALLED}
         assert missing == {"light", "sound", "read-back"}
+        assert [name for name in outcomes(test) if "reader" in name] == ["reader 1 (simulated)", "reader 2 (serial)"]
         assert bench.levels == [True, False] * 3  # tap, stop button, emergency stop
         assert [data.basis.kind for data in bench.of("session.started")] == ["grant"] * 3
         assert [data.reason for data in bench.of("session.ended")][:2] == ["badge", "button"]
