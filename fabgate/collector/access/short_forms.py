@@ -154,24 +154,26 @@ def keep(found: Derived) -> None:
 
     Call it under the pulse lock, so that it sees every assignment.
     """
-    stored = {(row.badge_id, row.form): row for row in BadgeForm.objects.all()}
+    columns = "badge", "form", "pk", "digest", "state"
+    stored = {(badge_id, form): row for badge_id, form, *row in BadgeForm.objects.values_list(*columns)}
     if not stored and not found.rows:
         return
     wanted = {(row.badge, row.form): row for row in found.rows}
-    fresh, changed, was_shared = [], [], set()
-    for at, row in stored.items():
-        now = wanted.get(at)
-        digest, state = (row.digest, BadgeForm.OFF) if now is None else (now.digest, now.state)
-        if row.state == BadgeForm.SHARED:
-            was_shared.add(at)
-        if (row.digest, row.state) != (digest, state):
-            row.digest, row.state = digest, state
-            changed.append(row)
-    for at, now in wanted.items():
-        if at not in stored:
-            fresh.append(BadgeForm(badge_id=now.badge, form=now.form, digest=now.digest, state=now.state))
-    bulk.insert(fresh)
+    changed, was_shared = [], set()
+    for (badge_id, form), (pk, digest, state) in stored.items():
+        row = wanted.get((badge_id, form)) or Row(badge_id, form, digest, BadgeForm.OFF)
+        if (digest, state) != (row.digest, row.state):
+            changed.append(BadgeForm(pk=pk, badge_id=badge_id, form=form, digest=row.digest, state=row.state))
+        if state == BadgeForm.SHARED:
+            was_shared.add((badge_id, form))
     bulk.update(changed, ["digest", "state"])
+    bulk.insert(
+        [
+            BadgeForm(badge_id=row.badge, form=row.form, digest=row.digest, state=row.state)
+            for at, row in wanted.items()
+            if at not in stored
+        ]
+    )
     is_shared = {at for at, row in wanted.items() if row.state == BadgeForm.SHARED}
     again = {
         (pk, form) for pk, form in was_shared - is_shared if pk in found.carried and (not form or (pk, form) in wanted)
