@@ -27,8 +27,6 @@ from fabgate.collector.models import Badge, BadgeForm
 #: The reason with which gates refuse a form that several people's badges have.
 BADGE_SHARED: Final = "badge-shared"
 REFUSED, ACCEPTED = "badge.form-refused", "badge.form-accepted"
-#: The author of changes that follow from others.
-_AUTHOR: Final = audit.WORKER
 
 
 class Known(NamedTuple):
@@ -190,7 +188,7 @@ def _log(verb: str, of: Collection[tuple[int, str]]) -> None:
     events: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         (str(pk), {}, {"short_form": shown(spelled[pk], form)}) for pk, form in sorted(of)
     ]
-    audit.record_many(_AUTHOR, verb, Badge, events)
+    audit.record_many(audit.acting(), verb, Badge, events)
 
 
 def shown(spelling: str, form: str) -> str:

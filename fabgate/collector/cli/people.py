@@ -39,7 +39,8 @@ def import_members(args: argparse.Namespace) -> int:
     prepared, notes = store.prepare(file), [*store.lost_badge_notes(file), *store.left_member_notes(file)]
     with transaction.atomic(), pulse.deferred():
         new = store.write(prepared, actor=audit.cli_actor(None), plans_from=plans_from)
-        gates = roster.rebuild()
+        with audit.acting_as(audit.cli_actor(None)):
+            gates = roster.rebuild()
     _print_notes([*notes, *_refused_forms()])
     badges = sum(len(row.badges) for row in file.rows)
     with_badges = f" with {_count(badges, 'badge')}" if "badges" in file.columns else ""

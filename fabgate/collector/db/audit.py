@@ -13,6 +13,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import partial
@@ -51,13 +52,32 @@ def cli_actor(named: str | None) -> str:
     return f"{CLI}{named or getpass.getuser()}"
 
 
+_acting: ContextVar[str] = ContextVar("_acting", default=WORKER)
+
+
+def acting() -> str:
+    """Return whose change is being made, for what follows from it: the actor of `change`, or else the worker."""
+    return _acting.get()
+
+
+@contextmanager
+def acting_as(actor: str) -> Iterator[None]:
+    """Let `actor` be the author of what follows from the block."""
+    token = _acting.set(actor)
+    try:
+        yield
+    finally:
+        _acting.reset(token)
+
+
 @contextmanager
 def change(actor: str, verb: str, obj: models.Model, *, reason: str = "") -> Iterator[Change]:
     """Log what the block changes in `obj`, which may be new and get its id in the block."""
     with transaction.atomic():
         before = _stored([obj])
         entry = Change(at=datetime.now(UTC), actor=actor, verb=verb, reason=reason)
-        yield entry
+        with acting_as(actor):
+            yield entry
         entry.before, entry.after = _changed(obj, before, _stored([obj]))
         if entry.before or entry.after or entry.rosters:
             _write(entry, obj)

@@ -145,6 +145,7 @@ def test_forms_come_go_and_come_back_with_their_badges(workshop, tmp_path, capsy
     logged = Change.objects.filter(verb="badge.form-refused").order_by("pk").values_list("key", "after__short_form")
     both = [(str(one.pk), short) for one in (ada, bob) for short in (SHORT, "w26:177,49875")]
     assert sorted(logged) == sorted(both)
+    assert set(Change.objects.filter(verb="badge.form-refused").values_list("actor", flat=True)) == {"desk"}
     # Who left with it could tap it; who returned it cannot.
     badges.end(bob, Badge.LOST, actor="desk")
     assert hands(workshop, tmp_path) == {

@@ -18,7 +18,7 @@ from fabgate.collector.access import roster
 from fabgate.collector.base.body_limit import MAX_FILE_BYTES, MEGABYTE
 from fabgate.collector.base.environ import LANGS
 from fabgate.collector.billing import member_plans
-from fabgate.collector.db import pulse
+from fabgate.collector.db import audit, pulse
 from fabgate.collector.models import Change, Grant, Member, Payer
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import see_other
@@ -254,7 +254,8 @@ def _take(
         store.write(prepared, actor=actor, plans_from=found.plans_from)
         if is_complete:  # also rebuilds the rosters
             return leaving.leave(*found.vanished, actor=actor, reason="import")
-        return Change(rosters=roster.versions(roster.rebuild(only_changed=True)))
+        with audit.acting_as(actor):
+            return Change(rosters=roster.versions(roster.rebuild(only_changed=True)))
     except leaving.LastManager:
         raise errors.Conflict(_("At least one manager must remain. Make someone else manager first.")) from None
 
