@@ -31,7 +31,7 @@ class Scard:
         self.running, self.allowed = True, True
         self.taken = False
         self.card = None  # its ATR and UID, or UNANSWERED
-        self.events = 0
+        self.events, self.counts = 0, True
         self.calls = []
         self._contexts = set()
 
@@ -76,7 +76,7 @@ class Scard:
         what = self.SCARD_STATE_EMPTY if self.card is None else self.SCARD_STATE_PRESENT
         if self.card is UNANSWERED:
             what |= self.SCARD_STATE_MUTE
-        return 0, [(name, self.events << 16 | what | self.SCARD_STATE_CHANGED, [])]
+        return 0, [(name, (self.events if self.counts else 0) << 16 | what | self.SCARD_STATE_CHANGED, [])]
 
     def SCardConnect(self, context, name, share, protocols):
         self.calls.append("connect")

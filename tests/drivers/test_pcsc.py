@@ -100,6 +100,12 @@ def test_a_card_that_replaces_another_one_between_two_polls_is_asked(scard, read
     scard.remove()
     scard.place(SHORT)
     assert reader.poll() == Card(SHORT)
+    scard.counts = False  # an old pcscd
+    assert reader.poll() == Card(SHORT)
+    scard.remove()
+    assert reader.poll() is None
+    scard.place(UID)
+    assert reader.poll() == Card(UID)
 
 
 def test_a_card_that_leaves_while_it_is_asked_or_refuses_is_torn(scard, reader):

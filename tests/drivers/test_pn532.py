@@ -170,7 +170,7 @@ def test_an_idle_poll_takes_two_commands_and_a_card_that_stays_nine(bench):
     assert len(bench.chip.commands) == 3, "the first one prepares for a short frame"
     bench.chip.commands.clear()
     assert bench.poll() is None
-    assert bench.chip.commands == [0x06, 0x42]
+    assert list(bench.chip.commands) == [0x06, 0x42]
     bench.chip.place(UID)
     assert bench.poll() == Card(UID)
     bench.chip.commands.clear()
@@ -185,9 +185,12 @@ def test_a_brown_out_is_got_over_in_the_same_poll_and_counted(bench):
     assert bench.poll() == Card(UID)
     assert bench.poller.recoveries == 1
     bench.chip.brown_out()
-    bench.chip.awake = bench.chip.normal = True  # a reset so short that the chip did not fall asleep
+    bench.chip.asleep, bench.chip.normal = 0, True  # a reset so short that the chip did not fall asleep
     assert bench.poll() == Card(UID)
     assert bench.poller.recoveries == 2
+    bench.chip.sleepy = 3  # the question that was not answered, the wake-up, and the first command after it
+    bench.chip.brown_out()
+    assert bench.poll() == Card(UID)
 
 
 def test_a_damaged_answer_is_asked_for_again_and_one_that_stays_damaged_is_a_fault(bench):
@@ -222,6 +225,19 @@ def test_an_answer_that_comes_twice_or_late_answers_nothing_else(bench):
     bench.line.spoil = repeat
     assert [bench.poll() for _ in range(3)] == [Card(UID)] * 3
     assert bench.poller.recoveries == 0
+
+
+def test_what_the_chip_calls_damaged_is_no_badge_whatever_it_says(bench):
+    bench.chip.place(UID)
+
+    def damaged(sent):
+        frame, _ = take(sent.removeprefix(ACK))
+        if frame is None or frame.data[:2] != b"\x43\x00" or len(frame.data) < 5:
+            return sent
+        return ACK + build(b"\x43\x03" + frame.data[2:], TO_HOST)
+
+    bench.line.spoil = damaged
+    assert bench.poll() == TORN
 
 
 def test_a_near_card_does_not_hide_a_far_one(bench):

@@ -173,7 +173,8 @@ class PcscReader:
         if result == scard.SCARD_S_SUCCESS:
             return
         if result == scard.SCARD_W_SECURITY_VIOLATION:
-            todo = "let the service use pcscd: systemd/20-fabgate-pcsc.rules"
+            # Also when pcscd ends in the middle of a question.
+            todo = "did pcscd end? Otherwise let the service use it: systemd/20-fabgate-pcsc.rules"
         elif result == scard.SCARD_E_SHARING_VIOLATION:
             todo = "another program has the card for itself: stop it (of GnuPG: scdaemon)"
         elif result in (scard.SCARD_E_UNKNOWN_READER, scard.SCARD_E_READER_UNAVAILABLE):

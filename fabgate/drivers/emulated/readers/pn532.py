@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import select
 import threading
+from collections import deque
 from pathlib import Path
 from typing import Final
 
@@ -31,18 +32,23 @@ _NOBODY_S: Final = 0.005
 
 
 class Pn532Chip:
-    """One emulated PN532 (firmware 1.6) with its antenna. Thread-safe. `dead` chips answer nothing."""
+    """One emulated PN532 (firmware 1.6) with its antenna. Thread-safe.
+
+    A `dead` one answers nothing. After power-on it loses as much as it gets in `sleepy` pieces: real ones often lose the first
+    command, too. `spoiled_answers` is how many answers come with a wrong byte.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.field = Field()
         self.dead = False
-        self.commands: list[int] = []
+        self.sleepy = 1
+        self.commands: deque[int] = deque(maxlen=100)
         self.spoiled_answers = 0
         self._reset()
 
     def _reset(self) -> None:
-        self.awake = self.normal = False
+        self.asleep, self.normal = self.sleepy, False
         self._registers = dict(_RESET)
         self._received = self._last = b""
         self.field.power(on=False)
@@ -72,8 +78,8 @@ class Pn532Chip:
         with self._lock:
             if self.dead:
                 return b""
-            if not self.awake:
-                self.awake = True  # the edges of these bytes wake it, and the bytes are lost
+            if self.asleep:
+                self.asleep -= 1  # the edges of these bytes wake it, and the bytes are lost
                 return b""
             self._received += data
             sent = b""
