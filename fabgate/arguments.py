@@ -43,6 +43,12 @@ _KEYSET: Final = """\
 Give an OSDP reader the key in the file that gate.yaml names (reader.key_file), once, on a bench. The reader has to be in
 its installation mode, and the gate must be stopped. Who listens to the line meanwhile learns the key.
 """
+_CALIBRATE: Final = """\
+Find the thresholds of the meter that says whether the machine works. The running gate measures while a person shows it the
+machine off, standing still and running, and this prints the lines for gate.yaml. Power comes only from the tap of a
+maintainer's badge, in an ordinary session that is recorded; nothing is written. Exit code 1 if the two states cannot be told
+apart, or were not shown.
+"""
 _JOURNAL: Final = """\
 Print the entries of a gate's journal, the oldest first. Of a badge only the end of its digest is shown.
 """
@@ -99,7 +105,7 @@ with keys, or on the wall of badges, a page that opens in the browser.
 #: The verbs, by what people want to do.
 _GROUPS: Final = {
     "try it": ("demo", "tap"),
-    "run a gate": ("check", "run", "status", "doctor", "selftest", "keyset", "rename"),
+    "run a gate": ("check", "run", "status", "doctor", "selftest", "calibrate", "keyset", "rename"),
     "see who may use the machine": ("roster", "badge"),
     "see what happened at the machine": ("journal", "audit"),
     "manage all machines": ("collector",),
@@ -196,6 +202,18 @@ def _gate_verbs(verbs: Any) -> None:
 
     short = "give an OSDP reader its key"
     _config(_verb(verbs, "keyset", "keyset", short, _KEYSET, "fabgate keyset --config gate.yaml"))
+
+    short = "find the thresholds of a meter with a person"
+    verb = _verb(verbs, "calibrate", "calibrate", short, _CALIBRATE, "fabgate calibrate")
+    _config(verb)
+    verb.add_argument(
+        "--wait",
+        type=_seconds,
+        default=120,
+        metavar="S",
+        help="how long you have to tap the badge, 1 to 3600 seconds (default: %(default)s)",
+    )
+    _json(verb, "print what was measured as JSON; the questions go to standard error")
 
     examples = ("fabgate journal --config gate.yaml", "fabgate journal --after 1200 --json")
     verb = _verb(verbs, "journal", "journal", "print the entries of a gate's journal", _JOURNAL, *examples)

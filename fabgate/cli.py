@@ -194,6 +194,45 @@ def selftest(arguments: argparse.Namespace) -> int:
     return 0 if is_ok else 1
 
 
+def calibrate(arguments: argparse.Namespace) -> int:
+    """Find a meter's thresholds with a person; exit code 1 where there are none."""
+    import time
+
+    from fabgate.gate.config import gate_yaml
+    from fabgate.gate.selftest import calibration
+    from fabgate.gate.selftest.terminal import Terminal
+    from fabgate.gate.selftest.watch import Watch
+
+    if not sys.stdin.isatty():
+        raise UsageError("calibrate asks a person at the machine: run it in a terminal")
+    config = gate_yaml.load(arguments.config)
+    person = Terminal(sys.stdin, sys.stderr if arguments.json else sys.stdout)
+    run = calibration.Calibration(config, person, Watch(config, patience_s=arguments.wait), pause=time.sleep)
+    try:
+        found = run.run()
+    except EOFError:
+        person.tell("Nothing was found: the person left.")
+        return 1
+    except calibration.NotFoundError as error:
+        person.tell(str(error))
+        return 1
+    if arguments.json:
+        import msgspec
+
+        print(json.dumps(msgspec.to_builtins(found), indent=2))
+    else:
+        print(
+            "\n".join(
+                [
+                    "Write these two lines into the section meter of gate.yaml, then restart the gate:",
+                    "",
+                    *calibration.as_yaml(found),
+                ]
+            )
+        )
+    return 0
+
+
 def journal(arguments: argparse.Namespace) -> int:
     """Print entries."""
     from contextlib import closing

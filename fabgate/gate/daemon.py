@@ -44,7 +44,7 @@ from fabgate.gate.panel import messages
 from fabgate.gate.panel.costs import Costs
 from fabgate.gate.panel.panel_thread import Panels
 from fabgate.gate.panel.screen import Screen, since_ms
-from fabgate.gate.panel.trial import Trial, Trials
+from fabgate.gate.panel.trial import Level, Trial, Trials
 from fabgate.gate.reports import Reports
 from fabgate.gate.roster.http_source import HttpSource
 from fabgate.gate.roster.in_force import RosterInForce
@@ -104,7 +104,7 @@ class Daemon:
         self._recorder = Recorder(self._journal, self.post, trim=self._trim_journal, keep_newest=newest)
         self._panel = Panels(config.panel, boot_ms=self._clock.boot_ms)
         self._screen = Screen(self._panel, config.machine.name or config.gate, config.lang)
-        self._trials = Trials(config.state_dir, self.post)
+        self._trials = Trials(config.state_dir, self.post, self._levels)
         self._status_file = StatusFile(config.state_dir / "status.json", config)
         self._writer = FactWriter(
             boot=self._clock.boot,
@@ -140,6 +140,11 @@ class Daemon:
     def post(self, event: object) -> None:
         """Put an event into the inbox. Thread-safe."""
         self._inbox.put(event)
+
+    def _levels(self) -> list[Level]:
+        """Return what the meters measured last. Thread-safe."""
+        found = [(meter, meter.fresh()) for meter in self._meter_threads if meter.unit]
+        return [Level(meter.name, meter.unit, None if one is None else one.level) for meter, one in found]
 
     def stop(self, reason: str = "asked to stop") -> None:
         """Ask the loop to end. Can be called from any thread or signal handler."""

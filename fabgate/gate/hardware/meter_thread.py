@@ -17,6 +17,8 @@ from fabgate.rules.sensing import Limits, Work
 #: From the begin of one measurement to that of the next.
 EVERY_MS: Final = 1_000
 REOPEN_S: Final = 1.0
+#: A measurement that is older says nothing of now.
+FRESH_MS: Final = 3_000
 
 
 class MeterFault(msgspec.Struct, frozen=True):
@@ -76,6 +78,11 @@ class MeterThread:
     def distrust(self) -> None:
         """Count the machine as running until a measurement says otherwise. Thread-safe."""
         self._distrusted.set()
+
+    def fresh(self) -> Measurement | None:
+        """Return the newest measurement; None where there is none of the last seconds. Thread-safe."""
+        seen = self.seen
+        return None if seen is None or self._boot_ms() - seen.at_ms > FRESH_MS else seen.measured
 
     def run(self) -> None:
         """Measure until asked to stop. The machine counts as running until it is seen to stand still."""

@@ -1,8 +1,8 @@
-"""Shows messages on the panel for ``fabgate selftest``: a socket for the gate's own account and root.
+"""Answers ``fabgate selftest`` and ``fabgate calibrate``: a socket for the gate's own account and root.
 
 A request is the name of a message (``MESSAGES``) and a new line; the answer is ``shown`` or ``busy``. The thread only
-posts to the loop, which shows the message where the machine is idle and nothing else is to be seen. It knows no way to
-power.
+posts to the loop, which shows the message where the machine is idle and nothing else is to be seen. The request
+``levels`` is answered with what the meters measured last, in JSON. The thread knows no way to power.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final
+
+import msgspec
 
 from fabgate.errors import HardwareError, UsageError
 from fabgate.rules import access, vocabulary
@@ -34,6 +36,16 @@ _SOCKET: Final = "selftest.sock"
 _CLIENT_S: Final = 1.0
 _LOOP_S: Final = 2.0
 _LONGEST: Final = 64
+_LONGEST_ANSWER: Final = 16 * 1024
+_LEVELS: Final = "levels"
+
+
+class Level(msgspec.Struct, frozen=True):
+    """What a meter measured last, in its unit; None where it cannot be read, or is asked nothing."""
+
+    meter: str
+    unit: str
+    level: float | None
 
 
 class Trial:
@@ -58,9 +70,12 @@ class Trial:
 class Trials:
     """The thread of the socket in `state_dir`. Without a socket, only the self-test is not possible."""
 
-    def __init__(self, state_dir: Path, post: Callable[[object], None]) -> None:
+    def __init__(
+        self, state_dir: Path, post: Callable[[object], None], levels: Callable[[], list[Level]] = list
+    ) -> None:
         self._path = state_dir / _SOCKET
         self._post = post
+        self._levels = levels
         self._wake: socket.socket | None = None
         self._stopping = False
 
@@ -95,6 +110,9 @@ class Trials:
         with client:
             client.settimeout(_CLIENT_S)
             name = client.recv(_LONGEST).decode("ascii", "replace").strip()
+            if name == _LEVELS:
+                client.sendall(msgspec.json.encode(self._levels()))
+                return
             if name not in MESSAGES:
                 client.sendall(b"unknown\n")
                 return
@@ -107,13 +125,28 @@ def show(state_dir: Path, name: str) -> bool:
     """Ask the running gate to show a message; return whether it does. Raises HardwareError without an answer."""
     if name not in MESSAGES:
         raise UsageError(f"found the message {name!r}, wanted one of: {', '.join(MESSAGES)}")
+    return _asked(state_dir, name) == b"shown\n"
+
+
+def levels(state_dir: Path) -> list[Level]:
+    """Ask the running gate what its meters measured last. Raises HardwareError without an answer."""
+    answer = _asked(state_dir, _LEVELS)
+    try:
+        return msgspec.json.decode(answer, type=list[Level])
+    except msgspec.DecodeError as error:
+        raise HardwareError(
+            f"the gate does not tell what it measures ({error}). Is it running, with this version?"
+        ) from error
+
+
+def _asked(state_dir: Path, request: str) -> bytes:
     path = state_dir / _SOCKET
     try:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(_CLIENT_S + _LOOP_S)
             client.connect(str(path))
-            client.sendall(f"{name}\n".encode())
-            return client.recv(_LONGEST) == b"shown\n"
+            client.sendall(f"{request}\n".encode())
+            return client.recv(_LONGEST_ANSWER)
     except OSError as error:
         raise HardwareError(
             f"{path}: the gate does not answer ({error}). Is it running, with this version, and are you root or its account?"

@@ -1,1 +1,1 @@
-"""``fabgate selftest``: a person watches a running gate, step by step. Nothing here can switch power."""
+"""``fabgate selftest`` and ``fabgate calibrate``: a person watches a running gate. Nothing here can switch power."""
