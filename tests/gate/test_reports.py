@@ -77,7 +77,8 @@ def test_a_refused_roster_is_a_problem_until_one_is_confirmed(bench: Bench) -> N
 def test_an_idle_time_where_nothing_feels_the_machine_is_a_problem_until_one_of_both_changes(tmp_path: Path) -> None:
     told = (
         "idle-off: machine.idle_off_s: found 600 without inputs.running_pin, wanted both; the gate cannot tell that the machine"
-        " is idle. Wire run-sense (hardware/wiring.md) and name its pin, or leave out idle_off_s"
+        " is idle. Wire run-sense (hardware/wiring.md) and name its pin, give a meter its thresholds (docs/sensing.md), or leave"
+        " out idle_off_s"
     )
     members = tmp_path / "roster.json"
     bench = Bench(tmp_path)

@@ -38,7 +38,7 @@ DAY_S: Final = 86_400
 #: The error text for an idle time without run-sense; {} is the time in seconds.
 NO_RUN_SENSE: Final = (
     "found {} without inputs.running_pin, wanted both; the gate cannot tell that the machine is idle. Wire run-sense"
-    " (hardware/wiring.md) and name its pin, or give a meter its thresholds (docs/sensing.md), or leave out idle_off_s"
+    " (hardware/wiring.md) and name its pin, give a meter its thresholds (docs/sensing.md), or leave out idle_off_s"
 )
 #: The longest key of BLAKE2b.
 MAX_BADGE_KEY_BYTES: Final = 64
