@@ -200,11 +200,13 @@ class Checks:
                 yield vocabulary.Running(on=True)
             return
         seen = meter.seen
-        if meter.limits is None or seen is None or seen.at_ms == self._measured_ms:
+        if meter.limits is None or meter.is_of_output or seen is None or seen.at_ms == self._measured_ms:
             return
         self._measured_ms = seen.at_ms
         # In the mode audit nothing is switched, and current without a session is no fault.
         powered = on or self._gate.rules.mode is vocabulary.Mode.AUDIT
+        if isinstance(self._output, OutputThread):  # it may take its time to go off, and has alarms of its own
+            powered = powered or self._output.may_be_on
         self._unasked = self._unasked.see(seen.measured.level, meter.limits, seen.at_ms, powered=powered)
         if self._unasked.is_proved(seen.at_ms) and vocabulary.Cause.OUTPUT not in self._gate.causes:
             detail = f"{seen.measured.level:.1f} {meter.unit} flow while the output is off: the contactor is welded, or bridged"

@@ -97,7 +97,7 @@ class Daemon:
         self._output: Output = driver if self._output_thread is None else self._output_thread
         self._readers: Sequence[Reader] = readers or [make_driver("reader", one) for one in config.reader]
         self._inputs_thread = wiring.make_inputs_thread(config, inputs, self.post, self._clock)
-        self._meter_threads = wiring.make_meter_threads(config, meters, self.post, self._clock)
+        self._meter_threads = wiring.make_meter_threads(config, meters, driver, self.post, self._clock)
         self._journal = Journal(config.state_dir / "journal.db", config.topics, connect=connect)
         self._workers = Workers(self.post)
         newest = config.journal.max_entries if config.mqtt is None else None  # without a broker nothing is confirmed

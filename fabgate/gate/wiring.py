@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from fabgate.drivers.inputs import GpioInputs
 from fabgate.drivers.meters import Meter
@@ -37,9 +38,14 @@ def make_inputs_thread(config: Config, levels: InputLevels | None, post: Post, c
     return InputsThread(levels or GpioInputs(pins), list(pins), post, boot_ms=clock.boot_ms)
 
 
-def make_meter_threads(config: Config, meters: Sequence[Meter] | None, post: Post, clock: Clock) -> list[MeterThread]:
+def make_meter_threads(
+    config: Config, meters: Sequence[Meter] | None, output: Output, post: Post, clock: Clock
+) -> list[MeterThread]:
     """Return a thread for each meter. `meters` replaces those of the configuration in tests. Raises UsageError."""
-    found = meters if meters is not None else [make_driver("meter", section) for section in config.meter]
+    found: list[Any] = [make_driver("meter", section) for section in config.meter] if meters is None else list(meters)
+    for meter in found:
+        if getattr(meter, "of_output", False):
+            meter.use(output)
     names = ["meter" if len(found) == 1 else f"meter-{number}" for number in range(1, len(found) + 1)]
     return [MeterThread(meter, name, post, boot_ms=clock.boot_ms) for name, meter in zip(names, found, strict=True)]
 

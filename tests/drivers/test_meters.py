@@ -13,6 +13,7 @@ from fabgate.drivers.emulated.meters.i2c import Board, EmulatedBus
 from fabgate.drivers.emulated.meters.s0 import SHORTEST_S, PulseOutput
 from fabgate.drivers.meters import Meter
 from fabgate.drivers.meters.ads1115 import CONFIG, Ads1115Meter, Ads1115Options, alternating
+from fabgate.drivers.meters.plug import PlugMeter, PlugOptions
 from fabgate.drivers.meters.s0 import S0Meter, S0Options
 from fabgate.errors import HardwareError
 from fabgate.testing.meters import MeterContract
@@ -209,3 +210,33 @@ def test_a_pin_that_another_program_holds_is_a_hardware_error(mock_pins):
     with pytest.raises(HardwareError, match="GPIO 5 cannot be claimed"):
         S0Meter(S0Options(pulse_pin=5, pulses_per_kwh=1000)).open()
     other.close()
+
+
+# --- a plug that measures ---------------------------------------------------------------------------------------------
+
+
+class Measuring:
+    """An output that measures; None while it does not answer."""
+
+    power_w: float | None = 0.0
+    energy_wh: int | None = 7
+
+
+class TestPlug(MeterContract):
+    @pytest.fixture(autouse=True)
+    def wired(self):
+        self.output = Measuring()
+
+    def make(self) -> Meter:
+        meter = PlugMeter(PlugOptions())
+        meter.use(self.output)
+        return meter
+
+    def flows(self, level: float) -> None:
+        self.output.power_w = level
+
+    def unplug(self) -> None:
+        self.output.power_w = self.output.energy_wh = None
+
+    def plug(self) -> None:
+        self.output.power_w, self.output.energy_wh = 0.0, 9

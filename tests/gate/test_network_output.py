@@ -9,7 +9,9 @@ import pytest
 
 from fabgate.drivers.emulated.outputs.plug import Plug
 from fabgate.drivers.emulated.outputs.shelly import EmulatedShelly
+from fabgate.drivers.meters.plug import PlugMeter, PlugOptions
 from fabgate.drivers.outputs.shelly import ShellyOutput
+from fabgate.gate.hardware import meter_thread
 from fabgate.rules import vocabulary
 from tests.drivers.plugs import shelly_options
 from tests.gate.shell import Bench, wait
@@ -116,3 +118,27 @@ def test_a_plug_that_is_away_holds_the_machine_and_one_that_was_switched_on_is_o
     wait(lambda: bench.daemon._output.read_back() is None, "no watts")
     bench.tap("max")
     assert bench.causes == []
+
+
+def test_the_plug_also_says_whether_the_machine_works_and_what_a_session_took(
+    tmp_path: Path, shelly: EmulatedShelly, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(meter_thread, "EVERY_MS", 5)
+    bench, plug = Bench(tmp_path), shelly.plug
+    bench.output = ShellyOutput(shelly_options(shelly, tmp_path, meter_lag_ms=0))  # type: ignore[assignment]
+    bench.meters = [PlugMeter(PlugOptions(running_above_w=60, stopped_below_w=30, stopped_after_s=0))]
+    try:
+        bench.start()
+        wait(lambda: bench.daemon._gate._power.machine.counted_wh == 0, "the first count")
+        plug.load_w = 2_000
+        bench.tap("ada")
+        wait(lambda: bench.daemon._gate._power.machine.working and bench.state == "active", "the machine to work")
+        plug._wh += 42
+        wait(lambda: bench.daemon._gate._power.machine.counted_wh >= 42, "a new count")
+        bench.tap("ada")
+        wait(lambda: bench.state == "idle", "the end")
+        bench.written()
+        assert bench.of("session.ended")[0].energy_wh in (42, 43)
+        assert bench.causes == [], "watts that were measured before the plug went off are no alarm"
+    finally:
+        bench.close()

@@ -10,7 +10,9 @@ A meter MUST:
 
 `level` is what flows now, in the meter's `unit`: amperes or watts, never estimated energy. `energy_wh` counts whole
 watt-hours from any beginning, and never goes back while the meter is open; None where the meter does not count, or does
-not know. A meter that counts says so by `counts = True`.
+not know. A meter that counts says so by `counts = True`. One whose count goes on by itself while the gate cannot read it, and
+through its restarts, also has `keeps_count = True`. One that measures by the gate's own output has `of_output = True`, and gets it
+by ``use(output)`` before it is opened; of an output on a network, power that flows without a session is the output's own to find.
 
 ``thresholds`` says at which level the machine works; None for a meter that does not tell. A class may name the modules that
 ``open`` imports, each with what to install for it (``needs``). ``fabgate.testing.meters`` tests any meter.

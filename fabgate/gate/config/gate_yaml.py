@@ -19,10 +19,9 @@ from fabgate.gate.config.hardware import (
     check_hardware,
     check_reader_keys,
     installed,
-    is_threshold,
     kind_of,
-    senses_work,
 )
+from fabgate.gate.config.meters import check_meters, is_threshold, meters_of, senses_work
 from fabgate.gate.config.network import check_mqtt, check_url
 from fabgate.gate.config.readers import check_readers, readers_of
 from fabgate.seal import Keys
@@ -240,7 +239,7 @@ def load_with_mistakes(path: Path) -> tuple[Config | None, Reading]:
         _check_names,
         _check_machine,
         _check_readers,
-        _check_counters,
+        _check_meters,
         _check_roster,
         check_url,
         check_mqtt,
@@ -340,15 +339,10 @@ def _check_readers(reading: Reading) -> None:
     check_readers(reading, {key: driver_class("reader", name) for key, name in readers_of(reading).items()})
 
 
-def _check_counters(reading: Reading) -> None:
-    """Check that one meter alone counts energy: the sum of two would count what flows through both twice."""
-    found = [key for key in reading.values if kind_of(key) == "meter" and key.endswith(".driver")]
-    counting = [key for key in found if getattr(driver_class("meter", reading.values[key]), "counts", False)]
-    for key in counting[1:]:
-        reading.wrong(
-            key,
-            f"found a second meter that counts energy, wanted one; {counting[0].rpartition('.')[0]} counts it already",
-        )
+def _check_meters(reading: Reading) -> None:
+    output = reading.values.get("output.driver")
+    drivers = {key: driver_class("meter", name) for key, name in meters_of(reading.values).items()}
+    check_meters(reading, drivers, None if output is None else driver_class("output", output))
 
 
 def _check_roster(reading: Reading) -> None:

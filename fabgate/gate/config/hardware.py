@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -44,28 +44,9 @@ def installed(kind: str, name: str, driver: Any) -> None:
             raise UsageError(f"found the {kind} driver {name!r} without its package {module}, wanted it: {todo}")
 
 
-def is_threshold(name: str) -> bool:
-    """Return whether this option of a meter says above which level the machine works."""
-    return name.startswith("running_above_")
-
-
-def senses_work(values: Mapping[str, Any]) -> bool:
-    """Return whether these values name an input or a meter that says that the machine works, or a wrong one."""
-    return values.get("inputs.running_pin", ...) is not None or bool(_thresholds(values))
-
-
-def _thresholds(values: Mapping[str, Any]) -> list[str]:
-    return [
-        key
-        for key, value in values.items()
-        if kind_of(key) == "meter" and is_threshold(key.rpartition(".")[2]) and value is not None
-    ]
-
-
 def check_hardware(reading: Reading) -> None:
     """Check emulated hardware, the pins and the buses."""
     _check_emulated(reading)
-    _check_meters(reading)
     _check_output(reading)
     used_by = _spi(reading) | _i2c(reading)
     for key, port in reading.values.items():
@@ -76,14 +57,6 @@ def check_hardware(reading: Reading) -> None:
             if used in used_by:
                 reading.wrong(key, f"found GPIO {used}, wanted another one; it is used by {used_by[used]} already")
             used_by.setdefault(used, key)
-
-
-def _check_meters(reading: Reading) -> None:
-    """Check that one part alone says that the machine works: two would contradict each other."""
-    says = ["inputs.running_pin"] if reading.values.get("inputs.running_pin") is not None else []
-    first, *others = [*says, *_thresholds(reading.values), ""]
-    for key in others[:-1]:
-        reading.wrong(key, f"found it beside {first}, wanted one of them; only one part can say that the machine works")
 
 
 def check_reader_keys(reading: Reading, driver_class: Callable[[str, str], Any]) -> None:

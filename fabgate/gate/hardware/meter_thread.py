@@ -60,6 +60,9 @@ class MeterThread:
         self._energy_wh: int | None = None
         self.name = name
         self.unit = meter.unit
+        self._keeps_count = getattr(meter, "keeps_count", False)
+        #: Whether it measures by the gate's output, which itself finds power that flows without a session.
+        self.is_of_output = getattr(meter, "of_output", False)
         found = meter.thresholds
         #: At which level the machine works; None for a meter that does not tell.
         self.limits = (
@@ -117,7 +120,11 @@ class MeterThread:
             before, self._work = self._work, self._work.see(measured.level, self.limits, at_ms)
             if self._work.works is not before.works:
                 self._post(vocabulary.Running(self._work.works))
-        if self._meter.counts and measured.energy_wh != self._energy_wh:
+        if (
+            self._meter.counts
+            and measured.energy_wh != self._energy_wh
+            and not (self._keeps_count and measured.energy_wh is None)
+        ):
             self._energy_wh = measured.energy_wh
             self._post(vocabulary.EnergyCounted(measured.energy_wh))
 
@@ -131,6 +138,6 @@ class MeterThread:
         self.seen, self._work = None, Work()
         if self.limits is not None:
             self._post(vocabulary.Running(on=True))
-        if self._meter.counts:
+        if self._meter.counts and not self._keeps_count:
             self._energy_wh = None
             self._post(vocabulary.EnergyCounted(None))

@@ -103,6 +103,11 @@ class OutputThread:
         return self._is_on
 
     @property
+    def may_be_on(self) -> bool:
+        """Whether the output has not been seen off since the last order, or is ordered on."""
+        return self._wanted or not self._is_known_off
+
+    @property
     def trouble(self) -> str:
         """Why the output cannot be used now, or ""."""
         since_s = self._busy_since_s

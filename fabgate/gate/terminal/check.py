@@ -14,7 +14,7 @@ from fabgate import wire
 from fabgate.errors import HardwareError, UsageError
 from fabgate.gate.config import gate_yaml
 from fabgate.gate.config.gate_yaml import Config
-from fabgate.gate.config.hardware import senses_work
+from fabgate.gate.config.meters import senses_work
 from fabgate.gate.roster import file as roster_file
 
 #: Duplicate badges are found under any key, and the gate's own may be missing or unreadable.

@@ -243,3 +243,55 @@ def test_a_display_never_shares_a_bus_with_the_reader_or_an_address_with_another
         reader="reader: {driver: bus, i2c_bus: 3}", inputs="inputs: {stop_pin: 3}", panel="panel: {driver: oled}"
     )
     assert "inputs.stop_pin: found GPIO 3, wanted another one; it is used by I2C bus 1 of panel already" in found
+
+
+THRESHOLDS = "running_above_a: 2, stopped_below_a: 1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "wanted"),
+    [
+        (
+            {"meter": f"meter: {{driver: ads1115, {THRESHOLDS}}}", "inputs": "inputs: {running_pin: 24}"},
+            "meter.running_above_a: found it beside inputs.running_pin, wanted one of them",
+        ),
+        (
+            {"meter": f"meter: [{{driver: ads1115, {THRESHOLDS}}}, {{driver: ads1115, address: 0x49, {THRESHOLDS}}}]"},
+            "meter[1].running_above_a: found it beside meter[0].running_above_a, wanted one of them",
+        ),
+        (
+            {"meter": "meter: [{driver: ads1115}, {driver: ads1115}]"},
+            "wanted another one; meter[0] has the same already",
+        ),
+        (
+            {
+                "meter": "meter: [{driver: s0, pulse_pin: 5, pulses_per_kwh: 1000}, {driver: s0, pulse_pin: 6, pulses_per_kwh: 9}]"
+            },
+            "meter[1].driver: found a second meter that counts energy, wanted one; meter[0] counts it already",
+        ),
+        ({"meter": "meter: {driver: s0, pulse_pin: 17, pulses_per_kwh: 1000}"}, "found GPIO 17, wanted another one"),
+        (
+            {"meter": "meter: {driver: plug}"},
+            "meter.driver: found plug with the output 'gpio', wanted an output that measures",
+        ),
+        (
+            {"meter": "meter: {driver: ads1115, running_above_a: 1}"},
+            "found running_above_a without stopped_below_a, wanted both",
+        ),
+        (
+            {"meter": "meter: {driver: ads1115, chip: emulated, i2c_socket: s}"},
+            "meter: found emulated hardware, wanted real",
+        ),
+    ],
+)
+def test_meters_that_contradict_each_other_or_share_a_place_are_refused(mistakes, lines, wanted):
+    (found,) = mistakes(**lines)
+    assert wanted in found
+
+
+def test_a_meter_with_thresholds_is_a_run_sense_and_one_without_is_none(load, mistakes):
+    idle = "machine: {idle_off_s: 900}"
+    assert load(machine=idle, meter=f"meter: {{driver: ads1115, {THRESHOLDS}}}").senses_work
+    assert not load(meter="meter: {driver: ads1115}").senses_work
+    (found,) = mistakes(machine=idle, meter="meter: {driver: ads1115}")
+    assert "give a meter its thresholds" in found
