@@ -150,6 +150,6 @@ def assert_pins_match_the_table(found: gate_yaml.Config) -> None:
     assert found.output.options.pin == GPIO["output.pin"]
     assert found.output.options.readback_pin == GPIO["output.readback_pin"]
     assert found.output.options.readback_closed == TABLE["readback_closed"]
-    assert found.reader.options.reset_pin == GPIO["reader.reset_pin"]
+    assert found.reader[0].options.reset_pin == GPIO["reader.reset_pin"]
     for name in found.inputs.__struct_fields__:
         assert getattr(found.inputs, name) == GPIO[f"inputs.{name}"]
