@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
+from copy import deepcopy
 from importlib.metadata import entry_points
+from itertools import combinations
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from tests.deploy.places import HARDWARE
 from tools.hardware import builds, labels, lists, made
+from tools.hardware.board import layout
 
 #: Where the wire of each key must arrive, whatever the build.
 ARRIVES = {
@@ -71,7 +74,7 @@ def test_no_supply_gives_more_than_it_has(build):
 
 
 def test_a_wire_that_ends_nowhere_is_an_error(monkeypatch):
-    raw = builds.load("builds/bench.yaml")
+    raw = deepcopy(builds.load("builds/bench.yaml"))
     raw["cables"]["W2"]["wires"][0] = ["A1.1", "RD", "X1.99"]
     real = builds.load
     monkeypatch.setattr(builds, "load", lambda path: raw if path.endswith("bench.yaml") else real(path))
@@ -130,7 +133,7 @@ def test_the_page_for_builders_says_what_each_build_costs_and_links_to_its_files
     page = (HARDWARE / "README.md").read_text("utf-8")
     (row,) = (line for line in page.splitlines() if line.startswith(f"| **{build.name}** |"))
     assert " and ".join(f"{cost} €" for cost in lists.costs(build).values()) in row
-    assert {f"{build.name}/{name}" for name in lists.all_of(build)} <= set(re.findall(r"\((\S+csv)\)", row))
+    assert {f"{build.name}/{name}" for name in lists.all_of(build)} <= set(re.findall(r"\((\S+)\)", row))
     assert all(f"({build.name}/{build.name}-{sheet}.svg)" in page for sheet in build.sheets())
 
 
@@ -141,12 +144,7 @@ def test_what_kicad_sees_connected_is_what_the_board_and_the_pins_say():
     rows = csv.DictReader((HARDWARE / "schematic" / "nets.csv").read_text("utf-8").splitlines())
     seen = {end: set(row["joins"].split()) for row in rows for end in row["joins"].split()}
     standard, terminals = builds.read("standard"), builds.load("builds/board.yaml")["terminals"]
-    nets = {}
-    blocks = {name: block["pins"] for name, block in terminals.items()}
-    blocks |= {name: part["pins"] for name, part in builds.board_of(standard).items()}
-    for name, pins in blocks.items():
-        for pin, net in pins.items():
-            nets.setdefault(net, set()).add(f"{name}.{pin}")
+    nets = {net: set(ends) for net, ends in layout.nets(standard).items()}
     for wire in standard.cables["W2"].wires:  # from the Pi to X1
         nets[terminals["X1"]["pins"][int(wire.end.pin)]].add(str(wire.start))
     assert {end: ends for ends in nets.values() for end in ends} == {
@@ -164,3 +162,25 @@ def test_the_inputs_of_the_board_are_right_at_each_voltage_that_a_supply_may_giv
     assert loop_ma > 5  # what wets a contact
     assert loop_ma * 2.0 / 2 / 2 > sinks_ma  # 200 %, halved by age and heat, halved again for saturation
     assert (volts - 1.1) ** 2 / 3300 / 0.95 < 0.5 / 2  # W: half of what the resistor stands
+
+
+@pytest.mark.parametrize("name", ["bench", "standard"])
+def test_every_part_has_holes_of_its_own_on_the_board_and_hides_no_other(name):
+    build, size = builds.read(name), builds.load("builds/layout.yaml")["size"]
+    holes = layout.pins(build)
+    assert len(set(holes.values())) == len(holes)
+    assert all(1 <= x <= size["columns"] and 1 <= y <= size["rows"] for x, y in holes.values())
+    for (one, (left, top, right, bottom)), (other, (u, v, w, z)) in combinations(layout.bodies(build).items(), 2):
+        assert left >= w or u >= right or top >= z or v >= bottom, (one, other)
+
+
+@pytest.mark.parametrize("name", ["bench", "standard"])
+def test_the_wires_on_the_board_join_all_pins_of_each_net_and_no_two_nets(name):
+    build = builds.read(name)
+    groups = {pin: {pin} for pin in layout.pins(build)}
+    for _, start, end in layout.joints(build):
+        both = groups[start] | groups[end]
+        groups |= dict.fromkeys(both, both)
+    assert {frozenset(group) for group in groups.values() if len(group) > 1} == {
+        frozenset(ends) for ends in layout.nets(build).values()
+    }

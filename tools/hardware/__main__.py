@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tools.hardware import builds, enclosure, harness, kicad, labels, lists, made, schematic
+from tools.hardware import builds, enclosure, harness, labels, lists, made
+from tools.hardware.board import kicad, schematic
 from tools.hardware.builds import HARDWARE
 
 
@@ -19,7 +20,7 @@ def _folder(name: str) -> Path:
 
 
 def write_lists() -> None:
-    """Write the lists of each build. They cost nothing, so they are always written."""
+    """Write the lists and the board of each build. They cost nothing, so they are always written."""
     for name in builds.NAMES:
         build = builds.read(name)
         for path, text in lists.all_of(build).items():

@@ -114,8 +114,9 @@ class Build:
         return list(dict.fromkeys(cable.sheet for cable in self.cables.values()))
 
 
+@cache
 def load(path: str) -> Any:
-    """Return what a file below hardware/ says."""
+    """Return what a file below hardware/ says. Nobody changes it."""
     return yaml.safe_load((HARDWARE / path).read_text("utf-8"))
 
 

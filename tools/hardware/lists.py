@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from tools.hardware import builds
+from tools.hardware.board import layout
 from tools.hardware.builds import Build, Device, End
 
 #: Bought once for several wires: the designators say where it goes, not how many are wanted.
@@ -86,17 +87,22 @@ def terminals(build: Build) -> str:
 
 
 def board(build: Build) -> str:
-    """Return each connection on the gate board as CSV: a net and all pins that it joins."""
-    nets: dict[str, list[str]] = {}
-    blocks = builds.load("builds/board.yaml")["terminals"]
-    for name, block in blocks.items():
-        if name in build.devices:
-            for pin, net in block["pins"].items():
-                nets.setdefault(str(net), []).append(f"{name}.{pin}")
-    for name, row in builds.board(build.uses).items():
-        for pin, net in row["pins"].items():
-            nets.setdefault(str(net), []).append(f"{name}.{pin}")
-    return _csv(["net", "joins"], ([net, " ".join(ends)] for net, ends in nets.items() if len(ends) > 1))
+    """Return each wire on the gate board as CSV: its net, and both ends with their holes."""
+    place = layout.pins(build)
+    return _csv(
+        ["net", "from", "hole", "to", "hole", "mm"],
+        (
+            [
+                net,
+                start,
+                layout.spell(place[start]),
+                end,
+                layout.spell(place[end]),
+                str(layout.millimetres(place, start, end)),
+            ]
+            for net, start, end in layout.joints(build)
+        ),
+    )
 
 
 def _place(end: End) -> tuple[str, str]:
@@ -119,5 +125,5 @@ def all_of(build: Build) -> dict[str, str]:
     """Return the lists of a build by the name of their file."""
     found = {"bom.csv": bom(build), "wires.csv": wires(build)}
     if any(device.raw.get("board") for device in build.devices.values()):
-        found |= {"terminals.csv": terminals(build), "board.csv": board(build)}
+        found |= {"terminals.csv": terminals(build), "board.csv": board(build), "board.svg": layout.picture(build)}
     return found

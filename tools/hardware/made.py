@@ -18,7 +18,7 @@ SOURCES: Final = {
     "labels": ((*_BUILDS, "safety.md"), ("builds.py", "labels.py")),
     "schematic": (
         ("pins.yaml", "builds/board.yaml", "builds/standard.yaml"),
-        ("builds.py", "kicad.py", "schematic.py", "symbols.py"),
+        ("builds.py", "board/kicad.py", "board/schematic.py", "board/symbols.py"),
     ),
     "enclosure": ((), ("enclosure.py",)),
 }

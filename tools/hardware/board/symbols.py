@@ -167,13 +167,13 @@ def _relay() -> Symbol:
     contact = _line((4, -3), (2.2, 2.6)) + _line((2, 4), (2, 2.4)) + _line((6, 4), (6, 2.4)) + _line((4, -4), (4, -3))
     link = _line((-2, 0), (3, 0))
     pins = (
-        Pin("A1", -4, 6, 270, length=4),
-        Pin("A2", -4, -6, 90, length=4),
-        Pin("11", 4, -6, 90),
-        Pin("12", 2, 6, 270),
-        Pin("14", 6, 6, 270),
+        Pin("1", -4, 6, 270, length=4),
+        Pin("16", -4, -6, 90, length=4),
+        Pin("4", 4, -6, 90),
+        Pin("6", 2, 6, 270),
+        Pin("8", 6, 6, 270),
     )
-    return Symbol(pins, coil + contact + link, (8, 1), (8, -1), shows_numbers=True)
+    return Symbol(pins, coil + contact + link, (8, -3), (8, -5), shows_numbers=True)
 
 
 def _blocks() -> dict[str, Symbol]:

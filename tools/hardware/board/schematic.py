@@ -15,7 +15,7 @@ from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from tools.hardware import builds
-from tools.hardware.symbols import SYMBOLS, Symbol
+from tools.hardware.board.symbols import SYMBOLS, Symbol
 
 NAME: Final = "gate-board"
 #: Nets that have a symbol instead of a label, and the name of that symbol.
@@ -30,7 +30,7 @@ _VALUES: Final = {
     "tvs": "P6KE33A",
     "pc817c": "PC817C",
     "uln2003a": "ULN2003A",
-    "k1": "24 V",
+    "k1": "G5V-2 24VDC",
 }
 
 
@@ -209,24 +209,24 @@ def _driver(sheet: Sheet, parts: Mapping[str, Any]) -> None:
     sheet.label("BUZZER-", uln["15"][0] + 2, uln["15"][1])
     # The relay: plus above its coil, the driver below. COM has the plus too, for the diodes in the driver.
     k1 = sheet.place("RELAY", "K1", _VALUES["k1"], 136, 34)
-    plus = (k1["A1"][0], k1["A1"][1] - 4)
-    sheet.wire(k1["A1"], plus)
+    plus = (k1["1"][0], k1["1"][1] - 4)
+    sheet.wire(k1["1"], plus)
     sheet.power("+24V", *plus)
     x, y = uln["16"]
-    sheet.wire((x, y), (x + 12, y), (x + 12, k1["A2"][1] + 2), (k1["A2"][0], k1["A2"][1] + 2), k1["A2"])
+    sheet.wire((x, y), (x + 12, y), (x + 12, k1["16"][1] + 2), (k1["16"][0], k1["16"][1] + 2), k1["16"])
     sheet.label("K1-A2", x + 1, y)
     x, y = uln["9"]
     sheet.wire((x, y), (x + 4, y))
     sheet.power("+24V", x + 4, y)
-    for pin, dy in (("11", 3), ("12", -6), ("14", -3)):
+    for pin, net, dy in (("4", "K1-11", 3), ("6", "K1-12", -6), ("8", "K1-14", -3)):
         x, y = k1[pin]
         sheet.wire((x, y), (x, y + dy), (x + 2, y + dy))
-        sheet.label(f"K1-{pin}", x + 2, y + dy)
+        sheet.label(net, x + 2, y + dy)
 
 
 def _panel_side(sheet: Sheet, block: Mapping[str, Any]) -> None:
     sheet.text_at("Terminals X3: panel", 154, 14, 1.6)
-    pins = sheet.place("X3", "X3", "panel", 175, 30)
+    pins = sheet.place("X3", "X3", "panel", 172, 34)
     for net, dx, far in (("3V3", 4, pins["1"][1] - 5), ("5V", 10, pins["1"][1] - 5), ("GND", 7, pins["7"][1] + 6)):
         places = [pins[str(pin)] for pin, name in block["pins"].items() if name == net]
         x, rows = places[0][0] - dx, [y for _, y in places]

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tools.hardware.schematic import NAME
+from tools.hardware.board.schematic import NAME
 
 
 class KicadMissingError(Exception):
