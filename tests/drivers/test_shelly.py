@@ -217,6 +217,26 @@ def test_a_plug_that_somebody_switched_without_a_timer_gets_its_timer_at_once(ou
     assert shelly.plug._timer is not None
 
 
+def test_an_order_to_stay_on_that_switched_on_instead_is_taken_back(tmp_path):
+    now = [1_000.0]
+    with EmulatedShelly(Plug(clock=lambda: now[0])) as shelly:
+        output = ShellyOutput(shelly_options(shelly, tmp_path))
+        output._clock = lambda: now[0]
+        output.open()
+        output.set(on=True)
+        now[0] += 15
+        exchange = output._link.exchange
+
+        def press_first(target: str, *given):
+            if "on=true" in target:  # somebody presses the button between the look and the order
+                shelly.plug.press_button()
+            return exchange(target, *given)
+
+        output._link.exchange = press_first
+        assert not output.tend(on=True)
+        assert [on for _, on in shelly.plug.history] == [True, False, True, False]
+
+
 def test_watts_while_off_prove_a_welded_contact_once_the_meter_has_settled(tmp_path):
     now = [1_000.0]
     with EmulatedShelly(Plug(clock=lambda: now[0])) as shelly:

@@ -18,7 +18,7 @@ at most. The gate gives it a thread, the only one that calls it. Its device MUST
 become silent. It MUST say only what its device has confirmed, send nothing twice, and never switch on in ``tend``. Its
 ``read_back`` asks nothing, and is True only for power that flows although the device says that it is off.
 
-An output may also have ``take_fault() -> str``: what it found to be broken, once, and then "". The machine is locked until a
+An output without a network may also have ``take_fault() -> str``: what it found to be broken, once, and then "". The machine is locked until a
 maintainer clears it. It never raises. And it may have ``problems() -> list[str]``: what ``fabgate check`` reports of the device
 itself, asked without switching it, each as a sentence; it raises HardwareError when the device does not answer.
 """

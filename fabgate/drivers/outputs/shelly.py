@@ -196,13 +196,12 @@ class ShellyOutput:
         return was_on
 
     def _order_off(self) -> None:
-        self._link.hurried_s = None  # this is what the request before had to hurry for
         self._on_until_s = 0.0
         self._plug.order_off()
 
     def _off(self) -> None:
         """Try once to switch off. The next ``tend`` shows whether it did, and the plug's timer runs."""
-        self._link.hurried_s = None
+        self._link.hurried_s = None  # this is what the request before had to hurry for
         if self._link.is_unlocked:
             with contextlib.suppress(HardwareError):
                 self._order_off()

@@ -115,6 +115,18 @@ class OutputThread:
             return "the output does not answer"
         return self._trouble
 
+    @property
+    def power_w(self) -> float | None:
+        """The watts that the output measured last; None while they are not known, or where it has no meter."""
+        watts: float | None = getattr(self._output, "power_w", None)
+        return watts
+
+    @property
+    def energy_wh(self) -> int | None:
+        """The output's own counter in whole watt-hours; None while it is not known, or where it has no meter."""
+        counted: int | None = getattr(self._output, "energy_wh", None)
+        return counted
+
     def alarms(self) -> list[str]:
         """Return what a person has to know, each once."""
         found: list[str] = []
@@ -147,7 +159,6 @@ class OutputThread:
         self._busy_since_s = self._clock()
         try:
             if off_is_due:
-                self._is_known_off = False
                 self._soon_until_s = self._clock() + SOON_FOR_S
                 self._pause_s = REOPEN_FIRST_S
                 self._output.set(on=False)
