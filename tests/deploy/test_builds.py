@@ -73,12 +73,20 @@ def test_no_supply_gives_more_than_it_has(build):
         assert load <= gives[supply], supply
 
 
-def test_a_wire_that_ends_nowhere_is_an_error(monkeypatch):
+@pytest.mark.parametrize(
+    ("wire", "says"),
+    [
+        (["A1.1", "RD", "X1.99"], r"W2: found X1\.99, wanted one of the pins 1, 2"),
+        (["A1.1", "RD", "X9.1"], r"W2: found X9\.1, wanted a pin of A1, A2"),
+        (["A1.1", "XX", "X1.1"], r"W2: found the colour XX, wanted one of BK, BN"),
+    ],
+)
+def test_a_wire_that_ends_nowhere_or_has_no_colour_is_an_error(monkeypatch, wire, says):
     raw = deepcopy(builds.load("builds/bench.yaml"))
-    raw["cables"]["W2"]["wires"][0] = ["A1.1", "RD", "X1.99"]
+    raw["cables"]["W2"]["wires"][0] = wire
     real = builds.load
     monkeypatch.setattr(builds, "load", lambda path: raw if path.endswith("bench.yaml") else real(path))
-    with pytest.raises(ValueError, match=r"W2: found X1\.99, wanted one of the pins 1, 2"):
+    with pytest.raises(ValueError, match=says):
         builds.read.__wrapped__("bench")
 
 

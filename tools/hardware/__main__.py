@@ -67,15 +67,15 @@ def main() -> int:
     wrong = set(found.group) - _DRAWS.keys()
     if wrong:
         parser.error(f"found {', '.join(sorted(wrong))}, wanted {', '.join(_DRAWS)}")
-    write_lists()
-    for group in found.group or (_DRAWS if found.all else made.stale()):
-        sys.stderr.write(f"drawing {group}\n")
-        try:
+    try:
+        write_lists()
+        for group in found.group or (_DRAWS if found.all else made.stale()):
+            sys.stderr.write(f"drawing {group}\n")
             _DRAWS[group]()
-        except kicad.KicadMissingError as error:
-            sys.stderr.write(f"error: {error}\n")
-            return 2
-        made.note(group)
+            made.note(group)
+    except (kicad.KicadMissingError, ValueError, RuntimeError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
     return 0
 
 

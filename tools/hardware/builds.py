@@ -163,7 +163,7 @@ def board(uses: tuple[str, ...]) -> dict[str, Mapping[str, Any]]:
 
 @cache
 def read(name: str) -> Build:
-    """Return a build. Raises ValueError where a wire ends at a pin that is not there."""
+    """Return a build. Raises ValueError where a wire ends at a pin that is not there, or has no colour of IEC 60757."""
     raw = load(f"builds/{name}.yaml")
     terminals = load("builds/board.yaml")["terminals"]
     devices = {key: _device(key, row, terminals) for key, row in raw["devices"].items()}
@@ -185,10 +185,15 @@ def _device(name: str, row: Mapping[str, Any], terminals: Mapping[str, Any]) -> 
 def _cable(name: str, row: Mapping[str, Any], devices: Mapping[str, Device]) -> Cable:
     def end(text: str) -> End:
         device, _, pin = text.partition(".")
+        if device not in devices:
+            raise ValueError(f"{name}: found {text}, wanted a pin of {', '.join(devices)}")
         if pin not in devices[device].pins:
             raise ValueError(f"{name}: found {text}, wanted one of the pins {', '.join(devices[device].pins)}")
         return End(device, pin, devices[device].pins[pin])
 
+    wrong = [colour for _, colour, _ in row["wires"] if colour not in COLOURS]
+    if wrong:
+        raise ValueError(f"{name}: found the colour {wrong[0]}, wanted one of {', '.join(COLOURS)}")
     wires = tuple(
         Wire(name, number, colour, end(str(start)), end(str(stop)))
         for number, (start, colour, stop) in enumerate(row["wires"], start=1)

@@ -84,8 +84,8 @@ def lid() -> Part:
     groove = Box(long, wide, 0.6, align=high) - Box(long - 2.4, wide - 2.4, 0.6, align=high)
     part -= Pos(x, y, LID) * groove
     # Rails on the inside hold the reader's board, 60 by 40, in the middle of the card.
-    for dx in (-21.0, 21.0):
-        part += Pos(x + dx, y, 0) * Box(1.6, 62, 5, align=high)
+    for side in (-21.0, 21.0):
+        part += Pos(x + side, y, 0) * Box(1.6, 62, 5, align=high)
     return part
 
 
@@ -123,6 +123,7 @@ def _picture(parts: list[Part], path: Path) -> None:
     drawing.write(str(path))
     # A white ground: black lines are not seen on the dark pages of a forge.
     text = path.read_text("utf-8")
-    x, y, wide, high = re.search(r'viewBox="(\S+) (\S+) (\S+) (\S+)"', text).groups()
+    (place,) = re.findall(r'viewBox="([^"]+)"', text)
+    x, y, wide, high = place.split()
     ground = f'<rect x="{x}" y="{y}" width="{wide}" height="{high}" fill="white" />'
     path.write_text(re.sub(r"(<svg[^>]*>)", rf"\1{ground}", text, count=1), "utf-8")

@@ -1,36 +1,61 @@
-"""What is drawn from which sources, and is it up to date? The hashes are in hardware/made.json."""
+"""What is drawn from what, and is it up to date? The hashes are in hardware/made.json.
+
+A group's hash is that of what is handed to the program that draws it, where that is text; so a change of our code that changes
+no drawing makes none stale.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from tools.hardware.builds import HARDWARE, NAMES
+from tools.hardware import builds, harness, labels
+from tools.hardware.board import schematic
+from tools.hardware.builds import HARDWARE
 
 _HERE: Final = Path(__file__).parent
 _TABLE: Final = HARDWARE / "made.json"
-_BUILDS: Final = ("pins.yaml", "builds/board.yaml", *(f"builds/{name}.yaml" for name in NAMES))
-#: What `make hardware` draws, and the files that it is drawn from: of hardware/, then of this folder.
-SOURCES: Final = {
-    "wiring": (_BUILDS, ("builds.py", "harness.py")),
-    "labels": ((*_BUILDS, "safety.md"), ("builds.py", "labels.py")),
-    "schematic": (
-        ("pins.yaml", "builds/board.yaml", "builds/standard.yaml"),
-        ("builds.py", "board/kicad.py", "board/schematic.py", "board/symbols.py"),
-    ),
-    "enclosure": ((), ("enclosure.py",)),
+
+
+def _wiring() -> Any:
+    return [harness.harness(build, sheet) for build in map(builds.read, builds.NAMES) for sheet in build.sheets()]
+
+
+def _labels() -> Any:
+    texts = [
+        (build.title, [(device.name, device.text) for device in build.devices.values()], labels.ends(build))
+        for build in map(builds.read, builds.NAMES)
+    ]
+    return [texts, labels.safety_words(), _program("labels.py")]
+
+
+def _schematic() -> Any:
+    return schematic.files()
+
+
+def _enclosure() -> Any:
+    return _program("enclosure.py")
+
+
+def _program(name: str) -> str:
+    return (_HERE / name).read_text("utf-8")
+
+
+#: What `make hardware` draws, and what each is drawn from.
+SOURCES: Final[dict[str, Callable[[], Any]]] = {
+    "wiring": _wiring,
+    "labels": _labels,
+    "schematic": _schematic,
+    "enclosure": _enclosure,
 }
 
 
 def hash_of(group: str) -> str:
     """Return the hash of a group's sources as they are now."""
-    found = sha256()
-    texts, programs = SOURCES[group]
-    for path in (*(HARDWARE / name for name in texts), *(_HERE / name for name in programs)):
-        found.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return found.hexdigest()
+    return sha256(json.dumps(SOURCES[group](), sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 def stale() -> list[str]:

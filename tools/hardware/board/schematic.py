@@ -36,16 +36,22 @@ _VALUES: Final = {
 
 def write(folder: Path) -> None:
     """Write the schematic, its symbols and its project to `folder`."""
+    for name, text in files().items():
+        (folder / name).write_text(text, "utf-8")
+
+
+def files() -> dict[str, str]:
+    """Return the schematic, its symbols and its project by the names of their files."""
     sheet = Sheet()
     _draw(sheet)
-    (folder / f"{NAME}.kicad_sch").write_text(sheet.text(), "utf-8")
-    (folder / "fabgate.kicad_sym").write_text(_library(), "utf-8")
-    (folder / "sym-lib-table").write_text(
-        '(sym_lib_table\n  (version 7)\n  (lib (name "fabgate")(type "KiCad")(uri "${KIPRJMOD}/fabgate.kicad_sym")(options "")(descr ""))\n)\n',
-        "utf-8",
-    )
     project = {"meta": {"filename": f"{NAME}.kicad_pro", "version": 3}, "sheets": [[sheet.root, "Root"]]}
-    (folder / f"{NAME}.kicad_pro").write_text(json.dumps(project, indent=2) + "\n", "utf-8")
+    library = '(lib (name "fabgate")(type "KiCad")(uri "${KIPRJMOD}/fabgate.kicad_sym")(options "")(descr ""))'
+    return {
+        f"{NAME}.kicad_sch": sheet.text(),
+        f"{NAME}.kicad_pro": json.dumps(project, indent=2) + "\n",
+        "fabgate.kicad_sym": _library(),
+        "sym-lib-table": f"(sym_lib_table\n  (version 7)\n  {library}\n)\n",
+    }
 
 
 @dataclass
