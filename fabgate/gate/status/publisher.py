@@ -68,7 +68,7 @@ class Publisher:
         if ageless != self._written:
             self._written = ageless
             self._status_file.write(
-                newest.state, newest.status, newest.link, newest.stored, newest.journal, readers=newest.readers
+                newest.state, newest.status, newest.link, newest.stored, newest.journal, newest.readers
             )
         self._last = newest
 

@@ -110,7 +110,6 @@ class StatusFile:
         link: LinkChanged,
         stored: EntriesStored,
         journal: str,
-        *,
         readers: Sequence[msgspec.Struct] = (),
     ) -> None:
         """Queue a status. `readers` are those of a gate with several."""
