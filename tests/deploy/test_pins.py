@@ -22,6 +22,7 @@ PANELS = HARDWARE.parent / "docs" / "panels" / "README.md"
 TABLE = yaml.safe_load((HARDWARE / "pins.yaml").read_text())
 PINS = {pin["key"]: pin for pin in TABLE["pins"]}
 GPIO = {key: pin["gpio"] for key, pin in PINS.items()}
+OTHERS = {row["key"]: row["gpio"] for row in TABLE["others"]}
 UNSAFE = {gpio for group in TABLE["never_an_output"] for gpio in group["gpio"]}
 ROWS = (*TABLE["pins"], *TABLE["panels"])
 
@@ -138,9 +139,11 @@ def test_the_annotated_gate_yaml_uses_these_pins():
         pytest.skip("config/gate.yaml is not there yet")
     text = path.read_text()
     # In settings and in comments, each pin must be the one of the table.
-    for section, name in {tuple(key.split(".")) for key in GPIO if key.count(".") == 1}:
+    for section, name in {
+        tuple(key.split(".")) for key in GPIO | OTHERS if key.count(".") == 1 and key != "reader.port"
+    }:
         for found in re.findall(rf"\b{name}:\s*(\d+)", text):
-            assert int(found) == GPIO[f"{section}.{name}"], f"{section}.{name}"
+            assert int(found) == (GPIO | OTHERS)[f"{section}.{name}"], f"{section}.{name}"
     assert re.search(rf"\bpin:\s*{GPIO['output.pin']}\b", text)
     for found in re.findall(r"^\s*readback_closed:\s*(\w+)", text, re.MULTILINE):  # a comment shows the default
         assert found == TABLE["readback_closed"]

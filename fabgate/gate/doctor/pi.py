@@ -179,7 +179,7 @@ def pins(used: Mapping[str, Any], table: Mapping[str, Any] | None) -> Finding:
         return not_checked(name, "this installation has no copy of hardware/pins.yaml")
     if not used:
         return not_checked(name, "gate.yaml names no pin")
-    known = {row["key"]: row for row in (*table["pins"], *table["panels"])}
+    known = {row["key"]: row for row in (*table["pins"], *table["panels"], *table["others"])}
     wanted = {key: row["gpio"] for key, row in known.items()} | {
         "output.readback_closed": table["readback_closed"],
         "reader.bus": 0,

@@ -182,6 +182,12 @@ FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
     ("pins", reconfigured("readback_closed: high", "readback_closed: low"), WARN, "readback_closed is low"),
     (
         "pins",
+        reconfigured("pin: 17,", "pin: 17, second_pin: 26,"),
+        WARN,
+        "second_pin is 26, in the table 21 (header pin 40)",
+    ),
+    (
+        "pins",
         reconfigured("inputs:", "panel: {driver: lights, red_pin: 5}\ninputs:"),
         WARN,
         "panel.red_pin is 5, in the table 13",
