@@ -35,6 +35,7 @@ class Clamp:
 
         self.meter = Wired(Ads1115Options(**options))  # type: ignore[arg-type]
         self.meter.sleep = self._pass
+        self.meter.clock = lambda: self.at_s
 
     def _pass(self, seconds: float) -> None:
         self.at_s += seconds

@@ -61,7 +61,7 @@ class Ads1115Options(i2c.I2cOptions, frozen=True, forbid_unknown_fields=True, kw
 
 
 class Ads1115Meter:
-    """Keeps the contract of ``fabgate.drivers.meters``. `sleep` is replaced in tests."""
+    """Keeps the contract of ``fabgate.drivers.meters``. `sleep` and `clock` are replaced in tests."""
 
     Options = Ads1115Options
     needs: Final = {"smbus2": "fabgate[meter]"}
@@ -73,6 +73,7 @@ class Ads1115Meter:
         self._address = ADDRESS if options.address is None else options.address
         self._bus: Any = None
         self.sleep = time.sleep
+        self.clock = time.monotonic
 
     @property
     def thresholds(self) -> Thresholds | None:
@@ -106,9 +107,10 @@ class Ads1115Meter:
         try:
             if self._register(CONFIG) & ~OS != WANTED:
                 self._configure()  # it was without power for a moment
-            volts = []
-            for _ in range(SAMPLES):
-                self.sleep(PAUSE_S)
+            volts, began_s = [], self.clock()
+            for number in range(1, SAMPLES + 1):
+                # Not a pause after each: a sleep is always a little too long, and the whole would be no whole periods.
+                self.sleep(max(0.0, began_s + number * PAUSE_S - self.clock()))
                 volts.append(_signed(self._register(CONVERSION)) * STEP_V)
         except OSError as error:
             raise self._failure(error) from error

@@ -9,7 +9,7 @@ what is shorter than 5 ms is noise: longer filters, as buttons have, would swall
 from __future__ import annotations
 
 import contextlib
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 
@@ -35,6 +35,7 @@ class S0Meter:
     """Keeps the contract of ``fabgate.drivers.meters``."""
 
     Options = S0Options
+    needs: ClassVar = {"gpiozero": "fabgate[pi]"}
     unit = ""
     counts = True
     thresholds: Thresholds | None = None

@@ -79,8 +79,9 @@ def pin_library(facts: Facts) -> Finding:
     """Check which library for pins the unit sets, and which ones are missing."""
     if facts.is_emulated:
         return not_checked("pin-library", "the hardware is emulated (demo: true)")
-    drivers = {facts.config.output.driver, *(reader.driver for reader in facts.config.reader)}
-    wanted = ["gpiozero", "lgpio"] if "gpio" in drivers else []
+    sections = (facts.config.output, *facts.config.reader, *facts.config.meter)
+    drivers = {section.driver for section in sections}
+    wanted = ["gpiozero", "lgpio"] if drivers & {"gpio", "s0"} else []
     wanted += ["spidev", "mfrc522"] if "mfrc522" in drivers else []
     missing = [module for module in wanted if find_spec(module) is None] if facts.system.is_live and facts.is_pi else []
     return pi.pin_library(facts.unit, missing)

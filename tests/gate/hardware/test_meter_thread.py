@@ -85,6 +85,22 @@ def test_a_thread_tells_what_changed_and_takes_what_it_cannot_read_for_work():
     assert thread.seen is None
 
 
+def test_a_count_that_goes_on_by_itself_is_not_lost_by_silence():
+    class Keeping(FakeMeter):
+        keeps_count = True
+
+    meter, told = Keeping(), []
+    thread = MeterThread(meter, "meter", told.append, boot_ms=lambda: 0)
+    thread.measure()
+    thread._fail("silence")
+    meter.energy_wh = 517
+    thread.measure()
+    assert [event for event in told if isinstance(event, vocabulary.EnergyCounted)] == [
+        vocabulary.EnergyCounted(500),
+        vocabulary.EnergyCounted(517),
+    ]
+
+
 @pytest.fixture
 def metered(tmp_path, monkeypatch):
     """A gate with a clamp, which is read again and again."""
@@ -124,11 +140,21 @@ def test_current_without_power_is_a_fault_of_the_output_within_five_seconds_and_
     ]
     bench.tap("max")
     seconds(bench, 1)
-    assert bench.causes == ["output"], "current still flows"
+    bench.written()
+    assert (bench.causes, bench.of("machine.cleared")) == (["output"], []), "current still flows"
     meter.level = 0.2
     seconds(bench, 1)
     bench.tap("max")
     wait(lambda: not bench.causes, "the all-clear")
+
+
+def test_an_output_that_measures_finds_power_without_a_session_by_itself(metered):
+    """What it said last may be of the time before it went off."""
+    bench, (meter,) = metered, metered.meters
+    bench.daemon._meter_threads[0].is_of_output = True
+    meter.level = 8.0
+    seconds(bench, 5)
+    assert bench.causes == []
 
 
 def test_a_meter_that_hangs_counts_as_work_and_is_told(metered):
