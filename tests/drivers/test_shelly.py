@@ -100,6 +100,8 @@ def test_a_plug_that_nobody_tends_falls_off_and_stays_off(tmp_path):
         (lambda plug: plug.hooks.extend([{"id": 1, "enable": True}] * 2), "it has 2 active webhooks, wanted none"),
         (lambda plug: plug.scripts.append({"id": 1, "enable": False, "running": True}), "it has 1 active script"),
         (lambda plug: plug.config.pop("switch:0"), "has no switch 0"),
+        (lambda plug: plug.config.update(cloud=None), "answers cloud with something that is no object"),
+        (lambda plug: plug.jobs.append(None), "answers Schedule.List with something that is no object"),
         (lambda plug: setattr(plug, "device_id", "shellyplugsg3-000000000002"), "found the device 'shellyplugsg3-0.*reserve"),
     ],
 )  # fmt: skip

@@ -64,7 +64,11 @@ class ShellyPlug:
     def unsafe_settings(self) -> list[str]:
         """Return what could switch the machine on without the gate, each as a sentence."""
         config = self._asked("Shelly.GetConfig")
-        found = [text for (part, key), wanted, text in _SETTINGS if config.get(part, {}).get(key, wanted) != wanted]
+        found = [
+            text
+            for (part, key), wanted, text in _SETTINGS
+            if part in config and self._object(config[part], part).get(key, wanted) != wanted
+        ]
         own = config.get(f"switch:{self._switch}")
         if not isinstance(own, Mapping):
             raise HardwareError(f"{self.link} has no switch {self._switch}: correct output.switch")
@@ -77,10 +81,10 @@ class ShellyPlug:
             found.append("its auto-on timer is on, wanted off: it would switch on again after each off")
         for method, key, what in _LISTS:
             listed = self.link.call(method, may_lack=True)
-            rows = [] if listed is None else listed.get(key, [])
-            active = sum(1 for row in rows if row.get("enable", True) or row.get("running", False))
+            rows = None if listed is None else self._object(listed, method).get(key)
+            active = [row for row in rows or () if self._is_active(self._object(row, method))]
             if active:
-                found.append(f"it has {active} active {what}{'' if active == 1 else 's'}, wanted none")
+                found.append(f"it has {len(active)} active {what}{'' if len(active) == 1 else 's'}, wanted none")
         return found
 
     def status(self) -> Status:
@@ -112,10 +116,16 @@ class ShellyPlug:
         return was_on
 
     def _asked(self, method: str, *, is_open: bool = False, **parameters: int) -> Mapping[str, Any]:
-        found = self.link.call(method, parameters, is_open=is_open)
+        return self._object(self.link.call(method, parameters, is_open=is_open), method)
+
+    def _object(self, found: object, what: str) -> Mapping[str, Any]:
         if not isinstance(found, Mapping):
-            raise HardwareError(f"{self.link} answers {method} with something that is no object")
+            raise HardwareError(f"{self.link} answers {what} with something that is no object")
         return found
+
+    @staticmethod
+    def _is_active(row: Mapping[str, Any]) -> bool:
+        return row.get("enable", True) is not False or row.get("running", False) is not False
 
 
 def _number(value: object) -> float | None:
