@@ -127,6 +127,7 @@ class Checks:
         """Report an output on a network that cannot be used, and when it can; what it found without a session is recorded."""
         if not isinstance(self._output, OutputThread):
             return
+        self._output.attend()
         for alarm in self._output.alarms():
             self._reports.queue_entry("output.fault", wire.Fault(clock=self._writer.clock(now), detail=alarm), now)
         trouble, is_raised = self._output.trouble, vocabulary.Cause.OUTPUT_AWAY in self._gate.causes

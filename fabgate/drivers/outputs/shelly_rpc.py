@@ -114,7 +114,7 @@ class DeviceLink:
             answer = self.exchange(target, proof, until_s)
         if answer.status in (401, 429):
             self._nonce = ""
-        if answer.status == 404 and may_lack:
+        if may_lack and (answer.status == 404 or b'"code":404' in answer.body.replace(b" ", b"")):
             return None
         if answer.status != 200:
             raise HardwareError(f"{self} refuses {method}: {_STATUS.get(answer.status, f'status {answer.status}')}")

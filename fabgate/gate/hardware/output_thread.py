@@ -5,7 +5,8 @@ The loop of the gate sees an Output (``fabgate.drivers.outputs``) whose ``set`` 
 
 Requests go out one after another, never two at once. An order to switch off comes before everything else: it ends the request
 that runs, and no order to stay on follows it. Power is given up on the gate's side (``trouble``) before the output's own timer
-ends, so that nothing is switched on again behind the back of the member.
+ends, so that nothing is switched on again behind the back of the member. It is given up, too, when the loop hangs: a thread that
+kept the machine on by itself would defeat the output's timer.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ REOPEN_FIRST_S: Final = 1.0
 REOPEN_MOST_S: Final = 8.0
 #: A call that takes longer than this hangs.
 HANG_S: Final = 15.0
+#: Power is given up when the loop has not attended for this long: its checks run at least once a second.
+LOOP_S: Final = 5.0
 
 
 class OutputThread:
@@ -64,7 +67,7 @@ class OutputThread:
         self._is_known_off = False
         self._was_welded = False
         self._alarms: deque[str] = deque(maxlen=20)
-        self._reached_s = clock()
+        self._reached_s = self._attended_s = clock()
         self._soon_until_s = 0.0
         self._pause_s = REOPEN_FIRST_S
         self._busy_since_s: float | None = None
@@ -79,10 +82,14 @@ class OutputThread:
         with self._lock:
             if self._wanted and not on:
                 self._output.hurry()  # before this thread can see the order, which ends the hurry
-            self._wanted = on
+            self._wanted, self._attended_s = on, self._clock()
             if not on:
                 self._off_is_due, self._is_on, self._has_lost = True, False, False
         self._news.set()
+
+    def attend(self) -> None:
+        """Note that the loop lives. Called at each of its checks."""
+        self._attended_s = self._clock()
 
     def read_back(self) -> bool | None:
         """Return what the output says of its load side; None while power is ordered or may still be on."""
@@ -179,6 +186,8 @@ class OutputThread:
             with self._lock:
                 self._is_on = self._wanted
             self._wake()
+        elif wanted and self._clock() - self._attended_s > LOOP_S:
+            self._lose("the gate's own loop does not answer")
         elif wanted:
             if not self._output.tend(on=True):
                 self._lose("the plug was switched off at its button, by itself or by a power cut; tap again")

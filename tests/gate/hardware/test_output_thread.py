@@ -51,6 +51,7 @@ class World:
         self.output._clock = lambda: self.now
         self.output._link.exchange = self.exchange
         self.wakes = 0
+        self.loop_hangs = False
         self.thread = OutputThread(self.output, self.wake, clock=lambda: self.now)
         self.due = self.now
 
@@ -99,9 +100,11 @@ class World:
         until = self.now + seconds
         while self.due <= until:
             self.pass_time(max(0.0, self.due - self.now))
+            if not self.loop_hangs:
+                self.thread.attend()
             wait = self.thread.step()
             self.due = self.now if self.thread._news.is_set() else self.now + wait
-            if self.thread.trouble:
+            if self.thread.trouble and not self.loop_hangs:
                 self.ordered_on = False  # the rules cut at once
                 self.thread.set(on=False)
                 self.due = self.now if wait == 0 else max(self.due, self.now + 0.05)
@@ -237,6 +240,18 @@ def test_a_driver_that_fails_leaves_power_off_and_never_switches_on_by_itself(wo
     world.order(on=False)
     world.live(1)
     assert (world.thread.trouble, world.plug.on) == ("", False)
+
+
+def test_a_loop_that_hangs_loses_the_power_although_the_thread_lives(world):
+    world.live(0.1)
+    world.order(on=True)
+    world.live(60)
+    world.loop_hangs = True
+    world.live(output_thread.LOOP_S + 1.1)
+    assert not world.plug.on
+    assert "loop does not answer" in world.thread.trouble
+    world.live(60)
+    assert not world.plug.on
 
 
 def test_a_call_that_hangs_is_trouble(world):
