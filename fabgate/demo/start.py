@@ -102,7 +102,21 @@ def _places(timed_s: int, lang: str) -> tuple[Place, ...]:
     laser, saw, printer = TITLES[lang]
     timed: dict[str, object] = {"mode": "timed", "limit_s": timed_s, "max_s": 600, "warn_s": timed_s // 2}
     return (
-        Place("laser-1", "laser", laser, {"mode": "tap", "limit_s": 7200, "handover": True}, panels=("lights", "oled")),
+        Place(
+            "laser-1",
+            "laser",
+            laser,
+            {"mode": "tap", "limit_s": 7200, "handover": True},
+            panels=("lights", "oled"),
+            fobs="rdm6300",
+        ),
         Place(HOLDER, "saw", saw, {"mode": "hold", "limit_s": 7200, "grace_s": 1}, panels=("lcd",)),
-        Place("printer-1", "printer", printer, timed, before={"mode": "timed", "limit_s": 1800, "max_s": 14_400}),
+        Place(
+            "printer-1",
+            "printer",
+            printer,
+            timed,
+            before={"mode": "timed", "limit_s": 1800, "max_s": 14_400},
+            fobs="number10",
+        ),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -53,10 +54,25 @@ def _furnish(wanted: Wanted) -> dict[str, Made]:
     from django.db import transaction  # noqa: PLC0415
 
     with transaction.atomic():
+        _forms(wanted.places)
         made = {place.gate: _place(place, had_past=wanted.today is not None) for place in wanted.places}
         _people(Path(wanted.members))
         _account(wanted.lang)
     return made  # the web server builds the rosters when it starts
+
+
+def _forms(places: Sequence[Place]) -> None:
+    """Name the short forms that readers of these places give, as ``badge-forms`` does."""
+    from django.conf import settings  # noqa: PLC0415
+
+    from fabgate.collector.db import audit  # noqa: PLC0415
+    from fabgate.collector.models import Collector  # noqa: PLC0415
+
+    collector = Collector.get(settings.ENVIRONMENT.site)
+    with audit.change(ACTOR, "collector.badge-forms", collector):
+        given = {f"em:{place.fobs}" for place in places}
+        collector.badge_forms = " ".join(badge.read_names(given & badge.SHORT_FORMS.keys()))
+        collector.save(update_fields=["badge_forms"])
 
 
 def _place(place: Place, *, had_past: bool) -> Made:

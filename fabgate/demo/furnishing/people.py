@@ -23,10 +23,14 @@ class Person(NamedTuple):
     category: str = "adult"
 
 
-#: The cards of the wall, by the name under which they are tapped: 4, 7 and 10 bytes, and a phone with a random number.
+#: The name of the 125 kHz fob, which has another reader.
+FOB: Final = "fob"
+#: The badges of the wall, by the name under which they are tapped: cards with 4, 7 and 10 bytes, a 125 kHz fob with 5, and
+#: a phone with a random number.
 CARDS: Final[dict[str, str]] = {
     "ada": "04:A1:B2:C3:D4:E5:80",
     "bob": "1E:5C:90:77",
+    FOB: "em-hex:12003FA5C7",
     "cleo": "02:31:8F:00:5A:99:C4:E7:10:6B",
     "zoe": "04:5D:11:9A:C2:66:81",
     "lin": "7A:30:BC:42",
@@ -77,10 +81,13 @@ UIDS: Final = CARDS | {
 MINOR: Final = "m-6"
 #: The member who lost the card `lost`.
 LOSER: Final = "m-1"
+#: The member who has the fob besides a card.
+FOB_OWNER: Final = "m-2"
 #: The kind of each card of the wall; the page has a text for each kind.
 KINDS: Final = {
     "ada": "member",
     "bob": "member",
+    FOB: "fob",
     "cleo": "maintainer",
     "zoe": "supervisor",
     "lin": "minor",
@@ -91,7 +98,7 @@ KINDS: Final = {
 }
 NAMES: Final = {person.id: person.name for person in MEMBERS}
 #: The member who has each card; cards that are unknown to the workshop are missing.
-OWNERS: Final = {person.card: person.id for person in MEMBERS} | {"lost": LOSER}
+OWNERS: Final = {person.card: person.id for person in MEMBERS} | {"lost": LOSER, FOB: FOB_OWNER}
 #: The names of these members, by card.
 CARRIERS: Final = {card: NAMES[owner] for card, owner in OWNERS.items()}
 
@@ -114,15 +121,19 @@ def members_file(
         rows.writerow(("id", "name", "badges", "lang", "level", "valid_until", "machines", "category"))
         for one in people:
             may_use = [] if one.name == without else [name for name in one.machines.split() if name in machines]
-            name, card = f"{one.name} {one.surname}", UIDS[one.card]
-            rows.writerow((one.id, name, card, one.lang, one.level, one.valid_until, ";".join(may_use), one.category))
+            name, badges = f"{one.name} {one.surname}", ";".join(_badges(one))
+            rows.writerow((one.id, name, badges, one.lang, one.level, one.valid_until, ";".join(may_use), one.category))
     return path
 
 
 def roster() -> list[dict[str, Any]]:
     """Return the same members in the form of a roster file."""
     return [
-        {"id": one.id, "name": one.name, "badges": [CARDS[one.card]], "lang": one.lang, "level": one.level}
+        {"id": one.id, "name": one.name, "badges": _badges(one), "lang": one.lang, "level": one.level}
         | ({"valid_until": one.valid_until} if one.valid_until else {})
         for one in MEMBERS
     ]
+
+
+def _badges(one: Person) -> list[str]:
+    return [UIDS[one.card], *([CARDS[FOB]] if one.id == FOB_OWNER else [])]

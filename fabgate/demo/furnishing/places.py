@@ -20,6 +20,8 @@ class Place(msgspec.Struct, frozen=True):
     rules: dict[str, Any] = {}
     before: dict[str, Any] = {}
     panels: tuple[str, ...] = ()
+    #: What a second reader, for 125 kHz badges, sends: "rdm6300", or "number10" if it shortens; "" without one.
+    fobs: str = ""
 
 
 class Wanted(msgspec.Struct, frozen=True):

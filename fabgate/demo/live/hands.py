@@ -10,7 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
-from fabgate.demo.furnishing.people import CARDS, CARRIERS
+from fabgate import badge
+from fabgate.demo.furnishing.people import CARDS, CARRIERS, FOB
 from fabgate.demo.live.events import Events
 from fabgate.demo.processes.gate import SimulatedGate
 from fabgate.demo.processes.workshop import Workshop
@@ -59,7 +60,9 @@ class Hands:
         if who not in CARDS:
             raise UsageError(f"found no card {who!r}, wanted one of: {', '.join(CARDS)}")
         if gate.name != HOLDER:
-            return self._do(gate, f"{_called(who)} taps", lambda: lay(gate.socket, CARDS[who], for_ms=TAP_MS))
+            return self._do(gate, f"{_called(who)} taps", lambda: self._tap(gate, who))
+        if who == FOB:
+            raise UsageError("found a 125 kHz fob, wanted a card: the holder has a reader for 13.56 MHz")
         lay_there = self.lying(gate)
         if lay_there == who:
             return self.take_out(gate)
@@ -67,6 +70,13 @@ class Hands:
             self.take_out(gate)
         self._lying[gate.name] = who
         return self._do(gate, f"{_called(who)} puts a card in", lambda: place(gate.socket, CARDS[who]))
+
+    @staticmethod
+    def _tap(gate: SimulatedGate, who: str) -> None:
+        if who == FOB:
+            gate.tap_fob(badge.parse(CARDS[who]))
+        else:
+            lay(gate.socket, CARDS[who], for_ms=TAP_MS)
 
     def take_out(self, gate: SimulatedGate) -> Future[str]:
         """Take the card out of the holder."""

@@ -30,7 +30,7 @@ def cards() -> list[dict[str, Any]]:
             "kind": KINDS[who],
             "name": CARRIERS.get(who, ""),
             "spelling": spelling,
-            "bytes": len(spelling.split(":")),
+            "bytes": len(spelling.removeprefix("em-hex:").replace(":", "")) // 2,
         }
         for who, spelling in CARDS.items()
     ]

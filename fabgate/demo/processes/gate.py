@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
+from fabgate import badge
+from fabgate.badge import Badge
 from fabgate.demo import books
 from fabgate.demo.observer import Observer
 from fabgate.demo.processes.child import Process
@@ -22,6 +24,8 @@ from fabgate.demo.processes.display import Display
 from fabgate.demo.processes.network import Cable
 from fabgate.demo.waiting import DemoError, wait_for
 from fabgate.drivers.emulated.clock import EMULATED_FILE, ClockState
+from fabgate.drivers.emulated.readers.serial_line import SerialLine, rdm6300
+from fabgate.errors import HardwareError
 from fabgate.gate.clock import boot_id, boottime_ms
 from fabgate.gate.journal.reader import JournalReader
 
@@ -31,13 +35,15 @@ PIN: Final = 17
 CLOCK_SAVED_EVERY_S: Final = 600
 #: How long after a power cut the network sets its clock.
 CLOCK_SET_AFTER_S: Final = 8.0
+#: How long a gate that has just started looks at its reader for 125 kHz badges before a fob is held there.
+NO_FOB_S: Final = 0.5
 
 
 class SimulatedGate:
     """The real daemon on an emulated chip and watched pins, behind a cable that can be pulled.
 
     `source` is the part of gate.yaml for its roster. `panels` are the drivers of its panels beside the log: lights, and one
-    display, oled or lcd.
+    display, oled or lcd. `fobs` is what its reader for 125 kHz badges sends, or "" if it has only one for cards.
     """
 
     def __init__(
@@ -49,6 +55,7 @@ class SimulatedGate:
         source: dict[str, Any],
         lang: str = "en",
         panels: Sequence[str] = (),
+        fobs: str = "",
     ) -> None:
         self.name = name
         #: The machine's name as people see it.
@@ -58,6 +65,9 @@ class SimulatedGate:
         self.panel = folder / f"{name}.panel"
         kind = next((panel for panel in panels if panel != "lights"), None)
         self.display = None if kind is None else Display(kind, folder / f"{name}.i2c")
+        self._fobs = fobs
+        self._has_seen_no_fob = False
+        self._fob_line = SerialLine(folder / f"{name}.rdm") if fobs else None
         self.config = folder / f"{name}.yaml"
         self.cable = cable
         self.observer = Observer(folder / f"{name}.pins", PIN)
@@ -70,6 +80,7 @@ class SimulatedGate:
         self.past = 0
         self._saved_clock_s = 0.0
         self._clock_timer: threading.Timer | None = None
+        cards = {"driver": "mfrc522", "chip": "emulated", "control_socket": str(self.socket)}
         found = {
             "site": SITE,
             "gate": name,
@@ -77,7 +88,9 @@ class SimulatedGate:
             "demo": True,
             "lang": lang,
             "machine": machine,
-            "reader": {"driver": "mfrc522", "chip": "emulated", "control_socket": str(self.socket)},
+            "reader": [cards, {"driver": "serial", "port": str(folder / f"{name}.rdm"), "format": fobs}]
+            if fobs
+            else cards,
             "output": {"driver": "gpio", "pin": PIN, "pins": "emulated", "pin_log": str(folder / f"{name}.pins")},
             "panel": [
                 {"driver": "log", "file": str(self.panel)},
@@ -100,6 +113,7 @@ class SimulatedGate:
         """Start the gate without waiting for it."""
         (self.state_dir / "status.json").unlink(missing_ok=True)
         self._set_clock()
+        self._has_seen_no_fob = False
         self.process.start()
 
     def start(self) -> None:
@@ -134,6 +148,24 @@ class SimulatedGate:
         self._set_clock_later()
         self.start()
 
+    def tap_fob(self, fob: Badge) -> None:
+        """Hold a 125 kHz fob to the second reader, which sends it once. Raises HardwareError if the gate does not listen.
+
+        After a start it waits a moment: a badge that a gate reads before it has seen its reader empty is no tap.
+        """
+        if self._fob_line is None:
+            raise HardwareError(f"{self.name} has no reader for 125 kHz badges: tap a card")
+        if not self._fob_line.is_read:
+            raise HardwareError(f"{self.name} does not listen to its reader for 125 kHz badges: is it running?")
+        if not self._has_seen_no_fob:
+            time.sleep(NO_FOB_S)
+            self._has_seen_no_fob = True
+        if self._fobs == "rdm6300":
+            self._fob_line.send(rdm6300(fob.raw))
+        else:
+            made = badge.SHORT_FORMS[f"em:{self._fobs}"].of(fob)
+            self._fob_line.send(f"{made}".partition(":")[2].encode() + b"\r\n")
+
     def jump_clock(self, by_s: float) -> None:
         """Set the gate's wall clock forward or back while it runs; the gate still reports it as synchronised."""
         self.clock = msgspec.structs.replace(self.clock, ahead_s=self.clock.ahead_s + by_s)
@@ -153,6 +185,8 @@ class SimulatedGate:
         if self._clock_timer is not None:
             self._clock_timer.cancel()
         self.cable.close()
+        if self._fob_line is not None:
+            self._fob_line.unplug()
         if self.display is not None:
             self.display.close()
 

@@ -105,10 +105,10 @@ class Workshop:
         printed = self._run("fabgate.demo.furnishing.collector", given=msgspec.json.encode(wanted).decode())
         made = msgspec.json.decode(printed, type=dict[str, Made])
         for place in places:
-            self._served(place.gate, place.title, made[place.gate], place.panels)
+            self._served(place.gate, place.title, made[place.gate], place.panels, place.fobs)
             self.modes[place.gate] = str(place.rules.get("mode", wire.MachineRules().mode))
 
-    def _served(self, name: str, title: str, made: Made, panels: Sequence[str] = ()) -> SimulatedGate:
+    def _served(self, name: str, title: str, made: Made, panels: Sequence[str] = (), fobs: str = "") -> SimulatedGate:
         """Prepare a gate that gets its roster from the collector, through the same cable as everything else."""
         cable = Cable(self.port)
         source = {
@@ -120,14 +120,20 @@ class Workshop:
             "gate_key_file": made.gate_key_file,
             "badge_key_file": made.badge_key_file,
         }
-        gate = self._gate(name, {"name": title}, cable, source, panels)
+        gate = self._gate(name, {"name": title}, cable, source, panels, fobs)
         gate.past = made.head
         return gate
 
     def _gate(
-        self, name: str, machine: dict[str, Any], cable: Cable, source: dict[str, Any], panels: Sequence[str] = ()
+        self,
+        name: str,
+        machine: dict[str, Any],
+        cable: Cable,
+        source: dict[str, Any],
+        panels: Sequence[str] = (),
+        fobs: str = "",
     ) -> SimulatedGate:
-        gate = SimulatedGate(self.folder, name, cable, machine, source, self.lang, panels)
+        gate = SimulatedGate(self.folder, name, cable, machine, source, self.lang, panels, fobs)
         self.gates.append(gate)
         return gate
 

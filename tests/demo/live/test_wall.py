@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fabgate.demo.processes.gate import SimulatedGate
 from fabgate.demo.waiting import wait_for
 from tests.demo.browser import Browser
 from tests.demo.running import Demo
@@ -40,7 +41,7 @@ def test_the_wall_has_badges_of_every_kind_and_says_that_all_is_simulated(page: 
     shown = page.browser.get(f"{page.workshop.address}/wall").text
     for words in ("SIMULATED", "Ada", "Supervisor", "Maintainer", "Membership expired", "Card reported lost"):
         assert words in shown
-    for size in ("4 bytes", "7 bytes", "10 bytes"):
+    for size in ("4 bytes", "5 bytes", "7 bytes", "10 bytes", "125 kHz fob"):
         assert size in shown
 
 
@@ -58,6 +59,15 @@ def test_a_badge_that_is_tapped_powers_the_machine_and_the_audit_agrees_once_it_
     assert 'value="ada" required checked' in shown.body
     wait_for("the power to go", lambda: not laser.observer.on)
     page.until("laser-1", "Free", "Power off", "Session ended", "agree")
+
+
+def test_a_125_khz_fob_opens_machines_whose_readers_give_it_whole_or_shorten_it(page: Demo) -> None:
+    for gate in ("laser-1", "printer-1"):
+        page.tap(gate, "fob")
+        page.until(gate, "In use", "Power on", "Bob", "Bonjour Bob")
+    whole, short = (_last_started(page.gate(gate))["badge"] for gate in ("laser-1", "printer-1"))
+    assert whole != short
+    assert "the holder has a reader for 13.56 MHz" in page.tap("saw-1", "fob").text
 
 
 @pytest.mark.parametrize(
@@ -214,3 +224,9 @@ def test_nobodys_hands_hold_one_gate_twice_at_once(page: Demo) -> None:
     both: list[Callable[[], Any]] = [lambda: page.hands.kill_and_start(laser), lambda: page.hands.kill_and_start(laser)]
     assert [begun().result(40) for begun in both] == ["", ""]
     assert laser.process.running
+
+
+def _last_started(gate: SimulatedGate) -> dict[str, Any]:
+    entries = [json.loads(body) for body in gate.entries()]
+    data: dict[str, Any] = [one["data"] for one in entries if one["type"].startswith("fabgate.session.started")][-1]
+    return data

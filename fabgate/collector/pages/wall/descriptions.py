@@ -15,6 +15,7 @@ from fabgate.collector.people.display_names import DisplayName
 
 KINDS: Final[Mapping[str, Any]] = {
     "member": gettext_lazy("Member"),
+    "fob": gettext_lazy("Member, 125 kHz fob"),
     "maintainer": gettext_lazy("Maintainer"),
     "supervisor": gettext_lazy("Supervisor"),
     "minor": gettext_lazy("Minor: needs a supervisor"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import tty
 from functools import reduce
 from operator import xor
@@ -35,6 +36,13 @@ class SerialLine:
 
     def __exit__(self, *_: object) -> None:
         self.unplug()
+
+    @property
+    def is_read(self) -> bool:
+        """Return whether a gate has the device open."""
+        hung_up = select.poll()
+        hung_up.register(self._reader, 0)
+        return not hung_up.poll(0)
 
     def send(self, frame: bytes) -> None:
         """Send bytes as the reader does. Without a gate that listens they wait, as long as they fit."""
