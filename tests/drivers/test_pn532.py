@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 
 import pytest
 
@@ -14,7 +15,7 @@ from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.drivers.readers.pn532 import Pn532Reader
 from fabgate.drivers.readers.pn532.chip import ChipLink
 from fabgate.drivers.readers.pn532.frames import ACK, ERROR, LONGEST, NACK, TO_CHIP, TO_HOST, Frame, Kind, build, take
-from fabgate.drivers.readers.radio import Poller
+from fabgate.drivers.readers.radio import Poller, UpsetError
 from fabgate.errors import HardwareError
 from fabgate.testing.readers import ReaderContract
 
@@ -238,6 +239,27 @@ def test_what_the_chip_calls_damaged_is_no_badge_whatever_it_says(bench):
 
     bench.line.spoil = damaged
     assert bench.poll() == TORN
+
+
+@pytest.mark.parametrize(
+    "frame", [ACK, NACK, build(b"\x2a\x01", TO_HOST), b"\x55\xaa"], ids=["ACK", "NACK", "other", "noise"]
+)
+def test_a_line_that_never_falls_silent_ends_a_command(monkeypatch, frame):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    class Babbling:
+        def write(self, data):
+            pass
+
+        def read(self, wait_s=0.0):
+            now[0] += 0.001
+            assert now[0] < 3, "it waits for a silence that never comes"
+            return frame
+
+    with pytest.raises(UpsetError, match="no answer to command 02h"):
+        ChipLink(Babbling(), "it", sleep=lambda _: None).command(0x02)
+    assert now[0] < 0.4
 
 
 def test_a_near_card_does_not_hide_a_far_one(bench):

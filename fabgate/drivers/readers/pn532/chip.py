@@ -152,24 +152,26 @@ class ChipLink:
         """Send a command and return its answer. Raises UpsetError when the chip does not acknowledge it, or not answer in time.
 
         An answer that came damaged is asked for once more, with a NACK. What comes before the ACK answers an earlier command.
+        A line that never falls silent ends this too.
         """
         self._line.write(build(bytes((code,)) + data))
         received, until = b"", time.monotonic() + ACK_S
-        acknowledged = asked_again = False
+        acknowledged = asked_again = is_late = False
         while True:
             frame, received = take(received)
             if frame is None:
-                left_s = until - time.monotonic()
-                more = self._line.read(max(0.0, min(left_s, REST_S if received else LOOK_S)))
-                if not more and left_s <= 0:  # what came while this program had to wait was read before
+                if is_late:
                     raise UpsetError(f"no answer to command {code:02X}h")
-                received += more
-            elif frame.kind is Kind.ACK:
-                acknowledged, until = True, time.monotonic() + patience_s
+                left_s = until - time.monotonic()
+                is_late = left_s <= 0  # what came while this program had to wait is still read, once
+                received += self._line.read(max(0.0, min(left_s, REST_S if received else LOOK_S)))
+            elif frame.kind is Kind.ACK and not acknowledged:
+                acknowledged, is_late, until = True, False, time.monotonic() + patience_s
             elif frame.kind is Kind.DAMAGED:
                 if asked_again:
                     raise UpsetError(f"the answer to command {code:02X}h came damaged twice")
                 acknowledged, asked_again, received = True, True, b""
+                is_late, until = False, time.monotonic() + patience_s
                 self._line.write(NACK)
             elif acknowledged and frame.kind is Kind.ERROR:
                 raise UpsetError(f"command {code:02X}h was refused")
