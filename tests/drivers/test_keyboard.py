@@ -138,6 +138,7 @@ def test_what_was_typed_before_the_gate_opened_it_is_forgotten(typed, reader):
         [(EV_KEY, SHIFT, PRESSED), "0011649747", (EV_KEY, SHIFT, RELEASED)],  # ")!!^$(&$&" on a US keyboard
         ["00116", (EV_KEY, 57, PRESSED), "49747"],  # a space
         ["00116", (EV_SYN, SYN_DROPPED, 0), "49747"],
+        [(EV_SYN, SYN_DROPPED, 0), "0011649747"],  # the end of something longer
         ["001164974"],
         ["00116497470"],
         ["001164974A"],

@@ -84,7 +84,7 @@ class Typing:
     def event(self, at: float, kind: int, code: int, value: int) -> Card | Misread | None:
         """Process an event; return what was typed up to an Enter, or a Misread for a text that broke off."""
         if kind == EV_SYN and code == SYN_DROPPED:
-            self._text = _NO_DIGIT  # events are lost: up to the next Enter nothing counts
+            self._text, self._last_at = _NO_DIGIT, at  # events are lost: up to the next Enter nothing counts
             self._shifts.clear()
             return None
         if kind != EV_KEY:
