@@ -41,6 +41,7 @@ COLUMNS = {
     "not_before": 0,
     "not_after": 0,
     "corrected": 0,
+    "energy_wh": 0,
 }
 _HEADS = {
     "name": "member",
@@ -141,6 +142,7 @@ def _line(state: str, session: UsageSession, names: dict[str, str], zone: tzinfo
         "not_before": _at(session.not_before, zone),
         "not_after": _at(session.not_after, zone),
         "corrected": session.corrected,
+        "energy_wh": session.energy_wh,
     }
 
 

@@ -33,7 +33,10 @@ _RIGHT = (2, 3, 4)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Sums of sessions. `uncertain` of them are not exact or await a review; `about` of them have no exact date."""
+    """Sums of sessions. `uncertain` of them are not exact or await a review; `about` of them have no exact date.
+
+    `energy_wh` is that of the `measured` ones among them, None if there is none.
+    """
 
     state: str  # `ended`; open and undated sessions have lines of their own
     member: str
@@ -48,6 +51,8 @@ class Line:
     session: str = ""
     since: str = ""
     until: str = ""
+    energy_wh: int | None = None
+    measured: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,8 @@ def collect(start: datetime, end: datetime) -> Report:
             uncertainty_ms=row["uncertainty_ms"],
             uncertain=row["uncertain"],
             about=row["about"],
+            energy_wh=row["energy_wh"],
+            measured=row["measured"],
         )
         for row in UsageSession.totals(start, end)
     ]
@@ -145,6 +152,8 @@ def collect(start: datetime, end: datetime) -> Report:
         sum(line.uncertainty_ms for line in lines),
         sum(line.uncertain for line in lines),
         sum(line.about for line in lines),
+        energy_wh=sum(line.energy_wh or 0 for line in lines) if any(line.measured for line in lines) else None,
+        measured=sum(line.measured for line in lines),
     )
     return Report(
         start,
@@ -221,6 +230,8 @@ def _single(state: str, session: UsageSession, names: dict[str, str]) -> Line:
         about=int(session.is_about),
         since=_iso(session.not_before if session.is_about else session.started_at),
         until=_iso(session.not_after),
+        energy_wh=session.energy_wh,
+        measured=int(session.energy_wh is not None),
     )
 
 

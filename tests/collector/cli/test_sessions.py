@@ -28,7 +28,7 @@ def day() -> Journal:
     journal = Journal()
     journal.write("gate.started", version="1")
     journal.start("s-1", "m-1")
-    journal.end("s-1", 120_000, "m-1", running_ms=60_000)
+    journal.end("s-1", 120_000, "m-1", running_ms=60_000, energy_wh=0)
     journal.start("s-2", "m-2")
     journal.end("s-2", 1_000, "m-2", reason="power-loss", uncertainty_ms=90_000)
     journal.boot, journal.synced = "dark", False
@@ -70,6 +70,7 @@ def test_each_session_is_a_line_in_the_order_of_the_ends_with_names_and_times_in
         "not_before": None,
         "not_after": None,
         "corrected": "",
+        "energy_wh": 0,
     }
     about = rows()[2]
     assert (about["start"], about["review"]) == (None, "undated")

@@ -25,6 +25,7 @@ def day() -> Journal:
     for number, (member, ms) in enumerate([("m-1", 60_001), ("m-1", 59_998), ("m-2", 1_000)]):
         journal.start(f"s-{number}", member)
         more = {"reason": "power-loss", "uncertainty_ms": 90_000} if member == "m-2" else {}
+        more |= {"energy_wh": 340} if number == 1 else {}
         journal.end(f"s-{number}", ms, member, **more)
     journal.start("s-open", "m-3")
     Member.objects.create(id="m-1", name="Ada Lovelace")
@@ -51,6 +52,8 @@ def test_json_has_exact_milliseconds_and_open_sessions_apart(day):
             "uncertainty_ms": 0,
             "uncertain": 0,
             "about": 0,
+            "energy_wh": 340,
+            "measured": 1,
         },
         {
             "member": "m-2",
@@ -62,9 +65,12 @@ def test_json_has_exact_milliseconds_and_open_sessions_apart(day):
             "uncertainty_ms": 90_000,
             "uncertain": 1,
             "about": 0,
+            "energy_wh": None,
+            "measured": 0,
         },
     ]
-    assert found["total"]["energised_ms"] == 120_999
+    total = found["total"]
+    assert (total["energised_ms"], total["energy_wh"], total["measured"]) == (120_999, 340, 1)
     assert [line["session"] for line in found["open"]] == ["s-open"]
 
 

@@ -190,10 +190,12 @@ class UsageSession(models.Model):
                 # first, because a sum below hides the column of the same name
                 uncertain=Count("id", filter=Q(uncertain=True)),
                 about=Count("id", filter=Q(not_after__isnull=False)),
+                measured=Count("energy_wh"),
                 sessions=Count("id"),
                 energised_ms=Sum("counted_ms"),
                 running_ms=Sum(_RUNNING_MS),
                 uncertainty_ms=Sum(_UNCERTAINTY_MS),
+                energy_wh=Sum("energy_wh"),
             )
             .order_by("used_by", "where")
         )
