@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
+import resource
 from typing import get_args
 
 import pytest
 
 from fabgate.badge import Kind, parse, printed
 from fabgate.drivers.emulated.readers.serial_line import SerialLine, rdm6300
-from fabgate.drivers.readers import Card, Misread, MisreadReason
+from fabgate.drivers.readers import Card, Misread, MisreadReason, serial_line
 from fabgate.drivers.readers.serial import LONGEST, SerialReader, newest
 from fabgate.errors import HardwareError
 from fabgate.testing.readers import ManualClock, ReaderContract
@@ -102,6 +104,22 @@ def test_a_frame_whose_rest_is_lost_is_never_completed_by_the_next_one(line, rea
     assert reader.poll() == TORN
     line.send(FRAME)
     assert reader.poll() == Card(FOB, Kind.EM4100)
+
+
+def test_a_line_is_read_whatever_its_number_is_in_a_program_that_has_many_files_open():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 1100)), hard))
+    out, into = os.pipe2(os.O_NONBLOCK)
+    try:
+        os.write(into, FRAME)
+        read = serial_line.SerialLine(fcntl.fcntl(out, fcntl.F_DUPFD, 1050), "it")
+        assert read.read(0.01) == FRAME
+        assert read.read(0.01) == b""
+        read.close()
+    finally:
+        os.close(out)
+        os.close(into)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_a_port_that_is_no_serial_line_or_is_not_there_is_told(tmp_path):

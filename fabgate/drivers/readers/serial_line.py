@@ -66,7 +66,9 @@ class SerialLine:
         """Return what has come; before, wait up to `wait_s` seconds for the first byte or the shortest answer."""
         try:
             if wait_s > 0:
-                select.select([self.fd], [], [], wait_s)
+                waiting = select.poll()  # not select(), which cannot handle file descriptors above 1,023
+                waiting.register(self.fd, select.POLLIN)
+                waiting.poll(wait_s * 1000)
             received = os.read(self.fd, _MOST)
         except BlockingIOError:
             return b""
