@@ -365,6 +365,7 @@ def _explain_ambiguity(error: Any, *, as_json: bool) -> int:
 
 
 def _read_card(arguments: argparse.Namespace) -> Any:
+    import time
     from contextlib import ExitStack
 
     from fabgate.badge import Kind, from_uid
@@ -387,6 +388,7 @@ def _read_card(arguments: argparse.Namespace) -> Any:
                 if isinstance(seen, Misread) and seen.reason != last_reason:
                     last_reason = seen.reason
                     print(f"not read: {seen.reason}", file=sys.stderr)
+            time.sleep(0.05)  # most drivers look at once, and do not wait
 
 
 def _free_readers(config_file: Path) -> list[Any]:
