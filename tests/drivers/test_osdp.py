@@ -441,8 +441,11 @@ def test_a_person_gives_a_new_reader_its_key_and_no_other_reader(bench, tmp_path
         assert (done.returncode, done.stderr) == (0, "")
         assert "has the key now, and a secure channel with it" in done.stdout
         assert device.key == KEY
+        again = in_this_process(["keyset", "--config", str(config)])
+        assert (again.returncode, device.key) == (0, KEY)
+        device.key = other = bytes(range(16))
         refused(in_this_process(["keyset", "--config", str(config)]), 3, "has to be in its installation mode")
-        assert device.key == KEY
+        assert device.key == other
     config.write_text("\n".join(LINES.values()))
     refused(in_this_process(["keyset", "--config", str(config)]), 2, "found a reader without a key in gate.yaml")
 

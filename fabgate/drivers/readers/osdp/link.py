@@ -133,11 +133,15 @@ class Link:
         self._session = session
 
     def give_key(self, key: bytes) -> None:
-        """Give a device in its installation mode this key, and prove that it has it."""
+        """Give a device in its installation mode this key, and prove that it has it. One that has it already keeps it."""
         self.identify()
         try:
             self.secure(DEFAULT_KEY)
         except HardwareError as error:
+            with contextlib.suppress(HardwareError):
+                self.identify()
+                self.secure(key)
+                return
             raise HardwareError(
                 f"{error}. To take a key it has to be in its installation mode, as its manual says"
             ) from error
