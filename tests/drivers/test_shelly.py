@@ -102,6 +102,7 @@ def test_a_plug_that_nobody_tends_falls_off_and_stays_off(tmp_path):
         (lambda plug: plug.config.pop("switch:0"), "has no switch 0"),
         (lambda plug: plug.config.update(cloud=None), "answers cloud with something that is no object"),
         (lambda plug: plug.jobs.append(None), "answers Schedule.List with something that is no object"),
+        (lambda plug: setattr(plug, "scripts", 5), "answers Script.List with something that is no list"),
         (lambda plug: setattr(plug, "device_id", "shellyplugsg3-000000000002"), "found the device 'shellyplugsg3-0.*reserve"),
     ],
 )  # fmt: skip
@@ -141,6 +142,24 @@ def test_another_device_at_the_address_is_not_given_a_proof(output, shelly):
     with pytest.raises(HardwareError, match="another device has this address"):
         output.set(on=True)
     assert shelly.plug.history == []
+
+
+def test_a_device_without_a_password_that_got_the_address_is_not_switched_on_or_off(output, shelly):
+    output.set(on=True)
+    shelly.loses_requests = True
+    with pytest.raises(HardwareError, match="does not answer"):
+        output.tend(on=True)
+    shelly.loses_requests = False
+    shelly.plug.device_id, shelly.plug.password = "shellyplugsg3-000000000002", None
+    shelly.plug.press_button()
+    shelly.plug.press_button()  # it is on without a timer
+    shelly.requests.clear()
+    with pytest.raises(HardwareError, match="found the device 'shellyplugsg3-0"):
+        output.tend(on=True)
+    with pytest.raises(HardwareError, match="found the device"):
+        output.set(on=True)
+    output.set(on=False)
+    assert not [target for target in shelly.requests if "Set" in target]
 
 
 def test_a_nonce_that_the_plug_has_forgotten_costs_no_order(output, shelly):

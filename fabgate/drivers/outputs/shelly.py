@@ -78,6 +78,10 @@ class ShellyOutput:
         self._on_until_s = 0.0
         self._rearm_at_s = 0.0
         self._is_welded = False
+        #: Whether the plug may be on by an order of this gate, as before the first answer.
+        self._may_be_on = True
+        #: Whether an order off has found it on by somebody else's; the next ``tend`` tells it.
+        self._was_found_on = False
 
     # --- the contract of outputs --------------------------------------------------------------------------------------
 
@@ -103,8 +107,9 @@ class ShellyOutput:
             return
         if not self._is_open:
             raise HardwareError(f"{self._link} is not in use yet")
-        confirmed = False
+        confirmed = self._was_found_on = False
         try:
+            self._plug.check_doubt()
             self._order_on()
             confirmed = self._look().on
         finally:
@@ -130,14 +135,19 @@ class ShellyOutput:
     def tend(self, *, on: bool) -> bool:
         """Ask the plug how it is; return whether it was on. Let its timer begin again if it shall be on, and is.
 
-        A plug that was on and shall be off is switched off. A plug that went off by itself stays off: nothing is switched on
-        here. Raises HardwareError when it does not answer.
+        A plug that was on and shall be off is switched off; it was on, too, if another order off has just found it on by
+        somebody else's. A plug that went off by itself stays off: nothing is switched on here. Raises HardwareError when it
+        does not answer.
         """
         status = self._look()
-        if status.on and not on:
-            self._order_off()
+        if not on:
+            was_on = status.on or self._was_found_on
+            if status.on:
+                self._off()  # if its answer is lost, the plug was on all the same
+            self._was_found_on = False
+            return was_on
         # A plug that is on without a timer would stay on for ever: somebody else gave that order.
-        is_due = status.on and on and (self._clock() >= self._rearm_at_s or not status.is_timed)
+        is_due = status.on and (self._clock() >= self._rearm_at_s or not status.is_timed)
         if is_due and self._link.hurried_s is None and not self._order_on():
             self._off()  # it had gone off since the look, and this order has switched it on again
             return False
@@ -189,7 +199,7 @@ class ShellyOutput:
     def _order_on(self) -> bool:
         """Send the one order that powers; return whether the plug was on before. Raises HardwareError."""
         sent_s = self._clock()
-        self._off_since_s, self._is_welded = None, False
+        self._off_since_s, self._is_welded, self._may_be_on = None, False, True
         was_on = self._plug.order_on(self._options.off_after_s)
         self._on_until_s = sent_s + self._options.off_after_s
         self._rearm_at_s = sent_s + self._options.off_after_s / _ORDERS_A_TIMER
@@ -197,23 +207,29 @@ class ShellyOutput:
 
     def _order_off(self) -> None:
         self._on_until_s = 0.0
-        self._plug.order_off()
+        if self._plug.order_off() and not self._may_be_on:
+            self._was_found_on = True
+        self._may_be_on = False
 
     def _off(self) -> None:
         """Try once to switch off. The next ``tend`` shows whether it did, and the plug's timer runs."""
         self._link.hurried_s = None  # this is what the request before had to hurry for
         if self._link.is_unlocked:
             with contextlib.suppress(HardwareError):
+                with contextlib.suppress(NoAnswerError):
+                    self._plug.check_doubt()  # no other device is switched off either
                 self._order_off()
 
     def _look(self) -> Status:
         """Ask for the status, and judge the contact by it. Raises HardwareError; then nothing is known."""
         try:
+            self._plug.check_doubt()
             found = self._plug.status()
         except HardwareError:
             self._status, self._is_welded = None, False
             raise
         now_s = self._clock()
+        self._may_be_on = self._may_be_on and found.on
         if found.on:
             self._off_since_s = None
         elif self._off_since_s is None:

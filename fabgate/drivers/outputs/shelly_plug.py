@@ -51,7 +51,7 @@ class ShellyPlug:
         wanted = self.link.device_id
         if found.get("id") != wanted:
             raise HardwareError(
-                f"found the device {found.get('id')!r} at {self.link.host}, wanted {wanted!r}; correct output.host or"
+                f"found the device {_short(found.get('id'))!r} at {self.link.host}, wanted {wanted!r}; correct output.host or"
                 " output.device_id, and reserve the plug's address in the router"
             )
         if not isinstance(found.get("gen"), int) or found["gen"] < 2:
@@ -60,6 +60,12 @@ class ShellyPlug:
             raise HardwareError(
                 f"{self.link} has no password, wanted one: set it on its page (Settings, Authentication)"
             )
+        self.link.is_doubtful = False
+
+    def check_doubt(self) -> None:
+        """Check the identity if an answer was missing since the last time: another device may have got the address."""
+        if self.link.is_doubtful:
+            self.check_identity()
 
     def unsafe_settings(self) -> list[str]:
         """Return what could switch the machine on without the gate, each as a sentence."""
@@ -74,7 +80,7 @@ class ShellyPlug:
             raise HardwareError(f"{self.link} has no switch {self._switch}: correct output.switch")
         if own.get("initial_state") != "off":
             found.append(
-                f"its state after a power cut (initial_state) is {own.get('initial_state')}, wanted off:"
+                f"its state after a power cut (initial_state) is {_short(own.get('initial_state'))}, wanted off:"
                 " the machine would start by itself"
             )
         if own.get("auto_on") is not False:
@@ -82,6 +88,8 @@ class ShellyPlug:
         for method, key, what in _LISTS:
             listed = self.link.call(method, may_lack=True)
             rows = None if listed is None else self._object(listed, method).get(key)
+            if not isinstance(rows, list | None):
+                raise HardwareError(f"{self.link} answers {method} with something that is no list")
             active = [row for row in rows or () if self._is_active(self._object(row, method))]
             if active:
                 found.append(f"it has {len(active)} active {what}{'' if len(active) == 1 else 's'}, wanted none")
@@ -105,9 +113,9 @@ class ShellyPlug:
         """Switch on for `off_after_s` seconds; return whether it was on before. Never sent without that time."""
         return self._was_on(self._asked("Switch.Set", id=self._switch, on=True, toggle_after=off_after_s))
 
-    def order_off(self) -> None:
-        """Switch off, and end its timer. Never sent with a time: the plug would switch on after it."""
-        self._was_on(self._asked("Switch.Set", id=self._switch, on=False))
+    def order_off(self) -> bool:
+        """Switch off, and end its timer; return whether it was on. Never sent with a time: it would switch on after it."""
+        return self._was_on(self._asked("Switch.Set", id=self._switch, on=False))
 
     def _was_on(self, found: Mapping[str, Any]) -> bool:
         was_on = found.get("was_on")
@@ -126,6 +134,10 @@ class ShellyPlug:
     @staticmethod
     def _is_active(row: Mapping[str, Any]) -> bool:
         return row.get("enable", True) is not False or row.get("running", False) is not False
+
+
+def _short(value: object) -> str:
+    return f"{value!s:.60}"
 
 
 def _number(value: object) -> float | None:

@@ -83,6 +83,8 @@ class DeviceLink:
         self._count = 0
         #: Since when something more urgent than the current request waits (seconds of the monotonic clock), or None.
         self.hurried_s: float | None = None
+        #: Whether an answer was missing, or not the wanted one, since the identity was checked.
+        self.is_doubtful = True
 
     @property
     def is_unlocked(self) -> bool:
@@ -102,6 +104,13 @@ class DeviceLink:
         `is_open` is for a method that needs no password. Raises HardwareError when there is no answer in time, or not the
         one of this device; then nobody knows whether it was carried out.
         """
+        try:
+            return self._called(method, parameters or {}, may_lack=may_lack, is_open=is_open)
+        except HardwareError:
+            self.is_doubtful = True
+            raise
+
+    def _called(self, method: str, parameters: Mapping[str, int], *, may_lack: bool, is_open: bool) -> Any:
         target = f"/rpc/{method}"
         if parameters:
             target += "?" + "&".join(f"{name}={_plain(value)}" for name, value in parameters.items())
@@ -164,7 +173,7 @@ class DeviceLink:
         """Take the nonce of a challenge. Raises HardwareError if it is not this device's."""
         if found.get("realm") != self.device_id:
             raise HardwareError(
-                f"{self} asks for the password of {found.get('realm') or 'nothing'}: another device has this address;"
+                f"{self} asks for the password of {(found.get('realm') or 'nothing')[:60]}: another device has this address;"
                 " correct output.host, and reserve the address in the router"
             )
         if found.get("algorithm", "").upper() != "SHA-256" or "auth" not in found.get("qop", "").split(","):

@@ -63,8 +63,11 @@ class OutputThread:
         self._trouble = ""
         #: Whether power was lost in a session, and the loop has not ordered off since.
         self._has_lost = False
-        #: Whether the output has been off since the last order: it is then on by somebody else's.
+        #: Whether the newest answer said that the output is off, as it shall be.
         self._is_known_off = False
+        #: Whether the output has been off since it was last ordered on: if it is on, then by somebody else's order. An answer
+        #: that is lost changes nothing about that.
+        self._has_been_off = False
         self._was_welded = False
         self._alarms: deque[str] = deque(maxlen=20)
         self._reached_s = self._attended_s = clock()
@@ -180,11 +183,13 @@ class OutputThread:
         if not self._is_open:
             self._output.open()
             self._is_open = True
+        if wanted:
+            self._is_known_off = self._has_been_off = False
         if wanted and not self._is_on:
-            self._is_known_off = False
             self._output.set(on=True)
             with self._lock:
-                self._is_on = self._wanted
+                # An order off that is due, even before another order on, comes first.
+                self._is_on = self._wanted and not self._off_is_due
             self._wake()
         elif wanted and self._clock() - self._attended_s > LOOP_S:
             self._lose("the gate's own loop does not answer")
@@ -198,17 +203,17 @@ class OutputThread:
 
     def _tend_off(self) -> None:
         if self._output.tend(on=False):
-            if self._is_known_off:
+            if self._has_been_off:
                 detail = (
                     "it was on without a session, and was switched off: its button, another program, or a late order"
                 )
                 log.warning("the output: %s", detail)
                 self._alarms.append(detail)
                 self._wake()
-            self._is_known_off = False
+            self._is_known_off = self._has_been_off = False
             self._soon_until_s = self._clock() + SOON_FOR_S
             return
-        self._is_known_off = True
+        self._is_known_off = self._has_been_off = True
         self._pause_s = REOPEN_FIRST_S
         if self._trouble and not self._has_lost:
             self._tell("")

@@ -193,6 +193,36 @@ def test_a_plug_that_is_on_without_a_session_is_switched_off_and_told_once(world
     assert (world.thread.alarms(), world.thread.trouble) == ([], "")
 
 
+@pytest.mark.parametrize("fates", [["answered", "answer lost"], ["answer lost"], ["lost"] * 20])
+def test_that_it_was_on_without_a_session_is_told_whatever_was_lost(world, fates):
+    world.live(5)
+    world.plug.press_button()
+    world.fates = fates
+    world.live(30)
+    assert not world.plug.on
+    (alarm,) = world.thread.alarms()
+    assert alarm.startswith("it was on without a session")
+    assert world.thread.trouble == ""
+
+
+def test_a_session_that_begins_before_the_end_of_the_last_one_has_reached_the_plug_gets_its_power(world):
+    world.live(0.1)
+    world.order(on=True)
+
+    def exchange(target: str, proof: str, until_s: float, ask=world.exchange) -> Answer:
+        world.output._link.exchange = ask
+        world.thread.set(on=False)
+        world.thread.set(on=True)
+        return ask(target, proof, until_s)
+
+    world.output._link.exchange = exchange
+    world.thread.step()
+    assert not world.thread.is_on, "it is to be switched off first"
+    world.live(5)
+    assert (world.thread.is_on, world.thread.trouble) == (True, "")
+    assert [on for _, on in world.plug.history] == [True, False, True]
+
+
 def test_an_order_on_that_is_not_answered_is_lost_for_the_loop_even_if_the_plug_answers_again_at_once(world):
     world.live(0.1)
     world.fates = ["answer lost"]
