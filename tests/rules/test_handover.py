@@ -189,3 +189,18 @@ def test_each_of_two_sessions_has_the_energy_of_its_own_time_and_nothing_is_coun
     world.do(vocabulary.EnergyCounted(0))
     world.tap("ada")
     assert world.facts[-1].energy_wh is None, "what was interrupted is not known"
+
+
+def test_a_handover_that_the_disk_delays_too_long_counts_no_energy_twice_and_loses_none():
+    world = World(handover=True)
+    world.do(vocabulary.EnergyCounted(0))
+    world.start("ada")
+    world.do(vocabulary.EnergyCounted(7))
+    world.tap("bob")
+    world.do(vocabulary.EnergyCounted(9))
+    world.after(3 * S)  # the journal has not confirmed: Ada continues
+    world.do(vocabulary.EnergyCounted(12))
+    world.commit()
+    world.tap("ada")
+    ended = [(fact.member, fact.reason, fact.energy_wh) for fact in world.facts if isinstance(fact, vocabulary.Ended)]
+    assert ended == [("m-ada", "handover", 7), ("m-bob", "start-timeout", None), ("m-ada", "badge", 5)]

@@ -230,6 +230,8 @@ def test_a_display_never_shares_a_bus_with_the_reader_or_an_address_with_another
     monkeypatch.setattr(gate_yaml, "entry_points", lambda group: points if "readers" in group else real(group=group))
     (found,) = mistakes(reader="reader: {driver: bus}", panel="panel: {driver: oled}")
     assert "panel.i2c_bus: found I2C bus 1, wanted another one than the reader's: a display that hangs" in found
+    (found,) = mistakes(reader="reader: {driver: bus}", meter="meter: {driver: ads1115}")
+    assert "meter.i2c_bus: found I2C bus 1, wanted another one than the reader's: a meter that hangs" in found
     assert load(reader="reader: {driver: bus, i2c_bus: 3}", panel="panel: {driver: oled}").panel[0].options.i2c_bus == 1
     two = "panel: [{driver: oled, address: 0x3c}, {driver: oled, address: 0x3%s}]"
     (found,) = mistakes(reader="reader: {driver: bus, i2c_bus: 3}", panel=two % "c")
