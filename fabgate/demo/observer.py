@@ -1,6 +1,7 @@
 """Observes from outside the gate when the machine has power: reads the pipe to which the gate's pins report.
 
-When the gate's process dies, the pipe is closed and the pins count as low.
+When the gate's process dies, the pipe is closed and the pins count as low. A plug is observed at its relay, which falls off by
+the plug's own timer after the gate's death.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+from fabgate.drivers.emulated.outputs.plug import Plug
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +33,66 @@ class Powered:
         return (self.off_ns - self.on_ns) / 1_000_000
 
 
+class PowerObserver(Protocol):
+    """What sees from outside the gate whether a machine has power."""
+
+    #: By how much the power may differ from the books, and for how much longer it may be on after the gate has died.
+    tolerance_ms: int
+    outlives_ms: int
+
+    @property
+    def on(self) -> bool:
+        """Whether the machine has power now."""
+
+    @property
+    def since_ns(self) -> int | None:
+        """Return since when it has power, in nanoseconds of CLOCK_BOOTTIME; None if it has none."""
+
+    def stretches(self) -> list[Powered]:
+        """Return every span of power that has ended."""
+
+
+class PlugObserver:
+    """Observes the relay of an emulated plug, whose clock must be ``boottime_s``."""
+
+    #: An order to the plug may take this long until it is confirmed.
+    tolerance_ms = 300
+    #: The plug's timer of 30 s, and an order that was under way.
+    outlives_ms = 35_000
+
+    def __init__(self, plug: Plug) -> None:
+        self._plug = plug
+
+    @property
+    def on(self) -> bool:
+        """Whether the plug is on now."""
+        return self._plug.on
+
+    @property
+    def since_ns(self) -> int | None:
+        """Return since when it has been on, in nanoseconds of CLOCK_BOOTTIME; None if it is off."""
+        return round(self._plug.history[-1][0] * 1e9) if self._plug.on else None
+
+    def stretches(self) -> list[Powered]:
+        """Return every span of power that has ended."""
+        _ = self._plug.on  # its timer has been looked at
+        changes = self._plug.history.copy()
+        return [
+            Powered(round(on_s * 1e9), round(off_s * 1e9))
+            for (on_s, _), (off_s, _) in zip(changes[::2], changes[1::2], strict=False)
+        ]
+
+
+def boottime_s() -> float:
+    """Return CLOCK_BOOTTIME in seconds."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class Observer:
     """Observes one pin through a pipe that it creates at `path`."""
+
+    tolerance_ms = 20
+    outlives_ms = 0
 
     def __init__(self, path: Path, pin: int) -> None:
         self._path = path

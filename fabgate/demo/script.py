@@ -160,6 +160,12 @@ def _tap(gate: SimulatedGate, who: str, what: str, seen: Callable[[], bool]) -> 
     _print_step(gate.name, what, gate.shown())
 
 
+def against_observer(book: books.Books, gate: SimulatedGate) -> list[str]:
+    """Compare the journal of a gate with what was observed at its machine."""
+    seen = gate.observer
+    return books.against_observer(book, seen.stretches(), tolerance_ms=seen.tolerance_ms, outlives_ms=seen.outlives_ms)
+
+
 def _check(workshop: Workshop, began: datetime) -> list[str]:
     wrong: list[str] = []
     ended = datetime.now(UTC) + timedelta(seconds=1)
@@ -172,7 +178,7 @@ def _check(workshop: Workshop, began: datetime) -> list[str]:
         booked_ms += sum(session.energised_ms for session in book.sessions.values())
         booked |= book.sessions.keys()
         wrong += book.wrong
-        wrong += books.against_observer(book, gate.observer.stretches())
+        wrong += against_observer(book, gate)
         wrong += books.against_collector(book, [row for row in sessions if row["session"] in book.sessions])
     wrong += [f"session {row['session']} is in no journal" for row in sessions if row["session"] not in booked]
     report = json.loads(workshop.usage(*period, "--json"))

@@ -118,5 +118,6 @@ def _places(timed_s: int, lang: str) -> tuple[Place, ...]:
             timed,
             before={"mode": "timed", "limit_s": 1800, "max_s": 14_400},
             fobs="number10",
+            on_plug=True,
         ),
     )

@@ -73,6 +73,9 @@ def test_an_uncertain_end_may_be_longer_by_its_doubt_and_no_more() -> None:
     assert books.against_observer(book, [powered(1010, 2500)]) == []
     assert books.against_observer(book, [powered(1010, 2600)]) != []
     assert books.against_observer(book, [powered(1010, 1900)]) != []
+    assert books.against_observer(book, [powered(1010, 32_500)], outlives_ms=30_000) == []  # a plug's own timer
+    assert books.against_observer(book, [powered(1010, 32_600)], outlives_ms=30_000) != []
+    assert books.against_observer(books.read(ONE), [powered(1010, 3010)], outlives_ms=30_000) != []
 
 
 def test_power_without_a_recorded_start_is_found() -> None:

@@ -12,6 +12,7 @@ class Place(msgspec.Struct, frozen=True):
     """A machine of the workshop, its title, its rules, and the gate next to it.
 
     `before` are its rules until today, for a demo with a history. `panels` are the drivers of its panels beside the log.
+    `on_plug` is whether its machine is on a plug of the network instead of a relay.
     """
 
     gate: str
@@ -22,6 +23,7 @@ class Place(msgspec.Struct, frozen=True):
     panels: tuple[str, ...] = ()
     #: What a second reader, for 125 kHz badges, sends: "rdm6300", or "number10" if it shortens; "" without one.
     fobs: str = ""
+    on_plug: bool = False
 
 
 class Wanted(msgspec.Struct, frozen=True):

@@ -57,7 +57,11 @@ class Audit:
         book = books.read(self._bodies, self.gate.boots)
         over, running_ms = books.ended(book)
         observed = [one for one in stretches if running_ms is None or one.on_ns // 1_000_000 < running_ms]
-        wrong = [*over.wrong, *books.against_observer(over, observed)]
+        seen_by = self.gate.observer
+        wrong = [
+            *over.wrong,
+            *books.against_observer(over, observed, tolerance_ms=seen_by.tolerance_ms, outlives_ms=seen_by.outlives_ms),
+        ]
         if not waiting:
             wrong += books.against_collector(over, [row for row in rows() if row["session"] in over.sessions])
         energised_ms = sum(session.energised_ms for session in over.sessions.values())

@@ -18,10 +18,11 @@ import msgspec
 from fabgate import badge
 from fabgate.badge import Badge
 from fabgate.demo import books
-from fabgate.demo.observer import Observer
+from fabgate.demo.observer import Observer, PowerObserver
 from fabgate.demo.processes.child import Process
 from fabgate.demo.processes.display import Display
 from fabgate.demo.processes.network import Cable
+from fabgate.demo.processes.plug import MachinePlug
 from fabgate.demo.waiting import DemoError, wait_for
 from fabgate.drivers.emulated.clock import EMULATED_FILE, ClockState
 from fabgate.drivers.emulated.readers.serial_line import SerialLine, rdm6300
@@ -44,6 +45,7 @@ class SimulatedGate:
 
     `source` is the part of gate.yaml for its roster. `panels` are the drivers of its panels beside the log: lights, and one
     display, oled or lcd. `fobs` is what its reader for 125 kHz badges sends, or "" if it has only one for cards.
+    `on_plug` is whether its machine is on an emulated plug instead of watched pins.
     """
 
     def __init__(
@@ -56,6 +58,8 @@ class SimulatedGate:
         lang: str = "en",
         panels: Sequence[str] = (),
         fobs: str = "",
+        *,
+        on_plug: bool = False,
     ) -> None:
         self.name = name
         #: The machine's name as people see it.
@@ -70,7 +74,10 @@ class SimulatedGate:
         self._fob_line = SerialLine(folder / f"{name}.rdm") if fobs else None
         self.config = folder / f"{name}.yaml"
         self.cable = cable
-        self.observer = Observer(folder / f"{name}.pins", PIN)
+        self.plug = MachinePlug(folder / f"{name}.plug") if on_plug else None
+        self.observer: PowerObserver = (
+            Observer(folder / f"{name}.pins", PIN) if self.plug is None else self.plug.observer
+        )
         #: Whether the gate has mains power.
         self.is_powered = True
         self.clock = ClockState(boot=boot_id())
@@ -80,6 +87,7 @@ class SimulatedGate:
         self.past = 0
         self._saved_clock_s = 0.0
         self._clock_timer: threading.Timer | None = None
+        pins = {"driver": "gpio", "pin": PIN, "pins": "emulated", "pin_log": str(folder / f"{name}.pins")}
         cards = {"driver": "mfrc522", "chip": "emulated", "control_socket": str(self.socket)}
         found = {
             "site": SITE,
@@ -91,7 +99,7 @@ class SimulatedGate:
             "reader": [cards, {"driver": "serial", "port": str(folder / f"{name}.rdm"), "format": fobs}]
             if fobs
             else cards,
-            "output": {"driver": "gpio", "pin": PIN, "pins": "emulated", "pin_log": str(folder / f"{name}.pins")},
+            "output": pins if self.plug is None else self.plug.section,
             "panel": [
                 {"driver": "log", "file": str(self.panel)},
                 *([{"driver": "lights"}] if "lights" in panels else []),
@@ -136,6 +144,8 @@ class SimulatedGate:
         self.panel.write_text("", encoding="utf-8")  # a display without power is dark
         if self.display is not None:
             self.display.lose_power()
+        if self.plug is not None:
+            self.plug.lose_power()
         self._saved_clock_s = self.wall_clock_s() // CLOCK_SAVED_EVERY_S * CLOCK_SAVED_EVERY_S
 
     def restore_power(self) -> None:
@@ -189,6 +199,8 @@ class SimulatedGate:
             self._fob_line.unplug()
         if self.display is not None:
             self.display.close()
+        if self.plug is not None:
+            self.plug.close()
 
     def _set_clock(self) -> None:
         self.state_dir.mkdir(parents=True, exist_ok=True)

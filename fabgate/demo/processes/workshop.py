@@ -105,10 +105,12 @@ class Workshop:
         printed = self._run("fabgate.demo.furnishing.collector", given=msgspec.json.encode(wanted).decode())
         made = msgspec.json.decode(printed, type=dict[str, Made])
         for place in places:
-            self._served(place.gate, place.title, made[place.gate], place.panels, place.fobs)
+            self._served(place.gate, place.title, made[place.gate], place.panels, place.fobs, on_plug=place.on_plug)
             self.modes[place.gate] = str(place.rules.get("mode", wire.MachineRules().mode))
 
-    def _served(self, name: str, title: str, made: Made, panels: Sequence[str] = (), fobs: str = "") -> SimulatedGate:
+    def _served(
+        self, name: str, title: str, made: Made, panels: Sequence[str] = (), fobs: str = "", *, on_plug: bool = False
+    ) -> SimulatedGate:
         """Prepare a gate that gets its roster from the collector, through the same cable as everything else."""
         cable = Cable(self.port)
         source = {
@@ -120,7 +122,7 @@ class Workshop:
             "gate_key_file": made.gate_key_file,
             "badge_key_file": made.badge_key_file,
         }
-        gate = self._gate(name, {"name": title}, cable, source, panels, fobs)
+        gate = self._gate(name, {"name": title}, cable, source, panels, fobs, on_plug=on_plug)
         gate.past = made.head
         return gate
 
@@ -132,8 +134,10 @@ class Workshop:
         source: dict[str, Any],
         panels: Sequence[str] = (),
         fobs: str = "",
+        *,
+        on_plug: bool = False,
     ) -> SimulatedGate:
-        gate = SimulatedGate(self.folder, name, cable, machine, source, self.lang, panels, fobs)
+        gate = SimulatedGate(self.folder, name, cable, machine, source, self.lang, panels, fobs, on_plug=on_plug)
         self.gates.append(gate)
         return gate
 

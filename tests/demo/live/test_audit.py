@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fabgate import wire
+from fabgate.demo.books import TOLERANCE_MS, read
 from fabgate.demo.books import ended as over
-from fabgate.demo.books import read
 from fabgate.demo.live.audit import Audit
 from fabgate.demo.observer import Powered
 from tests.demo.test_books import MS, ONE, ended, entry, powered, started
@@ -30,6 +30,8 @@ class Gate:
     @property
     def observer(self) -> Gate:
         return self
+
+    tolerance_ms, outlives_ms = TOLERANCE_MS, 0
 
     def stretches(self) -> list[Powered]:
         return self.seen

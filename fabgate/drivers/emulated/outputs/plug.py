@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import json
 import re
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
@@ -62,6 +63,8 @@ class Plug:
         self.hooks: list[dict[str, Any]] = []
         self.scripts: list[dict[str, Any]] = []
         self._clock = clock
+        #: People, and the thread that serves it, may come at the same time.
+        self._lock = threading.RLock()
         self._on = False
         self._timer: tuple[float, float] | None = None
         self._source = "init"
@@ -76,8 +79,9 @@ class Plug:
     @property
     def on(self) -> bool:
         """Whether the relay is told to be on."""
-        self._pass_time()
-        return self._on
+        with self._lock:
+            self._pass_time()
+            return self._on
 
     @property
     def powers(self) -> bool:
@@ -86,18 +90,24 @@ class Plug:
 
     def press_button(self) -> None:
         """Press its button: on becomes off and off becomes on, without a timer."""
-        self._switch(not self.on, "button")
+        with self._lock:
+            self._switch(not self.on, "button")
 
     def restart(self) -> None:
         """Pull it out and plug it in again: it does not know its timer and its nonces any more."""
-        self._pass_time()
-        self._nonces.clear()
-        self._switch({"on": True, "off": False}.get(self.config["switch:0"]["initial_state"], self._on), "init")
+        with self._lock:
+            self._pass_time()
+            self._nonces.clear()
+            self._switch({"on": True, "off": False}.get(self.config["switch:0"]["initial_state"], self._on), "init")
 
     # --- what the network does ----------------------------------------------------------------------------------------
 
     def answer(self, target: str, proof: str = "") -> Reply:
         """Return the answer to ``GET target`` with this Authorization header."""
+        with self._lock:
+            return self._answer(target, proof)
+
+    def _answer(self, target: str, proof: str) -> Reply:
         parts = urlsplit(target)
         method, asked = parts.path.removeprefix("/rpc/"), dict(parse_qsl(parts.query))
         if not parts.path.startswith("/rpc/"):
