@@ -114,8 +114,8 @@ FAULTS = [
     ),
     Fault(
         "a second tap does not cancel",
-        "    return back, CancelStart()\n",
-        "    return (back,)\n",
+        "    return *back, CancelStart()\n",
+        "    return back\n",
     ),
     Fault(
         "a tap during the run-on only switches off",
@@ -260,10 +260,50 @@ FAULTS = [
         """\
         self._power.run_overdue()
         self._answer(event)
+        self._follow_faults()
         self._power.run_overdue()""",
         """\
         self._answer(event)
+        self._follow_faults()
         self._power.run_overdue()""",
+    ),
+    # --- several readers ---
+    Fault("a fob with two chips is two taps", "at_ms - before[1] <= ECHO_MS:", "at_ms < before[1]:"),
+    Fault(
+        "each reader forgets the taps of the others", "before[0] != reader and at_ms", "before[0] == reader and at_ms"
+    ),
+    Fault(
+        "an echo has an echo",
+        "            return True\n        self._counted = {",
+        "            self._counted[person] = (before[0], at_ms)\n            return True\n        self._counted = {",
+    ),
+    Fault(
+        "a fob of another number is another person",
+        "badge if holder is None or holder.id is None else holder.id\n            if self._readers",
+        "badge\n            if self._readers",
+    ),
+    Fault("a session begins beside the holder", "reader != self._holder)", "False)"),
+    Fault(
+        "a card that lies beside the holder is in it",
+        "                if not machine.place.beside:\n",
+        "                if True:\n",
+    ),
+    Fault(
+        "who is sent to the holder is not taken there",
+        "                self._readers.forget(person)",
+        "                pass",
+    ),
+    Fault(
+        "a card that leaves another reader left the holder",
+        "if machine.rules.mode is not Mode.HOLD or machine.beside_holder:",
+        "if machine.rules.mode is not Mode.HOLD:",
+    ),
+    Fault(
+        "one broken reader closes the machine", "if len(self._faults) < len(self._continuous):", "if not self._faults:"
+    ),
+    Fault("in hold mode any reader proves the card", "return self._faults.get(self._holder)", "return None"),
+    Fault(
+        "another mode needs no other readers", "        self._follow_faults()  # another mode", "        # another mode"
     ),
 ]
 

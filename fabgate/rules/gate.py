@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 
 from fabgate.rules import panel, vocabulary
 from fabgate.rules.access import NOT_IN_HOLDER
-from fabgate.rules.intents import AdoptRules, CountEnergy, Cut, Refuse, SeeCard
+from fabgate.rules.intents import AdoptRules, CountEnergy, Cut, Refuse, SeeCard, Start
 from fabgate.rules.machine import STATE_OF, Machine, Phase, Session
 from fabgate.rules.power import Power
 from fabgate.rules.reactions import cause_changes, in_session, taps
@@ -143,11 +143,11 @@ class Gate:
         guest = self._refusals.take_guest(machine.now.boot_ms)
         answer = taps.presented(machine, badge, guest, flag_asks=self._flags.asking)
         do(answer)
-        if machine.beside_holder:
-            if any(isinstance(intent, Refuse) and NOT_IN_HOLDER in intent.reasons for intent in answer):
+        for intent in answer if machine.beside_holder else ():
+            if isinstance(intent, Refuse) and NOT_IN_HOLDER in intent.reasons:
                 self._readers.forget(person)  # what they do next is to put the badge into the holder
-            if self._readers.held is not None:
-                do((SeeCard(self._readers.held, present=True),))  # a guest's card may be in the holder already
+            elif isinstance(intent, Start) and intent.badge == self._readers.held:
+                do((SeeCard(intent.badge, present=True),))  # a guest's card, for whom a sponsor tapped beside it
 
     def _answer(self, event: vocabulary.Event) -> None:  # noqa: C901 - one line an event, read as a table
         do, machine = self._power.do, self._power.machine

@@ -159,8 +159,8 @@ class Reading:
             return [self.struct(node, element, where)]  # one section instead of a list
         if element is not None and is_list:
             if sizes and len(node.value) not in sizes:
-                found = len(node.value) or "no"
-                self.wrong(where, f"found {found} of them, wanted {sizes.start} to {sizes.stop - 1}", node=node)
+                found = f"{len(node.value)} of them" if node.value else "none"
+                self.wrong(where, f"found {found}, wanted {sizes.start} to {sizes.stop - 1}", node=node)
             for n, item in enumerate(node.value):
                 self._nodes[f"{where}[{n}]"] = item
             return [self._value(item, element, f"{where}[{n}]") for n, item in enumerate(node.value)]

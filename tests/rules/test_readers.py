@@ -149,17 +149,35 @@ def test_in_hold_mode_the_fault_of_the_holders_reader_blocks_and_ends_after_the_
     world = of_two(mode=HOLD)
     world.tap("ada", 0)
     world.commit()
+    world.after(MIN)
     assert fails(world, 0) == ["record blocked reader", "show grace"]
-    assert world.after(10 * S)[0] == "off"
+    assert world.tap(FOB[1], 1) == []
+    assert world.tap("bob", 1) == ["record refused blocked-reader,in-use", "signal refused"]
+    assert world.after(10 * S)[0] == "off", "no tap beside it proves that the card is in the holder"
     assert world.tap("bob", 1) == ["record refused blocked-reader", "signal refused"]
 
 
 def test_another_mode_needs_other_readers():
-    world = of_two().start()
+    world = of_two(limit_ms=MIN, warn_ms=0).start()
     fails(world, 0)
     assert world.roster(mode=HOLD) == [], "a session keeps its mode"
-    assert world.stop()[-2:] == ["record blocked reader", "show blocked"]
+    assert world.after(MIN)[-2:] == ["record blocked reader", "show blocked"]
     assert world.roster(mode=vocabulary.Mode.TAP) == ["record cleared reader", "show idle"]
+
+
+def test_a_fault_that_ends_a_session_blocks_no_mode_that_needs_another_reader():
+    world = of_two(mode=HOLD, grace_ms=0)
+    world.tap("ada", 0)
+    world.commit()
+    world.roster(mode=vocabulary.Mode.TAP)
+    assert fails(world, 0) == [
+        "off",
+        "record blocked reader",
+        "record ended s1 removed 0",
+        "signal ended",
+        "record cleared reader",
+        "show idle",
+    ]
 
 
 # --- any order --------------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ def test_a_gate_may_have_up_to_three_readers(load):
             "tap",
             "reader[1].key_file: found no file no.key",
         ),
-        ("", "tap", "reader: found no of them, wanted 1 to 3"),
+        ("", "tap", "reader: found none, wanted 1 to 3"),
         (", ".join(TYPES % name for name in "abcd"), "tap", "reader: found 4 of them, wanted 1 to 3"),
         (f"{TYPES % 'a'}, {TYPES % 'a'}", "tap", "reader[1]: found the same as reader[0], wanted another reader"),
         (f"{RC522 % (0, 25, '')}, {RC522 % (1, 25, '')}", "tap", "reader[1].reset_pin: found GPIO 25, wanted another"),
