@@ -94,6 +94,8 @@ def check(arguments: argparse.Namespace) -> int:
         print(json.dumps({"ok": True, "mistakes": [], "gate": gate, "roster": counts}))
         return 0
     print(f"ok: {arguments.file} describes the gate {gate}")
+    if len(checked.config.reader) > 1:
+        print(f"ok: {_reader_that_holds(checked.config)}")
     if checked.unreached:
         print(f"not checked: {checked.unreached}")
     if counts is not None:
@@ -348,6 +350,16 @@ def badge(arguments: argparse.Namespace) -> int:
     for line in card.lines(parsed, roster):
         print(line)
     return 0
+
+
+def _reader_that_holds(config: Any) -> str:
+    """Return in words which of several readers holds cards."""
+    from fabgate.gate.config.gate_yaml import driver_class
+
+    drivers = [driver_class("reader", section.driver) for section in config.reader]
+    if not any(getattr(driver, "continuous", None) is not False for driver in drivers):
+        return "no reader can hold a card; hold mode would end every session after the grace time"
+    return f"in hold mode {config.reader_name(config.holder(drivers))} holds the card"
 
 
 def _explain_ambiguity(error: Any, *, as_json: bool) -> int:

@@ -282,7 +282,7 @@ FAULTS = [
         "badge if holder is None or holder.id is None else holder.id\n            if self._readers",
         "badge\n            if self._readers",
     ),
-    Fault("a session begins beside the holder", "reader != self._holder)", "False)"),
+    Fault("a session begins beside the holder", "beside=reader != holder)", "beside=False)"),
     Fault(
         "a card that lies beside the holder is in it",
         "                if not machine.place.beside:\n",
@@ -298,9 +298,7 @@ FAULTS = [
         "if machine.rules.mode is not Mode.HOLD or machine.beside_holder:",
         "if machine.rules.mode is not Mode.HOLD:",
     ),
-    Fault(
-        "one broken reader closes the machine", "if len(self._faults) < len(self._continuous):", "if not self._faults:"
-    ),
+    Fault("one broken reader closes the machine", "if len(self._faults) < len(self._places):", "if not self._faults:"),
     Fault("in hold mode any reader proves the card", "return self._faults.get(self._holder)", "return None"),
     Fault(
         "another mode needs no other readers", "        self._follow_faults()  # another mode", "        # another mode"

@@ -71,11 +71,12 @@ _RULES_EVENTS = (
 
 
 class ReaderReport(Struct, frozen=True):
-    """One of several readers: its name, its state (ok or fault), and how many cards it has read since the start."""
+    """One of several readers: its state (ok or fault), what is wrong, and how many cards it has read since the start."""
 
     name: str
     state: str
     cards_read: int
+    problem: str = ""
 
 
 class Reports:
@@ -230,9 +231,15 @@ class Reports:
         if len(self._reader_threads) == 1:
             return ()
         return tuple(
-            ReaderReport(self._config.reader_name(number), "fault" if number in self._reader_faults else "ok", count)
+            self._report_of(number, self._config.reader_name(number), count)
             for number, count in enumerate(self._cards_read)
         )
+
+    def _report_of(self, reader: int, name: str, count: int) -> ReaderReport:
+        fault = self._reader_faults.get(reader)
+        if fault is None:
+            return ReaderReport(name, "ok", count)
+        return ReaderReport(name, "fault", count, fault.removeprefix(f"{name}: "))
 
     def _set_problem(self, key: str, text: str | None) -> None:
         if text is None:

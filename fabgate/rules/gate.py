@@ -22,7 +22,7 @@ from fabgate.rules.reactions.refusals import Refusals
 from fabgate.rules.readers import Readers
 
 #: Events about a card on a reader.
-_OF_CARDS = vocabulary.Presented | vocabulary.Lying | vocabulary.Removed
+_OF_CARDS = (vocabulary.Presented, vocabulary.Lying, vocabulary.Removed)
 
 
 class Gate:
@@ -121,6 +121,8 @@ class Gate:
 
     def _follow_faults(self) -> None:
         """Raise or clear the cause ``reader``, as the faults of the readers and the mode want it."""
+        if self._fault is None and not self._readers.any_fault:
+            return  # the usual case first, because every event calls this
         fault = self._readers.fault(self.rules.mode)
         if fault == self._fault:
             return

@@ -34,7 +34,7 @@ class Readers:
     """
 
     def __init__(self, continuous: Sequence[bool] = (True,), *, holder: int = 0) -> None:
-        self._continuous = tuple(continuous)
+        self._places = [Place(proves, beside=reader != holder) for reader, proves in enumerate(continuous)]
         self._holder = holder
         self._faults: dict[int, str] = {}
         #: The newest tap of each person that counted: its reader, and when.
@@ -45,11 +45,16 @@ class Readers:
     @property
     def several(self) -> bool:
         """Whether there is more than one reader."""
-        return len(self._continuous) > 1
+        return len(self._places) > 1
+
+    @property
+    def any_fault(self) -> bool:
+        """Whether a reader has a fault."""
+        return bool(self._faults)
 
     def place(self, reader: int) -> Place:
         """Return what a card on this reader proves."""
-        return Place(self._continuous[reader], beside=reader != self._holder)
+        return self._places[reader]
 
     def lies(self, badge: str, reader: int) -> None:
         """Note that a card is on a reader."""
@@ -86,6 +91,6 @@ class Readers:
         """Return the fault that forbids use in this mode, or None."""
         if mode is Mode.HOLD:
             return self._faults.get(self._holder)
-        if len(self._faults) < len(self._continuous):
+        if len(self._faults) < len(self._places):
             return None
         return "; ".join(self._faults[reader] for reader in sorted(self._faults))

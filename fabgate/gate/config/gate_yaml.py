@@ -211,7 +211,7 @@ class Config(Section, frozen=True, kw_only=True):
     def holder(self, readers: Sequence[Any]) -> int:
         """Return which of `readers` (drivers or their classes) holds cards in hold mode: the named one, or the first that can."""
         named = [place for place, section in enumerate(self.reader) if section.holds]
-        able = [place for place, reader in enumerate(readers) if reader.continuous]
+        able = [place for place, reader in enumerate(readers) if getattr(reader, "continuous", None) is not False]
         return (*named, *able, 0)[0]
 
 

@@ -39,9 +39,10 @@ def running_reader(status: Mapping[str, Any] | None, *, supervised: bool, todo: 
     that of one of several readers.
     """
     problems = [] if status is None else [str(one) for one in status["problems"]]
-    states = {} if status is None else {one["name"]: one["state"] for one in status.get("readers", [])}
-    is_well = states.get(name) == "ok"  # a problem is that of another reader
-    if not is_well and (broken := next((one for one in problems if one.startswith("reader")), None)):
+    own = next((one for one in (status or {}).get("readers", []) if one["name"] == name), None)
+    if own is not None:
+        problems = [f"reader: {own['problem']}"] if own["problem"] else []
+    if broken := next((one for one in problems if one.startswith("reader")), None):
         return fail("reader", f"the running gate reports {broken}", todo)
     if status is None:
         return not_checked("reader", "the gate runs and uses the reader, but has no status yet")

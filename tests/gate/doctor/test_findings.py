@@ -99,8 +99,8 @@ def with_a_serial_reader_and_its_drop_in(pi: EmulatedPi) -> None:
 
 def with_two_readers(pi: EmulatedPi) -> None:
     pi.reconfigure("{driver: mfrc522}", "[{driver: mfrc522}, {driver: serial, format: rdm6300}]")
-    states = {"reader 1 (mfrc522)": "ok", "reader 2 (serial)": "fault"}
-    readers = [{"name": name, "state": state} for name, state in states.items()]
+    problems = {"reader 1 (mfrc522)": "", "reader 2 (serial)": "it hangs"}
+    readers = [{"name": name, "problem": problem} for name, problem in problems.items()]
     reported(problems=["reader: reader 2 (serial): it hangs"], readers=readers)(pi)
 
 
@@ -214,7 +214,7 @@ FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
         "reader",
         with_two_readers,
         FAIL,
-        "; reader 2 (serial): the running gate reports reader: reader 2 (serial): it hangs",
+        "; reader 2 (serial): the running gate reports reader: it hangs",
     ),
     ("reader", with_two_readers, FAIL, "reader 1 (mfrc522): the running gate reads it"),
     ("pins", with_two_readers, OK, "reader.reset_pin 25"),
