@@ -192,7 +192,7 @@ class GateProcess:
 
     `module` runs it in place of ``fabgate run``; it takes the configuration as its only argument.
 
-    Each change of its pin comes to ``changes`` as (on, CLOCK_BOOTTIME nanoseconds), through a pipe.
+    Each change of its pin, if it switches with one, comes to ``changes`` as (on, CLOCK_BOOTTIME nanoseconds), through a pipe.
     """
 
     def __init__(self, config: Path, notify_socket: str, *, child: bool = False, module: str = "") -> None:
@@ -203,7 +203,8 @@ class GateProcess:
         if not pins.exists():
             os.mkfifo(pins)
         with_pins = json.loads(config.read_text(encoding="utf-8"))
-        with_pins["output"]["pin_log"] = str(pins)
+        if with_pins["output"]["driver"] == "gpio":
+            with_pins["output"]["pin_log"] = str(pins)
         config.write_text(json.dumps(with_pins, indent=1), encoding="utf-8")
         self.changes: SimpleQueue[tuple[bool, int]] = SimpleQueue()
         threading.Thread(target=self._watch, args=(pins,), daemon=True).start()
