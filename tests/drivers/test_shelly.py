@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 import time
 from functools import partial
@@ -12,7 +14,7 @@ import pytest
 from fabgate.drivers.emulated.outputs.plug import Plug
 from fabgate.drivers.emulated.outputs.shelly import EmulatedShelly
 from fabgate.drivers.outputs.shelly import ShellyOptions, ShellyOutput
-from fabgate.drivers.outputs.shelly_rpc import authorization, challenge, digest
+from fabgate.drivers.outputs.shelly_rpc import DeviceLink, authorization, challenge, digest
 from fabgate.errors import HardwareError
 from tests.drivers.plugs import PASSWORD, shelly_options
 
@@ -227,6 +229,19 @@ def test_an_order_off_that_waits_ends_a_request_that_hangs(shelly, tmp_path):
     output.set(on=False)
     output.set(on=True)  # the hurry is over
     assert shelly.plug.on
+
+
+def test_an_order_off_that_waits_ends_an_attempt_to_connect(tmp_path):
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as callers:
+        for _ in range(2):
+            caller = callers.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(full.getsockname())
+        link = DeviceLink(*full.getsockname(), "shellyplugsg3-8cbfeaa03350", timeout_s=20.0)
+        link.hurried_s = began = time.monotonic()
+        with pytest.raises(HardwareError, match="no answer in time"):
+            link.call("Switch.GetStatus")
+        assert time.monotonic() - began < 10
 
 
 def test_a_plug_that_somebody_switched_without_a_timer_gets_its_timer_at_once(output, shelly):

@@ -24,6 +24,8 @@ from fabgate.errors import HardwareError
 
 #: The timer begins again this many times before it would end, so that some orders may be lost.
 _ORDERS_A_TIMER: Final = 3
+#: No other device gets the address of a plug sooner: until then, an order off after a lost answer waits for nothing else.
+_OTHER_AFTER_S: Final = 2.0
 
 
 class ShellyOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -216,8 +218,8 @@ class ShellyOutput:
         self._link.hurried_s = None  # this is what the request before had to hurry for
         if self._link.is_unlocked:
             with contextlib.suppress(HardwareError):
-                with contextlib.suppress(NoAnswerError):
-                    self._plug.check_doubt()  # no other device is switched off either
+                with contextlib.suppress(NoAnswerError):  # no other device is switched off either
+                    self._plug.check_doubt(older_than_s=_OTHER_AFTER_S)
                 self._order_off()
 
     def _look(self) -> Status:

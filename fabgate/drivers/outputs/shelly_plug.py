@@ -6,6 +6,7 @@ documented there are a HardwareError, never a guess.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -50,6 +51,7 @@ class ShellyPlug:
         found = self._asked("Shelly.GetDeviceInfo", is_open=True)
         wanted = self.link.device_id
         if found.get("id") != wanted:
+            self.link.doubtful_since_s = float("-inf")  # it is another one, whatever it answers from now on
             raise HardwareError(
                 f"found the device {_short(found.get('id'))!r} at {self.link.host}, wanted {wanted!r}; correct output.host or"
                 " output.device_id, and reserve the plug's address in the router"
@@ -60,11 +62,12 @@ class ShellyPlug:
             raise HardwareError(
                 f"{self.link} has no password, wanted one: set it on its page (Settings, Authentication)"
             )
-        self.link.is_doubtful = False
+        self.link.doubtful_since_s = None
 
-    def check_doubt(self) -> None:
-        """Check the identity if an answer was missing since the last time: another device may have got the address."""
-        if self.link.is_doubtful:
+    def check_doubt(self, *, older_than_s: float = 0.0) -> None:
+        """Check the identity if an answer has been missing for so long: another device may have got the address."""
+        since_s = self.link.doubtful_since_s
+        if since_s is not None and time.monotonic() - since_s >= older_than_s:
             self.check_identity()
 
     def unsafe_settings(self) -> list[str]:

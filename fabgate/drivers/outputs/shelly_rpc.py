@@ -12,10 +12,13 @@ the digest covers; it does not cover a body.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import re
 import secrets
+import select
 import socket
 import struct
 import time
@@ -83,8 +86,8 @@ class DeviceLink:
         self._count = 0
         #: Since when something more urgent than the current request waits (seconds of the monotonic clock), or None.
         self.hurried_s: float | None = None
-        #: Whether an answer was missing, or not the wanted one, since the identity was checked.
-        self.is_doubtful = True
+        #: When an answer was first missing, or not the wanted one, since the identity was checked; None while none was.
+        self.doubtful_since_s: float | None = time.monotonic()
 
     @property
     def is_unlocked(self) -> bool:
@@ -107,7 +110,8 @@ class DeviceLink:
         try:
             return self._called(method, parameters or {}, may_lack=may_lack, is_open=is_open)
         except HardwareError:
-            self.is_doubtful = True
+            if self.doubtful_since_s is None:
+                self.doubtful_since_s = time.monotonic()
             raise
 
     def _called(self, method: str, parameters: Mapping[str, int], *, may_lack: bool, is_open: bool) -> Any:
@@ -139,22 +143,37 @@ class DeviceLink:
         head = f"GET {target} HTTP/1.1\r\nHost: {self.host}\r\nConnection: close\r\n"
         head += f"Authorization: {proof}\r\n\r\n" if proof else "\r\n"
         try:
-            left_s = max(_SLICE_S, until_s - time.monotonic())
-            with socket.create_connection((self.host, self._port), timeout=left_s) as connection:
+            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as connection:
+                self._connect(connection, until_s)
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                connection.settimeout(self._wait_s(until_s))
                 connection.sendall(head.encode("ascii"))
                 return _read(lambda: self._receive(connection, until_s))
         except (OSError, ValueError) as error:
             raise NoAnswerError(f"{self} does not answer ({_why(error)})") from error
 
+    def _connect(self, connection: socket.socket, until_s: float) -> None:
+        connection.setblocking(False)
+        error = connection.connect_ex((self.host, self._port))
+        if error == errno.EINPROGRESS:
+            while not select.select((), (connection,), (), self._wait_s(until_s))[1]:
+                pass
+            error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            raise OSError(error, os.strerror(error))
+
+    def _wait_s(self, until_s: float) -> float:
+        """Return for how long to wait before looking again. Raises TimeoutError when there is no time left."""
+        now_s = time.monotonic()
+        if self.hurried_s is not None:
+            until_s = min(until_s, self.hurried_s + HURRY_S)
+        if now_s >= until_s:
+            raise TimeoutError("no answer in time")
+        return min(_SLICE_S, until_s - now_s)
+
     def _receive(self, connection: socket.socket, until_s: float) -> bytes:
         while True:
-            now_s = time.monotonic()
-            if self.hurried_s is not None:
-                until_s = min(until_s, self.hurried_s + HURRY_S)
-            if now_s >= until_s:
-                raise TimeoutError("no answer in time")
-            connection.settimeout(min(_SLICE_S, until_s - now_s))
+            connection.settimeout(self._wait_s(until_s))
             try:
                 return connection.recv(_MOST_BYTES)
             except TimeoutError:
