@@ -171,6 +171,8 @@ def test_letters_with_and_without_shift_the_keypad_and_keys_that_repeat_themselv
 def test_an_unstable_path_is_refused_and_what_is_no_keyboard_is_told(tmp_path):
     with pytest.raises(msgspec.ValidationError, match="whose number changes, wanted a path such as /dev/input/by-id/"):
         msgspec.convert({"format": "number10", "event_path": "/dev/input/event3"}, KeyboardReader.Options)
+    with pytest.raises(msgspec.ValidationError, match="event_path"):
+        msgspec.convert({"format": "number10", "event_path": "event3"}, KeyboardReader.Options)
     (tmp_path / "file").touch()
     for path, told in (
         (tmp_path / "nothing", "cannot be opened: .*Is it plugged in"),

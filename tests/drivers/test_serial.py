@@ -8,6 +8,7 @@ import random
 import resource
 from typing import get_args
 
+import msgspec
 import pytest
 
 from fabgate.badge import Kind, parse, printed
@@ -126,6 +127,9 @@ def test_a_port_that_is_no_serial_line_or_is_not_there_is_told(tmp_path):
     for port in (tmp_path, tmp_path / "nothing"):
         with pytest.raises(HardwareError, match=r"the serial reader at .* cannot be opened .*docs/readers/README.md"):
             SerialReader(SerialReader.Options(port=str(port), format="number10")).open()
+    for port in ("", "ttyUSB0"):  # fabgate check refuses them
+        with pytest.raises(msgspec.ValidationError, match="port"):
+            msgspec.convert({"port": port, "format": "number10"}, SerialReader.Options)
 
 
 @pytest.mark.parametrize(

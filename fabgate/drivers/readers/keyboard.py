@@ -56,7 +56,7 @@ class KeyboardOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """
 
     format: printed.FormatName
-    event_path: str
+    event_path: Annotated[str, msgspec.Meta(pattern="^/.", description="a path that starts with /")]
     gone_after_ms: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1_000
 
     def __post_init__(self) -> None:

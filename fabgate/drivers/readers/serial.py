@@ -21,7 +21,7 @@ import msgspec
 from fabgate.badge import Badge, Kind, printed
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.drivers.readers.one_way import Afterglow, card_of
-from fabgate.drivers.readers.serial_line import SerialLine, Speed
+from fabgate.drivers.readers.serial_line import Port, SerialLine, Speed
 from fabgate.errors import HardwareError
 
 RDM6300: Final = "rdm6300"
@@ -43,7 +43,7 @@ class SerialOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """
 
     format: Literal["rdm6300", printed.FormatName]
-    port: str = "/dev/serial0"
+    port: Port = "/dev/serial0"
     speed_bps: Speed = 9600
     gone_after_ms: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1_000
 

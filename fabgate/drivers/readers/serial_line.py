@@ -8,11 +8,14 @@ import os
 import select
 import struct
 import termios
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
+
+import msgspec
 
 from fabgate.errors import HardwareError
 
 Speed = Literal[9600, 19200, 38400, 57600, 115200]
+Port = Annotated[str, msgspec.Meta(pattern="^/.", description="a path that starts with /")]
 _SPEEDS: Final = {
     9600: termios.B9600,
     19200: termios.B19200,

@@ -20,7 +20,7 @@ from fabgate.drivers.readers.one_way import Afterglow
 from fabgate.drivers.readers.osdp import frames
 from fabgate.drivers.readers.osdp.keys import read_key
 from fabgate.drivers.readers.osdp.link import ChannelLostError, Line, Link
-from fabgate.drivers.readers.serial_line import SerialLine, Speed
+from fabgate.drivers.readers.serial_line import Port, SerialLine, Speed
 from fabgate.errors import HardwareError, UsageError
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class OsdpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     format: Literal["wiegand", "uid", "uid-reversed"]
     key_file: Path
-    port: str = "/dev/serial0"
+    port: Port = "/dev/serial0"
     speed_bps: Speed = 9600
     address: Annotated[int, msgspec.Meta(ge=0, le=126)] = 0
     gone_after_ms: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 1_000

@@ -14,7 +14,7 @@ import msgspec
 from fabgate.drivers.readers import Card, Misread
 from fabgate.drivers.readers.pn532.chip import SHORTEST, ChipLink
 from fabgate.drivers.readers.radio import Poller, UpsetError
-from fabgate.drivers.readers.serial_line import SerialLine
+from fabgate.drivers.readers.serial_line import Port, SerialLine
 from fabgate.errors import HardwareError
 
 #: The speed of the HSU after power-on (UM0701-02, section 6.3.2); nothing changes it.
@@ -24,7 +24,7 @@ SPEED_BPS = 115200
 class Pn532Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The reader's section of gate.yaml: the serial device."""
 
-    port: str = "/dev/serial0"
+    port: Port = "/dev/serial0"
 
 
 class Pn532Reader:
