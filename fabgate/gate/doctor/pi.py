@@ -147,6 +147,12 @@ def reader_device(path: str, *, exists: bool, unit: Settings | None, kernel_line
             f"install -D -m 644 systemd/{drop_in} -t /etc/systemd/system/fabgate-gate.service.d/; systemctl daemon-reload;"
             " systemctl restart fabgate-gate",
         )
+    if re.fullmatch(r"/dev/tty(USB|ACM)\d+", path):
+        return warn(
+            name,
+            f"the number of {path} changes: with another USB device it may be that one after a restart",
+            "name it in gate.yaml by its path in /dev/serial/by-id (docs/readers/README.md)",
+        )
     return ok(name, f"{path} is there, and the unit may use it")
 
 

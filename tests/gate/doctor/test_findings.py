@@ -97,6 +97,12 @@ def with_a_serial_reader_and_its_drop_in(pi: EmulatedPi) -> None:
     pi.write(f"{UNIT}.d/20-fabgate-serial.conf", (SYSTEMD / "20-fabgate-serial.conf").read_text())
 
 
+def with_a_serial_reader_by_its_number(pi: EmulatedPi) -> None:
+    with_a_serial_reader_and_its_drop_in(pi)
+    pi.reconfigure("{driver: serial, ", "{driver: serial, port: /dev/ttyUSB0, ")
+    pi.write("/dev/ttyUSB0", "")
+
+
 def with_two_readers(pi: EmulatedPi) -> None:
     pi.reconfigure("{driver: mfrc522}", "[{driver: mfrc522}, {driver: serial, format: rdm6300}]")
     problems = {"reader 1 (mfrc522)": "", "reader 2 (serial)": "it hangs"}
@@ -206,6 +212,7 @@ FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
     ("reader", with_a_serial_reader, OK, "unplugged cannot be noticed"),
     ("reader-device", with_a_serial_reader, FAIL, "20-fabgate-serial.conf"),
     ("reader-device", with_a_serial_reader_and_its_drop_in, OK, "/dev/serial0 is there"),
+    ("reader-device", with_a_serial_reader_by_its_number, WARN, "the number of /dev/ttyUSB0 changes"),
     ("reader-device", with_a_console_on_the_line_of_the_reader, FAIL, "do_serial_cons 1"),
     ("reader-device", reconfigured("{driver: mfrc522}", "{driver: serial, format: rdm6300}"), FAIL, "do_serial_hw 0"),
     ("reader-device", with_two_readers, FAIL, "reader 1 (mfrc522): the reader mfrc522 is not on a serial line"),
