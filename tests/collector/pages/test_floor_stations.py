@@ -136,7 +136,7 @@ def test_a_gate_that_is_not_well_says_so_on_its_machine():
     assert station.state == "free"
     assert texts(station).split(" | ") == [
         "Waiting for 7 entries from its gate.",
-        "Its badge reader has a fault.",
+        "A badge reader has a fault.",
         "Its gate does not know the time.",
     ]
 

@@ -124,7 +124,7 @@ def test_a_gate_that_never_wrote_has_no_entry():
 @pytest.mark.parametrize(
     ("said", "expected"),
     [
-        ("reader: no answer", ("The badge reader has a fault", "no answer")),
+        ("reader: no answer", ("A badge reader has a fault", "no answer")),
         ("thread-uplink: broken pipe", ("A component restarted after a failure: uplink", "broken pipe")),
         (
             "idle-off: found 600",

@@ -329,7 +329,7 @@ def _note_health(station: Station, gate: Gate, behind: int) -> None:
         text = ngettext("Waiting for %(n)d entry from its gate.", "Waiting for %(n)d entries from its gate.", behind)
         station.notes.append(Note("warn", text % {"n": behind}))
     if gate.is_reader_broken and "reader" not in gate.causes:
-        station.notes.append(Note("warn", _("Its badge reader has a fault.")))
+        station.notes.append(Note("warn", _("A badge reader has a fault.")))
     if gate.clock_off_ms is not None:
         text = _("Its gate's clock is off by at least %(span)s.")
         station.notes.append(Note("warn", text % {"span": durations.clock_error(gate.clock_off_ms)}))

@@ -29,7 +29,7 @@ PROBLEMS: Final[Mapping[str, Any]] = {
     "journal": gettext_lazy("The journal cannot be written"),
     "journal-full": gettext_lazy("The journal is filling up"),
     "lock": gettext_lazy("The gate holds a lock that its roster does not contain"),
-    "reader": gettext_lazy("The badge reader has a fault"),
+    "reader": gettext_lazy("A badge reader has a fault"),
     "roster": gettext_lazy("The roster was refused"),
     "roster-ahead": gettext_lazy("The gate reports a roster version from the future, which is ignored"),
     "roster-members": gettext_lazy("Too many members are missing from the new roster: the gate keeps the old one"),
