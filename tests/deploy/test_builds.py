@@ -7,10 +7,11 @@ import re
 from collections import Counter
 from copy import deepcopy
 from importlib.metadata import entry_points
-from itertools import combinations
+from itertools import combinations, pairwise
 from xml.etree import ElementTree as ET
 
 import pytest
+import yaml
 
 from tests.deploy.places import HARDWARE
 from tools.hardware import builds, labels, lists, made
@@ -58,6 +59,32 @@ def test_every_pin_of_the_budget_has_one_wire_which_ends_where_it_should(build):
             assert ARRIVES[key] in (str(end), end.label), key
     for pin, end in wires.items():  # what is left are supplies
         assert (end.label or end.pin) in SUPPLIES[builds.header()[pin]], end
+
+
+def test_a_wire_has_the_same_ends_in_each_build_and_so_its_label_stays():
+    found: dict[str, set[tuple[str, ...]]] = {}
+    for wire in (wire for name in builds.NAMES for wire in builds.read(name).wires()):
+        found.setdefault(wire.name, set()).add((str(wire.start), wire.colour, str(wire.end)))
+    assert {name: ends for name, ends in found.items() if len(ends) > 1} == {}
+
+
+def test_a_cable_between_the_boxes_names_two_people(build):
+    between = [row for row in csv.DictReader(lists.wires(build).splitlines()) if " electrician" in row["who"]]
+    assert {row["wire"].partition(".")[0] for row in between} == ({"W10", "W11"} & build.cables.keys())
+
+
+@pytest.mark.parametrize("name", ["bench", "standard", "plug"])
+def test_the_gate_yaml_of_each_build_names_the_pins_that_it_wires(name):
+    page = (HARDWARE / "README.md").read_text("utf-8")
+    (text,) = re.findall(rf"^{name}[^\n]*:\n```yaml\n(.*?)```", page, re.MULTILINE | re.DOTALL | re.IGNORECASE)
+    found = yaml.safe_load(text)
+    written = {f"output.{key}": pin for key, pin in found["output"].items() if key.endswith("pin")}
+    written |= {f"inputs.{key}": pin for key, pin in found.get("inputs", {}).items()}
+    uses = builds.keys(name)
+    assert written == {key: ROWS[key]["gpio"] for key in uses if key.startswith(("output.", "inputs."))}
+    assert found["output"]["driver"] == builds.read(name).driver
+    panels = {panel["driver"] for panel in found["panel"]}
+    assert panels == {"lights"} | ({"oled", "buzzer"} if "panel.buzzer_pin" in uses else set())
 
 
 def test_no_terminal_has_more_wires_than_it_takes(build):
@@ -180,6 +207,15 @@ def test_every_part_has_holes_of_its_own_on_the_board_and_hides_no_other(name):
     assert all(1 <= x <= size["columns"] and 1 <= y <= size["rows"] for x, y in holes.values())
     for (one, (left, top, right, bottom)), (other, (u, v, w, z)) in combinations(layout.bodies(build).items(), 2):
         assert left >= w or u >= right or top >= z or v >= bottom, (one, other)
+
+
+@pytest.mark.parametrize("name", ["bench", "standard"])
+def test_no_wire_on_the_board_runs_over_the_pad_of_another_pin(name):
+    build = builds.read(name)
+    pads = set(layout.pins(build).values())
+    for joint, way in layout.ways(build):
+        for start, end in pairwise(way):
+            assert layout.clearance(start, end, pads - {way[0], way[-1]}) >= layout.APART[-1], joint
 
 
 @pytest.mark.parametrize("name", ["bench", "standard"])

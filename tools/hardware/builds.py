@@ -15,7 +15,7 @@ from typing import Any, Final
 import yaml
 
 HARDWARE: Final = Path(__file__).parents[2] / "hardware"
-NAMES: Final = ("bench", "standard", "plug")
+NAMES: Final = ("bench", "standard", "three-phases", "plug")
 #: IEC 60757.
 COLOURS: Final = {
     "BK": "black",
@@ -94,7 +94,7 @@ class Cable:
 
 @dataclass(frozen=True)
 class Build:
-    """One build. `uses` has the keys of gate.yaml that it wires."""
+    """One build. `uses` has the keys of gate.yaml that it wires, `base` the build of which it is a variant."""
 
     name: str
     title: str
@@ -102,7 +102,8 @@ class Build:
     uses: tuple[str, ...]
     devices: Mapping[str, Device]
     cables: Mapping[str, Cable]
-    more: Mapping[str, int]
+    more: Mapping[str, int | list[int | str]]
+    base: str | None = None
 
     def wires(self) -> Iterator[Wire]:
         """Yield each wire, in the order of the cables."""
@@ -110,8 +111,9 @@ class Build:
             yield from cable.wires
 
     def sheets(self) -> list[str]:
-        """Return the sheets of the drawing in their order."""
-        return list(dict.fromkeys(cable.sheet for cable in self.cables.values()))
+        """Return the sheets of the drawing in their order; of a variant, those that differ."""
+        same = set() if self.base is None else set(read(self.base).cables)
+        return list(dict.fromkeys(cable.sheet for cable in self.cables.values() if cable.name not in same))
 
 
 @cache
@@ -165,10 +167,18 @@ def board(uses: tuple[str, ...]) -> dict[str, Mapping[str, Any]]:
 def read(name: str) -> Build:
     """Return a build. Raises ValueError where a wire ends at a pin that is not there, or has no colour of IEC 60757."""
     raw = load(f"builds/{name}.yaml")
+    if base := raw.get("base"):
+        raw = _variant(load(f"builds/{base}.yaml"), raw)
     terminals = load("builds/board.yaml")["terminals"]
     devices = {key: _device(key, row, terminals) for key, row in raw["devices"].items()}
     cables = {key: _cable(key, row, devices) for key, row in raw["cables"].items()}
-    return Build(name, raw["title"], raw["driver"], keys(name), devices, cables, raw["more"])
+    return Build(name, raw["title"], raw["driver"], keys(base or name), devices, cables, raw["more"], base)
+
+
+def _variant(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    cables = {name: row for name, row in base["cables"].items() if name not in change["without"]}
+    devices = {**base["devices"], **change["devices"]}
+    return {**base, **change, "devices": devices, "cables": {**cables, **change["cables"]}}
 
 
 def _device(name: str, row: Mapping[str, Any], terminals: Mapping[str, Any]) -> Device:
@@ -220,8 +230,11 @@ def quantities(build: Build) -> dict[str, list[str]]:
             found.setdefault(cable.part, []).append(cable.name)
     for name, row in board_of(build).items():
         found.setdefault(row["part"], []).append(name)
-    for part, count in build.more.items():
-        found.setdefault(part, []).extend(["-"] * count)
+    for part, words in build.more.items():  # how many, where they go, or both
+        listed = words if isinstance(words, list) else [words]
+        marks = [word for word in listed if isinstance(word, str)]
+        count = next((word for word in listed if isinstance(word, int)), len(marks))
+        found.setdefault(part, []).extend([*marks, *["-"] * (count - len(marks))])
     return found
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from tools.hardware import builds
 from tools.hardware.builds import HARDWARE, Build
 
 _FONTS: Final = HARDWARE.parent / "fabgate" / "collector" / "paper" / "fonts"
@@ -14,11 +15,17 @@ _WIDE, _HIGH, _COLUMNS = 47.0, 8.0, 4
 _MARGIN: Final = 11.0
 
 
-def safety_words() -> str:
-    """Return what safety.md wants on the enclosure."""
+def safety_words(box: str = "enclosure") -> str:
+    """Return what safety.md wants on the enclosure, or on the power box."""
     page = (HARDWARE / "safety.md").read_text("utf-8")
-    _, _, part = page.partition("## On the enclosure\n")
-    return " ".join(re.findall(r"^> (.*)$", part, re.MULTILINE))
+    _, _, part = page.partition(f"## On the {box}\n")
+    return " ".join(re.findall(r"^> (.*)$", part.partition("\n## ")[0], re.MULTILINE))
+
+
+def devices(build: Build) -> list[tuple[str, str]]:
+    """Return the name of each device, of the gate board and of its relay, and what each is."""
+    found = [(device.name, device.text) for device in build.devices.values()]
+    return found + ([("A3", "gate board"), ("K1", "relay on the gate board")] if builds.board_of(build) else [])
 
 
 def ends(build: Build) -> list[tuple[str, str, str]]:
@@ -44,9 +51,10 @@ def write(build: Build, path: Path) -> None:
     pdf.set_draw_color(190, 190, 190)
     _heading(pdf, f"Labels: {build.title}. Print at 100 percent, cut along the lines.")
     _boxes(pdf)
+    if "F1" in build.devices:
+        _warning(pdf)
     _heading(pdf, "Devices")
-    devices = [(device.name, device.text) for device in build.devices.values()]
-    _grid(pdf, [(name, text, "") for name, text in devices])
+    _grid(pdf, [(name, text, "") for name, text in devices(build)])
     _heading(pdf, "Wires: the mark and this end in bold, then the other end")
     _grid(pdf, ends(build))
     pdf.output(str(path))
@@ -71,6 +79,17 @@ def _boxes(pdf: Any) -> None:
         0, 5, "Machine: ______________________   Gate: ______________________   Main switch: ______________________"
     )
     pdf.set_xy(x, y + 24)
+
+
+def _warning(pdf: Any) -> None:
+    """Draw what sticks on the power box, in the yellow of a warning."""
+    x, y = pdf.get_x(), pdf.get_y() + 2
+    pdf.set_fill_color(255, 221, 0)
+    pdf.rect(x, y, _COLUMNS * _WIDE, 15, style="DF")
+    pdf.set_xy(x + 3, y + 2)
+    pdf.set_font("Roboto", "B", 11)
+    pdf.multi_cell(_COLUMNS * _WIDE - 6, 5.2, safety_words("power box"), align="L")
+    pdf.set_xy(x, y + 15)
 
 
 def _grid(pdf: Any, labels: list[tuple[str, str, str]]) -> None:

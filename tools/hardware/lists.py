@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from tools.hardware import builds
 from tools.hardware.board import layout
-from tools.hardware.builds import Build, Device, End
+from tools.hardware.builds import Build, Device, End, Wire
 
 #: Bought once for several wires: the designators say where it goes, not how many are wanted.
 _BY_THE_PACK = ("jumpers", "wire_05", "wire_mains", "wire_control", "terminals")
@@ -68,11 +68,19 @@ def wires(build: Build) -> str:
                 f"black, number {wire.number}" if build.cables[wire.cable].is_numbered else wire.look,
                 *_end(build.devices[wire.start.device], wire.start),
                 *_end(build.devices[wire.end.device], wire.end),
-                build.cables[wire.cable].by,
+                _who(build, wire),
             ]
             for wire in build.wires()
         ),
     )
+
+
+def _who(build: Build, wire: Wire) -> str:
+    """Return who connects a wire. A cable between the boxes has two ends and two people."""
+    ends = {build.devices[end.device].by for end in (wire.start, wire.end)}
+    if build.cables[wire.cable].by == "volunteer" and "electrician" in ends:
+        return "end in the gate box: volunteer; other end: electrician"
+    return build.cables[wire.cable].by
 
 
 def terminals(build: Build) -> str:
@@ -87,10 +95,10 @@ def terminals(build: Build) -> str:
 
 
 def board(build: Build) -> str:
-    """Return each wire on the gate board as CSV: its net, and both ends with their holes."""
+    """Return each wire on the gate board as CSV: its net, both ends with their holes, and where it bends."""
     place = layout.pins(build)
     return _csv(
-        ["net", "from", "hole", "to", "hole", "mm"],
+        ["net", "from", "hole", "to", "hole", "bends at", "mm from hole to hole"],
         (
             [
                 net,
@@ -98,9 +106,10 @@ def board(build: Build) -> str:
                 layout.spell(place[start]),
                 end,
                 layout.spell(place[end]),
-                str(layout.millimetres(place, start, end)),
+                " ".join(layout.spell(hole) for hole in way[1:-1]),
+                str(layout.millimetres(way)),
             ]
-            for net, start, end in layout.joints(build)
+            for (net, start, end), way in layout.ways(build)
         ),
     )
 
@@ -125,5 +134,7 @@ def all_of(build: Build) -> dict[str, str]:
     """Return the lists of a build by the name of their file."""
     found = {"bom.csv": bom(build), "wires.csv": wires(build)}
     if any(device.raw.get("board") for device in build.devices.values()):
-        found |= {"terminals.csv": terminals(build), "board.csv": board(build), "board.svg": layout.picture(build)}
+        found["terminals.csv"] = terminals(build)
+        if not build.base:  # the board of a variant is that of its base
+            found |= {"board.csv": board(build), "board.svg": layout.picture(build)}
     return found

@@ -25,11 +25,8 @@ def _wiring() -> Any:
 
 
 def _labels() -> Any:
-    texts = [
-        (build.title, [(device.name, device.text) for device in build.devices.values()], labels.ends(build))
-        for build in map(builds.read, builds.NAMES)
-    ]
-    return [texts, labels.safety_words(), _program("labels.py")]
+    texts = [(build.title, labels.devices(build), labels.ends(build)) for build in map(builds.read, builds.NAMES)]
+    return [texts, labels.safety_words(), labels.safety_words("power box"), _program("labels.py")]
 
 
 def _schematic() -> Any:

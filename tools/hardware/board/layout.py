@@ -5,7 +5,11 @@ A hole is a column and a row, from 1, as seen from the side of the parts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import cache
+from itertools import pairwise
+from math import dist, hypot, inf
 from typing import Any, Final
 
 from tools.hardware import builds
@@ -14,6 +18,9 @@ from tools.hardware.builds import Build
 Hole = tuple[int, int]
 Box = tuple[float, float, float, float]
 _PITCH_MM: Final = 2.54
+#: What a wire keeps from the middle of the pads of others, in holes: best 1.8 mm; between two pins, 1.2 mm.
+APART: Final = (0.7, 0.45)
+_CLOSE: Final = 2  # holes by which a way that comes nearer than the first of these counts longer
 _CELL: Final = 24  # of the drawing, in its own units
 _COLOURS: Final = {"GND": "#4b5563", "+24V": "#dc2626", "3V3": "#d97706", "5V": "#9333ea"}
 
@@ -117,9 +124,78 @@ def _distance(place: Mapping[str, Hole], start: str, end: str) -> tuple[int, str
     return abs(x - u) + abs(y - v), start, end
 
 
-def millimetres(place: Mapping[str, Hole], start: str, end: str) -> int:
-    """Return how long a wire between two pins is that keeps to rows and columns."""
-    return round(_distance(place, start, end)[0] * _PITCH_MM)
+def ways(build: Build) -> list[tuple[tuple[str, str, str], list[Hole]]]:
+    """Return each wire with the holes of its way: it bends where it would cross a pad, or the bend of another wire."""
+    place = pins(build)
+    found = _ways(tuple((place[start], place[end]) for _, start, end in joints(build)), frozenset(place.values()))
+    return list(zip(joints(build), found, strict=True))
+
+
+@cache
+def _ways(wires: tuple[tuple[Hole, Hole], ...], pads: frozenset[Hole]) -> list[list[Hole]]:
+    size, bends = builds.load("builds/layout.yaml")["size"], set[Hole]()
+    holes = {(x, y) for x in range(1, size["columns"] + 1) for y in range(1, size["rows"] + 1)}
+    found = []
+    for start, end in wires:
+        others, free = pads - {start, end}, holes - pads
+        way = _way(start, end, others | bends, free - bends) or _way(start, end, others, free)
+        if not way:
+            raise ValueError(f"board: found no way from {spell(start)} to {spell(end)}, wanted one with two bends")
+        bends |= set(way[1:-1])
+        found.append(way)
+    return found
+
+
+def _way(start: Hole, end: Hole, taken: AbstractSet[Hole], free: AbstractSet[Hole]) -> list[Hole]:
+    """Return the shortest way with one bend at most, or with two where it must be; what comes near a pad counts longer.
+
+    Returns an empty list where there is none.
+    """
+    if clearance(start, end, taken) >= APART[0]:
+        return [start, end]
+    (left, right), (top, bottom) = (sorted(pair) for pair in zip(start, end, strict=True))
+    near = sorted(h for h in free if left - 3 <= h[0] <= right + 3 and top - 3 <= h[1] <= bottom + 3)
+    out = {hole: clearance(start, hole, taken) for hole in near}
+    back = {hole: clearance(hole, end, taken) for hole in near}
+    best: tuple[float, list[Hole]] = (inf, [])
+    ways = [(clearance(start, end, taken), [start, end])]
+    ways += [(min(out[hole], back[hole]), [start, hole, end]) for hole in near]
+    for apart, way in ways:
+        if apart >= APART[1]:
+            best = min(best, (length(way) + (0 if apart >= APART[0] else _CLOSE), way))
+    if best[0] <= 1.2 * dist(start, end) + _CLOSE:
+        return best[1]
+    first, last = ([hole for hole in near if table[hole] >= APART[1]] for table in (out, back))
+    for way in sorted(([start, one, two, end] for one in first for two in last if one != two), key=length):
+        if length(way) >= best[0]:
+            break
+        if clearance(way[1], way[2], taken) >= APART[1]:
+            return way
+    return best[1]
+
+
+def clearance(start: Hole, end: Hole, pads: Iterable[Hole]) -> float:
+    """Return how near the straight line between two holes comes to the next pad, in holes; more than one is one."""
+    (x, y), (u, v) = start, end
+    dx, dy = u - x, v - y
+    square = dx * dx + dy * dy
+    (left, right), (top, bottom) = sorted((x, u)), sorted((y, v))
+    found = 1.0
+    for column, row in pads:
+        if left - 1 < column < right + 1 and top - 1 < row < bottom + 1:
+            along = min(1, max(0, ((column - x) * dx + (row - y) * dy) / square))
+            found = min(found, hypot(x + along * dx - column, y + along * dy - row))
+    return found
+
+
+def length(way: Sequence[Hole]) -> float:
+    """Return how long a way is, in holes."""
+    return sum(dist(one, two) for one, two in pairwise(way))
+
+
+def millimetres(way: Sequence[Hole]) -> int:
+    """Return how long a wire is, from its first hole to its last."""
+    return round(length(way) * _PITCH_MM)
 
 
 def picture(build: Build) -> str:
@@ -136,16 +212,20 @@ def picture(build: Build) -> str:
         letter = spell((1, row))[0]
         items += [_text(letter, 0.25, row, 11), _text(letter, size["columns"] + 0.75, row, 11)]
     place = pins(build)
-    for net, start, end in joints(build):
-        (x, y), (u, v) = (_point(place[pin]) for pin in (start, end))
+    for number, ((net, _, _), way) in enumerate(ways(build)):
+        aside = (number % 3 - 1) * 0.2  # wires that share a row lie side by side
+        bent = [way[0], *((x + aside, y + aside) for x, y in way[1:-1]), way[-1]]
+        places = " ".join(f"{x},{y}" for x, y in map(_point, bent))
         colour = _COLOURS.get(net, "#2563eb")
-        items.append(f'<line x1="{x}" y1="{y}" x2="{u}" y2="{v}" stroke="{colour}" stroke-width="3" opacity="0.55"/>')
+        items.append(
+            f'<polyline points="{places}" fill="none" stroke="{colour}" stroke-width="3" stroke-linejoin="round" opacity="0.6"/>'
+        )
     for name, (left, top, right, bottom) in bodies(build).items():
         (x, y), (u, v) = _point((left, top)), _point((right, bottom))
         items.append(
             f'<rect x="{x}" y="{y}" width="{u - x}" height="{v - y}" rx="3" fill="#ffffff" fill-opacity="0.6" stroke="#1f2937"/>'
         )
-        items.append(_name(name, left, top, right, bottom))
+        items += [*_mark(name, build), _name(name, left, top, right, bottom)]
     for pin, hole in place.items():
         items += [_circle(hole, 7.5, "#111827"), _text(pin.partition(".")[2], *hole, 9, fill="#ffffff")]
     body = "\n".join(items)
@@ -153,6 +233,18 @@ def picture(build: Build) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" font-family="DejaVu Sans, Arial, sans-serif">\n'
         f'<title>Gate board A3, {build.name}</title>\n<rect width="{wide}" height="{high}" fill="white"/>\n{body}\n</svg>\n'
     )
+
+
+def _mark(name: str, build: Build) -> list[str]:
+    """Return what shows where pin 1 is: the notch of a chip or relay, the stripe of a diode."""
+    left, top, right, bottom = bodies(build)[name]
+    if name.startswith("D"):
+        (x, y), (u, _) = _point((left, top + 0.75)), _point((right, top))
+        return [f'<rect x="{x}" y="{y}" width="{round(u - x, 1)}" height="5" fill="#1f2937"/>']
+    if name.startswith(("U", "K")):
+        x, y = _point((left, (top + bottom) / 2))
+        return [f'<path d="M {x} {y - 8} A 8 8 0 0 1 {x} {y + 8}" fill="#d1d5db" stroke="#1f2937"/>']
+    return []
 
 
 def _name(name: str, left: float, top: float, right: float, bottom: float) -> str:

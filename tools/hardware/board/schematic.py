@@ -224,7 +224,7 @@ def _driver(sheet: Sheet, parts: Mapping[str, Any]) -> None:
     x, y = uln["9"]
     sheet.wire((x, y), (x + 4, y))
     sheet.power("+24V", x + 4, y)
-    for pin, net, dy in (("4", "K1-11", 3), ("6", "K1-12", -6), ("8", "K1-14", -3)):
+    for pin, net, dy in (("4", "K1-COM", 3), ("6", "K1-NC", -6), ("8", "K1-NO", -3)):
         x, y = k1[pin]
         sheet.wire((x, y), (x, y + dy), (x + 2, y + dy))
         sheet.label(net, x + 2, y + dy)

@@ -111,11 +111,12 @@ def _supply(up: bool) -> Symbol:
 
 
 def _pi() -> Symbol:
-    """Return the Pi's header: the pins of cable W2, as pins.yaml names them, supplies first as in the cable."""
+    """Return the Pi's header: the pins of cable W2, as pins.yaml names them, in the order of X1."""
     kinds = {"3V3": "power_out", "5V": "power_out", "GND": "power_out"}
     directions = {str(row["header"]): row["direction"] for row in (*builds.pins()["pins"], *builds.pins()["panels"])}
     words = {"in": "input", "out": "output"}
-    labels = {wire.start.pin: wire.start.label for wire in builds.read("standard").cables["W2"].wires}
+    wires = sorted(builds.read("standard").cables["W2"].wires, key=lambda wire: int(wire.end.pin))
+    labels = {wire.start.pin: wire.start.label for wire in wires}
     pins = {pin: kinds.get(label) or words[directions[pin]] for pin, label in labels.items()}
     return _connector(labels, pins, right=True)
 
