@@ -12,7 +12,18 @@ def draw(build: Build, sheet: str, folder: Path) -> None:
     """Write ``<build>-<sheet>.svg`` to `folder`."""
     from wireviz.wireviz import parse  # noqa: PLC0415 - in an environment of its own
 
-    parse(harness(build, sheet), output_formats=("svg",), output_dir=folder, output_name=f"{build.name}-{sheet}")
+    drawing = parse(harness(build, sheet), return_types="harness")
+    for device in drawing.connectors.values():
+        if device.loops:  # on the left: on the right they would cross the wires
+            device.ports_left = True
+    path = folder / f"{build.name}-{sheet}"
+    drawing.output(path, fmt=("svg",), view=False)
+    # A black wire is three black lines: without a seam between them.
+    picture = path.with_suffix(".svg")
+    text = picture.read_text("utf-8")
+    picture.write_text(
+        text.replace('stroke="#000000" stroke-width="2"', 'stroke="#000000" stroke-width="2.3"'), "utf-8"
+    )
 
 
 def harness(build: Build, sheet: str) -> dict[str, Any]:
@@ -44,7 +55,7 @@ def _connector(device: Device, wired: set[tuple[str, str]], links: list[Wire]) -
     mine = [wire for wire in links if wire.start.device == device.name]
     # WireViz draws an arc between rows, and takes a pin's number for that of its row: with arcs, all pins are shown.
     pins = [pin for pin in device.pins if mine or (device.name, pin) in wired]
-    found: dict[str, Any] = {"type": device.text, "pins": [_pin(pin) for pin in pins], "show_pincount": False}
+    found: dict[str, Any] = {"type": _apart(device.text), "pins": [_pin(pin) for pin in pins], "show_pincount": False}
     if any(device.pins[pin] for pin in pins):
         found["pinlabels"] = [device.pins[pin] for pin in pins]
     if mine:
@@ -56,7 +67,7 @@ def _connector(device: Device, wired: set[tuple[str, str]], links: list[Wire]) -
 def _cable(cable: Cable) -> dict[str, Any]:
     return {
         "category": None if cable.is_numbered else "bundle",
-        "type": cable.text,
+        "type": _apart(cable.text),
         "colors": [wire.colour for wire in cable.wires],
         "show_wirenumbers": True,
         "show_wirecount": False,
@@ -65,6 +76,11 @@ def _cable(cable: Cable) -> dict[str, Any]:
 
 def _connection(wire: Wire) -> list[dict[str, Any]]:
     return [{wire.start.device: _pin(wire.start.pin)}, {wire.cable: wire.number}, {wire.end.device: _pin(wire.end.pin)}]
+
+
+def _apart(words: str) -> str:
+    """Return words with room between them and their frame."""
+    return f"\u00a0{words}\u00a0"
 
 
 def _pin(pin: str) -> str | int:

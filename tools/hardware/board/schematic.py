@@ -169,6 +169,8 @@ def _draw(sheet: Sheet) -> None:
     _driver(sheet, table["parts"])
     _panel_side(sheet, table["terminals"]["X3"])
     _field_side(sheet, table["terminals"]["X2"])
+    sheet.text_at("Gate board A3", 118, 136, 3)
+    sheet.text_at("fabgate, hardware/builds/board.yaml", 118, 140)
     for number, channel in table["inputs"]["nets"].items():
         column, row = divmod(number - 1, 3)
         _input(sheet, number, channel, table["inputs"]["parts"], 22 + column * 92, 78 + row * 27)
@@ -224,6 +226,7 @@ def _driver(sheet: Sheet, parts: Mapping[str, Any]) -> None:
     x, y = uln["9"]
     sheet.wire((x, y), (x + 4, y))
     sheet.power("+24V", x + 4, y)
+    sheet.text_at("K1's second pole (9, 11, 13): free", 120, 50)
     for pin, net, dy in (("4", "K1-COM", 3), ("6", "K1-NC", -6), ("8", "K1-NO", -3)):
         x, y = k1[pin]
         sheet.wire((x, y), (x, y + dy), (x + 2, y + dy))
@@ -267,14 +270,16 @@ def _field_side(sheet: Sheet, block: Mapping[str, Any]) -> None:
             sheet.joint(x, y)
         sheet.power(net, x, far)
     # The suppressor, right behind the terminals; the flag says that power enters here.
-    x = left - 24
-    tvs = sheet.place("TVS", "D1", _VALUES["tvs"], x, 66)
-    sheet.wire((x, 56), tvs["1"])
-    sheet.power("+24V", x, 56)
+    x = left - 28
+    tvs = sheet.place("TVS", "D1", _VALUES["tvs"], x, 58)
+    sheet.wire((x, 50), tvs["1"])
+    sheet.power("+24V", x, 50)
     sheet.power("GND", *tvs["2"])
-    sheet.wire((x, 59), (x - 6, 59))
-    sheet.joint(x, 59)
-    sheet.flag(x - 6, 59)
+    sheet.wire((x, 52), (x - 6, 52))
+    sheet.joint(x, 52)
+    sheet.flag(x - 6, 52)
+    sheet.text_at("diamond: power", x - 24, 51)
+    sheet.text_at("enters here", x - 24, 53)
 
 
 def _words(sheet: Sheet, labels: Mapping[int, str], pins: Mapping[str, tuple[int, int]]) -> None:
