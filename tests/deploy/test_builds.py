@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.deploy.places import HARDWARE
-from tools.hardware import builds, labels, lists, made
+from tools.hardware import builds, labels, lists, made, plan
 from tools.hardware.board import layout
 
 #: Where the wire of each key must arrive, whatever the build.
@@ -139,6 +139,10 @@ def test_the_bill_of_the_options_is_that_of_the_sources_and_whatever_sends_5_v_b
     assert {"lcd", "wiegand"} == {name for name, row in options.items() if "shifter" in row["parts"]}
     assert {"r1k", "r2k"} < options["rdm6300"]["parts"].keys()
     assert "ahct125" in options["neopixel"]["parts"]
+
+
+def test_the_plan_of_the_box_is_that_of_its_numbers():
+    assert (HARDWARE / "enclosure" / "plan.svg").read_text("utf-8") == plan.picture(), "plan.svg is old: make hardware"
 
 
 @pytest.mark.parametrize("group", made.SOURCES)

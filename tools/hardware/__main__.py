@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tools.hardware import builds, enclosure, harness, labels, lists, made
+from tools.hardware import builds, enclosure, harness, labels, lists, made, plan
 from tools.hardware.board import kicad, schematic
 from tools.hardware.builds import HARDWARE
 
@@ -20,11 +20,12 @@ def _folder(name: str) -> Path:
 
 
 def write_lists() -> None:
-    """Write the lists and the board of each build. They cost nothing, so they are always written."""
+    """Write the lists and the board of each build, and the plan of the box. They cost nothing, so they are always written."""
     for name in builds.NAMES:
         build = builds.read(name)
         for path, text in lists.all_of(build).items():
             (_folder(name) / path).write_text(text, "utf-8")
+    (_folder("enclosure") / "plan.svg").write_text(plan.picture(), "utf-8")
     (HARDWARE / "options.csv").write_text(lists.options(), "utf-8")
 
 

@@ -125,9 +125,12 @@ def _distance(place: Mapping[str, Hole], start: str, end: str) -> tuple[int, str
 
 
 def ways(build: Build) -> list[tuple[tuple[str, str, str], list[Hole]]]:
-    """Return each wire with the holes of its way: it bends where it would cross a pad, or the bend of another wire."""
-    place = pins(build)
-    found = _ways(tuple((place[start], place[end]) for _, start, end in joints(build)), frozenset(place.values()))
+    """Return each wire with the holes of its way: it bends where it would cross a pad, or the bend of another wire.
+
+    The bench's wires leave room for what the standard adds to its board.
+    """
+    place, whole = pins(build), pins(builds.read("standard"))
+    found = _ways(tuple((place[start], place[end]) for _, start, end in joints(build)), frozenset(whole.values()))
     return list(zip(joints(build), found, strict=True))
 
 
