@@ -166,6 +166,9 @@ def test_the_labels_name_both_ends_of_each_wire_and_what_is_on_the_box(build):
     assert ("W1.1", "A1.24", "A2.SDA") in found
     assert ("W1.1", "A2.SDA", "A1.24") in found
     assert labels.safety_words().startswith("This box records use. It is not an emergency stop")
+    assert labels.safety_words().endswith("main switch off and locked.")
+    assert labels.safety_words("power box").startswith("Live with the main switch off: X6, F1, G1")
+    assert (("A3", "gate board") in labels.devices(build)) == ("X1" in build.devices)
 
 
 def test_the_page_for_builders_says_what_each_build_costs_and_links_to_its_files(build):
