@@ -69,7 +69,7 @@ WHOLE: Final = {
     "/people/trainings/1": ("name", "stage", "since", "until", "trainer"),
     "/people/enrol": ("when", "where", "holder", "times"),
     "/use/complete": ("gate", "state", "last", "entries"),
-    USAGE: ("title", "sessions", "counted_ms", "running_ms", "uncertain"),
+    USAGE: ("title", "sessions", "counted_ms", "running_ms", "energy_wh", "uncertain"),
     "/me": ("browser", "address", "since", "used"),
 }
 STRANGERS: Final = ("a" * 64, "b" * 64)
