@@ -88,7 +88,9 @@ def used(database) -> Used:
     for number in range(9):
         reason, member = chance.choice(["badge", "button", "idle"]), ("m-1", "m-2", "m-1", "m-77")[number % 4]
         minutes, gate = chance.choice([5, 5, 12]), chance.choice(["saw-1", "lathe-1"])
-        used.session(f"s-{number}", member, NOON + 30 * number * MINUTE, minutes, gate, reason=reason)
+        used.session(
+            f"s-{number}", member, NOON + 30 * number * MINUTE, minutes, gate, reason=reason, energy_wh=minutes * 10
+        )
     for number in range(15):
         Change.objects.create(
             at=NOON + number // 3 * MINUTE,
