@@ -12,7 +12,6 @@ from fabgate.badge import (
     CASCADE_TAG,
     NUMBERS,
     PREFIXES,
-    SHORT_FORMS,
     UID_LENGTHS,
     WIEGAND_PAYLOAD_BITS,
     AmbiguousError,
@@ -27,6 +26,7 @@ from fabgate.badge import (
     spellings,
     wiegand,
 )
+from fabgate.badge.short_forms import SHORT_FORMS
 from fabgate.errors import UsageError
 from tests.test_seal import table
 

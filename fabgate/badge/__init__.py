@@ -1,6 +1,7 @@
 """Badges: their kinds, their canonical form, all spellings, and the keyed digest that is used instead of the badge.
 
-``kinds`` says what a badge is, ``spelling`` how people and programs write it, ``short_forms`` what some readers make of it.
+``kinds`` says what a badge is, ``spelling`` how people and programs write it, ``short_forms`` what some readers make of it,
+and ``wiegand_frames`` the bits on a line. A gate that needs neither of the last two does not import them.
 """
 
 from __future__ import annotations
@@ -20,16 +21,13 @@ from fabgate.badge.kinds import (
     number,
     wiegand,
 )
-from fabgate.badge.short_forms import SHORT_FORMS, ShortForm, read_names, short_digests
 from fabgate.badge.spelling import PREFIXES, AmbiguousError, example, parse, spellings
-from fabgate.badge.wiegand_frames import from_wiegand_frame, wiegand_frame
 
 __all__ = [
     "CASCADE_TAG",
     "DIGEST_BYTES",
     "NUMBERS",
     "PREFIXES",
-    "SHORT_FORMS",
     "UID_LENGTHS",
     "WIEGAND_PAYLOAD_BITS",
     "AmbiguousError",
@@ -37,16 +35,11 @@ __all__ = [
     "Kind",
     "NumberFormat",
     "RandomUidError",
-    "ShortForm",
     "digest",
     "example",
     "from_uid",
-    "from_wiegand_frame",
     "number",
     "parse",
-    "read_names",
-    "short_digests",
     "spellings",
     "wiegand",
-    "wiegand_frame",
 ]

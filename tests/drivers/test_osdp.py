@@ -9,7 +9,8 @@ import re
 
 import pytest
 
-from fabgate.badge import parse, wiegand_frame
+from fabgate.badge import parse
+from fabgate.badge.wiegand_frames import wiegand_frame
 from fabgate.drivers.emulated.readers.osdp_device import OsdpDevice, OsdpLine, OsdpWire
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.drivers.readers.osdp import frames

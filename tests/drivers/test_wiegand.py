@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from fabgate.badge import from_wiegand_frame, parse, wiegand_frame
+from fabgate.badge import parse
+from fabgate.badge.wiegand_frames import from_wiegand_frame, wiegand_frame
 from fabgate.drivers.emulated.readers.wiegand_lines import WiegandLines
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.drivers.readers.wiegand import CLOSEST_NS, KEPT, LONGEST, Pulses, WiegandReader

@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple
 from django.conf import settings
 
 from fabgate import badge, wire
+from fabgate.badge.short_forms import SHORT_FORMS, short_digests
 from fabgate.collector.db import audit, bulk
 from fabgate.collector.models import Badge, BadgeForm
 
@@ -91,7 +92,7 @@ def derive(known: Iterable[Known], names: tuple[str, ...], key: bytes) -> Derive
     makers: dict[str, list[Known]] = defaultdict(list)
     made: list[tuple[Known, str, str]] = []
     for one in everything.values():
-        for name, digest in badge.short_digests(one.spelling, names, key) if one.spelling else ():
+        for name, digest in short_digests(one.spelling, names, key) if one.spelling else ():
             makers[digest].append(one)
             made.append((one, name, digest))
     accepted: dict[str, list[str]] = defaultdict(list)
@@ -195,7 +196,7 @@ def shown(spelling: str, form: str) -> str:
     """Return what a reader gives for a badge, such as ``number8:11649747``; "" if its number is not known."""
     if not spelling or not form:
         return spelling
-    return str(badge.SHORT_FORMS[form].of(badge.parse(spelling)) or "")
+    return str(SHORT_FORMS[form].of(badge.parse(spelling)) or "")
 
 
 def _lasts(one: Known) -> tuple[bool, datetime]:

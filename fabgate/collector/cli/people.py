@@ -13,7 +13,7 @@ from typing import Final
 from django.conf import settings
 from django.db import transaction
 
-from fabgate import badge
+from fabgate.badge.short_forms import read_names
 from fabgate.collector.access import roster, short_forms
 from fabgate.collector.billing import member_plans
 from fabgate.collector.db import audit, pulse
@@ -79,7 +79,7 @@ def badge_forms(args: argparse.Namespace) -> int:
         with transaction.atomic():
             collector = Collector.get(settings.ENVIRONMENT.site)
             with audit.change(audit.cli_actor(args.actor), "collector.badge-forms", collector) as change:
-                collector.badge_forms = " ".join(badge.read_names(args.forms))
+                collector.badge_forms = " ".join(read_names(args.forms))
                 collector.save(update_fields=["badge_forms"])
                 change.rosters = roster.versions(roster.rebuild(only_changed=True))
         gates = roster.applied(change.rosters).gates

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from fabgate import badge
+from fabgate.badge.short_forms import SHORT_FORMS, read_names
 from fabgate.collector.base import environ
 from fabgate.collector.processes import start
 from fabgate.demo.furnishing import tables
@@ -71,7 +72,7 @@ def _forms(places: Sequence[Place]) -> None:
     collector = Collector.get(settings.ENVIRONMENT.site)
     with audit.change(ACTOR, "collector.badge-forms", collector):
         given = {f"em:{place.fobs}" for place in places}
-        collector.badge_forms = " ".join(badge.read_names(given & badge.SHORT_FORMS.keys()))
+        collector.badge_forms = " ".join(read_names(given & SHORT_FORMS.keys()))
         collector.save(update_fields=["badge_forms"])
 
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import msgspec
 
-from fabgate import badge
 from fabgate.badge import Badge
+from fabgate.badge.short_forms import SHORT_FORMS
 from fabgate.demo import books
 from fabgate.demo.observer import Observer, PowerObserver
 from fabgate.demo.processes.child import Process
@@ -173,7 +173,7 @@ class SimulatedGate:
         if self._fobs == "rdm6300":
             self._fob_line.send(rdm6300(fob.raw))
         else:
-            made = badge.SHORT_FORMS[f"em:{self._fobs}"].of(fob)
+            made = SHORT_FORMS[f"em:{self._fobs}"].of(fob)
             self._fob_line.send(f"{made}".partition(":")[2].encode() + b"\r\n")
 
     def jump_clock(self, by_s: float) -> None:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from fabgate.badge import from_wiegand_frame
+from fabgate.badge.wiegand_frames import from_wiegand_frame
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.drivers.readers.one_way import Afterglow
 from fabgate.errors import HardwareError, UsageError

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from fabgate import badge
 from fabgate.badge import Badge, Kind
+from fabgate.badge.short_forms import SHORT_FORMS
 from fabgate.errors import UsageError
 from fabgate.gate.config.gate_yaml import Config
 from fabgate.gate.config.keys import badge_key, badge_keys
@@ -182,7 +183,7 @@ def _form(card: Badge, shortened: Badge | None) -> str:
 
 
 #: The last bytes of a UID first: of four bytes the first and the last ones are the same.
-_FORMS: Final = sorted(badge.SHORT_FORMS.values(), key=lambda one: one.keeps_first)
+_FORMS: Final = sorted(SHORT_FORMS.values(), key=lambda one: one.keeps_first)
 
 
 def _badge(raw: bytes) -> Badge | None:

@@ -14,7 +14,8 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from fabgate.badge import RandomUidError, from_uid, from_wiegand_frame
+from fabgate.badge import RandomUidError, from_uid
+from fabgate.badge.wiegand_frames import from_wiegand_frame
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.drivers.readers.one_way import Afterglow
 from fabgate.drivers.readers.osdp import frames
