@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fabgate import wire
 from fabgate.drivers.outputs import Output
 from fabgate.gate.clock import Clock
 from fabgate.gate.hardware.inputs_thread import InputsThread
-from fabgate.gate.hardware.meter_thread import MeterFault, MeterThread
-from fabgate.gate.hardware.output_thread import OutputThread
+from fabgate.gate.hardware.meter_reports import MeterFault
 from fabgate.gate.hardware.reader_thread import HANG_MS, ReaderFault, ReaderRecovered, ReaderThread
 from fabgate.gate.journal.facts import FactWriter
 from fabgate.gate.journal.recorder import Recorder
@@ -19,7 +18,10 @@ from fabgate.gate.reports import Reports
 from fabgate.gate.roster.in_force import RosterInForce
 from fabgate.rules import vocabulary
 from fabgate.rules.gate import Gate
-from fabgate.rules.sensing import Unasked
+
+if TYPE_CHECKING:  # a gate imports what its gate.yaml names
+    from fabgate.gate.hardware.meter_thread import MeterThread
+    from fabgate.gate.hardware.output_thread import OutputThread
 
 #: The checks run at least this often.
 CHECK_MS: Final = 1_000
@@ -48,7 +50,8 @@ class Checks:
         *,
         has_estop: bool,
         clock: Clock,
-        output: Output | OutputThread,
+        output: Output,
+        output_thread: OutputThread | None,
         gate: Gate,
         recorder: Recorder,
         writer: FactWriter,
@@ -61,14 +64,13 @@ class Checks:
         self._has_estop = has_estop
         self._clock = clock
         self._output = output
+        self._output_thread = output_thread
         self._gate = gate
         self._recorder = recorder
         self._writer = writer
         self._reader_threads = reader_threads
         self._inputs_thread = inputs_thread
         self._meter_threads = meter_threads
-        self._unasked = Unasked()
-        self._measured_ms = 0
         self._in_force = in_force
         self._reports = reports
         #: Since when the contactor has been closed while it should be open.
@@ -98,7 +100,7 @@ class Checks:
     @property
     def sees_unasked_current(self) -> bool:
         """Whether current flows although the output is off."""
-        return self._unasked.since_ms is not None
+        return any(meter.sees_unasked for meter in self._meter_threads)
 
     def pause_ms(self) -> int:
         """Return how soon the checks have to run again."""
@@ -125,12 +127,13 @@ class Checks:
 
     def _check_network_output(self, now: vocabulary.Now) -> Iterator[vocabulary.Event]:
         """Report an output on a network that cannot be used, and when it can; what it found without a session is recorded."""
-        if not isinstance(self._output, OutputThread):
+        thread = self._output_thread
+        if thread is None:
             return
-        self._output.attend()
-        for alarm in self._output.alarms():
+        thread.attend()
+        for alarm in thread.alarms():
             self._reports.queue_entry("output.fault", wire.Fault(clock=self._writer.clock(now), detail=alarm), now)
-        trouble, is_raised = self._output.trouble, vocabulary.Cause.OUTPUT_AWAY in self._gate.causes
+        trouble, is_raised = thread.trouble, vocabulary.Cause.OUTPUT_AWAY in self._gate.causes
         if trouble:
             self._reports.problems["output"] = trouble
             if not is_raised:
@@ -200,16 +203,12 @@ class Checks:
             if meter.limits is not None:
                 yield vocabulary.Running(on=True)
             return
-        seen = meter.seen
-        if meter.limits is None or meter.is_of_output or seen is None or seen.at_ms == self._measured_ms:
-            return
-        self._measured_ms = seen.at_ms
         # In the mode audit nothing is switched, and current without a session is no fault.
         powered = on or self._gate.rules.mode is vocabulary.Mode.AUDIT
-        if isinstance(self._output, OutputThread):  # it may take its time to go off, and has alarms of its own
-            powered = powered or self._output.may_be_on
-        self._unasked = self._unasked.see(seen.measured.level, meter.limits, seen.at_ms, powered=powered)
-        if self._unasked.is_proved(seen.at_ms) and vocabulary.Cause.OUTPUT not in self._gate.causes:
-            detail = f"{seen.measured.level:.1f} {meter.unit} flow while the output is off: the contactor is welded, or bridged"
+        if self._output_thread is not None:  # its output may take its time to go off, and has alarms of its own
+            powered = powered or self._output_thread.may_be_on
+        proof = meter.unasked(powered=powered)
+        if proof is not None and vocabulary.Cause.OUTPUT not in self._gate.causes:
+            detail = f"{proof.level:.1f} {meter.unit} flow while the output is off: the contactor is welded, or bridged"
             self._reports.queue_entry("output.fault", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
             yield vocabulary.CauseRaised(vocabulary.Cause.OUTPUT, detail)

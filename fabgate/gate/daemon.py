@@ -20,11 +20,10 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from queue import Empty, SimpleQueue
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import fabgate
 from fabgate import wire
-from fabgate.drivers.meters import Meter
 from fabgate.drivers.outputs import Output
 from fabgate.drivers.readers import Reader
 from fabgate.errors import FabgateError, HardwareError, JournalError, UsageError
@@ -58,6 +57,9 @@ from fabgate.gate.uplink.events import LinkChanged
 from fabgate.gate.workers import Workers
 from fabgate.rules import vocabulary
 from fabgate.rules.gate import Gate
+
+if TYPE_CHECKING:  # a gate imports what its gate.yaml names
+    from fabgate.drivers.meters import Meter
 
 log = logging.getLogger(__name__)
 
@@ -265,6 +267,7 @@ class Daemon:
             has_estop=config.inputs.estop_pin is not None,
             clock=clock,
             output=self._output,
+            output_thread=self._output_thread,
             gate=self._gate,
             recorder=self._recorder,
             writer=self._writer,

@@ -12,7 +12,7 @@ from fabgate import wire
 from fabgate.errors import UsageError
 from fabgate.gate.command_executor import CommandExecutor
 from fabgate.gate.config.gate_yaml import NO_RUN_SENSE, Config
-from fabgate.gate.hardware.meter_thread import MeterFault, MeterRecovered
+from fabgate.gate.hardware.meter_reports import MeterFault, MeterRecovered
 from fabgate.gate.hardware.reader_thread import ReaderFault, ReaderRecovered, ReaderThread
 from fabgate.gate.hardware.unsteady_reader import STEADY_MS, UnsteadyReader
 from fabgate.gate.journal.facts import FactWriter

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fabgate.drivers.inputs import GpioInputs
-from fabgate.drivers.meters import Meter
 from fabgate.drivers.outputs import NetworkOutput, Output
 from fabgate.drivers.readers import Reader
 from fabgate.gate.clock import Clock
 from fabgate.gate.config.gate_yaml import Config, make_driver
 from fabgate.gate.hardware.inputs_thread import InputLevels, InputsThread, input_pins
-from fabgate.gate.hardware.meter_thread import MeterThread
-from fabgate.gate.hardware.output_thread import OutputThread
 from fabgate.gate.hardware.reader_thread import HANG_MS, SLOW_MS, ReaderThread
 from fabgate.gate.journal.ids import uuid7
 from fabgate.gate.journal.reader import JournalReader
@@ -26,6 +23,11 @@ from fabgate.gate.uplink.connection import Uplink
 from fabgate.rules import vocabulary
 from fabgate.rules.gate import Gate
 from fabgate.rules.readers import Readers
+
+if TYPE_CHECKING:  # a gate imports what its gate.yaml names
+    from fabgate.drivers.meters import Meter
+    from fabgate.gate.hardware.meter_thread import MeterThread
+    from fabgate.gate.hardware.output_thread import OutputThread
 
 Post = Callable[[object], None]
 
@@ -42,6 +44,10 @@ def make_meter_threads(
     config: Config, meters: Sequence[Meter] | None, output: Output, post: Post, clock: Clock
 ) -> list[MeterThread]:
     """Return a thread for each meter. `meters` replaces those of the configuration in tests. Raises UsageError."""
+    if not meters and not config.meter:
+        return []
+    from fabgate.gate.hardware.meter_thread import MeterThread  # noqa: PLC0415 - only a gate with a meter needs it
+
     found: list[Any] = [make_driver("meter", section) for section in config.meter] if meters is None else list(meters)
     for meter in found:
         if getattr(meter, "of_output", False):
@@ -54,6 +60,8 @@ def make_output_thread(output: Output, post: Post) -> OutputThread | None:
     """Return the thread of an output on a network, or None for one that the loop drives by itself."""
     if not (getattr(output, "blocks", False) and isinstance(output, NetworkOutput)):
         return None
+    from fabgate.gate.hardware.output_thread import OutputThread  # noqa: PLC0415 - only such an output needs it
+
     return OutputThread(output, lambda: post(vocabulary.Tick()))
 
 

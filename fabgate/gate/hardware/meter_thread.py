@@ -11,27 +11,15 @@ import msgspec
 from fabgate.drivers.meters import Measurement, Meter
 from fabgate.errors import HardwareError
 from fabgate.gate.clock import boottime_ms
+from fabgate.gate.hardware.meter_reports import MeterFault, MeterRecovered
 from fabgate.rules import vocabulary
-from fabgate.rules.sensing import Limits, Work
+from fabgate.rules.sensing import Limits, Unasked, Work
 
 #: From the begin of one measurement to that of the next.
 EVERY_MS: Final = 1_000
 REOPEN_S: Final = 1.0
 #: A measurement that is older says nothing of now.
 FRESH_MS: Final = 3_000
-
-
-class MeterFault(msgspec.Struct, frozen=True):
-    """The meter `name` cannot be read."""
-
-    name: str
-    detail: str
-
-
-class MeterRecovered(msgspec.Struct, frozen=True):
-    """The meter `name` measures again."""
-
-    name: str
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -42,7 +30,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 
 class MeterThread:
-    """One meter. `name` is for people and logs; `post` takes events of the rules and those above.
+    """One meter. `name` is for people and logs; `post` takes events of the rules and of ``meter_reports``.
 
     `seen` is None until the meter was read for the first time, and while it cannot be read.
     """
@@ -58,6 +46,9 @@ class MeterThread:
         self._work = Work()
         self._is_broken = False
         self._energy_wh: int | None = None
+        self._unasked = Unasked()
+        #: When the measurement ended that `unasked` saw last.
+        self._judged_ms = 0
         self.name = name
         self.unit = meter.unit
         self._keeps_count = getattr(meter, "keeps_count", False)
@@ -86,6 +77,20 @@ class MeterThread:
         """Return the newest measurement; None where there is none of the last seconds. Thread-safe."""
         seen = self.seen
         return None if seen is None or self._boot_ms() - seen.at_ms > FRESH_MS else seen.measured
+
+    def unasked(self, *, powered: bool) -> Measurement | None:
+        """Return the newest measurement if it proves that current flows without power. For the loop alone."""
+        seen = self.seen
+        if self.limits is None or self.is_of_output or seen is None or seen.at_ms == self._judged_ms:
+            return None
+        self._judged_ms = seen.at_ms
+        self._unasked = self._unasked.see(seen.measured.level, self.limits, seen.at_ms, powered=powered)
+        return seen.measured if self._unasked.is_proved(seen.at_ms) else None
+
+    @property
+    def sees_unasked(self) -> bool:
+        """Whether current flowed without power when the loop last looked."""
+        return self._unasked.since_ms is not None
 
     def run(self) -> None:
         """Measure until asked to stop. The machine counts as running until it is seen to stand still."""

@@ -10,7 +10,8 @@ from msgspec import UNSET
 from fabgate.drivers.meters import Measurement, Thresholds
 from fabgate.errors import HardwareError
 from fabgate.gate.hardware import meter_thread
-from fabgate.gate.hardware.meter_thread import MeterFault, MeterRecovered, MeterThread
+from fabgate.gate.hardware.meter_reports import MeterFault, MeterRecovered
+from fabgate.gate.hardware.meter_thread import MeterThread
 from fabgate.rules import vocabulary
 from tests.gate.shell import Bench, wait
 
