@@ -27,7 +27,7 @@ def test_it_works_above_one_threshold_and_stops_some_seconds_below_the_other():
     assert works((0, 0.5), (5_000, 0.5), (6_000, 2.1))
     assert not works((0, 0.5), (5_000, 0.5), (6_000, 1.5)), "between the two it goes on doing what it did"
     assert works((0, 3.0), (60_000, 1.5))
-    assert works((0, 0.5), (4_000, 1.5), (5_000, 0.5), (9_999, 0.5)), "a pause begins anew"
+    assert works((0, 0.5), (4_000, 1.5), (5_000, 0.5), (9_999, 0.5)), "the pause starts again"
 
 
 @given(st.lists(st.tuples(st.integers(1, 9_000), levels), max_size=20))

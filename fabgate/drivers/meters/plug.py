@@ -1,7 +1,7 @@
 """Takes watts and watt-hours from the gate's own output, a plug that measures.
 
 It asks nothing itself: the output's thread asks the plug once a second (``fabgate.drivers.outputs.shelly``), and this meter
-reads what it was told last. A plug that does not answer has no watts, and counts as a machine that works. Its counter goes on
+reads the plug's newest answer. A plug that does not answer has no watts, and counts as a machine that works. Its counter goes on
 by itself, through silence and restarts, so that a gap loses nothing.
 """
 

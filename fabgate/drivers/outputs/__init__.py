@@ -47,7 +47,7 @@ class Output(Protocol):
 
 @runtime_checkable
 class NetworkOutput(Output, Protocol):
-    """An output whose device is on a network, and falls off by itself when nobody tends it."""
+    """An output that the gate reaches over a network. It switches off by itself when the gate stops asking."""
 
     #: It waits for answers: the gate calls it from a thread of its own.
     blocks: bool

@@ -7,7 +7,7 @@ level of a closed contactor, so that a broken wire never hides a welded one.
 
 *Two relays in series* open together whenever the machine is switched off; one that has welded is then found before the other
 one welds too. With a read-back behind both, they take turns in opening first: if the load is still on although the first one
-was told to open, and goes off once the second one opens, the first one has welded. The wait for that ends as soon as the load
+got the order to open, and goes off once the second one opens, the first one has welded. The wait for that ends as soon as the load
 is off, so that good relays open as fast as one. With a read-back for each (``second_readback_pin``) both open at once, and the
 one whose contact stays closed has welded.
 """
@@ -33,7 +33,7 @@ class GpioOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     serial port). `second_pin` is the relay in series with the first. `readback_pin`: the mirror contact; `readback_closed`
     is the level of its line while the contactor is closed: high where the contact pulls to ground (hardware/wiring.md), low
     where it pulls to 3.3 V. `second_readback_pin`: with it, `readback_pin` is that of the first relay only,
-    and this one that of the second. `opens_within_ms`: how long the load may stay on after one of two relays was told to open.
+    and this one that of the second. `opens_within_ms`: how long the load may stay on after one of two relays got the order to open.
     `pins: emulated` is for demos: mock pins, whose changes are written to `pin_log`.
     """
 

@@ -4,9 +4,8 @@ The plug has a timer of its own: every order to switch on says after how many se
 a machine is used the order is repeated; when the gate, the network or the access point dies, the machine loses its power
 within ``off_after_s``. An order to switch off never has a timer, which would switch on again.
 
-*What the plug says is believed as far as it can know it.* ``output`` is what it was told, not the state of its contact. Only
-watts that flow while it is told to be off prove that the contact has welded; 0 W prove nothing, because the machine may stand
-still. docs/outputs has limits, set-up and what an attacker in the same network can do.
+*What the plug says is believed as far as it can know it.* ``output`` is the plug's last order, not the state of its contact. Only
+watts that flow after an order to switch off prove that the contact has welded. 0 W prove nothing: the machine may stand still. docs/outputs has limits, set-up and what an attacker in the same network can do.
 """
 
 from __future__ import annotations
@@ -74,7 +73,7 @@ class ShellyOutput:
         self._clock = time.monotonic
         self._is_open = False
         self._status: Status | None = None
-        #: Since when the plug's answers show that it is told to be off; None while they do not.
+        #: Since when the plug's answers show that its last order was off; None while they do not.
         self._off_since_s: float | None = None
         #: Until when the plug stays on for certain, counted from when the last confirmed order was sent.
         self._on_until_s = 0.0

@@ -16,8 +16,8 @@ from fabgate.errors import HardwareError
 #: Settings that must have one value: their place in Shelly.GetConfig, the value, and why. A plug that does not have a setting
 #: does not have what it switches on. MQTT and the outbound WebSocket ask for no password ("Authentication").
 _SETTINGS: Final = (
-    (("cloud", "enable"), False, "the cloud is on, wanted off: whoever has that account could switch the machine on"),
-    (("mqtt", "enable"), False, "MQTT is on, wanted off: whoever has the broker could switch the machine on"),
+    (("cloud", "enable"), False, "the cloud is on, wanted off: anyone with that account could switch the machine on"),
+    (("mqtt", "enable"), False, "MQTT is on, wanted off: anyone with access to the broker could switch the machine on"),
     (("ws", "enable"), False, "the outbound WebSocket is on, wanted off: it needs no password"),
     (("matter", "enable"), False, "Matter is on, wanted off: its controllers could switch the machine on"),
     (("knx", "enable"), False, "KNX is on, wanted off: its devices could switch the machine on"),
@@ -31,7 +31,7 @@ _LISTS: Final = (
 
 
 class Status(NamedTuple):
-    """What the plug says: whether it is told to be on, whether a timer runs, the watts, and its counter in whole Wh."""
+    """What the plug says: whether its last order was on, whether a timer runs, the watts, and its counter in whole Wh."""
 
     on: bool
     is_timed: bool

@@ -42,8 +42,8 @@ class SerialLine:
     def at(cls, path: str, speed_bps: int, name: str, *, shortest_answer: int = 0) -> Self:
         """Open the device at `path`, and forget what it sent before. Raises HardwareError.
 
-        With `shortest_answer` it can be written to, and `read` waits for so many bytes: one wake-up instead of one for each
-        part. Its answers are then passed on at once, where the driver of the port can do so.
+        With `shortest_answer` the line can be written to, and `read` waits until that many bytes have come, which saves
+        wake-ups. The driver of the port then passes answers on at once, if it can.
         """
         fd = -1
         try:

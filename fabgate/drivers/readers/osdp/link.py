@@ -1,6 +1,6 @@
 """Asks one OSDP device: a command, its repetitions, the answer; and the handshake of the secure channel.
 
-Whatever could be a mistake or an attack ends the link: an answer in clear text, a wrong seal, another key. Only silence,
+Everything that could be a mistake or an attack ends the link: an answer in clear text, a wrong seal, another key. Only silence,
 noise and "busy" are waited for.
 """
 
@@ -99,7 +99,7 @@ class Link:
         self._send(body, block, mac)
 
     def answer(self, wait_s: float) -> tuple[bytes, bool] | None:
-        """Return the body of the answer and whether it was encrypted, or None if there is none after `wait_s` seconds."""
+        """Return the body of the answer, and whether it was encrypted; None if no answer comes within `wait_s` seconds."""
         frame = self._frame(wait_s)
         if frame is None:
             return None
