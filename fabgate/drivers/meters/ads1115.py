@@ -19,8 +19,8 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from fabgate.drivers import i2c
 from fabgate.drivers.meters import Measurement, Thresholds, check_thresholds
-from fabgate.drivers.panels import i2c
 from fabgate.errors import HardwareError
 
 #: Registers (table 7-1): the last conversion, and the configuration. Both have 16 bits, the high byte first.
@@ -87,7 +87,7 @@ class Ads1115Meter:
         """Open the bus and configure the chip. Raises HardwareError."""
         self.close()
         try:
-            self._bus = self._connect()
+            self._bus = i2c.connect(self._options, self.open_bus, emulated="meters")
             self._configure()
         except OSError as error:
             self.close()
@@ -128,14 +128,6 @@ class Ads1115Meter:
         if bus is not None:
             with contextlib.suppress(Exception):
                 bus.close()
-
-    def _connect(self) -> Any:
-        if self._options.chip == "real":
-            return self.open_bus(self._options.i2c_bus)
-        from fabgate.drivers.emulated.meters.i2c import SocketBus  # noqa: PLC0415 - a Pi never needs it
-
-        assert self._options.i2c_socket is not None  # its options have checked it
-        return SocketBus(self._options.i2c_socket)
 
     def _configure(self) -> None:
         self._bus.write_i2c_block_data(self._address, CONFIG, list(WANTED.to_bytes(2, "big")))

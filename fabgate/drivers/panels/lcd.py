@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Final, Literal
 
 from fabgate.display import clean
+from fabgate.drivers.i2c import I2cOptions, connect, failure, open_bus
 from fabgate.drivers.panels import Notice
 from fabgate.drivers.panels.font import small
-from fabgate.drivers.panels.i2c import I2cOptions, connect, failure, open_bus
 from fabgate.drivers.panels.text import apart, transliterate
 
 #: The characters that this driver draws; their place is their code.

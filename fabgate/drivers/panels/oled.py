@@ -9,9 +9,9 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 
+from fabgate.drivers.i2c import I2cOptions, connect, failure, open_bus
 from fabgate.drivers.panels import LINES, Notice
 from fabgate.drivers.panels.font import TALL_ROWS, drawn
-from fabgate.drivers.panels.i2c import I2cOptions, connect, failure, open_bus
 from fabgate.drivers.panels.text import apart
 
 WIDTH: Final = 128

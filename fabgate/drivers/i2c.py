@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -16,9 +17,9 @@ BusNumber = Annotated[int, msgspec.Meta(ge=0, le=22)]
 
 
 class I2cOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the options of displays on I2C share. `i2c_bus` is not the reader's.
+    """What the options of displays and meters on I2C share. `i2c_bus` is not the reader's.
 
-    `chip: emulated` is for demos: the bytes go to a UNIX socket, where a chip in software takes them.
+    `chip: emulated` is for demos: the bytes go to a UNIX socket, at which there is a chip in software.
     """
 
     i2c_bus: BusNumber = 1
@@ -31,19 +32,18 @@ class I2cOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             raise ValueError("found chip: emulated without i2c_socket, wanted the path of its socket")
 
 
-def connect(options: I2cOptions, open_bus: Callable[[int], Any]) -> Any:
-    """Return the bus of a display: what `open_bus` returns, or the socket of an emulated chip. Raises OSError."""
+def connect(options: I2cOptions, open_bus: Callable[[int], Any], *, emulated: str = "displays") -> Any:
+    """Return what `open_bus` returns, or the socket of an emulated chip of the room `emulated`. Raises OSError."""
     if options.chip == "real":
         return open_bus(options.i2c_bus)
-    from fabgate.drivers.emulated.displays.i2c import SocketBus  # noqa: PLC0415 - a Pi never needs it
-
     assert options.i2c_socket is not None  # __post_init__ has checked it
-    return SocketBus(options.i2c_socket)
+    room = importlib.import_module(f"fabgate.drivers.emulated.{emulated}.i2c")  # a Pi never needs it
+    return room.SocketBus(options.i2c_socket)
 
 
 def open_bus(number: int) -> Any:
     """Return the bus ``/dev/i2c-<number>``. Raises OSError."""
-    from smbus2 import SMBus  # noqa: PLC0415 - a gate without a display has no such package
+    from smbus2 import SMBus  # noqa: PLC0415 - a gate with neither a display nor a meter has no such package
 
     return SMBus(number)
 
