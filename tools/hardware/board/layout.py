@@ -229,8 +229,10 @@ def picture(build: Build) -> str:
             f'<rect x="{x}" y="{y}" width="{u - x}" height="{v - y}" rx="3" fill="#ffffff" fill-opacity="0.6" stroke="#1f2937"/>'
         )
         items += [*_mark(name, build), _name(name, left, top, right, bottom)]
-    for pin, hole in place.items():
-        items += [_circle(hole, 7.5, "#111827"), _text(pin.partition(".")[2], *hole, 9, fill="#ffffff")]
+    wired = {end for _, *ends in joints(build) for end in ends}
+    for pin, hole in place.items():  # hollow where no wire ends
+        dot, number = ("#111827", "#ffffff") if pin in wired else ("#ffffff", "#6b7280")
+        items += [_circle(hole, 7.5, dot, edge=number), _text(pin.partition(".")[2], *hole, 9, fill=number)]
     body = "\n".join(items)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide} {high}" font-family="DejaVu Sans, Arial, sans-serif">\n'
@@ -266,9 +268,9 @@ def _point(hole: tuple[float, float]) -> tuple[float, float]:
     return round((hole[0] + 0.5) * _CELL, 1), round((hole[1] + 0.5) * _CELL, 1)
 
 
-def _circle(hole: Hole, size: float, fill: str) -> str:
+def _circle(hole: Hole, size: float, fill: str, *, edge: str = "none") -> str:
     x, y = _point(hole)
-    return f'<circle cx="{x}" cy="{y}" r="{size}" fill="{fill}"/>'
+    return f'<circle cx="{x}" cy="{y}" r="{size}" fill="{fill}" stroke="{edge}"/>'
 
 
 def _text(

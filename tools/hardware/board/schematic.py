@@ -196,27 +196,28 @@ def _pi_side(sheet: Sheet, nets: Mapping[int, str]) -> None:
 
 
 def _driver(sheet: Sheet, parts: Mapping[str, Any]) -> None:
-    sheet.text_at("Relay driver, and a second channel for the buzzer", 68, 14, 1.6)
-    uln = sheet.place("ULN2003A", "U1", _VALUES[parts["U1"]["part"]], 108, 36)
+    sheet.text_at("Relay driver, and a second channel for the buzzer", 60, 14, 1.6)
+    uln = sheet.place("ULN2003A", "U1", _VALUES[parts["U1"]["part"]], 100, 36)
     level = uln["1"][1]
-    r1 = sheet.place("RH", "R1", _VALUES[parts["R1"]["part"]], 84, level)
-    r2 = sheet.place("RV", "R2", _VALUES[parts["R2"]["part"]], 76, level + 8)
+    r1 = sheet.place("RH", "R1", _VALUES[parts["R1"]["part"]], 76, level)
+    r2 = sheet.place("RV", "R2", _VALUES[parts["R2"]["part"]], 68, level + 8)
     sheet.wire(r1["2"], uln["1"])
-    sheet.wire((72, level), r1["1"])
-    sheet.label("OUT", 72, level, left=True)
-    sheet.wire((76, level), r2["1"])
-    sheet.joint(76, level)
+    sheet.wire((64, level), r1["1"])
+    sheet.label("OUT", 64, level, left=True)
+    sheet.wire((68, level), r2["1"])
+    sheet.joint(68, level)
     sheet.power("GND", *r2["2"])
-    sheet.wire((98, uln["2"][1]), uln["2"])
-    sheet.label("BUZZER", 98, uln["2"][1], left=True)
+    sheet.wire((90, uln["2"][1]), uln["2"])
+    sheet.label("BUZZER", 90, uln["2"][1], left=True)
     sheet.wire(uln["8"], (uln["8"][0] - 2, uln["8"][1]), (uln["8"][0] - 2, uln["8"][1] + 4))
     sheet.power("GND", uln["8"][0] - 2, uln["8"][1] + 4)
-    for pin in ("3", "4", "5", "6", "7", "10", "11", "12", "13", "14"):
-        sheet.open(*uln[pin])
     sheet.wire(uln["15"], (uln["15"][0] + 2, uln["15"][1]))
     sheet.label("BUZZER-", uln["15"][0] + 2, uln["15"][1])
     # The relay: plus above its coil, the driver below. COM has the plus too, for the diodes in the driver.
-    k1 = sheet.place("RELAY", "K1", _VALUES["k1"], 136, 34)
+    k1 = sheet.place("RELAY", "K1", _VALUES["k1"], 128, 34)
+    for name, pins in (("U1", uln), ("K1", k1)):  # channels of the driver, and the relay's second pole
+        for pin in parts[name]["free"]:
+            sheet.open(*pins[str(pin)])
     plus = (k1["1"][0], k1["1"][1] - 4)
     sheet.wire(k1["1"], plus)
     sheet.power("+24V", *plus)
@@ -226,7 +227,6 @@ def _driver(sheet: Sheet, parts: Mapping[str, Any]) -> None:
     x, y = uln["9"]
     sheet.wire((x, y), (x + 4, y))
     sheet.power("+24V", x + 4, y)
-    sheet.text_at("K1's second pole (9, 11, 13): free", 120, 50)
     for pin, net, dy in (("4", "K1-COM", 3), ("6", "K1-NC", -6), ("8", "K1-NO", -3)):
         x, y = k1[pin]
         sheet.wire((x, y), (x, y + dy), (x + 2, y + dy))

@@ -164,17 +164,14 @@ def _pc817() -> Symbol:
 
 
 def _relay() -> Symbol:
-    coil = _box(-6, 2, -2, -2, "background") + _line((-6, -1), (-2, 1))
-    contact = _line((4, -3), (2.2, 2.6)) + _line((2, 4), (2, 2.4)) + _line((6, 4), (6, 2.4)) + _line((4, -4), (4, -3))
-    link = _line((-2, 0), (3, 0))
-    pins = (
-        Pin("1", -4, 6, 270, length=4),
-        Pin("16", -4, -6, 90, length=4),
-        Pin("4", 4, -6, 90),
-        Pin("6", 2, 6, 270),
-        Pin("8", 6, 6, 270),
-    )
-    return Symbol(pins, coil + contact + link, (8, -3), (8, -5), shows_numbers=True)
+    """Return a relay with a coil and two poles, each with its common below, its opening and its closing contact above."""
+    coil = _box(-6, 2, -2, -2, "background") + _line((-6, -1), (-2, 1)) + _line((-2, 0), (13, 0))
+    pins = [Pin("1", -4, 6, 270, length=4), Pin("16", -4, -6, 90, length=4)]
+    contacts = ""
+    for x, common, opening, closing in ((2, "4", "6", "8"), (12, "13", "11", "9")):
+        contacts += _line((x + 2, -4), (x + 2, -3), (x + 0.2, 2.6)) + _line((x, 4), (x, 2.4)) + _line((x + 4, 4), (x + 4, 2.4))
+        pins += [Pin(common, x + 2, -6, 90), Pin(opening, x, 6, 270), Pin(closing, x + 4, 6, 270)]
+    return Symbol(tuple(pins), coil + contacts, (-4, -10), (-4, -12), shows_numbers=True)
 
 
 def _blocks() -> dict[str, Symbol]:
