@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.deploy.places import HARDWARE
-from tools.hardware import builds, labels, lists, made, plan
+from tools.hardware import builds, enclosure, labels, lists, made, plan, room
 from tools.hardware.board import layout
 
 #: Where the wire of each key must arrive, whatever the build.
@@ -145,6 +145,30 @@ def test_the_plan_of_the_box_is_that_of_its_numbers():
     assert (HARDWARE / "enclosure" / "plan.svg").read_text("utf-8") == plan.picture(), "plan.svg is old: make hardware"
 
 
+def test_the_box_has_room_for_all_parts_with_either_pi_and_what_to_buy_says_how_much(monkeypatch):
+    assert room.clashes() == []
+    parts = builds.parts()
+    assert all(f"{parts[part]['mm'][2]} mm deep" in parts[part]["choose"] for part in ("button_stop", "button_flag"))
+    assert " by ".join(f"{size:.0f}" for size in enclosure.outer()) in parts["enclosure_gate"]["what"]
+    changed = deepcopy(parts)
+    changed["button_stop"]["mm"] = [32, 46, 66]
+    monkeypatch.setattr(builds, "parts", lambda: changed)
+    with pytest.raises(ValueError, match="found S1 76 mm deep with its wires, wanted 75 mm at most"):
+        room.require()
+    changed["button_stop"]["mm"] = [32, 52, 60]  # into the wires of the gate board below it
+    assert any("found S1 70 mm deep" in words for words in room.clashes())
+
+
+def test_the_posts_are_those_of_the_mechanical_drawings_of_the_pi_and_none_stands_in_another():
+    distances = {(49.0, 58.0), (23.0, 58.0)}
+    assert {distance for _, _, distance, *_ in enclosure.PI.values()} == distances
+    for (x, y), (_, high), *_ in enclosure.PI.values():
+        (places,) = (at for name, (at, *_) in enclosure.posts().items() if enclosure.PI.get(name, [None])[0] == (x, y))
+        assert max(v for _, v in places) == y + high / 2 - 3.5  # from the end with the SD card
+    every = [place for places, *_ in enclosure.posts().values() for place in places]
+    assert all(abs(x - u) + abs(y - v) > enclosure.BOARD_POST for (x, y), (u, v) in combinations(every, 2))
+
+
 @pytest.mark.parametrize("group", made.SOURCES)
 def test_what_is_drawn_is_up_to_date(group):
     assert group not in made.stale(), f"the sources of {group} have changed since it was drawn: make hardware"
@@ -152,7 +176,11 @@ def test_what_is_drawn_is_up_to_date(group):
 
 def test_the_drawing_names_both_ends_of_each_wire(build):
     for sheet in build.sheets():
-        svg = ET.parse(HARDWARE / build.name / f"{build.name}-{sheet}.svg")
+        path = HARDWARE / build.name / f"{build.name}-{sheet}.svg"
+        assert not re.search(r"<title>(\w+):w&#45;&#45;\1:w</title>[^#]*#[^#]*#fff", path.read_text("utf-8")), (
+            "a white link"
+        )
+        svg = ET.parse(path)
         words = {"".join(text.itertext()).strip() for text in svg.iter("{http://www.w3.org/2000/svg}text")}
         for wire in (wire for cable in build.cables.values() if cable.sheet == sheet for wire in cable.wires):
             start, end = (":".join(filter(None, (end.device, end.pin, end.label))) for end in (wire.start, wire.end))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tools.hardware import builds, enclosure, harness, labels, lists, made, plan
+from tools.hardware import builds, enclosure, harness, labels, lists, made, plan, room
 from tools.hardware.board import kicad, schematic
 from tools.hardware.builds import HARDWARE
 
@@ -69,6 +69,7 @@ def main() -> int:
     if wrong:
         parser.error(f"found {', '.join(sorted(wrong))}, wanted {', '.join(_DRAWS)}")
     try:
+        room.require()
         write_lists()
         for group in found.group or (_DRAWS if found.all else made.stale()):
             sys.stderr.write(f"drawing {group}\n")

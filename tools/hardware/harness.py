@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from tools.hardware.builds import Build, Cable, Device, Wire
 def draw(build: Build, sheet: str, folder: Path) -> None:
     """Write ``<build>-<sheet>.svg`` to `folder`."""
     from wireviz.wireviz import parse  # noqa: PLC0415 - in an environment of its own
+    from wireviz.wv_colors import get_color_hex  # noqa: PLC0415 - the same
 
     drawing = parse(harness(build, sheet), return_types="harness")
     for device in drawing.connectors.values():
@@ -18,9 +20,16 @@ def draw(build: Build, sheet: str, folder: Path) -> None:
             device.ports_left = True
     path = folder / f"{build.name}-{sheet}"
     drawing.output(path, fmt=("svg",), view=False)
-    # A black wire is three black lines: without a seam between them.
     picture = path.with_suffix(".svg")
     text = picture.read_text("utf-8")
+    # WireViz draws each link in white.
+    links = [wire for cable in build.cables.values() if cable.sheet == sheet for wire in cable.wires if _is_link(wire)]
+    for wire in links:
+        arc = re.escape(f"<title>{wire.start.device}:w&#45;&#45;{wire.end.device}:w</title>")
+        text = re.sub(
+            rf'({arc}[^#]*#[^#]*)stroke="#ffffff"', rf'\1stroke="{get_color_hex(wire.colour)[0]}"', text, count=1
+        )
+    # A black wire is three black lines: without a seam between them.
     picture.write_text(
         text.replace('stroke="#000000" stroke-width="2"', 'stroke="#000000" stroke-width="2.3"'), "utf-8"
     )

@@ -169,7 +169,9 @@ def _relay() -> Symbol:
     pins = [Pin("1", -4, 6, 270, length=4), Pin("16", -4, -6, 90, length=4)]
     contacts = ""
     for x, common, opening, closing in ((2, "4", "6", "8"), (12, "13", "11", "9")):
-        contacts += _line((x + 2, -4), (x + 2, -3), (x + 0.2, 2.6)) + _line((x, 4), (x, 2.4)) + _line((x + 4, 4), (x + 4, 2.4))
+        contacts += (
+            _line((x + 2, -4), (x + 2, -3), (x + 0.2, 2.6)) + _line((x, 4), (x, 2.4)) + _line((x + 4, 4), (x + 4, 2.4))
+        )
         pins += [Pin(common, x + 2, -6, 90), Pin(opening, x, 6, 270), Pin(closing, x + 4, 6, 270)]
     return Symbol(tuple(pins), coil + contacts, (-4, -10), (-4, -12), shows_numbers=True)
 
