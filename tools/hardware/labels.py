@@ -122,5 +122,6 @@ def _one(pdf: Any, x: float, y: float, mark: str, here: str, there: str) -> None
     words = here
     while pdf.get_string_width(words) > 2 * (_WIDE - 15):
         words = words.rpartition(" ")[0]
-    pdf.set_xy(x + 11, y + 1.2)
+    lines = pdf.multi_cell(_WIDE - 13, 2.8, words, align="L", dry_run=True, output="LINES")
+    pdf.set_xy(x + 11, y + (_HIGH - 2.8 * len(lines)) / 2)
     pdf.multi_cell(_WIDE - 13, 2.8, words, align="L")
