@@ -62,6 +62,8 @@ TRAININGS = (
 )
 CATEGORIES = ("adult", "student", "school", "company", "")
 MINUTE_MS = 60_000
+#: How far back sessions go: on each day of the year some are in the month before the last one.
+DAYS = 66
 
 
 def open_for_business(now: datetime | None = None, *, sessions: int = 400, seed: int = 1) -> None:
@@ -191,7 +193,7 @@ def _gates_say(now: datetime, chance: random.Random, sessions: int) -> None:
         said: list[Received] = [journal.status(version="1.0.0", reader="ok", synced=True)]
         count = sessions // len(MACHINES)
         for one in range(count):
-            hours = 24 * 60 * (count - one) / count
+            hours = 24 * DAYS * (count - one) / count
             started = now - timedelta(hours=hours) - timedelta(minutes=chance.randrange(30))
             said += _session(journal, f"{gate}-{one}", started, chance)
             if one % 9 == 0:
