@@ -6,6 +6,7 @@ Each verb names the function of fabgate/cli.py that runs it.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -112,10 +113,11 @@ _GROUPS: Final = {
 }
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser.
+def parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser for `words`, which follow ``fabgate`` on the command line.
 
-    Its result has the name of the function in cli.py as ``verb``, or a collector's function as ``run``.
+    Its result has the name of the function in cli.py as ``verb``, or a collector's function as ``run``. The collector's
+    verbs are there only if `words` name the collector, as a gate that starts should not wait for them.
     """
     made = argparse.ArgumentParser(
         prog="fabgate",
@@ -127,7 +129,10 @@ def parser() -> argparse.ArgumentParser:
     _gate_verbs(verbs)
     _badge_verbs(verbs)
     _roster_verbs(verbs)
-    _workshop_verbs(verbs)
+    _demo_verb(verbs)
+    collector = verbs.add_parser("collector", short="the central server; fabgate collector lists its verbs")
+    if "collector" in words:
+        _collector(collector)
     made.description = f"{fabgate.__doc__}\n\n{verb_groups.text_of(verbs, _GROUPS)}"
     return made
 
@@ -299,7 +304,7 @@ def _roster_verbs(verbs: Any) -> None:
     _config(verb)
 
 
-def _workshop_verbs(verbs: Any) -> None:
+def _demo_verb(verbs: Any) -> None:
     examples = (
         "fabgate demo",
         "fabgate demo --script                            play a day without a terminal and check the records",
@@ -316,8 +321,6 @@ def _workshop_verbs(verbs: Any) -> None:
         help="language of pages, displays and machines (default: that of the browser; English)",
     )
     verb.add_argument("--no-browser", action="store_true", help="print the link to the page, but do not open it")
-
-    _collector(verbs.add_parser("collector", short="the central server; fabgate collector lists its verbs"))
 
 
 def _seconds(text: str) -> int:

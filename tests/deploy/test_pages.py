@@ -40,7 +40,7 @@ CALLS = sorted({(page.name, *call) for page in PAGES for call in calls(page)})
 
 def is_valid(arguments: list[str]) -> bool:
     try:
-        parser().parse_args(arguments)
+        parser(arguments).parse_args(arguments)
     except SystemExit as end:
         return not end.code
     return True

@@ -217,7 +217,7 @@ def test_the_units_run_verbs_that_exist():
     for command in commands:
         program, *arguments = command.split()
         assert program == "/opt/fabgate/bin/fabgate"
-        parser().parse_args(arguments)
+        parser(arguments).parse_args(arguments)
 
 
 def test_a_nightly_backup_goes_into_a_folder_of_its_own_without_network():
