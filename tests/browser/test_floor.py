@@ -85,6 +85,19 @@ def test_only_the_cards_of_changed_machines_are_redrawn(site: UsedSite, person, 
     assert set(page.evaluate(_UNTOUCHED)) >= set(cards) - busy
 
 
+def test_a_button_that_is_pressed_while_its_machine_changes_does_its_work(site: UsedSite, person) -> None:
+    _, page = open_as_manager(site, person)
+    lock = page.locator(f"#at-{BUSY[0]}").get_by_text("Lock…")
+    lock.hover()
+    page.evaluate(_MARK)
+    with site.busy():
+        page.mouse.down()
+        page.wait_for_event("response", lambda answer: "x-live" in answer.request.headers)
+        page.evaluate("() => new Promise((done) => setTimeout(done, 200))")  # in which the page would swap the card
+        page.mouse.up()
+        page.wait_for_url("**/lock*")
+
+
 def test_the_counts_of_states_match_the_cards(site: UsedSite, person) -> None:
     _, page = open_as_manager(site, person)
     requests = live_requests(page)

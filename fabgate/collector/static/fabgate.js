@@ -8,14 +8,30 @@
   const AGAIN_MS = 3_000;
   const page = document.body.dataset.src || location.href; // what a form came back to can only be sent, not asked for
   const WHOLE_EVERY_MS = 5_000; // on a busy floor, where the next pulse is soon, it need not wait for so long
+  const LONGEST_PRESS_MS = 3_000; // a release outside the window is not seen
   const sources = new WeakMap(); // keyed element → the HTML it came from, before clocks ticked in it
 
+  const now = () => performance.now();
   const key = (element) => element.id || element.dataset.key || "";
   const regions = () => [...document.querySelectorAll("[data-live][id]")];
   const isTypedIn = (element) => {
     const focused = document.activeElement;
     return focused && element.contains(focused) && focused.matches("input, select, textarea");
   };
+
+  // --- no swap under a finger --------------------------------------------------------------------------------------
+
+  // A press and a release on two elements make no click: a button that is swapped in between would do nothing.
+  let pressedAt = -Infinity;
+  const isPressed = () => now() - pressedAt < LONGEST_PRESS_MS;
+  const presses = (event) => event.type === "pointerdown" || (event.key === " " && !event.repeat);
+  for (const press of ["pointerdown", "keydown"]) addEventListener(press, (event) => presses(event) && (pressedAt = now()), true);
+  for (const release of ["pointerup", "pointercancel", "keyup"])
+    addEventListener(release, () => setTimeout(() => (pressedAt = -Infinity)), true); // after the click
+
+  async function released() {
+    while (isPressed()) await new Promise((done) => setTimeout(done, 20));
+  }
 
   // --- swapping only what has changed ---------------------------------------------------------------------------
 
@@ -77,7 +93,6 @@
   let isAsking = false;
   let restsUntil = 0; // a collector that takes long is left alone for as long
 
-  const now = () => performance.now();
   const due = (region) => (asked.get(region.id) ?? -Infinity) + Math.max(MOST_OFTEN_MS, Number(region.dataset.liveEvery ?? 0));
 
   // Gates that are named change their own cards; what changes by time alone, or at many gates, is in all of the region.
@@ -134,6 +149,7 @@
       document.body.classList.toggle("signed-out", isSignIn(answer));
       if (!answer.ok) throw new Error(answer.statusText);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      await released();
       for (const region of group) {
         const fresh = page.getElementById(region.id);
         if (!fresh || !region.isConnected) continue;
