@@ -116,8 +116,8 @@ _GROUPS: Final = {
 def parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """Return the parser for `words`, which follow ``fabgate`` on the command line.
 
-    Its result has the name of the function in cli.py as ``verb``, or a collector's function as ``run``. The collector's
-    verbs are there only if `words` name the collector, as a gate that starts should not wait for them.
+    Its result has the name of the function in cli.py as ``verb``, or a collector's function as ``run``. For ``run`` it
+    knows no other verb, because a gate that starts does not wait for their arguments.
     """
     made = argparse.ArgumentParser(
         prog="fabgate",
@@ -126,13 +126,14 @@ def parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     made.add_argument("--version", action="version", version=f"fabgate {fabgate.__version__}")
     verbs = verb_groups.add_list(made, options="[-h] [--version]")
+    _run_verb(verbs)
+    if words[:1] == ["run"]:
+        return made
     _gate_verbs(verbs)
     _badge_verbs(verbs)
     _roster_verbs(verbs)
     _demo_verb(verbs)
-    collector = verbs.add_parser("collector", short="the central server; fabgate collector lists its verbs")
-    if "collector" in words:
-        _collector(collector)
+    _collector(verbs.add_parser("collector", short="the central server; fabgate collector lists its verbs"))
     made.description = f"{fabgate.__doc__}\n\n{verb_groups.text_of(verbs, _GROUPS)}"
     return made
 
@@ -157,11 +158,12 @@ def _group(verbs: Any, name: str, short: str) -> Any:
     return verb.add_subparsers(required=True, metavar="VERB", title="verbs")
 
 
-def _gate_verbs(verbs: Any) -> None:
+def _run_verb(verbs: Any) -> None:
     about = "Run the gate of a machine until Ctrl-C or SIGTERM. To run it as a service: systemctl start fabgate-gate"
-    verb = _verb(verbs, "run", "run", "run the gate of a machine", about, "fabgate run --config gate.yaml")
-    _config(verb)
+    _config(_verb(verbs, "run", "run", "run the gate of a machine", about, "fabgate run --config gate.yaml"))
 
+
+def _gate_verbs(verbs: Any) -> None:
     short = "check a gate.yaml and its roster file for mistakes"
     verb = _verb(verbs, "check", "check", short, _CHECK, "fabgate check /etc/fabgate/gate.yaml")
     verb.add_argument("file", type=Path, metavar="FILE", help="the gate.yaml to check")

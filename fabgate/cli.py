@@ -27,7 +27,7 @@ _LARGEST = (1 << 63) - 1
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; return its exit code."""
-    words = sys.argv[1:] if argv is None else argv
+    words = sys.argv[1:] if argv is None else list(argv)
     arguments = parser(words).parse_args(words)
     if hasattr(arguments, "verb"):  # the collector's verbs set up their own log, which leaves out one-time links
         logging.basicConfig(

@@ -91,7 +91,7 @@ def test_every_spelling_of_a_badge_is_read_and_every_prefix_is_told():
 
 @cache
 def verbs() -> dict[str, argparse.ArgumentParser]:
-    found, top = {}, arguments.parser(["collector"])
+    found, top = {}, arguments.parser([])
     for verb in every_verb(top):
         parser = top
         for word in verb:

@@ -36,11 +36,11 @@ def test_without_a_verb_all_are_listed(words, capsys):
     assert cli.main(words) == 0
     shown = capsys.readouterr().out
     listed = re.findall(r"^  ([a-z][a-z-]*)  +\S", shown, re.MULTILINE)
-    known = {verb[len(words)] for verb in every_verb(arguments.parser(["collector"])) if list(verb[: len(words)]) == words}
+    known = {verb[len(words)] for verb in every_verb(arguments.parser([])) if list(verb[: len(words)]) == words}
     assert sorted(listed) == sorted(known)
 
 
-@pytest.mark.parametrize("verb", every_verb(arguments.parser(["collector"])), ids=" ".join)
+@pytest.mark.parametrize("verb", every_verb(arguments.parser([])), ids=" ".join)
 def test_every_verb_has_help(verb, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main([*verb, "--help"])
@@ -52,7 +52,7 @@ def test_every_verb_has_help(verb, capsys):
     examples = re.findall(r"^  fabgate (\S.*?)(?:  .*)?$", shown.partition("\nexample")[2], re.MULTILINE)
     assert examples
     for example in examples:
-        assert arguments.parser(["collector"]).parse_args(shlex.split(example)).verb == "_".join(verb)
+        assert arguments.parser([]).parse_args(shlex.split(example)).verb == "_".join(verb)
 
 
 def test_exit_codes_are_one_each_and_told_by_the_help_of_the_module():
