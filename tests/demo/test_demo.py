@@ -215,11 +215,13 @@ def test_a_demo_that_is_killed_leaves_no_gate_behind(tmp_path: Path) -> None:
     terminal.until("3D printer")
     terminal.press("a")
     terminal.until("Ada begins a session")
-    left = terminal.processes()
+    left, links = terminal.processes(), list((tmp_path / "live").rglob("*.rdm"))
     assert len(left) >= 6
+    assert links
     os.kill(terminal.pid, signal.SIGKILL)
     os.waitpid(terminal.pid, 0)
     wait(lambda: not terminal.processes(), f"the end of {left}")
+    assert not any(link.is_symlink() for link in links)  # another terminal may have the device by now
     # They were asked before they were killed: the session has its end, for a reason of the gate's own.
     entries = subprocess.run(
         [*FABGATE, "journal", "--config", str(tmp_path / "live" / "laser-1.yaml")],

@@ -33,7 +33,7 @@ class Process:
             self._process = subprocess.Popen(
                 self._command, stdout=log, stderr=log, env=self._environment, start_new_session=True
             )
-        _guard.report("+", self._process.pid)
+        _guard.report(f"+{self._process.pid}")
 
     @property
     def running(self) -> bool:
@@ -52,12 +52,17 @@ class Process:
             raise DemoError(
                 f"{self._command[3]} did not end within {WAIT_S:.0f} s and was killed; see its log {self._log}"
             ) from None
-        _guard.report("-", self._process.pid)
+        _guard.report(f"-{self._process.pid}")
         return code
 
     def last_lines(self) -> str:
         """Return the last lines of the log."""
         return "\n".join(self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
+
+
+def remove_after_the_demo(link: Path) -> None:
+    """Let a link to an emulated device vanish with the demo, even if that is killed."""
+    _guard.report(str(link.absolute()))
 
 
 class _Guard:
@@ -67,8 +72,8 @@ class _Guard:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
-    def report(self, sign: str, pid: int) -> None:
-        """Report a process that has started (+) or ended (-)."""
+    def report(self, line: str) -> None:
+        """Report a process that has started (+PID) or ended (-PID), or the absolute path of a link to a device."""
         with self._lock:
             if self._process is None:
                 self._process = subprocess.Popen(
@@ -82,7 +87,7 @@ class _Guard:
                 atexit.register(self._end, self._process)
             assert self._process.stdin is not None
             with contextlib.suppress(BrokenPipeError):  # the guard was killed: the demo continues without it
-                self._process.stdin.write(f"{sign}{pid}\n".encode())
+                self._process.stdin.write(f"{line}\n".encode())
                 self._process.stdin.flush()
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:

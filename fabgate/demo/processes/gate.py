@@ -19,7 +19,7 @@ from fabgate.badge import Badge
 from fabgate.badge.short_forms import SHORT_FORMS
 from fabgate.demo import books
 from fabgate.demo.observer import Observer, PowerObserver
-from fabgate.demo.processes.child import Process
+from fabgate.demo.processes.child import Process, remove_after_the_demo
 from fabgate.demo.processes.display import Display
 from fabgate.demo.processes.network import Cable
 from fabgate.demo.processes.plug import MachinePlug
@@ -71,7 +71,11 @@ class SimulatedGate:
         self.display = None if kind is None else Display(kind, folder / f"{name}.i2c")
         self._fobs = fobs
         self._has_seen_no_fob = False
-        self._fob_line = SerialLine(folder / f"{name}.rdm") if fobs else None
+        self._fob_line: SerialLine | None = None
+        if fobs:
+            device = folder / f"{name}.rdm"
+            remove_after_the_demo(device)
+            self._fob_line = SerialLine(device)
         self.config = folder / f"{name}.yaml"
         self.cable = cable
         self.plug = MachinePlug(folder / f"{name}.plug") if on_plug else None
