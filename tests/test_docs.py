@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fabgate import arguments, badge, errors, wire
+from fabgate import badge, errors, wire
+from fabgate.cli import arguments
 from fabgate.collector.base import environ
 from fabgate.collector.doctor import examination as collectors
 from fabgate.errors import FabgateError

@@ -7,12 +7,14 @@ import json
 import re
 import shlex
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import fabgate
-from fabgate import arguments, cli, errors
+from fabgate import cli, errors
+from fabgate.cli import arguments, check
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.errors import FabgateError
 from fabgate.gate.config import gate_yaml as gate_config
@@ -52,7 +54,9 @@ def test_every_verb_has_help(verb, capsys):
     examples = re.findall(r"^  fabgate (\S.*?)(?:  .*)?$", shown.partition("\nexample")[2], re.MULTILINE)
     assert examples
     for example in examples:
-        assert arguments.parser([]).parse_args(shlex.split(example)).verb == "_".join(verb)
+        module, function = arguments.parser([]).parse_args(shlex.split(example)).verb
+        assert function == "_".join(verb)
+        assert callable(getattr(import_module(f"fabgate.cli.{module}"), function))
 
 
 def test_exit_codes_are_one_each_and_told_by_the_help_of_the_module():
@@ -76,7 +80,7 @@ def test_what_a_verb_raises_becomes_lines_and_an_exit_code(monkeypatch, capsys, 
     def fail(_):
         raise error
 
-    monkeypatch.setattr(cli, "check", fail)
+    monkeypatch.setattr(check, "check", fail)
     assert cli.main(["check", "x"]) == code
     shown = capsys.readouterr()
     assert (shown.out, shown.err) == ("", told)
@@ -96,7 +100,7 @@ def test_output_whose_reader_went_away_is_no_error_and_leaves_no_noise_at_exit(m
         raise BrokenPipeError
 
     with (tmp_path / "out").open("w") as out:
-        monkeypatch.setattr(cli, "check", fail)
+        monkeypatch.setattr(check, "check", fail)
         monkeypatch.setattr(sys, "stdout", out)
         assert cli.main(["check", "x"]) == 0
         sys.stdout.write("to nobody")

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from fabgate.arguments import parser
+from fabgate.cli.arguments import parser
 from fabgate.gate.config import gate_yaml
 from tests.deploy.places import CONFIG, DOCS, HARDWARE, ROOT, SYSTEMD, blocks
 from tests.support.patience import HANGS_S

@@ -210,7 +210,7 @@ def test_the_target_starts_and_stops_every_process_of_the_collector():
 
 
 def test_the_units_run_verbs_that_exist():
-    from fabgate.arguments import parser
+    from fabgate.cli.arguments import parser
 
     commands = [settings(unit)["ExecStart"][0] for unit in (GATE, BACKUP)]
     commands += [settings(COLLECTOR)["ExecStart"][0].replace("%i", name) for name in PROCESSES]

@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 import pytest
 
-from fabgate import cli
+from fabgate.cli.check import reader_that_holds
 from fabgate.gate.config import gate_yaml
 
 RC522 = "{driver: mfrc522, device: %d, reset_pin: %d%s}"
@@ -24,8 +24,8 @@ def test_a_gate_may_have_up_to_three_readers(load):
         "reader 3 (serial)",
     ]
     assert found.holder([gate_yaml.driver_class("reader", one.driver) for one in found.reader]) == 1
-    assert cli._reader_that_holds(found) == "in hold mode reader 2 (mfrc522) holds the card"
-    assert "no reader can hold a card" in cli._reader_that_holds(load(reader=f"reader: [{SERIAL % ''}, {TYPES % 'a'}]"))
+    assert reader_that_holds(found) == "in hold mode reader 2 (mfrc522) holds the card"
+    assert "no reader can hold a card" in reader_that_holds(load(reader=f"reader: [{SERIAL % ''}, {TYPES % 'a'}]"))
     (one,) = load(reader="reader: [{driver: mfrc522}]").reader
     assert not one.holds
 

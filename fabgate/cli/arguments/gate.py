@@ -1,0 +1,38 @@
+"""How are ``fabgate check``, ``status`` and ``rename`` called, and what does their help say?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from fabgate.cli.arguments.shared import add_verb, with_config, with_json, with_state_folder
+
+_CHECK: Final = """\
+Check a gate.yaml and the roster file that it names. Nothing is changed. Each mistake is one line: file, line, key, what
+was found, what was wanted, and what to do.
+"""
+_STATUS: Final = """\
+Show the status of the gate on this computer: its state, the entries that wait for the collector, its broker, its
+roster, and its problems. Exit code 1 if it has a problem or is not running.
+"""
+_RENAME: Final = """\
+Rename the gate to the name in its gate.yaml. Its journal ends and a new one begins. All entries have to be at the
+collector first, and the gate must be stopped.
+"""
+
+
+def add_verbs(verbs: Any) -> None:
+    """Add the verbs to the subparsers `verbs`."""
+    short = "check a gate.yaml and its roster file for mistakes"
+    verb = add_verb(verbs, "check", ("check", "check"), short, _CHECK, "fabgate check /etc/fabgate/gate.yaml")
+    verb.add_argument("file", type=Path, metavar="FILE", help="the gate.yaml to check")
+    with_json(verb, "print the result and the mistakes as JSON")
+
+    short = "show the status of the gate on this computer"
+    verb = add_verb(verbs, "status", ("status", "status"), short, _STATUS, "fabgate status --config gate.yaml")
+    with_state_folder(verb)
+    with_json(verb, "print the whole status as JSON")
+
+    short = "rename the gate to the name in its gate.yaml"
+    verb = add_verb(verbs, "rename", ("rename", "rename"), short, _RENAME, "fabgate rename --config gate.yaml")
+    with_config(verb)

@@ -1,0 +1,45 @@
+"""``fabgate check``: are a gate.yaml and its roster file free of mistakes?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from fabgate.errors import UsageError
+from fabgate.gate.config.gate_yaml import Config, driver_class
+from fabgate.gate.terminal.check import check as check_all
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Check a configuration and its roster file for mistakes."""
+    try:
+        checked = check_all(arguments.file)
+    except UsageError as error:
+        if arguments.json:
+            print(json.dumps({"ok": False, "mistakes": str(error).splitlines()}, indent=2))
+            return error.exit_code
+        raise
+    roster = checked.roster
+    counts = None if roster is None else {"members": len(roster.members), "refused": len(roster.refusals)}
+    gate = checked.config.topics.account
+    if arguments.json:
+        print(json.dumps({"ok": True, "mistakes": [], "gate": gate, "roster": counts}))
+        return 0
+    print(f"ok: {arguments.file} describes the gate {gate}")
+    if len(checked.config.reader) > 1:
+        print(f"ok: {reader_that_holds(checked.config)}")
+    if checked.unreached:
+        print(f"not checked: {checked.unreached}")
+    if counts is not None:
+        members, refused = counts["members"], counts["refused"]
+        others = f", and {refused} who {'is' if refused == 1 else 'are'} refused" if refused else ""
+        print(f"ok: {checked.config.roster.file} has {members} {'member' if members == 1 else 'members'}{others}")
+    return 0
+
+
+def reader_that_holds(config: Config) -> str:
+    """Return in words which of several readers holds cards."""
+    drivers = [driver_class("reader", section.driver) for section in config.reader]
+    if not any(getattr(driver, "continuous", None) is not False for driver in drivers):
+        return "no reader can hold a card; hold mode would end every session after the grace time"
+    return f"in hold mode {config.reader_name(config.holder(drivers))} holds the card"

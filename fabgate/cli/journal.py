@@ -1,0 +1,91 @@
+"""``fabgate journal`` and ``audit``: what did the gate record, is that whole, and did a tap begin every session?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Final
+
+from fabgate import untapped, wire
+from fabgate.cli import state_folder
+from fabgate.errors import JournalError, UsageError
+from fabgate.gate.journal.reader import JournalReader, StoredEntry
+from fabgate.gate.terminal import lists
+
+#: The largest integer of SQLite, and so the largest number of an entry.
+_LARGEST: Final = (1 << 63) - 1
+
+
+def journal(arguments: argparse.Namespace) -> int:
+    """Print entries."""
+    with closing(JournalReader(state_folder.of(arguments) / "journal.db")) as reader:
+        for stored in _stored(reader, after=max(0, min(arguments.after, _LARGEST))):
+            if arguments.json:
+                print(stored.body.decode(errors="backslashreplace"))
+                continue
+            try:
+                line = lists.entry(stored.body)
+            except UsageError as error:
+                raise JournalError(
+                    f"entry {stored.seq} cannot be read ({error}); fabgate audit verify finds the first damaged entry,"
+                    f" --after {stored.seq} prints the entries after this one"
+                ) from error
+            print(line)
+    return 0
+
+
+def audit_verify(arguments: argparse.Namespace) -> int:
+    """Check the chain; exit code 1 when it is broken."""
+    with closing(JournalReader(state_folder.of(arguments) / "journal.db")) as reader:
+        floor, head, mark = reader.bounds()
+        broken = reader.first_break()
+    if arguments.json:
+        print(json.dumps({"journal": reader.id, "floor": floor, "head": head, "mark": mark, "first_break": broken}))
+    elif broken is None:
+        lost = f"; entries up to {floor - 1} were removed, and no collector has those after {mark}"
+        print(
+            f"ok: the chain of entries {floor} to {head} of journal {reader.id} is whole; acknowledged up to {mark}"
+            f"{lost if floor - 1 > mark else ''}"
+        )
+    else:
+        print(f"BROKEN at entry {broken} of journal {reader.id}: this entry or the one before it was changed")
+    return 0 if broken is None else 1
+
+
+def audit_untapped(arguments: argparse.Namespace) -> int:
+    """List the sessions that may have begun without a tap."""
+    seq, body, count = 0, b"", 0
+    with closing(JournalReader(state_folder.of(arguments) / "journal.db")) as reader:
+
+        def entries() -> Iterator[wire.Entry]:
+            nonlocal seq, body
+            for stored in _stored(reader):
+                seq, body = stored.seq, stored.body
+                yield wire.decode_entry(body)
+
+        try:
+            for doubt in untapped.untapped(entries()):
+                count += 1
+                if arguments.json:
+                    entry = json.loads(body)
+                    print(json.dumps({"cause": doubt.cause, "after_ms": doubt.after_ms, "entry": entry}))
+                else:
+                    print(
+                        f"{lists.entry(body)}\n{'':8}{untapped.CAUSES[doubt.cause]} {doubt.after_ms / 1000:.1f} s before"
+                    )
+        except UsageError as error:
+            raise JournalError(
+                f"entry {seq} cannot be read ({error}); fabgate audit verify finds the first damaged entry"
+            ) from error
+    if not arguments.json:
+        print(f"{count or 'no'} session{'' if count == 1 else 's'} may have begun without a tap")
+    return 0
+
+
+def _stored(reader: JournalReader, *, after: int = 0) -> Iterator[StoredEntry]:
+    """Yield the entries of a journal after the number `after`, read page by page."""
+    while entries := reader.after(after, most=500):
+        yield from entries
+        after = entries[-1].seq
