@@ -7,7 +7,8 @@ import argparse
 import pytest
 from django.conf import settings
 
-from fabgate.collector.cli import accounts, verbs
+from fabgate.collector.cli import accounts
+from fabgate.collector.cli.arguments import accounts as arguments
 from fabgate.collector.models import Account, ApiKey, Change, OneTimeLink
 from fabgate.errors import UsageError
 
@@ -65,7 +66,7 @@ def test_the_first_link_is_printed(database, capsys):
 
 
 def test_the_command_line_knows_every_role():
-    assert set(verbs.ROLES) == {role for role, _label in Account.ROLES}
+    assert set(arguments.ROLES) == {role for role, _label in Account.ROLES}
 
 
 def test_an_api_key_is_stored_as_a_hash_and_valid_until_it_expires(database):

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from fabgate import wire
-from fabgate.collector.cli import verbs
+from fabgate.collector.cli.arguments import machines as arguments
 from fabgate.collector.machines import presets
 from fabgate.collector.models import Machine
 from fabgate.errors import UsageError
@@ -23,7 +23,7 @@ def test_each_preset_sets_every_rule_and_a_gate_takes_it(name):
 
 def test_every_preset_has_a_title_and_a_word_on_the_command_line():
     assert presets.TITLES.keys() == presets.PRESETS.keys()
-    assert tuple(presets.PRESETS) == verbs.PRESETS
+    assert tuple(presets.PRESETS) == arguments.PRESETS
 
 
 def test_it_replaces_the_rules_and_keeps_what_is_the_machines_own():

@@ -1,8 +1,13 @@
-"""Arguments that several verbs have, so that they are called and explained alike."""
+"""Which arguments do several verbs have? They are called and explained alike."""
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable
 from typing import Any, Protocol
+
+#: Adds a verb to those of the collector, and returns its parser: ``_verb`` of verbs.py says with what.
+Add = Callable[..., argparse.ArgumentParser]
 
 
 class Parser(Protocol):

@@ -1,12 +1,10 @@
-"""The arguments of ``sinks`` and of the verbs that begin with ``sink-``."""
+"""How are ``sinks`` and the verbs that begin with ``sink-`` called?"""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable
 from typing import Final
 
-from fabgate.collector.cli.billing.arguments import shared
+from fabgate.collector.cli.arguments import shared
 
 _SINKS: Final = (
     "Sinks are programs that receive charges or usage; they are configured in sinks.yaml (docs/sinks). With NAME, the verb"
@@ -21,8 +19,8 @@ _REPLAY: Final = (
 )
 
 
-def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
-    """Add the verbs by `add`, which is that of verbs.py for the collector's subparsers."""
+def add_verbs(add: shared.Add) -> None:
+    """Add the verbs by `add`."""
     sinks = add(
         "sinks", "billing.sinks", "print the state of each sink, and the items that were not sent", "show", about=_SINKS
     )

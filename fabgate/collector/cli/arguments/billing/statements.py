@@ -1,12 +1,10 @@
-"""The arguments of the verbs about statements and archives."""
+"""How are the verbs about statements and archives called?"""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable
 from typing import Final
 
-from fabgate.collector.cli.billing.arguments import shared
+from fabgate.collector.cli.arguments import shared
 
 _STATEMENT: Final = (
     "The statement of a closed month never changes; that of an open month is provisional. PDF and CSV are in the language"
@@ -26,8 +24,8 @@ _ERASE: Final = (
 )
 
 
-def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
-    """Add the verbs by `add`, which is that of verbs.py for the collector's subparsers."""
+def add_verbs(add: shared.Add) -> None:
+    """Add the verbs by `add`."""
     statement = add(
         "bill-statement",
         "billing.statements",

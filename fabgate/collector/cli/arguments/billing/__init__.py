@@ -1,0 +1,1 @@
+"""How are the verbs about billing called, and what does their help say?"""

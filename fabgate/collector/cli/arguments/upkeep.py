@@ -1,0 +1,77 @@
+"""How are the verbs that look after the collector called: ``backup``, ``restore`` and ``doctor``?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from fabgate.collector.cli.arguments import shared
+
+#: Where fabgate-collector-backup.service puts the copies.
+_COPIES: Final = "/var/lib/fabgate-collector-copies"
+_BACKUP: Final = (
+    "The file holds the database as it is at this moment, the keys, and the gates' tokens, each with a checksum. Anybody"
+    " who has it can open every machine, so keep it where only you can read it. Nothing has to be stopped, and an"
+    " existing file is never replaced. Copy a database on PostgreSQL with pg_dump, and restore it with pg_restore"
+    " and then `migrate --restored`."
+)
+_RESTORE: Final = (
+    "Stop the collector first. The gates send again what they wrote after the copy was made, as far as they still have"
+    " it (journal.keep_days in gate.yaml); changes made on pages since then have to be repeated. Rosters are rebuilt"
+    " at the next start, and everybody has to sign in again."
+)
+_DOCTOR: Final = (
+    "Each finding is ok, warn or FAIL with the next step, or says why it was not checked. Nothing is made, migrated or"
+    " sent; the broker's account is tried with empty messages that nobody receives. The exit code is 1 if a check failed."
+    " docs/reference.md lists the findings."
+)
+
+
+def add_verbs(add: shared.Add) -> None:
+    """Add the verbs by `add`."""
+    backup = add(
+        "backup",
+        "upkeep.backup",
+        "copy database and keys to one file",
+        "backup",
+        about=_BACKUP,
+        example="/srv/copies/monday.tar.gz",
+        prepares=False,
+    )
+    restore = add(
+        "restore",
+        "upkeep.backup",
+        "restore database and keys from a copy",
+        "restore",
+        about=_RESTORE,
+        example="/srv/copies/monday.tar.gz --replace",
+        prepares=False,
+    )
+    new = "a new file NAME.tar.gz, with mode 0600; or an existing folder, in which it is named after site and time"
+    for verb, text in ((backup, new), (restore, "a file made by 'backup'")):
+        verb.add_argument("file", metavar="FILE", help=text)
+    backup.add_argument("--keep", type=int, metavar="N", help="in a folder: delete all but the newest N copies")
+    restore.add_argument("--replace", action="store_true", help="move the existing collector aside")
+    verb = add(
+        "doctor",
+        "upkeep.doctor",
+        "examine the collector, its computer and its broker, and say what to do",
+        "doctor",
+        about=_DOCTOR,
+        prepares=False,
+    )
+    verb.add_argument(
+        "--copies",
+        type=Path,
+        default=Path(_COPIES),
+        metavar="DIR",
+        help="the folder of the nightly copies (default: %(default)s)",
+    )
+    verb.add_argument(
+        "--root",
+        type=Path,
+        default=Path("/"),
+        metavar="DIR",
+        help="read /etc, /proc and /usr below this folder (default: %(default)s)",
+    )
+    verb.add_argument("--json", action="store_true", help="print the findings as JSON")

@@ -1,1 +1,0 @@
-"""The arguments of the verbs about billing, their help, and those that several verbs have."""
