@@ -70,8 +70,9 @@ def own_data(database, tmp_path, monkeypatch) -> Any:
 
     from fabgate.collector.base.key_files import new_key, write_secret
 
-    found = replace(settings.ENVIRONMENT, data=tmp_path / "data", mqtt_port=1)
-    found.data.mkdir()
+    data = tmp_path / "data"
+    found = replace(settings.ENVIRONMENT, data=data, sinks=data / "sinks.yaml", mqtt_port=1)
+    data.mkdir()
     write_secret(found.badge_key_file, new_key("b1"))
     monkeypatch.setattr(settings, "ENVIRONMENT", found)
     return found
