@@ -13,7 +13,7 @@ from fabgate.drivers.meters.plug import PlugMeter, PlugOptions
 from fabgate.drivers.outputs.shelly import ShellyOutput
 from fabgate.gate.hardware import meter_thread
 from fabgate.rules import vocabulary
-from tests.drivers.plugs import shelly_options
+from tests.drivers.outputs.plugs import shelly_options
 from tests.gate.shell import Bench, wait
 
 KIND = vocabulary.SignalKind

@@ -3,7 +3,7 @@
 The common 13.56 MHz reader: an NXP MFRC522 or a clone, driven through the `mfrc522` package (PyPI). With
 ``chip: emulated`` the same code, including the package, runs on an emulated chip.
 
-How many transfers a poll takes is measured in tests/drivers/test_mfrc522.py.
+How many transfers a poll takes is measured in tests/drivers/readers/test_mfrc522.py.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.drivers.readers.pcsc import PcscReader, card_of
 from fabgate.errors import HardwareError
 from fabgate.testing.readers import ReaderContract
-from tests.drivers.fake_pcscd import UNANSWERED, Scard
+from tests.drivers.readers.fake_pcscd import UNANSWERED, Scard
 
 NAME = "ACS ACR122U PICC Interface 00 00"
 UID, SHORT = bytes.fromhex("04A1B2C3D4E5F6"), bytes.fromhex("04A1B2C3")

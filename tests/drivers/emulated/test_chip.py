@@ -15,7 +15,7 @@ from fabgate.drivers.emulated.cards import (
 from fabgate.drivers.emulated.chip import BIT_S, Chip
 from fabgate.drivers.emulated.registers import ComIrq, Command, DivIrq, Error, Reg
 from fabgate.errors import UsageError
-from tests.drivers.chip_bus import SINGLE, Bus
+from tests.drivers.emulated.chip_bus import SINGLE, Bus
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from fabgate.drivers.outputs.memory import MemoryOptions, MemoryOutput
 from fabgate.drivers.outputs.shelly import ShellyOutput
 from fabgate.errors import HardwareError
 from fabgate.testing.outputs import OutputContract
-from tests.drivers.plugs import shelly_options
+from tests.drivers.outputs.plugs import shelly_options
 from tests.support.patience import HANGS_S
 
 PIN, SECOND, MIRROR, SECOND_MIRROR = 17, 22, 27, 5

@@ -16,7 +16,7 @@ from fabgate.drivers.emulated.outputs.shelly import EmulatedShelly
 from fabgate.drivers.outputs.shelly import ShellyOptions, ShellyOutput
 from fabgate.drivers.outputs.shelly_rpc import DeviceLink, authorization, challenge, digest
 from fabgate.errors import HardwareError
-from tests.drivers.plugs import PASSWORD, shelly_options
+from tests.drivers.outputs.plugs import PASSWORD, shelly_options
 
 
 @pytest.fixture

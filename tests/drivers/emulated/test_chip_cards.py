@@ -19,7 +19,7 @@ from fabgate.drivers.emulated.cards import (
 from fabgate.drivers.emulated.chip import Chip
 from fabgate.drivers.emulated.registers import ComIrq, Error, Reg
 from fabgate.errors import UsageError
-from tests.drivers.chip_bus import OTHER, SINGLE, Bus
+from tests.drivers.emulated.chip_bus import OTHER, SINGLE, Bus
 
 DOUBLE, TRIPLE = bytes.fromhex("04A1B2C3D4E5F6"), bytes.fromhex("04A1B2C3D4E5F6071829")
 HLTA = with_crc(b"\x50\x00")
