@@ -110,7 +110,6 @@ def test_a_plug_that_is_away_holds_the_machine_and_one_that_was_switched_on_is_o
     bench.stop()
     bench.start()
     assert bench.causes == ["output"]
-    bench.tap("max")
     wait(lambda: bench.daemon._output.read_back() is True, "watts while off")
     bench.tap("max")
     assert bench.causes == ["output"], "still welded"
