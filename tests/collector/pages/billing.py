@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from fabgate.collector.billing import member_plans, rule_store, terms, typed_rule
@@ -12,7 +12,7 @@ from fabgate.collector.models import BillingTerms, Machine, Plan, TariffRule
 from tests.collector.pages import used
 
 #: The first day of last month, and noon in its middle.
-FIRST = (used.NOON.date().replace(day=1) - timedelta(days=1)).replace(day=1)
+FIRST = (datetime.now(UTC).date().replace(day=1) - timedelta(days=1)).replace(day=1)
 NOON = used.NOON.replace(year=FIRST.year, month=FIRST.month, day=15)
 MONTH = f"{FIRST:%Y-%m}"
 

@@ -311,7 +311,7 @@ def test_a_page_goes_on_after_a_row_that_no_longer_matches_the_filters(manager, 
 @pytest.mark.parametrize(
     ("path", "filters"),
     [
-        (REFUSALS, "reason=expired&period=month"),
+        (REFUSALS, f"reason=expired&first={NOON:%Y-%m-%d}&last={NOON:%Y-%m-%d}"),
         (LOG, "actor=o&first=2020-01-01"),
         (PEOPLE, "q=m-&state=all"),
         (PAID_FOR, "q=m-"),
