@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections import Counter
 from copy import deepcopy
@@ -166,7 +167,7 @@ def test_the_posts_are_those_of_the_mechanical_drawings_of_the_pi_and_none_stand
         (places,) = (at for name, (at, *_) in enclosure.posts().items() if enclosure.PI.get(name, [None])[0] == (x, y))
         assert max(v for _, v in places) == y + high / 2 - 3.5  # from the end with the SD card
     every = [place for places, *_ in enclosure.posts().values() for place in places]
-    assert all(abs(x - u) + abs(y - v) > enclosure.BOARD_POST for (x, y), (u, v) in combinations(every, 2))
+    assert all(math.dist(one, two) > enclosure.BOARD_POST for one, two in combinations(every, 2))
 
 
 @pytest.mark.parametrize("group", made.SOURCES)
