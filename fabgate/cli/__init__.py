@@ -3,8 +3,8 @@
 Exit codes: 0 success; 1 a problem was found (a broken chain, a refused roster), or the system refused (no permission for
 a file); 2 wrong input; 3 the hardware does not answer; 4 the journal cannot be used; 5 a wrong seal; 6 altered books.
 Every verb has ``--help`` (fabgate/cli/arguments); verbs that report something have ``--json``. The files beside this one
-have the functions of the verbs, and are imported when a verb of theirs runs. What not every verb of a file needs is
-imported inside the function.
+have the functions of the verbs. A file is imported when one of its verbs runs; what only some of them need is imported
+inside their functions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``fabgate badge``: in which ways is a card written, and who has it?"""
+"""``fabgate badge``: shows the spellings of a card, and who has it."""
 
 from __future__ import annotations
 

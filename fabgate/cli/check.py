@@ -1,4 +1,4 @@
-"""``fabgate check``: are a gate.yaml and its roster file free of mistakes?"""
+"""``fabgate check``: checks a gate.yaml and its roster file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``fabgate demo`` and ``tap``: what does all of this do without hardware?"""
+"""``fabgate demo`` starts a workshop without hardware; ``fabgate tap`` taps a card in it."""
 
 from __future__ import annotations
 

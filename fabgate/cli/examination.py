@@ -1,7 +1,4 @@
-"""``fabgate doctor``, ``selftest`` and ``calibrate``: are the gate, its computer and its machine as they should be?
-
-The last two ask a person at the machine.
-"""
+"""``fabgate doctor`` examines the gate and its computer; ``selftest`` and ``calibrate`` ask a person at the machine."""
 
 from __future__ import annotations
 
@@ -82,7 +79,7 @@ def selftest(arguments: argparse.Namespace) -> int:
 
 
 def calibrate(arguments: argparse.Namespace) -> int:
-    """Find a meter's thresholds with a person; exit code 1 where there are none."""
+    """Find a meter's thresholds with a person. Exit code 1: none separates the two states."""
     from fabgate.gate.config import gate_yaml
     from fabgate.gate.selftest import calibration
     from fabgate.gate.selftest.terminal import Terminal

@@ -1,4 +1,4 @@
-"""``fabgate journal`` and ``audit``: what did the gate record, is that whole, and did a tap begin every session?"""
+"""``fabgate journal`` prints what a gate recorded; ``fabgate audit`` checks it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``fabgate roster``: whom does the gate let in, and from whom does it take that?"""
+"""``fabgate roster``: shows, fetches and adopts the roster of the gate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where is the state folder of the gate that a verb is about?"""
+"""Finds the state folder of the gate that a verb is about."""
 
 from __future__ import annotations
 

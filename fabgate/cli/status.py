@@ -1,4 +1,4 @@
-"""``fabgate status``: what does the gate on this computer say about itself?"""
+"""``fabgate status``: shows the status of the gate on this computer."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def _pages_used() -> None:
     )
     _payers()
     blocks.block_member(Member.objects.get(pk="m-5"), "payment-due", now.date() + timedelta(days=20), actor="karim")
-    closed = {(now + timedelta(days=days)).isoweekday() for days in (3, 4)}  # never today, whatever day the tests run
+    closed = {(now + timedelta(days=days)).isoweekday() for days in (3, 4)}  # today is never closed
     Opening.objects.create(days=sorted({1, 2, 3, 4, 5, 6, 7} - closed), start=time(9), to=time(21, 30))
     SpecialDay.objects.create(day=now.date() + timedelta(days=30), note="Inventory")
     ApiKey.make("Invoices", ["sessions:read"], made_by=None, expires_at=now + timedelta(days=365))

@@ -44,7 +44,7 @@ def test_sessions_one_after_the_other_have_the_energy_of_the_counter_or_none_tha
             is_known[1] = count is not None
         part = int(first is not None)
         if step == -1 and count == 0:
-            step = 0  # noqa: PLW2901 - from 0 to 0: nothing is lost, and nobody can see it
+            step = 0  # noqa: PLW2901 - from 0 to 0: no count is lost, and a restart cannot be seen
         is_known[part] = is_known[part] and step not in (None, -1)
         whole[part] += step or 0
         count = None if step is None else 0 if step == -1 else (count or 0) + step

@@ -1,6 +1,6 @@
-"""How is each verb of ``fabgate`` called, and what does its help say?
+"""The arguments and the help of each verb of ``fabgate``.
 
-The files beside this one say it for one area each; a gate that starts imports none of them but shared.py.
+Each file beside this one has the verbs of one area. A gate that starts imports only shared.py of them.
 """
 
 from __future__ import annotations

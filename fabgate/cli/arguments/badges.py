@@ -1,4 +1,4 @@
-"""How are ``fabgate badge`` and ``keyset`` called, and what does their help say?"""
+"""The arguments and the help of ``fabgate badge`` and ``fabgate keyset``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are ``fabgate demo`` and ``tap`` called, and what does their help say?"""
+"""The arguments and the help of ``fabgate demo`` and ``fabgate tap``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are ``fabgate doctor``, ``selftest`` and ``calibrate`` called, and what does their help say?"""
+"""The arguments and the help of ``fabgate doctor``, ``selftest`` and ``calibrate``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are ``fabgate check``, ``status`` and ``rename`` called, and what does their help say?"""
+"""The arguments and the help of ``fabgate check``, ``status`` and ``rename``."""
 
 from __future__ import annotations
 

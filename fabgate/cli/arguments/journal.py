@@ -1,4 +1,4 @@
-"""How are ``fabgate journal`` and ``audit`` called, and what does their help say?"""
+"""The arguments and the help of ``fabgate journal`` and ``fabgate audit``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How is ``fabgate roster`` called, and what does its help say?"""
+"""The arguments and the help of ``fabgate roster``."""
 
 from __future__ import annotations
 

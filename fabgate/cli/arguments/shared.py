@@ -1,4 +1,4 @@
-"""What several verbs have in common: how a verb is added, and the arguments that are called and explained alike."""
+"""How a verb is added, and the arguments that several verbs have."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How is each verb of ``fabgate collector`` called, and what does its help say? One file for each area."""
+"""The arguments and the help of each verb of ``fabgate collector``, in one file for each area."""

@@ -1,4 +1,4 @@
-"""How are the verbs about the accounts that sign in called?"""
+"""The arguments of the verbs for accounts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are the verbs about machines called: their gates, rules and locks?"""
+"""The arguments of the verbs for machines: their gates, rules and locks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are the verbs about people called: their badges, plans, blocks and trainings?"""
+"""The arguments of the verbs for people: their badges, plans, blocks and trainings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are the verbs called that print what is on record: who used what, what is missing, and what was altered?"""
+"""The arguments of the verbs that print and check records: sessions, usage, gates, missing and altered entries."""
 
 from __future__ import annotations
 

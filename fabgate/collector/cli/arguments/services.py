@@ -1,4 +1,4 @@
-"""How are the verbs that run the collector called: ``run``, its services, and ``migrate``?"""
+"""The arguments of the verbs that run the collector: ``run``, its services, and ``migrate``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which arguments do several verbs have? They are called and explained alike."""
+"""The arguments that several verbs have."""
 
 from __future__ import annotations
 

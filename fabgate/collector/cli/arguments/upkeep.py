@@ -1,4 +1,4 @@
-"""How are the verbs that look after the collector called: ``backup``, ``restore`` and ``doctor``?"""
+"""The arguments of ``backup``, ``restore`` and ``doctor``."""
 
 from __future__ import annotations
 

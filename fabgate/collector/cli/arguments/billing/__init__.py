@@ -1,1 +1,1 @@
-"""How are the verbs about billing called, and what does their help say?"""
+"""The arguments and the help of the verbs for billing."""

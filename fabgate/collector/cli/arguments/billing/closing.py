@@ -1,4 +1,4 @@
-"""How are the verbs called that decide what a month comes to: waivers, lines, and the close?"""
+"""The arguments of the verbs that waive sessions, add lines, and close and verify months."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are the verbs called that explain what a month or a session costs, and list who pays?"""
+"""The arguments of the verbs that explain the cost of a month or a session, and list payers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are the verbs about credit called?"""
+"""The arguments of the verbs for credit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are the verbs called that start billing and set or try prices?"""
+"""The arguments of the verbs that start billing, and set and try prices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How are ``sinks`` and the verbs that begin with ``sink-`` called?"""
+"""The arguments of ``sinks``, and of the verbs that begin with ``sink-``."""
 
 from __future__ import annotations
 

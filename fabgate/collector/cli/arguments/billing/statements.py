@@ -1,4 +1,4 @@
-"""How are the verbs about statements and archives called?"""
+"""The arguments of the verbs for statements and archives."""
 
 from __future__ import annotations
 
