@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -232,7 +233,8 @@ def submit(floor: Any, button: str) -> None:
 
 def wait_until_applied(page: Any) -> None:
     """Wait until the page shows, without a reload, that the gate applies the change."""
-    page.locator("#known", has_text="Applied on the gate").wait_for()
+    # by its capital letter: before, the page says "Not yet applied on the gate"
+    page.locator("#known", has_text=re.compile("Applied on the gate")).wait_for()
 
 
 def see(floor: Any, region: str, *words: str) -> None:
