@@ -85,11 +85,11 @@ def _warning(pdf: Any) -> None:
     """Draw what sticks on the power box, in the yellow of a warning."""
     x, y = pdf.get_x(), pdf.get_y() + 2
     pdf.set_fill_color(255, 221, 0)
-    pdf.rect(x, y, _COLUMNS * _WIDE, 15, style="DF")
+    pdf.rect(x, y, _COLUMNS * _WIDE, 20, style="DF")
     pdf.set_xy(x + 3, y + 2)
     pdf.set_font("Roboto", "B", 11)
     pdf.multi_cell(_COLUMNS * _WIDE - 6, 5.2, safety_words("power box"), align="L")
-    pdf.set_xy(x, y + 15)
+    pdf.set_xy(x, y + 20)
 
 
 def _grid(pdf: Any, labels: list[tuple[str, str, str]]) -> None:
