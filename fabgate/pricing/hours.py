@@ -23,8 +23,7 @@ def by_price(
     cuts = sorted({since, until, *(cut for cut in _cuts(tariff, since, until, zone) if since < cut < until)})
     stretch: tuple[datetime, datetime, Decimal] | None = None
     for at, after in pairwise(cuts):
-        wall = at.astimezone(zone).replace(tzinfo=None)
-        found = next((peak.price for peak in tariff.peaks if peak.covers(wall)), tariff.price)
+        found = tariff.price_when(at.astimezone(zone).replace(tzinfo=None))
         if stretch is not None and stretch[2] == found:
             stretch = (stretch[0], after, found)
             continue

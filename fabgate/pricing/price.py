@@ -119,6 +119,13 @@ def price(
     return Price(PRICED if cost else FREE, segments, time, fee, topped_up, capped, discounted)
 
 
+def price_at(tariff: Tariff, moment: datetime | None, zone: ZoneInfo) -> Decimal:
+    """Return the price per minute at a moment, before the discount; None: a moment outside peak hours."""
+    if moment is None or not tariff.peaks:
+        return tariff.price
+    return tariff.price_when(moment.astimezone(zone).replace(tzinfo=None))
+
+
 @lru_cache(maxsize=1_024)
 def parts(amount: Decimal) -> int:
     """Return an amount of at most six decimals in parts. Raises ValueError for one with more."""

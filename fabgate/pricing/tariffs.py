@@ -57,6 +57,10 @@ class Tariff:
     #: Time is rounded up to a whole number of these.
     step_s: int = 1
 
+    def price_when(self, wall: datetime) -> Decimal:
+        """Return the price per minute while the clock on the wall shows `wall`, a naive local time."""
+        return next((peak.price for peak in self.peaks if peak.covers(wall)), self.price)
+
     @property
     def prices_time(self) -> bool:
         """Return whether any minute costs anything. If none does, the session fee is the whole price."""

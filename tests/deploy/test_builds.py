@@ -196,7 +196,9 @@ def test_the_labels_name_both_ends_of_each_wire_and_what_is_on_the_box(build):
     assert ("W1.1", "A2.SDA", "A1.24") in found
     assert labels.safety_words().startswith("This box records use. It is not an emergency stop")
     assert labels.safety_words().endswith("main switch off and locked.")
-    assert labels.safety_words("power box").startswith("Live with the main switch off: X6, the input side of Q0, F1, G1")
+    assert labels.safety_words("power box").startswith(
+        "Live with the main switch off: X6, the input side of Q0, F1, G1"
+    )
     assert (("A3", "gate board") in labels.devices(build)) == ("X1" in build.devices)
 
 

@@ -249,6 +249,7 @@ def test_stretches_follow_each_other_and_show_the_price_of_the_clock_on_the_wall
     for segment in found.segments:
         if segment.since is None or not found_tariff.peaks:
             continue
+        assert pricing.price_at(found_tariff, segment.since, zone) == segment.price
         span_ms = segment.ms - segment.added_ms
         for moment in (0, span_ms // 3, span_ms // 2, span_ms - 1):
             wall = (segment.since + timedelta(milliseconds=moment)).astimezone(zone).replace(tzinfo=None)

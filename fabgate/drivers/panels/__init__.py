@@ -12,13 +12,16 @@ lost power is written again; the sound is empty then, or "tick". ``needs``: the 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
 from fabgate.display import COLUMNS, LINES, clock
 
-__all__ = ["COLUMNS", "LINES", "Clock", "Notice", "Panel"]
+__all__ = ["COLUMNS", "LINES", "TURN_MS", "Clock", "Notice", "Panel", "Turns"]
+
+#: How long each of several texts is shown that take turns: as long as two pages of a display of two lines.
+TURN_MS: Final = 5_000
 
 
 class Clock(msgspec.Struct, frozen=True):
@@ -55,11 +58,22 @@ class Clock(msgspec.Struct, frozen=True):
         return max(0, self.zero_ms - boot_ms if self.is_down else boot_ms - self.zero_ms)
 
 
+class Turns(msgspec.Struct, frozen=True):
+    """Texts that take turns in one of a notice's lines, because they do not fit there together."""
+
+    line: int
+    texts: tuple[str, ...]
+
+    def text(self, boot_ms: int) -> str:
+        """Return the line at `boot_ms`."""
+        return self.texts[boot_ms // TURN_MS % len(self.texts)]
+
+
 class Notice(msgspec.Struct, frozen=True):
     """What to show. `light` is a colour, `sound` the name of a pattern, `lines` at most four of twenty characters.
 
-    After `for_s` seconds the gate shows the lasting notice again; 0 means until the next notice. `clock` is for the gate,
-    which writes its time into `lines`.
+    After `for_s` seconds the gate shows the lasting notice again; 0 means until the next notice. `clock` and `turns` are
+    for the gate, which writes them into `lines` while a clock runs.
     """
 
     light: str
@@ -67,13 +81,15 @@ class Notice(msgspec.Struct, frozen=True):
     lines: tuple[str, ...] = ()
     for_s: float = 0
     clock: Clock | None = None
+    turns: Turns | None = None
 
     def lines_at(self, boot_ms: int) -> tuple[str, ...]:
         """Return the lines at `boot_ms`."""
-        if self.clock is None:
-            return self.lines
-        n = self.clock.line
-        return (*self.lines[:n], self.clock.text(boot_ms), *self.lines[n + 1 :])
+        lines = self.lines
+        for part in (self.clock, self.turns):
+            if part is not None:
+                lines = (*lines[: part.line], part.text(boot_ms), *lines[part.line + 1 :])
+        return lines
 
 
 @runtime_checkable

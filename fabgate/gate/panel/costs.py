@@ -21,9 +21,9 @@ import msgspec
 from fabgate import wire
 from fabgate.gate.roster.in_force import RosterInForce
 from fabgate.pricing import stored
-from fabgate.pricing.live import LiveTariff
 from fabgate.pricing.mistakes import tariff_mistakes
-from fabgate.pricing.tariffs import RUNNING
+from fabgate.pricing.price import Use, minor_units, price, price_at
+from fabgate.pricing.tariffs import RUNNING, Tariff
 from fabgate.rules import vocabulary
 from fabgate.rules.machine import Session
 
@@ -97,6 +97,8 @@ class Costs:
         self._starts: dict[str, tuple[vocabulary.Started, vocabulary.Now]] = {}
         #: The last session for which `Money.is_low` was called.
         self._last_asked = ""
+        #: The last failure that was logged: the price is computed each second.
+        self._failure = ""
 
     def of(
         self, commands: Iterable[vocabulary.Record | vocabulary.Signal], session: Session | None, now: vocabulary.Now
@@ -116,12 +118,12 @@ class Costs:
                 if isinstance(fact, vocabulary.Started):
                     self._remember(fact, command.at)
                 elif isinstance(fact, vocabulary.Ended):
-                    cost = _or_none(self._cost, fact, command.at)
+                    cost = self._or_none(self._cost, fact, command.at)
         return Money(
             tuple(ended),
-            partial(_or_none, self._rate, session, now),
-            partial(_or_none, self._so_far, session, now),
-            lambda: _or_none(self._is_low, session, now) is True,
+            partial(self._or_none, self._rate, session, now),
+            partial(self._or_none, self._so_far, session, now),
+            lambda: self._or_none(self._is_low, session, now) is True,
         )
 
     def _remember(self, fact: vocabulary.Started, at: vocabulary.Now) -> None:
@@ -134,11 +136,12 @@ class Costs:
         if started is None or began is None:
             return None
         found = self._price_list(fact.badge)
-        live = None if found is None else found.tariff(at.local, _purpose(started.member, started.basis.kind))
-        if found is None or live is None:
+        tariff = None if found is None else found.tariff(at.local, _purpose(started.member, started.basis.kind))
+        if found is None or tariff is None:
             return None
-        amount, is_stale = live.cost(fact.energised_ms, fact.running_ms, began.local), self._in_force.is_stale(at)
-        certainty = found.certainty(amount, live, is_in_doubt=_is_in_doubt(live, began, at) or is_stale)
+        amount = found.cost(tariff, Use(fact.energised_ms, fact.running_ms, began.local))
+        is_in_doubt = _is_in_doubt(tariff, began, at) or self._in_force.is_stale(at)
+        certainty = found.certainty(amount, tariff, is_in_doubt=is_in_doubt)
         return Cost(amount, self._prices.digits, self._prices.currency, certainty)
 
     def _so_far(self, session: Session | None, now: vocabulary.Now) -> CostSoFar | None:
@@ -149,11 +152,11 @@ class Costs:
         prices, is_stale = self._prices, self._in_force.is_stale(now)
 
         def cost(ms: int) -> Cost | None:
-            live = found.tariff(began.local and began.local + timedelta(milliseconds=ms), purpose)
-            if live is None or live.tariff.basis == RUNNING or not live.tariff.prices_time:
+            tariff = found.tariff(began.local and began.local + timedelta(milliseconds=ms), purpose)
+            if tariff is None or tariff.basis == RUNNING or not tariff.prices_time:
                 return None
-            amount = live.cost(ms, 0, began.local)
-            certainty = found.certainty(amount, live, is_in_doubt=_is_in_doubt(live, began, now) or is_stale)
+            amount = found.cost(tariff, Use(ms, 0, began.local))
+            certainty = found.certainty(amount, tariff, is_in_doubt=_is_in_doubt(tariff, began, now) or is_stale)
             return Cost(amount, prices.digits, prices.currency, certainty)
 
         return cost
@@ -164,16 +167,16 @@ class Costs:
         if self._in_force.prices in (None, _NONE):
             return self._in_force.machine.price_hint
         found = self._price_list(session.badge)
-        live = None if found is None else found.tariff(now.local, _purpose(session.member, session.basis.kind))
-        if found is None or live is None:
+        tariff = None if found is None else found.tariff(now.local, _purpose(session.member, session.basis.kind))
+        if found is None or tariff is None:
             return None
-        tariff, pays = live.tariff, 1 - found.discount_percent / 100
+        pays = 1 - found.discount_percent / 100
         digits, currency = self._prices.digits, self._prices.currency
         if not tariff.prices_time:
             return Rate(None, max(tariff.session_fee, tariff.minimum) * pays, digits, currency)
-        price, is_by_running = live.price_at(now.local) * pays, tariff.basis == RUNNING
+        per_minute, is_by_running = found.price_at(tariff, now.local) * pays, tariff.basis == RUNNING
         minimum = Decimal(0) if found.has_free_minutes or tariff.minimum <= tariff.session_fee else tariff.minimum
-        return Rate(price, tariff.session_fee * pays, digits, currency, is_by_running, minimum * pays)
+        return Rate(per_minute, tariff.session_fee * pays, digits, currency, is_by_running, minimum * pays)
 
     def _is_low(self, session: Session | None, now: vocabulary.Now) -> bool:
         """Return whether the roster says so; not if it is stale, because credit may have been added since."""
@@ -188,6 +191,16 @@ class Costs:
             self._prices = _Prices(found)
         number = self._in_force.price_list(badge)
         return self._prices.lists.get(number) if type(number) is int else None
+
+    def _or_none(self, compute: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what `compute` returns, or None if it fails in any way: no session depends on it."""
+        try:
+            return compute(*arguments)
+        except Exception as error:
+            if self._failure != repr(error):
+                self._failure = repr(error)
+                log.exception("the panel shows no price, because it cannot be computed")
+            return None
 
 
 class _Prices:
@@ -208,7 +221,7 @@ class _Prices:
 
 
 class _PriceList:
-    """The prices for some members. Its tariffs are prepared when they are needed: one at a time, not all with a roster."""
+    """The prices for some members. Its tariffs are read when they are needed: one at a time, not all with a roster."""
 
     def __init__(self, found: wire.PriceList, zone: ZoneInfo, digits: int) -> None:
         self.has_free_minutes = found.has_free_minutes
@@ -217,9 +230,9 @@ class _PriceList:
             raise ValueError(f"found the discount {self.discount_percent}, wanted 0 to 100")
         self._zone, self._digits = zone, digits
         self._periods = [(date.fromisoformat(one.since) if one.since else date.min, one) for one in found.periods]
-        self._prepared: dict[date, LiveTariff] = {}
+        self._tariffs: dict[date, Tariff] = {}
 
-    def tariff(self, moment: datetime | None, purpose: str) -> LiveTariff | None:
+    def tariff(self, moment: datetime | None, purpose: str) -> Tariff | None:
         """Return the tariff of the day of a moment, or None where it bills nothing for this purpose.
 
         Raises ValueError, or what its texts cause, for a tariff that cannot be.
@@ -231,28 +244,36 @@ class _PriceList:
         since, period = begun[-1]
         if period.tariff is None or purpose not in period.purposes:
             return None
-        if since not in self._prepared:
-            self._prepared[since] = self._prepare(period.tariff)
-        return self._prepared[since]
+        if since not in self._tariffs:
+            self._tariffs[since] = self._read(period.tariff)
+        return self._tariffs[since]
 
-    def certainty(self, amount: int, live: LiveTariff, *, is_in_doubt: bool) -> Certainty:
+    def cost(self, tariff: Tariff, use: Use) -> int:
+        """Return what a session costs, in minor units. No minute is free, and a daily cap counts as if it were unused."""
+        return minor_units(price(tariff, use, self._zone, discount_percent=self.discount_percent).amount, self._digits)
+
+    def price_at(self, tariff: Tariff, moment: datetime | None) -> Decimal:
+        """Return the price per minute at a moment, before the discount."""
+        return price_at(tariff, moment, self._zone)
+
+    def certainty(self, amount: int, tariff: Tariff, *, is_in_doubt: bool) -> Certainty:
         """Return how close an amount by one of these tariffs is to the charge."""
         if is_in_doubt:
             return Certainty.ABOUT
-        may_be_less = amount and (self.has_free_minutes or live.tariff.daily_cap is not None)
+        may_be_less = amount and (self.has_free_minutes or tariff.daily_cap is not None)
         return Certainty.MOST if may_be_less else Certainty.EXACT
 
-    def _prepare(self, found: wire.Tariff) -> LiveTariff:
+    def _read(self, found: wire.Tariff) -> Tariff:
         peaks = [msgspec.structs.asdict(peak) for peak in found.peaks]
         tariff = stored.from_json({**msgspec.structs.asdict(found), "peaks": peaks})
         if mistakes := tariff_mistakes(tariff, self._digits):
             raise ValueError(f"found a tariff with mistakes: {mistakes}")
-        return LiveTariff(tariff, self._zone, self._digits, self.discount_percent)
+        return tariff
 
 
-def _is_in_doubt(live: LiveTariff, began: vocabulary.Now, at: vocabulary.Now) -> bool:
+def _is_in_doubt(tariff: Tariff, began: vocabulary.Now, at: vocabulary.Now) -> bool:
     """Return whether a clock that was not set may have found the wrong price."""
-    return not at.synced or bool(live.tariff.peaks and not began.synced)
+    return not at.synced or bool(tariff.peaks and not began.synced)
 
 
 def _purpose(member: str, basis: str) -> str:
@@ -260,12 +281,3 @@ def _purpose(member: str, basis: str) -> str:
     if basis == "maintainer":
         return "maintenance"
     return "group" if member.startswith(wire.GROUP_PREFIX) else "own"
-
-
-def _or_none(compute: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what `compute` returns, or None if it fails in any way: no session depends on it."""
-    try:
-        return compute(*arguments)
-    except Exception:
-        log.exception("the panel shows no price, because it cannot be computed")
-        return None

@@ -16,7 +16,7 @@ from msgspec import structs
 
 from fabgate import display, translations, wire
 from fabgate.display import COLUMNS, LINES, cut
-from fabgate.drivers.panels import Clock, Notice
+from fabgate.drivers.panels import Clock, Notice, Turns
 from fabgate.gate.panel.costs import Cost, CostSoFar, Rate
 from fabgate.gate.panel.money_texts import MoneyTexts, on_one_line, width
 from fabgate.rules import access, vocabulary
@@ -198,6 +198,7 @@ def notice(
     texts = _Texts(signal.lang, lang, machine, boot_ms)
     light, sound = _LIGHT_AND_SOUND[signal.kind]
     clock: Clock | None = None
+    turns: Turns | None = None
     match signal.kind:
         case _KIND.IDLE:
             lines: tuple[str, ...] = ()
@@ -209,7 +210,7 @@ def notice(
         case _KIND.GO:
             variant = "go.hold" if mode is vocabulary.Mode.HOLD else "go"
             rate = None if isinstance(money, Cost) else money
-            lines, clock = texts.go(variant, signal, rate, so_far, boot_ms if since_ms is None else since_ms)
+            lines, clock, turns = texts.go(variant, signal, rate, so_far, boot_ms if since_ms is None else since_ms)
         case _KIND.ENDED:
             why = f"ended.{signal.reasons[0]}" if signal.reasons else ""
             reason = texts.text(why) if why in TEXTS else ""
@@ -226,7 +227,7 @@ def notice(
             lines, clock = texts.until(signal.kind.value, signal.ms)
         case _:
             lines = texts.lines(signal.kind.value, left=texts.duration(signal.ms), actor=signal.detail)
-    return Notice(light, sound, lines, _SHOWN_S.get(signal.kind, 0), clock)
+    return Notice(light, sound, lines, _SHOWN_S.get(signal.kind, 0), clock, turns)
 
 
 def passing_notice(
@@ -305,10 +306,11 @@ class _Texts:
         rate: Rate | str | None,
         so_far: CostSoFar | None,
         since_ms: int,
-    ) -> tuple[tuple[str, ...], Clock | None]:
+    ) -> tuple[tuple[str, ...], Clock | None, Turns | None]:
         """Return the lines of a session that runs, and its clock, next to the cost so far, the limit or the first of two prices.
 
-        If that is too long, both prices are shown without a clock: what a session costs says more than how old it is.
+        If that is too long, both prices are shown without a clock: what a session costs says more than how old it is. A
+        price per minute and a fee that do not fit on one line take turns, with the minimum if there is one.
         """
         # What stands next to the clock has room when the clock is widest.
         room = COLUMNS - len(display.clock(signal.ms) if signal.ms > 0 else _WIDEST_CLOCK)
@@ -318,18 +320,23 @@ class _Texts:
             before, _, after = limit.partition("{clock}")
             if len(before) + len(after) <= room:
                 clock = Clock(0, since_ms, False, before, after)
-        price = self.money.price(rate)
-        if price:
-            variant = f"{variant}.priced"
-            least = self.money.least(rate) if isinstance(rate, Rate) else ""
-            if least and width(price) >= room:
-                return self.lines(variant, name=signal.name, clock=price, price=least), None
-            if least:
-                clock = Clock(0, since_ms, after=price, ends_at=COLUMNS - width(price) + len(price))
-                price = least
-            elif so_far is not None:
-                clock = structs.replace(clock, line_of=partial(self.money.beside, so_far))
-        return self.with_clock(variant, clock, name=signal.name, price=price)
+        prices = self.money.prices(rate)
+        if not prices:
+            return (*self.with_clock(variant, clock, name=signal.name), None)
+        variant = f"{variant}.priced"
+        price = prices[0]
+        least = self.money.least(rate) if isinstance(rate, Rate) else ""
+        if least and len(prices) > 1:
+            prices += (least,)
+        elif least and width(price) >= room:
+            return self.lines(variant, name=signal.name, clock=price, price=least), None, None
+        elif least:
+            clock = Clock(0, since_ms, after=price, ends_at=COLUMNS - width(price) + len(price))
+            price = least
+        if so_far is not None and price == prices[0]:
+            clock = structs.replace(clock, line_of=partial(self.money.beside, so_far))
+        lines, clock = self.with_clock(variant, clock, name=signal.name, price=price)
+        return lines, clock, Turns(lines.index(price), prices) if len(prices) > 1 else None
 
     def refusal(self, reasons: tuple[str, ...], lock: wire.Lock | None, detail: str) -> tuple[str, ...]:
         """Return the lines for the worst reason; the first line ends with the number of other reasons."""

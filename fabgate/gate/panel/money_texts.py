@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from fabgate.display import COLUMNS, clean, cut
 from fabgate.drivers.panels.text import transliterate
@@ -13,6 +13,8 @@ from fabgate.gate.panel.costs import Cost, CostSoFar, Rate
 from fabgate.pricing.mistakes import PRICE_DECIMALS
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: Signs that displays write instead of a code.
 _SIGNS: Final = {**dict.fromkeys(("AUD", "CAD", "NZD", "SGD", "USD"), "$"), "EUR": "€", "GBP": "£"}
@@ -26,17 +28,22 @@ class MoneyTexts:
         #: The cost of the session that goes on could not be computed.
         self._is_wrong = False
 
-    def price(self, rate: Rate | str | None) -> str:
-        """Return a price, or "" for none. Text that a person typed is truncated like all such text."""
-        return cut(rate or "") if rate is None or isinstance(rate, str) else _or_nothing(self._price, rate)
+    def prices(self, rate: Rate | str | None) -> tuple[str, ...]:
+        """Return a price; a fee that does not fit next to it is a text of its own, and nothing is ().
+
+        Text that a person typed is truncated like all such text.
+        """
+        if rate is None or isinstance(rate, str):
+            return (cut(rate),) if rate else ()
+        return _or_nothing(self._prices, rate, ())
 
     def least(self, rate: Rate) -> str:
         """Return the minimum of a session, or "". It replaces the limit, which is announced later anyway."""
-        return _or_nothing(self._least, rate)
+        return _or_nothing(self._least, rate, "")
 
     def cost(self, cost: Cost) -> str:
         """Return the text of a session's cost."""
-        return _or_nothing(self._cost, cost)
+        return _or_nothing(self._cost, cost, "")
 
     def beside(self, so_far: CostSoFar, time: str, ms: int) -> str:
         """Return a session's time, which is also given in milliseconds, and its cost so far.
@@ -54,19 +61,18 @@ class MoneyTexts:
             return ""
         return (on_one_line(time, said) or said) if said else ""
 
-    def _price(self, rate: Rate) -> str:
+    def _prices(self, rate: Rate) -> tuple[str, ...]:
         fixed = self._money(rate.fixed, rate.digits, rate.currency)
+        use = self._text("price.use").format(price=fixed)
         if rate.per_minute is None:
-            texts = [self._text("price.use").format(price=fixed)] if rate.fixed else [self._text("price.none")]
-        else:
-            price = self._money(rate.per_minute, rate.digits, rate.currency)
-            fee = self._number(rate.fixed, rate.digits)
-            texts = [
-                *([self._text("price.fee").format(fee=fee, price=price)] if rate.fixed else ()),
-                *([self._text("price.running").format(price=price)] if rate.is_by_running else ()),
-                self._text("price.minute").format(price=price),
-            ]
-        return next((text for text in texts if width(text) <= COLUMNS), "")
+            return _only((use if rate.fixed else self._text("price.none"),))
+        price = self._money(rate.per_minute, rate.digits, rate.currency)
+        both = self._text("price.fee").format(fee=self._number(rate.fixed, rate.digits), price=price)
+        if rate.fixed and not rate.is_by_running and width(both) <= COLUMNS:
+            return (both,)
+        running = self._text("price.running").format(price=price) if rate.is_by_running else ""
+        per_minute = _fitting(running) or self._text("price.minute").format(price=price)
+        return _only((per_minute, _fitting(f"+ {use}") or f"+ {fixed}") if rate.fixed else (per_minute,))
 
     def _least(self, rate: Rate) -> str:
         least = self._money(rate.minimum, rate.digits, rate.currency)
@@ -102,10 +108,15 @@ def _fitting(text: str) -> str:
     return text if width(text) <= COLUMNS else ""
 
 
-def _or_nothing(write: Callable[[Any], str], money: Any) -> str:
-    """Return money as text, or "" if that fails in any way: this runs in the loop that owns the power."""
+def _only(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the texts, or none where one does not fit: a fee without its price, or a price without its fee, is wrong."""
+    return texts if all(map(_fitting, texts)) else ()
+
+
+def _or_nothing(write: Callable[[Any], T], money: Any, nothing: T) -> T:
+    """Return what `write` returns, or `nothing` if that fails in any way: this runs in the loop that owns the power."""
     try:
         return write(money)
     except Exception:
         log.exception("the panel shows no price, because %r cannot be written", money)
-        return ""
+        return nothing

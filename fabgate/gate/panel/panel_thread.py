@@ -57,6 +57,14 @@ class PanelThread:
             self._begin(notice)
             self._changed.notify()
 
+    def update(self, notice: Notice) -> None:
+        """Replace the lasting notice without a sound; a passing one stays until it has passed. Never blocks."""
+        with self._changed:
+            self._lasting = structs.replace(notice, sound="")
+            if self._passes_s is None:
+                self._begin(self._lasting)
+            self._changed.notify()
+
     def is_passing(self, *, but: Notice | None = None) -> bool:
         """Return whether a passing notice other than the object `but` is shown now."""
         with self._changed:
@@ -115,7 +123,7 @@ class PanelThread:
                 else:
                     sound = notice.sound if time.monotonic() - self._since_s < LATE_S else ""
                 number, lines, written_s = self._number, found, time.monotonic()
-            yield structs.replace(notice, sound=sound, lines=found, clock=None)
+            yield structs.replace(notice, sound=sound, lines=found, clock=None, turns=None)
 
     def _pass(self) -> float | None:
         """Let the notice pass if its time is over; return the time that it still has, None for no end."""
@@ -152,6 +160,11 @@ class Panels:
         """Show a notice on every panel (``PanelThread.show``)."""
         for thread in self._threads:
             thread.show(notice, then=then)
+
+    def update(self, notice: Notice) -> None:
+        """Replace the lasting notice on every panel (``PanelThread.update``)."""
+        for thread in self._threads:
+            thread.update(notice)
 
     def is_passing(self, *, but: Notice | None = None) -> bool:
         """Return whether any panel shows a passing notice other than `but`."""

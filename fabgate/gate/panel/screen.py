@@ -10,7 +10,7 @@ from msgspec import structs
 from fabgate import wire
 from fabgate.drivers.panels import Notice
 from fabgate.gate.panel import messages
-from fabgate.gate.panel.costs import NO_MONEY, Money
+from fabgate.gate.panel.costs import NO_MONEY, Money, Rate
 from fabgate.gate.panel.panel_thread import Panels, PanelThread
 from fabgate.rules import vocabulary
 from fabgate.rules.machine import Session
@@ -35,6 +35,8 @@ class Screen:
         self._machine = machine
         self._lang = lang
         self._shown: tuple[vocabulary.Shown, wire.Lock | None] | None = None
+        #: The price of the session that goes on, as it was shown last.
+        self._rate: Rate | str | None = None
         self._power_was_cut = False
         #: The message of a self-test that was shown last.
         self._tried: Notice | None = None
@@ -63,10 +65,13 @@ class Screen:
         blocked = state.kind is _KIND.BLOCKED
         self._power_was_cut = self._power_was_cut and (blocked or state.kind is _KIND.IDLE)
         before, self._shown = self._shown, (state, lock if blocked else None)
+        rate_before, self._rate = self._rate, money.rate() if state.kind is _KIND.GO else None
         lasting = None
-        if self._shown != before:
+        if self._shown != before or self._rate != rate_before:
             lasting = self._lasting(state, mode, lock, boot_ms, since_ms, money)
-            if not happened:
+            if not happened and self._shown == before:
+                self._panel.update(lasting)
+            elif not happened:
                 self._begin(state, lasting, money)
             elif state.kind not in _URGENT:
                 lasting = structs.replace(lasting, sound="")
@@ -117,15 +122,14 @@ class Screen:
     ) -> Notice:
         if self._power_was_cut and state.kind is _KIND.IDLE:
             return messages.power_was_cut(self._lang)
-        rate, so_far = (money.rate(), money.so_far()) if state.kind is _KIND.GO else (None, None)
         return messages.notice(
             state.at(boot_ms),
             self._machine,
             lang=self._lang,
             mode=mode,
             lock=lock,
-            money=rate,
-            so_far=so_far,
+            money=self._rate,
+            so_far=money.so_far() if state.kind is _KIND.GO else None,
             boot_ms=boot_ms,
             since_ms=since_ms,
         )

@@ -12,18 +12,20 @@ import msgspec
 import pytest
 
 from fabgate import wire
-from fabgate.drivers.panels import COLUMNS
+from fabgate.drivers.panels import COLUMNS, Notice
 from fabgate.drivers.panels.log import LogOptions
 from fabgate.drivers.panels.text import transliterate
 from fabgate.gate.config.gate_yaml import Driver, Mqtt
 from fabgate.gate.panel import messages
 from fabgate.gate.panel.costs import Certainty, Cost, Costs, Rate
+from fabgate.gate.panel.screen import Screen
 from fabgate.gate.roster import directory
 from fabgate.gate.roster.in_force import RosterInForce
 from fabgate.rules import vocabulary
 from fabgate.rules.machine import Session
 from fabgate.rules.term import Term
 from tests.gate.fakes import NOON
+from tests.gate.panel.wall import Wall
 from tests.gate.roster.collector import Harness, member, roster
 from tests.gate.shell import Bench, digest, gate_config, wait
 
@@ -128,6 +130,35 @@ def test_the_price_is_that_of_now_and_the_cost_that_of_the_whole_session(desk: D
     desk.serve(prices(period(basis="running", idle_price="0.01")))
     assert desk.rate() == Rate(TEN_CENTS, Decimal(0), 2, "EUR", is_by_running=True)
     assert desk.cost(60, ran=10) == euros(100 + 50)
+
+
+def test_the_panel_shows_the_price_that_counts_from_the_minute_at_which_a_peak_begins(desk: Desk) -> None:
+    desk.serve(prices(period(peaks=LUNCH)))
+    wall = Wall()
+    screen = Screen(wall, "Laser 1", "en")
+
+    def seen_after(minutes: float, *happened: vocabulary.Signal) -> Notice:
+        at = vocabulary.Now(round(minutes * MINUTE_MS), NOON + timedelta(minutes=minutes), synced=True)
+        session = Session("s", desk.ada, "Ada", "en", digest("ada"), vocabulary.Basis("grant"), Term(0, 0, 0))
+        go = vocabulary.Shown(KIND.GO, "Ada", "en", until_ms=HOURS_MS)
+        money = desk.costs.of(happened, session, at)
+        screen.show(happened, go, mode=vocabulary.Mode.TAP, lock=None, boot_ms=at.boot_ms, money=money)
+        return wall.seen
+
+    assert "0.10 €/min" in seen_after(0).lines
+    assert "0.10 €/min" in seen_after(29.9).lines
+    refused = vocabulary.Signal(KIND.REFUSED, reasons=("in-use",))
+    assert seen_after(29.95, refused).light == "red"
+    assert seen_after(30).light == "red", "a new price must not hide what has just happened"
+    assert "0.25 €/min" in wall.passes().lines
+    assert "0.25 €/min" in seen_after(31).lines
+    assert wall.heard == ["short", "low low", ""], "a new price makes no sound"
+
+
+def test_a_price_that_cannot_be_computed_is_logged_once(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    desk.serve(prices(wire.PriceList(periods=[period()], discount_percent="0.125")))
+    assert [desk.cost(10) for _second in range(3)] == [None] * 3
+    assert caplog.text.count("the panel shows no price") == 1
 
 
 def test_each_member_has_the_prices_of_their_own_list(desk: Desk) -> None:
@@ -373,6 +404,28 @@ def test_a_minimum_is_said_instead_of_the_limit(desk: Desk) -> None:
     assert frame(KIND.GO, desk.rate(), "en", HOURS_MS)[1] == "0:00 of 120 min"
     desk.serve(prices(wire.PriceList(periods=[period(minimum="2")], has_free_minutes=True)))
     assert frame(KIND.GO, desk.rate(), "en", HOURS_MS)[1] == "0:00 of 120 min"
+
+
+def turns(rate: Rate, lang: str = "en") -> set[tuple[str, ...]]:
+    """Return each different greeting that the panel shows within half a minute, without the line of the clock."""
+    signal = vocabulary.Signal(KIND.GO, "Ada", lang, ms=HOURS_MS)
+    found = messages.notice(signal, "Laser 1", money=rate, so_far=lambda _ms: None)
+    seen = {found.lines_at(ms) for ms in range(0, 30_000, 1_000)}
+    assert all(transliterate(line, 99) == transliterate(line, COLUMNS) for lines in seen for line in lines)
+    return {lines[2:3] for lines in seen}
+
+
+def test_a_fee_and_a_price_that_do_not_fit_on_one_line_take_turns():
+    dear = RATE._replace(per_minute=Decimal("0.123456"), fixed=Decimal("12.5"))
+    assert turns(dear) == {("0.123456 €/min",), ("+ 12.50 € per use",)}
+    assert turns(dear, "fr") == {("0,123456 €/min",), ("+ 12,50 €",)}
+    assert turns(dear._replace(minimum=Decimal(20))) == {
+        ("0.123456 €/min",),
+        ("+ 12.50 € per use",),
+        ("At least 20.00 €",),
+    }
+    running = RATE._replace(fixed=Decimal(100), is_by_running=True)
+    assert turns(running, "fr") == {("0,10 €/min marche",), ("+ 100,00 €",)}
 
 
 def test_a_price_that_does_not_fit_is_left_out_and_never_cut():

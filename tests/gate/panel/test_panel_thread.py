@@ -121,6 +121,25 @@ def test_every_panel_shows_each_notice(make: Any) -> None:
         assert device.seen[-1].sound == "short"
 
 
+def test_a_new_price_waits_in_silence_until_what_has_just_happened_has_passed(make: Any) -> None:
+    bench = make("display")
+    (display,) = bench.devices
+    bench.panels.show(Notice("green", "short", ("Cheap",)))
+    wait(lambda: display.text == "Cheap", "the first price")
+    bench.panels.update(Notice("green", "short", ("Dear",)))
+    wait(lambda: display.text == "Dear", "the second price")
+    bench.panels.show(Notice("red", "low", ("Refused",), 0.2))
+    wait(lambda: display.text == "Refused", "the refusal")
+    bench.panels.update(Notice("green", "short", ("Cheap again",)))
+    wait(lambda: display.text == "Cheap again", "the third price")
+    assert [(notice.lines[0], notice.sound) for notice in display.seen] == [
+        ("Cheap", "short"),
+        ("Dear", ""),
+        ("Refused", "low"),
+        ("Cheap again", ""),
+    ]
+
+
 def test_a_clock_ticks_on_a_display_without_another_notice_and_in_silence(make: Any) -> None:
     bench = make("display", "lamp")
     display, lamp = bench.devices

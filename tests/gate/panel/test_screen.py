@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from msgspec import structs
 
 from fabgate.drivers.panels import Notice
 from fabgate.drivers.panels.log import LogOptions
 from fabgate.gate.config.gate_yaml import Driver, Machine
 from fabgate.gate.panel.costs import Money
-from fabgate.gate.panel.panel_thread import PanelThread
 from fabgate.gate.panel.screen import Screen
 from fabgate.rules import vocabulary
+from tests.gate.panel.wall import Wall
 from tests.gate.shell import Bench, running, wait
 from tests.gate.uplink.test_commands import now, outcomes, send
 
@@ -22,28 +21,6 @@ KIND = vocabulary.SignalKind
 GO = vocabulary.Shown(KIND.GO, "Ada", until_ms=3_600_000)
 ENDED = vocabulary.Signal(KIND.ENDED, ms=60_000, reasons=("badge",))
 REFUSED = vocabulary.Signal(KIND.REFUSED, reasons=("in-use",))
-
-
-class Wall(PanelThread):
-    """A panel whose time passes when a test says so: it keeps what is seen now, and what is seen after that."""
-
-    def __init__(self) -> None:
-        self.seen = Notice("off")
-        self.then = Notice("off")
-        self.heard: list[str] = []
-
-    def show(self, notice: Notice, *, then: Notice | None = None) -> None:
-        self.seen = notice
-        self.heard.append(notice.sound)
-        if then is not None:
-            self.then = then
-        elif not notice.for_s:
-            self.then = structs.replace(notice, sound="")
-
-    def passes(self) -> Notice:
-        if self.seen.for_s:
-            self.show(self.then)
-        return self.seen
 
 
 @pytest.fixture
