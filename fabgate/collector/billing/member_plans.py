@@ -30,6 +30,8 @@ History = tuple[Change, ...]
 NO_HISTORY: Final[History] = ()
 #: The verb of a change in the audit log: the day and the plan are in `after`.
 VERB: Final = "member.plan"
+#: The verb of a change that was cancelled before its day came: the day and the plan are in `before`.
+CANCELLED: Final = "member.plan-cancelled"
 #: The first day on which a plan may begin: before it, no collector of fabgate kept sessions.
 EARLIEST: Final = date(2000, 1, 1)
 #: How far ahead a plan may be changed.
@@ -45,15 +47,21 @@ def plan_on(history: History, day: date) -> str:
 def with_change(history: History, change: Change) -> History:
     """Return the history with a change, in the place of one of the same day.
 
-    Later changes stay. A change that changes nothing is left out, so that each one that is shown means something.
+    Later changes stay. A plan that is confirmed is kept, too: it applies from its day on, also if the plan of an earlier day
+    is corrected later.
     """
-    others = [other for other in history if other.since != change.since]
-    plan, kept = "", []
-    for one in sorted([*others, change]):
-        if one.plan != plan:
-            kept.append(one)
-        plan = one.plan
-    return tuple(kept)
+    return tuple(sorted([*without(history, change.since), change]))
+
+
+def without(history: History, since: date) -> History:
+    """Return the history without the change of a day."""
+    return tuple(change for change in history if change.since != since)
+
+
+def steps(history: History) -> list[Change]:
+    """Return the changes to another plan, without those that confirm one."""
+    plans = ["", *(change.plan for change in history)]
+    return [change for before, change in zip(plans, history, strict=False) if change.plan != before]
 
 
 def check_day(since: date, today: date, *, is_back_allowed: bool) -> None:
@@ -108,6 +116,25 @@ def members_of(day: date) -> Mapping[str, int]:
 def set_plan(member: Member, plan: str, since: date, *, actor: str) -> bool:
     """Give a member a plan, or none, from a day on; return whether that changes anything. See `set_plans`."""
     return bool(set_plans({member.pk: plan}, since, actor=actor))
+
+
+def cancel(member: Member, since: date, today: date, *, actor: str) -> bool:
+    """Cancel the change of a day that has not come, so that the plan of before goes on; return whether there was one.
+
+    Raises UsageError for a day that has come.
+    """
+    if since <= today:
+        text = _("found %(found)s, wanted a day after %(today)s: a plan that applies is replaced, not cancelled")
+        raise UsageError(text % {"found": since, "today": today})
+    with transaction.atomic():
+        Member.objects.select_for_update(no_key=True).get(pk=member.pk)
+        before = history(member)
+        after = without(before, since)
+        if after == before:
+            return False
+        _store({member.pk: after})
+        audit.record(actor, CANCELLED, member, before={"plan": plan_on(before, since), "since": since.isoformat()})
+    return True
 
 
 def set_plans(plans: Mapping[str, str], since: date, *, actor: str) -> int:

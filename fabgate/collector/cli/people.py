@@ -61,6 +61,12 @@ def plan(args: argparse.Namespace) -> int:
         mistakes.append(f"found no plan {args.plan[:60]!r}; {hint}")
     if mistakes or member is None:
         raise UsageError("\n".join(mistakes))
+    if args.cancel is not None:
+        since = _day(args.cancel, "--cancel") or blocks.today()
+        found = member_plans.cancel(member, since, blocks.today(), actor=audit.cli_actor(args.actor))
+        done = f"the change of {since} is cancelled" if found else f"found no change of {since}; nothing changed"
+        sys.stdout.write(f"{member}: {done}\n")
+        return 0
     if args.plan is None and not args.none:
         for change in member_plans.history(member):
             sys.stdout.write(f"{change.since}  {change.plan or 'no plan'}\n")

@@ -31,10 +31,10 @@ ACTS = st.lists(st.tuples(st.sampled_from(DAYS), st.sampled_from(["", "student",
 
 
 def by_days(acts: list[tuple[date, str]]) -> dict[date, str]:
-    """Return the plan of each day: each act fills the days from its own to the next one at which the plan changes."""
+    """Return the plan of each day: each act fills the days from its own to the next one for which somebody acted."""
     plans = dict.fromkeys([FIRST - timedelta(days=1), *DAYS], "")
-    for since, plan in acts:
-        later = [day for day in DAYS if day > since and plans[day] != plans[day - timedelta(days=1)]]
+    for number, (since, plan) in enumerate(acts):
+        later = [day for day, _plan in acts[:number] if day > since]
         end = min(later, default=DAYS[-1] + timedelta(days=1))
         plans |= {day: plan for day in DAYS if since <= day < end}
     return plans
@@ -45,7 +45,7 @@ def test_the_plan_of_each_day_is_the_one_that_was_chosen_last_for_it(acts):
     history = member_plans.NO_HISTORY
     for since, plan in acts:
         history = member_plans.with_change(history, Change(since, plan))
-        plans = ["", *(change.plan for change in history)]
+        plans = ["", *(change.plan for change in member_plans.steps(history))]
         assert all(before != after for before, after in pairwise(plans))
     assert {day: member_plans.plan_on(history, day) for day in by_days(acts)} == by_days(acts)
 
@@ -84,10 +84,40 @@ def test_the_database_has_the_same_histories(acts):
 
 
 @pytest.mark.usefixtures("plans")
+def test_a_plan_that_was_confirmed_stays_when_an_earlier_day_is_corrected():
+    ada = Member.objects.get(pk="m-1")
+    assert member_plans.set_plan(ada, "student", FIRST, actor="ada")
+    assert member_plans.set_plan(ada, "student", DAYS[5], actor="desk")
+    assert member_plans.set_plan(ada, "pro", FIRST, actor="manager")
+    history = member_plans.history(ada)
+    assert [member_plans.plan_on(history, day) for day in (DAYS[4], DAYS[5])] == ["pro", "student"]
+    assert prices_are_as_logged()
+
+
+@pytest.mark.usefixtures("plans")
+def test_a_change_to_come_is_cancelled_and_does_not_come_back():
+    ada, today = Member.objects.get(pk="m-1"), DAYS[2]
+    member_plans.set_plan(ada, "student", FIRST, actor="ada")
+    member_plans.set_plan(ada, "pro", DAYS[4], actor="ada")
+    assert member_plans.cancel(ada, DAYS[4], today, actor="bob")
+    assert not member_plans.cancel(ada, DAYS[4], today, actor="bob")
+    assert member_plans.history(ada) == (Change(FIRST, "student"),)
+    assert prices_are_as_logged()
+    with pytest.raises(UsageError, match="wanted a day after 2026-01-03"):
+        member_plans.cancel(ada, FIRST, today, actor="bob")
+
+
+def prices_are_as_logged() -> bool:
+    report = Report()
+    prices.check(report)
+    return not [finding for finding in report.findings if finding.table == "planchange"]
+
+
+@pytest.mark.usefixtures("plans")
 def test_a_change_is_logged_with_its_day_and_one_that_changes_nothing_is_not():
     ada = Member.objects.get(pk="m-1")
     assert member_plans.set_plan(ada, "student", FIRST, actor="ada")
-    assert not member_plans.set_plan(ada, "student", DAYS[3], actor="ada")
+    assert not member_plans.set_plan(ada, "student", FIRST, actor="ada")
     assert member_plans.set_plan(ada, "", DAYS[5], actor="bob")
     assert [
         (row.kind, row.key, row.verb, row.actor, row.before, row.after) for row in LogEntry.objects.order_by("pk")
@@ -134,8 +164,13 @@ def plan(capsys, plans):
 def test_the_verb_gives_a_plan_and_lists_the_history(plan):
     today = blocks.today()
     assert plan("m-1", "student", "--from", "2026-01-01") == "m-1: student from 2026-01-01\n"
-    assert plan("m-1", "student") == f"m-1: student from {today}; nothing changed\n"
+    assert plan("m-1", "student", "--from", "2026-01-01") == "m-1: student from 2026-01-01; nothing changed\n"
     assert plan("m-1", "--none") == f"m-1: no plan from {today}\n"
+    assert plan("m-1") == f"2026-01-01  student\n{today}  no plan\n"
+    tomorrow = today + timedelta(days=1)
+    plan("m-1", "pro", "--from", str(tomorrow))
+    assert plan("m-1", "--cancel", str(tomorrow)) == f"m-1: the change of {tomorrow} is cancelled\n"
+    assert plan("m-1", "--cancel", str(tomorrow)) == f"m-1: found no change of {tomorrow}; nothing changed\n"
     assert plan("m-1") == f"2026-01-01  student\n{today}  no plan\n"
 
 

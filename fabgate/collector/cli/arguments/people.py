@@ -98,6 +98,7 @@ def add_verbs(add: shared.Add) -> None:
     named = plan.add_mutually_exclusive_group()
     named.add_argument("plan", metavar="PLAN", nargs="?", help="one of those that bill-plan lists")
     named.add_argument("--none", action="store_true", help="no plan from that day on")
+    named.add_argument("--cancel", metavar="DATE", help="cancel the change of a day that has not come")
     plan.add_argument("--from", dest="since", metavar="DATE", help="the first day (default: today)")
     for verb in (block, unblock, plan):
         shared.actor(verb)

@@ -67,6 +67,7 @@ VERBS: Final = {
     "line.added": gettext_lazy("line added"),
     "line.removed": gettext_lazy("line removed"),
     "member.plan": gettext_lazy("plan of a member changed"),
+    "member.plan-cancelled": gettext_lazy("change of a member's plan cancelled"),
     "month.closed": gettext_lazy("month closed"),
     "statement.mailed": gettext_lazy("statement sent by e-mail"),
     "statement.not-mailed": gettext_lazy("statement could not be sent by e-mail"),

@@ -78,8 +78,11 @@ def write(prepared: Prepared, *, actor: str, plans_from: date | None = None) -> 
                 if "machines" in columns:
                     _open_machines(rows)
             if "plan" in columns:
-                plans = {row.id: row.plan for row in rows}
-                member_plans.set_plans(plans, plans_from or blocks.today(), actor=actor)
+                day = plans_from or blocks.today()
+                known_plans = member_plans.plans_on(day)
+                # A list that is imported each week confirms nothing: it would add a row for each member each time.
+                plans = {row.id: row.plan for row in rows if row.plan != known_plans.get(row.id, "")}
+                member_plans.set_plans(plans, day, actor=actor)
             payers.ensure_all({row.payer_id for row in rows if row.payer_id is not None}, actor=actor)
             if "badges" in columns:
                 _give_badges(file, actor)

@@ -85,19 +85,28 @@ def _logged_histories() -> tuple[Mapping[str, History], Mapping[str, Mapping[Ste
     histories: dict[str, History] = {}
     sources: dict[str, dict[Step, Value]] = {}
     for member, step, value in _logged_steps():
-        histories[member] = member_plans.with_change(histories.get(member, NO_HISTORY), step)
+        before = histories.get(member, NO_HISTORY)
+        if value is None:
+            histories[member] = member_plans.without(before, step.since)
+            continue
+        histories[member] = member_plans.with_change(before, step)
         sources.setdefault(member, {})[step] = value
     return histories, sources
 
 
-def _logged_steps() -> Iterator[tuple[str, Step, Value]]:
-    changes = Change.objects.filter(kind="member", verb=member_plans.VERB).order_by("pk")
-    for member, after, at, actor in changes.values_list("key", "after", "at", "actor").iterator(PAGE):
+def _logged_steps() -> Iterator[tuple[str, Step, Value | None]]:
+    """Yield each change of a plan, with its source; None: the change was cancelled."""
+    verbs = (member_plans.VERB, member_plans.CANCELLED)
+    changes = Change.objects.filter(kind="member", verb__in=verbs).order_by("pk")
+    columns = "key", "verb", "before", "after", "at", "actor"
+    for member, verb, before, after, at, actor in changes.values_list(*columns).iterator(PAGE):
+        is_cancelled = verb == member_plans.CANCELLED
+        found = before if is_cancelled else after
         try:
-            step = Step(date.fromisoformat(after["since"]), str(after["plan"]))
+            step = Step(date.fromisoformat(found["since"]), str(found["plan"]))
         except (TypeError, KeyError, ValueError):
             continue  # somebody changed the log, which its seal shows
-        yield member, step, Value(step.plan, at, actor)
+        yield member, step, None if is_cancelled else Value(step.plan, at, actor)
 
 
 def _check_references(report: Report) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
@@ -10,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from fabgate.collector.billing import member_plans
 from fabgate.collector.db import pulse
-from fabgate.collector.models import Badge, Training
+from fabgate.collector.models import Badge, Member, Training
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.credit.account import refreshed_credit_of
@@ -69,8 +71,10 @@ def revoke(request: HttpRequest, pk: str) -> HttpResponse:
 
 
 def change_plan(request: HttpRequest, pk: str) -> HttpResponse:
-    """Give a person a plan, or none, from a day on."""
+    """Give a person a plan, or none, from a day on; or cancel a change whose day has not come."""
     member = shortcuts.get_member_to_judge(request, pk)
+    if "cancelled" in request.POST:
+        return _cancel_plan(request, member)
     form = action_forms.PlanForm(request.POST, auto_id="plan_%s", account=account_of(request))
     if not form.is_valid():
         return page.person_page(request, member, plan_form=form)
@@ -80,6 +84,17 @@ def change_plan(request: HttpRequest, pk: str) -> HttpResponse:
         messages.success(request, text % {"plan": plan, "day": labels.day(since)})
     else:
         messages.info(request, _("Nothing has changed: this plan already applies on that day."))
+    return shortcuts.redirect_to_person(member)
+
+
+def _cancel_plan(request: HttpRequest, member: Member) -> HttpResponse:
+    try:
+        since = date.fromisoformat(request.POST["cancelled"])
+    except ValueError:
+        raise UsageError(_("found no day of a change of plan; open the page of the person again")) from None
+    if not member_plans.cancel(member, since, blocks.today(), actor=shortcuts.actor(request)):
+        raise errors.Conflict(_("This change has already been cancelled."))
+    messages.success(request, _("The change of %(day)s is cancelled.") % {"day": labels.day(since)})
     return shortcuts.redirect_to_person(member)
 
 

@@ -120,17 +120,8 @@ class Plans:
     now: str
     since: date | None
     earlier: list[member_plans.Change]
-    coming: list[PlanToCome]
+    coming: list[member_plans.Change]
     has_any: bool
-
-
-@dataclass(frozen=True, slots=True)
-class PlanToCome:
-    """A plan that will apply; with `before` from the same day on, there is no change."""
-
-    change: member_plans.Change
-    #: The id of the plan before, or None.
-    before: int | None
 
 
 def machines(member: Member) -> list[MachineRow]:
@@ -156,15 +147,10 @@ def trainings(member: Member, today: date) -> list[TrainingRow]:
 
 def _plans(member: Member, today: date) -> Plans:
     history = member_plans.history(member)
-    ids = dict(Plan.objects.values_list("name", "pk"))
-    begun = [change for change in history if change.since <= today]
-    coming = [
-        PlanToCome(change, ids.get(history[place - 1].plan) if place else None)
-        for place, change in enumerate(history)
-        if change.since > today
-    ]
+    begun = [change for change in member_plans.steps(history) if change.since <= today]
+    coming = [change for change in history if change.since > today]
     newest = begun[-1] if begun else member_plans.Change(date.min, "")
-    return Plans(newest.plan, newest.since if begun else None, begun[-2::-1], coming, bool(ids))
+    return Plans(newest.plan, newest.since if begun else None, begun[-2::-1], coming, Plan.objects.exists())
 
 
 def _machine(machine: Machine, member: Member, people: People, held: Collection[int]) -> MachineRow:
