@@ -19,6 +19,7 @@ from paho.mqtt.properties import Properties
 
 from fabgate import wire
 from fabgate.mqtt import certificates
+from fabgate.mqtt.properties import read_quickly
 
 #: How long one attempt to reach the broker's computer lasts. Linux repeats an unanswered first packet after 1, 3 and 7 s,
 #: so a new attempt comes sooner than the next repetition.
@@ -26,9 +27,15 @@ REACH_S: Final = 4.0
 #: The limit with TLS, which includes the handshake: it is slow when all gates connect at the same time.
 HANDSHAKE_S: Final = 10.0
 KEEPALIVE_S: Final = 30
-#: The largest packet that the broker may send (MQTT 5, 3.1.2.11.4). It drops larger ones, which paho would keep in memory
-#: several times. The largest message, its topic of about 400 bytes, and properties.
-MAX_PACKET_BYTES: Final = wire.MAX_MESSAGE_BYTES + 4 * 1024
+#: The largest packet that the broker of config/mosquitto.conf takes (``max_packet_size``): the largest message, its topic and
+#: its properties. It reads a packet to its end before it serves another client.
+BROKER_PACKET_BYTES: Final = wire.MAX_MESSAGE_BYTES + 4 * 1024
+#: The largest packet that the broker may send (MQTT 5, 3.1.2.11.4). Mosquitto drops a larger one and never frees its place
+#: among the messages that may await a confirmation: after ``max_inflight_messages`` of them it sends nothing more. So this is
+#: above what any client can make of a packet that the broker takes. Mosquitto 2.0 does not count the header, and
+#: where the packet has a topic alias, the message leaves with its topic in full, of up to 64 KiB
+#: (docs/decisions/0120). It is a limit only so that with another broker no packet of 256 MB reaches our memory.
+MAX_PACKET_BYTES: Final = 2 * BROKER_PACKET_BYTES
 #: How the kernel finds a dead connection: after 3 s of silence it sends a probe every 2 s, and ends the connection
 #: after 8 s without an answer. MQTT's pings need up to a minute, and until then a message of the broker waits for TCP's
 #: next try, which takes about as long as the network was away (measured: a lock arrived 28 s late after 30 s).
@@ -37,6 +44,7 @@ DEAD_LINE: Final = {"TCP_KEEPIDLE": 3, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TC
 
 def new_client(client_id: str, tls: ssl.SSLContext | None = None) -> paho.Client:
     """Return a client that is not connected yet; `tls` is None for a broker without TLS."""
+    read_quickly()
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTProtocolVersion.MQTTv5)
     client.connect_timeout = REACH_S if tls is None else HANDSHAKE_S
     if tls is not None:
@@ -54,16 +62,19 @@ def secret_client_id(key: bytes, name: str) -> str:
     return "fabgate-" + hmac.new(key, f"mqtt client {name}".encode(), "sha256").hexdigest()[:32]
 
 
-def connect(client: paho.Client, host: str, port: int, *, keep_session_s: int = 0) -> None:
+def connect(
+    client: paho.Client, host: str, port: int, *, keep_session_s: int = 0, forget_session: bool = False
+) -> None:
     """Open the connection and queue CONNECT, which the client's driver then sends. Blocks for at most REACH_S.
 
     For `keep_session_s` seconds after a disconnection the broker keeps subscriptions and messages for this client; with 0
-    each connection begins empty. Raises OSError or ValueError when the broker cannot be reached.
+    each connection begins empty, and with `forget_session` this one does. Raises OSError or ValueError when the broker cannot
+    be reached.
     """
     properties = new_properties(PacketTypes.CONNECT)
     properties.SessionExpiryInterval = keep_session_s
     properties.MaximumPacketSize = MAX_PACKET_BYTES
-    client.connect(host, port, KEEPALIVE_S, clean_start=not keep_session_s, properties=properties)
+    client.connect(host, port, KEEPALIVE_S, clean_start=forget_session or not keep_session_s, properties=properties)
 
 
 def certificate_ends(client: paho.Client) -> datetime | None:

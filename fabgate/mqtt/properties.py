@@ -1,8 +1,12 @@
-"""Writes and reads the MQTT 5 properties of entries quickly.
+"""Writes and reads the MQTT 5 properties of entries quickly, and survives those that paho refuses.
 
 paho supports all properties of all packets, and searches all their names for each one. Packing those of an entry takes
 it 50 us, a quarter of the time in which a gate delivers a backlog; reading them takes 50 us, half of the time to
 receive a message. An entry always has the same three: a content type, its journal and its number.
+
+Where paho refuses what the broker let through (such as U+FEFF in a text) it ends the connection. The broker then delivers
+the same message on the next one, again and again: one message of one gate would stop the collector for good. Such a
+message is passed on without its properties.
 """
 
 from __future__ import annotations
@@ -60,15 +64,37 @@ def read_quickly() -> None:
 def unpack(self: Properties, buffer: bytes) -> tuple[Properties, int]:
     """Read properties from the beginning of `buffer`; return them and how many bytes they take.
 
-    paho itself reads unusual or invalid properties. Raises what paho raises.
+    paho itself reads unusual properties. Those of a message that it refuses are left out. Raises what paho raises where
+    the packet is not a message, or where it is not known how many bytes the properties take.
     """
     held = vars(self)
-    found = _texts(buffer) if len(held) == _NEW and held["packetType"] == _PUBLISH else None
-    if found is None:
+    is_new_message = len(held) == _NEW and held["packetType"] == _PUBLISH
+    found = _texts(buffer) if is_new_message else None
+    if found is not None:
+        held.update(found)
+        return self, 1 + buffer[0]
+    empty = dict(held)
+    try:
         result: tuple[Properties, int] = _unpack_of_paho(self, buffer)
-        return result
-    held.update(found)
-    return self, 1 + buffer[0]
+    except Exception:
+        taken = _length(buffer) if is_new_message else None
+        if taken is None:
+            raise
+        held.clear()
+        held.update(empty)
+        return self, taken
+    return result
+
+
+def _length(buffer: bytes) -> int | None:
+    """Return how many bytes the properties at the beginning of `buffer` take; None if they do not end inside it."""
+    length = 0
+    for place, byte in enumerate(buffer[:4]):
+        length |= (byte & 0x7F) << (7 * place)
+        if byte < _SHORT:
+            taken = place + 1 + length
+            return taken if taken <= len(buffer) else None
+    return None
 
 
 def _texts(buffer: bytes) -> dict[str, Any] | None:

@@ -20,11 +20,13 @@ from typing import Any
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from fabgate import wire
 from fabgate.collector.broker import inbox
 from fabgate.demo.processes.ports import free_port
-from fabgate.mqtt.client import MAX_PACKET_BYTES
+from fabgate.mqtt.client import BROKER_PACKET_BYTES, MAX_PACKET_BYTES
 from tests.deploy.places import CONFIG, DOCS, SYSTEMD, blocks
 from tests.support.mosquitto import MOSQUITTO, Mosquitto
 from tests.support.patience import HANGS_S, wait
@@ -36,6 +38,8 @@ pytestmark = [
 ]
 
 LASER, SAW = wire.GateTopics("lyon", "laser-1"), wire.GateTopics("lyon", "saw")
+#: A gate with the longest name.
+LONG = wire.GateTopics("lyon", "l" + 61 * "o" + "g")
 COLLECTOR = "lyon/collector"
 #: Mosquitto's plugin that checks subscriptions; None where it is not installed.
 PLUGIN = next(Path("/usr/lib").glob("**/mosquitto_dynamic_security.so"), None)
@@ -87,7 +91,7 @@ def broker(tmp_path_factory, authority) -> Iterator[Shipped]:
     home = tmp_path_factory.mktemp("broker")
     passwords = home / "passwd"
     passwords.touch(0o600)
-    for account in (LASER.account, SAW.account, COLLECTOR):
+    for account in (LASER.account, SAW.account, LONG.account, COLLECTOR):
         subprocess.run(["mosquitto_passwd", "-b", passwords, account, f"{account}'s secret"], check=True)
     acl = home / "acl"
     shutil.copy(CONFIG / "mosquitto.acl", acl)
@@ -116,7 +120,14 @@ class Client:
     """One connection that keeps the messages it receives."""
 
     def __init__(
-        self, port: int, context: ssl.SSLContext, account: str | None, password: str | None, **options
+        self,
+        port: int,
+        context: ssl.SSLContext,
+        account: str | None,
+        password: str | None,
+        *,
+        packet_bytes: int | None = None,
+        **options,
     ) -> None:
         self.received: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
         self._answers: SimpleQueue[Any] = SimpleQueue()
@@ -131,7 +142,10 @@ class Client:
         self.paho.on_subscribe = lambda _c, _u, _m, reasons, _p: self._answers.put(reasons[0])
         self.paho.on_message = lambda _c, _u, message: self.received.put((message.topic, message.payload))
         self.paho.on_disconnect = lambda *_: self.lost.set()
-        self.paho.connect("127.0.0.1", port)
+        takes = Properties(PacketTypes.CONNECT)
+        if packet_bytes is not None:
+            takes.MaximumPacketSize = packet_bytes
+        self.paho.connect("127.0.0.1", port, properties=takes)
         self.paho.loop_start()
         self.greeting = str(self._answers.get(timeout=HANGS_S))
 
@@ -474,6 +488,80 @@ def test_a_packet_is_not_read_if_it_is_larger_than_any_message(connect):
     assert gate.lost.wait(HANGS_S)
 
 
+def message(topic: str, remaining: int, **more: object) -> tuple[str, bytes, Properties]:
+    """Return a message whose packet has this remaining length (MQTT 5, 2.1.4), filled up with a user property."""
+    properties = Properties(PacketTypes.PUBLISH)
+    for name, value in more.items():
+        setattr(properties, name, value)
+    payload = bytes(wire.MAX_MESSAGE_BYTES - 1_000)
+    # The lengths of topic, message id, properties (3 bytes; 1 as long as there are few), and the property's own 6 bytes.
+    used = 2 + len(topic.encode()) + 2 + 3 + len(properties.pack()) - 1 + 6 + len(payload)
+    properties.UserProperty = ("x", "y" * (remaining - used))
+    return topic, payload, properties
+
+
+#: What makes a packet larger on its way through the broker, or might: a topic in full in place of its alias, a message's
+#: expiry, and the identifier of the subscription.
+GROWTH = {
+    "nothing": ({}, None),
+    "an expiry": ({"MessageExpiryInterval": 3_600}, None),
+    "an alias": ({"TopicAlias": 1}, None),
+    "an identifier": ({}, 268_435_455),
+    "all": ({"TopicAlias": 1, "MessageExpiryInterval": 3_600}, 268_435_455),
+}
+
+
+@pytest.mark.parametrize("growth", GROWTH)
+def test_our_clients_receive_a_packet_of_each_size_that_the_broker_takes(connect, growth):
+    """Mosquitto drops what a client does not take, and never frees its place among the 1,000 unconfirmed messages."""
+    properties, identifier = GROWTH[growth]
+    collector = connect(COLLECTOR, packet_bytes=MAX_PACKET_BYTES)
+    topic = LONG.event("fabgate.roster.rejected.v1")
+    wanted = Properties(PacketTypes.SUBSCRIBE)
+    if identifier:
+        wanted.SubscriptionIdentifier = identifier
+    collector.paho.subscribe(f"{LONG.base}/event/#", qos=1, properties=wanted)
+    collector._answers.get(timeout=HANGS_S)
+    gate = connect(LONG.account)
+    if "TopicAlias" in properties:
+        name, payload, first = message(topic, 68_000, TopicAlias=1)
+        gate.paho.publish(name, payload, qos=1, properties=first)
+        gate._answers.get(timeout=HANGS_S)
+        collector.next_message()
+    taken = []
+    for remaining in range(BROKER_PACKET_BYTES - 300, BROKER_PACKET_BYTES + 10):
+        if remaining < BROKER_PACKET_BYTES - 20 and remaining % 7:
+            continue
+        name, payload, found = message("" if "TopicAlias" in properties else topic, remaining, **properties)
+        gate.paho.publish(name, payload, qos=1, properties=found)
+        wait(lambda: gate.lost.is_set() or not gate._answers.empty(), "the broker's answer")
+        if gate.lost.is_set():
+            break
+        assert not gate._answers.get().is_failure
+        taken.append(remaining)
+        received = collector.next_message()
+        assert received is not None, f"a packet with {remaining} bytes did not arrive"
+        assert received[0] == topic
+    assert taken[-1] == BROKER_PACKET_BYTES, "Mosquitto 2.0 counts what follows the header"
+    assert gate.lost.is_set()
+
+
+def test_a_gates_largest_packets_keep_no_message_of_another_gate_back(connect):
+    """The attack, in full: more packets of the largest size than may be unconfirmed. It silenced a workshop in 1.4 s."""
+    collector = connect(COLLECTOR, packet_bytes=MAX_PACKET_BYTES)
+    collector.subscribe("fabgate/v1/lyon/+/event/#")
+    gate, saw = connect(LASER.account), connect(SAW.account)
+    name, payload, properties = message(f"{LASER.base}/event/session/ended", BROKER_PACKET_BYTES)
+    for _ in range(1_100):
+        gate.paho.publish(name, payload, qos=1, properties=properties)
+    for _ in range(1_100):
+        assert not gate._answers.get(timeout=HANGS_S).is_failure
+    assert saw.publish(f"{SAW.base}/event/session/ended", b"heard") == "Success"
+    while (received := collector.next_message()) is not None and received[1] != b"heard":
+        pass
+    assert received == (f"{SAW.base}/event/session/ended", b"heard")
+
+
 @pytest.mark.parametrize("by", ["connect", "connect_certified"])
 def test_a_gate_may_use_qos_1_at_most(request, by):
     assert request.getfixturevalue(by)(LASER.account).limits.MaximumQoS == 1
@@ -492,7 +580,9 @@ def test_the_measured_settings_are_in_the_configuration():
     lines = (CONFIG / "mosquitto.conf").read_text().splitlines()
     assert "set_tcp_nodelay true" in lines
     assert f"message_size_limit {wire.MAX_MESSAGE_BYTES}" in lines
-    assert f"max_packet_size {MAX_PACKET_BYTES}" in lines
+    assert f"max_packet_size {BROKER_PACKET_BYTES}" in lines
+    # A topic of 64 KiB may take the place of an alias, and a subscription's identifier of 5 bytes be added.
+    assert MAX_PACKET_BYTES > BROKER_PACKET_BYTES + 65_535 + 5 + 5
     assert f"max_queued_bytes {inbox.MAX_BYTES}" in lines
     assert "allow_anonymous false" in lines
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import threading
@@ -107,6 +108,94 @@ def test_only_one_thread_writes_to_the_socket(broker, monkeypatch):
     assert one._inbox.get(timeout_s=HANGS_S).topic.startswith("fabgate/v1/lyon/")
     one.stop(orderly=True)
     assert writers == {one._thread.ident}
+
+
+#: Properties of a message (MQTT 5, 3.3.2.3), and how their value is packed; a user property is two texts.
+TEXTS = {"content type": 0x03, "response topic": 0x08, "user property": 0x26}
+#: What one reader takes and another one refuses.
+STRANGE = [
+    "\ufeff",
+    "\ufeffjournal",
+    "\ufffd",
+    "\u200b",
+    "\x01",
+    "\x7f",
+    "\x9f",
+    "\ufffe",
+    "\U0001f4a5",
+    "",
+    "x" * 9_000,
+]
+
+
+def packed(text: str) -> bytes:
+    return len(text.encode()).to_bytes(2, "big") + text.encode()
+
+
+def varied(number: int) -> bytes:
+    """Return a number as MQTT packs lengths (1.5.5)."""
+    found = bytearray()
+    while True:
+        number, low = divmod(number, 128)
+        found.append(low | (128 if number else 0))
+        if not number:
+            return bytes(found)
+
+
+#: CONNECT of MQTT 5, with an empty client id and no properties.
+CONNECT = b"\x10\x0d" + packed("MQTT") + b"\x05\x02\x00\x3c\x00" + packed("")
+
+
+def publish_raw(port: int, topic: str, properties: bytes, body: bytes) -> None:
+    """Publish with QoS 1, and wait until the broker has confirmed it or ended the connection."""
+    rest = packed(topic) + b"\x00\x01" + varied(len(properties)) + properties + body
+    with socket.create_connection(("127.0.0.1", port), timeout=HANGS_S) as gate:
+        gate.sendall(CONNECT)
+        assert gate.recv(100)[0] == 0x20
+        gate.sendall(b"\x32" + varied(len(rest)) + rest)
+        with contextlib.suppress(ConnectionResetError):
+            gate.recv(100)
+
+
+@pytest.mark.parametrize("broker", ["plain"], indirect=True)
+def test_no_property_of_a_message_keeps_the_messages_behind_it_back(broker):
+    """paho ends the connection for what it refuses, and the broker then delivers the same message again, for ever.
+
+    One message of one gate, with U+FEFF in a user property, silenced the whole workshop, also after a restart.
+    """
+    one = link(broker.port)
+    one.start()
+    assert one._inbox.get(timeout_s=HANGS_S) == Connected()
+    one.subscribe(["fabgate/v1/lyon/+/state"])
+    blocks = [
+        bytes((number,)) + packed(text) + (packed("value") if name == "user property" else b"")
+        for name, number in TEXTS.items()
+        for text in STRANGE
+    ]
+    blocks += [b"\x26" + packed("seq") + packed(text) for text in STRANGE]
+    blocks += [first + second for first in blocks[-3:] for second in blocks[:3]]
+    blocks += [
+        b"\x09" + packed("\ufeff"),
+        b"\x01\x01",
+        b"\x01\x02",
+        b"\x02\x00\x00\x0e\x10",
+        b"\x0b\x01",
+        b"\x7f\x00",
+        b"\x26\x00",
+    ]
+    with broker.client() as ready:  # in the order of packets: the subscription is known by then
+        ready.publish("fabgate/v1/lyon/first/state", b"", qos=1).wait_for_publish(HANGS_S)
+    for number, block in enumerate(blocks):
+        publish_raw(broker.port, "fabgate/v1/lyon/mad/state", block, b"%d" % number)
+    with broker.client() as gate:
+        gate.publish("fabgate/v1/lyon/saw/state", b"last", qos=1).wait_for_publish(HANGS_S)
+    arrived = []
+    while not arrived or arrived[-1].body != b"last":
+        found = one._inbox.get(timeout_s=HANGS_S)
+        assert isinstance(found, Received), found
+        arrived.append(found)
+    assert len(arrived) > len(STRANGE), "the broker refuses some of them, not most"
+    one.stop(orderly=True)
 
 
 def test_knowing_the_collectors_id_does_not_allow_taking_over_its_session(broker):
