@@ -543,10 +543,16 @@ class State(Message, frozen=True, kw_only=True):
 
 
 class CollectorStatus(Message, frozen=True, kw_only=True):
-    """Retained on ``…/collector/status``; the last will is the offline form."""
+    """Retained on ``…/collector/status``; the last will is the offline form.
+
+    `trouble` says why nothing is stored now, so that no entry is acknowledged; `refused` names the gates whose messages are
+    not read for a while, because they send more than a gate may.
+    """
 
     online: bool
     collector: str
+    trouble: str = ""
+    refused: list[str] = []
 
 
 class RosterNudge(Message, frozen=True, kw_only=True):

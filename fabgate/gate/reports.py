@@ -36,6 +36,7 @@ from fabgate.gate.uplink.connection import Uplink
 from fabgate.gate.uplink.events import (
     CommandArrived,
     CommandsRefused,
+    DeliveryProblem,
     ForkFound,
     HistoryAgrees,
     HistoryDiffers,
@@ -400,6 +401,9 @@ class Reports:
             case CommandArrived(command):
                 self._handled(event)
                 return self._command(command, now)
+            case DeliveryProblem(detail):
+                self._set_problem("delivery", detail or None)
+                return []
             case HistoryDiffers(detail):
                 self.problems["fork"] = detail
                 return []

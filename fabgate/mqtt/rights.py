@@ -15,7 +15,7 @@ from typing import Any, Final
 import paho.mqtt.client as paho
 
 from fabgate.errors import FabgateError
-from fabgate.mqtt.client import certificate_ends, connect
+from fabgate.mqtt.client import BROKER_PACKET_BYTES, MAX_PACKET_BYTES, certificate_ends, connect
 from fabgate.mqtt.driver import Driver
 
 #: How long the broker may take for all answers.
@@ -30,6 +30,25 @@ class Rights:
     subscribed: dict[str, str] = field(default_factory=dict)
     #: When the broker's certificate ends; None without TLS.
     certificate_ends: datetime | None = None
+    #: The largest packet that the broker takes, in bytes; None for any size.
+    packet_bytes: int | None = None
+
+    @property
+    def packet_trouble(self) -> str:
+        """Return that the broker takes packets that our clients do not, or "".
+
+        It would drop them on their way, and after a number of them deliver nothing more (MAX_PACKET_BYTES).
+        """
+        if self.packet_bytes is not None and self.packet_bytes <= BROKER_PACKET_BYTES:
+            return ""
+        found = "any size" if self.packet_bytes is None else f"{self.packet_bytes} bytes"
+        return (
+            f"the broker takes packets of {found}: with ones above {MAX_PACKET_BYTES} bytes one gate could silence all"
+        )
+
+
+#: What to do about it.
+SMALLER_PACKETS: Final = f"max_packet_size {BROKER_PACKET_BYTES} in /etc/mosquitto/mosquitto.conf (docs/install.md); systemctl restart mosquitto"
 
 
 def try_rights(
@@ -43,11 +62,12 @@ def try_rights(
     asked: dict[int | None, tuple[dict[str, str], str]] = {}
     refusal: list[str] = []
 
-    def on_connect(_c: Any, _u: Any, _f: Any, reason: Any, _p: Any) -> None:
+    def on_connect(_c: Any, _u: Any, _f: Any, reason: Any, limits: Any) -> None:
         if reason.is_failure:
             refusal.append(str(reason))
             return
         rights.certificate_ends = certificate_ends(client)
+        rights.packet_bytes = getattr(limits, "MaximumPacketSize", None)
         for topic in publish:
             asked[client.publish(topic, b"", qos=1).mid] = (rights.published, topic)
         for topic in subscribe:

@@ -66,9 +66,12 @@ REFUSED_S: Final = 90.0
 
 
 class Link:
-    """One client and its thread. Everything that happens is posted to `inbox`."""
+    """One client and its thread. Everything that happens is posted to `inbox`.
 
-    def __init__(self, env: Environment, *, collector: str, inbox: Inbox) -> None:
+    With `forget_session` the first connection begins without the messages that the broker has kept.
+    """
+
+    def __init__(self, env: Environment, *, collector: str, inbox: Inbox, forget_session: bool = False) -> None:
         self._inbox = inbox
         self._collector = collector
         self._site = env.site
@@ -78,6 +81,11 @@ class Link:
         #: Since when there is no connection (monotonic seconds).
         self.down_since = time.monotonic()
         self._connected_at = time.monotonic()
+        self._forget_session = forget_session
+        #: How many messages of QoS 1 have arrived over any connection.
+        self.arrived = 0
+        #: Why the broker refused a subscription on this connection; "" if it did not.
+        self.refused_subscription = ""
         self._dropped = 0
         self._refused_at = -REFUSED_S
         self._turn = threading.Lock()
@@ -133,11 +141,10 @@ class Link:
         if self.connected:
             self._client.publish(topic, body, qos=1, retain=True)
 
-    def say_online(self, *, online: bool) -> paho.MQTTMessageInfo:
-        """Publish the retained status of this collector."""
-        return self._client.publish(
-            wire.collector_status_topic(self._site), self._status(online=online), qos=1, retain=True
-        )
+    def say_online(self, *, online: bool, trouble: str = "", refused: Sequence[str] = ()) -> paho.MQTTMessageInfo:
+        """Publish the retained status of this collector: see wire.CollectorStatus."""
+        status = self._status(online=online, trouble=trouble, refused=refused)
+        return self._client.publish(wire.collector_status_topic(self._site), status, qos=1, retain=True)
 
     def stop(self, *, orderly: bool) -> None:
         """Close. An orderly stop publishes 'offline' first, because the broker drops the will after DISCONNECT."""
@@ -155,12 +162,15 @@ class Link:
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
         will = self._status(online=False)
         client.will_set(wire.collector_status_topic(env.site), will, qos=1, retain=True)
         return client
 
-    def _status(self, *, online: bool) -> bytes:
-        return wire.encode(wire.CollectorStatus(online=online, collector=self._collector))
+    def _status(self, *, online: bool, trouble: str = "", refused: Sequence[str] = ()) -> bytes:
+        return wire.encode(
+            wire.CollectorStatus(online=online, collector=self._collector, trouble=trouble, refused=list(refused))
+        )
 
     def _run(self) -> None:
         try:
@@ -177,7 +187,12 @@ class Link:
     def _one_connection(self) -> None:
         """Connect, read and write until the connection breaks or ``stop`` is called."""
         try:
-            connect(self._client, *self._address, keep_session_s=SESSION_EXPIRY_S)
+            connect(
+                self._client,
+                *self._address,
+                keep_session_s=SESSION_EXPIRY_S,
+                forget_session=self._forget_session,
+            )
         except (OSError, ValueError) as error:
             self._fell(described(error), certificate=certificate_trouble(error))
             return
@@ -200,6 +215,7 @@ class Link:
         self.certificate_ends = certificate_ends(client)
         self.connected, self._connected_at = True, time.monotonic()
         self._pause_s = FIRST_PAUSE_S
+        self._forget_session, self.refused_subscription = False, ""
         self._inbox.post(Connected())
 
     def _on_disconnect(self, _client: paho.Client, _data: Any, _flags: Any, code: Any, _properties: Any) -> None:
@@ -211,8 +227,15 @@ class Link:
                 log.error("the broker refuses what is published (%s): check its access list", reason)
             self._refused_at = time.monotonic()
 
+    def _on_subscribe(self, _client: paho.Client, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
+        for reason in reasons:
+            if reason.is_failure:
+                log.error("the broker refuses a subscription (%s): check its access list", reason)
+                self.refused_subscription = str(reason)
+
     def _on_message(self, client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         acknowledge_quickly(client.socket())
+        self.arrived += message.qos > 0
         if self._turn.acquire(timeout=TURN_S):
             self._turn.release()
         topic = message.topic  # paho decodes it at each access

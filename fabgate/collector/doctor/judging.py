@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from fabgate.doctor.finding import Finding, fail, not_checked, ok, warn
-from fabgate.mqtt.rights import Rights
+from fabgate.mqtt.rights import SMALLER_PACKETS, Rights
 
 #: A copy is made every night: one night may be missed, and a week is too long.
 COPY_LATE: Final = timedelta(days=2)
@@ -129,4 +129,6 @@ def broker_rights(rights: Rights, publish: Mapping[str, bool], subscribe: Collec
             "the broker has no access list for this account, so perhaps none for gates: one could write entries of another",
             "install config/mosquitto.conf and config/mosquitto.acl (docs/install.md); systemctl restart mosquitto",
         )
+    if rights.packet_trouble:
+        return warn(name, rights.packet_trouble, SMALLER_PACKETS)
     return ok(name, "the account may publish and subscribe to what the collector needs, and not more")

@@ -174,6 +174,11 @@ class Gate(models.Model):
         """Whether it recently sent more than it may: it is faulty, or another program uses its account."""
         return self.too_much_at is not None and at - self.too_much_at < TOO_MUCH_FOR
 
+    @classmethod
+    def count_online(cls) -> int:
+        """Return how many gates of machines in use last said that they are online."""
+        return cls.objects.filter(online=True, machine__retired_at=None).exclude(machine=None).count()
+
     def is_online(self, at: datetime) -> bool:
         """Whether the gate is online: it reported so, and has not missed its heartbeats since."""
         return self.online and self.seen_at is not None and at - self.seen_at < HEARTBEATS

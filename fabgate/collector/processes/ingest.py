@@ -10,7 +10,7 @@ import logging
 import queue
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Final
@@ -21,6 +21,8 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from fabgate import wire
 from fabgate.collector.base import data_folder
 from fabgate.collector.base.environ import Environment
+from fabgate.collector.broker import deliveries
+from fabgate.collector.broker.deliveries import Deliveries
 from fabgate.collector.broker.floods import Floods
 from fabgate.collector.broker.inbox import Connected, Inbox, Lost, Posted
 from fabgate.collector.broker.link import Link
@@ -31,7 +33,7 @@ from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Collector, Gate, Heartbeat, Pulse
 from fabgate.errors import FabgateError
 from fabgate.mqtt import certificates
-from fabgate.mqtt.properties import read_quickly
+from fabgate.mqtt.silence import Step
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,8 @@ DRAIN_S: Final = 3.0
 #: How long the other thread reads before the queue is checked again: longer if more arrives.
 READ_FIRST_S: Final = 0.001
 READ_MOST_S: Final = 0.016
+#: What gates are told; the error itself may name hosts and accounts.
+NOT_WRITTEN: Final = "its database cannot be written; see /healthz and its log"
 #: How often a heartbeat is written (api/health.py waits six times as long before it reports a problem).
 BEAT_S: Final = 10.0
 
@@ -67,14 +71,22 @@ def run(*, takeover: bool) -> None:
     ingest = Ingest(env, takeover=takeover)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ingest.stop())
-    read_quickly()  # 1.4 times less processor time for each entry (docs/decisions/0084)
     ingest.run()
 
 
 class Ingest:
-    """The loop. It owns the database connection; the thread of the link only fills the inbox."""
+    """The loop. It owns the database connection; the thread of the link only fills the inbox.
 
-    def __init__(self, env: Environment, *, takeover: bool = False) -> None:
+    `now_ms` is the clock by which silence is measured.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        *,
+        takeover: bool = False,
+        now_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000,
+    ) -> None:
         self._env = env
         self._takeover = takeover
         #: The identity of the open database file. Another file may get its name, and what is written to a nameless file
@@ -93,6 +105,10 @@ class Ingest:
         #: Whether the last batch was large, so that storing messages one by one would be too slow.
         self._is_crowded = False
         self._floods = Floods()
+        #: Why nothing is stored now, as gates are told; "" if all is well.
+        self._not_stored = ""
+        self._now_ms = now_ms
+        self._deliveries = Deliveries(now_ms())
         self._trouble = "it has just started"
         #: What is wrong with the dates of the broker's certificate, according to the last attempt to connect.
         self._certificate = ""
@@ -136,10 +152,33 @@ class Ingest:
             self._greet_gates()
         if self._link.is_stuck:
             log.error("no connection to %s:%d for a while: starting a new one", *self._broker)
-            self._link.stop(orderly=False)
-            self._link = Link(self._env, collector=self._store.collector, inbox=self._inbox)
-            self._link.start()
+            self._replace_link()
+        self._watch_deliveries()
         self._beat()
+
+    def _replace_link(self, *, forget_session: bool = False) -> None:
+        self._link.stop(orderly=False)
+        self._link = Link(self._env, collector=self._store.collector, inbox=self._inbox, forget_session=forget_session)
+        self._link.start()
+
+    def _watch_deliveries(self) -> None:
+        """Find out whether the broker delivers. If not, make a new connection, without what the broker has kept."""
+        now_ms = self._now_ms()
+        if not (self._serving and self._link.connected):
+            self._deliveries.no_connection(now_ms)
+            return
+        match self._deliveries.look(self._link.arrived, now_ms):
+            case Step.ASK:
+                self._link.subscribe([self._status_topic])
+            case Step.RECONNECT:
+                log.error("%s; connecting again", deliveries.DEAD)
+                self._replace_link(forget_session=True)
+
+    def _delivery_trouble(self) -> str:
+        """Return why nothing arrives from gates, or ""."""
+        if why := self._link.refused_subscription:
+            return f"the broker refuses a subscription ({why}): check its access list"
+        return self._deliveries.trouble(self._now_ms(), online=Gate.count_online)
 
     def _watch_floods(self) -> None:
         """Unsubscribe from gates that flood.
@@ -151,6 +190,7 @@ class Ingest:
             return
         if self._floods.look(refused, time.monotonic()):
             self._subscribe()
+            self._say()
         if refused:
             self._name_loud(refused)
             self._read_on(DRAIN_S)
@@ -181,6 +221,10 @@ class Ingest:
             trouble = ": ".join(filter(None, (f"no connection to {self._broker[0]}", self._certificate)))
         if not trouble and self._link.is_refused:
             trouble = "the broker refuses what is published: check its access list"
+        try:
+            trouble = trouble or self._delivery_trouble()
+        except (DatabaseError, InterfaceError):
+            connection.close()  # writing the heartbeat fails, too, and says so
         if trouble == self._trouble and time.monotonic() < self._beat_at:
             return
         self._trouble, self._beat_at = trouble, time.monotonic() + BEAT_S
@@ -227,6 +271,7 @@ class Ingest:
                 self._follow_collector_status(item.body)
             elif self._serving:
                 messages.append(item)
+                self._deliveries.of_a_gate(self._now_ms())
             # Before we serve, a queued message is dropped; the gate repeats it.
         return messages
 
@@ -245,10 +290,14 @@ class Ingest:
     def _serve(self) -> None:
         self._serving = True
         # In this order: the subscription brings the retained status, which must already be ours (--takeover).
-        self._link.say_online(online=True)
+        self._say()
         self._subscribe()
         self._greet_at = time.monotonic()
         log.info("serving %s", self._env.site)
+
+    def _say(self) -> None:
+        """Publish that we are online, and which gates wait in vain for an acknowledgement."""
+        self._link.say_online(online=True, trouble=self._not_stored, refused=sorted(self._floods.shut))
 
     def _subscribe(self) -> None:
         """Subscribe to all gates with a wildcard; while some are shut out, to each of the other known gates.
@@ -302,7 +351,7 @@ class Ingest:
             return
         is_own = status.collector == self._store.collector
         if self._serving and not status.online:
-            self._link.say_online(online=True)  # the 'offline' comes from a lost connection or an earlier collector
+            self._say()  # the 'offline' comes from a lost connection or an earlier collector
         if is_own or not status.online or (self._takeover and not self._serving):
             return
         self._serving = False  # so that our 'offline' does not replace the other collector's 'online'
@@ -316,13 +365,23 @@ class Ingest:
         while not self._stopping:
             try:
                 with self._alone():
-                    return self._store.store(messages, datetime.now(UTC))
+                    stored = self._store.store(messages, datetime.now(UTC))
+                self._is_stored(why_not="")
+                return stored
             except (OperationalError, InterfaceError) as error:
                 self._check_file()
                 log.error("%d messages cannot be stored (%s); trying again", len(messages), error)
+                self._is_stored(why_not=NOT_WRITTEN)
                 connection.close()
                 time.sleep(RETRY_S)
         return []
+
+    def _is_stored(self, *, why_not: str) -> None:
+        """Tell gates once that nothing is stored, and once that it is again."""
+        if why_not != self._not_stored:
+            self._not_stored = why_not
+            if self._link.connected:
+                self._say()
 
     def _alone(self) -> AbstractContextManager[None]:
         """In a crowd, pause the reader while SQLite computes in this process; a server has its own process."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from fabgate.doctor.finding import Finding, fail, not_checked, ok, warn
 from fabgate.gate.terminal.lists import span
-from fabgate.mqtt.rights import Rights
+from fabgate.mqtt.rights import SMALLER_PACKETS, Rights
 
 _RUNS: Final = "systemctl enable --now fabgate-gate; journalctl -u fabgate-gate -n 30 says why it ended"
 
@@ -81,13 +81,19 @@ def running_broker(status: Mapping[str, Any] | None) -> Finding:
     """Judge the connection by what the running gate reports: a second one with its account would end it."""
     if status is None:
         return not_checked("broker", "the gate runs, but has no status yet")
-    if status["mqtt"]["connected"]:
-        return ok("broker", "the running gate is connected")
-    return fail(
-        "broker",
-        f"the running gate is not connected: {status['mqtt']['problem']}",
-        "check password, name and port (docs/install.md); on the broker: journalctl -u mosquitto",
-    )
+    if not status["mqtt"]["connected"]:
+        return fail(
+            "broker",
+            f"the running gate is not connected: {status['mqtt']['problem']}",
+            "check password, name and port (docs/install.md); on the broker: journalctl -u mosquitto",
+        )
+    if waits := next((str(one) for one in status["problems"] if str(one).startswith("delivery: ")), None):
+        return fail(
+            "broker",
+            f"the running gate reports {waits}",
+            "on the collector: fabgate-collector doctor; on the broker: journalctl -u mosquitto",
+        )
+    return ok("broker", "the running gate is connected")
 
 
 def broker_rights(rights: Rights, publish: Mapping[str, bool], subscribe: Mapping[str, bool]) -> Finding:
@@ -113,4 +119,6 @@ def broker_rights(rights: Rights, publish: Mapping[str, bool], subscribe: Mappin
             f"the broker lets this gate subscribe to {', '.join(subscribed)}; its access list still decides what arrives",
             "install systemd/limit-subscriptions on the broker (docs/install.md), and restart mosquitto",
         )
+    if rights.packet_trouble:
+        return warn(name, rights.packet_trouble, SMALLER_PACKETS)
     return ok(name, "the account may do what the gate needs, and nothing for others (topics of entries are not tried)")

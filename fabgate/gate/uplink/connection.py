@@ -29,6 +29,7 @@ from fabgate.gate.uplink.events import (
     CommandArrived,
     CommandsRefused,
     Connected,
+    DeliveryProblem,
     ForkFound,
     HistoryAgrees,
     HistoryDiffers,
@@ -41,11 +42,14 @@ from fabgate.gate.uplink.events import (
     Puback,
     RosterNudged,
     Stop,
+    SubscriptionRefused,
 )
 from fabgate.gate.uplink.forks import Forks
 from fabgate.gate.uplink.network import Network
 from fabgate.gate.uplink.refusals import Refusals
+from fabgate.gate.uplink.watch import DEAD, Watch
 from fabgate.mqtt.properties import packer
+from fabgate.mqtt.silence import Step
 from fabgate.seal import from_text, to_text
 
 log = logging.getLogger(__name__)
@@ -84,6 +88,9 @@ class Uplink:
         keys = gate_keys(config)
         self._network = Network(config.mqtt, config.topics, keys, self._queue.put, boot_ms=boot_ms, pause=pause)
         self._commands = CommandFilter(account=config.topics.account, keys=keys)
+        self._watch = Watch(config.topics.gate)
+        #: The last one that was posted.
+        self._delivery_problem = ""
         self._client: paho.Client | None = None
         self._status = wire.Status(online=True)
         self._state: wire.State | None = None
@@ -185,6 +192,8 @@ class Uplink:
         mark = self._delivery.mark
         if self._delivery.due(self._boot_ms()):
             self._publish_status()
+            self._watch.repeated()
+        self._look()
         if self._delivery.mark != mark:
             # The journal needs the new mark too: entries that a restored collector lacks are unacknowledged again, and
             # not trimmed.
@@ -193,11 +202,28 @@ class Uplink:
             self._heartbeat()
         self._publish_entries()
 
+    def _look(self) -> None:
+        """Find out whether anything arrives, and report why entries wait."""
+        if self._delivery.mark == self._delivery.head:
+            self._watch.acknowledged()
+        if self._client is not None:
+            match self._watch.due(self._boot_ms()):
+                case Step.ASK:  # the broker sends a retained message with each subscription
+                    self._subscribe(self._client, [wire.collector_status_topic(self._topics.site)])
+                case Step.RECONNECT:
+                    log.error("%s: connecting again", DEAD)
+                    self._network.reconnect(DEAD)
+        problem = self._watch.problem(self._boot_ms())
+        if problem != self._delivery_problem:
+            self._delivery_problem = problem
+            self._post(DeliveryProblem(problem))
+
     def _timeout_s(self) -> float:
         if self._is_replaced:
             return 0.0
         heartbeat_ms = self._heartbeat_ms
-        soonest = min(self._delivery.deadline() or heartbeat_ms, self._forks.deadline() or heartbeat_ms, heartbeat_ms)
+        others = (self._delivery.deadline(), self._forks.deadline(), self._watch.deadline())
+        soonest = min([heartbeat_ms, *(ms for ms in others if ms is not None)])
         return min(60.0, max(0.0, (soonest - self._boot_ms()) / 1000)) if self._client else 60.0
 
     def _handle(self, event: object) -> None:  # noqa: C901 - one case an event, read as a table
@@ -228,6 +254,10 @@ class Uplink:
                     self._delivery.puback()
                 if reason:
                     log.error("the broker refused a message: %s; check its access list", reason)
+                    self._watch.refused(reason)
+            case SubscriptionRefused(reason):
+                log.error("the broker refused a subscription: %s; check its access list", reason)
+                self._watch.refused_subscription(reason)
             case wire.Reply():
                 if self._client is not None:
                     self._client.publish(self._topics.topic("reply"), wire.encode(event), qos=1)
@@ -235,6 +265,8 @@ class Uplink:
                 self._is_replaced = self._is_forking = True
                 self._replacements += 1
             case MessageArrived():
+                if event.qos:
+                    self._watch.heard()
                 self._message(event)
 
     def _open_journal(self) -> None:
@@ -258,10 +290,14 @@ class Uplink:
     def _connected(self, client: paho.Client) -> None:
         self._client = client
         self._mids.clear()
-        client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in self._subscriptions()])
+        self._watch.connected()
+        self._subscribe(client, self._subscriptions())
         self._delivery.connect(self._boot_ms())
         self._post(LinkChanged(connected=True))
         self._heartbeat()
+
+    def _subscribe(self, client: paho.Client, topics: list[str]) -> None:
+        client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in topics])
 
     def _subscriptions(self) -> list[str]:
         own = [self._topics.topic(leaf) for leaf in ("ack", "command", "roster")]
@@ -310,12 +346,15 @@ class Uplink:
             log.warning("refused the collector %s: gate.yaml allows only %s", status.collector, self._collector)
             return
         if status.collector != self._collector and not status.online:
+            if self._collector is None:
+                self._watch.collector_is(status)
             log.info("not followed: the collector %s, which is announced as offline", status.collector)
             return  # the last will of an earlier collector may be published after another one took over
         if status.collector != self._collector:
             log.info("the site's collector is %s", status.collector)
             self._collector = status.collector
             self._publish_status()  # it may know less than the one before: it answers with what it has
+        self._watch.collector_is(status)
         early, self._early_ack = self._early_ack, None
         if early is not None:
             self._acknowledged(early)
@@ -333,6 +372,8 @@ class Uplink:
         mark = self._delivery.mark
         is_same = own_hash is not None and own_hash == from_text(ack.hash)
         result = self._delivery.ack(ack.seq, same_history=is_same, now_ms=self._boot_ms())
+        if result is AckResult.MOVED:
+            self._watch.acknowledged()
         if result is AckResult.FORK:
             self._history_differs(ack)
         elif is_same and ack.seq and self._forks.agrees(ack.seq, self._boot_ms()):

@@ -59,6 +59,12 @@ class CommandsRefused(msgspec.Struct, frozen=True):
     detail: str
 
 
+class DeliveryProblem(msgspec.Struct, frozen=True):
+    """Why entries wait for the collector although there is a connection; "" when they do not."""
+
+    detail: str
+
+
 class RosterNudged(msgspec.Struct, frozen=True):
     """The collector has a roster to fetch."""
 
@@ -88,6 +94,7 @@ class MessageArrived(msgspec.Struct, frozen=True):
     topic: str
     payload: bytes
     seal: str | None = None
+    qos: int = 1
 
 
 class Puback(msgspec.Struct, frozen=True):
@@ -95,6 +102,12 @@ class Puback(msgspec.Struct, frozen=True):
 
     mid: int
     reason: str = ""
+
+
+class SubscriptionRefused(msgspec.Struct, frozen=True):
+    """The broker refused a subscription for `reason`."""
+
+    reason: str
 
 
 class Stop(msgspec.Struct, frozen=True):

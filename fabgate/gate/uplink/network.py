@@ -17,7 +17,14 @@ from fabgate import wire
 from fabgate.errors import FabgateError
 from fabgate.gate.config.gate_yaml import Mqtt
 from fabgate.gate.uplink.disconnects import Disconnects
-from fabgate.gate.uplink.events import Connected, LinkChanged, MessageArrived, OwnCertificate, Puback
+from fabgate.gate.uplink.events import (
+    Connected,
+    LinkChanged,
+    MessageArrived,
+    OwnCertificate,
+    Puback,
+    SubscriptionRefused,
+)
 from fabgate.gate.uplink.retry_pauses import RetryPauses
 from fabgate.mqtt import certificates
 from fabgate.mqtt.client import connect, described, new_client, secret_client_id
@@ -59,6 +66,8 @@ class Network:
         self._boot_ms = boot_ms
         self._pause = pause
         self._stop = threading.Event()
+        #: Why to end the connection and make another one; "" to keep it.
+        self._give_up = ""
         #: Drives the newest connection.
         self._driver: Driver | None = None
         #: Whether the broker publishes the last will when this ends; a gate that gives up its name leaves nothing behind.
@@ -73,7 +82,7 @@ class Network:
         """Keep a connection until asked to stop."""
         pauses, disconnects = RetryPauses(), Disconnects(self._topics.account)
         while not self._stop.is_set():
-            self._refusal, self._was_refused, self._accepted_ms = "", False, None
+            self._refusal, self._was_refused, self._accepted_ms, self._give_up = "", False, None, ""
             error_text = ""
             try:
                 self._run_connection()
@@ -89,6 +98,12 @@ class Network:
     def stop(self) -> None:
         """Ask the thread to end."""
         self._stop.set()
+        if self._driver is not None:
+            self._driver.wake()
+
+    def reconnect(self, why: str) -> None:
+        """End the connection that there is now, and make another one."""
+        self._give_up = why
         if self._driver is not None:
             self._driver.wake()
 
@@ -109,6 +124,9 @@ class Network:
             def goes_on() -> bool:
                 if not is_up.is_set() and self._boot_ms() > give_up_ms:
                     self._refusal = f"the broker did not answer within {CONNACK_S:.0f} s"
+                    return False
+                if self._give_up:
+                    self._refusal = self._give_up
                     return False
                 return not self._stop.is_set()
 
@@ -133,6 +151,7 @@ class Network:
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
         return client
 
     def _tls(self) -> ssl.SSLContext | None:
@@ -159,7 +178,13 @@ class Network:
 
     def _on_message(self, _client: Any, _userdata: Any, message: paho.MQTTMessage) -> None:
         properties = dict(getattr(message.properties, "UserProperty", None) or ())
-        self._queue(MessageArrived(message.topic, bytes(message.payload), properties.get(wire.PROP_SEAL)))
+        seal = properties.get(wire.PROP_SEAL)
+        self._queue(MessageArrived(message.topic, bytes(message.payload), seal, message.qos))
 
     def _on_publish(self, _client: Any, _userdata: Any, mid: int, reason: Any, _properties: Any) -> None:
         self._queue(Puback(mid, str(reason) if reason.is_failure else ""))
+
+    def _on_subscribe(self, _client: Any, _userdata: Any, _mid: int, reasons: Any, _properties: Any) -> None:
+        for reason in reasons:
+            if reason.is_failure:
+                self._queue(SubscriptionRefused(str(reason)))

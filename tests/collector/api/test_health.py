@@ -119,6 +119,10 @@ def test_an_ingest_says_at_once_when_its_broker_comes_and_goes():
     ingest._link._refused_at = time.monotonic()
     ingest._beat()
     assert told() == "the broker refuses what is published: check its access list"
+    ingest._link._refused_at -= 1_000
+    ingest._link.refused_subscription = "Not authorized"
+    ingest._beat()
+    assert told() == "the broker refuses a subscription (Not authorized): check its access list"
     ingest._link.connected = False
     ingest._beat()
     assert told() == "no connection to broker.lan"

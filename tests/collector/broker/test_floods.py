@@ -59,6 +59,8 @@ class Broker:
     """A link whose broker knows what it is subscribed to."""
 
     connected = True
+    arrived = 0
+    refused_subscription = ""
     has_more = is_stuck = is_refused = False
     certificate_ends = None
 
@@ -73,7 +75,7 @@ class Broker:
 
     def publish(self, topic, body) -> None: ...
 
-    def say_online(self, *, online) -> None: ...
+    def say_online(self, *, online, trouble="", refused=()) -> None: ...
 
 
 @pytest.fixture

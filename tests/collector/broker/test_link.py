@@ -220,6 +220,25 @@ def test_its_client_id_is_stable_and_made_with_its_secret(monkeypatch):
     assert mqtt._client_id("c") != name
 
 
+def test_a_subscription_that_the_broker_refuses_is_noticed_until_the_next_connection():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        one = link(server.getsockname()[1])
+        one.start()
+        with accepted(server, None) as broker:
+            broker.recv(1000)
+            broker.sendall(CONNACK)
+            assert one._inbox.get(timeout_s=HANGS_S) == Connected()
+            one.subscribe(["fabgate/#"])
+            assert broker.recv(1000)[0] == 0x82
+            broker.sendall(b"\x90\x04\x00\x01\x00\x87")  # SUBACK: not authorized
+            wait(lambda: one.refused_subscription == "Not authorized")
+        with accepted(server, None) as broker:
+            broker.recv(1000)
+            broker.sendall(CONNACK)
+            wait(lambda: one.connected and one.refused_subscription == "")
+            one.stop(orderly=False)
+
+
 def test_a_gate_that_is_shut_out_is_not_heard_and_the_others_are(broker):
     one = link(broker.port, broker.ca)
     one.start()

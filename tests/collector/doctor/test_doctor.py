@@ -254,7 +254,7 @@ def broker(tmp_path_factory) -> Iterator[Mosquitto]:
         subprocess.run(["mosquitto_passwd", "-b", passwords, name, "secret"], check=True)
     rights = "".join(f"topic write fabgate/v1/lyon/+/{leaf}\n" for leaf in ("ack", "command", "roster"))
     acl.write_text(f"user good\n{rights}user loose\ntopic readwrite #\n")
-    found = Mosquitto(home, password_file=passwords, acl_file=acl)
+    found = Mosquitto(home, password_file=passwords, acl_file=acl, lines=("max_packet_size 69632",))
     found.start()
     yield found
     found.stop()

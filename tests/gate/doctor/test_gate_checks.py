@@ -111,7 +111,7 @@ def broker(tmp_path_factory, papers) -> Iterator[Mosquitto]:
     (home / "limited").write_text("\n".join(limited) + "\n")
     made = subprocess.run([SYSTEMD / "limit-subscriptions", home / "limited"], check=True, capture_output=True)
     limits.write_bytes(made.stdout)
-    lines = (f"plugin {PLUGIN}", f"plugin_opt_config_file {limits}")
+    lines = (f"plugin {PLUGIN}", f"plugin_opt_config_file {limits}", "max_packet_size 69632")
     found = Mosquitto(home, password_file=passwords, acl_file=acl, lines=lines, papers=papers)
     found.start()
     yield found
@@ -143,6 +143,17 @@ def test_what_an_account_may_do_is_tried(pi, broker, gate, outcome, told):
     finding = pi.finding("broker-rights")
     assert finding.outcome is outcome, finding
     assert told in finding.text
+
+
+def test_a_running_gate_whose_entries_wait_is_not_called_connected():
+    status = {
+        "mqtt": {"connected": True, "problem": ""},
+        "problems": ["delivery: entries wait: the collector is offline"],
+    }
+    finding = service.running_broker(status)
+    assert finding.outcome is FAIL
+    assert "entries wait: the collector is offline" in finding.text
+    assert service.running_broker(status | {"problems": ["reader: torn"]}).outcome is OK
 
 
 @pytest.mark.broker

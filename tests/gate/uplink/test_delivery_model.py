@@ -30,6 +30,8 @@ from tests.gate.uplink.delivery_model import _DECODE, TOPICS, Books, Card, View
 
 RUNS = int(os.environ.get("FABGATE_MODEL_RUNS", "160"))
 STEPS = 120
+#: How likely the broker stops to deliver to the gate in a step.
+JAM = 0.02
 
 
 # --- the world --------------------------------------------------------------------------------------------------------
@@ -43,7 +45,7 @@ class Client:
         self._mid = 0
 
     def subscribe(self, topics: list[Any]) -> None:
-        self._world.tell_retained()
+        self._world.tell_retained({topic for topic, _ in topics})
 
     def publish(self, topic: str, body: bytes, *, qos: int, retain: bool = False, properties: Any = None) -> Any:
         assert qos == 1
@@ -66,7 +68,7 @@ class World:
     """One gate, one broker, one collector."""
 
     def __init__(self, folder: Path, seed: int) -> None:
-        self.random = Random(seed)
+        self.random, self.jams = Random(seed), Random(seed + 1_000_000)
         self.ms = 1_000_000
         self.names = iter(range(1, 1_000_000))
         self.config = gate_config(folder, mqtt=Mqtt(host="nowhere"), uplink=UplinkOptions(resend_s=10, resend_max_s=60))
@@ -86,6 +88,9 @@ class World:
         self.forks = 0
         self.card_faults = 0
         self.lossy = 0.0
+        #: Of this connection: whether it brought the collector's retained status, whether the broker delivers nothing any
+        #: more, and whether the gate wants another one.
+        self.has_status = self.jammed = self.gives_up = False
         self.collector_comes()
         self.gate_starts()
 
@@ -99,11 +104,17 @@ class World:
         self.told.clear()
         self.link = False
         self.uplink = Uplink(self.config, View(self.card), self.told.append, boot_ms=lambda: self.ms)  # type: ignore[arg-type]
+        self.uplink._network.reconnect = self.leaves  # type: ignore[method-assign]
         self.uplink.publish(wire.Status(online=True))
+
+    def leaves(self, _why: str) -> None:
+        assert self.jammed, "the gate left a broker that delivers"
+        self.gives_up = True
 
     def connects(self) -> None:
         if not self.link:
             self.link = True
+            self.has_status = self.jammed = self.gives_up = False
             self.to_gate.clear()
             self.uplink._queue.put(Connected(Client(self)))  # type: ignore[arg-type]
 
@@ -171,12 +182,15 @@ class World:
         if self.link and (topic != TOPICS.topic("ack") or self.random.random() >= self.lossy):
             self.to_gate.append((topic, body))
 
-    def tell_retained(self) -> None:
-        messages = list(self.retained.items())
+    def tell_retained(self, topics: set[str]) -> None:
+        messages = [(topic, body) for topic, body in self.retained.items() if topic in topics]
         self.random.shuffle(messages)
         self.to_gate.extend(messages)
 
     def network_turns(self) -> None:
+        if self.gives_up:
+            self.loses_link()
+            self.connects()
         if self.lossy and self.random.random() < 0.2:
             self.shuffle_acks()
         up = self.random.randint(0, len(self.to_collector)) if self.lossy else len(self.to_collector)
@@ -185,7 +199,8 @@ class World:
         down = self.random.randint(0, len(self.to_gate)) if self.lossy else len(self.to_gate)
         batch, self.to_gate[:down] = self.to_gate[:down], []
         for topic, body in batch:
-            if self.link:
+            if self.link and not self.jammed:
+                self.has_status |= topic == wire.collector_status_topic("lyon")
                 self.uplink._queue.put(MessageArrived(topic, body))
 
     def shuffle_acks(self) -> None:
@@ -294,6 +309,9 @@ class World:
     def run(self, steps: int) -> None:
         for _ in range(steps):
             self.happens()
+            # A connection begins with the retained status, by which the broker can be asked.
+            if self.jams.random() < JAM and self.link and self.has_status:
+                self.jammed = True
             for _ in self.turns():
                 self.holds()
 
@@ -307,7 +325,7 @@ class World:
         assert self.forks <= self.card_faults * 3, "a fork without a card that was put back"
 
     def comes_to_rest(self) -> None:
-        """The faults end, and ten minutes pass. Whoever is there stays: nobody needs to come anew."""
+        """The faults end, but for a jam, and ten minutes pass. Who is there stays, unless the gate finds a jam."""
         self.lossy = 0.0
         self.note_head()
         if not self.collecting:
@@ -315,6 +333,11 @@ class World:
         if not self.link:
             self.gate_turns()
             self.connects()
+        self.gate_turns()
+        self.network_turns()
+        self.jammed |= self.has_status and self.jams.random() < 0.5
+        if self.jammed:
+            self.writes()  # a gate with nothing to deliver looks for no acknowledgement
         for _ in range(600):
             self.ms += 1_000
             for _ in range(2):
