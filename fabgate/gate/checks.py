@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -23,12 +24,16 @@ if TYPE_CHECKING:  # a gate imports what its gate.yaml names
     from fabgate.gate.hardware.meter_thread import MeterThread
     from fabgate.gate.hardware.output_thread import OutputThread
 
+log = logging.getLogger(__name__)
+
 #: The checks run at least this often.
 CHECK_MS: Final = 1_000
 #: A contactor that is still closed this long after the order to open has welded.
 WELDED_MS: Final = 500
 #: How soon a contactor that should be open is checked again.
 CONTACTOR_RECHECK_MS: Final = 100
+#: A read-back that still says "open" this long after power went on cannot see a weld, or the contactor did not close.
+UNSEEN_MS: Final = 1_000
 #: A checkpoint that is not on disk after this time means that the disk hangs; the session must not run on unrecorded.
 #: After a power cut the recorded uncertainty assumes 60 s at most, so the limit is two checks earlier.
 CHECKPOINT_LATE_MS: Final = 60_000 - 2 * CHECK_MS
@@ -75,6 +80,8 @@ class Checks:
         self._reports = reports
         #: Since when the contactor has been closed while it should be open.
         self._closed_since_ms: int | None = None
+        #: Since when a read-back has said "open" while power is on.
+        self._open_since_ms: int | None = None
         #: Requested checkpoints that are not on disk yet, the oldest first.
         self._requested_ms: list[int] = []
         self._files_checked_ms = 0
@@ -86,6 +93,7 @@ class Checks:
         """Run all checks; `on` says whether the output is switched on."""
         yield from self._check_network_output(now)
         yield from self._check_contactor(now, on=on)
+        self._check_read_back(now, on=on)
         yield from self._check_checkpoint(now)
         self._check_files(now)
         for number, reader in enumerate(self._reader_threads):
@@ -159,6 +167,36 @@ class Checks:
             detail = "the contactor is closed while it should be open: welded, or bridged"
             self._reports.queue_entry("output.fault", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
             yield vocabulary.CauseRaised(vocabulary.Cause.OUTPUT, detail)
+
+    def _check_read_back(self, now: vocabulary.Now, *, on: bool) -> None:
+        """Note what the read-back says, and report one that does not follow the contactor: it would not see a weld.
+
+        It is a problem and no cause, because the machine can be switched off all the same. It lasts until the contact is
+        seen to close. An emergency stop that the gate has not read yet may have opened the contactor, so the inputs must
+        have answered during the whole second.
+        """
+        is_closed = self._output.read_back() if self._output_thread is None else None
+        if is_closed is None:
+            return  # none is wired, or the output is on a network: its orders take their time
+        named = getattr(self._output, "open_contacts", None)
+        still_open = named() if named is not None else [] if is_closed else ["the read-back"]
+        self._reports.read_back = "closed" if not still_open else "differs" if is_closed else "open"
+        if not on or not still_open:
+            self._open_since_ms = None
+            if on and "read-back" in self._reports.problems:
+                del self._reports.problems["read-back"]
+                log.info("the read-back follows the contactor again")
+            return
+        if self._open_since_ms is None:
+            self._open_since_ms = now.boot_ms
+        until_ms = self._inputs_thread.answered_ms if self._has_estop and self._inputs_thread else now.boot_ms
+        if until_ms - self._open_since_ms > UNSEEN_MS and "read-back" not in self._reports.problems:
+            detail = (
+                f"{' and '.join(still_open)} still said that the contactor is open a second after power went on: a welded"
+                " contactor would not be found, or this one did not close"
+            )
+            log.warning("the read-back: %s", detail)
+            self._reports.problems["read-back"] = detail
 
     def _check_checkpoint(self, now: vocabulary.Now) -> Iterator[vocabulary.Event]:
         stored_ms = self._recorder.checkpoint_stored_ms

@@ -145,8 +145,7 @@ class Daemon:
 
     def _levels(self) -> list[Level]:
         """Return what the meters measured last. Thread-safe."""
-        found = [(meter, meter.fresh()) for meter in self._meter_threads if meter.unit]
-        return [Level(meter.name, meter.unit, None if one is None else one.level) for meter, one in found]
+        return [Level(meter.name, meter.unit, *(meter.fresh() or (None, None))) for meter in self._meter_threads]
 
     def stop(self, reason: str = "asked to stop") -> None:
         """Ask the loop to end. Can be called from any thread or signal handler."""

@@ -125,6 +125,8 @@ class Reports:
         self.link = LinkChanged(connected=False, problem="not connected yet")
         self.stored = EntriesStored(0, 0)
         self.journal_id = journal_id
+        #: What the contacts at the load say: open, closed, or "differs" where they disagree; "" where none is wired.
+        self.read_back = ""
 
     def translate(self, event: object, now: vocabulary.Now) -> list[vocabulary.Event]:
         """Return the events for the rules that follow from an event of any thread."""

@@ -15,7 +15,7 @@ check failed.
 """
 _SELFTEST: Final = """\
 Test the running gate with a person at the machine: lights, sounds, display, badge reader, relay with its read-back,
-run-sense and buttons, step by step. Each step says what to do and what you should see. Power comes only from the tap of
+run-sense, energy meter and buttons, step by step. Each step says what to do and what you should see. Power comes only from the tap of
 a maintainer's badge, in an ordinary session that is recorded. What this gate.yaml does not have is "not installed".
 Exit code 1 if a step failed or was not done.
 """

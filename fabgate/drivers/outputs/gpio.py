@@ -157,6 +157,16 @@ class GpioOutput:
         except Exception:  # noqa: BLE001 - gpiozero's pin libraries have errors of their own
             return True
 
+    def open_contacts(self) -> list[str]:
+        """Return the pins of the mirror contacts that say that their contactor is open. Never raises."""
+        pins = [pin for pin in (self._options.readback_pin, self._options.second_readback_pin) if pin is not None]
+        found: list[str] = []
+        for pin, readback in zip(pins, self._readbacks, strict=False):  # none is open before ``open``
+            with contextlib.suppress(Exception):  # gpiozero's pin libraries have errors of their own
+                if readback.is_active:
+                    found.append(f"GPIO {pin}")
+        return found
+
     def take_fault(self) -> str:
         """Return which of two relays has welded, once, or ""; the machine is off all the same. Never raises.
 

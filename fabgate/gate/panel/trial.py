@@ -41,11 +41,12 @@ _LEVELS: Final = "levels"
 
 
 class Level(msgspec.Struct, frozen=True):
-    """What a meter measured last, in its unit; None where it cannot be read, or is asked nothing."""
+    """What a meter measured last: a level in its unit, and its count in Wh; None where it does not tell, or cannot be read."""
 
     meter: str
     unit: str
     level: float | None
+    energy_wh: int | None = None
 
 
 class Trial:

@@ -44,6 +44,10 @@ _FLAG_ASKED: Final = {
     "light": "the light is amber and blinks",
     "sound": "one short high tone",
 }
+#: A load that every machine has, and for how many seconds it takes one watt-hour.
+_LOAD_W: Final = 100
+_WH_S: Final = 3600 // _LOAD_W
+_NOTHING_SWITCHED: Final = "in the mode audit nothing is switched"
 _SOUNDS: Final = {"short": "one short high tone", "low": "one low tone", "low low": "two low tones"}
 
 
@@ -88,7 +92,7 @@ class SelfTest:
             return
         self._rules = self._watch.rules()
         self._panels()
-        if self._first_session():
+        if self._powered("off before the first tap", "the power is off") and self._first_session():
             self._other_readers()
             if self._button("stop"):
                 self._button("estop")
@@ -154,25 +158,51 @@ class SelfTest:
         wrong = "" if self._has_read(name, before_tap, began) else "another reader read it"
         self._note(name, expected, failed=wrong, detail=f"{member}, session {began['session']}")
         self._powered("relay on", "the lamp at the contact, or the machine, has power")
-        has_contact = getattr(self._config.output.options, "readback_pin", None) is not None
-        causes = self._watch.status()["causes"]
+        why_not = "" if self._rules.mode != "audit" else _NOTHING_SWITCHED
+        has_contact = getattr(self._config.output.options, "readback_pin", None) is not None and not why_not
         if has_contact:
-            wrong = "the contact says otherwise" if "output" in causes else ""
-            self._note("read-back", "the mirror contact agrees with the relay", failed=wrong)
+            self._read_back("read-back", before_tap, "closed")
         else:
-            self.steps.append(Step("read-back", "", NOT_INSTALLED))
+            self.steps.append(Step("read-back", "", NOT_INSTALLED, why_not))
         if not self._config.senses_work:
             self.steps.append(Step("run-sense", "", NOT_INSTALLED))
         else:
             self._person.tell("Start the machine, let it run for five seconds, and stop it.")
             before = began["running_ms"]
             self._awaited("run-sense", "the gate counts running time", lambda now: now["running_ms"] > before)
+        self._meters()
         how, reasons, takes_s = self._way_to_end()
         self._person.tell(how)
         self._awaited("end", "the session ends", _is_idle, more_s=takes_s + self._rules.run_on_s)
         if not self._end("end recorded", str(began["session"]), head, reasons):
             return False
-        return self._powered("relay off", "the power is off")
+        is_off = self._powered("relay off", "the power is off")
+        return is_off and (not has_contact or self._read_back("read-back off", before_tap, "open"))
+
+    def _read_back(self, name: str, before: Status, wanted: str) -> bool:
+        """Watch the read-back change to `wanted`. `before` is the status of the idle machine, whose contactor is open."""
+        expected = f"the read-back is seen to change to {wanted!r} with the contactor"
+        if before.get("read_back") != "open":
+            return self._note(name, expected, failed="it did not say 'open' before the first tap")
+        says = self._watch.wait(lambda now: now.get("read_back") == wanted or _has_wrong_read_back(now)) or {}
+        wrong = "" if says.get("read_back") == wanted else f"it says {says.get('read_back')!r}: see fabgate status"
+        return self._note(name, expected, failed=wrong)
+
+    def _meters(self) -> None:
+        """Test each meter that counts energy: one that is silent records 0 Wh for ever."""
+        folder = self._config.state_dir
+        for place, section in enumerate(self._config.meter):
+            if not getattr(driver_class("meter", section.driver), "counts", False):
+                continue
+            before = trial.levels(folder)[place]
+            step_wh = max(1, 1000 // getattr(section.options, "pulses_per_kwh", 1000))
+            takes_s = step_wh * _WH_S
+            self._person.tell(
+                f"Let the machine work, so that it takes {_LOAD_W} W or more, until {before.meter} has counted: {takes_s} s"
+                " at the most."
+            )
+            counts = lambda _now, before=before, place=place: _counted(before, trial.levels(folder)[place])  # noqa: E731
+            self._awaited(before.meter, "it counts what the machine takes", counts, more_s=takes_s)
 
     @property
     def _first_reader(self) -> str:
@@ -283,7 +313,7 @@ class SelfTest:
     def _powered(self, name: str, expected: str) -> bool:
         """Ask about power, except at a machine that is only watched."""
         if self._rules.mode == "audit":
-            self.steps.append(Step(name, "", NOT_INSTALLED, "in the mode audit nothing is switched"))
+            self.steps.append(Step(name, "", NOT_INSTALLED, _NOTHING_SWITCHED))
             return True
         return self._asked(name, expected)
 
@@ -321,3 +351,11 @@ def _expected(sense: str, notice: Notice, *, has_three: bool) -> str:
 
 def _is_idle(status: Status) -> bool:
     return bool(status["state"] == "idle")
+
+
+def _has_wrong_read_back(status: Status) -> bool:
+    return "output" in status["causes"] or any(text.startswith("read-back:") for text in status["problems"])
+
+
+def _counted(before: trial.Level, now: trial.Level) -> bool:
+    return None not in (before.energy_wh, now.energy_wh) and before.energy_wh != now.energy_wh

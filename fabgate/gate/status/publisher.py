@@ -26,6 +26,7 @@ class _Published(msgspec.Struct, frozen=True):
     stored: EntriesStored
     journal: str
     readers: tuple[ReaderReport, ...]
+    read_back: str
 
 
 class Publisher:
@@ -68,7 +69,13 @@ class Publisher:
         if ageless != self._written:
             self._written = ageless
             self._status_file.write(
-                newest.state, newest.status, newest.link, newest.stored, newest.journal, newest.readers
+                newest.state,
+                newest.status,
+                newest.link,
+                newest.stored,
+                newest.journal,
+                newest.readers,
+                newest.read_back,
             )
         self._last = newest
 
@@ -93,4 +100,6 @@ class Publisher:
             reader_supervised=self._readers_supervised,
             problems=sorted(f"{key}: {text}" for key, text in reports.problems.items()),
         )
-        return _Published(state, status, reports.link, reports.stored, reports.journal_id, reports.readers)
+        return _Published(
+            state, status, reports.link, reports.stored, reports.journal_id, reports.readers, reports.read_back
+        )

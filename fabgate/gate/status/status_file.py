@@ -111,8 +111,9 @@ class StatusFile:
         stored: EntriesStored,
         journal: str,
         readers: Sequence[msgspec.Struct] = (),
+        read_back: str = "",
     ) -> None:
-        """Queue a status. `readers` are those of a gate with several."""
+        """Queue a status. `readers` are those of a gate with several, `read_back` is "" without a contact at the load."""
         self._queue.put(
             {
                 "site": self._config.site,
@@ -136,6 +137,7 @@ class StatusFile:
                 },
                 "roster": msgspec.to_builtins(without_age(status).roster),
                 **({"readers": msgspec.to_builtins(readers)} if readers else {}),
+                **({"read_back": read_back} if read_back else {}),
                 "clock_synced": status.synced,
                 "problems": list(status.problems),
             }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,14 +13,17 @@ import pytest
 from gpiozero import Device
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 
+from fabgate.drivers.meters.s0 import S0Options
 from fabgate.drivers.panels.lights import LightsOptions
 from fabgate.drivers.panels.log import LogOptions
 from fabgate.errors import HardwareError
 from fabgate.gate.config.gate_yaml import Driver, Inputs, Machine
+from fabgate.gate.hardware.inputs_thread import input_pins
 from fabgate.gate.panel import messages, trial
 from fabgate.gate.selftest import steps
 from fabgate.gate.selftest.watch import Watch
 from fabgate.rules import vocabulary
+from tests.gate.contactor import MIRROR, SECOND_MIRROR, Contactor
 from tests.gate.shell import Bench, digest, wait
 
 #: What three LEDs show: red, green and amber.
@@ -27,17 +31,23 @@ LIGHTS = {"is green": [0, 1, 0], "is amber?": [0, 0, 1], "is red": [1, 0, 0], "t
 
 
 class Wires:
-    """The inputs, each closed as long as nobody presses it."""
+    """The wired inputs, each closed as long as nobody presses it."""
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: Inputs) -> None:
         self.reads = 0
-        self.levels = dict.fromkeys(("running", "stop", "estop", "flag"), False)
+        self.levels = dict.fromkeys(input_pins(inputs), False)
+        #: While it is clear, a read hangs.
+        self.answers, self.hanging = threading.Event(), threading.Event()
+        self.answers.set()
 
     def open(self) -> None: ...
 
     def close(self) -> None: ...
 
     def read(self) -> dict[str, bool]:
+        if not self.answers.is_set():
+            self.hanging.set()
+            self.answers.wait()
         self.reads += 1
         return dict(self.levels)
 
@@ -90,6 +100,7 @@ class Scripted:
             ),
             "Wait until the session ends": lambda: self.bench.advance(machine.limit_s * 1000),
             "Start the machine": self.run_the_machine,
+            "Let the machine work": self.take_energy,
             "Press the stop": self.press_stop,
             "Press the emergency": lambda: self.wires.levels.update(estop=True),
             "Release": lambda: self.wires.levels.update(estop=False),
@@ -98,6 +109,9 @@ class Scripted:
     def pass_s(self, seconds: int) -> None:
         """Let time pass; a jump of this clock would be a silence of the inputs."""
         for _ in range(seconds * 2):
+            if not self.wires.levels:
+                self.bench.advance(500)
+                continue
             upto = self.wires.reads + 2
             wait(lambda upto=upto: self.wires.reads >= upto, "a look at the inputs")
             self.bench.advance(500)
@@ -107,6 +121,12 @@ class Scripted:
         wait(lambda: self.bench.daemon._gate.session.meter.running_since is not None, "it runs")  # type: ignore[union-attr]
         self.pass_s(1)
         self.wires.levels["running"] = False
+
+    def take_energy(self) -> None:
+        """Let the meter on GPIO 22 close its contact for some pulses."""
+        for _ in range(3):
+            Device.pin_factory.pin(22).drive_low()
+            Device.pin_factory.pin(22).drive_high()
 
     def press_stop(self) -> None:
         self.wires.levels["stop"] = True
@@ -128,6 +148,7 @@ class Scripted:
             if light in question:
                 wait(lambda pins=pins: [Device.pin_factory.pin(n).state for n in (13, 19, 26)] == pins, light)
         if "has power" in question:
+            self.pass_s(2)  # as long as it takes to look
             return "y" if self.bench.output.on else "n"
         if "power is" in question:
             return "n" if self.bench.output.on else "y"
@@ -135,12 +156,15 @@ class Scripted:
 
 
 @contextlib.contextmanager
-def started(folder: Path, **changes: object) -> Iterator[tuple[Bench, Wires]]:
-    wires = Wires()
+def started(folder: Path, *, output: Contactor | None = None, **changes: object) -> Iterator[tuple[Bench, Wires]]:
     inputs = Inputs(running_pin=5, stop_pin=6, estop_pin=13, flag_pin=19)
     panel = [Driver(driver="log", options=LogOptions(file=folder / "panel"))]
+    if output is not None:
+        changes["output"] = Driver(driver="gpio", options=output._options)
     bench = Bench(folder, **{"inputs": inputs, "panel": panel, **changes})
-    bench.inputs = wires
+    bench.inputs = wires = Wires(bench.config.inputs)
+    if output is not None:
+        bench.output = output  # type: ignore[assignment]
     try:
         bench.start()
         bench.wait_for_status(lambda now: now.get("state") == "idle" and not now.get("causes"))
@@ -247,6 +271,7 @@ def test_what_a_person_denies_has_failed_and_what_they_want_once_more_is_shown_a
             ("has power", "r"),
             ("has power", "n"),
             ("power is off", "y"),
+            ("power is off", "y"),
             ("power is off", "n"),
             ("report a defect", "r"),
         ]
@@ -283,3 +308,49 @@ def test_what_happens_replaces_a_trial_and_no_trial_hides_it(tmp_path: Path) -> 
 def test_no_message_names_a_way_to_power() -> None:
     kinds = {signal.kind for signal in trial.MESSAGES.values()}
     assert kinds <= {getattr(vocabulary.SignalKind, name) for name in ("EXTENDED", "MISREAD", "REFUSED", "IDENTIFY")}
+
+
+@pytest.mark.parametrize("shorted", [set(), {MIRROR}, {SECOND_MIRROR}])
+@pytest.mark.parametrize("two", [False, True])
+def test_a_read_back_that_does_not_change_with_the_contactor_has_failed(
+    tmp_path: Path, shorted: set[int], *, two: bool
+) -> None:
+    contactor = Contactor(two=two)
+    with started(tmp_path, output=contactor, panel=[]) as (bench, wires):
+        contactor.shorted = shorted
+        test = steps.SelfTest(bench.config, Scripted(bench, wires), Watch(bench.config, patience_s=20))
+        test.run()
+        is_seen = not shorted & {MIRROR, *([SECOND_MIRROR] if two else [])}
+        failed = {step.name for step in test.steps if step.outcome == steps.FAILED}
+        assert failed == (set() if is_seen else {"read-back"})
+        assert bench.levels == [True, False] * 3
+
+
+@pytest.mark.usefixtures("pins")
+@pytest.mark.parametrize(("per_kwh", "is_seen"), [(1_000, True), (100, True), (10_000, False)])
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_a_meter_that_counts_nothing_has_failed(
+    tmp_path: Path, per_kwh: int, *, is_seen: bool, is_silent: bool
+) -> None:
+    options = S0Options(pulse_pin=22, pulses_per_kwh=per_kwh)
+    with started(tmp_path, panel=[], inputs=Inputs(), meter=[Driver(driver="s0", options=options)]) as (bench, wires):
+        wait(lambda: bench.daemon._levels()[0].energy_wh == 0, "the meter")
+        patience_s = 20 if is_seen and not is_silent else 0
+        person = Scripted(bench, wires, obeys=lambda text: not (is_silent and text.startswith("Let the machine work")))
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(steps, "_WH_S", 36 if patience_s else 0)
+            test = steps.SelfTest(bench.config, person, Watch(bench.config, patience_s=max(patience_s, 3)))
+            test.run()
+        assert outcomes(test)["meter"] == (steps.OK if is_seen and not is_silent else steps.FAILED)
+        seconds = {1_000: "36 s", 100: "360 s", 10_000: "36 s"}[per_kwh]
+        assert not patience_s or any(text.endswith(f"has counted: {seconds} at the most.") for text in person.told)
+
+
+def test_power_before_the_first_tap_is_asked_for_and_ends_the_test(tmp_path: Path) -> None:
+    with started(tmp_path, panel=[]) as (bench, wires):
+        person = Scripted(bench, wires, answers=[("power is off", "n")])
+        test = steps.SelfTest(bench.config, person, Watch(bench.config, patience_s=20))
+        test.run()
+        assert outcomes(test)["off before the first tap"] == steps.FAILED
+        assert "relay on" not in outcomes(test)
+        assert bench.levels == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,8 @@ from fabgate.collector.pages.floor.stations import moment
 #: A gate confirms its roster every few minutes. After this long without a confirmation, it cannot reach the web
 #: process.
 UNSURE_AFTER: Final = timedelta(hours=1)
-#: The key before the colon of a gate's problem (gate/reports.py) -> text; `roster-ahead` is from intake/batch.py.
+#: The key before the colon of a gate's problem (gate/reports.py, gate/checks.py) -> text; `roster-ahead` is from
+#: intake/gate_reports.py. Of several meters or panels each has its number after the key.
 PROBLEMS: Final[Mapping[str, Any]] = {
     "certificate": gettext_lazy("The certificate for the message broker must be renewed"),
     "command": gettext_lazy("A command was refused"),
@@ -29,6 +31,10 @@ PROBLEMS: Final[Mapping[str, Any]] = {
     "journal": gettext_lazy("The journal cannot be written"),
     "journal-full": gettext_lazy("The journal is filling up"),
     "lock": gettext_lazy("The gate holds a lock that its roster does not contain"),
+    "meter": gettext_lazy("A meter cannot be read: the machine counts as running"),
+    "output": gettext_lazy("The plug that switches the machine cannot be used"),
+    "panel": gettext_lazy("A display, light or buzzer does not work"),
+    "read-back": gettext_lazy("The read-back does not follow the contactor: a welded contactor would not be found"),
     "reader": gettext_lazy("A badge reader has a fault"),
     "roster": gettext_lazy("The roster was refused"),
     "roster-ahead": gettext_lazy("The gate reports a roster version from the future, which is ignored"),
@@ -200,4 +206,4 @@ def _problem(text: str) -> tuple[str, str]:
     key, _colon, detail = text.partition(": ")
     if key.startswith("thread-"):
         return _("A component restarted after a failure: %(part)s") % {"part": key.removeprefix("thread-")}, detail
-    return str(PROBLEMS.get(key, key)), detail
+    return str(PROBLEMS.get(re.sub(r"-\d+$", "", key), key)), detail

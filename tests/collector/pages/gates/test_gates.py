@@ -15,7 +15,7 @@ from django.utils import timezone, translation
 from fabgate.collector.access import roster
 from fabgate.collector.models import Boot, Entry, Gate, Heartbeat, Hole, Journal, Machine, Order, Quarantine
 from fabgate.collector.pages.gates import health
-from fabgate.gate import reports
+from fabgate.gate import checks, reports
 from fabgate.seal import Keys
 
 NOW = datetime.now(UTC)
@@ -131,6 +131,9 @@ def test_a_gate_that_never_wrote_has_no_entry():
             ("No running sensor: the idle switch-off does not work", "found 600"),
         ),
         ("certificate: in 12 days", ("The certificate for the message broker must be renewed", "in 12 days")),
+        ("meter-2: no answer", ("A meter cannot be read: the machine counts as running", "no answer")),
+        ("panel: no answer", ("A display, light or buzzer does not work", "no answer")),
+        ("panel-1: no answer", ("A display, light or buzzer does not work", "no answer")),
         ("weather: it rains", ("weather", "it rains")),
         ("odd", ("odd", "")),
     ],
@@ -140,7 +143,7 @@ def test_what_a_gate_says_of_its_problems_is_put_in_words_and_kept_where_there_a
 
 
 def test_each_problem_that_a_gate_reports_has_a_text():
-    source = Path(reports.__file__).read_text("utf-8")
+    source = "".join(Path(module.__file__).read_text("utf-8") for module in (reports, checks))
     stored = " ".join(re.findall(r"problems\[(.+?)\] =", source))
     keys = {*re.findall(r'"([a-z-]+)"', stored), *re.findall(r'_set_problem\("([a-z-]+)"', source)}
     assert len(keys) > 8
