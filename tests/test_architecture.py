@@ -183,7 +183,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "roster": {"clock", "config"},
         "uplink": {"clock", "config", "journal"},
         "command_executor": {"hardware", "journal", "roster"},
-        "reports": {"command_executor", "config", "hardware", "journal", "roster", "uplink", "workers"},
+        "reports": {"command_executor", "config", "hardware", "journal", "panel", "roster", "uplink", "workers"},
         "checks": {"clock", "hardware", "journal", "reports", "roster"},
         "terminal": {"clock", "config", "journal", "roster", "uplink"},
         "status": {"clock", "config", "journal", "reports", "roster", "terminal", "uplink"},

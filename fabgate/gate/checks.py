@@ -103,6 +103,7 @@ class Checks:
             yield from self._check_meter(meter, now, on=on)
         yield from [*self._in_force.changed(now), *self._reports.check_readers(now)]
         self._reports.check_certificate(now)
+        self._reports.check_workers(now)
         self.check_clock(now)
 
     @property

@@ -104,7 +104,7 @@ class Daemon:
         self._workers = Workers(self.post)
         newest = config.journal.max_entries if config.mqtt is None else None  # without a broker nothing is confirmed
         self._recorder = Recorder(self._journal, self.post, trim=self._trim_journal, keep_newest=newest)
-        self._panel = Panels(config.panel, boot_ms=self._clock.boot_ms)
+        self._panel = Panels(config.panel, boot_ms=self._clock.boot_ms, post=self.post)
         self._screen = Screen(self._panel, config.machine.name or config.gate, config.lang)
         self._trials = Trials(config.state_dir, self.post, self._levels)
         self._status_file = StatusFile(config.state_dir / "status.json", config)

@@ -28,6 +28,7 @@ from fabgate.gate.journal.recorder import (
 )
 from fabgate.gate.journal.throttle import EntryThrottle
 from fabgate.gate.journal.writer import NO_CHANGE, Change, Draft, Journal
+from fabgate.gate.panel.panel_thread import PanelFault, PanelRecovered
 from fabgate.gate.roster.http_source import HttpSource
 from fabgate.gate.roster.in_force import RosterInForce
 from fabgate.gate.roster.source import FileSource, RosterConfirmed, RosterRefused, RosterStored
@@ -45,7 +46,7 @@ from fabgate.gate.uplink.events import (
     OwnCertificate,
     RosterNudged,
 )
-from fabgate.gate.workers import WorkerFailed, WorkerRestarted
+from fabgate.gate.workers import WORKS_AFTER_MS, WorkerFailed, WorkerRestarted
 from fabgate.mqtt import certificates
 from fabgate.rules import vocabulary
 
@@ -118,6 +119,8 @@ class Reports:
         #: How many cards each reader has read.
         self._cards_read = [0] * len(reader_threads)
         self._queued: list[tuple[Draft, Change]] = []
+        #: When threads that failed were started again.
+        self._restarted_ms: dict[str, int] = {}
         self._journal_problems: dict[str, str] = {}
         #: When the gate's own certificate ends, with which it connects to the broker.
         self._certificate_ends: datetime | None = None
@@ -134,22 +137,16 @@ class Reports:
             if isinstance(event, vocabulary.Presented | vocabulary.Lying):
                 self._cards_read[event.reader] += 1
             return [event]
-        for translate in (self._from_journal, self._from_reader, self._from_roster, self._from_network):
+        for translate in (
+            self._from_journal,
+            self._from_reader,
+            self._from_roster,
+            self._from_network,
+            self._from_others,
+        ):
             events = translate(event, now)
             if events is not None:
                 return events
-        match event:
-            case MeterFault(name, detail):
-                return self._meter_fault(name, detail)
-            case MeterRecovered(name):
-                log.info("%s measures again", name)
-                self.problems.pop(name, None)
-                return []
-        if isinstance(event, WorkerFailed):
-            return self._worker_failed(event)
-        if isinstance(event, WorkerRestarted):
-            self.problems.pop(f"thread-{event.name}", None)
-            return []
         raise TypeError(f"found the unknown event {event!r}")
 
     def choose_badge_key(self) -> None:
@@ -223,6 +220,13 @@ class Reports:
             for number, reader in enumerate(self._reader_threads)
             if reader.is_working and self._unsteady[number].is_over(now.boot_ms, answered_ms=reader.answered_ms)
         ]
+
+    def check_workers(self, now: vocabulary.Now) -> None:
+        """Trust threads that were started again, once they have run for long enough."""
+        for name, at_ms in list(self._restarted_ms.items()):
+            if now.boot_ms - at_ms > WORKS_AFTER_MS:
+                del self._restarted_ms[name]
+                self.problems.pop(f"thread-{name}", None)
 
     def is_faulty(self, reader: int) -> bool:
         """Return whether a reader has a fault that was reported."""
@@ -418,12 +422,34 @@ class Reports:
                 return []
         return None
 
+    def _from_others(self, event: object, now: vocabulary.Now) -> list[vocabulary.Event] | None:
+        match event:
+            case MeterFault(name, detail):
+                return self._meter_fault(name, detail)
+            case MeterRecovered(name):
+                log.info("%s measures again", name)
+                self.problems.pop(name, None)
+                return []
+            case PanelFault(name, detail):
+                self.problems[name] = detail
+                return []
+            case PanelRecovered(name):
+                self.problems.pop(name, None)
+                return []
+            case WorkerFailed():
+                return self._worker_failed(event)
+            case WorkerRestarted(name):
+                self._restarted_ms[name] = now.boot_ms
+                return []
+        return None
+
     def _handled(self, event: CommandArrived | RosterNudged) -> None:
         if self._uplink is not None:
             self._uplink.handled(event)
 
     def _worker_failed(self, failed: WorkerFailed) -> list[vocabulary.Event]:
-        self.problems[f"thread-{failed.name}"] = failed.error
+        self._restarted_ms.pop(failed.name, None)
+        self.problems.setdefault(f"thread-{failed.name}", failed.error)  # the first error of several is the cause
         if failed.name == "journal":
             return self.journal_problem("failed", failed.error)
         if failed.name == "inputs" and self._config.inputs.estop_pin is not None:

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 
 RESTART_FIRST_S: Final = 0.5
 RESTART_MOST_S: Final = 30.0
+#: A thread that has run for this long since it was started again works; a failure after that is a new one.
+WORKS_AFTER_MS: Final = 30_000
 
 
 class WorkerFailed(msgspec.Struct, frozen=True):
@@ -48,7 +50,7 @@ class Workers:
         thread.start()
 
     def _keep_running(self, name: str, run: Callable[[], None]) -> None:
-        pause_s = RESTART_FIRST_S
+        pause_s, is_logged = RESTART_FIRST_S, False
         while not self._stopping.is_set():
             began_s = time.monotonic()
             try:
@@ -56,10 +58,12 @@ class Workers:
                 return
             except (Exception, SystemExit) as error:
                 # The last resort of a thread that owns no power: report, and try again. A driver may call sys.exit().
-                log.exception("the thread %s failed", name)
+                if time.monotonic() - began_s > RESTART_MOST_S:
+                    pause_s, is_logged = RESTART_FIRST_S, False  # it had run for long enough: this is a new failure
+                if not is_logged:
+                    log.exception("the thread %s failed, and is started again until it runs", name)
+                is_logged = True
                 self._post(WorkerFailed(name, f"{type(error).__name__}: {error}"))
-            if time.monotonic() - began_s > RESTART_MOST_S:
-                pause_s = RESTART_FIRST_S  # it had run for long enough: this is a new failure
             if self._stopping.wait(pause_s):
                 return
             self._post(WorkerRestarted(name))

@@ -17,7 +17,7 @@ from fabgate.gate.config.gate_yaml import Driver, Inputs, Mqtt
 from fabgate.gate.panel.panel_thread import PanelThread
 from fabgate.gate.roster.source import RosterConfirmed, RosterRefused
 from fabgate.gate.uplink.events import LinkChanged, MarkMoved, OwnCertificate, RosterNudged
-from fabgate.gate.workers import WorkerFailed, WorkerRestarted
+from fabgate.gate.workers import WORKS_AFTER_MS, WorkerFailed, WorkerRestarted
 from fabgate.rules import vocabulary
 from tests.gate.hardware.test_inputs_thread import Wires
 from tests.gate.shell import Bench, gate_config, running, wait, write_roster
@@ -116,6 +116,7 @@ def test_a_thread_that_runs_again_is_no_problem_any_more(bench: Bench) -> None:
     bench.post(WorkerFailed("uplink", "ValueError: x"))
     bench.wait_for_status(lambda found: found["problems"] == ["thread-uplink: ValueError: x"])
     bench.post(WorkerRestarted("uplink"))
+    bench.advance(WORKS_AFTER_MS + 1)
     bench.wait_for_status(lambda found: not found["problems"])
 
 
@@ -175,5 +176,5 @@ def test_a_panel_that_fails_is_started_again_and_the_machine_works_on(tmp_path: 
     panel = Driver(driver="log", options=LogOptions(file=str(tmp_path / "no" / "such" / "folder")))
     with running(tmp_path / "gate", panel=[panel]) as bench:
         bench.use("ada")
-        bench.wait_for_status(lambda found: any("thread-panel" in line for line in found["problems"]))
+        bench.wait_for_status(lambda found: any(line.startswith("panel: ") for line in found["problems"]))
         assert bench.output.on

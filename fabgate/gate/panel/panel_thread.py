@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from fabgate.drivers.panels import Notice
+from fabgate.errors import HardwareError
 from fabgate.gate.clock import boottime_ms
 from fabgate.gate.config.gate_yaml import Driver, make_driver
 from fabgate.gate.panel.messages import IDLE
@@ -19,6 +20,10 @@ log = logging.getLogger(__name__)
 
 #: A panel with ``repeats`` is written again after this time, or its own ``repeat_s``: it may have lost power.
 REPEAT_S: Final = 10.0
+#: Pauses between two attempts to use a panel that does not work; the longest is also how long it works before a failure is
+#: a new one.
+RETRY_FIRST_S: Final = 0.5
+RETRY_MOST_S: Final = 30.0
 #: A sound that comes later than this says nothing any more: the panel hung, or was away.
 LATE_S: Final = 2.0
 #: The sound that is repeated while a clock runs down, and how often.
@@ -28,16 +33,39 @@ TICK_EVERY_MS: Final = 10_000
 _SHORTEST_S: Final = 0.02
 
 
+class PanelFault(Struct, frozen=True):
+    """The panel `name` shows nothing. It is posted once, until the panel has shown something again."""
+
+    name: str
+    detail: str
+
+
+class PanelRecovered(Struct, frozen=True):
+    """The panel `name` shows again what it should."""
+
+    name: str
+
+
 class PanelThread:
-    """The thread of one panel. Without a section, notices go to the log.
+    """The thread of one panel. Without a section, notices go to the log. `post` takes PanelFault and PanelRecovered.
 
     After a passing notice (``Notice.for_s``) the lasting one is shown again, without its sound. If `then` was given, it
     is shown instead, with its sound. Times count from ``show``: a panel that was away shows what is true now.
     """
 
-    def __init__(self, section: Driver | None, *, boot_ms: Callable[[], int] = boottime_ms) -> None:
+    def __init__(
+        self,
+        section: Driver | None,
+        *,
+        boot_ms: Callable[[], int] = boottime_ms,
+        post: Callable[[object], None] = lambda _event: None,
+        name: str = "panel",
+    ) -> None:
         self._section = section
         self._boot_ms = boot_ms
+        self._post = post
+        self.name = name
+        self._is_faulty = False
         self._changed = threading.Condition()
         self._lasting = IDLE
         self._notice: Notice | None = None
@@ -78,22 +106,53 @@ class PanelThread:
             self._changed.notify()
 
     def run(self) -> None:
-        """Show the newest notice until asked to stop. Raises what the panel raises; run again, it shows it again."""
-        panel: Any = None
-        if self._section is not None:
-            panel = make_driver("panel", self._section)
-            panel.open()
+        """Show the newest notice until asked to stop. A panel that fails is opened again, after a growing pause.
+
+        Raises UsageError if there is no such driver.
+        """
+        if self._section is None:
+            for notice in self._notices(None):
+                log.info("[%s] %s", notice.light, " / ".join(notice.lines))
+            return
+        pause_s = RETRY_FIRST_S
+        while True:
+            panel: Any = make_driver("panel", self._section)
+            began_s = time.monotonic()
+            try:
+                self._show_on(panel)
+                return
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a driver of another package may raise anything
+                self._failed(error)
+            if time.monotonic() - began_s > RETRY_MOST_S:
+                pause_s = RETRY_FIRST_S
+            with self._changed:
+                if self._changed.wait_for(lambda: self._stopping, pause_s):
+                    return
+            pause_s = min(pause_s * 2, RETRY_MOST_S)
+
+    def _show_on(self, panel: Any) -> None:
+        panel.open()
         try:
             for notice in self._notices(
                 getattr(panel, "repeat_s", REPEAT_S) if getattr(panel, "repeats", False) else None
             ):
-                if panel is None:
-                    log.info("[%s] %s", notice.light, " / ".join(notice.lines))
-                else:
-                    panel.show(notice)
+                panel.show(notice)
+                if self._is_faulty:
+                    self._is_faulty = False
+                    log.info("%s works again", self.name)
+                    self._post(PanelRecovered(self.name))
         finally:
-            if panel is not None:
-                panel.close()
+            panel.close()
+
+    def _failed(self, error: BaseException) -> None:
+        """Report a failure, unless the panel has shown nothing since the last one: it may be away for days."""
+        if self._is_faulty:
+            return
+        self._is_faulty = True
+        is_hardware = isinstance(error, HardwareError)
+        detail = str(error) if is_hardware else f"{type(error).__name__}: {error}"
+        log.error("%s does not work: %s", self.name, detail, exc_info=None if is_hardware else error)
+        self._post(PanelFault(self.name, detail))
 
     def _notices(self, repeat_s: float | None) -> Iterator[Notice]:
         """Yield each notice when it has to be shown, with the time in its lines; None: once, as it is."""
@@ -146,15 +205,24 @@ class PanelThread:
 class Panels:
     """All panels of a gate, each with its own thread; the log where there is none."""
 
-    def __init__(self, sections: Sequence[Driver], *, boot_ms: Callable[[], int] = boottime_ms) -> None:
+    def __init__(
+        self,
+        sections: Sequence[Driver],
+        *,
+        boot_ms: Callable[[], int] = boottime_ms,
+        post: Callable[[object], None] = lambda _event: None,
+    ) -> None:
         chosen: Sequence[Driver | None] = sections or [None]
-        self._threads = [PanelThread(section, boot_ms=boot_ms) for section in chosen]
+        names = [f"panel-{number}" for number in range(1, len(chosen) + 1)] if len(chosen) > 1 else ["panel"]
+        self._threads = [
+            PanelThread(section, boot_ms=boot_ms, post=post, name=name)
+            for section, name in zip(chosen, names, strict=True)
+        ]
 
     @property
     def named(self) -> dict[str, Callable[[], None]]:
         """Return what each thread runs, by the name of the thread."""
-        several = len(self._threads) > 1
-        return {f"panel-{n}" if several else "panel": thread.run for n, thread in enumerate(self._threads, 1)}
+        return {thread.name: thread.run for thread in self._threads}
 
     def show(self, notice: Notice, *, then: Notice | None = None) -> None:
         """Show a notice on every panel (``PanelThread.show``)."""
