@@ -23,11 +23,13 @@ def check(arguments: argparse.Namespace) -> int:
     counts = None if roster is None else {"members": len(roster.members), "refused": len(roster.refusals)}
     gate = checked.config.topics.account
     if arguments.json:
-        print(json.dumps({"ok": True, "mistakes": [], "gate": gate, "roster": counts}))
+        print(json.dumps({"ok": True, "mistakes": [], "gate": gate, "roster": counts, "warnings": checked.warnings}))
         return 0
     print(f"ok: {arguments.file} describes the gate {gate}")
     if len(checked.config.reader) > 1:
         print(f"ok: {reader_that_holds(checked.config)}")
+    for warning in checked.warnings:
+        print(f"warning: {warning}")
     if checked.unreached:
         print(f"not checked: {checked.unreached}")
     if counts is not None:

@@ -68,7 +68,13 @@ def test_check_says_that_a_configuration_is_right_and_how_many_members_its_file_
     members = config.parent / "members.csv"
     assert done.stdout == f"ok: {config} describes the gate lyon/laser-1\nok: {members} has 2 members\n"
     as_json = json.loads(run_fabgate("check", config, "--json").stdout)
-    assert as_json == {"ok": True, "mistakes": [], "gate": "lyon/laser-1", "roster": {"members": 2, "refused": 0}}
+    assert as_json == {
+        "ok": True,
+        "mistakes": [],
+        "gate": "lyon/laser-1",
+        "roster": {"members": 2, "refused": 0},
+        "warnings": [],
+    }
     assert not (config.parent / "state").exists()
     members.write_text("id,badges,reasons\na,04A1B2C3,\nb,04A1B2C4,suspended\n")
     assert run_fabgate("check", config).stdout.endswith("has 1 member, and 1 who is refused\n")

@@ -21,7 +21,8 @@ become silent. It MUST say only what its device has confirmed, send nothing twic
 An output without a network may also have ``take_fault() -> str``: what it found to be broken, once, and then "". The machine is locked until a
 maintainer clears it. It never raises. One with several contacts for ``read_back`` also has ``open_contacts() -> list[str]``: which
 of them say that their contactor is open, each by name; it never raises, and one that cannot be read is not among them. And it may have ``problems() -> list[str]``: what ``fabgate check`` reports of the device
-itself, asked without switching it, each as a sentence; it raises HardwareError when the device does not answer.
+itself, asked without switching it, each as a sentence; it raises HardwareError when the device does not answer. ``warnings() ->
+list[str]`` is the same for what should be better and forbids nothing.
 """
 
 from __future__ import annotations

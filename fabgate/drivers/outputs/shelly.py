@@ -176,6 +176,11 @@ class ShellyOutput:
         except HardwareError as error:
             return [str(error)]
 
+    def warnings(self) -> list[str]:
+        """Ask the plug, without switching it, what should be set up better; each is a sentence. Raises HardwareError."""
+        self._unlock()
+        return self._plug.lacking_settings()
+
     @property
     def power_w(self) -> float | None:
         """The watts that the plug measured last; None while they are not known.

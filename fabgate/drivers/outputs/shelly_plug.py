@@ -30,6 +30,11 @@ _LISTS: Final = (
 )
 
 
+#: With auto-off no later than this, a plug that was switched on at its button does not stay on without limit. It is the
+#: longest timer of an order (30 s) and the life of a packet (5 s).
+AUTO_OFF_S: Final = 35
+
+
 class Status(NamedTuple):
     """What the plug says: whether its last order was on, whether a timer runs, the watts, and its counter in whole Wh."""
 
@@ -97,6 +102,20 @@ class ShellyPlug:
             if active:
                 found.append(f"it has {len(active)} active {what}{'' if len(active) == 1 else 's'}, wanted none")
         return found
+
+    def lacking_settings(self) -> list[str]:
+        """Return which settings would limit how long the machine stays on after a person's hand, each as a sentence.
+
+        They are no reason to refuse the plug: it is not known yet of a real one whether a session outlasts its auto-off.
+        """
+        config = self._asked("Shelly.GetConfig")
+        own = self._object(config.get(f"switch:{self._switch}"), "Shelly.GetConfig")
+        delay_s = _number(own.get("auto_off_delay"))
+        if own.get("auto_off") is True and delay_s is not None and 0 < delay_s <= AUTO_OFF_S:
+            return []
+        found = f"{delay_s:g} s" if own.get("auto_off") is True and delay_s is not None else "not set"
+        why = "a plug that somebody switches off and on at its button in the second before the gate dies stays on without limit"
+        return [f"its auto-off is {found}, wanted on, {AUTO_OFF_S} s: {why}"]
 
     def status(self) -> Status:
         """Return what the plug says about itself now."""

@@ -19,7 +19,7 @@ from fabgate.gate.config import gate_yaml
 from fabgate.gate.doctor import pi, service
 from fabgate.gate.doctor.facts import UNIT, Facts
 from fabgate.gate.doctor.pcsc import pcsc
-from fabgate.gate.terminal.check import check, output_problems
+from fabgate.gate.terminal.check import check, output_problems, output_warnings
 
 #: The account of the unit.
 ACCOUNT: Final = "fabgate"
@@ -220,10 +220,13 @@ def output(facts: Facts) -> Finding:
         return not_checked("output", f"the output {driver} is not on a network")
     try:
         problems = output_problems(facts.config)
+        warnings = [] if problems else output_warnings(facts.config)
     except HardwareError as error:
         return fail("output", str(error), "check its socket, the Wi-Fi and its address (docs/outputs/README.md)")
     if problems:
         return fail("output", "; ".join(problems), "open the plug's page and change it (docs/outputs/README.md)")
+    if warnings:
+        return warn("output", "; ".join(warnings), "open the plug's page and set it (docs/outputs/README.md)")
     return ok("output", f"the output {driver} answers, and nothing but the gate can switch it on from the network")
 
 

@@ -25,12 +25,13 @@ _ANY_KEY = bytes(32)
 class Checked:
     """A valid configuration, and the content of its roster file; `roster` is None where the roster is a collector's.
 
-    `unreached` is why an output on a network could not be asked, or "".
+    `unreached` is why an output on a network could not be asked, or ""; `warnings` are what its device lacks.
     """
 
     config: Config
     roster: wire.Roster | None
     unreached: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def check(path: Path, *, ask_output: bool = True) -> Checked:
@@ -59,24 +60,31 @@ def check(path: Path, *, ask_output: bool = True) -> Checked:
                 wrong.at("machine.grace_s", text.removeprefix("grace_s: "))
             if wrong.found:
                 mistakes.append(wrong.text())
-    unreached = _ask_output(path, config, mistakes) if config is not None and ask_output else ""
+    unreached, warnings = _ask_output(path, config, mistakes) if config is not None and ask_output else ("", ())
     if mistakes or config is None:
         raise UsageError("\n".join(mistakes))
-    return Checked(config, roster, unreached)
+    return Checked(config, roster, unreached, warnings)
 
 
-def _ask_output(path: Path, config: Config, mistakes: list[str]) -> str:
-    """Add what is wrong with the device of an output on a network; return why it could not be asked, or ""."""
+def _ask_output(path: Path, config: Config, mistakes: list[str]) -> tuple[str, tuple[str, ...]]:
+    """Add what is wrong with the device of an output on a network; return why it could not be asked, or "", and warnings."""
     try:
-        mistakes += [f"{path}: output: {problem}" for problem in output_problems(config)]
+        problems = output_problems(config)
+        mistakes += [f"{path}: output: {problem}" for problem in problems]
+        return "", () if problems else tuple(output_warnings(config))
     except HardwareError as error:
-        return str(error)
-    return ""
+        return str(error), ()
 
 
 def output_problems(config: Config) -> list[str]:
     """Return what is wrong with the device of an output on a network. Raises HardwareError when it does not answer."""
     ask: Callable[[], list[str]] | None = getattr(gate_yaml.make_driver("output", config.output), "problems", None)
+    return [] if ask is None else ask()
+
+
+def output_warnings(config: Config) -> list[str]:
+    """Return what the device of an output on a network should have, and has not. Raises HardwareError when it is silent."""
+    ask: Callable[[], list[str]] | None = getattr(gate_yaml.make_driver("output", config.output), "warnings", None)
     return [] if ask is None else ask()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fabgate.cli import main
 from fabgate.doctor.finding import Outcome
 from fabgate.drivers.emulated import ChipBench
 from fabgate.drivers.emulated.chip import Chip
@@ -205,7 +206,19 @@ def test_a_plug_is_asked_how_it_is_set_up_and_fabgate_check_refuses_what_the_doc
             "{driver: gpio, pin: 17, readback_pin: 27, readback_closed: high}",
             f"{{driver: shelly, {section}{pi.folder / 'plug.password'}}}",
         )
+        own = shelly.plug.config["switch:0"]
+        for change in ({}, {"auto_off": True}, {"auto_off_delay": "soon"}, {"auto_off": False, "auto_off_delay": 35}):
+            own.update(change)
+            found = pi.finding("output")
+            assert (found.outcome, "auto-off" in found.text) == (WARN, True), change
+            assert main(["check", str(pi.folder / "gate.yaml")]) == 0, "no refusal"
+            assert "warning: its auto-off" in capsys.readouterr().out
+            assert main(["check", "--json", str(pi.folder / "gate.yaml")]) == 0
+            assert "auto-off" in json.loads(capsys.readouterr().out)["warnings"][0]
+        own.update(auto_off=True)
         assert pi.finding("output").outcome is OK
+        assert main(["check", str(pi.folder / "gate.yaml")]) == 0
+        assert "warning" not in capsys.readouterr().out
         shelly.plug.config["cloud"]["enable"] = True
         found = pi.finding("output")
         assert (found.outcome, "the cloud is on" in found.text) == (FAIL, True)
