@@ -113,6 +113,7 @@ class Daemon:
             new_uid=uuid7,
             checkpoint_ms=config.journal.checkpoint_s * 1000,
             roster=lambda: self._in_force.version,
+            bounds=self._bounds_ms,
         )
         self._badge_keys: dict[str, bytes] = {}
         # The parts that need the open journal: see ``_start``.
@@ -211,6 +212,7 @@ class Daemon:
                     self._config,
                     self._clock,
                     session_was_cut=self._screen.power_was_cut,
+                    stays_on_ms=0 if self._output_thread is None else self._output_thread.stays_on_ms,
                 )
             except (JournalError, sqlite3.Error) as error:
                 self._journal.close()
@@ -408,8 +410,12 @@ class Daemon:
                 self._is_hurried = self._is_hurried or self._gate.state == "starting"
                 self._unshown.append(command)
             case vocabulary.Checkpoint(session, energised_ms, running_ms, at):
-                self._checks.checkpoint_requested(at.boot_ms)
-                self._recorder.checkpoint(session, energised_ms=energised_ms, running_ms=running_ms, boot_ms=at.boot_ms)
+                least_ms, _ = self._bounds_ms(energised_ms, True)
+                proved_at_ms = at.boot_ms - (energised_ms - least_ms)  # what came after it is in doubt if the gate dies
+                self._checks.checkpoint_requested(proved_at_ms)
+                self._recorder.checkpoint(
+                    session, energised_ms=least_ms, running_ms=min(running_ms, least_ms), boot_ms=proved_at_ms
+                )
             case vocabulary.Signal():
                 self._unshown.append(command)
             case vocabulary.ClearFault(member, lang):
@@ -419,6 +425,12 @@ class Daemon:
                     self._unshown.append(
                         vocabulary.Signal(vocabulary.SignalKind.REFUSED, lang=lang, reasons=(messages.STILL_CLOSED,))
                     )
+
+    def _bounds_ms(self, energised_ms: int, goes_on: bool) -> tuple[int, int]:
+        """Return the least and the most time with power for what the rules counted."""
+        if self._output_thread is None:
+            return energised_ms, energised_ms
+        return self._output_thread.bounds_ms(energised_ms, goes_on=goes_on)
 
     def _set_power(self, now: vocabulary.Now, *, on: bool) -> None:
         try:

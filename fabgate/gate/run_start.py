@@ -34,11 +34,18 @@ class RunStart(msgspec.Struct, frozen=True):
 
 
 def record_start(
-    journal: Journal, writer: FactWriter, config: Config, clock: Clock, *, session_was_cut: Callable[[], None]
+    journal: Journal,
+    writer: FactWriter,
+    config: Config,
+    clock: Clock,
+    *,
+    session_was_cut: Callable[[], None],
+    stays_on_ms: int = 0,
 ) -> RunStart:
     """Write ``gate.started`` and the end of an unfinished session in one transaction.
 
-    `session_was_cut` is called where there was such a session. Raises JournalError; then call it again.
+    `session_was_cut` is called where there was such a session. `stays_on_ms` is for how long the output stays on by itself
+    after the gate's last order. Raises JournalError; then call it again.
     """
     clock.floor = wall_floor(journal.last_time_ms())
     locks = Locks.from_text(journal.lock())
@@ -57,6 +64,7 @@ def record_start(
             clock=wire_clock,
             checkpoint_ms=config.journal.checkpoint_s * 1000,
             since_ms=_since_checkpoint(journal, unfinished, now),
+            stays_on_ms=stays_on_ms,
         )
         log.warning(
             "a session of %s was left open: closed as %s with %d ms and an uncertainty of %d ms",

@@ -11,6 +11,7 @@ from fabgate.drivers.emulated.outputs.plug import Plug
 from fabgate.drivers.emulated.outputs.shelly import EmulatedShelly
 from fabgate.drivers.meters.plug import PlugMeter, PlugOptions
 from fabgate.drivers.outputs.shelly import ShellyOutput
+from fabgate.gate.config.gate_yaml import Machine
 from fabgate.gate.hardware import meter_thread
 from fabgate.rules import vocabulary
 from tests.drivers.outputs.plugs import shelly_options
@@ -56,7 +57,8 @@ def test_the_light_is_green_once_the_plug_has_confirmed_and_a_session_ends_with_
     bench.tap("ada")
     wait(lambda: not plug.on, "the end of power")
     bench.written()
-    assert bench.of("session.ended")[0].energised_ms == 4_000
+    (ended,) = bench.of("session.ended")
+    assert ended.energised_ms < 4_000 < ended.energised_ms + ended.uncertainty_ms, "only what the plug has confirmed"
     assert bench.causes == []
 
     # Somebody switches the plug off at its button: the session ends, and the next tap begins another one.
@@ -141,3 +143,34 @@ def test_the_plug_also_says_whether_the_machine_works_and_what_a_session_took(
         assert bench.causes == [], "watts that were measured before the plug went off are no alarm"
     finally:
         bench.close()
+
+
+def test_after_a_kill_the_plugs_own_timer_is_in_doubt_and_a_machine_that_is_only_watched_has_none(
+    tmp_path: Path, shelly: EmulatedShelly
+) -> None:
+    bench = Bench(tmp_path)
+    bench.output = ShellyOutput(shelly_options(shelly, tmp_path))  # type: ignore[assignment]
+    try:
+        bench.start()
+        bench.tap("ada")
+        wait(lambda: shows(bench) is KIND.GO, "the green light")
+        bench.written()
+        bench.cut_power()
+        bench.time.ms += 1_000
+        bench.start()
+        (ended,) = bench.wait_for_entries("session.ended")
+        assert (ended.reason, ended.energised_ms) == ("restart", 0)
+        assert ended.uncertainty_ms == 1_000 + 35_000
+    finally:
+        bench.close()
+    watched = Bench(tmp_path / "audit", machine=Machine(name="Lamp", mode="audit"))
+    watched.output = ShellyOutput(shelly_options(shelly, tmp_path / "audit"))  # type: ignore[assignment]
+    try:
+        watched.start()
+        watched.tap("ada")
+        watched.advance(2_000)
+        watched.tap("ada")
+        (ended,) = watched.wait_for_entries("session.ended")
+        assert (ended.energised_ms, ended.uncertainty_ms) == (2_000, 0)
+    finally:
+        watched.close()

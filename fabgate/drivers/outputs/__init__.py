@@ -16,7 +16,10 @@ The output decides nothing and measures no time. ``fabgate.testing.outputs`` tes
 An output on a network is a ``NetworkOutput``: it has ``blocks = True``, and its methods wait for answers, each for a few seconds
 at most. The gate gives it a thread, the only one that calls it. Its device MUST fall off by itself soon after the gate has
 become silent. It MUST say only what its device has confirmed, send nothing twice, and never switch on in ``tend``. Its
-``read_back`` asks nothing, and is True only for power that flows although the device says that it is off.
+``read_back`` asks nothing, and is True only for power that flows although the device says that it is off. What its answers
+prove about the time with power is in its ``confirmed`` (``fabgate.drivers.outputs.confirmed``), for how many seconds the device
+may stay on after the last order in its ``stays_on_s``, and whether it has confirmed to be off since the last order on in its
+``is_known_off``. Without ``confirmed`` a session counts from order to order.
 
 An output without a network may also have ``take_fault() -> str``: what it found to be broken, once, and then "". The machine is locked until a
 maintainer clears it. It never raises. One with several contacts for ``read_back`` also has ``open_contacts() -> list[str]``: which

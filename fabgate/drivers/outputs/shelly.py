@@ -17,12 +17,15 @@ from typing import Annotated, Final
 
 import msgspec
 
+from fabgate.drivers.outputs.confirmed import PACKET_LIFE_S, Confirmed
 from fabgate.drivers.outputs.shelly_plug import ShellyPlug, Status
 from fabgate.drivers.outputs.shelly_rpc import DeviceLink, NoAnswerError
 from fabgate.errors import HardwareError
 
 #: The timer begins again this many times before it would end, so that some orders may be lost.
 _ORDERS_A_TIMER: Final = 3
+#: A status that is older than this says nothing of now; the gate asks once a second.
+_FRESH_S: Final = 3.0
 #: No other device gets the address of a plug sooner: until then, an order off after a lost answer waits for nothing else.
 _OTHER_AFTER_S: Final = 2.0
 
@@ -72,7 +75,14 @@ class ShellyOutput:
         self._plug = ShellyPlug(self._link, options.switch)
         self._clock = time.monotonic
         self._is_open = False
+        #: What its answers prove about the time that it was on.
+        self.confirmed = Confirmed()
+        #: For how many seconds the plug may stay on after the gate's last order.
+        self.stays_on_s = options.off_after_s + PACKET_LIFE_S
         self._status: Status | None = None
+        self._status_s = 0.0
+        #: The timer that runs in the plug, as far as it is known: None after an order that has begun another one.
+        self._timer: tuple[float | None, float | None] | None = None
         #: Since when the plug's answers show that its last order was off; None while they do not.
         self._off_since_s: float | None = None
         #: Until when the plug stays on for certain, counted from when the last confirmed order was sent.
@@ -148,7 +158,7 @@ class ShellyOutput:
             self._was_found_on = False
             return was_on
         # A plug that is on without a timer would stay on for ever: somebody else gave that order.
-        is_due = status.on and (self._clock() >= self._rearm_at_s or not status.is_timed)
+        is_due = status.on and (self._clock() >= self._rearm_at_s or status.timer is None)
         if is_due and self._link.hurried_s is None and not self._order_on():
             self._off()  # it had gone off since the look, and this order has switched it on again
             return False
@@ -187,7 +197,7 @@ class ShellyOutput:
 
         ``tend`` asks about once a second, on or off. From any thread.
         """
-        status = self._status
+        status = self._fresh()
         return None if status is None else status.power_w
 
     @property
@@ -197,8 +207,17 @@ class ShellyOutput:
         It counts on through restarts of the plug. A smaller number than before means that somebody has reset it. From any
         thread.
         """
-        status = self._status
+        status = self._fresh()
         return None if status is None else status.energy_wh
+
+    @property
+    def is_known_off(self) -> bool:
+        """Whether the plug has confirmed an order off, or said that it is off, since the last order on."""
+        return not self._may_be_on
+
+    def _fresh(self) -> Status | None:
+        """Return the newest status, unless it is old because a request hangs."""
+        return self._status if self._clock() - self._status_s <= _FRESH_S else None
 
     # ------------------------------------------------------------------------------------------------------------------
 
@@ -206,7 +225,10 @@ class ShellyOutput:
         """Send the one order that powers; return whether the plug was on before. Raises HardwareError."""
         sent_s = self._clock()
         self._off_since_s, self._is_welded, self._may_be_on = None, False, True
+        self.confirmed.orders_on()
+        self._timer = None
         was_on = self._plug.order_on(self._options.off_after_s)
+        self.confirmed.was_ordered_on(sent_s, self._clock(), was_on=was_on)
         self._on_until_s = sent_s + self._options.off_after_s
         self._rearm_at_s = sent_s + self._options.off_after_s / _ORDERS_A_TIMER
         return was_on
@@ -216,6 +238,7 @@ class ShellyOutput:
         if self._plug.order_off() and not self._may_be_on:
             self._was_found_on = True
         self._may_be_on = False
+        self.confirmed.saw_off()
 
     def _off(self) -> None:
         """Try once to switch off. The next ``tend`` shows whether it did, and the plug's timer runs."""
@@ -230,6 +253,7 @@ class ShellyOutput:
         """Ask for the status, and judge the contact by it. Raises HardwareError; then nothing is known."""
         try:
             self._plug.check_doubt()
+            sent_s = self._clock()
             found = self._plug.status()
         except HardwareError:
             self._status, self._is_welded = None, False
@@ -237,11 +261,18 @@ class ShellyOutput:
         now_s = self._clock()
         self._may_be_on = self._may_be_on and found.on
         if found.on:
+            # Without a timer, or with another one than that of the gate's last order, it may have been off in between.
+            is_ours = found.timer is not None and self._timer in (None, found.timer)
+            self.confirmed.saw_on(sent_s, now_s, unbroken=is_ours)
+            self._timer = found.timer or self._timer
+        else:
+            self.confirmed.saw_off()
+        if found.on:
             self._off_since_s = None
         elif self._off_since_s is None:
             self._off_since_s = now_s
         is_settled = self._off_since_s is not None and now_s - self._off_since_s >= self._options.meter_lag_ms / 1000
-        self._status = found
+        self._status, self._status_s = found, now_s
         self._is_welded = is_settled and found.power_w is not None and found.power_w >= self._options.welded_w
         return found
 

@@ -36,10 +36,11 @@ AUTO_OFF_S: Final = 35
 
 
 class Status(NamedTuple):
-    """What the plug says: whether its last order was on, whether a timer runs, the watts, and its counter in whole Wh."""
+    """What the plug says: whether its last order was on, which timer runs, the watts, and its counter in whole Wh."""
 
     on: bool
-    is_timed: bool
+    #: When its timer began by its own clock, and for how long; None where none runs.
+    timer: tuple[float | None, float | None] | None
     power_w: float | None
     energy_wh: int | None
 
@@ -126,7 +127,9 @@ class ShellyPlug:
         watts, total = _number(watts), _number(energy.get("total") if isinstance(energy, Mapping) else None)
         return Status(
             on,
-            found.get("timer_duration") is not None,
+            (_number(found.get("timer_started_at")), _number(found["timer_duration"]))
+            if found.get("timer_duration") is not None
+            else None,
             watts,
             None if total is None or total < 0 else int(total),
         )

@@ -12,6 +12,7 @@ kept the machine on by itself would defeat the output's timer.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -19,6 +20,7 @@ from collections.abc import Callable
 from typing import Final
 
 from fabgate.drivers.outputs import NetworkOutput
+from fabgate.drivers.outputs.confirmed import Confirmed
 from fabgate.errors import HardwareError
 
 log = logging.getLogger(__name__)
@@ -71,6 +73,8 @@ class OutputThread:
         self._was_welded = False
         self._alarms: deque[str] = deque(maxlen=20)
         self._reached_s = self._attended_s = clock()
+        #: When the loop last ordered off.
+        self._ordered_off_s = float("-inf")
         self._soon_until_s = 0.0
         self._pause_s = REOPEN_FIRST_S
         self._busy_since_s: float | None = None
@@ -88,6 +92,7 @@ class OutputThread:
             self._wanted, self._attended_s = on, self._clock()
             if not on:
                 self._off_is_due, self._is_on, self._has_lost = True, False, False
+                self._ordered_off_s = self._attended_s
         self._news.set()
 
     def attend(self) -> None:
@@ -136,6 +141,25 @@ class OutputThread:
         """The output's own counter in whole watt-hours; None while it is not known, or where it has no meter."""
         counted: int | None = getattr(self._output, "energy_wh", None)
         return counted
+
+    def bounds_ms(self, energised_ms: int, *, goes_on: bool = False) -> tuple[int, int]:
+        """Return the least and the most time with power of a session whose power was ordered `energised_ms` ago.
+
+        `goes_on`: the machine is handed over, so that what follows belongs to another session.
+        """
+        confirmed: Confirmed | None = getattr(self._output, "confirmed", None)
+        now_s = self._clock()
+        began_s = now_s - energised_ms / 1000
+        was_ordered = self._wanted or self._ordered_off_s >= began_s
+        if confirmed is None or not energised_ms or not was_ordered:
+            return energised_ms, energised_ms  # in the mode audit nothing is ordered
+        least_s, most_s = confirmed.bounds_s(began_s, now_s, 0.0 if goes_on else self.stays_on_ms / 1000)
+        return math.floor(least_s * 1000), math.ceil(most_s * 1000)
+
+    @property
+    def stays_on_ms(self) -> int:
+        """For how long the output may stay on by itself after the gate's last order."""
+        return round(getattr(self._output, "stays_on_s", 0.0) * 1000)
 
     def alarms(self) -> list[str]:
         """Return what a person has to know, each once."""
@@ -202,8 +226,9 @@ class OutputThread:
         return SOON_S if self._clock() < self._soon_until_s or self._was_welded else TEND_S
 
     def _tend_off(self) -> None:
+        is_known_off = getattr(self._output, "is_known_off", False)  # before the look: its order off was confirmed
         if self._output.tend(on=False):
-            if self._has_been_off:
+            if self._has_been_off or is_known_off:
                 detail = (
                     "it was on without a session, and was switched off: its button, another program, or a late order"
                 )

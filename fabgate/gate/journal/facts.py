@@ -25,11 +25,22 @@ CUT_ITEMS: Final = 15
 
 
 class FactWriter:
-    """Turns facts into drafts. `boot` is the boot id; `roster` returns the version in force; `new_uid` makes an id."""
+    """Turns facts into drafts. `boot` is the boot id; `roster` returns the version in force; `new_uid` makes an id.
+
+    `bounds` returns the least and the most time with power (ms) for what the rules counted, and whether the machine was
+    handed over. The rules count from order to order, which is exact where the output is a line of this computer.
+    """
 
     def __init__(
-        self, *, boot: str, new_uid: Callable[[], str], checkpoint_ms: int, roster: Callable[[], int] = lambda: 0
+        self,
+        *,
+        boot: str,
+        new_uid: Callable[[], str],
+        checkpoint_ms: int,
+        roster: Callable[[], int] = lambda: 0,
+        bounds: Callable[[int, bool], tuple[int, int]] = lambda counted_ms, _goes_on: (counted_ms, counted_ms),
     ) -> None:
+        self._bounds = bounds
         self._boot = boot
         self._new_uid = new_uid
         self._checkpoint_ms = checkpoint_ms
@@ -97,26 +108,29 @@ class FactWriter:
                     energised_from_ms=fact.energised_from_ms,
                 )
             case vocabulary.Ended():
+                least_ms, most_ms = self._bounds(fact.energised_ms, fact.reason is vocabulary.EndReason.HANDOVER)
                 return "session.ended", wire.SessionEnded(
                     clock=clock,
                     session=fact.session,
                     member=fact.member,
                     badge=fact.badge,
                     reason=fact.reason,
-                    energised_ms=fact.energised_ms,
-                    running_ms=fact.running_ms,
+                    energised_ms=least_ms,
+                    running_ms=min(fact.running_ms, least_ms),
                     roster=roster,
                     energy_wh=_energy(fact.energy_wh),
+                    uncertainty_ms=min(most_ms - least_ms, wire.MAX_DURATION_MS),
                     actor=fact.actor,
                 )
             case vocabulary.Progress():
+                least_ms, _ = self._bounds(fact.energised_ms, True)
                 return "session.progress", wire.SessionProgress(
                     clock=clock,
                     session=fact.session,
                     member=fact.member,
                     badge=fact.badge,
-                    energised_ms=fact.energised_ms,
-                    running_ms=fact.running_ms,
+                    energised_ms=least_ms,
+                    running_ms=min(fact.running_ms, least_ms),
                     roster=roster,
                     energy_wh=_energy(fact.energy_wh),
                 )
@@ -158,14 +172,22 @@ def since_checkpoint(session: OpenSession, started: wire.Entry, now: vocabulary.
 
 
 def close_unfinished(
-    session: OpenSession, *, boot: str, boot_ms: int, clock: wire.Clock, checkpoint_ms: int, since_ms: int | None
+    session: OpenSession,
+    *,
+    boot: str,
+    boot_ms: int,
+    clock: wire.Clock,
+    checkpoint_ms: int,
+    since_ms: int | None,
+    stays_on_ms: int = 0,
 ) -> wire.SessionEnded:
     """Return the end of a session that this start found open, with its uncertainty.
 
     The true time is in [energised_ms, energised_ms + uncertainty_ms]. Within one boot the pin may have stayed high until
     now. After another boot it is unknown when the power failed, but it was soon after the checkpoint, or after the rules'
     longest wait for a job, which may be hours. Where it is known that the checkpoint was written `since_ms` ago, the
-    uncertainty is at most that, plus one interval of checkpoints: wall time may be slightly wrong.
+    uncertainty is at most that, plus one interval of checkpoints: wall time may be slightly wrong. `stays_on_ms` is for how
+    long the output stays on by itself after the gate's last order.
     """
     same_boot = session.boot == boot
     slack_ms = session.slack_ms
@@ -181,7 +203,9 @@ def close_unfinished(
         running_ms=session.running_ms,
         roster=session.roster,
         # Limited for a gate that was not started for a year within one boot.
-        uncertainty_ms=min(max(0, boot_ms - session.boot_ms), wire.MAX_DURATION_MS) if same_boot else slack_ms,
+        uncertainty_ms=min(
+            (max(0, boot_ms - session.boot_ms) if same_boot else slack_ms) + stays_on_ms, wire.MAX_DURATION_MS
+        ),
     )
 
 

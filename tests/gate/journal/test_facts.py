@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -167,9 +168,41 @@ LEFT = OpenSession("s-1", "m-ada", "b", 42, 60_000, 20_000, "boot-1", 100_000, 9
 CLOCK = wire.Clock(boot="x", boottime_ms=1)
 
 
-def closed(*, boot: str, boot_ms: int, since_ms: int | None = None) -> wire.SessionEnded:
+def closed(*, boot: str, boot_ms: int, since_ms: int | None = None, stays_on_ms: int = 0) -> wire.SessionEnded:
     """How what was left open ends at a gate that writes a checkpoint every fifteen seconds."""
-    return close_unfinished(LEFT, boot=boot, boot_ms=boot_ms, clock=CLOCK, checkpoint_ms=15_000, since_ms=since_ms)
+    return close_unfinished(
+        LEFT,
+        boot=boot,
+        boot_ms=boot_ms,
+        clock=CLOCK,
+        checkpoint_ms=15_000,
+        since_ms=since_ms,
+        stays_on_ms=stays_on_ms,
+    )
+
+
+def test_an_output_that_stays_on_after_the_gate_adds_to_the_doubt() -> None:
+    assert closed(boot="boot-1", boot_ms=130_000, stays_on_ms=35_000).uncertainty_ms == 65_000
+    assert closed(boot="boot-2", boot_ms=4_000, since_ms=0, stays_on_ms=35_000).uncertainty_ms == 75_000 + 35_000
+
+
+def test_of_an_output_that_confirms_only_what_is_proved_is_certain() -> None:
+    asked: list[tuple[int, bool]] = []
+
+    def bounds(counted_ms: int, goes_on: bool) -> tuple[int, int]:
+        asked.append((counted_ms, goes_on))
+        return 300, 36_000
+
+    found = FactWriter(boot="boot-1", new_uid=lambda: "u", checkpoint_ms=30_000, bounds=bounds)
+    handed_over = replace(ENDED, reason=vocabulary.EndReason.HANDOVER)
+    progress = vocabulary.Progress("s-1", "m", "b" * 9, 7_000, 3)
+    ended, over, progressed = (draft.data for draft in found.drafts([ENDED, handed_over, progress], AT, RULES)[0])
+    assert asked == [(1_000, False), (1_000, True), (7_000, True)]
+    for one in (ended, over):
+        assert isinstance(one, wire.SessionEnded)
+        assert (one.energised_ms, one.running_ms, one.uncertainty_ms) == (300, 300, 35_700)
+    assert isinstance(progressed, wire.SessionProgress)
+    assert (progressed.energised_ms, progressed.running_ms) == (300, 3)
 
 
 def test_what_was_left_open_ends_with_the_doubt_of_its_boot() -> None:
