@@ -11,7 +11,7 @@ entry are stored in one transaction. Entries are numbered and sealed (db/chains.
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, date, datetime, time
@@ -68,6 +68,21 @@ def acting_as(actor: str) -> Iterator[None]:
         yield
     finally:
         _acting.reset(token)
+
+
+#: Takes the kind, the key, and the values before and after of a change.
+Watch = Callable[[str, str, Mapping[str, Any], Mapping[str, Any]], None]
+_watch: ContextVar[Watch | None] = ContextVar("_watch", default=None)
+
+
+@contextmanager
+def watched_by(watch: Watch) -> Iterator[None]:
+    """Let `watch` see each change of the block before it is logged. What it raises undoes the change."""
+    token = _watch.set(watch)
+    try:
+        yield
+    finally:
+        _watch.reset(token)
 
 
 @contextmanager
@@ -167,6 +182,9 @@ def _write(entry: Change, obj: models.Model) -> None:
 
 def _append(rows: Sequence[_Row], now: datetime) -> None:
     """Add rows to the log, under the pulse lock, so that their numbers and seals follow the order of commits."""
+    if (watch := _watch.get()) is not None:
+        for _at, _actor, _verb, kind, key, before, after, *_more in rows:
+            watch(kind, key, before, after)
     pulse.under_lock(partial(_insert, rows))
     pulse.notify({Pulse.CHANGE: {""}}, now)
 

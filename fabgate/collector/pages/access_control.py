@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -14,15 +15,18 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from fabgate.collector.base import body_limit
-from fabgate.collector.db import duplicate
+from fabgate.collector.db import audit, duplicate
 from fabgate.collector.models import Account, Pulse, SignIn
 from fabgate.collector.pages import errors, language, rights, roles
-from fabgate.collector.pages.signin import password_again
+from fabgate.collector.pages.roles import Asks
+from fabgate.collector.pages.signin import money, password_again
 from fabgate.errors import UsageError
 
 log = logging.getLogger(__name__)
 #: The key in request.META of the newest pulse before the page was made.
 PULSE: Final = "fabgate.pulse"
+#: The key in request.META of the account that sent a form: its changes of money need a recent password.
+_CHANGED_BY: Final = "fabgate.changed-by"
 
 
 class AccessControlMiddleware:
@@ -47,7 +51,8 @@ class AccessControlMiddleware:
         return response
 
     def _answer(self, request: HttpRequest) -> HttpResponse:
-        response = self._get_response(request)
+        with audit.watched_by(partial(_require_password, request)):
+            response = self._get_response(request)
         if response.status_code == 405 and not response.streaming and not response.content:
             return errors.wrong_method(request, response.get("Allow", ""))
         return response
@@ -82,7 +87,7 @@ class AccessControlMiddleware:
         if not right.may(account.role, method):
             log.info("%s (%s) may not %s %s", account.name, account.role, method, request.path)
             return errors.forbidden(request)
-        if right.asks_password and method == "POST" and (question := password_again.ask(request, account)) is not None:
+        if method == "POST" and (question := _question(request, right, account)) is not None:
             return question
         # Read before the view runs, so that the page is notified even of changes during its rendering.
         request.META[PULSE] = Pulse.newest()
@@ -92,6 +97,8 @@ class AccessControlMiddleware:
         """Turn exceptions that the request caused into error pages."""
         if isinstance(error, errors.Conflict):
             return errors.conflict(request, str(error))
+        if isinstance(error, password_again.PasswordNeeded):
+            return password_again.question(request)
         if isinstance(error, errors.SelfDecision):
             log.info("%s: %s may not make decisions about themselves", request.path, request.user)
             return errors.self_decision(request)
@@ -104,6 +111,25 @@ class AccessControlMiddleware:
             log.info("%s: a value is too large: %s", request.path, error)
             return errors.bad_request(request)
         return None
+
+
+def _question(request: HttpRequest, right: roles.Right, account: Account) -> HttpResponse | None:
+    """Ask for the password where each POST changes money; elsewhere `_require_password` does if this one does.
+
+    The answer to such a question is checked here, too.
+    """
+    request.META[_CHANGED_BY] = account
+    if right.asks_password is Asks.ALWAYS or password_again.FIELD in request.POST:
+        return password_again.ask(request, account)
+    return None
+
+
+def _require_password(
+    request: HttpRequest, kind: str, key: str, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> None:
+    """Raise PasswordNeeded if a signed-in person's change concerns money and the password was typed too long ago."""
+    if _CHANGED_BY in request.META and money.is_concerned(kind, key, before, after):
+        password_again.require(request)
 
 
 def _without_stream(streaming: HttpResponse) -> HttpResponse:

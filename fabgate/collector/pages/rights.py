@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Final
 
 from fabgate.collector import pages
-from fabgate.collector.pages.roles import KEYED, Right
+from fabgate.collector.pages.roles import KEYED, Asks, Right
 
 
 def areas() -> list[ModuleType]:
@@ -59,3 +59,10 @@ def may(role: str, route: str, method: str = "GET") -> bool:
     """Return whether `role` may use `method` on this route. Pages show only links for which this is true."""
     right = table().get(route)
     return right is not None and right.may(role, method)
+
+
+@cache
+def money_roles() -> frozenset[str]:
+    """Return the roles that may change money: those that may POST to a route that asks for the password."""
+    asking = (right for right in table().values() if right.asks_password is not Asks.NEVER)
+    return frozenset(role for right in asking for role in right.post)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 from django.db.models import Q
@@ -12,19 +13,28 @@ from fabgate.collector.models import Account, Group, Member, Payer
 ALL: Final = frozenset(role for role, _label in Account.ROLES)
 
 
+class Asks(Enum):
+    """When a POST needs a password that was typed recently (docs/decisions/0090)."""
+
+    NEVER = "never"
+    #: The form has other fields too: only if it changes what pages/signin/money.py names.
+    IF_MONEY_CHANGES = "if money changes"
+    ALWAYS = "always"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Right:
     """The roles that may GET a route, and those that may POST to it; an empty `post` means the route takes no POST.
 
     `is_open` needs no sign-in. `is_keyed` is for programs and gates, whose key or token the view checks itself.
-    `asks_password`: a POST changes money, so it needs a password that was typed recently (signin/password_again.py).
+    `asks_password`: whether a POST changes money and so needs a password that was typed recently.
     """
 
     get: frozenset[str]
     post: frozenset[str] = frozenset()
     is_open: bool = False
     is_keyed: bool = False
-    asks_password: bool = False
+    asks_password: Asks = Asks.NEVER
 
     def may(self, role: str, method: str) -> bool:
         """Return whether `role` may use `method` (GET or POST) here."""

@@ -7,7 +7,7 @@ from typing import Final
 from django.urls import path
 
 from fabgate.collector.pages.accounts import views
-from fabgate.collector.pages.roles import Right, reads, writes
+from fabgate.collector.pages.roles import Asks, Right, reads, writes
 
 urlpatterns = [
     path("accounts", views.accounts, name="accounts"),
@@ -18,8 +18,8 @@ urlpatterns = [
 ]
 RIGHTS: Final = {
     "accounts": Right(get=reads()),
-    "accounts-new": Right(get=writes(), post=writes()),
-    "accounts-one": Right(get=reads(), post=writes()),
-    "accounts-link": Right(get=frozenset(), post=writes()),
-    "accounts-mail": Right(get=frozenset(), post=writes()),
+    "accounts-new": Right(get=writes(), post=writes(), asks_password=Asks.IF_MONEY_CHANGES),
+    "accounts-one": Right(get=reads(), post=writes(), asks_password=Asks.IF_MONEY_CHANGES),
+    "accounts-link": Right(get=frozenset(), post=writes(), asks_password=Asks.IF_MONEY_CHANGES),
+    "accounts-mail": Right(get=frozenset(), post=writes(), asks_password=Asks.IF_MONEY_CHANGES),
 }

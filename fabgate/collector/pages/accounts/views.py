@@ -23,6 +23,7 @@ from fabgate.collector.pages.accounts.forms import AccountForm, NewAccountForm
 from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.forms.member_field import member_text
 from fabgate.collector.pages.lists.sorting import Sorting
+from fabgate.collector.pages.signin import money, password_again
 from fabgate.collector.people import mails
 from fabgate.errors import UsageError
 
@@ -105,6 +106,8 @@ def mail(request: HttpRequest, pk: int) -> HttpResponse:
         raise UsageError(
             _("No mail server is configured, or the account has no e-mail address. Send the link yourself.")
         )
+    if money.may_change(account.role):
+        password_again.require(request)  # before the mail is sent
     (problem,) = mails.send([letters.with_link(found, _address(request, token))])
     verb = "account.not-mailed" if problem else "account.mailed"
     audit.record(account_of(request).name, verb, account, reason=problem[:200], after={"email": account.email})

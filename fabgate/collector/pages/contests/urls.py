@@ -8,7 +8,7 @@ from django.urls import path
 
 from fabgate.collector.models import Account
 from fabgate.collector.pages.contests import answering, mine
-from fabgate.collector.pages.roles import ALL, Right, reads, writes
+from fabgate.collector.pages.roles import ALL, Asks, Right, reads, writes
 
 urlpatterns = [
     path("my-minutes/contest/<slug:kind>/<int:pk>", mine.contest, name="my-contest"),
@@ -17,5 +17,5 @@ urlpatterns = [
 RIGHTS: Final = {
     # Auditors change nothing, not even their own data.
     "my-contest": Right(get=ALL, post=ALL - {Account.AUDITOR}),
-    "month-contest": Right(get=reads(Account.ACCOUNTANT), post=writes(Account.ACCOUNTANT), asks_password=True),
+    "month-contest": Right(get=reads(Account.ACCOUNTANT), post=writes(Account.ACCOUNTANT), asks_password=Asks.ALWAYS),
 }

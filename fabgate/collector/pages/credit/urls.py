@@ -9,7 +9,7 @@ from django.urls import path, register_converter
 from fabgate.collector.models import Account
 from fabgate.collector.pages.credit import balance, day, left, paper, paying, prepaying
 from fabgate.collector.pages.ids import MemberConverter
-from fabgate.collector.pages.roles import Right, reads, writes
+from fabgate.collector.pages.roles import Asks, Right, reads, writes
 
 register_converter(MemberConverter, "payer")
 
@@ -29,12 +29,12 @@ _WRITE: Final = writes(Account.ACCOUNTANT)
 _DESK: Final = writes(Account.ACCOUNTANT, Account.DESK)
 RIGHTS: Final = {
     "people-credit": Right(get=reads(Account.ACCOUNTANT, Account.DESK)),
-    "people-credit-add": Right(get=_DESK, post=_DESK, asks_password=True),
-    "people-credit-refund": Right(get=_WRITE, post=_WRITE, asks_password=True),
-    "people-credit-take-back": Right(get=_WRITE, post=_WRITE, asks_password=True),
+    "people-credit-add": Right(get=_DESK, post=_DESK, asks_password=Asks.ALWAYS),
+    "people-credit-refund": Right(get=_WRITE, post=_WRITE, asks_password=Asks.ALWAYS),
+    "people-credit-take-back": Right(get=_WRITE, post=_WRITE, asks_password=Asks.ALWAYS),
     "people-credit-pdf": Right(get=reads(Account.ACCOUNTANT, Account.DESK)),
     "month-credits": Right(get=_READ),
     "month-credits-csv": Right(get=_READ),
     "month-credits-left": Right(get=_READ),
-    "month-prepaid": Right(get=_READ, post=_WRITE, asks_password=True),
+    "month-prepaid": Right(get=_READ, post=_WRITE, asks_password=Asks.ALWAYS),
 }

@@ -7,13 +7,13 @@ from typing import Final
 from django.urls import path
 
 from fabgate.collector.pages.keys import views
-from fabgate.collector.pages.roles import Right, reads, writes
+from fabgate.collector.pages.roles import Asks, Right, reads, writes
 
 urlpatterns = [
     path("accounts/keys", views.keys, name="accounts-keys"),
     path("accounts/keys/<int:pk>/revoke", views.revoke, name="accounts-keys-revoke"),
 ]
 RIGHTS: Final = {
-    "accounts-keys": Right(get=reads(), post=writes()),
+    "accounts-keys": Right(get=reads(), post=writes(), asks_password=Asks.IF_MONEY_CHANGES),
     "accounts-keys-revoke": Right(get=frozenset(), post=writes()),
 }

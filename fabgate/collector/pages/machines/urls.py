@@ -8,7 +8,7 @@ from django.urls import path
 
 from fabgate.collector.models import Account
 from fabgate.collector.pages.machines import calendar, gates, views
-from fabgate.collector.pages.roles import Right, reads, writes
+from fabgate.collector.pages.roles import Asks, Right, reads, writes
 
 urlpatterns = [
     path("machines", views.machines, name="machines"),
@@ -32,8 +32,8 @@ _OPENS_LATE: Final = writes(Account.DESK, Account.MAINTAINER)
 _NOBODY: Final = frozenset[str]()
 RIGHTS: Final = {
     "machines": Right(get=reads(*_SEES)),
-    "machines-new": Right(get=_SETS_UP, post=_SETS_UP),
-    "machines-one": Right(get=reads(*_SEES), post=_SETS_UP),
+    "machines-new": Right(get=_SETS_UP, post=_SETS_UP, asks_password=Asks.IF_MONEY_CHANGES),
+    "machines-one": Right(get=reads(*_SEES), post=_SETS_UP, asks_password=Asks.IF_MONEY_CHANGES),
     "machines-rules": Right(get=_NOBODY, post=_SETS_UP),
     "machines-preset": Right(get=_NOBODY, post=_SETS_UP),
     "machines-retire": Right(get=_NOBODY, post=_SETS_UP),
@@ -41,7 +41,7 @@ RIGHTS: Final = {
     # only.
     "machines-trainings": Right(get=_NOBODY, post=writes()),
     "machines-gate": Right(get=_NOBODY, post=writes()),
-    "machines-gate-move": Right(get=_NOBODY, post=_SETS_UP),
+    "machines-gate-move": Right(get=_NOBODY, post=_SETS_UP, asks_password=Asks.IF_MONEY_CHANGES),
     "machines-calendar": Right(get=reads(*_SEES)),
     "machines-calendar-weekly": Right(get=_NOBODY, post=_SETS_UP),
     "machines-calendar-special": Right(get=_NOBODY, post=_OPENS_LATE),

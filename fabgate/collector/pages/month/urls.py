@@ -16,11 +16,11 @@ from fabgate.collector.pages.month.sinks import listing as listing_of_sinks
 from fabgate.collector.pages.month.sinks import one
 from fabgate.collector.pages.month.statements import sending, views, workshop
 from fabgate.collector.pages.month.tariffs import listing, new, simulator
-from fabgate.collector.pages.roles import Right, reads, writes
+from fabgate.collector.pages.roles import Asks, Right, reads, writes
 
 _READ: Final = reads(Account.ACCOUNTANT)
 _WRITE: Final = writes(Account.ACCOUNTANT)
-_CHANGE: Final = Right(get=_WRITE, post=_WRITE, asks_password=True)
+_CHANGE: Final = Right(get=_WRITE, post=_WRITE, asks_password=Asks.ALWAYS)
 
 urlpatterns = [
     path("month", overview.month, name="month"),
@@ -53,15 +53,15 @@ RIGHTS: Final = {
     "month-start": _CHANGE,
     "month-tariffs": Right(get=_READ),
     "month-tariffs-new": _CHANGE,
-    "month-tariffs-remove": Right(get=frozenset(), post=_WRITE, asks_password=True),
+    "month-tariffs-remove": Right(get=frozenset(), post=_WRITE, asks_password=Asks.ALWAYS),
     "month-plans": Right(get=_READ),
     "month-plans-new": _CHANGE,
     "month-plans-edit": _CHANGE,
     # Only what was typed is sent; nothing is stored.
     "month-try": Right(get=_READ, post=_WRITE),
     "month-sinks": Right(get=_READ),
-    "month-sink": Right(get=_READ, post=_WRITE, asks_password=True),
-    "month-workshop": Right(get=_WRITE, post=_WRITE),
+    "month-sink": Right(get=_READ, post=_WRITE, asks_password=Asks.ALWAYS),
+    "month-workshop": Right(get=_WRITE, post=_WRITE, asks_password=Asks.ALWAYS),
     "month-archive": Right(get=_READ),
     "month-statements": Right(get=_READ, post=_WRITE),
     "month-statement-send": Right(get=_WRITE, post=_WRITE),
@@ -69,7 +69,7 @@ RIGHTS: Final = {
     "month-statement-pdf": Right(get=_READ),
     "month-statement-csv": Right(get=_READ),
     "month-close": _CHANGE,
-    "month-line-remove": Right(get=frozenset(), post=_WRITE, asks_password=True),
+    "month-line-remove": Right(get=frozenset(), post=_WRITE, asks_password=Asks.ALWAYS),
     "month-payer": Right(get=_READ),
     "month-line": _CHANGE,
     "month-waive": _CHANGE,

@@ -17,7 +17,7 @@ from fabgate.collector.pages.people import groups, import_trainings, imports, se
 from fabgate.collector.pages.people.badges import enrol
 from fabgate.collector.pages.people.payers import choice, records
 from fabgate.collector.pages.people.person import actions, edit, page
-from fabgate.collector.pages.roles import Right, reads, writes
+from fabgate.collector.pages.roles import Asks, Right, reads, writes
 
 register_converter(MemberConverter, "member")
 
@@ -68,13 +68,16 @@ _DESK: Final = writes(Account.DESK)
 _TRAINER: Final = writes(Account.TRAINER)
 _NOBODY: Final = frozenset[str]()
 _FORM: Final = Right(get=_DESK, post=_DESK)
+#: A form in which some fields decide what people pay.
+_MONEY_FORM: Final = Right(get=_DESK, post=_DESK, asks_password=Asks.IF_MONEY_CHANGES)
+_ACCOUNTING: Final = writes(Account.ACCOUNTANT)
 _MANAGERS: Final = Right(get=writes(), post=writes())
 RIGHTS: Final = {
     "people": Right(get=_READ),
-    "people-new": _FORM,
+    "people-new": _MONEY_FORM,
     "people-enrol": _FORM,
     "people-import": _MANAGERS,
-    "people-import-preview": Right(get=writes(), post=writes(), asks_password=True),
+    "people-import-preview": Right(get=writes(), post=writes(), asks_password=Asks.ALWAYS),
     "people-import-template": Right(get=reads()),
     "people-import-trainings": _MANAGERS,
     "people-import-trainings-template": Right(get=reads()),
@@ -84,23 +87,23 @@ RIGHTS: Final = {
     "people-training": Right(get=_READ),
     "people-training-edit": _MANAGERS,
     "people-groups": Right(get=_READ | {Account.ACCOUNTANT}),
-    "people-group-new": _FORM,
+    "people-group-new": _MONEY_FORM,
     "people-group": Right(get=_READ | {Account.ACCOUNTANT}),
-    "people-group-edit": _FORM,
-    "people-group-payer": Right(get=_NOBODY, post=writes(Account.ACCOUNTANT), asks_password=True),
+    "people-group-edit": _MONEY_FORM,
+    "people-group-payer": Right(get=_NOBODY, post=_ACCOUNTING, asks_password=Asks.ALWAYS),
     "people-group-badge": Right(get=_NOBODY, post=_DESK),
     "people-group-end": Right(get=_NOBODY, post=_DESK),
-    "people-plan": Right(get=_NOBODY, post=_DESK, asks_password=True),
+    "people-plan": Right(get=_NOBODY, post=_DESK, asks_password=Asks.ALWAYS),
     "people-payers": Right(get=reads(Account.ACCOUNTANT)),
-    "people-payer-new": Right(get=writes(Account.ACCOUNTANT), post=writes(Account.ACCOUNTANT)),
+    "people-payer-new": Right(get=_ACCOUNTING, post=_ACCOUNTING, asks_password=Asks.ALWAYS),
     "people-paid-for": Right(get=reads(Account.ACCOUNTANT)),
     "people-payer-one": Right(get=reads(Account.ACCOUNTANT)),
-    "people-payer-edit": Right(get=writes(Account.ACCOUNTANT), post=writes(Account.ACCOUNTANT), asks_password=True),
-    "people-payer-end": Right(get=_NOBODY, post=writes(Account.ACCOUNTANT)),
-    "people-payer": Right(get=reads(Account.ACCOUNTANT), post=writes(Account.ACCOUNTANT), asks_password=True),
+    "people-payer-edit": Right(get=_ACCOUNTING, post=_ACCOUNTING, asks_password=Asks.ALWAYS),
+    "people-payer-end": Right(get=_NOBODY, post=_ACCOUNTING, asks_password=Asks.ALWAYS),
+    "people-payer": Right(get=reads(Account.ACCOUNTANT), post=_ACCOUNTING, asks_password=Asks.ALWAYS),
     "people-badge-end": Right(get=_NOBODY, post=_DESK),
     "people-one": Right(get=_READ),
-    "people-edit": _FORM,
+    "people-edit": _MONEY_FORM,
     "people-grant": Right(get=_NOBODY, post=_TRAINER),
     "people-revoke": Right(get=_NOBODY, post=_TRAINER),
     "people-block": Right(get=_NOBODY, post=_DESK),

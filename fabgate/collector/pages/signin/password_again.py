@@ -1,4 +1,8 @@
-"""Asks for the password again before a change that concerns money, if it was last typed more than 15 minutes ago."""
+"""Asks for the password again before a change that concerns money, if it was last typed more than 15 minutes ago.
+
+Where each POST changes money, the middleware asks before the view runs. Where only some do, the change itself raises
+PasswordNeeded when it is about to be logged (pages/signin/money.py); it is undone, and the middleware asks then.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +27,10 @@ FIELD: Final = "password_again"
 _NOT_REPEATED: Final = frozenset({FIELD, "csrfmiddlewaretoken"})
 
 
+class PasswordNeeded(Exception):  # noqa: N818 (it names what is missing)
+    """The change concerns money, and the password was typed too long ago. Answered with the question for it."""
+
+
 class PasswordAgainForm(forms.Form):
     """The password of the person who is signed in."""
 
@@ -34,18 +42,25 @@ class PasswordAgainForm(forms.Form):
     )
 
 
-def ask(request: HttpRequest, account: Account) -> HttpResponse | None:
-    """Return a page that asks for the password, or None if it was typed recently or came with this request.
+def is_recent(request: HttpRequest) -> bool:
+    """Return whether the password was typed recently. The demo has no passwords."""
+    return settings.ENVIRONMENT.simulated or sign_in.has_recent_password(request, LASTS)
 
-    The page repeats the fields of the form that was sent. It sends them to the same address together with the password,
-    so nothing that was typed is lost, and nothing is stored meanwhile.
-    """
-    # The demo has no passwords.
-    if settings.ENVIRONMENT.simulated or sign_in.has_recent_password(request, LASTS):
+
+def require(request: HttpRequest) -> None:
+    """Raise PasswordNeeded unless the password was typed recently."""
+    if not is_recent(request):
+        raise PasswordNeeded
+
+
+def ask(request: HttpRequest, account: Account) -> HttpResponse | None:
+    """Return a page that asks for the password, or None if it was typed recently or came with this request."""
+    if is_recent(request):
         return None
-    is_answer = FIELD in request.POST
-    form = PasswordAgainForm(request.POST if is_answer else None)
-    if is_answer and form.is_valid():
+    if FIELD not in request.POST:
+        return question(request)
+    form = PasswordAgainForm(request.POST)
+    if form.is_valid():
         try:
             found = sign_in.check(request, account.name, form.cleaned_data[FIELD])
         except sign_in.TooMany:
@@ -54,10 +69,19 @@ def ask(request: HttpRequest, account: Account) -> HttpResponse | None:
             sign_in.note_password(request)
             return None
         form.add_error(FIELD, _("This password is wrong. Try again."))
+    return question(request, form)
+
+
+def question(request: HttpRequest, form: PasswordAgainForm | None = None) -> HttpResponse:
+    """Return a page that asks for the password, with the errors of `form`.
+
+    The page repeats the fields of the form that was sent. It sends them to the same address together with the password,
+    so nothing that was typed is lost, and nothing is stored meanwhile.
+    """
     shown: dict[str, Any] = {
-        "form": form,
+        "form": form or PasswordAgainForm(),
         "fields": [
             (name, value) for name, values in request.POST.lists() if name not in _NOT_REPEATED for value in values
         ],
     }
-    return render(request, "signin/password_again.html", shown, status=400 if is_answer else 200)
+    return render(request, "signin/password_again.html", shown, status=400 if form else 200)

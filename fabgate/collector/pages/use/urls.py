@@ -8,7 +8,7 @@ from django.urls import path
 
 from fabgate.collector.models import Account
 from fabgate.collector.pages.ids import SESSION
-from fabgate.collector.pages.roles import Right, reads, writes
+from fabgate.collector.pages.roles import Asks, Right, reads, writes
 from fabgate.collector.pages.use import completeness, refusals, review
 from fabgate.collector.pages.use.exports import tables
 from fabgate.collector.pages.use.moment import views
@@ -36,10 +36,10 @@ RIGHTS: Final = {
     "use-usage": Right(get=_READ),
     "use-refusals": Right(get=_READ),
     "use-moment": Right(get=_READ),
-    "use-review": Right(get=_READ, post=_WRITE),
+    "use-review": Right(get=_READ, post=_WRITE, asks_password=Asks.ALWAYS),
     "use-complete": Right(get=_READ),
     "use-complete-pdf": Right(get=_READ),
     "use-export-csv": Right(get=_READ),
     "use-export-xlsx": Right(get=_READ),
-    "use-session": Right(get=_READ, post=_WRITE),
+    "use-session": Right(get=_READ, post=_WRITE, asks_password=Asks.ALWAYS),
 }

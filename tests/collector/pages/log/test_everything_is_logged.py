@@ -212,7 +212,7 @@ def _changed_plan(house: House) -> Any:
     return house.post("people-plan", {"plan": plan.pk, "since": str(today())}, pk="m-1")
 
 
-def _taken_back(house: House) -> Any:
+def _revoked(house: House) -> Any:
     trained("m-1")
     return house.post("people-revoke", {"training": house.training().pk, "reason": "mistake"}, pk="m-1")
 
@@ -377,7 +377,7 @@ SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "people-lift": (_lifted,),
     "people-plan": (_changed_plan,),
     "people-grant": (lambda h: h.post("people-grant", _grant(), pk="m-1"),),
-    "people-revoke": (_taken_back,),
+    "people-revoke": (_revoked,),
     "people-leave": (lambda h: h.post("people-leave", pk="m-1"),),
     "people-back": (_back,),
     "people-import-preview": (_taken,),

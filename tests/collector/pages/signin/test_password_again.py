@@ -4,40 +4,46 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
+from html import unescape
+from pathlib import Path
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
+import fabgate.collector
 from fabgate.collector.accounts import sign_in
-from fabgate.collector.models import Account, FailedSignIn, Member, Plan, TariffRule
+from fabgate.collector.models import Account, FailedSignIn, Member, OneTimeLink, Plan, TariffRule
 from fabgate.collector.pages import rights
+from fabgate.collector.pages.roles import Asks
 from fabgate.collector.pages.signin import password_again
 from tests.collector.pages import billing
 from tests.collector.pages.conftest import PASSWORD
 from tests.collector.pages.used import Used, text
 
 QUESTION = "Confirm your password"
+WHO_MAY_DO_WHAT = Path(__file__).parents[1] / "who_may_do_what.md"
 
 
 @pytest.fixture
 def stale(browse) -> Client:
     """A manager's browser in which the password was typed 15 minutes ago."""
     client: Client = browse("manager")
-    _age(client, password_again.LASTS)
+    grow_stale(client, password_again.LASTS)
     return client
 
 
-def _age(client: Client, age: timedelta) -> None:
+def grow_stale(client: Client, by: timedelta = password_again.LASTS) -> None:
+    """Let the password have been typed longer ago."""
     session = client.session
-    session[sign_in._PASSWORD_AT] = (timezone.now() - age).timestamp()
+    session[sign_in._PASSWORD_AT] = (timezone.now() - by).timestamp()
     session.save()
 
 
 def hidden(page: str) -> list[tuple[str, str]]:
-    """Return the hidden fields of a page besides the CSRF token."""
-    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page)
-    return [(name, value) for name, value in found if name != "csrfmiddlewaretoken"]
+    """Return the hidden fields of the question besides the CSRF token."""
+    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page.partition("<article")[2])
+    return [(name, unescape(value)) for name, value in found if name != "csrfmiddlewaretoken"]
 
 
 def test_a_fresh_password_is_not_asked_for(browse):
@@ -82,7 +88,7 @@ def _plan() -> dict[str, object]:
 def test_the_password_is_fresh_for_a_quarter_of_an_hour(browse, age, is_asked):
     billing.start()
     client = browse("manager")
-    _age(client, age)
+    grow_stale(client, age)
     client.post("/month/plans/new", _plan())
     assert Plan.objects.exists() is not is_asked
 
@@ -125,14 +131,17 @@ def test_each_change_of_what_people_pay_asks(stale):
         f"/month/plans/{plan.pk}",
     ):
         assert QUESTION in text(stale.post(path)), path
-    asking = {name for name, right in rights.table().items() if right.asks_password}
-    billing_ = ("month", "people-credit")
-    writing = {name for name, right in rights.table().items() if name.startswith(billing_) and right.post}
-    # A tariff that is tried is not stored; sending statements and the letterhead change no amount.
-    no_money = {"month-try", "month-statements", "month-statement-send", "month-workshop"}
-    # A new organisation pays for nobody yet, and one that still pays for somebody cannot be ended.
-    whose = {"people-import-preview", "people-plan", "people-payer", "people-group-payer", "people-payer-edit"}
-    assert asking == (writing - no_money) | whose
+
+
+@pytest.mark.sqlite
+def test_the_managers_page_says_which_routes_ask():
+    said = WHO_MAY_DO_WHAT.read_text(encoding="utf-8").partition("## The password again")[2]
+    found = {
+        Asks(when): set(re.findall("`([a-z-]+)`", routes))
+        for when, routes in re.findall(r"^- \*\*([a-z ]+)\*\*: (.+?)(?=^- |\Z)", said, re.DOTALL | re.MULTILINE)
+    }
+    for asks in (Asks.ALWAYS, Asks.IF_MONEY_CHANGES):
+        assert {name for name, right in rights.table().items() if right.asks_password is asks} == found[asks]
 
 
 def test_a_person_whose_payer_is_chosen_is_changed_once_the_password_is_typed(stale):
@@ -147,5 +156,43 @@ def test_a_person_whose_payer_is_chosen_is_changed_once_the_password_is_typed(st
 
 def test_nobody_without_the_right_is_asked(browse):
     client = browse(Account.DESK)
-    _age(client, timedelta(days=1))
+    grow_stale(client, timedelta(days=1))
     assert client.post("/month/plans/new", _plan()).status_code == 403
+
+
+def test_a_change_that_is_undone_until_the_password_is_typed_keeps_all_that_was_typed(browse, own_data):
+    """A form with some fields about money: the desk's two clicks stay, and a payer is asked about."""
+    Used()
+    client = browse("manager")
+    grow_stale(client, timedelta(days=1))
+    typed = {"name": "Zoé <b>Müller</b>", "lang": "fr", "grace_days": "3", "level": "user", "note": "two\nlines"}
+    assert client.post("/people/m-1/edit", typed).status_code == 303
+    page = client.post("/people/m-1/edit", {**typed, "name": "Zoé M.", "payer": "m-2"})
+    assert QUESTION in text(page)
+    assert Member.objects.get(pk="m-1").name == typed["name"]
+    again = dict(hidden(page.content.decode()))
+    assert again == {**typed, "name": "Zoé M.", "payer": "m-2"}
+    wrong = client.post("/people/m-1/edit", {**again, "password_again": "three green tables"})
+    assert (wrong.status_code, Member.objects.get(pk="m-1").payer_id) == (400, None)
+    assert client.post("/people/m-1/edit", {**again, "password_again": PASSWORD}).status_code == 303
+    found = Member.objects.get(pk="m-1")
+    assert (found.name, found.payer_id, found.note) == ("Zoé M.", "m-2", "two\nlines")
+
+
+def test_no_form_that_asks_has_a_file_because_a_file_cannot_be_repeated():
+    templates = Path(fabgate.collector.__file__).parent / "templates"
+    with_files = [found.name for found in templates.rglob("*.html") if "multipart/form-data" in found.read_text()]
+    assert with_files == ["import.html"]
+    assert rights.table()["people-import"].asks_password is Asks.NEVER
+
+
+def test_nobody_mails_a_link_that_opens_money_before_the_password_is_typed(stale, account, mail_server):
+    server = mail_server()
+    found = account("accountant", email="tom@example.org")
+    token = OneTimeLink.make(OneTimeLink.RESET, found, "manager")
+    page = stale.post(f"/accounts/{found.pk}/mail", {"token": token})
+    assert QUESTION in text(page)
+    assert not server.taken
+    again = {**dict(hidden(page.content.decode())), "password_again": PASSWORD}
+    assert stale.post(f"/accounts/{found.pk}/mail", again).status_code == 200
+    assert len(server.taken) == 1
