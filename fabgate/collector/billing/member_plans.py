@@ -98,6 +98,14 @@ def plans_on(day: date) -> Mapping[str, str]:
     return {member: names[plan] for member, plan in newest.items() if plan is not None}
 
 
+def plans_since(members: Collection[str], day: date) -> frozenset[str]:
+    """Return the names of the plans that any of `members` has on a day or later."""
+    found: set[str] = set()
+    for changes in histories(members).values():
+        found |= {plan_on(changes, day), *(change.plan for change in changes if change.since > day)}
+    return frozenset(found - {""})
+
+
 def history(member: Member) -> History:
     """Return the history of one member."""
     return histories([member.pk]).get(member.pk, NO_HISTORY)

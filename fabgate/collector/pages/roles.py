@@ -8,7 +8,7 @@ from typing import Final
 
 from django.db.models import Q
 
-from fabgate.collector.models import Account, Group, Member, Payer
+from fabgate.collector.models import Account, Group, Member
 
 ALL: Final = frozenset(role for role, _label in Account.ROLES)
 
@@ -63,18 +63,17 @@ def barred_from(account: Account) -> str | None:
 
 
 def self_and_groups(account: Account) -> frozenset[str]:
-    """Return the ids, as in sessions, about which `account` may not decide: its member, their groups and organisations.
+    """Return the ids, as in sessions, about whose money `account` may not decide: its member, their groups and payers.
 
-    The groups are those of which they are a member or the payer, including closed ones; the organisations are those that
-    pay for the member or for such a group (docs/decisions/0068, 0089).
+    The groups are those of which they are a member or the payer, including closed ones; the payers are those of the
+    member and of such groups (docs/decisions/0068, 0089).
     """
     own = barred_from(account)
     if own is None:
         return frozenset()
     groups = list(Group.objects.filter(Q(members=own) | Q(payer=own)))
     payers = {*Member.objects.filter(pk=own).values_list("payer", flat=True), *(group.payer_id for group in groups)}
-    organisations = Payer.organisations().filter(pk__in=payers - {None}).values_list("pk", flat=True)
-    return frozenset({own, *(group.roster_id for group in groups), *organisations})
+    return frozenset({own, *(group.roster_id for group in groups), *filter(None, payers)})
 
 
 #: For everyone who is signed in: pages about their own account.

@@ -21,6 +21,7 @@ from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.db import audit
 from fabgate.collector.models import BillingTerms
+from fabgate.collector.pages import own_money
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
 from fabgate.collector.pages.forms.member_field import LONGEST
 from fabgate.collector.pages.forms.minor_field import MinorField
@@ -132,6 +133,8 @@ def prepaying(request: HttpRequest) -> HttpResponse:
 def _change(request: HttpRequest, form: ModeForm) -> HttpResponse:
     payer, since, prepays = form.cleaned_data["who"], form.cleaned_data["since"], form.cleaned_data["prepays"] == "yes"
     refuse_self_decision(request, payer)
+    if payer == modes.EVERYBODY:
+        own_money.refuse_default_settlement(request, since)
     actor = account_of(request).name
     if modes.set_mode(payer, since, prepays=prepays, actor=actor):
         gates = roster.rebuild(only_changed=True)

@@ -20,6 +20,7 @@ from fabgate.collector.billing.explain import decimals_of
 from fabgate.collector.db import audit
 from fabgate.collector.models import BillingTerms, Plan, TariffRule
 from fabgate.collector.models.billing.plans import MOST_OVERDRAFT
+from fabgate.collector.pages import own_money
 from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.forms.line_field import LineField
@@ -83,12 +84,14 @@ def plans(request: HttpRequest) -> HttpResponse:
         .annotate(rules=Count("pk"))
         .values_list("plan", "rules")
     )
+    own = own_money.plans_of(account_of(request))
     rows = [
         {
             "plan": plan,
             "discount": _percent(plan),
             "overdraft": Money.of(found).minor(plan.overdraft_minor) if plan.overdraft_minor else "",
             "members": members.get(plan.name, 0),
+            "is_own": plan.name in own,
             "rules": rules.get(plan.pk, 0),
         }
         for plan in Plan.objects.order_by("name")
@@ -112,6 +115,7 @@ def plan(request: HttpRequest, pk: int) -> HttpResponse:
     """Change the terms of a plan."""
     found = terms_or_404()
     row = get_object_or_404(Plan, pk=pk)
+    own_money.refuse_plan(request, row.name)
     form, change = PlanForm(instance=row, found=found), None
     if request.method == "POST":
         with transaction.atomic():

@@ -27,9 +27,10 @@ from fabgate.collector.pages.forms.member_field import find_member, member_text
 from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.collector.pages.people import labels as words
 from fabgate.collector.pages.people import search, shortcuts
-from fabgate.collector.pages.people.badges import short_forms
+from fabgate.collector.pages.people.badges import giving, short_forms
 from fabgate.collector.pages.people.payers.forms import GroupPayerForm, refuse_payer
 from fabgate.collector.pages.people.person import action_forms
+from fabgate.collector.pages.roles import self_and_groups
 from fabgate.collector.pages.use import names
 from fabgate.collector.people import badges, blocks
 
@@ -184,6 +185,7 @@ def _refuse_own_bill(request: HttpRequest, group: Group) -> None:
 def give(request: HttpRequest, pk: int) -> HttpResponse:
     """Assign a badge to a group, which lends it to its members."""
     group = get_object_or_404(Group, pk=pk)
+    _refuse_own_bill(request, group)
     if _is_over(group):
         raise errors.Conflict(_("This group is closed. Reopen it first."))
     form = action_forms.GiveForm(request.POST, auto_id="give_%s", holder=group.roster_id)
@@ -191,7 +193,7 @@ def give(request: HttpRequest, pk: int) -> HttpResponse:
         kind = Badge.CLASS if group.kind == Group.CLASS else Badge.COMPANY
         number = form.cleaned_data["number"]
         try:
-            row, change = badges.assign(form.card, group, actor=shortcuts.actor(request), kind=kind, number=number)
+            row, change = giving.assign(request, form.card, group, kind=kind, number=number)
         except badges.Taken as error:
             form.add_error("typed", action_forms.not_free(error))
         else:
@@ -205,6 +207,8 @@ def end(request: HttpRequest, pk: int) -> HttpResponse:
     """Close a group, which disables its badges, or reopen it, as the form says."""
     group = get_object_or_404(Group, pk=pk)
     is_over = request.POST.get("over") == "1"
+    if not is_over:
+        _refuse_own_bill(request, group)  # its badges work again
     with transaction.atomic():
         held = stale_form.locked(group)
         if is_over == _is_over(held):
@@ -220,6 +224,8 @@ def end(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _save(request: HttpRequest, group: Group | None) -> HttpResponse:
     is_manager = account_of(request).role == Account.MANAGER
+    if group is not None:
+        _refuse_own_bill(request, group)
     if request.method == "GET":
         form = GroupForm(instance=group, is_manager=is_manager)
         return render(request, "people/group_edit.html", {"form": form, "group": group})
@@ -238,6 +244,7 @@ def _save(request: HttpRequest, group: Group | None) -> HttpResponse:
                     )
                     form.save_m2m()
                     saved.members.set(form.cleaned_data["people"])
+                    _refuse_own_bill(request, saved)
                     change.rosters = roster.versions(roster.rebuild(only_changed=True))
     except IntegrityError as error:
         if not duplicate.is_there(error):
@@ -258,6 +265,7 @@ def _page(request: HttpRequest, group: Group, *, status: int = 400, **bound: Any
         "group": group,
         "kind": words.GROUP_KINDS[group.kind],
         "is_over": _is_over(group),
+        "is_own": not self_and_groups(account_of(request)).isdisjoint({group.roster_id, group.payer_id_or_own}),
         "people": search.list_rows(list(group.members.order_by("folded", "pk"))),
         "machines": group.machines.order_by("title", "name"),
         "badges": [

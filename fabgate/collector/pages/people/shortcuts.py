@@ -10,7 +10,9 @@ from django.utils.translation import gettext as _
 
 from fabgate.collector.access import roster
 from fabgate.collector.models import Badge, Change, Gate, Member
-from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
+from fabgate.collector.pages import errors
+from fabgate.collector.pages.access_control import account_of, see_other
+from fabgate.collector.pages.roles import barred_from
 
 
 def actor(request: HttpRequest) -> str:
@@ -26,7 +28,8 @@ def get_member(pk: str) -> Member:
 def get_member_to_judge(request: HttpRequest, pk: str) -> Member:
     """Return a member about whom a decision is made. Raises errors.SelfDecision if it is the signed-in person."""
     member = get_member(pk)
-    refuse_self_decision(request, member.pk)
+    if member.pk == barred_from(account_of(request)):
+        raise errors.SelfDecision
     return member
 
 

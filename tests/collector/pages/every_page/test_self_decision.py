@@ -7,12 +7,29 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fabgate import wire
+from fabgate.collector.billing import member_plans
+from fabgate.collector.billing.prepaid import modes
 from fabgate.collector.intake.store import Store
-from fabgate.collector.models import Account, Block, Change, Correction, Grant, Group, Member, Review, Training
+from fabgate.collector.models import (
+    Account,
+    Badge,
+    Block,
+    Change,
+    Correction,
+    Grant,
+    Group,
+    Member,
+    Plan,
+    PrepaidEntry,
+    Review,
+    TariffRule,
+    Training,
+)
 from fabgate.collector.pages.roles import barred_from
 from fabgate.collector.people.blocks import block_member, today
 from tests.collector.gates import Journal
-from tests.collector.pages.counter import a_broker, a_house, text, trained  # noqa: F401 (fixtures)
+from tests.collector.pages import billing
+from tests.collector.pages.counter import ADA, NEW, a_broker, a_house, text, trained  # noqa: F401 (fixtures)
 from tests.collector.pages.used import NOON
 from tests.collector.paying import paying
 
@@ -197,3 +214,223 @@ def test_others_correct_and_settle_what_a_group_used(browse, account, ada, compa
     assert other.post("/use/review", {"decision": "accepted", "review": Review.objects.get().pk}).status_code == 303
     assert other.post(f"/use/{on_the_bill}", shortened(company)).status_code == 303
     assert ada("manager").post(f"/use/{on_the_bill}", {**shortened(company), "time": "0:00:02"}).status_code == 303
+
+
+# --- one's own money --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def billed() -> Plan:
+    """Billing has started, and Ada has the plan of this name."""
+    billing.start()
+    Plan.objects.create(name="other")
+    return billing.plan("student", "m-1")
+
+
+def cheaper(client, plan: Plan):
+    return client.post(f"/month/plans/{plan.pk}", {"free_minutes": 600, "discount_percent": 100})
+
+
+def cheap_rule(client, plan: Plan | None):
+    return client.post("/month/tariffs/new", billing.typed(price="0", plan=plan.name if plan else ""))
+
+
+def test_an_accountant_does_not_change_the_plan_that_their_own_member_has(ada, billed):
+    client = ada("accountant")
+    for answer in (cheaper(client, billed), client.get(f"/month/plans/{billed.pk}"), cheap_rule(client, billed)):
+        assert answer.status_code == 403
+        assert ELSE in text(answer)
+    billed.refresh_from_db()
+    assert (billed.free_minutes, TariffRule.objects.count()) == (0, 0)
+    page = text(client.get("/month/plans"))
+    assert f'href="/month/plans/{billed.pk}"' not in page
+    assert "This is about you" in page
+    other = Plan.objects.get(name="other")
+    assert cheaper(client, other).status_code == 303
+    assert cheap_rule(client, other).status_code == 303
+    assert cheap_rule(client, None).status_code == 303  # a price for everybody is no decision about oneself
+
+
+@pytest.mark.parametrize(
+    ("since", "is_own"), [(billing.FIRST, True), (today() + timedelta(days=9), True), (None, False)]
+)
+def test_a_plan_is_ones_own_while_an_open_month_or_a_later_day_has_it(ada, billed, since, is_own):
+    """Another plan from today on leaves last month, which is open, to the first one."""
+    if since is None:
+        member_plans.set_plan(Member.objects.get(pk="m-1"), "", billing.FIRST, actor="maya")
+    else:
+        member_plans.set_plan(Member.objects.get(pk="m-1"), "other", max(since, today()), actor="maya")
+    client = ada("accountant")
+    assert (cheaper(client, billed).status_code == 403) is is_own
+    assert (cheaper(client, Plan.objects.get(name="other")).status_code == 403) is is_own
+
+
+def test_an_accountant_does_not_take_back_a_rule_for_their_own_plan(ada, billed):
+    coming = billing.rule("price=9", today() + timedelta(days=40), plan="student")
+    client = ada("accountant")
+    assert client.post(f"/month/tariffs/{coming.pk}/remove").status_code == 403
+    assert f"/month/tariffs/{coming.pk}/remove" not in text(client.get("/month/tariffs"))
+    assert ada_as_manager(client).post(f"/month/tariffs/{coming.pk}/remove").status_code == 303
+
+
+def ada_as_manager(client):
+    Account.objects.filter(name="ada").update(role=Account.MANAGER)
+    return client
+
+
+def test_who_pays_for_somebody_does_not_change_that_ones_plan(ada, billed):
+    """A parent at the desk would lower their own bill; an accountant, too."""
+    Member.objects.filter(pk="m-2").update(payer=paying("m-1"))
+    member_plans.set_plan(Member.objects.get(pk="m-2"), "other", billing.FIRST, actor="maya")
+    client = ada("desk")
+    typed = {"plan": billed.pk, "since": str(today())}
+    assert client.post("/people/m-2/plan", typed).status_code == 403
+    assert "/people/m-2/plan" not in text(client.get("/people/m-2"))
+    assert client.post("/people/m-3/plan", typed).status_code == 303
+    Account.objects.filter(name="ada").update(role=Account.ACCOUNTANT)
+    assert cheaper(client, Plan.objects.get(name="other")).status_code == 403
+
+
+def test_a_manager_changes_their_own_plan_and_the_settlement_of_all_and_the_log_says_so(ada, billed):
+    since = Change.objects.count()
+    client = ada("manager")
+    assert cheaper(client, billed).status_code == 303
+    assert settled(client).status_code == 303
+    done = Change.objects.order_by("id").values_list("verb", "actor")[since:]
+    assert list(done) == [("plan.updated", "ada"), ("prepaid.mode", "ada")]
+
+
+def settled(client, who: str = "", prepays: str = "yes"):
+    return client.post("/month/prepaid", {"who": who, "prepays": prepays, "since": f"{today():%Y-%m}"})
+
+
+def test_an_accountant_does_not_change_a_default_that_covers_them(ada, billed):
+    client = ada("accountant")
+    assert settled(client).status_code == 403
+    assert settled(client, "m-2").status_code == 303
+    modes.set_mode("m-1", billing.FIRST, prepays=False, actor="maya")
+    assert settled(client).status_code == 303  # they have a settlement of their own
+
+
+def test_a_default_covers_ones_group_too(ada, billed, company):
+    modes.set_mode("m-1", billing.FIRST, prepays=False, actor="maya")
+    client = ada("accountant")
+    assert settled(client).status_code == 403
+    modes.set_mode(company.roster_id, billing.FIRST, prepays=False, actor="maya")
+    assert settled(client).status_code == 303
+
+
+def test_an_accountant_without_a_member_changes_the_default_and_every_plan(browse, account, billed):
+    client = browse(account("accountant"))
+    assert cheaper(client, billed).status_code == 303
+    assert settled(client).status_code == 303
+
+
+def test_credit_for_who_pays_for_oneself_is_ones_own(ada, billed):
+    """Zoé pays for Ada, who would use the machines on credit that nobody paid in."""
+    Member.objects.filter(pk="m-1").update(payer=paying("m-2"))
+    modes.set_mode("m-2", billing.FIRST, prepays=True, actor="maya")
+    typed = {"amount": "100", "method": "cash", "till_number": "", "form_key": "0e9b2f4c-7d3c-4f7e-9b0a-5a3f4a1c2d6e"}
+    client = ada("desk")
+    assert client.post("/credit/m-2/add", typed).status_code == 403
+    assert "/credit/m-2/add" not in text(client.get("/people/m-2"))
+    assert not PrepaidEntry.objects.exists()
+    trained("m-2")  # and yet others than oneself may be judged
+    assert client.post("/people/m-2/block", {"reason": "payment-due"}).status_code == 303
+
+
+# --- one's own badge --------------------------------------------------------------------------------------------------
+
+
+def given() -> list[str]:
+    return [badge.holder for badge in Badge.objects.filter(ended_at=None).order_by("pk")]
+
+
+def test_the_desk_gives_no_badge_to_its_own_group_and_a_manager_does(ada, company):
+    before = given()
+    path, client = f"/people/groups/{company.pk}", ada("desk")
+    answer = client.post(f"{path}/badge", {"typed": NEW})
+    assert answer.status_code == 403
+    assert ELSE in text(answer)
+    assert given() == before
+    page = text(client.get(path))
+    assert f'action="{path}/badge"' not in page
+    assert f'href="{path}/edit"' not in page
+    Group.objects.update(ended_on=None)
+    assert ada_as_manager(client).post(f"{path}/badge", {"typed": NEW}).status_code == 303
+    change = Change.objects.get(verb="badge.given")
+    assert (change.actor, change.after["group"]) == ("ada", company.pk)
+
+
+def test_the_desk_does_not_leave_its_group_to_give_it_a_badge_and_reopens_it_no_more(ada, company):
+    path, client = f"/people/groups/{company.pk}", ada("desk")
+    typed = {"name": "Foo SARL", "kind": "company", "people": ""}
+    assert client.post(f"{path}/edit", typed).status_code == 403
+    assert client.post(f"{path}/end", {"over": "0"}).status_code == 403
+    company.refresh_from_db()
+    assert company.members.filter(pk="m-1").exists() or company.payer_id == "m-1"
+
+
+def test_the_desk_adds_itself_to_no_group_new_or_old(ada):
+    """A company of its own invention would pay for what it uses, and nobody pays that bill."""
+    client = ada("desk")
+    typed = {"name": "Bar SARL", "kind": "company", "people": "m-1\nm-2"}
+    assert client.post("/people/groups/new", typed).status_code == 403
+    assert not Group.objects.exists()
+    assert client.post("/people/groups/new", {**typed, "people": "m-2"}).status_code == 303
+    group = Group.objects.get()
+    assert client.post(f"/people/groups/{group.pk}/edit", typed).status_code == 403
+    assert [member.pk for member in group.members.all()] == ["m-2"]
+    assert client.post(f"/people/groups/{group.pk}/badge", {"typed": NEW}).status_code == 303
+
+
+#: Ways to give a badge that is typed to somebody else.
+WAYS = {
+    "to a company": lambda client, group: client.post(f"/people/groups/{group.pk}/badge", {"typed": ADA}),
+    "to a person": lambda client, _group: client.post("/people/m-3/give", {"typed": ADA}),
+    "as a loan": lambda client, _group: client.post(
+        "/people/m-3/lend", {"typed": ADA, "number": "L1", "until": str(today())}
+    ),
+    "to a new person": lambda client, _group: client.post(
+        "/people/new", {**PLAIN, "level": "user", "id": "m-9", "typed": ADA}
+    ),
+    "from the reader": lambda client, _group: client.post(
+        f"/people/enrol?typed={ADA}", {"member": "m-3", "kind": "personal"}
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_desk_gives_its_own_badge_to_nobody_who_would_pay_for_it(ada, way):
+    group = Group.objects.create(name="Foo SARL", kind=Group.COMPANY)
+    client = ada("desk")
+    own = Badge.objects.get(member="m-1")
+    assert client.post(f"/people/badges/{own.pk}/end", {"reason": "returned"}).status_code == 303
+    # lent to themselves in between, which hides nothing
+    typed = {"typed": ADA, "number": "11", "until": str(today())}
+    assert client.post("/people/m-1/lend", typed).status_code == 303
+    lent = Badge.objects.get(member="m-1", ended_at=None)
+    assert client.post(f"/people/badges/{lent.pk}/end", {"reason": "returned"}).status_code == 303
+    before = given()
+    answer = WAYS[way](client, group)
+    assert answer.status_code == 403
+    assert ELSE in text(answer)
+    assert given() == before
+    assert not Member.objects.filter(pk="m-9").exists()
+    assert WAYS[way](ada_as_manager(client), group).status_code == 303
+    assert Change.objects.filter(verb="badge.given", actor="ada").count() == 2
+
+
+def test_a_badge_that_was_only_lent_to_the_desk_is_lent_to_others(ada):
+    client = ada("desk")
+    typed = {"typed": NEW, "number": "L1", "until": str(today())}
+    assert client.post("/people/m-1/lend", typed).status_code == 303
+    lent = Badge.objects.get(member="m-1", ended_at=None, kind=Badge.LOAN)
+    client.post(f"/people/badges/{lent.pk}/end", {"reason": "returned"})
+    assert client.post("/people/m-3/lend", typed).status_code == 303
+
+
+def test_the_desk_gives_itself_its_own_badge_back(ada):
+    client = ada("desk")
+    client.post(f"/people/badges/{Badge.objects.get(member='m-1').pk}/end", {"reason": "returned"})
+    assert client.post("/people/m-1/give", {"typed": ADA}).status_code == 303

@@ -15,8 +15,8 @@ from django.utils.translation import gettext as _
 
 from fabgate.collector.billing import coverage, rule_store, terms
 from fabgate.collector.billing.rules import Rule
-from fabgate.collector.models import BillingTerms, Machine
-from fabgate.collector.pages import errors
+from fabgate.collector.models import BillingTerms, Machine, TariffRule
+from fabgate.collector.pages import errors, own_money
 from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.month.tab import render_page, terms_or_404, today_of
 from fabgate.collector.pages.month.tariffs import words
@@ -53,6 +53,7 @@ def tariffs(request: HttpRequest) -> HttpResponse:
             )
         ],
         "has_rules": bool(rules),
+        "own_plans": own_money.plans_of(account_of(request)),
     }
     return render_page(request, "tariffs.html", found, shown)
 
@@ -100,6 +101,8 @@ def place_title(machine: str, category: str, titles: dict[str, str]) -> str:
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
     """Remove a rule that does not apply yet; the log keeps it."""
     found = terms_or_404()
+    if (row := TariffRule.objects.filter(pk=pk).select_related("plan").first()) is not None and row.plan is not None:
+        own_money.refuse_plan(request, row.plan.name)
     try:
         rule = rule_store.remove(pk, account_of(request).name, unless_begun_by=today_of(found))
     except rule_store.HasBegunError:

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector.billing import rule_store, terms
 from fabgate.collector.billing.rating import Facts
 from fabgate.collector.models import BillingTerms, TariffRule
+from fabgate.collector.pages import own_money
 from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.month.difference import unless_seen
 from fabgate.collector.pages.month.tab import next_month, render_page, terms_or_404, today_of
@@ -31,6 +32,7 @@ def new(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and _ROW not in request.POST:
         form = RuleForm(found, request.POST)
         if form.is_valid():
+            own_money.refuse_plan(request, form.rule().plan)
             change = _difference(request, form, found)
             if change is None and _added(request, form, found):
                 return see_other(reverse("month-tariffs"))

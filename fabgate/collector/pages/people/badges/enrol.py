@@ -25,7 +25,7 @@ from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.collector.pages.people import labels, search, shortcuts
-from fabgate.collector.pages.people.badges import card_form, short_forms
+from fabgate.collector.pages.people.badges import card_form, giving, short_forms
 from fabgate.collector.pages.people.person import action_forms
 from fabgate.collector.people import badges, blocks, display_names
 from fabgate.collector.people.badges import Card
@@ -82,9 +82,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
         until = badges.end_of(blocks.today()) if kind == Badge.LOAN else None
         number = form.cleaned_data["number"].strip()
         try:
-            row, change = badges.assign(
-                card, member, actor=shortcuts.actor(request), kind=kind, number=number, until=until
-            )
+            row, change = giving.assign(request, card, member, kind=kind, number=number, until=until)
         except badges.Taken as error:
             form.add_error(None, action_forms.not_free(error))
         else:

@@ -14,10 +14,10 @@ from fabgate.collector.billing import member_plans
 from fabgate.collector.db import pulse
 from fabgate.collector.models import Badge, Member, Training
 from fabgate.collector.pages import errors
-from fabgate.collector.pages.access_control import account_of
+from fabgate.collector.pages.access_control import account_of, refuse_self_decision
 from fabgate.collector.pages.credit.account import refreshed_credit_of
 from fabgate.collector.pages.people import labels, shortcuts
-from fabgate.collector.pages.people.badges import short_forms
+from fabgate.collector.pages.people.badges import giving, short_forms
 from fabgate.collector.pages.people.person import action_forms, page
 from fabgate.collector.people import badges, blocks, leaving, trainings
 from fabgate.errors import UsageError
@@ -73,6 +73,7 @@ def revoke(request: HttpRequest, pk: str) -> HttpResponse:
 def change_plan(request: HttpRequest, pk: str) -> HttpResponse:
     """Give a person a plan, or none, from a day on; or cancel a change whose day has not come."""
     member = shortcuts.get_member_to_judge(request, pk)
+    refuse_self_decision(request, *filter(None, [member.payer_id]))  # the bill of whoever pays changes
     if "cancelled" in request.POST:
         return _cancel_plan(request, member)
     form = action_forms.PlanForm(request.POST, auto_id="plan_%s", account=account_of(request))
@@ -129,9 +130,7 @@ def give(request: HttpRequest, pk: str) -> HttpResponse:
     form = action_forms.GiveForm(request.POST, auto_id="give_%s", holder=member.pk)
     if form.is_valid():
         try:
-            row, change = badges.assign(
-                form.card, member, actor=shortcuts.actor(request), number=form.cleaned_data["number"]
-            )
+            row, change = giving.assign(request, form.card, member, number=form.cleaned_data["number"])
         except badges.Taken as error:
             form.add_error("typed", action_forms.not_free(error))
         else:
@@ -148,10 +147,10 @@ def lend(request: HttpRequest, pk: str) -> HttpResponse:
     if form.is_valid():
         until = form.cleaned_data["until"]
         try:
-            row, change = badges.assign(
+            row, change = giving.assign(
+                request,
                 form.card,
                 member,
-                actor=shortcuts.actor(request),
                 kind=Badge.LOAN,
                 number=form.cleaned_data["number"],
                 until=badges.end_of(until),

@@ -17,7 +17,7 @@ from fabgate.collector.models import Account, Change, Grant, Member
 from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.people import shortcuts
-from fabgate.collector.pages.people.badges import enrol, short_forms
+from fabgate.collector.pages.people.badges import enrol, giving, short_forms
 from fabgate.collector.pages.people.person import action_forms
 from fabgate.collector.pages.people.person.edit_forms import NewPersonForm, PersonForm
 from fabgate.collector.pages.roles import barred_from
@@ -48,7 +48,7 @@ def new(request: HttpRequest) -> HttpResponse:
                         change.rosters = roster.versions(roster.rebuild(only_changed=True))
                 changes = [change, *_given(request, member, form)]
                 if card is not None:
-                    row, change = badges.assign(card, member, actor=shortcuts.actor(request), number=number)
+                    row, change = giving.assign(request, card, member, number=number)
                     changes.append(change)
                     given.append(row)
         except UsageError as error:  # the badge is already assigned, perhaps only just now
