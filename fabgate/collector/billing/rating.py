@@ -73,6 +73,7 @@ class Rated(NamedTuple):
     facts: Facts
     kind: str
     amount_minor: int = 0
+    #: The rule that applies, also if the session has no price.
     rule: Rule | None = None
     price: Price | None = None
     #: What it uses of the daily cap, in minor units.

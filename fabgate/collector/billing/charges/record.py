@@ -87,7 +87,8 @@ def charge(
         free_ms=rated.free_ms,
         cap_minor=rated.cap_minor,
         amount_minor=rated.amount_minor,
-        rule_id=rated.rule.id if rated.rule else None,
+        # Without a price, another rule gives the same id: it must leave the charge as it is.
+        rule_id=rated.rule.id if rated.rule and rated.price else None,
         terms=terms,
         facts=digest,
         reverses="",
@@ -105,6 +106,8 @@ def reversal(final: Record, month: date) -> Record:
         free_ms=-final.free_ms,
         cap_minor=-final.cap_minor,
         amount_minor=-final.amount_minor,
+        # Earlier versions closed months whose charges without a price name a rule.
+        rule_id=final.rule_id if final.terms else None,
         reverses=final.id,
         known=0,
     )

@@ -70,7 +70,7 @@ def show_session(args: argparse.Namespace) -> int:
             "class": kind,
             "amount_minor": amount_minor,
             "currency": found.currency,
-            "rule": applied.rule_id if applied else rated.rule and rated.rule.id,
+            "rule": applied.rule_id if applied else rated.rule.id if rated.rule and rated.price else None,
             "steps": lines,
             "charges": [
                 {

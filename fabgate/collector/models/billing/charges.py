@@ -47,6 +47,7 @@ class Charge(models.Model):
     free_ms = models.BigIntegerField(default=0)
     cap_minor = models.BigIntegerField(default=0)
     amount_minor = models.BigIntegerField(default=0)
+    #: The rule and the terms that gave the price; a charge without a price names neither.
     rule = models.ForeignKey(TariffRule, null=True, on_delete=models.PROTECT, related_name="charges", db_index=False)
     terms = models.ForeignKey(ChargeTerms, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
     #: A digest of what the price depends on: other facts of a session whose month is closed get a reversal.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import os
 import random
@@ -11,17 +13,19 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.apps import apps
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from fabgate.collector.billing import member_plans, month, rule_store, terms
 from fabgate.collector.billing.charges import closing, decisions, record, refresh
 from fabgate.collector.billing.typed_rule import Typed
-from fabgate.collector.db import pulse
+from fabgate.collector.db import audit, pulse
 from fabgate.collector.models import (
     BillingProgress,
     Charge,
     ClosedMonth,
+    Machine,
     ManualLine,
     Member,
     Plan,
@@ -32,6 +36,8 @@ from fabgate.collector.models import (
     Waiver,
 )
 from fabgate.collector.sessions import corrections
+from fabgate.collector.verify.findings import Report
+from fabgate.collector.verify.money import charges as verification
 from fabgate.errors import UsageError
 from fabgate.pricing import stored
 from fabgate.pricing.tariffs import Tariff
@@ -87,6 +93,13 @@ def close(first: date) -> ClosedMonth:
     return closing.close(first, LATER, actor="eve", reason="a test")
 
 
+def unlike_from_scratch() -> list[str]:
+    """Return each column of a charge of the open months that is not as it is rated from scratch, also of late ones."""
+    report = Report()
+    verification.check(report, lambda _count: None)
+    return [finding.text for finding in report.findings]
+
+
 def altered() -> list[list[str]]:
     """Return what was altered in each closed month."""
     return [wrong for _month, _sha256, wrong in closing.verify()]
@@ -110,7 +123,7 @@ class Life:
 
     def step(self) -> None:
         acts = [self.use] * 6 + [self.correct] * 4 + [self.contest, self.settle, self.waive, self.plan, self.line]
-        acts += [self.close]
+        acts += [self.close, self.price, self.category]
         self.chance.choice(acts)()
         refresh.refresh_all()
         self.check()
@@ -139,7 +152,7 @@ class Life:
                 ("time", str(self.chance.choice([0, 60_000, 600_000, 3_000_000]))),
                 ("payer", self.chance.choice(["m-1", "m-2", "m-3"])),
                 ("member", self.chance.choice(["m-1", "m-2", "m-3"])),
-                ("purpose", self.chance.choice(["own", "training"])),
+                ("purpose", self.chance.choice(["own", "training", "maintenance"])),
             ]
         )
         try:
@@ -167,6 +180,25 @@ class Life:
         day = open_month + timedelta(days=self.chance.randrange(28))
         member = Member.objects.get(pk=self.chance.choice(["m-1", "m-2", "m-3"]))
         member_plans.set_plan(member, self.chance.choice(["", "student", "half"]), day, actor="eve")
+
+    def price(self) -> None:
+        """Add a price from a day of an open month on, everywhere or for a machine, a category or a plan."""
+        machine = self.chance.choice([None, None, *Machine.objects.order_by("pk")])
+        category = "" if machine else self.chance.choice(["", "wood", "metal"])
+        plan = self.chance.choice([None, None, *Plan.objects.order_by("pk")])
+        purposes = self.chance.choice([{"own", "group"}, {"own", "training"}, {"group"}])
+        tariff = Tariff(Decimal(self.chance.choice(["0.10", "0.35"])), session_fee=Decimal(self.chance.choice([0, 1])))
+        day = refresh.open_book().open_month + timedelta(days=self.chance.randrange(40))
+        typed = Typed(tariff, frozenset(purposes), self.chance.choice(["", "S20"]))
+        with contextlib.suppress(rule_store.SameDayError):
+            rule_store.add(rule_store.unsaved((machine, category, plan), day, typed), "eve")
+
+    def category(self) -> None:
+        machine = self.chance.choice(list(Machine.objects.order_by("pk")))
+        machine.category = self.chance.choice(["", "wood", "metal"])
+        with audit.change("eve", "machine.updated", machine):
+            machine.save()
+        pulse.notify({Pulse.FLOOR: {"saw-1"}}, datetime.now(UTC))
 
     def line(self) -> None:
         decisions.add_line("m-2", "Plywood", self.chance.choice([250, -100]), author="eve")
@@ -212,12 +244,14 @@ class Life:
         for first in MONTHS:
             if first < book.open_month:
                 continue
-            wanted = sorted(
-                (payer, rated.facts.session, rated.kind, rated.amount_minor)
+            wanted = [
+                record.charge(payer, rated, month=first, of_month=first, terms=book.snapshot(rated, book.terms))
                 for payer, rated in month.rate(first, book.terms)
-            )
+            ]
             rows = Charge.objects.filter(month=first, known=0, reverses="")
-            assert sorted(rows.values_list("payer", "session", "kind", "amount_minor")) == wanted
+            assert sorted(refresh.records(rows), key=lambda one: one.id) == sorted(wanted, key=lambda one: one.id)
+        assert not unlike_from_scratch()
+        assert not Charge.objects.filter(month__gte=book.open_month, terms=None).exclude(rule=None).exists()
 
     def _free_minutes_are_given_once(self, book: refresh.Book) -> None:
         used: dict[tuple[date, str, str], int] = defaultdict(int)
@@ -379,6 +413,51 @@ def test_a_waived_session_costs_nothing_before_and_after_closing(shop):
         decisions.waive("s-1", author="eve", reason="again")
     with pytest.raises(UsageError, match="'s-2' is not waived"):
         decisions.withdraw("s-2", author="eve", reason="again")
+
+
+@pytest.mark.parametrize("why", ["waived", "in review", "not billable"])
+@pytest.mark.parametrize("change", ["a price", "a category"])
+def test_a_charge_without_a_price_names_no_rule_whatever_applies_later(shop, why, change):
+    billed()
+    saw, dearer = Machine.objects.get(name="bandsaw"), Typed(Tariff(Decimal("0.20")), frozenset({"own"}), "S20")
+    rule_store.add(rule_store.unsaved((None, "metal", None), FIRST, dearer), "eve")
+    session(shop, "s-1", MONTHS[0], 10)
+    if why == "waived":
+        decisions.waive("s-1", author="eve", reason="the machine was faulty")
+    elif why == "in review":
+        corrections.contest(UsageSession.objects.get(), "not me", author="zoe")
+    else:
+        corrections.correct("s-1", "purpose", "training", author="eve", reason="a course")
+    refresh.refresh_all()
+    if change == "a price":
+        rule_store.add(rule_store.unsaved((saw, "", None), FIRST, dearer), "eve")
+    else:
+        saw.category = "metal"
+        saw.save()
+        BillingProgress.objects.update(pulse=-1)
+    refresh.refresh_all()
+    assert unlike_from_scratch() == []
+    assert Charge.objects.get().rule is None
+
+
+def test_an_update_takes_the_rule_from_charges_without_a_price_of_open_months_only(shop):
+    billed()
+    for number, day in enumerate([MONTHS[0], MONTHS[0] + timedelta(days=3), MONTHS[1]]):
+        session(shop, f"s-{number}", day, 10)
+        decisions.waive(f"s-{number}", author="eve", reason="the machine was faulty")
+    refresh.refresh_all()
+    named = Charge.objects.update(rule=TariffRule.objects.get())  # as earlier versions stored it
+    close(MONTHS[0])
+    decisions.withdraw("s-0", author="eve", reason="it was not")
+    assert named == 3
+    update = importlib.import_module("fabgate.collector.migrations.0020_charges_and_credit")
+    update.name_no_rule(apps, None)
+    assert (unlike_from_scratch(), altered()) == ([], [[]])
+    assert set(Charge.objects.exclude(rule=None).values_list("session", "kind")) == {
+        ("s-0", "waived"),
+        ("s-1", "waived"),
+        ("s-0", "billed"),
+    }
 
 
 def test_what_ended_before_billing_began_is_never_charged(shop):
