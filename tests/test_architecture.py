@@ -109,7 +109,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "accounts": {"base", "db", "models"},
         "entries": {"broker", "db", "models"},
         "apps": {"accounts", "catalogues"},
-        "billing": {"base", "db", "entries", "models", "tables"},
+        "billing": {"base", "db", "entries", "models", "sessions", "tables"},
         "people": {"access", "accounts", "base", "billing", "db", "models"},
         "sessions": {"db", "entries", "models"},
         "api": {"access", "base", "billing", "db", "entries", "models", "people"},

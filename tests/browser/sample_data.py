@@ -297,6 +297,24 @@ def _prepaid(this: date) -> None:
     ledger.refund("m-1", 1_000, Paid("cash", reason="Paid too much"), author=MANAGER, now=now)
     modes.set_mode("m-12", this, prepays=False, actor=MANAGER)
     decisions.add_line("m-5", "Filament", 700, author=MANAGER)
+    _out_of_credit_if_accepted((this - timedelta(days=1)).replace(day=1), now)
+
+
+def _out_of_credit_if_accepted(month: date, now: datetime) -> None:
+    """Let a member contest the session that used up their credit."""
+    from fabgate.collector.billing.charges import refresh
+    from fabgate.collector.billing.prepaid import balances, ledger, modes
+    from fabgate.collector.billing.prepaid.ledger import Paid
+    from fabgate.collector.models import Charge, Member, PrepaidChange, UsageSession
+    from fabgate.collector.sessions import corrections
+
+    members = Member.objects.exclude(pk__in=PrepaidChange.objects.values("payer")).values("pk")
+    charge = Charge.objects.filter(month=month, payer__in=members, plan="").order_by("-amount_minor", "pk")[0]
+    modes.set_mode(charge.payer, month, prepays=True, actor=MANAGER)
+    corrections.contest(UsageSession.objects.get(pk=charge.session), "My badge was lost then.", author=charge.payer)
+    refresh.refresh_all()
+    left = 1 - balances.of(charge.payer)
+    ledger.credit(charge.payer, left, Paid("cash"), author="karim", now=now)
 
 
 def _payers() -> None:
@@ -392,6 +410,7 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
         OneTimeLink,
         Payer,
         Plan,
+        PrepaidChange,
         PrepaidEntry,
         Refusal,
         TariffRule,
@@ -425,6 +444,7 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
         "people-credit": ({"pk": "m-1"}, ["", f"?at={timezone.localdate() - timedelta(days=1):%Y-%m-%d}"]),
         "people-credit-add": ({"pk": "m-5"}, [""]),
         "people-credit-refund": ({"pk": "m-1"}, [""]),
+        "people-credit-admit": ({"pk": PrepaidChange.objects.latest("pk").payer}, [""]),
         "people-credit-take-back": ({"pk": PrepaidEntry.objects.filter(kind="credit").earliest("pk").pk}, [""]),
         "floor-lock": ({"name": "laser"}, [""]),
         "gates-one": ({"name": "laser-1"}, [""]),

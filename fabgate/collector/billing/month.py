@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date, datetime, timedelta
+from types import MappingProxyType
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -93,6 +94,8 @@ class Decided(NamedTuple):
 
     histories: Mapping[str, member_plans.History]
     waived: Collection[str]
+    #: Sessions in review that are rated as if they were accepted, with the time that counts then (prepaid/if_accepted.py).
+    accepted: Mapping[str, int] = MappingProxyType({})
 
     @classmethod
     def now(cls) -> Decided:
@@ -104,7 +107,7 @@ def facts_of(
     sessions: QuerySet[UsageSession], zone: ZoneInfo, decided: Decided | None = None
 ) -> Iterator[tuple[str, Facts]]:
     """Yield (payer, facts) of sessions that have ended. The plan is that of the day of the end in `zone`."""
-    histories, waived = decided or Decided.now()
+    histories, waived, accepted = decided or Decided.now()
     rows = sessions.values_list(*_COLUMNS).iterator(chunk_size=_CHUNK)
     for (
         pk,
@@ -122,23 +125,26 @@ def facts_of(
         review,
     ) in rows:
         changes = histories.get(user)
-        yield (
-            payer or user,
-            Facts(
-                session=pk,
-                user=user,
-                machine=machine or gate,
-                machine_category=category or "",
-                plan=member_plans.plan_on(changes, end.astimezone(zone).date()) if changes else "",
-                purpose=purpose,
-                start=start,
-                end=end,
-                counted_ms=counted_ms,
-                running_ms=counted.running_that_counts(corrected, running_ms, counted_ms),
-                in_review=review is not None,
-                waived=pk in waived,
-            ),
+        facts = Facts(
+            session=pk,
+            user=user,
+            machine=machine or gate,
+            machine_category=category or "",
+            plan=member_plans.plan_on(changes, end.astimezone(zone).date()) if changes else "",
+            purpose=purpose,
+            start=start,
+            end=end,
+            counted_ms=counted_ms,
+            running_ms=counted.running_that_counts(corrected, running_ms, counted_ms),
+            in_review=review is not None,
+            waived=pk in waived,
         )
+        yield payer or user, _accepted(facts, accepted[pk]) if pk in accepted else facts
+
+
+def _accepted(facts: Facts, counted_ms: int) -> Facts:
+    running_ms = min(facts.running_ms, counted_ms)
+    return facts._replace(counted_ms=counted_ms, running_ms=running_ms, in_review=False)
 
 
 def payer_of(session: UsageSession) -> str:

@@ -14,7 +14,7 @@ from fabgate.collector.models.billing.charges import (
 from fabgate.collector.models.billing.contests import Contest
 from fabgate.collector.models.billing.payers import Payer, PayerReference
 from fabgate.collector.models.billing.plans import Plan, PlanChange
-from fabgate.collector.models.billing.prepaid import PrepaidChange, PrepaidEntry
+from fabgate.collector.models.billing.prepaid import Admission, PrepaidChange, PrepaidEntry
 from fabgate.collector.models.billing.sinks import Sink, SinkLetter
 from fabgate.collector.models.billing.statements import IssuedStatement, StatementMail, Workshop
 from fabgate.collector.models.billing.tariffs import TariffRule
@@ -34,6 +34,7 @@ from fabgate.collector.models.verification import Verification
 
 __all__ = [
     "Account",
+    "Admission",
     "ApiKey",
     "Badge",
     "BadgeForm",

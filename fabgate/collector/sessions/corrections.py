@@ -17,7 +17,7 @@ from fabgate import wire
 from fabgate.collector.db import audit, pulse
 from fabgate.collector.models import Correction, Group, Member, Payer, Pulse, Review, UsageSession
 from fabgate.collector.models.sessions.words import PURPOSES
-from fabgate.collector.sessions import attribution, ledger, rows, sums
+from fabgate.collector.sessions import attribution, certain, ledger, rows, sums
 from fabgate.collector.sessions.merge import Usage, wait
 from fabgate.errors import UsageError
 
@@ -116,7 +116,7 @@ def favour(review: Review, *, author: str, note: str = "") -> None:
             raise UsageError(
                 _("a contested session cannot be settled in the member's favour: accept it as counted, or correct it")
             )
-        before, least = replace(row), row.last_energised_ms if row.has_end else row.energised_ms
+        before, least = replace(row), certain.recorded_ms(row)
         if row.reason is not None and least < row.counted_ms:
             why = note or _("in the member's favour")
             _store(row, Correction.TIME, least, datetime.now(UTC), author, why)

@@ -244,10 +244,10 @@ def _impossible(usage: Usage) -> str | None:
     """Return why the figures of an ended session are impossible, or None."""
     if usage.running_ms > usage.energised_ms:
         return TOO_MUCH_RUNNING
-    most_ms = _between_ms(usage)
+    most_ms = between_ms(usage)
     if most_ms is not None and usage.last_energised_ms > most_ms:
         return TOO_MUCH_TIME
-    if usage.energised_ms > min(_LONGEST_MS, _LONGEST_MS if usage.allowed_ms is None else usage.allowed_ms):
+    if usage.energised_ms > longest_ms(usage):
         return TOO_LONG
     # An end in CONCLUDED was written at the next start, so the dates do not limit the session.
     if most_ms is None or usage.end_reason in CONCLUDED:
@@ -255,7 +255,12 @@ def _impossible(usage: Usage) -> str | None:
     return TOO_LONG if most_ms - usage.early_ms > _LONGEST_MS else None
 
 
-def _between_ms(usage: Usage) -> int | None:
+def longest_ms(usage: Usage | UsageSession) -> int:
+    """Return how long a session may last by its roster, or else by any roster."""
+    return min(_LONGEST_MS, _LONGEST_MS if usage.allowed_ms is None else usage.allowed_ms)
+
+
+def between_ms(usage: Usage | UsageSession) -> int | None:
     """Return the longest time that the machine can have been on from start to end; None if no clock shows it.
 
     Measured by the boot clock if both belong to one boot, or else by the wall clock if both have a date.

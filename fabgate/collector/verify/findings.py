@@ -59,6 +59,7 @@ ADVICE: Final = {
     "usagemonth": "stop the collector, empty rolled_tz of collector_collector and start it: the sums are computed again",
     "closedmonth": "compare its charges, lines and prepaid entries with a copy from before, and put that back",
     "prepaidchange": "compare with the audit log, which has each change with its author",
+    "admission": "compare with the audit log, which has each admission with its author",
     "prepaidentry": "compare with the audit log, which has each entry with its author, and with the till",
     "charge": "stop the collector, delete its row, set position to 0 and terms to '' in collector_billingprogress, and start it:"
     " charges are made again",

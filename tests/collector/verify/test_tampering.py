@@ -34,6 +34,7 @@ from fabgate.collector.db import audit
 from fabgate.collector.db.chains import CHANGES
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import (
+    Admission,
     Change,
     Collector,
     Contest,
@@ -148,6 +149,10 @@ def write_books(home: Path) -> None:  # noqa: PLR0915 (a long story, told in ord
     decisions.add_line("m-0", "Plywood, 9 mm", 1250, author="bo", vat_code="S20", session="s-0")
     decisions.remove_line(decisions.add_line("m-0", "Glue", 300, author="bo").pk, author="bo", reason="twice")
     line = ManualLine.objects.get()
+    decisions.add_line("m-0", "Plywood (reversal)", -50, author="bo", reverses=line.pk)
+    admission = Admission(payer="m-0", reason="It was not Ada", author="maya", at=datetime.now(UTC))
+    with audit.change("maya", "prepaid.admitted", admission, reason=admission.reason):
+        admission.save()
     for _number in range(2):
         one = contests.contest(Contest.LINE, str(line.pk), "I took less", Member.objects.get(pk="m-0"), author="m-0")
         contests.answer(one.pk, Contest.KEPT, "We measured it", author="maya")
@@ -268,7 +273,7 @@ PARTS: Final[dict[str, Callable[[Report, snapshot.Workspace, Path], object]]] = 
     **dict.fromkeys(
         ("chargeterms", "billingterms", "waiver", "manualline", "contest"), lambda report, *_: decided.check(report)
     ),
-    **dict.fromkeys(("prepaidchange", "prepaidentry"), lambda report, *_: prepaid.check(report)),
+    **dict.fromkeys(("prepaidchange", "admission", "prepaidentry"), lambda report, *_: prepaid.check(report)),
     **dict.fromkeys(
         ("tariffrule", "plan", "planchange", "payer", "payerreference"), lambda report, *_: prices.check(report)
     ),
@@ -334,7 +339,7 @@ def test_untouched_books_give_no_finding(books):
 def test_the_docs_name_every_table_of_the_books_and_only_columns_that_exist():
     wanted = {
         *("entry", "journal", "hole", "boot", "gate", "usagesession", "correction", "review", "ledgerline"),
-        *("usageday", "usagemonth", "change", "quarantine", "prepaidchange", "prepaidentry"),
+        *("usageday", "usagemonth", "change", "quarantine", "prepaidchange", "admission", "prepaidentry"),
         *("charge", "chargeterms", "billingterms", "waiver", "manualline", "contest"),
         *("tariffrule", "plan", "planchange", "payer", "payerreference"),
     }
@@ -427,6 +432,7 @@ NEW = {
     "manualline": {},
     "contest": {},
     "prepaidchange": {"payer": "m-1"},
+    "admission": {},
     "prepaidentry": {"form_key": "f-new", "takes_back_id": None},
     "tariffrule": {"valid_from": NOON.date()},
     "plan": {"name": "new"},

@@ -12,6 +12,7 @@ from fabgate.collector.billing import rating
 from fabgate.collector.billing.charges import closing, record
 from fabgate.collector.billing.charges.record import Record
 from fabgate.collector.billing.prepaid import ledger, modes
+from fabgate.collector.billing.prepaid.settlement import Settled
 from fabgate.collector.models import ClosedMonth, Machine, ManualLine, TariffRule
 from fabgate.collector.models.sessions.words import PURPOSES
 from fabgate.collector.people.display_names import DisplayName
@@ -97,11 +98,14 @@ def charge_rows(
     records: Sequence[Record], closed: Mapping[date, ClosedMonth], names: Mapping[str, DisplayName]
 ) -> list[dict[str, Any]]:
     """Return charges as the API shows them. `closed` has at least the months of these that are closed."""
-    settled = modes.Modes.now()
+    settled = Settled.of(month__in=sorted({one.month for one in records}))
     vat_codes = _vat_codes({one.rule_id for one in records if one.rule_id is not None})
     present = _categories({one.machine for one in records})
     return [
-        {**_charge_row(one, closed, names, vat_codes, present), "settlement": settled.settlement(one.payer, one.month)}
+        {
+            **_charge_row(one, closed, names, vat_codes, present),
+            "settlement": settled.charge(one.id, one.payer, one.month),
+        }
         for one in records
     ]
 
@@ -134,7 +138,8 @@ def line_rows(
     lines: Iterable[ManualLine], closed: Collection[date], names: Mapping[str, DisplayName]
 ) -> list[dict[str, Any]]:
     """Return lines as the API shows them."""
-    settled = modes.Modes.now()
+    lines = list(lines)
+    settled = Settled.of(month__in=sorted({line.month for line in lines}))
     same = ("payer", "text", "amount_minor", "vat_code", "session", "author", "at")
     return [
         {
@@ -142,7 +147,7 @@ def line_rows(
             "id": line.pk,
             "month": f"{line.month:%Y-%m}",
             "payer_name": str(names.get(line.payer, "")),
-            "settlement": settled.settlement(line.payer, line.month),
+            "settlement": settled.line(line.pk, line.payer, line.month),
             "sealed": _sealed(closing.text_of_line(line)) if line.month in closed else None,
         }
         for line in lines

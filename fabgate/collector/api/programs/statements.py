@@ -14,7 +14,8 @@ from fabgate.collector.api.programs.cursors import CURSOR, END
 from fabgate.collector.api.programs.interface import CHARGES_READ, MONTH, MOST, Key, answers, api
 from fabgate.collector.billing import summary
 from fabgate.collector.billing.month import Sum
-from fabgate.collector.billing.prepaid import modes
+from fabgate.collector.billing.prepaid import balances
+from fabgate.collector.billing.prepaid.settlement import Settled
 from fabgate.collector.billing.statements.compose import number_of
 from fabgate.collector.models import ClosedMonth
 from fabgate.collector.people.display_names import names_of
@@ -45,6 +46,9 @@ class StatementRow(Schema):
     lines_minor: int
     amount_minor: int = Field(description="The total of charges and lines.")
     settlement: str = rows.SETTLEMENT
+    due_minor: int = Field(
+        description="What is due by statement: the amount, or of a payer who prepays only what corrects a month that was not."
+    )
     classes: list[ClassSum]
 
 
@@ -129,14 +133,16 @@ def _page(month: date, before: int, limit: int) -> tuple[list[dict[str, Any]], b
     found = summary.stored(month).payers
     payers = sorted(found)
     shown = payers[before : before + limit]
-    names, settled = names_of(shown), modes.Modes.now()
-    return [
-        {**_row(month, payer, found[payer], str(names.get(payer, ""))), "settlement": settled.settlement(payer, month)}
-        for payer in shown
-    ], len(payers) <= before + limit
+    names, settled = names_of(shown), Settled.of(month=month)
+    due = balances.due_in(settled, month)
+    return [_row(month, payer, found[payer], str(names.get(payer, "")), settled, due) for payer in shown], len(
+        payers
+    ) <= before + limit
 
 
-def _row(month: date, payer: str, classes: Mapping[str, Sum], name: str) -> dict[str, Any]:
+def _row(
+    month: date, payer: str, classes: Mapping[str, Sum], name: str, settled: Settled, due: Mapping[str, int]
+) -> dict[str, Any]:
     total, line = summary.added(classes.values()), classes.get(summary.LINE, Sum())
     return {
         "number": number_of(month, payer),
@@ -148,6 +154,8 @@ def _row(month: date, payer: str, classes: Mapping[str, Sum], name: str) -> dict
         "charges_minor": total.amount_minor - line.amount_minor,
         "lines_minor": line.amount_minor,
         "amount_minor": total.amount_minor,
+        "settlement": settled.modes.settlement(payer, month),
+        "due_minor": due.get(payer, 0) if settled.modes.prepays(payer, month) else total.amount_minor,
         "classes": [
             {"kind": kind, "sessions": one.sessions, "time_ms": one.counted_ms, "amount_minor": one.amount_minor}
             for kind, one in classes.items()

@@ -228,6 +228,7 @@ def _reverse(one: Contest, words: str, author: str, rebuild: ledger.Rebuild | No
             author=author,
             session=line.session,
             vat_code=line.vat_code,
+            reverses=line.pk,
         )
     return None
 

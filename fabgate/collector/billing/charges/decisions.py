@@ -77,8 +77,11 @@ def add_line(
     session: str = "",
     vat_code: str = "",
     is_meant: bool = True,
+    reverses: int | None = None,
 ) -> ManualLine:
     """Charge a payer for something else in the open month; a negative amount is a reduction.
+
+    `reverses` is the number of a line of a closed month that it takes back: it is settled as that one was.
 
     Raises UsageError, and TwinError unless the line `is_meant` although an equal one was added a moment ago.
     """
@@ -107,6 +110,7 @@ def add_line(
             session=session,
             author=author,
             at=datetime.now(UTC),
+            reverses=reverses,
         )
         if not is_meant and (twin := _twin(line)) is not None:
             raise TwinError(twin)

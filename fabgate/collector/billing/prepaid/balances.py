@@ -16,6 +16,8 @@ from django.db.models import Q, QuerySet, Sum
 
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.prepaid import modes
+from fabgate.collector.billing.prepaid.settlement import Settled
+from fabgate.collector.db import statements
 from fabgate.collector.models import BillingTerms, Charge, ManualLine, PrepaidEntry
 
 #: With more payers than this, those of all are read, which is faster.
@@ -62,22 +64,46 @@ def provisional(payers: Collection[str] | None = None, day: date | None = None) 
     if day is not None:
         first = min(first, (day + timedelta(days=1)).replace(day=1))
         charges, lines = _until(day, charges, found), _lines_until(day, lines, found)
+    charges, lines = (_of(rows, payers).filter(month__gte=first) for rows in (charges, lines))
     sums: dict[tuple[str, date], int] = defaultdict(int)
     for rows in (charges, lines):
-        for payer, month, amount in _sums(_of(rows, payers).filter(month__gte=first), "payer", "month"):
+        for payer, month, amount in _sums(rows, "payer", "month"):
             sums[payer, month] += amount
+    for one in _due_by_statement(Settled.of(month__gte=first), charges, lines):
+        sums[one.payer, one.month] -= one.amount_minor
     for (payer, month), amount in sorted(sums.items()):
         if known.prepays(payer, month):
             yield Charged(payer, month, amount)
 
 
 def charged(month: date) -> Mapping[str, int]:
-    """Return what each payer is charged in a month, prepaid or not."""
-    found: dict[str, int] = defaultdict(int)
+    """Return what each payer who prepays in a month is charged in it, to be paid from credit."""
+    settled, found = Settled.of(month=month), defaultdict[str, int](int)
     for rows in (Charge.objects.filter(month=month), ManualLine.objects.filter(month=month)):
         for payer, amount in _sums(rows, "payer"):
-            found[payer] += amount
+            if settled.modes.prepays(payer, month):
+                found[payer] += amount
+    for payer, amount in due_in(settled, month).items():
+        found[payer] -= amount
     return found
+
+
+def due_in(settled: Settled, month: date) -> Mapping[str, int]:
+    """Return what payers who prepay owe by statement in a month, because it corrects what was not paid from credit."""
+    found = defaultdict[str, int](int)
+    for one in _due_by_statement(settled, Charge.objects.filter(month=month), ManualLine.objects.filter(month=month)):
+        found[one.payer] += one.amount_minor
+    return found
+
+
+def _due_by_statement(settled: Settled, charges: QuerySet[Charge], lines: QuerySet[ManualLine]) -> Iterator[Charged]:
+    """Yield those charges and lines of payers who prepay that are not paid from credit all the same."""
+    for rows, wanted in ((charges, settled.charges), (lines, settled.lines)):
+        for _pk, payer, month, amount in statements.rows_among(
+            rows, "pk", sorted(wanted), "payer", "month", "amount_minor"
+        ):
+            if settled.modes.prepays(payer, month):
+                yield Charged(payer, month, amount)
 
 
 def _of(rows: QuerySet[Any], payers: Collection[str] | None) -> QuerySet[Any]:

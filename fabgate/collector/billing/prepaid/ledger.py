@@ -63,15 +63,15 @@ class TwinError(UsageError):
 
 
 class TooMuchError(UsageError):
-    """A refund is larger than the balance, which is `balance_minor`."""
+    """A refund is larger than `most_minor`: the balance, less what sessions in review would cost."""
 
-    def __init__(self, amount_minor: int, balance_minor: int, found: BillingTerms) -> None:
-        values = [money(amount, found.currency, found.digits) for amount in (amount_minor, max(balance_minor, 0))]
+    def __init__(self, amount_minor: int, most_minor: int, found: BillingTerms) -> None:
+        values = [money(amount, found.currency, found.digits) for amount in (amount_minor, max(most_minor, 0))]
         super().__init__(
-            _("amount: found %(found)s, wanted at most the balance, which is %(balance)s")
-            % {"found": values[0], "balance": values[1]}
+            _("amount: found %(found)s, wanted at most %(most)s: the balance, if sessions in review are accepted")
+            % {"found": values[0], "most": values[1]}
         )
-        self.balance_minor = balance_minor
+        self.most_minor = most_minor
 
 
 class NotPrepaidError(UsageError):
@@ -122,7 +122,10 @@ def refund(
     form: str = "",
     rebuild: Rebuild | None = None,
 ) -> Done:
-    """Refund at most the balance. Raises UsageError, also without a reason, and TooMuchError."""
+    """Refund at most the balance, less what the sessions in review would cost if they were accepted.
+
+    Raises UsageError, also without a reason, and TooMuchError.
+    """
     entry = _entry(payer, PrepaidEntry.REFUND, amount_minor, paid, author, form, now)
     _check_reason(paid.reason)
     with transaction.atomic():
@@ -131,8 +134,8 @@ def refund(
             return Done(sent, None)
         _payer(payer)
         refresh.refresh_all()
-        if (balance := balances.of(payer)) < amount_minor:
-            raise TooMuchError(amount_minor, balance, terms.get())
+        if (most := standing.figures(payer).refundable_minor) < amount_minor:
+            raise TooMuchError(amount_minor, most, terms.get())
         entry.amount_minor = -amount_minor
         return _add(entry, rebuild)
 
@@ -163,15 +166,14 @@ def take_back(pk: int, *, author: str, now: datetime, reason: str, rebuild: Rebu
 
 def use_up(first: date, now: datetime, *, author: str) -> None:
     """Add the total of a month for each payer who prepaid in it. Only closing.py calls this, once for each month."""
-    known = modes.Modes.now()
-    if not known:
+    if not modes.are_in_use():
         return
     last = refresh.following(first) - timedelta(days=1)
     bulk.insert(
         [
             PrepaidEntry(payer=payer, kind=PrepaidEntry.USED, amount_minor=-amount, day=last, author=author, at=now)
             for payer, amount in sorted(balances.charged(first).items())
-            if amount and known.prepays(payer, first)
+            if amount
         ]
     )
 

@@ -19,7 +19,7 @@ from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.db import audit
-from fabgate.collector.models import Charge, PrepaidChange
+from fabgate.collector.models import PrepaidChange
 from fabgate.errors import UsageError
 
 #: How a charge or a line is settled: from credit, or by a later payment.
@@ -58,7 +58,7 @@ class Modes(NamedTuple):
         return bool(_mode_on(self.histories.get(EVERYBODY, ()), month) if own is None else own)
 
     def settlement(self, payer: str, month: date) -> str:
-        """Return how the charges of a payer in a month are settled: PREPAID or RECEIVABLE."""
+        """Return how a payer settles a month: PREPAID or RECEIVABLE. Of single charges, settlement.py knows it."""
         return PREPAID if self.prepays(payer, month) else RECEIVABLE
 
     def with_own(self, month: date) -> Mapping[str, bool]:
@@ -70,11 +70,6 @@ class Modes(NamedTuple):
 def are_in_use() -> bool:
     """Return whether any payer ever prepays: only then do rosters depend on payers."""
     return PrepaidChange.objects.exists()
-
-
-def settlement_of(charge: Charge) -> str:
-    """Return how a charge is settled; with many, ask `Modes.now()` once. Its month is the one in which it is charged."""
-    return Modes.now().settlement(charge.payer, charge.month)
 
 
 def may_be_credited(payer: str, today: date) -> bool:

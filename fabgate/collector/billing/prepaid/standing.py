@@ -1,7 +1,8 @@
 """Which payers are out of credit: until credit is added, gates refuse everyone they pay for (access/eligibility.py).
 
 A payer who prepays is out of credit when the balance, with the overdraft of their plan, is 0 or less. Before that, the
-credit is low below the amount that the terms name.
+credit is low below the amount that the terms name. Sessions in review count as if they were accepted (if_accepted.py),
+unless a manager has admitted the payer.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final
+from typing import Final, NamedTuple
 
 from fabgate.collector.billing import member_plans, rules, terms
-from fabgate.collector.billing.prepaid import balances, modes
+from fabgate.collector.billing.prepaid import balances, if_accepted, modes
 from fabgate.collector.models import BillingTerms, Plan, PlanChange
 
 #: The discount in percent that leaves nothing.
@@ -49,7 +50,9 @@ def of(payers: Collection[str] | None = None, day: date | None = None) -> Standi
     if not known or found is None:
         return Standing()
     day = day or terms.today(found)
-    held = balances.all_of(payers)
+    held = dict(balances.all_of(payers))
+    for payer, more in if_accepted.more_of(payers, without_admitted=True).items():
+        held[payer] = held.get(payer, 0) - more
     overdrafts = _overdrafts(day, payers)
     own = known.with_own(day)
     default = known.prepays(modes.EVERYBODY, day)
@@ -64,6 +67,28 @@ def of(payers: Collection[str] | None = None, day: date | None = None) -> Standi
         return Standing(default=True, others=frozenset(able | not_prepaying), low=low)
     out = frozenset(payer for payer, prepays in own.items() if prepays and payer not in able)
     return Standing(others=out, low=low)
+
+
+class Figures(NamedTuple):
+    """The balances of a payer, in minor units."""
+
+    #: The books: sessions in review cost nothing.
+    balance_minor: int
+    #: If each session in review were accepted; and without those that were in review when the payer was admitted.
+    accepted_minor: int
+    at_gates_minor: int
+
+    @property
+    def refundable_minor(self) -> int:
+        """Return what can be refunded at most; it may be below 0."""
+        return min(self.balance_minor, self.accepted_minor)
+
+
+def figures(payer: str) -> Figures:
+    """Return the balances of a payer. Charges are as the last refresh made them."""
+    balance, more = balances.of(payer), if_accepted.more_of([payer]).get(payer, 0)
+    at_gates = if_accepted.more_of([payer], without_admitted=True).get(payer, 0) if more else 0
+    return Figures(balance, balance - more, balance - at_gates)
 
 
 def is_low(balance_minor: int, found: BillingTerms) -> bool:

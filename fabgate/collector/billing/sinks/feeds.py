@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from fabgate.collector.billing.charges import record
-from fabgate.collector.billing.prepaid.modes import Modes
+from fabgate.collector.billing.prepaid.settlement import Settled
 from fabgate.collector.billing.sinks import contract
 from fabgate.collector.billing.sinks.contract import LINE, Charge, Item, Month, Site
 from fabgate.collector.billing.sinks.usage import events
@@ -97,9 +97,9 @@ class Charges:
         rows = ChargeRow.objects.filter(month__in=closed)
         charges = [row for some in statements.chunks(sorted(keys)) for row in _charges(rows.filter(pk__in=some))]
         lines = [int(key) for _month, kind, key in map(_split, (letter.place for letter in letters)) if kind == _LINE]
-        modes = Modes.now()
-        made: list[Charge] = [_charge(row, closed[row.month], modes) for row in charges]
-        made += [_line(row, modes) for row in ManualLine.objects.filter(pk__in=lines, month__in=closed)]
+        settled = Settled.of(month__in=sorted(closed))
+        made: list[Charge] = [_charge(row, closed[row.month], settled) for row in charges]
+        made += [_line(row, settled) for row in ManualLine.objects.filter(pk__in=lines, month__in=closed)]
         return {item.key: item for item in made if item.key in keys}
 
     def waiting(self, cursor: str) -> int:
@@ -118,9 +118,9 @@ class Charges:
         return list(ClosedMonth.objects.filter(month__gte=max(self._first, month or self._first)).order_by("month"))
 
     def _of(self, closed: ClosedMonth, start: tuple[str, str], most: int) -> list[Item]:
-        modes = Modes.now()
-        found: list[Item] = [_charge(row, closed, modes) for row in _charges(self._charges(closed, start))[:most]]
-        return found or [_line(row, modes) for row in self._lines(closed, start).order_by("pk")[:most]]
+        settled = Settled.of(month=closed.month)
+        found: list[Item] = [_charge(row, closed, settled) for row in _charges(self._charges(closed, start))[:most]]
+        return found or [_line(row, settled) for row in self._lines(closed, start).order_by("pk")[:most]]
 
     def _charges(self, closed: ClosedMonth, start: tuple[str, str]) -> QuerySet[ChargeRow]:
         rows = ChargeRow.objects.filter(month=closed.month)
@@ -164,11 +164,11 @@ class Months:
 
 def _month(closed: ClosedMonth) -> Month:
     def read() -> Iterator[Charge]:
-        modes = Modes.now()
+        settled = Settled.of(month=closed.month)
         for row in _charges(ChargeRow.objects.filter(month=closed.month)).iterator(chunk_size=_CHUNK):
-            yield _charge(row, closed, modes)
+            yield _charge(row, closed, settled)
         for line in ManualLine.objects.filter(month=closed.month).order_by("pk").iterator():
-            yield _line(line, modes)
+            yield _line(line, settled)
 
     charges, lines = (rows.filter(month=closed.month) for rows in (ChargeRow.objects, ManualLine.objects))
     paying = {*charges.values_list("payer", flat=True).distinct(), *lines.values_list("payer", flat=True).distinct()}
@@ -188,7 +188,7 @@ def _charges(rows: QuerySet[ChargeRow]) -> QuerySet[ChargeRow]:
     return rows.select_related("terms").order_by("pk")
 
 
-def _charge(row: ChargeRow, closed: ClosedMonth, modes: Modes) -> Charge:
+def _charge(row: ChargeRow, closed: ClosedMonth, settled: Settled) -> Charge:
     rule = row.terms.snapshot.get("rule", {}) if row.terms else {}
     return Charge(
         key=row.pk,
@@ -197,7 +197,7 @@ def _charge(row: ChargeRow, closed: ClosedMonth, modes: Modes) -> Charge:
         of_month=row.of_month,
         payer=row.payer,
         amount_minor=row.amount_minor,
-        settlement=modes.settlement(row.payer, row.month),
+        settlement=settled.charge(row.pk, row.payer, row.month),
         kind=row.kind,
         vat_code=rule.get("vat_code", ""),
         reverses=row.reverses,
@@ -214,7 +214,7 @@ def _charge(row: ChargeRow, closed: ClosedMonth, modes: Modes) -> Charge:
     )
 
 
-def _line(row: ManualLine, modes: Modes) -> Charge:
+def _line(row: ManualLine, settled: Settled) -> Charge:
     values = (row.pk, row.month, row.payer, row.text, row.amount_minor, row.vat_code, row.session, row.author)
     return Charge(
         key=record.line_id(*values, row.at),
@@ -223,7 +223,7 @@ def _line(row: ManualLine, modes: Modes) -> Charge:
         of_month=row.month,
         payer=row.payer,
         amount_minor=row.amount_minor,
-        settlement=modes.settlement(row.payer, row.month),
+        settlement=settled.line(row.pk, row.payer, row.month),
         kind=LINE,
         vat_code=row.vat_code,
         text=row.text,

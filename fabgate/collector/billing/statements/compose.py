@@ -7,7 +7,7 @@ written by paper/statements/.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
@@ -73,6 +73,8 @@ class Item(NamedTuple):
     vat_code: str
     #: Why it is waived, reversed or late, in the words of who decided it; or "".
     why: str
+    #: Whether it is due by statement although its payer prepays (billing/prepaid/settlement.py).
+    is_due: bool = False
 
     @property
     def is_reversal(self) -> bool:
@@ -96,6 +98,8 @@ class Line(NamedTuple):
     session: str
     #: The number under which it is stored.
     number: int = 0
+    #: Whether it is due by statement although its payer prepays.
+    is_due: bool = False
 
 
 class Total(NamedTuple):
@@ -140,11 +144,13 @@ class Entry(NamedTuple):
 
 
 class Credit(NamedTuple):
-    """The prepaid credit of a month: balance before, entries, the amount of the statement, balance after."""
+    """The prepaid credit of a month: balance before, entries, what the statement takes from it, balance after."""
 
     opening_minor: int
     entries: list[Entry]
     used_minor: int
+    #: What is due by statement although the payer prepays: it corrects what was not paid from credit.
+    due_minor: int = 0
 
     @property
     def closing_minor(self) -> int:
@@ -184,6 +190,12 @@ class Statement:
         return self.sessions.amount_minor + self.lines_minor
 
     @property
+    def due_minor(self) -> int:
+        """Return what of it is due by statement although the payer prepays."""
+        sessions = sum(item.charge.amount_minor for item in self.items if item.is_due)
+        return sessions + sum(line.amount_minor for line in self.lines if line.is_due)
+
+    @property
     def items(self) -> Iterable[Item]:
         """Yield every charge, in the order in which they are printed."""
         return (item for person in self.persons for machine in person.machines for item in machine.items)
@@ -200,16 +212,21 @@ class Statement:
 
 
 def compose(
-    head: Head, words: Words, charges: Iterable[Record], lines: Iterable[Line], vat_codes: Mapping[int, str]
+    head: Head,
+    words: Words,
+    charges: Iterable[Record],
+    lines: Iterable[Line],
+    vat_codes: Mapping[int, str],
+    due: Collection[str] = (),
 ) -> Statement:
-    """Return the statement. `vat_codes` has the code of each rule by its number.
+    """Return the statement. `vat_codes` has the code of each rule by its number, `due` the ids of `Item.is_due`.
 
     The payer's own sessions come first, then those of others by their names; sessions by their starts.
     """
     found: dict[str, dict[str, list[Item]]] = defaultdict(lambda: defaultdict(list))
     for charge in charges:
         code = vat_codes.get(charge.rule_id, "") if charge.rule_id is not None else ""
-        found[charge.used_by][charge.machine].append(Item(charge, code, words.why.get(charge.id, "")))
+        found[charge.used_by][charge.machine].append(Item(charge, code, words.why.get(charge.id, ""), charge.id in due))
     persons = [_person(pk, by_machine, words) for pk, by_machine in found.items()]
     persons.sort(key=lambda person: (person.id != head.payer, folded(person.name), person.id))
     return Statement(head, words, persons, sorted(lines))

@@ -10,10 +10,11 @@ from fabgate.collector.billing.statements.compose import Credit, Entry
 from fabgate.collector.models import PrepaidEntry
 
 
-def of(month: date, payer: str, amount_minor: int) -> Credit | None:
+def of(month: date, payer: str, amount_minor: int, due_minor: int) -> Credit | None:
     """Return the prepaid credit of a payer in a month, of which a statement of this amount is paid.
 
-    None for one who does not prepay then, and neither paid in nor got back anything.
+    `due_minor` is what of it is due by statement all the same. None for one who does not prepay then, and neither paid in
+    nor got back anything.
     """
     prepays = modes.Modes.now().prepays(payer, month)
     rows = PrepaidEntry.objects.filter(payer=payer, day__gte=month, day__lt=refresh.following(month))
@@ -25,8 +26,11 @@ def of(month: date, payer: str, amount_minor: int) -> Credit | None:
     ]
     if not prepays and not entries:
         return None
+    used = rows.filter(kind=PrepaidEntry.USED).values_list("amount_minor", flat=True).first()
+    if used is not None:  # the month is closed, and what was taken then stays
+        due_minor = amount_minor + used
     opening = balances.of(payer, month - timedelta(days=1))
-    return Credit(opening, entries, amount_minor if prepays else 0)
+    return Credit(opening, entries, amount_minor - due_minor, due_minor) if prepays else Credit(opening, entries, 0)
 
 
 def payers_in(month: date) -> list[str]:

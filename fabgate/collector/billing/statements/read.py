@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import date
 
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.charges.record import Record
+from fabgate.collector.billing.prepaid.settlement import Settled
 from fabgate.collector.billing.statements import credit, words
 from fabgate.collector.billing.statements.compose import Head, Line, Statement, Words, compose
 from fabgate.collector.models import Charge, ClosedMonth, IssuedStatement, ManualLine, TariffRule
@@ -23,10 +24,17 @@ def of(month: date, payer: str) -> Statement:
     if closed is None:
         refresh.catch_up()
     charges = list(refresh.records(Charge.objects.filter(month=month, payer=payer)))
+    settled = Settled.of(month=month, payer=payer)
+    prepays = settled.modes.prepays(payer, month)
     statement = compose(
-        head(month, payer, closed), _words(payer, closed, charges, month), charges, lines(month, payer), codes()
+        head(month, payer, closed),
+        _words(payer, closed, charges, month),
+        charges,
+        lines(month, payer, settled.lines if prepays else ()),
+        codes(),
+        settled.charges if prepays else (),
     )
-    return replace(statement, credit=credit.of(month, payer, statement.amount_minor))
+    return replace(statement, credit=credit.of(month, payer, statement.amount_minor, statement.due_minor))
 
 
 def head(month: date, payer: str, closed: ClosedMonth | None) -> Head:
@@ -43,10 +51,11 @@ def head(month: date, payer: str, closed: ClosedMonth | None) -> Head:
     )
 
 
-def lines(month: date, payer: str) -> Iterator[Line]:
-    """Yield the lines of a payer: charges for something other than a session."""
+def lines(month: date, payer: str, due: Collection[int] = ()) -> Iterator[Line]:
+    """Yield the lines of a payer: charges for something other than a session. `due` has the numbers of `Line.is_due`."""
     rows = ManualLine.objects.filter(month=month, payer=payer).order_by("at", "pk")
-    yield from (Line(*row) for row in rows.values_list("at", "text", "amount_minor", "vat_code", "session", "pk"))
+    for row in rows.values_list("at", "text", "amount_minor", "vat_code", "session", "pk"):
+        yield Line(*row, is_due=row[-1] in due)
 
 
 def codes() -> dict[int, str]:

@@ -42,6 +42,7 @@ def _credit(credit: Credit | None) -> dict[str, Any] | None:
         "opening_minor": credit.opening_minor,
         "entries": [{**entry._asdict(), "day": entry.day.isoformat()} for entry in credit.entries],
         "used_minor": credit.used_minor,
+        "due_minor": credit.due_minor,
         "closing_minor": credit.closing_minor,
     }
 

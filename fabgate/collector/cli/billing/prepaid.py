@@ -13,7 +13,7 @@ from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.currencies import text
 from fabgate.collector.billing.paying import payers
-from fabgate.collector.billing.prepaid import balances, daily, ledger, modes, standing
+from fabgate.collector.billing.prepaid import balances, daily, if_accepted, ledger, modes, standing
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.cli import text_table
 from fabgate.collector.cli.billing.closing import minor_of
@@ -82,11 +82,13 @@ def balance(args: argparse.Namespace) -> int:
     on = day or terms.today(found)
     known, named = modes.Modes.now(), None if args.payer is None else [args.payer]
     held, out = balances.all_of(named, day), standing.of(named)
-    listed = named or sorted({*held, *(payer for payer, prepays in known.with_own(on).items() if prepays)})
+    more = {} if day else if_accepted.more_of(named)
+    listed = named or sorted({*held, *more, *(payer for payer, prepays in known.with_own(on).items() if prepays)})
     rows = [
         {
             "payer": payer,
             "balance_minor": held.get(payer, 0),
+            "accepted_minor": None if day else held.get(payer, 0) - more.get(payer, 0),
             "settlement": known.settlement(payer, on),
             "out_of_credit": out.is_out(payer),
         }
@@ -95,7 +97,7 @@ def balance(args: argparse.Namespace) -> int:
     if args.json:
         _print_json({"currency": found.currency, "digits": found.digits, "at": day and day.isoformat(), "payers": rows})
         return 0
-    lines = [(str(row["payer"]), _amount(int(str(row["balance_minor"])), found), _note(row)) for row in rows]
+    lines = [(str(row["payer"]), _amount(int(str(row["balance_minor"])), found), _note(row, found)) for row in rows]
     if lines:
         text_table.write([("payer", "balance", "note"), *lines], sys.stdout, right=(1,))
     else:
@@ -189,8 +191,10 @@ def _warn_below(amount_minor: int, actor: str) -> None:
         found.save(update_fields=["low_credit_minor"])
 
 
-def _note(row: dict[str, Any]) -> str:
+def _note(row: dict[str, Any], found: BillingTerms) -> str:
     notes = [] if row["settlement"] == modes.PREPAID else ["billed by statement"]
+    if row["accepted_minor"] not in (None, row["balance_minor"]):
+        notes.append(f"{_amount(row['accepted_minor'], found)} if the sessions in review are accepted")
     return ", ".join([*notes, "out of credit"] if row["out_of_credit"] else notes)
 
 

@@ -57,6 +57,7 @@ _NOUNS: Final = {
     "waiver": "waived sessions",
     "manualline": "lines",
     "prepaidchange": "changes of settlement",
+    "admission": "admissions",
     "prepaidentry": "prepaid entries",
 }
 

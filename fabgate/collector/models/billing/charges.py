@@ -94,6 +94,8 @@ class ManualLine(models.Model):
     session = models.CharField(max_length=64, blank=True)
     author = models.CharField(max_length=200)
     at = models.DateTimeField()
+    #: The number of the line of a closed month that it takes back, or NULL.
+    reverses = models.BigIntegerField(null=True)
 
     class Meta:
         """Lines are read by month and payer."""

@@ -80,3 +80,20 @@ class PrepaidEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.payer}: {self.kind} {self.amount_minor}"
+
+
+class Admission(models.Model):
+    """A manager lets gates admit who a payer pays for, although sessions in review may have used up the credit.
+
+    Gates then leave out the sessions that were in review at that moment, each until it is decided. Rows are only added
+    (billing/prepaid/admissions.py).
+    """
+
+    #: Its id, as sessions store it.
+    payer = models.CharField(max_length=200, db_index=True)
+    reason = models.CharField(max_length=200)
+    author = models.CharField(max_length=200)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.payer}: admitted"

@@ -37,6 +37,12 @@ class Credit:
     payer: Payer
     balance_minor: int
     balance: str
+    #: If each session in review were accepted; "" where that is the same.
+    accepted: str
+    refundable_minor: int
+    #: Whether a manager has admitted the payer until these sessions are decided, and whether that is possible now.
+    is_admitted: bool
+    may_be_admitted: bool
     prepays: bool
     may_be_credited: bool
     state: str
@@ -58,13 +64,17 @@ def credit_of(pk: str) -> Credit | None:
     found = terms.started()
     if found is None or not modes.are_in_use() or (payer := payers.get(pk)) is None:
         return None
-    today, money, balance = terms.today(found), Money.of(found), balances.of(pk)
-    prepays, overdraft = modes.Modes.now().prepays(pk, today), standing.overdraft_minor(pk)
-    state, word = _chip(balance, overdraft, found) if prepays else ("", "")
+    today, money, held = terms.today(found), Money.of(found), standing.figures(pk)
+    prepays, overdraft, balance = modes.Modes.now().prepays(pk, today), standing.overdraft_minor(pk), held.balance_minor
+    state, word = _chip(held.at_gates_minor, overdraft, found) if prepays else ("", "")
     return Credit(
         payer=payer,
         balance_minor=balance,
         balance=money.minor(balance),
+        accepted=money.minor(held.accepted_minor) if held.accepted_minor != balance else "",
+        refundable_minor=held.refundable_minor,
+        is_admitted=held.at_gates_minor != held.accepted_minor,
+        may_be_admitted=prepays and held.at_gates_minor + overdraft <= 0 < balance + overdraft,
         prepays=prepays,
         may_be_credited=prepays or balance < 0 or modes.may_be_credited(pk, today),
         state=state,

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector.base.search_key import folded
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import refresh
-from fabgate.collector.billing.prepaid import balances, modes
+from fabgate.collector.billing.prepaid import balances, if_accepted, modes
 from fabgate.collector.db import statements
 from fabgate.collector.models import Group, Member, Payer
 from fabgate.collector.pages.access_control import account_of
@@ -39,6 +39,10 @@ def left(request: HttpRequest) -> HttpResponse:
         {"payer": payer, "name": called.get(payer, payer), "why": why, "amount_minor": held[payer]}
         for payer, why in gone.items()
     ]
+    more = if_accepted.more_of(gone)
+    for row in rows:
+        if row["payer"] in more:
+            row["accepted"] = money.minor(row["amount_minor"] - more[row["payer"]])
     page = numbered_page(sorted(rows, key=lambda row: (folded(row["name"]), row["payer"])), request.GET)
     own = self_and_groups(account_of(request))
     for row in page.rows:

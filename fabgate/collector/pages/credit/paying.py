@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from fabgate.collector.access import roster
 from fabgate.collector.billing.paying import payers
-from fabgate.collector.billing.prepaid import balances, ledger
+from fabgate.collector.billing.prepaid import admissions, balances, ledger
 from fabgate.collector.billing.prepaid.ledger import MOST_MINOR, Done, Paid
 from fabgate.collector.models import BillingTerms, PrepaidEntry
 from fabgate.collector.pages import errors
@@ -117,8 +117,11 @@ def refund(request: HttpRequest, pk: str) -> HttpResponse:
                 rebuild=_rebuild,
             )
         except ledger.TooMuchError as error:
-            most = Money.of(found).minor(max(error.balance_minor, 0))
-            form.add_error("amount", _("You can refund at most the balance: %(most)s.") % {"most": most})
+            most = Money.of(found).minor(max(error.most_minor, 0))
+            text = _("You can refund at most the balance: %(most)s.")
+            if credit.accepted:
+                text = _("You can refund at most %(most)s: the balance if the sessions in review are accepted.")
+            form.add_error("amount", text % {"most": most})
         else:
             return _paid(request, done, found, _("%(amount)s refunded. The balance is %(balance)s."))
     return _page(request, "credit/refund.html", found, credit, form)
@@ -143,6 +146,25 @@ def take_back(request: HttpRequest, pk: int) -> HttpResponse:
             raise errors.Conflict(_("This credit has already been reversed.")) from None
         return _paid(request, done, found, _("Credit of %(amount)s reversed. The balance is %(balance)s."))
     return _page(request, "credit/take_back.html", found, _credit_or_404(entry.payer), form, entry=entry)
+
+
+def admit(request: HttpRequest, pk: str) -> HttpResponse:
+    """Let gates admit those a payer pays for until the sessions in review are decided: ask why first."""
+    found, credit = terms_or_404(), _credit_or_404(pk)
+    refuse_self_decision(request, pk)
+    form = ReasonForm(request.POST if "sure" in request.POST else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            change = admissions.admit(
+                pk, author=account_of(request).name, reason=form.cleaned_data["reason"], rebuild=_rebuild
+            )
+        except UsageError:
+            raise errors.Conflict(_("Someone else changed this in the meantime. Check and try again.")) from None
+        shortcuts.report_change(request, _("Gates admit again until the sessions in review are decided."), change)
+        return see_other(reverse("people-credit", args=[pk]))
+    if not credit.may_be_admitted:
+        raise errors.Conflict(_("Gates do not refuse this payer because of sessions in review."))
+    return _page(request, "credit/admit.html", found, credit, form)
 
 
 def _credit_or_404(pk: str) -> Credit:

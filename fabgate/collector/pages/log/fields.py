@@ -103,6 +103,7 @@ FIELDS: Final[Mapping[str, Any]] = {
     "references": gettext_lazy("References in other programs"),
     "registration_number": gettext_lazy("Registration number"),
     "retired_at": gettext_lazy("Retired"),
+    "reverses": gettext_lazy("Reverses"),
     "revoked_at": gettext_lazy("Revoked on"),
     "revoked_by": gettext_lazy("Revoked by"),
     "revoked_on": gettext_lazy("Revoked on"),

@@ -80,6 +80,7 @@ VERBS: Final = {
     "payer.updated": gettext_lazy("payer changed"),
     "plan.added": gettext_lazy("plan added"),
     "plan.updated": gettext_lazy("plan changed"),
+    "prepaid.admitted": gettext_lazy("admitted until sessions in review are decided"),
     "prepaid.credited": gettext_lazy("credit added"),
     "prepaid.mode": gettext_lazy("settlement changed"),
     "prepaid.refunded": gettext_lazy("credit refunded"),
@@ -103,6 +104,7 @@ VERBS: Final = {
 }
 KINDS: Final = {
     "account": gettext_lazy("account"),
+    "admission": gettext_lazy("credit"),
     "apikey": gettext_lazy("key"),
     "collector": gettext_lazy("collector"),
     "badge": gettext_lazy("badge"),

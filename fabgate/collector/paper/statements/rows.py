@@ -165,10 +165,10 @@ def credit(statement: Statement) -> list[CreditRow]:
         shown.append(CreditRow(_day(entry.day), ", ".join(filter(None, words)), money.minor(entry.amount_minor)))
     if found.used_minor:
         shown.append(CreditRow("", _("This statement"), money.minor(-found.used_minor)))
-    return [
-        *shown,
-        CreditRow(_day(last_day(head)), _("Balance after"), money.minor(found.closing_minor), is_balance=True),
-    ]
+    shown.append(CreditRow(_day(last_day(head)), _("Balance after"), money.minor(found.closing_minor), is_balance=True))
+    if any(item.is_due for item in statement.items) or any(line.is_due for line in statement.lines):
+        shown.append(CreditRow("", _("Due by statement, not from this credit"), money.minor(found.due_minor)))
+    return shown
 
 
 def last_day(head: Head) -> date:
@@ -201,9 +201,15 @@ def note_of(item: Item) -> str:
             parts.append(_("session of %(month)s, reported or changed after that month was closed") % month)
     if charge.free_ms and charge.kind == rating.BILLED:
         parts.append(_("of which %(time)s free") % {"time": duration(abs(charge.free_ms))})
+    if item.is_due:
+        parts.append(_due())
     if item.why:
         parts.append(_("“%(words)s”") % {"words": item.why})
     return " · ".join(parts)
+
+
+def _due() -> str:
+    return _("due by statement: what it corrects was not paid from credit")
 
 
 def _person(person: Person, money: Money, zone: ZoneInfo) -> Iterator[Step]:
@@ -262,5 +268,12 @@ def _line(line: Line, money: Money, zone: ZoneInfo) -> StatementRow:
     day = date_format(line.at.astimezone(zone), "SHORT_DATE_FORMAT")
     amount = money.minor(line.amount_minor)
     return StatementRow(
-        LINE, line.text, day=day, amount=amount, vat_code=line.vat_code, session=line.session, line=line.number
+        LINE,
+        line.text,
+        day=day,
+        amount=amount,
+        note=_due() if line.is_due else "",
+        vat_code=line.vat_code,
+        session=line.session,
+        line=line.number,
     )

@@ -33,6 +33,7 @@ TABLES: Final[Mapping[str, Any]] = {
     "waiver": gettext_lazy("Waived sessions"),
     "manualline": gettext_lazy("Lines of statements"),
     "prepaidchange": gettext_lazy("Changes of settlement"),
+    "admission": gettext_lazy("Admissions until a decision"),
     "prepaidentry": gettext_lazy("Prepaid entries"),
     "change": gettext_lazy("Rows of the audit log"),
 }

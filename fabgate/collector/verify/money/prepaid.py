@@ -1,9 +1,9 @@
-"""Compares settlements, credits and refunds with the audit log. The seal of a closed month covers its total."""
+"""Compares settlements, admissions, credits and refunds with the audit log. The seal of a closed month covers its total."""
 
 from __future__ import annotations
 
 from fabgate.collector.billing import terms
-from fabgate.collector.models import PrepaidChange, PrepaidEntry
+from fabgate.collector.models import Admission, PrepaidChange, PrepaidEntry
 from fabgate.collector.verify.findings import Report
 from fabgate.collector.verify.money import logged
 
@@ -11,6 +11,7 @@ from fabgate.collector.verify.money import logged
 def check(report: Report) -> None:
     """Compare with the audit log, but for what months used: that was not decided by a person."""
     logged.compare(report, PrepaidChange)
+    logged.compare(report, Admission)
     logged.compare(report, PrepaidEntry, stored=PrepaidEntry.objects.exclude(kind=PrepaidEntry.USED))
     _check_used(report)
 

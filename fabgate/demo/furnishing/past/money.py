@@ -12,7 +12,7 @@ from typing import Final
 from fabgate.collector.billing import member_plans, rule_store, terms, typed_rule
 from fabgate.collector.billing.charges import closing, refresh
 from fabgate.collector.billing.paying import payers
-from fabgate.collector.billing.prepaid import balances, ledger, modes
+from fabgate.collector.billing.prepaid import ledger, modes, standing
 from fabgate.collector.db import audit
 from fabgate.collector.models import Machine, ManualLine, Member, Payer, Plan, PrepaidEntry
 from fabgate.demo.furnishing.past import dating, days
@@ -113,7 +113,7 @@ def _prepay(month: date, at: datetime) -> None:
         modes.set_mode(PREPAYING, month, prepays=True, actor=ACCOUNTANT)
         ledger.credit(
             PREPAYING,
-            LEFT_MINOR - balances.of(PREPAYING),
+            LEFT_MINOR - standing.figures(PREPAYING).accepted_minor,
             ledger.Paid(PrepaidEntry.CARD, "K-0412"),
             author=days.SUPERVISOR,
             now=at,

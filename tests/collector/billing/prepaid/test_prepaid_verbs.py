@@ -57,7 +57,13 @@ def test_credit_is_taken_printed_and_paid_back(shop, run):
     assert run("bill-balance", "m-1", "--at", f"{FIRST:%Y-%m-%d}").split()[-3:] == ["m-1", "-3.00", "EUR"]
     found = json.loads(run("bill-balance", "--json"))
     assert found["payers"] == [
-        {"payer": "m-1", "balance_minor": 1_700, "settlement": "prepaid", "out_of_credit": False}
+        {
+            "payer": "m-1",
+            "balance_minor": 1_700,
+            "accepted_minor": 1_700,
+            "settlement": "prepaid",
+            "out_of_credit": False,
+        }
     ]
     run("bill-refund", "m-1", "17.00", "--method", "transfer", "--reason", "left")
     assert run("bill-balance", "m-1").split()[-3:] == ["EUR", "out", "of", "credit"][-3:]

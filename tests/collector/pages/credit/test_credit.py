@@ -13,8 +13,18 @@ from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import balances, ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
-from fabgate.collector.models import BillingTerms, Gate, Member, Payer, PrepaidChange, PrepaidEntry
+from fabgate.collector.models import (
+    BillingTerms,
+    Change,
+    Gate,
+    Member,
+    Payer,
+    PrepaidChange,
+    PrepaidEntry,
+    UsageSession,
+)
 from fabgate.collector.paper.figures import MINUS
+from fabgate.collector.sessions import corrections
 from tests.collector.access.test_roster import (
     env,  # noqa: F401 (fixtures)
     told,  # noqa: F401 (fixtures)
@@ -288,3 +298,26 @@ def test_before_anybody_prepays_nothing_of_credit_is_shown(browse, account, desk
     assert "My credit" not in text(member.get("/my-minutes"))
     assert member.get("/my-minutes/credit").status_code == 404
     assert "By statement" in text(accountant.get("/month/prepaid"))
+
+
+def test_both_balances_are_shown_and_a_manager_admits_until_the_session_is_decided(desk, accountant, browse, shop):
+    pay(100)
+    corrections.contest(UsageSession.objects.get(pk="s-1"), "It was not me", author="m-1")
+    page = text(desk.get(PAGE))
+    assert "1.00" in page
+    assert f"{MINUS}€2.00" in page or f"{MINUS}2.00" in page
+    assert "If the sessions in review are accepted" in page
+    assert "Out of credit" in page
+    answer = accountant.post(f"{PAGE}/refund", paid("0.50", reason="left", **form_of(accountant, f"{PAGE}/refund")))
+    assert "You can refund at most" in text(answer)
+    assert accountant.get(f"{PAGE}/admit").status_code == 403
+    manager = browse("manager")
+    assert "Admit until decided" in text(manager.get(PAGE))
+    assert manager.post(f"{PAGE}/admit", {"sure": "1", "reason": ""}).status_code == 400
+    assert manager.post(f"{PAGE}/admit", {"sure": "1", "reason": "The badge was lost"}).status_code == 303
+    (change,) = Change.objects.filter(verb="prepaid.admitted")
+    assert (change.after["payer"], change.reason) == ("m-1", "The badge was lost")
+    page = text(manager.get(PAGE))
+    assert "A manager has admitted this payer until then." in page
+    assert "Out of credit" not in page
+    assert manager.get(f"{PAGE}/admit").status_code == 409

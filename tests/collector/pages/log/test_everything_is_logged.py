@@ -45,6 +45,7 @@ from fabgate.collector.people.blocks import today
 from fabgate.collector.people.import_list import uploads
 from fabgate.collector.sessions import corrections
 from tests.collector.gates import Journal
+from tests.collector.pages import billing
 from tests.collector.pages.conftest import PASSWORD
 from tests.collector.pages.counter import NEW, a_broker, a_house, tapped, trained  # noqa: F401 (fixtures)
 from tests.collector.pages.every_page.test_rights import DOORS
@@ -212,6 +213,16 @@ def _changed_plan(house: House) -> Any:
     return house.post("people-plan", {"plan": plan.pk, "since": str(today())}, pk="m-1")
 
 
+def _admitted(house: House) -> Any:
+    """A member's credit is used up by a session that they contest."""
+    billing.start()
+    billing.rule("price=1")
+    modes.set_mode("m-1", billing.FIRST, prepays=True, actor="maya")
+    ledger.credit("m-1", 1, Paid("cash"), author="kim", now=datetime.now(UTC))
+    corrections.contest(UsageSession.objects.get(pk=house.session()), "not me", author="m-1")
+    return house.post("people-credit-admit", {"sure": "1", "reason": "the badge was lost"}, pk="m-1")
+
+
 def _revoked(house: House) -> Any:
     trained("m-1")
     return house.post("people-revoke", {"training": house.training().pk, "reason": "mistake"}, pk="m-1")
@@ -285,6 +296,16 @@ def _credited(house: House) -> Any:
 def _refunded(house: House) -> Any:
     _prepays(house)
     return house.post("people-credit-refund", {**_PAID, "reason": "left"}, pk="m-1")
+
+
+def _admitted(house: House) -> Any:
+    """A member's credit is used up by a session that they contest."""
+    billing.start()
+    billing.rule("price=1")
+    modes.set_mode("m-1", billing.FIRST, prepays=True, actor="maya")
+    ledger.credit("m-1", 1, Paid("cash"), author="kim", now=datetime.now(UTC))
+    corrections.contest(UsageSession.objects.get(pk=house.session()), "not me", author="m-1")
+    return house.post("people-credit-admit", {"sure": "1", "reason": "the badge was lost"}, pk="m-1")
 
 
 def _taken_back(house: House) -> Any:
@@ -404,6 +425,7 @@ SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "use-review": (_settled,),
     "people-credit-add": (_credited,),
     "people-credit-refund": (_refunded,),
+    "people-credit-admit": (_admitted,),
     "people-credit-take-back": (_taken_back,),
     "month-prepaid": (_prepaying, _warning),
     "month-start": (
