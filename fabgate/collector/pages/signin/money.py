@@ -14,6 +14,7 @@ from django.db import models
 from fabgate.collector.api.programs import interface
 from fabgate.collector.models import (
     Account,
+    Admission,
     ApiKey,
     BillingTerms,
     ClosedMonth,
@@ -45,7 +46,7 @@ _TABLES: Final = frozenset(
     map(
         _kind,
         (
-            *(BillingTerms, ClosedMonth, ManualLine, Payer, Plan, PrepaidChange, PrepaidEntry),
+            *(Admission, BillingTerms, ClosedMonth, ManualLine, Payer, Plan, PrepaidChange, PrepaidEntry),
             *(Sink, TariffRule, UsageSession, Waiver, Workshop),
         ),
     )
