@@ -103,6 +103,8 @@ def ending_with(parent: int) -> Callable[[], None]:
     libc = ctypes.CDLL(None, use_errno=True)  # loaded here, not between fork and exec
 
     def ask() -> None:
+        # Until the new program begins, the handler of the parent would only note the signal, and lose it.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:  # the parent ended before the call
             os._exit(1)

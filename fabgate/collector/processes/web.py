@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 import signal
 import socket
 import sys
+import threading
+from collections.abc import Iterator
 from types import FrameType
 
 import uvicorn
@@ -17,7 +21,7 @@ from fabgate.collector.base.environ import Environment
 from fabgate.collector.db import postgresql
 from fabgate.collector.pages import rights
 from fabgate.collector.processes import connections
-from fabgate.errors import UsageError
+from fabgate.errors import FabgateError, UsageError
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +31,18 @@ STOP_S = 5
 
 class Server(uvicorn.Server):
     """uvicorn, which also ends event streams when it stops: they would never end."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals to the end of the process.
+
+        uvicorn would raise its signal again at its end, for an outer handler. There is none, so that a signal before
+        this ends the process at once: a handler that only ignores it would lose it.
+        """
+        if threading.current_thread() is threading.main_thread():  # only it may set handlers
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, self.handle_exit)
+        yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop; called as a signal handler."""
@@ -51,9 +67,6 @@ def run() -> None:
             f"Nobody can sign in yet. Open this link once, within a day, to become the manager:\n  {link}\n"
         )
         sys.stderr.flush()
-    # uvicorn raises its signal again at its end, for an outer handler. We have no such handler, so the signal is ignored.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
     postgresql.keep_connections()
     rights.table()  # loads every page
     log.info("serving http://%s:%d", *bound.getsockname()[:2])
@@ -82,12 +95,14 @@ def server(env: Environment) -> Server:
 
 
 def listen(env: Environment) -> socket.socket:
-    """Return the bound socket. Raises UsageError if the address is not available."""
+    """Return the bound socket. Raises FabgateError if another program has the port now, and UsageError if it can never work."""
     try:
         family = socket.AF_INET6 if ":" in env.web_host else socket.AF_INET
         return socket.create_server((env.web_host, env.web_port), family=family, backlog=connections.BACKLOG)
     except OSError as error:
-        raise UsageError(
+        # Not UsageError, which ends `run`: the program that has the port may be ending, the network may be starting.
+        passes = error.errno in {errno.EADDRINUSE, errno.EADDRNOTAVAIL}
+        raise (FabgateError if passes else UsageError)(
             f"FABGATE_WEB_HOST and FABGATE_WEB_PORT: {env.web_host}:{env.web_port} is not available"
             f" ({error.strerror or error}); choose another port, or stop the program that uses it"
         ) from error

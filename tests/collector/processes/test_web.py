@@ -8,6 +8,7 @@ import http.client
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -27,7 +28,7 @@ from fabgate.collector.base.key_files import new_key, write_secret
 from fabgate.collector.cli import gates
 from fabgate.collector.models import Account, Gate
 from fabgate.collector.processes import web
-from fabgate.errors import UsageError
+from fabgate.errors import FabgateError, UsageError
 from tests.collector.serving import serving
 from tests.support.mosquitto import free_port
 from tests.support.patience import HANGS_S, wait
@@ -140,26 +141,79 @@ def test_after_a_head_of_the_event_stream_the_connection_goes_on(env, address):
         assert connection.getresponse().status == 200
 
 
-def test_a_port_that_is_taken_is_told_with_what_to_do(env):
-    with contextlib.closing(web.listen(env)) as taken, pytest.raises(UsageError, match="FABGATE_WEB_PORT"):
+def test_a_port_that_is_taken_is_told_with_what_to_do_and_may_be_free_later(env):
+    with (
+        contextlib.closing(web.listen(env)) as taken,
+        pytest.raises(FabgateError, match=r"FABGATE_WEB_PORT.*stop the program that uses it") as found,
+    ):
         web.listen(replace(env, web_port=taken.getsockname()[1]))
+    assert found.value.exit_code != UsageError.exit_code, "`run` would stop all processes"
+
+
+def test_an_address_that_is_none_ends_for_good(env):
+    with pytest.raises(UsageError, match="FABGATE_WEB_HOST"):
+        web.listen(replace(env, web_host="no address"))
+
+
+def process(data: Path, port: int, verb: str = "web") -> subprocess.Popen[str]:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("FABGATE_")}
+    env |= {"FABGATE_SITE": "lyon", "FABGATE_DATA": str(data), "FABGATE_MQTT_PORT": "1", "FABGATE_WEB_PORT": str(port)}
+    command = [sys.executable, "-m", "fabgate.collector", verb]
+    return subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
+
+
+def read_until(running: subprocess.Popen[str], words: str) -> str:
+    return next(line.strip() for line in running.stderr if words in line)
+
+
+@pytest.mark.parametrize("moment", ["making a new collector", "rosters built", "serving http"])
+def test_it_ends_when_told_to_at_each_moment_of_its_start(tmp_path, moment):
+    with process(tmp_path, free_port()) as running:
+        read_until(running, moment)
+        running.terminate()
+        try:
+            _, errors = running.communicate(timeout=HANGS_S)
+        finally:
+            running.kill()
+    assert running.returncode in {0, -signal.SIGTERM}
+    assert "Traceback" not in errors
+
+
+def test_when_run_is_killed_while_its_pages_start_the_port_is_free_again_and_the_next_run_serves(tmp_path):
+    port = free_port()
+    with process(tmp_path, port, "run") as first:
+        read_until(first, "serving http")
+        first.kill()
+    with process(tmp_path, port, "run") as second:
+        try:
+            read_until(second, "serving http")
+            wait(lambda: answers(port))
+        finally:
+            second.terminate()
+            second.communicate(timeout=HANGS_S)
+    assert second.returncode == 0
+
+
+def test_run_waits_for_a_port_that_another_program_still_has(tmp_path):
+    port = free_port()
+    taken = socket.create_server(("127.0.0.1", port))
+    with contextlib.closing(taken), process(tmp_path, port, "run") as running:
+        try:
+            read_until(running, "is not available")
+            taken.close()
+            read_until(running, "serving http")
+        finally:
+            running.terminate()
+            running.communicate(timeout=HANGS_S)
+    assert running.returncode == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_prints_the_first_link_and_ends_well_when_told_to_although_a_page_listens(tmp_path, number):
     port = free_port()
-    env = {name: value for name, value in os.environ.items() if not name.startswith("FABGATE_")}
-    env |= {
-        "FABGATE_SITE": "lyon",
-        "FABGATE_DATA": str(tmp_path),
-        "FABGATE_MQTT_PORT": "1",
-        "FABGATE_WEB_PORT": str(port),
-    }
-    running = subprocess.Popen(
-        [sys.executable, "-m", "fabgate.collector", "web"], env=env, stderr=subprocess.PIPE, text=True
-    )
+    running = process(tmp_path, port)
     try:
-        link = next(line.strip() for line in running.stderr if "/welcome/" in line)
+        link = read_until(running, "/welcome/")
         assert link.startswith(f"http://127.0.0.1:{port}/welcome/")
         wait(lambda: answers(port))
         opener = signed_in(link)
