@@ -142,6 +142,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
             "broker",
             "db",
             "intake",
+            "migrations",
             "models",
             "pages",
             "paper",

@@ -66,7 +66,10 @@ def migrations(facts: Facts) -> Finding:
         raise UndeterminedError("the database does not answer")
     from fabgate.collector.processes import migration  # noqa: PLC0415 - only once Django is set up
 
-    steps = migration.steps()
+    try:
+        steps = migration.steps()
+    except UsageError as error:
+        return fail("migrations", str(error), f"see {migration.INSTALL_AGAIN}")
     return judging.migrations(applied=steps.applied, missing=steps.missing, newer=steps.newer)
 
 

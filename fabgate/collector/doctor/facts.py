@@ -67,7 +67,10 @@ class Facts:
         from fabgate.collector.api import health  # noqa: PLC0415
         from fabgate.collector.processes import migration  # noqa: PLC0415
 
-        steps = migration.steps()
+        try:
+            steps = migration.steps()
+        except UsageError as error:
+            raise UndeterminedError(str(error)) from error
         if steps.missing or steps.newer or not steps.applied:
             raise UndeterminedError("the database is not one of this version")
         return health.look(self.now)

@@ -29,6 +29,7 @@ from typing import Final
 import msgspec
 
 import fabgate
+from fabgate.collector import migrations
 from fabgate.collector.base import data_folder, disk_full, environ
 from fabgate.collector.processes import migration
 from fabgate.errors import FabgateError, UsageError
@@ -36,7 +37,6 @@ from fabgate.errors import FabgateError, UsageError
 CONTENTS: Final = "list.json"
 _DATABASE: Final = "collector.db"
 _SUFFIX: Final = ".tar.gz"
-_MIGRATIONS: Final = Path(__file__).parents[1] / "migrations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +286,6 @@ _AT_TOP: Final = {CONTENTS, *data_folder.KEPT} - {data_folder.GATES}
 
 def _check_version(database: Path, source: Path, version: str) -> None:
     """Refuse a database of a newer version or from before 0.1.0, and a file that is not a collector's database."""
-    known = {path.stem for path in _MIGRATIONS.glob("[0-9]*.py")}
     try:
         with contextlib.closing(sqlite3.connect(database)) as connection:
             rows = connection.execute("SELECT name FROM django_migrations WHERE app = 'collector'").fetchall()
@@ -299,7 +298,7 @@ def _check_version(database: Path, source: Path, version: str) -> None:
     steps = {str(name) for (name,) in rows}
     if migration.is_before_0_1_0(steps, {str(name) for (name,) in tables}):
         raise UsageError(f"found {source}, a copy from before fabgate 0.1.0; {migration.KEEP_IT}")
-    if newer := sorted(steps - known):
+    if newer := sorted(steps - set(migrations.KNOWN)):
         raise UsageError(
             f"{source} was made by fabgate {version}, which is newer than {fabgate.__version__} ({newer[-1]}); install"
             " that version first"

@@ -7,7 +7,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
+from types import ModuleType
 from typing import Any, Final
 
 from django.apps import apps
@@ -19,6 +21,9 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+import fabgate
+from fabgate.errors import UsageError
+
 log = logging.getLogger(__name__)
 
 APP: Final = "collector"
@@ -29,6 +34,8 @@ GROWING: Final = frozenset(
     for name in ("boot", "change", "entry", "ledgerline", "refusal", "usageday", "usagemonth", "usagesession")
 )
 
+#: Where the lines are that leave the files of one version only.
+INSTALL_AGAIN: Final = 'docs/install.md, "Update, and back"'
 #: Every database from before 0.1.0 has applied this step, except the very first ones, which have no accounts.
 _STEP_BEFORE_0_1_0: Final = "0002_workshop_week"
 #: The end of the error about such a database: what to do with it.
@@ -55,25 +62,52 @@ class Steps:
 def is_complete() -> bool:
     """Return whether the database has exactly the migrations of this version, in 2 ms: `steps` takes 80 ms.
 
-    Nearly every start finds it so. No migration is imported, only the names of their files are read.
+    Nearly every start finds it so. No migration is imported, only the names of their files are read. Raises UsageError
+    for files of two versions.
     """
     recorder = MigrationRecorder(connection)
-    return recorder.has_table() and recorder.applied_migrations().keys() == _names()
+    names = _names()
+    return recorder.has_table() and recorder.applied_migrations().keys() == names
 
 
 def _names() -> set[tuple[str, str]]:
-    """Return the label and the name of each migration of the installed apps."""
+    """Return the label and the name of each migration of the installed apps. Raises UsageError for files of two versions."""
+    _check_files()
     found = set()
     for app in apps.get_app_configs():
         module, _ = MigrationLoader.migrations_module(app.label)
         with suppress(ModuleNotFoundError):  # an app without tables has none
-            folder = import_module(module or "").__path__
-            found |= {(app.label, file.name) for file in iter_modules(folder) if file.name[0] not in "_~"}
+            found |= {(app.label, name) for name in _files(import_module(module or ""))}
     return found
 
 
+def _files(module: ModuleType) -> set[str]:
+    return {file.name for file in iter_modules(module.__path__) if file.name[0] not in "_~"}
+
+
+def _check_files() -> None:
+    """Raise UsageError unless the files of our migrations are the known ones: others are from another version."""
+    module = import_module(MigrationLoader.migrations_module(APP)[0] or "")
+    files, known = _files(module), set(module.KNOWN)
+    if files != known:
+        what = ", ".join(
+            [
+                *(f"{name} is too many" for name in sorted(files - known)),
+                *(f"{name} is missing" for name in sorted(known - files)),
+            ][:3]
+        )
+        raise UsageError(
+            f"found the files of two versions in {Path(fabgate.__file__).parent} ({what}), wanted those of fabgate"
+            f" {fabgate.__version__} only; install it again ({INSTALL_AGAIN})"
+        )
+
+
 def steps() -> Steps:
-    """Compare the database with this version. `missing` is empty for a database without any tables of ours."""
+    """Compare the database with this version. `missing` is empty for a database without any tables of ours.
+
+    Raises UsageError for files of two versions.
+    """
+    _check_files()
     executor = MigrationExecutor(connection)
     applied = executor.loader.applied_migrations
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes()) if applied else []
@@ -96,13 +130,14 @@ def lay_out() -> None:
 
     It takes a fifth of their time, which a Raspberry Pi notices. tests/collector/db/test_migrations.py compares both.
     """
+    names = _names()
     recorder = MigrationRecorder(connection)
     wanted: list[type[models.Model]] = [recorder.Migration, *apps.get_models()]
     with connection.schema_editor() as editor:
         for model in wanted:
             if model._meta.can_migrate(connection):  # noqa: SLF001 (Django's name for its documented API)
                 editor.create_model(model)
-        for label, name in sorted(_names()):
+        for label, name in sorted(names):
             recorder.record_applied(label, name)
     emit_post_migrate_signal(verbosity=0, interactive=False, db=connection.alias)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from django.db import connection, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from fabgate.collector import migrations
+from fabgate.collector.migrations import KNOWN
 from fabgate.collector.processes import migration, start
 from fabgate.collector.processes.migration import GROWING
 from fabgate.errors import UsageError
@@ -129,6 +132,47 @@ def test_an_update_checks_no_keys_of_tables_that_grow_and_logs_its_progress(tmp_
     steps = [line.partition("bringing the database up to date: ")[2] for line in lines]
     assert list(filter(None, steps)) == ["9001_shelf (1 of 2)", "9002_longer_shelf (2 of 2)"]
     assert not [line for line in run(tmp_path, **LATER) if "database" in line or line.startswith("PRAGMA")]
+
+
+@pytest.fixture
+def mixed(tmp_path, monkeypatch) -> Path:
+    """The migrations of this version, in a folder in which files of another one may be left."""
+    folder = tmp_path / "mixed_migrations"
+    folder.mkdir()
+    for name in ("__init__", *KNOWN):
+        shutil.copy(Path(migrations.__path__[0]) / f"{name}.py", folder)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(settings, "MIGRATION_MODULES", {"collector": "mixed_migrations"})
+    yield folder
+    sys.modules.pop("mixed_migrations", None)
+
+
+def test_the_known_migrations_are_the_files_of_the_repository_in_their_order():
+    assert list(KNOWN) == sorted(path.stem for path in Path(migrations.__path__[0]).glob("[0-9]*.py"))
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.parametrize("case", ["left", "lost"])
+def test_an_installation_with_files_of_two_versions_is_refused(mixed, case):
+    assert migration.is_complete()
+    if case == "left":
+        (mixed / "0099_from_another_commit.py").write_text("")
+        found = "0099_from_another_commit is too many"
+    else:
+        (mixed / f"{KNOWN[-1]}.py").unlink()
+        found = f"{KNOWN[-1]} is missing"
+    for start_of in (migration.is_complete, migration.steps, migration.lay_out):
+        with pytest.raises(UsageError, match=rf"found the files of two versions in .*\({found}\).*install it again"):
+            start_of()
+
+
+@pytest.mark.usefixtures("database")
+def test_a_database_with_an_unknown_migration_is_refused():
+    with transaction.atomic():
+        MigrationRecorder(connection).record_applied("collector", "0099_from_another_commit")
+        with pytest.raises(UsageError, match=r"found a database of a newer version.*0099_from_another_commit"):
+            start._check_version(owns=True, handle=-1)
+        transaction.set_rollback(True)
 
 
 @pytest.mark.usefixtures("database")

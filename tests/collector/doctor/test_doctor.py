@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from django.db import connection
 
+from fabgate.collector import migrations
 from fabgate.collector.doctor import judging
 from fabgate.collector.doctor.examination import CHECKS, examine
 from fabgate.collector.doctor.facts import Facts
@@ -227,6 +228,14 @@ def test_postgresql_tells_its_version_and_its_settings(bench):
     finding = bench.finding("database")
     assert "PostgreSQL 1" in finding.text
     assert finding.outcome in (OK, FAIL)
+
+
+def test_an_installation_of_two_versions_is_named_and_nothing_is_said_of_its_books(bench, monkeypatch):
+    monkeypatch.setattr(migrations, "KNOWN", migrations.KNOWN[:-1])
+    found = bench.finding("migrations")
+    assert found.outcome is FAIL
+    assert "found the files of two versions" in found.text
+    assert bench.finding("books").outcome is NOT_CHECKED
 
 
 # --- mail and broker --------------------------------------------------------------------------------------------------

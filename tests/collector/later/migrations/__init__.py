@@ -1,9 +1,8 @@
 """The migrations of this version, from its own folder, and two more."""
 
-from pathlib import Path
-
 from fabgate.collector import migrations
 
 __path__ = [*__path__, *migrations.__path__]
 #: The last migration of this version, on which the next one builds.
-LAST = max(path.stem for path in Path(migrations.__path__[0]).glob("[0-9]*.py"))
+LAST = migrations.KNOWN[-1]
+KNOWN = (*migrations.KNOWN, "9001_shelf", "9002_longer_shelf")
