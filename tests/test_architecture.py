@@ -113,7 +113,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "people": {"access", "accounts", "base", "billing", "db", "models"},
         "sessions": {"db", "entries", "models"},
         "api": {"access", "base", "billing", "db", "entries", "models", "people"},
-        "intake": {"broker", "db", "entries", "models", "sessions"},
+        "intake": {"base", "broker", "db", "entries", "models", "sessions"},
         "machines": {"access", "base", "broker", "db", "models"},
         "paper": {"base", "billing", "db", "models", "people", "tables"},
         "verify": {"base", "billing", "broker", "db", "entries", "models", "sessions"},

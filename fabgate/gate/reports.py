@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from fabgate import wire
 from fabgate.errors import UsageError
 from fabgate.gate.command_executor import CommandExecutor
-from fabgate.gate.config.gate_yaml import NO_RUN_SENSE, Config
+from fabgate.gate.config.gate_yaml import NO_RUN_SENSE, NO_RUN_SENSE_FOR_COLLECTOR, Config
 from fabgate.gate.hardware.meter_reports import MeterFault, MeterRecovered
 from fabgate.gate.hardware.reader_thread import ReaderFault, ReaderRecovered, ReaderThread
 from fabgate.gate.hardware.unsteady_reader import STEADY_MS, UnsteadyReader
@@ -162,7 +162,8 @@ class Reports:
         self._set_problem("grace", None if without_grace is None else f"machine.{without_grace}")
         idle_off_ms = rules.idle_off_ms
         lacks_run_sense = idle_off_ms is not None and not self._config.senses_work
-        problem = f"machine.idle_off_s: {NO_RUN_SENSE.format((idle_off_ms or 0) // 1000)}"
+        text = NO_RUN_SENSE if self._config.roster.file is not None else NO_RUN_SENSE_FOR_COLLECTOR
+        problem = f"machine.idle_off_s: {text.format((idle_off_ms or 0) // 1000)}"
         self._set_problem("idle-off", problem if lacks_run_sense else None)
 
     def check_locks(self) -> None:

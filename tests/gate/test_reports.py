@@ -13,7 +13,7 @@ import pytest
 from fabgate.drivers.panels import Notice
 from fabgate.drivers.panels.log import LogOptions
 from fabgate.errors import UsageError
-from fabgate.gate.config.gate_yaml import Driver, Inputs, Mqtt
+from fabgate.gate.config.gate_yaml import Driver, Inputs, Mqtt, RosterSource
 from fabgate.gate.panel.panel_thread import PanelThread
 from fabgate.gate.roster.source import RosterConfirmed, RosterRefused
 from fabgate.gate.uplink.events import LinkChanged, MarkMoved, OwnCertificate, RosterNudged
@@ -99,6 +99,27 @@ def test_an_idle_time_where_nothing_feels_the_machine_is_a_problem_until_one_of_
         bench.inputs = Wires("running")
         bench.start()
         bench.wait_for_status(lambda found: not found["problems"])
+    finally:
+        bench.close()
+
+
+def test_an_idle_time_of_a_collector_is_a_problem_that_names_the_collectors_verb(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    try:
+        write_roster(tmp_path / "roster.json", idle_off_s=600)
+        bench.start()
+        bench.wait_for_status(lambda found: found["problems"])
+        bench.stop()
+        token = tmp_path / "token"
+        token.write_text("secret")
+        bench.config = gate_config(
+            tmp_path, roster=RosterSource(url="http://127.0.0.1:1/", token_file=token, fetch_every_s=3_600)
+        )
+        bench.start()  # its rules stay those that are stored
+        told = "or remove the rule at the collector, on the machine's page or with `fabgate-collector machine-set MACHINE idle_off_s=`"
+        bench.wait_for_status(
+            lambda found: any(text.startswith("idle-off") and told in text for text in found["problems"])
+        )
     finally:
         bench.close()
 

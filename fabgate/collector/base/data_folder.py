@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from fabgate.collector.base import called
 from fabgate.errors import UsageError
 
 #: Lock files: a starting process holds the first alone; all running processes share the second.
@@ -52,7 +53,8 @@ def use(data: Path) -> int:
     Raises UsageError if a restore was interrupted.
     """
     if (data / RESTORING).exists():
-        raise UsageError(f"a restore of {data} was interrupted; run `fabgate collector restore FILE --replace` again")
+        again = called.command("restore FILE --replace")
+        raise UsageError(f"a restore of {data} was interrupted; run `{again}` again")
     handle = os.open(data / RUNNING, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(handle, fcntl.LOCK_SH)
     return handle

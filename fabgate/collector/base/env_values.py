@@ -31,6 +31,7 @@ PREFIX: Final = "FABGATE_"
 ELSEWHERE: Final[Mapping[str, str]] = {
     "FABGATE_COLLECTOR_ENV": "systemd/collector-verb: the file of the environment",
     "FABGATE_BIN": "systemd/collector-verb: the path of the program",
+    "FABGATE_PROGRAM": "systemd/collector-verb and the units: how the program is called (base/called.py)",
     "FABGATE_ENGINES": "tests: the environment of the programs of make test-engines",
     "FABGATE_SOAK": "tests: longer runs",
     "FABGATE_MODEL_RUNS": "tests: how many runs of a model",

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from fabgate.collector.base import called
 from fabgate.collector.billing import rating
 from fabgate.collector.billing.currencies import DIGITS
 from fabgate.collector.billing.rules import Rule
@@ -46,7 +47,8 @@ def get() -> BillingTerms:
     """Return the terms. Raises UsageError if billing has not been started."""
     found = started()
     if found is None:
-        raise UsageError(_("billing has not been started; start it with 'fabgate collector bill-start'"))
+        text = _("billing has not been started; start it with '%(command)s'")
+        raise UsageError(text % {"command": called.command("bill-start")})
     return found
 
 

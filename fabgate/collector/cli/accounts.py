@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from fabgate.collector.accounts import first_link, manage
+from fabgate.collector.base import called
 from fabgate.collector.cli import text_table
 from fabgate.collector.db import audit
 from fabgate.collector.models import Account
@@ -20,8 +21,8 @@ def show_first_link(_args: argparse.Namespace) -> int:
     link = first_link.when_needed(settings.ENVIRONMENT)
     if link is None:
         raise UsageError(
-            "there is already a manager, who can make links; for a manager who cannot sign in, run fabgate collector"
-            " account-link NAME"
+            "there is already a manager, who can make links; for a manager who cannot sign in, run"
+            f" {called.command('account-link NAME')}"
         )
     sys.stdout.write(link + "\n")
     return 0
@@ -60,7 +61,8 @@ def show(_args: argparse.Namespace) -> int:
         for account in Account.objects.order_by("name")
     ]
     if not rows:
-        sys.stdout.write("There is no account yet; 'fabgate collector first-link' prints the first manager's link.\n")
+        link = called.command("first-link")
+        sys.stdout.write(f"There is no account yet; '{link}' prints the first manager's link.\n")
         return 0
     text_table.write([("account", "role", "name", "last sign-in", ""), *rows], sys.stdout)
     return 0

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db.models import Count, F, Sum
 
 from fabgate import wire
+from fabgate.collector.base import called
 from fabgate.collector.base.environ import Environment
 from fabgate.collector.cli import text_table
 from fabgate.collector.db import audit
@@ -69,8 +70,14 @@ def add(args: argparse.Namespace) -> int:
         sys.stdout.write("".join(f"{key}: {value}\n" for key, value in details.items()))
         sys.stdout.write(
             "These rules replace 'machine:' in the gate's gate.yaml. Change them with"
-            f" 'fabgate collector machine-set {args.machine} RULE=VALUE', or on the machine's page.\n"
+            f" '{called.command(f'machine-set {args.machine} RULE=VALUE')}', or on the machine's page.\n"
         )
+        if "idle_off_s" in rules and not args.emulated:
+            sys.stdout.write(
+                "idle_off_s works only where the gate senses that the machine is idle: with running_pin"
+                " (hardware/wiring.md), or a meter with thresholds (docs/sensing.md). Without them the gate reports a"
+                f" problem until you remove the rule: '{called.command(f'machine-set {args.machine} idle_off_s=')}'.\n"
+            )
         if args.emulated:
             sys.stdout.write(
                 f"Start the gate: fabgate run --config {details['config']}\n"
@@ -94,7 +101,7 @@ def _refuse_options_of_existing(args: argparse.Namespace) -> None:
     if (args.title or args.preset) and Machine.objects.filter(name=args.machine).exists():
         raise UsageError(
             f"found the machine {args.machine!r}, which exists; wanted --title and --preset for a new one only; change"
-            f" it with 'fabgate collector machine-set {args.machine} --title TITLE --preset KIND'"
+            f" it with '{called.command(f'machine-set {args.machine} --title TITLE --preset KIND')}'"
         )
 
 
@@ -118,7 +125,8 @@ def show(args: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
         return 0
     if not rows:
-        sys.stdout.write("There is no gate yet; add one with 'fabgate collector gate-add NAME --machine NAME'.\n")
+        add = called.command("gate-add NAME --machine NAME")
+        sys.stdout.write(f"There is no gate yet; add one with '{add}'.\n")
         return 0
     now, zone = datetime.now(UTC), ZoneInfo(settings.TIME_ZONE)
     head = ("gate", "machine", "heard", "entries", "roster", "")

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
-from fabgate.collector.base import local_times
+from fabgate.collector.base import called, local_times
 from fabgate.collector.cli import text_table
 from fabgate.collector.models import Member, UsageSession
 from fabgate.collector.tables.csv_safety import escape_row
@@ -211,7 +211,7 @@ def write_table(report: Report, out: TextIO) -> None:
     if report.total.uncertain:
         out.write(
             "\n~ not exactly known: it may have been longer by the time shown, or awaits a review"
-            " (see `fabgate collector sessions`)\n"
+            f" (see `{called.command('sessions')}`)\n"
         )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from fabgate import verb_groups
 from fabgate.collector import DEFAULT_DATA
+from fabgate.collector.base import called
 from fabgate.collector.cli.arguments import accounts, machines, people, records, services, upkeep
 from fabgate.collector.cli.arguments.billing import closing, month, prepaid, prices, sinks, statements
 from fabgate.errors import FabgateError, UsageError
@@ -24,15 +25,17 @@ Run = Callable[[argparse.Namespace], int]
 _ABOUT: Final = (
     f"Every verb reads FABGATE_SITE (the site's name, as in the gates' gate.yaml; it has no default) and FABGATE_DATA"
     f" (the directory of database and keys; default: {DEFAULT_DATA}) from the environment, such as: FABGATE_SITE=lyon"
-    " FABGATE_DATA=/srv/fabgate fabgate collector gates. See docs/reference.md for the other variables."
+    f" FABGATE_DATA=/srv/fabgate {called.DEFAULT} gates. See docs/reference.md for the other variables."
+)
+_ABOUT_INSTALLED: Final = (
+    "Every verb runs with the account of the collector and the settings of /etc/fabgate/collector.env."
 )
 _ENVIRONMENT: Final = f"""\
 environment:
   FABGATE_SITE  the site's name, as in the gates' gate.yaml (required)
   FABGATE_DATA  the directory of database and keys (default: {DEFAULT_DATA})
 
-example:
-  FABGATE_SITE=lyon fabgate collector """
+"""
 #: The files of arguments/, in the order in which an unknown verb is answered with the known ones.
 AREAS: Final = (
     services,
@@ -99,10 +102,13 @@ GROUPS: Final = {
 
 def add_verbs(parser: argparse.ArgumentParser) -> None:
     """Add every verb. ``args.run(args)`` then returns the exit code, or raises FabgateError with its own."""
+    is_installed = called.program() != called.DEFAULT
+    if is_installed:
+        parser.prog = called.program()
     subparsers = verb_groups.add_list(parser)
     for area in AREAS:
         area.add_verbs(partial(_verb, subparsers))
-    about = textwrap.fill(_ABOUT, 80, break_on_hyphens=False)
+    about = textwrap.fill(_ABOUT_INSTALLED if is_installed else _ABOUT, 80, break_on_hyphens=False)
     parser.description = f"{about}\n\n{verb_groups.text_of(subparsers, GROUPS)}"
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
 
@@ -170,11 +176,18 @@ def _verb(
         name,
         short=text,
         description=described,
-        epilog=f"{_ENVIRONMENT}{name} {example}".rstrip(),
+        epilog=_example(f"{name} {example}".rstrip()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run, calls=(module, function))
     return parser
+
+
+def _example(call: str) -> str:
+    """Return the end of a verb's help: how it is called on this computer."""
+    if called.program() != called.DEFAULT:
+        return f"example:\n  {called.command(call)}"
+    return f"{_ENVIRONMENT}example:\n  FABGATE_SITE=lyon {called.command(call)}"
 
 
 def function_of(args: argparse.Namespace) -> Run:

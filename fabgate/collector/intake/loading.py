@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fabgate import wire
+from fabgate.collector.base import called
 from fabgate.collector.db.rows import RowReader
 from fabgate.collector.entries import succession
 from fabgate.collector.entries.decode import Fact, GateReport, InvalidMessage
@@ -38,7 +39,7 @@ def _load_gates(names: Iterable[str]) -> dict[str, Gate]:
     wanted = set(names)
     found = {gate.name: gate for gate in _GATES.where(name=wanted)} if wanted else {}
     for name in sorted(wanted - set(found)):
-        log.info("gate %s is new here: give it a machine with 'fabgate collector gate-add'", name)
+        log.info("gate %s is new here: give it a machine with '%s'", name, called.command("gate-add"))
         found[name] = Gate.objects.create(name=name)
     return found
 

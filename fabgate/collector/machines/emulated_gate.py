@@ -21,7 +21,7 @@ FOLDER: Final = "emulated"
 LONGEST_SOCKET: Final = 107
 #: Every path and name is written as JSON, which is also valid YAML.
 _YAML: Final = """\
-# A gate without hardware, written by `fabgate collector gate-add --emulated`. The rules of its machine come from the
+# A gate without hardware, written by `gate-add --emulated`. The rules of its machine come from the
 # collector. `fabgate check` names every mistake in this file; config/gate.yaml explains every key.
 site: {site}
 gate: {gate}

@@ -22,7 +22,7 @@ from django.db import connection
 from django.utils import timezone
 
 import fabgate
-from fabgate.collector.base import data_folder, environ, logs
+from fabgate.collector.base import called, data_folder, environ, logs
 from fabgate.collector.base.key_files import new_key, write_secret
 from fabgate.collector.db import postgresql
 from fabgate.collector.processes import migration
@@ -67,7 +67,7 @@ def prepare(
         if not make and not found.database_url and not any(map(_is_there, (found.badge_key_file, found.database))):
             raise UsageError(
                 f"found no collector database at {found.database}; set FABGATE_DATA to its directory, or make a new one"
-                " with `fabgate collector run`"
+                f" with `{called.command('run')}`"
             )
         found.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         with data_folder.alone(found.data / data_folder.STARTING):
@@ -76,7 +76,7 @@ def prepare(
                 if _is_there(found.badge_key_file):
                     raise UsageError(
                         f"found the keys of a collector in {found.data}, but not its {found.database.name}; put the"
-                        " database back, or restore a copy with `fabgate collector restore FILE --replace`; for a new"
+                        f" database back, or restore a copy with `{called.command('restore FILE --replace')}`; for a new"
                         " collector, move the keys away"
                     )
                 sys.stderr.write(f"note: making a new collector in {found.data}: database and keys (FABGATE_DATA)\n")
@@ -134,8 +134,8 @@ def _prepare_postgresql(
             where = f"the database on {postgresql.host()}"
             if not make:
                 raise UsageError(
-                    f"found no collector in {where}; correct FABGATE_DATABASE_URL, or make a new one with `fabgate"
-                    " collector run`"
+                    f"found no collector in {where}; correct FABGATE_DATABASE_URL, or make a new one with"
+                    f" `{called.command('run')}`"
                 )
             sys.stderr.write(f"note: making a new collector in {where}, and keys in {found.data}\n")
         _migrate(found, owns=owns, first_start=first_start, handle=handle)
@@ -179,7 +179,7 @@ def _check_version(*, owns: bool, handle: int) -> list[str]:
     if steps.missing and not data_folder.is_left_alone(handle, OTHERS_END_S if owns else 0):
         raise UsageError(
             f"found a database of a version before fabgate {fabgate.__version__}, and other processes that use it; restart"
-            " `fabgate collector run` (or systemctl restart fabgate-collector.target), or stop them first"
+            f" `{called.command('run')}` (or systemctl restart fabgate-collector.target), or stop them first"
         )
     return list(steps.missing)
 
@@ -201,7 +201,7 @@ def _check_zone(found: environ.Environment, row: Collector, *, owns: bool, handl
     if found.is_tz_set and found.tz != tz:
         raise UsageError(
             f"FABGATE_TZ: found {found.tz!r}, but the collector's time zone is {known!r}; unset it, or change the zone:"
-            " set it for `fabgate collector run` (or its units) and restart that"
+            f" set it for `{called.command('run')}` (or its units) and restart that"
         )
     if known not in {"", tz} and not data_folder.is_left_alone(handle, OTHERS_END_S):
         raise UsageError(

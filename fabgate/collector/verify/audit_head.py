@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from fabgate.collector.base import data_folder
+from fabgate.collector.base import called, data_folder
 from fabgate.collector.db import audit, chains
 from fabgate.collector.db.chains import Head
 from fabgate.collector.models import Change
@@ -53,10 +53,10 @@ def keep_up(data: Path) -> None:
         return
     if (gone := lost(data)) is not None:
         log.error(
-            "the audit log ends at row %d, but row %d was its last one before: rows were deleted or changed; run fabgate"
-            " collector verify",
+            "the audit log ends at row %d, but row %d was its last one before: rows were deleted or changed; run %s",
             head.number,
             gone.number,
+            called.command("verify"),
         )
         return
     file, fresh = data / data_folder.AUDIT_HEAD, data / f"{data_folder.AUDIT_HEAD}.{os.getpid()}"

@@ -34,10 +34,16 @@ KINDS: Final = {
     "meter": "fabgate.meters",
 }
 DAY_S: Final = 86_400
-#: The error text for an idle time without run-sense; {} is the time in seconds.
-NO_RUN_SENSE: Final = (
+_NO_RUN_SENSE: Final = (
     "found {} without inputs.running_pin, wanted both; the gate cannot tell that the machine is idle. Wire run-sense"
-    " (hardware/wiring.md) and name its pin, give a meter its thresholds (docs/sensing.md), or leave out idle_off_s"
+    " (hardware/wiring.md) and name its pin, give a meter its thresholds (docs/sensing.md), or"
+)
+#: The error text for an idle time without run-sense; {} is the time in seconds.
+NO_RUN_SENSE: Final = f"{_NO_RUN_SENSE} leave out idle_off_s"
+#: The same where the rule is the collector's.
+NO_RUN_SENSE_FOR_COLLECTOR: Final = (
+    f"{_NO_RUN_SENSE} remove the rule at the collector, on the machine's page or with `fabgate-collector machine-set MACHINE"
+    " idle_off_s=`"
 )
 #: The longest key of BLAKE2b.
 MAX_BADGE_KEY_BYTES: Final = 64

@@ -170,7 +170,9 @@ def test_a_gate_is_let_in_with_the_rules_of_its_machine_which_are_printed(env, c
 
 def test_the_rules_that_are_printed_can_be_given_again(env, capsys):  # noqa: F811
     gate_add("limit_s=7200", "idle_off_s=600", "handover=yes")
-    printed = capsys.readouterr().out.split("machine_rules: ")[1].splitlines()[0].split()
+    out = capsys.readouterr().out
+    assert "remove the rule: 'fabgate collector machine-set laser idle_off_s='" in out
+    printed = out.split("machine_rules: ")[1].splitlines()[0].split()
     gate_add(*printed, name="saw-1", machine="saw")
     laser, saw = Machine.objects.get(name="laser"), Machine.objects.get(name="saw")
     assert laser.wire_rules() == saw.wire_rules()

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
+from fabgate.collector.base import called
 from fabgate.collector.billing import explain, month, rating, summary, terms
 from fabgate.collector.billing.charges import history
 from fabgate.collector.billing.currencies import decimal_text, text
@@ -104,7 +105,7 @@ def rate_session(name: str, rules: rating.Terms) -> RatedSession:
     """Return a session and what it costs. Raises UsageError for an unknown session, or one that is still open."""
     found = month.rate_one(name, rules)
     if found is None:
-        raise UsageError(f"found no session {name!r} that has ended; 'fabgate collector sessions' lists them")
+        raise UsageError(f"found no session {name!r} that has ended; '{called.command('sessions')}' lists them")
     return found
 
 

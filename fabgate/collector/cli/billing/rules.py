@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from fabgate.collector.base import called
 from fabgate.collector.billing import member_plans, rule_store, terms, typed_rule
 from fabgate.collector.billing.currencies import text as money
 from fabgate.collector.cli import text_table
@@ -38,7 +39,7 @@ def start(args: argparse.Namespace) -> int:
     sys.stdout.write(
         f"billing starts with {found.first_month:%Y-%m}, in {found.currency}, prices {vat} VAT, {found.zone}\n"
     )
-    sys.stdout.write("now say what machines cost: fabgate collector bill-rule --help\n")
+    sys.stdout.write(f"now say what machines cost: {called.command('bill-rule --help')}\n")
     return 0
 
 
@@ -122,7 +123,7 @@ def add_rule(args: argparse.Namespace) -> int:
         other = error.rule
         raise UsageError(
             f"found rule {other.pk} for {other}, which begins on the same day; choose another day, or remove it with"
-            f" 'fabgate collector bill-rule-remove {other.pk}'"
+            f" '{called.command(f'bill-rule-remove {other.pk}')}'"
         ) from None
     sys.stdout.write(f"rule {rule.pk}: {rule}: {_typed(rule)}\n")
     return 0
@@ -132,7 +133,7 @@ def remove_rule(args: argparse.Namespace) -> int:
     """Remove a rule."""
     rule = rule_store.remove(args.rule, audit.cli_actor(args.actor))
     if rule is None:
-        raise UsageError(f"found no rule {args.rule}; 'fabgate collector bill-rule' lists them")
+        raise UsageError(f"found no rule {args.rule}; '{called.command('bill-rule')}' lists them")
     sys.stdout.write(f"removed rule {args.rule}: {rule}\n")
     return 0
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from django.utils import translation
 
+from fabgate.collector.base import called
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import contests
 from fabgate.collector.billing.paying import payers
@@ -86,7 +87,7 @@ def save_archive(args: argparse.Namespace) -> int:
     wrong = [name for name, sha in closed.archive.items() if sums.get(name) != sha]
     if wrong:
         raise AlteredError(
-            f"{', '.join(wrong)}: differs from what was closed on {closed.closed_at:%Y-%m-%d}; run 'fabgate collector verify'"
+            f"{', '.join(wrong)}: differs from what was closed on {closed.closed_at:%Y-%m-%d}; run '{called.command('verify')}'"
         )
     return 0
 
@@ -115,7 +116,7 @@ def _closed(typed: str) -> ClosedMonth:
     closed = ClosedMonth.objects.filter(pk=first).first()
     if closed is None:
         raise UsageError(
-            f"MONTH: {first:%Y-%m} is not closed; close it with 'fabgate collector bill-close {first:%Y-%m}'"
+            f"MONTH: {first:%Y-%m} is not closed; close it with '{called.command(f'bill-close {first:%Y-%m}')}'"
         )
     return closed
 

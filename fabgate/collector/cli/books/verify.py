@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.utils import translation
 
+from fabgate.collector.base import called
 from fabgate.collector.cli.books import save_file
 from fabgate.collector.db import audit
 from fabgate.collector.db.chains import Head
@@ -119,7 +120,7 @@ def _head(text: str) -> Head:
     except ValueError:
         raise UsageError(
             f"--head: found {text[:80]!r}, wanted a number, a colon and 64 hexadecimal digits; copy it from an earlier"
-            " output of `fabgate collector verify`"
+            f" output of `{called.command('verify')}`"
         ) from None
 
 

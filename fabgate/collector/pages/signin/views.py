@@ -13,6 +13,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from fabgate.collector.accounts import known_browsers, manage
 from fabgate.collector.accounts import sign_in as signing_in
+from fabgate.collector.base import called
 from fabgate.collector.db import audit
 from fabgate.collector.models import Account, OneTimeLink, SignIn
 from fabgate.collector.pages import errors
@@ -38,9 +39,9 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         text = _("Username or password is wrong. Try again, or ask a manager for a new link.")
         if not Account.has_manager():
             text = _(
-                "Username or password is wrong. There is no manager yet: the command “fabgate collector"
-                " first-link”, run on the collector's computer, prints a link for the first one."
-            )
+                "Username or password is wrong. There is no manager yet: the command “%(command)s”, run on the"
+                " collector's computer, prints a link for the first one."
+            ) % {"command": called.command("first-link")}
         form.add_error(None, text)
     status = 200 if request.method == "GET" else 400
     return render(request, "signin/sign_in.html", {"form": form, "next": back}, status=status)
@@ -61,9 +62,9 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
         text = _("The link works once and expires. Ask a manager for a new one.")
         if not Account.has_manager():
             text = _(
-                "The link works once and expires. There is no manager yet: the command “fabgate collector"
-                " first-link”, run on the collector's computer, prints a new one."
-            )
+                "The link works once and expires. There is no manager yet: the command “%(command)s”, run on the"
+                " collector's computer, prints a new one."
+            ) % {"command": called.command("first-link")}
         return errors.page(request, 404, _("This link has expired"), text)
     account = link.account or Account(role=Account.MANAGER)
     is_first = link.account is None

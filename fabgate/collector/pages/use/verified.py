@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from fabgate.collector.base import called
 from fabgate.collector.models import Verification
 from fabgate.collector.paper.figures import NOTHING
 from fabgate.collector.paper.verification.words import PROBLEMS, TABLES
@@ -50,6 +51,11 @@ class Verified:
     def more(self) -> int:
         """Return how many findings are not shown."""
         return max(0, self.run.findings - len(self.findings))
+
+    @property
+    def command(self) -> str:
+        """Return the command that shows all."""
+        return called.command("verify")
 
 
 def last(now: datetime) -> Verified | None:

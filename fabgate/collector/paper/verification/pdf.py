@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 import fabgate
+from fabgate.collector.base import called
 from fabgate.collector.models import Verification
 from fabgate.collector.paper import letterhead
 from fabgate.collector.paper.figures import NOTHING
@@ -39,11 +40,11 @@ def of(run: Verification) -> bytes:
         sheet.table([Column(label, width) for label, width in labels], map(_finding, run.shown[:_SHOWN]))
         if (more := run.findings - min(len(run.shown), _SHOWN)) > 0:
             text = ngettext(
-                "%(n)s more: “fabgate collector verify” shows all.",
-                "%(n)s more: “fabgate collector verify” shows all.",
+                "%(n)s more: “%(command)s” shows all.",
+                "%(n)s more: “%(command)s” shows all.",
                 more,
             )
-            sheet.paragraph(text % {"n": number_format(more, force_grouping=True)})
+            sheet.paragraph(text % {"n": number_format(more, force_grouping=True), "command": called.command("verify")})
     sheet.heading(_("What was compared"))
     half = [Column(_("Where"), 2), Column(_("Rows"), 1, is_number=True)]
     sheet.table([*half, Column("", 0.2), *half], _compared(run.compared))
@@ -105,11 +106,12 @@ def _notes(run: Verification) -> Iterator[str]:
 
 
 def _meaning() -> str:
-    return _(
+    text = _(
         "The collector computed sessions, sums, the ledger and charges again from the entries of the gates and from the"
         " sealed audit log, and compared each value with the stored one. The head of the log vouches for all its rows."
-        " Keep this page: “fabgate collector verify --head” compares the head with the log at any later time."
+        " Keep this page: “%(command)s” compares the head with the log at any later time."
     )
+    return text % {"command": called.command("verify --head")}
 
 
 def _moment(at: datetime) -> str:
