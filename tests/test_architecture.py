@@ -142,6 +142,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
             "broker",
             "db",
             "intake",
+            "machines",
             "migrations",
             "models",
             "pages",
@@ -150,7 +151,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
             "sessions",
             "verify",
         },
-        "doctor": {"api", "base", "broker", "db", "processes"},
+        "doctor": {"api", "base", "broker", "db", "machines", "processes"},
         "templatetags": {"base", "machines", "pages", "paper"},
         "urls": {"api", "pages"},
         "cli": {

@@ -70,7 +70,7 @@ def test_the_first_verb_of_the_collector_on_the_page_works_in_an_empty_folder(tm
 
 @pytest.mark.parametrize("restored", [True, False])
 def test_a_collector_whose_restore_was_refused_is_not_started(tmp_path, restored):
-    (block,) = (block for block in blocks(INSTALL, "sh") if "fabgate-collector restore" in block)
+    (block,) = (block for block in blocks(INSTALL, "sh") if "--replace" in block)
     done = tmp_path / "done"
     code = {"systemctl": 0, "fabgate-collector": 0 if restored else 2}
     for program, exit_code in code.items():
@@ -142,7 +142,7 @@ def test_the_gate_on_the_page_is_a_valid_configuration(tmp_path, papers):
 
 
 def test_the_accounts_on_the_page_match_the_access_list():
-    accounts = set(re.findall(r"fabgate\.passwd (\S+)", INSTALL.read_text()))
+    accounts = set(re.findall(r"mosquitto_passwd (?:-c )?\S+ (\S+)", INSTALL.read_text()))
     assert accounts == {"lyon/collector", "lyon/laser-1"}
     assert "user lyon/collector" in (CONFIG / "mosquitto.acl").read_text().splitlines()
 

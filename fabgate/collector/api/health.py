@@ -17,6 +17,7 @@ from django.db.models import Count, Q
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
+from fabgate.collector.base import data_folder
 from fabgate.collector.models import Collector, Gate, Heartbeat, Verification
 from fabgate.collector.models.machines import TOO_MUCH_FOR
 from fabgate.mqtt import certificates
@@ -72,6 +73,7 @@ def look(now: datetime) -> Health:
     ends = beats[Heartbeat.INGEST].broker_until if Heartbeat.INGEST in beats else None
     found["broker_certificate"] = {"ends": ends and ends.isoformat()}
     parts["broker_certificate"] = certificates.ending(ends, now, "broker's")
+    found["copy"], parts["copy"] = _copy(data_folder.last_copied(settings.ENVIRONMENT.data), now)
     found["verification"], parts["verification"] = _verification(last, now)
     for name, within_s in HEARD_WITHIN_S.items():
         found[name], parts[name] = _process(name, beats.get(name), within_s, now)
@@ -111,6 +113,18 @@ def _verification(last: Verification | None, now: datetime) -> tuple[dict[str, A
     if last.findings:
         return found, "the books were altered: the page Completeness shows what"
     return found, "the books have not been verified for days: see the log of worker" if last.is_stale(now) else ""
+
+
+def _copy(last: datetime | None, now: datetime) -> tuple[dict[str, Any], str]:
+    """Return when the last copy was made, and the problem as a text or "". No copy yet is the doctor's to say."""
+    if last is None:
+        return {"made": None}, ""
+    late = (
+        f"the last copy of the collector was made {(now - last).days} days ago"
+        if now - last > data_folder.COPY_LATE
+        else ""
+    )
+    return {"made": last.isoformat()}, late
 
 
 def _process(name: str, beat: Heartbeat | None, within_s: int, now: datetime) -> tuple[dict[str, Any], str]:

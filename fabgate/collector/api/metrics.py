@@ -23,6 +23,7 @@ from prometheus_client.metrics_core import Metric
 
 import fabgate
 from fabgate.collector.api import health
+from fabgate.collector.base import data_folder
 from fabgate.collector.base.env_values import is_loopback
 from fabgate.collector.billing import rating, terms
 from fabgate.collector.billing.sinks import status
@@ -102,6 +103,13 @@ class Workshop:
         yield _gauge("fabgate_healthy", "Whether /healthz reports no problems.", (), [((), found.is_well)])
         yield _gauge(
             "fabgate_disk_free_bytes", "Free space for the database.", (), [((), found.found["disk"]["free_bytes"])]
+        )
+        copy = data_folder.last_copied(settings.ENVIRONMENT.data)
+        yield _gauge(
+            "fabgate_copy_seconds",
+            "Since the last copy of the collector was made.",
+            (),
+            [] if copy is None else [((), (self._now - copy).total_seconds())],
         )
         beats = [((beat.name,), (self._now - beat.at).total_seconds()) for beat in Heartbeat.objects.order_by("name")]
         yield _gauge("fabgate_process_heard_seconds", "Since the last heartbeat of a process.", ("process",), beats)

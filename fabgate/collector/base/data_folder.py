@@ -1,4 +1,4 @@
-"""Locks and file names of the folder with database and keys (FABGATE_DATA).
+"""Locks, file names and owner of the folder with database and keys (FABGATE_DATA).
 
 Every process that uses it holds a shared lock on `.running`; replacing it requires the exclusive one.
 """
@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pwd
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -30,10 +32,59 @@ COUNTED: Final = ".counted"
 #: The head of the audit log, to notice that its newest rows were deleted (verify/audit_head.py). Not part of copies: a
 #: copy of the database has an older head.
 AUDIT_HEAD: Final = ".audit-head"
+#: When the last copy was made. Not part of copies.
+COPIED: Final = ".copied"
+#: Which sinks there are. In copies; a restore replaces it only if the copy has one.
+SINKS: Final = "sinks.yaml"
 GATES: Final = "gates"
+#: The files in the folder of each gate, which are copied to it.
+GATE_FILES: Final = ("token", "seal.keys", "badge.keys")
 #: The files of a collector.
 KEPT: Final = ("collector.db", "collector.db-wal", "collector.db-shm", "secret.key", "badge.keys", GATES)
+#: A nightly copy that is older is late.
+COPY_LATE: Final = timedelta(days=2)
 _LOOK_EVERY_S: Final = 0.1
+
+
+def become_owner(data: Path) -> None:
+    """As root, become the account that owns `data`, for good, so that no file of the collector ever belongs to root.
+
+    A key that root made would be missing in every copy: the account that makes them cannot read it. Raises UsageError
+    where root cannot become that account.
+    """
+    if os.geteuid() != 0:
+        return
+    try:
+        owner = data.stat()
+    except OSError:
+        return  # a new collector, which belongs to the account that makes it
+    if owner.st_uid == 0:
+        return
+    try:
+        found = pwd.getpwuid(owner.st_uid)
+        os.initgroups(found.pw_name, found.pw_gid)
+        os.setgid(found.pw_gid)
+        os.setuid(found.pw_uid)
+    except (KeyError, OSError) as error:
+        raise UsageError(
+            f"found the account root, wanted the account {owner.st_uid}, which owns {data}: root would make files that the"
+            f" collector cannot read, and it cannot become that account here ({error}); run this as that account"
+        ) from error
+
+
+def note_copied(data: Path) -> None:
+    """Note that a whole copy was made now, for /healthz and /metrics. Raises OSError."""
+    fresh = data / f"{COPIED}.{os.getpid()}"
+    fresh.write_text(f"{datetime.now(UTC).isoformat()}\n", encoding="utf-8")
+    fresh.replace(data / COPIED)
+
+
+def last_copied(data: Path) -> datetime | None:
+    """Return when; None if there was none yet, or that is not known: copies of PostgreSQL are not ours."""
+    try:
+        return datetime.fromisoformat((data / COPIED).read_text("utf-8").strip()).astimezone(UTC)
+    except (OSError, ValueError):
+        return None
 
 
 @contextmanager

@@ -90,7 +90,7 @@ def add(args: argparse.Namespace) -> int:
         sys.stderr.write(
             "note: the old token and seal key are no longer valid; until the gate has the new files and is restarted,"
             " it uses the roster that it has, and receives no locks\n"
-            f"note: the broker still accepts the old password of {account}: set another one, and reload the broker"
+            f"note: the broker still accepts the old password of {account}: set another one, and restart the broker"
             ' (docs/install.md, "A gate was stolen")\n'
         )
     return 0

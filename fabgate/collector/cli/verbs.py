@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import textwrap
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 
 from fabgate import verb_groups
 from fabgate.collector import DEFAULT_DATA
-from fabgate.collector.base import called
+from fabgate.collector.base import called, data_folder
 from fabgate.collector.cli.arguments import accounts, machines, people, records, services, upkeep
 from fabgate.collector.cli.arguments.billing import closing, month, prepaid, prices, sinks, statements
 from fabgate.errors import FabgateError, UsageError
@@ -148,6 +150,7 @@ def _verb(
             start = import_module("fabgate.collector.processes.start")
         except ModuleNotFoundError as error:
             raise UsageError(f"the collector is not installed ({error}): pip install 'fabgate[collector]'") from error
+        data_folder.become_owner(Path(os.environ.get("FABGATE_DATA") or DEFAULT_DATA))
         try:
             if prepares:  # first, because models can be imported only once Django is set up
                 serves = name in SERVICES

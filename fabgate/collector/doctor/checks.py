@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import sqlite3
 import ssl
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,6 +21,7 @@ from fabgate.collector.base.env_values import EVERYWHERE
 from fabgate.collector.db import postgresql
 from fabgate.collector.doctor import judging
 from fabgate.collector.doctor.facts import Facts
+from fabgate.collector.machines import gate_keys
 from fabgate.doctor import computer, reach, shipped
 from fabgate.doctor.finding import Finding, Outcome, UndeterminedError, fail, not_checked, ok
 from fabgate.doctor.system import existing, others_may, sync_times_ms
@@ -170,6 +172,10 @@ def copies(facts: Facts) -> Finding:
     found: list[Path] = []
     with suppress(FileNotFoundError):
         found = backup.copies(facts.environment.site, facts.copies)
+    with suppress(sqlite3.Error):  # the database is judged above
+        if missing := gate_keys.unreadable(facts.environment.database, facts.environment.data):
+            text = f"copies would lack keys of gates, which cannot be read: {', '.join(missing)}"
+            return fail("copies", text, gate_keys.next_step(facts.environment.data))
     newest = datetime.fromtimestamp(found[-1].stat().st_mtime, UTC) if found else None
     return judging.copies(newest, facts.now, where=str(facts.copies), count=len(found))
 

@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from fabgate.collector.base import data_folder
 from fabgate.doctor.finding import Finding, fail, not_checked, ok, warn
 from fabgate.mqtt.rights import SMALLER_PACKETS, Rights
 
 #: A copy is made every night: one night may be missed, and a week is too long.
-COPY_LATE: Final = timedelta(days=2)
 COPY_MISSING: Final = timedelta(days=8)
 #: Governments change time zones a few times a year, and some tell it a few weeks before.
 ZONES_YEARS: Final = 2
@@ -87,7 +87,7 @@ def copies(newest: datetime | None, now: datetime, *, where: str, count: int) ->
     text = f"{count} in {where}, the newest of {newest:%Y-%m-%d %H:%M} UTC"
     if age > COPY_MISSING:
         return fail("copies", f"{text}: {age.days} days old", f"{todo}; journalctl -u fabgate-collector-backup")
-    if age > COPY_LATE:
+    if age > data_folder.COPY_LATE:
         return warn(
             "copies", f"{text}: {age.days} days old", "journalctl -u fabgate-collector-backup; systemctl list-timers"
         )

@@ -43,7 +43,7 @@ class EnrolledGate:
     texts: dict[str, str] = field(repr=False)
 
     #: The files of `directory` that are copied to the gate.
-    FILES: ClassVar = ("token", "seal.keys", "badge.keys")
+    FILES: ClassVar = data_folder.GATE_FILES
 
 
 @dataclass(frozen=True, slots=True)

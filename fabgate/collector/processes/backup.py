@@ -31,6 +31,7 @@ import msgspec
 import fabgate
 from fabgate.collector import migrations
 from fabgate.collector.base import data_folder, disk_full, environ
+from fabgate.collector.machines import gate_keys
 from fabgate.collector.processes import migration
 from fabgate.errors import FabgateError, UsageError
 
@@ -73,6 +74,7 @@ def backup(env: environ.Environment, target: Path) -> Copy:
         )
     lock = data_folder.use(env.data)
     try:
+        _refuse_without_keys(env)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fabgate-copy-") as name:
             made = _make(env, Path(name))
             _publish(made, target)
@@ -82,7 +84,20 @@ def backup(env: environ.Environment, target: Path) -> Copy:
         raise UsageError(f"{target} cannot be written ({error.strerror or error})") from error
     finally:
         os.close(lock)
+    with contextlib.suppress(OSError):  # without the note /healthz calls the copies late
+        data_folder.note_copied(env.data)
     return Copy(target, target.stat().st_size, _sha256(target))
+
+
+def _refuse_without_keys(env: environ.Environment) -> None:
+    try:
+        missing = gate_keys.unreadable(env.database, env.data)
+    except sqlite3.Error:
+        return  # a damaged database is named when it is copied
+    if missing:
+        raise FabgateError(
+            f"a copy would lack keys of gates, which cannot be read: {', '.join(missing)}; {gate_keys.next_step(env.data)}"
+        )
 
 
 def delete_old(env: environ.Environment, folder: Path, *, keep: int) -> Iterator[Path]:
@@ -104,7 +119,13 @@ class Restored:
 def restore(env: environ.Environment, source: Path, *, replace: bool) -> Restored:
     """Restore the collector from a copy; with `replace` an existing one is moved aside. Raises UsageError."""
     source = source.absolute()
-    if not source.exists():  # before the folder is made
+    try:
+        is_there = source.exists()  # before the folder is made
+    except OSError as error:
+        raise UsageError(
+            f"{source} cannot be read by the account of the collector ({error.strerror}); put the copy where it can"
+        ) from error
+    if not is_there:
         raise UsageError(f"there is no copy at {source}")
     env.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with data_folder.alone(env.data / data_folder.STARTING), _exclusive(env):
@@ -166,6 +187,8 @@ def _make(env: environ.Environment, folder: Path) -> Path:
     _copy_database(env.database, folder / _DATABASE)
     # The keys are copied after the database: a key that is newer than the database does no harm.
     files = {_DATABASE: folder / _DATABASE, **_keys(env.data)}
+    if env.sinks.is_file():
+        files[data_folder.SINKS] = env.sinks
     contents = {
         "fabgate": fabgate.__version__,
         "site": env.site,
@@ -281,7 +304,7 @@ def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) ->
         shutil.copyfileobj(file, out)
 
 
-_AT_TOP: Final = {CONTENTS, *data_folder.KEPT} - {data_folder.GATES}
+_AT_TOP: Final = {CONTENTS, data_folder.SINKS, *data_folder.KEPT} - {data_folder.GATES}
 
 
 def _check_version(database: Path, source: Path, version: str) -> None:
@@ -318,7 +341,8 @@ def _make_aside(data: Path) -> Path:
 
 def _move_in(data: Path, restored: Path) -> Path | None:
     """Move what is in `data` aside and the restored files in; return the folder of the old ones."""
-    old = [data / name for name in data_folder.KEPT if (data / name).exists()]
+    names = [*data_folder.KEPT, *([data_folder.SINKS] if (restored / data_folder.SINKS).exists() else [])]
+    old = [data / name for name in names if (data / name).exists()]
     aside = _make_aside(data) if old else None
     for path in old:
         assert aside is not None

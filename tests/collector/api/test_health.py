@@ -13,6 +13,7 @@ from django.db import DatabaseError
 from django.test import Client
 
 from fabgate.collector.api import health
+from fabgate.collector.base import data_folder
 from fabgate.collector.base.key_files import new_key, write_secret
 from fabgate.collector.models import Collector, Gate, Heartbeat, Machine, Verification
 from fabgate.collector.processes.ingest import Ingest
@@ -83,6 +84,21 @@ def test_an_unreachable_database_is_reported_without_its_error(well, monkeypatch
     answer = Client().get("/healthz")
     assert (answer.status_code, answer.json()["database"]) == (503, {"ok": False})
     assert "ada" not in answer.content.decode()
+
+
+def test_the_age_of_the_last_copy_is_known_and_a_late_one_is_reported(well, tmp_path, monkeypatch):
+    monkeypatch.setattr(settings, "ENVIRONMENT", replace(settings.ENVIRONMENT, data=tmp_path))
+    now = datetime.now(UTC)
+    assert health.look(now).found["copy"] == {"made": None}
+    assert "\nfabgate_copy_seconds " not in Client().get("/metrics", headers={"host": "localhost"}).content.decode()
+    data_folder.note_copied(tmp_path)
+    assert health.look(now + timedelta(days=2)).parts["copy"] == ""
+    late = health.look(now + timedelta(days=3, hours=1))
+    assert late.parts["copy"] == "the last copy of the collector was made 3 days ago"
+    assert late.found["copy"] == {"made": data_folder.last_copied(tmp_path).isoformat()}
+    assert "\nfabgate_copy_seconds " in Client().get("/metrics", headers={"host": "localhost"}).content.decode()
+    (tmp_path / ".copied").write_text("yesterday")
+    assert health.look(now).found["copy"] == {"made": None}
 
 
 def test_a_nearly_full_disk_is_reported(well, monkeypatch):

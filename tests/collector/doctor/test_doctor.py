@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -228,6 +230,18 @@ def test_postgresql_tells_its_version_and_its_settings(bench):
     finding = bench.finding("database")
     assert "PostgreSQL 1" in finding.text
     assert finding.outcome in (OK, FAIL)
+
+
+@pytest.mark.sqlite
+def test_keys_of_a_gate_that_cannot_be_read_are_named_although_there_are_copies(bench):
+    (bench.folder / "collector.db").unlink()
+    with closing(sqlite3.connect(bench.folder / "collector.db")) as made, made:
+        made.execute("CREATE TABLE collector_gate (name text, token_hash text)")
+        made.execute("INSERT INTO collector_gate VALUES ('saw-1', 'x')")
+    found = bench.finding("copies")
+    assert found.outcome is FAIL
+    assert "gates/saw-1/token (No such file or directory)" in found.text
+    assert "--new-token" in found.next_step
 
 
 def test_an_installation_of_two_versions_is_named_and_nothing_is_said_of_its_books(bench, monkeypatch):

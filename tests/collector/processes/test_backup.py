@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import pwd
 import re
 import shutil
 import sqlite3
@@ -16,6 +17,7 @@ import stat
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -103,6 +105,76 @@ def test_a_copy_holds_all_of_it_and_only_its_owner_reads_it(home, copy, run):
         assert told["site"] == "lyon"
         assert set(archive.getnames()) == {"list.json", "collector.db", *secrets(home)} == {"list.json", *told["files"]}
     assert sorted(path.name for path in copy.parent.iterdir()) == ["data", "monday.tar.gz"]
+
+
+def test_a_copy_without_the_keys_of_a_known_gate_is_none_and_names_them(home, tmp_path, run):
+    """Root made them, and the account that copies cannot look into the folder: here they are gone, which it cannot tell."""
+    (home / "gates/laser-1/seal.keys").unlink()
+    done = run(home, "backup", str(tmp_path / "a.tar.gz"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        f"which cannot be read: {home}/gates/laser-1/seal.keys (No such file or directory); if root made" in done.stderr
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    assert data_folder.last_copied(home) is None
+    query(home, "UPDATE collector_gate SET token_hash = ''")  # a gate that never had any
+    assert run(home, "backup", str(tmp_path / "a.tar.gz")).returncode == 0
+    assert datetime.now(UTC) - data_folder.last_copied(home) < timedelta(minutes=5)
+
+
+def test_sinks_are_in_a_copy_and_a_restore_without_any_leaves_those_that_are_there(home, tmp_path, run):
+    assert run(home, "backup", str(tmp_path / "none.tar.gz")).returncode == 0
+    elsewhere = tmp_path / "elsewhere.yaml"
+    elsewhere.write_text("books: {driver: files}\n")
+    done = run(home, "backup", str(tmp_path / "a.tar.gz"), FABGATE_SINKS=str(elsewhere))
+    assert done.returncode == 0, done.stderr
+    assert run(tmp_path / "other", "restore", str(tmp_path / "a.tar.gz")).returncode == 0
+    assert (tmp_path / "other/sinks.yaml").read_text() == elsewhere.read_text()
+    assert run(tmp_path / "other", "restore", str(tmp_path / "none.tar.gz"), "--replace").returncode == 0
+    assert (tmp_path / "other/sinks.yaml").read_text() == elsewhere.read_text()
+    (tmp_path / "other/sinks.yaml").write_text("others: {driver: files}\n")
+    assert run(tmp_path / "other", "restore", str(tmp_path / "a.tar.gz"), "--replace").returncode == 0
+    assert (tmp_path / "other/sinks.yaml").read_text() == elsewhere.read_text()
+    assert [path.read_text() for path in (tmp_path / "other").glob("before-restore-*/sinks.yaml")] == [
+        "others: {driver: files}\n"
+    ]
+
+
+#: Copies a collector as root, with all that it needs imported before: this Python may be where only root can read.
+_AS_ROOT = """
+import gzip, os, sys, tarfile, tempfile
+from fabgate.collector.base import disk_full
+from fabgate.collector.cli import verbs
+from fabgate.collector.cli.upkeep import backup
+from fabgate.collector.processes import start
+os.umask(0o077)
+code = verbs.main(["backup", sys.argv[1]])
+print(os.getuid(), os.getgid(), 0 in os.getgroups())
+sys.exit(code)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")
+def test_a_verb_as_root_becomes_the_account_whose_data_it_is(home):
+    nobody = pwd.getpwnam("nobody")
+    with tempfile.TemporaryDirectory() as name:  # not below the folders of pytest, which only root can enter
+        data = Path(name) / "data"
+        shutil.copytree(home, data)
+        for path in (Path(name), data, *data.rglob("*")):
+            os.chown(path, nobody.pw_uid, nobody.pw_gid)
+        command = [sys.executable, "-c", _AS_ROOT, f"{name}/a.tar.gz"]
+        env = environment(data) | {"PYTHONPATH": ":".join(sys.path)}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, cwd=name)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == f"{nobody.pw_uid} {nobody.pw_gid} False"
+        assert (Path(name) / "a.tar.gz").stat().st_uid == nobody.pw_uid
+        os.chown(data / "gates/laser-1", 0, 0)  # what root made before
+        again = subprocess.run(
+            [*command[:-1], f"{name}/b.tar.gz"], env=env, capture_output=True, text=True, check=False
+        )
+        assert again.returncode == 1
+        assert "gates/laser-1/token (Permission denied)" in again.stderr
+        assert f"chown -R {nobody.pw_uid}:{nobody.pw_gid} {data}/gates" in again.stderr
 
 
 def test_a_copy_says_its_checksum(home, tmp_path, run):

@@ -15,7 +15,7 @@ from fabgate.errors import UsageError
 def backup(args: argparse.Namespace) -> int:
     """Copy the collector to a new file, and print its size and SHA-256; with --keep, only the newest copies stay."""
     env = _environment()
-    _refuse_postgresql(env, "pg_dump --format=custom --file=fabgate.dump URL", "copied")
+    _refuse_postgresql(env, "pg_dump --format=custom", "copied")
     target = Path(args.file)
     if args.keep is not None and (args.keep < 1 or not target.is_dir()):
         raise UsageError(
@@ -33,7 +33,7 @@ def backup(args: argparse.Namespace) -> int:
 def restore(args: argparse.Namespace) -> int:
     """Restore the collector from a copy, and print what to do next."""
     env = _environment()
-    _refuse_postgresql(env, "pg_restore --clean --dbname=URL fabgate.dump", "restored")
+    _refuse_postgresql(env, "pg_restore --clean --if-exists", "restored")
     restored = copies.restore(env, Path(args.file), replace=args.replace)
     sys.stdout.write(f"The collector is as it was on {restored.at:%Y-%m-%d at %H:%M}.\n")
     if restored.aside:
@@ -48,7 +48,7 @@ def restore(args: argparse.Namespace) -> int:
 
 def _environment() -> environ.Environment:
     """Return the settings that a copy needs, so that a mistake in the broker's settings does not prevent it."""
-    needed = ("FABGATE_SITE", "FABGATE_DATA", "FABGATE_DATABASE_URL", "FABGATE_DATABASE_URL_FILE")
+    needed = ("FABGATE_SITE", "FABGATE_DATA", "FABGATE_DATABASE_URL", "FABGATE_DATABASE_URL_FILE", "FABGATE_SINKS")
     return environ.read(os.environ, need_site=True, only=needed)
 
 
@@ -56,5 +56,5 @@ def _refuse_postgresql(env: environ.Environment, verb: str, done: str) -> None:
     if env.database_url:
         raise UsageError(
             f"FABGATE_DATABASE_URL: found a PostgreSQL database, which is {done} with its own tools; run {verb}, and"
-            f" tar for the keys in {env.data}, within the same hour"
+            f" tar for the keys in {env.data}, within the same hour (docs/install.md, PostgreSQL)"
         )

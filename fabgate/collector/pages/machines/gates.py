@@ -26,8 +26,11 @@ sudo runuser -u fabgate -- /opt/fabgate/bin/fabgate check /etc/fabgate/gate.yaml
 sudo systemctl enable fabgate-gate
 sudo systemctl restart fabgate-gate
 sudo runuser -u fabgate -- /opt/fabgate/bin/fabgate status"""
-#: The command that creates the gate's account, on the broker's computer.
-BROKER: Final = """sudo mosquitto_passwd -b /etc/mosquitto/fabgate.passwd {account} {password}
+#: The commands that create the gate's account, on the broker's computer. mosquitto_passwd wants the file to be root's, and
+#: the broker wants it to be its own.
+BROKER: Final = """sudo chown root: /etc/mosquitto/fabgate.passwd
+sudo mosquitto_passwd -b /etc/mosquitto/fabgate.passwd {account} {password}
+sudo chown mosquitto: /etc/mosquitto/fabgate.passwd
 sudo systemctl restart mosquitto"""
 
 
