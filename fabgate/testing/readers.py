@@ -135,9 +135,15 @@ class ReaderContract:
         """Its UID is never guessed."""
         reader = self._opened()
         for answers in range(1, 5):
-            self._try(self.place, self.cards[1].uid, torn=answers)
-            assert reader.poll() == Misread(MisreadReason.TORN)
-            self.remove()
+            found = None
+            while found is None:
+                recoveries = reader.recoveries
+                self._try(self.place, self.cards[1].uid, torn=answers)
+                found = reader.poll()
+                self.remove()
+                if found is None:  # a busy computer let the reader start again, and by then the card was gone
+                    assert reader.recoveries > recoveries
+            assert found == Misread(MisreadReason.TORN)
 
     def test_a_random_uid_is_refused_by_its_own_reason(self) -> None:
         """A phone gets another reason than a card that could not be read."""

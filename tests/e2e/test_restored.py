@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import time
 
 import pytest
 
@@ -18,10 +17,9 @@ from tests.e2e import records
 pytestmark = [pytest.mark.broker]
 
 
-def use(gate: SimulatedGate, who: str, *, for_s: float = 0.9) -> None:
-    """Run one whole session. The reader must see the card leave before the next tap."""
+def use(gate: SimulatedGate, who: str) -> None:
+    """Run one whole session. The emulated reader takes the card again once the gate has seen it leave."""
     hold(gate.socket, CARDS[who], "power", lambda: gate.observer.on)
-    time.sleep(for_s)
     hold(gate.socket, CARDS[who], "the end", lambda: not gate.observer.on and gate.status()["state"] == "idle")
 
 

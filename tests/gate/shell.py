@@ -10,6 +10,7 @@ import base64
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from fabgate.gate.daemon import Daemon
 from fabgate.gate.hardware.inputs_thread import InputLevels
 from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.journal.writer import Draft
+from fabgate.gate.panel.panel_thread import PanelThread
 from fabgate.gate.roster import source
 from fabgate.rules import vocabulary
 from fabgate.seal import Keys
@@ -287,6 +289,13 @@ class Bench:
     @property
     def state(self) -> str:
         return self.daemon._gate.state
+
+
+def let_pass(notices: PanelThread) -> None:
+    """Let the time of the notice that is shown be over now."""
+    with notices._changed:
+        notices._passes_s = time.monotonic()
+        notices._changed.notify()
 
 
 @contextlib.contextmanager

@@ -110,6 +110,7 @@ def test_an_emergency_stop_during_a_disk_stall_is_obeyed_at_once(bench: Bench) -
     bench.use("ada")
     bench.disk.hold()
     bench.post(vocabulary.CauseRaised(vocabulary.Cause.ESTOP, "pressed"))
+    bench.disk.held.wait()
     assert bench.levels == [True, False]
     assert bench.causes == ["estop"]
     bench.disk.go_on()

@@ -20,7 +20,7 @@ from fabgate.gate.uplink.events import LinkChanged, MarkMoved, OwnCertificate, R
 from fabgate.gate.workers import WORKS_AFTER_MS, WorkerFailed, WorkerRestarted
 from fabgate.rules import vocabulary
 from tests.gate.hardware.test_inputs_thread import Wires
-from tests.gate.shell import Bench, gate_config, running, wait, write_roster
+from tests.gate.shell import Bench, gate_config, let_pass, running, wait, write_roster
 
 
 @pytest.fixture
@@ -171,9 +171,13 @@ def test_a_refusal_passes_and_what_stood_before_is_shown_again_in_silence(tmp_pa
     thread = threading.Thread(target=notices.run)
     thread.start()
     notices.show(Notice("green", "short", ("Hello Ada",)))
-    notices.show(Notice("red", "low low", ("Not allowed",), for_s=0.01))
-    wait(lambda: shown.exists() and shown.read_text().endswith("[green] Hello Ada\n"), "the session's own words")
-    notices.show(Notice("off", "short short", ("Session ended",), for_s=0.01), then=Notice("off"))
+    notices.show(Notice("red", "low low", ("Not allowed",), for_s=3_600))
+    wait(lambda: shown.exists() and shown.read_text().endswith("Not allowed\n"), "the refusal")
+    let_pass(notices)
+    wait(lambda: shown.read_text().endswith("Not allowed\n[green] Hello Ada\n"), "the session's own words")
+    notices.show(Notice("off", "short short", ("Session ended",), for_s=3_600), then=Notice("off"))
+    wait(lambda: shown.read_text().endswith("Session ended\n"), "the end")
+    let_pass(notices)
     wait(lambda: shown.read_text().endswith("Session ended\n[off] \n"), "the dark panel")
     notices.stop()
     thread.join()

@@ -17,7 +17,7 @@ from fabgate.gate.config.gate_yaml import Driver
 from fabgate.gate.panel import panel_thread
 from fabgate.gate.panel.panel_thread import Panels
 from fabgate.gate.workers import Workers
-from tests.gate.shell import wait
+from tests.gate.shell import let_pass, wait
 
 MINUTE_MS = 60_000
 #: With a session that began then, each full second is followed by the next text within 10 ms.
@@ -189,8 +189,9 @@ def test_a_panel_that_is_plugged_in_again_shows_what_is_true_now_and_late_sounds
     bench.panels.show(Notice("green", "short", ("Hello Ada",)))
     wait(lambda: display.seen, "the greeting")
     display.is_plugged = False
-    bench.panels.show(Notice("red", "low low", ("Not allowed",), for_s=0.01))
+    bench.panels.show(Notice("red", "low low", ("Not allowed",), for_s=3_600))
     wait(lambda: display.opened > 2, "the gate to try again")
+    let_pass(bench.panels._threads[0])
     monkeypatch.setattr(panel_thread, "LATE_S", 0)
     display.seen.clear()
     display.is_plugged = True
