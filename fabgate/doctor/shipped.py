@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -33,6 +34,10 @@ _SAFETY: Final = frozenset(
         *("ExecStart", "ExecStartPre", "ExecStopPost", "WatchdogSec", "WatchdogSignal", "Restart", "RestartSec"),
         *("StartLimitIntervalSec", "KillMode", "TimeoutStopSec", "Type"),
     }
+)
+#: Settings that no unit of ours has, and that keep one from starting, or from starting again (systemd.service(5), systemd.unit(5)).
+_HINDER: Final = re.compile(
+    r"RestartPreventExitStatus|RemainAfterExit|RestartSteps|RestartMaxDelaySec|ExecCondition|Condition\w+|Assert\w+"
 )
 Setting = tuple[str, str]
 Settings = dict[Setting, list[str]]
@@ -67,12 +72,22 @@ def settings(texts: Iterable[str]) -> Settings:
 
 
 def differences(wanted: Settings, found: Settings) -> list[Setting]:
-    """Return each setting that is not as wanted. Further ones, and further values of a list, are a workshop's own."""
-    return [
+    """Return each setting that is not as wanted.
+
+    Further values of a list are a workshop's own, and so are further settings, unless they keep the unit from starting.
+    """
+    others = [
         setting
         for setting, values in wanted.items()
         if not _contains(found.get(setting, []), values, exactly=setting[1] not in _LISTS)
     ]
+    return others + [
+        setting for setting, values in found.items() if setting not in wanted and _hinders(setting) and any(values)
+    ]
+
+
+def _hinders(setting: Setting) -> bool:
+    return _HINDER.fullmatch(setting[1]) is not None
 
 
 def unit_texts(system: System, name: str) -> tuple[Path | None, list[Path]]:
@@ -104,14 +119,14 @@ def judge_unit(
         more = f", with {', '.join(drop_ins)}" if drop_ins else ""
         return ok(check, f"{name} is as shipped{more}")
     shown = "; ".join(
-        f"{key}: found {' '.join(found.get((section, key), [])) or 'nothing'}, wanted {' '.join(wanted[section, key])}"
+        f"{key}: found {' '.join(found.get((section, key), [])) or 'nothing'}, wanted {' '.join(wanted.get((section, key), [])) or 'nothing'}"
         for section, key in others[:3]
     )
     more = f"; and {len(others) - 3} more" if len(others) > 3 else ""
     hint = (
         f"compare {', '.join(drop_ins)}, or install it again: {install}" if drop_ins else f"install it again: {install}"
     )
-    judged = fail if any(key in _SAFETY for _, key in others) else warn
+    judged = fail if any(key in _SAFETY or _hinders((section, key)) for section, key in others) else warn
     return judged(check, f"{name} is not as shipped: {shown}{more}", hint)
 
 

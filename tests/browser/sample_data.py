@@ -102,7 +102,7 @@ def _recent_refusals() -> None:
     key_files.write_secret(own / "seal.keys", key_files.new_key("s1"))
     now = datetime.now(UTC)
     journal = Journal(gate="drill-1", site=settings.ENVIRONMENT.site)
-    messages = [journal.write("gate.started", time=now - timedelta(days=1), version="1.0.0")]
+    messages = [journal.write("gate.started", time=now - timedelta(days=1), version="0.1.0.dev1056+gcb507f52")]
     for minutes, number, reason in ((48, 7, "payment-due"), (19, 20, "training-missing"), (4, 0, "unknown-badge")):
         who = (
             {"badge": "c0ffee" + "0" * 58}
@@ -110,7 +110,10 @@ def _recent_refusals() -> None:
             else {"member": f"m-{number}", "badge": workshop._digest(number)}
         )
         messages.append(journal.write("access.refused", time=now - timedelta(minutes=minutes), reasons=[reason], **who))
-    messages += [journal.state(state="idle"), journal.status(version="1.0.0", reader="ok", synced=True)]
+    messages += [
+        journal.state(state="idle"),
+        journal.status(version="0.1.0.dev1056+gcb507f52", reader="ok", synced=True),
+    ]
     Store(settings.ENVIRONMENT.site).store(messages, now)
 
 

@@ -116,6 +116,14 @@ def certificate(facts: Facts) -> Finding:
     tls = facts.config.mqtt.tls if facts.config.mqtt else None
     if tls is None or tls.cert is None:
         return not_checked("certificate", "this gate has no certificate of its own")
+    try:
+        ssl.create_default_context().load_cert_chain(tls.cert, tls.key, password=lambda: "")  # asks nobody
+    except ssl.SSLError as error:
+        return fail(
+            "certificate",
+            f"{tls.cert} and {tls.key} do not belong together, or one is damaged ({error.reason or error})",
+            "copy both again from where the certificate was made, and restart the gate",
+        )
     return computer.certificate("certificate", certificates.ends(tls.cert), facts.now, "gate's own")
 
 

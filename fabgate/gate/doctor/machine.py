@@ -52,6 +52,14 @@ def unit(facts: Facts) -> Finding:
     _, drop_ins = shipped.unit_texts(facts.system, UNIT)
     texts = {f"{path.parent.name}/{path.name}": path.read_text("utf-8") for path in drop_ins}
     found = shipped.judge_unit("unit", UNIT, shipped.shipped(f"systemd/{UNIT}"), facts.unit, texts, install=INSTALL)
+    users = (facts.unit or {}).get(("Service", "User"), [])
+    accounts = {line.partition(":")[0] for line in (facts.system.read("/etc/passwd") or "").splitlines()}
+    if found.outcome is Outcome.OK and users and not {*users} <= accounts:
+        return fail(
+            "unit",
+            f"the account {users[0]} does not exist: systemd cannot start the gate",
+            f"useradd --system --home-dir /var/lib/fabgate --shell /usr/sbin/nologin --groups gpio,spi {users[0]}",
+        )
     wanted_by = facts.system.path(f"/etc/systemd/system/multi-user.target.wants/{UNIT}")
     if found.outcome is Outcome.OK and not wanted_by.is_symlink():
         return warn("unit", f"{UNIT} is not enabled: the gate does not start with the Pi", f"systemctl enable {UNIT}")

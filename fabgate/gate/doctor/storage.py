@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from fabgate.doctor import computer
-from fabgate.doctor.finding import Finding, not_checked
+from fabgate.doctor.finding import Finding, fail, not_checked
 from fabgate.doctor.system import existing, others_may, sync_times_ms
+from fabgate.errors import UsageError
 from fabgate.gate.clock import Clock, boot_id, boottime_ms
 from fabgate.gate.doctor import service
 from fabgate.gate.doctor.facts import Facts
@@ -64,7 +65,15 @@ def roster(facts: Facts) -> Finding:
     stored, from_collector = config.state_dir / "roster.db", config.roster.url is not None
     if not stored.exists():
         return service.roster(members=None, age_s=None, fresh_for_s=0, from_collector=from_collector)
-    with closing(Directory(stored)) as directory:
+    try:
+        directory = Directory(stored)
+    except UsageError as error:
+        return fail(
+            "roster",
+            f"the stored roster is damaged, and no badge is known: {error}",
+            f"restart the gate, which stores the next roster: systemctl restart fabgate-gate; else remove {stored} first",
+        )
+    with closing(directory):
         receipt = read_receipt(config.state_dir / "roster.json")
         if receipt is not None and receipt.version != directory.version:
             receipt = None

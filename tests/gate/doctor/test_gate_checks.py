@@ -175,6 +175,15 @@ def test_the_gates_own_certificate_is_judged_by_its_end(pi, papers):
     assert "mqtt.tls.cert" in finding.next_step
 
 
+def test_a_key_that_is_not_of_the_gates_own_certificate_is_found(pi, papers):
+    shutil.copytree(papers, pi.folder / "papers")
+    pi.reconfigure("port: PORT", "port: PORT, tls: {ca: papers/ca.pem, cert: papers/gate.pem, key: papers/broker.key}")
+    finding = pi.finding("certificate")
+    assert finding.outcome is FAIL
+    assert "broker.key" in finding.text
+    assert "do not belong together" in finding.text
+
+
 # --- the verb ---------------------------------------------------------------------------------------------------------
 
 
