@@ -36,7 +36,7 @@ def version() -> str:
         return f"{release}.dev{count}+g{commit}{'.changed' if changed else ''}"
     except (OSError, subprocess.CalledProcessError) as error:
         why = getattr(error, "stderr", "") or error
-        sys.stderr.write(f"note: git does not tell the version ({str(why).strip()}): building {release}.dev0+nogit\n")
+        sys.stderr.write(f"note: git gives no version ({str(why).strip()}): building {release}.dev0+nogit\n")
         return f"{release}.dev0+nogit"
 
 

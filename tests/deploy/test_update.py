@@ -136,7 +136,7 @@ def test_what_an_earlier_build_left_in_a_source_folder_without_git_is_not_instal
     output = computer.run("/opt/fabgate/bin/pip install --verbose '/opt/fabgate-src[collector]'")
     assert computer.installed() == tracked(origin)
     assert computer.version() == "0.1.0.dev0+nogit"
-    assert "note: git does not tell the version" in output
+    assert "note: git gives no version" in output
 
 
 # --- versions ---------------------------------------------------------------------------------------------------------

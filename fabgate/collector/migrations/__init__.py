@@ -22,4 +22,5 @@ KNOWN: Final = (
     "0017_badge_kinds",
     "0018_badge_forms",
     "0019_energy",
+    "0020_charges_and_credit",
 )
