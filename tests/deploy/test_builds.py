@@ -194,11 +194,12 @@ def test_the_labels_name_both_ends_of_each_wire_and_what_is_on_the_box(build):
     assert len(found) == 2 * len(list(build.wires()))
     assert ("W1.1", "A1.24", "A2.SDA") in found
     assert ("W1.1", "A2.SDA", "A1.24") in found
-    assert labels.safety_words().startswith("This box records use. It is not an emergency stop")
-    assert labels.safety_words().endswith("main switch off and locked.")
-    assert labels.safety_words("power box").startswith(
-        "Live with the main switch off: X6, the input side of Q0, F1, G1"
-    )
+    english, french = labels.stickers(build)["enclosure"]
+    assert english.startswith("This box records use. It is not an emergency stop")
+    assert english.endswith("main switch off and locked.")
+    assert french.startswith("Ce boîtier enregistre l\u2019utilisation. Ce n\u2019est ni un arrêt d\u2019urgence")
+    assert french.endswith("interrupteur général coupé et cadenassé.")
+    assert ("power box" in labels.stickers(build)) == ("X6" in build.devices)
     assert (("A3", "gate board") in labels.devices(build)) == ("X1" in build.devices)
 
 

@@ -125,6 +125,25 @@ def test_the_example_of_the_wiring_page_is_a_valid_configuration_with_these_pins
     assert_pins_match_the_table(gate_yaml.load(tmp_path / "gate.yaml"))
 
 
+@pytest.mark.parametrize("page", ["safety", "commissioning"])
+def test_the_french_page_has_the_same_parts_rows_and_commands(page):
+    english, french = (
+        re.split(r"^## ", (HARDWARE / name).read_text("utf-8"), flags=re.MULTILINE)
+        for name in (f"{page}.md", f"{page}.fr.md")
+    )
+    assert len(english) == len(french) > 4
+    for one, other in zip(english, french, strict=True):
+        for what in (r"^\| (?!build|montage)", r"^- ", r"^> ", r"☐", r"^\| \d+ \|"):
+            assert len(re.findall(what, one, re.MULTILINE)) == len(re.findall(what, other, re.MULTILINE)), (
+                what,
+                one[:40],
+            )
+        assert sorted(re.findall(r"`[^`]+`", one)) == sorted(re.findall(r"`[^`]+`", other))
+        figures = [sorted(re.findall(r"\b(?:IEC|ISO) [\d-]+|\d+ V\b|[A-Z]+\d\b", text)) for text in (one, other)]
+        assert figures[0] == figures[1]
+    assert "'" not in re.sub(r"`[^`]*`", "", (HARDWARE / f"{page}.fr.md").read_text("utf-8"))
+
+
 def test_the_safety_page_begins_with_what_fabgate_is_not():
     first = (HARDWARE / "safety.md").read_text().splitlines()[0]
     assert "fabgate is not a safety function and not an emergency stop" in first

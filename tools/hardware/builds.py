@@ -14,8 +14,12 @@ from typing import Any, Final
 
 import yaml
 
+from tools.hardware import live
+
 HARDWARE: Final = Path(__file__).parents[2] / "hardware"
-NAMES: Final = ("bench", "standard", "three-phases", "plug")
+NAMES: Final = ("bench", "standard", "three-phases", "three-phases-no-neutral", "plug")
+#: Where what stays live with the main switch off is drawn: a sheet of its own.
+LIVE: Final = "live"
 #: IEC 60757.
 COLOURS: Final = {
     "BK": "black",
@@ -81,7 +85,7 @@ class Device:
 
 @dataclass(frozen=True)
 class Cable:
-    """Wires that lie together, on one sheet of the drawing."""
+    """Wires that lie together, on one sheet of the drawing. `is_live`: all of them stay live with the main switch off."""
 
     name: str
     text: str
@@ -89,12 +93,16 @@ class Cable:
     by: str
     sheet: str
     is_numbered: bool
+    is_live: bool
     wires: tuple[Wire, ...]
 
 
 @dataclass(frozen=True)
 class Build:
-    """One build. `uses` has the keys of gate.yaml that it wires, `base` the build of which it is a variant."""
+    """One build. `uses` has the keys of gate.yaml that it wires, `base` the build of which it is a variant.
+
+    `live` has each end of a wire that stays live with the main switch off.
+    """
 
     name: str
     title: str
@@ -103,6 +111,7 @@ class Build:
     devices: Mapping[str, Device]
     cables: Mapping[str, Cable]
     more: Mapping[str, int | list[int | str]]
+    live: frozenset[str]
     base: str | None = None
 
     def wires(self) -> Iterator[Wire]:
@@ -112,8 +121,17 @@ class Build:
 
     def sheets(self) -> list[str]:
         """Return the sheets of the drawing in their order; of a variant, those that differ."""
-        same = set() if self.base is None else set(read(self.base).cables)
-        return list(dict.fromkeys(cable.sheet for cable in self.cables.values() if cable.name not in same))
+        names = dict.fromkeys(cable.sheet for cable in self.cables.values())
+        same = None if self.base is None else read(self.base)
+        return [name for name in names if same is None or same.drawn(name) != self.drawn(name)]
+
+    def drawn(self, sheet: str) -> list[tuple[Cable, list[str]]]:
+        """Return what a sheet shows: its cables, and what each of their wires joins."""
+        return [
+            (cable, [self.devices[end.device].text for wire in cable.wires for end in (wire.start, wire.end)])
+            for cable in self.cables.values()
+            if cable.sheet == sheet
+        ]
 
 
 @cache
@@ -165,20 +183,32 @@ def board(uses: tuple[str, ...]) -> dict[str, Mapping[str, Any]]:
 
 @cache
 def read(name: str) -> Build:
-    """Return a build. Raises ValueError where a wire ends at a pin that is not there, or has no colour of IEC 60757."""
-    raw = load(f"builds/{name}.yaml")
-    if base := raw.get("base"):
-        raw = _variant(load(f"builds/{base}.yaml"), raw)
+    """Return a build.
+
+    Raises ValueError where a wire ends at a pin that is not there, has no colour of IEC 60757, or is the only one of its
+    cable that stays live with the main switch off.
+    """
+    raw = _raw(name)
     terminals = load("builds/board.yaml")["terminals"]
     devices = {key: _device(key, row, terminals) for key, row in raw["devices"].items()}
-    cables = {key: _cable(key, row, devices) for key, row in raw["cables"].items()}
-    return Build(name, raw["title"], raw["driver"], keys(base or name), devices, cables, raw["more"], base)
+    wires = {key: _wires(key, row, devices) for key, row in raw["cables"].items()}
+    live_ends = live.ends(wire for some in wires.values() for wire in some)
+    cables = {key: _cable(key, row, wires[key], live_ends) for key, row in raw["cables"].items()}
+    uses = keys(raw["root"])
+    return Build(name, raw["title"], raw["driver"], uses, devices, cables, raw["more"], live_ends, raw.get("base"))
 
 
-def _variant(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    cables = {name: row for name, row in base["cables"].items() if name not in change["without"]}
-    devices = {**base["devices"], **change["devices"]}
-    return {**base, **change, "devices": devices, "cables": {**cables, **change["cables"]}}
+def _raw(name: str) -> dict[str, Any]:
+    """Return a build as its file has it; a variant with all that it has from its base. `root` is the first base."""
+    raw = load(f"builds/{name}.yaml")
+    if not raw.get("base"):
+        return {**raw, "root": name}
+    base, gone = _raw(raw["base"]), set(raw["without"])
+    cables = {key: row for key, row in base["cables"].items() if key not in gone}
+    for key, row in cables.items():  # a wire that a variant lacks is the last of its cable: the others keep their names
+        left = [wire for number, wire in enumerate(row["wires"], start=1) if f"{key}.{number}" not in gone]
+        cables[key] = {**row, "wires": left}
+    return {**base, **raw, "devices": {**base["devices"], **raw["devices"]}, "cables": {**cables, **raw["cables"]}}
 
 
 def _device(name: str, row: Mapping[str, Any], terminals: Mapping[str, Any]) -> Device:
@@ -192,7 +222,7 @@ def _device(name: str, row: Mapping[str, Any], terminals: Mapping[str, Any]) -> 
     return Device(name, row["text"], labelled, row.get("part"), row.get("by", "volunteer"), row)
 
 
-def _cable(name: str, row: Mapping[str, Any], devices: Mapping[str, Device]) -> Cable:
+def _wires(name: str, row: Mapping[str, Any], devices: Mapping[str, Device]) -> tuple[Wire, ...]:
     def end(text: str) -> End:
         device, _, pin = text.partition(".")
         if device not in devices:
@@ -204,17 +234,26 @@ def _cable(name: str, row: Mapping[str, Any], devices: Mapping[str, Device]) -> 
     wrong = [colour for _, colour, _ in row["wires"] if colour not in COLOURS]
     if wrong:
         raise ValueError(f"{name}: found the colour {wrong[0]}, wanted one of {', '.join(COLOURS)}")
-    wires = tuple(
+    return tuple(
         Wire(name, number, colour, end(str(start)), end(str(stop)))
         for number, (start, colour, stop) in enumerate(row["wires"], start=1)
     )
+
+
+def _cable(name: str, row: Mapping[str, Any], wires: tuple[Wire, ...], live_ends: frozenset[str]) -> Cable:
+    lives = [str(wire.start) in live_ends for wire in wires]
+    if any(lives) and not all(lives):
+        raise ValueError(
+            f"{name}: found wires that stay live with the main switch off and others that do not, wanted two cables"
+        )
     return Cable(
         name,
-        row["text"],
+        f"live with Q0 off: {row['text']}" if any(lives) else row["text"],
         row.get("part"),
         row.get("by", "volunteer"),
-        row["sheet"],
+        LIVE if any(lives) else row["sheet"],
         row.get("numbered", False),
+        any(lives),
         wires,
     )
 

@@ -7,19 +7,52 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from tools.hardware import builds
+from tools.hardware import builds, live
 from tools.hardware.builds import HARDWARE, Build
 
 _FONTS: Final = HARDWARE.parent / "fabgate" / "collector" / "paper" / "fonts"
 _WIDE, _HIGH, _COLUMNS = 47.0, 8.0, 4
 _MARGIN: Final = 11.0
+_YELLOW: Final = (255, 221, 0)  # of a warning
+#: The plate of a control panel and its ratings (IEC 60204-1, 16.4), for the electrician to fill in.
+_PLATE: Final = ["Power box / Coffret de puissance (IEC 60204-1, 16.4)"]
+_RATINGS: Final = (
+    "Built by / Réalisé par",
+    "Date",
+    "V, phases, Hz",
+    "Full-load current / Courant nominal",
+    "Short-circuit rating / Icc max",
+    "Drawings / Schémas",
+)
 
 
-def safety_words(box: str = "enclosure") -> str:
-    """Return what safety.md wants on the enclosure, or on the power box."""
-    page = (HARDWARE / "safety.md").read_text("utf-8")
-    _, _, part = page.partition(f"## On the {box}\n")
-    return " ".join(re.findall(r"^> (.*)$", part.partition("\n## ")[0], re.MULTILINE))
+#: Where each language has the words that stick on the boxes, under which title, and what it calls wires.
+_PAGES: Final = {
+    "en": ("safety.md", {"enclosure": "On the enclosure", "power box": "On the power box"}, "wires"),
+    "fr": ("safety.fr.md", {"enclosure": "Sur le boîtier", "power box": "Sur le coffret de puissance"}, "fils"),
+}
+
+
+def stays_live(build: Build, lang: str = "en") -> str:
+    """Return what stays live in a build with the main switch off, as its label and the pages about safety list it."""
+    return f"{', '.join(live.devices(build))}, {_PAGES[lang][2]} {', '.join(live.cables(build))}"
+
+
+def safety_words(build: Build, box: str, lang: str = "en") -> str:
+    """Return what the page about safety wants on a box; on the power box, with what stays live in this build."""
+    name, titles, _ = _PAGES[lang]
+    page = (HARDWARE / name).read_text("utf-8")
+    _, _, part = page.partition(f"## {titles[box]}\n")
+    words = " ".join(re.findall(r"^> (.*)$", part.partition("\n## ")[0], re.MULTILINE))
+    if box == "power box":
+        words = words.replace("…", stays_live(build, lang))
+    return re.sub(r" (?=[:;])", "\u00a0", words)  # French has a space there that no line ends at
+
+
+def stickers(build: Build) -> dict[str, list[str]]:
+    """Return the words on each box of a build, in each language: a warning that is not read does not warn."""
+    boxes = ["enclosure", *(["power box"] if build.live else [])]
+    return {box: [safety_words(build, box, lang) for lang in _PAGES] for box in boxes}
 
 
 def devices(build: Build) -> list[tuple[str, str]]:
@@ -50,9 +83,13 @@ def write(build: Build, path: Path) -> None:
     pdf.add_page()
     pdf.set_draw_color(190, 190, 190)
     _heading(pdf, f"Labels: {build.title}. Print at 100 percent, cut along the lines.")
-    _boxes(pdf)
-    if "F1" in build.devices:
-        _warning(pdf)
+    words = stickers(build)
+    _sticker(pdf, words["enclosure"], fields=("Machine", "Gate / Boîtier", "Main switch / Interrupteur général"))
+    if "power box" in words:
+        pdf.ln(2)
+        _sticker(pdf, words["power box"], fill=_YELLOW)
+        pdf.ln(2)
+        _sticker(pdf, _PLATE, fields=_RATINGS)
     _heading(pdf, "Devices")
     _grid(pdf, [(name, text, "") for name, text in devices(build)])
     _heading(pdf, "Wires: the mark and this end in bold, then the other end")
@@ -66,30 +103,59 @@ def _heading(pdf: Any, words: str) -> None:
     pdf.cell(0, 6, words, new_x="LMARGIN", new_y="NEXT")
 
 
-def _boxes(pdf: Any) -> None:
-    """Draw what sticks on the enclosure: safety.md's words, and the machine's name to write."""
+def _sticker(
+    pdf: Any, texts: list[str], *, fields: tuple[str, ...] = (), fill: tuple[int, int, int] | None = None
+) -> None:
+    """Draw what sticks on a box: its words in each language, and fields to fill in by hand; on yellow, the sign of voltage."""
+    pdf.set_font("Roboto", "B", 11)
+    inset = 25 if fill else 3
+    wide = _COLUMNS * _WIDE - inset - 3
+    lines = sum(len(pdf.multi_cell(wide, 5.2, text, align="L", dry_run=True, output="LINES")) for text in texts)
+    rows = [fields[start : start + 3] for start in range(0, len(fields), 3)]
     x, y = pdf.get_x(), pdf.get_y()
-    pdf.rect(x, y, _COLUMNS * _WIDE, 24)
-    pdf.set_xy(x + 3, y + 2)
-    pdf.set_font("Roboto", "B", 11)
-    pdf.multi_cell(_COLUMNS * _WIDE - 6, 5.2, safety_words(), align="L")
-    pdf.set_xy(x + 3, y + 16)
-    pdf.set_font("Roboto", "", 9)
-    pdf.cell(
-        0, 5, "Machine: ______________________   Gate: ______________________   Main switch: ______________________"
-    )
-    pdf.set_xy(x, y + 24)
+    high = 5.2 * lines + 1.5 * (len(texts) - 1) + 5 + (6.5 * len(rows) + 1 if rows else 0)
+    if fill:
+        pdf.set_fill_color(*fill)
+    pdf.rect(x, y, _COLUMNS * _WIDE, high, style="DF" if fill else "D")
+    if fill:
+        _voltage(pdf, x + 4, y + (high - 16) / 2)
+    pdf.set_xy(x + inset, y + 2.5)
+    for text in texts:
+        pdf.set_x(x + inset)
+        pdf.multi_cell(wide, 5.2, text, align="L", new_x="LMARGIN", new_y="NEXT")
+        pdf.ln(1.5)
+    pdf.set_font("Roboto", "", 8)
+    for number, row in enumerate(rows):
+        for column, field in enumerate(row):
+            left, level = x + 3 + column * 61.5, y + high - 6.5 * (len(rows) - number)
+            pdf.set_xy(left, level)
+            pdf.cell(0, 5, field)
+            pdf.line(left + pdf.get_string_width(field) + 2.5, level + 4.2, left + 59, level + 4.2)
+    pdf.set_xy(x, y + high)
 
 
-def _warning(pdf: Any) -> None:
-    """Draw what sticks on the power box, in the yellow of a warning."""
-    x, y = pdf.get_x(), pdf.get_y() + 2
-    pdf.set_fill_color(255, 221, 0)
-    pdf.rect(x, y, _COLUMNS * _WIDE, 20, style="DF")
-    pdf.set_xy(x + 3, y + 2)
-    pdf.set_font("Roboto", "B", 11)
-    pdf.multi_cell(_COLUMNS * _WIDE - 6, 5.2, safety_words("power box"), align="L")
-    pdf.set_xy(x, y + 20)
+def _voltage(pdf: Any, x: float, y: float) -> None:
+    """Draw the sign of voltage, W012 of ISO 7010: a flash in a triangle, 18 mm wide and 16 mm high."""
+    pdf.set_draw_color(0, 0, 0)
+    pdf.set_fill_color(0, 0, 0)
+    pdf.polygon([(x, y + 16), (x + 9, y), (x + 18, y + 16)], style="DF")
+    pdf.set_fill_color(*_YELLOW)
+    pdf.polygon([(x + 2.6, y + 14.5), (x + 9, y + 3.1), (x + 15.4, y + 14.5)], style="F")
+    pdf.set_fill_color(0, 0, 0)
+    flash = [
+        (9.9, 5.4),
+        (6.9, 9.6),
+        (8.9, 9.4),
+        (7.6, 11.7),
+        (6.7, 11.2),
+        (7.2, 13.9),
+        (9.6, 12.6),
+        (8.6, 12.2),
+        (10.9, 8.3),
+        (8.9, 8.5),
+    ]
+    pdf.polygon([(x + u, y + v) for u, v in flash], style="F")
+    pdf.set_draw_color(190, 190, 190)
 
 
 def _grid(pdf: Any, labels: list[tuple[str, str, str]]) -> None:

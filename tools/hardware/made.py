@@ -25,8 +25,9 @@ def _wiring() -> Any:
 
 
 def _labels() -> Any:
-    texts = [(build.title, labels.devices(build), labels.ends(build)) for build in map(builds.read, builds.NAMES)]
-    return [texts, labels.safety_words(), labels.safety_words("power box"), _program("labels.py")]
+    every = [builds.read(name) for name in builds.NAMES]
+    texts = [(build.title, labels.devices(build), labels.ends(build), labels.stickers(build)) for build in every]
+    return [texts, _program("labels.py")]
 
 
 def _schematic() -> Any:

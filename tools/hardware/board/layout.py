@@ -56,7 +56,8 @@ def _shapes(build: Build, table: Mapping[str, Any]) -> dict[str, tuple[str, int]
         for key, first, end in zip((name, *around), (1, *ends), ends, strict=False):
             found[key] = (key, end - first)
     for name, row in builds.board_of(build).items():
-        found[name] = (row["part"], table["kinds"][row["part"]].get("dil", 2))
+        kind = table["kinds"][row["part"]]
+        found[name] = (row["part"], kind.get("dil") or kind.get("pins", 2))
     return found
 
 
@@ -241,11 +242,14 @@ def picture(build: Build) -> str:
 
 
 def _mark(name: str, build: Build) -> list[str]:
-    """Return what shows where pin 1 is: the notch of a chip or relay, the stripe of a diode."""
+    """Return what shows where pin 1 is: the notch of a chip or relay, the stripe of a diode, a transistor's flat side."""
     left, top, right, bottom = bodies(build)[name]
     if name.startswith("D"):
         (x, y), (u, _) = _point((left, top + 0.75)), _point((right, top))
         return [f'<rect x="{x}" y="{y}" width="{round(u - x, 1)}" height="5" fill="#1f2937"/>']
+    if name.startswith("T"):  # its pins run downwards
+        (x, y), (_, v) = _point((left, top)), _point((right, bottom))
+        return [f'<rect x="{x}" y="{y}" width="4" height="{round(v - y, 1)}" fill="#1f2937"/>']
     if name.startswith(("U", "K")):
         x, y = _point((left, (top + bottom) / 2))
         return [f'<path d="M {x} {y - 8} A 8 8 0 0 1 {x} {y + 8}" fill="#d1d5db" stroke="#1f2937"/>']
@@ -261,6 +265,8 @@ def _name(name: str, left: float, top: float, right: float, bottom: float) -> st
         if top < 1:  # a pin header is no wider than its pins
             return _text(shown, right + 0.6, y, 13, bold=True)
         return _text(shown, right - 0.5, y, 13, bold=True) if is_tall else _text(shown, x, bottom - 0.5, 13, bold=True)
+    if name.startswith("T"):  # too small for its name
+        return _text(name, x, top - 0.4, 13, bold=True)
     return _text(name, x, y, 13, bold=True, turn=90 if is_tall and not name.startswith("U") else 0)
 
 

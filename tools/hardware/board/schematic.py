@@ -27,6 +27,7 @@ _VALUES: Final = {
     "r3k3": "3.3k 0.5W",
     "r4k7": "4.7k",
     "diode": "1N4148",
+    "bc547": "BC547",
     "tvs": "P6KE33A",
     "pc817c": "PC817C",
     "uln2003a": "ULN2003A",
@@ -167,10 +168,11 @@ def _draw(sheet: Sheet) -> None:
     table = builds.load("builds/board.yaml")
     _pi_side(sheet, table["terminals"]["X1"]["pins"])
     _driver(sheet, table["parts"])
+    _buzzer(sheet, table["parts"])
     _panel_side(sheet, table["terminals"]["X3"])
     _field_side(sheet, table["terminals"]["X2"])
-    sheet.text_at("Gate board A3", 118, 136, 3)
-    sheet.text_at("fabgate, hardware/builds/board.yaml", 118, 140)
+    sheet.text_at("Gate board A3", 190, 136, 3)
+    sheet.text_at("fabgate, hardware/builds/board.yaml", 190, 140)
     for number, channel in table["inputs"]["nets"].items():
         column, row = divmod(number - 1, 3)
         _input(sheet, number, channel, table["inputs"]["parts"], 22 + column * 92, 78 + row * 27)
@@ -196,7 +198,7 @@ def _pi_side(sheet: Sheet, nets: Mapping[int, str]) -> None:
 
 
 def _driver(sheet: Sheet, parts: Mapping[str, Any]) -> None:
-    sheet.text_at("Relay driver, and a second channel for the buzzer", 60, 14, 1.6)
+    sheet.text_at("Relay driver", 60, 14, 1.6)
     uln = sheet.place("ULN2003A", "U1", _VALUES[parts["U1"]["part"]], 100, 36)
     level = uln["1"][1]
     r1 = sheet.place("RH", "R1", _VALUES[parts["R1"]["part"]], 76, level)
@@ -207,12 +209,8 @@ def _driver(sheet: Sheet, parts: Mapping[str, Any]) -> None:
     sheet.wire((68, level), r2["1"])
     sheet.joint(68, level)
     sheet.power("GND", *r2["2"])
-    sheet.wire((90, uln["2"][1]), uln["2"])
-    sheet.label("BUZZER", 90, uln["2"][1], left=True)
     sheet.wire(uln["8"], (uln["8"][0] - 2, uln["8"][1]), (uln["8"][0] - 2, uln["8"][1] + 4))
     sheet.power("GND", uln["8"][0] - 2, uln["8"][1] + 4)
-    sheet.wire(uln["15"], (uln["15"][0] + 2, uln["15"][1]))
-    sheet.label("BUZZER-", uln["15"][0] + 2, uln["15"][1])
     # The relay: plus above its coil, the driver below. COM has the plus too, for the diodes in the driver.
     k1 = sheet.place("RELAY", "K1", _VALUES["k1"], 128, 34)
     for name, pins in (("U1", uln), ("K1", k1)):  # channels of the driver, and the relay's second pole
@@ -231,6 +229,30 @@ def _driver(sheet: Sheet, parts: Mapping[str, Any]) -> None:
         x, y = k1[pin]
         sheet.wire((x, y), (x, y + dy), (x + 2, y + dy))
         sheet.label(net, x + 2, y + dy)
+
+
+def _buzzer(sheet: Sheet, parts: Mapping[str, Any]) -> None:
+    """Draw the buzzer's own transistor, in the row of the inputs: from the Pi's line on the left to X3 on the right."""
+    x, y = 114, 132
+    sheet.text_at("panel.buzzer_pin", x - 8, y - 6, 1.6)
+    sheet.text_at("not on U1: its diodes lead to +24 V", x + 13, y - 6)
+    r3 = sheet.place("RH", "R3", _VALUES[parts["R3"]["part"]], x + 16, y)
+    r4 = sheet.place("RV", "R4", _VALUES[parts["R4"]["part"]], x + 26, y + 6)
+    t1 = sheet.place("NPN", "T1", _VALUES[parts["T1"]["part"]], x + 38, y)
+    d2 = sheet.place("D", "D2", _VALUES[parts["D2"]["part"]], x + 56, y - 2)
+    sheet.wire((x + 6, y), r3["1"])
+    sheet.label("BUZZER", x + 6, y, left=True)
+    sheet.wire(r3["2"], t1["2"])
+    sheet.wire((x + 26, y), r4["1"])
+    sheet.joint(x + 26, y)
+    sheet.power("GND", *r4["2"])
+    sheet.power("GND", *t1["3"])
+    low, aside = y + 6, x + 50
+    sheet.wire(t1["1"], (aside, t1["1"][1]), (aside, low), (d2["2"][0], low), (x + 62, low))
+    sheet.wire(d2["2"], (d2["2"][0], low))
+    sheet.joint(d2["2"][0], low)
+    sheet.label("BUZZER-", x + 62, low)
+    sheet.power("5V", *d2["1"])
 
 
 def _panel_side(sheet: Sheet, block: Mapping[str, Any]) -> None:

@@ -137,6 +137,14 @@ def _uln2003a() -> Symbol:
     )
 
 
+def _npn() -> Symbol:
+    """Return an NPN transistor: collector above, base on the left, emitter below."""
+    shapes = _line((-1, 2), (-1, -2)) + _line((-1, 0.8), (1, 2)) + _line((-1, -0.8), (1, -2))
+    arrow = _line((1, -2), (0, -1.8), (0.5, -1.1), (1, -2), fill="outline")
+    pins = (Pin("1", 1, 4, 270), Pin("2", -3, 0, 0), Pin("3", 1, -4, 90))
+    return Symbol(pins, shapes + arrow, (2, 1), (2, -1), shows_numbers=True)
+
+
 def _pc817() -> Symbol:
     led = (
         _line((-4, 2), (-2, 2), (-2, -2), (-4, -2))
@@ -186,6 +194,7 @@ SYMBOLS: Final[dict[str, Symbol]] = {
     "RV": Symbol((Pin("1", 0, 4, 270), Pin("2", 0, -4, 90)), _box(-0.8, 2, 0.8, -2), (1.6, 1), (1.6, -1)),
     "D": _diode(_line((-1, 1), (1, 1))),
     "TVS": _diode(_line((-1.5, 0.5), (-1, 1), (1, 1), (1.5, 1.5))),
+    "NPN": _npn(),
     "PC817": _pc817(),
     "ULN2003A": _uln2003a(),
     "RELAY": _relay(),
