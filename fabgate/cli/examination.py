@@ -16,6 +16,7 @@ def doctor(arguments: argparse.Namespace) -> int:
     from fabgate.doctor import finding
     from fabgate.doctor.system import System
     from fabgate.gate.doctor.examination import examine
+    from fabgate.phrases import lang_of, phrases
 
     if not arguments.root.is_dir():
         raise UsageError(f"--root: found no folder {arguments.root}, wanted that of a computer's files")
@@ -23,7 +24,7 @@ def doctor(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(finding.as_json(findings), indent=2))
     else:
-        print("\n".join(finding.lines(findings)))
+        print("\n".join(finding.lines(findings, phrases(lang_of(arguments.config)))))
     return finding.exit_code(findings)
 
 
@@ -33,6 +34,7 @@ def selftest(arguments: argparse.Namespace) -> int:
     from fabgate.gate.selftest import steps
     from fabgate.gate.selftest.terminal import Terminal
     from fabgate.gate.selftest.watch import Watch
+    from fabgate.phrases import phrases
 
     if not sys.stdin.isatty():
         raise UsageError("selftest asks a person at the machine: run it in a terminal")
@@ -41,7 +43,7 @@ def selftest(arguments: argparse.Namespace) -> int:
         from fabgate.doctor import commissioning
 
         commissioning.ready(arguments.sheet)
-    person = Terminal(sys.stdin, sys.stderr if arguments.json else sys.stdout)
+    person = Terminal(sys.stdin, sys.stderr if arguments.json else sys.stdout, lang=config.lang)
     watch = Watch(config, patience_s=arguments.wait)
     status, head = watch.status(), watch.head()
     test = steps.SelfTest(config, person, watch)
@@ -62,11 +64,11 @@ def selftest(arguments: argparse.Namespace) -> int:
         facts = [
             ("Machine", str(status["machine"])),
             ("Gate", f"{config.site}/{config.gate}, fabgate {status['version']}"),
-            ("Journal", f"{status['journal']['id']}, after entry {head}"),
+            ("Journal", phrases(config.lang)(f"{status['journal']['id']}, after entry {head}")),
             ("Tested", made_at.strftime("%Y-%m-%d %H:%M UTC")),
         ]
         rows = [(step.name, step.expected, step.outcome, step.detail) for step in found]
-        commissioning.write(arguments.sheet, facts, rows, made_at=made_at)
+        commissioning.write(arguments.sheet, facts, rows, made_at=made_at, lang=config.lang)
         person.tell(f"The sheet to sign: {arguments.sheet}")
     if arguments.json:
         import msgspec
@@ -88,7 +90,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
     if not sys.stdin.isatty():
         raise UsageError("calibrate asks a person at the machine: run it in a terminal")
     config = gate_yaml.load(arguments.config)
-    person = Terminal(sys.stdin, sys.stderr if arguments.json else sys.stdout)
+    person = Terminal(sys.stdin, sys.stderr if arguments.json else sys.stdout, lang=config.lang)
     run = calibration.Calibration(config, person, Watch(config, patience_s=arguments.wait), pause=time.sleep)
     try:
         found = run.run()

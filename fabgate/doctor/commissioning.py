@@ -1,13 +1,13 @@
 """The commissioning sheet of a machine as PDF, to sign: what a self-test found, and what is left to do by hand.
 
-The rows come from hardware/commissioning.md as shipped. Needs fpdf2 (``fabgate[sheet]``).
+The rows come from hardware/commissioning.md as shipped, or from its translation. Needs fpdf2 (``fabgate[sheet]``).
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -15,10 +15,12 @@ from typing import Any, Final
 import fabgate
 from fabgate.doctor.shipped import shipped
 from fabgate.errors import UsageError
+from fabgate.phrases import Phrases, phrases
 
 #: Letters of most languages; the files belong to the statements of the collector, in the same package.
 _FONTS: Final = Path(fabgate.__file__).with_name("collector") / "paper" / "fonts"
-_PAGE: Final = "hardware/commissioning.md"
+#: The page with the rows, in each language that has one.
+_PAGES: Final = {"en": "hardware/commissioning.md", "fr": "hardware/commissioning.fr.md"}
 _INK, _SOFT, _RULE, _WASH = (28, 37, 46), (85, 96, 107), (222, 219, 210), (246, 245, 241)
 _ACCENT, _BAD = (13, 92, 108), (160, 40, 30)
 _TESTED: Final = (38, 72, 24, 46)
@@ -36,42 +38,47 @@ def ready(path: Path) -> None:
         raise UsageError(f"--sheet: found {path}, wanted a file in a folder that can be written")
 
 
-def write(path: Path, facts: Iterable[tuple[str, str]], tested: Iterable[Row], *, made_at: datetime) -> None:
-    """Write the sheet. `tested` has the step, what is expected, the result, and what was observed. Raises OSError."""
-    body = document(facts, tested, made_at=made_at)
+def write(path: Path, facts: Iterable[tuple[str, str]], tested: Iterable[Row], *, made_at: datetime, lang: str) -> None:
+    """Write the sheet in a language. `tested` has the step, what is expected, the result, and what was observed.
+
+    Raises OSError.
+    """
+    body = document(facts, tested, made_at=made_at, lang=lang)
     fresh = path.with_name(f".{path.name}.new")
     fresh.write_bytes(body)
     fresh.replace(path)
 
 
-def document(facts: Iterable[tuple[str, str]], tested: Iterable[Row], *, made_at: datetime) -> bytes:
+def document(facts: Iterable[tuple[str, str]], tested: Iterable[Row], *, made_at: datetime, lang: str = "en") -> bytes:
     """Return the sheet as PDF."""
     from fpdf import FPDF  # noqa: PLC0415 - an extra
 
+    said = phrases(lang)
     pdf = FPDF(format="A4")
     pdf.set_margins(15, 15, 15)
     pdf.set_auto_page_break(True, 18)
     pdf.set_creation_date(made_at)
-    pdf.set_title("Commissioning")
-    pdf.set_lang("en")
+    pdf.set_title(said("Commissioning"))
+    pdf.set_lang(lang)
     for style, name in (("", "Regular"), ("B", "Bold")):
         pdf.add_font("Roboto", style, _FONTS / f"Roboto-{name}.ttf")
     pdf.add_page()
-    _write(pdf, "Commissioning", 18, bold=True, colour=_ACCENT)
+    _write(pdf, said("Commissioning"), 18, bold=True, colour=_ACCENT)
     for name, value in facts:
         pdf.set_font("Roboto", "", 10)
         pdf.set_text_color(*_SOFT)
-        pdf.cell(38, 5.4, name)
+        pdf.cell(38, 5.4, said(name))
         pdf.set_text_color(*_INK)
         pdf.multi_cell(0, 5.4, value, align="L", new_x="LMARGIN", new_y="NEXT")
     pdf.ln(3)
-    _heading(pdf, "Self-test")
-    rows = list(tested)
-    _table(pdf, ("step", "expected", "result", "observed"), rows, _TESTED)
-    for title, by_hand in _parts(shipped(_PAGE) or ""):
+    _heading(pdf, said("Self-test"))
+    bad = {said("failed"), said("not done")}
+    labels = [said(label) for label in ("step", "expected", "result", "observed")]
+    _table(pdf, labels, [[said(cell) for cell in row] for row in tested], _TESTED, bad=bad)
+    for title, by_hand in _parts(shipped(_PAGES.get(lang, _PAGES["en"])) or ""):
         _heading(pdf, title)
-        _table(pdf, ("", "do", "expected", "ok"), by_hand, _BY_HAND)
-    _signatures(pdf)
+        _table(pdf, ["", said("do"), said("expected"), "ok"], by_hand, _BY_HAND)
+    _signatures(pdf, said)
     return bytes(pdf.output())
 
 
@@ -87,7 +94,8 @@ def _parts(page: str) -> Iterator[tuple[str, list[Row]]]:
 
 
 def _plain(cell: str) -> str:
-    return re.sub(r"\[([^]]*)]\([^)]*\)", r"\1", cell).replace("`", "").replace("**", "").strip()
+    text = re.sub(r"\[([^]]*)]\([^)]*\)", r"\1", cell).replace("`", "").replace("**", "").strip()
+    return re.sub(r" (?=[:;!?»])|(?<=«) ", "\u00a0", text)  # French has spaces there that no line ends at
 
 
 def _write(pdf: Any, text: str, size: float, *, bold: bool = False, colour: tuple[int, int, int] = _INK) -> None:
@@ -104,7 +112,9 @@ def _heading(pdf: Any, text: str) -> None:
     _write(pdf, text, 12, bold=True, colour=_ACCENT)
 
 
-def _table(pdf: Any, labels: Row, rows: Iterable[Row], widths: Sequence[int]) -> None:
+def _table(
+    pdf: Any, labels: Row, rows: Iterable[Row], widths: Sequence[int], *, bad: Collection[str] = frozenset()
+) -> None:
     from fpdf import FontFace  # noqa: PLC0415 - an extra
 
     pdf.set_font("Roboto", "", 8.5)
@@ -123,15 +133,14 @@ def _table(pdf: Any, labels: Row, rows: Iterable[Row], widths: Sequence[int]) ->
         for cells in rows:
             row = table.row()
             for cell in cells:
-                bad = cell in ("failed", "not done")
-                row.cell(cell, style=FontFace(emphasis="BOLD", color=_BAD) if bad else None)
+                row.cell(cell, style=FontFace(emphasis="BOLD", color=_BAD) if cell in bad else None)
 
 
-def _signatures(pdf: Any) -> None:
+def _signatures(pdf: Any, said: Phrases) -> None:
     if pdf.will_page_break(40):
         pdf.add_page()
     pdf.ln(6)
-    _write(pdf, "If a step failed or was not done, do not put the machine into service.", 10, bold=True)
+    _write(pdf, said("If a step failed or was not done, do not put the machine into service."), 10, bold=True)
     pdf.ln(12)
     pdf.set_draw_color(*_SOFT)
     for label in ("Date", "Name", "Signature"):
@@ -139,6 +148,6 @@ def _signatures(pdf: Any) -> None:
         pdf.line(x, y, x + 54, y)
         pdf.set_font("Roboto", "", 8)
         pdf.set_text_color(*_SOFT)
-        pdf.cell(60, 5, label)
+        pdf.cell(60, 5, said(label))
     pdf.ln(8)
     _write(pdf, f"fabgate {fabgate.__version__}", 8, colour=_SOFT)

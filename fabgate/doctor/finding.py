@@ -74,15 +74,18 @@ def exit_code(findings: Iterable[Finding]) -> int:
     return int(any(finding.outcome is Outcome.FAIL for finding in findings))
 
 
-def lines(findings: Sequence[Finding]) -> list[str]:
-    """Return the findings as text for a terminal, in their order, and a last line with their numbers."""
+def lines(findings: Sequence[Finding], said: Callable[[str], str] = str) -> list[str]:
+    """Return the findings as text for a terminal, in their order, and a last line with their numbers.
+
+    `said` returns a text in the reader's language (fabgate/phrases.py); ids of checks and commands stay as they are.
+    """
     width = max(len(finding.id) for finding in findings)
     shown: list[str] = []
     for finding in findings:
         text = f"not checked: {finding.text}" if finding.outcome is Outcome.NOT_CHECKED else finding.text
-        shown.append(f"{_MARKS[finding.outcome]:<6}{finding.id:<{width}}  {text}")
+        shown.append(f"{_MARKS[finding.outcome]:<6}{finding.id:<{width}}  {said(text)}")
         if finding.next_step:
-            shown.append(f"{'':<{8 + width}}→ {finding.next_step}")
+            shown.append(f"{'':<{8 + width}}→ {said(finding.next_step)}")
     counts = Counter(finding.outcome for finding in findings)
     warnings = counts[Outcome.WARN]
     total = (
@@ -91,7 +94,7 @@ def lines(findings: Sequence[Finding]) -> list[str]:
         f"{counts[Outcome.OK]} ok",
         f"{counts[Outcome.NOT_CHECKED]} not checked",
     )
-    return [*shown, "", ", ".join(total)]
+    return [*shown, "", ", ".join(map(said, total))]
 
 
 def as_json(findings: Sequence[Finding]) -> dict[str, Any]:

@@ -119,7 +119,7 @@ def judge_unit(
         more = f", with {', '.join(drop_ins)}" if drop_ins else ""
         return ok(check, f"{name} is as shipped{more}")
     shown = "; ".join(
-        f"{key}: found {' '.join(found.get((section, key), [])) or 'nothing'}, wanted {' '.join(wanted.get((section, key), [])) or 'nothing'}"
+        f"{key}: found {' '.join(found.get((section, key), [])) or 'nothing'} in place of {' '.join(wanted.get((section, key), [])) or 'nothing'}"
         for section, key in others[:3]
     )
     more = f"; and {len(others) - 3} more" if len(others) > 3 else ""

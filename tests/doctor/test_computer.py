@@ -181,4 +181,6 @@ def test_what_a_drop_in_takes_away_is_noticed(drop_in):
 def test_files_are_found_where_a_wheel_installs_them():
     text = (Path(__file__).parents[2] / "setup.cfg").read_text()
     assert "share/fabgate/systemd = systemd/*" in text
-    assert "share/fabgate/hardware = hardware/pins.yaml, hardware/commissioning.md" in text
+    assert (
+        "share/fabgate/hardware = hardware/pins.yaml, hardware/commissioning.md, hardware/commissioning.fr.md" in text
+    )

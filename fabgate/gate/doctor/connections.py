@@ -37,7 +37,7 @@ def network(facts: Facts) -> Finding:
         return ok("network", f"connected by {', '.join(up)}")
     return fail(
         "network",
-        f"no connection: {', '.join(f'{name} is {state}' for name, state in states.items())}",
+        f"no connection: {', '.join(f'{name} ({state})' for name, state in states.items())}",
         "check the cable or the Wi-Fi: nmcli device, ip address",
     )
 

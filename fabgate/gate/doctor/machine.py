@@ -173,7 +173,7 @@ def _each_reader(facts: Facts, judge: Callable[[gate_yaml.Driver], Finding]) -> 
     told = [f"{config.reader_name(place)}: {finding.text}" for place, finding in enumerate(found)]
     steps = dict.fromkeys(finding.next_step for finding in found if finding.next_step)
     worst = min(found, key=lambda finding: _WORST_FIRST.index(finding.outcome))
-    return Finding(worst.id, worst.outcome, "; ".join(told), "; ".join(steps))
+    return Finding(worst.id, worst.outcome, " | ".join(told), " | ".join(steps))
 
 
 def _reader(facts: Facts, section: gate_yaml.Driver) -> Finding:

@@ -16,6 +16,7 @@ from fabgate.drivers.panels import Notice
 from fabgate.gate.config.gate_yaml import Config, driver_class
 from fabgate.gate.panel import messages, trial
 from fabgate.gate.selftest.watch import Status, Watch
+from fabgate.phrases import phrases
 
 OK: Final = "ok"
 FAILED: Final = "failed"
@@ -328,14 +329,14 @@ class SelfTest:
 
     def _note(self, name: str, expected: str, *, failed: str = "", detail: str = "") -> bool:
         self.steps.append(Step(name, expected, FAILED if failed else OK, failed or detail))
-        self._person.tell(line(self.steps[-1]))
+        self._person.tell(line(self.steps[-1], phrases(self._config.lang)))
         return not failed
 
 
-def line(step: Step) -> str:
-    """Return a step for a terminal."""
-    detail = f" ({step.detail})" if step.detail else ""
-    return f"  {step.outcome:<14}{step.name}{detail}"
+def line(step: Step, said: Callable[[str], str] = str) -> str:
+    """Return a step for a terminal; `said` returns a text in the person's language."""
+    detail = f" ({said(step.detail)})" if step.detail else ""
+    return f"  {said(step.outcome):<14}{said(step.name)}{detail}"
 
 
 def _expected(sense: str, notice: Notice, *, has_three: bool) -> str:
@@ -346,7 +347,7 @@ def _expected(sense: str, notice: Notice, *, has_three: bool) -> str:
         return f"the light is {colour}{' and blinks' if blinks else ''}"
     if sense == "sound":
         return _SOUNDS.get(notice.sound, notice.sound)
-    return "the display says " + " / ".join(notice.lines)
+    return f"the display says {' / '.join(notice.lines)}"
 
 
 def _is_idle(status: Status) -> bool:

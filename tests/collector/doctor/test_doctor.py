@@ -180,7 +180,7 @@ FAULTS: list[tuple[str, Callable[[Bench], object], Outcome, str]] = [
         "units",
         lambda bench: bench.change(UNIT, "Restart=always", "Restart=no"),
         FAIL,
-        "Restart: found no, wanted always",
+        "Restart: found no in place of always",
     ),
     ("units", lambda bench: (bench.root / UNIT[1:]).unlink(), FAIL, "is not installed"),
     ("ingest", lambda _: Heartbeat.beat("ingest", ago(), "no connection to broker.lan"), FAIL, "broker.lan"),

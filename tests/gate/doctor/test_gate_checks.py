@@ -199,6 +199,20 @@ def test_the_verb_prints_findings_and_fails_when_one_does(pi):
     assert "1 failed, 0 warnings" in done.stdout
 
 
+def test_the_verb_speaks_the_language_of_the_gate_and_its_json_stays_for_programs(pi):
+    pi.reconfigure("gate: laser-1", "gate: laser-1\nlang: fr")
+    pi.remove("/dev/spidev0.0")
+    options = ("--config", pi.folder / "gate.yaml", "--root", pi.root)
+    said = run_fabgate("doctor", *options).stdout
+    assert "FAIL  spi" in said
+    assert "/dev/spidev0.0 n\u2019existe pas\u00a0: le SPI est désactivé" in said
+    assert "→ raspi-config nonint do_spi 0; reboot" in said
+    english = {" is ", " are ", " the ", " not ", " does ", " of "}
+    assert [line for line in said.splitlines() if any(word in line for word in english)] == []
+    found = {row["id"]: row["text"] for row in json.loads(run_fabgate("doctor", *options, "--json").stdout)["findings"]}
+    assert found["spi"] == "there is no /dev/spidev0.0: SPI is off"
+
+
 def test_a_root_that_is_not_there_is_refused(tmp_path):
     done = run_fabgate("doctor", "--root", tmp_path / "nowhere")
     assert (done.returncode, done.stdout) == (2, "")
