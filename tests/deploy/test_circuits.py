@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from fabgate.drivers.outputs.gpio import GpioOptions, GpioOutput
 from tests.deploy.places import HARDWARE
-from tools.hardware import builds, labels, live
+from tools.hardware import builds, circuit, labels, live
 from tools.hardware.board import layout
 
 POWERED = [name for name in builds.NAMES if "X6" in builds.read(name).devices]
@@ -186,6 +186,35 @@ def test_each_cross_section_is_chosen_by_the_breaker_in_front_of_the_wire(name):
     assert behind_f1
     # Earth up to the bar and to metal that mains could touch before Q1 is as large as the supply's own.
     assert all("by the fuse in front of X6" in build.cables[name].text for name in ("W36", "W38"))
+
+
+@pytest.mark.parametrize("name", POWERED)
+def test_the_circuit_diagram_draws_each_wire_through_which_a_machine_or_the_coil_gets_its_power(name):
+    build = builds.read(name)
+    columns = circuit.ways(build)
+    drawn = {step for _, way in columns for _, step in way if step.startswith("W")}
+    rails = reached(build, ["X5.1"]) | reached(build, ["X5.4"])
+    apart = {w.name for w in build.wires() if w.colour != "GNYE" and not {str(w.start), str(w.end)} <= rails}
+    electric = {wire.name for cable in build.cables.values() if cable.by == "electrician" for wire in cable.wires}
+    assert (apart & (electric | {"W10.3", "W10.5", "W10.6"})) <= drawn
+    text = circuit.picture(build)
+    for _, way in columns:
+        for (above, _), (pin, step) in pairwise(way):
+            if step.startswith("W"):
+                (wire,) = (wire for wire in build.wires() if wire.name == step)
+                assert {str(wire.start), str(wire.end)} == {above, pin}
+                assert f">{step}</text>" in text
+            else:  # what closes joins no two pins by itself
+                assert pin not in reached(build, [above])
+    # On every way to the machine: main switch, breaker, contactor. On that to the coil: emergency stop and K1.
+    kinds = {what: [step for _, step in way if not step.startswith("W")][1:] for what, way in columns}
+    assert all(kinds[f"machine, {pin}"] == ["switch", "breaker", "contactor"] for pin in map(_last, fed(build)))
+    assert kinds["coil"] == ["opening", "K1", "coil"]
+    assert kinds["mirror contact"] == ["opening", "A3 input"]
+
+
+def _last(pin: str) -> str:
+    return pin.partition(".")[2]
 
 
 # --- 24 V -------------------------------------------------------------------------------------------------------------

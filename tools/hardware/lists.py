@@ -7,7 +7,7 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from tools.hardware import builds
+from tools.hardware import builds, circuit
 from tools.hardware.board import layout
 from tools.hardware.builds import Build, Device, End, Wire
 
@@ -133,6 +133,8 @@ def _csv(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def all_of(build: Build) -> dict[str, str]:
     """Return the lists of a build by the name of their file."""
     found = {"bom.csv": bom(build), "wires.csv": wires(build)}
+    if build.live:
+        found["circuit.svg"] = circuit.picture(build)
     if any(device.raw.get("board") for device in build.devices.values()):
         found["terminals.csv"] = terminals(build)
         if not build.base:  # the board of a variant is that of its base

@@ -26,7 +26,7 @@ def ends(wires: Iterable[Wire]) -> frozenset[str]:
             devices[end.device].add(end.pin)
     for device, pins in devices.items():
         if _CLOSES.fullmatch(device) and device != _SWITCH:
-            for one, two in _poles(pins):
+            for one, two in poles(pins):
                 beside[f"{device}.{one}"].add(f"{device}.{two}")
                 beside[f"{device}.{two}"].add(f"{device}.{one}")
     found = {f"{_MAINS}.{pin}" for pin in devices[_MAINS] - {"PE"}}
@@ -38,7 +38,7 @@ def ends(wires: Iterable[Wire]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _poles(pins: Iterable[str]) -> Iterator[tuple[str, str]]:
+def poles(pins: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield the main poles: what enters at 1, 3, 5 or 7 leaves at the next number (IEC 60947-1, Annex L)."""
     yield from ((pin, str(int(pin) + 1)) for pin in pins if len(pin) == 1 and pin in "1357")
 
