@@ -171,7 +171,7 @@ FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
         "unit",
         written(DROP_IN, "[Service]\nRestartPreventExitStatus=1\n"),
         FAIL,
-        "RestartPreventExitStatus: found 1, wanted nothing",
+        "RestartPreventExitStatus: found 1 in place of nothing",
     ),
     ("unit", written(DROP_IN, "[Unit]\nConditionPathExists=/mnt/usb\n"), FAIL, "ConditionPathExists"),
     ("unit", written(DROP_IN, "[Service]\nRestartPreventExitStatus=\n"), OK, "own.conf"),
