@@ -49,15 +49,22 @@ class SerialOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 class SerialReader:
-    """A reader on a serial line as fabgate's Reader. `clock` returns seconds and is replaced by tests only."""
+    """A reader on a serial line as fabgate's Reader. `line` and `clock`, which returns seconds, are replaced by tests only."""
 
     Options = SerialOptions
     continuous = False
     supervised = False
 
-    def __init__(self, options: SerialOptions, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        options: SerialOptions,
+        *,
+        line: Callable[[str, int, str], SerialLine] = SerialLine.at,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.recoveries = 0
         self._options = options
+        self._make_line = line
         self._clock = clock
         self._line: SerialLine | None = None
         self._received = b""
@@ -66,7 +73,7 @@ class SerialReader:
     def open(self) -> None:
         """Claim the device, and forget what it sent before. Raises HardwareError."""
         self.close()
-        self._line = SerialLine.at(self._options.port, self._options.speed_bps, self.identity)
+        self._line = self._make_line(self._options.port, self._options.speed_bps, self.identity)
 
     def poll(self) -> Card | Misread | None:
         """Return the badge of the newest frame; the rest of a frame is waited for, for 50 ms. Raises HardwareError."""
@@ -89,8 +96,8 @@ class SerialReader:
     def _newest(self, line: SerialLine) -> Card | Misread | None:
         self._received += line.read()
         found, self._received = newest(self._received, self._options.format)
-        until = time.monotonic() + REST_S
-        while self._received and (left := until - time.monotonic()) > 0 and (more := line.read(left)):
+        until = self._clock() + REST_S
+        while self._received and (left := until - self._clock()) > 0 and (more := line.read(left)):
             later, self._received = newest(self._received + more, self._options.format)
             found = later or found
         if self._received:

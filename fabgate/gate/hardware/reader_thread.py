@@ -49,7 +49,8 @@ class ReaderThread:
     """One reader's thread. `post` takes events of the rules, ``ReaderFault`` and ``ReaderRecovered``.
 
     `other_keys` are further badge keys under which the digests of `emergency` badges may have been made. `number` is the
-    reader's place in gate.yaml. A poll that takes longer than `slow_ms` proves nothing about when its card arrived.
+    reader's place in gate.yaml. A poll that takes longer than `slow_ms` proves nothing about when its card arrived. `stop`, with
+    which the thread waits, is replaced by tests only.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class ReaderThread:
         emergency: AbstractSet[str] = frozenset(),
         number: int = 0,
         slow_ms: int = HANG_MS,
+        stop: threading.Event | None = None,
     ) -> None:
         self._reader = reader
         kind = type(reader)
@@ -78,7 +80,7 @@ class ReaderThread:
         self._presented = ""
         self._boot_ms = boot_ms
         self._presence = Presence()
-        self._stop = threading.Event()
+        self._stop = stop or threading.Event()
         self._reopen = threading.Event()
         #: The driver's count of recoveries at the last poll, and whether it has grown since the last report.
         self._recoveries = 0
