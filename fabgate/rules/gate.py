@@ -144,6 +144,8 @@ class Gate:
                 return
         guest = self._refusals.take_guest(machine.now.boot_ms)
         answer = taps.presented(machine, badge, guest, flag_asks=self._flags.asking)
+        if self._readers.has_fault(reader):
+            answer = taps.without_start(machine, badge, answer)
         do(answer)
         for intent in answer if machine.beside_holder else ():
             if isinstance(intent, Refuse) and NOT_IN_HOLDER in intent.reasons:
@@ -158,10 +160,12 @@ class Gate:
                 self._tapped(badge, reader)
             case vocabulary.Committed(token):
                 self._power.committed(token)
-            case vocabulary.Lying(badge, reader):
+            case vocabulary.Lying(badge, reader, before_empty):
                 self._readers.lies(badge, reader)
                 if not machine.place.beside:
                     do((SeeCard(badge, present=True),))  # in hold mode this proves that the card is in its holder
+                if before_empty and not machine.holds(badge):
+                    do((vocabulary.Signal(vocabulary.SignalKind.MISREAD, detail=vocabulary.LYING),))
             case vocabulary.Removed(badge, reader):
                 self._readers.lifted(badge, reader)
                 self._flags.release(badge)

@@ -144,6 +144,11 @@ class Machine(NamedTuple):
         """Whether the card is on another reader than the one that holds cards: there it starts nothing in hold mode."""
         return self.place.beside and self.rules.mode is Mode.HOLD
 
+    def holds(self, badge: str) -> bool:
+        """Return whether this is the card that has to stay in the holder, in hold mode."""
+        session = self.session if self.pending is None else self.pending.session
+        return self.rules.mode is Mode.HOLD and session is not None and session.badge == badge
+
     @property
     def active(self) -> bool:
         """Whether a session has power and has not ended yet."""

@@ -6,7 +6,8 @@ Each reader has a ``presence`` of its own. With one reader, nothing here decides
   is an *echo* if a tap of the same person on another reader counted at most ``ECHO_MS`` before: it starts, ends and
   answers nothing. Only a tap that counted has echoes, so nobody is kept from ending a session for longer.
 * In hold mode one reader has the holder. What lies on another one proves nothing about the card in the holder.
-* In hold mode the fault of the holder's reader forbids use, otherwise only the fault of all readers.
+* In hold mode the fault of the holder's reader forbids use, otherwise only the fault of all readers. What a reader with a
+  fault reads starts nothing; it can end the session of its badge.
 """
 
 from __future__ import annotations
@@ -86,6 +87,10 @@ class Readers:
     def works(self, reader: int) -> None:
         """Note that a reader works again."""
         self._faults.pop(reader, None)
+
+    def has_fault(self, reader: int) -> bool:
+        """Return whether this reader has a fault."""
+        return reader in self._faults
 
     def fault(self, mode: Mode) -> str | None:
         """Return the fault that forbids use in this mode, or None."""

@@ -367,6 +367,18 @@ def test_a_card_that_still_lies_in_its_holder_after_a_fault_of_the_reader_ends_t
     assert world.phase == "active"
 
 
+def test_a_badge_that_was_tapped_before_the_reader_was_empty_has_to_be_lifted() -> None:
+    lying = vocabulary.Lying("ada", before_empty=True)
+    world = World()
+    assert world.do(lying) == ["signal misread"]
+    assert world.signals[-1].detail == vocabulary.LYING
+    assert World().start().do(lying) == ["signal misread"], "it ends nothing either"
+    world = World(mode=vocabulary.Mode.HOLD)
+    assert world.do(lying) == ["signal misread"]
+    assert world.start().do(lying) == [], "in its holder it has to stay"
+    assert world.do(vocabulary.Lying("bob", before_empty=True)) == ["signal misread"]
+
+
 @pytest.mark.parametrize("mode", list(vocabulary.Mode))
 def test_a_card_that_was_not_tapped_starts_and_ends_nothing(mode: vocabulary.Mode) -> None:
     world = World(mode=mode)

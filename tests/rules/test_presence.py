@@ -37,6 +37,11 @@ class Field:
         return events
 
 
+def lying_at_start(badge: str) -> Lying:
+    """Return that a card lies on a reader that was not empty yet."""
+    return Lying(badge, before_empty=True)
+
+
 def empty_field() -> Field:
     field = Field()
     assert field.empty(1_000) == []
@@ -86,30 +91,30 @@ def test_a_card_that_comes_while_the_field_cannot_be_read_arrives_when_it_is_rea
 
 def test_a_card_that_lies_there_at_the_start_did_not_arrive():
     field = Field()
-    assert field.card("a", 10_000) == [Lying("a")]
+    assert field.card("a", 10_000) == [lying_at_start("a")]
     assert field.empty(1_000) == [Removed("a")]
     assert field.card("a") == [Presented("a")]
 
 
 def test_before_the_first_empty_field_no_card_arrives():
     field = Field()
-    assert field.card("a") == [Lying("a")]
-    assert field.card("b") == [Removed("a"), Lying("b")]
-    assert field.card("a") == [Removed("b"), Lying("a")]
+    assert field.card("a") == [lying_at_start("a")]
+    assert field.card("b") == [Removed("a"), lying_at_start("b")]
+    assert field.card("a") == [Removed("b"), lying_at_start("a")]
 
 
 @pytest.mark.parametrize("empty_ms", [50, 100, 550])
 def test_a_field_that_is_empty_for_a_moment_at_the_start_is_not_empty(empty_ms: int):
     field = Field()
     field.empty(empty_ms)
-    assert field.card("a") == [Lying("a")]
+    assert field.card("a") == [lying_at_start("a")]
 
 
 def test_two_empty_polls_with_a_long_pause_between_them_prove_nothing():
     presence = Presence()
     presence.nothing(0)
     presence.nothing(60_000)
-    assert presence.saw("a", 60_050) == [Lying("a")]
+    assert presence.saw("a", 60_050) == [lying_at_start("a")]
 
 
 @pytest.mark.parametrize("held_up_ms", [400, 5_000, 3_600_000])
@@ -132,7 +137,7 @@ def test_a_slow_reader_sees_an_empty_field_too():
 def test_a_field_that_a_reader_saw_empty_before_it_was_set_up_again_proves_nothing():
     field = empty_field()
     field.presence.restarted()
-    assert field.card("a") == [Lying("a")]
+    assert field.card("a") == [lying_at_start("a")]
     field.empty(1_000)
     assert field.card("a") == [Presented("a")]
 
@@ -150,7 +155,7 @@ def test_a_card_stays_where_it_is_while_its_reader_is_set_up_again():
 def test_a_card_that_could_not_be_read_at_the_start_did_not_arrive(torn_ms: int):
     field = Field()
     field.torn(torn_ms)
-    assert field.card("a") == [Lying("a")]
+    assert field.card("a") == [lying_at_start("a")]
 
 
 @pytest.mark.parametrize("torn_ms", [600, 900, 10_000])
@@ -200,8 +205,8 @@ def test_a_reader_that_failed_proves_nothing_any_more():
     field.card("a")
     assert field.presence.lost() == [Removed("a")]
     assert field.presence.lost() == []
-    assert field.card("a") == [Lying("a")]
-    assert field.card("b") == [Removed("a"), Lying("b")]
+    assert field.card("a") == [lying_at_start("a")]
+    assert field.card("b") == [Removed("a"), lying_at_start("b")]
     field.empty(1_000)
     assert field.card("b") == [Presented("b")]
 
@@ -211,7 +216,7 @@ def test_more_cards_than_it_remembers_all_lie_there_until_the_field_is_empty():
     for n in range(MAX_CARDS):
         assert field.card(f"card {n}")[-1] == Presented(f"card {n}")
     assert field.card("one more")[-1] == Lying("one more")
-    assert field.card("card 0")[-1] == Lying("card 0")
+    assert field.card("card 0")[-1] == lying_at_start("card 0")
     field.empty(1_000)
     assert field.card("card 0") == [Presented("card 0")]
 

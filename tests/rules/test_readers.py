@@ -145,6 +145,20 @@ def test_a_machine_is_blocked_once_all_readers_have_a_fault():
     assert world.tap("ada", 1)[0] == "off"
 
 
+def test_what_a_reader_with_a_fault_reads_starts_nothing_and_still_ends_a_session():
+    world = of_two(handover=True)
+    fails(world, 1)
+    assert world.tap("ada", 1) == ["record refused blocked-reader", "signal refused"]
+    world.tap("bob", 0)
+    world.commit()
+    assert world.tap("max", 1) == ["record refused blocked-reader", "signal refused"], "it would take over"
+    assert world.power
+    world.after(ECHO_MS + 1)
+    assert world.tap("bob", 1)[0] == "off"
+    world.tap("kid", 0)
+    assert world.tap("sue", 1) == ["record refused blocked-reader", "signal refused"], "it would consent"
+
+
 def test_in_hold_mode_the_fault_of_the_holders_reader_blocks_and_ends_after_the_grace():
     world = of_two(mode=HOLD)
     world.tap("ada", 0)
@@ -217,6 +231,8 @@ class Pair:
             self.expect(self.two.tap(badge, reader), [])
             assert self.two.gate.phase is before
             return []
+        if self.broken == {reader}:
+            return []  # what it may still do is below
         self.counted[who] = (reader, self.two.ms)
         found = self.two.tap(badge, reader)
         self.expect(found, self.one.tap(badge))
@@ -283,6 +299,25 @@ def test_what_lies_and_fails_beside_the_holder_changes_nothing_in_hold_mode(scri
             pair.expect(found, [] if same else (pair.one.happens if value else pair.one.is_over)(READER))
         elif what != "fob":
             pair.do(what, value, reader)
+
+
+@few
+@given(script=st.lists(events, max_size=40), handover=st.booleans(), sponsor=st.booleans())
+def test_no_power_rises_by_a_tap_on_a_reader_with_a_fault(script, handover, sponsor):
+    world, broken = of_two(handover=handover, sponsor=sponsor), {0: False, 1: False}
+    for what, value, reader in script:
+        if what == "tap":
+            before = len(world.facts)
+            world.tap(value, reader)
+            if broken[reader]:
+                assert not [fact for fact in world.facts[before:] if isinstance(fact, vocabulary.Started)]
+        elif what == "fault":
+            broken[reader] = value
+            (fails if value else works)(world, reader)
+        elif what == "wait":
+            world.after(value)
+        elif what == "commit":
+            world.commit()
 
 
 @few

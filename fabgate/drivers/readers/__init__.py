@@ -8,9 +8,10 @@ A reader MUST:
 * return a ``Card`` only when its whole UID was read and all checks of the protocol (BCC, CRC, cascade bits, checksum,
   parity) agreed; otherwise a ``Misread`` or ``None``, never a guess;
 * return ``None`` only when it has polled and no card answered. A card that answered incompletely, or together with
-  another one, is a ``Misread``; a poll that failed raises. The gate counts a card as tapped only after the field was
-  empty: polls without a card for 0.6 s (``fabgate.rules.presence``). A reader that returns ``None`` although a card is
-  on it would turn that card into a tap;
+  another one, is a ``Misread``; a poll that failed raises; one that is not over (an answer or the rest of a frame is still to
+  come) is ``PENDING``, and what the next poll finds was true when this one began. The gate counts a card as tapped only after
+  the field was empty: polls without a card for 0.6 s (``fabgate.rules.presence``). A reader that returns ``None`` although
+  a card is on it would turn that card into a tap;
 * raise ``HardwareError`` from ``open`` or ``poll`` when the device is gone, so that "unplugged" never looks like
   "no card";
 * set ``continuous`` to whether every poll sees a card that stays (only then can the reader prove presence).
@@ -18,8 +19,11 @@ A reader MUST:
 A reader MAY recover from a transient failure (a brown-out that resets the chip). It then adds one to ``recoveries``, an
 int, in the same poll. The gate then counts no card as tapped until the field was empty again.
 
-A reader that only sends sets ``supervised`` to False: that it was unplugged cannot be known from its silence. Its line may
-still vanish, which raises. It also sets ``continuous`` to False.
+A reader that only sends sets ``continuous`` to False, and returns each frame once, in the poll in which it ended. The gate
+alone counts the silence after it. Two attributes MAY say how long the reader is silent although a card is on it:
+``gone_after_ms`` between two repetitions of that card (0 without it), and ``start_up_ms`` after ``open``, because its supply
+may just have returned (``START_UP_MS`` without it). It sets ``supervised`` to False if its silence cannot tell that it was
+unplugged. Its line may still vanish, which raises.
 
 A reader MAY have a property ``identity``: while it is open, a text for ``fabgate doctor`` that names the device.
 
@@ -33,7 +37,7 @@ reader.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -75,6 +79,15 @@ class Misread(msgspec.Struct, frozen=True):
     reason: MisreadReason
 
 
+class Pending(msgspec.Struct, frozen=True):
+    """A poll that is not over. It proves neither that a card is there nor that none is."""
+
+
+PENDING: Final = Pending()
+#: How long a reader that only sends may need to start, if its driver does not know better.
+START_UP_MS: Final = 3_000
+
+
 @runtime_checkable
 class Reader(Protocol):
     """A device that reads the card in its field."""
@@ -85,7 +98,7 @@ class Reader(Protocol):
     def open(self) -> None:
         """Claim and configure the device. Raises HardwareError."""
 
-    def poll(self) -> Card | Misread | None:
+    def poll(self) -> Card | Misread | Pending | None:
         """Poll once. Returns None when no card is there. Raises HardwareError when the device is gone."""
 
     def close(self) -> None:

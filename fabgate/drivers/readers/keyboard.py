@@ -23,8 +23,8 @@ from typing import Annotated, Final
 import msgspec
 
 from fabgate.badge import printed
-from fabgate.drivers.readers import Card, Misread, MisreadReason
-from fabgate.drivers.readers.one_way import Afterglow, card_of
+from fabgate.drivers.readers import PENDING, Card, Misread, MisreadReason, Pending
+from fabgate.drivers.readers.one_way import card_of
 from fabgate.errors import HardwareError
 
 #: struct input_event of linux/input.h: seconds, microseconds, type, code, value.
@@ -52,7 +52,7 @@ _UNSTABLE: Final = re.compile(r"/dev/input/event\d+")
 class KeyboardOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The reader's section of gate.yaml: the device by a path that stays the same, and what it types before Enter.
 
-    For `gone_after_ms` after a badge was typed it counts as still there.
+    A badge has gone when nothing was typed for more than `gone_after_ms`: for readers that repeat a badge that lies on them.
     """
 
     format: printed.FormatName
@@ -127,7 +127,7 @@ class KeyboardReader:
         self._received = b""
         self._typing = Typing(options.format)
         self._typed_at = 0.0
-        self._afterglow = Afterglow(options.gone_after_ms)
+        self.gone_after_ms = options.gone_after_ms
 
     def open(self) -> None:
         """Claim and grab the device, and forget what it typed before. Raises HardwareError."""
@@ -151,7 +151,7 @@ class KeyboardReader:
             self.close()
             raise
 
-    def poll(self) -> Card | Misread | None:
+    def poll(self) -> Card | Misread | Pending | None:
         """Return the badge that was typed last. Raises HardwareError when the device is gone."""
         if self._fd < 0:
             raise HardwareError(f"{self.identity} is not open: open() it before poll()")
@@ -164,13 +164,12 @@ class KeyboardReader:
             found = self._typing.event(seconds + micros / 1_000_000, kind, code, value) or found
         if self._typing.is_unfinished and now - self._typed_at > PAUSE_S:
             found = self._typing.break_off()
-        return self._afterglow.seen(found, now)
+        return PENDING if found is None and self._typing.is_unfinished else found
 
     def close(self) -> None:
         """Release the device, which ends the grab."""
         fd, self._fd, self._received = self._fd, -1, b""
         self._typing = Typing(self._options.format)
-        self._afterglow.forget()
         if fd >= 0:
             with contextlib.suppress(OSError):
                 os.close(fd)

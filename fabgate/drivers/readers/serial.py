@@ -20,7 +20,7 @@ import msgspec
 
 from fabgate.badge import Badge, Kind, printed
 from fabgate.drivers.readers import Card, Misread, MisreadReason
-from fabgate.drivers.readers.one_way import Afterglow, card_of
+from fabgate.drivers.readers.one_way import card_of
 from fabgate.drivers.readers.serial_line import Port, SerialLine, Speed
 from fabgate.errors import HardwareError
 
@@ -38,8 +38,8 @@ _LINE_END: Final = re.compile(rb"[\r\n]")
 class SerialOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The reader's section of gate.yaml: the device, its speed in bits per second (8N1), and what it sends.
 
-    For `gone_after_ms` after a frame its badge counts as still there, because many readers repeat a badge that lies on
-    them: it must be longer than the pause between two repetitions.
+    A badge has gone after a silence of more than `gone_after_ms`, because many readers repeat a badge that lies on them:
+    twice the pause between two repetitions and a frame, so that one may be lost.
     """
 
     format: Literal["rdm6300", printed.FormatName]
@@ -68,7 +68,7 @@ class SerialReader:
         self._clock = clock
         self._line: SerialLine | None = None
         self._received = b""
-        self._afterglow = Afterglow(options.gone_after_ms)
+        self.gone_after_ms = options.gone_after_ms
 
     def open(self) -> None:
         """Claim the device, and forget what it sent before. Raises HardwareError."""
@@ -79,12 +79,11 @@ class SerialReader:
         """Return the badge of the newest frame; the rest of a frame is waited for, for 50 ms. Raises HardwareError."""
         if self._line is None:
             raise HardwareError(f"{self.identity} is not open: open() it before poll()")
-        return self._afterglow.seen(self._newest(self._line), self._clock())
+        return self._newest(self._line)
 
     def close(self) -> None:
         """Release the device."""
         line, self._line, self._received = self._line, None, b""
-        self._afterglow.forget()
         if line is not None:
             line.close()
 

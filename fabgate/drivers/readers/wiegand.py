@@ -16,8 +16,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from fabgate.badge.wiegand_frames import from_wiegand_frame
-from fabgate.drivers.readers import Card, Misread, MisreadReason
-from fabgate.drivers.readers.one_way import Afterglow
+from fabgate.drivers.readers import PENDING, Card, Misread, MisreadReason, Pending
 from fabgate.errors import HardwareError, UsageError
 
 #: Pulses last 20 to 100 µs, and come 200 µs to 20 ms apart (SIA AC-01-1996.10). What is closer together is noise.
@@ -35,8 +34,8 @@ _TORN: Final = Misread(MisreadReason.TORN)
 class WiegandOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The reader's section of gate.yaml: its format, the pins (BCM) of its two wires, and the chip that these belong to.
 
-    A frame ends when no pulse comes for `gap_ms`. For `gone_after_ms` after a frame its badge counts as still there, because
-    some readers repeat a badge that lies on them: it must be longer than the pause between two repetitions.
+    A frame ends when no pulse comes for `gap_ms`. A badge has gone after a silence of more than `gone_after_ms`, because some
+    readers repeat a badge that lies on them: twice the pause between two repetitions and a frame, so that one may be lost.
     """
 
     format: Literal["w26", "w34", "w37"]
@@ -55,6 +54,11 @@ class Pulses:
         self._gap_ns = gap_ns
         self._count = self._frame = self._last_ns = 0
         self._is_torn = False
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether pulses have come of a frame that has not ended."""
+        return self._count > 0
 
     def pulse(self, at_ns: int, bit: int, *, is_next: bool = True) -> Card | Misread | None:
         """Add a pulse; return what the frame was that had ended before it.
@@ -108,7 +112,7 @@ class WiegandReader:
         self._make = request or _request
         self._clock_ns = clock_ns
         self._lines: Any = None
-        self._afterglow = Afterglow(options.gone_after_ms)
+        self.gone_after_ms = options.gone_after_ms
         self._forget()
 
     def open(self) -> None:
@@ -124,7 +128,7 @@ class WiegandReader:
                 " this user is in the group gpio"
             ) from error
 
-    def poll(self) -> Card | Misread | None:
+    def poll(self) -> Card | Misread | Pending | None:
         """Return the badge of the newest frame that has ended. Raises HardwareError when the chip is gone."""
         if self._lines is None:
             raise HardwareError(f"{self.identity} is not open: open() it before poll()")
@@ -136,12 +140,12 @@ class WiegandReader:
         except OSError as error:
             self.close()
             raise HardwareError(f"{self.identity} does not answer ({error})") from error
-        return self._afterglow.seen(self._pulses.quiet(now_ns) or found, now_ns / 1e9)
+        found = self._pulses.quiet(now_ns) or found
+        return PENDING if found is None and self._pulses.is_unfinished else found
 
     def close(self) -> None:
         """Release the pins."""
         lines, self._lines = self._lines, None
-        self._afterglow.forget()
         self._forget()
         if lines is not None:
             with contextlib.suppress(Exception):

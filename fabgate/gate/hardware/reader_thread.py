@@ -7,12 +7,13 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import Final, TypeVar
 
 import msgspec
 
 from fabgate.badge import UID_LENGTHS, Badge, Kind, digest
-from fabgate.drivers.readers import Card, Misread, MisreadReason, Reader
+from fabgate.drivers.readers import START_UP_MS, Card, Misread, MisreadReason, Pending, Reader
 from fabgate.errors import HardwareError, UsageError
 from fabgate.rules import vocabulary
 from fabgate.rules.presence import Presence
@@ -29,6 +30,10 @@ HANG_MS: Final = 5_000
 #: The same for one of several readers: a fob with two chips must not be read so late that its tap no longer counts as an
 #: echo (``fabgate.rules.readers``).
 SLOW_MS: Final = 1_000
+_NOISE: Final = (
+    "the reader sends what cannot be read, again and again: a badge that its format does not fit lies on it, or its wires"
+    " catch noise"
+)
 
 
 class ReaderFault(msgspec.Struct, frozen=True):
@@ -79,13 +84,19 @@ class ReaderThread:
         #: The digest of the card on the reader, as it was posted: the card's removal must name the same digest.
         self._presented = ""
         self._boot_ms = boot_ms
-        self._presence = Presence()
+        self._presence = Presence(
+            continuous=reader.continuous,
+            gone_after_ms=getattr(reader, "gone_after_ms", 0),
+            start_up_ms=getattr(reader, "start_up_ms", 0 if reader.continuous else START_UP_MS),
+        )
+        #: When the poll began that is not over; None without one.
+        self._asked_ms: int | None = None
         self._stop = stop or threading.Event()
         self._reopen = threading.Event()
         #: The driver's count of recoveries at the last poll, and whether it has grown since the last report.
         self._recoveries = 0
         self._recovered = False
-        #: Whether the last call of the driver succeeded; a poll that hangs does not change it.
+        #: Whether the last call of the driver succeeded, and brought no noise; a poll that hangs does not change it.
         self.is_working = True
         #: When the reader last answered: the only way to notice a poll that hangs.
         self.answered_ms = boot_ms()
@@ -101,6 +112,11 @@ class ReaderThread:
     def reopen(self) -> None:
         """Close the reader and open it again. Thread-safe."""
         self._reopen.set()
+
+    @property
+    def longest_pause_ms(self) -> int:
+        """The longest pause between two repetitions of a badge, with a frame; 0 for a reader that proves presence."""
+        return 0 if self._reader.continuous else self._presence.longest_pause_ms
 
     def run(self) -> None:
         """Poll until asked to stop."""
@@ -122,10 +138,13 @@ class ReaderThread:
     def _lost(self, why: str) -> None:
         for event in self._presence.lost():
             self._post(self._digested(event))
+        self._fails(why)
+        self._close()
+
+    def _fails(self, why: str) -> None:
         if self.is_working:
             self._post(ReaderFault(why, self._number))
         self.is_working = False
-        self._close()
 
     def _close(self) -> None:
         # A failure to close changes nothing: the reader is opened again, or the thread ends.
@@ -146,12 +165,15 @@ class ReaderThread:
 
     def _poll_until_stopped(self) -> None:
         self._reopen.clear()
+        self._asked_ms = None
         self._recoveries = min(
             self._recoveries, self._count_recoveries()
         )  # some drivers count from 0 after each opening
         while not self._stop.is_set() and not self._reopen.is_set():
             events = self._poll()
-            if not self.is_working:  # posted only after a poll: a driver may open and still never read a card
+            if self._presence.is_noisy:
+                self._fails(_NOISE)
+            elif not self.is_working:  # posted only after a poll: a driver may open and still never read a card
                 self.is_working = True
                 self._post(ReaderRecovered("the reader answers again", self._number))
             for event in events:
@@ -163,22 +185,26 @@ class ReaderThread:
             self._stop.wait(POLL_S)
 
     def _poll(self) -> list[vocabulary.Event]:
+        asked_ms = self._boot_ms() if self._asked_ms is None else self._asked_ms
         seen = self._call(self._reader.poll)
-        before_ms, at_ms = self.answered_ms, self._boot_ms()
+        before_ms, at_ms = min(self.answered_ms, asked_ms), self._boot_ms()
         self.answered_ms = at_ms
         self._check(seen)
+        self._asked_ms = asked_ms if isinstance(seen, Pending) else None
         recoveries = self._count_recoveries()
         if recoveries > self._recoveries:
             self._recoveries, self._recovered = recoveries, True
         if self._recovered or at_ms - before_ms > self._slow_ms:
             self._presence.restarted()
+        if isinstance(seen, Pending):
+            return []
         if seen is None:
-            return self._presence.nothing(at_ms)
-        if isinstance(seen, Card):
-            if seen.badge.is_random:
-                return self._presence.misread(MisreadReason.RANDOM_UID, at_ms)
-            return self._presence.saw(bytes((seen.kind, *seen.uid)).hex(), at_ms)
-        return self._presence.misread(seen.reason, at_ms)
+            return self._presence.nothing(asked_ms)  # a card may have come since
+        if isinstance(seen, Misread):
+            return self._presence.misread(seen.reason, at_ms, whole=seen.reason is not MisreadReason.TORN)
+        if seen.badge.is_random:
+            return self._presence.misread(MisreadReason.RANDOM_UID, at_ms, whole=True)
+        return self._presence.saw(bytes((seen.kind, *seen.uid)).hex(), at_ms)
 
     def _count_recoveries(self) -> int:
         """Return how often the reader has recovered, as the driver counts it. Raises HardwareError."""
@@ -206,10 +232,10 @@ class ReaderThread:
                 found, wanted = "half of a 7-byte UID (it starts with the cascade tag 88)", "all"
             else:
                 return
-        elif seen is None or isinstance(seen, Misread):
+        elif seen is None or isinstance(seen, Misread | Pending):
             return
         else:
-            found, wanted = f"the type {type(seen).__name__}", "a Card, a Misread or None"
+            found, wanted = f"the type {type(seen).__name__}", "a Card, a Misread, PENDING or None"
         raise HardwareError(f"{self._driver} returned {found}, wanted {wanted}")
 
     def _digested(self, event: vocabulary.Event) -> vocabulary.Event:
@@ -219,7 +245,7 @@ class ReaderThread:
         if isinstance(event, vocabulary.Presented | vocabulary.Lying):
             kind, *uid = bytes.fromhex(event.badge)
             self._presented = self._digest(Badge(Kind(kind), bytes(uid)))
-            return type(event)(self._presented, self._number)
+            return replace(event, badge=self._presented, reader=self._number)
         return event
 
     def _digest(self, badge: Badge) -> str:

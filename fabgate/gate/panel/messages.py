@@ -96,6 +96,7 @@ TEXTS: Final[dict[str, str]] = {
     "misread": "Badge not read\nOne card only,\nflat, 1 second",
     "misread.two-cards": "Badge not read\nTwo cards at once:\nuse only one",
     "misread.random-uid": "Badge not read\nNo phone, no card\nwith changing IDs:\nuse your badge",
+    "misread.lying": "Lift your badge,\nthen tap again",
     # refusals that may be shown in public
     "unknown-badge": "Unknown badge\nGo to the desk",
     "badge-shared": "Not allowed\nAnother badge has\nthe same number:\ngo to the desk",

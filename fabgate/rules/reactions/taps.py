@@ -19,8 +19,9 @@ start a session then; while the member's card is in the holder, their badges end
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
-from fabgate.rules.access import IN_USE, NOT_IN_HOLDER, SUPERVISOR_NEEDED
+from fabgate.rules.access import IN_USE, NOT_IN_HOLDER, SUPERVISOR_NEEDED, blocked_by
 from fabgate.rules.intents import (
     AcceptSupervisor,
     AnswerFlag,
@@ -50,6 +51,9 @@ from fabgate.rules.vocabulary import (
     Mode,
     SignalKind,
 )
+
+#: What begins a session, or leads to one.
+_BEGINS: Final = (Start, AskSupervisor, AcceptSupervisor, HandOver, TapAgain)
 
 
 def presented(machine: Machine, badge: str, guest: str | None, *, flag_asks: bool) -> tuple[Intent, ...]:
@@ -88,6 +92,13 @@ def removed(machine: Machine, badge: str) -> tuple[Intent, ...]:
     if session is not None and session.badge == badge:
         return gone, *grace(machine)
     return ()
+
+
+def without_start(machine: Machine, badge: str, answer: tuple[Intent, ...]) -> tuple[Intent, ...]:
+    """Return the answer to a tap on a reader with a fault: what would start a session is refused."""
+    if not any(isinstance(intent, _BEGINS) for intent in answer):
+        return answer
+    return (_refuse(badge, machine.look_up(badge), (blocked_by(Cause.READER),)),)
 
 
 # --- in each phase ----------------------------------------------------------------------------------------------------

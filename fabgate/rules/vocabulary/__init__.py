@@ -17,6 +17,7 @@ otherwise.
 from fabgate.rules.vocabulary.causes import CUT, END_WHEN_IDLE, LATCHING, Cause
 from fabgate.rules.vocabulary.commands import (
     LAST,
+    LYING,
     UNFELT,
     Checkpoint,
     ClearFault,
@@ -68,6 +69,7 @@ __all__ = [
     "CUT",
     "END_WHEN_IDLE",
     "LAST",
+    "LYING",
     "LATCHING",
     "UNFELT",
     "Barred",

@@ -73,6 +73,8 @@ class SignalKind(StrEnum):
 UNFELT: Final = "unfelt"
 #: The detail of ``SignalKind.WARNING`` if no tap gives more time.
 LAST: Final = "last"
+#: The detail of ``SignalKind.MISREAD`` for a badge that has to be lifted before it can tap.
+LYING: Final = "lying"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,10 +32,15 @@ class Presented:
 
 @dataclass(frozen=True, slots=True)
 class Lying:
-    """A badge is on a reader but did not arrive there: it was not tapped, and neither starts nor ends anything."""
+    """A badge is on a reader but did not arrive there: it was not tapped, and neither starts nor ends anything.
+
+    `before_empty` says that the reader has not been empty since its start or a fault: its member may just have tapped, and
+    has to lift the badge first.
+    """
 
     badge: str
     reader: int = 0
+    before_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import pytest
 from fabgate.badge import parse
 from fabgate.badge.wiegand_frames import wiegand_frame
 from fabgate.drivers.emulated.readers.osdp_device import OsdpDevice, OsdpLine, OsdpWire
-from fabgate.drivers.readers import Card, Misread, MisreadReason
+from fabgate.drivers.readers import PENDING, Card, Misread, MisreadReason
 from fabgate.drivers.readers.osdp import frames
 from fabgate.drivers.readers.osdp.keys import read_key
 from fabgate.drivers.readers.osdp.link import BUSY_S, MARK, TRIES, Link
@@ -196,15 +196,22 @@ def test_bits_become_a_badge_of_the_declared_kind_or_none(format_name, data, fou
     assert card_of(bytes.fromhex(data), format_name) == found
 
 
-def test_a_card_counts_as_there_for_a_second_and_its_repetition_is_no_other_tap(bench, reader):
+def test_each_report_of_a_card_is_given_once(bench, reader):
     for _ in range(2):
         bench.device.tap(SINGLE)
-        assert reader.poll() == Card(SINGLE)
-        bench.clock.sleep(0.9)
-        assert reader.poll() == Card(SINGLE)
-    bench.clock.sleep(1)
-    assert reader.poll() is None
+        assert [reader.poll() for _ in range(3)] == [Card(SINGLE), None, None]
+    assert reader.gone_after_ms == 1_000
     assert "maker 0A-00-17, serial number EDDEFECA" in reader.identity
+
+
+def test_a_poll_without_an_answer_does_not_say_that_no_card_was_there(bench, reader):
+    bench.device.tap(SINGLE)
+    bench.wire.disturb = lambda _answer: b""
+    assert [reader.poll() for _ in range(3)] == [PENDING] * 3
+    bench.wire.disturb = bytes
+    while (found := reader.poll()) is PENDING:
+        pass
+    assert found == Card(SINGLE)
 
 
 # --- the channel ------------------------------------------------------------------------------------------------------
@@ -314,7 +321,7 @@ def test_a_busy_reader_is_waited_for_but_not_for_ever(bench, reader):
     until = bench.clock() + BUSY_S - 1
     bench.device.tap(SINGLE)
     bench.wire.disturb = lambda answer: busy if bench.clock() < until else answer
-    while (found := reader.poll()) is None:
+    while (found := reader.poll()) is PENDING:
         pass
     assert found == Card(SINGLE)
     bench.clock.sleep(2)
@@ -326,13 +333,13 @@ def test_a_busy_reader_is_waited_for_but_not_for_ever(bench, reader):
 def test_a_reader_that_was_without_power_gets_a_new_channel_but_not_again_and_again(bench, reader):
     for recoveries in (1, 2):
         bench.device.restart()
-        assert reader.poll() is None
+        assert reader.poll() is PENDING
         assert reader.recoveries == recoveries
         bench.device.tap(SINGLE)
         assert reader.poll() == Card(SINGLE)
         bench.clock.sleep(STEADY_S)
     bench.device.restart()
-    assert reader.poll() is None
+    assert reader.poll() is PENDING
     bench.device.restart()
     with pytest.raises(HardwareError, match="has lost the secure channel"):
         reader.poll()

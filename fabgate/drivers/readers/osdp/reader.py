@@ -16,8 +16,7 @@ import msgspec
 
 from fabgate.badge import RandomUidError, from_uid
 from fabgate.badge.wiegand_frames import from_wiegand_frame
-from fabgate.drivers.readers import Card, Misread, MisreadReason
-from fabgate.drivers.readers.one_way import Afterglow
+from fabgate.drivers.readers import PENDING, Card, Misread, MisreadReason, Pending
 from fabgate.drivers.readers.osdp import frames
 from fabgate.drivers.readers.osdp.keys import read_key
 from fabgate.drivers.readers.osdp.link import ChannelLostError, Line, Link
@@ -36,8 +35,8 @@ _TORN: Final = Misread(MisreadReason.TORN)
 class OsdpOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The reader's section of gate.yaml: its line and address, the file with its key, and what its cards are.
 
-    `format` says what its bits are: Wiegand frames, or whole UIDs of 4, 7 or 10 bytes. For `gone_after_ms` after a card was
-    reported its badge counts as still there.
+    `format` says what its bits are: Wiegand frames, or whole UIDs of 4, 7 or 10 bytes. A badge has gone when none was reported
+    for more than `gone_after_ms`: for readers that report a card again that stays.
     """
 
     format: Literal["wiegand", "uid", "uid-reversed"]
@@ -77,7 +76,7 @@ class OsdpReader:
         self._made_by = ""
         self._key = b""
         self._lost_at = 0.0
-        self._afterglow = Afterglow(options.gone_after_ms)
+        self.gone_after_ms = options.gone_after_ms
 
     def open(self) -> None:
         """Open the line and make a secure channel with the reader. Raises HardwareError."""
@@ -110,25 +109,23 @@ class OsdpReader:
             raise
         return link
 
-    def poll(self) -> Card | Misread | None:
+    def poll(self) -> Card | Misread | Pending | None:
         """Ask for a badge. Raises HardwareError when the reader is gone, or does not keep to the secure channel."""
-        link, now = self._link, self._clock()
+        link = self._link
         if link is None:
             raise HardwareError(f"{self.identity} is not open: open() it before poll()")
         try:
             if not link.is_waiting:
                 link.send(bytes((frames.POLL,)))
-            answer = self._answer(link, now)
+            answer = self._answer(link)
         except HardwareError:
             self.close()
             raise
-        found = None if answer is None else self._found(*answer)
-        return self._afterglow.seen(found, now)
+        return PENDING if answer is None else self._found(*answer)
 
     def close(self) -> None:
         """Release the line."""
         line, self._line, self._link = self._line, None, None
-        self._afterglow.forget()
         if line is not None:
             line.close()
 
@@ -137,12 +134,13 @@ class OsdpReader:
         """Return its line and address, and once it was open what it says of its maker."""
         return f"the OSDP reader {self._options.address} at {self._options.port}{self._made_by}"
 
-    def _answer(self, link: Link, now: float) -> tuple[bytes, bool] | None:
+    def _answer(self, link: Link) -> tuple[bytes, bool] | None:
         """Return the answer of the reader, or None; make a new channel if it has lost the old one."""
         try:
             return link.answer(ANSWER_S)
         except ChannelLostError:
             # Many readers lose it by one disturbed answer: they do not answer the same command twice.
+            now = self._clock()
             if now - self._lost_at < STEADY_S:
                 raise
             self._lost_at = now
