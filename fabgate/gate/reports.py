@@ -243,6 +243,11 @@ class Reports:
             for number, count in enumerate(self._cards_read)
         )
 
+    @property
+    def longest_pauses_ms(self) -> tuple[int, ...]:
+        """Return the longest pause between two repetitions of a badge that each reader has made."""
+        return tuple(reader.longest_pause_ms for reader in self._reader_threads)
+
     def _report_of(self, reader: int, name: str, count: int) -> ReaderReport:
         fault = self._reader_faults.get(reader)
         if fault is None:

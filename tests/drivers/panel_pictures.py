@@ -86,6 +86,7 @@ def notices(lang: str) -> dict[str, Notice]:
         "misread": say(KIND.MISREAD),
         "misread.two-cards": say(KIND.MISREAD, detail="two-cards"),
         "misread.random-uid": say(KIND.MISREAD, detail="random-uid"),
+        "misread.lying": say(KIND.MISREAD, detail=vocabulary.LYING),
         "private": say(KIND.REFUSED, reasons=("badge-blocked", "expired", "outside-hours")),
         "output-still-closed": say(KIND.REFUSED, reasons=(messages.STILL_CLOSED,)),
         "blocked": say(KIND.BLOCKED, detail="something new"),

@@ -180,9 +180,11 @@ def _reader(facts: Facts, section: gate_yaml.Driver) -> Finding:
     if facts.runs:
         place = facts.config.reader.index(section)
         name = facts.config.reader_name(place) if len(facts.config.reader) > 1 else ""
-        return service.running_reader(
+        found = service.running_reader(
             facts.status, supervised=_is_supervised(section.driver), todo=_wires(section.driver), name=name
         )
+        pauses_ms = (facts.status or {}).get("longest_pauses_ms", [0] * (place + 1))
+        return service.repetitions(found, pauses_ms[place], getattr(section.options, "gone_after_ms", 0))
     if facts.is_emulated and section.driver == "simulated":
         return not_checked("reader", "the reader is simulated (demo: true)")
     if not facts.is_pi and not facts.is_emulated:

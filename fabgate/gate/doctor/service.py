@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from fabgate.doctor.finding import Finding, fail, not_checked, ok, warn
+from fabgate.doctor.finding import Finding, Outcome, fail, not_checked, ok, warn
 from fabgate.gate.terminal.lists import span
 from fabgate.mqtt.rights import SMALLER_PACKETS, Rights
 
@@ -29,7 +29,10 @@ def process(status: Mapping[str, Any] | None, *, runs: bool) -> Finding:
 
 
 #: How a finding ends about a reader that only sends.
-UNSUPERVISED: Final = "this kind of reader only sends, so that it is unplugged cannot be noticed: tap a badge to know"
+UNSUPERVISED: Final = (
+    "this kind of reader only sends, so that it is unplugged cannot be noticed: tap a badge to know. Feed it from the gate's own"
+    " supply: a badge that lies on it while a supply of its own returns counts as tapped"
+)
 
 
 def running_reader(status: Mapping[str, Any] | None, *, supervised: bool, todo: str, name: str = "") -> Finding:
@@ -49,6 +52,24 @@ def running_reader(status: Mapping[str, Any] | None, *, supervised: bool, todo: 
     if not supervised:
         return ok("reader", f"the running gate listens to it; {UNSUPERVISED}")
     return ok("reader", "the running gate reads it; stop the gate to see the version of its chip")
+
+
+def repetitions(found: Finding, longest_pause_ms: int, gone_after_ms: int) -> Finding:
+    """Compare the longest pause between two repetitions of a badge that was seen with the time after which it has gone.
+
+    `found` is what is known of the reader otherwise. One repetition may be lost, so twice the pause has to fit.
+    """
+    if found.outcome is not Outcome.OK or not longest_pause_ms:
+        return found
+    wanted_ms = 2 * longest_pause_ms
+    text = f"{found.text}; it repeats a badge after up to {longest_pause_ms} ms"
+    if wanted_ms <= gone_after_ms:
+        return ok(found.id, text)
+    return warn(
+        found.id,
+        f"{text}, found gone_after_ms: {gone_after_ms}: if one repetition is lost, a badge that was left starts the machine",
+        f"set gone_after_ms to {-(-wanted_ms // 100) * 100} or more (docs/readers/README.md)",
+    )
 
 
 def roster(*, members: int | None, age_s: int | None, fresh_for_s: int, from_collector: bool) -> Finding:

@@ -27,6 +27,7 @@ class _Published(msgspec.Struct, frozen=True):
     journal: str
     readers: tuple[ReaderReport, ...]
     read_back: str
+    longest_pauses_ms: tuple[int, ...]
 
 
 class Publisher:
@@ -76,6 +77,7 @@ class Publisher:
                 newest.journal,
                 newest.readers,
                 newest.read_back,
+                newest.longest_pauses_ms,
             )
         self._last = newest
 
@@ -101,5 +103,12 @@ class Publisher:
             problems=sorted(f"{key}: {text}" for key, text in reports.problems.items()),
         )
         return _Published(
-            state, status, reports.link, reports.stored, reports.journal_id, reports.readers, reports.read_back
+            state,
+            status,
+            reports.link,
+            reports.stored,
+            reports.journal_id,
+            reports.readers,
+            reports.read_back,
+            reports.longest_pauses_ms,
         )

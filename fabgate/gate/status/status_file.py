@@ -112,8 +112,13 @@ class StatusFile:
         journal: str,
         readers: Sequence[msgspec.Struct] = (),
         read_back: str = "",
+        longest_pauses_ms: Sequence[int] = (),
     ) -> None:
-        """Queue a status. `readers` are those of a gate with several, `read_back` is "" without a contact at the load."""
+        """Queue a status. `readers` are those of a gate with several, `read_back` is "" without a contact at the load.
+
+        `longest_pauses_ms` is the longest pause between two repetitions of a badge that each reader has made: ``fabgate
+        doctor`` compares it with `gone_after_ms`.
+        """
         self._queue.put(
             {
                 "site": self._config.site,
@@ -138,6 +143,7 @@ class StatusFile:
                 "roster": msgspec.to_builtins(without_age(status).roster),
                 **({"readers": msgspec.to_builtins(readers)} if readers else {}),
                 **({"read_back": read_back} if read_back else {}),
+                **({"longest_pauses_ms": list(longest_pauses_ms)} if any(longest_pauses_ms) else {}),
                 "clock_synced": status.synced,
                 "problems": list(status.problems),
             }

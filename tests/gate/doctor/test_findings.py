@@ -94,6 +94,14 @@ def with_a_serial_reader(pi: EmulatedPi) -> None:
     pi.write("/proc/cmdline", "console=tty1 root=PARTUUID=1\n")
 
 
+def with_a_serial_reader_that_repeats(pause_ms: int) -> Callable[[EmulatedPi], None]:
+    def fault(pi: EmulatedPi) -> None:
+        with_a_serial_reader(pi)
+        reported(longest_pauses_ms=[pause_ms])(pi)
+
+    return fault
+
+
 def with_a_serial_reader_and_its_drop_in(pi: EmulatedPi) -> None:
     with_a_serial_reader(pi)
     pi.write(f"{UNIT}.d/20-fabgate-serial.conf", (SYSTEMD / "20-fabgate-serial.conf").read_text())
@@ -221,6 +229,10 @@ FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
     ("reader", reported(problems=["reader: the MFRC522 is unplugged"]), FAIL, "unplugged"),
     ("reader", EmulatedPi.stop, NOT_CHECKED, "another computer"),
     ("reader", with_a_serial_reader, OK, "unplugged cannot be noticed"),
+    ("reader", with_a_serial_reader, OK, "Feed it from the gate's own supply"),
+    ("reader", with_a_serial_reader_that_repeats(450), OK, "it repeats a badge after up to 450 ms"),
+    ("reader", with_a_serial_reader_that_repeats(900), WARN, "found gone_after_ms: 1000"),
+    ("reader", with_a_serial_reader_that_repeats(920), WARN, "set gone_after_ms to 1900 or more"),
     ("reader-device", with_a_serial_reader, FAIL, "20-fabgate-serial.conf"),
     ("reader-device", with_a_serial_reader_and_its_drop_in, OK, "/dev/serial0 is there"),
     ("reader-device", with_a_serial_reader_by_its_number, WARN, "the number of /dev/ttyUSB0 changes"),

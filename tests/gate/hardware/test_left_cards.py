@@ -118,7 +118,6 @@ class Life:
 
     def clear_fault(self) -> None:
         if self._thread is not None:
-            self._began_at = self.world.now
             self._thread.reopen()
 
     def lose_contact(self, boot_s: float | None = None) -> None:
@@ -169,9 +168,17 @@ class Life:
             self.device.close()
 
     def _run_gate(self, ends_at: float) -> None:
-        self._began_at, self._gate_ends_at = self.world.now, ends_at
+        self._gate_ends_at = ends_at
+        reader = self.device.reader()
+        open_reader = reader.open
+
+        def opened() -> None:
+            self._began_at = self.world.now
+            open_reader()
+
+        reader.open = opened
         thread = ReaderThread(
-            self.device.reader(),
+            reader,
             self._posted,
             badge_key=BADGE_KEY,
             boot_ms=self.world.boot_ms,
@@ -242,13 +249,14 @@ def test_a_supply_that_the_gate_cannot_see_is_the_limit(name: str, tmp_path: Pat
 
 
 class Still:
-    """A machine and a reader around which nothing fails, after the reader has started."""
+    """A machine and a reader around which nothing fails. The reader repeats a card after `pause_s`, if that is given."""
 
-    def __init__(self, name: str, folder: Path, chance: random.Random, gone_after_ms: int) -> None:
+    def __init__(
+        self, name: str, folder: Path, chance: random.Random, gone_after_ms: int, *, pause_s: float | None = None
+    ) -> None:
         self.world = World()
-        self.device = READERS[name](
-            self.world, chance, pause_s=60.0, repeats=False, folder=folder, gone_after_ms=gone_after_ms
-        )
+        about = {"pause_s": pause_s or 0.0, "repeats": pause_s is not None}
+        self.device = READERS[name](self.world, chance, folder=folder, gone_after_ms=gone_after_ms, **about)
         self.posted: list[tuple[float, object]] = []
         self.machine = Machine(self.world.boot_ms)
         self._ends_at = 0.0
@@ -272,6 +280,10 @@ class Still:
         """Place the card so many seconds from now, for less than half a second."""
         self.world.after(seconds, self.device.place)
         self.world.after(seconds + 0.2, self.device.lift)
+
+    @property
+    def longest_pause_ms(self) -> int:
+        return self._thread.longest_pause_ms
 
     @property
     def taps(self) -> int:
@@ -314,6 +326,17 @@ def test_a_tap_before_the_first_silence_asks_to_lift_the_badge(name: str, tmp_pa
     still.run(6)
     assert [signal.detail for signal in still.machine.signals if signal.kind == "misread"] == [vocabulary.LYING]
     assert (still.taps, still.machine.power) == (1, True)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_the_longest_pause_between_repetitions_is_known(name: str, tmp_path: Path) -> None:
+    still = Still(name, tmp_path, random.Random(name), 1_000, pause_s=0.7)
+    still.world.after(5, still.device.place)
+    still.world.after(5.2, still.device.lift)
+    still.world.after(5.5, still.device.place)
+    still.run(12)
+    period_ms = 700 + 1000 * READERS[name].frame_s
+    assert period_ms - 60 < still.longest_pause_ms < period_ms + 60
 
 
 def test_noise_without_end_is_a_fault_of_the_reader_and_keeps_no_session_from_ending(tmp_path: Path) -> None:

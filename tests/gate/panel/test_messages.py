@@ -26,7 +26,7 @@ from fabgate.translations import CATALOGUES, LANGUAGES, for_language
 KIND = vocabulary.SignalKind
 SPOKEN = ("en", *LANGUAGES)
 REASONS = sorted({*PUBLIC, *REFERENCES, "some-new-reason", "no-access", ""})
-MISREADS = ("two-cards", "torn", "random-uid", "")
+MISREADS = ("two-cards", "torn", "random-uid", "lying", "")
 
 
 def fits(told: Notice) -> None:
@@ -417,7 +417,12 @@ def test_where_the_card_stays_the_member_is_told_to_take_it():
 
 @pytest.mark.parametrize(
     ("detail", "line"),
-    [("two-cards", "Two cards at once:"), ("random-uid", "No phone, no card"), ("x", "One card only,")],
+    [
+        ("two-cards", "Two cards at once:"),
+        ("random-uid", "No phone, no card"),
+        ("lying", "then tap again"),
+        ("x", "One card only,"),
+    ],
 )
 def test_a_card_that_is_no_badge_is_told_what_it_is(detail, line):
     assert shown(KIND.MISREAD, detail=detail)[1] == line
