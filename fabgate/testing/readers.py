@@ -83,6 +83,10 @@ class ReaderContract:
         assert isinstance(type(reader).Options, type)  # type: ignore[attr-defined]
         assert isinstance(reader.continuous, bool)
         assert reader.recoveries == 0
+        for silence_ms in ("gone_after_ms", "start_up_ms"):
+            found = getattr(reader, silence_ms, 0)
+            assert isinstance(found, int)
+            assert found >= 0
 
     def test_polling_before_open_is_a_hardware_error(self) -> None:
         """The constructor claims nothing, and a closed reader never returns 'no card'."""
@@ -111,6 +115,14 @@ class ReaderContract:
         self._try(self.place, self.cards[1].uid)
         polls = 10 if reader.continuous else 1
         assert [reader.poll() for _ in range(polls)] == [self.cards[1]] * polls
+
+    def test_a_reader_that_only_sends_returns_a_frame_once(self) -> None:
+        """The gate counts the silence after it, also if the card stays."""
+        reader = self._opened()
+        if reader.continuous:
+            _pytest().skip("it sees a card that stays in every poll")
+        self._try(self.place, self.cards[1].uid)
+        assert [reader.poll() for _ in range(3)] == [self.cards[1], None, None]
 
     def test_cards_that_share_all_bytes_but_one_are_two_cards(self) -> None:
         """No byte of the UID is cut off."""

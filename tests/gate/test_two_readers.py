@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fabgate.drivers.readers import Card, Misread
 from fabgate.gate.config.gate_yaml import Driver, Machine
 from fabgate.gate.doctor import service
 from fabgate.gate.status.status_file import rows
 from fabgate.rules import vocabulary
-from tests.gate.fakes import NOON
+from tests.gate.fakes import NOON, FakeReader
 from tests.gate.shell import Bench, digest, running, wait
 
 TWO = [Driver(driver="simulated"), Driver(driver="serial")]
@@ -79,3 +80,32 @@ def test_pulling_the_reader_beside_the_holder_ends_nothing_and_pulling_the_other
         assert bench.output.on
         bench.advance(2_000)
         assert not bench.output.on
+
+
+class Sender(FakeReader):
+    """A reader that only sends: what was laid on it comes once."""
+
+    continuous = False
+    gone_after_ms = 1_000
+
+    def poll(self) -> Card | Misread | None:
+        found = super().poll()
+        self.seen = None
+        return found
+
+
+def test_the_pauses_of_a_reader_that_repeats_a_badge_are_in_the_status(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.reader = Sender()
+    bench.readers[:] = [bench.reader]
+    try:
+        bench.start()
+        for _ in range(4):
+            bench.reader.lay("ada")
+            bench.reader.looked()
+            bench.advance(500)
+            bench.reader.looked()
+        status = bench.wait_for_status(lambda found: "longest_pauses_ms" in found)
+        assert status["longest_pauses_ms"] == [500]
+    finally:
+        bench.close()

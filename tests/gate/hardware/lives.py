@@ -237,9 +237,7 @@ class Keys(Device):
         super().__init__(*about, **more)
         self._path = folder / f"keys{id(self)}"
         self._keyboard = Keyboard(self._path, clock=self.world)
-        self._options = KeyboardReader.Options(
-            event_path=str(self._path), format="em-hex", gone_after_ms=gone_after_ms
-        )
+        self._options = KeyboardReader.Options(event_path=str(self._path), format="em-hex", gone_after_ms=gone_after_ms)
 
     def reader(self) -> KeyboardReader:
         return KeyboardReader(self._options, clock=self.world)

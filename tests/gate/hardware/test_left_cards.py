@@ -233,7 +233,7 @@ def _totals(name: str, found: list[Life]) -> str:
 @pytest.mark.parametrize("name", READERS)
 def test_a_card_that_was_left_starts_nothing(name: str, lossy: bool, tmp_path: Path) -> None:
     found = lives(name, READERS[name], tmp_path, lossy=lossy)
-    print(_totals(f"{name}, {'a repetition lost or torn' if lossy else 'no loss'}", found))
+    print(_totals(f"{name}, {'a repetition lost or torn' if lossy else 'no loss'}", found))  # noqa: T201 - the figures of the proof
     wrong = [number for number, life in enumerate(found) if life.ghosts]
     assert not wrong, f"{_totals(name, found)}; lives {wrong[:20]}"
     assert sum(life.sessions for life in found) > len(found) / 20, "a card that is tapped starts something"
@@ -244,7 +244,7 @@ def test_a_card_that_was_left_starts_nothing(name: str, lossy: bool, tmp_path: P
 def test_a_supply_that_the_gate_cannot_see_is_the_limit(name: str, tmp_path: Path) -> None:
     """Such a reader is silent while it boots, and then sends what lies on it: only a common supply helps (docs/readers)."""
     found = lives(name, UNSEEN[name], tmp_path, lossy=False, unseen=True)
-    print(_totals(f"{name}, its supply cut unseen", found))
+    print(_totals(f"{name}, its supply cut unseen", found))  # noqa: T201 - the figures of the proof
     assert sum(life.sessions for life in found)
 
 
@@ -312,7 +312,7 @@ def test_a_second_tap_is_lost_for_as_long_as_the_docs_say_and_no_longer(name: st
         if still.taps == 1:
             lost += 1
             over_s.append(apart_s - bound_s)
-    print(f"{name}: of {TAPS} second taps {lost} lost, the last one {max(over_s) * 1000:.0f} ms after the bound")
+    print(f"{name}: of {TAPS} second taps {lost} lost, the last one {max(over_s) * 1000:.0f} ms after the bound")  # noqa: T201 - the figures of the proof
     assert 0 < lost < TAPS
     # Three polls: one finds the end of the first frame late, one the end of the silence, and one the second frame.
     assert max(over_s) < 0.2

@@ -18,7 +18,6 @@ from tests.gate.fakes import FakeReader
 from tests.gate.shell import BADGE_KEY, digest
 from tests.support.patience import HANGS_S, wait
 
-
 LYING = vocabulary.Lying(digest("ada"), before_empty=True)
 
 
