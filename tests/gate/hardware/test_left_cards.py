@@ -128,7 +128,7 @@ class Life:
         device.cut_supply()
 
         def back() -> None:
-            if device.sees_supply:
+            if isinstance(device, Osdp):  # the gate may make a new channel without opening it again
                 self._began_at = self.world.now
             device.return_supply(self.chance.uniform(0, 2.9) if boot_s is None else boot_s)
 
