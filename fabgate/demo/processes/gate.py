@@ -26,6 +26,7 @@ from fabgate.demo.processes.plug import MachinePlug
 from fabgate.demo.waiting import DemoError, wait_for
 from fabgate.drivers.emulated.clock import EMULATED_FILE, ClockState
 from fabgate.drivers.emulated.readers.serial_line import SerialLine, rdm6300
+from fabgate.drivers.readers import START_UP_MS
 from fabgate.errors import HardwareError
 from fabgate.gate.clock import boot_id, boottime_ms
 from fabgate.gate.journal.reader import JournalReader
@@ -36,8 +37,9 @@ PIN: Final = 17
 CLOCK_SAVED_EVERY_S: Final = 600
 #: How long after a power cut the network sets its clock.
 CLOCK_SET_AFTER_S: Final = 8.0
-#: How long a gate that has just started looks at its reader for 125 kHz badges before a fob is held there.
-NO_FOB_S: Final = 0.5
+#: How long a gate that has just started looks at its reader for 125 kHz badges before a fob is held there: the reader may need
+#: 3 s to start, and repeat a badge after a second (``fabgate.rules.presence``).
+NO_FOB_S: Final = START_UP_MS / 1000 + 1.5
 
 
 class SimulatedGate:
