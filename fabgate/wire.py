@@ -238,6 +238,8 @@ class SessionCounters(Data, frozen=True, kw_only=True):
     """Base of progress and end. Counters are cumulative milliseconds of CLOCK_BOOTTIME, and watt-hours.
 
     `energy_wh` is absent where the gate has no energy meter, or does not know what the session took; that is never 0.
+    `running_unknown_ms` is for how long it is not known whether the machine worked, because its meter was broken: the true
+    running time lies in [running_ms, running_ms + running_unknown_ms].
     """
 
     session: SessionId
@@ -247,6 +249,7 @@ class SessionCounters(Data, frozen=True, kw_only=True):
     running_ms: DurationMs
     roster: Count = 0
     energy_wh: EnergyWh | UnsetType = UNSET
+    running_unknown_ms: DurationMs | UnsetType = UNSET
 
 
 class SessionProgress(SessionCounters, frozen=True, kw_only=True):

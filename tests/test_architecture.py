@@ -225,9 +225,9 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "intents": {"vocabulary"},
         "machine": {"access", "meter", "readers", "term", "vocabulary"},
         "bookkeeping": {"intents", "machine"},
-        "panel": {"machine", "vocabulary"},
+        "panel": {"machine", "term", "vocabulary"},
         "reactions": {"access", "intents", "machine", "vocabulary"},
-        "power": {"bookkeeping", "intents", "machine", "meter", "reactions", "readers", "vocabulary"},
+        "power": {"bookkeeping", "intents", "machine", "meter", "reactions", "readers", "term", "vocabulary"},
         "gate": {"access", "intents", "machine", "panel", "power", "reactions", "readers", "vocabulary"},
     },
     "demo": {

@@ -15,7 +15,7 @@ from fabgate.rules.machine import STATE_OF, Phase  # noqa: E402 - of this tree, 
 from fabgate.rules.power import TABLE  # noqa: E402
 
 WHAT = {
-    Phase.IDLE: "not in use; blocked if a cause forbids use",
+    Phase.FREE: "not in use; blocked if a cause forbids use",
     Phase.AWAIT_SUPERVISOR: "a supervisor's badge is needed, for 30 s at most",
     Phase.AWAIT_JOURNAL: "the start is being written to disk, for 3 s at most",
     Phase.ACTIVE: "a member uses the machine",
@@ -38,7 +38,7 @@ def _lines() -> Iterator[str]:
     yield ""
     yield "```mermaid"
     yield "stateDiagram-v2"
-    yield f"    [*] --> {_id(Phase.IDLE)}"
+    yield f"    [*] --> {_id(Phase.FREE)}"
     for state in dict.fromkeys(STATE_OF.values()):
         yield f"    state {state.upper()} {{"
         yield from (f"        {_id(phase)} : {phase}" for phase in Phase if STATE_OF[phase] == state)

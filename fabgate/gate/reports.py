@@ -358,11 +358,11 @@ class Reports:
         self._set_problem("reader", "; ".join(faults) or None)
 
     def _meter_fault(self, name: str, detail: str) -> list[vocabulary.Event]:
-        """Report a meter that cannot be read; its thread has posted already that the machine counts as running."""
+        """Report a meter that cannot be read."""
         if self.problems.get(name) != detail:
             log.error("%s cannot be read: %s", name, detail)
         self.problems[name] = detail
-        return []
+        return [vocabulary.MeterFailed(name)]
 
     def _from_roster(self, event: object, now: vocabulary.Now) -> list[vocabulary.Event] | None:
         match event:
@@ -435,7 +435,7 @@ class Reports:
             case MeterRecovered(name):
                 log.info("%s measures again", name)
                 self.problems.pop(name, None)
-                return []
+                return [vocabulary.MeterWorks(name)]
             case PanelFault(name, detail):
                 self.problems[name] = detail
                 return []

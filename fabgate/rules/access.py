@@ -17,7 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import MAXYEAR, datetime, timedelta
+from typing import Final
 
 from fabgate.rules.vocabulary import (
     Basis,
@@ -39,6 +40,10 @@ CLOCK_UNKNOWN = "clock-unknown"
 SUPERVISOR_NEEDED = "supervisor-needed"
 IN_USE = "in-use"
 NOT_IN_HOLDER = "not-in-holder"
+#: A right that ended in the ordinary way. A session gets a notice then (``term``); every other reason ends it without one.
+LAPSES: Final = frozenset({EXPIRED, OUTSIDE_HOURS, "training-expired", "training-missing"})
+#: An end of hours or membership that is further away is found at a later look.
+_AHEAD: Final = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,57 @@ def may_supervise(holder: Holder | None, *, rules: MachineRules, causes: Abstrac
         and holder.rank.supervises
         and decide(holder, rules=rules, causes=causes, stale=False, now=now).basis is not None
     )
+
+
+def has_lapsed(reasons: tuple[str, ...]) -> bool:
+    """Return whether all these reasons are rights that ended."""
+    return bool(reasons) and LAPSES.issuperset(reasons)
+
+
+def times_end(holder: Member, rules: MachineRules, now: Now) -> tuple[int, str] | None:
+    """Return in how many milliseconds a member's hours or dates end, and the reason from then on.
+
+    None if they have ended, end in more than two days or never, or if nothing is refused because the machine observes.
+    """
+    local = now.local
+    if local is None or local.year == MAXYEAR or _observed(holder, rules, now):
+        return None
+    ends: list[tuple[int, str]] = []
+    if holder.valid_until is not None:
+        days = holder.valid_until.toordinal() + holder.grace_days + 1 - local.toordinal()
+        if 0 < days <= _AHEAD.days:
+            ends.append((_ms_between(local, _midnight(local) + timedelta(days=days)), EXPIRED))
+    closing = _hours_end(holder.windows, local)
+    if closing is not None:
+        ends.append((_ms_between(local, closing), OUTSIDE_HOURS))
+    return min(ends, default=None)
+
+
+def _hours_end(windows: tuple[Window, ...], local: datetime) -> datetime | None:
+    """Return when the last of the windows closes that follow one another from now; None if none is open, or too far."""
+    at = local
+    while at - local <= _AHEAD:
+        closings = [_closes(window, at) for window in windows if _within(window, at)]
+        if not closings:
+            return None if at is local else at
+        at = max(closings)
+    return None
+
+
+def _closes(window: Window, local: datetime) -> datetime:
+    """Return when a window that is open closes."""
+    is_tonight = window.to_min <= window.from_min <= local.hour * 60 + local.minute
+    return _midnight(local) + timedelta(days=is_tonight, minutes=window.to_min)
+
+
+def _midnight(local: datetime) -> datetime:
+    return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+
+
+def _ms_between(local: datetime, later: datetime) -> int:
+    """Return the time between two times of one zone, also over a change to summer time; at least a millisecond."""
+    shift = (later.utcoffset() or timedelta()) - (local.utcoffset() or timedelta())
+    return max(1, -(-(later - local - shift) // timedelta(milliseconds=1)))
 
 
 def _blocks(holder: Holder | None, causes: AbstractSet[Cause]) -> tuple[str, ...]:

@@ -7,9 +7,11 @@ from dataclasses import replace
 from fabgate.rules.intents import (
     AddCause,
     AdoptRules,
+    AskAgain,
     Bookkeeping,
     CountEnergy,
     CountWork,
+    GiveNotice,
     GiveTime,
     RemoveCause,
     SeeCard,
@@ -21,17 +23,25 @@ from fabgate.rules.machine import Machine, Phase, Session
 def learn(machine: Machine, intent: Bookkeeping) -> Machine:
     """Return the machine as `intent` changes it."""
     match intent:
-        case GiveTime(limit_at, idle_since):
+        case GiveTime(limit_at, still_since):
             assert machine.session is not None
-            term = machine.session.term._replace(limit_at=limit_at, idle_since=idle_since)
+            term = machine.session.term._replace(limit_at=limit_at, still_since=still_since)
             return machine._replace(session=machine.session._replace(term=term))
-        case SeeCard(badge, present):
-            return _see_card(machine, badge, present=present)
-        case SetGrace(until_ms):
+        case GiveNotice(reason, why):
             assert machine.session is not None
-            return machine._replace(session=_with_grace(machine.session, until_ms))
-        case CountWork(on):
-            return _count_work(machine, on=on)
+            term = machine.session.term.with_notice(machine.now.boot_ms, machine.rules, works=machine.working)
+            session = machine.session._replace(term=term, notice_reason=reason, notice_why=why)
+            return machine._replace(session=session)
+        case AskAgain(badge, until_ms):
+            assert machine.session is not None
+            return machine._replace(session=machine.session._replace(asked=badge, asked_until=until_ms))
+        case SeeCard(card, present):
+            return _see_card(machine, card, present=present)
+        case SetGrace(grace_until):
+            assert machine.session is not None
+            return machine._replace(session=_with_grace(machine.session, grace_until))
+        case CountWork(at_work, broken):
+            return _count_work(machine, machine._replace(at_work=at_work, broken=broken))
         case CountEnergy(wh):
             return _count_energy(machine, wh)
         case AddCause(cause, detail):
@@ -55,14 +65,19 @@ def _with_grace(session: Session, until_ms: int | None) -> Session:
     return session._replace(term=session.term._replace(grace_until=until_ms))
 
 
-def _count_work(machine: Machine, *, on: bool) -> Machine:
-    at, pending, session = machine.now.boot_ms, machine.pending, machine.session
+def _count_work(before: Machine, machine: Machine) -> Machine:
+    """Count what `machine` reports now."""
+    pending, session = machine.pending, machine.session
     if pending is not None:
-        pending = pending._replace(session=pending.session._replace(meter=pending.session.meter.run(at, on=on)))
-    if session is not None and machine.phase is not Phase.RUN_ON:  # the fan's run-on is not work
-        term = session.term if on else session.term.idle_from(at)
-        session = session._replace(meter=session.meter.run(at, on=on), term=term)
-    return machine._replace(working=on, pending=pending, session=session)
+        pending = pending._replace(session=pending.session._replace(meter=machine.count_work(pending.session.meter)))
+    if session is not None:
+        term = session.term if machine.working else session.term._replace(spares_job=False)
+        if before.working and not machine.working:
+            term = term.still_from(machine.now.boot_ms)
+        # the fan's run-on is not work
+        meter = session.meter if machine.phase is Phase.RUN_ON else machine.count_work(session.meter)
+        session = session._replace(meter=meter, term=term)
+    return machine._replace(pending=pending, session=session)
 
 
 def _count_energy(machine: Machine, wh: int | None) -> Machine:
@@ -78,10 +93,10 @@ def _adopt(machine: Machine, roster: AdoptRules) -> Machine:
     rules, session = roster.rules, machine.session
     if session is not None and rules.idle_off_ms != machine.rules.idle_off_ms:
         # the new idle time counts from now, so that no member loses power without a warning
-        session = session._replace(term=session.term.idle_from(machine.now.boot_ms))
-    if machine.phase is not Phase.IDLE:
+        session = session._replace(term=session.term.still_from(machine.now.boot_ms))
+    if machine.phase is not Phase.FREE:
         # A session keeps its mode. Otherwise power would stay on after a change to audit mode, which switches nothing,
         # and after a change to hold mode a tapped card would be missing in its holder. The new mode applies once the
-        # machine is idle.
+        # machine is free.
         rules = replace(rules, mode=machine.rules.mode)
     return machine._replace(rules=rules, next_mode=roster.rules.mode, stale=roster.stale, session=session)

@@ -116,7 +116,7 @@ class Gate:
         self._answer(event)
         self._follow_faults()
         self._power.run_overdue()  # an event may have set a deadline that has already passed
-        self._follow_faults()  # another mode may be in force once the machine is idle
+        self._follow_faults()  # another mode may be in force once the machine is free
         return self._power.commands
 
     def _follow_faults(self) -> None:
@@ -169,13 +169,17 @@ class Gate:
             case vocabulary.Removed(badge, reader):
                 self._readers.lifted(badge, reader)
                 self._flags.release(badge)
-                do(taps.removed(machine, badge))
+                do((*in_session.badge_left(machine, badge), *taps.removed(machine, badge)))
             case vocabulary.Misread(why):
                 do((vocabulary.Signal(vocabulary.SignalKind.MISREAD, detail=why),))
             case vocabulary.StopPressed(actor):
                 do(in_session.stop_pressed(machine, actor))
-            case vocabulary.Running(on):
-                do(in_session.work_sensed(machine, on=on))
+            case vocabulary.Running(on, by):
+                do(in_session.work_sensed(machine, by, on=on))
+            case vocabulary.MeterFailed(meter):
+                do(in_session.meter_changed(machine, meter, broken=True))
+            case vocabulary.MeterWorks(meter):
+                do(in_session.meter_changed(machine, meter, broken=False))
             case vocabulary.EnergyCounted(wh):
                 do((CountEnergy(wh),))
             case vocabulary.FlagPressed(down):

@@ -155,10 +155,30 @@ class TimeBadge:
 
 @dataclass(frozen=True, slots=True)
 class GiveTime:
-    """Move the session's limit, and the time from which it counts as idle."""
+    """Move the session's limit, and since when the machine counts as standing still."""
 
     limit_at: int
-    idle_since: int
+    still_since: int
+
+
+@dataclass(frozen=True, slots=True)
+class GiveNotice:
+    """Set the deadline after which the session ends for `reason`; the panel says `why` (a cause, or a refusal's reason)."""
+
+    reason: EndReason
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskAgain:
+    """Ask for a second tap of `badge`, or for a second press of the stop button (""), because the job may still run.
+
+    `until_ms` is how long it counts; None: as long as the badge stays on the reader. Without a badge nothing is asked any
+    more.
+    """
+
+    badge: str | None
+    until_ms: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +198,10 @@ class SetGrace:
 
 @dataclass(frozen=True, slots=True)
 class CountWork:
-    """Note that the machine started or stopped working."""
+    """Note which parts report work, and which meters are broken (``machine.Machine``)."""
 
-    on: bool
+    at_work: frozenset[str]
+    broken: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +234,18 @@ class AdoptRules:
     stale: bool
 
 
-Bookkeeping = GiveTime | SeeCard | SetGrace | CountWork | CountEnergy | AddCause | RemoveCause | AdoptRules
+Bookkeeping = (
+    GiveTime
+    | GiveNotice
+    | AskAgain
+    | SeeCard
+    | SetGrace
+    | CountWork
+    | CountEnergy
+    | AddCause
+    | RemoveCause
+    | AdoptRules
+)
 Intent = (
     Start
     | AskSupervisor

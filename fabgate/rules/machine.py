@@ -11,7 +11,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from fabgate.rules.access import Decision, decide, may_supervise
+from fabgate.rules.access import UNKNOWN_BADGE, Decision, decide, has_lapsed, may_supervise, times_end
 from fabgate.rules.meter import Meter
 from fabgate.rules.readers import Place
 from fabgate.rules.term import Term
@@ -36,7 +36,7 @@ from fabgate.rules.vocabulary import (
 class Phase(StrEnum):
     """How far a session has come. ``STATE_OF`` folds the phases into the four states that others see."""
 
-    IDLE = "idle"
+    FREE = "free"
     AWAIT_SUPERVISOR = "await-supervisor"
     AWAIT_JOURNAL = "await-journal"
     ACTIVE = "active"
@@ -46,7 +46,7 @@ class Phase(StrEnum):
 
 
 STATE_OF: Final = {
-    Phase.IDLE: "idle",
+    Phase.FREE: "idle",
     Phase.AWAIT_SUPERVISOR: "starting",
     Phase.AWAIT_JOURNAL: "starting",
     Phase.ACTIVE: "active",
@@ -73,6 +73,13 @@ class Session(NamedTuple):
     present: bool = True
     end_reason: EndReason = EndReason.BADGE
     end_actor: str | None = None
+    #: Why it ends at ``term.deadline_at``: for the record, and for the panel.
+    notice_reason: EndReason = EndReason.REVOKED
+    notice_why: str = ""
+    #: Whose second tap switches off although an input reports work ("": the stop button's), and until when; None: as long as
+    #: the badge stays on the reader.
+    asked: str | None = None
+    asked_until: int | None = None
     checkpoint_at: int = 0
     progress_at: int = 0
 
@@ -99,9 +106,8 @@ class Session(NamedTuple):
 
     def ended(self, reason: EndReason, meter: Meter, *, actor: str | None = None) -> Ended:
         """Return the fact that the session is over, with the counters of `meter`."""
-        return Ended(
-            self.id, self.member, self.badge, reason, meter.energised_ms, meter.running_ms, actor, meter.energy_wh
-        )
+        counters = meter.energised_ms, meter.running_ms, actor, meter.energy_wh, meter.running_unknown_ms
+        return Ended(self.id, self.member, self.badge, reason, *counters)
 
     def signal(self, kind: SignalKind, ms: int, *, reasons: tuple[str, ...] = (), detail: str = "") -> Signal:
         """Return a signal to its member."""
@@ -120,9 +126,11 @@ class Machine(NamedTuple):
     """One machine at one moment.
 
     `look_up` returns the holder of a badge (a digest), or None for an unknown one. `next_mode` replaces the mode of
-    `rules` once the machine is idle. `causes` forbid use, each with its detail. `session` has the power, `pending`
-    waits for it. `run_sense` says whether an input reports that the machine works, `working` what it last reported;
-    `counted_wh` is the last count of an energy meter. `place` is the reader of the card that is being judged.
+    `rules` once the machine is free. `causes` forbid use, each with its detail. `session` has the power, `pending`
+    waits for it. `run_sense` says whether a part reports that the machine works: an input (""), or a meter by its name.
+    `at_work` are the parts that last reported work, `broken` the meters that cannot be read: one that reports work then
+    reports it all the time. `counted_wh` is the last count of an energy meter. `place` is the reader of the card that is
+    being judged.
     """
 
     look_up: Callable[[str], Holder | None]
@@ -132,9 +140,10 @@ class Machine(NamedTuple):
     run_sense: bool
     causes: Mapping[Cause, str]
     stale: bool = False
-    working: bool = False
+    at_work: frozenset[str] = frozenset()
+    broken: frozenset[str] = frozenset()
     counted_wh: int | None = None
-    phase: Phase = Phase.IDLE
+    phase: Phase = Phase.FREE
     session: Session | None = None
     pending: Pending | None = None
     place: Place = Place()
@@ -155,9 +164,24 @@ class Machine(NamedTuple):
         return self.phase in (Phase.ACTIVE, Phase.HANDING_OVER)
 
     @property
-    def idle(self) -> bool:
+    def working(self) -> bool:
+        """Whether the machine counts as working; a meter that cannot be read counts as work."""
+        return bool(self.at_work)
+
+    @property
+    def stands_still(self) -> bool:
         """Whether an input reports that the machine does no work; False without an input."""
         return self.run_sense and not self.working
+
+    @property
+    def is_guessing(self) -> bool:
+        """Whether only meters that cannot be read say that the machine works."""
+        return self.working and self.at_work <= self.broken
+
+    @property
+    def feels(self) -> bool:
+        """Whether an input reports the end of a job. Without one, a person says when a job is done."""
+        return self.run_sense and not self.is_guessing
 
     @property
     def second_card_allowed(self) -> bool:
@@ -168,10 +192,23 @@ class Machine(NamedTuple):
         """Return whether a session that ends for `reason` may leave a job running.
 
         Without an input only the member knows whether a job runs. If they end the session themselves, none does. If
-        something else ends it (a lock, a block, a failing disk), a job may be running.
+        something else ends it (a lock, a block, a failing disk), a job may be running. The same holds while a meter is
+        broken, but then a limit and a manager who is elsewhere count as something else, too.
         """
+        if self.is_guessing:
+            return reason not in (EndReason.BADGE, EndReason.BUTTON, EndReason.REMOVED)
         elsewhere = reason in (EndReason.LOCK, EndReason.REVOKED, EndReason.FAULT)
         return self.working or (elsewhere and not self.run_sense)
+
+    def count_work(self, meter: Meter) -> Meter:
+        """Return a session's counters, with what the machine does from now on."""
+        return meter.run(self.now.boot_ms, on=self.working, known=not self.is_guessing)
+
+    def asks_again(self, session: Session) -> bool:
+        """Return whether the session waits for a second tap now."""
+        if session.asked is None:
+            return False
+        return session.asked_until is None or self.now.boot_ms <= session.asked_until
 
     # --- who may do what here -----------------------------------------------------------------------------------------
 
@@ -189,8 +226,41 @@ class Machine(NamedTuple):
 
         Causes, and the loss of the time, have rules of their own for a running session.
         """
+        return self._admission(holder).basis is not None
+
+    def _admission(self, holder: Holder | None) -> Decision:
         now = replace(self.now, synced=True)
-        return decide(holder, rules=self.rules, causes=frozenset(), stale=False, now=now).basis is not None
+        return decide(holder, rules=self.rules, causes=frozenset(), stale=False, now=now)
+
+    def _responsible(self, session: Session) -> Holder | None:
+        badge = session.supervisor_badge if session.sponsored else session.badge
+        return self.holder_of(badge, session.member)
+
+    def objections(self, session: Session) -> tuple[str, ...]:
+        """Return why the roster would now refuse the person who is responsible for a session; () if it would not."""
+        decision = self._admission(self._responsible(session))
+        if decision.basis is None:
+            return decision.reasons
+        return (UNKNOWN_BADGE,) if self.guest_barred(session) else ()
+
+    @property
+    def right_ends(self) -> tuple[int, str] | None:
+        """When hours or dates end the right to this session (boot milliseconds), and the reason; None: not soon, or never.
+
+        It is computed from wall clock and roster at each look, because both change. Only a session that gets a notice asks
+        for it: an input reports whether the machine works, and no notice was given yet.
+        """
+        session = self.session
+        if session is None or not self.run_sense or session.term.deadline_at is not None:
+            return None
+        holder = self._responsible(session)
+        if not isinstance(holder, Member) or (not holder.windows and holder.valid_until is None):
+            return None
+        reasons = self.objections(session)
+        if reasons:
+            return (self.now.boot_ms, reasons[0]) if has_lapsed(reasons) else None
+        ends = times_end(holder, self.rules, self.now)
+        return None if ends is None else (self.now.boot_ms + ends[0], ends[1])
 
     def rank_of(self, holder: Holder) -> Level:
         """Return the level that counts here: that of a plain user if the roster no longer admits the person."""

@@ -32,6 +32,7 @@ from fabgate.rules.reactions import in_session, starts, taps
 from fabgate.rules.reactions.flags import Flags
 from fabgate.rules.reactions.refusals import Refusals
 from fabgate.rules.readers import Place
+from fabgate.rules.term import notice_ms
 from fabgate.rules.vocabulary import (
     Cause,
     Checkpoint,
@@ -64,22 +65,22 @@ class Step(StrEnum):
 
 #: All steps. Power is on in ACTIVE, HANDING_OVER, FINISHING_JOB and RUN_ON, and in no other phase.
 TABLE: Final[dict[tuple[Phase, Step], Phase]] = {
-    (Phase.IDLE, Step.AUTHORISED): Phase.AWAIT_JOURNAL,
-    (Phase.IDLE, Step.NEEDS_SUPERVISOR): Phase.AWAIT_SUPERVISOR,
+    (Phase.FREE, Step.AUTHORISED): Phase.AWAIT_JOURNAL,
+    (Phase.FREE, Step.NEEDS_SUPERVISOR): Phase.AWAIT_SUPERVISOR,
     (Phase.AWAIT_SUPERVISOR, Step.AUTHORISED): Phase.AWAIT_JOURNAL,
-    (Phase.AWAIT_SUPERVISOR, Step.CANCELLED): Phase.IDLE,
+    (Phase.AWAIT_SUPERVISOR, Step.CANCELLED): Phase.FREE,
     (Phase.AWAIT_JOURNAL, Step.COMMITTED): Phase.ACTIVE,
-    (Phase.AWAIT_JOURNAL, Step.CANCELLED): Phase.IDLE,
+    (Phase.AWAIT_JOURNAL, Step.CANCELLED): Phase.FREE,
     (Phase.ACTIVE, Step.HANDOVER): Phase.HANDING_OVER,
     (Phase.HANDING_OVER, Step.COMMITTED): Phase.ACTIVE,
     (Phase.HANDING_OVER, Step.CANCELLED): Phase.ACTIVE,
     (Phase.ACTIVE, Step.JOB_RUNS): Phase.FINISHING_JOB,
     (Phase.ACTIVE, Step.FAN_RUNS): Phase.RUN_ON,
-    (Phase.ACTIVE, Step.ENDED): Phase.IDLE,
+    (Phase.ACTIVE, Step.ENDED): Phase.FREE,
     (Phase.FINISHING_JOB, Step.FAN_RUNS): Phase.RUN_ON,
-    (Phase.FINISHING_JOB, Step.ENDED): Phase.IDLE,
+    (Phase.FINISHING_JOB, Step.ENDED): Phase.FREE,
     (Phase.RUN_ON, Step.JOB_RUNS): Phase.FINISHING_JOB,
-    (Phase.RUN_ON, Step.ENDED): Phase.IDLE,
+    (Phase.RUN_ON, Step.ENDED): Phase.FREE,
 }
 
 SUPERVISOR_MS: Final = 30_000
@@ -162,9 +163,7 @@ class Power:
 
     def _hand_over(self, newcomer: Session) -> None:
         at, first = self.machine.now.boot_ms, self._owner()
-        newcomer = newcomer._replace(
-            meter=Meter().energise(at, self.machine.counted_wh).run(at, on=self.machine.working)
-        )
+        newcomer = newcomer._replace(meter=self._counting_from(at))
         token = self._record(
             first.ended(EndReason.HANDOVER, first.meter.stop(at)),
             newcomer.started(self.machine.rules.mode, energised_from_ms=at),
@@ -181,9 +180,7 @@ class Power:
             return
         at, rules = self.machine.now.boot_ms, self.machine.rules
         session = session._replace(
-            meter=session.meter
-            if takes_over
-            else Meter().energise(at, self.machine.counted_wh).run(at, on=self.machine.working),
+            meter=session.meter if takes_over else self._counting_from(at),
             term=session.term.begin(at, rules),
             checkpoint_at=at + self._checkpoint_ms,
             progress_at=at + PROGRESS_MS,
@@ -208,7 +205,7 @@ class Power:
 
     def roster_changed(self) -> None:
         """Apply a new roster to the running session and to the waiting one."""
-        self.do(in_session.access_lost(self.machine))
+        self._follow_access()
         self._may_still_begin()
 
     def _cancel_start(self, reason: EndReason = EndReason.CANCELLED) -> None:
@@ -261,9 +258,17 @@ class Power:
         term = session.term.run_on(at, rules, run_sense=self.machine.run_sense)
         self._go(Step.FAN_RUNS, session=session._replace(meter=session.meter.run(at, on=False), term=term))
 
+    def _end_notice(self) -> None:
+        """End a session whose notice is over. A job that began after the notice is cut, also where rules wait for jobs."""
+        session = self._owner()
+        if self.machine.working:
+            self._cut(session.notice_reason if self.machine.active else None)
+        else:
+            self._end_by_rules(session.notice_reason)
+
     def _resume_job(self) -> None:
         session = self._owner()
-        self._go(Step.JOB_RUNS, session=session._replace(meter=session.meter.run(self.machine.now.boot_ms, on=True)))
+        self._go(Step.JOB_RUNS, session=session._replace(meter=self.machine.count_work(session.meter)))
 
     def _cut(self, reason: EndReason | None = None, facts: tuple[Fact, ...] = ()) -> None:
         """Switch off now; then end the session or cancel the start; then record `facts`."""
@@ -299,10 +304,12 @@ class Power:
         This includes the warning before a session ends: it needs no command, but the panel changes.
         """
         due = [at for at, _ in self._timers()]
-        session = self.machine.session
+        session, rules = self.machine.session, self.machine.rules
         if session is not None and self.machine.active:
-            warn_at = session.term.warn_at(self.machine.rules, idle=self.machine.idle)
-            due += [warn_at] if warn_at > self.machine.now.boot_ms else []
+            warnings = [session.term.warn_at(rules, still=self.machine.stands_still)]
+            if (right_ends := self.machine.right_ends) is not None:
+                warnings.append(right_ends[0] - notice_ms(rules))
+            due += [at for at in warnings if at > self.machine.now.boot_ms]
         return min(due, default=None)
 
     def run_overdue(self) -> None:
@@ -315,27 +322,37 @@ class Power:
 
     def _timers(self) -> Iterator[tuple[int, Callable[[], None]]]:
         """Yield every deadline with its action, which removes the deadline or postpones it."""
-        machine, pending, session = self.machine, self.machine.pending, self.machine.session
+        pending, session = self.machine.pending, self.machine.session
         if pending is not None:
             yield pending.until_ms, partial(self._give_up, pending)
         if session is not None:
             yield session.checkpoint_at, self._checkpoint
             yield session.progress_at, self._progress
-            term = session.term
-            if machine.phase is Phase.FINISHING_JOB:
-                yield term.finish_until, self._end_job
-            elif machine.phase is Phase.RUN_ON:
-                yield term.run_on_until, self._cut
-            else:
-                yield term.limit_at, partial(self._end_by_rules, EndReason.LIMIT)
-                idle_at = term.idle_at(machine.rules, idle=machine.idle)
-                if idle_at is not None:
-                    yield idle_at, partial(self._end_by_rules, EndReason.IDLE)
-            if term.grace_until is not None and machine.phase is not Phase.RUN_ON:
-                yield term.grace_until, self._end_grace
+            yield from self._ends(session)
+            if session.asked_until is not None:
+                yield session.asked_until + 1, partial(self.do, (intents.AskAgain(None, None),))
         flag_at = self._flags.deadline()
         if flag_at is not None:
-            yield flag_at, partial(self._flags.due, machine.now.boot_ms)
+            yield flag_at, partial(self._flags.due, self.machine.now.boot_ms)
+
+    def _ends(self, session: Session) -> Iterator[tuple[int, Callable[[], None]]]:
+        """Yield what ends the session, its job or its run-on."""
+        machine, term = self.machine, session.term
+        if machine.phase is Phase.FINISHING_JOB:
+            yield term.finish_until, self._end_job
+        elif machine.phase is Phase.RUN_ON:
+            yield term.run_on_until, self._cut
+        else:
+            yield term.limit_at, partial(self._end_by_rules, EndReason.LIMIT)
+            idle_off_at = term.idle_off_at(machine.rules, still=machine.stands_still)
+            if idle_off_at is not None:
+                yield idle_off_at, partial(self._end_by_rules, EndReason.IDLE)
+        if term.cut_at is not None and (machine.active or machine.working):
+            yield term.cut_at, self._end_notice
+        if (right_ends := machine.right_ends) is not None:
+            yield right_ends[0], self._follow_access
+        if term.grace_until is not None and machine.phase is not Phase.RUN_ON:
+            yield term.grace_until, self._end_grace
 
     def _give_up(self, pending: Pending) -> None:
         self.do(starts.too_late(self.machine, pending))
@@ -350,6 +367,9 @@ class Power:
         self.machine = self.machine._replace(session=session)
         if self.machine.phase is not Phase.HANDING_OVER:
             self.commands.append(Checkpoint(session.id, meter.energised_ms, meter.running_ms, now))
+        self._follow_access()
+
+    def _follow_access(self) -> None:
         self.do(in_session.access_lost(self.machine))
 
     def _progress(self) -> None:
@@ -357,7 +377,7 @@ class Power:
         meter = session.meter.read(at)
         self.machine = self.machine._replace(session=session._replace(meter=meter, progress_at=at + PROGRESS_MS))
         if self.machine.phase is not Phase.HANDING_OVER:
-            counters = meter.energised_ms, meter.running_ms, meter.energy_wh
+            counters = meter.energised_ms, meter.running_ms, meter.energy_wh, meter.running_unknown_ms
             self._record(Progress(session.id, session.member, session.badge, *counters))
 
     # --- small tools --------------------------------------------------------------------------------------------------
@@ -366,6 +386,9 @@ class Power:
         self._token += 1
         self.commands.append(Record(self._token, facts, self.machine.now))
         return self._token
+
+    def _counting_from(self, at_ms: int) -> Meter:
+        return self.machine.count_work(Meter().energise(at_ms, self.machine.counted_wh))
 
     def _owner(self) -> Session:
         assert self.machine.session is not None
@@ -380,7 +403,7 @@ class Power:
     def _go(self, step: Step, *, session: Session | None, pending: Pending | None = None) -> None:
         """Take a step of the table. From then on `session` has power and `pending` waits."""
         phase, rules = TABLE[self.machine.phase, step], self.machine.rules
-        if phase is Phase.IDLE and rules.mode is not self.machine.next_mode:
+        if phase is Phase.FREE and rules.mode is not self.machine.next_mode:
             rules = replace(rules, mode=self.machine.next_mode)
         self.machine = self.machine._replace(phase=phase, rules=rules, session=session, pending=pending)
 

@@ -71,9 +71,19 @@ def notices(lang: str) -> dict[str, Notice]:
         ),
         "warning": say(KIND.WARNING, ms=2 * MINUTE_MS),
         "warning.last": say(KIND.WARNING, ms=2 * MINUTE_MS, detail=vocabulary.LAST),
+        "warning.closing": say(KIND.WARNING, ms=MINUTE_MS, detail=vocabulary.CLOSING, reasons=("outside-hours",)),
+        "warning.expiring": say(KIND.WARNING, ms=MINUTE_MS, detail=vocabulary.CLOSING, reasons=("expired",)),
+        "warning.deadline": say(KIND.WARNING, ms=MINUTE_MS, detail=vocabulary.DEADLINE, reasons=("outside-hours",)),
+        "warning.deadline.hold": say(
+            KIND.WARNING, ms=MINUTE_MS, detail=vocabulary.DEADLINE, reasons=("lock-idle",), mode=HOLD
+        ),
+        "warning.deadline, lapsed": say(
+            KIND.WARNING, ms=MINUTE_MS, detail=vocabulary.DEADLINE, reasons=("training-expired",)
+        ),
         "extended": say(KIND.EXTENDED, ms=hour),
         "grace": say(KIND.GRACE, ms=9_000),
         "finishing": say(KIND.FINISHING, ms=hour),
+        "finishing.asks-again": say(KIND.FINISHING, ms=hour, detail=vocabulary.ASKS_AGAIN),
         "finishing.unfelt": say(KIND.FINISHING, ms=hour, detail=vocabulary.UNFELT),
         "finishing.unfelt.hold": say(KIND.FINISHING, ms=hour, detail=vocabulary.UNFELT, mode=HOLD),
         "run-on": say(KIND.RUN_ON, ms=2 * MINUTE_MS),
@@ -116,6 +126,7 @@ def missing(found: dict[str, Notice]) -> set[str]:
     parts = (
         "go.limit",
         "ended.",
+        "deadline.",
         "price.",
         "cost.",
         "decimal-mark",

@@ -12,7 +12,7 @@ from fabgate.rules.machine import Phase
 
 KIND = vocabulary.SignalKind
 LIGHT = {
-    KIND.IDLE: "off",
+    KIND.FREE: "off",
     KIND.BLOCKED: "amber",
     KIND.SUPERVISOR: "amber blink",
     KIND.FLAG_ASK: "amber blink",
@@ -30,12 +30,14 @@ def soon_over(gate: Gate, now_ms: int, *, works: bool, run_sense: bool) -> bool:
     rules, session = gate.rules, gate.session
     assert session is not None
     term = session.term
+    if term.deadline_at is not None:
+        return True
     limit_warns = term.limit_at - min(rules.warn_ms, term.limit_ms // 4)
     if now_ms >= limit_warns:
         return True
     if rules.idle_off_ms is None or not run_sense or works:
         return False
-    idle_ends = term.idle_since + rules.idle_off_ms
+    idle_ends = term.still_since + rules.idle_off_ms
     return now_ms >= idle_ends - min(rules.warn_ms, rules.idle_off_ms // 4)
 
 
@@ -46,14 +48,16 @@ def must_show(
     if gate._flags.asking:
         return KIND.FLAG_ASK
     match gate.phase:
-        case Phase.IDLE:
-            return KIND.BLOCKED if causes else KIND.IDLE
+        case Phase.FREE:
+            return KIND.BLOCKED if causes else KIND.FREE
         case Phase.AWAIT_SUPERVISOR:
             return KIND.SUPERVISOR
         case Phase.AWAIT_JOURNAL | Phase.HANDING_OVER:
             return KIND.WAIT
         case Phase.RUN_ON:
             return KIND.RUN_ON
+        case Phase.FINISHING_JOB if gate.session is not None and gate.session.term.cut_at is not None:
+            return KIND.WARNING
         case Phase.FINISHING_JOB:
             return KIND.GRACE if card_out and not run_sense else KIND.FINISHING
     if card_out:

@@ -184,7 +184,7 @@ def test_in_the_opening_weeks_every_known_member_is_admitted_and_the_refusal_rec
 def test_in_the_opening_weeks_unknown_badges_and_causes_still_refuse():
     assert ask(None, observe_until=SOON).reasons == ("unknown-badge",)
     assert ask(LOST, observe_until=SOON).reasons == ("badge-lost",)
-    assert ask(EVE, observe_until=SOON, causes=[vocabulary.Cause.LOCK_IDLE]).reasons[0] == "blocked-lock-idle"
+    assert ask(EVE, observe_until=SOON, causes=[vocabulary.Cause.LOCK_AFTER_JOB]).reasons[0] == "blocked-lock-idle"
 
 
 def test_the_opening_weeks_end_on_time_and_need_a_clock():

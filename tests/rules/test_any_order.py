@@ -43,7 +43,7 @@ OWN_RULES = {Phase.ACTIVE, Phase.HANDING_OVER}
 BADGES = [*people(), "stranger", "other stranger"]
 
 DURATIONS = [0, 1, 20, 500, 2_000, 2_999, 3_000, 3_001, 5_000, 10_000, 15_000, 30_000, 60_000, 130_000]
-FATES = ["gone", "supervised", "barred", "swapped"]
+FATES = ["gone", "supervised", "barred", "lapsed", "swapped"]
 LATCHED = [(), (), ("danger",), ("output", "report")]
 LOCKS = [
     None,
@@ -164,7 +164,9 @@ class AnyOrder(RuleBasedStateMachine):
             self.began(event.token)
         if vocabulary.SetPower(on=False) in commands and before in POWERED:
             limit_at = None if session is None or not behind else session.term.limit_at
-            self.went_off(event, before, limit_at, may_finish=rules.finish_wait and self.gate.rules.finish_wait)
+            cut_at = None if session is None else session.term.cut_at
+            may_finish = rules.finish_wait and self.gate.rules.finish_wait
+            self.went_off(event, before, limit_at, cut_at, may_finish=may_finish)
         if after in OWN_RULES or after not in POWERED:
             self.finishing_since = None
         elif self.finishing_since is None:
@@ -226,7 +228,9 @@ class AnyOrder(RuleBasedStateMachine):
                 for holder in self.people.values()
             )
 
-    def went_off(self, event: vocabulary.Event, before: Phase, limit_at: int | None, *, may_finish: bool) -> None:
+    def went_off(
+        self, event: vocabulary.Event, before: Phase, limit_at: int | None, cut_at: int | None, *, may_finish: bool
+    ) -> None:
         """A running job is never cut, but for what must cut it.
 
         `limit_at` is set if the gate was delayed: both the limit and the time to finish may have passed meanwhile.
@@ -238,6 +242,8 @@ class AnyOrder(RuleBasedStateMachine):
             return  # either the job ended, or it begins after a deadline for which no tick came in time
         if cut or not (self.works and self.run_sense and may_finish):
             return
+        if cut_at is not None and self.ms >= cut_at:
+            return  # a job that began after a notice
         is_overdue = limit_at is not None and self.ms - limit_at >= self.least("finish_max_ms")
         assert before not in OWN_RULES or is_overdue or self.least("finish_max_ms") == 0, "a running job was cut"
         if before is Phase.FINISHING_JOB:
@@ -301,7 +307,7 @@ class AnyOrder(RuleBasedStateMachine):
         commands = self.do(vocabulary.Presented(badge))
         if before is Phase.AWAIT_SUPERVISOR and holder is not None and not self.asks_for_supervisor(badge, holder):
             signals = [command.kind for command in commands if isinstance(command, vocabulary.Signal)]
-            assert signals or self.gate.phase is not Phase.IDLE, "a person is refused without a signal"
+            assert signals or self.gate.phase is not Phase.FREE, "a person is refused without a signal"
         if before is not self.gate.phase is Phase.AWAIT_SUPERVISOR and holder is not None:
             self.asked = (badge, holder.id)
 
@@ -320,7 +326,7 @@ class AnyOrder(RuleBasedStateMachine):
         assert session is not None
         self.a_badge_is_put_on_the_reader(session.badge)
 
-    @precondition(lambda self: self.gate.phase is Phase.IDLE)
+    @precondition(lambda self: self.gate.phase is Phase.FREE)
     @rule(badge=st.sampled_from(["ada", "ada", "bob", "kid", "sue", "max", "desk", "guest"]), ms=durations)
     def a_member_starts_on_a_free_machine(self, badge: str, ms: int) -> None:
         """What happens most in a workshop; without it the machine would stand blocked most of the time."""
@@ -422,6 +428,8 @@ class AnyOrder(RuleBasedStateMachine):
         holder = self.people.pop(badge, None)
         if holder is None or fate == "barred":
             self.people[badge] = vocabulary.Barred(("blocked",), f"m-{badge}")
+        elif fate == "lapsed":
+            self.people[badge] = vocabulary.Barred(("training-expired",), holder.id)
         elif fate == "supervised":
             level = getattr(holder, "level", vocabulary.Level.USER)
             self.people[badge] = vocabulary.Member(f"m-{badge}", level=level, supervised=True)
@@ -437,17 +445,17 @@ class AnyOrder(RuleBasedStateMachine):
     def roster(self, rules: vocabulary.MachineRules, *, stale: bool) -> None:
         self.all_rules.append(rules)
         self.stale = stale
-        self.causes -= {vocabulary.Cause.LOCK_NOW, vocabulary.Cause.LOCK_IDLE, vocabulary.Cause.STALE}
+        self.causes -= {vocabulary.Cause.LOCK_NOW, vocabulary.Cause.LOCK_AFTER_JOB, vocabulary.Cause.STALE}
         if stale and rules.deny_when_stale:
             self.causes.add(vocabulary.Cause.STALE)
         if rules.lock is not None:
-            self.causes.add(vocabulary.Cause.LOCK_NOW if rules.lock.now else vocabulary.Cause.LOCK_IDLE)
+            self.causes.add(vocabulary.Cause.LOCK_NOW if rules.lock.now else vocabulary.Cause.LOCK_AFTER_JOB)
         self.do(vocabulary.RosterChanged(rules, stale))
 
     @rule()
     def the_daemon_stops(self) -> None:
         self.do(vocabulary.Stopping())
-        assert self.gate.phase is Phase.IDLE
+        assert self.gate.phase is Phase.FREE
 
     # --- the journal ---
 
@@ -509,7 +517,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     def owners_hold(self, phase: Phase) -> None:
         session = self.gate.session
-        if phase in (Phase.IDLE, Phase.AWAIT_SUPERVISOR):
+        if phase in (Phase.FREE, Phase.AWAIT_SUPERVISOR):
             assert self.seen.open is None
         elif phase in (Phase.AWAIT_JOURNAL, Phase.HANDING_OVER):
             assert self.seen.open is not None
@@ -519,16 +527,18 @@ class AnyOrder(RuleBasedStateMachine):
 
     def causes_hold(self, phase: Phase) -> None:
         if self.causes & vocabulary.CUT:
-            assert phase is Phase.IDLE
-        if self.causes & vocabulary.END_WHEN_IDLE:
-            assert phase not in OWN_RULES
+            assert phase is Phase.FREE
+        if self.causes & vocabulary.END_WITH_NOTICE and phase in OWN_RULES:
+            session = self.gate.session
+            assert session is not None
+            assert session.term.deadline_at is not None, "a lock without an end"
         if self.causes - {vocabulary.Cause.FLAG, vocabulary.Cause.STALE}:
             assert phase not in STARTING
             assert phase is not Phase.HANDING_OVER
 
     def deadlines_hold(self, phase: Phase) -> None:
         due = self.gate.deadline()
-        if phase is not Phase.IDLE:
+        if phase is not Phase.FREE:
             assert due is not None, "power for ever"
         if not self.behind and due is not None:
             assert due > self.ms, "a deadline that has passed"
@@ -548,13 +558,13 @@ class AnyOrder(RuleBasedStateMachine):
         self.do(vocabulary.Tick())
         for _ in range(400):
             due = self.gate.deadline()
-            if due is None or self.gate.phase is Phase.IDLE:
+            if due is None or self.gate.phase is Phase.FREE:
                 break
             self.wait(max(1, (due - self.ms) // 2))
             if self.run_sense:
                 self.the_machine_begins_or_ceases_to_work()
                 self.holds()
-        assert self.gate.phase is Phase.IDLE
+        assert self.gate.phase is Phase.FREE
         while self.queue:
             self.the_journal_confirms_one_record()
         self.holds()
@@ -612,7 +622,7 @@ def a_day(seed: int, steps: int) -> None:
     for _ in range(steps):
         if machine.queue and dice.random() < 0.3:
             machine.the_journal_confirms_one_record()
-        elif machine.gate.phase is Phase.IDLE and dice.random() < 0.3:
+        elif machine.gate.phase is Phase.FREE and dice.random() < 0.3:
             badge = dice.choice(["ada", "bob", "kid", "sue", "max", "desk", "guest"])
             machine.a_member_starts_on_a_free_machine(badge=badge, ms=dice.choice(DURATIONS))
         elif machine.gate.phase is Phase.ACTIVE and dice.random() < 0.1:

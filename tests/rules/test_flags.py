@@ -23,7 +23,7 @@ def test_the_button_for_three_seconds_asks_and_a_known_badge_reports():
     assert world.after(1) == ["show flag-ask"]
     assert world.signals[-1].detail == "report"
     world.do(vocabulary.FlagPressed(False))
-    assert world.tap("eve") == ["record flagged report", "signal flagged", "show idle"]
+    assert world.tap("eve") == ["record flagged report", "signal flagged", "show free"]
     assert world.last == vocabulary.Flagged(vocabulary.FlagKind.REPORT, "m-eve", "eve")
     assert world.start("ada").power
 
@@ -54,7 +54,7 @@ def test_a_badge_without_a_person_does_not_answer_the_question(badge):
     world = World()
     world.ask_flag()
     assert world.tap(badge)[0].startswith("record refused")
-    assert world.tap("ada") == ["record flagged report", "signal flagged", "show idle"]
+    assert world.tap("ada") == ["record flagged report", "signal flagged", "show free"]
 
 
 def test_a_question_without_an_answer_expires():
@@ -70,7 +70,7 @@ def test_the_badge_that_ended_a_session_held_for_five_seconds_asks_too():
     assert world.after(4_999) == []
     assert world.after(1) == ["show flag-ask"]
     world.lift("ada")
-    assert world.tap("ada") == ["record flagged report", "signal flagged", "show idle"]
+    assert world.tap("ada") == ["record flagged report", "signal flagged", "show free"]
 
 
 def test_a_badge_that_leaves_before_asks_nothing():
@@ -110,8 +110,8 @@ def test_the_badge_that_answers_is_a_second_tap_for_a_start_that_waits(start):
     world.tap(start)
     world.after(1)
     out = world.tap("bob")
-    assert out[-3:] == ["record flagged report", "signal flagged", "show idle"]
-    assert world.phase == "idle"
+    assert out[-3:] == ["record flagged report", "signal flagged", "show free"]
+    assert world.phase == "free"
     assert world.commit() == []
 
 
@@ -121,7 +121,7 @@ def test_a_tap_that_could_clear_nothing_cancels_a_start_too():
     world.after(2_999)
     world.tap("ada")
     world.after(1)
-    assert world.tap("bob") == ["record ended s1 cancelled 0", "signal flagged", "show idle"]
+    assert world.tap("bob") == ["record ended s1 cancelled 0", "signal flagged", "show free"]
     assert world.commit() == []
 
 
@@ -146,13 +146,13 @@ def test_a_supervisor_withdraws_a_report(badge):
     world = World(latched=["report"])
     world.ask_flag()
     if badge in ("sue", "max"):
-        assert world.tap(badge) == ["record cleared report", "signal unflagged", "show idle"]
+        assert world.tap(badge) == ["record cleared report", "signal unflagged", "show free"]
         assert isinstance(world.last, vocabulary.Cleared)
         assert world.last.member == f"m-{badge}"
         world.ask_flag()
-        assert world.tap("ada") == ["record flagged report", "signal flagged", "show idle"]
+        assert world.tap("ada") == ["record flagged report", "signal flagged", "show free"]
     else:
-        assert world.tap(badge) == ["signal flagged", "show idle"]
+        assert world.tap(badge) == ["signal flagged", "show free"]
 
 
 @pytest.mark.parametrize("kept", ["flag", "danger"])
@@ -162,7 +162,7 @@ def test_a_maintainer_withdraws_a_danger_that_was_kept_over_a_restart_under_eith
     assert world.gate.causes == [vocabulary.Cause.FLAG]
     danger(world)
     if badge == "max":
-        assert world.tap(badge) == ["record cleared flag", "signal unflagged", "show idle"]
+        assert world.tap(badge) == ["record cleared flag", "signal unflagged", "show free"]
         assert world.gate.causes == []
         assert world.start("ada").power
     else:
@@ -176,11 +176,11 @@ def test_a_supervisor_whom_the_roster_no_longer_admits_withdraws_nothing():
         "m-sue", level=vocabulary.Level.SUPERVISOR, windows=(vocabulary.Window(frozenset(), 0, 1),)
     )
     world.ask_flag()
-    assert world.tap("sue") == ["signal flagged", "show idle"]
+    assert world.tap("sue") == ["signal flagged", "show free"]
 
 
 def test_a_danger_that_was_cleared_from_elsewhere_can_be_raised_again():
     world = World(latched=["flag"])
-    assert world.is_over(vocabulary.Cause.FLAG) == ["record cleared flag", "show idle"]
+    assert world.is_over(vocabulary.Cause.FLAG) == ["record cleared flag", "show free"]
     danger(world)
     assert world.tap("ada") == ["record flagged danger + blocked flag", "signal flagged", "show blocked"]

@@ -29,13 +29,13 @@ def test_one_transaction_ends_one_session_and_starts_the_next_and_power_stays_on
     assert world.commit() == ["show go"]
     assert world.gate.session.member == "m-bob"
     world.after(MIN)
-    assert world.tap("bob") == ["off", "record ended s2 badge 62000", "signal ended", "show idle"]
+    assert world.tap("bob") == ["off", "record ended s2 badge 62000", "signal ended", "show free"]
 
 
 def test_the_newcomer_gets_a_full_time_of_their_own():
     world = handing(limit_ms=10 * MIN)
     world.commit()
-    assert world.after(10 * MIN) == ["show warning", "off", "record ended s2 limit 600000", "signal ended", "show idle"]
+    assert world.after(10 * MIN) == ["show warning", "off", "record ended s2 limit 600000", "signal ended", "show free"]
 
 
 def test_work_is_split_at_the_newcomers_tap():
@@ -80,7 +80,7 @@ def test_the_warning_and_the_limit_of_the_first_go_on():
     world = handing(limit_ms=10 * MIN)
     world.after(3 * S)
     out = world.after(9 * MIN - 3 * S)
-    assert out == ["show warning", "off", "record ended s3 limit 540000", "signal ended", "show idle"]
+    assert out == ["show warning", "off", "record ended s3 limit 540000", "signal ended", "show free"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ def test_a_session_is_warned_and_ends_at_its_limit():
     world = World(limit_ms=60 * MIN).start()
     assert world.after(58 * MIN) == ["show warning"]
     assert world.signals[-1].ms == 2 * MIN
-    assert world.after(2 * MIN) == ["off", "record ended s1 limit 3600000", "signal ended", "show idle"]
+    assert world.after(2 * MIN) == ["off", "record ended s1 limit 3600000", "signal ended", "show free"]
 
 
 def test_a_tap_after_the_warning_extends_and_the_next_one_ends():
@@ -34,7 +34,7 @@ def test_a_members_own_limit_goes_before_the_machines():
     world = World(limit_ms=60 * MIN)
     world.people["ada"] = vocabulary.Member("m-ada", limit_ms=10 * MIN)
     world.start()
-    assert world.after(10 * MIN) == ["show warning", "off", "record ended s1 limit 600000", "signal ended", "show idle"]
+    assert world.after(10 * MIN) == ["show warning", "off", "record ended s1 limit 600000", "signal ended", "show free"]
 
 
 def test_nothing_extends_beyond_the_longest_and_then_a_tap_ends():
@@ -44,7 +44,7 @@ def test_nothing_extends_beyond_the_longest_and_then_a_tap_ends():
     assert world.signals[-1].ms == 11 * MIN
     world.after(9 * MIN)
     assert world.signals[-1].kind is vocabulary.SignalKind.WARNING
-    assert world.tap("ada") == ["off", "record ended s1 badge 4080000", "signal ended", "show idle"]
+    assert world.tap("ada") == ["off", "record ended s1 badge 4080000", "signal ended", "show free"]
 
 
 def test_at_the_longest_a_tap_ends_an_idle_machine_too():
@@ -117,7 +117,7 @@ def idler(**rules):
 def test_a_machine_that_idles_is_warned_of_and_switched_off():
     world = idler()
     assert world.after(13 * MIN) == ["show warning"]
-    assert world.after(2 * MIN) == ["off", "record ended s1 idle 900000", "signal ended", "show idle"]
+    assert world.after(2 * MIN) == ["off", "record ended s1 idle 900000", "signal ended", "show free"]
 
 
 def test_work_ends_the_idling_and_its_warning():
@@ -172,7 +172,7 @@ def test_an_idle_time_that_a_roster_shortens_counts_from_now():
     assert world.roster(idle_off_ms=5 * MIN) == []
     assert world.after(3 * MIN + 45 * S) == ["show warning"]
     assert world.roster(idle_off_ms=6 * MIN) == ["show go"]
-    assert world.after(6 * MIN) == ["show warning", "off", "record ended s1 idle 1185000", "signal ended", "show idle"]
+    assert world.after(6 * MIN) == ["show warning", "off", "record ended s1 idle 1185000", "signal ended", "show free"]
 
 
 # --- a running job is never cut ---
@@ -211,7 +211,7 @@ def test_a_job_that_never_ends_has_power_for_four_hours_at_most():
     world.running(True)
     world.stop()
     assert world.after(4 * H - 1) == []
-    assert world.after(1) == ["off", "record ended s1 button 14400000", "signal ended", "show idle"]
+    assert world.after(1) == ["off", "record ended s1 button 14400000", "signal ended", "show free"]
 
 
 def test_a_machine_whose_rules_say_so_is_cut_in_its_job():
@@ -269,14 +269,14 @@ def test_the_fan_runs_on_and_counts_as_power_but_never_as_work():
     world.after(5 * S)
     assert world.running(False) == ["show run-on"]
     assert (world.phase, world.gate.state) == ("run-on", "finishing")
-    assert world.after(30 * S) == ["off", "record ended s1 button 45000", "signal ended", "show idle"]
+    assert world.after(30 * S) == ["off", "record ended s1 button 45000", "signal ended", "show free"]
     assert world.ends() == [("s1", "button", 45_000, 15_000)]
 
 
 def test_stop_ends_the_fan():
     world = World(run_on_ms=30 * S).start()
     assert world.stop() == ["show run-on"]
-    assert world.stop() == ["off", "record ended s1 button 0", "signal ended", "show idle"]
+    assert world.stop() == ["off", "record ended s1 button 0", "signal ended", "show free"]
 
 
 @pytest.mark.parametrize("badge", ["ada", "bob"])
@@ -314,7 +314,7 @@ def test_a_job_that_begins_while_the_fan_runs_is_finished_too():
     assert world.phase == "finishing-job"
     world.after(40 * S)
     assert world.running(False) == ["show run-on"]
-    assert world.after(30 * S) == ["off", "record ended s1 button 80000", "signal ended", "show idle"]
+    assert world.after(30 * S) == ["off", "record ended s1 button 80000", "signal ended", "show free"]
     assert world.ends() == [("s1", "button", 80_000, 40_000)]
 
 

@@ -30,7 +30,7 @@ def test_in_hold_mode_a_card_that_leaves_starts_a_grace_time():
     world = hold().start()
     assert world.lift("ada") == ["show grace"]
     assert world.after(9_999) == []
-    assert world.after(1) == ["off", "record ended s1 removed 10000", "signal ended", "show idle"]
+    assert world.after(1) == ["off", "record ended s1 removed 10000", "signal ended", "show free"]
 
 
 def test_in_hold_mode_a_card_that_returns_in_time_goes_on():
@@ -53,14 +53,14 @@ def test_in_hold_mode_lifting_and_returning_extends_a_session_that_was_warned():
 def test_in_hold_mode_a_card_lifted_before_the_start_is_on_disk_cancels_it():
     world = hold()
     world.tap("ada")
-    assert world.lift("ada") == ["record ended s1 cancelled 0", "show idle"]
+    assert world.lift("ada") == ["record ended s1 cancelled 0", "show free"]
     assert world.commit() == []
 
 
 def test_in_hold_mode_another_card_of_the_member_ends_the_session():
     world = hold().start()
     world.lift("ada")
-    assert world.tap("ada's phone") == ["off", "record ended s1 badge 0", "signal ended", "show idle"]
+    assert world.tap("ada's phone") == ["off", "record ended s1 badge 0", "signal ended", "show free"]
 
 
 def test_in_hold_mode_the_members_card_leaves_for_the_supervisors_and_must_come_back():
@@ -85,13 +85,13 @@ def test_in_hold_mode_the_members_card_may_come_back_while_the_disk_is_slow_and_
     for badge in ("kid", "sue", "kid"):
         world.tap(badge)
         out = world.lift(badge)
-    assert out == ["record ended s1 cancelled 0", "show idle"]
+    assert out == ["record ended s1 cancelled 0", "show free"]
 
 
 def test_in_hold_mode_a_card_that_lies_there_again_takes_no_cancelled_start_back():
     world = hold()
     world.tap("ada")
-    assert world.lift("ada") == ["record ended s1 cancelled 0", "show idle"]
+    assert world.lift("ada") == ["record ended s1 cancelled 0", "show free"]
     assert world.do(vocabulary.Lying("ada")) == []
     assert world.commit() == []
     assert not world.power
@@ -113,7 +113,7 @@ def test_in_hold_mode_a_second_look_of_the_supervisor_cancels():
     for badge in ("kid", "sue"):
         world.tap(badge)
         world.lift(badge)
-    assert world.tap("sue") == ["record ended s1 cancelled 0", "show idle"]
+    assert world.tap("sue") == ["record ended s1 cancelled 0", "show free"]
 
 
 def test_in_hold_mode_a_dead_reader_ends_the_session_after_its_grace():
@@ -136,7 +136,7 @@ def test_in_hold_mode_a_running_job_is_finished_after_the_grace():
     world.lift("ada")
     assert world.after(10 * S) == ["show finishing"]
     assert world.lift("ada") == []
-    assert world.running(False) == ["off", "record ended s1 removed 10000", "signal ended", "show idle"]
+    assert world.running(False) == ["off", "record ended s1 removed 10000", "signal ended", "show free"]
 
 
 def block_ada(world: World) -> list[str]:
@@ -144,7 +144,7 @@ def block_ada(world: World) -> list[str]:
     return world.roster()
 
 
-@pytest.mark.parametrize("end", [lambda world: world.happens(vocabulary.Cause.LOCK_IDLE, "belt"), block_ada])
+@pytest.mark.parametrize("end", [lambda world: world.happens(vocabulary.Cause.LOCK_AFTER_JOB, "belt"), block_ada])
 def test_in_hold_mode_taking_the_card_out_ends_a_job_that_no_input_reports(end):
     world = hold().start()
     assert end(world)[-1] == "show finishing"
@@ -158,14 +158,14 @@ def test_in_hold_mode_a_card_that_was_out_when_the_lock_came_is_out_still():
     world = hold().start()
     world.lift("ada")
     world.after(4 * S)
-    world.happens(vocabulary.Cause.LOCK_IDLE, "belt")
+    world.happens(vocabulary.Cause.LOCK_AFTER_JOB, "belt")
     assert world.power
     assert world.after(6 * S)[0] == "off"
 
 
 def test_in_hold_mode_a_card_that_comes_back_in_time_lets_the_job_go_on():
     world = hold().start()
-    world.happens(vocabulary.Cause.LOCK_IDLE, "belt")
+    world.happens(vocabulary.Cause.LOCK_AFTER_JOB, "belt")
     world.lift("ada")
     world.after(4 * S)
     assert world.tap("ada") == ["show finishing"]
@@ -175,7 +175,7 @@ def test_in_hold_mode_a_card_that_comes_back_in_time_lets_the_job_go_on():
 
 def test_in_hold_mode_another_card_of_the_member_says_that_the_job_is_done():
     world = hold().start()
-    world.happens(vocabulary.Cause.LOCK_IDLE, "belt")
+    world.happens(vocabulary.Cause.LOCK_AFTER_JOB, "belt")
     assert world.tap("ada's phone")[0] == "off"
 
 
@@ -197,7 +197,7 @@ def test_in_hold_mode_a_member_may_report_a_defect_with_their_own_card_and_put_i
 
 def test_in_hold_mode_a_report_while_a_job_is_finished_does_not_end_it_either():
     world = hold().start()
-    world.happens(vocabulary.Cause.LOCK_IDLE, "belt")
+    world.happens(vocabulary.Cause.LOCK_AFTER_JOB, "belt")
     world.ask_flag()
     world.lift("ada")
     assert world.tap("ada")[-2:] == ["signal flagged", "show finishing"]
@@ -280,7 +280,7 @@ def test_in_timed_mode_each_tap_gives_the_full_time_from_now():
     world.after(5 * MIN)
     assert world.tap("ada") == ["signal extended"]
     assert world.signals[-1].ms == 20 * MIN
-    assert world.after(20 * MIN)[-4:] == ["off", "record ended s1 limit 1500000", "signal ended", "show idle"]
+    assert world.after(20 * MIN)[-4:] == ["off", "record ended s1 limit 1500000", "signal ended", "show free"]
 
 
 def test_in_timed_mode_no_tap_gives_more_than_the_longest_time():
@@ -290,7 +290,7 @@ def test_in_timed_mode_no_tap_gives_more_than_the_longest_time():
     assert world.tap("ada") == ["signal warning"]
     assert world.signals[-1].ms == 15 * MIN
     out = world.after(15 * MIN)
-    assert out == ["show warning", "off", "record ended s1 limit 1800000", "signal ended", "show idle"]
+    assert out == ["show warning", "off", "record ended s1 limit 1800000", "signal ended", "show free"]
 
 
 def test_in_timed_mode_stop_and_another_card_of_the_member_end():
@@ -315,13 +315,13 @@ def test_in_audit_mode_nothing_is_switched_and_use_is_recorded():
     assert world.commit() == ["show go"]
     assert (world.gate.state, world.gate.powered) == ("active", False)
     world.after(5 * S)
-    assert world.tap("ada") == ["record ended s1 badge 5000", "signal ended", "show idle"]
+    assert world.tap("ada") == ["record ended s1 badge 5000", "signal ended", "show free"]
 
 
 def test_in_audit_mode_there_is_no_power_to_hold_for_a_job_or_a_fan():
     world = World(mode=vocabulary.Mode.AUDIT, run_sense=True, run_on_ms=MIN).start()
     world.running(True)
-    assert world.stop() == ["record ended s1 button 0", "signal ended", "show idle"]
+    assert world.stop() == ["record ended s1 button 0", "signal ended", "show free"]
 
 
 def test_in_audit_mode_causes_end_the_session_and_switch_nothing():
@@ -342,7 +342,7 @@ def test_a_mode_that_comes_in_the_middle_waits_for_the_end_of_the_session():
     world.tap("ada")
     assert world.commit() == ["show go"]
     world.roster(mode=vocabulary.Mode.TAP)
-    assert world.stop() == ["record ended s2 button 0", "signal ended", "show idle"]
+    assert world.stop() == ["record ended s2 button 0", "signal ended", "show free"]
     assert world.start().power
 
 
@@ -383,7 +383,7 @@ def test_a_badge_that_was_tapped_before_the_reader_was_empty_has_to_be_lifted() 
 def test_a_card_that_was_not_tapped_starts_and_ends_nothing(mode: vocabulary.Mode) -> None:
     world = World(mode=mode)
     assert world.do(vocabulary.Lying("ada")) == []
-    assert world.phase == "idle"
+    assert world.phase == "free"
     world.start()
     assert world.do(vocabulary.Lying("ada")) == []
     assert world.do(vocabulary.Lying("bob")) == []

@@ -21,7 +21,8 @@ def late(world: World, ms: int, event: vocabulary.Event) -> list[str]:
 def test_a_lock_when_idle_on_a_machine_that_stands_still() -> None:
     world = World(run_sense=True).start()
     out = world.roster(lock=vocabulary.Lock("l", now=False))
-    assert out == ["off", "record blocked lock-idle", "record ended s1 lock 0", "signal ended", "show blocked"]
+    assert out == ["record blocked lock-idle", "show warning"]
+    assert late(world, 16 * MIN, vocabulary.Tick())[0] == "off"
 
 
 def test_a_checkpoint_that_never_reached_the_disk() -> None:

@@ -20,7 +20,7 @@ def test_a_start_that_was_given_up_does_not_go_on_asking_for_a_supervisor() -> N
     assert shows(world) is KIND.SUPERVISOR
     world.tap("sue")
     world.after(3 * S)
-    assert shows(world) is KIND.IDLE
+    assert shows(world) is KIND.FREE
 
 
 @pytest.mark.parametrize("latched", [["danger"], ["output"]])
@@ -29,7 +29,7 @@ def test_a_latched_cause_is_shown_from_the_start(latched: list[str]) -> None:
     assert (shows(world), world.gate.shown.reasons) == (KIND.BLOCKED, tuple(world.gate.causes))
 
 
-@pytest.mark.parametrize("cause", sorted(set(vocabulary.Cause) - vocabulary.CUT - vocabulary.END_WHEN_IDLE))
+@pytest.mark.parametrize("cause", sorted(set(vocabulary.Cause) - vocabulary.CUT - vocabulary.END_WITH_NOTICE))
 def test_a_cause_that_came_during_a_session_is_shown_after_its_end(cause: vocabulary.Cause) -> None:
     world = World().start()
     world.happens(cause, "its words")

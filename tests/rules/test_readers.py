@@ -176,7 +176,7 @@ def test_another_mode_needs_other_readers():
     fails(world, 0)
     assert world.roster(mode=HOLD) == [], "a session keeps its mode"
     assert world.after(MIN)[-2:] == ["record blocked reader", "show blocked"]
-    assert world.roster(mode=vocabulary.Mode.TAP) == ["record cleared reader", "show idle"]
+    assert world.roster(mode=vocabulary.Mode.TAP) == ["record cleared reader", "show free"]
 
 
 def test_a_fault_that_ends_a_session_blocks_no_mode_that_needs_another_reader():
@@ -190,7 +190,7 @@ def test_a_fault_that_ends_a_session_blocks_no_mode_that_needs_another_reader():
         "record ended s1 removed 0",
         "signal ended",
         "record cleared reader",
-        "show idle",
+        "show free",
     ]
 
 

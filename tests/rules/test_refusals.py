@@ -69,7 +69,7 @@ def test_the_guest_and_the_sponsor_can_both_end_it(badge):
     world = World(sponsor=True)
     world.tap("stranger")
     world.start("sue").after(MIN)
-    assert world.tap(badge) == ["off", "record ended s1 badge 60000", "signal ended", "show idle"]
+    assert world.tap(badge) == ["off", "record ended s1 badge 60000", "signal ended", "show free"]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_sponsored_start_is_decided_again_with_each_roster_and_when_it_is_on_d
         "record ended s1 cancelled 0",
         "record refused supervisor-needed",
         "signal refused",
-        "show idle",
+        "show free",
     ]
     assert world.commit() == []
 
@@ -131,7 +131,7 @@ def test_a_sponsor_who_is_blocked_ends_the_guests_session():
     world.tap("stranger")
     world.start("sue")
     world.people["sue"] = vocabulary.Barred(("blocked",), "m-sue")
-    assert world.roster() == ["off", "record ended s1 revoked 0", "signal ended", "show idle"]
+    assert world.roster() == ["off", "record ended s1 revoked 0", "signal ended", "show free"]
 
 
 def test_a_guest_goes_on_after_a_handover_that_was_cancelled():
@@ -150,7 +150,7 @@ def test_in_hold_mode_the_guests_card_must_come_back_into_the_holder():
         world.tap(badge)
         world.lift(badge)
     assert world.commit() == ["on", "show grace"]
-    assert world.after(10 * S) == ["off", "record ended s1 removed 10000", "signal ended", "show idle"]
+    assert world.after(10 * S) == ["off", "record ended s1 removed 10000", "signal ended", "show free"]
 
 
 BARRED_NOW = vocabulary.Barred(("banned",), "m-x")
@@ -175,7 +175,7 @@ def test_a_guest_who_is_barred_before_the_start_is_on_disk_does_not_start():
     world.tap("stranger")
     world.tap("sue")
     world.people["stranger"] = BARRED_NOW
-    assert world.roster() == ["record ended s1 cancelled 0", "record refused banned", "signal refused", "show idle"]
+    assert world.roster() == ["record ended s1 cancelled 0", "record refused banned", "signal refused", "show free"]
     assert world.commit() == []
 
 
@@ -184,7 +184,7 @@ def test_a_guest_who_is_barred_in_mid_session_is_ended_as_a_member_would_be():
     world.tap("stranger")
     world.start("sue")
     world.people["stranger"] = BARRED_NOW
-    assert world.roster() == ["off", "record ended s1 revoked 0", "signal ended", "show idle"]
+    assert world.roster() == ["off", "record ended s1 revoked 0", "signal ended", "show free"]
 
 
 def test_a_guest_who_becomes_a_member_in_mid_session_goes_on():

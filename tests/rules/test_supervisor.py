@@ -25,19 +25,19 @@ def test_a_supervisors_badge_within_half_a_minute_opens_the_session():
 def test_waiting_writes_nothing_and_ends_after_half_a_minute_with_the_reason():
     world = World()
     world.tap("kid")
-    assert world.after(30 * S) == ["record refused supervisor-needed", "signal refused", "show idle"]
+    assert world.after(30 * S) == ["record refused supervisor-needed", "signal refused", "show free"]
 
 
 def test_the_members_second_tap_only_cancels():
     world = World()
     world.tap("kid")
-    assert world.tap("kid") == ["show idle"]
+    assert world.tap("kid") == ["show free"]
 
 
 def test_any_other_badge_of_the_member_only_cancels_too():
     world = World(supervision=vocabulary.Supervision.ALWAYS)
     world.tap("ada")
-    assert world.tap("ada's phone") == ["show idle"]
+    assert world.tap("ada's phone") == ["show free"]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_any_other_badge_ends_the_waiting_and_is_refused_with_all_its_reasons(ba
         "m-late-sue", level=vocabulary.Level.SUPERVISOR, valid_until=date(2026, 11, 1)
     )
     world.tap("kid")
-    assert world.tap(badge) == [f"record refused {reasons}", "signal refused", "show idle"]
+    assert world.tap(badge) == [f"record refused {reasons}", "signal refused", "show free"]
     assert world.last.badge == badge
     assert world.gate.state == "idle"
     assert world.tap("kid") == ["show supervisor-needed"], "the member may begin again"
@@ -68,23 +68,23 @@ def test_guessing_badges_is_no_easier_while_a_supervisor_is_waited_for():
     world = World()
     for n in range(5):
         world.tap("kid")
-        assert world.tap(f"x{n}") == ["record refused unknown-badge", "signal refused", "show idle"]
+        assert world.tap(f"x{n}") == ["record refused unknown-badge", "signal refused", "show free"]
     world.tap("kid")
-    assert world.tap("x5") == ["show idle"]
+    assert world.tap("x5") == ["show free"]
 
 
 def test_a_card_that_is_handed_to_a_supervisor_meanwhile_only_cancels():
     world = World()
     world.tap("kid")
     world.people["kid"] = vocabulary.Member("m-sue", level=vocabulary.Level.SUPERVISOR)
-    assert world.tap("kid") == ["show idle"], "one card is not two people"
+    assert world.tap("kid") == ["show free"], "one card is not two people"
 
 
 def test_a_supervisor_cannot_supervise_themselves():
     world = World(supervision=vocabulary.Supervision.ALWAYS)
     world.people["kid"] = vocabulary.Member("m-sue", supervised=True)
     world.tap("kid")
-    assert world.tap("sue") == ["show idle"]
+    assert world.tap("sue") == ["show free"]
 
 
 @pytest.mark.parametrize("badge", ["kid", "sue", "sue's key"])
@@ -93,7 +93,7 @@ def test_the_member_and_the_supervisor_who_opened_the_session_may_end_it(badge):
     world.people["sue's key"] = world.people["sue"]
     world.tap("kid")
     world.start("sue")
-    assert world.tap(badge) == ["off", "record ended s1 badge 0", "signal ended", "show idle"]
+    assert world.tap(badge) == ["off", "record ended s1 badge 0", "signal ended", "show free"]
     assert isinstance(world.last, vocabulary.Ended)
     assert world.last.actor == (None if badge == "kid" else "m-sue")
 
@@ -130,7 +130,7 @@ def test_the_supervisors_badge_takes_nothing_over_where_handovers_are_allowed():
     world = World(handover=True)
     world.tap("kid")
     world.start("sue")
-    assert world.tap("sue") == ["off", "record ended s1 badge 0", "signal ended", "show idle"]
+    assert world.tap("sue") == ["off", "record ended s1 badge 0", "signal ended", "show free"]
 
 
 def test_the_supervisors_badge_lets_a_running_job_end_as_the_members_does():
@@ -147,7 +147,7 @@ def test_the_supervisor_may_say_that_a_job_is_done_where_no_input_reports_it():
     world = World()
     world.tap("kid")
     world.start("sue")
-    world.happens(vocabulary.Cause.LOCK_IDLE)
+    world.happens(vocabulary.Cause.LOCK_AFTER_JOB)
     assert world.tap("sue")[0] == "off"
 
 
@@ -167,8 +167,8 @@ def test_a_member_who_may_no_longer_start_sees_why_while_a_supervisor_is_awaited
     world = World(sponsor=True)
     world.tap("kid")
     change(world.people)
-    assert world.roster() == [f"record refused {reason}", "signal refused", "show idle"]
-    assert world.phase == "idle"
+    assert world.roster() == [f"record refused {reason}", "signal refused", "show free"]
+    assert world.phase == "free"
     world.tap("sue")
     assert isinstance(world.last, vocabulary.Started)
     assert (world.last.badge, world.last.basis.kind) == ("sue", "grant"), "that badge was not tapped as an unknown one"
@@ -182,14 +182,14 @@ def test_a_window_that_closes_while_a_supervisor_is_awaited_is_the_reason():
     world.after(50 * S)
     world.tap("kid")
     world.after(20 * S)
-    assert world.tap("sue") == ["record refused outside-hours", "signal refused", "show idle"]
+    assert world.tap("sue") == ["record refused outside-hours", "signal refused", "show free"]
     world = World()
     world.people["kid"] = vocabulary.Member(
         "m-kid", supervised=True, windows=(vocabulary.Window(frozenset({2}), 0, 12 * 60 + 1),)
     )
     world.after(50 * S)
     world.tap("kid")
-    assert world.after(30 * S) == ["record refused outside-hours", "signal refused", "show idle"]
+    assert world.after(30 * S) == ["record refused outside-hours", "signal refused", "show free"]
 
 
 def test_the_session_that_a_supervisor_opens_uses_the_rules_of_that_moment():
@@ -222,7 +222,7 @@ def test_both_are_decided_again_when_the_start_is_on_disk(change, reason):
     world.tap("kid")
     world.tap("sue")
     change(world.people)
-    assert world.commit() == ["record ended s1 cancelled 0", f"record refused {reason}", "signal refused", "show idle"]
+    assert world.commit() == ["record ended s1 cancelled 0", f"record refused {reason}", "signal refused", "show free"]
 
 
 def test_a_supervisor_who_leaves_the_roster_later_does_not_end_the_session():
@@ -250,7 +250,7 @@ def test_a_maintainers_tap_asks_the_hardware_to_clear_an_output_fault():
     world = World(latched=["output"])
     assert world.tap("sue") == ["record refused blocked-output", "signal refused"]
     assert world.tap("max") == ["clear-fault m-max"]
-    assert world.is_over(vocabulary.Cause.OUTPUT, "m-max") == ["record cleared output", "show idle"]
+    assert world.is_over(vocabulary.Cause.OUTPUT, "m-max") == ["record cleared output", "show free"]
     assert world.start("max").power
 
 

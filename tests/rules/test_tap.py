@@ -19,7 +19,7 @@ def test_power_goes_on_only_after_the_start_is_on_disk():
 def test_power_goes_off_before_anything_is_recorded():
     world = World().start()
     world.after(5 * MIN)
-    assert world.tap("ada") == ["off", "record ended s1 badge 300000", "signal ended", "show idle"]
+    assert world.tap("ada") == ["off", "record ended s1 badge 300000", "signal ended", "show free"]
     assert world.gate.state == "idle"
 
 
@@ -35,12 +35,12 @@ def test_the_record_says_who_when_and_by_what_right():
 
 def test_stop_ends_like_a_tap():
     world = World().start()
-    assert world.stop() == ["off", "record ended s1 button 0", "signal ended", "show idle"]
+    assert world.stop() == ["off", "record ended s1 button 0", "signal ended", "show free"]
 
 
 def test_a_manager_stops_remotely_and_the_record_names_them():
     world = World().start()
-    assert world.stop("m-boss") == ["off", "record ended s1 remote 0", "signal ended", "show idle"]
+    assert world.stop("m-boss") == ["off", "record ended s1 remote 0", "signal ended", "show free"]
     assert world.last == vocabulary.Ended("s1", "m-ada", "ada", vocabulary.EndReason.REMOTE, 0, 0, "m-boss")
 
 
@@ -52,7 +52,7 @@ def test_a_second_badge_of_the_same_member_ends_the_session():
 def test_the_badge_that_began_a_session_ends_it_even_when_it_is_unknown_now():
     world = World().start("ada")
     del world.people["ada"]
-    assert world.tap("ada") == ["off", "record ended s1 badge 0", "signal ended", "show idle"]
+    assert world.tap("ada") == ["off", "record ended s1 badge 0", "signal ended", "show free"]
 
 
 def test_another_card_is_refused_while_the_machine_is_used():
@@ -96,7 +96,7 @@ def test_a_start_that_was_cancelled_never_gets_power_however_late_the_disk(cance
     world.tap("ada")
     out = cancel(world)
     assert "record ended s1 cancelled 0" in out
-    assert world.phase == "idle"
+    assert world.phase == "free"
     assert world.commit() == []
     assert not world.power
 
@@ -106,7 +106,7 @@ def test_waiting_for_a_supervisor_is_cancelled_without_a_trace(cancel):
     world = World()
     world.tap("kid")
     cancel(world)
-    assert world.phase == "idle"
+    assert world.phase == "free"
     assert not any(isinstance(fact, vocabulary.Started | vocabulary.Ended) for fact in world.facts)
 
 
@@ -114,7 +114,7 @@ def test_a_start_whose_disk_takes_three_seconds_is_cancelled_with_a_signal():
     world = World()
     world.tap("ada")
     assert world.after(2_999) == []
-    assert world.after(1) == ["record ended s1 start-timeout 0", "signal refused", "show idle"]
+    assert world.after(1) == ["record ended s1 start-timeout 0", "signal refused", "show free"]
     assert world.signals[-2].reasons == ("start-timeout",)
     assert world.commit() == []
 
@@ -123,7 +123,7 @@ def test_a_confirmation_that_is_late_by_a_stalled_loop_never_sets_power():
     world = World()
     world.tap("ada")
     world.ms += 3_000
-    assert world.do(vocabulary.Committed(1)) == ["record ended s1 start-timeout 0", "signal refused", "show idle"]
+    assert world.do(vocabulary.Committed(1)) == ["record ended s1 start-timeout 0", "signal refused", "show free"]
 
 
 def test_a_confirmation_in_the_last_millisecond_counts():
@@ -163,7 +163,7 @@ def test_everything_is_decided_again_when_the_start_is_on_disk(change, reason):
     world = World()
     world.tap("ada")
     change(world.people)
-    assert world.commit() == ["record ended s1 cancelled 0", f"record refused {reason}", "signal refused", "show idle"]
+    assert world.commit() == ["record ended s1 cancelled 0", f"record refused {reason}", "signal refused", "show free"]
     assert not world.power
 
 
@@ -172,7 +172,7 @@ def test_everything_is_decided_again_when_a_roster_comes_while_the_disk_is_slow(
     world = World()
     world.tap("ada")
     change(world.people)
-    assert world.roster() == ["record ended s1 cancelled 0", f"record refused {reason}", "signal refused", "show idle"]
+    assert world.roster() == ["record ended s1 cancelled 0", f"record refused {reason}", "signal refused", "show free"]
     assert world.commit() == []
 
 
@@ -180,7 +180,7 @@ def test_a_start_by_another_right_than_the_recorded_one_has_to_be_tapped_for_aga
     world = World()
     world.tap("ada")
     world.people["ada"] = vocabulary.Member("m-ada", "Ada", "fr", grant="g-new")
-    assert world.commit() == ["record ended s1 cancelled 0", "signal refused", "show idle"]
+    assert world.commit() == ["record ended s1 cancelled 0", "signal refused", "show free"]
     assert world.signals[-2].reasons == ("start-timeout",)
     world.tap("ada")
     assert isinstance(world.last, vocabulary.Started)
@@ -240,7 +240,7 @@ def test_a_window_that_closed_while_the_disk_was_slow_is_seen():
     world.tap("ada")
     world.after(1 * S)
     out = world.commit()
-    assert out == ["record ended s1 cancelled 0", "record refused outside-hours", "signal refused", "show idle"]
+    assert out == ["record ended s1 cancelled 0", "record refused outside-hours", "signal refused", "show free"]
 
 
 # --- checkpoints and progress ---
@@ -282,7 +282,7 @@ def test_the_end_of_the_daemon_puts_off_first_from_every_phase():
         world = begin()
         out = world.do(vocabulary.Stopping())
         assert out[0] == "off"
-        assert (["off", *ended], world.phase) == (out, "idle")
+        assert (["off", *ended], world.phase) == (out, "free")
 
 
 def _phase(*steps, **options):
@@ -297,20 +297,20 @@ def _phase(*steps, **options):
 
 PHASES = [
     (_phase(), []),
-    (_phase(lambda world: world.tap("kid")), ["show idle"]),
-    (_phase(lambda world: world.tap("ada")), ["record ended s1 cancelled 0", "show idle"]),
-    (_phase(World.start), ["record ended s1 restart 0", "signal ended", "show idle"]),
+    (_phase(lambda world: world.tap("kid")), ["show free"]),
+    (_phase(lambda world: world.tap("ada")), ["record ended s1 cancelled 0", "show free"]),
+    (_phase(World.start), ["record ended s1 restart 0", "signal ended", "show free"]),
     (
         _phase(World.start, lambda world: world.tap("bob"), handover=True),
-        ["record ended s2 cancelled 0 + started s3", "record ended s3 restart 0", "signal ended", "show idle"],
+        ["record ended s2 cancelled 0 + started s3", "record ended s3 restart 0", "signal ended", "show free"],
     ),
     (
         _phase(World.start, lambda world: world.running(True), World.stop, run_sense=True),
-        ["record ended s1 restart 0", "signal ended", "show idle"],
+        ["record ended s1 restart 0", "signal ended", "show free"],
     ),
     (
         _phase(World.start, lambda world: world.stop("boss"), run_on_ms=MIN),
-        ["record ended s1 restart 0", "signal ended", "show idle"],
+        ["record ended s1 restart 0", "signal ended", "show free"],
     ),
 ]
 

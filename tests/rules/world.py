@@ -2,7 +2,7 @@
 
 Each command of the gate becomes one short line, so that a test can assert what happened and in which order: ``off``,
 then ``record ended s1 badge 5000``, then ``signal ended``. After them comes what the panel shows from then on, if its
-kind has changed: ``show idle``. `signals` holds both, as they read at that moment.
+kind has changed: ``show free``. `signals` holds both, as they read at that moment.
 """
 
 from __future__ import annotations
@@ -128,8 +128,12 @@ class World:
     def stop(self, actor: str | None = None) -> list[str]:
         return self.do(vocabulary.StopPressed(actor))
 
-    def running(self, on: bool) -> list[str]:
-        return self.do(vocabulary.Running(on))
+    def running(self, on: bool, by: str = "") -> list[str]:
+        return self.do(vocabulary.Running(on, by))
+
+    def breaks(self, meter: str = "meter") -> list[str]:
+        """Let a meter that reports work fail, as its thread posts it."""
+        return self.do(vocabulary.MeterFailed(meter)) + self.running(True, meter)
 
     def happens(self, cause: vocabulary.Cause, detail: str = "") -> list[str]:
         return self.do(vocabulary.CauseRaised(cause, detail))

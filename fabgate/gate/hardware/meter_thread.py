@@ -124,7 +124,7 @@ class MeterThread:
         if self.limits is not None:
             before, self._work = self._work, self._work.see(measured.level, self.limits, at_ms)
             if self._work.works is not before.works:
-                self._post(vocabulary.Running(self._work.works))
+                self._post(vocabulary.Running(self._work.works, self.name))
         if (
             self._meter.counts
             and measured.energy_wh != self._energy_wh
@@ -142,7 +142,7 @@ class MeterThread:
     def _lose(self) -> None:
         self.seen, self._work = None, Work()
         if self.limits is not None:
-            self._post(vocabulary.Running(on=True))
+            self._post(vocabulary.Running(on=True, by=self.name))
         if self._meter.counts and not self._keeps_count:
             self._energy_wh = None
             self._post(vocabulary.EnergyCounted(None))

@@ -120,6 +120,7 @@ class FactWriter:
                     roster=roster,
                     energy_wh=_energy(fact.energy_wh),
                     uncertainty_ms=min(most_ms - least_ms, wire.MAX_DURATION_MS),
+                    running_unknown_ms=fact.running_unknown_ms or UNSET,
                     actor=fact.actor,
                 )
             case vocabulary.Progress():
@@ -133,6 +134,7 @@ class FactWriter:
                     running_ms=min(fact.running_ms, least_ms),
                     roster=roster,
                     energy_wh=_energy(fact.energy_wh),
+                    running_unknown_ms=fact.running_unknown_ms or UNSET,
                 )
             case vocabulary.Refused():
                 return "access.refused", wire.AccessRefused(

@@ -28,7 +28,7 @@ STILL_CLOSED: Final = "output-still-closed"
 PASSING_S: Final = 5.0
 #: Light and sound of each kind; the text is in `TEXTS` under the same name.
 _LIGHT_AND_SOUND: Final[dict[vocabulary.SignalKind, tuple[str, str]]] = {
-    _KIND.IDLE: ("off", ""),
+    _KIND.FREE: ("off", ""),
     _KIND.WAIT: ("green blink", ""),
     _KIND.SUPERVISOR: ("amber blink", "short"),
     _KIND.GO: ("green", "short"),
@@ -72,9 +72,16 @@ TEXTS: Final[dict[str, str]] = {
     "ended-priced.why": "{why}\n{left}\n{cost}\nPlease clean up",
     "warning": "Stops in {clock}\nTo continue:\ntap your badge",
     "warning.last": "Stops in {clock}\nNo more time:\nplease finish",
+    "warning.closing": "Closing in {clock}\nNo more time:\nplease finish",
+    "warning.expiring": "Your access ends\nin {clock}\nNo more time:\nplease finish",
+    "warning.deadline": "{why}\nStops in {clock}\nTo stop now:\ntap again",
+    "warning.deadline.hold": "{why}\nStops in {clock}\nTo stop now:\nremove your badge",
+    "deadline.closed": "Closing time",
+    "deadline.expired": "Your access ended",
     "extended": "Extended\n{left} left",
     "grace": "Badge removed\nStops in {clock}\nTo continue:\nput it back",
     "finishing": "Job is running\nThe power stays on\nuntil it is done",
+    "finishing.asks-again": "Still running\nTo switch off:\ntap or press again",
     "finishing.unfelt": "Please finish\nAt most {clock}\nWhen you are done:\ntap again",
     "finishing.unfelt.hold": "Please finish\nAt most {clock}\nWhen you are done:\nremove your badge",
     "run-on": "Session ending\nStops in {clock}",
@@ -144,6 +151,11 @@ _SAME: Final = {
     "blocked-lock-idle": "blocked-lock",
     "blocked-journal-full": "blocked-journal",
 }
+#: Why a session has a deadline; any other reason is a right that ended.
+_DEADLINES: Final = {
+    vocabulary.Cause.LOCK_AFTER_JOB.value: "ended.lock",
+    access.OUTSIDE_HOURS: "deadline.closed",
+}
 #: Reasons that may be shown in public. All other reasons of a roster are shown at the desk only.
 PUBLIC: Final = frozenset(
     {
@@ -175,7 +187,9 @@ REFERENCES: Final = {
 OTHER_REFERENCE: Final = 9
 #: A session's clock where nobody knows how long it may be; longer times are not wider.
 _WIDEST_CLOCK: Final = "99:59:59"
-_LOCKS: Final = frozenset({access.blocked_by(vocabulary.Cause.LOCK_NOW), access.blocked_by(vocabulary.Cause.LOCK_IDLE)})
+_LOCKS: Final = frozenset(
+    {access.blocked_by(vocabulary.Cause.LOCK_NOW), access.blocked_by(vocabulary.Cause.LOCK_AFTER_JOB)}
+)
 
 
 def notice(
@@ -201,7 +215,7 @@ def notice(
     clock: Clock | None = None
     turns: Turns | None = None
     match signal.kind:
-        case _KIND.IDLE:
+        case _KIND.FREE:
             lines: tuple[str, ...] = ()
         case _KIND.REFUSED:
             lines = texts.refusal(signal.reasons, lock, signal.detail)
@@ -219,12 +233,12 @@ def notice(
         case _KIND.FINISHING if signal.detail == vocabulary.UNFELT:
             variant = "finishing.unfelt.hold" if mode is vocabulary.Mode.HOLD else "finishing.unfelt"
             lines, clock = texts.until(variant, signal.ms)
-        case _KIND.WARNING if signal.detail == vocabulary.LAST:
-            lines, clock = texts.until("warning.last", signal.ms)
-        case _KIND.MISREAD | _KIND.FLAG_ASK:
+        case _KIND.WARNING:
+            lines, clock = texts.warning(signal, mode)
+        case _KIND.MISREAD | _KIND.FLAG_ASK | _KIND.FINISHING:
             variant = f"{signal.kind}.{signal.detail}"
             lines = texts.lines(variant if variant in TEXTS else signal.kind.value)
-        case _KIND.WARNING | _KIND.GRACE | _KIND.SUPERVISOR | _KIND.RUN_ON:
+        case _KIND.GRACE | _KIND.SUPERVISOR | _KIND.RUN_ON:
             lines, clock = texts.until(signal.kind.value, signal.ms)
         case _:
             lines = texts.lines(signal.kind.value, left=texts.duration(signal.ms), actor=signal.detail)
@@ -252,7 +266,7 @@ def passing_notice(
 
 
 #: The notice while the machine is free and not blocked.
-IDLE: Final = Notice(_LIGHT_AND_SOUND[_KIND.IDLE][0])
+IDLE: Final = Notice(_LIGHT_AND_SOUND[_KIND.FREE][0])
 
 
 def power_was_cut(lang: str = translations.SOURCE_LANG) -> Notice:
@@ -294,11 +308,24 @@ class _Texts:
         first, last = ([line for line in part if line] for part in filled)
         return (*first, clock.text(self._boot_ms), *last), structs.replace(clock, line=len(first))
 
-    def until(self, key: str, ms: int) -> tuple[tuple[str, ...], Clock]:
+    def until(self, key: str, ms: int, **values: str) -> tuple[tuple[str, ...], Clock]:
         """Return the lines of a text whose clock runs down from `ms`, and the clock."""
         (line,) = (line for line in self.text(key).split("\n") if "{clock}" in line)
         before, _, after = line.partition("{clock}")
-        return self.with_clock(key, Clock(0, self._boot_ms + max(0, ms), True, before, after))
+        return self.with_clock(key, Clock(0, self._boot_ms + max(0, ms), True, before, after), **values)
+
+    def warning(self, signal: vocabulary.Signal, mode: vocabulary.Mode) -> tuple[tuple[str, ...], Clock]:
+        """Return the lines of a session that ends soon, and its clock."""
+        why = "".join(signal.reasons[:1])
+        match signal.detail:
+            case vocabulary.LAST:
+                return self.until("warning.last", signal.ms)
+            case vocabulary.CLOSING:
+                return self.until("warning.closing" if why == access.OUTSIDE_HOURS else "warning.expiring", signal.ms)
+            case vocabulary.DEADLINE:
+                variant = "warning.deadline.hold" if mode is vocabulary.Mode.HOLD else "warning.deadline"
+                return self.until(variant, signal.ms, why=self.text(_DEADLINES.get(why, "deadline.expired")))
+        return self.until("warning", signal.ms)
 
     def go(
         self,

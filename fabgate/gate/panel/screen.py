@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from msgspec import structs
@@ -16,6 +17,8 @@ from fabgate.rules import vocabulary
 from fabgate.rules.machine import Session
 
 _KIND: Final = vocabulary.SignalKind
+#: An end that moves by less is shown where it was.
+UNMOVED_MS: Final = 1_000
 #: These keep their sound even when something that has just happened is shown first: power is about to go off.
 _URGENT: Final = frozenset({_KIND.WARNING, _KIND.GRACE})
 
@@ -63,7 +66,8 @@ class Screen:
         that the member's credit is low, that is shown for some seconds before the session.
         """
         blocked = state.kind is _KIND.BLOCKED
-        self._power_was_cut = self._power_was_cut and (blocked or state.kind is _KIND.IDLE)
+        state = self._unmoved(state)
+        self._power_was_cut = self._power_was_cut and (blocked or state.kind is _KIND.FREE)
         before, self._shown = self._shown, (state, lock if blocked else None)
         rate_before, self._rate = self._rate, money.rate() if state.kind is _KIND.GO else None
         lasting = None
@@ -84,7 +88,7 @@ class Screen:
                 lang=self._lang,
                 mode=mode,
                 lock=lock,
-                blocked=blocked,
+                blocked=blocked or (state.kind is _KIND.FLAG_ASK and bool(state.reasons)),
                 money=cost,
                 boot_ms=boot_ms,
             )
@@ -96,12 +100,24 @@ class Screen:
 
         What happens later is shown at once, as always.
         """
-        is_idle = self._shown is not None and self._shown[0].kind is _KIND.IDLE and not self._power_was_cut
+        is_idle = self._shown is not None and self._shown[0].kind is _KIND.FREE and not self._power_was_cut
         if not is_idle or self._panel.is_passing(but=self._tried):
             return False
         self._tried = messages.passing_notice(signal, self._machine, lang=self._lang)
         self._panel.show(self._tried)
         return True
+
+    def _unmoved(self, state: vocabulary.Shown) -> vocabulary.Shown:
+        """Return the state that is shown, if `state` is another one only by an end that moved less than a second.
+
+        Closing time is computed from the wall clock at each look. Its milliseconds waver, and the panel would show the same
+        again, with its sound.
+        """
+        shown = None if self._shown is None else self._shown[0]
+        if shown is None or shown.until_ms is None or state.until_ms is None:
+            return state
+        is_unmoved = abs(shown.until_ms - state.until_ms) < UNMOVED_MS
+        return shown if is_unmoved and replace(state, until_ms=shown.until_ms) == shown else state
 
     def _begin(self, state: vocabulary.Shown, lasting: Notice, money: Money) -> None:
         """Show a new state when nothing else has happened."""
@@ -120,7 +136,7 @@ class Screen:
         since_ms: int | None,
         money: Money,
     ) -> Notice:
-        if self._power_was_cut and state.kind is _KIND.IDLE:
+        if self._power_was_cut and state.kind is _KIND.FREE:
             return messages.power_was_cut(self._lang)
         return messages.notice(
             state.at(boot_ms),

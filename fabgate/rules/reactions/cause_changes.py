@@ -1,18 +1,18 @@
 """What forbids the use of the machine, and what a cause does to a session.
 
 A cause is raised by the daemon, by a roster (a lock, its age) or by a member's flag. Those in ``CUT`` switch power off
-at once, those in ``END_WHEN_IDLE`` once the job is done; the others only forbid the next start. Every cause cancels a
-waiting start.
+at once, those in ``END_WITH_NOTICE`` end a session once its job is done, or after a notice if the machine stands still;
+the others only forbid the next start. Every cause cancels a waiting start.
 """
 
 from __future__ import annotations
 
 from fabgate.rules.intents import AddCause, CancelStart, Cut, EndByRules, Intent, RecordFacts, RemoveCause, SeeCard
 from fabgate.rules.machine import Machine
-from fabgate.rules.reactions.in_session import grace
+from fabgate.rules.reactions.in_session import end_with_notice, grace
 from fabgate.rules.vocabulary import (
     CUT,
-    END_WHEN_IDLE,
+    END_WITH_NOTICE,
     Blocked,
     Cause,
     CauseCleared,
@@ -33,8 +33,8 @@ def raised(machine: Machine, cause: Cause, detail: str) -> tuple[Intent, ...]:
     if cause in CUT:
         return add, Cut(EndReason.LOCK if cause is Cause.LOCK_NOW else EndReason.FAULT, (blocked,))
     intents = (add, CancelStart(), RecordFacts((blocked,)))
-    if cause in END_WHEN_IDLE and machine.active:
-        return *intents, EndByRules(EndReason.LOCK)
+    if cause in END_WITH_NOTICE:
+        return *intents, *end_with_notice(machine, EndReason.LOCK, cause)
     if cause is Cause.READER and machine.rules.mode is Mode.HOLD:
         return *intents, *grace(machine)  # no reader proves any more that the card is in its holder
     return intents
@@ -65,7 +65,7 @@ def of_roster(rules: MachineRules, *, stale: bool) -> tuple[CauseRaised | CauseC
     lock = rules.lock
     applies = {
         Cause.LOCK_NOW: lock is not None and lock.now,
-        Cause.LOCK_IDLE: lock is not None and not lock.now,
+        Cause.LOCK_AFTER_JOB: lock is not None and not lock.now,
         Cause.STALE: stale and rules.deny_when_stale,
     }
     reason = "" if lock is None else lock.reason

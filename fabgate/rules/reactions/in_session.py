@@ -1,23 +1,32 @@
 """Decides what happens during a session: the stop button, the run-sense input, more time, a removed card.
 
-If a member is blocked, or their membership expires, the session is never cut: it ends by the rules, as with a lock.
+If a member is blocked, the session is never cut: it ends by the rules. If their hours, membership or training end, it ends
+as with a lock: a running job is finished, and a machine that stands still keeps its power until a deadline.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
+from fabgate.rules.access import has_lapsed
 from fabgate.rules.intents import (
+    AskAgain,
     CancelStart,
     CountWork,
     Cut,
     EndByRules,
     EndJob,
+    GiveNotice,
     GiveTime,
     Intent,
     ResumeJob,
     SetGrace,
 )
 from fabgate.rules.machine import Machine, Phase, Session
-from fabgate.rules.vocabulary import EndReason, SignalKind
+from fabgate.rules.vocabulary import EndReason, Mode, SignalKind
+
+#: For how long a second press of the stop button counts, or a second tap of a badge after it has left the reader.
+SECOND_TAP_MS: Final = 10_000
 
 
 def stop_pressed(machine: Machine, actor: str | None) -> tuple[Intent, ...]:
@@ -26,20 +35,25 @@ def stop_pressed(machine: Machine, actor: str | None) -> tuple[Intent, ...]:
         case Phase.AWAIT_SUPERVISOR | Phase.AWAIT_JOURNAL:
             return (CancelStart(),)
         case Phase.ACTIVE | Phase.HANDING_OVER:
-            return (EndByRules(EndReason.REMOTE if actor else EndReason.BUTTON, actor),)
+            if actor:
+                return (EndByRules(EndReason.REMOTE, actor),)
+            return (EndByRules(EndReason.BUTTON), *ask_again(machine, ""))
         case Phase.FINISHING_JOB:
             assert machine.session is not None
-            return job_done(machine, machine.session)
+            return job_done(machine, machine.session, None if actor else "")
         case Phase.RUN_ON:
             return (Cut(),)
     return ()
 
 
-def work_sensed(machine: Machine, *, on: bool) -> tuple[Intent, ...]:
-    """React to the run-sense input: the machine started or stopped working."""
-    if on is machine.working:
-        return ()  # reported twice: a repetition must not restart the idle time
-    count = CountWork(on)
+def work_sensed(machine: Machine, part: str, *, on: bool) -> tuple[Intent, ...]:
+    """React to a part that reports that the machine started or stopped working: the run-sense input, or a meter."""
+    at_work = machine.at_work | {part} if on else machine.at_work - {part}
+    if at_work == machine.at_work:
+        return ()  # reported twice
+    count = CountWork(at_work, machine.broken)
+    if bool(at_work) is machine.working:
+        return (count,)  # another part reports work, so this one changes nothing
     if machine.phase is Phase.FINISHING_JOB and not on:
         return count, EndJob()
     if machine.phase is Phase.RUN_ON and on and machine.rules.finish_wait:
@@ -48,12 +62,40 @@ def work_sensed(machine: Machine, *, on: bool) -> tuple[Intent, ...]:
     return (count,)
 
 
-def job_done(machine: Machine, session: Session) -> tuple[Intent, ...]:
-    """React to a person who reports that the job is done. An input that reports jobs overrides the person."""
-    if machine.run_sense:
-        left_ms = max(0, session.term.finish_until - machine.now.boot_ms)
-        return (session.signal(SignalKind.FINISHING, left_ms),)
-    return (EndJob(),)
+def meter_changed(machine: Machine, meter: str, *, broken: bool) -> tuple[Intent, ...]:
+    """React to a meter that cannot be read, or can be again. What it says of work is an event of its own."""
+    now_broken = machine.broken | {meter} if broken else machine.broken - {meter}
+    return () if now_broken == machine.broken else (CountWork(machine.at_work, now_broken),)
+
+
+def job_done(machine: Machine, session: Session, by: str | None) -> tuple[Intent, ...]:
+    """React to a person who reports that the job is done: by a badge, the stop button (""), or from elsewhere (None).
+
+    An input that reports jobs overrides the person, unless a meter is broken: then a second tap is believed.
+    """
+    if not machine.run_sense or (by is not None and machine.is_guessing):
+        return (EndJob(),)
+    if by is not None and machine.broken and session.asked == by and machine.asks_again(session):
+        return (EndJob(),)
+    left_ms = max(0, session.term.finish_until - machine.now.boot_ms)
+    question = () if by is None else ask_again(machine, by)
+    return question or (session.signal(SignalKind.FINISHING, left_ms),)
+
+
+def ask_again(machine: Machine, by: str) -> tuple[Intent, ...]:
+    """Ask the person who ends a session to do it again, if an input reports work while a meter is broken."""
+    is_switched = machine.rules.mode is not Mode.AUDIT
+    waits = is_switched and machine.rules.finish_wait and machine.working and not machine.is_guessing
+    until_ms = None if by else machine.now.boot_ms + SECOND_TAP_MS
+    return (AskAgain(by, until_ms),) if waits and machine.broken else ()
+
+
+def badge_left(machine: Machine, badge: str) -> tuple[Intent, ...]:
+    """React to a badge that left the reader: from now on it can answer whether to switch off."""
+    session = machine.session
+    if session is None or session.asked != badge:
+        return ()
+    return (AskAgain(badge, machine.now.boot_ms + SECOND_TAP_MS),)
 
 
 def grace(machine: Machine) -> tuple[Intent, ...]:
@@ -62,7 +104,7 @@ def grace(machine: Machine) -> tuple[Intent, ...]:
     if session is None or session.term.grace_until is not None:
         return ()
     # while a job finishes, the card matters only if no input reports its end
-    if machine.active or (machine.phase is Phase.FINISHING_JOB and not machine.run_sense):
+    if machine.active or (machine.phase is Phase.FINISHING_JOB and not machine.feels):
         return (SetGrace(machine.now.boot_ms + machine.rules.grace_ms),)
     return ()
 
@@ -72,17 +114,20 @@ def grace_over(machine: Machine) -> tuple[Intent, ...]:
     session = machine.session
     assert session is not None
     if machine.phase is Phase.FINISHING_JOB:
-        return SetGrace(None), *job_done(machine, session)  # removing the card means that the job is done
+        return SetGrace(None), *job_done(
+            machine, session, session.badge
+        )  # removing the card means that the job is done
     return SetGrace(None), EndByRules(EndReason.REMOVED)
 
 
 def extension(machine: Machine, session: Session, *, always: bool = False) -> tuple[Intent, ...]:
     """Give a session that ends soon, or any with `always`, the time of a tap; nothing if a tap gives no time."""
     at_ms, rules, term = machine.now.boot_ms, machine.rules, session.term
-    if not always and not term.ends_soon(at_ms, rules, idle=machine.idle):
+    still = machine.stands_still
+    if not always and not term.ends_soon(at_ms, rules, still=still):
         return ()
-    longer = term.extended(at_ms, rules, idle=machine.idle)
-    return () if longer is None else _give(machine, session, longer.limit_at, longer.idle_since)
+    longer = term.extended(at_ms, rules, still=still)
+    return () if longer is None else _give(machine, session, longer.limit_at, longer.still_since)
 
 
 def remote_extension_ms(machine: Machine, by_ms: int) -> int | None:
@@ -97,19 +142,33 @@ def remote_extension(machine: Machine, by_ms: int) -> tuple[Intent, ...]:
     added_ms, session = remote_extension_ms(machine, by_ms), machine.session
     if session is None or not added_ms:
         return ()
-    return _give(machine, session, session.term.limit_at + added_ms, session.term.idle_since)
+    return _give(machine, session, session.term.limit_at + added_ms, session.term.still_since)
 
 
-def _give(machine: Machine, session: Session, limit_at: int, idle_since: int) -> tuple[Intent, ...]:
-    return GiveTime(limit_at, idle_since), session.signal(SignalKind.EXTENDED, limit_at - machine.now.boot_ms)
+def _give(machine: Machine, session: Session, limit_at: int, still_since: int) -> tuple[Intent, ...]:
+    right_ends = machine.right_ends
+    ends_at = limit_at if right_ends is None else min(limit_at, right_ends[0])
+    return GiveTime(limit_at, still_since), session.signal(SignalKind.EXTENDED, ends_at - machine.now.boot_ms)
 
 
 def access_lost(machine: Machine) -> tuple[Intent, ...]:
-    """End the session by the rules if its member may no longer use the machine (blocked, expired, window over)."""
+    """End the session if its member may no longer use the machine: with a notice if a right ended, or else by the rules."""
     session = machine.session
-    if session is None or not machine.active:
+    if session is None:
         return ()
-    badge = session.supervisor_badge if session.sponsored else session.badge
-    if machine.admits(machine.holder_of(badge, session.member)) and not machine.guest_barred(session):
+    reasons = machine.objections(session)
+    if has_lapsed(reasons):
+        return end_with_notice(machine, EndReason.REVOKED, reasons[0])
+    return (EndByRules(EndReason.REVOKED),) if reasons and machine.active else ()
+
+
+def end_with_notice(machine: Machine, reason: EndReason, why: str) -> tuple[Intent, ...]:
+    """End the session by the rules; if an input reports that the machine stands still, only once a notice is over.
+
+    The first notice counts. It is also given to a session that is ending, because a job could begin while the fan runs.
+    """
+    session = machine.session
+    if session is None or session.term.deadline_at is not None:
         return ()
-    return (EndByRules(EndReason.REVOKED),)
+    ends = (EndByRules(reason),) if machine.active and not machine.stands_still else ()
+    return (GiveNotice(reason, why), *ends) if machine.run_sense else ends

@@ -2,13 +2,14 @@
 
 ========================  ==============================================================================================
 the flag asks             any known badge answers the question
-idle                      start, ask for a supervisor, or refuse; a maintainer clears an output fault
+free                      start, ask for a supervisor, or refuse; a maintainer clears an output fault
 awaiting a supervisor     a supervisor consents; the member's own badge cancels; any other cancels and is refused
 awaiting the journal,     a second tap of any badge cancels
 handing over
-active                    the member's badge extends or ends the session; their supervisor's ends it; another member's
-                          takes over where the rules allow that, and is refused otherwise
-finishing a job           the member's or their supervisor's badge says that the job is done; any other is refused
+active                    the member's badge extends or ends the session, and only ends it after a notice; their supervisor's
+                          ends it; another member's takes over where the rules allow that, and is refused otherwise
+finishing a job           the member's or their supervisor's badge says that the job is done (twice, if an input reports work
+                          while a meter is broken); any other is refused
 running on                a member who may start now without a supervisor ends the run-on and starts; any other is refused
 ========================  ==============================================================================================
 
@@ -38,7 +39,7 @@ from fabgate.rules.intents import (
     TimeBadge,
 )
 from fabgate.rules.machine import Machine, Phase, Session
-from fabgate.rules.reactions.in_session import extension, grace, job_done
+from fabgate.rules.reactions.in_session import ask_again, extension, grace, job_done
 from fabgate.rules.vocabulary import (
     LAST,
     Barred,
@@ -68,7 +69,7 @@ def presented(machine: Machine, badge: str, guest: str | None, *, flag_asks: boo
         # this tap is also a second tap, so it cancels a waiting start
         return *_back(machine, badge), CancelStart(), answer
     match machine.phase:
-        case Phase.IDLE:
+        case Phase.FREE:
             return _on_free_machine(machine, badge, holder, guest)
         case Phase.AWAIT_SUPERVISOR:
             return _while_supervisor_is_awaited(machine, badge, holder)
@@ -179,19 +180,26 @@ def _own_badge(machine: Machine, session: Session, badge: str) -> tuple[Intent, 
         # in hold mode only removing the card reports that a job is done
         return (back,) if machine.phase is Phase.FINISHING_JOB else (back, *extension(machine, session))
     if machine.phase is Phase.FINISHING_JOB:
-        return job_done(machine, session)
-    if mode is Mode.TIMED:
+        return job_done(machine, session, badge)
+    if mode is Mode.TIMED and session.term.deadline_at is None:
         left_ms = session.term.limit_at - machine.now.boot_ms
         last = session.signal(SignalKind.WARNING, left_ms, detail=LAST)
         return extension(machine, session, always=True) or (last,)
-    return extension(machine, session) or (TimeBadge(badge), EndByRules(EndReason.BADGE))
+    return extension(machine, session) or _end_by_badge(machine, badge, None)
 
 
 def _supervisors_badge(machine: Machine, session: Session, badge: str) -> tuple[Intent, ...]:
     """React to the supervisor who opened the session for another member: it ends. Only the member can extend it."""
     if machine.phase is Phase.FINISHING_JOB:
-        return job_done(machine, session)
-    return TimeBadge(badge), EndByRules(EndReason.BADGE, actor=session.supervisor)
+        return job_done(machine, session, badge)
+    return _end_by_badge(machine, badge, session.supervisor)
+
+
+def _end_by_badge(machine: Machine, badge: str, supervisor: str | None) -> tuple[Intent, ...]:
+    ends = EndByRules(EndReason.BADGE, actor=supervisor)
+    question = ask_again(machine, badge)
+    # a badge that stays would ask for a report of a defect, and the second tap would answer that
+    return (ends, *question) if question else (TimeBadge(badge), ends)
 
 
 def _back(machine: Machine, badge: str) -> tuple[SeeCard, ...]:

@@ -10,12 +10,24 @@
 =================  ==========================================================================================
 
 Words of OCPP (transaction, stop reason, faulted) are used where they exist, because charging stations have the same
-problems. All values are frozen dataclasses. Times are integer milliseconds of CLOCK_BOOTTIME unless a name says
+problems. Messages say "idle" in four meanings; here each has a word of its own:
+
+==============  =============================================================================================
+free            there is no session (the state ``idle`` of messages)
+stands still    an input reports that the machine does no work
+idle            it has stood still for the idle time of the rules (``idle_off_ms``, ``EndReason.IDLE``)
+after the job   when a lock ends a session that it does not cut (the cause ``lock-idle`` of messages)
+==============  =============================================================================================
+
+All values are frozen dataclasses. Times are integer milliseconds of CLOCK_BOOTTIME unless a name says
 otherwise.
 """
 
-from fabgate.rules.vocabulary.causes import CUT, END_WHEN_IDLE, LATCHING, Cause
+from fabgate.rules.vocabulary.causes import CUT, END_WITH_NOTICE, LATCHING, Cause
 from fabgate.rules.vocabulary.commands import (
+    ASKS_AGAIN,
+    CLOSING,
+    DEADLINE,
     LAST,
     LYING,
     UNFELT,
@@ -38,6 +50,8 @@ from fabgate.rules.vocabulary.events import (
     Extend,
     FlagPressed,
     Lying,
+    MeterFailed,
+    MeterWorks,
     Misread,
     Now,
     Presented,
@@ -66,8 +80,11 @@ from fabgate.rules.vocabulary.machine_rules import Lock, MachineRules, Mode, Sup
 from fabgate.rules.vocabulary.people import Barred, Basis, Emergency, Holder, Level, Member, Window
 
 __all__ = [
+    "ASKS_AGAIN",
+    "CLOSING",
     "CUT",
-    "END_WHEN_IDLE",
+    "DEADLINE",
+    "END_WITH_NOTICE",
     "LAST",
     "LATCHING",
     "LYING",
@@ -100,6 +117,8 @@ __all__ = [
     "Lying",
     "MachineRules",
     "Member",
+    "MeterFailed",
+    "MeterWorks",
     "Misread",
     "Mode",
     "Now",

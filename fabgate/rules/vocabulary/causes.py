@@ -12,7 +12,7 @@ class Cause(StrEnum):
     OUTPUT = "output"
     OUTPUT_AWAY = "output-away"
     LOCK_NOW = "lock-now"
-    LOCK_IDLE = "lock-idle"
+    LOCK_AFTER_JOB = "lock-idle"  # the wire's word, from when the machine was said to lock once it is idle
     FLAG = "flag"
     JOURNAL = "journal"
     JOURNAL_FULL = "journal-full"
@@ -22,7 +22,7 @@ class Cause(StrEnum):
 
 #: These causes switch power off at once, in every phase.
 CUT = frozenset({Cause.ESTOP, Cause.OUTPUT, Cause.OUTPUT_AWAY, Cause.LOCK_NOW})
-#: These causes end a running session once its job is done.
-END_WHEN_IDLE = frozenset({Cause.LOCK_IDLE})
+#: These causes end a running session: once its job is done, or after a notice if the machine stands still (``term``).
+END_WITH_NOTICE = frozenset({Cause.LOCK_AFTER_JOB})
 #: These causes outlive a restart: only a person on site clears them.
 LATCHING = frozenset({Cause.OUTPUT, Cause.FLAG})

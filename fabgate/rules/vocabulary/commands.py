@@ -50,7 +50,7 @@ class ClearFault:
 class SignalKind(StrEnum):
     """What light, sound and display report: the state (`Shown`), or what has just happened (`Signal`)."""
 
-    IDLE = "idle"
+    FREE = "free"
     WAIT = "wait"
     SUPERVISOR = "supervisor-needed"
     GO = "go"
@@ -71,8 +71,14 @@ class SignalKind(StrEnum):
 
 #: The detail of ``SignalKind.FINISHING`` if no input reports whether a job runs: the member's tap ends the wait.
 UNFELT: Final = "unfelt"
+#: The detail of ``SignalKind.FINISHING`` if a meter is broken and an input reports work: a second tap ends the wait.
+ASKS_AGAIN: Final = "asks-again"
 #: The detail of ``SignalKind.WARNING`` if no tap gives more time.
 LAST: Final = "last"
+#: The same until opening hours or a membership end; the reason says which.
+CLOSING: Final = "closing"
+#: The same until the deadline that such an end or a lock has set; the reason says why. A tap ends the session.
+DEADLINE: Final = "deadline"
 #: The detail of ``SignalKind.MISREAD`` for a badge that has to be lifted before it can tap.
 LYING: Final = "lying"
 

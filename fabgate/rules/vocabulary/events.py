@@ -45,7 +45,7 @@ class Lying:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """The badge left the field. Only readers that prove presence report it."""
+    """The badge left the field, or it is so long ago that the reader sent it that it counts as gone."""
 
     badge: str
     reader: int = 0
@@ -67,9 +67,24 @@ class StopPressed:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The machine started or stopped working (the run-sense input)."""
+    """The machine started or stopped working, as a part reports it: the run-sense input, or the meter named `by`."""
 
     on: bool
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MeterFailed:
+    """A meter cannot be read. If it reports whether the machine works, ``Running(on=True)`` follows."""
+
+    meter: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeterWorks:
+    """A meter can be read again."""
+
+    meter: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +179,8 @@ Event = (
     | Misread
     | StopPressed
     | Running
+    | MeterFailed
+    | MeterWorks
     | EnergyCounted
     | FlagPressed
     | CauseRaised

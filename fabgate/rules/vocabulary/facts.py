@@ -53,7 +53,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The counters of a long session."""
+    """The counters of a long session (``meter``)."""
 
     session: str
     member: str
@@ -61,11 +61,15 @@ class Progress:
     energised_ms: int
     running_ms: int
     energy_wh: int | None = None
+    running_unknown_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A session is over. `energy_wh` is None where it is not known."""
+    """A session is over. `energy_wh` is None where it is not known.
+
+    The machine worked for `running_ms` at least, and for `running_unknown_ms` more at most: its meter was broken.
+    """
 
     session: str
     member: str
@@ -75,6 +79,7 @@ class Ended:
     running_ms: int
     actor: str | None = None
     energy_wh: int | None = None
+    running_unknown_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

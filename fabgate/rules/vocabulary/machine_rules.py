@@ -26,7 +26,7 @@ class Supervision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A manager's lock. `now` cuts power; otherwise the lock waits until the machine is idle."""
+    """A manager's lock. `now` cuts power; otherwise a running job is finished, or the session ends after a notice."""
 
     id: str
     now: bool

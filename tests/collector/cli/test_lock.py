@@ -119,7 +119,7 @@ def test_what_is_said_of_a_lock_is_true_while_somebody_uses_the_machine(
 
 
 def display(lock: wire.Lock) -> str:
-    signal = vocabulary.Signal(vocabulary.SignalKind.BLOCKED, reasons=(vocabulary.Cause.LOCK_IDLE.value,))
+    signal = vocabulary.Signal(vocabulary.SignalKind.BLOCKED, reasons=(vocabulary.Cause.LOCK_AFTER_JOB.value,))
     return "\n".join(messages.notice(signal, machine="", lock=lock, lang="en", mode=vocabulary.Mode.TAP).lines)
 
 

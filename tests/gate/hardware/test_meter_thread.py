@@ -52,7 +52,7 @@ def test_a_thread_tells_what_changed_and_takes_what_it_cannot_read_for_work():
     for second in range(4):
         ms[0] = second * 1_000
         thread.measure()
-    assert told == [vocabulary.EnergyCounted(500), vocabulary.Running(on=False)]
+    assert told == [vocabulary.EnergyCounted(500), vocabulary.Running(on=False, by="meter")]
     told.clear()
     meter.level = 2.5
     thread.measure()
@@ -60,8 +60,8 @@ def test_a_thread_tells_what_changed_and_takes_what_it_cannot_read_for_work():
     meter.level = 0
     thread.measure()
     assert told == [
-        vocabulary.Running(on=True),
-        vocabulary.Running(on=True),
+        vocabulary.Running(on=True, by="meter"),
+        vocabulary.Running(on=True, by="meter"),
         vocabulary.EnergyCounted(None),
         MeterRecovered("meter"),
         vocabulary.EnergyCounted(500),
@@ -77,10 +77,10 @@ def test_a_thread_tells_what_changed_and_takes_what_it_cannot_read_for_work():
     thread._post = told_of_the_fault
     thread.run()
     assert told == [
-        vocabulary.Running(on=True),
+        vocabulary.Running(on=True, by="meter"),
         vocabulary.EnergyCounted(None),
         MeterFault("meter", "the fake meter is unplugged"),
-        vocabulary.Running(on=True),
+        vocabulary.Running(on=True, by="meter"),
         vocabulary.EnergyCounted(None),
     ]
     assert thread.seen is None

@@ -26,6 +26,10 @@ from fabgate.translations import CATALOGUES, LANGUAGES, for_language
 KIND = vocabulary.SignalKind
 SPOKEN = ("en", *LANGUAGES)
 REASONS = sorted({*PUBLIC, *REFERENCES, "some-new-reason", "no-access", ""})
+DETAILS = (
+    *(vocabulary.UNFELT, vocabulary.ASKS_AGAIN),
+    *(vocabulary.LAST, vocabulary.CLOSING, vocabulary.DEADLINE),
+)
 MISREADS = ("two-cards", "torn", "random-uid", "lying", "")
 
 
@@ -57,7 +61,7 @@ signals = st.builds(
         max_size=12,
     ).map(tuple),
     ms=st.integers(min_value=-1, max_value=10 * 366 * 86_400_000),
-    detail=st.one_of(names, st.sampled_from([*MISREADS, *vocabulary.FlagKind, *vocabulary.Cause, vocabulary.UNFELT])),
+    detail=st.one_of(names, st.sampled_from([*MISREADS, *vocabulary.FlagKind, *vocabulary.Cause, *DETAILS])),
 )
 locks = st.one_of(
     st.none(),
@@ -221,6 +225,42 @@ def test_a_language_that_cannot_be_read_is_left_out_and_said(monkeypatch, caplog
             ("Stops in 2:00", "To continue:", "tap your badge"),
         ),
         (
+            {"kind": KIND.WARNING, "ms": 90_000, "detail": "closing", "reasons": ("outside-hours",)},
+            ("Fermé dans 1:30", "Plus de temps :", "terminez votre pièce"),
+            ("Closing in 1:30", "No more time:", "please finish"),
+        ),
+        (
+            {"kind": KIND.WARNING, "ms": 90_000, "detail": "closing", "reasons": ("expired",)},
+            ("Votre accès finit", "dans 1:30", "Plus de temps :", "terminez votre pièce"),
+            ("Your access ends", "in 1:30", "No more time:", "please finish"),
+        ),
+        (
+            {"kind": KIND.WARNING, "ms": 90_000, "detail": "deadline", "reasons": ("outside-hours",)},
+            ("L'atelier ferme", "Arrêt dans 1:30", "Pour arrêter :", "repassez le badge"),
+            ("Closing time", "Stops in 1:30", "To stop now:", "tap again"),
+        ),
+        (
+            {"kind": KIND.WARNING, "ms": 90_000, "detail": "deadline", "reasons": ("lock-idle",)},
+            ("Machine bloquée", "Arrêt dans 1:30", "Pour arrêter :", "repassez le badge"),
+            ("Machine locked", "Stops in 1:30", "To stop now:", "tap again"),
+        ),
+        (
+            {
+                "kind": KIND.WARNING,
+                "ms": 90_000,
+                "detail": "deadline",
+                "reasons": ("training-expired",),
+                "mode": vocabulary.Mode.HOLD,
+            },
+            ("Accès terminé", "Arrêt dans 1:30", "Pour arrêter :", "retirez le badge"),
+            ("Your access ended", "Stops in 1:30", "To stop now:", "remove your badge"),
+        ),
+        (
+            {"kind": KIND.FINISHING, "ms": 90_000, "detail": "asks-again"},
+            ("Encore en marche", "Pour éteindre :", "badge ou bouton", "encore une fois"),
+            ("Still running", "To switch off:", "tap or press again"),
+        ),
+        (
             {"kind": KIND.SUPERVISOR, "ms": 30_000},
             ("Encadrant requis", "Passez son badge", "Encore 0:30"),
             ("Supervisor needed", "Tap their badge", "within 0:30"),
@@ -247,7 +287,7 @@ LOCK = wire.Lock(id="l-1", when="now", reason="Courroie cassée", back="2027-03-
     ("signal", "expected"),
     [
         ({"kind": KIND.BLOCKED, "reasons": (vocabulary.Cause.LOCK_NOW,), "detail": "old"}, "Out of service"),
-        ({"kind": KIND.BLOCKED, "reasons": (vocabulary.Cause.LOCK_IDLE,)}, "Out of service"),
+        ({"kind": KIND.BLOCKED, "reasons": (vocabulary.Cause.LOCK_AFTER_JOB,)}, "Out of service"),
         ({"kind": KIND.REFUSED, "reasons": ("blocked-lock-now", "expired")}, "Out of service    +1"),
     ],
 )
@@ -279,7 +319,7 @@ def test_the_day_is_written_as_it_is_in_french():
     ],
 )
 def test_a_lock_is_told_as_far_as_it_is_known(lock, lines):
-    assert shown(KIND.BLOCKED, reasons=(vocabulary.Cause.LOCK_IDLE,), lock=lock) == ("Out of service", *lines)
+    assert shown(KIND.BLOCKED, reasons=(vocabulary.Cause.LOCK_AFTER_JOB,), lock=lock) == ("Out of service", *lines)
 
 
 def test_a_lock_that_only_the_signal_knows_is_told_by_its_reason():
@@ -350,7 +390,7 @@ def test_a_block_without_a_reason_is_told_by_its_detail():
 def test_every_signal_has_a_light_and_all_but_idle_say_something(kind):
     told = notice(vocabulary.Signal(kind), "Laser 1")
     assert told.light
-    assert bool(told.lines) is (kind is not KIND.IDLE)
+    assert bool(told.lines) is (kind is not KIND.FREE)
 
 
 @pytest.mark.parametrize(

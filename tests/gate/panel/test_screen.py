@@ -39,7 +39,7 @@ def show(wall: Wall) -> Callable[..., Notice]:
     return show_
 
 
-IDLE = vocabulary.Shown(KIND.IDLE)
+IDLE = vocabulary.Shown(KIND.FREE)
 ESTOP = vocabulary.Shown(KIND.BLOCKED, reasons=(vocabulary.Cause.ESTOP,))
 WARNING = vocabulary.Shown(KIND.WARNING, "Ada", until_ms=90_000)
 
@@ -90,6 +90,22 @@ def test_an_end_does_not_hide_for_long_that_the_machine_is_blocked(wall: Wall, s
     show(GO)
     assert show(ESTOP, ENDED).for_s <= 5
     assert wall.passes().lines[1] == "The emergency stop"
+
+
+def test_nor_does_it_while_a_question_of_the_flag_button_is_open(wall: Wall, show: Callable[..., Notice]) -> None:
+    asked = vocabulary.Shown(KIND.FLAG_ASK, reasons=(vocabulary.Cause.ESTOP,), detail="report")
+    show(GO)
+    assert show(asked, ENDED).for_s <= 5
+    assert show(vocabulary.Shown(KIND.FLAG_ASK, detail="report"), ENDED).for_s == 30
+
+
+def test_an_end_that_wavers_by_milliseconds_is_not_shown_again(wall: Wall, show: Callable[..., Notice]) -> None:
+    for waver_ms in (0, 1, -1, 900, -900):
+        show(vocabulary.Shown(KIND.GO, "Ada", until_ms=3_600_000 + waver_ms))
+    assert wall.heard == ["short"]
+    assert show(vocabulary.Shown(KIND.WARNING, "Ada", until_ms=3_600_001)).lines[0] == "Stops in 1:00:00"
+    show(vocabulary.Shown(KIND.WARNING, "Ada", until_ms=3_605_000))
+    assert wall.heard == ["short", "tick", "tick"]
 
 
 def test_a_warning_is_heard_although_something_else_is_shown_before_it(wall: Wall, show: Callable[..., Notice]) -> None:

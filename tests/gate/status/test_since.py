@@ -57,5 +57,5 @@ def test_a_session_that_waits_for_its_job_has_been_on_since_it_began(tmp_path: P
     with running(tmp_path, machine=Machine(name="Laser", finish="wait")) as bench:
         bench.use("ada")
         bench.advance(30_000)
-        bench.post(vocabulary.CauseRaised(vocabulary.Cause.LOCK_IDLE, "belt"))
+        bench.post(vocabulary.CauseRaised(vocabulary.Cause.LOCK_AFTER_JOB, "belt"))
         bench.wait_for_status(lambda found: (found["state"], found["since"]) == ("finishing", "2026-11-24T12:00:00Z"))

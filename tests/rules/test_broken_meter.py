@@ -1,0 +1,235 @@
+"""A meter that is known to be broken: limits and locks treat it as work, and a person at the machine is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from fabgate.rules import vocabulary
+from tests.rules.world import MIN, H, S, World
+
+KIND = vocabulary.SignalKind
+
+
+def broken(**rules: object) -> World:
+    """A session on a machine whose meter has just failed."""
+    world = World(run_sense=True, **rules).start()  # type: ignore[arg-type]
+    world.lift("ada")
+    world.running(False, "meter")
+    world.breaks()
+    return world
+
+
+def test_a_tap_or_the_stop_button_ends_a_session_whose_meter_is_broken() -> None:
+    assert broken().tap("ada")[:2] == ["off", "record ended s1 badge 0"]
+    assert broken().stop()[:2] == ["off", "record ended s1 button 0"]
+    world = broken(mode=vocabulary.Mode.HOLD)
+    world.after(10 * S)
+    assert world.ends()[0][1] == "removed"
+
+
+def test_a_supervisors_tap_ends_it_too() -> None:
+    world = World(run_sense=True)
+    world.tap("kid")
+    world.tap("sue")
+    world.commit()
+    world.breaks()
+    assert world.tap("sue")[0] == "off"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda world: world.after(12 * H),
+        lambda world: world.roster(lock=vocabulary.Lock("l", now=False)),
+        lambda world: (world.people.update(ada=vocabulary.Barred(("banned",), "m-ada")), world.roster()),
+        lambda world: world.stop("boss"),
+    ],
+    ids=["limit", "lock", "block", "manager elsewhere"],
+)
+def test_what_is_not_at_the_machine_treats_a_broken_meter_as_work(end: Callable[[World], object]) -> None:
+    for person in ("ada", "stop"):
+        world = broken()
+        end(world)
+        assert (world.phase, world.panel.kind, world.panel.detail) == ("finishing-job", KIND.FINISHING, "unfelt")
+        assert world.stop("boss") == ["signal finishing"]
+        out = world.stop() if person == "stop" else world.tap("ada")
+        assert out[0] == "off"
+    world = broken()
+    end(world)
+    assert world.after(4 * H - 1) == []
+    assert world.after(1)[0] == "off"
+
+
+def test_in_hold_mode_a_card_that_is_removed_says_that_the_job_is_done() -> None:
+    world = World(run_sense=True, mode=vocabulary.Mode.HOLD).start()
+    world.breaks()
+    world.roster(lock=vocabulary.Lock("l", now=False))
+    assert world.lift("ada") == ["show grace"]
+    assert world.after(10 * S)[0] == "off"
+
+
+def test_a_meter_that_can_be_read_again_is_believed_again() -> None:
+    world = broken()
+    world.roster(lock=vocabulary.Lock("l", now=False))
+    assert world.do(vocabulary.MeterWorks("meter")) == []
+    assert world.panel.detail == ""
+    assert world.tap("ada") == ["signal finishing"]
+    assert world.running(False, "meter")[0] == "off"
+    assert world.do(vocabulary.MeterWorks("meter")) == []
+
+
+def test_the_running_time_while_the_meter_is_broken_is_unknown_and_not_counted() -> None:
+    world = World(run_sense=True).start()
+    world.running(True, "meter")
+    world.after(10 * S)
+    world.breaks()
+    assert world.breaks() == []
+    world.after(20 * S)
+    world.do(vocabulary.MeterWorks("meter"))
+    world.after(5 * S)
+    world.running(False, "meter")
+    world.after(2 * S)
+    world.breaks()
+    world.after(3 * S)
+    world.stop()
+    ended = world.last
+    assert isinstance(ended, vocabulary.Ended)
+    assert (ended.energised_ms, ended.running_ms, ended.running_unknown_ms) == (40 * S, 15 * S, 23 * S)
+
+
+def test_progress_and_a_handover_say_it_too() -> None:
+    world = broken(handover=True, limit_ms=H)
+    world.do(vocabulary.Tick())
+    for _ in range(31):
+        world.after(30 * S)
+    progress = [fact for fact in world.facts if isinstance(fact, vocabulary.Progress)]
+    assert [fact.running_unknown_ms for fact in progress] == [15 * MIN]
+    world.tap("bob")
+    world.commit()
+    world.after(MIN)
+    world.do(vocabulary.Stopping())
+    assert [fact.running_unknown_ms for fact in world.facts if isinstance(fact, vocabulary.Ended)] == [930 * S, MIN]
+
+
+# --- an input that reports work beside the broken meter ---------------------------------------------------------------
+
+
+def beside(**rules: object) -> World:
+    """A session on a machine whose input reports work, and whose meter is broken."""
+    world = broken(**rules)
+    world.running(True)
+    return world
+
+
+def test_a_second_tap_switches_off() -> None:
+    world = beside()
+    assert world.tap("ada") == ["show finishing"]
+    assert world.panel.detail == vocabulary.ASKS_AGAIN
+    world.after(60 * S)
+    assert world.panel.detail == vocabulary.ASKS_AGAIN, "the badge is still there: nobody can tap it again"
+    world.lift("ada")
+    world.after(10 * S)
+    assert world.tap("ada")[0] == "off"
+    assert world.ends()[0][1] == "badge"
+
+
+def test_a_second_tap_that_is_late_asks_again() -> None:
+    world = beside()
+    world.tap("ada")
+    world.lift("ada")
+    world.after(10 * S + 1)
+    assert world.panel.detail == ""
+    assert world.tap("ada") == []
+    assert world.panel.detail == vocabulary.ASKS_AGAIN
+    world.lift("bob")
+    world.lift("ada")
+    assert world.tap("ada")[0] == "off"
+
+
+def test_the_stop_button_asks_too_and_another_hand_does_not_answer() -> None:
+    world = beside()
+    assert world.stop() == ["show finishing"]
+    assert world.stop("boss") == ["signal finishing"]
+    assert world.tap("ada") == []
+    assert world.stop() == []
+    world.after(10 * S)
+    assert world.stop()[0] == "off"
+    world = beside()
+    world.stop()
+    world.after(10 * S + 1)
+    assert world.stop() == []
+    assert world.power
+
+
+def test_a_second_tap_is_believed_after_a_limit_as_well() -> None:
+    world = beside(limit_ms=H)
+    world.after(H)
+    assert (world.phase, world.panel.detail) == ("finishing-job", "")
+    world.tap("ada")
+    world.lift("ada")
+    assert world.tap("ada")[0] == "off"
+
+
+def test_a_supervisors_second_tap_switches_off() -> None:
+    world = World(run_sense=True)
+    world.tap("kid")
+    world.tap("sue")
+    world.commit()
+    world.breaks()
+    world.running(True)
+    assert world.tap("sue") == ["show finishing"]
+    world.lift("sue")
+    assert world.tap("sue")[0] == "off"
+
+
+def test_an_input_that_reports_standstill_beside_a_broken_meter_leaves_the_person_to_say_so() -> None:
+    world = beside()
+    world.roster(lock=vocabulary.Lock("l", now=False))
+    assert world.running(False) == []
+    assert world.panel.detail == "unfelt"
+    assert world.tap("ada")[0] == "off"
+
+
+def test_a_meter_that_only_counts_energy_is_broken_beside_an_input_too() -> None:
+    world = World(run_sense=True).start()
+    world.do(vocabulary.MeterFailed("meter"))
+    assert world.tap("ada")[0] == "off", "the input says that no job runs"
+    world = World(run_sense=True).start()
+    world.do(vocabulary.MeterFailed("meter"))
+    world.running(True)
+    world.tap("ada")
+    assert world.panel.detail == vocabulary.ASKS_AGAIN
+    assert world.running(False)[0] == "off"
+
+
+def test_an_input_without_a_broken_meter_is_believed_as_before() -> None:
+    world = World(run_sense=True).start()
+    world.running(True)
+    for _ in range(3):
+        world.tap("ada")
+        world.lift("ada")
+        world.stop()
+    assert world.power
+    assert world.panel.detail == ""
+    world.do(vocabulary.MeterFailed("meter"))
+    world.tap("ada")
+    world.do(vocabulary.MeterWorks("meter"))
+    world.lift("ada")
+    assert world.panel.detail == ""
+    world.tap("ada")
+    assert world.power
+
+
+def test_nothing_is_asked_where_the_rules_cut_a_job_or_nothing_is_switched() -> None:
+    assert beside(finish_wait=False).tap("ada")[0] == "off"
+    assert beside(mode=vocabulary.Mode.AUDIT).tap("ada")[0].startswith("record ended")
+
+
+def test_a_meter_that_breaks_in_the_notice_saves_no_session() -> None:
+    world = World(run_sense=True).start()
+    world.lift("ada")
+    world.roster(lock=vocabulary.Lock("l", now=False))
+    world.breaks()
+    assert world.after(2 * MIN)[0] == "off"
