@@ -527,6 +527,8 @@ class Status(Message, frozen=True, kw_only=True):
     reader: Text | None = None
     #: False for a reader that only sends: the gate could not notice that it was unplugged.
     reader_supervised: bool = True
+    #: Whether an input or a meter reports that the machine works; absent from older gates.
+    senses_work: bool | None = None
     problems: list[str] = []
 
 

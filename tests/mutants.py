@@ -124,9 +124,8 @@ FAULTS = [
     ),
     Fault(
         "a supervisor's badge gives more time",
-        "    return TimeBadge(badge), EndByRules(EndReason.BADGE, actor=session.supervisor)\n",
-        "    ends = (TimeBadge(badge), EndByRules(EndReason.BADGE, actor=session.supervisor))\n"
-        "    return extension(machine, session) or ends\n",
+        "    return _end_by_badge(machine, badge, session.supervisor)\n",
+        "    return extension(machine, session) or _end_by_badge(machine, badge, session.supervisor)\n",
     ),
     Fault(
         "a card that leaves its holder has no grace time, and no end",
@@ -135,7 +134,7 @@ FAULTS = [
     ),
     Fault(
         "a lock that waits for the job cuts it",
-        "        return *intents, EndByRules(EndReason.LOCK)\n",
+        "        return *intents, *end_with_notice(machine, EndReason.LOCK, cause)\n",
         "        return *intents, Cut(EndReason.LOCK)\n",
     ),
     Fault(
@@ -145,8 +144,8 @@ FAULTS = [
     ),
     Fault(
         "a member who is blocked in mid-session is cut",
-        "    return (EndByRules(EndReason.REVOKED),)\n",
-        "    return (Cut(EndReason.REVOKED),)\n",
+        "    return (EndByRules(EndReason.REVOKED),) if reasons and machine.active else ()\n",
+        "    return (Cut(EndReason.REVOKED),) if reasons and machine.active else ()\n",
     ),
     Fault(
         "an input that reports the end of the job is ignored",
@@ -155,8 +154,8 @@ FAULTS = [
     ),
     Fault(
         "a person may end a job that an input reports",
-        "    if machine.run_sense:\n        left_ms",
-        "    if False:\n        left_ms",
+        "    if not machine.run_sense or (by is not None and machine.is_guessing):\n",
+        "    if True:\n",
     ),
     Fault(
         "a manager extends beyond the longest time",
@@ -202,8 +201,8 @@ FAULTS = [
     ),
     Fault(
         "the idle time-out comes a millisecond late",
-        "        return self.idle_since + rules.idle_off_ms\n",
-        "        return self.idle_since + rules.idle_off_ms + 1\n",
+        "        return self.still_since + rules.idle_off_ms\n",
+        "        return self.still_since + rules.idle_off_ms + 1\n",
     ),
     Fault(
         "the grace time is a millisecond too long",
@@ -220,12 +219,10 @@ FAULTS = [
         "        finish_until = min(at_ms, self.limit_at) + rules.finish_max_ms\n",
         "        finish_until = min(at_ms, self.limit_at) + rules.finish_max_ms + 1\n",
     ),
-    Fault(
-        "a job may run for ever", "                yield term.finish_until, self._end_job\n", "                pass\n"
-    ),
+    Fault("a job may run for ever", "            yield term.finish_until, self._end_job\n", "            pass\n"),
     Fault(
         "a limit comes without a warning",
-        "            due += [warn_at] if warn_at > self.machine.now.boot_ms else []\n",
+        "            due += [at for at in warnings if at > self.machine.now.boot_ms]\n",
         "            pass\n",
     ),
     # --- each order swapped ---
@@ -266,6 +263,117 @@ FAULTS = [
         self._answer(event)
         self._follow_faults()
         self._power.run_overdue()""",
+    ),
+    # --- notices ---
+    Fault(
+        "a notice comes a millisecond late",
+        "        return self._replace(deadline_at=at_ms + notice_ms(rules), spares_job=works)\n",
+        "        return self._replace(deadline_at=at_ms + notice_ms(rules) + 1, spares_job=works)\n",
+    ),
+    Fault("a notice may be shorter than half a minute", "max(rules.warn_ms, NOTICE_LEAST_MS)", "max(rules.warn_ms, 0)"),
+    Fault("a notice may take an hour", "NOTICE_LEAST_MS), NOTICE_MOST_MS)", "NOTICE_LEAST_MS), 3_600_000)"),
+    Fault(
+        "each cause sets a deadline of its own",
+        "    if session is None or session.term.deadline_at is not None:\n        return ()\n    ends",
+        "    if session is None:\n        return ()\n    ends",
+    ),
+    Fault(
+        "a tap postpones the end after a notice",
+        "        if self.deadline_at is not None:\n            return None\n",
+        "        pass\n",
+    ),
+    Fault(
+        "a manager postpones the end after a notice",
+        "        if self.deadline_at is not None:\n            return 0\n",
+        "        pass\n",
+    ),
+    Fault(
+        "in timed mode no tap ends a session after a notice",
+        "    if mode is Mode.TIMED and session.term.deadline_at is None:\n",
+        "    if mode is Mode.TIMED:\n",
+    ),
+    Fault(
+        "a job that began after the notice is finished",
+        "            self._cut(session.notice_reason if self.machine.active else None)\n",
+        "            self._end_by_rules(session.notice_reason)\n",
+    ),
+    Fault(
+        "a job that ran when the cause came is cut",
+        "        return None if self.spares_job else self.deadline_at\n",
+        "        return self.deadline_at\n",
+    ),
+    Fault(
+        "the job after the one that was spared is spared too",
+        "        term = session.term if machine.working else session.term._replace(spares_job=False)\n",
+        "        term = session.term\n",
+    ),
+    Fault(
+        "while the fan runs a job may outlast the deadline",
+        "        if term.cut_at is not None and (machine.active or machine.working):\n",
+        "        if term.cut_at is not None and machine.active:\n",
+    ),
+    Fault(
+        "without an input a machine that may work gets a notice",
+        "    return (GiveNotice(reason, why), *ends) if machine.run_sense else ends\n",
+        "    return (GiveNotice(reason, why), *ends)\n",
+    ),
+    Fault(
+        "a blocked member gets a notice",
+        "    return bool(reasons) and LAPSES.issuperset(reasons)\n",
+        "    return bool(reasons)\n",
+    ),
+    Fault(
+        "closing time is seen at the next checkpoint only",
+        "            yield right_ends[0], self._follow_access\n",
+        "            pass\n",
+    ),
+    Fault(
+        "closing time comes a millisecond early",
+        "    return max(1, -(-(later - local - shift) // timedelta(milliseconds=1)))\n",
+        "    return max(1, -(-(later - local - shift) // timedelta(milliseconds=1)) - 1)\n",
+    ),
+    Fault("an hour is lost at the change to summer time", "(later - local - shift)", "(later - local)"),
+    Fault(
+        "the panel counts to the limit and not to closing time",
+        "term.limit_at if right_ends is None else min(term.limit_at, right_ends[0]))",
+        "term.limit_at)",
+    ),
+    # --- a meter that is broken ---
+    Fault(
+        "a broken meter keeps a person from ending a session",
+        "            return reason not in (EndReason.BADGE, EndReason.BUTTON, EndReason.REMOVED)\n",
+        "            return True\n",
+    ),
+    Fault(
+        "a limit does not treat a broken meter as work",
+        "            return reason not in (EndReason.BADGE, EndReason.BUTTON, EndReason.REMOVED)\n",
+        "            return False\n",
+    ),
+    Fault(
+        "a manager elsewhere is believed about a broken meter",
+        "(by is not None and machine.is_guessing)",
+        "machine.is_guessing",
+    ),
+    Fault(
+        "one tap switches off although an input reports work",
+        "        return self.working and self.at_work <= self.broken\n",
+        "        return self.working and bool(self.broken)\n",
+    ),
+    Fault(
+        "the second tap of another person switches off",
+        " and session.asked == by and machine.asks_again(session):",
+        " and machine.asks_again(session):",
+    ),
+    Fault("a second tap counts for ever", "self.now.boot_ms <= session.asked_until\n", "True\n"),
+    Fault(
+        "two taps switch off although no meter is broken",
+        "    if by is not None and machine.broken and session.asked",
+        "    if by is not None and session.asked",
+    ),
+    Fault(
+        "running time that is not known is counted",
+        "on=self.working, known=not self.is_guessing)",
+        "on=self.working)",
     ),
     # --- several readers ---
     Fault("a fob with two chips is two taps", "at_ms - before[1] <= ECHO_MS:", "at_ms < before[1]:"),

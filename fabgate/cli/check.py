@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import Final
 
 from fabgate.errors import UsageError
 from fabgate.gate.config.gate_yaml import Config, driver_class
 from fabgate.gate.terminal.check import check as check_all
+
+#: Said where `finish` has no effect at the time limit.
+NO_FINISH: Final = (
+    "machine.finish: nothing reports whether a job runs, so limit_s cuts it; set limit_s to your longest job, or sense it:"
+    " inputs.running_pin, a meter, or the plug's own watts (docs/sensing.md)"
+)
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -23,13 +30,17 @@ def check(arguments: argparse.Namespace) -> int:
     counts = None if roster is None else {"members": len(roster.members), "refused": len(roster.refusals)}
     gate = checked.config.topics.account
     if arguments.json:
-        print(json.dumps({"ok": True, "mistakes": [], "gate": gate, "roster": counts, "warnings": checked.warnings}))
+        notes = [NO_FINISH] if checked.is_job_unfelt else []
+        found = {"gate": gate, "roster": counts, "warnings": checked.warnings, "notes": notes}
+        print(json.dumps({"ok": True, "mistakes": [], **found}))
         return 0
     print(f"ok: {arguments.file} describes the gate {gate}")
     if len(checked.config.reader) > 1:
         print(f"ok: {reader_that_holds(checked.config)}")
     for warning in checked.warnings:
         print(f"warning: {warning}")
+    if checked.is_job_unfelt:
+        print(f"note: {NO_FINISH}")
     if checked.unreached:
         print(f"not checked: {checked.unreached}")
     if counts is not None:

@@ -285,6 +285,7 @@ class Daemon:
             uplink=self._uplink,
             status_file=self._status_file,
             readers_supervised=all(getattr(one, "supervised", True) is not False for one in self._readers),
+            senses_work=config.senses_work,
         )
         self._reports.choose_badge_key()
         self._reports.check_rules()

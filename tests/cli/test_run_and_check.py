@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+
+import pytest
 
 from tests.cli.running import (
     CONFIG,
@@ -66,8 +69,10 @@ def test_check_says_that_a_configuration_is_right_and_how_many_members_its_file_
     done = run_fabgate("check", config)
     assert (done.returncode, done.stderr) == (0, "")
     members = config.parent / "members.csv"
-    assert done.stdout == f"ok: {config} describes the gate lyon/laser-1\nok: {members} has 2 members\n"
+    said = done.stdout.splitlines()
+    assert (said[0], said[-1]) == (f"ok: {config} describes the gate lyon/laser-1", f"ok: {members} has 2 members")
     as_json = json.loads(run_fabgate("check", config, "--json").stdout)
+    assert as_json.pop("notes")
     assert as_json == {
         "ok": True,
         "mistakes": [],
@@ -78,6 +83,27 @@ def test_check_says_that_a_configuration_is_right_and_how_many_members_its_file_
     assert not (config.parent / "state").exists()
     members.write_text("id,badges,reasons\na,04A1B2C3,\nb,04A1B2C4,suspended\n")
     assert run_fabgate("check", config).stdout.endswith("has 1 member, and 1 who is refused\n")
+
+
+@pytest.mark.parametrize(
+    ("machine", "inputs", "is_noted"),
+    [
+        ("{limit_s: 60}", "{}", True),
+        ("{limit_s: 60}", "{running_pin: 24}", False),
+        ("{limit_s: 60, finish: cut}", "{}", False),
+        ("{limit_s: 60, mode: audit}", "{}", False),
+    ],
+)
+def test_check_says_where_the_limit_cuts_a_job_that_nothing_senses(config, machine, inputs, is_noted):
+    text = re.sub("(?m)^(machine|inputs):.*\n", "", config.read_text())
+    config.write_text(f"{text}machine: {machine}\ninputs: {inputs}\n")
+    done = run_fabgate("check", config)
+    assert done.returncode == 0, done.stderr
+    wanted = (
+        "note: machine.finish: nothing reports whether a job runs, so limit_s cuts it; set limit_s to your longest job"
+    )
+    assert (wanted in done.stdout) is is_noted
+    assert bool(json.loads(run_fabgate("check", config, "--json").stdout)["notes"]) is is_noted
 
 
 def test_check_names_every_mistake_of_the_roster_file_by_line_and_ends_with_2(config):

@@ -63,6 +63,7 @@ class ReportedStatus:
             gate.reader, gate.version = status.reader or "", (status.version or "")[: wire.MAX_TEXT]
             if gate.reader == Gate.READER_OK and not status.reader_supervised:
                 gate.reader = Gate.READER_UNSUPERVISED
+            gate.senses_work = status.senses_work
             gate.problems = live_state.brief(status.problems)
             gate.head, gate.mark, gate.synced = status.head, status.mark, status.synced
         if status.roster is not None:

@@ -23,7 +23,18 @@ UPDATE collector_order SET outcome = %s, detail = %s, answered_at = %s
 WHERE id = %s AND gate_id = %s AND answered_at IS NULL"""
 _GATE_COLUMNS = (
     *("online", "boot", "journal", "reported_roster", "seen_at", "hints", "state", "causes", "session"),
-    *("session_member", "state_since", "energised_ms", "running_ms", "problems", "reader", "version", "head", "mark"),
+    *(
+        "session_member",
+        "state_since",
+        "energised_ms",
+        "running_ms",
+        "problems",
+        "reader",
+        "senses_work",
+        "version",
+        "head",
+        "mark",
+    ),
     *("ran_at", "synced", "roster_confirmed_at", "head_at", "clock_off_ms", "quarantine_dropped"),
     "earliest_at",
 )

@@ -23,4 +23,5 @@ KNOWN: Final = (
     "0018_badge_forms",
     "0019_energy",
     "0020_charges_and_credit",
+    "0021_sensing",
 )

@@ -128,6 +128,8 @@ class Gate(models.Model):
     problems = models.JSONField(default=list, blank=True)
     #: READER_OK, READER_UNSUPERVISED, or what it reports instead; empty before its first report.
     reader = models.CharField(max_length=200, blank=True)
+    #: Whether an input or a meter reports that its machine works; None: it has not said so.
+    senses_work = models.BooleanField(null=True, blank=True)
     version = models.CharField(max_length=200, blank=True)
     head = models.BigIntegerField(default=0)
     mark = models.BigIntegerField(default=0)

@@ -119,6 +119,7 @@ class Usage:
     early_ms: int = 0
     allowed_ms: int | None = None
     energy_wh: int | None = None
+    running_unknown_ms: int | None = None
 
 
 COLUMNS: Final = tuple(field.name for field in fields(Usage))
@@ -155,6 +156,8 @@ def absorb(usage: Usage | None, data: SessionData, arrival: Arrival) -> Usage:
         usage.member, usage.badge = max((usage.member, usage.badge), (data.member, data.badge))
     usage.energised_ms = max(usage.energised_ms, data.energised_ms)
     usage.running_ms = max(usage.running_ms, data.running_ms)
+    if data.running_unknown_ms is not UNSET:
+        usage.running_unknown_ms = max(usage.running_unknown_ms or 0, data.running_unknown_ms)
     _merge_latest(usage, data, arrival, energised_ms=data.energised_ms)
     return usage
 

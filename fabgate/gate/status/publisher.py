@@ -42,6 +42,7 @@ class Publisher:
         uplink: Uplink | None,
         status_file: StatusFile,
         readers_supervised: bool,
+        senses_work: bool,
     ) -> None:
         self._boot = boot
         self._in_force = in_force
@@ -49,6 +50,7 @@ class Publisher:
         self._uplink = uplink
         self._status_file = status_file
         self._readers_supervised = readers_supervised
+        self._senses_work = senses_work
         self._since = Since()
         self._last: _Published | None = None
         #: What status.json contains. It is not written again when only the age of the roster changes, to save the card.
@@ -100,6 +102,7 @@ class Publisher:
             synced=now.synced,
             reader="fault" if "reader" in reports.problems else "ok",
             reader_supervised=self._readers_supervised,
+            senses_work=self._senses_work,
             problems=sorted(f"{key}: {text}" for key, text in reports.problems.items()),
         )
         return _Published(

@@ -33,6 +33,12 @@ class Checked:
     unreached: str = ""
     warnings: tuple[str, ...] = ()
 
+    @property
+    def is_job_unfelt(self) -> bool:
+        """Whether the time limit cuts a job although the rules say `finish: wait`."""
+        rules = self.config.machine.rules() if self.roster is None else self.roster.machine
+        return rules.finish == "wait" and rules.mode != "audit" and not self.config.senses_work
+
 
 def check(path: Path, *, ask_output: bool = True) -> Checked:
     """Read gate.yaml and its roster file, and ask an output on a network how it is set up.

@@ -54,6 +54,10 @@ def test_what_a_machine_does_is_kept_as_its_gate_says_it(store, journal):
         store.store([journal.status(reader=reader, reader_supervised=stored == "ok")], NOON)
         gate.refresh_from_db()
         assert (gate.reader, gate.is_reader_broken) == (stored, is_broken)
+    for senses in (None, True, False):
+        store.store([journal.status(senses_work=senses)], NOON)
+        gate.refresh_from_db()
+        assert gate.senses_work is senses
     store.store([told(journal, "state", wire.State(state="idle"))], NOON)
     gate.refresh_from_db()
     assert (gate.state, gate.causes, gate.session, gate.session_member, gate.state_since) == ("idle", [], "", "", None)

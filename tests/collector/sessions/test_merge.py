@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, UnsetType, structs
 
 from fabgate import wire
 from fabgate.collector.entries.wall_time import BootDates, Tie
@@ -73,6 +73,15 @@ def test_counters_are_the_maximum_also_of_a_progress_above_the_end():
     row = conclude((1, started()), (2, progress(900)), (3, ended(500)))
     assert (row.energised_ms, row.running_ms) == (900, 300)
     assert (row.reason, row.review) == ("badge", "counter-above-end")
+
+
+def test_the_running_time_that_is_not_known_is_the_most_that_any_fact_names():
+    unknown = structs.replace(progress(900), running_unknown_ms=40)
+    more = structs.replace(ended(950), running_unknown_ms=60)
+    assert conclude((1, started()), (2, progress(900)), (3, ended(950))).running_unknown_ms is None
+    assert conclude((1, started()), (2, unknown), (3, ended(950, reason="restart"))).running_unknown_ms == 40
+    for order in (((2, unknown), (3, more)), ((3, more), (2, unknown))):
+        assert conclude((1, started()), *order).running_unknown_ms == 60
 
 
 def test_the_energy_is_that_of_the_latest_fact_and_not_known_after_one_that_names_none():

@@ -79,7 +79,7 @@ def write_books(home: Path) -> None:  # noqa: PLR0915 (a long story, told in ord
     for n in range(3):
         laser.start(f"s-{n}", f"m-{n}")
         laser.progress(f"s-{n}", 1000 * n, f"m-{n}", running_ms=500 * n)
-        laser.end(f"s-{n}", 2000 * n, f"m-{n}", running_ms=900 * n, energy_wh=7 * n)
+        laser.end(f"s-{n}", 2000 * n, f"m-{n}", running_ms=900 * n, energy_wh=7 * n, running_unknown_ms=n)
     laser.start("s-open")
     saw.synced = False
     saw.write("gate.started", version="1")

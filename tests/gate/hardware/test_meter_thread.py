@@ -172,6 +172,23 @@ def test_a_meter_that_hangs_counts_as_work_and_is_told(metered):
     assert not bench.daemon._gate._power.machine.working
 
 
+def test_a_tap_ends_a_session_whose_meter_is_broken_and_the_record_says_what_is_not_known(metered):
+    bench, (meter,) = metered, metered.meters
+    bench.use("ada")
+    meter.level = 8.0
+    seconds(bench, 2)
+    meter.plugged = False
+    bench.wait_for_status(lambda found: "meter: the fake meter is unplugged" in found["problems"])
+    bench.settle()
+    before = bench.daemon._gate.session.meter
+    seconds(bench, 3)
+    bench.tap("ada")
+    wait(lambda: not bench.output.on, "the end")
+    bench.written()
+    (ended,) = bench.of("session.ended")
+    assert (ended.reason, ended.running_ms, ended.running_unknown_ms) == ("badge", before.running_ms, 3_000)
+
+
 def test_a_session_has_the_energy_of_its_time_and_one_that_a_restart_cut_has_none(metered):
     bench, (meter,) = metered, metered.meters
     seconds(bench, 1)

@@ -92,6 +92,8 @@ class UsageSession(models.Model):
     allowed_ms = models.BigIntegerField(null=True)
     # What the machine took, in Wh, by its latest fact; NULL if its gate has no energy meter, or did not know.
     energy_wh = models.BigIntegerField(null=True)
+    # For how long it may also have worked: its meter was broken. NULL if that is known for all of the session.
+    running_unknown_ms = models.BigIntegerField(null=True)
 
     class Meta:
         """Indexes for frequent look-ups, and for look-ups in large tables."""

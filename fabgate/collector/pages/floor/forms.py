@@ -48,7 +48,12 @@ class LockForm(StaleCheck, forms.Form):
         widget=forms.RadioSelect,
         initial=IDLE,
         choices=[
-            (IDLE, gettext_lazy("When idle: the person using it may finish")),
+            (
+                IDLE,
+                gettext_lazy(
+                    "When idle: a running job may finish; a machine that stands still warns for 2 minutes at most"
+                ),
+            ),
             (NOW, gettext_lazy("Now: the power goes off at once, even during a job")),
         ],
     )

@@ -219,6 +219,7 @@ def page(request: HttpRequest, machine: Machine, *, is_late: bool = False, **bou
         "move": bound.get("move") or MoveForm(machine=found),
         "wrong": wrong,
         "in_words": list(words.rules(found.wire_rules(), words.relevant_rules(found.wire_rules()))),
+        "is_job_unfelt": words.is_job_unfelt(found.wire_rules(), gates),
         "preset": words.preset(found),
         "cards": words.cards(found),
         "categories": categories(),

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from fabgate import wire
 from fabgate.collector.machines import presets
-from fabgate.collector.models import Machine
+from fabgate.collector.models import Gate, Machine
 from fabgate.collector.pages import durations
 from fabgate.collector.paper.figures import NOTHING
 
@@ -46,7 +46,7 @@ WORDS: Final[Mapping[tuple[str, Any], Any]] = {
     ("mode", "audit"): gettext_lazy("Recorded only, never switched"),
     ("supervisor", "minors"): gettext_lazy("for minors, classes and people in training"),
     ("supervisor", "always"): gettext_lazy("for everyone"),
-    ("finish", "wait"): gettext_lazy("is never interrupted"),
+    ("finish", "wait"): gettext_lazy("may finish, if the gate senses it"),
     ("finish", "cut"): gettext_lazy("is cut off"),
     ("on_stale", "allow"): gettext_lazy("admit members of the last roster"),
     ("on_stale", "deny"): gettext_lazy("admit no one"),
@@ -85,6 +85,11 @@ def relevant_rules(found: wire.MachineRules) -> tuple[str, ...]:
         "price_hint": found.price_hint is None,
     }
     return tuple(name for name in RULES if not silent.get(name))
+
+
+def is_job_unfelt(found: wire.MachineRules, gates: list[Gate]) -> bool:
+    """Return whether `finish` has no effect at the time limit: a gate cannot tell whether a job runs."""
+    return found.finish == "wait" and found.mode != "audit" and any(gate.senses_work is False for gate in gates)
 
 
 def preset(machine: Machine) -> str:

@@ -175,6 +175,27 @@ def test_a_preset_sets_all_rules_and_its_card_is_marked(browse, saw, gate):
     assert "3D printer, customised" in text(client.get("/machines/saw"))
 
 
+@pytest.mark.parametrize(
+    ("senses", "rules", "is_told"),
+    [
+        (None, {}, False),
+        (True, {}, False),
+        (False, {}, True),
+        (False, {"finish": "cut"}, False),
+        (False, {"mode": "audit"}, False),
+    ],
+)
+def test_a_gate_that_cannot_tell_whether_a_job_runs_is_named_beside_the_rules(
+    browse, saw, gate, senses, rules, is_told
+):
+    gate.senses_work = senses
+    gate.save()
+    saw.rules = {**saw.rules, "finish": "wait", **rules}
+    saw.save()
+    page = browse("manager").get("/machines/saw").content.decode()
+    assert ("so the time limit cuts it" in page) is is_told
+
+
 def test_a_training_opens_the_machine_for_who_holds_it(browse, saw, gate):
     training = Training.objects.create(name="saws")
     Member.objects.create(id="m-1", name="Ada").grants.create(training=training, stage="autonomous", since="2026-01-01")
