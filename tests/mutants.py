@@ -361,10 +361,14 @@ FAULTS = [
     ),
     Fault(
         "the second tap of another person switches off",
-        " and session.asked == by and machine.asks_again(session):",
-        " and machine.asks_again(session):",
+        " and session.asked == by:",
+        " and session.asked is not None:",
     ),
-    Fault("a second tap counts for ever", "self.now.boot_ms <= session.asked_until\n", "True\n"),
+    Fault(
+        "a second tap counts for ever",
+        "                yield session.asked_until + 1, partial(self.do, (intents.AskAgain(None, None),))\n",
+        "                pass\n",
+    ),
     Fault(
         "two taps switch off although no meter is broken",
         "    if by is not None and machine.broken and session.asked",

@@ -100,7 +100,7 @@ class CommandExecutor:
         if given_ms is None:
             return _refused("no session is running that could be extended")
         if given_ms <= 0:
-            return _refused("the session has its longest time already")
+            return _refused("the session has its longest time already, or its end has begun")
         detail = (
             ""
             if given_ms == by_ms

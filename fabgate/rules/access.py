@@ -101,9 +101,9 @@ def has_lapsed(reasons: tuple[str, ...]) -> bool:
 
 
 def times_end(holder: Member, rules: MachineRules, now: Now) -> tuple[int, str] | None:
-    """Return in how many milliseconds a member's hours or dates end, and the reason from then on.
+    """Return in how many milliseconds a member's hours or dates end, and the reason from then on; 0 if they have ended.
 
-    None if they have ended, end in more than two days or never, or if nothing is refused because the machine observes.
+    None if they end in more than two days or never, or if nothing is refused because the machine observes.
     """
     local = now.local
     if local is None or local.year == MAXYEAR or _observed(holder, rules, now):
@@ -111,21 +111,22 @@ def times_end(holder: Member, rules: MachineRules, now: Now) -> tuple[int, str] 
     ends: list[tuple[int, str]] = []
     if holder.valid_until is not None:
         days = holder.valid_until.toordinal() + holder.grace_days + 1 - local.toordinal()
-        if 0 < days <= _AHEAD.days:
-            ends.append((_ms_between(local, _midnight(local) + timedelta(days=days)), EXPIRED))
-    closing = _hours_end(holder.windows, local)
-    if closing is not None:
-        ends.append((_ms_between(local, closing), OUTSIDE_HOURS))
+        if days <= _AHEAD.days:
+            ends.append((_ms_until(local, _midnight(local) + timedelta(days=max(0, days))), EXPIRED))
+    if holder.windows:
+        closing = _hours_end(holder.windows, local)
+        if closing is not None:
+            ends.append((_ms_until(local, closing), OUTSIDE_HOURS))
     return min(ends, default=None)
 
 
 def _hours_end(windows: tuple[Window, ...], local: datetime) -> datetime | None:
-    """Return when the last of the windows closes that follow one another from now; None if none is open, or too far."""
+    """Return when the last of the windows closes that follow one another from now; None if that is too far away."""
     at = local
     while at - local <= _AHEAD:
         closings = [_closes(window, at) for window in windows if _within(window, at)]
         if not closings:
-            return None if at is local else at
+            return at
         at = max(closings)
     return None
 
@@ -140,8 +141,13 @@ def _midnight(local: datetime) -> datetime:
     return local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
 
 
-def _ms_between(local: datetime, later: datetime) -> int:
-    """Return the time between two times of one zone, also over a change to summer time; at least a millisecond."""
+def _ms_until(local: datetime, later: datetime) -> int:
+    """Return the time between two times of one zone, also over a change to summer time; 0 if `later` is not later.
+
+    Otherwise it is a millisecond at least.
+    """
+    if later <= local:
+        return 0
     shift = (later.utcoffset() or timedelta()) - (local.utcoffset() or timedelta())
     return max(1, -(-(later - local - shift) // timedelta(milliseconds=1)))
 

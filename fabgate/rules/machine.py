@@ -11,7 +11,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from fabgate.rules.access import UNKNOWN_BADGE, Decision, decide, has_lapsed, may_supervise, times_end
+from fabgate.rules.access import UNKNOWN_BADGE, Decision, decide, may_supervise, times_end
 from fabgate.rules.meter import Meter
 from fabgate.rules.readers import Place
 from fabgate.rules.term import Term
@@ -204,12 +204,6 @@ class Machine(NamedTuple):
         """Return a session's counters, with what the machine does from now on."""
         return meter.run(self.now.boot_ms, on=self.working, known=not self.is_guessing)
 
-    def asks_again(self, session: Session) -> bool:
-        """Return whether the session waits for a second tap now."""
-        if session.asked is None:
-            return False
-        return session.asked_until is None or self.now.boot_ms <= session.asked_until
-
     # --- who may do what here -----------------------------------------------------------------------------------------
 
     def holder_of(self, badge: str | None, member: str | None) -> Holder | None:
@@ -254,12 +248,7 @@ class Machine(NamedTuple):
         if session is None or not self.run_sense or session.term.deadline_at is not None:
             return None
         holder = self._responsible(session)
-        if not isinstance(holder, Member) or (not holder.windows and holder.valid_until is None):
-            return None
-        reasons = self.objections(session)
-        if reasons:
-            return (self.now.boot_ms, reasons[0]) if has_lapsed(reasons) else None
-        ends = times_end(holder, self.rules, self.now)
+        ends = times_end(holder, self.rules, self.now) if isinstance(holder, Member) else None
         return None if ends is None else (self.now.boot_ms + ends[0], ends[1])
 
     def rank_of(self, holder: Holder) -> Level:

@@ -67,7 +67,7 @@ def _of_session(machine: Machine, session: Session) -> Shown:
     if term.cut_at is not None:
         return _of(session, SignalKind.WARNING, ends_at, DEADLINE, (session.notice_why,))
     if finishing:
-        asks = ASKS_AGAIN if machine.asks_again(session) and machine.broken else ""
+        asks = ASKS_AGAIN if machine.broken and session.asked is not None else ""
         return _of(session, SignalKind.FINISHING, ends_at, asks if machine.feels else UNFELT)
     soon = term.ends_soon(at_ms, rules, still=still)
     if soon and term.extended(at_ms, rules, still=still) is not None:

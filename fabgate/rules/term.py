@@ -80,7 +80,8 @@ class Term(NamedTuple):
     def ends_at(self, rules: MachineRules, *, still: bool) -> int:
         """Return when the session will end if nothing happens."""
         idle_off_at = self.idle_off_at(rules, still=still)
-        return min(at for at in (self.limit_at, idle_off_at, self.cut_at) if at is not None)
+        ends_at = self.limit_at if idle_off_at is None else min(self.limit_at, idle_off_at)
+        return ends_at if self.cut_at is None else min(ends_at, self.cut_at)
 
     def warn_at(self, rules: MachineRules, *, still: bool) -> int:
         """Return when to warn.

@@ -101,6 +101,10 @@ class Workshop:
             self.notice = Notice(world.ms + min(max(self.warn_ms, 30 * S), 120 * S), spares=self.works)
             if not self.works and world.phase == "active":
                 assert caused or world.power, "the machine stood still, and got no notice"
+        if not self.run_sense:
+            assert gate.session is not None
+            assert gate.session.term.deadline_at is None, "a notice without an input"
+            assert not self.locked or world.phase != "active", "without an input a lock waits for nothing"
         if self.notice is None:
             return
         if self.notice.spares and not self.works:

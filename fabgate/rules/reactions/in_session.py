@@ -75,7 +75,7 @@ def job_done(machine: Machine, session: Session, by: str | None) -> tuple[Intent
     """
     if not machine.run_sense or (by is not None and machine.is_guessing):
         return (EndJob(),)
-    if by is not None and machine.broken and session.asked == by and machine.asks_again(session):
+    if by is not None and machine.broken and session.asked == by:
         return (EndJob(),)
     left_ms = max(0, session.term.finish_until - machine.now.boot_ms)
     question = () if by is None else ask_again(machine, by)

@@ -212,7 +212,7 @@ def test_a_manager_who_gives_more_time_than_there_is_is_refused(bench: Bench, pa
     assert outcomes(bench) == [("extend", "refused"), ("extend", "refused")]
     assert [data.reason for data in bench.of("command.executed")] == [
         "no session is running that could be extended",
-        "the session has its longest time already",
+        "the session has its longest time already, or its end has begun",
     ]
     assert "Extended" not in panel.file.read_text()
 
