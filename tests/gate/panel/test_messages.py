@@ -226,7 +226,7 @@ def test_a_language_that_cannot_be_read_is_left_out_and_said(monkeypatch, caplog
         ),
         (
             {"kind": KIND.WARNING, "ms": 90_000, "detail": "closing", "reasons": ("outside-hours",)},
-            ("Fermé dans 1:30", "Plus de temps :", "terminez votre pièce"),
+            ("Ferme dans 1:30", "Plus de temps :", "terminez votre pièce"),
             ("Closing in 1:30", "No more time:", "please finish"),
         ),
         (
