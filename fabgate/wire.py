@@ -492,12 +492,17 @@ def decode_data(entry: Entry) -> Data | None:
 
 
 class Ack(Message, frozen=True, kw_only=True):
-    """Retained on ``…/ack``: the highest stored entry below which nothing is missing, and the hash of its bytes."""
+    """Retained on ``…/ack``: the highest stored entry below which nothing is missing, and the hash of its bytes.
+
+    From `floor` to `seq` every entry is stored. Lower numbers may be missing: the gate, by its last status, did not have them
+    any more. To a gate that still has entries below `floor` which are not confirmed, the ack confirms nothing.
+    """
 
     collector: str
     journal: str
     seq: int
     hash: str
+    floor: int = 0
 
 
 class RosterInfo(Message, frozen=True, kw_only=True):

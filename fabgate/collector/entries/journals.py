@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from fabgate import seal
 from fabgate.collector.db import statements
@@ -49,6 +49,28 @@ def advance(journal: Journal) -> bool:
     if seq == journal.ack_seq:
         return False
     journal.ack_seq, journal.ack_hash = seq, hash_at(journal, seq)
+    return True
+
+
+def go_back(journal: Journal) -> bool:
+    """Move the journal's ack back below the first gap from the floor on; return whether it moved. The caller saves it.
+
+    The ack may have passed that gap while the gate reported a higher floor. Then an image of its card was put back, which
+    still has these entries: it sends them only if they are not acknowledged (docs/decisions/0063).
+    """
+    gap = (
+        Hole.objects.filter(journal=journal, first__lte=journal.ack_seq, last__gte=journal.floor)
+        .exclude(state=Hole.FILLED)
+        .order_by("first")
+        .first()
+    )
+    if gap is None:
+        return False
+    stored = {"journal": journal, "seq__lt": max(gap.first, journal.floor)}
+    entry = Entry.objects.filter(**stored).aggregate(last=Max("seq"))["last"]
+    quarantined = Quarantine.objects.filter(**stored, counts=True).aggregate(last=Max("seq"))["last"]
+    journal.ack_seq = max(entry or 0, quarantined or 0)
+    journal.ack_hash = hash_at(journal, journal.ack_seq)
     return True
 
 

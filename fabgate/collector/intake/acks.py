@@ -15,23 +15,35 @@ from fabgate.collector.models.entries import MAX_SEQ
 
 @dataclass(slots=True)
 class Advance:
-    """Which acks moved."""
+    """Which acks moved, forward or back."""
 
     moved: list[Journal] = field(default_factory=list)
-    #: Sessions whose end is acknowledged now: it had arrived earlier, beyond a gap that is now recorded as lost.
+    #: Sessions to be concluded again. Their end is acknowledged now, which had arrived earlier, beyond a gap that is now
+    #: recorded as lost; or it is no longer acknowledged.
     passed: set[str] = field(default_factory=set)
     #: Names of the journals in which entries arrived only beyond a gap.
     beyond_gap: set[str] = field(default_factory=set)
 
 
-def advance(known: Mapping[str, Journal], placement: Placement, asked: Collection[str]) -> Advance:
-    """Move the acks of the journals, without saving them. `asked` are journals whose gates wait for an answer."""
+def advance(
+    known: Mapping[str, Journal], placement: Placement, *, asked: Collection[str], lowered: Collection[str]
+) -> Advance:
+    """Move the acks of the journals, without saving them.
+
+    `asked` are journals whose gates wait for an answer. In journals of `lowered` the gate has older entries than before;
+    an ack that passed some of them as lost goes back.
+    """
     arrived: dict[int, list[int]] = defaultdict(list)
     for pk, fact, _ in placement.new:
         arrived[pk].append(fact.seq)
     found = Advance()
     with_gaps = queries.with_gaps([journal.pk for journal in known.values()], beyond_ack=True)
     for name, journal in known.items():
+        if name in lowered and journals.go_back(journal):
+            # The starts of sessions that have only an end may arrive now.
+            found.passed |= sessions_ended_in(journal, journal.ack_seq)
+            found.moved.append(journal)
+            continue
         before = journal.ack_seq
         if _move(journal, placement, has_gaps=journal.pk in with_gaps):
             # entries of this batch beyond another gap are not acknowledged

@@ -58,7 +58,7 @@ def store(messages: Sequence[Fact | InvalidMessage | GateReport], now: datetime,
     refused = live_state.save_refusals(facts, gates, journals, clock_offsets, now)
     answered = live_state.save_answers(facts, reports, gates, now)
 
-    moved = acks.advance(journals, placement, status.asked)
+    moved = acks.advance(journals, placement, asked=status.asked, lowered=status.lowered)
     passed = moved.passed.union(*(acks.sessions_ended_in(old, old.ack_seq) for old in lost))
 
     sessions = derive.update_sessions(

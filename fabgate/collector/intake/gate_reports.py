@@ -34,6 +34,8 @@ class ReportedStatus:
         self.due: set[str] = set()
         #: Names of the journals in `due` whose gate has another mark and waits for an answer.
         self.asked: set[str] = set()
+        #: Names of the journals whose floor is lower than before: an image of the card was put back.
+        self.lowered: set[str] = set()
 
     def apply(self, reports: Sequence[GateReport], succession: Succession) -> None:
         """Update gates and journals. Adds to `succession` what changes with the journal that a gate writes."""
@@ -76,6 +78,8 @@ class ReportedStatus:
             return
         gate.journal = journal.name
         gate.head_at = at if status.online else None
+        if status.floor < journal.floor:
+            self.lowered.add(journal.name)
         if (status.floor, status.head) != (journal.floor, journal.head):
             journal.floor, journal.head = status.floor, max(journal.head, status.head)
             journal.save(update_fields=["floor", "head"])

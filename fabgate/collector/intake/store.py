@@ -93,11 +93,11 @@ class Store:
         An ordinary ack stops at the first gap. If the contradiction is above the gap, the gate would never learn of it,
         and would send the same entries forever.
         """
-        seq, digest = journal.ack
+        (seq, digest), floor = journal.ack, journal.floor
         if witness is not None and witness[0] > seq:
-            seq, digest = witness[0], seal.to_text(witness[1])
+            seq, digest, floor = witness[0], seal.to_text(witness[1]), witness[0]
         topics = wire.GateTopics(self.site, journal.gate.name)
-        ack = wire.Ack(collector=self.collector, journal=journal.name, seq=seq, hash=digest)
+        ack = wire.Ack(collector=self.collector, journal=journal.name, seq=seq, hash=digest, floor=floor)
         return Publication(topics.topic("ack"), wire.encode(ack))
 
     def _give_up(self, message: Received, now: datetime) -> list[Publication]:

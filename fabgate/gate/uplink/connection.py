@@ -371,11 +371,13 @@ class Uplink:
         self._delivery.trimmed(self._journal.bounds()[0])  # after the look-up: a trimmed entry is not another history
         mark = self._delivery.mark
         is_same = own_hash is not None and own_hash == from_text(ack.hash)
-        result = self._delivery.ack(ack.seq, same_history=is_same, now_ms=self._boot_ms())
+        result = self._delivery.ack(ack.seq, floor=ack.floor, same_history=is_same, now_ms=self._boot_ms())
         if result is AckResult.MOVED:
             self._watch.acknowledged()
         if result is AckResult.FORK:
             self._history_differs(ack)
+        elif result is AckResult.PARTIAL:
+            self._publish_status()  # it says what we have; the collector answers with what it has of that
         elif is_same and ack.seq and self._forks.agrees(ack.seq, self._boot_ms()):
             self._post(HistoryAgrees())
         if self._delivery.mark != mark:

@@ -34,6 +34,7 @@ class AckResult(StrEnum):
     MOVED = "moved"
     SAME = "same"
     BELOW = "below"
+    PARTIAL = "partial"  # entries that we have may be missing: the collector does not know yet that we have them
     FORK = "fork"  # the collector has seen another history of this journal: a restored image or a cloned card
 
 
@@ -98,8 +99,11 @@ class Delivery:
         """Note that the broker has confirmed one entry."""
         self._in_flight = max(0, self._in_flight - 1)
 
-    def ack(self, seq: int, *, same_history: bool, now_ms: int) -> AckResult:
-        """Process an acknowledgement; `same_history` is whether its hash is that of our entry `seq`."""
+    def ack(self, seq: int, *, floor: int = 0, same_history: bool, now_ms: int) -> AckResult:
+        """Process an acknowledgement; `same_history` is whether its hash is that of our entry `seq`.
+
+        It confirms the entries from `floor` on. Our own floor is lower only where an image of the card was put back.
+        """
         if seq < self.floor - 1:
             seq, same_history = self.floor - 1, True  # older than all kept entries: nothing can be compared
         if seq > self.head or not same_history:
@@ -110,6 +114,8 @@ class Delivery:
                 self._below_at = now_ms + BELOW_MS
             self._below = seq
             return AckResult.BELOW
+        if seq > self.mark and floor > max(self.floor, self.mark + 1):
+            return AckResult.PARTIAL
         self._below = self._below_at = None
         if seq == self.mark:
             return AckResult.SAME

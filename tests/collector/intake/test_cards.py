@@ -67,6 +67,30 @@ def test_an_ack_stops_where_a_floor_divides_what_was_named_lost(store):
     assert ack(store.store([older.message(4), older.message(5)], NOON)).seq == 6
 
 
+@pytest.mark.parametrize("order", ["entries first", "status first", "together"])
+def test_an_ack_goes_back_to_what_an_image_still_has_of_what_was_named_lost(store, order):
+    card = begun("one")
+    for _ in range(7):
+        card.write("access.refused", badge="d9", reasons=["unknown-badge"])
+    # This collector is new, and the card has no entries below 6 any more.
+    store.store([card.status(mark=5, floor=6, head=6)], NOON)
+    # An image of the card is put back that still has them.
+    entries, status = [card.message(7), card.message(8)], card.status(mark=6, floor=3)
+    if order == "entries first":  # the broker lost the status at the connection; the heartbeat brings the next one
+        store.store([card.message(6), *entries], NOON)
+        assert Row.objects.get().ack_seq == 8
+        sent = store.store([status], NOON)
+    elif order == "status first":
+        store.store([status], NOON)
+        sent = store.store(entries, NOON)
+    else:
+        sent = store.store([*entries, status], NOON)
+    assert ack(sent).seq == 0, "the ack confirms entries that only the image has"
+    sent = store.store(card.messages(3), NOON)
+    assert ack(sent).seq == 8
+    assert [(hole.first, hole.last) for hole in Hole.objects.filter(state=Hole.LOST)] == [(1, 2)]
+
+
 def test_a_session_on_an_older_card_that_was_put_back_goes_on(store):
     older, newer = begun("one"), begun("two")
     deliver(store, older, newer)
@@ -99,6 +123,32 @@ def test_what_an_older_card_did_not_deliver_is_named_when_it_is_taken_out_again(
     store.store([newer.status()], NOON)
     assert list(Hole.objects.values_list("first", "last", "state")) == [(2, 2, Hole.LOST)]
     assert UsageSession.objects.get(id="s-1").review == "no-start"
+
+
+def test_a_session_without_a_start_waits_for_it_again_once_an_image_has_it(store):
+    card = begun("one")
+    card.start("s-1")
+    card.end("s-1", 1_000)
+    card.write("access.refused", badge="d9", reasons=["unknown-badge"])
+    store.store([card.status(mark=2, floor=3), card.message(3), card.message(4)], NOON)
+    assert UsageSession.objects.get(id="s-1").review == "no-start"
+    assert ack(store.store([card.status(mark=4, floor=1)], NOON)).seq == 0
+    assert UsageSession.objects.get(id="s-1").review is None
+    store.store(card.messages(), NOON)
+    assert (reason("s-1"), UsageSession.objects.get(id="s-1").review) == ("badge", None)
+
+
+def test_an_ack_says_from_where_on_it_holds(store):
+    card = begun("one")
+    for _ in range(3):
+        card.write("access.refused", badge="d9", reasons=["unknown-badge"])
+    assert ack(store.store([card.status(mark=2, floor=3), card.message(3), card.message(4)], NOON)).floor == 3
+    image = Journal(name=card.name, boot="restored", bodies=list(card.bodies[:3]))
+    image.types, image.uids = list(card.types[:3]), list(card.uids[:3])
+    image.write("gate.started", version="1")
+    store.store([image.status(mark=0, floor=1)], NOON)
+    witness = ack(store.store([image.message(4)], NOON))  # evidence only: it confirms nothing below itself
+    assert (witness.seq, witness.floor) == (4, 4)
 
 
 @pytest.mark.parametrize("known", [False, True])

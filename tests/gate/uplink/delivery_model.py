@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -13,6 +14,8 @@ from fabgate.gate.journal.reader import StoredEntry
 TOPICS = wire.GateTopics("lyon", "laser-1")
 #: A gate of the model keeps this many acknowledged entries.
 KEEP = 12
+_TIME = datetime(2026, 11, 24, 12, tzinfo=UTC)
+_CLOCK = wire.Clock(boot="boot-1", boottime_ms=1_000_000, synced=True)
 
 
 # --- the gate's journal: a list ---------------------------------------------------------------------------------------
@@ -21,6 +24,7 @@ KEEP = 12
 class Body(msgspec.Struct, frozen=True):
     """What an entry of the model says."""
 
+    type: str
     journal: str
     seq: int
     prev: str
@@ -29,8 +33,18 @@ class Body(msgspec.Struct, frozen=True):
     forked: tuple[str, int, int, int] | None = None  # the journal that this one follows, its floor, head and mark
 
 
-_DECODE = msgspec.json.Decoder(Body).decode
-_ENCODE = msgspec.json.encode
+@lru_cache(maxsize=200_000)
+def read(body: bytes) -> Body:
+    """Return what an entry says."""
+    entry = wire.decode_entry(body)
+    data = wire.decode_data(entry)
+    copyof = forked = None
+    if entry.copyof:
+        journal, seq, digest = entry.copyof.split("/", 2)
+        copyof = journal, int(seq), digest
+    if isinstance(data, wire.JournalForked):
+        forked = data.journal, data.floor, data.head, data.mark
+    return Body(wire.short_type(entry.type), entry.journal, entry.seq, entry.prev, entry.uid, copyof, forked)
 
 
 @dataclass
@@ -53,10 +67,32 @@ class Card:
     def body(self, seq: int) -> bytes:
         return self.bodies[seq - self.floor]
 
-    def append(self, uid: str, **more: Any) -> None:
+    def append(
+        self,
+        uid: str,
+        *,
+        copyof: tuple[str, int, str] | None = None,
+        forked: tuple[str, int, int, int] | None = None,
+    ) -> None:
         prev = self.hash_at(self.head) if self.head else seal.first_prev(self.id)
         assert prev is not None
-        self.bodies.append(_ENCODE(Body(self.id, self.head + 1, seal.to_text(prev), uid, **more)))
+        data: wire.Data = wire.AccessRefused(clock=_CLOCK, badge="d1", reasons=["unknown-badge"])
+        if forked is not None:
+            journal, floor, head, mark = forked
+            data = wire.JournalForked(clock=_CLOCK, journal=journal, floor=floor, head=head, mark=mark)
+        self.bodies.append(
+            wire.encode_entry(
+                topics=TOPICS,
+                journal=self.id,
+                seq=self.head + 1,
+                prev=seal.to_text(prev),
+                uid=uid,
+                event_type="access.refused" if forked is None else "journal.forked",
+                data=data,
+                time=_TIME,
+                copyof=None if copyof is None else "/".join(map(str, copyof)),
+            )
+        )
 
     def hash_at(self, seq: int) -> bytes | None:
         if seq == 0:
@@ -82,7 +118,7 @@ class Card:
         self.id, self.bodies, self.anchor, self.mark = new, [], (0, b""), 0
         self.append(uid, forked=forked)
         for number, body in enumerate(kept, floor):
-            found = _DECODE(body)
+            found = read(body)
             self.append(
                 found.uid,
                 copyof=found.copyof or (old, number, seal.to_text(seal.entry_hash(body))),
@@ -90,7 +126,7 @@ class Card:
             )
 
     def uids(self) -> list[str]:
-        return [_DECODE(body).uid for body in self.bodies]
+        return [read(body).uid for body in self.bodies]
 
 
 class View:
@@ -110,7 +146,10 @@ class View:
     def after(self, seq: int, *, most: int) -> list[StoredEntry]:
         first = max(seq + 1, self.path.floor)
         upto = min(first + most - 1, self.path.head)
-        return [StoredEntry(n, "access.refused", self.path.body(n)) for n in range(first, upto + 1)]
+        return [
+            StoredEntry(n, wire.full_type(read(self.path.body(n)).type), self.path.body(n))
+            for n in range(first, upto + 1)
+        ]
 
     def close(self) -> None:
         pass
@@ -126,17 +165,21 @@ class Book:
     entries: dict[int, tuple[bytes, bytes, str, tuple[str, int, str] | None]] = field(default_factory=dict)
     lost: set[int] = field(default_factory=set)
     forks: set[int] = field(default_factory=set)
+    #: The first entry that the gate keeps, as it last reported it.
+    floor: int = 1
     known_head: int = 0
-    over: bool = False
 
     def reach(self) -> tuple[int, bytes]:
-        """Return the highest stored number below which nothing is missing but what is lost, and its hash."""
+        """Return the highest stored number below which nothing is missing but what is lost, and its hash.
+
+        A number from the floor on is never passed: a card still has that entry, even if another one had not.
+        """
         seq, found, before = 0, (0, seal.ZERO_HASH), None
         while True:
             seq += 1
             here = self.entries.get(seq)
             if here is None:
-                if seq not in self.lost:
+                if seq not in self.lost or seq >= self.floor:
                     return found
                 before = None
                 continue
@@ -158,8 +201,9 @@ class Books:
         return self.journals.setdefault(journal, Book())
 
     def ack(self, journal: str) -> wire.Ack:
-        seq, found = self.book(journal).reach()
-        return wire.Ack(collector=self.id, journal=journal, seq=seq, hash=seal.to_text(found))
+        book = self.book(journal)
+        seq, found = book.reach()
+        return wire.Ack(collector=self.id, journal=journal, seq=seq, hash=seal.to_text(found), floor=book.floor)
 
     def entry(self, body: bytes) -> wire.Ack | None:
         """Store an entry. Returns the word that tells a gate of its fork: what is stored here where it says otherwise.
@@ -167,7 +211,7 @@ class Books:
         An entry that fits on one side of a gap and not on the other moves no ack, so the ack alone would never differ
         from the gate's own history, and the gate would wait for ever.
         """
-        found, digest = _DECODE(body), seal.entry_hash(body)
+        found, digest = read(body), seal.entry_hash(body)
         book, prev = self.book(found.journal), seal.from_text(found.prev)
         book.known_head = max(book.known_head, found.seq)
         here, before = book.entries.get(found.seq), book.entries.get(found.seq - 1)
@@ -183,7 +227,8 @@ class Books:
             witness = (found.seq + 1, after[0])
         if witness is not None:
             book.forks.add(found.seq)
-            return wire.Ack(collector=self.id, journal=found.journal, seq=witness[0], hash=seal.to_text(witness[1]))
+            seq, stored = witness
+            return wire.Ack(collector=self.id, journal=found.journal, seq=seq, hash=seal.to_text(stored), floor=seq)
         book.entries[found.seq] = (digest, prev, found.uid, found.copyof)
         book.lost.discard(found.seq)
         if found.copyof is not None:
@@ -199,7 +244,7 @@ class Books:
         """Take a gate's status; say whether it is to be answered by an ack."""
         assert status.journal is not None
         book = self.book(status.journal)
-        book.known_head = max(book.known_head, status.head)
+        book.floor, book.known_head = status.floor, max(book.known_head, status.head)
         for number in range(1, status.floor):
             if number not in book.entries:
                 book.lost.add(number)

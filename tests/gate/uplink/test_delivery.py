@@ -174,6 +174,24 @@ def test_an_ack_of_what_is_no_longer_kept_means_from_the_oldest_entry() -> None:
     assert pump(delivery) == [5, 6, 7, 8, 9, 10]
 
 
+def test_an_ack_that_holds_only_above_the_floor_confirms_nothing_where_we_keep_more() -> None:
+    delivery = stream(floor=3, mark=4)
+    assert delivery.ack(8, floor=6, same_history=True, now_ms=0) is AckResult.PARTIAL
+    assert delivery.mark == 4
+    assert delivery.ack(8, floor=5, same_history=True, now_ms=0) is AckResult.MOVED
+    assert stream(floor=7, mark=6).ack(8, floor=7, same_history=True, now_ms=0) is AckResult.MOVED
+    assert stream(floor=3, mark=9).ack(8, floor=6, same_history=True, now_ms=0) is AckResult.BELOW
+    assert stream(floor=3, mark=4).ack(8, floor=6, same_history=False, now_ms=0) is AckResult.FORK
+
+
+def test_an_ack_that_confirms_nothing_ends_no_wait_for_a_lower_one() -> None:
+    delivery = stream(floor=3, mark=6)
+    assert delivery.ack(2, same_history=True, now_ms=0) is AckResult.BELOW
+    assert delivery.ack(9, floor=8, same_history=True, now_ms=1_000) is AckResult.PARTIAL
+    assert delivery.due(BELOW_MS)
+    assert delivery.mark == 2
+
+
 def test_another_hash_or_a_number_that_was_never_written_is_another_history() -> None:
     assert stream().ack(4, same_history=False, now_ms=0) is AckResult.FORK
     assert stream().ack(11, same_history=True, now_ms=0) is AckResult.FORK

@@ -24,6 +24,7 @@ from fabgate.gate.uplink.events import (
     HistoryDiffers,
     JournalGrew,
     JournalReplaced,
+    MarkMoved,
     MessageArrived,
 )
 from fabgate.gate.uplink.forks import WAIT_FIRST_MS, WAIT_MOST_MS, Forks
@@ -66,16 +67,16 @@ class World:
         self.uplink = Uplink(config, JournalReader(self.journal.path), self.told.append, boot_ms=lambda: self.ms)
         self.uplink._turn(Connected(self.collector))  # type: ignore[arg-type]
 
-    def says(self, digest: bytes, seq: int = 3) -> None:
+    def says(self, digest: bytes, seq: int = 3, *, floor: int = 0) -> None:
         """Let the collector acknowledge an entry, with this hash."""
-        ack = wire.Ack(collector=COLLECTOR, journal=self.journal.id, seq=seq, hash=seal.to_text(digest))
+        ack = wire.Ack(collector=COLLECTOR, journal=self.journal.id, seq=seq, hash=seal.to_text(digest), floor=floor)
         self.uplink._turn(MessageArrived(TOPICS.topic("ack"), wire.encode(ack)))
 
-    def agrees(self) -> None:
+    def agrees(self, *, floor: int = 0) -> None:
         with contextlib.closing(JournalReader(self.journal.path)) as reader:
             digest = reader.hash_at(self.journal.head)
         assert digest is not None
-        self.says(digest, self.journal.head)
+        self.says(digest, self.journal.head, floor=floor)
 
     def advance(self, ms: int) -> None:
         self.ms += ms
@@ -196,3 +197,13 @@ def test_however_a_collector_answers_there_are_few_forks_in_any_hour(answers):
     for first in at:
         # A collector that agrees for a minute after each fork resets the pace: one or two a minute are the most.
         assert sum(first <= other < first + 60_000 for other in at) <= 2
+
+
+def test_an_ack_of_another_cards_floor_moves_no_mark_and_is_answered_by_a_status(world):
+    statuses = len(world.collector.statuses)
+    world.agrees(floor=3)  # another card had no entries below 3 any more, and the collector never got them
+    assert not any(isinstance(event, MarkMoved) for event in world.told)
+    assert [(status.floor, status.mark) for status in world.collector.statuses[statuses:]] == [(1, 0)]
+    world.agrees(floor=1)
+    assert [event.seq for event in world.told if isinstance(event, MarkMoved)] == [3]
+    assert len(world.collector.statuses) == statuses + 1
