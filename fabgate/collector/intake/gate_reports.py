@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from django.db.models import Q
+
 from fabgate import seal, wire
 from fabgate.collector.entries import journals
 from fabgate.collector.entries.decode import GateReport
@@ -36,6 +38,8 @@ class ReportedStatus:
         self.asked: set[str] = set()
         #: Names of the journals whose floor is lower than before: an image of the card was put back.
         self.lowered: set[str] = set()
+        #: Ids of the gates that have just deleted the first entry of their journal, which did not arrive.
+        self._beheaded: set[int] = set()
 
     def apply(self, reports: Sequence[GateReport], succession: Succession) -> None:
         """Update gates and journals. Adds to `succession` what changes with the journal that a gate writes."""
@@ -51,12 +55,19 @@ class ReportedStatus:
             if was_online or gate.online or gate.seen_at is None:
                 gate.seen_at = self._now
         switched = {gate.pk for gate in self._gates.values() if gate.journal != journal_before[gate.pk]}
+        switched |= self._beheaded
         if not switched:
             return
         succession.gates |= switched
-        # An ended journal that its gate still wrote had no lost entries recorded until now.
-        old_ones = Journal.objects.filter(gate__in=switched, name__in=[journal_before[pk] for pk in switched])
-        succession.ended.update((old.pk, old) for old in old_ones if old.superseded_by_id is not None)
+        written = {gate.pk: gate.journal for gate in self._gates.values()}
+        named = [journal for pk in switched for journal in (journal_before[pk], written[pk])]
+        old_ones = Journal.objects.filter(Q(superseded_by=None) | Q(name__in=named), gate__in=switched)
+        outside = {old.gate_id for old in old_ones if old.name == written[old.gate_id] and old.is_out_of_order}
+        for old in old_ones:
+            # An ended journal that its gate still wrote had no lost entries recorded until now. Where no entry will say that
+            # the journal which the gate writes ended the others, its status does.
+            if old.name != written[old.gate_id] and (old.superseded_by_id is not None or old.gate_id in outside):
+                succession.ended[old.pk] = old
 
     def _apply_status(self, gate: Gate, status: wire.Status, at: datetime | None) -> None:
         gate.online, gate.head_at = status.online, None
@@ -78,11 +89,7 @@ class ReportedStatus:
             return
         gate.journal = journal.name
         gate.head_at = at if status.online else None
-        if status.floor < journal.floor:
-            self.lowered.add(journal.name)
-        if (status.floor, status.head) != (journal.floor, journal.head):
-            journal.floor, journal.head = status.floor, max(journal.head, status.head)
-            journal.save(update_fields=["floor", "head"])
+        self._note_bounds(gate, journal, status)
         # A floor above the head is wrong, and would record unwritten numbers as lost.
         for first, last in journals.record_missing(journal, min(status.floor, status.head + 1) - 1, self._now):
             log.error("%s: entries %d to %d are missing", gate.name, first, last)
@@ -90,6 +97,16 @@ class ReportedStatus:
         if status.mark != journal.ack_seq or (status.hash or "") not in {"", seal.to_text(bytes(journal.ack_hash))}:
             self.due.add(journal.name)
             self.asked.add(journal.name)
+
+    def _note_bounds(self, gate: Gate, journal: Journal, status: wire.Status) -> None:
+        was_in_order = not journal.is_out_of_order
+        if status.floor < journal.floor:
+            self.lowered.add(journal.name)
+        if (status.floor, status.head) != (journal.floor, journal.head):
+            journal.floor, journal.head = status.floor, max(journal.head, status.head)
+            journal.save(update_fields=["floor", "head"])
+            if was_in_order and journal.is_out_of_order:
+                self._beheaded.add(gate.pk)
 
     def _apply_roster(self, gate: Gate, roster: wire.RosterInfo) -> None:
         if roster.source not in (None, "collector", f"collector:{self._collector}"):

@@ -59,6 +59,16 @@ class Journal(models.Model):
         """Return the last number that the gate itself can have written; only a clone wrote higher ones."""
         return MAX_SEQ if self.fork_head is None else self.fork_head
 
+    @property
+    def is_out_of_order(self) -> bool:
+        """Whether a gate that writes it has turned from its other journals, although none of them was ended by it.
+
+        Either it had ended, and its card is used again. Or its gate has deleted the first entry, which would say what it
+        follows, before this collector received it.
+        """
+        has_origin = self.is_root or bool(self.predecessor)
+        return self.superseded_by_id is not None or (not has_origin and self.floor > 1)
+
     def facts(self, *types: str) -> Iterator[wire.Entry]:
         """Yield the entries of these types (short names) in order, without copies from another journal."""
         rows = Entry.objects.filter(journal=self, type__in=types, is_copy=False).order_by("seq").only("body")

@@ -200,7 +200,8 @@ def _ended_journals(journals: Collection[Journal], reported: Mapping[int, str]) 
     """Return the ids of the journals that have ended because their gate now writes another one.
 
     `reported` is the journal that each gate says it writes. That may be one that had ended: an older card is used
-    again, and the journal written since then has ended instead (docs/decisions/0063).
+    again, and the journal written since then has ended instead (docs/decisions/0063). Or it may be one of which this
+    collector will never know what it follows.
     """
     missing = {journal.gate_id for journal in journals} - reported.keys()  # an entry may name another gate's session
     if missing:
@@ -210,8 +211,11 @@ def _ended_journals(journals: Collection[Journal], reported: Mapping[int, str]) 
     names = [name for gate in alive if (name := reported.get(gate))]
     back: set[int] = set()
     if names:
-        ended = Journal.objects.filter(name__in=names, gate__in=alive, superseded_by__isnull=False)
-        back.update(ended.values_list("gate_id", flat=True))
+        back.update(
+            written.gate_id
+            for written in Journal.objects.filter(name__in=names, gate__in=alive)
+            if written.is_out_of_order
+        )
     return {journal.pk for journal in others if journal.superseded_by_id is not None or journal.gate_id in back}
 
 

@@ -125,6 +125,37 @@ def test_what_an_older_card_did_not_deliver_is_named_when_it_is_taken_out_again(
     assert UsageSession.objects.get(id="s-1").review == "no-start"
 
 
+def test_what_a_newer_card_did_not_deliver_is_named_when_the_older_one_is_put_back(store):
+    older, newer = begun("one"), begun("two")
+    deliver(store, older, newer)
+    newer.start("s-1")
+    newer.end("s-1", 1_000)
+    store.store([newer.status(), newer.message(3)], NOON)
+    assert not Hole.objects.exists()
+    store.store([older.status()], NOON)
+    assert list(Hole.objects.values_list("journal__name", "first", "last", "state")) == [(newer.name, 2, 2, Hole.LOST)]
+    assert UsageSession.objects.get(id="s-1").review == "no-start"
+    store.store([newer.status(), newer.message(2)], NOON)
+    assert [state for (state,) in Hole.objects.values_list("state")] == [Hole.FILLED]
+    assert UsageSession.objects.get(id="s-1").review is None
+
+
+@pytest.mark.parametrize("reported_before", [False, True])
+def test_a_journal_whose_first_entry_the_gate_has_deleted_ends_the_one_before(store, reported_before):
+    older, newer = begun("one"), begun("two")
+    older.start("s-1")
+    older.write("access.refused", badge="d9", reasons=["unknown-badge"])
+    store.store([older.status(), older.message(1), older.message(2)], NOON)
+    # A restored collector: the gate began the newer journal, and deleted its first entry, after the copy was made.
+    newer.start("s-2")
+    if reported_before:
+        store.store([newer.status(mark=1, floor=1)], NOON)
+    store.store([newer.status(mark=1, floor=2), newer.message(2)], NOON)
+    assert [reason("s-1"), reason("s-2")] == ["journal-lost", None]
+    lost = Hole.objects.order_by("journal").values_list("journal__name", "first", "last", "state")
+    assert list(lost) == [(older.name, 3, 3, Hole.LOST), (newer.name, 1, 1, Hole.LOST)]
+
+
 def test_a_session_without_a_start_waits_for_it_again_once_an_image_has_it(store):
     card = begun("one")
     card.start("s-1")
