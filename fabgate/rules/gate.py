@@ -145,7 +145,9 @@ class Gate:
         guest = self._refusals.take_guest(machine.now.boot_ms)
         answer = taps.presented(machine, badge, guest, flag_asks=self._flags.asking)
         if self._readers.has_fault(reader):
-            answer = taps.without_start(machine, badge, answer)
+            given, answer = answer, taps.on_faulty_reader(machine, badge, answer)
+            if answer is not given:
+                self._readers.forget(person)  # they tap another reader next
         do(answer)
         for intent in answer if machine.beside_holder else ():
             if isinstance(intent, Refuse) and NOT_IN_HOLDER in intent.reasons:

@@ -23,8 +23,8 @@ How long is long enough? There are two kinds of readers:
 * One that *only sends* is silent between two repetitions of a card that stays. So its field is empty only after a silence
   that is longer than its `gone_after_ms`, and than 600 ms, counted from the last thing that it sent. It is also silent
   while it starts: the first `start_up_ms` prove nothing. A torn repetition is one too, so it ends a silence like a whole
-  one; but when more than ``MOST_TORN`` come in a row, they are *noise*: a fault of the reader, and no longer a card. Nothing
-  starts while a reader has a fault, and a tap still ends a session.
+  one; but more than ``MOST_TORN`` of them, less those after which a whole one came, are *noise*: a fault of the reader, and
+  no longer a card. The fault lasts until the reader is silent. Nothing starts then, and a tap still ends a session.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ EMPTY_MS: Final = 600
 MISREAD_MS: Final = 250
 #: After this many different cards without an empty field, all further cards count as lying: this bounds the memory.
 MAX_CARDS: Final = 32
-#: How many torn frames in a row can be repetitions of a card.
+#: How many torn frames can be repetitions of a card; each whole frame makes up for one.
 MOST_TORN: Final = 3
 
 
@@ -83,7 +83,7 @@ class Presence:
         self._settle(at_ms)
         self._note_pause(badge, at_ms)
         self._end_silence(at_ms)
-        self._torn = 0
+        self._torn = max(0, self._torn - 1)  # to 0, and taps in noise would keep it from ever being taken for noise
         self._misread_since, self._misread_reported = None, False
         self._read_at = at_ms
         if badge == self._badge:
@@ -138,13 +138,18 @@ class Presence:
             self._settled_at = at_ms + self._start_up_ms
         return self._settled_at
 
-    def _be_silent(self, at_ms: int) -> None:
-        """Count the time since the last moment that was silent; empty the field once it is long enough."""
+    def _be_silent(self, at_ms: int, *, noise: bool = False) -> None:
+        """Count the time since the last moment that was silent; empty the field once it is long enough.
+
+        `noise`: this moment is not quiet, so the reader keeps its fault.
+        """
         if self._silent_at is not None:
             passed_ms = min(at_ms - max(self._silent_at, self._settle(at_ms)), PAUSE_MS)
             self._silent_ms += passed_ms
             self._quiet_ms += passed_ms
         self._silent_at = at_ms
+        if noise:
+            self._quiet_ms = 0
         if self._quiet_ms >= self._empty_ms:
             self.is_noisy = False
         if self._silent_ms >= self._empty_ms:
@@ -165,7 +170,7 @@ class Presence:
             return self._unread(at_ms)
         self.is_noisy = True
         if at_ms >= self._settle(at_ms):
-            self._be_silent(at_ms)
+            self._be_silent(at_ms, noise=True)
         self._quiet_ms = 0
         return self._unread(at_ms)
 

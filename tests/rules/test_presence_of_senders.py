@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from fabgate.rules.presence import EMPTY_MS, MOST_TORN, Presence
@@ -142,3 +144,50 @@ def test_the_longest_pause_is_one_that_came_twice_in_a_row():
     assert line.presence.longest_pause_ms == 150, "the last one may still be a tap"
     line.frame()
     assert line.presence.longest_pause_ms == 900
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_a_card_that_was_left_never_counts_once_its_noise_is_over(seed: int):
+    """Its repetitions come late, torn, with noise, or one of them not at all; a tap counts only while the reader has a fault."""
+    dice = random.Random(seed)
+    pause_ms = dice.choice([300, 400, 500, 1_000])
+    presence = Presence(
+        continuous=False, gone_after_ms=2 * pause_ms + dice.choice([1, 20, 100]), start_up_ms=START_UP_MS
+    )
+    torn, noise, lost = dice.choice([0.1, 0.5]), dice.choice([0.1, 0.3, 0.5]), dice.choice([0.1, 0.3])
+    frames: list[tuple[int, bool]] = []
+    was_lost = True
+    for at_ms in range(pause_ms, 40_000, pause_ms):
+        was_lost = not was_lost and dice.random() < lost
+        frames += [] if was_lost else [(at_ms, dice.random() < torn)]
+        if dice.random() < noise:
+            frames += [(at_ms - dice.choice([50, 100, 150, 200]) + n, True) for n in range(dice.choice([1, 3, 4]))]
+    frames.sort()
+    now_ms = 0
+    while now_ms < 40_000:
+        now_ms += POLL_MS if dice.random() < 0.9 else dice.choice([100, 150, 200, 300])
+        found = [is_torn for at_ms, is_torn in frames if at_ms <= now_ms]
+        del frames[: len(found)]
+        if not found:
+            events = presence.nothing(now_ms)
+        elif found[-1]:
+            events = presence.misread("torn", now_ms)
+        else:
+            events = presence.saw("left", now_ms)
+        assert presence.is_noisy or Presented("left") not in events, now_ms
+
+
+@pytest.mark.parametrize(("noise_ms", "taps_ms"), [(400, 1_500), (900, 2_500)])
+def test_taps_in_noise_count_before_long(noise_ms: int, taps_ms: int):
+    line = settled()
+    counted = []
+    for ms in range(POLL_MS, 12_000, POLL_MS):
+        line.ms += POLL_MS
+        if ms % taps_ms == 0:
+            events = line.frame()
+        elif ms % noise_ms == 0:
+            events = line.torn()
+        else:
+            events = line.presence.nothing(line.ms)
+        counted += [ms for event in events if event == Presented("a")]
+    assert len(counted) > 1, "the first tap counts at once; the others end what it began"

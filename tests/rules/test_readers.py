@@ -320,6 +320,26 @@ def test_no_power_rises_by_a_tap_on_a_reader_with_a_fault(script, handover, spon
             world.commit()
 
 
+def test_a_tap_on_a_reader_with_a_fault_gives_no_time_and_clears_no_fault():
+    timed = of_two(mode=vocabulary.Mode.TIMED, limit_ms=20 * MIN).start()
+    fails(timed, 0)
+    timed.after(10 * MIN)
+    assert timed.tap("ada", 0) == ["record refused blocked-reader", "signal refused"]
+    assert "off" in timed.after(10 * MIN)
+    welded = of_two()
+    welded.happens(vocabulary.Cause.OUTPUT)
+    fails(welded, 0)
+    assert "blocked-reader" in " ".join(welded.tap("max", 0))
+    assert "clear" in " ".join(welded.tap("max", 1)), "the other reader is not taken for its echo"
+
+
+def test_a_fob_that_was_refused_on_a_reader_with_a_fault_starts_on_the_other_one_at_once():
+    world = of_two()
+    fails(world, 0)
+    assert "blocked-reader" in " ".join(world.tap(FOB[0], 0))
+    assert world.tap(FOB[1], 1)[0].startswith("record started")
+
+
 @few
 @given(script=st.lists(events, max_size=40))
 def test_no_power_rises_by_a_tap_beside_the_holder(script):

@@ -26,10 +26,12 @@ from fabgate.rules.access import IN_USE, NOT_IN_HOLDER, SUPERVISOR_NEEDED, block
 from fabgate.rules.intents import (
     AcceptSupervisor,
     AnswerFlag,
+    AskAgain,
     AskSupervisor,
     CancelStart,
     Cut,
     EndByRules,
+    EndJob,
     HandOver,
     Intent,
     Refuse,
@@ -50,11 +52,15 @@ from fabgate.rules.vocabulary import (
     Level,
     Member,
     Mode,
+    Signal,
     SignalKind,
 )
 
-#: What begins a session, or leads to one.
-_BEGINS: Final = (Start, AskSupervisor, AcceptSupervisor, HandOver, TapAgain)
+#: What a tap on a reader with a fault may do: end, cancel, report a defect, and be refused.
+_ON_FAULTY_READER: Final = (
+    *(SeeCard, CancelStart, EndByRules, EndJob, AskAgain, TimeBadge),
+    *(AnswerFlag, Refuse, Signal),
+)
 
 
 def presented(machine: Machine, badge: str, guest: str | None, *, flag_asks: bool) -> tuple[Intent, ...]:
@@ -95,11 +101,12 @@ def removed(machine: Machine, badge: str) -> tuple[Intent, ...]:
     return ()
 
 
-def without_start(machine: Machine, badge: str, answer: tuple[Intent, ...]) -> tuple[Intent, ...]:
-    """Return the answer to a tap on a reader with a fault: what would start a session is refused."""
-    if not any(isinstance(intent, _BEGINS) for intent in answer):
+def on_faulty_reader(machine: Machine, badge: str, answer: tuple[Intent, ...]) -> tuple[Intent, ...]:
+    """Return the answer to a tap on a reader with a fault: what would start, lengthen or clear something is refused."""
+    if all(isinstance(intent, _ON_FAULTY_READER) for intent in answer):
         return answer
-    return (_refuse(badge, machine.look_up(badge), (blocked_by(Cause.READER),)),)
+    seen = tuple(intent for intent in answer if isinstance(intent, SeeCard))
+    return *seen, _refuse(badge, machine.look_up(badge), (blocked_by(Cause.READER),))
 
 
 # --- in each phase ----------------------------------------------------------------------------------------------------
