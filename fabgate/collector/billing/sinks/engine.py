@@ -187,8 +187,11 @@ def _hand_over(one: Configured, row: Sink, driver: Driver, batch: _Batch) -> Non
             items = [item for item in items if item.key not in batch.done]
         row.attempt = [item.key for item in items]
         row.save(update_fields=["attempt"])
-    for some in _sent(driver, items, batch):
-        batch.done |= {item.key: (SinkLetter.SENT, "") for item in some}
+    most = one.driver.most or 1
+    # a feed may give more: a correction is two events, also where only one more fits
+    for start in range(0, len(items), most):
+        for some in _sent(driver, items[start : start + most], batch):
+            batch.done |= {item.key: (SinkLetter.SENT, "") for item in some}
 
 
 def _found(driver: Driver, items: Sequence[Item]) -> Collection[str]:

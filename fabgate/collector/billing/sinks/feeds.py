@@ -37,9 +37,9 @@ class Feed(Protocol):
     """A feed of one sink."""
 
     def after(self, cursor: str, most: int, now: datetime) -> tuple[list[Item], str]:
-        """Return the next items after a place, at most about `most`, and the place up to which they are all there is.
+        """Return the next items after a place, and the place up to which they are all there is.
 
-        Their names and references are empty.
+        They are `most`, or a few more where the last ones belong together. Their names and references are empty.
         """
 
     def again(self, letters: Collection[SinkLetter]) -> dict[str, Item]:

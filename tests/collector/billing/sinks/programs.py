@@ -287,6 +287,8 @@ class LagoRecorder(Program):
         super().__init__(folder)
         self.subscriptions = {f"sub-{number}" for number in range(9)}
         self.wrong: dict[str, Any] = {}
+        #: How many events each batch had.
+        self.batches: list[int] = []
 
     def configured(self, since: str) -> Configured:
         (self.folder / "lago.key").write_text("lago-1")
@@ -297,7 +299,10 @@ class LagoRecorder(Program):
         assert path == "/hook/api/v1/events/batch"
         assert headers["authorization"] == "Bearer lago-1"
         events = json.loads(body)["events"]
-        assert len(events) <= 100
+        self.batches.append(len(events))
+        if len(events) > 100:
+            self.wrong = {"events": ["too_many_events"]}
+            return 422
         self.wrong = {}
         for place, event in enumerate(events):
             assert event["code"] == "machine_time"

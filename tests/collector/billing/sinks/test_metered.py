@@ -20,7 +20,7 @@ from fabgate.collector.models import Collector, LedgerLine, Review, Sink, SinkLe
 from fabgate.collector.sessions import corrections
 from fabgate.errors import UsageError
 from tests.collector import postgresql
-from tests.collector.billing.sinks.programs import LOST, WELL, OpenMeterRecorder
+from tests.collector.billing.sinks.programs import LOST, WELL, LagoRecorder, OpenMeterRecorder
 from tests.collector.billing.sinks.test_contract import Killed, Sent
 from tests.collector.pages.used import NOON, Used
 
@@ -95,6 +95,27 @@ def test_a_session_in_review_waits_and_one_that_is_not_billed_is_not_sent(sent, 
     age(days=4)
     sent.turn()
     assert meter.sums() == {}
+
+
+def test_a_correction_that_is_the_last_of_a_batch_does_not_make_the_batch_too_long(tmp_path):
+    """It is two events, and Lago refuses a batch of 101 as a whole."""
+    Collector.get(settings.ENVIRONMENT.site)
+    with LagoRecorder(tmp_path).running() as lago:
+        made = lago.configured
+        lago.configured = lambda _since: made("2020-01")  # type: ignore[method-assign]
+        shop, sent = Used(), Sent(lago)
+        sent.clock.at = datetime.now(UTC)
+        shop.session("s-0", "m-1", NOON, 30)
+        age(days=4)
+        sent.turn()
+        for number in range(1, 100):
+            shop.session(f"s-{number}", "m-1", NOON - timedelta(hours=number), 30)
+        corrections.correct("s-0", "time", "60000", author="eve", reason="a test")
+        age(days=4)
+        sent.turn()
+        assert sent.row.trouble == ""
+        assert lago.batches == [1, 100, 1]
+        assert sum(amount for _key, amount in lago.effects) == 60_000 + 99 * 1_800_000
 
 
 def test_only_chosen_categories_are_sent(sent, meter):
