@@ -47,7 +47,7 @@ class Paid(NamedTuple):
 
 
 class Done(NamedTuple):
-    """An entry, with its row in the audit log; None if the same form was sent before, and nothing was added."""
+    """An entry, with its row in the audit log; None if the same form was sent with the same values before."""
 
     entry: PrepaidEntry
     change: Change | None
@@ -59,6 +59,15 @@ class TwinError(UsageError):
     def __init__(self, entry: PrepaidEntry) -> None:
         text = _("an identical credit has already been added: number %(number)d, by %(author)s")
         super().__init__(text % {"number": entry.pk, "author": entry.author})
+        self.entry = entry
+
+
+class FormUsedError(UsageError):
+    """The form has already added `entry`, with other values: the page was opened again by the Back button."""
+
+    def __init__(self, entry: PrepaidEntry) -> None:
+        text = _("this form has already added the entry number %(number)d; open the form again")
+        super().__init__(text % {"number": entry.pk})
         self.entry = entry
 
 
@@ -94,13 +103,14 @@ def credit(
 ) -> Done:
     """Add credit that a payer paid in. `rebuild` is called if gates no longer refuse the payer.
 
-    A `form` counts once, however often it is sent. Raises UsageError for invalid values, payers.Ended, NotPrepaidError,
-    and TwinError unless the credit `is_meant` although an equal one is in the ledger.
+    A `form` counts once, however often it is sent. Raises UsageError for invalid values, FormUsedError if it was sent with
+    other ones, payers.Ended, NotPrepaidError, and TwinError unless the credit `is_meant` although an equal one is in the
+    ledger.
     """
     entry = _entry(payer, PrepaidEntry.CREDIT, amount_minor, paid, author, form, now)
     with transaction.atomic():
         refresh.lock()
-        if (sent := _sent(form)) is not None:
+        if (sent := _sent(entry)) is not None:
             return Done(sent, None)
         found = _payer(payer)
         if found.ended_on is not None:
@@ -124,13 +134,13 @@ def refund(
 ) -> Done:
     """Refund at most the balance, less what the sessions in review would cost if they were accepted.
 
-    Raises UsageError, also without a reason, and TooMuchError.
+    Raises UsageError, also without a reason, FormUsedError as `credit` does, and TooMuchError.
     """
     entry = _entry(payer, PrepaidEntry.REFUND, amount_minor, paid, author, form, now)
     _check_reason(paid.reason)
     with transaction.atomic():
         refresh.lock()
-        if (sent := _sent(form)) is not None:
+        if (sent := _sent(entry)) is not None:
             return Done(sent, None)
         _payer(payer)
         refresh.refresh_all()
@@ -258,9 +268,18 @@ def _may_be_credited(payer: str, now: datetime) -> bool:
     return balances.of(payer) < 0
 
 
-def _sent(form: str) -> PrepaidEntry | None:
-    """Return the entry that this form has added."""
-    return PrepaidEntry.objects.filter(form_key=form).first() if form else None
+def _sent(entry: PrepaidEntry) -> PrepaidEntry | None:
+    """Return the entry that this form has added. Raises FormUsedError if its values were other ones."""
+    found = PrepaidEntry.objects.filter(form_key=entry.form_key).first() if entry.form_key else None
+    if found is not None and _typed(found) != _typed(entry):
+        raise FormUsedError(found)
+    return found
+
+
+def _typed(entry: PrepaidEntry) -> tuple[Any, ...]:
+    """Return what a person typed; a refund is stored as a negative amount."""
+    amount = abs(entry.amount_minor)
+    return entry.payer, entry.kind, amount, entry.method, entry.till_number, entry.reason
 
 
 def _twin(entry: PrepaidEntry) -> PrepaidEntry | None:

@@ -80,7 +80,7 @@ def add(request: HttpRequest, pk: str) -> HttpResponse:
         raise errors.Conflict(
             str(payers.Ended(credit.payer) if credit.has_ended else ledger.NotPrepaidError(credit.payer))
         )
-    form, twin = PaidForm(request.POST if request.method == "POST" else None, found=found), None
+    form, twin, used = PaidForm(request.POST if request.method == "POST" else None, found=found), None, None
     if request.method == "POST" and form.is_valid():
         try:
             done = ledger.credit(
@@ -95,16 +95,18 @@ def add(request: HttpRequest, pk: str) -> HttpResponse:
             )
         except ledger.TwinError as error:
             twin = error.entry
+        except ledger.FormUsedError as error:
+            form, used = PaidForm(found=found), error.entry
         else:
             return _paid(request, done, found, _("%(amount)s credited. The balance is %(balance)s."))
-    return _page(request, "credit/add.html", found, credit, form, twin=twin)
+    return _page(request, "credit/add.html", found, credit, form, twin=twin, used=used)
 
 
 def refund(request: HttpRequest, pk: str) -> HttpResponse:
     """Refund at most the balance."""
     found, credit = terms_or_404(), _credit_or_404(pk)
     refuse_self_decision(request, pk)
-    form = RefundForm(request.POST if request.method == "POST" else None, found=found)
+    form, used = RefundForm(request.POST if request.method == "POST" else None, found=found), None
     if request.method == "POST" and form.is_valid():
         try:
             done = ledger.refund(
@@ -122,9 +124,11 @@ def refund(request: HttpRequest, pk: str) -> HttpResponse:
             if credit.accepted:
                 text = _("You can refund at most %(most)s: the balance if the sessions in review are accepted.")
             form.add_error("amount", text % {"most": most})
+        except ledger.FormUsedError as error:
+            form, used = RefundForm(found=found), error.entry
         else:
             return _paid(request, done, found, _("%(amount)s refunded. The balance is %(balance)s."))
-    return _page(request, "credit/refund.html", found, credit, form)
+    return _page(request, "credit/refund.html", found, credit, form, used=used)
 
 
 def take_back(request: HttpRequest, pk: int) -> HttpResponse:
@@ -194,6 +198,7 @@ def _page(
     form: forms.Form,
     *,
     twin: PrepaidEntry | None = None,
+    used: PrepaidEntry | None = None,
     entry: PrepaidEntry | None = None,
 ) -> HttpResponse:
     money, one = Money.of(found), twin or entry
@@ -202,9 +207,11 @@ def _page(
         "credit": credit,
         "payer": credit.payer,
         "twin": twin,
+        "used": used,
+        "used_amount": money.difference(used.amount_minor) if used is not None else "",
         "entry": entry,
         "amount": money.minor(one.amount_minor) if one is not None else "",
         "by": account_names([one.author]).get(one.author, one.author) if one is not None else "",
     }
-    status = 409 if twin is not None else 400 if form.errors else 200
+    status = 409 if twin is not None or used is not None else 400 if form.errors else 200
     return render(request, template, shown, status=status)

@@ -318,6 +318,29 @@ def test_a_day_has_a_sum_for_each_method(shop):
     assert (found.total, found.total.net_minor) == (daily.Sum(5, 1_300, -300), 1_000)
 
 
+@pytest.mark.parametrize(
+    "again",
+    [
+        lambda: ledger.credit("m-1", 700, CASH, author="kim", now=NOW, form="f-1"),
+        lambda: ledger.credit("m-2", 500, CASH, author="kim", now=NOW, form="f-1"),
+        lambda: ledger.credit("m-1", 500, Paid("card"), author="kim", now=NOW, form="f-1"),
+        lambda: ledger.credit("m-1", 500, Paid("cash", "4711"), author="kim", now=NOW, form="f-1", is_meant=True),
+        lambda: ledger.refund("m-1", 500, Paid("cash", reason="moves away"), author="kim", now=NOW, form="f-1"),
+        lambda: ledger.refund("m-1", 200, Paid("cash", reason="moved"), author="kim", now=NOW, form="f-2"),
+    ],
+    ids=["amount", "payer", "method", "receipt", "refund", "reason"],
+)
+def test_a_form_that_was_sent_is_refused_with_other_values(shop, again):
+    first = credit(500, form="f-1")
+    refunded = ledger.refund("m-1", 200, Paid("cash", reason="moves away"), author="kim", now=NOW, form="f-2").entry
+    with pytest.raises(ledger.FormUsedError) as error:
+        again()
+    assert error.value.entry in (first, refunded)
+    assert list(PrepaidEntry.objects.order_by("pk")) == [first, refunded]
+    repeated = ledger.refund("m-1", 200, Paid("cash", reason=" moves  away "), author="kim", now=NOW, form="f-2")
+    assert (repeated.entry, repeated.change) == (refunded, None)
+
+
 def test_two_credits_at_the_same_moment_both_count_and_one_form_sent_twice_counts_once(shop):
     def send(form: str) -> None:
         try:

@@ -104,6 +104,22 @@ def test_from_a_person_to_their_credit_in_three_clicks_and_a_double_click_counts
     assert PrepaidEntry.objects.count() == 1
 
 
+@pytest.mark.parametrize("act", ["add", "refund"])
+def test_a_form_from_the_back_button_with_another_amount_is_refused_and_says_what_was_stored(accountant, shop, act):
+    pay(5_000)
+    sent = paid("20.00", reason="moves away") | form_of(accountant, f"{PAGE}/{act}")
+    assert accountant.post(f"{PAGE}/{act}", sent).status_code == 303
+    stored = PrepaidEntry.objects.latest("pk")
+    answer = accountant.post(f"{PAGE}/{act}", {**sent, "amount": "30.00"})
+    assert answer.status_code == 409
+    page = text(answer)
+    assert f"This form was already sent: entry number {stored.pk}, {'+' if act == 'add' else MINUS}€20.00." in page
+    assert "Nothing was added now." in page
+    assert "30.00" not in page
+    assert sent["form_key"] not in answer.content.decode()
+    assert PrepaidEntry.objects.count() == 2
+
+
 def test_an_equal_credit_within_a_minute_is_asked_about(desk, shop):
     pay(2_000)
     sent = paid("20") | form_of(desk, f"{PAGE}/add")
