@@ -45,7 +45,7 @@ def show_statement(args: argparse.Namespace) -> int:
 
 
 def send_statements(args: argparse.Namespace) -> int:
-    """Send statements of a closed month. Raises FabgateError if one could not be sent."""
+    """Send statements of a closed month. Raises FabgateError if one was not sent, or if that is not known of one."""
     first, author = _closed(args.month).month, audit.cli_actor(args.actor)
     if not mails.can_send():
         raise UsageError(
@@ -54,20 +54,43 @@ def send_statements(args: argparse.Namespace) -> int:
     if args.payer:
         problem = mailing.send_one(first, _payer(args.payer), author=author)
         _print_result(args.payer, problem)
-        failed = bool(problem)
+        failed, uncertain = int(bool(problem)), 0
     else:
         mailing.queue(first, author=author)
-        failed = False
-        while sent := mailing.send_waiting(first):
-            for mail in sent:
-                _print_result(f"{mail.statement.payer} {mail.email}", mail.problem)
-                failed = failed or mail.state == StatementMail.FAILED
-        for one in mailing.of_month(first):
-            if not one.email:
-                sys.stdout.write(f"{one.statement.payer}: no e-mail address\n")
+        failed, uncertain = _send_waiting(first), _print_others(first)
+    problems = []
     if failed:
-        raise FabgateError("some statements were not sent; fix the problems above, and run bill-send again")
+        problems.append("some statements were not sent; fix the problems above, and run bill-send again")
+    if uncertain:
+        problems.append(
+            f"{uncertain} may have been sent: a process ended while it sent them, or another one is sending them now;"
+            " ask each payer, or send it again with --payer"
+        )
+    if problems:
+        raise FabgateError("\n".join(problems))
     return 0
+
+
+def _send_waiting(month: date) -> int:
+    """Send what waits, and print what became of each; return how many were not sent."""
+    failed = 0
+    while sent := mailing.send_waiting(month):
+        for mail in sent:
+            _print_result(f"{mail.statement.payer} {mail.email}", mail.problem)
+            failed += mail.state == StatementMail.FAILED
+    return failed
+
+
+def _print_others(month: date) -> int:
+    """Print the statements that may have been sent, and those without an address; return how many may have been sent."""
+    uncertain = 0
+    for one in mailing.of_month(month):
+        if one.is_uncertain and one.last is not None:
+            uncertain += 1
+            sys.stdout.write(text_table.plain(f"{one.statement.payer} {one.last.email}") + ": may have been sent\n")
+        elif not one.email:
+            sys.stdout.write(f"{one.statement.payer}: no e-mail address\n")
+    return uncertain
 
 
 def _print_result(who: str, problem: str) -> None:

@@ -46,6 +46,11 @@ class Addressed(NamedTuple):
         """Return whether it can be sent and was not sent yet."""
         return bool(self.email) and (self.last is None or self.last.state not in _DONE)
 
+    @property
+    def is_uncertain(self) -> bool:
+        """Return whether its mail is being sent just now, or was when a process ended: it may have been sent."""
+        return self.last is not None and self.last.state == StatementMail.SENDING
+
 
 def of_month(month: date) -> list[Addressed]:
     """Return the statements of a closed month, by payer."""

@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import json
 from datetime import UTC, datetime, time, timedelta
+from types import SimpleNamespace
 from unittest import mock
 
 import pytest
@@ -25,6 +26,8 @@ from fabgate.collector.models import (
     Member,
     Plan,
 )
+from fabgate.collector.paper.statements import mailing
+from fabgate.collector.people import mails
 from fabgate.collector.processes.worker import Worker
 from fabgate.collector.sessions import corrections
 from fabgate.collector.verify import run as books
@@ -260,3 +263,37 @@ def test_statements_are_sent_at_the_command_line(shop, run, mail_server, capsys)
     assert run("bill-send", month) == "m-3: no e-mail address\n"
     assert run("bill-send", month, "--payer", "m-1") == "m-1: sent\n"
     assert [to for to, _message in got.taken] == ["zoe@example.org", "bob@example.org", "zoe@example.org"]
+
+
+def test_statements_of_a_send_that_was_killed_are_listed_until_a_person_sends_them_again(
+    shop, run, mail_server, capsys, monkeypatch
+):
+    got = mail_server()
+    for number in (1, 2, 3):
+        Member.objects.filter(pk=f"m-{number}").update(email=f"m-{number}@example.org")
+        session(shop, f"s-{number}", FIRST + timedelta(days=number), 10, f"m-{number}")
+    month = f"{FIRST:%Y-%m}"
+    run("bill-close", month, "--reason", "the gate is being repaired")
+    monkeypatch.setattr(mailing, "AT_ONCE", 2)
+
+    def killed(some):
+        mails.send(some[:1])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mailing, "mails", SimpleNamespace(**vars(mails) | {"send": killed}))
+        with pytest.raises(KeyboardInterrupt):
+            run("bill-send", month)
+    uncertain = ["m-1 m-1@example.org: may have been sent", "m-2 m-2@example.org: may have been sent"]
+    for more in (["m-3 m-3@example.org: sent"], []):
+        with pytest.raises(FabgateError, match="send it again with --payer") as error:
+            run("bill-send", month)
+        assert error.value.exit_code == 1
+        assert capsys.readouterr().out.splitlines() == more + uncertain
+    assert run("bill-send", month, "--payer", "m-2") == "m-2: sent\n"
+    with pytest.raises(FabgateError, match="send it again with --payer"):
+        run("bill-send", month)
+    assert capsys.readouterr().out.splitlines() == uncertain[:1]
+    assert run("bill-send", month, "--payer", "m-1") == "m-1: sent\n"
+    assert run("bill-send", month) == ""
+    assert [to.split("@")[0] for to, _message in got.taken] == ["m-1", "m-3", "m-2", "m-1"]

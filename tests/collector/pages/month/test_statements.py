@@ -10,7 +10,7 @@ import pytest
 from pypdf import PdfReader
 
 from fabgate.collector.billing.charges import closing, decisions, refresh
-from fabgate.collector.models import Change, ClosedMonth, Group, Member, Payer, Workshop
+from fabgate.collector.models import Change, ClosedMonth, Group, Member, Payer, StatementMail, Workshop
 from fabgate.collector.pages.lists import numbered
 from fabgate.collector.paper.statements import mailing
 from tests.collector.pages import billing
@@ -159,6 +159,24 @@ def test_all_statements_of_a_month_are_sent_and_those_without_an_address_are_lis
     page = words(text(manager.get(f"/month/statements?month={MONTH}")))
     assert "statement to send" not in page
     assert "zoe@example.org Sent" in page
+
+
+def test_statements_that_may_have_been_sent_are_counted_and_listed(browse, shop, mail_server):
+    mail_server()
+    manager = browse("manager")
+    Member.objects.filter(pk__in=["m-1", "m-3"]).update(email="zoe@example.org")
+    close()
+    mailing.queue(FIRST, author="maya")
+    StatementMail.objects.filter(statement__payer="m-1").update(state=StatementMail.SENDING)
+    page = text(manager.get(f"/month/statements?month={MONTH}"))
+    assert "1 statement may have been sent, or not" in words(page)
+    assert f'href="?month={MONTH}&amp;which=uncertain"' in page
+    narrowed = text(manager.get(f"/month/statements?month={MONTH}&which=uncertain"))
+    assert "send it again from its page" in words(narrowed)
+    assert "/month/statement/m-1" in narrowed
+    assert "/month/statement/m-3" not in narrowed
+    mailing.send_one(FIRST, "m-1", author="maya")
+    assert "may have been sent" not in words(text(manager.get(f"/month/statements?month={MONTH}")))
 
 
 def test_one_statement_is_sent_after_a_preview(browse, shop, mail_server):

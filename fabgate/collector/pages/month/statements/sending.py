@@ -45,8 +45,12 @@ def listing(request: HttpRequest) -> HttpResponse:
         messages.success(request, text % {"n": count})
         return see_other(here)
     all_of_them = mailing.of_month(first)
-    without = request.GET.get("which") == "no-address"
-    page = numbered_page([one for one in all_of_them if not without or not one.email], request.GET)
+    which = request.GET.get("which")
+    narrowed = {
+        "no-address": [one for one in all_of_them if not one.email],
+        "uncertain": [one for one in all_of_them if one.is_uncertain],
+    }
+    page = numbered_page(narrowed.get(which, all_of_them) if which else all_of_them, request.GET)
     due = [one for one in all_of_them if one.is_due]
     shown: dict[str, Any] = {
         "month": first,
@@ -54,11 +58,12 @@ def listing(request: HttpRequest) -> HttpResponse:
         "rows": _rows(page.rows, first, Money.of(found)),
         "statements": len(all_of_them),
         "due": len(due),
-        "without_address": sum(not one.email for one in all_of_them),
+        "without_address": len(narrowed["no-address"]),
+        "uncertain": len(narrowed["uncertain"]),
         "waiting": sum(one.last is not None and one.last.state == StatementMail.WAITING for one in all_of_them),
         "example": _example(due[0], first) if due else None,
         "can_send": mails.can_send(),
-        "is_narrowed": without,
+        "is_narrowed": which in narrowed,
     }
     return render_page(request, "statements.html", found, shown)
 
