@@ -148,8 +148,10 @@ def _migrate(found: environ.Environment, *, owns: bool, first_start: FirstStart,
     # The app registry is ready only now, so the models cannot be imported above.
     from fabgate.collector.models import Collector  # noqa: PLC0415
     from fabgate.collector.processes import restored_database  # noqa: PLC0415
+    from fabgate.collector.verify import audit_head  # noqa: PLC0415
 
     known = Collector.get(found.site)
+    audit_head.keep_up(found.data)  # makes the file of a new collector, before anything is logged
     _check_site(found.site, known.site)
     restored_database.finish_restore(found.data)
     restored_database.detect(found.data)

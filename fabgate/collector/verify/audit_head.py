@@ -2,7 +2,8 @@
 
 The seals show that a row inside the log is missing, but not that the last ones are. So the worker writes number and seal
 of the last row to a file in FABGATE_DATA once a minute. It never replaces a head that the log no longer has, unless the
-log itself names it in the row of a restore.
+log itself names it in the row of a restore. Nor does it make a file that is missing or damaged although the log has rows:
+somebody may have removed it with them. A person confirms the log then (`confirm`).
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from typing import Final
 from fabgate.collector.base import called, data_folder
 from fabgate.collector.db import audit, chains
 from fabgate.collector.db.chains import Head
-from fabgate.collector.models import Change
+from fabgate.collector.models import Change, Collector
+from fabgate.errors import UsageError
 
 log = logging.getLogger(__name__)
 
 #: The verb of the row that a restore writes, and its field with the head from before.
 RESTORED: Final = audit.RESTORED
 FIELD: Final = "audit_head"
+#: The verb of the row that a person writes who confirms the log although its head was not kept.
+CONFIRMED: Final = "collector.log-confirmed"
 
 
 def noted(data: Path) -> Head | None:
@@ -47,9 +51,9 @@ def restored_heads() -> dict[str, Change]:
 
 
 def keep_up(data: Path) -> None:
-    """Write the present head to the file, unless the log no longer has the one in it."""
+    """Write the present head to the file, unless the log no longer has the one in it, or has rows and there is none."""
     head, before = chains.CHANGES.head(), noted(data)
-    if before == head:
+    if before == head or (before is None and head.number):
         return
     if (gone := lost(data)) is not None:
         log.error(
@@ -59,11 +63,37 @@ def keep_up(data: Path) -> None:
             called.command("verify"),
         )
         return
-    file, fresh = data / data_folder.AUDIT_HEAD, data / f"{data_folder.AUDIT_HEAD}.{os.getpid()}"
     try:
-        fresh.write_text(f"{head}\n", encoding="ascii")
-        fresh.chmod(0o600)
-        fresh.replace(file)
+        _write(data, head)
     except OSError as error:  # the old head stays, and still shows whether older rows are missing
+        log.warning("%s could not be written (%s)", data / data_folder.AUDIT_HEAD, error.strerror or error)
+
+
+def confirm(data: Path, *, actor: str) -> None:
+    """Write the file again, because a person says that no row of the log is missing; the log then names that person.
+
+    Raises UsageError if the file is there, and OSError.
+    """
+    if noted(data) is not None:
+        raise UsageError(
+            f"found {data_folder.AUDIT_HEAD} in {data}, wanted none: only a log without one is confirmed; if the log lacks"
+            " rows, put back a copy that has them"
+        )
+    audit.record(actor, CONFIRMED, Collector.objects.get(), after={FIELD: str(chains.CHANGES.head())})
+    _write(data, chains.CHANGES.head())
+
+
+def _write(data: Path, head: Head) -> None:
+    """Replace the file, so that a power cut leaves the old one or the new one. Raises OSError."""
+    fresh = data / f"{data_folder.AUDIT_HEAD}.{os.getpid()}"
+    try:
+        with fresh.open("w", encoding="ascii") as file:
+            file.write(f"{head}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.chmod(0o600)
+        fresh.replace(data / data_folder.AUDIT_HEAD)
+    except OSError:
         fresh.unlink(missing_ok=True)
-        log.warning("%s could not be written (%s)", file, error.strerror or error)
+        raise
+    data_folder.sync_directory(data)

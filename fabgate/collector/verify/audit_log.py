@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from fabgate.collector.base import data_folder
 from fabgate.collector.db.chains import CHANGES, FIRST, Head, Row
 from fabgate.collector.verify import audit_head
-from fabgate.collector.verify.findings import CHANGED, NO_HEAD, RESTORED, Finding, Report, Step
+from fabgate.collector.verify.findings import CHANGED, RESTORED, Finding, Report, Step
 from fabgate.collector.verify.snapshot import PAGE
 from fabgate.errors import SealError
 
@@ -120,7 +121,8 @@ def _check_heads(report: Report, reader: _Reader, wanted: list[Head], kept: Head
     for text, row in restored.items():
         report.notes.append({"note": RESTORED, "head": text, "at": row.at.isoformat()})
     if kept is None and reader.number:
-        report.notes.append({"note": NO_HEAD, "head": "", "at": ""})
+        why = "somebody may have deleted it together with the newest rows of the log"
+        report.missing("audithead", data_folder.AUDIT_HEAD, why)
     for head in wanted:
         if reader.seals.get(head.number) == head.seal or (head == kept and str(head) in restored):
             continue

@@ -73,13 +73,15 @@ ADVICE: Final = {
     "waiver": "compare with the audit log, which has each one with its author",
     "manualline": "compare with the audit log, which has each one with its author",
     "change": "put back a copy from before, and find out who can write the database",
+    "audithead": "compare the log with a head that was written down (--head), or with the newest copy; if no row is missing,"
+    " say so with --confirm-head, which the log keeps",
 }
 
 
 class Note(TypedDict):
     """A fact for people that is no finding.
 
-    `note` is RESTORED, with the head that the audit log had before and the moment of the restore, NO_HEAD, or LATER.
+    `note` is RESTORED, with the head that the audit log had before and the moment of the restore, or LATER.
     """
 
     note: str
@@ -88,7 +90,6 @@ class Note(TypedDict):
 
 
 RESTORED: Final = "restored"
-NO_HEAD: Final = "no-head"
 #: Charges of open months do not follow all sessions yet: the others are compared.
 LATER: Final = "charges-later"
 

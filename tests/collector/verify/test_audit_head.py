@@ -12,6 +12,7 @@ from fabgate.collector.db.chains import CHANGES, Head
 from fabgate.collector.models import Change, Collector, Member
 from fabgate.collector.processes import restored_database
 from fabgate.collector.verify import audit_head
+from fabgate.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -34,6 +35,8 @@ def delete_newest(count: int) -> None:
 
 def test_the_head_follows_the_log(write, tmp_path):
     assert audit_head.noted(tmp_path) is None
+    audit_head.keep_up(tmp_path)  # as the start of a new collector does
+    assert audit_head.noted(tmp_path) == Head()
     for count in (2, 5):
         write(count)
         audit_head.keep_up(tmp_path)
@@ -44,6 +47,7 @@ def test_the_head_follows_the_log(write, tmp_path):
 
 
 def test_a_head_that_the_log_no_longer_has_is_kept_also_when_the_log_grows_again(write, tmp_path, caplog):
+    audit_head.keep_up(tmp_path)
     write(5)
     audit_head.keep_up(tmp_path)
     before = audit_head.noted(tmp_path)
@@ -56,16 +60,38 @@ def test_a_head_that_the_log_no_longer_has_is_kept_also_when_the_log_grows_again
 
 
 @pytest.mark.parametrize("text", ["", "5", "5:xyz", "\xff"])
-def test_a_damaged_file_is_written_again(write, tmp_path, text):
-    write()
+def test_a_damaged_file_is_left_until_a_person_confirms_the_log(write, tmp_path, text):
+    Collector.objects.create(id=1, collector="c", site="lyon")
+    write(3)
     (tmp_path / data_folder.AUDIT_HEAD).write_text(text, encoding="latin-1")
-    assert audit_head.noted(tmp_path) is None
-    audit_head.keep_up(tmp_path)
+    for _ in range(2):
+        audit_head.keep_up(tmp_path)
+        assert audit_head.noted(tmp_path) is None
+        write()
+    before = CHANGES.head()
+    audit_head.confirm(tmp_path, actor="cli:root")
+    said = Change.objects.order_by("id").last()
+    assert (said.actor, said.verb, said.after) == ("cli:root", audit_head.CONFIRMED, {"audit_head": str(before)})
     assert audit_head.noted(tmp_path) == CHANGES.head()
+    with pytest.raises(UsageError, match="wanted none"):
+        audit_head.confirm(tmp_path, actor="cli:root")
+
+
+def test_a_head_of_deleted_rows_is_never_confirmed(write, tmp_path):
+    Collector.objects.create(id=1, collector="c", site="lyon")
+    audit_head.keep_up(tmp_path)
+    write(5)
+    audit_head.keep_up(tmp_path)
+    before = audit_head.noted(tmp_path)
+    delete_newest(2)
+    with pytest.raises(UsageError, match="put back a copy that has them"):
+        audit_head.confirm(tmp_path, actor="cli:root")
+    assert audit_head.noted(tmp_path) == before
 
 
 def test_a_restored_copy_names_in_its_log_what_it_replaced(write, tmp_path):
     Collector.objects.create(id=1, collector="c", site="lyon")
+    audit_head.keep_up(tmp_path)
     write(5)
     audit_head.keep_up(tmp_path)
     before = audit_head.noted(tmp_path)
@@ -79,6 +105,7 @@ def test_a_restored_copy_names_in_its_log_what_it_replaced(write, tmp_path):
 
 def test_a_restore_that_lost_no_row_names_none(write, tmp_path: Path):
     Collector.objects.create(id=1, collector="c", site="lyon")
+    audit_head.keep_up(tmp_path)
     write(2)
     audit_head.keep_up(tmp_path)
     restored_database.invalidate(tmp_path)

@@ -70,6 +70,7 @@ ROOT = Path(__file__).parents[3]
 def write_books(home: Path) -> None:  # noqa: PLR0915 (a long story, told in order)
     """Two gates with sessions of every kind, a gap, a fork, corrections, reviews, and what they cost."""
     Collector.objects.create(id=1, collector="c", site="lyon", rolled_tz=ZONE)
+    audit_head.keep_up(home)  # as the first start does
     for name in ("laser-1", "saw-1", "mill-1"):
         Gate.objects.create(name=name, machine=Machine.objects.create(name=name))
     for n in range(3):
@@ -503,13 +504,26 @@ def test_deleted_newest_rows_of_the_log_are_named(books):
     assert (finding.row, finding.problem) == (f"numbers {last - 2} to {last}", "missing")
 
 
+def test_rows_that_were_deleted_with_the_file_of_the_head_are_a_finding_until_a_person_confirms(books):
+    for pk in Change.objects.order_by("-id").values_list("pk", flat=True)[:3]:
+        tamper("DELETE FROM collector_change WHERE id = ?", [pk])
+    (books / ".audit-head").unlink()
+    for _minute in range(2):
+        audit_head.keep_up(books)  # as the worker does
+        (finding,) = [one for one in run.run(books).findings if one.table in {"change", "audithead"}]
+        assert finding.text.startswith("audithead .audit-head: is missing: somebody may have deleted it")
+    audit_head.confirm(books, actor="cli:root")
+    assert not [one for one in run.run(books).findings if one.table in {"change", "audithead"}]
+    assert Change.objects.order_by("-id").first().verb == audit_head.CONFIRMED
+
+
 def test_a_log_that_was_sealed_again_is_found_by_a_noted_head(books):
     noted = CHANGES.head()
     first = Change.objects.order_by("id").first()
     put("change", "actor", first.pk, "nobody")
     CHANGES.seal_all()  # as somebody with secret.key can
     (books / ".audit-head").unlink()
-    audit_head.keep_up(books)
+    audit_head.confirm(books, actor="cli:root")
     assert not [one for one in run.run(books).findings if one.table == "change"]
     (finding,) = [one for one in run.run(books, noted=noted).findings if one.table == "change"]
     assert finding.row == f"number {noted.number}"

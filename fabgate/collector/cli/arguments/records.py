@@ -86,6 +86,11 @@ def add_verbs(add: shared.Add) -> None:
     verify.add_argument(
         "--head", metavar="NUMBER:SEAL", help="a head of the audit log that you wrote down: check that it still has it"
     )
+    verify.add_argument(
+        "--confirm-head",
+        action="store_true",
+        help="say that no row of the audit log is missing although .audit-head is; the log keeps who said so",
+    )
     verify.add_argument("--pdf", metavar="FILE", help="also write the result as PDF, for an auditor")
     verify.add_argument("--nightly", action="store_true", help="as the worker does: with a low priority, and no output")
     for verb in (holes, gates, verify):

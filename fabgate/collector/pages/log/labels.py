@@ -35,6 +35,7 @@ VERBS: Final = {
     "books.verified": gettext_lazy("books checked: nothing was altered"),
     "collector.badge-forms": gettext_lazy("short forms of badges chosen"),
     "collector.restored": gettext_lazy("database restored from a backup"),
+    "collector.log-confirmed": gettext_lazy("confirmed that no row of the log is missing"),
     "contest.answered": gettext_lazy("contest answered"),
     "contest.erased": gettext_lazy("words of a contest erased"),
     "contest.opened": gettext_lazy("charge contested"),

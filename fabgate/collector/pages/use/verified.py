@@ -36,7 +36,6 @@ class Verified:
     compared: list[tuple[str, int]]
     #: When the database was restored, and the head of the log before.
     restores: list[tuple[datetime, str]]
-    lacks_head: bool
     #: Whether charges did not follow all sessions yet; those that did were compared.
     is_behind: bool
 
@@ -70,7 +69,6 @@ def last(now: datetime) -> Verified | None:
         findings=[_found(row) for row in run.shown],
         compared=[(str(name), run.compared[table]) for table, name in TABLES.items() if run.compared.get(table)],
         restores=[(datetime.fromisoformat(note["at"]), note["head"]) for note in restored],
-        lacks_head=any(note["note"] == "no-head" for note in run.notes),
         is_behind=any(note["note"] == "charges-later" for note in run.notes),
     )
 

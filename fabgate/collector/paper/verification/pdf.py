@@ -99,8 +99,6 @@ def _notes(run: Verification) -> Iterator[str]:
         if note["note"] == "restored":
             day = date_format(timezone.localtime(datetime.fromisoformat(note["at"])), "SHORT_DATE_FORMAT")
             yield f"{_('A copy was restored on %(at)s. Before, the head of the log was:') % {'at': day}} {note['head']}"
-        elif note["note"] == "no-head":
-            yield _("Whether the newest rows of the log are missing is not known: the file with its head is missing.")
         else:
             yield _("Some sessions have no up-to-date charge yet; their charges were not compared.")
 

@@ -36,6 +36,7 @@ TABLES: Final[Mapping[str, Any]] = {
     "admission": gettext_lazy("Admissions until a decision"),
     "prepaidentry": gettext_lazy("Prepaid entries"),
     "change": gettext_lazy("Rows of the audit log"),
+    "audithead": gettext_lazy("File with the head of the audit log"),
 }
 PROBLEMS: Final[Mapping[str, Any]] = {
     "changed": gettext_lazy("changed"),

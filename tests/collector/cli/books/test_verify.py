@@ -28,13 +28,18 @@ from tests.collector.pages import billing
 def books(database, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(settings, "ENVIRONMENT", replace(settings.ENVIRONMENT, data=tmp_path))
     Collector.objects.create(id=1, collector="c", site="lyon", rolled_tz="Europe/Paris")
+    audit_head.keep_up(tmp_path)  # as the first start does
     Member.objects.create(id="m-1")
     journal = Journal()
     Store("lyon").store([journal.start("s-1"), journal.end("s-1", 60_000)], NOON)
 
 
-def run(capsys, *, head: str = "", is_json: bool = False, is_nightly: bool = False, file: str = "") -> tuple[int, str]:
-    code = verify.verify(argparse.Namespace(head=head, json=is_json, nightly=is_nightly, pdf=file))
+def run(
+    capsys, *, head: str = "", is_json: bool = False, is_nightly: bool = False, file: str = "", confirm: bool = False
+) -> tuple[int, str]:
+    code = verify.verify(
+        argparse.Namespace(head=head, json=is_json, nightly=is_nightly, pdf=file, confirm_head=confirm)
+    )
     return code, capsys.readouterr().out
 
 
@@ -48,6 +53,21 @@ def test_untouched_books_are_code_0_and_the_head_is_printed_and_kept(capsys):
     assert text.endswith("Nothing was altered.\n")
     assert audit_head.noted(settings.ENVIRONMENT.data) == CHANGES.head()
     assert run(capsys, head=str(head))[0] == 0
+
+
+def test_a_missing_head_is_a_finding_until_it_is_confirmed(capsys):
+    audit.record("eve", "member.exported", Member.objects.get())
+    (settings.ENVIRONMENT.data / ".audit-head").unlink()
+    for _ in range(2):
+        code, text = run(capsys)
+        assert code == 6
+        assert "ALTERED audithead .audit-head: is missing: " in text
+        assert "say so with --confirm-head" in text
+    code, text = run(capsys, confirm=True)
+    assert (code, text.splitlines()[-1]) == (0, "Nothing was altered.")
+    assert run(capsys)[0] == 0
+    with pytest.raises(UsageError, match="only a log without one is confirmed"):
+        run(capsys, confirm=True)
 
 
 def test_what_was_altered_is_named_with_what_to_do_and_is_code_6(capsys):
