@@ -220,7 +220,7 @@ def _billing() -> None:
         assert rule is not None, mistakes
         rule_store.add(rule_store.unsaved((machine, category, plan), since, rule), MANAGER)
     closing.close(found.first_month, datetime.now(UTC), actor=MANAGER, reason="The first month was a trial")
-    decisions.add_line("m-1", "Plywood, 9 mm", 1250, author=MANAGER)
+    decisions.add_line("m-1", "Plywood, 9 mm", 1250, day=last, author=MANAGER)
     _sinks(f"{found.first_month:%Y-%m}")
     _prepaid(this)
     _contests()
@@ -299,7 +299,7 @@ def _prepaid(this: date) -> None:
     ledger.take_back(wrong.pk, author=MANAGER, now=now, reason="Typed 200 instead of 20")
     ledger.refund("m-1", 1_000, Paid("cash", reason="Paid too much"), author=MANAGER, now=now)
     modes.set_mode("m-12", this, prepays=False, actor=MANAGER)
-    decisions.add_line("m-5", "Filament", 700, author=MANAGER)
+    decisions.add_line("m-5", "Filament", 700, day=this, author=MANAGER)
     _out_of_credit_if_accepted((this - timedelta(days=1)).replace(day=1), now)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date, timedelta
 from operator import attrgetter
 from typing import Final, NamedTuple
@@ -73,6 +73,17 @@ def check_day(since: date, today: date, *, is_back_allowed: bool) -> None:
     if not earliest <= since <= latest:
         text = _("found %(found)s, wanted a day from %(earliest)s to %(latest)s")
         raise UsageError(text % {"found": since, "earliest": earliest, "latest": latest})
+
+
+def proposed_day(members: Iterable[str], histories: Mapping[str, History], today: date) -> date:
+    """Return from when the plans of a list of members apply unless another day is chosen.
+
+    It is today; but the first day of billing while no month was ever closed and none of them has had a plan.
+    """
+    found = terms.started()
+    if found is None or terms.first_open_day() is not None or any(member in histories for member in members):
+        return today
+    return min(found.first_month, today)
 
 
 def histories(members: Collection[str] | None = None) -> Mapping[str, History]:

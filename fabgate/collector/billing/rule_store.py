@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import date
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.typed_rule import Typed
 from fabgate.collector.db import audit, duplicate
-from fabgate.collector.models import Machine, Plan, TariffRule
+from fabgate.collector.models import BillingTerms, Machine, Plan, TariffRule
 from fabgate.errors import UsageError
 from fabgate.pricing import stored
 
@@ -47,6 +48,28 @@ def unsaved(place: tuple[Machine | None, str, Plan | None], since: date, typed: 
         purposes=sorted(typed.purposes),
         vat_code=typed.vat_code,
     )
+
+
+def proposed_day(place: tuple[Machine | None, str, Plan | None], found: BillingTerms) -> date:
+    """Return the first day of a new rule unless another one is chosen.
+
+    It is today; but the first day of billing while no month was ever closed and the machines have no rule yet: their
+    sessions since then have no price.
+    """
+    if terms.first_open_day() is None and not _has_rule(*place[:2]):
+        return found.first_month
+    return max(terms.today(found), found.first_month)
+
+
+def _has_rule(machine: Machine | None, category: str) -> bool:
+    """Return whether a rule is there for a machine or one of a category, or else for any."""
+    if machine is not None:
+        for_it = Q(machine=machine) | Q(machine=None, category__in=["", machine.category])
+    elif category:
+        for_it = Q(machine__category=category) | Q(machine=None, category__in=["", category])
+    else:
+        for_it = Q()
+    return TariffRule.objects.filter(for_it).exists()
 
 
 def same_day(rule: TariffRule) -> TariffRule | None:

@@ -63,6 +63,11 @@ def first_open_day() -> date | None:
     return None if last is None else (last + timedelta(days=31)).replace(day=1)
 
 
+def is_closed(day: date) -> bool:
+    """Return whether the month of a day is closed."""
+    return ClosedMonth.objects.filter(month=day.replace(day=1)).exists()
+
+
 def lock_charges() -> BillingProgress:
     """Return how far charges are, locked as charges/refresh.py says: no month is closed until the transaction ends."""
     BillingProgress.objects.get_or_create(pk=1)

@@ -9,9 +9,10 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from fabgate.collector.billing import month as months
-from fabgate.collector.billing import rating, rules
+from fabgate.collector.billing import rating, rules, terms
 from fabgate.collector.billing.rating import Facts, Rated, Terms
 from fabgate.collector.billing.rules import NOT_STORED, Rule
+from fabgate.collector.models import BillingTerms
 
 
 class Compared(NamedTuple):
@@ -78,6 +79,32 @@ def changes(
     """
     pairs = (pair for month in months for pair in _pairs(month, now, then, is_concerned, only_concerned=True))
     return _sums((old, new) for old, new in pairs if (old.kind, old.amount_minor) != (new.kind, new.amount_minor))
+
+
+def of_rule(found: BillingTerms, rule: Rule) -> dict[tuple[str, str], Compared]:
+    """Return what a rule that is not stored yet changes of sessions that have ended, in months that are not closed.
+
+    The first rule changes nothing while no month was ever closed: there was no price.
+    """
+    now, first = terms.for_rating(found), terms.first_open_day()
+    if not now.rules and first is None:
+        return {}
+
+    def is_concerned(facts: Facts) -> bool:
+        return rule.applies(facts.machine, facts.machine_category, facts.plan, date.max)
+
+    then = now._replace(rules=[*now.rules, rule])
+    return changes(open_months(found, rule.valid_from), now, then, is_concerned)
+
+
+def open_months(found: BillingTerms, since: date) -> list[date]:
+    """Return the first days of the months from a day until today that are not closed."""
+    first, last = max(since.replace(day=1), terms.first_open_day() or found.first_month), terms.today(found)
+    passed = []
+    while first <= last:
+        passed.append(first)
+        first = (first + timedelta(days=31)).replace(day=1)
+    return passed
 
 
 def _pairs(

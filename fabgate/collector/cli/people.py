@@ -33,7 +33,7 @@ _WHY: Final = {
 
 def import_members(args: argparse.Namespace) -> int:
     """Import a list of members, rebuild the rosters and announce them."""
-    plans_from = _plans_from(args.plans_from, "--plans-from")
+    plans_from = _plans_from(args.plans_from, "--plans-from") if args.plans_from is not None else None
     file = members_file.read(Path(args.file), dates=args.dates)
     _print_notes(file.notes)
     prepared, notes = store.prepare(file), [*store.lost_badge_notes(file), *store.left_member_notes(file)]

@@ -24,4 +24,5 @@ KNOWN: Final = (
     "0019_energy",
     "0020_charges_and_credit",
     "0021_sensing",
+    "0022_lines_and_vat",
 )

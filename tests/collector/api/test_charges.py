@@ -72,7 +72,7 @@ def shop(database) -> Used:
     for number in range(4):
         gate = ("saw-1", "lathe-1")[number % 2]
         found.session(f"s-{number}", f"m-{number % 2 + 1}", NOON + timedelta(hours=number), 20 + number, gate)
-    decisions.add_line("m-2", "Plywood, 9 mm", 1250, author="maya", vat_code="S20")
+    decisions.add_line("m-2", "Plywood, 9 mm", 1250, day=FIRST, author="maya", vat_code="S20")
     refresh.refresh_all()
     return found
 
@@ -134,7 +134,7 @@ class Life:
             decisions.waive(name, author="eve", reason="a test")
 
     def line(self) -> None:
-        decisions.add_line("m-1", "Plywood", self.chance.choice([-150, 900]), author="eve")
+        decisions.add_line("m-1", "Plywood", self.chance.choice([-150, 900]), day=FIRST, author="eve")
 
     def close(self) -> None:
         if ClosedMonth.objects.count() < 4:
@@ -274,7 +274,7 @@ def test_a_cursor_of_other_books_is_refused(shop, token):
     IssuedStatement.objects.all().delete()
     for gone in (after, end):
         assert refused(token, gone) == 409
-    decisions.add_line("m-1", "Glue", 100, author="eve")
+    decisions.add_line("m-1", "Glue", 100, day=FIRST, author="eve")
     close(FIRST)
     for other in (after, end):
         assert refused(token, other) == 409

@@ -58,7 +58,7 @@ def address(database) -> Iterator[str]:
     billing.start(first=first)
     billing.rule("price=0.10 minimum=1", since=first)
     Payer.objects.create(id="m-1", member=Member.objects.get())
-    decisions.add_line("m-1", "Plywood", 900, author="eve")
+    decisions.add_line("m-1", "Plywood", 900, day=billing.FIRST, author="eve")
     closing.close(first, NOON + timedelta(days=40), actor="eve", reason="a test")
     corrections.correct("s-0", "purpose", "training", author="eve", reason="a course")
     refresh.refresh_all()

@@ -83,7 +83,7 @@ def test_reversals_and_lines_count_in_the_month_in_which_they_are_charged(shop):
     closing.close(FIRST, NOON + timedelta(days=60), actor="maya", reason="a test")
     closed = summary.of(FIRST)
     correct("payer", "m-4")(shop)
-    decisions.add_line("m-4", "Plywood", 1_250, author="maya")
+    decisions.add_line("m-4", "Plywood", 1_250, day=FIRST, author="maya")
     assert summary.of(FIRST) == closed
     assert summary.of(later).payers == {
         "m-2": {rating.BILLED: Sum(-1, -21 * 60_000, -210)},

@@ -167,6 +167,25 @@ def test_a_wrong_rule_is_refused(started, shop, words, wrong):
     assert not TariffRule.objects.exists()
 
 
+def test_a_rule_without_a_day_applies_from_the_start_of_billing_and_later_from_today(started, shop):
+    started("rule", "--machine", "bandsaw", "price=0.1")
+    assert TariffRule.objects.get().valid_from == NOON.date().replace(day=1)
+    started("rule", "--machine", "bandsaw", "price=0.2")
+    assert TariffRule.objects.latest("pk").valid_from == terms.today(terms.get())
+
+
+def test_a_rule_that_changes_what_past_sessions_cost_lists_them_first(started, shop, capsys):
+    shop.session("s-1", "m-1", NOON, 60)
+    add(started, "price=0.1")
+    with pytest.raises(UsageError, match="changes what past sessions cost: they are listed above; add --sure"):
+        started("rule", "--from", f"{NOON:%Y-%m-%d}", "price=0.2")
+    listed = capsys.readouterr().err.splitlines()[1].split()
+    assert listed == ["bandsaw", "no", "plan", "1", "6.00", "EUR", "12.00", "EUR"]
+    assert TariffRule.objects.count() == 1
+    started("rule", "--from", f"{NOON:%Y-%m-%d}", "--sure", "price=0.2")
+    assert TariffRule.objects.count() == 2
+
+
 def test_all_mistakes_of_a_rule_are_named_at_once(started):
     with pytest.raises(UsageError) as found:
         add(started, "pric=1", "minimum=x", "--machine", "drill")

@@ -31,8 +31,8 @@ def hledger(folder: Path, *words: str) -> str:
 
 def test_hledger_balances_the_journal_and_has_the_totals_of_the_books(tmp_path, books):  # noqa: F811
     PrepaidChange.objects.create(payer="m-2", since=FIRST, prepays=True)
-    decisions.add_line("m-1", "Taxed", 1_199, author="eve", vat_code="normal")
-    decisions.add_line("m-1", "Taxed too", -450, author="eve", vat_code="low")
+    decisions.add_line("m-1", "Taxed", 1_199, day=FIRST, author="eve", vat_code="normal")
+    decisions.add_line("m-1", "Taxed too", -450, day=FIRST, author="eve", vat_code="low")
     close(MONTHS[2])
     (tmp_path / "books").mkdir()
     vat = [Vat(code="normal", percent="20", account="44571"), Vat(code="low", percent="5.5", account="44572")]

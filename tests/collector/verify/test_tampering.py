@@ -147,10 +147,12 @@ def write_books(home: Path) -> None:  # noqa: PLR0915 (a long story, told in ord
     decisions.waive("s-2", author="maya", reason="The machine was faulty")
     decisions.waive("t-1", author="maya", reason="by mistake")
     decisions.withdraw("t-1", author="maya", reason="it was another one")
-    decisions.add_line("m-0", "Plywood, 9 mm", 1250, author="bo", vat_code="S20", session="s-0")
-    decisions.remove_line(decisions.add_line("m-0", "Glue", 300, author="bo").pk, author="bo", reason="twice")
+    decisions.add_line("m-0", "Plywood, 9 mm", 1250, day=NOON.date(), author="bo", vat_code="S20", session="s-0")
+    decisions.remove_line(
+        decisions.add_line("m-0", "Glue", 300, day=NOON.date(), author="bo").pk, author="bo", reason="twice"
+    )
     line = ManualLine.objects.get()
-    decisions.add_line("m-0", "Plywood (reversal)", -50, author="bo", reverses=line.pk)
+    decisions.add_line("m-0", "Plywood (reversal)", -50, day=NOON.date(), author="bo", reverses=line.pk)
     admission = Admission(payer="m-0", reason="It was not Ada", author="maya", at=datetime.now(UTC))
     with audit.change("maya", "prepaid.admitted", admission, reason=admission.reason):
         admission.save()

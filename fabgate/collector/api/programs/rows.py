@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ninja import Field, Schema
 
-from fabgate.collector.billing import rating
+from fabgate.collector.billing import rating, terms
 from fabgate.collector.billing.charges import closing, record
 from fabgate.collector.billing.charges.record import Record
 from fabgate.collector.billing.prepaid import ledger, modes
@@ -60,7 +60,8 @@ class LineRow(Schema):
     """A charge for something other than a session, entered by a person; a reduction is negative."""
 
     id: int
-    month: str
+    month: str = Field(description="The month of its day; the first open one if that was closed.")
+    day: date = Field(description="The day that it is about.")
     payer: str
     payer_name: str = Field(description=_NAME)
     text: str
@@ -139,6 +140,9 @@ def line_rows(
 ) -> list[dict[str, Any]]:
     """Return lines as the API shows them."""
     lines = list(lines)
+    if not lines:
+        return []
+    zone = terms.zone(terms.get())
     settled = Settled.of(month__in=sorted({line.month for line in lines}))
     same = ("payer", "text", "amount_minor", "vat_code", "session", "author", "at")
     return [
@@ -146,6 +150,7 @@ def line_rows(
             **{name: getattr(line, name) for name in same},
             "id": line.pk,
             "month": f"{line.month:%Y-%m}",
+            "day": line.day_in(zone),
             "payer_name": str(names.get(line.payer, "")),
             "settlement": settled.line(line.pk, line.payer, line.month),
             "sealed": _sealed(closing.text_of_line(line)) if line.month in closed else None,

@@ -214,7 +214,8 @@ def text_of(closed: ClosedMonth) -> bytes:
 def text_of_line(line: ManualLine) -> bytes:
     """Return the text of a line that the SHA-256 of its month covers, with a line break."""
     values = (line.pk, line.payer, line.text, line.amount_minor, line.vat_code, line.session, line.author)
-    return _text([*values, line.at.astimezone(UTC).isoformat(timespec="microseconds")])
+    day = [line.day.isoformat()] if line.day else []  # months of before had lines without one
+    return _text([*values, line.at.astimezone(UTC).isoformat(timespec="microseconds"), *day])
 
 
 def verify() -> Iterator[tuple[str, str, list[str]]]:

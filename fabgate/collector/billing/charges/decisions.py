@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.db import audit
@@ -17,6 +18,8 @@ from fabgate.errors import UsageError
 _LONGEST: Final = 200
 #: The largest amount of a line, in minor units: more is a slip of the finger.
 MOST_MINOR: Final = 10_000_000
+#: The first day of a line: an earlier one is a slip of the finger.
+EARLIEST: Final = date(2000, 1, 1)
 #: Two equal lines within this time are asked about.
 TWIN: Final = timedelta(minutes=1)
 
@@ -73,13 +76,16 @@ def add_line(
     text: str,
     amount_minor: int,
     *,
+    day: date,
     author: str,
     session: str = "",
     vat_code: str = "",
     is_meant: bool = True,
     reverses: int | None = None,
 ) -> ManualLine:
-    """Charge a payer for something else in the open month; a negative amount is a reduction.
+    """Charge a payer for something else, in the month of its day; a negative amount is a reduction.
+
+    If that month is closed, it is charged in the first open one.
 
     `reverses` is the number of a line of a closed month that it takes back: it is settled as that one was.
 
@@ -90,6 +96,10 @@ def add_line(
     if not 0 < abs(amount_minor) <= MOST_MINOR:
         wanted = _("amount: found %(found)s, wanted one other than 0, at most %(most)s in the smallest unit")
         mistakes.append(wanted % {"found": amount_minor, "most": MOST_MINOR})
+    today = terms.today(terms.get())
+    if not EARLIEST <= day <= today:
+        wanted = _("day: found %(found)s, wanted one from %(first)s to %(last)s")
+        mistakes.append(wanted % {"found": day, "first": EARLIEST, "last": today})
     if payers.get(payer) is None:
         mistakes.append(
             _("payer: found '%(found)s', wanted the id of a member, a group or an organisation") % {"found": payer[:64]}
@@ -102,7 +112,8 @@ def add_line(
         if mistakes:
             raise UsageError("\n".join(mistakes))
         line = ManualLine(
-            month=book.open_month,
+            month=book.charged_in(day),
+            day=day,
             payer=payer,
             text=text,
             amount_minor=amount_minor,
@@ -141,7 +152,7 @@ def remove_line(pk: int, *, author: str, reason: str) -> None:
 def _twin(line: ManualLine) -> ManualLine | None:
     """Return an equal line of a moment ago, as after a double click."""
     same = ManualLine.objects.filter(
-        month=line.month, payer=line.payer, text=line.text, amount_minor=line.amount_minor, at__gte=line.at - TWIN
+        day=line.day, payer=line.payer, text=line.text, amount_minor=line.amount_minor, at__gte=line.at - TWIN
     )
     return same.order_by("-pk").first()
 

@@ -123,10 +123,14 @@ def line_id(
     session: str,
     author: str,
     at: datetime,
+    day: date | None,
 ) -> str:
-    """Return the id by which other programs know a line: after a restore, another line may have its number."""
+    """Return the id by which other programs know a line: after a restore, another line may have its number.
+
+    A line of an earlier version has no day, and keeps its id.
+    """
     values = ("line", pk, month.isoformat(), payer, text, amount_minor, vat_code, session, author, _utc(at))
-    return _uuid5(values)
+    return _uuid5((*values, day.isoformat()) if day else values)
 
 
 def usage_id(values: Sequence[Any]) -> str:

@@ -63,6 +63,10 @@ class Book:
         """Return the first day of the month in which late sessions and reversals are charged: the first open one."""
         return following(max(self.closed)) if self.closed else self.first_month
 
+    def charged_in(self, day: date) -> date:
+        """Return the first day of the month in which a line of a day is charged: of its own, or of the first open one."""
+        return max(day.replace(day=1), self.open_month)
+
     def month_of(self, facts: Facts) -> date:
         """Return the first day of the month in which a session ended."""
         return facts.end.astimezone(self.terms.zone).date().replace(day=1)

@@ -1,8 +1,8 @@
 """Balances of payers who prepay, on any day: the ledger, less the charges that are not in it yet.
 
 A charge counts on the day on which its session ended; a reversal, or a session of a closed month that became known late,
-on the first day of the month in which it is charged; a line on the day on which it was added, in its month. So the
-balance on a day of a closed month never changes.
+on the first day of the month in which it is charged; a line on its own day, or on that first day if it is of a closed
+month. So the balance on a day of a closed month never changes.
 """
 
 from __future__ import annotations
@@ -123,11 +123,15 @@ def _until(day: date, rows: QuerySet[Charge], found: BillingTerms) -> QuerySet[C
 
 
 def _lines_until(day: date, rows: QuerySet[ManualLine], found: BillingTerms) -> QuerySet[ManualLine]:
-    """Return the lines that count up to a day. One that was added after its month counts on the month's last day."""
+    """Return the lines that count up to a day.
+
+    One of an earlier version has no day: it counts on the one on which it was added, or on the last one of its month.
+    """
     month = day.replace(day=1)
     if (day + timedelta(days=1)).month != day.month:
         return rows.filter(month__lte=month)
-    return rows.filter(Q(month__lt=month) | Q(month=month, at__lt=_after(day, found)))
+    own = Q(day__lte=day) | Q(day=None, at__lt=_after(day, found))
+    return rows.filter(Q(month__lt=month) | Q(own, month=month))
 
 
 def _after(day: date, found: BillingTerms) -> datetime:

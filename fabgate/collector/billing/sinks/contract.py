@@ -114,8 +114,9 @@ class Charge(Struct, frozen=True, kw_only=True):
     settlement: str = RECEIVABLE
     #: The key of the charge that it reverses, or "".
     reverses: str = ""
-    #: Of a line: what it is for.
+    #: Of a line: what it is for, and its day.
     text: str = ""
+    day: date | None = None
     session: str = ""
     used_by: str = ""
     machine: str = ""

@@ -217,16 +217,17 @@ def _charge(row: ChargeRow, closed: ClosedMonth, settled: Settled) -> Charge:
 def _line(row: ManualLine, settled: Settled) -> Charge:
     values = (row.pk, row.month, row.payer, row.text, row.amount_minor, row.vat_code, row.session, row.author)
     return Charge(
-        key=record.line_id(*values, row.at),
+        key=record.line_id(*values, row.at, row.day),
         place=f"{row.month}/{_LINE}/{row.pk:019d}",
         month=row.month,
-        of_month=row.month,
+        of_month=row.day.replace(day=1) if row.day else row.month,
         payer=row.payer,
         amount_minor=row.amount_minor,
         settlement=settled.line(row.pk, row.payer, row.month),
         kind=LINE,
         vat_code=row.vat_code,
         text=row.text,
+        day=row.day,
         session=row.session,
         used_by=row.payer,
         ended_at=row.at,

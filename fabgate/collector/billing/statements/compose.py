@@ -90,6 +90,8 @@ class Item(NamedTuple):
 class Line(NamedTuple):
     """A charge or credit for something besides sessions."""
 
+    #: The day that it is about, and when it was added.
+    day: date
     at: datetime
     text: str
     amount_minor: int

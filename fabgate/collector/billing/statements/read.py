@@ -53,9 +53,11 @@ def head(month: date, payer: str, closed: ClosedMonth | None) -> Head:
 
 def lines(month: date, payer: str, due: Collection[int] = ()) -> Iterator[Line]:
     """Yield the lines of a payer: charges for something other than a session. `due` has the numbers of `Line.is_due`."""
-    rows = ManualLine.objects.filter(month=month, payer=payer).order_by("at", "pk")
-    for row in rows.values_list("at", "text", "amount_minor", "vat_code", "session", "pk"):
-        yield Line(*row, is_due=row[-1] in due)
+    zone = terms.zone(terms.get())
+    for row in ManualLine.objects.filter(month=month, payer=payer).order_by("at", "pk"):
+        yield Line(
+            *(row.day_in(zone), row.at, row.text, row.amount_minor, row.vat_code, row.session, row.pk), row.pk in due
+        )
 
 
 def codes() -> dict[int, str]:

@@ -31,7 +31,7 @@ def of(statement: Statement) -> dict[str, Any]:
             for machine in person.machines
             for item in machine.items
         ],
-        "lines": [{**line._asdict(), "at": _utc(line.at)} for line in statement.lines],
+        "lines": [{**line._asdict(), "day": line.day.isoformat(), "at": _utc(line.at)} for line in statement.lines],
     }
 
 

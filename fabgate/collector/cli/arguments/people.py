@@ -17,6 +17,10 @@ _IMPORT_TRAININGS: Final = (
     " training is named by its short name or its title. The stage is autonomous unless the file says supervised or"
     " instructor. Rows that would lower a member's stage, or that name a suspended member, change nothing."
 )
+_PLANS_FROM: Final = (
+    "the first day of the plans in the file; without it today, or the first day of billing while no month was ever closed and"
+    " no member of the file has had a plan"
+)
 _BADGE_FORMS: Final = (
     "A reader that shortens numbers knows a badge by a part of it. FORM is BADGES:NUMBER. BADGES is em (125 kHz badges),"
     " uid-first or uid-last (cards, by the first or the last bytes of the UID). NUMBER is number10, number8 or number8-hex,"
@@ -57,7 +61,7 @@ def add_verbs(add: shared.Add) -> None:
             default="",
             help="how to read dates such as 01/03/2027 if no other date in the file decides it",
         )
-    people.add_argument("--plans-from", metavar="DATE", help="the first day of the plans in the file (default: today)")
+    people.add_argument("--plans-from", metavar="DATE", help=_PLANS_FROM)
     forms = add(
         "badge-forms",
         "people",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 
 from fabgate.collector.billing import terms
@@ -46,17 +46,27 @@ def waive(args: argparse.Namespace) -> int:
 def add_line(args: argparse.Namespace) -> int:
     """Charge a payer for something besides sessions."""
     found = terms.get()
+    day = _day(args.day) if args.day else terms.today(found)
     line = decisions.add_line(
         args.payer,
         args.text,
         minor_of(args.amount, found.digits),
+        day=day,
         author=audit.cli_actor(args.actor),
         session=args.session or "",
         vat_code=args.vat_code or "",
     )
     amount = text(line.amount_minor, found.currency, found.digits)
-    sys.stdout.write(f"line {line.pk}, {line.month:%Y-%m}: {line.payer}: {line.text}: {amount}\n")
+    why = f" ({day:%Y-%m} is closed)" if terms.is_closed(day) else ""
+    sys.stdout.write(f"line {line.pk}, {line.month:%Y-%m}{why}: {line.payer}: {line.text}: {amount}\n")
     return 0
+
+
+def _day(typed: str) -> date:
+    try:
+        return date.fromisoformat(typed)
+    except ValueError:
+        raise UsageError(f"--day: found {typed[:40]!r}, wanted a day such as 2027-01-31") from None
 
 
 def remove_line(args: argparse.Namespace) -> int:

@@ -14,13 +14,13 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from fabgate.collector.base import called
-from fabgate.collector.billing import member_plans, rule_store, terms, typed_rule
+from fabgate.collector.billing import member_plans, rule_store, terms, trial, typed_rule
 from fabgate.collector.billing.currencies import text as money
 from fabgate.collector.cli import text_table
 from fabgate.collector.cli.billing.closing import minor_of
 from fabgate.collector.cli.billing.month import month_of
 from fabgate.collector.db import audit
-from fabgate.collector.models import Machine, Plan, TariffRule
+from fabgate.collector.models import BillingTerms, Machine, Plan, TariffRule
 from fabgate.collector.people import blocks, names
 from fabgate.errors import UsageError
 
@@ -105,18 +105,20 @@ def add_rule(args: argparse.Namespace) -> int:
     """Add a rule; without a tariff, list the rules."""
     found = terms.get()
     if not args.tariff:
-        if any((args.machine, args.category, args.plan, args.since)):
+        if any((args.machine, args.category, args.plan, args.since, args.sure)):
             raise UsageError("found no tariff; wanted one such as price=0.10, or bill-rule alone to list the rules")
         return _list_rules()
     mistakes: list[str] = []
     place = place_of(args, mistakes)
-    day = _day(args.since, mistakes)
+    day = _day(args.since, mistakes) if args.since is not None else rule_store.proposed_day(place, found)
     typed = typed_rule.read(args.tariff, found.digits, mistakes)
     if day is not None and day < found.first_month:
         mistakes.append(f"--from: found {day}, wanted {found.first_month} or later, because billing starts then")
     if mistakes or typed is None or day is None:
         raise UsageError("\n".join(mistakes))
     rule = rule_store.unsaved(place, day, typed)
+    if not args.sure and day >= (terms.first_open_day() or day):
+        _refuse_unseen(rule, found)
     try:
         rule_store.add(rule, audit.cli_actor(args.actor))
     except rule_store.SameDayError as error:
@@ -127,6 +129,25 @@ def add_rule(args: argparse.Namespace) -> int:
         ) from None
     sys.stdout.write(f"rule {rule.pk}: {rule}: {_typed(rule)}\n")
     return 0
+
+
+def _refuse_unseen(rule: TariffRule, found: BillingTerms) -> None:
+    """List which sessions that have ended would cost something else. Raises UsageError if there is one."""
+    if not (changes := trial.of_rule(found, terms.rule_of(rule))):
+        return
+    rows = [
+        (machine, plan or "no plan", str(one.sessions), *(_plain(minor, found) for minor in one[1:]))
+        for (machine, plan), one in changes.items()
+    ]
+    text_table.write([("machine", "plan", "sessions", "now", "new"), *rows], sys.stderr, right=(2, 3, 4))
+    raise UsageError(
+        f"a rule from {rule.valid_from} on changes what past sessions cost: they are listed above; add --sure to change"
+        " them, or choose a later day with --from"
+    )
+
+
+def _plain(minor: int, found: BillingTerms) -> str:
+    return money(minor, found.currency, found.digits)
 
 
 def remove_rule(args: argparse.Namespace) -> int:

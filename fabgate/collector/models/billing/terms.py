@@ -13,8 +13,8 @@ class BillingTerms(models.Model):
     #: A code of ISO 4217, and its decimals; they never change once something was charged.
     currency = models.CharField(max_length=3)
     digits = models.PositiveSmallIntegerField()
-    #: Whether prices include value added tax.
-    includes_vat = models.BooleanField()
+    #: Whether prices include value added tax; NULL where it is not applicable (art. 293 B CGI).
+    includes_vat = models.BooleanField(null=True)
     #: The time zone of days and months, as the site had it when billing was started.
     zone = models.CharField(max_length=63)
     #: The first day of the first month that is billed.

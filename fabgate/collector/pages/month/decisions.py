@@ -28,6 +28,7 @@ from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.month.tab import render_page, terms_or_404
 from fabgate.collector.pages.month.tariffs.rule_form import AmountField
 from fabgate.collector.pages.use import names
+from fabgate.collector.pages.use.forms import DayInput
 from fabgate.collector.paper.figures import Money
 from fabgate.collector.people.display_names import account_names
 
@@ -51,6 +52,11 @@ class LineForm(forms.Form):
     """What a payer is charged for besides sessions."""
 
     text = LineField(label=gettext_lazy("What for?"), max_length=200)
+    day = forms.DateField(
+        label=gettext_lazy("Day"),
+        widget=DayInput(),
+        help_text=gettext_lazy("When it was taken, or happened. Its month is the one in which it is charged."),
+    )
     amount = AmountField(help_text=gettext_lazy("Negative for a reduction."))
     vat_code = LineField(label=gettext_lazy("VAT code"), max_length=20, required=False)
 
@@ -58,6 +64,17 @@ class LineForm(forms.Form):
         super().__init__(*args, **more)
         self.fields["amount"].label = _("Amount (%(currency)s)") % {"currency": found.currency}
         self._digits = found.digits
+        self._today = terms.today(found)
+        self.fields["day"].initial = self._today
+
+    def clean_day(self) -> date:
+        """Refuse a day to come, and one that is a slip of the finger."""
+        day: date = self.cleaned_data["day"]
+        if not decisions.EARLIEST <= day <= self._today:
+            days = {"first": decisions.EARLIEST, "last": self._today}
+            named = {name: date_format(day, "DATE_FORMAT") for name, day in days.items()}
+            raise forms.ValidationError(_("Choose a day from %(first)s to %(last)s.") % named)
+        return day
 
     def clean_amount(self) -> Decimal:
         """Refuse nothing, and what is a slip of the finger."""
@@ -156,7 +173,7 @@ def _refuse_other(waiver: Waiver | None, shown: str) -> None:
 
 
 def add_line(request: HttpRequest, pk: str) -> HttpResponse:
-    """Charge a payer for something besides sessions, in the open month."""
+    """Charge a payer for something besides sessions, in the month of its day; of a closed one, in the first open month."""
     found = terms_or_404()
     payer = payers.get(pk)
     if payer is None:
@@ -169,6 +186,7 @@ def add_line(request: HttpRequest, pk: str) -> HttpResponse:
                 pk,
                 form.cleaned_data["text"],
                 form.minor(form.cleaned_data["amount"]),
+                day=form.cleaned_data["day"],
                 author=account_of(request).name,
                 vat_code=form.cleaned_data["vat_code"],
                 is_meant="is_meant" in request.POST,
@@ -176,12 +194,23 @@ def add_line(request: HttpRequest, pk: str) -> HttpResponse:
         except decisions.TwinError as error:
             twin = error.line
         else:
-            messages.success(request, _("%(text)s: added.") % {"text": line.text})
+            _say_where(request, line)
             return see_other(f"{reverse('month-payer', args=[pk])}?month={line.month:%Y-%m}")
-    shown = {"form": form, "payer": pk, "name": str(payer), "month": refresh.open_book().open_month, "twin": twin}
+    shown = {"form": form, "payer": pk, "name": str(payer), "twin": twin}
+    shown |= {"month": terms.today(found), "open_month": terms.first_open_day()}
     shown["by"] = account_names([twin.author]).get(twin.author, twin.author) if twin is not None else ""
     status = 409 if twin is not None else 400 if form.errors else 200
     return render_page(request, "line.html", found, shown, status=status)
+
+
+def _say_where(request: HttpRequest, line: ManualLine) -> None:
+    """Say in which month a line is charged, and why if it is not that of its day."""
+    named = {"text": line.text, "month": date_format(line.month, "F Y")}
+    if line.day is not None and terms.is_closed(line.day):
+        text = _("%(text)s: charged in %(month)s, because %(closed)s is closed.")
+        messages.success(request, text % {**named, "closed": date_format(line.day, "F Y")})
+    else:
+        messages.success(request, _("%(text)s: charged in %(month)s.") % named)
 
 
 def remove_line(request: HttpRequest, pk: int) -> HttpResponse:

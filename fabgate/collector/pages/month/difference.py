@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from datetime import date
+from collections.abc import Mapping
 from typing import Any, Final
 
 from django.http import HttpRequest
 
-from fabgate.collector.billing import terms, trial
-from fabgate.collector.billing.rating import Facts, Terms
 from fabgate.collector.billing.trial import Compared
 from fabgate.collector.models import BillingTerms, Machine
-from fabgate.collector.pages.month.tab import next_month, today_of
 from fabgate.collector.paper.figures import Money
 
 #: The field with which a form says which difference its reader has seen.
@@ -21,31 +17,16 @@ _SEEN: Final = "sure"
 
 
 def unless_seen(
-    request: HttpRequest,
-    found: BillingTerms,
-    now: Terms,
-    then: Terms,
-    since: date,
-    is_concerned: Callable[[Facts], bool],
+    request: HttpRequest, found: BillingTerms, changes: Mapping[tuple[str, str], Compared]
 ) -> dict[str, Any] | None:
-    """Return what the page shows of the difference from `since` on, or None if nothing changes, or it was shown before.
+    """Return what the page shows of the changes, or None if nothing changes, or it was shown before.
 
     If the form is changed, or a session ends meanwhile, the difference is another one, and is shown again.
     """
-    found_changes = trial.changes(_open_months(found, since), now, then, is_concerned)
-    seen = hashlib.sha256(repr(found_changes).encode()).hexdigest()[:16]
-    if not found_changes or request.POST.get(_SEEN) == seen:
+    seen = hashlib.sha256(repr(changes).encode()).hexdigest()[:16]
+    if not changes or request.POST.get(_SEEN) == seen:
         return None
-    return {"seen": seen, **comparison(found, found_changes)}
-
-
-def _open_months(found: BillingTerms, since: date) -> list[date]:
-    first, last = max(since.replace(day=1), terms.first_open_day() or found.first_month), today_of(found)
-    months = []
-    while first <= last:
-        months.append(first)
-        first = next_month(first)
-    return months
+    return {"seen": seen, **comparison(found, changes)}
 
 
 def comparison(found: BillingTerms, sums: Mapping[tuple[str, str], Compared]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector.billing import member_plans, rating, terms
+from fabgate.collector.billing import member_plans, rating, terms, trial
 from fabgate.collector.billing.explain import decimals_of
 from fabgate.collector.db import audit
 from fabgate.collector.models import BillingTerms, Plan, TariffRule
@@ -141,7 +141,8 @@ def _difference(request: HttpRequest, plan: Plan, found: BillingTerms) -> dict[s
     if now.plans[plan.name] == changed:
         return None
     then = now._replace(plans={**now.plans, plan.name: changed})
-    return unless_seen(request, found, now, then, found.first_month, lambda facts: facts.plan == plan.name)
+    months = trial.open_months(found, found.first_month)
+    return unless_seen(request, found, trial.changes(months, now, then, lambda facts: facts.plan == plan.name))
 
 
 def _percent(row: Plan) -> str:

@@ -224,13 +224,13 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
     return see_other(reverse("people"))
 
 
-def _plans_from(request: HttpRequest) -> date:
-    """Return the chosen first day of the plans in a list; today without one."""
+def _plans_from(request: HttpRequest) -> date | None:
+    """Return the chosen first day of the plans in a list; None without one."""
     sent = request.POST if request.method == "POST" else request.GET
     try:
         day = date.fromisoformat(sent.get("plans_from", ""))
     except ValueError:
-        return blocks.today()
+        return None
     member_plans.check_day(day, blocks.today(), is_back_allowed=True)
     return day
 

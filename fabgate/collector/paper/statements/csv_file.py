@@ -61,9 +61,9 @@ def _rows(statement: Statement, point: str) -> Iterator[list[Cell]]:
                     *(item.vat_code, amount(item.charge.amount_minor), head.currency, item.charge.session),
                 ]
     for line in statement.lines:
-        at = _local(line.at, zone)
+        day = line.day.isoformat()
         yield [
-            *("", "", at, at, "", line.text, "", line.vat_code),
+            *("", "", day, day, "", line.text, rows.note_of_line(line, head), line.vat_code),
             *(amount(line.amount_minor), head.currency, line.session),
         ]
 

@@ -127,7 +127,7 @@ def steps(statement: Statement) -> Iterator[Step]:
     if statement.lines:
         yield Step(PERSON, lambda: StatementRow(PERSON, _("Other charges and reductions")))
         for line in statement.lines:
-            yield Step(LINE, partial(_line, line, money, zone))
+            yield Step(LINE, partial(_line, line, money, statement.head))
         amount = money.minor(statement.lines_minor)
         yield Step(PERSON_SUM, lambda: StatementRow(PERSON_SUM, _("Other charges and reductions"), amount=amount))
     yield Step(WHOLE, partial(_whole, statement, money))
@@ -264,15 +264,25 @@ def _span(start: datetime | None, end: datetime) -> str:
     return f"{start:%H:%M}{local_times.which(start)}{NOTHING}{until}"
 
 
-def _line(line: Line, money: Money, zone: ZoneInfo) -> StatementRow:
-    day = date_format(line.at.astimezone(zone), "SHORT_DATE_FORMAT")
+def note_of_line(line: Line, head: Head) -> str:
+    """Return which month a line is of, if another one, and that it is not paid from credit."""
+    parts = []
+    if line.day.replace(day=1) < head.month:
+        parts.append(_("added after %(month)s was closed") % {"month": date_format(line.day, "F Y")})
+    if line.is_due:
+        parts.append(_due())
+    return " · ".join(parts)
+
+
+def _line(line: Line, money: Money, head: Head) -> StatementRow:
+    day = _day(line.day)
     amount = money.minor(line.amount_minor)
     return StatementRow(
         LINE,
         line.text,
         day=day,
         amount=amount,
-        note=_due() if line.is_due else "",
+        note=note_of_line(line, head),
         vat_code=line.vat_code,
         session=line.session,
         line=line.number,

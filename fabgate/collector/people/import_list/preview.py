@@ -124,12 +124,12 @@ class Known:
 
 
 def difference(file: File, known: Known, plans_from: date | None = None) -> Difference:
-    """Compare a file with the database; its plans with those of the day `plans_from`, or of today."""
+    """Compare a file with the database; its plans with those of the day `plans_from`, or of the proposed one."""
     columns = _columns()
     there = {one.pk: one for one in (Member.from_db(DEFAULT_DB_ALIAS, columns, row) for row in known.members)}
     opened, carried, lost = _by_member(known.machines), _by_member(known.badges), set(known.lost)
     today = blocks.today()
-    plans_from = plans_from or today
+    plans_from = plans_from or member_plans.proposed_day(file.ids, known.plans, today)
     plans = {member: member_plans.plan_on(history, plans_from) for member, history in known.plans.items()}
     people = [
         _person(

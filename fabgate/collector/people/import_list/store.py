@@ -60,7 +60,7 @@ def prepare(file: members_file.File) -> Prepared:
 def write(prepared: Prepared, *, actor: str, plans_from: date | None = None) -> int:
     """Store the file's columns, and no other fields; return the number of new members.
 
-    Members get their plans from the day `plans_from` on, or from today.
+    Members get their plans from the day `plans_from` on, or from the one of `member_plans.proposed_day`.
 
     Raises Overtaken if a new member was added, or a badge assigned, by someone else in the meantime.
     """
@@ -78,7 +78,9 @@ def write(prepared: Prepared, *, actor: str, plans_from: date | None = None) -> 
                 if "machines" in columns:
                     _open_machines(rows)
             if "plan" in columns:
-                day = plans_from or blocks.today()
+                day = plans_from or member_plans.proposed_day(
+                    file.ids, member_plans.histories(file.ids), blocks.today()
+                )
                 known_plans = member_plans.plans_on(day)
                 # A list that is imported each week confirms nothing: it would add a row for each member each time.
                 plans = {row.id: row.plan for row in rows if row.plan != known_plans.get(row.id, "")}

@@ -96,8 +96,10 @@ def _plan(name: str, first: date) -> None:
 
 def _material(text: str, at: datetime) -> None:
     """Charge Ada for a sheet of wood."""
-    month = refresh.open_book().open_month
-    line = ManualLine(month=month, payer="m-1", text=text, amount_minor=1_250, author=ACCOUNTANT, at=at)
+    book, day = refresh.open_book(), at.astimezone(dating.zone()).date()
+    line = ManualLine(
+        month=book.charged_in(day), day=day, payer="m-1", text=text, amount_minor=1_250, author=ACCOUNTANT, at=at
+    )
     with dating.logged_at(at), audit.change(ACCOUNTANT, "line.added", line):
         line.save()
 

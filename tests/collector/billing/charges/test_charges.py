@@ -201,7 +201,11 @@ class Life:
         pulse.notify({Pulse.FLOOR: {"saw-1"}}, datetime.now(UTC))
 
     def line(self) -> None:
-        decisions.add_line("m-2", "Plywood", self.chance.choice([250, -100]), author="eve")
+        day = FIRST + timedelta(days=self.chance.randrange(-40, 60))
+        if day <= datetime.now(UTC).date():
+            line = decisions.add_line("m-2", "Plywood", self.chance.choice([250, -100]), day=day, author="eve")
+            own = day.replace(day=1)
+            assert line.month == (own if own in MONTHS and own not in self.closed else refresh.open_book().open_month)
 
     def close(self) -> None:
         first = refresh.open_book().open_month
@@ -511,17 +515,36 @@ def test_a_month_with_something_open_is_closed_only_with_a_reason(shop):
     assert amounts(month=MONTHS[1]) == [("s-1", "reversal", 0), ("s-1", "billed", 100)]
 
 
-def test_a_line_is_charged_in_the_open_month_and_stays_in_a_closed_one(shop):
+def test_a_line_is_charged_in_the_month_of_its_day_and_stays_in_a_closed_one(shop):
     billed()
-    line = decisions.add_line("m-1", "Plywood 9 mm", 1_250, author="eve")
+    line = decisions.add_line("m-1", "Plywood 9 mm", 1_250, day=FIRST, author="eve")
+    other = decisions.add_line("m-1", "Plywood 9 mm", 1_250, day=MONTHS[1], author="eve")
+    assert other.month == MONTHS[1]
+    decisions.remove_line(other.pk, author="eve", reason="a mistake")
     closed = close(MONTHS[0])
     assert (line.month, closed.lines, closed.amount_minor) == (MONTHS[0], 1, 1_250)
     with pytest.raises(UsageError, match="is closed; add a line of -1250 that takes it back"):
         decisions.remove_line(line.pk, author="eve", reason="a mistake")
-    later = decisions.add_line("m-1", "Plywood 9 mm, taken back", -1_250, author="eve")
+    later = decisions.add_line("m-1", "Plywood 9 mm, taken back", -1_250, day=FIRST, author="eve")
     assert later.month == MONTHS[1]
     decisions.remove_line(later.pk, author="eve", reason="it was right")
     assert [row.pk for row in ManualLine.objects.all()] == [line.pk]
+
+
+def test_a_line_of_an_earlier_version_keeps_its_seal(shop):
+    billed()
+    line = decisions.add_line("m-1", "Plywood", 500, day=FIRST, author="eve")
+    text = closing.text_of_line(line)
+    assert text.endswith(f',"{FIRST}"]\n'.encode())
+    line.day = None
+    assert closing.text_of_line(line) == text.removesuffix(f',"{FIRST}"]\n'.encode()) + b"]\n"
+
+
+@pytest.mark.parametrize("day", [date(1999, 12, 31), datetime.now(UTC).date() + timedelta(days=2)])
+def test_a_line_of_a_day_to_come_or_long_ago_is_refused(shop, day):
+    billed()
+    with pytest.raises(UsageError, match=f"day: found {day}, wanted one from 2000-01-01"):
+        decisions.add_line("m-1", "Plywood", 500, day=day, author="eve")
 
 
 @pytest.mark.parametrize(
@@ -537,7 +560,7 @@ def test_a_line_is_charged_in_the_open_month_and_stays_in_a_closed_one(shop):
 def test_a_wrong_line_is_refused(shop, values, wrong):
     billed()
     with pytest.raises(UsageError, match=wrong):
-        decisions.add_line(*values, author="eve")
+        decisions.add_line(*values, day=FIRST, author="eve")
     assert not ManualLine.objects.exists()
 
 
@@ -548,6 +571,7 @@ ALTERED = {
     "a charge that is gone": lambda: Charge.objects.filter(session="s-1").delete(),
     "a charge of another month": lambda: Charge.objects.filter(session="s-1").update(month=MONTHS[1]),
     "a line": lambda: ManualLine.objects.update(text="Gold"),
+    "the day of a line": lambda: ManualLine.objects.update(day=NOON.date()),
     "a line that is gone": lambda: ManualLine.objects.all().delete(),
     "the terms": lambda: ClosedMonth.objects.filter(month=MONTHS[0]).update(terms={}),
     "the sum": lambda: ClosedMonth.objects.filter(month=MONTHS[0]).update(amount_minor=0),
@@ -564,7 +588,7 @@ ALTERED = {
 def test_what_is_altered_in_a_closed_month_is_named(shop, what):
     billed()
     session(shop, "s-1", MONTHS[0], 10)
-    decisions.add_line("m-1", "Plywood", 500, author="eve")
+    decisions.add_line("m-1", "Plywood", 500, day=FIRST, author="eve")
     close(MONTHS[0])
     close(MONTHS[1])
     assert altered() == [[], []]

@@ -63,7 +63,7 @@ def shop() -> Used:
 
 def test_a_month_is_closed_and_checked(shop, run, capsys):
     session(shop, "s-1", FIRST, 10)
-    run("bill-line", "m-1", "12.50", "Plywood, 9 mm", "--session", "s-1")
+    run("bill-line", "m-1", "12.50", "Plywood, 9 mm", "--day", f"{FIRST}", "--session", "s-1")
     printed = run("bill-close", f"{FIRST:%Y-%m}", "--reason", "the gate is being repaired")
     closed = ClosedMonth.objects.get()
     assert printed.splitlines() == [
@@ -112,7 +112,7 @@ def test_a_session_of_a_closed_month_shows_what_it_was_charged_and_not_what_it_w
 
 
 def test_a_line_is_added_and_removed(shop, run):
-    assert run("bill-line", "m-1", "-3", "Half of a session") == (
+    assert run("bill-line", "m-1", "-3", "Half of a session", "--day", f"{FIRST}") == (
         f"line 1, {FIRST:%Y-%m}: m-1: Half of a session: -3.00 EUR\n"
     )
     table = [line.split() for line in run("bill-month", f"{FIRST:%Y-%m}").splitlines()]
@@ -122,6 +122,16 @@ def test_a_line_is_added_and_removed(shop, run):
     assert not ManualLine.objects.exists()
     with pytest.raises(UsageError, match="found no line 1"):
         run("bill-line-remove", "1", "--reason", "entered twice")
+
+
+def test_a_line_without_a_day_is_of_today_and_one_of_a_closed_month_says_where_it_went(shop, run):
+    closing.close(FIRST, shop.now + timedelta(days=400), actor="eve", reason="a test")
+    run("bill-line", "m-1", "5", "Glue")
+    assert ManualLine.objects.get().day == ManualLine.objects.get().at.date()
+    printed = run("bill-line", "m-1", "5", "Tape", "--day", f"{FIRST}")
+    assert printed.startswith(f"line 2, {MONTHS[1]:%Y-%m} ({FIRST:%Y-%m} is closed): m-1: Tape")
+    with pytest.raises(UsageError, match="--day: found 'soon', wanted a day such as 2027-01-31"):
+        run("bill-line", "m-1", "5", "Tape", "--day", "soon")
 
 
 @pytest.mark.parametrize("amount", ["a lot", "1.005", "NaN", "1e400"])

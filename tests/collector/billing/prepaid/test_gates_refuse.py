@@ -119,7 +119,7 @@ def test_the_payer_counts_for_members_and_groups(gate, ada):  # noqa: F811
     group.machines.add(gate.machine)
     assert refused(gate) == {}
     modes.set_mode(group.roster_id, TODAY, prepays=True, actor="eve")
-    decisions.add_line("m-1", "Plywood", 500, author="eve")
+    decisions.add_line("m-1", "Plywood", 500, day=TODAY, author="eve")
     assert refused(gate) == {"m-1": [NO_CREDIT], "m-3": [NO_CREDIT], group.roster_id: [NO_CREDIT]}
     modes.set_mode(modes.EVERYBODY, TODAY, prepays=True, actor="eve")
     assert refused(gate).keys() == {"m-1", "m-2", "m-3", group.roster_id}
@@ -153,16 +153,16 @@ def test_the_worker_rebuilds_rosters_only_when_a_payer_runs_out_or_pays_in(gate,
     worker.charge()
     told.clear()
     with mock.patch.object(roster, "rebuild", side_effect=AssertionError("nobody crosses")):
-        decisions.add_line("m-1", "Plywood", 499, author="eve")
+        decisions.add_line("m-1", "Plywood", 499, day=TODAY, author="eve")
         worker.charge()
-    decisions.add_line("m-1", "Screws", 1, author="eve")
+    decisions.add_line("m-1", "Screws", 1, day=TODAY, author="eve")
     worker.charge()
     assert [row.id for row in served(gate).refusals] == ["m-1"]
     assert len(told) == 1
     decisions.remove_line(2, author="eve", reason="typed wrongly")
     worker.charge()
     assert [row.id for row in served(gate).members] == ["m-1"]
-    decisions.add_line("m-1", "Glue", 1, author="eve")
+    decisions.add_line("m-1", "Glue", 1, day=TODAY, author="eve")
     free = Typed(Tariff(Decimal(0)), BILLED_PURPOSES, "")
     rule_store.add(rule_store.unsaved((gate.machine, "", None), TODAY, free), "eve")
     worker.charge()  # out of credit, at a machine that costs nothing any more
@@ -181,10 +181,10 @@ def test_who_pays_and_has_little_credit_left_is_told_where_it_costs_something(ga
 
     pay(500)
     assert low() == {"m-1": False, "m-2": False}
-    decisions.add_line("m-1", "Screws", 1, author="eve")
+    decisions.add_line("m-1", "Screws", 1, day=TODAY, author="eve")
     assert low() == {"m-1": True, "m-2": False}
     told.clear()
-    decisions.add_line("m-1", "Plywood", 400, author="eve")
+    decisions.add_line("m-1", "Plywood", 400, day=TODAY, author="eve")
     assert (low(), told) == ({"m-1": True, "m-2": False}, []), "a roster has no amount"
     ada.level = "maintainer"
     ada.save()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
@@ -147,8 +146,7 @@ class PrepaidLife(Life):
             if counts <= day and self.is_from_credit(charge):
                 found -= charge.amount_minor
         for line in ManualLine.objects.filter(payer=payer):
-            last = line.month.replace(day=monthrange(line.month.year, line.month.month)[1])
-            if max(line.month, min(line.at.date(), last)) <= day and self.prepays(payer, line.month):
+            if max(line.month, line.day) <= day and self.prepays(payer, line.month):
                 found -= line.amount_minor
         return found
 
@@ -227,8 +225,18 @@ def test_statements_are_made_again_if_credit_or_a_mode_changes_while_a_month_is_
     assert not ready.is_current()
 
 
-def test_a_line_that_was_added_after_its_month_counts_on_the_last_day_of_it(shop):
-    decisions.add_line("m-1", "Plywood", 500, author="eve")
+def test_a_line_counts_on_its_own_day_and_one_of_a_closed_month_on_the_first_day_of_the_next(shop):
+    day = FIRST + timedelta(days=9)
+    decisions.add_line("m-1", "Plywood", 500, day=day, author="eve")
+    assert [balances.of("m-1", one) for one in (day - timedelta(days=1), day)] == [0, -500]
+    close(FIRST)
+    decisions.add_line("m-1", "Glue", 200, day=day, author="eve")
+    assert [balances.of("m-1", one) for one in (MONTHS[1] - timedelta(days=1), MONTHS[1])] == [-500, -700]
+
+
+def test_a_line_of_an_earlier_version_that_was_added_after_its_month_counts_on_the_last_day_of_it(shop):
+    decisions.add_line("m-1", "Plywood", 500, day=FIRST, author="eve")
+    ManualLine.objects.update(day=None)
     last = MONTHS[1] - timedelta(days=1)
     assert [balances.of("m-1", day) for day in (last - timedelta(days=1), last)] == [0, -500]
     close(FIRST)

@@ -307,7 +307,7 @@ def test_what_the_books_doubt_counts_its_certain_part_also_if_it_is_contested(sh
 def test_a_month_that_was_settled_by_statement_never_becomes_credit(shop):
     """It was never paid in: what is corrected later is due by statement."""
     session(shop, "s-1", FIRST, 100, "m-2")
-    line = decisions.add_line("m-2", "Plywood", 750, author="eve")
+    line = decisions.add_line("m-2", "Plywood", 750, day=FIRST, author="eve")
     close(FIRST)
     modes.set_mode("m-2", MONTHS[1], prepays=True, actor="eve")
     corrections.correct("s-1", "time", str(25 * 60_000), author="eve", reason="the end was late")

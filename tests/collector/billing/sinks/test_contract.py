@@ -74,11 +74,11 @@ def books() -> Used:
     for number in range(4):
         session(shop, f"s-{number}", FIRST + timedelta(days=9 + number), 10 * number, f"m-{1 + number % 2}")
     refresh.refresh_all()
-    charges.add_line("m-1", "Plywood", 1_250, author="eve")
+    charges.add_line("m-1", "Plywood", 1_250, day=FIRST, author="eve")
     close(MONTHS[0])
     corrections.correct("s-3", "payer", "m-3", author="eve", reason="a test")
     refresh.refresh_all()
-    charges.add_line("m-2", "A credit", -500, author="eve")
+    charges.add_line("m-2", "A credit", -500, day=FIRST, author="eve")
     close(MONTHS[1])
     return shop
 

@@ -55,7 +55,7 @@ def shop() -> Used:
     found.session("s-3", "m-1", NOON + timedelta(hours=3), 60, gate="lathe-1")
     found.session("s-4", "m-1", NOON + timedelta(hours=5), 1)
     decisions.waive("s-3", author="maya", reason="The lathe stopped twice")
-    decisions.add_line("m-1", "Plywood, 9 mm", 1_250, author="maya", vat_code="V5")
+    decisions.add_line("m-1", "Plywood, 9 mm", 1_250, day=FIRST, author="maya", vat_code="V5")
     return found
 
 
@@ -150,7 +150,7 @@ def test_page_pdf_and_csv_say_the_same_in_the_language_of_the_payer(shop, lang):
     Payer.objects.filter(pk="m-1").update(lang=lang)
     shop.session("s-9", "m-1", NOON + timedelta(days=1), 29 * 60)  # over midnight
     close()
-    decisions.add_line("m-1", "Σχέδιο", -1_000, author="maya")
+    decisions.add_line("m-1", "Σχέδιο", -1_000, day=FIRST, author="maya")
     for month in (FIRST, NEXT):
         statement = read.of(month, "m-1")
         text = pages(statement)
@@ -181,7 +181,7 @@ def test_the_statements_of_a_month_add_up_to_its_total(shop):
     group = Group.objects.create(name="Class 4b")
     shop.session("s-8", group.roster_id, NOON + timedelta(days=2), 20)
     shop.session("s-9", "m-2", NOON + timedelta(days=3), 20)
-    decisions.add_line("m-3", "Course", 5_000, author="maya")
+    decisions.add_line("m-3", "Course", 5_000, day=FIRST, author="maya")
     closed = close()
     issued = {row.payer: row for row in IssuedStatement.objects.all()}
     assert set(issued) == {"m-1", "m-2", "m-3", group.roster_id}
@@ -224,7 +224,7 @@ def test_erased_words_leave_ids_and_sums_and_are_in_no_log(shop):
 
 
 def test_the_files_of_an_archive_are_always_the_same_and_have_no_names(shop):
-    decisions.add_line("m-2", "=1+2", 300, author="maya")
+    decisions.add_line("m-2", "=1+2", 300, day=FIRST, author="maya")
     closed = close()
     assert set(closed.archive) == {f"{FIRST:%Y-%m}{end}" for end in ("-charges.csv", "-lines.csv", ".json")}
     Member.objects.update(name="Somebody")
@@ -251,7 +251,7 @@ def test_a_month_that_changes_while_it_is_read_is_closed_as_it_is_then(shop, mon
         found = original(month)
         read_at.append(month)
         if len(read_at) < 3:
-            decisions.add_line("m-2", f"Line {len(read_at)}", 100, author="maya")
+            decisions.add_line("m-2", f"Line {len(read_at)}", 100, day=FIRST, author="maya")
         return found
 
     monkeypatch.setattr(issue, "of_month", of_month)
@@ -275,7 +275,7 @@ def test_a_statement_of_a_prepaying_payer_has_the_credit_between_its_balances(sh
     decisions.withdraw("s-3", author="maya", reason="It worked")
     modes.set_mode("m-2", NEXT, prepays=False, actor="maya")
     ledger.refund("m-2", 700, Paid("cash", reason="Asked for it"), author="kim", now=NOON + timedelta(days=40))
-    decisions.add_line("m-2", "Plywood", 300, author="maya")
+    decisions.add_line("m-2", "Plywood", 300, day=FIRST, author="maya")
     ledger.refund("m-1", 1_000, Paid("cash", reason="Asked for it"), author="kim", now=NOON + timedelta(days=40))
     last = NEXT - timedelta(days=1)
     final = read.of(FIRST, "m-1")

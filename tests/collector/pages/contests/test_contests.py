@@ -52,7 +52,7 @@ def shop() -> Used:
     found.session("s-1", "m-1", NOON, 30)
     found.session("s-2", "m-2", NOON + timedelta(hours=1), 45)
     found.session("s-3", "m-3", NOON + timedelta(hours=2), 10)
-    decisions.add_line("m-1", "Plywood", 1_250, author="maya", vat_code="V20")
+    decisions.add_line("m-1", "Plywood", 1_250, day=FIRST, author="maya", vat_code="V20")
     refresh.refresh_all()
     return found
 
@@ -270,7 +270,7 @@ def test_a_credit_is_reversed_with_the_answer(mine, browse):
 
 
 def test_only_who_may_answers_and_nobody_about_their_own_money(mine, browse, account, monkeypatch):
-    line, other = ManualLine.objects.get(), decisions.add_line("m-3", "Glue", 300, author="maya")
+    line, other = ManualLine.objects.get(), decisions.add_line("m-3", "Glue", 300, day=FIRST, author="maya")
     Group.objects.create(name="4b").members.add("m-1")
     for address in (f"line/{other.pk}", f"entry/{line.pk}", f"session/{line.pk}", "line/99"):
         assert mine.get(f"/my-minutes/contest/{address}").status_code == 404

@@ -143,7 +143,8 @@ class Acts:
         return "/month/tariffs/new", billing.typed(price="0", plan=self._plan().name, since=day.isoformat())
 
     def line(self) -> tuple[str, dict[str, Any]]:
-        return f"/month/line/{self._anybody()}", {"sure": "1", "text": "Plywood", "amount": "-5", "is_meant": "1"}
+        typed = {"sure": "1", "text": "Plywood", "day": f"{billing.FIRST}", "amount": "-5", "is_meant": "1"}
+        return f"/month/line/{self._anybody()}", typed
 
     def credit(self) -> tuple[str, dict[str, Any]]:
         typed = {"amount": "9", "method": "cash", "till_number": "", "is_meant": "1"}

@@ -325,7 +325,7 @@ def _warning(house: House) -> Any:
 def _statement_mailed(house: House, route: str, **places: Any) -> Any:
     _billing(house)
     month = refresh.open_book().open_month
-    decisions.add_line("m-1", "Plywood", 1_250, author="maya")
+    decisions.add_line("m-1", "Plywood", 1_250, day=today(), author="maya")
     Member.objects.filter(pk="m-1").update(email="zoe@example.org")
     closing.close(month, datetime.now(UTC) + timedelta(days=99), actor="maya", reason="a test")
     with mock.patch.object(mails, "can_send", return_value=True), mock.patch.object(mails, "send", return_value=[""]):
@@ -350,24 +350,24 @@ def _waived(house: House) -> Any:
 
 def _line_added(house: House) -> Any:
     _billing(house)
-    return house.post("month-line", {"sure": "1", "text": "Plywood", "amount": "12.50"}, pk="m-1")
+    return house.post("month-line", {"sure": "1", "text": "Plywood", "day": f"{today()}", "amount": "12.50"}, pk="m-1")
 
 
 def _line_removed(house: House) -> Any:
     _billing(house)
-    line = decisions.add_line("m-1", "Plywood", 1_250, author="maya")
+    line = decisions.add_line("m-1", "Plywood", 1_250, day=today(), author="maya")
     return house.post("month-line-remove", pk=line.pk)
 
 
 def _line_contested(house: House) -> Any:
     _billing(house)
-    line = decisions.add_line("m-1", "Plywood", 1_250, author="maya")
+    line = decisions.add_line("m-1", "Plywood", 1_250, day=today(), author="maya")
     return house.post("my-contest", {"words": "not mine"}, by=house.as_member(), kind="line", pk=line.pk)
 
 
 def _contest_answered(house: House) -> Any:
     _billing(house)
-    line = decisions.add_line("m-1", "Plywood", 1_250, author="maya")
+    line = decisions.add_line("m-1", "Plywood", 1_250, day=today(), author="maya")
     one = contests.contest("line", str(line.pk), "not mine", Member.objects.get(pk="m-1"), author="zoe")
     return house.post("month-contest", {"sure": "1", "decision": "reversed", "answer": "Sorry"}, pk=one.pk)
 

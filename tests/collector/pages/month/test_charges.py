@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -28,7 +28,7 @@ def shop() -> Used:
     found.session("s-1", "m-1", NOON, 30)
     closing.close(FIRST, NOON + timedelta(days=60), actor="maya", reason="a test")
     corrections.correct("s-1", "payer", "m-2", author="maya", reason="wrong payer")
-    decisions.add_line("m-2", "Plywood", 1_250, author="maya", session="s-1")
+    decisions.add_line("m-2", "Plywood", 1_250, day=FIRST, author="maya", session="s-1")
     return found
 
 
@@ -121,7 +121,9 @@ def test_other_roles_close_waive_and_charge_nothing(browse, shop, role):
     client = browse(role)
     assert client.post("/month/close", {"sure": "1", "month": f"{NEXT:%Y-%m}"}).status_code == 403
     assert client.post("/month/waive/s-1", {"sure": "1", "reason": "x"}).status_code == 403
-    assert client.post("/month/line/m-1", {"sure": "1", "text": "x", "amount": "1"}).status_code == 403
+    assert (
+        client.post("/month/line/m-1", {"sure": "1", "text": "x", "day": f"{FIRST}", "amount": "1"}).status_code == 403
+    )
     assert not Waiver.objects.exists()
     assert ManualLine.objects.count() == 1
 
@@ -157,7 +159,7 @@ def test_a_second_click_takes_no_waiver_back(manager, shop):
 
 
 def test_a_second_click_is_asked_about_and_charges_nothing_twice(manager, shop):
-    sent = {"sure": "1", "text": "Plywood", "amount": "12.50"}
+    sent = {"sure": "1", "text": "Plywood", "day": f"{NEXT}", "amount": "12.50"}
     assert manager.post("/month/line/m-1", sent).status_code == 303
     again = manager.post("/month/line/m-1", sent)
     assert again.status_code == 409
@@ -169,7 +171,7 @@ def test_a_second_click_is_asked_about_and_charges_nothing_twice(manager, shop):
 
 @pytest.mark.parametrize(("typed", "minor"), [("12.5", 1_250), ("-3", -300), ("0.01", 1)])
 def test_a_line_is_added_and_removed(manager, shop, typed, minor):
-    sent = {"sure": "1", "text": "Plywood", "amount": typed}
+    sent = {"sure": "1", "text": "Plywood", "day": f"{NEXT}", "amount": typed}
     answer = manager.post("/month/line/m-1", sent)
     assert answer.headers["Location"] == f"/month/payer/m-1?month={NEXT:%Y-%m}"
     line = ManualLine.objects.get(payer="m-1")
@@ -179,15 +181,48 @@ def test_a_line_is_added_and_removed(manager, shop, typed, minor):
     assert not ManualLine.objects.filter(payer="m-1").exists()
 
 
+def test_the_day_of_a_line_decides_its_month_also_while_an_earlier_one_is_open(manager):
+    Used()
+    billing.start()
+    page = text(manager.get("/month/line/m-1"))
+    assert "is charged for it in the month of its day" in page
+    assert "are closed" not in page
+    for day in (NEXT, FIRST):
+        answer = manager.post("/month/line/m-1", {"sure": "1", "text": "Plywood", "day": f"{day}", "amount": "12.50"})
+        assert answer.headers["Location"] == f"/month/payer/m-1?month={day:%Y-%m}"
+        assert f"Plywood: charged in {day:%B %Y}." in text(manager.get(answer.headers["Location"]))
+    assert [(line.day, line.month) for line in ManualLine.objects.order_by("pk")] == [(NEXT, NEXT), (FIRST, FIRST)]
+
+
+def test_a_line_of_a_closed_month_is_charged_in_the_first_open_one_and_the_page_says_so_before_and_after(manager, shop):
+    page = text(manager.get("/month/line/m-1"))
+    assert f"Months before {NEXT:%B %Y} are closed: a line of an earlier day is charged in {NEXT:%B %Y}." in page
+    day = NOON.date()
+    answer = manager.post("/month/line/m-1", {"sure": "1", "text": "Glue", "day": f"{day}", "amount": "3"})
+    line = ManualLine.objects.get(payer="m-1")
+    assert (line.day, line.month) == (day, NEXT)
+    page = text(manager.get(answer.headers["Location"]))
+    assert f"Glue: charged in {NEXT:%B %Y}, because {FIRST:%B %Y} is closed." in page
+    assert f'<time datetime="{day}">' in page
+
+
+@pytest.mark.parametrize("typed", ["", "soon", "1999-12-31", f"{datetime.now(UTC).date() + timedelta(days=2)}"])
+def test_a_day_that_cannot_be_is_refused_at_its_field(manager, shop, typed):
+    answer = manager.post("/month/line/m-1", {"sure": "1", "text": "Plywood", "day": typed, "amount": "3"})
+    assert answer.status_code == 400
+    assert "day" in answer.context["form"].errors
+    assert not ManualLine.objects.filter(payer="m-1").exists()
+
+
 def test_french_amounts_have_a_comma(browse, account, shop):
     client = browse(account("accountant", name="tom", lang="fr"))
-    client.post("/month/line/m-1", {"sure": "1", "text": "Contreplaqué", "amount": "12,50"})
+    client.post("/month/line/m-1", {"sure": "1", "text": "Contreplaqué", "day": f"{NEXT}", "amount": "12,50"})
     assert ManualLine.objects.get(payer="m-1").amount_minor == 1_250
 
 
 @pytest.mark.parametrize("typed", ["", "0", "a lot", "1.005", "NaN", "Infinity", "100000.01"])
 def test_an_amount_that_cannot_be_charged_is_refused_at_its_field(manager, shop, typed):
-    answer = manager.post("/month/line/m-1", {"sure": "1", "text": "Plywood", "amount": typed})
+    answer = manager.post("/month/line/m-1", {"sure": "1", "text": "Plywood", "day": f"{NEXT}", "amount": typed})
     assert answer.status_code == 400
     assert "amount" in answer.context["form"].errors
     assert not ManualLine.objects.filter(payer="m-1").exists()

@@ -78,6 +78,15 @@ def test_the_first_rule_is_stored_at_once(shop, browse):
     assert charged() == {"s-1": 600, "s-2": 300}
 
 
+def test_after_a_closing_the_first_rule_shows_what_it_changes(database, browse):
+    shop, before = Used(), (billing.FIRST - timedelta(days=1)).replace(day=1)
+    billing.start(first=before)
+    shop.session("s-1", "m-1", NOON, 30)
+    closing.close(before, NOON, actor="maya", reason="-")
+    answer = browse("manager").post(NEW, typed(price="0.10", since=f"{billing.FIRST}"))
+    assert (answer.status_code, answer.context["difference"]["whole"]["new"]) == (200, "€3.00")
+
+
 def test_a_plan_that_changes_charges_is_stored_once_its_difference_was_seen(shop, browse):
     manager, student = browse("manager"), Plan.objects.get()
     address = f"/month/plans/{student.pk}"

@@ -32,7 +32,7 @@ def shop() -> Used:
     found.session("s-1", "m-1", NOON, 30)
     found.session("s-2", "m-2", NOON + timedelta(hours=1), 45)
     found.session("s-3", "m-3", NOON + timedelta(hours=2), 10)
-    decisions.add_line("m-1", "Plywood", 1_250, author="maya")
+    decisions.add_line("m-1", "Plywood", 1_250, day=FIRST, author="maya")
     return found
 
 

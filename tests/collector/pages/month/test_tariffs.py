@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from fabgate.collector.billing import member_plans, rule_store, terms
+from fabgate.collector.billing.charges import closing
 from fabgate.collector.billing.coverage import Place, counting, holes
 from fabgate.collector.billing.rules import Rule
 from fabgate.collector.billing.typed_rule import Typed
@@ -242,6 +243,51 @@ def test_the_form_of_a_successor_sends_the_same_tariff(tariff, lang):
         assert sent.is_valid(), (sent.errors, sent.peaks.errors)
         assert stored.to_json(sent.typed().tariff) == stored.to_json(tariff)
         assert sent.typed().purposes == before.purposes
+
+
+# --- the first day of a new rule --------------------------------------------------------------------------------------
+
+
+def since_of(form: RuleForm) -> object:
+    return form["since"].value()
+
+
+def test_the_first_rule_of_a_machine_applies_from_the_start_of_billing(manager):
+    assert since_of(manager.get(NEW).context["form"]) == FIRST
+    billing.rule("price=1", today(), machine="bandsaw")
+    assert since_of(manager.get(f"{NEW}?where=machine:lathe").context["form"]) == FIRST
+    assert since_of(manager.get(f"{NEW}?where=machine:bandsaw").context["form"]) == today()
+
+
+def test_an_empty_first_day_is_the_proposed_one_of_the_machine_that_is_chosen(manager):
+    billing.rule("price=1", today(), machine="bandsaw")
+    form = manager.get(NEW).context["form"]
+    assert since_of(form) is None
+    assert "for machines without a price" in form.fields["since"].help_text
+    for machine, day in (("lathe", FIRST), ("bandsaw", today())):
+        data = typed(where=f"machine:{machine}", plan="", price="2", since="")
+        answer = manager.post(NEW, data)
+        if machine == "bandsaw":  # a rule that begins on that day is there
+            assert answer.context["form"]["since"].value() == f"{day}"
+        else:
+            assert answer.status_code == 303
+            assert TariffRule.objects.get(machine__name=machine).valid_from == day
+
+
+def test_once_a_month_was_closed_a_rule_applies_from_today(manager):
+    closing.close(FIRST, timezone.now() + timedelta(days=60), actor="maya", reason="-")
+    for where in ("", "?where=machine:lathe"):
+        assert since_of(manager.get(f"{NEW}{where}").context["form"]) == today()
+
+
+def test_a_rule_of_the_category_or_of_all_machines_counts_as_one_of_the_machine(manager):
+    Machine.objects.filter(name="lathe").update(category="metal")
+    billing.rule("price=1", category="metal")
+    assert since_of(manager.get(f"{NEW}?where=machine:lathe").context["form"]) == today()
+    assert since_of(manager.get(f"{NEW}?where=machine:bandsaw").context["form"]) == FIRST
+    assert since_of(manager.get(f"{NEW}?where=category:metal").context["form"]) == today()
+    billing.rule("price=1", today())
+    assert since_of(manager.get(f"{NEW}?where=machine:bandsaw").context["form"]) == today()
 
 
 # --- successors, and removing -----------------------------------------------------------------------------------------

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from fabgate.collector.billing import member_plans
+from fabgate.collector.billing.charges import closing
 from fabgate.collector.models import Account, Change, Member, Plan
 from fabgate.collector.people.blocks import today
 from fabgate.collector.people.import_list import file
+from tests.collector.pages import billing
 from tests.collector.pages.counter import ADA, NEW, ZOE, a_broker, a_house, said, text  # noqa: F401 (fixtures)
 from tests.collector.pages.people.imports.importing import look, take
 from tests.collector.pages.workshop import account
@@ -151,6 +153,22 @@ def test_a_list_shows_which_plans_change_and_from_which_day(manager, plans):
     assert history() == [(LONG_AGO, "Pro"), (today(), "Student")]
     assert history("m-9") == [(today(), "Pro")]
     assert look(manager, LIST).context["found"].unchanged == 3
+
+
+def test_the_first_plans_of_a_list_apply_from_the_start_of_billing(manager, plans):
+    billing.start()
+    page = look(manager, LIST)
+    assert f'name="plans_from" required value="{billing.FIRST}"' in text(page)
+    take(manager, page)
+    assert history() == [(billing.FIRST, "Student")]
+    page = look(manager, LIST.replace("student", "Pro"))
+    assert f'name="plans_from" required value="{today()}"' in text(page)
+
+
+def test_once_a_month_was_closed_plans_of_a_list_apply_from_today(manager, plans):
+    billing.start()
+    closing.close(billing.FIRST, datetime.now(UTC) + timedelta(days=60), actor="maya", reason="-")
+    assert f'name="plans_from" required value="{today()}"' in text(look(manager, LIST))
 
 
 def test_a_list_changes_plans_from_the_day_that_was_chosen(manager, plans):

@@ -127,7 +127,7 @@ def test_a_process_that_ends_while_it_sends_sends_nothing_twice(mail_server, mon
 
 def test_erased_statements_are_not_sent(mail_server):
     mail_server()
-    decisions.add_line("m-1", "Plywood", 100, author="maya")
+    decisions.add_line("m-1", "Plywood", 100, day=FIRST, author="maya")
     issue.erase_words(refresh.following(FIRST), actor="maya", at=NOON)
     assert mailing.queue(FIRST, author="maya") == 0
     assert IssuedStatement.objects.count() == 3

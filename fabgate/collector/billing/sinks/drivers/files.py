@@ -34,7 +34,14 @@ _SETTLED: Final = (RECEIVABLE, PREPAID)
 _COLUMNS: Final = (
     ("charge_id", PLAIN),
     *(("month", DAY), ("of_month", DAY), ("payer", TEXT), ("kind", TEXT), ("settlement", TEXT), ("vat_code", TEXT)),
-    *(("amount", NUMBER), ("amount_minor", NUMBER), ("currency", TEXT), ("reverses", PLAIN), ("text", TEXT)),
+    *(
+        ("amount", NUMBER),
+        ("amount_minor", NUMBER),
+        ("currency", TEXT),
+        ("reverses", PLAIN),
+        ("text", TEXT),
+        ("day", DAY),
+    ),
     *(("session", TEXT), ("used_by", TEXT), ("machine", TEXT), ("machine_category", TEXT), ("plan", TEXT)),
     *(("purpose", TEXT), ("started_at", PLAIN), ("ended_at", PLAIN), ("counted_ms", NUMBER), ("running_ms", NUMBER)),
 )

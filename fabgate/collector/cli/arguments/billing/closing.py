@@ -50,6 +50,7 @@ def add_verbs(add: shared.Add) -> None:
     shared.payer(line)
     line.add_argument("amount", metavar="AMOUNT", help="in the currency's main unit, such as 12.50")
     line.add_argument("text", metavar="TEXT", help="what it is for")
+    line.add_argument("--day", metavar="DAY", help="the day that it is about, such as 2027-01-31; today without it")
     line.add_argument("--session", metavar="ID", help="the session that it is about")
     line.add_argument("--vat-code", metavar="CODE", help="the code of your accounting")
     remove = add(

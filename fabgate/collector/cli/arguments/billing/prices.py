@@ -21,6 +21,10 @@ _RULE: Final = (
     " unit, prices per minute: price, idle_price (with basis=running), session_fee, minimum, daily_cap, grace_s, step_s,"
     " purposes, vat_code, and any number of peak='DAYS HH:MM-HH:MM PRICE'. docs/billing.md explains each."
 )
+_SINCE: Final = (
+    "the first day on which it applies; without it today, or the first day of billing for machines without a rule while no"
+    " month was ever closed"
+)
 _TRY: Final = (
     "It shows what the tariff would cost, as if it had always applied in the place of the rules for the same machines and"
     " plan; --session alone tries it on that session's machine and plan. What is on record is shown beside what it costs now."
@@ -64,7 +68,8 @@ def add_verbs(add: shared.Add) -> None:
     )
     rule.add_argument("tariff", nargs="*", metavar="NAME=VALUE", help="such as price=0.10 grace_s=30")
     _place(rule)
-    rule.add_argument("--from", dest="since", metavar="DATE", help="the first day on which it applies")
+    rule.add_argument("--from", dest="since", metavar="DATE", help=_SINCE)
+    rule.add_argument("--sure", action="store_true", help="change what sessions that have ended cost, as it was listed")
     remove = add("bill-rule-remove", "billing.rules", "remove a rule", "remove_rule", example="3")
     remove.add_argument("rule", type=int, metavar="RULE", help="its number, as bill-rule lists it")
     for verb in (start, plan, rule, remove):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
 from typing import Any
 
 from django.contrib import messages
@@ -12,8 +11,7 @@ from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from fabgate.collector.billing import rule_store, terms
-from fabgate.collector.billing.rating import Facts
+from fabgate.collector.billing import rule_store, terms, trial
 from fabgate.collector.models import BillingTerms, TariffRule
 from fabgate.collector.pages import own_money
 from fabgate.collector.pages.access_control import account_of, see_other
@@ -45,34 +43,20 @@ def new(request: HttpRequest) -> HttpResponse:
 
 
 def _difference(request: HttpRequest, form: RuleForm, found: BillingTerms) -> dict[str, Any] | None:
-    """Return what the rule changes in open months, unless that was shown before.
-
-    The first rule changes no price: there was none. A day that is refused changes nothing.
-    """
-    since, now = form.cleaned_data["since"], terms.for_rating(found)
-    rule = replace(form.rule(), valid_from=since)
-    if not now.rules or since > today_of(found) or since < (terms.first_open_day() or since):
+    """Return what the rule changes in open months, unless that was shown before. A day that is refused changes nothing."""
+    since = form.cleaned_data["since"]
+    if since < (terms.first_open_day() or since):
         return None
-    then = now._replace(rules=[*now.rules, rule])
-
-    def is_concerned(facts: Facts) -> bool:
-        return rule.applies(facts.machine, facts.machine_category, facts.plan, date.max)
-
-    return unless_seen(request, found, now, then, since, is_concerned)
+    return unless_seen(request, found, trial.of_rule(found, replace(form.rule(), valid_from=since)))
 
 
 def _initial(request: HttpRequest, found: BillingTerms) -> dict[str, Any]:
-    today = max(today_of(found), found.first_month)
     before = _before(request)
     if before is not None:
+        today = max(today_of(found), found.first_month)
         since = max(next_month(today), next_month(before.valid_from))
         return {**initial_of(terms.rule_of(before)), "since": since}
-    return {"since": _day(today, found), **initial_typed(request.GET)}
-
-
-def _day(today: date, found: BillingTerms) -> date:
-    """Return the first day to propose: today, or the first day of billing while there is no rule."""
-    return today if TariffRule.objects.exists() else found.first_month
+    return initial_typed(request.GET)
 
 
 def _before(request: HttpRequest) -> TariffRule | None:

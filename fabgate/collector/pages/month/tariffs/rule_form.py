@@ -16,7 +16,7 @@ from django.utils.formats import date_format, get_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from fabgate.collector.billing import explain, rule_store
+from fabgate.collector.billing import explain, rule_store, terms
 from fabgate.collector.billing.rules import BILLED_PURPOSES, NOT_STORED, Rule
 from fabgate.collector.billing.typed_rule import LONGEST_VAT_CODE, Typed
 from fabgate.collector.models import BillingTerms, Machine, Plan, TariffRule
@@ -122,6 +122,7 @@ class RuleForm(forms.Form):
     plan = forms.ChoiceField(label=gettext_lazy("Plan"), required=False)
     since = forms.DateField(
         label=gettext_lazy("First day"),
+        required=False,
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
         input_formats=["%Y-%m-%d"],
         error_messages={"invalid": gettext_lazy("Enter the day as year-month-day, such as 2027-05-01.")},
@@ -198,7 +199,7 @@ class RuleForm(forms.Form):
         super().__init__(data, initial={**defaults, **initial})
         self._terms = found
         self.peaks = PeakForms(data, initial=peaks, prefix="peak")
-        self.fields["since"].required = not is_trial
+        self._is_trial = is_trial
         places = _places({str(self.initial.get("where", "")), str(data.get("where", "")) if data is not None else ""})
         self._places = {key: place for key, _title, place in places}
         where, plan, step = (self.fields[name] for name in ("where", "plan", "step_s"))
@@ -207,8 +208,26 @@ class RuleForm(forms.Form):
         assert isinstance(step, forms.ChoiceField)
         where.choices = [(key, title) for key, title, _place in places]
         plan.choices = [("", _("Everyone")), *((name, name) for name in _plan_names())]
+        self._propose_day()
         steps = sorted({*_STEPS_S, *_kept_step(self.initial["step_s"])})
         step.choices = [(step_s, _step(step_s)) for step_s in steps]
+
+    def _propose_day(self) -> None:
+        """Fill in the first day if it is clear; otherwise say what an empty one means."""
+        first, today = self._terms.first_month, max(terms.today(self._terms), self._terms.first_month)
+        days = {
+            rule_store.proposed_day((machine, category, None), self._terms)
+            for machine, category in self._places.values()
+        }
+        if "where" in self.initial or len(days) == 1:
+            place = self._places.get(str(self.initial.get("where", "")), (None, ""))
+            self.initial.setdefault("since", rule_store.proposed_day((*place, None), self._terms))
+        elif not self._is_trial:
+            text = _("Empty: %(today)s, or %(first)s for machines without a price.")
+            named = {"today": today, "first": first}
+            self.fields["since"].help_text = text % {
+                name: date_format(day, "DATE_FORMAT") for name, day in named.items()
+            }
 
     @property
     def has_rare(self) -> bool:
@@ -235,6 +254,12 @@ class RuleForm(forms.Form):
         """Check the tariff as a whole, and the first day."""
         cleaned = super().clean() or self.cleaned_data
         since = cleaned.get("since")
+        if since is None and not self.has_error("since") and not self._is_trial and "where" in cleaned:
+            place = self._places[cleaned["where"]]
+            since = cleaned["since"] = rule_store.proposed_day((*place, None), self._terms)
+            assert isinstance(self.data, QueryDict)
+            self.data = data = self.data.copy()  # so that a page that shows the difference shows the day, too
+            data["since"] = since.isoformat()
         if since is not None and since < self._terms.first_month:
             text = _("Billing starts on %(day)s. Choose that day or a later one.")
             self.add_error("since", text % {"day": date_format(self._terms.first_month, "DATE_FORMAT")})
