@@ -31,11 +31,11 @@ class Income(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Vat(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One of ``vat``: the rate of a VAT code, and the account of the tax."""
+    """One of ``vat``: the rate of a VAT code, and the account of the tax, which a rate of 0 does not need."""
 
     code: str
     percent: Percent
-    account: Account
+    account: Account = ""
 
 
 class Chart(NamedTuple):
@@ -47,6 +47,14 @@ class Chart(NamedTuple):
     accounts: Sequence[Income]
     vat: Mapping[str, Vat]
     includes_vat: bool
+
+
+class UnknownCodesError(Exception):
+    """Charges have VAT codes without a rate: `amounts` in minor units, by code."""
+
+    def __init__(self, amounts: Mapping[str, int]) -> None:
+        super().__init__(", ".join(amounts))
+        self.amounts = amounts
 
 
 class Posting(NamedTuple):
@@ -65,12 +73,20 @@ class Entry(NamedTuple):
 
 
 def entries(charges: Iterable[Charge], chart: Chart) -> list[Entry]:
-    """Return the entries of a month, ordered by payer and settlement; without those that come to nothing."""
+    """Return the entries of a month, ordered by payer and settlement; without those that come to nothing.
+
+    Raises UnknownCodesError where the chart has rates, but none for a code: it would be booked without its tax.
+    """
+    unknown: dict[str, int] = defaultdict(int)
     gross: dict[tuple[str, str], dict[tuple[str, str], int]] = defaultdict(lambda: defaultdict(int))
     for charge in charges:
         if charge.amount_minor:
             account = income_of(chart.accounts, chart.income, charge.machine_category, charge.vat_code)
             gross[charge.payer, charge.settlement][account, charge.vat_code] += charge.amount_minor
+            if chart.vat and charge.vat_code and charge.vat_code not in chart.vat:
+                unknown[charge.vat_code] += charge.amount_minor
+    if unknown:
+        raise UnknownCodesError(dict(sorted(unknown.items())))
     made = (_entry(*key, sums, chart) for key, sums in sorted(gross.items()))
     return [entry for entry in made if any(posting.debit_minor for posting in entry.postings)]
 
@@ -86,11 +102,21 @@ def income_of(accounts: Sequence[Income], usual: str, category: str, vat_code: s
 
 def _entry(payer: str, settlement: str, sums: Mapping[tuple[str, str], int], chart: Chart) -> Entry:
     income: dict[str, int] = defaultdict(int)
+    by_code: dict[str, dict[str, int]] = defaultdict(dict)
     for (account, vat_code), amount_minor in sorted(sums.items()):
-        net_minor, vat_minor = _split(amount_minor, chart.vat.get(vat_code), includes_vat=chart.includes_vat)
-        income[account] += net_minor
-        if vat_minor:
-            income[chart.vat[vat_code].account] += vat_minor
+        by_code[vat_code][account] = amount_minor
+        income[account] += 0  # postings are ordered by account, each tax after the first account that has it
+        if vat_code in chart.vat:
+            income[chart.vat[vat_code].account] += 0
+    for vat_code, accounts in by_code.items():
+        vat, sum_minor, net_minor = chart.vat.get(vat_code), 0, 0
+        for account, amount_minor in accounts.items():
+            # the net amount up to this account, less that up to the one before: so the tax of the code is rounded once
+            before_minor, sum_minor = net_minor, sum_minor + amount_minor
+            net_minor, vat_minor = _split(sum_minor, vat, includes_vat=chart.includes_vat)
+            income[account] += net_minor - before_minor
+        if vat is not None and vat_minor:
+            income[vat.account] += vat_minor
     own = chart.prepaid if settlement == PREPAID else chart.receivable
     postings = [Posting(account, -amount) for account, amount in income.items() if amount]
     return Entry(payer, settlement, (Posting(own, sum(income.values())), *postings))

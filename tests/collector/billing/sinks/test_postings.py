@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import defaultdict
 from datetime import UTC, date, datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabgate.collector.billing.sinks.contract import Charge, Month, Site
+from fabgate.collector.billing.sinks.contract import Charge, Later, Month, Site
 from fabgate.collector.billing.sinks.drivers.journal import ColumnOption, JournalOptions, JournalSink
-from fabgate.collector.billing.sinks.postings import Chart, Income, Posting, Vat, entries, income_of
+from fabgate.collector.billing.sinks.postings import Chart, Income, Posting, UnknownCodesError, Vat, entries, income_of
 from fabgate.errors import UsageError
 
 JANUARY = date(2027, 1, 1)
@@ -71,6 +73,35 @@ def test_prices_without_tax_get_it_on_top():
     assert entry.postings == (Posting("411", 1_055), Posting("7063", -1_000), Posting("44572", -55))
 
 
+def test_the_tax_of_a_payer_and_code_is_rounded_once_over_all_income_accounts():
+    accounts = [Income(account=f"706{n}", category=name) for n, name in enumerate(("laser", "saw", "lathe"))]
+    charges = [charge(amount=103, vat_code="normal", machine_category=name) for name in ("laser", "saw", "lathe")]
+    for includes_vat, tax in ((True, 51), (False, 62)):  # 3.09 includes 0.515, not 3 times 0.17; 20 % of it is 0.618
+        (entry,) = entries(charges, CHART._replace(accounts=accounts, includes_vat=includes_vat))
+        booked = {posting.account: -posting.debit_minor for posting in entry.postings}
+        assert booked["44571"] == tax
+        assert booked["411"] == -(309 if includes_vat else 371)
+        nets = [booked[account] for account in ("7060", "7061", "7062")]
+        assert sum(nets) == (258 if includes_vat else 309)
+        assert max(nets) - min(nets) <= 1
+
+
+@pytest.mark.parametrize("includes_vat", [True, False])
+def test_a_code_without_a_rate_is_not_booked_without_tax(includes_vat):
+    chart = CHART._replace(includes_vat=includes_vat)
+    charges = [
+        charge(amount=500, vat_code="S20"),
+        charge("m-2", 700, vat_code="S20"),
+        charge(vat_code="normal"),
+        charge(),
+    ]
+    with pytest.raises(UnknownCodesError) as caught:
+        entries(charges, chart)
+    assert caught.value.amounts == {"S20": 1_200}
+    assert len(entries(charges, chart._replace(vat={}))) == 2, "without rates, entries have no tax at all"
+    assert len(entries([charge(amount=0, vat_code="S20")], chart)) == 0
+
+
 CHARGES = st.lists(
     st.builds(
         charge,
@@ -82,6 +113,27 @@ CHARGES = st.lists(
     ),
     max_size=20,
 )
+
+
+def _tax(amount: int, percent: str, *, is_included: bool) -> Fraction:
+    rate = Fraction(percent)
+    return amount * rate / (100 + rate) if is_included else amount * rate / 100
+
+
+@given(CHARGES, st.booleans())
+def test_each_tax_is_within_half_a_unit_of_the_exact_one_of_payer_settlement_and_code(charges, includes_vat):
+    sums: dict[tuple[str, str, str], int] = defaultdict(int)
+    for one in charges:
+        sums[one.payer, one.settlement, one.vat_code] += one.amount_minor
+    booked = {
+        (entry.payer, entry.settlement, posting.account): -posting.debit_minor
+        for entry in entries(charges, CHART._replace(includes_vat=includes_vat))
+        for posting in entry.postings[1:]
+    }
+    for (payer, settlement, code), amount in sums.items():
+        if code:
+            exact = _tax(amount, VAT[code].percent, is_included=includes_vat)
+            assert abs(booked.get((payer, settlement, VAT[code].account), 0) - exact) <= Fraction(1, 2)
 
 
 @given(CHARGES, st.booleans())
@@ -138,6 +190,18 @@ def test_a_journal_for_hledger(tmp_path):
         "    4191:m-2                                           -1.50 EUR\n"
         "    706                                                 1.50 EUR\n"
     )
+
+
+def test_a_month_with_an_unknown_code_is_not_written_and_says_so(tmp_path):
+    with pytest.raises(
+        Later, match=r"2027-01: found the VAT code normal \(12.00 EUR\), wanted one of low; nothing of this"
+    ):
+        written(tmp_path, vat=[VAT["low"]])
+    assert not [*tmp_path.iterdir()]
+    exempt = Vat(code="normal", percent="0")
+    assert "    706                                               -12.00 EUR\n" in written(tmp_path, vat=[exempt])
+    with pytest.raises(UsageError, match="vat: found no account for low"):
+        written(tmp_path, vat=[Vat(code="low", percent="5.5")])
 
 
 def test_a_currency_without_decimals(tmp_path):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -21,7 +22,7 @@ from fabgate.collector.billing.currencies import decimal_text
 from fabgate.collector.billing.sinks import contract
 from fabgate.collector.billing.sinks.contract import Month, Site
 from fabgate.collector.billing.sinks.month_folder import MonthFolder
-from fabgate.collector.billing.sinks.postings import Account, Chart, Entry, Income, Vat, entries
+from fabgate.collector.billing.sinks.postings import Account, Chart, Entry, Income, UnknownCodesError, Vat, entries
 from fabgate.collector.tables.csv_file import write_csv
 from fabgate.collector.tables.table import NUMBER, TEXT, Cell, Column, Table
 from fabgate.errors import UsageError
@@ -155,6 +156,8 @@ class JournalSink:
         codes = [one.code for one in options.vat]
         if len(set(codes)) < len(codes):
             raise UsageError("vat: found a code twice, wanted each once")
+        if without := [one.code for one in options.vat if not one.account and Decimal(one.percent)]:
+            raise UsageError(f"vat: found no account for {', '.join(without)}, wanted the one of the tax")
         if options.columns and options.layout != "csv":
             raise UsageError(f"columns: found them with layout {options.layout}, wanted layout csv; or leave them out")
         values = {one.value for one in options.columns}
@@ -171,15 +174,29 @@ class JournalSink:
         )
 
     def send(self, items: Sequence[Month]) -> None:
-        """Write a month. Raises Later if another one is there, or the disk is away or full."""
+        """Write a month. Raises Later if another one is there, a VAT code is unknown, or the disk is away or full."""
         for month in items:
-            found = [_Numbered(n, entry) for n, entry in enumerate(entries(month, self._chart), start=1)]
+            found = [_Numbered(n, entry) for n, entry in enumerate(self._entries(month), start=1)]
             with MonthFolder(self._options.folder, month.key) as new:
                 if self._options.layout == "hledger":
                     new.write("entries.journal", self._hledger(month, found))
                 else:
                     separator = self._options.separator or _LAYOUTS[self._options.layout].separator
                     new.write("entries.csv", write_csv(self._table(month, found), separator))
+
+    def _entries(self, month: Month) -> list[Entry]:
+        try:
+            return entries(month, self._chart)
+        except UnknownCodesError as error:
+            digits, currency = self._site.digits, self._site.currency
+            found = ", ".join(
+                f"{code} ({decimal_text(sum_, digits)} {currency})" for code, sum_ in error.amounts.items()
+            )
+            wanted = ", ".join(self._chart.vat)
+            raise contract.Later(
+                f"{month.key}: found the VAT code {found}, wanted one of {wanted}; nothing of this month is written until"
+                ' vat in sinks.yaml has it, with percent "0" if there is no tax'
+            ) from error
 
     def find(self, items: Sequence[Any]) -> Collection[str]:  # noqa: ARG002 (an existing folder is compared)
         """Return nothing: an existing folder is compared."""
