@@ -299,7 +299,7 @@ def _prepaid(this: date) -> None:
     ledger.take_back(wrong.pk, author=MANAGER, now=now, reason="Typed 200 instead of 20")
     ledger.refund("m-1", 1_000, Paid("cash", reason="Paid too much"), author=MANAGER, now=now)
     modes.set_mode("m-12", this, prepays=False, actor=MANAGER)
-    decisions.add_line("m-5", "Filament", 700, day=this, author=MANAGER)
+    decisions.add_line("m-5", "Filament", 700, day=(this - timedelta(days=1)).replace(day=1), author=MANAGER)
     _out_of_credit_if_accepted((this - timedelta(days=1)).replace(day=1), now)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, timedelta
+from types import MappingProxyType
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
@@ -19,9 +21,12 @@ from fabgate.collector.models import BillingProgress, BillingTerms, ClosedMonth,
 from fabgate.errors import UsageError
 from fabgate.pricing import stored
 
+#: Whether prices include VAT, by the words of pages and verbs; None: it is not applicable (art. 293 B CGI).
+VAT: Final[Mapping[str, bool | None]] = MappingProxyType({"included": True, "excluded": False, "not-applicable": None})
+
 
 @transaction.atomic
-def start(currency: str, first_month: date, zone: str, *, includes_vat: bool, actor: str) -> BillingTerms:
+def start(currency: str, first_month: date, zone: str, *, includes_vat: bool | None, actor: str) -> BillingTerms:
     """Start billing from a month on, in the site's zone. Raises UsageError if it was started, or for no currency."""
     if currency not in DIGITS:
         text = _("found the currency %(found)r, wanted a code of ISO 4217 such as EUR, CHF or CAD")

@@ -175,6 +175,7 @@ def test_a_correction_after_closing_comes_as_a_reversal_and_a_new_charge(shop, t
     member_plans.set_plans({"m-2": "student"}, FIRST, actor="maya")
     close(FIRST)
     first = ask(token, "charges?after=0")
+    assert first["includes_vat"] is True
     assert (first["currency"], first["digits"], first["more"], first["closed"]["month"]) == ("EUR", 2, False, MONTH)
     row = next(one for one in first["charges"] if one["session"] == "s-1")
     same = (
@@ -242,9 +243,15 @@ def test_a_month_is_read_in_pages_too_and_each_row_comes_once(shop, token):
 def test_before_billing_is_started_there_is_nothing(token):
     for path in ("charges", "statements"):
         answer = ask(token, path)
-        assert answer == {"currency": None, "digits": None, path: [], "closed": None, "next": "0", "more": False} | (
-            {"lines": []} if path == "charges" else {}
-        )
+        assert answer == {
+            "currency": None,
+            "digits": None,
+            "includes_vat": None,
+            path: [],
+            "closed": None,
+            "next": "0",
+            "more": False,
+        } | ({"lines": []} if path == "charges" else {})
         assert ask(token, f"{path}/month?month=2027-01")[path] == []
 
 

@@ -73,6 +73,12 @@ def test_billing_starts_once(started, bill):
     assert Change.objects.get(verb="billing.started").after["currency"] == "EUR"
 
 
+def test_a_workshop_may_not_be_subject_to_vat(bill):
+    printed = bill("start", "--currency", "EUR", "--vat", "not-applicable", "--from", MONTH)
+    assert "in EUR, VAT not applicable (art. 293 B CGI), UTC" in printed
+    assert terms.get().includes_vat is None
+
+
 @pytest.mark.parametrize(
     ("words", "wrong"),
     [

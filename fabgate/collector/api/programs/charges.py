@@ -30,6 +30,7 @@ class Charges(Schema):
 
     currency: str | None = money.CURRENCY
     digits: int | None = money.DIGITS
+    includes_vat: bool | None = money.INCLUDES_VAT
     charges: list[rows.ChargeRow]
     lines: list[rows.LineRow]
     closed: rows.MonthClosed | None = Field(
@@ -45,6 +46,7 @@ class MonthCharges(Schema):
 
     currency: str | None = money.CURRENCY
     digits: int | None = money.DIGITS
+    includes_vat: bool | None = money.INCLUDES_VAT
     final: bool = Field(description="Whether the month is closed; otherwise everything in it may be replaced.")
     position: int = money.POSITION
     charges: list[rows.ChargeRow]

@@ -10,6 +10,9 @@ from fabgate.collector.billing import terms
 from fabgate.collector.models import BillingProgress
 
 CURRENCY: Final = Field(description="The code of ISO 4217; null until billing is started.")
+INCLUDES_VAT: Final = Field(
+    description="Whether amounts include VAT; null where it is not applicable (art. 293 B CGI), and as above."
+)
 DIGITS: Final = Field(description="The decimals of the currency: 2 for EUR, where 1250 is 12.50; null as above.")
 POSITION: Final = Field(
     ge=0, description="Charges follow `/sessions` up to this `position`; they follow decisions of people at once."
@@ -17,9 +20,9 @@ POSITION: Final = Field(
 
 
 def terms_of_money() -> dict[str, Any]:
-    """Return the currency of the site and its decimals."""
+    """Return the currency of the site, its decimals, and whether amounts include VAT."""
     found = terms.started()
-    return {"currency": found and found.currency, "digits": found and found.digits}
+    return {name: getattr(found, name, None) for name in ("currency", "digits", "includes_vat")}
 
 
 def position() -> int:

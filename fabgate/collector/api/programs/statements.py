@@ -57,6 +57,7 @@ class Statements(Schema):
 
     currency: str | None = money.CURRENCY
     digits: int | None = money.DIGITS
+    includes_vat: bool | None = money.INCLUDES_VAT
     statements: list[StatementRow]
     closed: rows.MonthClosed | None = Field(description="Set in the last answer of a month, which is then complete.")
     next: str = Field(pattern=CURSOR, description="The value of after= for the next request.")
@@ -68,6 +69,7 @@ class MonthStatements(Schema):
 
     currency: str | None = money.CURRENCY
     digits: int | None = money.DIGITS
+    includes_vat: bool | None = money.INCLUDES_VAT
     final: bool = Field(description="Whether the month is closed; otherwise they may change.")
     position: int = money.POSITION
     statements: list[StatementRow]

@@ -86,11 +86,18 @@ def may_be_credited_by(known: Modes, payer: str, today: date) -> bool:
 def set_mode(payer: str, since: date, *, prepays: bool, actor: str) -> bool:
     """Let a payer, or EVERYBODY else, prepay from a month on, or no longer; return whether that changes anything.
 
-    Raises UsageError for an unknown payer, and for a month that is closed or too far ahead.
+    Raises UsageError for an unknown payer, for a month that is closed or too far ahead, and if somebody should prepay while
+    prices exclude VAT: credit is paid in with it, and would be used up without it.
     """
     first = since.replace(day=1)
     if payer != EVERYBODY and payers.get(payer) is None:
         raise unknown(payer)
+    if prepays and terms.get().includes_vat is False:
+        raise UsageError(
+            _(
+                "prices exclude VAT here, but credit is paid in with VAT: let this payer pay by statement, not from credit"
+            )
+        )
     with transaction.atomic():
         refresh.lock()
         _check(first)

@@ -94,7 +94,8 @@ class Site:
     zone: ZoneInfo
     currency: str = ""
     digits: int = 0
-    includes_vat: bool = True
+    #: None: VAT is not applicable (art. 293 B CGI).
+    includes_vat: bool | None = True
 
 
 class Charge(Struct, frozen=True, kw_only=True):

@@ -46,7 +46,8 @@ class Chart(NamedTuple):
     income: str
     accounts: Sequence[Income]
     vat: Mapping[str, Vat]
-    includes_vat: bool
+    #: None: VAT is not applicable, and `vat` is empty.
+    includes_vat: bool | None
 
 
 class UnknownCodesError(Exception):
@@ -122,7 +123,7 @@ def _entry(payer: str, settlement: str, sums: Mapping[tuple[str, str], int], cha
     return Entry(payer, settlement, (Posting(own, sum(income.values())), *postings))
 
 
-def _split(amount_minor: int, vat: Vat | None, *, includes_vat: bool) -> tuple[int, int]:
+def _split(amount_minor: int, vat: Vat | None, *, includes_vat: bool | None) -> tuple[int, int]:
     """Return (net, tax) of an amount, rounded half up once."""
     if vat is None:
         return amount_minor, 0

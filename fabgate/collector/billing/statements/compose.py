@@ -30,7 +30,8 @@ class Head:
     payer: str
     currency: str
     digits: int
-    includes_vat: bool
+    #: None: VAT is not applicable (art. 293 B CGI).
+    includes_vat: bool | None
     #: The time zone of its days and times.
     zone: str
     #: When its month was closed; None while the statement is provisional.

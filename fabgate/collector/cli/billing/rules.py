@@ -32,12 +32,12 @@ def start(args: argparse.Namespace) -> int:
         args.currency.upper(),
         first,
         settings.TIME_ZONE,
-        includes_vat=args.vat == "included",
+        includes_vat=terms.VAT[args.vat],
         actor=audit.cli_actor(args.actor),
     )
-    vat = "including" if found.includes_vat else "excluding"
+    vat = {True: "prices including VAT", False: "prices excluding VAT", None: "VAT not applicable (art. 293 B CGI)"}
     sys.stdout.write(
-        f"billing starts with {found.first_month:%Y-%m}, in {found.currency}, prices {vat} VAT, {found.zone}\n"
+        f"billing starts with {found.first_month:%Y-%m}, in {found.currency}, {vat[found.includes_vat]}, {found.zone}\n"
     )
     sys.stdout.write(f"now say what machines cost: {called.command('bill-rule --help')}\n")
     return 0

@@ -46,7 +46,11 @@ class StartForm(forms.Form):
     currency = forms.ChoiceField(label=gettext_lazy("Currency"))
     vat = forms.ChoiceField(
         label=gettext_lazy("Prices"),
-        choices=[("included", gettext_lazy("include VAT")), ("excluded", gettext_lazy("exclude VAT"))],
+        choices=[
+            ("included", gettext_lazy("include VAT")),
+            ("excluded", gettext_lazy("exclude VAT")),
+            ("not-applicable", gettext_lazy("have no VAT: the workshop does not charge it (art. 293 B CGI)")),
+        ],
         widget=forms.RadioSelect,
         initial="included",
     )
@@ -83,7 +87,7 @@ def start(request: HttpRequest) -> HttpResponse:
             form.cleaned_data["currency"],
             form.first_month,
             settings.TIME_ZONE,
-            includes_vat=form.cleaned_data["vat"] == "included",
+            includes_vat=terms.VAT[form.cleaned_data["vat"]],
             actor=account_of(request).name,
         )
         text = _("Billing starts with %(month)s. Now set what machines cost.")

@@ -68,17 +68,22 @@ def state(head: Head) -> str:
 def facts(statement: Statement) -> list[tuple[str, str]]:
     """Return the head of a statement as pairs of a label and a value."""
     head, payer = statement.head, statement.words.payer
-    vat = _("prices include VAT") if head.includes_vat else _("prices exclude VAT")
     period = _("%(first)s to %(last)s") % {"first": _day(head.month), "last": _day(last_day(head))}
     found = [
         (_("Number"), head.number),
         (_("Period"), period),
         (_("State"), state(head)),
-        (_("Currency"), f"{head.currency}, {vat}"),
+        (_("Currency"), f"{head.currency}, {_vat(head)}"),
         (_("Registration number"), payer.get("registration_number", "")),
         (_("VAT number"), payer.get("vat_number", "")),
     ]
     return [(label, value) for label, value in found if value]
+
+
+def _vat(head: Head) -> str:
+    if head.includes_vat is None:  # the words that article 293 E of the CGI asks for
+        return _("VAT not applicable, art. 293 B of the French tax code (CGI)")
+    return _("prices include VAT") if head.includes_vat else _("prices exclude VAT")
 
 
 def address(words: Words, payer: str) -> list[str]:
@@ -134,10 +139,10 @@ def steps(statement: Statement) -> Iterator[Step]:
 
 
 def vat_note(statement: Statement) -> str:
-    """Return the amounts by VAT codes, as a sentence; "" without codes."""
+    """Return the amounts by VAT codes, as a sentence; "" without codes, and where VAT is not applicable."""
     money = Money(statement.head.currency, statement.head.digits)
     amounts = statement.by_vat_code
-    if not any(amounts):
+    if statement.head.includes_vat is None or not any(amounts):
         return ""
     parts = [f"{code or _('without a code')}: {money.minor(amount)}" for code, amount in amounts.items()]
     text = _("By VAT code, for information only: %(amounts)s. The amounts in the accounting system are authoritative.")

@@ -15,7 +15,17 @@ from fabgate.collector.billing.charges import closing, decisions, refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import balances, daily, ledger, modes, standing
 from fabgate.collector.billing.prepaid.ledger import Paid
-from fabgate.collector.models import Change, Charge, ManualLine, Member, Payer, Plan, PrepaidChange, PrepaidEntry
+from fabgate.collector.models import (
+    BillingTerms,
+    Change,
+    Charge,
+    ManualLine,
+    Member,
+    Payer,
+    Plan,
+    PrepaidChange,
+    PrepaidEntry,
+)
 from fabgate.collector.sessions import corrections
 from fabgate.collector.verify.findings import Report
 from fabgate.collector.verify.money import prepaid as verification
@@ -50,6 +60,20 @@ def findings() -> list[str]:
 
 
 # --- a model ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("payer", ["m-1", modes.EVERYBODY])
+def test_nobody_prepays_prices_without_vat(shop, payer):
+    for includes_vat in (None, True):
+        BillingTerms.objects.update(includes_vat=includes_vat)
+        for prepays in (True, False):
+            modes.set_mode(payer, FIRST, prepays=prepays, actor="eve")
+            assert modes.Modes.now().prepays(payer or "m-2", FIRST) is prepays
+    BillingTerms.objects.update(includes_vat=False)
+    with pytest.raises(UsageError, match="prices exclude VAT here, but credit is paid in with VAT"):
+        modes.set_mode(payer, FIRST, prepays=True, actor="eve")
+    assert not modes.Modes.now().prepays(payer or "m-2", FIRST)
+    modes.set_mode(payer, MONTHS[1], prepays=False, actor="eve")
 
 
 class Moved(NamedTuple):

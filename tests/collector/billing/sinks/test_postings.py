@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 from collections import defaultdict
 from datetime import UTC, date, datetime
@@ -11,12 +12,14 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabgate.collector.billing.sinks.contract import Charge, Later, Month, Site
+from fabgate.collector.billing.sinks.contract import Charge, Later, Month, Refused, Site
 from fabgate.collector.billing.sinks.drivers.journal import ColumnOption, JournalOptions, JournalSink
+from fabgate.collector.billing.sinks.drivers.stripe import StripeSink, TaxRate
 from fabgate.collector.billing.sinks.postings import Chart, Income, Posting, UnknownCodesError, Vat, entries, income_of
 from fabgate.errors import UsageError
 
@@ -202,6 +205,31 @@ def test_a_month_with_an_unknown_code_is_not_written_and_says_so(tmp_path):
     assert "    706                                               -12.00 EUR\n" in written(tmp_path, vat=[exempt])
     with pytest.raises(UsageError, match="vat: found no account for low"):
         written(tmp_path, vat=[Vat(code="low", percent="5.5")])
+
+
+def test_a_workshop_without_vat_books_none_and_wants_no_rates(tmp_path):
+    site = Site("lyon", "c", ZoneInfo("UTC"), "EUR", 2, includes_vat=None)
+    options = JournalOptions(since="2027-01", folder=tmp_path)
+    JournalSink(options, site).send([month(charge(vat_code="normal"))])
+    assert (
+        "    706                                               -12.00 EUR\n"
+        in next(tmp_path.glob("*/*.journal")).read_text()
+    )
+    with pytest.raises(UsageError, match="vat: found rates, wanted none: VAT is not applicable"):
+        JournalSink(msgspec.structs.replace(options, vat=[VAT["low"]]), site)
+
+
+def test_stripe_gets_no_charge_whose_code_has_no_tax_rate(tmp_path):
+    key = tmp_path / "key"
+    key.write_text("sk_test_1")
+    rates = [TaxRate(code="normal", tax_rate="txr_1")]
+    # nothing listens there: a charge that is sent after all is Later, not Refused
+    options = StripeSink.Options(since="2027-01", key_file=key, url="http://127.0.0.1:9", tax_rates=rates)
+    site = Site("lyon", "c", ZoneInfo("UTC"), "EUR", 2)
+    with pytest.raises(Refused, match="found the VAT code S20, wanted one of normal: add it to tax_rates"):
+        StripeSink(options, site).send([charge(vat_code="S20", machine="laser", reference="cus_1")])
+    with pytest.raises(UsageError, match="tax_rates: found some, wanted none: VAT is not applicable"):
+        StripeSink(options, dataclasses.replace(site, includes_vat=None))
 
 
 def test_a_currency_without_decimals(tmp_path):

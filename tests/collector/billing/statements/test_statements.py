@@ -15,6 +15,7 @@ from fabgate.collector.billing.prepaid import balances, ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.billing.statements import archive, issue, read, values
 from fabgate.collector.models import (
+    BillingTerms,
     Change,
     Charge,
     ClosedMonth,
@@ -64,6 +65,19 @@ def written(statement) -> list[tuple[str, ...]]:
     with translation.override(language.of(statement)):
         found = list(rows.of(statement))
     return [(row.kind, row.text, row.span, row.time, row.amount, row.note) for row in found]
+
+
+def test_a_statement_without_vat_says_so_in_the_words_of_the_law_and_sums_no_codes(shop):
+    assert "V20" in rows.vat_note(read.of(FIRST, "m-1"))
+    BillingTerms.objects.update(includes_vat=None)
+    statement = read.of(FIRST, "m-1")
+    assert rows.vat_note(statement) == ""
+    assert values.of(statement)["includes_vat"] is None
+    assert "EUR, VAT not applicable, art. 293 B of the French tax code (CGI)" in dict(rows.facts(statement)).values()
+    with translation.override("fr"):
+        assert "EUR, TVA non applicable, art. 293 B du CGI" in dict(rows.facts(statement)).values()
+    Payer.objects.filter(pk="m-1").update(lang="fr")
+    assert "TVA non applicable, art. 293 B du CGI" in " ".join(pages(read.of(FIRST, "m-1")).split())
 
 
 def pages(statement) -> str:

@@ -87,6 +87,22 @@ def test_billing_is_started_once(manager, monkeypatch):
     assert "CHF" in text(manager.get("/month/start"))
 
 
+@pytest.mark.parametrize(
+    ("vat", "stored", "words"),
+    [
+        ("included", True, "Prices include VAT."),
+        ("excluded", False, "Prices exclude VAT."),
+        ("not-applicable", None, "VAT not applicable, art. 293 B CGI."),
+    ],
+)
+def test_pages_say_what_prices_have_to_do_with_vat(manager, vat, stored, words):
+    manager.post("/month/start", {"currency": "EUR", "vat": vat, "first": billing.MONTH})
+    assert terms.get().includes_vat is stored
+    assert words in text(manager.get("/month"))
+    assert ("without VAT (art. 293 B CGI)" in text(manager.get("/month/tariffs/new"))) is (stored is None)
+    assert ("have no VAT" in text(manager.get("/month/start"))) is (stored is None)
+
+
 def test_two_people_never_start_billing_twice(browse):
     typed = {"vat": "included", "first": f"{billing.used.NOON:%Y-%m}"}
     answers = at_once(

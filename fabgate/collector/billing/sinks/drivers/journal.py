@@ -158,6 +158,8 @@ class JournalSink:
             raise UsageError("vat: found a code twice, wanted each once")
         if without := [one.code for one in options.vat if not one.account and Decimal(one.percent)]:
             raise UsageError(f"vat: found no account for {', '.join(without)}, wanted the one of the tax")
+        if options.vat and site.includes_vat is None:
+            raise UsageError("vat: found rates, wanted none: VAT is not applicable to this workshop (art. 293 B CGI)")
         if options.columns and options.layout != "csv":
             raise UsageError(f"columns: found them with layout {options.layout}, wanted layout csv; or leave them out")
         values = {one.value for one in options.columns}

@@ -57,6 +57,10 @@ class StripeSink:
         codes = [one.code for one in options.tax_rates]
         if len(set(codes)) < len(codes):
             raise UsageError("tax_rates: found a code twice, wanted each once")
+        if codes and site.includes_vat is None:
+            raise UsageError(
+                "tax_rates: found some, wanted none: VAT is not applicable to this workshop (art. 293 B CGI)"
+            )
         self._options = options
         self._site = site
         self._url = check_url(options.url)
@@ -73,6 +77,11 @@ class StripeSink:
                 "description": description(item, self._site),
                 "metadata": {_ID: item.key, "fabgate_month": f"{item.month:%Y-%m}", "fabgate_session": item.session},
             }
+            if self._rates and item.vat_code and item.vat_code not in self._rates:
+                known = ", ".join(self._rates)
+                raise Refused(
+                    f"found the VAT code {item.vat_code}, wanted one of {known}: add it to tax_rates in sinks.yaml"
+                )
             if item.vat_code in self._rates:
                 params["tax_rates"] = [self._rates[item.vat_code]]
             with _Errors():

@@ -42,7 +42,12 @@ def add_verbs(add: shared.Add) -> None:
         example="--currency EUR --vat included --from 2027-01",
     )
     start.add_argument("--currency", required=True, metavar="CODE", help="a code of ISO 4217, such as EUR")
-    start.add_argument("--vat", required=True, choices=("included", "excluded"), help="whether prices include VAT")
+    start.add_argument(
+        "--vat",
+        required=True,
+        choices=("included", "excluded", "not-applicable"),
+        help="whether prices include VAT; not-applicable: the workshop does not charge it (art. 293 B CGI)",
+    )
     start.add_argument("--from", dest="first", required=True, metavar="MONTH", help="the first month, such as 2027-01")
     plan = add(
         "bill-plan",
