@@ -62,7 +62,7 @@ MIXED: dict[str, tuple[set[str], set[str]]] = {
             *("id", "name", "token_hash", "boot", "journal", "head", "head_at", "mark", "version", "online", "seen_at"),
             *("state", "state_since", "session", "session_member", "energised_ms", "running_ms", "ran_at", "causes"),
             *("clock_off_ms", "earliest_at", "hints", "problems", "quarantine_dropped", "reader", "synced"),
-            *("reported_roster", "roster_confirmed_at", "roster_version", "too_much_at"),
+            *("reported_roster", "roster_confirmed_at", "roster_version", "senses_work", "too_much_at"),
         },
     ),
     "Account": (
