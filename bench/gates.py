@@ -24,6 +24,7 @@ from bench.people import BADGE_KEY, GATE, GATE_KEY, SITE
 from fabgate.drivers.outputs.gpio import GpioOptions, GpioOutput
 from fabgate.drivers.readers import Reader
 from fabgate.gate.config import gate_yaml as gate_config
+from fabgate.gate.config.hardware import SIMULATED_OUTPUT
 from fabgate.gate.daemon import Daemon
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.http_source import Receipt
@@ -220,7 +221,7 @@ class GateProcess:
                 stdout=subprocess.PIPE if child else log,
                 stderr=log,
                 text=True,
-                env={**INSTALLED, "NOTIFY_SOCKET": notify_socket},
+                env={**INSTALLED, "NOTIFY_SOCKET": notify_socket, SIMULATED_OUTPUT: "1"},
             )
         self.pid = self.process.pid
 

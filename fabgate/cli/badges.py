@@ -29,7 +29,7 @@ def badge(arguments: argparse.Namespace) -> int:
 
         if arguments.config is None:
             raise UsageError("a digest needs the gate's badge key: add --config gate.yaml")
-        digest = badges.digest(parsed, badge_key(gate_yaml.load(arguments.config), make=False))
+        digest = badges.digest(parsed, badge_key(gate_yaml.load(arguments.config, switches=False), make=False))
     names = badges.spellings(parsed)
     if digest is not None and not arguments.json:
         print(digest)
@@ -38,7 +38,7 @@ def badge(arguments: argparse.Namespace) -> int:
     if arguments.config is not None:
         from fabgate.gate.config import gate_yaml
 
-        roster = card.known_here(parsed, gate_yaml.load(arguments.config))
+        roster = card.known_here(parsed, gate_yaml.load(arguments.config, switches=False))
     if arguments.json:
         print(json.dumps({"spellings": names, "digest": digest, **card.as_json(parsed, roster)}, indent=2))
         return 0

@@ -41,7 +41,7 @@ def roster_fetch(arguments: argparse.Namespace) -> int:
     from fabgate.gate.roster.http_source import HttpSource
     from fabgate.gate.roster.source import RosterRefused, RosterStored
 
-    config = gate_yaml.load(arguments.config)
+    config = gate_yaml.load(arguments.config, switches=False)
     if config.roster.url is None:
         raise UsageError(f"{arguments.config}: the roster is a file; there is nothing to fetch")
     if gate_runs(config.state_dir):
@@ -73,7 +73,7 @@ def roster_adopt(arguments: argparse.Namespace) -> int:
     """Allow the gate to accept a roster that it would refuse."""
     from fabgate.gate.roster.adopt import adopt
 
-    config = gate_yaml.load(arguments.config)
+    config = gate_yaml.load(arguments.config, switches=False)
     for line in adopt(config):
         print(line)
     when = "within seconds" if gate_runs(config.state_dir) else "when it starts"

@@ -12,4 +12,4 @@ def of(arguments: argparse.Namespace) -> Path:
     """Return the gate's state folder: ``--state-dir``, or that of the configuration."""
     if arguments.state_dir is not None:
         return Path(arguments.state_dir)
-    return gate_yaml.load(arguments.config).state_dir
+    return gate_yaml.load(arguments.config, switches=False).state_dir

@@ -55,7 +55,7 @@ def _reader_of(gate: str, number: int) -> Path:
     """Return the control socket of a gate that is given by its socket, by its gate.yaml, or by its name."""
     path = Path(gate)
     if path.suffix in (".yaml", ".yml") and path.is_file():
-        readers = gate_yaml.load(path).reader
+        readers = gate_yaml.load(path, switches=False).reader
         if number > len(readers):
             found = f"{len(readers)} reader{'' if len(readers) == 1 else 's'}"
             raise UsageError(f"{path}: found {found}, wanted number {number} of them; count them in gate.yaml")

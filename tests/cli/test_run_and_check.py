@@ -7,6 +7,9 @@ import re
 
 import pytest
 
+from fabgate.drivers.emulated.outputs.plug import Plug
+from fabgate.drivers.emulated.outputs.shelly import EmulatedShelly
+from fabgate.gate.config.hardware import SIMULATED_OUTPUT
 from tests.cli.running import (
     CONFIG,
     RunningGate,
@@ -45,6 +48,24 @@ def test_run_names_every_mistake_of_its_configuration_and_ends_with_2(tmp_path):
     done = run_fabgate("run", "--config", path)
     refused(done, 2, "machine.limit_s: found '-1'")
     assert [line.startswith("error: ") for line in done.stderr.splitlines()] == [True, True]
+
+
+def test_a_simulated_reader_never_powers_a_real_plug_and_what_the_gate_stored_can_be_read(tmp_path, monkeypatch):
+    monkeypatch.delenv(SIMULATED_OUTPUT, raising=False)
+    with EmulatedShelly(Plug("let me in")) as shelly:
+        (tmp_path / "password").write_text("let me in")
+        plug = f"{{driver: shelly, host: 127.0.0.1, port: {shelly.port}, device_id: {shelly.plug.device_id}"
+        text = CONFIG.replace("{driver: memory", f"{plug}, password_file: {tmp_path / 'password'}")
+        path = write_gate(tmp_path / "gate", text)
+        for verb in (("run", "--config", path), ("check", path)):
+            refused(run_fabgate(*verb), 2, "output: found the real output shelly next to emulated hardware .reader.")
+        assert run_fabgate("doctor", "--config", path, "--root", tmp_path).returncode == 1
+        assert (shelly.requests, shelly.plug.history) == ([], [])
+        assert "found no reader" in run_fabgate("tap", path, "04:A1:B2:C3").stderr
+        for verb in ("status", "journal"):
+            assert "real output" not in run_fabgate(verb, "--config", path).stderr
+        monkeypatch.setenv(SIMULATED_OUTPUT, "1")
+        assert run_fabgate("check", path).returncode == 0
 
 
 def test_a_second_gate_on_one_state_directory_is_refused(gate):

@@ -128,9 +128,8 @@ def test_the_real_gpioset_accepts_our_arguments_and_fails_only_because_there_is_
 REST = """site: lyon
 gate: laser-1
 state_dir: state
-reader: {driver: simulated, control_socket: s}
+reader: {driver: mfrc522}
 roster: {file: members.yaml}
-demo: true
 """
 SPELLINGS = {
     "in one line": "output: {driver: gpio, pin: 22}\n",

@@ -29,6 +29,7 @@ from fabgate.drivers.emulated.readers.serial_line import SerialLine, rdm6300
 from fabgate.drivers.readers import START_UP_MS
 from fabgate.errors import HardwareError
 from fabgate.gate.clock import boot_id, boottime_ms
+from fabgate.gate.config.hardware import SIMULATED_OUTPUT
 from fabgate.gate.journal.reader import JournalReader
 
 SITE: Final = "demo"
@@ -119,7 +120,9 @@ class SimulatedGate:
         }
         # JSON is also YAML, so this is an ordinary gate.yaml.
         self.config.write_text(json.dumps(found, indent=1), encoding="utf-8")
-        self.process = Process(["run", "--config", str(self.config)], folder / f"{name}.log")
+        # Its plug is real to the gate, and its reader is not.
+        simulated = None if self.plug is None else {SIMULATED_OUTPUT: "1"}
+        self.process = Process(["run", "--config", str(self.config)], folder / f"{name}.log", simulated)
 
     # --- what can happen to it ----------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any, Final
@@ -18,6 +19,15 @@ SPI_PINS: Final = {0: ((9, 10, 11), (8, 7)), 1: ((19, 20, 21), (18, 17, 16))}
 #: The devices of the Pi's own serial port, and its pins: TXD and RXD.
 SERIAL_PORTS: Final = frozenset({"/dev/serial0", "/dev/ttyAMA0", "/dev/ttyS0"})
 SERIAL_PINS: Final = (14, 15)
+#: The variable of the environment that says with 1 that the output switches a simulated line or plug, and no machine. The demo
+#: and rigs of tests set it; no unit does, and the doctor refuses one that does.
+SIMULATED_OUTPUT: Final = "FABGATE_SIMULATED_OUTPUT"
+_NO_HARDWARE: Final = (
+    "found emulated hardware, wanted real; on emulated hardware, which needs 'demo: true', anyone can tap any badge"
+)
+_NO_CLOCK: Final = (
+    "found emulated, wanted a real clock; an emulated one, which needs 'demo: true', can be set by anyone"
+)
 #: What else may be on I2C, in words, and the page about it.
 _PLACES: Final = {"panel": ("display", "docs/panels/README.md"), "meter": ("meter", "docs/sensing.md")}
 #: The pins of an I2C bus, SDA and SCL; other buses have pins that an overlay chooses.
@@ -44,9 +54,9 @@ def installed(kind: str, name: str, driver: Any) -> None:
             raise UsageError(f"found the {kind} driver {name!r} without its package {module}, wanted it: {todo}")
 
 
-def check_hardware(reading: Reading) -> None:
-    """Check emulated hardware, the pins and the buses."""
-    _check_emulated(reading)
+def check_hardware(reading: Reading, *, switches: bool) -> None:
+    """Check emulated hardware, the pins and the buses; `switches` is whether the output is going to be used."""
+    _check_emulated(reading, switches=switches)
     _check_output(reading)
     used_by = _spi(reading) | _i2c(reading)
     for key, port in reading.values.items():
@@ -100,24 +110,34 @@ def _check_output(reading: Reading) -> None:
         )
 
 
-def _check_emulated(reading: Reading) -> None:
+def _check_emulated(reading: Reading, *, switches: bool) -> None:
+    """Check that a gate with anything emulated is a demo, and that it switches nothing."""
     values = reading.values
-    if values.get("demo") is not False:
-        return
     sections: dict[str, None] = {}
     for key, value in values.items():
         if kind_of(key) in KINDS and (value == "emulated" or (key.endswith(".driver") and value == "simulated")):
             sections[key.rpartition(".")[0]] = None
-    for section in sections:
-        reading.wrong(
-            section,
-            "found emulated hardware, wanted real; on emulated hardware, which needs 'demo: true', anyone can tap any badge",
-        )
     if values.get("clock.source") == "emulated":
-        reading.wrong(
-            "clock.source",
-            "found emulated, wanted a real clock; an emulated one, which needs 'demo: true', can be set by anyone",
-        )
+        sections["clock.source"] = None
+    if values.get("demo") is True:
+        if switches:
+            _check_switches_nothing(reading, [*sections])
+    elif values.get("demo") is False:
+        for section in sections:
+            reading.wrong(section, _NO_CLOCK if section == "clock.source" else _NO_HARDWARE)
+
+
+def _check_switches_nothing(reading: Reading, emulated: list[str]) -> None:
+    """Refuse an output that can power a machine where anything else is `emulated`; one of another package can, too."""
+    driver = reading.values.get("output.driver")
+    if not emulated or "output" in emulated or driver in (None, "memory") or os.environ.get(SIMULATED_OUTPUT) == "1":
+        return
+    reading.wrong(
+        "output",
+        f"found the real output {driver} next to emulated hardware ({', '.join(emulated)}), wanted one that switches nothing:"
+        " anyone on this computer could power the machine. Write output: {driver: memory}, or take real hardware"
+        " everywhere and leave out 'demo: true'",
+    )
 
 
 def _spi(reading: Reading) -> dict[int, str]:

@@ -16,6 +16,7 @@ from fabgate.doctor import shipped
 from fabgate.doctor.finding import Finding, Outcome, fail, not_checked, ok, warn
 from fabgate.errors import HardwareError, UsageError
 from fabgate.gate.config import gate_yaml
+from fabgate.gate.config.hardware import SIMULATED_OUTPUT
 from fabgate.gate.doctor import pi, service
 from fabgate.gate.doctor.facts import UNIT, Facts
 from fabgate.gate.doctor.pcsc import pcsc
@@ -52,6 +53,12 @@ def unit(facts: Facts) -> Finding:
     _, drop_ins = shipped.unit_texts(facts.system, UNIT)
     texts = {f"{path.parent.name}/{path.name}": path.read_text("utf-8") for path in drop_ins}
     found = shipped.judge_unit("unit", UNIT, shipped.shipped(f"systemd/{UNIT}"), facts.unit, texts, install=INSTALL)
+    if any(SIMULATED_OUTPUT in value for value in (facts.unit or {}).get(("Service", "Environment"), [])):
+        return fail(
+            "unit",
+            f"the unit sets {SIMULATED_OUTPUT}: a simulated reader may power a real machine",
+            f"take {SIMULATED_OUTPUT} out of the unit and its drop-ins: systemctl cat {UNIT} shows them",
+        )
     users = (facts.unit or {}).get(("Service", "User"), [])
     accounts = {line.partition(":")[0] for line in (facts.system.read("/etc/passwd") or "").splitlines()}
     if found.outcome is Outcome.OK and users and not {*users} <= accounts:

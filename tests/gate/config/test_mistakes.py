@@ -100,7 +100,7 @@ WRONG: dict[str, tuple[dict[str, str | None], list[str]]] = {
     ),
     "an option out of range": ({"reader": "reader: {driver: mfrc522, antenna_gain: 9}"}, [":4: reader.antenna_gain: found '9', wanted a whole number from 0 to 7"]),
     "options that do not fit together": (
-        {"demo": "demo: true", "reader": "reader: {driver: mfrc522, chip: emulated}"},
+        {"demo": "demo: true", "reader": "reader: {driver: mfrc522, chip: emulated}", "output": "output: {driver: memory}"},
         [":4: reader: found chip: emulated without control_socket, wanted"],
     ),
     "an emulated chip": (

@@ -183,6 +183,7 @@ FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
     ),
     ("unit", written(DROP_IN, "[Unit]\nConditionPathExists=/mnt/usb\n"), FAIL, "ConditionPathExists"),
     ("unit", written(DROP_IN, "[Service]\nRestartPreventExitStatus=\n"), OK, "own.conf"),
+    ("unit", written(DROP_IN, "[Service]\nEnvironment=FABGATE_SIMULATED_OUTPUT=1\n"), FAIL, "may power a real machine"),
     ("unit", changed("/etc/passwd", "^fabgate:.*\n", ""), FAIL, "the account fabgate does not exist"),
     ("unit", removed("/etc/systemd/system/multi-user.target.wants/fabgate-gate.service"), WARN, "systemctl enable"),
     ("line-off", removed("/usr/lib/fabgate/line-off"), FAIL, "-m 755"),

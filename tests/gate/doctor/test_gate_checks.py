@@ -53,6 +53,7 @@ def chip(pi) -> Iterator[Chip]:
     path = str(pi.folder / "chip")
     pi.reconfigure("{driver: mfrc522}", f"{{driver: mfrc522, chip: emulated, control_socket: {path}}}")
     pi.reconfigure("site: lyon", "site: lyon\ndemo: true")
+    pi.reconfigure("{driver: gpio, pin: 17,", "{driver: gpio, pins: emulated, pin: 17,")
     pi.stop()
     rpi_gpio.pins.cleanup()
     found = Chip(rf_time=True)
