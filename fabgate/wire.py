@@ -824,6 +824,8 @@ class Roster(Message, frozen=True, kw_only=True):
     tz: str = "UTC"
     fresh_for_s: int = 604_800
     badge_key_id: str | None = None
+    #: The mark of that key (``badge.key_mark``): two keys with one id have different ones.
+    badge_key_mark: str | None = None
     #: The id of the collector's database (as in ``…/collector/status``): versions are compared only within it.
     collector: Text | None = None
     #: The missing members really left. This package's collector lists everyone who left as refused, and never sets it.

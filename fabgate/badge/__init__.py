@@ -18,6 +18,7 @@ from fabgate.badge.kinds import (
     RandomUidError,
     digest,
     from_uid,
+    key_mark,
     number,
     wiegand,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "digest",
     "example",
     "from_uid",
+    "key_mark",
     "number",
     "parse",
     "spellings",

@@ -172,6 +172,14 @@ def digest(badge: Badge, key: bytes) -> str:
     return hashlib.blake2b(message, key=key, digest_size=DIGEST_BYTES).hexdigest()
 
 
+def key_mark(key: bytes) -> str:
+    """Return 16 hex digits by which two badge keys are told apart, without the key: BLAKE2b-64, keyed and personalised.
+
+    The personalisation (RFC 7693, 2.5) keeps it apart from every digest of a badge.
+    """
+    return hashlib.blake2b(key=key, digest_size=8, person=b"badge-key-mark").hexdigest()
+
+
 def payload_digits(bits: int) -> int:
     """Return how many hex digits the payload of a Wiegand frame has."""
     return -(-WIEGAND_PAYLOAD_BITS[bits] // 4)

@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from fabgate import wire
+from fabgate.badge import key_mark
 from fabgate.collector.access import short_forms
 from fabgate.collector.access.eligibility import BADGE_LOST, OUTSIDE_HOURS, People
 from fabgate.collector.access.opening_hours import Calendar
@@ -147,7 +148,7 @@ def plan(gates: Iterable[Gate], *, only_changed: bool = False) -> Plan:
     Call it before the pulse lock is taken; the gates may be saved only after that (db/pulse.py).
     """
     env: Environment = settings.ENVIRONMENT
-    kid, collector = next(iter(badge_keys(env).by_id)), Collector.get(env.site)
+    (kid, key), collector = next(iter(badge_keys(env).by_id.items())), Collector.get(env.site)
     seen = Pulse.newest(*_DECIDING)
     Badge.recompute_digests(badge_key(env))
     now = datetime.now(ZoneInfo(env.tz))
@@ -157,7 +158,7 @@ def plan(gates: Iterable[Gate], *, only_changed: bool = False) -> Plan:
     calendar, prices = Calendar(people.today), Prices(people.members, people.groups, now)
     drafts = []
     for gate in gates:
-        found = _build(gate, people, short, calendar, prices, env, kid, collector.collector)
+        found = _build(gate, people, short, calendar, prices, env, (kid, key_mark(key)), collector.collector)
         if only_changed and wire.encode(found) == gate.roster:
             continue
         version = max(gate.roster_version + 1, gate.reported_roster + 1, time.time_ns() // 1_000_000)
@@ -226,10 +227,10 @@ def _build(
     calendar: Calendar,
     prices: Prices,
     env: Environment,
-    kid: str,
+    badge_key: tuple[str, str],
     collector: str,
 ) -> wire.Roster:
-    """Build the roster of `gate`.
+    """Build the roster of `gate`; `badge_key` is the id of the key, and its mark.
 
     It lists every member and group, also those without a badge, former members and ended groups: a gate keeps the old
     entry of a missing member, as if the export were broken.
@@ -284,7 +285,8 @@ def _build(
         site=env.site,
         gate=gate.name,
         tz=env.tz,
-        badge_key_id=kid,
+        badge_key_id=badge_key[0],
+        badge_key_mark=badge_key[1],
         collector=collector,
         machine=machine.wire_rules(),
         members=members,

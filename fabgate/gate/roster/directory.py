@@ -57,6 +57,8 @@ class Directory:
             self.fresh_for_s = int(meta["fresh_for_s"])
             #: The id of the key under which its badges were digested, where the roster names it.
             self.badge_key_id: str | None = meta["badge_key_id"]
+            #: The mark of that key (``badge.key_mark``); None where an earlier version stored it.
+            self.badge_key_mark: str | None = meta.get("badge_key_mark")
             #: The hash of its content (``content_of``); None where an earlier version stored it.
             self.content: bytes | None = meta.get("content")
             #: The JSON of its prices, which only the panel reads; None where an earlier version stored it.
@@ -210,6 +212,7 @@ def _fill(db: sqlite3.Connection, roster: wire.Roster, source: str) -> None:
         "tz": roster.tz,
         "fresh_for_s": roster.fresh_for_s,
         "badge_key_id": roster.badge_key_id,
+        "badge_key_mark": roster.badge_key_mark,
         "machine": wire.encode(roster.machine),
         "hours": msgspec.json.encode(roster.hours),
         "prices": msgspec.json.encode(roster.prices),

@@ -101,7 +101,9 @@ def _roster(
     members, refusals = _people(parsed.people, key, mistakes)
     if not parsed.people and not had_mistakes:
         mistakes.add(None, "found no member, wanted at least one; an empty roster would lock everybody out")
-    frame = wire.Roster(version=version, site=topics.site, gate=topics.gate, tz=tz, machine=machine)
+    frame = wire.Roster(
+        version=version, site=topics.site, gate=topics.gate, tz=tz, machine=machine, badge_key_mark=badge.key_mark(key)
+    )
     lists: dict[str, Any] = {"members": members, "refusals": refusals}
     return msgspec.structs.replace(frame, **lists)
 

@@ -14,13 +14,15 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
 
 from fabgate import wire
+from fabgate.badge import key_mark
 from fabgate.errors import FabgateError, SealError, UsageError
 from fabgate.gate.clock import fsync_directory
 from fabgate.gate.config.gate_yaml import Config
@@ -70,7 +72,7 @@ class HttpSource:
         *,
         boot: str,
         now: Callable[[], Now],
-        badge_keys: Collection[str] = (),
+        badge_keys: Mapping[str, bytes] = MappingProxyType({}),
         timeout_s: float = TIMEOUT_S,
         whole_timeout_s: float = WHOLE_TIMEOUT_S,
     ) -> None:
@@ -229,7 +231,7 @@ class HttpSource:
         roster = lazy_roster.decode(body)
         if (roster.site, roster.gate) != (self._topics.site, self._topics.gate):
             raise SealError(f"found the roster of {roster.site}/{roster.gate}, wanted that of {self._topics.account}")
-        self._check_badge_key(roster.badge_key_id)
+        self._check_badge_key(roster.badge_key_id, roster.badge_key_mark)
         return roster
 
     def _new_roster(self, roster: wire.Roster, answer: Any, body: bytes, receipt: Receipt | None) -> None:
@@ -276,12 +278,21 @@ class HttpSource:
                 f" replaces a newer one{hint}"
             )
 
-    def _check_badge_key(self, kid: str | None) -> None:
+    def _check_badge_key(self, kid: str | None, mark: str | None) -> None:
+        if self._is_other_key(kid, mark):
+            raise UsageError(
+                f"found a roster whose badges are digested under another key with the id {kid!r} than that of this gate: no"
+                " badge would be recognised. Copy the collector's badge key file to the gate, and restart it"
+            )
         if kid is not None and self._badge_keys and kid not in self._badge_keys:
             raise UsageError(
                 f"found a roster whose badges are digested under the key {kid!r}; this gate has"
                 f" {', '.join(self._badge_keys)}: no badge would be recognised. Copy the new badge key file to the gate first"
             )
+
+    def _is_other_key(self, kid: str | None, mark: str | None) -> bool:
+        key = self._badge_keys.get(kid or "")
+        return key is not None and mark is not None and mark != key_mark(key)
 
     # --- the receipt --------------------------------------------------------------------------------------------------
 
@@ -289,7 +300,9 @@ class HttpSource:
         try:
             with contextlib.closing(Directory(self._stored)) as directory:
                 version, self._source = directory.version, directory.source
-                has_prices = directory.prices is not None
+                is_known = directory.prices is not None and not self._is_other_key(
+                    directory.badge_key_id, directory.badge_key_mark
+                )
         except UsageError:
             return None
         receipt = read_receipt(self._receipt_path)
@@ -297,8 +310,9 @@ class HttpSource:
         # replace it.
         if receipt is None or receipt.version != version:
             return Receipt(version=version, hash="")
-        # An earlier version of this program left prices out: without hash and ETag the same roster is fetched in full.
-        return receipt if has_prices else msgspec.structs.replace(receipt, hash="", etag="")
+        # An earlier version of this program left prices out, or the key of this gate was replaced: without hash and ETag the
+        # same roster is fetched in full.
+        return receipt if is_known else msgspec.structs.replace(receipt, hash="", etag="")
 
     def age_ms(self, now: Now) -> int | None:
         """Return how long ago the roster was last confirmed; None where neither boot clock nor wall clock can tell."""

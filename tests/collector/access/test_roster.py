@@ -118,6 +118,7 @@ def test_a_roster_is_sealed_for_its_gate_and_for_the_nonce_that_was_sent(env, ga
         keys.verify(seal, wire.PURPOSE_ROSTER, "lyon/laser-1", wire.sealed_roster(answer.content, NONCE[::-1]))
     found = wire.decode(answer.content, wire.Roster)
     assert found.collector == Collector.get("lyon").collector, "so that its versions are compared with no other's"
+    assert found.badge_key_mark == badge.key_mark(roster.badge_key(env))
     assert (found.site, found.gate, found.version, found.badge_key_id) == ("lyon", "laser-1", gate.roster_version, "b1")
 
 

@@ -43,6 +43,25 @@ def collector() -> Iterator[Collector]:
     server.close()
 
 
+def test_a_roster_under_another_key_with_the_same_id_is_refused_and_the_earlier_one_stays(
+    bench: Bench, collector: Collector
+) -> None:
+    collector.current = roster(101, badge_key_id="k1", badge_key_mark=badge.key_mark(NEW_KEY))
+    bench.daemon._source.fetch_now()
+    bench.wait_for_status(lambda found: "another key with the id 'k1'" in str(found["problems"]))
+    assert bench.daemon._in_force.version == 100
+    collector.current = roster(102, badge_key_id="k1", badge_key_mark=badge.key_mark(BADGE_KEY))
+    bench.daemon._source.fetch_now()
+    wait(lambda: bench.daemon._in_force.version == 102, "the roster under the gate's own key")
+
+
+def test_the_mark_of_a_key_is_no_digest_of_a_badge_and_one_key_has_one() -> None:
+    marks = {badge.key_mark(key) for key in (BADGE_KEY, NEW_KEY, BADGE_KEY + b"\0")}
+    assert len(marks) == 3
+    assert {len(mark) for mark in marks} == {16}
+    assert not any(badge.digest(badge.parse(card), BADGE_KEY).startswith(tuple(marks)) for card in CARDS.values())
+
+
 @pytest.fixture
 def bench(collector: Collector, tmp_path: Path) -> Iterator[Bench]:
     (tmp_path / "token").write_text("the-token\n")
