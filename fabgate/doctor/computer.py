@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from statistics import median
 from typing import Final
 
@@ -158,10 +159,29 @@ def reached(name: str, host: str, port: int, tls: ssl.SSLContext | None, whose: 
         ends = reach.reach(host, port, tls)
     except OSError as error:
         return fail(name, *reach.why(error, host=host, port=port))
+    if tls is None and reach.speaks_tls(host, port):
+        return fail(
+            name,
+            f"{host}:{port} speaks TLS, and this side is set up without it",
+            "use TLS here too: mqtt.tls and https:// in gate.yaml, FABGATE_MQTT_CA at the collector (docs/install.md)",
+        )
     if tls is None:
         return ok(name, f"{host}:{port} can be reached, without TLS")
     found = certificate(name, ends, now, whose)
     return found if found.next_step else ok(name, f"{host}:{port} can be reached; {found.text}")
+
+
+def own_certificate(name: str, cert: Path, key: Path | None, now: datetime, whose: str) -> Finding:
+    """Read and judge a certificate of this side, and whether its key belongs to it. Raises OSError."""
+    try:
+        ssl.create_default_context().load_cert_chain(cert, key, password=lambda: "")  # asks nobody
+    except ssl.SSLError as error:
+        return fail(
+            name,
+            f"{cert} and {key} do not belong together, or one is damaged ({error.reason or error})",
+            "copy both again from where the certificate was made, and restart what uses them",
+        )
+    return certificate(name, certificates.ends(cert), now, whose)
 
 
 def default_user_of(system: System) -> Finding:

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 WITHIN_S: Final = 5.0
+#: A server with TLS answers the first message of a client at once, one without may wait for the rest of it.
+_HELLO_S: Final = 1.0
 
 
 def reach(host: str, port: int, tls: ssl.SSLContext | None) -> datetime | None:
@@ -15,9 +17,25 @@ def reach(host: str, port: int, tls: ssl.SSLContext | None) -> datetime | None:
     with socket.create_connection((host, port), timeout=WITHIN_S) as plain:
         if tls is None:
             return None
-        with tls.wrap_socket(plain, server_hostname=host) as sock:
-            ends = (sock.getpeercert() or {}).get("notAfter")
+        try:
+            with tls.wrap_socket(plain, server_hostname=host) as sock:
+                ends = (sock.getpeercert() or {}).get("notAfter")
+        except (TimeoutError, ConnectionError) as error:  # it had accepted the connection
+            raise ssl.SSLError(f"no answer to the beginning of TLS ({error})") from error
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC) if isinstance(ends, str) else None
+
+
+def speaks_tls(host: str, port: int) -> bool:
+    """Return whether a server answers the beginning of TLS. Its certificate is not judged, and no account is used."""
+    anyone = ssl.create_default_context()
+    anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
+    try:
+        with socket.create_connection((host, port), timeout=_HELLO_S) as plain, anyone.wrap_socket(plain):
+            return True
+    except ssl.SSLError as error:
+        return "ALERT" in (error.reason or "")  # one that wants other versions, or a certificate of the client
+    except OSError:
+        return False
 
 
 def why(error: OSError, *, host: str, port: int) -> tuple[str, str]:

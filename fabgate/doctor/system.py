@@ -108,6 +108,16 @@ class System:
                 return shell
         return None
 
+    def account(self, user: str) -> tuple[int, frozenset[int]] | None:
+        """Return the number of an account and those of its groups; None where there is no such account."""
+        rows = [line.split(":") for line in (self.read("/etc/passwd") or "").splitlines()]
+        found = next((row for row in rows if row[0] == user and len(row) > 3), None)
+        if found is None:
+            return None
+        groups = [line.split(":") for line in (self.read("/etc/group") or "").splitlines()]
+        further = [int(row[2]) for row in groups if len(row) > 3 and user in row[3].split(",")]
+        return int(found[2]), frozenset({int(found[3]), *further})
+
     def has_password(self, user: str, password: str) -> bool | None:
         """Return whether this is the account's password; None where this account or this computer cannot tell.
 
@@ -157,6 +167,31 @@ def others_may(path: Path) -> int | None:
         return may if all(folder.stat().st_mode & 0o001 for folder in folders) else 0
     except PermissionError:
         return None
+
+
+def may(path: Path, wanted: int, user: int, groups: frozenset[int]) -> bool:
+    """Return whether an account that is not root may do `wanted` with a file (the bits 4 read, 2 write, 1 execute or enter).
+
+    It must be able to enter each folder above it. Where an access list (acl(5)) says more than the mode, it counts as
+    permitted. Raises OSError.
+    """
+    whole = path.resolve()
+    return _allows(whole, wanted, user, groups) and all(_allows(one, 1, user, groups) for one in whole.parents)
+
+
+def _allows(path: Path, wanted: int, user: int, groups: frozenset[int]) -> bool:
+    if "system.posix_acl_access" in _attributes(path):
+        return True
+    found = path.stat()
+    shift = 6 if found.st_uid == user else 3 if found.st_gid in groups else 0
+    return found.st_mode >> shift & wanted == wanted
+
+
+def _attributes(path: Path) -> list[str]:
+    try:
+        return os.listxattr(path)
+    except OSError:
+        return []  # a file system without such attributes
 
 
 def existing(path: Path) -> Path:

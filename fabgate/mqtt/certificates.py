@@ -15,6 +15,8 @@ RENEW_WITHIN: Final = timedelta(days=30)
 _RENEW: Final = {
     "broker's": "renew it (docs/install.md, “Renew the broker's certificate”)",
     "collector's": "renew it (docs/install.md, “Renew the broker's certificate”)",
+    "collector's own": "put a new one into the file that FABGATE_MQTT_CERT names, then systemctl restart"
+    " fabgate-collector.target",
     "gate's own": "put a new one into the file that mqtt.tls.cert names, then systemctl restart fabgate-gate",
 }
 #: OpenSSL's codes for wrong dates: X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED.

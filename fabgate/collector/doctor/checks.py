@@ -151,6 +151,14 @@ def broker_rights(facts: Facts) -> Finding:
     return judging.broker_rights(rights, publish, subscribe)
 
 
+def certificate(facts: Facts) -> Finding:
+    """Check the collector's own certificate at the broker, and its key."""
+    found = facts.environment
+    if found.mqtt_cert is None:
+        return not_checked("certificate", "this collector has no certificate of its own (FABGATE_MQTT_CERT)")
+    return computer.own_certificate("certificate", found.mqtt_cert, found.mqtt_key, facts.now, "collector's own")
+
+
 def gates(facts: Facts) -> Finding:
     """Check what is known of all gates."""
     parts, counts = facts.health.parts, facts.health.found["gates"]

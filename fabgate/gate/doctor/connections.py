@@ -18,7 +18,6 @@ from fabgate.gate.config.keys import gate_keys
 from fabgate.gate.doctor import service
 from fabgate.gate.doctor.facts import Facts
 from fabgate.gate.uplink.network import client_id
-from fabgate.mqtt import certificates
 from fabgate.mqtt.client import described, new_client
 from fabgate.mqtt.rights import Rights, try_rights
 
@@ -116,15 +115,7 @@ def certificate(facts: Facts) -> Finding:
     tls = facts.config.mqtt.tls if facts.config.mqtt else None
     if tls is None or tls.cert is None:
         return not_checked("certificate", "this gate has no certificate of its own")
-    try:
-        ssl.create_default_context().load_cert_chain(tls.cert, tls.key, password=lambda: "")  # asks nobody
-    except ssl.SSLError as error:
-        return fail(
-            "certificate",
-            f"{tls.cert} and {tls.key} do not belong together, or one is damaged ({error.reason or error})",
-            "copy both again from where the certificate was made, and restart the gate",
-        )
-    return computer.certificate("certificate", certificates.ends(tls.cert), facts.now, "gate's own")
+    return computer.own_certificate("certificate", tls.cert, tls.key, facts.now, "gate's own")
 
 
 def default_user(facts: Facts) -> Finding:

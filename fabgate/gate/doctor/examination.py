@@ -41,6 +41,7 @@ CHECKS: Final[dict[str, Callable[[Facts], Finding]]] = {
     "broker-rights": connections.broker_rights,
     "certificate": connections.certificate,
     "roster": storage.roster,
+    "account-files": storage.account_files,
     "secret-files": storage.secret_files,
     "default-user": connections.default_user,
     "open-ports": connections.open_ports,

@@ -105,8 +105,13 @@ class Facts:
 
     @property
     def is_emulated(self) -> bool:
-        """Return whether the hardware is emulated."""
-        return self.config.demo
+        """Return whether hardware of this gate is emulated; a gate may say `demo: true` and have none."""
+        config = self.config
+        sections = (config.output, *config.reader, *config.panel, *config.meter)
+        return config.demo and any(
+            section.driver == "simulated" or "emulated" in msgspec.structs.asdict(section.options).values()
+            for section in sections
+        )
 
 
 def throttled(system: System) -> int | None:

@@ -7,9 +7,11 @@ import stat
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from importlib import metadata
 from importlib.util import find_spec
 from typing import Any, Final
 
+import msgspec
 import yaml
 
 from fabgate.doctor import shipped
@@ -24,6 +26,8 @@ from fabgate.gate.terminal.check import check, output_problems, output_warnings
 
 #: The account of the unit.
 ACCOUNT: Final = "fabgate"
+#: The drivers that use pins through gpiozero; mfrc522 resets its board by one.
+_ON_PINS: Final = frozenset({"gpio", "s0", "lights", "buzzer", "mfrc522"})
 _WORST_FIRST: Final = (Outcome.FAIL, Outcome.WARN, Outcome.OK, Outcome.NOT_CHECKED)
 INSTALL: Final = "install -m 644 systemd/fabgate-gate.service -t /etc/systemd/system/; systemctl daemon-reload"
 
@@ -94,12 +98,33 @@ def pin_library(facts: Facts) -> Finding:
     """Check which library for pins the unit sets, and which ones are missing."""
     if facts.is_emulated:
         return not_checked("pin-library", "the hardware is emulated (demo: true)")
-    sections = (facts.config.output, *facts.config.reader, *facts.config.meter)
-    drivers = {section.driver for section in sections}
-    wanted = ["gpiozero", "lgpio"] if drivers & {"gpio", "s0"} else []
-    wanted += ["spidev", "mfrc522"] if "mfrc522" in drivers else []
-    missing = [module for module in wanted if find_spec(module) is None] if facts.system.is_live and facts.is_pi else []
-    return pi.pin_library(facts.unit, missing)
+    wanted = _pin_libraries(facts.config)
+    if not wanted:
+        return not_checked("pin-library", "no part of this gate is on pins or SPI")
+    if not facts.is_pi:
+        unseen = "this computer is not a Raspberry Pi"
+    else:
+        unseen = "" if facts.system.is_live else "the files are of another computer (--root)"
+    return pi.pin_library(facts.unit, {} if unseen else {name: _version(name) for name in wanted}, unseen)
+
+
+def _pin_libraries(config: gate_yaml.Config) -> list[str]:
+    """Return the libraries for pins and SPI that the drivers of this gate import when they open."""
+    drivers = {section.driver for section in (config.output, *config.reader, *config.panel, *config.meter)}
+    has_inputs = any(pin is not None for pin in msgspec.structs.astuple(config.inputs))
+    wanted = ["gpiozero", "lgpio"] if has_inputs or drivers & _ON_PINS else []
+    wanted += ["spidev"] if drivers & {"mfrc522", "neopixel"} else []
+    return wanted + (["mfrc522"] if "mfrc522" in drivers else [])
+
+
+def _version(library: str) -> str | None:
+    """Return the version of a library of this Python, "" where it does not say it, and None where there is none."""
+    if find_spec(library) is None:
+        return None
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return ""  # a package of Debian may have no metadata
 
 
 def pins(facts: Facts) -> Finding:

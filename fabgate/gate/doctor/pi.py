@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from fabgate.doctor.finding import Finding, fail, not_checked, ok, warn
@@ -21,6 +21,17 @@ _OVERLAY_PINS: Final = {
 }  # fmt: skip
 #: The names of the Pi's own serial port.
 _OWN_PORTS: Final = ("/dev/serial0", "/dev/ttyAMA", "/dev/ttyS")
+#: The versions of libraries for pins (setup.cfg, the extra `pi`; docs/decisions/0002): whether exactly, and which one.
+_VERSIONS: Final = {
+    "gpiozero": (False, "2.0"),
+    "lgpio": (False, "0.2.2"),
+    "spidev": (False, "3.6"),
+    "mfrc522": (True, "0.0.7"),
+}
+_INSTALL_LIBRARIES: Final = (
+    "apt install python3-gpiozero python3-lgpio python3-spidev, make the environment with --system-site-packages,"
+    " and pip install --no-deps mfrc522==0.0.7 (docs/install.md)"
+)
 #: How often the whole card may be written. Cells of consumer cards bear 500 to 1,000 erasures, and small writes cost
 #: more than their size.
 _REWRITES: Final = 250
@@ -56,28 +67,47 @@ def strict_gpiod(config_txt: str | None, persistent: Mapping[str, str], *, is_pi
     )
 
 
-def pin_library(unit: Settings | None, missing: Sequence[str]) -> Finding:
-    """Judge the environment of the unit, and which libraries for pins this Python lacks."""
+def pin_library(unit: Settings | None, found: Mapping[str, str | None], unseen: str = "") -> Finding:
+    """Judge the environment of the unit, and the libraries that this gate needs, each with its version.
+
+    A version is None for a library that cannot be imported, and "" for one that does not say it. `unseen` is why the libraries
+    were not looked at.
+    """
     name = "pin-library"
+    missing = [library for library, version in found.items() if version is None]
+    others = [
+        f"{library} {version}, wanted {'' if exact else 'at least '}{wanted}"
+        for library, version in found.items()
+        for exact, wanted in (_VERSIONS[library],)
+        if version and (version != wanted if exact else _numbers(version) < _numbers(wanted))
+    ]
     if missing:
-        return fail(
-            name,
-            f"{', '.join(missing)} cannot be imported by this Python",
-            "apt install python3-gpiozero python3-lgpio python3-spidev, make the environment with --system-site-packages,"
-            " and pip install --no-deps mfrc522==0.0.7 (docs/install.md)",
-        )
+        return fail(name, f"{', '.join(missing)} cannot be imported by this Python", _INSTALL_LIBRARIES)
+    if others:
+        return fail(name, f"found {'; '.join(others)}", _INSTALL_LIBRARIES)
     if unit is None:
         return not_checked(name, "fabgate-gate.service is not installed")
     environment = unit.get(("Service", "Environment"), [])
-    found = [value.partition("=")[2] for value in environment if value.startswith("GPIOZERO_PIN_FACTORY=")]
-    if found[-1:] != ["lgpio"]:
+    factories = [value.partition("=")[2] for value in environment if value.startswith("GPIOZERO_PIN_FACTORY=")]
+    if factories[-1:] != ["lgpio"]:
         return fail(
             name,
-            f"the unit sets GPIOZERO_PIN_FACTORY to {found[-1] if found else 'nothing'}: gpiozero may use another library"
+            f"the unit sets GPIOZERO_PIN_FACTORY to {factories[-1] if factories else 'nothing'}: gpiozero may use another library"
             " without a message",
             "in the unit, set Environment=GPIOZERO_PIN_FACTORY=lgpio",
         )
-    return ok(name, "the unit sets GPIOZERO_PIN_FACTORY=lgpio, and all libraries are there")
+    if unseen:
+        return not_checked(
+            name, f"the unit sets GPIOZERO_PIN_FACTORY=lgpio; the libraries were not looked at: {unseen}"
+        )
+    libraries = ", ".join(f"{library} {version}".strip() for library, version in found.items())
+    return ok(name, f"the unit sets GPIOZERO_PIN_FACTORY=lgpio, and this Python has {libraries}")
+
+
+def _numbers(version: str) -> list[int]:
+    """Return the numbers that a version begins with: 2, 0 and 1 for 2.0.1.post3."""
+    numbers = re.match(r"\d+(\.\d+)*", version)
+    return [int(number) for number in numbers[0].split(".")] if numbers else []
 
 
 def lgpio_folder(unit: Settings | None) -> Finding:

@@ -9,11 +9,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from fabgate.badge import key_mark
 from fabgate.doctor import computer
-from fabgate.doctor.finding import Finding, fail, not_checked
-from fabgate.doctor.system import existing, others_may, sync_times_ms
+from fabgate.doctor.finding import Finding, fail, not_checked, ok
+from fabgate.doctor.system import existing, may, others_may, sync_times_ms
 from fabgate.errors import UsageError
 from fabgate.gate.clock import Clock, boot_id, boottime_ms
+from fabgate.gate.config.gate_yaml import Config
+from fabgate.gate.config.keys import badge_key, badge_keys
 from fabgate.gate.doctor import service
 from fabgate.gate.doctor.facts import Facts
 from fabgate.gate.roster.directory import Directory
@@ -74,6 +77,8 @@ def roster(facts: Facts) -> Finding:
             f"restart the gate, which stores the next roster: systemctl restart fabgate-gate; else remove {stored} first",
         )
     with closing(directory):
+        if trouble := _other_key(config, directory):
+            return fail("roster", trouble, "copy the collector's badge.keys to badge_key_file, and restart the gate")
         receipt = read_receipt(config.state_dir / "roster.json")
         if receipt is not None and receipt.version != directory.version:
             receipt = None
@@ -86,16 +91,66 @@ def roster(facts: Facts) -> Finding:
         )
 
 
+def _other_key(config: Config, directory: Directory) -> str:
+    """Return what is wrong with the badge key of this gate, or ""."""
+    if directory.badge_key_mark is None:
+        return ""  # stored by an earlier version
+    if config.badge_key_file is None:
+        key = badge_key(config, make=False) if (config.state_dir / "badge.key").exists() else None
+        return (
+            ""
+            if key is None or key_mark(key) == directory.badge_key_mark
+            else f"the members were stored under another key than {config.state_dir / 'badge.key'}: no badge is known"
+        )
+    kid = directory.badge_key_id
+    keys = badge_keys(config)
+    key = next(iter(keys.values())) if kid is None else keys.get(kid)
+    if key is None:
+        return f"the roster's badges are digested under the key {kid}, which {config.badge_key_file} lacks: no badge is known"
+    if key_mark(key) != directory.badge_key_mark:
+        return f"{config.badge_key_file} has another key than the roster's with the same id: no badge is known"
+    return ""
+
+
+def account_files(facts: Facts) -> Finding:
+    """Check that the gate's account can read what gate.yaml names, and can use its state directory."""
+    name, config = "account-files", facts.config
+    users = (facts.unit or {}).get(("Service", "User"), [])
+    account = facts.system.account(users[-1]) if users else None
+    if account is None:
+        return not_checked(name, "the account of the unit is not known")
+    mqtt = config.mqtt
+    named = [facts.path, config.roster.ca, *_named_secrets(facts)]
+    named += [] if mqtt is None or mqtt.tls is None else [mqtt.tls.ca, mqtt.tls.cert]
+    wanted = {path: 4 for path in named if path is not None}
+    if config.state_dir.exists():
+        wanted[config.state_dir] = 7
+        kept = [path for path in sorted(config.state_dir.iterdir()) if path.is_file()]
+        wanted |= {path: 6 if path.name.startswith("journal.db") or path.name == "lock" else 4 for path in kept}
+    if hindered := [str(path) for path, bits in wanted.items() if not may(path, bits, *account)]:
+        return fail(
+            name,
+            f"the account {users[-1]} cannot use {', '.join(hindered)}",
+            f"look at owner and mode of each file and of the folders above it: namei -l {hindered[0]} (docs/install.md)",
+        )
+    return ok(name, f"the account {users[-1]} can use its files ({len(wanted)} files)")
+
+
 def secret_files(facts: Facts) -> Finding:
     """Check who may read the files with secrets."""
     return computer.secret_files({str(path): others_may(path) for path in _secrets(facts)})
 
 
 def _secrets(facts: Facts) -> Iterator[Path]:
+    state_dir = facts.config.state_dir
+    yield from _named_secrets(facts)
+    yield from (path for path in (state_dir / "badge.key", state_dir / "journal.db") if path.exists())
+
+
+def _named_secrets(facts: Facts) -> Iterator[Path]:
     config, mqtt = facts.config, facts.config.mqtt
     named = [config.roster.token_file, config.roster.file, config.gate_key_file, config.badge_key_file]
     named += [getattr(reader.options, "key_file", None) for reader in config.reader]
     named += [] if mqtt is None else [mqtt.password_file, mqtt.tls.key if mqtt.tls else None]
     named.append(getattr(config.output.options, "password_file", None))
     yield from (path for path in named if path is not None)
-    yield from (path for path in (config.state_dir / "badge.key", config.state_dir / "journal.db") if path.exists())

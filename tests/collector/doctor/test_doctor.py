@@ -25,6 +25,7 @@ from fabgate.doctor.finding import Finding, Outcome
 from fabgate.doctor.system import System
 from tests.collector.cli.test_verbs import environment, run
 from tests.deploy.places import SYSTEMD
+from tests.support.certificates import make_certificates, sign
 from tests.support.mosquitto import MOSQUITTO, Mosquitto
 
 OK, WARN, FAIL, NOT_CHECKED = Outcome.OK, Outcome.WARN, Outcome.FAIL, Outcome.NOT_CHECKED
@@ -122,7 +123,7 @@ def test_a_collector_as_installed_has_nothing_to_put_right(bench):
     findings = {finding.id: finding.outcome for finding in examine(bench.facts())}
     assert list(findings) == list(CHECKS)
     others = {name: outcome for name, outcome in findings.items() if outcome is not OK}
-    assert others == {"broker": FAIL, **dict.fromkeys(("pages", "broker-rights", "mail"), NOT_CHECKED)}
+    assert others == {"broker": FAIL, **dict.fromkeys(("pages", "broker-rights", "certificate", "mail"), NOT_CHECKED)}
 
 
 def unset(name: str) -> Callable[[Bench], object]:
@@ -250,6 +251,28 @@ def test_an_installation_of_two_versions_is_named_and_nothing_is_said_of_its_boo
     assert found.outcome is FAIL
     assert "found the files of two versions" in found.text
     assert bench.finding("books").outcome is NOT_CHECKED
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    ("days", "key", "outcome", "told"),
+    [
+        (300, "collector.key", OK, "the collector's own certificate is valid until"),
+        (300, "gate.key", FAIL, "do not belong together"),
+        (300, "locked.key", FAIL, "locked.key"),
+        (10, "collector.key", WARN, "FABGATE_MQTT_CERT"),
+        (-1, "collector.key", FAIL, "expired"),
+    ],
+)
+def test_the_collectors_own_certificate_and_key_are_judged(bench, tmp_path, days, key, outcome, told):
+    (tmp_path / "papers").mkdir()
+    papers = make_certificates(tmp_path / "papers")
+    sign(papers, "collector", days=days)
+    names = {"CA": "ca.pem", "CERT": "collector.pem", "KEY": key}
+    bench.variables |= {f"FABGATE_MQTT_{name}": str(papers / file) for name, file in names.items()}
+    finding = bench.finding("certificate")
+    assert finding.outcome is outcome, finding
+    assert told in f"{finding.text} {finding.next_step}"
 
 
 # --- mail and broker --------------------------------------------------------------------------------------------------

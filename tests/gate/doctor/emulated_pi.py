@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import re
 import socket
 from pathlib import Path
@@ -73,7 +74,10 @@ class EmulatedPi:
         wanted.symlink_to(UNIT)
         self.write("/usr/lib/fabgate/line-off", (SYSTEMD / "line-off").read_text(), mode=0o755)
         self.write(
-            "/etc/passwd", "root:x:0:0:root:/root:/bin/bash\nfabgate:x:990:990::/var/lib/fabgate:/usr/sbin/nologin\n"
+            "/etc/passwd",
+            # The account of the gate is that of the tests, which make its files.
+            "root:x:0:0:root:/root:/bin/bash\n"
+            f"fabgate:x:{os.getuid()}:{os.getgid()}::/var/lib/fabgate:/usr/sbin/nologin\n",
         )
         self.write("/etc/group", "gpio:x:986:fabgate\nspi:x:989:fabgate\n")
 

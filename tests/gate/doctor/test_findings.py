@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import os
 import re
+import ssl
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from fabgate.badge import key_mark
 from fabgate.doctor.finding import Outcome
 from fabgate.doctor.system import System
 from fabgate.gate.doctor import pi
@@ -15,6 +21,7 @@ from fabgate.gate.doctor.examination import CHECKS, examine
 from fabgate.phrases import phrases
 from tests.deploy.places import SYSTEMD
 from tests.gate.doctor.emulated_pi import TCP_HEAD, UNIT, EmulatedPi
+from tests.support.certificates import make_certificates
 
 OK, WARN, FAIL, NOT_CHECKED = Outcome.OK, Outcome.WARN, Outcome.FAIL, Outcome.NOT_CHECKED
 #: `raspberry`, by: openssl passwd -6 -salt fabgate raspberry
@@ -31,7 +38,7 @@ def test_a_gate_that_runs_as_installed_has_nothing_to_put_right(pi):
     not_ok = {name: finding.outcome for name, finding in findings.items() if finding.outcome is not OK}
     # What this gate does not have, and what a running gate must not be asked.
     assert not_ok == dict.fromkeys(
-        ("i2c", "reader-device", "output", "collector", "broker-rights", "certificate"), NOT_CHECKED
+        ("pin-library", "i2c", "reader-device", "output", "collector", "broker-rights", "certificate"), NOT_CHECKED
     )
 
 
@@ -164,6 +171,81 @@ def with_overlay_in_memory(pi: EmulatedPi) -> None:
     )
 
 
+def without_pins(pi: EmulatedPi) -> None:
+    pi.reconfigure("{driver: gpio, pin: 17, readback_pin: 27, readback_closed: high}", "{driver: memory}")
+    pi.reconfigure("inputs: {stop_pin: 22}\n", "")
+    with_a_serial_reader(pi)
+
+
+def of_another_account(needs: str | None) -> Callable[[EmulatedPi], None]:
+    """Let the gate have an account of its own; or none, or one that lacks only the right to one file."""
+
+    def fault(pi: EmulatedPi) -> None:
+        pi.write(
+            "/etc/passwd", "" if needs is None else f"fabgate:x:{os.getuid() + 1}:{os.getgid() + 1}::/:/bin/false\n"
+        )
+        for path in (*pi.folder.glob("*.yaml"), *pi.state.iterdir()):
+            path.chmod(0o666)
+        pi.state.chmod(0o777)
+        if needs is not None:
+            (pi.folder / needs).chmod(0o770 if needs == "state" else 0o660)
+
+    return fault
+
+
+def with_a_journal_of_root(pi: EmulatedPi) -> None:
+    (pi.state / "journal.db").touch()
+    of_another_account("members.yaml")(pi)
+    (pi.folder / "members.yaml").chmod(0o644)
+    (pi.state / "journal.db").chmod(0o644)
+
+
+def with_a_key_in_a_closed_folder(pi: EmulatedPi) -> None:
+    """The account may read the key, but not enter its folder."""
+    (pi.folder / "keys").mkdir()
+    (pi.folder / "keys" / "badge.keys").write_text(f"k1:{'A' * 43}=\n")
+    pi.reconfigure("site: lyon", "site: lyon\nbadge_key_file: keys/badge.keys")
+    of_another_account("members.yaml")(pi)
+    (pi.folder / "members.yaml").chmod(0o644)
+    (pi.folder / "keys" / "badge.keys").chmod(0o644)
+    (pi.folder / "keys").chmod(0o700)
+
+
+def _papers(pi: EmulatedPi) -> Path:
+    (pi.folder / "papers").mkdir()
+    return make_certificates(pi.folder / "papers")
+
+
+def with_a_broker_that_speaks_tls(pi: EmulatedPi) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(_papers(pi) / "broker.pem", pi.folder / "papers" / "broker.key")
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):  # the test has closed it
+            while True:
+                client, _ = pi.broker.accept()
+                with contextlib.suppress(OSError), context.wrap_socket(client, server_side=True) as secured:
+                    secured.recv(1)
+
+    threading.Thread(target=serve, daemon=True).start()
+
+
+def with_a_key(stored: bytes, own: bytes, kid: str | None = "k1") -> Callable[[EmulatedPi], None]:
+    """Store a roster under one key, and give the gate another file of keys."""
+
+    def fault(pi: EmulatedPi) -> None:
+        (pi.folder / "badge.keys").write_text(f"k1:{base64.b64encode(own).decode()}\n")
+        pi.reconfigure("site: lyon", "site: lyon\nbadge_key_file: badge.keys")
+        pi.store_roster(badge_key_id=kid, badge_key_mark=key_mark(stored))
+
+    return fault
+
+
+def with_a_new_key_of_its_own(pi: EmulatedPi) -> None:
+    (pi.state / "badge.key").write_bytes(b"B" * 32)
+    pi.store_roster(badge_key_mark=key_mark(b"A" * 32))
+
+
 FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
     # finding, fault, outcome, what its texts contain
     ("configuration", reconfigured("pin: 17", "pin: 2"), FAIL, "fabgate check"),
@@ -196,6 +278,13 @@ FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
     ("strict-gpiod", removed(CONFIG_TXT), NOT_CHECKED, "config.txt"),
     ("pin-library", changed(UNIT, "^Environment=GPIO.*\n", ""), FAIL, "GPIOZERO_PIN_FACTORY=lgpio"),
     ("pin-library", written(DROP_IN, "[Service]\nEnvironment=GPIOZERO_PIN_FACTORY=rpigpio\n"), FAIL, "rpigpio"),
+    (
+        "pin-library",
+        lambda pi: None,
+        NOT_CHECKED,
+        "the libraries were not looked at: the files are of another computer",
+    ),
+    ("pin-library", without_pins, NOT_CHECKED, "no part of this gate is on pins"),
     ("lgpio-folder", changed(UNIT, "^Environment=LG_WD.*\n", ""), FAIL, "LG_WD is not set"),
     ("lgpio-folder", changed(UNIT, "^RuntimeDirectory=.*\n", ""), FAIL, "RuntimeDirectory=fabgate"),
     ("pins", reconfigured("pin: 17", "pin: 26"), WARN, "output.pin is 26, in the table 17 (header pin 11)"),
@@ -283,6 +372,18 @@ FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
     ("broker", reconfigured("127.0.0.1", "broker.invalid"), FAIL, "the name broker.invalid is unknown"),
     ("roster", lambda pi: (pi.state / "roster.db").unlink(), FAIL, "no badge is known"),
     ("roster", lambda pi: (pi.state / "roster.db").write_bytes(b"junk" * 2_000), FAIL, "the stored roster is damaged"),
+    ("account-files", lambda pi: None, OK, "can use its files"),
+    ("account-files", of_another_account(None), NOT_CHECKED, "not known"),
+    ("account-files", of_another_account("members.yaml"), FAIL, "members.yaml"),
+    ("account-files", of_another_account("state"), FAIL, "/state,"),
+    ("account-files", with_a_journal_of_root, FAIL, "state/journal.db"),
+    ("account-files", with_a_key_in_a_closed_folder, FAIL, "keys/badge.keys"),
+    ("broker", with_a_broker_that_speaks_tls, FAIL, "speaks TLS, and this side is set up without it"),
+    ("roster", with_a_key(b"A" * 32, b"B" * 32), FAIL, "has another key than the roster's with the same id"),
+    ("roster", with_a_key(b"A" * 32, b"B" * 32, None), FAIL, "has another key"),
+    ("roster", with_a_key(b"A" * 32, b"A" * 32, "k2"), FAIL, "under the key k2, which"),
+    ("roster", with_a_key(b"A" * 32, b"A" * 32), OK, "1 member"),
+    ("roster", with_a_new_key_of_its_own, FAIL, "stored under another key than"),
     ("secret-files", lambda pi: (pi.folder / "members.yaml").chmod(0o644), FAIL, "chmod o-rwx"),
     ("secret-files", with_an_open_key_in_a_closed_folder, OK, "only their owners"),
     ("default-user", with_default_password, FAIL, "passwd pi"),

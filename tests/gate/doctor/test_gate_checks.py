@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
+import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from fabgate.cli import main
+from fabgate.doctor import computer, shipped
 from fabgate.doctor.finding import Outcome
+from fabgate.doctor.system import System
 from fabgate.drivers.emulated import ChipBench
 from fabgate.drivers.emulated.chip import Chip
 from fabgate.drivers.emulated.control import bench_at, release
@@ -19,9 +25,10 @@ from fabgate.drivers.emulated.outputs.plug import Plug
 from fabgate.drivers.emulated.outputs.shelly import EmulatedShelly
 from fabgate.drivers.readers.mfrc522 import rpi_gpio
 from fabgate.errors import UsageError
+from fabgate.gate.doctor import machine, service
 from fabgate.gate.doctor import pi as judged
-from fabgate.gate.doctor import service
 from fabgate.gate.terminal.check import check
+from fabgate.phrases import phrases
 from tests.cli.running import run_fabgate
 from tests.deploy.places import SYSTEMD
 from tests.gate.doctor.emulated_pi import EmulatedPi
@@ -81,9 +88,62 @@ def test_the_reader_of_a_running_gate_is_left_alone(pi, chip):
 
 
 def test_libraries_that_are_missing_are_named():
-    finding = judged.pin_library(None, ["lgpio"])
+    finding = judged.pin_library(None, {"lgpio": None})
     assert finding.outcome is FAIL
     assert "python3-lgpio" in finding.next_step
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ({"gpiozero": "1.6.2"}, "found gpiozero 1.6.2, wanted at least 2.0"),
+        ({"gpiozero": "2.0.1.post3", "lgpio": "0.2.2.0", "spidev": "3.6"}, ""),
+        ({"lgpio": "0.10"}, ""),
+        ({"lgpio": "0.2"}, "found lgpio 0.2, wanted at least 0.2.2"),
+        ({"mfrc522": "0.0.8"}, "found mfrc522 0.0.8, wanted 0.0.7"),
+        ({"mfrc522": "0.0.7", "spidev": "3.5"}, "found spidev 3.5, wanted at least 3.6"),
+        ({"lgpio": ""}, ""),
+    ],
+)
+def test_a_library_for_pins_of_another_version_is_found(pi, found, told):
+    unit = shipped.settings([(SYSTEMD / "fabgate-gate.service").read_text()])
+    finding = judged.pin_library(unit, found)
+    assert finding.outcome is (FAIL if told else OK)
+    assert told in finding.text
+    assert phrases("fr")(finding.text) != finding.text
+
+
+def test_the_libraries_of_this_python_are_looked_at_on_a_live_pi(pi, monkeypatch):
+    monkeypatch.setattr(System, "is_live", property(lambda _: True, lambda _, value: None), raising=False)
+    monkeypatch.setattr(machine, "find_spec", {"gpiozero": 1, "lgpio": 1, "spidev": 1, "mfrc522": 1}.get)
+    versions = {"gpiozero": "2.0.1", "lgpio": "0.2.2.0", "spidev": "3.6", "mfrc522": "0.0.6"}
+    monkeypatch.setattr(machine.metadata, "version", versions.get)
+    finding = pi.finding("pin-library")
+    assert (finding.outcome, finding.text) == (FAIL, "found mfrc522 0.0.6, wanted 0.0.7")
+    versions["mfrc522"] = "0.0.7"
+    assert pi.finding("pin-library").outcome is OK
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_broker_without_tls_is_found_by_a_gate_with_it(papers, answers):
+    """One that closes the connection, and one that waits for the rest of a message."""
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        port = plain.getsockname()[1]
+
+        def serve() -> None:
+            client, _ = plain.accept()
+            with client:
+                client.recv(1_000)
+                if answers:
+                    client.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        context = ssl.create_default_context(cafile=papers / "ca.pem")
+        finding = computer.reached("broker", "127.0.0.1", port, context, "broker's", datetime.now(UTC))
+        thread.join()
+    assert finding.outcome is FAIL
+    assert "does not speak TLS" in finding.text
 
 
 # --- the roster -------------------------------------------------------------------------------------------------------
