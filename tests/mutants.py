@@ -102,6 +102,11 @@ FAULTS = [
         " and machine.phase is Phase.ACTIVE\n",
     ),
     Fault(
+        "a member who needs a supervisor cancels that supervisor's own start",
+        "    if machine.comes_after_supervisor(badge, holder):\n        return (_refuse_in_use(",
+        "    if False:\n        return (_refuse_in_use(",
+    ),
+    Fault(
         "the pause after unknown badges is for everyone",
         "        if refusal.unknown and not self._answers(",
         "        if not self._answers(",

@@ -40,6 +40,8 @@ CLOCK_UNKNOWN = "clock-unknown"
 SUPERVISOR_NEEDED = "supervisor-needed"
 IN_USE = "in-use"
 NOT_IN_HOLDER = "not-in-holder"
+#: A supervisor uses the machine for themselves. They end that; then the member taps first, and the supervisor consents.
+MEMBER_FIRST = "member-first"
 #: A right that ended in the ordinary way. A session gets a notice then (``term``); every other reason ends it without one.
 LAPSES: Final = frozenset({EXPIRED, OUTSIDE_HOURS, "training-expired", "training-missing"})
 #: An end of hours or membership that is further away is found at a later look.
@@ -93,6 +95,11 @@ def may_supervise(holder: Holder | None, *, rules: MachineRules, causes: Abstrac
         and holder.rank.supervises
         and decide(holder, rules=rules, causes=causes, stale=False, now=now).basis is not None
     )
+
+
+def needs_supervisor(holder: Holder | None, *, rules: MachineRules, now: Now) -> bool:
+    """Return whether this person can begin only with a supervisor, whatever else may be against them."""
+    return isinstance(holder, Member) and _needs_supervisor(holder, rules) and not _observed(holder, rules, now)
 
 
 def has_lapsed(reasons: tuple[str, ...]) -> bool:

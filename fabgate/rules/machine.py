@@ -11,7 +11,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from fabgate.rules.access import UNKNOWN_BADGE, Decision, decide, may_supervise, times_end
+from fabgate.rules.access import UNKNOWN_BADGE, Decision, decide, may_supervise, needs_supervisor, times_end
 from fabgate.rules.meter import Meter
 from fabgate.rules.readers import Place
 from fabgate.rules.term import Term
@@ -54,6 +54,10 @@ STATE_OF: Final = {
     Phase.FINISHING_JOB: "finishing",
     Phase.RUN_ON: "finishing",
 }
+
+
+#: A member about whom nothing is known.
+_ANY_MEMBER: Final = Member("")
 
 
 class Session(NamedTuple):
@@ -258,6 +262,34 @@ class Machine(NamedTuple):
     def may_supervise(self, holder: Holder | None) -> bool:
         """Return whether this badge can open a session for another member."""
         return may_supervise(holder, rules=self.rules, causes=self.causes.keys(), now=self.now)
+
+    @property
+    def supervisors_own(self) -> Session | None:
+        """The session that a supervisor begins, or has, for themselves alone; None: there is no such session."""
+        session = self.session if self.pending is None else self.pending.session
+        if session is None or session.supervisor is not None or not (self.active or self.phase is Phase.AWAIT_JOURNAL):
+            return None
+        holder = self.holder_of(session.badge, session.member)
+        return session if holder is not None and self.rank_of(holder).supervises else None
+
+    def comes_after_supervisor(self, badge: str, holder: Holder | None) -> bool:
+        """Return whether a member who needs a supervisor taps while a supervisor begins, or has, a session of their own.
+
+        The badges of those who have power now, or are about to have it, do not count.
+        """
+        if not needs_supervisor(holder, rules=self.rules, now=self.now):
+            return False
+        own = self.supervisors_own
+        if own is None:
+            return False
+        sessions = (own,) if self.session is None else (own, self.session)
+        return not any(one.is_of(badge, holder) or one.is_supervised_by(badge, holder) for one in sessions)
+
+    @property
+    def member_comes_first(self) -> bool:
+        """Whether a supervisor has a session of their own, on a machine where all members need a supervisor."""
+        everyone_needs_one = needs_supervisor(_ANY_MEMBER, rules=self.rules, now=self.now)
+        return everyone_needs_one and self.second_card_allowed and self.supervisors_own is not None
 
     def may_sponsor(self, holder: Holder | None) -> bool:
         """Return whether this badge can open a session for an unknown one; never under any cause."""

@@ -27,6 +27,7 @@ from fabgate.rules.vocabulary import (
     CLOSING,
     DEADLINE,
     LAST,
+    MEMBER_FIRST,
     UNFELT,
     Cause,
     FlagKind,
@@ -77,7 +78,8 @@ def _of_session(machine: Machine, session: Session) -> Shown:
         return _of(session, SignalKind.WARNING, right_ends[0], CLOSING, (right_ends[1],))
     if soon:
         return _of(session, SignalKind.WARNING, ends_at, LAST)
-    return _of(session, SignalKind.GO, term.limit_at if right_ends is None else min(term.limit_at, right_ends[0]))
+    until_ms = term.limit_at if right_ends is None else min(term.limit_at, right_ends[0])
+    return _of(session, SignalKind.GO, until_ms, MEMBER_FIRST if machine.member_comes_first else "")
 
 
 def _of(session: Session, kind: SignalKind, until_ms: int, detail: str = "", reasons: tuple[str, ...] = ()) -> Shown:

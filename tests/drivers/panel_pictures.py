@@ -63,6 +63,7 @@ def notices(lang: str) -> dict[str, Notice]:
         "go.priced": say(KIND.GO, ms=2 * hour, money=PRICE, so_far=lambda _ms: Cost(251, 2, "EUR")),
         "go.priced, least": say(KIND.GO, ms=2 * hour, money=PRICE._replace(minimum=Decimal(1))),
         "go.hold.priced": say(KIND.GO, ms=2 * hour, mode=HOLD, money=PRICE._replace(fixed=Decimal(1))),
+        "go.member-first": messages.member_first("Ada", "Laser 1", lang=lang),
         "low-credit": messages.low_credit("Ada", "Laser 1", lang=lang),
         "ended": say(KIND.ENDED, ms=12 * MINUTE_MS, reasons=("badge",), money=Cost(240, 2, "EUR")),
         "ended-priced": say(KIND.ENDED, ms=123 * MINUTE_MS, money=Cost(123_456, 2, "EUR", Certainty.ABOUT)),
@@ -105,6 +106,7 @@ def notices(lang: str) -> dict[str, Notice]:
     reasons = (
         "unknown-badge",
         "badge-shared",
+        "member-first",
         "in-use",
         "not-in-holder",
         "expired",

@@ -64,6 +64,7 @@ TEXTS: Final[dict[str, str]] = {
     "supervisor-needed": "Supervisor needed\nTap their badge\nwithin {clock}",
     "go": "Hello {name}\n{machine} is yours\n{clock}\nTo stop: tap again",
     "go.hold": "Hello {name}\n{machine} is yours\n{clock}\nTo end: remove badge",
+    "go.member-first": "Hello {name}\nFor someone else:\nend yours, then\nmember first",
     "go.limit": "{clock} of {left}",
     "go.priced": "Hello {name}\n{clock}\n{price}\nTo stop: tap again",
     "go.hold.priced": "Hello {name}\n{clock}\n{price}\nTo end: remove badge",
@@ -108,6 +109,7 @@ TEXTS: Final[dict[str, str]] = {
     "unknown-badge": "Unknown badge\nGo to the desk",
     "badge-shared": "Not allowed\nAnother badge has\nthe same number:\ngo to the desk",
     "not-in-holder": "Not here\nPut your badge\ninto the holder",
+    "member-first": "Not allowed\nSupervisor: end\nyours, then\nmember first",
     "in-use": "Not allowed\nIn use: please wait\nuntil it is free",
     "expired": "Not allowed\nMembership expired\nGo to the desk",
     "outside-hours": "Not allowed\nOutside your hours:\nask at the desk",
@@ -162,6 +164,7 @@ PUBLIC: Final = frozenset(
         access.UNKNOWN_BADGE,
         "badge-shared",
         access.IN_USE,
+        access.MEMBER_FIRST,
         access.NOT_IN_HOLDER,
         access.EXPIRED,
         access.OUTSIDE_HOURS,
@@ -278,6 +281,12 @@ def low_credit(name: str, machine: str, *, lang: str | None, default: str = tran
     """Return the notice for a member whose session begins and whose credit is low, without the amount: others may see it."""
     light, sound = _LIGHT_AND_SOUND[_KIND.GO]
     return Notice(light, sound, _Texts(lang, default, machine).lines("low-credit", name=name), PASSING_S)
+
+
+def member_first(name: str, machine: str, *, lang: str | None, default: str = translations.SOURCE_LANG) -> Notice:
+    """Return the notice for a supervisor whose own session begins where all members need one: what to do for a member."""
+    light, sound = _LIGHT_AND_SOUND[_KIND.GO]
+    return Notice(light, sound, _Texts(lang, default, machine).lines("go.member-first", name=name), PASSING_S)
 
 
 class _Texts:

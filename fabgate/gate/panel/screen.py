@@ -22,6 +22,9 @@ UNMOVED_MS: Final = 1_000
 #: These keep their sound even when something that has just happened is shown first: power is about to go off.
 _URGENT: Final = frozenset({_KIND.WARNING, _KIND.GRACE})
 
+#: What is shown before a session begins.
+_BEFORE_A_SESSION: Final = frozenset({_KIND.FREE, _KIND.WAIT})
+
 
 def since_ms(session: Session | None) -> int | None:
     """Return the boot time from which the session's clock counts; None: it has no power yet."""
@@ -63,7 +66,8 @@ class Screen:
 
         `mode` and `lock` are the machine's; remaining times are counted from `boot_ms`, and the time of the session that
         goes on from `since_ms`. `money` has the price of the state, and the costs of the ends among `happened`. If it says
-        that the member's credit is low, that is shown for some seconds before the session.
+        that the member's credit is low, that is shown for some seconds before the session; otherwise a supervisor reads
+        that a member who needs them taps first.
         """
         blocked = state.kind is _KIND.BLOCKED
         state = self._unmoved(state)
@@ -76,7 +80,8 @@ class Screen:
             if not happened and self._shown == before:
                 self._panel.update(lasting)
             elif not happened:
-                self._begin(state, lasting, money)
+                begins = before is None or before[0].kind in _BEFORE_A_SESSION
+                self._begin(state, lasting, money, begins=begins)
             elif state.kind not in _URGENT:
                 lasting = structs.replace(lasting, sound="")
         costs = iter(money.ended)
@@ -119,11 +124,15 @@ class Screen:
         is_unmoved = abs(shown.until_ms - state.until_ms) < UNMOVED_MS
         return shown if is_unmoved and replace(state, until_ms=shown.until_ms) == shown else state
 
-    def _begin(self, state: vocabulary.Shown, lasting: Notice, money: Money) -> None:
-        """Show a new state when nothing else has happened."""
+    def _begin(self, state: vocabulary.Shown, lasting: Notice, money: Money, *, begins: bool) -> None:
+        """Show a new state when nothing else has happened; `begins`: if it is a session, that begins now."""
+        first: Notice | None = None
         if state.kind is _KIND.GO and money.is_low():
-            low = messages.low_credit(state.name, self._machine, lang=state.lang, default=self._lang)
-            self._panel.show(low, then=structs.replace(lasting, sound=""))
+            first = messages.low_credit(state.name, self._machine, lang=state.lang, default=self._lang)
+        elif state.kind is _KIND.GO and begins and state.detail == vocabulary.MEMBER_FIRST:
+            first = messages.member_first(state.name, self._machine, lang=state.lang, default=self._lang)
+        if first is not None:
+            self._panel.show(first, then=structs.replace(lasting, sound=""))
         else:
             self._panel.show(lasting)
 

@@ -4,8 +4,10 @@
 the flag asks             any known badge answers the question
 free                      start, ask for a supervisor, or refuse; a maintainer clears an output fault
 awaiting a supervisor     a supervisor consents; the member's own badge cancels; any other cancels and is refused
-awaiting the journal,     a second tap of any badge cancels
+awaiting the journal,     a second tap of any badge cancels, but for the next row
 handing over
+a supervisor's own start  the badge of a member who needs a supervisor cancels and ends nothing, and is refused: the supervisor
+or active session         ends theirs, then the member taps first; a supervisor's tap that came before is no consent
 active                    the member's badge extends or ends the session, and only ends it after a notice; their supervisor's
                           ends it; another member's takes over where the rules allow that, and is refused otherwise
 finishing a job           the member's or their supervisor's badge says that the job is done (twice, if an input reports work
@@ -22,7 +24,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from fabgate.rules.access import IN_USE, NOT_IN_HOLDER, SUPERVISOR_NEEDED, blocked_by
+from fabgate.rules.access import IN_USE, MEMBER_FIRST, NOT_IN_HOLDER, SUPERVISOR_NEEDED, blocked_by
 from fabgate.rules.intents import (
     AcceptSupervisor,
     AnswerFlag,
@@ -73,14 +75,15 @@ def presented(machine: Machine, badge: str, guest: str | None, *, flag_asks: boo
     if flag_asks and holder is not None and holder.id is not None:
         answer = AnswerFlag(badge, holder.id, machine.rank_of(holder), _language(holder))
         # this tap is also a second tap, so it cancels a waiting start
-        return *_back(machine, badge), CancelStart(), answer
+        cancels = () if machine.comes_after_supervisor(badge, holder) else (CancelStart(),)
+        return *_back(machine, badge), *cancels, answer
     match machine.phase:
         case Phase.FREE:
             return _on_free_machine(machine, badge, holder, guest)
         case Phase.AWAIT_SUPERVISOR:
             return _while_supervisor_is_awaited(machine, badge, holder)
         case Phase.AWAIT_JOURNAL | Phase.HANDING_OVER:
-            return _while_journal_is_awaited(machine, badge)
+            return _while_journal_is_awaited(machine, badge, holder)
         case Phase.RUN_ON:
             return _while_fan_runs(machine, badge, holder, guest)
     return _in_use(machine, badge, holder)
@@ -143,11 +146,13 @@ def _while_supervisor_is_awaited(machine: Machine, badge: str, holder: Holder | 
     return CancelStart(), _refuse(badge, holder, reasons)
 
 
-def _while_journal_is_awaited(machine: Machine, badge: str) -> tuple[Intent, ...]:
+def _while_journal_is_awaited(machine: Machine, badge: str, holder: Holder | None) -> tuple[Intent, ...]:
     assert machine.pending is not None
     session, back = machine.pending.session, _back(machine, badge)
     if back and machine.rules.mode is Mode.HOLD and badge == session.badge and not session.present:
         return back  # the member's card returns to its holder after the supervisor's: not a second tap
+    if machine.comes_after_supervisor(badge, holder):
+        return (_refuse_in_use(machine, badge, holder),)
     return *back, CancelStart()
 
 
@@ -219,7 +224,8 @@ def _back(machine: Machine, badge: str) -> tuple[SeeCard, ...]:
 
 def _refuse_in_use(machine: Machine, badge: str, holder: Holder | None) -> Refuse:
     # What keeps a person from this machine at any time comes before what does so only now.
-    return _refuse(badge, holder, (*machine.decide(holder).reasons, IN_USE))
+    member_first = machine.second_card_allowed and machine.comes_after_supervisor(badge, holder)
+    return _refuse(badge, holder, (*machine.decide(holder).reasons, MEMBER_FIRST if member_first else IN_USE))
 
 
 def _refuse(badge: str, holder: Holder | None, reasons: tuple[str, ...]) -> Refuse:

@@ -79,6 +79,9 @@ LAST: Final = "last"
 CLOSING: Final = "closing"
 #: The same until the deadline that such an end or a lock has set; the reason says why. A tap ends the session.
 DEADLINE: Final = "deadline"
+#: The detail of ``SignalKind.GO`` for a supervisor's own session where all members need one: who wants to let a member begin
+#: has to end it, because the member taps first.
+MEMBER_FIRST: Final = "member-first"
 #: The detail of ``SignalKind.MISREAD`` for a badge that has to be lifted before it can tap.
 LYING: Final = "lying"
 
