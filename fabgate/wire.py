@@ -729,6 +729,8 @@ class Member(Message, frozen=True, kw_only=True):
     windows: list[Window] = []
     limit_s: int | None = None
     supervised: bool = False
+    #: Why they are refused after `valid_until`: the right that ends then. Gates before it say ``expired`` of every right.
+    until_reason: str = "expired"
     #: Which of ``Prices.lists`` is theirs. Of any type: with a wrong one the member sees no price, and can work.
     price_list: Any = 0
     #: They prepay, and their credit is low: the panel says so when a session begins. Of any type, as above.

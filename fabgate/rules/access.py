@@ -102,9 +102,13 @@ def needs_supervisor(holder: Holder | None, *, rules: MachineRules, now: Now) ->
     return isinstance(holder, Member) and _needs_supervisor(holder, rules) and not _observed(holder, rules, now)
 
 
-def has_lapsed(reasons: tuple[str, ...]) -> bool:
-    """Return whether all these reasons are rights that ended."""
-    return bool(reasons) and LAPSES.issuperset(reasons)
+def has_lapsed(holder: Holder | None, reasons: tuple[str, ...]) -> bool:
+    """Return whether all these reasons are rights that ended; `holder` is the person whom they are against.
+
+    What the roster has dated ahead for a member is such a right, whatever its reason.
+    """
+    dated = {holder.until_reason} if isinstance(holder, Member) else set()
+    return bool(reasons) and LAPSES.union(dated).issuperset(reasons)
 
 
 def times_end(holder: Member, rules: MachineRules, now: Now) -> tuple[int, str] | None:
@@ -119,7 +123,7 @@ def times_end(holder: Member, rules: MachineRules, now: Now) -> tuple[int, str] 
     if holder.valid_until is not None:
         days = holder.valid_until.toordinal() + holder.grace_days + 1 - local.toordinal()
         if days <= _AHEAD.days:
-            ends.append((_ms_until(local, _midnight(local) + timedelta(days=max(0, days))), EXPIRED))
+            ends.append((_ms_until(local, _midnight(local) + timedelta(days=max(0, days))), holder.until_reason))
     if holder.windows:
         closing = _hours_end(holder.windows, local)
         if closing is not None:
@@ -180,7 +184,7 @@ def _own_reasons(holder: Holder | None, rules: MachineRules, now: Now) -> tuple[
     # Without any known time, dates and hours cannot be checked; `deny_when_stale` refuses because of that risk.
     if now.local is not None:
         if isinstance(holder, Member) and _is_over(holder, now.local):
-            reasons.append(EXPIRED)
+            reasons.append(holder.until_reason)
         if holder.windows and not any(_within(window, now.local) for window in holder.windows):
             reasons.append(OUTSIDE_HOURS)
     return tuple(reasons)

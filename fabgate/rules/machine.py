@@ -11,7 +11,7 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from fabgate.rules.access import UNKNOWN_BADGE, Decision, decide, may_supervise, needs_supervisor, times_end
+from fabgate.rules.access import UNKNOWN_BADGE, Decision, decide, has_lapsed, may_supervise, needs_supervisor, times_end
 from fabgate.rules.meter import Meter
 from fabgate.rules.readers import Place
 from fabgate.rules.term import Term
@@ -240,6 +240,10 @@ class Machine(NamedTuple):
         if decision.basis is None:
             return decision.reasons
         return (UNKNOWN_BADGE,) if self.guest_barred(session) else ()
+
+    def has_lapsed(self, session: Session, reasons: tuple[str, ...]) -> bool:
+        """Return whether all these objections to a session are rights that ended."""
+        return has_lapsed(self._responsible(session), reasons)
 
     @property
     def right_ends(self) -> tuple[int, str] | None:

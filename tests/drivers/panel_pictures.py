@@ -110,6 +110,7 @@ def notices(lang: str) -> dict[str, Notice]:
         "in-use",
         "not-in-holder",
         "expired",
+        "loan-over",
         "outside-hours",
         "clock-unknown",
         "training-missing",

@@ -39,12 +39,18 @@ def expire(world: World) -> None:
     world.roster()
 
 
+def leave(world: World) -> None:
+    """Let the day come that the roster named for a departure."""
+    world.people["ada"] = vocabulary.Member("m-ada", "Ada", valid_until=date(2026, 11, 23), until_reason="no-access")
+    world.roster()
+
+
 def block(world: World) -> None:
     world.people["ada"] = vocabulary.Barred(("payment-due", "training-expired"), "m-ada")
     world.roster()
 
 
-CAUSES = [lock, close, lapse, expire]
+CAUSES = [lock, close, lapse, expire, leave]
 each_cause = pytest.mark.parametrize("cause", CAUSES)
 Cause = Callable[[World], None]
 
@@ -68,7 +74,9 @@ def test_a_machine_that_stands_still_keeps_its_power_for_the_notice(cause: Cause
 
 
 def test_the_notice_says_why() -> None:
-    for cause, why in zip(CAUSES, ["lock-idle", "outside-hours", "training-expired", "expired"], strict=True):
+    for cause, why in zip(
+        CAUSES, ["lock-idle", "outside-hours", "training-expired", "expired", "no-access"], strict=True
+    ):
         world = still()
         cause(world)
         assert world.panel.reasons == (why,)
@@ -366,6 +374,17 @@ def test_the_end_of_a_membership_is_counted_down_to_its_midnight() -> None:
     assert world.after(H) == ["show warning"]
     assert world.panel.reasons == ("expired",)
     assert world.after(2 * MIN)[:2] == ["off", f"record ended s1 revoked {12 * H + 2 * MIN}"]
+
+
+@pytest.mark.parametrize("reason", ["training-expired", "loan-over", "no-access"])
+def test_the_right_that_ends_is_the_reason_before_and_after_its_midnight(reason: str) -> None:
+    world = World(run_sense=True, limit_ms=20 * H)
+    world.people["ada"] = vocabulary.Member("m-ada", valid_until=date(2026, 11, 24), until_reason=reason)
+    world.start()
+    assert world.after(12 * H) == ["show warning"]
+    assert (world.panel.detail, world.panel.reasons) == ("deadline", (reason,))
+    assert world.after(2 * MIN)[:2] == ["off", f"record ended s1 revoked {12 * H + 2 * MIN}"]
+    assert world.tap("ada")[0] == f"record refused {reason}"
 
 
 PARIS = ZoneInfo("Europe/Paris")

@@ -57,6 +57,7 @@ class Workshop:
         )
         self.closes_min = 24 * 60
         self.last_day: date | None = None
+        self.until_reason = choose(("expired", "training-expired", "loan-over", "no-access"))
         self.barred: tuple[str, ...] = ()
         self.is_known = True
         self.locked = False
@@ -153,7 +154,9 @@ class Workshop:
         elif self.barred:
             self.world.people["ada"] = vocabulary.Barred(self.barred, "m-ada", windows=hours)
         else:
-            self.world.people["ada"] = vocabulary.Member("m-ada", windows=hours, valid_until=self.last_day)
+            self.world.people["ada"] = vocabulary.Member(
+                "m-ada", windows=hours, valid_until=self.last_day, until_reason=self.until_reason
+            )
 
     def roster(self, *, caused: bool = False) -> None:
         self.people()

@@ -28,9 +28,24 @@ EXPIRED: Final = "training-expired"
 NOT_TRAINED: Final = "training-missing"
 BADGE_LOST: Final = "badge-lost"
 OUTSIDE_HOURS: Final = "outside-hours"
+LOAN_OVER: Final = "loan-over"
 _WORST: Final = (EXPIRED, NOT_TRAINED)
 _STAGES: Final = (Grant.SUPERVISED, Grant.AUTONOMOUS, Grant.INSTRUCTOR)
 _USER, _SUPERVISOR, _MAINTAINER = Member.LEVELS
+
+
+class _Until(NamedTuple):
+    """The last day of a right (None: no end), the days of grace after it, and the reason for a refusal after that."""
+
+    last_day: date | None
+    grace_days: int = 0
+    reason: str = MEMBERSHIP_OVER
+
+    def or_sooner(self, day: date | None, reason: str) -> _Until:
+        """Return this end, or that of another right without days of grace, if it is sooner."""
+        if day is None or (self.last_day is not None and _after(self.last_day, self.grace_days) <= day):
+            return self
+        return _Until(day, 0, reason)
 
 
 class Eligibility(NamedTuple):
@@ -49,15 +64,15 @@ class Eligibility(NamedTuple):
     #: The last day on which they may use the machine with these rights (None: no end), and the days of grace after it.
     valid_until: date | None = None
     grace_days: int = 0
+    #: The reason for a refusal after that.
+    until_reason: str = MEMBERSHIP_OVER
     #: They prepay for themselves, and their credit is low.
     has_low_credit: bool = False
 
-    def until(self, lent_until: date | None) -> tuple[date | None, int]:
-        """Return the last day and the days of grace that a roster names for badges on loan until `lent_until`."""
-        own = self.valid_until and _after(self.valid_until, self.grace_days)
-        if lent_until is None or (own is not None and own < lent_until):
-            return self.valid_until, self.grace_days
-        return lent_until, 0
+    def until(self, lent_until: date | None) -> _Until:
+        """Return the end that a roster names for badges on loan until `lent_until`."""
+        own = _Until(self.valid_until, self.grace_days, self.until_reason)
+        return own.or_sooner(lent_until, LOAN_OVER)
 
     @property
     def comes_at_all_hours(self) -> bool:
@@ -180,7 +195,7 @@ class People:
             has_low_credit = self._has_low_credit(member.pk, member.payer_id or member.pk, machine)
         if is_over(member, self.today):
             reasons.append(MEMBERSHIP_OVER)
-        valid_until, grace_days = self._valid_until(member, self._ends_on(member, machine, trained))
+        until = self._until(member, self._ends_on(member, machine, trained))
         return Eligibility(
             reasons=(*reasons, *trained.reasons),
             grant=trained.grant,
@@ -188,16 +203,17 @@ class People:
             level=rank.level,
             is_supervised=rank.is_supervised,
             needs_supervisor=rank.needs_supervisor,
-            valid_until=valid_until,
-            grace_days=grace_days,
+            valid_until=until.last_day,
+            grace_days=until.grace_days,
+            until_reason=until.reason,
             has_low_credit=has_low_credit,
         )
 
     def last_day(self, member: Member, machine: Machine) -> date | None:
         """Return the last day on which `member` may use `machine` at all, including days of grace; None: no end."""
         trained = self._trained(member.id, machine, self.today)
-        last, grace = self._valid_until(member, self._ends_on(member, machine, trained, in_any_way=True))
-        return last and _after(last, grace)
+        until = self._until(member, self._ends_on(member, machine, trained, in_any_way=True))
+        return until.last_day and _after(until.last_day, until.grace_days)
 
     def group_eligibility(self, group: Group, machine: Machine) -> Eligibility:
         """Return whether a badge of `group` itself may use `machine`; a class is always supervised."""
@@ -214,6 +230,7 @@ class People:
             is_supervised=is_class,
             needs_supervisor=is_class or self._wants_supervisor(machine, _USER),
             valid_until=self.loans.get(group.roster_id),
+            until_reason=LOAN_OVER if self.loans.get(group.roster_id) else MEMBERSHIP_OVER,
             has_low_credit=self._has_low_credit(group.roster_id, group.payer_id_or_own, machine),
         )
 
@@ -245,34 +262,38 @@ class People:
             self._always_supervised[machine.pk] = machine.wire_rules().supervisor == "always"
         return level == _USER and self._always_supervised[machine.pk]
 
-    def _valid_until(self, member: Member, ends_on: date | None) -> tuple[date | None, int]:
-        """Return the last day and the days of grace after it, given the day on which trainings end.
+    def _until(self, member: Member, trained: tuple[date, str] | None) -> _Until:
+        """Return when the first of a member's rights ends; `trained` is the end that trainings set, with its reason.
 
         Only a membership has days of grace, not a training, a loan or a planned departure. Rosters name the day, so a
-        gate that is offline until then still enforces it.
+        gate that is offline until then still enforces it, and the reason, so that it says what a collector would.
         """
-        until, grace = member.valid_until, member.grace_days
-        ends = ends_on, self.loans.get(member.id), _before(member.left_on)
-        for end in ends if ends != (None, None, None) else ():
-            if end is not None and (until is None or end < _after(until, grace)):
-                until, grace = end, 0
-        return until, grace
+        until = _Until(member.valid_until, member.grace_days)
+        if trained is not None:
+            until = until.or_sooner(*trained)
+        return until.or_sooner(self.loans.get(member.id), LOAN_OVER).or_sooner(_before(member.left_on), NO_ACCESS)
 
-    def _ends_on(self, member: Member, machine: Machine, now: _Trained, *, in_any_way: bool = False) -> date | None:
-        """Return the last day on which trainings allow as much as `now`, or anything (`in_any_way`), or None."""
+    def _ends_on(
+        self, member: Member, machine: Machine, now: _Trained, *, in_any_way: bool = False
+    ) -> tuple[date, str] | None:
+        """Return the last day on which trainings allow as much as `now`, or anything (`in_any_way`), and what ends."""
         if now.reasons:
             return None
         covering = self._covering[machine.pk]
         if now.grant is not None and len(covering) == 1 and covering[0].prerequisite_id is None:
             grants = self._grants[member.id, covering[0].pk]
             if len(grants) == 1:  # the usual case, for which the code below has the same result
-                return _first(grants[0].last_day, _before(grants[0].grant.revoked_on))
+                last, revoked = grants[0].last_day, _before(grants[0].grant.revoked_on)
+                if revoked is not None and (last is None or revoked <= last):
+                    return revoked, NOT_TRAINED
+                return None if last is None else (last, EXPIRED)
         rank = self._rank(member, machine, now)
         days = {day for training in covering for day in self._changes(member.id, training)}
         for day in sorted(days):
             then = self._trained(member.id, machine, day)
             if then.reasons or (self._rank(member, machine, then).is_less_than(rank) and not in_any_way):
-                return _before(day)
+                # Without a reason they may do less from then on: what they may do now has expired.
+                return day - timedelta(days=1), then.reasons[0] if then.reasons else EXPIRED
         return None
 
     def _trained(self, member: str, machine: Machine, day: date) -> _Trained:
@@ -364,11 +385,6 @@ def _before(day: date | None) -> date | None:
 def _next(day: date | None) -> date | None:
     """Return the day after, if there is one."""
     return None if day is None or day == date.max else day + timedelta(days=1)
-
-
-def _first(*days: date | None) -> date | None:
-    """Return the earliest day, ignoring None."""
-    return min((day for day in days if day is not None), default=None)
 
 
 def _sort_key(lacks: Iterable[str]) -> list[int]:

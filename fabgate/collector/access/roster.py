@@ -261,7 +261,7 @@ def _build(
             continue
         # A loan ends on its own day, so it has a row of its own, after that of the holder's other badges.
         for lent_until in sorted(hands or [None], key=lambda last: (last is not None, last)):
-            until, grace_days = standing.until(lent_until)
+            until = standing.until(lent_until)
             members.append(
                 wire.Member(
                     id=id_,
@@ -270,8 +270,9 @@ def _build(
                     lang=lang,
                     level=standing.level,
                     basis=str(standing.grant.pk) if standing.grant else None,
-                    valid_until=until.isoformat() if until else None,
-                    grace_days=grace_days,
+                    valid_until=until.last_day.isoformat() if until.last_day else None,
+                    grace_days=until.grace_days,
+                    until_reason=until.reason,
                     windows=[] if standing.comes_at_all_hours else hours or [],
                     supervised=standing.is_supervised,
                     price_list=price_lists.get(id_, 0),

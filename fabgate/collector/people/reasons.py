@@ -23,6 +23,7 @@ REFUSED: Final[Mapping[str, Any]] = {
     "payment-due": _("payment due"),
     "no-credit": _("no credit left"),
     "expired": _("membership expired"),
+    "loan-over": _("loan of the badge is over"),
     "training-missing": _("training missing"),
     "training-expired": _("training expired"),
     "outside-hours": _("outside opening hours"),

@@ -36,7 +36,7 @@ MOST_LISTED: Final = 100
 _MASKED_FROM: Final = 4
 ABSENT: Final = ("", "~", "null", None)
 #: What only a collector knows.
-_OF_THE_COLLECTOR: Final = frozenset({"price_list", "low_credit"})
+_OF_THE_COLLECTOR: Final = frozenset({"until_reason", "price_list", "low_credit"})
 #: The language is checked here only: a newer collector may know one more, but in a file it is probably a mistake.
 KEYS: Final = {
     **{one.encode_name: one.type for one in msgspec.structs.fields(wire.Member) if one.name not in _OF_THE_COLLECTOR},

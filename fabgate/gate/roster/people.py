@@ -29,6 +29,7 @@ def member(found: wire.Member) -> vocabulary.Member:
         windows=tuple(_window(window, wrong) for window in found.windows),
         limit_ms=None if found.limit_s is None else _ms(found.limit_s, "limit_s", wrong, least=1),
         supervised=found.supervised,
+        until_reason=found.until_reason or "expired",
     )
     if not found.id or found.id.startswith("emergency:"):
         wrong.append(f"id: found {found.id!r}, wanted text that does not start with 'emergency:'")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from fabgate.rules.access import has_lapsed
 from fabgate.rules.intents import (
     AskAgain,
     CancelStart,
@@ -157,7 +156,7 @@ def access_lost(machine: Machine) -> tuple[Intent, ...]:
     if session is None:
         return ()
     reasons = machine.objections(session)
-    if has_lapsed(reasons):
+    if machine.has_lapsed(session, reasons):
         return end_with_notice(machine, EndReason.REVOKED, reasons[0])
     return (EndByRules(EndReason.REVOKED),) if reasons and machine.active else ()
 

@@ -31,7 +31,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A person whom the roster admits."""
+    """A person whom the roster admits. `until_reason` is the reason to refuse them after `valid_until`."""
 
     id: str
     name: str = ""
@@ -43,6 +43,7 @@ class Member:
     windows: tuple[Window, ...] = ()
     limit_ms: int | None = None
     supervised: bool = False
+    until_reason: str = "expired"
 
     @property
     def rank(self) -> Level:

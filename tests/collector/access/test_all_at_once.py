@@ -110,16 +110,18 @@ def test_a_loan_ends_at_its_midnight_whatever_else_its_holder_has(gate, ada, las
     if longer is not None:
         Badge.objects.update(kind="loan", until=badges.end_of(day(longer)))
     lent = give_badge(ada, "04A1B2C4", kind="loan", until=badges.end_of(day(1)))
-    assert [reasons(gate, lent, tmp_path, days) for days in (0, 1, 2)] == [(), (), ("expired",)]
+    assert [reasons(gate, lent, tmp_path, days) for days in (0, 1, 2)] == [(), (), ("loan-over",)]
     assert reasons(gate, own, tmp_path, 4) == ()
 
 
-@pytest.mark.parametrize(("grace_days", "lent_for"), [(1, 3), (1, 1), (3, 1)])
-def test_of_a_loan_and_another_end_the_first_one_applies(gate, ada, laser, tmp_path, grace_days, lent_for):  # noqa: F811
+@pytest.mark.parametrize(
+    ("grace_days", "lent_for", "reason"), [(1, 3, "expired"), (1, 1, "expired"), (3, 1, "loan-over")]
+)
+def test_of_a_loan_and_another_end_the_first_one_applies(gate, ada, laser, tmp_path, grace_days, lent_for, reason):  # noqa: F811
     grant(ada, laser)
     Member.objects.update(valid_until=day(0), grace_days=grace_days)
     lent = give_badge(ada, "04A1B2C4", kind="loan", until=badges.end_of(day(lent_for)))
-    assert [reasons(gate, lent, tmp_path, days) for days in (0, 1, 2)] == [(), (), ("expired",)]
+    assert [reasons(gate, lent, tmp_path, days) for days in (0, 1, 2)] == [(), (), (reason,)]
     assert today() == day(0)
 
 

@@ -97,7 +97,7 @@ def test_an_offline_gate_applies_ends_that_were_dated_ahead(gate, ada, laser):  
     (found,) = built(gate).members
     member = people.member(found)
     noon = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)).replace(hour=12)
-    for days, reasons in ((2, ()), (3, ("expired",))):
+    for days, reasons in ((2, ()), (3, ("suspended",))):
         now = vocabulary.Now(boot_ms=0, local=noon + timedelta(days=days), synced=True)
         said = decide(member, rules=vocabulary.MachineRules(), causes=set(), stale=False, now=now)
         assert said.reasons == reasons

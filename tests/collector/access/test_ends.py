@@ -235,3 +235,37 @@ def test_individual_access_overrides_a_missing_requirement_but_no_suspension(gat
     assert admitted(gate).id == "m-1"
     grant(ada, laser.prerequisite, "suspended")
     assert refused(gate) == ["suspended"]
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ("nothing", "expired"),
+        ("membership", "expired"),
+        ("training", "training-expired"),
+        ("revoked ahead", "training-missing"),
+        ("suspended ahead", "suspended"),
+        ("stage", "training-expired"),
+        ("departure", "no-access"),
+        ("loan", "loan-over"),
+        ("training and membership", "expired"),
+    ],
+)
+def test_a_roster_names_the_right_that_ends(gate, ada, laser, what, reason):  # noqa: F811
+    given = grant(ada, laser)
+    if what in ("membership", "training and membership"):
+        Member.objects.update(valid_until=day(2))
+    if what in ("training", "training and membership"):
+        Grant.objects.update(until=day(2))
+    elif what == "revoked ahead":
+        Grant.objects.filter(pk=given.pk).update(revoked_on=day(3))
+    elif what == "suspended ahead":
+        grant(ada, laser, "suspended", since=3)
+    elif what == "stage":
+        grant(ada, laser, "supervised", since=3)
+    elif what == "departure":
+        Member.objects.update(left_on=day(3))
+    elif what == "loan":
+        Badge.objects.update(kind="loan", until=badges.end_of(day(2)))
+    found = admitted(gate)
+    assert (found.valid_until, found.until_reason) == (None if what == "nothing" else day(2).isoformat(), reason)

@@ -98,6 +98,8 @@ def check_gate(written: Written, beside: Beside, day: int, minute: int) -> None:
                 assert said.basis is not None, where
             if said.basis is None:
                 assert not may, where
+                if isinstance(holder, vocabulary.Member):
+                    check_end(written, card, machine.name, holder, set(said.reasons) - {"outside-hours"}, where)
                 continue
             # Without a collector a gate may know of too early an end, and never lets in who is not to be let in.
             assert not wanted.reasons, where
@@ -108,6 +110,22 @@ def check_gate(written: Written, beside: Beside, day: int, minute: int) -> None:
                 assert said.needs_supervisor == wanted.needs_supervisor, where
                 assert may == wanted.supervises, where
             event(f"let in on day {day}, {'with a supervisor' if said.needs_supervisor else 'alone'}")
+
+
+def check_end(
+    written: Written, card: workshops.Card, machine: str, holder: vocabulary.Member, said: set[str], where: str
+) -> None:
+    """Check that a gate that heard of nothing since names the right that ended: what is missing on the first day after it."""
+    if not said:
+        return
+    assert holder.valid_until is not None, where
+    end = (holder.valid_until - today()).days + holder.grace_days + 1
+    missing = workshops.answer(written, card.holder, machine, end).reasons
+    if card.last_day is not None and card.last_day < end:
+        missing |= {"loan-over"}
+    # Who may only do less from then on cannot be told that by a gate: it refuses them, because a stage has expired.
+    assert said <= (missing or {"training-expired"}), f"{where}; missing from day {end}: {missing}"
+    event(f"after its end: {said}")
 
 
 def check_pages(written: Written) -> None:

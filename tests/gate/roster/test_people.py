@@ -30,6 +30,7 @@ def test_a_member_becomes_the_rules_member():
             ],
             limit_s=60,
             supervised=True,
+            until_reason="training-expired",
         )
     )
     assert found == vocabulary.Member(
@@ -43,7 +44,13 @@ def test_a_member_becomes_the_rules_member():
         windows=(vocabulary.Window(frozenset({1, 5}), 480, 1440), vocabulary.Window(frozenset({7}), 1320, 360)),
         limit_ms=60_000,
         supervised=True,
+        until_reason="training-expired",
     )
+
+
+def test_a_roster_that_names_no_right_that_ends_means_the_membership():
+    assert member(wire.Member(id="m-1", badges=[])).until_reason == "expired"
+    assert member(wire.Member(id="m-1", badges=[], until_reason="")).until_reason == "expired"
 
 
 @pytest.mark.parametrize(
