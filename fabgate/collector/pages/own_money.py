@@ -15,17 +15,18 @@ from fabgate.collector.billing.prepaid import modes
 from fabgate.collector.models import Account, Member
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import account_of
-from fabgate.collector.pages.roles import barred_from, self_and_groups
+from fabgate.collector.pages.roles import self_and_groups
 
 
 def plans_of(account: Account) -> frozenset[str]:
     """Return the plans, by name, on which the bill of `account` depends in open months.
 
-    They are those of its member, and of members whose payer is among `self_and_groups`.
+    They are those of the members among `self_and_groups`, and of members for whom one of these pays.
     """
-    if (own := barred_from(account)) is None:
+    decided = self_and_groups(account)
+    if not decided:
         return frozenset()
-    members = Member.objects.filter(Q(pk=own) | Q(payer__in=self_and_groups(account))).values_list("pk", flat=True)
+    members = Member.objects.filter(Q(pk__in=decided) | Q(payer__in=decided)).values_list("pk", flat=True)
     return member_plans.plans_since(list(members), terms.first_open_day() or terms.get().first_month)
 
 

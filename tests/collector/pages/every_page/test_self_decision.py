@@ -339,6 +339,18 @@ def test_credit_for_who_pays_for_oneself_is_ones_own(ada, billed):
     assert client.post("/people/m-2/block", {"reason": "payment-due"}).status_code == 303
 
 
+def test_the_plan_of_who_pays_for_oneself_is_ones_own(ada, billed):
+    """Its overdraft and its discount decide whether Ada may use the machines, and for how long."""
+    Member.objects.filter(pk="m-1").update(payer=paying("m-2"))
+    member_plans.set_plan(Member.objects.get(pk="m-2"), "other", billing.FIRST, actor="maya")
+    client = ada("desk")
+    typed = {"plan": billed.pk, "since": str(today())}
+    assert client.post("/people/m-2/plan", typed).status_code == 403
+    assert "/people/m-2/plan" not in text(client.get("/people/m-2"))
+    Account.objects.filter(name="ada").update(role=Account.ACCOUNTANT)
+    assert cheaper(client, Plan.objects.get(name="other")).status_code == 403
+
+
 # --- one's own badge --------------------------------------------------------------------------------------------------
 
 
@@ -360,6 +372,15 @@ def test_the_desk_gives_no_badge_to_its_own_group_and_a_manager_does(ada, compan
     assert ada_as_manager(client).post(f"{path}/badge", {"typed": NEW}).status_code == 303
     change = Change.objects.get(verb="badge.given")
     assert (change.actor, change.after["group"]) == ("ada", company.pk)
+
+
+def test_the_desk_does_not_move_a_badge_of_somebody_for_whom_it_pays(ada):
+    """The next sessions on that badge would be charged to the person who gets it."""
+    Member.objects.filter(pk="m-2").update(payer=paying("m-1"))
+    client, card = ada("desk"), Badge.objects.get(member="m-2")
+    assert client.post(f"/people/badges/{card.pk}/end", {"reason": "returned"}).status_code == 303
+    assert client.post("/people/m-3/give", {"typed": card.spelling}).status_code == 403
+    assert client.post("/people/m-2/give", {"typed": card.spelling}).status_code == 303
 
 
 def test_the_desk_does_not_leave_its_group_to_give_it_a_badge_and_reopens_it_no_more(ada, company):

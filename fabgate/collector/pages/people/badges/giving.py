@@ -18,12 +18,14 @@ from fabgate.collector.people.badges import Card
 def assign(request: HttpRequest, card: Card, holder: Member | Group, **more: Any) -> tuple[Badge, Change]:
     """Assign a badge, as badges.assign does.
 
-    Raises errors.SelfDecision if it is or was a badge of the signed-in person, or of a group of theirs, and `holder` is
-    somebody else (docs/decisions/0068). A badge that was only lent to them is the workshop's.
+    Raises errors.SelfDecision if it is or was a badge of the signed-in person, of a group of theirs, or of a member for
+    whom they pay, and `holder` is somebody else (docs/decisions/0068). A badge that was only lent to them is the workshop's.
     """
     own = barred_from(account_of(request))
     if own is not None and holder.pk != own:
         theirs = Q(member=own) | Q(group__members=own) | Q(group__payer=own)
+        if not (isinstance(holder, Member) and holder.payer_id == own):
+            theirs |= Q(member__payer=own)
         given = Badge.objects.filter(theirs, Q(digest=card.digest) | Q(forms__digest=card.digest))
         if given.exclude(kind=Badge.LOAN).exists():
             raise errors.SelfDecision

@@ -73,7 +73,7 @@ def revoke(request: HttpRequest, pk: str) -> HttpResponse:
 def change_plan(request: HttpRequest, pk: str) -> HttpResponse:
     """Give a person a plan, or none, from a day on; or cancel a change whose day has not come."""
     member = shortcuts.get_member_to_judge(request, pk)
-    refuse_self_decision(request, *filter(None, [member.payer_id]))  # the bill of whoever pays changes
+    refuse_self_decision(request, member.pk, *filter(None, [member.payer_id]))  # the payer's bill changes
     if "cancelled" in request.POST:
         return _cancel_plan(request, member)
     form = action_forms.PlanForm(request.POST, auto_id="plan_%s", account=account_of(request))
