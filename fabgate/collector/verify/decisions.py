@@ -23,7 +23,8 @@ _CORRECTIONS: Final = (
     " ORDER BY id"
 )
 _REVIEWS: Final = (
-    "SELECT session_id, id, why, settled_at, settled_by, decision, note FROM collector_review WHERE session_id IN ({})"
+    "SELECT session_id, id, why, opened_at, settled_at, settled_by, decision, note FROM collector_review"
+    " WHERE session_id IN ({})"
 )
 _BY_PEOPLE: Final = frozenset({Review.ACCEPTED, Review.CORRECTED, Review.FAVOUR})
 
@@ -58,6 +59,7 @@ class _Correction:
 class _Review:
     pk: int
     why: str
+    opened_at: datetime | None
     settled_at: datetime | None
     settled_by: str
     decision: str
@@ -102,9 +104,9 @@ class Decisions:
             for session, rows in grouped(_CORRECTIONS, ids).items()
         }
         reviews = {
-            session: _Review(pk, why, moment(settled_at), *rest)
+            session: _Review(pk, why, moment(opened_at), moment(settled_at), *rest)
             for session, rows in grouped(_REVIEWS, ids).items()
-            for pk, why, settled_at, *rest in rows
+            for pk, why, opened_at, settled_at, *rest in rows
         }
         subjects = [f"usagesession/{session}" for session in ids]
         subjects += [f"review/{review.pk}" for review in reviews.values()]
@@ -185,13 +187,7 @@ class Decisions:
         """Check a person's decision, and a member's text, against the log."""
         logged = self._of_review(row.id)
         if review.settled_at is None:
-            if review.why == CONTESTED:
-                last = logged[-1] if logged else None
-                wanted = last.reason if last and last.verb == "review.contested" else None
-                if review.note != wanted:
-                    report.changed("review", row.id, "note", review.note, wanted)
-            elif review.note:
-                report.changed("review", row.id, "note", review.note, "")
+            _check_open(report, row, review, logged)
             return
         last = next((one for one in reversed(logged) if one.verb != "review.contested"), None)
         if not review.settled_by:
@@ -210,6 +206,22 @@ class Decisions:
         for column, found, wanted in values:
             if found != wanted:
                 report.changed("review", row.id, column, found, wanted)
+
+
+def _check_open(report: Report, row: Usage, review: _Review, logged: list[Logged]) -> None:
+    """Check what a member says is wrong, and since when: nobody has decided yet."""
+    if review.why != CONTESTED:
+        if review.note:
+            report.changed("review", row.id, "note", review.note, "")
+        return
+    contest = logged[-1] if logged and logged[-1].verb == "review.contested" else None
+    wanted = contest.reason if contest else None
+    if review.note != wanted:
+        report.changed("review", row.id, "note", review.note, wanted)
+    # An admission of its payer leaves out what was contested before (billing/prepaid/if_accepted.py).
+    since = _moment_in(contest.after.get("opened_at")) if contest else None
+    if since is not None and review.opened_at != since:
+        report.changed("review", row.id, "opened_at", review.opened_at, since)
 
 
 def check_absent(report: Report) -> None:

@@ -489,6 +489,13 @@ def test_a_price_that_was_changed_is_named_with_what_the_log_has(books):
     )
 
 
+def test_a_contest_that_was_dated_before_an_admission_is_named(books):
+    """Gates leave out what was in review when the payer was admitted."""
+    review = Review.objects.get(session="s-0", settled_at=None)
+    put("review", "opened_at", review.pk, review.opened_at - timedelta(days=1))
+    assert [(one.table, one.column) for one in run.run(books).findings] == [("review", "opened_at")]
+
+
 @pytest.mark.parametrize(
     ("table", "column", "value"), [("tariffrule", "tariff", ["x"]), ("billingterms", "zone", "Europe/Lyon")]
 )
