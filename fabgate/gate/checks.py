@@ -240,7 +240,7 @@ class Checks:
             meter.distrust()
             yield from self._reports.translate(MeterFault(meter.name, "the meter does not answer"), now)
             if meter.limits is not None:
-                yield vocabulary.Running(on=True, by=meter.name)
+                yield vocabulary.Running(on=True, by=meter.name, known=False)
             return
         # In the mode audit nothing is switched, and current without a session is no fault.
         powered = on or self._gate.rules.mode is vocabulary.Mode.AUDIT

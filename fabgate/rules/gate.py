@@ -176,8 +176,8 @@ class Gate:
                 do((vocabulary.Signal(vocabulary.SignalKind.MISREAD, detail=why),))
             case vocabulary.StopPressed(actor):
                 do(in_session.stop_pressed(machine, actor))
-            case vocabulary.Running(on, by):
-                do(in_session.work_sensed(machine, by, on=on))
+            case vocabulary.Running(on, by, known):
+                do(in_session.work_sensed(machine, by, on=on, known=known))
             case vocabulary.MeterFailed(meter):
                 do(in_session.meter_changed(machine, meter, broken=True))
             case vocabulary.MeterWorks(meter):

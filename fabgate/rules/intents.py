@@ -104,7 +104,12 @@ class EndByRules:
 
 @dataclass(frozen=True, slots=True)
 class EndJob:
-    """End the job: the fan runs on, then power goes off."""
+    """End the job: the fan runs on, then power goes off.
+
+    `resumes` is False if a person had to say twice that no job runs: the input that disagrees then resumes none.
+    """
+
+    resumes: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,8 +123,8 @@ class Power:
                     self._cancel_start(reason)
                 case intents.EndByRules(reason, actor):
                     self._end_by_rules(reason, actor)
-                case intents.EndJob():
-                    self._end_job()
+                case intents.EndJob(resumes):
+                    self._end_job(resumes=resumes)
                 case intents.ResumeJob():
                     self._resume_job()
                 case intents.Cut(reason_or_none, facts):
@@ -248,7 +248,7 @@ class Power:
         else:
             self._end_job()
 
-    def _end_job(self) -> None:
+    def _end_job(self, *, resumes: bool = True) -> None:
         """Let the fan run on, or switch off if there is no run-on."""
         at, rules = self.machine.now.boot_ms, self.machine.rules
         if rules.run_on_ms == 0:
@@ -256,6 +256,8 @@ class Power:
             return
         session = self._owner_alone()
         term = session.term.run_on(at, rules, run_sense=self.machine.run_sense)
+        if not resumes:
+            term = term._replace(finish_until=at)
         self._go(Step.FAN_RUNS, session=session._replace(meter=session.meter.run(at, on=False), term=term))
 
     def _end_notice(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fabgate.rules import vocabulary
 from tests.rules.world import MIN, H, S, World
@@ -233,3 +235,66 @@ def test_a_meter_that_breaks_in_the_notice_saves_no_session() -> None:
     world.roster(lock=vocabulary.Lock("l", now=False))
     world.breaks()
     assert world.after(2 * MIN)[0] == "off"
+
+
+# --- the fan's run-on -------------------------------------------------------------------------------------------------
+
+
+def tapped_off(**rules: object) -> World:
+    """The fan runs on after a member has tapped off a machine that stands still, and has left."""
+    world = World(run_sense=True, run_on_ms=MIN, **rules).start()  # type: ignore[arg-type]
+    world.tap("ada")
+    world.lift("ada")
+    assert world.phase == "run-on"
+    return world
+
+
+#: What a part that cannot be read posts, or one that can be read again.
+UNREAD = (
+    vocabulary.MeterFailed("meter"),
+    vocabulary.MeterWorks("meter"),
+    vocabulary.Running(True, "meter", known=False),
+    vocabulary.Running(False, "meter"),
+    vocabulary.Running(True, "", known=False),
+    vocabulary.Running(False, ""),
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(UNREAD), st.integers(0, 10 * S)), max_size=12))
+def test_no_part_that_cannot_be_read_gives_power_back_in_the_run_on(events: list[tuple[vocabulary.Event, int]]) -> None:
+    world = tapped_off()
+    begun_ms = world.ms
+    for event, ms in events:
+        world.do(event)
+        world.after(ms)
+        assert world.phase == ("run-on" if world.ms < begun_ms + MIN else "free")
+    world.after(max(0, begun_ms + MIN - world.ms))
+    assert not world.power
+
+
+def test_a_broken_meter_that_claims_to_be_read_gives_no_power_back_either() -> None:
+    world = tapped_off()
+    world.breaks()
+    assert world.phase == "run-on"
+
+
+@pytest.mark.parametrize("unread", [None, "", "meter"])
+def test_a_real_job_in_the_run_on_goes_on_whatever_else_cannot_be_read(unread: str | None) -> None:
+    world = tapped_off()
+    if unread == "meter":
+        world.breaks()
+    elif unread == "":
+        world.do(vocabulary.Running(True, known=False))
+    assert world.running(True, "another") == ["show finishing"]
+    assert world.power
+
+
+def test_an_input_that_a_second_tap_overruled_gives_no_power_back() -> None:
+    world = beside(run_on_ms=MIN)
+    world.tap("ada")
+    world.lift("ada")
+    world.tap("ada")
+    world.running(False)
+    world.running(True)
+    assert world.phase == "run-on"
+    assert world.after(MIN)[0] == "off"

@@ -66,7 +66,7 @@ class InputsThread:
         """Poll until asked to stop. Every input begins as pressed; a closed circuit clears it after a few polls."""
         self._inputs = {name: Debounced() for name in self._inputs}
         for name in self._inputs:
-            self._post_change(name, pressed=True, why="not seen to be closed yet")
+            self._post_change(name, pressed=True, why="not seen to be closed yet", known=False)
         while not self._stop.is_set():
             try:
                 self._levels.open()
@@ -94,10 +94,10 @@ class InputsThread:
     def _lost(self, why: str) -> None:
         for name, debounced in self._inputs.items():
             if not debounced.pressed:
-                self._post_change(name, pressed=True, why=why)
+                self._post_change(name, pressed=True, why=why, known=False)
             self._inputs[name] = Debounced()
 
-    def _post_change(self, name: str, *, pressed: bool, why: str) -> None:
+    def _post_change(self, name: str, *, pressed: bool, why: str, known: bool = True) -> None:
         if name == "estop":
             self._post(
                 vocabulary.CauseRaised(vocabulary.Cause.ESTOP, why)
@@ -105,7 +105,7 @@ class InputsThread:
                 else vocabulary.CauseCleared(vocabulary.Cause.ESTOP)
             )
         elif name == "running":
-            self._post(vocabulary.Running(pressed))
+            self._post(vocabulary.Running(pressed, known=known))
         elif name == "flag":
             self._post(vocabulary.FlagPressed(pressed))
         elif pressed:

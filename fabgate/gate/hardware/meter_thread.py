@@ -142,7 +142,7 @@ class MeterThread:
     def _lose(self) -> None:
         self.seen, self._work = None, Work()
         if self.limits is not None:
-            self._post(vocabulary.Running(on=True, by=self.name))
+            self._post(vocabulary.Running(on=True, by=self.name, known=False))
         if self._meter.counts and not self._keeps_count:
             self._energy_wh = None
             self._post(vocabulary.EnergyCounted(None))

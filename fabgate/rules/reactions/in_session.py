@@ -45,17 +45,20 @@ def stop_pressed(machine: Machine, actor: str | None) -> tuple[Intent, ...]:
     return ()
 
 
-def work_sensed(machine: Machine, part: str, *, on: bool) -> tuple[Intent, ...]:
-    """React to a part that reports that the machine started or stopped working: the run-sense input, or a meter."""
+def work_sensed(machine: Machine, part: str, *, on: bool, known: bool) -> tuple[Intent, ...]:
+    """React to a part that reports that the machine started or stopped working: the run-sense input, or a meter.
+
+    A job that begins in the run-on of the fan continues the session. A part that cannot be read proves no job: it must not
+    give power back to a member who has ended the session and left.
+    """
     at_work = machine.at_work | {part} if on else machine.at_work - {part}
     if at_work == machine.at_work:
         return ()  # reported twice
     count = CountWork(at_work, machine.broken)
-    if bool(at_work) is machine.working:
-        return (count,)  # another part reports work, so this one changes nothing
-    if machine.phase is Phase.FINISHING_JOB and not on:
+    if machine.phase is Phase.FINISHING_JOB and not at_work:
         return count, EndJob()
-    if machine.phase is Phase.RUN_ON and on and machine.rules.finish_wait:
+    is_job = on and known and part not in machine.broken
+    if machine.phase is Phase.RUN_ON and is_job and machine.rules.finish_wait:
         assert machine.session is not None
         return (count, ResumeJob()) if machine.now.boot_ms < machine.session.term.finish_until else (count,)
     return (count,)
@@ -75,7 +78,7 @@ def job_done(machine: Machine, session: Session, by: str | None) -> tuple[Intent
     if not machine.run_sense or (by is not None and machine.is_guessing):
         return (EndJob(),)
     if by is not None and machine.broken and session.asked == by:
-        return (EndJob(),)
+        return (EndJob(resumes=False),)
     left_ms = max(0, session.term.finish_until - machine.now.boot_ms)
     question = () if by is None else ask_again(machine, by)
     return question or (session.signal(SignalKind.FINISHING, left_ms),)

@@ -67,10 +67,14 @@ class StopPressed:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The machine started or stopped working, as a part reports it: the run-sense input, or the meter named `by`."""
+    """The machine started or stopped working, as a part reports it: the run-sense input, or the meter named `by`.
+
+    `known` is False where the part could not be read: that counts as work, but no job begins by it.
+    """
 
     on: bool
     by: str = ""
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)

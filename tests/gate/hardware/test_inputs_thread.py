@@ -85,8 +85,9 @@ def test_inputs_that_cannot_be_read_count_as_pressed_and_recover() -> None:
     inputs.run()
     assert told[:2] == [
         vocabulary.CauseRaised(vocabulary.Cause.ESTOP, "not seen to be closed yet"),
-        vocabulary.Running(on=True),
+        vocabulary.Running(on=True, known=False),
     ]
+    assert vocabulary.Running(on=True) not in told, "a part that cannot be read proves no job"
     assert vocabulary.CauseRaised(vocabulary.Cause.ESTOP, "gone") in told
     assert told[-1] == vocabulary.CauseCleared(vocabulary.Cause.ESTOP) or told[-2] == vocabulary.CauseCleared(
         vocabulary.Cause.ESTOP

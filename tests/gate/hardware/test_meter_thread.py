@@ -61,7 +61,7 @@ def test_a_thread_tells_what_changed_and_takes_what_it_cannot_read_for_work():
     thread.measure()
     assert told == [
         vocabulary.Running(on=True, by="meter"),
-        vocabulary.Running(on=True, by="meter"),
+        vocabulary.Running(on=True, by="meter", known=False),
         vocabulary.EnergyCounted(None),
         MeterRecovered("meter"),
         vocabulary.EnergyCounted(500),
@@ -77,10 +77,10 @@ def test_a_thread_tells_what_changed_and_takes_what_it_cannot_read_for_work():
     thread._post = told_of_the_fault
     thread.run()
     assert told == [
-        vocabulary.Running(on=True, by="meter"),
+        vocabulary.Running(on=True, by="meter", known=False),
         vocabulary.EnergyCounted(None),
         MeterFault("meter", "the fake meter is unplugged"),
-        vocabulary.Running(on=True, by="meter"),
+        vocabulary.Running(on=True, by="meter", known=False),
         vocabulary.EnergyCounted(None),
     ]
     assert thread.seen is None
