@@ -229,6 +229,18 @@ def test_nothing_is_asked_where_the_rules_cut_a_job_or_nothing_is_switched() -> 
     assert beside(mode=vocabulary.Mode.AUDIT).tap("ada")[0].startswith("record ended")
 
 
+def test_a_roster_that_cuts_jobs_leaves_the_question_to_a_job_that_is_being_finished() -> None:
+    for person in (lambda world: world.tap("ada"), lambda world: world.stop()):
+        world = beside()
+        world.roster(lock=vocabulary.Lock("l", now=False))
+        world.roster(finish_wait=False)
+        person(world)
+        assert world.panel.detail == vocabulary.ASKS_AGAIN
+        world.lift("ada")
+        person(world)
+        assert not world.power
+
+
 def test_a_meter_that_breaks_in_the_notice_saves_no_session() -> None:
     world = World(run_sense=True).start()
     world.lift("ada")

@@ -87,7 +87,9 @@ def job_done(machine: Machine, session: Session, by: str | None) -> tuple[Intent
 def ask_again(machine: Machine, by: str) -> tuple[Intent, ...]:
     """Ask the person who ends a session to do it again, if an input reports work while a meter is broken."""
     is_switched = machine.rules.mode is not Mode.AUDIT
-    waits = is_switched and machine.rules.finish_wait and machine.working and not machine.is_guessing
+    # a new roster says how jobs that begin end; a job that is being finished goes on
+    finishes = machine.rules.finish_wait or machine.phase is Phase.FINISHING_JOB
+    waits = is_switched and finishes and machine.working and not machine.is_guessing
     until_ms = None if by else machine.now.boot_ms + SECOND_TAP_MS
     return (AskAgain(by, until_ms),) if waits and machine.broken else ()
 
