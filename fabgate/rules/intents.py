@@ -178,8 +178,7 @@ class GiveNotice:
 class AskAgain:
     """Ask for a second tap of `badge`, or for a second press of the stop button (""), because the job may still run.
 
-    `until_ms` is how long it counts; None: as long as the badge stays on the reader. Without a badge nothing is asked any
-    more.
+    `until_ms` is until when it counts. Without a badge nothing is asked any more.
     """
 
     badge: str | None

@@ -80,8 +80,7 @@ class Session(NamedTuple):
     #: Why it ends at ``term.deadline_at``: for the record, and for the panel.
     notice_reason: EndReason = EndReason.REVOKED
     notice_why: str = ""
-    #: Whose second tap switches off although an input reports work ("": the stop button's), and until when; None: as long as
-    #: the badge stays on the reader.
+    #: Whose second tap switches off although an input reports work ("": the stop button's), and until when; None: nobody's.
     asked: str | None = None
     asked_until: int | None = None
     checkpoint_at: int = 0

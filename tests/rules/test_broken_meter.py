@@ -241,6 +241,81 @@ def test_a_roster_that_cuts_jobs_leaves_the_question_to_a_job_that_is_being_fini
         assert not world.power
 
 
+def held(**rules: object) -> World:
+    """A session in hold mode, with the card in its holder: the input reports work, and a meter is broken."""
+    world = World(run_sense=True, mode=vocabulary.Mode.HOLD, **rules).start()  # type: ignore[arg-type]
+    world.running(True)
+    world.breaks()
+    return world
+
+
+@pytest.mark.parametrize("grace_ms", [0, 5 * S, 40 * S])
+@pytest.mark.parametrize("begins", ["removed", "locked"])
+def test_in_hold_mode_a_card_that_is_removed_twice_switches_off(grace_ms: int, begins: str) -> None:
+    world = held(grace_ms=grace_ms)
+    if begins == "locked":
+        world.roster(lock=vocabulary.Lock("l", now=False))
+        assert world.phase == "finishing-job"
+    world.lift("ada")
+    world.after(grace_ms)
+    assert (world.phase, world.panel.detail) == ("finishing-job", vocabulary.ASKS_AGAIN)
+    world.after(grace_ms)
+    world.tap("ada")
+    world.after(5 * S)
+    assert world.power
+    world.lift("ada")
+    world.after(grace_ms)
+    assert not world.power
+
+
+def test_in_hold_mode_one_removal_switches_nothing_off_however_long_the_card_is_out() -> None:
+    world = held()
+    world.lift("ada")
+    world.after(30 * S)
+    assert world.panel.detail == vocabulary.ASKS_AGAIN
+    world.after(1)
+    assert world.panel.detail == ""
+    world.after(H)
+    world.tap("ada")
+    world.lift("ada")
+    world.after(10 * S)
+    assert (world.phase, world.panel.detail) == ("finishing-job", vocabulary.ASKS_AGAIN), "late: it asks once more"
+
+
+def test_in_hold_mode_the_grace_time_that_ran_before_a_lock_asks_for_an_end() -> None:
+    world = held(continuous=(True, False))
+    world.lift("ada")
+    world.after(2 * S)
+    world.roster(lock=vocabulary.Lock("l", now=False))
+    world.after(H)
+    world.tap("ada", reader=1)
+    assert (world.phase, world.panel.detail) == ("finishing-job", vocabulary.ASKS_AGAIN)
+
+
+@pytest.mark.parametrize("is_locked", [False, True])
+def test_a_reader_that_hangs_and_comes_back_is_no_removal_of_the_card(is_locked: bool) -> None:
+    world = held()
+    for seconds in (11, 3, 11, 3):
+        world.happens(vocabulary.Cause.READER, "hangs")
+        if is_locked:
+            world.roster(lock=vocabulary.Lock("l", now=False))
+        world.after(seconds * S)
+        world.is_over(vocabulary.Cause.READER)
+    assert (world.phase, world.panel.detail) == ("finishing-job", "")
+
+
+def test_a_badge_whose_reader_hangs_is_not_asked_for_ever() -> None:
+    world = beside()
+    world.tap("ada")
+    world.after(2 * MIN)
+    assert world.panel.detail == vocabulary.ASKS_AGAIN
+    world.after(1)
+    assert world.panel.detail == ""
+    world.after(H)
+    world.tap("ada")
+    assert world.power
+
+
 def test_a_meter_that_breaks_in_the_notice_saves_no_session() -> None:
     world = World(run_sense=True).start()
     world.lift("ada")

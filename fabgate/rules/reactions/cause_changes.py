@@ -36,7 +36,7 @@ def raised(machine: Machine, cause: Cause, detail: str) -> tuple[Intent, ...]:
     if cause in END_WITH_NOTICE:
         return *intents, *end_with_notice(machine, EndReason.LOCK, cause)
     if cause is Cause.READER and machine.rules.mode is Mode.HOLD:
-        return *intents, *grace(machine)  # no reader proves any more that the card is in its holder
+        return *intents, *grace(machine, is_seen=False)  # no reader proves any more that the card is in its holder
     return intents
 
 

@@ -26,6 +26,8 @@ from fabgate.rules.vocabulary import EndReason, Mode, SignalKind
 
 #: For how long a second press of the stop button counts, or a second tap of a badge after it has left the reader.
 SECOND_TAP_MS: Final = 10_000
+#: For how long it is waited for a badge to leave the reader: one that stays longer is forgotten, or its reader hangs.
+LYING_MS: Final = 2 * 60_000
 
 
 def stop_pressed(machine: Machine, actor: str | None) -> tuple[Intent, ...]:
@@ -90,8 +92,17 @@ def ask_again(machine: Machine, by: str) -> tuple[Intent, ...]:
     # a new roster says how jobs that begin end; a job that is being finished goes on
     finishes = machine.rules.finish_wait or machine.phase is Phase.FINISHING_JOB
     waits = is_switched and finishes and machine.working and not machine.is_guessing
-    until_ms = None if by else machine.now.boot_ms + SECOND_TAP_MS
-    return (AskAgain(by, until_ms),) if waits and machine.broken else ()
+    if not waits or not machine.broken:
+        return ()
+    assert machine.session is not None
+    is_out = by == "" or (machine.holds(by) and not machine.session.present)
+    return (AskAgain(by, _answer_until(machine, by) if is_out else machine.now.boot_ms + LYING_MS),)
+
+
+def _answer_until(machine: Machine, by: str) -> int:
+    """Return until when a second answer counts; a card that left its holder gives it only after the grace time."""
+    grace_ms = machine.rules.grace_ms if machine.holds(by) else 0
+    return machine.now.boot_ms + grace_ms + SECOND_TAP_MS
 
 
 def badge_left(machine: Machine, badge: str) -> tuple[Intent, ...]:
@@ -99,16 +110,20 @@ def badge_left(machine: Machine, badge: str) -> tuple[Intent, ...]:
     session = machine.session
     if session is None or session.asked != badge:
         return ()
-    return (AskAgain(badge, machine.now.boot_ms + SECOND_TAP_MS),)
+    return (AskAgain(badge, _answer_until(machine, badge)),)
 
 
-def grace(machine: Machine) -> tuple[Intent, ...]:
-    """Start the grace time of a removed card, unless it runs already or the card no longer matters."""
+def grace(machine: Machine, *, is_seen: bool = True) -> tuple[Intent, ...]:
+    """Start the grace time of a removed card, unless it runs already or the card no longer matters.
+
+    `is_seen` is False if the reader hangs, so that the card may still be there: this answers no question.
+    """
     session = machine.session
     if session is None or session.term.grace_until is not None:
         return ()
-    # while a job finishes, the card matters only if no input reports its end
-    if machine.active or (machine.phase is Phase.FINISHING_JOB and not machine.feels):
+    # while a job finishes, the card matters only if no input reports its end, or if a meter beside the input is broken
+    matters = not machine.feels or (is_seen and machine.broken)
+    if machine.active or (machine.phase is Phase.FINISHING_JOB and matters):
         return (SetGrace(machine.now.boot_ms + machine.rules.grace_ms),)
     return ()
 
@@ -117,11 +132,12 @@ def grace_over(machine: Machine) -> tuple[Intent, ...]:
     """End the session, because its card was out of the holder for too long."""
     session = machine.session
     assert session is not None
+    is_seen = not session.present  # otherwise the reader hangs
     if machine.phase is Phase.FINISHING_JOB:
-        return SetGrace(None), *job_done(
-            machine, session, session.badge
-        )  # removing the card means that the job is done
-    return SetGrace(None), EndByRules(EndReason.REMOVED)
+        # removing the card means that the job is done
+        by = session.badge if is_seen or not machine.feels else None
+        return SetGrace(None), *job_done(machine, session, by)
+    return SetGrace(None), EndByRules(EndReason.REMOVED), *(ask_again(machine, session.badge) if is_seen else ())
 
 
 def extension(machine: Machine, session: Session, *, always: bool = False) -> tuple[Intent, ...]:
