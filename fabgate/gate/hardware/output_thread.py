@@ -150,7 +150,7 @@ class OutputThread:
         confirmed: Confirmed | None = getattr(self._output, "confirmed", None)
         now_s = self._clock()
         began_s = now_s - energised_ms / 1000
-        was_ordered = self._wanted or self._ordered_off_s >= began_s
+        was_ordered = self._wanted or self._has_lost or self._ordered_off_s >= began_s
         if confirmed is None or not energised_ms or not was_ordered:
             return energised_ms, energised_ms  # in the mode audit nothing is ordered
         least_s, most_s = confirmed.bounds_s(began_s, now_s, 0.0 if goes_on else self.stays_on_ms / 1000)

@@ -201,8 +201,11 @@ def one_life(chance: random.Random, password: Path) -> tuple[str, float, int, in
                 at_ms = round(life.now * 1000) - (counted_ms - least_ms)
                 checkpoint = OpenSession("s", "m", "b", 1, least_ms, 0, "boot", at_ms, 0)
         ended_s, how = life.now, "lost" if life.thread._has_lost else "ended"
+        counted_ms = round((ended_s - began_s) * 1000)
+        handed_over = life.thread.bounds_ms(counted_ms, goes_on=True)  # the loop has not looked yet
         life.thread.set(on=False)
-        recorded = life.thread.bounds_ms(round((ended_s - began_s) * 1000))
+        recorded = life.thread.bounds_ms(counted_ms)
+        assert handed_over[0] == recorded[0], how
         life.dies_s = chance.choice([float("inf"), ended_s + chance.uniform(0, 1)])
         life.hands = []  # a hand after the end is no part of the session, and the gate tells of it
         life.live(ended_s + 100)
