@@ -26,6 +26,8 @@ from fabgate.errors import HardwareError
 _ORDERS_A_TIMER: Final = 3
 #: A status that is older than this says nothing of now; the gate asks once a second.
 _FRESH_S: Final = 3.0
+#: A look this long after an order finds the timer of that order; a later one may find that of a hand, with the same duration.
+_FIRST_LOOK_S: Final = 1.5
 #: No other device gets the address of a plug sooner: until then, an order off after a lost answer waits for nothing else.
 _OTHER_AFTER_S: Final = 2.0
 
@@ -88,6 +90,8 @@ class ShellyOutput:
         #: Until when the plug stays on for certain, counted from when the last confirmed order was sent.
         self._on_until_s = 0.0
         self._rearm_at_s = 0.0
+        #: When an order on was last confirmed.
+        self._confirmed_s = float("-inf")
         self._is_welded = False
         #: Whether the plug may be on by an order of this gate, as before the first answer.
         self._may_be_on = True
@@ -228,7 +232,8 @@ class ShellyOutput:
         self.confirmed.orders_on()
         self._timer = None
         was_on = self._plug.order_on(self._options.off_after_s)
-        self.confirmed.was_ordered_on(sent_s, self._clock(), was_on=was_on)
+        self._confirmed_s = self._clock()
+        self.confirmed.was_ordered_on(sent_s, self._confirmed_s, was_on=was_on)
         self._on_until_s = sent_s + self._options.off_after_s
         self._rearm_at_s = sent_s + self._options.off_after_s / _ORDERS_A_TIMER
         return was_on
@@ -262,8 +267,7 @@ class ShellyOutput:
         self._may_be_on = self._may_be_on and found.on
         if found.on:
             # Without a timer, or with another one than that of the gate's last order, it may have been off in between.
-            is_ours = found.timer is not None and self._timer in (None, found.timer)
-            self.confirmed.saw_on(sent_s, now_s, unbroken=is_ours)
+            self.confirmed.saw_on(sent_s, now_s, unbroken=self._is_ours(found.timer, sent_s))
             self._timer = found.timer or self._timer
         else:
             self.confirmed.saw_off()
@@ -275,6 +279,12 @@ class ShellyOutput:
         self._status, self._status_s = found, now_s
         self._is_welded = is_settled and found.power_w is not None and found.power_w >= self._options.welded_w
         return found
+
+    def _is_ours(self, timer: tuple[float | None, float | None] | None, asked_s: float) -> bool:
+        """Return whether the gate's last order has begun this timer. A hand may begin one, too, where auto-off is set."""
+        if timer is None or self._timer is not None:
+            return timer is not None and timer == self._timer
+        return timer[1] == self._options.off_after_s and asked_s - self._confirmed_s <= _FIRST_LOOK_S
 
     def _unlock(self) -> None:
         path = self._options.password_file

@@ -164,6 +164,21 @@ def test_a_device_without_a_password_that_got_the_address_is_not_switched_on_or_
     assert not [target for target in shelly.requests if "Set" in target]
 
 
+def test_the_emulated_button_begins_a_timer_only_where_auto_off_is_set():
+    now_s = [100.0]
+    plug = Plug(clock=lambda: now_s[0])
+    plug.press_button()
+    now_s[0] += 3_600
+    assert plug.on
+    plug.press_button()
+    plug.config["switch:0"] |= {"auto_off": True, "auto_off_delay": 35.0}
+    plug.press_button()
+    now_s[0] += 34.9
+    assert plug.on
+    now_s[0] += 0.1
+    assert not plug.on
+
+
 def test_a_nonce_that_the_plug_has_forgotten_costs_no_order(output, shelly):
     shelly.plug.restart()
     output.set(on=True)

@@ -37,16 +37,13 @@ class ModelPlug:
         self.flips: list[tuple[float, bool]] = []
         self.on = False
         self.timer: tuple[float, float] | None = None
-        self.auto_off_at = float("inf")
 
     def pass_time(self, now_s: float) -> None:
-        ends_s = self.auto_off_at if self.timer is None else sum(self.timer)
-        if self.on and ends_s <= now_s:
-            self.flip(ends_s, on=False)
+        if self.on and self.timer is not None and sum(self.timer) <= now_s:
+            self.flip(sum(self.timer), on=False)
 
     def flip(self, at_s: float, *, on: bool, after_s: float | None = None) -> None:
-        self.timer = None if after_s is None else (at_s, after_s)
-        self.auto_off_at = at_s + AUTO_OFF_S if on else float("inf")
+        self.timer = (at_s, AUTO_OFF_S if after_s is None else after_s) if on else None
         if on is not self.on:
             self.on = on
             self.flips.append((at_s, on))
@@ -112,7 +109,7 @@ class Life:
             self.plug.flip(self.now, on=False)
         elif what == "off and on" and self.plug.on:
             self.plug.flip(self.now, on=False)
-            self.hands.append((self.now + self.chance.uniform(0.1, 0.9), "on"))
+            self.hands.append((self.now + self.chance.choice([1, 1, 20]) * self.chance.uniform(0.1, 0.9), "on"))
         elif what != "off and on":
             self.plug.flip(self.now, on=what == "on")
 
@@ -239,6 +236,34 @@ def test_the_true_time_with_power_is_never_outside_of_what_is_recorded(tmp_path:
         assert least_ms - 2 <= true_ms <= most_ms + 2, f"seed {seed}: {how}, {true_ms:.0f} ms"
     assert min(seen[how] for how in ("ended", "lost", "killed")) > 30, seen
     assert exact > seen["ended"] / 2, "what is certain is not given away"
+
+
+def test_a_timer_that_a_hand_has_begun_is_not_taken_for_that_of_the_order_before(tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.write_text("let me in", encoding="utf-8")
+    for seed, auto_off_s in enumerate((AUTO_OFF_S, 30.0)):  # also the duration of the gate's own orders
+        life = Life(random.Random(seed), password)
+        life.lossy, life.slow_s = 0.0, 0.05
+        life.live(life.now + 1)
+        began_s = life.now
+        life.thread.set(on=True)
+        life.live(life.now + 3)
+        armed_s = life.output._rearm_at_s
+        while life.output._rearm_at_s == armed_s:
+            life.live(life.now + 0.05)
+        life.is_away = True  # no look comes after the order that has just been confirmed
+        life.live(life.now + 4)
+        life.plug.flip(life.now, on=False)
+        life.live(life.now + 12)
+        life.plug.flip(life.now, on=True, after_s=auto_off_s)
+        life.is_away = False
+        life.live(life.now + 5)
+        ended_s = life.now
+        assert not life.thread.trouble
+        life.thread.set(on=False)
+        least_ms, most_ms = life.thread.bounds_ms(round((ended_s - began_s) * 1000))
+        life.live(ended_s + 50)
+        assert least_ms <= life.plug.with_power(began_s, ended_s) * 1000 <= most_ms
 
 
 @pytest.mark.parametrize("pressed", [False, True])

@@ -89,7 +89,7 @@ class Plug:
         return self.on or self.welded
 
     def press_button(self) -> None:
-        """Press its button: on becomes off and off becomes on, without a timer."""
+        """Press its button: on becomes off and off becomes on, with no timer but auto-off where that is set."""
         with self._lock:
             self._switch(not self.on, "button")
 
@@ -157,6 +157,9 @@ class Plug:
 
     def _switch(self, on: bool, source: str, toggle_after_s: float | None = None) -> None:
         self._pass_time()
+        own = self.config.get("switch:0", {})
+        if on and toggle_after_s is None and own.get("auto_off"):
+            toggle_after_s = own["auto_off_delay"]
         self._timer = None if toggle_after_s is None else (self._clock(), toggle_after_s)
         self._set(on, source, self._clock())
 
