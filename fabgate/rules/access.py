@@ -155,10 +155,11 @@ def _midnight(local: datetime) -> datetime:
 def _ms_until(local: datetime, later: datetime) -> int:
     """Return the time between two times of one zone, also over a change to summer time; 0 if `later` is not later.
 
-    Otherwise it is a millisecond at least.
+    Otherwise it is a millisecond at least. Of an hour that comes twice, `later` is in the same one as `local`.
     """
     if later <= local:
         return 0
+    later = later.replace(fold=local.fold)
     shift = (later.utcoffset() or timedelta()) - (local.utcoffset() or timedelta())
     return max(1, -(-(later - local - shift) // timedelta(milliseconds=1)))
 

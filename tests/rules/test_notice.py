@@ -7,9 +7,11 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from fabgate.rules import vocabulary
-from fabgate.rules.access import times_end
+from fabgate.rules.access import OUTSIDE_HOURS, decide, times_end
 from tests.rules.world import MIN, H, S, World
 
 KIND = vocabulary.SignalKind
@@ -421,6 +423,56 @@ def test_when_hours_and_dates_end(
         end = datetime.fromisoformat(wanted[0]).replace(tzinfo=PARIS)
         passed = end.astimezone(UTC) - now.astimezone(UTC)  # three hours of the clock are four, or two, in real time
         assert found == (passed / timedelta(milliseconds=1), wanted[1])
+
+
+@pytest.mark.parametrize(
+    ("now", "fold", "closes_min", "wanted"),
+    [
+        ("2026-10-25T02:05", 0, 165, 40 * MIN),
+        ("2026-10-25T02:05", 1, 165, 40 * MIN),
+        ("2026-10-25T02:50", 0, 165, 0),
+        ("2026-10-25T02:50", 1, 165, 0),
+        ("2026-10-25T01:50", 0, 165, 55 * MIN),
+        ("2026-10-25T01:50", 0, 185, 135 * MIN),
+        ("2027-03-28T03:10", 0, 150, 0),
+    ],
+)
+def test_hours_that_end_in_an_hour_that_comes_twice_or_never(now: str, fold: int, closes_min: int, wanted: int) -> None:
+    member = vocabulary.Member("m-1", windows=(vocabulary.Window(frozenset(range(1, 8)), 0, closes_min),))
+    local = datetime.fromisoformat(now).replace(tzinfo=PARIS, fold=fold)
+    found = times_end(member, vocabulary.MachineRules(), vocabulary.Now(0, local))
+    assert found == (wanted, "outside-hours")
+
+
+@given(
+    st.sampled_from(["2026-10-24T20:00", "2027-03-27T20:00", "2026-11-23T20:00"]),
+    st.integers(0, 720),
+    st.lists(st.tuples(st.integers(0, 1439), st.integers(0, 1439)), min_size=1, max_size=3),
+)
+@example("2026-10-24T20:00", 425, [(0, 165)])
+def test_the_end_of_hours_is_the_first_minute_outside_of_them(
+    evening: str, after_min: int, hours: list[tuple[int, int]]
+) -> None:
+    """Compare with a look at each minute of real time; in nights that change the clock, look for a step ahead at least."""
+    windows = tuple(vocabulary.Window(frozenset(range(1, 8)), since, to) for since, to in hours)
+    member, began = vocabulary.Member("m-1", windows=windows), datetime.fromisoformat(evening).replace(tzinfo=PARIS)
+    at = began.astimezone(UTC) + timedelta(minutes=after_min)
+
+    def is_open(passed_min: int) -> bool:
+        now = vocabulary.Now(0, (at + timedelta(minutes=passed_min)).astimezone(PARIS), synced=True)
+        found = decide(member, rules=vocabulary.MachineRules(), causes=frozenset(), stale=False, now=now)
+        return OUTSIDE_HOURS not in found.reasons
+
+    found = times_end(member, vocabulary.MachineRules(), vocabulary.Now(0, at.astimezone(PARIS)))
+    assert found is None or found[0] % MIN == 0, "the loop would look again at once, without an end"
+    assert (found is not None and found[0] == 0) is not is_open(0)
+    if began.month != 11:
+        return
+    first = next((minute for minute in range(24 * 60) if not is_open(minute)), None)
+    if first is None:
+        assert found is None or found[0] >= 24 * H
+        return
+    assert found == (first * MIN, OUTSIDE_HOURS)
 
 
 def test_without_a_time_no_end_is_known() -> None:
