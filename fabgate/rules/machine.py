@@ -234,11 +234,14 @@ class Machine(NamedTuple):
         return self.holder_of(badge, session.member)
 
     def objections(self, session: Session) -> tuple[str, ...]:
-        """Return why the roster would now refuse the person who is responsible for a session; () if it would not."""
+        """Return why the roster would now refuse a session: its guest, or the person who is responsible; () if it would not.
+
+        A guest who is barred comes first: a lapsed right of their sponsor gives them no notice.
+        """
+        if self.guest_barred(session):
+            return (UNKNOWN_BADGE,)
         decision = self._admission(self._responsible(session))
-        if decision.basis is None:
-            return decision.reasons
-        return (UNKNOWN_BADGE,) if self.guest_barred(session) else ()
+        return decision.reasons if decision.basis is None else ()
 
     def has_lapsed(self, session: Session, reasons: tuple[str, ...]) -> bool:
         """Return whether all these objections to a session are rights that ended."""

@@ -480,3 +480,18 @@ def test_without_a_time_no_end_is_known() -> None:
         times_end(vocabulary.Member("m-1", windows=UNTIL_FIVE_PAST), vocabulary.MachineRules(), vocabulary.Now(0))
         is None
     )
+
+
+@pytest.mark.parametrize("sponsor", [None, "training-expired", "expired"])
+def test_a_guest_who_is_blocked_gets_no_notice_whatever_their_sponsor_has_lost(sponsor: str | None) -> None:
+    world = World(run_sense=True, sponsor=True)
+    world.tap("a guest's card")
+    world.lift("a guest's card")
+    world.tap("sue")
+    world.commit()
+    assert world.phase == "active"
+    world.people["a guest's card"] = vocabulary.Barred(("blocked",), "m-guest")
+    if sponsor is not None:
+        world.people["sue"] = vocabulary.Barred((sponsor,), "m-sue")
+    world.roster()
+    assert not world.power
