@@ -78,8 +78,11 @@ def books() -> Used:
     closing.close(FIRST, MUCH_LATER, actor="eve", reason="a test")
     corrections.correct("s-0", "time", "300000", author="eve", reason="a test")
     shop.session("s-late", "m-1", NOON + timedelta(hours=9), 30, "lathe-1")
-    shop.session("s-now", "m-2", shop.now - timedelta(hours=2), 15, "lathe-1")
-    shop.session("s-then", "m-2", shop.now - timedelta(hours=1), 15, "lathe-1")
+    # In this month, also if it began a moment ago.
+    since = max(shop.now - timedelta(hours=2), shop.now.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
+    half = (shop.now - since) / 2
+    for session, at in (("s-now", since), ("s-then", since + half)):
+        shop.session(session, "m-2", at, min(15, half // timedelta(minutes=1)), "lathe-1")
     refresh.refresh_all()
     return shop
 
