@@ -28,7 +28,7 @@ from tests.collector.gates import NOON
 from tests.gate.uplink.delivery_model import TOPICS, Book, read
 from tests.gate.uplink.test_delivery_model import CARDS, FAULTS, World, compare
 
-RUNS = int(os.environ.get("FABGATE_BOTH_ENDS_RUNS", "12"))
+RUNS = 160 if os.environ.get("FABGATE_SOAK") else 12
 STEPS = 120
 
 

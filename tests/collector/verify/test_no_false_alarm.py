@@ -17,10 +17,10 @@ from tests.collector.verify.histories import History, texts
 @given(steps=histories.STEPS)
 def test_a_random_history_gives_no_finding(steps, template: Path, database: Path):
     histories.empty(template, database)
-    history = History()
     data = database.parent
     (data / ".audit-head").unlink(missing_ok=True)
-    audit_head.keep_up(data)  # as the first start does
+    audit_head.keep_up(data)  # as the first start does, before anything is logged
+    history = History()
     for place, (what, number) in enumerate(steps):
         history.step(what, number)
         if place == len(steps) // 2:

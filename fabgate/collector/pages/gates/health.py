@@ -25,6 +25,7 @@ UNSURE_AFTER: Final = timedelta(hours=1)
 PROBLEMS: Final[Mapping[str, Any]] = {
     "certificate": gettext_lazy("The certificate for the message broker must be renewed"),
     "command": gettext_lazy("A command was refused"),
+    "delivery": gettext_lazy("The collector does not confirm what the gate sends"),
     "fork": gettext_lazy("The collector has other entries under the journal's numbers"),
     "grace": gettext_lazy("People who need a supervisor cannot start: the rules give no grace time to change the card"),
     "idle-off": gettext_lazy("No running sensor: the idle switch-off does not work"),
