@@ -17,7 +17,6 @@ from urllib.parse import unquote
 
 import pytest
 
-from fabgate.collector.pages.machines.gates import BROKER
 from tests.deploy.places import DOCS, ROOT
 from tests.support.mosquitto import MOSQUITTO
 from tests.support.postgresql import cluster, programs
@@ -148,7 +147,11 @@ def test_the_lines_for_postgresql_restore_what_they_copied(tmp_path, sh, collect
 def test_the_lines_for_the_account_of_a_gate_meet_no_warning_and_leave_the_file_to_the_broker(tmp_path, sh, collector):
     file = tmp_path / "etc/mosquitto/fabgate.passwd"
     file.write_text("")
-    page = BROKER.replace("sudo ", "").format(account="lyon/laser-1", password="secret")
+    source = (ROOT / "fabgate/collector/pages/machines/gates.py").read_text(
+        "utf-8"
+    )  # its import would need Django's settings
+    (shown,) = re.findall(r'^BROKER: Final = """(.*?)"""', source, re.DOTALL | re.MULTILINE)
+    page = shown.replace("sudo ", "").format(account="lyon/laser-1", password="secret")
     in_docs = re.findall(r"^chown root: .*\nchown mosquitto: .*$", INSTALL, re.MULTILINE)
     assert len(in_docs) == 2
     by_hand = [re.sub(r"mosquitto_passwd (\S+ \S+)", r"mosquitto_passwd -b \1 secret", lines) for lines in in_docs]
