@@ -198,8 +198,9 @@ def _billing() -> None:
     from fabgate.collector.billing import member_plans, rule_store, terms, typed_rule
     from fabgate.collector.billing.charges import closing, decisions
     from fabgate.collector.models import Machine, Plan
+    from fabgate.collector.people import blocks
 
-    this = datetime.now(UTC).date().replace(day=1)
+    this = blocks.today().replace(day=1)  # where the site is
     last = (this - timedelta(days=1)).replace(day=1)
     found = terms.start(
         "EUR", (last - timedelta(days=1)).replace(day=1), settings.TIME_ZONE, includes_vat=True, actor=MANAGER
