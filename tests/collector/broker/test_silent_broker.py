@@ -98,8 +98,12 @@ def test_an_ingest_to_which_nothing_is_delivered_connects_again_and_every_check_
         dead = one.ingest._link
         one.until(lambda: one.ingest._link is not dead, "a new connection", passing_ms=10_000)
         one.until(lambda: one.ingest._link.connected, "the connection")
-        publish(careless, journal)  # as the gate does again until it is acknowledged
-        one.until(Entry.objects.exists, "the entry")
+
+        def is_stored() -> bool:
+            publish(careless, journal)  # as the gate does again until it is acknowledged
+            return Entry.objects.exists()
+
+        one.until(is_stored, "the entry")
         one.until(lambda: "the broker confirms and delivers nothing" in one.trouble, "the problem")
         found = health.look(datetime.now(UTC))
         assert not found.is_well
