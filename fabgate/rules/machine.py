@@ -80,7 +80,8 @@ class Session(NamedTuple):
     #: Why it ends at ``term.deadline_at``: for the record, and for the panel.
     notice_reason: EndReason = EndReason.REVOKED
     notice_why: str = ""
-    #: Whose second tap switches off although an input reports work ("": the stop button's), and until when; None: nobody's.
+    #: The badge whose second tap switches off although an input reports work ("" is the stop button), and until when. None:
+    #: no question is open.
     asked: str | None = None
     asked_until: int | None = None
     checkpoint_at: int = 0

@@ -105,7 +105,7 @@ class Ingest:
         #: Whether the last batch was large, so that storing messages one by one would be too slow.
         self._is_crowded = False
         self._floods = Floods()
-        #: Why nothing is stored now, as gates are told; "" if all is well.
+        #: Why nothing can be stored now, as the status says it to gates; "" if it can.
         self._not_stored = ""
         self._now_ms = now_ms
         self._deliveries = Deliveries(now_ms())

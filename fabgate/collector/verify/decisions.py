@@ -209,7 +209,7 @@ class Decisions:
 
 
 def _check_open(report: Report, row: Usage, review: _Review, logged: list[Logged]) -> None:
-    """Check what a member says is wrong, and since when: nobody has decided yet."""
+    """Check a review that is not decided: what a member says is wrong, and since when."""
     if review.why != CONTESTED:
         if review.note:
             report.changed("review", row.id, "note", review.note, "")
