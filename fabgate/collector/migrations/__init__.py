@@ -25,4 +25,5 @@ KNOWN: Final = (
     "0020_charges_and_credit",
     "0021_sensing",
     "0022_lines_and_vat",
+    "0023_vat_rates",
 )

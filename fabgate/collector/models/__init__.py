@@ -19,6 +19,7 @@ from fabgate.collector.models.billing.sinks import Sink, SinkLetter
 from fabgate.collector.models.billing.statements import IssuedStatement, StatementMail, Workshop
 from fabgate.collector.models.billing.tariffs import TariffRule
 from fabgate.collector.models.billing.terms import BillingTerms
+from fabgate.collector.models.billing.vat import VatRate
 from fabgate.collector.models.calendar import Opening, SpecialDay
 from fabgate.collector.models.entries import Boot, Entry, Hole, Journal, Quarantine
 from fabgate.collector.models.floor import Order, Pulse, Refusal
@@ -88,6 +89,7 @@ __all__ = [
     "UsageMonth",
     "UsageSession",
     "UsageSums",
+    "VatRate",
     "Verification",
     "Waiver",
     "Workshop",

@@ -66,6 +66,7 @@ ADVICE: Final = {
     "chargeterms": "put back a copy from before",
     "billingterms": "compare with the audit log, which has what was chosen and by whom",
     "tariffrule": "write back what the audit log has: charges of open months follow",
+    "vatrate": "write back what the audit log has: totals with VAT follow",
     "plan": "write back what the audit log has: charges of open months follow",
     "planchange": "write back what the audit log has: charges of open months follow",
     "payer": "correct the record on the page of the payer, or write back what the audit log has",

@@ -30,6 +30,7 @@ from fabgate.collector.billing.charges import contests, decisions, refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
+from fabgate.collector.billing.vat import rates
 from fabgate.collector.db import audit
 from fabgate.collector.db.chains import CHANGES
 from fabgate.collector.intake.store import Store
@@ -137,6 +138,10 @@ def write_books(home: Path) -> None:  # noqa: PLR0915 (a long story, told in ord
     member_plans.set_plans({"m-2": ""}, first + timedelta(days=9), actor="maya")
     billing.rule("price=0.10 minimum=1", since=first)
     billing.rule("price=0.10 minimum=1 peak='mon 17:00-22:00 0.25'", since=first, machine="laser-1", plan="student")
+    rates.set_rate("S20", Decimal(2), actor="maya")
+    rates.set_rate("S20", Decimal(20), actor="maya")
+    rates.set_rate("", Decimal("5.5"), actor="maya")
+    rates.remove("", actor="maya")
     school = payers.add_organisation(Payer(name="Lycée", address="1 rue Neuve", email="a@b.example"), actor="maya")
     payers.set_references(school, {"tryton": "C-7", "odoo": "77"}, actor="maya")
     group = Group.objects.create(name="5b", kind="class")
@@ -278,7 +283,8 @@ PARTS: Final[dict[str, Callable[[Report, snapshot.Workspace, Path], object]]] = 
     ),
     **dict.fromkeys(("prepaidchange", "admission", "prepaidentry"), lambda report, *_: prepaid.check(report)),
     **dict.fromkeys(
-        ("tariffrule", "plan", "planchange", "payer", "payerreference"), lambda report, *_: prices.check(report)
+        ("tariffrule", "vatrate", "plan", "planchange", "payer", "payerreference"),
+        lambda report, *_: prices.check(report),
     ),
 }
 
@@ -344,7 +350,7 @@ def test_the_docs_name_every_table_of_the_books_and_only_columns_that_exist():
         *("entry", "journal", "hole", "boot", "gate", "usagesession", "correction", "review", "ledgerline"),
         *("usageday", "usagemonth", "change", "quarantine", "prepaidchange", "admission", "prepaidentry"),
         *("charge", "chargeterms", "billingterms", "waiver", "manualline", "contest"),
-        *("tariffrule", "plan", "planchange", "payer", "payerreference"),
+        *("tariffrule", "vatrate", "plan", "planchange", "payer", "payerreference"),
     }
     assert TABLES.keys() == wanted
     for table, column in COLUMNS:

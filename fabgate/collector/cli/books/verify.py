@@ -51,6 +51,7 @@ _NOUNS: Final = {
     "chargeterms": "terms of charges",
     "billingterms": "terms of billing",
     "tariffrule": "rules",
+    "vatrate": "VAT rates",
     "plan": "plans",
     "planchange": "plans of members",
     "payer": "payers",

@@ -101,6 +101,9 @@ VERBS: Final = {
     "tariff.removed": gettext_lazy("tariff rule removed"),
     "training.added": gettext_lazy("training added"),
     "training.updated": gettext_lazy("training changed"),
+    "vat-rate.added": gettext_lazy("VAT rate added"),
+    "vat-rate.changed": gettext_lazy("VAT rate changed"),
+    "vat-rate.removed": gettext_lazy("VAT rate removed"),
     "waiver.withdrawn": gettext_lazy("waiver withdrawn"),
 }
 KINDS: Final = {
@@ -130,6 +133,7 @@ KINDS: Final = {
     "tariffrule": gettext_lazy("tariff rule"),
     "training": gettext_lazy("training"),
     "usagesession": gettext_lazy("session"),
+    "vatrate": gettext_lazy("VAT rate"),
     "waiver": gettext_lazy("waiver"),
     "opening": gettext_lazy("opening hours"),
     "specialday": gettext_lazy("special day"),

@@ -30,6 +30,7 @@ from fabgate.collector.models import (
     Sink,
     TariffRule,
     UsageSession,
+    VatRate,
     Waiver,
     Workshop,
 )
@@ -47,7 +48,7 @@ _TABLES: Final = frozenset(
         _kind,
         (
             *(Admission, BillingTerms, ClosedMonth, ManualLine, Payer, Plan, PrepaidChange, PrepaidEntry),
-            *(Sink, TariffRule, UsageSession, Waiver, Workshop),
+            *(Sink, TariffRule, UsageSession, VatRate, Waiver, Workshop),
         ),
     )
 )

@@ -26,6 +26,7 @@ TABLES: Final[Mapping[str, Any]] = {
     "chargeterms": gettext_lazy("Rules and plans of charges"),
     "billingterms": gettext_lazy("Terms of billing"),
     "tariffrule": gettext_lazy("Tariff rules"),
+    "vatrate": gettext_lazy("VAT rates"),
     "plan": gettext_lazy("Plans"),
     "planchange": gettext_lazy("Plans of members"),
     "payer": gettext_lazy("Payers"),

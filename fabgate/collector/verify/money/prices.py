@@ -1,4 +1,4 @@
-"""Compares with the audit log what prices and statements follow from: rules, plans, who has which plan, and payers."""
+"""Compares with the audit log what prices and statements follow from: rules, VAT rates, plans, who has which plan, and payers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final
 from fabgate.collector.billing import member_plans
 from fabgate.collector.billing.member_plans import NO_HISTORY, History
 from fabgate.collector.billing.member_plans import Change as Step
-from fabgate.collector.models import Change, Payer, PayerReference, Plan, PlanChange, TariffRule
+from fabgate.collector.models import Change, Payer, PayerReference, Plan, PlanChange, TariffRule, VatRate
 from fabgate.collector.verify.findings import Report
 from fabgate.collector.verify.money import logged
 from fabgate.collector.verify.money.logged import Logged, Value
@@ -23,8 +23,9 @@ _REFERENCE: Final = "payerreference"
 
 
 def check(report: Report) -> None:
-    """Name each rule, plan, plan of a member, payer and reference that is not as the audit log has it."""
+    """Name each rule, VAT rate, plan, plan of a member, payer and reference that is not as the audit log has it."""
     logged.compare(report, TariffRule)
+    logged.compare(report, VatRate)
     logged.compare(report, Plan, called=_name)
     logged.compare(report, Payer)
     _check_histories(report)

@@ -37,7 +37,8 @@ from tests.collector.pages.signin.test_password_again import QUESTION, hidden
 #: Every row of these tables.
 MONEY = {
     *("BillingTerms", "ClosedMonth", "Correction", "ManualLine", "Payer", "PayerReference", "Plan", "PlanChange"),
-    *("Admission", "PrepaidChange", "PrepaidEntry", "Sink", "SinkLetter", "TariffRule", "Waiver", "Workshop"),
+    *("Admission", "PrepaidChange", "PrepaidEntry", "Sink", "SinkLetter", "TariffRule", "VatRate", "Waiver"),
+    "Workshop",
 }
 #: Of these tables, the columns that concern money, and those that do not.
 MIXED: dict[str, tuple[set[str], set[str]]] = {

@@ -1,0 +1,1 @@
+"""VAT: the rate of each code, and amounts with and without tax."""

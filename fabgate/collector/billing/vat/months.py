@@ -1,0 +1,62 @@
+"""Splits the charges and lines of a month into net amounts, VAT and gross amounts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any
+
+from django.db.models import Sum
+
+from fabgate.collector.billing import terms
+from fabgate.collector.billing.prepaid.modes import RECEIVABLE
+from fabgate.collector.billing.prepaid.settlement import Settled
+from fabgate.collector.billing.vat import amounts, rates
+from fabgate.collector.billing.vat.amounts import Amounts
+from fabgate.collector.db import statements
+from fabgate.collector.models import Charge, ManualLine
+
+
+def by_payer(month: date, **among: Any) -> dict[str, Amounts]:
+    """Return what each payer comes to in a month, given by its first day. `among` are conditions on the payers.
+
+    Only payers with an amount are there. Each settlement is rounded by itself, as the accounting books it.
+    """
+    known, includes_vat = rates.known(), terms.get().includes_vat
+    split: dict[str, list[Amounts]] = defaultdict(list)
+    for (payer, _settlement), sums in sorted(_sums(month, among).items()):
+        split[payer].append(amounts.of(sums, known, includes_vat=includes_vat))
+    return {payer: amounts.together(found) for payer, found in split.items()}
+
+
+def _sums(month: date, among: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, int]]:
+    """Return the sum of each VAT code, by payer and settlement."""
+    settled = Settled.of(month=month)  # also of other payers: one of them may have had the charge that is corrected
+    found: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for payer, code, amount in _grouped(month, among):
+        found[payer, settled.modes.settlement(payer, month)][code] += amount
+    for payer, code, amount in _corrections(
+        month, settled, among
+    ):  # of payers who prepay: due by statement all the same
+        usual = settled.modes.settlement(payer, month)
+        found[payer, usual][code] -= amount
+        found[payer, RECEIVABLE][code] += amount
+    return found
+
+
+def _grouped(month: date, among: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
+    # a charge without a price has no rule, and its amount is 0
+    charges = Charge.objects.filter(month=month, rule__isnull=False, **among).order_by()
+    yield from charges.values_list("payer", "rule__vat_code").annotate(sum=Sum("amount_minor"))
+    lines = ManualLine.objects.filter(month=month, **among).order_by()
+    yield from lines.values_list("payer", "vat_code").annotate(sum=Sum("amount_minor"))
+
+
+def _corrections(month: date, settled: Settled, among: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
+    charges = Charge.objects.filter(month=month, rule__isnull=False, **among)
+    columns = ("payer", "rule__vat_code", "amount_minor")
+    for _pk, payer, code, amount in statements.rows_among(charges, "pk", sorted(settled.charges), *columns):
+        yield payer, code, amount
+    lines = ManualLine.objects.filter(month=month, pk__in=settled.lines, **among)
+    yield from lines.values_list("payer", "vat_code", "amount_minor")
