@@ -15,7 +15,9 @@ from fabgate.collector.billing.vat.amounts import Amounts, Part
 
 RATES = {"normal": Decimal(20), "low": Decimal("5.5"), "odd": Decimal("2.1"), "none": Decimal(0), "": Decimal("8.1")}
 CODES = st.sampled_from([*RATES, "unknown", "new"])
-SUMS = st.dictionaries(CODES, st.integers(-(10**9), 10**9) | st.integers(-300, 300))
+#: Thirds and hundreds have halves to round.
+HALVES = st.integers(-300, 300).flatmap(lambda n: st.sampled_from([n, 3 * n, 100 * n]))
+SUMS = st.dictionaries(CODES, st.integers(-(10**9), 10**9) | HALVES)
 TERMS = st.sampled_from([True, False, None])
 
 
@@ -106,5 +108,12 @@ def test_prices_of_art_293_b_have_no_vat():
         (2, False, (2, 0)),
     ],
 )
-def test_halves_go_away_from_zero(amount, includes_vat, split):
+def test_an_amount_is_rounded_once(amount, includes_vat, split):
     assert amounts.split(amount, Decimal(20), includes_vat=includes_vat) == split
+
+
+def test_halves_go_away_from_zero():
+    assert amounts.split(3, Decimal(20), includes_vat=True) == (3, 0)  # 2.5 without tax
+    assert amounts.split(-3, Decimal(20), includes_vat=True) == (-3, 0)
+    assert amounts.split(300, Decimal("5.5"), includes_vat=False) == (300, 17)  # 16.5
+    assert amounts.split(-300, Decimal("5.5"), includes_vat=False) == (-300, -17)

@@ -132,12 +132,12 @@ def test_what_is_due_by_statement_is_rounded_apart_from_what_credit_pays(shop):
     session(shop, "s-1", FIRST, 10)
     close(FIRST)
     modes.set_mode("m-1", MONTHS[1], prepays=True, actor="maya")
-    session(shop, "s-2", MONTHS[1], 13)
+    session(shop, "s-2", MONTHS[1], 14)
     corrections.correct("s-1", "time", str(3 * 60_000), author="maya", reason="it stood still")
     refresh.refresh_all()
-    # -1.00 + 0.30 is due, of which 0.58 net; 1.30 is from credit, of which 1.08 net; 0.60 at once would have 0.50 net
+    # -1.00 + 0.30 is due, of which 0.58 net; 1.40 is from credit, of which 1.17 net; 0.70 at once would have 0.58 net
     assert months.by_payer(MONTHS[1])["m-1"] == amounts.together(
-        amounts.of({"": amount}, {"": Decimal(20)}, includes_vat=True) for amount in (-70, 130)
+        amounts.of({"": amount}, {"": Decimal(20)}, includes_vat=True) for amount in (-70, 140)
     )
     assert months.by_payer(MONTHS[1], payer="m-2") == {}
 
