@@ -22,7 +22,7 @@ from fabgate.gate.config.hardware import SIMULATED_OUTPUT
 from fabgate.gate.doctor import pi, service
 from fabgate.gate.doctor.facts import UNIT, Facts
 from fabgate.gate.doctor.pcsc import pcsc
-from fabgate.gate.terminal.check import check, output_problems, output_warnings
+from fabgate.gate.terminal.check import NO_SUPPLY_LOSS, check, output_problems, output_warnings
 
 #: The account of the unit.
 ACCOUNT: Final = "fabgate"
@@ -42,6 +42,12 @@ def configuration(facts: Facts) -> Finding:
         first, *more = str(error).splitlines()
         others = f" (and {len(more)} more)" if more else ""
         return fail("configuration", f"{first}{others}", f"fabgate check {facts.path} names every mistake")
+    if NO_SUPPLY_LOSS in found.warnings:
+        return warn(
+            "configuration",
+            "a session may go on while the contactor's 24 V are missing; the machine has power again when they return",
+            "wire inputs.estop_pin, or close its loop by a link (hardware/wiring.md)",
+        )
     return ok("configuration", f"{facts.path} describes the gate {found.config.topics.account}")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from fabgate import wire
 from fabgate.errors import HardwareError, UsageError
@@ -17,6 +17,11 @@ from fabgate.gate.config.gate_yaml import Config
 from fabgate.gate.config.meters import senses_work
 from fabgate.gate.roster import file as roster_file
 
+#: Said where a session may outlast a loss of the supply that closes the contactor. Every wired input reads as pressed then.
+NO_SUPPLY_LOSS: Final = (
+    "without inputs.estop_pin a session may go on while the contactor's 24 V are missing, and the machine has power again when"
+    " they return; wire it to the emergency stop, or close its loop by a link where there is none (hardware/wiring.md)"
+)
 #: Duplicate badges are found under any key, and the gate's own may be missing or unreadable.
 _ANY_KEY = bytes(32)
 
@@ -25,7 +30,7 @@ _ANY_KEY = bytes(32)
 class Checked:
     """A valid configuration, and the content of its roster file; `roster` is None where the roster is a collector's.
 
-    `unreached` is why an output on a network could not be asked, or ""; `warnings` are what its device lacks.
+    `unreached` is why an output on a network could not be asked, or ""; `warnings` are what its device lacks, or the wiring.
     """
 
     config: Config
@@ -36,7 +41,7 @@ class Checked:
     @property
     def is_job_unfelt(self) -> bool:
         """Whether the time limit cuts a job although the rules say `finish: wait`."""
-        rules = self.config.machine.rules() if self.roster is None else self.roster.machine
+        rules = _rules_of(self.config, self.roster)
         return rules.finish == "wait" and rules.mode != "audit" and not self.config.senses_work
 
 
@@ -69,7 +74,26 @@ def check(path: Path, *, ask_output: bool = True) -> Checked:
     unreached, warnings = _ask_output(path, config, mistakes) if config is not None and ask_output else ("", ())
     if mistakes or config is None:
         raise UsageError("\n".join(mistakes))
+    if _may_outlast_supply(config, _rules_of(config, roster)):
+        warnings = (*warnings, NO_SUPPLY_LOSS)
     return Checked(config, roster, unreached, warnings)
+
+
+def _rules_of(config: Config, roster: wire.Roster | None) -> wire.MachineRules:
+    return config.machine.rules() if roster is None else roster.machine
+
+
+def _may_outlast_supply(config: Config, rules: wire.MachineRules) -> bool:
+    """Return whether a session may go on while the supply of the contactor is missing.
+
+    Only the emergency stop cuts in every phase. The stop button ends a session as a person does: a job that is sensed, or a
+    run-on, keeps its power.
+    """
+    inputs = config.inputs
+    if config.output.driver != "gpio" or config.demo or rules.mode == "audit" or inputs.estop_pin is not None:
+        return False
+    keeps_power = rules.run_on_s > 0 or (rules.finish == "wait" and config.senses_work)
+    return inputs.stop_pin is None or keeps_power
 
 
 def _ask_output(path: Path, config: Config, mistakes: list[str]) -> tuple[str, tuple[str, ...]]:

@@ -248,6 +248,9 @@ def with_a_new_key_of_its_own(pi: EmulatedPi) -> None:
 
 FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
     # finding, fault, outcome, what its texts contain
+    ("configuration", reconfigured("stop_pin: 22", "flag_pin: 16"), WARN, "when they return"),
+    ("configuration", reconfigured("{stop_pin: 22}", "{stop_pin: 22, running_pin: 24}"), WARN, "24 V"),
+    ("configuration", reconfigured("{stop_pin: 22}", "{estop_pin: 23, running_pin: 24}"), OK, ""),
     ("configuration", reconfigured("pin: 17", "pin: 2"), FAIL, "fabgate check"),
     ("gate", EmulatedPi.stop, WARN, "systemctl enable --now fabgate-gate"),
     ("gate", reported(problems=["roster: old"]), WARN, "roster: old"),

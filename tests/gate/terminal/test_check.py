@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from fabgate.drivers.inputs import CLOSE_POLLS
 from fabgate.errors import UsageError
+from fabgate.gate.config.gate_yaml import Inputs
+from fabgate.gate.hardware.inputs_thread import InputsThread, input_pins
 from fabgate.gate.terminal.check import check
+from tests.rules.world import World
 
 GATE = """\
 site: lyon
@@ -136,3 +142,65 @@ def test_a_collectors_roster_is_not_asked_for(gate, tmp_path):
     keys = "gate_key_file: seal.keys\nbadge_key_file: badge.keys\n"
     path.write_text(GATE.replace("INPUTS", "").replace("roster: {file: members.yaml}", url) + keys)
     assert check(path).roster is None
+
+
+# --- 24 V that fail and return ----------------------------------------------------------------------------------------
+
+
+def has_power_again(inputs: dict[str, int], **rules: object) -> bool:
+    """Say whether the relay is on at the moment when its 24 V return, after they were missing in a session for a second.
+
+    Without them each loop is open and reads as pressed, in the order in which the inputs are polled.
+    """
+    names = [*input_pins(Inputs(**inputs))]
+    is_open = dict.fromkeys(names, False)
+    world = World(run_sense="running" in names, **rules)
+    thread = InputsThread(SimpleNamespace(read=lambda: is_open), names, world.do)
+    for _ in range(CLOSE_POLLS):
+        thread.poll()
+    world.start()
+    is_open.update(dict.fromkeys(names, True))
+    for _ in range(CLOSE_POLLS):
+        thread.poll()
+    world.after(1_000)
+    return world.power
+
+
+LOOPS = {"estop_pin": 23, "stop_pin": 22, "running_pin": 24, "flag_pin": 16}
+
+
+@pytest.mark.parametrize("wired", [combination for n in range(5) for combination in combinations(LOOPS, n)])
+@pytest.mark.parametrize("finish", ["wait", "cut"])
+@pytest.mark.parametrize("run_on_s", [0, 60])
+def test_the_check_warns_exactly_where_a_session_outlasts_24_v_that_fail_and_return(gate, wired, finish, run_on_s):
+    inputs = {name: LOOPS[name] for name in wired}
+    path = gate(inputs=", ".join(f"{name}: {pin}" for name, pin in inputs.items()))
+    path.write_text(path.read_text().replace("limit_s: 600", f"limit_s: 600, finish: {finish}, run_on_s: {run_on_s}"))
+    again = has_power_again(inputs, finish_wait=finish == "wait", run_on_ms=1_000 * run_on_s)
+    assert bool(check(path).warnings) is again
+    assert not (again and "estop_pin" in wired)
+    assert again or "estop_pin" in wired or "stop_pin" in wired
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("limit_s: 600", "limit_s: 600, mode: audit"),
+        ("{driver: gpio, pin: 17}", "{driver: memory}"),
+        ("{driver: gpio, pin: 17}", "{driver: gpio, pin: 17, pins: emulated}\ndemo: true"),
+    ],
+)
+def test_no_warning_where_no_relay_powers_the_machine(gate, old, new):
+    path = gate()
+    (warning,) = check(path).warnings
+    assert "inputs.estop_pin" in warning
+    path.write_text(path.read_text().replace(old, new))
+    assert check(path).warnings == ()
+
+
+def test_a_meter_that_says_that_the_machine_works_keeps_its_power_too(gate):
+    path = gate(inputs="stop_pin: 22")
+    assert check(path).warnings == ()
+    with path.open("a") as file:
+        file.write("meter: {driver: ads1115, amps_per_volt: 30, running_above_a: 1.5, stopped_below_a: 0.8}\n")
+    assert len(check(path).warnings) == 1
