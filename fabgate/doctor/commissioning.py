@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -71,30 +72,65 @@ def document(facts: Iterable[tuple[str, str]], tested: Iterable[Row], *, made_at
         pdf.set_text_color(*_INK)
         pdf.multi_cell(0, 5.4, value, align="L", new_x="LMARGIN", new_y="NEXT")
     pdf.ln(3)
+    page = shipped(_PAGES.get(lang, _PAGES["en"])) or ""
+    _notes(pdf, introduction(page))
     _heading(pdf, said("Self-test"))
     bad = {said("failed"), said("not done")}
     labels = [said(label) for label in ("step", "expected", "result", "observed")]
     _table(pdf, labels, [[said(cell) for cell in row] for row in tested], _TESTED, bad=bad)
-    for title, by_hand in _parts(shipped(_PAGES.get(lang, _PAGES["en"])) or ""):
-        _heading(pdf, title)
-        _table(pdf, ["", said("do"), said("expected"), "ok"], by_hand, _BY_HAND)
+    for part in parts(page):
+        _heading(pdf, part.title)
+        _notes(pdf, part.before)
+        _table(pdf, ["", said("do"), said("expected"), "ok"], part.rows, _BY_HAND)
+        pdf.ln(1.5)
+        _notes(pdf, part.after)
     _signatures(pdf, said)
     return bytes(pdf.output())
 
 
-def _parts(page: str) -> Iterator[tuple[str, list[Row]]]:
-    """Yield the title and the rows of each part of the page that ends with a box to tick."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the page with rows to tick: what is written before and after them says when they apply, and in which state."""
+
+    title: str
+    before: list[str]
+    rows: list[Row]
+    after: list[str]
+
+
+def introduction(page: str) -> list[str]:
+    """Return the paragraphs in front of the first part, but for the heading, links and fields to fill in."""
+    texts = re.sub(r"^(?:#.*|\[[^]]*]\([^)]*\)|.*____.*)$", "", page.partition("\n## ")[0], flags=re.MULTILINE)
+    return _paragraphs(texts)
+
+
+def parts(page: str) -> Iterator[Part]:
+    """Yield each part of the page with rows that end with a box to tick."""
     for part in re.split(r"^## ", page, flags=re.MULTILINE)[1:]:
-        title, *lines = part.splitlines()
-        rows = [
-            [_plain(cell) for cell in line.strip().strip("|").split(" | ")] for line in lines if line.endswith("☐ |")
-        ]
+        title, _, text = part.partition("\n")
+        before, *tables = re.split(r"(?:^\|.*\n)+", text, flags=re.MULTILINE)
+        lines = (line.strip() for line in text.splitlines() if line.endswith("☐ |"))
+        rows = [[_plain(cell) for cell in line.strip("|").split(" | ")] for line in lines]
         if rows:
-            yield title, [[*row[:3], ""] for row in rows]
+            after = [note for table in tables for note in _paragraphs(table)]
+            yield Part(title, _paragraphs(before), [[*row[:3], ""] for row in rows], after)
+
+
+def _paragraphs(text: str) -> list[str]:
+    return [_plain(" ".join(lines.split())) for lines in text.split("\n\n") if lines.strip()]
+
+
+def _notes(pdf: Any, texts: Iterable[str]) -> None:
+    for text in texts:
+        pdf.set_font("Roboto", "", 9)
+        pdf.set_text_color(*_INK)
+        pdf.multi_cell(0, 4.6, text, align="L", new_x="LMARGIN", new_y="NEXT")
+        pdf.ln(1.5)
 
 
 def _plain(cell: str) -> str:
     text = re.sub(r"\[([^]]*)]\([^)]*\)", r"\1", cell).replace("`", "").replace("**", "").strip()
+    text = re.sub(r"\*(\w+)\*", r"\1", text)
     return re.sub(r" (?=[:;!?»])|(?<=«) ", "\u00a0", text)  # French has spaces there that no line ends at
 
 

@@ -133,19 +133,38 @@ def test_the_sheet_to_sign_is_in_the_language_of_the_gate():
     rows = [("read-back", "the mirror contact agrees with the relay", "failed", "the contact says otherwise")]
     made_at = datetime(2026, 3, 1, tzinfo=UTC)
     for lang, words in (
-        ("fr", ("Mise en service", "relecture", "échec", "C. À la machine", "Si une étape a échoué", "Nom")),
+        (
+            "fr",
+            (
+                "Mise en service",
+                "retour d\u2019état du contacteur",
+                "échec",
+                "C. À la machine",
+                "Si une étape a échoué",
+                "Nom",
+            ),
+        ),
         ("en", ("Commissioning", "read-back", "failed", "C. At the machine", "If a step failed", "Name")),
     ):
         body = commissioning.document([("Machine", "Light")], rows, made_at=made_at, lang=lang)
         text = " ".join(page.extract_text() for page in PdfReader(io.BytesIO(body)).pages)
         text = re.sub(r"\s+", " ", text)
         assert [word for word in (*words, "Light") if word not in text] == []
+        # What stands around the tables says when a row applies, and in which state of the mains it is done.
+        page = shipped(commissioning._PAGES[lang]) or ""
+        notes = [note for part in commissioning.parts(page) for note in (*part.before, *part.after)]
+        notes += commissioning.introduction(page)
+        assert len(notes) == 4
+        plain = re.sub(r"\s+", "", text)
+        assert [note for note in notes if re.sub(r"\s+", "", note) not in plain] == []
+        assert any(re.search("Rows 3 to 7 are done dead|lignes 3 à 7 se font hors tension", note) for note in notes)
+        assert not any("____" in note or "☐" in note or note.startswith("|") for note in notes)
 
 
 def test_the_sheet_has_the_same_rows_to_tick_in_each_language():
-    every = [list(commissioning._parts(shipped(page) or "")) for page in commissioning._PAGES.values()]
+    every = [list(commissioning.parts(shipped(page) or "")) for page in commissioning._PAGES.values()]
     assert len(every) == 2
-    english, french = ([len(rows) for _, rows in parts] for parts in every)
+    english, french = ([(len(part.before), len(part.rows), len(part.after)) for part in parts] for parts in every)
     assert english == french
     assert len(english) == 3
-    assert min(english) > 8
+    assert min(rows for _, rows, _ in english) > 8

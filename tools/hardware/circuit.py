@@ -24,6 +24,7 @@ _OTHERS: Final = {
     ("KM1.21", "KM1.22"): "opening",
     ("X2.5", "X2.6"): "K1",
     ("KM1.A1", "KM1.A2"): "coil",
+    ("E1.1", "E1.2"): "bar",
     ("X2.8", "0 V"): "A3 input",
     ("X2.14", "0 V"): "A3 input",
     ("X2.16", "0 V"): "A3 input",
@@ -58,6 +59,7 @@ def ways(build: Build) -> list[tuple[str, list[tuple[str, str]]]]:
     found += [
         (f"G1, {start}", _way(beside, f"X6.{start}", f"G1.{end}")) for start, end in zip(twice, supply, strict=True)
     ]
+    found.append(("protective earth", _way(beside, "X6.PE", "M1.PE")))
     return found + [(what, _way(beside, start, end)) for start, end, what in _CONTROL]
 
 
@@ -140,16 +142,23 @@ def _symbol(x: int, y: float, kind: str, device: str) -> Iterator[str]:
         yield f'<rect x="{x - half}" y="{y - 11:g}" width="{2 * half}" height="22" fill="white" stroke="{_INK}" stroke-width="1.6"/>'
         if kind == "fuse":
             yield _line(x, y - 11, x, y + 11)
+    elif kind == "bar":
+        yield f'<rect x="{x - 15}" y="{y - 3:g}" width="30" height="6" fill="{_INK}"/>'
+        yield _line(x, top, x, low)
     elif kind == "opening":  # the blade lies at its fixed contact
         yield _line(x, top, x + 12, top)
         yield _line(x, low, x + 12, top - 5)
+        if device == "S0":  # a mushroom on the left
+            yield _line(x - 16, y, x + 5, y, _SOFT, dashed=True)
+            yield f'<path d="M {x - 16} {y - 7:g} A 7 7 0 0 0 {x - 16} {y + 7:g} Z" fill="white" stroke="{_INK}" stroke-width="1.6"/>'
     else:
         yield _line(x, low, x - 12, top + 3)
     if kind == "breaker":
         yield _line(x - 4, top - 4, x + 4, top + 4)
         yield _line(x - 4, top + 4, x + 4, top - 4)
     elif kind == "switch":
-        yield _line(x - 5, top, x + 5, top)
+        yield _line(x - 5, top - 5, x + 5, top - 5)  # a disconnector's bar, and below it the circle of a load switch
+        yield f'<circle cx="{x}" cy="{top:g}" r="3" fill="white" stroke="{_INK}" stroke-width="1.6"/>'
     elif kind == "contactor":
         yield f'<path d="M {x} {top - 7:g} A 4 4 0 0 1 {x} {top + 1:g}" fill="none" stroke="{_INK}" stroke-width="1.6"/>'
     if kind not in _KINDS.values():

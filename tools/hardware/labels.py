@@ -18,18 +18,31 @@ _YELLOW: Final = (255, 221, 0)  # of a warning
 _PLATE: Final = ["Power box / Coffret de puissance (IEC 60204-1, 16.4)"]
 _RATINGS: Final = (
     "Built by / Réalisé par",
+    "Type",
+    "Serial number / N° de série",
     "Date",
     "V, phases, Hz",
     "Full-load current / Courant nominal",
     "Short-circuit rating / Icc max",
     "Drawings / Schémas",
+    "RCD / Différentiel",
 )
+#: Capacitors of a frequency converter stay charged (IEC 60204-1, 6.2.4): for the electrician to fill in.
+_WAIT: Final = ("With a frequency converter, wait before opening / Avec variateur, attendre avant d\u2019ouvrir (min)",)
 
 
 #: Where each language has the words that stick on the boxes, under which title, and what it calls wires.
 _PAGES: Final = {
-    "en": ("safety.md", {"enclosure": "On the enclosure", "power box": "On the power box"}, "wires"),
-    "fr": ("safety.fr.md", {"enclosure": "Sur le boîtier", "power box": "Sur le coffret de puissance"}, "fils"),
+    "en": (
+        "safety.md",
+        {"enclosure": "On the enclosure", "power box": "On the power box", "machine": "In the machine"},
+        "wires",
+    ),
+    "fr": (
+        "safety.fr.md",
+        {"enclosure": "Sur le boîtier", "power box": "Sur le coffret de puissance", "machine": "Dans la machine"},
+        "fils",
+    ),
 }
 
 
@@ -50,8 +63,8 @@ def safety_words(build: Build, box: str, lang: str = "en") -> str:
 
 
 def stickers(build: Build) -> dict[str, list[str]]:
-    """Return the words on each box of a build, in each language: a warning that is not read does not warn."""
-    boxes = ["enclosure", *(["power box"] if build.live else [])]
+    """Return the words on each box of a build, and in its machine, in each language: a warning that is not read does not warn."""
+    boxes = ["enclosure", *(["power box", "machine"] if build.live else [])]
     return {box: [safety_words(build, box, lang) for lang in _PAGES] for box in boxes}
 
 
@@ -87,9 +100,12 @@ def write(build: Build, path: Path) -> None:
     _sticker(pdf, words["enclosure"], fields=("Machine", "Gate / Boîtier", "Main switch / Interrupteur général"))
     if "power box" in words:
         pdf.ln(2)
-        _sticker(pdf, words["power box"], fill=_YELLOW)
+        _sticker(pdf, words["power box"], fields=_WAIT, fill=_YELLOW)
         pdf.ln(2)
         _sticker(pdf, _PLATE, fields=_RATINGS)
+        for _ in ("S0", "S3"):
+            pdf.ln(2)
+            _sticker(pdf, words["machine"])
     _heading(pdf, "Devices")
     _grid(pdf, [(name, text, "") for name, text in devices(build)])
     _heading(pdf, "Wires: the mark and this end in bold, then the other end")
@@ -126,11 +142,12 @@ def _sticker(
         pdf.ln(1.5)
     pdf.set_font("Roboto", "", 8)
     for number, row in enumerate(rows):
+        step = (_COLUMNS * _WIDE - inset - 0.5) / len(row)
         for column, field in enumerate(row):
-            left, level = x + 3 + column * 61.5, y + high - 6.5 * (len(rows) - number)
+            left, level = x + inset + column * step, y + high - 6.5 * (len(rows) - number)
             pdf.set_xy(left, level)
             pdf.cell(0, 5, field)
-            pdf.line(left + pdf.get_string_width(field) + 2.5, level + 4.2, left + 59, level + 4.2)
+            pdf.line(left + pdf.get_string_width(field) + 2.5, level + 4.2, left + step - 2.5, level + 4.2)
     pdf.set_xy(x, y + high)
 
 
