@@ -169,6 +169,7 @@ def test_the_circuit_diagram_draws_each_wire_through_which_a_machine_or_the_coil
     assert all(kinds[f"machine, {pin}"] == ["switch", "breaker", "contactor"] for pin in map(_last, fed(build)))
     assert kinds["coil"] == ["opening", "K1", "coil"]
     assert kinds["mirror contact"] == ["opening", "A3 input"]
+    assert kinds["protective earth"] == ["bar"]  # and nothing that opens
 
 
 def _last(pin: str) -> str:
