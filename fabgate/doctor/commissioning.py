@@ -81,7 +81,7 @@ def document(facts: Iterable[tuple[str, str]], tested: Iterable[Row], *, made_at
     for part in parts(page):
         _heading(pdf, part.title)
         _notes(pdf, part.before)
-        _table(pdf, ["", said("do"), said("expected"), "ok"], part.rows, _BY_HAND)
+        _table(pdf, ["", said("do"), said("expected"), "ok"], part.rows, _BY_HAND, has_bold=True)
         pdf.ln(1.5)
         _notes(pdf, part.after)
     _signatures(pdf, said)
@@ -124,13 +124,14 @@ def _notes(pdf: Any, texts: Iterable[str]) -> None:
     for text in texts:
         pdf.set_font("Roboto", "", 9)
         pdf.set_text_color(*_INK)
-        pdf.multi_cell(0, 4.6, text, align="L", new_x="LMARGIN", new_y="NEXT")
+        pdf.multi_cell(0, 4.6, text, align="L", markdown=True, new_x="LMARGIN", new_y="NEXT")
         pdf.ln(1.5)
 
 
 def _plain(cell: str) -> str:
-    text = re.sub(r"\[([^]]*)]\([^)]*\)", r"\1", cell).replace("`", "").replace("**", "").strip()
-    text = re.sub(r"\*(\w+)\*", r"\1", text)
+    """Return a text of the page without links and code; ``**`` around words stays: they are warnings, and are printed bold."""
+    text = re.sub(r"\[([^]]*)]\([^)]*\)", r"\1", cell).replace("`", "").strip()
+    text = re.sub(r"(?<!\*)\*(\w+)\*(?!\*)", r"\1", text)
     return re.sub(r" (?=[:;!?»])|(?<=«) ", "\u00a0", text)  # French has spaces there that no line ends at
 
 
@@ -149,8 +150,15 @@ def _heading(pdf: Any, text: str) -> None:
 
 
 def _table(
-    pdf: Any, labels: Row, rows: Iterable[Row], widths: Sequence[int], *, bad: Collection[str] = frozenset()
+    pdf: Any,
+    labels: Row,
+    rows: Iterable[Row],
+    widths: Sequence[int],
+    *,
+    bad: Collection[str] = frozenset(),
+    has_bold: bool = False,
 ) -> None:
+    """Draw a table. `bad` has the cells that are red; `has_bold` says that ``**`` around words makes them bold."""
     from fpdf import FontFace  # noqa: PLC0415 - an extra
 
     pdf.set_font("Roboto", "", 8.5)
@@ -164,6 +172,7 @@ def _table(
         line_height=4.6,
         padding=0.8,
         borders_layout="ALL",
+        markdown=has_bold,
     ) as table:
         table.row(labels)
         for cells in rows:

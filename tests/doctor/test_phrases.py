@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.resources import files
 
@@ -129,6 +130,21 @@ def test_a_person_is_asked_in_their_language_and_may_answer_in_either():
     )
 
 
+def bold_words(body: bytes) -> Iterator[str]:
+    """Yield what a PDF prints in a bold font, without spaces."""
+    for page in PdfReader(io.BytesIO(body)).pages:
+        found: list[str] = []
+
+        def note(
+            text: str, _: object, __: object, font: dict[str, str] | None, ___: object, found: list[str] = found
+        ) -> None:
+            if font is not None and font["/BaseFont"].endswith("Bold"):
+                found.append(re.sub(r"\s+", "", text))
+
+        page.extract_text(visitor_text=note)
+        yield from found
+
+
 def test_the_sheet_to_sign_is_in_the_language_of_the_gate():
     rows = [("read-back", "the mirror contact agrees with the relay", "failed", "the contact says otherwise")]
     made_at = datetime(2026, 3, 1, tzinfo=UTC)
@@ -156,7 +172,14 @@ def test_the_sheet_to_sign_is_in_the_language_of_the_gate():
         notes += commissioning.introduction(page)
         assert len(notes) == 4
         plain = re.sub(r"\s+", "", text)
-        assert [note for note in notes if re.sub(r"\s+", "", note) not in plain] == []
+        assert [note for note in notes if re.sub(r"\s+|\*\*", "", note) not in plain] == []
+        # What is bold on the page is a warning, and bold on paper; no mark is printed.
+        cells = [cell for part in commissioning.parts(page) for row in part.rows for cell in row]
+        marked = [words for found in (*notes, *cells) for words in re.findall(r"\*\*(.*?)\*\*", found)]
+        bold = "".join(bold_words(body))
+        assert len(marked) > 10
+        assert [words for words in marked if re.sub(r"\s+", "", words) not in bold] == []
+        assert "**" not in text
         assert any(re.search("Rows 3 to 7 are done dead|lignes 3 à 7 se font hors tension", note) for note in notes)
         assert not any("____" in note or "☐" in note or note.startswith("|") for note in notes)
 
