@@ -24,7 +24,7 @@ import msgspec
 
 from fabgate.badge import printed
 from fabgate.drivers.readers import PENDING, Card, Misread, MisreadReason, Pending
-from fabgate.drivers.readers.one_way import card_of
+from fabgate.drivers.readers.one_way import card_of, newer
 from fabgate.errors import HardwareError
 
 #: struct input_event of linux/input.h: seconds, microseconds, type, code, value.
@@ -161,7 +161,7 @@ class KeyboardReader:
         events, self._received = (self._received + received)[:whole], (self._received + received)[whole:]
         for seconds, micros, kind, code, value in EVENT.iter_unpack(events):
             self._typed_at = now
-            found = self._typing.event(seconds + micros / 1_000_000, kind, code, value) or found
+            found = newer(found, self._typing.event(seconds + micros / 1_000_000, kind, code, value))
         if self._typing.is_unfinished and now - self._typed_at > PAUSE_S:
             found = self._typing.break_off()
         return PENDING if found is None and self._typing.is_unfinished else found

@@ -1,4 +1,4 @@
-"""What readers have in common that only send: text that becomes a badge."""
+"""What readers have in common that only send: text that becomes a badge, and which frame of a poll counts."""
 
 from __future__ import annotations
 
@@ -15,3 +15,8 @@ def card_of(text: str, format_name: str) -> Card | Misread:
         return Misread(MisreadReason.RANDOM_UID)
     except UsageError:
         return Misread(MisreadReason.TORN)
+
+
+def newer(found: Card | Misread | None, later: Card | Misread | None) -> Card | Misread | None:
+    """Return which of two frames of one poll counts: the later badge. Noise after a frame hides no badge."""
+    return later if later is not None and not (isinstance(found, Card) and isinstance(later, Misread)) else found

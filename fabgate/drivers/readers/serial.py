@@ -20,17 +20,20 @@ import msgspec
 
 from fabgate.badge import Badge, Kind, printed
 from fabgate.drivers.readers import Card, Misread, MisreadReason
-from fabgate.drivers.readers.one_way import card_of
+from fabgate.drivers.readers.one_way import card_of, newer
 from fabgate.drivers.readers.serial_line import Port, SerialLine, Speed
 from fabgate.errors import HardwareError
 
 RDM6300: Final = "rdm6300"
-#: How long the rest of a frame may take, in seconds. The slowest speed needs 25 ms for the longest line.
-REST_S: Final = 0.05
+#: The longest pause within a frame, and the longest time that a poll waits for the rest of one, in seconds. The slowest
+#: speed needs 25 ms for the longest line, so one that begins right after noise has time to end.
+PAUSE_S: Final = 0.05
+REST_S: Final = 0.1
 #: The longest frame has 22 characters.
 LONGEST: Final = 64
-#: Start, ten hex digits, two of the checksum, and the end; ID-12 and its relatives send a line end before theirs.
-_RDM6300_FRAME: Final = re.compile(rb"\x02([0-9A-Fa-f]{10})([0-9A-Fa-f]{2})(?:\r\n)?")
+#: Start, ten hex digits, two of the checksum, and the end; ID-12 and its relatives send a line end before theirs. What
+#: comes before the start is noise.
+_RDM6300_FRAME: Final = re.compile(rb"\x02([0-9A-Fa-f]{10})([0-9A-Fa-f]{2})(?:\r\n)?\Z")
 _RDM6300_END: Final = re.compile(rb"\x03")
 _LINE_END: Final = re.compile(rb"[\r\n]")
 
@@ -76,7 +79,7 @@ class SerialReader:
         self._line = self._make_line(self._options.port, self._options.speed_bps, self.identity)
 
     def poll(self) -> Card | Misread | None:
-        """Return the badge of the newest frame; the rest of a frame is waited for, for 50 ms. Raises HardwareError."""
+        """Return the newest badge; wait up to 100 ms for the rest of a frame. Raises HardwareError."""
         if self._line is None:
             raise HardwareError(f"{self.identity} is not open: open() it before poll()")
         return self._newest(self._line)
@@ -96,26 +99,28 @@ class SerialReader:
         self._received += line.read()
         found, self._received = newest(self._received, self._options.format)
         until = self._clock() + REST_S
-        while self._received and (left := until - self._clock()) > 0 and (more := line.read(left)):
+        while self._received and (left := until - self._clock()) > 0 and (more := line.read(min(left, PAUSE_S))):
             later, self._received = newest(self._received + more, self._options.format)
-            found = later or found
+            found = newer(found, later)
         if self._received:
             # The rest of this frame has been lost, so what comes next must not be added to it.
             self._received = b""
-            return Misread(MisreadReason.TORN)
+            found = newer(found, Misread(MisreadReason.TORN))
         return found
 
 
 def newest(received: bytes, format_name: str) -> tuple[Card | Misread | None, bytes]:
-    """Return what the newest frame says, None without one; and the bytes of a frame that has not ended.
+    """Return the newest badge, or what else the frames say, None without one; and the bytes of a frame that has not ended.
 
     Only the newest counts: a reader repeats its badge, and one that was held there during a pause of the gate has gone.
     """
     *frames, rest = (_RDM6300_END if format_name == RDM6300 else _LINE_END).split(received)
+    found: Card | Misread | None = None
+    for frame in filter(None, frames):  # a line may end with CR and LF
+        found = newer(found, _frame(frame, format_name))
     if len(rest) > LONGEST:
-        return Misread(MisreadReason.TORN), b""
-    whole = [frame for frame in frames if frame]  # a line may end with CR and LF
-    return (_frame(whole[-1], format_name) if whole else None), rest
+        return newer(found, Misread(MisreadReason.TORN)), b""
+    return found, rest
 
 
 def _frame(frame: bytes, format_name: str) -> Card | Misread:
@@ -126,7 +131,7 @@ def _frame(frame: bytes, format_name: str) -> Card | Misread:
 
 def _rdm6300(frame: bytes) -> Card | Misread:
     """Return the badge of a frame of an RDM6300: the checksum is the XOR of the five bytes."""
-    match = _RDM6300_FRAME.fullmatch(frame)
+    match = _RDM6300_FRAME.search(frame)
     if match is None:
         return Misread(MisreadReason.TORN)
     raw = bytes.fromhex(match[1].decode("ascii"))

@@ -17,6 +17,7 @@ import msgspec
 
 from fabgate.badge.wiegand_frames import from_wiegand_frame
 from fabgate.drivers.readers import PENDING, Card, Misread, MisreadReason, Pending
+from fabgate.drivers.readers.one_way import newer
 from fabgate.errors import HardwareError, UsageError
 
 #: Pulses last 20 to 100 µs, and come 200 µs to 20 ms apart (SIA AC-01-1996.10). What is closer together is noise.
@@ -136,11 +137,11 @@ class WiegandReader:
         try:
             if self._lines.wait_edge_events(0):
                 for event in self._lines.read_edge_events(KEPT):
-                    found = self._pulse(event) or found
+                    found = newer(found, self._pulse(event))
         except OSError as error:
             self.close()
             raise HardwareError(f"{self.identity} does not answer ({error})") from error
-        found = self._pulses.quiet(now_ns) or found
+        found = newer(found, self._pulses.quiet(now_ns))
         return PENDING if found is None and self._pulses.is_unfinished else found
 
     def close(self) -> None:

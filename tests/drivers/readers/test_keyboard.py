@@ -107,6 +107,14 @@ def test_a_text_that_comes_in_several_polls_is_one_and_the_newest_counts(typed, 
     assert reader.poll() == Card.of(parse("number10:0000000001"))
 
 
+def test_keys_that_break_off_after_a_badge_do_not_hide_it(typed, reader, clock):
+    typed.type("0011649747")
+    typed.press(2)
+    clock.sleep(PAUSE_S + 0.01)
+    typed.press(2)
+    assert [reader.poll(), reader.poll()] == [NUMBER, PENDING]
+
+
 def test_a_text_that_breaks_off_is_torn_and_never_completed_by_the_next_one(typed, reader, clock):
     typed.type("00116", enter=False)
     assert reader.poll() is PENDING

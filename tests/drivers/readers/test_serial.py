@@ -93,6 +93,19 @@ def test_after_a_pause_only_the_newest_frame_counts(line, reader):
     assert reader.poll() == Card(FOB, Kind.EM4100)
 
 
+@pytest.mark.parametrize("before", [b"", b"x", b"\x02", b"\x03", b"\x02x\x03", FRAME[:6]])
+@pytest.mark.parametrize("after", [b"", b"x", b"\x02", b"x\x03", FRAME[:6], bytes(LONGEST + 1)])
+def test_noise_around_a_frame_does_not_hide_it(line, reader, before, after):
+    line.send(before + FRAME + after)
+    assert [reader.poll(), reader.poll()] == [Card(FOB, Kind.EM4100), None]
+
+
+def test_a_line_before_noise_is_a_badge_and_one_after_noise_is_not():
+    card = Card.of(parse("em-hex:0A00B1C2D3"))
+    assert newest(b"0A00B1C2D3\r\n\xff\n", "em-hex") == (card, b"")
+    assert newest(b"\xff0A00B1C2D3\r\n", "em-hex") == (TORN, b"")  # a line does not say where it begins
+
+
 def test_a_frame_whose_rest_is_lost_is_never_completed_by_the_next_one(line, reader):
     line.send(FRAME[:6])
     assert reader.poll() == TORN

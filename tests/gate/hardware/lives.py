@@ -23,7 +23,7 @@ from fabgate.drivers.emulated.readers.osdp_device import OsdpDevice, OsdpWire
 from fabgate.drivers.emulated.readers.serial_line import SerialLine as EmulatedLine
 from fabgate.drivers.emulated.readers.serial_line import rdm6300
 from fabgate.drivers.emulated.readers.wiegand_lines import WiegandLines
-from fabgate.drivers.readers.keyboard import DIGIT_KEYS, LETTER_KEYS, KeyboardReader
+from fabgate.drivers.readers.keyboard import DIGIT_KEYS, LETTER_KEYS, PAUSE_S, KeyboardReader
 from fabgate.drivers.readers.osdp.reader import OsdpReader
 from fabgate.drivers.readers.serial import SerialReader
 from fabgate.drivers.readers.serial_line import SerialLine
@@ -89,6 +89,8 @@ class Device:
     frame_s = 0.0
     #: Whether the gate sees that the supply of the reader was cut, because the device vanishes.
     sees_supply = True
+    #: What strays so close before or after a frame cannot be told from it, in seconds.
+    blurred_s = (0.0, 0.0)
 
     def __init__(
         self, world: World, chance: random.Random, *, pause_s: float, repeats: bool = True, damages: bool = False
@@ -129,6 +131,10 @@ class Device:
 
     def pieces(self, *, torn: bool) -> list[tuple[float, Callable[[], None]]]:
         """Return what is sent of a frame, and how many seconds after its beginning."""
+        raise NotImplementedError
+
+    def stray(self) -> None:
+        """Let noise send the least that the line can carry, which is no part of a frame."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -203,6 +209,9 @@ class Serial(Device):
         parts = (0.0, 0, 1), (self.frame_s * middle / 14, 1, middle), (self.frame_s, middle, 14)
         return [(at, lambda part=bytes(frame[start:end]): self._send(part)) for at, start, end in parts]
 
+    def stray(self) -> None:
+        self._send(self.chance.randbytes(1))
+
     def _send(self, part: bytes) -> None:
         line = self._opened
         if line is None or line.fd < 0:
@@ -232,6 +241,7 @@ class Keys(Device):
 
     key_s = 0.012
     frame_s = 10 * key_s
+    blurred_s = (PAUSE_S, 0.0)
 
     def __init__(self, *about: Any, folder: Path, gone_after_ms: int, **more: Any) -> None:
         super().__init__(*about, **more)
@@ -250,6 +260,9 @@ class Keys(Device):
             del acts[self.chance.randrange(len(acts) - 1)]
         return acts
 
+    def stray(self) -> None:
+        self._keyboard.press(self.chance.choice((*DIGIT_KEYS, *LETTER_KEYS, ENTER)))
+
     def cut_supply(self) -> None:
         super().cut_supply()
         self._keyboard.unplug()
@@ -267,6 +280,7 @@ class Wires(Device):
 
     frame_s = 25 * 0.002
     sees_supply = False
+    blurred_s = (0.026, 0.026)
 
     def __init__(self, *about: Any, folder: Path, gone_after_ms: int, **more: Any) -> None:
         super().__init__(*about, **more)
@@ -282,6 +296,9 @@ class Wires(Device):
             frame ^= 1 << self.chance.randrange(count)
         bits = [frame >> at & 1 for at in reversed(range(count))]
         return [(at * 0.002, lambda bit=bit: self._lines.pulse(bit, 0)) for at, bit in enumerate(bits)]
+
+    def stray(self) -> None:
+        self._lines.pulse(self.chance.randrange(2), 0)
 
 
 class _Wire(OsdpWire):

@@ -148,6 +148,11 @@ class Life:
 
         self.world.after(self.chance.uniform(2.5, 6.0), back)
 
+    def stray(self) -> None:
+        """Let noise reach the gate, also within a frame."""
+        if not self.device._off:
+            self.device.stray()
+
     # --- the life ---
 
     def live(self, acts: list[Callable[[], None]]) -> None:
@@ -206,7 +211,15 @@ def make_frame_s(make: Any) -> float:
     return float(getattr(make, "func", make).frame_s)
 
 
-def lives(name: str, make: Callable[..., Device], folder: Path, *, lossy: bool, unseen: bool = False) -> list[Life]:
+def lives(
+    name: str,
+    make: Callable[..., Device],
+    folder: Path,
+    *,
+    lossy: bool = False,
+    unseen: bool = False,
+    noisy: bool = False,
+) -> list[Life]:
     """Live many lives by chance; the same ones each time."""
     found = []
     for number in range(LIVES):
@@ -218,6 +231,8 @@ def lives(name: str, make: Callable[..., Device], folder: Path, *, lossy: bool, 
             acts += [life.lose_contact] * 2
         if name == "osdp":
             acts += [life.cut_line] * 2
+        if noisy:
+            acts += [life.stray] * 8
         life.live(acts)
         found.append(life)
     return found
@@ -240,10 +255,20 @@ def test_a_card_that_was_left_starts_nothing(name: str, lossy: bool, tmp_path: P
 
 
 @pytest.mark.chance
+@pytest.mark.parametrize("name", ["serial", "keyboard", "wiegand"])
+def test_noise_starts_nothing_with_a_card_that_was_left(name: str, tmp_path: Path) -> None:
+    found = lives(name, READERS[name], tmp_path, noisy=True)
+    print(_totals(f"{name}, noise", found))  # noqa: T201 - the figures of the proof
+    wrong = [number for number, life in enumerate(found) if life.ghosts]
+    assert not wrong, f"{_totals(name, found)}; lives {wrong[:20]}"
+    assert sum(life.sessions for life in found) > len(found) / 20
+
+
+@pytest.mark.chance
 @pytest.mark.parametrize("name", UNSEEN)
 def test_a_supply_that_the_gate_cannot_see_is_the_limit(name: str, tmp_path: Path) -> None:
     """Such a reader is silent while it boots, and then sends what lies on it: only a common supply helps (docs/readers)."""
-    found = lives(name, UNSEEN[name], tmp_path, lossy=False, unseen=True)
+    found = lives(name, UNSEEN[name], tmp_path, unseen=True)
     print(_totals(f"{name}, its supply cut unseen", found))  # noqa: T201 - the figures of the proof
     assert sum(life.sessions for life in found)
 
@@ -316,6 +341,27 @@ def test_a_second_tap_is_lost_for_as_long_as_the_docs_say_and_no_longer(name: st
     assert 0 < lost < TAPS
     # Three polls: one finds the end of the first frame late, one the end of the silence, and one the second frame.
     assert max(over_s) < 0.2
+
+
+@pytest.mark.chance
+@pytest.mark.parametrize("name", ["serial", "keyboard", "wiegand"])
+def test_noise_before_and_after_a_frame_loses_no_tap(name: str, tmp_path: Path) -> None:
+    chance, lost = random.Random(name), []
+    for number in range(TAPS):
+        still = Still(name, tmp_path, chance, 1_000)
+        at_s = 5 + chance.random()
+        still.tap_after(at_s)
+        before_s, after_s = still.device.blurred_s
+        for _ in range(chance.randrange(1, 4)):
+            if chance.random() < 0.5:
+                stray_s = at_s - before_s - 0.001 - 0.1 * chance.random()
+            else:
+                stray_s = at_s + still.device.frame_s + after_s + 0.001 + 0.1 * chance.random()
+            still.world.after(stray_s, still.device.stray)
+        still.run(at_s + 1.5)
+        if (still.taps, still.machine.power) != (1, True):
+            lost.append(number)
+    assert not lost, f"{len(lost)} of {TAPS} taps lost: {lost[:20]}"
 
 
 @pytest.mark.parametrize("name", READERS)
