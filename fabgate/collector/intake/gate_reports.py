@@ -56,17 +56,22 @@ class ReportedStatus:
                 gate.seen_at = self._now
         switched = {gate.pk for gate in self._gates.values() if gate.journal != journal_before[gate.pk]}
         switched |= self._beheaded
-        if not switched:
+        placed = set(succession.gates)  # the first entry of a journal has arrived, and says what it follows
+        if not switched | placed:
             return
         succession.gates |= switched
         written = {gate.pk: gate.journal for gate in self._gates.values()}
         named = [journal for pk in switched for journal in (journal_before[pk], written[pk])]
-        old_ones = Journal.objects.filter(Q(superseded_by=None) | Q(name__in=named), gate__in=switched)
-        outside = {old.gate_id for old in old_ones if old.name == written[old.gate_id] and old.is_out_of_order}
+        old_ones = Journal.objects.filter(Q(superseded_by=None) | Q(name__in=named), gate__in=switched | placed)
+        now_written = {old.gate_id: old for old in old_ones if old.name == written.get(old.gate_id)}
         for old in old_ones:
+            newest = now_written.get(old.gate_id)
+            if newest is None or old.pk == newest.pk:
+                continue
             # An ended journal that its gate still wrote had no lost entries recorded until now. Where no entry will say that
-            # the journal which the gate writes ended the others, its status does.
-            if old.name != written[old.gate_id] and (old.superseded_by_id is not None or old.gate_id in outside):
+            # the journal which the gate writes ended the others, its status does; a first entry ends only earlier ones.
+            is_over = newest.has_ended(old) and (old.gate_id in switched or old.pk < newest.pk)
+            if old.superseded_by_id is not None or is_over:
                 succession.ended[old.pk] = old
 
     def _apply_status(self, gate: Gate, status: wire.Status, at: datetime | None) -> None:

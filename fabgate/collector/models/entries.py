@@ -66,8 +66,25 @@ class Journal(models.Model):
         Either it had ended, and its card is used again. Or its gate has deleted the first entry, which would say what it
         follows, before this collector received it.
         """
-        has_origin = self.is_root or bool(self.predecessor)
-        return self.superseded_by_id is not None or (not has_origin and self.floor > 1)
+        return self.superseded_by_id is not None or (not self._has_origin and self.floor > 1)
+
+    @property
+    def _has_origin(self) -> bool:
+        """Whether its first entry has arrived, which says what it follows."""
+        return self.is_root or bool(self.predecessor)
+
+    def has_ended(self, other: Journal) -> bool:
+        """Return whether a gate that writes this journal writes `other` no more, although no entry says so.
+
+        Then this journal is out of order. Or `other` appeared later, and the gate has turned back from it, as its status
+        said once. Or `other` appeared earlier and this journal follows another one, but the first entry of `other`, by
+        which it would have ended, never arrived.
+        """
+        if self.is_out_of_order:
+            return True
+        if other.pk > self.pk:
+            return other.head > 0  # otherwise the status that names it may still come
+        return self._has_origin and not other._has_origin
 
     def facts(self, *types: str) -> Iterator[wire.Entry]:
         """Yield the entries of these types (short names) in order, without copies from another journal."""

@@ -209,14 +209,14 @@ def _ended_journals(journals: Collection[Journal], reported: Mapping[int, str]) 
     others = [journal for journal in journals if journal.name != reported.get(journal.gate_id)]
     alive = {journal.gate_id for journal in others if journal.superseded_by_id is None}
     names = [name for gate in alive if (name := reported.get(gate))]
-    back: set[int] = set()
-    if names:
-        back.update(
-            written.gate_id
-            for written in Journal.objects.filter(name__in=names, gate__in=alive)
-            if written.is_out_of_order
-        )
-    return {journal.pk for journal in others if journal.superseded_by_id is not None or journal.gate_id in back}
+    rows = Journal.objects.filter(name__in=names, gate__in=alive) if names else ()
+    written = {row.gate_id: row for row in rows}
+    return {
+        journal.pk
+        for journal in others
+        if journal.superseded_by_id is not None
+        or (journal.gate_id in written and written[journal.gate_id].has_ended(journal))
+    }
 
 
 def _abandoned(rows: Sequence[Usage], by_pk: Mapping[int, Journal], reported: Mapping[int, str]) -> set[str]:

@@ -1,9 +1,7 @@
 """The delivery model with the real collector: the real uplink at one end, the real store and its database at the other.
 
 ``tests/gate/uplink/test_delivery_model.py`` has the world and what happens in it, with a collector in sixty lines. Here the
-same world is run with the rows, the gaps and the acknowledgements that a collector really has. Journals that the gate writes
-no more are not compared: if the first entry of the journal after one never arrived, the collector shows what is missing in it
-as expected, not as lost.
+same world is run with the rows, the gaps and the acknowledgements that a collector really has.
 """
 
 from __future__ import annotations
@@ -26,7 +24,7 @@ from fabgate.collector.models import Entry, Hole
 from fabgate.collector.models import Journal as Row
 from tests.collector.gates import NOON
 from tests.gate.uplink.delivery_model import TOPICS, Book, read
-from tests.gate.uplink.test_delivery_model import CARDS, FAULTS, World, compare
+from tests.gate.uplink.test_delivery_model import CARDS, FAULTS, World, compare, compare_older_journals
 
 RUNS = 160 if os.environ.get("FABGATE_SOAK") else 12
 STEPS = 120
@@ -149,5 +147,6 @@ def test_the_real_collector_loses_nothing_either(tmp_path: Path, empty: sqlite3.
                 world.run(STEPS)
                 world.comes_to_rest()
                 compare(world)
+                compare_older_journals(world)
             except AssertionError as error:
                 raise AssertionError(f"seed {seed}: {error}") from error

@@ -140,6 +140,45 @@ def test_what_a_newer_card_did_not_deliver_is_named_when_the_older_one_is_put_ba
     assert UsageSession.objects.get(id="s-1").review is None
 
 
+@pytest.mark.parametrize("forks", ["", "status first", "entries first"])
+def test_a_journal_whose_first_entry_never_arrived_ends_when_the_gate_turns_to_another_one(store, forks):
+    older, newer = begun("one"), begun("two")
+    deliver(store, older)
+    newer.start("s-1")
+    newer.write("access.refused", badge="d9", reasons=["unknown-badge"])
+    store.store([newer.status(), newer.message(2)], NOON)
+    assert (reason("s-1"), Hole.objects.count()) == (None, 0)
+    # The older card, or an image of it, is put back; its gate may open another journal before it reports the old one.
+    fork = older.fork()
+    if not forks:
+        store.store([older.status()], NOON)
+    elif forks == "status first":
+        store.store([fork.status()], NOON)
+        store.store(fork.messages(), NOON)
+    else:
+        store.store(fork.messages(), NOON)
+        assert Hole.objects.count() == 0, "its gate may still write it"
+        store.store([fork.status()], NOON)
+    assert reason("s-1") == "journal-lost"
+    assert list(Hole.objects.order_by("first").values_list("journal__name", "first", "last", "state")) == [
+        (newer.name, 1, 1, Hole.LOST),
+        (newer.name, 3, 3, Hole.LOST),
+    ]
+    store.store([newer.status(), *newer.messages()], NOON)
+    assert {state for (state,) in Hole.objects.values_list("state")} == {Hole.FILLED}
+    assert reason("s-1") is None
+
+
+def test_a_new_card_whose_status_is_still_to_come_has_not_ended(store):
+    older, newer = begun("one"), begun("two")
+    deliver(store, older)
+    newer.start("s-1")
+    newer.write("access.refused", badge="d9", reasons=["unknown-badge"])
+    store.store([newer.message(2)], NOON)
+    store.store([older.status(), newer.message(3)], NOON)
+    assert (reason("s-1"), Hole.objects.count()) == (None, 0)
+
+
 @pytest.mark.parametrize("reported_before", [False, True])
 def test_a_journal_whose_first_entry_the_gate_has_deleted_ends_the_one_before(store, reported_before):
     older, newer = begun("one"), begun("two")
