@@ -11,7 +11,7 @@ from fabgate import wire
 
 #: Versions are milliseconds since 1970 (wire: a roster's version); a smaller one was made by another tool.
 _LEAST_TIME_MS: Final = 1_000_000_000_000
-_HEAD: Final = ("id", "name", "level", "lang", "badges", "limit", "until", "when", "flags")
+_HEAD: Final = ("id", "name", "level", "lang", "badges", "limit", "until", "then", "when", "flags")
 
 
 def roster(version: int, tz: str, machine: wire.MachineRules, people: list[wire.Member], now: datetime) -> list[str]:
@@ -54,10 +54,11 @@ def entry(body: bytes) -> str:
 def _person(member: wire.Member) -> tuple[str, ...]:
     windows = (f"{_days(window.days)} {window.start}-{window.to}" for window in member.windows)
     until = f"{member.valid_until or ''}{f' +{member.grace_days} d' if member.grace_days else ''}"
+    then = member.until_reason if member.valid_until else ""
     limit = "" if member.limit_s is None else span(member.limit_s)
     flags = "supervised" if member.supervised else ""
     own = (member.id, member.name, member.level, member.lang, str(len(member.badges)))
-    return (*own, limit, until, "; ".join(windows), flags)
+    return (*own, limit, until, then, "; ".join(windows), flags)
 
 
 def _days(days: list[int]) -> str:

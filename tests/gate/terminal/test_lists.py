@@ -53,12 +53,13 @@ def test_a_roster_is_its_age_its_members_as_a_table_and_the_machines_rules():
         "badges",
         "limit",
         "until",
+        "then",
         "when",
         "flags",
     ]
     assert [word.strip() for word in ada if word] == [
         *("m-1", "Ada", "supervisor", "fr", "2"),
-        *("1 h 30 min", "2027-03-01 +3 d", when, "supervised"),
+        *("1 h 30 min", "2027-03-01 +3 d", "expired", when, "supervised"),
     ]
     assert [word.strip() for word in bob if word] == ["m-2", "Bob", "user", "en", "1"]
     assert found[7:9] == ["", "machine"]
@@ -66,6 +67,15 @@ def test_a_roster_is_its_age_its_members_as_a_table_and_the_machines_rules():
     assert "  grace_s         10 s" in found
     assert "  handover        no" in found
     assert "  lock            none in this roster" in found
+
+
+def test_it_says_which_right_ends():
+    eve = wire.Member(id="m-3", badges=["d"], valid_until="2027-03-01", until_reason="loan-over")
+    kim = wire.Member(id="m-4", badges=["e"], until_reason="loan-over")
+    head, *people = lines(eve, kim)[4:7]
+    assert people[0].endswith("2027-03-01  loan-over")
+    assert "loan-over" not in people[1], "nothing of theirs ends"
+    assert head.split()[-2:] == ["until", "then"]
 
 
 def test_a_column_that_says_nothing_about_anybody_is_left_out():
@@ -87,7 +97,7 @@ def test_a_name_cannot_move_the_cursor():
 
 
 def test_a_roster_without_members_has_its_head():
-    assert lines()[4].split() == ["id", "name", "level", "lang", "badges", "limit", "until", "when", "flags"]
+    assert lines()[4].split() == ["id", "name", "level", "lang", "badges", "limit", "until", "then", "when", "flags"]
 
 
 @pytest.mark.parametrize(
