@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from fabgate import wire
 from fabgate.drivers.outputs import Output
 from fabgate.gate.clock import Clock
-from fabgate.gate.hardware.inputs_thread import InputsThread
+from fabgate.gate.hardware.inputs_thread import SILENT, InputsThread
 from fabgate.gate.hardware.meter_reports import MeterFault
 from fabgate.gate.hardware.reader_thread import HANG_MS, ReaderFault, ReaderRecovered, ReaderThread
 from fabgate.gate.journal.facts import FactWriter
@@ -228,11 +228,18 @@ class Checks:
             yield from self._reports.translate(report, now)
 
     def _check_inputs(self, now: vocabulary.Now) -> Iterator[vocabulary.Event]:
-        """Treat inputs that do not answer as pressed, above all the emergency stop."""
-        if self._inputs_thread is not None and now.boot_ms - self._inputs_thread.answered_ms > INPUTS_HANG_MS:
-            self._inputs_thread.distrust()
-            if self._has_estop:
-                yield vocabulary.CauseRaised(vocabulary.Cause.ESTOP, "the inputs do not answer")
+        """Treat inputs that do not answer as pressed, above all the emergency stop, and report what cannot be read."""
+        thread, problems = self._inputs_thread, self._reports.problems
+        if thread is None:
+            return
+        hangs = now.boot_ms - thread.answered_ms > INPUTS_HANG_MS
+        for event in thread.distrust() if hangs else ():
+            if problems.get("inputs") != SILENT or isinstance(event, vocabulary.CauseRaised):
+                yield event
+        problem = SILENT if hangs else thread.problem
+        if problem and "inputs" not in problems:
+            log.error("the inputs: %s", problem)
+        self._reports.set_problem("inputs", problem or None)
 
     def _check_meter(self, meter: MeterThread, now: vocabulary.Now, *, on: bool) -> Iterator[vocabulary.Event]:
         """Treat a meter that does not answer as a machine that works, and current without power as a welded contactor."""

@@ -159,18 +159,18 @@ class Reports:
         """Report rules that this gate cannot apply as they are; ``fabgate check`` reports them as mistakes."""
         rules = self._in_force.rules()
         without_grace = wire.holder_mistake(self._in_force.machine)
-        self._set_problem("grace", None if without_grace is None else f"machine.{without_grace}")
+        self.set_problem("grace", None if without_grace is None else f"machine.{without_grace}")
         idle_off_ms = rules.idle_off_ms
         lacks_run_sense = idle_off_ms is not None and not self._config.senses_work
         text = NO_RUN_SENSE if self._config.roster.file is not None else NO_RUN_SENSE_FOR_COLLECTOR
         problem = f"machine.idle_off_s: {text.format((idle_off_ms or 0) // 1000)}"
-        self._set_problem("idle-off", problem if lacks_run_sense else None)
+        self.set_problem("idle-off", problem if lacks_run_sense else None)
 
     def check_locks(self) -> None:
         """Report locks that the collector does not know, and so cannot lift: it was restored from a copy."""
         unknown = ", ".join(f"{lock.id} ({lock.reason})" for lock in self._in_force.unnamed_locks())
         problem = f"the roster does not know of {unknown}; a lock is lifted only by its id" if unknown else None
-        self._set_problem("lock", problem)
+        self.set_problem("lock", problem)
 
     def queue_entry(self, event_type: str, data: wire.Data, now: vocabulary.Now) -> None:
         """Queue an entry that does not concern the rules, for ``write_entries``."""
@@ -211,7 +211,7 @@ class Reports:
         problem = "" if local is None else certificates.ending(self._certificate_ends, local, "gate's own")
         if problem and "certificate" not in self.problems:
             log.warning("%s", problem)
-        self._set_problem("certificate", problem or None)
+        self.set_problem("certificate", problem or None)
 
     def check_readers(self, now: vocabulary.Now) -> list[vocabulary.Event]:
         """Trust readers that kept recovering again, once they have answered for long enough."""
@@ -254,7 +254,8 @@ class Reports:
             return ReaderReport(name, "ok", count)
         return ReaderReport(name, "fault", count, fault.removeprefix(f"{name}: "))
 
-    def _set_problem(self, key: str, text: str | None) -> None:
+    def set_problem(self, key: str, text: str | None) -> None:
+        """Note a problem, or with None its end."""
         if text is None:
             self.problems.pop(key, None)
         else:
@@ -304,7 +305,7 @@ class Reports:
             ]  # the newest entries are kept, and none waits
         most = self._config.journal.max_entries
         detail = f"{unacknowledged} of {most} entries wait for the collector"
-        self._set_problem("journal-full", detail if unacknowledged >= most * 0.8 else None)
+        self.set_problem("journal-full", detail if unacknowledged >= most * 0.8 else None)
         full = unacknowledged >= most
         return [
             vocabulary.CauseRaised(vocabulary.Cause.JOURNAL_FULL, detail)
@@ -355,7 +356,7 @@ class Reports:
 
     def _tell_reader_faults(self) -> None:
         faults = [self._reader_faults[reader] for reader in sorted(self._reader_faults)]
-        self._set_problem("reader", "; ".join(faults) or None)
+        self.set_problem("reader", "; ".join(faults) or None)
 
     def _meter_fault(self, name: str, detail: str) -> list[vocabulary.Event]:
         """Report a meter that cannot be read."""
@@ -414,7 +415,7 @@ class Reports:
                 self._handled(event)
                 return self._command(command, now)
             case DeliveryProblem(detail):
-                self._set_problem("delivery", detail or None)
+                self.set_problem("delivery", detail or None)
                 return []
             case HistoryDiffers(detail):
                 self.problems["fork"] = detail

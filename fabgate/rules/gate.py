@@ -174,8 +174,8 @@ class Gate:
                 do((*in_session.badge_left(machine, badge), *taps.removed(machine, badge)))
             case vocabulary.Misread(why):
                 do((vocabulary.Signal(vocabulary.SignalKind.MISREAD, detail=why),))
-            case vocabulary.StopPressed(actor):
-                do(in_session.stop_pressed(machine, actor))
+            case vocabulary.StopPressed(actor, known):
+                do(in_session.stop_pressed(machine, actor) if known else in_session.stop_unreadable(machine))
             case vocabulary.Running(on, by, known):
                 do(in_session.work_sensed(machine, by, on=on, known=known))
             case vocabulary.MeterFailed(meter):

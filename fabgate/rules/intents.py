@@ -96,10 +96,14 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class EndByRules:
-    """End the session by the rules: a running job is finished, then the fan runs on, then power goes off."""
+    """End the session by the rules: a running job is finished, then the fan runs on, then power goes off.
+
+    Where nothing reports work, some reasons assume a job (``Machine.job_may_run``); without `assumes_job` none does.
+    """
 
     reason: EndReason
     actor: str | None = None
+    assumes_job: bool = True
 
 
 @dataclass(frozen=True, slots=True)

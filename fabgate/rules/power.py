@@ -121,8 +121,8 @@ class Power:
                     self._hand_over(self.machine.new_session(self._new_id(), badge, holder, basis))
                 case intents.CancelStart(reason):
                     self._cancel_start(reason)
-                case intents.EndByRules(reason, actor):
-                    self._end_by_rules(reason, actor)
+                case intents.EndByRules(reason, actor, assumes_job):
+                    self._end_by_rules(reason, actor, assumes_job=assumes_job)
                 case intents.EndJob(resumes):
                     self._end_job(resumes=resumes)
                 case intents.ResumeJob():
@@ -235,13 +235,13 @@ class Power:
 
     # --- a session ends -----------------------------------------------------------------------------------------------
 
-    def _end_by_rules(self, reason: EndReason, actor: str | None = None) -> None:
+    def _end_by_rules(self, reason: EndReason, actor: str | None = None, *, assumes_job: bool = True) -> None:
         """End by the rules: a running job is finished first, then the fan runs on, then power goes off."""
         rules = self.machine.rules
         self.machine = self.machine._replace(session=self._owner()._replace(end_reason=reason, end_actor=actor))
         if rules.mode is Mode.AUDIT:
             self._cut()
-        elif rules.finish_wait and self.machine.job_may_run(reason):
+        elif rules.finish_wait and (self.machine.job_may_run(reason) if assumes_job else self.machine.working):
             session = self._owner_alone()
             term = session.term.finish(self.machine.now.boot_ms, rules, run_sense=self.machine.run_sense)
             self._go(Step.JOB_RUNS, session=session._replace(term=term))

@@ -372,6 +372,11 @@ class AnyOrder(RuleBasedStateMachine):
     def stop_is_pressed(self, actor: str | None) -> None:
         self.do(vocabulary.StopPressed(actor))
 
+    @rule()
+    def stop_cannot_be_read(self) -> None:
+        self.do(vocabulary.StopPressed(known=False))
+        assert self.gate.phase not in OWN_RULES
+
     @rule(down=st.booleans())
     def the_flag_button_moves(self, down: bool) -> None:
         self.do(vocabulary.FlagPressed(down))

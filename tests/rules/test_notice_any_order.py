@@ -166,10 +166,10 @@ class Workshop:
         )
         self.do(vocabulary.RosterChanged(self.world.rules), caused=caused)
 
-    def step(self) -> None:  # noqa: C901 - one line for each thing that may happen
+    def step(self) -> None:  # noqa: C901, PLR0915 - one case for each thing that may happen
         dice, world = self.dice, self.world
         active_still = world.phase == "active" and self.run_sense and not self.works
-        match dice.randrange(16):
+        match dice.randrange(17):
             case 0 | 1 | 2 | 3:
                 self.wait(dice.choice((S, 7 * S, 29 * S, 31 * S, 119 * S, 121 * S)))
             case 4 | 5:
@@ -183,6 +183,16 @@ class Workshop:
             case 6:
                 self.do(vocabulary.StopPressed(dice.choice((None, None, "boss"))), caused=True)
                 assert not active_still or world.phase in ("run-on", "free"), "the stop button ends at once"
+            case 16:
+                waits = world.rules.finish_wait and world.rules.finish_max_ms > 0
+                jobs = self.run_sense and self.works and waits
+                finishes = jobs and world.rules.mode is not vocabulary.Mode.AUDIT and world.phase == "active"
+                self.do(vocabulary.StopPressed(known=False), caused=True)
+                assert world.phase != "active"
+                if finishes and self.notice is None:
+                    assert world.phase == "finishing-job", (
+                        "a button that cannot be read overrules no part that reports work"
+                    )
             case 7 | 8 if self.run_sense:
                 self.pin = dice.choice((True, False))
                 self.do(vocabulary.Running(self.pin), caused=True)

@@ -128,6 +128,10 @@ class World:
     def stop(self, actor: str | None = None) -> list[str]:
         return self.do(vocabulary.StopPressed(actor))
 
+    def loses_stop(self) -> list[str]:
+        """Let the input of the stop button fail, as its thread posts it."""
+        return self.do(vocabulary.StopPressed(known=False))
+
     def running(self, on: bool, by: str = "") -> list[str]:
         return self.do(vocabulary.Running(on, by))
 

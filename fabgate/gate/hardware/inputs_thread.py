@@ -1,4 +1,7 @@
-"""The thread of the inputs: reads and debounces buttons and run-sense. An unreadable input counts as pressed."""
+"""The thread of the inputs: reads and debounces buttons and run-sense. An unreadable input counts as pressed, but as no act.
+
+So what it switches off goes off; but no person has stopped a job, or begun to report a defect.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from fabgate.gate.config.gate_yaml import Inputs
 from fabgate.rules import vocabulary
 
 REOPEN_S: Final = 1.0
+#: What is wrong with inputs of which a read hangs.
+SILENT: Final = "the inputs do not answer"
 
 
 class InputLevels(Protocol):
@@ -53,14 +58,17 @@ class InputsThread:
         self._boot_ms = boot_ms
         #: When the inputs last answered: the only way to notice a read that hangs.
         self.answered_ms = boot_ms()
+        #: Why they cannot be read; "" if they can.
+        self.problem = ""
 
     def stop(self) -> None:
         """Ask the thread to end."""
         self._stop.set()
 
-    def distrust(self) -> None:
-        """Count every input as pressed until its circuit is closed again. Thread-safe."""
+    def distrust(self) -> list[vocabulary.Event]:
+        """Count every input as pressed until its circuit is closed again; return what that means. Thread-safe."""
         self._distrusted.set()
+        return [_changed(name, pressed=True, why=SILENT, known=False) for name in self._inputs]
 
     def run(self) -> None:
         """Poll until asked to stop. Every input begins as pressed; a closed circuit clears it after a few polls."""
@@ -74,6 +82,7 @@ class InputsThread:
                     self.poll()
                     self._stop.wait(POLL_S)
             except HardwareError as error:
+                self.problem = str(error)
                 self._lost(str(error))
                 self._levels.close()
                 self.answered_ms = self._boot_ms()  # the failure is known, and the inputs count as pressed
@@ -83,10 +92,10 @@ class InputsThread:
     def poll(self) -> None:
         """Read every input once. Raises HardwareError."""
         levels = self._levels.read()
-        self.answered_ms = self._boot_ms()
+        self.answered_ms, self.problem = self._boot_ms(), ""
         if self._distrusted.is_set():
             self._distrusted.clear()
-            self._lost("the inputs did not answer")
+            self._lost(SILENT)
         for name, is_open in levels.items():
             if self._inputs[name].update(is_open=is_open):
                 self._post_change(name, pressed=is_open, why="pressed, or its wire is broken")
@@ -98,15 +107,20 @@ class InputsThread:
             self._inputs[name] = Debounced()
 
     def _post_change(self, name: str, *, pressed: bool, why: str, known: bool = True) -> None:
-        if name == "estop":
-            self._post(
-                vocabulary.CauseRaised(vocabulary.Cause.ESTOP, why)
-                if pressed
-                else vocabulary.CauseCleared(vocabulary.Cause.ESTOP)
-            )
-        elif name == "running":
-            self._post(vocabulary.Running(pressed, known=known))
-        elif name == "flag":
-            self._post(vocabulary.FlagPressed(pressed))
-        elif pressed:
-            self._post(vocabulary.StopPressed())
+        if pressed or name != "stop":  # that the stop button is released means nothing
+            self._post(_changed(name, pressed=pressed, why=why, known=known))
+
+
+def _changed(name: str, *, pressed: bool, why: str, known: bool) -> vocabulary.Event:
+    """Return what it means for the rules that an input is pressed or released; not `known` if it cannot be read."""
+    match name:
+        case "estop":
+            estop = vocabulary.Cause.ESTOP
+            return vocabulary.CauseRaised(estop, why) if pressed else vocabulary.CauseCleared(estop)
+        case "running":
+            return vocabulary.Running(pressed, known=known)
+        case "flag":
+            return vocabulary.FlagPressed(
+                pressed and known
+            )  # or the next tap would answer a question that nobody asked
+    return vocabulary.StopPressed(known=known)

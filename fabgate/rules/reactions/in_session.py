@@ -47,6 +47,16 @@ def stop_pressed(machine: Machine, actor: str | None) -> tuple[Intent, ...]:
     return ()
 
 
+def stop_unreadable(machine: Machine) -> tuple[Intent, ...]:
+    """React to a stop button that cannot be read: as if it were pressed, but a broken meter goes on counting as work."""
+    if machine.active:
+        return (EndByRules(EndReason.FAULT, assumes_job=False),)
+    if machine.phase is Phase.FINISHING_JOB:
+        assert machine.session is not None
+        return job_done(machine, machine.session, None)
+    return stop_pressed(machine, None)
+
+
 def work_sensed(machine: Machine, part: str, *, on: bool, known: bool) -> tuple[Intent, ...]:
     """React to a part that reports that the machine started or stopped working: the run-sense input, or a meter.
 

@@ -60,9 +60,13 @@ class Misread:
 
 @dataclass(frozen=True, slots=True)
 class StopPressed:
-    """The stop button was pressed, or a manager stopped the machine remotely (`actor`)."""
+    """The stop button was pressed, or a manager stopped the machine remotely (`actor`).
+
+    `known` is False where the button could not be read: power goes as if it were pressed, but no person has said anything.
+    """
 
     actor: str | None = None
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,15 @@ def test_inputs_that_cannot_be_read_count_as_pressed_and_recover() -> None:
     )
 
 
+def test_buttons_that_cannot_be_read_are_no_act_of_a_person() -> None:
+    _, inputs, told = settled("stop", "flag")
+    told.clear()
+    inputs.distrust()
+    inputs.poll()
+    assert told[:2] == [vocabulary.StopPressed(known=False), vocabulary.FlagPressed(down=False)]
+    assert vocabulary.StopPressed() not in told
+
+
 @given(st.lists(st.booleans(), max_size=60))
 def test_noise_shorter_than_its_looks_never_counts(levels: list[bool]) -> None:
     debounced, run, last = Debounced(), 0, True
@@ -140,7 +149,7 @@ def test_inputs_that_hang_count_as_pressed_until_they_are_seen_to_be_closed_agai
     inputs.distrust()  # the loop saw that nothing answered
     told.clear()
     inputs.poll()
-    assert told == [vocabulary.CauseRaised(vocabulary.Cause.ESTOP, "the inputs did not answer")]
+    assert told == [vocabulary.CauseRaised(vocabulary.Cause.ESTOP, "the inputs do not answer")]
     for _ in range(CLOSE_POLLS):
         inputs.poll()
     assert told[-1] == vocabulary.CauseCleared(vocabulary.Cause.ESTOP)

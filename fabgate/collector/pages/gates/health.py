@@ -29,6 +29,7 @@ PROBLEMS: Final[Mapping[str, Any]] = {
     "fork": gettext_lazy("The collector has other entries under the journal's numbers"),
     "grace": gettext_lazy("People who need a supervisor cannot start: the rules give no grace time to change the card"),
     "idle-off": gettext_lazy("No running sensor: the idle switch-off does not work"),
+    "inputs": gettext_lazy("Buttons and contacts cannot be read: they count as pressed"),
     "journal": gettext_lazy("The journal cannot be written"),
     "journal-full": gettext_lazy("The journal is filling up"),
     "lock": gettext_lazy("The gate holds a lock that its roster does not contain"),
