@@ -62,6 +62,12 @@ def may(role: str, route: str, method: str = "GET") -> bool:
 
 
 @cache
+def trusted_roles() -> frozenset[str]:
+    """Return the roles that may change money, or read what everybody did and pays."""
+    return money_roles() | table()["use"].get
+
+
+@cache
 def money_roles() -> frozenset[str]:
     """Return the roles that may change money: those that may POST to a route that asks for the password."""
     asking = (right for right in table().values() if right.asks_password is not Asks.NEVER)

@@ -16,14 +16,14 @@ from django.utils.translation import gettext as _
 from fabgate.collector.accounts import manage as house
 from fabgate.collector.db import audit, pulse
 from fabgate.collector.models import Account, ApiKey, OneTimeLink
-from fabgate.collector.pages import errors
+from fabgate.collector.pages import errors, rights
 from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.accounts import letters
 from fabgate.collector.pages.accounts.forms import AccountForm, NewAccountForm
 from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.forms.member_field import member_text
 from fabgate.collector.pages.lists.sorting import Sorting
-from fabgate.collector.pages.signin import money, password_again
+from fabgate.collector.pages.signin import password_again
 from fabgate.collector.people import mails
 from fabgate.errors import UsageError
 
@@ -106,7 +106,7 @@ def mail(request: HttpRequest, pk: int) -> HttpResponse:
         raise UsageError(
             _("No mail server is configured, or the account has no e-mail address. Send the link yourself.")
         )
-    if money.may_change(account.role):
+    if account.role in rights.trusted_roles():
         password_again.require(request)  # before the mail is sent
     (problem,) = mails.send([letters.with_link(found, _address(request, token))])
     verb = "account.not-mailed" if problem else "account.mailed"

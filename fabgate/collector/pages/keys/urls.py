@@ -14,6 +14,6 @@ urlpatterns = [
     path("accounts/keys/<int:pk>/revoke", views.revoke, name="accounts-keys-revoke"),
 ]
 RIGHTS: Final = {
-    "accounts-keys": Right(get=reads(), post=writes(), asks_password=Asks.IF_MONEY_CHANGES),
+    "accounts-keys": Right(get=reads(), post=writes(), asks_password=Asks.ALWAYS),
     "accounts-keys-revoke": Right(get=frozenset(), post=writes()),
 }

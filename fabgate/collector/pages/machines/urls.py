@@ -40,7 +40,7 @@ RIGHTS: Final = {
     # Only managers choose who has access, and see a gate's keys; "open to all members" in RulesForm is also for them
     # only.
     "machines-trainings": Right(get=_NOBODY, post=writes()),
-    "machines-gate": Right(get=_NOBODY, post=writes()),
+    "machines-gate": Right(get=_NOBODY, post=writes(), asks_password=Asks.ALWAYS),
     "machines-gate-move": Right(get=_NOBODY, post=_SETS_UP, asks_password=Asks.IF_MONEY_CHANGES),
     "machines-calendar": Right(get=reads(*_SEES)),
     "machines-calendar-weekly": Right(get=_NOBODY, post=_SETS_UP),
