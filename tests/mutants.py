@@ -380,6 +380,21 @@ FAULTS = [
         "    if by is not None and session.asked",
     ),
     Fault(
+        "a stop button that cannot be read is a person's word",
+        "else in_session.stop_unreadable(machine))",
+        "else in_session.stop_pressed(machine, actor))",
+    ),
+    Fault(
+        "a stop button that cannot be read leaves the power on for a job that nothing reports",
+        "EndByRules(EndReason.FAULT, assumes_job=False)",
+        "EndByRules(EndReason.FAULT)",
+    ),
+    Fault(
+        "a stop button that cannot be read ends a job that a broken meter counts as work",
+        "        return job_done(machine, machine.session, None)\n    return stop_pressed(machine, None)\n",
+        "        return stop_pressed(machine, None)\n    return stop_pressed(machine, None)\n",
+    ),
+    Fault(
         "running time that is not known is counted",
         "on=self.working, known=not self.is_guessing)",
         "on=self.working)",
