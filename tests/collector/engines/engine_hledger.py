@@ -14,7 +14,8 @@ from fabgate.collector.billing.charges import decisions
 from fabgate.collector.billing.sinks import engine
 from fabgate.collector.billing.sinks.config import Configured
 from fabgate.collector.billing.sinks.drivers.journal import JournalSink
-from fabgate.collector.billing.sinks.postings import Vat
+from fabgate.collector.billing.sinks.postings import VatAccount
+from fabgate.collector.billing.vat import rates
 from fabgate.collector.models import ClosedMonth, PrepaidChange
 from tests.collector.billing.charges.test_charges import FIRST, MONTHS, close
 from tests.collector.billing.sinks.test_contract import NOW, books  # noqa: F401 (fixture)
@@ -35,7 +36,9 @@ def test_hledger_balances_the_journal_and_has_the_totals_of_the_books(tmp_path, 
     decisions.add_line("m-1", "Taxed too", -450, day=FIRST, author="eve", vat_code="low")
     close(MONTHS[2])
     (tmp_path / "books").mkdir()
-    vat = [Vat(code="normal", percent="20", account="44571"), Vat(code="low", percent="5.5", account="44572")]
+    vat = [VatAccount(code="normal", account="44571"), VatAccount(code="low", account="44572")]
+    for code, percent in {"normal": "20", "low": "5.5", "": "0"}.items():
+        rates.set_rate(code, Decimal(percent), actor="eve")
     options = JournalSink.Options(since=f"{FIRST:%Y-%m}", folder=tmp_path / "books", vat=vat)
     one = Configured("journal", "journal", JournalSink, options)
     while engine.deliver(one, lambda: NOW):

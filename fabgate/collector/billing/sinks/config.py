@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.sinks.contract import CHARGES, METERED, Driver, Options, Site
+from fabgate.collector.billing.vat import rates
 from fabgate.collector.models import Collector
 from fabgate.errors import FabgateError, UsageError
 from fabgate.yaml_reading.yaml_file import Reading, join, near, shown
@@ -88,7 +89,15 @@ def site_of() -> Site:
     row, found = Collector.objects.get(), terms.started()
     if found is None:
         return Site(row.site, row.collector, ZoneInfo(settings.ENVIRONMENT.tz))
-    return Site(row.site, row.collector, terms.zone(found), found.currency, found.digits, found.includes_vat)
+    return Site(
+        row.site,
+        row.collector,
+        terms.zone(found),
+        found.currency,
+        found.digits,
+        found.includes_vat,
+        rates.known(),
+    )
 
 
 def driver_class(name: str) -> type[Driver]:

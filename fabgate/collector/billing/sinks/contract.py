@@ -25,7 +25,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Protocol
 from zoneinfo import ZoneInfo
@@ -96,6 +98,8 @@ class Site:
     digits: int = 0
     #: None: VAT is not applicable (art. 293 B CGI).
     includes_vat: bool | None = True
+    #: The VAT rate of each code in percent; "" is the code of prices without one.
+    vat_rates: Mapping[str, Decimal] = dataclass_field(default_factory=dict)
 
 
 class Charge(Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.typed_rule import LONGEST_VAT_CODE
 from fabgate.collector.db import audit
-from fabgate.collector.models import Charge, ManualLine, VatRate
+from fabgate.collector.models import Charge, ManualLine, TariffRule, VatRate
 from fabgate.errors import UsageError
 
 #: How many decimals a rate has at most; the column has as many.
@@ -26,6 +26,14 @@ DIGITS: Final = 4
 def known() -> dict[str, Decimal]:
     """Return the rate of each code in percent, in the order of the codes."""
     return {row.code: _plain(row.percent) for row in VatRate.objects.order_by("code")}
+
+
+def codes() -> list[str]:
+    """Return the codes of rules, lines and rates; "" is there if prices without a code are."""
+    used = (
+        model.objects.order_by().values_list("vat_code", flat=True).distinct() for model in (TariffRule, ManualLine)
+    )
+    return sorted({*known(), *(code for found in used for code in found)})
 
 
 @transaction.atomic

@@ -5,10 +5,14 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import re
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,20 +24,27 @@ from hypothesis import strategies as st
 from fabgate.collector.billing.sinks.contract import Charge, Later, Month, Refused, Site
 from fabgate.collector.billing.sinks.drivers.journal import ColumnOption, JournalOptions, JournalSink
 from fabgate.collector.billing.sinks.drivers.stripe import StripeSink, TaxRate
-from fabgate.collector.billing.sinks.postings import Chart, Income, Posting, UnknownCodesError, Vat, entries, income_of
+from fabgate.collector.billing.sinks.postings import (
+    Chart,
+    Income,
+    Posting,
+    VatAccount,
+    WithoutRateError,
+    entries,
+    income_of,
+)
 from fabgate.errors import UsageError
 
 JANUARY = date(2027, 1, 1)
-VAT = {
-    "normal": Vat(code="normal", percent="20", account="44571"),
-    "low": Vat(code="low", percent="5.5", account="44572"),
-}
+VAT = {"normal": "44571", "low": "44572"}
+NORMAL = VatAccount(code="normal", account="44571")
+RATES = {"normal": Decimal(20), "low": Decimal("5.5"), "": Decimal(0)}
 ACCOUNTS = [
     Income(account="7061", category="laser"),
     Income(account="7062", category="laser", vat_code="low"),
     Income(account="7063", vat_code="low"),
 ]
-CHART = Chart("411", "4191", "706", ACCOUNTS, VAT, includes_vat=True)
+CHART = Chart("411", "4191", "706", ACCOUNTS, VAT, RATES, includes_vat=True)
 
 
 def charge(payer: str = "m-1", amount: int = 1_200, **more: Any) -> Charge:
@@ -90,18 +101,24 @@ def test_the_tax_of_a_payer_and_code_is_rounded_once_over_all_income_accounts():
 
 
 @pytest.mark.parametrize("includes_vat", [True, False])
-def test_a_code_without_a_rate_is_not_booked_without_tax(includes_vat):
+def test_a_code_without_a_rate_or_without_an_account_is_not_booked_without_tax(includes_vat):
     chart = CHART._replace(includes_vat=includes_vat)
     charges = [
         charge(amount=500, vat_code="S20"),
         charge("m-2", 700, vat_code="S20"),
         charge(vat_code="normal"),
-        charge(),
+        charge(amount=99),
     ]
-    with pytest.raises(UnknownCodesError) as caught:
-        entries(charges, chart)
-    assert caught.value.amounts == {"S20": 1_200}
-    assert len(entries(charges, chart._replace(vat={}))) == 2, "without rates, entries have no tax at all"
+    for rates, wanted in ((RATES, {"S20": 1_200}), ({"S20": Decimal(20), "normal": Decimal(20)}, {"": 99})):
+        with pytest.raises(WithoutRateError) as caught:
+            entries(charges, chart._replace(rates=rates))
+        assert (caught.value.by_code, caught.value.has_rate) == (wanted, False)
+    for accounts in (VAT, {}):
+        with pytest.raises(WithoutRateError) as caught:
+            entries(charges, chart._replace(rates={**RATES, "S20": Decimal(20)}, vat=accounts))
+        assert (caught.value.by_code["S20"], caught.value.has_rate) == (1_200, True)
+    assert len(entries(charges, chart._replace(rates={**RATES, "S20": Decimal(0)}))) == 2, "no tax needs no account"
+    assert len(entries(charges, chart._replace(vat={}, rates={}))) == 2, "without rates, entries have no tax at all"
     assert len(entries([charge(amount=0, vat_code="S20")], chart)) == 0
 
 
@@ -135,8 +152,8 @@ def test_each_tax_is_within_half_a_unit_of_the_exact_one_of_payer_settlement_and
     }
     for (payer, settlement, code), amount in sums.items():
         if code:
-            exact = _tax(amount, VAT[code].percent, is_included=includes_vat)
-            assert abs(booked.get((payer, settlement, VAT[code].account), 0) - exact) <= Fraction(1, 2)
+            exact = _tax(amount, str(RATES[code]), is_included=includes_vat)
+            assert abs(booked.get((payer, settlement, VAT[code]), 0) - exact) <= Fraction(1, 2)
 
 
 @given(CHARGES, st.booleans())
@@ -168,8 +185,8 @@ def month(*charges: Charge) -> Month:
     return Month("2027-01", "2027-01-01/m", JANUARY, at, "ab" * 32, 0, lambda: iter(charges), payers)
 
 
-def written(folder: Path, digits: int = 2, **options: Any) -> str:
-    site = Site("lyon", "c", ZoneInfo("UTC"), "EUR" if digits else "JPY", digits)
+def written(folder: Path, digits: int = 2, rates: Mapping[str, Decimal] = MappingProxyType({}), **options: Any) -> str:
+    site = Site("lyon", "c", ZoneInfo("UTC"), "EUR" if digits else "JPY", digits, vat_rates=rates)
     sink = JournalSink(JournalOptions(since="2027-01", folder=folder, **options), site)
     sink.send([month(charge(vat_code="normal"), charge("m-2", -150, settlement="prepaid"))])
     (path,) = folder.glob("2027-01/entries.*")
@@ -181,7 +198,7 @@ def rows(text: str, separator: str = ";") -> list[list[str]]:
 
 
 def test_a_journal_for_hledger(tmp_path):
-    text = written(tmp_path, vat=[VAT["normal"]])
+    text = written(tmp_path, rates=RATES, vat=[NORMAL])
     assert text == (
         f"; fabgate lyon, 2027-01, sha256 {'ab' * 32}\n"
         "commodity 1000.00 EUR\n"
@@ -195,16 +212,19 @@ def test_a_journal_for_hledger(tmp_path):
     )
 
 
-def test_a_month_with_an_unknown_code_is_not_written_and_says_so(tmp_path):
-    with pytest.raises(
-        Later, match=r"2027-01: found the VAT code normal \(12.00 EUR\), wanted one of low; nothing of this"
+def test_a_month_with_a_code_without_a_rate_is_not_written_and_says_so(tmp_path):
+    for rates, why in (
+        ({"": Decimal(0)}, "2027-01: found the VAT code normal (12.00 EUR), wanted a VAT rate, which may be 0;"),
+        ({"normal": Decimal(20)}, "found the VAT code of prices without one (-1.50 EUR), wanted a VAT rate"),
+        ({}, "found the VAT code of prices without one (-1.50 EUR), normal (12.00 EUR), wanted a VAT rate"),
     ):
-        written(tmp_path, vat=[VAT["low"]])
+        with pytest.raises(Later, match=re.escape(why)):
+            written(tmp_path, rates=rates, vat=[NORMAL])
+    with pytest.raises(Later, match=r"code normal \(12.00 EUR\), wanted the account of its tax in vat in sinks.yaml"):
+        written(tmp_path, rates=RATES)
     assert not [*tmp_path.iterdir()]
-    exempt = Vat(code="normal", percent="0")
-    assert "    706                                               -12.00 EUR\n" in written(tmp_path, vat=[exempt])
-    with pytest.raises(UsageError, match="vat: found no account for low"):
-        written(tmp_path, vat=[Vat(code="low", percent="5.5")])
+    exempt = {"normal": Decimal(0), "": Decimal(0)}
+    assert "    706                                               -12.00 EUR\n" in written(tmp_path, rates=exempt)
 
 
 def test_a_workshop_without_vat_books_none_and_wants_no_rates(tmp_path):
@@ -215,8 +235,8 @@ def test_a_workshop_without_vat_books_none_and_wants_no_rates(tmp_path):
         "    706                                               -12.00 EUR\n"
         in next(tmp_path.glob("*/*.journal")).read_text()
     )
-    with pytest.raises(UsageError, match="vat: found rates, wanted none: VAT is not applicable"):
-        JournalSink(msgspec.structs.replace(options, vat=[VAT["low"]]), site)
+    with pytest.raises(UsageError, match="vat: found accounts, wanted none: VAT is not applicable"):
+        JournalSink(msgspec.structs.replace(options, vat=[NORMAL]), site)
 
 
 def test_stripe_gets_no_charge_whose_code_has_no_tax_rate(tmp_path):
@@ -290,7 +310,7 @@ MIXED = [ColumnOption(head="Compte", value="account"), ColumnOption(head="Montan
 @pytest.mark.parametrize(
     "options",
     [
-        {"vat": [VAT["low"], VAT["low"]]},
+        {"vat": [NORMAL, NORMAL]},
         {"columns": [ColumnOption(head="x", value="label")]},
         {"layout": "csv", "columns": MIXED},
     ],

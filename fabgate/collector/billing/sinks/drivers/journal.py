@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -22,7 +21,15 @@ from fabgate.collector.billing.currencies import decimal_text
 from fabgate.collector.billing.sinks import contract
 from fabgate.collector.billing.sinks.contract import Month, Site
 from fabgate.collector.billing.sinks.month_folder import MonthFolder
-from fabgate.collector.billing.sinks.postings import Account, Chart, Entry, Income, UnknownCodesError, Vat, entries
+from fabgate.collector.billing.sinks.postings import (
+    Account,
+    Chart,
+    Entry,
+    Income,
+    VatAccount,
+    WithoutRateError,
+    entries,
+)
 from fabgate.collector.tables.csv_file import write_csv
 from fabgate.collector.tables.table import NUMBER, TEXT, Cell, Column, Table
 from fabgate.errors import UsageError
@@ -133,7 +140,8 @@ class JournalOptions(contract.Options, frozen=True, kw_only=True):
     prepaid: Account = "4191"
     income: Account = "706"
     accounts: list[Income] = []
-    vat: list[Vat] = []
+    #: The accounts of the tax, by VAT code; the rates are in the books.
+    vat: list[VatAccount] = []
     #: The code of the sales journal in that program.
     journal: str = "VT"
     #: With layout csv: its columns.
@@ -156,10 +164,10 @@ class JournalSink:
         codes = [one.code for one in options.vat]
         if len(set(codes)) < len(codes):
             raise UsageError("vat: found a code twice, wanted each once")
-        if without := [one.code for one in options.vat if not one.account and Decimal(one.percent)]:
-            raise UsageError(f"vat: found no account for {', '.join(without)}, wanted the one of the tax")
         if options.vat and site.includes_vat is None:
-            raise UsageError("vat: found rates, wanted none: VAT is not applicable to this workshop (art. 293 B CGI)")
+            raise UsageError(
+                "vat: found accounts, wanted none: VAT is not applicable to this workshop (art. 293 B CGI)"
+            )
         if options.columns and options.layout != "csv":
             raise UsageError(f"columns: found them with layout {options.layout}, wanted layout csv; or leave them out")
         values = {one.value for one in options.columns}
@@ -170,10 +178,9 @@ class JournalSink:
             )
         self._options = options
         self._site = site
-        vat = {one.code: one for one in options.vat}
-        self._chart = Chart(
-            options.receivable, options.prepaid, options.income, options.accounts, vat, site.includes_vat
-        )
+        vat = {one.code: one.account for one in options.vat}
+        own = (options.receivable, options.prepaid, options.income)
+        self._chart = Chart(*own, options.accounts, vat, site.vat_rates, site.includes_vat)
 
     def send(self, items: Sequence[Month]) -> None:
         """Write a month. Raises Later if another one is there, a VAT code is unknown, or the disk is away or full."""
@@ -189,15 +196,15 @@ class JournalSink:
     def _entries(self, month: Month) -> list[Entry]:
         try:
             return entries(month, self._chart)
-        except UnknownCodesError as error:
+        except WithoutRateError as error:
             digits, currency = self._site.digits, self._site.currency
             found = ", ".join(
-                f"{code} ({decimal_text(sum_, digits)} {currency})" for code, sum_ in error.amounts.items()
+                f"{code or 'of prices without one'} ({decimal_text(sum_, digits)} {currency})"
+                for code, sum_ in error.by_code.items()
             )
-            wanted = ", ".join(self._chart.vat)
+            wanted = "the account of its tax in vat in sinks.yaml" if error.has_rate else "a VAT rate, which may be 0"
             raise contract.Later(
-                f"{month.key}: found the VAT code {found}, wanted one of {wanted}; nothing of this month is written until"
-                ' vat in sinks.yaml has it, with percent "0" if there is no tax'
+                f"{month.key}: found the VAT code {found}, wanted {wanted}; nothing of this month is written until then"
             ) from error
 
     def find(self, items: Sequence[Any]) -> Collection[str]:  # noqa: ARG002 (an existing folder is compared)
