@@ -73,6 +73,7 @@ GROUPS: Final = {
         "bill-plan",
         "bill-rule",
         "bill-rule-remove",
+        "bill-vat",
         "bill-try",
         "bill-month",
         "bill-session",

@@ -450,3 +450,53 @@ def test_a_wrong_trial_is_refused(started, shop, words, wrong):
 def test_options_without_a_tariff_list_nothing(started, shop):
     with pytest.raises(UsageError, match="found no tariff"):
         started("rule", "--machine", "bandsaw")
+
+
+# --- VAT rates --------------------------------------------------------------------------------------------------------
+
+
+def test_vat_rates_are_set_listed_and_removed(started, shop, bill):
+    add(bill, "price=0.10", "vat_code=S20")
+    assert bill("vat") == "code  rate  in closed months\nS20   none  no\n"
+    assert bill("vat", "S20", "2") == "S20: 2 %\n"
+    assert bill("vat", "S20", "20.0") == "S20: 20 %\n"
+    assert bill("vat", "S20", "20") == "S20: 20 %, as before\n"
+    assert bill("vat", "", "5,5") == "no code: 5.5 %\n"
+    assert bill("vat") == "code      rate  in closed months\nno code  5.5 %  no\nS20       20 %  no\n"
+    assert bill("vat", "", "--remove") == "removed the rate of no code\n"
+    verbs_logged = Change.objects.filter(kind="vatrate").order_by("pk").values_list("verb", flat=True)
+    assert [*verbs_logged] == ["vat-rate.added", "vat-rate.changed", "vat-rate.added", "vat-rate.removed"]
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--remove"], "found no code; wanted one such as S20"),
+        (["S20"], "found no rate; wanted a number of percent"),
+        (["S20", "20", "--remove"], "found a rate and --remove"),
+        (["S20", "--remove"], "found no rate of the VAT code 'S20'"),
+        (["S20", "many"], "wanted a number of percent such as 20 or 5.5"),
+        (["S20", "120"], "wanted 0 or more and less than 100 percent"),
+    ],
+)
+def test_a_wrong_vat_rate_is_refused(started, bill, words, why):
+    with pytest.raises(UsageError, match=why):
+        bill("vat", *words)
+
+
+def test_the_first_rate_of_a_code_that_a_closed_month_has_wants_sure(started, shop, bill):
+    bill("line", "m-1", "12", "plywood", "--day", f"{MONTH}-02", "--vat-code", "S20")
+    bill("close", MONTH, "--reason", "a test")
+    with pytest.raises(UsageError, match="the rate can never be changed; look at it again, and add --sure"):
+        bill("vat", "S20", "20")
+    assert bill("vat", "S20", "20", "--sure") == "S20: 20 %\n"
+    assert bill("vat") == "code  rate  in closed months\nS20   20 %  yes\n"
+    with pytest.raises(UsageError, match="their totals cannot change"):
+        bill("vat", "S20", "10", "--sure")
+
+
+def test_a_workshop_without_vat_has_no_rates(bill):
+    bill("start", "--currency", "EUR", "--vat", "not-applicable", "--from", MONTH)
+    assert bill("vat") == "VAT is not applicable to this workshop (art. 293 B CGI)\n"
+    with pytest.raises(UsageError, match="VAT is not applicable"):
+        bill("vat", "S20", "20")

@@ -25,6 +25,10 @@ _SINCE: Final = (
     "the first day on which it applies; without it today, or the first day of billing for machines without a rule while no"
     " month was ever closed"
 )
+_VAT: Final = (
+    "With the rate of each code, totals with and without VAT are known. The code '' is that of prices without one. A rate that"
+    " charges or lines of a closed month have can neither be changed nor removed: make rules with a new code."
+)
 _TRY: Final = (
     "It shows what the tariff would cost, as if it had always applied in the place of the rules for the same machines and"
     " plan; --session alone tries it on that session's machine and plan. What is on record is shown beside what it costs now."
@@ -77,7 +81,21 @@ def add_verbs(add: shared.Add) -> None:
     rule.add_argument("--sure", action="store_true", help="change what sessions that have ended cost, as it was listed")
     remove = add("bill-rule-remove", "billing.rules", "remove a rule", "remove_rule", example="3")
     remove.add_argument("rule", type=int, metavar="RULE", help="its number, as bill-rule lists it")
-    for verb in (start, plan, rule, remove):
+    vat = add(
+        "bill-vat",
+        "billing.vat",
+        "set the VAT rate of a code; without a code, list the rates",
+        "set_rate",
+        about=_VAT,
+        example="S20 20",
+    )
+    vat.add_argument(
+        "code", metavar="CODE", nargs="?", help="the VAT code of rules and lines; '' for prices without one"
+    )
+    vat.add_argument("percent", metavar="PERCENT", nargs="?", help="the rate, such as 20 or 5.5")
+    vat.add_argument("--remove", action="store_true", help="remove the rate")
+    vat.add_argument("--sure", action="store_true", help="set the rate of a code that closed months have, for good")
+    for verb in (start, plan, rule, remove, vat):
         shared.actor(verb)
     trial = add(
         "bill-try",
