@@ -8,6 +8,7 @@ from typing import Final
 
 from django.utils.formats import number_format
 from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 
 from fabgate.collector.billing.currencies import decimal_text
 from fabgate.collector.billing.explain import decimals_of
@@ -73,6 +74,11 @@ class Money:
         if (get_language() or "en").startswith("fr"):
             return f"{minus}{number}{_SPACE}{sign}"
         return f"{minus}{sign}{number}" if sign != self.currency else f"{minus}{sign}{_SPACE}{number}"
+
+
+def percent(rate: Decimal) -> str:
+    """Return a percentage with the decimals that it needs: 5.5%."""
+    return _("%(number)s%%") % {"number": number_format(rate, decimals_of(rate))}
 
 
 def energy(wh: int | None) -> str:

@@ -22,6 +22,7 @@ from fabgate.collector.billing.charges import record, refresh
 from fabgate.collector.billing.charges.refresh import Book
 from fabgate.collector.billing.prepaid import ledger
 from fabgate.collector.billing.statements import archive, issue
+from fabgate.collector.billing.vat import months
 from fabgate.collector.db import audit, bulk
 from fabgate.collector.entries import completeness
 from fabgate.collector.models import Change, Charge, ClosedMonth, Contest, IssuedStatement, Machine, ManualLine
@@ -42,13 +43,15 @@ class Open:
     gates: tuple[str, ...]
     #: Sessions that a person has to check.
     in_review: int
+    #: VAT codes without a rate, in a workshop that has rates.
+    without_rate: tuple[str, ...]
     #: Sessions to which no rule applies. They keep no month open.
     without_tariff: int
     #: Charges, lines and entries of this month or an earlier one that are contested and not answered.
     contests: int
 
     def __bool__(self) -> bool:
-        return bool(self.gates or self.in_review or self.contests)
+        return bool(self.gates or self.in_review or self.contests or self.without_rate)
 
 
 def open_in(first: date, book: Book, now: datetime) -> Open:
@@ -60,6 +63,7 @@ def open_in(first: date, book: Book, now: datetime) -> Open:
     return Open(
         gates=tuple(completeness.incomplete_before(end)) if now >= end else completeness.now().behind,
         in_review=kinds.get(rating.IN_REVIEW, 0),
+        without_rate=months.without_rate(first),
         without_tariff=kinds.get(rating.NO_TARIFF, 0),
         contests=Contest.waiting().filter(month__lte=first).count(),
     )
@@ -295,6 +299,9 @@ def _mistakes(left: Open) -> Iterator[str]:
     if left.contests:
         text = ngettext("%(n)d contest waits for an answer", "%(n)d contests wait for an answer", left.contests)
         yield text % {"n": left.contests}
+    if left.without_rate:
+        codes = ", ".join(code or _("prices without a code") for code in left.without_rate)
+        yield _("these VAT codes have no rate: %(codes)s") % {"codes": codes}
     yield _("to close the month all the same, give a reason")
 
 

@@ -30,6 +30,16 @@ def by_payer(month: date, **among: Any) -> dict[str, Amounts]:
     return {payer: amounts.together(found) for payer, found in split.items()}
 
 
+def without_rate(month: date) -> tuple[str, ...]:
+    """Return the codes with an amount in a month that have no rate; none where the workshop has no rate at all."""
+    if not (known := rates.known()):
+        return ()
+    charges = Charge.objects.filter(month=month, rule__isnull=False).exclude(amount_minor=0).order_by()
+    lines = ManualLine.objects.filter(month=month).order_by()
+    found = {*charges.values_list("rule__vat_code", flat=True).distinct(), *lines.values_list("vat_code", flat=True)}
+    return tuple(sorted(found - known.keys()))
+
+
 def _sums(month: date, among: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, int]]:
     """Return the sum of each VAT code, by payer and settlement."""
     settled = Settled.of(month=month)  # also of other payers: one of them may have had the charge that is corrected

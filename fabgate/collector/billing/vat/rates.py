@@ -45,7 +45,7 @@ def set_rate(code: str, percent: Decimal, *, actor: str) -> bool:
     """
     if terms.get().includes_vat is None:
         raise UsageError(_("found a VAT rate, wanted none: VAT is not applicable to this workshop (art. 293 B CGI)"))
-    if len(code) > LONGEST_VAT_CODE or not code.isprintable() or code != code.strip():
+    if len(code) > LONGEST_VAT_CODE or not code.isprintable():
         text = _("found the VAT code '%(found)s', wanted at most %(most)d visible characters")
         raise UsageError(text % {"found": code[:60], "most": LONGEST_VAT_CODE})
     if not (percent.is_finite() and 0 <= percent < 100 and percent == round(percent, DIGITS)):

@@ -25,6 +25,7 @@ from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
 from fabgate.collector.pages.contests.shown import answered_by
 from fabgate.collector.pages.forms.line_field import LineField
+from fabgate.collector.pages.month import vat
 from fabgate.collector.pages.month.tab import render_page, terms_or_404
 from fabgate.collector.pages.month.tariffs.rule_form import AmountField
 from fabgate.collector.pages.use import names
@@ -121,6 +122,7 @@ def close(request: HttpRequest) -> HttpResponse:
             text = _("%(month)s is closed. Its charges are final.")
             messages.success(request, text % {"month": _name(closed)})
             return see_other(f"{reverse('month')}?month={first:%Y-%m}")
+    shown |= {"without_rate": [vat.name_of(code) for code in shown["left"].without_rate]}
     shown |= {"form": form, "month": first, "amount": Money.of(found).minor(closing.amount_minor(first))}
     status = 400 if form.errors else 200
     return render_page(request, "close.html", found, shown, status=status)

@@ -14,11 +14,13 @@ from fabgate.collector.base.search_key import folded
 from fabgate.collector.billing import rating, summary, terms
 from fabgate.collector.billing.month import Sum
 from fabgate.collector.billing.statements import archive
+from fabgate.collector.billing.vat import amounts, months, rates
 from fabgate.collector.db import statements
 from fabgate.collector.models import BillingTerms, ClosedMonth, Payer
 from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.lists.numbered import numbered_page
 from fabgate.collector.pages.lists.sorting import Sorting
+from fabgate.collector.pages.month import vat
 from fabgate.collector.pages.month.decisions import closing_of
 from fabgate.collector.pages.month.tab import month_of, next_month, render_page, today_of
 from fabgate.collector.pages.use import names
@@ -56,7 +58,11 @@ def month(request: HttpRequest) -> HttpResponse:
         if payer in unaddressed or not is_short
     ]
     page = numbered_page(sorting.sorted(payers, _SORTS), request.GET)
+    split = months.by_payer(first)
+    has_gross = found.includes_vat is False and bool(rates.known())
     for row in page.rows:
+        gross_minor = split.get(row["payer"], amounts.NOTHING).gross_minor
+        row["gross"] = "" if gross_minor is None else money.minor(gross_minor)
         row["amount"] = money.minor(row["sum"].amount_minor)
         row["sessions"] = count(row["sum"].sessions)
         if row["payer"]:
@@ -70,11 +76,15 @@ def month(request: HttpRequest) -> HttpResponse:
         "whole": whole,
         "sessions": count(whole.sessions),
         "total": money.minor(whole.amount_minor),
+        "vat": vat.shown_of(amounts.together(split.values()), found),
+        "has_gross": has_gross,
         "page": page,
         "payers": len(payers),
         "is_short": is_short,
         "sorting": sorting,
-        "open": _open(classes, closing["left"].gates) | {"unaddressed": len(unaddressed)},
+        "open": _open(classes, closing["left"].gates)
+        | {"without_rate": [vat.name_of(code) for code in closing["left"].without_rate]}
+        | {"unaddressed": len(unaddressed)},
         **closing,
     }
     return render_page(request, "month.html", found, shown)

@@ -12,11 +12,14 @@ from fabgate.collector.billing import explain, summary, terms
 from fabgate.collector.billing import month as months
 from fabgate.collector.billing.charges import history
 from fabgate.collector.billing.rating import Rated
+from fabgate.collector.billing.vat import amounts
+from fabgate.collector.billing.vat.months import by_payer
 from fabgate.collector.models import BillingTerms, Charge, Contest, Machine, ManualLine
 from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.contests import evidence
 from fabgate.collector.pages.contests.shown import marks
 from fabgate.collector.pages.lists.numbered import numbered_page
+from fabgate.collector.pages.month import vat
 from fabgate.collector.pages.month.overview import neighbours
 from fabgate.collector.pages.month.tab import month_of, render_page, terms_or_404
 from fabgate.collector.pages.month.tariffs import words
@@ -53,6 +56,7 @@ def payer(request: HttpRequest, pk: str) -> HttpResponse:
         "name": called[pk],
         "total": total,
         "amount": money.minor(total.amount_minor),
+        "vat": vat.shown_of(by_payer(first, payer=pk).get(pk, amounts.NOTHING), found),
         "page": page,
         "rows": [
             {**_charge(row, called, titles, money), "mark": marked[Charge].get(row.session)}

@@ -11,12 +11,10 @@ from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate.collector.billing import member_plans, rating, terms, trial
-from fabgate.collector.billing.explain import decimals_of
 from fabgate.collector.db import audit
 from fabgate.collector.models import BillingTerms, Plan, TariffRule
 from fabgate.collector.models.billing.plans import MOST_OVERDRAFT
@@ -28,6 +26,7 @@ from fabgate.collector.pages.forms.minor_field import MinorField
 from fabgate.collector.pages.forms.stale_form import StaleCheck
 from fabgate.collector.pages.month.difference import unless_seen
 from fabgate.collector.pages.month.tab import render_page, terms_or_404, today_of
+from fabgate.collector.paper import figures
 from fabgate.collector.paper.figures import Money
 
 
@@ -88,7 +87,7 @@ def plans(request: HttpRequest) -> HttpResponse:
     rows = [
         {
             "plan": plan,
-            "discount": _percent(plan),
+            "discount": figures.percent(plan.discount_percent),
             "overdraft": Money.of(found).minor(plan.overdraft_minor) if plan.overdraft_minor else "",
             "members": members.get(plan.name, 0),
             "is_own": plan.name in own,
@@ -143,9 +142,3 @@ def _difference(request: HttpRequest, plan: Plan, found: BillingTerms) -> dict[s
     then = now._replace(plans={**now.plans, plan.name: changed})
     months = trial.open_months(found, found.first_month)
     return unless_seen(request, found, trial.changes(months, now, then, lambda facts: facts.plan == plan.name))
-
-
-def _percent(row: Plan) -> str:
-    """Return a discount as text: 12.5%."""
-    percent = row.discount_percent
-    return _("%(number)s%%") % {"number": number_format(percent, decimals_of(percent))}

@@ -11,7 +11,7 @@ from django.urls import path
 
 from fabgate.collector.models import Account
 from fabgate.collector.pages.ids import SESSION
-from fabgate.collector.pages.month import decisions, overview, payers, plans, start
+from fabgate.collector.pages.month import decisions, overview, payers, plans, start, vat
 from fabgate.collector.pages.month.sinks import listing as listing_of_sinks
 from fabgate.collector.pages.month.sinks import one
 from fabgate.collector.pages.month.statements import sending, views, workshop
@@ -28,6 +28,7 @@ urlpatterns = [
     path("month/tariffs", listing.tariffs, name="month-tariffs"),
     path("month/tariffs/new", new.new, name="month-tariffs-new"),
     path("month/tariffs/<int:pk>/remove", listing.remove, name="month-tariffs-remove"),
+    path("month/vat", vat.change, name="month-vat"),
     path("month/plans", plans.plans, name="month-plans"),
     path("month/plans/new", plans.new, name="month-plans-new"),
     path("month/plans/<int:pk>", plans.plan, name="month-plans-edit"),
@@ -54,6 +55,7 @@ RIGHTS: Final = {
     "month-tariffs": Right(get=_READ),
     "month-tariffs-new": _CHANGE,
     "month-tariffs-remove": Right(get=frozenset(), post=_WRITE, asks_password=Asks.ALWAYS),
+    "month-vat": _CHANGE,
     "month-plans": Right(get=_READ),
     "month-plans-new": _CHANGE,
     "month-plans-edit": _CHANGE,

@@ -13,6 +13,7 @@ from fabgate.collector.billing import member_plans, rule_store, terms, typed_rul
 from fabgate.collector.billing.charges import closing, refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import ledger, modes, standing
+from fabgate.collector.billing.vat import rates
 from fabgate.collector.db import audit
 from fabgate.collector.models import Machine, ManualLine, Member, Payer, Plan, PrepaidEntry
 from fabgate.demo.furnishing.past import dating, days
@@ -69,6 +70,7 @@ def furnish(today: date, lang: str, opened: datetime) -> None:
     first = days.first_day(today).replace(day=1)
     with dating.logged_at(opened):
         digits = terms.start("EUR", first, str(dating.zone()), includes_vat=True, actor=ACCOUNTANT).digits
+        rates.set_rate("", Decimal(20), actor=ACCOUNTANT)
         for name, parts in TARIFFS.items():
             typed = typed_rule.read(parts, digits, [])
             assert typed

@@ -82,7 +82,7 @@ def test_a_rate_that_cannot_be_is_refused(shop, percent):
         rate("S20", percent)
 
 
-@pytest.mark.parametrize("code", ["x" * 21, "a\nb", " S20", "S20 "])
+@pytest.mark.parametrize("code", ["x" * 21, "a\nb"])
 def test_a_code_that_cannot_be_is_refused(shop, code):
     with pytest.raises(UsageError, match="wanted at most 20 visible characters"):
         rate(code, "20")

@@ -270,6 +270,12 @@ def _plan_changed(house: House) -> Any:
     return house.post("month-plans-edit", {"free_minutes": 30, "discount_percent": 0}, pk=plan.pk)
 
 
+def _vat_rate_set(house: House) -> Any:
+    _billing(house)
+    TariffRule.objects.create(valid_from=today(), tariff={}, purposes=[], vat_code="S20")
+    return house.post("month-vat", {"rate:S20": "5.5"})
+
+
 def _left_out(house: House) -> Any:
     terms.start("EUR", today().replace(day=1), "UTC", includes_vat=True, actor="maya")
     letter = SinkLetter.objects.create(
@@ -435,6 +441,7 @@ SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "month-tariffs-remove": (_rule_removed,),
     "month-plans-new": (_plan_added,),
     "month-plans-edit": (_plan_changed,),
+    "month-vat": (_vat_rate_set,),
     "month-sink": (_left_out,),
     "month-workshop": (_workshop,),
     "month-statements": (lambda h: _statement_mailed(h, "month-statements"),),

@@ -18,6 +18,7 @@ from fabgate.collector.billing.rules import Rule
 from fabgate.collector.models import BillingTerms, Machine, TariffRule
 from fabgate.collector.pages import errors, own_money
 from fabgate.collector.pages.access_control import account_of, see_other
+from fabgate.collector.pages.month import vat
 from fabgate.collector.pages.month.tab import render_page, terms_or_404, today_of
 from fabgate.collector.pages.month.tariffs import words
 from fabgate.collector.paper.figures import Money
@@ -53,6 +54,7 @@ def tariffs(request: HttpRequest) -> HttpResponse:
             )
         ],
         "has_rules": bool(rules),
+        "vat": vat.rows() if found.includes_vat is not None else [],
         "own_plans": own_money.plans_of(account_of(request)),
     }
     return render_page(request, "tariffs.html", found, shown)
