@@ -150,11 +150,11 @@ def test_a_reader_ends_with_what_the_books_have(shop, token, seed):
         while reader.read():
             pass
     final = {month.month for month in ClosedMonth.objects.all()}
-    ids = [row["id"] for row in life.charges.rows]
+    ids = [row.get("line", row["charge_id"]) for row in life.charges.rows]
     assert len(ids) == len(set(ids))
     wanted = {charge.pk: charge.amount_minor for charge in Charge.objects.filter(month__in=final)}
     wanted |= {line.pk: line.amount_minor for line in ManualLine.objects.filter(month__in=final)}
-    assert {row["id"]: row["amount_minor"] for row in life.charges.rows} == wanted
+    assert {row.get("line", row["charge_id"]): row["amount_minor"] for row in life.charges.rows} == wanted
     assert [row["month"] for row in life.charges.months] == sorted(f"{month:%Y-%m}" for month in final)
     assert life.charges.months == life.statements.months
     for month in life.charges.months:
@@ -166,7 +166,7 @@ def test_a_reader_ends_with_what_the_books_have(shop, token, seed):
     for month in {charge.month for charge in Charge.objects.exclude(month__in=final)}:
         answer = ask(token, f"charges/month?month={month:%Y-%m}&limit=1000")
         assert not answer["final"]
-        assert {row["id"]: row["amount_minor"] for row in answer["charges"]} == dict(
+        assert {row["charge_id"]: row["amount_minor"] for row in answer["charges"]} == dict(
             Charge.objects.filter(month=month).values_list("pk", "amount_minor")
         )
 
@@ -181,11 +181,11 @@ def test_a_correction_after_closing_comes_as_a_reversal_and_a_new_charge(shop, t
     same = (
         "payer",
         "payer_name",
-        "member",
+        "used_by",
         "machine",
         "plan",
         "kind",
-        "time_ms",
+        "counted_ms",
         "free_ms",
         "amount_minor",
         "vat_code",
@@ -203,11 +203,11 @@ def test_a_correction_after_closing_comes_as_a_reversal_and_a_new_charge(shop, t
     close(SECOND)
     second = ask(token, f"charges?after={first['next']}")
     taken, new = sorted(second["charges"], key=lambda one: one["amount_minor"])
-    assert (taken["reverses"], taken["amount_minor"], taken["time_ms"]) == (row["id"], -110, -21 * 60_000)
+    assert (taken["reverses"], taken["amount_minor"], taken["counted_ms"]) == (row["charge_id"], -110, -21 * 60_000)
     assert (new["of_month"], new["month"], new["amount_minor"]) == (MONTH, NEXT, 0)
     assert [one["machine_category"] for one in (row, new)] == ["", ""]
     assert second["closed"]["before"] == first["closed"]["sha256"]
-    assert {one["id"] for one in open_now["charges"]} == {taken["id"], new["id"]}
+    assert {one["charge_id"] for one in open_now["charges"]} == {taken["charge_id"], new["charge_id"]}
     assert {one["sealed"] for one in open_now["charges"]} == {None}
     position = UsageSession.objects.count() + 1
     assert (open_now["final"], open_now["position"], open_now["next_page"]) == (False, position, None)
@@ -220,7 +220,10 @@ def test_a_month_is_read_in_pages_too_and_each_row_comes_once(shop, token):
             answer = ask(token, f"charges/month?month={MONTH}&limit=2&page={page}")
             found += answer["charges"] + answer["lines"]
             page = answer["next_page"]
-        assert [row["id"] for row in found] == [*sorted(Charge.objects.values_list("pk", flat=True)), 1]
+        assert [row.get("line", row["charge_id"]) for row in found] == [
+            *sorted(Charge.objects.values_list("pk", flat=True)),
+            1,
+        ]
         assert (answer["final"], found[0]["sealed"] is None) == (first, not first)
         statements, page = [], "0"
         while page is not None:
@@ -232,8 +235,8 @@ def test_a_month_is_read_in_pages_too_and_each_row_comes_once(shop, token):
         ]
         assert [row["number"] for row in statements] == [f"{MONTH}/m-1", f"{MONTH}/m-2"]
         assert statements[1]["classes"] == [
-            {"kind": "billed", "sessions": 2, "time_ms": 44 * 60_000, "amount_minor": 440},
-            {"kind": "line", "sessions": 0, "time_ms": 0, "amount_minor": 1250},
+            {"kind": "billed", "sessions": 2, "counted_ms": 44 * 60_000, "amount_minor": 440},
+            {"kind": "line", "sessions": 0, "counted_ms": 0, "amount_minor": 1250},
         ]
         assert (statements[1]["charges_minor"], statements[1]["lines_minor"]) == (440, 1250)
         if not first:

@@ -88,10 +88,10 @@ def test_a_page_takes_no_query_per_row(journal, token):
 
 def test_every_session_appears_once_in_consecutive_pages(journal, token):
     rows, after = read_all(token)
-    assert [(row["session"], row["time_ms"]) for row in rows] == [(f"s-{n}", 1_001 + n) for n in range(5)]
+    assert [(row["session"], row["counted_ms"]) for row in rows] == [(f"s-{n}", 1_001 + n) for n in range(5)]
     answer = ask(token, f"?after={after}").json()
     assert (answer["sessions"], answer["next"], answer["more"]) == ([], after, False)
-    assert (rows[0]["member"], rows[0]["member_name"], rows[0]["machine"]) == ("m-1", "Zoé Müller", "laser-1")
+    assert (rows[0]["used_by"], rows[0]["used_by_name"], rows[0]["machine"]) == ("m-1", "Zoé Müller", "laser-1")
 
 
 def test_an_organisation_that_pays_has_its_number_and_its_name(journal, token):
@@ -99,14 +99,14 @@ def test_an_organisation_that_pays_has_its_number_and_its_name(journal, token):
     _, after = read_all(token)
     corrections.correct("s-2", "payer", "payer:1", author="eve", reason="a project")
     [row] = read_all(token, after)[0]
-    assert (row["payer"], row["payer_name"], row["member"]) == ("payer:1", "Université Lumière", "m-1")
+    assert (row["payer"], row["payer_name"], row["used_by"]) == ("payer:1", "Université Lumière", "m-1")
 
 
 def test_corrections_come_as_new_rows_and_old_rows_stay(journal, token):
     before, after = read_all(token)
     corrections.correct("s-2", "time", "5", author="eve", reason="a test cut")
     rows, _ = read_all(token, after)
-    assert [(row["session"], row["kind"], row["time_ms"], row["author"], row["why"]) for row in rows] == [
+    assert [(row["session"], row["kind"], row["counted_ms"], row["author"], row["why"]) for row in rows] == [
         ("s-2", "corrected", 5, "eve", "a test cut")
     ]
     assert read_all(token)[0][:5] == before
@@ -139,7 +139,7 @@ def test_a_row_has_what_billing_needs_of_its_session_beside_what_counts(journal,
     corrections.correct("s-helped", "purpose", "training", author="eve", reason="a course")
     rows = ask(token).json()["sessions"]
     row, plain = rows[-1], rows[0]
-    assert (row["time_ms"], row["running_ms"], row["recorded_ms"], row["recorded_running_ms"]) == (
+    assert (row["counted_ms"], row["running_ms"], row["recorded_ms"], row["recorded_running_ms"]) == (
         *(20_000, 20_000),
         *(60_000, 30_000),
     )
@@ -148,7 +148,7 @@ def test_a_row_has_what_billing_needs_of_its_session_beside_what_counts(journal,
     assert row["not_before"] <= row["not_after"] == row["ended_at"]
     assert [one["corrected"] for one in rows if one["session"] == "s-helped"] == [[], ["time"], ["purpose", "time"]]
     assert (plain["corrected"], plain["supervisor"], plain["not_after"]) == ([], None, None)
-    assert plain["recorded_ms"] == plain["time_ms"]
+    assert plain["recorded_ms"] == plain["counted_ms"]
     assert (row["energy_wh"], plain["energy_wh"]) == (12, None)
 
 

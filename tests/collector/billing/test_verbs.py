@@ -255,7 +255,7 @@ def test_the_classes_of_a_month_add_up_to_all_its_sessions(started, shop):
         shop.session(f"s-{number}", member, start + timedelta(hours=number), minutes, gate)
     shop.session("s-9", "m-3", start + timedelta(hours=6), 5, uncertainty_ms=90_000, reason="power-loss")
     found = json.loads(started("month", MONTH, "--json"))
-    lines = {(line["payer"], line["class"]): (line["sessions"], line["amount_minor"]) for line in found["lines"]}
+    lines = {(line["payer"], line["kind"]): (line["sessions"], line["amount_minor"]) for line in found["lines"]}
     assert lines == {
         ("m-1", "free"): (1, 0),
         ("m-1", "billed"): (1, 100),

@@ -7,6 +7,8 @@ from typing import Any, Final
 from ninja import Field
 
 from fabgate.collector.billing import terms
+from fabgate.collector.billing.vat import rates
+from fabgate.collector.billing.vat.amounts import Amounts
 from fabgate.collector.models import BillingProgress
 
 CURRENCY: Final = Field(description="The code of ISO 4217; null until billing is started.")
@@ -17,6 +19,21 @@ DIGITS: Final = Field(description="The decimals of the currency: 2 for EUR, wher
 POSITION: Final = Field(
     ge=0, description="Charges follow `/sessions` up to this `position`; they follow decisions of people at once."
 )
+_UNKNOWN: Final = "null if a VAT code has no rate."
+NET: Final = Field(description=f"The sum without VAT; {_UNKNOWN}")
+VAT: Final = Field(description=f"The VAT, rounded once for each payer, settlement and VAT code; {_UNKNOWN}")
+GROSS: Final = Field(description=f"The sum with VAT; {_UNKNOWN}")
+VAT_PERCENT: Final = Field(description="The rate of the VAT code, such as 5.5; null without one.")
+
+
+def vat_percents() -> dict[str, str]:
+    """Return the rate of each VAT code, as the API shows it."""
+    return {code: str(percent) for code, percent in rates.known().items()}
+
+
+def split(found: Amounts) -> dict[str, int | None]:
+    """Return amounts without VAT, of VAT, and with VAT."""
+    return {name: getattr(found, name) for name in ("net_minor", "vat_minor", "gross_minor")}
 
 
 def terms_of_money() -> dict[str, Any]:

@@ -8,11 +8,13 @@ from typing import Any, Final
 
 from ninja import Field, Schema
 
+from fabgate.collector.api.programs import money
 from fabgate.collector.billing import rating, terms
 from fabgate.collector.billing.charges import closing, record
 from fabgate.collector.billing.charges.record import Record
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.settlement import Settled
+from fabgate.collector.billing.vat import amounts, months
 from fabgate.collector.models import ClosedMonth, Machine, ManualLine, TariffRule
 from fabgate.collector.models.sessions.words import PURPOSES
 from fabgate.collector.people.display_names import DisplayName
@@ -28,14 +30,14 @@ SETTLEMENT: Final = Field(
 class ChargeRow(Schema):
     """What one session costs one payer, even if the amount is 0; or the reversal of such a charge."""
 
-    id: str = Field(description="Depends on the facts and the amount only: the same after a restore.")
+    charge_id: str = Field(description="Depends on the facts and the amount only: the same after a restore.")
     month: str = Field(description="The month in which it is charged, such as 2027-01.")
     of_month: str = Field(description="The month in which the session ended: an earlier one if it is charged late.")
     session: str
     payer: str = Field(description="The payer: a member's id, group:N, or payer:N for an organisation.")
     payer_name: str = Field(description=_NAME)
-    member: str = Field(description="The user of the machine: a member's id, group:N, or emergency:LABEL.")
-    member_name: str = Field(description=_NAME)
+    used_by: str = Field(description="The user of the machine: a member's id, group:N, or emergency:LABEL.")
+    used_by_name: str = Field(description=_NAME)
     machine: str
     machine_category: str = Field(
         description="The category of the machine when `of_month` was closed; the present one if it is open."
@@ -45,21 +47,23 @@ class ChargeRow(Schema):
     kind: str = Field(description="The class of the session.", json_schema_extra={"enum": [*rating.CLASSES]})
     started_at: datetime | None
     ended_at: datetime
-    time_ms: int = Field(description="The billable time, in whole milliseconds; negative in a reversal.")
+    counted_ms: int = Field(description="The billable time, in whole milliseconds; negative in a reversal.")
     running_ms: int = Field(description="Negative in a reversal.")
     free_ms: int = Field(description="The free time that it uses; negative in a reversal.")
     amount_minor: int = Field(description="In the smallest unit of the currency; negative in a reversal.")
     rule: int | None = Field(description="The number of the rule by which it was rated; null without one.")
     vat_code: str = Field(description="The VAT code of that rule; may be empty.")
+    vat_percent: str | None = money.VAT_PERCENT
     settlement: str = SETTLEMENT
-    reverses: str = Field(description="The id of the charge that it reverses; empty if it is not a reversal.")
+    reverses: str = Field(description="The `charge_id` of the charge that it reverses; empty if it is not a reversal.")
     sealed: str | None = _SEALED
 
 
 class LineRow(Schema):
     """A charge for something other than a session, entered by a person; a reduction is negative."""
 
-    id: int
+    charge_id: str = Field(description="As of a charge; webhooks and files have it too.")
+    line: int = Field(description="The number of the line.")
     month: str = Field(description="The month of its day; the first open one if that was closed.")
     day: date = Field(description="The day that it is about.")
     payer: str
@@ -67,6 +71,7 @@ class LineRow(Schema):
     text: str
     amount_minor: int
     vat_code: str
+    vat_percent: str | None = money.VAT_PERCENT
     settlement: str = SETTLEMENT
     session: str = Field(description="The session that it is about, or empty.")
     author: str
@@ -84,6 +89,9 @@ class MonthClosed(Schema):
     charges: int = Field(ge=0, description="How many charges it has, with reversals.")
     lines: int = Field(ge=0)
     amount_minor: int = Field(description="The sum of all its charges and lines.")
+    net_minor: int | None = money.NET
+    vat_minor: int | None = money.VAT
+    gross_minor: int | None = money.GROSS
     before: str = Field(description="The SHA-256 of the month before; 64 zeros for the first.")
     sha256: str = Field(
         description="Over `before`, `sealed`, `sealed` of all charges and lines, and `sealed_prepaid`; see the docs."
@@ -101,10 +109,11 @@ def charge_rows(
     """Return charges as the API shows them. `closed` has at least the months of these that are closed."""
     settled = Settled.of(month__in=sorted({one.month for one in records}))
     vat_codes = _vat_codes({one.rule_id for one in records if one.rule_id is not None})
-    present = _categories({one.machine for one in records})
+    present, percents = _categories({one.machine for one in records}), money.vat_percents()
     return [
         {
             **_charge_row(one, closed, names, vat_codes, present),
+            "vat_percent": percents.get(vat_codes.get(one.rule_id, "")) if one.rule_id is not None else None,
             "settlement": settled.charge(one.id, one.payer, one.month),
         }
         for one in records
@@ -119,16 +128,17 @@ def _charge_row(
     present: Mapping[str, str],
 ) -> dict[str, Any]:
     frozen = closed[one.of_month].terms["categories"] if one.of_month in closed else present
-    same = ("id", "session", "payer", "machine", "plan", "purpose", "kind", "started_at", "ended_at", "running_ms")
+    same = ("session", "payer", "machine", "plan", "purpose", "kind", "started_at", "ended_at", "running_ms")
     return {
         **{name: getattr(one, name) for name in (*same, "free_ms", "amount_minor", "reverses")},
+        "charge_id": one.id,
         "month": f"{one.month:%Y-%m}",
         "of_month": f"{one.of_month:%Y-%m}",
         "payer_name": str(names.get(one.payer, "")),
-        "member": one.used_by,
-        "member_name": str(names.get(one.used_by, "")),
+        "used_by": one.used_by,
+        "used_by_name": str(names.get(one.used_by, "")),
         "machine_category": frozen.get(one.machine, present.get(one.machine, "")),
-        "time_ms": one.counted_ms,
+        "counted_ms": one.counted_ms,
         "rule": one.rule_id,
         "vat_code": vat_codes.get(one.rule_id or 0, ""),
         "sealed": record.line_of(one) if one.month in closed else None,
@@ -142,13 +152,18 @@ def line_rows(
     lines = list(lines)
     if not lines:
         return []
-    zone = terms.zone(terms.get())
+    zone, percents = terms.zone(terms.get()), money.vat_percents()
     settled = Settled.of(month__in=sorted({line.month for line in lines}))
     same = ("payer", "text", "amount_minor", "vat_code", "session", "author", "at")
     return [
         {
             **{name: getattr(line, name) for name in same},
-            "id": line.pk,
+            "charge_id": record.line_id(
+                *(line.pk, line.month, line.payer, line.text, line.amount_minor, line.vat_code),
+                *(line.session, line.author, line.at, line.day),
+            ),
+            "line": line.pk,
+            "vat_percent": percents.get(line.vat_code),
             "month": f"{line.month:%Y-%m}",
             "day": line.day_in(zone),
             "payer_name": str(names.get(line.payer, "")),
@@ -166,6 +181,7 @@ def month_row(closed: ClosedMonth) -> dict[str, Any]:
     return {
         **{name: getattr(closed, name) for name in same},
         "month": str(closed),
+        **money.split(amounts.together(months.by_payer(closed.month).values())),
         "before": earlier.values_list("sha256", flat=True).first() or closing.FIRST,
         "sealed": _sealed(closing.text_of(closed)),
         "sealed_prepaid": list(ledger.lines(closed.month)),

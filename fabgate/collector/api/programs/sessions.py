@@ -50,12 +50,12 @@ class SessionRow(Schema):
         " changed) or withdrawn (still open).",
         json_schema_extra={"enum": [*LedgerLine.KINDS]},
     )
-    told_at: datetime
+    at: datetime = Field(description="When the row was added.")
     session: str
     gate: str
     machine: str = Field(description="The machine's name, or the gate's if it has no machine.")
-    member: str = Field(description="The user of the machine: a member's id, group:N, or emergency:LABEL.")
-    member_name: str = Field(description="The present name.")
+    used_by: str = Field(description="The user of the machine: a member's id, group:N, or emergency:LABEL.")
+    used_by_name: str = Field(description="The present name.")
     payer: str = Field(description="The payer: a member's id, group:N, or payer:N for an organisation.")
     payer_name: str = Field(description="The present name.")
     purpose: str = Field(description="The purpose of the session.", json_schema_extra={"enum": [*PURPOSES]})
@@ -66,10 +66,11 @@ class SessionRow(Schema):
     ended_at: datetime | None = Field(description="The session counts on the day of its end.")
     not_before: datetime | None = Field(description="Set if the dates are only limits.")
     not_after: datetime | None = Field(description="The other limit: set if the start or the end has no exact date.")
-    time_ms: int = Field(ge=0, description="The billable time, in whole milliseconds.")
+    counted_ms: int = Field(ge=0, description="The billable time, in whole milliseconds.")
     running_ms: int = Field(ge=0)
     recorded_ms: int = Field(
-        ge=0, description="The time that the gate recorded, which differs from `time_ms` after a correction. As of now."
+        ge=0,
+        description="The time that the gate recorded, which differs from `counted_ms` after a correction. As of now.",
     )
     recorded_running_ms: int = Field(ge=0, description="The running time that the gate recorded. As of now.")
     energy_wh: int | None = Field(
@@ -81,7 +82,9 @@ class SessionRow(Schema):
     )
     basis: str = Field(description="Why the gate gave power, such as grant, maintainer or emergency.")
     supervisor: str | None = Field(description="The id of the supervisor who tapped too.")
-    uncertainty_ms: int = Field(ge=0, description="The true time is between time_ms and time_ms + uncertainty_ms.")
+    uncertainty_ms: int = Field(
+        ge=0, description="The true time is between counted_ms and counted_ms + uncertainty_ms."
+    )
     reason: str = Field(description="Why it ended; empty if withdrawn.")
     review: str = Field(
         description="Why a person still has to check it, such as uncertain, or contested by the member; empty: nothing"
@@ -166,19 +169,19 @@ def rows(lines: list[LedgerLine]) -> Iterable[dict[str, Any]]:
         yield {
             **{name: getattr(line, name) for name in _SAME},
             "position": line.pk,
-            "told_at": line.at,
+            "at": line.at,
             "session": line.session_id,
             "gate": session.gate.name,
             "machine": session.machine_name,
             "machine_category": session.machine.category if session.machine else "",
-            "member": line.used_by,
-            "member_name": str(names.get(line.used_by, "")),
+            "used_by": line.used_by,
+            "used_by_name": str(names.get(line.used_by, "")),
             "payer_name": str(names.get(line.payer, "")),
             "plan": member_plans.plan_on(history, line.ended_at.astimezone(zone).date())
             if history and line.ended_at
             else "",
             "not_after": session.not_after,
-            "time_ms": line.counted_ms,
+            "counted_ms": line.counted_ms,
             "recorded_ms": session.energised_ms,
             "recorded_running_ms": session.running_ms,
             "energy_wh": session.energy_wh,

@@ -17,6 +17,8 @@ from fabgate.collector.billing.month import Sum
 from fabgate.collector.billing.prepaid import balances
 from fabgate.collector.billing.prepaid.settlement import Settled
 from fabgate.collector.billing.statements.compose import number_of
+from fabgate.collector.billing.vat import amounts, months
+from fabgate.collector.billing.vat.amounts import Amounts
 from fabgate.collector.models import ClosedMonth
 from fabgate.collector.people.display_names import names_of
 
@@ -29,8 +31,18 @@ class ClassSum(Schema):
 
     kind: str = Field(description="The class of sessions, or line.", json_schema_extra={"enum": [*summary.CLASSES]})
     sessions: int
-    time_ms: int
+    counted_ms: int
     amount_minor: int
+
+
+class VatSum(Schema):
+    """The sums of one VAT code."""
+
+    vat_code: str = Field(description="Empty for prices without a code.")
+    vat_percent: str | None = money.VAT_PERCENT
+    net_minor: int | None = money.NET
+    vat_minor: int | None = money.VAT
+    gross_minor: int | None = money.GROSS
 
 
 class StatementRow(Schema):
@@ -41,15 +53,19 @@ class StatementRow(Schema):
     payer: str = Field(description="A member's id, group:N, or payer:N for an organisation.")
     payer_name: str = Field(description="The present name.")
     sessions: int = Field(description="How many sessions are charged, also at 0; a reversal counts -1.")
-    time_ms: int
+    counted_ms: int
     charges_minor: int
     lines_minor: int
     amount_minor: int = Field(description="The total of charges and lines.")
+    net_minor: int | None = money.NET
+    vat_minor: int | None = money.VAT
+    gross_minor: int | None = money.GROSS
     settlement: str = rows.SETTLEMENT
     due_minor: int = Field(
         description="What is due by statement: the amount, or of a payer who prepays only what corrects a month that was not."
     )
     classes: list[ClassSum]
+    by_vat_code: list[VatSum]
 
 
 class Statements(Schema):
@@ -136,10 +152,23 @@ def _page(month: date, before: int, limit: int) -> tuple[list[dict[str, Any]], b
     payers = sorted(found)
     shown = payers[before : before + limit]
     names, settled = names_of(shown), Settled.of(month=month)
-    due = balances.due_in(settled, month)
-    return [_row(month, payer, found[payer], str(names.get(payer, "")), settled, due) for payer in shown], len(
-        payers
-    ) <= before + limit
+    due, split = balances.due_in(settled, month), months.by_payer(month) if shown else {}
+    made = [
+        {
+            **_row(month, payer, found[payer], str(names.get(payer, "")), settled, due),
+            **_vat(split.get(payer, amounts.NOTHING)),
+        }
+        for payer in shown
+    ]
+    return made, len(payers) <= before + limit
+
+
+def _vat(found: Amounts) -> dict[str, Any]:
+    parts = [
+        {**part._asdict(), "vat_percent": None if part.vat_percent is None else str(part.vat_percent)}
+        for part in found.parts
+    ]
+    return {**money.split(found), "by_vat_code": parts}
 
 
 def _row(
@@ -152,14 +181,14 @@ def _row(
         "payer": payer,
         "payer_name": name,
         "sessions": total.sessions,
-        "time_ms": total.counted_ms,
+        "counted_ms": total.counted_ms,
         "charges_minor": total.amount_minor - line.amount_minor,
         "lines_minor": line.amount_minor,
         "amount_minor": total.amount_minor,
         "settlement": settled.modes.settlement(payer, month),
         "due_minor": due.get(payer, 0) if settled.modes.prepays(payer, month) else total.amount_minor,
         "classes": [
-            {"kind": kind, "sessions": one.sessions, "time_ms": one.counted_ms, "amount_minor": one.amount_minor}
+            {"kind": kind, "sessions": one.sessions, "counted_ms": one.counted_ms, "amount_minor": one.amount_minor}
             for kind, one in classes.items()
         ],
     }

@@ -21,7 +21,7 @@ from fabgate.collector.people.display_names import names_of
 from fabgate.collector.tables.csv_safety import escape_row
 from fabgate.errors import UsageError
 
-_COLUMNS: Final = ("payer", "name", "class", "sessions", "time_ms", "amount_minor")
+_COLUMNS: Final = ("payer", "payer_name", "kind", "sessions", "counted_ms", "amount_minor")
 
 
 def show_month(args: argparse.Namespace) -> int:
@@ -68,17 +68,17 @@ def show_session(args: argparse.Namespace) -> int:
         answer = {
             "session": session.pk,
             "payer": payer,
-            "class": kind,
+            "kind": kind,
             "amount_minor": amount_minor,
             "currency": found.currency,
             "rule": applied.rule_id if applied else rated.rule.id if rated.rule and rated.price else None,
             "steps": lines,
             "charges": [
                 {
-                    "id": charge.pk,
+                    "charge_id": charge.pk,
                     "month": f"{charge.month:%Y-%m}",
                     "payer": charge.payer,
-                    "class": charge.kind,
+                    "kind": charge.kind,
                     "amount_minor": charge.amount_minor,
                     "reverses": charge.reverses or None,
                 }
@@ -117,10 +117,10 @@ def _write_month(lines: list[dict[str, Any]], classes: Mapping[str, Sum], found:
     rows = [
         (
             line["payer"],
-            line["name"],
-            line["class"],
+            line["payer_name"],
+            line["kind"],
             str(line["sessions"]),
-            text_table.clock(line["time_ms"]),
+            text_table.clock(line["counted_ms"]),
             decimal_text(line["amount_minor"], found.digits),
         )
         for line in lines

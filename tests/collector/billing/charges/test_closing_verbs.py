@@ -107,7 +107,7 @@ def test_a_session_of_a_closed_month_shows_what_it_was_charged_and_not_what_it_w
         f"  charged in {MONTHS[1]:%Y-%m} to m-2: billed, 1.00 EUR",
     ]
     found = json.loads(run("bill-session", "s-1", "--json"))
-    assert (found["class"], found["amount_minor"], found["steps"]) == ("billed", 100, [])
+    assert (found["kind"], found["amount_minor"], found["steps"]) == ("billed", 100, [])
     assert [charge["amount_minor"] for charge in found["charges"]] == [100, -100, 100]
 
 

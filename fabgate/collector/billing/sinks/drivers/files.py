@@ -11,7 +11,7 @@ The folder appears when it is complete. If it already exists, it is compared, an
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
@@ -24,20 +24,23 @@ from fabgate.collector.billing.prepaid.modes import PREPAID, RECEIVABLE
 from fabgate.collector.billing.sinks import contract
 from fabgate.collector.billing.sinks.contract import Charge, Month, Site, Usage, UsageMonth
 from fabgate.collector.billing.sinks.month_folder import MonthFolder
+from fabgate.collector.billing.vat import amounts
 from fabgate.collector.tables.csv_file import write_csv
 from fabgate.collector.tables.table import DAY, NUMBER, PLAIN, TEXT, Cell, Column, Table
 from fabgate.collector.tables.xlsx_file import write_xlsx
 from fabgate.errors import UsageError
 
 _SETTLED: Final = (RECEIVABLE, PREPAID)
+_SPLIT: Final = ("net_minor", "vat_minor", "gross_minor")
 #: Columns of a charge: their names, which are the fields of `Charge` but for the first, and their kinds.
 _COLUMNS: Final = (
     ("charge_id", PLAIN),
-    *(("month", DAY), ("of_month", DAY), ("payer", TEXT), ("kind", TEXT), ("settlement", TEXT), ("vat_code", TEXT)),
+    *(("month", PLAIN), ("of_month", PLAIN), ("payer", TEXT), ("kind", TEXT), ("settlement", TEXT), ("vat_code", TEXT)),
     *(
         ("amount", NUMBER),
         ("amount_minor", NUMBER),
         ("currency", TEXT),
+        ("includes_vat", PLAIN),
         ("reverses", PLAIN),
         ("text", TEXT),
         ("day", DAY),
@@ -49,7 +52,7 @@ _COLUMNS: Final = (
 
 #: The same of a row of usage; machine_category is as it is today, so usage.json, which is compared, does not have it.
 _USAGE: Final = (
-    *(("usage_id", PLAIN), ("month", DAY), ("of_month", DAY), ("payer", TEXT), ("minutes", NUMBER)),
+    *(("usage_id", PLAIN), ("month", PLAIN), ("of_month", PLAIN), ("payer", TEXT), ("minutes", NUMBER)),
     *(("counted_ms", NUMBER), ("running_ms", NUMBER), ("kind", PLAIN), ("session", TEXT), ("used_by", TEXT)),
     *(("machine", TEXT), ("machine_category", TEXT), ("purpose", TEXT), ("started_at", PLAIN), ("ended_at", PLAIN)),
 )
@@ -124,7 +127,7 @@ class FilesSink:
         sums: dict[str, int] = defaultdict(int)
         for row in month.rows:
             sums[row.payer] += row.counted_ms
-        columns = [*(Column(name) for name in ("payer", "name", "reference")), Column("minutes", NUMBER)]
+        columns = [*(Column(name) for name in ("payer", "payer_name", "reference")), Column("minutes", NUMBER)]
         payers = [[payer, *named, _minutes(sums[payer])] for payer, named in month.payers.items()]
         new.write("payers.csv", write_csv(Table("Payers", columns, payers), self._options.separator))
 
@@ -134,8 +137,8 @@ class FilesSink:
         return {
             **msgspec.structs.asdict(row),
             "usage_id": row.key,
-            "month": month.month,
-            "of_month": row.ended_at.astimezone(self._site.zone).date().replace(day=1),
+            "month": month.key,
+            "of_month": f"{row.ended_at.astimezone(self._site.zone):%Y-%m}",
             "minutes": _minutes(row.counted_ms),
             "kind": "reversal" if row.reverses else "usage",
         }
@@ -146,24 +149,33 @@ class FilesSink:
     def _rows(self, month: Month) -> Iterator[Sequence[Cell]]:
         for charge in month:
             values = {
-                **msgspec.structs.asdict(charge),
-                "charge_id": charge.key,
+                **_values(charge),
+                "includes_vat": self._site.includes_vat,
                 "amount": decimal_text(charge.amount_minor, self._site.digits),
                 "currency": self._site.currency,
             }
             yield [plain(values[name]) for name, _kind in _COLUMNS]
 
     def _payers(self, month: Month) -> Table:
-        columns = [*(Column(name) for name in ("payer", "name", "reference")), *(Column(n, NUMBER) for n in _SETTLED)]
-        sums: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(_SETTLED, 0))
-        for charge in month:
-            sums[charge.payer][charge.settlement] += charge.amount_minor
-        digits = self._site.digits
-        rows = [
-            [payer, *named, *(decimal_text(sums[payer][name], digits) for name in _SETTLED)]
-            for payer, named in month.payers.items()
+        """Return the sums of each payer. They follow the VAT rates, which a closed month may get later."""
+        columns = [
+            *(Column(name) for name in ("payer", "payer_name", "reference")),
+            *(Column(name, NUMBER) for name in (*_SETTLED, *_SPLIT)),
         ]
+        sums: dict[str, dict[str, dict[str, int]]] = defaultdict(lambda: {name: defaultdict(int) for name in _SETTLED})
+        for charge in month:
+            if charge.amount_minor:
+                sums[charge.payer][charge.settlement][charge.vat_code] += charge.amount_minor
+        rows = [[payer, *named, *self._sums(sums[payer])] for payer, named in month.payers.items()]
         return Table("Payers", columns, rows)
+
+    def _sums(self, settled: Mapping[str, Mapping[str, int]]) -> list[Cell]:
+        site = self._site
+        split = amounts.together(
+            amounts.of(by_code, site.vat_rates, includes_vat=site.includes_vat) for by_code in settled.values()
+        )
+        whole = [decimal_text(sum(settled[name].values()), site.digits) for name in _SETTLED]
+        return [*whole, *(plain(getattr(split, name)) for name in _SPLIT)]
 
     def _json(self, month: Month) -> Iterator[bytes]:
         return _json(self._head(month), "charges", map(_as_json, month))
@@ -199,9 +211,20 @@ def plain(value: Any) -> Cell:
         return value.astimezone(UTC).isoformat(timespec="milliseconds")
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return "" if value is None else value if isinstance(value, int) else str(value)
 
 
+def _values(charge: Charge) -> dict[str, Any]:
+    return {
+        **msgspec.structs.asdict(charge),
+        "charge_id": charge.key,
+        "month": f"{charge.month:%Y-%m}",
+        "of_month": f"{charge.of_month:%Y-%m}",
+    }
+
+
 def _as_json(charge: Charge) -> dict[str, Any]:
-    values = msgspec.structs.asdict(charge)
-    return {"charge_id": charge.key, **{name: values[name] for name, _kind in _COLUMNS if name in values}}
+    values = _values(charge)
+    return {name: values[name] for name, _kind in _COLUMNS if name in values}

@@ -80,7 +80,16 @@ class WebhookSink:
             name: value for name, value in msgspec.structs.asdict(item).items() if name not in _INTERNAL
         }
         if isinstance(item, Charge):
-            data |= {"currency": self._site.currency, "includes_vat": self._site.includes_vat}
+            percent = self._site.vat_rates.get(item.vat_code) if item.amount_minor else None
+            data |= {
+                "charge_id": item.key,
+                "month": f"{item.month:%Y-%m}",
+                "of_month": f"{item.of_month:%Y-%m}",
+                "currency": self._site.currency,
+                "digits": self._site.digits,
+                "includes_vat": self._site.includes_vat,
+                "vat_percent": None if percent is None else str(percent),
+            }
         else:
             data["position"] = int(item.place)
         event: dict[str, Any] = {
