@@ -37,14 +37,21 @@ class Settled(NamedTuple):
     lines: Collection[int] = frozenset()
 
     @classmethod
-    def of(cls, **months: object) -> Self:
-        """Read it for the months of a filter, such as ``month=first``: a few queries, none more for many charges."""
+    def of(cls, *, payer: str | None = None, **months: object) -> Self:
+        """Read it for the months of a filter, such as ``month=first``: a few queries, none more for many charges.
+
+        With a `payer` it is that of the charges and lines of this payer.
+        """
         known = Modes.now()
         if not known:
             return cls(known)
         reversals = Charge.objects.filter(**months).exclude(reverses="").order_by()
-        sessions = sorted(set(reversals.values_list("session", flat=True)))
         lines = ManualLine.objects.filter(**months).exclude(reverses=None).order_by("pk")
+        if payer is not None:
+            # What a charge of theirs follows may have been another payer's, before a person corrected who pays.
+            reversals = reversals.filter(session__in=Charge.objects.filter(payer=payer, **months).values("session"))
+            lines = lines.filter(payer=payer)
+        sessions = sorted(set(reversals.values_list("session", flat=True)))
         return cls(known, due_by_statement(known, steps_of(sessions)), _lines(known, list(lines)))
 
     def charge(self, pk: str, payer: str, month: date) -> str:

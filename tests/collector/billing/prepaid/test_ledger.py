@@ -15,6 +15,8 @@ from fabgate.collector.billing.charges import closing, decisions, refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import balances, daily, ledger, modes, standing
 from fabgate.collector.billing.prepaid.ledger import Paid
+from fabgate.collector.billing.prepaid.settlement import Settled
+from fabgate.collector.billing.statements import read
 from fabgate.collector.models import (
     BillingTerms,
     Change,
@@ -74,6 +76,22 @@ def test_nobody_prepays_prices_without_vat(shop, payer):
         modes.set_mode(payer, FIRST, prepays=True, actor="eve")
     assert not modes.Modes.now().prepays(payer or "m-2", FIRST)
     modes.set_mode(payer, MONTHS[1], prepays=False, actor="eve")
+
+
+def test_a_charge_that_moves_to_a_payer_who_prepays_is_due_by_statement_everywhere(shop):
+    """The month of the first payer was not paid from credit: statement, books and programs say so of the second one too."""
+    session(shop, "s-1", FIRST, 10, "m-2")
+    close(FIRST)
+    credit(500, now=datetime(MONTHS[1].year, MONTHS[1].month, 2, tzinfo=UTC))
+    corrections.correct("s-1", "payer", "m-1", author="maya", reason="m-1 pays")
+    refresh.refresh_all()
+    moved = Charge.objects.get(month=MONTHS[1], payer="m-1")
+    for settled in (Settled.of(month=MONTHS[1]), Settled.of(month=MONTHS[1], payer="m-1")):
+        assert settled.charge(moved.pk, "m-1", MONTHS[1]) == modes.RECEIVABLE
+    statement = read.of(MONTHS[1], "m-1")
+    assert statement.due_minor == balances.due_in(Settled.of(month=MONTHS[1]), MONTHS[1])["m-1"] == 100
+    assert statement.credit is not None
+    assert (statement.credit.used_minor, statement.credit.closing_minor) == (0, 500)
 
 
 class Moved(NamedTuple):
