@@ -12,6 +12,7 @@ import os
 import shlex
 import sys
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from fabgate.collector.base import key_files
@@ -197,6 +198,7 @@ def _billing() -> None:
 
     from fabgate.collector.billing import member_plans, rule_store, terms, typed_rule
     from fabgate.collector.billing.charges import closing, decisions
+    from fabgate.collector.billing.vat import rates
     from fabgate.collector.models import Machine, Plan
     from fabgate.collector.people import blocks
 
@@ -205,6 +207,7 @@ def _billing() -> None:
     found = terms.start(
         "EUR", (last - timedelta(days=1)).replace(day=1), settings.TIME_ZONE, includes_vat=True, actor=MANAGER
     )
+    rates.set_rate("", Decimal(20), actor=MANAGER)  # that of the closed month; "S20" of a later rule has none yet
     student = Plan.objects.get(name="Student")
     member_plans.set_plans(dict.fromkeys(["m-1", "m-2", "m-7"], student.name), found.first_month, actor=MANAGER)
     laser = Machine.objects.get(name="laser")
@@ -212,7 +215,7 @@ def _billing() -> None:
         (laser, "", None, found.first_month, "price=0.10 grace_s=60"),
         (laser, "", None, last, "price=0.12 grace_s=60 minimum=1 peak='mon-fri 17:00-22:00 0.25' daily_cap=15"),
         (laser, "", student, last, "price=0.08 grace_s=60"),
-        (laser, "", None, this + timedelta(days=62), "price=0.15 grace_s=60 minimum=1"),
+        (laser, "", None, this + timedelta(days=62), "price=0.15 grace_s=60 minimum=1 vat_code=S20"),
         (None, "wood", None, found.first_month, "price=0.05 step_s=900"),
         (None, "3d", None, found.first_month, "price=0.02 basis=running session_fee=0.50"),
     ):
