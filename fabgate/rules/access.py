@@ -16,9 +16,8 @@ observe_until    everyone whom the roster knows is admitted until then; the reas
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from datetime import MAXYEAR, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from fabgate.rules.vocabulary import (
     Basis,
@@ -48,8 +47,7 @@ LAPSES: Final = frozenset({EXPIRED, OUTSIDE_HOURS, "training-expired", "training
 _AHEAD: Final = timedelta(days=2)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The answer to one badge: `basis` if it is admitted; otherwise None, and every reason, the worst first."""
 
     basis: Basis | None

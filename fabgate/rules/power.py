@@ -223,7 +223,7 @@ class Power:
             # On disk the first session ended at the newcomer's tap. Its member continues in a session that begins
             # there: no millisecond is lost, and the newcomer owes none.
             first, meter = session.id, pending.session.meter
-            basis = replace(session.basis, kind="continued")
+            basis = session.basis._replace(kind="continued")
             session = session._replace(id=self._new_id(), meter=meter, basis=basis)
             mode, since = self.machine.rules.mode, meter.energised_since
             facts.append(session.started(mode, continues=first, energised_from_ms=since))

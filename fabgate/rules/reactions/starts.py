@@ -6,8 +6,6 @@ write no machine is powered for a person who may no longer use it.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from fabgate.rules.access import IN_USE, SUPERVISOR_NEEDED, Decision
 from fabgate.rules.intents import CancelStart, Intent, Refuse
 from fabgate.rules.machine import Machine, Pending, Phase, Session
@@ -24,7 +22,7 @@ def decide_again(machine: Machine, pending: Pending) -> Session | tuple[Intent, 
     if objections is not None:
         return CancelStart(), _refuse(machine, session, objections)
     assert decision.basis is not None
-    basis = replace(decision.basis, kind="sponsor") if session.sponsored else decision.basis
+    basis = decision.basis._replace(kind="sponsor") if session.sponsored else decision.basis
     term = machine.term_for(responsible)
     if machine.phase is Phase.AWAIT_SUPERVISOR:  # nothing is recorded yet
         return session._replace(basis=basis, term=term)

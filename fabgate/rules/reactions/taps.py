@@ -21,7 +21,6 @@ start a session then; while the member's card is in the holder, their badges end
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from fabgate.rules.access import IN_USE, MEMBER_FIRST, NOT_IN_HOLDER, SUPERVISOR_NEEDED, blocked_by
@@ -122,7 +121,7 @@ def _on_free_machine(machine: Machine, badge: str, holder: Holder | None, guest:
     if holder is None or decision.basis is None:
         return (_refuse(badge, holder, decision.reasons),)
     if guest is not None and machine.look_up(guest) is None and machine.may_sponsor(holder):
-        return (Start(guest, holder, replace(decision.basis, kind="sponsor"), sponsor_badge=badge),)
+        return (Start(guest, holder, decision.basis._replace(kind="sponsor"), sponsor_badge=badge),)
     if machine.beside_holder:
         return (_refuse(badge, holder, (NOT_IN_HOLDER,)),)
     if not decision.needs_supervisor:

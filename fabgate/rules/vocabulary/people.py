@@ -1,10 +1,10 @@
-"""Who holds a badge, and on which basis they may use the machine."""
+"""Who holds a badge, and on which basis they may use the machine. Named tuples, because each tap makes some."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Level(StrEnum):
@@ -20,8 +20,7 @@ class Level(StrEnum):
         return self is not Level.USER
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """When a member may start: ISO weekdays, and minutes of the local day. `to_min` ≤ `from_min` wraps midnight."""
 
     days: frozenset[int]
@@ -29,8 +28,7 @@ class Window:
     to_min: int
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A person whom the roster admits. `until_reason` is the reason to refuse them after `valid_until`."""
 
     id: str
@@ -51,8 +49,7 @@ class Member:
         return Level.USER if self.supervised else self.level
 
 
-@dataclass(frozen=True, slots=True)
-class Barred:
+class Barred(NamedTuple):
     """A person whom the roster refuses, with every reason. `id` is None if only the badge is known."""
 
     reasons: tuple[str, ...]
@@ -61,8 +58,7 @@ class Barred:
     windows: tuple[Window, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Emergency:
+class Emergency(NamedTuple):
     """A badge in the gate's own configuration that needs no roster."""
 
     label: str
@@ -76,8 +72,7 @@ class Emergency:
 Holder = Member | Barred | Emergency
 
 
-@dataclass(frozen=True, slots=True)
-class Basis:
+class Basis(NamedTuple):
     """The basis on which a session was allowed.
 
     `kind` is grant, emergency, maintainer, sponsor, observe or continued. `would_refuse` are the reasons that an
