@@ -36,7 +36,10 @@ _FIND: Final = "SELECT person.body FROM badge JOIN person USING (person) WHERE b
 
 
 class Directory:
-    """A stored roster, opened for look-ups by one thread. Raises UsageError when there is none or it is damaged."""
+    """A stored roster, opened for look-ups by one thread; another may close it.
+
+    Raises UsageError when there is none or it is damaged.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -44,7 +47,8 @@ class Directory:
             # Checked first: a connection that sqlite3 failed to open is never closed, and newer Pythons warn about it.
             raise UsageError(f"{path}: no usable roster (there is none yet)")
         try:
-            self._db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+            address = f"{path.absolute().as_uri()}?mode=ro"
+            self._db = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:
             raise UsageError(f"{path}: no usable roster ({error})") from error
         try:

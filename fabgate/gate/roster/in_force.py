@@ -7,6 +7,7 @@ event when the rules have to know a change.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -28,11 +29,19 @@ log = logging.getLogger(__name__)
 CACHE_SIZE: Final = 256
 
 
+def _in_a_thread(work: Callable[[], None]) -> None:
+    try:
+        threading.Thread(target=work, daemon=True).start()
+    except RuntimeError:  # the system has no thread left: the loop must not die of that
+        work()
+
+
 class RosterInForce:
     """The roster in force.
 
     `locks` are those on record. `age_ms` returns how long ago the roster was confirmed, or None where that is unknown.
-    `replace_damaged` is called once for each roster that turns out to be damaged.
+    `replace_damaged` is called once for each roster that turns out to be damaged; `in_background` runs what the loop must
+    not wait for.
     """
 
     def __init__(
@@ -42,6 +51,7 @@ class RosterInForce:
         locks: Locks = NO_LOCKS,
         age_ms: Callable[[vocabulary.Now], int | None] = lambda _: None,
         replace_damaged: Callable[[], None] = lambda: None,
+        in_background: Callable[[Callable[[], None]], None] = _in_a_thread,
     ) -> None:
         self._path: Path = config.state_dir / "roster.db"
         self._fallback = config.machine.rules()
@@ -54,6 +64,7 @@ class RosterInForce:
         self._can_become_stale = config.roster.url is not None
         self._age_ms = age_ms
         self._replace_damaged = replace_damaged
+        self._in_background = in_background
         self._damaged: Directory | None = None
         #: Replaced when a roster or a command brings or lifts a lock.
         self.locks = locks
@@ -138,7 +149,8 @@ class RosterInForce:
         old, self._directory = self._directory, fresh
         self.locks = self.locks.by_roster(fresh.machine, fresh.version, fresh.source)
         if old is not None:
-            old.close()
+            # Its file has no name any more, so the last close frees its blocks: 8 to 23 ms for 100,000 members on a PC.
+            self._in_background(old.close)
 
     def close(self) -> None:
         """Close the roster."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from fabgate.rules import vocabulary
 from tests.gate.fakes import NOON
 from tests.gate.roster.collector import roster
 from tests.gate.shell import digest, gate_config
+from tests.support import patience
 
 AT = vocabulary.Now(1_000, NOON, synced=True)
 
@@ -25,13 +28,15 @@ def in_force(
     stored: wire.Roster | None = None,
     *,
     age_ms: Callable[[vocabulary.Now], int | None] = lambda _: None,
+    in_background: Callable[[Callable[[], None]], None] | None = None,
     **changes: object,
 ) -> RosterInForce:
     config = gate_config(folder, **changes)
     config.state_dir.mkdir(exist_ok=True)
     if stored is not None:
         store(stored, config.state_dir / "roster.db")
-    return RosterInForce(config, age_ms=age_ms)
+    options = {} if in_background is None else {"in_background": in_background}
+    return RosterInForce(config, age_ms=age_ms, **options)
 
 
 def test_without_a_roster_the_configuration_rules_and_nobody_is_known(tmp_path: Path) -> None:
@@ -94,3 +99,50 @@ def test_another_roster_takes_its_place_and_a_missing_one_does_not(
     assert found.version == 8
     assert found.look_up(digest("bob")) is not None
     found.close()
+
+
+def test_the_loop_does_not_wait_until_a_replaced_roster_is_freed(tmp_path: Path) -> None:
+    later: list[Callable[[], None]] = []
+    found = in_force(tmp_path, roster(7), in_background=later.append)
+    path = gate_config(tmp_path).state_dir / "roster.db"
+    store(roster(8, ("bob",)), path)
+    found.reload()
+    assert found.look_up(digest("bob")) is not None
+    assert open_files(path) == ["roster.db", "roster.db (deleted)"]  # whoever closes it last frees its blocks
+    for work in later:
+        work()
+    assert open_files(path) == ["roster.db"]
+    found.close()
+
+
+def test_a_replaced_roster_is_freed_while_the_gate_runs(tmp_path: Path) -> None:
+    found = in_force(tmp_path, roster(7))
+    path = gate_config(tmp_path).state_dir / "roster.db"
+    store(roster(8, ("bob",)), path)
+    found.reload()
+    patience.wait(lambda: open_files(path) == ["roster.db"], "the end of the replaced roster")
+    assert found.look_up(digest("bob")) is not None
+    found.close()
+
+
+def test_a_roster_is_also_replaced_where_no_thread_can_start(tmp_path: Path) -> None:
+    found = in_force(tmp_path, roster(7))
+    path = gate_config(tmp_path).state_dir / "roster.db"
+    store(roster(8, ("bob",)), path)
+    before = threading.stack_size(1 << 50)  # more than any computer has
+    try:
+        found.reload()
+    finally:
+        threading.stack_size(before)
+    assert open_files(path) == ["roster.db"]
+    assert found.look_up(digest("bob")) is not None
+    found.close()
+
+
+def open_files(path: Path) -> list[str]:
+    """Return the names of the files in the folder of `path` that this process has open; a replaced one is "(deleted)"."""
+    names = []
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # that of the listing itself
+            names.append(str(link.readlink()))
+    return sorted(name.removeprefix(f"{path.parent}/") for name in names if name.startswith(f"{path.parent}/"))
