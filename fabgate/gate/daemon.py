@@ -70,8 +70,8 @@ STOP_S: Final = 2.5
 #: the time from badge to power.
 HURRY_S: Final = 0.005
 #: How long a computing thread (reading a new roster) keeps the interpreter when the loop wants it. A decision asks for it
-#: several times, and with Python's default of 5 ms it waits four times as long (docs/decisions/0084).
-SWITCH_S: Final = 0.0005
+#: several times, so with Python's default of 5 ms it waits up to 58 ms (docs/decisions/0084).
+SWITCH_S: Final = 0.0001
 
 
 class Daemon:

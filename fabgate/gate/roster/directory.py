@@ -317,15 +317,14 @@ def _zone(name: str) -> str:
         raise UsageError(f"found the time zone {name!r}, wanted one such as Europe/Paris") from error
 
 
-def vanished(last: Iterable[str], roster: wire.Roster) -> set[str]:
-    """Return the members of the last good roster that a new one neither admits nor refuses.
+def drop_listed(ids: set[str], roster: wire.Roster) -> None:
+    """Remove from the ids of the last good roster those that a new one admits or refuses: the others vanish.
 
-    A blocked member moves to `refusals`; only members that are in neither list count.
+    A blocked member moves to `refusals`; only members that are in neither list count. `ids` itself is changed, because a
+    copy of 100,000 ids, and freeing them at once, would each block the loop that owns the power for 4 ms.
     """
-    gone = set(last)
-    gone.difference_update(member.id for member in roster.members)
-    gone.difference_update(refusal.id for refusal in roster.refusals)
-    return gone
+    ids.difference_update(member.id for member in roster.members)
+    ids.difference_update(refusal.id for refusal in roster.refusals)
 
 
 def people_in(ids: Iterable[str]) -> int:

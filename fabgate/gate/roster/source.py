@@ -18,7 +18,15 @@ import msgspec
 from fabgate import wire
 from fabgate.errors import UsageError
 from fabgate.gate.roster import file, origin
-from fabgate.gate.roster.directory import Directory, is_stored, looks_shrunk, most_to_vanish, people_in, store, vanished
+from fabgate.gate.roster.directory import (
+    Directory,
+    drop_listed,
+    is_stored,
+    looks_shrunk,
+    most_to_vanish,
+    people_in,
+    store,
+)
 from fabgate.gate.roster.lazy_roster import JoinedLists, PackedList
 
 #: A file is read once it was the same in two polls: an editor or a copy that pauses for longer than this is not noticed.
@@ -247,11 +255,12 @@ def would_vanish(path: Path, roster: wire.Roster) -> tuple[set[str], int, bool]:
         return set(), 0, False
     try:
         with contextlib.closing(Directory(path)) as directory:
-            last = directory.member_ids()
+            gone = directory.member_ids()
     except UsageError:
         return set(), 0, False
-    gone = vanished(last, roster)
-    return gone, len(last), looks_shrunk(people_in(gone), people_in(last), roster)
+    before, people_before = len(gone), people_in(gone)
+    drop_listed(gone, roster)
+    return gone, before, looks_shrunk(people_in(gone), people_before, roster)
 
 
 def _last_members(path: Path, only: set[str]) -> list[wire.Member]:
