@@ -10,4 +10,4 @@ from bench.harness import Figure, Run
 def measure(run: Run) -> list[Figure]:
     with careful_postgresql() as url:
         home = empty(run, database_url=url)
-        return ingesting.against_peer(run, lambda _pass: home, 0.29, "20,000 entries in PostgreSQL")
+        return ingesting.against_peer(run, lambda _pass: home, 0.25, "20,000 entries in PostgreSQL")
