@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
 from django.db import connection, models
 
@@ -20,6 +20,9 @@ from fabgate.collector.db import statements
 #: The types of most values; they are stored as they are.
 _PLAIN = (str, int, type(None))
 _VALUES = re.compile(r"VALUES (\([^()]*\))")
+#: An INSERT of values alone, which COPY does faster; and from how many rows on.
+_PLAIN_INSERT = re.compile(r"\s*INSERT INTO (\w+ \([^()]*\))\s+VALUES \((?:%s, )*%s\)")
+COPY_FROM: Final = 10
 
 
 def insert(objects: Sequence[models.Model]) -> None:
@@ -95,7 +98,14 @@ def many(statement: str, rows: Sequence[Sequence[Any]], *, is_distinct: bool = T
         with statements.cursor() as quick:
             quick.executemany(statement, rows)
         return
+    plain_insert = _PLAIN_INSERT.fullmatch(statement)
     with connection.cursor() as cursor:
+        if plain_insert and len(rows) >= COPY_FROM:
+            # Ingest takes 143 us of processor time for an entry so, and 171 with INSERT: no value is quoted and parsed.
+            with connection.wrap_database_errors, cursor.copy(f"COPY {plain_insert[1]} FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+            return
         for chunk in statements.chunks(rows):
             # Each row is rendered alone: psycopg searches the text for placeholders, and caches the result for short
             # texts only.
