@@ -50,7 +50,15 @@ def fill() -> dict[str, Any]:
     _plans_change()
     _billing()
     _verified()
+    _charged()
     return {"pages": _pages(), "no_pages": _no_pages(), "names": _names(), "password": PASSWORD}
+
+
+def _charged() -> None:
+    """Charge everything, as the worker does."""
+    from fabgate.collector.billing.charges import refresh
+
+    refresh.refresh_all()
 
 
 def fill_unbilled() -> dict[str, Any]:

@@ -18,12 +18,16 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
 from fabgate.collector.base import data_folder
+from fabgate.collector.billing.charges import behind
+from fabgate.collector.billing.charges.behind import Behind
 from fabgate.collector.models import Collector, Gate, Heartbeat, Verification
 from fabgate.collector.models.machines import TOO_MUCH_FOR
 from fabgate.mqtt import certificates
 
 #: The longest time since a process's last heartbeat, in seconds.
 HEARD_WITHIN_S: Final = {Heartbeat.INGEST: 60, Heartbeat.WORKER: 180}
+#: The longest time until a change is charged, in seconds: to rate a million sessions again takes a few minutes.
+CHARGED_WITHIN_S: Final = 900
 #: With less free space the disk counts as full: SQLite also needs room to tidy up.
 DISK_BYTES: Final = 256 * 1024 * 1024
 
@@ -64,7 +68,7 @@ def look(now: datetime) -> Health:
         beats = {beat.name: beat for beat in Heartbeat.objects.all()}
         gates = of_gates(now)
         zone = Collector.zone_trouble(settings.ENVIRONMENT.tz)
-        last = Verification.last()
+        last, waiting = Verification.last(), behind.now()
     except (DatabaseError, InterfaceError):
         # The error may contain hosts and accounts, and this page is public: only the log of `web` has it.
         return Health({"database": {"ok": False}, **found}, {"database": "the database does not answer", "disk": disk})
@@ -75,6 +79,7 @@ def look(now: datetime) -> Health:
     parts["broker_certificate"] = certificates.ending(ends, now, "broker's")
     found["copy"], parts["copy"] = _copy(data_folder.last_copied(settings.ENVIRONMENT.data), now)
     found["verification"], parts["verification"] = _verification(last, now)
+    found["charges"], parts["charges"] = _charges(waiting, now)
     for name, within_s in HEARD_WITHIN_S.items():
         found[name], parts[name] = _process(name, beats.get(name), within_s, now)
     return Health(found, parts)
@@ -125,6 +130,14 @@ def _copy(last: datetime | None, now: datetime) -> tuple[dict[str, Any], str]:
         else ""
     )
     return {"made": last.isoformat()}, late
+
+
+def _charges(waiting: Behind | None, now: datetime) -> tuple[dict[str, Any], str]:
+    """Return since when changes are not charged, and the problem as a text or ""."""
+    since = waiting.since if waiting is not None else None
+    is_late = since is not None and (now - since).total_seconds() > CHARGED_WITHIN_S
+    late = f"changes since {since:%Y-%m-%d %H:%M} UTC are not charged: see the log of worker" if is_late else ""
+    return {"not_charged_since": since and since.isoformat()}, late
 
 
 def _process(name: str, beat: Heartbeat | None, within_s: int, now: datetime) -> tuple[dict[str, Any], str]:

@@ -26,15 +26,14 @@ from fabgate.collector.api import health
 from fabgate.collector.base import data_folder
 from fabgate.collector.base.env_values import is_loopback
 from fabgate.collector.billing import rating, terms
+from fabgate.collector.billing.charges import behind
 from fabgate.collector.billing.sinks import status
 from fabgate.collector.models import (
-    BillingProgress,
     Charge,
     Gate,
     Heartbeat,
     Hole,
     Journal,
-    LedgerLine,
     Machine,
     Order,
     Quarantine,
@@ -249,8 +248,7 @@ class Workshop:
         first = terms.first_open_day() or found.first_month
         kinds = Charge.objects.filter(month__gte=first).order_by("kind").values("kind")
         sums = list(kinds.annotate(n=Count("pk"), amount=Sum("amount_minor")))
-        position = BillingProgress.objects.values_list("position", flat=True).first() or 0
-        oldest = LedgerLine.objects.filter(pk__gt=position).order_by("pk").values_list("at", flat=True).first()
+        waiting = behind.now()
         yield _gauge(
             "fabgate_charges_provisional",
             "Charges and reversals in months that are not closed.",
@@ -271,9 +269,9 @@ class Workshop:
         )
         yield _gauge(
             "fabgate_charges_behind_seconds",
-            "The age of the oldest change of a session that charges do not follow yet; 0 if there is none.",
+            "The age of the oldest change of a session, a rule or a plan that is not charged yet; 0 if there is none.",
             (),
-            [((), max(0.0, (self._now - oldest).total_seconds()) if oldest else 0)],
+            [((), max(0.0, (self._now - waiting.since).total_seconds()) if waiting is not None else 0)],
         )
 
 

@@ -12,7 +12,6 @@ from django.db import models
 from django.db.models import Case, Value, When
 
 from fabgate.collector.billing import rating
-from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.month import Sum
 from fabgate.collector.models import Charge, ManualLine
 
@@ -39,12 +38,6 @@ class Summary:
 
 
 def of(month: date) -> Summary:
-    """Return the sums of a month. The ledger is followed first, so that they are those of all that is stored."""
-    refresh.catch_up()
-    return stored(month)
-
-
-def stored(month: date) -> Summary:
     """Return the sums of a month as far as charges follow the ledger."""
     payers: dict[str, dict[str, Sum]] = defaultdict(dict)
     once = Case(When(reverses="", then=Value(1)), default=Value(-1), output_field=models.IntegerField())

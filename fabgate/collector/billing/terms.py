@@ -79,6 +79,12 @@ def lock_charges() -> BillingProgress:
     return BillingProgress.objects.select_for_update(no_key=True).get(pk=1)
 
 
+def lock_charges_if_free() -> BillingProgress | None:
+    """Return the same, or None if another transaction has the lock."""
+    BillingProgress.objects.get_or_create(pk=1)
+    return BillingProgress.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=1).first()
+
+
 def zone(terms: BillingTerms) -> ZoneInfo:
     """Return the zone of days and months."""
     return ZoneInfo(terms.zone)

@@ -15,9 +15,11 @@ from django.test import Client
 from fabgate.collector.api import health
 from fabgate.collector.base import data_folder
 from fabgate.collector.base.key_files import new_key, write_secret
+from fabgate.collector.billing.charges import refresh
 from fabgate.collector.models import Collector, Gate, Heartbeat, Machine, Verification
 from fabgate.collector.processes.ingest import Ingest
 from fabgate.collector.processes.worker import Worker
+from tests.collector.pages import billing, used
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -68,6 +70,22 @@ def test_a_process_with_another_time_zone_than_the_database_is_reported(well, tm
     Worker().turn(datetime.now(UTC))
     said = f"its time zone is {ours}, but the collector's is Asia/Tokyo: set one FABGATE_TZ for all, and restart them"
     assert health.look(datetime.now(UTC)).troubles == (f"web: {said}", f"worker: {said}")
+
+
+def test_charges_that_a_worker_cannot_make_are_reported_after_a_quarter_of_an_hour(well):
+    shop = used.Used()
+    billing.start()
+    billing.rule("price=0.10")
+    refresh.refresh_all()
+    assert health.look(datetime.now(UTC)).found["charges"] == {"not_charged_since": None}
+    shop.session("s-1", "m-1", billing.NOON, 30)
+    for name in health.HEARD_WITHIN_S:
+        Heartbeat.beat(name, shop.now + timedelta(minutes=15))
+    assert health.look(shop.now + timedelta(minutes=15)).troubles == ()
+    (trouble,) = health.look(shop.now + timedelta(minutes=15, seconds=1)).troubles
+    assert trouble == f"changes since {shop.now:%Y-%m-%d %H:%M} UTC are not charged: see the log of worker"
+    refresh.refresh_all()
+    assert health.look(shop.now + timedelta(minutes=16)).troubles == ()
 
 
 def test_processes_that_never_ran_are_reported():

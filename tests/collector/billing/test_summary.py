@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
@@ -41,6 +41,12 @@ def as_whole() -> dict[str, dict[str, Sum]]:
     return found
 
 
+def charged(month: date) -> summary.Summary:
+    """Return the sums of a month once the worker has followed the ledger."""
+    refresh.refresh_all()
+    return summary.of(month)
+
+
 def correct(field: str, value: str, session: str = "s-1") -> Callable[[Used], object]:
     return lambda _shop: corrections.correct(session, field, value, author="maya", reason="wrong")
 
@@ -62,9 +68,9 @@ CHANGES: dict[str, Callable[[Used], object]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_charges_follow_each_change(shop, change):
-    before = summary.of(FIRST)
+    before = charged(FIRST)
     CHANGES[change](shop)
-    found = summary.of(FIRST)
+    found = charged(FIRST)
     assert found.payers == as_whole()
     assert (found.payers != before.payers) is (change not in {"nothing", "a session ends in another month"})
 
@@ -72,21 +78,21 @@ def test_charges_follow_each_change(shop, change):
 def test_several_changes_one_after_the_other(shop):
     for change in ("the payer is corrected", "a session ends"):
         CHANGES[change](shop)
-        summary.of(FIRST)
+        charged(FIRST)
     correct("payer", "m-2")(shop)
     correct("payer", "m-4", "s-3")(shop)
-    assert summary.of(FIRST).payers == as_whole()
+    assert charged(FIRST).payers == as_whole()
 
 
 def test_reversals_and_lines_count_in_the_month_in_which_they_are_charged(shop):
     later = refresh.following(FIRST)
     closing.close(FIRST, NOON + timedelta(days=60), actor="maya", reason="a test")
-    closed = summary.of(FIRST)
+    closed = charged(FIRST)
     correct("payer", "m-4")(shop)
     decisions.add_line("m-4", "Plywood", 1_250, day=FIRST, author="maya")
-    assert summary.of(FIRST) == closed
-    assert summary.of(later).payers == {
+    assert charged(FIRST) == closed
+    assert charged(later).payers == {
         "m-2": {rating.BILLED: Sum(-1, -21 * 60_000, -210)},
         "m-4": {rating.BILLED: Sum(1, 21 * 60_000, 210), summary.LINE: Sum(0, 0, 1_250)},
     }
-    assert summary.added(summary.of(later).classes.values()) == Sum(0, 0, 1_250)
+    assert summary.added(charged(later).classes.values()) == Sum(0, 0, 1_250)

@@ -52,11 +52,22 @@ def visitor(database) -> Any:
 
 @pytest.fixture
 def browse(account) -> Callable[..., Any]:
-    """Make a browser in which an account, or a fresh one of a role, is signed in."""
+    """Make a browser in which an account, or a fresh one of a role, is signed in.
+
+    `beside_worker`: the worker has charged everything before each request.
+    """
     from django.test import Client
 
-    def make(who: Any, **more: Any) -> Client:
-        client = Client(headers={"host": "localhost"}, SERVER_NAME="localhost", **more)
+    from fabgate.collector.billing.charges import refresh
+
+    class BesideWorker(Client):
+        def request(self, **request: Any) -> Any:
+            refresh.refresh_all()
+            return super().request(**request)
+
+    def make(who: Any, *, beside_worker: bool = False, **more: Any) -> Client:
+        kind = BesideWorker if beside_worker else Client
+        client = kind(headers={"host": "localhost"}, SERVER_NAME="localhost", **more)
         client.force_login(account(who) if isinstance(who, str) else who)
         return client
 

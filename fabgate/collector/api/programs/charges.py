@@ -6,7 +6,7 @@ change, so their list has pages, but no place to which a program could come back
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Final, NamedTuple
 
 from django.http import HttpRequest
@@ -49,6 +49,7 @@ class MonthCharges(Schema):
     includes_vat: bool | None = money.INCLUDES_VAT
     final: bool = Field(description="Whether the month is closed; otherwise everything in it may be replaced.")
     position: int = money.POSITION
+    not_charged_since: datetime | None = money.NOT_CHARGED_SINCE
     charges: list[rows.ChargeRow]
     lines: list[rows.LineRow]
     next_page: str | None = Field(description="The value of page= for the next request; null after the last page.")
@@ -96,13 +97,13 @@ def month_charges(
     limit: Annotated[int, Query(ge=1, le=MOST, description="The largest number of charges and lines.")] = 500,
 ) -> dict[str, Any]:
     """Return one page. If charges change between two pages, a charge may be missing or appear twice."""
-    first = cursors.first_day(month)
+    first, progress = cursors.first_day(month), money.progress()
     found = _page(first, "" if page == "0" else page, limit)
     return {
         **money.terms_of_money(),
         **_shown(found),
         "final": ClosedMonth.objects.filter(month=first).exists(),
-        "position": money.position(),
+        **progress,
         "next_page": None if found.is_last else found.place,
     }
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from ninja import Field
 
 from fabgate.collector.billing import terms
+from fabgate.collector.billing.charges import behind
 from fabgate.collector.billing.vat import rates
 from fabgate.collector.billing.vat.amounts import Amounts
 from fabgate.collector.models import BillingProgress
@@ -36,12 +37,22 @@ def split(found: Amounts) -> dict[str, int | None]:
     return {name: getattr(found, name) for name in ("net_minor", "vat_minor", "gross_minor")}
 
 
+NOT_CHARGED_SINCE: Final = Field(
+    description="Since when changes of sessions, rules or plans may be missing from the amounts; null when everything is"
+    " charged. Ask again in a moment."
+)
+
+
 def terms_of_money() -> dict[str, Any]:
     """Return the currency of the site, its decimals, and whether amounts include VAT."""
     found = terms.started()
     return {name: getattr(found, name, None) for name in ("currency", "digits", "includes_vat")}
 
 
-def position() -> int:
-    """Return the last position of the ledger that charges know."""
-    return BillingProgress.objects.values_list("position", flat=True).first() or 0
+def progress() -> dict[str, Any]:
+    """Return how far charges follow the sessions. Call it before charges are read: they may follow further, never less."""
+    waiting = behind.now()
+    return {
+        "position": BillingProgress.objects.values_list("position", flat=True).first() or 0,
+        "not_charged_since": waiting.since if waiting is not None else None,
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Final
 
 from django.http import HttpRequest
@@ -88,6 +88,7 @@ class MonthStatements(Schema):
     includes_vat: bool | None = money.INCLUDES_VAT
     final: bool = Field(description="Whether the month is closed; otherwise they may change.")
     position: int = money.POSITION
+    not_charged_since: datetime | None = money.NOT_CHARGED_SINCE
     statements: list[StatementRow]
     next_page: str | None = Field(description="The value of page= for the next request; null after the last page.")
 
@@ -135,12 +136,12 @@ def month_statements(
     limit: Annotated[int, Query(ge=1, le=MOST, description="The largest number of statements.")] = 500,
 ) -> dict[str, Any]:
     """Return one page."""
-    first = cursors.first_day(month)
+    first, progress = cursors.first_day(month), money.progress()
     found, is_last = _page(first, int(page), limit)
     return {
         **money.terms_of_money(),
         "final": ClosedMonth.objects.filter(month=first).exists(),
-        "position": money.position(),
+        **progress,
         "statements": found,
         "next_page": None if is_last else str(int(page) + limit),
     }
@@ -148,7 +149,7 @@ def month_statements(
 
 def _page(month: date, before: int, limit: int) -> tuple[list[dict[str, Any]], bool]:
     """Return the statements of a month after the first `before`, and whether they are the last ones."""
-    found = summary.stored(month).payers
+    found = summary.of(month).payers
     payers = sorted(found)
     shown = payers[before : before + limit]
     names, settled = names_of(shown), Settled.of(month=month)

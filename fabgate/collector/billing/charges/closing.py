@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -69,23 +69,25 @@ def open_in(first: date, book: Book, now: datetime) -> Open:
     )
 
 
-def close(first: date, now: datetime, *, actor: str, reason: str = "") -> ClosedMonth:
-    """Close a month, and issue its statements.
+def close(
+    first: date, now: datetime, *, actor: str, reason: str = "", follow: Callable[[], None] = refresh.refresh_all
+) -> ClosedMonth:
+    """Close a month, and issue its statements. `follow` brings charges up to date, or raises an error.
 
     Raises UsageError if it is not the next one, is not over, or has something open and no reason.
     """
-    refresh.refresh_all()
+    follow()
     _open_or_refuse(first, now, reason)
     for _try in range(_TRIES):
         ready = _prepare(first)
         with transaction.atomic():
             refresh.lock()
-            refresh.refresh_all()
+            follow()
             if ready.is_current():
                 return _close(ready, now, actor, reason)
     with transaction.atomic():  # the month changes all the time: let other writers wait
         refresh.lock()
-        refresh.refresh_all()
+        follow()
         return _close(_prepare(first), now, actor, reason)
 
 

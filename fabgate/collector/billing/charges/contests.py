@@ -17,7 +17,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import decisions, history, refresh
+from fabgate.collector.billing.charges import at_once, decisions, history, refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import ledger
 from fabgate.collector.db import audit, statements
@@ -86,7 +86,7 @@ def goes_to_review(session: UsageSession) -> bool:
     if terms.started() is None:
         return True
     refresh.lock()
-    refresh.refresh_all()
+    at_once.sessions([session.pk])
     return session.review is not None or final_charge(session.pk) is None
 
 
@@ -100,6 +100,8 @@ def contest(kind: str, key: str, words: str, member: Member, *, author: str) -> 
     words = decisions.one_line(words, "words", mistakes)
     with transaction.atomic():
         refresh.lock()
+        if kind == Contest.SESSION:
+            at_once.sessions([key])
         found = subject(kind, key)
         if found is None:
             mistakes.append(_("found nothing to contest with the number '%(found)s'") % {"found": key[:64]})
@@ -206,6 +208,8 @@ def of(kind: str, keys: Collection[str]) -> dict[str, Contest]:
 
 def _reverse(one: Contest, words: str, author: str, rebuild: ledger.Rebuild | None) -> Change | None:
     """Take back what is contested. Raises UsageError if that is no longer possible."""
+    if one.kind == Contest.SESSION:
+        at_once.sessions([one.key])
     if not can_reverse(one):
         raise UsageError(_("there is nothing left to take back: it was changed, removed or reversed meanwhile"))
     if one.kind == Contest.SESSION:

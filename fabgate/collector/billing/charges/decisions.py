@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import refresh
+from fabgate.collector.billing.charges import at_once, refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.db import audit
 from fabgate.collector.models import ManualLine, UsageSession, Waiver
@@ -51,7 +51,7 @@ def waive(session: str, *, author: str, reason: str) -> Waiver:
         waiver = Waiver(session=session, reason=reason, author=author, at=datetime.now(UTC))
         with audit.change(author, "session.waived", waiver, reason=reason):
             waiver.save()
-        refresh.update([session])
+        at_once.sessions([session])
     return waiver
 
 
@@ -68,7 +68,7 @@ def withdraw(session: str, *, author: str, reason: str) -> None:
             raise UsageError("\n".join(mistakes))
         with audit.change(author, "waiver.withdrawn", waiver, reason=reason):
             Waiver.objects.filter(pk=waiver.pk).delete()
-        refresh.update([session])
+        at_once.sessions([session])
 
 
 def add_line(

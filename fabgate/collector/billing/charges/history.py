@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.rating import Rated
 from fabgate.collector.models import Charge
 
@@ -28,8 +27,7 @@ class History(NamedTuple):
 
 
 def of(session: str) -> History:
-    """Return the charges of a session. The ledger is followed first."""
-    refresh.catch_up()
+    """Return the charges of a session, as they are stored now."""
     return stored([session])[session]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.db.models import Max, QuerySet
 
-from fabgate.collector.billing import month, rating, rules, terms
+from fabgate.collector.billing import member_plans, month, rating, rules, terms
 from fabgate.collector.billing.charges import record
 from fabgate.collector.billing.charges.record import Record
 from fabgate.collector.billing.rating import Facts, Plan, Rated, Terms, Used
@@ -110,7 +110,7 @@ def refresh() -> bool:
             known.setdefault(session, position)
             progress.position = position
         if known:
-            _update(book, known)
+            charge(book, known)
         return _is_behind(progress, newest, pulse)
 
 
@@ -123,39 +123,18 @@ def _is_behind(progress: BillingProgress, newest: int, pulse: int) -> bool:
     return is_behind
 
 
-def refresh_all() -> None:
-    """Follow the ledger to its end."""
+def refresh_all(step: Callable[[], None] = lambda: None) -> None:
+    """Follow the ledger to its end. `step` is called between two transactions."""
     while refresh():
-        pass
-
-
-def catch_up() -> None:
-    """Follow the ledger to its end, for those who only read charges: nothing is written unless something is missing."""
-    if _has_more():
-        refresh_all()
-
-
-def _has_more() -> bool:
-    """Return whether a refresh would change charges."""
-    progress = BillingProgress.objects.first()
-    if progress is None:
-        return BillingTerms.objects.exists()
-    if progress.pulse == Pulse.newest() or not BillingTerms.objects.exists():
-        return False
-    newest = LedgerLine.objects.aggregate(last=Max("pk"))["last"] or 0
-    return progress.position < newest or progress.terms != terms_digest(open_book())
-
-
-def update(sessions: Collection[str]) -> None:
-    """Charge these sessions again, because a person has decided about them. Call it in their transaction, after `lock`."""
-    if BillingTerms.objects.exists():
-        position = LedgerLine.objects.aggregate(last=Max("pk"))["last"] or 0
-        _update(open_book(), dict.fromkeys(sessions, position))
+        step()
 
 
 def forget(rule: TariffRule) -> None:
-    """Remove the charges by a rule that is removed; the next refresh makes them by another one."""
-    Charge.objects.filter(rule=rule).delete()
+    """Let charges no longer name a rule that is removed; the next refresh rates their sessions by another one.
+
+    Until then they keep their amounts, so that nobody has credit meanwhile that they do not have.
+    """
+    Charge.objects.filter(rule=rule).update(rule=None)
     BillingProgress.objects.update(terms="")
 
 
@@ -180,12 +159,22 @@ def lock() -> BillingProgress:
     return terms.lock_charges()
 
 
+def lock_if_free() -> BillingProgress | None:
+    """Return the same, or None while another process changes charges."""
+    return terms.lock_charges_if_free()
+
+
 def terms_digest(book: Book) -> str:
     """Return a digest of all that changes what open months cost, but for the sessions."""
-    priced = [record.snapshot(rule, rating.NO_PLAN)[0] for rule in book.terms.rules]
-    plans = [record.snapshot(None, plan)[0] for plan in book.terms.plans.values()]
+    return digest_of(book.terms, book.decided.histories)
+
+
+def digest_of(now: Terms, histories: Mapping[str, member_plans.History]) -> str:
+    """Return the same, without a whole book."""
+    priced = [record.snapshot(rule, rating.NO_PLAN)[0] for rule in now.rules]
+    plans = [record.snapshot(None, plan)[0] for plan in now.plans.values()]
     machines = list(Machine.objects.order_by("pk").values_list("pk", "name", "category"))
-    text = json.dumps([priced, plans, sorted(book.decided.histories.items()), machines], default=str)
+    text = json.dumps([priced, plans, sorted(histories.items()), machines], default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -217,13 +206,17 @@ def open_months(book: Book) -> Iterator[date]:
         first = following(first)
 
 
-def _update(book: Book, known: Mapping[str, int]) -> None:
-    """Charge the sessions of `known` again: each with the position in the ledger with which it became known."""
+def charge(book: Book, known: Mapping[str, int], also: Collection[tuple[str, date]] = ()) -> None:
+    """Charge the sessions of `known` again: each with the position in the ledger with which it became known.
+
+    They are rated with all that their payers have in the same month; so are the payers and open months of `also`. Call it
+    after `lock`.
+    """
     stored = provisional(book).filter(known=0, reverses="")
     facts = {facts.session: (payer, facts) for payer, facts in facts_of(book, known)}
     months = {pair[1:] for pair in statements.rows_among(stored, "session", sorted(known), "payer", "month")}
     months |= {(payer, book.month_of(facts)) for payer, facts in facts.values()}
-    for payer, first in sorted(months):
+    for payer, first in sorted({*months, *also}):
         if first >= book.open_month:
             _rate_payer(book, payer, first, facts)
     _charge_late(book, known)

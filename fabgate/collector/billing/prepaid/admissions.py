@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from fabgate.collector.billing.charges import decisions, refresh
+from fabgate.collector.billing.charges import at_once, decisions, refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import modes, standing
 from fabgate.collector.billing.prepaid.ledger import Rebuild
@@ -29,7 +29,7 @@ def admit(payer: str, *, author: str, reason: str, rebuild: Rebuild | None = Non
     reason = decisions.one_line(reason, "reason", mistakes)
     with transaction.atomic():
         refresh.lock()
-        refresh.refresh_all()
+        at_once.payer(payer)
         if payers.get(payer) is None:
             raise modes.unknown(payer)
         if not mistakes and not is_possible(payer):

@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import refresh
+from fabgate.collector.billing.charges import at_once, refresh
 from fabgate.collector.billing.currencies import text as money
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import balances, modes, standing
@@ -115,11 +115,12 @@ def credit(
         found = _payer(payer)
         if found.ended_on is not None:
             raise payers.Ended(found)
+        was_out = _charge(payer)
         if not _may_be_credited(payer, now):
             raise NotPrepaidError(found)
         if not is_meant and (twin := _twin(entry)) is not None:
             raise TwinError(twin)
-        return _add(entry, rebuild)
+        return _add(entry, rebuild, was_out=was_out)
 
 
 def refund(
@@ -143,11 +144,11 @@ def refund(
         if (sent := _sent(entry)) is not None:
             return Done(sent, None)
         _payer(payer)
-        refresh.refresh_all()
+        was_out = _charge(payer)
         if (most := standing.figures(payer).refundable_minor) < amount_minor:
             raise TooMuchError(amount_minor, most, terms.get())
         entry.amount_minor = -amount_minor
-        return _add(entry, rebuild)
+        return _add(entry, rebuild, was_out=was_out)
 
 
 def take_back(pk: int, *, author: str, now: datetime, reason: str, rebuild: Rebuild | None = None) -> Done:
@@ -171,7 +172,7 @@ def take_back(pk: int, *, author: str, now: datetime, reason: str, rebuild: Rebu
             author=author,
             at=now,
         )
-        return _add(entry, rebuild)
+        return _add(entry, rebuild, was_out=_charge(wrong.payer))
 
 
 def use_up(first: date, now: datetime, *, author: str) -> None:
@@ -248,11 +249,17 @@ def _entry(payer: str, kind: str, amount_minor: int, paid: Paid, author: str, fo
     )
 
 
-def _add(entry: PrepaidEntry, rebuild: Rebuild | None) -> Done:
+def _charge(payer: str) -> bool:
+    """Charge all that the payer is behind, so that the balance is the true one; return whether gates refused the payer before."""
+    was_out = standing.of([payer]).is_out(payer)
+    at_once.payer(payer)
+    return was_out
+
+
+def _add(entry: PrepaidEntry, rebuild: Rebuild | None, *, was_out: bool) -> Done:
     found = terms.get()
     # After a clock that was wrong, today may be in a closed month.
     entry.day = max(entry.at.astimezone(terms.zone(found)).date(), terms.first_open_day() or date.min)
-    was_out = standing.of([entry.payer]).is_out(entry.payer)
     with audit.change(entry.author, _VERBS[entry.kind], entry, reason=entry.reason) as change:
         entry.save(force_insert=True)
         if rebuild is not None and standing.of([entry.payer]).is_out(entry.payer) != was_out:
@@ -264,7 +271,6 @@ def _may_be_credited(payer: str, now: datetime) -> bool:
     """Return whether a payer prepays, or still has a balance below 0, which no statement asks for."""
     if modes.may_be_credited(payer, now.astimezone(terms.zone(terms.get())).date()):
         return True
-    refresh.refresh_all()
     return balances.of(payer) < 0
 
 

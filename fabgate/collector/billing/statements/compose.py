@@ -36,6 +36,8 @@ class Head:
     zone: str
     #: When its month was closed; None while the statement is provisional.
     closed_at: datetime | None = None
+    #: Since when changes are not charged yet; None if all are, and in a closed month.
+    not_charged_since: datetime | None = None
 
     @property
     def number(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date
 
 from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import refresh
+from fabgate.collector.billing.charges import behind, refresh
 from fabgate.collector.billing.charges.record import Record
 from fabgate.collector.billing.prepaid.settlement import Settled
 from fabgate.collector.billing.statements import credit, words
@@ -18,16 +18,15 @@ from fabgate.collector.models import Charge, ClosedMonth, IssuedStatement, Manua
 def of(month: date, payer: str) -> Statement:
     """Return a payer's statement of a month, which is empty if nothing is charged.
 
-    Raises UsageError if billing was not started. For an open month the ledger is followed first.
+    Raises UsageError if billing was not started.
     """
     closed = ClosedMonth.objects.filter(pk=month).first()
-    if closed is None:
-        refresh.catch_up()
+    top = head(month, payer, closed)
     charges = list(refresh.records(Charge.objects.filter(month=month, payer=payer)))
     settled = Settled.of(month=month, payer=payer)
     prepays = settled.modes.prepays(payer, month)
     statement = compose(
-        head(month, payer, closed),
+        top,
         _words(payer, closed, charges, month),
         charges,
         lines(month, payer, settled.lines if prepays else ()),
@@ -38,8 +37,8 @@ def of(month: date, payer: str) -> Statement:
 
 
 def head(month: date, payer: str, closed: ClosedMonth | None) -> Head:
-    """Return the head of a statement."""
-    found = terms.get()
+    """Return the head of a statement. Read it before its charges."""
+    found, waiting = terms.get(), behind.now() if closed is None else None
     return Head(
         month=month,
         payer=payer,
@@ -48,6 +47,7 @@ def head(month: date, payer: str, closed: ClosedMonth | None) -> Head:
         includes_vat=found.includes_vat,
         zone=found.zone,
         closed_at=closed.closed_at if closed else None,
+        not_charged_since=waiting.since if waiting is not None else None,
     )
 
 

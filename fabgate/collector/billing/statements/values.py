@@ -19,6 +19,7 @@ def of(statement: Statement) -> dict[str, Any]:
         "workshop": dict(statement.words.workshop),
         "is_final": head.closed_at is not None,
         "closed_at": _utc(head.closed_at),
+        "not_charged_since": _utc(head.not_charged_since),
         "currency": head.currency,
         "digits": head.digits,
         "includes_vat": head.includes_vat,

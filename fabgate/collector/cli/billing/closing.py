@@ -14,6 +14,7 @@ from decimal import Decimal, InvalidOperation
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import closing, decisions
 from fabgate.collector.billing.currencies import text
+from fabgate.collector.cli.billing import following
 from fabgate.collector.cli.billing.month import month_of
 from fabgate.collector.db import audit
 from fabgate.errors import AlteredError, UsageError
@@ -23,6 +24,7 @@ def close(args: argparse.Namespace) -> int:
     """Close a month."""
     found = terms.get()
     first = month_of(args.month, "MONTH")
+    following.follow()
     closed = closing.close(first, datetime.now(UTC), actor=audit.cli_actor(args.actor), reason=args.reason or "")
     amount = text(closed.amount_minor, found.currency, found.digits)
     sys.stdout.write(f"{closed} is closed: {amount} (charges: {closed.charges}, lines: {closed.lines})\n")

@@ -16,6 +16,7 @@ from fabgate.collector.billing.charges import history
 from fabgate.collector.billing.currencies import decimal_text, text
 from fabgate.collector.billing.month import RatedSession, Sum
 from fabgate.collector.cli import text_table
+from fabgate.collector.cli.billing import following
 from fabgate.collector.models import BillingTerms
 from fabgate.collector.people.display_names import names_of
 from fabgate.collector.tables.csv_safety import escape_row
@@ -30,6 +31,7 @@ def show_month(args: argparse.Namespace) -> int:
     first = month_of(args.month, "MONTH")
     if first < found.first_month:
         raise UsageError(f"found {first:%Y-%m}, wanted {found.first_month:%Y-%m} or later, because billing starts then")
+    following.follow()
     sums = summary.of(first)
     shown = names_of(sums.payers)
     lines: list[dict[str, Any]] = [
@@ -60,6 +62,7 @@ def show_session(args: argparse.Namespace) -> int:
     found = terms.get()
     rules = terms.for_rating(found)
     session, payer, rated = rate_session(args.session, rules)
+    following.follow()
     charged = history.of(session.pk)
     applied = charged.applied
     kind, amount_minor = (applied.kind, applied.amount_minor) if applied else (rated.kind, rated.amount_minor)

@@ -10,12 +10,12 @@ from typing import Any
 
 from fabgate.collector.access import roster
 from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.currencies import text
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import balances, daily, if_accepted, ledger, modes, standing
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.cli import text_table
+from fabgate.collector.cli.billing import following
 from fabgate.collector.cli.billing.closing import minor_of
 from fabgate.collector.cli.billing.month import month_of
 from fabgate.collector.db import audit
@@ -78,7 +78,7 @@ def balance(args: argparse.Namespace) -> int:
     day = _day(args.at, "--at") if args.at else None
     if args.payer is not None and payers.get(args.payer) is None:
         raise modes.unknown(args.payer)
-    refresh.refresh_all()
+    following.follow()
     on = day or terms.today(found)
     known, named = modes.Modes.now(), None if args.payer is None else [args.payer]
     held, out = balances.all_of(named, day), standing.of(named)

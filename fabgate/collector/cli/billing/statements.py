@@ -20,6 +20,7 @@ from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.statements import archive, issue, read, values
 from fabgate.collector.billing.statements.compose import Statement
 from fabgate.collector.cli import text_table
+from fabgate.collector.cli.billing import following
 from fabgate.collector.cli.billing.month import month_of
 from fabgate.collector.cli.books.save_file import save
 from fabgate.collector.db import audit
@@ -31,7 +32,9 @@ from fabgate.errors import AlteredError, FabgateError, UsageError
 
 def show_statement(args: argparse.Namespace) -> int:
     """Print a statement, or save it."""
-    statement = read.of(_billed(args.month), _payer(args.payer))
+    month, payer = _billed(args.month), _payer(args.payer)
+    following.follow()
+    statement = read.of(month, payer)
     if args.pdf:
         save(Path(args.pdf), [pdf.of(statement)])
     elif args.csv:

@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
@@ -19,6 +18,7 @@ from django.utils import translation
 
 from fabgate.collector.base import called
 from fabgate.collector.cli.books import save_file
+from fabgate.collector.cli.progress_bar import Bar
 from fabgate.collector.db import audit
 from fabgate.collector.db.chains import Head
 from fabgate.collector.models import Verification
@@ -31,9 +31,6 @@ log = logging.getLogger(__name__)
 
 #: By how much the process of the worker lowers its priority.
 _NICER: Final = 10
-#: How often the progress bar is drawn, in seconds, and its width.
-_DRAW_EVERY_S: Final = 0.2
-_WIDTH: Final = 30
 _NOUNS: Final = {
     "entry": "entries",
     "journal": "journals",
@@ -72,7 +69,7 @@ def verify(args: argparse.Namespace) -> int:
         audit_head.confirm(data, actor=audit.cli_actor(None))
     if args.nightly:
         os.nice(_NICER)
-    bar = _Bar(sys.stderr)
+    bar = Bar(sys.stderr)
     try:
         report = run.run(data, noted=noted, progress=bar.show)
     except run.CannotVerifyError as error:
@@ -132,29 +129,3 @@ def _note(note: Note) -> str:
         return f"the database was restored on {note['at'][:10]}; before, the head of the audit log was {note['head']}"
     assert note["note"] == LATER
     return "some sessions have no up-to-date charge yet; their charges were not compared"
-
-
-class _Bar:
-    """A progress bar, if the output is a terminal."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = out if out.isatty() else None
-        self._began = self._drawn = time.monotonic()
-
-    def show(self, done: int, size: int) -> None:
-        """Draw the bar, but not too often."""
-        now = time.monotonic()
-        if self._out is None or not size or now - self._drawn < _DRAW_EVERY_S:
-            return
-        self._drawn = now
-        full = _WIDTH * done // size
-        left_s = (now - self._began) / done * (size - done) if done else 0
-        text = f"{'█' * full}{'░' * (_WIDTH - full)} {100 * done // size:3} %"
-        self._out.write(f"\r{text}, {left_s:.0f} s left \x1b[K")
-        self._out.flush()
-
-    def clear(self) -> None:
-        """Remove the bar."""
-        if self._out is not None:
-            self._out.write("\r\x1b[K")
-            self._out.flush()

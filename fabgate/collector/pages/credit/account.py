@@ -13,7 +13,6 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import balances, modes, standing
 from fabgate.collector.models import Account as Viewer
@@ -22,6 +21,7 @@ from fabgate.collector.pages import rights
 from fabgate.collector.pages.contests import shown
 from fabgate.collector.pages.lists import keyset
 from fabgate.collector.pages.lists.keyset import Key, Page
+from fabgate.collector.pages.month import behind
 from fabgate.collector.pages.roles import self_and_groups
 from fabgate.collector.paper.figures import Money
 from fabgate.collector.people.display_names import account_names
@@ -57,10 +57,7 @@ class Credit:
 
 
 def credit_of(pk: str) -> Credit | None:
-    """Return the credit of a payer; None if no payer prepays, or the payer is unknown.
-
-    Charges are as the worker left them, some seconds ago: `refreshed_credit_of` brings them up to date.
-    """
+    """Return the credit of a payer as far as charges follow the ledger; None if no payer prepays, or the payer is unknown."""
     found = terms.started()
     if found is None or not modes.are_in_use() or (payer := payers.get(pk)) is None:
         return None
@@ -83,16 +80,13 @@ def credit_of(pk: str) -> Credit | None:
     )
 
 
-def refreshed_credit_of(pk: str) -> Credit | None:
-    """Return the same, with all that is stored charged; it may wait for another refresh of the charges."""
-    refresh.catch_up()
-    return credit_of(pk)
-
-
 def card_of(payer: str, viewer: Viewer, *, user: str = "") -> dict[str, Any]:
     """Return what the card needs on the page of `user`, or of the payer: templates/credit/card.html."""
+    may_read = rights.may(viewer.role, "people-credit")
+    waiting = behind.shown() if may_read else {}
     return {
-        "credit": credit_of(payer) if rights.may(viewer.role, "people-credit") else None,
+        **waiting,
+        "credit": credit_of(payer) if may_read else None,
         "credit_is_own": payer in self_and_groups(viewer),
         "paid_by_other": bool(user) and user != payer,
     }

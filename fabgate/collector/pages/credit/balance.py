@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.models import Payer
 from fabgate.collector.pages.access_control import account_of
-from fabgate.collector.pages.credit.account import account_of_payer, refreshed_credit_of
+from fabgate.collector.pages.credit.account import account_of_payer, credit_of
+from fabgate.collector.pages.month import behind
 from fabgate.collector.pages.month.tab import terms_or_404
 from fabgate.collector.pages.roles import self_and_groups
 from fabgate.errors import UsageError
@@ -19,10 +20,11 @@ from fabgate.errors import UsageError
 
 def balance(request: HttpRequest, pk: str) -> HttpResponse:
     """Show a payer's balance and entries, up to the day in the query."""
-    found, payer = terms_or_404(), payer_or_404(pk)
+    found, payer, waiting = terms_or_404(), payer_or_404(pk), behind.shown()
     day = day_of(request)
-    credit = refreshed_credit_of(pk)
+    credit = credit_of(pk)
     shown = {
+        **waiting,
         "payer": payer,
         "credit": credit,
         "ledger": account_of_payer(pk, found, request.GET, day),

@@ -10,12 +10,12 @@ from django.utils.translation import gettext as _
 
 from fabgate.collector.base.search_key import folded
 from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.prepaid import balances, if_accepted, modes
 from fabgate.collector.db import statements
 from fabgate.collector.models import Group, Member, Payer
 from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.lists.numbered import numbered_page
+from fabgate.collector.pages.month import behind
 from fabgate.collector.pages.month.tab import terms_or_404
 from fabgate.collector.pages.roles import self_and_groups
 from fabgate.collector.pages.use import names
@@ -25,7 +25,7 @@ from fabgate.collector.paper.figures import Money
 def left(request: HttpRequest) -> HttpResponse:
     """List the payers who have credit, and have left, ended, or no longer prepay."""
     found = terms_or_404()
-    refresh.catch_up()
+    waiting = behind.shown()
     today, money, known = terms.today(found), Money.of(found), modes.Modes.now()
     held = {payer: amount for payer, amount in balances.all_of().items() if amount > 0}
     gone = _gone(list(held), today)
@@ -48,7 +48,9 @@ def left(request: HttpRequest) -> HttpResponse:
     for row in page.rows:
         row |= {"amount": money.minor(row["amount_minor"]), "is_own": row["payer"] in own}
     total = money.minor(sum(held[payer] for payer in gone))
-    return render(request, "credit/left.html", {"terms": found} | {"page": page, "rows": page.rows, "total": total})
+    return render(
+        request, "credit/left.html", {"terms": found, **waiting, "page": page, "rows": page.rows, "total": total}
+    )
 
 
 def _gone(payers: list[str], today: Any) -> dict[str, str]:

@@ -20,9 +20,10 @@ from fabgate.collector.billing.prepaid.ledger import MOST_MINOR, Done, Paid
 from fabgate.collector.models import BillingTerms, PrepaidEntry
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
-from fabgate.collector.pages.credit.account import Credit, refreshed_credit_of
+from fabgate.collector.pages.credit.account import Credit, credit_of
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.forms.minor_field import MinorField
+from fabgate.collector.pages.month import behind
 from fabgate.collector.pages.month.tab import terms_or_404
 from fabgate.collector.pages.people import shortcuts
 from fabgate.collector.paper.figures import Money
@@ -74,14 +75,15 @@ class ReasonForm(forms.Form):
 
 def add(request: HttpRequest, pk: str) -> HttpResponse:
     """Take in credit. An equal one of a moment ago is asked about."""
-    found, credit = terms_or_404(), _credit_or_404(pk)
+    found, waiting, credit = terms_or_404(), behind.shown(), _credit_or_404(pk)
     refuse_self_decision(request, pk)
-    if credit.has_ended or not credit.may_be_credited:
+    form, twin, used = PaidForm(request.POST if request.method == "POST" else None, found=found), None, None
+    is_sent = request.method == "POST" and form.is_valid()
+    if not is_sent and (credit.has_ended or not credit.may_be_credited):
         raise errors.Conflict(
             str(payers.Ended(credit.payer) if credit.has_ended else ledger.NotPrepaidError(credit.payer))
         )
-    form, twin, used = PaidForm(request.POST if request.method == "POST" else None, found=found), None, None
-    if request.method == "POST" and form.is_valid():
+    if is_sent:
         try:
             done = ledger.credit(
                 pk,
@@ -93,18 +95,20 @@ def add(request: HttpRequest, pk: str) -> HttpResponse:
                 is_meant="is_meant" in request.POST,
                 rebuild=_rebuild,
             )
+        except (payers.Ended, ledger.NotPrepaidError) as error:
+            raise errors.Conflict(str(error)) from None
         except ledger.TwinError as error:
             twin = error.entry
         except ledger.FormUsedError as error:
             form, used = PaidForm(found=found), error.entry
         else:
             return _paid(request, done, found, _("%(amount)s credited. The balance is %(balance)s."))
-    return _page(request, "credit/add.html", found, credit, form, twin=twin, used=used)
+    return _page(request, "credit/add.html", found, credit, form, waiting, twin=twin, used=used)
 
 
 def refund(request: HttpRequest, pk: str) -> HttpResponse:
     """Refund at most the balance."""
-    found, credit = terms_or_404(), _credit_or_404(pk)
+    found, waiting, credit = terms_or_404(), behind.shown(), _credit_or_404(pk)
     refuse_self_decision(request, pk)
     form, used = RefundForm(request.POST if request.method == "POST" else None, found=found), None
     if request.method == "POST" and form.is_valid():
@@ -128,7 +132,7 @@ def refund(request: HttpRequest, pk: str) -> HttpResponse:
             form, used = RefundForm(found=found), error.entry
         else:
             return _paid(request, done, found, _("%(amount)s refunded. The balance is %(balance)s."))
-    return _page(request, "credit/refund.html", found, credit, form, used=used)
+    return _page(request, "credit/refund.html", found, credit, form, waiting, used=used)
 
 
 def take_back(request: HttpRequest, pk: int) -> HttpResponse:
@@ -149,12 +153,13 @@ def take_back(request: HttpRequest, pk: int) -> HttpResponse:
         except UsageError:
             raise errors.Conflict(_("This credit has already been reversed.")) from None
         return _paid(request, done, found, _("Credit of %(amount)s reversed. The balance is %(balance)s."))
-    return _page(request, "credit/take_back.html", found, _credit_or_404(entry.payer), form, entry=entry)
+    waiting = behind.shown()
+    return _page(request, "credit/take_back.html", found, _credit_or_404(entry.payer), form, waiting, entry=entry)
 
 
 def admit(request: HttpRequest, pk: str) -> HttpResponse:
     """Let gates admit those a payer pays for until the sessions in review are decided: ask why first."""
-    found, credit = terms_or_404(), _credit_or_404(pk)
+    found, waiting, credit = terms_or_404(), behind.shown(), _credit_or_404(pk)
     refuse_self_decision(request, pk)
     form = ReasonForm(request.POST if "sure" in request.POST else None)
     if request.method == "POST" and form.is_valid():
@@ -168,11 +173,11 @@ def admit(request: HttpRequest, pk: str) -> HttpResponse:
         return see_other(reverse("people-credit", args=[pk]))
     if not credit.may_be_admitted:
         raise errors.Conflict(_("Gates do not refuse this payer because of sessions in review."))
-    return _page(request, "credit/admit.html", found, credit, form)
+    return _page(request, "credit/admit.html", found, credit, form, waiting)
 
 
 def _credit_or_404(pk: str) -> Credit:
-    credit = refreshed_credit_of(pk)
+    credit = credit_of(pk)
     if credit is None:
         raise Http404
     return credit
@@ -196,6 +201,7 @@ def _page(
     found: BillingTerms,
     credit: Credit,
     form: forms.Form,
+    waiting: dict[str, Any],
     *,
     twin: PrepaidEntry | None = None,
     used: PrepaidEntry | None = None,
@@ -203,6 +209,7 @@ def _page(
 ) -> HttpResponse:
     money, one = Money.of(found), twin or entry
     shown = {
+        **waiting,
         "form": form,
         "credit": credit,
         "payer": credit.payer,

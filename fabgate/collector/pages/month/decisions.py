@@ -19,13 +19,14 @@ from django.utils.translation import gettext_lazy
 from fabgate.collector.billing import month as months
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import closing, contests, decisions, history, refresh
+from fabgate.collector.billing.charges.behind import BehindError, follow_few
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.models import BillingTerms, ClosedMonth, Contest, ManualLine, UsageSession, Waiver
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
 from fabgate.collector.pages.contests.shown import answered_by
 from fabgate.collector.pages.forms.line_field import LineField
-from fabgate.collector.pages.month import vat
+from fabgate.collector.pages.month import behind, vat
 from fabgate.collector.pages.month.tab import render_page, terms_or_404
 from fabgate.collector.pages.month.tariffs.rule_form import AmountField
 from fabgate.collector.pages.use import names
@@ -106,26 +107,45 @@ def closing_of(first: date, found: BillingTerms) -> dict[str, Any]:
 
 def close(request: HttpRequest) -> HttpResponse:
     """Close a month: show what that means first."""
-    found = terms_or_404()
+    found, waiting = terms_or_404(), behind.shown()
     first = _month(request.POST.get("month") or request.GET.get("month", ""))
+    form = CloseForm(request.POST if "sure" in request.POST else None)
+    is_behind = request.method == "POST" and not _follow(form)
     shown = closing_of(first, found)
     if not shown["is_next_to_close"]:
         raise Http404
-    form = CloseForm(request.POST if "sure" in request.POST else None)
     if request.method == "POST" and form.is_valid():
         if shown["left"] and not form.cleaned_data["reason"]:
             form.add_error("reason", _("Something is open: say why the month is closed all the same."))
         else:
-            closed = closing.close(
-                first, datetime.now(UTC), actor=account_of(request).name, reason=form.cleaned_data["reason"]
-            )
-            text = _("%(month)s is closed. Its charges are final.")
-            messages.success(request, text % {"month": _name(closed)})
-            return see_other(f"{reverse('month')}?month={first:%Y-%m}")
+            try:
+                closed = closing.close(
+                    first,
+                    datetime.now(UTC),
+                    actor=account_of(request).name,
+                    reason=form.cleaned_data["reason"],
+                    follow=follow_few,
+                )
+            except BehindError:  # somebody has changed prices or plans meanwhile
+                is_behind = not _follow(form)
+            else:
+                text = _("%(month)s is closed. Its charges are final.")
+                messages.success(request, text % {"month": _name(closed)})
+                return see_other(f"{reverse('month')}?month={first:%Y-%m}")
     shown |= {"without_rate": [vat.name_of(code) for code in shown["left"].without_rate]}
-    shown |= {"form": form, "month": first, "amount": Money.of(found).minor(closing.amount_minor(first))}
-    status = 400 if form.errors else 200
+    shown |= {"form": form, "month": first, "amount": Money.of(found).minor(closing.amount_minor(first)), **waiting}
+    status = 409 if is_behind else 400 if form.errors else 200
     return render_page(request, "close.html", found, shown, status=status)
+
+
+def _follow(form: CloseForm) -> bool:
+    """Charge the few changes that the worker has not charged yet; add an error to the form if there are too many."""
+    try:
+        follow_few()
+    except BehindError:
+        form.add_error(None, _("Charges are not up to date yet. Close the month in a moment."))
+        return False
+    return True
 
 
 def waive(request: HttpRequest, pk: str) -> HttpResponse:
@@ -153,8 +173,10 @@ def waive(request: HttpRequest, pk: str) -> HttpResponse:
         if is_answered:
             messages.success(request, _("The contest is answered. The member sees the answer under “My minutes”."))
         return see_other(reverse("month-session", args=[pk]))
+    waiting = behind.shown()
     applied = history.of(pk).applied
     shown = {
+        **waiting,
         "form": form,
         "one": session,
         "waiver": waiver,

@@ -20,7 +20,7 @@ from fabgate.collector.models import BillingTerms, ClosedMonth, Payer
 from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.lists.numbered import numbered_page
 from fabgate.collector.pages.lists.sorting import Sorting
-from fabgate.collector.pages.month import vat
+from fabgate.collector.pages.month import behind, vat
 from fabgate.collector.pages.month.decisions import closing_of
 from fabgate.collector.pages.month.tab import month_of, next_month, render_page, today_of
 from fabgate.collector.pages.use import names
@@ -43,6 +43,7 @@ def month(request: HttpRequest) -> HttpResponse:
     if found is None:
         return see_other(reverse("month-start"))
     first = month_of(request, found)
+    waiting = behind.shown(first)
     sums, money = summary.of(first), Money.of(found)
     closing = closing_of(first, found)
     closed: ClosedMonth | None = closing["closed"]
@@ -68,6 +69,7 @@ def month(request: HttpRequest) -> HttpResponse:
         if row["payer"]:
             row["url"] = f"{reverse('month-payer', args=[row['payer']])}?month={first:%Y-%m}"
     shown = {
+        **waiting,
         "month": first,
         **neighbours(first, found),
         "archive": [*closed.archive.items(), (archive.names_file(first), "")] if closed and closed.archive else [],

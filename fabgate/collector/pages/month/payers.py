@@ -19,7 +19,7 @@ from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.contests import evidence
 from fabgate.collector.pages.contests.shown import marks
 from fabgate.collector.pages.lists.numbered import numbered_page
-from fabgate.collector.pages.month import vat
+from fabgate.collector.pages.month import behind, vat
 from fabgate.collector.pages.month.overview import neighbours
 from fabgate.collector.pages.month.tab import month_of, render_page, terms_or_404
 from fabgate.collector.pages.month.tariffs import words
@@ -33,6 +33,7 @@ def payer(request: HttpRequest, pk: str) -> HttpResponse:
     """List what a payer is charged in a month: sessions, and lines for everything else."""
     found = terms_or_404()
     first, money = month_of(request, found), Money.of(found)
+    waiting = behind.shown(first)
     sums = summary.of(first).payers.get(pk, {})
     charges, lines = Charge.objects.filter(month=first, payer=pk), ManualLine.objects.filter(month=first, payer=pk)
     zone = terms.zone(found)
@@ -50,6 +51,7 @@ def payer(request: HttpRequest, pk: str) -> HttpResponse:
         ManualLine: marks(Contest.LINE, [row.pk for row in page.rows if isinstance(row, ManualLine)]),
     }
     shown = {
+        **waiting,
         "month": first,
         **neighbours(first, found),
         "payer": pk,
@@ -117,6 +119,7 @@ def step_rows(rated: Rated, found: BillingTerms) -> list[StepRow]:
 def session(request: HttpRequest, pk: str) -> HttpResponse:
     """Explain what a session costs."""
     found = terms_or_404()
+    waiting = behind.shown()
     one = months.rate_one(pk, terms.for_rating(found))
     if one is None or one.session.ended_at is None:
         raise Http404
@@ -127,6 +130,7 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
     called = names.people({one.payer, one.session.used_by, *(charge.payer for charge in charged.charges)})
     rule = one.rated.rule
     shown = {
+        **waiting,
         "one": one.session,
         "month": first,
         "is_before_start": first < found.first_month,

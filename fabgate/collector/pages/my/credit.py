@@ -9,8 +9,9 @@ from django.shortcuts import render
 
 from fabgate.collector.models import Member
 from fabgate.collector.pages.access_control import account_of
-from fabgate.collector.pages.credit.account import account_of_payer, credit_of, refreshed_credit_of
+from fabgate.collector.pages.credit.account import account_of_payer, credit_of
 from fabgate.collector.pages.credit.balance import day_of
+from fabgate.collector.pages.month import behind
 from fabgate.collector.pages.month.tab import terms_or_404
 
 
@@ -23,11 +24,11 @@ def of_member(member: Member) -> dict[str, Any]:
 
 def credit(request: HttpRequest) -> HttpResponse:
     """Show a member's balance and entries, up to the day in the query."""
-    member, found = account_of(request).member, terms_or_404()
-    own = refreshed_credit_of(member.pk) if member is not None else None
+    member, found, waiting = account_of(request).member, terms_or_404(), behind.shown()
+    own = credit_of(member.pk) if member is not None else None
     if own is None:
         raise Http404
     day = day_of(request)
     account = account_of_payer(own.payer.pk, found, request.GET, day)
-    shown = {"payer": own.payer, "credit": own, "ledger": account, "day": day, "is_mine": True}
+    shown = {**waiting, "payer": own.payer, "credit": own, "ledger": account, "day": day, "is_mine": True}
     return render(request, "my/credit.html", shown)

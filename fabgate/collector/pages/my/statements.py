@@ -10,13 +10,13 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.statements import read
 from fabgate.collector.billing.statements.compose import Statement
 from fabgate.collector.models import BillingTerms, Charge, ClosedMonth, IssuedStatement, ManualLine
 from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.contests.shown import of_statement
 from fabgate.collector.pages.lists.numbered import numbered_page
+from fabgate.collector.pages.month import behind
 from fabgate.collector.pages.month.statements import shown
 from fabgate.collector.paper.figures import Money
 
@@ -37,7 +37,6 @@ def entries(member: str) -> list[Entry]:
     found = terms.started()
     if found is None:
         return []
-    refresh.catch_up()
     money, first_open = Money.of(found), terms.first_open_day() or found.first_month
     open_months = {
         month
@@ -60,14 +59,18 @@ def entries(member: str) -> list[Entry]:
 
 def listing(request: HttpRequest) -> HttpResponse:
     """List all of them."""
+    waiting = behind.shown()
     page = numbered_page(entries(_member(request)), request.GET)
-    return render(request, "my/statements.html", {"page": page})
+    return render(request, "my/statements.html", {"page": page, **waiting})
 
 
 def statement(request: HttpRequest, month: str) -> HttpResponse:
     """Show one."""
+    waiting = behind.shown()
     one = _get(request, month)
-    context: dict[str, Any] = {"month": one.head.month, "terms": _terms(), **shown.context(one, request.GET)}
+    if one.head.closed_at is not None:
+        waiting = {"behind": None}
+    context: dict[str, Any] = {**waiting, "month": one.head.month, "terms": _terms(), **shown.context(one, request.GET)}
     context["rows"] = of_statement(context["rows"], one.head.payer)
     return render(request, "my/statement.html", context)
 

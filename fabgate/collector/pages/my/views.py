@@ -14,13 +14,14 @@ from django.utils.translation import gettext as _
 
 from fabgate.collector.access import roster
 from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import contests
+from fabgate.collector.billing.charges import at_once, contests
 from fabgate.collector.models import Badge, Contest, Gate, Member, Review, UsageSession
 from fabgate.collector.pages import errors, gates_informed
 from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.contests import evidence, mine, shown
 from fabgate.collector.pages.lists.sorting import Labelled, Sorting
 from fabgate.collector.pages.machines import week
+from fabgate.collector.pages.month import behind
 from fabgate.collector.pages.my import allowed, costs, credit, months, reassigned, statements
 from fabgate.collector.pages.my.months import Month
 from fabgate.collector.pages.people import labels as people_labels
@@ -55,6 +56,7 @@ def minutes(request: HttpRequest) -> HttpResponse:
     member = account_of(request).member
     if member is None:
         return render(request, "my/nobody.html")
+    waiting = behind.shown()
     year = months.last_months(member.pk, today())
     month = _chosen_month(request, year)
     start, end = months.period(month.first)
@@ -72,6 +74,7 @@ def minutes(request: HttpRequest) -> HttpResponse:
         request,
         "my/minutes.html",
         {
+            **waiting,
             "member": member,
             **credit.of_member(member),
             "membership": people_labels.membership(member, today()),
@@ -119,10 +122,11 @@ def contest(request: HttpRequest, pk: str) -> HttpResponse:
             raise errors.Conflict(_("This session is already under review, or has not ended yet.")) from None
         messages.success(request, mine.thanks())
         return see_other(reverse("my-minutes-contest", args=[pk]))
-    found = terms.started()
+    waiting, found = behind.shown(), terms.started()
     earlier = mine.of_thing(Contest.SESSION, pk, member, Money.of(found)) if found is not None else []
     row = _row(session)
     context = {
+        **waiting,
         "form": form,
         "one": row | {"is_contested": row["is_contested"] or any(one["contest"].is_open for one in earlier)},
         "is_reviewed": row["is_contested"],
@@ -142,6 +146,7 @@ def _contest(session: UsageSession, words: str, member: Member, author: str) -> 
             corrections.contest(session, words, author=author)
         else:
             contests.contest(Contest.SESSION, session.pk, words, member, author=author)
+    at_once.after([session.pk])
 
 
 def lost(request: HttpRequest) -> HttpResponse:

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate.collector.billing import terms
+from fabgate.collector.billing.charges import at_once
 from fabgate.collector.models import Contest, Review
 from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.contests.shown import described
@@ -192,7 +193,7 @@ def _is_near(one: Review, other: Review) -> bool:
 def _settle(request: HttpRequest, form: DecisionForm) -> None:
     decide = _DECIDE[form.cleaned_data["decision"]]
     author, note = account_of(request).name, " ".join(form.cleaned_data["note"].split())
-    settled, late = 0, []
+    settled, late = [], []
     with transaction.atomic():
         corrections.lock({one.session_id for one in form.cleaned_data["review"]})
         for one in form.cleaned_data["review"]:
@@ -201,10 +202,11 @@ def _settle(request: HttpRequest, form: DecisionForm) -> None:
             except UsageError:
                 late.append(one)  # someone else settled it first, and that decision stays
             else:
-                settled += 1
+                settled.append(one.session_id)
+    at_once.after(settled)
     if settled:
-        text = ngettext("%(n)s session is settled.", "%(n)s sessions are settled.", settled)
-        messages.success(request, text % {"n": settled})
+        text = ngettext("%(n)s session is settled.", "%(n)s sessions are settled.", len(settled))
+        messages.success(request, text % {"n": len(settled)})
     if late:
         text = ngettext(
             "%(n)s was already settled or contested by someone else and is unchanged.",

@@ -59,6 +59,9 @@ def month_name(head: Head) -> str:
 
 def state(head: Head) -> str:
     """Return whether a statement is final, in words."""
+    if head.closed_at is None and head.not_charged_since is not None:
+        at = date_format(head.not_charged_since.astimezone(ZoneInfo(head.zone)), "SHORT_DATETIME_FORMAT")
+        return _("Provisional: what changed since %(at)s is not charged yet") % {"at": at}
     if head.closed_at is None:
         return _("Provisional: the month is not closed yet")
     day = date_format(head.closed_at.astimezone(ZoneInfo(head.zone)), "DATE_FORMAT")

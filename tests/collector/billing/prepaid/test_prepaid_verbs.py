@@ -47,7 +47,7 @@ def test_credit_is_taken_printed_and_paid_back(shop, run):
     assert run("bill-prepaid", "m-1", "--from", f"{FIRST:%Y-%m}").startswith(f"m-1 prepays, from {FIRST:%Y-%m}; ")
     session(shop, "s-1", FIRST, 30)
     lines = run("bill-credit", "m-1", "20.00", "--method", "cash", "--till", "4711").splitlines()
-    assert lines[0] == f"number 1, {today()}: m-1: credit 20.00 EUR, cash; balance 20.00 EUR"  # charges follow
+    assert lines[0] == f"number 1, {today()}: m-1: credit 20.00 EUR, cash; balance 17.00 EUR"
     assert lines[-1].startswith("this is an acknowledgement, not a receipt")
     with pytest.raises(UsageError, match="an identical credit has already been added: number 1, by cli:"):
         run("bill-credit", "m-1", "20.00", "--method", "cash")

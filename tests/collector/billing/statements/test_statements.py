@@ -134,6 +134,7 @@ def test_what_changed_after_closing_names_its_month_and_reason(shop):
     decisions.withdraw("s-3", author="maya", reason="It worked")
     corrections.correct("s-2", "payer", "m-2", author="maya", reason="Wrong payer")
     shop.session("s-9", "m-1", NOON + timedelta(hours=8), 10)
+    refresh.refresh_all()
     month = f"{FIRST:%B %Y}"
     assert [row[1:] for row in written(read.of(NEXT, "m-1")) if row[0] == "session"] == [
         (

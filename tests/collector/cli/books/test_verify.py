@@ -12,6 +12,7 @@ from django.conf import settings
 from pypdf import PdfReader
 
 from fabgate.collector.billing.charges import refresh
+from fabgate.collector.cli import progress_bar
 from fabgate.collector.cli.books import verify
 from fabgate.collector.db import audit
 from fabgate.collector.db.chains import CHANGES
@@ -126,9 +127,9 @@ def test_a_terminal_gets_a_bar_and_a_pipe_none(monkeypatch):
         def isatty(self) -> bool:
             return True
 
-    monkeypatch.setattr(verify, "_DRAW_EVERY_S", -1)
+    monkeypatch.setattr(progress_bar, "_DRAW_EVERY_S", -1)
     for out, wanted in ((Terminal(), "░░░  50 %, "), (io.StringIO(), "")):
-        bar = verify._Bar(out)
+        bar = progress_bar.Bar(out)
         bar.show(5, 10)
         assert wanted in out.getvalue()
         bar.clear()

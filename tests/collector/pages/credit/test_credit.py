@@ -319,6 +319,7 @@ def test_before_anybody_prepays_nothing_of_credit_is_shown(browse, account, desk
 def test_both_balances_are_shown_and_a_manager_admits_until_the_session_is_decided(desk, accountant, browse, shop):
     pay(100)
     corrections.contest(UsageSession.objects.get(pk="s-1"), "It was not me", author="m-1")
+    refresh.refresh_all()
     page = text(desk.get(PAGE))
     assert "1.00" in page
     assert f"{MINUS}€2.00" in page or f"{MINUS}2.00" in page

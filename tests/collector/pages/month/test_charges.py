@@ -34,7 +34,7 @@ def shop() -> Used:
 
 @pytest.fixture
 def manager(browse):
-    return browse("manager")
+    return browse("manager", beside_worker=True)
 
 
 def test_a_closed_month_stays_and_the_open_one_has_the_reversal_the_new_charge_and_the_line(manager, shop):

@@ -34,7 +34,7 @@ def shop() -> Used:
 
 @pytest.fixture
 def manager(browse):
-    return browse("manager")
+    return browse("manager", beside_worker=True)
 
 
 def rows(page: str, caption: str) -> list[list[str]]:
@@ -228,7 +228,7 @@ def test_a_session_is_explained_with_its_steps(billed, manager):
 
 
 def test_french_amounts_and_steps(billed, browse, account):
-    client = browse(account("manager", lang="fr"))
+    client = browse(account("manager", lang="fr"), beside_worker=True)
     assert "3,46\N{NO-BREAK SPACE}€" in client.get(f"/month?month={MONTH}").content.decode()
     page = client.get("/month/session/s-1").content.decode()
     assert "Allumée à partir de 13:00:00" in page

@@ -45,7 +45,7 @@ def words(html: str) -> str:
 
 
 def test_the_page_and_the_pdf_have_the_same_figures_in_the_language_of_the_payer(browse, shop):
-    manager = browse("manager")
+    manager = browse("manager", beside_worker=True)
     Payer.objects.filter(pk="m-1").update(lang="fr")
     answer = manager.get(f"/month/statement/m-1?month={MONTH}")
     page = words(text(answer))
@@ -70,7 +70,7 @@ def test_the_page_and_the_pdf_have_the_same_figures_in_the_language_of_the_payer
 def test_a_member_sees_their_own_statements_alone(account, browse, shop):
     Group.objects.create(name="Class 4b").members.add("m-2")
     close()
-    mine = browse(account("member", member_id="m-1"))
+    mine = browse(account("member", member_id="m-1"), beside_worker=True)
     page = words(text(mine.get("/my-minutes")))
     assert "My statements" in page
     assert f"{FIRST:%B %Y} €20.00" in page
@@ -80,7 +80,7 @@ def test_a_member_sees_their_own_statements_alone(account, browse, shop):
     assert mine.get(f"/my-minutes/statements/{MONTH}/pdf").content.startswith(b"%PDF")
     assert "s-2" in mine.get(f"/my-minutes/statements/{MONTH}/csv").content.decode()
     # who is paid for has no statement of it
-    other = browse(account("member", "bjorn", member_id="m-2"))
+    other = browse(account("member", "bjorn", member_id="m-2"), beside_worker=True)
     assert "My statements" not in words(text(other.get("/my-minutes")))
     assert "No statements yet" in words(text(other.get("/my-minutes/statements")))
     empty = words(text(other.get(f"/my-minutes/statements/{MONTH}")))
@@ -95,7 +95,7 @@ def test_a_member_sees_their_own_statements_alone(account, browse, shop):
 def test_a_long_statement_is_paged_and_each_page_says_whose_sessions_it_has(browse, shop):
     for day in range(numbered.SIZE):
         shop.session(f"t-{day}", "m-3", NOON + timedelta(hours=4 + day), 5, gate="lathe-1")
-    manager = browse("manager")
+    manager = browse("manager", beside_worker=True)
     first = text(manager.get(f"/month/statement/m-3?month={MONTH}"))
     (after,) = re.findall(r'href="(\?[^"]*after=\d+)" rel="next"', first)
     second = words(text(manager.get(f"/month/statement/m-3{after.replace('&amp;', '&')}")))
@@ -105,7 +105,7 @@ def test_a_long_statement_is_paged_and_each_page_says_whose_sessions_it_has(brow
 
 
 def test_the_archive_of_a_closed_month_is_downloaded_by_those_who_read_it(browse, shop):
-    manager = browse("manager")
+    manager = browse("manager", beside_worker=True)
     assert manager.get(f"/month/archive/{MONTH}.json?month={MONTH}").status_code == 404
     closed, auditor = close(), browse("auditor")
     page = text(manager.get(f"/month?month={MONTH}"))
@@ -118,7 +118,7 @@ def test_the_archive_of_a_closed_month_is_downloaded_by_those_who_read_it(browse
 
 
 def test_the_workshop_stands_at_the_head_of_open_statements(browse, shop):
-    manager = browse("manager")
+    manager = browse("manager", beside_worker=True)
     close()
     answer = manager.post(
         "/month/workshop",
@@ -143,7 +143,7 @@ def test_the_workshop_stands_at_the_head_of_open_statements(browse, shop):
 
 def test_all_statements_of_a_month_are_sent_and_those_without_an_address_are_listed(browse, shop, mail_server):
     mail_server()
-    manager = browse("manager")
+    manager = browse("manager", beside_worker=True)
     assert manager.get(f"/month/statements?month={MONTH}").status_code == 404
     Member.objects.filter(pk="m-1").update(email="zoe@example.org")
     close()
@@ -163,7 +163,7 @@ def test_all_statements_of_a_month_are_sent_and_those_without_an_address_are_lis
 
 def test_statements_that_may_have_been_sent_are_counted_and_listed(browse, shop, mail_server):
     mail_server()
-    manager = browse("manager")
+    manager = browse("manager", beside_worker=True)
     Member.objects.filter(pk__in=["m-1", "m-3"]).update(email="zoe@example.org")
     close()
     mailing.queue(FIRST, author="maya")
@@ -181,7 +181,7 @@ def test_statements_that_may_have_been_sent_are_counted_and_listed(browse, shop,
 
 def test_one_statement_is_sent_after_a_preview(browse, shop, mail_server):
     got = mail_server()
-    manager = browse("manager")
+    manager = browse("manager", beside_worker=True)
     Member.objects.filter(pk="m-1").update(email="zoe@example.org")
     close()
     path = f"/month/statement-send/m-1?month={MONTH}"

@@ -13,6 +13,7 @@ from fabgate.collector.billing.statements import archive, read
 from fabgate.collector.billing.statements.compose import Statement
 from fabgate.collector.models import BillingTerms, ClosedMonth
 from fabgate.collector.pages.contests.shown import of_statement
+from fabgate.collector.pages.month import behind
 from fabgate.collector.pages.month.overview import neighbours
 from fabgate.collector.pages.month.statements import shown
 from fabgate.collector.pages.month.tab import month_of, render_page, terms_or_404
@@ -23,8 +24,10 @@ from fabgate.collector.paper.statements import mailing
 def statement(request: HttpRequest, pk: str) -> HttpResponse:
     """Show the statement of a payer, in their language."""
     found = terms_or_404()
+    waiting = behind.shown(month_of(request, found))
     one = _get(request, pk, found)
     context: dict[str, Any] = {
+        **waiting,
         "month": one.head.month,
         "payer": pk,
         "name": one.payer_name,

@@ -11,11 +11,13 @@ from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
 
 from fabgate.collector.billing import member_plans
+from fabgate.collector.billing.charges import at_once
 from fabgate.collector.db import pulse
 from fabgate.collector.models import Badge, Member, Training
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision
-from fabgate.collector.pages.credit.account import refreshed_credit_of
+from fabgate.collector.pages.credit.account import credit_of
+from fabgate.collector.pages.month import behind
 from fabgate.collector.pages.people import labels, shortcuts
 from fabgate.collector.pages.people.badges import giving, short_forms
 from fabgate.collector.pages.people.person import action_forms, page
@@ -81,6 +83,7 @@ def change_plan(request: HttpRequest, pk: str) -> HttpResponse:
         return page.person_page(request, member, plan_form=form)
     plan, since = form.cleaned_data["plan"], form.cleaned_data["since"]
     if member_plans.set_plan(member, plan.name if plan else "", since, actor=shortcuts.actor(request)):
+        at_once.after_plan(member.pk)
         text = _("%(plan)s from %(day)s.") if plan else _("No plan from %(day)s.")
         messages.success(request, text % {"plan": plan, "day": labels.day(since)})
     else:
@@ -202,10 +205,11 @@ def leave(request: HttpRequest, pk: str) -> HttpResponse:
         )
         return shortcuts.redirect_to_person(member)
     context = {
+        **behind.shown(),
         "member": member,
         "ties": leaving.ties(member),
         "has_left": has_left,
-        "credit": refreshed_credit_of(member.pk),
+        "credit": credit_of(member.pk),
     }
     return render(request, "people/leave.html", context)
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from fabgate.collector.billing import terms as billing_terms
-from fabgate.collector.billing.charges import contests, refresh
+from fabgate.collector.billing.charges import at_once, contests, refresh
 from fabgate.collector.models import Contest, Member, UsageSession
 from fabgate.collector.pages import rights
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
@@ -37,6 +37,7 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
     if request.method == "POST":
         form, is_saved, is_answered = _correct(request, row, names)
         if is_saved:
+            at_once.after([pk])
             messages.success(request, form.saved_message())
             if is_answered:
                 messages.success(request, _("The contest is answered. The member sees the answer under “My minutes”."))

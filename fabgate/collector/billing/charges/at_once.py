@@ -1,0 +1,89 @@
+"""Charges at once what a person has just changed, or what one payer is charged, without following the whole ledger.
+
+The worker comes to the same charges later: they depend on the stored sessions alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterable
+from datetime import date
+
+from django.db import DatabaseError, InterfaceError, transaction
+from django.db.models import Exists, Max, OuterRef, Q
+
+from fabgate.collector.billing import month
+from fabgate.collector.billing.charges import refresh
+from fabgate.collector.models import BillingProgress, BillingTerms, Charge, LedgerLine, UsageSession
+
+log = logging.getLogger(__name__)
+
+
+def sessions(names: Collection[str]) -> None:
+    """Charge sessions about which a person has decided, with all that their payers are behind.
+
+    Call it in the transaction of that decision, after `refresh.lock`.
+    """
+    found = UsageSession.objects.filter(pk__in=names) if BillingTerms.objects.exists() else ()
+    _charge({month.payer_of(one) for one in found}, names)
+
+
+def payer(name: str) -> None:
+    """Charge all that a payer is behind, before a decision that depends on the balance. Call it after `refresh.lock`."""
+    _charge({name}, ())
+
+
+def after(names: Collection[str]) -> None:
+    """Charge sessions that a person has changed in a transaction that is over, so that the next page shows what they cost.
+
+    While another process charges, or the database is busy, it leaves them to the worker: nothing waits for it.
+    """
+    _after(lambda: names)
+
+
+def after_plan(member: str) -> None:
+    """Charge the sessions of a member in open months, whose plan a person has changed, as `after` does."""
+
+    def concerned() -> list[str]:
+        book = refresh.open_book()
+        start = refresh.start_of(book.open_month, book.terms.zone)
+        ended = UsageSession.objects.filter(used_by=member, reason__isnull=False, ended_at__gte=start)
+        return list(ended.values_list("pk", flat=True))
+
+    _after(concerned)
+
+
+def _after(names: Callable[[], Collection[str]]) -> None:
+    if not BillingTerms.objects.exists():
+        return
+    try:
+        with transaction.atomic():
+            if refresh.lock_if_free() and (found := names()):
+                sessions(found)
+    except (DatabaseError, InterfaceError) as error:
+        log.warning("what was changed is charged later: %s", error)
+
+
+def _charge(payers: Collection[str], names: Collection[str]) -> None:
+    if not BillingTerms.objects.exists():
+        return
+    book, newest = refresh.open_book(), LedgerLine.objects.aggregate(last=Max("pk"))["last"] or 0
+    progress = BillingProgress.objects.get()
+    known: dict[str, int] = {}
+    for session, position in _waiting(progress.position, payers):
+        known.setdefault(session, position)
+    known = dict.fromkeys(names, newest) | known
+    also: list[tuple[str, date]] = []
+    if progress.terms != refresh.terms_digest(book):
+        rows = refresh.provisional(book).filter(known=0, reverses="")
+        also = list(rows.filter(payer__in=payers).order_by().values_list("payer", "month").distinct())
+    if known or also:
+        refresh.charge(book, known, also)
+
+
+def _waiting(position: int, payers: Collection[str]) -> Iterable[tuple[str, int]]:
+    """Return (session, position) of the lines after a position, in order: of the sessions that payers pay, or did."""
+    lines = LedgerLine.objects.filter(pk__gt=position).order_by("pk")
+    charged = Charge.objects.filter(session=OuterRef("session_id"), payer__in=payers)
+    theirs = Q(session__payer__in=payers) | Q(session__payer="", session__used_by__in=payers) | Exists(charged)
+    return lines.filter(theirs).values_list("session_id", "pk")
