@@ -11,7 +11,7 @@ from typing import NamedTuple
 from fabgate.collector.access import roster
 from fabgate.collector.billing.prepaid import modes, standing
 from fabgate.collector.billing.prepaid.standing import Standing
-from fabgate.collector.models import BillingProgress, Gate, Pulse
+from fabgate.collector.models import BillingProgress, Gate
 
 
 class _Seen(NamedTuple):
@@ -25,18 +25,18 @@ class BillingWatch:
     """Remembers the values for which rosters were built; charges must be up to date before each check."""
 
     def __init__(self) -> None:
-        self._pulse = -1
+        self._pulse: int | None = None
         self._seen: _Seen | None = None
 
     def look(self) -> list[Gate]:
         """Rebuild the rosters if they have to change; return the gates that have another one.
 
-        Without a new pulse nothing has changed. The first look builds them always: they may be older.
+        Unless charges follow a new pulse, nothing has changed. The newest pulse would not do: what happened since the last
+        refresh is not charged yet, and would be taken for seen. The first look builds them always: they may be older.
         """
-        pulse = Pulse.newest()
+        pulse, terms = BillingProgress.objects.values_list("pulse", "terms").first() or (-1, "")
         if pulse == self._pulse:
             return []
-        terms = BillingProgress.objects.values_list("terms", flat=True).first() or ""
         found = _Seen(terms, standing.of() if modes.are_in_use() else None)
         changed = roster.rebuild(only_changed=True) if found != self._seen else []
         # Only now: if the database is busy, the next look does it.

@@ -239,11 +239,13 @@ def ordinary(book: Book, first: date, payer: str, sessions: Iterable[Facts]) -> 
 
 def _charge_late(book: Book, known: Mapping[str, int]) -> None:
     """Charge in the open month what has changed in closed ones: reversals, and sessions that became known late."""
+    if not book.closed:
+        return
     rows = provisional(book).exclude(known=0, reverses="")
     stored = list(records(rows))
     positions = dict(known) | {row.session: row.known for row in stored if row.known}
     touched = {*positions, *(row.session for row in stored)}
-    if not touched or not book.closed:
+    if not touched:
         return
     _replace(book, rows, late(book, touched, positions))
 

@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from fabgate.collector.access import roster
+from fabgate.collector.access.billing_watch import BillingWatch
 from fabgate.collector.billing import member_plans, month, rule_store, terms
 from fabgate.collector.billing.charges import at_once, behind, closing, contests, decisions, refresh
 from fabgate.collector.billing.prepaid import admissions, balances, ledger, modes, standing
@@ -372,3 +375,23 @@ def test_asking_takes_the_same_few_look_ups_beside_many_sessions(shop, count):
     with CaptureQueriesContext(connection) as sent:
         assert behind.now() is not None
     assert len(sent) == 5
+
+
+def test_gates_follow_what_happened_between_charging_and_the_look_at_credit(shop):
+    """The worker charges, a session ends, the worker looks who is out of credit: the session counts at the next look."""
+    modes.set_mode("m-1", FIRST, prepays=True, actor="eve")
+    now = datetime(FIRST.year, FIRST.month, 20, 12, tzinfo=UTC)
+    ledger.credit("m-1", 100, Paid("cash"), author="kim", now=now)
+    refresh.refresh_all()
+    watch = BillingWatch()
+    with mock.patch.object(roster, "rebuild", return_value=[]) as rebuilt:
+        watch.look()
+        session(shop, "s-1", MONTHS[0] + timedelta(days=1), 20)
+        watch.look()
+        assert rebuilt.call_count == 1
+        refresh.refresh_all()
+        assert standing.of(["m-1"]).is_out("m-1")
+        watch.look()
+        assert rebuilt.call_count == 2
+        watch.look()
+        assert rebuilt.call_count == 2
