@@ -6,14 +6,14 @@ The worker comes to the same charges later: they depend on the stored sessions a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterator
 from datetime import date
 
 from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import Exists, Max, OuterRef, Q
 
-from fabgate.collector.billing import month
 from fabgate.collector.billing.charges import refresh
+from fabgate.collector.db import statements
 from fabgate.collector.models import BillingProgress, BillingTerms, Charge, LedgerLine, UsageSession
 
 log = logging.getLogger(__name__)
@@ -24,8 +24,8 @@ def sessions(names: Collection[str]) -> None:
 
     Call it in the transaction of that decision, after `refresh.lock`.
     """
-    found = UsageSession.objects.filter(pk__in=names) if BillingTerms.objects.exists() else ()
-    _charge({month.payer_of(one) for one in found}, names)
+    found = statements.rows_among(UsageSession.objects.all(), "pk", sorted(names), "payer", "used_by")
+    _charge({payer or user for _pk, payer, user in found}, names)
 
 
 def payer(name: str) -> None:
@@ -38,28 +38,30 @@ def after(names: Collection[str]) -> None:
 
     While another process charges, or the database is busy, it leaves them to the worker: nothing waits for it.
     """
-    _after(lambda: names)
+    if names:
+        _after(lambda: sessions(names))
 
 
 def after_plan(member: str) -> None:
     """Charge the sessions of a member in open months, whose plan a person has changed, as `after` does."""
 
-    def concerned() -> list[str]:
+    def act() -> None:
         book = refresh.open_book()
         start = refresh.start_of(book.open_month, book.terms.zone)
         ended = UsageSession.objects.filter(used_by=member, reason__isnull=False, ended_at__gte=start)
-        return list(ended.values_list("pk", flat=True))
+        payers = dict(ended.values_list("pk", "payer"))
+        _charge({payer or member for payer in payers.values()}, payers)
 
-    _after(concerned)
+    _after(act)
 
 
-def _after(names: Callable[[], Collection[str]]) -> None:
+def _after(act: Callable[[], None]) -> None:
     if not BillingTerms.objects.exists():
         return
     try:
         with transaction.atomic():
-            if refresh.lock_if_free() and (found := names()):
-                sessions(found)
+            if refresh.lock_if_free():
+                act()
     except (DatabaseError, InterfaceError) as error:
         log.warning("what was changed is charged later: %s", error)
 
@@ -75,15 +77,16 @@ def _charge(payers: Collection[str], names: Collection[str]) -> None:
     known = dict.fromkeys(names, newest) | known
     also: list[tuple[str, date]] = []
     if progress.terms != refresh.terms_digest(book):
-        rows = refresh.provisional(book).filter(known=0, reverses="")
-        also = list(rows.filter(payer__in=payers).order_by().values_list("payer", "month").distinct())
+        rows = refresh.provisional(book).filter(known=0, reverses="").order_by()
+        also = list(statements.rows_among(rows.distinct(), "payer", sorted(payers), "month"))
     if known or also:
         refresh.charge(book, known, also)
 
 
-def _waiting(position: int, payers: Collection[str]) -> Iterable[tuple[str, int]]:
-    """Return (session, position) of the lines after a position, in order: of the sessions that payers pay, or did."""
+def _waiting(position: int, payers: Collection[str]) -> Iterator[tuple[str, int]]:
+    """Yield (session, position) of the lines after a position: of the sessions that payers pay, or did; of each in order."""
     lines = LedgerLine.objects.filter(pk__gt=position).order_by("pk")
-    charged = Charge.objects.filter(session=OuterRef("session_id"), payer__in=payers)
-    theirs = Q(session__payer__in=payers) | Q(session__payer="", session__used_by__in=payers) | Exists(charged)
-    return lines.filter(theirs).values_list("session_id", "pk")
+    for some in statements.chunks(sorted(payers)):
+        charged = Charge.objects.filter(session=OuterRef("session_id"), payer__in=some)
+        theirs = Q(session__payer__in=some) | Q(session__payer="", session__used_by__in=some) | Exists(charged)
+        yield from lines.filter(theirs).values_list("session_id", "pk")
