@@ -85,12 +85,14 @@ def _send_waiting(month: date) -> int:
 
 
 def _print_others(month: date) -> int:
-    """Print the statements that may have been sent, and those without an address; return how many may have been sent."""
+    """Print the statements that may have been sent, and those that cannot or need not be sent; return how many may have been sent."""
     uncertain = 0
     for one in mailing.of_month(month):
         if one.is_uncertain and one.last is not None:
             uncertain += 1
             sys.stdout.write(text_table.plain(f"{one.statement.payer} {one.last.email}") + ": may have been sent\n")
+        elif not one.has_lines:
+            sys.stdout.write(f"{one.statement.payer}: not sent, because nothing is charged\n")
         elif not one.email:
             sys.stdout.write(f"{one.statement.payer}: no e-mail address\n")
     return uncertain

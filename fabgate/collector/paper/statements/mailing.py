@@ -1,4 +1,4 @@
-"""Sends statements of closed months by e-mail, each once.
+"""Sends statements of closed months by e-mail, each once. One on which nothing is charged is not sent.
 
 A mail is stored before it is sent. If the process ends in between, it stays *being sent* and is not sent again by itself:
 nobody gets it twice. Who sends again does so on purpose.
@@ -6,7 +6,9 @@ nobody gets it twice. Who sends again does so on purpose.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Final, NamedTuple
 
@@ -19,12 +21,13 @@ from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.statements import read
 from fabgate.collector.billing.statements.compose import Statement
 from fabgate.collector.db import audit, statements
-from fabgate.collector.models import ClosedMonth, IssuedStatement, Member, Payer, StatementMail
+from fabgate.collector.models import Charge, ClosedMonth, IssuedStatement, ManualLine, Member, Payer, StatementMail
 from fabgate.collector.paper.figures import Money
 from fabgate.collector.paper.statements import language, pdf
 from fabgate.collector.people import mails
 from fabgate.collector.people.mails import Attachment, Mail
 
+log = logging.getLogger(__name__)
 MAILED, NOT_MAILED = "statement.mailed", "statement.not-mailed"
 #: How many mails are sent over one connection; the worker does its other work in between.
 AT_ONCE: Final = 5
@@ -40,11 +43,13 @@ class Addressed(NamedTuple):
     statement: IssuedStatement
     email: str
     last: StatementMail | None
+    #: Whether it has a session or a line: one without, of a payer who only paid in credit, is not sent.
+    has_lines: bool
 
     @property
     def is_due(self) -> bool:
         """Return whether it can be sent and was not sent yet."""
-        return bool(self.email) and (self.last is None or self.last.state not in _DONE)
+        return self.has_lines and bool(self.email) and (self.last is None or self.last.state not in _DONE)
 
     @property
     def is_uncertain(self) -> bool:
@@ -60,7 +65,8 @@ def of_month(month: date) -> list[Addressed]:
         mail.statement_id: mail
         for mail in StatementMail.objects.filter(statement__month=month).order_by("pk").iterator()
     }
-    return [Addressed(row, emails.get(row.payer, ""), last.get(row.pk)) for row in found]
+    charged = _charged(month)
+    return [Addressed(row, emails.get(row.payer, ""), last.get(row.pk), row.payer in charged) for row in found]
 
 
 def of(month: date, payer: str) -> Addressed | None:
@@ -69,11 +75,19 @@ def of(month: date, payer: str) -> Addressed | None:
     if row is None:
         return None
     found = payers.get(payer)
-    return Addressed(row, found.email_or_own if found else "", row.mails.order_by("pk").last())
+    email = found.email_or_own if found else ""
+    return Addressed(row, email, row.mails.order_by("pk").last(), payer in _charged(month, payer=payer))
 
 
 def draft(statement: Statement, email: str) -> Mail:
     """Return the mail, in the language of the payer, with the statement as PDF."""
+    shown = preview(statement, email)
+    (file,) = shown.attachments
+    return replace(shown, attachments=(replace(file, content=pdf.of(statement)),))
+
+
+def preview(statement: Statement, email: str) -> Mail:
+    """Return the mail with an empty file in the place of the PDF."""
     head = statement.head
     with translation.override(language.of(statement)):
         values = {
@@ -92,8 +106,7 @@ def draft(statement: Statement, email: str) -> Mail:
             )
             % values
         )
-    file = Attachment(f"{head.file_name}.pdf", "application/pdf", pdf.of(statement))
-    return Mail(email, subject, body, (file,))
+    return Mail(email, subject, body, (Attachment(f"{head.file_name}.pdf", "application/pdf", b""),))
 
 
 def queue(month: date, *, author: str) -> int:
@@ -112,6 +125,8 @@ def send_one(month: date, payer: str, *, author: str) -> str:
         one = of(month, payer)
         if one is None or not one.email:
             return _("the payer has no e-mail address")
+        if not one.has_lines:
+            return _("nothing is charged on it")
         _store([one], StatementMail.SENDING, author)
         last = one.statement.mails.order_by("pk").last()
         assert last is not None
@@ -158,8 +173,9 @@ def _store(chosen: Sequence[Addressed], state: str, author: str) -> None:
 
 def _deliver(taken: Sequence[StatementMail]) -> list[str]:
     """Send mails that are stored as being sent; store and return why each could not be sent, or ""."""
-    drafts = [draft(read.of(mail.statement.month, mail.statement.payer), mail.email) for mail in taken]
-    problems = mails.send(drafts) if drafts else []
+    drafts = [_drafted(mail) for mail in taken]
+    sent = iter(mails.send([one for one in drafts if isinstance(one, Mail)]))
+    problems = [next(sent) if isinstance(one, Mail) else one for one in drafts]
     with transaction.atomic():
         for mail, problem in zip(taken, problems, strict=True):
             mail.state, mail.problem = StatementMail.FAILED if problem else StatementMail.SENT, problem[:200]
@@ -168,6 +184,21 @@ def _deliver(taken: Sequence[StatementMail]) -> list[str]:
                 after = _details(mail.statement, mail.email)
                 audit.record(mail.author, NOT_MAILED, mail.statement, reason=problem[:200], after=after)
     return problems
+
+
+def _drafted(mail: StatementMail) -> Mail | str:
+    """Return the mail as it is sent, or why it cannot be made. That is known before anything is sent: it has failed."""
+    try:
+        return draft(read.of(mail.statement.month, mail.statement.payer), mail.email)
+    except Exception as error:
+        log.exception("the statement %s cannot be made", mail.statement)
+        return _("its PDF cannot be made (%(error)s)") % {"error": f"{type(error).__name__}: {error}"}
+
+
+def _charged(month: date, **only: str) -> set[str]:
+    """Return the payers who have a session or a line in a month."""
+    rows = (model.objects.filter(month=month, **only) for model in (Charge, ManualLine))
+    return {payer for found in rows for payer in found.order_by().values_list("payer", flat=True).distinct()}
 
 
 def _give_up(waiting: Collection[StatementMail], problem: str) -> None:

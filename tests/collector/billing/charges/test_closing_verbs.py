@@ -13,6 +13,8 @@ import pytest
 
 from fabgate.collector.billing import member_plans
 from fabgate.collector.billing.charges import closing, refresh
+from fabgate.collector.billing.prepaid import ledger, modes
+from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.cli import verbs
 from fabgate.collector.models import (
     Change,
@@ -260,6 +262,8 @@ def test_statements_are_sent_at_the_command_line(shop, run, mail_server, capsys)
     for number in (1, 2, 3):
         session(shop, f"s-{number}", FIRST + timedelta(days=number), 10, f"m-{number}")
     month = f"{FIRST:%Y-%m}"
+    modes.set_mode("m-4", FIRST, prepays=True, actor="maya")
+    ledger.credit("m-4", 2_000, Paid("cash"), author="kim", now=datetime.combine(FIRST, time(12), UTC))
     with pytest.raises(UsageError, match="is not closed"):
         run("bill-send", month)
     run("bill-close", month, "--reason", "the gate is being repaired")
@@ -269,8 +273,10 @@ def test_statements_are_sent_at_the_command_line(shop, run, mail_server, capsys)
     got.refused.clear()
     assert "m-2 bob@example.org: not sent: the mail server refused the address" in capsys.readouterr().out
     printed = run("bill-send", month)
-    assert printed.splitlines() == ["m-2 bob@example.org: sent", "m-3: no e-mail address"]
-    assert run("bill-send", month) == "m-3: no e-mail address\n"
+    assert printed.splitlines() == [
+        *("m-2 bob@example.org: sent", "m-3: no e-mail address", "m-4: not sent, because nothing is charged"),
+    ]
+    assert run("bill-send", month).splitlines() == printed.splitlines()[1:]
     assert run("bill-send", month, "--payer", "m-1") == "m-1: sent\n"
     assert [to for to, _message in got.taken] == ["zoe@example.org", "bob@example.org", "zoe@example.org"]
 

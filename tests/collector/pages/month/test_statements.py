@@ -10,6 +10,8 @@ import pytest
 from pypdf import PdfReader
 
 from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.billing.prepaid import ledger, modes
+from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.models import Change, ClosedMonth, Group, Member, Payer, StatementMail, Workshop
 from fabgate.collector.pages.lists import numbered
 from fabgate.collector.paper.statements import mailing
@@ -159,6 +161,22 @@ def test_all_statements_of_a_month_are_sent_and_those_without_an_address_are_lis
     page = words(text(manager.get(f"/month/statements?month={MONTH}")))
     assert "statement to send" not in page
     assert "zoe@example.org Sent" in page
+
+
+def test_a_statement_on_which_nothing_is_charged_is_listed_and_not_sent(browse, shop, mail_server):
+    mail_server()
+    manager = browse("manager")
+    Member.objects.update(email="zoe@example.org")
+    modes.set_mode("m-4", FIRST, prepays=True, actor="maya")
+    ledger.credit("m-4", 2_000, Paid("cash"), author="kim", now=NOON)
+    close()
+    page = words(text(manager.get(f"/month/statements?month={MONTH}")))
+    assert "2 statements to send" in page
+    assert "1 statement has no session and no line, and is not sent." in page
+    assert "not sent: nothing is charged" in page
+    path = f"/month/statement-send/m-4?month={MONTH}"
+    assert "Nothing is charged on this statement, so it is not sent." in words(text(manager.get(path)))
+    assert manager.post(path).status_code == 404
 
 
 def test_statements_that_may_have_been_sent_are_counted_and_listed(browse, shop, mail_server):

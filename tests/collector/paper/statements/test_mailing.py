@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import pytest
 from pypdf import PdfReader
 
 from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.billing.prepaid import ledger, modes
+from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.billing.statements import issue
 from fabgate.collector.models import Change, IssuedStatement, Member, Payer, StatementMail
-from fabgate.collector.paper.statements import mailing
+from fabgate.collector.paper.statements import mailing, pdf
 from fabgate.collector.people import mails
 from fabgate.collector.processes import restored_database
 from fabgate.collector.processes.worker import Worker
@@ -123,6 +125,49 @@ def test_a_process_that_ends_while_it_sends_sends_nothing_twice(mail_server, mon
     assert states() == {"m-1": ["sending"], "m-2": ["sending"]}
     assert mailing.send_one(FIRST, "m-1", author="maya") == ""
     assert len(got.taken) == 1
+
+
+def test_a_statement_without_a_session_or_a_line_is_not_sent(mail_server):
+    """Who only paid in has a statement of 0, which says nothing that the acknowledgement did not."""
+    got = mail_server()
+    after = refresh.following(FIRST)
+    Member.objects.filter(pk="m-4").update(email="paid-in@example.org")
+    at = datetime.combine(after, time(12), UTC)
+    modes.set_mode("m-4", after, prepays=True, actor="maya")
+    ledger.credit("m-4", 2_000, Paid("cash"), author="kim", now=at)
+    decisions.add_line("m-1", "Plywood", 100, day=FIRST, author="maya")
+    closing.close(after, at + timedelta(days=60), actor="maya", reason="a test")
+    assert {row.payer for row in IssuedStatement.objects.filter(month=after)} == {"m-1", "m-4"}
+    assert mailing.queue(after, author="maya") == 1
+    Worker().mail()
+    assert [to for to, _message in got.taken] == ["zoe@example.org"]
+    assert mailing.send_one(after, "m-4", author="maya") == "nothing is charged on it"
+    assert len(got.taken) == 1
+    assert "m-4" not in states()
+
+
+def test_a_statement_that_cannot_be_made_has_failed_and_the_others_are_sent(mail_server, monkeypatch):
+    got, made = mail_server(), pdf.of
+
+    def breaks(statement):
+        if statement.head.payer == "m-1":
+            raise ValueError("no glyph")
+        return made(statement)
+
+    mailing.queue(FIRST, author="maya")
+    with monkeypatch.context() as patched:
+        patched.setattr(pdf, "of", breaks)
+        Worker().mail()
+        assert states() == {"m-1": ["failed"], "m-2": ["sent"]}
+        assert mailing.send_one(FIRST, "m-1", author="maya") == "its PDF cannot be made (ValueError: no glyph)"
+    assert states()["m-1"] == ["failed", "failed"]
+    assert StatementMail.objects.filter(state="failed")[0].problem == "its PDF cannot be made (ValueError: no glyph)"
+    assert logged()[-1][1] == mailing.NOT_MAILED
+    # once it can be made, it is sent with the next ones
+    assert mailing.queue(FIRST, author="maya") == 1
+    Worker().mail()
+    assert states() == {"m-1": ["failed", "failed", "sent"], "m-2": ["sent"]}
+    assert sorted(to for to, _message in got.taken) == ["books@example.org", "zoe@example.org"]
 
 
 def test_erased_statements_are_not_sent(mail_server):

@@ -47,7 +47,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     all_of_them = mailing.of_month(first)
     which = request.GET.get("which")
     narrowed = {
-        "no-address": [one for one in all_of_them if not one.email],
+        "no-address": [one for one in all_of_them if one.has_lines and not one.email],
         "uncertain": [one for one in all_of_them if one.is_uncertain],
     }
     page = numbered_page(narrowed.get(which, all_of_them) if which else all_of_them, request.GET)
@@ -59,6 +59,7 @@ def listing(request: HttpRequest) -> HttpResponse:
         "statements": len(all_of_them),
         "due": len(due),
         "without_address": len(narrowed["no-address"]),
+        "without_lines": sum(not one.has_lines for one in all_of_them),
         "uncertain": len(narrowed["uncertain"]),
         "waiting": sum(one.last is not None and one.last.state == StatementMail.WAITING for one in all_of_them),
         "example": _example(due[0], first) if due else None,
@@ -76,7 +77,7 @@ def one(request: HttpRequest, pk: str) -> HttpResponse:
     if addressed is None:
         raise Http404
     if request.method == "POST":
-        if not mails.can_send() or not addressed.email:
+        if not mails.can_send() or not addressed.email or not addressed.has_lines:
             raise Http404
         problem = mailing.send_one(first, pk, author=account_of(request).name)
         if problem:
@@ -88,7 +89,8 @@ def one(request: HttpRequest, pk: str) -> HttpResponse:
         "month": first,
         "payer": pk,
         "name": words.of_payers([pk])[pk].get("name", pk),
-        "mail": _example(addressed, first) if addressed.email else None,
+        "has_lines": addressed.has_lines,
+        "mail": _example(addressed, first) if addressed.email and addressed.has_lines else None,
         "last": addressed.last,
         "state": STATES[addressed.last.state] if addressed.last else None,
         "can_send": mails.can_send(),
@@ -97,7 +99,7 @@ def one(request: HttpRequest, pk: str) -> HttpResponse:
 
 
 def _example(one: Addressed, first: date) -> mails.Mail:
-    return mailing.draft(read.of(first, one.statement.payer), one.email)
+    return mailing.preview(read.of(first, one.statement.payer), one.email)
 
 
 def _rows(page: Any, first: date, money: Money) -> list[dict[str, Any]]:
@@ -108,6 +110,7 @@ def _rows(page: Any, first: date, money: Money) -> list[dict[str, Any]]:
             "name": names[one.statement.payer].get("name", one.statement.payer),
             "amount": money.minor(one.statement.amount_minor),
             "email": one.email,
+            "has_lines": one.has_lines,
             "last": one.last,
             "state": STATES[one.last.state] if one.last else None,
             "url": f"{reverse('month-statement', args=[one.statement.payer])}?month={first:%Y-%m}",
