@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from django.utils.formats import number_format
+from django.utils.formats import get_format, number_format
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
@@ -98,6 +98,12 @@ def duration(ms: int | None) -> str:
     minutes, seconds = divmod(abs(int(ms)) // 1000, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{MINUS if ms < 0 else ''}{hours}:{minutes:02}:{seconds:02}"
+
+
+def exact_duration(ms: int) -> str:
+    """Return milliseconds as `duration` does, with those that are beyond a whole second: 0:29:59.655."""
+    rest = abs(ms) % 1000
+    return duration(ms) + (f"{get_format('DECIMAL_SEPARATOR')}{rest:03}" if rest else "")
 
 
 def count(number: int) -> str:

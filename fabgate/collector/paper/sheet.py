@@ -48,10 +48,10 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a table, and a note beneath it."""
+    """A row of a table, and notes beneath it, each on lines of its own."""
 
     cells: Sequence[str]
-    note: str = ""
+    notes: Sequence[str] = ()
 
 
 class Heading(NamedTuple):
@@ -209,6 +209,8 @@ class _Pages(FPDF):
 
 #: The most that a sum of one line needs, in mm.
 _SUM: Final = _ROW + 2.3
+#: A line of a note.
+_NOTE: Final = 4.0
 
 
 class _Table:
@@ -230,7 +232,8 @@ class _Table:
                 waiting.append(row)
                 continue
             lines = self._wrapped(row.cells, bold=isinstance(row, Sum))
-            height = self._height(lines) + (4.0 if isinstance(row, Row) and row.note else 0)
+            notes = self._noted(row)
+            height = self._height(lines) + len(notes) * _NOTE
             height += sum(_height_of(heading) for heading in waiting)
             if isinstance(row, Row):
                 sums = takewhile(lambda one: isinstance(one, Sum), islice(all_rows, place + 1, None))
@@ -243,7 +246,7 @@ class _Table:
                 self._heading(heading)
             shown = _over([*shown, *waiting], [])
             waiting.clear()
-            self._row(row, lines)
+            self._row(row, lines, notes)
         for heading in waiting:
             self._heading(heading)
 
@@ -269,7 +272,23 @@ class _Table:
             text = self._pdf.shown(" · ".join(heading.text for heading in headings))
             self._pdf.cell(0, _ROW, text, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
-    def _row(self, row: Row | Sum, lines: list[list[str]]) -> None:
+    def _noted(self, row: Row | Sum) -> list[str]:
+        """Return the lines of a row's notes: they begin below its second cell."""
+        if isinstance(row, Sum):
+            return []
+        pdf = self._pdf
+        pdf.style(8, colour=_SOFT)
+        found: list[str] = []
+        for note in row.notes:
+            width = pdf.epw - self._widths[0]
+            lines = pdf.multi_cell(
+                width, _NOTE, pdf.shown(note), align=Align.L, dry_run=True, output=MethodReturnValue.LINES
+            )
+            assert isinstance(lines, list)
+            found.extend(line.strip() for line in lines)
+        return found
+
+    def _row(self, row: Row | Sum, lines: list[list[str]], notes: Sequence[str]) -> None:
         pdf = self._pdf
         if isinstance(row, Sum):
             is_last = row.is_last
@@ -281,12 +300,10 @@ class _Table:
             return
         pdf.style(_SIZE, colour=_INK)
         self._cells(lines)
-        if row.note:
-            pdf.style(8, colour=_SOFT)
+        pdf.style(8, colour=_SOFT)
+        for note in notes:
             pdf.set_x(_LEFT + self._widths[0])
-            pdf.cell(
-                0, 4, self._cut(pdf.shown(row.note), pdf.epw - self._widths[0]), new_x=XPos.LMARGIN, new_y=YPos.NEXT
-            )
+            pdf.cell(0, _NOTE, note, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
     def _cells(self, lines: list[list[str]]) -> None:
         """Write cells, each of some lines, next to each other."""
@@ -319,14 +336,6 @@ class _Table:
 
     def _height(self, lines: list[list[str]]) -> float:
         return _ROW + (max(map(len, lines)) - 1) * (_ROW - 1)
-
-    def _cut(self, text: str, width: float) -> str:
-        """Return a text that fits on one line."""
-        if self._pdf.get_string_width(text) <= width - 2 * _PAD:
-            return text
-        while text and self._pdf.get_string_width(f"{text}…") > width - 2 * _PAD:
-            text = text[:-1]
-        return f"{text}…"
 
 
 def _height_of(heading: Heading) -> float:

@@ -137,6 +137,8 @@ def _seen(first: date) -> str:
     for pair in Charge.objects.filter(month=first).order_by("pk").values_list("pk", "known").iterator():
         found.update(_text(pair))
     found.update(_text(list(ManualLine.objects.filter(month=first).order_by("pk").values_list("pk", flat=True))))
+    contested = Contest.waiting().filter(month=first).values_list("pk", flat=True)
+    found.update(_text(list(contested)))  # statements mark what is contested
     for prepaid in ledger.lines(first):  # statements show the settlement, credits and refunds
         found.update(prepaid.encode() + b"\n")
     return found.hexdigest()

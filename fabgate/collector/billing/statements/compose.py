@@ -10,10 +10,15 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from fabgate.collector.base.search_key import folded
+from fabgate.collector.billing import rating
 from fabgate.collector.billing.charges.record import Record
+from fabgate.collector.billing.statements import priced
+from fabgate.collector.billing.statements.priced import Priced
 
 
 def number_of(month: date, payer: str) -> str:
@@ -61,12 +66,14 @@ class Words:
     payer: Mapping[str, str]
     #: Names of people by their ids.
     people: Mapping[str, str]
-    #: Reasons by the ids of charges: why one is waived, reversed or late.
+    #: Reasons by the ids of charges: why one is waived, corrected, reversed or late.
     why: Mapping[str, str]
     #: Titles of machines by their names.
     machines: Mapping[str, str]
     #: The details of the workshop: ``name``, ``address``, ``contact``, ``registration_number``, ``vat_number``.
     workshop: Mapping[str, str]
+    #: The ids of charges, and the numbers of lines as text, that are contested and not answered.
+    contested: Collection[str] = ()
 
 
 class Item(NamedTuple):
@@ -74,10 +81,25 @@ class Item(NamedTuple):
 
     charge: Record
     vat_code: str
-    #: Why it is waived, reversed or late, in the words of who decided it; or "".
+    #: Why it is waived, corrected, reversed or late, in the words of who decided it; or "".
     why: str
     #: Whether it is due by statement although its payer prepays (billing/prepaid/settlement.py).
     is_due: bool = False
+    is_contested: bool = False
+    #: How its amount was made; None without a price.
+    priced: Priced | None = None
+
+    @property
+    def billed_ms(self) -> int | None:
+        """Return the time that has a price, negative in a reversal; None if no time has one."""
+        found = self.priced.billed_ms if self.priced else None
+        return -found if found is not None and self.is_reversal else found
+
+    @property
+    def is_corrected(self) -> bool:
+        """Return whether somebody corrected the session before its month was closed."""
+        is_other = self.is_reversal or self.is_of_other_month or self.charge.kind == rating.WAIVED
+        return bool(self.why) and not is_other
 
     @property
     def is_reversal(self) -> bool:
@@ -105,13 +127,14 @@ class Line(NamedTuple):
     number: int = 0
     #: Whether it is due by statement although its payer prepays.
     is_due: bool = False
+    is_contested: bool = False
 
 
 class Total(NamedTuple):
-    """A sum of charges: sessions that count, their time, and the amount. A reversal takes its session away."""
+    """A sum of charges: sessions that count, their billed time, and the amount. A reversal takes its session away."""
 
     sessions: int = 0
-    counted_ms: int = 0
+    billed_ms: int = 0
     amount_minor: int = 0
 
     def plus(self, other: Total) -> Total:
@@ -223,15 +246,27 @@ def compose(
     lines: Iterable[Line],
     vat_codes: Mapping[int, str],
     due: Collection[str] = (),
+    snapshots: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Statement:
     """Return the statement. `vat_codes` has the code of each rule by its number, `due` the ids of `Item.is_due`.
+
+    `snapshots` has the terms of charges by their digests (charges/record.py).
 
     The payer's own sessions come first, then those of others by their names; sessions by their starts.
     """
     found: dict[str, dict[str, list[Item]]] = defaultdict(lambda: defaultdict(list))
+    zone = ZoneInfo(head.zone)
     for charge in charges:
         code = vat_codes.get(charge.rule_id, "") if charge.rule_id is not None else ""
-        found[charge.used_by][charge.machine].append(Item(charge, code, words.why.get(charge.id, ""), charge.id in due))
+        item = Item(
+            charge,
+            code,
+            words.why.get(charge.id, ""),
+            is_due=charge.id in due,
+            is_contested=charge.id in words.contested,
+            priced=priced.of(charge, snapshots[charge.terms], zone, head.digits) if charge.terms else None,
+        )
+        found[charge.used_by][charge.machine].append(item)
     persons = [_person(pk, by_machine, words) for pk, by_machine in found.items()]
     persons.sort(key=lambda person: (person.id != head.payer, folded(person.name), person.id))
     return Statement(head, words, persons, sorted(lines))
@@ -242,7 +277,7 @@ def _person(pk: str, by_machine: Mapping[str, list[Item]], words: Words) -> Pers
     for name, items in by_machine.items():
         items.sort(key=_order)
         title = words.machines.get(name) or name
-        machines.append(OnMachine(name, title, items, _sum(_total(item.charge) for item in items)))
+        machines.append(OnMachine(name, title, items, _sum(map(_total, items))))
     machines.sort(key=lambda machine: (folded(machine.title), machine.name))
     return Person(pk, words.people.get(pk) or pk, machines, _sum(machine.total for machine in machines))
 
@@ -253,8 +288,8 @@ def _order(item: Item) -> tuple[datetime, str, bool]:
     return charge.started_at or charge.ended_at, charge.session, not charge.reverses
 
 
-def _total(charge: Record) -> Total:
-    return Total(-1 if charge.reverses else 1, charge.counted_ms, charge.amount_minor)
+def _total(item: Item) -> Total:
+    return Total(-1 if item.is_reversal else 1, item.billed_ms or 0, item.charge.amount_minor)
 
 
 def _sum(totals: Iterable[Total]) -> Total:

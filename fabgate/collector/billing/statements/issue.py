@@ -26,7 +26,7 @@ def of_month(month: date) -> list[IssuedStatement]:
     for payer, user in pairs.iterator():
         people[payer].add(user)
     called = words.names({user for users in people.values() for user in users})
-    payers, why = words.of_payers(amounts), words.reasons(month)
+    payers, why, contested = words.of_payers(amounts), words.reasons(month), words.contested(month)
     return [
         IssuedStatement(
             month=month,
@@ -36,6 +36,7 @@ def of_month(month: date) -> list[IssuedStatement]:
                 "payer": payers[payer],
                 "people": {user: called[user] for user in sorted(people[payer]) if user in called},
                 "why": why.get(payer, {}),
+                **({"contested": sorted(contested[payer])} if payer in contested else {}),
             },
         )
         for payer, amount in sorted(amounts.items())

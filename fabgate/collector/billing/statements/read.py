@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import behind, refresh
@@ -12,7 +13,8 @@ from fabgate.collector.billing.charges.record import Record
 from fabgate.collector.billing.prepaid.settlement import Settled
 from fabgate.collector.billing.statements import credit, words
 from fabgate.collector.billing.statements.compose import Head, Line, Statement, Words, compose
-from fabgate.collector.models import Charge, ClosedMonth, IssuedStatement, ManualLine, TariffRule
+from fabgate.collector.db import statements
+from fabgate.collector.models import Charge, ChargeTerms, ClosedMonth, IssuedStatement, ManualLine, TariffRule
 
 
 def of(month: date, payer: str) -> Statement:
@@ -25,13 +27,15 @@ def of(month: date, payer: str) -> Statement:
     charges = list(refresh.records(Charge.objects.filter(month=month, payer=payer)))
     settled = Settled.of(month=month, payer=payer)
     prepays = settled.modes.prepays(payer, month)
+    called = _words(payer, closed, charges, month)
     statement = compose(
         top,
-        _words(payer, closed, charges, month),
+        called,
         charges,
-        lines(month, payer, settled.lines if prepays else ()),
+        lines(month, payer, settled.lines if prepays else (), called.contested),
         codes(),
         settled.charges if prepays else (),
+        _snapshots(charges),
     )
     return replace(statement, credit=credit.of(month, payer, statement.amount_minor, statement.due_minor))
 
@@ -51,18 +55,29 @@ def head(month: date, payer: str, closed: ClosedMonth | None) -> Head:
     )
 
 
-def lines(month: date, payer: str, due: Collection[int] = ()) -> Iterator[Line]:
-    """Yield the lines of a payer: charges for something other than a session. `due` has the numbers of `Line.is_due`."""
+def lines(month: date, payer: str, due: Collection[int] = (), contested: Collection[str] = ()) -> Iterator[Line]:
+    """Yield the lines of a payer: charges for something other than a session.
+
+    `due` has the numbers of `Line.is_due`, and `contested` those of `Line.is_contested` as text.
+    """
     zone = terms.zone(terms.get())
     for row in ManualLine.objects.filter(month=month, payer=payer).order_by("at", "pk"):
         yield Line(
-            *(row.day_in(zone), row.at, row.text, row.amount_minor, row.vat_code, row.session, row.pk), row.pk in due
+            *(row.day_in(zone), row.at, row.text, row.amount_minor, row.vat_code, row.session, row.pk),
+            is_due=row.pk in due,
+            is_contested=str(row.pk) in contested,
         )
 
 
 def codes() -> dict[int, str]:
     """Return the VAT code of each rule that has one. Rules never change."""
     return dict(TariffRule.objects.exclude(vat_code="").values_list("pk", "vat_code"))
+
+
+def _snapshots(charges: Iterable[Record]) -> dict[str, Mapping[str, Any]]:
+    """Return the terms of charges by their digests."""
+    wanted = sorted({charge.terms for charge in charges if charge.terms})
+    return dict(statements.rows_among(ChargeTerms.objects.all(), "digest", wanted, "snapshot"))
 
 
 def _words(payer: str, closed: ClosedMonth | None, charges: list[Record], month: date) -> Words:
@@ -76,6 +91,7 @@ def _words(payer: str, closed: ClosedMonth | None, charges: list[Record], month:
             why=stored.get("why", {}),
             machines=closed.printed.get("machines", {}),
             workshop=closed.printed.get("workshop", {}),
+            contested=frozenset(stored.get("contested", ())),
         )
     return Words(
         payer=words.of_payers([payer])[payer],
@@ -83,4 +99,5 @@ def _words(payer: str, closed: ClosedMonth | None, charges: list[Record], month:
         why=words.reasons(month, payers=[payer]).get(payer, {}),
         machines=words.machines(),
         workshop=words.workshop(),
+        contested=words.contested(month, payers=[payer]).get(payer, frozenset()),
     )

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fabgate.collector.billing.statements.compose import Credit, Item, Statement
+from fabgate.collector.billing.statements.priced import Priced
 
 
 def of(statement: Statement) -> dict[str, Any]:
@@ -48,6 +49,30 @@ def _credit(credit: Credit | None) -> dict[str, Any] | None:
     }
 
 
+def _price(found: Priced | None) -> dict[str, Any] | None:
+    """Return how an amount was made; of a reversal, the amount that it reverses. Prices are in the main unit."""
+    if found is None:
+        return None
+    price, tariff = found.price, found.tariff
+    return {
+        "segments": [
+            {
+                "kind": segment.kind,
+                "since": _utc(segment.since),
+                "ms": segment.ms,
+                "added_ms": segment.added_ms,
+                "free_ms": segment.free_ms,
+                "price": str(segment.price),
+            }
+            for segment in found.segments
+        ],
+        "session_fee": str(tariff.session_fee) if price.fee else None,
+        "minimum": str(tariff.minimum) if price.topped_up else None,
+        "cap_left_minor": found.cap_left_minor,
+        "discount_percent": str(found.discount_percent) if price.discounted else None,
+    }
+
+
 def _charge(item: Item) -> dict[str, Any]:
     charge = item.charge
     return {
@@ -60,11 +85,15 @@ def _charge(item: Item) -> dict[str, Any]:
         "started_at": _utc(charge.started_at),
         "ended_at": _utc(charge.ended_at),
         "counted_ms": charge.counted_ms,
+        "billed_ms": item.billed_ms,
         "free_ms": charge.free_ms,
+        "price": _price(item.priced),
         "amount_minor": charge.amount_minor,
         "vat_code": item.vat_code,
         "reverses": charge.reverses,
         "why": item.why,
+        "is_corrected": item.is_corrected,
+        "is_contested": item.is_contested,
     }
 
 

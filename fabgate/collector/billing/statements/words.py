@@ -1,4 +1,4 @@
-"""The words of statements as they are now: names, addresses, and why something is waived, reversed or late.
+"""The words of statements as they are now: names, addresses, and why something is waived, corrected, reversed or late.
 
 They are read for many payers at once, because all statements of a month are made when it is closed.
 """
@@ -11,18 +11,20 @@ from datetime import date, datetime
 from typing import Any, Final
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from fabgate.collector.billing import rating
 from fabgate.collector.db import statements
 from fabgate.collector.models import (
     Change,
     Charge,
+    Contest,
     Correction,
     Group,
     Machine,
     Member,
     Payer,
+    Review,
     Waiver,
     Workshop,
 )
@@ -74,27 +76,43 @@ def names(ids: Iterable[str]) -> dict[str, str]:
 
 
 def reasons(month: date, *, payers: Collection[str] = ()) -> dict[str, dict[str, str]]:
-    """Return why charges of a month are waived, reversed or late: by payer, then by the charge's id.
+    """Return why charges of a month are waived, corrected, reversed or late: by payer, then by the charge's id.
 
     It is what a person wrote last about the session. Charges about which nobody wrote anything are missing. With
     `payers`, only theirs.
     """
-    rows = Charge.objects.filter(month=month).filter(
-        Q(kind=rating.WAIVED) | ~Q(reverses="") | Q(known__gt=0) | ~Q(of_month=month)
-    )
-    if payers:
-        rows = rows.filter(payer__in=payers)
-    charges = list(rows.order_by("pk").values_list("payer", "pk", "session"))
-    reasons = _reasons(sorted({session for _payer, _pk, session in charges}))
     found: dict[str, dict[str, str]] = defaultdict(dict)
-    for payer, pk, session in charges:
-        if session in reasons:
-            found[payer][pk] = reasons[session]
+    decided = Q(kind=rating.WAIVED) | ~Q(reverses="") | Q(known__gt=0) | ~Q(of_month=month)
+    corrected = ~decided & Q(session__in=Correction.objects.values("session_id"))
+    for rows, only_corrections in ((decided, False), (corrected, True)):
+        charges = list(_of(month, payers).filter(rows).order_by("pk").values_list("payer", "pk", "session"))
+        reasons = _reasons(sorted({session for _payer, _pk, session in charges}), only_corrections=only_corrections)
+        for payer, pk, session in charges:
+            if session in reasons:
+                found[payer][pk] = reasons[session]
     return dict(found)
 
 
-def _reasons(sessions: list[str]) -> dict[str, str]:
-    """Return the newest reason of a person's decision about each session."""
+def contested(month: date, *, payers: Collection[str] = ()) -> dict[str, frozenset[str]]:
+    """Return what of a month is contested and not answered, by payer: ids of charges, and numbers of lines as text."""
+    found: dict[str, set[str]] = defaultdict(set)
+    reviews = Review.objects.filter(why=Review.CONTESTED, settled_at=None).values("session_id")
+    sessions = _of(month, payers).filter(kind=rating.IN_REVIEW, session__in=reviews)
+    lines = Contest.waiting().filter(kind=Contest.LINE, month=month)
+    if payers:
+        lines = lines.filter(payer__in=payers)
+    for payer, key in (*sessions.values_list("payer", "pk"), *lines.values_list("payer", "key")):
+        found[payer].add(key)
+    return {payer: frozenset(keys) for payer, keys in found.items()}
+
+
+def _of(month: date, payers: Collection[str]) -> QuerySet[Charge]:
+    rows = Charge.objects.filter(month=month)
+    return rows.filter(payer__in=payers) if payers else rows
+
+
+def _reasons(sessions: list[str], *, only_corrections: bool) -> dict[str, str]:
+    """Return the newest reason of a person's decision about each session: a correction, or also a waiver or its end."""
     newest: dict[str, tuple[datetime, str]] = {}
 
     def note(session: str, at: datetime, text: str) -> None:
@@ -104,9 +122,9 @@ def _reasons(sessions: list[str]) -> dict[str, str]:
     corrections = Correction.objects.order_by("pk")
     for row in statements.rows_among(corrections, "session_id", sessions, "at", "reason"):
         note(*row)
-    for row in statements.rows_among(Waiver.objects.all(), "session", sessions, "at", "reason"):
-        note(*row)
-    if sessions:
+    if not only_corrections and sessions:
+        for row in statements.rows_among(Waiver.objects.all(), "session", sessions, "at", "reason"):
+            note(*row)
         among = set(sessions)
         withdrawn = Change.objects.filter(kind="waiver", verb="waiver.withdrawn")
         for at, before, reason in withdrawn.order_by("pk").values_list("at", "before", "reason"):

@@ -163,5 +163,8 @@ def _print(statement: Statement) -> None:
         for label, value in rows.facts(statement):
             sys.stdout.write(f"{label}: {text_table.plain(value)}\n")
         sys.stdout.write("\n")
-        shown = [(row.day, row.span, row.time, row.text, row.note, row.amount) for row in rows.of(statement)]
+        shown = [
+            (row.day, row.span, row.time, row.text, " · ".join(filter(None, [*row.steps, row.note])), row.amount)
+            for row in rows.of(statement)
+        ]
         text_table.write(shown, sys.stdout, right={2, 5}, rule_before=len(shown) - 1)

@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 
 from fabgate.collector.billing.currencies import decimal_text
 from fabgate.collector.billing.statements.compose import Item, Statement
-from fabgate.collector.paper.figures import MINUS, duration
-from fabgate.collector.paper.statements import language, rows
+from fabgate.collector.paper.figures import MINUS, Money, exact_duration
+from fabgate.collector.paper.statements import language, rows, steps
 from fabgate.collector.tables.csv_file import write_csv
 from fabgate.collector.tables.table import MOMENT, PLAIN, TEXT, Cell, Column, Table
 
@@ -36,7 +36,9 @@ def _table(statement: Statement, point: str) -> Table:
         Column(_("Start"), MOMENT),
         Column(_("End"), MOMENT),
         Column(_("Duration"), PLAIN),
+        Column(_("Billed time"), PLAIN),
         Column(_("Class")),
+        Column(_("Calculation")),
         Column(_("Note")),
         Column(_("VAT code")),
         Column(_("Amount"), PLAIN),
@@ -48,6 +50,10 @@ def _table(statement: Statement, point: str) -> Table:
 
 def _rows(statement: Statement, point: str) -> Iterator[list[Cell]]:
     head, zone = statement.head, ZoneInfo(statement.head.zone)
+    money = Money(head.currency, head.digits)
+
+    def time(ms: int) -> str:
+        return exact_duration(ms).replace(MINUS, "-")
 
     def amount(minor: int) -> str:
         return decimal_text(minor, head.digits).replace(".", point)
@@ -55,15 +61,17 @@ def _rows(statement: Statement, point: str) -> Iterator[list[Cell]]:
     for person in statement.persons:
         for machine in person.machines:
             for item in machine.items:
+                billed_ms = item.billed_ms
                 yield [
                     *(person.name, machine.title, *_times(item, zone)),
-                    *(duration(item.charge.counted_ms).replace(MINUS, "-"), rows.class_of(item), rows.note_of(item)),
+                    *(time(item.charge.counted_ms), time(billed_ms) if billed_ms is not None else ""),
+                    *(rows.class_of(item), " · ".join(steps.of(item, money, zone, in_full=True)), rows.note_of(item)),
                     *(item.vat_code, amount(item.charge.amount_minor), head.currency, item.charge.session),
                 ]
     for line in statement.lines:
         day = line.day.isoformat()
         yield [
-            *("", "", day, day, "", line.text, rows.note_of_line(line, head), line.vat_code),
+            *("", "", day, day, "", "", line.text, "", rows.note_of_line(line, head), line.vat_code),
             *(amount(line.amount_minor), head.currency, line.session),
         ]
 

@@ -50,7 +50,7 @@ def _written(statement: Statement) -> bytes:
 
 def _charges(sheet: Sheet, statement: Statement) -> None:
     has_codes = any(statement.by_vat_code)
-    widths = [1.9, 2.6, 1.4, 3.6, 1.3, 1.6]
+    widths = [1.9, 2.4, 2.1, 3.2, 1.2, 1.6]
     numbers = {2, 5}
     columns = [
         Column(label, width, number in numbers)
@@ -59,6 +59,7 @@ def _charges(sheet: Sheet, statement: Statement) -> None:
     if not has_codes:
         del columns[4]
     sheet.table(columns, _rows(statement, has_codes=has_codes))
+    sheet.paragraph(rows.legend(), is_soft=True)
 
 
 def _rows(statement: Statement, *, has_codes: bool) -> Iterator[Row | Heading | Sum]:
@@ -66,7 +67,10 @@ def _rows(statement: Statement, *, has_codes: bool) -> Iterator[Row | Heading | 
         if row.kind in (rows.PERSON, rows.MACHINE):
             yield Heading(row.text, 1 if row.kind == rows.PERSON else 2)
         elif row.kind in (rows.SESSION, rows.LINE):
-            yield Row(_cells(row, [row.day, row.span, row.time, row.text], has_codes=has_codes), row.note)
+            yield Row(
+                _cells(row, [row.day, row.span, row.time, row.text], has_codes=has_codes),
+                [note for note in (*row.steps, row.note) if note],
+            )
         else:
             is_whole = row.kind == rows.WHOLE
             cells = [row.text, "", row.time, ""] if is_whole else ["", row.span, row.time, row.text]

@@ -12,14 +12,14 @@ from zoneinfo import ZoneInfo
 from django.utils.formats import date_format
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from fabgate.collector.base import local_times
-from fabgate.collector.billing import rating
 from fabgate.collector.billing.statements.compose import Head, Item, Line, OnMachine, Person, Statement, Total, Words
 from fabgate.collector.models import PrepaidEntry
-from fabgate.collector.paper.figures import NOTHING, Money, count, duration
+from fabgate.collector.paper.figures import NOTHING, Money, count, exact_duration
 from fabgate.collector.paper.statements import labels
+from fabgate.collector.paper.statements import steps as how
 
 #: The kinds of rows: a person, a machine, a session, a line, or the sum of a machine, of a person, or of everything.
 PERSON, MACHINE, SESSION, LINE = "person", "machine", "session", "line"
@@ -33,12 +33,16 @@ class StatementRow(NamedTuple):
     """A row. Headings and sums have a text; empty values are not shown."""
 
     kind: str
+    #: Of a session, the price per minute that its time is multiplied by, or else its class.
     text: str = ""
     day: str = ""
     span: str = ""
+    #: The billed time.
     time: str = ""
     amount: str = ""
-    #: Details: which month, why, how much of the time was free.
+    #: How the amount was made: one text for each step (steps.py).
+    steps: tuple[str, ...] = ()
+    #: Which month, and why.
     note: str = ""
     vat_code: str = ""
     #: The session's id.
@@ -110,8 +114,16 @@ def workshop_lines(words: Words) -> list[str]:
 
 
 def columns() -> list[str]:
-    """Return the labels of the columns: day, span, time, text, VAT code, amount."""
-    return [_("Date"), _("Time"), _("Duration"), _("Class"), _("VAT"), _("Amount")]
+    """Return the labels of the columns: day, span, billed time, text, VAT code, amount."""
+    return [_("Date"), _("Time"), _("Billed time"), _("Details"), _("VAT"), _("Amount")]
+
+
+def legend() -> str:
+    """Return how billed times and amounts are made."""
+    return _(
+        "Billed time is the recorded time, rounded up to whole seconds or to the step of the price, less free minutes."
+        " The amount of each session is rounded once, half up."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +211,7 @@ def class_of(item: Item) -> str:
 
 
 def note_of(item: Item) -> str:
-    """Return which month a session is of, why, and how much of its time was free."""
+    """Return which month a session is of, and why it was waived, corrected, reversed or charged late."""
     charge, parts = item.charge, []
     if item.is_of_other_month:
         month = {"month": date_format(charge.of_month, "F Y")}
@@ -207,13 +219,18 @@ def note_of(item: Item) -> str:
             parts.append(_("reverses a charge of %(month)s") % month)
         else:
             parts.append(_("session of %(month)s, reported or changed after that month was closed") % month)
-    if charge.free_ms and charge.kind == rating.BILLED:
-        parts.append(_("of which %(time)s free") % {"time": duration(abs(charge.free_ms))})
     if item.is_due:
         parts.append(_due())
+    if item.is_contested:
+        parts.append(_contested())
     if item.why:
-        parts.append(_("“%(words)s”") % {"words": item.why})
+        text = _("corrected: “%(words)s”") if item.is_corrected else _("“%(words)s”")
+        parts.append(text % {"words": item.why})
     return " · ".join(parts)
+
+
+def _contested() -> str:
+    return pgettext("a charge", "contested")
 
 
 def _due() -> str:
@@ -236,13 +253,15 @@ def _machine(machine: OnMachine, money: Money, zone: ZoneInfo) -> Iterator[Step]
 
 
 def _whole(statement: Statement, money: Money) -> StatementRow:
-    time = duration(statement.sessions.counted_ms) if statement.persons else ""
+    time = exact_duration(statement.sessions.billed_ms) if statement.persons else ""
     return StatementRow(WHOLE, _("Total"), time=time, amount=money.minor(statement.amount_minor))
 
 
 def _total(kind: str, name: str, total: Total, money: Money) -> StatementRow:
     text = ngettext("%(n)s session", "%(n)s sessions", abs(total.sessions)) % {"n": count(total.sessions)}
-    return StatementRow(kind, name, span=text, time=duration(total.counted_ms), amount=money.minor(total.amount_minor))
+    return StatementRow(
+        kind, name, span=text, time=exact_duration(total.billed_ms), amount=money.minor(total.amount_minor)
+    )
 
 
 def _session(item: Item, money: Money, zone: ZoneInfo) -> StatementRow:
@@ -251,11 +270,12 @@ def _session(item: Item, money: Money, zone: ZoneInfo) -> StatementRow:
     local = start.astimezone(zone) if start else end
     return StatementRow(
         SESSION,
-        class_of(item),
+        how.unit_price(item, money) or class_of(item),
         day=date_format(local, "SHORT_DATE_FORMAT"),
         span=_span(local if start else None, end),
-        time=duration(charge.counted_ms),
+        time=NOTHING if item.billed_ms is None else exact_duration(item.billed_ms),
         amount=money.minor(charge.amount_minor) if charge.terms else "",
+        steps=tuple(how.of(item, money, zone)),
         note=note_of(item),
         vat_code=item.vat_code,
         session=charge.session,
@@ -279,6 +299,8 @@ def note_of_line(line: Line, head: Head) -> str:
         parts.append(_("added after %(month)s was closed") % {"month": date_format(line.day, "F Y")})
     if line.is_due:
         parts.append(_due())
+    if line.is_contested:
+        parts.append(_contested())
     return " · ".join(parts)
 
 

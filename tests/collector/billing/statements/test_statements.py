@@ -10,7 +10,7 @@ import pytest
 from django.utils import translation
 from pypdf import PdfReader
 
-from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.billing.charges import closing, contests, decisions, refresh
 from fabgate.collector.billing.prepaid import balances, ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.billing.statements import archive, issue, read, values
@@ -19,12 +19,14 @@ from fabgate.collector.models import (
     Change,
     Charge,
     ClosedMonth,
+    Contest,
     Group,
     IssuedStatement,
     Machine,
     ManualLine,
     Member,
     Payer,
+    UsageSession,
     Workshop,
 )
 from fabgate.collector.paper.statements import csv_file, language, pdf, rows
@@ -61,10 +63,13 @@ def shop() -> Used:
 
 
 def written(statement) -> list[tuple[str, ...]]:
-    """Return the rows as people read them: kind, text, span, time, amount, note."""
+    """Return the rows as people read them: kind, text, span, billed time, amount, steps and note."""
     with translation.override(language.of(statement)):
         found = list(rows.of(statement))
-    return [(row.kind, row.text, row.span, row.time, row.amount, row.note) for row in found]
+    return [
+        (row.kind, row.text, row.span, row.time, row.amount, " · ".join(filter(None, [*row.steps, row.note])))
+        for row in found
+    ]
 
 
 def test_a_statement_without_vat_says_so_in_the_words_of_the_law_and_sums_no_codes(shop):
@@ -89,26 +94,64 @@ def test_a_statement_reads_like_a_telephone_bill(shop):
     assert written(statement) == [
         ("person", "Zoé Müller", "", "", "", ""),
         ("machine", "Band saw", "", "", "", ""),
-        ("session", "Billed", f"12:00{DASH}12:30", "0:30:00", "€3.00", ""),
-        ("session", "Too short", f"17:00{DASH}17:01", "0:01:00", "€0.00", ""),
-        ("machine-sum", "Band saw", "2 sessions", "0:31:00", "€3.00", ""),
+        ("session", "× €0.10/min", f"12:00{DASH}12:30", "0:30:00", "€3.00", ""),
+        (
+            *("session", "Too short", f"17:00{DASH}17:01", DASH, "€0.00"),
+            "0:01:00, not longer than the grace time of 0:01:00",
+        ),
+        ("machine-sum", "Band saw", "2 sessions", "0:30:00", "€3.00", ""),
         ("machine", "Metal lathe", "", "", "", ""),
-        ("session", "Waived", f"15:00{DASH}16:00", "1:00:00", "", "“The lathe stopped twice”"),
-        ("machine-sum", "Metal lathe", "1 session", "1:00:00", "€0.00", ""),
-        ("person-sum", "Zoé Müller", "3 sessions", "1:31:00", "€3.00", ""),
+        (
+            *("session", "Waived", f"15:00{DASH}16:00", DASH, ""),
+            "machine on for 1:00:00 · “The lathe stopped twice”",
+        ),
+        ("machine-sum", "Metal lathe", "1 session", "0:00:00", "€0.00", ""),
+        ("person-sum", "Zoé Müller", "3 sessions", "0:30:00", "€3.00", ""),
         ("person", "Zoé Petit", "", "", "", ""),
         ("machine", "Band saw", "", "", "", ""),
-        ("session", "Billed", f"13:00{DASH}13:45", "0:45:00", "€4.50", ""),
+        ("session", "× €0.10/min", f"13:00{DASH}13:45", "0:45:00", "€4.50", ""),
         ("machine-sum", "Band saw", "1 session", "0:45:00", "€4.50", ""),
         ("person", "Other charges and reductions", "", "", "", ""),
         ("line", "Plywood, 9 mm", "", "", "€12.50", ""),
         ("person-sum", "Other charges and reductions", "", "", "€12.50", ""),
-        ("whole", "Total", "", "2:16:00", "€20.00", ""),
+        ("whole", "Total", "", "1:15:00", "€20.00", ""),
     ]
     assert statement.by_vat_code == {"V20": 750, "V5": 1_250}
     # what the other person used is on the statement of who pays for it alone
     assert not read.of(FIRST, "m-3").persons
     assert "m-3" not in [person.id for person in read.of(FIRST, "m-2").persons]
+
+
+def test_the_times_of_the_lines_add_up_to_the_times_that_are_printed_below_them(shop):
+    """Two sessions of 30.6 seconds were printed as 30 and 30, and together as 61."""
+    for number in range(2):
+        at = NOON + timedelta(hours=6 + number)
+        shop.begin(f"t-{number}", "m-3", at, "lathe-1")
+        shop.end(f"t-{number}", "m-3", at + timedelta(milliseconds=90_600), 90_600, "lathe-1")
+    table = [row for row in written(read.of(FIRST, "m-1")) if row[0] in {"session", "machine-sum", "whole"}]
+    times = {kind: [row[3] for row in table if row[0] == kind] for kind, *_rest in table}
+    assert times["session"][-2:] == ["0:01:31", "0:01:31"]
+    assert times["machine-sum"][-1] == "0:03:02"
+    assert times["whole"] == ["1:18:02"]
+
+
+def test_a_correction_and_a_contest_are_marked_and_stay_as_they_were_when_the_month_was_closed(shop):
+    corrections.correct("s-2", "time", str(20 * 60_000), author="maya", reason="Left on by the one before")
+    corrections.contest(UsageSession.objects.get(pk="s-1"), "Not mine", author="zoe")
+    line = ManualLine.objects.get()
+    one = contests.contest(Contest.LINE, str(line.pk), "Too much", Member.objects.get(pk="m-1"), author="zoe")
+    marked = {
+        ("× €0.10/min", "corrected: “Left on by the one before”"),
+        ("In review", "machine on for 0:30:00 · contested"),
+        ("Plywood, 9 mm", "contested"),
+    }
+    assert marked <= {(row[1], row[5]) for row in written(read.of(FIRST, "m-1"))}
+    close()
+    before = pdf.of(read.of(FIRST, "m-1"))
+    assert marked <= {(row[1], row[5]) for row in written(read.of(FIRST, "m-1"))}
+    contests.answer(one.pk, Contest.KEPT, "It was 9 mm", author="maya")
+    corrections.correct("s-2", "time", str(10 * 60_000), author="maya", reason="Another reason")
+    assert pdf.of(read.of(FIRST, "m-1")) == before
 
 
 def test_a_closed_statement_stays_as_it_was_printed(shop):
@@ -138,20 +181,23 @@ def test_what_changed_after_closing_names_its_month_and_reason(shop):
     month = f"{FIRST:%B %Y}"
     assert [row[1:] for row in written(read.of(NEXT, "m-1")) if row[0] == "session"] == [
         (
-            "Billed",
+            "× €0.10/min",
             f"20:00{DASH}20:10",
             "0:10:00",
             "€1.00",
             f"session of {month}, reported or changed after that month was closed",
         ),
-        ("Reversal", f"15:00{DASH}16:00", f"{MINUS}1:00:00", "", f"reverses a charge of {month} · “It worked”"),
         (
-            *("Billed", f"15:00{DASH}16:00", "1:00:00", "€6.00"),
+            *("Reversal", f"15:00{DASH}16:00", DASH, ""),
+            f"machine on for 1:00:00 · reverses a charge of {month} · “It worked”",
+        ),
+        (
+            *("× €0.10/min", f"15:00{DASH}16:00", "1:00:00", "€6.00"),
             f"session of {month}, reported or changed after that month was closed · “It worked”",
         ),
         (
             *("Reversal", f"13:00{DASH}13:45", f"{MINUS}0:45:00", f"{MINUS}€4.50"),
-            f"reverses a charge of {month} · “Wrong payer”",
+            f"0:45:00 × €0.10/min · reverses a charge of {month} · “Wrong payer”",
         ),
     ]
     assert read.of(NEXT, "m-1").amount_minor == 250
@@ -172,8 +218,8 @@ def test_page_pdf_and_csv_say_the_same_in_the_language_of_the_payer(shop, lang):
         with translation.override(lang):
             title = rows.title()
             for row in rows.of(statement):
-                for cell in row[1:-2]:
-                    assert cell in text or cell in " ".join(text.split()), cell
+                for cell in (row.text, row.day, row.span, row.time, row.amount, *row.steps, row.note, row.vat_code):
+                    assert cell in text or " ".join(cell.split()) in " ".join(text.split()), cell
         assert {"en": "Statement, not an invoice", "fr": "Relevé ne valant pas facture"}[lang] == title
         assert title in text
         assert "1 quai de Saône" in text

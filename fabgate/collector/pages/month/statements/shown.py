@@ -33,6 +33,7 @@ def context(statement: Statement, query: QueryDict) -> dict[str, Any]:
             "rows": [step.write() for step in (*_over(found, page.rows), *page.rows)],
             "whole": found[-1].write(),
             "nothing": "" if len(found) > 1 else rows.nothing(),
+            "legend": rows.legend(),
             "credit": rows.credit(statement),
             "vat_note": rows.vat_note(statement),
             "has_codes": any(statement.by_vat_code),

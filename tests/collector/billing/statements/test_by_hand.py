@@ -1,0 +1,88 @@
+"""Can a payer do each statement again by hand, from what its PDF and its CSV file print alone?
+
+Months come from chance (lives.py), and a second implementation does them again (reckoner.py). What it cannot reach, the
+statement does not print.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from fractions import Fraction
+
+import pytest
+from pypdf import PdfReader
+
+from fabgate.collector.billing.statements import read
+from fabgate.collector.billing.statements.compose import Statement
+from fabgate.collector.paper.statements import csv_file, language, pdf
+from tests.collector.billing.statements import lives, reckoner
+from tests.collector.billing.statements.lives import FIRST, NEXT, THIRD, Life
+from tests.collector.billing.statements.reckoner import Paper, Row
+
+SEEDS = 60 if os.environ.get("FABGATE_SOAK") else 8
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_each_statement_of_a_random_life_is_reached_by_hand(database, seed):
+    life = Life(seed)
+    life.first_month()
+    everything(FIRST)
+    life.close(FIRST)
+    life.later()
+    everything(NEXT)
+    life.close(NEXT)
+    life.later()
+    for month in (FIRST, NEXT, THIRD):
+        everything(month)
+
+
+def everything(month) -> None:
+    for payer in lives.MEMBERS:
+        by_hand(read.of(month, payer))
+
+
+def by_hand(statement: Statement) -> None:
+    """Do a statement again from its files, and compare it with what they print and with what is charged."""
+    lang = language.of(statement)
+    text = "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf.of(statement))).pages)
+    table = reckoner.read_csv(csv_file.of(statement), lang)
+    unit = 10**statement.head.digits
+    amount = Fraction(statement.amount_minor, unit)
+    assert len(table) == len(list(statement.items)) + len(statement.lines)
+    reached(table)
+    assert sum(row.amount or 0 for row in table) == amount
+    if not table:
+        return
+    paper = reckoner.read_pdf(text, lang)
+    reached(paper.rows)
+    assert [(row.amount or 0, row.time_ms) for row in paper.rows] == [(row.amount, row.time_ms) for row in table]
+    adds_up(paper)
+    assert paper.total == (total_ms(paper.rows) if statement.persons else None, amount)
+
+
+def reached(rows: list[Row]) -> None:
+    for row in rows:
+        if row.reckoned is not None:
+            assert row.reckoned == (row.amount or 0), row
+        if row.has_times:
+            assert row.times_ms == row.time_ms, row
+
+
+def total_ms(rows: list[Row]) -> int:
+    return sum(row.time_ms or 0 for row in rows)
+
+
+def adds_up(paper: Paper) -> None:
+    """Compare the sums of machines and persons with the rows above them."""
+    machines: list[tuple[int, int, Fraction]] = []
+    before = 0
+    for count, sessions, time, amount in paper.sums:
+        if count > before:  # the sum of a machine
+            rows = paper.rows[before:count]
+            assert (time, amount) == (total_ms(rows), sum(row.amount or 0 for row in rows))
+            machines.append((sessions, time, amount))
+            before = count
+            continue
+        sums = [tuple(map(sum, zip(*machines[-k:], strict=True))) for k in range(2, len(machines) + 1)]
+        assert (sessions, time, amount) in sums
