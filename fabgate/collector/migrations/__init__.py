@@ -26,4 +26,5 @@ KNOWN: Final = (
     "0021_sensing",
     "0022_lines_and_vat",
     "0023_vat_rates",
+    "0024_how_to_pay",
 )

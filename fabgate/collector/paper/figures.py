@@ -100,6 +100,11 @@ def duration(ms: int | None) -> str:
     return f"{MINUS if ms < 0 else ''}{hours}:{minutes:02}:{seconds:02}"
 
 
+def percentage(percent: Decimal) -> str:
+    """Return a percentage with the decimals that it needs: 5.5%."""
+    return _("%(number)s%%") % {"number": number_format(percent, decimals_of(percent))}
+
+
 def exact_duration(ms: int) -> str:
     """Return milliseconds as `duration` does, with those that are beyond a whole second: 0:29:59.655."""
     rest = abs(ms) % 1000

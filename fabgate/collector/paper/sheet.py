@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice, takewhile
+from itertools import groupby, islice, takewhile
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -31,6 +31,10 @@ _WINDOW_TOP, _WINDOW_HEIGHT, _WINDOW_RIGHT = 46.0, 40.0, 112.0
 _LINE, _ROW, _PAD, _GAP = 5.0, 5.4, 1.2, 4.0
 #: The least width of the labels of `facts`.
 _LABEL: Final = 42.0
+#: The side of a QR code: at the most modules that one of a statement has, 69, each has half a millimetre.
+_CODE: Final = 36.0
+#: A line of a note.
+_NOTE: Final = 4.0
 #: The colours of the pages by day (static/tokens.css).
 _INK, _SOFT, _ACCENT, _RULE, _WASH = (28, 37, 46), (85, 96, 107), (13, 92, 108), (222, 219, 210), (246, 245, 241)
 _SIZE: Final = 9.0
@@ -118,17 +122,43 @@ class Sheet:
         self._text(text, 4 if is_soft else _LINE)
         self._pdf.ln(1.5)
 
-    def facts(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Write pairs of a label and a value, one on a line."""
+    def facts(
+        self, pairs: Iterable[tuple[str, str]], *, code: Sequence[Sequence[int]] = (), code_label: str = ""
+    ) -> None:
+        """Write pairs of a label and a value, one on a line; at their right a QR code, row by row, with its label."""
         pdf, pairs = self._pdf, list(pairs)
         pdf.style(_SIZE, colour=_SOFT)
         width = max([_LABEL, *(pdf.get_string_width(pdf.shown(label)) + 4 for label, _value in pairs)])
+        if code:
+            self._need(_CODE + 3 * _NOTE)
+        page, top = pdf.page_no(), pdf.get_y()
         for label, value in pairs:
             pdf.style(_SIZE, colour=_SOFT)
             pdf.cell(width, _LINE, pdf.shown(label))
             pdf.style(_SIZE, colour=_INK)
-            pdf.multi_cell(0, _LINE, pdf.shown(value), align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+            room = pdf.epw - width - _CODE - _GAP if code else 0
+            pdf.multi_cell(room, _LINE, pdf.shown(value), align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        if code and pdf.page_no() == page:
+            below = self._code(code, code_label, top)
+            pdf.set_y(max(pdf.get_y(), below))
         pdf.ln(2.5)
+
+    def _code(self, code: Sequence[Sequence[int]], label: str, top: float) -> float:
+        """Draw a QR code at the right margin; return where it ends. Its quiet zone is the white around it."""
+        pdf = self._pdf
+        size, left = _CODE / len(code), pdf.w - _RIGHT - _CODE
+        pdf.set_fill_color(0, 0, 0)
+        for number, row in enumerate(code):
+            place = 0
+            for is_dark, modules in groupby(row):
+                count = len(list(modules))
+                if is_dark:  # a little higher than its row, or else viewers show white lines between rows
+                    pdf.rect(left + place * size, top + number * size, count * size, size * 1.02, style="F")
+                place += count
+        pdf.style(8, colour=_SOFT)
+        pdf.set_xy(left, top + _CODE + 1)
+        pdf.multi_cell(_CODE, _NOTE - 0.5, pdf.shown(label), align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        return pdf.get_y()
 
     def table(self, columns: Sequence[Column], rows: Iterable[Row | Heading | Sum]) -> None:
         """Write a table; on each further page its column labels are repeated."""
@@ -209,8 +239,6 @@ class _Pages(FPDF):
 
 #: The most that a sum of one line needs, in mm.
 _SUM: Final = _ROW + 2.3
-#: A line of a note.
-_NOTE: Final = 4.0
 
 
 class _Table:
@@ -320,8 +348,10 @@ class _Table:
         pdf = self._pdf
         pdf.style(_SIZE, bold=bold)
         found = []
-        for column, whole, cell in zip(self._columns, self._widths, cells, strict=True):
+        for place, (column, whole, cell) in enumerate(zip(self._columns, self._widths, cells, strict=True)):
             text, width = pdf.shown(cell), self._room(column, whole)
+            if bold and not column.is_number:  # the text of a sum may use the empty cells behind it
+                width += sum(self._widths[place + 1 : place + 1 + _empty(cells[place + 1 :])])
             if pdf.get_string_width(text) <= width - 2 * _PAD:
                 found.append([text])
                 continue
@@ -336,6 +366,11 @@ class _Table:
 
     def _height(self, lines: list[list[str]]) -> float:
         return _ROW + (max(map(len, lines)) - 1) * (_ROW - 1)
+
+
+def _empty(cells: Sequence[str]) -> int:
+    """Return how many of the first cells are empty."""
+    return len(list(takewhile(lambda cell: not cell, cells)))
 
 
 def _height_of(heading: Heading) -> float:

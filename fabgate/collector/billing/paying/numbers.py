@@ -1,7 +1,7 @@
-"""Checks the registration and VAT numbers of payers, as far as their form tells.
+"""Checks registration and VAT numbers, and the numbers of bank accounts, as far as their form tells.
 
 A wrong refusal is worse than a wrong number, which the accounting system finds. So only what is certainly mistyped is
-refused: a SIREN or a SIRET by its check digit, a VAT number of the European Union by its form.
+refused: a SIREN or a SIRET by its check digit, a VAT number of the European Union by its form, an IBAN by its check digits.
 """
 
 from __future__ import annotations
@@ -92,6 +92,32 @@ def vat_number(typed: str) -> str:
     if form is not None and not form.fullmatch(rest):
         wrong = _("Found %(found)s, which is not the form of a VAT number of %(country)s. Compare it with an invoice.")
         raise UsageError(wrong % {"found": text[:20], "country": country})
+    return text
+
+
+def iban(typed: str) -> str:
+    """Return an IBAN as it is stored: in capitals, without separators.
+
+    Raises UsageError if it does not have the form of one, or its check digits are wrong (ISO 13616, ISO/IEC 7064 MOD 97-10).
+    """
+    text = _SEPARATORS.sub("", typed.upper())
+    if not text:
+        return ""
+    if not re.fullmatch(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}", text):
+        wrong = _("Found %(found)s, wanted an IBAN, such as FR76 3000 6000 0112 3456 7890 189.")
+        raise UsageError(wrong % {"found": text[:40]})
+    if int("".join(str(int(letter, 36)) for letter in text[4:] + text[:4])) % 97 != 1:
+        wrong = _("Found %(found)s, which is not a valid IBAN: a letter or a digit is wrong.")
+        raise UsageError(wrong % {"found": text})
+    return text
+
+
+def bic(typed: str) -> str:
+    """Return a BIC as it is stored: in capitals, without spaces. Raises UsageError if it has another form (ISO 9362)."""
+    text = "".join(typed.upper().split())
+    if text and not re.fullmatch(r"[A-Z0-9]{4}[A-Z]{2}[A-Z0-9]{2}(?:[A-Z0-9]{3})?", text):
+        wrong = _("Found %(found)s, wanted a BIC of 8 or 11 letters and digits, such as AGRIFRPP.")
+        raise UsageError(wrong % {"found": text[:20]})
     return text
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -17,8 +18,11 @@ from zoneinfo import ZoneInfo
 from fabgate.collector.base.search_key import folded
 from fabgate.collector.billing import rating
 from fabgate.collector.billing.charges.record import Record
+from fabgate.collector.billing.prepaid.modes import PREPAID, RECEIVABLE
 from fabgate.collector.billing.statements import priced
 from fabgate.collector.billing.statements.priced import Priced
+from fabgate.collector.billing.vat import amounts
+from fabgate.collector.billing.vat.amounts import Amounts
 
 
 def number_of(month: date, payer: str) -> str:
@@ -70,8 +74,8 @@ class Words:
     why: Mapping[str, str]
     #: Titles of machines by their names.
     machines: Mapping[str, str]
-    #: The details of the workshop: ``name``, ``address``, ``contact``, ``registration_number``, ``vat_number``.
-    workshop: Mapping[str, str]
+    #: The details of the workshop: the columns of its table that are not empty (models/billing/statements.py).
+    workshop: Mapping[str, Any]
     #: The ids of charges, and the numbers of lines as text, that are contested and not answered.
     contested: Collection[str] = ()
 
@@ -196,6 +200,10 @@ class Statement:
     lines: list[Line]
     #: None for a payer who does not prepay.
     credit: Credit | None = None
+    #: Whether it is paid from credit, but for what is due by statement.
+    is_prepaid: bool = False
+    #: The VAT rates in percent, by code.
+    rates: Mapping[str, Decimal] = field(default_factory=dict)
 
     @property
     def payer_name(self) -> str:
@@ -231,11 +239,38 @@ class Statement:
     @property
     def by_vat_code(self) -> dict[str, int]:
         """Return the amount of each VAT code, those without one under ""; without amounts of 0."""
+        return self._by_code(is_due=None)
+
+    @property
+    def settled(self) -> dict[str, Amounts]:
+        """Return the amounts with and without VAT by settlement, each rounded by itself; only settlements with amounts."""
+        parts = {PREPAID: False, RECEIVABLE: True} if self.is_prepaid else {RECEIVABLE: None}
+        sums = {settlement: self._by_code(is_due=is_due) for settlement, is_due in parts.items()}
+        return {
+            settlement: amounts.of(found, self.rates, includes_vat=self.head.includes_vat)
+            for settlement, found in sums.items()
+            if found
+        }
+
+    @property
+    def vat(self) -> Amounts:
+        """Return the amounts with and without VAT of all of it."""
+        return amounts.together(self.settled.values())
+
+    @property
+    def to_pay_minor(self) -> int | None:
+        """Return what is due by statement, with VAT; below 0 it is owed to the payer. None: a code has no rate."""
+        return self.settled.get(RECEIVABLE, amounts.NOTHING).gross_minor
+
+    def _by_code(self, *, is_due: bool | None) -> dict[str, int]:
+        """Return the amount of each VAT code; with `is_due`, of what is due by statement, or of what is not."""
         found: dict[str, int] = defaultdict(int)
         for item in self.items:
-            found[item.vat_code] += item.charge.amount_minor
+            if is_due in (None, item.is_due):
+                found[item.vat_code] += item.charge.amount_minor
         for line in self.lines:
-            found[line.vat_code] += line.amount_minor
+            if is_due in (None, line.is_due):
+                found[line.vat_code] += line.amount_minor
         return {code: amount for code, amount in sorted(found.items()) if amount}
 
 

@@ -13,6 +13,7 @@ from fabgate.collector.billing.charges.record import Record
 from fabgate.collector.billing.prepaid.settlement import Settled
 from fabgate.collector.billing.statements import credit, words
 from fabgate.collector.billing.statements.compose import Head, Line, Statement, Words, compose
+from fabgate.collector.billing.vat import rates
 from fabgate.collector.db import statements
 from fabgate.collector.models import Charge, ChargeTerms, ClosedMonth, IssuedStatement, ManualLine, TariffRule
 
@@ -37,7 +38,12 @@ def of(month: date, payer: str) -> Statement:
         settled.charges if prepays else (),
         _snapshots(charges),
     )
-    return replace(statement, credit=credit.of(month, payer, statement.amount_minor, statement.due_minor))
+    return replace(
+        statement,
+        credit=credit.of(month, payer, statement.amount_minor, statement.due_minor),
+        is_prepaid=prepays,
+        rates=rates.known(),
+    )
 
 
 def head(month: date, payer: str, closed: ClosedMonth | None) -> Head:

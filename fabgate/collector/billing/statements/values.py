@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from fabgate.collector.billing.statements.compose import Credit, Item, Statement
@@ -26,6 +27,15 @@ def of(statement: Statement) -> dict[str, Any]:
         "includes_vat": head.includes_vat,
         "amount_minor": statement.amount_minor,
         "by_vat_code": statement.by_vat_code,
+        "net_minor": statement.vat.net_minor,
+        "vat_minor": statement.vat.vat_minor,
+        "gross_minor": statement.vat.gross_minor,
+        "vat": [
+            {"settlement": settlement, **part._asdict(), "vat_percent": _percent(part.vat_percent)}
+            for settlement, found in statement.settled.items()
+            for part in found.parts
+        ],
+        "to_pay_minor": statement.to_pay_minor,
         "prepaid": _credit(statement.credit),
         "charges": [
             {"used_by_name": person.name, "machine_title": machine.title, **_charge(item)}
@@ -95,6 +105,10 @@ def _charge(item: Item) -> dict[str, Any]:
         "is_corrected": item.is_corrected,
         "is_contested": item.is_contested,
     }
+
+
+def _percent(percent: Decimal | None) -> str | None:
+    return None if percent is None else str(percent)
 
 
 def _utc(moment: datetime | None) -> str | None:

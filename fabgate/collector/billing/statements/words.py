@@ -31,15 +31,18 @@ from fabgate.collector.models import (
 from fabgate.collector.models.people import ORGANISATION_PREFIX
 
 _PAYER: Final = ("name", "address", "registration_number", "vat_number", "lang")
-_WORKSHOP: Final = ("name", "address", "contact", "registration_number", "vat_number")
+_WORKSHOP: Final = (
+    *("name", "address", "contact", "registration_number", "vat_number"),
+    *("iban", "bic", "account_holder", "due_days", "payment_text", "payments_kept"),
+)
 
 
-def workshop() -> dict[str, str]:
+def workshop() -> dict[str, Any]:
     """Return the details of the workshop; before they are entered, the name of the site."""
     row = Workshop.objects.first()
     if row is None:
         return {"name": settings.ENVIRONMENT.site}
-    return {name: value for name in _WORKSHOP if (value := getattr(row, name))}
+    return {name: value for name in _WORKSHOP if (value := getattr(row, name)) not in (None, "")}
 
 
 def machines() -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.core.validators import MaxValueValidator
 from django.db import models
 
 
@@ -19,6 +20,16 @@ class Workshop(models.Model):
     #: In France a SIREN or a SIRET.
     registration_number = models.CharField(max_length=30, blank=True)
     vat_number = models.CharField(max_length=20, blank=True)
+    #: How statements are paid: to which account, in how many days, and by which other means. The name is at most as long
+    #: as a transfer allows.
+    iban = models.CharField(max_length=34, blank=True)
+    bic = models.CharField(max_length=11, blank=True)
+    account_holder = models.CharField(max_length=70, blank=True)
+    #: Days after the month was closed; NULL: no date is printed.
+    due_days = models.PositiveSmallIntegerField(null=True, blank=True, validators=[MaxValueValidator(366)])
+    payment_text = models.CharField(max_length=300, blank=True)
+    #: Where payments are kept: the sentence that is printed in the place of the usual one.
+    payments_kept = models.CharField(max_length=200, blank=True)
 
     class Meta:
         """There is only one row."""

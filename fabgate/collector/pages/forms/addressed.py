@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -21,15 +22,16 @@ class Addressed:
 
     def clean_registration_number(self) -> str:
         """Return the number as it is stored. Raises ValidationError for a SIREN or a SIRET with a wrong digit."""
-        return _checked(numbers.registration_number, self.cleaned_data["registration_number"])
+        return checked(numbers.registration_number, self.cleaned_data["registration_number"])
 
     def clean_vat_number(self) -> str:
         """Return the number as it is stored. Raises ValidationError if its country has none of this form."""
-        return _checked(numbers.vat_number, self.cleaned_data["vat_number"])
+        return checked(numbers.vat_number, self.cleaned_data["vat_number"])
 
 
-def _checked(check: Any, typed: str) -> str:
+def checked(check: Callable[[str], str], typed: str) -> str:
+    """Return a typed number as it is stored. Raises ValidationError with why it cannot be one."""
     try:
-        return str(check(typed))
+        return check(typed)
     except UsageError as error:
         raise forms.ValidationError(str(error)) from None

@@ -22,8 +22,7 @@ from fabgate.collector.billing.statements import read
 from fabgate.collector.billing.statements.compose import Statement
 from fabgate.collector.db import audit, statements
 from fabgate.collector.models import Charge, ClosedMonth, IssuedStatement, ManualLine, Member, Payer, StatementMail
-from fabgate.collector.paper.figures import Money
-from fabgate.collector.paper.statements import language, pdf
+from fabgate.collector.paper.statements import language, pdf, rows
 from fabgate.collector.people import mails
 from fabgate.collector.people.mails import Attachment, Mail
 
@@ -94,7 +93,7 @@ def preview(statement: Statement, email: str) -> Mail:
             "name": statement.payer_name,
             "month": date_format(head.month, "F Y"),
             "workshop": statement.words.workshop.get("name", ""),
-            "amount": Money(head.currency, head.digits).minor(statement.amount_minor),
+            "amount": rows.whole(statement),
             "number": head.number,
         }
         subject = _("%(workshop)s: your statement for %(month)s") % values
@@ -197,8 +196,8 @@ def _drafted(mail: StatementMail) -> Mail | str:
 
 def _charged(month: date, **only: str) -> set[str]:
     """Return the payers who have a session or a line in a month."""
-    rows = (model.objects.filter(month=month, **only) for model in (Charge, ManualLine))
-    return {payer for found in rows for payer in found.order_by().values_list("payer", flat=True).distinct()}
+    tables = (model.objects.filter(month=month, **only) for model in (Charge, ManualLine))
+    return {payer for found in tables for payer in found.order_by().values_list("payer", flat=True).distinct()}
 
 
 def _give_up(waiting: Collection[StatementMail], problem: str) -> None:

@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
 from fabgate.collector.billing import explain, rating
-from fabgate.collector.billing.explain import decimals_of
 from fabgate.collector.billing.statements.compose import Item
 from fabgate.collector.billing.statements.priced import Priced
-from fabgate.collector.paper.figures import Money, exact_duration
+from fabgate.collector.paper.figures import Money, exact_duration, percentage
 from fabgate.pricing import price as pricing
 from fabgate.pricing import tariffs
 from fabgate.pricing.price import Segment
@@ -111,5 +109,4 @@ def _adjustments(found: Priced, money: Money) -> Iterator[str]:
         named = {"cap": money.amount(tariff.daily_cap), "left": money.minor(found.cap_left_minor)}
         yield _("lowered to what is left of the daily cap of %(cap)s: %(left)s") % named
     if found.discount_percent:
-        percent = number_format(found.discount_percent, decimals_of(found.discount_percent))
-        yield _("less %(percent)s%% discount") % {"percent": percent}
+        yield _("less %(percent)s discount") % {"percent": percentage(found.discount_percent)}

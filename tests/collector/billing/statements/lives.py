@@ -9,11 +9,13 @@ import contextlib
 import random
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import closing, contests, decisions, refresh
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
+from fabgate.collector.billing.vat import rates
 from fabgate.collector.models import Charge, Contest, ManualLine, Member, Payer, UsageSession, Waiver
 from fabgate.collector.sessions import corrections
 from fabgate.errors import UsageError
@@ -44,6 +46,7 @@ class Life:
         self.currency = choose(["EUR", "EUR", "JPY", "TND"])
         self.includes_vat = choose([True, True, False, None])
         terms.start(self.currency, FIRST, choose(["UTC", "Europe/Paris"]), includes_vat=self.includes_vat, actor="maya")
+        self._rates()
         self._rules()
         self._people()
         #: When each gate writes next.
@@ -73,6 +76,13 @@ class Life:
         for machine in ("bandsaw", "lathe"):
             if self.chance.random() < 0.95:
                 billing.rule(self.rule(), machine=machine)
+
+    def _rates(self) -> None:
+        if self.includes_vat is None:
+            return
+        for code, percents in {"V20N": ["20", "20", ""], "RED": ["5.5", "8.1", ""], "": ["0", "19.6", ""]}.items():
+            if percent := self.chance.choice(percents):
+                rates.set_rate(code, Decimal(percent), actor="maya")
 
     def _people(self) -> None:
         choose = self.chance.choice

@@ -16,6 +16,7 @@ from math import floor
 MINUTE_MS = 60_000
 MINUS = "\N{MINUS SIGN}"
 TIME = rf"{MINUS}?\d+:\d\d:\d\d(?:[.,]\d{{3}})?"
+TIMES = "\N{MULTIPLICATION SIGN}"
 SIGNS = r"(?:€|¥|TND)"
 
 
@@ -33,6 +34,14 @@ class Language:
     reversal: str
     total: str
     decimal: str
+    #: In a note: what is due by statement although its payer prepays.
+    due: str
+    prepaid: str
+    #: In the table of VAT: the settlement behind a code, if there are two.
+    from_credit: str
+    no_code: str
+    to_pay: str
+    not_known: str
 
 
 ENGLISH = Language(
@@ -44,8 +53,14 @@ ENGLISH = Language(
     cap="lowered to what is left of the daily cap of .*?: ",
     discount=r"less ([\d.]+)% discount",
     reversal="Reversal",
-    total="Total",
+    total="Total(?: with VAT| without VAT)?",
     decimal=".",
+    due="due by statement",
+    prepaid="Settlement paid from prepaid credit",
+    from_credit=", from credit",
+    no_code="without a code",
+    to_pay="To pay ",
+    not_known="To pay not known yet",
 )
 FRENCH = Language(
     money=rf"(?<![\w:,.]){MINUS}?\d{{1,3}}(?:\s?\d{{3}})*(?:,\d+)?\s{SIGNS}",
@@ -56,8 +71,14 @@ FRENCH = Language(
     cap=r"ramené au reste du plafond journalier de .*?\s: ",
     discount=r"moins ([\d,]+)\s% de remise",
     reversal="Annulation",
-    total="Total",
+    total="Total(?: TTC| HT)?",
     decimal=",",
+    due="à régler sur relevé",
+    prepaid="Mode de règlement payé sur le crédit prépayé",
+    from_credit=", sur le crédit",
+    no_code="sans code",
+    to_pay="À payer ",
+    not_known="À payer pas encore connu",
 )
 LANGUAGES = {"en": ENGLISH, "fr": FRENCH}
 
@@ -73,6 +94,11 @@ class Row:
     #: The times that are multiplied by prices.
     times_ms: int = 0
     has_times: bool = False
+    is_due: bool = False
+
+
+#: Without VAT, VAT, with VAT; None is not known.
+Split = tuple[Fraction | None, Fraction | None, Fraction | None]
 
 
 @dataclass
@@ -83,6 +109,13 @@ class Paper:
     #: Sums of machines and persons: sessions, time and amount, with the number of rows before them.
     sums: list[tuple[int, int, int, Fraction]] = field(default_factory=list)
     total: tuple[int | None, Fraction] | None = None
+    is_prepaid: bool = False
+    #: By code and whether it is due by statement: the rate in percent, and the amounts.
+    vat: dict[tuple[str, bool], tuple[Fraction | None, Split]] = field(default_factory=dict)
+    vat_total: Split | None = None
+    #: None if nothing is to be paid, or the amount is not known.
+    to_pay: Fraction | None = None
+    is_unknown: bool = False
 
 
 def ms(text: str) -> int:
@@ -132,8 +165,8 @@ def reckon(terms: list[tuple[int, Fraction]], steps: str, lang: Language, digits
 
 def terms_in(steps: str, lang: Language) -> list[tuple[int, Fraction]]:
     """Return each time that is multiplied by a price per minute."""
-    found = re.findall(rf"({TIME})(?: [^\W\d]+)* × ({lang.money})/min", steps)
-    assert len(found) == steps.count("×")
+    found = re.findall(rf"({TIME})(?: [^\W\d]+)* {TIMES} ({lang.money})/min", steps)
+    assert len(found) == steps.count(TIMES)
     return [(ms(time), number(price, lang)) for time, price in found]
 
 
@@ -143,17 +176,17 @@ def read_csv(content: bytes, language: str) -> list[Row]:
     text = content.decode("utf-8-sig")
     rows = list(csv.reader(io.StringIO(text), delimiter=";" if language == "fr" else ","))
     found = []
-    for _person, machine, _start, _end, _on, billed, kind, steps, _note, code, amount, _currency, _session in rows[1:]:
+    for _person, machine, _start, _end, _on, billed, kind, steps, note, code, amount, _currency, _session in rows[1:]:
         printed, digits = number(amount, lang), digits_of(amount, lang)
         if not machine:
-            found.append(Row(printed, None, None, code))
+            found.append(Row(printed, None, None, code, is_due=lang.due in note))
             continue
         terms = terms_in(steps, lang)
         reckoned = reckon(terms, steps, lang, digits)
         times = sum(time for time, _price in terms)
         sign = -1 if kind == lang.reversal else 1
         time = ms(billed) if billed else None
-        found.append(Row(printed, sign * reckoned, time, code, sign * times, has_times=bool(terms)))
+        found.append(Row(printed, sign * reckoned, time, code, sign * times, bool(terms), lang.due in note))
     return found
 
 
@@ -162,18 +195,18 @@ def read_pdf(text: str, language: str) -> Paper:
     lang, paper = LANGUAGES[language], Paper()
     blocks: list[str] = []
     sums_after: list[tuple[int, str]] = []
-    for line in text.splitlines():
-        line = line.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
+    lines = re.sub("[\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}]", " ", text).splitlines()
+    for line in lines:
         if re.match(rf"{lang.date} ", line):
             blocks.append(line)
         elif re.match(rf"{MINUS}?\d+ sessions? ", line):
             sums_after.append((len(blocks), line))
-            is_open = False
         elif match := re.fullmatch(rf"{lang.total}(?: ({TIME}))? ({lang.money})", line):
             paper.total = ms(match[1]) if match[1] else None, number(match[2], lang)
             break
         elif blocks:
             blocks[-1] += f"\n{line}"
+    _read_vat(paper, lines, lang)
     paper.rows = [_row(block, lang) for block in blocks]
     for count, line in sums_after:
         match = re.match(rf"({MINUS}?\d+) sessions? ({TIME}) .*?({lang.money})$", line)
@@ -183,10 +216,46 @@ def read_pdf(text: str, language: str) -> Paper:
     return paper
 
 
+def _read_vat(paper: Paper, lines: list[str], lang: Language) -> None:
+    """Read the table of VAT, and what is to be paid."""
+    paper.is_prepaid = lang.prepaid in lines
+    cell = rf"({lang.money}|\N{{EN DASH}})"
+    for line in lines:
+        if match := re.fullmatch(rf"(.+?) (?:([\d.,]+) ?%|\N{{EN DASH}}) {cell} {cell} {cell}", line):
+            code, percent, *cells = match.groups()
+            is_due = not code.endswith(lang.from_credit) and not (paper.is_prepaid and lang.due not in code)
+            name = code.partition(", ")[0]
+            split = _split(cells, lang)
+            paper.vat["" if name == lang.no_code else name, is_due] = percent and number(percent, lang), split
+        elif match := re.fullmatch(rf"Total {cell} {cell} {cell}", line):
+            paper.vat_total = _split(list(match.groups()), lang)
+        elif match := re.fullmatch(rf"{lang.to_pay}({lang.money})", line):
+            paper.to_pay = number(match[1], lang)
+        elif line.startswith(lang.not_known):
+            paper.is_unknown = True
+
+
+def _split(cells: list[str], lang: Language) -> Split:
+    net, vat, gross = (None if cell == "\N{EN DASH}" else number(cell, lang) for cell in cells)
+    return net, vat, gross
+
+
+def with_vat(amount: Fraction, percent: Fraction | None, digits: int, *, includes_vat: bool) -> Split:
+    """Return a sum without VAT, its VAT, and the sum with VAT: a positive one, rounded half up, or its negative."""
+    if percent is None:
+        return (None, None, amount) if includes_vat else (amount, None, None)
+    sign = -1 if amount < 0 else 1
+    if includes_vat:
+        net = sign * half_up(abs(amount) / (1 + percent / 100), digits)
+        return net, amount - net, amount
+    vat = sign * half_up(abs(amount) * percent / 100, digits)
+    return amount, vat, amount + vat
+
+
 def _row(block: str, lang: Language) -> Row:
     """Read a row and the notes beneath it."""
     rest = re.sub(rf"^{lang.date} ", "", block).replace("\n", " ")  # cells and notes may have several lines
-    span = re.match(rf"(?:{lang.until})?\d\d:\d\d[^×]*? (\N{{EN DASH}}|{TIME}) ", rest)
+    span = re.match(rf"(?:{lang.until})?\d\d:\d\d[^{TIMES}]*? (\N{{EN DASH}}|{TIME}) ", rest)
     amount = re.search(rf"({lang.money})(?!/min)(?![\d,.])", rest)
     printed = number(amount[1], lang) if amount else None
     if span is None:
@@ -197,7 +266,7 @@ def _row(block: str, lang: Language) -> Row:
         return Row(None, Fraction(0), time)
     head, notes = rest[span.end() : amount.start()], rest[amount.end() :]
     sign = -1 if head.startswith(lang.reversal) else 1
-    if price := re.search(rf"× ({lang.money})/min", head):
+    if price := re.search(rf"{TIMES} ({lang.money})/min", head):
         assert time is not None
         terms = [(time, number(price[1], lang))]
     else:

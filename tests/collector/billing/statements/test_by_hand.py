@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections import defaultdict
 from fractions import Fraction
 
 import pytest
@@ -59,6 +60,7 @@ def by_hand(statement: Statement) -> None:
     assert [(row.amount or 0, row.time_ms) for row in paper.rows] == [(row.amount, row.time_ms) for row in table]
     adds_up(paper)
     assert paper.total == (total_ms(paper.rows) if statement.persons else None, amount)
+    taxed(table, paper, statement.head.digits, includes_vat=statement.head.includes_vat)
 
 
 def reached(rows: list[Row]) -> None:
@@ -86,3 +88,28 @@ def adds_up(paper: Paper) -> None:
             continue
         sums = [tuple(map(sum, zip(*machines[-k:], strict=True))) for k in range(2, len(machines) + 1)]
         assert (sessions, time, amount) in sums
+
+
+def taxed(table: list[Row], paper: Paper, digits: int, *, includes_vat: bool | None) -> None:
+    """Do the VAT of each code again, and what is to be paid."""
+    sums: dict[tuple[str, bool], Fraction] = defaultdict(Fraction)
+    for row in table:
+        sums[row.code, row.is_due or not paper.is_prepaid] += row.amount or 0
+    sums = {key: amount for key, amount in sums.items() if amount}
+    gross: Fraction | None = sum(amount for (_code, is_due), amount in sums.items() if is_due)
+    if includes_vat is None:
+        assert not paper.vat
+    elif paper.vat or not includes_vat:
+        assert paper.vat.keys() == sums.keys()
+        again = {
+            key: (percent, reckoner.with_vat(sums[key], percent, digits, includes_vat=includes_vat))
+            for key, (percent, _split) in paper.vat.items()
+        }
+        assert again == paper.vat
+        columns = list(zip(*(split for _percent, split in again.values()), strict=True)) or [(0,), (0,), (0,)]
+        totals = tuple(None if None in column else sum(column) for column in columns)
+        assert paper.vat_total == (totals if paper.vat else None)
+        due = [split[2] for (_code, is_due), (_percent, split) in again.items() if is_due]
+        gross = None if None in due else sum(due)
+    assert paper.is_unknown == (gross is None)
+    assert paper.to_pay == (gross if gross is not None and gross > 0 else None)

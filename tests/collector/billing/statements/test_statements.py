@@ -37,7 +37,7 @@ from tests.collector.pages.used import Used
 
 pytestmark = pytest.mark.usefixtures("database")
 NEXT = refresh.following(FIRST)
-DASH, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
+DASH, MINUS, TIMES = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 LATER = NOON + timedelta(days=60)
 
 
@@ -94,7 +94,7 @@ def test_a_statement_reads_like_a_telephone_bill(shop):
     assert written(statement) == [
         ("person", "Zoé Müller", "", "", "", ""),
         ("machine", "Band saw", "", "", "", ""),
-        ("session", "× €0.10/min", f"12:00{DASH}12:30", "0:30:00", "€3.00", ""),
+        ("session", f"{TIMES} €0.10/min", f"12:00{DASH}12:30", "0:30:00", "€3.00", ""),
         (
             *("session", "Too short", f"17:00{DASH}17:01", DASH, "€0.00"),
             "0:01:00, not longer than the grace time of 0:01:00",
@@ -109,12 +109,12 @@ def test_a_statement_reads_like_a_telephone_bill(shop):
         ("person-sum", "Zoé Müller", "3 sessions", "0:30:00", "€3.00", ""),
         ("person", "Zoé Petit", "", "", "", ""),
         ("machine", "Band saw", "", "", "", ""),
-        ("session", "× €0.10/min", f"13:00{DASH}13:45", "0:45:00", "€4.50", ""),
+        ("session", f"{TIMES} €0.10/min", f"13:00{DASH}13:45", "0:45:00", "€4.50", ""),
         ("machine-sum", "Band saw", "1 session", "0:45:00", "€4.50", ""),
         ("person", "Other charges and reductions", "", "", "", ""),
         ("line", "Plywood, 9 mm", "", "", "€12.50", ""),
         ("person-sum", "Other charges and reductions", "", "", "€12.50", ""),
-        ("whole", "Total", "", "1:15:00", "€20.00", ""),
+        ("whole", "Total with VAT", "", "1:15:00", "€20.00", ""),
     ]
     assert statement.by_vat_code == {"V20": 750, "V5": 1_250}
     # what the other person used is on the statement of who pays for it alone
@@ -141,7 +141,7 @@ def test_a_correction_and_a_contest_are_marked_and_stay_as_they_were_when_the_mo
     line = ManualLine.objects.get()
     one = contests.contest(Contest.LINE, str(line.pk), "Too much", Member.objects.get(pk="m-1"), author="zoe")
     marked = {
-        ("× €0.10/min", "corrected: “Left on by the one before”"),
+        (f"{TIMES} €0.10/min", "corrected: “Left on by the one before”"),
         ("In review", "machine on for 0:30:00 · contested"),
         ("Plywood, 9 mm", "contested"),
     }
@@ -181,7 +181,7 @@ def test_what_changed_after_closing_names_its_month_and_reason(shop):
     month = f"{FIRST:%B %Y}"
     assert [row[1:] for row in written(read.of(NEXT, "m-1")) if row[0] == "session"] == [
         (
-            "× €0.10/min",
+            f"{TIMES} €0.10/min",
             f"20:00{DASH}20:10",
             "0:10:00",
             "€1.00",
@@ -192,12 +192,12 @@ def test_what_changed_after_closing_names_its_month_and_reason(shop):
             f"machine on for 1:00:00 · reverses a charge of {month} · “It worked”",
         ),
         (
-            *("× €0.10/min", f"15:00{DASH}16:00", "1:00:00", "€6.00"),
+            *(f"{TIMES} €0.10/min", f"15:00{DASH}16:00", "1:00:00", "€6.00"),
             f"session of {month}, reported or changed after that month was closed · “It worked”",
         ),
         (
             *("Reversal", f"13:00{DASH}13:45", f"{MINUS}0:45:00", f"{MINUS}€4.50"),
-            f"0:45:00 × €0.10/min · reverses a charge of {month} · “Wrong payer”",
+            f"0:45:00 {TIMES} €0.10/min · reverses a charge of {month} · “Wrong payer”",
         ),
     ]
     assert read.of(NEXT, "m-1").amount_minor == 250
@@ -234,7 +234,7 @@ def test_a_payer_without_charges_has_an_empty_statement(shop):
     close()
     for month in (FIRST, NEXT):
         statement = read.of(month, "m-2")
-        assert written(statement) == [("whole", "Total", "", "", "€0.00", "")]
+        assert written(statement) == [("whole", "Total with VAT", "", "", "€0.00", "")]
         assert "Nothing is charged in this month." in pages(statement)
 
 

@@ -8,10 +8,11 @@ from typing import Any
 from django.http import HttpResponse, QueryDict
 from django.utils import translation
 from django.utils.formats import date_format
+from django.utils.safestring import mark_safe
 
 from fabgate.collector.billing.statements.compose import Statement
 from fabgate.collector.pages.lists.numbered import numbered_page
-from fabgate.collector.paper.statements import csv_file, language, pdf, rows
+from fabgate.collector.paper.statements import csv_file, language, pdf, qr_code, rows
 from fabgate.collector.paper.statements.rows import Step
 
 
@@ -35,9 +36,24 @@ def context(statement: Statement, query: QueryDict) -> dict[str, Any]:
             "nothing": "" if len(found) > 1 else rows.nothing(),
             "legend": rows.legend(),
             "credit": rows.credit(statement),
+            "total": rows.whole(statement),
+            "vat": rows.vat(statement),
+            "vat_columns": rows.vat_columns(),
+            "payment": rows.payment(statement),
+            "code": _code(statement),
+            "code_label": rows.code_label(),
             "vat_note": rows.vat_note(statement),
             "has_codes": any(statement.by_vat_code),
         }
+
+
+def _code(statement: Statement) -> str:
+    """Return the QR code of the transfer as SVG, or ""."""
+    found = qr_code.of(statement)
+    if found is None:
+        return ""
+    svg = found.svg_inline(border=4, light="#fff", omitsize=True, svgclass="qr-code", lineclass=None)
+    return mark_safe(svg)  # noqa: S308 (segno writes it: no text is in it)
 
 
 def as_pdf(statement: Statement) -> HttpResponse:

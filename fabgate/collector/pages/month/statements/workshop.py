@@ -1,4 +1,4 @@
-"""The details of the workshop at the head of statements."""
+"""The details of the workshop on statements: its head, and how they are paid."""
 
 from __future__ import annotations
 
@@ -7,40 +7,73 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from fabgate.collector.billing.paying import numbers
 from fabgate.collector.db import audit
 from fabgate.collector.models import Workshop
 from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.forms import stale_form
-from fabgate.collector.pages.forms.addressed import Addressed
+from fabgate.collector.pages.forms.addressed import Addressed, checked
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.forms.stale_form import StaleCheck
 from fabgate.collector.pages.month.tab import render_page, terms_or_404
+from fabgate.collector.paper.statements import rows
 
 
 class WorkshopForm(Addressed, StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
-    """Name, address and numbers of the workshop."""
+    """Name, address and numbers of the workshop, and how its statements are paid."""
+
+    iban = LineField(label=gettext_lazy("IBAN"), max_length=50, required=False)
+    bic = LineField(
+        label=gettext_lazy("BIC"), max_length=20, required=False, help_text=gettext_lazy("Not needed in the SEPA area.")
+    )
 
     class Meta:
         """All columns."""
 
         model = Workshop
-        fields = ("name", "address", "contact", "registration_number", "vat_number")
+        fields = (
+            *("name", "address", "contact", "registration_number", "vat_number"),
+            *("iban", "bic", "account_holder", "due_days", "payment_text", "payments_kept"),
+        )
         labels = {
             "name": gettext_lazy("Legal name"),
             "address": gettext_lazy("Postal address"),
             "contact": gettext_lazy("For questions"),
             "registration_number": gettext_lazy("Registration number"),
             "vat_number": gettext_lazy("VAT number"),
+            "account_holder": gettext_lazy("Account holder"),
+            "due_days": gettext_lazy("Days to pay"),
+            "payment_text": gettext_lazy("Other means and conditions"),
+            "payments_kept": gettext_lazy("Where payments are recorded"),
         }
         help_texts = {
             "contact": gettext_lazy("An e-mail address, a telephone number, or both."),
             "registration_number": gettext_lazy("In France the SIREN or the SIRET."),
+            "account_holder": gettext_lazy("The legal name, unless the account has another one."),
+            "due_days": gettext_lazy("After the month was closed. Empty: statements have no due date."),
+            "payment_text": gettext_lazy("Such as: by transfer, or by card at the desk."),
+            "payments_kept": format_lazy("{} {}", gettext_lazy("If empty:"), rows.PAYMENTS_KEPT),
         }
-        field_classes = dict.fromkeys(("name", "contact", "registration_number", "vat_number"), LineField)
+        field_classes = dict.fromkeys(
+            (
+                *("name", "contact", "registration_number", "vat_number", "iban", "bic"),
+                *("account_holder", "payment_text", "payments_kept"),
+            ),
+            LineField,
+        )
         widgets = {"address": forms.Textarea({"rows": 3, "autocomplete": "off"})}
+
+    def clean_iban(self) -> str:
+        """Return the number as it is stored. Raises ValidationError for wrong check digits."""
+        return checked(numbers.iban, self.cleaned_data["iban"])
+
+    def clean_bic(self) -> str:
+        """Return the number as it is stored. Raises ValidationError for another form."""
+        return checked(numbers.bic, self.cleaned_data["bic"])
 
 
 def workshop(request: HttpRequest) -> HttpResponse:
