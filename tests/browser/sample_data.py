@@ -207,7 +207,7 @@ def _billing() -> None:
     from fabgate.collector.billing import member_plans, rule_store, terms, typed_rule
     from fabgate.collector.billing.charges import closing, decisions
     from fabgate.collector.billing.vat import rates
-    from fabgate.collector.models import Machine, Plan
+    from fabgate.collector.models import Machine, Plan, Workshop
     from fabgate.collector.people import blocks
 
     this = blocks.today().replace(day=1)  # where the site is
@@ -220,7 +220,7 @@ def _billing() -> None:
     member_plans.set_plans(dict.fromkeys(["m-1", "m-2", "m-7"], student.name), found.first_month, actor=MANAGER)
     laser = Machine.objects.get(name="laser")
     for machine, category, plan, since, typed in (
-        (laser, "", None, found.first_month, "price=0.10 grace_s=60"),
+        (laser, "", None, found.first_month, "price=0.10 grace_s=60 vat_code=V20"),
         (laser, "", None, last, "price=0.12 grace_s=60 minimum=1 peak='mon-fri 17:00-22:00 0.25' daily_cap=15"),
         (laser, "", student, last, "price=0.08 grace_s=60"),
         (laser, "", None, this + timedelta(days=62), "price=0.15 grace_s=60 minimum=1 vat_code=S20"),
@@ -231,6 +231,9 @@ def _billing() -> None:
         rule = typed_rule.read(shlex.split(typed), found.digits, mistakes)
         assert rule is not None, mistakes
         rule_store.add(rule_store.unsaved((machine, category, plan), since, rule), MANAGER)
+    rates.set_rate("V20", Decimal(20), actor=MANAGER)
+    account = {"iban": "FR7630006000011234567890189", "account_holder": "Les Amis de la Gravière", "due_days": 30}
+    Workshop.objects.create(name="Atelier des Deux-Rives", address="12 rue de la Charité\n69002 Lyon", **account)
     closing.close(found.first_month, datetime.now(UTC), actor=MANAGER, reason="The first month was a trial")
     decisions.add_line("m-1", "Plywood, 9 mm", 1250, day=last, author=MANAGER)
     _sinks(f"{found.first_month:%Y-%m}")

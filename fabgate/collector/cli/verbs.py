@@ -82,6 +82,7 @@ GROUPS: Final = {
         "bill-line",
         "bill-line-remove",
         "bill-close",
+        "bill-workshop",
         "bill-statement",
         "bill-send",
         "bill-archive",

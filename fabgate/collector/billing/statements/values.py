@@ -26,11 +26,10 @@ def of(statement: Statement) -> dict[str, Any]:
         "digits": head.digits,
         "includes_vat": head.includes_vat,
         "amount_minor": statement.amount_minor,
-        "by_vat_code": statement.by_vat_code,
         "net_minor": statement.vat.net_minor,
         "vat_minor": statement.vat.vat_minor,
         "gross_minor": statement.vat.gross_minor,
-        "vat": [
+        "by_vat_code": [
             {"settlement": settlement, **part._asdict(), "vat_percent": _percent(part.vat_percent)}
             for settlement, found in statement.settled.items()
             for part in found.parts

@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.utils.translation import gettext_lazy
 
 FIELDS: Final[Mapping[str, Any]] = {
+    "account_holder": gettext_lazy("Account holder"),
     "actor": gettext_lazy("By"),
     "address": gettext_lazy("Postal address"),
     "amount": gettext_lazy("Amount"),
@@ -19,6 +20,7 @@ FIELDS: Final[Mapping[str, Any]] = {
     "audit_head": gettext_lazy("Head of the log before"),
     "author": gettext_lazy("By"),
     "badge_forms": gettext_lazy("Short forms"),
+    "bic": gettext_lazy("BIC"),
     "by": gettext_lazy("Group by"),
     "category": gettext_lazy("Category"),
     "charges": gettext_lazy("Charges"),
@@ -35,6 +37,7 @@ FIELDS: Final[Mapping[str, Any]] = {
     "digits": gettext_lazy("Decimals"),
     "discount_percent": gettext_lazy("Discount (%)"),
     "display_name": gettext_lazy("Display name"),
+    "due_days": gettext_lazy("Days to pay"),
     "email": gettext_lazy("E-mail"),
     "end_reason": gettext_lazy("Why it ended"),
     "ended_at": gettext_lazy("Ended on"),
@@ -51,6 +54,7 @@ FIELDS: Final[Mapping[str, Any]] = {
     "free_minutes": gettext_lazy("Free minutes a month"),
     "grace_days": gettext_lazy("Days of grace"),
     "group": gettext_lazy("Group"),
+    "iban": gettext_lazy("IBAN"),
     "includes_vat": gettext_lazy("Prices include VAT"),
     "is_active": gettext_lazy("Can sign in"),
     "joined_on": gettext_lazy("Member since"),
@@ -91,6 +95,8 @@ FIELDS: Final[Mapping[str, Any]] = {
     "overdraft_minor": gettext_lazy("Overdraft"),
     "password": gettext_lazy("Password"),
     "payer": gettext_lazy("Payer"),
+    "payment_text": gettext_lazy("Other means and conditions"),
+    "payments_kept": gettext_lazy("Where payments are recorded"),
     "percent": gettext_lazy("Rate (%)"),
     "period": gettext_lazy("Period"),
     "plan": gettext_lazy("Plan"),

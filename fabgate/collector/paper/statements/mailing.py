@@ -22,7 +22,7 @@ from fabgate.collector.billing.statements import read
 from fabgate.collector.billing.statements.compose import Statement
 from fabgate.collector.db import audit, statements
 from fabgate.collector.models import Charge, ClosedMonth, IssuedStatement, ManualLine, Member, Payer, StatementMail
-from fabgate.collector.paper.statements import language, pdf, rows
+from fabgate.collector.paper.statements import language, pdf, vat
 from fabgate.collector.people import mails
 from fabgate.collector.people.mails import Attachment, Mail
 
@@ -93,7 +93,7 @@ def preview(statement: Statement, email: str) -> Mail:
             "name": statement.payer_name,
             "month": date_format(head.month, "F Y"),
             "workshop": statement.words.workshop.get("name", ""),
-            "amount": rows.whole(statement),
+            "amount": vat.whole(statement),
             "number": head.number,
         }
         subject = _("%(workshop)s: your statement for %(month)s") % values

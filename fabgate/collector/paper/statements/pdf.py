@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector.billing.statements.compose import Statement
 from fabgate.collector.paper.letterhead import Letterhead
 from fabgate.collector.paper.sheet import Column, Heading, Row, Sheet, Sum
-from fabgate.collector.paper.statements import language, qr_code, rows
+from fabgate.collector.paper.statements import how_to_pay, language, qr_code, rows, vat
 from fabgate.collector.paper.statements.rows import StatementRow
 
 
@@ -37,16 +37,16 @@ def _written(statement: Statement) -> bytes:
         _charges(sheet, statement)
     else:
         sheet.paragraph(rows.nothing())
-    if vat := rows.vat(statement):
+    if taxed := vat.rows(statement):
         sheet.heading(_("VAT"))
         sheet.table(
             [
                 Column(label, width, number > 0)
-                for number, (label, width) in enumerate(zip(rows.vat_columns(), (4.4, 1.6, 2.1, 2.1, 2.1), strict=True))
+                for number, (label, width) in enumerate(zip(vat.columns(), (4.4, 1.6, 2.1, 2.1, 2.1), strict=True))
             ],
-            [(Sum if row.is_total else Row)([row.code, row.percent, row.net, row.vat, row.gross]) for row in vat],
+            [(Sum if row.is_total else Row)([row.code, row.percent, row.net, row.vat, row.gross]) for row in taxed],
         )
-    if note := rows.vat_note(statement):
+    if note := vat.note(statement):
         sheet.paragraph(note, is_soft=True)
     if credit := rows.credit(statement):
         sheet.heading(_("Prepaid credit"))
@@ -54,11 +54,11 @@ def _written(statement: Statement) -> bytes:
             [Column(_("Date"), 1.9), Column(_("Entry"), 7.6), Column(_("Amount"), 1.6, is_number=True)],
             [(Sum if row.is_balance else Row)([row.day, row.text, row.amount]) for row in credit],
         )
-    if payment := rows.payment(statement):
+    if payment := how_to_pay.of(statement):
         sheet.heading(_("Payment"))
         found = qr_code.of(statement)
         code = [list(row) for row in found.matrix] if found else []
-        sheet.facts(payment.facts, code=code, code_label=rows.code_label())
+        sheet.facts(payment.facts, code=code, code_label=how_to_pay.code_label())
         for sentence in payment.sentences:
             sheet.paragraph(sentence)
     return bytes(sheet)

@@ -15,12 +15,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from fabgate.collector.base import local_times
-from fabgate.collector.billing.prepaid.modes import PREPAID, RECEIVABLE
-from fabgate.collector.billing.statements import payment as payments
 from fabgate.collector.billing.statements.compose import Head, Item, Line, OnMachine, Person, Statement, Total, Words
-from fabgate.collector.billing.vat.amounts import Amounts, Part
 from fabgate.collector.models import PrepaidEntry
-from fabgate.collector.paper.figures import NOTHING, Money, count, exact_duration, percentage
+from fabgate.collector.paper.figures import NOTHING, Money, count, exact_duration
 from fabgate.collector.paper.statements import labels
 from fabgate.collector.paper.statements import steps as how
 
@@ -30,10 +27,6 @@ MACHINE_SUM, PERSON_SUM, WHOLE = "machine-sum", "person-sum", "whole"
 
 _KINDS: Final = dict(PrepaidEntry.KINDS)
 _METHODS: Final = dict(PrepaidEntry.METHODS)
-#: Where payments are recorded, unless the workshop has words of its own.
-PAYMENTS_KEPT: Final = gettext_lazy("Payments are recorded in the association's accounting, not in this system.")
-#: In the table of VAT, if a statement is settled in both ways.
-_SETTLED: Final = {PREPAID: gettext_lazy("from credit"), RECEIVABLE: gettext_lazy("due by statement")}
 #: What the total of a statement is, by whether prices include VAT.
 _TOTALS: Final = {
     True: gettext_lazy("Total with VAT"),
@@ -167,71 +160,6 @@ def steps(statement: Statement) -> Iterator[Step]:
     yield Step(WHOLE, partial(_whole, statement, money))
 
 
-class VatRow(NamedTuple):
-    """The amounts of a VAT code, or of all of them: without VAT, VAT, with VAT. A dash is what is not known."""
-
-    code: str
-    percent: str
-    net: str
-    vat: str
-    gross: str
-    is_total: bool = False
-
-
-def vat_columns() -> list[str]:
-    """Return the labels of `vat`."""
-    return [_("VAT code"), _("Rate"), _("Without VAT"), _("VAT"), _("With VAT")]
-
-
-def vat(statement: Statement) -> list[VatRow]:
-    """Return the amounts by VAT code, the total last; nothing where VAT is not applicable, or no code and rate is known."""
-    settled, head = statement.settled, statement.head
-    parts = [(settlement, part) for settlement, found in settled.items() for part in found.parts]
-    is_known = any(part.vat_code or part.vat_percent is not None for _settlement, part in parts)
-    if head.includes_vat is None or not parts or (head.includes_vat and not is_known):
-        return []
-    money = Money(head.currency, head.digits)
-    shown = []
-    for settlement, part in parts:
-        code = part.vat_code or _("without a code")
-        if len(settled) > 1:
-            code = f"{code}, {_SETTLED[settlement]}"
-        percent = NOTHING if part.vat_percent is None else percentage(part.vat_percent)
-        shown.append(VatRow(code, percent, *_split(part, money)))
-    return [*shown, VatRow(_("Total"), "", *_split(statement.vat, money), is_total=True)]
-
-
-def _split(part: Part | Amounts, money: Money) -> tuple[str, str, str]:
-    def shown(amount: int | None) -> str:
-        return NOTHING if amount is None else money.minor(amount)
-
-    return shown(part.net_minor), shown(part.vat_minor), shown(part.gross_minor)
-
-
-def vat_note(statement: Statement) -> str:
-    """Return that the amounts by VAT codes do not bind, or why there is no total with VAT; "" without such amounts."""
-    if not vat(statement):
-        return ""
-    if codes := statement.vat.without_rate:
-        shown = ", ".join(code or str(_("without a code")) for code in codes)
-        text = ngettext(
-            "This VAT code has no rate yet, so its VAT is not known: %(codes)s.",
-            "These VAT codes have no rate yet, so their VAT is not known: %(codes)s.",
-            len(codes),
-        )
-        return text % {"codes": shown}
-    return _("VAT is for information only: the amounts in the accounting system are authoritative.")
-
-
-def whole(statement: Statement) -> str:
-    """Return what a statement comes to: with VAT if that is known."""
-    gross_minor = statement.vat.gross_minor
-    money = Money(statement.head.currency, statement.head.digits)
-    if gross_minor is not None:
-        return money.minor(gross_minor)
-    return _("%(amount)s without VAT") % {"amount": money.minor(statement.amount_minor)}
-
-
 class CreditRow(NamedTuple):
     """A row of the prepaid credit."""
 
@@ -257,40 +185,6 @@ def credit(statement: Statement) -> list[CreditRow]:
     if any(item.is_due for item in statement.items) or any(line.is_due for line in statement.lines):
         shown.append(CreditRow("", _("Due by statement, not from this credit"), money.minor(found.due_minor)))
     return shown
-
-
-class PaymentWords(NamedTuple):
-    """How a statement is paid: pairs of a label and a value, and sentences."""
-
-    facts: list[tuple[str, str]]
-    sentences: list[str]
-
-
-def payment(statement: Statement) -> PaymentWords | None:
-    """Return how a statement is paid, and where payments are recorded; None for one on which nothing is charged."""
-    head, found = statement.head, payments.of(statement)
-    if not statement.persons and not statement.lines:
-        return None
-    kept = found.kept or str(PAYMENTS_KEPT)
-    if not found.is_due:
-        return PaymentWords([], [_("Nothing is to be paid by this statement."), kept])
-    amount = found.amount_minor
-    money = Money(head.currency, head.digits)
-    facts = [
-        (_("To pay"), _("not known yet: a VAT code has no rate") if amount is None else money.minor(amount)),
-        (_("Due date"), date_format(found.due_on, "DATE_FORMAT") if found.due_on else ""),
-        (_("Account holder"), found.holder if found.iban else ""),
-        (_("IBAN"), " ".join(found.iban[place : place + 4] for place in range(0, len(found.iban), 4))),
-        (_("BIC"), found.bic),
-        (_("Reference"), found.reference),
-    ]
-    early = "" if head.closed_at else _("Do not pay yet: the month is not closed, and the amount may change.")
-    return PaymentWords([fact for fact in facts if fact[1]], [text for text in (early, found.text, kept) if text])
-
-
-def code_label() -> str:
-    """Return what the QR code of a statement is for."""
-    return _("Scan it with your banking app: it fills in the transfer.")
 
 
 def last_day(head: Head) -> date:

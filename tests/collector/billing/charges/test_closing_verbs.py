@@ -27,6 +27,7 @@ from fabgate.collector.models import (
     ManualLine,
     Member,
     Plan,
+    Workshop,
 )
 from fabgate.collector.paper.statements import mailing
 from fabgate.collector.people import mails
@@ -253,6 +254,24 @@ def test_an_archive_is_saved_with_its_digests_and_reports_alterations(shop, run,
     Charge.objects.update(amount_minor=1)
     with pytest.raises(AlteredError, match=r"charges\.csv"):
         run("bill-archive", month, "--to", str(tmp_path))
+
+
+def test_the_workshop_says_at_the_command_line_how_statements_are_paid(shop, run):
+    with pytest.raises(UsageError) as refused:
+        run("bill-workshop", "--iban", "FR7630006000011234567890188", "--bic", "X", "--due-days", "soon")
+    lines = str(refused.value).splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["--iban", "--bic", "--due-days", "--name"]
+    assert not Workshop.objects.exists()
+    iban = "FR76 3000 6000 0112 3456 7890 189"
+    printed = run("bill-workshop", "--name", "Atelier", "--address", "1 quai de Saône\n69001 Lyon", "--iban", iban)
+    assert "1 quai de Saône, 69001 Lyon" in printed
+    run("bill-workshop", "--due-days", "30", "--actor", "kim")
+    row = Workshop.objects.get()
+    assert (row.name, row.iban, row.due_days) == ("Atelier", iban.replace(" ", ""), 30)
+    before, after = Change.objects.filter(verb="workshop.updated").order_by("pk")
+    assert (before.after["iban"], after.actor, after.after["due_days"]) == (row.iban, "cli:kim", 30)
+    run("bill-workshop", "--due-days", "", "--iban", "")
+    assert (Workshop.objects.get().iban, Workshop.objects.get().due_days) == ("", None)
 
 
 def test_statements_are_sent_at_the_command_line(shop, run, mail_server, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.utils import translation
@@ -14,6 +15,7 @@ from fabgate.collector.billing.charges import closing, contests, decisions, refr
 from fabgate.collector.billing.prepaid import balances, ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.billing.statements import archive, issue, read, values
+from fabgate.collector.billing.vat import rates
 from fabgate.collector.models import (
     BillingTerms,
     Change,
@@ -29,7 +31,7 @@ from fabgate.collector.models import (
     UsageSession,
     Workshop,
 )
-from fabgate.collector.paper.statements import csv_file, language, pdf, rows
+from fabgate.collector.paper.statements import csv_file, language, pdf, rows, vat
 from fabgate.collector.sessions import corrections
 from tests.collector.pages import billing
 from tests.collector.pages.billing import FIRST, NOON
@@ -73,10 +75,10 @@ def written(statement) -> list[tuple[str, ...]]:
 
 
 def test_a_statement_without_vat_says_so_in_the_words_of_the_law_and_sums_no_codes(shop):
-    assert "V20" in rows.vat_note(read.of(FIRST, "m-1"))
+    assert "V20" in vat.note(read.of(FIRST, "m-1"))
     BillingTerms.objects.update(includes_vat=None)
     statement = read.of(FIRST, "m-1")
-    assert rows.vat_note(statement) == ""
+    assert vat.note(statement) == ""
     assert values.of(statement)["includes_vat"] is None
     assert "EUR, VAT not applicable, art. 293 B of the French tax code (CGI)" in dict(rows.facts(statement)).values()
     with translation.override("fr"):
@@ -117,6 +119,18 @@ def test_a_statement_reads_like_a_telephone_bill(shop):
         ("whole", "Total with VAT", "", "1:15:00", "€20.00", ""),
     ]
     assert statement.by_vat_code == {"V20": 750, "V5": 1_250}
+    rates.set_rate("V20", Decimal(20), actor="maya")
+    found = values.of(read.of(FIRST, "m-1"))
+    assert [list(part.values()) for part in found["by_vat_code"]] == [
+        ["receivable", "V20", "20", 625, 125, 750],
+        ["receivable", "V5", None, None, None, 1_250],
+    ]
+    assert [found[name] for name in ("net_minor", "vat_minor", "gross_minor", "to_pay_minor")] == [
+        None,
+        None,
+        2_000,
+        2_000,
+    ]
     # what the other person used is on the statement of who pays for it alone
     assert not read.of(FIRST, "m-3").persons
     assert "m-3" not in [person.id for person in read.of(FIRST, "m-2").persons]

@@ -143,6 +143,41 @@ def test_the_workshop_stands_at_the_head_of_open_statements(browse, shop):
     assert Workshop.objects.count() == 1
 
 
+def test_how_statements_are_paid_is_typed_checked_logged_and_shown(browse, shop):
+    manager = browse("manager")
+    typed = {
+        "name": "Atelier des Deux-Rives",
+        "iban": "fr76 3000 6000 0112 3456 7890 189",
+        "bic": "agri frpp",
+        "account_holder": "Les Amis de la Gravière",
+        "due_days": "30",
+        "payment_text": "Cash at the desk, too.",
+    }
+    answer = manager.post("/month/workshop", {**typed, "iban": typed["iban"][:-1] + "8", "bic": "X", "due_days": "-1"})
+    assert answer.status_code == 400
+    assert text(answer).count("errorlist") == 3
+    assert "a letter or a digit is wrong" in text(answer)
+    assert not Workshop.objects.exists()
+    assert manager.post("/month/workshop", typed).status_code == 303
+    row = Workshop.objects.get()
+    assert (row.iban, row.bic, row.due_days) == ("FR7630006000011234567890189", "AGRIFRPP", 30)
+    assert Change.objects.get(verb="workshop.updated").after["iban"] == row.iban
+    page = text(manager.get(f"/month/statement/m-1?month={MONTH}"))
+    assert "Do not pay yet" in page
+    assert "<svg" not in page.partition('class="payment"')[2]
+    close()
+    page = text(manager.get(f"/month/statement/m-1?month={MONTH}")).partition('class="payment"')[2]
+    for shown in (
+        "To pay",
+        "€20.00",
+        "FR76 3000 6000 0112 3456 7890 189",
+        "Cash at the desk, too.",
+        "not in this system",
+    ):
+        assert shown in page
+    assert "<svg viewBox" in page
+
+
 def test_all_statements_of_a_month_are_sent_and_those_without_an_address_are_listed(browse, shop, mail_server):
     mail_server()
     manager = browse("manager", beside_worker=True)

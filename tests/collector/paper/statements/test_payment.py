@@ -24,7 +24,7 @@ from fabgate.collector.billing.statements import payment, read
 from fabgate.collector.billing.statements.compose import Head, Line, Statement, Words
 from fabgate.collector.billing.vat import rates
 from fabgate.collector.models import Payer, Workshop
-from fabgate.collector.paper.statements import pdf, qr_code, rows
+from fabgate.collector.paper.statements import how_to_pay, pdf, qr_code
 from fabgate.collector.sessions import corrections
 from fabgate.errors import UsageError
 from tests.collector.pages import billing
@@ -90,7 +90,7 @@ def test_a_banking_app_reads_account_amount_and_number_from_the_paper(shop, lang
         assert shown in text
     assert "IBAN FR76 3000 6000 0112 3456 7890 189" in text
     with translation.override(lang):
-        assert str(rows.PAYMENTS_KEPT) in text
+        assert str(how_to_pay.PAYMENTS_KEPT) in text
     due_on = payment.of(statement).due_on
     assert due_on == (LATER + timedelta(days=70)).date()
 

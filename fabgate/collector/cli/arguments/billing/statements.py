@@ -14,6 +14,10 @@ _SEND: Final = (
     "Each statement is sent once. Payers without an e-mail address are listed. If a statement could not be sent, run the"
     " verb again."
 )
+_WORKSHOP: Final = (
+    "Statements show them: the sender, and how they are paid. In euros, with an IBAN, they have a QR code that banking apps"
+    " read. '' empties a detail. Statements of closed months keep the details that they were closed with."
+)
 _ARCHIVE: Final = (
     "The files of charges and lines have ids only, and are identical each time. Names are in a separate file, because they"
     " can be erased. Check the files with 'sha256sum -c'."
@@ -51,6 +55,29 @@ def add_verbs(add: shared.Add) -> None:
     shared.month(send)
     send.add_argument("--payer", metavar="ID", help="send only this payer's statement, even if it was sent before")
     shared.actor(send)
+    workshop = add(
+        "bill-workshop",
+        "billing.workshop",
+        "set the workshop's details on statements; without options, show them",
+        "workshop",
+        about=_WORKSHOP,
+        example="--iban 'FR76 3000 6000 0112 3456 7890 189' --due-days 30",
+    )
+    for name, metavar, about in (
+        ("name", "NAME", "the legal name"),
+        ("address", "TEXT", "the postal address, with line breaks"),
+        ("contact", "TEXT", "an e-mail address or a telephone number, for questions"),
+        ("registration-number", "NUMBER", "in France the SIREN or the SIRET"),
+        ("vat-number", "NUMBER", "the VAT number"),
+        ("account-holder", "NAME", "the name of the account; without it the legal name"),
+        ("iban", "IBAN", "the account on which statements are paid"),
+        ("bic", "BIC", "its bank; not needed in the SEPA area"),
+        ("due-days", "DAYS", "how many days after a month was closed its statements are due"),
+        ("payment-text", "TEXT", "other means and conditions"),
+        ("payments-kept", "TEXT", "where payments are recorded"),
+    ):
+        workshop.add_argument(f"--{name}", metavar=metavar, help=about)
+    shared.actor(workshop)
     archive = add(
         "bill-archive",
         "billing.statements",

@@ -12,7 +12,7 @@ from django.utils.safestring import mark_safe
 
 from fabgate.collector.billing.statements.compose import Statement
 from fabgate.collector.pages.lists.numbered import numbered_page
-from fabgate.collector.paper.statements import csv_file, language, pdf, qr_code, rows
+from fabgate.collector.paper.statements import csv_file, how_to_pay, language, pdf, qr_code, rows, vat
 from fabgate.collector.paper.statements.rows import Step
 
 
@@ -36,13 +36,13 @@ def context(statement: Statement, query: QueryDict) -> dict[str, Any]:
             "nothing": "" if len(found) > 1 else rows.nothing(),
             "legend": rows.legend(),
             "credit": rows.credit(statement),
-            "total": rows.whole(statement),
-            "vat": rows.vat(statement),
-            "vat_columns": rows.vat_columns(),
-            "payment": rows.payment(statement),
+            "total": vat.whole(statement),
+            "vat": vat.rows(statement),
+            "vat_columns": vat.columns(),
+            "payment": how_to_pay.of(statement),
             "code": _code(statement),
-            "code_label": rows.code_label(),
-            "vat_note": rows.vat_note(statement),
+            "code_label": how_to_pay.code_label(),
+            "vat_note": vat.note(statement),
             "has_codes": any(statement.by_vat_code),
         }
 

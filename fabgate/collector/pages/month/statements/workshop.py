@@ -20,7 +20,7 @@ from fabgate.collector.pages.forms.addressed import Addressed, checked
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.forms.stale_form import StaleCheck
 from fabgate.collector.pages.month.tab import render_page, terms_or_404
-from fabgate.collector.paper.statements import rows
+from fabgate.collector.paper.statements import how_to_pay
 
 
 class WorkshopForm(Addressed, StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
@@ -56,7 +56,7 @@ class WorkshopForm(Addressed, StaleCheck, forms.ModelForm):  # type: ignore[type
             "account_holder": gettext_lazy("The legal name, unless the account has another one."),
             "due_days": gettext_lazy("After the month was closed. Empty: statements have no due date."),
             "payment_text": gettext_lazy("Such as: by transfer, or by card at the desk."),
-            "payments_kept": format_lazy("{} {}", gettext_lazy("If empty:"), rows.PAYMENTS_KEPT),
+            "payments_kept": format_lazy("{} {}", gettext_lazy("If empty:"), how_to_pay.PAYMENTS_KEPT),
         }
         field_classes = dict.fromkeys(
             (
