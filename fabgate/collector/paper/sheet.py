@@ -108,9 +108,9 @@ class Sheet:
             self._text(beneath, 6)
         self._pdf.ln(2.5)
 
-    def heading(self, text: str) -> None:
-        """Write a heading."""
-        self._need(4 * _LINE)
+    def heading(self, text: str, *, over_code: bool = False) -> None:
+        """Write a heading. On its page are the labels, a row and a sum of a table, or the QR code, that follow it."""
+        self._need(2 * _LINE + (_CODE + 3 * _NOTE if over_code else 2 * _ROW + _SUM))
         self._pdf.ln(2)
         self._pdf.style(12, bold=True, colour=_ACCENT)
         self._text(text, 6)

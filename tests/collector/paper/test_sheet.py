@@ -97,6 +97,20 @@ def test_a_heading_is_never_the_last_line_of_a_page(rows):
     assert re.search(r"Bob\s+Saw\s+the row", text)
 
 
+@pytest.mark.parametrize("rows", range(34, 46))
+def test_a_heading_is_on_the_page_of_the_table_and_of_the_code_below_it(rows):
+    document = made()
+    document.table(COLUMNS, [Row([f"{n}", "", "", ""]) for n in range(rows)])
+    document.heading("By code")
+    document.table(COLUMNS, [Row(["the row", "", "", ""]), Sum(["the sum", "", "", ""])])
+    document.heading("Payment", over_code=True)
+    document.facts([("Account", "FR76")], code=[[1, 0], [0, 1]], code_label="Scan it")
+    found = pages(document)
+    table = next(text for text in found if "By code" in text)
+    assert re.search(r"By code\s.*the row\s.*the sum", table, re.DOTALL)
+    assert all("Scan it" in text for text in found if "Payment" in text)
+
+
 @pytest.mark.parametrize("rows", range(40, 44))
 def test_no_page_begins_with_a_sum(rows):
     document = made()

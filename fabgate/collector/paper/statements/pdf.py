@@ -55,9 +55,9 @@ def _written(statement: Statement) -> bytes:
             [(Sum if row.is_balance else Row)([row.day, row.text, row.amount]) for row in credit],
         )
     if payment := how_to_pay.of(statement):
-        sheet.heading(_("Payment"))
         found = qr_code.of(statement)
         code = [list(row) for row in found.matrix] if found else []
+        sheet.heading(_("Payment"), over_code=bool(code))
         sheet.facts(payment.facts, code=code, code_label=how_to_pay.code_label())
         for sentence in payment.sentences:
             sheet.paragraph(sentence)
