@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.conf import settings
+from fabgate.collector.billing.statements import words
+from fabgate.collector.billing.statements.compose import Words
+from fabgate.collector.paper.statements import rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,5 +18,7 @@ class Letterhead:
 
 
 def current() -> Letterhead:
-    """Return the letterhead of new documents."""
-    return Letterhead(settings.ENVIRONMENT.site)
+    """Return the letterhead of new documents: that of statements, in the active language."""
+    workshop = words.workshop()
+    shown = Words(payer={}, people={}, why={}, machines={}, workshop=workshop)
+    return Letterhead(workshop["name"], tuple(rows.workshop_lines(shown)))

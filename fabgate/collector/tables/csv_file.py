@@ -9,21 +9,50 @@ import csv
 import io
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from fabgate.collector.tables.csv_safety import escape_cell
-from fabgate.collector.tables.table import DAY, DURATION, MOMENT, NUMBER, PLAIN, TEXT, Cached, Table, by_column, clock
+from fabgate.collector.tables.table import (
+    DAY,
+    DECIMAL,
+    DURATION,
+    MOMENT,
+    NUMBER,
+    PLAIN,
+    TEXT,
+    Cached,
+    Table,
+    by_column,
+    clock,
+)
 
 _LINE_END: Final = "\r\n"
 
 
-def write_csv(table: Table, separator: str) -> Iterator[bytes]:
-    """Yield the bytes of the file: the head, then batches of rows."""
+class Dialect(NamedTuple):
+    """What spreadsheets of a language expect between cells, and in a number before its decimals."""
+
+    separator: str = ","
+    point: str = "."
+
+
+_DIALECTS: Final = MappingProxyType({"fr": Dialect(";", ",")})
+
+
+def dialect_of(lang: str) -> Dialect:
+    """Return how spreadsheets of a language read CSV."""
+    return _DIALECTS.get(lang, Dialect())
+
+
+def write_csv(table: Table, separator: str, point: str = ".") -> Iterator[bytes]:
+    """Yield the bytes of the file: the head, then batches of rows. `point` precedes the decimals of a number."""
     texts, clocks = Cached(partial(_quoted, separator=separator)), _Clocks()
     yield f"\ufeff{separator.join(texts[column.head] for column in table.columns)}{_LINE_END}".encode()
     as_csv: dict[str, Callable[[Any], str]] = {
         TEXT: texts.__getitem__,
         NUMBER: str,
+        DECIMAL: lambda number: number.replace(".", point),
         DURATION: lambda ms: clocks[ms // 1000],
         **dict.fromkeys((PLAIN, MOMENT, DAY), str),
     }

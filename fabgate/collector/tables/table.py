@@ -9,8 +9,9 @@ from typing import Any, Final
 
 Cell = str | int
 #: Kinds of columns: free text; an integer, or "" where it is not known; a safe text that is different in each row, such as a moment in UTC;
-#: milliseconds; a local moment in ISO 8601; a day in ISO 8601.
+#: milliseconds; a local moment in ISO 8601; a day in ISO 8601; a number with decimals as text, such as ``-12.50``, or "".
 TEXT, NUMBER, PLAIN, DURATION, MOMENT, DAY = "text", "number", "plain", "duration", "moment", "day"
+DECIMAL = "decimal"
 #: How many rows are written together.
 _AT_ONCE: Final = 250
 #: How many texts are kept in the cache.

@@ -1,4 +1,4 @@
-"""Writes a table as XLSX: one sheet with numbers, dates and durations as such.
+"""Writes tables as XLSX: each a sheet with numbers, dates and durations as such.
 
 Its dates have no zone, so local moments stay local. Rows are written as they arrive (XlsxWriter's constant_memory).
 """
@@ -15,7 +15,18 @@ from xml.sax.saxutils import escape
 import xlsxwriter  # type: ignore[import-untyped]
 from xlsxwriter.utility import xl_col_to_name  # type: ignore[import-untyped]
 
-from fabgate.collector.tables.table import DAY, DURATION, MOMENT, NUMBER, PLAIN, TEXT, Cached, Table, by_column
+from fabgate.collector.tables.table import (
+    DAY,
+    DECIMAL,
+    DURATION,
+    MOMENT,
+    NUMBER,
+    PLAIN,
+    TEXT,
+    Cached,
+    Table,
+    by_column,
+)
 
 _NO_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 #: Spreadsheets read ``_x0041_`` as "A", so such text is escaped.
@@ -37,40 +48,55 @@ class TooLong(Exception):  # noqa: N818 (it names what happened)
     """The table has more rows than a sheet can hold."""
 
 
-def write_xlsx(file: IO[bytes], table: Table) -> None:
-    """Write one sheet, with a bold, frozen heading and filters; texts never become formulas or links."""
+def write_xlsx(file: IO[bytes], *tables: Table) -> None:
+    """Write a sheet for each table, with a bold, frozen heading and filters; texts never become formulas or links."""
     with tempfile.TemporaryDirectory() as folder:
         book = xlsxwriter.Workbook(
             file,
             {"constant_memory": True, "tmpdir": folder, "strings_to_formulas": False, "strings_to_urls": False},
         )
-        sheet = book.add_worksheet(table.title)
-        sheet.freeze_panes(1, 0)
-        for place, column in enumerate(table.columns):
-            sheet.set_column(place, place, _WIDTH.get(column.kind, 18))
-        sheet.write_row(0, 0, [column.head for column in table.columns], book.add_format({"bold": True}))
+        bold = book.add_format({"bold": True})
         # XlsxWriter numbers a format when it is first used; these cells bypass that.
-        styles = {kind: book.add_format({"num_format": shown})._get_xf_index() for kind, shown in _FORMATS.items()}  # noqa: SLF001
-        try:
-            _write(sheet, table, styles)
-        except BaseException:
-            sheet.row_data_fh.close()  # book.close(), which would close it, is not called
-            raise
+        styles = _Styles(lambda shown: book.add_format({"num_format": shown})._get_xf_index())  # noqa: SLF001
+        for table in tables:
+            sheet = book.add_worksheet(table.title)
+            sheet.freeze_panes(1, 0)
+            for place, column in enumerate(table.columns):
+                sheet.set_column(place, place, _WIDTH.get(column.kind, 18))
+            sheet.write_row(0, 0, [column.head for column in table.columns], bold)
+            try:
+                _write(sheet, table, styles)
+            except BaseException:
+                for one in book.worksheets():
+                    one.row_data_fh.close()  # book.close(), which would close it, is not called
+                raise
         book.close()
+
+
+class _Styles(dict[str, int]):
+    """The numbers of styles by what they show, such as ``0.00``; each is made once."""
+
+    def __init__(self, make: Callable[[str], int]) -> None:
+        self._make = make
+
+    def __missing__(self, shown: str) -> int:
+        self[shown] = self._make(shown)
+        return self[shown]
 
 
 def _write(sheet: Any, table: Table, styles: Mapping[str, int]) -> None:
     """Write the rows below the head as XML; XlsxWriter's cell by cell takes six times as long."""
     sheet._write_single_row(1)  # noqa: SLF001 (flushes the buffered head)
     write = sheet.row_data_fh.write
-    span = styles[DURATION]
+    span = styles[_FORMATS[DURATION]]
     as_xml: dict[str, Callable[[Any], str]] = {
         TEXT: Cached(_inline).__getitem__,
         NUMBER: lambda number: f"><v>{number}</v>",
+        DECIMAL: lambda number: f' s="{styles[_decimals(number)]}"><v>{number}</v>',
         PLAIN: lambda text: f' t="inlineStr"><is><t>{text}</t></is>',
         DURATION: lambda ms: f' s="{span}"><v>{ms / _DAY_MS:.9f}</v>',
-        MOMENT: _Serials(styles[MOMENT]).formatted,
-        DAY: _Serials(styles[DAY]).formatted,
+        MOMENT: _Serials(styles[_FORMATS[MOMENT]]).formatted,
+        DAY: _Serials(styles[_FORMATS[DAY]]).formatted,
     }
     letters = [xl_col_to_name(place) for place in range(sheet.dim_colmax + 1)]
     last = 1
@@ -92,6 +118,12 @@ def _write(sheet: Any, table: Table, styles: Mapping[str, int]) -> None:
             write(f'<row r="{number}">{"".join(row)}</row>')
     sheet.dim_rowmax = last - 1
     sheet.autofilter(0, 0, last - 1, sheet.dim_colmax)
+
+
+def _decimals(number: str) -> str:
+    """Return the format that shows a number with as many decimals as it is written with, such as ``0.00``."""
+    _whole, point, decimals = number.partition(".")
+    return f"0{point}{'0' * len(decimals)}"
 
 
 class _Serials(dict[str, int]):

@@ -21,7 +21,7 @@ from fabgate.collector.pages.use import names
 from fabgate.collector.pages.use.exports import files
 from fabgate.collector.paper.figures import Money
 from fabgate.collector.people.display_names import account_names
-from fabgate.collector.tables.table import MOMENT, PLAIN, Column, Table
+from fabgate.collector.tables.table import DECIMAL, MOMENT, NUMBER, Column, Table
 
 _METHODS = dict(PrepaidEntry.METHODS)
 
@@ -65,27 +65,27 @@ def _amounts(sum_: daily.Sum, money: Money) -> dict[str, Any]:
 
 
 def as_csv(request: HttpRequest) -> StreamingHttpResponse:
-    """Send the entries of a day as CSV; amounts are in the currency's main unit, with a decimal point."""
+    """Send the entries of a day as CSV; amounts are in the currency's main unit."""
     found = terms_or_404()
     on = day_of(request) or terms.today(found)
     listed = daily.of(on)
     called = names.people({entry.payer for entry in listed.entries})
     columns = [
-        Column(_("Number")),
+        Column(_("Number"), NUMBER),
         Column(_("When"), MOMENT),
         Column(_("Payer")),
         Column(_("Name")),
         Column(_("What")),
         Column(_("Method")),
         Column(_("Receipt or cheque number")),
-        Column(_("Amount (%(currency)s)") % {"currency": found.currency}, PLAIN),
+        Column(_("Amount (%(currency)s)") % {"currency": found.currency}, DECIMAL),
         Column(_("By")),
         Column(_("Reason")),
     ]
     zone = terms.zone(found)
     rows = [
         [
-            *(str(entry.pk), entry.at.astimezone(zone).isoformat(timespec="seconds"), entry.payer),
+            *(entry.pk, f"{entry.at.astimezone(zone):%Y-%m-%d %H:%M:%S}", entry.payer),
             *(called.get(entry.payer, entry.payer), entry_name(entry), str(_METHODS[entry.method])),
             *(entry.till_number, decimal_text(entry.amount_minor, found.digits), entry.author, entry.reason),
         ]

@@ -33,6 +33,7 @@ from fabgate.collector.people.import_list.columns import MEMBERS, TRAININGS, Col
 from fabgate.collector.people.import_list.dates import DAY_FIRST, MONTH_FIRST
 from fabgate.collector.people.import_list.list_file import ListFile
 from fabgate.collector.people.import_list.preview import Difference, Field, Known
+from fabgate.collector.tables.csv_file import dialect_of
 from fabgate.errors import UsageError
 
 _COLUMNS: Final = {
@@ -140,8 +141,7 @@ def trainings_template(_request: HttpRequest) -> HttpResponse:
 
 def _template(columns: Columns, name: str) -> HttpResponse:
     """Return an empty list as CSV for a spreadsheet in the page's language."""
-    separator = ";" if get_language() == "fr" else ","  # what spreadsheets of that language expect
-    head = separator.join(map(columns.title, columns.names))
+    head = dialect_of(get_language() or "").separator.join(map(columns.title, columns.names))
     response = HttpResponse(f"\N{BYTE ORDER MARK}{head}\r\n".encode(), content_type="text/csv; charset=utf-8")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     return response

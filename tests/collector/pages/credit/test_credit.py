@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 from datetime import UTC, date, datetime, timedelta
@@ -22,6 +23,7 @@ from fabgate.collector.models import (
     PrepaidChange,
     PrepaidEntry,
     UsageSession,
+    Workshop,
 )
 from fabgate.collector.paper.figures import MINUS
 from fabgate.collector.sessions import corrections
@@ -231,6 +233,18 @@ def test_the_credits_of_a_day_have_a_sum_by_method_and_a_file(accountant, shop):
     assert file[3].endswith(",-3.00,maya,'=left")
 
 
+def test_the_file_of_a_day_opens_as_numbers_in_a_french_spreadsheet(browse, account, shop):
+    pay(123_456, till_number="=4711")
+    ledger.refund("m-1", 300, Paid("cash", reason="=left"), author="maya", now=datetime.now(UTC))
+    client = browse(account("accountant", name="tom", lang="fr"))
+    file = body(client.get(f"/month/credits.csv?at={today():%Y-%m-%d}")).decode("utf-8-sig")
+    head, credit, refund = csv.reader(io.StringIO(file), delimiter=";")
+    first, second = (dict(zip(head, row, strict=True)) for row in (credit, refund))
+    assert (first["Montant (EUR)"], second["Montant (EUR)"]) == ("1234,56", "-3,00")
+    assert first["Numéro de ticket ou de chèque"] == "'=4711"
+    assert datetime.strptime(first["Quand"], "%Y-%m-%d %H:%M:%S").date() == today()  # noqa: DTZ007 (of the workshop)
+
+
 def test_credit_that_is_left_is_listed(accountant, browse, shop):
     pay(2_000)
     assert "Credit €17.00" in text(browse("manager").get("/people/m-1/leave"))
@@ -303,6 +317,16 @@ def test_an_acknowledgement_is_in_the_payers_language_and_denies_being_a_receipt
     ):
         assert wanted in found, found
     assert desk.get("/credit/entry/99.pdf").status_code == 404
+
+
+def test_an_acknowledgement_is_headed_by_the_workshop_as_a_statement_is(desk, shop):
+    Workshop.objects.create(
+        name="Association L’Établi", address="3 rue du Port\n69002 Lyon", registration_number="123 456 789"
+    )
+    entry = pay(2_000)
+    (page,) = PdfReader(io.BytesIO(desk.get(f"/credit/entry/{entry.pk}.pdf").content)).pages
+    head = page.extract_text().splitlines()[:3]
+    assert head == ["Association L’Établi", "3 rue du Port, 69002 Lyon", "Registration number 123 456 789"]
 
 
 def test_before_anybody_prepays_nothing_of_credit_is_shown(browse, account, desk, accountant):

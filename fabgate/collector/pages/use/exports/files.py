@@ -1,4 +1,4 @@
-"""Sends tables as CSV and XLSX (tables/): CSV with the separator of the language, a semicolon in French."""
+"""Sends tables as CSV and XLSX (tables/): CSV as spreadsheets of the language read it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import translation
 from django.utils.translation import get_language
 
-from fabgate.collector.tables.csv_file import write_csv
+from fabgate.collector.tables.csv_file import dialect_of, write_csv
 from fabgate.collector.tables.table import Table
 from fabgate.collector.tables.xlsx_file import write_xlsx
 
-_SEPARATOR: Final = {"fr": ";"}
 #: Bytes sent at once.
 _CHUNK: Final = 64 * 1024
 XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -25,8 +24,7 @@ XLSX_TYPE: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.
 
 def as_csv(request: HttpRequest, name: str, table: Table) -> StreamingHttpResponse:
     """Return the rows as CSV, which is written while it is sent."""
-    separator = _SEPARATOR.get(get_language() or "", ",")
-    chunks = _in_language(get_language(), write_csv(table, separator))
+    chunks = _in_language(get_language(), write_csv(table, *dialect_of(get_language() or "")))
     return stream(request, f"{name}.csv", "text/csv; charset=utf-8", chunks)
 
 

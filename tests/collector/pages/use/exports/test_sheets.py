@@ -19,7 +19,7 @@ from fabgate.collector.models import Change
 from fabgate.collector.pages.use.exports import tables
 from fabgate.collector.tables import csv_file, xlsx_file
 from fabgate.collector.tables.csv_safety import escape_cell
-from fabgate.collector.tables.table import DURATION, MOMENT, Column, Table
+from fabgate.collector.tables.table import DECIMAL, DURATION, MOMENT, Column, Table
 from tests.collector.pages.use.exports.exported import sheet, some, table, two_sessions  # noqa: F401 (fixture)
 from tests.collector.pages.used import MINUTE, NOON, body
 
@@ -162,3 +162,33 @@ def test_more_rows_than_a_sheet_has_are_refused_with_what_to_do(used, browse, mo
     assert response.status_code == 400
     assert "export CSV" in response.content.decode()
     assert not Change.objects.filter(verb="data.exported").exists()
+
+
+def amounts(title: str, *cells: str) -> Table:
+    return Table(title, [Column("Name"), Column("Amount", DECIMAL)], [["=1+2", cell] for cell in cells])
+
+
+def test_a_decimal_number_is_a_number_with_its_decimals():
+    file = io.BytesIO()
+    xlsx_file.write_xlsx(file, amounts("Euros", "1234.50", "-0.05", ""), amounts("Dinars", "0.938", "5"))
+    book = load_workbook(file)
+    cells = {page.title: [(row[1].value, row[1].number_format) for row in page.iter_rows(min_row=2)] for page in book}
+    assert cells == {
+        "Euros": [(1234.5, "0.00"), (-0.05, "0.00"), (None, "General")],
+        "Dinars": [(0.938, "0.000"), (5, "0")],
+    }
+    assert [page["A2"].data_type for page in book] == ["s", "s"]
+
+
+def test_no_sheet_stays_open_when_the_last_one_is_too_long(monkeypatch):
+    monkeypatch.setattr(xlsx_file, "MAX_ROWS", 2)
+    with pytest.raises(xlsx_file.TooLong):
+        xlsx_file.write_xlsx(io.BytesIO(), amounts("Short", "1"), amounts("Long", "1", "2"))
+
+
+@pytest.mark.parametrize(
+    ("lang", "wanted"), [("fr", "'=1+2;-1234,50"), ("en", "'=1+2,-1234.50"), ("nn", "'=1+2,-1234.50")]
+)
+def test_a_decimal_number_is_written_as_spreadsheets_of_the_language_read_it(lang, wanted):
+    _head, line = b"".join(csv_file.write_csv(amounts("Euros", "-1234.50"), *csv_file.dialect_of(lang))).splitlines()
+    assert line.decode() == wanted
