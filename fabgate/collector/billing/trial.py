@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
+from fabgate.collector.billing import member_plans, rating, rules, terms
 from fabgate.collector.billing import month as months
-from fabgate.collector.billing import rating, rules, terms
 from fabgate.collector.billing.rating import Facts, Rated, Terms
 from fabgate.collector.billing.rules import NOT_STORED, Rule
 from fabgate.collector.models import BillingTerms
@@ -70,14 +70,22 @@ def compare(month: date, terms: Terms, new: Rule) -> dict[tuple[str, str], Compa
     return _sums(_pairs(month, terms, with_rule(terms, new), is_concerned))
 
 
+def _same(facts: Facts) -> Facts:
+    return facts
+
+
 def changes(
-    months: Iterable[date], now: Terms, then: Terms, is_concerned: Callable[[Facts], bool]
+    months: Iterable[date],
+    now: Terms,
+    then: Terms,
+    is_concerned: Callable[[Facts], bool],
+    changed: Callable[[Facts], Facts] = _same,
 ) -> dict[tuple[str, str], Compared]:
     """Return what other terms change in months, by machine and plan: the sums of sessions that would cost another amount.
 
-    Only payers with a session that `is_concerned` are rated.
+    Only payers with a session that `is_concerned` are rated. `changed` returns a session as it would be.
     """
-    pairs = (pair for month in months for pair in _pairs(month, now, then, is_concerned, only_concerned=True))
+    pairs = (pair for month in months for pair in _pairs(month, now, then, is_concerned, changed, only_concerned=True))
     return _sums((old, new) for old, new in pairs if (old.kind, old.amount_minor) != (new.kind, new.amount_minor))
 
 
@@ -97,6 +105,26 @@ def of_rule(found: BillingTerms, rule: Rule) -> dict[tuple[str, str], Compared]:
     return changes(open_months(found, rule.valid_from), now, then, is_concerned)
 
 
+def of_plans(found: BillingTerms, plans: Mapping[str, str], since: date) -> dict[tuple[str, str], Compared]:
+    """Return what new plans of members change of sessions that have ended, in months that are not closed.
+
+    `plans` are the names of plans by the members' ids, from the day `since` on. The sums are by machine and new plan.
+    """
+    now, before = terms.for_rating(found), member_plans.histories(plans)
+    changed = {
+        member: member_plans.with_change(before.get(member, member_plans.NO_HISTORY), member_plans.Change(since, plan))
+        for member, plan in plans.items()
+    }
+
+    def planned(facts: Facts) -> Facts:
+        if facts.user not in changed:
+            return facts
+        day = facts.end.astimezone(now.zone).date()
+        return facts._replace(plan=member_plans.plan_on(changed[facts.user], day))
+
+    return changes(open_months(found, since), now, now, lambda facts: planned(facts) != facts, planned)
+
+
 def open_months(found: BillingTerms, since: date) -> list[date]:
     """Return the first days of the months from a day until today that are not closed."""
     first, last = max(since.replace(day=1), terms.first_open_day() or found.first_month), terms.today(found)
@@ -108,22 +136,28 @@ def open_months(found: BillingTerms, since: date) -> list[date]:
 
 
 def _pairs(
-    month: date, now: Terms, then: Terms, is_concerned: Callable[[Facts], bool], *, only_concerned: bool = False
+    month: date,
+    now: Terms,
+    then: Terms,
+    is_concerned: Callable[[Facts], bool],
+    changed: Callable[[Facts], Facts] = _same,
+    *,
+    only_concerned: bool = False,
 ) -> Iterator[tuple[Rated, Rated]]:
-    """Yield each session of a month, rated by both terms; with `only_concerned`, no payer for whom all costs the same."""
+    """Yield each session of a month, rated by both terms, the second time as `changed`; with `only_concerned`, no payer for whom all costs the same."""
     lookups = rules.Lookup(now.rules), rules.Lookup(then.rules)
     for facts in months.by_payer(month, now.zone).values():
         may_change = any(map(is_concerned, facts))
         if only_concerned and not may_change:
             continue
         before = rating.rate(facts, now, lookup=lookups[0])
-        after = rating.rate(facts, then, lookup=lookups[1]) if may_change else before
+        after = rating.rate(map(changed, facts), then, lookup=lookups[1]) if may_change else before
         yield from zip(before, after, strict=True)
 
 
 def _sums(pairs: Iterable[tuple[Rated, Rated]]) -> dict[tuple[str, str], Compared]:
     found: dict[tuple[str, str], Compared] = defaultdict(Compared)
     for before, after in pairs:
-        key = before.facts.machine, before.facts.plan
+        key = after.facts.machine, after.facts.plan
         found[key] = found[key].plus(before, after)
     return dict(sorted(found.items()))

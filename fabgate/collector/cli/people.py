@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,8 @@ from django.db import transaction
 
 from fabgate.badge.short_forms import read_names
 from fabgate.collector.access import roster, short_forms
-from fabgate.collector.billing import member_plans
+from fabgate.collector.billing import member_plans, terms, trial
+from fabgate.collector.cli.billing.rules import refuse_unseen
 from fabgate.collector.db import audit, pulse
 from fabgate.collector.models import Badge, BadgeForm, Block, Change, Collector, Member, Plan, Training
 from fabgate.collector.people import blocks, many_grants, names, trainings
@@ -38,6 +39,8 @@ def import_members(args: argparse.Namespace) -> int:
     _print_notes(file.notes)
     prepared, notes = store.prepare(file), [*store.lost_badge_notes(file), *store.left_member_notes(file)]
     with transaction.atomic(), pulse.deferred():
+        if not args.sure:
+            _refuse_unseen(*store.new_plans(file, plans_from))
         new = store.write(prepared, actor=audit.cli_actor(None), plans_from=plans_from)
         with audit.acting_as(audit.cli_actor(None)):
             gates = roster.rebuild()
@@ -72,9 +75,18 @@ def plan(args: argparse.Namespace) -> int:
             sys.stdout.write(f"{change.since}  {change.plan or 'no plan'}\n")
         return 0
     since, named = _plans_from(args.since), args.plan or ""
+    if not args.sure:
+        _refuse_unseen({member.pk: named}, since)
     changed = member_plans.set_plan(member, named, since, actor=audit.cli_actor(args.actor))
     sys.stdout.write(f"{member}: {named or 'no plan'} from {since}{'' if changed else '; nothing changed'}\n")
     return 0
+
+
+def _refuse_unseen(plans: Mapping[str, str], since: date) -> None:
+    """List what plans from an earlier day on change of past sessions. Raises UsageError if there is something."""
+    found = terms.started()
+    if found is not None and since < blocks.today():
+        refuse_unseen(trial.of_plans(found, plans, since), found, since)
 
 
 def badge_forms(args: argparse.Namespace) -> int:

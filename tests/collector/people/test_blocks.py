@@ -35,6 +35,7 @@ def workshop(env, told, tmp_path):  # noqa: F811
             file=str(write(tmp_path / "m.csv", "m-1,Ada Lovelace,04A1B2C3,,,,laser; saw", "m-2,Bob,04A1B2C4,,,,laser")),
             dates="",
             plans_from=None,
+            sure=False,
         )
     )
     told.clear()
@@ -98,7 +99,7 @@ def test_a_block_ends_on_its_day_when_the_gate_asks_next(env, workshop, monkeypa
 
 def test_importing_members_again_lifts_no_block(workshop):
     people.block(said())
-    people.import_members(argparse.Namespace(file=str(workshop), dates="", plans_from=None))
+    people.import_members(argparse.Namespace(file=str(workshop), dates="", plans_from=None, sure=False))
     assert sides("laser-1")[1] == {"m-1": ["payment-due"]}
 
 

@@ -41,7 +41,7 @@ def write(path: Path, *lines: str) -> Path:
 
 def import_(path: Path, text: str | bytes) -> None:
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    people.import_members(argparse.Namespace(file=str(path), dates="", plans_from=None))
+    people.import_members(argparse.Namespace(file=str(path), dates="", plans_from=None, sure=False))
 
 
 def mistakes(path: Path, text: str | bytes) -> list[str]:
@@ -82,16 +82,19 @@ def test_a_file_of_members_is_imported_and_every_roster_rebuilt(env, gate, told,
         "m-1,Ada Lovelace,04:A1:B2:C3; dec:0077705924,fr,supervisor,2027-03-01,laser",
         'm-2,"Bob, the builder",04A1B2C3D4E5F6,,,,',
     )
-    people.import_members(argparse.Namespace(file=str(file), dates="", plans_from=None))
+    people.import_members(argparse.Namespace(file=str(file), dates="", plans_from=None, sure=False))
     found = served(gate)
     assert [(member.id, member.level, len(member.badges)) for member in found.members] == [("m-1", "supervisor", 2)]
     assert [refusal.id for refusal in found.refusals] == ["m-2"]
     assert len(told) == 1
     # The same file again changes nothing; two members may swap their badges.
-    people.import_members(argparse.Namespace(file=str(file), dates="", plans_from=None))
+    people.import_members(argparse.Namespace(file=str(file), dates="", plans_from=None, sure=False))
     people.import_members(
         argparse.Namespace(
-            file=str(write(file, "m-1,Ada,04A1B2C3D4E5F6,,,,", "m-2,Bob,04A1B2C3,,,,laser")), dates="", plans_from=None
+            file=str(write(file, "m-1,Ada,04A1B2C3D4E5F6,,,,", "m-2,Bob,04A1B2C3,,,,laser")),
+            dates="",
+            plans_from=None,
+            sure=False,
         )
     )
     carried = Badge.objects.filter(ended_at=None)
@@ -259,7 +262,7 @@ def test_every_mistake_is_named_by_its_line_and_nothing_is_imported(env, gate, f
     assert f"line 6: badges: {wanted}" in str(caught.value)
     assert "lang: found 'de', wanted one of en, fr" in str(caught.value)
     with pytest.raises(FabgateError):
-        people.import_members(argparse.Namespace(file=str(file), dates="", plans_from=None))
+        people.import_members(argparse.Namespace(file=str(file), dates="", plans_from=None, sure=False))
     assert Member.objects.count() == 1
 
 
@@ -451,6 +454,6 @@ def test_the_command_wants_to_know_how_ambiguous_dates_are_meant(ada, file):
     ):
         members_file.read(file)
     for order, day in (("day-first", date(2028, 2, 1)), ("month-first", date(2028, 1, 2))):
-        people.import_members(argparse.Namespace(file=str(file), dates=order, plans_from=None))
+        people.import_members(argparse.Namespace(file=str(file), dates=order, plans_from=None, sure=False))
         ada.refresh_from_db()
         assert ada.valid_until == day

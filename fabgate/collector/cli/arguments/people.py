@@ -28,6 +28,7 @@ _BADGE_FORMS: Final = (
     " whole number is known then has these forms in all rosters. A form that badges of two people have is refused."
     " Without FORM it prints what is set."
 )
+_SURE: Final = "change what sessions that have ended cost, as it was listed"
 _BLOCK: Final = (
     "From now on, every roster refuses the member and gives the reasons; a running session ends when the machine is"
     " idle. Blocking again for the same reason changes the end date. Importing members does not lift a block."
@@ -62,6 +63,7 @@ def add_verbs(add: shared.Add) -> None:
             help="how to read dates such as 01/03/2027 if no other date in the file decides it",
         )
     people.add_argument("--plans-from", metavar="DATE", help=_PLANS_FROM)
+    people.add_argument("--sure", action="store_true", help=_SURE)
     forms = add(
         "badge-forms",
         "people",
@@ -104,6 +106,7 @@ def add_verbs(add: shared.Add) -> None:
     named.add_argument("--none", action="store_true", help="no plan from that day on")
     named.add_argument("--cancel", metavar="DATE", help="cancel the change of a day that has not come")
     plan.add_argument("--from", dest="since", metavar="DATE", help="the first day (default: today)")
+    plan.add_argument("--sure", action="store_true", help=_SURE)
     for verb in (block, unblock, plan):
         shared.actor(verb)
     grant = add(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from django.db import transaction
 from fabgate.collector.base import called
 from fabgate.collector.billing import member_plans, rule_store, terms, trial, typed_rule
 from fabgate.collector.billing.currencies import text as money
+from fabgate.collector.billing.trial import Compared
 from fabgate.collector.cli import text_table
 from fabgate.collector.cli.billing.closing import minor_of
 from fabgate.collector.cli.billing.month import month_of
@@ -118,7 +119,7 @@ def add_rule(args: argparse.Namespace) -> int:
         raise UsageError("\n".join(mistakes))
     rule = rule_store.unsaved(place, day, typed)
     if not args.sure and day >= (terms.first_open_day() or day):
-        _refuse_unseen(rule, found)
+        refuse_unseen(trial.of_rule(found, terms.rule_of(rule)), found, day)
     try:
         rule_store.add(rule, audit.cli_actor(args.actor))
     except rule_store.SameDayError as error:
@@ -131,9 +132,9 @@ def add_rule(args: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse_unseen(rule: TariffRule, found: BillingTerms) -> None:
-    """List which sessions that have ended would cost something else. Raises UsageError if there is one."""
-    if not (changes := trial.of_rule(found, terms.rule_of(rule))):
+def refuse_unseen(changes: Mapping[tuple[str, str], Compared], found: BillingTerms, since: date) -> None:
+    """List which sessions that have ended would cost something else from a day on. Raises UsageError if there is one."""
+    if not changes:
         return
     rows = [
         (machine, plan or "no plan", str(one.sessions), *(_plain(minor, found) for minor in one[1:]))
@@ -141,8 +142,7 @@ def _refuse_unseen(rule: TariffRule, found: BillingTerms) -> None:
     ]
     text_table.write([("machine", "plan", "sessions", "now", "new"), *rows], sys.stderr, right=(2, 3, 4))
     raise UsageError(
-        f"a rule from {rule.valid_from} on changes what past sessions cost: they are listed above; add --sure to change"
-        " them, or choose a later day with --from"
+        f"from {since} on, this changes what past sessions cost: they are listed above; add --sure to change them, or choose a later day"
     )
 
 

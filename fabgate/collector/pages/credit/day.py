@@ -21,7 +21,7 @@ from fabgate.collector.pages.use import names
 from fabgate.collector.pages.use.exports import files
 from fabgate.collector.paper.figures import Money
 from fabgate.collector.people.display_names import account_names
-from fabgate.collector.tables.table import DECIMAL, MOMENT, NUMBER, Column, Table
+from fabgate.collector.tables.table import DECIMAL, MOMENT, NUMBER, Cell, Column, Table
 
 _METHODS = dict(PrepaidEntry.METHODS)
 
@@ -83,7 +83,7 @@ def as_csv(request: HttpRequest) -> StreamingHttpResponse:
         Column(_("Reason")),
     ]
     zone = terms.zone(found)
-    rows = [
+    rows: list[list[Cell]] = [
         [
             *(entry.pk, f"{entry.at.astimezone(zone):%Y-%m-%d %H:%M:%S}", entry.payer),
             *(called.get(entry.payer, entry.payer), entry_name(entry), str(_METHODS[entry.method])),

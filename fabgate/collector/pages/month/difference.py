@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, Final
 
 from django.http import HttpRequest
 
+from fabgate.collector.billing import terms, trial
 from fabgate.collector.billing.trial import Compared
 from fabgate.collector.models import BillingTerms, Machine
 from fabgate.collector.paper.figures import Money
@@ -27,6 +29,12 @@ def unless_seen(
     if not changes or request.POST.get(_SEEN) == seen:
         return None
     return {"seen": seen, **comparison(found, changes)}
+
+
+def of_plans(request: HttpRequest, plans: Mapping[str, str], since: date) -> dict[str, Any] | None:
+    """Return what plans of members, by their ids, change from a day on, unless it was shown before or nothing changes."""
+    found = terms.started()
+    return None if found is None else unless_seen(request, found, trial.of_plans(found, plans, since))
 
 
 def comparison(found: BillingTerms, sums: Mapping[tuple[str, str], Compared]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from fabgate.collector.db import audit, pulse
 from fabgate.collector.models import Change, Grant, Member, Payer
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import see_other
+from fabgate.collector.pages.month import difference
 from fabgate.collector.pages.people import labels, shortcuts
 from fabgate.collector.pages.people.badges import short_forms
 from fabgate.collector.paper.figures import NOTHING
@@ -193,6 +194,8 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
         return _page(request, found, token)
     if request.POST.get("seen") != found.fingerprint:
         return _page(request, found, token, is_stale=True)
+    if difference.of_plans(request, found.plans, found.plans_from):  # another one than the preview showed
+        return _page(request, found, token)
     left = " ".join(request.POST.get("left", "").split())
     if left and left != str(len(found.vanished)):
         return _page(request, found, token, miscounted=left)
@@ -267,6 +270,7 @@ def _page(
     names |= {row.id: row.name for row in found.file.rows if row.name}
     context = {
         "found": found,
+        "difference": difference.of_plans(request, found.plans, found.plans_from),
         "new": [(person, _shown(person.fields, names)) for person in found.new],
         "changed": [(person, _shown(person.fields, names)) for person in found.changed],
         "badge_notes": [*store.lost_badge_notes(found.file), *store.left_member_notes(found.file)],

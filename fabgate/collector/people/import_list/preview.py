@@ -76,9 +76,14 @@ class Difference:
         return self.too_many_vanish and stay > 0 and not self.file.mistakes
 
     @property
-    def has_plans(self) -> bool:
-        """Whether a plan changes."""
-        return any(field.name == "plan" for person in (*self.new, *self.changed) for field in person.fields)
+    def plans(self) -> dict[str, str]:
+        """The plans that change, by the people's ids."""
+        return {
+            person.row.id: field.after
+            for person in (*self.new, *self.changed)
+            for field in person.fields
+            if field.name == "plan"
+        }
 
     @property
     def to_take(self) -> File:

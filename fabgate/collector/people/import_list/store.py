@@ -78,13 +78,7 @@ def write(prepared: Prepared, *, actor: str, plans_from: date | None = None) -> 
                 if "machines" in columns:
                     _open_machines(rows)
             if "plan" in columns:
-                day = plans_from or member_plans.proposed_day(
-                    file.ids, member_plans.histories(file.ids), blocks.today()
-                )
-                known_plans = member_plans.plans_on(day)
-                # A list that is imported each week confirms nothing: it would add a row for each member each time.
-                plans = {row.id: row.plan for row in rows if row.plan != known_plans.get(row.id, "")}
-                member_plans.set_plans(plans, day, actor=actor)
+                member_plans.set_plans(*new_plans(file, plans_from), actor=actor)
             payers.ensure_all({row.payer_id for row in rows if row.payer_id is not None}, actor=actor)
             if "badges" in columns:
                 _give_badges(file, actor)
@@ -93,6 +87,18 @@ def write(prepared: Prepared, *, actor: str, plans_from: date | None = None) -> 
             raise
         raise Overtaken from error
     return len({row.id for row in rows} - known)
+
+
+def new_plans(file: members_file.File, plans_from: date | None) -> tuple[dict[str, str], date]:
+    """Return the plans that change, by the members' ids, and from when: `plans_from`, or the proposed day.
+
+    A list that is imported each week confirms nothing: it would add a row for each member each time.
+    """
+    day = plans_from or member_plans.proposed_day(file.ids, member_plans.histories(file.ids), blocks.today())
+    if "plan" not in file.columns:
+        return {}, day
+    known = member_plans.plans_on(day)
+    return {row.id: row.plan for row in file.rows if row.plan != known.get(row.id, "")}, day
 
 
 def fields_in(columns: Collection[str]) -> list[str]:

@@ -321,12 +321,12 @@ def test_an_acknowledgement_is_in_the_payers_language_and_denies_being_a_receipt
 
 def test_an_acknowledgement_is_headed_by_the_workshop_as_a_statement_is(desk, shop):
     Workshop.objects.create(
-        name="Association L’Établi", address="3 rue du Port\n69002 Lyon", registration_number="123 456 789"
+        name="Association L'Établi", address="3 rue du Port\n69002 Lyon", registration_number="123 456 789"
     )
     entry = pay(2_000)
     (page,) = PdfReader(io.BytesIO(desk.get(f"/credit/entry/{entry.pk}.pdf").content)).pages
     head = page.extract_text().splitlines()[:3]
-    assert head == ["Association L’Établi", "3 rue du Port, 69002 Lyon", "Registration number 123 456 789"]
+    assert head == ["Association L'Établi", "3 rue du Port, 69002 Lyon", "Registration number 123 456 789"]
 
 
 def test_before_anybody_prepays_nothing_of_credit_is_shown(browse, account, desk, accountant):

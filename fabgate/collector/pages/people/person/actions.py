@@ -17,7 +17,7 @@ from fabgate.collector.models import Badge, Member, Training
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision
 from fabgate.collector.pages.credit.account import credit_of
-from fabgate.collector.pages.month import behind
+from fabgate.collector.pages.month import behind, difference
 from fabgate.collector.pages.people import labels, shortcuts
 from fabgate.collector.pages.people.badges import giving, short_forms
 from fabgate.collector.pages.people.person import action_forms, page
@@ -82,6 +82,11 @@ def change_plan(request: HttpRequest, pk: str) -> HttpResponse:
     if not form.is_valid():
         return page.person_page(request, member, plan_form=form)
     plan, since = form.cleaned_data["plan"], form.cleaned_data["since"]
+    if since < blocks.today():
+        changes = difference.of_plans(request, {member.pk: plan.name if plan else ""}, since)
+        if changes is not None:
+            shown = {"member": member, "plan": plan, "since": since, "difference": changes}
+            return render(request, "people/plan_difference.html", shown)
     if member_plans.set_plan(member, plan.name if plan else "", since, actor=shortcuts.actor(request)):
         at_once.after_plan(member.pk)
         text = _("%(plan)s from %(day)s.") if plan else _("No plan from %(day)s.")
