@@ -27,7 +27,7 @@ UNBILLED: Final = "--unbilled"
 NO_PAGES: Final = {
     *("home", "floor-events", "wall-now"),
     *("people-import-template", "people-import-trainings-template", "use-export-csv", "use-export-xlsx"),
-    *("people-credit-pdf", "month-credits-csv", "use-complete-pdf"),
+    *("people-credit-pdf", "month-credits-csv", "use-complete-pdf", "month-csv", "month-xlsx"),
     *("month-statement-pdf", "month-statement-csv", "month-archive", "my-statement-pdf", "my-statement-csv"),
 }
 #: Routes of simulated workshops only, with the addresses that are checked there.

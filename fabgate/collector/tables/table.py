@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 from itertools import islice
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ DECIMAL = "decimal"
 _AT_ONCE: Final = 250
 #: How many texts are kept in the cache.
 _CACHED: Final = 10_000
+_MINUTE_MS: Final = 60_000
+_HUNDREDTH: Final = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +62,8 @@ def clock(ms: int) -> str:
     """Return a duration as h:mm:ss, rounded down."""
     minutes, seconds = divmod(ms // 1000, 60)
     return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+
+
+def minutes(ms: int) -> str:
+    """Return milliseconds in minutes with two decimals, rounded half up."""
+    return str((Decimal(ms) / _MINUTE_MS).quantize(_HUNDREDTH, ROUND_HALF_UP))

@@ -141,7 +141,7 @@ class _Serials(dict[str, int]):
         """Return a day or a moment in ISO 8601, without its zone, as a number of days."""
         ms = self[cell[:13]]
         if len(cell) > len("2026-11-26T16"):
-            ms += int(cell[14:16]) * 60_000 + int(cell[17:19]) * 1000 + int(cell[20:23])
+            ms += int(cell[14:16]) * 60_000 + int(cell[17:19]) * 1000 + int(cell[20:23] or 0)
         return f' s="{self._style}"><v>{ms / _DAY_MS:.9f}</v>'
 
 

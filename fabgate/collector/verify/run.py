@@ -17,7 +17,7 @@ from django.db import DatabaseError, InterfaceError
 
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import closing
-from fabgate.collector.db import statements
+from fabgate.collector.db import one_state, statements
 from fabgate.collector.db.chains import Head
 from fabgate.collector.models import Change, Collector, Entry, LedgerLine, UsageSession, Verification
 from fabgate.collector.verify import audit_head, audit_log, checkpoints, entries, sessions, snapshot, sums
@@ -45,7 +45,7 @@ def run(data: Path, *, noted: Head | None = None, progress: Progress = lambda _d
     # Read before the snapshot: the log of the snapshot is at least as long.
     kept = audit_head.noted(data)
     try:
-        with snapshot.reading(), snapshot.workspace() as workspace:
+        with one_state.reading(), snapshot.workspace() as workspace:
             row = Collector.objects.filter(id=1).first()
             if row is None or not row.rolled_tz:
                 raise CannotVerifyError("found no time zone in the database; start the collector once")

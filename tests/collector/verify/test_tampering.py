@@ -31,7 +31,7 @@ from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.billing.vat import rates
-from fabgate.collector.db import audit
+from fabgate.collector.db import audit, one_state
 from fabgate.collector.db.chains import CHANGES
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import (
@@ -294,7 +294,7 @@ def verified(books: Path, table: str, *, is_whole: bool) -> Report:
     if is_whole:
         return run.run(books)
     report = Report()
-    with snapshot.reading(), snapshot.workspace() as workspace:
+    with one_state.reading(), snapshot.workspace() as workspace:
         PARTS.get(table, _facts)(report, workspace, books)
     return report
 

@@ -70,6 +70,13 @@ def of_member(member: Member) -> Payer:
     return Payer(id=member.pk, member=member)
 
 
+def emails(ids: Collection[str]) -> dict[str, str]:
+    """Return the e-mail addresses of payers by their ids: their own, or those of the members that they are."""
+    wanted = sorted(ids)
+    own = dict(statements.rows_among(Member.objects.exclude(email=""), "pk", wanted, "email"))
+    return own | dict(statements.rows_among(Payer.objects.exclude(email=""), "pk", wanted, "email"))
+
+
 def ensure(payer: Payer, *, actor: str) -> Payer:
     """Return the stored payer, locked until the end of the transaction, and add it first if it is new."""
     with transaction.atomic():

@@ -23,11 +23,18 @@ def by_payer(month: date, **among: Any) -> dict[str, Amounts]:
 
     Only payers with an amount are there. Each settlement is rounded by itself, as the accounting books it.
     """
-    known, includes_vat = rates.known(), terms.get().includes_vat
     split: dict[str, list[Amounts]] = defaultdict(list)
-    for (payer, _settlement), sums in sorted(_sums(month, among).items()):
-        split[payer].append(amounts.of(sums, known, includes_vat=includes_vat))
+    for (payer, _settlement), found in by_settlement(month, **among).items():
+        split[payer].append(found)
     return {payer: amounts.together(found) for payer, found in split.items()}
+
+
+def by_settlement(month: date, **among: Any) -> dict[tuple[str, str], Amounts]:
+    """Return the same by payer and settlement (prepaid/modes.py), in that order."""
+    known, includes_vat = rates.known(), terms.get().includes_vat
+    return {
+        key: amounts.of(sums, known, includes_vat=includes_vat) for key, sums in sorted(_sums(month, among).items())
+    }
 
 
 def without_rate(month: date) -> tuple[str, ...]:

@@ -1,14 +1,19 @@
-"""Shows what a month comes to, and explains the price of a session: ``bill-month`` and ``bill-session``."""
+"""Shows or saves what a month comes to, and explains the price of a session: ``bill-month`` and ``bill-session``."""
 
 from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
 import sys
 from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 from typing import Any, Final
+
+from django.conf import settings
+from django.utils import translation
 
 from fabgate.collector.base import called
 from fabgate.collector.billing import explain, month, rating, summary, terms
@@ -17,9 +22,15 @@ from fabgate.collector.billing.currencies import decimal_text, text
 from fabgate.collector.billing.month import RatedSession, Sum
 from fabgate.collector.cli import text_table
 from fabgate.collector.cli.billing import following
+from fabgate.collector.cli.books.save_file import save
+from fabgate.collector.db import one_state
 from fabgate.collector.models import BillingTerms
+from fabgate.collector.paper.month import tables
+from fabgate.collector.paper.month.read import MonthRead
 from fabgate.collector.people.display_names import names_of
+from fabgate.collector.tables.csv_file import dialect_of, write_csv
 from fabgate.collector.tables.csv_safety import escape_row
+from fabgate.collector.tables.xlsx_file import write_xlsx
 from fabgate.errors import UsageError
 
 _COLUMNS: Final = ("payer", "payer_name", "kind", "sessions", "counted_ms", "amount_minor")
@@ -32,6 +43,8 @@ def show_month(args: argparse.Namespace) -> int:
     if first < found.first_month:
         raise UsageError(f"found {first:%Y-%m}, wanted {found.first_month:%Y-%m} or later, because billing starts then")
     following.follow()
+    if args.to:
+        return _save(first, Path(args.to))
     sums = summary.of(first)
     shown = names_of(sums.payers)
     lines: list[dict[str, Any]] = [
@@ -54,6 +67,22 @@ def show_month(args: argparse.Namespace) -> int:
         writer.writerows(escape_row({**line, "currency": found.currency}).values() for line in lines)
     else:
         _write_month(lines, classes, found)
+    return 0
+
+
+def _save(first: date, folder: Path) -> int:
+    """Save the month for people, and print the names of the files."""
+    lang = settings.ENVIRONMENT.lang
+    with translation.override(lang), one_state.reading():
+        month = MonthRead.of(first)
+        book = io.BytesIO()
+        write_xlsx(book, tables.payers(month), tables.lines(month))
+        files = {f"{tables.file_name(month)}.xlsx": [book.getvalue()]}
+        for table in (tables.payers(month), tables.lines(month)):
+            files[f"{tables.file_name(month, table)}.csv"] = list(write_csv(table, *dialect_of(lang)))
+    for name, chunks in files.items():
+        save(folder / name, chunks)
+        sys.stdout.write(f"{name}\n")
     return 0
 
 

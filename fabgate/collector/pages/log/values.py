@@ -93,6 +93,7 @@ _LABELS: Final[Mapping[str, Mapping[str, Any]]] = {
         "sessions": gettext_lazy("sessions"),
         "usage": gettext_lazy("reports"),
         "refusals": gettext_lazy("refusals"),
+        "month": gettext_lazy("charges of a month"),
     },
     "why": {name: short for name, (short, _long) in session_labels.REVIEWS.items()},
 }

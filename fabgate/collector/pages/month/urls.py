@@ -11,7 +11,7 @@ from django.urls import path
 
 from fabgate.collector.models import Account
 from fabgate.collector.pages.ids import SESSION
-from fabgate.collector.pages.month import decisions, overview, payers, plans, start, vat
+from fabgate.collector.pages.month import decisions, export, overview, payers, plans, start, vat
 from fabgate.collector.pages.month.sinks import listing as listing_of_sinks
 from fabgate.collector.pages.month.sinks import one
 from fabgate.collector.pages.month.statements import sending, views, workshop
@@ -24,6 +24,8 @@ _CHANGE: Final = Right(get=_WRITE, post=_WRITE, asks_password=Asks.ALWAYS)
 
 urlpatterns = [
     path("month", overview.month, name="month"),
+    path("month/export.csv", export.as_csv, name="month-csv"),
+    path("month/export.xlsx", export.as_xlsx, name="month-xlsx"),
     path("month/start", start.start, name="month-start"),
     path("month/tariffs", listing.tariffs, name="month-tariffs"),
     path("month/tariffs/new", new.new, name="month-tariffs-new"),
@@ -51,6 +53,8 @@ urlpatterns = [
 ]
 RIGHTS: Final = {
     "month": Right(get=_READ),
+    "month-csv": Right(get=_READ),
+    "month-xlsx": Right(get=_READ),
     "month-start": _CHANGE,
     "month-tariffs": Right(get=_READ),
     "month-tariffs-new": _CHANGE,

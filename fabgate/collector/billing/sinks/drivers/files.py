@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
-from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -26,7 +25,7 @@ from fabgate.collector.billing.sinks.contract import Charge, Month, Site, Usage,
 from fabgate.collector.billing.sinks.month_folder import MonthFolder
 from fabgate.collector.billing.vat import amounts
 from fabgate.collector.tables.csv_file import write_csv
-from fabgate.collector.tables.table import DAY, NUMBER, PLAIN, TEXT, Cell, Column, Table
+from fabgate.collector.tables.table import DAY, NUMBER, PLAIN, TEXT, Cell, Column, Table, minutes
 from fabgate.collector.tables.xlsx_file import write_xlsx
 from fabgate.errors import UsageError
 
@@ -57,8 +56,6 @@ _USAGE: Final = (
     *(("machine", TEXT), ("machine_category", TEXT), ("purpose", TEXT), ("started_at", PLAIN), ("ended_at", PLAIN)),
 )
 _NOT_COMPARED: Final = "machine_category"
-_MINUTE_MS: Final = 60_000
-_HUNDREDTH: Final = Decimal("0.01")
 
 
 class FilesOptions(contract.SettledOptions, frozen=True, kw_only=True):
@@ -128,7 +125,7 @@ class FilesSink:
         for row in month.rows:
             sums[row.payer] += row.counted_ms
         columns = [*(Column(name) for name in ("payer", "payer_name", "reference")), Column("minutes", NUMBER)]
-        payers = [[payer, *named, _minutes(sums[payer])] for payer, named in month.payers.items()]
+        payers = [[payer, *named, minutes(sums[payer])] for payer, named in month.payers.items()]
         new.write("payers.csv", write_csv(Table("Payers", columns, payers), self._options.separator))
 
     def _usage(self, month: UsageMonth, row: Usage) -> dict[str, Any]:
@@ -139,7 +136,7 @@ class FilesSink:
             "usage_id": row.key,
             "month": month.key,
             "of_month": f"{row.ended_at.astimezone(self._site.zone):%Y-%m}",
-            "minutes": _minutes(row.counted_ms),
+            "minutes": minutes(row.counted_ms),
             "kind": "reversal" if row.reverses else "usage",
         }
 
@@ -198,11 +195,6 @@ def _json(head: dict[str, Any], name: str, rows: Iterable[dict[str, Any]]) -> It
     for number, row in enumerate(rows):
         yield (b",\n" if number else b"\n") + msgspec.json.encode(row)
     yield b"\n]}\n"
-
-
-def _minutes(ms: int) -> str:
-    """Return milliseconds in minutes with two decimals, rounded half up."""
-    return str((Decimal(ms) / _MINUTE_MS).quantize(_HUNDREDTH, ROUND_HALF_UP))
 
 
 def plain(value: Any) -> Cell:

@@ -30,6 +30,11 @@ def add_verbs(add: shared.Add) -> None:
     form = month.add_mutually_exclusive_group()
     form.add_argument("--csv", dest="form", action="store_const", const="csv", help="exact figures, as CSV")
     form.add_argument("--json", dest="form", action="store_const", const="json", help="exact figures, as JSON")
+    form.add_argument(
+        "--to",
+        metavar="FOLDER",
+        help="save it for a spreadsheet, with names: XLSX, and CSV of payers and lines, in the site's language",
+    )
     session = add(
         "bill-session",
         "billing.month",

@@ -28,11 +28,11 @@ def as_csv(request: HttpRequest, name: str, table: Table) -> StreamingHttpRespon
     return stream(request, f"{name}.csv", "text/csv; charset=utf-8", chunks)
 
 
-def as_xlsx(request: HttpRequest, name: str, table: Table) -> StreamingHttpResponse:
-    """Return the rows as a sheet. Raises TooLong for too many rows."""
+def as_xlsx(request: HttpRequest, name: str, *tables: Table) -> StreamingHttpResponse:
+    """Return each table as a sheet. Raises TooLong for too many rows."""
     file = tempfile.TemporaryFile()  # noqa: SIM115 (closed after it has been sent)
     try:
-        write_xlsx(file, table)
+        write_xlsx(file, *tables)
     except BaseException:
         file.close()
         raise
