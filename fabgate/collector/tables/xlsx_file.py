@@ -39,6 +39,9 @@ MAX_ROWS: Final = 1_048_576
 MAX_CELL: Final = 32_767
 _FORMATS: Final = {DURATION: "[h]:mm:ss", MOMENT: "yyyy-mm-dd hh:mm:ss", DAY: "yyyy-mm-dd"}
 _WIDTH: Final = {DURATION: 12, MOMENT: 19, DAY: 12}
+#: Of other columns, in characters, and of the button of a filter, which would hide the end of a heading.
+_LEAST_WIDTH: Final = 18
+_BUTTON: Final = 3
 #: Day 0 of spreadsheets.
 _EPOCH: Final = date(1899, 12, 30).toordinal()
 _DAY_MS: Final = 24 * 3_600_000
@@ -62,7 +65,8 @@ def write_xlsx(file: IO[bytes], *tables: Table) -> None:
             sheet = book.add_worksheet(table.title)
             sheet.freeze_panes(1, 0)
             for place, column in enumerate(table.columns):
-                sheet.set_column(place, place, _WIDTH.get(column.kind, 18))
+                width = max(_WIDTH.get(column.kind, _LEAST_WIDTH), len(column.head) + _BUTTON)
+                sheet.set_column(place, place, width)
             sheet.write_row(0, 0, [column.head for column in table.columns], bold)
             try:
                 _write(sheet, table, styles)
