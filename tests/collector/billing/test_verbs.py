@@ -264,6 +264,7 @@ def test_the_classes_of_a_month_add_up_to_all_its_sessions(started, shop):
         ("m-3", "no-tariff"): (1, 0),
         ("m-3", "in-review"): (1, 0),
     }
+    assert (found["currency"], found["digits"], found["includes_vat"]) == ("EUR", 2, True)
     assert found["classes"].keys() == set(summary.CLASSES)
     everything = [(row.pk, row.counted_ms) for row in UsageSession.objects.all()]
     assert sum(kind["sessions"] for kind in found["classes"].values()) == len(everything) == 6

@@ -18,6 +18,14 @@ from fabgate.collector.db import statements
 from fabgate.collector.models import Charge, ManualLine
 
 
+def by_settlement(month: date, **among: Any) -> dict[tuple[str, str], Amounts]:
+    """Return what each payer comes to in a month, by payer and settlement (prepaid/modes.py), as `by_payer` does."""
+    known, includes_vat = rates.known(), terms.get().includes_vat
+    return {
+        key: amounts.of(sums, known, includes_vat=includes_vat) for key, sums in sorted(_sums(month, among).items())
+    }
+
+
 def by_payer(month: date, **among: Any) -> dict[str, Amounts]:
     """Return what each payer comes to in a month, given by its first day. `among` are conditions on the payers.
 
@@ -27,14 +35,6 @@ def by_payer(month: date, **among: Any) -> dict[str, Amounts]:
     for (payer, _settlement), found in by_settlement(month, **among).items():
         split[payer].append(found)
     return {payer: amounts.together(found) for payer, found in split.items()}
-
-
-def by_settlement(month: date, **among: Any) -> dict[tuple[str, str], Amounts]:
-    """Return the same by payer and settlement (prepaid/modes.py), in that order."""
-    known, includes_vat = rates.known(), terms.get().includes_vat
-    return {
-        key: amounts.of(sums, known, includes_vat=includes_vat) for key, sums in sorted(_sums(month, among).items())
-    }
 
 
 def without_rate(month: date) -> tuple[str, ...]:

@@ -55,11 +55,8 @@ def show_month(args: argparse.Namespace) -> int:
     classes = sums.classes
     if args.form == "json":
         total = {kind: found_sum._asdict() for kind, found_sum in classes.items()}
-        json.dump(
-            {"month": f"{first:%Y-%m}", "currency": found.currency, "lines": lines, "classes": total},
-            sys.stdout,
-            indent=2,
-        )
+        money = {name: getattr(found, name) for name in ("currency", "digits", "includes_vat")}
+        json.dump({"month": f"{first:%Y-%m}", **money, "lines": lines, "classes": total}, sys.stdout, indent=2)
         sys.stdout.write("\n")
     elif args.form == "csv":
         writer = csv.writer(sys.stdout)

@@ -7,6 +7,7 @@ import random
 from datetime import date, datetime, timedelta
 
 import pytest
+from django.db import transaction
 
 from fabgate.collector.billing import member_plans, terms, trial
 from fabgate.collector.billing.charges import refresh
@@ -155,7 +156,8 @@ def test_what_was_shown_is_what_changes(seed, database):
     billing.rule("price=0.10 minimum=0.50 daily_cap=4")
     billing.rule("price=0.23 session_fee=1", plan=chance.choice(names[1:]))
     members = ["m-1", "m-2", "m-3"]
-    payers.ensure_all(["m-1"], actor="maya")
+    with transaction.atomic():
+        payers.ensure_all(["m-1"], actor="maya")
     Member.objects.filter(pk="m-2").update(payer="m-1")
     for member in members:
         if chance.random() < 0.5:
