@@ -36,7 +36,7 @@ def of(month: date, payer: str) -> Statement:
         lines(month, payer, settled.lines if prepays else (), called.contested),
         codes(),
         settled.charges if prepays else (),
-        _snapshots(charges),
+        snapshots(charges),
     )
     return replace(
         statement,
@@ -80,7 +80,7 @@ def codes() -> dict[int, str]:
     return dict(TariffRule.objects.exclude(vat_code="").values_list("pk", "vat_code"))
 
 
-def _snapshots(charges: Iterable[Record]) -> dict[str, Mapping[str, Any]]:
+def snapshots(charges: Iterable[Record]) -> dict[str, Mapping[str, Any]]:
     """Return the terms of charges by their digests."""
     wanted = sorted({charge.terms for charge in charges if charge.terms})
     return dict(statements.rows_among(ChargeTerms.objects.all(), "digest", wanted, "snapshot"))

@@ -25,7 +25,7 @@ from fabgate.collector.billing.statements.compose import Head, Statement, Words,
 from fabgate.collector.billing.vat import amounts, months, rates
 from fabgate.collector.billing.vat.amounts import Amounts
 from fabgate.collector.db import statements
-from fabgate.collector.models import BillingProgress, Charge, ClosedMonth, IssuedStatement, LedgerLine, ManualLine
+from fabgate.collector.models import Charge, ClosedMonth, IssuedStatement, ManualLine
 
 
 class Paying(NamedTuple):
@@ -65,8 +65,8 @@ class MonthRead:
     def of(cls, month: date) -> Self:
         """Read a month by its first day. Raises UsageError if billing was not started."""
         closed = ClosedMonth.objects.filter(pk=month).first()
-        as_of = closed.closed_at if closed else _charged_until()
-        head, totals = read.head(month, "", closed), summary.stored(month).by_payer
+        head, totals = read.head(month, "", closed), summary.of(month).by_payer
+        as_of = closed.closed_at if closed else head.not_charged_since or datetime.now(UTC)
         issued = dict(IssuedStatement.objects.filter(month=month).values_list("payer", "words")) if closed else {}
         shown = words.of_payers(totals) | {payer: found.get("payer", {}) for payer, found in issued.items()}
         erased = set(
@@ -89,12 +89,14 @@ class MonthRead:
         month, closed = self.head.month, self._closed
         settled, codes = Settled.of(month=month), read.codes()
         why = words.reasons(month) if closed is None else {}
+        contested = words.contested(month) if closed is None else {}
         machines = words.machines() if closed is None else closed.printed.get("machines", {})
         with_lines = set(ManualLine.objects.filter(month=month).values_list("payer", flat=True))
         for some in statements.chunks(self.payers):
             charges: dict[str, list[Record]] = defaultdict(list)
             for charge in refresh.records(Charge.objects.filter(month=month, payer__in=[one.payer for one in some])):
                 charges[charge.payer].append(charge)
+            terms = read.snapshots(charge for found in charges.values() for charge in found)
             people = words.names({charge.used_by for found in charges.values() for charge in found})
             for one in some:
                 printed = self._issued.get(one.payer)
@@ -104,14 +106,10 @@ class MonthRead:
                     why=why.get(one.payer, {}) if printed is None else printed.get("why", {}),
                     machines=machines,
                     workshop={},
+                    contested=contested.get(one.payer, ())
+                    if printed is None
+                    else frozenset(printed.get("contested", ())),
                 )
-                lines = read.lines(month, one.payer, settled.lines) if one.payer in with_lines else ()
-                head, due = replace(self.head, payer=one.payer), settled.charges
-                yield one, compose(head, texts, charges.pop(one.payer, []), lines, codes, due)
-
-
-def _charged_until() -> datetime:
-    """Return up to when changes of sessions are charged: now, unless the worker has not charged one yet."""
-    position = BillingProgress.objects.values_list("position", flat=True).first() or 0
-    waiting = LedgerLine.objects.filter(pk__gt=position).order_by("pk").values_list("at", flat=True).first()
-    return waiting or datetime.now(UTC)
+                lines = read.lines(month, one.payer, settled.lines, texts.contested) if one.payer in with_lines else ()
+                head, own = replace(self.head, payer=one.payer), charges.pop(one.payer, [])
+                yield one, compose(head, texts, own, lines, codes, settled.charges, terms)

@@ -20,8 +20,8 @@ from django.utils.translation import gettext as _
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.statements import read
 from fabgate.collector.billing.statements.compose import Statement
-from fabgate.collector.db import audit, statements
-from fabgate.collector.models import Charge, ClosedMonth, IssuedStatement, ManualLine, Member, Payer, StatementMail
+from fabgate.collector.db import audit
+from fabgate.collector.models import Charge, ClosedMonth, IssuedStatement, ManualLine, StatementMail
 from fabgate.collector.paper.statements import language, pdf, vat
 from fabgate.collector.people import mails
 from fabgate.collector.people.mails import Attachment, Mail
@@ -59,7 +59,7 @@ class Addressed(NamedTuple):
 def of_month(month: date) -> list[Addressed]:
     """Return the statements of a closed month, by payer."""
     found = list(IssuedStatement.objects.filter(month=month, erased_at=None).defer("words").order_by("payer"))
-    emails = _emails([row.payer for row in found])
+    emails = payers.emails({row.payer for row in found})
     last = {
         mail.statement_id: mail
         for mail in StatementMail.objects.filter(statement__month=month).order_by("pk").iterator()
@@ -214,9 +214,3 @@ def _give_up(waiting: Collection[StatementMail], problem: str) -> None:
 
 def _details(statement: IssuedStatement, email: str) -> dict[str, str]:
     return {"month": statement.month.isoformat(), "payer": statement.payer, "email": email}
-
-
-def _emails(ids: list[str]) -> dict[str, str]:
-    """Return the addresses of payers: their own, or those of the members that they are."""
-    own = dict(statements.rows_among(Member.objects.exclude(email=""), "pk", ids, "email"))
-    return own | dict(statements.rows_among(Payer.objects.exclude(email=""), "pk", ids, "email"))
