@@ -142,6 +142,7 @@ def test_the_times_of_the_lines_add_up_to_the_times_that_are_printed_below_them(
         at = NOON + timedelta(hours=6 + number)
         shop.begin(f"t-{number}", "m-3", at, "lathe-1")
         shop.end(f"t-{number}", "m-3", at + timedelta(milliseconds=90_600), 90_600, "lathe-1")
+    refresh.refresh_all()
     table = [row for row in written(read.of(FIRST, "m-1")) if row[0] in {"session", "machine-sum", "whole"}]
     times = {kind: [row[3] for row in table if row[0] == kind] for kind, *_rest in table}
     assert times["session"][-2:] == ["0:01:31", "0:01:31"]
@@ -154,6 +155,7 @@ def test_a_correction_and_a_contest_are_marked_and_stay_as_they_were_when_the_mo
     corrections.contest(UsageSession.objects.get(pk="s-1"), "Not mine", author="zoe")
     line = ManualLine.objects.get()
     one = contests.contest(Contest.LINE, str(line.pk), "Too much", Member.objects.get(pk="m-1"), author="zoe")
+    refresh.refresh_all()
     marked = {
         (f"{TIMES} €0.10/min", "corrected: “Left on by the one before”"),
         ("In review", "machine on for 0:30:00 · contested"),

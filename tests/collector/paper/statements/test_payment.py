@@ -137,6 +137,7 @@ def test_what_credit_settles_is_not_asked_for_again(shop):
 def test_only_a_final_statement_in_euros_with_an_account_has_a_code(shop):
     start()
     use(shop)
+    refresh.refresh_all()
     provisional = read.of(FIRST, "m-1")
     assert qr_code.of(provisional) is None
     assert "Do not pay yet: the month is not closed, and the amount may change." in words(provisional)
