@@ -17,12 +17,13 @@ import msgspec
 import pytest
 
 from fabgate.collector.billing.charges import decisions
+from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import modes
 from fabgate.collector.billing.sinks import config, feeds
 from fabgate.collector.billing.sinks.drivers.files import FilesSink
 from fabgate.collector.billing.sinks.drivers.webhook import WebhookSink
 from fabgate.collector.billing.vat import rates
-from fabgate.collector.models import BillingTerms, Collector, LedgerLine
+from fabgate.collector.models import ApiKey, BillingTerms, Collector, LedgerLine, Payer
 from fabgate.collector.sessions import corrections
 from tests.collector.api.test_charges import MONTH, NEXT, SECOND, ask, close, shop, token  # noqa: F401 (fixtures)
 from tests.collector.pages.billing import FIRST
@@ -135,8 +136,6 @@ def test_whether_amounts_include_vat_is_in_each_of_them(shop, token, tmp_path, i
 
 
 def test_a_session_has_the_same_names_in_the_api_and_in_webhooks(books, tmp_path):
-    from fabgate.collector.models import ApiKey
-
     key = ApiKey.make("Usage", ["sessions:read"], made_by=None, expires_at=None)[1]
     rows = {row["position"]: row for row in ask(key, "sessions")["sessions"]}
     options = WebhookSink.Options(since=MONTH, url="http://localhost", secret_file=tmp_path, takes="usage")
@@ -191,8 +190,8 @@ def test_statements_add_up_to_the_month_with_and_without_vat(shop, token, tmp_pa
     }
     assert {row["vat_percent"] for row in ask(token, "charges")["charges"]} == {"20"}
     in_files(tmp_path)
-    payers = csv.DictReader((tmp_path / MONTH / "payers.csv").read_text("utf-8-sig").splitlines())
-    for row, statement in zip(payers, answer["statements"], strict=True):
+    payer_rows = csv.DictReader((tmp_path / MONTH / "payers.csv").read_text("utf-8-sig").splitlines())
+    for row, statement in zip(payer_rows, answer["statements"], strict=True):
         for name in ("payer", "net_minor", "vat_minor", "gross_minor"):
             assert row[name] == str(statement[name])
 
@@ -200,3 +199,15 @@ def test_statements_add_up_to_the_month_with_and_without_vat(shop, token, tmp_pa
 def test_the_month_of_each_is_a_month(books, token, tmp_path):  # noqa: F811
     assert {row["month"] for row in in_webhooks(tmp_path).values()} == {MONTH, NEXT}
     assert {row["month"] for row in in_the_api(token).values()} == {MONTH, NEXT}
+
+
+def test_a_payer_has_the_name_of_their_statements_everywhere(books, token):  # noqa: F811
+    """The API had the name by which people know a payer; webhooks and files the legal one."""
+    payers.ensure(payers.get("m-1"), actor="eve")
+    Payer.objects.filter(pk="m-1").update(name="Ateliers Martin SARL")
+    usage = ApiKey.make("Usage", ["sessions:read"], made_by=None, expires_at=None)[1]
+    charges = ask(token, f"charges/month?month={MONTH}")
+    rows = [*charges["charges"], *ask(usage, "sessions")["sessions"], *ask(token, "statements")["statements"]]
+    assert {row["payer_name"] for row in rows if row["payer"] == "m-1"} == {"Ateliers Martin SARL"}
+    names = payers.legal_names({row["payer"] for row in rows})
+    assert {row["payer"]: row["payer_name"] for row in rows} == names

@@ -138,9 +138,8 @@ def _page(first: date, place: str, limit: int) -> _Page:
 def _shown(page: _Page) -> dict[str, Any]:
     months = {month for one in page.charges for month in (one.month, one.of_month)} | {one.month for one in page.lines}
     closed = {one.month: one for one in ClosedMonth.objects.filter(month__in=months)}
-    people = [who for one in page.charges for who in (one.payer, one.used_by)] + [line.payer for line in page.lines]
-    names = names_of(people)
+    names = names_of(one.used_by for one in page.charges)
     return {
         "charges": rows.charge_rows(page.charges, closed, names),
-        "lines": rows.line_rows(page.lines, closed, names),
+        "lines": rows.line_rows(page.lines, closed),
     }

@@ -20,6 +20,7 @@ DIGITS: Final = Field(description="The decimals of the currency: 2 for EUR, wher
 POSITION: Final = Field(
     ge=0, description="Charges follow `/sessions` up to this `position`; they follow decisions of people at once."
 )
+PAYER_NAME: Final = Field(description="The name that statements have now: the payer's legal name, or the member's.")
 _UNKNOWN: Final = "null if a VAT code has no rate."
 NET: Final = Field(description=f"The sum without VAT; {_UNKNOWN}")
 VAT: Final = Field(description=f"The VAT, rounded once for each payer, settlement and VAT code; {_UNKNOWN}")

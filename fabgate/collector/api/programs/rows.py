@@ -12,6 +12,7 @@ from fabgate.collector.api.programs import money
 from fabgate.collector.billing import rating, terms
 from fabgate.collector.billing.charges import closing, record
 from fabgate.collector.billing.charges.record import Record
+from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.settlement import Settled
 from fabgate.collector.billing.vat import amounts, months
@@ -20,7 +21,6 @@ from fabgate.collector.models.sessions.words import PURPOSES
 from fabgate.collector.people.display_names import DisplayName
 
 _SEALED: Final = Field(description="The text that the SHA-256 of the month covers; null while the month is open.")
-_NAME: Final = "The present name."
 SETTLEMENT: Final = Field(
     description="prepaid: paid from the payer's credit, so it must not be invoiced; otherwise receivable.",
     json_schema_extra={"enum": [modes.PREPAID, modes.RECEIVABLE]},
@@ -35,9 +35,9 @@ class ChargeRow(Schema):
     of_month: str = Field(description="The month in which the session ended: an earlier one if it is charged late.")
     session: str
     payer: str = Field(description="The payer: a member's id, group:N, or payer:N for an organisation.")
-    payer_name: str = Field(description=_NAME)
+    payer_name: str = money.PAYER_NAME
     used_by: str = Field(description="The user of the machine: a member's id, group:N, or emergency:LABEL.")
-    used_by_name: str = Field(description=_NAME)
+    used_by_name: str = Field(description="The present name.")
     machine: str
     machine_category: str = Field(
         description="The category of the machine when `of_month` was closed; the present one if it is open."
@@ -67,7 +67,7 @@ class LineRow(Schema):
     month: str = Field(description="The month of its day; the first open one if that was closed.")
     day: date = Field(description="The day that it is about.")
     payer: str
-    payer_name: str = Field(description=_NAME)
+    payer_name: str = money.PAYER_NAME
     text: str
     amount_minor: int
     vat_code: str
@@ -106,7 +106,11 @@ class MonthClosed(Schema):
 def charge_rows(
     records: Sequence[Record], closed: Mapping[date, ClosedMonth], names: Mapping[str, DisplayName]
 ) -> list[dict[str, Any]]:
-    """Return charges as the API shows them. `closed` has at least the months of these that are closed."""
+    """Return charges as the API shows them. `closed` has at least the months of these that are closed.
+
+    `names` has the names of members by their ids.
+    """
+    called = payers.legal_names({one.payer for one in records})
     settled = Settled.of(month__in=sorted({one.month for one in records}))
     vat_codes = _vat_codes({one.rule_id for one in records if one.rule_id is not None})
     present, percents = _categories({one.machine for one in records}), money.vat_percents()
@@ -114,6 +118,7 @@ def charge_rows(
         {
             **_charge_row(one, closed, names, vat_codes, present),
             "vat_percent": percents.get(vat_codes.get(one.rule_id, "")) if one.rule_id is not None else None,
+            "payer_name": called.get(one.payer, ""),
             "settlement": settled.charge(one.id, one.payer, one.month),
         }
         for one in records
@@ -134,7 +139,6 @@ def _charge_row(
         "charge_id": one.id,
         "month": f"{one.month:%Y-%m}",
         "of_month": f"{one.of_month:%Y-%m}",
-        "payer_name": str(names.get(one.payer, "")),
         "used_by": one.used_by,
         "used_by_name": str(names.get(one.used_by, "")),
         "machine_category": frozen.get(one.machine, present.get(one.machine, "")),
@@ -145,15 +149,14 @@ def _charge_row(
     }
 
 
-def line_rows(
-    lines: Iterable[ManualLine], closed: Collection[date], names: Mapping[str, DisplayName]
-) -> list[dict[str, Any]]:
+def line_rows(lines: Iterable[ManualLine], closed: Collection[date]) -> list[dict[str, Any]]:
     """Return lines as the API shows them."""
     lines = list(lines)
     if not lines:
         return []
     zone, percents = terms.zone(terms.get()), money.vat_percents()
     settled = Settled.of(month__in=sorted({line.month for line in lines}))
+    called = payers.legal_names({line.payer for line in lines})
     same = ("payer", "text", "amount_minor", "vat_code", "session", "author", "at")
     return [
         {
@@ -166,7 +169,7 @@ def line_rows(
             "vat_percent": percents.get(line.vat_code),
             "month": f"{line.month:%Y-%m}",
             "day": line.day_in(zone),
-            "payer_name": str(names.get(line.payer, "")),
+            "payer_name": called.get(line.payer, ""),
             "settlement": settled.line(line.pk, line.payer, line.month),
             "sealed": _sealed(closing.text_of_line(line)) if line.month in closed else None,
         }

@@ -19,8 +19,10 @@ from django.conf import settings
 from django.http import HttpRequest
 from ninja import Field, Query, Schema
 
+from fabgate.collector.api.programs import money
 from fabgate.collector.api.programs.interface import MOST, SESSIONS_READ, BadCursor, Key, answers, api
 from fabgate.collector.billing import member_plans, terms
+from fabgate.collector.billing.paying import payers
 from fabgate.collector.db import statements
 from fabgate.collector.entries import completeness
 from fabgate.collector.models import Correction, LedgerLine
@@ -57,7 +59,7 @@ class SessionRow(Schema):
     used_by: str = Field(description="The user of the machine: a member's id, group:N, or emergency:LABEL.")
     used_by_name: str = Field(description="The present name.")
     payer: str = Field(description="The payer: a member's id, group:N, or payer:N for an organisation.")
-    payer_name: str = Field(description="The present name.")
+    payer_name: str = money.PAYER_NAME
     purpose: str = Field(description="The purpose of the session.", json_schema_extra={"enum": [*PURPOSES]})
     category: str = Field(description="The member's category when the session began.")
     plan: str = Field(description="The member's plan on the day of the end, by its name; empty without one. As of now.")
@@ -159,7 +161,7 @@ _SAME: Final = (
 
 def rows(lines: list[LedgerLine]) -> Iterable[dict[str, Any]]:
     """Yield ledger lines as the API shows them."""
-    names = names_of(who for line in lines for who in (line.used_by, line.payer))
+    names, called = names_of(line.used_by for line in lines), payers.legal_names({line.payer for line in lines})
     plans = member_plans.histories({line.used_by for line in lines}) if lines else {}
     billed = terms.started() if plans else None
     zone = ZoneInfo(billed.zone if billed else settings.ENVIRONMENT.tz)
@@ -176,7 +178,7 @@ def rows(lines: list[LedgerLine]) -> Iterable[dict[str, Any]]:
             "machine_category": session.machine.category if session.machine else "",
             "used_by": line.used_by,
             "used_by_name": str(names.get(line.used_by, "")),
-            "payer_name": str(names.get(line.payer, "")),
+            "payer_name": called.get(line.payer, ""),
             "plan": member_plans.plan_on(history, line.ended_at.astimezone(zone).date())
             if history and line.ended_at
             else "",

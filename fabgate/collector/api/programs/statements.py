@@ -14,13 +14,13 @@ from fabgate.collector.api.programs.cursors import CURSOR, END
 from fabgate.collector.api.programs.interface import CHARGES_READ, MONTH, MOST, Key, answers, api
 from fabgate.collector.billing import summary
 from fabgate.collector.billing.month import Sum
+from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import balances
 from fabgate.collector.billing.prepaid.settlement import Settled
 from fabgate.collector.billing.statements.compose import number_of
 from fabgate.collector.billing.vat import amounts, months
 from fabgate.collector.billing.vat.amounts import Amounts
 from fabgate.collector.models import ClosedMonth
-from fabgate.collector.people.display_names import names_of
 
 #: How many statements of the month come before.
 PAGE: Final = r"^(?:0|[1-9][0-9]{0,8})$"
@@ -51,7 +51,7 @@ class StatementRow(Schema):
     number: str = Field(description="The number that is printed on the statement.")
     month: str
     payer: str = Field(description="A member's id, group:N, or payer:N for an organisation.")
-    payer_name: str = Field(description="The present name.")
+    payer_name: str = money.PAYER_NAME
     sessions: int = Field(description="How many sessions are charged, also at 0; a reversal counts -1.")
     counted_ms: int
     charges_minor: int
@@ -150,18 +150,18 @@ def month_statements(
 def _page(month: date, before: int, limit: int) -> tuple[list[dict[str, Any]], bool]:
     """Return the statements of a month after the first `before`, and whether they are the last ones."""
     found = summary.of(month).payers
-    payers = sorted(found)
-    shown = payers[before : before + limit]
-    names, settled = names_of(shown), Settled.of(month=month)
+    ids = sorted(found)
+    shown = ids[before : before + limit]
+    names, settled = payers.legal_names(shown), Settled.of(month=month)
     due, split = balances.due_in(settled, month), months.by_payer(month) if shown else {}
     made = [
         {
-            **_row(month, payer, found[payer], str(names.get(payer, "")), settled, due),
+            **_row(month, payer, found[payer], names.get(payer, ""), settled, due),
             **_vat(split.get(payer, amounts.NOTHING)),
         }
         for payer in shown
     ]
-    return made, len(payers) <= before + limit
+    return made, len(ids) <= before + limit
 
 
 def _vat(found: Amounts) -> dict[str, Any]:
