@@ -143,8 +143,9 @@ class Gate:
                 do(() if machine.place.beside else (SeeCard(badge, present=True),))
                 return
         guest = self._refusals.take_guest(machine.now.boot_ms)
-        answer = taps.presented(machine, badge, guest, flag_asks=self._flags.asking)
-        if self._readers.has_fault(reader):
+        is_doubtful = self._readers.has_fault(reader)
+        answer = taps.presented(machine, badge, guest, flag_asks=self._flags.asking, is_doubtful=is_doubtful)
+        if is_doubtful:
             given, answer = answer, taps.on_faulty_reader(machine, badge, answer)
             if answer is not given:
                 self._readers.forget(person)  # they tap another reader next

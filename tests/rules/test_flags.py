@@ -170,6 +170,27 @@ def test_a_maintainer_withdraws_a_danger_that_was_kept_over_a_restart_under_eith
         assert world.gate.causes == [vocabulary.Cause.FLAG]
 
 
+@pytest.mark.parametrize("kept", ["report", "flag"])
+def test_a_badge_on_a_reader_with_a_fault_withdraws_nothing(kept):
+    """Noise makes a badge that is left there arrive again and again: with the button, anybody could clear a danger."""
+    world = World(latched=[kept])
+    world.do(vocabulary.ReaderFailed(0, "noise"))
+    ask = danger if kept == "flag" else World.ask_flag
+    ask(world)
+    assert "signal flagged" in world.tap("max")
+    assert not any(isinstance(fact, vocabulary.Cleared) for fact in world.facts)
+    world.do(vocabulary.ReaderWorks(0))
+    ask(world)
+    assert "signal unflagged" in world.tap("max")
+
+
+def test_a_badge_on_a_reader_with_a_fault_reports_a_defect():
+    world = World()
+    world.do(vocabulary.ReaderFailed(0, "noise"))
+    world.ask_flag()
+    assert world.tap("max")[:2] == ["record flagged report", "signal flagged"]
+
+
 def test_a_supervisor_whom_the_roster_no_longer_admits_withdraws_nothing():
     world = World(latched=["report"])
     world.people["sue"] = vocabulary.Member(

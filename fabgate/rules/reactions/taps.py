@@ -64,15 +64,19 @@ _ON_FAULTY_READER: Final = (
 )
 
 
-def presented(machine: Machine, badge: str, guest: str | None, *, flag_asks: bool) -> tuple[Intent, ...]:
+def presented(
+    machine: Machine, badge: str, guest: str | None, *, flag_asks: bool, is_doubtful: bool = False
+) -> tuple[Intent, ...]:
     """React to a tap.
 
     `guest` is the unknown badge that was tapped just before, if a supervisor may still sponsor it; `flag_asks` is
-    whether the flag button was pressed and a badge has to confirm it.
+    whether the flag button was pressed and a badge has to confirm it. `is_doubtful` is whether the reader has a fault: then a
+    badge can report a defect, but it proves no rank, and withdraws none.
     """
     holder = machine.look_up(badge)
     if flag_asks and holder is not None and holder.id is not None:
-        answer = AnswerFlag(badge, holder.id, machine.rank_of(holder), _language(holder))
+        rank = Level.USER if is_doubtful else machine.rank_of(holder)
+        answer = AnswerFlag(badge, holder.id, rank, _language(holder))
         # this tap is also a second tap, so it cancels a waiting start
         cancels = () if machine.comes_after_supervisor(badge, holder) else (CancelStart(),)
         return *_back(machine, badge), *cancels, answer
