@@ -123,8 +123,13 @@ def _purposes(text: str) -> frozenset[str]:
     return found
 
 
+def is_vat_code(text: str) -> bool:
+    """Return whether a text can be a VAT code: visible characters, without spaces around them."""
+    return 0 < len(text) <= LONGEST_VAT_CODE and text.isprintable() and text == text.strip()
+
+
 def _vat_code(text: str) -> str:
-    if not 0 < len(text) <= LONGEST_VAT_CODE or not text.isprintable():
+    if not is_vat_code(text):
         raise ValueError(text)
     return text
 

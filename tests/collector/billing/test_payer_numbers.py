@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fabgate.collector.billing.paying import numbers
 from fabgate.collector.billing.paying.numbers import registration_number, vat_number
 from fabgate.errors import UsageError
 
@@ -74,3 +75,12 @@ def test_a_vat_number_is_kept_without_separators(typed, stored):
 def test_a_vat_number_that_its_country_does_not_have_is_refused(typed):
     with pytest.raises(UsageError, match=r"^Found "):
         vat_number(typed)
+
+
+@pytest.mark.parametrize("read", [numbers.vat_number, numbers.iban])
+def test_digits_of_another_script_are_refused(read):
+    """Python takes them for digits; no bank and no tax office does."""
+    known = {numbers.vat_number: "FR40303265045", numbers.iban: "FR7630006000011234567890189"}[read]
+    assert read(known) == known
+    with pytest.raises(UsageError):
+        read(known.translate({ord("0") + digit: 0x0660 + digit for digit in range(10)}))

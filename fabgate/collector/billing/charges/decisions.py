@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import at_once, refresh
 from fabgate.collector.billing.paying import payers
+from fabgate.collector.billing.typed_rule import LONGEST_VAT_CODE, is_vat_code
 from fabgate.collector.db import audit
 from fabgate.collector.models import ManualLine, UsageSession, Waiver
 from fabgate.errors import UsageError
@@ -104,6 +105,11 @@ def add_line(
         mistakes.append(
             _("payer: found '%(found)s', wanted the id of a member, a group or an organisation") % {"found": payer[:64]}
         )
+    if vat_code and reverses is None and not is_vat_code(vat_code):
+        wanted = _(
+            "VAT code: found '%(found)s', wanted at most %(most)d visible characters, without spaces around them"
+        )
+        mistakes.append(wanted % {"found": vat_code[:60], "most": LONGEST_VAT_CODE})
     if session and not UsageSession.objects.filter(pk=session).exists():
         mistakes.append(_("found no session '%(found)s'") % {"found": session[:64]})
     with transaction.atomic():

@@ -20,7 +20,7 @@ _LA_POSTE: Final = "356000000"
 _SEPARATORS: Final = re.compile(r"[\s.\-/\u2013]+")
 #: The form of a VAT number after the country's code (ec.europa.eu, VIES). Greece is EL, Northern Ireland XI.
 _VAT: Final = {
-    country: re.compile(form)
+    country: re.compile(form, re.ASCII)
     for country, form in {
         "AT": r"U\d{8}",
         "BE": r"[01]?\d{9}",
@@ -103,7 +103,7 @@ def iban(typed: str) -> str:
     text = _SEPARATORS.sub("", typed.upper())
     if not text:
         return ""
-    if not re.fullmatch(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}", text):
+    if not re.fullmatch(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}", text):
         wrong = _("Found %(found)s, wanted an IBAN, such as FR76 3000 6000 0112 3456 7890 189.")
         raise UsageError(wrong % {"found": text[:40]})
     if int("".join(str(int(letter, 36)) for letter in text[4:] + text[:4])) % 97 != 1:

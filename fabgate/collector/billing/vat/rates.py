@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import refresh
-from fabgate.collector.billing.typed_rule import LONGEST_VAT_CODE
+from fabgate.collector.billing.typed_rule import LONGEST_VAT_CODE, is_vat_code
 from fabgate.collector.db import audit
 from fabgate.collector.models import Charge, ManualLine, TariffRule, VatRate
 from fabgate.errors import UsageError
@@ -45,8 +45,8 @@ def set_rate(code: str, percent: Decimal, *, actor: str) -> bool:
     """
     if terms.get().includes_vat is None:
         raise UsageError(_("found a VAT rate, wanted none: VAT is not applicable to this workshop (art. 293 B CGI)"))
-    if len(code) > LONGEST_VAT_CODE or not code.isprintable():
-        text = _("found the VAT code '%(found)s', wanted at most %(most)d visible characters")
+    if code and not is_vat_code(code):
+        text = _("VAT code: found '%(found)s', wanted at most %(most)d visible characters, without spaces around them")
         raise UsageError(text % {"found": code[:60], "most": LONGEST_VAT_CODE})
     if not (percent.is_finite() and 0 <= percent < 100 and percent == round(percent, DIGITS)):
         text = _(

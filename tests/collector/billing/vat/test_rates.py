@@ -82,10 +82,12 @@ def test_a_rate_that_cannot_be_is_refused(shop, percent):
         rate("S20", percent)
 
 
-@pytest.mark.parametrize("code", ["x" * 21, "a\nb"])
+@pytest.mark.parametrize("code", ["x" * 21, "a\nb", " S20", "S20 "])
 def test_a_code_that_cannot_be_is_refused(shop, code):
     with pytest.raises(UsageError, match="wanted at most 20 visible characters"):
         rate(code, "20")
+    with pytest.raises(UsageError, match="wanted at most 20 visible characters"):
+        decisions.add_line("m-1", "Plywood", 500, day=FIRST, author="eve", vat_code=code)  # it could never get a rate
 
 
 def test_a_typed_rate():
