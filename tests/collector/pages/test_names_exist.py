@@ -24,7 +24,18 @@ TEMPLATES = {str(path.relative_to(ROOT / "templates")): path.read_text("utf-8") 
 SCRIPTS = "\n".join(path.read_text("utf-8") for path in (ROOT / "static").glob("*.js"))
 CODE = [path.read_text("utf-8") for path in ROOT.parent.rglob("*.py")]
 #: Names of Django's: those that its templates know, attributes of instances, and those of classes.
-DJANGO = {"True", "False", "None", "forloop", "counter", "counter0", "parentloop", "is_bound", "view_name"}.union(
+DJANGO = {
+    "True",
+    "False",
+    "None",
+    "forloop",
+    "counter",
+    "counter0",
+    "parentloop",
+    "is_bound",
+    "as_hidden_initial",
+    "view_name",
+}.union(
     *map(
         dir, (AbstractBaseUser, BoundField, BoundWidget, HttpRequest, Message, QuerySet, dict, forms.Form, BaseFormSet)
     )

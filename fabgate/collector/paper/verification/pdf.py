@@ -22,7 +22,7 @@ from fabgate.collector.paper.sheet import Column, Row, Sheet
 from fabgate.collector.paper.verification.words import PROBLEMS, TABLES
 
 #: How many findings fit on the page, and how many characters of a value.
-_SHOWN, _MOST = 8, 60
+_SHOWN, _MOST = 7, 60
 
 
 def of(run: Verification) -> bytes:

@@ -346,6 +346,7 @@ def _workshop(house: House) -> Any:
 def _month_closed(house: House) -> Any:
     month = (today().replace(day=1) - timedelta(days=1)).replace(day=1)
     terms.start("EUR", month, "UTC", includes_vat=True, actor="maya")
+    refresh.refresh_all()
     return house.post("month-close", {"sure": "1", "month": f"{month:%Y-%m}", "reason": "the gates are new"})
 
 

@@ -78,7 +78,7 @@ class Consumer:
     def sums(self, start: datetime, end: datetime) -> Sums:
         ended = [row for row in self.newest.values() if row["kind"] != LedgerLine.WITHDRAWN]
         return summed(
-            (row["machine"], row["member"], 1, row["time_ms"], row["running_ms"], row["uncertainty_ms"])
+            (row["machine"], row["used_by"], 1, row["counted_ms"], row["running_ms"], row["uncertainty_ms"])
             for row in ended
             if start <= row["ended_at"] < end
         )
