@@ -139,11 +139,14 @@ def _saved(request: HttpRequest, account: Account) -> AccountForm | None:
         form = AccountForm(request.POST, initial=_shown(row))
         if form.has_conflicts() or not form.is_valid():
             return form
+        role = row.role
         with audit.change(account_of(request).name, "account.updated", row):
             for name in ("display_name", "email", "role", "member"):
                 setattr(row, name, form.cleaned_data[name])
             # Only these fields: the password may have been changed in the meantime.
             row.save(update_fields=["display_name", "email", "role", "member"])
+        if row.role != role:
+            OneTimeLink.close(row)  # it was made with the password, or without it, by the role of the account
         _keep_a_manager()
     return None
 

@@ -265,3 +265,16 @@ def test_that_an_account_is_switched_off_is_said_in_ones_own_language(account, b
     answer = browse(account("manager", lang="fr")).post(f"/accounts/{other.pk}/link")
     assert answer.status_code == 400
     assert "le compte «\u00a0auditor\u00a0» est désactivé" in answer.content.decode()
+
+
+def test_a_link_ends_with_the_role_for_which_it_was_made(browse, account, visitor):
+    """A link for a trainer asks for no password of the manager; it must not open the accounting later."""
+    one, manager = account("trainer", name="tim"), browse("manager")
+    link = link_in(manager.post(f"/accounts/{one.pk}/link"))
+    shown = {"display_name": "Tim", "email": "", "member": ""}
+    manager.post(f"/accounts/{one.pk}", {**shown, "role": "trainer"})
+    assert visitor.get(link).status_code == 200
+    manager.post(f"/accounts/{one.pk}", {**shown, "role": "accountant"})
+    assert Account.objects.get(pk=one.pk).role == "accountant"
+    assert visitor.get(link).status_code != 200
+    assert visitor.post(link, {"password": "seven small boats"}).status_code != 303
