@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Iterable
 from typing import TextIO
 
@@ -14,9 +15,16 @@ def clock(ms: int) -> str:
 
 
 def plain(text: str | None) -> str:
-    """Return a text without control characters: text from outside could move the cursor."""
-    text = text or ""
-    return text if text.isprintable() else ascii(text)
+    r"""Return a text with its control characters as \x1b: text from outside could move the cursor.
+
+    Letters and spaces stay as they are, such as the no-break spaces of French amounts.
+    """
+    return "".join(map(_visible, text or ""))
+
+
+def _visible(letter: str) -> str:
+    is_shown = letter.isprintable() or unicodedata.category(letter) == "Zs"
+    return letter if is_shown else ascii(letter)[1:-1]
 
 
 def write(
