@@ -26,13 +26,14 @@ _FONTS: Final = Path(__file__).with_name("fonts")
 _FONT: Final = "Roboto"
 #: In millimetres. The recipient's address is in the window of an envelope: on the right in France (NF Z 10-011), on the
 #: left elsewhere (DIN 5008, BS 1808).
-_LEFT, _RIGHT, _TOP, _BOTTOM = 20.0, 15.0, 15.0, 22.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 20.0, 15.0, 15.0, 18.0
 _WINDOW_TOP, _WINDOW_HEIGHT, _WINDOW_RIGHT = 46.0, 40.0, 112.0
 _LINE, _ROW, _PAD, _GAP = 5.0, 5.4, 1.2, 4.0
 #: The least width of the labels of `facts`.
 _LABEL: Final = 42.0
-#: The side of a QR code: at the most modules that one of a statement has, 69, each has half a millimetre.
-_CODE: Final = 36.0
+#: The side of a module of a QR code, and the most of the whole code, which is the width of its label: at the most modules
+#: that one of a statement has, 69, each has half a millimetre.
+_MODULE, _CODE = 0.64, 36.0
 #: A line of a note.
 _NOTE: Final = 4.0
 #: The colours of the pages by day (static/tokens.css).
@@ -108,9 +109,9 @@ class Sheet:
             self._text(beneath, 6)
         self._pdf.ln(2.5)
 
-    def heading(self, text: str, *, over_code: bool = False) -> None:
+    def heading(self, text: str, *, code: Sequence[Sequence[int]] = ()) -> None:
         """Write a heading. On its page are the labels, a row and a sum of a table, or the QR code, that follow it."""
-        self._need(2 * _LINE + (_CODE + 3 * _NOTE if over_code else 2 * _ROW + _SUM))
+        self._need(2 * _LINE + (_room_of(code) if code else 2 * _ROW + _SUM))
         self._pdf.ln(2)
         self._pdf.style(12, bold=True, colour=_ACCENT)
         self._text(text, 6)
@@ -123,30 +124,44 @@ class Sheet:
         self._pdf.ln(1.5)
 
     def facts(
-        self, pairs: Iterable[tuple[str, str]], *, code: Sequence[Sequence[int]] = (), code_label: str = ""
+        self,
+        pairs: Iterable[tuple[str, str]],
+        sentences: Iterable[str] = (),
+        *,
+        code: Sequence[Sequence[int]] = (),
+        code_label: str = "",
     ) -> None:
-        """Write pairs of a label and a value, one on a line; at their right a QR code, row by row, with its label."""
+        """Write pairs of a label and a value, one on a line, then sentences; at their right a QR code with its label.
+
+        The code is given row by row.
+        """
         pdf, pairs = self._pdf, list(pairs)
         pdf.style(_SIZE, colour=_SOFT)
         width = max([_LABEL, *(pdf.get_string_width(pdf.shown(label)) + 4 for label, _value in pairs)])
         if code:
-            self._need(_CODE + 3 * _NOTE)
+            self._need(_room_of(code))
         page, top = pdf.page_no(), pdf.get_y()
+        below = self._code(code, code_label, top) if code else top
+        beside = pdf.epw - _CODE - _GAP if code else pdf.epw
+        pdf.set_xy(_LEFT, top)
         for label, value in pairs:
             pdf.style(_SIZE, colour=_SOFT)
             pdf.cell(width, _LINE, pdf.shown(label))
             pdf.style(_SIZE, colour=_INK)
-            room = pdf.epw - width - _CODE - _GAP if code else 0
-            pdf.multi_cell(room, _LINE, pdf.shown(value), align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
-        if code and pdf.page_no() == page:
-            below = self._code(code, code_label, top)
+            self._text(value, _LINE, beside - width)
+        for number, sentence in enumerate(sentences):
+            pdf.ln(1.5 if number else 2.5)
+            pdf.style(10)
+            self._text(sentence, _LINE, beside)
+        if pdf.page_no() == page:
             pdf.set_y(max(pdf.get_y(), below))
         pdf.ln(2.5)
 
     def _code(self, code: Sequence[Sequence[int]], label: str, top: float) -> float:
-        """Draw a QR code at the right margin; return where it ends. Its quiet zone is the white around it."""
+        """Draw a QR code at the right, its label below it; return where that ends. Its quiet zone is the white around it."""
         pdf = self._pdf
-        size, left = _CODE / len(code), pdf.w - _RIGHT - _CODE
+        side = _side_of(code)
+        size, left = side / len(code), pdf.w - _RIGHT - _CODE
         pdf.set_fill_color(0, 0, 0)
         for number, row in enumerate(code):
             place = 0
@@ -156,7 +171,7 @@ class Sheet:
                     pdf.rect(left + place * size, top + number * size, count * size, size * 1.02, style="F")
                 place += count
         pdf.style(8, colour=_SOFT)
-        pdf.set_xy(left, top + _CODE + 1)
+        pdf.set_xy(left, top + side + 1)
         pdf.multi_cell(_CODE, _NOTE - 0.5, pdf.shown(label), align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
         return pdf.get_y()
 
@@ -180,12 +195,23 @@ class Sheet:
             self._text(line, 3.9)
         pdf.ln(4)
 
-    def _text(self, text: str, height: float) -> None:
-        self._pdf.multi_cell(0, height, self._pdf.shown(text), align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    def _text(self, text: str, height: float, width: float = 0) -> None:
+        """Write a text in lines of a height and a width; 0 is up to the margin."""
+        self._pdf.multi_cell(width, height, self._pdf.shown(text), align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
     def _need(self, height: float) -> None:
         if self._pdf.will_page_break(height):
             self._pdf.add_page()
+
+
+def _side_of(code: Sequence[Sequence[int]]) -> float:
+    """Return the side of a QR code."""
+    return min(_CODE, _MODULE * len(code))
+
+
+def _room_of(code: Sequence[Sequence[int]]) -> float:
+    """Return the height of a QR code with its label."""
+    return _side_of(code) + 3 * _NOTE
 
 
 class _Pages(FPDF):

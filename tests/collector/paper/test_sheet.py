@@ -103,7 +103,7 @@ def test_a_heading_is_on_the_page_of_the_table_and_of_the_code_below_it(rows):
     document.table(COLUMNS, [Row([f"{n}", "", "", ""]) for n in range(rows)])
     document.heading("By code")
     document.table(COLUMNS, [Row(["the row", "", "", ""]), Sum(["the sum", "", "", ""])])
-    document.heading("Payment", over_code=True)
+    document.heading("Payment", code=[[1, 0], [0, 1]])
     document.facts([("Account", "FR76")], code=[[1, 0], [0, 1]], code_label="Scan it")
     found = pages(document)
     table = next(text for text in found if "By code" in text)

@@ -23,6 +23,20 @@ class PaymentWords(NamedTuple):
     sentences: list[str]
 
 
+def due(statement: Statement) -> list[tuple[str, str]]:
+    """Return the amount to pay and its due date; nothing for a statement that asks for no payment."""
+    head, found = statement.head, payment.of(statement)
+    if not found.is_due or not (statement.persons or statement.lines):
+        return []
+    amount = found.amount_minor
+    unknown = _("not known yet: a VAT code has no rate")
+    to_pay = unknown if amount is None else Money(head.currency, head.digits).minor(amount)
+    return [
+        (_("To pay"), to_pay),
+        *([(_("Due date"), date_format(found.due_on, "DATE_FORMAT"))] if found.due_on else []),
+    ]
+
+
 def of(statement: Statement) -> PaymentWords | None:
     """Return how a statement is paid, and where payments are recorded; None for one on which nothing is charged."""
     head, found = statement.head, payment.of(statement)
@@ -31,11 +45,8 @@ def of(statement: Statement) -> PaymentWords | None:
     kept = found.kept or str(PAYMENTS_KEPT)
     if not found.is_due:
         return PaymentWords([], [_("Nothing is to be paid by this statement."), kept])
-    amount = found.amount_minor
-    money = Money(head.currency, head.digits)
     facts = [
-        (_("To pay"), _("not known yet: a VAT code has no rate") if amount is None else money.minor(amount)),
-        (_("Due date"), date_format(found.due_on, "DATE_FORMAT") if found.due_on else ""),
+        *due(statement),
         (_("Account holder"), found.holder if found.iban else ""),
         (_("IBAN"), " ".join(found.iban[place : place + 4] for place in range(0, len(found.iban), 4))),
         (_("BIC"), found.bic),

@@ -57,10 +57,8 @@ def _written(statement: Statement) -> bytes:
     if payment := how_to_pay.of(statement):
         found = qr_code.of(statement)
         code = [list(row) for row in found.matrix] if found else []
-        sheet.heading(_("Payment"), over_code=bool(code))
-        sheet.facts(payment.facts, code=code, code_label=how_to_pay.code_label())
-        for sentence in payment.sentences:
-            sheet.paragraph(sentence)
+        sheet.heading(_("Payment"), code=code)
+        sheet.facts(payment.facts, payment.sentences, code=code, code_label=how_to_pay.code_label())
     return bytes(sheet)
 
 
@@ -75,7 +73,8 @@ def _charges(sheet: Sheet, statement: Statement) -> None:
     if not has_codes:
         del columns[4]
     sheet.table(columns, _rows(statement, has_codes=has_codes))
-    sheet.paragraph(rows.legend(), is_soft=True)
+    if statement.persons:
+        sheet.paragraph(rows.legend(), is_soft=True)
 
 
 def _rows(statement: Statement, *, has_codes: bool) -> Iterator[Row | Heading | Sum]:

@@ -18,7 +18,7 @@ from fabgate.collector.base import local_times
 from fabgate.collector.billing.statements.compose import Head, Item, Line, OnMachine, Person, Statement, Total, Words
 from fabgate.collector.models import PrepaidEntry
 from fabgate.collector.paper.figures import NOTHING, Money, count, exact_duration
-from fabgate.collector.paper.statements import labels
+from fabgate.collector.paper.statements import how_to_pay, labels
 from fabgate.collector.paper.statements import steps as how
 
 #: The kinds of rows: a person, a machine, a session, a line, or the sum of a machine, of a person, or of everything.
@@ -86,6 +86,7 @@ def facts(statement: Statement) -> list[tuple[str, str]]:
         (_("Number"), head.number),
         (_("Period"), period),
         (_("State"), state(head)),
+        *how_to_pay.due(statement),
         (_("Currency"), f"{head.currency}, {_vat(head)}"),
         (_("Settlement"), _("paid from prepaid credit") if statement.is_prepaid else ""),
         (_("Registration number"), payer.get("registration_number", "")),

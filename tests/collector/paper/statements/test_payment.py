@@ -11,6 +11,7 @@ import pytest
 import segno
 import zxingcpp
 from django.utils import translation
+from django.utils.formats import date_format
 from hypothesis import given
 from hypothesis import strategies as st
 from pypdf import PdfReader
@@ -24,7 +25,7 @@ from fabgate.collector.billing.statements import payment, read
 from fabgate.collector.billing.statements.compose import Head, Line, Statement, Words
 from fabgate.collector.billing.vat import rates
 from fabgate.collector.models import Payer, Workshop
-from fabgate.collector.paper.statements import how_to_pay, pdf, qr_code
+from fabgate.collector.paper.statements import how_to_pay, pdf, qr_code, rows
 from fabgate.collector.sessions import corrections
 from fabgate.errors import UsageError
 from tests.collector.pages import billing
@@ -246,3 +247,40 @@ def test_a_bic_has_eight_or_eleven_letters(typed):
 
 def test_segno_is_asked_for_what_the_standard_wants(shop):
     assert segno.make_qr("x" * 331, error="m", boost_error=False, mode="byte").version == 13
+
+
+@pytest.mark.parametrize("lang", ["en", "fr"])
+def test_a_statement_with_a_few_lines_and_three_vat_codes_has_one_page(shop, lang):
+    start()
+    Payer.objects.create(id="m-1", member_id="m-1", lang=lang)
+    Workshop.objects.update(payment_text="By transfer, or by card at the desk.")
+    for number, code in enumerate(("V20", "V5.5", "")):
+        decisions.add_line("m-1", f"Plywood {number}", 1_000, day=FIRST, author="maya", vat_code=code)
+    rates.set_rate("V20", Decimal(20), actor="maya")
+    rates.set_rate("V5.5", Decimal("5.5"), actor="maya")
+    rates.set_rate("", Decimal(0), actor="maya")
+    close()
+    statement = read.of(FIRST, "m-1")
+    assert len(PdfReader(io.BytesIO(pdf.of(statement))).pages) == 1
+    assert len(scanned(statement)) == 1
+    assert "Billed time is" not in words(statement)
+
+
+def test_the_head_of_a_statement_has_what_is_to_pay_and_until_when(shop):
+    start()
+    use(shop)
+    close()
+    found = rows.facts(read.of(FIRST, "m-1"))
+    due_on = (LATER + timedelta(days=70)).date()
+    assert ("To pay", "€3.00") in found
+    assert ("Due date", date_format(due_on, "DATE_FORMAT")) in found
+    text = words(read.of(FIRST, "m-1"))
+    assert text.index("To pay €3.00") < text.index("Amount")
+
+
+def test_a_statement_that_asks_for_no_payment_has_no_amount_to_pay_in_its_head(shop):
+    start()
+    decisions.add_line("m-1", "Refund", -500, day=FIRST, author="maya")
+    close()
+    statement = read.of(FIRST, "m-1")
+    assert "To pay" not in dict(rows.facts(statement))

@@ -34,7 +34,7 @@ def context(statement: Statement, query: QueryDict) -> dict[str, Any]:
             "rows": [step.write() for step in (*_over(found, page.rows), *page.rows)],
             "whole": found[-1].write(),
             "nothing": "" if len(found) > 1 else rows.nothing(),
-            "legend": rows.legend(),
+            "legend": rows.legend() if statement.persons else "",
             "credit": rows.credit(statement),
             "total": vat.whole(statement),
             "vat": vat.rows(statement),
