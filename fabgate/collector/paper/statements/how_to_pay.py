@@ -44,7 +44,11 @@ def of(statement: Statement) -> PaymentWords | None:
         return None
     kept = found.kept or str(PAYMENTS_KEPT)
     if not found.is_due:
-        return PaymentWords([], [_("Nothing is to be paid by this statement."), kept])
+        owed = []
+        if head.closed_at is not None and found.amount_minor is not None and found.amount_minor < 0:
+            amount = Money(head.currency, head.digits).minor(-found.amount_minor)
+            owed = [_("The workshop owes you %(amount)s, and settles it outside this system.") % {"amount": amount}]
+        return PaymentWords([], [_("Nothing is to be paid by this statement."), *owed, kept])
     facts = [
         *due(statement),
         (_("Account holder"), found.holder if found.iban else ""),

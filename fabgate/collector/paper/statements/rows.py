@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from fabgate.collector.base import local_times
+from fabgate.collector.billing import rating
 from fabgate.collector.billing.statements.compose import Head, Item, Line, OnMachine, Person, Statement, Total, Words
 from fabgate.collector.models import PrepaidEntry
 from fabgate.collector.paper.figures import NOTHING, Money, count, exact_duration
@@ -216,6 +217,8 @@ def note_of(item: Item) -> str:
             parts.append(_("reverses a charge of %(month)s") % month)
         else:
             parts.append(_("session of %(month)s, reported or changed after that month was closed") % month)
+    if charge.kind == rating.IN_REVIEW and not item.is_reversal:
+        parts.append(_("not charged yet; once checked, it may be charged in a later month"))
     if item.is_due:
         parts.append(_due())
     if item.is_contested:

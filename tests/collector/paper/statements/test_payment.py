@@ -284,3 +284,20 @@ def test_a_statement_that_asks_for_no_payment_has_no_amount_to_pay_in_its_head(s
     close()
     statement = read.of(FIRST, "m-1")
     assert "To pay" not in dict(rows.facts(statement))
+
+
+def test_what_is_below_zero_is_owed_to_the_payer_once_it_is_final(shop):
+    start()
+    decisions.add_line("m-1", "Refund", -512, day=FIRST, author="maya")
+    assert "owes you" not in words(read.of(FIRST, "m-1"))
+    close()
+    text = words(read.of(FIRST, "m-1"))
+    assert "Nothing is to be paid by this statement. The workshop owes you €5.12, and settles it outside" in text
+
+
+def test_a_session_to_check_says_that_it_may_be_charged_later(shop):
+    start()
+    shop.session("s-1", "m-1", NOON, 30, reason="power-loss", uncertainty_ms=90_000)
+    close()
+    assert "In review" in words(read.of(FIRST, "m-1"))
+    assert "not charged yet; once checked, it may be charged in a later month" in words(read.of(FIRST, "m-1"))
