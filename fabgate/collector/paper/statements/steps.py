@@ -12,10 +12,12 @@ from django.utils.translation import pgettext
 from fabgate.collector.billing import explain, rating
 from fabgate.collector.billing.statements.compose import Item
 from fabgate.collector.billing.statements.priced import Priced
+from fabgate.collector.paper import peak_hours
 from fabgate.collector.paper.figures import Money, exact_duration, percentage
 from fabgate.pricing import price as pricing
 from fabgate.pricing import tariffs
 from fabgate.pricing.price import Segment
+from fabgate.pricing.tariffs import Tariff
 
 TIMES: Final = "\N{MULTIPLICATION SIGN}"
 
@@ -43,6 +45,8 @@ def of(item: Item, money: Money, zone: ZoneInfo, *, in_full: bool = False) -> li
     segments, more = found.segments, list(_adjustments(found, money))
     is_plain = not in_full and bool(unit_price(item, money))
     steps = [_rounded(found)] if in_full or found.tariff.step_s > 1 else []
+    if len(segments) == 1:
+        steps.append(_peak(segments[0], found.tariff, zone))
     if is_plain:
         steps.append(_free(segments[0]))
         steps.extend([_equals(segments[0], money), *more] if more else [])
@@ -52,6 +56,16 @@ def of(item: Item, money: Money, zone: ZoneInfo, *, in_full: bool = False) -> li
         text = _segment(segment, zone, money, is_alone=len(segments) == 1)
         steps.append(f"{text} {_equals(segment, money)}" if len(segments) > 1 or more else text)
     return [step for step in (*steps, " · ".join(more)) if step]
+
+
+def _peak(segment: Segment, tariff: Tariff, zone: ZoneInfo) -> str:
+    """Return the peak hours in which a stretch of time began, if they are why its price is another one; else ""."""
+    if segment.kind != tariffs.ON or segment.since is None or segment.price == tariff.price:
+        return ""
+    wall = segment.since.astimezone(zone).replace(tzinfo=None)
+    peak = next(peak for peak in tariff.peaks if peak.covers(wall))
+    named = {"days": peak_hours.days(peak.days), "hours": peak_hours.hours(peak)}
+    return _("price of peak hours: %(days)s, %(hours)s") % named
 
 
 def _rounded(found: Priced) -> str:

@@ -158,7 +158,10 @@ def test_a_correction_and_a_contest_are_marked_and_stay_as_they_were_when_the_mo
     refresh.refresh_all()
     marked = {
         (f"{TIMES} €0.10/min", "corrected: “Left on by the one before”"),
-        ("In review", "machine on for 0:30:00 · contested"),
+        (
+            "In review",
+            "machine on for 0:30:00 · not charged yet; once checked, it may be charged in a later month · contested",
+        ),
         ("Plywood, 9 mm", "contested"),
     }
     assert marked <= {(row[1], row[5]) for row in written(read.of(FIRST, "m-1"))}

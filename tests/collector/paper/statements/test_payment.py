@@ -301,3 +301,14 @@ def test_a_session_to_check_says_that_it_may_be_charged_later(shop):
     close()
     assert "In review" in words(read.of(FIRST, "m-1"))
     assert "not charged yet; once checked, it may be charged in a later month" in words(read.of(FIRST, "m-1"))
+
+
+@pytest.mark.parametrize(("hours", "is_named"), [("00:00-24:00", True), ("00:00-00:30", False)])
+def test_a_session_wholly_in_peak_hours_names_them(shop, hours, is_named):
+    terms.start("EUR", FIRST, "UTC", includes_vat=True, actor="maya")
+    billing.rule(f"price=0.10 peak='mon-sun {hours} 0.15'")
+    use(shop)
+    close()
+    statement = read.of(FIRST, "m-1")
+    assert ("price of peak hours: all days, 00:00\N{EN DASH}24:00" in words(statement)) == is_named
+    assert ("\N{MULTIPLICATION SIGN} €0.15/min" in words(statement)) == is_named

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import time
-from typing import Final
 
-from django.utils.dates import WEEKDAYS_ABBR
 from django.utils.translation import gettext as _
 
 from fabgate.collector.billing.rules import BILLED_PURPOSES
 from fabgate.collector.pages import durations
 from fabgate.collector.pages.use import labels
-from fabgate.collector.paper.figures import NOTHING, Money
+from fabgate.collector.paper import peak_hours
+from fabgate.collector.paper.figures import Money
 from fabgate.pricing.tariffs import RUNNING, Peak, Tariff
-
-_WEEK: Final = 7
 
 
 def of(tariff: Tariff, purposes: Collection[str], vat_code: str, money: Money) -> list[str]:
@@ -54,7 +50,7 @@ def _prices(tariff: Tariff, money: Money) -> list[str]:
 
 
 def _peak(peak: Peak, money: Money) -> str:
-    named = {"price": money.amount(peak.price), "days": days(peak.days), "hours": hours(peak)}
+    named = {"price": money.amount(peak.price), "days": peak_hours.days(peak.days), "hours": peak_hours.hours(peak)}
     return _("%(price)s a minute on %(days)s, %(hours)s") % named
 
 
@@ -67,29 +63,3 @@ def _amounts(tariff: Tariff, money: Money) -> list[str]:
     if tariff.daily_cap is not None:
         found.append(_("at most %(price)s a day") % {"price": money.amount(tariff.daily_cap)})
     return found
-
-
-def days(found: Collection[int]) -> str:
-    """Return weekdays, three or more neighbours as a span; 0 is Monday."""
-    if len(found) == _WEEK:
-        return _("all days")
-    spans: list[list[int]] = []
-    for day in sorted(found):
-        if spans and spans[-1][-1] == day - 1:
-            spans[-1].append(day)
-        else:
-            spans.append([day])
-    return ", ".join(_span(span) for span in spans)
-
-
-def _span(span: list[int]) -> str:
-    first, last = str(WEEKDAYS_ABBR[span[0]]), str(WEEKDAYS_ABBR[span[-1]])
-    if len(span) == 1:
-        return first
-    return f"{first}, {last}" if len(span) == 2 else f"{first}{NOTHING}{last}"
-
-
-def hours(peak: Peak) -> str:
-    """Return start and end; midnight at the end is 24:00."""
-    end = "24:00" if peak.end == time() else f"{peak.end:%H:%M}"
-    return f"{peak.start:%H:%M}{NOTHING}{end}"
