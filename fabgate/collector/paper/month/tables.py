@@ -12,14 +12,13 @@ from django.utils.formats import number_format
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
-from fabgate.collector.billing import summary
 from fabgate.collector.billing.currencies import decimal_text
 from fabgate.collector.billing.explain import decimals_of
 from fabgate.collector.billing.prepaid.modes import PREPAID, RECEIVABLE
 from fabgate.collector.billing.statements.compose import Item, Line
 from fabgate.collector.billing.vat.amounts import NOTHING, Amounts, Part
 from fabgate.collector.paper.month.read import MonthRead, Paying
-from fabgate.collector.paper.statements import labels, rows
+from fabgate.collector.paper.statements import rows
 from fabgate.collector.tables.table import DAY, DECIMAL, MOMENT, NUMBER, Cell, Column, Table, minutes
 
 #: The parts of an amount, as in an `Amounts`.
@@ -99,7 +98,7 @@ def _lines(month: MonthRead) -> Iterator[list[Cell]]:
             note = " · ".join(filter(None, [line.text, rows.note_of_line(line, statement.head)]))
             yield [
                 *(*payer, "", "", "", line.day.isoformat(), "", "", ""),
-                *(labels.class_name(summary.LINE), note),
+                *(_("Line"), note),
                 *_money(month, one, line, line.amount_minor),
                 *(line.session, *state),
             ]

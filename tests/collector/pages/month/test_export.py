@@ -120,7 +120,7 @@ def test_the_second_sheet_has_all_sessions_and_lines(shop, browse):
     assert shown == [
         ("payer:1", "=1+2", "Band saw", "Billed", 61, "S20", 20, 6.1, "By statement"),
         ("payer:1", "=1+2", "Metal lathe", "Billed", 10, "S5", 5.5, 11.5, "By statement"),
-        ("payer:1", None, None, "Lines", None, "S20", 20, -0.5, "By statement"),
+        ("payer:1", None, None, "Line", None, "S20", 20, -0.5, "By statement"),
         ("m-1", "Zoé Müller", "Band saw", "Billed", 31, "S20", 20, 3.1, "From credit"),
     ]
     assert [row["Session"] for row in found] == ["s-2", "s-3", None, "s-1"]
