@@ -25,7 +25,16 @@ from fabgate.collector.billing.statements import archive, issue
 from fabgate.collector.billing.vat import months
 from fabgate.collector.db import audit, bulk
 from fabgate.collector.entries import completeness
-from fabgate.collector.models import Change, Charge, ClosedMonth, Contest, IssuedStatement, Machine, ManualLine
+from fabgate.collector.models import (
+    Change,
+    Charge,
+    ClosedMonth,
+    Contest,
+    IssuedStatement,
+    Machine,
+    ManualLine,
+    Workshop,
+)
 from fabgate.errors import UsageError
 
 #: The digest before the first month.
@@ -45,13 +54,25 @@ class Open:
     in_review: int
     #: VAT codes without a rate, in a workshop that has rates.
     without_rate: tuple[str, ...]
+    #: Statements of the month would have no legal name or no postal address of the workshop.
+    without_sender: bool
+    #: Something is due by statement, and the workshop's details have neither an IBAN nor words about payment.
+    without_payment: bool
     #: Sessions to which no rule applies. They keep no month open.
     without_tariff: int
     #: Charges, lines and entries of this month or an earlier one that are contested and not answered.
     contests: int
 
     def __bool__(self) -> bool:
-        return bool(self.gates or self.in_review or self.contests or self.without_rate)
+        found = (
+            self.gates,
+            self.in_review,
+            self.contests,
+            self.without_rate,
+            self.without_sender,
+            self.without_payment,
+        )
+        return any(found)
 
 
 def open_in(first: date, book: Book, now: datetime) -> Open:
@@ -60,10 +81,14 @@ def open_in(first: date, book: Book, now: datetime) -> Open:
     kinds = dict(
         Charge.objects.filter(month=first).order_by().values("kind").annotate(n=Count("pk")).values_list("kind", "n")
     )
+    workshop = Workshop.objects.first() or Workshop()
+    has_statements = bool(kinds) or ManualLine.objects.filter(month=first).exists()
     return Open(
         gates=tuple(completeness.incomplete_before(end)) if now >= end else completeness.now().behind,
         in_review=kinds.get(rating.IN_REVIEW, 0),
         without_rate=months.without_rate(first),
+        without_sender=has_statements and not (workshop.name.strip() and workshop.address.strip()),
+        without_payment=not (workshop.iban or workshop.payment_text.strip()) and months.is_any_due(first),
         without_tariff=kinds.get(rating.NO_TARIFF, 0),
         contests=Contest.waiting().filter(month__lte=first).count(),
     )
@@ -306,6 +331,10 @@ def _mistakes(left: Open) -> Iterator[str]:
     if left.without_rate:
         codes = ", ".join(code or _("prices without a code") for code in left.without_rate)
         yield _("these VAT codes have no rate: %(codes)s") % {"codes": codes}
+    if left.without_sender:
+        yield _("the statements have no sender: the workshop's details need a legal name and a postal address")
+    if left.without_payment:
+        yield _("the statements do not say how to pay: the workshop's details have neither an IBAN nor other means")
     yield _("to close the month all the same, give a reason")
 
 

@@ -47,6 +47,14 @@ def without_rate(month: date) -> tuple[str, ...]:
     return tuple(sorted(found - known.keys()))
 
 
+def is_any_due(month: date) -> bool:
+    """Return whether any payer has something to pay by statement for a month."""
+    return any(
+        settlement == RECEIVABLE and sum(by_code.values()) > 0
+        for (_payer, settlement), by_code in _sums(month, {}).items()
+    )
+
+
 def _sums(month: date, among: Mapping[str, Any]) -> dict[tuple[str, str], dict[str, int]]:
     """Return the sum of each VAT code, by payer and settlement."""
     settled = Settled.of(month=month)  # also of other payers: one of them may have had the charge that is corrected

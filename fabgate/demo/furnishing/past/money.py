@@ -15,7 +15,7 @@ from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import ledger, modes, standing
 from fabgate.collector.billing.vat import rates
 from fabgate.collector.db import audit
-from fabgate.collector.models import Machine, ManualLine, Member, Payer, Plan, PrepaidEntry
+from fabgate.collector.models import Machine, ManualLine, Member, Payer, Plan, PrepaidEntry, Workshop
 from fabgate.demo.furnishing.past import dating, days
 from fabgate.demo.furnishing.people import MEMBERS, REGULARS
 
@@ -32,13 +32,17 @@ TARIFFS: Final = {
     "saw": ("price=0.05", "session_fee=0.50", "grace_s=2"),
     "printer": ("price=0.02", "daily_cap=4.00", "grace_s=2"),
 }
+#: No bank of France has the code 99999, so nobody can be paid by mistake; the check digits are right.
+IBAN: Final = "FR7699999000010000001234537"
 _TEXTS: Final = {
     "en": {
+        "workshop": "Demo workshop (fictitious)",
         "student": "student",
         "material": "Plywood, 9 mm",
         "reason": "The contested session goes into the next month",
     },
     "fr": {
+        "workshop": "Atelier de démonstration (fictif)",
         "student": "étudiant",
         "material": "Contreplaqué 9 mm",
         "reason": "La séance contestée passera au mois suivant",
@@ -76,6 +80,7 @@ def furnish(today: date, lang: str, opened: datetime) -> None:
             assert typed
             rule_store.add(rule_store.unsaved((Machine.objects.get(name=name), "", None), first, typed), ACCOUNTANT)
         _plan(texts["student"], first)
+        _letterhead(texts["workshop"])
     while (after := refresh.following(first)) <= today:
         _material(texts["material"], dating.moment(after - timedelta(days=1), time(17)))
         _close(first, _by_now(dating.moment(after, time(8))), texts["reason"])
@@ -94,6 +99,19 @@ def _plan(name: str, first: date) -> None:
         plan.save()
     students = [person.id for person in (*MEMBERS, *REGULARS) if person.category == "student"]
     member_plans.set_plans(dict.fromkeys(students, name), first, actor=ACCOUNTANT)
+
+
+def _letterhead(name: str) -> None:
+    """Enter who sends the statements, and how they are paid: a final one has a QR code."""
+    row = Workshop(
+        name=name,
+        address="1 rue des Exemples\n69001 Lyon",
+        contact="compta@atelier.example",
+        iban=IBAN,
+        due_days=30,
+    )
+    with audit.change(ACCOUNTANT, "workshop.updated", row):
+        row.save()
 
 
 def _material(text: str, at: datetime) -> None:

@@ -133,6 +133,12 @@ def test_months_that_are_over_are_closed_and_their_seals_are_right(workshop):
     assert paid["classes"]["line"]["amount_minor"] == 1_250
 
 
+def test_the_workshop_says_who_sends_its_statements_and_how_they_are_paid(workshop):
+    shown = workshop.collector("bill-workshop")
+    assert "FR7699999000010000001234537" in shown
+    assert "69001 Lyon" in shown
+
+
 def test_the_credit_of_a_member_runs_out_at_the_machine(demo):
     laser = demo.gate("laser-1")
     before = laser.status()["roster"]["version"]
