@@ -37,12 +37,15 @@ def by_payer(month: date, **among: Any) -> dict[str, Amounts]:
     return {payer: amounts.together(found) for payer, found in split.items()}
 
 
-def without_rate(month: date) -> tuple[str, ...]:
-    """Return the codes with an amount in a month that have no rate; none where the workshop has no rate at all."""
+def without_rate(month: date, **among: Any) -> tuple[str, ...]:
+    """Return the codes with an amount in a month that have no rate; none where the workshop has no rate at all.
+
+    `among` are conditions on the payers.
+    """
     if not (known := rates.known()):
         return ()
-    charges = Charge.objects.filter(month=month, rule__isnull=False).exclude(amount_minor=0).order_by()
-    lines = ManualLine.objects.filter(month=month).order_by()
+    charges = Charge.objects.filter(month=month, rule__isnull=False, **among).exclude(amount_minor=0).order_by()
+    lines = ManualLine.objects.filter(month=month, **among).order_by()
     found = {*charges.values_list("rule__vat_code", flat=True).distinct(), *lines.values_list("vat_code", flat=True)}
     return tuple(sorted(found - known.keys()))
 

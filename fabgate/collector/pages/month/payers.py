@@ -13,7 +13,7 @@ from fabgate.collector.billing import month as months
 from fabgate.collector.billing.charges import history
 from fabgate.collector.billing.rating import Rated
 from fabgate.collector.billing.vat import amounts
-from fabgate.collector.billing.vat.months import by_payer
+from fabgate.collector.billing.vat.months import by_payer, without_rate
 from fabgate.collector.models import BillingTerms, Charge, Contest, Machine, ManualLine
 from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.contests import evidence
@@ -59,6 +59,7 @@ def payer(request: HttpRequest, pk: str) -> HttpResponse:
         "total": total,
         "amount": money.minor(total.amount_minor),
         "vat": vat.shown_of(by_payer(first, payer=pk).get(pk, amounts.NOTHING), found),
+        "without_rate": [vat.name_of(code) for code in without_rate(first, payer=pk)],
         "page": page,
         "rows": [
             {**_charge(row, called, titles, money), "mark": marked[Charge].get(row.session)}

@@ -52,7 +52,10 @@ class StartForm(forms.Form):
             ("not-applicable", gettext_lazy("have no VAT: the workshop does not charge it (art. 293 B CGI)")),
         ],
         widget=forms.RadioSelect,
-        initial="included",
+        help_text=gettext_lazy(
+            "This choice is final. Statements then say “art. 293 B CGI” if prices have no VAT. If yours are exempt for another"
+            " reason, such as art. 261-7-1° CGI for associations, no statement says so: ask your accountant before you choose."
+        ),
     )
     first = forms.ChoiceField(label=gettext_lazy("First month"))
 

@@ -43,7 +43,9 @@ def test_a_closed_month_stays_and_the_open_one_has_the_reversal_the_new_charge_a
     assert "these amounts are final" in page
     assert "What is open" not in page
     page = text(manager.get(f"/month?month={NEXT:%Y-%m}"))
-    assert [row for row in rows(page, "Sessions by class") if row[0] != "Total"] == [["Lines", "", "", "€12.50"]]
+    assert [row for row in rows(page, "Sessions and lines by class") if row[0] != "Total"] == [
+        ["Lines", "", "", "€12.50"]
+    ]
     assert sorted(rows(page, "Payers")) == [
         ["Bjørn Sørensen", "1", "0:30:00", "€15.50"],
         ["Zoé Müller", f"{MINUS}1", f"{MINUS}0:30:00", f"{MINUS}€3.00"],
@@ -52,9 +54,13 @@ def test_a_closed_month_stays_and_the_open_one_has_the_reversal_the_new_charge_a
 
 def test_a_payer_sees_of_which_month_a_charge_is(manager, shop):
     page = text(manager.get(f"/month/payer/m-1?month={NEXT:%Y-%m}"))
-    assert rows(page, "Sessions")[0][2:] == [f"{MINUS}0:30:00", f"Reversal, of {FIRST:%B %Y}", f"{MINUS}€3.00"]
+    assert rows(page, "Sessions and lines")[0][2:] == [
+        f"{MINUS}0:30:00",
+        f"Reversal, of {FIRST:%B %Y}",
+        f"{MINUS}€3.00",
+    ]
     page = text(manager.get(f"/month/payer/m-2?month={NEXT:%Y-%m}"))
-    assert [row[-2:] for row in rows(page, "Sessions")] == [
+    assert [row[-2:] for row in rows(page, "Sessions and lines")] == [
         [f"Billed, of {FIRST:%B %Y}", "€3.00"],
         ["Line Remove Plywood", "€12.50"],
         ["", "€15.50"],

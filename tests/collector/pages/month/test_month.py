@@ -68,6 +68,9 @@ def test_billing_is_started_once(manager, monkeypatch):
     page = manager.get("/month/start")
     assert page.context["form"]["currency"].value() == "TND"
     assert "Africa/Tunis" in text(page)
+    assert "checked" not in text(page)  # the choice is final: nothing is chosen for the person
+    assert "This choice is final." in text(page)
+    assert "art. 261-7-1" in text(page)
     this = f"{billing.used.NOON:%Y-%m}"
     typed = {"currency": "CHF", "vat": "excluded", "first": this}
     assert manager.post("/month/start", {**typed, "currency": "XAU", "vat": ""}).context["form"].errors.keys() == {
@@ -145,7 +148,7 @@ def billed(shop) -> Used:
 
 def test_the_classes_add_up_to_all_sessions_of_the_month(billed, manager):
     page = manager.get(f"/month?month={MONTH}")
-    assert rows(page.content.decode(), "Sessions by class") == [
+    assert rows(page.content.decode(), "Sessions and lines by class") == [
         ["Billed", "2", "0:47:00", "€3.46"],
         ["Free", "1", "0:15:00", "€0.00"],
         ["Too short", "1", "0:01:00", "€0.00"],
@@ -180,7 +183,7 @@ def test_amounts_are_those_of_the_second_implementation(billed, manager):
     }
     for user, judged in by_payer.items():
         page = manager.get(f"/month/payer/{user}?month={MONTH}")
-        shown = sorted(row[-1] for row in rows(page.content.decode(), "Sessions")[:-1])
+        shown = sorted(row[-1] for row in rows(page.content.decode(), "Sessions and lines")[:-1])
         wanted = [
             f"€{minor / 100:.2f}" if kind in {"billed", "free", "grace"} else NOTHING for kind, minor in judged.values()
         ]
@@ -196,7 +199,7 @@ def test_what_is_open_has_its_link(billed, manager):
 
 def test_a_month_follows_each_change(billed, manager):
     def total() -> str:
-        return rows(manager.get(f"/month?month={MONTH}").content.decode(), "Sessions by class")[-1][-1]
+        return rows(manager.get(f"/month?month={MONTH}").content.decode(), "Sessions and lines by class")[-1][-1]
 
     assert total() == "€3.46"
     corrections.correct("s-1", "time", str(26 * 60_000), author="maya", reason="wrong")
@@ -210,7 +213,7 @@ def test_a_month_follows_each_change(billed, manager):
 def test_a_payer_sees_the_sessions_of_others_that_they_pay_for(billed, manager):
     UsageSession.objects.filter(pk="s-1").update(payer="m-2")
     page = manager.get(f"/month/payer/m-2?month={MONTH}").content.decode()
-    found = rows(page, "Sessions")
+    found = rows(page, "Sessions and lines")
     assert len(found) == 5
     assert [row[1] for row in found[:-1]].count("Zoé Müller") == 1
 

@@ -204,6 +204,17 @@ def test_a_month_with_a_code_without_a_rate_is_closed_only_with_a_reason(manager
     assert closing.close(FIRST, LATER, actor="kim", reason="the rate is not known yet").reason
 
 
+def test_the_page_of_a_payer_names_the_codes_that_keep_its_totals_with_vat_unknown(manager):
+    line("S20")
+    decisions.add_line("m-2", "steel", 500, day=FIRST, author="maya", vat_code="S10")
+    rates.set_rate("S10", Decimal(10), actor="kim")
+    missing = "These VAT codes have no rate: S20"
+    assert missing in month_page(manager, "/month/payer/m-1")
+    assert "These VAT codes" not in month_page(manager, "/month/payer/m-2")
+    rates.set_rate("S20", Decimal(20), actor="kim")
+    assert "These VAT codes" not in month_page(manager, "/month/payer/m-1")
+
+
 def test_only_codes_with_an_amount_need_a_rate(manager):
     line("S20")
     rates.set_rate("S20", Decimal(20), actor="kim")
