@@ -34,7 +34,7 @@ class RatesForm(forms.Form):
             if is_final and code in known:
                 continue
             self.fields[f"{_FIELD}{code}"] = forms.DecimalField(
-                label=name_of(code),
+                label=f"{name_of(code)} (%)",
                 initial=known.get(code),
                 required=False,
                 localize=True,

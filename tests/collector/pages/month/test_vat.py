@@ -68,6 +68,20 @@ def test_rates_are_typed_changed_and_removed(browse):
     assert sorted(logged) == ["vat-rate.added", "vat-rate.added", "vat-rate.changed", "vat-rate.removed"]
 
 
+def test_tariffs_lead_to_the_rates_before_there_is_a_rule(browse):
+    TariffRule.objects.all().delete()
+    manager = browse("manager")
+    assert f'href="{VAT}"' in manager.get("/month/tariffs").content.decode()
+    assert "No rule and no line yet." in said(manager.get(VAT))
+
+
+def test_the_page_says_what_is_typed_how_a_code_gets_there_and_when_its_rate_is_final(browse):
+    page = said(browse("manager").get(VAT))
+    assert "S20 (%)" in page
+    assert "A code is listed here once a rule or a line has it" in page
+    assert "the rate of the code is final" in page
+
+
 def test_a_rate_is_typed_as_the_language_writes_it(browse, account):
     manager = browse(account("manager", lang="fr"))
     assert manager.post(VAT, typed(S20="5,5")).status_code == 303

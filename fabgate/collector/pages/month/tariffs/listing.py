@@ -54,6 +54,7 @@ def tariffs(request: HttpRequest) -> HttpResponse:
             )
         ],
         "has_rules": bool(rules),
+        "has_vat": found.includes_vat is not None,
         "vat": vat.rows() if found.includes_vat is not None else [],
         "own_plans": own_money.plans_of(account_of(request)),
     }
