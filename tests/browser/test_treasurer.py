@@ -19,6 +19,7 @@ WORDS = {
     "en": {
         "start": "Start billing",
         "first": "First month",
+        "vat": "include VAT",
         "rule": "Add the first rule",
         "price": "Price per minute",
         "save": "Save",
@@ -33,6 +34,7 @@ WORDS = {
     "fr": {
         "start": "Démarrer la facturation",
         "first": "Premier mois",
+        "vat": "TTC",
         "rule": "Ajouter la première règle",
         "price": "Prix par minute",
         "save": "Enregistrer",
@@ -65,6 +67,7 @@ def test_a_treasurer_closes_a_first_month(unbilled: UsedSite, person, lang: str)
     page.goto("/use")
     page.locator("main").get_by_text(words["start"]).click()
     page.get_by_label(words["first"]).select_option(index=0)  # last month
+    page.get_by_label(words["vat"]).check()  # nothing is chosen before
     page.get_by_role("button", name=words["start"]).click()
     page.get_by_text(words["rule"]).click()
     page.get_by_label(words["price"], exact=True).first.fill("0,10" if lang == "fr" else "0.10")
