@@ -187,5 +187,6 @@ def test_acts_of_a_page_are_charged_when_it_shows_what_they_changed(shop, browse
     assert Charge.objects.get(session="s-2").amount_minor == 300
     half = Plan.objects.create(name="half", discount_percent=50)
     typed = {"plan": half.pk, "since": FIRST.isoformat()}
-    assert manager.post("/people/m-1/plan", typed).status_code == 303
+    seen = manager.post("/people/m-1/plan", typed).context["difference"]["seen"]  # it is shown before it is stored
+    assert manager.post("/people/m-1/plan", {**typed, "sure": seen}).status_code == 303
     assert Charge.objects.get(session="s-1").amount_minor == 50
