@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from fabgate.collector.billing import terms as billing
 from fabgate.collector.billing.vat import rates
 from fabgate.collector.billing.vat.amounts import Amounts
 from fabgate.collector.models import BillingTerms
@@ -64,16 +65,21 @@ def change(request: HttpRequest) -> HttpResponse:
     found = terms_or_404()
     if found.includes_vat is None:
         raise Http404
-    form = RatesForm(request.POST if request.method == "POST" else None)
-    if request.method == "POST" and form.is_valid():
+    form, closed = RatesForm(request.POST if request.method == "POST" else None), str(billing.first_open_day() or "")
+    if request.method == "POST" and request.POST.get("closed", "") != closed:
+        # What was typed may be final now, and the page did not say so.
+        form.add_error(
+            None, _("A month was closed meanwhile, and nothing was saved. Check the rates, then save again.")
+        )
+    elif request.method == "POST" and form.is_valid():
         try:
             form.save(account_of(request).name)
-        except UsageError as error:  # a month was closed meanwhile
+        except UsageError as error:  # a month is being closed at this moment
             form.add_error(None, str(error))
         else:
             messages.success(request, _("VAT rates saved."))
             return see_other(f"{reverse('month-tariffs')}#vat")
-    shown = {"form": form, "final": [row for row in rows() if row["is_final"] and row["percent"]]}
+    shown = {"form": form, "closed": closed, "final": [row for row in rows() if row["is_final"] and row["percent"]]}
     return render_page(request, "vat.html", found, shown, status=400 if form.is_bound else 200)
 
 
