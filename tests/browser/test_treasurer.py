@@ -67,11 +67,14 @@ def test_a_treasurer_closes_a_first_month(unbilled: UsedSite, person, lang: str)
     page.goto("/use")
     page.locator("main").get_by_text(words["start"]).click()
     page.get_by_label(words["first"]).select_option(index=0)  # last month
+    first = page.get_by_label(words["first"]).input_value()
     page.get_by_label(words["vat"]).check()  # nothing is chosen before
     page.get_by_role("button", name=words["start"]).click()
     page.get_by_text(words["rule"]).click()
     page.get_by_label(words["price"], exact=True).first.fill("0,10" if lang == "fr" else "0.10")
     page.get_by_role("button", name=words["save"]).click()
+    page.locator(".message.success").wait_for()
+    unbilled.charge(first[:7])
 
     page.locator(".tabs").get_by_text(words["month"]).click()
     page.get_by_text(words["earlier"]).click()

@@ -97,6 +97,11 @@ class UsedSite:
         """Let nobody use the CNC mill."""
         _end(self._feed("--once", FREE))
 
+    def charge(self, month: str) -> None:
+        """Charge what is not charged yet. No worker runs here; a verb that reads charges does its work first."""
+        verb = [sys.executable, "-m", "fabgate.collector", "bill-month", month]
+        subprocess.run(verb, env={**os.environ, **self.environment}, check=True, stdout=subprocess.DEVNULL)
+
     def close(self) -> None:
         _end(self._gates)
         self.web.end()
