@@ -25,7 +25,9 @@ _UNKNOWN: Final = "null if a VAT code has no rate."
 NET: Final = Field(description=f"The sum without VAT; {_UNKNOWN}")
 VAT: Final = Field(description=f"The VAT, rounded once for each payer, settlement and VAT code; {_UNKNOWN}")
 GROSS: Final = Field(description=f"The sum with VAT; {_UNKNOWN}")
-VAT_PERCENT: Final = Field(description="The rate of the VAT code, such as 5.5; null without one.")
+VAT_PERCENT: Final = Field(
+    description="The rate of the VAT code, such as 5.5; null without one, and for an amount of 0."
+)
 
 
 def vat_percents() -> dict[str, str]:

@@ -10,13 +10,13 @@ from ninja import Field, Schema
 
 from fabgate.collector.api.programs import money
 from fabgate.collector.billing import rating, terms
-from fabgate.collector.billing.charges import closing, record
+from fabgate.collector.billing.charges import closing, record, vat_codes
 from fabgate.collector.billing.charges.record import Record
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.settlement import Settled
 from fabgate.collector.billing.vat import amounts, months
-from fabgate.collector.models import ClosedMonth, Machine, ManualLine, TariffRule
+from fabgate.collector.models import ClosedMonth, Machine, ManualLine
 from fabgate.collector.models.sessions.words import PURPOSES
 from fabgate.collector.people.display_names import DisplayName
 
@@ -52,7 +52,7 @@ class ChargeRow(Schema):
     free_ms: int = Field(description="The free time that it uses; negative in a reversal.")
     amount_minor: int = Field(description="In the smallest unit of the currency; negative in a reversal.")
     rule: int | None = Field(description="The number of the rule by which it was rated; null without one.")
-    vat_code: str = Field(description="The VAT code of that rule; may be empty.")
+    vat_code: str = Field(description="The VAT code of the rule by which it was rated; may be empty.")
     vat_percent: str | None = money.VAT_PERCENT
     settlement: str = SETTLEMENT
     reverses: str = Field(description="The `charge_id` of the charge that it reverses; empty if it is not a reversal.")
@@ -112,12 +112,13 @@ def charge_rows(
     """
     called = payers.legal_names({one.payer for one in records})
     settled = Settled.of(month__in=sorted({one.month for one in records}))
-    vat_codes = _vat_codes({one.rule_id for one in records if one.rule_id is not None})
+    codes = vat_codes.by_terms() if records else {}
     present, percents = _categories({one.machine for one in records}), money.vat_percents()
     return [
         {
-            **_charge_row(one, closed, names, vat_codes, present),
-            "vat_percent": percents.get(vat_codes.get(one.rule_id, "")) if one.rule_id is not None else None,
+            **_charge_row(one, closed, names, present),
+            "vat_code": codes[one.terms] if one.terms else "",
+            "vat_percent": percents.get(codes[one.terms]) if one.amount_minor else None,
             "payer_name": called.get(one.payer, ""),
             "settlement": settled.charge(one.id, one.payer, one.month),
         }
@@ -129,7 +130,6 @@ def _charge_row(
     one: Record,
     closed: Mapping[date, ClosedMonth],
     names: Mapping[str, DisplayName],
-    vat_codes: Mapping[int, str],
     present: Mapping[str, str],
 ) -> dict[str, Any]:
     frozen = closed[one.of_month].terms["categories"] if one.of_month in closed else present
@@ -144,7 +144,6 @@ def _charge_row(
         "machine_category": frozen.get(one.machine, present.get(one.machine, "")),
         "counted_ms": one.counted_ms,
         "rule": one.rule_id,
-        "vat_code": vat_codes.get(one.rule_id or 0, ""),
         "sealed": record.line_of(one) if one.month in closed else None,
     }
 
@@ -189,11 +188,6 @@ def month_row(closed: ClosedMonth) -> dict[str, Any]:
         "sealed": _sealed(closing.text_of(closed)),
         "sealed_prepaid": list(ledger.lines(closed.month)),
     }
-
-
-def _vat_codes(rules: Collection[int]) -> dict[int, str]:
-    """Return the VAT codes of rules, which never change."""
-    return dict(TariffRule.objects.filter(pk__in=rules).values_list("pk", "vat_code")) if rules else {}
 
 
 def _categories(machines: Collection[str]) -> dict[str, str]:

@@ -15,9 +15,8 @@ from datetime import date
 from typing import Any, Final
 
 from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import refresh
+from fabgate.collector.billing.charges import refresh, vat_codes
 from fabgate.collector.billing.charges.record import Record
-from fabgate.collector.billing.statements import read
 from fabgate.collector.models import Charge, IssuedStatement, ManualLine
 from fabgate.collector.tables.csv_safety import escape_cell
 
@@ -65,12 +64,12 @@ def digests(month: date) -> dict[str, str]:
 
 
 def _charges(month: date) -> Iterator[tuple[Any, ...]]:
-    codes, currency = read.codes(), terms.get().currency
+    codes, currency = vat_codes.by_terms(), terms.get().currency
     for row in refresh.records(Charge.objects.filter(month=month).order_by("payer", "pk")):
         yield _charge(row, codes, currency)
 
 
-def _charge(row: Record, codes: dict[int, str], currency: str) -> tuple[Any, ...]:
+def _charge(row: Record, codes: dict[str, str], currency: str) -> tuple[Any, ...]:
     return (
         *(row.id, f"{row.month:%Y-%m}", f"{row.of_month:%Y-%m}", row.payer, row.used_by, row.machine, row.session),
         *(
@@ -81,7 +80,7 @@ def _charge(row: Record, codes: dict[int, str], currency: str) -> tuple[Any, ...
             row.ended_at.isoformat(),
         ),
         *(row.counted_ms, row.running_ms, row.free_ms, row.amount_minor, currency),
-        *(codes.get(row.rule_id, "") if row.rule_id else "", row.reverses, row.rule_id or "", row.terms),
+        *(codes[row.terms] if row.terms else "", row.reverses, row.rule_id or "", row.terms),
     )
 
 

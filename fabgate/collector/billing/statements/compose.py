@@ -279,20 +279,20 @@ def compose(
     words: Words,
     charges: Iterable[Record],
     lines: Iterable[Line],
-    vat_codes: Mapping[int, str],
+    vat_codes: Mapping[str, str],
     due: Collection[str] = (),
     snapshots: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
 ) -> Statement:
-    """Return the statement. `vat_codes` has the code of each rule by its number, `due` the ids of `Item.is_due`.
+    """Return the statement. `vat_codes` has the code of each charge's terms by their digest, `due` the ids of `Item.is_due`.
 
-    `snapshots` has the terms of charges by their digests (charges/record.py).
+    `snapshots` has the terms themselves (charges/record.py).
 
     The payer's own sessions come first, then those of others by their names; sessions by their starts.
     """
     found: dict[str, dict[str, list[Item]]] = defaultdict(lambda: defaultdict(list))
     zone = ZoneInfo(head.zone)
     for charge in charges:
-        code = vat_codes.get(charge.rule_id, "") if charge.rule_id is not None else ""
+        code = vat_codes[charge.terms] if charge.terms else ""
         item = Item(
             charge,
             code,

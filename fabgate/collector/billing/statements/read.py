@@ -8,14 +8,14 @@ from datetime import date
 from typing import Any
 
 from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import behind, refresh
+from fabgate.collector.billing.charges import behind, refresh, vat_codes
 from fabgate.collector.billing.charges.record import Record
 from fabgate.collector.billing.prepaid.settlement import Settled
 from fabgate.collector.billing.statements import credit, words
 from fabgate.collector.billing.statements.compose import Head, Line, Statement, Words, compose
 from fabgate.collector.billing.vat import rates
 from fabgate.collector.db import statements
-from fabgate.collector.models import Charge, ChargeTerms, ClosedMonth, IssuedStatement, ManualLine, TariffRule
+from fabgate.collector.models import Charge, ChargeTerms, ClosedMonth, IssuedStatement, ManualLine
 
 
 def of(month: date, payer: str) -> Statement:
@@ -34,7 +34,7 @@ def of(month: date, payer: str) -> Statement:
         called,
         charges,
         lines(month, payer, settled.lines if prepays else (), called.contested),
-        codes(),
+        vat_codes.by_terms(),
         settled.charges if prepays else (),
         snapshots(charges),
     )
@@ -73,11 +73,6 @@ def lines(month: date, payer: str, due: Collection[int] = (), contested: Collect
             is_due=row.pk in due,
             is_contested=str(row.pk) in contested,
         )
-
-
-def codes() -> dict[int, str]:
-    """Return the VAT code of each rule that has one. Rules never change."""
-    return dict(TariffRule.objects.exclude(vat_code="").values_list("pk", "vat_code"))
 
 
 def snapshots(charges: Iterable[Record]) -> dict[str, Mapping[str, Any]]:

@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import Sum
 
 from fabgate.collector.billing import terms
+from fabgate.collector.billing.charges import vat_codes
 from fabgate.collector.billing.prepaid.modes import RECEIVABLE
 from fabgate.collector.billing.prepaid.settlement import Settled
 from fabgate.collector.billing.vat import amounts, rates
@@ -44,10 +45,11 @@ def without_rate(month: date, **among: Any) -> tuple[str, ...]:
     """
     if not (known := rates.known()):
         return ()
-    charges = Charge.objects.filter(month=month, rule__isnull=False, **among).exclude(amount_minor=0).order_by()
+    charges = Charge.objects.filter(month=month, terms__isnull=False, **among).exclude(amount_minor=0).order_by()
     lines = ManualLine.objects.filter(month=month, **among).order_by()
-    found = {*charges.values_list("rule__vat_code", flat=True).distinct(), *lines.values_list("vat_code", flat=True)}
-    return tuple(sorted(found - known.keys()))
+    codes = vat_codes.by_terms()
+    found = {codes[digest] for digest in charges.values_list("terms__digest", flat=True).distinct()}
+    return tuple(sorted({*found, *lines.values_list("vat_code", flat=True)} - known.keys()))
 
 
 def is_any_due(month: date) -> bool:
@@ -62,29 +64,32 @@ def _sums(month: date, among: Mapping[str, Any]) -> dict[tuple[str, str], dict[s
     """Return the sum of each VAT code, by payer and settlement."""
     settled = Settled.of(month=month)  # also of other payers: one of them may have had the charge that is corrected
     found: dict[tuple[str, str], dict[str, int]] = defaultdict(lambda: defaultdict(int))
-    for payer, code, amount in _grouped(month, among):
+    codes = vat_codes.by_terms()
+    for payer, code, amount in _grouped(month, among, codes):
         found[payer, settled.modes.settlement(payer, month)][code] += amount
-    for payer, code, amount in _corrections(
-        month, settled, among
-    ):  # of payers who prepay: due by statement all the same
+    # of payers who prepay: due by statement all the same
+    for payer, code, amount in _corrections(month, settled, among, codes):
         usual = settled.modes.settlement(payer, month)
         found[payer, usual][code] -= amount
         found[payer, RECEIVABLE][code] += amount
     return found
 
 
-def _grouped(month: date, among: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
-    # a charge without a price has no rule, and its amount is 0
-    charges = Charge.objects.filter(month=month, rule__isnull=False, **among).order_by()
-    yield from charges.values_list("payer", "rule__vat_code").annotate(sum=Sum("amount_minor"))
+def _grouped(month: date, among: Mapping[str, Any], codes: Mapping[str, str]) -> Iterator[tuple[str, str, int]]:
+    # a charge without a price has no terms, and its amount is 0
+    charges = Charge.objects.filter(month=month, terms__isnull=False, **among).order_by()
+    for payer, digest, amount in charges.values_list("payer", "terms__digest").annotate(sum=Sum("amount_minor")):
+        yield payer, codes[digest], amount
     lines = ManualLine.objects.filter(month=month, **among).order_by()
     yield from lines.values_list("payer", "vat_code").annotate(sum=Sum("amount_minor"))
 
 
-def _corrections(month: date, settled: Settled, among: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
-    charges = Charge.objects.filter(month=month, rule__isnull=False, **among)
-    columns = ("payer", "rule__vat_code", "amount_minor")
-    for _pk, payer, code, amount in statements.rows_among(charges, "pk", sorted(settled.charges), *columns):
-        yield payer, code, amount
+def _corrections(
+    month: date, settled: Settled, among: Mapping[str, Any], codes: Mapping[str, str]
+) -> Iterator[tuple[str, str, int]]:
+    charges = Charge.objects.filter(month=month, terms__isnull=False, **among)
+    columns = ("payer", "terms__digest", "amount_minor")
+    for _pk, payer, digest, amount in statements.rows_among(charges, "pk", sorted(settled.charges), *columns):
+        yield payer, codes[digest], amount
     lines = ManualLine.objects.filter(month=month, pk__in=settled.lines, **among)
     yield from lines.values_list("payer", "vat_code", "amount_minor")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Self
 
 from fabgate.collector.base.search_key import folded
 from fabgate.collector.billing import summary
-from fabgate.collector.billing.charges import refresh
+from fabgate.collector.billing.charges import refresh, vat_codes
 from fabgate.collector.billing.charges.record import Record
 from fabgate.collector.billing.month import Sum
 from fabgate.collector.billing.paying import payers
@@ -87,7 +87,7 @@ class MonthRead:
     def statements(self) -> Iterator[tuple[Paying, Statement]]:
         """Yield each payer with the statement, which is without the prepaid credit."""
         month, closed = self.head.month, self._closed
-        settled, codes = Settled.of(month=month), read.codes()
+        settled, codes = Settled.of(month=month), vat_codes.by_terms()
         why = words.reasons(month) if closed is None else {}
         contested = words.contested(month) if closed is None else {}
         machines = words.machines() if closed is None else closed.printed.get("machines", {})

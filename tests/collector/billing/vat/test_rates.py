@@ -12,18 +12,24 @@ from decimal import Decimal
 import pytest
 from django.core.exceptions import ObjectDoesNotExist
 
-from fabgate.collector.billing import terms
+from fabgate.collector.api.programs import rows
+from fabgate.collector.billing import rule_store, terms
 from fabgate.collector.billing.charges import decisions, refresh
 from fabgate.collector.billing.prepaid import modes
 from fabgate.collector.billing.sinks import feeds
 from fabgate.collector.billing.sinks.postings import Chart, WithoutRateError, entries
+from fabgate.collector.billing.statements import read
+from fabgate.collector.billing.typed_rule import Typed
 from fabgate.collector.billing.vat import amounts, months, rates
 from fabgate.collector.billing.vat.amounts import Amounts
-from fabgate.collector.models import BillingTerms, Change, ClosedMonth, TariffRule, VatRate
+from fabgate.collector.models import BillingTerms, Change, Charge, ClosedMonth, TariffRule, VatRate
+from fabgate.collector.paper.month import tables
+from fabgate.collector.paper.month.read import MonthRead
 from fabgate.collector.sessions import corrections
 from fabgate.collector.verify.findings import Report
 from fabgate.collector.verify.money import prices
 from fabgate.errors import UsageError
+from fabgate.pricing.tariffs import Tariff
 from tests.collector import postgresql
 from tests.collector.billing.charges.test_charges import FIRST, MONTHS, billed, close, session
 from tests.collector.pages.used import Used
@@ -88,6 +94,33 @@ def test_a_code_that_cannot_be_is_refused(shop, code):
         rate(code, "20")
     with pytest.raises(UsageError, match="wanted at most 20 visible characters"):
         decisions.add_line("m-1", "Plywood", 500, day=FIRST, author="eve", vat_code=code)  # it could never get a rate
+
+
+def test_a_charge_keeps_its_vat_when_its_rule_is_removed_until_it_is_rated_again(shop):
+    """The month and the files came to 0 meanwhile, the statement to 12.00 without VAT, and the API to both."""
+    BillingTerms.objects.update(includes_vat=False)
+    dearer = rule_store.unsaved((None, "", None), FIRST, Typed(Tariff(Decimal("0.20")), frozenset({"own"}), "S20"))
+    dearer.valid_from = FIRST + timedelta(days=1)
+    rule_store.add(dearer, "eve")
+    rate("S20", "20")
+    rate("", "0")
+    session(shop, "s-1", FIRST + timedelta(days=2), 60)
+    refresh.refresh_all()
+    rule_store.remove(dearer.pk, "eve")
+    whole = {"net_minor": 1_200, "vat_minor": 240, "gross_minor": 1_440}
+    assert {name: getattr(months.by_payer(FIRST)["m-1"], name) for name in whole} == whole
+    assert {name: getattr(read.of(FIRST, "m-1").vat, name) for name in whole} == whole
+    table = tables.payers(MonthRead.of(FIRST))
+    assert {"12.00", "2.40", "14.40"} <= set(next(iter(table.rows)))
+    ((_payer, statement),) = MonthRead.of(FIRST).statements()
+    assert statement.by_vat_code == {"S20": 1_200}
+    row = rows.charge_rows(list(refresh.records(Charge.objects.all())), {}, {})[0]
+    assert (row["vat_code"], row["vat_percent"]) == ("S20", "20")
+    rates.remove("S20", actor="eve")
+    assert months.without_rate(FIRST) == ("S20",)
+    refresh.refresh_all()
+    assert months.by_payer(FIRST)["m-1"].gross_minor == 600
+    assert months.without_rate(FIRST) == ()
 
 
 def test_a_typed_rate():
