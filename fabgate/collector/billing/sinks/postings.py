@@ -50,8 +50,11 @@ class Chart(NamedTuple):
 
     @property
     def has_vat(self) -> bool:
-        """Return whether entries have the tax: then each code needs a rate."""
-        return bool(self.vat or self.rates)
+        """Return whether entries have the tax: then each code needs a rate.
+
+        Where prices exclude VAT they always have it: what a payer owes is not known without a rate.
+        """
+        return self.includes_vat is False or bool(self.vat or self.rates)
 
 
 class WithoutRateError(Exception):

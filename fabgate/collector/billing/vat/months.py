@@ -39,11 +39,12 @@ def by_payer(month: date, **among: Any) -> dict[str, Amounts]:
 
 
 def without_rate(month: date, **among: Any) -> tuple[str, ...]:
-    """Return the codes with an amount in a month that have no rate; none where the workshop has no rate at all.
+    """Return the codes with an amount in a month that have no rate. `among` are conditions on the payers.
 
-    `among` are conditions on the payers.
+    A workshop whose prices include VAT needs no rates: without any, none is missing.
     """
-    if not (known := rates.known()):
+    known, includes_vat = rates.known(), terms.get().includes_vat
+    if includes_vat is None or (includes_vat and not known):
         return ()
     charges = Charge.objects.filter(month=month, terms__isnull=False, **among).exclude(amount_minor=0).order_by()
     lines = ManualLine.objects.filter(month=month, **among).order_by()
