@@ -324,7 +324,7 @@ FAULTS = [
     ),
     Fault(
         "a blocked member gets a notice",
-        "    return bool(reasons) and LAPSES.issuperset(reasons)\n",
+        "    return bool(reasons) and LAPSES.union(dated).issuperset(reasons)\n",
         "    return bool(reasons)\n",
     ),
     Fault(
@@ -340,8 +340,8 @@ FAULTS = [
     Fault("an hour is lost at the change to summer time", "(later - local - shift)", "(later - local)"),
     Fault(
         "the panel counts to the limit and not to closing time",
-        "term.limit_at if right_ends is None else min(term.limit_at, right_ends[0]))",
-        "term.limit_at)",
+        "    until_ms = term.limit_at if right_ends is None else min(term.limit_at, right_ends[0])\n",
+        "    until_ms = term.limit_at\n",
     ),
     # --- a meter that is broken ---
     Fault(
@@ -422,8 +422,13 @@ FAULTS = [
     ),
     Fault(
         "who is sent to the holder is not taken there",
-        "                self._readers.forget(person)",
-        "                pass",
+        "                self._readers.forget(person)  # what they do next is to put the badge into the holder\n",
+        "                pass\n",
+    ),
+    Fault(
+        "a badge on a reader with a fault clears a danger",
+        "        rank = Level.USER if is_doubtful else machine.rank_of(holder)\n",
+        "        rank = machine.rank_of(holder)\n",
     ),
     Fault(
         "a card that leaves another reader left the holder",
