@@ -120,7 +120,6 @@ def _changed(name: str, *, pressed: bool, why: str, known: bool) -> vocabulary.E
         case "running":
             return vocabulary.Running(pressed, known=known)
         case "flag":
-            return vocabulary.FlagPressed(
-                pressed and known
-            )  # or the next tap would answer a question that nobody asked
+            # A button that cannot be read asks nothing: the next tap would answer without anybody having pressed it.
+            return vocabulary.FlagPressed(pressed and known)
     return vocabulary.StopPressed(known=known)

@@ -38,7 +38,7 @@ _FIND: Final = "SELECT person.body FROM badge JOIN person USING (person) WHERE b
 class Directory:
     """A stored roster, opened for look-ups by one thread; another may close it.
 
-    Raises UsageError when there is none or it is damaged.
+    Raises UsageError if no roster is stored, or if it is damaged.
     """
 
     def __init__(self, path: Path) -> None:

@@ -108,7 +108,7 @@ def test_the_loop_does_not_wait_until_a_replaced_roster_is_freed(tmp_path: Path)
     store(roster(8, ("bob",)), path)
     found.reload()
     assert found.look_up(digest("bob")) is not None
-    assert open_files(path) == ["roster.db", "roster.db (deleted)"]  # whoever closes it last frees its blocks
+    assert open_files(path) == ["roster.db", "roster.db (deleted)"]  # the last close frees its blocks
     for work in later:
         work()
     assert open_files(path) == ["roster.db"]

@@ -69,6 +69,8 @@ def show_month(args: argparse.Namespace) -> int:
 
 def _save(first: date, folder: Path) -> int:
     """Save the month for people, and print the names of the files."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--to: found the file {folder}, wanted a folder")
     lang = settings.ENVIRONMENT.lang
     with translation.override(lang), one_state.reading():
         month = MonthRead.of(first)

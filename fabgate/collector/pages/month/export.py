@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from django.conf import settings
@@ -31,11 +32,14 @@ def as_xlsx(request: HttpRequest) -> StreamingHttpResponse:
 
 
 def as_csv(request: HttpRequest) -> StreamingHttpResponse:
-    """Send one of the tables."""
-    month, what = MonthRead.of(month_of(request, terms_or_404())), request.GET.get("what", "payers")
+    """Send one of the tables, of one state of the books."""
+    first, what = month_of(request, terms_or_404()), request.GET.get("what", "payers")
     if what not in _TABLES:
         raise Http404
-    table = _TABLES[what](month)
+    with one_state.reading():
+        month = MonthRead.of(first)
+        table = _TABLES[what](month)
+        table = replace(table, rows=list(table.rows))
     _record(request, month, "csv")
     return files.as_csv(request, tables.file_name(month, table), table)
 

@@ -273,6 +273,9 @@ def test_the_verb_saves_the_same_tables(shop, browse, capsys, tmp_path):
     assert load_workbook(tmp_path / "new" / names[0]).sheetnames == ["Payers (provisional)", "Lines (provisional)"]
     with pytest.raises(UsageError, match="because billing starts then"):
         run("2020-01", "--to", str(tmp_path))
+    (file := tmp_path / "a file").touch()
+    with pytest.raises(UsageError, match=r"found the file .*a file, wanted a folder"):
+        run(MONTH, "--to", str(file))
 
 
 PERCENT = {"S20": Decimal(20), "S5": Decimal("5.5"), "S2": Decimal("2.1")}
