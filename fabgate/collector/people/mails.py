@@ -7,6 +7,7 @@ import smtplib
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import localtime, make_msgid
@@ -69,18 +70,18 @@ def send(mails: Sequence[Mail]) -> list[str]:
     """
     env: Environment = settings.ENVIRONMENT
     assert env.smtp is not None
-    messages = [_message(mail) for mail in mails]
-    errors = iter(smtp.hand_over(env.smtp, [message for message in messages if message]))
+    built = [_built(mail) for mail in mails]
+    errors = iter(smtp.hand_over(env.smtp, [one for one in built if isinstance(one, EmailMessage)]))
     found: list[str] = []
-    for message in messages:
-        error = next(errors) if message else None
-        problem = why(error) if error else "" if message else _("the address is not valid")
+    for one in built:
+        error = next(errors) if isinstance(one, EmailMessage) else None
+        problem = one if isinstance(one, str) else why(error) if error else ""
         found.append(ServerProblem(problem) if error and not isinstance(error, smtp.OF_ONE) else problem)
         # without the recipient and the server's answer, which may name them: the audit log has both
-        if message and not error:
+        if not problem:
             log.info("a mail was sent")
-        else:
-            log.warning("a mail could not be sent: %s", type(error).__name__ if error else "invalid address")
+        elif error:
+            log.warning("a mail could not be sent: %s", type(error).__name__)
     return found
 
 
@@ -104,17 +105,30 @@ def why(error: OSError) -> str:
     return _("the mail server cannot be reached (%(answer)s)") % {"answer": _line("", error.strerror or str(error))}
 
 
-def _message(mail: Mail) -> EmailMessage | None:
-    """Return a mail as it is sent; None if its address is not exactly one address."""
+def _built(mail: Mail) -> EmailMessage | str:
+    """Return a mail as it is sent, or in words why it cannot be built. That concerns no other mail."""
+    local, _at, domain = mail.to.rpartition("@")
+    try:
+        to = smtp.address_of(f"{local}@{punycode(domain)}")
+    except ValueError:
+        log.warning("a mail could not be sent: invalid address")
+        return _("the address is not valid")
+    try:
+        message = _message(mail, to)
+        message.as_bytes()  # what is sent; an error here would hide which of the mails before it were sent
+    except Exception as error:
+        log.exception("a mail could not be built")
+        return _("the mail cannot be built (%(error)s)") % {"error": f"{type(error).__name__}: {error}"}
+    return message
+
+
+def _message(mail: Mail, to: Address) -> EmailMessage:
+    """Return a mail as it is sent."""
     env: Environment = settings.ENVIRONMENT
     message = EmailMessage(SMTP)
     assert env.mail_from is not None
     message["From"] = env.mail_from
-    local, _at, domain = mail.to.rpartition("@")
-    try:
-        message["To"] = smtp.address_of(f"{local}@{punycode(domain)}")
-    except ValueError:
-        return None
+    message["To"] = to
     # A name may come from a spreadsheet with a line break, which a header cannot have.
     message["Subject"] = " ".join(mail.subject.splitlines())
     message["Date"] = localtime()

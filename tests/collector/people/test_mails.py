@@ -13,7 +13,7 @@ from django.utils import translation
 
 from fabgate.collector.base import environ, smtp
 from fabgate.collector.people import mails
-from fabgate.collector.people.mails import Mail
+from fabgate.collector.people.mails import Attachment, Mail
 from fabgate.errors import UsageError
 from tests.collector.mailing import use_mail
 from tests.support.mailserver import certificate_in, serving
@@ -77,6 +77,24 @@ def test_what_is_no_address_is_not_sent_to_and_stops_nobody_else(mail_server, to
     got = mail_server()
     assert mails.send([replace(ADA, to=to), BOB]) == ["the address is not valid", ""]
     assert [recipient for recipient, _ in got.taken] == [BOB.to]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"subject": "half a character: \ud800"},
+        {"body": "half a character: \ud800"},
+        {"attachments": (Attachment("two\x0blines.pdf", "application/pdf", b""),)},
+    ],
+    ids=["subject", "body", "name of a file"],
+)
+def test_a_mail_that_cannot_be_built_says_why_and_stops_nobody_else(mail_server, odd):
+    got = mail_server()
+    first, problem, last = mails.send([BOB, replace(ADA, **odd), BOB])
+    assert (first, last) == ("", "")
+    assert problem.startswith("the mail cannot be built (")
+    assert not isinstance(problem, mails.ServerProblem)
+    assert [recipient for recipient, _ in got.taken] == [BOB.to, BOB.to]
 
 
 def test_a_refused_recipient_is_told_and_stops_nobody_else(mail_server, caplog):

@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 
 from fabgate.collector.billing import member_plans
-from fabgate.collector.billing.charges import closing, refresh
+from fabgate.collector.billing.charges import closing, decisions, refresh
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.cli import verbs
@@ -26,6 +26,7 @@ from fabgate.collector.models import (
     Machine,
     ManualLine,
     Member,
+    Payer,
     Plan,
     Workshop,
 )
@@ -332,3 +333,24 @@ def test_statements_of_a_send_that_was_killed_are_listed_until_a_person_sends_th
     assert run("bill-send", month, "--payer", "m-1") == "m-1: sent\n"
     assert run("bill-send", month) == ""
     assert [to.split("@")[0] for to, _message in got.taken] == ["m-1", "m-3", "m-2", "m-1"]
+
+
+def test_a_statement_whose_mail_cannot_be_built_is_listed_and_the_next_run_tries_it_again(
+    shop, run, mail_server, capsys
+):
+    """The id of its payer has a line end, which the name of the attached file cannot have."""
+    got, odd = mail_server(), Payer.objects.create(id="o-1\x0b", name="Foo SARL", email="foo@example.org").pk
+    Member.objects.filter(pk="m-2").update(email="bob@example.org")
+    for payer in (odd, "m-2"):
+        decisions.add_line(payer, "Plywood", 100, day=FIRST, author="maya")
+    month = f"{FIRST:%Y-%m}"
+    run("bill-close", month, "--reason", "the gate is being repaired")
+    for others in (["m-2 bob@example.org: sent"], []):
+        with pytest.raises(FabgateError, match="some statements were not sent") as error:
+            run("bill-send", month)
+        assert error.value.exit_code == 1
+        printed = sorted(capsys.readouterr().out.splitlines())
+        assert printed[:-1] == others
+        assert printed[-1].startswith("o-1")
+        assert "foo@example.org: not sent: the mail cannot be built (ValueError: " in printed[-1]
+    assert [to for to, _message in got.taken] == ["bob@example.org"]

@@ -185,3 +185,25 @@ def test_what_waited_in_a_restored_copy_may_be_sent_already_and_waits_for_a_pers
     Worker().mail()
     assert got.taken == []
     assert states() == {"m-1": ["sending"], "m-2": ["sending"]}
+
+
+def test_a_mail_that_cannot_be_built_has_failed_and_the_others_are_sent(mail_server):
+    """The id of a payer has a line end, which the name of the attached file cannot have."""
+    got, after = mail_server(), refresh.following(FIRST)
+    odd = Payer.objects.create(id="o-1\x0b", name="Foo SARL", email="foo@example.org").pk
+    for payer in (odd, "m-1", "m-2"):
+        decisions.add_line(payer, "Plywood", 100, day=FIRST, author="maya")
+    closing.close(after, NOON + timedelta(days=90), actor="maya", reason="a test")
+    assert mailing.queue(after, author="maya") == 3
+    Worker().mail()
+    Worker().mail()
+    assert states() == {"m-1": ["sent"], "m-2": ["sent"], odd: ["failed"]}
+    problem = StatementMail.objects.get(state="failed").problem
+    assert problem.startswith("the mail cannot be built (ValueError: ")
+    assert mailing.send_one(after, odd, author="maya") == problem
+    assert sorted(to for to, _message in got.taken) == ["books@example.org", "zoe@example.org"]
+    assert logged()[-1] == ("maya", mailing.NOT_MAILED, "foo@example.org")
+    # a later run tries it again, and only it
+    assert mailing.queue(after, author="maya") == 1
+    Worker().mail()
+    assert states()[odd] == ["failed"] * 3
