@@ -68,6 +68,9 @@ def month(request: HttpRequest) -> HttpResponse:
         row["sessions"] = count(row["sum"].sessions)
         if row["payer"]:
             row["url"] = f"{reverse('month-payer', args=[row['payer']])}?month={first:%Y-%m}"
+    still_open = _open(classes, closing["left"].gates)
+    still_open["without_rate"] = [vat.name_of(code) for code in closing["left"].without_rate]
+    still_open["unaddressed"] = len(unaddressed)
     shown = {
         **waiting,
         "month": first,
@@ -84,9 +87,8 @@ def month(request: HttpRequest) -> HttpResponse:
         "payers": len(payers),
         "is_short": is_short,
         "sorting": sorting,
-        "open": _open(classes, closing["left"].gates)
-        | {"without_rate": [vat.name_of(code) for code in closing["left"].without_rate]}
-        | {"unaddressed": len(unaddressed)},
+        "open": still_open,
+        "is_anything_open": bool(closing["to_close_before"] or closing["left"] or any(still_open.values())),
         **closing,
     }
     return render_page(request, "month.html", found, shown)

@@ -13,6 +13,7 @@ from django.utils import translation
 
 from fabgate.collector.billing import month as months
 from fabgate.collector.billing import terms
+from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.currencies import DIGITS
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.models import BillingTerms, Change, Member, Payer, UsageSession
@@ -173,6 +174,26 @@ def test_what_is_open_leads_to_payers_without_an_address_and_to_the_month_to_clo
     assert 'href="/people/payers/m-1"' in text(manager.get(f"/month/payer/m-1?month={MONTH}"))
     assert "not closed yet" not in page
     assert f"{billing.FIRST:%B %Y} is not closed yet" in text(manager.get("/month"))
+
+
+def test_a_month_without_charges_says_so_and_what_is_open(shop, manager):
+    billing.start()
+    after = f"{refresh.following(billing.FIRST):%Y-%m}"
+    page = text(manager.get(f"/month?month={after}"))
+    assert "No session ended in this month" in page
+    assert f'href="/month?month={MONTH}">{billing.FIRST:%B %Y} is not closed yet</a>' in page
+    page = text(manager.get(f"/month?month={MONTH}"))
+    assert "No session ended in this month" in page
+    assert "is not closed yet" not in page
+    assert "2 gates with missing entries" in page  # neither was seen since the month ended
+
+
+def test_a_month_without_charges_and_with_nothing_open_says_only_the_former(shop, manager):
+    billing.start(first=refresh.following(billing.FIRST))
+    page = text(manager.get("/month"))
+    assert "No session ended in this month" in page
+    assert "What is open" not in page
+    assert "statements are complete" not in page
 
 
 def test_amounts_are_those_of_the_second_implementation(billed, manager):
