@@ -80,6 +80,18 @@ def test_one_word_says_in_french_who_belongs_to_the_workshop():
     assert not {target for target in catalogues.texts("fr").values() if "adhérent" in target}
 
 
+def test_one_word_says_in_french_that_a_review_is_settled():
+    """A treasurer reads “réglée” as “paid”. Answers to contests, payments, and what programs get are something else."""
+    other = re.compile(r"\bowes\b|another way|^Contested: |^time of")
+    settled = {
+        source: target
+        for source, target in catalogues.texts("fr").items()
+        if re.search(r"\bsettled?\b|resolved by", source, re.IGNORECASE) and not other.search(source)
+    }
+    assert len(settled) > 10
+    assert not {source: target for source, target in settled.items() if not re.search("tranch", target, re.IGNORECASE)}
+
+
 def test_french_apostrophes_are_curved():
     assert not {target for target in catalogues.texts("fr").values() if re.search(r"\w'\w", target)}
 
