@@ -417,6 +417,7 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
     """Return, by route, the values of its path and the query strings to check."""
     from django.utils import timezone
 
+    from fabgate.collector.accounts import links
     from fabgate.collector.billing.charges import refresh
     from fabgate.collector.models import (
         Account,
@@ -517,7 +518,7 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
         "people-training-edit": ({"pk": training.pk}, [""]),
         "use-moment": ({}, ["", moment]),
         "use-session": ({"pk": doubtful.pk}, [""]),
-        "welcome": ({"token": OneTimeLink.make(OneTimeLink.INVITE, desk, MANAGER)}, [""]),
+        "welcome": ({"token": links.make(OneTimeLink.INVITE, desk, MANAGER)}, [""]),
     }
 
 

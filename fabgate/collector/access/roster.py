@@ -29,7 +29,7 @@ from fabgate.collector.base import roster_gzip
 from fabgate.collector.base.environ import Environment
 from fabgate.collector.broker.link import Outgoing, publish_once
 from fabgate.collector.broker.publication import nudge
-from fabgate.collector.db import bulk, pulse
+from fabgate.collector.db import audit, bulk, pulse
 from fabgate.collector.models import Badge, Collector, Gate, Pulse, RosterLimit
 from fabgate.errors import FabgateError
 from fabgate.seal import Keys
@@ -150,7 +150,9 @@ def plan(gates: Iterable[Gate], *, only_changed: bool = False) -> Plan:
     env: Environment = settings.ENVIRONMENT
     (kid, key), collector = next(iter(badge_keys(env).by_id.items())), Collector.get(env.site)
     seen = Pulse.newest(*_DECIDING)
-    Badge.recompute_digests(badge_key(env))
+    if stale := Badge.of_other_keys(badge_key(env)):
+        with audit.changes(audit.acting(), "badge.keyed", stale):
+            Badge.objects.bulk_update(stale, ["digest"], batch_size=300)
     now = datetime.now(ZoneInfo(env.tz))
     built_for, people = days(zones(), now), People(now)
     short = short_forms.derived(tuple(collector.badge_forms.split()), badge_key(env), now)

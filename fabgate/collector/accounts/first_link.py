@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from django.urls import reverse
 
+from fabgate.collector.accounts import links
 from fabgate.collector.base.environ import Environment
+from fabgate.collector.db import audit
 from fabgate.collector.models import Account, OneTimeLink
 
 
@@ -12,7 +14,7 @@ def when_needed(env: Environment) -> str | None:
     """Return a new link, or None if a manager can sign in. Links that were printed earlier stop working."""
     if Account.has_manager():
         return None
-    return address(env, OneTimeLink.make(OneTimeLink.FIRST, None, "start"))
+    return address(env, links.make(OneTimeLink.FIRST, None, audit.START))
 
 
 def address(env: Environment, token: str) -> str:

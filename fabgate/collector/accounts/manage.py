@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from django.contrib.auth import hashers
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from fabgate.collector.accounts import links
 from fabgate.collector.db import audit, duplicate
 from fabgate.collector.models import Account, ApiKey, Member, OneTimeLink, SignIn
 from fabgate.errors import UsageError
@@ -54,7 +56,7 @@ def invite(
         if not duplicate.is_there(error):
             raise
         raise Taken(account.name) from error
-    return account, OneTimeLink.make(OneTimeLink.INVITE, account, actor)
+    return account, links.make(OneTimeLink.INVITE, account, actor)
 
 
 def link_for(account: Account, *, actor: str) -> str:
@@ -62,7 +64,7 @@ def link_for(account: Account, *, actor: str) -> str:
     if not account.is_active:
         raise UsageError(_("the account '%(name)s' is switched off; switch it on first") % {"name": account.name})
     purpose = OneTimeLink.RESET if account.has_usable_password() else OneTimeLink.INVITE
-    token = OneTimeLink.make(purpose, account, actor)
+    token = links.make(purpose, account, actor)
     made = OneTimeLink.open(token)
     assert made is not None  # made just now
     audit.record(actor, "account.link", account, reason=purpose, after={"expires_at": made.expires_at.isoformat()})
@@ -75,11 +77,11 @@ def set_password(account: Account, password: str, *, reason: str = "", but: int 
     The log records only that the password was changed.
     """
     with transaction.atomic():
-        before: dict[str, Any] = {"password": "old" if account.has_usable_password() else ""}
+        before: dict[str, Any] = {"password": "old" if account.has_usable_password() else "", **audit.seals_of(account)}
         account.set_password(password)
         account.save(update_fields=["password"])
         ended = SignIn.revoke(account, but=but)
-        OneTimeLink.close(account)  # someone else may have such a link
+        links.close(account, actor=account.name)  # someone else may have such a link
         left = _sign_ins(account)
         audit.record(
             account.name,
@@ -87,8 +89,16 @@ def set_password(account: Account, password: str, *, reason: str = "", but: int 
             account,
             reason=reason,
             before={**before, "sign_ins": left + ended},
-            after={"password": "new", "sign_ins": left},
+            after={"password": "new", "sign_ins": left, **audit.seals_of(account)},
         )
+
+
+def renew_hash(account: Account, password: str) -> None:
+    """Store the hash of a password that was just typed again, if it is of an older kind."""
+    if hashers.identify_hasher(account.password).must_update(account.password):
+        with audit.change(account.name, "account.rehashed", account):
+            account.set_password(password)
+            account.save(update_fields=["password"])
 
 
 def sign_out(account: Account, *, but: int | None = None, only: int | None = None) -> int:
@@ -112,7 +122,7 @@ def switch_off(account: Account, *, actor: str, reason: str = "") -> None:
         account.is_active = False
         account.save(update_fields=["is_active"])
         SignIn.revoke(account)
-        OneTimeLink.close(account)  # an open link would work again after a reactivation
+        links.close(account, actor=actor)  # an open link would work again after a reactivation
 
 
 def revoke(key: ApiKey, *, actor: str, reason: str = "") -> None:

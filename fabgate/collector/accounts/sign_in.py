@@ -21,7 +21,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 
-from fabgate.collector.accounts import known_browsers
+from fabgate.collector.accounts import known_browsers, manage
 from fabgate.collector.db import statements
 from fabgate.collector.models import Account, FailedSignIn, SignIn
 from fabgate.collector.models.accounts import SEEN_EVERY
@@ -55,6 +55,7 @@ def check(request: HttpRequest, name: str, password: str) -> Account | None:
         log.info("sign-in of %r from %s failed", name, address)
         return None
     FailedSignIn.clear(known_browsers.counted_as(request, name) or name)
+    manage.renew_hash(found, password)
     return found
 
 

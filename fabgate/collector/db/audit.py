@@ -11,7 +11,7 @@ entry are stored in one transaction. Entries are numbered and sealed (db/chains.
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, date, datetime, time
@@ -34,8 +34,10 @@ _Row = tuple[datetime, str, str, str, str, dict[str, Any], dict[str, Any], str, 
 
 #: The stored values of objects, by id.
 _Stored = Mapping[Any, Mapping[str, Any]]
-#: Fields that are not logged: secrets, hashes of secrets, and derived values.
-_NOT_LOGGED: Final = frozenset({"password", "token_hash", "digest", "roster_version", "folded"})
+#: Fields that are not logged, because they follow from others.
+_NOT_LOGGED: Final = frozenset({"roster_version", "folded"})
+#: Secrets, hashes of secrets and numbers of badges. The log has only a digest of each, under this name.
+SECRETS: Final[Mapping[str, str]] = {"password": "password_seal", "token_hash": "token_seal", "digest": "digest_seal"}
 
 
 #: Actors that are not people: the worker, and a process that starts. No account has these names.
@@ -160,18 +162,36 @@ def key_of(obj: models.Model) -> str:
 
 
 def fields_of(model: type[models.Model]) -> list[str]:
-    """Return the names of a model's fields that the log records; many-to-many fields are last."""
+    """Return the names of a model's fields that the log records, secrets included; many-to-many fields are last."""
     columns = [field.name for field in _logged(_meta(model))]
     return columns + [many.name for many in _meta(model).many_to_many]
 
 
-def as_logged(model: type[models.Model], pk: Any, values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of a row as the log has them: of each text that can be erased (`ERASABLE`) only a digest."""
-    texts = [name for name in getattr(model, "ERASABLE", ()) if values.get(name)]
-    kind = _meta(model).model_name or ""
-    return (
-        {**values, **{name: chains.digest_of(values[name], kind, str(pk), name) for name in texts}} if texts else values
-    )
+def has_own_name(model: type[models.Model]) -> bool:
+    """Return whether the log calls an object of this model by its name, which may change, instead of its id."""
+    return _own_name(_meta(model)) is not None
+
+
+def stored(
+    model: type[models.Model], pks: Sequence[Any], *, fields: Sequence[str] | None = None
+) -> dict[Any, dict[str, Any]]:
+    """Return the stored values of the rows with these ids as the log has them; `fields`, or else all that are logged.
+
+    Of each text that can be erased (`ERASABLE`) and of each secret (`SECRETS`) it has only a digest.
+    """
+    wanted = fields_of(model) if fields is None else fields
+    return {pk: dict(values) for pk, values in _stored_rows(_meta(model), pks, wanted).items()}
+
+
+def seals_of(obj: models.Model) -> dict[str, str]:
+    """Return the digests of an object's secrets, as the log has them."""
+    kind = _meta(obj).model_name or ""
+    names = {field.name for field in _meta(obj).concrete_fields} & SECRETS.keys()
+    return {
+        SECRETS[name]: chains.digest_of(value, kind, str(obj.pk), name)
+        for name in names
+        if (value := getattr(obj, name))
+    }
 
 
 def _write(entry: Change, obj: models.Model) -> None:
@@ -201,20 +221,31 @@ def _changed(obj: models.Model, before: _Stored, after: _Stored) -> tuple[dict[s
 def _stored(objects: Sequence[models.Model]) -> _Stored:
     """Return the stored values of objects of one model as JSON values, by id; new objects are missing."""
     pks = [obj.pk for obj in objects if obj.pk is not None]
-    if not pks:
-        return {}
-    meta = _meta(objects[0])
-    columns = {field.attname: field.name for field in _logged(meta)}
-    stored: dict[Any, dict[str, Any]] = {}
+    return _stored_rows(_meta(objects[0]), pks, fields_of(_meta(objects[0]).model)) if pks else {}
+
+
+def _stored_rows(meta: Options[Any], pks: Sequence[Any], names: Collection[str]) -> dict[Any, dict[str, Any]]:
+    columns = {field.attname: field.name for field in meta.concrete_fields if field.name in names}
+    hidden = [name for name in (*SECRETS, *getattr(meta.model, "ERASABLE", ())) if name in columns.values()]
+    kind = meta.model_name or ""
+    found: dict[Any, dict[str, Any]] = {}
     # without model instances, which would take longer than everything else
     for pk, *values in statements.rows_among(meta.base_manager.all(), "pk", pks, *columns):
-        stored[pk] = as_logged(meta.model, pk, dict(zip(columns.values(), map(_plain, values), strict=True)))
+        row = dict(zip(columns.values(), map(plain, values), strict=True))
+        for name in hidden:
+            text = row[name]
+            if name in SECRETS:
+                del row[name]
+            if text:
+                row[SECRETS.get(name, name)] = chains.digest_of(text, kind, str(pk), name)
+        found[pk] = row
     for many in meta.many_to_many:
-        for row in stored.values():
-            row[many.name] = []
-        for pk, other in _related(many, pks):
-            stored[pk][many.name].append(other)
-    return stored
+        if many.name in names:
+            for row in found.values():
+                row[many.name] = []
+            for pk, other in _related(many, list(found)):
+                found[pk][many.name].append(other)
+    return found
 
 
 def _related(many: models.ManyToManyField[Any, Any], pks: Sequence[Any]) -> Iterator[tuple[Any, str]]:
@@ -228,7 +259,8 @@ def _related(many: models.ManyToManyField[Any, Any], pks: Sequence[Any]) -> Iter
     yield from sorted(pairs, key=itemgetter(1))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a value of a field as JSON has it."""
     if isinstance(value, Decimal):
         return str(value)  # a float could have another value
     return value.isoformat() if isinstance(value, (date, datetime, time)) else value

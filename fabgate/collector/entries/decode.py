@@ -7,6 +7,7 @@ has one, so that it cannot block the messages after it.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -20,6 +21,10 @@ from fabgate.collector.entries.wall_time import YEARS
 from fabgate.errors import UsageError
 
 MAX_TOPIC: Final = 400
+#: How many causes, problems and reasons of a gate are kept for pages, and how many characters of each. There are nine
+#: causes, and no gate has that many problems. Entries are stored unchanged.
+MAX_WORDS: Final = 32
+MAX_WORD_LENGTH: Final = 500
 _JOURNAL = re.compile(r"[0-9A-Za-z-]{1,64}")
 _DECIMAL = re.compile(r"[1-9][0-9]{0,15}")
 #: The data of a session's entries.
@@ -125,6 +130,11 @@ def _report(
         raise UnfitError("undecodable", str(error)) from None
     _refuse_nul(message.body, report)
     return GateReport(topics.gate, report, message.at)
+
+
+def brief(words: Sequence[str]) -> list[str]:
+    """Return the beginning of a gate's list, as much as is kept."""
+    return [word[:MAX_WORD_LENGTH] for word in words[:MAX_WORDS]]
 
 
 def is_plausible(time: datetime) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from fabgate.collector.db import pulse
+from fabgate.collector.db import audit, pulse
 from fabgate.collector.entries import gate_clocks, rows, succession
 from fabgate.collector.entries.decode import SESSION_DATA, Fact, GateReport, InvalidMessage
 from fabgate.collector.intake import acks, live_state, loading
@@ -66,6 +66,11 @@ def store(messages: Sequence[Fact | InvalidMessage | GateReport], now: datetime,
     )
     sums.add(sessions)
     pulse.lock()
+    if loaded.new:  # only now, because the log is written under the pulse lock
+        rows_of_new = audit.stored(Gate, [gate.pk for gate in loaded.new])
+        audit.record_many(
+            audit.WORKER, "gate.seen", Gate, [(gate.name, {}, rows_of_new[gate.pk]) for gate in loaded.new]
+        )
     reported = {report.gate for report in reports}
     live_state.save_gates(
         [gate for name, gate in gates.items() if name in reported or _unreported(gate) != unreported_before[name]]

@@ -10,7 +10,7 @@ from typing import Final
 from django.db.models import Q
 
 from fabgate import seal, wire
-from fabgate.collector.entries import journals
+from fabgate.collector.entries import decode, journals
 from fabgate.collector.entries.decode import GateReport
 from fabgate.collector.entries.succession import Succession
 from fabgate.collector.intake import live_state
@@ -82,7 +82,7 @@ class ReportedStatus:
             if gate.reader == Gate.READER_OK and not status.reader_supervised:
                 gate.reader = Gate.READER_UNSUPERVISED
             gate.senses_work = status.senses_work
-            gate.problems = live_state.brief(status.problems)
+            gate.problems = decode.brief(status.problems)
             gate.head, gate.mark, gate.synced = status.head, status.mark, status.synced
         if status.roster is not None:
             self._apply_roster(gate, status.roster)

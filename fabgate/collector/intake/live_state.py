@@ -10,7 +10,7 @@ from typing import Final
 
 from fabgate import wire
 from fabgate.collector.db import bulk
-from fabgate.collector.entries.decode import Fact, GateReport, is_plausible
+from fabgate.collector.entries.decode import MAX_WORD_LENGTH, Fact, GateReport, brief, is_plausible
 from fabgate.collector.entries.gate_clocks import ClockOffsets
 from fabgate.collector.models import Gate, Journal
 
@@ -42,10 +42,6 @@ _GATE = f"UPDATE collector_gate SET {', '.join(f'{c} = %s' for c in _GATE_COLUMN
 
 #: How many characters of a gate's state are kept.
 MAX_STATE: Final = 16
-#: How many causes, problems and reasons of a gate are kept for pages, and how many characters of each. There are nine
-#: causes, and no gate has that many problems. Entries are stored unchanged.
-MAX_WORDS: Final = 32
-MAX_WORD_LENGTH: Final = 500
 
 
 def apply_state(gate: Gate, state: wire.State, now: datetime) -> None:
@@ -61,11 +57,6 @@ def apply_state(gate: Gate, state: wire.State, now: datetime) -> None:
     gate.energised_ms, gate.running_ms = state.energised_ms, state.running_ms
     if state.session:
         gate.hint(state.session, state.energised_ms)
-
-
-def brief(words: Sequence[str]) -> list[str]:
-    """Return the beginning of a gate's list, as much as is kept."""
-    return [word[:MAX_WORD_LENGTH] for word in words[:MAX_WORDS]]
 
 
 def save_refusals(

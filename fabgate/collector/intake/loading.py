@@ -22,26 +22,29 @@ _JOURNALS: Final = RowReader(Journal)
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The gates and journals of a batch by name, one object for each."""
+    """The gates and journals of a batch by name, one object for each; and the gates that had no row."""
 
     gates: dict[str, Gate]
     journals: dict[str, Journal]
+    new: list[Gate]
 
 
 def load(entries: Sequence[Fact | InvalidMessage], reports: Sequence[GateReport]) -> Loaded:
     """Return the gates and journals that these messages name."""
-    gates = _load_gates({message.gate for message in (*entries, *reports) if message.gate})
-    return Loaded(gates, _load_journals(entries, reports, gates))
+    gates, new = _load_gates({message.gate for message in (*entries, *reports) if message.gate})
+    return Loaded(gates, _load_journals(entries, reports, gates), new)
 
 
-def _load_gates(names: Iterable[str]) -> dict[str, Gate]:
-    """Return the gates; a gate that the broker admits, but that has no row yet, is created."""
+def _load_gates(names: Iterable[str]) -> tuple[dict[str, Gate], list[Gate]]:
+    """Return the gates, and those of them that had no row: one that the broker admits is created."""
     wanted = set(names)
     found = {gate.name: gate for gate in _GATES.where(name=wanted)} if wanted else {}
+    new = []
     for name in sorted(wanted - set(found)):
         log.info("gate %s is new here: give it a machine with '%s'", name, called.command("gate-add"))
         found[name] = Gate.objects.create(name=name)
-    return found
+        new.append(found[name])
+    return found, new
 
 
 def _load_journals(

@@ -152,9 +152,6 @@ def _machine(new: Machine, actor: str, change_rules: ChangeRules) -> Machine:
     changed = change_rules(machine.rules, mistakes)
     if mistakes:  # the machine was changed meanwhile
         raise UsageError("\n".join(mistakes))
-    if is_new:
-        stored = {"name": new.name, **defaults, "rules": changed}
-        audit.record(actor, "machine.added", machine, after={name: value for name, value in stored.items() if value})
     if changed != machine.rules:
         log: AbstractContextManager[object] = (
             nullcontext() if is_new else audit.change(actor, "machine.updated", machine)
@@ -162,6 +159,9 @@ def _machine(new: Machine, actor: str, change_rules: ChangeRules) -> Machine:
         with log:
             machine.rules = changed
             machine.save(update_fields=["rules"])
+    if is_new:
+        stored = audit.stored(Machine, [machine.pk])[machine.pk]
+        audit.record(actor, "machine.added", machine, after={name: value for name, value in stored.items() if value})
     return machine
 
 
@@ -207,7 +207,8 @@ def _assign(gate: Gate, machine: Machine) -> dict[str, int]:
     pulse.lock()  # after the machine and before the gate (db/pulse.py)
     gate = Gate.objects.select_for_update(no_key=True).get(pk=gate.pk)
     _set_machine(gate, machine)
-    machine.save(update_fields=["lifted"])
+    with audit.change(audit.acting(), "machine.updated", machine):
+        machine.save(update_fields=["lifted"])
     gate.save(update_fields=["machine"])
     return roster.versions(roster.rebuild([*machine.gates.all()], planned=planned))
 

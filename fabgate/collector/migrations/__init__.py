@@ -27,4 +27,5 @@ KNOWN: Final = (
     "0022_lines_and_vat",
     "0023_vat_rates",
     "0024_how_to_pay",
+    "0026_log_people_and_rights",
 )

@@ -11,6 +11,7 @@ import secrets
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
+from django.contrib.auth import hashers
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models import Q
@@ -79,6 +80,10 @@ class Account(AbstractBaseUser):
         """Return a typed username as it is stored."""
         return typed.strip().lower()
 
+    def check_password(self, raw_password: str | None) -> bool:
+        """Return whether it is the password. A hash of an older kind stays: accounts/manage.py replaces it, and logs that."""
+        return hashers.check_password(raw_password, self.password)
+
     @classmethod
     def has_manager(cls) -> bool:
         """Return whether at least one manager can sign in."""
@@ -104,28 +109,6 @@ class OneTimeLink(models.Model):
         return f"{self.purpose} link of {self.account_id or 'the first manager'}"
 
     @classmethod
-    def make(cls, purpose: str, account: Account | None, made_by: str) -> str:
-        """Make a link and return its token. Earlier links of `account` stop working."""
-        now = timezone.now()
-        cls.close(account)
-        token = secrets.token_urlsafe(32)
-        cls.objects.create(
-            token_hash=hash_of(token),
-            purpose=purpose,
-            account=account,
-            made_by=made_by,
-            created_at=now,
-            expires_at=now + LINK_LASTS[purpose],
-        )
-        return token
-
-    @classmethod
-    def close(cls, account: Account | None) -> None:
-        """Expire all links of `account` (None: of the first manager)."""
-        now = timezone.now()
-        cls.objects.filter(account=account, used_at=None, expires_at__gt=now).update(expires_at=now)
-
-    @classmethod
     def open(cls, token: str) -> OneTimeLink | None:
         """Return the link with this token, if it is still valid."""
         found = cls.objects.filter(token_hash=hash_of(token), used_at=None, expires_at__gt=timezone.now())
@@ -134,10 +117,6 @@ class OneTimeLink(models.Model):
             return None
         # An unused first link must not create a second manager.
         return None if link.purpose == cls.FIRST and Account.has_manager() else link
-
-    def use(self) -> bool:
-        """Mark it as used; return False if another request used it first."""
-        return bool(type(self).objects.filter(pk=self.pk, used_at=None).update(used_at=timezone.now()))
 
 
 class SignIn(models.Model):

@@ -95,8 +95,8 @@ class Badge(models.Model):
         self.save(update_fields=["ended_at", "ended_by", "end_reason"])
 
     @classmethod
-    def recompute_digests(cls, key: bytes) -> int:
-        """Recompute digests that were made with another key than `key`; return how many.
+    def of_other_keys(cls, key: bytes) -> list[Badge]:
+        """Return the badges whose digests were made with another key than `key`, with the right ones, not saved.
 
         Badges without a spelling keep theirs.
         """
@@ -109,8 +109,7 @@ class Badge(models.Model):
         rows = cls.objects.in_bulk(stale)
         for pk, row in rows.items():
             row.digest = stale[pk]
-        cls.objects.bulk_update(rows.values(), ["digest"], batch_size=300)
-        return len(rows)
+        return list(rows.values())
 
 
 class BadgeForm(models.Model):

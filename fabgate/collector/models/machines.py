@@ -85,7 +85,7 @@ class Gate(models.Model):
     """A gate: the hash of its token, its roster version, and what it last reported."""
 
     #: The fields that people set, and that the audit log records. The gate may report other fields meanwhile.
-    DECIDED: ClassVar = frozenset({"name", "machine"})
+    DECIDED: ClassVar = frozenset({"id", "name", "machine", "token_hash"})
     #: The values of `state` for a machine in use.
     BUSY: ClassVar = frozenset({"starting", "active", "finishing"})
     #: Values of `reader`: it works, and whether it would report that it was unplugged.

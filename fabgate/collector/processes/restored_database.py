@@ -86,7 +86,9 @@ def invalidate(data: Path) -> None:
         # are, so all are invalidated.
         Session.objects.all().delete()
         SignIn.objects.filter(revoked_at=None).update(revoked_at=timezone.now())
-        OneTimeLink.objects.filter(used_at=None).update(expires_at=F("created_at"))
+        links = list(OneTimeLink.objects.filter(used_at=None))
+        with audit.changes(audit.START, "link.closed", links, reason=REASON):
+            OneTimeLink.objects.filter(used_at=None).update(expires_at=F("created_at"))
         for key in ApiKey.valid():
             manage.revoke(key, actor=audit.START, reason=REASON)
         # Those that waited may have been sent since; a person sends them again.

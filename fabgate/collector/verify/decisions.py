@@ -26,7 +26,7 @@ _REVIEWS: Final = (
     "SELECT session_id, id, why, opened_at, settled_at, settled_by, decision, note FROM collector_review"
     " WHERE session_id IN ({})"
 )
-_BY_PEOPLE: Final = frozenset({Review.ACCEPTED, Review.CORRECTED, Review.FAVOUR})
+_CONTESTED: Final = "review.contested"
 
 
 class Logged(msgspec.Struct, frozen=True, array_like=True):
@@ -189,7 +189,11 @@ class Decisions:
         if review.settled_at is None:
             _check_open(report, row, review, logged)
             return
-        last = next((one for one in reversed(logged) if one.verb != "review.contested"), None)
+        # While a contest is open, nothing but a decision changes `why`, and the decision leaves it.
+        answers = [one.verb for one in logged[-2:-1]] == [_CONTESTED] and logged[-1].verb != _CONTESTED
+        if (review.why == CONTESTED) != (answers and bool(review.settled_by)):
+            report.changed("review", row.id, "why", review.why, CONTESTED if answers else row.doubt)
+        last = next((one for one in reversed(logged) if one.verb != _CONTESTED), None)
         if not review.settled_by:
             if review.decision != Review.RESOLVED or row.doubt is not None:
                 report.changed("review", row.id, "decision", review.decision, last and last.verb)
@@ -214,7 +218,7 @@ def _check_open(report: Report, row: Usage, review: _Review, logged: list[Logged
         if review.note:
             report.changed("review", row.id, "note", review.note, "")
         return
-    contest = logged[-1] if logged and logged[-1].verb == "review.contested" else None
+    contest = logged[-1] if logged and logged[-1].verb == _CONTESTED else None
     wanted = contest.reason if contest else None
     if review.note != wanted:
         report.changed("review", row.id, "note", review.note, wanted)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from fabgate import seal, wire
@@ -67,10 +68,12 @@ class Contents:
     boots: dict[BootKey, Boot] = field(default_factory=dict)
     #: By journal's id: the highest number that is not a copy.
     last: dict[int, int] = field(default_factory=dict)
+    #: How many entries tell of a refusal, without copies.
+    refusals: int = 0
 
 
-def check(report: Report, workspace: Workspace, site: str, step: Step) -> None:
-    """Check every journal and its entries."""
+def check(report: Report, workspace: Workspace, site: str, step: Step) -> int:
+    """Check every journal and its entries; return how many entries tell of a refusal."""
     known = {journal.name: journal for journal in Journal.objects.select_related("gate").order_by("id")}
     for journal in Journal.objects.exclude(gate__in=Gate.objects.all()).order_by("id"):
         report.changed("journal", journal.name, "gate_id", journal.gate_id, "the id of a gate")
@@ -84,20 +87,25 @@ def check(report: Report, workspace: Workspace, site: str, step: Step) -> None:
     _check_journals(report, known, contents)
     _check_boots(report, contents)
     _check_gates(report)
+    return contents.refusals
 
 
 def fact_of(row: StoredEntry, journal: Journal, site: str) -> Fact | decode.InvalidMessage:
     """Decode a stored entry again, as it was when it arrived."""
     body = bytes(row.body)
-    topics = wire.GateTopics(site, journal.gate.name)
-    message = Received(topics.event(wire.full_type(row.type)), body, journal.name, str(row.seq))
+    message = Received(_topic(site, journal.gate.name, row.type), body, journal.name, str(row.seq))
     found = decode.read(message, site=site)
     if isinstance(found, decode.InvalidMessage) and found.reason == "type":
         # The column is wrong, or the type is of another program, whose name is stored unchanged.
-        own = wire.decode_entry(body).type
-        found = decode.read(Received(topics.event(own), body, journal.name, str(row.seq)), site=site)
+        own = wire.GateTopics(site, journal.gate.name).event(wire.decode_entry(body).type)
+        found = decode.read(Received(own, body, journal.name, str(row.seq)), site=site)
     assert isinstance(found, (Fact, decode.InvalidMessage))
     return found
+
+
+@lru_cache(4096)  # a site has few gates and types, and every entry repeats them
+def _topic(site: str, gate: str, type_: str) -> str:
+    return wire.GateTopics(site, gate).event(wire.full_type(type_))
 
 
 class _Reader:
@@ -143,14 +151,12 @@ class _Reader:
             is_intact = seal.entry_hash(body) == bytes(row.hash)
             self._report.changed("entry", name, "seq" if is_intact else "body", found.detail, "a valid entry")
             return None
-        for column, stored, wanted in (
-            ("uid", row.uid, found.uid),
-            ("type", row.type, found.type),
-            ("copyof", row.copyof, found.copyof),
-            ("occurred_at", moment(row.occurred_at), found.time),
-        ):
-            if stored != wanted:
-                self._report.changed("entry", name, column, stored, wanted)
+        stored = (row.uid, row.type, row.copyof, moment(row.occurred_at))
+        wanted = (found.uid, found.type, found.copyof, found.time)
+        if stored != wanted:
+            for column, one, right in zip(("uid", "type", "copyof", "occurred_at"), stored, wanted, strict=True):
+                if one != right:
+                    self._report.changed("entry", name, column, one, right)
         return found
 
     def _follow(self, seq: int, stored: bytes, computed: bytes, prev: bytes | None) -> None:
@@ -259,6 +265,8 @@ class _Reader:
             by_boot[gate.pk, fact.data.clock.boot].append((fact.data.clock.boottime_ms, fact.origin[1], fact))
             if isinstance(fact.data, SESSION_DATA):
                 sessions.append((fact.data.session, pk))
+            elif isinstance(fact.data, wire.AccessRefused):
+                contents.refusals += 1
         if facts:
             contents.last[self._journal.pk] = max(fact.seq for _, fact in facts)
         for key, entries in by_boot.items():
@@ -385,4 +393,3 @@ def _check_gates(report: Report) -> None:
     for gate in gates:
         if gate.earliest_at != wanted.get(gate.pk):
             report.changed("gate", gate.name, "earliest_at", gate.earliest_at, wanted.get(gate.pk))
-    report.compared["gate"] += len(gates)

@@ -43,14 +43,14 @@ class Finding:
 
 
 _PROBLEMS: Final = {CHANGED: "was changed", MISSING: "is missing", ADDED: "should not be there"}
-#: What to do about a finding in a table.
-ADVICE: Final = {
+#: What to do about a finding in a table; in another one, `_LOGGED`.
+_ADVICE: Final = {
     "entry": "put back a copy from before; gates do not send acknowledged entries again",
     "journal": "put back a copy from before, or correct the row as shown",
     "hole": "put back a copy from before, or correct the row as shown",
     "quarantine": "put back a copy from before",
+    "refusal": "put back a copy from before, or correct the row as shown",
     "boot": "correct the row as shown",
-    "gate": "correct the row as shown",
     "usagesession": "correct the row as shown; if the value on record is right, a correction on the session's page says so",
     "correction": "compare with the audit log, which has each correction with its author",
     "review": "compare with the audit log, which has each decision with its author",
@@ -58,25 +58,30 @@ ADVICE: Final = {
     "usageday": "stop the collector, empty rolled_tz of collector_collector and start it: the sums are computed again",
     "usagemonth": "stop the collector, empty rolled_tz of collector_collector and start it: the sums are computed again",
     "closedmonth": "compare its charges, lines and prepaid entries with a copy from before, and put that back",
-    "prepaidchange": "compare with the audit log, which has each change with its author",
-    "admission": "compare with the audit log, which has each admission with its author",
     "prepaidentry": "compare with the audit log, which has each entry with its author, and with the till",
     "charge": "stop the collector, delete its row, set position to 0 and terms to '' in collector_billingprogress, and start it:"
     " charges are made again",
     "chargeterms": "put back a copy from before",
-    "billingterms": "compare with the audit log, which has what was chosen and by whom",
     "tariffrule": "write back what the audit log has: charges of open months follow",
     "vatrate": "write back what the audit log has: totals with VAT follow",
     "plan": "write back what the audit log has: charges of open months follow",
     "planchange": "write back what the audit log has: charges of open months follow",
     "payer": "correct the record on the page of the payer, or write back what the audit log has",
     "payerreference": "correct the reference on the page of the payer, or write back what the audit log has",
-    "waiver": "compare with the audit log, which has each one with its author",
-    "manualline": "compare with the audit log, which has each one with its author",
     "change": "put back a copy from before, and find out who can write the database",
     "audithead": "compare the log with a head that was written down (--head), or with the newest copy; if no row is missing,"
     " say so with --confirm-head, which the log keeps",
 }
+#: For tables of which the log has each change.
+_LOGGED: Final = (
+    "compare with the audit log, which has each change with its author, and write back what it has; gates follow with the"
+    " next change of a person or a machine"
+)
+
+
+def advice(table: str) -> str:
+    """Return what to do about findings in a table."""
+    return _ADVICE.get(table, _LOGGED)
 
 
 class Note(TypedDict):

@@ -20,9 +20,19 @@ from fabgate.collector.billing.charges import closing
 from fabgate.collector.db import one_state, statements
 from fabgate.collector.db.chains import Head
 from fabgate.collector.models import Change, Collector, Entry, LedgerLine, UsageSession, Verification
-from fabgate.collector.verify import audit_head, audit_log, checkpoints, entries, sessions, snapshot, sums
+from fabgate.collector.verify import (
+    audit_head,
+    audit_log,
+    checkpoints,
+    entries,
+    refusals,
+    sessions,
+    snapshot,
+    sums,
+)
 from fabgate.collector.verify.findings import Report, Step
-from fabgate.collector.verify.money import charges, decided, prepaid, prices
+from fabgate.collector.verify.money import charges, prepaid, prices
+from fabgate.collector.verify.tables import logged
 from fabgate.errors import FabgateError, SealError
 
 #: Is called with how many of how many rows are compared.
@@ -67,14 +77,14 @@ def _parts(
     def audit() -> None:
         report.head = str(audit_log.check(report, kept, noted, step))
 
-    yield lambda: entries.check(report, workspace, row.site, step)
+    yield lambda: refusals.check(report, entries.check(report, workspace, row.site, step))
     yield lambda: checkpoints.check_entries(report)
     yield lambda: sessions.check(report, workspace, step)
     yield lambda: sums.check(report, ZoneInfo(row.rolled_tz), step)
     yield audit
+    yield lambda: logged.check(report)
     yield lambda: prices.check(report)
     yield lambda: prepaid.check(report)
-    yield lambda: decided.check(report)
     yield lambda: _rate(report, lambda: _check_closed_months(report))
     yield lambda: _rate(report, lambda: charges.check(report, step))
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import pytest
 from django.test import Client
 
+from fabgate.collector.accounts import links
 from fabgate.collector.base import logs
 from fabgate.collector.models import OneTimeLink
 
@@ -58,7 +59,7 @@ def test_an_error_behind_a_one_time_link_does_not_log_the_link(begin, form, data
         raise OSError(28, "No space left on device")
 
     lines = begin(form, "web")
-    token = OneTimeLink.make(OneTimeLink.FIRST, None, "start")
+    token = links.make(OneTimeLink.FIRST, None, "start")
     monkeypatch.setattr(OneTimeLink, "open", broken)
     client = Client(raise_request_exception=False, headers={"host": "localhost"})
     assert client.get(f"/welcome/{token}").status_code == 507

@@ -64,7 +64,7 @@ def test_reports_of_a_gate_are_not_logged_as_a_persons_change():
         Gate.objects.update(synced=False, problems=["reader: no answer"], state="active", seen_at=NOON)
         Gate.objects.update(machine=lathe)
     let_in, moved = Change.objects.order_by("id")
-    assert (let_in.before, let_in.after) == ({}, {"name": "saw-1", "machine": saw.pk})
+    assert (let_in.before, let_in.after) == ({}, {"id": gate.pk, "name": "saw-1", "machine": saw.pk})
     assert (moved.before, moved.after) == ({"machine": saw.pk}, {"machine": lathe.pk})
 
 
@@ -76,6 +76,12 @@ def test_a_secret_is_never_logged():
     told = Change.objects.get().after
     assert "token_hash" not in told
     assert gate.token_hash not in str(told)
+    assert told["token_seal"] == audit.seals_of(gate)["token_seal"]
+    with audit.change("eve", "gate.renewed", gate):
+        gate.new_token()
+        gate.save()
+    renewed = Change.objects.order_by("id").last()
+    assert (renewed.before, renewed.after) == ({"token_seal": told["token_seal"]}, audit.seals_of(gate))
 
 
 def test_a_failed_change_leaves_no_entry():

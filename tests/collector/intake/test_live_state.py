@@ -10,7 +10,7 @@ import pytest
 from fabgate import wire
 from fabgate.collector.broker.message import Received
 from fabgate.collector.db import pulse
-from fabgate.collector.intake import live_state
+from fabgate.collector.entries import decode
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Gate, Order, Pulse, Refusal
 from tests.collector.gates import NOON, Journal
@@ -70,16 +70,16 @@ def test_what_a_gate_says_of_itself_has_a_size(store, journal):
     store.store([state, journal.status(problems=flood)], NOON)
     store.store([journal.write("access.refused", badge="b", reasons=["x" * 20_000, *flood[:500]])], NOON)
     gate = Gate.objects.get(name="laser-1")
-    assert gate.causes == flood[: live_state.MAX_WORDS]
-    assert gate.problems == flood[: live_state.MAX_WORDS]
-    assert Refusal.objects.get().reasons == ["x" * live_state.MAX_WORD_LENGTH, *flood[: live_state.MAX_WORDS - 1]]
+    assert gate.causes == flood[: decode.MAX_WORDS]
+    assert gate.problems == flood[: decode.MAX_WORDS]
+    assert Refusal.objects.get().reasons == ["x" * decode.MAX_WORD_LENGTH, *flood[: decode.MAX_WORDS - 1]]
 
 
 def test_an_answer_has_a_size(store, journal):
     store.store([journal.status()], NOON)
     order(Gate.objects.get())
     store.store([told(journal, "reply", wire.Reply(id="c-1", outcome="done", detail="x" * 60_000))], NOON)
-    assert len(Order.objects.get().detail) == live_state.MAX_WORD_LENGTH
+    assert len(Order.objects.get().detail) == decode.MAX_WORD_LENGTH
 
 
 def test_the_last_will_takes_nothing_away_but_that_it_is_there(store, journal):
@@ -92,13 +92,13 @@ def test_the_last_will_takes_nothing_away_but_that_it_is_there(store, journal):
 def test_pages_are_woken_by_what_they_show_and_not_by_a_heartbeat(store, journal):
     state = wire.State(state="active", session="s-1", member="m-1", since=NOON, energised_ms=1_000)
     store.store([journal.status(), told(journal, "state", state)], NOON)
-    assert topics() == ["floor"]
+    assert topics() == ["change", "floor"]  # the log has the new gate
     later = wire.State(state="active", session="s-1", member="m-1", since=NOON, energised_ms=61_000)
     store.store([journal.status(), told(journal, "state", later)], NOON + timedelta(minutes=1))
-    assert topics() == ["floor"]
+    assert topics() == ["change", "floor"]
     assert Gate.objects.get().energised_ms == 61_000
     store.store([told(journal, "state", wire.State(state="idle"))], NOON)
-    assert topics() == ["floor", "floor"]
+    assert topics() == ["change", "floor", "floor"]
     assert Pulse.objects.latest("id").gate == "laser-1"
 
 
@@ -110,7 +110,7 @@ def test_a_refusal_is_kept_once_with_every_reason(store, journal):
     assert (found.gate.name, found.journal.name, found.seq) == ("laser-1", journal.name, 1)
     assert (found.member, found.badge, found.reasons) == ("m-1", "d-1", ["payment-due", "training-missing"])
     assert (found.at, found.is_timed, found.seen_at) == (NOON + timedelta(seconds=1), True, NOON)
-    assert topics() == ["refusal"]
+    assert topics() == ["change", "refusal"]
 
 
 def test_a_refusal_of_a_gate_without_the_time_is_dated_by_when_it_was_heard_of(store):
@@ -125,7 +125,9 @@ def test_a_batch_tells_each_gate_once_a_topic_and_names_none_where_they_are_many
     one, others = Journal(), [Journal(gate=f"saw-{number}") for number in range(more)]
     messages = [j.write("access.refused", badge="d", reasons=["unknown-badge"]) for j in (one, one, *others)]
     store.store(messages, NOON)
-    assert [(pulse.topic, pulse.gate) for pulse in Pulse.objects.all()] == [("refusal", gate) for gate in named]
+    assert [(pulse.topic, pulse.gate) for pulse in Pulse.objects.exclude(topic=Pulse.CHANGE)] == [
+        ("refusal", gate) for gate in named
+    ]
 
 
 def order(gate: Gate, **more: Any) -> Order:

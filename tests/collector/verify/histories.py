@@ -34,6 +34,7 @@ from tests.collector import postgresql
 from tests.collector.gates import NOON, Journal
 from tests.collector.intake.test_store_property import MOVES
 from tests.collector.intake.test_store_property import Gate as Writer
+from tests.collector.verify.baseline import log_the_rest
 
 DELIVER = ["deliver", "deliver", "deliver", "again", "status", "state", "garbage"]
 DECIDE = ["correct", "correct", "contest", "accept", "favour", "category", "badge", "machine", "log"]
@@ -81,6 +82,7 @@ class History:
             payers.ensure(Payer(id=member.pk, member=member), actor="maya")
         group = Group.objects.create(name="5b", kind="class")
         Badge.objects.create(digest="d1", key_id="b1", group=group, since=NOON - timedelta(days=9))
+        log_the_rest()
         self.store = Store("lyon")
 
     def play(self, steps: Sequence[tuple[str, int]]) -> None:
@@ -159,8 +161,12 @@ class History:
                 member.category, member.payer_id = chance.choice(["adult", "school"]), f"m-{chance.randrange(3)}"
                 member.save()
         elif what == "badge":
-            Badge.objects.filter(ended_at=None).update(ended_at=self.now - timedelta(days=1), end_reason="returned")
-            Badge.objects.create(digest="d1", key_id="b1", member_id=f"m-{chance.randrange(3)}", since=self.now)
+            ended = list(Badge.objects.filter(ended_at=None))
+            with audit.changes("maya", "badge.ended", ended):
+                Badge.objects.filter(ended_at=None).update(ended_at=self.now - timedelta(days=1), end_reason="returned")
+            given = Badge(digest="d1", key_id="b1", member_id=f"m-{chance.randrange(3)}", since=self.now)
+            with audit.change("maya", "badge.given", given):
+                given.save()
         elif what == "machine":
             gate = Gate.objects.order_by("id")[chance.randrange(2)]
             with audit.change("maya", "gate.moved", gate):

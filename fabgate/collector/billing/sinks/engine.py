@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import msgspec
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from fabgate.collector.billing.paying import payers
@@ -112,7 +113,14 @@ def deliver(one: Configured, now: Callable[[], datetime], is_stopping: IsStoppin
 
 def row_of(one: Configured) -> Sink:
     """Return how far a sink is; the first call adds it."""
-    return Sink.objects.get_or_create(name=one.name)[0]
+    found = Sink.objects.filter(name=one.name).first()
+    if found is None:
+        found = Sink(name=one.name)
+        with suppress(IntegrityError), audit.change(audit.acting(), "sink.added", found):
+            found.save(force_insert=True)
+            return found
+        found = Sink.objects.get(name=one.name)  # another process added it meanwhile
+    return found
 
 
 def last_restore() -> datetime | None:

@@ -24,7 +24,7 @@ from fabgate.collector.db.chains import Head
 from fabgate.collector.models import Verification
 from fabgate.collector.paper.verification import pdf
 from fabgate.collector.verify import audit_head, run
-from fabgate.collector.verify.findings import ADVICE, LATER, RESTORED, Note, Report
+from fabgate.collector.verify.findings import LATER, RESTORED, Note, Report, advice
 from fabgate.errors import AlteredError, UsageError
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,21 @@ _NOUNS: Final = {
     "ledgerline": "ledger lines",
     "usageday": "sums of days",
     "usagemonth": "sums of months",
+    "refusal": "refused badges",
+    "member": "members",
+    "group": "groups",
+    "badge": "badges",
+    "training": "trainings",
+    "grant": "granted trainings",
+    "block": "blocks",
+    "machine": "machines",
+    "opening": "opening hours",
+    "specialday": "special days",
+    "account": "accounts",
+    "onetimelink": "one-time links",
+    "apikey": "API keys",
+    "workshop": "letterheads",
+    "sink": "programs",
     "change": "rows of the audit log",
     "closedmonth": "closed months",
     "charge": "charges of open months",
@@ -58,6 +73,8 @@ _NOUNS: Final = {
     "prepaidchange": "changes of settlement",
     "admission": "admissions",
     "prepaidentry": "prepaid entries",
+    "contest": "contests",
+    "issuedstatement": "statements",
 }
 
 
@@ -110,7 +127,7 @@ def _print(report: Report, out: TextIO) -> None:
         out.writelines(f"ALTERED {finding.text}\n" for finding in found)
         if (more := report.counts[table] - len(found)) > 0:
             out.write(f"  and {more:,} more\n")
-        out.write(f"  What to do: {ADVICE[table]}.\n")
+        out.write(f"  What to do: {advice(table)}.\n")
     out.write(f"{report.total:,} finding{'' if report.total == 1 else 's'}. See docs/verify.md.\n")
 
 

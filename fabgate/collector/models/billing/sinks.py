@@ -29,7 +29,7 @@ class Sink(models.Model):
     sent_at = models.DateTimeField(null=True)
 
     #: What a person decides; the rest is progress.
-    DECIDED: ClassVar = ("name", "reconciled")
+    DECIDED: ClassVar = ("id", "name", "reconciled")
 
     def __str__(self) -> str:
         return self.name

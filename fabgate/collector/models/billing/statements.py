@@ -47,7 +47,7 @@ class IssuedStatement(models.Model):
     """
 
     #: The values in the audit log: without the texts, which can be erased.
-    DECIDED: ClassVar = frozenset({"month", "payer", "erased_at"})
+    DECIDED: ClassVar = frozenset({"id", "month", "payer", "erased_at"})
 
     month = models.DateField()
     payer = models.CharField(max_length=200)

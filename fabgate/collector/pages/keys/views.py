@@ -125,8 +125,7 @@ def _make(request: HttpRequest, typed: dict[str, Any]) -> tuple[ApiKey, str] | N
         if ApiKey.valid().filter(name=typed["name"]).exists():
             return None
         key, token = ApiKey.make(typed["name"], typed["scopes"], made_by=account, expires_at=expires_at)
-        stored = {"name": key.name, "scopes": key.scopes, "expires_at": expires_at and expires_at.isoformat()}
-        audit.record(account.name, "key.made", key, after=stored)
+        audit.record(account.name, "key.made", key, after=audit.stored(ApiKey, [key.pk])[key.pk])
     return key, token
 
 

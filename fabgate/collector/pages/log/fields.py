@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.utils.translation import gettext_lazy
 
 FIELDS: Final[Mapping[str, Any]] = {
+    "account": gettext_lazy("Account"),
     "account_holder": gettext_lazy("Account holder"),
     "actor": gettext_lazy("By"),
     "address": gettext_lazy("Postal address"),
@@ -144,6 +145,7 @@ FIELDS: Final[Mapping[str, Any]] = {
     "trainings": gettext_lazy("Trainings"),
     "uncertain": gettext_lazy("Uncertain only"),
     "until": gettext_lazy("Until"),
+    "used_at": gettext_lazy("Used on"),
     "valid_from": gettext_lazy("In force from"),
     "valid_until": gettext_lazy("Member until"),
     "vat_code": gettext_lazy("VAT code"),

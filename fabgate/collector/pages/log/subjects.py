@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from django.db.models import Q
+from django.utils.translation import gettext
 
 from fabgate.collector.base.search_key import folded
 from fabgate.collector.models import (
@@ -18,6 +19,7 @@ from fabgate.collector.models import (
     Grant,
     Machine,
     Member,
+    OneTimeLink,
     Payer,
     Review,
     Training,
@@ -117,6 +119,11 @@ def _keys(keys: set[str]) -> dict[str, str]:
     return {str(row.pk): row.name for row in ApiKey.objects.filter(pk__in=_numbers(keys))}
 
 
+def _links(keys: set[str]) -> dict[str, str]:
+    rows = OneTimeLink.objects.filter(pk__in=_numbers(keys)).select_related("account")
+    return {str(row.pk): str(row.account or gettext("the first manager")) for row in rows}
+
+
 def _reviews(keys: set[str]) -> dict[str, str]:
     rows = {str(row.pk): row.session_id for row in Review.objects.filter(pk__in=_numbers(keys))}
     sessions = _sessions(set(rows.values()))
@@ -138,6 +145,7 @@ _NUMBERED: Final[dict[str, Callable[[set[str]], dict[str, str]]]] = {
     "badge": _badges,
     "block": _blocks,
     "collector": _collector,
+    "onetimelink": _links,
     "grant": _grants,
     "review": _reviews,
     "usagesession": _sessions,

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate import wire
 from fabgate.collector.billing import terms
+from fabgate.collector.db import audit
 from fabgate.collector.machines import locks, presets
 from fabgate.collector.models import Account, Change, Contest, Machine, OneTimeLink, PrepaidEntry, Training
 from fabgate.collector.models.calendar import WEEK
@@ -54,8 +55,17 @@ _TRAININGS: Final = frozenset({"prerequisite", "training", "trainings"})
 _LASTING_MS: Final = frozenset({"time"})
 #: Internal fields that are not shown.
 HIDDEN: Final = frozenset(
-    {"id", "lock_id", "journals", "ledger_after", "ledger_digest", "ledger_last", "terms", "printed", "archive"}
+    {
+        *("id", "lock_id", "journals", "ledger_after", "ledger_digest", "ledger_last", "terms", "printed", "archive"),
+        *audit.SECRETS.values(),
+    }
 )
+#: What one-time links are for.
+_LINKS: Final = {
+    OneTimeLink.FIRST: gettext_lazy("the first manager"),
+    OneTimeLink.INVITE: gettext_lazy("invitation"),
+    OneTimeLink.RESET: gettext_lazy("new password"),
+}
 #: The labels of a field's values; "kind.field" applies to that kind only.
 _LABELS: Final[Mapping[str, Mapping[str, Any]]] = {
     "badge.kind": people_words.KINDS,
@@ -80,6 +90,7 @@ _LABELS: Final[Mapping[str, Mapping[str, Any]]] = {
     "lock_when": {"idle": gettext_lazy("when idle"), "now": gettext_lazy("at once")},
     "method": dict(PrepaidEntry.METHODS),
     "password": {"old": gettext_lazy("another one"), "new": gettext_lazy("a new one")},
+    "onetimelink.purpose": _LINKS,
     "period": dict(periods.PRESETS),
     "prepaidentry.kind": dict(PrepaidEntry.KINDS),
     "preset": presets.TITLES,
@@ -99,11 +110,8 @@ _LABELS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 #: Labels of reasons that the code gives.
 _REASONS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "account": {
-        OneTimeLink.FIRST: gettext_lazy("the first manager"),
-        OneTimeLink.INVITE: gettext_lazy("invitation"),
-        OneTimeLink.RESET: gettext_lazy("new password"),
-    },
+    "account": _LINKS,
+    "onetimelink": {"collector.restored": VERBS["collector.restored"]},
     "apikey": {verb: VERBS[verb] for verb in ("account.deactivated", "collector.restored")},
     "badge": reasons.GIVEN_UP,
     "block": people_words.BLOCKS,
@@ -150,7 +158,7 @@ class Names:
             return str(self._people.get(text, text))
         if field == "group":
             return str(self._people.get(f"{wire.GROUP_PREFIX}{text}", text))
-        if field == "made_by" and text in self._accounts:
+        if field in {"account", "made_by"} and text in self._accounts:
             return self._accounts[text]
         if field in _ACTORS:
             return str(_AUTOMATIC.get(text) or self._actors.get(text, text))

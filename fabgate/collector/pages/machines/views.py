@@ -148,7 +148,9 @@ def trainings(request: HttpRequest, name: str) -> HttpResponse:
         form = TrainingsForm(request.POST, initial={"trainings": held.trainings.all()})
         if is_right := not form.has_conflicts() and form.is_valid():
             before = sorted(held.trainings.values_list("name", flat=True))
-            held.trainings.set(form.cleaned_data["trainings"])
+            concerned = sorted({*held.trainings.all(), *form.cleaned_data["trainings"]}, key=lambda one: one.pk)
+            with audit.changes(account_of(request).name, "training.updated", concerned):
+                held.trainings.set(form.cleaned_data["trainings"])
             after = sorted(held.trainings.values_list("name", flat=True))
             gates = roster.rebuild(held.gates.all(), only_changed=True)
             if before != after:

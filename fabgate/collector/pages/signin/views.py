@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 
-from fabgate.collector.accounts import known_browsers, manage
+from fabgate.collector.accounts import known_browsers, links, manage
 from fabgate.collector.accounts import sign_in as signing_in
 from fabgate.collector.base import called
 from fabgate.collector.db import audit
@@ -81,7 +81,7 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
 
 def _let_in(request: HttpRequest, link: OneTimeLink, account: Account, form: NewPasswordForm) -> None:
     with transaction.atomic():
-        if not link.use() or (link.account is None and Account.has_manager()):
+        if not links.use(link, actor=account.name) or (link.account is None and Account.has_manager()):
             raise errors.Conflict(_("This link has just been used. Sign in, or ask a manager for a new one."))
         if link.account is None:
             with audit.change(account.name, "account.added", account, reason=link.purpose):

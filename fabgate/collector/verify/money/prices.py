@@ -1,7 +1,12 @@
-"""Compares with the audit log what prices and statements follow from: rules, VAT rates, plans, who has which plan, and payers."""
+"""Compares what the log has with the row of another table: who has which plan, and the references of payers.
+
+Also checks the rules and plans that charges keep, by their digests.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from datetime import date
 from itertools import zip_longest
@@ -10,42 +15,37 @@ from typing import Final
 from fabgate.collector.billing import member_plans
 from fabgate.collector.billing.member_plans import NO_HISTORY, History
 from fabgate.collector.billing.member_plans import Change as Step
-from fabgate.collector.models import Change, Payer, PayerReference, Plan, PlanChange, TariffRule, VatRate
+from fabgate.collector.db.logged import Table, Value
+from fabgate.collector.models import Change, Charge, ChargeTerms, PayerReference, Plan, PlanChange
 from fabgate.collector.verify.findings import Report
-from fabgate.collector.verify.money import logged
-from fabgate.collector.verify.money.logged import Logged, Value
 from fabgate.collector.verify.snapshot import PAGE
+from fabgate.collector.verify.tables import logged
 
 #: What charges are rated by: if one of these was changed, perhaps nothing can be rated.
 RATED_BY: Final = ("tariffrule", "plan", "planchange", "billingterms")
 _HISTORY: Final = "planchange"
 _REFERENCE: Final = "payerreference"
+#: What the log calls the references of a payer.
+_REFERENCES: Final = "references"
 
 
 def check(report: Report) -> None:
-    """Name each rule, VAT rate, plan, plan of a member, payer and reference that is not as the audit log has it."""
-    logged.compare(report, TariffRule)
-    logged.compare(report, VatRate)
-    logged.compare(report, Plan, called=_name)
-    logged.compare(report, Payer)
+    """Name each plan of a member and each reference that is not as the audit log has it, and changed terms of charges."""
     _check_histories(report)
     _check_references(report)
-
-
-def _name(key: str, values: Logged) -> str:
-    """Return the name of a plan, which it keeps."""
-    return str(values["name"].value) if "name" in values else key
+    _check_terms(report)
 
 
 def _check_histories(report: Report) -> None:
     """Compare which plan each member has from which day on."""
     # A plan whose name was changed is named once, and not again for each of its members.
-    names = {key: str(values["name"].value) for key, values in logged.rows("plan").items() if "name" in values}
+    plans = Table(Plan, fields=["id", "name"]).of(list(Plan.objects.values_list("pk", flat=True)))
+    names = {pk: str(values["name"].value) for pk, values in plans.items() if "name" in values}
     stored: dict[str, list[Step]] = {}
     changes = PlanChange.objects.order_by("member_id", "since")
     for member, since, plan, name in changes.values_list("member_id", "since", "plan_id", "plan__name").iterator(PAGE):
         report.compared[_HISTORY] += 1
-        found = "" if plan is None else names.get(str(plan)) or name or f"number {plan}"
+        found = "" if plan is None else names.get(plan) or name or f"number {plan}"
         stored.setdefault(member, []).append(Step(since, found))
     wanted, sources = _logged_histories()
     for member in sorted(stored.keys() | wanted.keys()):
@@ -112,12 +112,14 @@ def _logged_steps() -> Iterator[tuple[str, Step, Value | None]]:
 
 def _check_references(report: Report) -> None:
     """Compare what other programs call a payer: the log has all references of a payer with each change."""
-    wanted = {
-        (payer, sink): Value(reference, value.at, value.actor)
-        for payer, values in logged.rows("payer").items()
-        if (value := values.get("references")) is not None and isinstance(value.value, list)
-        for sink, _colon, reference in (str(line).partition(": ") for line in value.value)
-    }
+    wanted: dict[tuple[str, str], Value] = {}
+    changes = Change.objects.filter(kind="payer", after__has_key=_REFERENCES).order_by("pk")
+    for payer, after, at, actor in changes.values_list("key", "after", "at", "actor").iterator(PAGE):
+        for known in [one for one in wanted if one[0] == payer]:
+            del wanted[known]
+        for line in after[_REFERENCES] if isinstance(after[_REFERENCES], list) else ():
+            sink, _colon, reference = str(line).partition(": ")
+            wanted[payer, sink] = Value(reference, at, actor)
     stored = PayerReference.objects.order_by("payer_id", "sink").values_list("payer_id", "sink", "reference")
     for payer, sink, reference in stored.iterator(PAGE):
         report.compared[_REFERENCE] += 1
@@ -128,3 +130,16 @@ def _check_references(report: Report) -> None:
             report.changed(_REFERENCE, row, "reference", reference, value.value, since=value.at)
     for (payer, sink), value in wanted.items():
         logged.report_missing(report, _REFERENCE, f"{payer}/{sink}", [value])
+
+
+def _check_terms(report: Report) -> None:
+    known = set()
+    for row in ChargeTerms.objects.order_by("pk").iterator(PAGE):
+        report.compared["chargeterms"] += 1
+        known.add(row.pk)
+        digest = hashlib.sha256(json.dumps(row.snapshot, sort_keys=True).encode()).hexdigest()
+        if digest != row.digest:  # either was changed
+            report.changed("chargeterms", row.pk, "digest or snapshot", row.digest, digest)
+    named = Charge.objects.exclude(terms_id=None).order_by().values_list("terms_id", flat=True).distinct()
+    for pk in sorted(set(named) - known):
+        report.missing("chargeterms", pk, "charges name it")

@@ -12,6 +12,7 @@ import pytest
 from django.urls import reverse
 
 from fabgate import badge, wire
+from fabgate.collector.accounts import links
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import closing, contests, decisions, refresh
 from fabgate.collector.billing.prepaid import ledger, modes
@@ -44,6 +45,8 @@ from fabgate.collector.people.badges import Card
 from fabgate.collector.people.blocks import today
 from fabgate.collector.people.import_list import uploads
 from fabgate.collector.sessions import corrections
+from fabgate.collector.verify.findings import Report
+from fabgate.collector.verify.tables import logged
 from tests.collector.gates import Journal
 from tests.collector.pages import billing
 from tests.collector.pages.conftest import PASSWORD
@@ -51,6 +54,8 @@ from tests.collector.pages.counter import NEW, a_broker, a_house, tapped, traine
 from tests.collector.pages.every_page.test_rights import DOORS
 from tests.collector.pages.used import NOON
 from tests.collector.paying import organisation
+from tests.collector.verify.baseline import log_the_rest
+from tests.collector.verify.histories import texts
 
 #: What leaves no row whose before and after differ, and why that is right.
 LEFT_OUT = {
@@ -69,12 +74,22 @@ BROKEN = {"why": "own", "words": "Belt broken", "when": "idle"}
 class House:
     """The workshop at the counter, and browsers in it; `post` sends a form to a route."""
 
+    #: Whether each table is compared with the log after each form.
+    is_compared = True
+
     def __init__(self, browse: Callable[..., Any], account: Callable[..., Any]) -> None:
         self.browse, self.account = browse, account
         self.manager = browse("manager")
 
     def post(self, route: str, typed: Any = None, *, by: Any = None, query: str = "", **places: Any) -> Any:
-        return (by or self.manager).post(reverse(route, kwargs=places) + query, typed or {})
+        if self.is_compared:
+            log_the_rest()  # what the test stored itself
+        answer = (by or self.manager).post(reverse(route, kwargs=places) + query, typed or {})
+        if self.is_compared:
+            report = Report()
+            logged.check(report)  # the log has all that the form changed
+            assert texts(report) == []
+        return answer
 
     def machine(self, name: str = "laser") -> Machine:
         return Machine.objects.get(name=name)
@@ -123,18 +138,18 @@ def _grant() -> dict[str, str]:
 
 def _first(house: House) -> Any:
     Account.objects.all().delete()  # so that somebody has to be the first one
-    token = OneTimeLink.make(OneTimeLink.FIRST, None, "start")
+    token = links.make(OneTimeLink.FIRST, None, "start")
     return house.post("welcome", {"name": "maya", "display_name": "Maya", "password": NEW_PASSWORD}, token=token)
 
 
 def _invited(house: House) -> Any:
-    token = OneTimeLink.make(OneTimeLink.INVITE, house.account("desk"), "manager")
+    token = links.make(OneTimeLink.INVITE, house.account("desk"), "manager")
     return house.post("welcome", {"password": NEW_PASSWORD}, token=token)
 
 
 def _mailed(house: House) -> Any:
     desk = house.account("desk", email="desk@example.org")
-    return house.post("accounts-mail", {"token": OneTimeLink.make(OneTimeLink.RESET, desk, "manager")}, pk=desk.pk)
+    return house.post("accounts-mail", {"token": links.make(OneTimeLink.RESET, desk, "manager")}, pk=desk.pk)
 
 
 def _written(house: House) -> Any:
@@ -553,7 +568,7 @@ def test_a_loan_that_was_due_is_written_down_by_whoever_gives_the_badge_on(there
 def test_a_machine_that_comes_with_a_gate_is_written_down():
     enrol_gate.enrol("drill-1", "drill", actor="cli:ada")
     change = Change.objects.get(verb="machine.added")
-    assert (change.actor, change.key, change.after) == ("cli:ada", "drill", {"name": "drill"})
+    assert (change.actor, change.key, change.after) == ("cli:ada", "drill", {"id": change.after["id"], "name": "drill"})
     enrol_gate.enrol("drill-2", "drill", actor="cli:ada")
     assert Change.objects.filter(verb="machine.added").count() == 1
 
@@ -568,7 +583,9 @@ def test_the_first_manager_is_written_down_as_every_account_is(there):
 def test_a_password_is_told_without_a_word_of_it(there):
     _password(there)
     change = Change.objects.get(verb="account.password")
-    assert (change.before, change.after) == ({"password": "old", "sign_ins": 1}, {"password": "new", "sign_ins": 1})
+    shown = [{name: values[name] for name in ("password", "sign_ins")} for values in (change.before, change.after)]
+    assert shown == [{"password": "old", "sign_ins": 1}, {"password": "new", "sign_ins": 1}]
+    assert change.before["password_seal"] != change.after["password_seal"]
     account = Account.objects.get(name="desk")
     for secret in (NEW_PASSWORD, PASSWORD, account.password):
         assert secret not in str([change.before, change.after, change.reason])

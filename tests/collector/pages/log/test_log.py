@@ -67,7 +67,8 @@ def logged() -> set[str]:
     # Sessions and the collector itself are written down by what was asked, and never by their columns.
     models = {apps.get_model("collector", kind) for kind in labels.KINDS} - {UsageSession, Collector}
     asked = {name for form, _take in tables._WHAT.values() for name in form.base_fields}
-    return {name for model in models for name in audit.fields_of(model)} | {*Correction.FIELDS, *asked} | NOTED
+    columns = {audit.SECRETS.get(name, name) for model in models for name in audit.fields_of(model)}
+    return columns | {*Correction.FIELDS, *asked} | NOTED
 
 
 NOTED = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fabgate.collector.accounts import links
 from fabgate.collector.models import FailedSignIn, OneTimeLink, SignIn, accounts
 from fabgate.collector.pages.me import browsers
 from tests.collector.pages.conftest import PASSWORD
@@ -56,7 +57,7 @@ def test_a_new_password_signs_other_browsers_out_and_keeps_this_one(browse, acco
 
 def test_a_new_password_closes_the_link_that_would_reset_it(browse, account):
     desk = account("desk")
-    token = OneTimeLink.make(OneTimeLink.RESET, desk, "manager")
+    token = links.make(OneTimeLink.RESET, desk, "manager")
     assert browse(desk).post("/me/password", {"old": PASSWORD, "password": NEW}).status_code == 303
     assert OneTimeLink.open(token) is None
 

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 import fabgate.collector
-from fabgate.collector.accounts import sign_in
+from fabgate.collector.accounts import links, sign_in
 from fabgate.collector.models import Account, FailedSignIn, Member, OneTimeLink, Plan, TariffRule
 from fabgate.collector.pages import rights
 from fabgate.collector.pages.roles import Asks
@@ -189,7 +189,7 @@ def test_no_form_that_asks_has_a_file_because_a_file_cannot_be_repeated():
 def test_nobody_mails_a_link_that_opens_money_before_the_password_is_typed(stale, account, mail_server):
     server = mail_server()
     found = account("accountant", email="tom@example.org")
-    token = OneTimeLink.make(OneTimeLink.RESET, found, "manager")
+    token = links.make(OneTimeLink.RESET, found, "manager")
     page = stale.post(f"/accounts/{found.pk}/mail", {"token": token})
     assert QUESTION in text(page)
     assert not server.taken

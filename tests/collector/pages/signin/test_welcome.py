@@ -9,7 +9,7 @@ from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
-from fabgate.collector.accounts import first_link
+from fabgate.collector.accounts import first_link, links
 from fabgate.collector.cli import accounts
 from fabgate.collector.models import Account, Change, OneTimeLink, SignIn
 from fabgate.errors import UsageError
@@ -96,7 +96,7 @@ def test_a_form_without_its_cookie_is_refused_and_the_log_has_no_link(database, 
 def test_a_link_sets_the_password_of_its_account_and_ends_other_sign_ins(visitor, browse, account, purpose):
     desk = account("desk")
     before = browse(desk)
-    url = f"/welcome/{OneTimeLink.make(purpose, desk, 'ada')}"
+    url = f"/welcome/{links.make(purpose, desk, 'ada')}"
     assert visitor.get(url).status_code == 200
     assert visitor.post(url, {"password": NEW}).status_code == 303
     desk.refresh_from_db()
@@ -106,13 +106,13 @@ def test_a_link_sets_the_password_of_its_account_and_ends_other_sign_ins(visitor
 
 
 def test_a_link_ends_by_itself(visitor, account):
-    url = f"/welcome/{OneTimeLink.make('reset', account('desk'), 'ada')}"
+    url = f"/welcome/{links.make('reset', account('desk'), 'ada')}"
     OneTimeLink.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert visitor.get(url).status_code == 404
 
 
 def test_a_link_of_an_account_that_is_switched_off_opens_nothing(visitor, account):
-    url = f"/welcome/{OneTimeLink.make('reset', account('desk', is_active=False), 'ada')}"
+    url = f"/welcome/{links.make('reset', account('desk', is_active=False), 'ada')}"
     assert visitor.get(url).status_code == 404
 
 
@@ -153,7 +153,7 @@ def test_a_name_that_cannot_be_one_or_is_taken_is_refused(visitor, account, name
 
 
 def test_of_two_who_open_one_link_at_once_one_is_told_so(visitor, account, monkeypatch):
-    url = f"/welcome/{OneTimeLink.make('invite', account('desk'), 'ada')}"
-    monkeypatch.setattr(OneTimeLink, "use", lambda _self: False)
+    url = f"/welcome/{links.make('invite', account('desk'), 'ada')}"
+    monkeypatch.setattr(links, "use", lambda _link, **_actor: False)
     assert visitor.post(url, {"password": NEW}).status_code == 409
     assert not SignIn.objects.exists()

@@ -18,7 +18,7 @@ from django.apps import apps
 from django.conf import settings
 from django.urls import reverse
 
-from fabgate.collector.accounts import sign_in
+from fabgate.collector.accounts import links, sign_in
 from fabgate.collector.billing import member_plans, terms
 from fabgate.collector.models import Account, Gate, Member, OneTimeLink, Plan
 from fabgate.collector.pages import rights
@@ -159,7 +159,7 @@ def test_the_roles_that_may_change_money():
 class Stale(House):
     """The workshop, whose browsers had their passwords typed long ago; `post` answers the question, if there is one."""
 
-    is_asked = False
+    is_asked = is_compared = False
     #: What was stored before the form was sent, and after the question was asked.
     before: Rows
     asked: Rows
@@ -213,7 +213,7 @@ def _switched_on(house: House, role: str) -> Any:
 
 def _mailed(house: House, role: str) -> Any:
     found = house.account(role, email="one@example.org")
-    return house.post("accounts-mail", {"token": OneTimeLink.make(OneTimeLink.RESET, found, "manager")}, pk=found.pk)
+    return house.post("accounts-mail", {"token": links.make(OneTimeLink.RESET, found, "manager")}, pk=found.pk)
 
 
 def _linked(house: House, role: str, member: str) -> Any:

@@ -1,0 +1,150 @@
+"""Compares the refused badges with the gates' entries.
+
+Each entry that tells of a refusal has one row. The times are compared by the database, which has both: usually that is
+enough.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from fabgate import wire
+from fabgate.collector.db import statements
+from fabgate.collector.entries import decode, gate_clocks
+from fabgate.collector.models.entries import AHEAD
+from fabgate.collector.verify.findings import Report
+from fabgate.collector.verify.snapshot import PAGE, moment
+
+_TABLE: Final = "refusal"
+_TYPE: Final = "access.refused"
+_MS: Final = timedelta(milliseconds=1)
+#: The dates are read of few rows only, because reading them takes longer than all the rest.
+_ROWS: Final = f"""
+SELECT r.id, r.journal_id, r.seq, r.gate_id, j.gate_id, r.member, r.badge, r.reasons, r.is_timed, r.clock_off_ms, e.body,
+    r.at = e.occurred_at AND r.seen_at = e.arrived_at AND r.clock_off_ms IS NULL AND e.occurred_at <= e.arrived_at
+FROM collector_refusal r LEFT JOIN collector_journal j ON j.id = r.journal_id
+LEFT JOIN collector_entry e ON e.journal_id = r.journal_id AND e.seq = r.seq AND e.type = '{_TYPE}' AND NOT e.is_copy
+WHERE r.id > %s ORDER BY r.id LIMIT {PAGE}"""  # noqa: S608
+_TIMES: Final = """
+SELECT r.at, r.seen_at, e.occurred_at, e.arrived_at FROM collector_refusal r
+JOIN collector_entry e ON e.journal_id = r.journal_id AND e.seq = r.seq WHERE r.id = %s"""
+_DIFFERENT: Final = "SELECT count(*) FROM (SELECT DISTINCT journal_id, seq FROM collector_refusal) AS different"
+_TWICE: Final = """
+SELECT r.id, r.journal_id, r.seq FROM collector_refusal r
+JOIN (SELECT journal_id, seq, min(id) AS first FROM collector_refusal GROUP BY journal_id, seq HAVING count(*) > 1) t
+ON t.journal_id = r.journal_id AND t.seq = r.seq AND r.id > t.first ORDER BY r.id"""
+_ABSENT: Final = f"""
+SELECT j.name, e.seq FROM collector_entry e JOIN collector_journal j ON j.id = e.journal_id
+LEFT JOIN collector_refusal r ON r.journal_id = e.journal_id AND r.seq = e.seq
+WHERE e.type = '{_TYPE}' AND NOT e.is_copy AND r.id IS NULL ORDER BY e.id"""  # noqa: S608
+
+
+class _Stored(NamedTuple):
+    """A refusal, its entry, and whether the times agree at the first look."""
+
+    id: int
+    journal_id: int
+    seq: int
+    gate_id: int
+    gate: int | None
+    member: str
+    badge: str
+    reasons: Any
+    is_timed: bool
+    clock_off_ms: int | None
+    body: bytes | None
+    is_right: bool | None
+
+
+class _Entry(msgspec.Struct):
+    """The part of an entry that is compared: entries.py has read the whole."""
+
+    data: wire.AccessRefused
+
+
+_decode: Final = msgspec.json.Decoder(_Entry).decode
+
+
+def check(report: Report, entries: int) -> None:
+    """Compare all refusals; `entries` is how many entries tell of one."""
+    after, compared, is_added = -(1 << 63), 0, False
+    while True:
+        with statements.cursor() as cursor:
+            cursor.execute(_ROWS, [after])
+            page = cursor.fetchall()
+        for values in page:
+            row = _Stored(*values)
+            if row.body is None:
+                is_added = True
+                report.added(_TABLE, row.id, "no entry tells of it")
+            else:
+                _compare(report, row, row.body)
+        compared += len(page)
+        if len(page) < PAGE:
+            break
+        after = page[-1][0]
+    report.compared[_TABLE] += compared
+    # Each row has an entry, so as many different rows as entries leave none out.
+    if is_added or compared != entries or _different() != compared:
+        _name_others(report)
+
+
+def _compare(report: Report, row: _Stored, body: bytes) -> None:
+    try:
+        data = _decode(bytes(body)).data
+    except (msgspec.MsgspecError, ValueError):
+        return  # entries.py names it
+    reasons = json.loads(row.reasons) if isinstance(row.reasons, str) else row.reasons
+    for column, found, wanted in (
+        ("gate_id", row.gate_id, row.gate),
+        ("member", row.member, data.member or ""),
+        ("badge", row.badge, data.badge),
+        ("reasons", reasons, decode.brief(data.reasons)),
+    ):
+        if found != wanted:
+            report.changed(_TABLE, row.id, column, found, wanted)
+    if not (row.is_right and row.is_timed):
+        _compare_times(report, row)
+
+
+def _compare_times(report: Report, row: _Stored) -> None:
+    """Compare when it happened and arrived, and what the entry alone says about the gate's clock."""
+    with statements.cursor() as cursor:
+        cursor.execute(_TIMES, [row.id])
+        ((at, seen_at, occurred_at, arrived_at),) = cursor.fetchall()
+    occurred, arrived = moment(occurred_at), moment(arrived_at)
+    for column, found, wanted in (
+        ("at", moment(at), occurred or arrived),
+        ("is_timed", bool(row.is_timed), occurred is not None),
+        ("seen_at", moment(seen_at), arrived),
+    ):
+        if found != wanted:
+            report.changed(_TABLE, row.id, column, found, wanted)
+    off_ms, ahead_ms = row.clock_off_ms, None
+    if occurred is not None and arrived is not None and occurred > arrived + AHEAD:
+        ahead_ms = (occurred - arrived) // _MS
+    # A clock that is behind shows by an earlier report of the gate, which is not kept.
+    is_behind = off_ms is not None and occurred is not None and off_ms < -(gate_clocks.BEHIND // _MS)
+    if off_ms != ahead_ms and (ahead_ms is not None or not is_behind):
+        report.changed(_TABLE, row.id, "clock_off_ms", off_ms, ahead_ms)
+
+
+def _different() -> int:
+    with statements.cursor() as cursor:
+        cursor.execute(_DIFFERENT)
+        return int(cursor.fetchall()[0][0])
+
+
+def _name_others(report: Report) -> None:
+    """Name repeated refusals, and entries without one."""
+    with statements.cursor() as cursor:
+        cursor.execute(_TWICE)
+        for pk, journal, seq in cursor.fetchall():
+            report.added(_TABLE, pk, f"another row has the entry {journal}/{seq}")
+        cursor.execute(_ABSENT)
+        for journal, seq in cursor.fetchall():
+            report.missing(_TABLE, f"{journal}/{seq}", "an entry tells of it")

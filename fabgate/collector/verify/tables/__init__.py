@@ -1,0 +1,1 @@
+"""Compares the tables that people change with the audit log."""
