@@ -94,11 +94,15 @@ def set_password(account: Account, password: str, *, reason: str = "", but: int 
 
 
 def renew_hash(account: Account, password: str) -> None:
-    """Store the hash of a password that was just typed again, if it is of an older kind."""
-    if hashers.identify_hasher(account.password).must_update(account.password):
+    """Store a new hash of the password that was just typed, if its hash is of an older kind.
+
+    A password that was changed meanwhile stays.
+    """
+    typed = account.password
+    if hashers.identify_hasher(typed).must_update(typed):
+        account.set_password(password)
         with audit.change(account.name, "account.rehashed", account):
-            account.set_password(password)
-            account.save(update_fields=["password"])
+            Account.objects.filter(pk=account.pk, password=typed).update(password=account.password)
 
 
 def sign_out(account: Account, *, but: int | None = None, only: int | None = None) -> int:

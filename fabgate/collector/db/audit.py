@@ -20,11 +20,11 @@ from functools import partial
 from operator import itemgetter
 from typing import Any, Final
 
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models.options import Options
 
 from fabgate.collector.db import bulk, chains, pulse, statements
-from fabgate.collector.models import Change, Pulse
+from fabgate.collector.models import Change, Gate, Pulse
 
 _CHANGE = """
 INSERT INTO collector_change (at, actor, verb, kind, key, before, after, reason, rosters, number, seal)
@@ -91,6 +91,7 @@ def watched_by(watch: Watch) -> Iterator[None]:
 def change(actor: str, verb: str, obj: models.Model, *, reason: str = "") -> Iterator[Change]:
     """Log what the block changes in `obj`, which may be new and get its id in the block."""
     with transaction.atomic():
+        _lock([obj])
         before = _stored([obj])
         entry = Change(at=datetime.now(UTC), actor=actor, verb=verb, reason=reason)
         with acting_as(actor):
@@ -107,6 +108,7 @@ def changes(actor: str, verb: str, objects: Sequence[models.Model], *, reason: s
     The number of queries does not depend on the number of objects.
     """
     with transaction.atomic():
+        _lock(objects)
         before, at = _stored(objects), datetime.now(UTC)
         yield
         after = _stored(objects)
@@ -216,6 +218,19 @@ def _changed(obj: models.Model, before: _Stored, after: _Stored) -> tuple[dict[s
     return {name: was[name] for name in changed if name in was}, {
         name: became[name] for name in changed if name in became
     }
+
+
+def _lock(objects: Sequence[models.Model]) -> None:
+    """Lock the rows of objects of one model, by id, so that no other transaction changes them before this one ends.
+
+    A change of a many-to-many field locks no row by itself. Without the lock, "before" could be older than a change of
+    another transaction, and a change back to it would be missing in the log. Rows of gates are locked after the pulse
+    lock (db/pulse.py): machines/enrol_gate.py changes them one after the other.
+    """
+    pks = [obj.pk for obj in objects if obj.pk is not None]
+    if pks and connection.features.has_select_for_update and not isinstance(objects[0], Gate):
+        rows = _meta(objects[0]).base_manager.filter(pk__in=pks).order_by("pk").select_for_update(no_key=True)
+        list(rows.values_list("pk"))
 
 
 def _stored(objects: Sequence[models.Model]) -> _Stored:

@@ -195,7 +195,9 @@ def _all_or_none(directory: Path) -> Iterator[Callable[[str, str], None]]:
 
 def assign(gate: Gate, machine: Machine, *, actor: str) -> Change:
     """Assign a gate to another machine, whose rules and lock apply from then on. The caller announces the rosters."""
-    with audit.change(actor, "gate.moved", gate) as change:
+    # One after the other until the commit, as in `enrol`: the log compares before and after.
+    alone = data_folder.alone(settings.ENVIRONMENT.data / data_folder.LETTING_IN)
+    with alone, audit.change(actor, "gate.moved", gate) as change:
         change.rosters = _assign(gate, machine)
     return change
 

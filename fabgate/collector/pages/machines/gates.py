@@ -6,7 +6,6 @@ import base64
 from typing import Final
 
 from django.conf import settings
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.translation import gettext as _
@@ -72,6 +71,5 @@ def move(request: HttpRequest, name: str) -> HttpResponse:
     form = MoveForm(request.POST, machine=machine)
     if not form.is_valid():
         return views.page(request, machine, move=form)
-    with transaction.atomic():
-        change = enrol_gate.assign(form.cleaned_data["moved"], machine, actor=account_of(request).name)
+    change = enrol_gate.assign(form.cleaned_data["moved"], machine, actor=account_of(request).name)
     return views.saved(request, machine, "gates", list(Gate.objects.filter(name__in=change.rosters)))

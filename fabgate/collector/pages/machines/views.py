@@ -148,9 +148,11 @@ def trainings(request: HttpRequest, name: str) -> HttpResponse:
         form = TrainingsForm(request.POST, initial={"trainings": held.trainings.all()})
         if is_right := not form.has_conflicts() and form.is_valid():
             before = sorted(held.trainings.values_list("name", flat=True))
-            concerned = sorted({*held.trainings.all(), *form.cleaned_data["trainings"]}, key=lambda one: one.pk)
-            with audit.changes(account_of(request).name, "training.updated", concerned):
-                held.trainings.set(form.cleaned_data["trainings"])
+            chosen = set(form.cleaned_data["trainings"])
+            others = [one for one in held.trainings.all() if one not in chosen]
+            with audit.changes(account_of(request).name, "training.updated", [*chosen, *others]):
+                held.trainings.remove(*others)  # unlike set(), never one that somebody adds meanwhile
+                held.trainings.add(*chosen)
             after = sorted(held.trainings.values_list("name", flat=True))
             gates = roster.rebuild(held.gates.all(), only_changed=True)
             if before != after:

@@ -81,6 +81,7 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
 
 def _let_in(request: HttpRequest, link: OneTimeLink, account: Account, form: NewPasswordForm) -> None:
     with transaction.atomic():
+        list(Account.objects.select_for_update(no_key=True).filter(pk=account.pk))  # before its links, as elsewhere
         if not links.use(link, actor=account.name) or (link.account is None and Account.has_manager()):
             raise errors.Conflict(_("This link has just been used. Sign in, or ask a manager for a new one."))
         if link.account is None:

@@ -19,7 +19,7 @@ from fabgate.collector.models import Verification
 from fabgate.collector.paper import letterhead
 from fabgate.collector.paper.figures import NOTHING
 from fabgate.collector.paper.sheet import Column, Row, Sheet
-from fabgate.collector.paper.verification.words import PROBLEMS, TABLES
+from fabgate.collector.paper.verification.words import GROUPED, PROBLEMS, TABLES
 
 #: How many findings fit on the page, and how many characters of a value.
 _SHOWN, _MOST = 7, 60
@@ -46,8 +46,8 @@ def of(run: Verification) -> bytes:
             )
             sheet.paragraph(text % {"n": number_format(more, force_grouping=True), "command": called.command("verify")})
     sheet.heading(_("What was compared"))
-    third = [Column(_("Where"), 2), Column(_("Rows"), 0.9, is_number=True)]
-    sheet.table([*third, Column("", 0.2), *third, Column("", 0.2), *third], _compared(run.compared))
+    half = [Column(_("Where"), 2), Column(_("Rows"), 1, is_number=True)]
+    sheet.table([*half, Column("", 0.2), *half], _compared(run.compared))
     for note in _notes(run):
         sheet.paragraph(note)
     sheet.paragraph(_meaning(), is_soft=True)
@@ -86,13 +86,14 @@ def _finding(row: Mapping[str, Any]) -> Row:
 
 
 def _compared(compared: Mapping[str, int]) -> Iterator[Row]:
-    """Yield tables and how many of their rows were compared, in three parts beside each other."""
-    counts = [(str(name), compared[table]) for table, name in TABLES.items() if compared.get(table)]
-    cells = [[name, number_format(count, force_grouping=True)] for name, count in counts]
-    each = -(-len(cells) // 3)
-    parts = (cells[:each], cells[each : 2 * each], cells[2 * each :])
-    for left, middle, right in zip_longest(*parts, fillvalue=["", ""]):
-        yield Row([*left, "", *middle, "", *right])
+    """Yield tables and how many of their rows were compared, in two halves beside each other."""
+    grouped = {table for _name, tables in GROUPED for table in tables}
+    counts = [(name, compared.get(table, 0)) for table, name in TABLES.items() if table not in grouped]
+    counts += [(name, sum(compared.get(table, 0) for table in tables)) for name, tables in GROUPED]
+    cells = [[str(name), number_format(count, force_grouping=True)] for name, count in counts if count]
+    middle = (len(cells) + 1) // 2
+    for left, right in zip_longest(cells[:middle], cells[middle:], fillvalue=["", ""]):
+        yield Row([*left, "", *right])
 
 
 def _notes(run: Verification) -> Iterator[str]:

@@ -57,6 +57,22 @@ TABLES: Final[Mapping[str, Any]] = {
     "change": gettext_lazy("Rows of the audit log"),
     "audithead": gettext_lazy("File with the head of the audit log"),
 }
+#: The lines of the list of what was compared that count several tables.
+GROUPED: Final = (
+    (
+        gettext_lazy("Prices, plans, payers"),
+        frozenset({"billingterms", "tariffrule", "vatrate", "plan", "planchange", "payer", "payerreference"}),
+    ),
+    (
+        gettext_lazy("People, rights, machines, settings"),
+        frozenset(
+            {
+                *("member", "group", "badge", "training", "grant", "block", "machine", "gate", "opening", "specialday"),
+                *("account", "onetimelink", "apikey", "workshop", "collector", "sink"),
+            }
+        ),
+    ),
+)
 PROBLEMS: Final[Mapping[str, Any]] = {
     "changed": gettext_lazy("changed"),
     "missing": gettext_lazy("missing"),
