@@ -19,7 +19,7 @@ def test_an_added_account_gets_a_link_and_no_password(database, capsys):
     assert link.startswith(f"{settings.ENVIRONMENT.address}/welcome/")
     opened = OneTimeLink.open(link.rpartition("/")[2])
     assert (opened.account.name, opened.purpose, opened.account.has_usable_password()) == ("ada", "invite", False)
-    assert Change.objects.get().actor.startswith("cli:")
+    assert Change.objects.get(kind="account").actor.startswith("cli:")
 
 
 def test_a_link_for_an_existing_account(database, capsys):
@@ -28,7 +28,7 @@ def test_a_link_for_an_existing_account(database, capsys):
     account.save()
     accounts.link(argparse.Namespace(name="ADA", actor="bob"))
     assert OneTimeLink.open(capsys.readouterr().out.strip().rpartition("/")[2]).purpose == "reset"
-    assert Change.objects.get().actor == "cli:bob"
+    assert Change.objects.get(kind="account").actor == "cli:bob"
 
 
 @pytest.mark.parametrize("name", ["", "a b", "-a", "x" * 64, "ada", "worker", "Worker"])

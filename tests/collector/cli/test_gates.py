@@ -165,7 +165,8 @@ def test_a_gate_is_let_in_with_the_rules_of_its_machine_which_are_printed(env, c
     served = wire.decode(bytes(Gate.objects.get().roster), wire.Roster)
     assert (served.machine.limit_s, served.machine.mode) == (7200, "hold")
     change = Change.objects.get(verb="machine.added")
-    assert change.after == {"name": "laser", "title": "Laser", "rules": {"limit_s": 7200, "mode": "hold"}}
+    pk = Machine.objects.get().pk
+    assert change.after == {"id": pk, "name": "laser", "title": "Laser", "rules": {"limit_s": 7200, "mode": "hold"}}
 
 
 def test_the_rules_that_are_printed_can_be_given_again(env, capsys):  # noqa: F811

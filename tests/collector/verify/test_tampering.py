@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection
 
 from fabgate.collector.billing.charges import refresh
-from fabgate.collector.db import audit, one_state
+from fabgate.collector.db import one_state
 from fabgate.collector.db.chains import CHANGES
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import (

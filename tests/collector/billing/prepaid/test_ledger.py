@@ -31,6 +31,7 @@ from fabgate.collector.models import (
 from fabgate.collector.sessions import corrections
 from fabgate.collector.verify.findings import Report
 from fabgate.collector.verify.money import prepaid as verification
+from fabgate.collector.verify.tables import logged
 from fabgate.errors import UsageError
 from tests.collector import postgresql
 from tests.collector.billing.charges.test_charges import FIRST, LATER, MONTHS, Life, altered, billed, close, session
@@ -57,8 +58,9 @@ def credit(amount_minor: int, payer: str = "m-1", now: datetime = NOW, **more: o
 
 def findings() -> list[str]:
     report = Report()
+    logged.check(report)
     verification.check(report)
-    return [finding.text for finding in report.findings]
+    return [finding.text for finding in report.findings if finding.table.startswith("prepaid")]
 
 
 # --- a model ----------------------------------------------------------------------------------------------------------

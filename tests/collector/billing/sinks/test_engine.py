@@ -221,6 +221,7 @@ def test_a_process_that_is_really_killed_after_sending_has_one_effect(written, t
     with programs.WebhookReceiver(tmp_path).running() as program:
         program.configured(MONTH)
         written(f"hook: {{driver: webhook, from: {MONTH}, url: '{program.url}', secret_file: secret}}\n")
+        (tmp_path / "secret.key").write_text("only for tests")  # the log is sealed
         database = settings.DATABASES["default"]["NAME"]
         env = {
             **os.environ,
@@ -242,6 +243,7 @@ def test_a_process_that_is_really_killed_after_sending_has_one_effect(written, t
 def test_the_thread_looks_again_when_something_has_happened_or_time_has_passed(written, tmp_path, books):  # noqa: F811
     (tmp_path / "books").mkdir()
     written(f"books: {{driver: files, from: {MONTH}, folder: books}}\n")
+    Sink.objects.create(name="books")  # the log of a new one would wake the thread
     thread = sending.Sending(threading.Event())
     assert not thread.look(0)
     assert SinkLetter.objects.count() == 2

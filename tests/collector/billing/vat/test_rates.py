@@ -27,7 +27,7 @@ from fabgate.collector.paper.month import tables
 from fabgate.collector.paper.month.read import MonthRead
 from fabgate.collector.sessions import corrections
 from fabgate.collector.verify.findings import Report
-from fabgate.collector.verify.money import prices
+from fabgate.collector.verify.tables import logged
 from fabgate.errors import UsageError
 from fabgate.pricing.tariffs import Tariff
 from tests.collector import postgresql
@@ -56,7 +56,7 @@ def line(amount: int, code: str = "", payer: str = "m-1", day: date = FIRST) -> 
 
 def unlike_the_log() -> list[str]:
     report = Report()
-    prices.check(report)
+    logged.check(report)
     return [finding.text for finding in report.findings if finding.table == "vatrate"]
 
 
@@ -69,9 +69,9 @@ def test_a_rate_is_set_changed_and_removed_and_each_is_logged(shop):
     assert [str(percent) for percent in rates.known().values()] == ["5.5", "20"]
     assert rates.remove("", actor="maya")
     assert not rates.remove("", actor="maya")
-    logged = Change.objects.filter(kind="vatrate").order_by("pk").values_list("verb", "actor", "before", "after")
+    changes = Change.objects.filter(kind="vatrate").order_by("pk").values_list("verb", "actor", "before", "after")
     pk = VatRate.objects.get().pk
-    assert list(logged) == [
+    assert list(changes) == [
         ("vat-rate.added", "maya", {}, {"id": pk, "code": "S20", "percent": "2.0000"}),
         ("vat-rate.changed", "maya", {"percent": "2.0000"}, {"percent": "20.0000"}),
         ("vat-rate.added", "maya", {}, {"id": pk + 1, "code": "", "percent": "5.5000"}),

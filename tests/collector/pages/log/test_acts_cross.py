@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -207,7 +207,9 @@ def moved(w: Workshop) -> Any:
 def calendar(w: Workshop) -> Any:
     match w.chance.randrange(3):
         case 0:
-            return w.post("machines-calendar-weekly", {"days": w.one_of(["1"], ["2", "3"]), "start": "09:00", "to": "18:00"})
+            return w.post(
+                "machines-calendar-weekly", {"days": w.one_of(["1"], ["2", "3"]), "start": "09:00", "to": "18:00"}
+            )
         case 1:
             return w.post("machines-calendar-special", {"day": str(today() + timedelta(days=w.chance.randrange(9)))})
     kind, model = w.one_of(("weekly", Opening), ("special", SpecialDay))
@@ -223,7 +225,11 @@ def group(w: Workshop) -> Any:
 
 
 def training(w: Workshop) -> Any:
-    said = {"title": f"Training {w.chance.randrange(9)}", "machines": w.several(Machine), "trainers": w.several(Account)}
+    said = {
+        "title": f"Training {w.chance.randrange(9)}",
+        "machines": w.several(Machine),
+        "trainers": w.several(Account),
+    }
     if w.chance.randrange(3):
         return w.post("people-training-edit", said, pk=w.some(Training))
     return w.post("people-training-new", said)
@@ -244,7 +250,12 @@ def locked(w: Workshop) -> Any:
 
 
 def grant(w: Workshop) -> Any:
-    said = {"training": w.some(Training), "stage": "autonomous", "since": str(today()), "trainer": w.one_of("m-1", "m-2")}
+    said = {
+        "training": w.some(Training),
+        "stage": "autonomous",
+        "since": str(today()),
+        "trainer": w.one_of("m-1", "m-2"),
+    }
     if w.chance.randrange(2):
         return w.post("people-matrix", {**said, "member": w.several(Member)})
     return w.post("people-grant", said, pk=w.some(Member))
@@ -279,7 +290,9 @@ DONE: list[Act] = [
     lambda w: w.post("people-leave", pk=w.some(Member)),
     lambda w: w.post("people-back", pk=w.some(Member, left_on__isnull=False) or "m-1"),
     *(grant,) * 2,
-    lambda w: w.post("people-revoke", {"training": w.some(Training), "reason": "x"}, pk=w.some(Member, grants__isnull=False)),
+    lambda w: w.post(
+        "people-revoke", {"training": w.some(Training), "reason": "x"}, pk=w.some(Member, grants__isnull=False)
+    ),
     *(training,) * 2,
     *(group,) * 3,
     lambda w: w.post("people-group-end", {"over": w.one_of("0", "1")}, pk=w.some(Group)),

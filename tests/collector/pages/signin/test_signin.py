@@ -5,13 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth import hashers
 from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from fabgate.collector.accounts import known_browsers
+from fabgate.collector.accounts import known_browsers, manage
 from fabgate.collector.accounts import sign_in as signing_in
-from fabgate.collector.models import Account, FailedSignIn, SignIn, accounts
+from fabgate.collector.db import audit, baseline
+from fabgate.collector.models import Account, Change, FailedSignIn, SignIn, accounts
+from fabgate.collector.verify.findings import Report
+from fabgate.collector.verify.tables import logged
 from tests.collector.pages.conftest import PASSWORD
 
 
@@ -28,6 +32,47 @@ def test_the_right_password_leads_to_where_the_person_wanted_to_go(visitor, acco
     let_in = sign_in(visitor, next="/me?x=1")
     assert (let_in.status_code, let_in.headers["Location"]) == (303, "/me?x=1")
     assert visitor.get("/me").status_code == 200
+
+
+def older_hash(account: Account) -> None:
+    """Let the account have the hash of a version that took less time for it."""
+    hasher = hashers.get_hasher("argon2")
+    hasher.time_cost = 1
+    account.password = hasher.encode(PASSWORD, "salt" * 4)
+    account.save(update_fields=["password"])
+
+
+def test_an_older_hash_is_renewed_at_the_sign_in_and_the_log_has_a_digest_of_the_new_one(visitor, account):
+    desk = account("desk")
+    older_hash(desk)
+    baseline.log(Account)
+    older = desk.password
+    assert sign_in(visitor, password="x").status_code == 400
+    assert Account.objects.get().password == older
+    assert sign_in(visitor).status_code == 303
+    renewed = Account.objects.get()
+    assert renewed.password != older
+    assert renewed.check_password(PASSWORD)
+    change = Change.objects.get(verb="account.rehashed")
+    assert (change.actor, change.key, change.before.keys(), change.after) == (
+        *("desk", "desk", {"password_seal"}),
+        audit.seals_of(renewed),
+    )
+    assert renewed.password not in str(change.after)
+    report = Report()
+    logged.check(report)
+    assert report.total == 0
+    assert sign_in(visitor).status_code == 303
+    assert Change.objects.filter(verb="account.rehashed").count() == 1, "a hash of this version stays"
+
+
+def test_the_renewal_of_a_hash_never_puts_back_a_password_that_was_changed_meanwhile(account):
+    older_hash(account("desk"))
+    signing_in_now = Account.objects.get()
+    manage.set_password(Account.objects.get(), "seven small boats")
+    manage.renew_hash(signing_in_now, PASSWORD)
+    assert Account.objects.get().check_password("seven small boats")
+    assert not Change.objects.filter(verb="account.rehashed").exists()
 
 
 def test_the_name_may_be_capitalised(visitor, account):
