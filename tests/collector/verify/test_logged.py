@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import sqlite3
-from datetime import date
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +133,8 @@ def filled(field: models.Field[Any, Any]) -> Any:
         return NOON
     if isinstance(field, models.DateField):
         return date(2026, 1, 1)
+    if isinstance(field, models.TimeField):
+        return time(9)
     return 77 if isinstance(field, (models.IntegerField, models.BigAutoField)) else "x" if not field.remote_field else 1
 
 

@@ -118,6 +118,7 @@ NAMES: Final[dict[str, Callable[[Any], str]]] = {
     **dict.fromkeys(("journal", "gate"), lambda row: f"{row.name}$"),
     "boot": lambda row: f"{row.gate_id}/{row.boot}$",
     "review": lambda row: f"{row.session_id}$",
+    "refusal": lambda row: f"({row.pk}|{row.journal.name}/{row.seq})$",  # a missing one by its entry
     **dict.fromkeys(("correction", "ledgerline"), lambda row: rf"({row.pk}( \(.*\))?|{row.session_id})$"),
     **dict.fromkeys(
         ("usageday", "usagemonth"),

@@ -13,6 +13,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from fabgate.collector.accounts import links
 from fabgate.collector.accounts import manage as house
 from fabgate.collector.db import audit, pulse
 from fabgate.collector.models import Account, ApiKey, OneTimeLink
@@ -146,7 +147,8 @@ def _saved(request: HttpRequest, account: Account) -> AccountForm | None:
             # Only these fields: the password may have been changed in the meantime.
             row.save(update_fields=["display_name", "email", "role", "member"])
         if row.role != role:
-            OneTimeLink.close(row)  # it was made with the password, or without it, by the role of the account
+            # A link is made with the password, or without it, by the role of its account.
+            links.close(row, actor=account_of(request).name)
         _keep_a_manager()
     return None
 

@@ -40,15 +40,20 @@ def columns(model: type[models.Model]) -> list[str]:
 
 def check(report: Report) -> None:
     """Compare all tables: a value, a row that the log does not have, and one that only the log has."""
-    for table, model in tables():
-        _Comparison(report, table, model).run()
+    for _table, model in tables():
+        compare(report, model)
+
+
+def compare(report: Report, model: type[models.Model]) -> None:
+    """Compare one table."""
+    _Comparison(report, model).run()
 
 
 class _Comparison:
     """Compares one table, some rows at a time."""
 
-    def __init__(self, report: Report, table: str, model: type[models.Model]) -> None:
-        self._report, self._table, self._model = report, table, model
+    def __init__(self, report: Report, model: type[models.Model]) -> None:
+        self._report, self._table, self._model = report, model.__name__.lower(), model
         self._fields = columns(model)
         #: The values of a row from before a later version added a field: the log does not have them.
         self._defaults = _defaults(model, self._fields)

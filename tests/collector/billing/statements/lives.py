@@ -11,6 +11,8 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
+from django.db import transaction
+
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import closing, contests, decisions, refresh
 from fabgate.collector.billing.prepaid import ledger, modes
@@ -161,8 +163,9 @@ class Life:
             contests.contest(Contest.LINE, str(line.pk), "Not mine", Member.objects.get(pk=line.payer), author="zoe")
             return
         session = UsageSession.objects.get(pk=self._session())
-        if contests.goes_to_review(session):
-            corrections.contest(session, "Not mine", author="zoe")
+        with transaction.atomic():
+            if contests.goes_to_review(session):
+                corrections.contest(session, "Not mine", author="zoe")
 
     def _credit(self) -> None:
         minor, day = self.chance.choice([500, 2_000]), datetime.combine(FIRST, time(12), UTC)

@@ -25,7 +25,8 @@ def test_an_invited_person_sets_their_own_password_by_the_link_that_is_shown_onc
     assert not Account.objects.get(name="bob").has_usable_password()
     assert visitor.post(link, {"password": "seven small boats"}).status_code == 303
     assert Account.objects.get(name="bob").role == "trainer"
-    assert [change.verb for change in Change.objects.order_by("id")] == ["account.added", "account.password"]
+    verbs = [change.verb for change in Change.objects.order_by("id")]
+    assert verbs == ["account.added", "link.made", "link.used", "account.password"]
 
 
 def test_a_role_is_chosen_and_nobody_is_made_a_manager_by_not_looking(browse):

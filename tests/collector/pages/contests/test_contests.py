@@ -26,7 +26,7 @@ from fabgate.collector.models import (
     UsageSession,
 )
 from fabgate.collector.verify.findings import Report
-from fabgate.collector.verify.money import logged
+from fabgate.collector.verify.tables import logged
 from fabgate.errors import UsageError
 from tests.collector.access.test_roster import (
     env,  # noqa: F401 (fixtures)
