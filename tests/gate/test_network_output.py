@@ -168,6 +168,7 @@ def test_after_a_kill_the_plugs_own_timer_is_in_doubt_and_a_machine_that_is_only
     try:
         watched.start()
         watched.tap("ada")
+        watched.wait_for_entries("session.started")
         watched.advance(2_000)
         watched.tap("ada")
         (ended,) = watched.wait_for_entries("session.ended")

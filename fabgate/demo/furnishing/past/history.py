@@ -68,6 +68,19 @@ def _date_what_is_there(opened: datetime, today: date) -> None:
     Badge.objects.update(since=opened)
     Badge.objects.filter(end_reason=Badge.LOST).update(ended_at=lost)
     Member.objects.update(joined_on=opened.astimezone(zone()).date())
+    for model, dates in (Member, ("joined_on",)), (Badge, ("since", "ended_at")):
+        _log_dates(model, dates)
+
+
+def _log_dates(model: type[Member | Badge], dates: tuple[str, ...]) -> None:
+    """Write the dates of all members or badges into the log, which has those of before; its seals are made later."""
+    stored = {
+        str(pk): values for pk, values in audit.stored(model, list(model.objects.values_list("pk", flat=True))).items()
+    }
+    for row in Change.objects.filter(kind=model.__name__.lower()):
+        is_new_member = model is Member and not row.before
+        row.after |= {name: stored[row.key][name] for name in dates if row.after.get(name) or is_new_member}
+        row.save(update_fields=["after"])
 
 
 def _grants(wanted: Wanted, today: date) -> dict[tuple[str, str], int]:

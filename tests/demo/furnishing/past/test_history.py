@@ -117,7 +117,7 @@ def test_nothing_says_that_it_happened_today_but_what_the_demo_itself_changed(wo
     today = str(date.today())  # noqa: DTZ011 (SQLite's dates are UTC; a change is minutes old)
     fresh = {verb for verb, day in rows if day >= today}
     on_the_first = {"month.closed", "prepaid.mode", "prepaid.credited"} if today.endswith("-01") else set()
-    assert fresh <= {"books.verified", "machine.updated", "review.contested"} | on_the_first, fresh
+    assert fresh <= {"books.verified", "link.made", "machine.updated", "review.contested"} | on_the_first, fresh
 
 
 def test_months_that_are_over_are_closed_and_their_seals_are_right(workshop):
