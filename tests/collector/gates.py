@@ -113,9 +113,11 @@ class Journal:
             "session.ended", session=session, member=member, badge="d1", energised_ms=energised_ms, **data
         )
 
-    def fork(self, *, floor: int = 1, mark: int = 0) -> Journal:
+    def fork(self, *, floor: int = 1, mark: int = 0, **more: Any) -> Journal:
         """Open the journal that a restored image opens: it names this one and copies all of it."""
-        new = Journal(gate=self.gate, site=self.site, boot=self.boot, synced=self.synced, boottime_ms=self.boottime_ms)
+        new = Journal(
+            gate=self.gate, site=self.site, boot=self.boot, synced=self.synced, boottime_ms=self.boottime_ms, **more
+        )
         new.write("journal.forked", journal=self.name, floor=floor, head=self.head, mark=mark)
         for seq in range(floor, self.head + 1):
             entry = wire.decode_entry(self.bodies[seq - 1])

@@ -117,28 +117,24 @@ def _end_journals(gates: Collection[int], known: dict[str, Journal]) -> list[Jou
     return ended
 
 
-def record_lost(changed: Succession, now: datetime) -> list[Journal]:
-    """Record which entries of the ended journals will never arrive; return the journals that lost any.
+def record_lost(changed: Succession, now: datetime) -> None:
+    """Record which entries of the ended journals will never arrive.
 
     A journal that its gate writes again is left out: its entries may still arrive.
     """
     again = {pk for pk, old in changed.late.items() if old.name == old.gate.journal}
     old_ones = {pk: old for pk, old in changed.late.items() if pk not in again} | changed.ended
-    return [old for old in old_ones.values() if _record_lost(old, now)]
+    for old in old_ones.values():
+        _record_lost(old, now)
 
 
-def _record_lost(old: Journal, now: datetime) -> bool:
-    """Record the missing numbers up to the last known head, except those that the next journal copied.
-
-    Returns whether any are missing.
-    """
+def _record_lost(old: Journal, now: datetime) -> None:
+    """Record the missing numbers up to the last known head, except those that the next journal copied."""
     stored = Entry.objects.filter(journal=old).aggregate(last=Max("seq"))["last"] or 0
     missing = journals.record_missing(old, min(max(old.head, old.fork_head or 0, stored), old.last_own), now)
-    if not missing:
-        return False
-    log.error("%s: the journal has ended, and its entries %s are missing", old.name, missing)
-    journals.fill_copied_gaps(old, now)
-    return True
+    if missing:
+        log.error("%s: the journal has ended, and its entries %s are missing", old.name, missing)
+        journals.fill_copied_gaps(old, now)
 
 
 def _watch_for_clone(fact: Fact, journal: Journal) -> None:

@@ -6,11 +6,10 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from fabgate import wire
 from fabgate.collector.entries import journals, queries
 from fabgate.collector.intake.placement import Placement
-from fabgate.collector.models import Entry, Journal
-from fabgate.collector.models.entries import MAX_SEQ
+from fabgate.collector.models import Journal
+from fabgate.collector.sessions.derive import Passed
 
 
 @dataclass(slots=True)
@@ -18,9 +17,9 @@ class Advance:
     """Which acks moved, forward or back."""
 
     moved: list[Journal] = field(default_factory=list)
-    #: Sessions to be concluded again. Their end is acknowledged now, which had arrived earlier, beyond a gap that is now
-    #: recorded as lost; or it is no longer acknowledged.
-    passed: set[str] = field(default_factory=set)
+    #: Ranges whose sessions are to be judged again: (journal, after which number, up to which). An end in one is
+    #: acknowledged now, which had arrived earlier, beyond a gap; or it is no longer acknowledged.
+    passed: list[Passed] = field(default_factory=list)
     #: Names of the journals in which entries arrived only beyond a gap.
     beyond_gap: set[str] = field(default_factory=set)
 
@@ -39,16 +38,16 @@ def advance(
     found = Advance()
     with_gaps = queries.with_gaps([journal.pk for journal in known.values()], beyond_ack=True)
     for name, journal in known.items():
+        before = journal.ack_seq
         if name in lowered and journals.go_back(journal):
             # The starts of sessions that have only an end may arrive now.
-            found.passed |= sessions_ended_in(journal, journal.ack_seq)
+            found.passed.append((journal, journal.ack_seq, before))
             found.moved.append(journal)
             continue
-        before = journal.ack_seq
         if _move(journal, placement, has_gaps=journal.pk in with_gaps):
-            # entries of this batch beyond another gap are not acknowledged
-            if journal.ack_seq - before > sum(seq <= journal.ack_seq for seq in arrived[journal.pk]):
-                found.passed |= sessions_ended_in(journal, before, journal.ack_seq)
+            # This batch may have entries below the old ack, too, and beyond another gap.
+            if journal.ack_seq - before > sum(before < seq <= journal.ack_seq for seq in arrived[journal.pk]):
+                found.passed.append((journal, before, journal.ack_seq))
             found.moved.append(journal)
         elif journal.pk in arrived and name not in asked:
             found.beyond_gap.add(name)
@@ -66,14 +65,3 @@ def _move(journal: Journal, placement: Placement, *, has_gaps: bool) -> bool:
         return False  # the number after the ack is still missing: otherwise the ack would have been higher before
     journal.ack_seq, journal.ack_hash = seq, placement.hashes[journal.pk, seq]
     return True
-
-
-def sessions_ended_in(journal: Journal, after: int, upto: int = MAX_SEQ) -> set[str]:
-    """Return the sessions of a journal whose end has a number above `after`, up to `upto`."""
-    found = set()
-    rows = Entry.objects.filter(journal=journal, seq__gt=after, seq__lte=upto, type="session.ended")
-    for entry in rows.iterator(chunk_size=500):
-        data = wire.decode_data(entry.decode())
-        if isinstance(data, wire.SessionEnded):
-            found.add(data.session)
-    return found

@@ -53,16 +53,15 @@ def store(messages: Sequence[Fact | InvalidMessage | GateReport], now: datetime,
     changed_journals = succession.link(facts, journals)
     status = ReportedStatus(loaded, now, collector=collector)
     status.apply(reports, changed_journals)
-    lost = succession.record_lost(changed_journals, now)
+    succession.record_lost(changed_journals, now)
     clock_offsets = gate_clocks.check(facts, gates, now)
     refused = live_state.save_refusals(facts, gates, journals, clock_offsets, now)
     answered = live_state.save_answers(facts, reports, gates, now)
 
     moved = acks.advance(journals, placement, asked=status.asked, lowered=status.lowered)
-    passed = moved.passed.union(*(acks.sessions_ended_in(old, old.ack_seq) for old in lost))
 
     sessions = derive.update_sessions(
-        facts, gates, journals, changed_journals, clock_offsets, passed, placement.copies, now
+        facts, gates, journals, changed_journals, clock_offsets, moved.passed, placement.copies, now
     )
     sums.add(sessions)
     pulse.lock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -38,12 +39,12 @@ class ReportedStatus:
         self.asked: set[str] = set()
         #: Names of the journals whose floor is lower than before: an image of the card was put back.
         self.lowered: set[str] = set()
-        #: Ids of the gates that have just deleted the first entry of their journal, which did not arrive.
-        self._beheaded: set[int] = set()
+        #: The journals between which each gate turned, by its id: within a batch it may turn away and back again. Also those
+        #: that are out of order since this batch, or no more.
+        self._turned: dict[int, set[str]] = defaultdict(set)
 
     def apply(self, reports: Sequence[GateReport], succession: Succession) -> None:
         """Update gates and journals. Adds to `succession` what changes with the journal that a gate writes."""
-        journal_before = {gate.pk: gate.journal for gate in self._gates.values()}
         for report in reports:
             gate, message = self._gates[report.gate], report.message
             was_online = gate.online
@@ -54,14 +55,13 @@ class ReportedStatus:
             # On each connect of the collector, the broker repeats the retained messages of gates that no longer exist.
             if was_online or gate.online or gate.seen_at is None:
                 gate.seen_at = self._now
-        switched = {gate.pk for gate in self._gates.values() if gate.journal != journal_before[gate.pk]}
-        switched |= self._beheaded
+        switched = self._turned.keys()
         placed = set(succession.gates)  # the first entry of a journal has arrived, and says what it follows
         if not switched | placed:
             return
         succession.gates |= switched
         written = {gate.pk: gate.journal for gate in self._gates.values()}
-        named = [journal for pk in switched for journal in (journal_before[pk], written[pk])]
+        named = set().union(*self._turned.values())
         old_ones = Journal.objects.filter(Q(superseded_by=None) | Q(name__in=named), gate__in=switched | placed)
         now_written = {old.gate_id: old for old in old_ones if old.name == written.get(old.gate_id)}
         for old in old_ones:
@@ -92,7 +92,9 @@ class ReportedStatus:
         if journal.gate_id != gate.pk:
             log.error("%s reports the journal %s, which belongs to another gate", gate.name, journal.name)
             return
-        gate.journal = journal.name
+        if gate.journal != journal.name:
+            self._turned[gate.pk] |= {gate.journal, journal.name}
+            gate.journal = journal.name
         gate.head_at = at if status.online else None
         self._note_bounds(gate, journal, status)
         # A floor above the head is wrong, and would record unwritten numbers as lost.
@@ -104,14 +106,14 @@ class ReportedStatus:
             self.asked.add(journal.name)
 
     def _note_bounds(self, gate: Gate, journal: Journal, status: wire.Status) -> None:
-        was_in_order = not journal.is_out_of_order
+        was_out_of_order = journal.is_out_of_order
         if status.floor < journal.floor:
             self.lowered.add(journal.name)
         if (status.floor, status.head) != (journal.floor, journal.head):
             journal.floor, journal.head = status.floor, max(journal.head, status.head)
             journal.save(update_fields=["floor", "head"])
-            if was_in_order and journal.is_out_of_order:
-                self._beheaded.add(gate.pk)
+            if journal.is_out_of_order != was_out_of_order:
+                self._turned[gate.pk].add(journal.name)
 
     def _apply_roster(self, gate: Gate, roster: wire.RosterInfo) -> None:
         if roster.source not in (None, "collector", f"collector:{self._collector}"):

@@ -39,6 +39,8 @@ from fabgate.collector.sessions.merge import (
 
 log = logging.getLogger(__name__)
 
+#: A range of entries that the ack of a journal has just passed, or fell back behind: above a number, up to another one.
+Passed = tuple[Journal, int, int]
 _NEVER = BootDates()
 #: How many seconds after a limit a gate may switch off.
 LATE_S: Final = 60
@@ -50,15 +52,15 @@ def update_sessions(
     known: dict[str, Journal],
     succession: Succession,
     clock_offsets: ClockOffsets,
-    passed: set[str],
+    passed: Collection[Passed],
     copies: Iterable[Fact],
     now: datetime,
 ) -> list[tuple[Usage | None, Usage]]:
     """Update and save the sessions that change, with their reviews; return each one before and after.
 
     `copies` are new entries whose originals are stored: they show which sessions continue in another journal. `known`
-    has journals with their new acks. `passed` are sessions that did not change, but whose end is now acknowledged. Live
-    counters of stored sessions are moved from `gates` to their sessions; the caller saves the gates.
+    has journals with their new acks. Sessions that ended in a range of `passed` are judged again. Live counters of stored
+    sessions are moved from `gates` to their sessions; the caller saves the gates.
     """
     entries = [(f, f.data) for f in facts if isinstance(f.data, SESSION_DATA)]
     reported = {gate.id: gate.journal for gate in gates.values()}
@@ -67,8 +69,8 @@ def update_sessions(
     if early:
         redated.boots |= first_dates.boots_before(early)
     hinted = {session for gate in gates.values() for session in gate.hints}
-    others = _also_changed(succession, redated) | _copied(copies) | first_dates.sessions_before(early)
-    rows = session_rows.load_sessions({data.session for _, data in entries} | others | hinted | passed)
+    others = _also_changed(succession, redated, passed) | _copied(copies) | first_dates.sessions_before(early)
+    rows = session_rows.load_sessions({data.session for _, data in entries} | others | hinted)
     before = {session: session_rows.copy_of(row) for session, row in rows.items()}
     longest_s = queries.longest_s({data.roster for _, data in entries if data.roster})
     for fact, data in entries:
@@ -262,11 +264,21 @@ def _copied(copies: Iterable[Fact]) -> set[str]:
     return found
 
 
-def _also_changed(succession: Succession, redated: Redated) -> set[str]:
-    """Return the ids of sessions that change although none of their own entries arrived."""
+def _also_changed(succession: Succession, redated: Redated, passed: Collection[Passed]) -> set[str]:
+    """Return the ids of sessions that change although none of their own entries arrived.
+
+    Every input of `_judge` and `_conclude` is here: they must find what verify finds, which settles all sessions.
+    """
     ids: set[str] = set()
+    # Whether a start can still arrive depends on the ack and on the journals that have ended (`_is_start_lost`). No boot
+    # has an empty id, so the index of undated starts finds the few sessions without a start.
+    no_start = UsageSession.objects.filter(start_timed=False, start_boot="", has_start=False, has_end=True)
     if succession.gates:
         ids.update(UsageSession.objects.filter(has_end=False, gate__in=succession.gates).values_list("id", flat=True))
+        ids.update(no_start.filter(gate__in=succession.gates).values_list("id", flat=True))
+    for journal, after, upto in passed:
+        ended = no_start.filter(opened_in=journal, opened_seq__gt=after, opened_seq__lte=upto)
+        ids.update(ended.values_list("id", flat=True))
     for old in succession.forked:
         image = UsageSession.objects.filter(gate=old.gate_id, opened_in=old, opened_seq__gt=old.fork_mark)
         ids.update(image.values_list("id", flat=True))
