@@ -86,6 +86,10 @@ class Placement:
                 self._quarantine(message, journal, counts=True)
             elif broken := self._chain_break(message, journal, stored):
                 self._fork(message, journal, *broken)
+            elif self._journals[message.origin[0]].gate_id != journal.gate_id:
+                hashes[number] = message.hash
+                unfit = _as_unfit(message, "copyof", "its original is in a journal of another gate")
+                self._quarantine(unfit, journal, counts=True)
             else:
                 hashes[number] = message.hash
                 gate, place = uids.setdefault(message.uid, (journal.gate_id, number))

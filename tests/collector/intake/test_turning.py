@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
@@ -11,13 +12,14 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from fabgate import seal
 from fabgate.collector.broker.message import Received
 from fabgate.collector.intake.store import Store
-from fabgate.collector.models import LedgerLine, Review, UsageSession
+from fabgate.collector.models import LedgerLine, Quarantine, Review, UsageSession
 from fabgate.collector.sessions import derive
 from fabgate.collector.sessions import rows as session_rows
 from tests.collector import plans
-from tests.collector.gates import NOON, Journal
+from tests.collector.gates import NOON, Journal, ack
 from tests.collector.postgresql import EXAMPLES
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -123,6 +125,38 @@ def test_an_ack_that_passes_an_end_puts_it_in_doubt_although_an_older_entry_arri
     assert doubts() == {"s-1": "no-start"}
 
 
+@pytest.mark.parametrize("kind", ["end", "first entry"])
+def test_a_copy_of_another_gates_journal_is_quarantined_and_changes_nothing_of_that_gate(store, kind):
+    own = begun()
+    own.start("s-1")
+    store.store([*own.messages(), own.status(head=9)], NOON)
+    rogue = Journal(gate="saw-1")
+    rogue.write("gate.started", version="1")
+    if kind == "end":  # whether its start is lost would depend on the other gate's journals
+        copyof = f"{own.name}/9/{seal.to_text(own.hash(1))}"
+        rogue.write(
+            "session.ended",
+            copyof=copyof,
+            session="s-2",
+            member="m",
+            badge="b",
+            energised_ms=1,
+            running_ms=0,
+            reason="badge",
+        )
+    else:  # it would say which journal the other gate's follows
+        rogue.write(
+            "gate.started", copyof=f"{own.name}/1/{seal.to_text(own.hash(1))}", version="1", replaces=rogue.name
+        )
+    said = ack(store.store([*rogue.messages(), rogue.status()], NOON), "saw-1")
+    assert (said.journal, said.seq) == (rogue.name, 2)
+    assert list(Quarantine.objects.values_list("reason", "journal__name", "seq")) == [("copyof", rogue.name, 2)]
+    new = begun(replaces=own.name)
+    store.store([*new.messages(), new.status()], NOON)
+    assert doubts() == {"s-1": "journal-lost"}
+    assert settled_wrongly() == []
+
+
 def test_turning_costs_as_much_after_many_sessions_as_after_a_few(store):
     old, new = begun(), begun()
     store.store([*old.messages(), old.status()], NOON)
@@ -170,6 +204,8 @@ class Cards:
 
     def _use(self, journal: Journal, number: int) -> None:
         for session in range(self.chance.randrange(1, 4)):
+            if self.chance.random() < 0.1:
+                journal.off -= timedelta(days=self.chance.randrange(9))  # before what its gate wrote first
             if self.chance.random() < 0.3:
                 journal.boot, journal.synced = f"boot-{journal.head}-{number}", self.chance.random() < 0.5
                 journal.write("gate.started", version="1")
