@@ -127,28 +127,20 @@ def test_an_ack_that_passes_an_end_puts_it_in_doubt_although_an_older_entry_arri
 
 @pytest.mark.parametrize("kind", ["end", "first entry"])
 def test_a_copy_of_another_gates_journal_is_quarantined_and_changes_nothing_of_that_gate(store, kind):
-    own = begun()
+    older, own = begun(), begun()
     own.start("s-1")
-    store.store([*own.messages(), own.status(head=9)], NOON)
+    store.store(older.messages(), NOON)
+    store.store(own.messages(), NOON)
     rogue = Journal(gate="saw-1")
     rogue.write("gate.started", version="1")
     if kind == "end":  # whether its start is lost would depend on the other gate's journals
-        copyof = f"{own.name}/9/{seal.to_text(own.hash(1))}"
-        rogue.write(
-            "session.ended",
-            copyof=copyof,
-            session="s-2",
-            member="m",
-            badge="b",
-            energised_ms=1,
-            running_ms=0,
-            reason="badge",
-        )
-    else:  # it would say which journal the other gate's follows
-        rogue.write(
-            "gate.started", copyof=f"{own.name}/1/{seal.to_text(own.hash(1))}", version="1", replaces=rogue.name
-        )
+        ended = {"session": "s-2", "member": "m", "badge": "b", "energised_ms": 1, "running_ms": 0, "reason": "badge"}
+        rogue.write("session.ended", copyof=f"{own.name}/9/{seal.to_text(own.hash(1))}", **ended)
+    else:  # it would say that the other gate's older journal follows the one that it writes
+        copyof = f"{older.name}/1/{seal.to_text(older.hash(1))}"
+        rogue.write("gate.started", copyof=copyof, version="1", replaces=own.name)
     said = ack(store.store([*rogue.messages(), rogue.status()], NOON), "saw-1")
+    assert doubts() == {"s-1": None}
     assert (said.journal, said.seq) == (rogue.name, 2)
     assert list(Quarantine.objects.values_list("reason", "journal__name", "seq")) == [("copyof", rogue.name, 2)]
     new = begun(replaces=own.name)

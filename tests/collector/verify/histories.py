@@ -122,7 +122,10 @@ class History:
     def other(self, what: str, writer: Writer, chance: random.Random) -> list[Received]:
         journal = writer.journal
         if what == "status":
-            return [journal.status(at=self.now, floor=1, mark=0)]
+            # Sometimes of another card, which the gate used before or uses again, or from before its last entries.
+            journal = chance.choice(writer.journals)
+            head = chance.choice([journal.head, chance.randrange(journal.head + 1)])
+            return [journal.status(at=self.now, head=head, floor=chance.choice([1, 1, max(1, head)]), mark=0)]
         if what == "state":
             return [
                 journal.state(state="active", session=writer.session or "s-9", energised_ms=chance.randrange(90_000))
