@@ -17,6 +17,8 @@ from django.conf import settings
 
 from fabgate.collector.models import Verification
 from fabgate.collector.processes.run import ending_with
+from fabgate.collector.verify import run
+from fabgate.errors import AlteredError
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +27,8 @@ HOURS: Final = range(2, 5)
 #: Begins at any hour if the last run, or the start of the worker, is longer ago.
 OVERDUE: Final = timedelta(hours=36)
 _STOP_S: Final = 5.0
+#: The exit codes of a verification that has a result.
+_WITH_RESULT: Final = (0, AlteredError.exit_code)
 COMMAND: Final = (sys.executable, "-m", "fabgate.collector", "verify", "--nightly")
 
 
@@ -34,6 +38,7 @@ class Nightly:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._since: datetime | None = None
+        self._began_at: datetime | None = None
         #: The night for which it was started, so that one that fails is not repeated each minute.
         self._night: date | None = None
 
@@ -44,12 +49,25 @@ class Nightly:
             code = self._process.poll()
             if code is None:
                 return
+            self._keep_trouble(code, now)
             self._process = None
             log.log(logging.INFO if code == 0 else logging.ERROR, "the verification of the books ended with %d", code)
         if self._is_due(now):
             self._night = self._day(now)
             log.info("verifying the books")
+            self._began_at = now
             self._process = subprocess.Popen(COMMAND, preexec_fn=ending_with(os.getpid()))  # noqa: S603, PLW1509
+
+    def _keep_trouble(self, code: int, now: datetime) -> None:
+        """Store that a verification has no result, unless it did so itself. The page would show the one before as the last.
+
+        Raises DatabaseError; then the next turn tries again.
+        """
+        if code in _WITH_RESULT or self._began_at is None:
+            return
+        last = Verification.last()
+        if last is None or last.began_at < self._began_at:
+            run.save_trouble(f"the verification ended with {code}, without a result: see the log", self._began_at, now)
 
     def stop(self) -> None:
         """End the verification, if it runs; it has changed nothing."""
@@ -70,7 +88,8 @@ class Nightly:
             return False
         last = Verification.last()
         if now.astimezone(self._zone()).hour in HOURS:
-            return last is None or self._day(last.began_at) != day
+            # One without a result may only have been ended with its worker.
+            return last is None or bool(last.trouble) or self._day(last.began_at) != day
         return now - max(self._since, last.began_at if last else self._since) > OVERDUE
 
     def _day(self, moment: datetime) -> date:

@@ -108,3 +108,29 @@ def test_how_it_ended_is_logged(monkeypatch, caplog):
     turn(night, NIGHT)
     night.turn(NIGHT + timedelta(minutes=1))
     assert "the verification of the books ended with 6" in caplog.text
+
+
+def test_a_night_without_a_result_is_stored_as_such(monkeypatch):
+    """The page showed the result of the night before as the last one, for four days."""
+    done(NIGHT - timedelta(days=1), findings=0)
+    monkeypatch.setattr(nightly, "COMMAND", (sys.executable, "-c", "raise ValueError"))
+    night = Nightly()
+    turn(night, NIGHT)
+    night.turn(NIGHT + timedelta(minutes=1))
+    last = Verification.last()
+    assert last.trouble == "the verification ended with 1, without a result: see the log"
+    assert (last.began_at, last.ended_at) == (NIGHT, NIGHT + timedelta(minutes=1))
+
+
+def test_a_night_that_stored_its_own_result_keeps_it(monkeypatch):
+    monkeypatch.setattr(nightly, "COMMAND", (sys.executable, "-c", "raise SystemExit(1)"))
+    night = Nightly()
+    turn(night, NIGHT)
+    done(NIGHT + timedelta(seconds=1), trouble="the secret.key is another one")
+    night.turn(NIGHT + timedelta(minutes=1))
+    assert Verification.last().trouble == "the secret.key is another one"
+    done(NIGHT + timedelta(hours=1), trouble="")
+    monkeypatch.setattr(nightly, "COMMAND", (sys.executable, "-c", "raise SystemExit(6)"))
+    turn(night, NIGHT + timedelta(days=1))
+    night.turn(NIGHT + timedelta(days=1, minutes=1))
+    assert Verification.last().trouble == ""
