@@ -214,7 +214,7 @@ def _append(rows: Sequence[_Row], now: datetime) -> None:
 def _changed(obj: models.Model, before: _Stored, after: _Stored) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the old and new values of the fields that changed."""
     was, became = before.get(obj.pk, {}), after.get(obj.pk, {})
-    changed = sorted(name for name in {*was, *became} if was.get(name) != became.get(name))
+    changed = sorted(name for name in {*was, *became} if not is_same(was.get(name), became.get(name)))
     return {name: was[name] for name in changed if name in was}, {
         name: became[name] for name in changed if name in became
     }
@@ -272,6 +272,17 @@ def _related(many: models.ManyToManyField[Any, Any], pks: Sequence[Any]) -> Iter
     assert through is not None
     pairs = [(pk, str(name)) for pk, name in statements.rows_among(_meta(through).base_manager.all(), own, pks, called)]
     yield from sorted(pairs, key=itemgetter(1))
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Return whether two values of fields are the same as JSON, which Python's == does not say: false is not 0."""
+    if one.__class__ is not other.__class__:
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(is_same(value, other[name]) for name, value in one.items())
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(is_same, one, other))
+    return bool(one == other)
 
 
 def plain(value: Any) -> Any:

@@ -9,6 +9,8 @@ from typing import Any, Final, TypedDict
 
 #: What is wrong with a row.
 CHANGED, MISSING, ADDED = "changed", "missing", "added"
+#: It could not be compared: `found` says why.
+UNCHECKED: Final = "unchecked"
 #: How many findings of each table are kept with their values; the others are only counted.
 MOST_KEPT: Final = 200
 #: How many characters of a value are shown.
@@ -20,7 +22,7 @@ class Finding:
     """One row that is not as it should be.
 
     `column` is empty if the whole row is missing, or should not be there. `found` and `wanted` are values as text; None
-    is NULL, or not known. `since` is when the audit log got the wanted value, as text, if that is known.
+    is NULL, or not known. `row` is empty if a part of the verification about the whole table failed. `since` is when the audit log got the wanted value, as text, if that is known.
     """
 
     table: str
@@ -34,7 +36,9 @@ class Finding:
     @property
     def text(self) -> str:
         """Return the finding as one line."""
-        where = f"{self.table} {self.row}"
+        where = f"{self.table} {self.row}".rstrip()
+        if self.problem == UNCHECKED:
+            return f"{where}: could not be compared ({self.found})"
         if not self.column:
             why = f": {self.wanted}" if self.wanted else ""
             return f"{where}: {_PROBLEMS[self.problem]}{why}"
@@ -79,8 +83,16 @@ _LOGGED: Final = (
 )
 
 
-def advice(table: str) -> str:
-    """Return what to do about findings in a table."""
+_UNCHECKED: Final = (
+    "correct what the other findings name, and verify again; if this line stays, a row that it does not know cannot be read:"
+    " put back a copy from before"
+)
+
+
+def advice(table: str, *, is_compared: bool = True) -> str:
+    """Return what to do about findings in a table, also if it could only not be compared."""
+    if not is_compared:
+        return _UNCHECKED
     return _ADVICE.get(table, _LOGGED)
 
 
@@ -98,6 +110,10 @@ class Note(TypedDict):
 RESTORED: Final = "restored"
 #: Charges of open months do not follow all sessions yet: the others are compared.
 LATER: Final = "charges-later"
+
+
+#: How many findings are kept, and the counts of a report.
+Mark = tuple[int, Counter[str], Counter[str]]
 
 
 @dataclass
@@ -123,19 +139,32 @@ class Report:
 
     def changed(self, table: str, row: object, column: str, found: Any, wanted: Any, *, since: Any = None) -> None:
         """Add a finding about one column."""
-        self.add(Finding(table, str(row), CHANGED, column, as_text(found), as_text(wanted), as_text(since)))
+        self.add(Finding(table, as_text(row) or "", CHANGED, column, as_text(found), as_text(wanted), as_text(since)))
 
     def changed_as_a_whole(self, table: str, row: object, why: str) -> None:
         """Add a finding about a row that no longer fits what belongs to it."""
-        self.add(Finding(table, str(row), CHANGED, wanted=why))
+        self.add(Finding(table, as_text(row) or "", CHANGED, wanted=why))
 
     def missing(self, table: str, row: object, why: str = "") -> None:
         """Add a finding about a row that is missing."""
-        self.add(Finding(table, str(row), MISSING, wanted=why or None))
+        self.add(Finding(table, as_text(row) or "", MISSING, wanted=why or None))
 
     def added(self, table: str, row: object, why: str = "") -> None:
         """Add a finding about a row that should not be there."""
-        self.add(Finding(table, str(row), ADDED, wanted=why or None))
+        self.add(Finding(table, as_text(row) or "", ADDED, wanted=why or None))
+
+    def unchecked(self, table: str, row: object, why: str) -> None:
+        """Add that a row, or a part of the verification about a table, could not be compared."""
+        self.add(Finding(table, as_text(row) or "", UNCHECKED, found=as_text(why)))
+
+    def mark(self) -> Mark:
+        """Return what was found until now, for `back_to`."""
+        return len(self.findings), Counter(self.counts), Counter(self.compared)
+
+    def back_to(self, mark: Mark) -> None:
+        """Forget what was found since `mark`."""
+        found, self.counts, self.compared = mark
+        del self.findings[found:]
 
     @property
     def total(self) -> int:
@@ -164,7 +193,9 @@ def as_text(value: Any) -> str | None:
         return None
     if isinstance(value, (bytes, memoryview)):
         return bytes(value).hex()
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+    text = value.isoformat() if hasattr(value, "isoformat") else str(value)
+    # The result is stored, and PostgreSQL has no NUL and no half of a character in a text.
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
 
 
 def _shown(value: str | None) -> str:

@@ -1,7 +1,7 @@
 """Runs all parts of the verification on one snapshot of the database, and stores the result.
 
 A part is one function, which adds to the report what it finds. Another part is one more file and one more line in
-`_parts`.
+`_parts`. A part that cannot be carried out is a finding itself, and the others go on (guard.py).
 """
 
 from __future__ import annotations
@@ -13,26 +13,23 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from django.db import DatabaseError, InterfaceError
-
-from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import closing
 from fabgate.collector.db import one_state, statements
 from fabgate.collector.db.chains import Head
-from fabgate.collector.models import Change, Collector, Entry, LedgerLine, UsageSession, Verification
+from fabgate.collector.models import BillingTerms, Change, Collector, Entry, LedgerLine, UsageSession, Verification
 from fabgate.collector.verify import (
     audit_head,
     audit_log,
     checkpoints,
-    entries,
-    refusals,
+    guard,
     sessions,
     snapshot,
     sums,
 )
 from fabgate.collector.verify.findings import Report, Step
+from fabgate.collector.verify.gates import entries, refusals
 from fabgate.collector.verify.money import charges, prepaid, prices
-from fabgate.collector.verify.tables import logged
+from fabgate.collector.verify.tables import forms, logged
 from fabgate.errors import FabgateError, SealError
 
 #: Is called with how many of how many rows are compared.
@@ -56,46 +53,60 @@ def run(data: Path, *, noted: Head | None = None, progress: Progress = lambda _d
     kept = audit_head.noted(data)
     try:
         with one_state.reading(), snapshot.workspace() as workspace:
-            row = Collector.objects.filter(id=1).first()
-            if row is None or not row.rolled_tz:
-                raise CannotVerifyError("found no time zone in the database; start the collector once")
+            row = _site_and_zone()
             report = Report()
-            for part in _parts(report, workspace, row, kept, noted, _counted(progress)):
-                part()
+            for table, part in _parts(report, workspace, *row, kept, noted, _counted(progress)):
+                guard.carry_out(report, table, part)
     except SealError as error:
         raise CannotVerifyError(str(error)) from error
-    except (DatabaseError, InterfaceError, ValueError, ArithmeticError) as error:
+    except FabgateError:
+        raise
+    except Exception as error:  # all else must be stored as the result, too
         raise CannotVerifyError(
-            f"the database cannot be read ({type(error).__name__}: {error}); check it, or put back a copy"
+            f"the books cannot be read ({guard.reason(error)}); check the database and the disk, or put back a copy"
         ) from error
     return report
 
 
+def _site_and_zone() -> tuple[str, str]:
+    """Return them. No other column is read: one that cannot be read is a finding like those of all tables."""
+    row = Collector.objects.filter(id=1).values_list("site", "rolled_tz").first()
+    if row is None or not row[1]:
+        raise CannotVerifyError("found no time zone in the database; start the collector once")
+    return row
+
+
 def _parts(
-    report: Report, workspace: snapshot.Workspace, row: Collector, kept: Head | None, noted: Head | None, step: Step
-) -> Iterator[Callable[[], None]]:
+    report: Report,
+    workspace: snapshot.Workspace,
+    site: str,
+    zone: str,
+    kept: Head | None,
+    noted: Head | None,
+    step: Step,
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield each part, with the table that a finding names if the part cannot be carried out."""
+
     def audit() -> None:
         report.head = str(audit_log.check(report, kept, noted, step))
 
-    yield lambda: refusals.check(report, entries.check(report, workspace, row.site, step))
-    yield lambda: checkpoints.check_entries(report)
-    yield lambda: sessions.check(report, workspace, step)
-    yield lambda: sums.check(report, ZoneInfo(row.rolled_tz), step)
-    yield audit
-    yield lambda: logged.check(report)
-    yield lambda: prices.check(report)
-    yield lambda: prepaid.check(report)
-    yield lambda: _rate(report, lambda: _check_closed_months(report))
-    yield lambda: _rate(report, lambda: charges.check(report, step))
-
-
-def _rate(report: Report, part: Callable[[], None]) -> None:
-    """Run a part that rates sessions. By a rule or a zone that was changed it may be impossible: that is named already."""
-    try:
-        part()
-    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
-        if not any(report.counts[table] for table in prices.RATED_BY):
-            raise
+    read: list[int | None] = []
+    yield "entry", lambda: forms.check(report)
+    yield "entry", lambda: read.append(entries.check(report, workspace, site, step))
+    refused = read[0] if read else None
+    yield "refusal", lambda: refusals.check(report, refused, site)
+    yield "journal", lambda: checkpoints.check_entries(report)
+    if refused is None:
+        report.unchecked("usagesession", "", "some entries cannot be read")
+    else:
+        yield "usagesession", lambda: sessions.check(report, workspace, step)
+    yield "usageday", lambda: sums.check(report, ZoneInfo(zone), step)
+    yield "change", audit
+    yield "change", lambda: logged.check(report)
+    yield "planchange", lambda: prices.check(report)
+    yield "prepaidentry", lambda: prepaid.check(report)
+    yield "closedmonth", lambda: _check_closed_months(report)
+    yield "charge", lambda: charges.check(report, step)
 
 
 def _check_closed_months(report: Report) -> None:
@@ -112,7 +123,7 @@ def _counted(progress: Progress) -> Step:
     Sessions are read by themselves, for the sums and, where billing was started, for the charges.
     """
     size = sum(_count(model._meta.db_table) for model in (Entry, LedgerLine, Change))  # noqa: SLF001 (Django's name for it)
-    times = 2 if terms.started() is None else 3
+    times = 3 if _count(BillingTerms._meta.db_table) else 2  # noqa: SLF001 (as above)
     size += times * _count(UsageSession._meta.db_table)  # noqa: SLF001 (as above)
     done = 0
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from msgspec import UNSET
@@ -21,8 +23,9 @@ from fabgate.collector.models.sessions import counted
 from fabgate.collector.models.sessions.words import EARLIER_HOLDER, OWN
 from fabgate.collector.sessions import derive
 from fabgate.collector.sessions.merge import COLUMNS, Arrival, Usage, absorb
-from fabgate.collector.verify import decisions, ledger
+from fabgate.collector.verify import decisions, guard, ledger
 from fabgate.collector.verify.findings import Report, Step
+from fabgate.collector.verify.gates import entries
 from fabgate.collector.verify.snapshot import Workspace, grouped, moment, pages
 
 #: Taken from the stored session, because they were decided with the data of the moment of arrival: the gate's machine,
@@ -32,6 +35,7 @@ GIVEN: Final = ("machine_id", "category", "payer", "earlier_holder", "hint_ms", 
 _SESSIONS: Final = f"SELECT {', '.join(COLUMNS)} FROM collector_usagesession WHERE"  # noqa: S608
 _FACTS: Final = "SELECT id, journal_id, seq, body, arrived_at FROM collector_entry WHERE id IN ({})"
 _DATES: Final = frozenset(name for name in COLUMNS if name.endswith("_at") or name in {"not_before", "not_after"})
+_ID: Final = COLUMNS.index("id")
 _COMPARED: Final = tuple(name for name in COLUMNS if name not in {*GIVEN, "purpose"})
 _CORRECTED: Final = {
     Correction.MEMBER: "used_by",
@@ -54,32 +58,38 @@ class Arrived(NamedTuple):
 
 def check(report: Report, workspace: Workspace, step: Step) -> None:
     """Check every session, with its corrections, review and ledger lines."""
-    journals = {journal.pk: journal for journal in Journal.objects.select_related("gate")}
+    journals = {journal.pk: journal for journal in entries.all_journals()}
     decisions.load(workspace)
     ledger.load(report, workspace, step)
     for page in pages(_SESSIONS, "id", after=""):
-        stored = {row.id: row for row in map(_usage, page)}
-        facts = workspace.of("fact", list(stored))
-        arrived = _arrived([pk for rows in facts.values() for (pk,) in rows], journals)
-        decided = decisions.Decisions.of(stored, workspace)
-        merged = {}
-        for session, row in stored.items():
-            own = _own([arrived[pk] for (pk,) in facts[session] if pk in arrived], row, report)
-            if own:
-                merged[session] = row, own
-            else:
-                report.added("usagesession", session, "it has no entries")
-        again = _merge_again(merged, journals, decided)
-        for session, row in stored.items():
-            if session in again:
-                _compare(report, row, again[session], decided)
-            decided.check(report, row)
-        ledger.check(report, workspace, stored, decided)
-        workspace.insert("seen", [(session,) for session in stored])
-        report.compared["usagesession"] += len(stored)
-        step(len(stored))
+        guard.each(report, "usagesession", page, partial(_check_some, report, workspace, journals), itemgetter(_ID))
+        workspace.insert("seen", [(values[_ID],) for values in page])
+        step(len(page))
     _check_absent(report, workspace)
     decisions.check_absent(report)
+
+
+def _check_some(
+    report: Report, workspace: Workspace, journals: Mapping[int, Journal], page: Sequence[Sequence[Any]]
+) -> None:
+    stored = {row.id: row for row in map(_usage, page)}
+    facts = workspace.of("fact", list(stored))
+    arrived = _arrived([pk for rows in facts.values() for (pk,) in rows], journals)
+    decided = decisions.Decisions.of(stored, workspace)
+    merged = {}
+    for session, row in stored.items():
+        own = _own([arrived[pk] for (pk,) in facts[session] if pk in arrived], row, report)
+        if own:
+            merged[session] = row, own
+        else:
+            report.added("usagesession", session, "it has no entries")
+    again = _merge_again(merged, journals, decided)
+    for session, row in stored.items():
+        if session in again:
+            _compare(report, row, again[session], decided)
+        decided.check(report, row)
+    ledger.check(report, workspace, stored, decided)
+    report.compared["usagesession"] += len(stored)
 
 
 def _check_absent(report: Report, workspace: Workspace) -> None:
@@ -100,7 +110,7 @@ def _usage(values: Sequence[Any]) -> Usage:
 
 
 def _arrived(pks: Sequence[int], journals: Mapping[int, Journal]) -> dict[int, Arrived]:
-    """Return entries by their ids, without those that cannot be read: verify/entries.py reports them."""
+    """Return entries by their ids, without those that cannot be read: verify/gates/entries.py reports them."""
     found = {}
     for pk, rows in grouped(_FACTS, pks).items():
         journal_id, seq, body, at = rows[0]

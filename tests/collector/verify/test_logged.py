@@ -244,6 +244,38 @@ def test_a_machines_rule_is_named_by_itself(books):
     assert said == [("saw-1", "rules.idle_off_s", "7200", "300"), ("saw-1", "rules.run_on_s", "0", "60")]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "column"),
+    [
+        ({"handover": False}, {"handover": 0}, "rules.handover"),
+        ({"handover": True}, {"handover": 1}, "rules.handover"),
+        ({"limit_s": 10}, {"limit_s": 10.0}, "rules.limit_s"),
+        ({"limit_s": 10}, {"limit_s": 10, "run_on_s": None}, "rules.run_on_s"),
+        ({"limit_s": 10, "run_on_s": None}, {"limit_s": 10}, "rules.run_on_s"),
+        ({"peak": [1]}, {"peak": [True]}, "rules.peak"),
+        ({"peak": {"on": False}}, {"peak": {"on": 0}}, "rules.peak.on"),
+    ],
+)
+def test_json_values_that_python_calls_equal_are_named(books, before, after, column):
+    """A gate's roster needs true or false: with 0 no roster of the machine can be made."""
+    saw = Machine.objects.get(name="saw-1")
+    with audit.change("maya", "machine.updated", saw):
+        saw.rules = before
+        saw.save()
+    assert texts(check()) == []
+    put("machine", "rules", saw.pk, after)
+    assert [(one.row, one.column) for one in check().findings] == [("saw-1", column)]
+
+
+def test_the_log_has_a_change_between_values_that_python_calls_equal(books):
+    saw = Machine.objects.get(name="saw-1")
+    for rules in ({"handover": False}, {"handover": 0}, {"handover": 0.0}):
+        with audit.change("maya", "machine.updated", saw):
+            saw.rules = rules
+            saw.save()
+        assert texts(check()) == []
+
+
 def test_no_finding_shows_a_secret(books):
     account = Account.objects.get(name="maya")
     put("account", "password", account.pk, "argon2$mine")

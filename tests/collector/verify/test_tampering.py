@@ -20,7 +20,9 @@ from django.apps import apps
 from django.conf import settings
 from django.db import IntegrityError, connection
 
+from fabgate import wire
 from fabgate.collector.billing.charges import refresh
+from fabgate.collector.broker.message import Received
 from fabgate.collector.db import one_state
 from fabgate.collector.db.chains import CHANGES
 from fabgate.collector.intake.store import Store
@@ -29,6 +31,7 @@ from fabgate.collector.models import (
     Entry,
     LedgerLine,
     Machine,
+    Refusal,
     Review,
     TariffRule,
 )
@@ -38,14 +41,13 @@ from fabgate.collector.verify import (
     audit_head,
     audit_log,
     checkpoints,
-    entries,
-    refusals,
     run,
     sessions,
     snapshot,
     sums,
 )
 from fabgate.collector.verify.findings import Report
+from fabgate.collector.verify.gates import entries, refusals
 from fabgate.collector.verify.money import charges, prices
 from tests.collector import postgresql
 from tests.collector.gates import NOON, Journal
@@ -81,7 +83,7 @@ def _nothing(_count: int) -> None:
 
 
 def _facts(report: Report, workspace: snapshot.Workspace, _data: Path) -> None:
-    refusals.check(report, entries.check(report, workspace, "lyon", _nothing))
+    refusals.check(report, entries.check(report, workspace, "lyon", _nothing), "lyon")
     checkpoints.check_entries(report)
     sessions.check(report, workspace, _nothing)
 
@@ -271,6 +273,33 @@ def test_a_repeated_row_is_named(books, table):
         name = name_of(table, row["id"])
         assert found(report, table, name, str(row["id"])), (pk, texts(report))
         tamper(f"DELETE FROM {model._meta.db_table} WHERE id = ?", [row["id"]])
+
+
+def test_entries_of_other_programs_are_no_refusals(books):
+    """Their types without the prefix or the version are stored under the same short type as a refusal's."""
+    gate = Journal(gate="mill-1", boot="boot-9")
+    messages = []
+    for kind in ("access.refused", "fabgate.access.refused", "access.refused.v1"):
+        gate.write("access.refused", badge="d9", reasons=["x"])
+        body = gate.bodies[-1].replace(wire.full_type("access.refused").encode(), kind.encode())
+        assert body != gate.bodies[-1]
+        gate.bodies[-1] = body
+        messages.append(Received(gate.topics.event(kind), body, gate.name, str(gate.head)))
+    Store("lyon").store(messages, NOON + timedelta(hours=1))
+    assert Entry.objects.filter(journal__name=gate.name, type="access.refused").count() == 3
+    assert texts(run.run(books)) == []
+    gone = Refusal.objects.order_by("pk").first()
+    tamper("DELETE FROM collector_refusal WHERE id = ?", [gone.pk])
+    assert [(one.row, one.problem) for one in run.run(books).findings] == [
+        (f"{gone.journal.name}/{gone.seq}", "missing")
+    ]
+    # nor is a row about one of them a refusal
+    other_one = Entry.objects.filter(journal__name=gate.name).first()
+    tamper(
+        "UPDATE collector_refusal SET journal_id = ?, seq = ? WHERE id = (SELECT max(id) FROM collector_refusal)",
+        [other_one.journal_id, other_one.seq],
+    )
+    assert "added" in {one.problem for one in run.run(books).findings if one.table == "refusal"}
 
 
 def test_another_machine_of_a_session_shows_in_the_sums(books):

@@ -24,7 +24,7 @@ from fabgate.collector.db.chains import Head
 from fabgate.collector.models import Verification
 from fabgate.collector.paper.verification import pdf
 from fabgate.collector.verify import audit_head, run
-from fabgate.collector.verify.findings import LATER, RESTORED, Note, Report, advice
+from fabgate.collector.verify.findings import LATER, RESTORED, UNCHECKED, Note, Report, advice
 from fabgate.errors import AlteredError, UsageError
 
 log = logging.getLogger(__name__)
@@ -127,7 +127,8 @@ def _print(report: Report, out: TextIO) -> None:
         out.writelines(f"ALTERED {finding.text}\n" for finding in found)
         if (more := report.counts[table] - len(found)) > 0:
             out.write(f"  and {more:,} more\n")
-        out.write(f"  What to do: {advice(table)}.\n")
+        is_compared = any(finding.problem != UNCHECKED for finding in found)
+        out.write(f"  What to do: {advice(table, is_compared=is_compared)}.\n")
     out.write(f"{report.total:,} finding{'' if report.total == 1 else 's'}. See docs/verify.md.\n")
 
 

@@ -74,14 +74,17 @@ def last(now: datetime) -> Verified | None:
 
 
 def _found(row: Mapping[str, Any]) -> Found:
-    """Return a finding; without a column, `wanted` is an explanation in English, which is left out."""
+    """Return a finding; without a column, `wanted` is an explanation in English, which is left out.
+
+    `found` is then why a row could not be compared, if it could not.
+    """
     table, problem = str(row["table"]), str(row["problem"])
     wanted = (row["wanted"] or NOTHING) if row["column"] else NOTHING
     return Found(
         str(TABLES.get(table, table)),
-        str(row["row"]),
+        str(row["row"]) or NOTHING,
         str(PROBLEMS.get(problem, problem)),
         row["column"],
-        row["found"] or NOTHING,
+        row["found"] or (NOTHING if row["column"] else ""),
         wanted,
     )

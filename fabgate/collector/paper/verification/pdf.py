@@ -81,7 +81,9 @@ def _finding(row: Mapping[str, Any]) -> Row:
         stored, wanted = f"{row['column']}: {row['found'] or NOTHING}", row["wanted"] or NOTHING
     else:
         stored, wanted = str(PROBLEMS.get(row["problem"], row["problem"])), NOTHING
-    cells = [str(TABLES.get(row["table"], row["table"])), str(row["row"]), stored, str(wanted)]
+        if row["found"]:  # why it could not be compared
+            stored += f": {row['found']}"
+    cells = [str(TABLES.get(row["table"], row["table"])), str(row["row"]) or NOTHING, stored, str(wanted)]
     return Row([cell if len(cell) <= _MOST else f"{cell[:_MOST]}…" for cell in cells])
 
 

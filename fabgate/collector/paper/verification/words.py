@@ -77,4 +77,5 @@ PROBLEMS: Final[Mapping[str, Any]] = {
     "changed": gettext_lazy("changed"),
     "missing": gettext_lazy("missing"),
     "added": gettext_lazy("added"),
+    "unchecked": gettext_lazy("could not be compared"),
 }

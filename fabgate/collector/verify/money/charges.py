@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import Final, TypeVar
 
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
@@ -20,6 +21,7 @@ from fabgate.collector.billing.charges.refresh import Book
 from fabgate.collector.billing.rating import Facts
 from fabgate.collector.db import statements
 from fabgate.collector.models import BillingProgress, Change, Charge, LedgerLine, UsageSession
+from fabgate.collector.verify import guard
 from fabgate.collector.verify.findings import LATER, Report, Step
 from fabgate.collector.verify.snapshot import PAGE
 
@@ -50,9 +52,9 @@ def check(report: Report, step: Step) -> None:
         return
     check_ = _Check(report, book, newest, _Waiting.after(position, book))
     for first in refresh.open_months(book):
-        check_.month(first, step)
-    check_.late(step)
-    check_.extra()
+        guard.carry_out(report, _TABLE, partial(check_.month, first, step), row=f"{first:%Y-%m}")
+    guard.carry_out(report, _TABLE, partial(check_.late, step), row="of sessions of closed months")
+    guard.carry_out(report, _TABLE, check_.extra)
 
 
 @dataclass(frozen=True, slots=True)

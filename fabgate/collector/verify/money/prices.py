@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from datetime import date
+from functools import partial
 from itertools import zip_longest
 from typing import Final
 
@@ -17,12 +18,11 @@ from fabgate.collector.billing.member_plans import NO_HISTORY, History
 from fabgate.collector.billing.member_plans import Change as Step
 from fabgate.collector.db.logged import Table, Value
 from fabgate.collector.models import Change, Charge, ChargeTerms, PayerReference, Plan, PlanChange
+from fabgate.collector.verify import guard
 from fabgate.collector.verify.findings import Report
 from fabgate.collector.verify.snapshot import PAGE
 from fabgate.collector.verify.tables import logged
 
-#: What charges are rated by: if one of these was changed, perhaps nothing can be rated.
-RATED_BY: Final = ("tariffrule", "plan", "planchange", "billingterms")
 _HISTORY: Final = "planchange"
 _REFERENCE: Final = "payerreference"
 #: What the log calls the references of a payer.
@@ -31,9 +31,9 @@ _REFERENCES: Final = "references"
 
 def check(report: Report) -> None:
     """Name each plan of a member and each reference that is not as the audit log has it, and changed terms of charges."""
-    _check_histories(report)
-    _check_references(report)
-    _check_terms(report)
+    guard.carry_out(report, _HISTORY, partial(_check_histories, report))
+    guard.carry_out(report, _REFERENCE, partial(_check_references, report))
+    guard.carry_out(report, "chargeterms", partial(_check_terms, report))
 
 
 def _check_histories(report: Report) -> None:

@@ -5,9 +5,9 @@ Which tables and columns are left out is in unchecked.py. A new table, or a new 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from django.db import models
 from fabgate.collector.db import audit
 from fabgate.collector.db.logged import AT_ONCE, Logged, Table, Value
 from fabgate.collector.models import PrepaidEntry
+from fabgate.collector.verify import guard
 from fabgate.collector.verify.findings import Report, as_text
 from fabgate.collector.verify.tables import unchecked
 
@@ -40,8 +41,8 @@ def columns(model: type[models.Model]) -> list[str]:
 
 def check(report: Report) -> None:
     """Compare all tables: a value, a row that the log does not have, and one that only the log has."""
-    for _table, model in tables():
-        compare(report, model)
+    for table, model in tables():
+        guard.carry_out(report, table, partial(compare, report, model))
 
 
 def compare(report: Report, model: type[models.Model]) -> None:
@@ -65,7 +66,7 @@ class _Comparison:
         rows, seen = self._stored().order_by("pk"), []
         ids = rows.values_list("pk", flat=True).iterator(AT_ONCE)
         while page := list(islice(ids, AT_ONCE)):
-            self._compare(page)
+            guard.each(self._report, self._table, page, self._compare, str)
             if self._has_name:
                 seen += page
         if self._table not in unchecked.MADE_WITHOUT_LOG:
@@ -77,7 +78,7 @@ class _Comparison:
         rows = self._model._base_manager.all()  # noqa: SLF001 (Django's name for it)
         return rows.exclude(kind=PrepaidEntry.USED) if self._model is PrepaidEntry else rows
 
-    def _compare(self, pks: list[Any]) -> None:
+    def _compare(self, pks: Sequence[Any]) -> None:
         logged = self._logged.of(pks)
         stored = audit.stored(self._model, pks, fields=self._fields)
         for pk in pks:
@@ -92,7 +93,7 @@ class _Comparison:
         for column in self._fields:
             name = audit.SECRETS.get(column, column)
             value = found.get(name)
-            if name in wanted or value != self._defaults[name]:
+            if name in wanted or not audit.is_same(value, self._defaults[name]):
                 _compare(self._report, where, column, value, wanted.get(name, _NONE))
 
     def _called(self, pk: Any, wanted: Logged) -> str:
@@ -118,13 +119,20 @@ def report_missing(report: Report, table: str, row: str, values: Iterable[Value]
 
 def _compare(report: Report, where: tuple[str, str], name: str, found: Any, wanted: Value) -> None:
     """Compare one value; of JSON objects, each of their values."""
-    if isinstance(found, dict) and isinstance(wanted.value, dict):
-        for part in sorted(found.keys() | wanted.value.keys()):
-            one = Value(wanted.value.get(part), wanted.at, wanted.actor)
-            _compare(report, where, f"{name}.{part}", found.get(part), one)
-    elif found != wanted.value and _json(found) != _json(wanted.value):
-        report.changed(*where, name, found, wanted.value, since=None if wanted is _NONE else wanted.at)
+    if audit.is_same(found, wanted.value):
+        return
+    since = None if wanted is _NONE else wanted.at
+    if not (isinstance(found, dict) and isinstance(wanted.value, dict)):
+        report.changed(*where, name, found, wanted.value, since=since)
+        return
+    for part in sorted(found.keys() | wanted.value.keys()):
+        if part in found and part in wanted.value:
+            _compare(report, where, f"{name}.{part}", found[part], Value(wanted.value[part], wanted.at, wanted.actor))
+        else:
+            one, other = (_shown(values, part) for values in (found, wanted.value))
+            report.changed(*where, f"{name}.{part}", one, other, since=since)
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, default=as_text)
+def _shown(values: Mapping[str, Any], part: str) -> Any:
+    """Return a value of a JSON object, and "null" for one that is there but null."""
+    return "null" if values.get(part, "") is None else values.get(part)

@@ -95,6 +95,31 @@ def test_many_findings_of_a_table_are_counted_and_the_first_are_printed(capsys, 
     assert "4 findings" in text
 
 
+def test_a_part_that_cannot_be_compared_is_code_6_and_stored(capsys, monkeypatch):
+    def fail(*_args: object) -> None:
+        raise KeyError("x")
+
+    monkeypatch.setattr("fabgate.collector.verify.sums.check", fail)
+    UsageSession.objects.update(counted_ms=1)
+    code, text = run(capsys)
+    assert code == 6
+    assert "ALTERED usageday: could not be compared (KeyError: 'x')\n  What to do: correct what the other" in text
+    assert "ALTERED usagesession s-1: counted_ms: found '1', wanted '60000'\n" in text
+    assert Verification.last().findings > 1
+    assert ("usageday", "unchecked") in [(row["table"], row["problem"]) for row in Verification.last().shown]
+
+
+def test_any_other_failure_is_stored_as_the_result(capsys, monkeypatch):
+    def fail(*_args: object) -> None:
+        raise OSError("no space left on device")
+
+    assert run(capsys)[0] == 0
+    monkeypatch.setattr("fabgate.collector.verify.sums.check", fail)
+    with pytest.raises(CannotVerifyError, match="no space left"):
+        run(capsys)
+    assert "no space left on device" in Verification.last().trouble
+
+
 def test_what_cannot_be_checked_says_why(capsys):
     Collector.objects.update(rolled_tz="")
     with pytest.raises(CannotVerifyError, match="start the collector once") as failed:

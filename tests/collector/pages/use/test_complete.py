@@ -156,6 +156,21 @@ def test_what_was_altered_is_at_the_top_with_what_is_stored_and_what_should_be(u
     assert "3 valeurs ou lignes ont été modifiées." in shown
 
 
+def test_what_could_not_be_compared_is_named_with_the_reason(used, browse, account):
+    why = {"column": "", "found": "KeyError: 7", "wanted": None, "problem": "unchecked"}
+    verified(
+        findings=2, shown=[{**why, "table": "closedmonth", "row": "2026-11"}, {**why, "table": "charge", "row": ""}]
+    )
+    client = browse("auditor")
+    shown = words(client.get("/use/complete"))
+    assert "Closed months 2026-11 could not be compared KeyError: 7" in shown
+    assert f"Charges of open months {NOTHING} could not be compared KeyError: 7" in shown
+    [page] = PdfReader(io.BytesIO(client.get("/use/complete/verification.pdf").content)).pages
+    assert "could not be compared: KeyError: 7" in " ".join(page.extract_text().split())
+    shown = words(browse(account("manager", lang="fr")).get("/use/complete"))
+    assert "a pas pu être comparée KeyError: 7" in shown
+
+
 def test_books_that_cannot_be_checked_are_told_with_the_reason(used, browse):
     verified(trouble="no row of the audit log has the right seal")
     shown = words(browse("auditor").get("/use/complete"))

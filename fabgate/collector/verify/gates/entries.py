@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
+
+from django.db.models import QuerySet
 
 from fabgate import seal, wire
 from fabgate.collector.broker.message import Received
@@ -18,6 +20,7 @@ from fabgate.collector.entries import boots, decode, first_dates, journals, succ
 from fabgate.collector.entries.boots import BootEntry, BootKey
 from fabgate.collector.entries.decode import SESSION_DATA, Fact
 from fabgate.collector.models import Boot, Gate, Hole, Journal, Quarantine
+from fabgate.collector.verify import guard
 from fabgate.collector.verify.findings import Report, Step
 from fabgate.collector.verify.snapshot import PAGE, Workspace, moment, pages
 
@@ -26,6 +29,7 @@ _ENTRIES: Final = (
 )
 #: Bodies in quarantine that are as long as this may have been cut (intake/quarantine.py).
 _MAY_BE_CUT: Final = 4 * 1024
+_BYTES: Final = (bytes, memoryview)
 _LOWEST: Final = -(1 << 63)
 #: The columns of a boot that follow from its entries.
 _BOOT_COLUMNS: Final = (
@@ -73,21 +77,51 @@ class Contents:
 
 
 def check(report: Report, workspace: Workspace, site: str, step: Step) -> int:
-    """Check every journal and its entries; return how many entries tell of a refusal."""
-    known = {journal.name: journal for journal in Journal.objects.select_related("gate").order_by("id")}
+    """Check every journal and its entries; return how many entries tell of a refusal.
+
+    Raises LookupError if a journal cannot be read, which is a finding already: what follows from all would be wrong.
+    """
+    known = {journal.name: journal for journal in all_journals()}
     for journal in Journal.objects.exclude(gate__in=Gate.objects.all()).order_by("id"):
         report.changed("journal", journal.name, "gate_id", journal.gate_id, "the id of a gate")
     contents = Contents()
-    for journal in known.values():
-        _Reader(report, workspace, site, known, contents, journal).check(step)
+    readable = [
+        guard.carry_out(
+            report,
+            "journal",
+            partial(_read, report, workspace, site, known, contents, journal, step),
+            row=journal.name,
+        )
+        for journal in known.values()
+    ]
+    guard.carry_out(report, "gate", partial(_check_gates, report))
+    if not all(readable):
+        raise LookupError("a journal cannot be read, so boots and gaps were not compared either")
     _check_orphans(report)
     workspace.index("fact", "session")
     workspace.index("copied", "journal", "seq")
     _check_copied_gaps(report, workspace)
     _check_journals(report, known, contents)
     _check_boots(report, contents)
-    _check_gates(report)
     return contents.refusals
+
+
+def all_journals() -> QuerySet[Journal]:
+    """Return all journals with the names of their gates: a report of a gate that cannot be read hides no journal."""
+    own = [field.name for field in Journal._meta.concrete_fields]  # noqa: SLF001 (Django's name for it)
+    return Journal.objects.select_related("gate").only(*own, "gate__name").order_by("id")
+
+
+def _read(
+    report: Report,
+    workspace: Workspace,
+    site: str,
+    known: Mapping[str, Journal],
+    contents: Contents,
+    journal: Journal,
+    step: Step,
+) -> None:
+    _Reader(report, workspace, site, known, contents, journal).check(step)
 
 
 def fact_of(row: StoredEntry, journal: Journal, site: str) -> Fact | decode.InvalidMessage:
@@ -130,9 +164,10 @@ class _Reader:
     def check(self, step: Step) -> None:
         """Check the entries, then what the journal's own row says about them."""
         for page in pages(_ENTRIES, "seq", values=[self._journal.pk], after=_LOWEST):
-            facts = [self._entry(StoredEntry(*values)) for values in page]
-            self._note([(row[1], fact) for row, fact in zip(page, facts, strict=True) if fact and not row[-1]])
-            self._check_copies([StoredEntry(*values) for values in page if values[-1]])
+            rows = [row for row in map(StoredEntry._make, page) if self._is_readable(row)]
+            facts = [self._entry(row) for row in rows]
+            self._note([(row.id, fact) for row, fact in zip(rows, facts, strict=True) if fact and not row.is_copy])
+            self._check_copies([row for row in rows if row.is_copy])
             self._workspace.insert(
                 "copied", [fact.origin for fact in facts if fact is not None and fact.copyof is not None]
             )
@@ -142,6 +177,13 @@ class _Reader:
             self._quarantine(row)
         self._check_ack()
         self._check_gaps()
+
+    def _is_readable(self, row: StoredEntry) -> bool:
+        """Return whether number, bytes and hash are such; SQLite stores any value in any column."""
+        if isinstance(row.seq, int) and isinstance(row.body, _BYTES) and isinstance(row.hash, _BYTES):
+            return True
+        self._report.unchecked("entry", f"{self._journal.name}/{row.seq}", "wanted a number, bytes and a hash")
+        return False
 
     def _entry(self, row: StoredEntry) -> Fact | None:
         name, body = f"{self._journal.name}/{row.seq}", bytes(row.body)

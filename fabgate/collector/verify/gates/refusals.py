@@ -7,7 +7,10 @@ enough.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -16,11 +19,15 @@ from fabgate import wire
 from fabgate.collector.db import statements
 from fabgate.collector.entries import decode, gate_clocks
 from fabgate.collector.models.entries import AHEAD
+from fabgate.collector.verify import guard
 from fabgate.collector.verify.findings import Report
+from fabgate.collector.verify.gates import entries
 from fabgate.collector.verify.snapshot import PAGE, moment
 
 _TABLE: Final = "refusal"
 _TYPE: Final = "access.refused"
+_FULL_TYPE: Final = wire.full_type(_TYPE)
+_NO_ENTRY: Final = "no entry tells of it"
 _MS: Final = timedelta(milliseconds=1)
 #: The dates are read of few rows only, because reading them takes longer than all the rest.
 _ROWS: Final = f"""
@@ -38,7 +45,7 @@ SELECT r.id, r.journal_id, r.seq FROM collector_refusal r
 JOIN (SELECT journal_id, seq, min(id) AS first FROM collector_refusal GROUP BY journal_id, seq HAVING count(*) > 1) t
 ON t.journal_id = r.journal_id AND t.seq = r.seq AND r.id > t.first ORDER BY r.id"""
 _ABSENT: Final = f"""
-SELECT j.name, e.seq FROM collector_entry e JOIN collector_journal j ON j.id = e.journal_id
+SELECT e.journal_id, e.seq, e.id, e.uid, e.type, e.body, e.hash, e.occurred_at, e.copyof, e.is_copy FROM collector_entry e JOIN collector_journal j ON j.id = e.journal_id
 LEFT JOIN collector_refusal r ON r.journal_id = e.journal_id AND r.seq = e.seq
 WHERE e.type = '{_TYPE}' AND NOT e.is_copy AND r.id IS NULL ORDER BY e.id"""  # noqa: S608
 
@@ -63,41 +70,49 @@ class _Stored(NamedTuple):
 class _Entry(msgspec.Struct):
     """The part of an entry that is compared: entries.py has read the whole."""
 
+    type: str
     data: wire.AccessRefused
 
 
 _decode: Final = msgspec.json.Decoder(_Entry).decode
 
 
-def check(report: Report, entries: int) -> None:
-    """Compare all refusals; `entries` is how many entries tell of one."""
-    after, compared, is_added = -(1 << 63), 0, False
+def check(report: Report, count: int | None, site: str) -> None:
+    """Compare all refusals; `count` is how many entries tell of one, None if that is not known."""
+    after, compared, before = -(1 << 63), 0, report.counts[_TABLE]
     while True:
         with statements.cursor() as cursor:
             cursor.execute(_ROWS, [after])
             page = cursor.fetchall()
-        for values in page:
-            row = _Stored(*values)
-            if row.body is None:
-                is_added = True
-                report.added(_TABLE, row.id, "no entry tells of it")
-            else:
-                _compare(report, row, row.body)
+        guard.each(report, _TABLE, page, partial(_compare_some, report), itemgetter(0))
         compared += len(page)
         if len(page) < PAGE:
             break
         after = page[-1][0]
     report.compared[_TABLE] += compared
     # Each row has an entry, so as many different rows as entries leave none out.
-    if is_added or compared != entries or _different() != compared:
-        _name_others(report)
+    if report.counts[_TABLE] != before or compared != count or _different() != compared:
+        _name_others(report, site)
+
+
+def _compare_some(report: Report, page: Sequence[Sequence[Any]]) -> None:
+    for values in page:
+        row = _Stored(*values)
+        if row.body is None:
+            report.added(_TABLE, row.id, _NO_ENTRY)
+        else:
+            _compare(report, row, row.body)
 
 
 def _compare(report: Report, row: _Stored, body: bytes) -> None:
     try:
-        data = _decode(bytes(body)).data
+        entry = _decode(bytes(body))
     except (msgspec.MsgspecError, ValueError):
         return  # entries.py names it
+    if entry.type != _FULL_TYPE:  # a program's type without prefix or version is stored under the same short one
+        report.added(_TABLE, row.id, _NO_ENTRY)
+        return
+    data = entry.data
     reasons = json.loads(row.reasons) if isinstance(row.reasons, str) else row.reasons
     for column, found, wanted in (
         ("gate_id", row.gate_id, row.gate),
@@ -139,12 +154,16 @@ def _different() -> int:
         return int(cursor.fetchall()[0][0])
 
 
-def _name_others(report: Report) -> None:
+def _name_others(report: Report, site: str) -> None:
     """Name repeated refusals, and entries without one."""
+    journals = {journal.pk: journal for journal in entries.all_journals()}
     with statements.cursor() as cursor:
         cursor.execute(_TWICE)
         for pk, journal, seq in cursor.fetchall():
             report.added(_TABLE, pk, f"another row has the entry {journal}/{seq}")
         cursor.execute(_ABSENT)
-        for journal, seq in cursor.fetchall():
-            report.missing(_TABLE, f"{journal}/{seq}", "an entry tells of it")
+        for pk, *values in cursor.fetchall():
+            row, journal = entries.StoredEntry(*values), journals[pk]
+            found = entries.fact_of(row, journal, site)
+            if isinstance(found, decode.Fact) and isinstance(found.data, wire.AccessRefused):
+                report.missing(_TABLE, f"{journal.name}/{row.seq}", "an entry tells of it")

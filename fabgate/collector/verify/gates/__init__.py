@@ -1,0 +1,1 @@
+"""Checks what gates have sent: entries with their journals, and refused badges."""
