@@ -97,10 +97,9 @@ check: $(READY)  ## ruff (wide) and mypy --strict
 panel-pictures: $(READY)  ## draw every message on every display, in docs/panels
 	@$(BIN)/python -m tests.drivers.panel_pictures
 
-screenshots: $(READY)  ## make a picture of every page in both languages, in docs/screenshots
+screenshots: $(READY)  ## make a picture of every page in both languages, in build/screenshots
 	@command -v chromium >/dev/null || sh tools/apt chromium
 	@ldconfig -p 2>/dev/null | grep -q libatomic.so.1 || sh tools/apt libatomic1  # for Playwright's driver; not in a bare Debian 12
-	@command -v pngquant >/dev/null || sh tools/apt pngquant
 	@$(BIN)/python -m tests.browser.screenshots
 
 bench: $(READY)  ## measure each promised figure of the gate (ONLY=id for one)

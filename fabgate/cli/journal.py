@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Final
 
-from fabgate import untapped, wire
 from fabgate.cli import state_folder
 from fabgate.errors import JournalError, UsageError
 from fabgate.gate.journal.reader import JournalReader, StoredEntry
@@ -52,36 +51,6 @@ def audit_verify(arguments: argparse.Namespace) -> int:
     else:
         print(f"BROKEN at entry {broken} of journal {reader.id}: this entry or the one before it was changed")
     return 0 if broken is None else 1
-
-
-def audit_untapped(arguments: argparse.Namespace) -> int:
-    """List the sessions that may have begun without a tap."""
-    seq, body, count = 0, b"", 0
-    with closing(JournalReader(state_folder.of(arguments) / "journal.db")) as reader:
-
-        def entries() -> Iterator[wire.Entry]:
-            nonlocal seq, body
-            for stored in _stored(reader):
-                seq, body = stored.seq, stored.body
-                yield wire.decode_entry(body)
-
-        try:
-            for doubt in untapped.untapped(entries()):
-                count += 1
-                if arguments.json:
-                    entry = json.loads(body)
-                    print(json.dumps({"cause": doubt.cause, "after_ms": doubt.after_ms, "entry": entry}))
-                else:
-                    print(
-                        f"{lists.entry(body)}\n{'':8}{untapped.CAUSES[doubt.cause]} {doubt.after_ms / 1000:.1f} s before"
-                    )
-        except UsageError as error:
-            raise JournalError(
-                f"entry {seq} cannot be read ({error}); fabgate audit verify finds the first damaged entry"
-            ) from error
-    if not arguments.json:
-        print(f"{count or 'no'} session{'' if count == 1 else 's'} may have begun without a tap")
-    return 0
 
 
 def _stored(reader: JournalReader, *, after: int = 0) -> Iterator[StoredEntry]:

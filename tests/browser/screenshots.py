@@ -1,4 +1,4 @@
-"""Takes pictures of every page: ``make screenshots`` puts them into docs/screenshots, in both languages.
+"""Takes pictures of every page: ``make screenshots`` puts them into build/screenshots, in both languages.
 
 English is shown on a desktop in light colours, French on a phone in dark colours.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import html
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from tests.browser.used_site import UsedSite, make_sample_data
 from tests.browser.window import WHOLE, Person, chromium
 from tests.demo.running import running
 
-FOLDER: Final = Path(__file__).parents[2] / "docs" / "screenshots"
+FOLDER: Final = Path(__file__).parents[2] / "build" / "screenshots"
 
 
 class Look(NamedTuple):
@@ -33,13 +32,12 @@ class Look(NamedTuple):
 LOOKS: Final = (Look("en", 1280, dark=False), Look("fr", 390, dark=True))
 #: The most pixels in height for each width, so that a list of a thousand people still fits in a picture.
 TALLEST: Final = {1280: 1400, 390: 1700}
-#: The most bytes of all pictures together.
-MOST_BYTES: Final = 6_000_000
 _HEAD: Final = """\
-# What every page looks like
-
-Made by `make screenshots` from the sample data of the tests: the names are invented. Left: English, on a desktop, light.
-Right: French, on a phone, dark.
+<!doctype html>
+<meta charset="utf-8">
+<title>What every page looks like</title>
+<h1>What every page looks like</h1>
+<p>The names are invented. Left: English, on a desktop, light. Right: French, on a phone, dark.</p>
 """
 
 
@@ -56,11 +54,9 @@ def main() -> int:
                 titles.setdefault(name, page.title().partition(" · ")[0])
                 sys.stdout.write(f"{look.lang}  {name}\n")
                 sys.stdout.flush()
-    _squeeze()
     _write_index(titles)
-    found = sum(file.stat().st_size for file in FOLDER.glob("*.png"))
-    sys.stdout.write(f"{len(list(FOLDER.glob('*.png')))} pictures, {found / 1e6:.1f} MB, in {FOLDER}\n")
-    return 0 if found <= MOST_BYTES else 1
+    sys.stdout.write(f"{len(titles) * len(LOOKS)} pictures, in {FOLDER / 'index.html'}\n")
+    return 0
 
 
 def _site_pages(place: Path, browser: Any, look: Look) -> Iterator[tuple[str, Any]]:
@@ -109,23 +105,17 @@ def _take(page: Any, file: Path, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 844})
 
 
-def _squeeze() -> None:
-    """Make the files small: 64 colours are enough for a page."""
-    files = [str(file) for file in sorted(FOLDER.glob("*.png"))]
-    subprocess.run(["pngquant", "--force", "--ext", ".png", "--speed", "1", "--strip", "64", *files], check=True)
-
-
 def _write_index(titles: dict[str, str]) -> None:
     rows = [_HEAD]
     for name in sorted(titles):
         title = html.escape(titles[name])
-        rows.append(f"## {title}\n\n`{name}`\n")
+        rows.append(f"<h2>{title}</h2>\n<p><code>{name}</code></p>\n")
         pictures = (("en", 560, "in English"), ("fr", 200, "in French"))
         shown = [
             f'<img src="{name}.{lang}.png" width="{px}" alt="{title}, {language}">' for lang, px, language in pictures
         ]
-        rows.append(" ".join(shown) + "\n")
-    (FOLDER / "README.md").write_text("\n".join(rows), encoding="utf-8")
+        rows.append("\n".join(shown) + "\n")
+    (FOLDER / "index.html").write_text("\n".join(rows), encoding="utf-8")
 
 
 if __name__ == "__main__":

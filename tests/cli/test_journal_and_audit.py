@@ -78,25 +78,6 @@ def test_a_damaged_journal_is_one_clear_line(tmp_path, capsys, spoil, journal, v
         assert re.search(verify or "^$", capsys.readouterr().err)
 
 
-def test_audit_untapped_lists_a_start_right_after_the_gates_own(gate):
-    done = run_fabgate("audit", "untapped", "--config", gate.config)
-    assert (done.returncode, done.stderr) == (0, "")
-    first, why, count = done.stdout.splitlines()
-    assert "session.started" in first
-    assert re.fullmatch(r" {8}the gate was started [0-9]\.[0-9] s before", why)
-    assert count == "1 session may have begun without a tap"
-    found = json.loads(run_fabgate("audit", "untapped", "--state-dir", gate.state, "--json").stdout)
-    assert (found["cause"], found["entry"]["type"]) == ("restart", "fabgate.session.started.v1")
-
-
-def test_audit_untapped_of_a_journal_without_sessions(tmp_path, capsys):
-    found = Journal(tmp_path / "journal.db", wire.GateTopics("lyon", "saw"))
-    found.open()
-    found.close()
-    assert cli.main(["audit", "untapped", "--state-dir", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == "no sessions may have begun without a tap\n"
-
-
 def test_journal_into_a_pipe_that_closes_is_no_error(gate):
     command = f"'{sys.executable}' -m fabgate journal --state-dir '{gate.state}' --json | true"
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False)

@@ -12,11 +12,6 @@ Print the entries of a gate's journal, the oldest first. Of a badge only the end
 _AUDIT: Final = """\
 Check the journal's chain from its anchor on: each entry has the hash of the one before. Exit code 1 if it is broken.
 """
-_UNTAPPED: Final = """\
-List the sessions that may have begun without a tap, because of a bug in gates before docs/decisions/0058: starts within
-ten seconds of a start of the gate, a fault of its reader, another badge, or the end of the member's own session without
-a tap. Some of them are genuine: docs/untapped.md says how to judge them.
-"""
 
 
 def add_verbs(verbs: Any) -> None:
@@ -29,7 +24,7 @@ def add_verbs(verbs: Any) -> None:
     verb.add_argument("--after", type=int, default=0, metavar="SEQ", help="print only entries after this number")
     with_json(verb, "print the stored entries unchanged, one JSON object per line")
 
-    short = "check the journal: its chain, and how its sessions began"
+    short = "check the journal"
     audits = add_group(verbs, "audit", short)
     short = "check that no entry was changed or removed"
     verb = add_verb(
@@ -37,11 +32,3 @@ def add_verbs(verbs: Any) -> None:
     )
     with_state_folder(verb)
     with_json(verb, "print the journal, its bounds and its first broken entry as JSON")
-    short = "list the sessions that may have begun without a tap"
-    verb = add_verb(
-        audits, "untapped", ("journal", "audit_untapped"), short, _UNTAPPED, "fabgate audit untapped --config gate.yaml"
-    )
-    with_state_folder(verb)
-    with_json(
-        verb, "print one JSON object per line: the entry of the start, its cause, and the milliseconds in between"
-    )

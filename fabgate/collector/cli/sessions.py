@@ -18,9 +18,8 @@ from django.conf import settings
 
 from fabgate.collector.cli import text_table
 from fabgate.collector.cli.usage import between, interval
-from fabgate.collector.models import Journal, Member, UsageSession
+from fabgate.collector.models import Member, UsageSession
 from fabgate.collector.tables.csv_safety import escape_row
-from fabgate.untapped import CAUSES, TYPES, untapped
 
 #: Column → width in the table; 0: not in the table.
 COLUMNS = {
@@ -56,26 +55,11 @@ def show(args: argparse.Namespace) -> int:
     """Print the sessions that ended in the period, ordered by their ends, then the open ones."""
     start, end = interval(args.start, args.end, args.tz)
     rows = lines(start, end, ZoneInfo(args.tz or settings.TIME_ZONE))
-    if args.untapped:
-        rows = _untapped(rows)
     write = {"csv": write_csv, "json": write_json}.get(args.form, write_table)
     if write is write_table:
-        which = "that may have begun without a tap " if args.untapped else ""
-        sys.stdout.write(f"Sessions {which}{between(start, end)} (by their end; h:mm:ss)\n\n")
+        sys.stdout.write(f"Sessions {between(start, end)} (by their end; h:mm:ss)\n\n")
     write(rows, sys.stdout)
     return 0
-
-
-def _untapped(rows: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of sessions that may have begun without a tap, with the cause instead of the review reason."""
-    causes = {
-        doubt.session: f"{CAUSES[doubt.cause]} {doubt.after_ms / 1000:.1f} s before"
-        for journal in Journal.objects.order_by("id")
-        for doubt in untapped(journal.facts(*TYPES))
-    }
-    for row in rows:
-        if row["session"] in causes:
-            yield row | {"review": causes[row["session"]]}
 
 
 def lines(start: datetime, end: datetime, zone: tzinfo) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,6 @@ at a million rows).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from django.db import models
@@ -85,12 +84,6 @@ class Journal(models.Model):
         if other.pk > self.pk:
             return other.head > 0  # otherwise the status that names it may still come
         return self._has_origin and not other._has_origin
-
-    def facts(self, *types: str) -> Iterator[wire.Entry]:
-        """Yield the entries of these types (short names) in order, without copies from another journal."""
-        rows = Entry.objects.filter(journal=self, type__in=types, is_copy=False).order_by("seq").only("body")
-        for row in rows.iterator(chunk_size=2_000):
-            yield row.decode()
 
     @classmethod
     def newest(cls, *only: str) -> list[Journal]:

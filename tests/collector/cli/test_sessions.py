@@ -83,21 +83,10 @@ def test_the_lines_add_up_to_what_usage_reports(day):
     assert (len(ended), sum(row["energised_ms"] for row in ended)) == (total.sessions, total.energised_ms)
 
 
-def printed(form: str | None, capsys, *, untapped: bool = False) -> str:
-    args = argparse.Namespace(start="2026-11-24", end="2026-11-25", tz="Europe/Paris", form=form, untapped=untapped)
+def printed(form: str | None, capsys) -> str:
+    args = argparse.Namespace(start="2026-11-24", end="2026-11-25", tz="Europe/Paris", form=form)
     assert sessions.show(args) == 0
     return capsys.readouterr().out
-
-
-def test_untapped_lists_only_starts_that_may_have_had_no_tap_and_why(day, capsys):
-    found = [json.loads(line) for line in printed("json", capsys, untapped=True).splitlines()]
-    assert [(row["session"], row["review"]) for row in found] == [
-        ("s-1", "the gate was started 1.0 s before"),
-        ("s-2", "the gate was started 3.0 s before"),
-    ]
-    text = printed(None, capsys, untapped=True)
-    assert text.startswith("Sessions that may have begun without a tap from ")
-    assert text.endswith("the gate was started 3.0 s before\n2 sessions\n")
 
 
 def test_csv_and_json_hold_the_same(day, capsys):
@@ -134,7 +123,7 @@ def test_the_table_says_about_open_and_why_to_look(day, capsys):
 
 def test_wrong_arguments_are_named():
     with pytest.raises(UsageError, match="--tz"):
-        sessions.show(argparse.Namespace(start="2026-11-24", end="2026-11-25", tz="Mars", form=None, untapped=False))
+        sessions.show(argparse.Namespace(start="2026-11-24", end="2026-11-25", tz="Mars", form=None))
 
 
 def test_the_usage_table_shows_what_is_about(day):

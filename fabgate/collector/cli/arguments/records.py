@@ -57,11 +57,6 @@ def add_verbs(add: shared.Add) -> None:
         example=_MONTH,
     )
     _period(sessions, json_help="exact milliseconds, one JSON object a line")
-    sessions.add_argument(
-        "--untapped",
-        action="store_true",
-        help="only those that may have begun without a tap, and why (docs/untapped.md)",
-    )
     holes = add(
         "holes",
         "gates",
