@@ -72,16 +72,13 @@ def _verify(home: Home) -> tuple[float, float, float]:
 def fill(sessions: int) -> float:
     """Store sessions in the database that Django is set up for; return the seconds of the processor that it took."""
     from fabgate.collector.broker.message import Received
-    from fabgate.collector.db import baseline
     from fabgate.collector.intake.store import Store
     from fabgate.collector.models import Journal
-    from fabgate.collector.verify.tables import logged, unchecked
+    from tests.support import baseline
 
     Journal.objects.update(is_root=False)  # those of the workshop have no entries
     books.place("verified", GATES)
-    for table, model in logged.tables():
-        if table not in unchecked.MADE_WITHOUT_LOG:
-            baseline.log(model)
+    baseline.log_the_rest()
     each = sessions // GATES * ENTRIES_EACH + 1  # and the start of the gate
     journals = [entries.journal(f"verified-{number}", each, seed=number) for number in range(GATES)]
     store, took_s = Store(os.environ["FABGATE_SITE"]), 0.0

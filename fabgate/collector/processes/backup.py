@@ -312,14 +312,13 @@ def _check_version(database: Path, source: Path, version: str) -> None:
     try:
         with contextlib.closing(sqlite3.connect(database)) as connection:
             rows = connection.execute("SELECT name FROM django_migrations WHERE app = 'collector'").fetchall()
-            tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
     except sqlite3.Error as error:
         raise UsageError(
             f"{source}: its {_DATABASE} is not a collector's database ({error}), wanted a file made by 'backup'; use"
             " another one"
         ) from error
     steps = {str(name) for (name,) in rows}
-    if migration.is_before_0_1_0(steps, {str(name) for (name,) in tables}):
+    if migration.is_before_release(steps):
         raise UsageError(f"found {source}, a copy from before fabgate 0.1.0; {migration.KEEP_IT}")
     if newer := sorted(steps - set(migrations.KNOWN)):
         raise UsageError(

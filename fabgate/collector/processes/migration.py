@@ -36,8 +36,9 @@ GROWING: Final = frozenset(
 
 #: Where the lines are that leave the files of one version only.
 INSTALL_AGAIN: Final = 'docs/install.md, "Update, and back"'
-#: Every database from before 0.1.0 has applied this step, except the very first ones, which have no accounts.
-_STEP_BEFORE_0_1_0: Final = "0002_workshop_week"
+#: The step that makes the tables of the first release. A database that has others of our steps, and not this one, is of an
+#: earlier commit.
+_RELEASE: Final = "0001_release"
 #: The end of the error about such a database: what to do with it.
 KEEP_IT: Final = (
     "wanted one of 0.1.0 or later, as no migration brings it there; keep it with the version that made it, which still"
@@ -45,9 +46,9 @@ KEEP_IT: Final = (
 )
 
 
-def is_before_0_1_0(steps: Collection[str], tables: Collection[str]) -> bool:
-    """Return whether a database is from before 0.1.0, the first release, by its applied migrations and its tables."""
-    return _STEP_BEFORE_0_1_0 in steps or ("0001_initial" in steps and "collector_account" not in tables)
+def is_before_release(steps: Collection[str]) -> bool:
+    """Return whether a database is from before the first release, by its applied migrations of ours."""
+    return bool(steps) and _RELEASE not in steps
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,7 @@ def _check_version(*, owns: bool, handle: int) -> list[str]:
     waits for that, because services are restarted together.
     """
     steps = migration.steps()
-    if migration.is_before_0_1_0(steps.applied, connection.introspection.table_names()):
+    if migration.is_before_release(steps.applied):
         raise UsageError(f"found a database from before fabgate 0.1.0; {migration.KEEP_IT}")
     if steps.newer:
         raise UsageError(

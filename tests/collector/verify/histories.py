@@ -34,7 +34,7 @@ from tests.collector import postgresql
 from tests.collector.gates import NOON, Journal
 from tests.collector.intake.test_store_property import MOVES
 from tests.collector.intake.test_store_property import Gate as Writer
-from tests.collector.verify.baseline import log_the_rest
+from tests.support.baseline import log_the_rest
 
 DELIVER = ["deliver", "deliver", "deliver", "again", "status", "state", "garbage"]
 DECIDE = ["correct", "correct", "contest", "accept", "favour", "category", "badge", "machine", "log"]

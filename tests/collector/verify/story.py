@@ -36,9 +36,9 @@ from fabgate.collector.verify import (
 )
 from tests.collector.gates import NOON, Journal
 from tests.collector.pages import billing
-from tests.collector.verify.baseline import log_the_rest
 from tests.collector.verify.histories import ZONE
 from tests.collector.verify.people import write_people
+from tests.support.baseline import log_the_rest
 
 
 def write_books(home: Path) -> None:  # noqa: PLR0915 (a long story, told in order)

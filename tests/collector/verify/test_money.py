@@ -32,9 +32,9 @@ from tests.collector.billing.charges.test_charges import Life
 from tests.collector.pages import billing
 from tests.collector.pages.billing import FIRST, NOON
 from tests.collector.pages.used import Used
-from tests.collector.verify.baseline import log_the_rest
 from tests.collector.verify.histories import texts
 from tests.collector.verify.tampering import other, put, tamper
+from tests.support.baseline import log_the_rest
 
 pytestmark = pytest.mark.usefixtures("database")
 LIVES = 300 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 2

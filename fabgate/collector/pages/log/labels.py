@@ -34,7 +34,6 @@ VERBS: Final = {
     "billing.started": gettext_lazy("billing started"),
     "block.lifted": gettext_lazy("block lifted"),
     "block.set": gettext_lazy("blocked"),
-    "books.known": gettext_lazy("recorded as it was found"),
     "books.verified": gettext_lazy("books checked: nothing was altered"),
     "collector.badge-forms": gettext_lazy("short forms of badges chosen"),
     "collector.restored": gettext_lazy("database restored from a backup"),

@@ -23,7 +23,7 @@ from fabgate.collector.verify.run import CannotVerifyError
 from fabgate.errors import UsageError
 from tests.collector.gates import NOON, Journal
 from tests.collector.pages import billing
-from tests.collector.verify.baseline import log_the_rest
+from tests.support.baseline import log_the_rest
 
 
 @pytest.fixture(autouse=True)

@@ -54,9 +54,9 @@ from tests.collector import gates, postgresql
 from tests.collector.pages import billing
 from tests.collector.pages.counter import a_broker, a_house  # noqa: F401 (fixtures)
 from tests.collector.pages.log.test_everything_is_logged import BROKEN, House, _rules
-from tests.collector.verify.baseline import log_the_rest
 from tests.collector.verify.histories import texts
 from tests.collector.verify.tampering import other, put
+from tests.support.baseline import log_the_rest
 
 CARDS = [f"04{n:02}B2C3D4E580" for n in range(1, 7)]
 NAMES = ["Robots", "Sewing", "3B", "Atelier d'été"]

@@ -54,8 +54,8 @@ from tests.collector.pages.counter import NEW, a_broker, a_house, tapped, traine
 from tests.collector.pages.every_page.test_rights import DOORS
 from tests.collector.pages.used import NOON
 from tests.collector.paying import organisation
-from tests.collector.verify.baseline import log_the_rest
 from tests.collector.verify.histories import texts
+from tests.support.baseline import log_the_rest
 
 #: What leaves no row whose before and after differ, and why that is right.
 LEFT_OUT = {

@@ -17,8 +17,8 @@ from fabgate.collector.verify.findings import Report
 from fabgate.collector.verify.tables import logged
 from tests.collector.db.test_postgresql import together
 from tests.collector.pages.counter import a_broker, a_house  # noqa: F401 (fixtures)
-from tests.collector.verify.baseline import log_the_rest
 from tests.collector.verify.histories import texts
+from tests.support.baseline import log_the_rest
 from tests.support.patience import HANGS_S, wait
 
 pytestmark = pytest.mark.postgresql

@@ -12,11 +12,12 @@ from django.utils import timezone
 
 from fabgate.collector.accounts import known_browsers, manage
 from fabgate.collector.accounts import sign_in as signing_in
-from fabgate.collector.db import audit, baseline
+from fabgate.collector.db import audit
 from fabgate.collector.models import Account, Change, FailedSignIn, SignIn, accounts
 from fabgate.collector.verify.findings import Report
 from fabgate.collector.verify.tables import logged
 from tests.collector.pages.conftest import PASSWORD
+from tests.support import baseline
 
 
 def sign_in(client, name="desk", password=PASSWORD, **more):
