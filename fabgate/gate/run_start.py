@@ -87,7 +87,7 @@ def executed_commands(journal: Journal) -> set[str]:
     """Return the ids of the commands that were executed before: none is executed twice."""
     ids = set()
     for body in journal.recent("command.executed", most=COMMANDS_MOST):
-        with contextlib.suppress(UsageError):  # an entry of an earlier version in another form must not stop the start
+        with contextlib.suppress(UsageError):  # an entry that cannot be read must not stop the start
             data = wire.decode_data(wire.decode_entry(body))
             if isinstance(data, wire.CommandExecuted):
                 ids.add(data.command)
@@ -96,8 +96,6 @@ def executed_commands(journal: Journal) -> set[str]:
 
 def _since_checkpoint(journal: Journal, unfinished: OpenSession, now: vocabulary.Now) -> int | None:
     for body in journal.recent("session.started", most=1):
-        with contextlib.suppress(
-            UsageError
-        ):  # an entry of an earlier version in another form ties no clock to wall time
+        with contextlib.suppress(UsageError):  # an entry that cannot be read ties no clock to wall time
             return since_checkpoint(unfinished, wire.decode_entry(body), now)
     return None

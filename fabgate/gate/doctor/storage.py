@@ -94,7 +94,7 @@ def roster(facts: Facts) -> Finding:
 def _other_key(config: Config, directory: Directory) -> str:
     """Return what is wrong with the badge key of this gate, or ""."""
     if directory.badge_key_mark is None:
-        return ""  # stored by an earlier version
+        return ""  # the roster does not have it
     if config.badge_key_file is None:
         key = badge_key(config, make=False) if (config.state_dir / "badge.key").exists() else None
         return (

@@ -33,7 +33,8 @@ from fabgate.seal import ZERO_HASH, entry_hash, first_prev, to_text
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION: Final = 1
+#: Of the tables and of the texts in `meta`. Commits before the release of 0.1.0 wrote 1.
+SCHEMA_VERSION: Final = 2
 Connect = Callable[[str], Any]
 #: The bytes of a database header that say WAL mode: 2 for writing and reading (sqlite.org/fileformat2.html, 1.3.3).
 _FILE_VERSIONS: Final = slice(18, 20)
@@ -184,8 +185,9 @@ class JournalStore:
         meta = dict(self._rows("SELECT key, value FROM meta"))
         if meta["schema"] != SCHEMA_VERSION:
             raise JournalError(
-                f"{self.path}: found a journal of schema {meta['schema']}, wanted {SCHEMA_VERSION}: it was written by"
-                " another version of fabgate; install that version"
+                f"{self.path}: found a journal of schema {meta['schema']}, wanted {SCHEMA_VERSION}: another version of"
+                " fabgate wrote it. Install that version until the collector has all its entries; then move the whole"
+                f" folder {self.path.parent} away, and lock the machine again if it was locked (docs/reference.md)"
             )
         account = f"{meta['site']}/{meta['gate']}"
         if account != self.topics.account:

@@ -61,19 +61,23 @@ class Directory:
             self.fresh_for_s = int(meta["fresh_for_s"])
             #: The id of the key under which its badges were digested, where the roster names it.
             self.badge_key_id: str | None = meta["badge_key_id"]
-            #: The mark of that key (``badge.key_mark``); None where an earlier version stored it.
-            self.badge_key_mark: str | None = meta.get("badge_key_mark")
-            #: The hash of its content (``content_of``); None where an earlier version stored it.
-            self.content: bytes | None = meta.get("content")
-            #: The JSON of its prices, which only the panel reads; None where an earlier version stored it.
-            self.prices: bytes | None = meta.get("prices")
-            #: Its source (fabgate.gate.roster.origin); empty where an earlier version stored it.
-            self.source: str = str(meta.get("source", ""))
+            #: The mark of that key (``badge.key_mark``), where the roster has it.
+            self.badge_key_mark: str | None = meta["badge_key_mark"]
+            #: The hash of its content (``content_of``).
+            self.content = bytes(meta["content"])
+            #: The JSON of its prices, which only the panel reads.
+            self.prices = bytes(meta["prices"])
+            #: Its source (fabgate.gate.roster.origin).
+            self.source = str(meta["source"])
             self.machine = wire.decode(meta["machine"], wire.MachineRules)
             machine_rules(self.machine)
-            # A roster that an earlier version stored has no hours.
-            self._hours = hours(msgspec.json.decode(meta.get("hours", b"[]"), type=list[wire.Window]))
-        except (*_DAMAGE, KeyError) as error:
+            self._hours = hours(msgspec.json.decode(meta["hours"], type=list[wire.Window]))
+        except KeyError as error:
+            self._db.close()
+            raise UsageError(
+                f"{path}: no usable roster (it has no {error}: another version of fabgate stored it; fetch or save it again)"
+            ) from error
+        except _DAMAGE as error:
             self._db.close()
             raise UsageError(f"{path}: no usable roster ({error})") from error
 
@@ -275,9 +279,7 @@ def is_stored(roster: wire.Roster, path: Path, *, source: str = "") -> bool:
             version, stored, stored_source = directory.version, directory.content, directory.source
     except UsageError:
         return False
-    if (version, stored_source) != (roster.version, source) or stored is None:
-        return False
-    return content_of(roster) == stored
+    return (version, stored_source) == (roster.version, source) and content_of(roster) == stored
 
 
 def content_of(roster: wire.Roster) -> bytes:

@@ -300,9 +300,7 @@ class HttpSource:
         try:
             with contextlib.closing(Directory(self._stored)) as directory:
                 version, self._source = directory.version, directory.source
-                is_known = directory.prices is not None and not self._is_other_key(
-                    directory.badge_key_id, directory.badge_key_mark
-                )
+                is_known = not self._is_other_key(directory.badge_key_id, directory.badge_key_mark)
         except UsageError:
             return None
         receipt = read_receipt(self._receipt_path)
@@ -310,8 +308,7 @@ class HttpSource:
         # replace it.
         if receipt is None or receipt.version != version:
             return Receipt(version=version, hash="")
-        # An earlier version of this program left prices out, or the key of this gate was replaced: without hash and ETag the
-        # same roster is fetched in full.
+        # The key of this gate was replaced: without hash and ETag the same roster is fetched in full.
         return receipt if is_known else msgspec.structs.replace(receipt, hash="", etag="")
 
     def age_ms(self, now: Now) -> int | None:

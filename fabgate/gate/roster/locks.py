@@ -24,10 +24,7 @@ from fabgate.gate.roster.origin import Relation, merged, relation
 
 
 class Locks(msgspec.Struct, frozen=True):
-    """The locks in force, the newest last, and the roster version of their last change.
-
-    `source` is the source of that version; empty where an earlier version of the gate wrote it.
-    """
+    """The locks in force, the newest last, the roster version of their last change, and its source (roster/origin.py)."""
 
     locks: tuple[wire.Lock, ...] = ()
     version: int = 0
@@ -80,8 +77,7 @@ class Locks(msgspec.Struct, frozen=True):
 
     def to_text(self) -> str:
         """Return the text for the journal."""
-        kept = {"locks": self.locks, "version": self.version, "source": self.source}
-        return msgspec.json.encode(kept).decode()
+        return msgspec.json.encode(_Kept(self.locks, self.version, self.source)).decode()
 
     @classmethod
     def from_text(cls, text: str | None) -> Locks:
@@ -95,16 +91,15 @@ class Locks(msgspec.Struct, frozen=True):
                 f"the machine's lock in the journal is damaged ({error})."
                 " Move journal.db away to start a new one, and lock the machine again if it was locked"
             ) from error
-        return cls(kept.locks or (() if kept.lock is None else (kept.lock,)), kept.version, kept.source)
+        return cls(kept.locks, kept.version, kept.source)
 
 
 NO_LOCKS: Final = Locks()
 
 
-class _Kept(msgspec.Struct):
-    """The text in the journal; `lock` where an earlier version wrote it, which knew one lock at most."""
+class _Kept(msgspec.Struct, forbid_unknown_fields=True):
+    """The text in the journal. Each part is required: a text of another form must not be read as no lock."""
 
+    locks: tuple[wire.Lock, ...]
     version: int
-    locks: tuple[wire.Lock, ...] = ()
-    lock: wire.Lock | None = None
-    source: str = ""
+    source: str

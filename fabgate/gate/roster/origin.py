@@ -99,7 +99,7 @@ class RosterId(msgspec.Struct, frozen=True):
         """Return the identity of the stored roster, or None where there is none that can be read."""
         try:
             with contextlib.closing(Directory(path)) as directory:
-                return cls(directory.source, directory.version, (directory.content or b"").hex())
+                return cls(directory.source, directory.version, directory.content.hex())
         except UsageError:
             return None
 

@@ -54,10 +54,13 @@ def test_another_gates_journal_is_refused_and_says_what_to_do(journal):
         other.open()
 
 
-def test_a_journal_of_another_schema_is_refused(journal):
+@pytest.mark.parametrize("schema", [1, 99])
+def test_a_journal_of_another_schema_is_refused(journal, schema):
+    """Commits before the release of 0.1.0 wrote 1."""
     journal.close()
-    sql(journal.path, "UPDATE meta SET value = 99 WHERE key = 'schema'")
-    with pytest.raises(JournalError, match="found a journal of schema 99, wanted 1"):
+    sql(journal.path, f"UPDATE meta SET value = {schema} WHERE key = 'schema'")
+    wanted = f"found a journal of schema {schema}, wanted 2: another version of fabgate wrote it"
+    with pytest.raises(JournalError, match=wanted):
         journal.open()
 
 

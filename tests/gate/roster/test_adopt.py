@@ -168,18 +168,6 @@ def test_a_collector_of_an_earlier_version_which_does_not_name_itself_is_adopted
     assert site.source == "collector:c-new", "what it is called is not forgotten"
 
 
-def test_a_roster_that_an_earlier_version_stored_is_compared_as_before(site: Site) -> None:
-    site.http().fetch()
-    with contextlib.closing(__import__("sqlite3").connect(site.stored)) as db:
-        db.execute("DELETE FROM meta WHERE key = 'source'")
-        db.commit()
-    site.collector.current = roster(EARLY - 1, collector="c-new")
-    assert "an older roster never replaces a newer one" in reason(site.fetch())
-    site.collector.current = roster(EARLY + 1, collector="c-new")
-    assert site.fetch() == [RosterStored(EARLY + 1, 5)]
-    assert site.source == "collector:c-new"
-
-
 # --- back, and to another collector -----------------------------------------------------------------------------------
 
 

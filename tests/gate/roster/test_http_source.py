@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import sqlite3
 from pathlib import Path
 
 import pytest
 
 from fabgate import wire
 from fabgate.gate.roster import http_source as module
-from fabgate.gate.roster.directory import Directory, content_of
 from fabgate.gate.roster.source import RosterConfirmed, RosterStored
 from tests.gate.roster.collector import Harness, roster
 
@@ -90,20 +86,3 @@ def test_what_is_known_of_the_roster_is_on_disk_before_it_takes_the_place_of_wha
     assert harness.fetch() == [RosterConfirmed()]
     fresh = harness.stored.with_suffix(".new").name
     assert done == [f"fsync {fresh}", f"rename {fresh}", f"fsync {harness.stored.parent.name}"]
-
-
-def test_what_an_earlier_version_stored_without_prices_is_fetched_in_full_and_keeps_its_age(harness: Harness) -> None:
-    prices = {"format": 1}
-    harness.collector.current = roster(prices=prices)
-    harness.fetch()
-    with contextlib.closing(sqlite3.connect(harness.stored, isolation_level=None)) as db:
-        db.execute("DELETE FROM meta WHERE key = 'prices'")
-        db.execute("UPDATE meta SET value = ? WHERE key = 'content'", (content_of(roster()),))
-    harness.time.ms += 5_000
-    harness.source = harness.make()
-    assert harness.age_ms() == 5_000
-    assert harness.fetch() == [RosterStored(100, 5, adopted=False)]
-    with contextlib.closing(Directory(harness.stored)) as directory:
-        assert json.loads(directory.prices or b"") == prices
-    assert harness.fetch() == [RosterConfirmed()]
-    assert harness.collector.answered[-1][0] == 304
