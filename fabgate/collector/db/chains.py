@@ -122,7 +122,7 @@ class Chain:
             after = page[-1][0]
 
     def seal_all(self) -> int:
-        """Add numbers and seals to all rows in the order of their ids; return how many. For rows from before the chain."""
+        """Add numbers and seals to all rows in the order of their ids; return how many. The demo dates its log back."""
         head, count = Head(), 0
         for page in _pages(self.rows()):
             sealed = list(self.continued(head, [row.values or () for row in page]))

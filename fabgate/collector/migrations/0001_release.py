@@ -378,7 +378,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('month', models.DateField()),
-                ('day', models.DateField(null=True)),
+                ('day', models.DateField()),
                 ('payer', models.CharField(max_length=200)),
                 ('text', models.CharField(max_length=200)),
                 ('amount_minor', models.BigIntegerField()),

@@ -6,7 +6,6 @@ import threading
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from django.core.management import call_command
 from django.db import connection, transaction
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,7 +113,7 @@ def test_a_block_outside_of_a_transaction_is_refused(database):
         pass
 
 
-def test_the_migration_seals_the_rows_from_before(database):
+def test_rows_that_were_written_without_seals_get_them_all(database):
     for n in range(3):
         Change.objects.create(at=NOON, actor="eve", verb="member.updated", kind="member", key=f"m-{n}", after={"n": n})
     assert CHANGES.head() == Head()
@@ -122,17 +121,6 @@ def test_the_migration_seals_the_rows_from_before(database):
     assert_whole(3)
     rename(Member.objects.create(id="m-1"), "Ada")
     assert_whole(4)
-
-
-@pytest.mark.sqlite
-def test_a_database_from_before_is_sealed_when_it_is_brought_up_to_date(database):
-    call_command("migrate", "collector", "0003", verbosity=0, interactive=False)
-    with connection.cursor() as cursor:
-        row = [NOON.isoformat(" ")[:-6], "eve", "member.updated", "member", "m-1", "{}", '{"name": "Ada"}', "", "{}"]
-        columns = ", ".join(CHANGES.columns)
-        cursor.execute(f"INSERT INTO collector_change ({columns}) VALUES ({', '.join(['%s'] * 9)})", row)
-    call_command("migrate", verbosity=0, interactive=False)
-    assert_whole(2)  # and one that tells that there is no m-1
 
 
 MOMENT = datetime(2026, 11, 24, 12, 0, 0, 5, tzinfo=UTC)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from ninja import Field, Schema
 
 from fabgate.collector.api.programs import money
-from fabgate.collector.billing import rating, terms
+from fabgate.collector.billing import rating
 from fabgate.collector.billing.charges import closing, record, vat_codes
 from fabgate.collector.billing.charges.record import Record
 from fabgate.collector.billing.paying import payers
@@ -153,7 +153,7 @@ def line_rows(lines: Iterable[ManualLine], closed: Collection[date]) -> list[dic
     lines = list(lines)
     if not lines:
         return []
-    zone, percents = terms.zone(terms.get()), money.vat_percents()
+    percents = money.vat_percents()
     settled = Settled.of(month__in=sorted({line.month for line in lines}))
     called = payers.legal_names({line.payer for line in lines})
     same = ("payer", "text", "amount_minor", "vat_code", "session", "author", "at")
@@ -167,7 +167,7 @@ def line_rows(lines: Iterable[ManualLine], closed: Collection[date]) -> list[dic
             "line": line.pk,
             "vat_percent": percents.get(line.vat_code),
             "month": f"{line.month:%Y-%m}",
-            "day": line.day_in(zone),
+            "day": line.day,
             "payer_name": called.get(line.payer, ""),
             "settlement": settled.line(line.pk, line.payer, line.month),
             "sealed": _sealed(closing.text_of_line(line)) if line.month in closed else None,

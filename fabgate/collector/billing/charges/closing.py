@@ -247,8 +247,7 @@ def text_of(closed: ClosedMonth) -> bytes:
 def text_of_line(line: ManualLine) -> bytes:
     """Return the text of a line that the SHA-256 of its month covers, with a line break."""
     values = (line.pk, line.payer, line.text, line.amount_minor, line.vat_code, line.session, line.author)
-    day = [line.day.isoformat()] if line.day else []  # months of before had lines without one
-    return _text([*values, line.at.astimezone(UTC).isoformat(timespec="microseconds"), *day])
+    return _text([*values, line.at.astimezone(UTC).isoformat(timespec="microseconds"), line.day.isoformat()])
 
 
 def verify() -> Iterator[tuple[str, str, list[str]]]:
@@ -320,7 +319,6 @@ def _unlike_the_log(closed: ClosedMonth, logged: Mapping[str, Any] | None) -> It
         return
     if (sha256 := logged.get("sha256")) != closed.sha256:
         yield f"the SHA-256 is not the one in the audit log, {sha256}"
-    logged = {"printed": {}, "archive": {}, **logged}  # an earlier version had neither
     for name in ("closed_at", "closed_by", "reason", "printed", "archive"):
         found, wanted = getattr(closed, name), logged.get(name)
         if isinstance(found, datetime):

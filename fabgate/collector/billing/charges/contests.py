@@ -229,7 +229,7 @@ def _reverse(one: Contest, words: str, author: str, rebuild: ledger.Rebuild | No
             line.payer,
             text[:MAX_WORDS],
             -line.amount_minor,
-            day=line.day_in(terms.zone(terms.get())),
+            day=line.day,
             author=author,
             session=line.session,
             vat_code=line.vat_code,

@@ -106,8 +106,6 @@ def reversal(final: Record, month: date) -> Record:
         free_ms=-final.free_ms,
         cap_minor=-final.cap_minor,
         amount_minor=-final.amount_minor,
-        # Earlier versions closed months whose charges without a price name a rule.
-        rule_id=final.rule_id if final.terms else None,
         reverses=final.id,
         known=0,
     )
@@ -123,14 +121,11 @@ def line_id(
     session: str,
     author: str,
     at: datetime,
-    day: date | None,
+    day: date,
 ) -> str:
-    """Return the id by which other programs know a line: after a restore, another line may have its number.
-
-    A line of an earlier version has no day, and keeps its id.
-    """
+    """Return the id by which other programs know a line: after a restore, another line may have its number."""
     values = ("line", pk, month.isoformat(), payer, text, amount_minor, vat_code, session, author, _utc(at))
-    return _uuid5((*values, day.isoformat()) if day else values)
+    return _uuid5((*values, day.isoformat()))
 
 
 def usage_id(values: Sequence[Any]) -> str:

@@ -63,7 +63,7 @@ def provisional(payers: Collection[str] | None = None, day: date | None = None) 
     charges, lines = Charge.objects.all(), ManualLine.objects.all()
     if day is not None:
         first = min(first, (day + timedelta(days=1)).replace(day=1))
-        charges, lines = _until(day, charges, found), _lines_until(day, lines, found)
+        charges, lines = _until(day, charges, found), _lines_until(day, lines)
     charges, lines = (_of(rows, payers).filter(month__gte=first) for rows in (charges, lines))
     sums: dict[tuple[str, date], int] = defaultdict(int)
     for rows in (charges, lines):
@@ -122,16 +122,10 @@ def _until(day: date, rows: QuerySet[Charge], found: BillingTerms) -> QuerySet[C
     return rows.filter(Q(month__lt=month) | Q(month=month, ended_at__lt=_after(day, found)))
 
 
-def _lines_until(day: date, rows: QuerySet[ManualLine], found: BillingTerms) -> QuerySet[ManualLine]:
-    """Return the lines that count up to a day.
-
-    One of an earlier version has no day: it counts on the one on which it was added, or on the last one of its month.
-    """
+def _lines_until(day: date, rows: QuerySet[ManualLine]) -> QuerySet[ManualLine]:
+    """Return the lines that count up to a day. One of an earlier day whose month was closed counts in the next open one."""
     month = day.replace(day=1)
-    if (day + timedelta(days=1)).month != day.month:
-        return rows.filter(month__lte=month)
-    own = Q(day__lte=day) | Q(day=None, at__lt=_after(day, found))
-    return rows.filter(Q(month__lt=month) | Q(own, month=month))
+    return rows.filter(Q(month__lt=month) | Q(month=month, day__lte=day))
 
 
 def _after(day: date, found: BillingTerms) -> datetime:

@@ -220,7 +220,7 @@ def _line(row: ManualLine, settled: Settled) -> Charge:
         key=record.line_id(*values, row.at, row.day),
         place=f"{row.month}/{_LINE}/{row.pk:019d}",
         month=row.month,
-        of_month=row.day.replace(day=1) if row.day else row.month,
+        of_month=row.day.replace(day=1),
         payer=row.payer,
         amount_minor=row.amount_minor,
         settlement=settled.line(row.pk, row.payer, row.month),

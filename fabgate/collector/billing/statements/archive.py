@@ -21,16 +21,15 @@ from fabgate.collector.models import Charge, IssuedStatement, ManualLine
 from fabgate.collector.tables.csv_safety import escape_cell
 
 #: Is raised when a column is added: programs ignore columns that they do not know.
-FORMAT: Final = 2
-#: The format of months without a line that has a day: their files stay the same bytes.
-_WITHOUT_DAYS: Final = 1
+FORMAT: Final = 1
 _CHARGE: Final = (
     *("charge_id", "month", "of_month", "payer", "used_by", "machine", "session", "class", "plan", "purpose"),
     *("started_at", "ended_at", "counted_ms", "running_ms", "free_ms", "amount_minor", "currency", "vat_code"),
     *("reverses", "rule", "terms"),
 )
-_LINE: Final = (*("line", "month", "payer", "text", "amount_minor", "currency", "vat_code", "session", "author", "at"),)
-_DAY: Final = "day"
+_LINE: Final = (
+    *("line", "month", "payer", "text", "amount_minor", "currency", "vat_code", "session", "author", "at", "day"),
+)
 #: Rows that are sent at once.
 _AT_ONCE: Final = 1_000
 
@@ -39,7 +38,7 @@ def files(month: date) -> dict[str, Callable[[], Iterator[bytes]]]:
     """Return what makes each file of a month's archive, by its name. They have ids; `names` has the names."""
     return {
         f"{month:%Y-%m}-charges.csv": lambda: _csv(_CHARGE, _charges(month)),
-        f"{month:%Y-%m}-lines.csv": lambda: _csv(_line_columns(month), _lines(month)),
+        f"{month:%Y-%m}-lines.csv": lambda: _csv(_LINE, _lines(month)),
         f"{month:%Y-%m}.json": lambda: _json(month),
     }
 
@@ -84,22 +83,12 @@ def _charge(row: Record, codes: dict[str, str], currency: str) -> tuple[Any, ...
     )
 
 
-def _has_days(month: date) -> bool:
-    return ManualLine.objects.filter(month=month).exclude(day=None).exists()
-
-
-def _line_columns(month: date) -> tuple[str, ...]:
-    return (*_LINE, _DAY) if _has_days(month) else _LINE
-
-
 def _lines(month: date) -> Iterator[tuple[Any, ...]]:
-    found, has_days = terms.get(), _has_days(month)
-    currency, zone = found.currency, terms.zone(found)
+    currency = terms.get().currency
     for row in ManualLine.objects.filter(month=month).order_by("payer", "pk").iterator():
         yield (
             *(row.pk, f"{row.month:%Y-%m}", row.payer, row.text, row.amount_minor, currency, row.vat_code, row.session),
-            *(row.author, row.at.isoformat()),
-            *([row.day_in(zone).isoformat()] if has_days else []),
+            *(row.author, row.at.isoformat(), row.day.isoformat()),
         )
 
 
@@ -122,11 +111,10 @@ def _emptied(out: io.StringIO) -> bytes:
 
 
 def _json(month: date) -> Iterator[bytes]:
-    version = FORMAT if _has_days(month) else _WITHOUT_DAYS
-    yield _text({"format": version, "month": f"{month:%Y-%m}", "currency": terms.get().currency})[:-1] + b',"charges":['
+    yield _text({"format": FORMAT, "month": f"{month:%Y-%m}", "currency": terms.get().currency})[:-1] + b',"charges":['
     yield from _objects(_CHARGE, _charges(month))
     yield b'],"lines":['
-    yield from _objects(_line_columns(month), _lines(month))
+    yield from _objects(_LINE, _lines(month))
     yield b"]}\n"
 
 

@@ -66,10 +66,9 @@ def lines(month: date, payer: str, due: Collection[int] = (), contested: Collect
 
     `due` has the numbers of `Line.is_due`, and `contested` those of `Line.is_contested` as text.
     """
-    zone = terms.zone(terms.get())
     for row in ManualLine.objects.filter(month=month, payer=payer).order_by("at", "pk"):
         yield Line(
-            *(row.day_in(zone), row.at, row.text, row.amount_minor, row.vat_code, row.session, row.pk),
+            *(row.day, row.at, row.text, row.amount_minor, row.vat_code, row.session, row.pk),
             is_due=row.pk in due,
             is_contested=str(row.pk) in contested,
         )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
-from zoneinfo import ZoneInfo
-
 from django.db import models
 
 from fabgate.collector.models.billing.tariffs import TariffRule
@@ -89,8 +86,8 @@ class ManualLine(models.Model):
 
     #: The first day of the month in which it is charged: that of its day, or the first month that was open then.
     month = models.DateField()
-    #: The day that it is about. NULL for lines of earlier versions, which had only the moment when they were added.
-    day = models.DateField(null=True)
+    #: The day that it is about.
+    day = models.DateField()
     payer = models.CharField(max_length=200)
     text = models.CharField(max_length=200)
     amount_minor = models.BigIntegerField()
@@ -109,10 +106,6 @@ class ManualLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.payer}: {self.text} {self.amount_minor}"
-
-    def day_in(self, zone: ZoneInfo) -> date:
-        """Return its day; of a line of an earlier version, the day on which it was added."""
-        return self.day or self.at.astimezone(zone).date()
 
 
 class ClosedMonth(models.Model):

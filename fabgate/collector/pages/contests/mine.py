@@ -12,7 +12,6 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import contests
 from fabgate.collector.models import Contest, ManualLine, Member, PrepaidEntry
 from fabgate.collector.pages import errors
@@ -87,7 +86,7 @@ def of_member(member: Member, money: Money) -> list[dict[str, Any]]:
 
 def _line(pk: int) -> dict[str, Any]:
     line = ManualLine.objects.filter(pk=pk).first()
-    return {"what": line.text, "day": line.day_in(terms.zone(terms.get()))} if line is not None else {}
+    return {"what": line.text, "day": line.day} if line is not None else {}
 
 
 def _entry(pk: int) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
@@ -36,10 +35,9 @@ def payer(request: HttpRequest, pk: str) -> HttpResponse:
     waiting = behind.shown(first)
     sums = summary.of(first).payers.get(pk, {})
     charges, lines = Charge.objects.filter(month=first, payer=pk), ManualLine.objects.filter(month=first, payer=pk)
-    zone = terms.zone(found)
     rows: list[Charge | ManualLine] = [
         *sorted(charges, key=lambda charge: (charge.started_at or charge.ended_at, charge.session, charge.reverses)),
-        *sorted(lines, key=lambda line: (line.day_in(zone), line.at, line.pk)),
+        *sorted(lines, key=lambda line: (line.day, line.at, line.pk)),
     ]
     page = numbered_page(rows, request.GET)
     users = set(charges.exclude(used_by=pk).values_list("used_by", flat=True))
@@ -64,7 +62,7 @@ def payer(request: HttpRequest, pk: str) -> HttpResponse:
         "rows": [
             {**_charge(row, called, titles, money), "mark": marked[Charge].get(row.session)}
             if isinstance(row, Charge)
-            else {**_line(row, money, zone), "mark": marked[ManualLine].get(str(row.pk))}
+            else {**_line(row, money), "mark": marked[ManualLine].get(str(row.pk))}
             for row in page.rows
         ],
         "has_others": bool(users),
@@ -86,12 +84,12 @@ def _charge(charge: Charge, called: dict[str, str], titles: dict[str, str], mone
     }
 
 
-def _line(line: ManualLine, money: Money, zone: ZoneInfo) -> dict[str, Any]:
+def _line(line: ManualLine, money: Money) -> dict[str, Any]:
     """Return a line; it can be removed until its month is closed."""
     is_open = line.month >= (terms.first_open_day() or line.month)
     return {
         "text": line.text,
-        "day": line.day_in(zone),
+        "day": line.day,
         "amount": money.minor(line.amount_minor),
         "remove": line.pk if is_open else None,
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
 import random
@@ -13,7 +12,6 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from django.apps import apps
 
 from fabgate.collector.billing import member_plans, month, rule_store, terms
 from fabgate.collector.billing.charges import closing, decisions, record, refresh
@@ -426,26 +424,6 @@ def test_a_charge_without_a_price_names_no_rule_whatever_applies_later(shop, why
     refresh.refresh_all()
     assert unlike_from_scratch() == []
     assert Charge.objects.get().rule is None
-
-
-def test_an_update_takes_the_rule_from_charges_without_a_price_of_open_months_only(shop):
-    billed()
-    for number, day in enumerate([MONTHS[0], MONTHS[0] + timedelta(days=3), MONTHS[1]]):
-        session(shop, f"s-{number}", day, 10)
-        decisions.waive(f"s-{number}", author="eve", reason="the machine was faulty")
-    refresh.refresh_all()
-    named = Charge.objects.update(rule=TariffRule.objects.get())  # as earlier versions stored it
-    close(MONTHS[0])
-    decisions.withdraw("s-0", author="eve", reason="it was not")
-    assert named == 3
-    update = importlib.import_module("fabgate.collector.migrations.0020_charges_and_credit")
-    update.name_no_rule(apps, None)
-    assert (unlike_from_scratch(), altered()) == ([], [[]])
-    assert set(Charge.objects.exclude(rule=None).values_list("session", "kind")) == {
-        ("s-0", "waived"),
-        ("s-1", "waived"),
-        ("s-0", "billed"),
-    }
 
 
 def test_what_ended_before_billing_began_is_never_charged(shop):

@@ -278,15 +278,6 @@ def test_a_line_counts_on_its_own_day_and_one_of_a_closed_month_on_the_first_day
     assert [balances.of("m-1", one) for one in (MONTHS[1] - timedelta(days=1), MONTHS[1])] == [-500, -700]
 
 
-def test_a_line_of_an_earlier_version_that_was_added_after_its_month_counts_on_the_last_day_of_it(shop):
-    decisions.add_line("m-1", "Plywood", 500, day=FIRST, author="eve")
-    ManualLine.objects.update(day=None)
-    last = MONTHS[1] - timedelta(days=1)
-    assert [balances.of("m-1", day) for day in (last - timedelta(days=1), last)] == [0, -500]
-    close(FIRST)
-    assert [balances.of("m-1", day) for day in (last - timedelta(days=1), last)] == [0, -500]
-
-
 def test_no_mode_changes_in_a_closed_month_or_for_an_unknown_payer(shop):
     close(FIRST)
     with pytest.raises(UsageError, match="month: found"):
