@@ -207,6 +207,13 @@ def test_links_lead_somewhere():
     assert not [pair for pair in links if "://" not in pair[1] and not (pair[0].parent / pair[1]).exists()]
 
 
+def test_each_picture_of_the_docs_is_shown_or_linked_and_there_are_few():
+    texts = "".join(page.read_text("utf-8") for page in (README, *ROOT.glob("docs/**/*.md")))
+    pictures = [file.name for file in ROOT.glob("docs/**/*.png")]
+    assert [name for name in pictures if name not in texts] == []
+    assert len(pictures) <= 12, "each picture makes every clone larger for ever"
+
+
 def test_the_index_lists_every_decision_by_its_title():
     found = re.findall(r"^- \[(.*)\]\((.*)\)$", (DECISIONS / "README.md").read_text("utf-8"), re.MULTILINE)
     pages = {page.name: page.read_text("utf-8").splitlines()[0] for page in DECISIONS.glob("0*.md")}
