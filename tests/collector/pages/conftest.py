@@ -75,6 +75,12 @@ def browse(account) -> Callable[..., Any]:
 
 
 @pytest.fixture
+def manager(browse) -> Any:
+    """A browser in which a manager is signed in."""
+    return browse("manager")
+
+
+@pytest.fixture
 def own_data(database, tmp_path, monkeypatch) -> Any:
     """The environment with a data directory of its own, a badge key in it, and no broker."""
     from django.conf import settings

@@ -24,11 +24,6 @@ def desk(browse) -> Any:
     return browse("desk")
 
 
-@pytest.fixture
-def manager(browse) -> Any:
-    return browse("manager")
-
-
 @pytest.mark.parametrize(
     ("typed", "verb", "seconds"),
     [("stop", "stop", None), ("extend-1800", "extend", 1800), ("identify", "identify", None)],

@@ -27,11 +27,6 @@ def desk(browse) -> Any:
 
 
 @pytest.fixture
-def manager(browse) -> Any:
-    return browse("manager")
-
-
-@pytest.fixture
 def maintainer(browse) -> Any:
     return browse("maintainer")
 

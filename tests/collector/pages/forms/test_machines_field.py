@@ -10,11 +10,6 @@ from fabgate.collector.models import Group, Machine, Member, Training
 from tests.collector.pages.counter import a_broker, a_house, text  # noqa: F401 (fixtures)
 
 
-@pytest.fixture
-def manager(browse):
-    return browse("manager")
-
-
 def as_shown(page) -> dict[str, object]:
     """Return what a browser sends when the form of a page is saved as it is."""
     form = page.context["form"]

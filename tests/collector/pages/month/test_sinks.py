@@ -23,11 +23,6 @@ LATER = datetime.now(UTC) + timedelta(days=90)
 
 
 @pytest.fixture
-def manager(browse):
-    return browse("manager")
-
-
-@pytest.fixture
 def books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A closed month with two sessions, and a sink that has one of them; the other one was refused."""
     shop = Used()

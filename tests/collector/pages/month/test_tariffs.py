@@ -47,11 +47,6 @@ def _started(database) -> None:
     Used()
 
 
-@pytest.fixture
-def manager(browse):
-    return browse("manager")
-
-
 # --- adding ---------------------------------------------------------------------------------------------------------
 
 

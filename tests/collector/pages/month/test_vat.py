@@ -33,11 +33,6 @@ def _started(database) -> None:
     billing.rule("price=0.20", machine="lathe")
 
 
-@pytest.fixture
-def manager(browse):
-    return browse("manager")
-
-
 def said(response: Any) -> str:
     """Return the words of a page, without its tags."""
     return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode()).split())

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
-
 from fabgate.collector.models import Grant, Training
 from fabgate.collector.people.blocks import today
 from tests.collector.pages.counter import a_broker, a_house, admitted, refused, said, served, text, trained  # noqa: F401 (fixtures)
-
-
-@pytest.fixture
-def manager(browse):
-    return browse("manager")
 
 
 def typed(**more) -> dict[str, object]:

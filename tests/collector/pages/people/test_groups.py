@@ -19,11 +19,6 @@ def desk(browse):
 
 
 @pytest.fixture
-def manager(browse):
-    return browse("manager")
-
-
-@pytest.fixture
 def group(desk) -> Group:
     laser = Machine.objects.get(name="laser").pk
     typed = {"name": "2de B", "kind": "class", "people": " m-3 \nm-1\nm-3\n", "machines": [laser]}

@@ -24,11 +24,6 @@ def desk(browse):
     return browse("desk")
 
 
-@pytest.fixture
-def manager(browse):
-    return browse("manager")
-
-
 # --- written down, changed --------------------------------------------------------------------------------------------
 
 

@@ -12,11 +12,6 @@ from tests.collector.pages.counter import a_broker, a_house, admitted, said, tex
 
 
 @pytest.fixture
-def manager(browse):
-    return browse("manager")
-
-
-@pytest.fixture
 def trainer(browse):
     return browse("trainer")
 

@@ -25,11 +25,6 @@ def desk(browse):
     return browse("desk")
 
 
-@pytest.fixture
-def manager(browse):
-    return browse("manager")
-
-
 def test_a_person_who_is_not_written_down_yet_gets_the_badge_with_that(desk):
     found = tapped(NEW)
     page = desk.get(f"/people/new?badge={found}")

@@ -33,11 +33,6 @@ def desk(browse):
     return browse("desk")
 
 
-@pytest.fixture
-def manager(browse):
-    return browse("manager")
-
-
 def digest(spelling: str) -> str:
     return Card.spelled(badge.parse(spelling)).digest
 

@@ -10,12 +10,6 @@ from tests.collector.pages.counter import ADA, NEW, ZOE, a_broker, a_house, admi
 from tests.collector.pages.people.imports.importing import look, take
 from tests.collector.workbooks import workbook
 
-
-@pytest.fixture
-def manager(browse):
-    return browse("manager")
-
-
 DATED = "id;name;Membre jusqu'au\nm-1;Ada Lovelace;{}\nm-2;Zoé Müller-Østergård;{}\n"
 
 

@@ -24,11 +24,6 @@ from tests.collector.workbooks import workbook
 FORMULA = "contains a formula without a value: open the file in a spreadsheet and save it, or type the value"
 
 
-@pytest.fixture
-def manager(browse):
-    return browse("manager")
-
-
 @pytest.mark.parametrize("lang", ["en", "fr"])
 def test_what_the_page_says_that_cells_hold_is_taken(manager, lang):
     Account.objects.update(lang=lang)

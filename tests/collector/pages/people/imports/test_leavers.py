@@ -14,11 +14,6 @@ from tests.collector.pages.people.imports.importing import ALL, look, take
 NEWCOMERS = "".join(f"c-{number},Pupil {number},\n" for number in range(7))
 
 
-@pytest.fixture
-def manager(browse):
-    return browse("manager")
-
-
 # --- who is not in it -------------------------------------------------------------------------------------------------
 
 

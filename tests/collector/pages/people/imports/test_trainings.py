@@ -18,11 +18,6 @@ from tests.collector.workbooks import workbook
 HEAD = "id,training,since,stage,until,trainer\n"
 
 
-@pytest.fixture
-def manager(browse):
-    return browse("manager")
-
-
 def look(client, raw: str | bytes):
     """Upload a list and return its preview."""
     response = upload(client, raw)
