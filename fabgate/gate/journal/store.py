@@ -186,8 +186,8 @@ class JournalStore:
         if meta["schema"] != SCHEMA_VERSION:
             raise JournalError(
                 f"{self.path}: found a journal of schema {meta['schema']}, wanted {SCHEMA_VERSION}: another version of"
-                " fabgate wrote it. Install that version until the collector has all its entries; then move the whole"
-                f" folder {self.path.parent} away, and lock the machine again if it was locked (docs/reference.md)"
+                " fabgate wrote it. Install that version until the collector has all its entries; then move journal.db and"
+                " roster.db away, and lock the machine again if it was locked (docs/reference.md)"
             )
         account = f"{meta['site']}/{meta['gate']}"
         if account != self.topics.account:
