@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 from random import Random
 
@@ -257,6 +258,31 @@ def test_a_state_directory_that_cannot_be_used_is_one_clear_line(tmp_path: Path)
     bench.join()
     assert isinstance(bench.error, JournalError)
     assert "the state directory cannot be used" in str(bench.error)
+
+
+#: As gates before the first release kept their one lock.
+OLD_LOCK = '{"lock":{"id":"l-1","when":"now","reason":"broken belt"},"version":5}'
+
+
+@pytest.mark.parametrize(
+    ("statement", "wanted"),
+    [
+        ("UPDATE meta SET value = 1 WHERE key = 'schema'", "found a journal of schema 1, wanted 2"),
+        (f"REPLACE INTO meta VALUES ('lock', '{OLD_LOCK}')", "the machine's lock in the journal is damaged"),
+    ],
+)
+def test_the_state_of_a_gate_before_the_first_release_is_refused_and_its_lock_is_not_forgotten(
+    bench: Bench, caplog: pytest.LogCaptureFixture, statement: str, wanted: str
+) -> None:
+    bench.stop()
+    with closing(sqlite3.connect(bench.config.state_dir / "journal.db")) as db, db:
+        db.execute(statement)
+    bench.start(ready=False)
+    wait(lambda: "STATUS=blocked: the journal cannot be opened" in bench.said, "the refusal")
+    assert wanted in caplog.text
+    assert "READY=1" not in bench.said
+    bench.stop()
+    assert True not in bench.levels
 
 
 def test_an_output_that_cannot_be_claimed_ends_the_start(cold: Bench) -> None:
