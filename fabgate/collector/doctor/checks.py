@@ -72,7 +72,12 @@ def migrations(facts: Facts) -> Finding:
         steps = migration.steps()
     except UsageError as error:
         return fail("migrations", str(error), f"see {migration.INSTALL_AGAIN}")
-    return judging.migrations(applied=steps.applied, missing=steps.missing, newer=steps.newer)
+    return judging.migrations(
+        applied=steps.applied,
+        missing=steps.missing,
+        newer=steps.newer,
+        is_before_release=migration.is_before_release(steps.applied),
+    )
 
 
 def units(facts: Facts) -> Finding:

@@ -35,10 +35,18 @@ def database(trouble: str, version: str, weak: Mapping[str, str]) -> Finding:
     return ok("database", f"{version} answers")
 
 
-def migrations(*, applied: Collection[str], missing: Sequence[str], newer: Sequence[str]) -> Finding:
+def migrations(
+    *, applied: Collection[str], missing: Sequence[str], newer: Sequence[str], is_before_release: bool
+) -> Finding:
     """Judge whether the tables are those of this version."""
     if not applied:
         return fail("migrations", "the database has no tables of a collector", "fabgate-collector migrate")
+    if is_before_release:
+        return fail(
+            "migrations",
+            "the database is from before fabgate 0.1.0, and no migration brings it there",
+            "keep it with the version that made it, and start a new collector in an empty FABGATE_DATA (docs/reference.md)",
+        )
     if newer:
         return fail(
             "migrations",

@@ -7,8 +7,6 @@ from datetime import date, timedelta
 from itertools import pairwise
 
 import pytest
-from django.core.management import call_command
-from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,10 +18,7 @@ from fabgate.collector.models import Member, Plan, PlanChange
 from fabgate.collector.people import blocks
 from fabgate.collector.verify.findings import Report
 from fabgate.collector.verify.money import prices
-from fabgate.collector.verify.tables import logged
 from fabgate.errors import UsageError
-from tests.collector.pages.used import NOON, Used
-from tests.collector.verify.histories import texts
 
 FIRST = date(2026, 1, 1)
 DAYS = [FIRST + timedelta(days=number) for number in range(12)]
@@ -190,45 +185,3 @@ def test_the_verb_refuses_what_is_wrong(plan, words, wrong):
     with pytest.raises(UsageError, match=wrong):
         plan(*words)
     assert not PlanChange.objects.exists()
-
-
-# --- the text of before -----------------------------------------------------------------------------------------------
-
-
-def test_the_text_of_before_becomes_a_plan_from_the_first_day_on(database):
-    """Back to the version before, in which the plan of a member was a text, and forward again."""
-    shop = Used()
-    shop.session("s-1", "m-1", NOON - timedelta(days=40), 10)
-    shop.session("s-2", "m-1", NOON - timedelta(days=20), 10)
-    Plan.objects.create(name="pro", free_minutes=60)
-    for member, joined_on in (("m-1", NOON - timedelta(days=30)), ("m-2", NOON - timedelta(days=9)), ("m-3", None)):
-        Member.objects.filter(pk=member).update(joined_on=joined_on and joined_on.date())
-    migrate("0003_billing_tariffs")
-    with connection.cursor() as cursor:
-        for member, text in (("m-1", "student"), ("m-2", "pro"), ("m-3", "student")):
-            cursor.execute("UPDATE collector_member SET plan = %s WHERE id = %s", [text, member])
-        cursor.execute("UPDATE collector_member SET payer_id = 'm-1' WHERE id = 'm-3'")
-    migrate()
-    report = Report()
-    prices.check(report)  # the audit log has what was made
-    logged.check(report)
-    compared = {table: report.compared[table] for table in ("plan", "planchange", "payer")}
-    assert (texts(report), compared) == ([], {"plan": 2, "planchange": 3, "payer": 1})
-    assert {(row.name, row.free_minutes) for row in Plan.objects.all()} == {("pro", 60), ("student", 0)}
-    assert member_plans.histories() == {
-        "m-1": (Change((NOON - timedelta(days=40)).date(), "student"),),
-        "m-2": (Change((NOON - timedelta(days=9)).date(), "pro"),),
-        "m-3": (Change(blocks.today(), "student"),),
-    }
-    member_plans.set_plan(Member.objects.get(pk="m-2"), "", blocks.today() + timedelta(days=1), actor="ada")
-    prices.check(report)
-    assert texts(report) == []
-    migrate("0003_billing_tariffs")
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT id, plan FROM collector_member WHERE plan <> '' ORDER BY id")
-        assert cursor.fetchall() == [("m-1", "student"), ("m-2", "pro"), ("m-3", "student")]
-    migrate()
-
-
-def migrate(*to: str) -> None:
-    call_command("migrate", "collector", *to, verbosity=0, interactive=False)

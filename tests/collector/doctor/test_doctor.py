@@ -142,9 +142,9 @@ def verified(**changes: object) -> Callable[[Bench], object]:
     return lambda _bench: Verification.objects.update(**changes)
 
 
-def without_a_migration(_bench: Bench) -> None:
+def of_an_earlier_commit(_bench: Bench) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM django_migrations WHERE app = 'collector' AND name NOT LIKE '0001%'")
+        cursor.execute("UPDATE django_migrations SET name = '0001_initial' WHERE app = 'collector'")
 
 
 def of_a_newer_version(_bench: Bench) -> None:
@@ -174,7 +174,7 @@ FAULTS: list[tuple[str, Callable[[Bench], object], Outcome, str]] = [
     ("broker", unset("FABGATE_SITE"), NOT_CHECKED, "the environment has mistakes"),
     ("database", lambda bench: (bench.folder / "collector.db").unlink(), FAIL, "there is no"),
     ("worker", lambda bench: (bench.folder / "collector.db").unlink(), NOT_CHECKED, "does not answer"),
-    ("migrations", without_a_migration, FAIL, "migrations are missing, from 0002"),
+    ("migrations", of_an_earlier_commit, FAIL, "from before fabgate 0.1.0"),
     ("migrations", of_a_newer_version, FAIL, "a newer version (9999_later)"),
     ("ingest", of_a_newer_version, NOT_CHECKED, "not one of this version"),
     (
@@ -243,6 +243,13 @@ def test_keys_of_a_gate_that_cannot_be_read_are_named_although_there_are_copies(
     assert found.outcome is FAIL
     assert "gates/saw-1/token (No such file or directory)" in found.text
     assert "--new-token" in found.next_step
+
+
+def test_a_database_that_lacks_migrations_is_named_with_the_first_one():
+    found = judging.migrations(
+        applied=["0001_release"], missing=["0002_shelf", "0003_box"], newer=[], is_before_release=False
+    )
+    assert (found.outcome, found.text) == (FAIL, "2 migrations are missing, from 0002_shelf on")
 
 
 def test_an_installation_of_two_versions_is_named_and_nothing_is_said_of_its_books(bench, monkeypatch):

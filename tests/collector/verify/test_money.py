@@ -12,11 +12,7 @@ from fabgate.collector.billing.charges import closing, refresh
 from fabgate.collector.billing.charges.record import Record
 from fabgate.collector.models import (
     BillingProgress,
-    BillingTerms,
-    Change,
     Charge,
-    ClosedMonth,
-    IssuedStatement,
     LedgerLine,
     Member,
     TariffRule,
@@ -25,7 +21,6 @@ from fabgate.collector.models import (
 from fabgate.collector.sessions import corrections
 from fabgate.collector.verify.findings import LATER, Report
 from fabgate.collector.verify.money import charges
-from fabgate.collector.verify.tables import logged
 from tests.collector import postgresql
 from tests.collector.billing.charges.test_charges import LATER as MUCH_LATER
 from tests.collector.billing.charges.test_charges import Life
@@ -34,7 +29,6 @@ from tests.collector.pages.billing import FIRST, NOON
 from tests.collector.pages.used import Used
 from tests.collector.verify.histories import texts
 from tests.collector.verify.tampering import other, put, tamper
-from tests.support.baseline import log_the_rest
 
 pytestmark = pytest.mark.usefixtures("database")
 LIVES = 300 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 2
@@ -103,24 +97,6 @@ def open_charges() -> dict[str, str]:
 def test_untouched_charges_give_no_finding(books):
     report = check()
     assert (texts(report), report.notes, report.compared["charge"]) == ([], [], 5)
-
-
-def test_what_an_earlier_version_wrote_without_later_fields_gives_no_finding(books):
-    """Migration 0010 added a field of the terms, and 0013 two of closed months, which the log then did not have."""
-    month = ClosedMonth.objects.get()
-    put("closedmonth", "printed", month.pk, {})
-    put("closedmonth", "archive", month.pk, {})
-    tamper(f"DELETE FROM {IssuedStatement._meta.db_table}")
-    later = {"low_credit_minor", "printed", "archive"}
-    for row in Change.objects.filter(kind__in=("billingterms", "closedmonth")):
-        put("change", "after", row.pk, {name: value for name, value in row.after.items() if name not in later})
-    report = Report()
-    log_the_rest()
-    logged.check(report)
-    assert (texts(report), [wrong for *_, wrong in closing.verify()]) == ([], [[]])
-    put("billingterms", "low_credit_minor", BillingTerms.objects.get().pk, 500)
-    logged.check(report)
-    assert [finding.text for finding in report.findings if "low_credit_minor" in finding.text]
 
 
 #: On PostgreSQL some columns show that values of each kind are read right.

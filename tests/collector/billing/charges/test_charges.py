@@ -493,15 +493,6 @@ def test_a_line_is_charged_in_the_month_of_its_day_and_stays_in_a_closed_one(sho
     assert [row.pk for row in ManualLine.objects.all()] == [line.pk]
 
 
-def test_a_line_of_an_earlier_version_keeps_its_seal(shop):
-    billed()
-    line = decisions.add_line("m-1", "Plywood", 500, day=FIRST, author="eve")
-    text = closing.text_of_line(line)
-    assert text.endswith(f',"{FIRST}"]\n'.encode())
-    line.day = None
-    assert closing.text_of_line(line) == text.removesuffix(f',"{FIRST}"]\n'.encode()) + b"]\n"
-
-
 @pytest.mark.parametrize("day", [date(1999, 12, 31), datetime.now(UTC).date() + timedelta(days=2)])
 def test_a_line_of_a_day_to_come_or_long_ago_is_refused(shop, day):
     billed()
