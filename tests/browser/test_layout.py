@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from tests.browser.used_site import UsedSite
 
 #: Pixels: a common phone.
 PHONE = 390
+#: Last month has sessions on the first day of a month, too.
+USAGE = f"/use/usage?month={datetime.now(UTC).replace(day=1) - timedelta(days=1):%Y-%m}"
 #: Pixels: what a phone shows without scrolling.
 SCREEN = 844
 _BOXES = """() => Object.fromEntries([...document.querySelectorAll(".stations > .station")].map((card) => {
@@ -101,7 +104,7 @@ def test_on_a_phone_the_newest_refusals_come_before_the_machines(opened) -> None
 
 @pytest.mark.parametrize("lang", ["en", "fr"])
 def test_on_a_phone_reports_begin_with_the_chart_and_filters_fold(opened, lang: str) -> None:
-    page = opened("/use/usage", width=PHONE, lang=lang)
+    page = opened(USAGE, width=PHONE, lang=lang)
     chart = page.locator(".chart").bounding_box()
     assert chart["y"] + chart["height"] < SCREEN
     assert not page.locator("[name=machine]").is_visible()
@@ -110,7 +113,7 @@ def test_on_a_phone_reports_begin_with_the_chart_and_filters_fold(opened, lang: 
 
 
 def test_on_a_desk_filters_are_open(opened) -> None:
-    page = opened("/use/usage", width=1280)
+    page = opened(USAGE, width=1280)
     assert page.locator("[name=machine]").is_visible()
     assert not page.locator(".fold > summary").is_visible()
 
@@ -124,7 +127,7 @@ def test_on_a_phone_the_list_of_sessions_is_short(opened) -> None:
 
 
 def test_a_bar_leads_to_its_sessions(opened) -> None:
-    page = opened("/use/usage")
+    page = opened(USAGE)
     numbers = page.locator("#chart-numbers")
     numbers.locator("summary").click()
     numbers.get_by_role("link").first.click()
@@ -132,7 +135,7 @@ def test_a_bar_leads_to_its_sessions(opened) -> None:
 
 
 def test_without_scripts_a_chart_is_its_table_and_filters_open(opened) -> None:
-    page = opened("/use/usage", script=False, width=PHONE)
+    page = opened(USAGE, script=False, width=PHONE)
     assert page.locator("noscript .steps tr").first.is_visible()
     assert not page.locator(".chart").is_visible()
     page.locator(".fold > summary").click()
