@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any
 
 from django.db import models
 
-from fabgate.collector.db import audit
+from fabgate.collector.db import audit, statements
 from fabgate.collector.db.logged import AT_ONCE, Table
 from fabgate.collector.verify.tables import logged, unchecked
 
@@ -24,7 +23,7 @@ def log(model: type[models.Model]) -> None:
     """Log what the log lacks of each row of `model`, as it is stored now, and which rows are gone."""
     has_name, table = audit.has_own_name(model), Table(model)
     ids = model._base_manager.order_by("pk").values_list("pk", flat=True).iterator(AT_ONCE)
-    while page := list(islice(ids, AT_ONCE)):
+    for page in statements.pages(ids, AT_ONCE):
         known = table.of(page)
         events = []
         for pk, values in sorted(audit.stored(model, page).items()):

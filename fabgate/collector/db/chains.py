@@ -124,7 +124,7 @@ class Chain:
     def seal_all(self) -> int:
         """Add numbers and seals to all rows in the order of their ids; return how many. The demo dates its log back."""
         head, count = Head(), 0
-        for page in _pages(self.rows()):
+        for page in statements.pages(self.rows(), AT_ONCE):
             sealed = list(self.continued(head, [row.values or () for row in page]))
             bulk.many(
                 f"UPDATE {self.table} SET number = %s, seal = %s WHERE id = %s",  # noqa: S608
@@ -154,17 +154,6 @@ CHANGES: Final = Chain(
 def digest_of(text: str, *where: str) -> str:
     """Return a digest of a text that may have to be erased. `where` it is stored is part of it, so equal texts differ."""
     return hmac.digest(_key("texts", settings.SECRET_KEY), "\0".join((*where, text)).encode(), "sha256").hex()
-
-
-def _pages(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    page: list[Row] = []
-    for row in rows:
-        page.append(row)
-        if len(page) == AT_ONCE:
-            yield page
-            page = []
-    if page:
-        yield page
 
 
 #: The types of most values.

@@ -1,7 +1,7 @@
 """Reads the values that the audit log has for the rows of a table: the newest of each field.
 
-A row of the log that tells of an event, such as a mail that was sent, has no field of the table, or else one with its
-present value: it changes nothing here.
+Some rows of the log record an event, such as a mail that was sent. They have no field of the table, or one with the value
+that it has already: they change nothing here.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Table:
             yield from ((pk, self._named[pk]) for pk in sorted(gone))
             return
         keys = Change.objects.filter(kind=self._kind).order_by("key").values_list("key", flat=True).distinct()
-        for page in _pages(keys.iterator(AT_ONCE)):
+        for page in statements.pages(keys.iterator(AT_ONCE), AT_ONCE):
             pks = {pk for key in page if (pk := self._id_in(key)) is not None}
             rows = self._model._base_manager.all()  # noqa: SLF001 (as above)
             held = {pk for (pk,) in statements.rows_among(rows, "pk", sorted(pks))}
@@ -124,14 +124,3 @@ class Table:
             return self._model._meta.pk.to_python(text)  # noqa: SLF001 (as above)
         except (ValidationError, ValueError, TypeError, OverflowError):
             return None  # somebody changed the log, which its seal shows
-
-
-def _pages(items: Iterable[Any]) -> Iterator[list[Any]]:
-    page: list[Any] = []
-    for item in items:
-        page.append(item)
-        if len(page) == AT_ONCE:
-            yield page
-            page = []
-    if page:
-        yield page

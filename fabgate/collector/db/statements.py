@@ -7,7 +7,8 @@ prepares every statement whose text is new to it, such as one with a list of ano
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
 
@@ -58,6 +59,13 @@ def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
     """Yield `items` in chunks that fit one statement."""
     for start in range(0, len(items), CHUNK):
         yield items[start : start + CHUNK]
+
+
+def pages(items: Iterable[T], most: int) -> Iterator[list[T]]:
+    """Yield items that need not be in memory, `most` at a time."""
+    left = iter(items)
+    while page := list(islice(left, most)):
+        yield page
 
 
 def listed(values: Collection[T]) -> tuple[str, list[T]]:

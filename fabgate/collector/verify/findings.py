@@ -22,7 +22,8 @@ class Finding:
     """One row that is not as it should be.
 
     `column` is empty if the whole row is missing, or should not be there. `found` and `wanted` are values as text; None
-    is NULL, or not known. `row` is empty if a part of the verification about the whole table failed. `since` is when the audit log got the wanted value, as text, if that is known.
+    is NULL, or not known. `row` is empty if a part of the verification about the whole table failed. `since` is when the
+    audit log got the wanted value, as text, if that is known.
     """
 
     table: str

@@ -356,7 +356,7 @@ def test_hours_that_do_not_exist_are_no_roster(path):
 
 @pytest.mark.parametrize("part", ["badge_key_mark", "content", "hours", "machine", "prices", "source"])
 def test_a_roster_of_another_version_is_refused_and_not_read_without_what_it_lacks(path, part):
-    """Commits before the release of 0.1.0 stored some without hours, prices or source: nobody is let in by half of one."""
+    """Commits before the release of 0.1.0 stored some without hours, prices or source. Half a roster must admit no one."""
     machine = wire.MachineRules(lock=wire.Lock(id="l-1", when="now", reason="belt"))
     store(of(people(1), machine=machine), path)
     alter(path, f"DELETE FROM meta WHERE key = '{part}'")

@@ -72,12 +72,12 @@ class Contents:
     boots: dict[BootKey, Boot] = field(default_factory=dict)
     #: By journal's id: the highest number that is not a copy.
     last: dict[int, int] = field(default_factory=dict)
-    #: How many entries tell of a refusal, without copies.
+    #: How many entries record a refusal, without copies.
     refusals: int = 0
 
 
 def check(report: Report, workspace: Workspace, site: str, step: Step) -> int:
-    """Check every journal and its entries; return how many entries tell of a refusal.
+    """Check every journal and its entries; return how many entries record a refusal.
 
     Raises LookupError if a journal cannot be read, which is a finding already: what follows from all would be wrong.
     """
@@ -89,7 +89,7 @@ def check(report: Report, workspace: Workspace, site: str, step: Step) -> int:
         guard.carry_out(
             report,
             "journal",
-            partial(_read, report, workspace, site, known, contents, journal, step),
+            partial(_Reader(report, workspace, site, known, contents, journal).check, step),
             row=journal.name,
         )
         for journal in known.values()
@@ -110,18 +110,6 @@ def all_journals() -> QuerySet[Journal]:
     """Return all journals with the names of their gates: a report of a gate that cannot be read hides no journal."""
     own = [field.name for field in Journal._meta.concrete_fields]  # noqa: SLF001 (Django's name for it)
     return Journal.objects.select_related("gate").only(*own, "gate__name").order_by("id")
-
-
-def _read(
-    report: Report,
-    workspace: Workspace,
-    site: str,
-    known: Mapping[str, Journal],
-    contents: Contents,
-    journal: Journal,
-    step: Step,
-) -> None:
-    _Reader(report, workspace, site, known, contents, journal).check(step)
 
 
 def fact_of(row: StoredEntry, journal: Journal, site: str) -> Fact | decode.InvalidMessage:
@@ -156,13 +144,14 @@ class _Reader:
     ) -> None:
         self._report, self._workspace, self._site = report, workspace, site
         self._known, self._contents, self._journal = known, contents, journal
-        counted = Quarantine.objects.filter(journal=journal, counts=True).order_by("seq")
-        self._quarantined = {row.seq: row for row in counted.defer("topic", "detail")}
+        self._quarantined: dict[int, Quarantine] = {}
         self._stored: list[tuple[int, int]] = []
         self._before: Previous | None = None
 
     def check(self, step: Step) -> None:
         """Check the entries, then what the journal's own row says about them."""
+        counted = Quarantine.objects.filter(journal=self._journal, counts=True).order_by("seq")
+        self._quarantined = {row.seq: row for row in counted.defer("topic", "detail")}
         for page in pages(_ENTRIES, "seq", values=[self._journal.pk], after=_LOWEST):
             rows = [row for row in map(StoredEntry._make, page) if self._is_readable(row)]
             facts = [self._entry(row) for row in rows]

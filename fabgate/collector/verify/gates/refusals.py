@@ -1,7 +1,7 @@
 """Compares the refused badges with the gates' entries.
 
-Each entry that tells of a refusal has one row. The times are compared by the database, which has both: usually that is
-enough.
+Each entry that records a refusal has one row. The database has the times of both and compares them. Only where they differ
+are they read and explained.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from fabgate.collector.verify.snapshot import PAGE, moment
 _TABLE: Final = "refusal"
 _TYPE: Final = "access.refused"
 _FULL_TYPE: Final = wire.full_type(_TYPE)
-_NO_ENTRY: Final = "no entry tells of it"
+_NO_ENTRY: Final = "no entry records it"
 _MS: Final = timedelta(milliseconds=1)
 #: The dates are read of few rows only, because reading them takes longer than all the rest.
 _ROWS: Final = f"""
@@ -78,7 +78,7 @@ _decode: Final = msgspec.json.Decoder(_Entry).decode
 
 
 def check(report: Report, count: int | None, site: str) -> None:
-    """Compare all refusals; `count` is how many entries tell of one, None if that is not known."""
+    """Compare all refusals; `count` is the number of entries that record one; None if it is not known."""
     after, compared, before = -(1 << 63), 0, report.counts[_TABLE]
     while True:
         with statements.cursor() as cursor:
@@ -166,4 +166,4 @@ def _name_others(report: Report, site: str) -> None:
             row, journal = entries.StoredEntry(*values), journals[pk]
             found = entries.fact_of(row, journal, site)
             if isinstance(found, decode.Fact) and isinstance(found.data, wire.AccessRefused):
-                report.missing(_TABLE, f"{journal.name}/{row.seq}", "an entry tells of it")
+                report.missing(_TABLE, f"{journal.name}/{row.seq}", "an entry records it")

@@ -6,11 +6,11 @@ out: the worker makes it again within seconds.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 
@@ -33,7 +33,6 @@ _MOST_WAITING: Final = 20_000
 _DECIDED: Final = ("session.waived", "waiver.withdrawn")
 _TABLE: Final = "charge"
 _NOTHING: Final = "no session gives it"
-_T = TypeVar("_T")
 
 
 def check(report: Report, step: Step) -> None:
@@ -114,7 +113,7 @@ class _Check:
                 if (payer, first) not in self._waiting.payers
                 for charge in refresh.ordinary(book, first, payer, sessions)
             ]
-            for some in _pages(compared):
+            for some in statements.pages(compared, PAGE):
                 self._compare(some)
             step(sum(map(len, by_payer.values())))
 
@@ -125,7 +124,7 @@ class _Check:
         if self._waiting.is_late:
             return
         wanted = refresh.late(self._book, touched, self._positions(touched, stored))
-        for some in _pages(wanted):
+        for some in statements.pages(wanted, PAGE):
             self._compare(some)
         ids = {one.id for one in wanted}
         for one in stored:
@@ -152,7 +151,7 @@ class _Check:
             return
         start, end = (refresh.start_of(first, book.terms.zone) for first in (book.first_month, book.open_month))
         ended = UsageSession.ended_between(start, end)
-        for some in _pages(month.facts_of(ended, book.terms.zone, book.decided)):
+        for some in statements.pages(month.facts_of(ended, book.terms.zone, book.decided), PAGE):
             finals = refresh.finals_of(book, [facts.session for _payer, facts in some])
             for payer, facts in some:
                 final = finals.get(facts.session)
@@ -260,15 +259,3 @@ def _batches(ended: QuerySet[UsageSession]) -> Iterator[list[str]]:
         size += count
     if batch:
         yield batch
-
-
-def _pages(rows: Iterable[_T]) -> Iterator[list[_T]]:
-    """Yield rows, some at a time."""
-    page: list[_T] = []
-    for row in rows:
-        page.append(row)
-        if len(page) == PAGE:
-            yield page
-            page = []
-    if page:
-        yield page

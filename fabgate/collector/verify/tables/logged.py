@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from itertools import islice
 from typing import Any, Final
 
 from django.apps import apps
 from django.db import models
 
-from fabgate.collector.db import audit
+from fabgate.collector.db import audit, statements
 from fabgate.collector.db.logged import AT_ONCE, Logged, Table, Value
 from fabgate.collector.models import PrepaidEntry
 from fabgate.collector.verify import guard
@@ -65,7 +64,7 @@ class _Comparison:
         """Compare the rows that are stored, then those that only the log has."""
         rows, seen = self._stored().order_by("pk"), []
         ids = rows.values_list("pk", flat=True).iterator(AT_ONCE)
-        while page := list(islice(ids, AT_ONCE)):
+        for page in statements.pages(ids, AT_ONCE):
             guard.each(self._report, self._table, page, self._compare, str)
             if self._has_name:
                 seen += page

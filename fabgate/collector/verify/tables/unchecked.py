@@ -1,6 +1,6 @@
 """Which tables and columns are not compared with the audit log, each with the reason. All others are.
 
-docs/verify.md names the same; tests/collector/verify/test_every_column.py compares both with the tables that there are.
+docs/verify.md names the same; tests/collector/verify/test_logged.py compares both with the tables that there are.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Final
 
 #: Tables that another part compares, with what.
 ELSEWHERE: Final[Mapping[str, str]] = {
-    "entry": "the gates' chains (entries.py)",
-    "journal": "the entries (entries.py)",
-    "hole": "the entries (entries.py)",
-    "quarantine": "its own bytes (entries.py)",
-    "boot": "the entries (entries.py)",
-    "refusal": "the entries (refusals.py)",
+    "entry": "the gates' chains (gates/entries.py)",
+    "journal": "the entries (gates/entries.py)",
+    "hole": "the entries (gates/entries.py)",
+    "quarantine": "its own bytes (gates/entries.py)",
+    "boot": "the entries (gates/entries.py)",
+    "refusal": "the entries (gates/refusals.py)",
     "usagesession": "the entries and corrections (sessions.py)",
     "correction": "the audit log, with its session (decisions.py)",
     "review": "the audit log, with its session (decisions.py)",
@@ -82,7 +82,7 @@ COLUMNS: Final[Mapping[str, str]] = {
     "gate.head_at": "what the gate last reported",
     "gate.quarantine_dropped": "what the gate last reported",
     "gate.too_much_at": "what the gate last reported",
-    "gate.earliest_at": "compared with the entries (entries.py)",
+    "gate.earliest_at": "compared with the entries (gates/entries.py)",
     "group.folded": "made from the name",
     "member.folded": "made from the name",
     "payer.folded": "made from the name",

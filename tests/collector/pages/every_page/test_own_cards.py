@@ -1,4 +1,4 @@
-"""Does the desk give no card of its own to somebody who would pay for it, through whatever hands the card went before?
+"""Is the desk refused to give a card of its own to somebody who would then pay for it, whoever had the card in between?
 
 Chance chooses who does what with four cards: Ada, who is m-1 and at the desk, and a manager. What Ada may not do is read
 from the assignments before each act, without the code that refuses.

@@ -27,8 +27,8 @@ def assign(
     """Assign a badge, as badges.assign does.
 
     Raises errors.SelfDecision if it is or was a badge of the signed-in person, of a group of theirs, or of a member for
-    whom they pay, and `holder` is somebody else (docs/decisions/0068). A badge that was only lent to them may be lent to
-    others, and is given to nobody.
+    whom they pay, and `holder` is somebody else (docs/decisions/0068). They may lend a badge that was only lent to them to
+    others; they may not give it for good.
     """
     own = barred_from(account_of(request))
     if own is not None and holder.pk != own:
