@@ -837,13 +837,8 @@ class Roster(Message, frozen=True, kw_only=True):
     refusals: list[Refusal] = []
     #: The machine's opening hours, for refused people: being outside them is one more reason. Members have windows.
     hours: list[Window] = []
-    #: ``Prices``; absent where nothing is billed. Of any type: a roster with wrong prices is valid (``prices_of``).
+    #: ``Prices``; absent where nothing is billed. Of any type: a roster with wrong prices is valid (``read_prices``).
     prices: Any = None
-
-
-def prices_of(roster: Roster) -> Prices | None:
-    """Return the prices of a roster, or None where it has none. Raises UsageError for wrong or unknown ones."""
-    return None if roster.prices is None else read_prices(roster.prices)
 
 
 def read_prices(found: Any) -> Prices:

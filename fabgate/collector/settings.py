@@ -21,7 +21,6 @@ SECRET_KEY = ENVIRONMENT.secret_key_file.read_text().strip() if ENVIRONMENT.secr
 DEBUG = False
 ALLOWED_HOSTS = list(ENVIRONMENT.allowed_hosts)
 ROOT_URLCONF = "fabgate.collector.urls"
-ASGI_APPLICATION = "fabgate.collector.processes.asgi.application"
 INSTALLED_APPS = [
     "fabgate.collector",
     # only what sign-in needs; there is no admin, all pages are our own

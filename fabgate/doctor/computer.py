@@ -171,17 +171,17 @@ def reached(name: str, host: str, port: int, tls: ssl.SSLContext | None, whose: 
     return found if found.next_step else ok(name, f"{host}:{port} can be reached; {found.text}")
 
 
-def own_certificate(name: str, cert: Path, key: Path | None, now: datetime, whose: str) -> Finding:
+def own_certificate(cert: Path, key: Path | None, now: datetime, whose: str) -> Finding:
     """Read and judge a certificate of this side, and whether its key belongs to it. Raises OSError."""
     try:
         ssl.create_default_context().load_cert_chain(cert, key, password=lambda: "")  # asks nobody
     except ssl.SSLError as error:
         return fail(
-            name,
+            "certificate",
             f"{cert} and {key} do not belong together, or one is damaged ({error.reason or error})",
             "copy both again from where the certificate was made, and restart what uses them",
         )
-    return certificate(name, certificates.ends(cert), now, whose)
+    return certificate("certificate", certificates.ends(cert), now, whose)
 
 
 def default_user_of(system: System) -> Finding:

@@ -124,16 +124,6 @@ def covers(hours: Iterable[Span], by: Iterable[Span]) -> bool:
     return all(any(start <= begins and ends <= end for start, end in whole) for begins, ends in _merged(hours))
 
 
-def machines_of(row: Opening | SpecialDay) -> list[Machine]:
-    """Return the machines to which a row applies."""
-    machines = Machine.objects.order_by("name")
-    if row.machine_id is not None:
-        machines = machines.filter(pk=row.machine_id)
-    elif row.category:
-        machines = machines.filter(category=row.category)
-    return list(machines)
-
-
 def is_night(now: datetime) -> bool:
     """Return whether it is after midnight and still night."""
     return now.hour * 60 + now.minute < NIGHT_MIN

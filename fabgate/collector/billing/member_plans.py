@@ -64,12 +64,12 @@ def steps(history: History) -> list[Change]:
     return [change for before, change in zip(plans, history, strict=False) if change.plan != before]
 
 
-def check_day(since: date, today: date, *, is_back_allowed: bool) -> None:
-    """Refuse a first day that is too far ahead, in a closed month, or in the past if that is not allowed.
+def check_day(since: date, today: date) -> None:
+    """Refuse a first day that is too far ahead, or in a closed month.
 
     Raises UsageError.
     """
-    earliest, latest = (terms.first_open_day() or EARLIEST) if is_back_allowed else today, today + FURTHEST
+    earliest, latest = terms.first_open_day() or EARLIEST, today + FURTHEST
     if not earliest <= since <= latest:
         text = _("found %(found)s, wanted a day from %(earliest)s to %(latest)s")
         raise UsageError(text % {"found": since, "earliest": earliest, "latest": latest})
@@ -193,7 +193,7 @@ def _keep_open(since: date) -> None:
     if found is None or since >= (today := terms.today(found)).replace(day=1):
         return  # a month that is not over is not closed
     terms.lock_charges()
-    check_day(since, today, is_back_allowed=True)
+    check_day(since, today)
 
 
 def _store(changed: Mapping[str, History]) -> None:

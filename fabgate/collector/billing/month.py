@@ -55,10 +55,10 @@ def rate(month: date, terms: Terms) -> list[Payment]:
     ]
 
 
-def by_payer(month: date, zone: ZoneInfo, *, payers: Collection[str] = ()) -> dict[str, list[Facts]]:
-    """Return the sessions that ended in a month of `zone`, by payer; with `payers`, only theirs."""
+def by_payer(month: date, zone: ZoneInfo) -> dict[str, list[Facts]]:
+    """Return the sessions that ended in a month of `zone`, by payer."""
     found: dict[str, list[Facts]] = defaultdict(list)
-    for payer, facts in sessions(month, zone, payers=payers):
+    for payer, facts in sessions(month, zone):
         found[payer].append(facts)
     return found
 

@@ -263,7 +263,7 @@ def _plans_from(text: str | None, option: str = "--from") -> date:
     """Return the first day of a plan: today without a text. Raises UsageError."""
     day = _day(text, option) or blocks.today()
     try:
-        member_plans.check_day(day, blocks.today(), is_back_allowed=True)
+        member_plans.check_day(day, blocks.today())
     except UsageError as error:
         raise UsageError(f"{option}: {error}") from None
     return day

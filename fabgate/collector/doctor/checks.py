@@ -161,7 +161,7 @@ def certificate(facts: Facts) -> Finding:
     found = facts.environment
     if found.mqtt_cert is None:
         return not_checked("certificate", "this collector has no certificate of its own (FABGATE_MQTT_CERT)")
-    return computer.own_certificate("certificate", found.mqtt_cert, found.mqtt_key, facts.now, "collector's own")
+    return computer.own_certificate(found.mqtt_cert, found.mqtt_key, facts.now, "collector's own")
 
 
 def gates(facts: Facts) -> Finding:

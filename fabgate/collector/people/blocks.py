@@ -38,7 +38,7 @@ def block_member(member: Member, reason: str, until: date | None, *, actor: str)
     return change
 
 
-def unblock_member(member: Member, *, only: int | None = None, actor: str, why: str = "") -> Change:
+def unblock_member(member: Member, *, only: int | None = None, actor: str) -> Change:
     """Lift every block of a member, or `only` one; return the last change. Raises UsageError if there is no block."""
     with transaction.atomic(), pulse.deferred():
         active = member.blocks.filter(lifted_at=None)
@@ -46,7 +46,7 @@ def unblock_member(member: Member, *, only: int | None = None, actor: str, why: 
         if not held:
             raise UsageError(_("%(member)s is not blocked") % {"member": member})
         for block_held in held:
-            with audit.change(actor, "block.lifted", block_held, reason=why) as change:
+            with audit.change(actor, "block.lifted", block_held) as change:
                 block_held.lifted_at, block_held.lifted_by = datetime.now(UTC), actor
                 block_held.save(update_fields=["lifted_at", "lifted_by"])
                 if block_held is held[-1]:

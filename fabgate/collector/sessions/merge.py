@@ -162,14 +162,6 @@ def absorb(usage: Usage | None, data: SessionData, arrival: Arrival) -> Usage:
     return usage
 
 
-def settle(
-    usage: Usage, *, start: BootDates, last: BootDates, abandoned: bool, image: bool, impossible: str | None = None
-) -> None:
-    """Conclude everything that follows from the facts: dates, the end, and whether a review is needed."""
-    conclude(usage, start=start, last=last, abandoned=abandoned)
-    judge(usage, image=image, impossible=impossible)
-
-
 def conclude(usage: Usage, *, start: BootDates, last: BootDates, abandoned: bool) -> None:
     """Conclude the dates of a session, and how it ended.
 

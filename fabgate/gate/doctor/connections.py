@@ -115,7 +115,7 @@ def certificate(facts: Facts) -> Finding:
     tls = facts.config.mqtt.tls if facts.config.mqtt else None
     if tls is None or tls.cert is None:
         return not_checked("certificate", "this gate has no certificate of its own")
-    return computer.own_certificate("certificate", tls.cert, tls.key, facts.now, "gate's own")
+    return computer.own_certificate(tls.cert, tls.key, facts.now, "gate's own")
 
 
 def default_user(facts: Facts) -> Finding:

@@ -37,7 +37,7 @@ class DrainError(FabgateError, TimeoutError):
     """Entries of the old name have not reached the collector yet."""
 
 
-def rename(config: Config, *, drain_s: float = DRAIN_S) -> str:
+def rename(config: Config) -> str:
     """Rename the gate to the name in its configuration; return what was done, as a line of text.
 
     Raises UsageError, DrainError. After a failure it can be called again, and continues where it stopped.
@@ -54,7 +54,7 @@ def rename(config: Config, *, drain_s: float = DRAIN_S) -> str:
             old, name = reader.topics, reader.id
             if old == config.topics:
                 return f"the gate's name is {old.account} already"
-            _deliver(msgspec.structs.replace(config, site=old.site, gate=old.gate), reader, drain_s)
+            _deliver(msgspec.structs.replace(config, site=old.site, gate=old.gate), reader)
         kept = _set_aside(path, old, name)
         return f"{old.account} is now {config.topics.account}; the old journal is kept as {kept.name}"
 
@@ -63,7 +63,7 @@ def _entries(count: int) -> str:
     return f"{count} {'entry' if count == 1 else 'entries'}"
 
 
-def _deliver(config: Config, reader: JournalReader, drain_s: float) -> None:
+def _deliver(config: Config, reader: JournalReader) -> None:
     """Publish what the collector has not confirmed, then clear the old name's retained topics."""
     _, head, mark = reader.bounds()
     if config.mqtt is None:
@@ -78,13 +78,13 @@ def _deliver(config: Config, reader: JournalReader, drain_s: float) -> None:
     for thread in threads:
         thread.start()
     try:
-        until = time.monotonic() + drain_s
+        until = time.monotonic() + DRAIN_S
         while mark < head:
             try:
                 event = events.get(timeout=max(0.0, until - time.monotonic()))
             except Empty:
                 raise DrainError(
-                    f"{_entries(head - mark)} of {config.topics.account} did not reach the collector in {drain_s:.0f} s."
+                    f"{_entries(head - mark)} of {config.topics.account} did not reach the collector in {DRAIN_S:.0f} s."
                     " Check that broker and collector are running, and run this again: nothing was changed"
                 ) from None
             if isinstance(event, MarkMoved):

@@ -88,7 +88,7 @@ def prices(gate: Gate) -> tuple[wire.Prices | None, dict[str, int]]:  # noqa: F8
     """Return the prices of a new roster, and the number of each member's list."""
     roster.rebuild()
     found = served(gate)
-    return wire.prices_of(found), {member.id: member.price_list for member in found.members}
+    return found.prices and wire.read_prices(found.prices), {member.id: member.price_list for member in found.members}
 
 
 def texts(found: wire.PriceList) -> list[tuple[str | None, str | None]]:

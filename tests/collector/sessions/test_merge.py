@@ -11,7 +11,8 @@ from msgspec import UNSET, UnsetType, structs
 
 from fabgate import wire
 from fabgate.collector.entries.wall_time import BootDates, Tie
-from fabgate.collector.sessions.merge import Arrival, absorb, settle
+from fabgate.collector.sessions import merge
+from fabgate.collector.sessions.merge import Arrival, Usage, absorb
 from tests.collector.gates import NOON
 
 
@@ -53,6 +54,11 @@ def started() -> wire.SessionStarted:
     return wire.SessionStarted(
         clock=clock(1), session="s", member="m", badge="d", basis=wire.Basis(kind="grant"), mode="tap"
     )
+
+
+def settle(row: Usage, *, start: BootDates, last: BootDates, abandoned: bool, image: bool) -> None:
+    merge.conclude(row, start=start, last=last, abandoned=abandoned)
+    merge.judge(row, image=image, impossible=None)
 
 
 def conclude(*facts, abandoned: bool = False, image: bool = False):

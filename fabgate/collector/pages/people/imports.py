@@ -234,7 +234,7 @@ def _plans_from(request: HttpRequest) -> date | None:
         day = date.fromisoformat(sent.get("plans_from", ""))
     except ValueError:
         return None
-    member_plans.check_day(day, blocks.today(), is_back_allowed=True)
+    member_plans.check_day(day, blocks.today())
     return day
 
 

@@ -204,12 +204,12 @@ def person_id(form: Any, typed: str) -> str:
         raise forms.ValidationError(_("Several people match.")) from None
 
 
-def machine_choices(empty: Any = None) -> list[tuple[str, Any]]:
+def machine_choices() -> list[tuple[str, Any]]:
     """Return the machines to choose from, retired ones last."""
     machines = Machine.objects.order_by("retired_at", "title", "name").only("retired_at", "title", "name")
     ordered = sorted(machines, key=lambda machine: (machine.retired_at is not None, str(machine).casefold()))
     named = [(str(pk), title) for pk, title in names.titles(ordered).items()]
-    return [("", _("Any machine") if empty is None else empty), *named]
+    return [("", _("Any machine")), *named]
 
 
 def _years() -> dict[str, int]:

@@ -331,7 +331,7 @@ def test_no_rule_begins_or_is_removed_in_a_closed_month_and_no_plan_changes_ther
     with pytest.raises(UsageError, match=f"the months before {MONTHS[1]} are closed"):
         rule_store.remove(TariffRule.objects.get(valid_from=FIRST).pk, "eve")
     with pytest.raises(UsageError, match=f"wanted a day from {MONTHS[1]}"):
-        member_plans.check_day(MONTHS[1] - timedelta(days=1), NOON.date(), is_back_allowed=True)
+        member_plans.check_day(MONTHS[1] - timedelta(days=1), NOON.date())
 
 
 def test_what_changes_after_closing_is_reversed_and_charged_in_the_open_month(shop):

@@ -7,7 +7,6 @@ from typing import Any
 
 from django.http import HttpResponse, QueryDict
 from django.utils import translation
-from django.utils.formats import date_format
 from django.utils.safestring import mark_safe
 
 from fabgate.collector.billing.statements.compose import Statement
@@ -64,11 +63,6 @@ def as_pdf(statement: Statement) -> HttpResponse:
 def as_csv(statement: Statement) -> HttpResponse:
     """Return the statement as a CSV file."""
     return _file(csv_file.of(statement), "text/csv; charset=utf-8", f"{statement.head.file_name}.csv")
-
-
-def month_title(statement: Statement) -> str:
-    """Return the month in the language of the reader."""
-    return date_format(statement.head.month, "F Y")
 
 
 def _file(content: bytes, kind: str, name: str) -> HttpResponse:

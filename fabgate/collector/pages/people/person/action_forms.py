@@ -154,7 +154,7 @@ class PlanForm(forms.Form):
         if since < blocks.today() and not self._is_manager:
             raise forms.ValidationError(_("Only a manager may change a plan for days that have passed."))
         try:
-            member_plans.check_day(since, blocks.today(), is_back_allowed=True)
+            member_plans.check_day(since, blocks.today())
         except UsageError:
             raise forms.ValidationError(_("Choose a day within the next year.")) from None
         return since
