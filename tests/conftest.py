@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from tests.support import statements
 from tests.support.certificates import make_certificates
-from tests.support.mosquitto import MOSQUITTO, Mosquitto
+from tests.support.mosquitto import MOSQUITTO, Mosquitto, mosquitto
 
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("test", UNTIMED, derandomize=True, max_examples=50)
@@ -88,3 +88,24 @@ def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mosquitto
     found = Mosquitto(tmp_path / "broker", papers=with_tls).start()
     yield found
     found.stop()
+
+
+@pytest.fixture
+def plain_broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A running broker as `apt install mosquitto` leaves it: without TLS and accounts; it takes packets of any size."""
+    if not Path(MOSQUITTO).exists():
+        pytest.skip("no mosquitto here: apt install mosquitto")
+    with mosquitto(tmp_path / "broker") as found:
+        yield found
+
+
+@pytest.fixture
+def mock_pins() -> Iterator[Any]:
+    """The pins of a computer, in place of those of this one."""
+    from gpiozero import Device
+    from gpiozero.pins.mock import MockFactory
+
+    before, Device.pin_factory = Device.pin_factory, MockFactory()
+    yield Device.pin_factory
+    Device.pin_factory.reset()
+    Device.pin_factory = before

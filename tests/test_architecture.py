@@ -524,3 +524,35 @@ def floats(source: str) -> Iterator[int]:
 @pytest.mark.parametrize("source", ["x = 0.5", "def f(x: float): ...", "x = models.FloatField()"])
 def test_a_float_is_found(source):
     assert list(floats(source)) == [1]
+
+
+# --- tests ------------------------------------------------------------------------------------------------------------
+
+
+def test_no_test_module_imports_another():
+    """What several of them use is a fixture in a conftest.py, or in a module without tests."""
+    tests = ROOT.parent / "tests"
+    found = {path: list(imported_tests(path.read_text(encoding="utf-8"))) for path in tests.rglob("*.py")}
+    assert len(found) > 100
+    assert {str(path.relative_to(tests)): names for path, names in found.items() if names} == {}
+
+
+def imported_tests(source: str) -> Iterator[str]:
+    """Yield the names of test modules that are imported."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            paths = [getattr(node, "module", None) or "", *(alias.name for alias in node.names)]
+            yield from (path for path in paths if path.split(".")[-1].startswith("test_"))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import tests.test_wire",
+        "from tests import test_wire",
+        "from .test_wire import x",
+        "if x:\n import test_wire as w",
+    ],
+)
+def test_an_imported_test_module_is_found(source):
+    assert len(list(imported_tests(source))) == 1

@@ -28,7 +28,7 @@ from fabgate.badge import (
 )
 from fabgate.badge.short_forms import SHORT_FORMS
 from fabgate.errors import UsageError
-from tests.test_seal import table
+from tests.support.vectors import table
 
 KEY = bytes(range(32))
 #: What the collector's column `spelling` holds.

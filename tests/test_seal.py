@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import assume, given
@@ -12,22 +11,9 @@ from hypothesis import strategies as st
 
 from fabgate.errors import SealError, UsageError
 from fabgate.seal import ZERO_HASH, Keys, entry_hash, first_break, first_prev, from_text, to_text
+from tests.support.vectors import table
 
-VECTORS = Path(__file__).parents[1] / "docs" / "vectors.md"
 KEYS = Keys({"k1": bytes(range(32)), "k2": bytes(range(16))})
-
-
-def table(heading: str) -> list[tuple[str, ...]]:
-    """Return the rows of the table under a heading of docs/vectors.md."""
-    text = VECTORS.read_text(encoding="utf-8")
-    section = text.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
-    lines = [line for line in section.splitlines() if line.startswith("|")][2:]
-    assert lines, heading
-    return [tuple(_cell(cell) for cell in line.strip("| ").split(" | ")) for line in lines]
-
-
-def _cell(text: str) -> str:
-    return "" if text == "(nothing)" else text.strip("`").replace("↵", "\n")
 
 
 # --- vectors ----------------------------------------------------------------------------------------------------------

@@ -6,11 +6,14 @@ each process has a database there, which is emptied before each test.
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -113,3 +116,83 @@ def database(template: Path, tmp_path: Path) -> Iterator[Path]:
     """This test's own database; its file, where it is one."""
     with own_database.using(template, tmp_path) as own:
         yield own
+
+
+@pytest.fixture
+def env(database, tmp_path, monkeypatch) -> Any:
+    """The environment with a data directory of its own, a badge key in it, and no broker."""
+    from django.conf import settings
+
+    from fabgate.collector.base.key_files import new_key, write_secret
+
+    data = tmp_path / "data"
+    found = replace(settings.ENVIRONMENT, data=data, sinks=data / "sinks.yaml", mqtt_port=1, web_port=0)
+    data.mkdir()
+    write_secret(found.badge_key_file, new_key("b1"))
+    monkeypatch.setattr(settings, "ENVIRONMENT", found)
+    return found
+
+
+@pytest.fixture
+def told(monkeypatch) -> list[Any]:
+    """What would have been published."""
+    from fabgate.collector.access import roster
+
+    sent: list[Any] = []
+    monkeypatch.setattr(roster, "publish_once", lambda _env, messages, **_more: sent.extend(messages))
+    return sent
+
+
+@pytest.fixture
+def gate(env) -> Any:
+    """The gate of a machine with default rules, added as `gate-add` does."""
+    from fabgate.collector.models import Gate
+    from tests.collector.rosters import add
+
+    add()
+    return Gate.objects.get(name="laser-1")
+
+
+@pytest.fixture
+def shop(database) -> Any:
+    """Two machines and four people: tests/collector/pages/used.py."""
+    from tests.collector.pages.used import Used
+
+    return Used()
+
+
+@pytest.fixture
+def journal() -> Any:
+    """The journal of a gate, in which nothing is written yet."""
+    from tests.collector.gates import Journal
+
+    return Journal()
+
+
+@pytest.fixture
+def store(database) -> Any:
+    """What stores the entries of gates."""
+    from fabgate.collector.intake.store import Store
+
+    return Store(SITE)
+
+
+@pytest.fixture
+def run(capsys) -> Callable[..., str]:
+    """Run a verb in this process, and return what it printed."""
+    from fabgate.collector.cli import verbs
+
+    def run(*words: str) -> str:
+        parser = argparse.ArgumentParser()
+        verbs.add_verbs(parser)
+        args = parser.parse_args(words)
+        assert verbs.function_of(args)(args) == 0
+        return str(capsys.readouterr().out)
+
+    return run
+
+
+@pytest.fixture
+def fresh_now(request, monkeypatch) -> None:
+    """Set NOW of the test's file, which may have been read minutes ago: by then every gate would be silent."""
+    monkeypatch.setattr(request.module, "NOW", datetime.now(UTC))

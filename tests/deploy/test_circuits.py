@@ -11,8 +11,6 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from gpiozero import Device
-from gpiozero.pins.mock import MockFactory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -210,21 +208,13 @@ def test_an_emergency_stop_that_the_gate_does_not_notice_gives_power_back_when_i
 # --- 24 V -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def factory():
-    before, Device.pin_factory = Device.pin_factory, MockFactory()
-    yield Device.pin_factory
-    Device.pin_factory.reset()
-    Device.pin_factory = before
-
-
 @pytest.mark.parametrize("name", POWERED)
-def test_an_emergency_stop_opens_the_coil_and_reads_as_no_weld(name, factory):
+def test_an_emergency_stop_opens_the_coil_and_reads_as_no_weld(name, mock_pins):
     build = builds.read(name)
     rows = {row["key"]: row["gpio"] for row in builds.pins()["pins"]}
     output = GpioOutput(GpioOptions(pin=rows["output.pin"], readback_pin=rows["output.readback_pin"]))
     output.open()
-    line = factory.pin(rows["output.readback_pin"])
+    line = mock_pins.pin(rows["output.readback_pin"])
 
     def read_back(closed: Contacts) -> bool:
         # The coupler's LED has current: it pulls the line low.

@@ -6,8 +6,6 @@ import re
 
 import pytest
 import yaml
-from gpiozero import Device
-from gpiozero.pins.mock import MockFactory
 from msgspec.structs import asdict
 
 from fabgate.drivers.outputs.gpio import GpioOptions, GpioOutput
@@ -27,16 +25,8 @@ UNSAFE = {gpio for group in TABLE["never_an_output"] for gpio in group["gpio"]}
 ROWS = (*TABLE["pins"], *TABLE["panels"])
 
 
-@pytest.fixture
-def factory():
-    before, Device.pin_factory = Device.pin_factory, MockFactory()
-    yield Device.pin_factory
-    Device.pin_factory.reset()
-    Device.pin_factory = before
-
-
-def test_the_table_has_the_right_place_of_each_gpio_on_the_40_pin_header(factory):
-    header = factory.board_info.headers["J8"].pins
+def test_the_table_has_the_right_place_of_each_gpio_on_the_40_pin_header(mock_pins):
+    header = mock_pins.board_info.headers["J8"].pins
     for pin in (*ROWS, *TABLE["others"]):
         assert header[pin["header"]].name == f"GPIO{pin['gpio']}"
     for supply in TABLE["power"]:
@@ -90,11 +80,11 @@ def test_the_table_has_exactly_the_inputs_of_the_gate():
     assert {key for key in GPIO if key.startswith("inputs.")} == inputs
 
 
-def test_the_wired_read_back_reports_a_closed_contactor_and_takes_a_broken_wire_for_one(factory):
+def test_the_wired_read_back_reports_a_closed_contactor_and_takes_a_broken_wire_for_one(mock_pins):
     options = GpioOptions(
         pin=GPIO["output.pin"], readback_pin=GPIO["output.readback_pin"], readback_closed=TABLE["readback_closed"]
     )
-    output, mirror = GpioOutput(options), factory.pin(GPIO["output.readback_pin"])
+    output, mirror = GpioOutput(options), mock_pins.pin(GPIO["output.readback_pin"])
     output.open()
     assert output.read_back() is True  # no wire between board and Pi: the Pi's own pull-up
     mirror.drive_low()  # contactor open: its mirror contact is closed, the opto-coupler pulls to ground

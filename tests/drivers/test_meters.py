@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from gpiozero import Device, DigitalInputDevice
-from gpiozero.pins.mock import MockFactory
+from gpiozero import DigitalInputDevice
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -162,14 +161,6 @@ def test_a_chip_in_another_process_answers_over_a_socket(tmp_path):
 
 
 # --- S0 ---------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def mock_pins():
-    before, Device.pin_factory = Device.pin_factory, MockFactory()
-    yield Device.pin_factory
-    Device.pin_factory.reset()
-    Device.pin_factory = before
 
 
 @pytest.mark.usefixtures("mock_pins")

@@ -3,60 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from fabgate.demo.processes.ports import free_port
-from tests.support.mosquitto import Mosquitto, mosquitto
+from tests.e2e.readme import CARD, FABGATE, run
 from tests.support.patience import HANGS_S, wait
-
-FABGATE = [sys.executable, "-m", "fabgate"]
-CARD = "04:A1:B2:C3:D4:E5:80"
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A broker as `apt install mosquitto` leaves it: for this computer only, without accounts."""
-    with mosquitto(tmp_path / "broker") as running:
-        yield running
-
-
-@pytest.fixture
-def home(tmp_path: Path, broker: Mosquitto) -> dict[str, str]:
-    """The environment of a collector, and of everything beside it."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FABGATE_")}
-    return {
-        **inherited,
-        "FABGATE_SITE": "lyon",
-        "FABGATE_DATA": str(tmp_path / "data"),
-        "FABGATE_TZ": "Europe/Paris",
-        "FABGATE_MQTT_PORT": str(broker.port),
-        "FABGATE_WEB_PORT": str(free_port()),
-    }
-
-
-def run(home: dict[str, str], *arguments: str) -> str:
-    done = subprocess.run(
-        [*FABGATE, *arguments], env=home, capture_output=True, text=True, timeout=HANGS_S, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.fixture
-def started(home: dict[str, str], tmp_path: Path) -> Iterator[list[subprocess.Popen[bytes]]]:
-    processes: list[subprocess.Popen[bytes]] = []
-    yield processes
-    for process in reversed(processes):
-        process.terminate()
-        process.wait(HANGS_S)
 
 
 def until(home: dict[str, str], arguments: tuple[str, ...], words: str) -> str:

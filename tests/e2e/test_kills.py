@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.kills]
 KILLS = {"gate": 200, "collector": 50, "broker": 50} if SOAK else {"gate": 20, "collector": 5, "broker": 5}
 
 
-def test_random_kills_lose_double_or_invent_no_entry(workshop: Workshop, mosquitto: Mosquitto) -> None:
+def test_random_kills_lose_double_or_invent_no_entry(workshop: Workshop, plain_broker: Mosquitto) -> None:
     chance = random.Random(20261125)
     gates = [
         workshop.add_gate("laser-1", {"name": "Laser 1", "limit_s": 600, "handover": True}, roster()),
@@ -44,7 +44,7 @@ def test_random_kills_lose_double_or_invent_no_entry(workshop: Workshop, mosquit
     for what in breaks:
         for _ in range(chance.randrange(1, 4)):
             _tap(chance.choice(gates), chance)
-        _break(what, chance.choice(gates), workshop, mosquitto)
+        _break(what, chance.choice(gates), workshop, plain_broker)
     _settle(gates)
     heads = {gate.name: records.journal(gate) for gate in gates}
     for gate in gates:
@@ -64,7 +64,7 @@ def _tap(gate: SimulatedGate, chance: random.Random) -> None:
     time.sleep(chance.uniform(0, 0.4))  # a person's pace, not a deadline
 
 
-def _break(what: str, gate: SimulatedGate, workshop: Workshop, mosquitto: Mosquitto) -> None:
+def _break(what: str, gate: SimulatedGate, workshop: Workshop, plain_broker: Mosquitto) -> None:
     if what == "gate":
         gate.process.end(signal.SIGKILL)
         wait_for("the power to go off", lambda: not gate.observer.on)
@@ -74,8 +74,8 @@ def _break(what: str, gate: SimulatedGate, workshop: Workshop, mosquitto: Mosqui
         workshop.ingest.end(signal.SIGKILL)
         workshop.ingest.start()
     elif what == "broker":
-        mosquitto.kill()
-        mosquitto.start()
+        plain_broker.kill()
+        plain_broker.start()
     else:
         gate.cable.pull()
         wait_for("the gate to notice", lambda: not gate.status()["mqtt"]["connected"])

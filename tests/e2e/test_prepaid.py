@@ -10,18 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.test_emulated import (
-    CARD,
-    FABGATE,
-    broker,  # noqa: F401 (fixtures)
-    home,  # noqa: F401 (fixtures)
-    run,
-    started,  # noqa: F401 (fixtures)
-)
+from tests.e2e.readme import CARD, FABGATE, run
 from tests.support.patience import wait
 
 
-def test_a_session_uses_the_credit_up_and_a_credit_opens_the_machine_again(home, started, tmp_path):  # noqa: F811
+def test_a_session_uses_the_credit_up_and_a_credit_opens_the_machine_again(home, started, tmp_path):
     def collector(*arguments: str) -> str:
         return run(home, "collector", *arguments)
 

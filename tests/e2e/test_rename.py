@@ -11,7 +11,7 @@ import pytest
 from fabgate.demo.processes.workshop import Workshop
 from fabgate.demo.waiting import wait_for
 from tests.e2e import records
-from tests.e2e.test_restored import start_gate, use
+from tests.e2e.use import start_gate, use
 
 pytestmark = [pytest.mark.broker]
 

@@ -15,7 +15,7 @@ from fabgate.demo.processes.workshop import Workshop
 from fabgate.demo.script import refused
 from fabgate.demo.taps import hold
 from fabgate.demo.waiting import wait_for
-from tests.e2e.test_restored import use
+from tests.e2e.use import use
 
 pytestmark = [pytest.mark.broker]
 

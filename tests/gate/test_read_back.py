@@ -9,16 +9,17 @@ from pathlib import Path
 import pytest
 
 from fabgate.gate.config.gate_yaml import Driver, Inputs, Machine
+from fabgate.gate.hardware.inputs_thread import input_pins
 from tests.gate.contactor import MIRROR, SECOND_MIRROR, Contactor
-from tests.gate.selftest.test_selftest import Wires
 from tests.gate.shell import Bench, wait
+from tests.gate.wires import Wires
 
 
 @contextlib.contextmanager
 def wired(folder: Path, contactor: Contactor, **changes: object) -> Iterator[Bench]:
     bench = Bench(folder, output=Driver(driver="gpio", options=contactor._options), **changes)
     bench.output = contactor  # type: ignore[assignment]
-    bench.inputs = Wires(bench.config.inputs)
+    bench.inputs = Wires(*input_pins(bench.config.inputs))
     try:
         bench.start()
         wait(lambda: not bench.causes, "the inputs")

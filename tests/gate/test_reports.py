@@ -19,8 +19,8 @@ from fabgate.gate.roster.source import RosterConfirmed, RosterRefused
 from fabgate.gate.uplink.events import LinkChanged, MarkMoved, OwnCertificate, RosterNudged
 from fabgate.gate.workers import WORKS_AFTER_MS, WorkerFailed, WorkerRestarted
 from fabgate.rules import vocabulary
-from tests.gate.hardware.test_inputs_thread import Wires
 from tests.gate.shell import Bench, gate_config, let_pass, running, wait, write_roster
+from tests.gate.wires import Wires
 
 
 @pytest.fixture

@@ -7,29 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from fabgate.errors import HardwareError
 from fabgate.gate.config.gate_yaml import Inputs
-from tests.gate.selftest.test_selftest import Wires
+from fabgate.gate.hardware.inputs_thread import input_pins
 from tests.gate.shell import Bench, wait
+from tests.gate.wires import GONE, Wires
 
-GONE, SILENT = "the inputs cannot be read: gone", "the inputs do not answer"
-
-
-class Fragile(Wires):
-    """Wired inputs that can break."""
-
-    is_broken = False
-
-    def read(self) -> dict[str, bool]:
-        if self.is_broken:
-            raise HardwareError(GONE)
-        return super().read()
+SILENT = "the inputs do not answer"
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     found = Bench(tmp_path, inputs=Inputs(stop_pin=20, flag_pin=21))
-    found.inputs = Fragile(found.config.inputs)
+    found.inputs = Wires(*input_pins(found.config.inputs))
     found.start()
     seen = found.inputs.reads
     wait(lambda: found.inputs.reads > seen + 10, "the inputs")  # type: ignore[union-attr]

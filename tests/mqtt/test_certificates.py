@@ -8,12 +8,7 @@ from pathlib import Path
 import pytest
 
 from fabgate.mqtt import certificates
-from tests.support.certificates import make_certificates, sign
-
-
-@pytest.fixture(scope="module")
-def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_certificates(tmp_path_factory.mktemp("papers"))
+from tests.support.certificates import sign
 
 
 @pytest.mark.parametrize("days", [-1, 12, 365 * 40])

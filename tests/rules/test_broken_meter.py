@@ -9,18 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fabgate.rules import vocabulary
+from tests.rules.broken import beside, broken
 from tests.rules.world import MIN, H, S, World
 
 KIND = vocabulary.SignalKind
-
-
-def broken(**rules: object) -> World:
-    """A session on a machine whose meter has just failed."""
-    world = World(run_sense=True, **rules).start()  # type: ignore[arg-type]
-    world.lift("ada")
-    world.running(False, "meter")
-    world.breaks()
-    return world
 
 
 def test_a_tap_or_the_stop_button_ends_a_session_whose_meter_is_broken() -> None:
@@ -116,13 +108,6 @@ def test_progress_and_a_handover_say_it_too() -> None:
 
 
 # --- an input that reports work beside the broken meter ---------------------------------------------------------------
-
-
-def beside(**rules: object) -> World:
-    """A session on a machine whose input reports work, and whose meter is broken."""
-    world = broken(**rules)
-    world.running(True)
-    return world
 
 
 def test_a_second_tap_switches_off() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fabgate.rules import vocabulary
-from tests.rules.test_broken_meter import beside, broken
+from tests.rules.broken import beside, broken
 from tests.rules.world import H, S, World
 
 

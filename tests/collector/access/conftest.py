@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fabgate.collector.models import Member, Training
-from tests.collector.access.test_eligibility import give_badge
+from tests.collector.grants import give_badge
 
 
 @pytest.fixture

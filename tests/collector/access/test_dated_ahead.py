@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,18 +15,13 @@ from fabgate.collector.processes.worker import Worker
 from fabgate.gate.roster import people
 from fabgate.rules import vocabulary
 from fabgate.rules.access import decide
-from tests.collector.access.test_eligibility import admitted, built, day, grant, last_day, refused
-from tests.collector.access.test_roster import (
-    env,  # noqa: F401 (fixtures)
-    gate,  # noqa: F401 (fixtures)
-    served,
-    told,  # noqa: F401 (fixtures)
-)
+from tests.collector.grants import day, grant
+from tests.collector.rosters import Clock, admitted, built, last_day, refused, served
 
-pytestmark = pytest.mark.usefixtures("told")
+pytestmark = pytest.mark.usefixtures("env", "told")
 
 
-def test_a_member_who_leaves_on_friday_has_thursday_as_last_day_in_todays_roster(gate, ada, laser):  # noqa: F811
+def test_a_member_who_leaves_on_friday_has_thursday_as_last_day_in_todays_roster(gate, ada, laser):
     grant(ada, laser)
     Member.objects.update(valid_until=day(30), grace_days=5, left_on=day(3))
     assert last_day(gate) == day(2).isoformat()
@@ -34,14 +29,14 @@ def test_a_member_who_leaves_on_friday_has_thursday_as_last_day_in_todays_roster
     assert refused(gate) == ["no-access"]
 
 
-def test_a_membership_that_ends_before_somebody_leaves_keeps_its_end_and_its_grace(gate, ada, laser):  # noqa: F811
+def test_a_membership_that_ends_before_somebody_leaves_keeps_its_end_and_its_grace(gate, ada, laser):
     grant(ada, laser)
     Member.objects.update(valid_until=day(1), grace_days=2, left_on=day(9))
     assert (admitted(gate).valid_until, admitted(gate).grace_days) == (day(1).isoformat(), 2)
 
 
 @pytest.mark.parametrize("by_hand", [False, True])
-def test_a_suspension_that_begins_tomorrow_ends_it_today(gate, ada, laser, by_hand):  # noqa: F811
+def test_a_suspension_that_begins_tomorrow_ends_it_today(gate, ada, laser, by_hand):
     grant(ada, laser)
     if by_hand:
         ada.machines.add(gate.machine)
@@ -52,7 +47,7 @@ def test_a_suspension_that_begins_tomorrow_ends_it_today(gate, ada, laser, by_ha
     assert refused(gate) == ["suspended"]
 
 
-def test_a_suspension_from_another_training_of_the_machine_closes_it_too(gate, ada, laser):  # noqa: F811
+def test_a_suspension_from_another_training_of_the_machine_closes_it_too(gate, ada, laser):
     grant(ada, laser)
     other = Training.objects.create(name="engraving")
     other.machines.add(gate.machine)
@@ -60,7 +55,7 @@ def test_a_suspension_from_another_training_of_the_machine_closes_it_too(gate, a
     assert last_day(gate) == day(3).isoformat()
 
 
-def test_a_suspension_from_a_required_training_closes_the_machine_too(gate, ada, laser):  # noqa: F811
+def test_a_suspension_from_a_required_training_closes_the_machine_too(gate, ada, laser):
     laser.prerequisite = Training.objects.create(name="safety")
     laser.save()
     grant(ada, laser)
@@ -76,7 +71,7 @@ def test_a_suspension_from_a_required_training_closes_the_machine_too(gate, ada,
         ({"until": 1}, None),  # over before it begins
     ],
 )
-def test_a_suspension_that_never_becomes_valid_ends_nothing(gate, ada, laser, more, then):  # noqa: F811
+def test_a_suspension_that_never_becomes_valid_ends_nothing(gate, ada, laser, more, then):
     grant(ada, laser)
     grant(ada, laser, "suspended", since=2, **{name: day(days) for name, days in more.items()})
     if then:
@@ -84,14 +79,14 @@ def test_a_suspension_that_never_becomes_valid_ends_nothing(gate, ada, laser, mo
     assert last_day(gate) is None
 
 
-def test_a_training_that_is_revoked_on_a_day_ends_the_day_before(gate, ada, laser):  # noqa: F811
+def test_a_training_that_is_revoked_on_a_day_ends_the_day_before(gate, ada, laser):
     grant(ada, laser, revoked_on=day(2))
     assert last_day(gate) == day(1).isoformat()
     ada.machines.add(gate.machine)
     assert last_day(gate) is None
 
 
-def test_an_offline_gate_applies_ends_that_were_dated_ahead(gate, ada, laser):  # noqa: F811
+def test_an_offline_gate_applies_ends_that_were_dated_ahead(gate, ada, laser):
     grant(ada, laser)
     grant(ada, laser, "suspended", since=3)
     (found,) = built(gate).members
@@ -111,7 +106,7 @@ def test_an_offline_gate_applies_ends_that_were_dated_ahead(gate, ada, laser):  
         ({"supervised": True, "level": "maintainer"}, "instructor", "supervised"),
     ],
 )
-def test_a_supervised_member_loses_nothing_by_a_lower_stage(gate, ada, laser, about, before, after):  # noqa: F811
+def test_a_supervised_member_loses_nothing_by_a_lower_stage(gate, ada, laser, about, before, after):
     Member.objects.update(**about)
     grant(ada, laser, before)
     grant(ada, laser, after, since=2)
@@ -119,7 +114,7 @@ def test_a_supervised_member_loses_nothing_by_a_lower_stage(gate, ada, laser, ab
     assert admitted(gate).supervised
 
 
-def test_where_everybody_needs_a_supervisor_only_who_supervises_loses_by_a_lower_stage(gate, ada, laser):  # noqa: F811
+def test_where_everybody_needs_a_supervisor_only_who_supervises_loses_by_a_lower_stage(gate, ada, laser):
     gate.machine.rules = {"supervisor": "always"}
     gate.machine.save()
     grant(ada, laser, "autonomous")
@@ -130,7 +125,7 @@ def test_where_everybody_needs_a_supervisor_only_who_supervises_loses_by_a_lower
 
 
 @pytest.mark.parametrize("first", ["laser-1", "plotter"])
-def test_a_suspension_closes_dependent_trainings_in_whatever_order_machines_are_asked(gate, ada, laser, first):  # noqa: F811
+def test_a_suspension_closes_dependent_trainings_in_whatever_order_machines_are_asked(gate, ada, laser, first):
     plotter = Machine.objects.create(name="plotter")
     other = Training.objects.create(name="other", prerequisite=laser)
     other.machines.add(plotter)
@@ -143,20 +138,8 @@ def test_a_suspension_closes_dependent_trainings_in_whatever_order_machines_are_
     assert [people.eligibility(ada, machine).reasons for machine in asked] == [("suspended",), ("suspended",)]
 
 
-class Clock:
-    """The collector's clock, which is set."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.at = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)).replace(hour=23, minute=59)
-        monkeypatch.setattr(roster, "datetime", self)
-
-    def now(self, zone: tzinfo) -> datetime:
-        """Return what it says."""
-        return self.at.astimezone(zone)
-
-
 def test_rosters_that_are_planned_before_midnight_and_stored_after_it_are_those_of_the_new_day(
-    gate,  # noqa: F811
+    gate,
     ada,
     laser,
     monkeypatch,
@@ -170,7 +153,7 @@ def test_rosters_that_are_planned_before_midnight_and_stored_after_it_are_those_
 
 
 def test_rosters_that_were_built_while_the_clock_was_wrong_are_those_of_today_a_minute_later(
-    gate,  # noqa: F811
+    gate,
     ada,
     laser,
     monkeypatch,

@@ -3,71 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.conf import settings
 from django.db import transaction
 
-from fabgate import badge, wire
 from fabgate.collector.access import roster
 from fabgate.collector.access.eligibility import People
 from fabgate.collector.models import Badge, Block, Gate, Grant, Group, Machine, Member, Training
 from fabgate.collector.people import leaving
 from fabgate.gate.roster.directory import Directory, store
 from fabgate.gate.roster.source import replace_stored
-from tests.collector.access.test_roster import (
-    add,
-    env,  # noqa: F401 (fixtures)
-    gate,  # noqa: F401 (fixtures)
-    served,
-    told,  # noqa: F401 (fixtures)
-)
+from tests.collector.grants import day, give_badge, grant, today
+from tests.collector.rosters import add, admitted, built, refused, served
 
-pytestmark = pytest.mark.usefixtures("told")
+pytestmark = pytest.mark.usefixtures("env", "told")
 
 
-def today() -> date:
-    return datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)).date()
-
-
-def day(days: int) -> date:
-    return today() + timedelta(days=days)
-
-
-def give_badge(member: Member | None, spelling: str = "04A1B2C3", **more: Any) -> Badge:
-    digest = badge.digest(badge.parse(spelling), roster.badge_key(settings.ENVIRONMENT))
-    since = datetime.now(ZoneInfo("UTC")) - timedelta(days=10)
-    return Badge.objects.create(spelling=spelling, digest=digest, member=member, **{"since": since, **more})
-
-
-def grant(member: Member, training: Training, stage: str = "autonomous", since: int = -5, **more: Any) -> Grant:
-    return Grant.objects.create(member=member, training=training, stage=stage, since=day(since), **more)
-
-
-def built(gate: Gate) -> wire.Roster:  # noqa: F811
-    roster.rebuild()
-    return served(gate)
-
-
-def admitted(gate: Gate) -> wire.Member:  # noqa: F811
-    (found,) = built(gate).members
-    return found
-
-
-def refused(gate: Gate) -> list[str]:  # noqa: F811
-    found = built(gate)
-    assert found.members == []
-    return found.refusals[0].reasons
-
-
-def test_a_member_without_training_is_refused(gate, ada, laser):  # noqa: F811
+def test_a_member_without_training_is_refused(gate, ada, laser):
     assert refused(gate) == ["training-missing"]
 
 
-def test_individual_access_needs_no_training(gate, ada, laser):  # noqa: F811
+def test_individual_access_needs_no_training(gate, ada, laser):
     ada.machines.add(gate.machine)
     assert (admitted(gate).id, admitted(gate).basis, admitted(gate).supervised) == ("m-1", None, False)
 
@@ -76,13 +35,13 @@ def test_individual_access_needs_no_training(gate, ada, laser):  # noqa: F811
     ("stage", "level", "is_supervised"),
     [("supervised", "user", True), ("autonomous", "user", False), ("instructor", "supervisor", False)],
 )
-def test_the_stage_says_how_the_machine_may_be_used(gate, ada, laser, stage, level, is_supervised):  # noqa: F811
+def test_the_stage_says_how_the_machine_may_be_used(gate, ada, laser, stage, level, is_supervised):
     given = grant(ada, laser, stage)
     found = admitted(gate)
     assert (found.level, found.supervised, found.basis) == (level, is_supervised, str(given.pk))
 
 
-def test_the_newest_valid_stage_decides(gate, ada, laser):  # noqa: F811
+def test_the_newest_valid_stage_decides(gate, ada, laser):
     grant(ada, laser, "supervised", since=-9)
     grant(ada, laser, "autonomous", since=-5)
     ended = grant(ada, laser, "instructor", since=-4, until=day(-1))
@@ -92,7 +51,7 @@ def test_the_newest_valid_stage_decides(gate, ada, laser):  # noqa: F811
     assert (admitted(gate).level, admitted(gate).valid_until) == ("supervisor", day(0).isoformat())
 
 
-def test_a_suspension_closes_the_trainings_machines_even_with_individual_access(gate, ada, laser):  # noqa: F811
+def test_a_suspension_closes_the_trainings_machines_even_with_individual_access(gate, ada, laser):
     ada.machines.add(gate.machine)
     grant(ada, laser)
     suspended = grant(ada, laser, "suspended", since=-1)
@@ -112,13 +71,13 @@ def test_a_suspension_closes_the_trainings_machines_even_with_individual_access(
         ({"until": 0}, []),
     ],
 )
-def test_a_grant_counts_from_its_first_day_to_its_last(gate, ada, laser, more, reasons):  # noqa: F811
+def test_a_grant_counts_from_its_first_day_to_its_last(gate, ada, laser, more, reasons):
     said = {name: day(value) for name, value in more.items()}
     Grant.objects.create(member=ada, training=laser, stage="autonomous", **{"since": day(-5), **said})
     assert (refused(gate) if reasons else [m.id for m in built(gate).members]) == (reasons or ["m-1"])
 
 
-def test_a_training_that_expires_names_its_last_day(gate, ada, laser):  # noqa: F811
+def test_a_training_that_expires_names_its_last_day(gate, ada, laser):
     laser.expires_after_days = 30
     laser.save()
     given = grant(ada, laser, since=-5)
@@ -128,21 +87,21 @@ def test_a_training_that_expires_names_its_last_day(gate, ada, laser):  # noqa: 
     assert refused(gate) == ["training-expired"]
 
 
-def test_an_expired_training_and_its_missing_requirement_are_both_reasons(gate, ada, laser):  # noqa: F811
+def test_an_expired_training_and_its_missing_requirement_are_both_reasons(gate, ada, laser):
     laser.prerequisite = Training.objects.create(name="tour")
     laser.save()
     grant(ada, laser, until=day(-1))
     assert refused(gate) == ["training-expired", "training-missing"]
 
 
-def test_of_two_trainings_for_a_machine_the_one_with_least_missing_gives_the_reasons(gate, ada, laser):  # noqa: F811
+def test_of_two_trainings_for_a_machine_the_one_with_least_missing_gives_the_reasons(gate, ada, laser):
     other = Training.objects.create(name="course", prerequisite=Training.objects.create(name="tour"))
     other.machines.add(gate.machine)
     grant(ada, other, until=day(-1))
     assert refused(gate) == ["training-missing"]
 
 
-def test_a_required_training_must_be_held_too(gate, ada, laser):  # noqa: F811
+def test_a_required_training_must_be_held_too(gate, ada, laser):
     tour = Training.objects.create(name="tour", expires_after_days=10)
     laser.prerequisite = tour
     laser.save()
@@ -155,7 +114,7 @@ def test_a_required_training_must_be_held_too(gate, ada, laser):  # noqa: F811
     assert refused(gate) == ["training-expired"]
 
 
-def test_trainings_that_require_each_other_are_held_by_nobody(gate, ada, laser):  # noqa: F811
+def test_trainings_that_require_each_other_are_held_by_nobody(gate, ada, laser):
     other = Training.objects.create(name="other", prerequisite=laser)
     laser.prerequisite = other
     laser.save()
@@ -164,7 +123,7 @@ def test_trainings_that_require_each_other_are_held_by_nobody(gate, ada, laser):
     assert refused(gate) == ["training-missing"]
 
 
-def test_the_best_of_two_trainings_counts(gate, ada, laser):  # noqa: F811
+def test_the_best_of_two_trainings_counts(gate, ada, laser):
     other = Training.objects.create(name="course")
     other.machines.add(gate.machine)
     grant(ada, laser, "supervised")
@@ -172,7 +131,7 @@ def test_the_best_of_two_trainings_counts(gate, ada, laser):  # noqa: F811
     assert (admitted(gate).basis, admitted(gate).supervised) == (str(best.pk), False)
 
 
-def test_a_membership_keeps_its_grace_where_it_ends_before_the_training(gate, ada, laser):  # noqa: F811
+def test_a_membership_keeps_its_grace_where_it_ends_before_the_training(gate, ada, laser):
     ada.valid_until, ada.grace_days = day(1), 3
     ada.save()
     given = grant(ada, laser, until=day(30))
@@ -182,7 +141,7 @@ def test_a_membership_keeps_its_grace_where_it_ends_before_the_training(gate, ad
     assert (admitted(gate).valid_until, admitted(gate).grace_days) == (day(2).isoformat(), 0)
 
 
-def test_minors_are_always_supervised_and_supervise_nobody(gate, ada, laser):  # noqa: F811
+def test_minors_are_always_supervised_and_supervise_nobody(gate, ada, laser):
     grant(ada, laser, "instructor")
     ada.minor = True
     ada.level = "supervisor"
@@ -190,7 +149,7 @@ def test_minors_are_always_supervised_and_supervise_nobody(gate, ada, laser):  #
     assert (admitted(gate).supervised, admitted(gate).level) == (True, "user")
 
 
-def test_a_former_member_is_refused_and_blocks_come_first(gate, ada, laser):  # noqa: F811
+def test_a_former_member_is_refused_and_blocks_come_first(gate, ada, laser):
     grant(ada, laser)
     ada.left_on = day(0)
     ada.save()
@@ -201,7 +160,7 @@ def test_a_former_member_is_refused_and_blocks_come_first(gate, ada, laser):  # 
     assert refused(gate) == ["banned", "no-access", "training-missing"]
 
 
-def test_a_lost_badge_is_refused_as_lost_until_it_is_assigned_again(gate, ada):  # noqa: F811
+def test_a_lost_badge_is_refused_as_lost_until_it_is_assigned_again(gate, ada):
     ada.machines.add(gate.machine)
     row = Badge.objects.get()
     row.end(Badge.LOST, "eve", datetime.now(ZoneInfo("UTC")))
@@ -214,7 +173,7 @@ def test_a_lost_badge_is_refused_as_lost_until_it_is_assigned_again(gate, ada): 
     assert ([m.badges for m in built(gate).members], built(gate).refusals) == ([[row.digest]], [])
 
 
-def test_a_badge_that_was_lost_twice_is_in_the_roster_once(gate, ada, tmp_path):  # noqa: F811
+def test_a_badge_that_was_lost_twice_is_in_the_roster_once(gate, ada, tmp_path):
     mo = Member.objects.create(id="m-2", lang="fr")
     for holder, reason in ((ada, Badge.LOST), (mo, Badge.LOST)):
         row = Badge.objects.filter(ended_at=None).first() or give_badge(holder)
@@ -225,14 +184,14 @@ def test_a_badge_that_was_lost_twice_is_in_the_roster_once(gate, ada, tmp_path):
     store(found, tmp_path / "roster.db")
 
 
-def test_a_badge_that_was_found_assigned_and_returned_is_not_lost(gate, ada):  # noqa: F811
+def test_a_badge_that_was_found_assigned_and_returned_is_not_lost(gate, ada):
     ada.machines.add(gate.machine)
     Badge.objects.get().end(Badge.LOST, "eve", datetime.now(ZoneInfo("UTC")))
     give_badge(ada).end(Badge.RETURNED, "eve", datetime.now(ZoneInfo("UTC")))
     assert built(gate).refusals == []
 
 
-def test_many_members_who_leave_at_once_are_named_so_that_gates_let_them_go(gate, tmp_path):  # noqa: F811
+def test_many_members_who_leave_at_once_are_named_so_that_gates_let_them_go(gate, tmp_path):
     stored = tmp_path / "roster.db"
     for number in range(20):
         member = Member.objects.create(id=f"m-{number}")
@@ -246,7 +205,7 @@ def test_many_members_who_leave_at_once_are_named_so_that_gates_let_them_go(gate
         assert directory.member_ids() == {"m-0"}
 
 
-def test_a_supervisor_who_is_to_be_supervised_at_a_machine_supervises_nobody_there(gate, ada, laser):  # noqa: F811
+def test_a_supervisor_who_is_to_be_supervised_at_a_machine_supervises_nobody_there(gate, ada, laser):
     Member.objects.update(level="supervisor")
     grant(ada, laser, "supervised")
     assert (admitted(gate).level, admitted(gate).supervised) == ("user", True)
@@ -254,13 +213,13 @@ def test_a_supervisor_who_is_to_be_supervised_at_a_machine_supervises_nobody_the
     assert (admitted(gate).level, admitted(gate).supervised) == ("supervisor", False)
 
 
-def test_a_badge_that_was_returned_is_unknown(gate, ada):  # noqa: F811
+def test_a_badge_that_was_returned_is_unknown(gate, ada):
     ada.machines.add(gate.machine)
     Badge.objects.get().end(Badge.RETURNED, "eve", datetime.now(ZoneInfo("UTC")))
     assert (admitted(gate).badges, built(gate).refusals) == ([], [])
 
 
-def test_a_member_with_only_a_loan_is_in_the_roster_until_it_ends(gate, ada):  # noqa: F811
+def test_a_member_with_only_a_loan_is_in_the_roster_until_it_ends(gate, ada):
     ada.machines.add(gate.machine)
     zone = ZoneInfo(settings.ENVIRONMENT.tz)
     midnight = datetime.combine(day(1), datetime.min.time(), zone)
@@ -275,7 +234,7 @@ def test_a_member_with_only_a_loan_is_in_the_roster_until_it_ends(gate, ada):  #
     assert admitted(gate).badges == []
 
 
-def test_a_badge_of_a_class_opens_its_machines_supervised_until_the_class_is_over(gate):  # noqa: F811
+def test_a_badge_of_a_class_opens_its_machines_supervised_until_the_class_is_over(gate):
     group = Group.objects.create(name="5b", kind="class")
     row = give_badge(None, group=group, kind="class")
     assert refused(gate) == ["training-missing"]
@@ -287,7 +246,7 @@ def test_a_badge_of_a_class_opens_its_machines_supervised_until_the_class_is_ove
     assert refused(gate) == ["no-access"]
 
 
-def test_only_rosters_that_change_are_rebuilt(env, gate, ada, laser):  # noqa: F811
+def test_only_rosters_that_change_are_rebuilt(env, gate, ada, laser):
     add("saw-1", "saw")
     roster.rebuild()
     grant(ada, laser)
@@ -295,7 +254,7 @@ def test_only_rosters_that_change_are_rebuilt(env, gate, ada, laser):  # noqa: F
     assert roster.rebuild(only_changed=True) == []
 
 
-def test_the_gates_that_apply_a_change_are_known(gate, ada):  # noqa: F811
+def test_the_gates_that_apply_a_change_are_known(gate, ada):
     add("saw-1", "saw")
     gates = roster.rebuild()
     rosters = roster.versions(gates)
@@ -306,7 +265,7 @@ def test_the_gates_that_apply_a_change_are_known(gate, ada):  # noqa: F811
     assert roster.applied(rosters).count == 1
 
 
-def test_one_members_eligibility_is_the_same_as_among_all(gate, ada, laser):  # noqa: F811
+def test_one_members_eligibility_is_the_same_as_among_all(gate, ada, laser):
     grant(ada, laser, "supervised")
     now = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz))
     alone = People(now, only=ada).eligibility(ada, gate.machine)
@@ -314,16 +273,7 @@ def test_one_members_eligibility_is_the_same_as_among_all(gate, ada, laser):  # 
     assert alone.is_supervised
 
 
-def test_a_machine_without_training_needs_individual_access(gate, ada):  # noqa: F811
+def test_a_machine_without_training_needs_individual_access(gate, ada):
     grant(ada, Training.objects.create(name="elsewhere"))
     assert refused(gate) == ["training-missing"]
     assert Machine.objects.get() == gate.machine
-
-
-# --- what is dated ahead ----------------------------------------------------------------------------------------------
-
-
-def last_day(gate: Gate) -> str | None:  # noqa: F811
-    found = admitted(gate)
-    assert found.grace_days == 0
-    return found.valid_until

@@ -18,22 +18,11 @@ from fabgate.collector.pages.my import allowed
 from fabgate.collector.pages.people.person import page
 from fabgate.collector.people import badges, many_grants, trainings
 from fabgate.errors import UsageError
-from tests.collector.access.test_eligibility import (
-    admitted,
-    day,
-    give_badge,
-    grant,
-    last_day,
-    refused,
-)
-from tests.collector.access.test_roster import (
-    env,  # noqa: F401 (fixtures)
-    gate,  # noqa: F401 (fixtures)
-    told,  # noqa: F401 (fixtures)
-)
-from tests.collector.people.test_import_list import import_
+from tests.collector.grants import day, give_badge, grant
+from tests.collector.people.lists import import_
+from tests.collector.rosters import admitted, last_day, refused
 
-pytestmark = pytest.mark.usefixtures("told")
+pytestmark = pytest.mark.usefixtures("env", "told")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("told")
         ("Europe/Paris", date(2026, 3, 28)),
     ],
 )
-def test_a_loan_until_the_eve_of_clocks_that_go_forward_ends_on_that_eve(env, ada, monkeypatch, tz, eve):  # noqa: F811
+def test_a_loan_until_the_eve_of_clocks_that_go_forward_ends_on_that_eve(env, ada, monkeypatch, tz, eve):
     monkeypatch.setattr(settings, "ENVIRONMENT", replace(settings.ENVIRONMENT, tz=tz))
     noon = datetime(eve.year, eve.month, eve.day, 12, tzinfo=ZoneInfo(tz))
     Badge.objects.update(kind="loan", until=badges.end_of(eve), since=noon - timedelta(days=1))
@@ -62,7 +51,7 @@ def shown(member: Member) -> tuple[str, date | None]:
     return row.chip.word, row.until
 
 
-def test_an_instructors_last_day_over_an_endless_grant_is_no_last_day_on_a_page(gate, ada, laser):  # noqa: F811
+def test_an_instructors_last_day_over_an_endless_grant_is_no_last_day_on_a_page(gate, ada, laser):
     grant(ada, laser)
     given = grant(ada, laser, "instructor", since=-1, until=day(0))
     assert shown(ada) == ("Instructor", None)
@@ -72,26 +61,26 @@ def test_an_instructors_last_day_over_an_endless_grant_is_no_last_day_on_a_page(
     assert last_day(gate) is None
 
 
-def test_the_right_to_work_alone_ends_on_its_day_without_a_collector(gate, ada, laser):  # noqa: F811
+def test_the_right_to_work_alone_ends_on_its_day_without_a_collector(gate, ada, laser):
     grant(ada, laser)
     grant(ada, laser, "supervised", since=3)
     assert last_day(gate) == day(2).isoformat()
     assert shown(ada) == ("Yes", None)
 
 
-def test_an_instructor_with_individual_access_loses_that_stage_at_its_end(gate, ada, laser):  # noqa: F811
+def test_an_instructor_with_individual_access_loses_that_stage_at_its_end(gate, ada, laser):
     ada.machines.add(gate.machine)
     grant(ada, laser, "instructor", until=day(2))
     assert (admitted(gate).level, last_day(gate)) == ("supervisor", day(2).isoformat())
 
 
-def test_of_several_future_ends_the_first_one_is_the_last_day(gate, ada, laser):  # noqa: F811
+def test_of_several_future_ends_the_first_one_is_the_last_day(gate, ada, laser):
     grant(ada, laser, until=day(2))
     grant(ada, laser, since=5, until=day(8))
     assert last_day(gate) == day(2).isoformat()
 
 
-def test_a_grant_revoked_on_a_future_day_ends_before_it_despite_earlier_grants(gate, ada, laser):  # noqa: F811
+def test_a_grant_revoked_on_a_future_day_ends_before_it_despite_earlier_grants(gate, ada, laser):
     grant(ada, laser, since=-9, until=day(-6))
     grant(ada, laser, revoked_on=day(3))
     assert last_day(gate) == day(2).isoformat()
@@ -99,7 +88,7 @@ def test_a_grant_revoked_on_a_future_day_ends_before_it_despite_earlier_grants(g
 
 @pytest.mark.parametrize(("days", "until", "last"), [(7, 4, 2), (9, 3, 3), (9, 9, 4)])
 def test_a_grant_ends_with_its_own_last_day_or_its_trainings_whichever_comes_first(
-    gate,  # noqa: F811
+    gate,
     ada,
     laser,
     days,
@@ -112,7 +101,7 @@ def test_a_grant_ends_with_its_own_last_day_or_its_trainings_whichever_comes_fir
     assert last_day(gate) == day(last).isoformat()
 
 
-def test_a_required_training_that_is_renewed_ahead_does_not_end_access(gate, ada, laser):  # noqa: F811
+def test_a_required_training_that_is_renewed_ahead_does_not_end_access(gate, ada, laser):
     laser.prerequisite = type(laser).objects.create(name="tour", expires_after_days=10)
     laser.save()
     grant(ada, laser)
@@ -121,7 +110,7 @@ def test_a_required_training_that_is_renewed_ahead_does_not_end_access(gate, ada
     assert shown(ada) == ("Yes", day(14))
 
 
-def test_a_grant_is_valid_on_its_last_day_and_expired_on_the_next(gate, ada, laser):  # noqa: F811
+def test_a_grant_is_valid_on_its_last_day_and_expired_on_the_next(gate, ada, laser):
     given = grant(ada, laser, until=day(0))
     assert shown(ada) == ("Yes", day(0))
     for chip in (lambda on: page.trainings(ada, on)[0].chip, lambda on: allowed.trainings(ada, on)[0]["chip"]):
@@ -131,13 +120,13 @@ def test_a_grant_is_valid_on_its_last_day_and_expired_on_the_next(gate, ada, las
 
 
 @pytest.mark.parametrize(("grace_days", "found"), [(2, ("Yes", day(0))), (1, ("No", None))])
-def test_a_membership_is_over_for_a_page_when_its_days_of_grace_are(gate, ada, laser, grace_days, found):  # noqa: F811
+def test_a_membership_is_over_for_a_page_when_its_days_of_grace_are(gate, ada, laser, grace_days, found):
     grant(ada, laser)
     Member.objects.update(valid_until=day(-2), grace_days=grace_days)
     assert shown(Member.objects.get()) == found
 
 
-def test_a_members_own_page_says_when_the_membership_ends(gate, ada, laser):  # noqa: F811
+def test_a_members_own_page_says_when_the_membership_ends(gate, ada, laser):
     grant(ada, laser)
     Member.objects.update(valid_until=day(3))
     (row,) = allowed.machines(Member.objects.get())
@@ -149,7 +138,7 @@ def unlock(lock: str | None = None) -> None:
     machines.unlock(argparse.Namespace(gate="laser-1", lock=lock, actor="eve", json=False))
 
 
-def test_no_command_opens_a_retired_machine(gate):  # noqa: F811
+def test_no_command_opens_a_retired_machine(gate):
     machine = Machine.objects.get()
     locks.lock_machine(machine, "idle", "retired", "", actor="eve")
     Machine.objects.update(retired_at=datetime.now(UTC))
@@ -162,7 +151,7 @@ def test_no_command_opens_a_retired_machine(gate):  # noqa: F811
     assert Machine.objects.get().lock_id == lock_id
 
 
-def test_an_imported_loan_badge_becomes_the_members_own(env, gate, ada, tmp_path):  # noqa: F811
+def test_an_imported_loan_badge_becomes_the_members_own(env, gate, ada, tmp_path):
     lent = give_badge(ada, "04A1B2C4", kind="loan", until=badges.end_of(day(0)), number="17")
     import_(tmp_path / "m.csv", "id,badges\nm-1,04A1B2C3;04A1B2C4\n")
     theirs = Badge.objects.get(spelling="04A1B2C4", ended_at=None)
@@ -175,7 +164,7 @@ def test_an_imported_loan_badge_becomes_the_members_own(env, gate, ada, tmp_path
 # --- suspensions ------------------------------------------------------------------------------------------------------
 
 
-def test_a_suspension_overrides_later_grants_until_it_is_revoked(gate, ada, laser):  # noqa: F811
+def test_a_suspension_overrides_later_grants_until_it_is_revoked(gate, ada, laser):
     suspended = grant(ada, laser, "suspended", since=-3)
     grant(ada, laser, since=-1)
     assert refused(gate) == ["suspended"]
@@ -184,7 +173,7 @@ def test_a_suspension_overrides_later_grants_until_it_is_revoked(gate, ada, lase
     assert last_day(gate) is None
 
 
-def test_a_suspension_does_not_expire_with_its_training(gate, ada, laser):  # noqa: F811
+def test_a_suspension_does_not_expire_with_its_training(gate, ada, laser):
     laser.expires_after_days = 30
     laser.save()
     grant(ada, laser, "suspended", since=-40)
@@ -192,12 +181,12 @@ def test_a_suspension_does_not_expire_with_its_training(gate, ada, laser):  # no
     assert refused(gate) == ["suspended"]
 
 
-def test_a_suspended_member_also_gets_the_other_reasons(gate, ada, laser):  # noqa: F811
+def test_a_suspended_member_also_gets_the_other_reasons(gate, ada, laser):
     grant(ada, laser, "suspended", since=-3, until=day(2))
     assert refused(gate) == ["suspended", "training-missing"]
 
 
-def test_every_page_shows_the_suspension_and_not_what_was_granted_after_it(gate, ada, laser):  # noqa: F811
+def test_every_page_shows_the_suspension_and_not_what_was_granted_after_it(gate, ada, laser):
     grant(ada, laser, "suspended", since=-3)
     grant(ada, laser, "instructor", since=-1)
     (row,) = page.trainings(ada, day(0))
@@ -207,7 +196,7 @@ def test_every_page_shows_the_suspension_and_not_what_was_granted_after_it(gate,
     assert [Grant.applicable(said, on).stage for on in (day(-1), day(0))] == ["suspended"] * 2
 
 
-def test_a_suspended_member_gets_no_grant_until_the_suspension_is_revoked(gate, ada, laser):  # noqa: F811
+def test_a_suspended_member_gets_no_grant_until_the_suspension_is_revoked(gate, ada, laser):
     held = grant(ada, laser, "suspended", since=-3, until=day(5))
     mo = Member.objects.create(id="m-2")
     for since in (day(0), day(-10)):  # dated back to before the suspension, it would hold today too
@@ -228,7 +217,7 @@ def test_a_suspended_member_gets_no_grant_until_the_suspension_is_revoked(gate, 
     assert admitted(gate).id == "m-1"
 
 
-def test_individual_access_overrides_a_missing_requirement_but_no_suspension(gate, ada, laser):  # noqa: F811
+def test_individual_access_overrides_a_missing_requirement_but_no_suspension(gate, ada, laser):
     laser.prerequisite = type(laser).objects.create(name="tour")
     laser.save()
     ada.machines.add(gate.machine)
@@ -251,7 +240,7 @@ def test_individual_access_overrides_a_missing_requirement_but_no_suspension(gat
         ("training and membership", "expired"),
     ],
 )
-def test_a_roster_names_the_right_that_ends(gate, ada, laser, what, reason):  # noqa: F811
+def test_a_roster_names_the_right_that_ends(gate, ada, laser, what, reason):
     given = grant(ada, laser)
     if what in ("membership", "training and membership"):
         Member.objects.update(valid_until=day(2))

@@ -17,14 +17,10 @@ from fabgate.collector.people import leaving
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.source import replace_stored
 from fabgate.rules import vocabulary
-from tests.collector.access.test_eligibility import built, day, give_badge
-from tests.collector.access.test_roster import (
-    env,  # noqa: F401 (fixtures)
-    gate,  # noqa: F401 (fixtures)
-    told,  # noqa: F401 (fixtures)
-)
+from tests.collector.grants import day, give_badge
+from tests.collector.rosters import built
 
-pytestmark = pytest.mark.usefixtures("told")
+pytestmark = pytest.mark.usefixtures("env", "told")
 
 
 class Beside:
@@ -45,11 +41,11 @@ class Beside:
 
 
 @pytest.fixture
-def beside(gate, tmp_path) -> Beside:  # noqa: F811
+def beside(gate, tmp_path) -> Beside:
     return Beside(gate, tmp_path / "roster.db")
 
 
-def classes(gate: Gate, count: int) -> list[Badge]:  # noqa: F811
+def classes(gate: Gate, count: int) -> list[Badge]:
     """Return the badges of as many classes, which the gate's machine is open to."""
     rows = []
     for number in range(count):
@@ -64,7 +60,7 @@ def give_back(row: Badge) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 20], ids=["the only one", "one of many"])
-def test_a_returned_group_badge_opens_nothing_at_a_gate_that_admitted_it(gate, beside, count):  # noqa: F811
+def test_a_returned_group_badge_opens_nothing_at_a_gate_that_admitted_it(gate, beside, count):
     rows = classes(gate, count)
     beside.fetch()
     assert all(beside.holder(row) for row in rows)
@@ -74,7 +70,7 @@ def test_a_returned_group_badge_opens_nothing_at_a_gate_that_admitted_it(gate, b
     assert [beside.holder(row) for row in rows] == [None] * count
 
 
-def test_a_group_badge_returned_after_the_group_ended_opens_nothing(gate, beside):  # noqa: F811
+def test_a_group_badge_returned_after_the_group_ended_opens_nothing(gate, beside):
     rows = classes(gate, 20)
     beside.fetch()
     Group.objects.update(ended_on=day(0))
@@ -84,7 +80,7 @@ def test_a_group_badge_returned_after_the_group_ended_opens_nothing(gate, beside
     assert [beside.holder(row) for row in rows] == [None] * 20
 
 
-def test_a_group_is_named_without_a_badge_as_a_member_is(gate):  # noqa: F811
+def test_a_group_is_named_without_a_badge_as_a_member_is(gate):
     Member.objects.create(id="m-1")
     open_to, shut, over = (Group.objects.create(name=name, kind="company") for name in ("a", "b", "c"))
     open_to.machines.add(gate.machine)
@@ -99,7 +95,7 @@ def test_a_group_is_named_without_a_badge_as_a_member_is(gate):  # noqa: F811
     }
 
 
-def test_a_member_who_left_while_a_gate_was_off_is_refused_when_it_returns(gate, beside):  # noqa: F811
+def test_a_member_who_left_while_a_gate_was_off_is_refused_when_it_returns(gate, beside):
     rows = []
     for number in range(20):
         member = Member.objects.create(id=f"m-{number}")
@@ -112,7 +108,7 @@ def test_a_member_who_left_while_a_gate_was_off_is_refused_when_it_returns(gate,
     assert [beside.holder(row) is not None for row in rows] == [True] + [False] * 19
 
 
-def test_a_machine_closed_all_week_still_names_everybody(gate, beside):  # noqa: F811
+def test_a_machine_closed_all_week_still_names_everybody(gate, beside):
     (row,) = classes(gate, 1)
     member = Member.objects.create(id="m-1")
     member.machines.add(gate.machine)

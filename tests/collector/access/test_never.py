@@ -16,18 +16,14 @@ from fabgate.collector.pages.machines.forms import RulesForm
 from fabgate.gate.roster import people
 from fabgate.rules import vocabulary
 from fabgate.rules.access import decide
-from tests.collector.access.test_eligibility import built, give_badge
-from tests.collector.access.test_roster import (
-    env,  # noqa: F401 (fixtures)
-    gate,  # noqa: F401 (fixtures)
-    told,  # noqa: F401 (fixtures)
-)
+from tests.collector.grants import give_badge
+from tests.collector.rosters import built
 
-pytestmark = pytest.mark.usefixtures("told")
+pytestmark = pytest.mark.usefixtures("env", "told")
 
 
 @pytest.fixture
-def printer(gate) -> Gate:  # noqa: F811
+def printer(gate) -> Gate:
     set_to_never()
     return Gate.objects.get()
 

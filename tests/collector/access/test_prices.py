@@ -26,17 +26,11 @@ from fabgate.pricing.mistakes import tariff_mistakes
 from fabgate.pricing.tariffs import ON, RUNNING, Peak, Tariff
 from fabgate.rules import vocabulary
 from tests.collector import postgresql
-from tests.collector.access.test_dated_ahead import Clock
-from tests.collector.access.test_eligibility import give_badge
-from tests.collector.access.test_roster import (
-    env,  # noqa: F401 (fixtures)
-    gate,  # noqa: F401 (fixtures)
-    served,
-    told,  # noqa: F401 (fixtures)
-)
+from tests.collector.grants import give_badge
+from tests.collector.rosters import Clock, served
 from tests.gate.shell import gate_config
 
-pytestmark = pytest.mark.usefixtures("told")
+pytestmark = pytest.mark.usefixtures("env", "told")
 
 ZONE = "Europe/Paris"
 FIRST = datetime.now(ZoneInfo(ZONE)).date().replace(day=1)
@@ -70,7 +64,7 @@ def priced(tariff: Tariff, since: date, *, plan: str = "", purposes: Any = ("own
 
 
 @pytest.fixture
-def people(gate) -> list[Member]:  # noqa: F811
+def people(gate) -> list[Member]:
     """Three members with a badge each, who may use the machine."""
     members = [Member.objects.create(id=f"m-{number}", name=f"Member {number}") for number in (1, 2, 3)]
     for number, member in enumerate(members):
@@ -84,7 +78,7 @@ def billing(people) -> None:
     terms.start("EUR", FIRST, ZONE, includes_vat=True, actor="eve")
 
 
-def prices(gate: Gate) -> tuple[wire.Prices | None, dict[str, int]]:  # noqa: F811
+def prices(gate: Gate) -> tuple[wire.Prices | None, dict[str, int]]:
     """Return the prices of a new roster, and the number of each member's list."""
     roster.rebuild()
     found = served(gate)
@@ -96,7 +90,7 @@ def texts(found: wire.PriceList) -> list[tuple[str | None, str | None]]:
     return [(one.since, one.tariff and one.tariff.price) for one in found.periods]
 
 
-def test_before_billing_starts_and_without_a_rule_rosters_have_no_prices(gate, people):  # noqa: F811
+def test_before_billing_starts_and_without_a_rule_rosters_have_no_prices(gate, people):
     assert prices(gate)[0] is None
     terms.start("EUR", FIRST, "UTC", includes_vat=True, actor="eve")
     assert prices(gate)[0] is None
@@ -106,7 +100,7 @@ def test_before_billing_starts_and_without_a_rule_rosters_have_no_prices(gate, p
 
 
 @pytest.mark.usefixtures("billing")
-def test_a_roster_has_the_price_of_today_and_those_to_come(gate):  # noqa: F811
+def test_a_roster_has_the_price_of_today_and_those_to_come(gate):
     rule("0.10", FIRST - 40 * DAY)
     rule("0.20", today())
     rule("0.30", today() + DAY)
@@ -120,7 +114,7 @@ def test_a_roster_has_the_price_of_today_and_those_to_come(gate):  # noqa: F811
     assert set(numbers.values()) == {0}
 
 
-def test_before_the_first_month_nothing_costs_anything(gate, people):  # noqa: F811
+def test_before_the_first_month_nothing_costs_anything(gate, people):
     first = (FIRST + 40 * DAY).replace(day=1)
     terms.start("EUR", first, "UTC", includes_vat=True, actor="eve")
     rule("0.10", FIRST)
@@ -130,7 +124,7 @@ def test_before_the_first_month_nothing_costs_anything(gate, people):  # noqa: F
 
 
 @pytest.mark.usefixtures("billing")
-def test_members_have_the_list_of_their_plan_and_none_if_another_payer_pays(gate, people):  # noqa: F811
+def test_members_have_the_list_of_their_plan_and_none_if_another_payer_pays(gate, people):
     Plan.objects.create(name="student", free_minutes=30, discount_percent=Decimal("12.50"))
     Plan.objects.create(name="staff")
     rule("0.10")
@@ -152,7 +146,7 @@ def test_members_have_the_list_of_their_plan_and_none_if_another_payer_pays(gate
 
 
 @pytest.mark.usefixtures("billing")
-def test_the_gates_have_new_prices_soon_after_a_rule_or_a_plan_changes(gate, people, told):  # noqa: F811
+def test_the_gates_have_new_prices_soon_after_a_rule_or_a_plan_changes(gate, people, told):
     worker = Worker()
     worker.turn(datetime.now(UTC))
     worker.charge()
@@ -176,7 +170,7 @@ def test_the_gates_have_new_prices_soon_after_a_rule_or_a_plan_changes(gate, peo
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati"])
-def test_a_plan_that_begins_tomorrow_counts_from_midnight_in_the_zone_of_billing(gate, people, monkeypatch, zone):  # noqa: F811
+def test_a_plan_that_begins_tomorrow_counts_from_midnight_in_the_zone_of_billing(gate, people, monkeypatch, zone):
     terms.start("EUR", FIRST, zone, includes_vat=True, actor="eve")
     Plan.objects.create(name="student", free_minutes=30)
     clock, worker = Clock(monkeypatch), Worker()
@@ -246,7 +240,7 @@ def tariffs(chance: random.Random) -> Iterator[Tariff]:
 
 @pytest.mark.chance
 @pytest.mark.usefixtures("billing")
-def test_panel_and_collector_agree_on_sessions_by_chance(gate, people, tmp_path):  # noqa: F811
+def test_panel_and_collector_agree_on_sessions_by_chance(gate, people, tmp_path):
     group = Group.objects.create(name="Class 4b", kind=Group.COMPANY)
     group.machines.add(gate.machine)
     badge = give_badge(None, "04A1B2D0", group=group)

@@ -6,84 +6,24 @@ import json
 import re
 import stat
 import time
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
-from django.conf import settings
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from fabgate import badge, wire
 from fabgate.collector.access import roster
-from fabgate.collector.base.key_files import new_key, write_secret
-from fabgate.collector.broker import link
 from fabgate.collector.cli import gates, machines
 from fabgate.collector.models import Badge, Collector, Gate, Machine, Member, RosterLimit
 from fabgate.errors import SealError, UsageError
 from fabgate.seal import Keys
+from tests.collector.rosters import NONCE, add, fetch, served, token
 
-NONCE = "0123456789abcdef"
+pytestmark = pytest.mark.usefixtures("env")
+
 ADA = badge.parse("04A1B2C3")
-
-
-@pytest.fixture(autouse=True)
-def env(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A data directory of its own, and no broker."""
-    found = replace(settings.ENVIRONMENT, data=tmp_path / "data", mqtt_port=1, web_port=0)
-    found.data.mkdir()
-    write_secret(found.badge_key_file, new_key("b1"))
-    monkeypatch.setattr(settings, "ENVIRONMENT", found)
-    return found
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[link.Outgoing]:
-    """What would have been published."""
-    sent: list[link.Outgoing] = []
-    monkeypatch.setattr(roster, "publish_once", lambda _env, messages, **_limits: sent.extend(messages))
-    return sent
-
-
-def add(name: str = "laser-1", machine: str = "laser", **more: Any) -> None:
-    Machine.objects.get_or_create(name=machine)  # with default rules, and called by its name
-    gates.add(
-        argparse.Namespace(
-            name=name,
-            machine=machine,
-            rules=[],
-            title=None,
-            preset=None,
-            new_token=False,
-            emulated=False,
-            json=True,
-            **more,
-        )
-    )
-
-
-@pytest.fixture
-def gate(env) -> Gate:
-    add()
-    return Gate.objects.get(name="laser-1")
-
-
-def token(env, gate: str = "laser-1") -> str:
-    return (env.gate_directory(gate) / "token").read_text().strip()
-
-
-def fetch(env, nonce: str = NONCE, **headers: str) -> Any:
-    said = {"Authorization": f"Bearer {token(env)}", wire.HEADER_NONCE: nonce, **headers}
-    return Client().get("/api/v1/gates/laser-1/roster", headers={k: v for k, v in said.items() if v})
-
-
-def served(gate: Gate) -> wire.Roster:
-    gate.refresh_from_db()
-    return wire.decode(bytes(gate.roster), wire.Roster)
 
 
 def test_gate_add_makes_the_gates_files_readable_by_their_owner_only(env, capsys):

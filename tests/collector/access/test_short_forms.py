@@ -22,12 +22,9 @@ from fabgate.collector.people import badges
 from fabgate.collector.people.badges import Card
 from fabgate.errors import UsageError
 from fabgate.gate.roster.directory import store
-from tests.collector.access.test_roster import (
-    env,  # noqa: F401 (fixtures)
-    gate,  # noqa: F401 (fixtures)
-    served,
-    told,  # noqa: F401 (fixtures)
-)
+from tests.collector.rosters import served
+
+pytestmark = pytest.mark.usefixtures("env")
 
 KEY = bytes(range(32))
 FORMS = ("em:number8", "em:w26")
@@ -96,7 +93,7 @@ def test_no_form_is_accepted_that_could_be_another_badge(known, names, chance):
 
 
 @pytest.fixture
-def workshop(gate, told) -> Any:  # noqa: F811
+def workshop(gate, told) -> Any:
     machine = Machine.objects.get()
     for name in ("ada", "bob"):
         Member.objects.create(id=name, name=name.title(), lang="fr").machines.add(machine)
@@ -113,7 +110,7 @@ def give(spelling: str, to: str, **more: Any) -> Badge:
     return badges.assign(Card.spelled(badge.parse(spelling)), holder, actor="desk", **more)[0]
 
 
-def hands(gate, tmp_path) -> dict[str, str]:  # noqa: F811
+def hands(gate, tmp_path) -> dict[str, str]:
     """Return what a gate makes of each badge: the holder, or the reason of the refusal."""
     found = served(gate)
     store(found, tmp_path / "roster.db")  # it refuses a digest that is there twice

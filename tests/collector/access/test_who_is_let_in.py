@@ -33,13 +33,12 @@ from fabgate.gate.roster.source import replace_stored
 from fabgate.rules import vocabulary
 from fabgate.rules.access import decide, may_supervise
 from tests.collector import oracle, workshops
-from tests.collector.access.test_roster import (
-    add,
-    env,  # noqa: F401 (fixtures)
-    told,  # noqa: F401 (fixtures)
-)
+from tests.collector.grants import today
 from tests.collector.postgresql import SERVER
+from tests.collector.rosters import add
 from tests.collector.workshops import Written
+
+pytestmark = pytest.mark.usefixtures("env")
 
 EXAMPLES = 500 if os.environ.get("FABGATE_SOAK") else 8 if SERVER else 20
 
@@ -61,10 +60,6 @@ class Beside:
         """Give the roster that it decides by."""
         with contextlib.closing(Directory(self.stored)) as directory:
             yield directory
-
-
-def today() -> date:
-    return datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)).date()
 
 
 def moment(day: int, minute: int) -> vocabulary.Now:
@@ -159,7 +154,7 @@ def in_words(why: str) -> str:
 
 
 @pytest.fixture
-def beside_each_machine(told) -> None:  # noqa: F811
+def beside_each_machine(env, told) -> None:
     for name in workshops.MACHINES:
         add(f"{name}-1", name)
 

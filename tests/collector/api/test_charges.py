@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.conf import settings
@@ -20,7 +19,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from fabgate.collector.billing import member_plans
-from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.billing.charges import decisions, refresh
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.billing.statements import archive
@@ -31,15 +30,13 @@ from fabgate.collector.models import (
     IssuedStatement,
     Machine,
     ManualLine,
-    Member,
-    Payer,
     UsageSession,
     Waiver,
 )
 from fabgate.collector.sessions import corrections
 from fabgate.errors import UsageError
 from tests.collector import postgresql
-from tests.collector.pages import billing
+from tests.collector.api.asked import MONTH, NEXT, SECOND, ask, close
 from tests.collector.pages.billing import FIRST, NOON
 from tests.collector.pages.used import Used
 from tests.collector.serving import serving
@@ -47,44 +44,7 @@ from tests.support.patience import HANGS_S
 
 pytestmark = pytest.mark.usefixtures("database")
 PAGE = Path(__file__).parents[3] / "docs" / "api-billing.md"
-#: Every month of the tests is over then.
-LATER = datetime.now(UTC) + timedelta(days=400)
 LIVES = 300 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 3
-SECOND = refresh.following(FIRST)
-MONTH, NEXT = f"{FIRST:%Y-%m}", f"{SECOND:%Y-%m}"
-
-
-@pytest.fixture
-def token(database) -> str:
-    return ApiKey.make("Invoices", ["charges:read"], made_by=None, expires_at=None)[1]
-
-
-@pytest.fixture
-def shop(database) -> Used:
-    """Two people who used two machines last month, and a line."""
-    found = Used()
-    Machine.objects.filter(name="bandsaw").update(category="wood")
-    for member in Member.objects.all():
-        Payer.objects.create(id=member.pk, member=member)
-    billing.start()
-    billing.plan("student", "m-1", free_minutes=10)
-    billing.rule("price=0.10 vat_code=S20")
-    for number in range(4):
-        gate = ("saw-1", "lathe-1")[number % 2]
-        found.session(f"s-{number}", f"m-{number % 2 + 1}", NOON + timedelta(hours=number), 20 + number, gate)
-    decisions.add_line("m-2", "Plywood, 9 mm", 1250, day=FIRST, author="maya", vat_code="S20")
-    refresh.refresh_all()
-    return found
-
-
-def ask(token: str, path: str) -> Any:
-    answer = Client().get(f"/api/v1/{path}", headers={"authorization": f"Bearer {token}"})
-    assert answer.status_code == 200, answer.content
-    return answer.json()
-
-
-def close(first: date) -> ClosedMonth:
-    return closing.close(first, LATER, actor="eve", reason="a test")
 
 
 class Reader:
@@ -142,8 +102,8 @@ class Life:
 
 
 @pytest.mark.parametrize("seed", range(LIVES))
-def test_a_reader_ends_with_what_the_books_have(shop, token, seed):
-    life = Life(shop, token, seed)
+def test_a_reader_ends_with_what_the_books_have(charged_shop, token, seed):
+    life = Life(charged_shop, token, seed)
     for _ in range(45):
         life.step()
     for reader in (life.charges, life.statements):
@@ -171,7 +131,7 @@ def test_a_reader_ends_with_what_the_books_have(shop, token, seed):
         )
 
 
-def test_a_correction_after_closing_comes_as_a_reversal_and_a_new_charge(shop, token):
+def test_a_correction_after_closing_comes_as_a_reversal_and_a_new_charge(charged_shop, token):
     member_plans.set_plans({"m-2": "student"}, FIRST, actor="maya")
     close(FIRST)
     first = ask(token, "charges?after=0")
@@ -213,7 +173,7 @@ def test_a_correction_after_closing_comes_as_a_reversal_and_a_new_charge(shop, t
     assert (open_now["final"], open_now["position"], open_now["next_page"]) == (False, position, None)
 
 
-def test_a_month_is_read_in_pages_too_and_each_row_comes_once(shop, token):
+def test_a_month_is_read_in_pages_too_and_each_row_comes_once(charged_shop, token):
     for first in (False, True):
         found, page = [], "0"
         while page is not None:
@@ -261,7 +221,7 @@ def test_before_billing_is_started_there_is_nothing(token):
 @pytest.mark.parametrize(
     "path", ["charges", "statements", "charges/month?month=2027-01", "statements/month?month=2027-01"]
 )
-def test_a_key_of_before_does_not_read_money(shop, path):
+def test_a_key_of_before_does_not_read_money(charged_shop, path):
     old = ApiKey.make("Hours", ["sessions:read"], made_by=None, expires_at=None)[1]
     answer = Client().get(f"/api/v1/{path}", headers={"authorization": f"Bearer {old}"})
     assert answer.status_code == 403
@@ -274,7 +234,7 @@ def test_a_key_for_money_does_not_read_sessions(token):
     assert answer.status_code == 403
 
 
-def test_a_cursor_of_other_books_is_refused(shop, token):
+def test_a_cursor_of_other_books_is_refused(charged_shop, token):
     """A copy from before the closing was put back, and the month closed again with other money."""
     close(FIRST)
     after = ask(token, "charges?limit=1")["next"]
@@ -290,7 +250,7 @@ def test_a_cursor_of_other_books_is_refused(shop, token):
         assert refused(token, other) == 409
 
 
-def test_a_cursor_of_the_other_list_is_refused(shop, token):
+def test_a_cursor_of_the_other_list_is_refused(charged_shop, token):
     """It would leave out what its place happens to come after."""
     close(FIRST)
     place, of = ask(token, "charges?limit=1")["next"], ask(token, "statements?limit=1")["next"]
@@ -328,7 +288,7 @@ def test_invalid_parameters_are_named(token, path, name, value, wanted):
     assert answer.json() == {"detail": f"{name}: found {value!r}, wanted {wanted}"}
 
 
-def test_a_page_takes_no_query_per_row(shop, token):
+def test_a_page_takes_no_query_per_row(charged_shop, token):
     close(FIRST)
     ask(token, "charges")  # the key notes that it was used
     counts = []
@@ -340,7 +300,7 @@ def test_a_page_takes_no_query_per_row(shop, token):
 
 
 @pytest.fixture
-def address(shop) -> Iterator[str]:
+def address(charged_shop) -> Iterator[str]:
     """A server whose first month is closed; the second has a reversal. One of two payers prepays."""
     modes.set_mode("m-1", FIRST, prepays=True, actor="maya")
     ledger.credit("m-1", 5_000, Paid("cash", "4711"), author="kim", now=NOON)

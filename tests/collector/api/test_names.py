@@ -25,7 +25,7 @@ from fabgate.collector.billing.sinks.drivers.webhook import WebhookSink
 from fabgate.collector.billing.vat import rates
 from fabgate.collector.models import ApiKey, BillingTerms, Collector, LedgerLine, Payer
 from fabgate.collector.sessions import corrections
-from tests.collector.api.test_charges import MONTH, NEXT, SECOND, ask, close, shop, token  # noqa: F401 (fixtures)
+from tests.collector.api.asked import MONTH, NEXT, SECOND, ask, close
 from tests.collector.pages.billing import FIRST
 from tests.collector.pages.used import Used
 
@@ -42,7 +42,7 @@ FILE_ONLY = {"amount"}
 
 
 @pytest.fixture
-def books(shop: Used) -> Used:  # noqa: F811
+def books(charged_shop: Used) -> Used:
     """Two closed months with a correction, a line and a payer who prepays; prices exclude VAT in neither."""
     Collector.get("lyon")
     rates.set_rate("S20", Decimal(20), actor="eve")
@@ -51,10 +51,10 @@ def books(shop: Used) -> Used:  # noqa: F811
     corrections.correct("s-1", "time", "600000", author="eve", reason="a test")
     decisions.add_line("m-1", "Glue", -309, day=FIRST, author="eve")
     close(SECOND)
-    return shop
+    return charged_shop
 
 
-def in_the_api(token: str) -> dict[str, dict[str, Any]]:  # noqa: F811
+def in_the_api(token: str) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for month in (MONTH, NEXT):
         answer = ask(token, f"charges/month?month={month}")
@@ -104,7 +104,7 @@ def plain(name: str, value: Any) -> Any:
     return "" if value is None else str(value)
 
 
-def test_a_charge_has_the_same_names_and_values_everywhere(books, token, tmp_path):  # noqa: F811
+def test_a_charge_has_the_same_names_and_values_everywhere(books, token, tmp_path):
     api, webhooks = in_the_api(token), in_webhooks(tmp_path)
     as_json, as_csv = in_files(tmp_path)
     assert api.keys() == webhooks.keys() == as_json.keys() == as_csv.keys()
@@ -125,7 +125,7 @@ def test_a_charge_has_the_same_names_and_values_everywhere(books, token, tmp_pat
 
 
 @pytest.mark.parametrize(("includes_vat", "cell"), [(True, "true"), (False, "false"), (None, "")])
-def test_whether_amounts_include_vat_is_in_each_of_them(shop, token, tmp_path, includes_vat, cell):  # noqa: F811
+def test_whether_amounts_include_vat_is_in_each_of_them(charged_shop, token, tmp_path, includes_vat, cell):
     Collector.get("lyon")
     BillingTerms.objects.update(includes_vat=includes_vat)
     close(FIRST)
@@ -160,7 +160,7 @@ def test_a_session_has_the_same_names_in_the_api_and_in_webhooks(books, tmp_path
 
 
 @pytest.mark.parametrize("includes_vat", [True, False])
-def test_statements_add_up_to_the_month_with_and_without_vat(shop, token, tmp_path, includes_vat):  # noqa: F811
+def test_statements_add_up_to_the_month_with_and_without_vat(charged_shop, token, tmp_path, includes_vat):
     Collector.get("lyon")
     BillingTerms.objects.update(includes_vat=includes_vat)
     decisions.add_line("m-2", "Glue", 309, day=FIRST, author="eve")
@@ -196,12 +196,12 @@ def test_statements_add_up_to_the_month_with_and_without_vat(shop, token, tmp_pa
             assert row[name] == str(statement[name])
 
 
-def test_the_month_of_each_is_a_month(books, token, tmp_path):  # noqa: F811
+def test_the_month_of_each_is_a_month(books, token, tmp_path):
     assert {row["month"] for row in in_webhooks(tmp_path).values()} == {MONTH, NEXT}
     assert {row["month"] for row in in_the_api(token).values()} == {MONTH, NEXT}
 
 
-def test_a_payer_has_the_name_of_their_statements_everywhere(books, token):  # noqa: F811
+def test_a_payer_has_the_name_of_their_statements_everywhere(books, token):
     """The API had the name by which people know a payer; webhooks and files the legal one."""
     payers.ensure(payers.get("m-1"), actor="eve")
     Payer.objects.filter(pk="m-1").update(name="Ateliers Martin SARL")

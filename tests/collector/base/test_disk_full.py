@@ -12,7 +12,7 @@ import pytest
 from django.db import OperationalError
 
 from fabgate.collector.base import disk_full
-from tests.collector.cli.test_verbs import environment, run
+from tests.collector.running import environment, run
 from tests.support import disk
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -12,7 +11,6 @@ from hypothesis import strategies as st
 
 from fabgate.collector.billing import member_plans
 from fabgate.collector.billing.member_plans import Change
-from fabgate.collector.cli import verbs
 from fabgate.collector.models import Change as LogEntry
 from fabgate.collector.models import Member, Plan, PlanChange
 from fabgate.collector.people import blocks
@@ -146,15 +144,8 @@ def test_a_plan_counts_those_who_have_it_today_and_have_not_left():
 
 
 @pytest.fixture
-def plan(capsys, plans):
-    def run(*words: str) -> str:
-        parser = argparse.ArgumentParser()
-        verbs.add_verbs(parser)
-        args = parser.parse_args(["member-plan", *words])
-        assert verbs.function_of(args)(args) == 0
-        return str(capsys.readouterr().out)
-
-    return run
+def plan(run, plans):
+    return lambda *words: run("member-plan", *words)
 
 
 def test_the_verb_gives_a_plan_and_lists_the_history(plan):

@@ -11,7 +11,7 @@ from fabgate.collector.billing.paying import payers
 from fabgate.collector.models import Change, Group, Member, Payer
 from fabgate.collector.people.display_names import names_of
 from fabgate.collector.processes import restored_database
-from tests.collector.db.test_postgresql import together
+from tests.collector.db.together import together
 from tests.collector.paying import organisation, paying
 
 pytestmark = pytest.mark.usefixtures("database")

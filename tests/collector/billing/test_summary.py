@@ -20,16 +20,15 @@ pytestmark = pytest.mark.usefixtures("database")
 
 
 @pytest.fixture
-def shop() -> Used:
+def reviewed_shop(shop: Used) -> Used:
     """Two sessions of each of three people, one of them in review."""
-    found = Used()
     billing.start()
     billing.plan("student", free_minutes=20)
     billing.rule("price=0.10 daily_cap=4")
     for number in range(6):
-        found.session(f"s-{number}", f"m-{number % 3 + 1}", NOON + timedelta(hours=number), 20 + number)
-    found.session("s-6", "m-1", NOON + timedelta(hours=7), 5, uncertainty_ms=90_000, reason="power-loss")
-    return found
+        shop.session(f"s-{number}", f"m-{number % 3 + 1}", NOON + timedelta(hours=number), 20 + number)
+    shop.session("s-6", "m-1", NOON + timedelta(hours=7), 5, uncertainty_ms=90_000, reason="power-loss")
+    return shop
 
 
 def as_whole() -> dict[str, dict[str, Sum]]:
@@ -67,28 +66,28 @@ CHANGES: dict[str, Callable[[Used], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_charges_follow_each_change(shop, change):
+def test_charges_follow_each_change(reviewed_shop, change):
     before = charged(FIRST)
-    CHANGES[change](shop)
+    CHANGES[change](reviewed_shop)
     found = charged(FIRST)
     assert found.payers == as_whole()
     assert (found.payers != before.payers) is (change not in {"nothing", "a session ends in another month"})
 
 
-def test_several_changes_one_after_the_other(shop):
+def test_several_changes_one_after_the_other(reviewed_shop):
     for change in ("the payer is corrected", "a session ends"):
-        CHANGES[change](shop)
+        CHANGES[change](reviewed_shop)
         charged(FIRST)
-    correct("payer", "m-2")(shop)
-    correct("payer", "m-4", "s-3")(shop)
+    correct("payer", "m-2")(reviewed_shop)
+    correct("payer", "m-4", "s-3")(reviewed_shop)
     assert charged(FIRST).payers == as_whole()
 
 
-def test_reversals_and_lines_count_in_the_month_in_which_they_are_charged(shop):
+def test_reversals_and_lines_count_in_the_month_in_which_they_are_charged(reviewed_shop):
     later = refresh.following(FIRST)
     closing.close(FIRST, NOON + timedelta(days=60), actor="maya", reason="a test")
     closed = charged(FIRST)
-    correct("payer", "m-4")(shop)
+    correct("payer", "m-4")(reviewed_shop)
     decisions.add_line("m-4", "Plywood", 1_250, day=FIRST, author="maya")
     assert charged(FIRST) == closed
     assert charged(later).payers == {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import json
@@ -14,12 +13,10 @@ from django.conf import settings
 
 from fabgate.collector.billing import member_plans, summary, terms
 from fabgate.collector.billing.paying import payers as paying
-from fabgate.collector.cli import verbs
 from fabgate.collector.models import Change, Group, Member, Payer, Plan, TariffRule, UsageSession
 from fabgate.collector.people import blocks
 from fabgate.errors import UsageError
 from tests.collector.pages import used
-from tests.collector.pages.used import Used
 from tests.collector.paying import organisation
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -30,29 +27,15 @@ MONTH = f"{NOON:%Y-%m}"
 
 
 @pytest.fixture
-def bill(capsys):
+def bill(run):
     """Run a verb and return what it printed."""
-
-    def run(verb: str, *words: str) -> str:
-        parser = argparse.ArgumentParser()
-        verbs.add_verbs(parser)
-        args = parser.parse_args([f"bill-{verb}", *words])
-        assert verbs.function_of(args)(args) == 0
-        return str(capsys.readouterr().out)
-
-    return run
+    return lambda verb, *words: run(f"bill-{verb}", *words)
 
 
 @pytest.fixture
 def started(bill):
     bill("start", "--currency", "eur", "--vat", "included", "--from", MONTH)
     return bill
-
-
-@pytest.fixture
-def shop() -> Used:
-    """A band saw and a lathe, and four people."""
-    return Used()
 
 
 def add(bill, *words: str) -> str:

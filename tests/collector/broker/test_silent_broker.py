@@ -21,7 +21,7 @@ from fabgate.collector.processes.ingest import Ingest
 from fabgate.mqtt.client import MAX_PACKET_BYTES
 from fabgate.mqtt.silence import EVERY_MS
 from tests.collector.gates import Journal
-from tests.support.mosquitto import Mosquitto, mosquitto
+from tests.support.mosquitto import Mosquitto
 from tests.support.patience import wait
 
 pytestmark = [pytest.mark.broker, pytest.mark.usefixtures("database")]
@@ -72,13 +72,6 @@ def running(broker: Mosquitto, database: Path) -> Iterator[Running]:
         found.ingest._link.stop(orderly=False)
 
 
-@pytest.fixture
-def careless(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A broker with default settings: it takes packets of any size."""
-    with mosquitto(tmp_path / "broker") as found:
-        yield found
-
-
 def jam(broker: Mosquitto) -> None:
     """Publish, with one gate's account, what the collector's client does not take."""
     with broker.client() as gate:
@@ -92,20 +85,20 @@ def publish(broker: Mosquitto, journal: Journal) -> None:
             gate.publish(message.topic, message.body, qos=1).wait_for_publish()
 
 
-def test_an_ingest_to_which_nothing_is_delivered_connects_again_and_every_check_is_red(careless, database):
+def test_an_ingest_to_which_nothing_is_delivered_connects_again_and_every_check_is_red(plain_broker, database):
     journal = Journal("saw")
     journal.write("gate.started", version="1")
-    with running(careless, database) as one:
+    with running(plain_broker, database) as one:
         Heartbeat.beat(Heartbeat.WORKER, datetime.now(UTC))
         one.until(lambda: one.trouble == "", "a heartbeat without a problem", passing_ms=10)
-        jam(careless)
-        publish(careless, journal)
+        jam(plain_broker)
+        publish(plain_broker, journal)
         dead = one.ingest._link
         one.until(lambda: one.ingest._link is not dead, "a new connection", passing_ms=10_000)
         one.until(lambda: one.ingest._link.connected, "the connection")
 
         def is_stored() -> bool:
-            publish(careless, journal)  # as the gate does again until it is acknowledged
+            publish(plain_broker, journal)  # as the gate does again until it is acknowledged
             return Entry.objects.exists()
 
         one.until(is_stored, "the entry")
@@ -115,11 +108,11 @@ def test_an_ingest_to_which_nothing_is_delivered_connects_again_and_every_check_
         assert "set max_packet_size 69632" in found.parts[Heartbeat.INGEST]
 
 
-def test_there_is_a_new_connection_every_five_minutes_at_most(careless, database):
-    with running(careless, database) as one:
+def test_there_is_a_new_connection_every_five_minutes_at_most(plain_broker, database):
+    with running(plain_broker, database) as one:
         at = []
         for _ in range(3):
-            jam(careless)
+            jam(plain_broker)
             dead = one.ingest._link
             one.until(lambda dead=dead: one.ingest._link is not dead, "a new connection", passing_ms=10_000)
             at.append(one.ms)

@@ -19,22 +19,13 @@ from fabgate.collector.machines import presets
 from fabgate.collector.models import Change, Gate, Machine
 from fabgate.errors import UsageError
 from fabgate.gate.roster.locks import Locks
-from tests.collector.access.test_roster import (
-    add,
-    env,  # noqa: F401 (fixtures)
-    gate,  # noqa: F401 (fixtures)
-    told,  # noqa: F401 (fixtures)
-)
 from tests.collector.gates import Journal
-from tests.collector.machines.test_enrol_gate import hears, let_in_again
+from tests.collector.machines.enrolled import hears, let_in_again
+from tests.collector.rosters import add
+
+pytestmark = pytest.mark.usefixtures("env", "fresh_now")
 
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture(autouse=True)
-def fresh(monkeypatch) -> None:
-    """This file may have been read minutes ago: by then every gate would be silent."""
-    monkeypatch.setitem(globals(), "NOW", datetime.now(UTC))
 
 
 @dataclass
@@ -46,7 +37,7 @@ class Shown:
 
 
 @pytest.fixture
-def show(gate, capsys):  # noqa: F811
+def show(gate, capsys):
     def shown() -> Shown:
         capsys.readouterr()
         gates.show(argparse.Namespace(json=False))
@@ -109,7 +100,7 @@ def test_the_roster_is_the_newest_or_an_older_one(show, journal):
     assert show().roster == "an older one"
 
 
-def test_a_gate_without_a_machine_has_no_roster(env, capsys):  # noqa: F811
+def test_a_gate_without_a_machine_has_no_roster(env, capsys):
     Gate.objects.create(name="new")
     gates.show(argparse.Namespace(json=False))
     row = re.split(r"  +", capsys.readouterr().out.splitlines()[1])
@@ -122,12 +113,12 @@ def test_what_is_wrong_stands_behind(show, journal):
     assert show().notes == "locked, 2 lost"
 
 
-def test_no_gate_yet_says_what_to_do(env, capsys):  # noqa: F811
+def test_no_gate_yet_says_what_to_do(env, capsys):
     gates.show(argparse.Namespace(json=False))
     assert "fabgate collector gate-add NAME" in capsys.readouterr().out
 
 
-def test_until_a_gate_has_its_new_files_the_list_shows_that_it_knows_an_older_roster(show, env):  # noqa: F811
+def test_until_a_gate_has_its_new_files_the_list_shows_that_it_knows_an_older_roster(show, env):
     store(Journal().status(roster=wire.RosterInfo(version=Gate.objects.get().roster_version)))
     assert show().roster == "newest"
     let_in_again("laser")
@@ -136,7 +127,7 @@ def test_until_a_gate_has_its_new_files_the_list_shows_that_it_knows_an_older_ro
     assert show().roster == "newest"
 
 
-def test_whoever_renews_them_is_told_that_the_broker_has_a_password_of_its_own(env, gate, capsys):  # noqa: F811
+def test_whoever_renews_them_is_told_that_the_broker_has_a_password_of_its_own(env, gate, capsys):
     again = argparse.Namespace(
         name="laser-1", machine="laser", rules=[], title=None, preset=None, new_token=True, emulated=False, json=True
     )
@@ -157,7 +148,7 @@ def gate_add(*rules: str, name: str = "laser-1", machine: str = "laser", **optio
     return gates.add(argparse.Namespace(name=name, machine=machine, rules=list(rules), **said))
 
 
-def test_a_gate_is_let_in_with_the_rules_of_its_machine_which_are_printed(env, capsys):  # noqa: F811
+def test_a_gate_is_let_in_with_the_rules_of_its_machine_which_are_printed(env, capsys):
     assert gate_add("limit_s=7200", "mode=hold") == 0
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("machine_rules: ")]
     rules = dict(rule.split("=") for rule in line.split()[1:])
@@ -169,7 +160,7 @@ def test_a_gate_is_let_in_with_the_rules_of_its_machine_which_are_printed(env, c
     assert change.after == {"id": pk, "name": "laser", "title": "Laser", "rules": {"limit_s": 7200, "mode": "hold"}}
 
 
-def test_the_rules_that_are_printed_can_be_given_again(env, capsys):  # noqa: F811
+def test_the_rules_that_are_printed_can_be_given_again(env, capsys):
     gate_add("limit_s=7200", "idle_off_s=600", "handover=yes")
     out = capsys.readouterr().out
     assert "remove the rule: 'fabgate collector machine-set laser idle_off_s='" in out
@@ -179,14 +170,14 @@ def test_the_rules_that_are_printed_can_be_given_again(env, capsys):  # noqa: F8
     assert laser.wire_rules() == saw.wire_rules()
 
 
-def test_a_limit_that_nobody_gave_is_not_silent(env, capsys):  # noqa: F811
+def test_a_limit_that_nobody_gave_is_not_silent(env, capsys):
     gate_add()
     out = capsys.readouterr().out
     assert "limit_s=14400" in out
     assert "These rules replace 'machine:' in the gate's gate.yaml" in out
 
 
-def test_the_rules_of_a_machine_that_is_there_stay_and_those_that_are_named_change(env, capsys):  # noqa: F811
+def test_the_rules_of_a_machine_that_is_there_stay_and_those_that_are_named_change(env, capsys):
     gate_add("limit_s=7200")
     gate_add("warn_s=60", name="laser-2")
     assert Machine.objects.get().rules == {"limit_s": 7200, "warn_s": 60}
@@ -196,7 +187,7 @@ def test_the_rules_of_a_machine_that_is_there_stay_and_those_that_are_named_chan
     assert Change.objects.filter(verb="machine.updated").get().after["rules"] == {"limit_s": 7200, "warn_s": 60}
 
 
-def test_a_wrong_rule_lets_nobody_in_and_is_named_with_every_other_mistake(env):  # noqa: F811
+def test_a_wrong_rule_lets_nobody_in_and_is_named_with_every_other_mistake(env):
     with pytest.raises(UsageError) as caught:
         gate_add("limit=7200", "warn_s=soon", name="Laser 1")
     assert len(str(caught.value).splitlines()) == 3
@@ -204,20 +195,20 @@ def test_a_wrong_rule_lets_nobody_in_and_is_named_with_every_other_mistake(env):
     assert not Machine.objects.exists()
 
 
-def test_json_has_the_rules_too(env, capsys):  # noqa: F811
+def test_json_has_the_rules_too(env, capsys):
     gate_add("limit_s=7200", json=True)
     found = json.loads(capsys.readouterr().out)["machine_rules"]
     assert (found["limit_s"], found["max_s"], found["handover"]) == (7200, 86_400, False)
     assert not {"lock", "lifted"} & found.keys()
 
 
-def test_a_new_machine_gets_a_title_and_a_limit_of_hours(env):  # noqa: F811
+def test_a_new_machine_gets_a_title_and_a_limit_of_hours(env):
     gate_add(machine="laser-2")
     found = Machine.objects.get()
     assert (found.title, found.rules) == ("Laser 2", {"limit_s": 4 * 3600})
 
 
-def test_a_new_machine_gets_the_rules_of_its_preset_and_those_that_are_named(env):  # noqa: F811
+def test_a_new_machine_gets_the_rules_of_its_preset_and_those_that_are_named(env):
     gate_add("limit_s=3600", title="Big saw", preset="saw", machine="saw")
     found = Machine.objects.get()
     assert (found.title, found.preset) == ("Big saw", "saw")
@@ -228,7 +219,7 @@ def test_a_new_machine_gets_the_rules_of_its_preset_and_those_that_are_named(env
 
 
 @pytest.mark.parametrize("option", [{"title": "Big laser"}, {"preset": "saw"}])
-def test_title_and_preset_of_a_machine_that_exists_are_refused(env, option):  # noqa: F811
+def test_title_and_preset_of_a_machine_that_exists_are_refused(env, option):
     gate_add()
     with pytest.raises(UsageError, match=r"wanted --title and --preset for a new one only; .* machine-set laser"):
         gate_add(name="laser-2", **option)

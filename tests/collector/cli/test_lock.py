@@ -15,16 +15,12 @@ from fabgate.collector.people.blocks import today
 from fabgate.errors import UsageError
 from fabgate.gate.panel import messages
 from fabgate.rules import vocabulary
-from tests.collector.access.test_roster import (
-    add,  # noqa: F401 (fixtures)
-    env,  # noqa: F401 (fixtures)
-    gate,  # noqa: F401 (fixtures)
-    served,
-    told,  # noqa: F401 (fixtures)
-)
+from tests.collector.rosters import served
+
+pytestmark = pytest.mark.usefixtures("env")
 
 
-def said(reason: str = "Belt broken", back: object = None, gate: str = "laser-1") -> argparse.Namespace:  # noqa: F811
+def said(reason: str = "Belt broken", back: object = None, gate: str = "laser-1") -> argparse.Namespace:
     return argparse.Namespace(gate=gate, when="idle", reason=reason, back=back and str(back), actor="eve", json=False)
 
 
@@ -40,14 +36,14 @@ def said(reason: str = "Belt broken", back: object = None, gate: str = "laser-1"
         ("x", "2020-01-01", "--back: found 2020-01-01, which is past"),
     ],
 )
-def test_a_reason_or_a_date_that_tells_nobody_anything_is_refused_and_nothing_is_locked(gate, reason, back, expected):  # noqa: F811
+def test_a_reason_or_a_date_that_tells_nobody_anything_is_refused_and_nothing_is_locked(gate, reason, back, expected):
     with pytest.raises(UsageError) as caught:
         machines.lock(said(reason, back))
     assert str(caught.value).startswith(expected)
     assert Machine.objects.get().lock is None
 
 
-def test_every_mistake_is_told_at_once(gate):  # noqa: F811
+def test_every_mistake_is_told_at_once(gate):
     with pytest.raises(UsageError) as caught:
         machines.lock(said("", "soon", gate="lasser"))
     assert [line.split(":")[0] for line in str(caught.value).splitlines()] == [
@@ -57,12 +53,12 @@ def test_every_mistake_is_told_at_once(gate):  # noqa: F811
     ]
 
 
-def test_today_is_a_day_on_which_a_machine_may_be_back(gate, told):  # noqa: F811
+def test_today_is_a_day_on_which_a_machine_may_be_back(gate, told):
     machines.lock(said(back=today()))
     assert served(gate).machine.lock.back == today().isoformat()
 
 
-def test_an_order_from_the_command_line_is_nobodys_who_signs_in_under_that_name(gate, told):  # noqa: F811
+def test_an_order_from_the_command_line_is_nobodys_who_signs_in_under_that_name(gate, told):
     machines.lock(said())
     machines.unlock(argparse.Namespace(gate="laser-1", lock=None, actor="eve", json=False))
     assert set(Order.objects.values_list("command", "actor")) == {("lock", "cli:eve"), ("unlock", "cli:eve")}
@@ -90,8 +86,8 @@ SILENT = "Ada was using it when laser-1 last reported; laser-1 does not answer, 
     ],
 )
 def test_what_is_said_of_a_lock_is_true_while_somebody_uses_the_machine(
-    gate,  # noqa: F811
-    told,  # noqa: F811
+    gate,
+    told,
     capsys,
     when,
     state,
@@ -125,14 +121,14 @@ def display(lock: wire.Lock) -> str:
 
 @pytest.mark.parametrize("back", [None, 3])
 @pytest.mark.parametrize("reason", ["x" * 20, "x" * 21, "Tube is cracked, the other one too", "word " * 9])
-def test_it_says_so_when_the_display_cuts_a_reason_and_only_then(gate, told, capsys, reason, back):  # noqa: F811
+def test_it_says_so_when_the_display_cuts_a_reason_and_only_then(gate, told, capsys, reason, back):
     capsys.readouterr()
     machines.lock(said(reason, today() + timedelta(days=back) if back else None))
     is_cut = "…" in display(served(gate).machine.lock)
     assert ("note: the display" in capsys.readouterr().err) is is_cut
 
 
-def test_a_lock_that_a_restored_database_forgot_is_lifted_by_its_id_and_a_made_up_one_is_refused(gate, told):  # noqa: F811
+def test_a_lock_that_a_restored_database_forgot_is_lifted_by_its_id_and_a_made_up_one_is_refused(gate, told):
     forgotten = "5f1c" * 8
     Gate.objects.update(online=True, boot="boot-7")
     machines.unlock(argparse.Namespace(gate="laser-1", lock=forgotten, actor="eve", json=False))

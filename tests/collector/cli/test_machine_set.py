@@ -11,13 +11,9 @@ from fabgate.collector.machines import presets
 from fabgate.collector.machines import rules as machine_rules
 from fabgate.collector.models import Gate, Machine
 from fabgate.errors import UsageError
-from tests.collector.access.test_roster import (
-    add,  # noqa: F401 (fixtures)
-    env,  # noqa: F401 (fixtures)
-    gate,  # noqa: F401 (fixtures)
-    served,
-    told,  # noqa: F401 (fixtures)
-)
+from tests.collector.rosters import served
+
+pytestmark = pytest.mark.usefixtures("env")
 
 
 def changed(rules, *changes):
@@ -84,7 +80,7 @@ def test_a_warning_is_judged_by_what_it_comes_before_and_only_where_somebody_wro
     assert mistake.startswith("limit_s: found '1h'")
 
 
-def test_all_mistakes_are_told_at_once_and_nothing_is_changed(gate):  # noqa: F811
+def test_all_mistakes_are_told_at_once_and_nothing_is_changed(gate):
     before = gate.roster_version
     with pytest.raises(UsageError) as caught:
         machines.set_rules(
@@ -104,7 +100,7 @@ def test_all_mistakes_are_told_at_once_and_nothing_is_changed(gate):  # noqa: F8
     assert Gate.objects.get().roster_version == before
 
 
-def test_a_change_is_in_the_roster_its_gate_is_told_and_what_is_printed_can_be_written_again(gate, told, capsys):  # noqa: F811
+def test_a_change_is_in_the_roster_its_gate_is_told_and_what_is_printed_can_be_written_again(gate, told, capsys):
     capsys.readouterr()
     machines.set_rules(said("handover=oui", "limit_s=60", title="Laser à CO2"))
     assert (served(gate).machine.handover, served(gate).machine.limit_s, len(told)) == (True, 60, 1)
@@ -113,7 +109,7 @@ def test_a_change_is_in_the_roster_its_gate_is_told_and_what_is_printed_can_be_w
     assert changed({}, *lines) == ({"handover": True, "limit_s": 60}, [])
 
 
-def test_without_a_change_it_only_prints(gate, told, capsys):  # noqa: F811
+def test_without_a_change_it_only_prints(gate, told, capsys):
     before = gate.roster_version
     capsys.readouterr()
     machines.set_rules(said())
@@ -121,7 +117,7 @@ def test_without_a_change_it_only_prints(gate, told, capsys):  # noqa: F811
     assert (Gate.objects.get().roster_version, told) == (before, [])
 
 
-def test_a_preset_sets_all_rules_and_what_is_said_beside_it_wins(gate, told):  # noqa: F811
+def test_a_preset_sets_all_rules_and_what_is_said_beside_it_wins(gate, told):
     machines.set_rules(said("limit_s=3600", preset="saw"))
     machine = Machine.objects.get()
     assert machine.rules == {**presets.PRESETS["saw"], "limit_s": 3600}

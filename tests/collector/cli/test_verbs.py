@@ -13,8 +13,6 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -24,27 +22,12 @@ from fabgate.collector.base import data_folder
 from fabgate.collector.cli import verbs as cli
 from fabgate.demo.processes.ports import free_port
 from tests.collector.later import LATER
+from tests.collector.running import children, environment, is_waiting, run, until_healthy
 from tests.support.mosquitto import mosquitto
 from tests.support.patience import HANGS_S, wait
 
 MAKING = "note: making a new collector in {home}: database and keys (FABGATE_DATA)\n"
 PERIOD = ("--from", "2026-11-01", "--to", "2026-12-01")
-
-
-def environment(home: Path, **more: str) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FABGATE_")}
-    return {**inherited, "FABGATE_SITE": "lyon", "FABGATE_DATA": str(home), "FABGATE_MQTT_PORT": "1", **more}
-
-
-def run(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "fabgate.collector", *arguments],
-        check=False,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=HANGS_S,
-    )
 
 
 def test_wrong_values_end_with_code_2_and_a_line_each(tmp_path):
@@ -235,27 +218,6 @@ def test_run_keeps_ingest_web_and_worker_alive(tmp_path):
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
-def children(parent: int) -> dict[int, str]:
-    """Return the verb of each child by process id."""
-    found = {}
-    for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        if b"fabgate.collector" in words:
-            found[int(pid)] = words[words.index(b"fabgate.collector") + 1].decode()
-    return found
-
-
-def until_healthy(port: int) -> None:
-    def healthy() -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=HANGS_S) as answer:
-                return json.load(answer)["ok"] is True
-        except (urllib.error.URLError, OSError):
-            return False
-
-    wait(healthy)
-
-
 # --- the time zone ----------------------------------------------------------------------------------------------------
 
 
@@ -293,16 +255,6 @@ def hashed(token: str) -> str:
     return hashlib.sha256(token.strip().encode()).hexdigest()
 
 
-def answers(port: int) -> bool:
-    try:
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=HANGS_S).close()
-    except urllib.error.HTTPError:
-        return True  # nothing is stored, and it says so
-    except OSError:
-        return False
-    return True
-
-
 def has_new_column(home: Path) -> bool:
     with contextlib.closing(sqlite3.connect(home / "collector.db")) as connection:
         return ("shelf",) in connection.execute("SELECT name FROM pragma_table_info('collector_gate')").fetchall()
@@ -335,9 +287,3 @@ def test_a_database_of_a_newer_version_is_left_alone(in_paris):
     assert (done.returncode, done.stdout) == (2, "")
     assert "a newer version than fabgate" in done.stderr
     assert "(0999_later)" in done.stderr
-
-
-def is_waiting(pid: int, lock: Path) -> bool:
-    """Whether a process holds a lock, or waits for it."""
-    place = f":{lock.stat().st_ino} "
-    return any(place in line and f" {pid} " in line for line in Path("/proc/locks").read_text().splitlines())

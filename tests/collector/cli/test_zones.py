@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from fabgate.demo.processes.ports import free_port
-from tests.collector.cli.test_verbs import answers, environment, is_waiting, run
+from tests.collector.running import answers, environment, is_waiting, run
 from tests.support.patience import HANGS_S, wait
 
 # --- the time zone ----------------------------------------------------------------------------------------------------

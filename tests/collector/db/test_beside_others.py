@@ -17,15 +17,11 @@ from fabgate.collector.db import audit, pulse
 from fabgate.collector.intake.store import Store
 from fabgate.collector.machines import commands
 from fabgate.collector.models import Change, Gate, Member, Order, Pulse, UsageSession
-from tests.collector.access.test_roster import (
-    add,  # noqa: F401 (fixtures)
-    env,  # noqa: F401 (fixtures)
-    gate,  # noqa: F401 (fixtures)
-    served,
-    told,  # noqa: F401 (fixtures)
-)
 from tests.collector.gates import NOON, Journal
+from tests.collector.rosters import served
 from tests.support.patience import HANGS_S
+
+pytestmark = pytest.mark.usefixtures("env")
 
 beside_others = pytest.mark.skipif(connection.vendor != "postgresql", reason="on SQLite there is one writer at a time")
 
@@ -69,7 +65,7 @@ def once_people_are_read(work: Callable[[], Any], *, times: int = 1) -> Iterator
 
 
 @pytest.fixture
-def people(gate) -> list[Member]:  # noqa: F811
+def people(gate) -> list[Member]:
     made = [Member.objects.create(id=f"m-{n}", name=f"Person {n}") for n in (1, 2)]
     for one in made:
         one.machines.add(gate.machine)
@@ -77,13 +73,13 @@ def people(gate) -> list[Member]:  # noqa: F811
     return made
 
 
-def names(gate: Gate) -> dict[str, str | None]:  # noqa: F811
+def names(gate: Gate) -> dict[str, str | None]:
     return {one.id: one.name for one in served(gate).members}
 
 
 @beside_others
 @pytest.mark.parametrize("times", [1, roster.TRIES])
-def test_what_others_change_while_a_roster_is_built_is_in_it(people, gate, times):  # noqa: F811
+def test_what_others_change_while_a_roster_is_built_is_in_it(people, gate, times):
     numbers = iter(range(times))
 
     def rename() -> None:
@@ -102,7 +98,7 @@ def test_what_others_change_while_a_roster_is_built_is_in_it(people, gate, times
 
 
 @beside_others
-def test_what_a_gate_reports_is_stored_while_an_import_builds_its_rosters(people, gate, told, tmp_path):  # noqa: F811
+def test_what_a_gate_reports_is_stored_while_an_import_builds_its_rosters(people, gate, told, tmp_path):
     file = tmp_path / "m.csv"
     file.write_text("id,name,badges,machines\nm-1,Ada,04A1B2C3,laser\nm-3,Cleo,04A1B2C4,laser\n")
     journal = Journal()
@@ -119,7 +115,7 @@ def test_what_a_gate_reports_is_stored_while_an_import_builds_its_rosters(people
 
 
 @beside_others
-def test_more_time_is_asked_for_while_the_gate_is_being_stored(gate, told):  # noqa: F811
+def test_more_time_is_asked_for_while_the_gate_is_being_stored(gate, told):
     gate.online, gate.boot = True, "boot-7"
     gate.save()
     comes, failed = threading.Event(), []
@@ -150,7 +146,7 @@ def test_more_time_is_asked_for_while_the_gate_is_being_stored(gate, told):  # n
 
 
 @beside_others
-def test_a_version_that_a_gate_reports_while_its_roster_is_built_is_below_it(people, gate):  # noqa: F811
+def test_a_version_that_a_gate_reports_while_its_roster_is_built_is_below_it(people, gate):
     ahead = gate.roster_version + 10**9
     with once_people_are_read(lambda: Gate.objects.update(reported_roster=ahead)):
         roster.rebuild()

@@ -22,16 +22,14 @@ from fabgate.collector.models import Entry, Gate, Machine, Pulse, Quarantine, Us
 from fabgate.collector.models import Journal as Row
 from fabgate.demo.processes.ports import free_port
 from tests.collector import postgresql
-from tests.collector.access.test_roster import (
-    env,  # noqa: F401 (fixtures)
-    gate,  # noqa: F401 (fixtures)
-    told,  # noqa: F401 (fixtures)
-)
-from tests.collector.cli.test_verbs import children, environment, run, until_healthy
+from tests.collector.db.together import together
 from tests.collector.gates import NOON, Journal
-from tests.collector.processes.test_ingest import uplink
+from tests.collector.processes.uplink import uplink
+from tests.collector.running import children, environment, run, until_healthy
 from tests.support.mosquitto import mosquitto
 from tests.support.patience import HANGS_S, wait
+
+pytestmark = pytest.mark.usefixtures("env")
 
 
 def test_an_unreachable_server_is_reported_without_the_password(tmp_path):
@@ -148,26 +146,6 @@ def test_a_restored_dump_ends_all_sign_ins_and_a_mere_start_ends_none(tmp_path, 
     assert open_now() == (1, 0)
 
 
-def together(*works) -> list[BaseException]:
-    """Run each in a thread with a connection of its own; return what they raised."""
-    raised: list[BaseException] = []
-
-    def work(one) -> None:
-        try:
-            one()
-        except BaseException as error:  # noqa: BLE001 (the test looks at it)
-            raised.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work, args=(one,)) for one in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(HANGS_S)
-    return raised
-
-
 @pytest.mark.postgresql
 @pytest.mark.usefixtures("database")
 def test_two_that_store_the_same_at_once_store_it_once():
@@ -226,7 +204,7 @@ def test_readers_of_the_newest_pulse_miss_none_that_is_committed_later():
 
 
 @pytest.mark.postgresql
-def test_rosters_are_built_beside_an_ingest_without_either_standing_in_the_others_way(env, told):  # noqa: F811
+def test_rosters_are_built_beside_an_ingest_without_either_standing_in_the_others_way(env, told):
     machine = Machine.objects.create(name="laser")
     # Their names run against their rows: whoever went by name would meet the ingest half-way.
     names = [f"gate-{n}" for n in range(9, 0, -1)]
@@ -256,7 +234,7 @@ def test_rosters_are_built_beside_an_ingest_without_either_standing_in_the_other
 
 
 @pytest.mark.postgresql
-def test_two_changes_in_one_transaction_and_ingest_do_not_deadlock(env, told):  # noqa: F811
+def test_two_changes_in_one_transaction_and_ingest_do_not_deadlock(env, told):
     machine = Machine.objects.create(name="laser")
     for n in range(1, 4):
         Gate.objects.create(name=f"gate-{n}", machine=machine)

@@ -23,7 +23,7 @@ from fabgate.collector.doctor.facts import Facts
 from fabgate.collector.models import Collector, Gate, Heartbeat, Machine, Verification
 from fabgate.doctor.finding import Finding, Outcome
 from fabgate.doctor.system import System
-from tests.collector.cli.test_verbs import environment, run
+from tests.collector.running import environment, run
 from tests.deploy.places import SYSTEMD
 from tests.support.certificates import make_certificates, sign
 from tests.support.mosquitto import MOSQUITTO, Mosquitto

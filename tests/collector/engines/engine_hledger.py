@@ -17,8 +17,8 @@ from fabgate.collector.billing.sinks.drivers.journal import JournalSink
 from fabgate.collector.billing.sinks.postings import VatAccount
 from fabgate.collector.billing.vat import rates
 from fabgate.collector.models import ClosedMonth, PrepaidChange
-from tests.collector.billing.charges.test_charges import FIRST, MONTHS, close
-from tests.collector.billing.sinks.test_contract import NOW, books  # noqa: F401 (fixture)
+from tests.collector.billing.booked import FIRST, MONTHS, close
+from tests.collector.billing.sinks.sent import NOW
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -30,7 +30,7 @@ def hledger(folder: Path, *words: str) -> str:
     return done.stdout
 
 
-def test_hledger_balances_the_journal_and_has_the_totals_of_the_books(tmp_path, books):  # noqa: F811
+def test_hledger_balances_the_journal_and_has_the_totals_of_the_books(tmp_path, books):
     PrepaidChange.objects.create(payer="m-2", since=FIRST, prepays=True)
     decisions.add_line("m-1", "Taxed", 1_199, day=FIRST, author="eve", vat_code="normal")
     decisions.add_line("m-1", "Taxed too", -450, day=FIRST, author="eve", vat_code="low")

@@ -16,9 +16,9 @@ from fabgate.collector.billing.sinks.config import Configured
 from fabgate.collector.billing.sinks.drivers.stripe import StripeSink
 from fabgate.collector.db import audit
 from fabgate.collector.models import Collector, Member, PrepaidChange, Sink, SinkLetter
-from tests.collector.billing.charges.test_charges import FIRST
+from tests.collector.billing.booked import FIRST
 from tests.collector.billing.sinks.programs import Clock
-from tests.collector.billing.sinks.test_contract import NOW, Killed, books  # noqa: F401 (fixture)
+from tests.collector.billing.sinks.sent import NOW, Killed
 from tests.collector.engines.serving import serving
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -52,7 +52,7 @@ def client(address: str) -> stripe.StripeClient:
 
 
 @pytest.fixture
-def sink(address: str, client: stripe.StripeClient, tmp_path: Path, books) -> Configured:  # noqa: F811
+def sink(address: str, client: stripe.StripeClient, tmp_path: Path, books) -> Configured:
     """A sink with a customer for each payer; m-1 prepays."""
     for number in (1, 2, 3):
         customer = client.v1.customers.create(params={"name": f"m-{number}"})

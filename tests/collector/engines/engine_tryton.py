@@ -17,9 +17,9 @@ from fabgate.collector.billing.sinks.config import Configured
 from fabgate.collector.billing.sinks.drivers.tryton import TrytonSink
 from fabgate.collector.db import audit
 from fabgate.collector.models import Collector, Member, PrepaidChange, Sink, SinkLetter
-from tests.collector.billing.charges.test_charges import FIRST
+from tests.collector.billing.booked import FIRST
 from tests.collector.billing.sinks.programs import Clock
-from tests.collector.billing.sinks.test_contract import NOW, Killed, books  # noqa: F401 (fixture)
+from tests.collector.billing.sinks.sent import NOW, Killed
 from tests.collector.engines.serving import serving
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -80,7 +80,7 @@ def address(tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/fabgate/rpc"
 
 
-def test_tryton_posts_the_invoices_with_the_totals_of_the_books(address, tmp_path, books):  # noqa: F811
+def test_tryton_posts_the_invoices_with_the_totals_of_the_books(address, tmp_path, books):
     for number in (1, 2, 3):
         payer = payers.ensure(payers.of_member(Member.objects.get(pk=f"m-{number}")), actor="eve")
         payers.set_references(payer, {"tryton": f"m-{number}" if number < 3 else "nobody"}, actor="eve")

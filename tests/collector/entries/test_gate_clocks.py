@@ -18,16 +18,6 @@ from tests.collector.postgresql import EXAMPLES
 HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
 
 
-@pytest.fixture
-def store(database) -> Store:
-    return Store("lyon")
-
-
-@pytest.fixture
-def journal() -> Journal:
-    return Journal()
-
-
 def at(journal: Journal) -> datetime:
     """Return what time it really is when the gate has just written."""
     return NOON + timedelta(milliseconds=journal.boottime_ms)

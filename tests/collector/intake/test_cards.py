@@ -13,11 +13,6 @@ from tests.collector.gates import NOON, Journal, ack
 pytestmark = pytest.mark.usefixtures("database")
 
 
-@pytest.fixture
-def store() -> Store:
-    return Store("lyon")
-
-
 def begun(boot: str, **data: str) -> Journal:
     journal = Journal(boot=boot)
     journal.write("gate.started", version="1", **data)

@@ -7,17 +7,11 @@ from datetime import timedelta
 import pytest
 
 from fabgate import seal
-from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Entry, Hole, Quarantine, UsageSession
 from fabgate.collector.models import Journal as Row
 from tests.collector.gates import NOON, Journal, ack
 
 pytestmark = pytest.mark.usefixtures("database")
-
-
-@pytest.fixture
-def store() -> Store:
-    return Store("lyon")
 
 
 @pytest.fixture

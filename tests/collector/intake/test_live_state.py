@@ -11,14 +11,8 @@ from fabgate import wire
 from fabgate.collector.broker.message import Received
 from fabgate.collector.db import pulse
 from fabgate.collector.entries import decode
-from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Gate, Order, Pulse, Refusal
 from tests.collector.gates import NOON, Journal
-
-
-@pytest.fixture
-def store(database) -> Store:
-    return Store("lyon")
 
 
 @pytest.fixture

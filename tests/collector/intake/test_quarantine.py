@@ -11,18 +11,11 @@ from django.db.models.functions import Length
 from fabgate.collector.broker.message import Received
 from fabgate.collector.db import statements
 from fabgate.collector.intake import quarantine
-from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Gate, Quarantine
 from fabgate.collector.processes.worker import Worker
-from tests.collector.access.test_roster import env  # noqa: F401 (a fixture: the worker wants keys)
 from tests.collector.gates import NOON, Journal, ack
 
-pytestmark = pytest.mark.usefixtures("database")
-
-
-@pytest.fixture
-def store() -> Store:
-    return Store("lyon")
+pytestmark = pytest.mark.usefixtures("env")
 
 
 def broken(number: int, size: int = 20, gate: str = "laser-1") -> Received:
@@ -88,7 +81,7 @@ def test_what_fills_a_number_is_never_dropped_so_that_the_ack_still_passes_it(st
     assert Quarantine.objects.count() == 10
 
 
-def test_what_did_not_come_again_for_a_while_is_deleted(store, env):  # noqa: F811
+def test_what_did_not_come_again_for_a_while_is_deleted(store, env):
     store.store([broken(1), broken(2)], NOON)
     store.store([broken(2)], NOON + timedelta(days=30))
     Worker().turn(NOON + quarantine.KEPT + timedelta(minutes=1))

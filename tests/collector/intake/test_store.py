@@ -16,11 +16,6 @@ from tests.collector.gates import NOON, Journal, ack
 pytestmark = pytest.mark.usefixtures("database")
 
 
-@pytest.fixture
-def store() -> Store:
-    return Store("lyon")
-
-
 def reasons() -> list[tuple[int, str, bool]]:
     return list(Quarantine.objects.order_by("id").values_list("seq", "reason", "counts"))
 

@@ -7,17 +7,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from fabgate.collector.broker.message import Received
-from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Entry, Hole, UsageSession
 from fabgate.collector.models import Journal as Row
 from tests.collector.gates import NOON, Journal, ack
 
 pytestmark = pytest.mark.usefixtures("database")
-
-
-@pytest.fixture
-def store() -> Store:
-    return Store("lyon")
 
 
 def test_a_new_journal_closes_what_the_old_one_left_open_and_a_late_end_still_wins(store):

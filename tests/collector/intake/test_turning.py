@@ -25,11 +25,6 @@ from tests.collector.postgresql import EXAMPLES
 pytestmark = pytest.mark.usefixtures("database")
 
 
-@pytest.fixture
-def store() -> Store:
-    return Store("lyon")
-
-
 def begun(name: str = "", **data: str | None) -> Journal:
     journal = Journal(name=name) if name else Journal()
     journal.write("gate.started", version="1", **data)

@@ -11,21 +11,18 @@ from fabgate.collector.access import roster
 from fabgate.collector.machines import commands
 from fabgate.collector.models import Gate, Order, Pulse
 from fabgate.errors import UsageError
-from tests.collector.access.test_roster import (
-    env,  # noqa: F401 (fixtures)
-    gate,  # noqa: F401 (fixtures)
-    told,  # noqa: F401 (fixtures)
-)
+
+pytestmark = pytest.mark.usefixtures("env")
 
 
 @pytest.fixture
-def online(gate) -> Gate:  # noqa: F811
+def online(gate) -> Gate:
     gate.online, gate.boot = True, "boot-7"
     gate.save()
     return gate
 
 
-def test_an_order_is_sealed_written_down_and_expires(env, online, told):  # noqa: F811
+def test_an_order_is_sealed_written_down_and_expires(env, online, told):
     order = commands.send(online, "extend", "eve", reason="nearly done", seconds=600)
     (message,) = told
     sent = wire.decode(message.body, wire.Command)
@@ -49,20 +46,20 @@ def test_one_that_the_broker_did_not_take_says_so(online):
 
 
 @pytest.mark.parametrize("verb", ["start", "on", "lock", "unlock", ""])
-def test_no_order_switches_on_and_a_lock_is_none(online, told, verb):  # noqa: F811
+def test_no_order_switches_on_and_a_lock_is_none(online, told, verb):
     with pytest.raises(UsageError, match="wanted one of stop, extend, identify"):
         commands.send(online, verb, "eve")
     assert (told, Order.objects.count()) == ([], 0)
 
 
 @pytest.mark.parametrize(("verb", "seconds"), [("extend", None), ("extend", 0), ("extend", 10**9), ("stop", 5)])
-def test_a_time_is_for_extending_and_within_reason(online, told, verb, seconds):  # noqa: F811
+def test_a_time_is_for_extending_and_within_reason(online, told, verb, seconds):
     with pytest.raises(UsageError, match="seconds for"):
         commands.send(online, verb, "eve", seconds=seconds)
     assert not Order.objects.exists()
 
 
-def test_a_gate_that_is_offline_is_given_none(gate, told):  # noqa: F811
+def test_a_gate_that_is_offline_is_given_none(gate, told):
     with pytest.raises(UsageError, match="laser-1 is offline"):
         commands.send(gate, "identify", "eve")
     assert told == []

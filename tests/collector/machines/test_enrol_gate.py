@@ -15,26 +15,11 @@ from fabgate.collector.models import Change, Gate, Machine
 from fabgate.errors import SealError
 from fabgate.gate.roster.locks import Locks
 from fabgate.seal import Keys
-from tests.collector.access.test_roster import (
-    add,
-    env,  # noqa: F401 (fixtures)
-    gate,  # noqa: F401 (fixtures)
-    token,
-    told,  # noqa: F401 (fixtures)
-)
 from tests.collector.gates import Journal
+from tests.collector.machines.enrolled import hears, let_in_again
+from tests.collector.rosters import add, token
 
-NOW = datetime.now(UTC)
-
-
-@pytest.fixture(autouse=True)
-def fresh(monkeypatch) -> None:
-    """This file may have been read minutes ago: by then every gate would be silent."""
-    monkeypatch.setitem(globals(), "NOW", datetime.now(UTC))
-
-
-def store(*messages: object, at: datetime | None = None) -> None:
-    Store("lyon").store(list(messages), at or NOW)
+pytestmark = pytest.mark.usefixtures("env")
 
 
 # --- let in again, beside another machine -----------------------------------------------------------------------------
@@ -45,21 +30,7 @@ def locked(machine: str, reason: str = "Belt broken") -> wire.Lock:
     return lock
 
 
-def hears(kept: Locks, env, name: str = "laser-1") -> Locks:  # noqa: F811
-    """Let a gate fetch its roster, as it does; return the locks that it keeps by then."""
-    said = {"Authorization": f"Bearer {token(env, name)}", wire.HEADER_NONCE: "0123456789abcdef"}
-    answer = Client().get(f"/api/v1/gates/{name}/roster", headers=said)
-    assert answer.status_code == 200
-    served = wire.decode(answer.content, wire.Roster)
-    store(Journal(gate=name).status(roster=wire.RosterInfo(version=served.version)))
-    return kept.by_roster(served.machine, served.version)
-
-
-def let_in_again(machine: str) -> None:
-    enrol_gate.enrol("laser-1", machine, actor="eve", new_token=True)
-
-
-def test_the_lock_of_the_machine_before_falls_when_its_gate_is_let_in_beside_another_one(env, gate):  # noqa: F811
+def test_the_lock_of_the_machine_before_falls_when_its_gate_is_let_in_beside_another_one(env, gate):
     add("saw-1", "saw")
     lock = locked("laser")
     kept = hears(Locks(), env)
@@ -69,7 +40,7 @@ def test_the_lock_of_the_machine_before_falls_when_its_gate_is_let_in_beside_ano
     assert Machine.objects.get(name="laser").lock == lock
 
 
-def test_the_lock_of_the_machine_beside_which_a_gate_stands_now_holds_it(env, gate):  # noqa: F811
+def test_the_lock_of_the_machine_beside_which_a_gate_stands_now_holds_it(env, gate):
     add("saw-1", "saw")
     first, second = locked("laser"), locked("saw", "Blade is bent")
     kept = hears(hears(Locks(), env), env)
@@ -82,7 +53,7 @@ def test_the_lock_of_the_machine_beside_which_a_gate_stands_now_holds_it(env, ga
     assert hears(hears(Locks(), env, "saw-1"), env, "saw-1").locks == (second,)
 
 
-def test_a_lock_that_fell_while_the_gate_was_away_falls_beside_another_machine_too(env, gate):  # noqa: F811
+def test_a_lock_that_fell_while_the_gate_was_away_falls_beside_another_machine_too(env, gate):
     add("saw-1", "saw")
     locked("laser")
     kept = hears(Locks(), env)
@@ -95,12 +66,12 @@ def test_a_lock_that_fell_while_the_gate_was_away_falls_beside_another_machine_t
 # --- stolen, or copied ------------------------------------------------------------------------------------------------
 
 
-def card_of(env, name: str = "laser-1") -> dict[str, str]:  # noqa: F811
+def card_of(env, name: str = "laser-1") -> dict[str, str]:
     """Copy what stands on a gate's card."""
     return {file: (env.gate_directory(name) / file).read_text() for file in enrol_gate.EnrolledGate.FILES}
 
 
-def test_a_gate_that_is_let_in_again_shares_no_secret_of_its_own_with_the_card_of_before(env, gate):  # noqa: F811
+def test_a_gate_that_is_let_in_again_shares_no_secret_of_its_own_with_the_card_of_before(env, gate):
     before = card_of(env)
     let_in_again("laser")
     after = card_of(env)
@@ -111,7 +82,7 @@ def test_a_gate_that_is_let_in_again_shares_no_secret_of_its_own_with_the_card_o
     assert after["badge.keys"] == before["badge.keys"]
 
 
-def test_the_card_of_before_neither_opens_a_roster_nor_seals_one_that_the_new_card_believes(env, gate):  # noqa: F811
+def test_the_card_of_before_neither_opens_a_roster_nor_seals_one_that_the_new_card_believes(env, gate):
     before = card_of(env)
     let_in_again("laser")
     nonce = "0123456789abcdef"
@@ -128,7 +99,7 @@ def test_the_card_of_before_neither_opens_a_roster_nor_seals_one_that_the_new_ca
         )
 
 
-def test_a_gate_that_still_has_the_old_files_is_told_which_to_copy(env, gate):  # noqa: F811
+def test_a_gate_that_still_has_the_old_files_is_told_which_to_copy(env, gate):
     old = Keys.parse(card_of(env)["seal.keys"])
     let_in_again("laser")
     with pytest.raises(
@@ -142,15 +113,15 @@ def test_a_gate_that_still_has_the_old_files_is_told_which_to_copy(env, gate):  
         )
 
 
-def test_that_its_secrets_were_renewed_is_in_the_audit_log_without_them(env, gate):  # noqa: F811
+def test_that_its_secrets_were_renewed_is_in_the_audit_log_without_them(env, gate):
     let_in_again("laser")
     first, second = Change.objects.filter(kind="gate").order_by("id")
     assert (first.verb, second.verb, second.actor, second.key) == ("gate.let-in", "gate.renewed", "eve", "laser-1")
     assert not any(text.strip() in str(vars(second)) for text in card_of(env).values())
 
 
-def test_what_a_gate_said_of_itself_stays_when_it_gets_a_new_token(env, gate):  # noqa: F811
-    store(Journal().status(roster=wire.RosterInfo(version=7)))
+def test_what_a_gate_said_of_itself_stays_when_it_gets_a_new_token(env, gate):
+    Store("lyon").store([Journal().status(roster=wire.RosterInfo(version=7))], datetime.now(UTC))
     let_in_again("laser")
     found = Gate.objects.get(name="laser-1")
     assert (found.online, found.reported_roster) == (True, 7)

@@ -7,8 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from fabgate.collector.billing import member_plans, rule_store, terms, typed_rule
+from fabgate.collector.billing.charges import refresh
 from fabgate.collector.db import audit
-from fabgate.collector.models import BillingTerms, Machine, Plan, TariffRule
+from fabgate.collector.models import BillingTerms, Charge, Machine, Plan, TariffRule
 from tests.collector.pages import used
 
 #: The first day of last month, and noon in its middle.
@@ -69,3 +70,9 @@ def typed(**changes: Any) -> dict[str, Any]:
             f"peak-{number}-price": price,
         }
     return found
+
+
+def charged() -> dict[str, int]:
+    """Return what each session costs by now."""
+    refresh.refresh_all()
+    return dict(Charge.objects.values_list("session", "amount_minor"))

@@ -81,28 +81,38 @@ def manager(browse) -> Any:
 
 
 @pytest.fixture
-def own_data(database, tmp_path, monkeypatch) -> Any:
-    """The environment with a data directory of its own, a badge key in it, and no broker."""
-    from django.conf import settings
+def accountant(browse) -> Any:
+    return browse("accountant")
 
-    from fabgate.collector.base.key_files import new_key, write_secret
 
-    data = tmp_path / "data"
-    found = replace(settings.ENVIRONMENT, data=data, sinks=data / "sinks.yaml", mqtt_port=1)
-    data.mkdir()
-    write_secret(found.badge_key_file, new_key("b1"))
-    monkeypatch.setattr(settings, "ENVIRONMENT", found)
+@pytest.fixture
+def desk(browse) -> Any:
+    return browse("desk")
+
+
+@pytest.fixture
+def trainer(browse) -> Any:
+    return browse("trainer")
+
+
+@pytest.fixture
+def broker(monkeypatch) -> Any:
+    """A broker, which keeps what is published."""
+    from fabgate.collector.access import roster
+    from tests.collector.pages.broker import Broker
+
+    found = Broker()
+    monkeypatch.setattr(roster, "publish_once", found.publish_once)
     return found
 
 
 @pytest.fixture
-def told(monkeypatch) -> list[Any]:
-    """What would have been published."""
-    from fabgate.collector.access import roster
+def house(env, broker) -> Any:
+    """The environment of a small workshop that is seen from its desk."""
+    from tests.collector.pages.counter import furnish
 
-    sent: list[Any] = []
-    monkeypatch.setattr(roster, "publish_once", lambda _env, messages, **_more: sent.extend(messages))
-    return sent
+    furnish()
+    return env
 
 
 @pytest.fixture

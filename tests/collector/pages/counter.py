@@ -1,53 +1,23 @@
-"""A small workshop seen from its desk: a laser and a saw with a gate each, a training for either, and three people.
-
-Import `a_house` and `a_broker` into a test module: they are fixtures, `house` and `broker`, that every test there gets.
-"""
+"""A small workshop seen from its desk: a laser and a saw with a gate each, a training for either, and three people."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-from django.conf import settings
 from django.contrib.messages import get_messages
 
 from fabgate import badge, wire
 from fabgate.collector.access import roster
-from fabgate.collector.base.key_files import new_key, write_secret
-from fabgate.collector.broker import link
 from fabgate.collector.models import Badge, Gate, Grant, Journal, Machine, Member, Refusal, Training
 from fabgate.collector.people.badges import Card
 from fabgate.collector.people.blocks import today
-from fabgate.errors import FabgateError
 
 ADA, ZOE, NEW = "0401B2C3D4E580", "0402B2C3D4E580", "04AABBCCDDEEFF"
 
 
-class Broker:
-    """Takes what is published, unless it is away."""
-
-    def __init__(self) -> None:
-        self.is_away = False
-        self.told: list[str] = []
-        self.patience_s: list[float] = []
-
-    def publish_once(self, _env: Any, messages: list[link.Outgoing], *, timeout_s: float) -> None:
-        self.patience_s.append(timeout_s)
-        if self.is_away:
-            raise FabgateError("the broker cannot be reached")
-        self.told += [one.topic.split("/")[3] for one in messages]
-
-
-@pytest.fixture(autouse=True, name="house")
-def a_house(database, tmp_path, monkeypatch) -> Iterator[Any]:
-    """Return the environment, with secrets of this test's own."""
-    env = replace(settings.ENVIRONMENT, data=tmp_path / "data")
-    env.data.mkdir()
-    write_secret(env.badge_key_file, new_key("b1"))
-    monkeypatch.setattr(settings, "ENVIRONMENT", env)
+def furnish() -> None:
+    """Make them, and let every gate fetch its roster."""
     now = datetime.now(UTC)
     for name in ("laser", "saw"):
         machine = Machine.objects.create(name=name, title=name.title())
@@ -61,14 +31,6 @@ def a_house(database, tmp_path, monkeypatch) -> Iterator[Any]:
     Member.objects.create(id="m-3", name="Élise Noël", minor=True)
     roster.rebuild()
     fetched()
-    return env
-
-
-@pytest.fixture(autouse=True, name="broker")
-def a_broker(monkeypatch) -> Broker:
-    found = Broker()
-    monkeypatch.setattr(roster, "publish_once", found.publish_once)
-    return found
 
 
 def fetched() -> None:

@@ -16,18 +16,14 @@ from fabgate.collector.models import Block, Gate, Machine, Member
 from fabgate.collector.people import blocks
 from fabgate.errors import UsageError
 from fabgate.gate.panel import messages
-from tests.collector.access.test_roster import (
-    add,
-    env,  # noqa: F401 (fixtures)
-    fetch,
-    served,
-    told,  # noqa: F401 (fixtures)
-)
-from tests.collector.people.test_import_list import write
+from tests.collector.people.lists import write
+from tests.collector.rosters import add, fetch, served
+
+pytestmark = pytest.mark.usefixtures("env")
 
 
 @pytest.fixture
-def workshop(env, told, tmp_path):  # noqa: F811
+def workshop(env, told, tmp_path):
     add("laser-1", "laser")
     add("saw-1", "saw")
     people.import_members(
@@ -51,7 +47,7 @@ def sides(gate: str) -> tuple[list[str], dict[str | None, list[str]]]:
     return [member.id for member in found.members], {r.id: r.reasons for r in found.refusals}
 
 
-def test_a_blocked_member_is_among_the_refusals_of_every_roster_with_every_reason(workshop, told, capsys):  # noqa: F811
+def test_a_blocked_member_is_among_the_refusals_of_every_roster_with_every_reason(workshop, told, capsys):
     before = {gate.name: gate.roster_version for gate in Gate.objects.all()}
     assert people.block(said()) == 0
     assert sides("laser-1") == (["m-2"], {"m-1": ["payment-due"]})
@@ -85,7 +81,7 @@ def test_the_same_reason_again_changes_until_when(workshop):
     assert Block.objects.get().until == until
 
 
-def test_a_block_ends_on_its_day_when_the_gate_asks_next(env, workshop, monkeypatch):  # noqa: F811
+def test_a_block_ends_on_its_day_when_the_gate_asks_next(env, workshop, monkeypatch):
     day = blocks.today() + timedelta(days=3)
     people.block(said(until=day))
     etag = fetch(env).headers["ETag"]

@@ -22,26 +22,11 @@ from fabgate.collector.people.import_list import file as members_file
 from fabgate.collector.people.import_list import rows as members_rows
 from fabgate.collector.people.import_list import store
 from fabgate.errors import FabgateError, UsageError
-from tests.collector.access.test_roster import (
-    add,  # noqa: F401 (fixtures)
-    env,  # noqa: F401 (fixtures)
-    gate,  # noqa: F401 (fixtures)
-    served,
-    told,  # noqa: F401 (fixtures)
-)
 from tests.collector.paying import organisation
+from tests.collector.people.lists import HEADER, import_, write
+from tests.collector.rosters import served
 
-HEADER = "id,name,badges,lang,level,valid_until,machines"
-
-
-def write(path: Path, *lines: str) -> Path:
-    path.write_text("\n".join((HEADER, *lines)) + "\n", encoding="utf-8")
-    return path
-
-
-def import_(path: Path, text: str | bytes) -> None:
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    people.import_members(argparse.Namespace(file=str(path), dates="", plans_from=None, sure=False))
+pytestmark = pytest.mark.usefixtures("env")
 
 
 def mistakes(path: Path, text: str | bytes) -> list[str]:
@@ -57,7 +42,7 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ada(gate, told, file) -> Member:  # noqa: F811
+def ada(gate, told, file) -> Member:
     """A member of whom everything is known."""
     import_(file, f"{HEADER}\nm-1,Ada Lovelace,04A1B2C3,fr,supervisor,2027-03-01,laser\n")
     told.clear()
@@ -76,7 +61,7 @@ def everything(member: Member) -> dict[str, object]:
     }
 
 
-def test_a_file_of_members_is_imported_and_every_roster_rebuilt(env, gate, told, file):  # noqa: F811
+def test_a_file_of_members_is_imported_and_every_roster_rebuilt(env, gate, told, file):
     write(
         file,
         "m-1,Ada Lovelace,04:A1:B2:C3; dec:0077705924,fr,supervisor,2027-03-01,laser",
@@ -123,7 +108,7 @@ def test_an_absent_column_leaves_what_is_stored_alone_and_an_empty_cell_clears(
     assert everything(ada) == {**before, column: cleared}
 
 
-def test_whoever_is_new_has_the_workshops_language_where_the_file_says_none(env, ada, gate, file, monkeypatch):  # noqa: F811
+def test_whoever_is_new_has_the_workshops_language_where_the_file_says_none(env, ada, gate, file, monkeypatch):
     monkeypatch.setattr(settings, "ENVIRONMENT", replace(env, lang="fr"))
     Member.objects.update(lang="en")
     import_(file, "id,badges\nm-1,04A1B2C3\nm-2,04A1B2C4\n")
@@ -132,7 +117,7 @@ def test_whoever_is_new_has_the_workshops_language_where_the_file_says_none(env,
     assert dict(Member.objects.values_list("id", "lang")) == {"m-1": "fr", "m-2": "en"}
 
 
-def test_a_groups_badge_is_spoken_to_in_the_workshops_language(env, gate, monkeypatch):  # noqa: F811
+def test_a_groups_badge_is_spoken_to_in_the_workshops_language(env, gate, monkeypatch):
     monkeypatch.setattr(settings, "ENVIRONMENT", replace(env, lang="fr"))
     closed, opened = (Group.objects.create(name=name, kind="class") for name in ("5b", "6a"))
     opened.machines.add(gate.machine)
@@ -175,7 +160,7 @@ def test_it_says_how_many_are_new_and_who_was_told(ada, file, capsys):
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 @pytest.mark.parametrize(("separator", "machines"), [(",", "laser;saw"), (";", '"laser;saw"'), ("\t", "laser; saw")])
-def test_every_separator_and_encoding_of_a_spreadsheet_is_read(gate, told, file, capsys, encoding, separator, machines):  # noqa: F811
+def test_every_separator_and_encoding_of_a_spreadsheet_is_read(gate, told, file, capsys, encoding, separator, machines):
     Machine.objects.create(name="saw")
     capsys.readouterr()
     rows = (("id", "name", "badges", "machines"), ("m-1", "Zoé", "04A1B2C3", machines), ("", "", "", ""))
@@ -192,7 +177,7 @@ def test_every_separator_and_encoding_of_a_spreadsheet_is_read(gate, told, file,
     )
 
 
-def test_columns_may_be_named_in_french_and_in_capitals(gate, told, file):  # noqa: F811
+def test_columns_may_be_named_in_french_and_in_capitals(gate, told, file):
     import_(
         file,
         "Identifiant;NOM;Badge;Langue;Niveau;Valable jusqu'au;Machine\nm-1;Zoé;04A1B2C3;FR;user;2027-03-01;laser\n",
@@ -224,7 +209,7 @@ def test_what_is_no_csv_is_refused_with_what_to_do(file, raw, expected):
 # --- mistakes ---------------------------------------------------------------------------------------------------------
 
 
-def test_every_mistake_is_named_by_its_line_and_nothing_is_imported(env, gate, file):  # noqa: F811
+def test_every_mistake_is_named_by_its_line_and_nothing_is_imported(env, gate, file):
     Badge.objects.create(spelling="04A1B2C4", digest="x", member=Member.objects.create(id="m-0"))
     write(
         file,
@@ -404,7 +389,7 @@ def asked(file: Path, text: str) -> int:
 
 
 @pytest.mark.parametrize(("name", "shift"), [("Person", 0), ("Somebody", 0), ("Somebody", 5_000)])
-def test_a_hundred_members_cost_few_more_questions_than_two(gate, file, name, shift):  # noqa: F811
+def test_a_hundred_members_cost_few_more_questions_than_two(gate, file, name, shift):
     Machine.objects.create(name="saw")
     if (name, shift) != ("Person", 0):
         asked(file, many(102))
@@ -419,7 +404,7 @@ def test_a_badge_that_a_file_hands_on_keeps_its_printed_number(ada, file):
     assert Badge.objects.get(member="m-2").number == "77"
 
 
-def test_badges_that_were_tapped_are_spelled_by_a_file_that_names_them(gate, file):  # noqa: F811
+def test_badges_that_were_tapped_are_spelled_by_a_file_that_names_them(gate, file):
     key = roster.badge_key(settings.ENVIRONMENT)
     Member.objects.create(id="m-1")
     tapped = badge.parse("04A1B2C3")
@@ -433,7 +418,7 @@ def test_the_languages_are_those_of_the_gates():
     assert set(members_rows.LANGS) == {translations.SOURCE_LANG, *translations.LANGUAGES}
 
 
-def test_mistakes_are_told_in_the_order_of_lines_and_not_of_letters(env, gate, file):  # noqa: F811
+def test_mistakes_are_told_in_the_order_of_lines_and_not_of_letters(env, gate, file):
     good = [f"m-{n},Name,,,,," for n in range(2, 10)]
     write(file, *good, "m-2,Again,,,,,", "m-11,Late,hello,,,,", "m-3,Again,,,,,")
     with pytest.raises(UsageError) as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -9,7 +10,8 @@ from fabgate import badge
 from fabgate.collector.models import Account, ApiKey, Badge, Change, Member
 from fabgate.collector.people import leaving
 from fabgate.collector.people.badges import Card
-from tests.collector.access.test_roster import env  # noqa: F401 (fixture)
+
+pytestmark = pytest.mark.usefixtures("env")
 
 
 def people(first: int, count: int) -> list[Member]:
@@ -29,7 +31,7 @@ def asked(members: list[Member]) -> int:
     return len(queries)
 
 
-def test_a_hundred_who_leave_cost_few_more_questions_than_two_and_each_is_in_the_log(env):  # noqa: F811
+def test_a_hundred_who_leave_cost_few_more_questions_than_two_and_each_is_in_the_log(env):
     stays = Member.objects.create(id="m-9999")
     few, many = people(0, 2), people(100, 100)
     assert asked(many) <= asked(few) + 3

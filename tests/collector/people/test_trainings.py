@@ -11,17 +11,14 @@ from fabgate.collector.cli import people
 from fabgate.collector.models import Change, Gate, Grant, Member, Training
 from fabgate.collector.people import blocks, trainings
 from fabgate.errors import UsageError
-from tests.collector.access.test_eligibility import give_badge
-from tests.collector.access.test_roster import (
-    env,  # noqa: F401 (fixtures)
-    gate,  # noqa: F401 (fixtures)
-    served,
-    told,  # noqa: F401 (fixtures)
-)
+from tests.collector.grants import give_badge
+from tests.collector.rosters import served
+
+pytestmark = pytest.mark.usefixtures("env")
 
 
 @pytest.fixture
-def laser(gate, told) -> Training:  # noqa: F811
+def laser(gate, told) -> Training:
     give_badge(Member.objects.create(id="m-1", name="Ada"))
     training = Training.objects.create(name="laser")
     training.machines.add(gate.machine)
@@ -35,7 +32,7 @@ def args(**said) -> argparse.Namespace:
     return argparse.Namespace(**{**usual, "actor": "eve", "reason": "Ran it alone", **said})
 
 
-def test_what_is_granted_is_in_the_roster_told_and_written_down(laser, gate, told, capsys):  # noqa: F811
+def test_what_is_granted_is_in_the_roster_told_and_written_down(laser, gate, told, capsys):
     people.grant(args(trainer="Ada"))
     assert [member.id for member in served(gate).members] == ["m-1"]
     assert [message.retain for message in told] == [True]
@@ -45,7 +42,7 @@ def test_what_is_granted_is_in_the_roster_told_and_written_down(laser, gate, tol
     assert change.rosters == {"laser-1": Gate.objects.get().roster_version}
 
 
-def test_what_is_taken_back_stays_written_down(laser, gate, told):  # noqa: F811
+def test_what_is_taken_back_stays_written_down(laser, gate, told):
     people.grant(args(stage="supervised"))
     people.grant(args())
     people.revoke(args())
@@ -108,8 +105,8 @@ def test_a_grant_is_taken_back_once_and_with_a_reason(laser):
 
 def test_a_list_of_trainings_is_imported_with_its_days_and_names_whom_it_leaves_as_they_are(
     laser,
-    gate,  # noqa: F811
-    told,  # noqa: F811
+    gate,
+    told,
     capsys,
     tmp_path,
 ):

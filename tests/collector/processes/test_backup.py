@@ -26,8 +26,8 @@ import pytest
 
 from fabgate.collector.base import data_folder
 from fabgate.collector.cli import verbs
-from tests.collector.cli.test_verbs import environment
-from tests.collector.cli.test_verbs import run as process
+from tests.collector.running import environment
+from tests.collector.running import run as process
 from tests.support import disk
 from tests.support.patience import HANGS_S, wait
 

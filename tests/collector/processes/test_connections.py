@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from fabgate.collector.base.key_files import new_key, write_secret
 from fabgate.collector.processes import connections
 from tests.collector.serving import serving
 from tests.support.patience import HANGS_S
@@ -20,10 +19,8 @@ HEAD = b"GET /api/v1/gates/laser-1/roster HTTP/1.1\r\nHost: localhost\r\n"
 
 
 @pytest.fixture
-def env(database: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    found = replace(settings.ENVIRONMENT, data=tmp_path / "data", mqtt_port=1, web_port=0, proxies="10.0.0.1")
-    found.data.mkdir()
-    write_secret(found.badge_key_file, new_key("b1"))
+def env(env, monkeypatch) -> Any:
+    found = replace(env, proxies="10.0.0.1")
     monkeypatch.setattr(settings, "ENVIRONMENT", found)
     return found
 

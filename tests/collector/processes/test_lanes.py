@@ -9,18 +9,15 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from django.conf import settings
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fabgate.collector.accounts import sign_in as signing_in
-from fabgate.collector.base.key_files import new_key, write_secret
 from fabgate.collector.processes import lanes
 from fabgate.collector.processes.lanes import FullError, Lane
 from tests.collector.serving import serving
@@ -196,15 +193,6 @@ def test_who_does_not_read_an_answer_keeps_no_turn_and_is_one_of_its_address():
 
 
 # --- the server -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def env(database: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    found = replace(settings.ENVIRONMENT, data=tmp_path / "data", mqtt_port=1, web_port=0)
-    found.data.mkdir()
-    write_secret(found.badge_key_file, new_key("b1"))
-    monkeypatch.setattr(settings, "ENVIRONMENT", found)
-    return found
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from fabgate.collector.models import Change, Collector, Entry, Hole, Quarantine,
 from fabgate.collector.models import Journal as Row
 from fabgate.collector.processes import restored_database
 from tests.collector.gates import NOON, Journal
-from tests.collector.intake.test_store_property import MOVES, Gate
+from tests.collector.intake.moves import MOVES, Gate
 
 #: A lost card cannot be asked again; a journal that forks copies what it has.
 CONTINUING = [move for move in MOVES if move != "replace"]

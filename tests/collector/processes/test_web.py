@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import http.client
 import os
@@ -24,25 +23,15 @@ from django.test import Client
 
 from fabgate import wire
 from fabgate.collector.access import roster
-from fabgate.collector.base.key_files import new_key, write_secret
-from fabgate.collector.cli import gates
 from fabgate.collector.models import Account, Gate
 from fabgate.collector.processes import web
 from fabgate.errors import FabgateError, UsageError
+from tests.collector.rosters import add
 from tests.collector.serving import serving
 from tests.support.mosquitto import free_port
 from tests.support.patience import HANGS_S, wait
 
 NONCE = "0123456789abcdef"
-
-
-@pytest.fixture
-def env(database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    found = replace(settings.ENVIRONMENT, data=tmp_path / "data", mqtt_port=1, web_port=0)
-    found.data.mkdir()
-    write_secret(found.badge_key_file, new_key("b1"))
-    monkeypatch.setattr(settings, "ENVIRONMENT", found)
-    return found
 
 
 @pytest.fixture
@@ -56,18 +45,7 @@ def fetch(url: str, **headers: str) -> Any:
 
 
 def test_a_roster_is_served_and_its_sealed_date_is_the_only_one(env, address):
-    gates.add(
-        argparse.Namespace(
-            name="laser-1",
-            machine="laser",
-            rules=[],
-            title=None,
-            preset=None,
-            new_token=False,
-            emulated=False,
-            json=False,
-        )
-    )
+    add()
     gate = Gate.objects.get()
     token = (env.gate_directory("laser-1") / "token").read_text().strip()
     headers = {"Authorization": f"Bearer {token}", wire.HEADER_NONCE: NONCE}

@@ -27,17 +27,14 @@ from fabgate.collector.models import (
 from fabgate.collector.people import blocks
 from fabgate.collector.people.import_list import uploads
 from fabgate.collector.processes.worker import Worker
-from tests.collector.access.test_eligibility import give_badge, grant
-from tests.collector.access.test_roster import (
-    env,  # noqa: F401 (fixtures)
-    gate,  # noqa: F401 (fixtures)
-    served,
-    told,  # noqa: F401 (fixtures)
-)
+from tests.collector.grants import give_badge, grant
+from tests.collector.rosters import served
+
+pytestmark = pytest.mark.usefixtures("env")
 
 
 @pytest.fixture
-def ada(gate, told) -> Member:  # noqa: F811
+def ada(gate, told) -> Member:
     member = Member.objects.create(id="m-1", name="Ada")
     member.machines.add(gate.machine)
     roster.rebuild()
@@ -45,7 +42,7 @@ def ada(gate, told) -> Member:  # noqa: F811
     return member
 
 
-def test_a_loan_ends_by_itself_and_the_gates_are_told(ada, gate, told):  # noqa: F811
+def test_a_loan_ends_by_itself_and_the_gates_are_told(ada, gate, told):
     worker, now = Worker(), datetime.now(UTC)
     row = give_badge(ada, kind="loan", until=now + timedelta(minutes=1))
     worker.turn(now)
@@ -62,7 +59,7 @@ def test_a_loan_ends_by_itself_and_the_gates_are_told(ada, gate, told):  # noqa:
     assert len(told) == 1
 
 
-def test_on_a_new_day_a_training_that_expired_is_the_reason_that_is_shown(ada, gate):  # noqa: F811
+def test_on_a_new_day_a_training_that_expired_is_the_reason_that_is_shown(ada, gate):
     ada.machines.clear()
     give_badge(ada)
     laser = Training.objects.create(name="laser")
@@ -77,14 +74,14 @@ def test_on_a_new_day_a_training_that_expired_is_the_reason_that_is_shown(ada, g
     assert [refusal.reasons for refusal in served(gate).refusals] == [["training-expired"]]
 
 
-def test_a_blocks_day_comes_though_no_gate_asks(ada, gate):  # noqa: F811
+def test_a_blocks_day_comes_though_no_gate_asks(ada, gate):
     worker, now = Worker(), datetime.now(UTC)
     Block.objects.create(member=ada, reason="banned", until=blocks.today(), actor="eve", at=now)
     assert [changed.name for changed in worker.turn(now)] == ["laser-1"]
     assert Block.objects.get().lifted_at is not None
 
 
-def test_nothing_is_told_of_a_minute_in_which_nothing_ended(ada, told):  # noqa: F811
+def test_nothing_is_told_of_a_minute_in_which_nothing_ended(ada, told):
     worker, now = Worker(), datetime.now(UTC)
     worker.turn(now)
     told.clear()
@@ -100,7 +97,7 @@ def test_old_pulses_go(ada, monkeypatch):
     assert Pulse.objects.count() <= 2
 
 
-def test_a_busy_database_is_tried_again_a_minute_later(ada, gate, monkeypatch):  # noqa: F811
+def test_a_busy_database_is_tried_again_a_minute_later(ada, gate, monkeypatch):
     worker, now = Worker(), datetime.now(UTC)
     give_badge(ada, kind="loan", until=now - timedelta(seconds=1))
     build = roster.rebuild
@@ -132,7 +129,7 @@ def browser_of(account: Account) -> Client:
 
 
 @pytest.fixture
-def karim(gate) -> Account:  # noqa: F811
+def karim(gate) -> Account:
     return Account.objects.create(name="karim", role=Account.DESK)
 
 
@@ -166,7 +163,7 @@ def test_a_sign_in_that_no_session_can_name_any_more_goes_too(karim, end):
     assert (Session.objects.count(), SignIn.objects.count()) == (0, 0)
 
 
-def test_a_list_that_nobody_took_is_deleted_after_an_hour(gate):  # noqa: F811
+def test_a_list_that_nobody_took_is_deleted_after_an_hour(gate):
     token = uploads.keep(b"id,name\nm-1,Ada King\n")
     file = settings.ENVIRONMENT.data / "uploads" / token
     Worker().turn(datetime.now(UTC))
@@ -177,7 +174,7 @@ def test_a_list_that_nobody_took_is_deleted_after_an_hour(gate):  # noqa: F811
     assert not file.exists()
 
 
-def test_uploads_that_cannot_be_deleted_keep_the_worker_from_nothing(gate, caplog):  # noqa: F811
+def test_uploads_that_cannot_be_deleted_keep_the_worker_from_nothing(gate, caplog):
     now = datetime.now(UTC)
     (settings.ENVIRONMENT.data / "uploads").write_text("no folder")
     Worker().turn(now)

@@ -8,22 +8,11 @@ from typing import Any
 import pytest
 
 from fabgate import wire
-from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Badge, BadgeForm, Group, LedgerLine, Member, Review, UsageSession
 from tests.collector.gates import NOON, Journal
 from tests.collector.paying import organisation, paying
 
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def store(database) -> Store:
-    return Store("lyon")
-
-
-@pytest.fixture
-def journal() -> Journal:
-    return Journal()
 
 
 def start(journal: Journal, session: str = "s-1", **more: Any):

@@ -9,7 +9,6 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from fabgate.collector.intake.store import Store
 from fabgate.collector.models import (
     Change,
     Correction,
@@ -22,15 +21,10 @@ from fabgate.collector.models import (
 )
 from fabgate.collector.sessions import corrections
 from fabgate.errors import UsageError
-from tests.collector.db.test_postgresql import together
+from tests.collector.db.together import together
 from tests.collector.gates import NOON, Journal
 from tests.collector.paying import organisation, paying
 from tests.support.patience import HANGS_S
-
-
-@pytest.fixture
-def store(database) -> Store:
-    return Store("lyon")
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from django.db import connection
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import LedgerLine, Member
 from fabgate.collector.sessions import corrections
-from tests.collector.db.test_postgresql import together
+from tests.collector.db.together import together
 from tests.collector.gates import NOON, Journal
 from tests.support.patience import HANGS_S
 

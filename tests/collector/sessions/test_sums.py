@@ -12,18 +12,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.conf import settings
 
-from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Collector, Gate, Machine, Member, UsageDay, UsageMonth, UsageSession, UsageSums
 from fabgate.collector.sessions import corrections, sums
 from tests.collector.gates import NOON, Journal
 
 #: When the entries of a history have arrived.
 LATER = NOON + timedelta(days=8)
-
-
-@pytest.fixture
-def store(database) -> Store:
-    return Store("lyon")
 
 
 def paris(monkeypatch) -> None:

@@ -32,8 +32,8 @@ from fabgate.collector.sessions import corrections
 from fabgate.errors import UsageError
 from tests.collector import postgresql
 from tests.collector.gates import NOON, Journal
-from tests.collector.intake.test_store_property import MOVES
-from tests.collector.intake.test_store_property import Gate as Writer
+from tests.collector.intake.moves import MOVES
+from tests.collector.intake.moves import Gate as Writer
 from tests.support.baseline import log_the_rest
 
 DELIVER = ["deliver", "deliver", "deliver", "again", "status", "state", "garbage"]

@@ -22,8 +22,8 @@ from fabgate.collector.sessions import corrections
 from fabgate.collector.verify.findings import LATER, Report
 from fabgate.collector.verify.money import charges
 from tests.collector import postgresql
-from tests.collector.billing.charges.test_charges import LATER as MUCH_LATER
-from tests.collector.billing.charges.test_charges import Life
+from tests.collector.billing.booked import LATER as MUCH_LATER
+from tests.collector.billing.charges.life import Life
 from tests.collector.pages import billing
 from tests.collector.pages.billing import FIRST, NOON
 from tests.collector.pages.used import Used

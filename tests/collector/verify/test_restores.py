@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.collector.cli.test_verbs import environment, run
+from tests.collector.running import environment, run
 
 
 @pytest.fixture

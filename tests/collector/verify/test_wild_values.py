@@ -16,7 +16,7 @@ from fabgate.collector.verify import audit_head, run, sums
 from fabgate.collector.verify.findings import Report
 from fabgate.collector.verify.tables import logged, unchecked
 from tests.collector import postgresql
-from tests.collector.billing.charges.test_charges import LATER as MUCH_LATER
+from tests.collector.billing.booked import LATER as MUCH_LATER
 from tests.collector.gates import NOON
 from tests.collector.verify.histories import texts
 from tests.collector.verify.tampering import put, raw, tamper

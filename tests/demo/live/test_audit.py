@@ -12,7 +12,7 @@ from fabgate.demo.books import TOLERANCE_MS, read
 from fabgate.demo.books import ended as over
 from fabgate.demo.live.audit import Audit
 from fabgate.demo.observer import Powered
-from tests.demo.test_books import MS, ONE, ended, entry, powered, started
+from tests.demo.entries import MS, ONE, ended, entry, powered, started
 
 CLOCK = wire.Clock(boot="b", boottime_ms=MS)
 ROW = {"session": "s1", "member": "m-1", "energised_ms": 1000, "uncertainty_ms": 0, "reason": "badge"}

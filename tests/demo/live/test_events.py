@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fabgate import wire
 from fabgate.demo.live.events import describe
-from tests.demo.test_books import MS, ended, entry, started
+from tests.demo.entries import MS, ended, entry, started
 
 CLOCK = wire.Clock(boot="b", boottime_ms=MS)
 

@@ -11,26 +11,7 @@ from fabgate.errors import HardwareError
 from fabgate.gate.config.gate_yaml import Inputs
 from fabgate.gate.hardware.inputs_thread import InputsThread, input_pins
 from fabgate.rules import vocabulary
-
-
-class Wires:
-    """Inputs whose circuits a test opens and closes; a scripted end stops the thread's loop."""
-
-    def __init__(self, *names: str) -> None:
-        self.open_now = dict.fromkeys(names, False)
-        self.broken = False
-
-    def open(self) -> None:
-        if self.broken:
-            raise HardwareError("no such pin")
-
-    def read(self) -> dict[str, bool]:
-        if self.broken:
-            raise HardwareError("gone")
-        return dict(self.open_now)
-
-    def close(self) -> None:
-        pass
+from tests.gate.wires import GONE, Wires
 
 
 def settled(*names: str) -> tuple[Wires, InputsThread, list]:
@@ -44,12 +25,12 @@ def settled(*names: str) -> tuple[Wires, InputsThread, list]:
 def test_an_emergency_stop_counts_after_two_looks_and_clears_after_five() -> None:
     wires, inputs, told = settled("estop")
     assert told == [vocabulary.CauseCleared(vocabulary.Cause.ESTOP)]
-    wires.open_now["estop"] = True
+    wires.levels["estop"] = True
     inputs.poll()
     assert len(told) == 1
     inputs.poll()
     assert told[-1] == vocabulary.CauseRaised(vocabulary.Cause.ESTOP, "pressed, or its wire is broken")
-    wires.open_now["estop"] = False
+    wires.levels["estop"] = False
     for _ in range(CLOSE_POLLS - 1):
         inputs.poll()
     assert isinstance(told[-1], vocabulary.CauseRaised)
@@ -61,8 +42,8 @@ def test_each_input_speaks_its_own_word() -> None:
     wires, inputs, told = settled("running", "stop", "flag")
     assert told == [vocabulary.Running(on=False), vocabulary.FlagPressed(down=False)]
     told.clear()
-    for name in wires.open_now:
-        wires.open_now[name] = True
+    for name in wires.levels:
+        wires.levels[name] = True
     for _ in range(OPEN_POLLS):
         inputs.poll()
     assert told == [vocabulary.Running(on=True), vocabulary.StopPressed(), vocabulary.FlagPressed(down=True)]
@@ -75,11 +56,11 @@ def test_inputs_that_cannot_be_read_count_as_pressed_and_recover() -> None:
     def post(event: object) -> None:
         told.append(event)
         if event == vocabulary.CauseCleared(vocabulary.Cause.ESTOP):
-            if wires.broken or len(told) > 6:
+            if wires.is_broken or len(told) > 6:
                 inputs.stop()
-            wires.broken = True
-        elif wires.broken and isinstance(event, vocabulary.Running) and len(told) > 4:
-            wires.broken = False
+            wires.is_broken = True
+        elif wires.is_broken and isinstance(event, vocabulary.Running) and len(told) > 4:
+            wires.is_broken = False
 
     inputs = InputsThread(wires, ["estop", "running"], post)
     inputs.run()
@@ -88,7 +69,7 @@ def test_inputs_that_cannot_be_read_count_as_pressed_and_recover() -> None:
         vocabulary.Running(on=True, known=False),
     ]
     assert vocabulary.Running(on=True) not in told, "a part that cannot be read proves no job"
-    assert vocabulary.CauseRaised(vocabulary.Cause.ESTOP, "gone") in told
+    assert vocabulary.CauseRaised(vocabulary.Cause.ESTOP, GONE) in told
     assert told[-1] == vocabulary.CauseCleared(vocabulary.Cause.ESTOP) or told[-2] == vocabulary.CauseCleared(
         vocabulary.Cause.ESTOP
     )

@@ -1,4 +1,4 @@
-"""A journal, and a reader of it."""
+"""A journal, a reader of it, and a folder for many journals."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.journal.writer import Journal
+from tests.gate.disk import folder_in_memory
 from tests.gate.journal.journals import TOPICS
 
 
@@ -25,3 +26,9 @@ def reader(journal: Journal) -> Iterator[JournalReader]:
     made = JournalReader(journal.path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with folder_in_memory() as path:
+        yield path

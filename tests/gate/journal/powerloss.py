@@ -11,24 +11,17 @@ from random import Random
 from typing import Any
 
 import msgspec
-import pytest
 
 from fabgate import wire
 from fabgate.errors import JournalError
 from fabgate.gate.journal.ids import uuid7
 from fabgate.gate.journal.writer import FOLD_AFTER, NO_CHANGE, Change, Draft, Journal, OpenSession
 from fabgate.seal import first_break, first_prev, from_text
-from tests.gate.disk import Disk, folder_in_memory
+from tests.gate.disk import Disk
 
 TOPICS = wire.GateTopics("lyon", "laser-1")
 BOOT = "6f1c2a5e-0000-4000-8000-000000000001"
 START = datetime(2026, 11, 24, 8, tzinfo=UTC)
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with folder_in_memory() as path:
-        yield path
 
 
 def journal_on(disk: Disk, **changes: Any) -> Journal:

@@ -25,7 +25,6 @@ import pytest
 from fabgate import wire
 from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.journal.writer import Change, Draft, Journal, OpenSession
-from tests.gate.disk import folder_in_memory
 
 ROOT = Path(__file__).parents[3]
 TOPICS = wire.GateTopics("lyon", "laser-1")
@@ -130,12 +129,6 @@ def calls(server: Server) -> Counter[str]:
             pytest.skip(f"ptrace is not allowed: {error}")
         assert said == ["0", "1", "2", "done"]
         return Counter(re.findall(r"^\d+ +(\w+)\(", trace.read_text(), re.MULTILINE))
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with folder_in_memory() as path:
-        yield path
 
 
 def check(folder: Path, said: list[str]) -> None:

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from pathlib import Path
 from random import Random
 
 import pytest
 
 from fabgate.errors import JournalError
-from tests.gate.disk import Disk, folder_in_memory
+from tests.gate.disk import Disk
 from tests.gate.journal.powerloss import ACTS, Life, look, steps_that_fail
 
 CUTS_A_LIFE = 25
 LIVES = 4_000 if os.environ.get("FABGATE_SOAK") else 40
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with folder_in_memory() as path:
-        yield path
 
 
 @pytest.mark.chance

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from random import Random
 
-import pytest
-
 from fabgate.gate.journal.writer import Journal
-from tests.gate.disk import Disk, Platter, folder_in_memory
+from tests.gate.disk import Disk, Platter
 from tests.gate.journal.powerloss import draft, journal_on, look, steps_that_fail
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with folder_in_memory() as path:
-        yield path
-
 
 # --- does the model bite? ---------------------------------------------------------------------------------------------
 

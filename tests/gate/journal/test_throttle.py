@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -165,12 +165,6 @@ def test_starts_that_nobody_made_use_of_are_a_crowd(types, crowd):
 
 
 # --- the whole gate ---------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    with running(tmp_path) as found:
-        yield found
 
 
 def jump(bench: Bench) -> None:

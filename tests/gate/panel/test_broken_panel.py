@@ -16,7 +16,7 @@ from fabgate.gate.config.gate_yaml import Driver
 from fabgate.gate.panel import panel_thread
 from fabgate.gate.status.status_file import StatusFile
 from fabgate.gate.workers import WorkerFailed, WorkerRestarted
-from tests.gate.panel.test_panel_thread import Device, Display, Options
+from tests.gate.panel.plugged import Device, Display, Options
 from tests.gate.shell import Bench, running
 from tests.support.patience import wait
 

@@ -2,70 +2,24 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
-from msgspec import Struct
 
 from fabgate.drivers.panels import Clock, Notice
-from fabgate.errors import HardwareError
 from fabgate.gate.config import gate_yaml
 from fabgate.gate.config.gate_yaml import Driver
 from fabgate.gate.panel import panel_thread
 from fabgate.gate.panel.panel_thread import Panels
 from fabgate.gate.workers import Workers
+from tests.gate.panel.plugged import Device, Display, Options
 from tests.gate.shell import let_pass, wait
 
 MINUTE_MS = 60_000
 #: With a session that began then, each full second is followed by the next text within 10 ms.
 SOON_MS = -990
-
-
-class Device:
-    """What one panel is connected to."""
-
-    def __init__(self) -> None:
-        self.seen: list[Notice] = []
-        self.opened = 0
-        self.is_plugged = True
-        #: While it is clear, the device hangs.
-        self.answers = threading.Event()
-        self.answers.set()
-
-    @property
-    def text(self) -> str:
-        return " / ".join(self.seen[-1].lines) if self.seen else ""
-
-
-class Options(Struct, frozen=True):
-    device: Any = None
-
-
-class Display:
-    """A display that shows clocks."""
-
-    Options = Options
-    repeats = True
-
-    def __init__(self, options: Options) -> None:
-        self._device: Device = options.device
-
-    def open(self) -> None:
-        self._device.opened += 1
-        if not self._device.is_plugged:
-            raise HardwareError("no display")
-
-    def show(self, notice: Notice) -> None:
-        assert self._device.answers.wait(30)
-        if not self._device.is_plugged:
-            raise HardwareError("no display")
-        self._device.seen.append(notice)
-
-    def close(self) -> None:
-        """Keep what was seen."""
 
 
 class Lamp(Display):

@@ -15,7 +15,7 @@ from fabgate.gate.panel.screen import Screen
 from fabgate.rules import vocabulary
 from tests.gate.panel.wall import Wall
 from tests.gate.shell import Bench, running, wait
-from tests.gate.uplink.test_commands import now, outcomes, send
+from tests.gate.uplink.commanding import now, outcomes, send
 
 KIND = vocabulary.SignalKind
 GO = vocabulary.Shown(KIND.GO, "Ada", until_ms=3_600_000)

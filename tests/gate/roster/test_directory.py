@@ -16,23 +16,8 @@ from fabgate.errors import UsageError
 from fabgate.gate.roster import directory as roster
 from fabgate.gate.roster.directory import Directory, store
 from fabgate.rules import vocabulary
+from tests.gate.roster.members import KEY, alter, digest, of, people
 from tests.support.work import steps
-
-KEY = b"a badge key of some workshop...."
-
-
-def digest(number: int) -> str:
-    return badge.digest(badge.from_uid(bytes((4, *number.to_bytes(6, "big")))), KEY)
-
-
-def people(count: int, *, start: int = 0) -> list[wire.Member]:
-    return [wire.Member(id=f"m-{n}", name=f"N{n}", badges=[digest(n)]) for n in range(start, start + count)]
-
-
-def of(members, refusals=(), **changes) -> wire.Roster:
-    values = {"version": 1, "site": "lyon", "gate": "saw", **changes}
-    return wire.Roster(members=list(members), refusals=list(refusals), **values)
-
 
 # --- what is stored ---------------------------------------------------------------------------------------------------
 
@@ -320,13 +305,6 @@ def test_whatever_bytes_are_damaged_only_a_usage_error_or_a_true_answer_comes_ou
         pass
     finally:
         directory.close()
-
-
-def alter(path: Path, statement: str) -> None:
-    db = sqlite3.connect(path)
-    db.execute(statement)
-    db.commit()
-    db.close()
 
 
 # --- a hundred thousand -----------------------------------------------------------------------------------------------

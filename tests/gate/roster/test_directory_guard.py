@@ -9,7 +9,7 @@ from fabgate import wire
 from fabgate.gate.roster.directory import drop_listed, looks_shrunk, store
 from fabgate.gate.roster.source import replace_stored
 from fabgate.rules import vocabulary
-from tests.gate.roster.test_directory import alter, digest, of, people
+from tests.gate.roster.members import alter, digest, of, people
 
 KEY = b"a badge key of some workshop...."
 

@@ -10,7 +10,7 @@ from fabgate import wire
 from fabgate.errors import JournalError
 from fabgate.gate.roster.locks import Locks
 from tests.gate.shell import running, wait, write_roster
-from tests.gate.uplink.test_commands import now, send
+from tests.gate.uplink.commanding import now, send
 
 BELT = wire.Lock(id="l-1", when="now", reason="broken belt", back="Friday")
 DUST = wire.Lock(id="l-2", when="idle", reason="dust")

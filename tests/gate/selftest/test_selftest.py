@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -25,31 +24,10 @@ from fabgate.gate.selftest.watch import Watch
 from fabgate.rules import vocabulary
 from tests.gate.contactor import MIRROR, SECOND_MIRROR, Contactor
 from tests.gate.shell import Bench, digest, wait
+from tests.gate.wires import Wires
 
 #: What three LEDs show: red, green and amber.
 LIGHTS = {"is green": [0, 1, 0], "is amber?": [0, 0, 1], "is red": [1, 0, 0], "three lights blink": [1, 1, 1]}
-
-
-class Wires:
-    """The wired inputs, each closed as long as nobody presses it."""
-
-    def __init__(self, inputs: Inputs) -> None:
-        self.reads = 0
-        self.levels = dict.fromkeys(input_pins(inputs), False)
-        #: While it is clear, a read hangs.
-        self.answers, self.hanging = threading.Event(), threading.Event()
-        self.answers.set()
-
-    def open(self) -> None: ...
-
-    def close(self) -> None: ...
-
-    def read(self) -> dict[str, bool]:
-        if not self.answers.is_set():
-            self.hanging.set()
-            self.answers.wait()
-        self.reads += 1
-        return dict(self.levels)
 
 
 class Scripted:
@@ -162,7 +140,7 @@ def started(folder: Path, *, output: Contactor | None = None, **changes: object)
     if output is not None:
         changes["output"] = Driver(driver="gpio", options=output._options)
     bench = Bench(folder, **{"inputs": inputs, "panel": panel, **changes})
-    bench.inputs = wires = Wires(bench.config.inputs)
+    bench.inputs = wires = Wires(*input_pins(bench.config.inputs))
     if output is not None:
         bench.output = output  # type: ignore[assignment]
     try:

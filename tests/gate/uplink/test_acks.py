@@ -26,6 +26,7 @@ from fabgate.gate.uplink.events import (
 )
 from fabgate.gate.workers import WorkerFailed, Workers
 from tests.gate.shell import drafts, wait
+from tests.gate.uplink.commanding import command, sealed
 from tests.gate.uplink.harness import (
     BASE,
     COLLECTOR,
@@ -33,7 +34,6 @@ from tests.gate.uplink.harness import (
     Listener,
     needs_broker,
 )
-from tests.gate.uplink.test_commands import command, sealed
 from tests.support.mosquitto import Mosquitto
 
 pytestmark = [pytest.mark.broker, needs_broker]

@@ -19,46 +19,20 @@ from fabgate import wire
 from fabgate.errors import SealError, UsageError
 from fabgate.gate.config.gate_yaml import Machine, Mqtt, RosterSource
 from fabgate.gate.journal.writer import Draft, Journal
-from fabgate.gate.uplink.commands import IDS_MOST, PENDING_MOST, CommandChecker, CommandFilter, RefusedError
+from fabgate.gate.uplink.commands import IDS_MOST, PENDING_MOST, CommandChecker, RefusedError
 from fabgate.gate.uplink.events import CommandArrived, MessageArrived, RosterNudged
 from fabgate.rules import vocabulary
 from fabgate.seal import Keys
 from tests.gate.fakes import NOON
 from tests.gate.shell import KEYS, Bench, running, wait
+from tests.gate.uplink.commanding import ACCOUNT, command, door, lock, now, outcomes, sealed, send
 
-ACCOUNT = "lyon/laser-1"
 AT = vocabulary.Now(1_000_000, NOON, synced=True)
 UNSYNCED = vocabulary.Now(1_000_000, NOON, synced=False)
 
 
-def command(verb: str = "stop", **changes: Any) -> wire.Command:
-    fields: dict[str, Any] = {
-        "id": "c-1",
-        "verb": verb,
-        "boot": "boot-1",
-        "actor": "m-manager",
-        "issued": NOON,
-        "expires": NOON + timedelta(seconds=60),
-    }
-    return wire.Command(**{**fields, **changes})
-
-
-def lock(verb: str = "lock", version: int = 1 << 50, **changes: Any) -> wire.Command:
-    about = wire.Lock(id="l-1", when="now", reason="broken belt")
-    return command(verb, **{"roster": version, "lock": about, **changes})
-
-
-def sealed(found: wire.Command | bytes, keys: Keys = KEYS, account: str = ACCOUNT) -> tuple[bytes, str]:
-    payload = found if isinstance(found, bytes) else wire.encode(found)
-    return payload, keys.seal(wire.PURPOSE_COMMAND, account, payload)
-
-
 def desk(seen: set[str] | None = None) -> CommandChecker:
     return CommandChecker(boot="boot-1", executed=set() if seen is None else seen)
-
-
-def door(keys: Keys | None = KEYS) -> CommandFilter:
-    return CommandFilter(account=ACCOUNT, keys=keys)
 
 
 # --- may it be obeyed? ------------------------------------------------------------------------------------------------
@@ -206,28 +180,11 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         yield found
 
 
-def send(bench: Bench, found: wire.Command) -> None:
-    """Put a command into the inbox, as the door admits it."""
-    bench.post(CommandArrived(door().admit(*sealed(found))))
-
-
 def arrive(bench: Bench, *messages: tuple[bytes, str | None]) -> None:
     """Let messages come as commands, as the network brings them."""
     assert bench.daemon._uplink is not None
     for payload, seal in messages:
         bench.daemon._uplink._queue.put(MessageArrived(f"fabgate/v1/{ACCOUNT}/command", payload, seal))
-
-
-def outcomes(bench: Bench) -> list[tuple[str, str]]:
-    bench.written()
-    return [(data.verb, data.outcome) for data in bench.of("command.executed")]
-
-
-def now(bench: Bench, verb: str, **changes: Any) -> wire.Command:
-    at = bench.time.clock().now().local
-    assert at is not None
-    make = lock if verb in ("lock", "unlock") else command
-    return make(verb, **{"issued": at, "expires": at + timedelta(seconds=60), **changes})
 
 
 def test_stop_ends_the_session_and_names_who_stopped_it(bench: Bench) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import socket
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
@@ -15,7 +14,7 @@ from fabgate.mqtt.client import MAX_PACKET_BYTES
 from fabgate.mqtt.silence import EVERY_MS
 from tests.gate.shell import wait
 from tests.gate.uplink.harness import BASE, COLLECTOR, Harness, Listener, listening, needs_broker
-from tests.support.mosquitto import Mosquitto, mosquitto
+from tests.support.mosquitto import Mosquitto
 
 pytestmark = [pytest.mark.broker, needs_broker]
 
@@ -24,10 +23,8 @@ INFLIGHT = 20
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A broker with default settings: it takes packets of any size."""
-    with mosquitto(tmp_path / "broker") as found:
-        yield found
+def broker(plain_broker: Mosquitto) -> Mosquitto:
+    return plain_broker
 
 
 def jam(listener: Listener) -> None:

@@ -13,6 +13,7 @@ from fabgate.gate.config.gate_yaml import JournalOptions
 from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.uplink.connection import Uplink
 from tests.gate.shell import Bench, gate_config, wait
+from tests.gate.uplink.commanding import now, sealed
 from tests.gate.uplink.harness import (
     BASE,
     COLLECTOR,
@@ -20,7 +21,6 @@ from tests.gate.uplink.harness import (
     needs_broker,
     way_to,
 )
-from tests.gate.uplink.test_commands import now, sealed
 from tests.support.mosquitto import Mosquitto
 
 pytestmark = [pytest.mark.broker, needs_broker]

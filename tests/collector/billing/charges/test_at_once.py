@@ -37,20 +37,13 @@ from fabgate.collector.sessions import corrections
 from fabgate.errors import UsageError
 from fabgate.pricing.tariffs import Tariff
 from tests.collector import postgresql
-from tests.collector.billing.charges.test_charges import FIRST, LATER, MONTHS, amounts, billed, close, session
-from tests.collector.billing.prepaid.test_ledger import PrepaidLife
+from tests.collector.billing.booked import FIRST, LATER, MONTHS, amounts, close, session
+from tests.collector.billing.prepaid.life import PrepaidLife
 from tests.collector.pages.used import Used
 
 pytestmark = pytest.mark.usefixtures("database")
 
 LIVES = 200 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 2
-
-
-@pytest.fixture
-def shop() -> Used:
-    found = Used()
-    billed()
-    return found
 
 
 @contextmanager
@@ -214,16 +207,16 @@ def written(sent: CaptureQueriesContext) -> list[str]:
     return [query["sql"] for query in sent if not query["sql"].startswith("SELECT")]
 
 
-def test_asking_what_is_not_charged_writes_nothing_and_names_the_moment(shop):
+def test_asking_what_is_not_charged_writes_nothing_and_names_the_moment(billed_shop):
     assert behind.now() == (terms.get().started_at, True)  # nothing was ever charged
     refresh.refresh_all()
     assert behind.now() is None
     pulse.notify({Pulse.FLOOR: {"saw-1"}}, datetime.now(UTC))
     assert behind.now() is None
-    session(shop, "s-1", MONTHS[0] + timedelta(days=1), 10)
-    session(shop, "s-2", MONTHS[0] + timedelta(days=2), 10)
+    session(billed_shop, "s-1", MONTHS[0] + timedelta(days=1), 10)
+    session(billed_shop, "s-2", MONTHS[0] + timedelta(days=2), 10)
     with CaptureQueriesContext(connection) as sent:
-        assert behind.now() == (shop.now, False)
+        assert behind.now() == (billed_shop.now, False)
     assert not written(sent)
     assert not Charge.objects.exists()
     refresh.refresh_all()
@@ -231,8 +224,8 @@ def test_asking_what_is_not_charged_writes_nothing_and_names_the_moment(shop):
 
 
 @pytest.mark.parametrize("change", ["a rule", "a rule less", "a plan", "a category", "something else"])
-def test_other_prices_are_not_charged_until_the_worker_has_rated_all_again(shop, change):
-    session(shop, "s-1", MONTHS[0] + timedelta(days=1), 10)
+def test_other_prices_are_not_charged_until_the_worker_has_rated_all_again(billed_shop, change):
+    session(billed_shop, "s-1", MONTHS[0] + timedelta(days=1), 10)
     dearer = rule_store.unsaved((None, "", None), MONTHS[0], Typed(Tariff(Decimal("0.20")), frozenset({"own"}), ""))
     if change == "a rule less":
         dearer.valid_from = MONTHS[0] + timedelta(days=1)
@@ -263,11 +256,11 @@ def test_other_prices_are_not_charged_until_the_worker_has_rated_all_again(shop,
     assert (amounts() == before) is (change in {"something else", "a category"})
 
 
-def test_an_act_charges_what_its_payer_is_behind_and_nobody_else(shop):
+def test_an_act_charges_what_its_payer_is_behind_and_nobody_else(billed_shop):
     refresh.refresh_all()
-    many(shop, 3, "m-2")
+    many(billed_shop, 3, "m-2")
     for number in (1, 2):
-        session(shop, f"s-{number}", MONTHS[0] + timedelta(days=number), 10, gate="lathe-1")
+        session(billed_shop, f"s-{number}", MONTHS[0] + timedelta(days=number), 10, gate="lathe-1")
     corrections.correct("s-2", "time", "300000", author="eve", reason="a test")
     at_once.after(["s-2"])
     assert amounts() == [("s-1", "billed", 100), ("s-2", "billed", 50)]
@@ -276,13 +269,13 @@ def test_an_act_charges_what_its_payer_is_behind_and_nobody_else(shop):
     assert Charge.objects.count() == 5
 
 
-def test_a_refund_is_never_paid_from_charges_that_are_behind(shop):
+def test_a_refund_is_never_paid_from_charges_that_are_behind(billed_shop):
     modes.set_mode("m-1", FIRST, prepays=True, actor="eve")
     now = datetime(FIRST.year, FIRST.month, 20, 12, tzinfo=UTC)
     ledger.credit("m-1", 1_000, Paid("cash"), author="kim", now=now)
     refresh.refresh_all()
-    session(shop, "s-1", MONTHS[0] + timedelta(days=1), 40, gate="lathe-1")
-    many(shop, 3, "m-2")
+    session(billed_shop, "s-1", MONTHS[0] + timedelta(days=1), 40, gate="lathe-1")
+    many(billed_shop, 3, "m-2")
     with pytest.raises(ledger.TooMuchError):
         ledger.refund("m-1", 601, Paid("cash", reason="leaves"), author="eve", now=now)
     ledger.refund("m-1", 600, Paid("cash", reason="leaves"), author="eve", now=now)
@@ -292,11 +285,11 @@ def test_a_refund_is_never_paid_from_charges_that_are_behind(shop):
     assert balances.of("m-1") == 0
 
 
-def test_a_refund_counts_a_new_price_that_is_not_charged_yet(shop):
+def test_a_refund_counts_a_new_price_that_is_not_charged_yet(billed_shop):
     modes.set_mode("m-1", FIRST, prepays=True, actor="eve")
     now = datetime(FIRST.year, FIRST.month, 20, 12, tzinfo=UTC)
     ledger.credit("m-1", 1_000, Paid("cash"), author="kim", now=now)
-    session(shop, "s-1", MONTHS[0] + timedelta(days=1), 10)
+    session(billed_shop, "s-1", MONTHS[0] + timedelta(days=1), 10)
     refresh.refresh_all()
     dearer = Typed(Tariff(Decimal("0.50")), frozenset({"own"}), "")
     rule_store.add(rule_store.unsaved((None, "", None), MONTHS[0] + timedelta(days=1), dearer), "eve")
@@ -305,8 +298,8 @@ def test_a_refund_counts_a_new_price_that_is_not_charged_yet(shop):
     assert ledger.refund("m-1", 500, Paid("cash", reason="leaves"), author="eve", now=now).entry.amount_minor == -500
 
 
-def test_a_contest_of_a_session_that_changed_after_closing_goes_to_review(shop):
-    session(shop, "s-1", MONTHS[0], 10)
+def test_a_contest_of_a_session_that_changed_after_closing_goes_to_review(billed_shop):
+    session(billed_shop, "s-1", MONTHS[0], 10)
     close(MONTHS[0])
     one = UsageSession.objects.get(pk="s-1")
     assert contests.final_charge("s-1") is not None
@@ -315,8 +308,8 @@ def test_a_contest_of_a_session_that_changed_after_closing_goes_to_review(shop):
         assert contests.goes_to_review(one)
 
 
-def test_an_answer_takes_back_what_the_session_costs_now(shop):
-    session(shop, "s-1", MONTHS[0], 10)
+def test_an_answer_takes_back_what_the_session_costs_now(billed_shop):
+    session(billed_shop, "s-1", MONTHS[0], 10)
     close(MONTHS[0])
     contest = contests.contest(Contest.SESSION, "s-1", "not me", Member.objects.get(pk="m-1"), author="zoe")
     corrections.correct("s-1", "time", "300000", author="eve", reason="a test")
@@ -324,32 +317,32 @@ def test_an_answer_takes_back_what_the_session_costs_now(shop):
     assert [row[2] for row in amounts(month=MONTHS[1])] == [-100, 0]
 
 
-def test_who_prepays_is_admitted_by_what_is_charged_by_then(shop):
+def test_who_prepays_is_admitted_by_what_is_charged_by_then(billed_shop):
     modes.set_mode("m-1", FIRST, prepays=True, actor="eve")
     now = datetime(FIRST.year, FIRST.month, 20, 12, tzinfo=UTC)
     ledger.credit("m-1", 100, Paid("cash"), author="kim", now=now)
     refresh.refresh_all()
-    session(shop, "s-1", MONTHS[0] + timedelta(days=1), 20)
+    session(billed_shop, "s-1", MONTHS[0] + timedelta(days=1), 20)
     with pytest.raises(UsageError, match="the credit is not used up by sessions in review alone"):
         admissions.admit("m-1", author="eve", reason="a test")
     corrections.contest(UsageSession.objects.get(pk="s-1"), "not me", author="zoe")
     admissions.admit("m-1", author="eve", reason="a test")
 
 
-def test_a_page_closes_a_month_after_a_few_changes_and_refuses_while_there_are_many(shop):
+def test_a_page_closes_a_month_after_a_few_changes_and_refuses_while_there_are_many(billed_shop):
     refresh.refresh_all()
-    many(shop, behind.FEW + 1)
+    many(billed_shop, behind.FEW + 1)
     with pytest.raises(behind.BehindError):
         closing.close(MONTHS[0], LATER, actor="eve", reason="a test", follow=behind.follow_few)
     assert not Charge.objects.exists()
     refresh.refresh_all()
-    many(shop, behind.FEW, "m-3")
+    many(billed_shop, behind.FEW, "m-3")
     closing.close(MONTHS[0], LATER, actor="eve", reason="a test", follow=behind.follow_few)
     assert Charge.objects.filter(month=MONTHS[0]).count() == 2 * behind.FEW + 1
 
 
-def test_a_page_does_not_rate_all_again_to_close_a_month(shop):
-    session(shop, "s-1", MONTHS[0], 10)
+def test_a_page_does_not_rate_all_again_to_close_a_month(billed_shop):
+    session(billed_shop, "s-1", MONTHS[0], 10)
     refresh.refresh_all()
     rule_store.add(
         rule_store.unsaved((None, "", None), MONTHS[1], Typed(Tariff(Decimal(1)), frozenset({"own"}), "")), "eve"
@@ -358,8 +351,8 @@ def test_a_page_does_not_rate_all_again_to_close_a_month(shop):
         closing.close(MONTHS[0], LATER, actor="eve", reason="a test", follow=behind.follow_few)
 
 
-def test_a_verb_that_reads_writes_only_what_is_missing(shop):
-    session(shop, "s-1", MONTHS[0], 10)
+def test_a_verb_that_reads_writes_only_what_is_missing(billed_shop):
+    session(billed_shop, "s-1", MONTHS[0], 10)
     behind.catch_up()
     assert amounts() == [("s-1", "billed", 100)]
     pulse.notify({Pulse.FLOOR: {"saw-1"}}, datetime.now(UTC))
@@ -369,15 +362,15 @@ def test_a_verb_that_reads_writes_only_what_is_missing(shop):
 
 
 @pytest.mark.parametrize("count", [1, 40])
-def test_asking_takes_the_same_few_look_ups_beside_many_sessions(shop, count):
+def test_asking_takes_the_same_few_look_ups_beside_many_sessions(billed_shop, count):
     refresh.refresh_all()
-    many(shop, count)
+    many(billed_shop, count)
     with CaptureQueriesContext(connection) as sent:
         assert behind.now() is not None
     assert len(sent) == 5
 
 
-def test_gates_follow_what_happened_between_charging_and_the_look_at_credit(shop):
+def test_gates_follow_what_happened_between_charging_and_the_look_at_credit(billed_shop):
     """The worker charges, a session ends, the worker looks who is out of credit: the session counts at the next look."""
     modes.set_mode("m-1", FIRST, prepays=True, actor="eve")
     now = datetime(FIRST.year, FIRST.month, 20, 12, tzinfo=UTC)
@@ -386,7 +379,7 @@ def test_gates_follow_what_happened_between_charging_and_the_look_at_credit(shop
     watch = BillingWatch()
     with mock.patch.object(roster, "rebuild", return_value=[]) as rebuilt:
         watch.look()
-        session(shop, "s-1", MONTHS[0] + timedelta(days=1), 20)
+        session(billed_shop, "s-1", MONTHS[0] + timedelta(days=1), 20)
         watch.look()
         assert rebuilt.call_count == 1
         refresh.refresh_all()

@@ -14,8 +14,8 @@ from fabgate.collector.models import Charge, Member, PlanChange, TariffRule
 from fabgate.errors import UsageError
 from fabgate.pricing import stored
 from fabgate.pricing.tariffs import Tariff
-from tests.collector.billing.charges.test_charges import FIRST, altered, billed, close, session
-from tests.collector.db.test_postgresql import together
+from tests.collector.billing.booked import FIRST, altered, billed, close, session
+from tests.collector.db.together import together
 from tests.collector.pages.used import Used
 from tests.support.patience import HANGS_S, wait
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 from datetime import UTC, datetime, time, timedelta
@@ -15,7 +14,6 @@ from fabgate.collector.billing import member_plans
 from fabgate.collector.billing.charges import closing, decisions, refresh
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
-from fabgate.collector.cli import verbs
 from fabgate.collector.models import (
     Change,
     Charge,
@@ -36,37 +34,14 @@ from fabgate.collector.processes.worker import Worker
 from fabgate.collector.sessions import corrections
 from fabgate.collector.verify import run as books
 from fabgate.errors import AlteredError, FabgateError, UsageError
-from tests.collector.access.test_roster import (
-    env,  # noqa: F401 (fixtures)
-    told,  # noqa: F401 (fixtures)
-)
-from tests.collector.billing.charges.test_charges import FIRST, MONTHS, amounts, billed, session
-from tests.collector.pages.used import NOON, Used
+from tests.collector.billing.booked import FIRST, MONTHS, amounts, session
+from tests.collector.pages.used import NOON
 
 pytestmark = pytest.mark.usefixtures("env", "told")
 
 
-@pytest.fixture
-def run(capsys):
-    def verb(*words: str) -> str:
-        parser = argparse.ArgumentParser()
-        verbs.add_verbs(parser)
-        args = parser.parse_args(words)
-        assert verbs.function_of(args)(args) == 0
-        return str(capsys.readouterr().out)
-
-    return verb
-
-
-@pytest.fixture
-def shop() -> Used:
-    found = Used()
-    billed()
-    return found
-
-
-def test_a_month_is_closed_and_checked(shop, run, capsys):
-    session(shop, "s-1", FIRST, 10)
+def test_a_month_is_closed_and_checked(billed_shop, run, capsys):
+    session(billed_shop, "s-1", FIRST, 10)
     run("bill-line", "m-1", "12.50", "Plywood, 9 mm", "--day", f"{FIRST}", "--session", "s-1")
     printed = run("bill-close", f"{FIRST:%Y-%m}", "--reason", "the gate is being repaired")
     closed = ClosedMonth.objects.get()
@@ -84,8 +59,8 @@ def test_a_month_is_closed_and_checked(shop, run, capsys):
     assert len(month["altered"]) == 2
 
 
-def test_a_session_is_waived_and_the_waiver_withdrawn(shop, run):
-    session(shop, "s-1", FIRST, 10)
+def test_a_session_is_waived_and_the_waiver_withdrawn(billed_shop, run):
+    session(billed_shop, "s-1", FIRST, 10)
     assert run("bill-waive", "s-1", "--reason", "a fault") == "s-1 is waived: a fault\n"
     assert amounts() == [("s-1", "waived", 0)]
     assert run("bill-waive", "s-1", "--withdraw", "--reason", "no fault") == "s-1 is no longer waived\n"
@@ -95,10 +70,10 @@ def test_a_session_is_waived_and_the_waiver_withdrawn(shop, run):
         run("bill-waive", "s-9", "--reason", "a fault")
 
 
-def test_a_session_of_a_closed_month_shows_what_it_was_charged_and_not_what_it_would_cost_now(shop, run):
+def test_a_session_of_a_closed_month_shows_what_it_was_charged_and_not_what_it_would_cost_now(billed_shop, run):
     member_plans.set_plan(Member.objects.get(pk="m-1"), "student", FIRST, actor="eve")
-    session(shop, "s-1", FIRST, 40)
-    closing.close(FIRST, shop.now + timedelta(days=400), actor="eve", reason="a test")
+    session(billed_shop, "s-1", FIRST, 40)
+    closing.close(FIRST, billed_shop.now + timedelta(days=400), actor="eve", reason="a test")
     Plan.objects.filter(name="student").update(free_minutes=0)
     assert run("bill-session", "s-1").splitlines()[1:] == [
         "  charged: 1.00 EUR; rated by the rules and plans of today it would cost something else"
@@ -115,7 +90,7 @@ def test_a_session_of_a_closed_month_shows_what_it_was_charged_and_not_what_it_w
     assert [charge["amount_minor"] for charge in found["charges"]] == [100, -100, 100]
 
 
-def test_a_line_is_added_and_removed(shop, run):
+def test_a_line_is_added_and_removed(billed_shop, run):
     assert run("bill-line", "m-1", "-3", "Half of a session", "--day", f"{FIRST}") == (
         f"line 1, {FIRST:%Y-%m}: m-1: Half of a session: -3.00 EUR\n"
     )
@@ -128,8 +103,8 @@ def test_a_line_is_added_and_removed(shop, run):
         run("bill-line-remove", "1", "--reason", "entered twice")
 
 
-def test_a_line_without_a_day_is_of_today_and_one_of_a_closed_month_says_where_it_went(shop, run):
-    closing.close(FIRST, shop.now + timedelta(days=400), actor="eve", reason="a test")
+def test_a_line_without_a_day_is_of_today_and_one_of_a_closed_month_says_where_it_went(billed_shop, run):
+    closing.close(FIRST, billed_shop.now + timedelta(days=400), actor="eve", reason="a test")
     run("bill-line", "m-1", "5", "Glue")
     assert ManualLine.objects.get().day == ManualLine.objects.get().at.date()
     printed = run("bill-line", "m-1", "5", "Tape", "--day", f"{FIRST}")
@@ -139,15 +114,15 @@ def test_a_line_without_a_day_is_of_today_and_one_of_a_closed_month_says_where_i
 
 
 @pytest.mark.parametrize("amount", ["a lot", "1.005", "NaN", "1e400"])
-def test_an_amount_that_cannot_be_paid_is_refused(shop, run, amount):
+def test_an_amount_that_cannot_be_paid_is_refused(billed_shop, run, amount):
     with pytest.raises(UsageError, match=r"AMOUNT: found|amount: found"):
         run("bill-line", "m-1", amount, "Plywood")
 
 
-def test_the_worker_follows_the_ledger_and_rests_while_nothing_changes(shop):
+def test_the_worker_follows_the_ledger_and_rests_while_nothing_changes(billed_shop):
     worker = Worker()
     assert worker.charge()
-    session(shop, "s-1", MONTHS[0], 10)
+    session(billed_shop, "s-1", MONTHS[0], 10)
     assert worker.charge()
     assert amounts() == [("s-1", "billed", 100)]
     with mock.patch.object(refresh, "lock", side_effect=AssertionError("nothing has changed")):
@@ -157,8 +132,8 @@ def test_the_worker_follows_the_ledger_and_rests_while_nothing_changes(shop):
     assert amounts() == [("s-1", "billed", 10)]
 
 
-def test_a_fault_in_billing_does_not_keep_loans_from_ending(shop, caplog):
-    session(shop, "s-1", FIRST, 10)
+def test_a_fault_in_billing_does_not_keep_loans_from_ending(billed_shop, caplog):
+    session(billed_shop, "s-1", FIRST, 10)
     worker = Worker()
     with mock.patch.object(refresh, "open_book", side_effect=KeyError("student")):
         assert not worker.charge()
@@ -175,36 +150,36 @@ def seen(at: datetime, *gates: str) -> None:
     Gate.objects.filter(name__in=gates).update(seen_at=at)
 
 
-def test_a_month_whose_entries_are_all_there_needs_no_reason(shop):
-    seen(shop.now, "saw-1", "lathe-1")
-    assert closing.close(FIRST, shop.now, actor="eve").reason == ""
+def test_a_month_whose_entries_are_all_there_needs_no_reason(billed_shop):
+    seen(billed_shop.now, "saw-1", "lathe-1")
+    assert closing.close(FIRST, billed_shop.now, actor="eve").reason == ""
 
 
-def test_a_gate_that_was_not_seen_since_the_month_may_have_more_entries_of_it(shop):
-    seen(shop.now, "lathe-1")
+def test_a_gate_that_was_not_seen_since_the_month_may_have_more_entries_of_it(billed_shop):
+    seen(billed_shop.now, "lathe-1")
     for last in (NOON - timedelta(days=80), datetime.combine(MONTHS[1], time(), UTC) - timedelta(seconds=1)):
         seen(last, "saw-1")
         with pytest.raises(UsageError, match="entries of these gates may be missing: saw-1\n"):
-            closing.close(FIRST, shop.now, actor="eve")
+            closing.close(FIRST, billed_shop.now, actor="eve")
     seen(datetime.combine(MONTHS[1], time(), UTC), "saw-1")
-    assert closing.close(FIRST, shop.now, actor="eve").reason == ""
+    assert closing.close(FIRST, billed_shop.now, actor="eve").reason == ""
 
 
-def test_a_gate_of_a_retired_machine_keeps_no_month_open_unless_entries_are_missing(shop):
-    seen(shop.now, "lathe-1")
+def test_a_gate_of_a_retired_machine_keeps_no_month_open_unless_entries_are_missing(billed_shop):
+    seen(billed_shop.now, "lathe-1")
     seen(NOON - timedelta(days=80), "saw-1")
-    Machine.objects.filter(name="bandsaw").update(retired_at=shop.now)
+    Machine.objects.filter(name="bandsaw").update(retired_at=billed_shop.now)
     Journal.objects.filter(gate__name="saw-1").update(head=99)
     with pytest.raises(UsageError, match="entries of these gates may be missing: saw-1\n"):
-        closing.close(FIRST, shop.now, actor="eve")
+        closing.close(FIRST, billed_shop.now, actor="eve")
     Journal.objects.filter(gate__name="saw-1").update(head=0)
-    assert closing.close(FIRST, shop.now, actor="eve").reason == ""
+    assert closing.close(FIRST, billed_shop.now, actor="eve").reason == ""
 
 
-def test_the_nightly_verification_names_an_altered_month(shop, tmp_path):
+def test_the_nightly_verification_names_an_altered_month(billed_shop, tmp_path):
     Collector.objects.update_or_create(id=1, defaults={"site": "lyon", "rolled_tz": "UTC"})
-    session(shop, "s-1", FIRST, 10)
-    closing.close(FIRST, shop.now + timedelta(days=400), actor="eve", reason="a test")
+    session(billed_shop, "s-1", FIRST, 10)
+    closing.close(FIRST, billed_shop.now + timedelta(days=400), actor="eve", reason="a test")
     assert "closedmonth" not in books.run(tmp_path).counts
     Charge.objects.update(payer="m-2")
     report = books.run(tmp_path)
@@ -213,9 +188,9 @@ def test_the_nightly_verification_names_an_altered_month(shop, tmp_path):
     assert found.startswith(f"closedmonth {FIRST:%Y-%m}: was changed: the SHA-256 differs")
 
 
-def test_a_statement_is_printed_and_saved_in_the_language_of_its_payer(shop, run, tmp_path):
+def test_a_statement_is_printed_and_saved_in_the_language_of_its_payer(billed_shop, run, tmp_path):
     Member.objects.filter(pk="m-1").update(lang="fr")
-    session(shop, "s-1", FIRST, 10)
+    session(billed_shop, "s-1", FIRST, 10)
     month = f"{FIRST:%Y-%m}"
     printed = run("bill-statement", month, "m-1")
     assert printed.splitlines()[0].startswith("Relevé ne valant pas facture: Zoé Müller, ")
@@ -236,8 +211,8 @@ def test_a_statement_is_printed_and_saved_in_the_language_of_its_payer(shop, run
             run("bill-statement", *words)
 
 
-def test_an_archive_is_saved_with_its_digests_and_reports_alterations(shop, run, tmp_path):
-    session(shop, "s-1", FIRST, 10)
+def test_an_archive_is_saved_with_its_digests_and_reports_alterations(billed_shop, run, tmp_path):
+    session(billed_shop, "s-1", FIRST, 10)
     month = f"{FIRST:%Y-%m}"
     with pytest.raises(UsageError, match="is not closed"):
         run("bill-archive", month, "--to", str(tmp_path))
@@ -257,7 +232,7 @@ def test_an_archive_is_saved_with_its_digests_and_reports_alterations(shop, run,
         run("bill-archive", month, "--to", str(tmp_path))
 
 
-def test_the_workshop_says_at_the_command_line_how_statements_are_paid(shop, run):
+def test_the_workshop_says_at_the_command_line_how_statements_are_paid(billed_shop, run):
     with pytest.raises(UsageError) as refused:
         run("bill-workshop", "--iban", "FR7630006000011234567890188", "--bic", "X", "--due-days", "soon")
     lines = str(refused.value).splitlines()
@@ -275,12 +250,12 @@ def test_the_workshop_says_at_the_command_line_how_statements_are_paid(shop, run
     assert (Workshop.objects.get().iban, Workshop.objects.get().due_days) == ("", None)
 
 
-def test_statements_are_sent_at_the_command_line(shop, run, mail_server, capsys):
+def test_statements_are_sent_at_the_command_line(billed_shop, run, mail_server, capsys):
     got = mail_server(refused={"bob@example.org"})
     Member.objects.filter(pk="m-1").update(email="zoe@example.org")
     Member.objects.filter(pk="m-2").update(email="bob@example.org")
     for number in (1, 2, 3):
-        session(shop, f"s-{number}", FIRST + timedelta(days=number), 10, f"m-{number}")
+        session(billed_shop, f"s-{number}", FIRST + timedelta(days=number), 10, f"m-{number}")
     month = f"{FIRST:%Y-%m}"
     modes.set_mode("m-4", FIRST, prepays=True, actor="maya")
     ledger.credit("m-4", 2_000, Paid("cash"), author="kim", now=datetime.combine(FIRST, time(12), UTC))
@@ -302,12 +277,12 @@ def test_statements_are_sent_at_the_command_line(shop, run, mail_server, capsys)
 
 
 def test_statements_of_a_send_that_was_killed_are_listed_until_a_person_sends_them_again(
-    shop, run, mail_server, capsys, monkeypatch
+    billed_shop, run, mail_server, capsys, monkeypatch
 ):
     got = mail_server()
     for number in (1, 2, 3):
         Member.objects.filter(pk=f"m-{number}").update(email=f"m-{number}@example.org")
-        session(shop, f"s-{number}", FIRST + timedelta(days=number), 10, f"m-{number}")
+        session(billed_shop, f"s-{number}", FIRST + timedelta(days=number), 10, f"m-{number}")
     month = f"{FIRST:%Y-%m}"
     run("bill-close", month, "--reason", "the gate is being repaired")
     monkeypatch.setattr(mailing, "AT_ONCE", 2)
@@ -336,7 +311,7 @@ def test_statements_of_a_send_that_was_killed_are_listed_until_a_person_sends_th
 
 
 def test_a_statement_whose_mail_cannot_be_built_is_listed_and_the_next_run_tries_it_again(
-    shop, run, mail_server, capsys
+    billed_shop, run, mail_server, capsys
 ):
     """The id of its payer has a line end, which the name of the attached file cannot have."""
     got, odd = mail_server(), Payer.objects.create(id="o-1\x0b", name="Foo SARL", email="foo@example.org").pk

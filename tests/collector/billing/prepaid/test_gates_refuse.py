@@ -26,21 +26,16 @@ from fabgate.gate.roster.directory import Directory, store
 from fabgate.pricing.tariffs import Tariff
 from fabgate.rules import vocabulary
 from fabgate.rules.access import decide
-from tests.collector.access.test_eligibility import give_badge
-from tests.collector.access.test_roster import (
-    env,  # noqa: F401 (fixtures)
-    gate,  # noqa: F401 (fixtures)
-    served,
-    told,  # noqa: F401 (fixtures)
-)
-from tests.collector.billing.charges.test_charges import rule
+from tests.collector.billing.booked import rule
+from tests.collector.grants import give_badge
+from tests.collector.rosters import served
 
-pytestmark = pytest.mark.usefixtures("told")
+pytestmark = pytest.mark.usefixtures("env", "told")
 TODAY = datetime.now(UTC).date().replace(day=1)
 
 
 @pytest.fixture
-def ada(gate) -> Member:  # noqa: F811
+def ada(gate) -> Member:
     """A member who prepays and has nothing; the laser costs something."""
     terms.start("EUR", TODAY, "UTC", includes_vat=True, actor="eve")
     rule(TODAY)
@@ -51,7 +46,7 @@ def ada(gate) -> Member:  # noqa: F811
     return member
 
 
-def refused(gate: Gate) -> dict[str | None, list[str]]:  # noqa: F811
+def refused(gate: Gate) -> dict[str | None, list[str]]:
     roster.rebuild(only_changed=True)
     return {row.id: row.reasons for row in served(gate).refusals if row.id}
 
@@ -65,7 +60,7 @@ def pay(amount_minor: int, payer: str = "m-1") -> ledger.Done:
     )
 
 
-def test_a_gate_refuses_a_badge_whose_credit_is_used_up_and_shows_where_to_go(gate, ada, tmp_path):  # noqa: F811
+def test_a_gate_refuses_a_badge_whose_credit_is_used_up_and_shows_where_to_go(gate, ada, tmp_path):
     assert refused(gate) == {"m-1": ["no-credit"]}
     store(served(gate), tmp_path / "roster.db")
     directory = Directory(tmp_path / "roster.db")
@@ -83,7 +78,7 @@ def test_a_gate_refuses_a_badge_whose_credit_is_used_up_and_shows_where_to_go(ga
     assert not Block.objects.exists()
 
 
-def test_a_credit_opens_the_machine_in_its_own_transaction_and_a_second_one_builds_nothing(gate, ada):  # noqa: F811
+def test_a_credit_opens_the_machine_in_its_own_transaction_and_a_second_one_builds_nothing(gate, ada):
     roster.rebuild()
     done = pay(500)
     assert done.change is not None
@@ -95,7 +90,7 @@ def test_a_credit_opens_the_machine_in_its_own_transaction_and_a_second_one_buil
     assert refused(gate) == {"m-1": ["no-credit"]}
 
 
-def test_what_a_discount_or_a_cap_makes_free_stays_open_without_credit(gate, ada):  # noqa: F811
+def test_what_a_discount_or_a_cap_makes_free_stays_open_without_credit(gate, ada):
     assert refused(gate) == {"m-1": ["no-credit"]}
     Plan.objects.create(name="volunteer", discount_percent=Decimal(100))
     member_plans.set_plan(ada, "volunteer", TODAY, actor="eve")
@@ -107,7 +102,7 @@ def test_what_a_discount_or_a_cap_makes_free_stays_open_without_credit(gate, ada
     assert refused(gate) == {}
 
 
-def test_the_payer_counts_for_members_and_groups(gate, ada):  # noqa: F811
+def test_the_payer_counts_for_members_and_groups(gate, ada):
     pay(500)
     for pk, payer in (("m-2", None), ("m-3", ada)):
         member = Member.objects.create(id=pk, name=pk)
@@ -127,7 +122,7 @@ def test_the_payer_counts_for_members_and_groups(gate, ada):  # noqa: F811
     assert one.eligibility(one.members[0], gate.machine).reasons == (NO_CREDIT,)
 
 
-def test_who_repairs_and_what_costs_nothing_is_not_refused(gate, ada):  # noqa: F811
+def test_who_repairs_and_what_costs_nothing_is_not_refused(gate, ada):
     ada.level = "maintainer"
     ada.save()
     assert refused(gate) == {}
@@ -145,7 +140,7 @@ def test_who_repairs_and_what_costs_nothing_is_not_refused(gate, ada):  # noqa: 
     assert refused(gate) == {"m-1": [NO_CREDIT]}
 
 
-def test_the_worker_rebuilds_rosters_only_when_a_payer_runs_out_or_pays_in(gate, ada, told):  # noqa: F811
+def test_the_worker_rebuilds_rosters_only_when_a_payer_runs_out_or_pays_in(gate, ada, told):
     worker = Worker()
     worker.charge()
     assert [row.id for row in served(gate).refusals] == ["m-1"]
@@ -169,7 +164,7 @@ def test_the_worker_rebuilds_rosters_only_when_a_payer_runs_out_or_pays_in(gate,
     assert [row.id for row in served(gate).members] == ["m-1"]
 
 
-def test_who_pays_and_has_little_credit_left_is_told_where_it_costs_something(gate, ada, told):  # noqa: F811
+def test_who_pays_and_has_little_credit_left_is_told_where_it_costs_something(gate, ada, told):
     BillingTerms.objects.update(low_credit_minor=500)
     kim = Member.objects.create(id="m-2", name="Kim", payer=payers.ensure(payers.of_member(ada), actor="eve"))
     kim.machines.add(gate.machine)
@@ -200,7 +195,7 @@ def test_who_pays_and_has_little_credit_left_is_told_where_it_costs_something(ga
     assert b"low_credit" not in bytes(gate.roster)
 
 
-def test_a_roster_costs_as_many_statements_with_many_who_prepay_as_with_one(gate, ada):  # noqa: F811
+def test_a_roster_costs_as_many_statements_with_many_who_prepay_as_with_one(gate, ada):
     def count() -> int:
         with CaptureQueriesContext(connection) as found:
             People(datetime.now(UTC))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from datetime import UTC, date, datetime, timedelta
-from typing import NamedTuple
 
 import pytest
 from django.db import connection, transaction
@@ -21,7 +20,6 @@ from fabgate.collector.models import (
     BillingTerms,
     Change,
     Charge,
-    ManualLine,
     Member,
     Payer,
     Plan,
@@ -29,45 +27,21 @@ from fabgate.collector.models import (
     PrepaidEntry,
 )
 from fabgate.collector.sessions import corrections
-from fabgate.collector.verify.findings import Report
-from fabgate.collector.verify.money import prepaid as verification
-from fabgate.collector.verify.tables import logged
 from fabgate.errors import UsageError
 from tests.collector import postgresql
-from tests.collector.billing.charges.test_charges import FIRST, LATER, MONTHS, Life, altered, billed, close, session
-from tests.collector.pages.used import Used
+from tests.collector.billing.booked import FIRST, LATER, MONTHS, altered, close, session
+from tests.collector.billing.prepaid.life import CASH, NOW, PrepaidLife, credit, findings
 
 pytestmark = pytest.mark.usefixtures("database")
 
 LIVES = 200 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 2
-NOW = datetime(FIRST.year, FIRST.month, 20, 12, tzinfo=UTC)
-CASH = Paid("cash")
-
-
-@pytest.fixture
-def shop() -> Used:
-    found = Used()
-    billed()
-    modes.set_mode("m-1", FIRST, prepays=True, actor="eve")
-    return found
-
-
-def credit(amount_minor: int, payer: str = "m-1", now: datetime = NOW, **more: object) -> PrepaidEntry:
-    return ledger.credit(payer, amount_minor, CASH, author="kim", now=now, **more).entry  # type: ignore[arg-type]
-
-
-def findings() -> list[str]:
-    report = Report()
-    logged.check(report)
-    verification.check(report)
-    return [finding.text for finding in report.findings if finding.table.startswith("prepaid")]
 
 
 # --- a model ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("payer", ["m-1", modes.EVERYBODY])
-def test_nobody_prepays_prices_without_vat(shop, payer):
+def test_nobody_prepays_prices_without_vat(prepaid_shop, payer):
     for includes_vat in (None, True):
         BillingTerms.objects.update(includes_vat=includes_vat)
         for prepays in (True, False):
@@ -80,9 +54,9 @@ def test_nobody_prepays_prices_without_vat(shop, payer):
     modes.set_mode(payer, MONTHS[1], prepays=False, actor="eve")
 
 
-def test_a_charge_that_moves_to_a_payer_who_prepays_is_due_by_statement_everywhere(shop):
+def test_a_charge_that_moves_to_a_payer_who_prepays_is_due_by_statement_everywhere(prepaid_shop):
     """The month of the first payer was not paid from credit: statement, books and programs say so of the second one too."""
-    session(shop, "s-1", FIRST, 10, "m-2")
+    session(prepaid_shop, "s-1", FIRST, 10, "m-2")
     close(FIRST)
     credit(500, now=datetime(MONTHS[1].year, MONTHS[1].month, 2, tzinfo=UTC))
     corrections.correct("s-1", "payer", "m-1", author="maya", reason="m-1 pays")
@@ -94,117 +68,6 @@ def test_a_charge_that_moves_to_a_payer_who_prepays_is_due_by_statement_everywhe
     assert statement.due_minor == balances.due_in(Settled.of(month=MONTHS[1]), MONTHS[1])["m-1"] == 100
     assert statement.credit is not None
     assert (statement.credit.used_minor, statement.credit.closing_minor) == (0, 500)
-
-
-class Moved(NamedTuple):
-    """What the model knows of one payment: the payer, the day and the amount."""
-
-    payer: str
-    day: date
-    amount_minor: int
-
-
-class PrepaidLife(Life):
-    """A workshop in which chance also decides who prepays, what they pay in, and what they get back."""
-
-    def __init__(self, seed: int) -> None:
-        super().__init__(seed)
-        self.paid: list[Moved] = []
-        self.modes: dict[tuple[str, date], bool] = {}
-        #: Balances on the last days of closed months.
-        self.kept: dict[tuple[str, date], int] = {}
-        self.mode()
-
-    def step(self) -> None:
-        if self.chance.random() < 0.5:
-            self.chance.choice([self.pay, self.pay, self.pay_back, self.take_back, self.mode])()
-        super().step()
-
-    @property
-    def open_month(self) -> date:
-        return refresh.open_book().open_month
-
-    def now(self) -> datetime:
-        """Return a moment of a month that is open, or of the days before it that a wrong clock shows."""
-        day = self.open_month + timedelta(days=self.chance.randrange(-3, 28))
-        return datetime(day.year, day.month, day.day, self.chance.randrange(24), tzinfo=UTC)
-
-    def note(self, entry: PrepaidEntry) -> None:
-        self.paid.append(Moved(entry.payer, max(entry.at.date(), self.open_month), entry.amount_minor))
-
-    def pay(self) -> None:
-        payer, amount, now = self.chance.choice(["m-1", "m-2", "m-3"]), self.chance.choice([1, 250, 999]), self.now()
-        later = [since for _payer, since in self.modes if since > now.date()]
-        if any(self.prepays(payer, day) for day in (now.date(), *later)):
-            self.note(credit(amount, payer, now, is_meant=True))
-        else:
-            with pytest.raises(ledger.NotPrepaidError):
-                credit(amount, payer, now, is_meant=True)
-
-    def pay_back(self) -> None:
-        payer, amount = self.chance.choice(["m-1", "m-2"]), self.chance.choice([1, 300])
-
-        def pay_it() -> PrepaidEntry:
-            return ledger.refund(payer, amount, Paid("card", reason="a test"), author="eve", now=self.now()).entry
-
-        if self.balance(payer, date.max) >= amount:
-            self.note(pay_it())
-        else:
-            with pytest.raises(ledger.TooMuchError):
-                pay_it()
-
-    def take_back(self) -> None:
-        entries = PrepaidEntry.objects.filter(kind=PrepaidEntry.CREDIT, taken_back_by=None).order_by("pk")
-        if entries:
-            pk = self.chance.choice([entry.pk for entry in entries])
-            self.note(ledger.take_back(pk, author="eve", now=self.now(), reason="a test").entry)
-
-    def mode(self) -> None:
-        payer, prepays = self.chance.choice(["", "m-1", "m-2"]), self.chance.random() < 0.7
-        month = max(self.open_month, self.chance.choice(MONTHS))
-        modes.set_mode(payer, month, prepays=prepays, actor="eve")
-        self.modes[payer, month] = prepays
-
-    def prepays(self, payer: str, month: date) -> bool:
-        for who in (payer, ""):
-            begun = [since for name, since in self.modes if name == who and since <= month]
-            if begun:
-                return self.modes[who, max(begun)]
-        return False
-
-    def is_from_credit(self, charge: Charge) -> bool:
-        """Decide whether a charge is paid from credit: a correction only if what it corrects was."""
-        before = charge.reverses
-        if not before:
-            reversals = Charge.objects.filter(session=charge.session, month=charge.month).exclude(reverses="")
-            before = reversals.values_list("reverses", flat=True).first() or ""
-        if before and not self.is_from_credit(Charge.objects.get(pk=before)):
-            return False
-        return self.prepays(charge.payer, charge.month)
-
-    def balance(self, payer: str, day: date) -> int:
-        """Reckon a balance from everything that was ever charged, without the ledger's entries of closed months."""
-        found = sum(one.amount_minor for one in self.paid if one.payer == payer and one.day <= day)
-        for charge in Charge.objects.filter(payer=payer):
-            counts = charge.ended_at.date() if charge.month == charge.of_month else charge.month
-            if counts <= day and self.is_from_credit(charge):
-                found -= charge.amount_minor
-        for line in ManualLine.objects.filter(payer=payer):
-            if max(line.month, line.day) <= day and self.prepays(payer, line.month):
-                found -= line.amount_minor
-        return found
-
-    def check(self) -> None:
-        super().check()
-        days = [self.chance.choice(MONTHS) + timedelta(days=self.chance.randrange(31)) for _ in range(2)]
-        for payer in ("m-1", "m-2", "m-3"):
-            assert balances.of(payer) == self.balance(payer, date.max), payer
-            for day in days:
-                assert balances.of(payer, day) == self.balance(payer, day), (payer, day)
-            for month in self.closed:
-                last = refresh.following(month) - timedelta(days=1)
-                assert self.kept.setdefault((payer, last), balances.of(payer, last)) == balances.of(payer, last)
-        assert not findings()
 
 
 @pytest.mark.parametrize("seed", range(LIVES))
@@ -220,10 +83,10 @@ def test_no_sequence_of_payments_sessions_and_closings_loses_or_doubles_a_cent(s
 # --- single rules -----------------------------------------------------------------------------------------------------
 
 
-def test_a_closed_month_is_one_entry_and_a_reversal_gives_back(shop):
+def test_a_closed_month_is_one_entry_and_a_reversal_gives_back(prepaid_shop):
     credit(1_000)
-    session(shop, "s-1", FIRST, 30)
-    session(shop, "s-2", FIRST, 10, "m-2", gate="lathe-1")  # is billed by statement
+    session(prepaid_shop, "s-1", FIRST, 30)
+    session(prepaid_shop, "s-2", FIRST, 10, "m-2", gate="lathe-1")  # is billed by statement
     refresh.refresh_all()
     assert balances.all_of() == {"m-1": 700}
     close(FIRST)
@@ -235,8 +98,8 @@ def test_a_closed_month_is_one_entry_and_a_reversal_gives_back(shop):
     assert (balances.of("m-1", used.day), balances.of("m-1", MONTHS[1])) == (700, 1_000)
 
 
-def test_how_a_charge_is_settled_follows_the_payer_and_the_month_in_which_it_is_charged(shop):
-    session(shop, "s-1", FIRST, 30)
+def test_how_a_charge_is_settled_follows_the_payer_and_the_month_in_which_it_is_charged(prepaid_shop):
+    session(prepaid_shop, "s-1", FIRST, 30)
     modes.set_mode("m-1", MONTHS[1], prepays=False, actor="eve")
     modes.set_mode(modes.EVERYBODY, MONTHS[1], prepays=True, actor="eve")
     refresh.refresh_all()
@@ -250,16 +113,16 @@ def test_how_a_charge_is_settled_follows_the_payer_and_the_month_in_which_it_is_
         assert known.settlement(payer, month) == wanted
 
 
-def test_a_month_is_settled_by_its_own_mode_and_not_by_the_next_one(shop):
-    session(shop, "s-1", FIRST, 30)
-    session(shop, "s-2", FIRST, 10, "m-2", gate="lathe-1")
+def test_a_month_is_settled_by_its_own_mode_and_not_by_the_next_one(prepaid_shop):
+    session(prepaid_shop, "s-1", FIRST, 30)
+    session(prepaid_shop, "s-2", FIRST, 10, "m-2", gate="lathe-1")
     modes.set_mode("m-1", MONTHS[1], prepays=False, actor="eve")
     modes.set_mode("m-2", MONTHS[1], prepays=True, actor="eve")
     close(FIRST)
     assert balances.all_of() == {"m-1": -300}
 
 
-def test_statements_are_made_again_if_credit_or_a_mode_changes_while_a_month_is_closed(shop):
+def test_statements_are_made_again_if_credit_or_a_mode_changes_while_a_month_is_closed(prepaid_shop):
     ready = closing._prepare(FIRST)
     assert ready.is_current()
     credit(500)
@@ -269,7 +132,7 @@ def test_statements_are_made_again_if_credit_or_a_mode_changes_while_a_month_is_
     assert not ready.is_current()
 
 
-def test_a_line_counts_on_its_own_day_and_one_of_a_closed_month_on_the_first_day_of_the_next(shop):
+def test_a_line_counts_on_its_own_day_and_one_of_a_closed_month_on_the_first_day_of_the_next(prepaid_shop):
     day = FIRST + timedelta(days=9)
     decisions.add_line("m-1", "Plywood", 500, day=day, author="eve")
     assert [balances.of("m-1", one) for one in (day - timedelta(days=1), day)] == [0, -500]
@@ -278,7 +141,7 @@ def test_a_line_counts_on_its_own_day_and_one_of_a_closed_month_on_the_first_day
     assert [balances.of("m-1", one) for one in (MONTHS[1] - timedelta(days=1), MONTHS[1])] == [-500, -700]
 
 
-def test_no_mode_changes_in_a_closed_month_or_for_an_unknown_payer(shop):
+def test_no_mode_changes_in_a_closed_month_or_for_an_unknown_payer(prepaid_shop):
     close(FIRST)
     with pytest.raises(UsageError, match="month: found"):
         modes.set_mode("m-2", FIRST, prepays=True, actor="eve")
@@ -288,7 +151,7 @@ def test_no_mode_changes_in_a_closed_month_or_for_an_unknown_payer(shop):
     assert PrepaidChange.objects.count() == 1
 
 
-def test_a_form_counts_once_and_an_equal_credit_is_asked_about(shop):
+def test_a_form_counts_once_and_an_equal_credit_is_asked_about(prepaid_shop):
     first = credit(500, form="f-1")
     again = ledger.credit("m-1", 500, CASH, author="kim", now=NOW, form="f-1")
     assert (again.entry, again.change) == (first, None)
@@ -314,13 +177,13 @@ def test_a_form_counts_once_and_an_equal_credit_is_asked_about(shop):
         (5, Paid("cash", "9" * 41), "receipt number: found"),
     ],
 )
-def test_a_credit_that_cannot_be_is_refused(shop, amount, paid, wanted):
+def test_a_credit_that_cannot_be_is_refused(prepaid_shop, amount, paid, wanted):
     with pytest.raises(UsageError, match=wanted):
         ledger.credit("m-1", amount, paid, author="kim", now=NOW)
     assert not PrepaidEntry.objects.exists()
 
 
-def test_only_payers_who_prepay_and_have_not_ended_can_be_credited(shop):
+def test_only_payers_who_prepay_and_have_not_ended_can_be_credited(prepaid_shop):
     school = payers.add_organisation(Payer(name="School"), actor="eve")
     with pytest.raises(ledger.NotPrepaidError):
         credit(500, school.pk)
@@ -333,9 +196,9 @@ def test_only_payers_who_prepay_and_have_not_ended_can_be_credited(shop):
     assert balances.of(school.pk) == 0
 
 
-def test_at_most_the_balance_is_paid_back_with_a_reason(shop):
+def test_at_most_the_balance_is_paid_back_with_a_reason(prepaid_shop):
     wrong = credit(5_000)
-    session(shop, "s-1", FIRST, 30)
+    session(prepaid_shop, "s-1", FIRST, 30)
     for amount, reason in ((4_701, "left"), (100, "  ")):
         with pytest.raises(UsageError):
             ledger.refund("m-1", amount, Paid("cash", reason=reason), author="eve", now=NOW)
@@ -349,7 +212,7 @@ def test_at_most_the_balance_is_paid_back_with_a_reason(shop):
         ledger.take_back(99, author="eve", now=NOW, reason="a test")
 
 
-def test_a_day_has_a_sum_for_each_method(shop):
+def test_a_day_has_a_sum_for_each_method(prepaid_shop):
     credit(500)
     wrong = credit(9_000)
     ledger.take_back(wrong.pk, author="eve", now=NOW, reason="typed wrongly")
@@ -373,7 +236,7 @@ def test_a_day_has_a_sum_for_each_method(shop):
     ],
     ids=["amount", "payer", "method", "receipt", "refund", "reason"],
 )
-def test_a_form_that_was_sent_is_refused_with_other_values(shop, again):
+def test_a_form_that_was_sent_is_refused_with_other_values(prepaid_shop, again):
     first = credit(500, form="f-1")
     refunded = ledger.refund("m-1", 200, Paid("cash", reason="moves away"), author="kim", now=NOW, form="f-2").entry
     with pytest.raises(ledger.FormUsedError) as error:
@@ -384,7 +247,7 @@ def test_a_form_that_was_sent_is_refused_with_other_values(shop, again):
     assert (repeated.entry, repeated.change) == (refunded, None)
 
 
-def test_two_credits_at_the_same_moment_both_count_and_one_form_sent_twice_counts_once(shop):
+def test_two_credits_at_the_same_moment_both_count_and_one_form_sent_twice_counts_once(prepaid_shop):
     def send(form: str) -> None:
         try:
             credit(500, form=form, is_meant=True)
@@ -401,7 +264,7 @@ def test_two_credits_at_the_same_moment_both_count_and_one_form_sent_twice_count
     assert Change.objects.filter(verb="prepaid.credited").count() == 2
 
 
-def test_a_credit_that_fails_half_way_leaves_nothing(shop):
+def test_a_credit_that_fails_half_way_leaves_nothing(prepaid_shop):
     def fail() -> dict[str, int]:
         raise RuntimeError
 
@@ -411,9 +274,9 @@ def test_a_credit_that_fails_half_way_leaves_nothing(shop):
     assert not Change.objects.filter(verb="prepaid.credited").exists()
 
 
-def test_what_was_altered_is_found(shop):
+def test_what_was_altered_is_found(prepaid_shop):
     entry = credit(500)
-    session(shop, "s-1", FIRST, 30)
+    session(prepaid_shop, "s-1", FIRST, 30)
     close(FIRST)
     assert (findings(), altered()) == ([], [[]])
     for table, change, wanted in (
@@ -444,8 +307,8 @@ def test_what_was_altered_is_found(shop):
     ]
 
 
-def test_who_no_longer_prepays_pays_what_they_owe_of_before_and_nothing_more(shop):
-    session(shop, "s-1", FIRST, 30)
+def test_who_no_longer_prepays_pays_what_they_owe_of_before_and_nothing_more(prepaid_shop):
+    session(prepaid_shop, "s-1", FIRST, 30)
     refresh.refresh_all()
     modes.set_mode("m-1", MONTHS[1], prepays=False, actor="eve")
     later = datetime(MONTHS[1].year, MONTHS[1].month, 20, 12, tzinfo=UTC)
@@ -456,8 +319,8 @@ def test_who_no_longer_prepays_pays_what_they_owe_of_before_and_nothing_more(sho
         credit(100, now=later)
 
 
-def test_a_balance_can_be_asked_for_on_the_last_day_of_all(shop):
-    session(shop, "s-1", FIRST, 30)
+def test_a_balance_can_be_asked_for_on_the_last_day_of_all(prepaid_shop):
+    session(prepaid_shop, "s-1", FIRST, 30)
     refresh.refresh_all()
     assert balances.of("m-1", date.max) == balances.of("m-1") == -300
 
@@ -465,7 +328,7 @@ def test_a_balance_can_be_asked_for_on_the_last_day_of_all(shop):
 # --- who is out of credit ---------------------------------------------------------------------------------------------
 
 
-def test_only_payers_who_prepay_are_out_of_credit_at_0(shop):
+def test_only_payers_who_prepay_are_out_of_credit_at_0(prepaid_shop):
     def out() -> list[bool]:
         found = standing.of(day=NOW.date())
         return [found.is_out(payer) for payer in ("m-1", "m-2", "group:1")]
@@ -473,7 +336,7 @@ def test_only_payers_who_prepay_are_out_of_credit_at_0(shop):
     assert out() == [True, False, False]
     credit(300)
     assert out() == [False, False, False]
-    session(shop, "s-1", FIRST, 30)
+    session(prepaid_shop, "s-1", FIRST, 30)
     refresh.refresh_all()
     assert out() == [True, False, False]
     modes.set_mode(modes.EVERYBODY, FIRST, prepays=True, actor="eve")
@@ -483,11 +346,11 @@ def test_only_payers_who_prepay_are_out_of_credit_at_0(shop):
     assert one.is_out("m-1")
 
 
-def test_the_plan_of_a_member_sets_the_overdraft(shop):
+def test_the_plan_of_a_member_sets_the_overdraft(prepaid_shop):
     Plan.objects.filter(name="half").update(overdraft_minor=200)
     member_plans.set_plan(Member.objects.get(pk="m-1"), "half", FIRST, actor="eve")
     for minutes, is_out in ((29, False), (10, False), (1, True)):  # half of 0.10 a minute
-        session(shop, f"s-{minutes}", FIRST + timedelta(days=30 - minutes), minutes)
+        session(prepaid_shop, f"s-{minutes}", FIRST + timedelta(days=30 - minutes), minutes)
         refresh.refresh_all()
         assert standing.of().is_out("m-1") is is_out
     assert standing.overdraft_minor("m-1") == 200

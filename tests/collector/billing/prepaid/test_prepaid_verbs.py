@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from datetime import UTC, datetime
 
 import pytest
 
 from fabgate.collector.billing.prepaid import modes
-from fabgate.collector.cli import verbs
 from fabgate.collector.models import BillingTerms, PrepaidChange, PrepaidEntry
 from fabgate.errors import UsageError
-from tests.collector.access.test_roster import env, told  # noqa: F401 (fixtures)
-from tests.collector.billing.charges.test_charges import FIRST, billed, session
-from tests.collector.pages.used import Used
+from tests.collector.billing.booked import FIRST, session
 
 pytestmark = pytest.mark.usefixtures("env", "told")
 
@@ -24,28 +20,9 @@ def today() -> str:
     return f"{datetime.now(UTC):%Y-%m-%d}"
 
 
-@pytest.fixture
-def run(capsys):
-    def verb(*words: str) -> str:
-        parser = argparse.ArgumentParser()
-        verbs.add_verbs(parser)
-        args = parser.parse_args(words)
-        assert verbs.function_of(args)(args) == 0
-        return str(capsys.readouterr().out)
-
-    return verb
-
-
-@pytest.fixture
-def shop() -> Used:
-    found = Used()
-    billed()
-    return found
-
-
-def test_credit_is_taken_printed_and_paid_back(shop, run):
+def test_credit_is_taken_printed_and_paid_back(billed_shop, run):
     assert run("bill-prepaid", "m-1", "--from", f"{FIRST:%Y-%m}").startswith(f"m-1 prepays, from {FIRST:%Y-%m}; ")
-    session(shop, "s-1", FIRST, 30)
+    session(billed_shop, "s-1", FIRST, 30)
     lines = run("bill-credit", "m-1", "20.00", "--method", "cash", "--till", "4711").splitlines()
     assert lines[0] == f"number 1, {today()}: m-1: credit 20.00 EUR, cash; balance 17.00 EUR"
     assert lines[-1].startswith("this is an acknowledgement, not a receipt")
@@ -74,7 +51,7 @@ def test_credit_is_taken_printed_and_paid_back(shop, run):
     assert day["methods"]["cash"] == {"entries": 3, "in_minor": 2_000, "out_minor": 0, "net_minor": 2_000}
 
 
-def test_settlements_are_set_and_listed(shop, run):
+def test_settlements_are_set_and_listed(billed_shop, run):
     assert run("bill-prepaid") == "no payer prepays\n"
     run("bill-prepaid", "--everybody", "--from", f"{FIRST:%Y-%m}", "--warn-below", "5")
     run("bill-prepaid", "m-2", "--off", "--from", f"{FIRST:%Y-%m}")
@@ -90,7 +67,7 @@ def test_settlements_are_set_and_listed(shop, run):
     assert not modes.Modes.now().prepays("m-2", FIRST)
 
 
-def test_a_plan_has_an_overdraft(shop, run):
+def test_a_plan_has_an_overdraft(billed_shop, run):
     assert run("bill-plan", "student", "--overdraft", "10").endswith("0 % discount, overdraft 10.00 EUR\n")
     assert ["student", "30", "0", "%", "10.00", "EUR", "0"] in [line.split() for line in run("bill-plan").splitlines()]
     with pytest.raises(UsageError, match="overdraft_minor: found -100"):
@@ -111,7 +88,7 @@ def test_a_plan_has_an_overdraft(shop, run):
         (["bill-prepaid", "m-1", "--from", "2020-01"], "month: found"),
     ],
 )
-def test_what_cannot_be_is_refused(shop, run, words, wanted):
+def test_what_cannot_be_is_refused(billed_shop, run, words, wanted):
     with pytest.raises(UsageError, match=wanted):
         run(*words)
     assert not PrepaidEntry.objects.exists()

@@ -25,11 +25,10 @@ from fabgate.collector.verify.money import prices
 from fabgate.collector.verify.tables import logged
 from fabgate.errors import UsageError
 from tests.collector import postgresql
-from tests.collector.billing.charges.test_charges import FIRST, MONTHS, altered, close, session, unlike_from_scratch
-from tests.collector.billing.prepaid.test_ledger import PrepaidLife, credit, findings, shop
+from tests.collector.billing.booked import FIRST, MONTHS, altered, close, session, unlike_from_scratch
+from tests.collector.billing.prepaid.life import PrepaidLife, credit, findings
 from tests.collector.pages.used import NOON
 
-__all__ = ["shop"]
 pytestmark = pytest.mark.usefixtures("database")
 
 LIVES = 100 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 2
@@ -242,9 +241,9 @@ def test_no_act_of_a_member_gives_credit_or_power_and_the_books_stay_clean(seed)
 # --- single rules -----------------------------------------------------------------------------------------------------
 
 
-def test_contests_give_a_member_neither_credit_nor_power_nor_cash(shop):
+def test_contests_give_a_member_neither_credit_nor_power_nor_cash(prepaid_shop):
     for number in range(6):
-        session(shop, f"s-{number}", FIRST + timedelta(days=number), 35)
+        session(prepaid_shop, f"s-{number}", FIRST + timedelta(days=number), 35)
     refresh.refresh_all()
     assert balances.of("m-1") == -2_100
     for number in range(6):
@@ -259,9 +258,9 @@ def test_contests_give_a_member_neither_credit_nor_power_nor_cash(shop):
     assert (is_out(), balances.of("m-1")) == (True, -1_100)
 
 
-def test_a_month_that_is_closed_meanwhile_gives_nothing_either(shop):
+def test_a_month_that_is_closed_meanwhile_gives_nothing_either(prepaid_shop):
     credit(2_500)
-    session(shop, "s-1", FIRST, 200)
+    session(prepaid_shop, "s-1", FIRST, 200)
     contest("s-1")
     close(FIRST)
     assert balances.of("m-1") == 2_500
@@ -271,11 +270,11 @@ def test_a_month_that_is_closed_meanwhile_gives_nothing_either(shop):
     assert (balances.of("m-1"), can_refund(500), can_refund(501)) == (500, True, False)
 
 
-def test_the_free_minutes_that_a_session_in_review_would_use_are_not_given_to_others(shop):
+def test_the_free_minutes_that_a_session_in_review_would_use_are_not_given_to_others(prepaid_shop):
     credit(1_000)
     member_plans.set_plan(Member.objects.get(pk="m-1"), "student", FIRST, actor="eve")  # 30 free minutes
-    session(shop, "s-1", FIRST, 30)
-    session(shop, "s-2", FIRST + timedelta(days=1), 30)
+    session(prepaid_shop, "s-1", FIRST, 30)
+    session(prepaid_shop, "s-2", FIRST + timedelta(days=1), 30)
     refresh.refresh_all()
     assert (balances.of("m-1"), can_refund(700), can_refund(701)) == (700, True, False)
     contest("s-1")
@@ -286,15 +285,17 @@ def test_the_free_minutes_that_a_session_in_review_would_use_are_not_given_to_ot
     ("why", "minutes", "certain_minor"),
     [("uncertain", 10, 100), ("time-above-clock", 600, 100), ("overlap", 10, 0)],
 )
-def test_what_the_books_doubt_counts_its_certain_part_also_if_it_is_contested(shop, why, minutes, certain_minor):
+def test_what_the_books_doubt_counts_its_certain_part_also_if_it_is_contested(
+    prepaid_shop, why, minutes, certain_minor
+):
     credit(5_000)
     at = datetime(FIRST.year, FIRST.month, 3, 9, tzinfo=UTC)
-    shop.begin("s-1", "m-1", at)
+    prepaid_shop.begin("s-1", "m-1", at)
     more = {"reason": "power-loss", "uncertainty_ms": 90_000} if why == "uncertain" else {}
-    shop.end("s-1", "m-1", at + timedelta(minutes=10), minutes * 60_000, **more)
+    prepaid_shop.end("s-1", "m-1", at + timedelta(minutes=10), minutes * 60_000, **more)
     if why == "overlap":
-        shop.begin("s-2", "m-2", at + timedelta(minutes=5))
-        shop.end("s-2", "m-2", at + timedelta(minutes=12), 7 * 60_000)
+        prepaid_shop.begin("s-2", "m-2", at + timedelta(minutes=5))
+        prepaid_shop.end("s-2", "m-2", at + timedelta(minutes=12), 7 * 60_000)
     assert UsageSession.objects.get(pk="s-1").doubt == why
     most = 5_000 - certain_minor
     # the clocks of a gate may differ by a second
@@ -309,9 +310,9 @@ def test_what_the_books_doubt_counts_its_certain_part_also_if_it_is_contested(sh
     assert (can_refund(max(full, 1)), can_refund(max(full, 0) + 1)) == left, "a person had decided"
 
 
-def test_a_month_that_was_settled_by_statement_never_becomes_credit(shop):
+def test_a_month_that_was_settled_by_statement_never_becomes_credit(prepaid_shop):
     """It was never paid in: what is corrected later is due by statement."""
-    session(shop, "s-1", FIRST, 100, "m-2")
+    session(prepaid_shop, "s-1", FIRST, 100, "m-2")
     line = decisions.add_line("m-2", "Plywood", 750, day=FIRST, author="eve")
     close(FIRST)
     modes.set_mode("m-2", MONTHS[1], prepays=True, actor="eve")
@@ -340,7 +341,7 @@ def test_a_month_that_was_settled_by_statement_never_becomes_credit(shop):
     corrections.correct("s-1", "payer", "m-1", author="eve", reason="another payer, who prepays")
     refresh.refresh_all()
     assert balances.all_of().get("m-1", 0) == 0
-    session(shop, "s-2", MONTHS[2], 10, "m-2")
+    session(prepaid_shop, "s-2", MONTHS[2], 10, "m-2")
     refresh.refresh_all()
     assert balances.of("m-2") == -100, "what is new is paid from credit"
 
@@ -348,10 +349,10 @@ def test_a_month_that_was_settled_by_statement_never_becomes_credit(shop):
 # --- admissions -------------------------------------------------------------------------------------------------------
 
 
-def test_a_manager_admits_until_the_answer_and_later_contests_count(shop):
+def test_a_manager_admits_until_the_answer_and_later_contests_count(prepaid_shop):
     credit(1_000)
     for number in range(3):
-        session(shop, f"s-{number}", FIRST + timedelta(days=number), 80)
+        session(prepaid_shop, f"s-{number}", FIRST + timedelta(days=number), 80)
     contest("s-0")
     contest("s-1")
     assert is_out()
@@ -360,7 +361,7 @@ def test_a_manager_admits_until_the_answer_and_later_contests_count(shop):
     assert (is_out(), can_refund(1)) == (False, False)
     contest("s-2")
     assert is_out() is False, "its 8.00 still count: 2.00 are left"
-    session(shop, "s-3", FIRST + timedelta(days=9), 30)
+    session(prepaid_shop, "s-3", FIRST + timedelta(days=9), 30)
     assert is_out()
     contest("s-3")
     assert is_out(), "what is contested after the admission counts"
@@ -375,8 +376,8 @@ def test_a_manager_admits_until_the_answer_and_later_contests_count(shop):
 
 
 @pytest.mark.parametrize("why", ["has credit", "used it up all the same", "gave no reason", "is unknown"])
-def test_an_admission_that_would_change_nothing_is_refused(shop, why):
-    session(shop, "s-1", FIRST, 80)
+def test_an_admission_that_would_change_nothing_is_refused(prepaid_shop, why):
+    session(prepaid_shop, "s-1", FIRST, 80)
     if why == "has credit":
         credit(5_000)
     elif why != "used it up all the same":

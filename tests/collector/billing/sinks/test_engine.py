@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import json
 import os
@@ -22,12 +21,11 @@ from fabgate.collector.billing.sinks import config, decisions, engine, feeds, se
 from fabgate.collector.billing.sinks.config import Configured
 from fabgate.collector.billing.sinks.contract import Charge, Refused, Site
 from fabgate.collector.billing.sinks.drivers.stripe import StripeSink
-from fabgate.collector.cli import verbs
 from fabgate.collector.models import Change, Member, PrepaidChange, Sink, SinkLetter
 from fabgate.errors import UsageError
-from tests.collector.billing.charges.test_charges import FIRST, MONTHS
+from tests.collector.billing.booked import FIRST, MONTHS
 from tests.collector.billing.sinks import programs
-from tests.collector.billing.sinks.test_contract import NOW, Sent, books  # noqa: F401 (fixture)
+from tests.collector.billing.sinks.sent import NOW, Sent
 from tests.support.patience import HANGS_S
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -41,22 +39,10 @@ def written(tmp_path, monkeypatch):
     return lambda text: config.path().write_text(text)
 
 
-@pytest.fixture
-def run(capsys):
-    def verb(*words: str) -> str:
-        parser = argparse.ArgumentParser()
-        verbs.add_verbs(parser)
-        args = parser.parse_args(words)
-        assert verbs.function_of(args)(args) == 0
-        return str(capsys.readouterr().out)
-
-    return verb
-
-
 # --- sinks.yaml -------------------------------------------------------------------------------------------------------
 
 
-def test_every_mistake_is_named_with_its_line(written, books):  # noqa: F811
+def test_every_mistake_is_named_with_its_line(written, books):
     written(
         "a: {driver: file, from: 2027-01}\n"
         "B: {driver: files, from: 2027-01, folder: x}\n"
@@ -77,7 +63,7 @@ def test_every_mistake_is_named_with_its_line(written, books):  # noqa: F811
     ]
 
 
-def test_two_programs_do_not_write_invoices_for_the_same_minutes(written, books):  # noqa: F811
+def test_two_programs_do_not_write_invoices_for_the_same_minutes(written, books):
     stripe = f"stripe: {{driver: stripe, from: {MONTH}, key_file: k}}\n"
     meter = "meter: {{driver: openmeter, from: {}, url: 'http://127.0.0.1', categories: {}}}\n"
     written(stripe + meter.format(MONTH, "[]"))
@@ -101,7 +87,7 @@ class Picky(programs.KeylessSink):
     needs_reference = True
 
 
-def test_an_item_of_a_payer_without_a_reference_waits_until_there_is_one(tmp_path, books):  # noqa: F811
+def test_an_item_of_a_payer_without_a_reference_waits_until_there_is_one(tmp_path, books):
     with programs.KeylessProgram(tmp_path).running() as program:
         plain = program.configured(MONTH)
         program.configured = lambda _since: Configured(plain.name, plain.driver_name, Picky, plain.options)
@@ -122,7 +108,7 @@ def test_an_item_of_a_payer_without_a_reference_waits_until_there_is_one(tmp_pat
 # --- verbs ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_verbs_show_what_was_sent_and_send_again_only_with_sure(written, run, tmp_path, books):  # noqa: F811
+def test_the_verbs_show_what_was_sent_and_send_again_only_with_sure(written, run, tmp_path, books):
     assert "no sinks" in run("sinks")
     (tmp_path / "books").mkdir()
     written(f"books: {{driver: files, from: {MONTH}, folder: books}}\n")
@@ -151,7 +137,7 @@ def test_the_verbs_show_what_was_sent_and_send_again_only_with_sure(written, run
         run("sinks", "shop")
 
 
-def test_another_month_in_the_folder_stops_the_sink_and_is_not_touched(tmp_path, books):  # noqa: F811
+def test_another_month_in_the_folder_stops_the_sink_and_is_not_touched(tmp_path, books):
     folder = programs.Folder(tmp_path)
     there = folder.books / MONTH
     there.mkdir()
@@ -167,7 +153,7 @@ def test_another_month_in_the_folder_stops_the_sink_and_is_not_touched(tmp_path,
 
 
 @pytest.mark.parametrize("error", [Refused("400 Bad Request"), KeyError("note"), TypeError("found a list")])
-def test_a_program_that_cannot_say_what_it_has_keeps_no_other_from_getting_theirs(tmp_path, books, error):  # noqa: F811
+def test_a_program_that_cannot_say_what_it_has_keeps_no_other_from_getting_theirs(tmp_path, books, error):
     """The process was killed while it sent, so the program is asked first; its answer is nonsense."""
 
     class Confused(programs.KeylessSink):
@@ -187,7 +173,7 @@ def test_a_program_that_cannot_say_what_it_has_keeps_no_other_from_getting_their
         assert other.effects
 
 
-def test_one_process_sends_at_a_time(written, tmp_path, books):  # noqa: F811
+def test_one_process_sends_at_a_time(written, tmp_path, books):
     (tmp_path / "books").mkdir()
     written(f"books: {{driver: files, from: {MONTH}, folder: books}}\n")
     handle = os.open(settings.ENVIRONMENT.data / sending.LOCK, os.O_RDWR | os.O_CREAT)
@@ -217,7 +203,7 @@ engine.deliver(config.Configured(one.name, one.driver_name, Dying, one.options),
 
 @pytest.mark.kills
 @pytest.mark.sqlite
-def test_a_process_that_is_really_killed_after_sending_has_one_effect(written, tmp_path, books):  # noqa: F811
+def test_a_process_that_is_really_killed_after_sending_has_one_effect(written, tmp_path, books):
     with programs.WebhookReceiver(tmp_path).running() as program:
         program.configured(MONTH)
         written(f"hook: {{driver: webhook, from: {MONTH}, url: '{program.url}', secret_file: secret}}\n")
@@ -240,7 +226,7 @@ def test_a_process_that_is_really_killed_after_sending_has_one_effect(written, t
         sent.check()
 
 
-def test_the_thread_looks_again_when_something_has_happened_or_time_has_passed(written, tmp_path, books):  # noqa: F811
+def test_the_thread_looks_again_when_something_has_happened_or_time_has_passed(written, tmp_path, books):
     (tmp_path / "books").mkdir()
     written(f"books: {{driver: files, from: {MONTH}, folder: books}}\n")
     Sink.objects.create(name="books")  # the log of a new one would wake the thread
@@ -258,7 +244,7 @@ def test_the_thread_looks_again_when_something_has_happened_or_time_has_passed(w
     assert not SinkLetter.objects.exclude(state=SinkLetter.SENT).exists()
 
 
-def test_charges_say_whether_they_were_paid_before(books):  # noqa: F811
+def test_charges_say_whether_they_were_paid_before(books):
     PrepaidChange.objects.create(payer="m-1", since=FIRST, prepays=True)
     row, site = Sink(name="x"), config.site_of()
     feed = feeds.of(programs.KeylessSink, row, programs.KeylessSink.Options(since=MONTH, url="http://localhost"), site)
@@ -305,7 +291,7 @@ def a_charge(minor: int) -> Charge:
     )
 
 
-def test_charges_paid_from_credit_are_not_invoiced_and_need_no_reference(tmp_path, books):  # noqa: F811
+def test_charges_paid_from_credit_are_not_invoiced_and_need_no_reference(tmp_path, books):
     PrepaidChange.objects.create(payer="m-1", since=FIRST, prepays=True)
     with programs.StripeRecorder(tmp_path).running() as program:
         sent = Sent(program)

@@ -21,7 +21,7 @@ from fabgate.collector.sessions import corrections
 from fabgate.errors import UsageError
 from tests.collector import postgresql
 from tests.collector.billing.sinks.programs import LOST, WELL, LagoRecorder, OpenMeterRecorder
-from tests.collector.billing.sinks.test_contract import Killed, Sent
+from tests.collector.billing.sinks.sent import Killed, Sent
 from tests.collector.pages.used import NOON, Used
 
 pytestmark = pytest.mark.usefixtures("database")

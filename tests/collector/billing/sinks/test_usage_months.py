@@ -20,7 +20,7 @@ from fabgate.collector.models import Collector, LedgerLine, Sink, UsageSession
 from fabgate.collector.sessions import corrections
 from fabgate.errors import UsageError
 from tests.collector.billing.sinks.programs import UsageFolder
-from tests.collector.billing.sinks.test_contract import Sent
+from tests.collector.billing.sinks.sent import Sent
 from tests.collector.pages.used import Used
 
 pytestmark = pytest.mark.usefixtures("database")

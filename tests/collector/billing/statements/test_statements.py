@@ -48,20 +48,19 @@ def close(first=FIRST) -> ClosedMonth:
 
 
 @pytest.fixture
-def shop() -> Used:
+def shop_of_one_payer(shop: Used) -> Used:
     """m-1 and m-3 at two machines, all paid by m-1; a waived session, a free one, and a line."""
-    found = Used()
     billing.start()
     billing.rule("price=0.10 grace_s=60 vat_code=V20")
     Payer.objects.create(id="m-1", member_id="m-1", name="Müller & Söhne", address="1 quai de Saône\n69001 Lyon")
     Member.objects.filter(pk="m-3").update(payer="m-1")
-    found.session("s-1", "m-1", NOON, 30)
-    found.session("s-2", "m-3", NOON + timedelta(hours=1), 45)
-    found.session("s-3", "m-1", NOON + timedelta(hours=3), 60, gate="lathe-1")
-    found.session("s-4", "m-1", NOON + timedelta(hours=5), 1)
+    shop.session("s-1", "m-1", NOON, 30)
+    shop.session("s-2", "m-3", NOON + timedelta(hours=1), 45)
+    shop.session("s-3", "m-1", NOON + timedelta(hours=3), 60, gate="lathe-1")
+    shop.session("s-4", "m-1", NOON + timedelta(hours=5), 1)
     decisions.waive("s-3", author="maya", reason="The lathe stopped twice")
     decisions.add_line("m-1", "Plywood, 9 mm", 1_250, day=FIRST, author="maya", vat_code="V5")
-    return found
+    return shop
 
 
 def written(statement) -> list[tuple[str, ...]]:
@@ -74,7 +73,7 @@ def written(statement) -> list[tuple[str, ...]]:
     ]
 
 
-def test_a_statement_without_vat_says_so_in_the_words_of_the_law_and_sums_no_codes(shop):
+def test_a_statement_without_vat_says_so_in_the_words_of_the_law_and_sums_no_codes(shop_of_one_payer):
     assert "V20" in vat.note(read.of(FIRST, "m-1"))
     BillingTerms.objects.update(includes_vat=None)
     statement = read.of(FIRST, "m-1")
@@ -91,7 +90,7 @@ def pages(statement) -> str:
     return "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf.of(statement))).pages)
 
 
-def test_a_statement_reads_like_a_telephone_bill(shop):
+def test_a_statement_reads_like_a_telephone_bill(shop_of_one_payer):
     statement = read.of(FIRST, "m-1")
     assert written(statement) == [
         ("person", "Zoé Müller", "", "", "", ""),
@@ -136,12 +135,12 @@ def test_a_statement_reads_like_a_telephone_bill(shop):
     assert "m-3" not in [person.id for person in read.of(FIRST, "m-2").persons]
 
 
-def test_the_times_of_the_lines_add_up_to_the_times_that_are_printed_below_them(shop):
+def test_the_times_of_the_lines_add_up_to_the_times_that_are_printed_below_them(shop_of_one_payer):
     """Two sessions of 30.6 seconds were printed as 30 and 30, and together as 61."""
     for number in range(2):
         at = NOON + timedelta(hours=6 + number)
-        shop.begin(f"t-{number}", "m-3", at, "lathe-1")
-        shop.end(f"t-{number}", "m-3", at + timedelta(milliseconds=90_600), 90_600, "lathe-1")
+        shop_of_one_payer.begin(f"t-{number}", "m-3", at, "lathe-1")
+        shop_of_one_payer.end(f"t-{number}", "m-3", at + timedelta(milliseconds=90_600), 90_600, "lathe-1")
     refresh.refresh_all()
     table = [row for row in written(read.of(FIRST, "m-1")) if row[0] in {"session", "machine-sum", "whole"}]
     times = {kind: [row[3] for row in table if row[0] == kind] for kind, *_rest in table}
@@ -150,7 +149,7 @@ def test_the_times_of_the_lines_add_up_to_the_times_that_are_printed_below_them(
     assert times["whole"] == ["1:18:02"]
 
 
-def test_a_correction_and_a_contest_are_marked_and_stay_as_they_were_when_the_month_was_closed(shop):
+def test_a_correction_and_a_contest_are_marked_and_stay_as_they_were_when_the_month_was_closed(shop_of_one_payer):
     corrections.correct("s-2", "time", str(20 * 60_000), author="maya", reason="Left on by the one before")
     corrections.contest(UsageSession.objects.get(pk="s-1"), "Not mine", author="zoe")
     line = ManualLine.objects.get()
@@ -173,7 +172,7 @@ def test_a_correction_and_a_contest_are_marked_and_stay_as_they_were_when_the_mo
     assert pdf.of(read.of(FIRST, "m-1")) == before
 
 
-def test_a_closed_statement_stays_as_it_was_printed(shop):
+def test_a_closed_statement_stays_as_it_was_printed(shop_of_one_payer):
     Workshop.objects.create(name="Atelier des Deux-Rives", address="12 rue de la Charité\n69002 Lyon")
     open_one = read.of(FIRST, "m-1")
     close()
@@ -191,11 +190,11 @@ def test_a_closed_statement_stays_as_it_was_printed(shop):
     assert pdf.of(read.of(FIRST, "m-1")) == before
 
 
-def test_what_changed_after_closing_names_its_month_and_reason(shop):
+def test_what_changed_after_closing_names_its_month_and_reason(shop_of_one_payer):
     close()
     decisions.withdraw("s-3", author="maya", reason="It worked")
     corrections.correct("s-2", "payer", "m-2", author="maya", reason="Wrong payer")
-    shop.session("s-9", "m-1", NOON + timedelta(hours=8), 10)
+    shop_of_one_payer.session("s-9", "m-1", NOON + timedelta(hours=8), 10)
     refresh.refresh_all()
     month = f"{FIRST:%B %Y}"
     assert [row[1:] for row in written(read.of(NEXT, "m-1")) if row[0] == "session"] == [
@@ -226,9 +225,9 @@ def test_what_changed_after_closing_names_its_month_and_reason(shop):
 
 
 @pytest.mark.parametrize("lang", ["en", "fr"])
-def test_page_pdf_and_csv_say_the_same_in_the_language_of_the_payer(shop, lang):
+def test_page_pdf_and_csv_say_the_same_in_the_language_of_the_payer(shop_of_one_payer, lang):
     Payer.objects.filter(pk="m-1").update(lang=lang)
-    shop.session("s-9", "m-1", NOON + timedelta(days=1), 29 * 60)  # over midnight
+    shop_of_one_payer.session("s-9", "m-1", NOON + timedelta(days=1), 29 * 60)  # over midnight
     close()
     decisions.add_line("m-1", "Σχέδιο", -1_000, day=FIRST, author="maya")
     for month in (FIRST, NEXT):
@@ -249,7 +248,7 @@ def test_page_pdf_and_csv_say_the_same_in_the_language_of_the_payer(shop, lang):
         assert len(cells) == len(list(statement.items)) + len(statement.lines)
 
 
-def test_a_payer_without_charges_has_an_empty_statement(shop):
+def test_a_payer_without_charges_has_an_empty_statement(shop_of_one_payer):
     close()
     for month in (FIRST, NEXT):
         statement = read.of(month, "m-2")
@@ -257,10 +256,10 @@ def test_a_payer_without_charges_has_an_empty_statement(shop):
         assert "Nothing is charged in this month." in pages(statement)
 
 
-def test_the_statements_of_a_month_add_up_to_its_total(shop):
+def test_the_statements_of_a_month_add_up_to_its_total(shop_of_one_payer):
     group = Group.objects.create(name="Class 4b")
-    shop.session("s-8", group.roster_id, NOON + timedelta(days=2), 20)
-    shop.session("s-9", "m-2", NOON + timedelta(days=3), 20)
+    shop_of_one_payer.session("s-8", group.roster_id, NOON + timedelta(days=2), 20)
+    shop_of_one_payer.session("s-9", "m-2", NOON + timedelta(days=3), 20)
     decisions.add_line("m-3", "Course", 5_000, day=FIRST, author="maya")
     closed = close()
     issued = {row.payer: row for row in IssuedStatement.objects.all()}
@@ -284,7 +283,7 @@ def test_the_statements_of_a_month_add_up_to_its_total(shop):
     assert "the statement of m-2" in wrong
 
 
-def test_erased_words_leave_ids_and_sums_and_are_in_no_log(shop):
+def test_erased_words_leave_ids_and_sums_and_are_in_no_log(shop_of_one_payer):
     close()
     amount = read.of(FIRST, "m-1").amount_minor
     assert issue.erase_words(NEXT, actor="maya", at=LATER) == 1
@@ -303,7 +302,7 @@ def test_erased_words_leave_ids_and_sums_and_are_in_no_log(shop):
     assert "Müller" not in log
 
 
-def test_the_files_of_an_archive_are_always_the_same_and_have_no_names(shop):
+def test_the_files_of_an_archive_are_always_the_same_and_have_no_names(shop_of_one_payer):
     decisions.add_line("m-2", "=1+2", 300, day=FIRST, author="maya")
     closed = close()
     assert set(closed.archive) == {f"{FIRST:%Y-%m}{end}" for end in ("-charges.csv", "-lines.csv", ".json")}
@@ -322,7 +321,7 @@ def test_the_files_of_an_archive_are_always_the_same_and_have_no_names(shop):
     assert words["statements"][0]["words"]["people"]["m-3"] == "Zoé Petit"
 
 
-def test_a_month_that_changes_while_it_is_read_is_closed_as_it_is_then(shop, monkeypatch):
+def test_a_month_that_changes_while_it_is_read_is_closed_as_it_is_then(shop_of_one_payer, monkeypatch):
     """What is read before the others wait is read again if they changed it."""
     read_at = []
     original = issue.of_month
@@ -342,7 +341,7 @@ def test_a_month_that_changes_while_it_is_read_is_closed_as_it_is_then(shop, mon
     assert not [wrong for _month, _sha256, wrong in closing.verify() if wrong]
 
 
-def test_a_statement_of_a_prepaying_payer_has_the_credit_between_its_balances(shop):
+def test_a_statement_of_a_prepaying_payer_has_the_credit_between_its_balances(shop_of_one_payer):
     modes.set_mode("m-1", FIRST, prepays=True, actor="maya")
     modes.set_mode("m-2", FIRST, prepays=True, actor="maya")
     for payer, minor, day in (("m-1", 5_000, 3), ("m-1", 500, 20), ("m-2", 700, 4)):

@@ -31,19 +31,13 @@ from fabgate.collector.verify.tables import logged
 from fabgate.errors import UsageError
 from fabgate.pricing.tariffs import Tariff
 from tests.collector import postgresql
-from tests.collector.billing.charges.test_charges import FIRST, MONTHS, billed, close, session
+from tests.collector.billing.booked import FIRST, MONTHS, billed, close, session
 from tests.collector.pages.used import Used
 
 pytestmark = pytest.mark.usefixtures("database")
 
 LIVES = 100 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 3
 CODES = ("", "S20", "S5")
-
-
-@pytest.fixture
-def shop() -> Used:
-    billed()
-    return Used()
 
 
 def rate(code: str, percent: str) -> bool:
@@ -60,7 +54,7 @@ def unlike_the_log() -> list[str]:
     return [finding.text for finding in report.findings if finding.table == "vatrate"]
 
 
-def test_a_rate_is_set_changed_and_removed_and_each_is_logged(shop):
+def test_a_rate_is_set_changed_and_removed_and_each_is_logged(billed_shop):
     assert rate("S20", "2")
     assert rate("S20", "20.00")
     assert not rate("S20", "20")
@@ -83,20 +77,20 @@ def test_a_rate_is_set_changed_and_removed_and_each_is_logged(shop):
 
 
 @pytest.mark.parametrize("percent", ["-1", "100", "NaN", "Infinity", "5.55555", "1e3"])
-def test_a_rate_that_cannot_be_is_refused(shop, percent):
+def test_a_rate_that_cannot_be_is_refused(billed_shop, percent):
     with pytest.raises(UsageError, match="wanted 0 or more and less than 100 percent, with 4 decimals at most"):
         rate("S20", percent)
 
 
 @pytest.mark.parametrize("code", ["x" * 21, "a\nb", " S20", "S20 "])
-def test_a_code_that_cannot_be_is_refused(shop, code):
+def test_a_code_that_cannot_be_is_refused(billed_shop, code):
     with pytest.raises(UsageError, match="wanted at most 20 visible characters"):
         rate(code, "20")
     with pytest.raises(UsageError, match="wanted at most 20 visible characters"):
         decisions.add_line("m-1", "Plywood", 500, day=FIRST, author="eve", vat_code=code)  # it could never get a rate
 
 
-def test_a_charge_keeps_its_vat_when_its_rule_is_removed_until_it_is_rated_again(shop):
+def test_a_charge_keeps_its_vat_when_its_rule_is_removed_until_it_is_rated_again(billed_shop):
     """The month and the files came to 0 meanwhile, the statement to 12.00 without VAT, and the API to both."""
     BillingTerms.objects.update(includes_vat=False)
     dearer = rule_store.unsaved((None, "", None), FIRST, Typed(Tariff(Decimal("0.20")), frozenset({"own"}), "S20"))
@@ -104,7 +98,7 @@ def test_a_charge_keeps_its_vat_when_its_rule_is_removed_until_it_is_rated_again
     rule_store.add(dearer, "eve")
     rate("S20", "20")
     rate("", "0")
-    session(shop, "s-1", FIRST + timedelta(days=2), 60)
+    session(billed_shop, "s-1", FIRST + timedelta(days=2), 60)
     refresh.refresh_all()
     rule_store.remove(dearer.pk, "eve")
     whole = {"net_minor": 1_200, "vat_minor": 240, "gross_minor": 1_440}
@@ -129,13 +123,13 @@ def test_a_typed_rate():
         rates.read_percent("twenty")
 
 
-def test_a_workshop_without_vat_takes_no_rate(shop):
+def test_a_workshop_without_vat_takes_no_rate(billed_shop):
     BillingTerms.objects.update(includes_vat=None)
     with pytest.raises(UsageError, match="wanted none: VAT is not applicable to this workshop"):
         rate("S20", "20")
 
 
-def test_a_rate_that_closed_months_have_stays(shop):
+def test_a_rate_that_closed_months_have_stays(billed_shop):
     line(1_000, "S20")
     line(1_000, "later", day=MONTHS[1])
     for code in ("S20", "later"):
@@ -151,8 +145,8 @@ def test_a_rate_that_closed_months_have_stays(shop):
     assert rates.known() == {"S20": Decimal(20)}
 
 
-def test_a_code_of_a_closed_month_can_be_given_its_rate_once(shop):
-    session(shop, "s-1", FIRST, 10)  # by a rule without a code
+def test_a_code_of_a_closed_month_can_be_given_its_rate_once(billed_shop):
+    session(billed_shop, "s-1", FIRST, 10)  # by a rule without a code
     close(FIRST)
     assert rates.is_final("")
     assert months.by_payer(FIRST)["m-1"].without_rate == ("",)
@@ -162,13 +156,13 @@ def test_a_code_of_a_closed_month_can_be_given_its_rate_once(shop):
         rate("", "10")
 
 
-def test_what_is_due_by_statement_is_rounded_apart_from_what_credit_pays(shop):
+def test_what_is_due_by_statement_is_rounded_apart_from_what_credit_pays(billed_shop):
     """The reversal of a month that was not paid from credit is due by statement (docs/decisions/0118)."""
     rate("", "20")
-    session(shop, "s-1", FIRST, 10)
+    session(billed_shop, "s-1", FIRST, 10)
     close(FIRST)
     modes.set_mode("m-1", MONTHS[1], prepays=True, actor="maya")
-    session(shop, "s-2", MONTHS[1], 14)
+    session(billed_shop, "s-2", MONTHS[1], 14)
     corrections.correct("s-1", "time", str(3 * 60_000), author="maya", reason="it stood still")
     refresh.refresh_all()
     # -1.00 + 0.30 is due, of which 0.58 net; 1.40 is from credit, of which 1.17 net; 0.70 at once would have 0.58 net

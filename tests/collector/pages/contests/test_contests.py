@@ -28,10 +28,6 @@ from fabgate.collector.models import (
 from fabgate.collector.verify.findings import Report
 from fabgate.collector.verify.tables import logged
 from fabgate.errors import UsageError
-from tests.collector.access.test_roster import (
-    env,  # noqa: F401 (fixtures)
-    told,  # noqa: F401 (fixtures)
-)
 from tests.collector.pages import billing
 from tests.collector.pages.billing import FIRST, MONTH, NOON
 from tests.collector.pages.racing import at_once, sent
@@ -43,22 +39,21 @@ NOW = NOON + timedelta(days=60)
 
 
 @pytest.fixture
-def shop() -> Used:
+def charged_shop(shop: Used) -> Used:
     """m-1 has a session of €3.00, pays for one of m-2 of €4.50, and has a line of €12.50."""
-    found = Used()
     billing.start()
     billing.rule("price=0.10")
     Member.objects.filter(pk="m-2").update(payer=_payer("m-1"))
-    found.session("s-1", "m-1", NOON, 30)
-    found.session("s-2", "m-2", NOON + timedelta(hours=1), 45)
-    found.session("s-3", "m-3", NOON + timedelta(hours=2), 10)
+    shop.session("s-1", "m-1", NOON, 30)
+    shop.session("s-2", "m-2", NOON + timedelta(hours=1), 45)
+    shop.session("s-3", "m-3", NOON + timedelta(hours=2), 10)
     decisions.add_line("m-1", "Plywood", 1_250, day=FIRST, author="maya", vat_code="V20")
     refresh.refresh_all()
-    return found
+    return shop
 
 
 @pytest.fixture
-def mine(browse, account, shop) -> Any:
+def mine(browse, account, charged_shop) -> Any:
     return browse(account("member", "zoe", member_id="m-1"))
 
 
@@ -216,9 +211,9 @@ def test_a_correction_or_a_waiver_answers_the_contest_that_its_page_showed(mine,
     assert (second.decision, second.answer) == ("reversed", "Broken, sorry")
 
 
-def test_the_evidence_has_taps_running_the_end_doubts_and_the_price_in_words(mine, browse, shop):
-    shop.begin("s-4", "m-1", NOON + timedelta(hours=5))
-    shop.write(
+def test_the_evidence_has_taps_running_the_end_doubts_and_the_price_in_words(mine, browse, charged_shop):
+    charged_shop.begin("s-4", "m-1", NOON + timedelta(hours=5))
+    charged_shop.write(
         "saw-1",
         "session.progress",
         NOON + timedelta(hours=5, minutes=15),
@@ -228,7 +223,9 @@ def test_the_evidence_has_taps_running_the_end_doubts_and_the_price_in_words(min
         energised_ms=900_000,
         running_ms=60_000,
     )
-    shop.end("s-4", "m-1", NOON + timedelta(hours=5, minutes=20), 1_200_000, reason="power-loss", uncertainty_ms=45_000)
+    charged_shop.end(
+        "s-4", "m-1", NOON + timedelta(hours=5, minutes=20), 1_200_000, reason="power-loss", uncertainty_ms=45_000
+    )
     refresh.refresh_all()
     pages = [mine.get("/my-minutes/sessions/s-4"), browse("auditor").get("/month/session/s-4")]
     for page in map(words, pages):
@@ -313,7 +310,7 @@ def test_a_session_that_is_contested_while_its_month_closes_is_not_taken_back_be
     assert amount(NEXT) == 0
 
 
-def test_of_two_contests_and_of_two_answers_one_counts(shop):
+def test_of_two_contests_and_of_two_answers_one_counts(charged_shop):
     line, member = ManualLine.objects.get(), Member.objects.get(pk="m-1")
     one = contests.contest("line", str(line.pk), "no", member, author="zoe")
     with pytest.raises(UsageError, match="already contested"):

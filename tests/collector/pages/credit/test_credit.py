@@ -27,13 +27,9 @@ from fabgate.collector.models import (
 )
 from fabgate.collector.paper.figures import MINUS
 from fabgate.collector.sessions import corrections
-from tests.collector.access.test_roster import (
-    env,  # noqa: F401 (fixtures)
-    told,  # noqa: F401 (fixtures)
-)
 from tests.collector.pages import billing
 from tests.collector.pages.billing import FIRST, NOON
-from tests.collector.pages.month.test_month import rows
+from tests.collector.pages.tables import rows
 from tests.collector.pages.used import Used, body, text
 
 pytestmark = pytest.mark.usefixtures("env", "told")
@@ -46,25 +42,14 @@ def today() -> date:
 
 
 @pytest.fixture
-def shop() -> Used:
+def prepaid_shop(shop: Used) -> Used:
     """A session of €3.00 last month, of a member who prepays since then."""
-    found = Used()
     billing.start()
     billing.rule("price=0.10")
     modes.set_mode("m-1", FIRST, prepays=True, actor="maya")
-    found.session("s-1", "m-1", NOON, 30)
+    shop.session("s-1", "m-1", NOON, 30)
     refresh.refresh_all()  # as the worker does
-    return found
-
-
-@pytest.fixture
-def desk(browse):
-    return browse("desk")
-
-
-@pytest.fixture
-def accountant(browse):
-    return browse("accountant")
+    return shop
 
 
 def paid(amount: str = "20", **more: str) -> dict[str, str]:
@@ -87,7 +72,7 @@ def pay(amount_minor: int, payer: str = "m-1", **more: str) -> PrepaidEntry:
     return ledger.credit(payer, amount_minor, how, author="kim", now=datetime.now(UTC), is_meant=True).entry
 
 
-def test_from_a_person_to_their_credit_in_three_clicks_and_a_double_click_counts_once(desk, shop):
+def test_from_a_person_to_their_credit_in_three_clicks_and_a_double_click_counts_once(desk, prepaid_shop):
     found = desk.get("/people?q=m-1")  # one
     person = text(desk.get(found.headers["Location"]))
     assert f'<strong class="number">{MINUS}€3.00</strong>' in person
@@ -107,7 +92,9 @@ def test_from_a_person_to_their_credit_in_three_clicks_and_a_double_click_counts
 
 
 @pytest.mark.parametrize("act", ["add", "refund"])
-def test_a_form_from_the_back_button_with_another_amount_is_refused_and_says_what_was_stored(accountant, shop, act):
+def test_a_form_from_the_back_button_with_another_amount_is_refused_and_says_what_was_stored(
+    accountant, prepaid_shop, act
+):
     pay(5_000)
     sent = paid("20.00", reason="moves away") | form_of(accountant, f"{PAGE}/{act}")
     assert accountant.post(f"{PAGE}/{act}", sent).status_code == 303
@@ -122,7 +109,7 @@ def test_a_form_from_the_back_button_with_another_amount_is_refused_and_says_wha
     assert PrepaidEntry.objects.count() == 2
 
 
-def test_an_equal_credit_within_a_minute_is_asked_about(desk, shop):
+def test_an_equal_credit_within_a_minute_is_asked_about(desk, prepaid_shop):
     pay(2_000)
     sent = paid("20") | form_of(desk, f"{PAGE}/add")
     asked = desk.post(f"{PAGE}/add", sent)
@@ -134,7 +121,7 @@ def test_an_equal_credit_within_a_minute_is_asked_about(desk, shop):
     assert PrepaidEntry.objects.count() == 2
 
 
-def test_a_credit_opens_the_machines_and_notifies_the_gates(desk, shop, told):  # noqa: F811
+def test_a_credit_opens_the_machines_and_notifies_the_gates(desk, prepaid_shop, told):
     for member in Member.objects.all():
         member.machines.set([gate.machine for gate in Gate.objects.select_related("machine")])
     desk.post(f"{PAGE}/add", paid() | form_of(desk, f"{PAGE}/add"))
@@ -156,14 +143,14 @@ def test_a_credit_opens_the_machines_and_notifies_the_gates(desk, shop, told):  
         (paid(form_key="x"), "The form is incomplete."),
     ],
 )
-def test_what_cannot_be_paid_is_refused_at_its_field(desk, shop, typed, wanted):
+def test_what_cannot_be_paid_is_refused_at_its_field(desk, prepaid_shop, typed, wanted):
     answer = desk.post(f"{PAGE}/add", form_of(desk, f"{PAGE}/add") | typed)
     assert answer.status_code == 400
     assert wanted in text(answer)
     assert not PrepaidEntry.objects.exists()
 
 
-def test_no_account_credits_its_own_member_and_payers_by_statement_have_no_credit(browse, account, desk, shop):
+def test_no_account_credits_its_own_member_and_payers_by_statement_have_no_credit(browse, account, desk, prepaid_shop):
     school = payers.add_organisation(Payer(name="School"), actor="maya")
     Member.objects.filter(pk="m-2").update(payer=school)
     for payer in (school.pk, "m-2"):
@@ -182,7 +169,7 @@ def test_no_account_credits_its_own_member_and_payers_by_statement_have_no_credi
     assert not PrepaidEntry.objects.exists()
 
 
-def test_at_most_the_balance_is_paid_back_and_a_wrong_credit_is_taken_back(accountant, desk, shop):
+def test_at_most_the_balance_is_paid_back_and_a_wrong_credit_is_taken_back(accountant, desk, prepaid_shop):
     entry = pay(20_000)
     address = f"/credit/entry/{entry.pk}/take-back"
     for act in (f"{PAGE}/refund", address):
@@ -201,7 +188,7 @@ def test_at_most_the_balance_is_paid_back_and_a_wrong_credit_is_taken_back(accou
     assert "Reverse…" not in text(desk.get(PAGE))
 
 
-def test_a_balance_is_shown_on_any_day_and_entries_by_the_page(desk, shop):
+def test_a_balance_is_shown_on_any_day_and_entries_by_the_page(desk, prepaid_shop):
     for number in range(60):
         pay(100 + number)
     page = text(desk.get(f"{PAGE}?at={NOON - timedelta(days=1):%Y-%m-%d}"))
@@ -216,7 +203,7 @@ def test_a_balance_is_shown_on_any_day_and_entries_by_the_page(desk, shop):
     assert desk.get(f"{PAGE}?at=soon").status_code == 400
 
 
-def test_the_credits_of_a_day_have_a_sum_by_method_and_a_file(accountant, shop):
+def test_the_credits_of_a_day_have_a_sum_by_method_and_a_file(accountant, prepaid_shop):
     pay(2_000, till_number="4711")
     pay(500, method="card")
     ledger.refund("m-1", 300, Paid("cash", reason="=left"), author="maya", now=datetime.now(UTC))
@@ -233,7 +220,7 @@ def test_the_credits_of_a_day_have_a_sum_by_method_and_a_file(accountant, shop):
     assert file[3].endswith(",-3.00,maya,'=left")
 
 
-def test_the_file_of_a_day_opens_as_numbers_in_a_french_spreadsheet(browse, account, shop):
+def test_the_file_of_a_day_opens_as_numbers_in_a_french_spreadsheet(browse, account, prepaid_shop):
     pay(123_456, till_number="=4711")
     ledger.refund("m-1", 300, Paid("cash", reason="=left"), author="maya", now=datetime.now(UTC))
     client = browse(account("accountant", name="tom", lang="fr"))
@@ -245,7 +232,7 @@ def test_the_file_of_a_day_opens_as_numbers_in_a_french_spreadsheet(browse, acco
     assert datetime.strptime(first["Quand"], "%Y-%m-%d %H:%M:%S").date() == today()  # noqa: DTZ007 (of the workshop)
 
 
-def test_credit_that_is_left_is_listed(accountant, browse, shop):
+def test_credit_that_is_left_is_listed(accountant, browse, prepaid_shop):
     pay(2_000)
     assert "Credit €17.00" in text(browse("manager").get("/people/m-1/leave"))
     page = text(accountant.get("/month/credits/left"))
@@ -256,7 +243,7 @@ def test_credit_that_is_left_is_listed(accountant, browse, shop):
     assert f'href="{PAGE}/refund"' in page
 
 
-def test_settlements_and_the_warning_are_set(accountant, browse, account, shop):
+def test_settlements_and_the_warning_are_set(accountant, browse, account, prepaid_shop):
     this = f"{today():%Y-%m}"
     address = "/month/prepaid"
     assert accountant.post(address, {"who": "m-2", "prepays": "yes", "since": this}).status_code == 303
@@ -282,7 +269,7 @@ def test_settlements_and_the_warning_are_set(accountant, browse, account, shop):
     assert PrepaidChange.objects.count() == 3
 
 
-def test_a_member_sees_only_their_own_credit(browse, account, shop):
+def test_a_member_sees_only_their_own_credit(browse, account, prepaid_shop):
     member = browse(account("member", member=Member.objects.get(pk="m-1")))
     assert "refuse your badge until you add credit" in text(member.get("/my-minutes"))
     pay(500)
@@ -299,7 +286,7 @@ def test_a_member_sees_only_their_own_credit(browse, account, shop):
     assert "My credit" not in text(member.get("/my-minutes"))
 
 
-def test_an_acknowledgement_is_in_the_payers_language_and_denies_being_a_receipt(desk, shop):
+def test_an_acknowledgement_is_in_the_payers_language_and_denies_being_a_receipt(desk, prepaid_shop):
     Member.objects.filter(pk="m-1").update(lang="fr")
     entry = pay(2_000, method="cheque", till_number="BNP 7717")
     answer = desk.get(f"/credit/entry/{entry.pk}.pdf")
@@ -319,7 +306,7 @@ def test_an_acknowledgement_is_in_the_payers_language_and_denies_being_a_receipt
     assert desk.get("/credit/entry/99.pdf").status_code == 404
 
 
-def test_an_acknowledgement_is_headed_by_the_workshop_as_a_statement_is(desk, shop):
+def test_an_acknowledgement_is_headed_by_the_workshop_as_a_statement_is(desk, prepaid_shop):
     Workshop.objects.create(
         name="Association L'Établi", address="3 rue du Port\n69002 Lyon", registration_number="123 456 789"
     )
@@ -340,7 +327,9 @@ def test_before_anybody_prepays_nothing_of_credit_is_shown(browse, account, desk
     assert "By statement" in text(accountant.get("/month/prepaid"))
 
 
-def test_both_balances_are_shown_and_a_manager_admits_until_the_session_is_decided(desk, accountant, browse, shop):
+def test_both_balances_are_shown_and_a_manager_admits_until_the_session_is_decided(
+    desk, accountant, browse, prepaid_shop
+):
     pay(100)
     corrections.contest(UsageSession.objects.get(pk="s-1"), "It was not me", author="m-1")
     refresh.refresh_all()

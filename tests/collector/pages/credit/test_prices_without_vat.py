@@ -25,10 +25,6 @@ from fabgate.collector.billing.prepaid.settlement import Settled
 from fabgate.collector.cli import verbs
 from fabgate.collector.models import Change, Member, PrepaidChange, PrepaidEntry
 from fabgate.errors import FabgateError, UsageError
-from tests.collector.access.test_roster import (
-    env,  # noqa: F401 (fixtures)
-    told,  # noqa: F401 (fixtures)
-)
 from tests.collector.pages import billing
 from tests.collector.pages.billing import FIRST, MONTH
 from tests.collector.pages.used import Used, text
@@ -43,10 +39,10 @@ MONTHS = (FIRST, refresh.following(FIRST))
 
 
 @pytest.fixture
-def shop() -> Used:
+def shop_without_vat(shop: Used) -> Used:
     terms.start("EUR", FIRST, "UTC", includes_vat=False, actor="maya")
     billing.rule("price=0.10")
-    return Used()
+    return shop
 
 
 def verb(*words: str) -> None:
@@ -69,7 +65,7 @@ def check() -> None:
 
 
 @pytest.mark.parametrize("payer", PAYERS)
-def test_the_page_refuses_in_words(shop, browse, payer):
+def test_the_page_refuses_in_words(shop_without_vat, browse, payer):
     answer = browse("manager").post("/month/prepaid", {"who": payer, "prepays": "yes", "since": MONTH})
     assert answer.status_code == 400
     assert WHY in text(answer)
@@ -81,7 +77,7 @@ def test_the_page_refuses_in_words(shop, browse, payer):
 
 
 @pytest.mark.parametrize("words", [["m-1"], ["m-1", "--from", MONTH], ["--everybody"]])
-def test_the_verb_refuses_in_words(shop, words):
+def test_the_verb_refuses_in_words(shop_without_vat, words):
     with pytest.raises(UsageError, match=WHY):
         verb("bill-prepaid", *words)
     check()
@@ -104,7 +100,7 @@ def test_nobody_prepays_before_billing_is_started_with_other_prices(database):
     check()
 
 
-def test_a_list_of_members_has_no_settlement(shop, browse):
+def test_a_list_of_members_has_no_settlement(shop_without_vat, browse):
     manager = browse("manager")
     for column in ("prepays", "prepaid", "settlement", "credit"):
         listed = f"id,name,{column}\nm-1,Ada King,yes\n".encode()
@@ -139,11 +135,11 @@ def act(chance: random.Random, shop: Used, step: int) -> None:
 
 
 @pytest.mark.parametrize("life", range(4))
-def test_no_sequence_of_acts_lets_anybody_prepay(shop, life):
+def test_no_sequence_of_acts_lets_anybody_prepay(shop_without_vat, life):
     chance = random.Random(life)
     for step in range(30):
         with contextlib.suppress(FabgateError):
-            act(chance, shop, step)
+            act(chance, shop_without_vat, step)
         check()
 
 

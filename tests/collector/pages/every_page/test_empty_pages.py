@@ -9,7 +9,7 @@ import pytest
 from fabgate.collector.models import Training
 from tests.collector.pages.counter import text
 
-pytestmark = pytest.mark.usefixtures("own_data", "told")
+pytestmark = pytest.mark.usefixtures("env", "told")
 
 
 def offered(page: str) -> set[str]:

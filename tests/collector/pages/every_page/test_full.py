@@ -70,7 +70,7 @@ def test_a_program_is_told_in_json(database, monkeypatch):
     assert (answer.status_code, answer.json()["detail"].partition(".")[0]) == (507, "The collector's disk is full")
 
 
-def test_a_file_that_finds_no_room_leaves_nothing(own_data):
+def test_a_file_that_finds_no_room_leaves_nothing(env):
     most = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, most[1]))
     try:
@@ -78,4 +78,4 @@ def test_a_file_that_finds_no_room_leaves_nothing(own_data):
             uploads.keep(bytes(100_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, most)
-    assert not list((own_data.data / "uploads").iterdir())
+    assert not list((env.data / "uploads").iterdir())

@@ -11,14 +11,8 @@ from django.utils import translation
 from fabgate.collector.models import Change, Gate
 from fabgate.collector.pages import gates_informed
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = pytest.mark.usefixtures("database", "fresh_now")
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture(autouse=True)
-def fresh(monkeypatch) -> None:
-    """This file may have been read minutes ago: by then every gate would be silent."""
-    monkeypatch.setitem(globals(), "NOW", datetime.now(UTC))
 
 
 def gate(name: str, *, reported: int = 0, **more: Any) -> Gate:

@@ -14,16 +14,16 @@ from fabgate.collector.machines import enrol_gate
 from fabgate.collector.models import Gate, Machine, Member, SpecialDay
 from fabgate.collector.people import blocks
 from fabgate.collector.people.blocks import today
-from tests.collector.db.test_postgresql import together
+from tests.collector.db.together import together
 from tests.support.patience import HANGS_S, wait
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.usefixtures("own_data", "told")]
+pytestmark = [pytest.mark.postgresql, pytest.mark.usefixtures("env", "told")]
 
 WEEKLY = {"scope": "", "days": ["1"], "start": "09:00", "to": "18:00"}
 
 
 @pytest.fixture
-def gate(own_data) -> Gate:
+def gate(env) -> Gate:
     saw = Machine.objects.create(name="saw", title="Bandsaw", category="wood")
     Machine.objects.create(name="mill")
     Member.objects.create(id="m-1", name="Ada").machines.add(saw)

@@ -39,7 +39,7 @@ def test_names_that_people_have_are_names(name):
 
 
 @pytest.fixture
-def manager(browse, own_data, told) -> Any:
+def manager(browse, env, told) -> Any:
     Machine.objects.create(name="saw")
     Member.objects.create(id="m-1", name="Ada King")
     return browse("manager")

@@ -15,8 +15,10 @@ from fabgate import badge
 from fabgate.badge.short_forms import SHORT_FORMS
 from fabgate.collector.models import Badge, Change, Group, Member
 from fabgate.collector.people.blocks import today
-from tests.collector.pages.counter import ADA, NEW, a_broker, a_house, text  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import ADA, NEW, text
 from tests.collector.paying import paying
+
+pytestmark = pytest.mark.usefixtures("house")
 
 OWN = "m-1"
 STEPS = 70

@@ -29,10 +29,12 @@ from fabgate.collector.people.badges import Card
 from fabgate.collector.people.blocks import today
 from tests.collector.pages import billing
 from tests.collector.pages.conftest import PASSWORD
-from tests.collector.pages.counter import ADA, NEW, a_broker, a_house  # noqa: F401 (fixtures)
-from tests.collector.pages.signin.test_password_again import QUESTION, grow_stale, hidden
-from tests.collector.pages.signin.test_what_asks import ALWAYS_WRITTEN, concerns_money, stored, written
+from tests.collector.pages.counter import ADA, NEW
+from tests.collector.pages.signin.money import ALWAYS_WRITTEN, concerns_money, stored, written
+from tests.collector.pages.signin.question import QUESTION, grow_stale, hidden
 from tests.collector.paying import organisation
+
+pytestmark = pytest.mark.usefixtures("house")
 
 OWN, PEOPLE = "m-1", ("m-1", "m-2", "m-3")
 STEPS = 45

@@ -6,7 +6,6 @@ So we write conditions on a yes or no ourselves, and each Django writes them ali
 
 from __future__ import annotations
 
-import argparse
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -19,7 +18,6 @@ from django.test import Client
 from fabgate import wire
 from fabgate.collector.access import roster
 from fabgate.collector.broker.message import Received
-from fabgate.collector.cli import gates
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Account, ApiKey, UsageSession
 from fabgate.collector.models.fields import Flag
@@ -29,6 +27,7 @@ from fabgate.collector.sessions import corrections
 from tests.browser import sample_data
 from tests.collector.gates import Journal
 from tests.collector.plans import Asked, Walk, listening, plans
+from tests.collector.rosters import add
 
 pytestmark = pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite alone goes by the text of a condition")
 
@@ -47,13 +46,13 @@ COUNTED: Final = {"change_by", "change_what"}
 
 
 @pytest.fixture
-def asked(own_data: Any, told: list[Any]) -> Asked:
+def asked(env: Any, told: list[Any]) -> Asked:
     """What ingest, pages, API, rosters and the worker ask of a workshop that has been open for two months."""
     found = sample_data.fill()
     now = datetime.now(UTC)
     with listening() as statements:
         _gates_say(now)
-        _programs_ask(own_data)
+        _programs_ask(env)
         roster.rebuild()
         Worker().turn(now + timedelta(days=2))  # the loan is over
         _people_look(found["pages"])
@@ -83,18 +82,7 @@ def _gates_say(now: datetime) -> None:
 
 
 def _programs_ask(env: Any) -> None:
-    gates.add(
-        argparse.Namespace(
-            name="hall-2",
-            machine="laser",
-            rules=[],
-            title=None,
-            preset=None,
-            new_token=False,
-            emulated=False,
-            json=False,
-        )
-    )
+    add("hall-2", "laser")
     token = (env.gate_directory("hall-2") / "token").read_text().strip()
     key = ApiKey.make("Invoices", ["sessions:read"], made_by=None, expires_at=None)[1]
     for path, headers in (

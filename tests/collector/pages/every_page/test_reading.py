@@ -27,7 +27,7 @@ from fabgate.collector.models import (
 )
 from fabgate.collector.sessions import corrections
 from tests.browser import sample_data
-from tests.collector.api.test_charges import ask
+from tests.collector.api.asked import ask
 from tests.collector.pages import billing
 from tests.collector.pages.billing import FIRST, NOON
 from tests.collector.pages.used import Used, text
@@ -51,7 +51,7 @@ REPRICED: Final = "Prices, plans or machines changed: amounts are calculated aga
 
 
 @pytest.fixture
-def site(own_data: Any, told: list[Any]) -> dict[str, Any]:
+def site(env: Any, told: list[Any]) -> dict[str, Any]:
     """A workshop of two months in which everything is charged, and the worker is alive."""
     found = sample_data.fill()
     Heartbeat.beat(Heartbeat.WORKER, datetime.now(UTC))
@@ -133,17 +133,16 @@ def test_no_page_and_no_program_that_reads_charges_anything(site):
 
 
 @pytest.fixture
-def shop(database) -> Used:
-    found = Used()
+def charged_shop(shop: Used) -> Used:
     billing.start()
     billing.rule("price=0.10")
-    found.session("s-1", "m-1", NOON, 30)
+    shop.session("s-1", "m-1", NOON, 30)
     refresh.refresh_all()
     Heartbeat.beat(Heartbeat.WORKER, datetime.now(UTC))
-    return found
+    return shop
 
 
-def test_new_prices_are_named_and_a_worker_that_does_not_run(shop, browse):
+def test_new_prices_are_named_and_a_worker_that_does_not_run(charged_shop, browse):
     billing.rule("price=0.20", since=FIRST + timedelta(days=1))
     manager = browse("manager")
     shown = text(manager.get("/month"))
@@ -160,9 +159,9 @@ def test_new_prices_are_named_and_a_worker_that_does_not_run(shop, browse):
     assert "has never run" not in text(manager.get("/month"))
 
 
-def test_a_month_is_not_closed_while_many_changes_are_not_charged(shop, browse):
+def test_a_month_is_not_closed_while_many_changes_are_not_charged(charged_shop, browse):
     for number in range(behind.FEW + 1):
-        shop.session(f"t-{number}", "m-2", NOON + timedelta(hours=number), 10, gate="lathe-1")
+        charged_shop.session(f"t-{number}", "m-2", NOON + timedelta(hours=number), 10, gate="lathe-1")
     manager = browse("manager")
     sent = {"sure": "1", "month": f"{FIRST:%Y-%m}", "reason": "the books are due"}
     answer = manager.post("/month/close", sent)
@@ -173,9 +172,9 @@ def test_a_month_is_not_closed_while_many_changes_are_not_charged(shop, browse):
     assert manager.post("/month/close", sent).status_code == 303
 
 
-def test_acts_of_a_page_are_charged_when_it_shows_what_they_changed(shop, browse):
+def test_acts_of_a_page_are_charged_when_it_shows_what_they_changed(charged_shop, browse):
     """The worker does not run: a correction, a review and a plan show their own money."""
-    shop.session("s-2", "m-2", NOON + timedelta(hours=2), 30, reason="power-loss", uncertainty_ms=90_000)
+    charged_shop.session("s-2", "m-2", NOON + timedelta(hours=2), 30, reason="power-loss", uncertainty_ms=90_000)
     manager = browse("manager")
     typed = {"time": "0:10:00", "member": "Zoé Müller", "payer": "Zoé Müller", "purpose": "own", "reason": "the clock"}
     page = manager.get("/use/s-1").content.decode()

@@ -15,6 +15,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, path, reverse
 from fabgate.collector.models import Account
 from fabgate.collector.pages import errors, rights
 from fabgate.collector.pages.roles import ALL, OWN, Right, reads, writes
+from tests.collector.pages.every_page.doors import DOORS
 
 #: A value for each kind of place in a path.
 SAMPLES = {
@@ -24,8 +25,6 @@ SAMPLES = {
     "SessionConverter": "x",
     "MemberConverter": "x",
 }
-
-
 #: Who is not signed in, and what is not decided by a role.
 NOBODY, KEY = "nobody", "key"
 WAYS = ("GET", "POST")
@@ -68,7 +67,6 @@ def walked(patterns=None) -> Iterator[URLPattern]:
 
 
 ROUTES = {pattern.name: pattern for pattern in walked()}
-DOORS = {name: right for name, right in rights.table().items() if not right.is_keyed}
 
 
 def address(name: str) -> str:

@@ -29,9 +29,11 @@ from fabgate.collector.pages.roles import barred_from
 from fabgate.collector.people.blocks import block_member, today
 from tests.collector.gates import Journal
 from tests.collector.pages import billing
-from tests.collector.pages.counter import ADA, NEW, a_broker, a_house, text, trained  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import ADA, NEW, text, trained
 from tests.collector.pages.used import NOON
 from tests.collector.paying import paying
+
+pytestmark = pytest.mark.usefixtures("house")
 
 ELSE = "Someone else at the desk must do this for you."
 

@@ -14,14 +14,10 @@ from fabgate import wire
 from fabgate.collector.access import roster
 from fabgate.collector.models import Gate, Machine, Order
 from fabgate.collector.pages.floor import extensions
-from tests.collector.pages.floor.broker import BROKEN, LOCK, UNLOCK, Broker, a_broker, a_gate, said  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import said
+from tests.collector.pages.floor.saw import BROKEN, LOCK, UNLOCK, a_gate  # noqa: F401 (fixture)
 
 ORDER = "/floor/gates/saw-1/order"
-
-
-@pytest.fixture
-def desk(browse) -> Any:
-    return browse("desk")
 
 
 @pytest.mark.parametrize(

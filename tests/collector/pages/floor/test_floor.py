@@ -32,14 +32,10 @@ from fabgate.collector.models import (
 from fabgate.collector.pages.floor import presence, recent_refusals, stations
 from tests.collector.pages.floor.orders import a_gate, order  # noqa: F401 (fixture)
 
+pytestmark = pytest.mark.usefixtures("fresh_now")
+
 NOW = datetime.now(UTC)
 MINUTE = timedelta(minutes=1)
-
-
-@pytest.fixture(autouse=True)
-def fresh(monkeypatch) -> None:
-    """This file may have been read minutes ago: by then every gate would be silent."""
-    monkeypatch.setitem(globals(), "NOW", datetime.now(UTC))
 
 
 def in_use(**more: object) -> None:

@@ -13,17 +13,13 @@ from fabgate import wire
 from fabgate.collector.access import roster
 from fabgate.collector.models import Change, Gate, Machine, Order
 from fabgate.collector.people.blocks import today
-from tests.collector.pages.floor.broker import BROKEN, LOCK, UNLOCK, Broker, a_broker, a_gate, said  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import said
+from tests.collector.pages.floor.saw import BROKEN, LOCK, UNLOCK, a_gate  # noqa: F401 (fixture)
 
 
 def on() -> dict[str, str]:
     """What the button to unlock sends of the lock that is on now."""
     return {"lock": Machine.objects.get().lock_id}
-
-
-@pytest.fixture
-def desk(browse) -> Any:
-    return browse("desk")
 
 
 @pytest.fixture

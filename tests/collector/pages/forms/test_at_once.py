@@ -34,8 +34,10 @@ from fabgate.collector.people import trainings
 from fabgate.collector.people.blocks import today
 from fabgate.collector.people.import_list import uploads
 from fabgate.errors import UsageError
-from tests.collector.pages.counter import NEW, a_broker, a_house, served, text  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import NEW, served, text
 from tests.collector.pages.racing import at_once, sent
+
+pytestmark = pytest.mark.usefixtures("house")
 
 
 @pytest.fixture

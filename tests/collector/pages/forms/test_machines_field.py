@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from fabgate.collector.models import Group, Machine, Member, Training
-from tests.collector.pages.counter import a_broker, a_house, text  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import text
+
+pytestmark = pytest.mark.usefixtures("house")
 
 
 def as_shown(page) -> dict[str, object]:

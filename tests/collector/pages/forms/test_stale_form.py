@@ -20,8 +20,9 @@ from fabgate.collector.models import (
 )
 from fabgate.collector.paper.figures import NOTHING
 from fabgate.collector.people.blocks import today
-from tests.collector.pages.counter import a_broker, a_house  # noqa: F401 (fixtures)
 from tests.collector.pages.tabs import sent_by
+
+pytestmark = pytest.mark.usefixtures("house")
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,6 @@ from tests.collector.gates import NOON, Journal
 MINUTE = timedelta(minutes=1)
 
 
-@pytest.fixture
-def store(database) -> Store:
-    return Store("lyon")
-
-
-@pytest.fixture
-def journal() -> Journal:
-    return Journal()
-
-
 def ran(store: Store, journal: Journal, running_ms: int, minute: int, session: str | None = "s-1") -> int | None:
     """Hear a state, and return at which minute the job was last seen to go on."""
     state = "active" if session else "idle"

@@ -52,11 +52,13 @@ from fabgate.collector.verify.tables import logged
 from fabgate.errors import UsageError
 from tests.collector import gates, postgresql
 from tests.collector.pages import billing
-from tests.collector.pages.counter import a_broker, a_house  # noqa: F401 (fixtures)
-from tests.collector.pages.log.test_everything_is_logged import BROKEN, House, _rules
+from tests.collector.pages.log.forms import rules
+from tests.collector.pages.log.house import BROKEN, House
 from tests.collector.verify.histories import texts
 from tests.collector.verify.tampering import other, put
 from tests.support.baseline import log_the_rest
+
+pytestmark = pytest.mark.usefixtures("house")
 
 CARDS = [f"04{n:02}B2C3D4E580" for n in range(1, 7)]
 NAMES = ["Robots", "Sewing", "3B", "Atelier d'été"]
@@ -301,7 +303,7 @@ DONE: list[Act] = [
     ended_payer,
     *(payer_edited,) * 2,
     *(machine,) * 2,
-    lambda w: w.post("machines-rules", _rules(w), name="laser"),
+    lambda w: w.post("machines-rules", rules(w), name="laser"),
     lambda w: w.post("machines-preset", {"preset": w.one_of("laser", "saw")}, name=w.machine_name()),
     lambda w: w.post("machines-retire", {"retired": w.one_of("0", "1")}, name=w.machine_name()),
     *(lambda w: w.post("machines-trainings", {"trainings": w.several(Training)}, name=w.machine_name()),) * 2,

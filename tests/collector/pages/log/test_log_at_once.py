@@ -15,13 +15,12 @@ from fabgate.collector.machines import locks
 from fabgate.collector.models import Group, Machine, Training
 from fabgate.collector.verify.findings import Report
 from fabgate.collector.verify.tables import logged
-from tests.collector.db.test_postgresql import together
-from tests.collector.pages.counter import a_broker, a_house  # noqa: F401 (fixtures)
+from tests.collector.db.together import together
 from tests.collector.verify.histories import texts
 from tests.support.baseline import log_the_rest
 from tests.support.patience import HANGS_S, wait
 
-pytestmark = pytest.mark.postgresql
+pytestmark = [pytest.mark.postgresql, pytest.mark.usefixtures("house")]
 
 
 def member_added(pk: str) -> Callable[[Any], Any]:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, time, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.conf import settings
 
-from fabgate import wire
 from fabgate.collector.access import opening_hours, roster
 from fabgate.collector.models import Badge, Change, Gate, Group, Machine, Member, Opening, SpecialDay
 from fabgate.collector.pages.machines import calendar
 from fabgate.collector.people.blocks import today
 from fabgate.collector.processes.worker import Worker
+from tests.collector.pages.counter import text
+from tests.collector.rosters import served
 
-pytestmark = pytest.mark.usefixtures("own_data", "told")
+pytestmark = pytest.mark.usefixtures("env", "told")
 
 
 @pytest.fixture
@@ -33,18 +33,9 @@ def gate() -> Gate:
     return found
 
 
-def served(gate: Gate) -> wire.Roster:
-    gate.refresh_from_db()
-    return wire.decode(bytes(gate.roster), wire.Roster)
-
-
 def windows(gate: Gate, member: str = "m-1") -> list[tuple[list[int], str, str]]:
     (found,) = [one for one in served(gate).members if one.id == member]
     return [(one.days, one.start, one.to) for one in found.windows]
-
-
-def text(response: Any) -> str:
-    return response.content.decode()
 
 
 ALL_WEEK = {"scope": "", "days": ["1", "2", "3", "4", "5", "6", "7"], "start": "09:00", "to": "18:00"}

@@ -20,17 +20,19 @@ from fabgate.collector.machines import enrol_gate, gate_archive
 from fabgate.collector.models import Change, Gate, Machine
 from fabgate.errors import UsageError
 from fabgate.gate.config import gate_yaml
-from tests.collector.pages.machines.saw import a_gate, a_saw, served, text, typed  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import text
+from tests.collector.pages.machines.rules_form import typed
+from tests.collector.rosters import served
 
-pytestmark = pytest.mark.usefixtures("own_data", "told")
+pytestmark = pytest.mark.usefixtures("env", "told")
 
 
-def test_a_gates_keys_are_made_and_shown_once(browse, own_data, saw):
+def test_a_gates_keys_are_made_and_shown_once(browse, env, saw):
     client = browse("manager")
     answer = client.post("/machines/saw/gates", {"gate": "saw-9"})
     page = text(answer)
     assert answer.status_code == 200
-    folder = own_data.gate_directory("saw-9")
+    folder = env.gate_directory("saw-9")
     for name in ("token", "seal.keys", "badge.keys"):
         secret = (folder / name).read_text().strip()
         assert secret in page.replace("&#x27;", "'")
@@ -55,8 +57,8 @@ def unpacked(page: str, folder: Path) -> Path:
     return folder
 
 
-def test_a_new_gate_gets_one_archive_with_which_it_starts(browse, own_data, saw, tmp_path):
-    with override_settings(ALLOWED_HOSTS=["collector.lan"], ENVIRONMENT=replace(own_data, https=True)):
+def test_a_new_gate_gets_one_archive_with_which_it_starts(browse, env, saw, tmp_path):
+    with override_settings(ALLOWED_HOSTS=["collector.lan"], ENVIRONMENT=replace(env, https=True)):
         answer = browse("manager").post("/machines/saw/gates", {"gate": "saw-9"}, headers={"host": "collector.lan"})
     page = text(answer)
     folder = unpacked(page, tmp_path / "pi")
@@ -68,7 +70,7 @@ def test_a_new_gate_gets_one_archive_with_which_it_starts(browse, own_data, saw,
         "mqtt.password",
     }
     for name in ("token", "seal.keys", "badge.keys"):
-        assert (folder / name).read_text() == (own_data.gate_directory("saw-9") / name).read_text()
+        assert (folder / name).read_text() == (env.gate_directory("saw-9") / name).read_text()
     config = gate_yaml.load(folder / "gate.yaml")
     assert (config.site, config.gate, config.machine.name, config.machine.limit_s) == ("lyon", "saw-9", "Bandsaw", 7200)
     assert config.roster.url == "https://collector.lan"
@@ -78,14 +80,12 @@ def test_a_new_gate_gets_one_archive_with_which_it_starts(browse, own_data, saw,
     password = (folder / "mqtt.password").read_text().strip()
     assert f"mosquitto_passwd -b /etc/mosquitto/fabgate.passwd lyon/saw-9 {password}" in page
     assert "sudo tar -xzf fabgate-saw-9.tar.gz -C /etc/fabgate" in page
-    assert not any(password in path.read_text(errors="replace") for path in own_data.data.rglob("*") if path.is_file())
+    assert not any(password in path.read_text(errors="replace") for path in env.data.rglob("*") if path.is_file())
 
 
-def test_a_gate_of_a_broker_with_tls_gets_its_authority(browse, own_data, saw, tmp_path, monkeypatch):
+def test_a_gate_of_a_broker_with_tls_gets_its_authority(browse, env, saw, tmp_path, monkeypatch):
     (tmp_path / "authority.pem").write_text("the authority")
-    told = replace(
-        own_data, mqtt_ca=tmp_path / "authority.pem", mqtt_host="broker.lan", mqtt_port=8885, mqtt_gate_port=8883
-    )
+    told = replace(env, mqtt_ca=tmp_path / "authority.pem", mqtt_host="broker.lan", mqtt_port=8885, mqtt_gate_port=8883)
     gate = enrol_gate.enrol("saw-9", "saw", actor="maya").gate
     found = gate_archive.gate_yaml(gate, told, "https://collector.lan")
     assert "host: broker.lan" in found
@@ -108,11 +108,11 @@ def test_a_gate_of_a_broker_with_tls_gets_its_authority(browse, own_data, saw, t
         ("", "This field is required"),
     ],
 )
-def test_a_gate_that_cannot_be_let_in_gets_no_keys(browse, own_data, gate, name, said):
+def test_a_gate_that_cannot_be_let_in_gets_no_keys(browse, env, gate, name, said):
     answer = browse("manager").post("/machines/saw/gates", {"gate": name})
     assert answer.status_code == 400
     assert said in text(answer)
-    assert not (own_data.data / "gates").exists()
+    assert not (env.data / "gates").exists()
     assert Gate.objects.get().token_hash == "x"
 
 

@@ -13,9 +13,11 @@ from fabgate.collector.db import audit
 from fabgate.collector.machines import locks
 from fabgate.collector.models import Change, Gate, Group, Machine, Member, Training
 from fabgate.errors import FabgateError
-from tests.collector.pages.machines.saw import a_gate, a_saw, served, text, typed  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import text
+from tests.collector.pages.machines.rules_form import typed
+from tests.collector.rosters import served
 
-pytestmark = pytest.mark.usefixtures("own_data", "told")
+pytestmark = pytest.mark.usefixtures("env", "told")
 
 
 def test_the_list_shows_each_machine_and_what_it_does(browse, gate):

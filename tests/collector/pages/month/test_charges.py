@@ -12,7 +12,7 @@ from fabgate.collector.paper.figures import MINUS
 from fabgate.collector.sessions import corrections
 from tests.collector.pages import billing
 from tests.collector.pages.billing import FIRST, NOON
-from tests.collector.pages.month.test_month import rows
+from tests.collector.pages.tables import rows
 from tests.collector.pages.used import Used, text
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -20,16 +20,15 @@ NEXT = refresh.following(FIRST)
 
 
 @pytest.fixture
-def shop() -> Used:
+def corrected_shop(shop: Used) -> Used:
     """A closed month with a session of m-1, which m-2 pays since then, and a line."""
-    found = Used()
     billing.start()
     billing.rule("price=0.10")
-    found.session("s-1", "m-1", NOON, 30)
+    shop.session("s-1", "m-1", NOON, 30)
     closing.close(FIRST, NOON + timedelta(days=60), actor="maya", reason="a test")
     corrections.correct("s-1", "payer", "m-2", author="maya", reason="wrong payer")
     decisions.add_line("m-2", "Plywood", 1_250, day=FIRST, author="maya", session="s-1")
-    return found
+    return shop
 
 
 @pytest.fixture
@@ -37,7 +36,7 @@ def manager(browse):
     return browse("manager", beside_worker=True)
 
 
-def test_a_closed_month_stays_and_the_open_one_has_the_reversal_the_new_charge_and_the_line(manager, shop):
+def test_a_closed_month_stays_and_the_open_one_has_the_reversal_the_new_charge_and_the_line(manager, corrected_shop):
     page = text(manager.get(f"/month?month={FIRST:%Y-%m}"))
     assert rows(page, "Payers") == [["Zoé Müller", "1", "0:30:00", "€3.00"]]
     assert "these amounts are final" in page
@@ -52,7 +51,7 @@ def test_a_closed_month_stays_and_the_open_one_has_the_reversal_the_new_charge_a
     ]
 
 
-def test_a_payer_sees_of_which_month_a_charge_is(manager, shop):
+def test_a_payer_sees_of_which_month_a_charge_is(manager, corrected_shop):
     page = text(manager.get(f"/month/payer/m-1?month={NEXT:%Y-%m}"))
     assert rows(page, "Sessions and lines")[0][2:] == [
         f"{MINUS}0:30:00",
@@ -68,7 +67,7 @@ def test_a_payer_sees_of_which_month_a_charge_is(manager, shop):
     assert "Plywood" in page
 
 
-def test_a_session_shows_all_its_charges(manager, shop):
+def test_a_session_shows_all_its_charges(manager, corrected_shop):
     page = text(manager.get("/month/session/s-1"))
     assert rows(page, "Charges") == [
         [f"{FIRST:%B %Y}", "Zoé Müller", "Billed", "€3.00"],
@@ -123,7 +122,7 @@ def test_another_month_cannot_be_closed(manager, month):
 
 
 @pytest.mark.parametrize("role", ["auditor", "desk", "trainer", "member"])
-def test_other_roles_close_waive_and_charge_nothing(browse, shop, role):
+def test_other_roles_close_waive_and_charge_nothing(browse, corrected_shop, role):
     client = browse(role)
     assert client.post("/month/close", {"sure": "1", "month": f"{NEXT:%Y-%m}"}).status_code == 403
     assert client.post("/month/waive/s-1", {"sure": "1", "reason": "x"}).status_code == 403
@@ -137,7 +136,7 @@ def test_other_roles_close_waive_and_charge_nothing(browse, shop, role):
 # --- waivers and lines ------------------------------------------------------------------------------------------------
 
 
-def test_a_session_is_waived_and_charged_again(manager, shop):
+def test_a_session_is_waived_and_charged_again(manager, corrected_shop):
     assert "Waive" in text(manager.get("/month/session/s-1"))
     page = text(manager.get("/month/waive/s-1"))
     assert "Zoé Müller · Band saw" in page
@@ -153,7 +152,7 @@ def test_a_session_is_waived_and_charged_again(manager, shop):
     assert rows(text(manager.get("/month/session/s-1")), "Charges")[-1][2:] == [f"Billed, of {FIRST:%B %Y}", "€3.00"]
 
 
-def test_a_second_click_takes_no_waiver_back(manager, shop):
+def test_a_second_click_takes_no_waiver_back(manager, corrected_shop):
     waived = {"sure": "1", "waiver": "", "reason": "the machine was faulty"}
     answers = [manager.post("/month/waive/s-1", waived) for _click in range(2)]
     assert [answer.status_code for answer in answers] == [303, 409]
@@ -164,7 +163,7 @@ def test_a_second_click_takes_no_waiver_back(manager, shop):
     assert not Waiver.objects.exists()
 
 
-def test_a_second_click_is_asked_about_and_charges_nothing_twice(manager, shop):
+def test_a_second_click_is_asked_about_and_charges_nothing_twice(manager, corrected_shop):
     sent = {"sure": "1", "text": "Plywood", "day": f"{NEXT}", "amount": "12.50"}
     assert manager.post("/month/line/m-1", sent).status_code == 303
     again = manager.post("/month/line/m-1", sent)
@@ -176,7 +175,7 @@ def test_a_second_click_is_asked_about_and_charges_nothing_twice(manager, shop):
 
 
 @pytest.mark.parametrize(("typed", "minor"), [("12.5", 1_250), ("-3", -300), ("0.01", 1)])
-def test_a_line_is_added_and_removed(manager, shop, typed, minor):
+def test_a_line_is_added_and_removed(manager, corrected_shop, typed, minor):
     sent = {"sure": "1", "text": "Plywood", "day": f"{NEXT}", "amount": typed}
     answer = manager.post("/month/line/m-1", sent)
     assert answer.headers["Location"] == f"/month/payer/m-1?month={NEXT:%Y-%m}"
@@ -200,7 +199,9 @@ def test_the_day_of_a_line_decides_its_month_also_while_an_earlier_one_is_open(m
     assert [(line.day, line.month) for line in ManualLine.objects.order_by("pk")] == [(NEXT, NEXT), (FIRST, FIRST)]
 
 
-def test_a_line_of_a_closed_month_is_charged_in_the_first_open_one_and_the_page_says_so_before_and_after(manager, shop):
+def test_a_line_of_a_closed_month_is_charged_in_the_first_open_one_and_the_page_says_so_before_and_after(
+    manager, corrected_shop
+):
     page = text(manager.get("/month/line/m-1"))
     assert f"Months before {NEXT:%B %Y} are closed: a line of an earlier day is charged in {NEXT:%B %Y}." in page
     day = NOON.date()
@@ -213,28 +214,28 @@ def test_a_line_of_a_closed_month_is_charged_in_the_first_open_one_and_the_page_
 
 
 @pytest.mark.parametrize("typed", ["", "soon", "1999-12-31", f"{datetime.now(UTC).date() + timedelta(days=2)}"])
-def test_a_day_that_cannot_be_is_refused_at_its_field(manager, shop, typed):
+def test_a_day_that_cannot_be_is_refused_at_its_field(manager, corrected_shop, typed):
     answer = manager.post("/month/line/m-1", {"sure": "1", "text": "Plywood", "day": typed, "amount": "3"})
     assert answer.status_code == 400
     assert "day" in answer.context["form"].errors
     assert not ManualLine.objects.filter(payer="m-1").exists()
 
 
-def test_french_amounts_have_a_comma(browse, account, shop):
+def test_french_amounts_have_a_comma(browse, account, corrected_shop):
     client = browse(account("accountant", name="tom", lang="fr"))
     client.post("/month/line/m-1", {"sure": "1", "text": "Contreplaqué", "day": f"{NEXT}", "amount": "12,50"})
     assert ManualLine.objects.get(payer="m-1").amount_minor == 1_250
 
 
 @pytest.mark.parametrize("typed", ["", "0", "a lot", "1.005", "NaN", "Infinity", "100000.01"])
-def test_an_amount_that_cannot_be_charged_is_refused_at_its_field(manager, shop, typed):
+def test_an_amount_that_cannot_be_charged_is_refused_at_its_field(manager, corrected_shop, typed):
     answer = manager.post("/month/line/m-1", {"sure": "1", "text": "Plywood", "day": f"{NEXT}", "amount": typed})
     assert answer.status_code == 400
     assert "amount" in answer.context["form"].errors
     assert not ManualLine.objects.filter(payer="m-1").exists()
 
 
-def test_a_line_of_a_closed_month_stays(manager, shop):
+def test_a_line_of_a_closed_month_stays(manager, corrected_shop):
     closing.close(NEXT, NOON + timedelta(days=90), actor="maya", reason="a test")
     line = ManualLine.objects.get()
     assert f"/month/lines/{line.pk}/remove" not in text(manager.get(f"/month/payer/m-2?month={NEXT:%Y-%m}"))
@@ -243,7 +244,7 @@ def test_a_line_of_a_closed_month_stays(manager, shop):
     assert "add a line of -1250 that takes it back" in text(answer)
 
 
-def test_an_accountant_decides_nothing_about_their_own_money(browse, account, shop):
+def test_an_accountant_decides_nothing_about_their_own_money(browse, account, corrected_shop):
     client = browse(account("accountant", name="zoe", member=Member.objects.get(pk="m-1")))
     for path in ("/month/waive/s-1", "/month/line/m-1"):
         assert client.post(path, {"sure": "1", "reason": "x", "text": "x", "amount": "-1"}).status_code == 403

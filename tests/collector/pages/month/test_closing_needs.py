@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -14,13 +12,12 @@ from fabgate.collector.models import ClosedMonth, ManualLine, Member, Workshop
 from fabgate.errors import UsageError
 from tests.collector.pages import billing
 from tests.collector.pages.billing import FIRST, MONTH
+from tests.collector.pages.tables import words
 
 NO_SENDER = "the statements have no sender"
 NO_PAYMENT = "the statements do not say how to pay"
 #: The month is over.
 LATER = datetime.combine(refresh.following(FIRST), datetime.min.time(), UTC) + timedelta(hours=1)
-
-
 pytestmark = pytest.mark.usefixtures("database")
 
 
@@ -28,11 +25,6 @@ pytestmark = pytest.mark.usefixtures("database")
 def manager(browse):
     billing.start()
     return browse("manager")
-
-
-def words(response: Any) -> str:
-    """Return the words of a page, without its tags."""
-    return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode()).split())
 
 
 def line(amount_minor: int, payer: str = "m-1") -> None:

@@ -11,7 +11,7 @@ from fabgate.collector.billing import terms, trial
 from fabgate.collector.billing.charges import closing, refresh
 from fabgate.collector.models import Charge, Plan, TariffRule
 from tests.collector.pages import billing
-from tests.collector.pages.billing import NOON, typed
+from tests.collector.pages.billing import NOON, charged, typed
 from tests.collector.pages.used import Used, text
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -19,9 +19,8 @@ NEW = "/month/tariffs/new"
 
 
 @pytest.fixture
-def shop() -> Used:
+def charged_shop(shop: Used) -> Used:
     """Two sessions of last month, of 60 and 30 minutes, at 0.10 a minute; the second one by a student."""
-    shop = Used()
     billing.start()
     billing.plan("student", "m-2")
     billing.rule("price=0.10")
@@ -31,12 +30,7 @@ def shop() -> Used:
     return shop
 
 
-def charged() -> dict[str, int]:
-    refresh.refresh_all()
-    return dict(Charge.objects.values_list("session", "amount_minor"))
-
-
-def test_a_rule_that_changes_charges_is_stored_once_its_difference_was_seen(shop, browse):
+def test_a_rule_that_changes_charges_is_stored_once_its_difference_was_seen(charged_shop, browse):
     manager, data = browse("manager"), typed(price="0.25", since=f"{NOON:%Y-%m-%d}")
     answer = manager.post(NEW, data)
     assert answer.status_code == 200
@@ -50,14 +44,14 @@ def test_a_rule_that_changes_charges_is_stored_once_its_difference_was_seen(shop
     assert charged() == {"s-1": 1_500, "s-2": 750}
 
 
-def test_a_rule_for_a_plan_shows_only_the_sessions_that_cost_something_else(shop, browse):
+def test_a_rule_for_a_plan_shows_only_the_sessions_that_cost_something_else(charged_shop, browse):
     student = Plan.objects.get()
     answer = browse("manager").post(NEW, typed(price="0.05", plan=student.name, since=f"{billing.FIRST}"))
     (line,) = answer.context["difference"]["lines"]
     assert (line["plan"], line["sessions"], line["now"], line["new"]) == ("student", 1, "€3.00", "€1.50")
 
 
-def test_payers_whom_nothing_concerns_are_not_rated(shop):
+def test_payers_whom_nothing_concerns_are_not_rated(charged_shop):
     now = terms.for_rating(terms.get())
     broken = now._replace(plans={})  # to rate the student's session fails: there is no plan
     assert trial.changes([billing.FIRST], broken, broken, lambda facts: facts.user == "m-1") == {}
@@ -66,12 +60,12 @@ def test_payers_whom_nothing_concerns_are_not_rated(shop):
 
 
 @pytest.mark.parametrize("since", [NOON + timedelta(days=1), NOON + timedelta(days=400)])
-def test_a_rule_that_changes_no_charge_is_stored_at_once(shop, browse, since):
+def test_a_rule_that_changes_no_charge_is_stored_at_once(charged_shop, browse, since):
     assert browse("manager").post(NEW, typed(price="0.25", since=f"{since:%Y-%m-%d}")).status_code == 303
     assert charged() == {"s-1": 600, "s-2": 300}
 
 
-def test_the_first_rule_is_stored_at_once(shop, browse):
+def test_the_first_rule_is_stored_at_once(charged_shop, browse):
     Charge.objects.all().delete()
     TariffRule.objects.all().delete()
     assert browse("manager").post(NEW, typed(price="0.10", since=f"{billing.FIRST}")).status_code == 303
@@ -87,7 +81,7 @@ def test_after_a_closing_the_first_rule_shows_what_it_changes(database, browse):
     assert (answer.status_code, answer.context["difference"]["whole"]["new"]) == (200, "€3.00")
 
 
-def test_a_plan_that_changes_charges_is_stored_once_its_difference_was_seen(shop, browse):
+def test_a_plan_that_changes_charges_is_stored_once_its_difference_was_seen(charged_shop, browse):
     manager, student = browse("manager"), Plan.objects.get()
     address = f"/month/plans/{student.pk}"
     data = {
@@ -104,7 +98,7 @@ def test_a_plan_that_changes_charges_is_stored_once_its_difference_was_seen(shop
     assert (Plan.objects.get().discount_percent, charged()) == (Decimal(50), {"s-1": 600, "s-2": 100})
 
 
-def test_closed_months_are_no_part_of_the_difference(shop, browse):
+def test_closed_months_are_no_part_of_the_difference(charged_shop, browse):
     closing.close(billing.FIRST, NOON + timedelta(days=60), actor="maya", reason="-")
     manager, student = browse("manager"), Plan.objects.get()
     address = f"/month/plans/{student.pk}"

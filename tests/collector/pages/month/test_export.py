@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import math
@@ -22,7 +21,6 @@ from fabgate.collector.billing.charges import closing, decisions, refresh
 from fabgate.collector.billing.prepaid import modes
 from fabgate.collector.billing.statements import issue
 from fabgate.collector.billing.vat import rates
-from fabgate.collector.cli import verbs
 from fabgate.collector.models import Change, Charge, LedgerLine, Member, Payer
 from fabgate.errors import UsageError
 from tests.collector.pages import billing
@@ -33,9 +31,8 @@ pytestmark = pytest.mark.usefixtures("database")
 
 
 @pytest.fixture
-def shop() -> Used:
+def shop_with_vat(shop: Used) -> Used:
     """Prices include VAT: a prepaying member at 20 %, and a school that pays for "=1+2" at 20 and 5.5 %."""
-    shop = Used()
     billing.start()
     rates.set_rate("S20", Decimal(20), actor="maya")
     rates.set_rate("S5", Decimal("5.5"), actor="maya")
@@ -74,7 +71,7 @@ def close() -> None:
     closing.close(FIRST, datetime.now(UTC) + timedelta(days=60), actor="maya", reason="-")
 
 
-def test_a_sheet_has_a_row_for_each_payer_with_numbers_as_numbers(shop, browse):
+def test_a_sheet_has_a_row_for_each_payer_with_numbers_as_numbers(shop_with_vat, browse):
     answer = browse("accountant").get(f"/month/export.xlsx?month={MONTH}")
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{MONTH}-provisional.xlsx"'
     book = body(answer)
@@ -108,7 +105,7 @@ def test_a_sheet_has_a_row_for_each_payer_with_numbers_as_numbers(shop, browse):
     assert (cell.data_type, cell.hyperlink) == ("s", None)
 
 
-def test_the_second_sheet_has_all_sessions_and_lines(shop, browse):
+def test_the_second_sheet_has_all_sessions_and_lines(shop_with_vat, browse):
     found = sheets(browse("accountant").get(f"/month/export.xlsx?month={MONTH}"))["Lines (provisional)"]
     shown = [
         (
@@ -135,7 +132,7 @@ def number(typed: str) -> Decimal:
     return Decimal(typed.replace(",", "."))
 
 
-def test_csv_opens_as_numbers_in_a_french_spreadsheet_and_computes_nothing(shop, browse, account):
+def test_csv_opens_as_numbers_in_a_french_spreadsheet_and_computes_nothing(shop_with_vat, browse, account):
     client = browse(account("accountant", name="tom", lang="fr"))
     answer = client.get(f"/month/export.csv?month={MONTH}&what=payers")
     assert answer.headers["Content-Disposition"] == f'attachment; filename="{MONTH}-payeurs-provisoire.csv"'
@@ -155,8 +152,8 @@ def test_csv_opens_as_numbers_in_a_french_spreadsheet_and_computes_nothing(shop,
     assert client.get(f"/month/export.csv?month={MONTH}&what=all").status_code == 404
 
 
-def test_both_files_come_to_the_same_as_the_page(shop, browse):
-    shop.session("s-4", "m-2", NOON + timedelta(hours=5), 7)  # of a payer without address or e-mail
+def test_both_files_come_to_the_same_as_the_page(shop_with_vat, browse):
+    shop_with_vat.session("s-4", "m-2", NOON + timedelta(hours=5), 7)  # of a payer without address or e-mail
     refresh.refresh_all()
     client = browse("manager")
     both = sheets(client.get(f"/month/export.xlsx?month={MONTH}"))
@@ -169,7 +166,7 @@ def test_both_files_come_to_the_same_as_the_page(shop, browse):
     assert "marked as provisional" in text(page)
 
 
-def test_a_closed_month_is_final_and_keeps_the_names_that_were_printed(shop, browse):
+def test_a_closed_month_is_final_and_keeps_the_names_that_were_printed(shop_with_vat, browse):
     close()
     Payer.objects.filter(pk="payer:1").update(name="Other", address="Elsewhere")
     Member.objects.filter(pk="m-4").update(name="Dan")
@@ -189,7 +186,7 @@ def test_a_closed_month_is_final_and_keeps_the_names_that_were_printed(shop, bro
     assert {row["Person"] for row in both["Lines"]} == {"m-1", "m-4", None}
 
 
-def test_a_reversal_has_negative_minutes_and_is_due_by_statement_where_the_first_one_was(shop, browse):
+def test_a_reversal_has_negative_minutes_and_is_due_by_statement_where_the_first_one_was(shop_with_vat, browse):
     close()
     modes.set_mode("payer:1", FIRST + timedelta(days=31), prepays=True, actor="maya")
     decisions.waive("s-2", author="maya", reason="The saw was dull")
@@ -203,7 +200,7 @@ def test_a_reversal_has_negative_minutes_and_is_due_by_statement_where_the_first
     assert "The saw was dull" in waived["Note"]
 
 
-def test_a_code_without_a_rate_is_named_and_has_no_wrong_total(shop, browse):
+def test_a_code_without_a_rate_is_named_and_has_no_wrong_total(shop_with_vat, browse):
     rates.remove("S5", actor="maya")
     school, zoe = sheets(browse("accountant").get(f"/month/export.xlsx?month={MONTH}"))["Payers (provisional)"]
     assert (school["Total excl. VAT (EUR)"], school["Total VAT (EUR)"]) == (None, None)
@@ -231,20 +228,20 @@ def test_without_rates_only_what_is_known_is_there(database, browse, vat, amount
     }
 
 
-def test_the_file_says_up_to_when_sessions_are_charged_and_charges_none_itself(shop, browse):
+def test_the_file_says_up_to_when_sessions_are_charged_and_charges_none_itself(shop_with_vat, browse):
     client = browse("accountant")
     before = datetime.now(UTC).replace(tzinfo=None) - timedelta(seconds=1)
     row = sheets(client.get(f"/month/export.xlsx?month={MONTH}"))["Payers (provisional)"][0]
     assert row["Charged up to"] > before
     LedgerLine.objects.update(at=NOON)
-    shop.session("s-9", "m-2", NOON, 10)
+    shop_with_vat.session("s-9", "m-2", NOON, 10)
     waiting = LedgerLine.objects.get(session="s-9").at
     row = sheets(client.get(f"/month/export.xlsx?month={MONTH}"))["Payers (provisional)"][0]
     assert abs(row["Charged up to"] - waiting.replace(tzinfo=None)) < timedelta(seconds=1)
     assert not Charge.objects.filter(session="s-9").exists()
 
 
-def test_each_export_is_in_the_audit_log(shop, browse):
+def test_each_export_is_in_the_audit_log(shop_with_vat, browse):
     client = browse("accountant")
     body(client.get(f"/month/export.xlsx?month={MONTH}"))
     body(client.get(f"/month/export.csv?month={MONTH}&what=lines"))
@@ -253,16 +250,9 @@ def test_each_export_is_in_the_audit_log(shop, browse):
     assert "charges of a month" in text(browse("auditor").get("/log"))
 
 
-def test_the_verb_saves_the_same_tables(shop, browse, capsys, tmp_path):
-    def run(*words: str) -> str:
-        parser = argparse.ArgumentParser()
-        verbs.add_verbs(parser)
-        args = parser.parse_args(["bill-month", *words])
-        assert verbs.function_of(args)(args) == 0
-        return str(capsys.readouterr().out)
-
+def test_the_verb_saves_the_same_tables(shop_with_vat, browse, run, tmp_path):
     names = [f"{MONTH}-provisional.xlsx", f"{MONTH}-payers-provisional.csv", f"{MONTH}-lines-provisional.csv"]
-    assert run(MONTH, "--to", str(tmp_path / "new")).split() == names
+    assert run("bill-month", MONTH, "--to", str(tmp_path / "new")).split() == names
     client = browse("accountant")
     for what, name in (("payers", names[1]), ("lines", names[2])):
         rows = list(csv.DictReader(io.StringIO((tmp_path / "new" / name).read_text("utf-8-sig"))))
@@ -272,10 +262,10 @@ def test_the_verb_saves_the_same_tables(shop, browse, capsys, tmp_path):
         assert rows == wanted
     assert load_workbook(tmp_path / "new" / names[0]).sheetnames == ["Payers (provisional)", "Lines (provisional)"]
     with pytest.raises(UsageError, match="because billing starts then"):
-        run("2020-01", "--to", str(tmp_path))
+        run("bill-month", "2020-01", "--to", str(tmp_path))
     (file := tmp_path / "a file").touch()
     with pytest.raises(UsageError, match=r"found the file .*a file, wanted a folder"):
-        run(MONTH, "--to", str(file))
+        run("bill-month", MONTH, "--to", str(file))
 
 
 PERCENT = {"S20": Decimal(20), "S5": Decimal("5.5"), "S2": Decimal("2.1")}

@@ -23,28 +23,15 @@ from tests.collector.billing import oracle
 from tests.collector.pages import billing
 from tests.collector.pages.billing import MONTH, NOON
 from tests.collector.pages.racing import at_once, sent
+from tests.collector.pages.tables import rows
 from tests.collector.pages.used import Used, text
 
 pytestmark = pytest.mark.usefixtures("database")
 
 
 @pytest.fixture
-def shop() -> Used:
-    return Used()
-
-
-@pytest.fixture
 def manager(browse):
     return browse("manager", beside_worker=True)
-
-
-def rows(page: str, caption: str) -> list[list[str]]:
-    """Return the cells of the table with this caption, body and foot."""
-    table = re.search(rf"<caption[^>]*>{caption}</caption>(.*?)</table>", page, re.DOTALL)
-    assert table, caption
-    lines = re.findall(r"<tr>(.*?)</tr>", table[1].split("</thead>")[1], re.DOTALL)
-    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line, re.DOTALL) for line in lines]
-    return [[" ".join(re.sub(r"<small.*?</small>|<[^>]+>", "", cell).split()) for cell in line] for line in cells]
 
 
 # --- before and after the start ---------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from fabgate.collector.models import Change, Charge, Collector, Member, Sink, Si
 from fabgate.collector.paper.figures import NOTHING
 from tests.collector.pages import billing
 from tests.collector.pages.billing import FIRST, MONTH, NOON
-from tests.collector.pages.month.test_month import rows
+from tests.collector.pages.tables import rows
 from tests.collector.pages.used import Used, text
 
 pytestmark = pytest.mark.usefixtures("database")

@@ -24,18 +24,17 @@ NEXT = f"{refresh.following(FIRST):%Y-%m}"
 
 
 @pytest.fixture
-def shop() -> Used:
+def charged_shop(shop: Used) -> Used:
     """A month with sessions of m-1 and m-2, whom m-1 pays for, and a line."""
-    found = Used()
     billing.start()
     billing.rule("price=0.10 vat_code=V20")
     Payer.objects.create(id="m-1", member_id="m-1", address="1 quai de Saône\n69001 Lyon")
     Member.objects.filter(pk="m-2").update(payer="m-1")
-    found.session("s-1", "m-1", NOON, 30)
-    found.session("s-2", "m-2", NOON + timedelta(hours=1), 45)
-    found.session("s-3", "m-3", NOON + timedelta(hours=2), 10)
+    shop.session("s-1", "m-1", NOON, 30)
+    shop.session("s-2", "m-2", NOON + timedelta(hours=1), 45)
+    shop.session("s-3", "m-3", NOON + timedelta(hours=2), 10)
     decisions.add_line("m-1", "Plywood", 1_250, day=FIRST, author="maya")
-    return found
+    return shop
 
 
 def close() -> ClosedMonth:
@@ -46,7 +45,7 @@ def words(html: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", html).split())
 
 
-def test_the_page_and_the_pdf_have_the_same_figures_in_the_language_of_the_payer(browse, shop):
+def test_the_page_and_the_pdf_have_the_same_figures_in_the_language_of_the_payer(browse, charged_shop):
     manager = browse("manager", beside_worker=True)
     Payer.objects.filter(pk="m-1").update(lang="fr")
     answer = manager.get(f"/month/statement/m-1?month={MONTH}")
@@ -69,7 +68,7 @@ def test_the_page_and_the_pdf_have_the_same_figures_in_the_language_of_the_payer
     assert "Bjørn Sørensen" not in words(text(manager.get(f"/month/statement/m-3?month={MONTH}")))
 
 
-def test_a_member_sees_their_own_statements_alone(account, browse, shop):
+def test_a_member_sees_their_own_statements_alone(account, browse, charged_shop):
     Group.objects.create(name="Class 4b").members.add("m-2")
     close()
     mine = browse(account("member", member_id="m-1"), beside_worker=True)
@@ -94,9 +93,9 @@ def test_a_member_sees_their_own_statements_alone(account, browse, shop):
         assert mine.get(f"/my-minutes/statements/{path}").status_code == 404
 
 
-def test_a_long_statement_is_paged_and_each_page_says_whose_sessions_it_has(browse, shop):
+def test_a_long_statement_is_paged_and_each_page_says_whose_sessions_it_has(browse, charged_shop):
     for day in range(numbered.SIZE):
-        shop.session(f"t-{day}", "m-3", NOON + timedelta(hours=4 + day), 5, gate="lathe-1")
+        charged_shop.session(f"t-{day}", "m-3", NOON + timedelta(hours=4 + day), 5, gate="lathe-1")
     manager = browse("manager", beside_worker=True)
     first = text(manager.get(f"/month/statement/m-3?month={MONTH}"))
     (after,) = re.findall(r'href="(\?[^"]*after=\d+)" rel="next"', first)
@@ -106,7 +105,7 @@ def test_a_long_statement_is_paged_and_each_page_says_whose_sessions_it_has(brow
     assert "€26.00" in second
 
 
-def test_the_archive_of_a_closed_month_is_downloaded_by_those_who_read_it(browse, shop):
+def test_the_archive_of_a_closed_month_is_downloaded_by_those_who_read_it(browse, charged_shop):
     manager = browse("manager", beside_worker=True)
     assert manager.get(f"/month/archive/{MONTH}.json?month={MONTH}").status_code == 404
     closed, auditor = close(), browse("auditor")
@@ -119,7 +118,7 @@ def test_the_archive_of_a_closed_month_is_downloaded_by_those_who_read_it(browse
     assert browse("desk").get(f"/month/archive/{MONTH}.json?month={MONTH}").status_code == 403
 
 
-def test_the_workshop_stands_at_the_head_of_open_statements(browse, shop):
+def test_the_workshop_stands_at_the_head_of_open_statements(browse, charged_shop):
     manager = browse("manager", beside_worker=True)
     close()
     answer = manager.post(
@@ -143,7 +142,7 @@ def test_the_workshop_stands_at_the_head_of_open_statements(browse, shop):
     assert Workshop.objects.count() == 1
 
 
-def test_how_statements_are_paid_is_typed_checked_logged_and_shown(browse, shop):
+def test_how_statements_are_paid_is_typed_checked_logged_and_shown(browse, charged_shop):
     manager = browse("manager")
     typed = {
         "name": "Atelier des Deux-Rives",
@@ -178,7 +177,7 @@ def test_how_statements_are_paid_is_typed_checked_logged_and_shown(browse, shop)
     assert "<svg viewBox" in page
 
 
-def test_all_statements_of_a_month_are_sent_and_those_without_an_address_are_listed(browse, shop, mail_server):
+def test_all_statements_of_a_month_are_sent_and_those_without_an_address_are_listed(browse, charged_shop, mail_server):
     mail_server()
     manager = browse("manager", beside_worker=True)
     assert manager.get(f"/month/statements?month={MONTH}").status_code == 404
@@ -198,7 +197,7 @@ def test_all_statements_of_a_month_are_sent_and_those_without_an_address_are_lis
     assert "zoe@example.org Sent" in page
 
 
-def test_a_statement_on_which_nothing_is_charged_is_listed_and_not_sent(browse, shop, mail_server):
+def test_a_statement_on_which_nothing_is_charged_is_listed_and_not_sent(browse, charged_shop, mail_server):
     mail_server()
     manager = browse("manager")
     Member.objects.update(email="zoe@example.org")
@@ -214,7 +213,7 @@ def test_a_statement_on_which_nothing_is_charged_is_listed_and_not_sent(browse, 
     assert manager.post(path).status_code == 404
 
 
-def test_statements_that_may_have_been_sent_are_counted_and_listed(browse, shop, mail_server):
+def test_statements_that_may_have_been_sent_are_counted_and_listed(browse, charged_shop, mail_server):
     mail_server()
     manager = browse("manager", beside_worker=True)
     Member.objects.filter(pk__in=["m-1", "m-3"]).update(email="zoe@example.org")
@@ -232,7 +231,7 @@ def test_statements_that_may_have_been_sent_are_counted_and_listed(browse, shop,
     assert "may have been sent" not in words(text(manager.get(f"/month/statements?month={MONTH}")))
 
 
-def test_one_statement_is_sent_after_a_preview(browse, shop, mail_server):
+def test_one_statement_is_sent_after_a_preview(browse, charged_shop, mail_server):
     got = mail_server()
     manager = browse("manager", beside_worker=True)
     Member.objects.filter(pk="m-1").update(email="zoe@example.org")

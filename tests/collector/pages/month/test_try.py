@@ -11,7 +11,7 @@ from fabgate.collector.models import Change, TariffRule
 from fabgate.collector.paper.figures import NOTHING
 from tests.collector.pages import billing
 from tests.collector.pages.billing import MONTH, NOON, typed
-from tests.collector.pages.month.test_month import rows
+from tests.collector.pages.tables import rows
 from tests.collector.pages.used import Used, text
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -20,13 +20,13 @@ PEAK = [([str(day) for day in range(7)], "17:00", "00:00", "0.25")]
 
 
 @pytest.fixture
-def shop() -> Used:
+def started_shop(shop: Used) -> Used:
     billing.start()
-    return Used()
+    return shop
 
 
 @pytest.fixture
-def manager(browse, shop):
+def manager(browse, started_shop):
     return browse("manager")
 
 
@@ -53,9 +53,9 @@ def test_running_minutes_and_the_plan_count(manager):
     assert page.context["result"]["amount"] == "€16.00"
 
 
-def test_a_session_on_record_is_shown_beside_what_it_costs_now(manager, shop):
+def test_a_session_on_record_is_shown_beside_what_it_costs_now(manager, started_shop):
     billing.rule("price=0.1", machine="bandsaw")
-    shop.session("s-1", "m-1", NOON, 30)
+    started_shop.session("s-1", "m-1", NOON, 30)
     page = manager.get("/month/try?kind=session&session=s-1")
     assert page.context["trial"]["session"].value() == "s-1"
     assert str(page.context["form"]["price"].value()) == "0.1"
@@ -68,11 +68,11 @@ def test_a_session_on_record_is_shown_beside_what_it_costs_now(manager, shop):
     assert "No session" in page.context["trial"].errors["session"][0]
 
 
-def test_a_month_is_compared_by_machine_and_plan(manager, shop):
+def test_a_month_is_compared_by_machine_and_plan(manager, started_shop):
     billing.plan("student", "m-1")
     billing.rule("price=0.1")
     for number, (member, gate) in enumerate([("m-1", "saw-1"), ("m-2", "saw-1"), ("m-2", "lathe-1")]):
-        shop.session(f"s-{number}", member, NOON + timedelta(hours=number), 30, gate)
+        started_shop.session(f"s-{number}", member, NOON + timedelta(hours=number), 30, gate)
     page = manager.get("/month/try", {**typed(price="0.2", where="machine:bandsaw"), "kind": "month", "month": MONTH})
     assert rows(page.content.decode(), "By machine and plan") == [
         ["Band saw", NOTHING, "1", "€3.00", "€6.00", "+€3.00"],
@@ -123,7 +123,7 @@ def test_a_rule_is_tried_from_its_form_and_made_of_it_again(manager):
     assert not Change.objects.filter(verb__startswith="tariff").exists()
 
 
-def test_an_auditor_tries_too(browse, shop):
+def test_an_auditor_tries_too(browse, started_shop):
     what = {"kind": "invented", "start": "2027-01-05T16:30", "minutes": "60"}
     page = browse("auditor").get("/month/try", {**typed(), **what})
     assert page.context["result"]["amount"] == "€6.00"

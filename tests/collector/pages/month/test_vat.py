@@ -17,6 +17,7 @@ from fabgate.errors import UsageError
 from tests.collector.pages import billing
 from tests.collector.pages.billing import FIRST
 from tests.collector.pages.racing import at_once, sent
+from tests.collector.pages.tables import words
 from tests.collector.pages.used import Used
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -31,11 +32,6 @@ def _started(database) -> None:
     Used()
     billing.rule("price=0.10 vat_code=S20")
     billing.rule("price=0.20", machine="lathe")
-
-
-def said(response: Any) -> str:
-    """Return the words of a page, without its tags."""
-    return " ".join(re.sub(r"<[^>]+>", " ", response.content.decode()).split())
 
 
 def line(code: str) -> None:
@@ -53,11 +49,11 @@ def typed(**changes: str) -> dict[str, str]:
 
 def test_rates_are_typed_changed_and_removed(browse):
     manager = browse("manager")
-    page = said(manager.get("/month/tariffs"))
+    page = words(manager.get("/month/tariffs"))
     assert "VAT rates Prices without a code no rate S20 no rate" in page
     assert manager.post(VAT, typed(S20="2", none="5.5")).status_code == 303
     assert rates.known() == {"": Decimal("5.5"), "S20": Decimal(2)}
-    assert "Prices without a code 5.5% S20 2%" in said(manager.get("/month/tariffs"))
+    assert "Prices without a code 5.5% S20 2%" in words(manager.get("/month/tariffs"))
     assert manager.post(VAT, typed(S20="20", none="")).status_code == 303
     assert rates.known() == {"S20": Decimal(20)}
     assert manager.post(VAT, typed()).status_code == 303
@@ -69,11 +65,11 @@ def test_tariffs_lead_to_the_rates_before_there_is_a_rule(browse):
     TariffRule.objects.all().delete()
     manager = browse("manager")
     assert f'href="{VAT}"' in manager.get("/month/tariffs").content.decode()
-    assert "No rule and no line yet." in said(manager.get(VAT))
+    assert "No rule and no line yet." in words(manager.get(VAT))
 
 
 def test_the_page_says_what_is_typed_how_a_code_gets_there_and_when_its_rate_is_final(browse):
-    page = said(browse("manager").get(VAT))
+    page = words(browse("manager").get(VAT))
     assert "S20 (%)" in page
     assert "A code is listed here once a rule or a line has it" in page
     assert "the rate of the code is final" in page
@@ -110,7 +106,7 @@ def test_a_rate_of_closed_months_is_shown_but_cannot_be_typed(browse):
     closing.close(FIRST, LATER, actor="kim", reason="a test")
     page = manager.get(VAT).content.decode()
     assert 'name="rate:S20"' not in page
-    assert "S20 20% Closed months have these rates" in said(manager.get(VAT))
+    assert "S20 20% Closed months have these rates" in words(manager.get(VAT))
     assert page.count("Closed months have this code: once it has a rate, the rate cannot be changed.") == 1
     for stale in (
         before,
@@ -118,7 +114,7 @@ def test_a_rate_of_closed_months_is_shown_but_cannot_be_typed(browse):
     ):  # the page that was open since before the closing
         answer = manager.post(VAT, stale)
         assert answer.status_code == 400
-        assert "A month was closed meanwhile, and nothing was saved." in said(answer)
+        assert "A month was closed meanwhile, and nothing was saved." in words(answer)
     assert rates.known() == {"S20": Decimal(20)}
     assert manager.post(VAT, typed(late="5.5")).status_code == 303
     assert rates.known()["late"] == Decimal("5.5")
@@ -134,7 +130,7 @@ def test_a_month_that_is_closed_at_the_same_moment_never_has_a_rate_that_changes
     )
     assert (answer.status_code, rates.known()["S20"]) in ((303, Decimal(19)), (400, Decimal(20)))
     refusals = ("their totals cannot change", "A month was closed meanwhile")
-    assert answer.status_code == 303 or any(words in said(answer) for words in refusals)
+    assert answer.status_code == 303 or any(words in words(answer) for words in refusals)
     assert rates.is_final("S20")
 
 
@@ -142,13 +138,13 @@ def test_a_workshop_without_vat_has_no_rates(browse):
     BillingTerms.objects.update(includes_vat=None)
     manager = browse("manager")
     assert manager.get(VAT).status_code == 404
-    assert "VAT rates" not in said(manager.get("/month/tariffs"))
+    assert "VAT rates" not in words(manager.get("/month/tariffs"))
 
 
 def test_an_auditor_reads_the_rates_and_changes_none(browse):
     auditor = browse("auditor")
-    assert "VAT rates" in said(auditor.get("/month/tariffs"))
-    assert "Change the rates" not in said(auditor.get("/month/tariffs"))
+    assert "VAT rates" in words(auditor.get("/month/tariffs"))
+    assert "Change the rates" not in words(auditor.get("/month/tariffs"))
     assert auditor.post(VAT, typed(S20="20")).status_code == 403
     assert not rates.known()
 
@@ -157,7 +153,7 @@ def test_an_auditor_reads_the_rates_and_changes_none(browse):
 
 
 def month_page(manager: Any, address: str = "/month") -> str:
-    return said(manager.get(f"{address}?month={billing.MONTH}"))
+    return words(manager.get(f"{address}?month={billing.MONTH}"))
 
 
 def amounts_of(page: str) -> list[str]:

@@ -13,14 +13,9 @@ from fabgate.collector.models import Member, Payer, UsageSession
 from fabgate.collector.sessions import corrections
 from tests.collector.pages import billing, used
 from tests.collector.pages.billing import FIRST, MONTH, NOON
-from tests.collector.pages.used import MINUTE, Used, text
+from tests.collector.pages.used import MINUTE, text
 
 pytestmark = pytest.mark.usefixtures("database")
-
-
-@pytest.fixture
-def shop() -> Used:
-    return Used()
 
 
 @pytest.fixture

@@ -15,10 +15,11 @@ from fabgate.collector.models import Badge, Block, Change, Gate, Machine, Member
 from fabgate.collector.pages.my import months
 from fabgate.collector.sessions import corrections
 from tests.collector.gates import NOON, Journal
+from tests.collector.pages.counter import text
 
 MINUTE_MS = 60_000
 
-pytestmark = pytest.mark.usefixtures("own_data", "told")
+pytestmark = pytest.mark.usefixtures("env", "told")
 
 
 @pytest.fixture(autouse=True)
@@ -55,10 +56,6 @@ def used(machine: str, session: str, minutes: int, *, member: str = "m-1", at: d
     ended = {"reason": "badge", "running_ms": 0, **more}
     end = journal.write("session.ended", time=at, **who, energised_ms=minutes * MINUTE_MS, **ended)
     Store("lyon").store([begun, end], NOON)
-
-
-def text(response: Any) -> str:
-    return response.content.decode()
 
 
 def test_a_month_is_summed_by_machine_and_only_what_is_mine_is_shown(mine):

@@ -14,29 +14,10 @@ from fabgate.collector.machines import locks
 from fabgate.collector.models import Badge, Block, Change, Gate, Grant, Machine, Member, Training
 from fabgate.collector.people import trainings
 from fabgate.collector.people.blocks import block_member, today
-from tests.collector.pages.counter import (  # noqa: F401 (fixtures)
-    NEW,
-    a_broker,
-    a_house,
-    admitted,
-    fetched,
-    refused,
-    said,
-    tapped,
-    text,
-    trained,
-)
+from tests.collector.pages.counter import NEW, admitted, fetched, refused, said, tapped, text, trained
 from tests.collector.postgresql import SERVER
 
-
-@pytest.fixture
-def desk(browse):
-    return browse("desk")
-
-
-@pytest.fixture
-def trainer(browse):
-    return browse("trainer")
+pytestmark = pytest.mark.usefixtures("house")
 
 
 def standing(client, pk: str = "m-1") -> dict[str, tuple[str, str]]:

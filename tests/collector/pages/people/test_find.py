@@ -8,12 +8,9 @@ import pytest
 
 from fabgate.collector.models import Badge, Group, Member
 from fabgate.collector.people.blocks import block_member, today
-from tests.collector.pages.counter import ADA, NEW, a_broker, a_house, tapped, text  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import ADA, NEW, tapped, text
 
-
-@pytest.fixture
-def desk(browse):
-    return browse("desk")
+pytestmark = pytest.mark.usefixtures("house")
 
 
 def names(response) -> list[str]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from fabgate.collector.models import Grant, Training
 from fabgate.collector.people.blocks import today
-from tests.collector.pages.counter import a_broker, a_house, admitted, refused, said, served, text, trained  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import admitted, refused, said, served, text, trained
+
+pytestmark = pytest.mark.usefixtures("house")
 
 
 def typed(**more) -> dict[str, object]:

@@ -9,13 +9,10 @@ from django.test.utils import CaptureQueriesContext
 from fabgate.collector.models import Change, Group, Machine, Member
 from fabgate.collector.pages.people.groups import GroupForm
 from fabgate.collector.people.blocks import today
-from tests.collector.pages.counter import NEW, a_broker, a_house, refused, served, text  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import NEW, refused, served, text
 from tests.collector.paying import paying
 
-
-@pytest.fixture
-def desk(browse):
-    return browse("desk")
+pytestmark = pytest.mark.usefixtures("house")
 
 
 @pytest.fixture

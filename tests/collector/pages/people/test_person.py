@@ -13,15 +13,12 @@ from fabgate.collector.people import leaving
 from fabgate.collector.people.blocks import today
 from tests.collector.gates import NOON, Journal
 from tests.collector.pages.conftest import hashed
-from tests.collector.pages.counter import a_broker, a_house, admitted, said, text, trained  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import admitted, said, text, trained
 from tests.collector.paying import paying
 
+pytestmark = pytest.mark.usefixtures("house")
+
 PLAIN = {"name": "Ada Lovelace", "lang": "en", "grace_days": "0"}
-
-
-@pytest.fixture
-def desk(browse):
-    return browse("desk")
 
 
 # --- written down, changed --------------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import random
 from datetime import date, datetime, timedelta
 
@@ -12,16 +11,11 @@ from django.db import transaction
 from fabgate.collector.billing import member_plans, terms, trial
 from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.paying import payers
-from fabgate.collector.cli import verbs
-from fabgate.collector.models import Charge, Member, Plan
+from fabgate.collector.models import Member, Plan
 from fabgate.collector.people.blocks import today
 from fabgate.errors import UsageError
-from tests.collector.access.test_roster import (
-    env,  # noqa: F401 (fixtures)
-    told,  # noqa: F401 (fixtures)
-)
 from tests.collector.pages import billing
-from tests.collector.pages.billing import FIRST, NOON
+from tests.collector.pages.billing import FIRST, NOON, charged
 from tests.collector.pages.people.imports.importing import look, take
 from tests.collector.pages.used import Used, text
 
@@ -31,9 +25,8 @@ SURE = ("This changes the cost of past sessions", "Nothing has been saved yet")
 
 
 @pytest.fixture
-def shop() -> Used:
+def charged_shop(shop: Used) -> Used:
     """Last month, at 0.10 a minute: 60 minutes by m-1, who had a plan before, and 30 by m-2."""
-    shop = Used()
     billing.start()
     billing.plan("pro", "m-1")
     billing.plan("student", discount_percent=50)
@@ -44,17 +37,12 @@ def shop() -> Used:
     return shop
 
 
-def charged() -> dict[str, int]:
-    refresh.refresh_all()
-    return dict(Charge.objects.values_list("session", "amount_minor"))
-
-
 def on(client, page, day):
     """Choose a day on the preview of a list."""
     return client.get(page.request["PATH_INFO"], {"plans_from": str(day)})
 
 
-def test_a_list_shows_the_money_before_it_is_imported(shop, browse):
+def test_a_list_shows_the_money_before_it_is_imported(charged_shop, browse):
     manager = browse("manager")
     page = look(manager, LIST)
     assert page.context["difference"] is None, "from today on, no past session changes"
@@ -70,18 +58,18 @@ def test_a_list_shows_the_money_before_it_is_imported(shop, browse):
     assert charged() == {"s-1": 300, "s-2": 150}
 
 
-def test_a_session_that_ends_meanwhile_is_shown_first(shop, browse):
+def test_a_session_that_ends_meanwhile_is_shown_first(charged_shop, browse):
     manager = browse("manager")
     page = on(manager, look(manager, LIST), FIRST)
     seen = page.context["difference"]["seen"]
-    shop.session("s-3", "m-2", NOON + timedelta(hours=5), 10)
+    charged_shop.session("s-3", "m-2", NOON + timedelta(hours=5), 10)
     answer = take(manager, page, plans_from=str(FIRST), sure=seen)
     assert (answer.status_code, answer.context["difference"]["whole"]["sessions"]) == (200, 3)
     assert take(manager, answer, plans_from=str(FIRST), sure=answer.context["difference"]["seen"]).status_code == 303
     assert charged() == {"s-1": 300, "s-2": 150, "s-3": 50}
 
 
-def test_a_day_after_the_sessions_changes_nothing(shop, browse):
+def test_a_day_after_the_sessions_changes_nothing(charged_shop, browse):
     manager = browse("manager")
     page = on(manager, look(manager, LIST), NOON.date() + timedelta(days=1))
     assert page.context["difference"] is None
@@ -96,7 +84,7 @@ def test_before_billing_started_a_list_shows_no_money(database, browse):
     assert on(manager, look(manager, LIST), FIRST).context["difference"] is None
 
 
-def test_a_plan_on_a_persons_page_is_stored_once_its_difference_was_seen(shop, browse):
+def test_a_plan_on_a_persons_page_is_stored_once_its_difference_was_seen(charged_shop, browse):
     manager, student = browse("manager"), Plan.objects.get(name="student")
     data = {"plan": student.pk, "since": str(FIRST)}
     answer = manager.post("/people/m-1/plan", data)
@@ -109,21 +97,17 @@ def test_a_plan_on_a_persons_page_is_stored_once_its_difference_was_seen(shop, b
 
 
 @pytest.fixture
-def verb(capsys):
-    def run(*words: str) -> str:
-        parser = argparse.ArgumentParser()
-        verbs.add_verbs(parser)
-        args = parser.parse_args([str(word) for word in words])
+def verb(run, capsys):
+    def said(*words: object) -> str:
         try:
-            verbs.function_of(args)(args)
+            return str(run(*map(str, words)))
         except UsageError as error:
             return f"{capsys.readouterr().err}{error}"
-        return str(capsys.readouterr().out)
 
-    return run
+    return said
 
 
-def test_the_verbs_list_the_difference_and_want_sure(shop, verb, tmp_path):
+def test_the_verbs_list_the_difference_and_want_sure(charged_shop, verb, tmp_path):
     file = tmp_path / "list.csv"
     file.write_text(LIST, "utf-8")
     sentence = f"from {FIRST} on, this changes what past sessions cost: they are listed above; add --sure"
@@ -138,9 +122,9 @@ def test_the_verbs_list_the_difference_and_want_sure(shop, verb, tmp_path):
     assert charged() == {"s-1": 600, "s-2": 150}
 
 
-def test_a_list_of_each_night_asks_nothing(shop, verb, tmp_path):
+def test_a_list_of_each_night_asks_nothing(charged_shop, verb, tmp_path):
     """From today on, plans change as people do: a script imports the list."""
-    shop.session("s-today", "m-1", shop.now - timedelta(minutes=2), 1)
+    charged_shop.session("s-today", "m-1", charged_shop.now - timedelta(minutes=2), 1)
     file = tmp_path / "list.csv"
     file.write_text(LIST, "utf-8")
     assert "2 members imported" in verb("import-members", file)

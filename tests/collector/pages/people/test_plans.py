@@ -12,9 +12,11 @@ from fabgate.collector.models import Account, Change, Member, Plan
 from fabgate.collector.people.blocks import today
 from fabgate.collector.people.import_list import file
 from tests.collector.pages import billing
-from tests.collector.pages.counter import ADA, NEW, ZOE, a_broker, a_house, said, text  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import ADA, NEW, ZOE, said, text
 from tests.collector.pages.people.imports.importing import look, take
 from tests.collector.pages.workshop import account
+
+pytestmark = pytest.mark.usefixtures("house")
 
 LONG_AGO = date(2026, 1, 1)
 TOMORROW = timedelta(days=1)

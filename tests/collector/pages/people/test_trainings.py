@@ -8,12 +8,9 @@ import pytest
 
 from fabgate.collector.models import Change, Grant, Group, Machine, Member, Training
 from fabgate.collector.people.blocks import today
-from tests.collector.pages.counter import a_broker, a_house, admitted, said, text, trained  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import admitted, said, text, trained
 
-
-@pytest.fixture
-def trainer(browse):
-    return browse("trainer")
+pytestmark = pytest.mark.usefixtures("house")
 
 
 def laser() -> Training:

@@ -10,7 +10,9 @@ from fabgate.collector.models import Account, Change, Grant, Member, Training
 from fabgate.collector.people import many_grants, trainings
 from fabgate.collector.people.blocks import today
 from fabgate.errors import UsageError
-from tests.collector.pages.counter import a_broker, a_house, text, trained  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import text, trained
+
+pytestmark = pytest.mark.usefixtures("house")
 
 WAYS = ["one", "many"]
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
-from html import unescape
 from pathlib import Path
 
 import pytest
 from django.test import Client
-from django.utils import timezone
 
 import fabgate.collector
 from fabgate.collector.accounts import links, sign_in
@@ -19,9 +17,9 @@ from fabgate.collector.pages.roles import Asks
 from fabgate.collector.pages.signin import password_again
 from tests.collector.pages import billing
 from tests.collector.pages.conftest import PASSWORD
+from tests.collector.pages.signin.question import QUESTION, grow_stale, hidden
 from tests.collector.pages.used import Used, text
 
-QUESTION = "Confirm your password"
 WHO_MAY_DO_WHAT = Path(__file__).parents[1] / "who_may_do_what.md"
 
 
@@ -31,19 +29,6 @@ def stale(browse) -> Client:
     client: Client = browse("manager")
     grow_stale(client, password_again.LASTS)
     return client
-
-
-def grow_stale(client: Client, by: timedelta = password_again.LASTS) -> None:
-    """Let the password have been typed longer ago."""
-    session = client.session
-    session[sign_in._PASSWORD_AT] = (timezone.now() - by).timestamp()
-    session.save()
-
-
-def hidden(page: str) -> list[tuple[str, str]]:
-    """Return the hidden fields of the question besides the CSRF token."""
-    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page.partition("<article")[2])
-    return [(name, unescape(value)) for name, value in found if name != "csrfmiddlewaretoken"]
 
 
 def test_a_fresh_password_is_not_asked_for(browse):
@@ -160,7 +145,7 @@ def test_nobody_without_the_right_is_asked(browse):
     assert client.post("/month/plans/new", _plan()).status_code == 403
 
 
-def test_a_change_that_is_undone_until_the_password_is_typed_keeps_all_that_was_typed(browse, own_data):
+def test_a_change_that_is_undone_until_the_password_is_typed_keeps_all_that_was_typed(browse, env):
     """A form with some fields about money: the desk's two clicks stay, and a payer is asked about."""
     Used()
     client = browse("manager")

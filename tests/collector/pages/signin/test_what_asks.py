@@ -14,7 +14,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.conf import settings
 from django.urls import reverse
 
@@ -26,118 +25,28 @@ from fabgate.collector.pages.roles import Asks
 from fabgate.collector.pages.signin import password_again
 from fabgate.collector.people.blocks import today
 from tests.collector.pages.conftest import PASSWORD
-from tests.collector.pages.counter import a_broker, a_house  # noqa: F401 (fixtures)
-from tests.collector.pages.every_page.test_rights import DOORS
-from tests.collector.pages.log import test_everything_is_logged as logged
-from tests.collector.pages.log.test_everything_is_logged import House
-from tests.collector.pages.signin.test_password_again import QUESTION, hidden
+from tests.collector.pages.counter import NEW
+from tests.collector.pages.every_page.doors import DOORS
+from tests.collector.pages.log import forms
+from tests.collector.pages.log.house import House
+from tests.collector.pages.signin.money import (
+    ALWAYS_WRITTEN,
+    FREE,
+    MIXED,
+    MODELS,
+    MONEY,
+    POWERFUL,
+    TRUSTED,
+    Rows,
+    concerns_money,
+    stored,
+    written,
+)
+from tests.collector.pages.signin.question import QUESTION, hidden
+
+pytestmark = pytest.mark.usefixtures("house")
 
 # --- what concerns money ----------------------------------------------------------------------------------------------
-
-#: Every row of these tables.
-MONEY = {
-    *("BillingTerms", "ClosedMonth", "Correction", "ManualLine", "Payer", "PayerReference", "Plan", "PlanChange"),
-    *("Admission", "PrepaidChange", "PrepaidEntry", "Sink", "SinkLetter", "TariffRule", "VatRate", "Waiver"),
-    "Workshop",
-}
-#: Of these tables, the columns that concern money, and those that do not.
-MIXED: dict[str, tuple[set[str], set[str]]] = {
-    "Member": (
-        {"payer_id"},
-        {
-            *("id", "name", "lang", "level", "valid_until", "grace_days", "supervised", "email", "note", "category"),
-            *("minor", "joined_on", "left_on", "folded"),
-        },
-    ),
-    "Group": ({"payer_id"}, {"id", "name", "kind", "note", "ended_on", "folded"}),
-    "Machine": (
-        {"category"},
-        {
-            *("id", "name", "title", "note", "rules", "preset", "retired_at", "lifted", "lock_back", "lock_id"),
-            *("lock_reason", "lock_when", "locked_at", "locked_by"),
-        },
-    ),
-    "Gate": (
-        {"machine_id"},
-        {
-            *("id", "name", "token_hash", "boot", "journal", "head", "head_at", "mark", "version", "online", "seen_at"),
-            *("state", "state_since", "session", "session_member", "energised_ms", "running_ms", "ran_at", "causes"),
-            *("clock_off_ms", "earliest_at", "hints", "problems", "quarantine_dropped", "reader", "synced"),
-            *("reported_roster", "roster_confirmed_at", "roster_version", "senses_work", "too_much_at"),
-        },
-    ),
-    "Account": (
-        {"role", "member_id", "is_active"},
-        {"id", "name", "display_name", "email", "lang", "password", "last_login", "created_at"},
-    ),
-    "OneTimeLink": (
-        {"account_id"},
-        {"id", "token_hash", "purpose", "made_by", "created_at", "expires_at", "used_at"},
-    ),
-    "ApiKey": (
-        {"scopes"},
-        {
-            *("id", "name", "prefix", "token_hash", "made_by_id", "created_at", "expires_at"),
-            *("last_used_at", "revoked_at"),
-        },
-    ),
-    # How a review is settled decides what the session costs; that somebody opens one asks for such a decision.
-    "Review": (
-        {"settled_by"},
-        {"id", "session_id", "why", "note", "opened_at", "settled_at", "decision"},
-    ),
-    "Contest": (
-        {"decision"},
-        {
-            *("id", "kind", "key", "payer", "month", "text", "amount_minor", "words", "member", "author", "at"),
-            *("answer", "answered_at", "answered_by", "erased_at"),
-        },
-    ),
-}
-#: What concerns no money, or only follows from the tables above, as charges do.
-FREE = {
-    *("Badge", "BadgeForm", "BillingProgress", "Block", "Boot", "Change", "Charge", "ChargeTerms", "Collector"),
-    *("Entry", "FailedSignIn", "Grant", "Heartbeat", "Hole", "IssuedStatement", "Journal", "LedgerLine", "Opening"),
-    *("Order", "Pulse", "Quarantine", "Refusal", "RosterLimit", "ServedRoster", "SignIn", "SpecialDay"),
-    *("StatementMail", "Training", "UsageDay", "UsageMonth", "UsageSession", "Verification"),
-}
-#: What is written although nobody changed anything: who was seen, and wrong passwords.
-ALWAYS_WRITTEN = {"SignIn", "FailedSignIn"}
-MODELS = {model.__name__: model for model in apps.get_app_config("collector").get_models()}
-#: Who may change money, in the words of who_may_do_what.md; and who else reads what everybody did and pays.
-POWERFUL = {"manager", "desk", "accountant", "maintainer"}
-TRUSTED = POWERFUL | {"auditor"}
-
-Rows = dict[str, dict[Any, dict[str, Any]]]
-
-
-def stored() -> Rows:
-    return {
-        name: {row[model._meta.pk.attname]: row for row in model._default_manager.values()}
-        for name, model in MODELS.items()
-    }
-
-
-def written(before: Rows, after: Rows) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield table, column and row of each value that was written; of a new row, what is not empty."""
-    for table, rows in after.items():
-        for pk in rows.keys() | before[table].keys():
-            was, became = before[table].get(pk, {}), rows.get(pk, {})
-            for column in was.keys() | became.keys():
-                if (was.get(column) or None) != (became.get(column) or None):
-                    yield table, column, {**was, **became}
-
-
-def concerns_money(table: str, column: str, row: dict[str, Any]) -> bool:
-    if table not in MIXED:
-        return table in MONEY
-    if column not in MIXED[table][0]:
-        return False
-    if table == "Account":
-        return row["role"] in TRUSTED and (column != "is_active" or row["is_active"])
-    if table == "OneTimeLink":
-        return Account.objects.get(pk=row["account_id"]).role in TRUSTED
-    return True
 
 
 def test_every_table_and_every_column_is_sorted():
@@ -183,12 +92,8 @@ class Stale(House):
         return client.post(reverse(route, kwargs=places) + query, {**again, password_again.FIELD: PASSWORD})
 
 
-def _person(**more: Any) -> dict[str, Any]:
-    return logged._person(**more)
-
-
 def _with_plan(house: House) -> Any:
-    return house.post("people-new", _person(id="m-4", plan=Plan.objects.create(name="student").pk))
+    return house.post("people-new", forms.person(id="m-4", plan=Plan.objects.create(name="student").pk))
 
 
 def _plan_cancelled(house: House) -> Any:
@@ -239,16 +144,16 @@ MORE: dict[str, tuple[Callable[[House], Any], ...]] = {
     "theme": (lambda h: h.post("theme", {"theme": "dark"}),),
     "floor-order": (lambda h: h.post("floor-order", {"verb": "identify"}, name="laser-1"),),
     "gates-order": (lambda h: h.post("gates-order", {"verb": "identify"}, name="laser-1"),),
-    "month-try": (lambda h: (logged._billing(h), h.post("month-try"))[1],),
+    "month-try": (lambda h: (forms.start_billing(h), h.post("month-try"))[1],),
     "people-import": (lambda h: h.post("people-import", {"file": io.BytesIO(b"id,name,payer\nm-1,Ada King,m-2\n")}),),
     "people-new": (
         _with_plan,
-        lambda h: h.post("people-new", _person(id="m-4", payer="m-1")),
-        lambda h: h.post("people-new", _person(id="m-4", typed=logged.NEW)),
+        lambda h: h.post("people-new", forms.person(id="m-4", payer="m-1")),
+        lambda h: h.post("people-new", forms.person(id="m-4", typed=NEW)),
     ),
     "people-edit": (
-        lambda h: h.post("people-edit", _person(payer="m-2"), pk="m-1"),
-        lambda h: h.post("people-edit", _person(payer="m-1"), pk="m-1"),  # themselves, as before
+        lambda h: h.post("people-edit", forms.person(payer="m-2"), pk="m-1"),
+        lambda h: h.post("people-edit", forms.person(payer="m-1"), pk="m-1"),  # themselves, as before
     ),
     "people-plan": (_plan_cancelled,),
     "people-group-new": (
@@ -296,8 +201,8 @@ MORE: dict[str, tuple[Callable[[House], Any], ...]] = {
 }
 FORMS = [
     pytest.param(route, form, id=f"{route}-{n}")
-    for route in sorted(logged.SENT.keys() | MORE.keys())
-    for n, form in enumerate((*logged.SENT.get(route, ()), *MORE.get(route, ())))
+    for route in sorted(forms.SENT.keys() | MORE.keys())
+    for n, form in enumerate((*forms.SENT.get(route, ()), *MORE.get(route, ())))
 ]
 #: A link that is mailed was made before, so nothing is written; and mails are asked about before they leave.
 MAILED = {"accounts-mail"}

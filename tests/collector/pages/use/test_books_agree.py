@@ -28,7 +28,7 @@ from fabgate.collector.pages.use.reports.usage import UsageForm
 from fabgate.collector.sessions import corrections
 from fabgate.errors import UsageError
 from tests.collector.gates import NOON
-from tests.collector.intake.test_store_property import Gate as Story
+from tests.collector.intake.moves import Gate as Story
 
 pytestmark = pytest.mark.usefixtures("database")
 

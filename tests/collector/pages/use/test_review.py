@@ -15,7 +15,7 @@ from fabgate.collector.models import Change, LedgerLine, Review, UsageSession
 from fabgate.collector.pages.use.review import cases
 from fabgate.collector.sessions import corrections
 from fabgate.errors import UsageError
-from tests.collector.db.test_postgresql import together
+from tests.collector.db.together import together
 from tests.collector.gates import Journal
 from tests.collector.pages.used import MINUTE, NOON, Used, text
 

@@ -38,13 +38,12 @@ NEXT = refresh.following(FIRST)
 
 
 @pytest.fixture
-def shop(database) -> Used:
+def shop_with_account(shop: Used) -> Used:
     """m-1 owes 3.00, and m-2 1.00; the workshop has an account."""
-    found = Used()
     Workshop.objects.create(
         name="Atelier des Deux-Rives", account_holder="Les Amis de la Gravière", iban=IBAN, due_days=30
     )
-    return found
+    return shop
 
 
 def start(currency: str = "EUR", *, includes_vat: bool | None = True) -> None:
@@ -73,11 +72,11 @@ def words(statement: Statement) -> str:
 
 
 @pytest.mark.parametrize("lang", ["en", "fr"])
-def test_a_banking_app_reads_account_amount_and_number_from_the_paper(shop, lang):
+def test_a_banking_app_reads_account_amount_and_number_from_the_paper(shop_with_account, lang):
     start()
     Payer.objects.create(id="m-1", member_id="m-1", lang=lang)
     Workshop.objects.update(bic="AGRIFRPP")
-    use(shop)
+    use(shop_with_account)
     close()
     statement = read.of(FIRST, "m-1")
     assert scanned(statement) == [
@@ -96,9 +95,9 @@ def test_a_banking_app_reads_account_amount_and_number_from_the_paper(shop, lang
     assert due_on == (LATER + timedelta(days=70)).date()
 
 
-def test_the_amount_to_pay_has_its_vat_and_is_not_asked_for_before_it_is_known(shop):
+def test_the_amount_to_pay_has_its_vat_and_is_not_asked_for_before_it_is_known(shop_with_account):
     start(includes_vat=False)
-    use(shop)
+    use(shop_with_account)
     close()
     statement = read.of(FIRST, "m-1")
     assert (statement.amount_minor, statement.to_pay_minor) == (300, None)
@@ -114,9 +113,9 @@ def test_the_amount_to_pay_has_its_vat_and_is_not_asked_for_before_it_is_known(s
     assert "To pay €3.60" in text
 
 
-def test_what_credit_settles_is_not_asked_for_again(shop):
+def test_what_credit_settles_is_not_asked_for_again(shop_with_account):
     start()
-    use(shop)
+    use(shop_with_account)
     modes.set_mode("m-1", FIRST, prepays=True, actor="maya")
     ledger.credit("m-1", 1_000, Paid("cash"), author="kim", now=NOON)
     modes.set_mode("m-2", NEXT, prepays=True, actor="maya")
@@ -135,9 +134,9 @@ def test_what_credit_settles_is_not_asked_for_again(shop):
     assert "To pay €1.00" in words(statement)
 
 
-def test_only_a_final_statement_in_euros_with_an_account_has_a_code(shop):
+def test_only_a_final_statement_in_euros_with_an_account_has_a_code(shop_with_account):
     start()
-    use(shop)
+    use(shop_with_account)
     refresh.refresh_all()
     provisional = read.of(FIRST, "m-1")
     assert qr_code.of(provisional) is None
@@ -150,17 +149,17 @@ def test_only_a_final_statement_in_euros_with_an_account_has_a_code(shop):
     assert "Account holder" not in words(statement)
 
 
-def test_no_code_asks_for_a_transfer_in_another_currency(shop):
+def test_no_code_asks_for_a_transfer_in_another_currency(shop_with_account):
     start("JPY")
-    use(shop)
+    use(shop_with_account)
     close()
     assert qr_code.of(read.of(FIRST, "m-1")) is None
     assert "To pay ¥300" in words(read.of(FIRST, "m-1"))
 
 
-def test_what_the_workshop_writes_about_payments_is_printed_as_it_was_when_the_month_was_closed(shop):
+def test_what_the_workshop_writes_about_payments_is_printed_as_it_was_when_the_month_was_closed(shop_with_account):
     start()
-    use(shop)
+    use(shop_with_account)
     Workshop.objects.update(
         payment_text="Cash at the desk, too.", payments_kept="See the accounts in Paheko.", due_days=0
     )
@@ -245,12 +244,12 @@ def test_a_bic_has_eight_or_eleven_letters(typed):
         numbers.bic(typed)
 
 
-def test_segno_is_asked_for_what_the_standard_wants(shop):
+def test_segno_is_asked_for_what_the_standard_wants(shop_with_account):
     assert segno.make_qr("x" * 331, error="m", boost_error=False, mode="byte").version == 13
 
 
 @pytest.mark.parametrize("lang", ["en", "fr"])
-def test_a_statement_with_a_few_lines_and_three_vat_codes_has_one_page(shop, lang):
+def test_a_statement_with_a_few_lines_and_three_vat_codes_has_one_page(shop_with_account, lang):
     start()
     Payer.objects.create(id="m-1", member_id="m-1", lang=lang)
     Workshop.objects.update(payment_text="By transfer, or by card at the desk.")
@@ -266,9 +265,9 @@ def test_a_statement_with_a_few_lines_and_three_vat_codes_has_one_page(shop, lan
     assert "Billed time is" not in words(statement)
 
 
-def test_the_head_of_a_statement_has_what_is_to_pay_and_until_when(shop):
+def test_the_head_of_a_statement_has_what_is_to_pay_and_until_when(shop_with_account):
     start()
-    use(shop)
+    use(shop_with_account)
     close()
     found = rows.facts(read.of(FIRST, "m-1"))
     due_on = (LATER + timedelta(days=70)).date()
@@ -278,7 +277,7 @@ def test_the_head_of_a_statement_has_what_is_to_pay_and_until_when(shop):
     assert text.index("To pay €3.00") < text.index("Amount")
 
 
-def test_a_statement_that_asks_for_no_payment_has_no_amount_to_pay_in_its_head(shop):
+def test_a_statement_that_asks_for_no_payment_has_no_amount_to_pay_in_its_head(shop_with_account):
     start()
     decisions.add_line("m-1", "Refund", -500, day=FIRST, author="maya")
     close()
@@ -286,7 +285,7 @@ def test_a_statement_that_asks_for_no_payment_has_no_amount_to_pay_in_its_head(s
     assert "To pay" not in dict(rows.facts(statement))
 
 
-def test_what_is_below_zero_is_owed_to_the_payer_once_it_is_final(shop):
+def test_what_is_below_zero_is_owed_to_the_payer_once_it_is_final(shop_with_account):
     start()
     decisions.add_line("m-1", "Refund", -512, day=FIRST, author="maya")
     assert "owes you" not in words(read.of(FIRST, "m-1"))
@@ -295,19 +294,19 @@ def test_what_is_below_zero_is_owed_to_the_payer_once_it_is_final(shop):
     assert "Nothing is to be paid by this statement. The workshop owes you €5.12, and settles it outside" in text
 
 
-def test_a_session_to_check_says_that_it_may_be_charged_later(shop):
+def test_a_session_to_check_says_that_it_may_be_charged_later(shop_with_account):
     start()
-    shop.session("s-1", "m-1", NOON, 30, reason="power-loss", uncertainty_ms=90_000)
+    shop_with_account.session("s-1", "m-1", NOON, 30, reason="power-loss", uncertainty_ms=90_000)
     close()
     assert "In review" in words(read.of(FIRST, "m-1"))
     assert "not charged yet; once checked, it may be charged in a later month" in words(read.of(FIRST, "m-1"))
 
 
 @pytest.mark.parametrize(("hours", "is_named"), [("00:00-24:00", True), ("00:00-00:30", False)])
-def test_a_session_wholly_in_peak_hours_names_them(shop, hours, is_named):
+def test_a_session_wholly_in_peak_hours_names_them(shop_with_account, hours, is_named):
     terms.start("EUR", FIRST, "UTC", includes_vat=True, actor="maya")
     billing.rule(f"price=0.10 peak='mon-sun {hours} 0.15'")
-    use(shop)
+    use(shop_with_account)
     close()
     statement = read.of(FIRST, "m-1")
     assert ("price of peak hours: all days, 00:00\N{EN DASH}24:00" in words(statement)) == is_named

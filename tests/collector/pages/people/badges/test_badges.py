@@ -9,40 +9,12 @@ import pytest
 from fabgate import badge
 from fabgate.collector.access import roster
 from fabgate.collector.models import Badge, Change, Collector, Group
-from fabgate.collector.people.badges import Card
 from fabgate.collector.people.blocks import today
 from fabgate.collector.processes import worker
-from tests.collector.pages.counter import (
-    ADA,
-    NEW,
-    a_broker,  # noqa: F401 (fixtures)
-    a_house,  # noqa: F401
-    refused,
-    said,
-    served,
-    tapped,
-    text,
-    trained,
-)
+from tests.collector.pages.counter import ADA, NEW, refused, said, served, tapped, text, trained
+from tests.collector.pages.people.badges.carried import carried, digest, of
 
-
-@pytest.fixture
-def desk(browse):
-    return browse("desk")
-
-
-def digest(spelling: str) -> str:
-    return Card.spelled(badge.parse(spelling)).digest
-
-
-def carried(pk: str) -> list[str]:
-    return list(Badge.objects.filter(member=pk, ended_at=None).values_list("spelling", flat=True))
-
-
-def of(gate: str, pk: str) -> list[str]:
-    """Return the badges with which a gate lets somebody in."""
-    return next((member.badges for member in served(gate).members if member.id == pk), [])
-
+pytestmark = pytest.mark.usefixtures("house")
 
 # --- given ------------------------------------------------------------------------------------------------------------
 

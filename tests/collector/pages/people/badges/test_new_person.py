@@ -7,22 +7,9 @@ import pytest
 from fabgate.collector.models import Badge, Change, Grant, Member, Training
 from fabgate.collector.people.badges import Card, assign, end
 from fabgate.collector.people.blocks import today
-from tests.collector.pages.counter import (
-    ADA,
-    NEW,
-    a_broker,  # noqa: F401 (fixtures)
-    a_house,  # noqa: F401
-    admitted,
-    said,
-    served,
-    tapped,
-    text,
-)
+from tests.collector.pages.counter import ADA, NEW, admitted, said, served, tapped, text
 
-
-@pytest.fixture
-def desk(browse):
-    return browse("desk")
+pytestmark = pytest.mark.usefixtures("house")
 
 
 def test_a_person_who_is_not_written_down_yet_gets_the_badge_with_that(desk):

@@ -14,37 +14,10 @@ from fabgate.collector.models import Badge, Change, Gate, Group, Member, Refusal
 from fabgate.collector.people.badges import Card, assign, end, end_of
 from fabgate.collector.people.blocks import today
 from fabgate.collector.people.import_list import file, store
-from tests.collector.pages.counter import (
-    ADA,
-    NEW,
-    a_broker,  # noqa: F401 (fixtures)
-    a_house,  # noqa: F401
-    refused,
-    said,
-    served,
-    tapped,
-    text,
-    trained,
-)
+from tests.collector.pages.counter import ADA, NEW, refused, said, tapped, text, trained
+from tests.collector.pages.people.badges.carried import carried, digest, of
 
-
-@pytest.fixture
-def desk(browse):
-    return browse("desk")
-
-
-def digest(spelling: str) -> str:
-    return Card.spelled(badge.parse(spelling)).digest
-
-
-def carried(pk: str) -> list[str]:
-    return list(Badge.objects.filter(member=pk, ended_at=None).values_list("spelling", flat=True))
-
-
-def of(gate: str, pk: str) -> list[str]:
-    """Return the badges with which a gate lets somebody in."""
-    return next((member.badges for member in served(gate).members if member.id == pk), [])
-
+pytestmark = pytest.mark.usefixtures("house")
 
 # --- whose is it? -----------------------------------------------------------------------------------------------------
 

@@ -6,9 +6,11 @@ import pytest
 
 from fabgate.collector.models import Account, Member
 from fabgate.collector.people.import_list.columns import MEMBERS
-from tests.collector.pages.counter import ADA, NEW, ZOE, a_broker, a_house, admitted, said, tapped, text, trained  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import text
 from tests.collector.pages.people.imports.importing import look, take
 from tests.collector.workbooks import workbook
+
+pytestmark = pytest.mark.usefixtures("house")
 
 DATED = "id;name;Membre jusqu'au\nm-1;Ada Lovelace;{}\nm-2;Zoé Müller-Østergård;{}\n"
 

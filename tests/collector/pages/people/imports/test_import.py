@@ -15,10 +15,12 @@ from fabgate.collector.models import Account, Badge, Change, Member
 from fabgate.collector.people.blocks import today
 from fabgate.collector.people.import_list import uploads
 from fabgate.collector.people.import_list.columns import MEMBERS
-from tests.collector.pages.counter import ADA, NEW, ZOE, a_broker, a_house, admitted, said, tapped, text, trained  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import ADA, NEW, ZOE, said, tapped, text, trained
 from tests.collector.pages.people.imports.importing import ALL, look, take, upload
 from tests.collector.paying import paying
 from tests.collector.workbooks import workbook
+
+pytestmark = pytest.mark.usefixtures("house")
 
 #: What is said of one that a program wrote.
 FORMULA = "contains a formula without a value: open the file in a spreadsheet and save it, or type the value"
@@ -244,9 +246,6 @@ def test_what_somebody_else_forgot_meanwhile_is_in_nobodys_way(house):
     (house.data / "uploads").mkdir(parents=True)
     (house.data / "uploads" / "gone").symlink_to(house.data / "nowhere")
     assert uploads.kept(uploads.keep(b"id")) == b"id"
-
-
-# --- who is not in it -------------------------------------------------------------------------------------------------
 
 
 # --- meanwhile --------------------------------------------------------------------------------------------------------

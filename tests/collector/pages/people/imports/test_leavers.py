@@ -7,8 +7,10 @@ import pytest
 from fabgate.collector.models import Account, Badge, Change, Member
 from fabgate.collector.people.blocks import today
 from tests.collector.pages.conftest import hashed
-from tests.collector.pages.counter import ADA, NEW, ZOE, a_broker, a_house, admitted, said, tapped, text, trained  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import ADA, admitted, said, text, trained
 from tests.collector.pages.people.imports.importing import ALL, look, take
+
+pytestmark = pytest.mark.usefixtures("house")
 
 #: A class of seven.
 NEWCOMERS = "".join(f"c-{number},Pupil {number},\n" for number in range(7))

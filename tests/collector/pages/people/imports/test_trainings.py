@@ -11,9 +11,11 @@ from django.test.utils import CaptureQueriesContext
 from fabgate.collector.models import Account, Change, Grant, Member, Training
 from fabgate.collector.people.blocks import today
 from fabgate.collector.people.import_list.columns import TRAININGS
-from tests.collector.pages.counter import a_broker, a_house, admitted, said, served, text, trained  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import admitted, said, served, text, trained
 from tests.collector.pages.people.imports.importing import upload
 from tests.collector.workbooks import workbook
+
+pytestmark = pytest.mark.usefixtures("house")
 
 HEAD = "id,training,since,stage,until,trainer\n"
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from fabgate.collector.models import Change, Group, Machine, Member
-from tests.collector.pages.counter import a_broker, a_house, text  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import text
 from tests.collector.paying import paying
+
+pytestmark = pytest.mark.usefixtures("house")
 
 CLASS = {"name": "2de B", "kind": "class", "people": "m-3"}
 

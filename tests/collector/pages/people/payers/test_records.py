@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from fabgate.collector.billing import terms
 from fabgate.collector.models import Change, Group, Member, Payer
 from fabgate.collector.people.blocks import today
-from tests.collector.pages.counter import a_broker, a_house, text  # noqa: F401 (fixtures)
+from tests.collector.pages.counter import text
 from tests.collector.paying import organisation, paying
+
+pytestmark = pytest.mark.usefixtures("house")
 
 UNIVERSITY = {
     "name": "Université Lumière",
@@ -21,11 +21,6 @@ UNIVERSITY = {
     "vat_number": "fr 40 303 265 045",
     "references": "tryton: 4110042\n\nstripe:cus_9\n",
 }
-
-
-@pytest.fixture
-def accountant(browse) -> Any:
-    return browse("accountant")
 
 
 # --- an organisation --------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Two sessions and a refusal to export, and readers for what is exported."""
+"""Readers for what is exported."""
 
 from __future__ import annotations
 
@@ -7,21 +7,10 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-import pytest
 from openpyxl import load_workbook
 
 from fabgate.collector.tables.table import Cell, Column, Table
-from tests.collector.pages.used import MINUTE, NOON, Used, body
-
-
-@pytest.fixture(name="used")
-def two_sessions(database) -> Used:
-    used = Used()
-    used.begin("s-1", "m-1", NOON)
-    used.end("s-1", "m-1", NOON + 30 * MINUTE, 1_799_877, energy_wh=340)
-    used.session("s-2", "m-4", NOON + 60 * MINUTE, 20, gate="lathe-1", reason="power-loss", uncertainty_ms=900_001)
-    used.refuse("b" * 64, "m-1", NOON, "expired", "training-missing")
-    return used
+from tests.collector.pages.used import body
 
 
 def table(response: Any) -> list[dict[str, str]]:

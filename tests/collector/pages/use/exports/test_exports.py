@@ -22,7 +22,7 @@ from fabgate.collector.paper.figures import NOTHING
 from fabgate.collector.sessions import corrections
 from fabgate.collector.tables import csv_file, xlsx_file
 from fabgate.collector.tables import table as kinds
-from tests.collector.pages.use.exports.exported import sheet, some, table, two_sessions  # noqa: F401 (fixture)
+from tests.collector.pages.use.exports.exported import sheet, some, table
 from tests.collector.pages.used import MINUTE, NOON, body, machine, text
 from tests.collector.paying import organisation
 

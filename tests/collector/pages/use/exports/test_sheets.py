@@ -20,7 +20,7 @@ from fabgate.collector.pages.use.exports import tables
 from fabgate.collector.tables import csv_file, xlsx_file
 from fabgate.collector.tables.csv_safety import escape_cell
 from fabgate.collector.tables.table import DECIMAL, DURATION, MOMENT, Column, Table
-from tests.collector.pages.use.exports.exported import sheet, some, table, two_sessions  # noqa: F401 (fixture)
+from tests.collector.pages.use.exports.exported import sheet, some, table
 from tests.collector.pages.used import MINUTE, NOON, body
 
 pytestmark = pytest.mark.usefixtures("database")
