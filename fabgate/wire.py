@@ -511,8 +511,8 @@ class RosterInfo(Message, frozen=True, kw_only=True):
     version: Count
     age_s: Count | None = None
     stale: bool = False
-    #: ``file``, or ``collector:`` and the id of the collector that made it; absent where that is unknown.
-    source: Text | None = None
+    #: ``file``, or ``collector:`` and the id of the collector that made it.
+    source: Text
 
 
 class Status(Message, frozen=True, kw_only=True):
@@ -532,7 +532,7 @@ class Status(Message, frozen=True, kw_only=True):
     reader: Text | None = None
     #: False for a reader that only sends: the gate could not notice that it was unplugged.
     reader_supervised: bool = True
-    #: Whether an input or a meter reports that the machine works; absent from older gates.
+    #: Whether an input or a meter reports that the machine works; absent from a gate that is offline.
     senses_work: bool | None = None
     problems: list[str] = []
 
@@ -591,7 +591,7 @@ class Command(Message, frozen=True, kw_only=True):
     expires: datetime
     reason: str | None = None
     roster: Count | None = None
-    #: The id of the collector that made the roster version `roster`.
+    #: The id of the collector that made the roster version `roster`; both come with a lock.
     collector: Text | None = None
     lock: Lock | None = None
     seconds: Count | None = None
@@ -828,7 +828,8 @@ class Roster(Message, frozen=True, kw_only=True):
     badge_key_id: str | None = None
     #: The mark of that key (``badge.key_mark``): two keys with one id have different ones.
     badge_key_mark: str | None = None
-    #: The id of the collector's database (as in ``…/collector/status``): versions are compared only within it.
+    #: The id of the collector's database (as in ``…/collector/status``): versions are compared only within it. Only the
+    #: roster of a members file has none.
     collector: Text | None = None
     #: The missing members really left. This package's collector lists everyone who left as refused, and never sets it.
     shrink_confirmed: bool = False

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, is_hypothesis_test, settings
 from tests.support import statements
 from tests.support.certificates import make_certificates
 from tests.support.mosquitto import MOSQUITTO, Mosquitto, mosquitto
+from tests.support.recording import ALL, Recording
 
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("test", UNTIMED, derandomize=True, max_examples=50)
@@ -68,6 +69,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if isinstance(item, pytest.Function) and is_hypothesis_test(item.obj):
             item.add_marker("chance")
     items.sort(key=lambda item: item.get_closest_marker("kills") is None)
+
+
+@pytest.fixture(params=ALL, ids=lambda recording: recording.version)
+def recording(request: pytest.FixtureRequest) -> Recording:
+    """What was said and kept in each released version."""
+    found: Recording = request.param
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Gates and collectors of November 2026 accept each message of today: within v1 there are only additions."""
+"""Gates and collectors of each released version accept the messages of today: within v1 there are only additions."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import jsonschema_rs
 import pytest
 
 from fabgate import __version__
-from tests.support.recording import FOLDER
+from tests.support.recording import Recording
 
 MESSAGES = sorted((Path(__file__).parent / "golden" / __version__).glob("*.json"))
 
 
 @pytest.mark.parametrize("file", MESSAGES, ids=lambda file: file.stem)
-def test_a_message_of_today_is_valid_by_the_schema_of_its_time(file: Path):
+def test_a_message_of_today_is_valid_by_the_schema_of_its_time(recording: Recording, file: Path):
     message = json.loads(file.read_bytes())
     kind, _, rest = file.stem.partition(".")
-    validate(message, kind)
+    validate(recording, message, kind)
     if kind == "entry":
-        validate(message["data"], f"data.{rest.removesuffix('.unsynchronised')}")
+        validate(recording, message["data"], f"data.{rest.removesuffix('.unsynchronised')}")
 
 
-def validate(message: object, name: str) -> None:
-    schema = FOLDER / "schema" / f"{name}.json"
-    if schema.exists():  # a kind of message that did not exist then is ignored, or stored as it came
-        jsonschema_rs.validator_for(json.loads(schema.read_text())).validate(message)
+def validate(recording: Recording, message: object, name: str) -> None:
+    schema = recording.schema(name)
+    if schema is not None:  # a kind of message that did not exist then is ignored, or stored as it came
+        jsonschema_rs.validator_for(schema).validate(message)
 
 
-def test_a_message_that_breaks_the_schema_of_its_time_is_noticed():
+def test_a_message_that_breaks_the_schema_of_its_time_is_noticed(recording: Recording):
     ack = json.loads(next(file for file in MESSAGES if file.stem == "ack").read_bytes())
     with pytest.raises(jsonschema_rs.ValidationError):
-        validate({**ack, "seq": "12"}, "ack")
+        validate(recording, {**ack, "seq": "12"}, "ack")

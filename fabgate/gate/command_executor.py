@@ -74,12 +74,13 @@ class CommandExecutor:
     def _lock_or_unlock(self, command: wire.Command, now: vocabulary.Now) -> Execution:
         assert command.lock is not None
         assert command.roster is not None
+        assert command.collector is not None
         locks = self._in_force.locks.by_command(
             command.verb,
             command.lock,
             command.roster,
             self._in_force.version,
-            source="" if command.collector is None else of_collector(command.collector),
+            source=of_collector(command.collector),
             roster_source=self._in_force.source,
         )
         if locks is None and self._in_force.locks.agrees(command.verb, command.lock):

@@ -14,7 +14,7 @@ from django.test import Client
 from fabgate import wire
 from fabgate.collector.access import roster
 from fabgate.collector.cli import gates
-from fabgate.collector.models import Gate, Machine
+from fabgate.collector.models import Collector, Gate, Machine
 
 NONCE = "0123456789abcdef"
 
@@ -82,3 +82,8 @@ class Clock:
     def now(self, zone: tzinfo) -> datetime:
         """Return what it says."""
         return self.at.astimezone(zone)
+
+
+def own_roster(**said: Any) -> wire.RosterInfo:
+    """Return what a gate says of a roster that this collector made."""
+    return wire.RosterInfo(source=f"collector:{Collector.get('lyon').collector}", **said)

@@ -1,11 +1,16 @@
-"""What a gate and a collector of November 2026 sent each other; see tests/recorded/README.md."""
+"""What gates and collectors of each released version said and kept; see tests/recorded/README.md."""
 
 from __future__ import annotations
 
 import json
+import tarfile
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -20,7 +25,6 @@ class Message(msgspec.Struct, frozen=True):
     """One recorded MQTT message."""
 
     topic: str
-    retain: bool
     properties: dict[str, str]
     payload: str
 
@@ -29,29 +33,60 @@ class Message(msgspec.Struct, frozen=True):
         return self.payload.encode()
 
 
-def messages(leaf: str = "") -> Iterator[Message]:
-    """Yield the gate's and the collector's messages in order; with `leaf`, only those of ``…/laser-1/<leaf>``."""
-    for line in (FOLDER / "stream.jsonl").read_bytes().splitlines():
-        message = msgspec.json.decode(line, type=Message)
-        if message.topic.startswith(f"{TOPICS.base}/{leaf}" if leaf else f"{wire.ROOT}/"):
-            yield message
+@dataclass(frozen=True)
+class Recording:
+    """The recording in one folder, which has the name of its version."""
+
+    #: The folders in ``site.tar.gz``: the gate's state, and the collector's data.
+    SITE_PARTS: ClassVar = (TOPICS.gate, "collector")
+
+    folder: Path
+
+    @property
+    def version(self) -> str:
+        return self.folder.name
+
+    @cached_property
+    def _stream(self) -> list[Message]:
+        lines = (self.folder / "stream.jsonl").read_bytes().splitlines()
+        return [msgspec.json.decode(line, type=Message) for line in lines]
+
+    def messages(self, leaf: str = "") -> Iterator[Message]:
+        """Yield the gate's and the collector's messages in order; with `leaf`, only those of ``…/laser-1/<leaf>``."""
+        for message in self._stream:
+            if message.topic.startswith(f"{TOPICS.base}/{leaf}" if leaf else f"{wire.ROOT}/"):
+                yield message
+
+    def keys(self) -> Keys:
+        return Keys.load(self.folder / "gate.key")
+
+    def badge_key(self) -> bytes:
+        (key,) = Keys.load(self.folder / "badge.key").by_id.values()
+        return key
+
+    def roster(self) -> tuple[bytes, dict[str, str]]:
+        """Return the body of the recorded roster, and the headers it came with."""
+        headers: dict[str, str] = json.loads((self.folder / "roster-headers.json").read_text())
+        return (self.folder / "roster.json").read_bytes(), headers
+
+    @property
+    def recorded_at(self) -> datetime:
+        """When the collector sent the roster."""
+        return parsedate_to_datetime(self.roster()[1]["Date"])
+
+    def sessions(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads((self.folder / "sessions.json").read_text())
+        return found
+
+    def schema(self, name: str) -> dict[str, Any] | None:
+        """Return what this version required of a kind of message; None if it did not know that kind."""
+        file = self.folder / "schema" / f"{name}.json"
+        return json.loads(file.read_text()) if file.exists() else None
+
+    def unpack_site(self, folder: Path) -> None:
+        """Put the gate's state folder and the collector's data folder into `folder`."""
+        with tarfile.open(self.folder / "site.tar.gz") as archive:
+            archive.extractall(folder, filter="data")
 
 
-def keys() -> Keys:
-    return Keys.load(FOLDER / "gate.key")
-
-
-def badge_key() -> bytes:
-    (key,) = Keys.load(FOLDER / "badge.key").by_id.values()
-    return key
-
-
-def roster() -> tuple[bytes, dict[str, str]]:
-    """Return the body of the recorded roster, and the headers it came with."""
-    headers: dict[str, str] = json.loads((FOLDER / "roster-headers.json").read_text())
-    return (FOLDER / "roster.json").read_bytes(), headers
-
-
-def sessions() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((FOLDER / "sessions.json").read_text())
-    return found
+ALL = [Recording(folder) for folder in sorted(FOLDER.iterdir()) if folder.is_dir()]

@@ -116,7 +116,7 @@ class ReportedStatus:
                 self._turned[gate.pk].add(journal.name)
 
     def _apply_roster(self, gate: Gate, roster: wire.RosterInfo) -> None:
-        if roster.source not in (None, "collector", f"collector:{self._collector}"):
+        if roster.source != f"collector:{self._collector}":
             # The roster is from a members file or another collector, whose versions cannot be compared with ours.
             gate.reported_roster, gate.roster_confirmed_at = 0, None
             return

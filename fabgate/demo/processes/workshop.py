@@ -90,7 +90,7 @@ class Workshop:
         made = msgspec.json.decode(self.collector("gate-add", name, "--machine", machine, "--json"), type=Made)
         pairs = [f"{key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in rules.items()]
         self.collector("machine-set", machine, *pairs, "--title", title)
-        return self._served(name, title, made)
+        return self.served(name, title, made)
 
     def furnish(self, places: Sequence[Place], *, today: date | None = None) -> None:
         """Register these gates and the demo's people with the collector, all at once. The collector must not run yet.
@@ -105,10 +105,10 @@ class Workshop:
         printed = self._run("fabgate.demo.furnishing.collector", given=msgspec.json.encode(wanted).decode())
         made = msgspec.json.decode(printed, type=dict[str, Made])
         for place in places:
-            self._served(place.gate, place.title, made[place.gate], place.panels, place.fobs, on_plug=place.on_plug)
+            self.served(place.gate, place.title, made[place.gate], place.panels, place.fobs, on_plug=place.on_plug)
             self.modes[place.gate] = str(place.rules.get("mode", wire.MachineRules().mode))
 
-    def _served(
+    def served(
         self, name: str, title: str, made: Made, panels: Sequence[str] = (), fobs: str = "", *, on_plug: bool = False
     ) -> SimulatedGate:
         """Prepare a gate that gets its roster from the collector, through the same cable as everything else."""

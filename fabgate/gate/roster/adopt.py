@@ -19,7 +19,7 @@ from fabgate.gate.config.keys import badge_key, badge_keys
 from fabgate.gate.roster import file, origin
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.http_source import HttpSource
-from fabgate.gate.roster.origin import Adoption, AdoptionFile, Relation, RosterId
+from fabgate.gate.roster.origin import Adoption, AdoptionFile, RosterId
 from fabgate.gate.roster.source import would_vanish
 
 #: How many of the vanishing members are listed by name.
@@ -39,15 +39,14 @@ def adopt(config: Config) -> list[str]:
         )
     roster, source = _offered(config)
     offered = RosterId.of(roster, source)
-    related = origin.relation(stored.source, source)
-    is_older = source != origin.FILE and roster.version < stored.version
-    if is_older and related is Relation.SAME:
+    is_same_source = source == stored.source
+    if is_same_source and source != origin.FILE and roster.version < stored.version:
         raise UsageError(
             f"found roster version {roster.version} of {origin.describe_source(source)}, but its version {stored.version}"
             " is in force: an older roster never replaces a newer one. Restart the collector to make a newer one"
         )
     gone, _, shrunk = would_vanish(path, roster)
-    if related is not Relation.OTHER and not is_older and not shrunk:
+    if is_same_source and not shrunk:
         raise UsageError(
             f"there is nothing to adopt: the gate accepts version {roster.version} of {origin.describe_source(source)}"
             " automatically. Only a roster of another source, or one from which too many members are missing, is adopted"

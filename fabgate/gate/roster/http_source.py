@@ -28,7 +28,6 @@ from fabgate.gate.clock import fsync_directory
 from fabgate.gate.config.gate_yaml import Config
 from fabgate.gate.roster import lazy_roster, origin
 from fabgate.gate.roster.directory import Directory
-from fabgate.gate.roster.origin import Relation
 from fabgate.gate.roster.source import RosterConfirmed, RosterRefused, RosterStored, replace_stored
 from fabgate.mqtt import certificates
 from fabgate.rules.vocabulary import Now
@@ -158,7 +157,7 @@ class HttpSource:
         if answer.status_code != 200:
             raise self._unexpected(answer)
         roster = self._verified(answer, body, nonce)
-        return roster, origin.of_collector(roster.collector)
+        return roster, _source_of(roster)
 
     def fetch(self) -> bool:
         """Fetch once; return whether the collector confirmed or sent a roster. An error is posted once."""
@@ -232,23 +231,27 @@ class HttpSource:
         if (roster.site, roster.gate) != (self._topics.site, self._topics.gate):
             raise SealError(f"found the roster of {roster.site}/{roster.gate}, wanted that of {self._topics.account}")
         self._check_badge_key(roster.badge_key_id, roster.badge_key_mark)
+        if not roster.collector:
+            raise UsageError(
+                "found a roster that does not name its collector, wanted the collector's id: update the collector"
+            )
         return roster
 
     def _new_roster(self, roster: wire.Roster, answer: Any, body: bytes, receipt: Receipt | None) -> None:
-        source = origin.of_collector(roster.collector)
+        source = _source_of(roster)
         digest = to_text(entry_hash(body))
         adopted = False
         if receipt is not None and self._stored.exists():
-            related = origin.relation(self._source, source)
             adopted = self._adoptions.allows(roster, source)
             # An adoption changes the source. Within one source nothing replaces a newer roster.
-            if related is Relation.SAME or not adopted:
-                self._check_order(roster, digest, receipt, related, source)
+            if source == self._source:
+                _check_order(roster, digest, receipt)
+            elif not (adopted or self._is_damaged):  # there are no readable members to keep in a damaged roster
+                raise UsageError(origin.refusal(self._source, source))
             if roster.version == receipt.version and receipt.hash and not self._is_damaged and not adopted:
                 self._keep(receipt)
                 self._post(RosterConfirmed())
                 return
-            source = source if adopted else origin.merged(self._source, source)
         refusal = replace_stored(
             roster, self._stored, source=source, always=self._is_damaged, unguarded=adopted
         ).refusal
@@ -263,20 +266,6 @@ class HttpSource:
             self._post(RosterStored(roster.version, len(roster.members), adopted=adopted))
         if refusal is not None:
             self._post(RosterRefused(refusal, roster.version))
-
-    def _check_order(self, roster: wire.Roster, digest: str, receipt: Receipt, related: Relation, source: str) -> None:
-        """Raise UsageError for a roster that may not replace the stored one automatically."""
-        if related is Relation.OTHER:
-            if not self._is_damaged:  # there are no readable members to keep in a damaged roster
-                raise UsageError(origin.refusal(self._source, source))
-            return
-        other = roster.version == receipt.version and receipt.hash not in ("", digest)
-        if roster.version < receipt.version or other:
-            hint = "" if related is Relation.SAME else f". If it is of another source, {origin.HOW_TO_ADOPT}"
-            raise UsageError(
-                f"found roster version {roster.version}, but version {receipt.version} is stored: an older roster never"
-                f" replaces a newer one{hint}"
-            )
 
     def _check_badge_key(self, kid: str | None, mark: str | None) -> None:
         if self._is_other_key(kid, mark):
@@ -362,6 +351,21 @@ def age_ms(receipt: Receipt | None, now: Now, boot: str) -> int | None:
         return None
     age = round(now.local.timestamp() * 1000) - receipt.wall_ms
     return age if age >= 0 else None
+
+
+def _source_of(roster: wire.Roster) -> str:
+    assert roster.collector is not None  # _verified refuses such a roster
+    return origin.of_collector(roster.collector)
+
+
+def _check_order(roster: wire.Roster, digest: str, receipt: Receipt) -> None:
+    """Raise UsageError for a roster that is older than the stored one of the same source, or has its version."""
+    is_other = roster.version == receipt.version and receipt.hash not in ("", digest)
+    if roster.version < receipt.version or is_other:
+        raise UsageError(
+            f"found roster version {roster.version}, but version {receipt.version} is stored: an older roster never"
+            " replaces a newer one"
+        )
 
 
 def _read(answer: Any, url: str) -> bytes:

@@ -20,7 +20,6 @@ from fabgate.errors import UsageError
 from fabgate.gate.config.gate_yaml import Config
 from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.locks import NO_LOCKS, Locks
-from fabgate.gate.roster.origin import Relation, relation
 from fabgate.gate.roster.people import machine_rules
 from fabgate.rules import vocabulary
 
@@ -77,7 +76,7 @@ class RosterInForce:
 
     @property
     def source(self) -> str:
-        """Return the source of the roster in force (``origin``), or "" where it is unknown."""
+        """Return the source of the roster in force (``origin``), or "" without one."""
         return "" if self._directory is None else self._directory.source
 
     @property
@@ -168,9 +167,9 @@ class RosterInForce:
 
     def unnamed_locks(self) -> tuple[wire.Lock, ...]:
         """Return the locks in force that the roster does not name, although it is the newest."""
-        if self._directory is None or self._directory.version < self.locks.version:
+        if self._directory is None or self._directory.source != self.locks.source:
             return ()
-        if relation(self._directory.source, self.locks.source) is Relation.OTHER:
+        if self._directory.version < self.locks.version:
             return ()
         own = self._directory.machine.lock
         return tuple(lock for lock in self.locks.locks if own is None or lock.id != own.id)
@@ -199,5 +198,5 @@ class RosterInForce:
         age_ms = self._age_ms(now)
         age_s = None if age_ms is None else age_ms // 60_000 * 60
         return wire.RosterInfo(
-            version=self._directory.version, age_s=age_s, stale=self.is_stale(now), source=self.source or None
+            version=self._directory.version, age_s=age_s, stale=self.is_stale(now), source=self._directory.source
         )

@@ -20,7 +20,6 @@ import msgspec
 
 from fabgate import wire
 from fabgate.errors import JournalError
-from fabgate.gate.roster.origin import Relation, merged, relation
 
 
 class Locks(msgspec.Struct, frozen=True):
@@ -41,7 +40,7 @@ class Locks(msgspec.Struct, frozen=True):
         # A roster from before the last change may contain a lock that this change lifted, or made stricter.
         locks = self.locks if lock is None or version < last else self._with(lock)
         remaining = tuple(each for each in locks if each.id not in lifted or each == lock)
-        return Locks(remaining, max(version, last), merged(self.source, source))
+        return Locks(remaining, max(version, last), source)
 
     def by_command(
         self,
@@ -57,15 +56,15 @@ class Locks(msgspec.Struct, frozen=True):
 
         `source` made the command; `roster_version` is that of the roster in force, which `roster_source` made.
         """
-        in_force = 0 if relation(source, roster_source) is Relation.OTHER else roster_version
+        in_force = roster_version if source == roster_source else 0
         if version <= max(self._version_in(source), in_force):
             return None
         without = tuple(each for each in self.locks if each.id != lock.id)
-        return Locks(self._with(lock) if verb == "lock" else without, version, merged(self.source, source))
+        return Locks(self._with(lock) if verb == "lock" else without, version, source)
 
     def _version_in(self, source: str) -> int:
         """Return the version of the last change, or 0 where it cannot be compared with versions of this source."""
-        return 0 if relation(self.source, source) is Relation.OTHER else self.version
+        return self.version if source == self.source else 0
 
     def agrees(self, verb: str, lock: wire.Lock) -> bool:
         """Return whether the locks are already as a command asks: it would change nothing."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from enum import Enum, auto
 from pathlib import Path
 from typing import Final
 
@@ -29,49 +28,21 @@ log = logging.getLogger(__name__)
 
 #: The source of rosters that come from ``roster.file``.
 FILE: Final = "file"
-#: The source of rosters of an earlier collector, which does not name itself.
-COLLECTOR: Final = "collector"
+_COLLECTOR: Final = "collector:"
 #: How much of the file is read; an adoption has about 300 bytes.
 _MAX_BYTES: Final = 4096
 
 HOW_TO_ADOPT: Final = "run 'fabgate roster adopt' on this gate"
 
 
-class Relation(Enum):
-    """How the sources of two rosters are related."""
-
-    SAME = auto()
-    OTHER = auto()
-    #: One of them was stored or made by a version that did not name sources.
-    UNKNOWN = auto()
-
-
-def of_collector(collector: str | None) -> str:
+def of_collector(collector: str) -> str:
     """Return the source of a roster that a collector with this id made."""
-    return COLLECTOR if collector is None else f"{COLLECTOR}:{collector}"
-
-
-def relation(one: str, other: str) -> Relation:
-    """Return how two sources are related; an empty one is unknown."""
-    if one == other and one not in ("", COLLECTOR):
-        return Relation.SAME
-    if "" in (one, other) or (COLLECTOR in (one, other) and FILE not in (one, other)):
-        return Relation.UNKNOWN
-    return Relation.OTHER
-
-
-def merged(known: str, offered: str) -> str:
-    """Return the source to store for a roster from `offered`: an unknown id never replaces a known one."""
-    is_less = offered in ("", COLLECTOR) and relation(known, offered) is Relation.UNKNOWN
-    return known if known and is_less else offered
+    return f"{_COLLECTOR}{collector}"
 
 
 def describe_source(source: str) -> str:
     """Return a source in words, for a message."""
-    if source == FILE:
-        return "the members file"
-    kind, _, id_ = source.partition(":")
-    return f"the collector {id_[:64]}" if id_ else ("a collector" if kind else "an unknown source")
+    return "the members file" if source == FILE else f"the collector {source.removeprefix(_COLLECTOR)[:64]}"
 
 
 def refusal(stored: str, offered: str) -> str:

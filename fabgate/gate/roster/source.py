@@ -160,7 +160,7 @@ class FileSource:
         stored = origin.RosterId.stored(self._stored)
         if stored is None or adopted or self._is_damaged:
             return
-        if origin.relation(stored.source, origin.FILE) is origin.Relation.OTHER:
+        if stored.source != origin.FILE:
             self._seen = stamp  # it is read again when it changes, or when a person adopts it
             raise UsageError(origin.refusal(stored.source, origin.FILE))
 

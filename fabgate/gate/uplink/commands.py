@@ -119,8 +119,8 @@ class CommandChecker:
 
 
 def _check_lock(command: wire.Command) -> None:
-    if command.lock is None or command.roster is None:
-        raise RefusedError(command, "found no lock or no roster version, wanted both")
+    if command.lock is None or command.roster is None or not command.collector:
+        raise RefusedError(command, "found no lock, no roster version or no collector, wanted all three")
     if command.lock.when not in ("now", "idle"):
         raise RefusedError(command, f"found a lock for {command.lock.when!r}, wanted now or idle")
     if not 0 <= command.roster < 1 << 63:

@@ -21,7 +21,7 @@ from fabgate.errors import UsageError
 from fabgate.gate.roster.locks import Locks
 from tests.collector.gates import Journal
 from tests.collector.machines.enrolled import hears, let_in_again
-from tests.collector.rosters import add
+from tests.collector.rosters import add, own_roster
 
 pytestmark = pytest.mark.usefixtures("env", "fresh_now")
 
@@ -94,7 +94,7 @@ def test_a_gate_is_offline_since_it_went_and_not_since_the_broker_repeats_it(sho
 
 def test_the_roster_is_the_newest_or_an_older_one(show, journal):
     (built,) = roster.rebuild()
-    store(journal.status(roster=wire.RosterInfo(version=built.roster_version)))
+    store(journal.status(roster=own_roster(version=built.roster_version)))
     assert show().roster == "newest"
     roster.rebuild()
     assert show().roster == "an older one"
@@ -119,7 +119,7 @@ def test_no_gate_yet_says_what_to_do(env, capsys):
 
 
 def test_until_a_gate_has_its_new_files_the_list_shows_that_it_knows_an_older_roster(show, env):
-    store(Journal().status(roster=wire.RosterInfo(version=Gate.objects.get().roster_version)))
+    store(Journal().status(roster=own_roster(version=Gate.objects.get().roster_version)))
     assert show().roster == "newest"
     let_in_again("laser")
     assert show().roster == "an older one"

@@ -12,6 +12,7 @@ from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Boot, Entry, Gate, Hole, LedgerLine, Quarantine, UsageSession
 from fabgate.collector.models import Journal as Row
 from tests.collector.gates import NOON, Journal, ack
+from tests.collector.rosters import own_roster
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -297,7 +298,7 @@ def test_a_nonsensical_floor_loses_nothing_that_is_still_to_be_written(store, jo
 
 
 def test_a_status_updates_what_is_known_of_the_gate_and_its_last_will_keeps_the_journal(store, journal):
-    store.store([journal.status(roster=wire.RosterInfo(version=77))], NOON)
+    store.store([journal.status(roster=own_roster(version=77))], NOON)
     store.store([Received(journal.topics.topic("status"), wire.encode(wire.Status(online=False)))], NOON)
     gate = Gate.objects.get()
     assert (gate.online, gate.journal, gate.reported_roster, gate.seen_at) == (False, journal.name, 77, NOON)

@@ -11,7 +11,7 @@ from fabgate.collector.intake.store import Store
 from fabgate.collector.machines import enrol_gate
 from fabgate.gate.roster.locks import Locks
 from tests.collector.gates import Journal
-from tests.collector.rosters import token
+from tests.collector.rosters import own_roster, token
 
 
 def hears(kept: Locks, env, name: str = "laser-1") -> Locks:
@@ -20,7 +20,7 @@ def hears(kept: Locks, env, name: str = "laser-1") -> Locks:
     answer = Client().get(f"/api/v1/gates/{name}/roster", headers=said)
     assert answer.status_code == 200
     served = wire.decode(answer.content, wire.Roster)
-    status = Journal(gate=name).status(roster=wire.RosterInfo(version=served.version))
+    status = Journal(gate=name).status(roster=own_roster(version=served.version))
     Store("lyon").store([status], datetime.now(UTC))
     return kept.by_roster(served.machine, served.version)
 

@@ -17,7 +17,7 @@ from fabgate.gate.roster.locks import Locks
 from fabgate.seal import Keys
 from tests.collector.gates import Journal
 from tests.collector.machines.enrolled import hears, let_in_again
-from tests.collector.rosters import add, token
+from tests.collector.rosters import add, own_roster, token
 
 pytestmark = pytest.mark.usefixtures("env")
 
@@ -121,7 +121,7 @@ def test_that_its_secrets_were_renewed_is_in_the_audit_log_without_them(env, gat
 
 
 def test_what_a_gate_said_of_itself_stays_when_it_gets_a_new_token(env, gate):
-    Store("lyon").store([Journal().status(roster=wire.RosterInfo(version=7))], datetime.now(UTC))
+    Store("lyon").store([Journal().status(roster=own_roster(version=7))], datetime.now(UTC))
     let_in_again("laser")
     found = Gate.objects.get(name="laser-1")
     assert (found.online, found.reported_roster) == (True, 7)

@@ -39,7 +39,12 @@ def many() -> list[wire.Member]:
 
 
 def roster(version: int = 100, people: tuple[str, ...] = tuple(CARDS), **changes: Any) -> wire.Roster:
-    fields: dict[str, Any] = {"site": "lyon", "gate": "laser-1", "members": [member(who) for who in people]}
+    fields: dict[str, Any] = {
+        "site": "lyon",
+        "gate": "laser-1",
+        "collector": "a",
+        "members": [member(who) for who in people],
+    }
     return wire.Roster(version=version, **{**fields, **changes})
 
 

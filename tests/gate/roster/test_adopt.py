@@ -155,17 +155,24 @@ def test_a_gate_without_any_roster_takes_the_first_one_by_itself(site: Site) -> 
     assert site.fetch() == [RosterStored(EARLY, 5)]
 
 
-def test_a_collector_of_an_earlier_version_which_does_not_name_itself_is_adopted_too(site: Site) -> None:
-    site.read()
-    site.collector.current = roster(EARLY)
-    assert "a roster of a collector" in reason(site.fetch())
-    site.adopt()
-    assert site.fetch() == [RosterStored(EARLY, 5, adopted=True)]
-    site.collector.current = roster(EARLY + 1, collector="c-new")
-    assert site.fetch() == [RosterStored(EARLY + 1, 5)], "the same collector, once it names itself"
-    site.collector.current = roster(EARLY + 2)
-    assert site.fetch() == [RosterStored(EARLY + 2, 5)], "and an earlier version of it again"
-    assert site.source == "collector:c-new", "what it is called is not forgotten"
+@pytest.mark.parametrize("name", [None, ""])
+@pytest.mark.parametrize("before", ["nothing", "file", "collector"])
+def test_a_roster_that_does_not_name_its_collector_is_refused_and_cannot_be_adopted(
+    site: Site, before: str, name: str | None
+) -> None:
+    if before == "file":
+        site.read()
+    if before == "collector":
+        site.fetch()
+    members = site.members() if before != "nothing" else None
+    site.collector.current = roster(EARLY + 1, collector=name)
+    assert "found a roster that does not name its collector" in reason(site.fetch())
+    if members is None:
+        assert not site.stored.exists()
+        return
+    with pytest.raises(UsageError, match="does not name its collector"):
+        site.adopt()
+    assert site.members() == members
 
 
 # --- back, and to another collector -----------------------------------------------------------------------------------

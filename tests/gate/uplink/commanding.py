@@ -29,7 +29,7 @@ def command(verb: str = "stop", **changes: Any) -> wire.Command:
 
 def lock(verb: str = "lock", version: int = 1 << 50, **changes: Any) -> wire.Command:
     about = wire.Lock(id="l-1", when="now", reason="broken belt")
-    return command(verb, **{"roster": version, "lock": about, **changes})
+    return command(verb, **{"roster": version, "collector": "a", "lock": about, **changes})
 
 
 def sealed(found: wire.Command | bytes, keys: Keys = KEYS, account: str = ACCOUNT) -> tuple[bytes, str]:

@@ -1,4 +1,4 @@
-"""A gate of today understands a collector of November 2026: its rosters, commands and acknowledgements."""
+"""A gate of today understands the collector of each released version: its rosters, commands and acknowledgements."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from fabgate.gate.roster.source import RosterStored
 from fabgate.rules import vocabulary
 from fabgate.seal import entry_hash, to_text
 from tests.gate.roster.collector import Harness
-from tests.support import recording
+from tests.support.recording import TOPICS, Recording
 
 
-def test_the_seal_of_a_recorded_roster_is_right():
+def test_the_seal_of_a_recorded_roster_is_right(recording: Recording):
     body, headers = recording.roster()
     covered = wire.sealed_roster(body, headers["nonce"])
-    recording.keys().verify(headers[wire.HEADER_SEAL], wire.PURPOSE_ROSTER, recording.TOPICS.account, covered)
+    recording.keys().verify(headers[wire.HEADER_SEAL], wire.PURPOSE_ROSTER, TOPICS.account, covered)
 
 
-def test_an_old_roster_is_stored_and_decided_by(tmp_path: Path):
+def test_an_old_roster_is_stored_and_decided_by(recording: Recording, tmp_path: Path):
     body, _ = recording.roster()
     harness = Harness(tmp_path)
     try:
@@ -33,7 +33,7 @@ def test_an_old_roster_is_stored_and_decided_by(tmp_path: Path):
         (stored,) = harness.fetch()
         assert isinstance(stored, RosterStored), stored
         with contextlib.closing(Directory(harness.stored)) as directory:
-            holders = {who: directory.find(digest(who)) for who in ("ada", "cleo", "mo", "stranger")}
+            holders = {who: directory.find(digest(recording, who)) for who in ("ada", "cleo", "mo", "stranger")}
             lock = directory.machine.lock
             assert directory.machine.limit_s == 600
     finally:
@@ -50,21 +50,19 @@ def test_an_old_roster_is_stored_and_decided_by(tmp_path: Path):
     assert (lock.when, lock.reason) == ("now", "Broken belt")
 
 
-def digest(who: str) -> str:
+def digest(recording: Recording, who: str) -> str:
     return badge.digest(badge.parse(CARDS[who]), recording.badge_key())
 
 
-def test_old_commands_are_sealed_as_today_and_read():
+def test_old_commands_are_sealed_as_today_and_read(recording: Recording):
     read = []
     for message in recording.messages("command"):
-        recording.keys().verify(
-            message.properties["seal"], wire.PURPOSE_COMMAND, recording.TOPICS.account, message.body
-        )
+        recording.keys().verify(message.properties["seal"], wire.PURPOSE_COMMAND, TOPICS.account, message.body)
         read.append(wire.decode(message.body, wire.Command).verb)
     assert read == ["lock", "unlock"]
 
 
-def test_old_acknowledgements_name_entries_of_the_gate():
+def test_old_acknowledgements_name_entries_of_the_gate(recording: Recording):
     hashes = {}
     for message in recording.messages("event/"):
         entry = wire.decode_entry(message.body)

@@ -8,8 +8,9 @@ import pytest
 
 from fabgate import wire
 from fabgate.collector.intake.store import Store
-from fabgate.collector.models import Collector, Gate, Pulse
+from fabgate.collector.models import Gate, Pulse
 from tests.collector.gates import NOON, Journal
+from tests.collector.rosters import own_roster
 
 MINUTE = timedelta(minutes=1)
 
@@ -52,13 +53,13 @@ def test_a_gate_that_loses_the_time_says_so_and_open_pages_hear_of_it(store, jou
     ("age_s", "expected"), [(120, NOON - 2 * MINUTE), (wire.MAX_SECONDS * 999, NOON - timedelta(days=366))]
 )
 def test_the_age_of_a_roster_is_kept_as_a_moment_however_absurd_it_is(store, journal, age_s, expected):
-    store.store([journal.status(roster=wire.RosterInfo(version=1, age_s=age_s))], NOON)
+    store.store([journal.status(roster=own_roster(version=1, age_s=age_s))], NOON)
     assert Gate.objects.get().roster_confirmed_at == expected
 
 
 def test_a_gate_that_does_not_know_the_age_takes_nothing_back(store, journal):
-    store.store([journal.status(roster=wire.RosterInfo(version=1, age_s=0))], NOON)
-    store.store([journal.status(roster=wire.RosterInfo(version=1))], NOON + MINUTE)
+    store.store([journal.status(roster=own_roster(version=1, age_s=0))], NOON)
+    store.store([journal.status(roster=own_roster(version=1))], NOON + MINUTE)
     assert Gate.objects.get().roster_confirmed_at == NOON
 
 
@@ -66,7 +67,7 @@ def test_a_roster_of_days_to_come_is_not_believed_and_said_among_the_gates_probl
     noon_ms, day_ms = round(NOON.timestamp() * 1000), 86_400_000
     honest, ahead, wild = noon_ms + day_ms, noon_ms + day_ms + 1, 1 << 53
     for version, believed in ((honest, honest), (ahead, honest), (wild, honest), (honest - 5, honest)):
-        said = journal.status(roster=wire.RosterInfo(version=version, age_s=0), problems=["reader: x"])
+        said = journal.status(roster=own_roster(version=version, age_s=0), problems=["reader: x"])
         store.store([said], NOON)
         gate = Gate.objects.get()
         assert gate.reported_roster == believed
@@ -81,28 +82,20 @@ def test_a_roster_of_the_collectors_own_is_believed_although_its_clock_was_set_b
     store.store([journal.status()], NOON)
     version = round(NOON.timestamp() * 1000) + 5 * 86_400_000
     Gate.objects.update(roster_version=version)
-    store.store([journal.status(roster=wire.RosterInfo(version=version, age_s=0))], NOON)
+    store.store([journal.status(roster=own_roster(version=version, age_s=0))], NOON)
     gate = Gate.objects.get()
     assert (gate.reported_roster, gate.problems) == (version, [])
 
 
-@pytest.mark.parametrize("source", ["file", "collector:another"])
+@pytest.mark.parametrize("source", ["file", "collector:another", "collector", ""])
 def test_a_roster_of_another_source_is_none_of_this_collectors_whatever_its_version(store, journal, source):
     """The time of a members file, or another collector's clock, made that version."""
     store.store([journal.status()], NOON)
     Gate.objects.update(roster_version=500)
-    store.store([journal.status(roster=wire.RosterInfo(version=500, age_s=0))], NOON)
+    store.store([journal.status(roster=own_roster(version=500, age_s=0))], NOON)
     assert Gate.objects.get().knows_roster
     for version in (501, 1 << 53):
         store.store([journal.status(roster=wire.RosterInfo(version=version, age_s=0, source=source))], NOON)
         gate = Gate.objects.get()
         assert (gate.knows_roster, gate.reported_roster, gate.roster_confirmed_at) == (False, 0, None)
         assert gate.problems == []
-
-
-def test_a_roster_is_this_collectors_where_the_gate_says_so_or_cannot_say(store, journal):
-    own = f"collector:{Collector.get('lyon').collector}"
-    store.store([journal.status()], NOON)
-    for version, source in ((500, own), (501, None), (502, "collector")):
-        store.store([journal.status(roster=wire.RosterInfo(version=version, source=source))], NOON)
-        assert Gate.objects.get().reported_roster == version
