@@ -49,7 +49,9 @@ def open_bus(number: int) -> Any:
 
 
 def failure(error: OSError, what: str, number: int, address: int) -> HardwareError:
-    """Return what an error of a bus or of a device on it means."""
+    """Return what an error of a bus or of a device on it means; a HardwareError says it already."""
+    if isinstance(error, HardwareError):
+        return HardwareError(str(error))
     if error.errno in (errno.ENOENT, errno.ENODEV):
         text = f"this computer has no I2C bus {number}. Switch it on: dtparam=i2c_arm=on in config.txt, then restart"
     elif error.errno in (errno.EACCES, errno.EPERM):

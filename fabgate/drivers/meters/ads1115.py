@@ -92,9 +92,6 @@ class Ads1115Meter:
         except OSError as error:
             self.close()
             raise self._failure(error) from error
-        except HardwareError:
-            self.close()
-            raise
 
     def open_bus(self, number: int) -> Any:
         """Return the bus `number`. Raises OSError."""

@@ -137,6 +137,9 @@ class KeyboardReader:
             self._grab(self._fd)
             while len(self._read()) == _MOST:
                 pass
+        except HardwareError:
+            self.close()
+            raise
         except PermissionError as error:
             self.close()
             raise HardwareError(
@@ -147,9 +150,6 @@ class KeyboardReader:
             self.close()
             why = "another program has grabbed it" if error.errno == errno.EBUSY else f"{error}. Is it plugged in?"
             raise HardwareError(f"{self.identity} cannot be opened: {why}") from error
-        except HardwareError:
-            self.close()
-            raise
 
     def poll(self) -> Card | Misread | Pending | None:
         """Return the badge that was typed last. Raises HardwareError when the device is gone."""
