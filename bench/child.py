@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fabgate.gate.config import gate_yaml as gate_config
+from fabgate.cli.run import load
 from fabgate.gate.daemon import Daemon
 from fabgate.rules import vocabulary
 
@@ -111,7 +111,7 @@ def _maker(words: list[str]) -> Callable[[], vocabulary.Event]:
 def main() -> int:
     """Run until SIGTERM."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    daemon = TimedDaemon(gate_config.load(Path(sys.argv[1])))
+    daemon = TimedDaemon(load(Path(sys.argv[1])))
     daemon.handle_signals()
     threading.Thread(target=follow, args=(daemon,), daemon=True).start()
     return daemon.run()

@@ -21,9 +21,9 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from bench.people import BADGE_KEY, GATE, GATE_KEY, SITE
+from fabgate.cli.run import load
 from fabgate.drivers.outputs.gpio import GpioOptions, GpioOutput
 from fabgate.drivers.readers import Reader
-from fabgate.gate.config import gate_yaml as gate_config
 from fabgate.gate.config.hardware import SIMULATED_OUTPUT
 from fabgate.gate.daemon import Daemon
 from fabgate.gate.roster.directory import Directory
@@ -124,7 +124,7 @@ class LocalGate:
     def __init__(self, config: Path, *, reader: Reader | None = None) -> None:
         self.output = TimedOutput()
         self.daemon: Daemon
-        self._config = gate_config.load(config)
+        self._config = load(config)
         self._readers = [] if reader is None else [reader]
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gate")

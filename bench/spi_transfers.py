@@ -16,6 +16,7 @@ from fabgate.drivers.emulated.cards import Card
 from fabgate.drivers.emulated.chip import Chip
 from fabgate.drivers.emulated.control import bench_at, release
 from fabgate.drivers.readers.mfrc522 import Mfrc522Options, Mfrc522Reader, rpi_gpio
+from fabgate.testing import emulated_hardware
 from fabgate.testing.readers import DOUBLE, SINGLE, TRIPLE, ManualClock
 
 #: The most transfers that a poll may take, by the card on the reader.
@@ -23,6 +24,7 @@ LIMITS = (("no card", None, 13), ("4 bytes", SINGLE, 45), ("7 bytes", DOUBLE, 74
 
 
 def measure(run: Run) -> list[Figure]:
+    emulated_hardware.provide()
     clock = ManualClock()
     chip = Chip(clock=clock, rf_time=True)
     path = run.socket()

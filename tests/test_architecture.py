@@ -89,6 +89,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "wire",
         "badge",
         "errors",
+        "testing",
     },
 }
 #: The same inside the collector, the gate, the rules and the demo. A room is a folder, or a file that lies beside them. What every room may
@@ -369,6 +370,27 @@ def test_the_rules_do_no_input_and_output_and_ask_no_clock():
             assert not called & {"open", "print", "input", "datetime.now", "datetime.utcnow", "date.today"}, path
 
 
+def test_no_driver_and_no_gate_imports_emulated_hardware():
+    room_of_emulators = "fabgate.drivers.emulated"
+    users = {
+        own_name(path)
+        for path in FILES
+        if any(f"{name}.".startswith(f"{room_of_emulators}.") for name in imported(path))
+        and not own_name(path).startswith(room_of_emulators)
+    }
+    assert {name.split(".")[1] for name in users} == {"cli", "demo", "testing"}
+    assert {name for name in users if name.startswith("fabgate.cli.")} == {"fabgate.cli.demo"}
+
+
+def test_the_table_of_emulated_hardware_is_filled_in_one_place():
+    assert {named(path) for path in FILES if "EMULATORS" in path.read_text(encoding="utf-8")} == {
+        "drivers/__init__.py",
+        "testing/emulated_hardware.py",
+    }
+    assert [named(path) for path, _ in calls("provide")] == ["cli/run.py"]
+    assert {named(path) for path in FILES if "testing" in ours(path)} == {"cli/run.py"}
+
+
 def test_django_is_nowhere_outside_collector_and_demo():
     for path in FILES:
         if "django" in others(path):
@@ -412,10 +434,12 @@ def test_a_gate_that_starts_has_not_imported_what_it_may_never_need():
         "fabgate.badge.short_forms",
         "fabgate.badge.wiegand_frames",
         "fabgate.collector",
+        "fabgate.drivers.emulated",
         "fabgate.drivers.meters",
         "fabgate.gate.hardware.meter_thread",
         "fabgate.gate.hardware.output_thread",
         "fabgate.rules.sensing",
+        "fabgate.testing",
     }
     assert {name for name in loaded if name.startswith("fabgate.cli.")} == {
         "fabgate.cli.arguments",

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from fabgate.errors import FabgateError, UsageError
@@ -13,6 +14,7 @@ from fabgate.errors import FabgateError, UsageError
 
 def doctor(arguments: argparse.Namespace) -> int:
     """Examine the gate and its computer; exit code 1 when a check failed."""
+    from fabgate.cli.run import load
     from fabgate.doctor import finding
     from fabgate.doctor.system import System
     from fabgate.gate.doctor.examination import examine
@@ -20,6 +22,8 @@ def doctor(arguments: argparse.Namespace) -> int:
 
     if not arguments.root.is_dir():
         raise UsageError(f"--root: found no folder {arguments.root}, wanted that of a computer's files")
+    with suppress(UsageError, OSError):  # mistakes are findings
+        load(arguments.config)  # the reader of a demo that is stopped is opened
     findings = examine(arguments.config, System(arguments.root.absolute()))
     if arguments.json:
         print(json.dumps(finding.as_json(findings), indent=2))

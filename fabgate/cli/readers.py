@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fabgate.badge import Badge, Kind, from_uid
+from fabgate.cli.run import load
 from fabgate.drivers.readers import Card, Misread
 from fabgate.errors import HardwareError, UsageError
 from fabgate.gate.config import gate_yaml
@@ -58,7 +59,7 @@ def read_card(config_file: Path | None) -> Badge:
 
 def _free_readers(config_file: Path) -> list[Any]:
     """Return the readers of a gate that does not run, not yet open."""
-    config = gate_yaml.load(config_file)
+    config = load(config_file)
     if gate_runs(config.state_dir):
         raise UsageError("the gate is running and uses the reader; stop it first (systemctl stop fabgate-gate)")
     return [gate_yaml.make_driver("reader", section) for section in config.reader]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import importlib
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from fabgate.drivers import open_emulated
 from fabgate.errors import HardwareError
 
 #: Addresses 0x00 to 0x07 and 0x78 to 0x7f are reserved (NXP UM10204, 3.1.12).
@@ -32,13 +32,11 @@ class I2cOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             raise ValueError("found chip: emulated without i2c_socket, wanted the path of its socket")
 
 
-def connect(options: I2cOptions, open_bus: Callable[[int], Any], *, emulated: str = "displays") -> Any:
-    """Return what `open_bus` returns, or the socket of an emulated chip of the room `emulated`. Raises OSError."""
+def connect(options: I2cOptions, open_bus: Callable[[int], Any], *, emulated: str = "I2C display") -> Any:
+    """Return what `open_bus` returns, or the bus of an emulated chip. Raises OSError, and HardwareError as ``open_emulated``."""
     if options.chip == "real":
         return open_bus(options.i2c_bus)
-    assert options.i2c_socket is not None  # __post_init__ has checked it
-    room = importlib.import_module(f"fabgate.drivers.emulated.{emulated}.i2c")  # a Pi never needs it
-    return room.SocketBus(options.i2c_socket)
+    return open_emulated(emulated, options.i2c_socket)
 
 
 def open_bus(number: int) -> Any:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from fabgate.drivers import open_emulated
 from fabgate.rules.vocabulary import Now
 
 SOURCES: Final = ("kernel", "timesyncd", "assume-synced", "emulated")
@@ -35,12 +36,10 @@ _TIMEX_BYTES: Final = 512
 
 
 def open_clock(source: str, state_dir: Path) -> Clock:
-    """Return the clock that gate.yaml names. Raises HardwareError when the file of an emulated one cannot be read."""
+    """Return the clock that gate.yaml names. Raises HardwareError when an emulated one cannot be opened."""
     if source != "emulated":
         return Clock(source)
-    from fabgate.drivers.emulated.clock import EMULATED_FILE, EmulatedClock  # noqa: PLC0415 - only a demo needs it
-
-    emulated = EmulatedClock(state_dir / EMULATED_FILE)
+    emulated = open_emulated("clock", state_dir)
     return Clock(source, boot=emulated.boot, boot_ms=emulated.boot_ms, wall=emulated.wall, synced=emulated.synced)
 
 

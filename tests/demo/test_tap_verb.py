@@ -12,9 +12,11 @@ from fabgate.demo import taps
 from fabgate.drivers.emulated import control
 from fabgate.drivers.readers.simulated import SimulatedOptions, SimulatedReader
 from fabgate.errors import HardwareError, UsageError
+from fabgate.testing import emulated_hardware
 
 
 def test_a_tap_finds_reader_and_card_by_their_names_in_a_demo(tmp_path: Path) -> None:
+    emulated_hardware.provide()
     path = tmp_path / "saw-1.sock"
     reader = SimulatedReader(SimulatedOptions(control_socket=str(path)))
     reader.open()

@@ -87,7 +87,7 @@ class Ads1115Meter:
         """Open the bus and configure the chip. Raises HardwareError."""
         self.close()
         try:
-            self._bus = i2c.connect(self._options, self.open_bus, emulated="meters")
+            self._bus = i2c.connect(self._options, self.open_bus, emulated="I2C meter")
             self._configure()
         except OSError as error:
             self.close()

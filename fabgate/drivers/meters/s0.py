@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
 
+from fabgate.drivers import open_emulated
 from fabgate.drivers.meters import Measurement, Thresholds
 from fabgate.errors import HardwareError
 
@@ -49,11 +50,9 @@ class S0Meter:
         """Claim the pin, and count from 0. Raises HardwareError."""
         self.close()
         pin = self._options.pulse_pin
+        if self._options.pins == "emulated":
+            open_emulated("pins", None)
         try:
-            if self._options.pins == "emulated":
-                from fabgate.drivers.emulated import pins  # noqa: PLC0415 - a Pi never needs it
-
-                pins.install(None)
             from gpiozero import DigitalInputDevice  # noqa: PLC0415 - slow to import on a Pi
 
             self._pulses = 0

@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from fabgate.drivers import open_emulated
 from fabgate.errors import HardwareError
 
 Pin = Annotated[int, msgspec.Meta(ge=0, le=27)]
@@ -68,11 +69,9 @@ class GpioOutput:
         """Claim the lines, off. Raises HardwareError."""
         options = self._options
         claimed = options.pin
+        if options.pins == "emulated":
+            open_emulated("pins", options.pin_log)
         try:
-            if options.pins == "emulated":
-                from fabgate.drivers.emulated import pins  # noqa: PLC0415 - a Pi never needs it
-
-                pins.install(options.pin_log)
             from gpiozero import DigitalInputDevice, OutputDevice  # noqa: PLC0415 - 50 ms on a PC, a second on a Pi
 
             for claimed in self._pins:

@@ -12,8 +12,9 @@ from fabgate.drivers.emulated import ChipBench
 from fabgate.drivers.emulated.cards import Card as Plastic
 from fabgate.drivers.emulated.chip import Chip
 from fabgate.drivers.emulated.control import EMPTY_POLLS, LONGEST_WAIT_S, ControlServer, ask, bench_at, release
+from fabgate.drivers.emulated.readers.simulated import SimulatedBench
 from fabgate.drivers.readers import Card, Misread, MisreadReason
-from fabgate.drivers.readers.simulated import SimulatedBench, SimulatedReader
+from fabgate.drivers.readers.simulated import SimulatedReader
 from fabgate.errors import HardwareError, UsageError
 from fabgate.gate.hardware.reader_thread import POLL_S
 from fabgate.rules.presence import Presence

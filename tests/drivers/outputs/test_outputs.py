@@ -412,7 +412,7 @@ def test_a_second_driver_in_the_process_shares_the_emulated_pins(tmp_path):
 def test_a_pipe_without_an_observer_is_an_error_and_no_endless_wait(tmp_path):
     pipe = tmp_path / "pins"
     os.mkfifo(pipe)
-    with pytest.raises(HardwareError, match="cannot be claimed"):
+    with pytest.raises(HardwareError, match=f"emulated pins cannot be opened .*{pipe}"):
         emulated(pipe)
 
 
@@ -435,7 +435,7 @@ def test_an_observer_that_goes_away_or_stops_reading_never_holds_up_switching_of
 
 
 def test_a_log_that_cannot_be_written_is_a_hardware_error(tmp_path):
-    with pytest.raises(HardwareError, match="cannot be claimed"):
+    with pytest.raises(HardwareError, match="emulated pins cannot be opened"):
         emulated(tmp_path / "nowhere" / "pins")
 
 
@@ -446,6 +446,8 @@ def test_a_killed_gate_closes_the_pipe_that_is_the_line_falling(tmp_path):
         "import os, signal, sys\n"
         "from pathlib import Path\n"
         "from fabgate.drivers.outputs.gpio import GpioOptions, GpioOutput\n"
+        "from fabgate.testing import emulated_hardware\n"
+        "emulated_hardware.provide()\n"
         f"output = GpioOutput(GpioOptions(pin=17, pins='emulated', pin_log=Path({str(pipe)!r})))\n"
         "output.open()\n"
         "output.set(on=True)\n"

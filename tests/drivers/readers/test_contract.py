@@ -4,8 +4,9 @@ import pytest
 
 from fabgate.drivers.emulated import chip_at
 from fabgate.drivers.emulated.control import ask, bench_at, release
+from fabgate.drivers.emulated.readers.simulated import SimulatedBench
 from fabgate.drivers.readers.mfrc522 import Mfrc522Reader
-from fabgate.drivers.readers.simulated import SimulatedBench, SimulatedReader
+from fabgate.drivers.readers.simulated import SimulatedReader
 from fabgate.testing.readers import ReaderContract
 
 

@@ -20,10 +20,11 @@ from fabgate.drivers.emulated.cards import Spoil, to_bits
 from fabgate.drivers.emulated.chip import Chip
 from fabgate.drivers.emulated.control import bench_at, release
 from fabgate.drivers.emulated.field import Heard
+from fabgate.drivers.emulated.readers.simulated import SimulatedBench
 from fabgate.drivers.emulated.registers import Reg
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.drivers.readers.mfrc522 import Mfrc522Options, Mfrc522Reader, rpi_gpio
-from fabgate.drivers.readers.simulated import SimulatedBench, SimulatedReader
+from fabgate.drivers.readers.simulated import SimulatedReader
 from fabgate.errors import HardwareError
 from fabgate.testing.readers import DOUBLE, SINGLE, TRIPLE, ManualClock
 

@@ -29,6 +29,7 @@ from fabgate.gate.doctor import machine, service
 from fabgate.gate.doctor import pi as judged
 from fabgate.gate.terminal.check import check
 from fabgate.phrases import phrases
+from fabgate.testing import emulated_hardware
 from tests.cli.running import run_fabgate
 from tests.deploy.places import SYSTEMD
 from tests.gate.doctor.emulated_pi import EmulatedPi
@@ -57,6 +58,7 @@ ACCOUNTS = {
 @pytest.fixture
 def chip(pi) -> Iterator[Chip]:
     """The chip on an emulated reader of a stopped gate."""
+    emulated_hardware.provide()
     path = str(pi.folder / "chip")
     pi.reconfigure("{driver: mfrc522}", f"{{driver: mfrc522, chip: emulated, control_socket: {path}}}")
     pi.reconfigure("site: lyon", "site: lyon\ndemo: true")

@@ -12,10 +12,11 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from fabgate.drivers import open_emulated
 from fabgate.drivers.readers import Card, Misread
 from fabgate.drivers.readers.mfrc522.chip import ChipLink, without_package_log_handler
 from fabgate.drivers.readers.radio import Poller
@@ -102,13 +103,15 @@ class Mfrc522Reader:
 
             from fabgate.drivers.readers.mfrc522 import rpi_gpio  # noqa: PLC0415
 
-            rpi_gpio.install(_emulate(options) if options.chip == "emulated" else None)
+            is_emulated = options.chip == "emulated"
+            place = options.control_socket, options.bus, options.device
+            rpi_gpio.install(open_emulated("MFRC522", *place) if is_emulated else None)
             import mfrc522  # noqa: PLC0415 - it imports RPi.GPIO and spidev: the stand-ins have to be there first
         except ImportError as error:
             raise HardwareError(
                 f"{error.name} is not installed: pip install 'fabgate[pi]'; pip install --no-deps mfrc522==0.0.7"
             ) from error
-        _check_imports(emulated=options.chip == "emulated")
+        _check_imports(emulated=is_emulated)
         release_pin = partial(rpi_gpio.pins.cleanup, options.reset_pin)
         try:
             with without_package_log_handler():
@@ -122,17 +125,6 @@ class Mfrc522Reader:
         except gpiozero.GPIOZeroError as error:
             raise HardwareError(f"reset pin GPIO{options.reset_pin} cannot be driven: {error}") from error
         return ChipLink(pcd, gain=options.antenna_gain, release_pin=release_pin, sleep=self._sleep)
-
-
-def _emulate(options: Mfrc522Options) -> Any:
-    """Put the emulated chip behind the SPI device and return mock pins for its reset line."""
-    from gpiozero.pins.mock import MockFactory  # noqa: PLC0415 - never on a gate with a real chip
-
-    from fabgate.drivers.emulated import chip_at, spi  # noqa: PLC0415
-
-    assert options.control_socket is not None  # Options.__post_init__ has checked it
-    spi.install(chip_at(options.control_socket), options.bus, options.device)
-    return MockFactory()
 
 
 def _check_imports(*, emulated: bool) -> None:
