@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import logging
 import os
 import platform
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -19,53 +17,54 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from bench.harness import RESULTS, Figure, Run, disk, save, table
+from bench.figures import Figure, Measurement, save, table
+from bench.run import HERE, ROOT, disk, run
 
-#: In the order of the promises. The module of an id has its name, with underscores.
-GATE_IDS = (
-    "decide",
-    "live-price",
-    "tap-to-power",
-    "tap-to-off",
-    "off-in-stall",
-    "tap-to-light",
-    "panel-stall",
-    "plug",
-    "roster-swap",
-    "roster-size",
-    "spi-transfers",
-    "chain",
-    "idle-cpu",
-    "reader-idle",
-    "idle-writes",
-    "memory",
-    "start",
-    "flush",
-)
-COLLECTOR_IDS = (
-    "ingest",
-    "ingest-defaults",
-    "ingest-pg",
-    "ingest-history",
-    "latency",
-    "fleet",
-    "pages",
-    "reports",
-    "export",
-    "floor",
-    "roster-push",
-    "first-page",
-    "verify",
-    "rate",
-    "close",
-    "statement",
-)
-IDS = GATE_IDS + COLLECTOR_IDS
+RESULTS = HERE / "results.json"
+#: Where the function of each measurement is, in the order of the promises. It has the name of its id.
+OF_THE_GATE = {
+    "decide": "taps.decide",
+    "live-price": "taps.decide",
+    "tap-to-power": "taps.power",
+    "tap-to-off": "taps.power",
+    "off-in-stall": "taps.stalls",
+    "tap-to-light": "taps.power",
+    "panel-stall": "taps.stalls",
+    "plug": "taps.plug",
+    "roster-swap": "running.roster_swap",
+    "roster-size": "running.sizes",
+    "spi-transfers": "taps.reader",
+    "chain": "taps.reader",
+    "idle-cpu": "running.idle",
+    "reader-idle": "running.reader_idle",
+    "idle-writes": "running.idle",
+    "memory": "running.sizes",
+    "start": "running.sizes",
+    "flush": "running.flush",
+}
+OF_THE_COLLECTOR = {
+    "ingest": "intake.backlog",
+    "ingest-defaults": "intake.backlog",
+    "ingest-pg": "intake.backlog",
+    "ingest-history": "intake.backlog",
+    "latency": "intake.all_gates",
+    "fleet": "intake.all_gates",
+    "pages": "workshop.lists",
+    "reports": "workshop.reports",
+    "export": "workshop.reports",
+    "floor": "intake.floor",
+    "roster-push": "intake.roster_push",
+    "first-page": "intake.first_page",
+    "verify": "workshop.bills",
+    "rate": "workshop.bills",
+    "close": "workshop.bills",
+    "statement": "workshop.reports",
+}
+IDS = OF_THE_GATE | OF_THE_COLLECTOR
 #: The values of `--set`; the first is the default.
-SETS = {"gate": GATE_IDS, "collector": COLLECTOR_IDS, "all": IDS}
+SETS = {"gate": OF_THE_GATE, "collector": OF_THE_COLLECTOR, "all": IDS}
 #: Measured by the interpreters of `--beside` too: they depend most on Django, SQLite and Python.
 TWICE = ("ingest", "pages")
-ROOT = Path(__file__).parents[1]
 
 
 def main(argv: Sequence[str] | None = None, *, results: Path = RESULTS) -> int:
@@ -98,33 +97,22 @@ def main(argv: Sequence[str] | None = None, *, results: Path = RESULTS) -> int:
             traceback.print_exc()
             broken.append(id_)
     save(figures, args.results)
-    print(
-        f"\n{table(figures)}\n\n{time.monotonic() - began_s:.0f} s, {os.cpu_count()} cores, {disk(RESULTS.parent)}, {versions()}"
-    )
+    took = f"{time.monotonic() - began_s:.0f} s, {os.cpu_count()} cores, {disk(HERE)}, {versions()}"
+    print(f"\n{table(figures)}\n\n{took}")
     if broken:
         print(f"error: these measurements broke: {', '.join(broken)}", file=sys.stderr)
     return 1 if broken else 0
 
 
+def measurement(id_: str) -> Measurement:
+    """Import one measurement."""
+    found: Measurement = getattr(importlib.import_module(f"bench.{IDS[id_]}"), id_.replace("-", "_"))
+    return found
+
+
 def measure(id_: str) -> list[Figure]:
-    """Run one benchmark in a folder of its own on the disk of the repository."""
-    print(f"{id_}:", flush=True)
-    module = importlib.import_module(f"bench.{id_.replace('-', '_')}")
-    folder = Path(tempfile.mkdtemp(prefix=".tmp-", dir=Path(__file__).parent))
-    sockets = Path(tempfile.mkdtemp(prefix="fabgate-bench-"))
-    root, log = logging.getLogger(), logging.FileHandler(folder / "log")
-    level = root.level
-    root.addHandler(log)
-    root.setLevel(logging.INFO)  # as `fabgate run` does: log lines are part of a gate's cost
-    try:
-        found: list[Figure] = module.measure(Run(id_, folder, sockets))
-        return found
-    finally:
-        root.removeHandler(log)
-        root.setLevel(level)
-        log.close()
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.rmtree(sockets, ignore_errors=True)
+    """Run one measurement."""
+    return run(id_, measurement(id_))
 
 
 def versions() -> str:
@@ -133,17 +121,14 @@ def versions() -> str:
 
 
 def measured_by(python: str, id_: str) -> list[Figure]:
-    """Run one benchmark with another interpreter; return its figures, which name it. Raises CalledProcessError."""
+    """Run one measurement with another interpreter; return its figures, which name it. Raises CalledProcessError."""
     program = "from bench.__main__ import versions; print(versions())"
     by = subprocess.run([python, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
     print(f"{id_}, by {by}:", flush=True)
-    folder = Path(tempfile.mkdtemp(prefix="fabgate-bench-"))
-    try:
-        results = folder / "results.json"
+    with tempfile.TemporaryDirectory(prefix="fabgate-bench-") as folder:
+        results = Path(folder, "results.json")
         subprocess.run([python, "-m", "bench", "--only", id_, "--results", str(results)], cwd=ROOT, check=True)
         rows = json.loads(results.read_text(encoding="utf-8"))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return [Figure.of(row, by=by.split(",")[0]) for row in rows]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import platform
 import subprocess
@@ -12,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from bench import __main__ as bench
-from bench.harness import Figure, percentile, save, table
+from bench.figures import Figure, Measurement, in_turn, percentile, save, table, turns
+from bench.process import BenchError, calling
+from bench.run import Run
 
 ROOT = Path(__file__).parents[2]
 #: The ids of the numbers that are promised, of the gate and of the collector.
@@ -57,10 +58,12 @@ OF_THE_COLLECTOR = [
 PROMISED = OF_THE_GATE + OF_THE_COLLECTOR
 
 
-def test_every_promised_measurement_is_there():
+def test_every_promised_measurement_is_there_and_names_each_figure_once():
     assert list(bench.IDS) == PROMISED
     for id_ in PROMISED:
-        assert callable(importlib.import_module(f"bench.{id_.replace('-', '_')}").measure)
+        names = [figure.what for figure in bench.measurement(id_).figures]
+        assert names
+        assert len(set(names)) == len(names)
 
 
 def test_a_measurement_writes_its_figures(tmp_path, capsys):
@@ -100,7 +103,7 @@ def test_a_measurement_that_breaks_is_an_error_and_a_missed_goal_is_none(tmp_pat
     def measure(id_: str) -> list[Figure]:
         if id_ == "decide":
             raise RuntimeError("the disk is gone")
-        return [Figure(id_, "p50", "ms", [2.0, 3.0, 4.0], 1)]
+        return [Figure("p50", "ms", 1, id=id_, passes=[2.0, 3.0, 4.0])]
 
     monkeypatch.setattr(bench, "measure", measure)
     results = tmp_path / "results.json"
@@ -116,11 +119,11 @@ def test_a_measurement_that_breaks_is_an_error_and_a_missed_goal_is_none(tmp_pat
 @pytest.mark.parametrize(
     ("figure", "meets", "goal"),
     [
-        (Figure("a", "b", "ms", [1, 9, 2], 2), True, "<= 2"),
-        (Figure("a", "b", "ms", [3, 9, 2], 2), False, "<= 2"),
-        (Figure("a", "b", "ratio", [0.4], 0.4, at_least=True), True, ">= 0.4"),
-        (Figure("a", "b", "ratio", [0.3], 0.4, at_least=True), False, ">= 0.4"),
-        (Figure("a", "b", "ms", []), None, ""),
+        (Figure("b", "ms", 2, passes=[1, 9, 2]), True, "<= 2"),
+        (Figure("b", "ms", 2, passes=[3, 9, 2]), False, "<= 2"),
+        (Figure("b", "ratio", 0.4, at_least=True, passes=[0.4]), True, ">= 0.4"),
+        (Figure("b", "ratio", 0.4, at_least=True, passes=[0.3]), False, ">= 0.4"),
+        (Figure("b", "ms"), None, ""),
     ],
 )
 def test_the_median_is_held_against_the_goal(figure, meets, goal):
@@ -129,7 +132,7 @@ def test_the_median_is_held_against_the_goal(figure, meets, goal):
 
 
 def test_what_was_not_measured_says_so(tmp_path):
-    figure = Figure("off-in-stall", "off", "ms", [], 50, note="not measured: ptrace is not allowed")
+    figure = Figure("off", "ms", 50, note="not measured: ptrace is not allowed", id="off-in-stall")
     assert "not measured" in table([figure])
     assert "ptrace is not allowed" in table([figure])
     save([figure], tmp_path / "r.json")
@@ -140,3 +143,41 @@ def test_what_was_not_measured_says_so(tmp_path):
 def test_a_percentile_is_a_measured_value():
     assert percentile(list(range(1, 101)), 0.99) == 99
     assert percentile([5.0], 0.999) == 5.0
+
+
+def test_each_pass_gives_a_value_of_each_figure_or_none(tmp_path):
+    def passes(run):
+        yield 1.0, 2.0
+        run.notes["late"] = "found in the run"
+        yield 3.0, None
+
+    figures = Run("id", tmp_path, tmp_path).take(Measurement(passes, [Figure("early", "ms", 2), Figure("late", "s")]))
+    assert [(one.id, one.what, one.passes, one.note) for one in figures] == [
+        ("id", "early", [1.0, 3.0], ""),
+        ("id", "late", [2.0], "found in the run"),
+    ]
+
+
+def test_a_measurement_without_a_pass_is_not_measured(tmp_path):
+    figures = Run("id", tmp_path, tmp_path).take(
+        Measurement(lambda _run: iter(()), [Figure("a", "ms"), Figure("b", "ms")])
+    )
+    assert [(one.what, one.value) for one in figures] == [("a", None), ("b", None)]
+
+
+def test_the_sides_of_a_comparison_take_turns():
+    order: list[str] = []
+    sides = [lambda name=name: order.append(name) or name for name in "abc"]
+    assert in_turn(1, *sides) == in_turn(2, *sides) == ["a", "b", "c"]
+    assert order == ["a", "b", "c", "c", "b", "a"]
+    order.clear()
+    assert turns(2, *sides) == [["a", "a"], ["b", "b"], ["c", "c"]]
+    assert order == ["a", "b", "c", "a", "b", "c"]
+
+
+def test_a_function_is_called_in_a_process_and_one_that_fails_ends_it(capfd):
+    with calling("bench.usage") as process:
+        assert process.call("own_peak_mib") > 1
+        with pytest.raises(BenchError, match=r"bench\.calls bench\.usage ended with 1"):
+            process.call("core_share", "soon")
+    assert "TypeError" in capfd.readouterr().err

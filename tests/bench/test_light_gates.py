@@ -6,28 +6,28 @@ import asyncio
 
 import pytest
 
-from bench import entries, light_mqtt
-from bench.collector import Child, Gates, broker
-from bench.harness import Run
-from bench.light_gates import Workload
-from bench.people import SITE
+from bench.gates.people import SITE
+from bench.peers import journals, light_mqtt
+from bench.peers.broker import broker
+from bench.peers.light_gates import Workload, deliver
+from bench.process import calling
+from bench.run import Run
 from fabgate import seal, wire
-from fabgate.collector.broker.message import Received
 from fabgate.collector.entries.decode import Fact, read
 
 
 def test_a_journal_is_a_chain_of_entries_that_a_collector_takes():
-    journal = entries.journal("laser-1", 41, seed=3)
+    journal = journals.journal("laser-1", 41, seed=3)
     before = seal.first_prev(journal.name)
-    for seq, (topic, body) in enumerate(zip(journal.topics, journal.bodies, strict=True), 1):
-        fact = read(Received(topic, body, journal.name, str(seq)), site=SITE)
+    for seq, message in enumerate(journal.messages(), 1):
+        fact = read(message, site=SITE)
         assert isinstance(fact, Fact)
         assert (fact.seq, fact.prev) == (seq, before)
         before = fact.hash
 
 
 def test_what_is_counted_is_what_the_entries_say():
-    journal = entries.journal("laser-1", 41)
+    journal = journals.journal("laser-1", 41)
     facts = [wire.decode_data(wire.decode_entry(body)) for body in journal.bodies]
     ends = [data for data in facts if isinstance(data, wire.SessionEnded)]
     assert (journal.ended, journal.energised_ms) == (len(ends), sum(data.energised_ms for data in ends))
@@ -36,7 +36,7 @@ def test_what_is_counted_is_what_the_entries_say():
 
 
 def test_a_machine_is_said_to_be_in_use_between_start_and_end():
-    journal = entries.journal("laser-1", 9)
+    journal = journals.journal("laser-1", 9)
     assert {seq: wire.decode(body, wire.State).state for seq, body in journal.states.items()} == {
         2: "active",
         4: "idle",
@@ -73,21 +73,12 @@ def test_messages_are_whole_however_the_network_cuts_them(cut):
     assert asyncio.run(_heard(cut)) == [("some/topic", b"body" * 50)] * 3
 
 
-@pytest.mark.parametrize("reader", [[], ["stock"]], ids=["as the ingest reads", "as paho reads"])
-def test_all_is_told_over_a_real_broker_and_a_tenth_of_it_twice(tmp_path, reader):
+@pytest.mark.parametrize("stock", [False, True], ids=["as the ingest reads", "as paho reads"])
+def test_all_is_told_over_a_real_broker_and_a_tenth_of_it_twice(tmp_path, stock):
     run = Run("light", tmp_path, tmp_path)
-    with broker(run) as port:
-        light = Child("bench.light_collector", None, str(port), "250", *reader)
-        try:
-            light.ready()
-            gates = Gates(Workload(port=port, prefix="g", gates=3, entries=250))
-            try:
-                gates.go()
-                outcome = gates.outcome()
-            finally:
-                gates.kill()
-        finally:
-            light.kill()
+    with broker(run) as port, calling("bench.peers.light_collector") as light:
+        light.call("subscribe", port, 250, stock)
+        outcome = deliver(Workload(port=port, prefix="g", gates=3, entries=250))
     assert outcome.entries == 750
     assert outcome.published == 750 + 3 * 2 * 10
     assert outcome.took_s > 0

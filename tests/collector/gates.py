@@ -128,7 +128,7 @@ class Journal:
                 data,
                 uid=entry.uid,
                 copyof=entry.copyof or f"{self.name}/{seq}/{seal.to_text(self.hash(seq))}",  # always the first original
-                time=entry.time or None,  # type: ignore[arg-type]
+                time=entry.time or None,
             )
         return new
 

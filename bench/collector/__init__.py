@@ -1,0 +1,1 @@
+"""The collectors that are measured: real processes, each with its own data."""

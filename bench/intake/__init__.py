@@ -1,0 +1,1 @@
+"""How fast does a collector take entries, and tell pages and gates?"""

@@ -1,0 +1,1 @@
+"""What a gate or a collector works with, or is compared with, while it is measured."""

@@ -1,0 +1,1 @@
+"""How fast does a gate decide, switch and show?"""
