@@ -19,8 +19,11 @@ WAIT_S = 60.0
 Take = Callable[[paho.Client, Any, paho.MQTTMessage], None]
 
 
-def connected(port: int, topic: str = "", take: Take | None = None) -> paho.Client:
-    """Return a client that is connected, and subscribed to `topic`; `take` is its on_message."""
+def connected(port: int, topic: str = "", take: Take | None = None, *, gathers: bool = True) -> paho.Client:
+    """Return a client that is connected, and subscribed to `topic`; `take` is its on_message.
+
+    paho gathers what it sends in ``loop_start``; in ``loop_forever`` it sends each packet at once.
+    """
     client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
     client.max_inflight_messages_set(WINDOW)
     is_up = threading.Event()
@@ -32,7 +35,10 @@ def connected(port: int, topic: str = "", take: Take | None = None) -> paho.Clie
         client.on_connect = lambda *_: is_up.set()
     client.on_socket_open = send_at_once
     client.connect("127.0.0.1", port)
-    client.loop_start()
+    if gathers:
+        client.loop_start()
+    else:
+        threading.Thread(target=client.loop_forever, daemon=True).start()
     if not is_up.wait(WAIT_S):
         raise TimeoutError(f"the broker did not answer within {WAIT_S:.0f} s")
     return client

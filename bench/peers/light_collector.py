@@ -39,7 +39,7 @@ def subscribe(port: int, head: int, stock: bool = False) -> None:
             ack = wire.Ack(collector=COLLECTOR, journal=properties[wire.PROP_JOURNAL], seq=seq, hash="")
             client.publish(f"{base}/ack", wire.encode(ack), qos=1, retain=True)
 
-    connected(port, EVENTS, take)
+    connected(port, EVENTS, take, gathers=False)
 
 
 _newest: dict[str, tuple[str, int, bytes]] = {}
