@@ -52,16 +52,8 @@ class Figure:
 
     def row(self) -> dict[str, object]:
         """Return the figure as ``results.json`` has it."""
-        return {
-            "id": self.id,
-            "what": self.what,
-            "value": self.value,
-            "unit": self.unit,
-            "goal": self.goal,
-            "meets": self.meets,
-            "passes": list(self.passes),
-            "note": self.note,
-        }
+        columns = ("id", "what", "value", "unit", "goal", "meets", "passes", "note")
+        return {column: getattr(self, column) for column in columns}
 
     @classmethod
     def of(cls, row: dict[str, Any], *, by: str) -> Figure:

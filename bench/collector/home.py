@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -118,25 +119,23 @@ def _state() -> str:
     return f"{datetime.now(UTC):%Y%m}-{found.hexdigest()[:12]}"
 
 
-@contextlib.contextmanager
-def ingest(home: Home, port: int) -> Iterator[Process]:
-    """Run the ingest until it serves."""
-    with _service(home, "ingest", FABGATE_MQTT_PORT=port) as process:
-        process.logs(f"serving {SITE}")
-        yield process
+def ingest(home: Home, port: int) -> AbstractContextManager[Process]:
+    """Run the ingest."""
+    return _serving(home, "ingest", f"serving {SITE}", FABGATE_MQTT_PORT=port)
+
+
+def web(home: Home, port: int, web_port: int) -> AbstractContextManager[Process]:
+    """Run the web server."""
+    return _serving(home, "web", "serving http", FABGATE_MQTT_PORT=port, FABGATE_WEB_PORT=web_port)
 
 
 @contextlib.contextmanager
-def web(home: Home, port: int, web_port: int) -> Iterator[Process]:
-    """Run the web server until it serves."""
-    with _service(home, "web", FABGATE_MQTT_PORT=port, FABGATE_WEB_PORT=web_port) as process:
-        process.logs("serving http")
-        yield process
-
-
-def _service(home: Home, verb: str, **ports: int) -> Process:
+def _serving(home: Home, verb: str, started: str, **ports: int) -> Iterator[Process]:
+    """Run a service of the collector; begin once it has logged that it started."""
     log = home.data / f"{verb}.log"
-    return Process("fabgate.collector", verb, env=home.environment(**ports), log=log, takes_lines=False)
+    with Process("fabgate.collector", verb, env=home.environment(**ports), log=log, takes_lines=False) as process:
+        process.logs(started)
+        yield process
 
 
 @contextlib.contextmanager
