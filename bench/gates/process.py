@@ -86,8 +86,14 @@ class GateProcess(Process):
         return found
 
     def libraries(self, file: Path) -> Path:
-        """Write which libraries a driven gate has imported to `file`, and return it."""
-        file.write_text(json.dumps(self.call("libraries")), encoding="utf-8")
+        """Write which libraries a driven gate has imported to `file`, and return it.
+
+        It waits until the gate imports no more: a thread of the gate imports what fetches the roster.
+        """
+        found: list[str] = []
+        while found != (found := self.call("libraries")):
+            time.sleep(1)
+        file.write_text(json.dumps(found), encoding="utf-8")
         return file
 
     def end(self) -> None:
