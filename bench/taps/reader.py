@@ -21,6 +21,7 @@ from fabgate.drivers.emulated.chip import Chip
 from fabgate.drivers.emulated.control import EMPTY_POLLS, bench_at, release
 from fabgate.drivers.readers.mfrc522 import Mfrc522Options, Mfrc522Reader, rpi_gpio
 from fabgate.rules.presence import MAX_CARDS
+from fabgate.testing import emulated_hardware
 from fabgate.testing.readers import DOUBLE, SINGLE, TRIPLE, ManualClock
 
 CARDS = 60
@@ -85,6 +86,7 @@ def spi_transfers(run: Run) -> Passes:
     Nothing here depends on the speed of the computer: the chip's clock advances when the driver sleeps. A card that was not
     there at the last poll is read twice; that poll counts.
     """
+    emulated_hardware.provide()
     clock = ManualClock()
     chip = Chip(clock=clock, rf_time=True)
     path = run.socket()
