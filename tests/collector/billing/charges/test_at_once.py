@@ -157,6 +157,10 @@ class Meanwhile(PrepaidLife):
         if PrepaidEntry.objects.count() > count:
             self.exact(PrepaidEntry.objects.latest("pk").payer)
 
+    def owes(self, payer: str) -> bool:
+        with followed():
+            return super().owes(payer)
+
     def pay_back(self) -> None:
         """A refund is at most what is left once everything is charged."""
         payer, amount = self.chance.choice(["m-1", "m-2"]), self.chance.choice([1, 300])

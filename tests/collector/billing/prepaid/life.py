@@ -71,11 +71,15 @@ class PrepaidLife(Life):
     def pay(self) -> None:
         payer, amount, now = self.chance.choice(["m-1", "m-2", "m-3"]), self.chance.choice([1, 250, 999]), self.now()
         later = [since for _payer, since in self.modes if since > now.date()]
-        if any(self.prepays(payer, day) for day in (now.date(), *later)):
+        if any(self.prepays(payer, day) for day in (now.date(), *later)) or self.owes(payer):
             self.note(credit(amount, payer, now, is_meant=True))
         else:
             with pytest.raises(ledger.NotPrepaidError):
                 credit(amount, payer, now, is_meant=True)
+
+    def owes(self, payer: str) -> bool:
+        """Decide whether a payer used more than they paid in, also if they do not prepay any more."""
+        return self.balance(payer, date.max) < 0
 
     def pay_back(self) -> None:
         payer, amount = self.chance.choice(["m-1", "m-2"]), self.chance.choice([1, 300])
