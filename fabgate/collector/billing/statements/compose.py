@@ -20,7 +20,7 @@ from fabgate.collector.billing import rating
 from fabgate.collector.billing.charges.record import Record
 from fabgate.collector.billing.prepaid.modes import PREPAID, RECEIVABLE
 from fabgate.collector.billing.statements import priced
-from fabgate.collector.billing.statements.priced import Priced
+from fabgate.collector.billing.statements.priced import Priced, Prices
 from fabgate.collector.billing.vat import amounts
 from fabgate.collector.billing.vat.amounts import Amounts
 
@@ -281,11 +281,11 @@ def compose(
     lines: Iterable[Line],
     vat_codes: Mapping[str, str],
     due: Collection[str] = (),
-    snapshots: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    prices: Mapping[str, Prices] = MappingProxyType({}),
 ) -> Statement:
-    """Return the statement. `vat_codes` has the code of each charge's terms by their digest, `due` the ids of `Item.is_due`.
+    """Return the statement. `due` has the ids of `Item.is_due`.
 
-    `snapshots` has the terms themselves (charges/record.py).
+    `vat_codes` and `prices` have the code and the prices of each charge's terms, by their digest.
 
     The payer's own sessions come first, then those of others by their names; sessions by their starts.
     """
@@ -299,7 +299,7 @@ def compose(
             words.why.get(charge.id, ""),
             is_due=charge.id in due,
             is_contested=charge.id in words.contested,
-            priced=priced.of(charge, snapshots[charge.terms], zone, head.digits) if charge.terms else None,
+            priced=priced.of(charge, prices[charge.terms], zone, head.digits) if charge.terms else None,
         )
         found[charge.used_by][charge.machine].append(item)
     persons = [_person(pk, by_machine, words) for pk, by_machine in found.items()]

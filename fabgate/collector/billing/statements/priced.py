@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from fabgate.collector.billing.charges.record import Record
@@ -39,27 +39,37 @@ class Priced(NamedTuple):
         return sum(segment.ms - segment.free_ms for segment in self.segments) if self.segments else None
 
 
-def of(charge: Record, snapshot: Mapping[str, Any], zone: ZoneInfo, digits: int) -> Priced | None:
-    """Return the steps of a charge with a price. `snapshot` has its terms, `digits` are the decimals of the currency.
+class Prices(NamedTuple):
+    """The prices in the terms of charges. Many charges share their terms, so these are read once."""
+
+    tariff: Tariff
+    without_cap: Tariff
+    discount_percent: Decimal
+
+    @classmethod
+    def of(cls, snapshot: Mapping[str, Any]) -> Self:
+        """Return the prices of stored terms."""
+        tariff = stored.from_json(snapshot["rule"]["tariff"])
+        return cls(tariff, replace(tariff, daily_cap=None), Decimal(snapshot["plan"]["discount_percent"]))
+
+
+def of(charge: Record, prices: Prices, zone: ZoneInfo, digits: int) -> Priced | None:
+    """Return the steps of a charge with a price. `prices` are those of its terms, `digits` the decimals of the currency.
 
     None if they do not give its amount: then a statement shows no steps rather than wrong ones, and `verify` names it.
     """
-    tariff = stored.from_json(snapshot["rule"]["tariff"])
-    percent = Decimal(snapshot["plan"]["discount_percent"])
     sign = -1 if charge.reverses else 1
     use = Use(sign * charge.counted_ms, sign * charge.running_ms, charge.started_at)
     cap_minor, amount_minor = sign * charge.cap_minor, sign * charge.amount_minor
 
-    def priced(cap_left_minor: int | None) -> Priced:
-        left = None if cap_left_minor is None else Decimal(cap_left_minor).scaleb(-digits)
-        found = pricing.price(
-            replace(tariff, daily_cap=left), use, zone, free_ms=sign * charge.free_ms, discount_percent=percent
-        )
-        return Priced(tariff, found, percent, cap_left_minor if found.capped else None)
-
-    # Where the cap lowered the price, the price is what was left of the cap.
-    for found in (priced(None), *([priced(cap_minor)] if tariff.daily_cap is not None else [])):
-        exact = found.price.under_cap, found.price.amount
+    tariffs: list[tuple[Tariff, int | None]] = [(prices.without_cap, None)]
+    if prices.tariff.daily_cap is not None:  # where the cap lowered the price, the price is what was left of the cap
+        left = Decimal(cap_minor).scaleb(-digits)
+        tariffs.append((replace(prices.tariff, daily_cap=left), cap_minor))
+    for tariff, cap_left_minor in tariffs:
+        percent = prices.discount_percent
+        found = pricing.price(tariff, use, zone, free_ms=sign * charge.free_ms, discount_percent=percent)
+        exact = found.under_cap, found.amount
         if tuple(pricing.minor_units(one, digits) for one in exact) == (cap_minor, amount_minor):
-            return found
+            return Priced(prices.tariff, found, percent, cap_left_minor if found.capped else None)
     return None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import date
-from typing import Any
 
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import behind, refresh, vat_codes
@@ -13,6 +12,7 @@ from fabgate.collector.billing.charges.record import Record
 from fabgate.collector.billing.prepaid.settlement import Settled
 from fabgate.collector.billing.statements import credit, words
 from fabgate.collector.billing.statements.compose import Head, Line, Statement, Words, compose
+from fabgate.collector.billing.statements.priced import Prices
 from fabgate.collector.billing.vat import rates
 from fabgate.collector.db import statements
 from fabgate.collector.models import Charge, ChargeTerms, ClosedMonth, IssuedStatement, ManualLine
@@ -36,7 +36,7 @@ def of(month: date, payer: str) -> Statement:
         lines(month, payer, settled.lines if prepays else (), called.contested),
         vat_codes.by_terms(),
         settled.charges if prepays else (),
-        snapshots(charges),
+        prices(charges),
     )
     return replace(
         statement,
@@ -74,10 +74,11 @@ def lines(month: date, payer: str, due: Collection[int] = (), contested: Collect
         )
 
 
-def snapshots(charges: Iterable[Record]) -> dict[str, Mapping[str, Any]]:
-    """Return the terms of charges by their digests."""
+def prices(charges: Iterable[Record]) -> dict[str, Prices]:
+    """Return the prices in the terms of charges, by the terms' digests."""
     wanted = sorted({charge.terms for charge in charges if charge.terms})
-    return dict(statements.rows_among(ChargeTerms.objects.all(), "digest", wanted, "snapshot"))
+    found = statements.rows_among(ChargeTerms.objects.all(), "digest", wanted, "snapshot")
+    return {digest: Prices.of(snapshot) for digest, snapshot in found}
 
 
 def _words(payer: str, closed: ClosedMonth | None, charges: list[Record], month: date) -> Words:

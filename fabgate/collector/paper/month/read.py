@@ -96,7 +96,7 @@ class MonthRead:
             charges: dict[str, list[Record]] = defaultdict(list)
             for charge in refresh.records(Charge.objects.filter(month=month, payer__in=[one.payer for one in some])):
                 charges[charge.payer].append(charge)
-            terms = read.snapshots(charge for found in charges.values() for charge in found)
+            prices = read.prices(charge for found in charges.values() for charge in found)
             people = words.names({charge.used_by for found in charges.values() for charge in found})
             for one in some:
                 printed = self._issued.get(one.payer)
@@ -112,4 +112,4 @@ class MonthRead:
                 )
                 lines = read.lines(month, one.payer, settled.lines, texts.contested) if one.payer in with_lines else ()
                 head, own = replace(self.head, payer=one.payer), charges.pop(one.payer, [])
-                yield one, compose(head, texts, own, lines, codes, settled.charges, terms)
+                yield one, compose(head, texts, own, lines, codes, settled.charges, prices)
