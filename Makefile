@@ -113,7 +113,7 @@ bench-collector: $(READY)  ## the same for the collector; the first run makes a 
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || sh tools/apt postgresql
 	@$(BIN)/python -m bench --set collector $(if $(ONLY),--only $(ONLY)) $(OTHERS:%=--beside %bin/python)
 
-soak: $(READY)  ## ten times as many kills, 100,000 power cuts, and many more random examples (three hours on two cores)
+soak: $(READY)  ## ten times as many kills, 100,000 power cuts, and more random examples (an hour on two cores)
 	@FABGATE_SOAK=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'kills or chance' -o faulthandler_timeout=0 $(ARGS)
 
 mutants: $(READY)  ## break the rules, one fault at a time; the tests must notice each

@@ -20,7 +20,7 @@ Passes = Iterator[Sequence[float | None]]
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of a measurement; its value is the median of `passes`, None where there are none.
+    """One figure of a measurement; its value is the median of `passes`, None without passes.
 
     `limit` is the most that meets the goal, or with `at_least` the least; without one the figure is only reported.
     """

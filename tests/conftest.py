@@ -6,6 +6,7 @@ No example has a time limit, nor has its making (`too_slow`): no test here measu
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ from tests.support.recording import ALL, Recording
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("test", UNTIMED, derandomize=True, max_examples=50)
 settings.register_profile("soak", UNTIMED, max_examples=1_000)
-settings.load_profile("soak" if os.environ.get("FABGATE_SOAK") else "test")
+SOAK = bool(os.environ.get("FABGATE_SOAK"))
+settings.load_profile("soak" if SOAK else "test")
 
 
 #: Of each worker of pytest-xdist: the statements that its tests sent.
@@ -44,6 +46,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[Any]:
         return (yield)
     with statements.of(item.nodeid):
         return (yield)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Print a failure of the soak at once, with the example that shows it again: a soak may be stopped before its end."""
+    if SOAK and report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        sys.stdout.write(f"\n{report.nodeid}\n{report.longreprtext}\n")
+        sys.stdout.flush()
 
 
 @pytest.hookimpl(optionalhook=True)

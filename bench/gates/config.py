@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from bench.gates.people import BADGE_KEY, GATE, GATE_KEY, SITE, roster
+from bench.gates.people import BADGE_KEY, COLLECTOR, GATE, GATE_KEY, SITE, roster
+from fabgate.gate.roster import origin
 from fabgate.gate.roster.directory import Directory, store
 from fabgate.gate.roster.http_source import Receipt
 
@@ -33,7 +34,7 @@ def write_config(folder: Path, control_socket: str, members: int = 0, **changes:
     ):
         (folder / name).write_text(line + "\n", encoding="ascii")
     if members:
-        store(roster(range(members)), state / "roster.db")
+        store(roster(range(members)), state / "roster.db", source=origin.of_collector(COLLECTOR))
         with contextlib.closing(Directory(state / "roster.db")) as directory:
             receipt = Receipt(version=directory.version, hash="", etag=f'"{directory.version}"')
         (state / "roster.json").write_bytes(msgspec.json.encode(receipt))

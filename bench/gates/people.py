@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from fabgate import wire
 from fabgate.badge import Badge, Kind, digest
 
-SITE, GATE = "bench", "laser-1"
+SITE, GATE, COLLECTOR = "bench", "laser-1", "bench"
 BADGE_KEY = b"the badge key of the benchmarks."
 GATE_KEY = b"the gate key of the benchmarks.."
 SMALL, LARGE = 1_000, 100_000
@@ -43,4 +43,6 @@ def roster(numbers: Sequence[int]) -> wire.Roster:
         )
         for number in numbers
     ]
-    return wire.Roster(version=1, site=SITE, gate=GATE, machine=wire.MachineRules(finish="cut"), members=members)
+    return wire.Roster(
+        version=1, site=SITE, gate=GATE, collector=COLLECTOR, machine=wire.MachineRules(finish="cut"), members=members
+    )

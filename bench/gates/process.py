@@ -78,7 +78,7 @@ class GateProcess(Process):
         self.changed(on=False)
 
     def status(self) -> dict[str, Any]:
-        """Return its status file, or an empty dict if there is none yet."""
+        """Return its status file, or an empty dict before the gate has written one."""
         try:
             found: dict[str, Any] = json.loads((self.state_dir / "status.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):

@@ -22,7 +22,7 @@ class Untouched(Mosquitto):
 
 @contextlib.contextmanager
 def broker(run: Run, settings: tuple[str, ...] = TUNED) -> Iterator[int]:
-    """Run Mosquitto with these settings, or with its defaults where there are none; give its port."""
+    """Run Mosquitto with these settings, or with its defaults without settings; give its port."""
     folder = run.fresh("broker")
     mosquitto = Mosquitto(folder, lines=settings) if settings else Untouched(folder)
     mosquitto.start()

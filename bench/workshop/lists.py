@@ -65,7 +65,7 @@ LARGE_ONLY = {
     Figure("a person at the desk, at a million against 10,000", "ratio", 1.5),
 )
 def pages(run: Run) -> Passes:
-    """Is every page of the list of sessions as fast at a million as at ten thousand, whatever the filter? In turns.
+    """Is every page of the list of sessions as fast at a million as at ten thousand, with each filter? In turns.
 
     Like is compared with like: both sides show the same number of rows, or the measurement breaks. What is rare among ten
     thousand sessions does not fill a page, and a page of few rows is made sooner. So the smaller collector gets a question of

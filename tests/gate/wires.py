@@ -10,7 +10,7 @@ GONE = "the inputs cannot be read: gone"
 
 
 class Wires:
-    """The wired inputs, each closed as long as nobody presses it."""
+    """The wired inputs, each closed until it is pressed."""
 
     def __init__(self, *names: str) -> None:
         self.reads = 0

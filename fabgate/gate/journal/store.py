@@ -340,7 +340,7 @@ class JournalStore:
         try:
             if not same_file(main, self._files.main):
                 self._abandon_main(wal)
-            elif not same_file(wal, self._files.wal) and (main == self._files.main or self._is_whole(self._db)):
+            elif not same_file(wal, self._files.wal) and self._is_whole(self._db):
                 self._save_into_main()
             elif same_file(wal, self._files.wal) and self._is_whole():
                 log.warning("%s: another program wrote to the file; all entries are there", self.path)

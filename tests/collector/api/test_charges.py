@@ -44,7 +44,7 @@ from tests.support.patience import HANGS_S
 
 pytestmark = pytest.mark.usefixtures("database")
 PAGE = Path(__file__).parents[3] / "docs" / "api-billing.md"
-LIVES = 300 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 3
+LIVES = 60 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 3
 
 
 class Reader:

@@ -26,7 +26,7 @@ from tests.collector.gates import NOON
 from tests.gate.uplink.delivery_model import TOPICS, Book, read
 from tests.gate.uplink.delivery_world import CARDS, FAULTS, World, survives
 
-RUNS = 160 if os.environ.get("FABGATE_SOAK") else 12
+RUNS = 60 if os.environ.get("FABGATE_SOAK") else 12
 STEPS = 120
 
 

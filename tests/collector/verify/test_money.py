@@ -31,7 +31,7 @@ from tests.collector.verify.histories import texts
 from tests.collector.verify.tampering import other, put, tamper
 
 pytestmark = pytest.mark.usefixtures("database")
-LIVES = 300 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 2
+LIVES = 60 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 2
 #: The columns of a charge, but for its id.
 COLUMNS = [name.replace("terms", "terms_id") for name in Record._fields if name != "id"]
 

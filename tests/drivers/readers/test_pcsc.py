@@ -20,7 +20,7 @@ from tests.drivers.readers.fake_pcscd import UNANSWERED, Scard
 NAME = "ACS ACR122U PICC Interface 00 00"
 UID, SHORT = bytes.fromhex("04A1B2C3D4E5F6"), bytes.fromhex("04A1B2C3")
 TORN, RANDOM = Misread(MisreadReason.TORN), Misread(MisreadReason.RANDOM_UID)
-FRAMES = 1_000_000 if os.environ.get("FABGATE_SOAK") else 2_000
+FRAMES = 100_000 if os.environ.get("FABGATE_SOAK") else 2_000
 
 
 class TestPcsc(ReaderContract):

@@ -22,7 +22,7 @@ FOB = bytes.fromhex("0A00B1C2D3")
 FRAME = rdm6300(FOB)
 TORN = Misread(MisreadReason.TORN)
 #: How many random frames each parser gets; all formats of lines have one parser.
-FRAMES = 1_000_000 if os.environ.get("FABGATE_SOAK") else 3_000
+FRAMES = 100_000 if os.environ.get("FABGATE_SOAK") else 3_000
 
 
 class TestSerial(ReaderContract):

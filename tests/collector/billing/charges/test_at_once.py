@@ -43,7 +43,7 @@ from tests.collector.pages.used import Used
 
 pytestmark = pytest.mark.usefixtures("database")
 
-LIVES = 200 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 2
+LIVES = 50 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 2
 
 
 @contextmanager

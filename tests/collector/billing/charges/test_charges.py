@@ -45,7 +45,7 @@ from tests.collector.pages.used import NOON
 
 pytestmark = pytest.mark.usefixtures("database")
 
-LIVES = 400 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 3
+LIVES = 80 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 3
 
 
 # --- a model ----------------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ from tests.collector.billing.prepaid.life import CASH, NOW, PrepaidLife, credit,
 
 pytestmark = pytest.mark.usefixtures("database")
 
-LIVES = 200 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 2
+LIVES = 50 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 2
 
 
 # --- a model ----------------------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from tests.collector.pages.used import NOON
 
 pytestmark = pytest.mark.usefixtures("database")
 
-LIVES = 100 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 2
+LIVES = 60 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 2
 PAYERS = ("m-1", "m-2", "m-3")
 #: What a life decides, through the program.
 DECIDED = {"admission", "billingterms", "chargeterms", "contest", "manualline", "planchange", "waiver"}

@@ -25,7 +25,7 @@ from tests.collector.billing.sinks.sent import Killed, Sent
 from tests.collector.pages.used import NOON, Used
 
 pytestmark = pytest.mark.usefixtures("database")
-LIVES = 200 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 3
+LIVES = 50 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 3
 
 
 @pytest.fixture

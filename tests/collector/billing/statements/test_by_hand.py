@@ -21,7 +21,7 @@ from tests.collector.billing.statements import lives, reckoner
 from tests.collector.billing.statements.lives import FIRST, NEXT, THIRD, Life
 from tests.collector.billing.statements.reckoner import Paper, Row
 
-SEEDS = 60 if os.environ.get("FABGATE_SOAK") else 8
+SEEDS = 30 if os.environ.get("FABGATE_SOAK") else 8
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

@@ -36,7 +36,7 @@ from tests.collector.pages.used import Used
 
 pytestmark = pytest.mark.usefixtures("database")
 
-LIVES = 100 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 3
+LIVES = 30 if os.environ.get("FABGATE_SOAK") else 1 if postgresql.SERVER else 3
 CODES = ("", "S20", "S5")
 
 

@@ -1,4 +1,4 @@
-"""Is the desk refused to give a card of its own to somebody who would then pay for it, whoever had the card in between?
+"""May a desk give a card of its own to another person, who would then pay for it? Never, also if a third one had it before.
 
 Chance chooses who does what with four cards: Ada, who is m-1 and at the desk, and a manager. What Ada may not do is read
 from the assignments before each act, without the code that refuses.
