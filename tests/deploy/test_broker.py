@@ -590,7 +590,7 @@ def test_the_measured_settings_are_in_the_configuration():
 def test_the_access_list_grants_each_topic_of_a_gate_separately():
     rules = [line for line in (CONFIG / "mosquitto.acl").read_text().splitlines() if line and line[0] != "#"]
     patterns = {line for line in rules if line.startswith("pattern")}
-    # The gate's own topics (fabgate/wire.py), and the status that names the collector to obey.
+    # The gate's own topics (fabgate/wire/topics.py), and the status that names the collector to obey.
     assert patterns == {
         *(f"pattern write fabgate/v1/%u/{leaf}" for leaf in ("status", "state", "reply")),
         *(f"pattern write fabgate/v1/%u/event/{name.replace('.', '/')}" for name in wire.ENTRY_TYPES),

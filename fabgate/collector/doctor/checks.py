@@ -31,8 +31,8 @@ from fabgate.mqtt.rights import try_rights
 
 #: The units of docs/install.md.
 UNITS: Final = ("fabgate-collector.target", "fabgate-collector@.service", "fabgate-collector-backup.service")
-#: No gate has this name (fabgate/wire.py), so no one receives what is published to it; and no leaf of a gate's topics
-#: has this one, so that no collector reads it.
+#: No gate has this name (fabgate/wire/topics.py), so no one receives what is published to it; and no leaf of a gate's
+#: topics has this one, so that no collector reads it.
 _NO_GATE, _NO_LEAF = "roster", "doctor"
 _WITHOUT_TLS: Final = {smtp.NONE: ", without TLS"}
 

@@ -21,7 +21,7 @@ from fabgate.gate.uplink.network import client_id
 from fabgate.mqtt.client import described, new_client
 from fabgate.mqtt.rights import Rights, try_rights
 
-#: No gate has this name (fabgate/wire.py), so no one receives what is published to it.
+#: No gate has this name (fabgate/wire/topics.py), so no one receives what is published to it.
 _NOBODY: Final = "roster"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from fabgate import wire
 from fabgate.gate.hardware.reader_thread import ReaderFault, ReaderRecovered
@@ -87,7 +88,7 @@ def test_a_day_of_it_is_some_sixty_entries_that_say_how_many_were_left_out(name)
     assert len(written) <= BURST + 48 + 1
     ms += REFILL_MS
     written += throttle.due(ms)
-    left_out = [0 if one.data.unrecorded is wire.UNSET else one.data.unrecorded for one in written]
+    left_out = [0 if one.data.unrecorded is UNSET else one.data.unrecorded for one in written]
     assert left_out[:BURST] == [0] * BURST, "the first ones are written as they come"
     assert len(written) + sum(left_out) == DAY_S
     assert written[-1].data.clock.boottime_ms == DAY_S * 1000, "the last one is the state that lasts"
@@ -146,7 +147,7 @@ def test_whatever_comes_in_whatever_order_the_newest_of_each_source_is_written_i
     written += throttle.due(ms + REFILL_MS)
     assert len({draft.uid for draft in written}) == len(written)
     assert set(newest.values()) <= {draft.uid for draft in written}
-    counted = sum(0 if one.data.unrecorded is wire.UNSET else one.data.unrecorded for one in written)
+    counted = sum(0 if one.data.unrecorded is UNSET else one.data.unrecorded for one in written)
     assert counted + len(written) == len(said)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from fabgate import wire
 from fabgate.errors import JournalError, UsageError
@@ -29,7 +30,7 @@ def test_entries_are_numbered_chained_and_stored_as_they_are_published(journal, 
     assert [entry.type for entry in entries] == ["session.started", "access.refused"]
     first, second = (wire.decode_entry(entry.body) for entry in entries)
     assert (first.uid, first.time, first.journal) == (drafts[0].uid, START, journal.id)
-    assert second.time is wire.UNSET
+    assert second.time is UNSET
     assert wire.decode_data(first) == drafts[0].data
     assert from_text(first.prev) == first_prev(journal.id)
     assert from_text(second.prev) == entry_hash(entries[0].body)
