@@ -572,10 +572,10 @@ def imported_tests(source: str) -> Iterator[str]:
 @pytest.mark.parametrize(
     "source",
     [
-        "import tests.test_wire",
-        "from tests import test_wire",
-        "from .test_wire import x",
-        "if x:\n import test_wire as w",
+        "import tests.test_badge",
+        "from tests import test_badge",
+        "from .test_badge import x",
+        "if x:\n import test_badge as b",
     ],
 )
 def test_an_imported_test_module_is_found(source):
