@@ -403,8 +403,15 @@ class Power:
         return self._owner()
 
     def _go(self, step: Step, *, session: Session | None, pending: Pending | None = None) -> None:
-        """Take a step of the table. From then on `session` has power and `pending` waits."""
-        phase, rules = TABLE[self.machine.phase, step], self.machine.rules
+        """Take a step of the table. From then on `session` has power and `pending` waits.
+
+        Raises LookupError for a step that the table does not have in this phase.
+        """
+        phase, rules = TABLE.get((self.machine.phase, step)), self.machine.rules
+        if phase is None:
+            raise LookupError(
+                f"found the step {step.value!r} in the phase {self.machine.phase.value!r}, wanted a step of power.TABLE"
+            )
         if phase is Phase.FREE and rules.mode is not self.machine.next_mode:
             rules = replace(rules, mode=self.machine.next_mode)
         self.machine = self.machine._replace(phase=phase, rules=rules, session=session, pending=pending)

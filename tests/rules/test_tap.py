@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fabgate.rules import vocabulary
+from fabgate.rules import power, vocabulary
+from fabgate.rules.machine import Phase
 from tests.rules.world import MIN, S, World
 
 
@@ -73,6 +74,16 @@ def test_stop_on_a_free_machine_does_nothing():
 
 def test_more_time_for_a_free_machine_does_nothing():
     assert World().do(vocabulary.Extend(MIN, "boss")) == []
+
+
+def test_a_step_that_the_table_lacks_is_an_error_that_names_phase_and_step(monkeypatch):
+    lacking = {key: phase for key, phase in power.TABLE.items() if key != (Phase.AWAIT_JOURNAL, power.Step.COMMITTED)}
+    monkeypatch.setattr(power, "TABLE", lacking)
+    world = World()
+    world.tap("ada")
+    with pytest.raises(LookupError, match="found the step 'on disk' in the phase 'await-journal'"):
+        world.commit()
+    assert not world.gate.powered
 
 
 # --- each way to cancel a start ---
