@@ -56,6 +56,8 @@ class Redated:
     gates: set[int] = field(default_factory=set)
     #: By gate: the first position of each dated boot that moved or changed its date, both before and after that change.
     dated: dict[int, set[Place]] = field(default_factory=lambda: defaultdict(set))
+    #: By gate: the date before which its entries have to be checked again (``first_dates.update``).
+    early: dict[int, datetime] = field(default_factory=dict)
 
 
 def update(facts: Iterable[Fact], gates: Mapping[str, Gate], known: Mapping[str, Journal]) -> Redated:

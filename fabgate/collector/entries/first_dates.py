@@ -17,7 +17,7 @@ from django.db.models import F, Window
 from django.db.models.functions import RowNumber
 
 from fabgate import wire
-from fabgate.collector.entries.boots import Place, tie_of
+from fabgate.collector.entries.boots import Place, Redated, tie_of
 from fabgate.collector.entries.decode import SESSION_DATA
 from fabgate.collector.models import Boot, Entry, Gate, Journal
 
@@ -28,19 +28,19 @@ BOOTS: Final = 3
 _SESSIONS: Final = ("session.started", "session.progress", "session.ended")
 
 
-def update(changed: Mapping[int, Iterable[Place]], gates: Iterable[Gate]) -> dict[int, datetime]:
-    """Update `earliest_at` of `gates`. `changed` has the positions of changed boots with dates, by gate.
+def update(redated: Redated, gates: Iterable[Gate]) -> None:
+    """Update `earliest_at` of `gates`, without saving it, and note in `redated` what has to be checked again for it.
 
-    Return the date, by gate, before which entries have to be checked again. Call it after the boots are saved.
+    Call it after the boots are saved.
     """
-    touched = {gate for gate, places in changed.items() if _are_first(places)}
-    found = {}
+    touched = {gate for gate, places in redated.dated.items() if _are_first(places)}
     dates = earliest(touched)
     for gate in gates:
         if gate.pk in touched and gate.earliest_at != dates.get(gate.pk):
-            found[gate.pk] = max(at for at in (gate.earliest_at, dates.get(gate.pk)) if at is not None)
+            redated.early[gate.pk] = max(at for at in (gate.earliest_at, dates.get(gate.pk)) if at is not None)
             gate.earliest_at = dates.get(gate.pk)
-    return found
+    if redated.early:
+        redated.boots |= _boots_before(redated.early)
 
 
 def sessions_before(limits: Mapping[int, datetime]) -> set[str]:
@@ -56,7 +56,13 @@ def sessions_before(limits: Mapping[int, datetime]) -> set[str]:
     return found
 
 
-def boots_before(limits: Mapping[int, datetime]) -> set[tuple[int, str]]:
+def began(row: Boot) -> datetime | None:
+    """Return when the earliest known entry of a boot was written; None if it has no date, or an impossible one."""
+    tie = tie_of(row)
+    return tie.date(row.from_ms) if tie else None
+
+
+def _boots_before(limits: Mapping[int, datetime]) -> set[tuple[int, str]]:
     """Return the boots (gate's id, boot id) that began before their gate's limit; they date entries without a time."""
     rows = Boot.objects.filter(gate__in=limits, first_at__isnull=False)
     return {
@@ -64,12 +70,6 @@ def boots_before(limits: Mapping[int, datetime]) -> set[tuple[int, str]]:
         for row in rows.iterator()
         if (at := began(row)) is not None and at < limits[row.gate_id]
     }
-
-
-def began(row: Boot) -> datetime | None:
-    """Return when the earliest known entry of a boot was written; None if it has no date, or an impossible one."""
-    tie = tie_of(row)
-    return tie.date(row.from_ms) if tie else None
 
 
 def _are_first(places: Iterable[Place]) -> bool:

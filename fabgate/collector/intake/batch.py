@@ -4,7 +4,8 @@
 2. `placement`: each entry's place in its journal, or in quarantine
 3. `succession`, `gate_reports`, `live_state`: ended journals, and what gates report
 4. `acks`: how far each journal is stored
-5. `sessions.derive`: the sessions, then their sums and ledger lines
+5. `boots`, `first_dates`: the dates of boots, and the earliest possible date of each gate's entries
+6. `sessions.derive`: the sessions, then their sums and ledger lines
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fabgate.collector.db import audit, pulse
-from fabgate.collector.entries import gate_clocks, rows, succession
+from fabgate.collector.entries import boots, first_dates, gate_clocks, rows, succession
 from fabgate.collector.entries.decode import SESSION_DATA, Fact, GateReport, InvalidMessage
 from fabgate.collector.intake import acks, live_state, loading
 from fabgate.collector.intake.gate_reports import ReportedStatus
@@ -60,10 +61,14 @@ def store(messages: Sequence[Fact | InvalidMessage | GateReport], now: datetime,
 
     moved = acks.advance(journals, placement, asked=status.asked, lowered=status.lowered)
 
-    sessions = derive.update_sessions(
-        facts, gates, journals, changed_journals, clock_offsets, moved.passed, placement.copies, now
-    )
-    sums.add(sessions)
+    redated = boots.update(facts, gates, journals)
+    first_dates.update(redated, gates.values())
+    others = derive.OtherChanges(changed_journals, redated, moved.passed, placement.copies)
+    updated = derive.update_sessions(facts, gates, journals, others, clock_offsets, now)
+    for name, hinted in updated.hinted.items():
+        for session in hinted:
+            del gates[name].hints[session]
+    sums.add(updated.sessions)
     pulse.lock()
     if loaded.new:  # only now, because the log is written under the pulse lock
         rows_of_new = audit.stored(Gate, [gate.pk for gate in loaded.new])
@@ -75,14 +80,14 @@ def store(messages: Sequence[Fact | InvalidMessage | GateReport], now: datetime,
         [gate for name, gate in gates.items() if name in reported or _unreported(gate) != unreported_before[name]]
     )
     rows.save_acks(moved.moved)
-    ledger.add(sessions, now)
+    ledger.add(updated.sessions, now)
     used = {fact.gate for fact in facts if isinstance(fact.data, SESSION_DATA)}
     pulse.notify(
         {
             Pulse.FLOOR: {name for name, gate in gates.items() if gate.shown != shown_before[name]},
             Pulse.REFUSAL: refused,
             Pulse.ORDER: answered,
-            Pulse.SESSION: used or ({""} if sessions else set()),
+            Pulse.SESSION: used or ({""} if updated.sessions else set()),
         },
         now,
     )

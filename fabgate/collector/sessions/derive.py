@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -46,31 +48,44 @@ _NEVER = BootDates()
 LATE_S: Final = 60
 
 
+@dataclass(frozen=True, slots=True)
+class OtherChanges:
+    """What a batch brings besides the entries of sessions, and that changes sessions too."""
+
+    succession: Succession
+    redated: Redated
+    #: Sessions that ended in one of these ranges are judged again.
+    passed: Collection[Passed]
+    #: New entries whose originals are stored: they show which sessions continue in another journal.
+    copies: Iterable[Fact]
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """What ``update_sessions`` changed."""
+
+    #: Each session that changed, before and after.
+    sessions: list[tuple[Usage | None, Usage]]
+    #: By name of the gate: sessions that now have the live counter that the gate kept for them (``Gate.hints``).
+    hinted: Mapping[str, AbstractSet[str]]
+
+
 def update_sessions(
     facts: Iterable[Fact],
     gates: Mapping[str, Gate],
-    known: dict[str, Journal],
-    succession: Succession,
+    known: Mapping[str, Journal],
+    others: OtherChanges,
     clock_offsets: ClockOffsets,
-    passed: Collection[Passed],
-    copies: Iterable[Fact],
     now: datetime,
-) -> list[tuple[Usage | None, Usage]]:
-    """Update and save the sessions that change, with their reviews; return each one before and after.
+) -> Updated:
+    """Update and save the sessions that change, with their reviews. `gates` and `known` stay as they are.
 
-    `copies` are new entries whose originals are stored: they show which sessions continue in another journal. `known`
-    has journals with their new acks. Sessions that ended in a range of `passed` are judged again. Live counters of stored
-    sessions are moved from `gates` to their sessions; the caller saves the gates.
+    `gates` have their new earliest dates, and `known` has journals with their new acks.
     """
     entries = [(f, f.data) for f in facts if isinstance(f.data, SESSION_DATA)]
     reported = {gate.id: gate.journal for gate in gates.values()}
-    redated = boots.update(facts, gates, known)
-    early = first_dates.update(redated.dated, gates.values())
-    if early:
-        redated.boots |= first_dates.boots_before(early)
-    hinted = {session for gate in gates.values() for session in gate.hints}
-    others = _also_changed(succession, redated, passed) | _copied(copies) | first_dates.sessions_before(early)
-    rows = session_rows.load_sessions({data.session for _, data in entries} | others | hinted)
+    hints = {session for gate in gates.values() for session in gate.hints}
+    rows = session_rows.load_sessions({data.session for _, data in entries} | _also_changed(others) | hints)
     before = {session: session_rows.copy_of(row) for session, row in rows.items()}
     longest_s = queries.longest_s({data.roster for _, data in entries if data.roster})
     for fact, data in entries:
@@ -89,11 +104,11 @@ def update_sessions(
         rows[data.session] = row = absorb(rows.get(data.session), data, arrival)
         if row.gate_id != gate.id:
             log.error("%s entry %d is about the session %s of another gate", fact.gate, fact.seq, data.session)
+    hinted = {gate.name: gate.hints.keys() & rows.keys() for gate in gates.values()}
     for gate in gates.values():
-        for session in gate.hints.keys() & rows.keys():
-            hint_ms = gate.hints.pop(session)
+        for session in hinted[gate.name]:
             if rows[session].gate_id == gate.id:
-                rows[session].hint_ms = max(rows[session].hint_ms, hint_ms)
+                rows[session].hint_ms = max(rows[session].hint_ms, gate.hints[session])
     attribution.update([row for session, row in rows.items() if _is_new(row, before.get(session))], now)
     _settle(rows, before, known.values(), reported, {gate.pk: gate.earliest_at for gate in gates.values()})
     changed = [(before.get(session), row) for session, row in rows.items() if row != before.get(session)]
@@ -104,7 +119,7 @@ def update_sessions(
         [row.id for row in doubted if row.doubt is None],
         now,
     )
-    return changed
+    return Updated(changed, hinted)
 
 
 def allowed_ms(longest_s: int | None) -> int:
@@ -264,19 +279,20 @@ def _copied(copies: Iterable[Fact]) -> set[str]:
     return found
 
 
-def _also_changed(succession: Succession, redated: Redated, passed: Collection[Passed]) -> set[str]:
+def _also_changed(others: OtherChanges) -> set[str]:
     """Return the ids of sessions that change although none of their own entries arrived.
 
     Every input of `_judge` and `_conclude` is here: they must find what verify finds, which settles all sessions.
     """
-    ids: set[str] = set()
+    succession, redated = others.succession, others.redated
+    ids = _copied(others.copies) | first_dates.sessions_before(redated.early)
     # Whether a start can still arrive depends on the ack and on the journals that have ended (`_is_start_lost`). No boot
     # has an empty id, so the index of undated starts finds the few sessions without a start.
     no_start = UsageSession.objects.filter(start_timed=False, start_boot="", has_start=False, has_end=True)
     if succession.gates:
         ids.update(UsageSession.objects.filter(has_end=False, gate__in=succession.gates).values_list("id", flat=True))
         ids.update(no_start.filter(gate__in=succession.gates).values_list("id", flat=True))
-    for journal, after, upto in passed:
+    for journal, after, upto in others.passed:
         ended = no_start.filter(opened_in=journal, opened_seq__gt=after, opened_seq__lte=upto)
         ids.update(ended.values_list("id", flat=True))
     for old in succession.forked:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from copy import deepcopy
 from datetime import timedelta
 
 import pytest
@@ -348,6 +349,31 @@ def test_a_live_counter_above_the_end_sends_the_session_to_review(store, journal
     store.store(journal.messages(5), NOON)
     row = UsageSession.objects.get(id="s-2")
     assert (row.energised_ms, row.review) == (400_000, "counter-above-end")
+
+
+def test_deriving_sessions_changes_no_gate_and_names_the_live_counters_that_it_stored(store, journal, monkeypatch):
+    from fabgate.collector.sessions import derive
+
+    real, calls = derive.update_sessions, []
+
+    def fields(gates):
+        return {name: deepcopy({**vars(gate), "_state": None}) for name, gate in gates.items()}
+
+    def watched(facts, gates, *args):
+        before = fields(gates)
+        updated = real(facts, gates, *args)
+        calls.append((updated, before, fields(gates)))
+        return updated
+
+    monkeypatch.setattr(derive, "update_sessions", watched)
+    store.store([journal.state(state="active", session="s-2", energised_ms=500_000)], NOON)
+    assert Gate.objects.get().hints == {"s-2": 500_000}
+    journal.start("s-2")
+    store.store(journal.messages(), NOON)
+    assert [after for _, _, after in calls] == [before for _, before, _ in calls]
+    assert [set(updated.hinted[journal.gate]) for updated, _, _ in calls] == [set(), {"s-2"}]
+    assert Gate.objects.get().hints == {}
+    assert UsageSession.objects.get(id="s-2").hint_ms == 500_000
 
 
 def test_a_bug_in_the_store_quarantines_the_message_and_not_the_batch(store, journal, monkeypatch):
