@@ -5,11 +5,12 @@ from __future__ import annotations
 from fabgate import wire
 from fabgate.gate.journal.changes import Draft
 from fabgate.gate.journal.reader import as_bytes, reading
-from fabgate.gate.journal.store import ENTRIES, JournalStore
+from fabgate.gate.journal.recovery import RecoverableJournal
+from fabgate.gate.journal.tables import ENTRIES
 from fabgate.seal import first_prev, to_text
 
 
-class RenewableJournal(JournalStore):
+class RenewableJournal(RecoverableJournal):
     """A journal that can continue under another id."""
 
     def renew(self, journal: str, first: Draft) -> int:

@@ -32,14 +32,13 @@ from typing import Final
 from fabgate.errors import JournalError
 from fabgate.gate.journal.changes import NO_CHANGE, Change, Draft, OpenSession
 from fabgate.gate.journal.reader import as_bytes, reading
+from fabgate.gate.journal.recovery import Connect, open_connection
 from fabgate.gate.journal.renewal import RenewableJournal
-from fabgate.gate.journal.store import SCHEMA_VERSION, Connect, open_connection
 
 __all__ = [
     "FOLD_AFTER",
     "NO_CHANGE",
     "RESERVE_BYTES",
-    "SCHEMA_VERSION",
     "Change",
     "Connect",
     "Draft",
