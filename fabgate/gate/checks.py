@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from fabgate import wire
-from fabgate.drivers.outputs import Output
-from fabgate.gate.clock import Clock
-from fabgate.gate.hardware.inputs_thread import SILENT, InputsThread
+from fabgate.gate.hardware.inputs_thread import SILENT
 from fabgate.gate.hardware.meter_reports import MeterFault
 from fabgate.gate.hardware.reader_thread import HANG_MS, ReaderFault, ReaderRecovered, ReaderThread
-from fabgate.gate.journal.facts import FactWriter
-from fabgate.gate.journal.recorder import Recorder
-from fabgate.gate.reports import Reports
-from fabgate.gate.roster.in_force import RosterInForce
+from fabgate.gate.parts import Parts
+from fabgate.gate.reports.reports import Reports
 from fabgate.rules import vocabulary
-from fabgate.rules.gate import Gate
 
 if TYPE_CHECKING:  # a gate imports what its gate.yaml names
     from fabgate.gate.hardware.meter_thread import MeterThread
-    from fabgate.gate.hardware.output_thread import OutputThread
 
 log = logging.getLogger(__name__)
 
@@ -50,34 +44,20 @@ CLOCK_STEP: Final = timedelta(seconds=1)
 class Checks:
     """The checks of one gate. Each yields events for the rules, which are handled before the next check begins."""
 
-    def __init__(
-        self,
-        *,
-        has_estop: bool,
-        clock: Clock,
-        output: Output,
-        output_thread: OutputThread | None,
-        gate: Gate,
-        recorder: Recorder,
-        writer: FactWriter,
-        reader_threads: Sequence[ReaderThread],
-        inputs_thread: InputsThread | None,
-        meter_threads: Sequence[MeterThread],
-        in_force: RosterInForce,
-        reports: Reports,
-    ) -> None:
-        self._has_estop = has_estop
-        self._clock = clock
-        self._output = output
-        self._output_thread = output_thread
-        self._gate = gate
-        self._recorder = recorder
-        self._writer = writer
-        self._reader_threads = reader_threads
-        self._inputs_thread = inputs_thread
-        self._meter_threads = meter_threads
-        self._in_force = in_force
+    def __init__(self, parts: Parts, reports: Reports) -> None:
+        self._has_estop = parts.config.inputs.estop_pin is not None
+        self._clock = parts.clock
+        self._output = parts.hardware.output
+        self._output_thread = parts.hardware.output_thread
+        self._readers = parts.hardware.readers
+        self._inputs_thread = parts.hardware.inputs
+        self._meters = parts.hardware.meters
+        self._gate = parts.rules
+        self._recorder = parts.recording.recorder
+        self._in_force = parts.roster.in_force
         self._reports = reports
+        self._problems = reports.problems
+        self._entries = reports.entries
         #: Since when the contactor has been closed while it should be open.
         self._closed_since_ms: int | None = None
         #: Since when a read-back has said "open" while power is on.
@@ -86,7 +66,7 @@ class Checks:
         self._requested_ms: list[int] = []
         self._files_checked_ms = 0
         self._hanging_readers: set[int] = set()
-        self._wall_minus_boot = clock.wall_minus_boot()
+        self._wall_minus_boot = self._clock.wall_minus_boot()
         self._synced = False
 
     def run(self, now: vocabulary.Now, *, on: bool) -> Iterator[vocabulary.Event]:
@@ -96,20 +76,20 @@ class Checks:
         self._check_read_back(now, on=on)
         yield from self._check_checkpoint(now)
         self._check_files(now)
-        for number, reader in enumerate(self._reader_threads):
+        for number, reader in enumerate(self._readers):
             yield from self._check_reader(number, reader, now)
         yield from self._check_inputs(now)
-        for meter in self._meter_threads:
+        for meter in self._meters:
             yield from self._check_meter(meter, now, on=on)
-        yield from [*self._in_force.changed(now), *self._reports.check_readers(now)]
-        self._reports.check_certificate(now)
-        self._reports.check_workers(now)
+        yield from [*self._in_force.changed(now), *self._reports.readers.check(now)]
+        self._reports.network.check_certificate(now)
+        self._reports.workers.check(now)
         self.check_clock(now)
 
     @property
     def sees_unasked_current(self) -> bool:
         """Whether current flows although the output is off."""
-        return any(meter.sees_unasked for meter in self._meter_threads)
+        return any(meter.sees_unasked for meter in self._meters)
 
     def pause_ms(self) -> int:
         """Return how soon the checks have to run again."""
@@ -126,8 +106,7 @@ class Checks:
         step = difference - self._wall_minus_boot
         if now.synced and (not self._synced or abs(step) > CLOCK_STEP):
             step_ms = round(step / timedelta(milliseconds=1)) if self._synced else None
-            synced = wire.ClockSynced(clock=self._writer.clock(now), step_ms=step_ms)
-            self._reports.queue_entry("clock.synced", synced, now)
+            self._entries.put("clock.synced", wire.ClockSynced(clock=self._entries.clock(now), step_ms=step_ms), now)
             self._synced = True
         # While the clock is synchronised, the known difference follows slow drift. While it is not, the last known
         # difference stays, so that all changes until the next synchronisation are recorded as one step.
@@ -141,21 +120,21 @@ class Checks:
             return
         thread.attend()
         for alarm in thread.alarms():
-            self._reports.queue_entry("output.fault", wire.Fault(clock=self._writer.clock(now), detail=alarm), now)
+            self._entries.put_output_fault(alarm, now)
         trouble, is_raised = thread.trouble, vocabulary.Cause.OUTPUT_AWAY in self._gate.causes
         if trouble:
-            self._reports.problems["output"] = trouble
+            self._problems["output"] = trouble
             if not is_raised:
                 yield vocabulary.CauseRaised(vocabulary.Cause.OUTPUT_AWAY, trouble)
         elif is_raised:
-            self._reports.problems.pop("output", None)
+            self._problems.pop("output", None)
             yield vocabulary.CauseCleared(vocabulary.Cause.OUTPUT_AWAY)
 
     def _check_contactor(self, now: vocabulary.Now, *, on: bool) -> Iterator[vocabulary.Event]:
         """Treat a contactor that stays closed over several checks as welded; a bounce does not count."""
         fault = "" if on else getattr(self._output, "take_fault", str)()
         if fault:
-            self._reports.queue_entry("output.fault", wire.Fault(clock=self._writer.clock(now), detail=fault), now)
+            self._entries.put_output_fault(fault, now)
             yield vocabulary.CauseRaised(vocabulary.Cause.OUTPUT, fault)
         if on or vocabulary.Cause.OUTPUT in self._gate.causes or self._output.read_back() is not True:
             self._closed_since_ms = None
@@ -166,7 +145,7 @@ class Checks:
         if now.boot_ms - self._closed_since_ms > WELDED_MS:
             self._closed_since_ms = None
             detail = "the contactor is closed while it should be open: welded, or bridged"
-            self._reports.queue_entry("output.fault", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
+            self._entries.put_output_fault(detail, now)
             yield vocabulary.CauseRaised(vocabulary.Cause.OUTPUT, detail)
 
     def _check_read_back(self, now: vocabulary.Now, *, on: bool) -> None:
@@ -184,27 +163,27 @@ class Checks:
         self._reports.read_back = "closed" if not still_open else "differs" if is_closed else "open"
         if not on or not still_open:
             self._open_since_ms = None
-            if on and "read-back" in self._reports.problems:
-                del self._reports.problems["read-back"]
+            if on and "read-back" in self._problems:
+                del self._problems["read-back"]
                 log.info("the read-back follows the contactor again")
             return
         if self._open_since_ms is None:
             self._open_since_ms = now.boot_ms
         until_ms = self._inputs_thread.answered_ms if self._has_estop and self._inputs_thread else now.boot_ms
-        if until_ms - self._open_since_ms > UNSEEN_MS and "read-back" not in self._reports.problems:
+        if until_ms - self._open_since_ms > UNSEEN_MS and "read-back" not in self._problems:
             detail = (
                 f"{' and '.join(still_open)} still said that the contactor is open a second after power went on: a welded"
                 " contactor would not be found, or this one did not close"
             )
             log.warning("the read-back: %s", detail)
-            self._reports.problems["read-back"] = detail
+            self._problems["read-back"] = detail
 
     def _check_checkpoint(self, now: vocabulary.Now) -> Iterator[vocabulary.Event]:
         stored_ms = self._recorder.checkpoint_stored_ms
         requested_ms = self._requested_ms if self._gate.session is not None else []
         self._requested_ms = [ms for ms in requested_ms if ms > stored_ms]
         if self._requested_ms and now.boot_ms - self._requested_ms[0] > CHECKPOINT_LATE_MS:
-            yield from self._reports.journal_problem("late", "the disk does not answer")
+            yield from self._reports.journal.note_problem("late", "the disk does not answer")
 
     def _check_files(self, now: vocabulary.Now) -> None:
         """Let the journal's thread check its files, so that a moved file is found before the next tap needs it."""
@@ -217,7 +196,7 @@ class Checks:
         silent_ms = now.boot_ms - reader.answered_ms
         hangs = silent_ms > HANG_MS
         report: ReaderFault | ReaderRecovered | None = None
-        if hangs and not self._reports.is_faulty(number):
+        if hangs and not self._reports.readers.is_faulty(number):
             self._hanging_readers.add(number)
             report = ReaderFault(f"the reader has not answered for {silent_ms // 1000} s", number)
         elif number in self._hanging_readers and not hangs:
@@ -229,7 +208,7 @@ class Checks:
 
     def _check_inputs(self, now: vocabulary.Now) -> Iterator[vocabulary.Event]:
         """Treat inputs that do not answer as pressed, above all the emergency stop, and report what cannot be read."""
-        thread, problems = self._inputs_thread, self._reports.problems
+        thread, problems = self._inputs_thread, self._problems
         if thread is None:
             return
         hangs = now.boot_ms - thread.answered_ms > INPUTS_HANG_MS
@@ -239,7 +218,7 @@ class Checks:
         problem = SILENT if hangs else thread.problem
         if problem and "inputs" not in problems:
             log.error("the inputs: %s", problem)
-        self._reports.set_problem("inputs", problem or None)
+        self._problems.note("inputs", problem or None)
 
     def _check_meter(self, meter: MeterThread, now: vocabulary.Now, *, on: bool) -> Iterator[vocabulary.Event]:
         """Treat a meter that does not answer as a machine that works, and current without power as a welded contactor."""
@@ -256,5 +235,5 @@ class Checks:
         proof = meter.unasked(powered=powered)
         if proof is not None and vocabulary.Cause.OUTPUT not in self._gate.causes:
             detail = f"{proof.level:.1f} {meter.unit} flow while the output is off: the contactor is welded, or bridged"
-            self._reports.queue_entry("output.fault", wire.Fault(clock=self._writer.clock(now), detail=detail), now)
+            self._entries.put_output_fault(detail, now)
             yield vocabulary.CauseRaised(vocabulary.Cause.OUTPUT, detail)

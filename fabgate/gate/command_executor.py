@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 
 from fabgate import wire
-from fabgate.gate.hardware.reader_thread import ReaderThread
 from fabgate.gate.journal.writer import Change
+from fabgate.gate.parts import Parts
 from fabgate.gate.roster.http_source import HttpSource
-from fabgate.gate.roster.in_force import RosterInForce
 from fabgate.gate.roster.origin import of_collector
-from fabgate.gate.roster.source import FileSource
 from fabgate.rules import vocabulary
 
 
@@ -30,22 +28,14 @@ def _refused(detail: str) -> Execution:
 
 
 class CommandExecutor:
-    """Executes the commands of one gate. `extension_ms` returns by how much a session can be extended."""
+    """Executes the commands of one gate. `signal` shows a signal that a command asks for."""
 
-    def __init__(
-        self,
-        *,
-        in_force: RosterInForce,
-        source: FileSource | HttpSource,
-        reader_threads: Sequence[ReaderThread],
-        signal: Callable[[vocabulary.Signal], None],
-        extension_ms: Callable[[int], int | None],
-    ) -> None:
-        self._in_force = in_force
-        self._source = source
-        self._reader_threads = reader_threads
+    def __init__(self, parts: Parts, signal: Callable[[vocabulary.Signal], None]) -> None:
+        self._in_force = parts.roster.in_force
+        self._source = parts.roster.source
+        self._readers = parts.hardware.readers
         self._signal = signal
-        self._extension_ms = extension_ms
+        self._rules = parts.rules
 
     def execute(self, command: wire.Command, now: vocabulary.Now) -> Execution:
         """Execute a command that ``CommandChecker`` has accepted."""
@@ -62,7 +52,7 @@ class CommandExecutor:
                 self._signal(vocabulary.Signal(vocabulary.SignalKind.IDENTIFY, detail=command.actor))
             case "clear-fault":
                 # Only readers can be reopened: an output fault or a welded contactor needs a maintainer at the machine.
-                for reader in self._reader_threads:
+                for reader in self._readers:
                     reader.reopen()
         return Execution()
 
@@ -97,7 +87,7 @@ class CommandExecutor:
         )
 
     def _extend(self, by_ms: int, actor: str) -> Execution:
-        given_ms = self._extension_ms(by_ms)
+        given_ms = self._rules.extension_ms(by_ms)
         if given_ms is None:
             return _refused("no session is running that could be extended")
         if given_ms <= 0:

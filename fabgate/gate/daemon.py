@@ -44,7 +44,8 @@ from fabgate.gate.panel.costs import Costs
 from fabgate.gate.panel.panel_thread import Panels
 from fabgate.gate.panel.screen import Screen, since_ms
 from fabgate.gate.panel.trial import Level, Trial, Trials
-from fabgate.gate.reports import Reports
+from fabgate.gate.parts import Hardware, Parts, Recording, Rosters
+from fabgate.gate.reports.reports import Reports
 from fabgate.gate.roster.http_source import HttpSource
 from fabgate.gate.roster.in_force import RosterInForce
 from fabgate.gate.roster.source import FileSource
@@ -249,59 +250,36 @@ class Daemon:
         self._gate = wiring.make_rules(config, self._journal, self._in_force, self._readers)
         self._reader_threads = wiring.make_reader_threads(config, self._readers, self.post, clock, keys)
         self._uplink = wiring.make_uplink(config, self._journal, self.post, clock)
-        self._reports = Reports(
+        parts = Parts(
             config,
-            recorder=self._recorder,
-            writer=self._writer,
-            in_force=self._in_force,
-            command_checker=CommandChecker(boot=clock.boot, executed=executed_commands(self._journal)),
-            source=self._source,
-            reader_threads=self._reader_threads,
-            uplink=self._uplink,
-            signal=self._unshown.append,
-            extension_ms=self._gate.extension_ms,
-            badge_keys=keys,
-            throttle=self._throttle,
-            journal_id=self._journal.id,
+            clock,
+            self._gate,
+            Hardware(self._output, self._output_thread, self._reader_threads, self._inputs_thread, self._meter_threads),
+            Recording(self._writer, self._throttle, self._recorder, self._journal.id),
+            Rosters(self._source, self._in_force, keys),
+            self._uplink,
         )
-        self._checks = Checks(
-            has_estop=config.inputs.estop_pin is not None,
-            clock=clock,
-            output=self._output,
-            output_thread=self._output_thread,
-            gate=self._gate,
-            recorder=self._recorder,
-            writer=self._writer,
-            reader_threads=self._reader_threads,
-            inputs_thread=self._inputs_thread,
-            meter_threads=self._meter_threads,
-            in_force=self._in_force,
-            reports=self._reports,
-        )
-        self._publisher = Publisher(
-            boot=clock.boot,
-            in_force=self._in_force,
-            reports=self._reports,
-            uplink=self._uplink,
-            status_file=self._status_file,
-            readers_supervised=all(getattr(one, "supervised", True) is not False for one in self._readers),
-            senses_work=config.senses_work,
-        )
-        self._reports.choose_badge_key()
-        self._reports.check_rules()
-        self._reports.check_locks()
+        checker = CommandChecker(boot=clock.boot, executed=executed_commands(self._journal))
+        self._reports = Reports(parts, checker, signal=self._unshown.append)
+        self._checks = Checks(parts, self._reports)
+        supervised = all(getattr(one, "supervised", True) is not False for one in self._readers)
+        self._publisher = Publisher(parts, self._reports, self._status_file, readers_supervised=supervised)
+        self._reports.roster.use()
         now = clock.now()
         stored = EntriesStored(self._journal.head, self._journal.unacknowledged, floor=self._journal.floor)
         for event in [*self._reports.translate(stored, now), *self._in_force.changed(now)]:
             self._handle(event, now)
         self._start_threads()
         self._checks.check_clock(now)
-        self._reports.write_entries(now)
+        self._reports.entries.write(now)
         self._show(now)
         self._publish(now)
         self._notify("READY=1", "STATUS=ready")
         log.info(
-            "ready: %s, journal %s at entry %d", config.topics.account, self._journal.id, self._reports.stored.head
+            "ready: %s, journal %s at entry %d",
+            config.topics.account,
+            self._journal.id,
+            self._reports.journal.stored.head,
         )
 
     def _start_threads(self) -> None:
@@ -380,7 +358,7 @@ class Daemon:
         for event in self._checks.run(now, on=self._on):
             self._handle(event, now)
         self._show(now)
-        self._reports.write_entries(now)
+        self._reports.entries.write(now)
         self._publish(now)
         if feed_s is not None and now.boot_ms - self._watchdog_fed_ms >= feed_s * 1000:
             self._watchdog_fed_ms = now.boot_ms
@@ -392,8 +370,8 @@ class Daemon:
         self._handle(event, now)
         self._show(now)
         stopping = wire.GateStopping(clock=self._writer.clock(now), reason=self._stop_reason)
-        self._reports.queue_entry("gate.stopping", stopping, now)
-        self._reports.write_entries(now)
+        self._reports.entries.put("gate.stopping", stopping, now)
+        self._reports.entries.write(now)
 
     # --- the rules' commands ------------------------------------------------------------------------------------------
 
@@ -438,8 +416,7 @@ class Daemon:
             self._output.set(on=on)
         except HardwareError as error:
             self.post(vocabulary.CauseRaised(vocabulary.Cause.OUTPUT, str(error)))
-            fault = wire.Fault(clock=self._writer.clock(now), detail=str(error))
-            self._reports.queue_entry("output.fault", fault, now)
+            self._reports.entries.put_output_fault(str(error), now)
             return
         self._on = on
 

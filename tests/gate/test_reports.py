@@ -143,12 +143,14 @@ def test_a_thread_that_runs_again_is_no_problem_any_more(bench: Bench) -> None:
 
 def test_the_cause_of_a_journal_falls_with_the_last_of_its_reasons(bench: Bench) -> None:
     reports = bench.daemon._reports
-    assert reports.journal_problem("late", "slow") == [vocabulary.CheckpointLate("slow")]
-    assert reports.journal_problem("sick", "broken") == [vocabulary.CauseRaised(vocabulary.Cause.JOURNAL, "broken")]
-    assert reports.journal_problem("late", None) == []
-    assert reports.journal_problem("late", None) == []
+    assert reports.journal.note_problem("late", "slow") == [vocabulary.CheckpointLate("slow")]
+    assert reports.journal.note_problem("sick", "broken") == [
+        vocabulary.CauseRaised(vocabulary.Cause.JOURNAL, "broken")
+    ]
+    assert reports.journal.note_problem("late", None) == []
+    assert reports.journal.note_problem("late", None) == []
     assert reports.problems["journal"] == "broken"
-    assert reports.journal_problem("sick", None) == [vocabulary.CauseCleared(vocabulary.Cause.JOURNAL)]
+    assert reports.journal.note_problem("sick", None) == [vocabulary.CauseCleared(vocabulary.Cause.JOURNAL)]
     assert "journal" not in reports.problems
 
 

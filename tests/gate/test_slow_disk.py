@@ -71,7 +71,7 @@ def test_a_journal_that_only_unacknowledged_entries_fill_warns_at_80_percent_and
 ) -> None:
     with running(tmp_path, journal=JournalOptions(max_entries=20), mqtt=NOWHERE) as bench:
         bench.written()
-        while bench.daemon._reports.stored.unacknowledged < 15:
+        while bench.daemon._reports.journal.stored.unacknowledged < 15:
             bench.tap("eve")  # a session a tap, then its end
             bench.written()
         assert bench.causes == []
@@ -79,11 +79,11 @@ def test_a_journal_that_only_unacknowledged_entries_fill_warns_at_80_percent_and
         while not bench.causes:
             bench.tap("eve")
             bench.written()
-            stored = bench.daemon._reports.stored.unacknowledged
+            stored = bench.daemon._reports.journal.stored.unacknowledged
             if 16 <= stored < 20:
                 bench.wait_for_status(lambda found: "journal-full" in "".join(found["problems"]))
         assert bench.causes == ["journal-full"]
-        assert bench.daemon._reports.stored.unacknowledged >= 20
+        assert bench.daemon._reports.journal.stored.unacknowledged >= 20
         if bench.output.on:
             bench.tap("eve")
         bench.tap("ada")

@@ -29,7 +29,7 @@ SENDABLE: Final = ("stop", "extend", "identify", "fetch-roster", "clear-fault")
 NOT_SENT: Final = "not-sent"
 #: The outcome for an offline gate: nothing was sent, and its roster has the change once it is back.
 WAITING: Final = "waits"
-#: The outcome if the gate did not execute the command (gate/reports.py).
+#: The outcome if the gate did not execute the command (gate/reports/commands.py).
 _REFUSED: Final = "refused"
 #: A command that has twice the effect if it is sent twice.
 _ADDS_UP: Final = "extend"

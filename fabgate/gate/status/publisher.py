@@ -7,11 +7,11 @@ import msgspec
 import fabgate
 from fabgate import wire
 from fabgate.gate.journal.recorder import EntriesStored
-from fabgate.gate.reports import ReaderReport, Reports
-from fabgate.gate.roster.in_force import RosterInForce
+from fabgate.gate.parts import Parts
+from fabgate.gate.reports.readers import ReaderReport
+from fabgate.gate.reports.reports import Reports
 from fabgate.gate.status.since import Since
 from fabgate.gate.status.status_file import StatusFile, without_age
-from fabgate.gate.uplink.connection import Uplink
 from fabgate.gate.uplink.events import LinkChanged
 from fabgate.rules import vocabulary
 from fabgate.rules.gate import Gate
@@ -31,26 +31,16 @@ class _Published(msgspec.Struct, frozen=True):
 
 
 class Publisher:
-    """Publishes for one gate. `boot` is the boot id; `uplink` is None for a gate without a broker."""
+    """Publishes for one gate."""
 
-    def __init__(
-        self,
-        *,
-        boot: str,
-        in_force: RosterInForce,
-        reports: Reports,
-        uplink: Uplink | None,
-        status_file: StatusFile,
-        readers_supervised: bool,
-        senses_work: bool,
-    ) -> None:
-        self._boot = boot
-        self._in_force = in_force
+    def __init__(self, parts: Parts, reports: Reports, status_file: StatusFile, *, readers_supervised: bool) -> None:
+        self._boot = parts.clock.boot
+        self._in_force = parts.roster.in_force
+        self._uplink = parts.uplink
+        self._senses_work = parts.config.senses_work
         self._reports = reports
-        self._uplink = uplink
         self._status_file = status_file
         self._readers_supervised = readers_supervised
-        self._senses_work = senses_work
         self._since = Since()
         self._last: _Published | None = None
         #: What status.json contains. It is not written again when only the age of the roster changes, to save the card.
@@ -108,10 +98,10 @@ class Publisher:
         return _Published(
             state,
             status,
-            reports.link,
-            reports.stored,
-            reports.journal_id,
-            reports.readers,
+            reports.network.link,
+            reports.journal.stored,
+            reports.journal.id,
+            reports.readers.each,
             reports.read_back,
-            reports.longest_pauses_ms,
+            reports.readers.longest_pauses_ms,
         )

@@ -333,7 +333,7 @@ def test_an_idle_gate_whose_journal_was_moved_blocks_and_begins_a_new_one_by_its
         gate.use("ada")
         gate.tap("ada")
         gate.written()
-        old = gate.daemon._reports.journal_id
+        old = gate.daemon._reports.journal.id
         gate.daemon._recorder.acknowledge(2)
         gate.written()
         move_away(gate.journal)
@@ -346,7 +346,7 @@ def test_an_idle_gate_whose_journal_was_moved_blocks_and_begins_a_new_one_by_its
         gate.daemon._recorder.check_files()
         wait(lambda: gate.causes == [], "the new journal")
         gate.written()
-        assert gate.daemon._reports.journal_id != old
+        assert gate.daemon._reports.journal.id != old
         gate.use("ada")
         gate.written()
         assert "session.started" in [kind for kind, _ in gate.entries()]

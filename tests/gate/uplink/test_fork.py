@@ -39,11 +39,11 @@ def stored(bench: Bench) -> list[wire.Entry]:
 
 
 def fork(bench: Bench) -> str:
-    before = bench.daemon._reports.journal_id
+    before = bench.daemon._reports.journal.id
     bench.post(ForkFound())
-    wait(lambda: bench.daemon._reports.journal_id != before, "the new journal")
+    wait(lambda: bench.daemon._reports.journal.id != before, "the new journal")
     bench.written()
-    return bench.daemon._reports.journal_id
+    return bench.daemon._reports.journal.id
 
 
 def test_a_renewed_journal_keeps_every_fact_and_names_each_original(bench: Bench) -> None:
@@ -89,13 +89,13 @@ def test_a_renewal_whose_commit_raised_and_was_durable_is_one_renewal(bench: Ben
 
 
 def test_a_fork_on_a_sick_disk_blocks_and_is_done_once_it_recovers(bench: Bench) -> None:
-    before = bench.daemon._reports.journal_id
+    before = bench.daemon._reports.journal.id
     bench.disk.broken = "disk I/O error"
     bench.post(ForkFound())
     wait(lambda: bench.causes == ["journal"], "the cause")
-    assert bench.daemon._reports.journal_id == before
+    assert bench.daemon._reports.journal.id == before
     bench.disk.broken = ""
-    wait(lambda: bench.daemon._reports.journal_id != before, "the new journal")
+    wait(lambda: bench.daemon._reports.journal.id != before, "the new journal")
     wait(lambda: bench.causes == [], "the all-clear")
 
 
@@ -180,10 +180,10 @@ def test_a_restored_card_is_found_by_the_retained_ack_and_delivered_anew(tmp_pat
             with contextlib.closing(JournalReader(bench.journal)) as reader:
                 old = reader.id
             bench.start()
-            wait(lambda: bench.daemon._reports.journal_id != old, "the new journal")
+            wait(lambda: bench.daemon._reports.journal.id != old, "the new journal")
             bench.use("bob")
             bench.written()
-            new = bench.daemon._reports.journal_id
+            new = bench.daemon._reports.journal.id
             head = bench.daemon._journal.head
 
             def of_new() -> list[int]:

@@ -30,7 +30,7 @@ from fabgate.collector.people.display_names import DisplayName
 STILL_FOR: Final = timedelta(minutes=3)
 #: Nearer moments are written without their year.
 _THIS_YEAR: Final = timedelta(days=300)
-#: Finds the ids of locks that a gate has and its roster no longer names, in the text of gate/reports.py.
+#: Finds the ids of locks that a gate has and its roster no longer names, in the text of gate/reports/roster.py.
 _FORGOTTEN: Final = re.compile(r"(?:of|,) ([0-9a-f]{32}) \(")
 #: A retired machine that was on disappears once its gate has been offline for this long.
 _RETIRED_ON: Final = timedelta(days=1)

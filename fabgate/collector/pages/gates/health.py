@@ -20,7 +20,7 @@ from fabgate.collector.pages.floor.stations import moment
 #: A gate confirms its roster every few minutes. After this long without a confirmation, it cannot reach the web
 #: process.
 UNSURE_AFTER: Final = timedelta(hours=1)
-#: The key before the colon of a gate's problem (gate/reports.py, gate/checks.py) -> text; `roster-ahead` is from
+#: The key before the colon of a gate's problem (gate/reports/, gate/checks.py) -> text; `roster-ahead` is from
 #: intake/gate_reports.py. Of several meters or panels each has its number after the key.
 PROBLEMS: Final[Mapping[str, Any]] = {
     "certificate": gettext_lazy("The certificate for the message broker must be renewed"),
