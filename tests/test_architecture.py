@@ -6,12 +6,14 @@ What is checked is the table of docs/architecture.md: a room may use what stands
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from configparser import ConfigParser
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -337,13 +339,51 @@ def test_imports_point_down_inside_too(outer):
 
 @pytest.mark.parametrize("table", [MAY_IMPORT, *INSIDE.values()], ids=["fabgate", *INSIDE])
 def test_the_table_itself_has_no_circle(table):
-    done: set[str] = {"fabgate"}
-    left = dict(table)
-    while ready := {name for name, below in left.items() if below <= done}:
-        done |= ready
-        for name in ready:
-            del left[name]
-    assert not left, f"these go round in a circle: {left}"
+    assert set().union(*table.values()) <= {"fabgate", *table}
+    assert not circle(table)
+
+
+def test_no_imports_go_round_between_the_rooms_of_a_folder():
+    folders = {path.parent for path in FILES} - {ROOT}
+    assert {ROOT / "collector" / "billing", ROOT / "collector" / "pages"} < folders
+    found = {named(folder): circle(arrows(folder)) for folder in folders}
+    assert {folder: rooms for folder, rooms in found.items() if rooms} == {}
+
+
+def arrows(folder: Path) -> dict[str, set[str]]:
+    """Return, for each room of a folder, the rooms of this folder that it imports. A file beside the rooms is one too."""
+    outer = own_name(folder / "__init__.py").removeprefix("fabgate.")
+    found: dict[str, set[str]] = defaultdict(set)
+    for path in FILES:
+        if folder in path.parents:
+            reached = (name for name in imported(path) if name.startswith(f"fabgate.{outer}."))
+            found[inner_room(own_name(path), outer)] |= {inner_room(name, outer) for name in reached}
+    return {own: reached - {own} for own, reached in found.items()}
+
+
+def circle(below: Mapping[str, set[str]]) -> list[str]:
+    """Return rooms that import each other in a circle, if there are any."""
+    try:
+        TopologicalSorter(below).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+@pytest.mark.parametrize("outer", ["billing", "pages"])
+def test_the_page_names_the_rooms_from_below(outer):
+    """Each row of its table has rooms that use those above it, or to their left."""
+    page = (ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    _head, _line, *rows = page.split(f"| room of `{outer}/` |")[1].split("\n\n")[0].splitlines()
+    order = [name for row in rows for name in re.findall(r"`(\w+)/?`", row.split("|")[1])]
+    below = arrows(ROOT / "collector" / outer)
+    assert sorted(order) == sorted(below.keys() - {""})
+    assert {name: found for place, name in enumerate(order) if (found := below[name] - {*order[:place]})} == {}
+
+
+def test_a_circle_is_found():
+    assert circle({"a": {"b"}, "b": {"c", "d"}, "c": {"a"}})
+    assert not circle({"a": {"b", "c"}, "b": {"c"}, "c": set()})
 
 
 def test_no_room_is_a_corridor():

@@ -8,8 +8,8 @@ from datetime import time as wall
 from decimal import Decimal
 
 from bench.collector import books
-from fabgate.collector.billing import month, terms
-from fabgate.collector.billing.charges import closing, refresh
+from fabgate.collector.billing import closing, month, terms
+from fabgate.collector.billing.charges import refresh
 from fabgate.collector.models import BillingTerms, Charge, Machine, TariffRule, UsageSession
 from fabgate.pricing import stored
 from fabgate.pricing.tariffs import RUNNING, Peak, Tariff
@@ -56,7 +56,7 @@ def rate_and_charge() -> tuple[int, float, float]:
     began_s, sessions = time.process_time(), 0
     while first <= last:
         sessions += len(month.rate(first, now))
-        first = refresh.following(first)
+        first = terms.next_month(first)
     rated_s = time.process_time() - began_s
     began_s = time.process_time()
     refresh.refresh_all()
@@ -81,4 +81,4 @@ def close_first_month() -> tuple[str, str]:
     first = _start()
     refresh.refresh_all()
     closing.close(first, datetime.now(UTC), actor="bench", reason=REASON)
-    return f"{first:%Y-%m}", f"{refresh.following(first):%Y-%m}"
+    return f"{first:%Y-%m}", f"{terms.next_month(first):%Y-%m}"

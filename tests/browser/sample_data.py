@@ -204,8 +204,9 @@ def _billing() -> None:
     """Start billing two months ago, with rules that are over, in force and to come; machines for metal have none."""
     from django.conf import settings
 
-    from fabgate.collector.billing import member_plans, rule_store, terms, typed_rule
-    from fabgate.collector.billing.charges import closing, decisions
+    from fabgate.collector.billing import closing, member_plans, rule_store, terms
+    from fabgate.collector.billing.charges import decisions
+    from fabgate.collector.billing.tariffs import typed_rule
     from fabgate.collector.billing.vat import rates
     from fabgate.collector.models import Machine, Plan, Workshop
     from fabgate.collector.people import blocks
@@ -243,7 +244,7 @@ def _billing() -> None:
 
 def _contests() -> None:
     """Contest a final charge, and a line and a credit of m-1; one of them is answered."""
-    from fabgate.collector.billing.charges import contests
+    from fabgate.collector.billing import contests
     from fabgate.collector.models import Charge, ClosedMonth, ManualLine, Member, PrepaidEntry
 
     final = Charge.objects.filter(month=ClosedMonth.objects.get().month, amount_minor__gt=0)

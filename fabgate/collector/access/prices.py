@@ -17,7 +17,8 @@ import msgspec
 from django.conf import settings
 
 from fabgate import wire
-from fabgate.collector.billing import member_plans, rating, rules, terms
+from fabgate.collector.billing import member_plans, rating, terms
+from fabgate.collector.billing.tariffs import rules
 from fabgate.collector.models import BillingTerms, Group, Machine, Member
 from fabgate.pricing import stored
 

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 from fabgate.collector.billing import rating
 from fabgate.collector.billing.currencies import decimal_text
 from fabgate.collector.billing.rating import Rated
-from fabgate.collector.billing.rules import NOT_STORED
+from fabgate.collector.billing.tariffs.rules import NOT_STORED
 from fabgate.pricing.price import Segment, money
 
 _WHY: Final = {

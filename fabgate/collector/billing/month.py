@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from types import MappingProxyType
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.db.models import Q, QuerySet
 
-from fabgate.collector.billing import member_plans, rating, rules
+from fabgate.collector.billing import member_plans, rating, terms
 from fabgate.collector.billing.rating import Facts, Rated, Terms
+from fabgate.collector.billing.tariffs import rules
 from fabgate.collector.models import UsageSession, Waiver
 from fabgate.collector.models.sessions import counted
 
@@ -155,6 +156,5 @@ def payer_of(session: UsageSession) -> str:
 def bounds(month: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """Return the first moment of a month in `zone`, and that of the next one."""
     first = month.replace(day=1)
-    after = (first + timedelta(days=31)).replace(day=1)
-    start, end = (datetime.combine(day, datetime.min.time(), zone) for day in (first, after))
+    start, end = (datetime.combine(day, datetime.min.time(), zone) for day in (first, terms.next_month(first)))
     return start, end

@@ -14,8 +14,8 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from fabgate.collector.billing import rules
-from fabgate.collector.billing.rules import Rule
+from fabgate.collector.billing.tariffs import rules
+from fabgate.collector.billing.tariffs.rules import Rule
 from fabgate.pricing import price as pricing
 from fabgate.pricing.price import Price, Use
 

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import refresh
-from fabgate.collector.billing.typed_rule import Typed
+from fabgate.collector.billing.tariffs.typed_rule import Typed
 from fabgate.collector.db import audit, duplicate
 from fabgate.collector.models import BillingTerms, Machine, Plan, TariffRule
 from fabgate.errors import UsageError
@@ -84,7 +84,7 @@ def add(rule: TariffRule, actor: str) -> None:
     rule.made_by = actor
     try:
         with transaction.atomic():
-            refresh.lock()  # or else the month could be closed between the question and the answer
+            terms.lock_charges()  # or else the month could be closed between the question and the answer
             _refuse_closed(rule)
             if (other := same_day(rule)) is not None:
                 raise SameDayError(other)
@@ -102,7 +102,7 @@ def remove(pk: int, actor: str, *, unless_begun_by: date | None = None) -> Tarif
 
     Raises ClosedMonthError for a rule that applies in a closed month.
     """
-    refresh.lock()  # or else the month could be closed meanwhile, and its charges would be forgotten
+    terms.lock_charges()  # or else the month could be closed meanwhile, and its charges would be forgotten
     rule = TariffRule.objects.filter(pk=pk).first()
     if rule is None:
         return None

@@ -1,4 +1,4 @@
-"""Starts billing, and reads by which terms a site bills."""
+"""Starts billing, and reads by which terms a site bills, and which of its months are closed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector.base import called
 from fabgate.collector.billing import rating
 from fabgate.collector.billing.currencies import DIGITS
-from fabgate.collector.billing.rules import Rule
+from fabgate.collector.billing.tariffs.rules import Rule
 from fabgate.collector.db import audit
 from fabgate.collector.models import BillingProgress, BillingTerms, ClosedMonth, Plan, TariffRule
 from fabgate.errors import UsageError
@@ -65,7 +65,7 @@ def started() -> BillingTerms | None:
 def first_open_day() -> date | None:
     """Return the first day after the months that are closed, or None if none is closed."""
     last = ClosedMonth.objects.order_by("-month").values_list("month", flat=True).first()
-    return None if last is None else (last + timedelta(days=31)).replace(day=1)
+    return None if last is None else next_month(last)
 
 
 def is_closed(day: date) -> bool:
@@ -73,14 +73,22 @@ def is_closed(day: date) -> bool:
     return ClosedMonth.objects.filter(month=day.replace(day=1)).exists()
 
 
+def next_month(day: date) -> date:
+    """Return the first day of the month after that of a day."""
+    return (day.replace(day=1) + timedelta(days=31)).replace(day=1)
+
+
 def lock_charges() -> BillingProgress:
-    """Return how far charges are, locked as charges/refresh.py says: no month is closed until the transaction ends."""
+    """Return how far charges are, locked until the transaction ends: one process at a time changes them, or closes a month.
+
+    Call it before the pulse lock is taken (db/pulse.py).
+    """
     BillingProgress.objects.get_or_create(pk=1)
     return BillingProgress.objects.select_for_update(no_key=True).get(pk=1)
 
 
 def lock_charges_if_free() -> BillingProgress | None:
-    """Return the same, or None if another transaction has the lock."""
+    """Return the same, or None while another process has the lock."""
     BillingProgress.objects.get_or_create(pk=1)
     return BillingProgress.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=1).first()
 

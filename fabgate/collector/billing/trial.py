@@ -8,10 +8,11 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from fabgate.collector.billing import member_plans, rating, rules, terms
+from fabgate.collector.billing import member_plans, rating, terms
 from fabgate.collector.billing import month as months
 from fabgate.collector.billing.rating import Facts, Rated, Terms
-from fabgate.collector.billing.rules import NOT_STORED, Rule
+from fabgate.collector.billing.tariffs import rules
+from fabgate.collector.billing.tariffs.rules import NOT_STORED, Rule
 from fabgate.collector.models import BillingTerms
 
 
@@ -131,7 +132,7 @@ def open_months(found: BillingTerms, since: date) -> list[date]:
     passed = []
     while first <= last:
         passed.append(first)
-        first = (first + timedelta(days=31)).replace(day=1)
+        first = terms.next_month(first)
     return passed
 
 

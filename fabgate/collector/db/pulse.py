@@ -9,7 +9,7 @@ transaction write at a time.
 | 2 | the rows that a change is about: members, badges, machines, orders; by id; then payers, the collector | ``select_for_update``, `audit.change` |
 | 2 | an account before its one-time links, a machine before its trainings | `audit.change` |
 | 2 | sessions by id, each before its review | `sessions.rows.load_sessions` |
-| 2 | how far charges are; before sessions, and with nothing else of this kind | `billing.charges.refresh.lock` |
+| 2 | how far charges are; before sessions, and with nothing else of this kind | `billing.terms.lock_charges` |
 | 3 | the pulse lock (advisory), under which pulses, ledger lines and log rows get their ids | `lock`, `under_lock` |
 | 4 | sums of days and months, by key | `sessions.sums` |
 | 4 | gates by id, and their rosters | `access.roster.rebuild`, `intake.live_state.save_gates` |

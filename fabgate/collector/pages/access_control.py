@@ -18,8 +18,8 @@ from fabgate.collector.base import body_limit
 from fabgate.collector.db import audit, duplicate
 from fabgate.collector.models import Account, Pulse, SignIn
 from fabgate.collector.pages import errors, language, rights, roles
+from fabgate.collector.pages.password import money, password_again
 from fabgate.collector.pages.roles import Asks
-from fabgate.collector.pages.signin import money, password_again
 from fabgate.errors import UsageError
 
 log = logging.getLogger(__name__)

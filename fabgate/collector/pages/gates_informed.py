@@ -1,4 +1,4 @@
-"""Shows which gates already apply a change, and which do not yet."""
+"""Announces changes to the gates, and shows which already apply one, and which do not yet."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from django.contrib import messages
 from django.db.models import Q
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -58,6 +60,20 @@ def by(change: Change) -> GatesInformed | None:
     if (more := len(found.waiting) - _NAMED) > 0:
         parts.append(ngettext("and %d more", "and %d more", more) % more)
     return GatesInformed("ok" if not found.waiting else "warn", _("; ").join(parts), counted, change)
+
+
+def report_change(request: HttpRequest, text: str, *changes: Change) -> None:
+    """Show a message and announce the new rosters to the gates.
+
+    Call it after the commit; it takes a few seconds at most.
+    """
+    messages.success(request, text)
+    rosters = {name: version for change in changes for name, version in change.rosters.items()}
+    gates = list(Gate.objects.filter(name__in=rosters).order_by("name"))
+    if gates and not roster.announce(gates, timeout_s=roster.PAGE_S):
+        messages.warning(
+            request, _("The message broker is offline; the gates will be updated when they next fetch their roster.")
+        )
 
 
 def _silent(gate: Gate) -> str:

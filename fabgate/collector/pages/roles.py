@@ -17,7 +17,7 @@ class Asks(Enum):
     """When a POST needs a password that was typed recently (docs/decisions/0090)."""
 
     NEVER = "never"
-    #: The form has other fields too: only if it changes what pages/signin/money.py names.
+    #: The form has other fields too: only if it changes what pages/password/money.py names.
     IF_MONEY_CHANGES = "if money changes"
     ALWAYS = "always"
 

@@ -18,8 +18,9 @@ from django.utils.safestring import SafeString
 from fabgate.collector import STATIC
 from fabgate.collector.base import local_times
 from fabgate.collector.machines import locks
-from fabgate.collector.pages import formatting, rights
+from fabgate.collector.pages import rights
 from fabgate.collector.pages.events import live_regions
+from fabgate.collector.pages.words import formatting
 from fabgate.collector.paper import figures
 
 register = template.Library()

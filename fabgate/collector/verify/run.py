@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from fabgate.collector.billing.charges import closing
+from fabgate.collector.billing import closing
 from fabgate.collector.db import one_state, statements
 from fabgate.collector.db.chains import Head
 from fabgate.collector.models import BillingTerms, Change, Collector, Entry, LedgerLine, UsageSession, Verification

@@ -7,13 +7,13 @@ from typing import Any
 
 from django.test import Client
 
-from fabgate.collector.billing.charges import closing, refresh
+from fabgate.collector.billing import closing, terms
 from fabgate.collector.models import ClosedMonth
 from tests.collector.pages.billing import FIRST
 
 #: Every month of the tests is over then.
 LATER = datetime.now(UTC) + timedelta(days=400)
-SECOND = refresh.following(FIRST)
+SECOND = terms.next_month(FIRST)
 MONTH, NEXT = f"{FIRST:%Y-%m}", f"{SECOND:%Y-%m}"
 
 

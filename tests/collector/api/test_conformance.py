@@ -19,7 +19,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from fabgate.collector.api.programs.interface import SCOPES
-from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.billing import closing
+from fabgate.collector.billing.charges import decisions, refresh
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import ApiKey, Charge, LedgerLine, Member, Payer
 from fabgate.collector.sessions import corrections

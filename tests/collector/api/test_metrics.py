@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fabgate.collector.api.metrics import Workshop
-from fabgate.collector.billing.charges import closing, refresh
+from fabgate.collector.billing import closing
+from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.sinks import config
 from fabgate.collector.intake.store import Store
 from fabgate.collector.models import Gate, Heartbeat, Machine, Member, UsageSession

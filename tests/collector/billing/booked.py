@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import closing, refresh
+from fabgate.collector.billing import closing, terms
 from fabgate.collector.models import Charge, ClosedMonth, Plan, TariffRule
 from fabgate.collector.verify.findings import Report
 from fabgate.collector.verify.money import charges as verification
@@ -16,7 +15,7 @@ from tests.collector.pages.used import NOON, Used
 
 #: Two months before the one of NOON.
 FIRST = ((NOON.replace(day=1) - timedelta(days=1)).replace(day=1) - timedelta(days=1)).replace(day=1).date()
-MONTHS = [FIRST, refresh.following(FIRST), refresh.following(refresh.following(FIRST))]
+MONTHS = [FIRST, terms.next_month(FIRST), terms.next_month(terms.next_month(FIRST))]
 #: Every month of the tests is over then.
 LATER = datetime.now(UTC) + timedelta(days=400)
 

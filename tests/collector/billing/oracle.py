@@ -14,7 +14,7 @@ from math import floor
 from zoneinfo import ZoneInfo
 
 from fabgate.collector.billing.rating import Facts, Plan, Terms
-from fabgate.collector.billing.rules import Rule
+from fabgate.collector.billing.tariffs.rules import Rule
 from fabgate.pricing.tariffs import Peak, Tariff
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

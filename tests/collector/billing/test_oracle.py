@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fabgate.collector.billing.rating import Facts, Plan, Terms, rate
-from fabgate.collector.billing.rules import Rule
+from fabgate.collector.billing.tariffs.rules import Rule
 from fabgate.pricing.tariffs import Peak, Tariff
 from tests.collector.billing.oracle import judge
 

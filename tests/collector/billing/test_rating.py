@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabgate.collector.billing import rating, rules
+from fabgate.collector.billing import rating
 from fabgate.collector.billing.rating import (
     BILLED,
     FREE,
@@ -24,7 +24,8 @@ from fabgate.collector.billing.rating import (
     Rated,
     Terms,
 )
-from fabgate.collector.billing.rules import Rule
+from fabgate.collector.billing.tariffs import rules
+from fabgate.collector.billing.tariffs.rules import Rule
 from fabgate.pricing.tariffs import Tariff
 
 PARIS = ZoneInfo("Europe/Paris")

@@ -7,8 +7,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from fabgate.collector.billing import member_plans, month, rating, rule_store, summary, terms
-from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.billing import closing, member_plans, month, rating, rule_store, summary, terms
+from fabgate.collector.billing.charges import decisions, refresh
 from fabgate.collector.billing.month import Sum
 from fabgate.collector.models import Review
 from fabgate.collector.sessions import corrections
@@ -84,7 +84,7 @@ def test_several_changes_one_after_the_other(reviewed_shop):
 
 
 def test_reversals_and_lines_count_in_the_month_in_which_they_are_charged(reviewed_shop):
-    later = refresh.following(FIRST)
+    later = terms.next_month(FIRST)
     closing.close(FIRST, NOON + timedelta(days=60), actor="maya", reason="a test")
     closed = charged(FIRST)
     correct("payer", "m-4")(reviewed_shop)

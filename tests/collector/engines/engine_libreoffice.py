@@ -21,7 +21,7 @@ import pytest
 
 from fabgate.collector.billing import rating
 from fabgate.collector.billing.rating import Facts, Plan, Rated, Terms
-from fabgate.collector.billing.rules import Rule
+from fabgate.collector.billing.tariffs.rules import Rule
 from fabgate.pricing.tariffs import ON, RUNNING, Peak, Tariff
 
 #: Three weeks without a change of the clocks.

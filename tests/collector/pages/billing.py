@@ -6,8 +6,9 @@ import shlex
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from fabgate.collector.billing import member_plans, rule_store, terms, typed_rule
+from fabgate.collector.billing import member_plans, rule_store, terms
 from fabgate.collector.billing.charges import refresh
+from fabgate.collector.billing.tariffs import typed_rule
 from fabgate.collector.db import audit
 from fabgate.collector.models import BillingTerms, Charge, Machine, Plan, TariffRule
 from tests.collector.pages import used

@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.template import Variable, engines
 
 import fabgate.collector
-from fabgate.collector.pages.formatting import STATES
+from fabgate.collector.pages.words.formatting import STATES
 
 ROOT = Path(fabgate.collector.__file__).parent
 TEMPLATES = {str(path.relative_to(ROOT / "templates")): path.read_text("utf-8") for path in ROOT.rglob("*.html")}

@@ -7,8 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from fabgate import wire
-from fabgate.collector.billing import member_plans, terms
-from fabgate.collector.billing.charges import contests, decisions, refresh
+from fabgate.collector.billing import contests, member_plans, terms
+from fabgate.collector.billing.charges import decisions, refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid

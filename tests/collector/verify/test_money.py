@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from fabgate.collector.billing.charges import closing, refresh
+from fabgate.collector.billing import closing
+from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.charges.record import Record
 from fabgate.collector.models import (
     BillingProgress,

@@ -10,7 +10,7 @@ import pytest
 from django.apps import apps
 from django.db import DataError, IntegrityError, OperationalError, connection, models
 
-from fabgate.collector.billing.charges import closing
+from fabgate.collector.billing import closing
 from fabgate.collector.models import Account, ClosedMonth
 from fabgate.collector.verify import audit_head, run, sums
 from fabgate.collector.verify.findings import Report

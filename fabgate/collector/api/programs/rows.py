@@ -9,8 +9,8 @@ from typing import Any, Final
 from ninja import Field, Schema
 
 from fabgate.collector.api.programs import money
-from fabgate.collector.billing import rating
-from fabgate.collector.billing.charges import closing, record, vat_codes
+from fabgate.collector.billing import closing, rating
+from fabgate.collector.billing.charges import record, vat_codes
 from fabgate.collector.billing.charges.record import Record
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import ledger, modes

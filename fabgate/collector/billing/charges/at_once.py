@@ -12,6 +12,7 @@ from datetime import date
 from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import Exists, Max, OuterRef, Q
 
+from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import refresh
 from fabgate.collector.db import statements
 from fabgate.collector.models import BillingProgress, BillingTerms, Charge, LedgerLine, UsageSession
@@ -22,14 +23,14 @@ log = logging.getLogger(__name__)
 def sessions(names: Collection[str]) -> None:
     """Charge sessions about which a person has decided, with all that their payers are behind.
 
-    Call it in the transaction of that decision, after `refresh.lock`.
+    Call it in the transaction of that decision, after `terms.lock_charges`.
     """
     found = statements.rows_among(UsageSession.objects.all(), "pk", sorted(names), "payer", "used_by")
     _charge({payer or user for _pk, payer, user in found}, names)
 
 
 def payer(name: str) -> None:
-    """Charge all that a payer is behind, before a decision that depends on the balance. Call it after `refresh.lock`."""
+    """Charge all that a payer is behind, before a decision that depends on the balance. Call it after `terms.lock_charges`."""
     _charge({name}, ())
 
 
@@ -60,7 +61,7 @@ def _after(act: Callable[[], None]) -> None:
         return
     try:
         with transaction.atomic():
-            if refresh.lock_if_free():
+            if terms.lock_charges_if_free():
                 act()
     except (DatabaseError, InterfaceError) as error:
         log.warning("what was changed is charged later: %s", error)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import at_once, refresh
 from fabgate.collector.billing.paying import payers
-from fabgate.collector.billing.typed_rule import LONGEST_VAT_CODE, is_vat_code
+from fabgate.collector.billing.tariffs.typed_rule import LONGEST_VAT_CODE, is_vat_code
 from fabgate.collector.db import audit
 from fabgate.collector.models import ManualLine, UsageSession, Waiver
 from fabgate.errors import UsageError
@@ -41,7 +41,7 @@ def waive(session: str, *, author: str, reason: str) -> Waiver:
     mistakes: list[str] = []
     reason = one_line(reason, "reason", mistakes)
     with transaction.atomic():
-        refresh.lock()
+        terms.lock_charges()
         if not UsageSession.objects.filter(pk=session, reason__isnull=False).exists():
             mistakes.append(_("found no session '%(found)s' that has ended") % {"found": session[:64]})
         elif (held := Waiver.objects.filter(session=session).first()) is not None:
@@ -61,7 +61,7 @@ def withdraw(session: str, *, author: str, reason: str) -> None:
     mistakes: list[str] = []
     reason = one_line(reason, "reason", mistakes)
     with transaction.atomic():
-        refresh.lock()
+        terms.lock_charges()
         waiver = Waiver.objects.filter(session=session).first()
         if waiver is None:
             mistakes.append(_("the session '%(found)s' is not waived") % {"found": session[:64]})
@@ -113,7 +113,7 @@ def add_line(
     if session and not UsageSession.objects.filter(pk=session).exists():
         mistakes.append(_("found no session '%(found)s'") % {"found": session[:64]})
     with transaction.atomic():
-        refresh.lock()
+        terms.lock_charges()
         book = refresh.open_book()
         if mistakes:
             raise UsageError("\n".join(mistakes))
@@ -141,7 +141,7 @@ def remove_line(pk: int, *, author: str, reason: str) -> None:
     mistakes: list[str] = []
     reason = one_line(reason, "reason", mistakes)
     with transaction.atomic():
-        refresh.lock()
+        terms.lock_charges()
         book = refresh.open_book()
         line = ManualLine.objects.filter(pk=pk).first()
         if line is None:

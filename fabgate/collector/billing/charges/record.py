@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from fabgate.collector.billing.rating import Facts, Plan, Rated
-from fabgate.collector.billing.rules import Rule
+from fabgate.collector.billing.tariffs.rules import Rule
 from fabgate.pricing import stored
 
 #: Of this program alone, so that its ids are those of no other.

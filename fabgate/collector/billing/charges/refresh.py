@@ -12,7 +12,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -20,10 +20,11 @@ from zoneinfo import ZoneInfo
 from django.db import transaction
 from django.db.models import Max, QuerySet
 
-from fabgate.collector.billing import member_plans, month, rating, rules, terms
+from fabgate.collector.billing import member_plans, month, rating, terms
 from fabgate.collector.billing.charges import record
 from fabgate.collector.billing.charges.record import Record
 from fabgate.collector.billing.rating import Facts, Plan, Rated, Terms, Used
+from fabgate.collector.billing.tariffs import rules
 from fabgate.collector.db import bulk, statements
 from fabgate.collector.models import (
     BillingProgress,
@@ -61,7 +62,7 @@ class Book:
     @property
     def open_month(self) -> date:
         """Return the first day of the month in which late sessions and reversals are charged: the first open one."""
-        return following(max(self.closed)) if self.closed else self.first_month
+        return terms.next_month(max(self.closed)) if self.closed else self.first_month
 
     def charged_in(self, day: date) -> date:
         """Return the first day of the month in which a line of a day is charged: of its own, or of the first open one."""
@@ -95,7 +96,7 @@ def refresh() -> bool:
     if BillingProgress.objects.filter(pulse=pulse).exists() or not BillingTerms.objects.exists():
         return False
     with transaction.atomic():
-        progress = lock()
+        progress = terms.lock_charges()
         book, newest = open_book(), LedgerLine.objects.aggregate(last=Max("pk"))["last"] or 0
         digest = terms_digest(book)
         if digest != progress.terms:
@@ -146,24 +147,6 @@ def open_book() -> Book:
     return Book(now, found.first_month, closed, month.Decided.now(), rules.Lookup(now.rules))
 
 
-def following(first: date) -> date:
-    """Return the first day of the next month."""
-    return (first + timedelta(days=31)).replace(day=1)
-
-
-def lock() -> BillingProgress:
-    """Return how far charges are, locked until the transaction ends, so that one process at a time changes them.
-
-    Call it before the pulse lock is taken (db/pulse.py).
-    """
-    return terms.lock_charges()
-
-
-def lock_if_free() -> BillingProgress | None:
-    """Return the same, or None while another process changes charges."""
-    return terms.lock_charges_if_free()
-
-
 def terms_digest(book: Book) -> str:
     """Return a digest of all that changes what open months cost, but for the sessions."""
     return digest_of(book.terms, book.decided.histories)
@@ -203,14 +186,14 @@ def open_months(book: Book) -> Iterator[date]:
     first = book.open_month
     while any(day is not None and first <= day for day in days):
         yield first
-        first = following(first)
+        first = terms.next_month(first)
 
 
 def charge(book: Book, known: Mapping[str, int], also: Collection[tuple[str, date]] = ()) -> None:
     """Charge the sessions of `known` again: each with the position in the ledger with which it became known.
 
     They are rated with all that their payers have in the same month; so are the payers and open months of `also`. Call it
-    after `lock`.
+    after `terms.lock_charges`.
     """
     stored = provisional(book).filter(known=0, reverses="")
     facts = {facts.session: (payer, facts) for payer, facts in facts_of(book, known)}

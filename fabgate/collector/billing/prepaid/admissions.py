@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from fabgate.collector.billing.charges import at_once, decisions, refresh
+from fabgate.collector.billing import terms
+from fabgate.collector.billing.charges import at_once, decisions
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import modes, standing
 from fabgate.collector.billing.prepaid.ledger import Rebuild
@@ -28,7 +29,7 @@ def admit(payer: str, *, author: str, reason: str, rebuild: Rebuild | None = Non
     mistakes: list[str] = []
     reason = decisions.one_line(reason, "reason", mistakes)
     with transaction.atomic():
-        refresh.lock()
+        terms.lock_charges()
         at_once.payer(payer)
         if payers.get(payer) is None:
             raise modes.unknown(payer)

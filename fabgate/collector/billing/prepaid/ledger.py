@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import at_once, refresh
+from fabgate.collector.billing.charges import at_once
 from fabgate.collector.billing.currencies import text as money
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import balances, modes, standing
@@ -109,7 +109,7 @@ def credit(
     """
     entry = _entry(payer, PrepaidEntry.CREDIT, amount_minor, paid, author, form, now)
     with transaction.atomic():
-        refresh.lock()
+        terms.lock_charges()
         if (sent := _sent(entry)) is not None:
             return Done(sent, None)
         found = _payer(payer)
@@ -140,7 +140,7 @@ def refund(
     entry = _entry(payer, PrepaidEntry.REFUND, amount_minor, paid, author, form, now)
     _check_reason(paid.reason)
     with transaction.atomic():
-        refresh.lock()
+        terms.lock_charges()
         if (sent := _sent(entry)) is not None:
             return Done(sent, None)
         _payer(payer)
@@ -155,7 +155,7 @@ def take_back(pk: int, *, author: str, now: datetime, reason: str, rebuild: Rebu
     """Reverse a credit that was entered by mistake, in full; the balance may then be below 0. Raises UsageError."""
     _check_reason(reason)
     with transaction.atomic():
-        refresh.lock()
+        terms.lock_charges()
         wrong = PrepaidEntry.objects.filter(pk=pk, kind=PrepaidEntry.CREDIT).first()
         if wrong is None:
             raise UsageError(_("found no credit with the number %(found)d") % {"found": pk})
@@ -179,7 +179,7 @@ def use_up(first: date, now: datetime, *, author: str) -> None:
     """Add the total of a month for each payer who prepaid in it. Only closing.py calls this, once for each month."""
     if not modes.are_in_use():
         return
-    last = refresh.following(first) - timedelta(days=1)
+    last = terms.next_month(first) - timedelta(days=1)
     bulk.insert(
         [
             PrepaidEntry(payer=payer, kind=PrepaidEntry.USED, amount_minor=-amount, day=last, author=author, at=now)
@@ -203,7 +203,7 @@ def lines(first: date) -> Iterator[str]:
 
 
 def _days(first: date) -> dict[str, date]:
-    return {"day__gte": first, "day__lt": refresh.following(first)}
+    return {"day__gte": first, "day__lt": terms.next_month(first)}
 
 
 def _values(row: PrepaidEntry) -> list[Any]:

@@ -16,7 +16,6 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.db import audit
 from fabgate.collector.models import PrepaidChange
@@ -99,7 +98,7 @@ def set_mode(payer: str, since: date, *, prepays: bool, actor: str) -> bool:
             )
         )
     with transaction.atomic():
-        refresh.lock()
+        terms.lock_charges()
         _check(first)
         row = PrepaidChange.objects.filter(payer=payer, since=first).first() or PrepaidChange(payer=payer, since=first)
         if row.pk is None and _is_as_before(payer, first, prepays=prepays):

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, NamedTuple
 
-from fabgate.collector.billing import member_plans, rules, terms
+from fabgate.collector.billing import member_plans, terms
 from fabgate.collector.billing.prepaid import balances, if_accepted, modes
+from fabgate.collector.billing.tariffs import rules
 from fabgate.collector.models import BillingTerms, Plan, PlanChange
 
 #: The discount in percent that leaves nothing.

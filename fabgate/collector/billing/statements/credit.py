@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from fabgate.collector.billing.charges import refresh
+from fabgate.collector.billing import terms
 from fabgate.collector.billing.prepaid import balances, modes
 from fabgate.collector.billing.statements.compose import Credit, Entry
 from fabgate.collector.models import PrepaidEntry
@@ -17,7 +17,7 @@ def of(month: date, payer: str, amount_minor: int, due_minor: int) -> Credit | N
     nor got back anything.
     """
     prepays = modes.Modes.now().prepays(payer, month)
-    rows = PrepaidEntry.objects.filter(payer=payer, day__gte=month, day__lt=refresh.following(month))
+    rows = PrepaidEntry.objects.filter(payer=payer, day__gte=month, day__lt=terms.next_month(month))
     entries = [
         Entry(*row)
         for row in rows.exclude(kind=PrepaidEntry.USED)
@@ -35,5 +35,5 @@ def of(month: date, payer: str, amount_minor: int, due_minor: int) -> Credit | N
 
 def payers_in(month: date) -> list[str]:
     """Return the payers who paid in or got back something in a month."""
-    rows = PrepaidEntry.objects.filter(day__gte=month, day__lt=refresh.following(month)).exclude(kind=PrepaidEntry.USED)
+    rows = PrepaidEntry.objects.filter(day__gte=month, day__lt=terms.next_month(month)).exclude(kind=PrepaidEntry.USED)
     return list(rows.order_by("payer").values_list("payer", flat=True).distinct())

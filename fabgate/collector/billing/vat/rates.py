@@ -13,8 +13,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import refresh
-from fabgate.collector.billing.typed_rule import LONGEST_VAT_CODE, is_vat_code
+from fabgate.collector.billing.tariffs.typed_rule import LONGEST_VAT_CODE, is_vat_code
 from fabgate.collector.db import audit
 from fabgate.collector.models import Charge, ManualLine, TariffRule, VatRate
 from fabgate.errors import UsageError
@@ -53,7 +52,7 @@ def set_rate(code: str, percent: Decimal, *, actor: str) -> bool:
             "found the VAT rate %(found)s, wanted 0 or more and less than 100 percent, with %(digits)d decimals at most"
         )
         raise UsageError(text % {"found": str(percent)[:20], "digits": DIGITS})
-    refresh.lock()  # or else a month could be closed between the question and the answer
+    terms.lock_charges()  # or else a month could be closed between the question and the answer
     row = VatRate.objects.filter(code=code).first()
     if row is not None and row.percent == percent:
         return False
@@ -69,7 +68,7 @@ def set_rate(code: str, percent: Decimal, *, actor: str) -> bool:
 @transaction.atomic
 def remove(code: str, *, actor: str) -> bool:
     """Remove the rate of a code, and return whether there was one. Raises UsageError if a closed month has the code."""
-    refresh.lock()
+    terms.lock_charges()
     row = VatRate.objects.filter(code=code).first()
     if row is None:
         return False

@@ -11,8 +11,8 @@ import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 
-from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import closing, decisions
+from fabgate.collector.billing import closing, terms
+from fabgate.collector.billing.charges import decisions
 from fabgate.collector.billing.currencies import text
 from fabgate.collector.cli.billing import following
 from fabgate.collector.cli.billing.month import month_of

@@ -14,8 +14,9 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from fabgate.collector.base import called
-from fabgate.collector.billing import member_plans, rule_store, terms, trial, typed_rule
+from fabgate.collector.billing import member_plans, rule_store, terms, trial
 from fabgate.collector.billing.currencies import text as money
+from fabgate.collector.billing.tariffs import typed_rule
 from fabgate.collector.billing.trial import Compared
 from fabgate.collector.cli import text_table
 from fabgate.collector.cli.billing.closing import minor_of

@@ -14,8 +14,7 @@ from pathlib import Path
 from django.utils import translation
 
 from fabgate.collector.base import called
-from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import contests
+from fabgate.collector.billing import contests, terms
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.statements import archive, issue, read, values
 from fabgate.collector.billing.statements.compose import Statement

@@ -9,10 +9,11 @@ from datetime import date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from fabgate.collector.billing import explain, terms, trial, typed_rule
+from fabgate.collector.billing import explain, terms, trial
 from fabgate.collector.billing.currencies import decimal_text
 from fabgate.collector.billing.rating import Rated, Terms
-from fabgate.collector.billing.rules import NOT_STORED, Rule
+from fabgate.collector.billing.tariffs import typed_rule
+from fabgate.collector.billing.tariffs.rules import NOT_STORED, Rule
 from fabgate.collector.billing.trial import Compared
 from fabgate.collector.cli import text_table
 from fabgate.collector.cli.billing.month import month_of, rate_session

@@ -1,4 +1,4 @@
-"""The rules that say which tariff applies where (billing/rules.py)."""
+"""The rules that say which tariff applies where (billing/tariffs/rules.py)."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from fabgate.collector.pages.accounts.forms import AccountForm, NewAccountForm
 from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.forms.member_field import member_text
 from fabgate.collector.pages.lists.sorting import Sorting
-from fabgate.collector.pages.signin import password_again
+from fabgate.collector.pages.password import password_again
 from fabgate.collector.people import mails
 from fabgate.errors import UsageError
 

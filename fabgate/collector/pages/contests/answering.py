@@ -12,14 +12,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate.collector.access import roster
-from fabgate.collector.billing.charges import contests
+from fabgate.collector.billing import contests
 from fabgate.collector.models import Contest
-from fabgate.collector.pages import errors
+from fabgate.collector.pages import contested, errors, gates_informed
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
-from fabgate.collector.pages.contests import shown
+from fabgate.collector.pages.billing_terms import terms_or_404
 from fabgate.collector.pages.forms.line_field import LineField
-from fabgate.collector.pages.month.tab import terms_or_404
-from fabgate.collector.pages.people import shortcuts
 from fabgate.collector.pages.roles import self_and_groups
 from fabgate.collector.paper.figures import Money
 from fabgate.errors import UsageError
@@ -75,9 +73,9 @@ def contest(request: HttpRequest, pk: int) -> HttpResponse:
         except UsageError:
             raise errors.Conflict(_("Someone else changed this in the meantime. Check and try again.")) from None
         text = _("The contest is answered. The member sees the answer under “My minutes”.")
-        shortcuts.report_change(request, text, *([done.change] if done.change is not None else []))
+        gates_informed.report_change(request, text, *([done.change] if done.change is not None else []))
         return see_other(reverse("month-contest", args=[pk]))
-    (row,) = shown.described([one], Money.of(found))
+    (row,) = contested.described([one], Money.of(found))
     context = {
         **row,
         "terms": found,

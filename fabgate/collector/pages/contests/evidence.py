@@ -14,9 +14,9 @@ from django.utils.translation import ngettext
 
 from fabgate import wire
 from fabgate.collector.models import UsageSession
-from fabgate.collector.pages.use import labels
 from fabgate.collector.pages.use.sessions import evidence
 from fabgate.collector.pages.use.sessions.evidence import Evidence, SessionEntry
+from fabgate.collector.pages.words import session_labels
 from fabgate.collector.paper.figures import duration
 
 
@@ -44,7 +44,7 @@ def _recorded(found: Evidence) -> Iterator[Recorded]:
     between: list[SessionEntry] = []
     for one in found.entries:
         if isinstance(one.data, wire.SessionStarted):
-            parts = [found.basis, labels.label(labels.MODES, one.data.mode)]
+            parts = [found.basis, session_labels.label(session_labels.MODES, one.data.mode)]
             if one.data.supervisor:
                 parts.append(_("a supervisor tapped too"))
             yield Recorded(one.entry.occurred_at, _("Badge accepted, power on"), " · ".join(parts))
@@ -53,7 +53,7 @@ def _recorded(found: Evidence) -> Iterator[Recorded]:
             between = []
             more = one.data.uncertainty_ms
             note = _("up to %(more)s more") % {"more": duration(more)} if more else ""
-            why = labels.ended(one.data.reason)
+            why = session_labels.ended(one.data.reason)
             yield Recorded(one.entry.occurred_at, why, note, one.data.energised_ms, one.data.running_ms)
         else:
             between.append(one)
@@ -76,7 +76,7 @@ def _doubts(found: Evidence) -> Iterator[str]:
         text = _("The exact end is unknown: up to %(more)s more. The shorter time counts.")
         yield text % {"more": duration(session.counted_uncertainty_ms)}
     if session.doubt:
-        short, long = labels.why(session.doubt)
+        short, long = session_labels.why(session.doubt)
         yield f"{short}. {long}"
     if found.wrong_clock:
         yield _("The gate's clock %(was)s") % {"was": found.wrong_clock}
@@ -85,4 +85,4 @@ def _doubts(found: Evidence) -> Iterator[str]:
 def _corrections(found: Evidence) -> Iterator[dict[str, Any]]:
     """Yield what people corrected and why, without names."""
     for one in found.corrections:
-        yield {"at": one.at, "field": labels.label(labels.FIELDS, one.field), "reason": one.reason}
+        yield {"at": one.at, "field": session_labels.label(session_labels.FIELDS, one.field), "reason": one.reason}

@@ -12,12 +12,11 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector.billing.charges import contests
+from fabgate.collector.billing import contests
 from fabgate.collector.models import Contest, ManualLine, Member, PrepaidEntry
-from fabgate.collector.pages import errors
+from fabgate.collector.pages import contested, errors
 from fabgate.collector.pages.access_control import account_of, see_other
-from fabgate.collector.pages.contests import shown
-from fabgate.collector.pages.month.tab import terms_or_404
+from fabgate.collector.pages.billing_terms import terms_or_404
 from fabgate.collector.paper.figures import Money
 from fabgate.errors import UsageError
 
@@ -76,12 +75,12 @@ def thanks() -> str:
 def of_thing(kind: str, key: str, member: Member, money: Money) -> list[dict[str, Any]]:
     """Return the contests of a thing that concern a member, the newest first."""
     rows = Contest.objects.filter(kind=kind, key=key).order_by("-at", "-pk")
-    return shown.described([one for one in rows if member.pk in (one.member, one.payer)], money)
+    return contested.described([one for one in rows if member.pk in (one.member, one.payer)], money)
 
 
 def of_member(member: Member, money: Money) -> list[dict[str, Any]]:
     """Return the newest contests of a member."""
-    return shown.described(Contest.objects.filter(member=member.pk).order_by("-at", "-pk")[:NEWEST], money)
+    return contested.described(Contest.objects.filter(member=member.pk).order_by("-at", "-pk")[:NEWEST], money)
 
 
 def _line(pk: int) -> dict[str, Any]:
@@ -91,4 +90,4 @@ def _line(pk: int) -> dict[str, Any]:
 
 def _entry(pk: int) -> dict[str, Any]:
     entry = PrepaidEntry.objects.filter(pk=pk).first()
-    return {"what": shown.entry_name(entry), "reason": entry.reason} if entry is not None else {}
+    return {"what": contested.entry_name(entry), "reason": entry.reason} if entry is not None else {}

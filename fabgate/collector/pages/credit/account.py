@@ -17,8 +17,7 @@ from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import balances, modes, standing
 from fabgate.collector.models import Account as Viewer
 from fabgate.collector.models import BillingTerms, Contest, Payer, PrepaidEntry
-from fabgate.collector.pages import rights
-from fabgate.collector.pages.contests import shown
+from fabgate.collector.pages import contested, rights
 from fabgate.collector.pages.lists import keyset
 from fabgate.collector.pages.lists.keyset import Key, Page
 from fabgate.collector.pages.month import behind
@@ -118,7 +117,7 @@ def account_of_payer(pk: str, found: BillingTerms, query: QueryDict, day: date |
     page = keyset.page(until.select_related("takes_back"), _NEWEST_FIRST, query, within=entries)
     after = _sum_up_to(entries, page.rows[0]) if page.rows else 0
     taken_back = set(entries.filter(takes_back__in=[row.pk for row in page.rows]).values_list("takes_back", flat=True))
-    marks = shown.marks(Contest.ENTRY, [row.pk for row in page.rows])
+    marks = contested.marks(Contest.ENTRY, [row.pk for row in page.rows])
     called, rows = account_names(row.author for row in page.rows), []
     for row in page.rows:
         rows.append(

@@ -11,9 +11,9 @@ from django.utils.translation import gettext as _
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.models import Payer
 from fabgate.collector.pages.access_control import account_of
+from fabgate.collector.pages.billing_terms import terms_or_404
 from fabgate.collector.pages.credit.account import account_of_payer, credit_of
 from fabgate.collector.pages.month import behind
-from fabgate.collector.pages.month.tab import terms_or_404
 from fabgate.collector.pages.roles import self_and_groups
 from fabgate.errors import UsageError
 

@@ -13,12 +13,12 @@ from fabgate.collector.billing import terms
 from fabgate.collector.billing.currencies import decimal_text
 from fabgate.collector.billing.prepaid import daily, modes
 from fabgate.collector.models import PrepaidEntry
+from fabgate.collector.pages.billing_terms import terms_or_404
 from fabgate.collector.pages.credit.account import entry_name
 from fabgate.collector.pages.credit.balance import day_of
 from fabgate.collector.pages.lists.numbered import numbered_page
-from fabgate.collector.pages.month.tab import terms_or_404
-from fabgate.collector.pages.use import names
 from fabgate.collector.pages.use.exports import files
+from fabgate.collector.pages.words import names
 from fabgate.collector.paper.figures import Money
 from fabgate.collector.people.display_names import account_names
 from fabgate.collector.tables.table import DECIMAL, MOMENT, NUMBER, Cell, Column, Table

@@ -14,11 +14,11 @@ from fabgate.collector.billing.prepaid import balances, if_accepted, modes
 from fabgate.collector.db import statements
 from fabgate.collector.models import Group, Member, Payer
 from fabgate.collector.pages.access_control import account_of
+from fabgate.collector.pages.billing_terms import terms_or_404
 from fabgate.collector.pages.lists.numbered import numbered_page
 from fabgate.collector.pages.month import behind
-from fabgate.collector.pages.month.tab import terms_or_404
 from fabgate.collector.pages.roles import self_and_groups
-from fabgate.collector.pages.use import names
+from fabgate.collector.pages.words import names
 from fabgate.collector.paper.figures import Money
 
 

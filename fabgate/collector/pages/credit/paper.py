@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.models import BillingTerms, Payer, PrepaidEntry
-from fabgate.collector.pages.month.tab import terms_or_404
+from fabgate.collector.pages.billing_terms import terms_or_404
 from fabgate.collector.paper import letterhead
 from fabgate.collector.paper.figures import Money
 from fabgate.collector.paper.sheet import Sheet

@@ -18,14 +18,13 @@ from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import admissions, balances, ledger
 from fabgate.collector.billing.prepaid.ledger import MOST_MINOR, Done, Paid
 from fabgate.collector.models import BillingTerms, PrepaidEntry
-from fabgate.collector.pages import errors
+from fabgate.collector.pages import errors, gates_informed
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
+from fabgate.collector.pages.billing_terms import terms_or_404
 from fabgate.collector.pages.credit.account import Credit, credit_of
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.forms.minor_field import MinorField
 from fabgate.collector.pages.month import behind
-from fabgate.collector.pages.month.tab import terms_or_404
-from fabgate.collector.pages.people import shortcuts
 from fabgate.collector.paper.figures import Money
 from fabgate.collector.people.display_names import account_names
 from fabgate.errors import UsageError
@@ -169,7 +168,7 @@ def admit(request: HttpRequest, pk: str) -> HttpResponse:
             )
         except UsageError:
             raise errors.Conflict(_("Someone else changed this in the meantime. Check and try again.")) from None
-        shortcuts.report_change(request, _("Gates admit again until the sessions in review are decided."), change)
+        gates_informed.report_change(request, _("Gates admit again until the sessions in review are decided."), change)
         return see_other(reverse("people-credit", args=[pk]))
     if not credit.may_be_admitted:
         raise errors.Conflict(_("Gates do not refuse this payer because of sessions in review."))
@@ -191,7 +190,7 @@ def _paid(request: HttpRequest, done: Done, found: BillingTerms, text: str) -> H
     """Show a message, notify the gates, and redirect to the payer's balance."""
     money, entry = Money.of(found), done.entry
     values = {"amount": money.minor(abs(entry.amount_minor)), "balance": money.minor(balances.of(entry.payer))}
-    shortcuts.report_change(request, text % values, *([done.change] if done.change is not None else []))
+    gates_informed.report_change(request, text % values, *([done.change] if done.change is not None else []))
     return see_other(reverse("people-credit", args=[entry.payer]))
 
 

@@ -23,11 +23,11 @@ from fabgate.collector.db import audit
 from fabgate.collector.models import BillingTerms
 from fabgate.collector.pages import own_money
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
+from fabgate.collector.pages.billing_terms import terms_or_404
 from fabgate.collector.pages.forms.member_field import LONGEST
 from fabgate.collector.pages.forms.minor_field import MinorField
 from fabgate.collector.pages.lists.numbered import numbered_page
-from fabgate.collector.pages.month.tab import next_month, terms_or_404
-from fabgate.collector.pages.use import names
+from fabgate.collector.pages.words import names
 from fabgate.collector.paper.figures import Money
 
 #: How many months can be chosen.
@@ -60,7 +60,7 @@ class ModeForm(forms.Form):
         choices: list[tuple[str, str]] = []
         while len(choices) < _MONTHS or month <= this:
             choices.append((f"{month:%Y-%m}", capfirst(date_format(month, "F Y"))))
-            month = next_month(month)
+            month = terms.next_month(month)
         since = self.fields["since"]
         assert isinstance(since, forms.ChoiceField)
         since.choices, since.initial = choices, f"{this:%Y-%m}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from fabgate.collector.models import Machine
-from fabgate.collector.pages import durations
+from fabgate.collector.pages.words import durations
 
 _USUAL_S: Final = (15 * 60, 30 * 60, 60 * 60)
 _VERB: Final = "extend-"

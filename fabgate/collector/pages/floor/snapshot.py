@@ -18,7 +18,7 @@ from fabgate.collector.pages.floor.presence import Person
 from fabgate.collector.pages.floor.recent_commands import SentCommand
 from fabgate.collector.pages.floor.recent_refusals import Refused
 from fabgate.collector.pages.floor.stations import Station
-from fabgate.collector.pages.formatting import STATES
+from fabgate.collector.pages.words.formatting import STATES
 
 #: The order of the counts above the machines: states that need attention come first.
 _COUNTED: Final = (

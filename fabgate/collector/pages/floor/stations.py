@@ -20,9 +20,9 @@ from fabgate.collector.access import opening_hours
 from fabgate.collector.base import local_times
 from fabgate.collector.machines import locks
 from fabgate.collector.models import Gate, Journal, Machine
-from fabgate.collector.pages import durations
 from fabgate.collector.pages.floor import extensions
-from fabgate.collector.pages.formatting import STATES
+from fabgate.collector.pages.words import durations
+from fabgate.collector.pages.words.formatting import STATES
 from fabgate.collector.people import display_names, reasons
 from fabgate.collector.people.display_names import DisplayName
 
@@ -58,7 +58,7 @@ class Note:
 
 @dataclass(slots=True)
 class Station:
-    """A machine and its gate, ready for display. `state` is one of STATES (pages/formatting.py)."""
+    """A machine and its gate, ready for display. `state` is one of STATES (pages/words/formatting.py)."""
 
     machine: Machine
     gate: Gate | None

@@ -20,9 +20,9 @@ from fabgate.collector.pages.floor import actions, closing_mails, extensions, st
 from fabgate.collector.pages.floor.forms import LockForm
 from fabgate.collector.pages.floor.snapshot import Snapshot
 from fabgate.collector.pages.floor.stations import Station
-from fabgate.collector.pages.formatting import STATES
 from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.lists.sorting import Sorting
+from fabgate.collector.pages.words.formatting import STATES
 from fabgate.collector.people import display_names, mails
 from fabgate.errors import UsageError
 

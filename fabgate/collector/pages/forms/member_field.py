@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext as _
 
 from fabgate.collector.models import Member
-from fabgate.collector.pages.use.names import Several, find
+from fabgate.collector.pages.words.names import Several, find
 from fabgate.collector.people.display_names import numbered
 
 #: Characters of a name followed by its number.

@@ -10,7 +10,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from fabgate.collector.models import BillingTerms
-from fabgate.collector.pages.month.tariffs.rule_form import AmountField
+from fabgate.collector.pages.forms.amount_field import AmountField
 
 
 class MinorField(AmountField):

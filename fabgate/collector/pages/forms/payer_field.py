@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.models import Payer
 from fabgate.collector.pages.forms.member_field import LONGEST
-from fabgate.collector.pages.use.names import Several, find
+from fabgate.collector.pages.words.names import Several, find
 from fabgate.collector.people.display_names import numbered
 
 

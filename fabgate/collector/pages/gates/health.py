@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate.collector.models import Gate, Hole, Journal, Quarantine
-from fabgate.collector.pages import durations
 from fabgate.collector.pages.floor.stations import moment
+from fabgate.collector.pages.words import durations
 
 #: A gate confirms its roster every few minutes. After this long without a confirmation, it cannot reach the web
 #: process.

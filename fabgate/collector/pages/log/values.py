@@ -21,12 +21,9 @@ from fabgate.collector.models.calendar import WEEK
 from fabgate.collector.pages.keys.views import SCOPES
 from fabgate.collector.pages.log import fields
 from fabgate.collector.pages.log.labels import VERBS, value
-from fabgate.collector.pages.machines import words as rule_words
-from fabgate.collector.pages.month.tariffs import words as tariff_words
-from fabgate.collector.pages.people import labels as people_words
-from fabgate.collector.pages.use import labels as session_labels
 from fabgate.collector.pages.use import periods
 from fabgate.collector.pages.use.reports.usage import GROUPS
+from fabgate.collector.pages.words import machine_rules, people_labels, session_labels, tariff_phrases
 from fabgate.collector.paper.figures import NOTHING, Money, duration
 from fabgate.collector.people import display_names, reasons
 from fabgate.pricing import stored
@@ -68,8 +65,8 @@ _LINKS: Final = {
 }
 #: The labels of a field's values; "kind.field" applies to that kind only.
 _LABELS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "badge.kind": people_words.KINDS,
-    "block.reason": people_words.BLOCKS,
+    "badge.kind": people_labels.KINDS,
+    "block.reason": people_labels.BLOCKS,
     "by": dict(GROUPS),
     "contest.decision": {
         Contest.KEPT: gettext_lazy("it stands"),
@@ -84,9 +81,9 @@ _LABELS: Final[Mapping[str, Mapping[str, Any]]] = {
     "decision": session_labels.DECISIONS,
     "end_reason": reasons.GIVEN_UP,
     "form": {"csv": "CSV", "xlsx": "XLSX"},
-    "group.kind": people_words.GROUP_KINDS,
+    "group.kind": people_labels.GROUP_KINDS,
     "lang": dict(settings.LANGUAGES),
-    "level": people_words.LEVELS,
+    "level": people_labels.LEVELS,
     "lock_when": {"idle": gettext_lazy("when idle"), "now": gettext_lazy("at once")},
     "method": dict(PrepaidEntry.METHODS),
     "password": {"old": gettext_lazy("another one"), "new": gettext_lazy("a new one")},
@@ -99,7 +96,7 @@ _LABELS: Final[Mapping[str, Mapping[str, Any]]] = {
     "collector.reason": {**reasons.REFUSED, **reasons.ENDED},
     "role": dict(Account.ROLES),
     "scopes": SCOPES,
-    "stage": {name: word for name, (_state, word) in people_words.STAGES.items()},
+    "stage": {name: word for name, (_state, word) in people_labels.STAGES.items()},
     "what": {
         "sessions": gettext_lazy("sessions"),
         "usage": gettext_lazy("reports"),
@@ -114,7 +111,7 @@ _REASONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "onetimelink": {"collector.restored": VERBS["collector.restored"]},
     "apikey": {verb: VERBS[verb] for verb in ("account.deactivated", "collector.restored")},
     "badge": reasons.GIVEN_UP,
-    "block": people_words.BLOCKS,
+    "block": people_labels.BLOCKS,
 }
 _AUTOMATIC: Final[Mapping[str, Any]] = {
     "import": gettext_lazy("by an import"),
@@ -217,7 +214,7 @@ def _single(kind: str, field: str, found: Any, names: Names) -> str:
     if field.endswith("_minor") and (money := names.money) is not None:
         return money.minor(found)
     if field == "tariff" and (money := names.money) is not None:
-        return " · ".join(tariff_words.prices(stored.from_json(found), money))
+        return " · ".join(tariff_phrases.prices(stored.from_json(found), money))
     if kind == "contest" and field in Contest.ERASABLE:
         return _("a text, kept with the contest")
     if field == "days" and found in WEEK:
@@ -229,12 +226,12 @@ def _single(kind: str, field: str, found: Any, names: Names) -> str:
 def _rules(before: dict[str, Any], after: dict[str, Any], *, is_new: bool) -> Iterator[tuple[str, str, str]]:
     """Yield the changed rules; for a new machine, those that are relevant."""
     was, now = (msgspec.convert(found, wire.MachineRules) for found in (before, after))
-    for name, label in rule_words.RULES.items():
-        if is_new and name not in rule_words.relevant_rules(now):
+    for name, label in machine_rules.RULES.items():
+        if is_new and name not in machine_rules.relevant_rules(now):
             continue
         if is_new or getattr(was, name) != getattr(now, name):
-            old = "" if is_new else rule_words.rule(name, getattr(was, name))
-            yield str(label), old, rule_words.rule(name, getattr(now, name))
+            old = "" if is_new else machine_rules.rule(name, getattr(was, name))
+            yield str(label), old, machine_rules.rule(name, getattr(now, name))
 
 
 def _each(found: Any) -> list[Any]:

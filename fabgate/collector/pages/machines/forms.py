@@ -21,10 +21,9 @@ from fabgate import wire
 from fabgate.collector.machines import presets
 from fabgate.collector.machines.enrol_gate import RESERVED_MACHINES
 from fabgate.collector.models import Gate, Machine, Training
-from fabgate.collector.pages import durations
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.forms.stale_form import StaleCheck
-from fabgate.collector.pages.machines import words
+from fabgate.collector.pages.words import durations, machine_rules
 from fabgate.errors import UsageError
 
 _MINUTES: Final = ("limit_s", "max_s", "idle_off_s", "finish_max_s")
@@ -136,7 +135,7 @@ class RulesForm(StaleCheck, forms.Form):
         self._machine = machine
         self._may_open = may_open
         super().__init__(data, initial=_initial(machine.wire_rules()))
-        for name in words.RULES:
+        for name in machine_rules.RULES:
             self.fields[name] = _field(name)
 
     def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
@@ -163,7 +162,7 @@ class RulesForm(StaleCheck, forms.Form):
             if name in self.errors:  # an invalid time is not compared with the others
                 continue
             text = _("Must be shorter than “%(other)s” (%(time)s), or the warning would begin at once.")
-            values = {"other": words.RULES[name], "time": durations.in_words(found[name])}
+            values = {"other": machine_rules.RULES[name], "time": durations.in_words(found[name])}
             self.add_error("warn_s", text % values)
         if "grace_s" not in self.errors and wire.holder_mistake(would_be) is not None:
             self.add_error("grace_s", str(_WITHOUT_GRACE))
@@ -246,10 +245,10 @@ _GROUPS: Final = (
 
 
 def _field(name: str) -> forms.Field:
-    label, help_text, longest = words.RULES[name], _HELP.get(name, ""), durations.in_words(wire.MAX_SECONDS)
+    label, help_text, longest = machine_rules.RULES[name], _HELP.get(name, ""), durations.in_words(wire.MAX_SECONDS)
     if name in wire.MACHINE_WORDS:
         # "never" means the same as "minors" (docs/decisions/0042): the verb accepts it, but stores "minors"
-        choices = [(word, words.WORDS[name, word]) for word in wire.MACHINE_WORDS[name] if word != "never"]
+        choices = [(word, machine_rules.WORDS[name, word]) for word in wire.MACHINE_WORDS[name] if word != "never"]
         return forms.ChoiceField(label=label, choices=choices, help_text=help_text)
     if name in _YES_NO:
         return forms.BooleanField(label=label, required=False, help_text=help_text)
@@ -278,7 +277,7 @@ def _field(name: str) -> forms.Field:
 
 
 def _initial(rules: wire.MachineRules) -> dict[str, Any]:
-    found = {name: getattr(rules, name) for name in words.RULES}
+    found = {name: getattr(rules, name) for name in machine_rules.RULES}
     for name in _MINUTES:
         if found[name] is not None:
             found[name] = int(found[name] / 60) if found[name] % 60 == 0 else round(found[name] / 60, 4)

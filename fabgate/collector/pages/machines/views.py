@@ -23,10 +23,9 @@ from fabgate.collector.pages import errors, gates_informed
 from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.floor import actions, stations
 from fabgate.collector.pages.floor.stations import Station
-from fabgate.collector.pages.formatting import STATES
 from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.lists.sorting import Sorting
-from fabgate.collector.pages.machines import history, week, words
+from fabgate.collector.pages.machines import history, week
 from fabgate.collector.pages.machines.forms import (
     AboutForm,
     GateForm,
@@ -35,6 +34,8 @@ from fabgate.collector.pages.machines.forms import (
     RulesForm,
     TrainingsForm,
 )
+from fabgate.collector.pages.words import machine_rules
+from fabgate.collector.pages.words.formatting import STATES
 from fabgate.display import RETIRED
 
 #: How many people with individual access are listed by name.
@@ -61,7 +62,7 @@ def machines(request: HttpRequest) -> HttpResponse:
     for station in stations.now(datetime.now(UTC)):
         now.setdefault(station.machine.pk, []).append(station)
     rows = [
-        {"machine": machine, "stations": now.get(machine.pk, []), "preset": words.preset(machine)}
+        {"machine": machine, "stations": now.get(machine.pk, []), "preset": machine_rules.preset(machine)}
         for machine in sorted(found, key=lambda one: (one.category.casefold(), str(one).casefold()))
         if machine.retired_at is None
     ]
@@ -90,7 +91,7 @@ def new(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, _("%(machine)s added. Now add its gate.") % {"machine": machine})
             return see_other(_address(machine, "gates"))
-    shown = {"form": form, "cards": words.cards(None), "categories": categories()}
+    shown = {"form": form, "cards": machine_rules.cards(None), "categories": categories()}
     return render(request, "machines/new.html", shown, status=status)
 
 
@@ -222,10 +223,10 @@ def page(request: HttpRequest, machine: Machine, *, is_late: bool = False, **bou
         "let_in": bound.get("gate") or GateForm(),
         "move": bound.get("move") or MoveForm(machine=found),
         "wrong": wrong,
-        "in_words": list(words.rules(found.wire_rules(), words.relevant_rules(found.wire_rules()))),
-        "is_job_unfelt": words.is_job_unfelt(found.wire_rules(), gates),
-        "preset": words.preset(found),
-        "cards": words.cards(found),
+        "in_words": list(machine_rules.rules(found.wire_rules(), machine_rules.relevant_rules(found.wire_rules()))),
+        "is_job_unfelt": machine_rules.is_job_unfelt(found.wire_rules(), gates),
+        "preset": machine_rules.preset(found),
+        "cards": machine_rules.cards(found),
         "categories": categories(),
         "week": week.ahead(found),
         "history": history.of(*objects),

@@ -13,7 +13,7 @@ from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import behind
 from fabgate.collector.billing.charges.behind import Behind
 from fabgate.collector.models import Heartbeat
-from fabgate.collector.pages.formatting import clock
+from fabgate.collector.pages.words.formatting import clock
 
 
 class Notice(NamedTuple):

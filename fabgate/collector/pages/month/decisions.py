@@ -16,21 +16,22 @@ from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from fabgate.collector.billing import closing, contests, terms
 from fabgate.collector.billing import month as months
-from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import closing, contests, decisions, history, refresh
+from fabgate.collector.billing.charges import decisions, history, refresh
 from fabgate.collector.billing.charges.behind import BehindError, follow_few
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.models import BillingTerms, ClosedMonth, Contest, ManualLine, UsageSession, Waiver
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
-from fabgate.collector.pages.contests.shown import answered_by
+from fabgate.collector.pages.billing_terms import terms_or_404
+from fabgate.collector.pages.contested import answered_by
+from fabgate.collector.pages.forms.amount_field import AmountField
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.month import behind, vat
-from fabgate.collector.pages.month.tab import render_page, terms_or_404
-from fabgate.collector.pages.month.tariffs.rule_form import AmountField
-from fabgate.collector.pages.use import names
+from fabgate.collector.pages.month.tab import render_page
 from fabgate.collector.pages.use.forms import DayInput
+from fabgate.collector.pages.words import names
 from fabgate.collector.paper.figures import Money
 from fabgate.collector.people.display_names import account_names
 
@@ -161,7 +162,7 @@ def waive(request: HttpRequest, pk: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         author, reason, is_answered = account_of(request).name, form.cleaned_data["reason"], False
         with transaction.atomic():
-            refresh.lock()
+            terms.lock_charges()
             if waiver is not None:
                 decisions.withdraw(pk, author=author, reason=reason)
             else:

@@ -12,7 +12,8 @@ from django.http import Http404, HttpRequest, StreamingHttpResponse
 from fabgate.collector.db import audit, one_state
 from fabgate.collector.models import Collector
 from fabgate.collector.pages.access_control import account_of
-from fabgate.collector.pages.month.tab import month_of, terms_or_404
+from fabgate.collector.pages.billing_terms import terms_or_404
+from fabgate.collector.pages.month.tab import month_of
 from fabgate.collector.pages.use.exports import files
 from fabgate.collector.paper.month import tables
 from fabgate.collector.paper.month.read import MonthRead

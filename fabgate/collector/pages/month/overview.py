@@ -22,8 +22,8 @@ from fabgate.collector.pages.lists.numbered import numbered_page
 from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.collector.pages.month import behind, vat
 from fabgate.collector.pages.month.decisions import closing_of
-from fabgate.collector.pages.month.tab import month_of, next_month, render_page, today_of
-from fabgate.collector.pages.use import names
+from fabgate.collector.pages.month.tab import month_of, render_page
+from fabgate.collector.pages.words import names
 from fabgate.collector.paper.figures import Money, count
 from fabgate.collector.paper.statements import labels
 from fabgate.collector.people.display_names import account_names
@@ -96,10 +96,10 @@ def month(request: HttpRequest) -> HttpResponse:
 
 def neighbours(first: date, found: BillingTerms) -> dict[str, date | None]:
     """Return the months before and after that can be shown."""
-    before, after = (first - timedelta(days=1)).replace(day=1), next_month(first)
+    before, after = (first - timedelta(days=1)).replace(day=1), terms.next_month(first)
     return {
         "month_before": before if before >= found.first_month else None,
-        "month_after": after if after <= today_of(found) else None,
+        "month_after": after if after <= terms.today(found) else None,
     }
 
 

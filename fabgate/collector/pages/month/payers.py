@@ -15,15 +15,15 @@ from fabgate.collector.billing.vat import amounts
 from fabgate.collector.billing.vat.months import by_payer, without_rate
 from fabgate.collector.models import BillingTerms, Charge, Contest, Machine, ManualLine
 from fabgate.collector.pages.access_control import account_of
+from fabgate.collector.pages.billing_terms import terms_or_404
+from fabgate.collector.pages.contested import marks
 from fabgate.collector.pages.contests import evidence
-from fabgate.collector.pages.contests.shown import marks
 from fabgate.collector.pages.lists.numbered import numbered_page
 from fabgate.collector.pages.month import behind, vat
 from fabgate.collector.pages.month.overview import neighbours
-from fabgate.collector.pages.month.tab import month_of, render_page, terms_or_404
-from fabgate.collector.pages.month.tariffs import words
+from fabgate.collector.pages.month.tab import month_of, render_page
 from fabgate.collector.pages.roles import self_and_groups
-from fabgate.collector.pages.use import names
+from fabgate.collector.pages.words import names, tariff_phrases
 from fabgate.collector.paper.figures import Money
 from fabgate.collector.paper.statements import labels
 
@@ -157,7 +157,7 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
         if len(charged.charges) > 1 or not is_as_charged
         else [],
         "amount": money.minor(one.rated.amount_minor) if one.rated.price is not None else "",
-        "rule": words.of(rule.tariff, rule.purposes, rule.vat_code, money) if rule is not None else [],
+        "rule": tariff_phrases.of(rule.tariff, rule.purposes, rule.vat_code, money) if rule is not None else [],
         "rule_id": rule.id if rule is not None else None,
     }
     return render_page(request, "session.html", found, shown)

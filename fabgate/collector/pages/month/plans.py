@@ -20,12 +20,13 @@ from fabgate.collector.models import BillingTerms, Plan, TariffRule
 from fabgate.collector.models.billing.plans import MOST_OVERDRAFT
 from fabgate.collector.pages import own_money
 from fabgate.collector.pages.access_control import account_of, see_other
+from fabgate.collector.pages.billing_terms import terms_or_404
 from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.forms.minor_field import MinorField
 from fabgate.collector.pages.forms.stale_form import StaleCheck
 from fabgate.collector.pages.month.difference import unless_seen
-from fabgate.collector.pages.month.tab import render_page, terms_or_404, today_of
+from fabgate.collector.pages.month.tab import render_page
 from fabgate.collector.paper import figures
 from fabgate.collector.paper.figures import Money
 
@@ -76,7 +77,7 @@ class PlanForm(StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Django
 def plans(request: HttpRequest) -> HttpResponse:
     """List the plans."""
     found = terms_or_404()
-    members = member_plans.members_of(today_of(found))
+    members = member_plans.members_of(terms.today(found))
     rules = dict(
         TariffRule.objects.exclude(plan=None)
         .values_list("plan")
@@ -128,7 +129,7 @@ def plan(request: HttpRequest, pk: int) -> HttpResponse:
         if is_saved:
             messages.success(request, _("Plan %(name)s changed.") % {"name": row})
             return see_other(reverse("month-plans"))
-    members = member_plans.members_of(today_of(found)).get(row.name, 0)
+    members = member_plans.members_of(terms.today(found)).get(row.name, 0)
     shown = {"form": form, "plan": row, "members": members, "difference": change}
     return render_page(request, "plan.html", found, shown, status=200 if change else form.status)
 

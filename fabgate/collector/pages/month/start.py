@@ -21,7 +21,6 @@ from django.utils.translation import gettext_lazy
 from fabgate.collector.billing import terms
 from fabgate.collector.billing.currencies import DIGITS, likely
 from fabgate.collector.pages.access_control import account_of, see_other
-from fabgate.collector.pages.month.tab import next_month
 from fabgate.collector.paper.figures import NOTHING
 
 #: The currencies that come first in the list, with their names.
@@ -104,4 +103,4 @@ def _months() -> Iterator[date]:
     month = (timezone.localdate().replace(day=1) - timedelta(days=1)).replace(day=1)
     for _number in range(_MONTHS):
         yield month
-        month = next_month(month)
+        month = terms.next_month(month)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, Final
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 
 from fabgate.collector.billing import terms
 from fabgate.collector.models import BillingTerms
@@ -15,14 +14,6 @@ from fabgate.collector.paper.figures import Money
 
 #: Months after this year are refused.
 _LAST_YEAR: Final = 2199
-
-
-def terms_or_404() -> BillingTerms:
-    """Return the terms. Raises Http404 before billing has started."""
-    found = terms.started()
-    if found is None:
-        raise Http404
-    return found
 
 
 def render_page(
@@ -37,7 +28,7 @@ def month_of(request: HttpRequest, found: BillingTerms) -> date:
     """Return the first day of the month in the query, or of the current one. Raises Http404 for one before the first."""
     typed = request.GET.get("month", "")
     try:
-        month = date.fromisoformat(f"{typed}-01") if typed else today_of(found).replace(day=1)
+        month = date.fromisoformat(f"{typed}-01") if typed else terms.today(found).replace(day=1)
     except ValueError:
         raise Http404 from None
     if not typed:
@@ -45,13 +36,3 @@ def month_of(request: HttpRequest, found: BillingTerms) -> date:
     if month < found.first_month or month.year > _LAST_YEAR:
         raise Http404
     return month
-
-
-def today_of(found: BillingTerms) -> date:
-    """Return the current day in the zone of billing."""
-    return timezone.localdate(timezone=terms.zone(found))
-
-
-def next_month(month: date) -> date:
-    """Return the first day of the month after."""
-    return (month.replace(day=1) + timedelta(days=31)).replace(day=1)

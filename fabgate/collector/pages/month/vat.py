@@ -16,7 +16,8 @@ from fabgate.collector.billing.vat import rates
 from fabgate.collector.billing.vat.amounts import Amounts
 from fabgate.collector.models import BillingTerms
 from fabgate.collector.pages.access_control import account_of, see_other
-from fabgate.collector.pages.month.tab import render_page, terms_or_404
+from fabgate.collector.pages.billing_terms import terms_or_404
+from fabgate.collector.pages.month.tab import render_page
 from fabgate.collector.paper import figures
 from fabgate.errors import UsageError
 

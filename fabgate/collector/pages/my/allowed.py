@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from fabgate.collector.access.eligibility import People
 from fabgate.collector.models import Grant, Machine, Member
-from fabgate.collector.pages.people import labels
+from fabgate.collector.pages.words import people_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +46,20 @@ def trainings(member: Member, today: date) -> list[dict[str, Any]]:
     rows = []
     for grant in sorted(shown, key=lambda grant: str(grant.training).casefold()):
         is_over = not grant.holds_on(today)
-        chip = labels.Chip("bad", _("Expired: repeat it")) if is_over else _stage(grant.stage)
+        chip = people_labels.Chip("bad", _("Expired: repeat it")) if is_over else _stage(grant.stage)
         rows.append({"grant": grant, "chip": chip, "last_day": grant.last_day})
     return rows
 
 
-def _stage(name: str) -> labels.Chip:
+def _stage(name: str) -> people_labels.Chip:
     """Return the chip of a stage, with the text for members."""
-    chip = labels.stage(name)
-    return labels.Chip(chip.state, _("On your own")) if name == Grant.AUTONOMOUS else chip
+    chip = people_labels.stage(name)
+    return people_labels.Chip(chip.state, _("On your own")) if name == Grant.AUTONOMOUS else chip
 
 
 def _permission(machine: Machine, member: Member, people: People) -> Permission:
     standing = people.eligibility(member, machine)
-    refused = labels.refused(standing.reasons, is_taught=people.has_training(machine))
+    refused = people_labels.refused(standing.reasons, is_taught=people.has_training(machine))
     if refused:
         return Permission(machine, "bad", _("No"), ", ".join(refused))
     until = people.last_day(member, machine)

@@ -20,7 +20,7 @@ from fabgate.collector.billing.charges import history
 from fabgate.collector.models import BillingTerms, Charge, Member, UsageSession, Waiver
 from fabgate.collector.pages.month.payers import step_rows
 from fabgate.collector.pages.my.months import Month, period
-from fabgate.collector.pages.use import names
+from fabgate.collector.pages.words import names
 from fabgate.collector.paper.figures import Money
 
 _MINUTE_MS: Final = 60_000

@@ -9,10 +9,10 @@ from django.shortcuts import render
 
 from fabgate.collector.models import Member
 from fabgate.collector.pages.access_control import account_of
+from fabgate.collector.pages.billing_terms import terms_or_404
 from fabgate.collector.pages.credit.account import account_of_payer, credit_of
 from fabgate.collector.pages.credit.balance import day_of
 from fabgate.collector.pages.month import behind
-from fabgate.collector.pages.month.tab import terms_or_404
 
 
 def of_member(member: Member) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from fabgate.collector.billing.statements import read
 from fabgate.collector.billing.statements.compose import Statement
 from fabgate.collector.models import BillingTerms, Charge, ClosedMonth, IssuedStatement, ManualLine
 from fabgate.collector.pages.access_control import account_of
-from fabgate.collector.pages.contests.shown import of_statement
+from fabgate.collector.pages.contested import of_statement
 from fabgate.collector.pages.lists.numbered import numbered_page
 from fabgate.collector.pages.month import behind
 from fabgate.collector.pages.month.statements import shown

@@ -13,19 +13,18 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from fabgate.collector.access import roster
-from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import at_once, contests
+from fabgate.collector.billing import contests, terms
+from fabgate.collector.billing.charges import at_once
 from fabgate.collector.models import Badge, Contest, Gate, Member, Review, UsageSession
-from fabgate.collector.pages import errors, gates_informed
+from fabgate.collector.pages import contested, errors, gates_informed
 from fabgate.collector.pages.access_control import account_of, see_other
-from fabgate.collector.pages.contests import evidence, mine, shown
+from fabgate.collector.pages.contests import evidence, mine
 from fabgate.collector.pages.lists.sorting import Labelled, Sorting
 from fabgate.collector.pages.machines import week
 from fabgate.collector.pages.month import behind
 from fabgate.collector.pages.my import allowed, costs, credit, months, reassigned, statements
 from fabgate.collector.pages.my.months import Month
-from fabgate.collector.pages.people import labels as people_labels
-from fabgate.collector.pages.use import labels, names
+from fabgate.collector.pages.words import names, people_labels, session_labels
 from fabgate.collector.paper.figures import Money
 from fabgate.collector.people import badges, reasons
 from fabgate.collector.people.blocks import today
@@ -37,7 +36,7 @@ _SORTS: Final = ("-ended", "machine", "reason", "-duration")
 _VALUES: Final = {"ended": "ended_at", "duration": "counted_ms"}
 _LABELS: Final = {
     "machine": Labelled(names.PLACE, names.places),
-    "reason": Labelled("reason", labels.all_ended),
+    "reason": Labelled("reason", session_labels.all_ended),
 }
 
 
@@ -69,7 +68,7 @@ def minutes(request: HttpRequest) -> HttpResponse:
     at = year.index(month)
     cost = costs.of_month(member, month, page.rows)
     found = terms.started()
-    marks = shown.marks(Contest.SESSION, [one.pk for one in page.rows]) if found is not None else {}
+    marks = contested.marks(Contest.SESSION, [one.pk for one in page.rows]) if found is not None else {}
     return render(
         request,
         "my/minutes.html",
@@ -197,7 +196,7 @@ def _row(session: UsageSession) -> dict[str, Any]:
         "review": review,
         # a contested session alone does not make the minutes uncertain
         "is_inexact": session.counted_uncertainty_ms > 0 or (session.uncertain and session.doubt is not None),
-        "corrected": labels.corrected(session.corrected),
+        "corrected": session_labels.corrected(session.corrected),
         "is_contested": review is not None and review.is_contested,
         "verdict": _verdict(session, review),
     }

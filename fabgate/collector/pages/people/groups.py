@@ -25,13 +25,13 @@ from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.forms.machines_field import MachinesField
 from fabgate.collector.pages.forms.member_field import find_member, member_text
 from fabgate.collector.pages.lists.sorting import Sorting
-from fabgate.collector.pages.people import labels as words
 from fabgate.collector.pages.people import search, shortcuts
 from fabgate.collector.pages.people.badges import giving, short_forms
 from fabgate.collector.pages.people.payers.forms import GroupPayerForm, refuse_payer
 from fabgate.collector.pages.people.person import action_forms
 from fabgate.collector.pages.roles import self_and_groups
-from fabgate.collector.pages.use import names
+from fabgate.collector.pages.words import names
+from fabgate.collector.pages.words import people_labels as words
 from fabgate.collector.people import badges, blocks
 
 #: The most wrong lines that an error lists.
@@ -173,7 +173,7 @@ def payer(request: HttpRequest, pk: int) -> HttpResponse:
                     change.rosters = roster.versions(roster.rebuild(only_changed=True))
     if not is_saved:
         return _page(request, group, status=form.status, payer_form=form)
-    shortcuts.report_change(request, _("Saved."), change)
+    gates_informed.report_change(request, _("Saved."), change)
     return see_other(reverse("people-group", args=[pk]))
 
 
@@ -197,7 +197,7 @@ def give(request: HttpRequest, pk: int) -> HttpResponse:
         except badges.Taken as error:
             form.add_error("typed", action_forms.not_free(error))
         else:
-            shortcuts.report_change(request, _("Badge assigned."), change)
+            gates_informed.report_change(request, _("Badge assigned."), change)
             short_forms.warn(request, row)
             return see_other(reverse("people-group", args=[pk]))
     return _page(request, group, give_form=form)
@@ -218,7 +218,7 @@ def end(request: HttpRequest, pk: int) -> HttpResponse:
             held.save(update_fields=["ended_on"])
             change.rosters = roster.versions(roster.rebuild(only_changed=True))
     text = _("Group closed: its badges no longer give access to any machine.") if is_over else _("Group reopened.")
-    shortcuts.report_change(request, text, change)
+    gates_informed.report_change(request, text, change)
     return see_other(reverse("people-group", args=[pk]))
 
 
@@ -252,7 +252,7 @@ def _save(request: HttpRequest, group: Group | None) -> HttpResponse:
         form.add_error("name", _("A group with this name has just been added."))
         is_saved, status = False, 409
     if is_saved:
-        shortcuts.report_change(request, _("Saved."), change)
+        gates_informed.report_change(request, _("Saved."), change)
         return see_other(reverse("people-group", args=[saved.pk]))
     return render(request, "people/group_edit.html", {"form": form, "group": group}, status=status or form.status)
 

@@ -16,9 +16,11 @@ from django.utils.translation import ngettext
 
 from fabgate.collector.db import pulse
 from fabgate.collector.models import Grant
+from fabgate.collector.pages import gates_informed
 from fabgate.collector.pages.access_control import see_other
-from fabgate.collector.pages.people import imports, labels, shortcuts
-from fabgate.collector.pages.people.labels import Chip
+from fabgate.collector.pages.people import imports, shortcuts
+from fabgate.collector.pages.words import people_labels
+from fabgate.collector.pages.words.people_labels import Chip
 from fabgate.collector.people import many_grants
 from fabgate.collector.people.import_list import trainings, uploads
 from fabgate.collector.people.import_list.trainings import TrainingsFile
@@ -53,7 +55,7 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
         change = many_grants.store_imported(planned, actor=shortcuts.actor(request))
     uploads.forget(token)
     text = ngettext("Import complete: %(n)d grant.", "Import complete: %(n)d grants.", count)
-    shortcuts.report_change(request, text % {"n": count}, change)
+    gates_informed.report_change(request, text % {"n": count}, change)
     return see_other(reverse("people-trainings"))
 
 
@@ -64,7 +66,9 @@ def _page(
     for one in planned:
         if not one.kept:
             granted[str(one.grant.training)].append(_shown(one.grant))
-    kept = [(labels.KEPT[why], [_shown(one.grant) for one in planned if one.kept == why]) for why in many_grants.KEPT]
+    kept = [
+        (people_labels.KEPT[why], [_shown(one.grant) for one in planned if one.kept == why]) for why in many_grants.KEPT
+    ]
     context = {
         "file": file,
         "lines": imports.rows_with_errors(file),
@@ -80,9 +84,9 @@ def _page(
 
 
 def _shown(grant: Grant) -> _Shown:
-    values = {"since": labels.short(grant.since), "until": labels.short(grant.until)}
+    values = {"since": people_labels.short(grant.since), "until": people_labels.short(grant.until)}
     text = _("%(since)s to %(until)s") if grant.until else _("since %(since)s")
-    return _Shown(grant, labels.stage(grant.stage), text % values)
+    return _Shown(grant, people_labels.stage(grant.stage), text % values)
 
 
 def _by_name(grants: Iterable[_Shown]) -> list[_Shown]:

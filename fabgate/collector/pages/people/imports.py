@@ -20,11 +20,12 @@ from fabgate.collector.base.environ import LANGS
 from fabgate.collector.billing import member_plans
 from fabgate.collector.db import audit, pulse
 from fabgate.collector.models import Change, Grant, Member, Payer
-from fabgate.collector.pages import errors
+from fabgate.collector.pages import errors, gates_informed
 from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.month import difference
-from fabgate.collector.pages.people import labels, shortcuts
+from fabgate.collector.pages.people import shortcuts
 from fabgate.collector.pages.people.badges import short_forms
+from fabgate.collector.pages.words import people_labels
 from fabgate.collector.paper.figures import NOTHING
 from fabgate.collector.people import blocks, leaving
 from fabgate.collector.people.import_list import file as members_file
@@ -72,7 +73,7 @@ _TRAINING_COLUMNS: Final = {
 }
 _TRAINING_WRITTEN: Final = {
     "since": ("2026-03-31", "31/03/2026"),
-    "stage": [labels.STAGES[stage][1] for stage in (Grant.AUTONOMOUS, Grant.SUPERVISED, Grant.INSTRUCTOR)],
+    "stage": [people_labels.STAGES[stage][1] for stage in (Grant.AUTONOMOUS, Grant.SUPERVISED, Grant.INSTRUCTOR)],
     "until": ("2027-03-31", "31/03/2027"),
 }
 #: The titles that a column may have, its meaning, and examples of cells.
@@ -222,7 +223,7 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
     if is_complete:
         gone = len(found.vanished)
         parts.append(ngettext("%(n)d has left", "%(n)d have left", gone) % {"n": gone})
-    shortcuts.report_change(request, _("Import complete: %(what)s.") % {"what": ", ".join(parts)}, change)
+    gates_informed.report_change(request, _("Import complete: %(what)s.") % {"what": ", ".join(parts)}, change)
     short_forms.warn_of_new(request, before)
     return see_other(reverse("people"))
 
@@ -321,7 +322,7 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, date):
-        return labels.short(value)
+        return people_labels.short(value)
     if isinstance(value, list):
         return ", ".join(map(str, value)) or NOTHING
     return str(value) if value not in (None, "") else NOTHING

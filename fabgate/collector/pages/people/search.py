@@ -22,8 +22,8 @@ from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.lists import keyset
 from fabgate.collector.pages.lists.keyset import Key
 from fabgate.collector.pages.lists.sorting import Sorting
-from fabgate.collector.pages.people import labels
 from fabgate.collector.pages.people.badges import card_form
+from fabgate.collector.pages.words import people_labels
 from fabgate.collector.people import badges, blocks, display_names
 from fabgate.collector.people.badges import Card
 from fabgate.collector.people.display_names import Holder
@@ -176,7 +176,7 @@ def list_rows(members: Sequence[Member]) -> list[dict[str, Any]]:
     return [
         {
             "member": member,
-            "chips": labels.membership_chips(member, today, blocked.get(member.pk, ())),
+            "chips": people_labels.membership_chips(member, today, blocked.get(member.pk, ())),
             "badges": theirs.get(member.pk, []),
         }
         for member in members

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.utils.translation import gettext as _
 
-from fabgate.collector.access import roster
-from fabgate.collector.models import Badge, Change, Gate, Member
+from fabgate.collector.models import Badge, Member
 from fabgate.collector.pages import errors
 from fabgate.collector.pages.access_control import account_of, see_other
 from fabgate.collector.pages.roles import barred_from
@@ -31,20 +28,6 @@ def get_member_to_judge(request: HttpRequest, pk: str) -> Member:
     if member.pk == barred_from(account_of(request)):
         raise errors.SelfDecision
     return member
-
-
-def report_change(request: HttpRequest, text: str, *changes: Change) -> None:
-    """Show a message and announce the new rosters to the gates.
-
-    Call it after the commit; it takes a few seconds at most.
-    """
-    messages.success(request, text)
-    rosters = {name: version for change in changes for name, version in change.rosters.items()}
-    gates = list(Gate.objects.filter(name__in=rosters).order_by("name"))
-    if gates and not roster.announce(gates, timeout_s=roster.PAGE_S):
-        messages.warning(
-            request, _("The message broker is offline; the gates will be updated when they next fetch their roster.")
-        )
 
 
 def redirect_to_person(member: Member | str) -> HttpResponse:

@@ -29,11 +29,11 @@ from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.forms.machines_field import MachinesField
 from fabgate.collector.pages.lists import keyset
 from fabgate.collector.pages.lists.sorting import Sorting
-from fabgate.collector.pages.people import labels as words
 from fabgate.collector.pages.people import search, shortcuts
-from fabgate.collector.pages.people.labels import Chip
 from fabgate.collector.pages.people.person import action_forms
 from fabgate.collector.pages.roles import barred_from
+from fabgate.collector.pages.words import people_labels as words
+from fabgate.collector.pages.words.people_labels import Chip
 from fabgate.collector.people import blocks
 from fabgate.collector.people import many_grants as grants
 from fabgate.errors import UsageError
@@ -187,7 +187,7 @@ def new(request: HttpRequest) -> HttpResponse:
             status = 409
         else:
             text = _("%(training)s added. Grant it to the people who have completed it.")
-            shortcuts.report_change(request, text % {"training": training}, change)
+            gates_informed.report_change(request, text % {"training": training}, change)
             return see_other(reverse("people-training", args=[training.pk]))
     return render(request, "people/training_edit.html", {"form": form, "training": None}, status=status)
 
@@ -206,7 +206,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
                 form.save()
                 change.rosters = roster.versions(roster.rebuild(only_changed=True))
     if is_saved:
-        shortcuts.report_change(request, _("Saved."), change)
+        gates_informed.report_change(request, _("Saved."), change)
         return see_other(reverse("people-training", args=[pk]))
     return render(request, "people/training_edit.html", {"form": form, "training": training}, status=form.status)
 
@@ -317,7 +317,7 @@ def _grant_all(request: HttpRequest, form: action_forms.GrantForm) -> HttpRespon
     )
     if changed := [one.change for one in given if one.change is not None]:
         text = ngettext("%(training)s granted to %(n)d person.", "%(training)s granted to %(n)d people.", len(changed))
-        shortcuts.report_change(request, text % {"training": typed["training"], "n": len(changed)}, *changed)
+        gates_informed.report_change(request, text % {"training": typed["training"], "n": len(changed)}, *changed)
     kept = [(words.KEPT[why], [one.member for one in given if one.kept == why]) for why in grants.KEPT]
     if kept := [(text, members) for text, members in kept if members]:
         # A page lists them, because a message has room for a few names only. Reloading it changes nothing.

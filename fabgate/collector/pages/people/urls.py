@@ -14,9 +14,8 @@ from django.urls import path, register_converter
 from fabgate.collector.models import Account
 from fabgate.collector.pages.ids import MemberConverter
 from fabgate.collector.pages.people import groups, import_trainings, imports, search, trainings
-from fabgate.collector.pages.people.badges import enrol
 from fabgate.collector.pages.people.payers import choice, records
-from fabgate.collector.pages.people.person import actions, edit, page
+from fabgate.collector.pages.people.person import actions, edit, enrol, page
 from fabgate.collector.pages.roles import Asks, Right, reads, writes
 
 register_converter(MemberConverter, "member")

@@ -20,8 +20,9 @@ from django.utils.translation import gettext_lazy
 
 from fabgate import wire
 from fabgate.collector.models import Machine, Refusal, UsageSession
-from fabgate.collector.pages.use import labels, names, periods
+from fabgate.collector.pages.use import periods
 from fabgate.collector.pages.use.periods import Period
+from fabgate.collector.pages.words import names, session_labels
 from fabgate.collector.people import display_names, reasons
 
 #: Days outside these years are refused.
@@ -127,7 +128,7 @@ class SessionsForm(PeriodForm):
 
     def __init__(self, data: QueryDict) -> None:
         super().__init__(data)
-        known = sorted((labels.ended(word), word) for word in wire.END_REASONS)
+        known = sorted((session_labels.ended(word), word) for word in wire.END_REASONS)
         self.fields["reason"].choices = [("", _("Any reason")), *((word, text) for text, word in known)]  # type: ignore[attr-defined]  # a ChoiceField
 
     def filtered(self) -> QuerySet[UsageSession]:
@@ -172,7 +173,9 @@ class RefusalsForm(PeriodForm):
 
     def __init__(self, data: QueryDict) -> None:
         super().__init__(data)
-        known = sorted((labels.refused([word]), word) for word in reasons.REFUSED if reasons.alike(word)[0] == word)
+        known = sorted(
+            (session_labels.refused([word]), word) for word in reasons.REFUSED if reasons.alike(word)[0] == word
+        )
         self.fields["reason"].choices = [("", _("Any reason")), *((word, text) for text, word in known)]  # type: ignore[attr-defined]  # a ChoiceField
 
     def filtered(self) -> QuerySet[Refusal]:

@@ -16,9 +16,9 @@ from django.http import HttpRequest, HttpResponse
 
 from fabgate.collector.models import Refusal
 from fabgate.collector.pages.lists.sorting import Labelled, Sorting
-from fabgate.collector.pages.use import labels, names
 from fabgate.collector.pages.use.forms import RefusalsForm
 from fabgate.collector.pages.use.tab import render_page
+from fabgate.collector.pages.words import names, session_labels
 from fabgate.collector.people import display_names
 
 #: How many lines each summary shows.
@@ -54,7 +54,7 @@ def refusals(request: HttpRequest) -> HttpResponse:
             "unnamed": display_names.badge_title(holders.get(row.pk), row.reasons),
             "holder": holders.get(row.pk),
             "machine": str(row.where),
-            "why": labels.refused(row.reasons),
+            "why": session_labels.refused(row.reasons),
         }
         for row in page.rows
     ]
@@ -72,7 +72,7 @@ def _people(found: Iterable[str]) -> Mapping[str, str]:
 
 def _reasons(found: Iterable[str]) -> Mapping[str, str]:
     """Return the labels by which the list is sorted."""
-    return {text: labels.refused(json.loads(text)) for text in found}
+    return {text: session_labels.refused(json.loads(text)) for text in found}
 
 
 _LABELS: Final = {
@@ -97,7 +97,7 @@ def _summaries(matching: QuerySet[Refusal]) -> dict[str, Any]:
     holders = display_names.last_holders(row["badge"] for row in strangers)
     return {
         "total": sum(reasons.values()),
-        "reasons": [(labels.refused([word]), times) for word, times in reasons.most_common(_TOP)],
+        "reasons": [(session_labels.refused([word]), times) for word, times in reasons.most_common(_TOP)],
         "machines": machines.most_common(_TOP),
         "strangers": [{**row, "holder": holders.get(row["badge"])} for row in strangers],
     }

@@ -20,11 +20,11 @@ from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import at_once
 from fabgate.collector.models import Contest, Review
 from fabgate.collector.pages.access_control import account_of, see_other
-from fabgate.collector.pages.contests.shown import described
+from fabgate.collector.pages.contested import described
 from fabgate.collector.pages.roles import self_and_groups
-from fabgate.collector.pages.use import labels
 from fabgate.collector.pages.use.sessions.rows import Row, rows, totals
 from fabgate.collector.pages.use.tab import render_page
+from fabgate.collector.pages.words import session_labels
 from fabgate.collector.paper.figures import Money
 from fabgate.collector.sessions import corrections, merge
 from fabgate.errors import UsageError
@@ -165,7 +165,10 @@ def causes(reviews: Iterable[Review], own: frozenset[str]) -> list[dict[str, Any
     for case in cases(waiting):
         case.rows = [(one, lines[one], not own.isdisjoint(one.session.people)) for one in case.reviews]
         kinds.setdefault(case.why, []).append(case)
-    return [{"words": labels.why(why), "remedy": labels.remedy(why), "cases": found} for why, found in kinds.items()]
+    return [
+        {"words": session_labels.why(why), "remedy": session_labels.remedy(why), "cases": found}
+        for why, found in kinds.items()
+    ]
 
 
 def cases(reviews: Iterable[Review]) -> list[Case]:

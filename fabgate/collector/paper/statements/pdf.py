@@ -9,6 +9,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from fabgate.collector.billing.statements.compose import Statement
+from fabgate.collector.paper import letterhead
 from fabgate.collector.paper.letterhead import Letterhead
 from fabgate.collector.paper.sheet import Column, Heading, Row, Sheet, Sum
 from fabgate.collector.paper.statements import how_to_pay, language, qr_code, rows, vat
@@ -24,7 +25,7 @@ def of(statement: Statement) -> bytes:
 def _written(statement: Statement) -> bytes:
     head, words = statement.head, statement.words
     sheet = Sheet(
-        Letterhead(words.workshop.get("name", ""), tuple(rows.workshop_lines(words))),
+        Letterhead(words.workshop.get("name", ""), tuple(letterhead.workshop_lines(words))),
         title=f"{rows.title()} {head.number}",
         footer=f"{rows.title()} · {head.number}",
         # A provisional one has the date of its month, too: nothing in it depends on when it was printed.

@@ -107,21 +107,6 @@ def address(words: Words, payer: str) -> list[str]:
     return [words.payer.get("name") or payer, *words.payer.get("address", "").splitlines()]
 
 
-def workshop_lines(words: Words) -> list[str]:
-    """Return the lines below the name of the workshop."""
-    workshop = words.workshop
-    contact = [
-        workshop.get("contact", ""),
-        *(
-            f"{label} {workshop[name]}"
-            for name, label in (("registration_number", _("Registration number")), ("vat_number", _("VAT number")))
-            if workshop.get(name)
-        ),
-    ]
-    found = [", ".join(workshop.get("address", "").splitlines()), " · ".join(filter(None, contact))]
-    return [line for line in found if line]
-
-
 def columns() -> list[str]:
     """Return the labels of the columns: day, span, billed time, text, VAT code, amount."""
     return [_("Date"), _("Time"), _("Billed time"), _("Details"), _("VAT"), _("Amount")]

@@ -9,10 +9,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Final
 
-from fabgate.collector.billing import member_plans, rule_store, terms, typed_rule
-from fabgate.collector.billing.charges import closing, refresh
+from fabgate.collector.billing import closing, member_plans, rule_store, terms
+from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import ledger, modes, standing
+from fabgate.collector.billing.tariffs import typed_rule
 from fabgate.collector.billing.vat import rates
 from fabgate.collector.db import audit
 from fabgate.collector.models import Machine, ManualLine, Member, Payer, Plan, PrepaidEntry, Workshop
@@ -81,7 +82,7 @@ def furnish(today: date, lang: str, opened: datetime) -> None:
             rule_store.add(rule_store.unsaved((Machine.objects.get(name=name), "", None), first, typed), ACCOUNTANT)
         _plan(texts["student"], first)
         _letterhead(texts["workshop"])
-    while (after := refresh.following(first)) <= today:
+    while (after := terms.next_month(first)) <= today:
         _material(texts["material"], dating.moment(after - timedelta(days=1), time(17)))
         _close(first, _by_now(dating.moment(after, time(8))), texts["reason"])
         first = after

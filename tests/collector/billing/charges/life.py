@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from fabgate.collector.billing import member_plans, month, rule_store, terms
 from fabgate.collector.billing.charges import decisions, record, refresh
-from fabgate.collector.billing.typed_rule import Typed
+from fabgate.collector.billing.tariffs.typed_rule import Typed
 from fabgate.collector.db import audit, pulse
 from fabgate.collector.models import BillingProgress, Charge, Machine, Member, Plan, Pulse, Review, UsageSession, Waiver
 from fabgate.collector.sessions import corrections

@@ -16,11 +16,11 @@ from django.test.utils import CaptureQueriesContext
 
 from fabgate.collector.access import roster
 from fabgate.collector.access.billing_watch import BillingWatch
-from fabgate.collector.billing import member_plans, month, rule_store, terms
-from fabgate.collector.billing.charges import at_once, behind, closing, contests, decisions, refresh
+from fabgate.collector.billing import closing, contests, member_plans, month, rule_store, terms
+from fabgate.collector.billing.charges import at_once, behind, decisions, refresh
 from fabgate.collector.billing.prepaid import admissions, balances, ledger, modes, standing
 from fabgate.collector.billing.prepaid.ledger import Paid
-from fabgate.collector.billing.typed_rule import Typed
+from fabgate.collector.billing.tariffs.typed_rule import Typed
 from fabgate.collector.db import audit, pulse
 from fabgate.collector.models import (
     Charge,

@@ -10,9 +10,9 @@ from decimal import Decimal
 
 import pytest
 
-from fabgate.collector.billing import member_plans, rule_store
-from fabgate.collector.billing.charges import closing, decisions, record, refresh
-from fabgate.collector.billing.typed_rule import Typed
+from fabgate.collector.billing import closing, member_plans, rule_store
+from fabgate.collector.billing.charges import decisions, record, refresh
+from fabgate.collector.billing.tariffs.typed_rule import Typed
 from fabgate.collector.models import (
     BillingProgress,
     Charge,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+from fabgate.collector.billing import terms
 from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.prepaid import balances, ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
@@ -142,6 +143,6 @@ class PrepaidLife(Life):
             for day in days:
                 assert balances.of(payer, day) == self.balance(payer, day), (payer, day)
             for month in self.closed:
-                last = refresh.following(month) - timedelta(days=1)
+                last = terms.next_month(month) - timedelta(days=1)
                 assert self.kept.setdefault((payer, last), balances.of(payer, last)) == balances.of(payer, last)
         assert not findings()

@@ -17,8 +17,8 @@ from fabgate.collector.billing.charges import decisions
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
-from fabgate.collector.billing.rules import BILLED_PURPOSES
-from fabgate.collector.billing.typed_rule import Typed
+from fabgate.collector.billing.tariffs.rules import BILLED_PURPOSES
+from fabgate.collector.billing.tariffs.typed_rule import Typed
 from fabgate.collector.models import BillingTerms, Block, Gate, Group, Member, Plan
 from fabgate.collector.processes.worker import Worker
 from fabgate.gate.panel.messages import notice

@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from django.db import connection, transaction
 
-from fabgate.collector.billing import member_plans
-from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.billing import closing, member_plans
+from fabgate.collector.billing.charges import decisions, refresh
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import balances, daily, ledger, modes, standing
 from fabgate.collector.billing.prepaid.ledger import Paid

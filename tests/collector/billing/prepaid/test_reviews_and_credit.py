@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from django.db import transaction
 
-from fabgate.collector.billing import member_plans
-from fabgate.collector.billing.charges import contests, decisions, refresh
+from fabgate.collector.billing import contests, member_plans, terms
+from fabgate.collector.billing.charges import decisions, refresh
 from fabgate.collector.billing.prepaid import admissions, balances, ledger, modes, standing
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.billing.sinks.feeds import Charges
@@ -198,7 +198,7 @@ class ReviewedLife(PrepaidLife):
         return self.prepays(line.payer, line.month)
 
     def counts(self, line: ManualLine) -> date:
-        last = refresh.following(line.month) - timedelta(days=1)
+        last = terms.next_month(line.month) - timedelta(days=1)
         return max(line.month, min(line.at.date(), last))
 
     def check(self) -> None:

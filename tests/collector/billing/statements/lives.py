@@ -13,8 +13,8 @@ from decimal import Decimal
 
 from django.db import transaction
 
-from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import closing, contests, decisions, refresh
+from fabgate.collector.billing import closing, contests, terms
+from fabgate.collector.billing.charges import decisions, refresh
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.billing.vat import rates
@@ -25,8 +25,8 @@ from tests.collector.pages import billing
 from tests.collector.pages.billing import FIRST
 from tests.collector.pages.used import Used
 
-NEXT = refresh.following(FIRST)
-THIRD = refresh.following(NEXT)
+NEXT = terms.next_month(FIRST)
+THIRD = terms.next_month(NEXT)
 MEMBERS = ("m-1", "m-2", "m-3")
 DIGITS = {"EUR": 2, "JPY": 0, "TND": 3}
 PRICES = ("0.10", "0.25", "0.3333", "0.000017", "1.2345", "12", "0")

@@ -11,7 +11,8 @@ import pytest
 from django.utils import translation
 from pypdf import PdfReader
 
-from fabgate.collector.billing.charges import closing, contests, decisions, refresh
+from fabgate.collector.billing import closing, contests, terms
+from fabgate.collector.billing.charges import decisions, refresh
 from fabgate.collector.billing.prepaid import balances, ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.billing.statements import archive, issue, read, values
@@ -38,7 +39,7 @@ from tests.collector.pages.billing import FIRST, NOON
 from tests.collector.pages.used import Used
 
 pytestmark = pytest.mark.usefixtures("database")
-NEXT = refresh.following(FIRST)
+NEXT = terms.next_month(FIRST)
 DASH, MINUS, TIMES = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 LATER = NOON + timedelta(days=60)
 

@@ -19,7 +19,7 @@ from fabgate.collector.billing.prepaid import modes
 from fabgate.collector.billing.sinks import feeds
 from fabgate.collector.billing.sinks.postings import Chart, WithoutRateError, entries
 from fabgate.collector.billing.statements import read
-from fabgate.collector.billing.typed_rule import Typed
+from fabgate.collector.billing.tariffs.typed_rule import Typed
 from fabgate.collector.billing.vat import amounts, months, rates
 from fabgate.collector.billing.vat.amounts import Amounts
 from fabgate.collector.models import BillingTerms, Change, Charge, ClosedMonth, TariffRule, VatRate

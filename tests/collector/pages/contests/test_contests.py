@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from django.db.models import F
 
-from fabgate.collector.billing.charges import closing, contests, decisions, refresh
+from fabgate.collector.billing import closing, contests, terms
+from fabgate.collector.billing.charges import decisions, refresh
 from fabgate.collector.billing.prepaid import balances, ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.billing.statements import read
@@ -34,7 +35,7 @@ from tests.collector.pages.racing import at_once, sent
 from tests.collector.pages.used import Used, text
 
 pytestmark = pytest.mark.usefixtures("env", "told")
-NEXT = refresh.following(FIRST)
+NEXT = terms.next_month(FIRST)
 NOW = NOON + timedelta(days=60)
 
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.billing import closing, terms
+from fabgate.collector.billing.charges import decisions
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.billing.prepaid.settlement import Settled
@@ -35,7 +35,7 @@ FABGATE = Path(terms.__file__).parents[2]
 WHY = "prices exclude VAT here, but credit is paid in with VAT"
 LATER = billing.NOON + timedelta(days=400)
 PAYERS = ("m-1", "m-2", modes.EVERYBODY)
-MONTHS = (FIRST, refresh.following(FIRST))
+MONTHS = (FIRST, terms.next_month(FIRST))
 
 
 @pytest.fixture

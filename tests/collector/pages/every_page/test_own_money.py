@@ -30,8 +30,8 @@ from fabgate.collector.people.blocks import today
 from tests.collector.pages import billing
 from tests.collector.pages.conftest import PASSWORD
 from tests.collector.pages.counter import ADA, NEW
-from tests.collector.pages.signin.money import ALWAYS_WRITTEN, concerns_money, stored, written
-from tests.collector.pages.signin.question import QUESTION, grow_stale, hidden
+from tests.collector.pages.password.money import ALWAYS_WRITTEN, concerns_money, stored, written
+from tests.collector.pages.password.question import QUESTION, grow_stale, hidden
 from tests.collector.paying import organisation
 
 pytestmark = pytest.mark.usefixtures("house")

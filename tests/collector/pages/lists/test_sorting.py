@@ -32,7 +32,7 @@ from fabgate.collector.models import (
 from fabgate.collector.pages.lists import keyset
 from fabgate.collector.pages.lists.sorting import Sorting, sort_key
 from fabgate.collector.pages.log import labels as log_labels
-from fabgate.collector.pages.use import labels
+from fabgate.collector.pages.words import session_labels
 from fabgate.collector.people.blocks import today
 from tests.collector.pages.used import MINUTE, NOON, Used
 from tests.collector.paying import organisation, paying
@@ -194,11 +194,11 @@ def person(row: Any) -> str:
 WORDS: Final[list[tuple[str, str, Callable[[Any], str]]]] = [
     (REFUSALS, "person", person),
     (REFUSALS, "machine", lambda row: str(row.machine)),
-    (REFUSALS, "reason", lambda row: labels.refused(row.reasons)),
+    (REFUSALS, "reason", lambda row: session_labels.refused(row.reasons)),
     (LOG, "by", lambda row: {"maya": "Zoé", "bob": "bob"}.get(row.actor, "root (command line)")),
     (LOG, "what", lambda row: log_labels.verb(row.verb)),
     (SESSIONS, "person", person),
-    (SESSIONS, "reason", lambda row: labels.ended(row.reason)),
+    (SESSIONS, "reason", lambda row: session_labels.ended(row.reason)),
 ]
 
 

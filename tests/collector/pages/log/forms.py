@@ -10,8 +10,8 @@ from unittest import mock
 from django.urls import reverse
 
 from fabgate.collector.accounts import links
-from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import closing, contests, decisions, refresh
+from fabgate.collector.billing import closing, contests, terms
+from fabgate.collector.billing.charges import decisions, refresh
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.models import (

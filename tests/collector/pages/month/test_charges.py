@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.billing import closing, terms
+from fabgate.collector.billing.charges import decisions
 from fabgate.collector.models import ClosedMonth, ManualLine, Member, Plan, Waiver
 from fabgate.collector.paper.figures import MINUS
 from fabgate.collector.sessions import corrections
@@ -16,7 +17,7 @@ from tests.collector.pages.tables import rows
 from tests.collector.pages.used import Used, text
 
 pytestmark = pytest.mark.usefixtures("database")
-NEXT = refresh.following(FIRST)
+NEXT = terms.next_month(FIRST)
 
 
 @pytest.fixture

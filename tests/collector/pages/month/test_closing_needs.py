@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fabgate.collector.billing.charges import closing, refresh
+from fabgate.collector.billing import closing, terms
+from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.prepaid import modes
 from fabgate.collector.models import ClosedMonth, ManualLine, Member, Workshop
 from fabgate.errors import UsageError
@@ -17,7 +18,7 @@ from tests.collector.pages.tables import words
 NO_SENDER = "the statements have no sender"
 NO_PAYMENT = "the statements do not say how to pay"
 #: The month is over.
-LATER = datetime.combine(refresh.following(FIRST), datetime.min.time(), UTC) + timedelta(hours=1)
+LATER = datetime.combine(terms.next_month(FIRST), datetime.min.time(), UTC) + timedelta(hours=1)
 pytestmark = pytest.mark.usefixtures("database")
 
 

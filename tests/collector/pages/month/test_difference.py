@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from fabgate.collector.billing import terms, trial
-from fabgate.collector.billing.charges import closing, refresh
+from fabgate.collector.billing import closing, terms, trial
+from fabgate.collector.billing.charges import refresh
 from fabgate.collector.models import Charge, Plan, TariffRule
 from tests.collector.pages import billing
 from tests.collector.pages.billing import NOON, charged, typed

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
-from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.billing import closing, terms
+from fabgate.collector.billing.charges import decisions, refresh
 from fabgate.collector.billing.prepaid import modes
 from fabgate.collector.billing.statements import issue
 from fabgate.collector.billing.vat import rates

@@ -13,7 +13,6 @@ from django.utils import translation
 
 from fabgate.collector.billing import month as months
 from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.currencies import DIGITS
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.models import BillingTerms, Change, Member, Payer, UsageSession
@@ -165,7 +164,7 @@ def test_what_is_open_leads_to_payers_without_an_address_and_to_the_month_to_clo
 
 def test_a_month_without_charges_says_so_and_what_is_open(shop, manager):
     billing.start()
-    after = f"{refresh.following(billing.FIRST):%Y-%m}"
+    after = f"{terms.next_month(billing.FIRST):%Y-%m}"
     page = text(manager.get(f"/month?month={after}"))
     assert "No session ended in this month" in page
     assert f'href="/month?month={MONTH}">{billing.FIRST:%B %Y} is not closed yet</a>' in page
@@ -176,7 +175,7 @@ def test_a_month_without_charges_says_so_and_what_is_open(shop, manager):
 
 
 def test_a_month_without_charges_and_with_nothing_open_says_only_the_former(shop, manager):
-    billing.start(first=refresh.following(billing.FIRST))
+    billing.start(first=terms.next_month(billing.FIRST))
     page = text(manager.get("/month"))
     assert "No session ended in this month" in page
     assert "What is open" not in page

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from fabgate.collector.billing.charges import closing, refresh
+from fabgate.collector.billing import closing
+from fabgate.collector.billing.charges import refresh
 from fabgate.collector.billing.sinks import config, engine
 from fabgate.collector.db import audit
 from fabgate.collector.models import Change, Charge, Collector, Member, Sink, SinkLetter

@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 from pypdf import PdfReader
 
-from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.billing import closing, terms
+from fabgate.collector.billing.charges import decisions
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.models import Change, ClosedMonth, Group, Member, Payer, StatementMail, Workshop
@@ -20,7 +21,7 @@ from tests.collector.pages.billing import FIRST, MONTH, NOON
 from tests.collector.pages.used import Used, body, text
 
 pytestmark = pytest.mark.usefixtures("database")
-NEXT = f"{refresh.following(FIRST):%Y-%m}"
+NEXT = f"{terms.next_month(FIRST):%Y-%m}"
 
 
 @pytest.fixture

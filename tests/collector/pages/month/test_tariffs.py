@@ -13,14 +13,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from fabgate.collector.billing import member_plans, rule_store, terms
-from fabgate.collector.billing.charges import closing
-from fabgate.collector.billing.coverage import Place, counting, holes
-from fabgate.collector.billing.rules import Rule
-from fabgate.collector.billing.typed_rule import Typed
+from fabgate.collector.billing import closing, member_plans, rule_store, terms
+from fabgate.collector.billing.tariffs.coverage import Place, counting, holes
+from fabgate.collector.billing.tariffs.rules import Rule
+from fabgate.collector.billing.tariffs.typed_rule import Typed
 from fabgate.collector.models import Change, Machine, Plan, TariffRule
-from fabgate.collector.pages.month.tariffs import words
 from fabgate.collector.pages.month.tariffs.rule_form import RuleForm, initial_of
+from fabgate.collector.pages.words import tariff_phrases
 from fabgate.collector.paper.figures import Money
 from fabgate.pricing import stored
 from fabgate.pricing.tariffs import RUNNING, Peak, Tariff
@@ -445,11 +444,11 @@ def test_a_rule_counts_if_a_session_can_meet_it():
     ],
 )
 def test_a_tariff_is_written_in_words(tariff, phrases):
-    assert words.of(tariff, {"own", "group"}, "", EUR) == phrases
+    assert tariff_phrases.of(tariff, {"own", "group"}, "", EUR) == phrases
 
 
 def test_purposes_and_the_vat_code_are_named_if_they_are_unusual():
-    phrases = words.of(Tariff(Decimal(1)), {"own", "training"}, "V20", EUR)
+    phrases = tariff_phrases.of(Tariff(Decimal(1)), {"own", "training"}, "V20", EUR)
     assert phrases[1:] == ["bills only: Own project, Training", "VAT code V20"]
 
 

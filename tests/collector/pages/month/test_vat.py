@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.billing import closing, terms
+from fabgate.collector.billing.charges import decisions, refresh
 from fabgate.collector.billing.vat import rates
 from fabgate.collector.models import BillingTerms, Change, TariffRule
 from fabgate.errors import UsageError

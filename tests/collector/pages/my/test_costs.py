@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.billing import closing, terms
+from fabgate.collector.billing.charges import decisions, refresh
 from fabgate.collector.models import Member, Payer, UsageSession
 from fabgate.collector.sessions import corrections
 from tests.collector.pages import billing, used
@@ -38,7 +39,7 @@ def costs(shown: str) -> list[str]:
 def test_before_billing_and_before_its_first_month_no_page_says_anything_of_costs(mine, shop):
     shop.session("s-1", "m-1", NOON, 30)
     assert "Cost" not in text(mine.get(f"/my-minutes?month={MONTH}"))
-    billing.start(first=refresh.following(FIRST))
+    billing.start(first=terms.next_month(FIRST))
     assert "Cost" not in page(mine)
     assert "Cost" not in text(mine.get("/my-minutes/sessions/s-1"))
 
@@ -90,7 +91,7 @@ def test_a_correction_after_closing_is_in_the_sum_and_says_in_which_month_it_is_
     shown = page(mine)
     assert costs(shown) == ["€1.00"]
     assert '<strong class="number">€1.00</strong>' in shown
-    assert f"{refresh.following(FIRST):%B %Y}" in text(mine.get("/my-minutes/sessions/s-1"))
+    assert f"{terms.next_month(FIRST):%B %Y}" in text(mine.get("/my-minutes/sessions/s-1"))
 
 
 def test_a_member_for_whom_a_school_pays_sees_who_pays_and_no_amount(mine, shop):

@@ -6,8 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from fabgate.collector.billing import member_plans
-from fabgate.collector.billing.charges import closing
+from fabgate.collector.billing import closing, member_plans
 from fabgate.collector.models import Account, Change, Member, Plan
 from fabgate.collector.people.blocks import today
 from fabgate.collector.people.import_list import file

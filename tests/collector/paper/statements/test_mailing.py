@@ -8,7 +8,8 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 from pypdf import PdfReader
 
-from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.billing import closing, terms
+from fabgate.collector.billing.charges import decisions
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.billing.statements import issue
@@ -80,7 +81,7 @@ def test_one_statement_is_sent_again_on_purpose_alone(mail_server):
     assert len(got.taken) == 2
     assert states()["m-1"] == ["sent", "sent"]
     assert mailing.send_one(FIRST, "m-3", author="maya") == "the payer has no e-mail address"
-    assert mailing.of(refresh.following(FIRST), "m-1") is None
+    assert mailing.of(terms.next_month(FIRST), "m-1") is None
 
 
 def test_a_refused_address_fails_alone_and_is_sent_with_the_next_ones(mail_server, monkeypatch):
@@ -130,7 +131,7 @@ def test_a_process_that_ends_while_it_sends_sends_nothing_twice(mail_server, mon
 def test_a_statement_without_a_session_or_a_line_is_not_sent(mail_server):
     """Who only paid in has a statement of 0, which says nothing that the acknowledgement did not."""
     got = mail_server()
-    after = refresh.following(FIRST)
+    after = terms.next_month(FIRST)
     Member.objects.filter(pk="m-4").update(email="paid-in@example.org")
     at = datetime.combine(after, time(12), UTC)
     modes.set_mode("m-4", after, prepays=True, actor="maya")
@@ -173,7 +174,7 @@ def test_a_statement_that_cannot_be_made_has_failed_and_the_others_are_sent(mail
 def test_erased_statements_are_not_sent(mail_server):
     mail_server()
     decisions.add_line("m-1", "Plywood", 100, day=FIRST, author="maya")
-    issue.erase_words(refresh.following(FIRST), actor="maya", at=NOON)
+    issue.erase_words(terms.next_month(FIRST), actor="maya", at=NOON)
     assert mailing.queue(FIRST, author="maya") == 0
     assert IssuedStatement.objects.count() == 3
 
@@ -189,7 +190,7 @@ def test_what_waited_in_a_restored_copy_may_be_sent_already_and_waits_for_a_pers
 
 def test_a_mail_that_cannot_be_built_has_failed_and_the_others_are_sent(mail_server):
     """The id of a payer has a line end, which the name of the attached file cannot have."""
-    got, after = mail_server(), refresh.following(FIRST)
+    got, after = mail_server(), terms.next_month(FIRST)
     odd = Payer.objects.create(id="o-1\x0b", name="Foo SARL", email="foo@example.org").pk
     for payer in (odd, "m-1", "m-2"):
         decisions.add_line(payer, "Plywood", 100, day=FIRST, author="maya")

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pypdf import PdfReader
 
-from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.billing import closing, terms
+from fabgate.collector.billing.charges import decisions, refresh
 from fabgate.collector.billing.paying import numbers
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
@@ -34,7 +34,7 @@ from tests.collector.pages.used import Used
 
 IBAN = "FR7630006000011234567890189"
 LATER = NOON + timedelta(days=60)
-NEXT = refresh.following(FIRST)
+NEXT = terms.next_month(FIRST)
 
 
 @pytest.fixture

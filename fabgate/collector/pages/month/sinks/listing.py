@@ -9,9 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from fabgate.collector.billing.sinks import config, status
 from fabgate.collector.billing.sinks.status import Status
 from fabgate.collector.models import SinkLetter
+from fabgate.collector.pages.billing_terms import terms_or_404
 from fabgate.collector.pages.lists.numbered import numbered_page
 from fabgate.collector.pages.month.sinks import words
-from fabgate.collector.pages.month.tab import render_page, terms_or_404
+from fabgate.collector.pages.month.tab import render_page
 from fabgate.collector.paper.figures import count
 from fabgate.errors import UsageError
 

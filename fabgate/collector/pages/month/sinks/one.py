@@ -16,12 +16,13 @@ from fabgate.collector.billing.sinks import contract, decisions, status
 from fabgate.collector.billing.sinks.status import Status
 from fabgate.collector.models import BillingTerms, Sink, SinkLetter
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
+from fabgate.collector.pages.billing_terms import terms_or_404
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.lists import keyset
 from fabgate.collector.pages.lists.keyset import Key
 from fabgate.collector.pages.month.sinks import words
-from fabgate.collector.pages.month.tab import render_page, terms_or_404
-from fabgate.collector.pages.use import names
+from fabgate.collector.pages.month.tab import render_page
+from fabgate.collector.pages.words import names
 from fabgate.collector.paper.figures import Money, count, duration
 from fabgate.errors import UsageError
 

@@ -15,8 +15,9 @@ from django.utils.translation import gettext_lazy, ngettext
 from fabgate.collector.billing.statements import read, words
 from fabgate.collector.models import ClosedMonth, StatementMail
 from fabgate.collector.pages.access_control import account_of, see_other
+from fabgate.collector.pages.billing_terms import terms_or_404
 from fabgate.collector.pages.lists.numbered import numbered_page
-from fabgate.collector.pages.month.tab import month_of, render_page, terms_or_404
+from fabgate.collector.pages.month.tab import month_of, render_page
 from fabgate.collector.paper.figures import Money
 from fabgate.collector.paper.statements import mailing
 from fabgate.collector.paper.statements.mailing import Addressed

@@ -11,6 +11,7 @@ from django.utils.safestring import mark_safe
 
 from fabgate.collector.billing.statements.compose import Statement
 from fabgate.collector.pages.lists.numbered import numbered_page
+from fabgate.collector.paper import letterhead
 from fabgate.collector.paper.statements import csv_file, how_to_pay, language, pdf, qr_code, rows, vat
 from fabgate.collector.paper.statements.rows import Step
 
@@ -26,7 +27,7 @@ def context(statement: Statement, query: QueryDict) -> dict[str, Any]:
             "statement_lang": lang,
             "month_of_statement": rows.month_name(statement.head),
             "workshop": statement.words.workshop.get("name", ""),
-            "workshop_lines": rows.workshop_lines(statement.words),
+            "workshop_lines": letterhead.workshop_lines(statement.words),
             "address": rows.address(statement.words, statement.head.payer),
             "facts": rows.facts(statement),
             "page": page,

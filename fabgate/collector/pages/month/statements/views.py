@@ -12,11 +12,12 @@ from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.statements import archive, read
 from fabgate.collector.billing.statements.compose import Statement
 from fabgate.collector.models import BillingTerms, ClosedMonth
-from fabgate.collector.pages.contests.shown import of_statement
+from fabgate.collector.pages.billing_terms import terms_or_404
+from fabgate.collector.pages.contested import of_statement
 from fabgate.collector.pages.month import behind
 from fabgate.collector.pages.month.overview import neighbours
 from fabgate.collector.pages.month.statements import shown
-from fabgate.collector.pages.month.tab import month_of, render_page, terms_or_404
+from fabgate.collector.pages.month.tab import month_of, render_page
 from fabgate.collector.pages.use.exports import files
 from fabgate.collector.paper.statements import mailing
 

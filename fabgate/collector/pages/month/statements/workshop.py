@@ -15,11 +15,12 @@ from fabgate.collector.billing.paying import numbers
 from fabgate.collector.db import audit
 from fabgate.collector.models import Workshop
 from fabgate.collector.pages.access_control import account_of, see_other
+from fabgate.collector.pages.billing_terms import terms_or_404
 from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.forms.addressed import Addressed, checked
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.forms.stale_form import StaleCheck
-from fabgate.collector.pages.month.tab import render_page, terms_or_404
+from fabgate.collector.pages.month.tab import render_page
 from fabgate.collector.paper.statements import how_to_pay
 
 

@@ -13,14 +13,16 @@ from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from fabgate.collector.billing import coverage, rule_store, terms
-from fabgate.collector.billing.rules import Rule
+from fabgate.collector.billing import rule_store, terms
+from fabgate.collector.billing.tariffs import coverage
+from fabgate.collector.billing.tariffs.rules import Rule
 from fabgate.collector.models import BillingTerms, Machine, TariffRule
 from fabgate.collector.pages import errors, own_money
 from fabgate.collector.pages.access_control import account_of, see_other
+from fabgate.collector.pages.billing_terms import terms_or_404
 from fabgate.collector.pages.month import vat
-from fabgate.collector.pages.month.tab import render_page, terms_or_404, today_of
-from fabgate.collector.pages.month.tariffs import words
+from fabgate.collector.pages.month.tab import render_page
+from fabgate.collector.pages.words import tariff_phrases
 from fabgate.collector.paper.figures import Money
 
 
@@ -38,7 +40,7 @@ class PlaceRules:
 def tariffs(request: HttpRequest) -> HttpResponse:
     """List the rules by place."""
     found = terms_or_404()
-    today = today_of(found)
+    today = terms.today(found)
     machines = {machine.name: machine for machine in Machine.objects.all()}
     places = [
         coverage.Place(machine.name, machine.category) for machine in machines.values() if machine.retired_at is None
@@ -80,7 +82,7 @@ def _places(
         for rule in sorted(by_place[machine, category], key=lambda rule: (rule.plan, rule.valid_from)):
             row = {
                 "rule": rule,
-                "phrases": words.of(rule.tariff, rule.purposes, rule.vat_code, money),
+                "phrases": tariff_phrases.of(rule.tariff, rule.purposes, rule.vat_code, money),
                 "is_unused": rule.valid_from <= today and rule.id not in counting,
             }
             if rule.valid_from > today:
@@ -107,7 +109,7 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
     if (row := TariffRule.objects.filter(pk=pk).select_related("plan").first()) is not None and row.plan is not None:
         own_money.refuse_plan(request, row.plan.name)
     try:
-        rule = rule_store.remove(pk, account_of(request).name, unless_begun_by=today_of(found))
+        rule = rule_store.remove(pk, account_of(request).name, unless_begun_by=terms.today(found))
     except rule_store.HasBegunError:
         text = _("This rule applies already, so it cannot be removed. Set a new price that replaces it.")
         raise errors.Conflict(text) from None

@@ -15,8 +15,9 @@ from fabgate.collector.billing import rule_store, terms, trial
 from fabgate.collector.models import BillingTerms, TariffRule
 from fabgate.collector.pages import own_money
 from fabgate.collector.pages.access_control import account_of, see_other
+from fabgate.collector.pages.billing_terms import terms_or_404
 from fabgate.collector.pages.month.difference import unless_seen
-from fabgate.collector.pages.month.tab import next_month, render_page, terms_or_404, today_of
+from fabgate.collector.pages.month.tab import render_page
 from fabgate.collector.pages.month.tariffs.listing import place_title
 from fabgate.collector.pages.month.tariffs.rule_form import RuleForm, initial_of, initial_typed
 
@@ -53,8 +54,8 @@ def _difference(request: HttpRequest, form: RuleForm, found: BillingTerms) -> di
 def _initial(request: HttpRequest, found: BillingTerms) -> dict[str, Any]:
     before = _before(request)
     if before is not None:
-        today = max(today_of(found), found.first_month)
-        since = max(next_month(today), next_month(before.valid_from))
+        today = max(terms.today(found), found.first_month)
+        since = max(terms.next_month(today), terms.next_month(before.valid_from))
         return {**initial_of(terms.rule_of(before)), "since": since}
     return initial_typed(request.GET)
 
@@ -83,7 +84,7 @@ def _added(request: HttpRequest, form: RuleForm, found: BillingTerms) -> bool:
     where = place_title(rule.machine.name if rule.machine else "", rule.category, titles)
     day = date_format(rule.valid_from, "DATE_FORMAT")
     messages.success(request, _("%(where)s: new price from %(day)s.") % {"where": where, "day": day})
-    if rule.valid_from < today_of(found):
+    if rule.valid_from < terms.today(found):
         text = _("Sessions since %(day)s that are not charged yet have the new price too.")
         messages.warning(request, text % {"day": day})
     return True

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 from django import forms
 from django.forms import BaseFormSet
 from django.http import QueryDict
 from django.utils.dates import WEEKDAYS_ABBR
-from django.utils.formats import date_format, get_format, number_format
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from fabgate.collector.billing import explain, rule_store, terms
-from fabgate.collector.billing.rules import BILLED_PURPOSES, NOT_STORED, Rule
-from fabgate.collector.billing.typed_rule import LONGEST_VAT_CODE, Typed
+from fabgate.collector.billing import rule_store, terms
+from fabgate.collector.billing.tariffs.rules import BILLED_PURPOSES, NOT_STORED, Rule
+from fabgate.collector.billing.tariffs.typed_rule import LONGEST_VAT_CODE, Typed
 from fabgate.collector.models import BillingTerms, Machine, Plan, TariffRule
-from fabgate.collector.pages import durations
+from fabgate.collector.pages.forms.amount_field import AMOUNT_ATTRS, AmountField
 from fabgate.collector.pages.forms.line_field import LineField
-from fabgate.collector.pages.use import labels
+from fabgate.collector.pages.words import durations, session_labels
 from fabgate.collector.paper.figures import Money
 from fabgate.pricing import mistakes
 from fabgate.pricing.mistakes import Mistake
@@ -31,8 +30,6 @@ from fabgate.pricing.tariffs import ON, RUNNING, Peak, Tariff
 #: Rows of peak hours: empty ones at the end of a form, and the most.
 _EMPTY_ROWS: Final = 2
 _MOST_ROWS: Final = 20
-#: More characters than any amount needs.
-_LONGEST_AMOUNT: Final = 30
 _PEAK_TEXTS: Final = ("start", "end", "price")
 #: What time can be rounded up to; others can be set at the command line.
 _STEPS_S: Final = (1, 60, 300, 360, 600, 900, 1_800, 3_600)
@@ -53,33 +50,6 @@ _TEXTS: Final[Mapping[str, Any]] = {
     "minutes": gettext_lazy("Enter whole minutes, such as 17:30."),
     "overlap": gettext_lazy("Another row covers some of these hours. Each hour has one price."),
 }
-
-
-#: What a field for an amount tells the browser.
-AMOUNT_ATTRS: Final = {"inputmode": "decimal", "autocomplete": "off", "class": "number"}
-
-
-class AmountField(forms.Field):
-    """An amount in the currency's main unit, as people type it: 0.10, in French also 0,10."""
-
-    widget = forms.TextInput(attrs=AMOUNT_ATTRS)
-
-    def to_python(self, value: Any) -> Decimal | None:
-        """Return a Decimal, or None for an empty field."""
-        text = "".join(str(value or "").split())
-        if not text:
-            return None
-        if get_format("DECIMAL_SEPARATOR") == ",":
-            text = text.replace(",", ".")
-        with suppress(InvalidOperation):
-            if len(text) <= _LONGEST_AMOUNT:
-                return Decimal(text)
-        example = number_format(Decimal("0.10"), 2)
-        raise forms.ValidationError(_("Enter an amount such as %(example)s.") % {"example": example})
-
-    def prepare_value(self, value: Any) -> Any:
-        """Return an amount as it would be typed."""
-        return number_format(value, explain.decimals_of(value)) if isinstance(value, Decimal) else value
 
 
 class PeakForm(forms.Form):
@@ -170,7 +140,7 @@ class RuleForm(forms.Form):
     )
     purposes = forms.MultipleChoiceField(
         label=gettext_lazy("Billed purposes"),
-        choices=list(labels.PURPOSES.items()),
+        choices=list(session_labels.PURPOSES.items()),
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": gettext_lazy("Choose at least one purpose.")},
     )

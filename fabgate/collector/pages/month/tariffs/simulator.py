@@ -21,11 +21,13 @@ from fabgate.collector.billing import rating, terms, trial
 from fabgate.collector.billing.rating import Rated
 from fabgate.collector.models import BillingTerms
 from fabgate.collector.pages.access_control import see_other
+from fabgate.collector.pages.billing_terms import terms_or_404
+from fabgate.collector.pages.forms.amount_field import AmountField
 from fabgate.collector.pages.month.difference import comparison
 from fabgate.collector.pages.month.payers import step_rows
-from fabgate.collector.pages.month.tab import render_page, terms_or_404, today_of
-from fabgate.collector.pages.month.tariffs.rule_form import AmountField, RuleForm, initial_of, initial_typed
-from fabgate.collector.pages.use import names
+from fabgate.collector.pages.month.tab import render_page
+from fabgate.collector.pages.month.tariffs.rule_form import RuleForm, initial_of, initial_typed
+from fabgate.collector.pages.words import names
 from fabgate.collector.paper.figures import Money
 from fabgate.collector.paper.statements import labels
 
@@ -72,7 +74,7 @@ class TrialForm(forms.Form):
     month = forms.ChoiceField(label=gettext_lazy("Month"), required=False)
 
     def __init__(self, found: BillingTerms, data: QueryDict | None, initial: Mapping[str, Any]) -> None:
-        listed = list(_months(today_of(found)))
+        listed = list(_months(terms.today(found)))
         now = timezone.localtime(timezone=terms.zone(found)).replace(minute=0, second=0, microsecond=0, tzinfo=None)
         usual = {"start": now, "minutes": Decimal(60), "month": f"{listed[min(1, len(listed) - 1)]:%Y-%m}"}
         super().__init__(data, initial={**usual, **initial})

@@ -14,6 +14,7 @@ from fabgate.collector.access import roster
 from fabgate.collector.billing.prepaid import modes
 from fabgate.collector.db import audit
 from fabgate.collector.models import Member
+from fabgate.collector.pages import gates_informed
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
 from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.lists import keyset
@@ -63,7 +64,7 @@ def payer(request: HttpRequest, pk: str) -> HttpResponse:
                     change.rosters = roster.versions(roster.rebuild(only_changed=True))
     if not is_saved:
         return _page(request, shortcuts.get_member(pk), form)
-    shortcuts.report_change(request, _("Saved."), change)
+    gates_informed.report_change(request, _("Saved."), change)
     return see_other(reverse("people-payer", args=[pk]))
 
 

@@ -21,16 +21,17 @@ from fabgate.collector.billing import terms
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.db import audit
 from fabgate.collector.models import Group, Member, Payer
-from fabgate.collector.pages import errors
+from fabgate.collector.pages import errors, gates_informed
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
 from fabgate.collector.pages.credit.account import card_of
 from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.lists import keyset
 from fabgate.collector.pages.lists.keyset import Key
 from fabgate.collector.pages.lists.sorting import Sorting
-from fabgate.collector.pages.people import labels, shortcuts
+from fabgate.collector.pages.people import shortcuts
 from fabgate.collector.pages.people.payers.record_form import PayerForm
 from fabgate.collector.pages.roles import self_and_groups
+from fabgate.collector.pages.words import people_labels
 from fabgate.collector.paper.figures import NOTHING
 
 _SORTS: Final = ("name", "kind", "-people", "address")
@@ -92,7 +93,7 @@ def new(request: HttpRequest) -> HttpResponse:
         with transaction.atomic():
             payer = payers.add_organisation(form.save(commit=False), actor=shortcuts.actor(request))
             payers.set_references(payer, form.cleaned_data["references"], actor=shortcuts.actor(request))
-        shortcuts.report_change(request, _("%(name)s added.") % {"name": payer})
+        gates_informed.report_change(request, _("%(name)s added.") % {"name": payer})
         return see_other(reverse("people-payer-one", args=[payer.pk]))
     status = 400 if request.method == "POST" else 200
     return render(request, "people/payer_edit.html", {"form": form, "payer": None}, status=status)
@@ -116,7 +117,7 @@ def edit(request: HttpRequest, pk: str) -> HttpResponse:
             transaction.set_rollback(True)  # a row that was only added to be locked
     if not is_saved:
         return render(request, "people/payer_edit.html", {"form": form, "payer": _get(pk)}, status=form.status)
-    shortcuts.report_change(request, _("Saved."))
+    gates_informed.report_change(request, _("Saved."))
     return see_other(reverse("people-payer-one", args=[pk]))
 
 
@@ -137,7 +138,7 @@ def end(request: HttpRequest, pk: str) -> HttpResponse:
         except payers.StillPays as error:
             raise errors.Conflict(str(error)) from None
     text = _("%(name)s ended: it can no longer be chosen as a payer.") if is_over else _("%(name)s reopened.")
-    shortcuts.report_change(request, text % {"name": payer})
+    gates_informed.report_change(request, text % {"name": payer})
     return see_other(reverse("people-payer-one", args=[pk]))
 
 
@@ -153,7 +154,7 @@ def _page(request: HttpRequest, payer: Payer) -> HttpResponse:
     people = Member.objects.filter(payer=payer.pk)
     context = {
         "payer": payer,
-        "kind": labels.PAYER_KINDS[payer.kind],
+        "kind": people_labels.PAYER_KINDS[payer.kind],
         "own": payer.member or payer.group,
         "nothing": NOTHING,
         "people": people.order_by("folded", "pk")[:_MOST_LISTED],
@@ -211,7 +212,7 @@ def _list_rows(found: Any) -> list[dict[str, Any]]:
     return [
         {
             "payer": payer,
-            "kind": labels.PAYER_KINDS[payer.kind],
+            "kind": people_labels.PAYER_KINDS[payer.kind],
             "people": people.get(payer.pk, 0),
             "groups": groups.get(payer.pk, 0),
             "address": Truncator(", ".join(payer.address.splitlines())).chars(_LONGEST_ADDRESS),

@@ -12,8 +12,8 @@ from django.utils.translation import gettext_lazy
 from fabgate.collector.billing import member_plans
 from fabgate.collector.models import Account, Badge, Grant, Member, Plan, Training
 from fabgate.collector.pages.forms.line_field import LineField
-from fabgate.collector.pages.people import labels
 from fabgate.collector.pages.people.badges import card_form
+from fabgate.collector.pages.words import people_labels
 from fabgate.collector.people import badges, blocks, trainers
 from fabgate.collector.people.badges import Card
 from fabgate.errors import UsageError
@@ -65,7 +65,11 @@ class GrantForm(forms.Form):
         assert isinstance(training, forms.ModelChoiceField)
         training.queryset = self.trained
         is_refused = self.data.get(self.add_prefix("stage")) == Grant.INSTRUCTOR
-        choices = [(stage, labels.STAGES[stage][1]) for stage in labels.STAGES if stage in trainers.stages_of(account)]
+        choices = [
+            (stage, people_labels.STAGES[stage][1])
+            for stage in people_labels.STAGES
+            if stage in trainers.stages_of(account)
+        ]
         self.fields["stage"] = forms.ChoiceField(
             label=self.fields["stage"].label,
             choices=choices,
@@ -89,8 +93,8 @@ class GrantForm(forms.Form):
             label=_("Yes, lower the stage"), required=False, widget=forms.CheckboxInput({"value": self._lowering})
         )
         text = _("This person already has %(stage)s, %(until)s; this grant would give less. Nothing has changed yet.")
-        until = _("until %(day)s") % {"day": labels.day(held.last_day)} if held.last_day else _("no end")
-        self.add_error("lower", text % {"stage": labels.stage(held.stage).word, "until": until})
+        until = _("until %(day)s") % {"day": people_labels.day(held.last_day)} if held.last_day else _("no end")
+        self.add_error("lower", text % {"stage": people_labels.stage(held.stage).word, "until": until})
 
     @property
     def has_trainings(self) -> bool:
@@ -110,7 +114,7 @@ class GrantForm(forms.Form):
         if self._member is not None and self._member.left_on is not None and self._member.left_on <= since:
             text = _("%(name)s left on %(day)s. Readmit them first.")
             raise forms.ValidationError(
-                text % {"name": self._member.name or self._member.pk, "day": labels.day(self._member.left_on)}
+                text % {"name": self._member.name or self._member.pk, "day": people_labels.day(self._member.left_on)}
             )
         return since
 
@@ -170,7 +174,7 @@ class BlockForm(forms.Form):
     """The reason for a block, and its end."""
 
     reason = forms.ChoiceField(
-        label=gettext_lazy("Why?"), choices=[("", gettext_lazy("Choose…")), *labels.BLOCKS.items()]
+        label=gettext_lazy("Why?"), choices=[("", gettext_lazy("Choose…")), *people_labels.BLOCKS.items()]
     )
     until = DayField(
         label=gettext_lazy("Until"),
@@ -296,4 +300,4 @@ def taken(row: Badge) -> str:
     """Return the error for a badge that is already assigned."""
     who = (row.member.name or row.member.pk) if row.member else str(row.group)
     text = _("%(name)s has had this badge, or one with this number, since %(day)s. End that on their page first.")
-    return text % {"name": who, "day": labels.day(row.since)}
+    return text % {"name": who, "day": people_labels.day(row.since)}

@@ -14,13 +14,14 @@ from fabgate.collector.billing import member_plans
 from fabgate.collector.billing.charges import at_once
 from fabgate.collector.db import pulse
 from fabgate.collector.models import Badge, Member, Training
-from fabgate.collector.pages import errors
+from fabgate.collector.pages import errors, gates_informed
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision
 from fabgate.collector.pages.credit.account import credit_of
 from fabgate.collector.pages.month import behind, difference
-from fabgate.collector.pages.people import labels, shortcuts
+from fabgate.collector.pages.people import shortcuts
 from fabgate.collector.pages.people.badges import giving, short_forms
 from fabgate.collector.pages.people.person import action_forms, page
+from fabgate.collector.pages.words import people_labels
 from fabgate.collector.people import badges, blocks, leaving, trainings
 from fabgate.errors import UsageError
 
@@ -46,12 +47,16 @@ def grant(request: HttpRequest, pk: str) -> HttpResponse:
     except trainings.Lowers as error:
         form.ask_to_lower(error.held)
         return page.person_page(request, member, grant_form=form)
-    about = {"training": given.training, "stage": labels.stage(given.stage).word, "day": labels.day(given.since)}
+    about = {
+        "training": given.training,
+        "stage": people_labels.stage(given.stage).word,
+        "day": people_labels.day(given.since),
+    }
     if change is None:
         text = _("%(training)s (%(stage)s, from %(day)s) was already granted.")
         messages.info(request, text % about)
     else:
-        shortcuts.report_change(request, _("%(training)s: %(stage)s from %(day)s.") % about, change)
+        gates_informed.report_change(request, _("%(training)s: %(stage)s from %(day)s.") % about, change)
     return shortcuts.redirect_to_person(member)
 
 
@@ -68,7 +73,7 @@ def revoke(request: HttpRequest, pk: str) -> HttpResponse:
         changed = trainings.revoke_training(
             member, training, actor=account_of(request), reason=form.cleaned_data["reason"]
         )
-    shortcuts.report_change(request, _("%(training)s revoked from today.") % {"training": training}, *changed)
+    gates_informed.report_change(request, _("%(training)s revoked from today.") % {"training": training}, *changed)
     return shortcuts.redirect_to_person(member)
 
 
@@ -90,7 +95,7 @@ def change_plan(request: HttpRequest, pk: str) -> HttpResponse:
     if member_plans.set_plan(member, plan.name if plan else "", since, actor=shortcuts.actor(request)):
         at_once.after_plan(member.pk)
         text = _("%(plan)s from %(day)s.") if plan else _("No plan from %(day)s.")
-        messages.success(request, text % {"plan": plan, "day": labels.day(since)})
+        messages.success(request, text % {"plan": plan, "day": people_labels.day(since)})
     else:
         messages.info(request, _("Nothing has changed: this plan already applies on that day."))
     return shortcuts.redirect_to_person(member)
@@ -103,7 +108,7 @@ def _cancel_plan(request: HttpRequest, member: Member) -> HttpResponse:
         raise UsageError(_("found no day of a change of plan; open the page of the person again")) from None
     if not member_plans.cancel(member, since, blocks.today(), actor=shortcuts.actor(request)):
         raise errors.Conflict(_("This change has already been cancelled."))
-    messages.success(request, _("The change of %(day)s is cancelled.") % {"day": labels.day(since)})
+    messages.success(request, _("The change of %(day)s is cancelled.") % {"day": people_labels.day(since)})
     return shortcuts.redirect_to_person(member)
 
 
@@ -116,7 +121,9 @@ def block(request: HttpRequest, pk: str) -> HttpResponse:
     reason, until = form.cleaned_data["reason"], form.cleaned_data["until"]
     change = blocks.block_member(member, reason, until, actor=shortcuts.actor(request))
     text = _("Blocked until %(day)s: %(why)s.") if until else _("Blocked: %(why)s.")
-    shortcuts.report_change(request, text % {"why": labels.block_reason(reason), "day": labels.day(until)}, change)
+    gates_informed.report_change(
+        request, text % {"why": people_labels.block_reason(reason), "day": people_labels.day(until)}, change
+    )
     return shortcuts.redirect_to_person(member)
 
 
@@ -128,7 +135,9 @@ def lift(request: HttpRequest, pk: str) -> HttpResponse:
     if held.lifted_at is not None:
         raise errors.Conflict(_("This block has already been lifted."))
     change = blocks.unblock_member(member, only=held.pk, actor=shortcuts.actor(request))
-    shortcuts.report_change(request, _("Block lifted: %(why)s.") % {"why": labels.block_reason(held.reason)}, change)
+    gates_informed.report_change(
+        request, _("Block lifted: %(why)s.") % {"why": people_labels.block_reason(held.reason)}, change
+    )
     return shortcuts.redirect_to_person(member)
 
 
@@ -142,7 +151,7 @@ def give(request: HttpRequest, pk: str) -> HttpResponse:
         except badges.Taken as error:
             form.add_error("typed", action_forms.not_free(error))
         else:
-            shortcuts.report_change(request, _("Badge assigned."), change)
+            gates_informed.report_change(request, _("Badge assigned."), change)
             short_forms.warn(request, row)
             return shortcuts.redirect_to_person(member)
     return page.person_page(request, member, give_form=form)
@@ -167,7 +176,7 @@ def lend(request: HttpRequest, pk: str) -> HttpResponse:
             form.add_error("typed", action_forms.not_free(error))
         else:
             text = _("Lent until this evening.") if until == blocks.today() else _("Lent until the evening of %(day)s.")
-            shortcuts.report_change(request, text % {"day": labels.day(until)}, change)
+            gates_informed.report_change(request, text % {"day": people_labels.day(until)}, change)
             short_forms.warn(request, row)
             return shortcuts.redirect_to_person(member)
     return page.person_page(request, member, lend_form=form)
@@ -187,7 +196,7 @@ def end_badge(request: HttpRequest, pk: int) -> HttpResponse:
         if reason == Badge.LOST
         else _("Badge returned: it gives no access to any machine until it is assigned again.")
     )
-    shortcuts.report_change(request, text, change)
+    gates_informed.report_change(request, text, change)
     return shortcuts.redirect_to_holder(row)
 
 
@@ -203,7 +212,7 @@ def leave(request: HttpRequest, pk: str) -> HttpResponse:
             change = leaving.leave(member, actor=shortcuts.actor(request))
         except leaving.LastManager:
             raise errors.Conflict(_("At least one manager must remain. Make someone else manager first.")) from None
-        shortcuts.report_change(
+        gates_informed.report_change(
             request,
             _("%(name)s is marked as left. Badges and account no longer work.") % {"name": member.name or member.pk},
             change,
@@ -226,7 +235,7 @@ def come_back(request: HttpRequest, pk: str) -> HttpResponse:
         raise errors.Conflict(_("%(name)s has not left and is still a member.") % {"name": member.name or member.pk})
     change = leaving.come_back(member, actor=shortcuts.actor(request))
     text = _("%(name)s is a member again. Assign a badge; earlier trainings still count.")
-    shortcuts.report_change(request, text % {"name": member.name or member.pk}, change)
+    gates_informed.report_change(request, text % {"name": member.name or member.pk}, change)
     return shortcuts.redirect_to_person(member)
 
 

@@ -14,11 +14,12 @@ from fabgate.collector.access import roster
 from fabgate.collector.billing import member_plans
 from fabgate.collector.db import audit, duplicate, pulse
 from fabgate.collector.models import Account, Change, Grant, Member
+from fabgate.collector.pages import gates_informed
 from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.people import shortcuts
-from fabgate.collector.pages.people.badges import enrol, giving, short_forms
-from fabgate.collector.pages.people.person import action_forms
+from fabgate.collector.pages.people.badges import giving, short_forms
+from fabgate.collector.pages.people.person import action_forms, enrol
 from fabgate.collector.pages.people.person.edit_forms import NewPersonForm, PersonForm
 from fabgate.collector.pages.roles import barred_from
 from fabgate.collector.people import badges, trainings
@@ -62,7 +63,7 @@ def new(request: HttpRequest) -> HttpResponse:
         else:
             name = member.name or member.pk
             text = _("%(name)s added with a badge.") if card else _("%(name)s added.")
-            shortcuts.report_change(request, text % {"name": name}, *changes)
+            gates_informed.report_change(request, text % {"name": name}, *changes)
             short_forms.warn(request, *given)
             if others := Member.objects.filter(folded=member.folded, left_on=None).exclude(pk=member.pk)[:3]:
                 numbers = ", ".join(one.pk for one in others)
@@ -107,6 +108,6 @@ def edit(request: HttpRequest, pk: str) -> HttpResponse:
                 form.save_typed(shortcuts.actor(request))
                 change.rosters = roster.versions(roster.rebuild(only_changed=True))
     if is_saved:
-        shortcuts.report_change(request, _("Saved."), change)
+        gates_informed.report_change(request, _("Saved."), change)
         return shortcuts.redirect_to_person(member)
     return render(request, "people/edit.html", {"form": form, "member": member}, status=form.status)

@@ -34,10 +34,11 @@ from fabgate.collector.models import (
 from fabgate.collector.pages import gates_informed
 from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.credit.account import card_of
-from fabgate.collector.pages.people import labels, shortcuts
+from fabgate.collector.pages.people import shortcuts
 from fabgate.collector.pages.people.badges import short_forms
-from fabgate.collector.pages.people.labels import Chip
 from fabgate.collector.pages.people.person import action_forms
+from fabgate.collector.pages.words import people_labels
+from fabgate.collector.pages.words.people_labels import Chip
 from fabgate.collector.people import badges, blocks, display_names, reasons, trainers
 
 #: How many recent refusals and sessions are shown.
@@ -91,14 +92,14 @@ def person_page(request: HttpRequest, member: Member, **bound: Any) -> HttpRespo
         "names": display_names.account_names(
             [*(block.actor for block in held_blocks), *(grant.revoked_by for grant in other_grants)]
         ),
-        "chips": labels.membership_chips(member, today, [block.reason for block in held_blocks]),
+        "chips": people_labels.membership_chips(member, today, [block.reason for block in held_blocks]),
         "has_left": member.left_on is not None and member.left_on <= today,
         "machines": machines(member),
         "trainings": held_trainings,
         "trained": set(trainers.trained_by(account_of(request)).values_list("pk", flat=True)),
         "carried": [_badge(row) | {"short": short.get(row.pk)} for row in carried],
         "ended": [_badge(row) for row in member.badges.exclude(ended_at=None).order_by("-ended_at")[:20]],
-        "blocks": [(block, labels.block_reason(block.reason)) for block in held_blocks],
+        "blocks": [(block, people_labels.block_reason(block.reason)) for block in held_blocks],
         "plans": _plans(member, today),
         "groups": member.groups.order_by("name"),
         "pays_for": Member.objects.filter(payer=member.pk).order_by("folded")[:10],
@@ -156,7 +157,7 @@ def _plans(member: Member, today: date) -> Plans:
 def _machine(machine: Machine, member: Member, people: People, held: Collection[int]) -> MachineRow:
     standing = people.eligibility(member, machine)
     if standing.reasons:
-        why = labels.refused(standing.reasons, is_taught=people.has_training(machine))
+        why = people_labels.refused(standing.reasons, is_taught=people.has_training(machine))
         if NOT_TRAINED in standing.reasons and (missing := _missing(machine, held)):
             not_trained = reasons.refused(NOT_TRAINED)
             why[why.index(not_trained)] = _("%(why)s: %(which)s") % {"why": not_trained, "which": missing}
@@ -180,22 +181,22 @@ def _training(training: Training, grants: list[Grant], today: date) -> TrainingR
     earlier = [grant for grant in grants if grant.since <= today and grant is not held]
     coming = [grant for grant in grants if grant.since > today]
     if held is not None:
-        return TrainingRow(training, labels.stage(held.stage), held, earlier, coming)
+        return TrainingRow(training, people_labels.stage(held.stage), held, earlier, coming)
     last = grants[-1]
     if last.since > today:
-        chip = Chip("starting", _("From %(day)s") % {"day": labels.short(last.since)})
+        chip = Chip("starting", _("From %(day)s") % {"day": people_labels.short(last.since)})
     elif last.revoked_on is not None and last.revoked_on <= today:
         chip = Chip("bad", pgettext("training", "Revoked"))
     else:
-        chip = labels.expired()
+        chip = people_labels.expired()
     return TrainingRow(training, chip, None, earlier, coming)
 
 
 def _badge(row: Badge) -> dict[str, Any]:
     return {
         "row": row,
-        "kind": labels.KINDS[row.kind],
-        "read_as": labels.badge_kind(row.spelling),
+        "kind": people_labels.KINDS[row.kind],
+        "read_as": people_labels.badge_kind(row.spelling),
         # A loan that ends at midnight ends on the evening before.
         "evening": row.until and timezone.localtime(row.until - timedelta(microseconds=1)).date(),
         "ended": reasons.given_up(row.end_reason),

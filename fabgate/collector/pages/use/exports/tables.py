@@ -21,13 +21,13 @@ from fabgate.collector.db import audit
 from fabgate.collector.models import Collector, Gate
 from fabgate.collector.models.sessions import counted
 from fabgate.collector.pages.access_control import account_of
-from fabgate.collector.pages.use import labels
 from fabgate.collector.pages.use.exports import files
 from fabgate.collector.pages.use.forms import PeriodForm, RefusalsForm, SessionsForm
-from fabgate.collector.pages.use.names import Names, machines
 from fabgate.collector.pages.use.periods import Period
 from fabgate.collector.pages.use.reports import sums
 from fabgate.collector.pages.use.reports.usage import UsageForm
+from fabgate.collector.pages.words import session_labels
+from fabgate.collector.pages.words.names import Names, machines
 from fabgate.collector.paper.figures import NOTHING
 from fabgate.collector.people.display_names import badge_title, holders_at_refusal
 from fabgate.collector.tables import xlsx_file
@@ -137,9 +137,9 @@ def _session_rows(form: SessionsForm) -> Iterator[Sequence[Cell]]:
     names, zone = Names(), timezone.get_default_timezone()
     titles, gates = machines(), dict(Gate.objects.values_list("id", "name"))
     # Translated once, and not for each of a hundred thousand rows.
-    ends = {word: labels.ended(word) for word in wire.END_REASONS}
-    bases = {word: str(text) for word, text in labels.BASES.items()}
-    purposes = {word: str(text) for word, text in labels.PURPOSES.items()}
+    ends = {word: session_labels.ended(word) for word in wire.END_REASONS}
+    bases = {word: str(text) for word, text in session_labels.BASES.items()}
+    purposes = {word: str(text) for word, text in session_labels.PURPOSES.items()}
     yes, open_word, corrected_fields = _("yes"), _("still open"), _CorrectedFields()
     moments = _Moments(zone)
     raw = {f"{name}_raw": _Raw(F(name)) for name in _RAW}
@@ -168,7 +168,11 @@ def _session_rows(form: SessionsForm) -> Iterator[Sequence[Cell]]:
                 *(counted_ms, counted_ms, running_ms, uncertainty_ms),
                 *(open_word if reason is None else ends.get(reason, reason) or NOTHING, bases.get(basis, basis)),
                 names[supervisor] if supervisor else "",
-                *(yes if uncertain else "", labels.why(review)[0] if review else "", corrected_fields[corrected]),
+                *(
+                    yes if uncertain else "",
+                    session_labels.why(review)[0] if review else "",
+                    corrected_fields[corrected],
+                ),
                 moments.both(not_before)[0] if not_before else "",
                 moments.both(not_after)[0] if not_after else "",
                 "" if energy_wh is None else energy_wh,
@@ -179,7 +183,7 @@ class _CorrectedFields(dict[str, str]):
     """The names of corrected fields; each combination is translated once."""
 
     def __missing__(self, corrected: str) -> str:
-        self[corrected] = labels.corrected(corrected)
+        self[corrected] = session_labels.corrected(corrected)
         return self[corrected]
 
 
@@ -280,7 +284,7 @@ def _refusal_rows(form: RefusalsForm) -> Iterator[Sequence[Cell]]:
             called = names[row.member] if row.member else badge_title(holders.get(row.pk), row.reasons)
             yield (
                 *(_utc(row.at), _local(row.at, zone), row.member, called, row.badge[:8]),
-                *(str(row.where), row.gate.name, labels.refused(row.reasons)),
+                *(str(row.where), row.gate.name, session_labels.refused(row.reasons)),
                 "" if row.clock_off_ms is None else _utc(row.seen_at),
                 "" if row.is_timed else yes,
             )

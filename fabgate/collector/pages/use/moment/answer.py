@@ -10,10 +10,10 @@ from typing import Any, Final
 from django.utils import timezone
 
 from fabgate.collector.models import Change, Grant, Machine, Member, Refusal, UsageSession
-from fabgate.collector.pages.use import labels
 from fabgate.collector.pages.use.moment import covering, gate_records
-from fabgate.collector.pages.use.names import Names
 from fabgate.collector.pages.use.sessions import evidence
+from fabgate.collector.pages.words import session_labels
+from fabgate.collector.pages.words.names import Names
 from fabgate.collector.people.display_names import account_names, badge_title, holders_at_refusal
 
 #: Refusals within this time are shown too.
@@ -83,8 +83,8 @@ def _cover(session: UsageSession, perhaps: str, machine: Machine, moment: dateti
         has_individual_access=Member.machines.through.objects.filter(
             member=session.used_by, machine=machine.pk
         ).exists(),
-        stage=labels.label(labels.STAGES, found.grant.stage) if found.grant else "",
-        corrected=labels.corrected(session.corrected),
+        stage=session_labels.label(session_labels.STAGES, found.grant.stage) if found.grant else "",
+        corrected=session_labels.corrected(session.corrected),
     )
 
 
@@ -109,7 +109,7 @@ def _grant(grant: Grant, moment: datetime) -> dict[str, Any]:
     known = grant.created_at <= moment
     return {
         "grant": grant,
-        "stage": labels.label(labels.STAGES, grant.stage),
+        "stage": session_labels.label(session_labels.STAGES, grant.stage),
         "held": known and grant.holds_on(day) and grant.stage != Grant.SUSPENDED,
         "suspends": known and grant.holds_on(day) and grant.stage == Grant.SUSPENDED,
         "is_late": not known,
@@ -143,7 +143,7 @@ def _refusals(machine: Machine, moment: datetime) -> list[dict[str, Any]]:
             "refusal": row,
             "who": names[row.member] if row.member else badge_title(holders.get(row.pk), row.reasons),
             "holder": holders.get(row.pk),
-            "why": labels.refused(row.reasons),
+            "why": session_labels.refused(row.reasons),
         }
         for row in rows
     ]

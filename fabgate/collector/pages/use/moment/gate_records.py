@@ -16,7 +16,7 @@ from django.utils import timezone
 from fabgate import wire
 from fabgate.collector.entries import journals
 from fabgate.collector.models import Change, Entry, Gate, Hole, Journal, Machine, UsageMonth
-from fabgate.collector.pages.use import labels
+from fabgate.collector.pages.words import session_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,7 @@ def _causes(place: Entry) -> list[str]:
         data = _data(entry)
         if isinstance(data, wire.MachineBlocked | wire.MachineCleared):
             held.setdefault(data.cause, isinstance(data, wire.MachineBlocked))
-    return [labels.cause(cause) for cause, is_held in held.items() if is_held]
+    return [session_labels.cause(cause) for cause, is_held in held.items() if is_held]
 
 
 def _data(entry: Entry) -> wire.Data | None:

@@ -17,9 +17,9 @@ from django.utils.translation import gettext_lazy
 from fabgate.collector.base import local_times
 from fabgate.collector.models import Machine
 from fabgate.collector.pages.use import forms as filters
-from fabgate.collector.pages.use import names
 from fabgate.collector.pages.use.moment import answer
 from fabgate.collector.pages.use.tab import render_page
+from fabgate.collector.pages.words import names
 
 
 class MomentForm(forms.Form):

@@ -31,8 +31,8 @@ from django.utils.translation import gettext as _
 from fabgate.collector import formats
 from fabgate.collector.models import Gate, UsageSession, UsageSums
 from fabgate.collector.pages.lists.sorting import sort_key
-from fabgate.collector.pages.use import names
 from fabgate.collector.pages.use.periods import Period
+from fabgate.collector.pages.words import names
 
 MACHINE, MEMBER, CATEGORY, BOTH = "machine", "member", "category", "machine-member"
 #: The columns by which lines are grouped; machine, or gate without a machine, is first.

@@ -16,13 +16,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate.collector.models import Member, UsageDay, UsageMonth, UsageSession, UsageSums
-from fabgate.collector.pages.formatting import state
 from fabgate.collector.pages.lists.sorting import Sorting
 from fabgate.collector.pages.use import periods
 from fabgate.collector.pages.use.forms import Choice, DayInput, machine_choices, person_id
 from fabgate.collector.pages.use.periods import Period
 from fabgate.collector.pages.use.reports import links, sums
 from fabgate.collector.pages.use.tab import render_page
+from fabgate.collector.pages.words.formatting import state
 from fabgate.collector.paper.figures import NOTHING, duration, energy
 
 _MONTH: Final = re.compile(r"(20\d\d|21\d\d)-(0[1-9]|1[0-2])")

@@ -15,7 +15,7 @@ from fabgate import wire
 from fabgate.collector.models import Correction, UsageSession
 from fabgate.collector.pages.forms.member_field import LONGEST
 from fabgate.collector.pages.forms.stale_form import StaleCheck
-from fabgate.collector.pages.use import labels, names
+from fabgate.collector.pages.words import names, session_labels
 from fabgate.collector.sessions import corrections
 from fabgate.collector.tables.table import clock
 
@@ -37,7 +37,7 @@ class CorrectionForm(StaleCheck, forms.Form):
     )
     member = forms.CharField(label=gettext_lazy("Person"), max_length=LONGEST)
     payer = forms.CharField(label=gettext_lazy("Payer"), max_length=LONGEST)
-    purpose = forms.ChoiceField(label=gettext_lazy("Purpose"), choices=list(labels.PURPOSES.items()))
+    purpose = forms.ChoiceField(label=gettext_lazy("Purpose"), choices=list(session_labels.PURPOSES.items()))
     reason = forms.CharField(
         label=gettext_lazy("Why"),
         max_length=corrections.MAX_REASON,

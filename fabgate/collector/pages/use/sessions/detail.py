@@ -9,19 +9,20 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from fabgate.collector.billing import contests, terms
 from fabgate.collector.billing import terms as billing_terms
-from fabgate.collector.billing.charges import at_once, contests, refresh
+from fabgate.collector.billing.charges import at_once
 from fabgate.collector.models import Contest, Member, UsageSession
 from fabgate.collector.pages import rights
 from fabgate.collector.pages.access_control import account_of, refuse_self_decision, see_other
-from fabgate.collector.pages.contests.shown import answered_by
+from fabgate.collector.pages.contested import answered_by
 from fabgate.collector.pages.forms import stale_form
 from fabgate.collector.pages.roles import self_and_groups
-from fabgate.collector.pages.use import labels
-from fabgate.collector.pages.use.names import Names
 from fabgate.collector.pages.use.sessions import evidence
 from fabgate.collector.pages.use.sessions.correction_form import CorrectionForm
 from fabgate.collector.pages.use.tab import render_page
+from fabgate.collector.pages.words import session_labels
+from fabgate.collector.pages.words.names import Names
 from fabgate.collector.people.display_names import account_names
 from fabgate.errors import UsageError
 
@@ -57,15 +58,15 @@ def session(request: HttpRequest, pk: str) -> HttpResponse:
         "recorded": names[row.member],
         "supervisor": names[row.supervisor],
         "machine": str(row.machine or row.gate),
-        "ended": labels.ended(row.reason),
-        "purpose": labels.label(labels.PURPOSES, row.purpose),
-        "mode": labels.label(labels.MODES, row.mode),
-        "corrected": labels.corrected(row.corrected),
-        "stage": labels.label(labels.STAGES, found.grant.stage) if found.grant else "",
-        "would_refuse": labels.refused(found.start.basis.would_refuse) if found.start else "",
-        "review": labels.why(row.review or (found.review.why if found.review else None)),
-        "remedy": labels.remedy(row.review),
-        "decision": labels.label(labels.DECISIONS, found.review.decision) if found.review else "",
+        "ended": session_labels.ended(row.reason),
+        "purpose": session_labels.label(session_labels.PURPOSES, row.purpose),
+        "mode": session_labels.label(session_labels.MODES, row.mode),
+        "corrected": session_labels.corrected(row.corrected),
+        "stage": session_labels.label(session_labels.STAGES, found.grant.stage) if found.grant else "",
+        "would_refuse": session_labels.refused(found.start.basis.would_refuse) if found.start else "",
+        "review": session_labels.why(row.review or (found.review.why if found.review else None)),
+        "remedy": session_labels.remedy(row.review),
+        "decision": session_labels.label(session_labels.DECISIONS, found.review.decision) if found.review else "",
         "history": evidence.history(found, names, called),
         "settled_by": called.get(found.review.settled_by, found.review.settled_by) if found.review else "",
         "names": called,
@@ -85,7 +86,7 @@ def _correct(request: HttpRequest, row: UsageSession, names: Names) -> tuple[Cor
     contested, author = answered_by(request, row.pk), account_of(request).name
     with transaction.atomic():
         if contested is not None:
-            refresh.lock()  # before the session (db/pulse.py)
+            terms.lock_charges()  # before the session (db/pulse.py)
         form = CorrectionForm(stale_form.locked(row), names, request.POST)
         if form.has_conflicts() or not form.is_valid():
             return form, False, False

@@ -16,9 +16,8 @@ from django.utils.translation import gettext as _
 from fabgate import seal, wire
 from fabgate.collector.models import Correction, Entry, Grant, Journal, Review, UsageSession
 from fabgate.collector.models.entries import AHEAD, MAX_SEQ
-from fabgate.collector.pages import durations
-from fabgate.collector.pages.use import labels
-from fabgate.collector.pages.use.names import Names
+from fabgate.collector.pages.words import durations, session_labels
+from fabgate.collector.pages.words.names import Names
 from fabgate.collector.sessions.merge import BEFORE_FIRST, was_clock_set
 from fabgate.collector.tables.table import clock
 
@@ -41,7 +40,7 @@ class SessionEntry:
     @property
     def what(self) -> str:
         """Return its label."""
-        return labels.label(labels.ENTRIES, self.entry.type)
+        return session_labels.label(session_labels.ENTRIES, self.entry.type)
 
     @property
     def hash(self) -> str:
@@ -63,7 +62,7 @@ class Evidence:
     @property
     def basis(self) -> str:
         """Return the basis of access, as text."""
-        return labels.label(labels.BASES, self.session.basis)
+        return session_labels.label(session_labels.BASES, self.session.basis)
 
     @property
     def roster_at(self) -> datetime | None:
@@ -152,7 +151,7 @@ def history(evidence: Evidence, names: Names, called: Mapping[str, str]) -> list
         {
             "correction": one,
             "by": called.get(one.author, one.author),
-            "field": labels.label(labels.FIELDS, one.field),
+            "field": session_labels.label(session_labels.FIELDS, one.field),
             "old": _value(one.field, one.old, names),
             "new": _value(one.field, one.new, names),
         }
@@ -164,7 +163,7 @@ def _value(field: str, value: str, names: Names) -> str:
     if field == Correction.TIME:
         return clock(int(value)) if value.isdigit() else value
     if field == Correction.PURPOSE:
-        return labels.label(labels.PURPOSES, value)
+        return session_labels.label(session_labels.PURPOSES, value)
     return names[value]
 
 

@@ -10,10 +10,10 @@ from fabgate.collector.billing import terms
 from fabgate.collector.pages import rights
 from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.lists.sorting import Labelled, Sorting
-from fabgate.collector.pages.use import labels, names
 from fabgate.collector.pages.use.forms import SessionsForm
 from fabgate.collector.pages.use.sessions.rows import COLUMNS, rows
 from fabgate.collector.pages.use.tab import render_page
+from fabgate.collector.pages.words import names, session_labels
 
 #: The columns by which the list can be sorted. The order of ends has an index; for other orders the database sorts or
 #: counts the sessions of at most a month, a person or a machine.
@@ -22,7 +22,7 @@ _VALUES: Final = {"ended": "ended_at", "on": "counted_ms", "running": "running_m
 _LABELS: Final = {
     "person": Labelled("used_by", names.people),
     "machine": Labelled(names.PLACE, names.places),
-    "reason": Labelled("reason", labels.all_ended),
+    "reason": Labelled("reason", session_labels.all_ended),
 }
 
 

@@ -16,9 +16,9 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from fabgate.collector.models import Review, UsageSession
-from fabgate.collector.pages.formatting import state, which
-from fabgate.collector.pages.use import labels
-from fabgate.collector.pages.use.names import Names
+from fabgate.collector.pages.words import session_labels
+from fabgate.collector.pages.words.formatting import state, which
+from fabgate.collector.pages.words.names import Names
 from fabgate.collector.paper.figures import duration
 
 #: The columns that a row needs.
@@ -100,7 +100,7 @@ class Row:
         time_on = duration(self.session.counted_ms)
         if not self.session.corrected:
             return time_on
-        title = _("corrected: %(fields)s") % {"fields": labels.corrected(self.session.corrected)}
+        title = _("corrected: %(fields)s") % {"fields": session_labels.corrected(self.session.corrected)}
         return format_html('{}<span class="mark" title="{}">*</span>', time_on, title)
 
 
@@ -112,8 +112,8 @@ def rows(sessions: Sequence[UsageSession]) -> list[Row]:
             session=session,
             who=names[session.used_by],
             machine=str(session.machine or session.gate),
-            why=labels.ended(session.reason) if session.reason else "",
-            review=labels.why(session.review)[0] if session.review else "",
+            why=session_labels.ended(session.reason) if session.reason else "",
+            review=session_labels.why(session.review)[0] if session.review else "",
         )
         for session in sessions
     ]

@@ -11,11 +11,11 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
-from fabgate.collector.billing.charges import contests
+from fabgate.collector.billing import contests
 from fabgate.collector.models import Contest, PrepaidEntry, UsageSession
 from fabgate.collector.pages.access_control import account_of
 from fabgate.collector.pages.roles import self_and_groups
-from fabgate.collector.pages.use import names
+from fabgate.collector.pages.words import names
 from fabgate.collector.paper.figures import Money
 from fabgate.collector.paper.statements.rows import LINE, SESSION, StatementRow
 from fabgate.collector.people.display_names import account_names

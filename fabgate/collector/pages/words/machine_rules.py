@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from fabgate import wire
 from fabgate.collector.machines import presets
 from fabgate.collector.models import Gate, Machine
-from fabgate.collector.pages import durations
+from fabgate.collector.pages.words import durations
 from fabgate.collector.paper.figures import NOTHING
 
 #: Rule -> label.

@@ -21,15 +21,15 @@ from fabgate.collector.accounts import links, sign_in
 from fabgate.collector.billing import member_plans, terms
 from fabgate.collector.models import Account, Gate, Member, OneTimeLink, Plan
 from fabgate.collector.pages import rights
+from fabgate.collector.pages.password import password_again
 from fabgate.collector.pages.roles import Asks
-from fabgate.collector.pages.signin import password_again
 from fabgate.collector.people.blocks import today
 from tests.collector.pages.conftest import PASSWORD
 from tests.collector.pages.counter import NEW
 from tests.collector.pages.every_page.doors import DOORS
 from tests.collector.pages.log import forms
 from tests.collector.pages.log.house import House
-from tests.collector.pages.signin.money import (
+from tests.collector.pages.password.money import (
     ALWAYS_WRITTEN,
     FREE,
     MIXED,
@@ -42,7 +42,7 @@ from tests.collector.pages.signin.money import (
     stored,
     written,
 )
-from tests.collector.pages.signin.question import QUESTION, hidden
+from tests.collector.pages.password.question import QUESTION, hidden
 
 pytestmark = pytest.mark.usefixtures("house")
 

@@ -10,8 +10,8 @@ from unittest import mock
 
 import pytest
 
-from fabgate.collector.billing import member_plans
-from fabgate.collector.billing.charges import closing, decisions, refresh
+from fabgate.collector.billing import closing, member_plans, terms
+from fabgate.collector.billing.charges import decisions, refresh
 from fabgate.collector.billing.prepaid import ledger, modes
 from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.models import (
@@ -125,7 +125,7 @@ def test_the_worker_follows_the_ledger_and_rests_while_nothing_changes(billed_sh
     session(billed_shop, "s-1", MONTHS[0], 10)
     assert worker.charge()
     assert amounts() == [("s-1", "billed", 100)]
-    with mock.patch.object(refresh, "lock", side_effect=AssertionError("nothing has changed")):
+    with mock.patch.object(terms, "lock_charges", side_effect=AssertionError("nothing has changed")):
         assert worker.charge()
     corrections.correct("s-1", "time", "60000", author="eve", reason="a test")
     worker.charge()

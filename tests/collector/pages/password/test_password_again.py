@@ -13,11 +13,11 @@ import fabgate.collector
 from fabgate.collector.accounts import links, sign_in
 from fabgate.collector.models import Account, FailedSignIn, Member, OneTimeLink, Plan, TariffRule
 from fabgate.collector.pages import rights
+from fabgate.collector.pages.password import password_again
 from fabgate.collector.pages.roles import Asks
-from fabgate.collector.pages.signin import password_again
 from tests.collector.pages import billing
 from tests.collector.pages.conftest import PASSWORD
-from tests.collector.pages.signin.question import QUESTION, grow_stale, hidden
+from tests.collector.pages.password.question import QUESTION, grow_stale, hidden
 from tests.collector.pages.used import Used, text
 
 WHO_MAY_DO_WHAT = Path(__file__).parents[1] / "who_may_do_what.md"

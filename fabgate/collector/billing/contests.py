@@ -17,7 +17,7 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from fabgate.collector.billing import terms
-from fabgate.collector.billing.charges import at_once, decisions, history, refresh
+from fabgate.collector.billing.charges import at_once, decisions, history
 from fabgate.collector.billing.paying import payers
 from fabgate.collector.billing.prepaid import ledger
 from fabgate.collector.db import audit, statements
@@ -85,7 +85,7 @@ def goes_to_review(session: UsageSession) -> bool:
     """
     if terms.started() is None:
         return True
-    refresh.lock()
+    terms.lock_charges()
     at_once.sessions([session.pk])
     return session.review is not None or final_charge(session.pk) is None
 
@@ -99,7 +99,7 @@ def contest(kind: str, key: str, words: str, member: Member, *, author: str) -> 
     mistakes: list[str] = []
     words = decisions.one_line(words, "words", mistakes)
     with transaction.atomic():
-        refresh.lock()
+        terms.lock_charges()
         if kind == Contest.SESSION:
             at_once.sessions([key])
         found = subject(kind, key)
@@ -129,7 +129,7 @@ def answer(pk: int, decision: str, words: str, *, author: str, rebuild: ledger.R
     if mistakes:
         raise UsageError("\n".join(mistakes))
     with transaction.atomic():
-        refresh.lock()
+        terms.lock_charges()
         found = Contest.objects.filter(pk=pk).first()
         if found is None:
             raise UsageError(_("found no contest %(found)d") % {"found": pk})
@@ -148,7 +148,7 @@ def of_session(session: str) -> Contest | None:
 def settle(one: Contest, decision: str, reason: str, *, author: str) -> bool:
     """Answer a contest with the reason of what a person has just done, such as a correction; return whether it waited.
 
-    Call it in their transaction, which begins with `refresh.lock`.
+    Call it in their transaction, which begins with `terms.lock_charges`.
     """
     found = Contest.waiting().filter(pk=one.pk).first()
     if found is not None:
@@ -168,7 +168,7 @@ def erase_words(before: date, *, actor: str, at: datetime) -> int:
     What an answer took back keeps it as its reason. This cannot be undone.
     """
     with transaction.atomic():
-        refresh.lock()
+        terms.lock_charges()
         last = min(before, terms.first_open_day() or before)
         rows = Contest.objects.filter(month__lt=last, erased_at=None).exclude(answered_at=None)
         found = list(rows.order_by("pk").values_list("pk", flat=True))

@@ -21,12 +21,14 @@ from django.utils.translation import gettext_lazy
 
 from fabgate.collector.access.eligibility import BADGE_LOST
 from fabgate.collector.models import Badge, BadgeForm, Gate, Member, Refusal
+from fabgate.collector.pages import gates_informed
 from fabgate.collector.pages.access_control import see_other
 from fabgate.collector.pages.forms.line_field import LineField
 from fabgate.collector.pages.lists.sorting import Sorting
-from fabgate.collector.pages.people import labels, search, shortcuts
+from fabgate.collector.pages.people import search, shortcuts
 from fabgate.collector.pages.people.badges import card_form, giving, short_forms
 from fabgate.collector.pages.people.person import action_forms
+from fabgate.collector.pages.words import people_labels
 from fabgate.collector.people import badges, blocks, display_names
 from fabgate.collector.people.badges import Card
 from fabgate.collector.people.display_names import Holder
@@ -87,7 +89,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
             form.add_error(None, action_forms.not_free(error))
         else:
             text = _("Lent until this evening.") if until else _("Badge assigned.")
-            shortcuts.report_change(request, text, change)
+            gates_informed.report_change(request, text, change)
             short_forms.warn(request, row)
             return shortcuts.redirect_to_person(member)
     q = request.GET.get("q", "").strip()[:100]
@@ -95,7 +97,7 @@ def enrol(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "card": card,
-        "read_as": labels.badge_kind(card.spelling),
+        "read_as": people_labels.badge_kind(card.spelling),
         "q": q,
         "offered": search.list_rows(list(offered[:_OFFERED])) if q else [],
         "held": card.carried(),

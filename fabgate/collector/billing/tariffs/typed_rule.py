@@ -10,7 +10,7 @@ from datetime import time
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NamedTuple
 
-from fabgate.collector.billing.rules import BILLED_PURPOSES
+from fabgate.collector.billing.tariffs.rules import BILLED_PURPOSES
 from fabgate.collector.models.sessions.words import PURPOSES
 from fabgate.pricing.mistakes import tariff_mistakes
 from fabgate.pricing.tariffs import Peak, Tariff

@@ -6,9 +6,8 @@ from collections.abc import Collection
 
 from django.utils.translation import gettext as _
 
-from fabgate.collector.billing.rules import BILLED_PURPOSES
-from fabgate.collector.pages import durations
-from fabgate.collector.pages.use import labels
+from fabgate.collector.billing.tariffs.rules import BILLED_PURPOSES
+from fabgate.collector.pages.words import durations, session_labels
 from fabgate.collector.paper import peak_hours
 from fabgate.collector.paper.figures import Money
 from fabgate.pricing.tariffs import RUNNING, Peak, Tariff
@@ -18,7 +17,7 @@ def of(tariff: Tariff, purposes: Collection[str], vat_code: str, money: Money) -
     """Return a rule as short phrases: its prices, then what it bills and its VAT code, if they are unusual."""
     found = prices(tariff, money)
     if set(purposes) != BILLED_PURPOSES:
-        named = ", ".join(labels.label(labels.PURPOSES, purpose) for purpose in sorted(purposes))
+        named = ", ".join(session_labels.label(session_labels.PURPOSES, purpose) for purpose in sorted(purposes))
         found.append(_("bills only: %(purposes)s") % {"purposes": named})
     if vat_code:
         found.append(_("VAT code %(code)s") % {"code": vat_code})

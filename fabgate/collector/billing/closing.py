@@ -17,7 +17,7 @@ from django.db.models import Count, Sum
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from fabgate.collector.billing import month, rating
+from fabgate.collector.billing import month, rating, terms
 from fabgate.collector.billing.charges import record, refresh
 from fabgate.collector.billing.charges.refresh import Book
 from fabgate.collector.billing.prepaid import ledger
@@ -106,12 +106,12 @@ def close(
     for _try in range(_TRIES):
         ready = _prepare(first)
         with transaction.atomic():
-            refresh.lock()
+            terms.lock_charges()
             follow()
             if ready.is_current():
                 return _close(ready, now, actor, reason)
     with transaction.atomic():  # the month changes all the time: let other writers wait
-        refresh.lock()
+        terms.lock_charges()
         follow()
         return _close(_prepare(first), now, actor, reason)
 

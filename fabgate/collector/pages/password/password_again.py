@@ -1,7 +1,7 @@
 """Asks for the password again before a change that concerns money, if it was last typed more than 15 minutes ago.
 
 Where each POST changes money, the middleware asks before the view runs. Where only some do, the change itself raises
-PasswordNeeded when it is about to be logged (pages/signin/money.py); it is undone, and the middleware asks then.
+PasswordNeeded when it is about to be logged (pages/password/money.py); it is undone, and the middleware asks then.
 """
 
 from __future__ import annotations
@@ -84,4 +84,4 @@ def question(request: HttpRequest, form: PasswordAgainForm | None = None) -> Htt
             (name, value) for name, values in request.POST.lists() if name not in _NOT_REPEATED for value in values
         ],
     }
-    return render(request, "signin/password_again.html", shown, status=400 if form else 200)
+    return render(request, "password/password_again.html", shown, status=400 if form else 200)

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from fabgate.collector.accounts import sign_in
-from fabgate.collector.pages.signin import password_again
+from fabgate.collector.pages.password import password_again
 
 QUESTION = "Confirm your password"
 

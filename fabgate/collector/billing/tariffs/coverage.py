@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from fabgate.collector.billing import rules as rules_
-from fabgate.collector.billing.rules import Rule
+from fabgate.collector.billing.tariffs import rules as rules_
+from fabgate.collector.billing.tariffs.rules import Rule
 
 
 class Place(NamedTuple):

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from fabgate import badge
 from fabgate.collector.access.eligibility import NOT_TRAINED, is_over
 from fabgate.collector.models import Badge, Block, Grant, Group, Member, Payer
-from fabgate.collector.pages.formatting import STATES as STATES_SHOWN
+from fabgate.collector.pages.words.formatting import STATES as STATES_SHOWN
 from fabgate.collector.people import many_grants, reasons
 
 #: A grant's stage -> (the state for colour and icon, label).

@@ -1,0 +1,1 @@
+"""Asks for the password again before a change that concerns money."""

@@ -1,0 +1,1 @@
+"""Names, labels, durations and states, as pages write them."""
