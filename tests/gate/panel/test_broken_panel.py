@@ -93,8 +93,8 @@ def test_an_unplugged_display_is_one_line_and_one_problem_until_it_shows_somethi
         bench.settle()
         assert len(list(lines)) == 1
         problems = [found for found in written[before:] if found]
-        assert len(problems) <= 2, "one problem, and perhaps the refusal's own status"
-        assert len(written) - before <= 4
+        assert len({tuple(found) for found in problems}) == 1, "one problem; its text does not change with each attempt"
+        assert len(written) - before <= 10, "fifty attempts, and a status now and then, as time passes"
         assert [text.partition(":")[0] for text in problems[-1]] == ["panel"]
         device.seen.clear()
         device.is_plugged = True
