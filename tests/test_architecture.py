@@ -94,86 +94,68 @@ MAY_IMPORT: dict[str, set[str]] = {
         "testing",
     },
 }
-#: The same inside the collector, the gate, the rules and the demo. A room is a folder, or a file that lies beside them. What every room may
-#: import is the package itself: its docstring, its constants.
+#: The same inside the collector, which has wings with rooms of their own, the gate, the rules and the demo. A room is a
+#: folder, or a file next to them. What every room may import is the package itself: its docstring, its constants.
 INSIDE: dict[str, dict[str, set[str]]] = {
     "collector": {
+        "ground": set(),
+        "models": {"ground"},
+        "settings": {"ground"},
+        "recording": {"ground"},
+        "money": {"ground", "recording"},
+        "members": {"ground", "money", "recording"},
+        "apps": {"ground", "members"},
+        "faces": {"ground", "members", "money", "recording"},
+        "processes": {"faces", "ground", "members", "money", "recording"},
+        "cli": {"ground", "members", "money", "processes", "recording"},
+        "__main__": {"cli"},
+    },
+    "collector.ground": {
         "base": set(),
         "catalogues": set(),
         "formats": set(),
-        "models": {"base"},
-        "settings": {"base"},
         "tables": set(),
-        "broker": {"base", "models"},
+        "mails": {"base"},
+        "models": {"base"},
         "db": {"models"},
         "migrations": {"base", "db", "models"},
-        "access": {"base", "billing", "broker", "db", "models"},
-        "accounts": {"base", "db", "models"},
-        "entries": {"broker", "db", "models"},
-        "apps": {"accounts", "catalogues"},
-        "billing": {"base", "db", "entries", "models", "sessions", "tables"},
-        "people": {"access", "accounts", "base", "billing", "db", "models"},
-        "sessions": {"db", "entries", "models"},
-        "api": {"access", "base", "billing", "db", "entries", "models", "people"},
-        "intake": {"base", "broker", "db", "entries", "models", "sessions"},
-        "machines": {"access", "base", "broker", "db", "models"},
-        "paper": {"base", "billing", "db", "models", "people", "tables"},
-        "verify": {"base", "billing", "broker", "db", "entries", "models", "sessions"},
-        "pages": {
-            "access",
-            "accounts",
-            "api",
-            "base",
-            "billing",
-            "db",
-            "entries",
-            "formats",
-            "intake",
-            "machines",
-            "models",
-            "paper",
-            "people",
-            "sessions",
-            "tables",
-        },
-        "processes": {
-            "access",
-            "accounts",
-            "base",
-            "billing",
-            "broker",
-            "db",
-            "intake",
-            "machines",
-            "migrations",
-            "models",
-            "pages",
-            "paper",
-            "people",
-            "sessions",
-            "verify",
-        },
-        "doctor": {"api", "base", "broker", "db", "machines", "processes"},
-        "templatetags": {"base", "machines", "pages", "paper"},
+    },
+    "collector.recording": {
+        "broker": set(),
+        "entries": {"broker"},
+        "sessions": {"entries"},
+        "intake": {"broker", "entries", "sessions"},
+    },
+    "collector.money": {
+        "billing": set(),
+        "paper": {"billing"},
+    },
+    "collector.members": {
+        "access": set(),
+        "accounts": set(),
+        "machines": {"access"},
+        "people": {"access", "accounts"},
+    },
+    "collector.faces": {
+        "api": set(),
+        "pages": {"api"},
+        "template_tags": {"pages"},
         "urls": {"api", "pages"},
-        "cli": {
-            "access",
-            "accounts",
-            "base",
-            "billing",
-            "db",
-            "doctor",
-            "entries",
-            "machines",
-            "models",
-            "paper",
-            "people",
-            "processes",
-            "sessions",
-            "tables",
-            "verify",
-        },
-        "__main__": {"cli"},
+    },
+    "collector.processes": {
+        "backup": set(),
+        "connections": set(),
+        "ingest": set(),
+        "lanes": set(),
+        "run": set(),
+        "verify": set(),
+        "asgi": {"lanes"},
+        "doctor": {"backup"},
+        "nightly": {"run", "verify"},
+        "restored_database": {"verify"},
+        "start": {"restored_database", "verify"},
+        "web": {"asgi", "connections"},
+        "worker": {"nightly", "restored_database", "verify"},
     },
     "gate": {
         "clock": set(),
@@ -328,7 +310,7 @@ def own_name(path: Path) -> str:
 
 @pytest.mark.parametrize("outer", INSIDE)
 def test_imports_point_down_inside_too(outer):
-    modules = {own_name(path): path for path in FILES if room(path) == outer}
+    modules = {own_name(path): path for path in FILES if f"{own_name(path)}.".startswith(f"fabgate.{outer}.")}
     assert {inner_room(name, outer) for name in modules} - {""} == INSIDE[outer].keys()
     for name, path in modules.items():
         own = inner_room(name, outer)
@@ -345,7 +327,7 @@ def test_the_table_itself_has_no_circle(table):
 
 def test_no_imports_go_round_between_the_rooms_of_a_folder():
     folders = {path.parent for path in FILES} - {ROOT}
-    assert {ROOT / "collector" / "billing", ROOT / "collector" / "pages"} < folders
+    assert {ROOT / "collector" / "money" / "billing", ROOT / "collector" / "faces" / "pages"} < folders
     found = {named(folder): circle(arrows(folder)) for folder in folders}
     assert {folder: rooms for folder, rooms in found.items() if rooms} == {}
 
@@ -370,15 +352,38 @@ def circle(below: Mapping[str, set[str]]) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("outer", ["billing", "pages"])
+PAGE = (ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def first_cells(title: str) -> list[str]:
+    """Return the first cell of each row of a table of the page, by the first cell of its head."""
+    _head, _line, *rows = PAGE.split(f"| {title} |")[1].split("\n\n")[0].splitlines()
+    return [row.split("|")[1] for row in rows]
+
+
+@pytest.mark.parametrize("outer", ["money/billing", "faces/pages"])
 def test_the_page_names_the_rooms_from_below(outer):
     """Each row of its table has rooms that use those above it, or to their left."""
-    page = (ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
-    _head, _line, *rows = page.split(f"| room of `{outer}/` |")[1].split("\n\n")[0].splitlines()
-    order = [name for row in rows for name in re.findall(r"`(\w+)/?`", row.split("|")[1])]
+    cells = first_cells(f"room of `{outer}/`")
+    order = [name for cell in cells for name in re.findall(r"`(\w+)/?`", cell)]
     below = arrows(ROOT / "collector" / outer)
     assert sorted(order) == sorted(below.keys() - {""})
     assert {name: found for place, name in enumerate(order) if (found := below[name] - {*order[:place]})} == {}
+
+
+def test_the_page_names_the_wings_of_the_collector_and_their_rooms_from_below():
+    """Each wing uses those above it in the table of wings, and each room those above it in the table of rooms."""
+    wings = [name for cell in first_cells("wing of the collector") for name in re.findall(r"`(\w+)/`", cell)]
+    below = arrows(ROOT / "collector")
+    assert {*wings} == {name for name in below if name and (ROOT / "collector" / name).is_dir()}
+    assert {name: found for place, name in enumerate(wings) if (found := below[name] & {*wings[place:]})} == {}
+    rooms = [name for cell in first_cells("room of the collector") for name in re.findall(r"`(\w+(?:/\w+)?)/?`", cell)]
+    assert list(dict.fromkeys(name.split("/")[0] for name in rooms)) == wings
+    for wing in wings:
+        order = [name.partition("/")[2] for name in rooms if name.startswith(f"{wing}/")]
+        inside = INSIDE.get(f"collector.{wing}", {})
+        assert sorted(order) == sorted(inside)
+        assert {name: found for place, name in enumerate(order) if (found := inside[name] - {*order[:place]})} == {}
 
 
 def test_a_circle_is_found():
@@ -451,7 +456,7 @@ def test_django_is_nowhere_outside_collector_and_demo():
 
 def test_paho_is_made_and_driven_in_one_room():
     assert {named(path) for path in FILES if "paho" in others(path) and room(path) != "mqtt"} == {
-        "collector/broker/link.py",
+        "collector/recording/broker/link.py",
         "gate/uplink/connection.py",
         "gate/uplink/events.py",
         "gate/uplink/network.py",
@@ -581,7 +586,7 @@ WAITING = {f"sinks/{name}.py" for name in ("contract", "http", "sending", "drive
 
 
 def test_money_is_never_a_float():
-    for room_of_money in ("pricing", "collector/billing", "collector/models/billing"):
+    for room_of_money in ("pricing", "collector/money/billing", "collector/ground/models/billing"):
         for path in (ROOT / room_of_money).rglob("*.py"):
             if str(path.relative_to(ROOT / room_of_money)) not in WAITING:
                 assert not list(floats(path.read_text(encoding="utf-8"))), path

@@ -12,8 +12,8 @@ import pytest
 
 from fabgate import badge, errors, wire
 from fabgate.cli import arguments
-from fabgate.collector.base import environ
-from fabgate.collector.doctor import examination as collectors
+from fabgate.collector.ground.base import environ
+from fabgate.collector.processes.doctor import examination as collectors
 from fabgate.errors import FabgateError
 from fabgate.gate.config.gate_yaml import Config
 from fabgate.gate.doctor import examination as gates

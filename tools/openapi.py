@@ -18,7 +18,7 @@ def main() -> None:
     import django  # noqa: PLC0415 (it reads the environment)
 
     django.setup()
-    from fabgate.collector.api.programs import routes  # noqa: PLC0415 (it needs the settings)
+    from fabgate.collector.faces.api.programs import routes  # noqa: PLC0415 (it needs the settings)
 
     FILE.write_text(json.dumps(routes.document(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -8,9 +8,9 @@ from datetime import time as wall
 from decimal import Decimal
 
 from bench.collector import books
-from fabgate.collector.billing import closing, month, terms
-from fabgate.collector.billing.charges import refresh
-from fabgate.collector.models import BillingTerms, Charge, Machine, TariffRule, UsageSession
+from fabgate.collector.ground.models import BillingTerms, Charge, Machine, TariffRule, UsageSession
+from fabgate.collector.money.billing import closing, month, terms
+from fabgate.collector.money.billing.charges import refresh
 from fabgate.pricing import stored
 from fabgate.pricing.tariffs import RUNNING, Peak, Tariff
 

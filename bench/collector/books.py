@@ -18,10 +18,10 @@ from django.db import connection, transaction
 
 from bench.collector.home import DAYS
 from bench.peers import journals
-from fabgate.collector.models import Badge, Gate, Journal, Machine, Member, Review, UsageSession
-from fabgate.collector.sessions import rows as session_rows
-from fabgate.collector.sessions import sums
-from fabgate.collector.sessions.merge import COLUMNS, Usage
+from fabgate.collector.ground.models import Badge, Gate, Journal, Machine, Member, Review, UsageSession
+from fabgate.collector.recording.sessions import rows as session_rows
+from fabgate.collector.recording.sessions import sums
+from fabgate.collector.recording.sessions.merge import COLUMNS, Usage
 from fabgate.gate.journal.ids import uuid7
 
 MACHINES = 20

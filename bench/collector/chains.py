@@ -9,8 +9,8 @@ from django.conf import settings
 
 from bench.collector import books
 from bench.peers import journals
-from fabgate.collector.intake.store import Store
-from fabgate.collector.models import Journal
+from fabgate.collector.ground.models import Journal
+from fabgate.collector.recording.intake.store import Store
 from tests.support import baseline
 
 

@@ -113,9 +113,9 @@ def cached(run: Run, sessions: int) -> Home:
 def _state() -> str:
     """Return what the cached files depend on, and the month: their last day is the one on which they were made."""
     found = hashlib.sha256((HERE / "collector/books.py").read_bytes())
-    for path in sorted((ROOT / "fabgate/collector/migrations").glob("0*.py")):
+    for path in sorted((ROOT / "fabgate/collector/ground/migrations").glob("0*.py")):
         found.update(path.read_bytes())
-    found.update((ROOT / "fabgate/collector/sessions/merge.py").read_bytes())
+    found.update((ROOT / "fabgate/collector/recording/sessions/merge.py").read_bytes())
     return f"{datetime.now(UTC):%Y%m}-{found.hexdigest()[:12]}"
 
 

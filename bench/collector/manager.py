@@ -8,9 +8,9 @@ from django.conf import settings
 from django.middleware.csrf import _get_new_csrf_string
 from django.test import Client
 
-from fabgate.collector.access import roster
-from fabgate.collector.machines import enrol_gate
-from fabgate.collector.models import Account, Machine, Member
+from fabgate.collector.ground.models import Account, Machine, Member
+from fabgate.collector.members.access import roster
+from fabgate.collector.members.machines import enrol_gate
 
 
 def signed_in(**options: object) -> Client:

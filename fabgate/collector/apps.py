@@ -15,8 +15,8 @@ class CollectorConfig(AppConfig):
     def ready(self) -> None:
         """Merge our translations into Django's, and record sign-ins."""
         # Models can be imported only now.
-        from fabgate.collector import catalogues  # noqa: PLC0415
-        from fabgate.collector.accounts import sign_in  # noqa: PLC0415
+        from fabgate.collector.ground import catalogues  # noqa: PLC0415
+        from fabgate.collector.members.accounts import sign_in  # noqa: PLC0415
 
         catalogues.load()
         sign_in.connect()

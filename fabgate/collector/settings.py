@@ -13,14 +13,14 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
-from fabgate.collector.base import environ
+from fabgate.collector.ground.base import environ
 
 ENVIRONMENT = environ.read(os.environ, need_site=False)
 
 SECRET_KEY = ENVIRONMENT.secret_key_file.read_text().strip() if ENVIRONMENT.secret_key_file.is_file() else ""
 DEBUG = False
 ALLOWED_HOSTS = list(ENVIRONMENT.allowed_hosts)
-ROOT_URLCONF = "fabgate.collector.urls"
+ROOT_URLCONF = "fabgate.collector.faces.urls"
 INSTALLED_APPS = [
     "fabgate.collector",
     # only what sign-in needs; there is no admin, all pages are our own
@@ -30,29 +30,29 @@ INSTALLED_APPS = [
     "django.contrib.messages",
 ]
 # CommonMiddleware, which checks the Host header, is missing on purpose: gates may use any name of the collector.
-# pages/access_control.py checks it on every route for people. Sessions and accounts are lazy: a gate's roster request
-# needs neither.
+# faces/pages/access_control.py checks it on every route for people. Sessions and accounts are lazy: a gate's roster
+# request needs neither.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "fabgate.collector.pages.language.LanguageMiddleware",
+    "fabgate.collector.faces.pages.language.LanguageMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "fabgate.collector.pages.access_control.AccessControlMiddleware",
+    "fabgate.collector.faces.pages.access_control.AccessControlMiddleware",
 ]
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "APP_DIRS": True,
         "OPTIONS": {
-            "builtins": ["django.templatetags.i18n", "fabgate.collector.templatetags.fabgate"],
+            "builtins": ["django.templatetags.i18n", "fabgate.collector.faces.template_tags"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.messages.context_processors.messages",
-                "fabgate.collector.pages.layout.context",
+                "fabgate.collector.faces.pages.layout.context",
             ],
         },
     }
@@ -77,15 +77,17 @@ if ENVIRONMENT.database_url:
     DATABASES["default"] = {"OPTIONS": {}} | dj_database_url.parse(ENVIRONMENT.database_url, conn_health_checks=True)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+MIGRATION_MODULES = {"collector": "fabgate.collector.ground.migrations"}
+
 AUTH_USER_MODEL = "collector.Account"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {
-        "NAME": "fabgate.collector.accounts.passwords.SimilarityValidator",
+        "NAME": "fabgate.collector.members.accounts.passwords.SimilarityValidator",
         "OPTIONS": {"user_attributes": ("name", "display_name", "email")},
     },
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
-    {"NAME": "fabgate.collector.accounts.passwords.CommonPasswordValidator"},
+    {"NAME": "fabgate.collector.members.accounts.passwords.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
 LOGIN_URL = "sign-in"
@@ -95,7 +97,7 @@ SESSION_COOKIE_NAME = f"fabgate_session_{ENVIRONMENT.web_port}"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 CSRF_COOKIE_NAME = f"fabgate_csrf_{ENVIRONMENT.web_port}"
 CSRF_COOKIE_HTTPONLY = True  # our script sends forms with the token that the page contains
-CSRF_FAILURE_VIEW = "fabgate.collector.pages.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "fabgate.collector.faces.pages.errors.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 # With FABGATE_HTTPS a proxy handles TLS and forwards plain HTTP; uvicorn takes the scheme from trusted proxies.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = ENVIRONMENT.https
@@ -129,7 +131,7 @@ USE_TZ = True
 TIME_ZONE = ENVIRONMENT.tz
 USE_I18N = True
 LANGUAGE_CODE = "en"
-FORMAT_MODULE_PATH = ["fabgate.collector.formats"]
+FORMAT_MODULE_PATH = ["fabgate.collector.ground.formats"]
 LANGUAGES = [("en", _("English")), ("fr", _("French"))]
 LANGUAGE_COOKIE_NAME = "fabgate_language"
 LANGUAGE_COOKIE_AGE = 365 * 24 * 3600

@@ -19,7 +19,7 @@ from fabgate.errors import UsageError
 from fabgate.phrases import Phrases, phrases
 
 #: Letters of most languages; the files belong to the statements of the collector, in the same package.
-_FONTS: Final = Path(fabgate.__file__).with_name("collector") / "paper" / "fonts"
+_FONTS: Final = Path(fabgate.__file__).with_name("collector") / "money" / "paper" / "fonts"
 #: The page with the rows, in each language that has one.
 _PAGES: Final = {"en": "hardware/commissioning.md", "fr": "hardware/commissioning.fr.md"}
 _INK, _SOFT, _RULE, _WASH = (28, 37, 46), (85, 96, 107), (222, 219, 210), (246, 245, 241)

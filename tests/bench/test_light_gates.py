@@ -13,7 +13,7 @@ from bench.peers.light_gates import Workload, deliver
 from bench.process import calling
 from bench.run import Run
 from fabgate import seal, wire
-from fabgate.collector.entries.decode import Fact, read
+from fabgate.collector.recording.entries.decode import Fact, read
 
 
 def test_a_journal_is_a_chain_of_entries_that_a_collector_takes():

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from fabgate.po import read_po
-from tests.collector.pages import strings
+from tests.collector.faces.pages import strings
 
 _PLACEHOLDER = re.compile(r"%\((\w+)\)[sd]|%[sd]")
 #: A language is shown under its own name.

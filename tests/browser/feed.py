@@ -29,9 +29,9 @@ def main() -> None:
     env = start.prepare(make=False)
     from django.db.models import F
 
-    from fabgate.collector.intake.store import Store
-    from fabgate.collector.models import Gate
-    from fabgate.collector.pages.floor.stations import STILL_FOR
+    from fabgate.collector.faces.pages.floor.stations import STILL_FOR
+    from fabgate.collector.ground.models import Gate
+    from fabgate.collector.recording.intake.store import Store
     from tests.collector.gates import Journal
 
     store = Store(env.site)

@@ -29,7 +29,7 @@ def _main() -> None:
     import django
 
     django.setup()
-    from fabgate.collector.pages import rights
+    from fabgate.collector.faces.pages import rights
 
     json.dump([name for name, right in rights.table().items() if right.get and not right.is_keyed], sys.stdout)
 

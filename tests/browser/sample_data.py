@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from fabgate.collector.base import key_files
+from fabgate.collector.ground.base import key_files
 from fabgate.collector.processes import start
 
 #: The names of two accounts, and the password of all.
@@ -56,7 +56,7 @@ def fill() -> dict[str, Any]:
 
 def _charged() -> None:
     """Charge everything, as the worker does."""
-    from fabgate.collector.billing.charges import refresh
+    from fabgate.collector.money.billing.charges import refresh
 
     refresh.refresh_all()
 
@@ -69,9 +69,9 @@ def fill_unbilled() -> dict[str, Any]:
 
 def _people_and_machines() -> None:
     # Models can be imported only once Django is set up.
-    from fabgate.collector.db import audit
-    from fabgate.collector.models import Account, Machine, Member
-    from tests.collector.pages import workshop
+    from fabgate.collector.ground.db import audit
+    from fabgate.collector.ground.models import Account, Machine, Member
+    from tests.collector.faces.pages import workshop
 
     workshop.open_for_business(sessions=200)
     for name, role, shown, member in (
@@ -96,11 +96,11 @@ def _recent_refusals() -> None:
     """Add a drill with three recent refusals: an unknown badge, a missing training, a payment due."""
     from django.conf import settings
 
-    from fabgate.collector.intake.store import Store
-    from fabgate.collector.machines import presets
-    from fabgate.collector.models import Gate, Machine
+    from fabgate.collector.ground.models import Gate, Machine
+    from fabgate.collector.members.machines import presets
+    from fabgate.collector.recording.intake.store import Store
+    from tests.collector.faces.pages import workshop
     from tests.collector.gates import Journal
-    from tests.collector.pages import workshop
 
     machine = Machine(name="drill", title="Drill press", category="wood")
     presets.apply(machine, "bench-tool")
@@ -129,10 +129,20 @@ def _recent_refusals() -> None:
 def _pages_used() -> None:
     """Add what people do on pages: a loan, a group, opening hours, a block, a correction, a key, a command."""
     from fabgate import badge
-    from fabgate.collector.db import audit
-    from fabgate.collector.models import ApiKey, Badge, Gate, Group, Member, Opening, Order, SpecialDay, UsageSession
-    from fabgate.collector.people import badges, blocks
-    from fabgate.collector.sessions import corrections
+    from fabgate.collector.ground.db import audit
+    from fabgate.collector.ground.models import (
+        ApiKey,
+        Badge,
+        Gate,
+        Group,
+        Member,
+        Opening,
+        Order,
+        SpecialDay,
+        UsageSession,
+    )
+    from fabgate.collector.members.people import badges, blocks
+    from fabgate.collector.recording.sessions import corrections
 
     now = datetime.now(UTC)
     loan = badges.Card.spelled(badge.parse("em-hex:0A00B1C2D3"))
@@ -167,7 +177,7 @@ def _pages_used() -> None:
 
 def _verified() -> None:
     """Add a night in which the books were found altered, after a restore."""
-    from fabgate.collector.models import Verification
+    from fabgate.collector.ground.models import Verification
 
     session = "01975c3e-7a2f-7cc0-8000-5f4dcc3b5aa7"
     at, head = datetime.now(UTC) - timedelta(hours=7), f"5120:{'9f0c6a27' * 8}"
@@ -189,9 +199,9 @@ def _verified() -> None:
 
 def _plans_change() -> None:
     """Add two plans, and a person with an earlier plan and one to come."""
-    from fabgate.collector.billing import member_plans
-    from fabgate.collector.models import Member, Plan
-    from fabgate.collector.people import blocks
+    from fabgate.collector.ground.models import Member, Plan
+    from fabgate.collector.members.people import blocks
+    from fabgate.collector.money.billing import member_plans
 
     Plan.objects.create(name="Student", free_minutes=120)
     Plan.objects.create(name="Company", discount_percent=10)
@@ -204,12 +214,12 @@ def _billing() -> None:
     """Start billing two months ago, with rules that are over, in force and to come; machines for metal have none."""
     from django.conf import settings
 
-    from fabgate.collector.billing import closing, member_plans, rule_store, terms
-    from fabgate.collector.billing.charges import decisions
-    from fabgate.collector.billing.tariffs import typed_rule
-    from fabgate.collector.billing.vat import rates
-    from fabgate.collector.models import Machine, Plan, Workshop
-    from fabgate.collector.people import blocks
+    from fabgate.collector.ground.models import Machine, Plan, Workshop
+    from fabgate.collector.members.people import blocks
+    from fabgate.collector.money.billing import closing, member_plans, rule_store, terms
+    from fabgate.collector.money.billing.charges import decisions
+    from fabgate.collector.money.billing.tariffs import typed_rule
+    from fabgate.collector.money.billing.vat import rates
 
     this = blocks.today().replace(day=1)  # where the site is
     last = (this - timedelta(days=1)).replace(day=1)
@@ -244,8 +254,8 @@ def _billing() -> None:
 
 def _contests() -> None:
     """Contest a final charge, and a line and a credit of m-1; one of them is answered."""
-    from fabgate.collector.billing import contests
-    from fabgate.collector.models import Charge, ClosedMonth, ManualLine, Member, PrepaidEntry
+    from fabgate.collector.ground.models import Charge, ClosedMonth, ManualLine, Member, PrepaidEntry
+    from fabgate.collector.money.billing import contests
 
     final = Charge.objects.filter(month=ClosedMonth.objects.get().month, amount_minor__gt=0)
     charge = final.filter(payer__in=Member.objects.values("pk")).order_by("-amount_minor", "pk")[0]
@@ -264,8 +274,8 @@ def _sinks(month: str) -> None:
     """Add a folder that has its month, and a program that is away and has refused something before."""
     from django.conf import settings
 
-    from fabgate.collector.billing.sinks import config, engine
-    from fabgate.collector.models import Charge, Sink, SinkLetter
+    from fabgate.collector.ground.models import Charge, Sink, SinkLetter
+    from fabgate.collector.money.billing.sinks import config, engine
 
     now, data = datetime.now(UTC), settings.ENVIRONMENT.data
     (data / "books").mkdir()
@@ -296,10 +306,10 @@ def _sinks(month: str) -> None:
 
 def _prepaid(this: date) -> None:
     """Let three people prepay: one has credit, one has little, and one changed their mind."""
-    from fabgate.collector.billing.charges import decisions
-    from fabgate.collector.billing.prepaid import ledger, modes
-    from fabgate.collector.billing.prepaid.ledger import Paid
-    from fabgate.collector.models import BillingTerms
+    from fabgate.collector.ground.models import BillingTerms
+    from fabgate.collector.money.billing.charges import decisions
+    from fabgate.collector.money.billing.prepaid import ledger, modes
+    from fabgate.collector.money.billing.prepaid.ledger import Paid
 
     BillingTerms.objects.update(low_credit_minor=500)
     now = datetime.now(UTC)
@@ -321,11 +331,11 @@ def _prepaid(this: date) -> None:
 
 def _out_of_credit_if_accepted(month: date, now: datetime) -> None:
     """Let a member contest the session that used up their credit."""
-    from fabgate.collector.billing.charges import refresh
-    from fabgate.collector.billing.prepaid import balances, ledger, modes
-    from fabgate.collector.billing.prepaid.ledger import Paid
-    from fabgate.collector.models import Charge, Member, PrepaidChange, UsageSession
-    from fabgate.collector.sessions import corrections
+    from fabgate.collector.ground.models import Charge, Member, PrepaidChange, UsageSession
+    from fabgate.collector.money.billing.charges import refresh
+    from fabgate.collector.money.billing.prepaid import balances, ledger, modes
+    from fabgate.collector.money.billing.prepaid.ledger import Paid
+    from fabgate.collector.recording.sessions import corrections
 
     members = Member.objects.exclude(pk__in=PrepaidChange.objects.values("payer")).values("pk")
     charge = Charge.objects.filter(month=month, payer__in=members, plan="").order_by("-amount_minor", "pk")[0]
@@ -338,8 +348,8 @@ def _out_of_credit_if_accepted(month: date, now: datetime) -> None:
 
 def _payers() -> None:
     """Add an organisation with references that pays for a class and for members, one that ended, and a paying member."""
-    from fabgate.collector.billing.paying import payers
-    from fabgate.collector.models import Group, Member, Payer
+    from fabgate.collector.ground.models import Group, Member, Payer
+    from fabgate.collector.money.billing.paying import payers
 
     university = payers.add_organisation(
         Payer(
@@ -363,8 +373,8 @@ def _payers() -> None:
 def _pages() -> list[dict[str, str]]:
     from django.urls import NoReverseMatch, reverse
 
-    from fabgate.collector.models import Account
-    from fabgate.collector.pages import rights
+    from fabgate.collector.faces.pages import rights
+    from fabgate.collector.ground.models import Account
 
     chosen = _chosen()
     found = []
@@ -386,8 +396,8 @@ def _pages() -> list[dict[str, str]]:
 def _no_pages() -> dict[str, str]:
     from django.urls import reverse
 
-    from fabgate.collector.models import ClosedMonth
-    from fabgate.collector.pages import rights
+    from fabgate.collector.faces.pages import rights
+    from fabgate.collector.ground.models import ClosedMonth
 
     month = f"{ClosedMonth.objects.get().month:%Y-%m}"
     places: dict[str, dict[str, Any]] = {
@@ -407,7 +417,7 @@ def _no_pages() -> dict[str, str]:
 
 def _names() -> list[str]:
     """Return names that people chose, which are never translated."""
-    from fabgate.collector.models import Machine, Member, Plan, Training
+    from fabgate.collector.ground.models import Machine, Member, Plan, Training
 
     categories = Member.objects.order_by("category").values_list("category", flat=True).distinct()
     named = [*Machine.objects.all(), *Training.objects.all(), *Plan.objects.all()]
@@ -418,9 +428,7 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
     """Return, by route, the values of its path and the query strings to check."""
     from django.utils import timezone
 
-    from fabgate.collector.accounts import links
-    from fabgate.collector.billing.charges import refresh
-    from fabgate.collector.models import (
+    from fabgate.collector.ground.models import (
         Account,
         ClosedMonth,
         Contest,
@@ -437,7 +445,9 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
         Training,
         UsageSession,
     )
-    from fabgate.collector.people.import_list import uploads
+    from fabgate.collector.members.accounts import links
+    from fabgate.collector.members.people.import_list import uploads
+    from fabgate.collector.money.billing.charges import refresh
 
     desk = Account.objects.get(name="karim")
     laser = Machine.objects.get(name="laser")
@@ -536,7 +546,7 @@ def _list() -> bytes:
 
 def _trainings_list() -> bytes:
     """Return a list of trainings with new grants, one that is granted already, and a row with an error."""
-    from fabgate.collector.models import Grant, Member
+    from fabgate.collector.ground.models import Grant, Member
 
     grants = Grant.objects.select_related("training").order_by("since")
     known = grants.filter(stage=Grant.AUTONOMOUS, until=None, revoked_on=None).first()

@@ -12,7 +12,7 @@ from tests.browser.sample_data import MANAGER, MEMBER, NO_PAGES, WALL
 from tests.browser.used_site import UsedSite
 from tests.browser.window import cut_off, inaccessible, too_wide
 
-AREAS = sorted(found.parent.name for found in Path(fabgate.collector.__file__).parent.glob("pages/*/urls.py"))
+AREAS = sorted(found.parent.name for found in Path(fabgate.collector.__file__).parent.glob("faces/pages/*/urls.py"))
 #: Areas without a page on the site with sample data.
 ELSEWHERE = {"events", "wall"}
 

@@ -123,7 +123,7 @@ def env(database, tmp_path, monkeypatch) -> Any:
     """The environment with a data directory of its own, a badge key in it, and no broker."""
     from django.conf import settings
 
-    from fabgate.collector.base.key_files import new_key, write_secret
+    from fabgate.collector.ground.base.key_files import new_key, write_secret
 
     data = tmp_path / "data"
     found = replace(settings.ENVIRONMENT, data=data, sinks=data / "sinks.yaml", mqtt_port=1, web_port=0)
@@ -136,7 +136,7 @@ def env(database, tmp_path, monkeypatch) -> Any:
 @pytest.fixture
 def told(monkeypatch) -> list[Any]:
     """What would have been published."""
-    from fabgate.collector.access import roster
+    from fabgate.collector.members.access import roster
 
     sent: list[Any] = []
     monkeypatch.setattr(roster, "publish_once", lambda _env, messages, **_more: sent.extend(messages))
@@ -146,7 +146,7 @@ def told(monkeypatch) -> list[Any]:
 @pytest.fixture
 def gate(env) -> Any:
     """The gate of a machine with default rules, added as `gate-add` does."""
-    from fabgate.collector.models import Gate
+    from fabgate.collector.ground.models import Gate
     from tests.collector.rosters import add
 
     add()
@@ -155,8 +155,8 @@ def gate(env) -> Any:
 
 @pytest.fixture
 def shop(database) -> Any:
-    """Two machines and four people: tests/collector/pages/used.py."""
-    from tests.collector.pages.used import Used
+    """Two machines and four people: tests/collector/faces/pages/used.py."""
+    from tests.collector.faces.pages.used import Used
 
     return Used()
 
@@ -172,7 +172,7 @@ def journal() -> Any:
 @pytest.fixture
 def store(database) -> Any:
     """What stores the entries of gates."""
-    from fabgate.collector.intake.store import Store
+    from fabgate.collector.recording.intake.store import Store
 
     return Store(SITE)
 

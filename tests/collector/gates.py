@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fabgate import seal, wire
-from fabgate.collector.broker.message import Received
+from fabgate.collector.recording.broker.message import Received
 
 #: Where the clock of a journal's boot stands before its first entry. Its sessions say that the machine had power since
 #: the boot, so that tests need not let as much time pass as their sessions count.

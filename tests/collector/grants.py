@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from fabgate import badge
-from fabgate.collector.access import roster
-from fabgate.collector.models import Badge, Grant, Member, Training
+from fabgate.collector.ground.models import Badge, Grant, Member, Training
+from fabgate.collector.members.access import roster
 
 
 def today() -> date:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from django.conf import settings
 
-from fabgate.collector.base import environ
+from fabgate.collector.ground.base import environ
 
 FROM = "Fab Lab Besançon <workshop@example.org>"
 

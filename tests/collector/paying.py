@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fabgate.collector.models import Payer
-from fabgate.collector.models.people import ORGANISATION_PREFIX
+from fabgate.collector.ground.models import Payer
+from fabgate.collector.ground.models.people import ORGANISATION_PREFIX
 
 
 def paying(member: str) -> Payer:

@@ -12,9 +12,9 @@ from django.conf import settings
 from django.test import Client
 
 from fabgate import wire
-from fabgate.collector.access import roster
 from fabgate.collector.cli import gates
-from fabgate.collector.models import Collector, Gate, Machine
+from fabgate.collector.ground.models import Collector, Gate, Machine
+from fabgate.collector.members.access import roster
 
 NONCE = "0123456789abcdef"
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fabgate.collector.base.environ import Environment
+from fabgate.collector.ground.base.environ import Environment
 from fabgate.collector.processes import web
 from tests.support.patience import HANGS_S
 

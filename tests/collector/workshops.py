@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from fabgate import badge
-from fabgate.collector import models
-from fabgate.collector.access import roster
-from fabgate.collector.people import badges
+from fabgate.collector.ground import models
+from fabgate.collector.members.access import roster
+from fabgate.collector.members.people import badges
 from tests.collector import oracle
 from tests.collector.oracle import Group, Hours, Machine, Person, Said, Training, Workshop
 

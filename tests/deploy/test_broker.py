@@ -24,7 +24,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from fabgate import wire
-from fabgate.collector.broker import inbox
+from fabgate.collector.recording.broker import inbox
 from fabgate.demo.processes.ports import free_port
 from fabgate.mqtt.client import BROKER_PACKET_BYTES, MAX_PACKET_BYTES
 from tests.deploy.places import CONFIG, DOCS, SYSTEMD, blocks

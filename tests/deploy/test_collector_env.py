@@ -4,7 +4,7 @@ import inspect
 import re
 import subprocess
 
-from fabgate.collector.base import environ
+from fabgate.collector.ground.base import environ
 from tests.deploy.places import CONFIG, SYSTEMD
 
 TEXT = (CONFIG / "collector.env").read_text()

@@ -148,7 +148,7 @@ def test_the_accounts_on_the_page_match_the_access_list():
 
 
 def test_the_collectors_settings_on_the_page_are_valid(tmp_path):
-    from fabgate.collector.base import environ
+    from fabgate.collector.ground.base import environ
 
     (block,) = blocks(INSTALL, "ini")
     found = dict(line.split("=", 1) for line in block.splitlines())

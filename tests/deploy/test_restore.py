@@ -147,7 +147,7 @@ def test_the_lines_for_postgresql_restore_what_they_copied(tmp_path, sh, collect
 def test_the_lines_for_the_account_of_a_gate_meet_no_warning_and_leave_the_file_to_the_broker(tmp_path, sh, collector):
     file = tmp_path / "etc/mosquitto/fabgate.passwd"
     file.write_text("")
-    source = (ROOT / "fabgate/collector/pages/machines/gates.py").read_text(
+    source = (ROOT / "fabgate/collector/faces/pages/machines/gates.py").read_text(
         "utf-8"
     )  # its import would need Django's settings
     (shown,) = re.findall(r'^BROKER: Final = """(.*?)"""', source, re.DOTALL | re.MULTILINE)

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.db import models
 
-from fabgate.collector.db import audit, statements
-from fabgate.collector.db.logged import AT_ONCE, Table
-from fabgate.collector.verify.tables import logged, unchecked
+from fabgate.collector.ground.db import audit, statements
+from fabgate.collector.ground.db.logged import AT_ONCE, Table
+from fabgate.collector.processes.verify.tables import logged, unchecked
 
 
 def log_the_rest() -> None:

@@ -31,7 +31,7 @@ AT_ONCE = (
     *("test_closing_meanwhile.py", "test_engine.py", "test_ledger.py"),
 )
 #: Rooms whose tests differ in what they decide and show, and hardly in what they send.
-_DECIDING = ("access", "accounts", "api", "billing", "cli", "doctor", "machines", "pages", "paper", "people", "verify")
+_DECIDING = ("cli", "faces", "members", "money", "processes/doctor", "processes/verify")
 _ROOMS = tuple(f"tests/collector/{room}/" for room in _DECIDING)
 #: How long each test on PostgreSQL takes beside its own work: its database is emptied.
 _EMPTIED_S = 0.05

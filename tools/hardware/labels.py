@@ -10,7 +10,7 @@ from typing import Any, Final
 from tools.hardware import builds, live
 from tools.hardware.builds import HARDWARE, Build
 
-_FONTS: Final = HARDWARE.parent / "fabgate" / "collector" / "paper" / "fonts"
+_FONTS: Final = HARDWARE.parent / "fabgate" / "collector" / "money" / "paper" / "fonts"
 _WIDE, _HIGH, _COLUMNS = 47.0, 8.0, 4
 _MARGIN: Final = 11.0
 _YELLOW: Final = (255, 221, 0)  # of a warning

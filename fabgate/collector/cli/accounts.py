@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
-from fabgate.collector.accounts import first_link, manage
-from fabgate.collector.base import called
 from fabgate.collector.cli import text_table
-from fabgate.collector.db import audit
-from fabgate.collector.models import Account
+from fabgate.collector.ground.base import called
+from fabgate.collector.ground.db import audit
+from fabgate.collector.ground.models import Account
+from fabgate.collector.members.accounts import first_link, manage
 from fabgate.errors import UsageError
 
 

@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from fabgate.collector.base.environ import LANGS, Environment
+from fabgate.collector.ground.base.environ import LANGS, Environment
 
 
 def complete(found: Environment, *, asks: bool) -> Environment:

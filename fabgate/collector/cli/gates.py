@@ -16,15 +16,15 @@ from django.conf import settings
 from django.db.models import Count, F, Sum
 
 from fabgate import wire
-from fabgate.collector.base import called
-from fabgate.collector.base.environ import Environment
 from fabgate.collector.cli import text_table
-from fabgate.collector.db import audit
-from fabgate.collector.entries import completeness, journals
-from fabgate.collector.machines import emulated_gate, enrol_gate
-from fabgate.collector.machines import rules as machine_rules
-from fabgate.collector.models import Gate, Hole, Journal, Machine, Quarantine
-from fabgate.collector.models.machines import HEARTBEATS
+from fabgate.collector.ground.base import called
+from fabgate.collector.ground.base.environ import Environment
+from fabgate.collector.ground.db import audit
+from fabgate.collector.ground.models import Gate, Hole, Journal, Machine, Quarantine
+from fabgate.collector.ground.models.machines import HEARTBEATS
+from fabgate.collector.members.machines import emulated_gate, enrol_gate
+from fabgate.collector.members.machines import rules as machine_rules
+from fabgate.collector.recording.entries import completeness, journals
 from fabgate.errors import UsageError
 
 #: The time limit, in seconds, of a machine that `gate-add` makes without a preset.

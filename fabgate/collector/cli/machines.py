@@ -12,14 +12,14 @@ from typing import Final
 from django.db import transaction
 
 from fabgate import wire
-from fabgate.collector.access import roster
-from fabgate.collector.db import audit
-from fabgate.collector.machines import locks, presets
-from fabgate.collector.machines import rules as machine_rules
-from fabgate.collector.models import Gate, Machine
-from fabgate.collector.people import names
-from fabgate.collector.people.blocks import today
-from fabgate.collector.people.display_names import names_of
+from fabgate.collector.ground.db import audit
+from fabgate.collector.ground.models import Gate, Machine
+from fabgate.collector.members.access import roster
+from fabgate.collector.members.machines import locks, presets
+from fabgate.collector.members.machines import rules as machine_rules
+from fabgate.collector.members.people import names
+from fabgate.collector.members.people.blocks import today
+from fabgate.collector.members.people.display_names import names_of
 from fabgate.display import COLUMNS
 from fabgate.errors import UsageError
 

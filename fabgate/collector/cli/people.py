@@ -14,15 +14,15 @@ from django.conf import settings
 from django.db import transaction
 
 from fabgate.badge.short_forms import read_names
-from fabgate.collector.access import roster, short_forms
-from fabgate.collector.billing import member_plans, terms, trial
 from fabgate.collector.cli.billing.rules import refuse_unseen
-from fabgate.collector.db import audit, pulse
-from fabgate.collector.models import Badge, BadgeForm, Block, Change, Collector, Member, Plan, Training
-from fabgate.collector.people import blocks, many_grants, names, trainings
-from fabgate.collector.people.import_list import file as members_file
-from fabgate.collector.people.import_list import store
-from fabgate.collector.people.import_list import trainings as trainings_file
+from fabgate.collector.ground.db import audit, pulse
+from fabgate.collector.ground.models import Badge, BadgeForm, Block, Change, Collector, Member, Plan, Training
+from fabgate.collector.members.access import roster, short_forms
+from fabgate.collector.members.people import blocks, many_grants, names, trainings
+from fabgate.collector.members.people.import_list import file as members_file
+from fabgate.collector.members.people.import_list import store
+from fabgate.collector.members.people.import_list import trainings as trainings_file
+from fabgate.collector.money.billing import member_plans, terms, trial
 from fabgate.errors import UsageError
 
 #: Why a row is not granted. A row that was granted already needs no note.

@@ -48,7 +48,7 @@ def migrate(args: argparse.Namespace) -> int:
 
     With --restored, first do what is needed after a restore with the database's own tools.
     """
-    from fabgate.collector.db import postgresql
+    from fabgate.collector.ground.db import postgresql
     from fabgate.collector.processes import restored_database
 
     if args.restored:

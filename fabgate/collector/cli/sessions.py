@@ -18,8 +18,8 @@ from django.conf import settings
 
 from fabgate.collector.cli import text_table
 from fabgate.collector.cli.usage import between, interval
-from fabgate.collector.models import Member, UsageSession
-from fabgate.collector.tables.csv_safety import escape_row
+from fabgate.collector.ground.models import Member, UsageSession
+from fabgate.collector.ground.tables.csv_safety import escape_row
 
 #: Column → width in the table; 0: not in the table.
 COLUMNS = {

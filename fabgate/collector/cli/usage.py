@@ -18,10 +18,10 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
-from fabgate.collector.base import called, local_times
 from fabgate.collector.cli import text_table
-from fabgate.collector.models import Member, UsageSession
-from fabgate.collector.tables.csv_safety import escape_row
+from fabgate.collector.ground.base import called, local_times
+from fabgate.collector.ground.models import Member, UsageSession
+from fabgate.collector.ground.tables.csv_safety import escape_row
 from fabgate.errors import UsageError
 
 TOTAL = "total"

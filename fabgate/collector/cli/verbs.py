@@ -14,9 +14,9 @@ from typing import Any, Final
 
 from fabgate import verb_groups
 from fabgate.collector import DEFAULT_DATA
-from fabgate.collector.base import called, data_folder
 from fabgate.collector.cli.arguments import accounts, machines, people, records, services, upkeep
 from fabgate.collector.cli.arguments.billing import closing, month, prepaid, prices, sinks, statements
+from fabgate.collector.ground.base import called, data_folder
 from fabgate.errors import FabgateError, UsageError
 
 #: The type that ``add_subparsers`` returns; it has no public name.
@@ -167,7 +167,7 @@ def _verb(
         except FabgateError:
             raise
         except Exception as error:
-            if not import_module("fabgate.collector.base.disk_full").is_full(error):
+            if not import_module("fabgate.collector.ground.base.disk_full").is_full(error):
                 raise
             raise FabgateError(
                 f"{name}: the disk is full, and the result was not saved; make room for FABGATE_DATA (or the database,"

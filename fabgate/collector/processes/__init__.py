@@ -1,1 +1,1 @@
-"""The processes ingest, web and worker, and how they are started, backed up and restored."""
+"""What runs: ingest, web and worker; their start, backups and restores; and what examines them, verify and doctor."""

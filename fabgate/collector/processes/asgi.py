@@ -10,7 +10,7 @@ from django.utils.http import http_date
 from servestatic import ServeStaticASGI
 
 from fabgate.collector import STATIC
-from fabgate.collector.base.body_limit import bounded
+from fabgate.collector.ground.base.body_limit import bounded
 
 #: Pages name static files by the hash of their content (templatetags), so browsers may keep them.
 MAX_AGE_S = 365 * 24 * 3600

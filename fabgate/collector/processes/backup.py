@@ -29,10 +29,10 @@ from typing import Final
 import msgspec
 
 import fabgate
-from fabgate.collector import migrations
-from fabgate.collector.base import data_folder, disk_full, environ
-from fabgate.collector.machines import gate_keys
-from fabgate.collector.processes import migration
+from fabgate.collector.ground import migrations
+from fabgate.collector.ground.base import data_folder, disk_full, environ
+from fabgate.collector.ground.db import migration
+from fabgate.collector.members.machines import gate_keys
 from fabgate.errors import FabgateError, UsageError
 
 CONTENTS: Final = "list.json"

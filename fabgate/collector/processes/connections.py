@@ -17,7 +17,7 @@ from typing import Any, Final
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from fabgate.collector.base import logs
+from fabgate.collector.ground.base import logs
 
 _refused = logs.Seldom(logging.getLogger(__name__))
 

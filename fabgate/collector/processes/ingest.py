@@ -19,18 +19,18 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
 
 from fabgate import wire
-from fabgate.collector.base import data_folder
-from fabgate.collector.base.environ import Environment
-from fabgate.collector.broker import deliveries
-from fabgate.collector.broker.deliveries import Deliveries
-from fabgate.collector.broker.floods import Floods
-from fabgate.collector.broker.inbox import Connected, Inbox, Lost, Posted
-from fabgate.collector.broker.link import Link
-from fabgate.collector.broker.message import Received
-from fabgate.collector.broker.publication import Publication
-from fabgate.collector.db import pulse
-from fabgate.collector.intake.store import Store
-from fabgate.collector.models import Collector, Gate, Heartbeat, Pulse
+from fabgate.collector.ground.base import data_folder
+from fabgate.collector.ground.base.environ import Environment
+from fabgate.collector.ground.db import pulse
+from fabgate.collector.ground.models import Collector, Gate, Heartbeat, Pulse
+from fabgate.collector.recording.broker import deliveries
+from fabgate.collector.recording.broker.deliveries import Deliveries
+from fabgate.collector.recording.broker.floods import Floods
+from fabgate.collector.recording.broker.inbox import Connected, Inbox, Lost, Posted
+from fabgate.collector.recording.broker.link import Link
+from fabgate.collector.recording.broker.message import Received
+from fabgate.collector.recording.broker.publication import Publication
+from fabgate.collector.recording.intake.store import Store
 from fabgate.errors import FabgateError
 from fabgate.mqtt import certificates
 from fabgate.mqtt.silence import Step
@@ -61,7 +61,7 @@ READ_FIRST_S: Final = 0.001
 READ_MOST_S: Final = 0.016
 #: What gates are told; the error itself may name hosts and accounts.
 NOT_WRITTEN: Final = "its database cannot be written; see /healthz and its log"
-#: How often a heartbeat is written (api/health.py waits six times as long before it reports a problem).
+#: How often a heartbeat is written (faces/api/health.py waits six times as long before it reports a problem).
 BEAT_S: Final = 10.0
 
 

@@ -16,9 +16,9 @@ from weakref import WeakKeyDictionary
 
 from django.core.handlers.asgi import ASGIRequest
 
-from fabgate.collector.accounts import sign_in
-from fabgate.collector.base import logs
-from fabgate.collector.pages import errors
+from fabgate.collector.faces.pages import errors
+from fabgate.collector.ground.base import logs
+from fabgate.collector.members.accounts import sign_in
 
 _refused = logs.Seldom(logging.getLogger(__name__))
 
@@ -135,8 +135,8 @@ class Lanes:
     def __init__(self) -> None:
         # Rosters and health checks take milliseconds; all gates of a workshop may come from one address.
         self.machines = Lane("machines", 4, 500, 100)
-        # Two at once, as many passwords as are checked at once (accounts/sign_in.py): in another lane, requests that
-        # wait for a check would occupy its threads.
+        # Two at once, as many passwords as are checked at once (members/accounts/sign_in.py): in another lane, requests
+        # that wait for a check would occupy its threads.
         self.passwords = Lane("passwords", 2, 60, 30)
         self.files = Lane("files", 2, 20, 4)
         self.people = Lane("people", 16, 200, 100)

@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
-from fabgate.collector.models import Verification
+from fabgate.collector.ground.models import Verification
 from fabgate.collector.processes.run import ending_with
-from fabgate.collector.verify import run
+from fabgate.collector.processes.verify import run
 from fabgate.errors import AlteredError
 
 log = logging.getLogger(__name__)

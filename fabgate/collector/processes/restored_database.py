@@ -14,12 +14,12 @@ from django.db.models import F
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
-from fabgate.collector.accounts import manage
-from fabgate.collector.base import data_folder
-from fabgate.collector.base.disk_full import unless_full
-from fabgate.collector.db import audit, postgresql
-from fabgate.collector.models import ApiKey, Collector, Grant, Group, OneTimeLink, SignIn, StatementMail
-from fabgate.collector.verify import audit_head
+from fabgate.collector.ground.base import data_folder
+from fabgate.collector.ground.base.disk_full import unless_full
+from fabgate.collector.ground.db import audit, postgresql
+from fabgate.collector.ground.models import ApiKey, Collector, Grant, Group, OneTimeLink, SignIn, StatementMail
+from fabgate.collector.members.accounts import manage
+from fabgate.collector.processes.verify import audit_head
 
 log = logging.getLogger(__name__)
 

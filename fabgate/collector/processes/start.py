@@ -22,14 +22,13 @@ from django.db import connection
 from django.utils import timezone
 
 import fabgate
-from fabgate.collector.base import called, data_folder, environ, logs
-from fabgate.collector.base.key_files import new_key, write_secret
-from fabgate.collector.db import postgresql
-from fabgate.collector.processes import migration
+from fabgate.collector.ground.base import called, data_folder, environ, logs
+from fabgate.collector.ground.base.key_files import new_key, write_secret
+from fabgate.collector.ground.db import migration, postgresql
 from fabgate.errors import FabgateError, UsageError
 
 if TYPE_CHECKING:
-    from fabgate.collector.models import Collector
+    from fabgate.collector.ground.models import Collector
 
 log = logging.getLogger(__name__)
 
@@ -146,9 +145,9 @@ def _migrate(found: environ.Environment, *, owns: bool, first_start: FirstStart,
     if not migration.is_complete():
         migration.migrate(_check_version(owns=owns, handle=handle))
     # The app registry is ready only now, so the models cannot be imported above.
-    from fabgate.collector.models import Collector  # noqa: PLC0415
+    from fabgate.collector.ground.models import Collector  # noqa: PLC0415
     from fabgate.collector.processes import restored_database  # noqa: PLC0415
-    from fabgate.collector.verify import audit_head  # noqa: PLC0415
+    from fabgate.collector.processes.verify import audit_head  # noqa: PLC0415
 
     known = Collector.get(found.site)
     audit_head.keep_up(found.data)  # makes the file of a new collector, before anything is logged
@@ -164,7 +163,7 @@ def _migrate(found: environ.Environment, *, owns: bool, first_start: FirstStart,
 
 
 def _check_version(*, owns: bool, handle: int) -> list[str]:
-    """Prevent two versions from writing at once: one may sum figures (sessions/sums.py) that the other does not have.
+    """Prevent two versions from writing at once: one may sum figures (recording/sessions/sums.py) that the other does not have.
 
     Return the names of the missing migrations of an older database. Raises UsageError for a database of a newer
     version, and for one from before 0.1.0; also for an older one that other processes use, unless they end: a service
@@ -196,7 +195,7 @@ def _check_site(found: str, known: str) -> None:
 
 def _check_zone(found: environ.Environment, row: Collector, *, owns: bool, handle: int) -> None:
     """Use the time zone of the database, which its sums and rosters have, or change it for all processes."""
-    from fabgate.collector.sessions import sums  # noqa: PLC0415 (as above)
+    from fabgate.collector.recording.sessions import sums  # noqa: PLC0415 (as above)
 
     known = row.rolled_tz
     tz = found.tz if owns and found.is_tz_set else known or found.tz

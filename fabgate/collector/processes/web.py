@@ -15,11 +15,11 @@ from types import FrameType
 import uvicorn
 from django.conf import settings
 
-from fabgate.collector.access import roster
-from fabgate.collector.accounts import first_link
-from fabgate.collector.base.environ import Environment
-from fabgate.collector.db import postgresql
-from fabgate.collector.pages import rights
+from fabgate.collector.faces.pages import rights
+from fabgate.collector.ground.base.environ import Environment
+from fabgate.collector.ground.db import postgresql
+from fabgate.collector.members.access import roster
+from fabgate.collector.members.accounts import first_link
 from fabgate.collector.processes import connections
 from fabgate.errors import FabgateError, UsageError
 
@@ -47,7 +47,7 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop; called as a signal handler."""
         # Views can be imported only once Django is set up.
-        from fabgate.collector.pages.events import stream  # noqa: PLC0415
+        from fabgate.collector.faces.pages.events import stream  # noqa: PLC0415
 
         super().handle_exit(sig, frame)
         stream.end_all()

@@ -16,19 +16,19 @@ from typing import Final
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
-from fabgate.collector.access import prices, roster
-from fabgate.collector.access.billing_watch import BillingWatch
-from fabgate.collector.accounts import sign_in
-from fabgate.collector.billing.charges import refresh
-from fabgate.collector.billing.sinks import sending
-from fabgate.collector.db import audit, pulse
-from fabgate.collector.intake import quarantine
-from fabgate.collector.models import Badge, BillingTerms, Collector, Gate, Heartbeat, Pulse
-from fabgate.collector.paper.statements import mailing
-from fabgate.collector.people import blocks
-from fabgate.collector.people.import_list import uploads
+from fabgate.collector.ground.db import audit, pulse
+from fabgate.collector.ground.models import Badge, BillingTerms, Collector, Gate, Heartbeat, Pulse
+from fabgate.collector.members.access import prices, roster
+from fabgate.collector.members.access.billing_watch import BillingWatch
+from fabgate.collector.members.accounts import sign_in
+from fabgate.collector.members.people import blocks
+from fabgate.collector.members.people.import_list import uploads
+from fabgate.collector.money.billing.charges import refresh
+from fabgate.collector.money.billing.sinks import sending
+from fabgate.collector.money.paper.statements import mailing
 from fabgate.collector.processes import nightly, restored_database
-from fabgate.collector.verify import audit_head
+from fabgate.collector.processes.verify import audit_head
+from fabgate.collector.recording.intake import quarantine
 
 log = logging.getLogger(__name__)
 

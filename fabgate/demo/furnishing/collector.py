@@ -17,7 +17,7 @@ import msgspec
 
 from fabgate import badge
 from fabgate.badge.short_forms import SHORT_FORMS, read_names
-from fabgate.collector.base import environ
+from fabgate.collector.ground.base import environ
 from fabgate.collector.processes import start
 from fabgate.demo.furnishing import tables
 from fabgate.demo.furnishing.people import CARDS, LOSER, MINOR
@@ -66,8 +66,8 @@ def _forms(places: Sequence[Place]) -> None:
     """Name the short forms that readers of these places give, as ``badge-forms`` does."""
     from django.conf import settings  # noqa: PLC0415
 
-    from fabgate.collector.db import audit  # noqa: PLC0415
-    from fabgate.collector.models import Collector  # noqa: PLC0415
+    from fabgate.collector.ground.db import audit  # noqa: PLC0415
+    from fabgate.collector.ground.models import Collector  # noqa: PLC0415
 
     collector = Collector.get(settings.ENVIRONMENT.site)
     with audit.change(ACTOR, "collector.badge-forms", collector):
@@ -77,8 +77,8 @@ def _forms(places: Sequence[Place]) -> None:
 
 
 def _place(place: Place, *, had_past: bool) -> Made:
-    from fabgate.collector.db import audit  # noqa: PLC0415
-    from fabgate.collector.machines import enrol_gate  # noqa: PLC0415
+    from fabgate.collector.ground.db import audit  # noqa: PLC0415
+    from fabgate.collector.members.machines import enrol_gate  # noqa: PLC0415
 
     entered = enrol_gate.enrol(place.gate, place.machine, actor=ACTOR)
     machine = entered.gate.machine
@@ -93,11 +93,11 @@ def _place(place: Place, *, had_past: bool) -> Made:
 def _people(file: Path) -> None:
     from django.conf import settings  # noqa: PLC0415
 
-    from fabgate.collector.access import roster  # noqa: PLC0415
-    from fabgate.collector.db import audit  # noqa: PLC0415
-    from fabgate.collector.models import Badge, Member  # noqa: PLC0415
-    from fabgate.collector.people.import_list import file as members_file  # noqa: PLC0415
-    from fabgate.collector.people.import_list import store  # noqa: PLC0415
+    from fabgate.collector.ground.db import audit  # noqa: PLC0415
+    from fabgate.collector.ground.models import Badge, Member  # noqa: PLC0415
+    from fabgate.collector.members.access import roster  # noqa: PLC0415
+    from fabgate.collector.members.people.import_list import file as members_file  # noqa: PLC0415
+    from fabgate.collector.members.people.import_list import store  # noqa: PLC0415
 
     store.write(store.prepare(members_file.read(file)), actor=ACTOR)
     minor = Member.objects.get(id=MINOR)
@@ -114,8 +114,8 @@ def _people(file: Path) -> None:
 
 
 def _account(lang: str) -> None:
-    from fabgate.collector.db import audit  # noqa: PLC0415
-    from fabgate.collector.models import Account  # noqa: PLC0415
+    from fabgate.collector.ground.db import audit  # noqa: PLC0415
+    from fabgate.collector.ground.models import Account  # noqa: PLC0415
 
     account = Account(name=ACCOUNT, display_name="Demo", role=Account.MANAGER, lang=lang)
     account.set_unusable_password()

@@ -58,7 +58,7 @@ def keep(database: Path) -> None:
 def _place() -> Path:
     """Return the path of this version's copy."""
     steps = hashlib.sha256(version("django").encode())
-    folder = files("fabgate.collector").joinpath("migrations")
+    folder = files("fabgate.collector.ground").joinpath("migrations")
     for file in sorted(folder.iterdir(), key=lambda file: file.name):
         if file.name.endswith(".py"):
             steps.update(file.name.encode() + b"\0" + file.read_bytes())

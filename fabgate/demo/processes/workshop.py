@@ -20,8 +20,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from fabgate import wire
-from fabgate.collector.base import roster_gzip
-from fabgate.collector.base.local_times import zone_of_computer
+from fabgate.collector.ground.base import roster_gzip
+from fabgate.collector.ground.base.local_times import zone_of_computer
 from fabgate.demo.furnishing.past import days
 from fabgate.demo.furnishing.people import NAMES, members_file
 from fabgate.demo.furnishing.places import Made, Place, Wanted

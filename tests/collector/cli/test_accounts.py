@@ -9,7 +9,7 @@ from django.conf import settings
 
 from fabgate.collector.cli import accounts
 from fabgate.collector.cli.arguments import accounts as arguments
-from fabgate.collector.models import Account, ApiKey, Change, OneTimeLink
+from fabgate.collector.ground.models import Account, ApiKey, Change, OneTimeLink
 from fabgate.errors import UsageError
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from fabgate.collector.base import environ
 from fabgate.collector.cli import first_start
+from fabgate.collector.ground.base import environ
 from tests.support.patience import HANGS_S, wait
 
 

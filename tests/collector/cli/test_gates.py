@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from fabgate import wire
-from fabgate.collector.access import roster
 from fabgate.collector.cli import gates
-from fabgate.collector.intake.store import Store
-from fabgate.collector.machines import presets
-from fabgate.collector.models import Change, Gate, Machine
+from fabgate.collector.ground.models import Change, Gate, Machine
+from fabgate.collector.members.access import roster
+from fabgate.collector.members.machines import presets
+from fabgate.collector.recording.intake.store import Store
 from fabgate.errors import UsageError
 from fabgate.gate.roster.locks import Locks
 from tests.collector.gates import Journal
-from tests.collector.machines.enrolled import hears, let_in_again
+from tests.collector.members.machines.enrolled import hears, let_in_again
 from tests.collector.rosters import add, own_roster
 
 pytestmark = pytest.mark.usefixtures("env", "fresh_now")

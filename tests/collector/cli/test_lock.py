@@ -10,8 +10,8 @@ import pytest
 
 from fabgate import wire
 from fabgate.collector.cli import machines
-from fabgate.collector.models import Change, Gate, Machine, Member, Order
-from fabgate.collector.people.blocks import today
+from fabgate.collector.ground.models import Change, Gate, Machine, Member, Order
+from fabgate.collector.members.people.blocks import today
 from fabgate.errors import UsageError
 from fabgate.gate.panel import messages
 from fabgate.rules import vocabulary

@@ -7,9 +7,9 @@ import argparse
 import pytest
 
 from fabgate.collector.cli import machines
-from fabgate.collector.machines import presets
-from fabgate.collector.machines import rules as machine_rules
-from fabgate.collector.models import Gate, Machine
+from fabgate.collector.ground.models import Gate, Machine
+from fabgate.collector.members.machines import presets
+from fabgate.collector.members.machines import rules as machine_rules
 from fabgate.errors import UsageError
 from tests.collector.rosters import served
 

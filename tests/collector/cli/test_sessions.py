@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fabgate.collector.cli import gates, sessions, usage
-from fabgate.collector.intake.store import Store
-from fabgate.collector.models import Member
+from fabgate.collector.ground.models import Member
+from fabgate.collector.recording.intake.store import Store
 from fabgate.errors import UsageError
 from tests.collector.gates import NOON, Journal
 

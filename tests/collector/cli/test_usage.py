@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fabgate.collector.cli import text_table, usage
-from fabgate.collector.intake.store import Store
-from fabgate.collector.models import Machine, Member, UsageSession
+from fabgate.collector.ground.models import Machine, Member, UsageSession
+from fabgate.collector.recording.intake.store import Store
 from fabgate.errors import UsageError
 from tests.collector.gates import NOON, Journal
 
@@ -130,7 +130,7 @@ def test_an_interval_is_half_open_so_that_two_of_them_count_each_session_once(da
 
 
 def test_a_session_keeps_the_machine_that_its_gate_had(database):
-    from fabgate.collector.models import Gate
+    from fabgate.collector.ground.models import Gate
 
     Gate.objects.create(name="laser-1", machine=Machine.objects.create(name="big-laser"))
     journal = Journal()

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from fabgate.collector import DEFAULT_DATA
-from fabgate.collector.base import data_folder
 from fabgate.collector.cli import verbs as cli
+from fabgate.collector.ground.base import data_folder
 from fabgate.demo.processes.ports import free_port
 from tests.collector.later import LATER
 from tests.collector.running import children, environment, is_waiting, run, until_healthy

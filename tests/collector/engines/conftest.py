@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.collector.billing.sinks.sent import two_closed_months
-from tests.collector.pages.used import Used
+from tests.collector.faces.pages.used import Used
+from tests.collector.money.billing.sinks.sent import two_closed_months
 
 
 @pytest.fixture

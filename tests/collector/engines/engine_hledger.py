@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from fabgate.collector.billing.charges import decisions
-from fabgate.collector.billing.sinks import engine
-from fabgate.collector.billing.sinks.config import Configured
-from fabgate.collector.billing.sinks.drivers.journal import JournalSink
-from fabgate.collector.billing.sinks.postings import VatAccount
-from fabgate.collector.billing.vat import rates
-from fabgate.collector.models import ClosedMonth, PrepaidChange
-from tests.collector.billing.booked import FIRST, MONTHS, close
-from tests.collector.billing.sinks.sent import NOW
+from fabgate.collector.ground.models import ClosedMonth, PrepaidChange
+from fabgate.collector.money.billing.charges import decisions
+from fabgate.collector.money.billing.sinks import engine
+from fabgate.collector.money.billing.sinks.config import Configured
+from fabgate.collector.money.billing.sinks.drivers.journal import JournalSink
+from fabgate.collector.money.billing.sinks.postings import VatAccount
+from fabgate.collector.money.billing.vat import rates
+from tests.collector.money.billing.booked import FIRST, MONTHS, close
+from tests.collector.money.billing.sinks.sent import NOW
 
 pytestmark = pytest.mark.usefixtures("database")
 

@@ -19,9 +19,9 @@ from zoneinfo import ZoneInfo
 import openpyxl
 import pytest
 
-from fabgate.collector.billing import rating
-from fabgate.collector.billing.rating import Facts, Plan, Rated, Terms
-from fabgate.collector.billing.tariffs.rules import Rule
+from fabgate.collector.money.billing import rating
+from fabgate.collector.money.billing.rating import Facts, Plan, Rated, Terms
+from fabgate.collector.money.billing.tariffs.rules import Rule
 from fabgate.pricing.tariffs import ON, RUNNING, Peak, Tariff
 
 #: Three weeks without a change of the clocks.

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from fabgate.collector.billing.paying import payers
-from fabgate.collector.billing.sinks import config, decisions, engine, feeds, status
-from fabgate.collector.billing.sinks.config import Configured
-from fabgate.collector.billing.sinks.drivers.tryton import TrytonSink
-from fabgate.collector.db import audit
-from fabgate.collector.models import Collector, Member, PrepaidChange, Sink, SinkLetter
-from tests.collector.billing.booked import FIRST
-from tests.collector.billing.sinks.programs import Clock
-from tests.collector.billing.sinks.sent import NOW, Killed
+from fabgate.collector.ground.db import audit
+from fabgate.collector.ground.models import Collector, Member, PrepaidChange, Sink, SinkLetter
+from fabgate.collector.money.billing.paying import payers
+from fabgate.collector.money.billing.sinks import config, decisions, engine, feeds, status
+from fabgate.collector.money.billing.sinks.config import Configured
+from fabgate.collector.money.billing.sinks.drivers.tryton import TrytonSink
 from tests.collector.engines.serving import serving
+from tests.collector.money.billing.booked import FIRST
+from tests.collector.money.billing.sinks.programs import Clock
+from tests.collector.money.billing.sinks.sent import NOW, Killed
 
 pytestmark = pytest.mark.usefixtures("database")
 MONTH = f"{FIRST:%Y-%m}"

@@ -24,8 +24,8 @@ from pathlib import Path
 
 import pytest
 
-from fabgate.collector.base import data_folder
 from fabgate.collector.cli import verbs
+from fabgate.collector.ground.base import data_folder
 from tests.collector.running import environment
 from tests.collector.running import run as process
 from tests.support import disk
@@ -143,7 +143,7 @@ def test_sinks_are_in_a_copy_and_a_restore_without_any_leaves_those_that_are_the
 #: Copies a collector as root, with all that it needs imported before: this Python may be where only root can read.
 _AS_ROOT = """
 import gzip, os, sys, tarfile, tempfile
-from fabgate.collector.base import disk_full
+from fabgate.collector.ground.base import disk_full
 from fabgate.collector.cli import verbs
 from fabgate.collector.cli.upkeep import backup
 from fabgate.collector.processes import start

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from fabgate import seal, wire
-from fabgate.collector.broker.message import Received
+from fabgate.collector.recording.broker.message import Received
 from tests.collector.gates import Journal
 from tests.collector.processes.uplink import uplink
 from tests.support.mosquitto import Mosquitto

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabgate.collector.accounts import sign_in as signing_in
+from fabgate.collector.members.accounts import sign_in as signing_in
 from fabgate.collector.processes import lanes
 from fabgate.collector.processes.lanes import FullError, Lane
 from tests.collector.serving import serving

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.conf import settings
 
-from fabgate.collector.models import Verification
+from fabgate.collector.ground.models import Verification
 from fabgate.collector.processes import nightly
 from fabgate.collector.processes.nightly import Nightly
 

@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fabgate import wire
-from fabgate.collector.base import data_folder
-from fabgate.collector.intake.store import Store
-from fabgate.collector.models import Change, Collector, Entry, Hole, Quarantine, UsageSession
-from fabgate.collector.models import Journal as Row
+from fabgate.collector.ground.base import data_folder
+from fabgate.collector.ground.models import Change, Collector, Entry, Hole, Quarantine, UsageSession
+from fabgate.collector.ground.models import Journal as Row
 from fabgate.collector.processes import restored_database
+from fabgate.collector.recording.intake.store import Store
 from tests.collector.gates import NOON, Journal
-from tests.collector.intake.moves import MOVES, Gate
+from tests.collector.recording.intake.moves import MOVES, Gate
 
 #: A lost card cannot be asked again; a journal that forks copies what it has.
 CONTINUING = [move for move in MOVES if move != "replace"]

@@ -22,8 +22,8 @@ from django.conf import settings
 from django.test import Client
 
 from fabgate import wire
-from fabgate.collector.access import roster
-from fabgate.collector.models import Account, Gate
+from fabgate.collector.ground.models import Account, Gate
+from fabgate.collector.members.access import roster
 from fabgate.collector.processes import web
 from fabgate.errors import FabgateError, UsageError
 from tests.collector.rosters import add

@@ -11,8 +11,7 @@ from django.contrib.sessions.models import Session
 from django.db import OperationalError
 from django.test import Client
 
-from fabgate.collector.access import roster
-from fabgate.collector.models import (
+from fabgate.collector.ground.models import (
     Account,
     Badge,
     Block,
@@ -24,8 +23,9 @@ from fabgate.collector.models import (
     SignIn,
     Training,
 )
-from fabgate.collector.people import blocks
-from fabgate.collector.people.import_list import uploads
+from fabgate.collector.members.access import roster
+from fabgate.collector.members.people import blocks
+from fabgate.collector.members.people.import_list import uploads
 from fabgate.collector.processes.worker import Worker
 from tests.collector.grants import give_badge, grant
 from tests.collector.rosters import served

@@ -11,7 +11,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from fabgate import wire
-from fabgate.collector.broker.message import Received
+from fabgate.collector.recording.broker.message import Received
 from tests.collector.gates import Journal
 from tests.support.mosquitto import Mosquitto
 from tests.support.patience import HANGS_S

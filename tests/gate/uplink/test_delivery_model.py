@@ -4,7 +4,7 @@ The gate's end is the real uplink and its real ``Delivery``, turn by turn and wi
 list. The collector's end is a second implementation in sixty lines. Between them a broker that loses, doubles and reorders,
 forgets what it retained or remembers an older word. Both ends are killed; the collector is restored from a copy, or
 emptied; the gate's card is restored from an image, or made anew. Then the faults end, time passes, and the books are
-compared. ``tests/collector/intake/test_both_ends.py`` runs the same world with the real collector.
+compared. ``tests/collector/recording/intake/test_both_ends.py`` runs the same world with the real collector.
 """
 
 from __future__ import annotations

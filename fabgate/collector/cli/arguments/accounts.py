@@ -6,7 +6,7 @@ from typing import Final
 
 from fabgate.collector.cli.arguments import shared
 
-#: The roles of models/accounts.py, repeated here because models can be imported only once Django is set up.
+#: The roles of ground/models/accounts.py, repeated here because models can be imported only once Django is set up.
 ROLES: Final = ("manager", "desk", "trainer", "maintainer", "accountant", "auditor", "member")
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from fabgate.collector.cli.arguments import shared
 
-#: The names of machines/presets.py, repeated here because it imports models.
+#: The names of members/machines/presets.py, repeated here because it imports models.
 PRESETS: Final = ("saw", "laser", "cnc", "printer-3d", "bench-tool")
 _GATE_ADD: Final = (
     "Prints where the gate's token and keys are, and all rules of its machine. These rules replace 'machine:' in the"

@@ -11,12 +11,12 @@ import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 
-from fabgate.collector.billing import closing, terms
-from fabgate.collector.billing.charges import decisions
-from fabgate.collector.billing.currencies import text
 from fabgate.collector.cli.billing import following
 from fabgate.collector.cli.billing.month import month_of
-from fabgate.collector.db import audit
+from fabgate.collector.ground.db import audit
+from fabgate.collector.money.billing import closing, terms
+from fabgate.collector.money.billing.charges import decisions
+from fabgate.collector.money.billing.currencies import text
 from fabgate.errors import AlteredError, UsageError
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from fabgate.collector.billing.charges import behind
 from fabgate.collector.cli.progress_bar import Bar
-from fabgate.collector.models import BillingProgress, LedgerLine
+from fabgate.collector.ground.models import BillingProgress, LedgerLine
+from fabgate.collector.money.billing.charges import behind
 
 
 def follow() -> None:

@@ -15,22 +15,22 @@ from typing import Any, Final
 from django.conf import settings
 from django.utils import translation
 
-from fabgate.collector.base import called
-from fabgate.collector.billing import explain, month, rating, summary, terms
-from fabgate.collector.billing.charges import history
-from fabgate.collector.billing.currencies import decimal_text, text
-from fabgate.collector.billing.month import RatedSession, Sum
 from fabgate.collector.cli import text_table
 from fabgate.collector.cli.billing import following
 from fabgate.collector.cli.books.save_file import save
-from fabgate.collector.db import one_state
-from fabgate.collector.models import BillingTerms
-from fabgate.collector.paper.month import tables
-from fabgate.collector.paper.month.read import MonthRead
-from fabgate.collector.people.display_names import names_of
-from fabgate.collector.tables.csv_file import dialect_of, write_csv
-from fabgate.collector.tables.csv_safety import escape_row
-from fabgate.collector.tables.xlsx_file import write_xlsx
+from fabgate.collector.ground.base import called
+from fabgate.collector.ground.db import one_state
+from fabgate.collector.ground.models import BillingTerms
+from fabgate.collector.ground.tables.csv_file import dialect_of, write_csv
+from fabgate.collector.ground.tables.csv_safety import escape_row
+from fabgate.collector.ground.tables.xlsx_file import write_xlsx
+from fabgate.collector.members.people.display_names import names_of
+from fabgate.collector.money.billing import explain, month, rating, summary, terms
+from fabgate.collector.money.billing.charges import history
+from fabgate.collector.money.billing.currencies import decimal_text, text
+from fabgate.collector.money.billing.month import RatedSession, Sum
+from fabgate.collector.money.paper.month import tables
+from fabgate.collector.money.paper.month.read import MonthRead
 from fabgate.errors import UsageError
 
 _COLUMNS: Final = ("payer", "payer_name", "kind", "sessions", "counted_ms", "amount_minor")

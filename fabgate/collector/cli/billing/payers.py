@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models import Count
 
 from fabgate.collector.cli import text_table
-from fabgate.collector.models import Payer
+from fabgate.collector.ground.models import Payer
 
 
 def show_payers(args: argparse.Namespace) -> int:

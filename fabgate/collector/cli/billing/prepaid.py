@@ -8,18 +8,18 @@ import sys
 from datetime import UTC, date, datetime
 from typing import Any
 
-from fabgate.collector.access import roster
-from fabgate.collector.billing import terms
-from fabgate.collector.billing.currencies import text
-from fabgate.collector.billing.paying import payers
-from fabgate.collector.billing.prepaid import balances, daily, if_accepted, ledger, modes, standing
-from fabgate.collector.billing.prepaid.ledger import Paid
 from fabgate.collector.cli import text_table
 from fabgate.collector.cli.billing import following
 from fabgate.collector.cli.billing.closing import minor_of
 from fabgate.collector.cli.billing.month import month_of
-from fabgate.collector.db import audit
-from fabgate.collector.models import BillingTerms, Gate, PrepaidChange
+from fabgate.collector.ground.db import audit
+from fabgate.collector.ground.models import BillingTerms, Gate, PrepaidChange
+from fabgate.collector.members.access import roster
+from fabgate.collector.money.billing import terms
+from fabgate.collector.money.billing.currencies import text
+from fabgate.collector.money.billing.paying import payers
+from fabgate.collector.money.billing.prepaid import balances, daily, if_accepted, ledger, modes, standing
+from fabgate.collector.money.billing.prepaid.ledger import Paid
 from fabgate.errors import UsageError
 
 _NOT_A_RECEIPT = "this is an acknowledgement, not a receipt; receipts come from the till or the accounting"

@@ -13,17 +13,17 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from fabgate.collector.base import called
-from fabgate.collector.billing import member_plans, rule_store, terms, trial
-from fabgate.collector.billing.currencies import text as money
-from fabgate.collector.billing.tariffs import typed_rule
-from fabgate.collector.billing.trial import Compared
 from fabgate.collector.cli import text_table
 from fabgate.collector.cli.billing.closing import minor_of
 from fabgate.collector.cli.billing.month import month_of
-from fabgate.collector.db import audit
-from fabgate.collector.models import BillingTerms, Machine, Plan, TariffRule
-from fabgate.collector.people import blocks, names
+from fabgate.collector.ground.base import called
+from fabgate.collector.ground.db import audit
+from fabgate.collector.ground.models import BillingTerms, Machine, Plan, TariffRule
+from fabgate.collector.members.people import blocks, names
+from fabgate.collector.money.billing import member_plans, rule_store, terms, trial
+from fabgate.collector.money.billing.currencies import text as money
+from fabgate.collector.money.billing.tariffs import typed_rule
+from fabgate.collector.money.billing.trial import Compared
 from fabgate.errors import UsageError
 
 

@@ -10,12 +10,12 @@ from datetime import date
 from itertools import islice
 from typing import Any, Final
 
-from fabgate.collector.billing.sinks import decisions, status
-from fabgate.collector.billing.sinks.status import Status
 from fabgate.collector.cli import text_table
 from fabgate.collector.cli.billing.month import month_of
-from fabgate.collector.db import audit
-from fabgate.collector.models import Sink, SinkLetter
+from fabgate.collector.ground.db import audit
+from fabgate.collector.ground.models import Sink, SinkLetter
+from fabgate.collector.money.billing.sinks import decisions, status
+from fabgate.collector.money.billing.sinks.status import Status
 
 _STATES: Final = {
     status.OK: "up to date",

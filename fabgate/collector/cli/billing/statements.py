@@ -13,19 +13,19 @@ from pathlib import Path
 
 from django.utils import translation
 
-from fabgate.collector.base import called
-from fabgate.collector.billing import contests, terms
-from fabgate.collector.billing.paying import payers
-from fabgate.collector.billing.statements import archive, issue, read, values
-from fabgate.collector.billing.statements.compose import Statement
 from fabgate.collector.cli import text_table
 from fabgate.collector.cli.billing import following
 from fabgate.collector.cli.billing.month import month_of
 from fabgate.collector.cli.books.save_file import save
-from fabgate.collector.db import audit
-from fabgate.collector.models import ClosedMonth, IssuedStatement, StatementMail
-from fabgate.collector.paper.statements import csv_file, language, mailing, pdf, rows
-from fabgate.collector.people import mails
+from fabgate.collector.ground import mails
+from fabgate.collector.ground.base import called
+from fabgate.collector.ground.db import audit
+from fabgate.collector.ground.models import ClosedMonth, IssuedStatement, StatementMail
+from fabgate.collector.money.billing import contests, terms
+from fabgate.collector.money.billing.paying import payers
+from fabgate.collector.money.billing.statements import archive, issue, read, values
+from fabgate.collector.money.billing.statements.compose import Statement
+from fabgate.collector.money.paper.statements import csv_file, language, mailing, pdf, rows
 from fabgate.errors import AlteredError, FabgateError, UsageError
 
 

@@ -9,16 +9,16 @@ from datetime import date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from fabgate.collector.billing import explain, terms, trial
-from fabgate.collector.billing.currencies import decimal_text
-from fabgate.collector.billing.rating import Rated, Terms
-from fabgate.collector.billing.tariffs import typed_rule
-from fabgate.collector.billing.tariffs.rules import NOT_STORED, Rule
-from fabgate.collector.billing.trial import Compared
 from fabgate.collector.cli import text_table
 from fabgate.collector.cli.billing.month import month_of, rate_session
 from fabgate.collector.cli.billing.rules import place_of
-from fabgate.collector.models import BillingTerms
+from fabgate.collector.ground.models import BillingTerms
+from fabgate.collector.money.billing import explain, terms, trial
+from fabgate.collector.money.billing.currencies import decimal_text
+from fabgate.collector.money.billing.rating import Rated, Terms
+from fabgate.collector.money.billing.tariffs import typed_rule
+from fabgate.collector.money.billing.tariffs.rules import NOT_STORED, Rule
+from fabgate.collector.money.billing.trial import Compared
 from fabgate.errors import UsageError
 
 #: An invented session lasts at most this long.

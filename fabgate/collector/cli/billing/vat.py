@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fabgate.collector.base import called
-from fabgate.collector.billing import terms
-from fabgate.collector.billing.vat import rates
 from fabgate.collector.cli import text_table
-from fabgate.collector.db import audit
+from fabgate.collector.ground.base import called
+from fabgate.collector.ground.db import audit
+from fabgate.collector.money.billing import terms
+from fabgate.collector.money.billing.vat import rates
 from fabgate.errors import UsageError
 
 

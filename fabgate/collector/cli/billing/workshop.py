@@ -10,11 +10,11 @@ from typing import Final
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from fabgate.collector.billing.paying import numbers
 from fabgate.collector.cli import text_table
-from fabgate.collector.db import audit
-from fabgate.collector.models import Workshop
-from fabgate.collector.people import names
+from fabgate.collector.ground.db import audit
+from fabgate.collector.ground.models import Workshop
+from fabgate.collector.members.people import names
+from fabgate.collector.money.billing.paying import numbers
 from fabgate.errors import UsageError
 
 #: The columns, in the order in which they are shown; each is set by the option of its name.

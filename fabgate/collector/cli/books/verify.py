@@ -16,15 +16,15 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from django.utils import translation
 
-from fabgate.collector.base import called
 from fabgate.collector.cli.books import save_file
 from fabgate.collector.cli.progress_bar import Bar
-from fabgate.collector.db import audit
-from fabgate.collector.db.chains import Head
-from fabgate.collector.models import Verification
-from fabgate.collector.paper.verification import pdf
-from fabgate.collector.verify import audit_head, run
-from fabgate.collector.verify.findings import LATER, RESTORED, UNCHECKED, Note, Report, advice
+from fabgate.collector.ground.base import called
+from fabgate.collector.ground.db import audit
+from fabgate.collector.ground.db.chains import Head
+from fabgate.collector.ground.models import Verification
+from fabgate.collector.money.paper.verification import pdf
+from fabgate.collector.processes.verify import audit_head, run
+from fabgate.collector.processes.verify.findings import LATER, RESTORED, UNCHECKED, Note, Report, advice
 from fabgate.errors import AlteredError, UsageError
 
 log = logging.getLogger(__name__)

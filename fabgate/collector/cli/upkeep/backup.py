@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from fabgate.collector.base import environ
+from fabgate.collector.ground.base import environ
 from fabgate.collector.processes import backup as copies
 from fabgate.errors import UsageError
 

@@ -7,8 +7,8 @@ import json
 import os
 import sys
 
-from fabgate.collector.doctor.examination import examine
-from fabgate.collector.doctor.facts import Facts
+from fabgate.collector.processes.doctor.examination import examine
+from fabgate.collector.processes.doctor.facts import Facts
 from fabgate.doctor import finding
 from fabgate.doctor.system import System
 from fabgate.errors import UsageError

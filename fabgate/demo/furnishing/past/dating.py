@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
-from fabgate.collector.models import Change
+from fabgate.collector.ground.models import Change
 
 
 def zone() -> ZoneInfo:

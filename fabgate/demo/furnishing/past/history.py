@@ -13,10 +13,10 @@ from django.db import transaction
 
 import fabgate
 from fabgate import badge
-from fabgate.collector.access import roster
-from fabgate.collector.db import audit, chains
-from fabgate.collector.models import Badge, Block, Change, Grant, Machine, Member, Training, UsageSession
-from fabgate.collector.sessions import corrections
+from fabgate.collector.ground.db import audit, chains
+from fabgate.collector.ground.models import Badge, Block, Change, Grant, Machine, Member, Training, UsageSession
+from fabgate.collector.members.access import roster
+from fabgate.collector.recording.sessions import corrections
 from fabgate.demo.furnishing.past import days, money, playback
 from fabgate.demo.furnishing.past.dating import logged_at, moment, zone
 from fabgate.demo.furnishing.people import LOSER, MEMBERS, REGULARS, UIDS

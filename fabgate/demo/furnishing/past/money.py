@@ -9,14 +9,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Final
 
-from fabgate.collector.billing import closing, member_plans, rule_store, terms
-from fabgate.collector.billing.charges import refresh
-from fabgate.collector.billing.paying import payers
-from fabgate.collector.billing.prepaid import ledger, modes, standing
-from fabgate.collector.billing.tariffs import typed_rule
-from fabgate.collector.billing.vat import rates
-from fabgate.collector.db import audit
-from fabgate.collector.models import Machine, ManualLine, Member, Payer, Plan, PrepaidEntry, Workshop
+from fabgate.collector.ground.db import audit
+from fabgate.collector.ground.models import Machine, ManualLine, Member, Payer, Plan, PrepaidEntry, Workshop
+from fabgate.collector.money.billing import closing, member_plans, rule_store, terms
+from fabgate.collector.money.billing.charges import refresh
+from fabgate.collector.money.billing.paying import payers
+from fabgate.collector.money.billing.prepaid import ledger, modes, standing
+from fabgate.collector.money.billing.tariffs import typed_rule
+from fabgate.collector.money.billing.vat import rates
 from fabgate.demo.furnishing.past import dating, days
 from fabgate.demo.furnishing.people import MEMBERS, REGULARS
 

@@ -20,7 +20,7 @@ from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.journal.writer import Journal
 
 if TYPE_CHECKING:
-    from fabgate.collector.broker.message import Received
+    from fabgate.collector.recording.broker.message import Received
 
 
 def play(site: str, pasts: Sequence[Past], journals: Mapping[str, Path], zone: ZoneInfo) -> dict[str, int]:
@@ -31,8 +31,8 @@ def play(site: str, pasts: Sequence[Past], journals: Mapping[str, Path], zone: Z
     # Models can be imported only once Django is set up.
     from django.db import transaction  # noqa: PLC0415
 
-    from fabgate.collector.intake.store import Store  # noqa: PLC0415
-    from fabgate.collector.models import Journal as Stored  # noqa: PLC0415
+    from fabgate.collector.ground.models import Journal as Stored  # noqa: PLC0415
+    from fabgate.collector.recording.intake.store import Store  # noqa: PLC0415
 
     days: dict[date, list[Received]] = defaultdict(list)
     heads = {}
@@ -51,7 +51,7 @@ def play(site: str, pasts: Sequence[Past], journals: Mapping[str, Path], zone: Z
 
 def _write(site: str, past: Past, path: Path, days: dict[date, list[Received]]) -> int:
     """Write a gate's journal, add its entries to `days` as the broker would deliver them; return its last number."""
-    from fabgate.collector.broker.message import Received  # noqa: PLC0415 (as above)
+    from fabgate.collector.recording.broker.message import Received  # noqa: PLC0415 (as above)
 
     topics = wire.GateTopics(site, past.gate)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

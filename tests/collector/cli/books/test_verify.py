@@ -11,18 +11,18 @@ import pytest
 from django.conf import settings
 from pypdf import PdfReader
 
-from fabgate.collector.billing.charges import refresh
 from fabgate.collector.cli import progress_bar
 from fabgate.collector.cli.books import verify
-from fabgate.collector.db import audit
-from fabgate.collector.db.chains import CHANGES
-from fabgate.collector.intake.store import Store
-from fabgate.collector.models import Change, Collector, LedgerLine, Member, UsageSession, Verification
-from fabgate.collector.verify import audit_head
-from fabgate.collector.verify.run import CannotVerifyError
+from fabgate.collector.ground.db import audit
+from fabgate.collector.ground.db.chains import CHANGES
+from fabgate.collector.ground.models import Change, Collector, LedgerLine, Member, UsageSession, Verification
+from fabgate.collector.money.billing.charges import refresh
+from fabgate.collector.processes.verify import audit_head
+from fabgate.collector.processes.verify.run import CannotVerifyError
+from fabgate.collector.recording.intake.store import Store
 from fabgate.errors import UsageError
+from tests.collector.faces.pages import billing
 from tests.collector.gates import NOON, Journal
-from tests.collector.pages import billing
 from tests.support.baseline import log_the_rest
 
 
@@ -87,7 +87,7 @@ def test_what_was_altered_is_named_with_what_to_do_and_is_code_6(capsys):
 
 
 def test_many_findings_of_a_table_are_counted_and_the_first_are_printed(capsys, monkeypatch):
-    monkeypatch.setattr("fabgate.collector.verify.findings.MOST_KEPT", 2)
+    monkeypatch.setattr("fabgate.collector.processes.verify.findings.MOST_KEPT", 2)
     LedgerLine.objects.update(payer="x", used_by="x", category="x", purpose="x")
     _code, text = run(capsys)
     assert text.count("ALTERED ledgerline") == 2
@@ -99,7 +99,7 @@ def test_a_part_that_cannot_be_compared_is_code_6_and_stored(capsys, monkeypatch
     def fail(*_args: object) -> None:
         raise KeyError("x")
 
-    monkeypatch.setattr("fabgate.collector.verify.sums.check", fail)
+    monkeypatch.setattr("fabgate.collector.processes.verify.sums.check", fail)
     UsageSession.objects.update(counted_ms=1)
     code, text = run(capsys)
     assert code == 6
@@ -114,7 +114,7 @@ def test_any_other_failure_is_stored_as_the_result(capsys, monkeypatch):
         raise OSError("no space left on device")
 
     assert run(capsys)[0] == 0
-    monkeypatch.setattr("fabgate.collector.verify.sums.check", fail)
+    monkeypatch.setattr("fabgate.collector.processes.verify.sums.check", fail)
     with pytest.raises(CannotVerifyError, match="no space left"):
         run(capsys)
     assert "no space left on device" in Verification.last().trouble

@@ -1,6 +1,6 @@
 """The migrations of this version, from its own folder, and two more."""
 
-from fabgate.collector import migrations
+from fabgate.collector.ground import migrations
 
 __path__ = [*__path__, *migrations.__path__]
 #: The last migration of this version, on which the next one builds.

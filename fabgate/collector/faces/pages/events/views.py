@@ -1,0 +1,31 @@
+"""The event stream of a page: https://html.spec.whatwg.org/multipage/server-sent-events.html."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.utils.translation import gettext as _
+
+from fabgate.collector.faces.pages.events import stream
+from fabgate.collector.ground.models.entries import MAX_SEQ
+from fabgate.errors import UsageError
+
+TEXT: Final = "text/plain; charset=utf-8"
+
+
+async def events(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    """Stream the changes after an id: the one in the page's request, or the one that a reconnecting browser sends."""
+    after = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
+    if after and not (after.isascii() and after.isdecimal() and len(after) < 20 and int(after) <= MAX_SEQ):
+        raise UsageError(_("after: not the number of an event."))
+    sign_in = await request.session.aget("sign_in")
+    assert isinstance(sign_in, int), "access control requires a sign-in"
+    if stream.listeners(sign_in) >= stream.MAX_LISTENERS:
+        # each stream keeps a connection open, and other pages need some, too
+        return HttpResponse("too many open pages of one sign-in; close some\n", status=429, content_type=TEXT)
+    response = StreamingHttpResponse(
+        stream.listen(int(after) if after else None, sign_in), content_type="text/event-stream"
+    )
+    response.headers["X-Accel-Buffering"] = "no"  # nginx would buffer it
+    return response

@@ -1,0 +1,22 @@
+"""Routes and rights of the pages about gates."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.urls import path
+
+from fabgate.collector.faces.pages.gates import views
+from fabgate.collector.faces.pages.roles import Right, reads, writes
+from fabgate.collector.ground.models import Account
+
+urlpatterns = [
+    path("gates", views.gates, name="gates"),
+    path("gates/<str:name>", views.detail, name="gates-one"),
+    path("gates/<str:name>/order", views.order, name="gates-order"),
+]
+RIGHTS: Final = {
+    "gates": Right(get=reads(Account.MAINTAINER)),
+    "gates-one": Right(get=reads(Account.MAINTAINER)),
+    "gates-order": Right(get=frozenset(), post=writes(Account.MAINTAINER)),
+}

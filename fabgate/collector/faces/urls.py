@@ -1,0 +1,21 @@
+"""The routes: those for programs are here, and each area of pages has its own list."""
+
+from __future__ import annotations
+
+from django.urls import include, path
+
+from fabgate.collector.faces.api import gate_roster, health, metrics
+from fabgate.collector.faces.api.programs import routes
+from fabgate.collector.faces.pages import rights
+
+urlpatterns = [
+    path("api/v1/gates/<slug:gate>/roster", gate_roster.gate_roster, name="gate-roster"),
+    path("api/v1/", include(routes.urlpatterns)),
+    path("healthz", health.healthz, name="healthz"),
+    path("metrics", metrics.metrics, name="metrics"),
+    *(path("", include(area.urlpatterns)) for area in rights.areas()),
+]
+handler400 = "fabgate.collector.faces.pages.errors.bad_request"
+handler403 = "fabgate.collector.faces.pages.errors.forbidden"
+handler404 = "fabgate.collector.faces.pages.errors.not_found"
+handler500 = "fabgate.collector.faces.pages.errors.server_error"

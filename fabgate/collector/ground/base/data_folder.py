@@ -1,0 +1,162 @@
+"""Locks, file names and owner of the folder with database and keys (FABGATE_DATA).
+
+Every process that uses it holds a shared lock on `.running`; replacing it requires the exclusive one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pwd
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from fabgate.collector.ground.base import called
+from fabgate.errors import UsageError
+
+#: Lock files: a starting process holds the first alone; all running processes share the second.
+STARTING: Final = ".starting"
+RUNNING: Final = ".running"
+#: Held while a gate's secrets are made, until its files and its row belong together.
+LETTING_IN: Final = ".letting-in"
+#: Exists as long as a restore is not finished.
+RESTORING: Final = ".restoring"
+#: The mark of a restore, until the database is up to date and old sign-ins have ended (processes/restored_database.py).
+RESTORED: Final = ".restored"
+#: The last counter of a SQLite database (processes/restored_database.py). Not part of copies: it detects them.
+COUNTED: Final = ".counted"
+#: The head of the audit log, to notice that its newest rows were deleted (processes/verify/audit_head.py). Not part of
+#: copies: a copy of the database has an older head.
+AUDIT_HEAD: Final = ".audit-head"
+#: When the last copy was made. Not part of copies.
+COPIED: Final = ".copied"
+#: Which sinks there are. In copies; a restore replaces it only if the copy has one.
+SINKS: Final = "sinks.yaml"
+GATES: Final = "gates"
+#: The files in the folder of each gate, which are copied to it.
+GATE_FILES: Final = ("token", "seal.keys", "badge.keys")
+#: The files of a collector.
+KEPT: Final = ("collector.db", "collector.db-wal", "collector.db-shm", "secret.key", "badge.keys", GATES)
+#: A nightly copy that is older is late.
+COPY_LATE: Final = timedelta(days=2)
+_LOOK_EVERY_S: Final = 0.1
+
+
+def become_owner(data: Path) -> None:
+    """As root, become the account that owns `data`, for good, so that no file of the collector ever belongs to root.
+
+    A key that root made would be missing in every copy: the account that makes them cannot read it. Raises UsageError
+    where root cannot become that account.
+    """
+    if os.geteuid() != 0:
+        return
+    try:
+        owner = data.stat()
+    except OSError:
+        return  # a new collector, which belongs to the account that makes it
+    if owner.st_uid == 0:
+        return
+    try:
+        found = pwd.getpwuid(owner.st_uid)
+        os.initgroups(found.pw_name, found.pw_gid)
+        os.setgid(found.pw_gid)
+        os.setuid(found.pw_uid)
+    except (KeyError, OSError) as error:
+        raise UsageError(
+            f"found the account root, wanted the account {owner.st_uid}, which owns {data}: root would make files that the"
+            f" collector cannot read, and it cannot become that account here ({error}); run this as that account"
+        ) from error
+
+
+def note_copied(data: Path) -> None:
+    """Note that a whole copy was made now, for /healthz and /metrics. Raises OSError."""
+    fresh = data / f"{COPIED}.{os.getpid()}"
+    fresh.write_text(f"{datetime.now(UTC).isoformat()}\n", encoding="utf-8")
+    fresh.replace(data / COPIED)
+
+
+def last_copied(data: Path) -> datetime | None:
+    """Return when; None if there was none yet, or that is not known: copies of PostgreSQL are not ours."""
+    try:
+        return datetime.fromisoformat((data / COPIED).read_text("utf-8").strip()).astimezone(UTC)
+    except (OSError, ValueError):
+        return None
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on `path` inside the block."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def use(data: Path) -> int:
+    """Mark `data` as in use by this process, until it ends or closes the returned lock.
+
+    Raises UsageError if a restore was interrupted.
+    """
+    if (data / RESTORING).exists():
+        again = called.command("restore FILE --replace")
+        raise UsageError(f"a restore of {data} was interrupted; run `{again}` again")
+    handle = os.open(data / RUNNING, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(handle, fcntl.LOCK_SH)
+    return handle
+
+
+def is_left_alone(handle: int, within_s: float) -> bool:
+    """Wait up to `within_s` seconds until `handle` is the only lock on the folder; return whether it is.
+
+    The caller also holds STARTING, so that no process can start meanwhile. The lock is shared again afterwards.
+    """
+    until = time.monotonic() + within_s
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            found = False
+        else:
+            found = True
+        if found or time.monotonic() >= until:
+            fcntl.flock(handle, fcntl.LOCK_SH)
+            return found
+        time.sleep(_LOOK_EVERY_S)
+
+
+def lock_out(data: Path) -> int | None:
+    """Lock the folder exclusively and return the lock's handle; None if another process uses the folder."""
+    handle = os.open(data / RUNNING, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def sync_file(path: Path) -> None:
+    """Sync a file to disk, or the names in a folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+sync_directory = sync_file
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Return the device and inode of a file; None if there is none, or it cannot be read."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -1,0 +1,1 @@
+"""Who may use which machine: people, their rights and accounts, the machines, and the rosters of both."""

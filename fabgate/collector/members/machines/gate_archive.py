@@ -1,0 +1,98 @@
+"""Packs everything that a new gate needs into an archive for /etc/fabgate on its Raspberry Pi."""
+
+from __future__ import annotations
+
+import io
+import ipaddress
+import secrets
+import tarfile
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+import yaml
+
+from fabgate.collector.ground.base.environ import Environment
+from fabgate.collector.ground.models import Gate
+
+#: The file with the password of the gate's account on the message broker.
+PASSWORD: Final = "mqtt.password"  # noqa: S105 (a file's name)
+_CA: Final = "ca.crt"
+
+_YAML: Final = """\
+# The gate {gate}, next to {title}. Remove the pins that are not wired; hardware/wiring.md shows them all.
+site: {site}
+gate: {gate}
+state_dir: /var/lib/fabgate
+machine: {{name: {title_yaml}, limit_s: {limit_s}}}   # until the first roster; then the collector's rules apply
+reader: {{driver: mfrc522}}
+output: {{driver: gpio, pin: 17}}
+inputs: {{stop_pin: 22, estop_pin: 23}}
+roster: {{url: "{address}", token_file: token{roster_ca}}}{roster_note}
+gate_key_file: seal.keys
+badge_key_file: badge.keys
+mqtt:
+  host: {host}
+  port: {port}
+  username: {site}/{gate}
+  password_file: {password}
+"""
+
+
+def new_password() -> str:
+    """Return a new password for the gate's account on the message broker; the collector does not store it."""
+    return secrets.token_hex(24)
+
+
+def broker_host(env: Environment, address: str) -> str:
+    """Return the name by which a gate reaches the broker.
+
+    If the collector itself uses a loopback address, gates use the host of `address`, the address of the page.
+    """
+    host = env.mqtt_host
+    try:
+        is_here = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_here = host == "localhost"
+    return urlsplit(address).hostname or host if is_here else host
+
+
+def gate_yaml(gate: Gate, env: Environment, address: str) -> str:
+    """Return the gate.yaml of a gate that uses the collector at `address`, such as ``https://collector.lan``."""
+    machine = gate.machine
+    assert machine is not None
+    title = str(machine)
+    # with the setup of docs/install.md, the broker and the proxy of the pages share a certificate
+    has_own_ca = bool(env.mqtt_ca) and address.startswith("https://")
+    text = _YAML.format(
+        site=env.site,
+        gate=gate.name,
+        title=" ".join(title.split()),
+        title_yaml=yaml.safe_dump(title, allow_unicode=True, default_style='"', width=1000).strip(),
+        limit_s=machine.wire_rules().limit_s,
+        address=address,
+        roster_ca=f", ca: {_CA}" if has_own_ca else "",
+        roster_note="   # without ca if the certificate is from a public authority" if has_own_ca else "",
+        host=broker_host(env, address),
+        port=env.mqtt_gate_port,
+        password=PASSWORD,
+    )
+    return f"{text}  tls: {{ca: {_CA}}}\n" if env.mqtt_ca else text
+
+
+def pack(gate: Gate, env: Environment, texts: Mapping[str, str], *, address: str, password: str) -> bytes:
+    """Return the archive (tar.gz): gate.yaml, the key files `texts`, the broker's `password` and CA certificate.
+
+    Its files belong to root and the group fabgate, mode 640: others cannot read the keys once the archive is unpacked.
+    """
+    files = {"gate.yaml": gate_yaml(gate, env, address), **texts, PASSWORD: f"{password}\n"}
+    if env.mqtt_ca:
+        files[_CA] = env.mqtt_ca.read_text(encoding="utf-8")
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, text in files.items():
+            content = text.encode()
+            member = tarfile.TarInfo(name)
+            member.size, member.mode, member.uname, member.gname = len(content), 0o640, "root", "fabgate"
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""What sessions cost, who pays, and the documents about it."""

@@ -1,0 +1,187 @@
+"""Pages, rosters and gates say the same of everybody, and what the documents say: in random workshops.
+
+The gate is the real one: each roster is stored under the guard, over the one of a workshop of before, and each badge is
+decided by the rules. What is right is said by oracle.py, which knows nothing of the code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.conf import settings
+from django.db import transaction
+from hypothesis import HealthCheck, Phase, event, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from fabgate import wire
+from fabgate.collector.faces.pages.my import allowed
+from fabgate.collector.faces.pages.people.person import page
+from fabgate.collector.ground import models
+from fabgate.collector.members.access import roster
+from fabgate.collector.members.people import reasons
+from fabgate.gate.roster.directory import Directory
+from fabgate.gate.roster.people import machine_rules
+from fabgate.gate.roster.source import replace_stored
+from fabgate.rules import vocabulary
+from fabgate.rules.access import decide, may_supervise
+from tests.collector import oracle, workshops
+from tests.collector.grants import today
+from tests.collector.postgresql import SERVER
+from tests.collector.rosters import add
+from tests.collector.workshops import Written
+
+pytestmark = pytest.mark.usefixtures("env")
+
+EXAMPLES = 500 if os.environ.get("FABGATE_SOAK") else 8 if SERVER else 20
+
+
+@dataclass
+class Beside:
+    """The gate beside a machine."""
+
+    machine: str
+    stored: Path
+
+    def fetch(self) -> None:
+        """Take what the collector serves, under the guard."""
+        served = models.Gate.objects.get(name=f"{self.machine}-1")
+        replace_stored(wire.decode(served.roster, wire.Roster), self.stored)
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Directory]:
+        """Give the roster that it decides by."""
+        with contextlib.closing(Directory(self.stored)) as directory:
+            yield directory
+
+
+def moment(day: int, minute: int) -> vocabulary.Now:
+    at = datetime.combine(today() + timedelta(days=day), time(minute // 60, minute % 60))
+    return vocabulary.Now(0, at.replace(tzinfo=ZoneInfo(settings.ENVIRONMENT.tz)), synced=True)
+
+
+def check_gate(written: Written, beside: Beside, day: int, minute: int) -> None:
+    """Compare what a gate that heard of the workshop today, and of nothing since, decides at a moment."""
+    machine = next(one for one in written.shop.machines if one.name == beside.machine)
+    now, is_open = moment(day, minute), oracle.is_open(written.shop, machine, day, minute)
+    with beside.opened() as directory:
+        rules = machine_rules(directory.machine)
+        for card in written.cards:
+            holder = directory.find(card.digest)
+            said = decide(holder, rules=rules, causes=frozenset(), stale=False, now=now)
+            where = f"{card} at {machine.name} on day {day}, minute {minute}: {said}"
+            if card.gave_up:
+                assert said.reasons == ("badge-lost" if card.gave_up == "lost" else "unknown-badge",), where
+                continue
+            wanted = workshops.answer(written, card.holder, machine.name, day)
+            shut = not is_open and not wanted.at_all_hours
+            may = may_supervise(holder, rules=rules, causes=frozenset(), now=now)
+            if day == 0:
+                assert set(said.reasons) == wanted.reasons | ({"outside-hours"} if shut else set()), where
+            if card.last_day is not None and card.last_day < day:
+                assert said.basis is None, where
+            until_then = {workshops.answer(written, card.holder, machine.name, one) for one in range(day + 1)}
+            is_lent = card.last_day is None or day <= card.last_day
+            if until_then == {wanted} and not wanted.reasons and not shut and is_lent:
+                assert said.basis is not None, where
+            if said.basis is None:
+                assert not may, where
+                if isinstance(holder, vocabulary.Member):
+                    check_end(written, card, machine.name, holder, set(said.reasons) - {"outside-hours"}, where)
+                continue
+            # Without a collector a gate may know of too early an end, and never lets in who is not to be let in.
+            assert not wanted.reasons, where
+            assert not shut, where
+            assert said.needs_supervisor or not wanted.needs_supervisor, where
+            assert wanted.supervises or not may, where
+            if day == 0:
+                assert said.needs_supervisor == wanted.needs_supervisor, where
+                assert may == wanted.supervises, where
+            event(f"let in on day {day}, {'with a supervisor' if said.needs_supervisor else 'alone'}")
+
+
+def check_end(
+    written: Written, card: workshops.Card, machine: str, holder: vocabulary.Member, said: set[str], where: str
+) -> None:
+    """Check that a gate that heard of nothing since names the right that ended: what is missing on the first day after it."""
+    if not said:
+        return
+    assert holder.valid_until is not None, where
+    end = (holder.valid_until - today()).days + holder.grace_days + 1
+    missing = workshops.answer(written, card.holder, machine, end).reasons
+    if card.last_day is not None and card.last_day < end:
+        missing |= {"loan-over"}
+    # Who may only do less from then on cannot be told that by a gate: it refuses them, because a stage has expired.
+    assert said <= (missing or {"training-expired"}), f"{where}; missing from day {end}: {missing}"
+    event(f"after its end: {said}")
+
+
+def check_pages(written: Written) -> None:
+    """Compare what the desk and the members themselves read."""
+    for person in written.shop.people:
+        member = models.Member.objects.get(pk=person.id)
+        own = {row.machine.name: row for row in allowed.machines(member)}
+        for row in page.machines(member):
+            wanted = workshops.answer(written, person.id, row.machine.name, 0)
+            where = f"{person} at {row.machine.name}: {row}"
+            state = "bad" if wanted.reasons else "warn" if wanted.needs_supervisor else "ok"
+            assert (row.chip.state, own[row.machine.name].state) == (state, state), where
+            assert {in_words(why) for why in row.why} == set(map(reasons.refused, wanted.reasons)), where
+            if not wanted.reasons:
+                assert row.until == last_day(written, person, row.machine.name), where
+
+
+def last_day(written: Written, person: oracle.Person, name: str) -> date | None:
+    """Return until when the desk is to say that a person may use a machine: with what they have lent, if only that."""
+    machine = next(one for one in written.shop.machines if one.name == name)
+    lent = [card.last_day for card in written.cards if card.holder == person.id and not card.gave_up]
+    ends = [end for end in (oracle.last_day(written.shop, person, machine),) if end is not None]
+    ends += [max(day for day in lent if day is not None)] if lent and None not in lent else []
+    return today() + timedelta(days=min(ends)) if ends else None
+
+
+def in_words(why: str) -> str:
+    """Return a reason of the desk without what it adds: which training is missing, or that there is none."""
+    missing = reasons.refused("training-missing")
+    return missing if why.startswith((missing, "no training gives access")) else why
+
+
+@pytest.fixture
+def beside_each_machine(env, told) -> None:
+    for name in workshops.MACHINES:
+        add(f"{name}-1", name)
+
+
+@pytest.mark.usefixtures("beside_each_machine")
+@examples(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.generate),  # shrinking takes minutes, and each assertion says whom it is about
+)
+@given(data=st.data())
+def test_page_roster_and_gate_say_what_the_documents_say(tmp_path_factory, data):
+    begun, weekday = today(), today().isoweekday()
+    folder = tmp_path_factory.mktemp("gates")
+    gates = [Beside(name, folder / f"{name}.db") for name in workshops.MACHINES]
+    with transaction.atomic():
+        for _ in range(2):
+            written = data.draw(workshops.workshops(weekday))
+            workshops.write(written, begun)
+            roster.rebuild()
+            for beside in gates:
+                beside.fetch()
+        check_pages(written)
+        times = [(0, data.draw(st.integers(0, 1439))), (data.draw(st.integers(0, 6)), data.draw(st.integers(0, 1439)))]
+        for beside in gates:
+            for day, minute in times:
+                if today() == begun:
+                    check_gate(written, beside, day, minute)
+        transaction.set_rollback(True)
