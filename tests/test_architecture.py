@@ -145,12 +145,12 @@ INSIDE: dict[str, dict[str, set[str]]] = {
     "collector.processes": {
         "backup": set(),
         "connections": set(),
+        "doctor": set(),
         "ingest": set(),
         "lanes": set(),
         "run": set(),
         "verify": set(),
         "asgi": {"lanes"},
-        "doctor": {"backup"},
         "nightly": {"run", "verify"},
         "restored_database": {"verify"},
         "start": {"restored_database", "verify"},
@@ -456,7 +456,9 @@ def test_django_is_nowhere_outside_collector_and_demo():
 
 def test_paho_is_made_and_driven_in_one_room():
     assert {named(path) for path in FILES if "paho" in others(path) and room(path) != "mqtt"} == {
+        "collector/recording/broker/client.py",
         "collector/recording/broker/link.py",
+        "collector/recording/broker/once.py",
         "gate/uplink/connection.py",
         "gate/uplink/events.py",
         "gate/uplink/network.py",

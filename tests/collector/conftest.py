@@ -136,10 +136,10 @@ def env(database, tmp_path, monkeypatch) -> Any:
 @pytest.fixture
 def told(monkeypatch) -> list[Any]:
     """What would have been published."""
-    from fabgate.collector.members.access import roster
+    from fabgate.collector.recording.broker import announcing
 
     sent: list[Any] = []
-    monkeypatch.setattr(roster, "publish_once", lambda _env, messages, **_more: sent.extend(messages))
+    monkeypatch.setattr(announcing, "publish_once", lambda _env, messages, **_more: sent.extend(messages))
     return sent
 
 

@@ -20,6 +20,7 @@ from fabgate.collector.members.machines import rules as machine_rules
 from fabgate.collector.members.people import names
 from fabgate.collector.members.people.blocks import today
 from fabgate.collector.members.people.display_names import names_of
+from fabgate.collector.recording.broker import announcing
 from fabgate.display import COLUMNS
 from fabgate.errors import UsageError
 
@@ -55,7 +56,9 @@ def set_rules(args: argparse.Namespace) -> int:
     for name in sorted(rules):
         sys.stdout.write(f"{name}={machine_rules.value_text(rules[name])}\n")
     about = "every other rule has its default" if rules else "every rule has its default"
-    sys.stdout.write(f"{machine}: {about}; {roster.announce_and_describe(gates) if is_new else 'nothing changed'}\n")
+    sys.stdout.write(
+        f"{machine}: {about}; {announcing.announce_and_describe(gates) if is_new else 'nothing changed'}\n"
+    )
     return 0
 
 
@@ -135,7 +138,7 @@ def _report(verb: str, about: wire.Lock, machine: Machine, gates: list[Gate], ar
     parts += _used(used, now) if verb == "lock" else []
     silent = [gate for gate in gates if is_notified and not gate.is_online(now)]
     if len(silent) < len(gates) or not gates:
-        parts.append(roster.describe([gate for gate in gates if gate not in silent], is_announced=is_notified))
+        parts.append(announcing.describe([gate for gate in gates if gate not in silent], is_announced=is_notified))
     parts += [f"{gate} does not answer, and will be updated when it is back" for gate in silent]
     sys.stdout.write(f"{'; '.join(parts)}\n")
     return 0

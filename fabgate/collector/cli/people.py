@@ -23,6 +23,7 @@ from fabgate.collector.members.people.import_list import file as members_file
 from fabgate.collector.members.people.import_list import store
 from fabgate.collector.members.people.import_list import trainings as trainings_file
 from fabgate.collector.money.billing import member_plans, terms, trial
+from fabgate.collector.recording.broker import announcing
 from fabgate.errors import UsageError
 
 #: Why a row is not granted. A row that was granted already needs no note.
@@ -47,7 +48,7 @@ def import_members(args: argparse.Namespace) -> int:
     _print_notes([*notes, *_refused_forms()])
     badges = sum(len(row.badges) for row in file.rows)
     with_badges = f" with {_count(badges, 'badge')}" if "badges" in file.columns else ""
-    announced = roster.announce_and_describe(gates)
+    announced = announcing.announce_and_describe(gates)
     sys.stdout.write(f"{_count(len(file.rows), 'member')} imported ({new} new){with_badges}; {announced}\n")
     return 0
 
@@ -101,7 +102,7 @@ def badge_forms(args: argparse.Namespace) -> int:
                 collector.save(update_fields=["badge_forms"])
                 change.rosters = roster.versions(roster.rebuild(only_changed=True))
         gates = roster.applied(change.rosters).gates
-        sys.stdout.write(f"{roster.announce_and_describe(gates) if gates else 'no roster changes'}\n")
+        sys.stdout.write(f"{announcing.announce_and_describe(gates) if gates else 'no roster changes'}\n")
     _print_forms(Collector.get(settings.ENVIRONMENT.site).badge_forms)
     return 0
 
@@ -145,7 +146,7 @@ def import_trainings(args: argparse.Namespace) -> int:
     )
     granted = sum(not one.kept for one in planned)
     gates = roster.applied(change.rosters).gates
-    announced = roster.announce_and_describe(gates) if gates else "no roster changes"
+    announced = announcing.announce_and_describe(gates) if gates else "no roster changes"
     unchanged = len(planned) - granted
     sys.stdout.write(f"{_count(granted, 'grant')} imported, {unchanged} unchanged; {announced}\n")
     return 0
@@ -166,7 +167,7 @@ def block(args: argparse.Namespace) -> int:
     change = blocks.block_member(member, args.reason, until, actor=audit.cli_actor(args.actor))
     gates = roster.applied(change.rosters).gates
     sys.stdout.write(
-        f"{member} is blocked: {', '.join(blocks.reasons(member))}; {roster.announce_and_describe(gates)}\n"
+        f"{member} is blocked: {', '.join(blocks.reasons(member))}; {announcing.announce_and_describe(gates)}\n"
     )
     return 0
 
@@ -179,7 +180,7 @@ def unblock(args: argparse.Namespace) -> int:
         raise UsageError("\n".join(mistakes))
     change = blocks.unblock_member(member, actor=audit.cli_actor(args.actor))
     gates = roster.applied(change.rosters).gates
-    sys.stdout.write(f"{member} is no longer blocked; {roster.announce_and_describe(gates)}\n")
+    sys.stdout.write(f"{member} is no longer blocked; {announcing.announce_and_describe(gates)}\n")
     return 0
 
 
@@ -271,7 +272,7 @@ def _plans_from(text: str | None, option: str = "--from") -> date:
 
 def _report(what: str, change: Change) -> int:
     gates = roster.applied(change.rosters).gates
-    sys.stdout.write(f"{what}; {roster.announce_and_describe(gates) if gates else 'no roster changes'}\n")
+    sys.stdout.write(f"{what}; {announcing.announce_and_describe(gates) if gates else 'no roster changes'}\n")
     return 0
 
 

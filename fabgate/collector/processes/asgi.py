@@ -12,7 +12,7 @@ from servestatic import ServeStaticASGI
 from fabgate.collector import STATIC
 from fabgate.collector.ground.base.body_limit import bounded
 
-#: Pages name static files by the hash of their content (templatetags), so browsers may keep them.
+#: Pages name static files by the hash of their content (faces/template_tags.py), so browsers may keep them.
 MAX_AGE_S = 365 * 24 * 3600
 
 

@@ -13,7 +13,6 @@ import errno
 import hashlib
 import json
 import os
-import re
 import shutil
 import sqlite3
 import tarfile
@@ -37,7 +36,6 @@ from fabgate.errors import FabgateError, UsageError
 
 CONTENTS: Final = "list.json"
 _DATABASE: Final = "collector.db"
-_SUFFIX: Final = ".tar.gz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +54,13 @@ def backup(env: environ.Environment, target: Path) -> Copy:
     """
     target = target.absolute()
     if target.is_dir():
-        target /= f"{_prefix(env.site)}{datetime.now(UTC):%Y%m%d-%H%M%S}{_SUFFIX}"
+        target /= data_folder.copy_name(env.site, datetime.now(UTC))
     if target.exists():
         raise UsageError(f"found {target}, wanted a new file, since a copy never replaces one; choose another name")
-    if not target.name.endswith(_SUFFIX):
+    if not target.name.endswith(data_folder.COPY_SUFFIX):
         raise UsageError(
-            f"{target} is not a folder, and its name does not end in {_SUFFIX}; make the folder first"
-            f" (mkdir -p {target}), or choose a name such as {target.name}{_SUFFIX}"
+            f"{target} is not a folder, and its name does not end in {data_folder.COPY_SUFFIX}; make the folder first"
+            f" (mkdir -p {target}), or choose a name such as {target.name}{data_folder.COPY_SUFFIX}"
         )
     if not target.parent.is_dir():
         raise UsageError(
@@ -103,7 +101,7 @@ def _refuse_without_keys(env: environ.Environment) -> None:
 def delete_old(env: environ.Environment, folder: Path, *, keep: int) -> Iterator[Path]:
     """Delete all but the newest `keep` copies of the site in a folder; yield each that is deleted."""
     # The names give the order of copies. The folder may also contain copies of other sites, such as lyon-2.
-    for old in copies(env.site, folder)[:-keep]:
+    for old in data_folder.copies(env.site, folder)[:-keep]:
         old.unlink()
         yield old
 
@@ -170,16 +168,6 @@ def _refuse_full(error: OSError, folder: Path) -> None:
             f"the disk of {folder} is full; a copy needs room for database and keys twice while it is made: make"
             " room, or choose another disk"
         ) from error
-
-
-def copies(site: str, folder: Path) -> list[Path]:
-    """Return the copies in a folder that got their names by themselves, the oldest first. Raises OSError."""
-    named = re.compile(re.escape(_prefix(site)) + r"\d{8}-\d{6}" + re.escape(_SUFFIX))
-    return sorted(path for path in folder.iterdir() if named.fullmatch(path.name))
-
-
-def _prefix(site: str) -> str:
-    return f"fabgate-{site}-"
 
 
 def _make(env: environ.Environment, folder: Path) -> Path:

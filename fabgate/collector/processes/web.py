@@ -21,6 +21,7 @@ from fabgate.collector.ground.db import postgresql
 from fabgate.collector.members.access import roster
 from fabgate.collector.members.accounts import first_link
 from fabgate.collector.processes import connections
+from fabgate.collector.recording.broker import announcing
 from fabgate.errors import FabgateError, UsageError
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ def run() -> None:
     built = roster.rebuild()
     log.info("rosters built for %d gates", len(built))
     if built:
-        roster.announce(built)
+        announcing.announce(built)
     bound = listen(env)
     if link := first_link.when_needed(env):
         sys.stderr.write(

@@ -28,6 +28,7 @@ from fabgate.collector.money.billing.sinks import sending
 from fabgate.collector.money.paper.statements import mailing
 from fabgate.collector.processes import nightly, restored_database
 from fabgate.collector.processes.verify import audit_head
+from fabgate.collector.recording.broker import announcing
 from fabgate.collector.recording.intake import quarantine
 
 log = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ class Worker:
         try:
             gates = self._due(now)
             if gates:
-                roster.announce(gates)
+                announcing.announce(gates)
             self._delete_old(now)
             Heartbeat.beat(Heartbeat.WORKER, now, Collector.zone_trouble(settings.ENVIRONMENT.tz))
         except (DatabaseError, InterfaceError) as error:
@@ -117,7 +118,7 @@ class Worker:
                 return False
             refresh.refresh_all()
             if gates := self._billing.look():
-                roster.announce(gates)
+                announcing.announce(gates)
         except (DatabaseError, InterfaceError) as error:
             log.warning("charges are not up to date yet: %s", error)
         except Exception:

@@ -20,6 +20,7 @@ from fabgate.collector.money.billing.currencies import text
 from fabgate.collector.money.billing.paying import payers
 from fabgate.collector.money.billing.prepaid import balances, daily, if_accepted, ledger, modes, standing
 from fabgate.collector.money.billing.prepaid.ledger import Paid
+from fabgate.collector.recording.broker import announcing
 from fabgate.errors import UsageError
 
 _NOT_A_RECEIPT = "this is an acknowledgement, not a receipt; receipts come from the till or the accounting"
@@ -160,13 +161,13 @@ def _report(done: ledger.Done, found: BillingTerms) -> int:
     line = f"number {entry.pk}, {entry.day}: {entry.payer}: {entry.kind} {_amount(entry.amount_minor, found)}"
     sys.stdout.write(f"{line}, {entry.method}; balance {_amount(balances.of(entry.payer), found)}\n")
     if gates:
-        sys.stdout.write(f"{roster.announce_and_describe(gates)}\n")
+        sys.stdout.write(f"{announcing.announce_and_describe(gates)}\n")
     sys.stdout.write(f"{_NOT_A_RECEIPT}\n")
     return 0
 
 
 def _announced(gates: list[Gate]) -> str:
-    return roster.announce_and_describe(gates) if gates else "no roster changes"
+    return announcing.announce_and_describe(gates) if gates else "no roster changes"
 
 
 def _print_modes(found: BillingTerms) -> None:

@@ -17,6 +17,7 @@ from django.utils.translation import ngettext
 
 from fabgate.collector.ground.models import Change, Gate
 from fabgate.collector.members.access import roster
+from fabgate.collector.recording.broker import announcing
 
 #: How many recent changes of an object are searched for one that changed a roster.
 _RECENT: Final = 20
@@ -70,7 +71,7 @@ def report_change(request: HttpRequest, text: str, *changes: Change) -> None:
     messages.success(request, text)
     rosters = {name: version for change in changes for name, version in change.rosters.items()}
     gates = list(Gate.objects.filter(name__in=rosters).order_by("name"))
-    if gates and not roster.announce(gates, timeout_s=roster.PAGE_S):
+    if gates and not announcing.announce(gates, timeout_s=announcing.PAGE_S):
         messages.warning(
             request, _("The message broker is offline; the gates will be updated when they next fetch their roster.")
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pwd
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +42,8 @@ GATES: Final = "gates"
 GATE_FILES: Final = ("token", "seal.keys", "badge.keys")
 #: The files of a collector.
 KEPT: Final = ("collector.db", "collector.db-wal", "collector.db-shm", "secret.key", "badge.keys", GATES)
+#: The end of the name of each copy.
+COPY_SUFFIX: Final = ".tar.gz"
 #: A nightly copy that is older is late.
 COPY_LATE: Final = timedelta(days=2)
 _LOOK_EVERY_S: Final = 0.1
@@ -139,6 +142,21 @@ def lock_out(data: Path) -> int | None:
         os.close(handle)
         return None
     return handle
+
+
+def copy_name(site: str, at: datetime) -> str:
+    """Return the name of a copy of the site's collector, made at a time in UTC (processes/backup.py)."""
+    return f"{_prefix(site)}{at:%Y%m%d-%H%M%S}{COPY_SUFFIX}"
+
+
+def copies(site: str, folder: Path) -> list[Path]:
+    """Return the copies in a folder that got their names by themselves, the oldest first. Raises OSError."""
+    named = re.compile(re.escape(_prefix(site)) + r"\d{8}-\d{6}" + re.escape(COPY_SUFFIX))
+    return sorted(path for path in folder.iterdir() if named.fullmatch(path.name))
+
+
+def _prefix(site: str) -> str:
+    return f"fabgate-{site}-"
 
 
 def sync_file(path: Path) -> None:

@@ -242,7 +242,7 @@ class ServedRoster(models.Model):
     """
 
     gate = models.OneToOneField(Gate, primary_key=True, on_delete=models.CASCADE, related_name="+")
-    #: In the format of base/roster_gzip.py.
+    #: In the format of ground/base/roster_gzip.py.
     body = models.BinaryField()
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Builds and stores the roster that each gate is served, and announces it.
+"""Builds and stores the roster that each gate is served; recording/broker/announcing.py tells the gates of it.
 
 Rosters are built from the machine and from who may use it (members/access/eligibility.py) whenever one of them changes,
 and at every start: no version ever has two contents, even after an older copy was restored.
@@ -29,9 +29,6 @@ from fabgate.collector.members.access.eligibility import BADGE_LOST, OUTSIDE_HOU
 from fabgate.collector.members.access.opening_hours import Calendar
 from fabgate.collector.members.access.prices import Prices, days, zones
 from fabgate.collector.members.access.short_forms import Derived
-from fabgate.collector.recording.broker.link import Outgoing, publish_once
-from fabgate.collector.recording.broker.publication import nudge
-from fabgate.errors import FabgateError
 from fabgate.seal import Keys
 
 _ROSTER = """
@@ -40,9 +37,6 @@ ON CONFLICT (gate_id) DO UPDATE SET body = excluded.body"""
 
 log = logging.getLogger(__name__)
 
-#: How long a verb waits for the broker, and how long a page does, in seconds.
-PATIENCE_S: Final = 5.0
-PAGE_S: Final = 2.0
 #: How many times rosters are built without the pulse lock; after that others wait.
 TRIES: Final = 3
 #: The topics of changes that rosters are built from. Their pulses are numbered in the order of commits, so a plan
@@ -166,36 +160,6 @@ def plan(gates: Iterable[Gate], *, only_changed: bool = False) -> Plan:
         version = max(gate.roster_version + 1, gate.reported_roster + 1, time.time_ns() // 1_000_000)
         drafts.append(_Draft.of(gate.pk, msgspec.structs.replace(found, version=version)))
     return Plan(seen, built_for, drafts, short)
-
-
-def announce(gates: Iterable[Gate], more: Iterable[Outgoing] = (), *, timeout_s: float = PATIENCE_S) -> bool:
-    """Notify gates that they have a roster to fetch; return whether the broker accepted it.
-
-    Gates also ask regularly.
-    """
-    env: Environment = settings.ENVIRONMENT
-    nudges = [nudge(env.site, gate) for gate in gates]
-    try:
-        messages = [*more, *(Outgoing(p.topic, p.body, retain=True) for p in nudges)]
-        publish_once(env, messages, timeout_s=timeout_s)
-    except FabgateError as error:
-        log.warning("the gates were not notified (%s); they get the roster when they next ask", error)
-        return False
-    return True
-
-
-def announce_and_describe(gates: Sequence[Gate]) -> str:
-    """Announce the rosters, and return the result in words, such as ``laser-1, saw-1 notified``."""
-    return describe(gates, is_announced=announce(gates) if gates else False)
-
-
-def describe(gates: Sequence[Gate], *, is_announced: bool) -> str:
-    """Return in words whether `gates` were notified."""
-    if not gates:
-        return "no gate yet"
-    names = ", ".join(gate.name for gate in gates)
-    whose = "its" if len(gates) == 1 else "their"
-    return f"{names} {'notified' if is_announced else f'will be updated at {whose} next roster request'}"
 
 
 def applied(rosters: Mapping[str, int]) -> Applied:

@@ -20,10 +20,11 @@ from fabgate.collector.ground.base.environ import Environment
 from fabgate.collector.ground.db import pulse
 from fabgate.collector.ground.models import Collector, Gate, Order, Pulse
 from fabgate.collector.members.access import roster
-from fabgate.collector.recording.broker.link import Outgoing
+from fabgate.collector.recording.broker import announcing
+from fabgate.collector.recording.broker.once import Outgoing
 from fabgate.errors import UsageError
 
-#: Commands that can be sent on their own. A lock is state, so lock and unlock belong to machines/locks.py.
+#: Commands that can be sent on their own. A lock is state, so lock and unlock belong to members/machines/locks.py.
 SENDABLE: Final = ("stop", "extend", "identify", "fetch-roster", "clear-fault")
 #: The outcome if the broker did not accept the command.
 NOT_SENT: Final = "not-sent"
@@ -53,7 +54,7 @@ def send(
     *,
     reason: str = "",
     seconds: int | None = None,
-    timeout_s: float = roster.PATIENCE_S,
+    timeout_s: float = announcing.PATIENCE_S,
 ) -> Order:
     """Send one command, and return it; its outcome arrives with the gate's reply. Raises UsageError.
 
@@ -97,13 +98,13 @@ def _already_sent(gate: Gate, verb: str) -> Order | None:
 
 
 def publish(
-    gates: Iterable[Gate], stored: Sequence[tuple[Order, Outgoing]], *, timeout_s: float = roster.PATIENCE_S
+    gates: Iterable[Gate], stored: Sequence[tuple[Order, Outgoing]], *, timeout_s: float = announcing.PATIENCE_S
 ) -> bool:
     """Publish commands, and announce the rosters of `gates`; return whether the broker accepted both.
 
     Commands that the broker did not accept within `timeout_s` are marked as not sent.
     """
-    if roster.announce(gates, [message for _order, message in stored], timeout_s=timeout_s):
+    if announcing.announce(gates, [message for _order, message in stored], timeout_s=timeout_s):
         return True
     now, ids = datetime.now(UTC), [order.pk for order, _message in stored]
     with transaction.atomic():

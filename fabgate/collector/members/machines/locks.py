@@ -17,6 +17,7 @@ from fabgate.collector.ground.models import Change, Gate, Machine, Pulse
 from fabgate.collector.ground.models.machines import MAX_LIFTED
 from fabgate.collector.members.access import roster
 from fabgate.collector.members.machines import commands
+from fabgate.collector.recording.broker import announcing
 from fabgate.display import ELLIPSIS
 from fabgate.errors import UsageError
 
@@ -65,7 +66,9 @@ def unlock_machine(machine: Machine, lock_id: str | None, *, actor: str) -> tupl
     return lifted, gates
 
 
-def notify(verb: str, about: wire.Lock, gates: list[Gate], actor: str, *, timeout_s: float = roster.PATIENCE_S) -> bool:
+def notify(
+    verb: str, about: wire.Lock, gates: list[Gate], actor: str, *, timeout_s: float = announcing.PATIENCE_S
+) -> bool:
     """Notify `gates` of a lock: all by rosters, those that are online by a command; return whether that was sent."""
     # Gates that missed their heartbeats get the command, too: they may still receive it, and then cut the power at
     # once.

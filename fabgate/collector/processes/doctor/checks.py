@@ -141,7 +141,7 @@ def broker(facts: Facts) -> Finding:
 def broker_rights(facts: Facts) -> Finding:
     """Try what the broker lets the collector's account do, in a session of its own."""
     found, name = facts.set_up(), "broker-rights"
-    from fabgate.collector.recording.broker.link import client_of  # noqa: PLC0415 - only once Django is set up
+    from fabgate.collector.recording.broker.client import client_of  # noqa: PLC0415 - only once Django is set up
 
     topics = wire.GateTopics(found.site, _NO_GATE)
     publish = {topics.topic(leaf): True for leaf in ("ack", "command", "roster")} | {f"{topics.base}/{_NO_LEAF}": False}
@@ -179,12 +179,9 @@ def copies(facts: Facts) -> Finding:
     """Check the age of the newest copy."""
     if facts.environment.database_url:
         return not_checked("copies", "copies of PostgreSQL are made by pg_dump, and known to you alone")
-    facts.set_up()
-    from fabgate.collector.processes import backup  # noqa: PLC0415 - only once Django is set up
-
     found: list[Path] = []
     with suppress(FileNotFoundError):
-        found = backup.copies(facts.environment.site, facts.copies)
+        found = data_folder.copies(facts.environment.site, facts.copies)
     with suppress(sqlite3.Error):  # the database is judged above
         if missing := gate_keys.unreadable(facts.environment.database, facts.environment.data):
             text = f"copies would lack keys of gates, which cannot be read: {', '.join(missing)}"

@@ -10,33 +10,27 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import paho.mqtt.client as paho
 from django.conf import settings
-from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from fabgate import wire
 from fabgate.collector.ground.base.environ import Environment
+from fabgate.collector.recording.broker.client import client_of
 from fabgate.collector.recording.broker.inbox import Connected, Inbox, Lost
 from fabgate.collector.recording.broker.message import Received
-from fabgate.errors import FabgateError, UsageError
 from fabgate.mqtt.client import (
     acknowledge_quickly,
     certificate_ends,
     certificate_trouble,
     connect,
     described,
-    new_client,
-    new_properties,
     secret_client_id,
 )
 from fabgate.mqtt.driver import Driver
@@ -263,13 +257,6 @@ class Link:
         return datetime.now(UTC) if time.monotonic() - self._connected_at > QUEUE_S else None
 
 
-def client_of(env: Environment, client_id: str) -> paho.Client:
-    """Return a client with the collector's account and certificate, not connected yet. Raises UsageError, OSError."""
-    client = new_client(client_id, tls_context(env))
-    _log_in(client, env)
-    return client
-
-
 def _client_id(collector: str) -> str:
     """Return the id of the collector's session at the broker. The collector's own id is not secret."""
     return secret_client_id(settings.SECRET_KEY.encode(), collector)
@@ -279,98 +266,3 @@ def _some(filters: Sequence[str]) -> Iterator[list[str]]:
     """Yield `filters` in portions that any broker accepts in one packet."""
     for first in range(0, len(filters), _FILTERS):
         yield list(filters[first : first + _FILTERS])
-
-
-def _log_in(client: paho.Client, env: Environment) -> None:
-    """Set the user and password from the environment. Raises UsageError."""
-    if env.mqtt_username:
-        client.username_pw_set(env.mqtt_username, _password(env.mqtt_password_file))
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message that a verb publishes: retained state, or a command that expires."""
-
-    topic: str
-    body: bytes
-    retain: bool = False
-    expiry_s: int | None = None
-    seal: str | None = None
-
-    def properties(self) -> Any:
-        """Return the MQTT properties."""
-        found = new_properties(PacketTypes.PUBLISH)
-        if self.expiry_s is not None:
-            found.MessageExpiryInterval = self.expiry_s
-        if self.seal is not None:
-            found.UserProperty = (wire.PROP_SEAL, self.seal)
-        return found
-
-
-def publish_once(env: Environment, messages: list[Outgoing], *, timeout_s: float = 5.0) -> None:
-    """Publish messages of a verb, over a connection of its own. Raises FabgateError if that fails."""
-    client = client_of(env, "")
-    client.connect_timeout = timeout_s
-    refusals: dict[int, str] = {}
-    turned_away: list[str] = []
-
-    def connected(_client: Any, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        if reason.is_failure:
-            turned_away.append(str(reason))
-
-    def answered(_client: Any, _userdata: Any, mid: int, reason: Any, _properties: Any) -> None:
-        if reason.is_failure:
-            refusals[mid] = str(reason)
-
-    client.on_connect = connected
-    client.on_publish = answered  # called before a message counts as published
-    driver = Driver(client)
-    deadline = time.monotonic() + timeout_s
-    try:
-        connect(client, env.mqtt_host, env.mqtt_port)
-        sent = [client.publish(m.topic, m.body, qos=1, retain=m.retain, properties=m.properties()) for m in messages]
-        driver.run(
-            lambda: time.monotonic() < deadline and not all(info.is_published() for info in sent), turn_s=timeout_s / 10
-        )
-        if turned_away:
-            raise FabgateError(f"the broker refused the connection ({turned_away[0]}): check its accounts")
-        for message, info in zip(messages, sent, strict=True):
-            if not info.is_published():
-                raise FabgateError(f"the broker did not accept a message within {timeout_s:g} s")
-            if why := refusals.get(info.mid):
-                raise FabgateError(f"the broker refused {message.topic} ({why}): check its access list")
-        driver.say_goodbye()
-    except (OSError, ValueError, RuntimeError) as error:
-        why = certificate_trouble(error) or str(error)
-        raise FabgateError(f"the broker {env.mqtt_host}:{env.mqtt_port} cannot be reached ({why})") from error
-    finally:
-        driver.close()
-
-
-def _password(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"FABGATE_MQTT_PASSWORD_FILE: {path} cannot be read ({error})") from error
-
-
-def tls_context(env: Environment) -> ssl.SSLContext | None:
-    """Return the TLS context of the environment; None for a broker without TLS. Raises UsageError."""
-    if not env.mqtt_ca:
-        return None
-    try:
-        context = ssl.create_default_context(cafile=str(env.mqtt_ca))
-    except OSError as error:  # ssl.SSLError is an OSError
-        raise UsageError(f"FABGATE_MQTT_CA: {env.mqtt_ca} is not a certificate authority ({error})") from error
-    if env.mqtt_cert and env.mqtt_key:
-        try:
-            # With a password given, OpenSSL does not ask for one: a daemon would wait forever for the answer.
-            context.load_cert_chain(env.mqtt_cert, env.mqtt_key, password="")
-        except OSError as error:
-            raise UsageError(
-                f"FABGATE_MQTT_CERT and FABGATE_MQTT_KEY: found {env.mqtt_cert} and {env.mqtt_key}, wanted a certificate"
-                f" in PEM and its key without a passphrase ({error})"
-            ) from error
-    return context

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fabgate import wire
-from fabgate.collector.recording.broker import link
+from fabgate.collector.recording.broker import once
 from fabgate.errors import FabgateError
 
 
@@ -14,10 +14,10 @@ class Broker:
 
     def __init__(self) -> None:
         self.is_away = False
-        self.taken: list[link.Outgoing] = []
+        self.taken: list[once.Outgoing] = []
         self.patience_s: list[float] = []
 
-    def publish_once(self, _env: Any, messages: list[link.Outgoing], *, timeout_s: float) -> None:
+    def publish_once(self, _env: Any, messages: list[once.Outgoing], *, timeout_s: float) -> None:
         self.patience_s.append(timeout_s)
         if self.is_away:
             raise FabgateError("the broker cannot be reached")

@@ -98,11 +98,11 @@ def trainer(browse) -> Any:
 @pytest.fixture
 def broker(monkeypatch) -> Any:
     """A broker, which keeps what is published."""
-    from fabgate.collector.members.access import roster
+    from fabgate.collector.recording.broker import announcing
     from tests.collector.faces.pages.broker import Broker
 
     found = Broker()
-    monkeypatch.setattr(roster, "publish_once", found.publish_once)
+    monkeypatch.setattr(announcing, "publish_once", found.publish_once)
     return found
 
 

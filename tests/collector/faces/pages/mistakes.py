@@ -20,7 +20,7 @@ LISTS: Final = {"mistakes", "problems"}
 PACKAGE: Final = "fabgate.collector"
 #: What is wrong with the environment or with sinks.yaml is told to who runs the collector, in the words of its log, by
 #: names of variables and keys.
-OPERATORS: Final = {"recording/broker/link", "money/billing/sinks/config"}
+OPERATORS: Final = {"money/billing/sinks/config", "recording/broker/client"}
 
 
 class Place(NamedTuple):

@@ -35,7 +35,10 @@ def test_no_mistake_that_a_page_can_show_is_plain_english():
 
 def test_mistakes_of_the_model_are_found_from_the_pages():
     found = mistakes.reached()
-    assert {mistakes.Place("accounts/manage", "link_for"), mistakes.Place("people/import_list/file", "parse")} <= found
+    assert {
+        mistakes.Place("members/accounts/manage", "link_for"),
+        mistakes.Place("members/people/import_list/file", "parse"),
+    } <= found
     assert mistakes.Place("processes/backup", "backup") not in found
 
 

@@ -17,6 +17,7 @@ from fabgate import badge, wire
 from fabgate.collector.cli import gates, machines
 from fabgate.collector.ground.models import Badge, Collector, Gate, Machine, Member, RosterLimit
 from fabgate.collector.members.access import roster
+from fabgate.collector.recording.broker import announcing
 from fabgate.errors import SealError, UsageError
 from fabgate.seal import Keys
 from tests.collector.rosters import NONCE, add, fetch, served, token
@@ -91,9 +92,10 @@ def test_without_the_gates_own_token_there_is_no_roster(env, gate, said):
 
 def test_gates_that_were_not_notified_are_named():
     one, two = Gate(name="laser-1"), Gate(name="saw-1")
-    assert roster.describe([one], is_announced=False) == "laser-1 will be updated at its next roster request"
+    assert announcing.describe([one], is_announced=False) == "laser-1 will be updated at its next roster request"
     assert (
-        roster.describe([one, two], is_announced=False) == "laser-1, saw-1 will be updated at their next roster request"
+        announcing.describe([one, two], is_announced=False)
+        == "laser-1, saw-1 will be updated at their next roster request"
     )
 
 

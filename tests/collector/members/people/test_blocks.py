@@ -14,6 +14,7 @@ from fabgate.collector.cli import people
 from fabgate.collector.ground.models import Block, Gate, Machine, Member
 from fabgate.collector.members.access import roster
 from fabgate.collector.members.people import blocks
+from fabgate.collector.recording.broker import announcing
 from fabgate.errors import UsageError
 from fabgate.gate.panel import messages
 from tests.collector.members.people.lists import write
@@ -107,7 +108,7 @@ def test_a_blocked_member_without_a_badge_is_named_so_that_the_guard_sees_nobody
 
 
 def test_a_block_holds_although_no_broker_answers(workshop, monkeypatch, capsys):
-    monkeypatch.setattr(roster, "announce", lambda *_args: False)
+    monkeypatch.setattr(announcing, "announce", lambda *_args: False)
     people.block(said())
     assert sides("laser-1")[1] == {"m-1": ["payment-due"]}
     assert "at their next roster request" in capsys.readouterr().out

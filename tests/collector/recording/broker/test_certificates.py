@@ -17,7 +17,7 @@ from django.test import Client
 from fabgate.collector.faces.api import health
 from fabgate.collector.ground.models import Heartbeat
 from fabgate.collector.processes.ingest import Ingest
-from fabgate.collector.recording.broker import link
+from fabgate.collector.recording.broker import once
 from fabgate.errors import FabgateError
 from tests.support.certificates import make_certificates, sign
 from tests.support.mosquitto import MOSQUITTO, Mosquitto, mosquitto
@@ -118,7 +118,7 @@ def test_a_command_names_a_certificate_whose_dates_are_not_now(tmp_path, own, da
         mosquitto(tmp_path / "broker", papers=own) as broker,
         pytest.raises(FabgateError, match=said),
     ):
-        link.publish_once(env_of(broker), [link.Outgoing("t", b"")])
+        once.publish_once(env_of(broker), [once.Outgoing("t", b"")])
 
 
 @pytest.mark.broker

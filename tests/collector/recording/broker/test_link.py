@@ -18,6 +18,7 @@ from django.conf import settings
 from fabgate import wire
 from fabgate.collector.recording.broker import inbox as waiting
 from fabgate.collector.recording.broker import link as mqtt
+from fabgate.collector.recording.broker import once
 from fabgate.collector.recording.broker.inbox import Connected, Inbox, Lost
 from fabgate.collector.recording.broker.message import Received
 from fabgate.errors import FabgateError, UsageError
@@ -317,26 +318,26 @@ def test_unread_messages_are_noticed(papers, is_secret):
 
 def test_a_command_without_a_broker_says_so():
     with pytest.raises(FabgateError, match="cannot be reached"):
-        mqtt.publish_once(replace(settings.ENVIRONMENT, mqtt_port=1), [mqtt.Outgoing("t", b"")])
+        once.publish_once(replace(settings.ENVIRONMENT, mqtt_port=1), [once.Outgoing("t", b"")])
 
 
 def test_a_broker_that_takes_the_connection_and_says_nothing_is_waited_for_no_longer_than_told():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         env = replace(settings.ENVIRONMENT, mqtt_port=silent.getsockname()[1])
         with pytest.raises(FabgateError, match=r"did not accept a message within 0\.2 s"):
-            mqtt.publish_once(env, [mqtt.Outgoing("t", b"")], timeout_s=0.2)
+            once.publish_once(env, [once.Outgoing("t", b"")], timeout_s=0.2)
 
 
 def test_a_message_refused_by_the_brokers_access_list_is_not_reported_as_sent(tmp_path):
     rules = tmp_path / "acl"
     rules.write_text("topic readwrite fabgate/v1/lyon/laser-1/roster\n")
-    nudge = mqtt.Outgoing("fabgate/v1/lyon/laser-1/roster", b"{}", retain=True)
-    order = mqtt.Outgoing("fabgate/v1/lyon/laser-1/command", b"{}")
+    nudge = once.Outgoing("fabgate/v1/lyon/laser-1/roster", b"{}", retain=True)
+    order = once.Outgoing("fabgate/v1/lyon/laser-1/command", b"{}")
     with mosquitto(tmp_path / "broker", acl_file=rules) as broker:
         env = replace(settings.ENVIRONMENT, mqtt_host="127.0.0.1", mqtt_port=broker.port)
-        mqtt.publish_once(env, [nudge])  # nobody listens: it is taken all the same
+        once.publish_once(env, [nudge])  # nobody listens: it is taken all the same
         with pytest.raises(FabgateError, match=r"refused fabgate/v1/lyon/laser-1/command \(Not authorized\)"):
-            mqtt.publish_once(env, [nudge, order])
+            once.publish_once(env, [nudge, order])
 
 
 def test_a_link_notices_that_its_acknowledgements_are_refused(tmp_path, caplog):

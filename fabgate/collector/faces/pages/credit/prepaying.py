@@ -29,6 +29,7 @@ from fabgate.collector.money.billing import terms
 from fabgate.collector.money.billing.paying import payers
 from fabgate.collector.money.billing.prepaid import ledger, modes
 from fabgate.collector.money.paper.figures import Money
+from fabgate.collector.recording.broker import announcing
 
 #: How many months can be chosen.
 _MONTHS: Final = 13
@@ -138,7 +139,7 @@ def _change(request: HttpRequest, form: ModeForm) -> HttpResponse:
     actor = account_of(request).name
     if modes.set_mode(payer, since, prepays=prepays, actor=actor):
         gates = roster.rebuild(only_changed=True)
-        if gates and not roster.announce(gates, timeout_s=roster.PAGE_S):
+        if gates and not announcing.announce(gates, timeout_s=announcing.PAGE_S):
             text = _("The message broker is offline; the gates will be updated when they next fetch their roster.")
             messages.warning(request, text)
     messages.success(request, _("Saved."))

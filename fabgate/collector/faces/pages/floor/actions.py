@@ -17,9 +17,9 @@ from fabgate.collector.faces.pages.floor import stations
 from fabgate.collector.faces.pages.floor.closing_mails import Outcome
 from fabgate.collector.faces.pages.floor.stations import Station, forgotten_locks, moment
 from fabgate.collector.ground.models import Account, Gate, Machine
-from fabgate.collector.members.access import roster
 from fabgate.collector.members.machines import commands, locks
 from fabgate.collector.members.people import display_names
+from fabgate.collector.recording.broker import announcing
 from fabgate.errors import UsageError
 
 #: Shown when a command has been sent. Its outcome appears live.
@@ -66,7 +66,7 @@ def notify_lock(request: HttpRequest, verb: str, about: wire.Lock, machine: Mach
         status = _("%(machine)s is locked.")
     status %= {"machine": machine}
     try:
-        is_sent = locks.notify(verb, about, gates, account_of(request).name, timeout_s=roster.PAGE_S)
+        is_sent = locks.notify(verb, about, gates, account_of(request).name, timeout_s=announcing.PAGE_S)
     except UsageError as error:  # the lock itself is stored; a gate's keys are missing
         messages.warning(request, f"{status} {error}")
         return
@@ -89,7 +89,7 @@ def send_command(request: HttpRequest, gate: Gate, verb: str, *, seconds: int | 
         messages.error(request, _("%(gate)s. It cannot receive commands now.") % {"gate": _offline(gate)})
         return
     try:
-        command = commands.send(gate, verb, account_of(request).name, seconds=seconds, timeout_s=roster.PAGE_S)
+        command = commands.send(gate, verb, account_of(request).name, seconds=seconds, timeout_s=announcing.PAGE_S)
     except commands.AlreadySent as error:
         asked_by = display_names.account_names([error.order.actor]).get(error.order.actor, _("Someone"))
         text = _("%(who)s has just requested more time for %(where)s. Wait for the gate's answer before you add more.")

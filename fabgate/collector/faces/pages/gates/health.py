@@ -21,7 +21,7 @@ from fabgate.collector.ground.models import Gate, Hole, Journal, Quarantine
 #: process.
 UNSURE_AFTER: Final = timedelta(hours=1)
 #: The key before the colon of a gate's problem (gate/reports/, gate/checks.py) -> text; `roster-ahead` is from
-#: intake/gate_reports.py. Of several meters or panels each has its number after the key.
+#: recording/intake/gate_reports.py. Of several meters or panels each has its number after the key.
 PROBLEMS: Final[Mapping[str, Any]] = {
     "certificate": gettext_lazy("The certificate for the message broker must be renewed"),
     "command": gettext_lazy("A command was refused"),

@@ -27,6 +27,7 @@ from fabgate.collector.ground.models import Change, Opening, SpecialDay
 from fabgate.collector.members.access import opening_hours, roster
 from fabgate.collector.members.people.blocks import today
 from fabgate.collector.money.paper.figures import NOTHING
+from fabgate.collector.recording.broker import announcing
 
 FormT = TypeVar("FormT", WeeklyForm, SpecialForm)
 
@@ -184,7 +185,7 @@ def _rebuild(change: Change) -> list[Any]:
 
 
 def _saved(request: HttpRequest, gates: list[Any]) -> HttpResponse:
-    if gates and not roster.announce(gates, timeout_s=roster.PAGE_S):
+    if gates and not announcing.announce(gates, timeout_s=announcing.PAGE_S):
         messages.warning(
             request,
             _("Saved. The message broker is offline; the gates will be updated when they next fetch their roster."),

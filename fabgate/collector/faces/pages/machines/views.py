@@ -36,6 +36,7 @@ from fabgate.collector.ground.db import audit, duplicate
 from fabgate.collector.ground.models import Account, Change, Gate, Machine, Training
 from fabgate.collector.members.access import roster
 from fabgate.collector.members.machines import locks, presets
+from fabgate.collector.recording.broker import announcing
 from fabgate.display import RETIRED
 
 #: How many people with individual access are listed by name.
@@ -188,7 +189,7 @@ def retire(request: HttpRequest, name: str) -> HttpResponse:
         if is_over and held.lock is None:  # also if it has no gate: one may be assigned later
             gates = locks.lock_machine(held, "idle", RETIRED, "", actor=account_of(request).name)[1]
     if gates:
-        roster.announce(gates, timeout_s=roster.PAGE_S)
+        announcing.announce(gates, timeout_s=announcing.PAGE_S)
     text = (
         _("%(machine)s is retired. Its sessions are kept; no new one can start.")
         if is_over
@@ -239,7 +240,7 @@ def saved(request: HttpRequest, machine: Machine, place: str, gates: list[Gate])
     """Announce the new rosters, and return to the part of the page that was saved."""
     if not gates:
         messages.success(request, _("Saved."))
-    elif roster.announce(gates, timeout_s=roster.PAGE_S):
+    elif announcing.announce(gates, timeout_s=announcing.PAGE_S):
         messages.success(request, _("Saved. Its gates are being updated."))
     else:
         messages.warning(

@@ -22,12 +22,12 @@ from fabgate.collector.faces.pages.my import allowed, costs, credit, months, rea
 from fabgate.collector.faces.pages.my.months import Month
 from fabgate.collector.faces.pages.words import names, people_labels, session_labels
 from fabgate.collector.ground.models import Badge, Contest, Gate, Member, Review, UsageSession
-from fabgate.collector.members.access import roster
 from fabgate.collector.members.people import badges, reasons
 from fabgate.collector.members.people.blocks import today
 from fabgate.collector.money.billing import contests, terms
 from fabgate.collector.money.billing.charges import at_once
 from fabgate.collector.money.paper.figures import Money
+from fabgate.collector.recording.broker import announcing
 from fabgate.collector.recording.sessions import corrections
 from fabgate.errors import UsageError
 
@@ -159,7 +159,7 @@ def lost(request: HttpRequest) -> HttpResponse:
         raise errors.Conflict(_("This badge is no longer yours."))
     change = badges.end(row, Badge.LOST, actor=account_of(request).name)
     gates = list(Gate.objects.filter(name__in=change.rosters))
-    is_announced = roster.announce(gates, timeout_s=roster.PAGE_S) if gates else True
+    is_announced = announcing.announce(gates, timeout_s=announcing.PAGE_S) if gates else True
     text = _("Your badge is reported lost and no longer works. The desk can give you another one.")
     if not is_announced:
         text = _(

@@ -24,7 +24,7 @@ _JSON: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True)
 
 
 class Record(NamedTuple):
-    """A charge as it is stored, but for its terms; see models/billing/charges.py."""
+    """A charge as it is stored, but for its terms; see ground/models/billing/charges.py."""
 
     id: str
     session: str

@@ -40,7 +40,7 @@ from fabgate.errors import FabgateError, UsageError
 
 #: The feeds, see above.
 CHARGES, USAGE, METERED = "charges", "usage", "metered"
-#: The class of a line, besides those of billing/rating.py.
+#: The class of a line, besides those of money/billing/rating.py.
 LINE: Final = "line"
 #: The days of `SettledOptions`, unless others are chosen.
 SETTLE_DAYS: Final = 3

@@ -11,8 +11,8 @@ from django.conf import settings
 
 from fabgate import wire
 from fabgate.collector.ground.models import Change, Gate, Machine, Order
-from fabgate.collector.members.access import roster
 from fabgate.collector.members.people.blocks import today
+from fabgate.collector.recording.broker import announcing
 from tests.collector.faces.pages.counter import said
 from tests.collector.faces.pages.floor.saw import BROKEN, LOCK, UNLOCK, a_gate  # noqa: F401 (fixture)
 
@@ -160,7 +160,7 @@ def test_while_the_broker_is_away_the_lock_stands_and_the_page_does_not_wait_lon
         said(response) == "Bandsaw is locked. The message broker is offline; the gate will be updated when it returns."
     )
     assert Machine.objects.get().lock is not None
-    assert broker.patience_s == [roster.PAGE_S]
+    assert broker.patience_s == [announcing.PAGE_S]
     assert Order.objects.get().outcome == "not-sent"
 
 

@@ -15,6 +15,7 @@ from django.utils import timezone, translation
 from fabgate.collector.faces.pages.gates import health
 from fabgate.collector.ground.models import Boot, Entry, Gate, Heartbeat, Hole, Journal, Machine, Order, Quarantine
 from fabgate.collector.members.access import roster
+from fabgate.collector.recording.broker import announcing
 from fabgate.gate import checks, reports
 from fabgate.seal import Keys
 
@@ -285,7 +286,7 @@ def test_a_gate_that_is_not_there_is_not_found(browse):
 @pytest.fixture
 def sent(monkeypatch, tmp_path) -> list[Any]:
     found: list[Any] = []
-    monkeypatch.setattr(roster, "publish_once", lambda _env, messages, **_limits: found.extend(messages))
+    monkeypatch.setattr(announcing, "publish_once", lambda _env, messages, **_limits: found.extend(messages))
     keys = tmp_path / "seal.keys"
     keys.write_text("s1:" + "0" * 64 + "\n")
     monkeypatch.setattr(roster, "gate_keys", lambda _env, _gate: Keys.load(keys))

@@ -10,8 +10,8 @@ import pytest
 from fabgate import wire
 from fabgate.collector.ground.db import audit
 from fabgate.collector.ground.models import Change, Gate, Group, Machine, Member, Training
-from fabgate.collector.members.access import roster
 from fabgate.collector.members.machines import locks
+from fabgate.collector.recording.broker import announcing
 from fabgate.errors import FabgateError
 from tests.collector.faces.pages.counter import text
 from tests.collector.faces.pages.machines.rules_form import typed
@@ -331,7 +331,7 @@ def test_a_broker_that_is_away_is_said_and_the_rules_are_saved_all_the_same(brow
     def away(*_args: Any, **_more: Any) -> None:
         raise FabgateError("the broker is away")
 
-    monkeypatch.setattr(roster, "publish_once", away)
+    monkeypatch.setattr(announcing, "publish_once", away)
     client = browse("manager")
     answer = client.post("/machines/saw/rules", typed(saw, limit_s="90"), follow=True)
     assert "The message broker is offline" in text(answer)
