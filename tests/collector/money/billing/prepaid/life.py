@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 import pytest
+from django.db import transaction
 
-from fabgate.collector.ground.models import Charge, ManualLine, PrepaidEntry
+from fabgate.collector.ground.models import Charge, ManualLine, PrepaidEntry, Review, UsageSession
 from fabgate.collector.money.billing import terms
 from fabgate.collector.money.billing.charges import refresh
 from fabgate.collector.money.billing.prepaid import balances, ledger, modes
@@ -15,6 +18,7 @@ from fabgate.collector.money.billing.prepaid.ledger import Paid
 from fabgate.collector.processes.verify.findings import Report
 from fabgate.collector.processes.verify.money import prepaid as verification
 from fabgate.collector.processes.verify.tables import logged
+from fabgate.collector.recording.sessions import corrections
 from tests.collector.money.billing.booked import FIRST, MONTHS
 from tests.collector.money.billing.charges.life import Life
 
@@ -33,6 +37,14 @@ def findings() -> list[str]:
     return [finding.text for finding in report.findings if finding.table.startswith("prepaid")]
 
 
+@contextmanager
+def tried() -> Iterator[None]:
+    """Undo what the block does."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
 class Moved(NamedTuple):
     """What the model knows of one payment: the payer, the day and the amount."""
 
@@ -42,9 +54,16 @@ class Moved(NamedTuple):
 
 
 class PrepaidLife(Life):
-    """A workshop in which chance also decides who prepays, what they pay in, and what they get back."""
+    """A workshop in which chance also decides who prepays, what they pay in, and what they get back.
+
+    What a payer may get back is found by accepting each session in review, and counting afterwards; then that is undone.
+    """
 
     def __init__(self, seed: int) -> None:
+        #: The time of sessions that cannot have been as they were reported.
+        self.certain_ms: dict[str, int] = {}
+        #: Sessions whose doubt was settled by a person.
+        self.decided: set[str] = set()
         super().__init__(seed)
         self.paid: list[Moved] = []
         self.modes: dict[tuple[str, date], bool] = {}
@@ -88,11 +107,31 @@ class PrepaidLife(Life):
         def pay_it() -> PrepaidEntry:
             return ledger.refund(payer, amount, Paid("card", reason="a test"), author="eve", now=self.now()).entry
 
-        if self.balance(payer, date.max) >= amount:
+        if self.refundable(payer) >= amount:
             self.note(pay_it())
         else:
             with pytest.raises(ledger.TooMuchError):
                 pay_it()
+
+    def accept_all(self, besides: Collection[tuple[str, datetime]] = ()) -> None:
+        for one in Review.objects.filter(settled_at=None, session__reason__isnull=False).order_by("pk"):
+            name = one.session_id
+            if (name, one.opened_at) in besides:
+                continue
+            counted_ms = UsageSession.objects.get(pk=name).counted_ms
+            certain_ms = counted_ms if name in self.decided else self.certain_ms.get(name, counted_ms)
+            if certain_ms < counted_ms:
+                corrections.correct(name, "time", str(certain_ms), author="eve", reason="a test")
+            else:
+                corrections.accept(one, author="eve")
+        refresh.refresh_all()
+
+    def refundable(self, payer: str) -> int:
+        """Find what may be refunded: the balance, or what is left of it once every session in review is accepted."""
+        with tried():
+            self.accept_all()
+            accepted = self.balance(payer, date.max)
+        return min(accepted, self.balance(payer, date.max))
 
     def take_back(self) -> None:
         entries = PrepaidEntry.objects.filter(kind=PrepaidEntry.CREDIT, taken_back_by=None).order_by("pk")

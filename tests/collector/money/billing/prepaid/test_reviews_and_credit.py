@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.db import transaction
 
-from fabgate.collector.ground.models import Admission, Charge, ManualLine, Member, Plan, Review, UsageSession
+from fabgate.collector.ground.models import (
+    Admission,
+    Charge,
+    ManualLine,
+    Member,
+    Plan,
+    PlanChange,
+    Review,
+    UsageSession,
+)
 from fabgate.collector.money.billing import contests, member_plans, terms
 from fabgate.collector.money.billing.charges import decisions, refresh
 from fabgate.collector.money.billing.prepaid import admissions, balances, ledger, modes, standing
@@ -27,7 +34,7 @@ from fabgate.errors import UsageError
 from tests.collector import postgresql
 from tests.collector.faces.pages.used import NOON
 from tests.collector.money.billing.booked import FIRST, MONTHS, altered, close, session, unlike_from_scratch
-from tests.collector.money.billing.prepaid.life import PrepaidLife, credit, findings
+from tests.collector.money.billing.prepaid.life import PrepaidLife, credit, findings, tried
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -53,14 +60,6 @@ def refund(amount_minor: int, payer: str = "m-1") -> None:
     ledger.refund(payer, amount_minor, paid, author="eve", now=datetime.now(UTC))
 
 
-@contextmanager
-def tried() -> Iterator[None]:
-    """Undo what the block does."""
-    with transaction.atomic():
-        yield
-        transaction.set_rollback(True)
-
-
 def can_refund(amount_minor: int, payer: str = "m-1") -> bool:
     with tried():
         try:
@@ -75,21 +74,24 @@ def is_out(payer: str = "m-1") -> bool:
     return standing.of(day=MONTHS[2]).is_out(payer)
 
 
+def overdraft_on(day: date, member: str) -> int:
+    """Find the overdraft of a member's plan on a day, change by change."""
+    found = 0
+    for change in PlanChange.objects.filter(member=member, since__lte=day).order_by("since"):
+        found = 0 if change.plan is None else change.plan.overdraft_minor
+    return found
+
+
 # --- a model ----------------------------------------------------------------------------------------------------------
 
 
 class ReviewedLife(PrepaidLife):
     """A workshop in which chance also lets members contest, managers answer, and gates report what cannot be.
 
-    What a payer may get back, and whether they may use a machine, is found by accepting each session in review, and counting
-    afterwards; then that is undone.
+    Whether a payer may use a machine is found by accepting each session in review, and counting afterwards; then that is undone.
     """
 
     def __init__(self, seed: int) -> None:
-        #: The time of sessions that cannot have been as they were reported.
-        self.certain_ms: dict[str, int] = {}
-        #: Sessions whose doubt was settled by a person.
-        self.decided: set[str] = set()
         #: What was in review when a payer was admitted: the session, and since when.
         self.admitted: dict[str, set[tuple[str, datetime]]] = {}
         super().__init__(seed)
@@ -164,25 +166,6 @@ class ReviewedLife(PrepaidLife):
             self.chance.choice([self.contest, self.contest, self.answer, self.contest_line, self.admit])()
         super().step()
 
-    def accept_all(self, besides: Collection[tuple[str, datetime]] = ()) -> None:
-        for one in Review.objects.filter(settled_at=None, session__reason__isnull=False).order_by("pk"):
-            name = one.session_id
-            if (name, one.opened_at) in besides:
-                continue
-            counted_ms = UsageSession.objects.get(pk=name).counted_ms
-            certain_ms = counted_ms if name in self.decided else self.certain_ms.get(name, counted_ms)
-            if certain_ms < counted_ms:
-                corrections.correct(name, "time", str(certain_ms), author="eve", reason="a test")
-            else:
-                corrections.accept(one, author="eve")
-        refresh.refresh_all()
-
-    def refundable(self, payer: str) -> int:
-        """Find what may be refunded: the balance once every session in review is accepted."""
-        with tried():
-            self.accept_all()
-            return self.balance(payer, date.max)
-
     def balance(self, payer: str, day: date) -> int:
         found = super().balance(payer, day)
         for line in ManualLine.objects.filter(payer=payer).exclude(reverses=None):
@@ -216,7 +199,7 @@ class ReviewedLife(PrepaidLife):
         for payer, most in wanted.items():
             assert can_refund(max(most, 0) + 1, payer) is False, (payer, most)
             assert most <= 0 or can_refund(most, payer), (payer, most)
-            held = at_gates[payer] + standing.overdraft_minor(payer)
+            held = at_gates[payer] + overdraft_on(day, payer)
             assert found.is_out(payer) == (self.prepays(payer, day) and held <= 0), payer
         report = Report()
         prices.check(report)
