@@ -25,10 +25,13 @@ from fabgate.drivers.readers.serial_line import Port, SerialLine, Speed
 from fabgate.errors import HardwareError
 
 RDM6300: Final = "rdm6300"
-#: The longest pause within a frame, and the longest time that a poll waits for the rest of one, in seconds. The slowest
-#: speed needs 25 ms for the longest line, so one that begins right after noise has time to end.
+#: The longest pause within a frame, and the longest time that a poll waits for the rest of one, in seconds.
 PAUSE_S: Final = 0.05
 REST_S: Final = 0.1
+#: What is just coming then may end: a frame may begin late, after noise. At the slowest speed the longest line takes 25 ms, and
+#: an adapter passes bytes on every 16 ms.
+END_S: Final = 0.05
+NEXT_S: Final = 0.02
 #: The longest frame has 22 characters.
 LONGEST: Final = 64
 #: Start, ten hex digits, two of the checksum, and the end; ID-12 and its relatives send a line end before theirs. What
@@ -79,7 +82,7 @@ class SerialReader:
         self._line = self._make_line(self._options.port, self._options.speed_bps, self.identity)
 
     def poll(self) -> Card | Misread | None:
-        """Return the newest badge; wait up to 100 ms for the rest of a frame. Raises HardwareError."""
+        """Return the newest badge; wait about 100 ms for the rest of a frame. Raises HardwareError."""
         if self._line is None:
             raise HardwareError(f"{self.identity} is not open: open() it before poll()")
         return self._newest(self._line)
@@ -99,7 +102,9 @@ class SerialReader:
         self._received += line.read()
         found, self._received = newest(self._received, self._options.format)
         until = self._clock() + REST_S
-        while self._received and (left := until - self._clock()) > 0 and (more := line.read(min(left, PAUSE_S))):
+        while self._received and (left := until - self._clock()) > -END_S:
+            if not (more := line.read(min(max(left, NEXT_S), PAUSE_S))):
+                break
             later, self._received = newest(self._received + more, self._options.format)
             found = newer(found, later)
         if self._received:

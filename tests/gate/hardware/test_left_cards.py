@@ -343,6 +343,17 @@ def test_a_second_tap_is_lost_for_as_long_as_the_docs_say_and_no_longer(name: st
     assert max(over_s) < 0.2
 
 
+@pytest.mark.parametrize("at_ms", range(5_000, 5_050, 4))
+def test_a_frame_is_read_that_begins_when_a_poll_has_waited_for_noise_to_go_on(at_ms: int, tmp_path: Path) -> None:
+    """Polls come every 50 ms. For some of these moments the wait for the rest of the noise ends within the frame."""
+    still = Still("serial", tmp_path, random.Random(1), 1_000)
+    still.tap_after(at_ms / 1000)
+    for before_ms in (95, 46):
+        still.world.after((at_ms - before_ms) / 1000, still.device.stray)
+    still.run(6.5)
+    assert (still.taps, still.machine.power) == (1, True)
+
+
 @pytest.mark.chance
 @pytest.mark.parametrize("name", ["serial", "keyboard", "wiegand"])
 def test_noise_before_and_after_a_frame_loses_no_tap(name: str, tmp_path: Path) -> None:
