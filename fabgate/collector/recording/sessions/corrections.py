@@ -114,7 +114,7 @@ def favour(review: Review, *, author: str, note: str = "") -> None:
         row, held = _waiting(review)
         if held.why == Review.CONTESTED:
             raise UsageError(
-                _("a contested session cannot be settled in the member's favour: accept it as counted, or correct it")
+                _("a contested session cannot be settled in the member's favour: keep its time, or correct it")
             )
         before, least = replace(row), certain.recorded_ms(row)
         if row.reason is not None and least < row.counted_ms:

@@ -124,9 +124,7 @@ class DecisionForm(forms.Form):
                 name = rows([one.session])[0].who
                 raise forms.ValidationError(text % {"name": name})
         if self.cleaned_data.get("decision") == Review.FAVOUR and any(one.is_contested for one in chosen):
-            text = _(
-                "A contested session cannot be settled in the member's favour: accept it as counted, or correct it."
-            )
+            text = _("A contested session cannot be settled in the member's favour: keep its time, or correct it.")
             raise forms.ValidationError(text)
         return chosen
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from html import unescape
 from typing import Any
@@ -274,15 +275,29 @@ def test_a_contest_has_no_doubt_to_give_away(contested, browse):
     client = browse("accountant")
     Review.objects.exclude(pk=contested.pk).delete()
     page = text(client.get("/use/review"))
-    assert "Accept as counted" in page
     assert 'value="favour"' not in page
     response = client.post("/use/review", {"decision": "favour", "review": [contested.pk]})
     assert response.status_code == 400
-    assert "accept it as counted, or correct it" in text(response)
+    assert "keep its time, or correct it" in text(response)
     with pytest.raises(UsageError, match="contested session"):
         corrections.favour(contested, author="eve")
     contested.refresh_from_db()
     assert contested.settled_at is None
+
+
+@pytest.mark.parametrize(
+    ("lang", "keep", "correct"), [("en", "Keep 0:30:00", "Correct…"), ("fr", "Garder 0:30:00", "Corriger…")]
+)
+def test_the_answers_to_a_complaint_are_two_equal_buttons(contested, browse, account, lang, keep, correct):
+    """Of a complaint, to accept as counted is to reject it: the button says what stays, and the other answer is beside it."""
+    Review.objects.exclude(pk=contested.pk).delete()
+    page = browse(account("accountant", lang=lang)).get("/use/review").content.decode()
+    decide = page.partition('<div class="decide">')[2].partition("</div>")[0]
+    found = re.findall(r'<(button|a role="button") class="([^"]*)"[^>]*>(?:<svg.*?</svg>)?([^<]+)<', decide, re.DOTALL)
+    assert [(look, words) for _tag, look, words in found] == [("small", keep), ("small", correct)]
+    assert 'href="/use/s-4#correct"' in decide
+    assert page.count('href="/use/s-4#correct"') == 1
+    assert "Accept as counted" not in page
 
 
 @pytest.mark.postgresql
