@@ -97,7 +97,7 @@ SESSION_COOKIE_NAME = f"fabgate_session_{ENVIRONMENT.web_port}"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 CSRF_COOKIE_NAME = f"fabgate_csrf_{ENVIRONMENT.web_port}"
 CSRF_COOKIE_HTTPONLY = True  # our script sends forms with the token that the page contains
-CSRF_FAILURE_VIEW = "fabgate.collector.faces.pages.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "fabgate.collector.faces.pages.password.kept_form.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
 # With FABGATE_HTTPS a proxy handles TLS and forwards plain HTTP; uvicorn takes the scheme from trusted proxies.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = ENVIRONMENT.https

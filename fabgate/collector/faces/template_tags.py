@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 from fabgate.collector import STATIC
 from fabgate.collector.faces.pages import rights
 from fabgate.collector.faces.pages.events import live_regions
+from fabgate.collector.faces.pages.password import kept_form, password_again
 from fabgate.collector.faces.pages.words import formatting
 from fabgate.collector.ground.base import local_times
 from fabgate.collector.members.machines import locks
@@ -48,6 +49,16 @@ def asset(name: str) -> str:
     # Templates pass a SafeString, which pathlib does not accept.
     digest = hashlib.sha256(Path(f"{STATIC}/{name}").read_bytes()).hexdigest()[:12]
     return f"{settings.STATIC_URL}{name}?v={digest}"
+
+
+@register.simple_tag(takes_context=True)
+def csrf_token(context: template.Context) -> SafeString:
+    """Return Django's hidden field, and one that says for whom the page was made (pages/password/kept_form.py)."""
+    account = context.get("account")
+    fields = [("csrfmiddlewaretoken", context["csrf_token"])]
+    if account:
+        fields.append((password_again.MADE_FOR, kept_form.made_for(account)))
+    return format_html_join("", '<input type="hidden" name="{}" value="{}">', fields)
 
 
 @register.simple_tag(takes_context=True)

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from fabgate.collector.faces.pages import errors, language, rights, roles
-from fabgate.collector.faces.pages.password import money, password_again
+from fabgate.collector.faces.pages.password import kept_form, money, password_again
 from fabgate.collector.faces.pages.roles import Asks
 from fabgate.collector.ground.base import body_limit
 from fabgate.collector.ground.db import audit, duplicate
@@ -81,17 +81,9 @@ class AccessControlMiddleware:
         _activate_language(account)
         if right.is_open:
             return None
-        if account is None:
-            back = {"next": request.get_full_path()} if method == "GET" else {}
-            return see_other(f"{reverse('sign-in')}?{urlencode(back)}" if back else reverse("sign-in"))
-        if not right.may(account.role, method):
-            log.info("%s (%s) may not %s %s", account.name, account.role, method, request.path)
-            return errors.forbidden(request)
-        if method == "POST" and (question := _question(request, right, account)) is not None:
-            return question
-        # Read before the view runs, so that the page is notified even of changes during its rendering.
-        request.META[PULSE] = Pulse.newest()
-        return None
+        if account is None and (answer := _sign_in(request, method)) is not None:
+            return answer
+        return _refusal(request, right, account_of(request), method)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         """Turn exceptions that the request caused into error pages."""
@@ -111,6 +103,26 @@ class AccessControlMiddleware:
             log.info("%s: a value is too large: %s", request.path, error)
             return errors.bad_request(request)
         return None
+
+
+def _sign_in(request: HttpRequest, method: str) -> HttpResponse | None:
+    """Return the way to the sign-in, or None if the person who typed this form has signed in again with it."""
+    if method == "POST" and (author := kept_form.typed_by(request)) is not None:
+        return kept_form.sign_in_again(request, author)
+    back = {"next": request.get_full_path()} if method == "GET" else {}
+    return see_other(f"{reverse('sign-in')}?{urlencode(back)}" if back else reverse("sign-in"))
+
+
+def _refusal(request: HttpRequest, right: roles.Right, account: Account, method: str) -> HttpResponse | None:
+    """Return a refusal or a question for an account, or None to let the view answer."""
+    if not right.may(account.role, method):
+        log.info("%s (%s) may not %s %s", account.name, account.role, method, request.path)
+        return errors.forbidden(request)
+    if method == "POST" and (question := _question(request, right, account)) is not None:
+        return question
+    # Read before the view runs, so that the page is notified even of changes during its rendering.
+    request.META[PULSE] = Pulse.newest()
+    return None
 
 
 def _question(request: HttpRequest, right: roles.Right, account: Account) -> HttpResponse | None:

@@ -7,6 +7,7 @@ then.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -25,7 +26,10 @@ from fabgate.collector.members.accounts import sign_in
 LASTS: Final = timedelta(minutes=15)
 #: The name of its field, which no other form has.
 FIELD: Final = "password_again"
-_NOT_REPEATED: Final = frozenset({FIELD, "csrfmiddlewaretoken"})
+#: The name of the signed field that each form has (kept_form.py).
+MADE_FOR: Final = "made_for"
+#: Fields that a page adds to its forms; nobody types them.
+OF_THE_PAGE: Final = frozenset({MADE_FOR, "csrfmiddlewaretoken"})
 
 
 class PasswordNeeded(Exception):  # noqa: N818 (it names what is missing)
@@ -58,8 +62,18 @@ def ask(request: HttpRequest, account: Account) -> HttpResponse | None:
     """Return a page that asks for the password, or None if it was typed recently or came with this request."""
     if is_recent(request):
         return None
+    return answer(request, account, question, lambda request, _account: sign_in.note_password(request))
+
+
+def answer(
+    request: HttpRequest,
+    account: Account,
+    ask_for_it: Callable[[HttpRequest, PasswordAgainForm | None], HttpResponse],
+    when_right: Callable[[HttpRequest, Account], None],
+) -> HttpResponse | None:
+    """Call `when_right` and return None if the password of `account` came with this request; otherwise ask for it."""
     if FIELD not in request.POST:
-        return question(request)
+        return ask_for_it(request, None)
     form = PasswordAgainForm(request.POST)
     if form.is_valid():
         try:
@@ -67,10 +81,16 @@ def ask(request: HttpRequest, account: Account) -> HttpResponse | None:
         except sign_in.TooMany:
             return errors.too_many(request)
         if found is not None:
-            sign_in.note_password(request)
+            when_right(request, found)
             return None
         form.add_error(FIELD, _("This password is wrong. Try again."))
-    return question(request, form)
+    return ask_for_it(request, form)
+
+
+def repeated(request: HttpRequest) -> list[tuple[str, str]]:
+    """Return the fields of the form that was sent, in its order."""
+    left_out = OF_THE_PAGE | {FIELD}
+    return [(name, value) for name, values in request.POST.lists() if name not in left_out for value in values]
 
 
 def question(request: HttpRequest, form: PasswordAgainForm | None = None) -> HttpResponse:
@@ -81,8 +101,6 @@ def question(request: HttpRequest, form: PasswordAgainForm | None = None) -> Htt
     """
     shown: dict[str, Any] = {
         "form": form or PasswordAgainForm(),
-        "fields": [
-            (name, value) for name, values in request.POST.lists() if name not in _NOT_REPEATED for value in values
-        ],
+        "fields": repeated(request),
     }
     return render(request, "password/password_again.html", shown, status=400 if form else 200)

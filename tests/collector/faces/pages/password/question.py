@@ -23,6 +23,6 @@ def grow_stale(client: Client, by: timedelta = password_again.LASTS) -> None:
 
 
 def hidden(page: str) -> list[tuple[str, str]]:
-    """Return the hidden fields of the question besides the CSRF token."""
+    """Return the hidden fields of the question besides those that the page adds to each form."""
     found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page.partition("<article")[2])
-    return [(name, unescape(value)) for name, value in found if name != "csrfmiddlewaretoken"]
+    return [(name, unescape(value)) for name, value in found if name not in password_again.OF_THE_PAGE]

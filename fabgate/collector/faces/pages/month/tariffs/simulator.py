@@ -23,6 +23,7 @@ from fabgate.collector.faces.pages.month.difference import comparison
 from fabgate.collector.faces.pages.month.payers import step_rows
 from fabgate.collector.faces.pages.month.tab import render_page
 from fabgate.collector.faces.pages.month.tariffs.rule_form import RuleForm, initial_of, initial_typed
+from fabgate.collector.faces.pages.password import password_again
 from fabgate.collector.faces.pages.words import names
 from fabgate.collector.ground.models import BillingTerms
 from fabgate.collector.money.billing import month as months
@@ -38,7 +39,7 @@ _FIRST_YEAR, _LAST_YEAR = 2000, 2199
 #: How many months can be compared.
 _MONTHS: Final = 13
 #: Typed fields that are not part of the address of a result.
-_NOT_SHOWN: Final = frozenset({"csrfmiddlewaretoken", "row"})
+_NOT_SHOWN: Final = password_again.OF_THE_PAGE | {"row"}
 
 
 class TrialForm(forms.Form):
