@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.conf import settings
+from django.utils import timezone
 
 from fabgate.collector.cli import machines
 from fabgate.collector.faces.pages.my import allowed
@@ -47,7 +48,7 @@ def test_a_loan_until_the_eve_of_clocks_that_go_forward_ends_on_that_eve(env, ad
 
 
 def shown(member: Member) -> tuple[str, date | None]:
-    (row,) = page.machines(member)
+    (row,) = page.machines(member, timezone.localtime())
     return row.chip.word, row.until
 
 
@@ -129,7 +130,7 @@ def test_a_membership_is_over_for_a_page_when_its_days_of_grace_are(gate, ada, l
 def test_a_members_own_page_says_when_the_membership_ends(gate, ada, laser):
     grant(ada, laser)
     Member.objects.update(valid_until=day(3))
-    (row,) = allowed.machines(Member.objects.get())
+    (row,) = allowed.machines(Member.objects.get(), timezone.localtime())
     assert row.state == "ok"
     assert str(day(3).day) in row.why
 

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 from hypothesis import HealthCheck, Phase, event, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -127,8 +128,8 @@ def check_pages(written: Written) -> None:
     """Compare what the desk and the members themselves read."""
     for person in written.shop.people:
         member = models.Member.objects.get(pk=person.id)
-        own = {row.machine.name: row for row in allowed.machines(member)}
-        for row in page.machines(member):
+        own = {row.machine.name: row for row in allowed.machines(member, timezone.localtime())}
+        for row in page.machines(member, timezone.localtime()):
             wanted = workshops.answer(written, person.id, row.machine.name, 0)
             where = f"{person} at {row.machine.name}: {row}"
             state = "bad" if wanted.reasons else "warn" if wanted.needs_supervisor else "ok"

@@ -6,15 +6,14 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from fabgate.collector.faces.pages.words import people_labels
 from fabgate.collector.ground.models import Grant, Machine, Member
 from fabgate.collector.members.access.eligibility import People
+from fabgate.collector.members.access.opening_hours import Calendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +26,11 @@ class Permission:
     why: str
 
 
-def machines(member: Member) -> list[Permission]:
-    """Return every machine, those that the member may use first."""
-    people = People(datetime.now(ZoneInfo(settings.ENVIRONMENT.tz)), only=member)
+def machines(member: Member, at: datetime) -> list[Permission]:
+    """Return every machine at a time of today, in the site's zone; those that the member may use come first."""
+    people, hours = People(at, only=member), Calendar(at.date())
     permissions = [
-        _permission(machine, member, people)
+        _permission(machine, member, people, hours, at)
         for machine in Machine.objects.filter(retired_at=None).order_by("title", "name")
     ]
     return sorted(permissions, key=lambda one: (one.state == "bad", str(one.machine).casefold()))
@@ -57,13 +56,12 @@ def _stage(name: str) -> people_labels.Chip:
     return people_labels.Chip(chip.state, _("On your own")) if name == Grant.AUTONOMOUS else chip
 
 
-def _permission(machine: Machine, member: Member, people: People) -> Permission:
+def _permission(machine: Machine, member: Member, people: People, hours: Calendar, at: datetime) -> Permission:
     standing = people.eligibility(member, machine)
     refused = people_labels.refused(standing.reasons, is_taught=people.has_training(machine))
     if refused:
         return Permission(machine, "bad", _("No"), ", ".join(refused))
     until = people.last_day(member, machine)
     why = _("until %(day)s") % {"day": date_format(until, "SHORT_DATE_FORMAT")} if until else ""
-    if standing.needs_supervisor:
-        return Permission(machine, "warn", _("With a supervisor"), why)
-    return Permission(machine, "ok", _("Yes"), why)
+    state, word = ("warn", _("With a supervisor")) if standing.needs_supervisor else ("ok", _("Yes"))
+    return Permission(machine, state, people_labels.while_closed(word, standing, machine, hours, at), why)

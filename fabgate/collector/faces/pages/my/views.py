@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from fabgate.collector.faces.pages import contested, errors, gates_informed
@@ -91,7 +92,7 @@ def minutes(request: HttpRequest) -> HttpResponse:
             "open": [_row(one) for one in UsageSession.open().filter(used_by=member.pk)],
             "badges": carried,
             "statements": statements.entries(member.pk)[: statements.NEWEST],
-            "allowed": allowed.machines(member),
+            "allowed": allowed.machines(member, timezone.localtime()),
             "week": week.ahead(),
             "trainings": allowed.trainings(member, today()),
             "known": gates_informed.of(

@@ -6,9 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -38,6 +36,7 @@ from fabgate.collector.ground.models import (
     UsageSession,
 )
 from fabgate.collector.members.access.eligibility import NOT_TRAINED, People
+from fabgate.collector.members.access.opening_hours import Calendar
 from fabgate.collector.members.people import badges, blocks, display_names, reasons, trainers
 from fabgate.collector.money.billing import member_plans
 
@@ -94,7 +93,7 @@ def person_page(request: HttpRequest, member: Member, **bound: Any) -> HttpRespo
         ),
         "chips": people_labels.membership_chips(member, today, [block.reason for block in held_blocks]),
         "has_left": member.left_on is not None and member.left_on <= today,
-        "machines": machines(member),
+        "machines": machines(member, timezone.localtime()),
         "trainings": held_trainings,
         "trained": set(trainers.trained_by(account_of(request)).values_list("pk", flat=True)),
         "carried": [_badge(row) | {"short": short.get(row.pk)} for row in carried],
@@ -125,15 +124,14 @@ class Plans:
     has_any: bool
 
 
-def machines(member: Member) -> list[MachineRow]:
-    """Return the person's access to each machine, as rosters have it; accessible machines first."""
-    now = datetime.now(ZoneInfo(settings.ENVIRONMENT.tz))
-    people = People(now, only=member)
+def machines(member: Member, at: datetime) -> list[MachineRow]:
+    """Return the person's access to each machine at a time of today, as rosters have it; accessible machines first."""
+    people, hours = People(at, only=member), Calendar(at.date())
     learnt = Grant.begun_by(people.today).filter(member=member).exclude(stage=Grant.SUSPENDED)
     held = {grant.training_id for grant in learnt if grant.holds_on(people.today)}
     trainings = Prefetch("trainings", Training.objects.select_related("prerequisite").order_by("title", "name"))
     wanted = Machine.objects.filter(retired_at=None).prefetch_related(trainings)
-    rows = [_machine(machine, member, people, held) for machine in wanted.order_by("title", "name")]
+    rows = [_machine(machine, member, people, held, hours, at) for machine in wanted.order_by("title", "name")]
     return sorted(rows, key=lambda row: row.chip.state == "bad")
 
 
@@ -154,7 +152,9 @@ def _plans(member: Member, today: date) -> Plans:
     return Plans(newest.plan, newest.since if begun else None, begun[-2::-1], coming, Plan.objects.exists())
 
 
-def _machine(machine: Machine, member: Member, people: People, held: Collection[int]) -> MachineRow:
+def _machine(
+    machine: Machine, member: Member, people: People, held: Collection[int], hours: Calendar, at: datetime
+) -> MachineRow:
     standing = people.eligibility(member, machine)
     if standing.reasons:
         why = people_labels.refused(standing.reasons, is_taught=people.has_training(machine))
@@ -163,9 +163,11 @@ def _machine(machine: Machine, member: Member, people: People, held: Collection[
             why[why.index(not_trained)] = _("%(why)s: %(which)s") % {"why": not_trained, "which": missing}
         return MachineRow(machine, Chip("bad", _("No")), why, None)
     until = people.last_day(member, machine)
+    state, word = "ok", _("Instructor") if standing.is_instructor else _("Yes")
     if standing.needs_supervisor:
-        return MachineRow(machine, Chip("warn", _("With a supervisor")), [], until)
-    return MachineRow(machine, Chip("ok", _("Instructor") if standing.is_instructor else _("Yes")), [], until)
+        state, word = "warn", _("With a supervisor")
+    word = people_labels.while_closed(word, standing, machine, hours, at)
+    return MachineRow(machine, Chip(state, word), [], until)
 
 
 def _missing(machine: Machine, held: Collection[int]) -> str:
