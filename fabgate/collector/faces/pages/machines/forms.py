@@ -1,7 +1,7 @@
 """Forms for machines: title and category, rules, trainings, gates.
 
 Rules are validated by the same code as in a gate (wire.machine_mistakes), so that no gate refuses a saved rule. Forms
-use minutes where a roster has seconds.
+use minutes where a roster has seconds (pages/forms/duration_field.py).
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate import wire
+from fabgate.collector.faces.pages.forms import duration_field
+from fabgate.collector.faces.pages.forms.duration_field import DurationField
 from fabgate.collector.faces.pages.forms.line_field import LineField
 from fabgate.collector.faces.pages.forms.stale_form import StaleCheck
 from fabgate.collector.faces.pages.words import durations, machine_rules
@@ -26,25 +28,23 @@ from fabgate.collector.members.machines import presets
 from fabgate.collector.members.machines.enrol_gate import RESERVED_MACHINES
 from fabgate.errors import UsageError
 
-_MINUTES: Final = ("limit_s", "max_s", "idle_off_s", "finish_max_s")
-_SECONDS: Final = ("warn_s", "grace_s", "run_on_s", "warm_up_s")
+_DURATIONS: Final = ("limit_s", "max_s", "idle_off_s", "finish_max_s", "warn_s", "grace_s", "run_on_s", "warm_up_s")
 _YES_NO: Final = ("handover", "sponsor", "attended")
 _MOMENT: Final = "%Y-%m-%dT%H:%M"
 
 _HELP: Final[Mapping[str, Any]] = {
-    "limit_s": gettext_lazy("In minutes. A tap extends it."),
-    "max_s": gettext_lazy("In minutes. A tap cannot extend it beyond this."),
+    "limit_s": gettext_lazy("A tap extends it."),
+    "max_s": gettext_lazy("A tap cannot extend it beyond this."),
     "idle_off_s": gettext_lazy(
-        "In minutes. Leave empty for never. The gate needs a sensor that shows whether the machine is running."
+        "Leave empty for never. The gate needs a sensor that shows whether the machine is running."
     ),
     "warn_s": gettext_lazy(
-        "In seconds: the panel blinks and beeps for this long, but for at most a quarter of the time"
-        " limit or idle time."
+        "The panel blinks and beeps for this long, but for at most a quarter of the time limit or idle time."
     ),
-    "grace_s": gettext_lazy("In seconds. Only in the mode where the card stays in its holder."),
-    "finish_max_s": gettext_lazy("In minutes; after that the power is cut."),
-    "run_on_s": gettext_lazy("In seconds, for a fan or a pump."),
-    "warm_up_s": gettext_lazy("In seconds after power on; idle time does not count during warm-up."),
+    "grace_s": gettext_lazy("Only in the mode where the card stays in its holder."),
+    "finish_max_s": gettext_lazy("After that the power is cut."),
+    "run_on_s": gettext_lazy("For a fan or a pump."),
+    "warm_up_s": gettext_lazy("After power on: idle time does not count during warm-up."),
     "handover": gettext_lazy("The next member taps, and the machine keeps running under their name."),
     "sponsor": gettext_lazy("An unknown badge, then a supervisor's within 30 seconds."),
     "attended": gettext_lazy(
@@ -55,7 +55,7 @@ _HELP: Final[Mapping[str, Any]] = {
         "Until then every known member has access, including blocked people and minors without a"
         " supervisor. Would-be refusals are recorded."
     ),
-    "price_hint": gettext_lazy("Such as 0.20 €/min. Once a tariff applies here, its price is shown instead."),
+    "price_hint": gettext_lazy("Such as €0.20/min. Once a tariff applies here, its price is shown instead."),
 }
 #: Errors for rules that wire.machine_mistakes refuses.
 _WRONG: Final[Mapping[str, Any]] = {
@@ -137,6 +137,11 @@ class RulesForm(StaleCheck, forms.Form):
         super().__init__(data, initial=_initial(machine.wire_rules()))
         for name in machine_rules.RULES:
             self.fields[name] = _field(name)
+
+    @property
+    def units(self) -> str:
+        """Return how times are typed in this form."""
+        return duration_field.examples()
 
     def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
         """Return the fields in groups."""
@@ -252,23 +257,11 @@ def _field(name: str) -> forms.Field:
         return forms.ChoiceField(label=label, choices=choices, help_text=help_text)
     if name in _YES_NO:
         return forms.BooleanField(label=label, required=False, help_text=help_text)
-    if name in _MINUTES:
-        widget = forms.NumberInput(attrs={"step": "any", "min": "0"})
-        most = wire.MAX_SECONDS // 60
-        too_large = _("At most %(minutes)s minutes, which is %(time)s.") % {"minutes": most, "time": longest}
-        return forms.FloatField(
-            label=label,
-            required=name != "idle_off_s",
-            max_value=most,
-            help_text=help_text,
-            widget=widget,
-            error_messages={"max_value": too_large},
-        )
-    if name in _SECONDS:
-        most = wire.MAX_SECONDS
-        too_large = _("At most %(seconds)s seconds, which is %(time)s.") % {"seconds": most, "time": longest}
-        return forms.IntegerField(
-            label=label, min_value=0, max_value=most, help_text=help_text, error_messages={"max_value": too_large}
+    if name in _DURATIONS:
+        too_long = _("At most %(time)s.") % {"time": longest}
+        required = name != "idle_off_s"
+        return DurationField(
+            label=label, required=required, help_text=help_text, most_s=wire.MAX_SECONDS, too_long=too_long
         )
     if name == "observe_until":
         widget_at = forms.DateTimeInput(attrs={"type": "datetime-local"}, format=_MOMENT)
@@ -278,9 +271,6 @@ def _field(name: str) -> forms.Field:
 
 def _initial(rules: wire.MachineRules) -> dict[str, Any]:
     found = {name: getattr(rules, name) for name in machine_rules.RULES}
-    for name in _MINUTES:
-        if found[name] is not None:
-            found[name] = int(found[name] / 60) if found[name] % 60 == 0 else round(found[name] / 60, 4)
     if rules.observe_until is not None:
         found["observe_until"] = _local(rules.observe_until)
     return found
@@ -292,9 +282,7 @@ def _local(moment: datetime) -> datetime:
 
 
 def _kept(name: str, value: Any) -> Any:
-    """Return a value as it is stored: seconds, ISO text for a moment, or None for the default."""
-    if name in _MINUTES:
-        return None if value is None else round(value * 60)
+    """Return a value as it is stored: ISO text for a moment, or None for the default."""
     if name == "observe_until":
         return None if value is None else value.isoformat()
     return value or None if name == "price_hint" else value

@@ -35,7 +35,7 @@ def said(member: Member, at: datetime = AT) -> set[str]:
     ("lang", "at", "expected"),
     [
         ("en", AT, "Yes, closed until Tuesday 14:00"),
-        ("fr", AT, "Oui, fermée jusqu’à mardi 14:00"),
+        ("fr", AT, "Oui, fermée jusqu\N{RIGHT SINGLE QUOTATION MARK}à mardi 14:00"),
         ("en", AT + timedelta(days=2, hours=-5), "Yes, closed until 14:00"),
         ("en", AT + timedelta(days=2), "Yes"),
         ("en", AT + timedelta(days=2, hours=4), "Yes, closed until Thursday 09:30"),

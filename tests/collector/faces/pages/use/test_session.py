@@ -221,8 +221,8 @@ def test_the_milliseconds_stay_when_nobody_changes_the_time(used, browse):
     ("changed", "told"),
     [
         ({}, "Nothing has changed."),
-        ({"time": "soon"}, "Enter hours, minutes and seconds"),
-        ({"time": "-1"}, "Enter hours, minutes and seconds"),
+        ({"time": "soon"}, "Enter minutes (90 or 1.5)"),
+        ({"time": "-1"}, "Enter minutes (90 or 1.5)"),
         ({"time": "500:00:00"}, "Enter at most 0:30:00: from start to end"),
         ({"time": "0:30:01"}, "Enter at most 0:30:00"),
         ({"time": "31"}, "Enter at most 0:30:00"),
@@ -272,7 +272,7 @@ def test_a_time_that_is_put_right_is_said_before_and_after(used, browse):
     used.begin("s-2", "m-1", NOON + 60 * MINUTE)
     used.end("s-2", "m-1", NOON + 91 * MINUTE, 45_000)
     client = browse("accountant")
-    assert "1:25 is 1 hour 25 minutes" in text(client.get("/use/s-2"))
+    assert "hours and minutes (1:25)" in text(client.get("/use/s-2"))
     said = text(client.post("/use/s-2", corrected(time="0:30"), follow=True))
     assert "the duration was 0:00:45 and is now 0:30:00" in said
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate import wire
+from fabgate.collector.faces.pages.forms import duration_field
 from fabgate.collector.faces.pages.forms.member_field import LONGEST
 from fabgate.collector.faces.pages.forms.stale_form import StaleCheck
 from fabgate.collector.faces.pages.words import names, session_labels
@@ -19,9 +19,7 @@ from fabgate.collector.ground.models import Correction, UsageSession
 from fabgate.collector.ground.tables.table import clock
 from fabgate.collector.recording.sessions import corrections
 
-_CLOCK: Final = re.compile(r"(\d{1,4}):([0-5]\d)(?::([0-5]\d))?")
 _SECOND_MS: Final = 1000
-_MINUTES: Final = re.compile(r"(\d{1,5}) ?(?:min)?")
 #: The order of saving: payer and purpose change with the member, unless they were corrected before.
 _ORDER: Final = (Correction.PAYER, Correction.PURPOSE, Correction.TIME, Correction.MEMBER)
 
@@ -32,8 +30,7 @@ class CorrectionForm(StaleCheck, forms.Form):
     time = forms.CharField(
         label=gettext_lazy("Powered on"),
         max_length=12,
-        help_text=gettext_lazy("1:25 is 1 hour 25 minutes, 0:00:45 is 45 seconds, 85 alone is 85 minutes."),
-        widget=forms.TextInput({"inputmode": "numeric", "autocomplete": "off"}),
+        widget=forms.TextInput({"autocomplete": "off"}),
     )
     member = forms.CharField(label=gettext_lazy("Person"), max_length=LONGEST)
     payer = forms.CharField(label=gettext_lazy("Payer"), max_length=LONGEST)
@@ -53,18 +50,16 @@ class CorrectionForm(StaleCheck, forms.Form):
             "purpose": session.purpose,
         }
         super().__init__(data, initial=self._shown)
+        self.fields["time"].help_text = duration_field.examples()
 
     def clean_time(self) -> int:
         """Return the milliseconds; the stored ones if the text is unchanged."""
         typed = self.cleaned_data["time"].strip()
         if typed == self._shown["time"]:
             return self._session.counted_ms
-        if match := _CLOCK.fullmatch(typed):
-            ms = (int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3] or 0)) * 1000
-        elif match := _MINUTES.fullmatch(typed):
-            ms = int(match[1]) * 60_000
-        else:
-            raise forms.ValidationError(_("Enter hours, minutes and seconds as 1:25:00, or minutes as 85."))
+        if (found := duration_field.seconds(" ".join(typed.split()))) is None:
+            raise forms.ValidationError(duration_field.examples())
+        ms = found * _SECOND_MS
         if ms > (most := longest_ms(self._session)):
             text = (
                 _("Enter at most %(most)s: from start to end, uncertainty included, the session lasted no longer.")
