@@ -74,6 +74,9 @@ class PeriodForm(forms.Form):
             given["period"] = periods.OWN if given.get("first") or given.get("last") else self.default
         super().__init__(given)
         self.fields["machine"].choices = machine_choices()  # type: ignore[attr-defined]  # a ChoiceField
+        if self.is_limited and not (given.get("member") or given.get("machine")):
+            # It would be refused; who asks for it all the same is told why.
+            self.fields["period"].widget.choices = [one for one in periods.PRESETS if one[0] != periods.ALL]
         self.fields["member"].widget.attrs |= {"autocomplete": "off", "placeholder": _("Name or number")}
 
     def clean_member(self) -> str:

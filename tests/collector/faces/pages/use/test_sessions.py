@@ -99,6 +99,13 @@ def test_more_than_a_month_of_everybody_is_refused_with_what_to_do(used, browse)
         assert "choose a person or a machine" in text(response)
 
 
+@pytest.mark.parametrize("path", ["/use", "/use/refusals"])
+def test_all_time_is_offered_only_where_it_is_not_refused(used, browse, path):
+    client = browse("accountant")
+    for query, is_offered in (("", False), ("?member=m-1", True), (f"?machine={machine()}", True)):
+        assert ('<option value="all"' in text(client.get(path + query))) is is_offered, query
+
+
 def test_a_name_that_fits_several_people_offers_them(used, browse):
     response = browse("accountant").get("/use?member=zoe")
     assert response.status_code == 400
