@@ -77,7 +77,7 @@ def notify_lock(request: HttpRequest, verb: str, about: wire.Lock, machine: Mach
         messages.warning(request, text % {"status": status})
     elif offline := [gate for gate in gates if not gate.is_online(datetime.now(UTC))]:
         text = _("%(status)s %(gates)s. It will be updated when it is back.")
-        messages.warning(request, text % {"status": status, "gates": ", ".join(map(_offline, offline))})
+        messages.warning(request, text % {"status": status, "gates": ", ".join(dict.fromkeys(map(_offline, offline)))})
     else:
         messages.success(request, _("%(status)s Its gate has been notified.") % {"status": status})
 
@@ -131,6 +131,8 @@ def requested_verb(request: HttpRequest, *known: str) -> str:
 
 
 def _offline(gate: Gate) -> str:
+    """Return since when a gate has been offline. The text names the machine, by which people know the gate."""
+    where = gate.machine or gate
     if gate.seen_at is None:
-        return _("%(gate)s has never been online") % {"gate": gate.name}
-    return _("%(gate)s has been offline since %(at)s") % {"gate": gate.name, "at": moment(gate.seen_at)}
+        return _("The gate of %(machine)s has never been online") % {"machine": where}
+    return _("The gate of %(machine)s has been offline since %(at)s") % {"machine": where, "at": moment(gate.seen_at)}

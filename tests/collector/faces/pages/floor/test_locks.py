@@ -52,7 +52,7 @@ def test_a_lock_waits_for_the_job_by_default_and_its_gate_is_told_at_once(desk, 
     [
         ("idle", {}, "Bandsaw will lock when idle. Its gate has been notified."),
         ("now", {}, "Bandsaw is locked. Its gate has been notified."),
-        ("idle", {"online": False}, "Bandsaw will lock when idle. saw-1 has been offline since"),
+        ("idle", {"online": False}, "Bandsaw will lock when idle. The gate of Bandsaw has been offline since"),
     ],
 )
 def test_a_lock_that_waits_for_whoever_uses_the_machine_is_not_said_to_hold_yet(desk, when, more, is_said):
@@ -167,7 +167,7 @@ def test_while_the_broker_is_away_the_lock_stands_and_the_page_does_not_wait_lon
 def test_a_gate_that_is_silent_gets_no_order_and_hears_of_the_lock_when_it_is_back(desk, broker):
     Gate.objects.update(online=False)
     response = desk.post(LOCK, BROKEN)
-    assert "saw-1 has been offline since" in said(response)
+    assert "The gate of Bandsaw has been offline since" in said(response)
     assert broker.commands() == []
     order = Order.objects.get()
     assert (order.command, order.reason, order.outcome) == ("lock", "Something is broken", "waits")
@@ -179,7 +179,7 @@ def test_a_gate_that_is_silent_gets_no_order_and_hears_of_the_lock_when_it_is_ba
 def test_a_gate_that_only_stopped_speaking_is_sent_the_order_all_the_same_and_nothing_is_promised(desk, broker):
     Gate.objects.update(seen_at=datetime.now(UTC) - timedelta(minutes=10))
     response = desk.post(LOCK, {**BROKEN, "when": "now"})
-    assert "saw-1 has been offline since" in said(response)
+    assert "The gate of Bandsaw has been offline since" in said(response)
     (command,) = broker.commands()
     assert command.verb == "lock"
     page = desk.get("/floor").content.decode()
