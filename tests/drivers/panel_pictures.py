@@ -132,6 +132,8 @@ def missing(found: dict[str, Notice]) -> set[str]:
         "deadline.",
         "price.",
         "cost.",
+        "money",
+        "thousands-mark",
         "decimal-mark",
         "minutes",
         "seconds",

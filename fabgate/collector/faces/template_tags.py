@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime, time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from fabgate.collector.faces.pages import rights
 from fabgate.collector.faces.pages.events import live_regions
 from fabgate.collector.faces.pages.password import kept_form, password_again
 from fabgate.collector.faces.pages.words import formatting
+from fabgate.collector.ground import formats
 from fabgate.collector.ground.base import local_times
 from fabgate.collector.members.machines import locks
 from fabgate.collector.money.paper import figures
@@ -91,6 +92,12 @@ def query(context: template.Context, **changed: Any) -> str:
         else:
             found[name] = str(value)
     return f"?{found.urlencode()}" if found else "?"
+
+
+@register.filter("date", expects_localtime=True)
+def date_filter(moment: Any, pattern: str = "DATE_FORMAT") -> str:
+    """Return a day or a moment as text, and "" for none; it replaces Django's filter of this name."""
+    return formats.date_format(moment, pattern) if isinstance(moment, date | time) else ""
 
 
 @register.filter(expects_localtime=True)

@@ -142,6 +142,8 @@ TEXTS: Final[dict[str, str]] = {
     "cost.exact": "{cost}",
     "cost.most": "up to {cost}",
     "cost.about": "about {cost}",
+    "money": "{sign}{number}",
+    "thousands-mark": ",",
     "decimal-mark": ".",
     # times
     "minutes": "{n} min",

@@ -67,7 +67,12 @@ class MoneyTexts:
         if rate.per_minute is None:
             return _only((use if rate.fixed else self._text("price.none"),))
         price = self._money(rate.per_minute, rate.digits, rate.currency)
-        both = self._text("price.fee").format(fee=self._number(rate.fixed, rate.digits), price=price)
+        # There is room for the sign once only: at the end where this language writes it.
+        if self._text("money").startswith("{sign}"):
+            fee, per_minute = fixed, self._number(rate.per_minute, rate.digits)
+        else:
+            fee, per_minute = self._number(rate.fixed, rate.digits), price
+        both = self._text("price.fee").format(fee=fee, price=per_minute)
         if rate.fixed and not rate.is_by_running and width(both) <= COLUMNS:
             return (both,)
         running = self._text("price.running").format(price=price) if rate.is_by_running else ""
@@ -84,11 +89,14 @@ class MoneyTexts:
         return _fitting(self._text(f"cost.{cost.certainty}").format(cost=money))
 
     def _money(self, amount: Decimal, digits: int, currency: str) -> str:
-        return f"{self._number(amount, digits)} {_SIGNS.get(currency, clean(currency))}"
+        """Return an amount as pages write it: €1.50 in English, JPY 5 without a sign, and 1,50 € in French."""
+        sign = _SIGNS.get(currency) or f"{clean(currency)} "
+        return self._text("money").format(sign=sign, number=self._number(amount, digits)).strip()
 
     def _number(self, amount: Decimal, digits: int) -> str:
         """Return a number with the decimals that it needs, `digits` at least and those of a price at most."""
-        whole, _, decimals = f"{round(amount, PRICE_DECIMALS):f}".partition(".")
+        whole, _, decimals = f"{round(amount, PRICE_DECIMALS):,f}".partition(".")
+        whole = whole.replace(",", self._text("thousands-mark"))
         decimals = decimals.rstrip("0").ljust(digits, "0")
         return f"{whole}{self._text('decimal-mark')}{decimals}" if decimals else whole
 

@@ -145,13 +145,13 @@ def test_the_panel_shows_the_price_that_counts_from_the_minute_at_which_a_peak_b
         screen.show(happened, go, mode=vocabulary.Mode.TAP, lock=None, boot_ms=at.boot_ms, money=money)
         return wall.seen
 
-    assert "0.10 €/min" in seen_after(0).lines
-    assert "0.10 €/min" in seen_after(29.9).lines
+    assert "€0.10/min" in seen_after(0).lines
+    assert "€0.10/min" in seen_after(29.9).lines
     refused = vocabulary.Signal(KIND.REFUSED, reasons=("in-use",))
     assert seen_after(29.95, refused).light == "red"
     assert seen_after(30).light == "red", "a new price must not hide what has just happened"
-    assert "0.25 €/min" in wall.passes().lines
-    assert "0.25 €/min" in seen_after(31).lines
+    assert "€0.25/min" in wall.passes().lines
+    assert "€0.25/min" in seen_after(31).lines
     assert wall.heard == ["short", "low low", ""], "a new price makes no sound"
 
 
@@ -313,11 +313,11 @@ def test_what_a_session_costs_so_far_stands_next_to_its_clock(desk: Desk) -> Non
     found = [desk.line(minutes, "fr", limit_ms=HOURS_MS) for minutes in (0, 1, 12.5, 60)]
     assert found == ["0:00        0,00 €", "1:00        0,00 €", "12:30       1,25 €", "1:00:00    10,50 €"]
     assert desk.cost(60) == euros(1050), "the same when it ends"
-    assert desk.line(5, synced=False) == "5:00  about 0.50 €"
+    assert desk.line(5, synced=False) == "5:00   about €0.50"
     desk.serve(prices(period(daily_cap="3")))
-    assert (desk.line(9), desk.line(60)) == ("9:00  up to 0.90 €", "up to 3.00 €"), "the amount says more than the time"
+    assert (desk.line(9), desk.line(60)) == ("9:00   up to €0.90", "up to €3.00"), "the amount says more than the time"
     desk.serve(prices(wire.PriceList(periods=[period("1"), period("3", since="2026-11-25")])))
-    assert (desk.line(10), desk.line(24 * 60)) == ("10:00      10.00 €", "24:00:00 4320.00 €"), (
+    assert (desk.line(10), desk.line(24 * 60)) == ("10:00       €10.00", "24:00:00 €4,320.00"), (
         "the day of the end counts"
     )
     # Without a cost that follows the time alone there is the limit.
@@ -325,7 +325,7 @@ def test_what_a_session_costs_so_far_stands_next_to_its_clock(desk: Desk) -> Non
         desk.serve(prices(unknown))
         assert desk.line(30, limit_ms=HOURS_MS) == "30:00 of 120 min"
     desk.serve(prices(period(minimum="2")))
-    assert desk.line(30, limit_ms=HOURS_MS) == "30:00   0.10 €/min", "the minimum needs the other line"
+    assert desk.line(30, limit_ms=HOURS_MS) == "30:00    €0.10/min", "the minimum needs the other line"
 
 
 def test_a_cost_that_cannot_be_computed_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -367,19 +367,19 @@ HOURS_MS = 120 * MINUTE_MS
 @pytest.mark.parametrize(
     ("rate", "english", "french"),
     [
-        (RATE, "0.10 €/min", "0,10 €/min"),
-        (RATE._replace(per_minute=Decimal("0.125")), "0.125 €/min", "0,125 €/min"),
-        (RATE._replace(per_minute=Decimal("0.2500000000")), "0.25 €/min", "0,25 €/min"),
-        (RATE._replace(per_minute=Decimal("0.123456789")), "0.123457 €/min", "0,123457 €/min"),
-        (RATE._replace(is_by_running=True), "0.10 €/min running", "0,10 €/min marche"),
-        (RATE._replace(is_by_running=True, per_minute=Decimal("0.125")), "0.125 €/min", "0,125 €/min marche"),
-        (RATE._replace(fixed=Decimal(1)), "1.00 + 0.10 €/min", "1,00 + 0,10 €/min"),
-        (RATE._replace(fixed=Decimal(100), is_by_running=True), "0.10 €/min running", "0,10 €/min marche"),
-        (RATE._replace(per_minute=None, fixed=Decimal("1.5")), "1.50 € per use", "1,50 € par usage"),
+        (RATE, "€0.10/min", "0,10 €/min"),
+        (RATE._replace(per_minute=Decimal("0.125")), "€0.125/min", "0,125 €/min"),
+        (RATE._replace(per_minute=Decimal("0.2500000000")), "€0.25/min", "0,25 €/min"),
+        (RATE._replace(per_minute=Decimal("0.123456789")), "€0.123457/min", "0,123457 €/min"),
+        (RATE._replace(is_by_running=True), "€0.10/min running", "0,10 €/min marche"),
+        (RATE._replace(is_by_running=True, per_minute=Decimal("0.125")), "€0.125/min running", "0,125 €/min marche"),
+        (RATE._replace(fixed=Decimal(1)), "€1.00 + 0.10/min", "1,00 + 0,10 €/min"),
+        (RATE._replace(fixed=Decimal(100), is_by_running=True), "€0.10/min running", "0,10 €/min marche"),
+        (RATE._replace(per_minute=None, fixed=Decimal("1.5")), "€1.50 per use", "1,50 € par usage"),
         (RATE._replace(per_minute=None), "Free of charge", "Gratuit"),
-        (Rate(Decimal(5), Decimal(0), 0, "JPY"), "5 JPY/min", "5 JPY/min"),
-        (Rate(Decimal("0.125"), Decimal(0), 3, "TND"), "0.125 TND/min", "0,125 TND/min"),
-        (RATE._replace(currency="GBP"), "0.10 £/min", "0,10 £/min"),
+        (Rate(Decimal(5), Decimal(0), 0, "JPY"), "JPY 5/min", "5 JPY/min"),
+        (Rate(Decimal("0.125"), Decimal(0), 3, "TND"), "TND 0.125/min", "0,125 TND/min"),
+        (RATE._replace(currency="GBP"), "£0.10/min", "0,10 £/min"),
         ("0.20 € a minute", "0.20 € a minute", "0.20 € a minute"),
     ],
 )
@@ -396,10 +396,10 @@ def test_the_greeting_says_what_the_time_costs(rate, english, french):
 def test_a_minimum_is_said_instead_of_the_limit(desk: Desk) -> None:
     desk.serve(prices(wire.PriceList(periods=[period(minimum="2", session_fee="0.50")], discount_percent="50")))
     rate = desk.rate()
-    assert frame(KIND.GO, rate, "en", HOURS_MS)[1:3] == ("0.25 + 0.05 €/min", "At least 1.00 €")
+    assert frame(KIND.GO, rate, "en", HOURS_MS)[1:3] == ("€0.25 + 0.05/min", "At least €1.00")
     assert frame(KIND.GO, rate, "fr", HOURS_MS)[1:3] == ("0,25 + 0,05 €/min", "Au moins 1,00 €")
     desk.serve(prices(period(minimum="2")))
-    assert frame(KIND.GO, desk.rate(), "en", HOURS_MS)[1:3] == ("0:00    0.10 €/min", "At least 2.00 €")
+    assert frame(KIND.GO, desk.rate(), "en", HOURS_MS)[1:3] == ("0:00     €0.10/min", "At least €2.00")
     desk.serve(prices(period(minimum="2", session_fee="2")))
     assert frame(KIND.GO, desk.rate(), "en", HOURS_MS)[1] == "0:00 of 120 min"
     desk.serve(prices(wire.PriceList(periods=[period(minimum="2")], has_free_minutes=True)))
@@ -417,12 +417,12 @@ def turns(rate: Rate, lang: str = "en") -> set[tuple[str, ...]]:
 
 def test_a_fee_and_a_price_that_do_not_fit_on_one_line_take_turns():
     dear = RATE._replace(per_minute=Decimal("0.123456"), fixed=Decimal("12.5"))
-    assert turns(dear) == {("0.123456 €/min",), ("+ 12.50 € per use",)}
+    assert turns(dear) == {("€0.123456/min",), ("+ €12.50 per use",)}
     assert turns(dear, "fr") == {("0,123456 €/min",), ("+ 12,50 €",)}
     assert turns(dear._replace(minimum=Decimal(20))) == {
-        ("0.123456 €/min",),
-        ("+ 12.50 € per use",),
-        ("At least 20.00 €",),
+        ("€0.123456/min",),
+        ("+ €12.50 per use",),
+        ("At least €20.00",),
     }
     running = RATE._replace(fixed=Decimal(100), is_by_running=True)
     assert turns(running, "fr") == {("0,10 €/min marche",), ("+ 100,00 €",)}
@@ -436,13 +436,13 @@ def test_a_price_that_does_not_fit_is_left_out_and_never_cut():
 @pytest.mark.parametrize(
     ("cost", "english", "french"),
     [
-        (euros(240), ("24 min      2.40 €",), ("24 min      2,40 €",)),
-        (euros(0), ("24 min      0.00 €",), ("24 min      0,00 €",)),
-        (euros(240, Certainty.ABOUT), ("24 min", "about 2.40 €"), ("24 min env. 2,40 €",)),
-        (euros(240, Certainty.MOST), ("24 min", "up to 2.40 €"), ("24 min max. 2,40 €",)),
-        (euros(12_345, Certainty.MOST), ("24 min", "up to 123.45 €"), ("24 min", "max. 123,45 €")),
-        (Cost(38, 0, "JPY"), ("24 min        38 JPY",), ("24 min        38 JPY",)),
-        (euros(10**11), ("24 min", "1000000000.00 €"), ("24 min", "1000000000,00 €")),
+        (euros(240), ("24 min       €2.40",), ("24 min      2,40 €",)),
+        (euros(0), ("24 min       €0.00",), ("24 min      0,00 €",)),
+        (euros(240, Certainty.ABOUT), ("24 min about €2.40",), ("24 min env. 2,40 €",)),
+        (euros(240, Certainty.MOST), ("24 min up to €2.40",), ("24 min max. 2,40 €",)),
+        (euros(12_345, Certainty.MOST), ("24 min", "up to €123.45"), ("24 min", "max. 123,45 €")),
+        (Cost(38, 0, "JPY"), ("24 min        JPY 38",), ("24 min        38 JPY",)),
+        (euros(10**11), ("24 min", "€1,000,000,000.00"), ("24 min", "1 000 000 000,00 €")),
         (euros(10**14, Certainty.ABOUT), ("24 min",), ("24 min",)),
         (None, ("24 min",), ("24 min",)),
     ],
@@ -455,9 +455,9 @@ def test_the_end_says_what_the_session_cost(cost, english, french):
 
 def test_a_reason_comes_in_the_place_of_the_title_if_four_lines_are_not_enough():
     found = frame(KIND.ENDED, euros(240), "en", 24 * MINUTE_MS, reasons=("limit",))
-    assert found == ("Session ended", "24 min      2.40 €", "Time limit reached", "Please clean up")
-    found = frame(KIND.ENDED, euros(240, Certainty.ABOUT), "en", 24 * MINUTE_MS, reasons=("limit",))
-    assert found == ("Time limit reached", "24 min", "about 2.40 €", "Please clean up")
+    assert found == ("Session ended", "24 min       €2.40", "Time limit reached", "Please clean up")
+    found = frame(KIND.ENDED, euros(12_345, Certainty.ABOUT), "en", 24 * MINUTE_MS, reasons=("limit",))
+    assert found == ("Time limit reached", "24 min", "about €123.45", "Please clean up")
 
 
 # --- a whole gate -----------------------------------------------------------------------------------------------------
@@ -482,10 +482,10 @@ def test_a_gate_shows_the_price_when_it_greets_and_the_cost_when_a_session_ends(
         wait(lambda: bench.daemon._in_force.version == 100, "the roster")
         bench.settle()
         bench.use("ada")
-        wait(lambda: "0.10 €/min" in shown.read_text(), "the price")
+        wait(lambda: "€0.10/min" in shown.read_text(), "the price")
         bench.advance(10 * MINUTE_MS)
         bench.tap("ada")
         wait(lambda: "10 min" in shown.read_text(), "the end")
-        assert "10 min      1.00 €" in shown.read_text()
+        assert "10 min       €1.00" in shown.read_text()
     finally:
         bench.close()

@@ -436,7 +436,7 @@ def test_the_clock_of_a_session_counts_up_from_power_on_and_that_of_a_warning_do
     )
     for ms in (0, 600_000, 7_200_000):
         line = priced.lines_at(ms)[1]
-        assert line.endswith(" 0.20 €/min")
+        assert line.endswith(" €0.20/min")
         assert len(line.replace("€", "EUR")) == COLUMNS
 
 

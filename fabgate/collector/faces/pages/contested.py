@@ -8,12 +8,12 @@ from typing import Any, Final, NamedTuple
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from fabgate.collector.faces.pages.access_control import account_of
 from fabgate.collector.faces.pages.roles import self_and_groups
 from fabgate.collector.faces.pages.words import names
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import Contest, PrepaidEntry, UsageSession
 from fabgate.collector.members.people.display_names import account_names
 from fabgate.collector.money.billing import contests

@@ -11,10 +11,10 @@ from django.contrib import messages
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import Change, Gate
 from fabgate.collector.members.access import roster
 from fabgate.collector.recording.broker import announcing

@@ -9,11 +9,11 @@ from datetime import datetime
 
 from django.db.models import Count
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from fabgate import wire
 from fabgate.collector.ground.db import audit
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import Account, Badge, BadgeForm, Group, Member, Payer, Refusal
 from fabgate.collector.ground.models.people import ORGANISATION_PREFIX
 from fabgate.collector.members.access.short_forms import BADGE_SHARED

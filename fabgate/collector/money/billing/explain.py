@@ -11,10 +11,11 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from django.utils.formats import date_format, get_format, number_format
+from django.utils.formats import get_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.money.billing import rating
 from fabgate.collector.money.billing.currencies import decimal_text
 from fabgate.collector.money.billing.rating import Rated

@@ -57,14 +57,6 @@ class Money:
         """Return an amount of the main unit, with all its decimals and at least those of the currency."""
         return self._with_sign(amount, self._decimals(amount))
 
-    def plain(self, amount: Decimal) -> str:
-        """Return an amount of the main unit without the currency, as it would be typed."""
-        return number_format(amount, self._decimals(amount))
-
-    def whole(self, amount: Decimal) -> str:
-        """Return a large amount without the currency and without decimals."""
-        return number_format(amount, 0, force_grouping=True)
-
     def _decimals(self, amount: Decimal) -> int:
         return max(self.digits, decimals_of(amount))
 

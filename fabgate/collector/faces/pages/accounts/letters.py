@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from django.utils import timezone, translation
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.mails import Mail
 from fabgate.collector.ground.models import OneTimeLink
 

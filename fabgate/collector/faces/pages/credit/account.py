@@ -8,7 +8,6 @@ from typing import Any
 
 from django.db.models import Q, Sum
 from django.http import QueryDict
-from django.utils.formats import date_format
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
@@ -17,6 +16,7 @@ from fabgate.collector.faces.pages.lists import keyset
 from fabgate.collector.faces.pages.lists.keyset import Key, Page
 from fabgate.collector.faces.pages.month import behind
 from fabgate.collector.faces.pages.roles import self_and_groups
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import Account as Viewer
 from fabgate.collector.ground.models import BillingTerms, Contest, Payer, PrepaidEntry
 from fabgate.collector.members.people.display_names import account_names

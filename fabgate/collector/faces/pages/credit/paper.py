@@ -6,10 +6,10 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils import translation
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from fabgate.collector.faces.pages.billing_terms import terms_or_404
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import BillingTerms, Payer, PrepaidEntry
 from fabgate.collector.members.people.display_names import account_names
 from fabgate.collector.money.billing import terms

@@ -10,7 +10,6 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.formats import date_format
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -23,6 +22,7 @@ from fabgate.collector.faces.pages.forms.minor_field import MinorField
 from fabgate.collector.faces.pages.lists.numbered import numbered_page
 from fabgate.collector.faces.pages.words import names
 from fabgate.collector.ground.db import audit
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import BillingTerms
 from fabgate.collector.members.access import roster
 from fabgate.collector.money.billing import terms

@@ -11,7 +11,6 @@ from typing import Final
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_date
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -20,6 +19,7 @@ from fabgate.collector.faces.pages.words import durations
 from fabgate.collector.faces.pages.words.formatting import STATES
 from fabgate.collector.ground import formats
 from fabgate.collector.ground.base import local_times
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import Gate, Journal, Machine
 from fabgate.collector.members.access import opening_hours
 from fabgate.collector.members.machines import locks

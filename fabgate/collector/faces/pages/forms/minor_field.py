@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from fabgate.collector.faces.pages.forms.amount_field import AmountField
 from fabgate.collector.ground.models import BillingTerms
+from fabgate.collector.money.paper.figures import Money
 
 
 class MinorField(AmountField):
@@ -23,6 +24,7 @@ class MinorField(AmountField):
     def use(self, found: BillingTerms, label: str) -> None:
         """Take the decimals of the currency, and a label in which %(currency)s is replaced."""
         self._digits, self.label = found.digits, label % {"currency": found.currency}
+        self._money = Money.of(found)
 
     def clean(self, value: Any) -> int:
         """Return the amount in the smallest unit; an empty field is the least. Raises ValidationError."""
@@ -33,7 +35,7 @@ class MinorField(AmountField):
         if minor.is_finite() and minor != minor.to_integral_value():
             raise forms.ValidationError(_("Use at most %(n)d decimals.") % {"n": self._digits})
         if not (minor.is_finite() and self._least <= minor <= self._most):
-            limits = {"least": self._shown(self._least), "most": self._shown(self._most)}
+            limits = {"least": self._money.minor(self._least), "most": self._money.minor(self._most)}
             raise forms.ValidationError(_("Enter an amount from %(least)s to %(most)s.") % limits)
         return int(minor)
 

@@ -17,10 +17,11 @@ from django import forms
 from django.db import models
 from django.http import QueryDict
 from django.utils.crypto import salted_hmac
-from django.utils.formats import date_format, time_format
+from django.utils.formats import time_format
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.money.paper.figures import NOTHING
 
 _Row = TypeVar("_Row", bound=models.Model)

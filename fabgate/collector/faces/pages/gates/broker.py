@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import Heartbeat
 from fabgate.mqtt import certificates
 

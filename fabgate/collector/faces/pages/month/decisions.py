@@ -12,7 +12,6 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.utils.formats import date_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -26,6 +25,7 @@ from fabgate.collector.faces.pages.month import behind, vat
 from fabgate.collector.faces.pages.month.tab import render_page
 from fabgate.collector.faces.pages.use.forms import DayInput
 from fabgate.collector.faces.pages.words import names
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import BillingTerms, ClosedMonth, Contest, ManualLine, UsageSession, Waiver
 from fabgate.collector.members.people.display_names import account_names
 from fabgate.collector.money.billing import closing, contests, terms
@@ -66,7 +66,7 @@ class LineForm(forms.Form):
     def __init__(self, *args: Any, found: BillingTerms, **more: Any) -> None:
         super().__init__(*args, **more)
         self.fields["amount"].label = _("Amount (%(currency)s)") % {"currency": found.currency}
-        self._digits = found.digits
+        self._digits, self._money = found.digits, Money.of(found)
         self._today = terms.today(found)
         self.fields["day"].initial = self._today
 
@@ -86,7 +86,7 @@ class LineForm(forms.Form):
         if minor != minor.to_integral_value():
             raise forms.ValidationError(_("Use at most %(n)d decimals.") % {"n": self._digits})
         if not 0 < abs(minor) <= decisions.MOST_MINOR:
-            most = number_format(Decimal(decisions.MOST_MINOR).scaleb(-self._digits), self._digits)
+            most = self._money.minor(decisions.MOST_MINOR)
             raise forms.ValidationError(_("Enter an amount other than 0, at most %(most)s.") % {"most": most})
         return amount
 
@@ -98,11 +98,13 @@ class LineForm(forms.Form):
 def closing_of(first: date, found: BillingTerms) -> dict[str, Any]:
     """Return what the page of a month needs to close it, or to show that it is closed."""
     book, now = refresh.open_book(), datetime.now(UTC)
+    left = closing.open_in(first, book, now)
     return {
         "closed": book.closed.get(first),
         "is_next_to_close": first == book.open_month and now >= months.bounds(first, terms.zone(found))[1],
         "to_close_before": book.open_month if book.open_month < first else None,
-        "left": closing.open_in(first, book, now),
+        "left": left,
+        "gates": names.of_gates(left.gates),
     }
 
 

@@ -13,12 +13,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate.collector.faces.pages.access_control import account_of, see_other
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.money.billing import terms
 from fabgate.collector.money.billing.currencies import DIGITS, likely
 from fabgate.collector.money.paper.figures import NOTHING

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from fabgate.collector.faces.pages.words import people_labels
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import Grant, Machine, Member
 from fabgate.collector.members.access.eligibility import People
 from fabgate.collector.members.access.opening_hours import Calendar

@@ -7,13 +7,13 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy as _
 
 from fabgate.collector.faces.pages.icons import PATHS
 from fabgate.collector.ground.base import local_times
+from fabgate.collector.ground.formats import date_format
 
 #: State -> (icon, word). CSS takes the colour from the state's name.
 STATES: Final[Mapping[str, tuple[str, Any]]] = {

@@ -9,12 +9,12 @@ from typing import Any, Final
 import msgspec
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate import wire
 from fabgate.collector.faces.pages.words import durations
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import Gate, Machine
 from fabgate.collector.members.machines import presets
 from fabgate.collector.money.paper.figures import NOTHING

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from django.core.exceptions import ValidationError
@@ -122,6 +122,13 @@ def places(found: Iterable[int]) -> dict[int, str]:
     named = {machine.pk: str(machine) for machine in Machine.objects.only("name", "title")}
     gates = Gate.objects.filter(pk__in=[-place for place in found if place < 0])
     return named | {-gate.pk: str(gate) for gate in gates}
+
+
+def of_gates(gates: Sequence[str]) -> list[str]:
+    """Return for each gate, by name, the machine by which people know it; the gate's own name without one."""
+    rows = Gate.objects.filter(name__in=gates).select_related("machine")
+    named = {gate.name: str(gate.machine or gate) for gate in rows}
+    return [named.get(gate, gate) for gate in gates]
 
 
 def machines() -> dict[int, str]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate import badge
 from fabgate.collector.faces.pages.words.formatting import STATES as STATES_SHOWN
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import Badge, Block, Grant, Group, Machine, Member, Payer
 from fabgate.collector.members.access.eligibility import NOT_TRAINED, Eligibility, is_over
 from fabgate.collector.members.access.opening_hours import Calendar

@@ -8,11 +8,11 @@ from typing import Final
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from fabgate import wire
 from fabgate.collector.ground.db import audit, duplicate, statements
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import Collector, Group, Member, Payer, PayerReference
 from fabgate.collector.ground.models.people import ORGANISATION_PREFIX
 from fabgate.errors import UsageError

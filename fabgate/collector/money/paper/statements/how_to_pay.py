@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.money.billing.statements import payment
 from fabgate.collector.money.billing.statements.compose import Statement
 from fabgate.collector.money.paper.figures import Money

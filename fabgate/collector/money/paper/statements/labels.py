@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import Charge
 from fabgate.collector.money.billing import rating, summary
 

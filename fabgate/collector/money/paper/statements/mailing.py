@@ -14,11 +14,11 @@ from typing import Final, NamedTuple
 
 from django.db import transaction
 from django.utils import translation
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from fabgate.collector.ground import mails
 from fabgate.collector.ground.db import audit
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.mails import Attachment, Mail
 from fabgate.collector.ground.models import Charge, ClosedMonth, IssuedStatement, ManualLine, StatementMail
 from fabgate.collector.money.billing.paying import payers

@@ -9,12 +9,12 @@ from functools import partial
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from django.utils.formats import date_format
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, pgettext
 
 from fabgate.collector.ground.base import local_times
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import PrepaidEntry
 from fabgate.collector.money.billing import rating
 from fabgate.collector.money.billing.statements.compose import (

@@ -9,12 +9,13 @@ from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
-from django.utils.formats import date_format, number_format
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 import fabgate
 from fabgate.collector.ground.base import called
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import Verification
 from fabgate.collector.money.paper import letterhead
 from fabgate.collector.money.paper.figures import NOTHING

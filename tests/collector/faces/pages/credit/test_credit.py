@@ -132,10 +132,10 @@ def test_a_credit_opens_the_machines_and_notifies_the_gates(desk, prepaid_shop, 
     ("typed", "wanted"),
     [
         (paid(""), "This field is required"),
-        (paid("0"), "Enter an amount from 0.01 to 100000.00."),
-        (paid("-5"), "Enter an amount from 0.01 to"),
-        (paid("1e9"), "Enter an amount from 0.01 to"),
-        (paid("NaN"), "Enter an amount from 0.01 to"),
+        (paid("0"), "Enter an amount from €0.01 to €100,000.00."),
+        (paid("-5"), "Enter an amount from €0.01 to"),
+        (paid("1e9"), "Enter an amount from €0.01 to"),
+        (paid("NaN"), "Enter an amount from €0.01 to"),
         (paid("1.005"), "Use at most 2 decimals."),
         (paid("a lot"), "Enter an amount such as 0.10."),
         (paid(method="shells"), "Select a valid choice"),
@@ -260,7 +260,7 @@ def test_settlements_and_the_warning_are_set(accountant, browse, account, prepai
         ({"who": "Nobody", "prepays": "yes", "since": this}, "has the number or the name “Nobody”"),
         ({"who": "zoé", "prepays": "yes", "since": this}, "Several people"),
         ({"who": "m-2", "prepays": "yes", "since": "2020-01"}, "Select a valid choice"),
-        ({"low": "-1"}, "Enter an amount from 0.00 to"),
+        ({"low": "-1"}, "Enter an amount from €0.00 to"),
     ):
         answer = accountant.post(address, typed)
         assert (answer.status_code, wanted in text(answer)) == (400, True), wanted

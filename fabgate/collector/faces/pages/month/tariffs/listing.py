@@ -10,7 +10,6 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from fabgate.collector.faces.pages import errors, own_money
@@ -19,6 +18,7 @@ from fabgate.collector.faces.pages.billing_terms import terms_or_404
 from fabgate.collector.faces.pages.month import vat
 from fabgate.collector.faces.pages.month.tab import render_page
 from fabgate.collector.faces.pages.words import tariff_phrases
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import BillingTerms, Machine, TariffRule
 from fabgate.collector.money.billing import rule_store, terms
 from fabgate.collector.money.billing.tariffs import coverage

@@ -8,7 +8,6 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from fabgate.collector.faces.pages import own_money
@@ -18,6 +17,7 @@ from fabgate.collector.faces.pages.month.difference import unless_seen
 from fabgate.collector.faces.pages.month.tab import render_page
 from fabgate.collector.faces.pages.month.tariffs.listing import place_title
 from fabgate.collector.faces.pages.month.tariffs.rule_form import RuleForm, initial_of, initial_typed
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import BillingTerms, TariffRule
 from fabgate.collector.money.billing import rule_store, terms, trial
 

@@ -11,13 +11,13 @@ from django import forms
 from django.forms import BaseFormSet
 from django.http import QueryDict
 from django.utils.dates import WEEKDAYS_ABBR
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from fabgate.collector.faces.pages.forms.amount_field import AMOUNT_ATTRS, AmountField
 from fabgate.collector.faces.pages.forms.line_field import LineField
 from fabgate.collector.faces.pages.words import durations, session_labels
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import BillingTerms, Machine, Plan, TariffRule
 from fabgate.collector.money.billing import rule_store, terms
 from fabgate.collector.money.billing.tariffs.rules import BILLED_PURPOSES, NOT_STORED, Rule
@@ -254,7 +254,7 @@ class RuleForm(forms.Form):
     def _text(self, mistake: Mistake) -> str:
         money = Money.of(self._terms)
         named = {
-            name: (money.whole if name == "most" else money.plain)(value) if isinstance(value, Decimal) else value
+            name: money.amount(value) if isinstance(value, Decimal) else value
             for name, value in mistake.values.items()
             if name != "found"  # which the field shows, and which may be no number
         }

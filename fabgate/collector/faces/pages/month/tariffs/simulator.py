@@ -11,7 +11,6 @@ from django import forms
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -25,6 +24,7 @@ from fabgate.collector.faces.pages.month.tab import render_page
 from fabgate.collector.faces.pages.month.tariffs.rule_form import RuleForm, initial_of, initial_typed
 from fabgate.collector.faces.pages.password import password_again
 from fabgate.collector.faces.pages.words import names
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import BillingTerms
 from fabgate.collector.money.billing import month as months
 from fabgate.collector.money.billing import rating, terms, trial

@@ -6,7 +6,6 @@ from typing import Any, Final, cast
 
 from django import forms
 from django.http import QueryDict
-from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
@@ -16,6 +15,7 @@ from fabgate.collector.faces.pages.forms.machines_field import MachinesField
 from fabgate.collector.faces.pages.people.payers.forms import PersonPayerForm, refuse_payer
 from fabgate.collector.faces.pages.people.person import numbers
 from fabgate.collector.faces.pages.people.person.action_forms import DayField
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import Member, Plan, Training
 from fabgate.collector.ground.models.people import RESERVED_PREFIXES
 from fabgate.collector.members.people import names

@@ -25,13 +25,13 @@ from django.db.models import (
     When,
 )
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from fabgate.collector.faces.pages.lists.sorting import sort_key
 from fabgate.collector.faces.pages.use.periods import Period
 from fabgate.collector.faces.pages.words import names
 from fabgate.collector.ground import formats
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import Gate, UsageSession, UsageSums
 
 MACHINE, MEMBER, CATEGORY, BOTH = "machine", "member", "category", "machine-member"

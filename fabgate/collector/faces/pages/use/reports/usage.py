@@ -10,7 +10,6 @@ from typing import Any, Final
 from django import forms
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -22,6 +21,7 @@ from fabgate.collector.faces.pages.use.periods import Period
 from fabgate.collector.faces.pages.use.reports import links, sums
 from fabgate.collector.faces.pages.use.tab import render_page
 from fabgate.collector.faces.pages.words.formatting import state
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import Member, UsageDay, UsageMonth, UsageSession, UsageSums
 from fabgate.collector.money.paper.figures import NOTHING, duration, energy
 

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
@@ -18,6 +17,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector.faces.pages.words import session_labels
 from fabgate.collector.faces.pages.words.formatting import state, which
 from fabgate.collector.faces.pages.words.names import Names
+from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import Review, UsageSession
 from fabgate.collector.money.paper.figures import duration
 
