@@ -25,6 +25,8 @@ class Summary:
     """What a month comes to: by payer, then by class. A reversal takes its session away."""
 
     payers: Mapping[str, Mapping[str, Sum]]
+    #: By payer, the number of lines.
+    lines: Mapping[str, int]
 
     @property
     def classes(self) -> dict[str, Sum]:
@@ -46,10 +48,13 @@ def of(month: date) -> Summary:
         sessions=models.Sum(once), ms=models.Sum("counted_ms"), amount=models.Sum("amount_minor")
     ):
         payers[row["payer"]][row["kind"]] = Sum(row["sessions"], row["ms"], row["amount"])
+    counted: dict[str, int] = {}
     lines = ManualLine.objects.filter(month=month).values("payer").order_by("payer")
-    for line in lines.annotate(amount=models.Sum("amount_minor")):
+    for line in lines.annotate(amount=models.Sum("amount_minor"), lines=models.Count("pk")):
         payers[line["payer"]][LINE] = Sum(0, 0, line["amount"])
-    return Summary({payer: {kind: found[kind] for kind in CLASSES if kind in found} for payer, found in payers.items()})
+        counted[line["payer"]] = line["lines"]
+    by_class = {payer: {kind: found[kind] for kind in CLASSES if kind in found} for payer, found in payers.items()}
+    return Summary(by_class, counted)
 
 
 def added(sums: Iterable[Sum]) -> Sum:

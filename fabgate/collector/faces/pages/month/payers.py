@@ -33,7 +33,8 @@ def payer(request: HttpRequest, pk: str) -> HttpResponse:
     found = terms_or_404()
     first, money = month_of(request, found), Money.of(found)
     waiting = behind.shown(first)
-    sums = summary.of(first).payers.get(pk, {})
+    found_sums = summary.of(first)
+    sums = found_sums.payers.get(pk, {})
     charges, lines = Charge.objects.filter(month=first, payer=pk), ManualLine.objects.filter(month=first, payer=pk)
     rows: list[Charge | ManualLine] = [
         *sorted(charges, key=lambda charge: (charge.started_at or charge.ended_at, charge.session, charge.reverses)),
@@ -55,6 +56,7 @@ def payer(request: HttpRequest, pk: str) -> HttpResponse:
         "payer": pk,
         "name": called[pk],
         "total": total,
+        "n_lines": found_sums.lines.get(pk, 0),
         "amount": money.minor(total.amount_minor),
         "vat": vat.shown_of(by_payer(first, payer=pk).get(pk, amounts.NOTHING), found),
         "without_rate": [vat.name_of(code) for code in without_rate(first, payer=pk)],

@@ -24,15 +24,19 @@ def render_page(
     return render(request, f"month/{template}", {**common, **shown}, status=status)
 
 
-def month_of(request: HttpRequest, found: BillingTerms) -> date:
-    """Return the first day of the month in the query, or of the current one. Raises Http404 for one before the first."""
+def month_of(request: HttpRequest, found: BillingTerms, *, to_close: date | None = None) -> date:
+    """Return the first day of the month in the query, or of the current one, or of `to_close` if that is earlier.
+
+    Raises Http404 for one before the first.
+    """
     typed = request.GET.get("month", "")
+    if not typed:
+        now = terms.today(found).replace(day=1)
+        return max(min(now, to_close or now), found.first_month)
     try:
-        month = date.fromisoformat(f"{typed}-01") if typed else terms.today(found).replace(day=1)
+        month = date.fromisoformat(f"{typed}-01")
     except ValueError:
         raise Http404 from None
-    if not typed:
-        return max(month, found.first_month)
     if month < found.first_month or month.year > _LAST_YEAR:
         raise Http404
     return month

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -12,8 +12,9 @@ from django.conf import settings
 from django.utils import translation
 
 from fabgate.collector.ground.models import BillingTerms, Change, Member, Payer, UsageSession
+from fabgate.collector.money.billing import closing, terms
 from fabgate.collector.money.billing import month as months
-from fabgate.collector.money.billing import terms
+from fabgate.collector.money.billing.charges import decisions
 from fabgate.collector.money.billing.currencies import DIGITS
 from fabgate.collector.money.billing.paying import payers
 from fabgate.collector.money.paper.figures import NOTHING, Money
@@ -26,6 +27,8 @@ from tests.collector.faces.pages.used import Used, text
 from tests.collector.money.billing import oracle
 
 pytestmark = pytest.mark.usefixtures("database")
+#: The month after the first one, which is the current one.
+NEXT = f"{terms.next_month(billing.FIRST):%Y-%m}"
 
 
 @pytest.fixture
@@ -159,25 +162,25 @@ def test_what_is_open_leads_to_payers_without_an_address_and_to_the_month_to_clo
     assert [row[0] for row in rows(page, "Payers")] == ["Zoé Müller"]
     assert 'href="/people/payers/m-1"' in text(manager.get(f"/month/payer/m-1?month={MONTH}"))
     assert "not closed yet" not in page
-    assert f"{billing.FIRST:%B %Y} is not closed yet" in text(manager.get("/month"))
+    assert f"{billing.FIRST:%B %Y} is not closed yet" in text(manager.get(f"/month?month={NEXT}"))
 
 
 def test_a_month_without_charges_says_so_and_what_is_open(shop, manager):
     billing.start()
-    after = f"{terms.next_month(billing.FIRST):%Y-%m}"
-    page = text(manager.get(f"/month?month={after}"))
-    assert "No session ended in this month" in page
+    page = text(manager.get(f"/month?month={NEXT}"))
+    assert "No session and no line in this month" in page
     assert f'href="/month?month={MONTH}">{billing.FIRST:%B %Y} is not closed yet</a>' in page
     page = text(manager.get(f"/month?month={MONTH}"))
-    assert "No session ended in this month" in page
+    assert "No session and no line in this month" in page
     assert "is not closed yet" not in page
     assert "2 gates with missing entries" in page  # neither was seen since the month ended
+    assert "Band saw, Metal lathe" in page  # the names of the machines, not of their gates
 
 
 def test_a_month_without_charges_and_with_nothing_open_says_only_the_former(shop, manager):
     billing.start(first=terms.next_month(billing.FIRST))
     page = text(manager.get("/month"))
-    assert "No session ended in this month" in page
+    assert "No session and no line in this month" in page
     assert "What is open" not in page
     assert "statements are complete" not in page
 
@@ -268,12 +271,48 @@ def test_a_month_that_is_not_billed_is_404(manager, month):
 
 def test_the_arrows_lead_from_the_first_month_to_this_one(manager, shop):
     billing.start()
-    first, this = text(manager.get(f"/month?month={MONTH}")), text(manager.get("/month"))
+    first, this = text(manager.get(f"/month?month={MONTH}")), text(manager.get(f"/month?month={NEXT}"))
     assert "The month before" not in first
     assert "The month after" in first
     assert f'href="?month={MONTH}"' in this
     assert "The month after" not in this
-    assert "No session ended in this month" in this
+    assert "No session and no line in this month" in this
+
+
+def test_it_opens_on_the_month_that_can_be_closed(shop, manager):
+    billing.start()
+    page = manager.get("/month")
+    assert page.context["month"] == billing.FIRST
+    assert "Close this month…" in text(page)
+    closing.close(billing.FIRST, datetime.now(UTC) + timedelta(days=60), actor="maya", reason="all seen")
+    assert f"{manager.get('/month').context['month']:%Y-%m}" == NEXT
+
+
+def test_lines_are_not_called_sessions(billed, manager):
+    Member.objects.create(id="m-9", name="Only Lines")
+    decisions.add_line("m-9", "Plywood", 1_200, day=billing.FIRST, author="maya")
+    decisions.add_line("m-9", "Screws", 300, day=billing.FIRST, author="maya")
+    decisions.add_line("m-2", "Glue", 200, day=billing.FIRST, author="maya")
+    page = manager.get(f"/month?month={MONTH}").content.decode()
+    counted = {row[0]: row[1] for row in (*rows(page, "Payers"), *rows(page, "Sessions and lines by class"))}
+    assert (counted["Only Lines"], counted["Bjørn Sørensen"], counted["Zoé Müller"]) == ("2 lines", "3 + 1 line", "2")
+    assert (counted["Lines"], counted["Total"]) == ("3 lines", "7 + 3 lines")
+    page = text(manager.get(f"/month/payer/m-9?month={MONTH}"))
+    assert "2 lines" in page
+    assert "0 sessions" not in page
+    assert "3 sessions" in text(manager.get(f"/month/payer/m-2?month={MONTH}"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [("zoe", ["Zoé Müller", "Zoé Petit"]), ("SØREN", ["Bjørn Sørensen"]), ("m-3", ["Zoé Petit"]), ("nobody", [])],
+)
+def test_payers_are_found_by_name_or_number(billed, manager, typed, found):
+    page = manager.get("/month", {"month": MONTH, "q": typed, "sort": "name"})
+    shown = rows(page.content.decode(), "Payers") if found else []
+    assert [row[0] for row in shown] == found
+    assert ("No payer of this month" in text(page)) is (not found)
+    assert "€3.46" in text(page)  # the sums are those of all payers
 
 
 def test_many_payers_are_paged(manager, shop):
