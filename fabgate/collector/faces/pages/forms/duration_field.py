@@ -39,7 +39,7 @@ def examples() -> str:
 
 
 class DurationField(forms.Field):
-    """A duration in whole seconds. It is shown in minutes, with a decimal if that is exact, otherwise in seconds.
+    """A duration in whole seconds, shown with its unit: minutes, with a decimal if that is exact, otherwise seconds.
 
     A negative one is read as such: the rules say what each of them needs.
     """
@@ -63,10 +63,11 @@ class DurationField(forms.Field):
         return -found if text.startswith("-") else found
 
     def prepare_value(self, value: Any) -> Any:
-        """Return a duration as it would be typed."""
-        if not isinstance(value, int):
+        """Return a duration with its unit. Texts that are durations get the same form, so that equal ones are equal."""
+        found = seconds(value.strip()) if isinstance(value, str) else value
+        if not isinstance(found, int):
             return value
-        minutes = Decimal(value) / _MINUTE_S
-        if value and (abs(value) < _MINUTE_S or minutes != round(minutes, 1)):
-            return f"{value} s"
-        return number_format(minutes, explain.decimals_of(minutes))
+        minutes = Decimal(found) / _MINUTE_S
+        if found and (abs(found) < _MINUTE_S or minutes != round(minutes, 1)):
+            return f"{found} s"
+        return f"{number_format(minutes, explain.decimals_of(minutes))} min"

@@ -138,14 +138,16 @@ class RulesForm(StaleCheck, forms.Form):
         for name in machine_rules.RULES:
             self.fields[name] = _field(name)
 
-    @property
-    def units(self) -> str:
-        """Return how times are typed in this form."""
-        return duration_field.examples()
-
-    def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
-        """Return the fields in groups."""
-        return [(str(title), [self[name] for name in names]) for title, names in _GROUPS]
+    def groups(self) -> list[tuple[str, str, list[forms.BoundField]]]:
+        """Return the fields in groups: title, how a time is typed if that is all there is in it, and fields."""
+        return [
+            (
+                str(title),
+                duration_field.examples() if set(names) <= set(_DURATIONS) else "",
+                [self[name] for name in names],
+            )
+            for title, names in _GROUPS
+        ]
 
     def clean(self) -> dict[str, Any]:
         """Validate the rules as gates do."""

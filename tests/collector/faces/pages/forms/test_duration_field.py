@@ -48,19 +48,21 @@ def test_what_is_too_long_is_refused(typed):
 
 
 @pytest.mark.parametrize(
-    ("lang", "seconds", "shown"),
+    ("lang", "stored", "shown"),
     [
-        ("en", 1800, "30"),
-        ("en", 90, "1.5"),
-        ("fr", 90, "1,5"),
+        ("en", 1800, "30 min"),
+        ("en", 90, "1.5 min"),
+        ("fr", 90, "1,5 min"),
         ("en", 20, "20 s"),
         ("en", 100, "100 s"),
-        ("en", 0, "0"),
+        ("en", 0, "0 min"),
+        ("en", "1:30", "90 min"),
+        ("en", "soon", "soon"),
     ],
 )
-def test_it_is_shown_in_minutes_or_with_its_unit(lang, seconds, shown):
+def test_it_is_shown_with_its_unit(lang, stored, shown):
     with translation.override(lang):
-        assert FIELD.prepare_value(seconds) == shown
+        assert FIELD.prepare_value(stored) == shown
 
 
 @given(st.integers(0, wire.MAX_SECONDS), st.sampled_from(["en", "fr"]))

@@ -55,7 +55,7 @@ CASES = {
     "training": Case("/people/trainings/1/edit", "/people/trainings/1/edit", {"description": "Read it"}, {"expires_after_days": "9"}, "Read it"),
     "account": Case("/accounts/{account}", "/accounts/{account}", {"role": "trainer"}, {"display_name": "Theo"}, "Trainer"),
     "machine": Case("/machines/saw", "/machines/saw", {"title": "Big saw"}, {"note": "oil it"}, "Big saw"),
-    "rules": Case("/machines/saw", "/machines/saw/rules", {"limit_s": "90"}, {"warn_s": "30 s"}, "<strong>90</strong>"),
+    "rules": Case("/machines/saw", "/machines/saw/rules", {"limit_s": "90"}, {"warn_s": "30 s"}, "<strong>90 min</strong>"),
     "trainings": Case("/machines/saw", "/machines/saw/trainings", {"trainings": []}, {"trainings": ["1", "2"]}, NOTHING),
 }  # fmt: skip
 
