@@ -53,7 +53,9 @@ def of(month: date) -> Summary:
     for line in lines.annotate(amount=models.Sum("amount_minor"), lines=models.Count("pk")):
         payers[line["payer"]][LINE] = Sum(0, 0, line["amount"])
         counted[line["payer"]] = line["lines"]
-    by_class = {payer: {kind: found[kind] for kind in CLASSES if kind in found} for payer, found in payers.items()}
+    by_class: dict[str, Mapping[str, Sum]] = {
+        payer: {kind: found[kind] for kind in CLASSES if kind in found} for payer, found in payers.items()
+    }
     return Summary(by_class, counted)
 
 
