@@ -56,8 +56,8 @@ class Member(Message, frozen=True, kw_only=True):
     low_credit: Any = False
 
 
-class Refusal(Message, frozen=True, kw_only=True):
-    """A badge that is known and refused, with all reasons."""
+class Barred(Message, frozen=True, kw_only=True):
+    """A person or a badge that the roster refuses, with all reasons. On the wire these are the `refusals`."""
 
     badges: list[str]
     reasons: list[str]
@@ -88,7 +88,7 @@ class Roster(Message, frozen=True, kw_only=True):
     shrink_confirmed: bool = False
     machine: MachineRules = MachineRules()
     members: list[Member] = []
-    refusals: list[Refusal] = []
+    refusals: list[Barred] = []
     #: The machine's opening hours, for refused people: being outside them is one more reason. Members have windows.
     hours: list[Window] = []
     #: ``Prices``; absent where nothing is billed. Of any type: a roster with wrong prices is valid (``read_prices``).

@@ -240,9 +240,9 @@ def _rows(roster: wire.Roster) -> Iterator[Row]:
     for wire_member in roster.members:
         body = encode(StoredPerson(member=msgspec.structs.replace(wire_member, badges=[])))
         yield wire_member.id, 1, body, [_digest_bytes(badge) for badge in wire_member.badges]
-    for refusal in roster.refusals:
-        body = encode(StoredPerson(refusal=msgspec.structs.replace(refusal, badges=[])))
-        yield refusal.id, 0, body, [_digest_bytes(badge) for badge in refusal.badges]
+    for barred in roster.refusals:
+        body = encode(StoredPerson(barred=msgspec.structs.replace(barred, badges=[])))
+        yield barred.id, 0, body, [_digest_bytes(badge) for badge in barred.badges]
 
 
 class _Content:
@@ -326,7 +326,7 @@ def drop_listed(ids: set[str], roster: wire.Roster) -> None:
     copy of 100,000 ids, and freeing them at once, would each block the loop that owns the power for 4 ms.
     """
     ids.difference_update(member.id for member in roster.members)
-    ids.difference_update(refusal.id for refusal in roster.refusals)
+    ids.difference_update(barred.id for barred in roster.refusals)
 
 
 def people_in(ids: Iterable[str]) -> int:

@@ -58,7 +58,7 @@ _KINDS: Final = ((stat.S_ISFIFO, "a named pipe"), (stat.S_ISDIR, "a directory"),
 def read(path: Path, *, key: bytes, topics: wire.GateTopics, fallback: wire.MachineRules) -> wire.Roster:
     """Read a roster file; badges become digests under `key`, the version is the file's time. Raises UsageError.
 
-    Its members and refusals support iteration but no indexing, like those of ``lazy_roster.decode``.
+    Its members and barred people support iteration but no indexing, like those of ``lazy_roster.decode``.
     """
     roster, mistakes = read_with_mistakes(path, key=key, topics=topics, fallback=fallback)
     if mistakes.found:
@@ -98,13 +98,13 @@ def _roster(
             mistakes.at(str(name), f"found an unknown key, wanted {near(str(name), ('members', *_OTHER_KEYS))}")
     machine = _machine(parsed.rest.get("machine"), fallback, mistakes)
     tz = _zone(parsed.rest.get("tz", "UTC"), mistakes)
-    members, refusals = _people(parsed.people, key, mistakes)
+    members, barred = _people(parsed.people, key, mistakes)
     if not parsed.people and not had_mistakes:
         mistakes.add(None, "found no member, wanted at least one; an empty roster would lock everybody out")
     frame = wire.Roster(
         version=version, site=topics.site, gate=topics.gate, tz=tz, machine=machine, badge_key_mark=badge.key_mark(key)
     )
-    lists: dict[str, Any] = {"members": members, "refusals": refusals}
+    lists: dict[str, Any] = {"members": members, "refusals": barred}
     return msgspec.structs.replace(frame, **lists)
 
 
@@ -125,8 +125,8 @@ def _version(path: Path) -> int:
 
 def _people(
     people: list[Person], key: bytes, mistakes: Mistakes
-) -> tuple[PackedList[wire.Member], PackedList[wire.Refusal]]:
-    members, refusals = PackedList(wire.Member), PackedList(wire.Refusal)
+) -> tuple[PackedList[wire.Member], PackedList[wire.Barred]]:
+    members, barred = PackedList(wire.Member), PackedList(wire.Barred)
     ids: dict[str, str] = {}
     holders: dict[str, str] = {}
     for number, (line, raw) in enumerate(people, 1):
@@ -146,12 +146,12 @@ def _people(
             continue
         try:
             if reasons:
-                refusals.append(wire.Refusal(badges=digests, reasons=reasons, id=person.id, lang=person.lang))
+                barred.append(wire.Barred(badges=digests, reasons=reasons, id=person.id, lang=person.lang))
             else:
                 members.append(msgspec.structs.replace(person, badges=digests))
         except UnicodeEncodeError:
             wrong("found half a character (a lone surrogate), wanted text; export the file again, as UTF-8")
-    return members, refusals
+    return members, barred
 
 
 def _person(raw: Any, wrong: Callable[[str], None]) -> tuple[wire.Member, list[str]]:

@@ -27,13 +27,13 @@ MAX_VALUE_BYTES: Final = 1024 * 1024
 #: Numbers stay text here: their values are not needed, and Python refuses to convert thousands of digits.
 _VALUE: Final = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode
 _SIGN: Final = re.compile(rb"[ \t\r\n]*(.?)[ \t\r\n]*", re.DOTALL)
-_LISTS: Final[dict[str, type[wire.Message]]] = {"members": wire.Member, "refusals": wire.Refusal}
+_LISTS: Final[dict[str, type[wire.Message]]] = {"members": wire.Member, "refusals": wire.Barred}
 
 M = TypeVar("M", bound=wire.Message)
 
 
 class LazyList(Generic[M]):
-    """Members or refusals that are decoded one by one during each iteration."""
+    """Members or barred people who are decoded one by one during each iteration."""
 
     def __init__(self, body: bytes | bytearray, kind: type[M]) -> None:
         self._body = body

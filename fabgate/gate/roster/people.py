@@ -1,4 +1,4 @@
-"""Converts a roster's members, refusals, hours and machine rules into the rules' own types."""
+"""Converts a roster's members, barred people, hours and machine rules into the rules' own types."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def member(found: wire.Member) -> vocabulary.Member:
     return made
 
 
-def barred(found: wire.Refusal, hours: tuple[vocabulary.Window, ...] = ()) -> vocabulary.Barred:
+def barred(found: wire.Barred, hours: tuple[vocabulary.Window, ...] = ()) -> vocabulary.Barred:
     """Return the rules' form of a badge that is known and refused. `hours` are the machine's opening hours.
 
     The hours do not apply to a badge without a person, such as a lost one.
@@ -90,20 +90,20 @@ def holder(blob: bytes, hours: tuple[vocabulary.Window, ...] = ()) -> vocabulary
     return (
         member(person.member)
         if person.member is not None
-        else barred(person.refusal or wire.Refusal(badges=[], reasons=[]), hours)
+        else barred(person.barred or wire.Barred(badges=[], reasons=[]), hours)
     )
 
 
 def stored_member(blob: bytes) -> wire.Member | None:
-    """Return the member in a row of the stored roster, without badges; None for a refusal."""
+    """Return the member in a row of the stored roster, without badges; None for a person who is barred."""
     return _PERSON_DECODER.decode(blob).member
 
 
 class StoredPerson(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One row of the stored roster: a member, or a refusal."""
+    """One row of the stored roster: a member, or a person who is barred."""
 
     member: wire.Member | None = None
-    refusal: wire.Refusal | None = None
+    barred: wire.Barred | None = msgspec.field(name="refusal", default=None)
 
 
 _PERSON_DECODER = msgspec.json.Decoder(StoredPerson)

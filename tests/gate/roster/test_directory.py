@@ -23,11 +23,9 @@ from tests.support.work import steps
 
 
 def test_members_and_refusals_are_found_by_their_badges_and_nobody_else_is(path, opened):
-    refusal = wire.Refusal(
-        badges=[digest(7), digest(8)], reasons=["training-missing", "suspended"], id="m-7", lang="fr"
-    )
+    barred = wire.Barred(badges=[digest(7), digest(8)], reasons=["training-missing", "suspended"], id="m-7", lang="fr")
     store(
-        of([*people(2), msgspec.structs.replace(people(1, start=5)[0], badges=[digest(5), digest(6)])], [refusal]), path
+        of([*people(2), msgspec.structs.replace(people(1, start=5)[0], badges=[digest(5), digest(6)])], [barred]), path
     )
     directory = opened()
     assert directory.find(digest(0)) == vocabulary.Member(id="m-0", name="N0")
@@ -46,7 +44,7 @@ def test_machine_zone_age_and_version_are_stored_with_the_people(path, opened):
 
 def test_all_members_come_back_with_their_badges_and_without_those_refused(path, opened):
     members = [*people(3), wire.Member(id="m-9", badges=[])]
-    store(of(members, [wire.Refusal(badges=[digest(7)], reasons=["x"])]), path)
+    store(of(members, [wire.Barred(badges=[digest(7)], reasons=["x"])]), path)
     assert opened().all_members() == members
 
 
@@ -80,7 +78,7 @@ def test_no_badge_stands_in_clear_anywhere_in_the_file(tmp_path_factory, uids):
     path = tmp_path_factory.mktemp("roster") / "roster.db"
     badges = [badge.Badge(badge.Kind.ISO14443A, uid) for uid in uids]
     members = [wire.Member(id=f"m-{n}", badges=[badge.digest(one, KEY)]) for n, one in enumerate(badges)]
-    store(of(members[1:], [wire.Refusal(badges=members[0].badges, reasons=["x"])]), path)
+    store(of(members[1:], [wire.Barred(badges=members[0].badges, reasons=["x"])]), path)
     stored = path.read_bytes()
     for one in badges:
         assert one.raw not in stored
@@ -117,7 +115,7 @@ def test_no_badge_stands_in_clear_anywhere_in_the_file(tmp_path_factory, uids):
             r"gives one badge to two people: m-1 and m-9 \(badge …[0-9a-f]{6}\)",
         ),
         (
-            {"members": people(1), "refusals": [wire.Refusal(badges=[digest(0).upper()], reasons=[])]},
+            {"members": people(1), "refusals": [wire.Barred(badges=[digest(0).upper()], reasons=[])]},
             r"gives one badge to two people: m-0 and \? \(badge",
         ),
     ],

@@ -39,7 +39,7 @@ KEY = b"a badge key of some workshop...."
 )
 def test_members_who_vanish_without_a_word_look_like_a_broken_roster(before, kept, refused, shrunk):
     last = {f"m-{n}" for n in range(before)}
-    refusals = [wire.Refusal(badges=[], reasons=["x"], id=f"m-{n}") for n in range(kept, kept + refused)]
+    refusals = [wire.Barred(badges=[], reasons=["x"], id=f"m-{n}") for n in range(kept, kept + refused)]
     fresh = of(people(kept), refusals)
     drop_listed(last, fresh)
     gone = len(last)
@@ -49,7 +49,7 @@ def test_members_who_vanish_without_a_word_look_like_a_broken_roster(before, kep
 
 def test_one_of_four_members_blocked_is_blocked_at_once(path, opened):
     store(of(people(4)), path)
-    blocked = wire.Refusal(badges=[digest(3)], reasons=["suspended"], id="m-3")
+    blocked = wire.Barred(badges=[digest(3)], reasons=["suspended"], id="m-3")
     assert replace_stored(of(people(3), [blocked], version=2), path) == (True, None)
     assert opened().find(digest(3)) == vocabulary.Barred(("suspended",), "m-3")
 
@@ -62,7 +62,7 @@ def test_one_of_four_members_who_left_is_gone_at_once(path, opened):
 
 def test_a_shrunken_roster_keeps_who_vanished_and_takes_its_blocks_and_its_machine(path, opened):
     store(of(people(10)), path)
-    blocked = wire.Refusal(badges=[digest(3)], reasons=["suspended"], id="m-3")
+    blocked = wire.Barred(badges=[digest(3)], reasons=["suspended"], id="m-3")
     fresh = of(people(3), [blocked], version=2, machine=wire.MachineRules(limit_s=60))
     changed, told = replace_stored(fresh, path, confirm_hint="remove at most {} at a time")
     assert changed
@@ -87,7 +87,7 @@ def test_a_damaged_stored_roster_is_no_measure_for_a_new_one(path, opened):
 
 
 def test_a_roster_that_says_the_same_is_not_stored_again(path):
-    fresh = of(people(3), [wire.Refusal(badges=[digest(7)], reasons=["x"], id="m-7")])
+    fresh = of(people(3), [wire.Barred(badges=[digest(7)], reasons=["x"], id="m-7")])
     assert replace_stored(fresh, path).changed
     before = path.stat()
     assert replace_stored(fresh, path) == (False, None)
@@ -106,12 +106,12 @@ def test_a_roster_that_says_the_same_is_not_stored_again(path):
         {"members": [*people(2), wire.Member(id="m-2", name="N2", badges=[digest(9)])]},
         {"members": [*people(2), wire.Member(id="m-2", name="X", badges=[digest(2)])]},
         {"members": [*people(2), wire.Member(id="m-2", name="N2", badges=[])]},
-        {"refusals": [wire.Refusal(badges=[], reasons=["x"], id="m-9")]},
+        {"refusals": [wire.Barred(badges=[], reasons=["x"], id="m-9")]},
         {"refusals": []},
     ],
 )
 def test_a_roster_that_says_anything_else_is_stored(path, changes):
-    first = of(people(3), [wire.Refusal(badges=[], reasons=["y"], id="m-9")])
+    first = of(people(3), [wire.Barred(badges=[], reasons=["y"], id="m-9")])
     store(first, path)
     assert replace_stored(msgspec.structs.replace(first, **changes), path).changed
     assert replace_stored(msgspec.structs.replace(first, **changes), path).changed is False

@@ -73,8 +73,8 @@ def test_a_machine_that_denies_when_stale_blocks_until_the_collector_confirms(ha
 
 
 def test_a_member_who_was_blocked_is_refused_right_after_the_nudge(harness: Harness, bench: Bench) -> None:
-    refusal = wire.Refusal(badges=[digest("ada")], reasons=["payment", "training-missing"], id="m-ada")
-    harness.collector.current = roster(101, ("bob", "max", "sue", "eve"), refusals=[refusal])
+    barred = wire.Barred(badges=[digest("ada")], reasons=["payment", "training-missing"], id="m-ada")
+    harness.collector.current = roster(101, ("bob", "max", "sue", "eve"), refusals=[barred])
     bench.post(RosterNudged())
     wait(lambda: bench.daemon._in_force.version == 101, "the roster")
     bench.settle()

@@ -104,7 +104,7 @@ ZOE = wire.Member(
     supervised=True,
     windows=[wire.Window(days=[1], start="08:00", to="09:00")],
 )
-MO = wire.Refusal(badges=[digest("04A1B2C5")], reasons=["suspended"], id="m-3", lang="fr")
+MO = wire.Barred(badges=[digest("04A1B2C5")], reasons=["suspended"], id="m-3", lang="fr")
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,6 @@ def test_a_value_that_would_stop_the_loop_is_refused():
 
 
 def test_people_of_several_lists_are_one_list():
-    one, other = [wire.Refusal(badges=[], reasons=[])], [wire.Refusal(badges=[], reasons=["x"])] * 2
+    one, other = [wire.Barred(badges=[], reasons=[])], [wire.Barred(badges=[], reasons=["x"])] * 2
     joined = lazy_roster.JoinedLists(one, other)
     assert (len(joined), list(joined), list(joined)) == (3, one + other, one + other)

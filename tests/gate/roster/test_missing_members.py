@@ -21,7 +21,7 @@ def test_when_too_many_vanish_without_a_word_they_stay_and_all_else_applies(harn
     harness.collector.current = roster(
         101,
         ("ada",),
-        refusals=[wire.Refusal(badges=[digest("eve")], reasons=["blocked"], id="m-eve")],
+        refusals=[wire.Barred(badges=[digest("eve")], reasons=["blocked"], id="m-eve")],
         machine=wire.MachineRules(lock=wire.Lock(id="l-1", when="now", reason="x")),
     )
     stored, refused = harness.fetch()
@@ -47,8 +47,8 @@ def test_a_collector_that_says_that_they_are_meant_to_vanish_is_believed(harness
 def test_one_of_four_blocked_is_no_shrunken_roster(harness: Harness) -> None:
     harness.collector.current = roster(100, ("ada", "bob", "max", "sue"))
     harness.fetch()
-    refusal = wire.Refusal(badges=[digest("bob")], reasons=["blocked"], id="m-bob")
-    harness.collector.current = roster(101, ("ada", "max", "sue"), refusals=[refusal])
+    barred = wire.Barred(badges=[digest("bob")], reasons=["blocked"], id="m-bob")
+    harness.collector.current = roster(101, ("ada", "max", "sue"), refusals=[barred])
     assert harness.fetch() == [RosterStored(101, 3)]
 
 

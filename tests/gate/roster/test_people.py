@@ -90,8 +90,8 @@ def test_all_mistakes_of_a_member_come_at_once():
 
 
 def test_a_refusal_always_has_a_reason():
-    assert barred(wire.Refusal(badges=[], reasons=[])).reasons == ("no-access",)
-    assert barred(wire.Refusal(badges=[], reasons=["a", "b"], id="m", lang="fr")) == vocabulary.Barred(
+    assert barred(wire.Barred(badges=[], reasons=[])).reasons == ("no-access",)
+    assert barred(wire.Barred(badges=[], reasons=["a", "b"], id="m", lang="fr")) == vocabulary.Barred(
         ("a", "b"), "m", "fr"
     )
 
@@ -143,8 +143,8 @@ def test_all_mistakes_of_a_machine_come_at_once():
     assert str(caught.value).count("machine.") == 4
 
 
-def test_a_stored_row_is_a_member_or_a_refusal():
+def test_a_stored_row_is_a_member_or_somebody_barred():
     encode = msgspec.json.Encoder().encode
     assert holder(encode(StoredPerson(member=wire.Member(id="m", badges=[])))).id == "m"
-    assert holder(encode(StoredPerson(refusal=wire.Refusal(badges=[], reasons=["x"])))) == vocabulary.Barred(("x",))
+    assert holder(encode(StoredPerson(barred=wire.Barred(badges=[], reasons=["x"])))) == vocabulary.Barred(("x",))
     assert holder(encode(StoredPerson())) == vocabulary.Barred(("no-access",))

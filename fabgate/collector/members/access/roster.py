@@ -216,7 +216,7 @@ def _build(
         hands = people.badges[id_]
         if standing.is_barred or shut_out:
             refusals.append(
-                wire.Refusal(
+                wire.Barred(
                     badges=[digest for badges in hands.values() for digest in badges],
                     reasons=[*standing.reasons, *shut_out],
                     id=id_,
@@ -245,7 +245,7 @@ def _build(
                     low_credit=standing.has_low_credit,
                 )
             )
-    refusals += [wire.Refusal(badges=[digest], reasons=[BADGE_LOST], lang=lang) for digest, lang in people.lost]
+    refusals += [wire.Barred(badges=[digest], reasons=[BADGE_LOST], lang=lang) for digest, lang in people.lost]
     refusals += short.refusals(env.lang, [digest for digest, _lang in people.lost], BADGE_LOST)
     return wire.Roster(
         version=gate.roster_version,

@@ -73,14 +73,12 @@ class Derived:
                 own = [one for one in digests if one not in self.shared]
                 by_last_day[last] = [one for digest in own for one in (digest, *self.accepted.get(digest, ()))]
 
-    def refusals(self, lang: str, known: Iterable[str], lost_reason: str) -> list[wire.Refusal]:
+    def refusals(self, lang: str, known: Iterable[str], lost_reason: str) -> list[wire.Barred]:
         """Return the refusals for a roster; `known` are digests that it refuses already."""
         already = set(known)
-        shared = [
-            wire.Refusal(badges=[one], reasons=[BADGE_SHARED], lang=lang) for one in sorted(self.shared - already)
-        ]
+        shared = [wire.Barred(badges=[one], reasons=[BADGE_SHARED], lang=lang) for one in sorted(self.shared - already)]
         lost = [
-            wire.Refusal(badges=[one], reasons=[lost_reason], lang=self.lost[one])
+            wire.Barred(badges=[one], reasons=[lost_reason], lang=self.lost[one])
             for one in sorted(self.lost.keys() - already)
         ]
         return shared + lost
