@@ -38,7 +38,7 @@ def roster(numbers: Sequence[int]) -> wire.Roster:
             id=f"m-{number:06d}",
             badges=[badge(number)],
             name=f"Member{number}",
-            basis=f"training-{number % 7}",
+            grant=f"training-{number % 7}",
             valid_until="2099-12-31",
         )
         for number in numbers

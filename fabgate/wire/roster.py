@@ -42,7 +42,8 @@ class Member(Message, frozen=True, kw_only=True):
     name: str = ""
     lang: str = "en"
     level: str = "user"
-    basis: str | None = None
+    #: The id of the grant by which they may use the machine, for the record.
+    grant: str | None = msgspec.field(name="basis", default=None)
     valid_until: str | None = None
     grace_days: int = 0
     windows: list[Window] = []

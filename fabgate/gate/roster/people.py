@@ -23,7 +23,7 @@ def member(found: wire.Member) -> vocabulary.Member:
         name=found.name,
         lang=found.lang,
         level=_word(vocabulary.Level, found.level, "level", wrong),
-        grant=found.basis,
+        grant=found.grant,
         valid_until=None if found.valid_until is None else _date(found.valid_until, wrong),
         grace_days=_whole(found.grace_days, "grace_days", "days", wrong),
         windows=tuple(_window(window, wrong) for window in found.windows),

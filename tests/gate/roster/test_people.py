@@ -21,7 +21,7 @@ def test_a_member_becomes_the_rules_member():
             name="Ada",
             lang="fr",
             level="supervisor",
-            basis="grant-7",
+            grant="grant-7",
             valid_until="2027-03-01",
             grace_days=3,
             windows=[

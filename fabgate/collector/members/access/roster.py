@@ -235,7 +235,7 @@ def _build(
                     name=name,
                     lang=lang,
                     level=standing.level,
-                    basis=str(standing.grant.pk) if standing.grant else None,
+                    grant=str(standing.grant.pk) if standing.grant else None,
                     valid_until=until.last_day.isoformat() if until.last_day else None,
                     grace_days=until.grace_days,
                     until_reason=until.reason,

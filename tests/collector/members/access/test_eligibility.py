@@ -28,7 +28,7 @@ def test_a_member_without_training_is_refused(gate, ada, laser):
 
 def test_individual_access_needs_no_training(gate, ada, laser):
     ada.machines.add(gate.machine)
-    assert (admitted(gate).id, admitted(gate).basis, admitted(gate).supervised) == ("m-1", None, False)
+    assert (admitted(gate).id, admitted(gate).grant, admitted(gate).supervised) == ("m-1", None, False)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_individual_access_needs_no_training(gate, ada, laser):
 def test_the_stage_says_how_the_machine_may_be_used(gate, ada, laser, stage, level, is_supervised):
     given = grant(ada, laser, stage)
     found = admitted(gate)
-    assert (found.level, found.supervised, found.basis) == (level, is_supervised, str(given.pk))
+    assert (found.level, found.supervised, found.grant) == (level, is_supervised, str(given.pk))
 
 
 def test_the_newest_valid_stage_decides(gate, ada, laser):
@@ -128,7 +128,7 @@ def test_the_best_of_two_trainings_counts(gate, ada, laser):
     other.machines.add(gate.machine)
     grant(ada, laser, "supervised")
     best = grant(ada, other, "autonomous", until=day(3))
-    assert (admitted(gate).basis, admitted(gate).supervised) == (str(best.pk), False)
+    assert (admitted(gate).grant, admitted(gate).supervised) == (str(best.pk), False)
 
 
 def test_a_membership_keeps_its_grace_where_it_ends_before_the_training(gate, ada, laser):
