@@ -24,7 +24,7 @@ TARIFFS = {
         peaks=(Peak(WEEKDAYS, wall(17), wall(22), Decimal("0.25")),),
         daily_cap=Decimal(20),
     ),
-    "machine-2": Tariff(Decimal("0.30"), basis=RUNNING, idle_price=Decimal("0.05"), step_s=60),
+    "machine-2": Tariff(Decimal("0.30"), charged_for=RUNNING, idle_price=Decimal("0.05"), step_s=60),
 }
 
 

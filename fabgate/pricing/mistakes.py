@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from fabgate.pricing.tariffs import BASES, RUNNING, Peak, Tariff
+from fabgate.pricing.tariffs import CHARGED_FOR, RUNNING, Peak, Tariff
 
 #: Decimals of a price per minute: a tenth of a cent an hour is 0.000017 a minute.
 PRICE_DECIMALS: Final = 6
@@ -73,11 +73,11 @@ def find(tariff: Tariff, digits: int) -> Iterator[Mistake]:
         amounts["daily_cap"] = tariff.daily_cap, digits
     for name, (amount, decimals) in amounts.items():
         yield from _amount_mistakes(name, amount, decimals)
-    if tariff.basis not in BASES:
-        yield Mistake("basis", "basis", {"found": tariff.basis, "wanted": " or ".join(BASES)})
-    elif tariff.basis != RUNNING and tariff.idle_price:
+    if tariff.charged_for not in CHARGED_FOR:
+        yield Mistake("basis", "basis", {"found": tariff.charged_for, "wanted": " or ".join(CHARGED_FOR)})
+    elif tariff.charged_for != RUNNING and tariff.idle_price:
         yield Mistake("idle_price", "idle-price-of-all-time", {})
-    elif tariff.basis == RUNNING and tariff.peaks:
+    elif tariff.charged_for == RUNNING and tariff.peaks:
         yield Mistake("peaks", "peaks-of-running-time", {})
     cap, minimum = tariff.daily_cap, tariff.minimum
     if cap is not None and cap.is_finite() and minimum.is_finite() and cap < minimum:

@@ -164,7 +164,7 @@ def _whole(number: Decimal, times: int, wanted: str) -> int:
 
 def _segments(tariff: Tariff, use: Use, zone: ZoneInfo) -> list[Segment]:
     """Cut the time where its price changes. Idle time that costs nothing is not billed time, so it is left out."""
-    if tariff.basis == RUNNING:
+    if tariff.charged_for == RUNNING:
         running_ms = min(use.running_ms, use.counted_ms)
         found = [Segment(RUNNING, None, running_ms, tariff.price)] if running_ms else []
         if tariff.idle_price and use.counted_ms > running_ms:

@@ -13,7 +13,7 @@ def to_json(tariff: Tariff) -> dict[str, Any]:
     """Return a tariff as JSON values, all fields named."""
     return {
         "price": _text(tariff.price),
-        "basis": tariff.basis,
+        "basis": tariff.charged_for,
         "idle_price": _text(tariff.idle_price),
         "peaks": [
             {
@@ -36,7 +36,7 @@ def from_json(values: dict[str, Any]) -> Tariff:
     """Return the tariff of `to_json`."""
     return Tariff(
         price=Decimal(values["price"]),
-        basis=values["basis"],
+        charged_for=values["basis"],
         idle_price=Decimal(values["idle_price"]),
         peaks=tuple(
             Peak(

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 #: What a tariff's price counts: the time in which the machine has power, or the time in which a job runs.
 ON, RUNNING = "on", "running"
-BASES: Final = (ON, RUNNING)
+CHARGED_FOR: Final = (ON, RUNNING)
 
 
 class Peak(NamedTuple):
@@ -42,8 +42,8 @@ class Tariff:
     """
 
     price: Decimal
-    basis: str = ON
-    #: For the time in which the machine had power and no job ran; only with the basis ``running``.
+    charged_for: str = ON
+    #: For the time in which the machine had power and no job ran; only if a job's time is charged (``running``).
     idle_price: Decimal = Decimal(0)
     peaks: tuple[Peak, ...] = ()
     #: Added to each session that is not free.

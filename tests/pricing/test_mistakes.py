@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fabgate.pricing import stored
 from fabgate.pricing.mistakes import tariff_mistakes
-from fabgate.pricing.tariffs import BASES, RUNNING, Peak, Tariff
+from fabgate.pricing.tariffs import CHARGED_FOR, RUNNING, Peak, Tariff
 
 WEEKDAYS, WEEKEND = frozenset(range(5)), frozenset({5, 6})
 QUARTER = Decimal("0.25")
@@ -28,7 +28,7 @@ def test_right_tariffs_have_no_mistake():
         Peak(WEEKEND, time(0), time(0), QUARTER),
     )
     assert tariff_mistakes(tariff(peaks=peaks, daily_cap=Decimal(5), minimum=Decimal(5)), 2) == {}
-    assert tariff_mistakes(tariff(basis=RUNNING, idle_price=Decimal("0.000001")), 2) == {}
+    assert tariff_mistakes(tariff(charged_for=RUNNING, idle_price=Decimal("0.000001")), 2) == {}
 
 
 @pytest.mark.parametrize(
@@ -45,12 +45,12 @@ def test_right_tariffs_have_no_mistake():
         ("daily_cap", {"daily_cap": Decimal("0.50"), "minimum": Decimal(1)}),
         ("daily_cap", {"daily_cap": Decimal("NaN")}),
         ("minimum", {"daily_cap": Decimal(5), "minimum": Decimal("NaN")}),
-        ("basis", {"basis": "hours"}),
+        ("basis", {"charged_for": "hours"}),
         ("grace_s", {"grace_s": -1}),
         ("grace_s", {"grace_s": 3_601}),
         ("step_s", {"step_s": 0}),
         ("step_s", {"step_s": 86_401}),
-        ("peaks", {"basis": RUNNING, "peaks": (Peak(WEEKEND, time(1), time(2), QUARTER),)}),
+        ("peaks", {"charged_for": RUNNING, "peaks": (Peak(WEEKEND, time(1), time(2), QUARTER),)}),
         ("peaks", {"peaks": (Peak(frozenset(), time(1), time(2), QUARTER),)}),
         ("peaks", {"peaks": (Peak(frozenset({7}), time(1), time(2), QUARTER),)}),
         ("peaks", {"peaks": (Peak(WEEKEND, time(1, 0, 1), time(2), QUARTER),)}),
@@ -85,7 +85,7 @@ times = st.integers(0, 24 * 60 - 1).map(lambda minute: time(minute // 60, minute
 tariffs = st.builds(
     Tariff,
     price=amounts,
-    basis=st.sampled_from(BASES),
+    charged_for=st.sampled_from(CHARGED_FOR),
     idle_price=amounts,
     peaks=st.lists(st.builds(Peak, st.frozensets(st.integers(0, 6)), times, times, amounts), max_size=3).map(tuple),
     session_fee=amounts,

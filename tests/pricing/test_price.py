@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fabgate.pricing import price as pricing
 from fabgate.pricing.price import FREE, GRACE, PRICED, Use
-from fabgate.pricing.tariffs import BASES, ON, RUNNING, Peak, Tariff
+from fabgate.pricing.tariffs import CHARGED_FOR, ON, RUNNING, Peak, Tariff
 
 PARIS = ZoneInfo("Europe/Paris")
 MINUTE_MS = 60_000
@@ -108,20 +108,22 @@ def test_the_time_that_a_step_adds_has_the_price_of_the_last_segment():
 
 
 def test_running_and_idle_time_have_prices_of_their_own():
-    tariffs = tariff("0.50", basis=RUNNING, idle_price="0.05")
+    tariffs = tariff("0.50", charged_for=RUNNING, idle_price="0.05")
     assert cost(pricing.price(tariffs, used(30, running=20), PARIS)) == 20 * 50 + 10 * 5
-    assert cost(pricing.price(tariff("0.50", basis=RUNNING), used(30, running=20), PARIS)) == 20 * 50
+    assert cost(pricing.price(tariff("0.50", charged_for=RUNNING), used(30, running=20), PARIS)) == 20 * 50
     assert cost(pricing.price(tariffs, used(10, running=20), PARIS)) == 10 * 50, "more ran than counts"
 
 
 def test_idle_time_without_a_price_is_neither_rounded_up_nor_free_time():
-    found = pricing.price(tariff("0.50", basis=RUNNING, step_s=900), used(31, running=15), PARIS, free_ms=MINUTE_MS)
+    found = pricing.price(
+        tariff("0.50", charged_for=RUNNING, step_s=900), used(31, running=15), PARIS, free_ms=MINUTE_MS
+    )
     assert [(segment.kind, segment.ms) for segment in found.segments] == [("running", 15 * MINUTE_MS)]
     assert cost(found) == 14 * 50
 
 
 def test_a_machine_on_which_no_job_ran_costs_nothing_where_jobs_are_priced():
-    found = pricing.price(tariff("0.50", basis=RUNNING, session_fee="2.00", minimum="1.00"), used(31), PARIS)
+    found = pricing.price(tariff("0.50", charged_for=RUNNING, session_fee="2.00", minimum="1.00"), used(31), PARIS)
     assert (found.outcome, cost(found)) == (FREE, 0)
 
 
@@ -208,7 +210,7 @@ starts = st.integers(0, 280 * 86_400).map(lambda found: datetime(2026, 3, 1, tzi
 tariffs = st.builds(
     Tariff,
     price=cents,
-    basis=st.sampled_from(BASES),
+    charged_for=st.sampled_from(CHARGED_FOR),
     idle_price=cents,
     peaks=st.lists(st.builds(Peak, st.frozensets(st.integers(0, 6)), hours, hours, cents), max_size=1).map(tuple),
     session_fee=cents,
@@ -234,7 +236,7 @@ def test_a_price_adds_up(found_tariff, use, zone, free_ms, cap_used, discount):
         assert pricing.money(found.under_cap) <= max(Decimal(0), found_tariff.daily_cap - cap_used)
     else:
         assert pricing.money(found.under_cap) >= found_tariff.minimum
-    if found_tariff.basis == ON and found.segments:
+    if found_tariff.charged_for == ON and found.segments:
         whole = sum(segment.ms for segment in found.segments)
         assert whole % (found_tariff.step_s * 1_000) == 0
         assert 0 <= whole - use.counted_ms < found_tariff.step_s * 1_000

@@ -153,7 +153,7 @@ class Costs:
 
         def cost(ms: int) -> Cost | None:
             tariff = found.tariff(began.local and began.local + timedelta(milliseconds=ms), purpose)
-            if tariff is None or tariff.basis == RUNNING or not tariff.prices_time:
+            if tariff is None or tariff.charged_for == RUNNING or not tariff.prices_time:
                 return None
             amount = found.cost(tariff, Use(ms, 0, began.local))
             certainty = found.certainty(amount, tariff, is_in_doubt=_is_in_doubt(tariff, began, now) or is_stale)
@@ -174,7 +174,7 @@ class Costs:
         digits, currency = self._prices.digits, self._prices.currency
         if not tariff.prices_time:
             return Rate(None, max(tariff.session_fee, tariff.minimum) * pays, digits, currency)
-        per_minute, is_by_running = found.price_at(tariff, now.local) * pays, tariff.basis == RUNNING
+        per_minute, is_by_running = found.price_at(tariff, now.local) * pays, tariff.charged_for == RUNNING
         minimum = Decimal(0) if found.has_free_minutes or tariff.minimum <= tariff.session_fee else tariff.minimum
         return Rate(per_minute, tariff.session_fee * pays, digits, currency, is_by_running, minimum * pays)
 

@@ -38,7 +38,7 @@ TARIFFS: Final = {
         grace_s=60,
     ),
     "saw": Tariff(Decimal("0.07"), peaks=(Peak(WORKDAYS, time(18), time(20), Decimal(0)),), step_s=900),
-    "mill": Tariff(Decimal("0.333333"), basis=RUNNING, idle_price=Decimal("0.041"), step_s=60),
+    "mill": Tariff(Decimal("0.333333"), charged_for=RUNNING, idle_price=Decimal("0.041"), step_s=60),
     "printer": Tariff(Decimal(0), session_fee=Decimal("2.00"), daily_cap=Decimal("5.00"), grace_s=30),
 }
 PLANS: Final = {
@@ -175,7 +175,7 @@ def tariff_row(tariff: Tariff) -> tuple[object, ...]:
     days = "".join(map(str, sorted(peak.days))) or "-"
     cap = NO_CAP if tariff.daily_cap is None else float(tariff.daily_cap)
     return (
-        *(float(tariff.price), int(tariff.basis != ON), float(tariff.idle_price), float(peak.price), days),
+        *(float(tariff.price), int(tariff.charged_for != ON), float(tariff.idle_price), float(peak.price), days),
         *(milliseconds(peak.start), milliseconds(peak.end), float(tariff.session_fee), float(tariff.minimum), cap),
         *(tariff.grace_s * 1000, tariff.step_s * 1000),
     )

@@ -213,7 +213,7 @@ class Panel:
 def tariffs(chance: random.Random) -> Iterator[Tariff]:
     """Yield tariffs without mistakes, by chance; some have a cap."""
     while True:
-        basis = chance.choice([ON, ON, RUNNING])
+        charged_for = chance.choice([ON, ON, RUNNING])
         windows = [
             Peak(
                 frozenset(chance.sample(range(7), chance.randint(1, 7))),
@@ -221,12 +221,12 @@ def tariffs(chance: random.Random) -> Iterator[Tariff]:
                 time(chance.randrange(24)),
                 Decimal(chance.choice(["0", "0.25", "0.333333"])),
             )
-            for _ in range(chance.randrange(3) if basis == ON else 0)
+            for _ in range(chance.randrange(3) if charged_for == ON else 0)
         ]
         found = Tariff(
             price=Decimal(chance.choice(["0", "0.10", "0.125", "0.000017", "2"])),
-            basis=basis,
-            idle_price=Decimal(chance.choice(["0", "0.01"])) if basis == RUNNING else Decimal(0),
+            charged_for=charged_for,
+            idle_price=Decimal(chance.choice(["0", "0.01"])) if charged_for == RUNNING else Decimal(0),
             peaks=tuple(windows),
             session_fee=Decimal(chance.choice(["0", "0", "0.50"])),
             minimum=Decimal(chance.choice(["0", "0", "1"])),

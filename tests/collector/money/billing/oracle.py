@@ -113,7 +113,7 @@ def rule_of(facts: Facts, terms: Terms) -> Rule | None:
 
 def pieces_of(facts: Facts, tariff: Tariff, zone: ZoneInfo) -> list[Piece]:
     """The session's time, in pieces of one price each."""
-    if tariff.basis == "running":
+    if tariff.charged_for == "running":
         running_ms = min(facts.running_ms, facts.counted_ms)
         pieces = [(Fraction(tariff.price), running_ms)]
         if tariff.idle_price:
@@ -161,7 +161,7 @@ def with_step(pieces: list[Piece], step_ms: int) -> list[Piece]:
 
 def has_price(tariff: Tariff) -> bool:
     """Whether a price per minute of the tariff is above 0."""
-    others = [tariff.idle_price] if tariff.basis == "running" else [peak.price for peak in tariff.peaks]
+    others = [tariff.idle_price] if tariff.charged_for == "running" else [peak.price for peak in tariff.peaks]
     return any(price > 0 for price in (tariff.price, *others))
 
 

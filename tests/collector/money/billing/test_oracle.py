@@ -105,7 +105,7 @@ def make_tariff(choose: Choose) -> Tariff:
     running = choose([False, False, False, True])
     return Tariff(
         price=choose(PRICES),
-        basis="running" if running else "on",
+        charged_for="running" if running else "on",
         idle_price=choose(PRICES) if running else Decimal(0),
         peaks=() if running else make_peaks(choose),
         session_fee=choose(FEES),

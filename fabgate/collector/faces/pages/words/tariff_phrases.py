@@ -40,7 +40,7 @@ def _prices(tariff: Tariff, money: Money) -> list[str]:
             return [_("%(price)s a session") % {"price": money.amount(max(tariff.session_fee, tariff.minimum))}]
         return [_("costs nothing")]
     price = {"price": money.amount(tariff.price)}
-    if tariff.basis == RUNNING:
+    if tariff.charged_for == RUNNING:
         found = [_("%(price)s a minute while a job runs") % price]
         if tariff.idle_price:
             found.append(_("%(price)s a minute otherwise") % {"price": money.amount(tariff.idle_price)})

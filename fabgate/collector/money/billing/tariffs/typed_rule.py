@@ -40,6 +40,8 @@ def read(parts: Sequence[str], digits: int, mistakes: list[str]) -> Typed | None
     peaks = tuple(values.pop("peak", ()))
     single = {name: found[0] for name, found in values.items()}
     purposes, vat_code = single.pop("purposes", BILLED_PURPOSES), single.pop("vat_code", "")
+    if "basis" in single:
+        single["charged_for"] = single.pop("basis")
     tariff = Tariff(**single, peaks=peaks)
     mistakes += [f"{name}: {wrong}" for name, wrong in tariff_mistakes(tariff, digits).items()]
     return Typed(tariff, purposes, vat_code) if len(mistakes) == before else None
@@ -69,10 +71,11 @@ def as_text(tariff: Tariff, purposes: frozenset[str], vat_code: str) -> str:
     """Return a rule as it would be typed, without what has its default."""
     default = Tariff(tariff.price)
     parts = [f"price={tariff.price:f}"]
-    for name in (*_AMOUNTS[1:], "basis", "grace_s", "step_s"):
+    for name in (*_AMOUNTS[1:], "charged_for", "grace_s", "step_s"):
         value = getattr(tariff, name)
         if value != getattr(default, name):
-            parts.append(f"{name}={value:f}" if isinstance(value, Decimal) else f"{name}={value}")
+            word = "basis" if name == "charged_for" else name
+            parts.append(f"{word}={value:f}" if isinstance(value, Decimal) else f"{word}={value}")
     for peak in tariff.peaks:
         end = "24:00" if peak.end == time() else f"{peak.end:%H:%M}"
         parts.append(f"peak='{_days_text(peak.days)} {peak.start:%H:%M}-{end} {peak.price:f}'")

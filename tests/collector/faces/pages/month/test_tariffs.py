@@ -213,7 +213,7 @@ tariffs = st.builds(
     daily_cap=st.none() | st.just(Decimal(9_999)),
     grace_s=st.integers(0, 3_600),
     step_s=st.integers(1, 86_400),
-) | st.builds(Tariff, price=amounts, basis=st.just(RUNNING), idle_price=amounts)
+) | st.builds(Tariff, price=amounts, charged_for=st.just(RUNNING), idle_price=amounts)
 
 
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
@@ -413,7 +413,7 @@ def test_a_rule_counts_if_a_session_can_meet_it():
         (Tariff(Decimal(0)), ["costs nothing"]),
         (Tariff(Decimal(0), session_fee=Decimal(2), minimum=Decimal(3)), ["€3.00 a session"]),
         (
-            Tariff(Decimal(1), basis=RUNNING, idle_price=Decimal("0.5"), grace_s=90, step_s=900),
+            Tariff(Decimal(1), charged_for=RUNNING, idle_price=Decimal("0.5"), grace_s=90, step_s=900),
             [
                 "€1.00 a minute while a job runs",
                 "€0.50 a minute otherwise",

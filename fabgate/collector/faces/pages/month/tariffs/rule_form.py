@@ -266,7 +266,7 @@ class RuleForm(forms.Form):
         nothing = Decimal(0)
         return Tariff(
             price=nothing if typed.get("price") is None else typed["price"],
-            basis=typed.get("basis") or ON,
+            charged_for=typed.get("basis") or ON,
             idle_price=typed.get("idle_price") or nothing,
             peaks=tuple(peaks),
             session_fee=typed.get("session_fee") or nothing,
@@ -311,7 +311,7 @@ def initial_of(rule: Rule) -> dict[str, Any]:
         "where": where,
         "plan": rule.plan,
         "price": tariff.price,
-        "basis": tariff.basis,
+        "basis": tariff.charged_for,
         "idle_price": tariff.idle_price or None,
         "session_fee": tariff.session_fee or None,
         "minimum": tariff.minimum or None,
