@@ -114,8 +114,8 @@ FAULTS = [
     # --- each intent wrong ---
     Fault(
         "a card that was not tapped counts as tapped",
-        "                do((SeeCard(badge, present=True),))",
-        "                do(taps.presented(machine, badge, None, flag_asks=False))",
+        "                self._see_card(badge)\n",
+        "                do(taps.presented(machine, badge, None, flag_asks=False))\n",
     ),
     Fault(
         "a second tap does not cancel",
@@ -411,24 +411,36 @@ FAULTS = [
     ),
     Fault(
         "a fob of another number is another person",
-        "badge if holder is None or holder.id is None else holder.id\n            if self._readers",
-        "badge\n            if self._readers",
+        "        return badge if holder is None or holder.id is None else holder.id\n",
+        "        return badge\n",
     ),
     Fault("a session begins beside the holder", "beside=reader != holder)", "beside=False)"),
     Fault(
         "a card that lies beside the holder is in it",
-        "                if not machine.place.beside:\n",
-        "                if True:\n",
+        "        if not self._power.machine.place.beside:\n",
+        "        if True:\n",
     ),
     Fault(
         "who is sent to the holder is not taken there",
-        "                self._readers.forget(person)  # what they do next is to put the badge into the holder\n",
-        "                pass\n",
+        "def _refuse_beside_holder(badge: str, holder: Holder | None) -> Refuse:\n"
+        "    return _refuse(badge, holder, (NOT_IN_HOLDER,), for_its_reader=True)\n",
+        "def _refuse_beside_holder(badge: str, holder: Holder | None) -> Refuse:\n"
+        "    return _refuse(badge, holder, (NOT_IN_HOLDER,))\n",
     ),
     Fault(
         "a badge on a reader with a fault clears a danger",
-        "        rank = Level.USER if is_doubtful else machine.rank_of(holder)\n",
+        "        rank = Level.USER if machine.place.has_fault else machine.rank_of(holder)\n",
         "        rank = machine.rank_of(holder)\n",
+    ),
+    Fault(
+        "who is refused by a reader with a fault taps another one in vain",
+        "(blocked_by(Cause.READER),), for_its_reader=True)",
+        "(blocked_by(Cause.READER),))",
+    ),
+    Fault(
+        "a guest's card in the holder counts as out of it",
+        "        return (start, SeeCard(guest, present=True)) if is_held else (start,)\n",
+        "        return (start,)\n",
     ),
     Fault(
         "a card that leaves another reader left the holder",

@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from fabgate.rules import panel, vocabulary
-from fabgate.rules.access import NOT_IN_HOLDER
-from fabgate.rules.intents import AdoptRules, CountEnergy, Cut, Refuse, SeeCard, Start
+from fabgate.rules.intents import AdoptRules, CountEnergy, Cut, Refuse, SeeCard
 from fabgate.rules.machine import STATE_OF, Machine, Phase, Session
 from fabgate.rules.power import Power
 from fabgate.rules.reactions import cause_changes, in_session, taps
@@ -134,27 +133,28 @@ class Gate:
             self._power.do(cause_changes.raised(machine, vocabulary.Cause.READER, fault))
 
     def _tapped(self, badge: str, reader: int) -> None:
-        do, machine, person = self._power.do, self._power.machine, badge
-        self._readers.lies(badge, reader)
-        if self._readers.several:
-            holder = machine.look_up(badge)
-            person = badge if holder is None or holder.id is None else holder.id
-            if self._readers.is_echo(person, reader, machine.now.boot_ms):
-                do(() if machine.place.beside else (SeeCard(badge, present=True),))
-                return
+        """React to a tap, unless it is the echo of one on another reader (``readers``); ``taps`` decides what it means."""
+        machine, readers = self._power.machine, self._readers
+        readers.lies(badge, reader)
+        person = self._person(badge)
+        if readers.is_echo(person, reader, machine.now.boot_ms):
+            self._see_card(badge)
+            return
         guest = self._refusals.take_guest(machine.now.boot_ms)
-        is_doubtful = self._readers.has_fault(reader)
-        answer = taps.presented(machine, badge, guest, flag_asks=self._flags.asking, is_doubtful=is_doubtful)
-        if is_doubtful:
-            given, answer = answer, taps.on_faulty_reader(machine, badge, answer)
-            if answer is not given:
-                self._readers.forget(person)  # they tap another reader next
-        do(answer)
-        for intent in answer if machine.beside_holder else ():
-            if isinstance(intent, Refuse) and NOT_IN_HOLDER in intent.reasons:
-                self._readers.forget(person)  # what they do next is to put the badge into the holder
-            elif isinstance(intent, Start) and intent.badge == self._readers.held:
-                do((SeeCard(intent.badge, present=True),))  # a guest's card, for whom a sponsor tapped beside it
+        answer = taps.presented(machine, badge, guest, flag_asks=self._flags.asking)
+        if any(isinstance(intent, Refuse) and intent.for_its_reader for intent in answer):
+            readers.forget(person)  # so that their next tap, on another reader, is no echo of this one
+        self._power.do(answer)
+
+    def _person(self, badge: str) -> str:
+        """Return whose tap may have an echo: the badge's member, or the badge itself if it has none."""
+        holder = self._power.machine.look_up(badge) if self._readers.several else None
+        return badge if holder is None or holder.id is None else holder.id
+
+    def _see_card(self, badge: str) -> None:
+        """Note that a card is on the reader with the holder: in hold mode this proves that it is in its holder."""
+        if not self._power.machine.place.beside:
+            self._power.do((SeeCard(badge, present=True),))
 
     def _answer(self, event: vocabulary.Event) -> None:  # noqa: C901 - one line an event, read as a table
         do, machine = self._power.do, self._power.machine
@@ -165,8 +165,7 @@ class Gate:
                 self._power.committed(token)
             case vocabulary.Lying(badge, reader, before_empty):
                 self._readers.lies(badge, reader)
-                if not machine.place.beside:
-                    do((SeeCard(badge, present=True),))  # in hold mode this proves that the card is in its holder
+                self._see_card(badge)
                 if before_empty and not machine.holds(badge):
                     do((vocabulary.Signal(vocabulary.SignalKind.MISREAD, detail=vocabulary.LYING),))
             case vocabulary.Removed(badge, reader):

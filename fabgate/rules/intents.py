@@ -82,13 +82,17 @@ class TapAgain:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Refuse a badge. ``refusals`` decides whether to record that, and whether an unknown badge gets an answer."""
+    """Refuse a badge. ``refusals`` decides whether to record that, and whether an unknown badge gets an answer.
+
+    `for_its_reader`: it was tapped on a reader where nothing can start; what they do next is to tap another one.
+    """
 
     badge: str
     reasons: tuple[str, ...]
     member: str | None = None
     lang: str | None = None
     unknown: bool = False
+    for_its_reader: bool = False
 
 
 # --- a session ends ---------------------------------------------------------------------------------------------------

@@ -22,10 +22,16 @@ ECHO_MS: Final = 3_000
 
 
 class Place(NamedTuple):
-    """A reader on which a card is: whether it proves presence, and whether it is another one than that with the holder."""
+    """A reader on which a card is, and what a tap there can prove.
+
+    `continuous`: it proves presence. `beside`: it is another one than that with the holder; `held` is the card that is in
+    the holder meanwhile. `has_fault`: what it reads starts nothing.
+    """
 
     continuous: bool = True
     beside: bool = False
+    held: str | None = None
+    has_fault: bool = False
 
 
 class Readers:
@@ -41,7 +47,7 @@ class Readers:
         #: The newest tap of each person that counted: its reader, and when.
         self._counted: dict[str, tuple[int, int]] = {}
         #: The card in the holder.
-        self.held: str | None = None
+        self._held: str | None = None
 
     @property
     def several(self) -> bool:
@@ -55,20 +61,25 @@ class Readers:
 
     def place(self, reader: int) -> Place:
         """Return what a card on this reader proves."""
-        return self._places[reader]
+        place = self._places[reader]
+        if not place.beside and not self._faults:
+            return place  # the usual case first, because every card calls this
+        return place._replace(held=self._held if place.beside else None, has_fault=reader in self._faults)
 
     def lies(self, badge: str, reader: int) -> None:
         """Note that a card is on a reader."""
         if reader == self._holder:
-            self.held = badge
+            self._held = badge
 
     def lifted(self, badge: str, reader: int) -> None:
         """Note that a card left a reader."""
-        if reader == self._holder and badge == self.held:
-            self.held = None
+        if reader == self._holder and badge == self._held:
+            self._held = None
 
     def is_echo(self, person: str, reader: int, at_ms: int) -> bool:
         """Return whether a tap of `person` (a member, or an unknown badge) is an echo; otherwise it counts."""
+        if not self.several:
+            return False
         before = self._counted.get(person)
         if before is not None and before[0] != reader and at_ms - before[1] <= ECHO_MS:
             return True
@@ -87,10 +98,6 @@ class Readers:
     def works(self, reader: int) -> None:
         """Note that a reader works again."""
         self._faults.pop(reader, None)
-
-    def has_fault(self, reader: int) -> bool:
-        """Return whether this reader has a fault."""
-        return reader in self._faults
 
     def fault(self, mode: Mode) -> str | None:
         """Return the fault that forbids use in this mode, or None."""

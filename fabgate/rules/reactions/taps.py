@@ -64,18 +64,21 @@ _ON_FAULTY_READER: Final = (
 )
 
 
-def presented(
-    machine: Machine, badge: str, guest: str | None, *, flag_asks: bool, is_doubtful: bool = False
-) -> tuple[Intent, ...]:
-    """React to a tap.
+def presented(machine: Machine, badge: str, guest: str | None, *, flag_asks: bool) -> tuple[Intent, ...]:
+    """React to a tap on the reader ``machine.place``.
 
     `guest` is the unknown badge that was tapped just before, if a supervisor may still sponsor it; `flag_asks` is
-    whether the flag button was pressed and a badge has to confirm it. `is_doubtful` is whether the reader has a fault: then a
-    badge can report a defect, but it proves no rank, and withdraws none.
+    whether the flag button was pressed and a badge has to confirm it.
     """
+    answer = _by_phase(machine, badge, guest, flag_asks=flag_asks)
+    return _on_faulty_reader(machine, badge, answer) if machine.place.has_fault else answer
+
+
+def _by_phase(machine: Machine, badge: str, guest: str | None, *, flag_asks: bool) -> tuple[Intent, ...]:
     holder = machine.look_up(badge)
     if flag_asks and holder is not None and holder.id is not None:
-        rank = Level.USER if is_doubtful else machine.rank_of(holder)
+        # on a reader with a fault a badge can report a defect, but it proves no rank, and withdraws none
+        rank = Level.USER if machine.place.has_fault else machine.rank_of(holder)
         answer = AnswerFlag(badge, holder.id, rank, _language(holder))
         # this tap is also a second tap, so it cancels a waiting start
         cancels = () if machine.comes_after_supervisor(badge, holder) else (CancelStart(),)
@@ -107,12 +110,12 @@ def removed(machine: Machine, badge: str) -> tuple[Intent, ...]:
     return ()
 
 
-def on_faulty_reader(machine: Machine, badge: str, answer: tuple[Intent, ...]) -> tuple[Intent, ...]:
+def _on_faulty_reader(machine: Machine, badge: str, answer: tuple[Intent, ...]) -> tuple[Intent, ...]:
     """Return the answer to a tap on a reader with a fault: what would start, lengthen or clear something is refused."""
     if all(isinstance(intent, _ON_FAULTY_READER) for intent in answer):
         return answer
     seen = tuple(intent for intent in answer if isinstance(intent, SeeCard))
-    return *seen, _refuse(badge, machine.look_up(badge), (blocked_by(Cause.READER),))
+    return *seen, _refuse(badge, machine.look_up(badge), (blocked_by(Cause.READER),), for_its_reader=True)
 
 
 # --- in each phase ----------------------------------------------------------------------------------------------------
@@ -125,9 +128,11 @@ def _on_free_machine(machine: Machine, badge: str, holder: Holder | None, guest:
     if holder is None or decision.basis is None:
         return (_refuse(badge, holder, decision.reasons),)
     if guest is not None and machine.look_up(guest) is None and machine.may_sponsor(holder):
-        return (Start(guest, holder, decision.basis._replace(kind="sponsor"), sponsor_badge=badge),)
+        start = Start(guest, holder, decision.basis._replace(kind="sponsor"), sponsor_badge=badge)
+        is_held = machine.beside_holder and guest == machine.place.held
+        return (start, SeeCard(guest, present=True)) if is_held else (start,)
     if machine.beside_holder:
-        return (_refuse(badge, holder, (NOT_IN_HOLDER,)),)
+        return (_refuse_beside_holder(badge, holder),)
     if not decision.needs_supervisor:
         return (Start(badge, holder, decision.basis),)
     if not machine.second_card_allowed:
@@ -163,7 +168,7 @@ def _while_fan_runs(machine: Machine, badge: str, holder: Holder | None, guest: 
     decision = machine.decide(holder)
     if decision.basis is not None and not decision.needs_supervisor:
         if machine.beside_holder:
-            return (_refuse(badge, holder, (NOT_IN_HOLDER,)),)
+            return (_refuse_beside_holder(badge, holder),)
         return Cut(), TapAgain(badge, guest)
     return (_refuse_in_use(machine, badge, holder),)
 
@@ -179,7 +184,7 @@ def _in_use(machine: Machine, badge: str, holder: Holder | None) -> tuple[Intent
     may_take_over = machine.rules.handover and machine.phase is Phase.ACTIVE and not decision.needs_supervisor
     if may_take_over and holder is not None and decision.basis is not None:
         if machine.beside_holder:
-            return (_refuse(badge, holder, (NOT_IN_HOLDER,)),)
+            return (_refuse_beside_holder(badge, holder),)
         return (HandOver(badge, holder, decision.basis),)
     return (_refuse_in_use(machine, badge, holder),)
 
@@ -231,8 +236,13 @@ def _refuse_in_use(machine: Machine, badge: str, holder: Holder | None) -> Refus
     return _refuse(badge, holder, (*machine.decide(holder).reasons, MEMBER_FIRST if member_first else IN_USE))
 
 
-def _refuse(badge: str, holder: Holder | None, reasons: tuple[str, ...]) -> Refuse:
-    return Refuse(badge, reasons, holder.id if holder is not None else None, _language(holder), unknown=holder is None)
+def _refuse_beside_holder(badge: str, holder: Holder | None) -> Refuse:
+    return _refuse(badge, holder, (NOT_IN_HOLDER,), for_its_reader=True)
+
+
+def _refuse(badge: str, holder: Holder | None, reasons: tuple[str, ...], *, for_its_reader: bool = False) -> Refuse:
+    member = None if holder is None else holder.id
+    return Refuse(badge, reasons, member, _language(holder), holder is None, for_its_reader)
 
 
 def _language(holder: Holder | None) -> str | None:
