@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import re
 from functools import cache
 from pathlib import Path
@@ -255,6 +256,30 @@ def test_each_document_that_the_code_names_exists():
     }
     assert len(named) > 20
     assert [where for where in sorted(named) if not (ROOT / where[1]).exists()] == []
+
+
+def _lines(path: Path, passage: str) -> int:
+    """Return how many lines a passage of the README's reading list has."""
+    text = path.read_text("utf-8")
+    tree, names = ast.parse(text), re.findall(r"`(\w[\w ]*)`", passage)
+    if passage == "all of it":
+        return len(text.splitlines())
+    if passage.startswith("down to"):
+        return next(n for n, line in enumerate(text.splitlines()) if names[0] in line)
+    top = tree.body[0].end_lineno if "top" in passage else 0
+    found = {getattr(node, "name", ""): node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    found |= {ast.unparse(node.target): node for node in tree.body if isinstance(node, ast.AnnAssign)}
+    return (top or 0) + sum((found[name].end_lineno or 0) - found[name].lineno + 1 for name in names)
+
+
+def test_what_the_readme_says_to_read_is_there_and_as_short_as_it_says():
+    rows = re.findall(
+        r"^\| (\[.*\]\(fabgate/rules/.*\)) \| (.*) \| (\d+) \| .* \|$", README.read_text("utf-8"), re.MULTILINE
+    )
+    assert len(rows) > 5
+    for files, passage, said in rows:
+        lines = sum(_lines(ROOT / name, passage) for name in re.findall(r"\((.*?)\)", files))
+        assert abs(lines - int(said)) <= 10, (files, lines)
 
 
 def test_the_readme_names_the_variables_of_a_first_start():

@@ -1,4 +1,6 @@
-"""The safety case: who may use the machine, and when it has power. Pure code, standard library only. Read this first.
+"""The safety case: who may use the machine, and when it has power. Pure code, standard library only.
+
+README.md ("How it decides") says in which order to read it.
 
 An event goes in, commands come out, and time is an argument::
 

@@ -3,6 +3,21 @@
 One function, ``decide``. It never stops at the first reason: a member who fixes one thing must not discover the next
 by tapping again. Reasons are ordered worst first; the first is shown, all are recorded.
 
+A roster is for one machine. Its author (a collector, or a members file) has decided what depends on the person alone, and
+this module decides the rest at each tap. So trainings, blocks and lost badges appear here only as reasons of ``Barred``:
+
+====================  ==========================================================================================
+training              a person without one for this machine is ``Barred`` ("training-missing"). Who may only use it under
+                      supervision is ``Member.supervised``; ``Member.level`` says who supervises and who maintains
+block, lost badge,    the person, or the badge alone, is ``Barred`` with the reason: "suspended", "badge-lost", "no-credit"
+no credit
+expiry                the first of the membership, the training and the loan to end is ``Member.valid_until``; what ends
+                      is ``until_reason``. Compared with the gate's clock here (``_is_over``)
+hours                 ``windows``, compared with the gate's clock here (``_within``)
+lock, old roster,     they concern the machine and not the person: ``vocabulary.causes``, added here (``_blocks``)
+danger, faults
+====================  ==========================================================================================
+
 Exceptions:
 
 ===============  ==========================================================================================
@@ -68,7 +83,10 @@ def decide(
     stale: bool,
     now: Now,
 ) -> Decision:
-    """Decide whether the holder of a badge (None: an unknown badge) may start a session now."""
+    """Decide whether the holder of a badge (None: an unknown badge) may start a session now.
+
+    Their training and blocks are in `holder` already (see above).
+    """
     blocks = _blocks(holder, causes) if causes else ()
     own = _own_reasons(holder, rules, now)
     if blocks:
@@ -86,6 +104,61 @@ def decide(
     return Decision(Basis(kind, grant=holder.grant, stale_roster=stale), needs_supervisor=not alone)
 
 
+def _blocks(holder: Holder | None, causes: AbstractSet[Cause]) -> tuple[str, ...]:
+    return tuple(blocked_by(cause) for cause in Cause if cause in causes and not _exempt(holder, cause))
+
+
+def _exempt(holder: Holder | None, cause: Cause) -> bool:
+    if cause is Cause.STALE:
+        return isinstance(holder, Emergency)
+    return cause is Cause.FLAG and isinstance(holder, Member) and holder.rank is Level.MAINTAINER
+
+
+def _own_reasons(holder: Holder | None, rules: MachineRules, now: Now) -> tuple[str, ...]:
+    if holder is None:
+        return (UNKNOWN_BADGE,)
+    if isinstance(holder, Emergency):
+        return ()
+    reasons = [] if isinstance(holder, Member) else list(holder.reasons)
+    if isinstance(holder, Member) and rules.deny_when_stale and not now.synced:
+        reasons.append(CLOCK_UNKNOWN)
+    # Without any known time, dates and hours cannot be checked; `deny_when_stale` refuses because of that risk.
+    if now.local is not None:
+        if isinstance(holder, Member) and _is_over(holder, now.local):
+            reasons.append(holder.until_reason)
+        if holder.windows and not any(_within(window, now.local) for window in holder.windows):
+            reasons.append(OUTSIDE_HOURS)
+    return tuple(reasons)
+
+
+def _is_over(member: Member, local: datetime) -> bool:
+    # Counted in days since year 1: "forever" is often written 9999-12-31, the last date that Python has.
+    return member.valid_until is not None and local.toordinal() > member.valid_until.toordinal() + member.grace_days
+
+
+def _within(window: Window, local: datetime) -> bool:
+    minute = local.hour * 60 + local.minute
+    today = local.isoweekday()
+    yesterday = today - 1 or 7
+    if window.from_min < window.to_min:
+        return today in window.days and window.from_min <= minute < window.to_min
+    # Past midnight the weekday is the one on which the window opened.
+    return (today in window.days and minute >= window.from_min) or (yesterday in window.days and minute < window.to_min)
+
+
+def _observed(holder: Holder | None, rules: MachineRules, now: Now) -> bool:
+    until, local = rules.observe_until, now.local
+    if holder is None or holder.id is None or until is None or local is None:
+        return False
+    # A time without a zone is in the site's zone. Comparing it with one that has a zone would raise TypeError at every
+    # tap.
+    return local < (until if until.tzinfo is not None else until.replace(tzinfo=local.tzinfo))
+
+
+def _needs_supervisor(member: Member, rules: MachineRules) -> bool:
+    return member.supervised or (rules.supervision is Supervision.ALWAYS and not member.rank.supervises)
+
+
 def may_supervise(holder: Holder | None, *, rules: MachineRules, causes: AbstractSet[Cause], now: Now) -> bool:
     """Return whether this badge can open a session for another member: a supervisor who may also use the machine."""
     return (
@@ -98,6 +171,9 @@ def may_supervise(holder: Holder | None, *, rules: MachineRules, causes: Abstrac
 def needs_supervisor(holder: Holder | None, *, rules: MachineRules, now: Now) -> bool:
     """Return whether this person can begin only with a supervisor, whatever else may be against them."""
     return isinstance(holder, Member) and _needs_supervisor(holder, rules) and not _observed(holder, rules, now)
+
+
+# --- when a right ends --------------------------------------------------------------------------------------------------
 
 
 def has_lapsed(holder: Holder | None, reasons: tuple[str, ...]) -> bool:
@@ -160,58 +236,3 @@ def _ms_until(local: datetime, later: datetime) -> int:
     later = later.replace(fold=local.fold)
     shift = (later.utcoffset() or timedelta()) - (local.utcoffset() or timedelta())
     return max(1, -(-(later - local - shift) // timedelta(milliseconds=1)))
-
-
-def _blocks(holder: Holder | None, causes: AbstractSet[Cause]) -> tuple[str, ...]:
-    return tuple(blocked_by(cause) for cause in Cause if cause in causes and not _exempt(holder, cause))
-
-
-def _exempt(holder: Holder | None, cause: Cause) -> bool:
-    if cause is Cause.STALE:
-        return isinstance(holder, Emergency)
-    return cause is Cause.FLAG and isinstance(holder, Member) and holder.rank is Level.MAINTAINER
-
-
-def _own_reasons(holder: Holder | None, rules: MachineRules, now: Now) -> tuple[str, ...]:
-    if holder is None:
-        return (UNKNOWN_BADGE,)
-    if isinstance(holder, Emergency):
-        return ()
-    reasons = [] if isinstance(holder, Member) else list(holder.reasons)
-    if isinstance(holder, Member) and rules.deny_when_stale and not now.synced:
-        reasons.append(CLOCK_UNKNOWN)
-    # Without any known time, dates and hours cannot be checked; `deny_when_stale` refuses because of that risk.
-    if now.local is not None:
-        if isinstance(holder, Member) and _is_over(holder, now.local):
-            reasons.append(holder.until_reason)
-        if holder.windows and not any(_within(window, now.local) for window in holder.windows):
-            reasons.append(OUTSIDE_HOURS)
-    return tuple(reasons)
-
-
-def _is_over(member: Member, local: datetime) -> bool:
-    # Counted in days since year 1: "forever" is often written 9999-12-31, the last date that Python has.
-    return member.valid_until is not None and local.toordinal() > member.valid_until.toordinal() + member.grace_days
-
-
-def _within(window: Window, local: datetime) -> bool:
-    minute = local.hour * 60 + local.minute
-    today = local.isoweekday()
-    yesterday = today - 1 or 7
-    if window.from_min < window.to_min:
-        return today in window.days and window.from_min <= minute < window.to_min
-    # Past midnight the weekday is the one on which the window opened.
-    return (today in window.days and minute >= window.from_min) or (yesterday in window.days and minute < window.to_min)
-
-
-def _observed(holder: Holder | None, rules: MachineRules, now: Now) -> bool:
-    until, local = rules.observe_until, now.local
-    if holder is None or holder.id is None or until is None or local is None:
-        return False
-    # A time without a zone is in the site's zone. Comparing it with one that has a zone would raise TypeError at every
-    # tap.
-    return local < (until if until.tzinfo is not None else until.replace(tzinfo=local.tzinfo))
-
-
-def _needs_supervisor(member: Member, rules: MachineRules) -> bool:
-    return member.supervised or (rules.supervision is Supervision.ALWAYS and not member.rank.supervises)
