@@ -120,9 +120,9 @@ def _own_reasons(holder: Holder | None, rules: MachineRules, now: Now) -> tuple[
     if isinstance(holder, Emergency):
         return ()
     reasons = [] if isinstance(holder, Member) else list(holder.reasons)
-    if isinstance(holder, Member) and rules.deny_when_stale and not now.synced:
+    if isinstance(holder, Member) and rules.refuses_when_stale and not now.synced:
         reasons.append(CLOCK_UNKNOWN)
-    # Without any known time, dates and hours cannot be checked; `deny_when_stale` refuses because of that risk.
+    # Without any known time, dates and hours cannot be checked; `refuses_when_stale` refuses because of that risk.
     if now.local is not None:
         if isinstance(holder, Member) and _is_over(holder, now.local):
             reasons.append(holder.until_reason)

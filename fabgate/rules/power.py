@@ -241,7 +241,7 @@ class Power:
         self.machine = self.machine._replace(session=self._owner()._replace(end_reason=reason, end_actor=actor))
         if rules.mode is Mode.AUDIT:
             self._cut()
-        elif rules.finish_wait and (self.machine.job_may_run(reason) if assumes_job else self.machine.working):
+        elif rules.finishes_jobs and (self.machine.job_may_run(reason) if assumes_job else self.machine.working):
             session = self._owner_alone()
             term = session.term.finish(self.machine.now.boot_ms, rules, run_sense=self.machine.run_sense)
             self._go(Step.JOB_RUNS, session=session._replace(term=term))

@@ -53,7 +53,7 @@ def test_every_reason_is_given_at_once_with_the_worst_first():
         causes=[vocabulary.Cause.STALE, vocabulary.Cause.ESTOP, vocabulary.Cause.READER],
         stale=True,
         synced=False,
-        deny_when_stale=True,
+        refuses_when_stale=True,
     )
     assert decision.basis is None
     assert decision.reasons == (
@@ -94,7 +94,7 @@ def test_an_emergency_badge_needs_no_roster_no_clock_and_no_supervisor():
         stale=True,
         local=None,
         synced=False,
-        deny_when_stale=True,
+        refuses_when_stale=True,
         supervision=vocabulary.Supervision.ALWAYS,
     )
     assert decision.basis == vocabulary.Basis("emergency", stale_roster=True)
@@ -165,7 +165,7 @@ def test_without_a_known_time_dates_and_hours_are_not_checked():
 
 
 def test_a_machine_that_is_strict_about_age_refuses_while_the_clock_is_unknown():
-    assert ask(ADA, local=None, synced=False, deny_when_stale=True).reasons == ("clock-unknown",)
+    assert ask(ADA, local=None, synced=False, refuses_when_stale=True).reasons == ("clock-unknown",)
 
 
 # --- opening weeks ---

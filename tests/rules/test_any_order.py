@@ -64,14 +64,14 @@ def rules_by(choose: Callable[[Sequence[Any]], Any]) -> vocabulary.MachineRules:
         idle_off_ms=0 if choose(rarely) else choose([None, 30_000]),
         warn_ms=choose([20_000, 0]),
         grace_ms=0 if choose(rarely) else 10_000,
-        finish_wait=choose([True, False]),
+        finishes_jobs=choose([True, False]),
         finish_max_ms=choose([40_000, 0]),
         run_on_ms=choose([15_000, 0]),
         warm_up_ms=choose([0, 40_000]),
         handover=choose([True, False]),
         supervision=choose(list(vocabulary.Supervision)),
         sponsor=choose([True, False]),
-        deny_when_stale=choose([True, False]),
+        refuses_when_stale=choose([True, False]),
         observe_until=choose([None, NOON + timedelta(minutes=2)]),
         lock=choose(LOCKS) if choose(rarely) else None,
     )
@@ -165,7 +165,7 @@ class AnyOrder(RuleBasedStateMachine):
         if vocabulary.SetPower(on=False) in commands and before in POWERED:
             limit_at = None if session is None or not behind else session.term.limit_at
             cut_at = None if session is None else session.term.cut_at
-            may_finish = rules.finish_wait and self.gate.rules.finish_wait
+            may_finish = rules.finishes_jobs and self.gate.rules.finishes_jobs
             self.went_off(event, before, limit_at, cut_at, may_finish=may_finish)
         if after in OWN_RULES or after not in POWERED:
             self.finishing_since = None
@@ -451,7 +451,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.all_rules.append(rules)
         self.stale = stale
         self.causes -= {vocabulary.Cause.LOCK_NOW, vocabulary.Cause.LOCK_AFTER_JOB, vocabulary.Cause.STALE}
-        if stale and rules.deny_when_stale:
+        if stale and rules.refuses_when_stale:
             self.causes.add(vocabulary.Cause.STALE)
         if rules.lock is not None:
             self.causes.add(vocabulary.Cause.LOCK_NOW if rules.lock.now else vocabulary.Cause.LOCK_AFTER_JOB)

@@ -210,7 +210,7 @@ def test_an_input_without_a_broken_meter_is_believed_as_before() -> None:
 
 
 def test_nothing_is_asked_where_the_rules_cut_a_job_or_nothing_is_switched() -> None:
-    assert beside(finish_wait=False).tap("ada")[0] == "off"
+    assert beside(finishes_jobs=False).tap("ada")[0] == "off"
     assert beside(mode=vocabulary.Mode.AUDIT).tap("ada")[0].startswith("record ended")
 
 
@@ -218,7 +218,7 @@ def test_a_roster_that_cuts_jobs_leaves_the_question_to_a_job_that_is_being_fini
     for person in (lambda world: world.tap("ada"), lambda world: world.stop()):
         world = beside()
         world.roster(lock=vocabulary.Lock("l", now=False))
-        world.roster(finish_wait=False)
+        world.roster(finishes_jobs=False)
         person(world)
         assert world.panel.detail == vocabulary.ASKS_AGAIN
         world.lift("ada")

@@ -237,7 +237,7 @@ def test_an_old_roster_blocks_only_a_machine_that_is_strict_about_it():
     assert isinstance(world.last, vocabulary.Started)
     assert world.last.basis.stale_roster
     world.commit()
-    assert world.roster(stale=True, deny_when_stale=True) == ["record blocked stale"]
+    assert world.roster(stale=True, refuses_when_stale=True) == ["record blocked stale"]
     assert world.power
     world.stop()
     assert world.tap("ada")[0] == "record refused blocked-stale"
@@ -272,7 +272,7 @@ def test_without_an_input_a_window_that_closes_in_mid_session_is_seen_at_the_nex
 
 
 def test_a_clock_that_is_lost_in_mid_session_ends_nothing():
-    world = World(run_sense=True, deny_when_stale=True).start()
+    world = World(run_sense=True, refuses_when_stale=True).start()
     world.synced = False
     assert world.after(5 * MIN) == []
     world.stop()
@@ -288,9 +288,9 @@ def test_a_maintainers_session_on_a_flagged_machine_is_not_revoked_by_the_flag()
 def test_new_rules_apply_to_a_running_session():
     world = active()
     world.running(True)
-    world.roster(finish_wait=False)
+    world.roster(finishes_jobs=False)
     assert world.stop()[0] == "off"
-    assert world.gate.rules.finish_wait is False
+    assert world.gate.rules.finishes_jobs is False
 
 
 def test_a_roster_in_the_middle_of_a_start_does_not_stop_it():

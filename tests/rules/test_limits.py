@@ -215,7 +215,7 @@ def test_a_job_that_never_ends_has_power_for_four_hours_at_most():
 
 
 def test_a_machine_whose_rules_say_so_is_cut_in_its_job():
-    world = World(run_sense=True, finish_wait=False).start()
+    world = World(run_sense=True, finishes_jobs=False).start()
     world.running(True)
     assert world.stop()[0] == "off"
 
@@ -331,7 +331,7 @@ def test_no_toggling_of_the_input_keeps_power_beyond_job_and_fan():
 
 
 def test_a_job_that_begins_too_late_or_on_a_machine_that_cuts_does_not_count():
-    world = World(run_sense=True, run_on_ms=30 * S, finish_wait=False).start()
+    world = World(run_sense=True, run_on_ms=30 * S, finishes_jobs=False).start()
     world.stop()
     assert world.running(True) == []
     assert world.phase == "run-on"

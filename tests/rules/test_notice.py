@@ -91,7 +91,7 @@ def test_without_an_input_nothing_waits_for_a_notice(cause: Cause) -> None:
     assert world.phase == "finishing-job"
     assert world.gate.session is not None
     assert world.gate.session.term.deadline_at is None
-    world = World(finish_wait=False).start()
+    world = World(finishes_jobs=False).start()
     cause(world)
     assert not world.power
 
@@ -166,7 +166,7 @@ def test_a_cause_that_comes_while_the_fan_runs_counts_for_a_job_that_begins_then
     assert world.running(True) == ["show warning"]
     assert world.after(MIN - 1) == []
     assert world.after(1)[0] == "off"
-    world = still(run_on_ms=5 * MIN, finish_wait=False)
+    world = still(run_on_ms=5 * MIN, finishes_jobs=False)
     world.stop()
     lock(world)
     world.running(True)

@@ -51,7 +51,7 @@ class Workshop:
             limit_ms=choose((300 * S, 3_600 * S)),
             max_ms=7_200 * S,
             idle_off_ms=choose((None, 200 * S)) if self.run_sense else None,
-            finish_wait=choose((True, True, False)),
+            finishes_jobs=choose((True, True, False)),
             finish_max_ms=choose((0, 60 * S, 900 * S)),
             run_on_ms=self.run_on_ms,
         )
@@ -184,7 +184,7 @@ class Workshop:
                 self.do(vocabulary.StopPressed(dice.choice((None, None, "boss"))), caused=True)
                 assert not active_still or world.phase in ("run-on", "free"), "the stop button ends at once"
             case 16:
-                waits = world.rules.finish_wait and world.rules.finish_max_ms > 0
+                waits = world.rules.finishes_jobs and world.rules.finish_max_ms > 0
                 jobs = self.run_sense and self.works and waits
                 finishes = jobs and world.rules.mode is not vocabulary.Mode.AUDIT and world.phase == "active"
                 self.do(vocabulary.StopPressed(known=False), caused=True)

@@ -20,7 +20,7 @@ READER = vocabulary.Cause.READER
 
 
 def of_two(*, continuous: list[bool] = BOTH, **rules: Any) -> World:
-    return World(continuous=continuous, **{"finish_wait": False, **rules})
+    return World(continuous=continuous, **{"finishes_jobs": False, **rules})
 
 
 def fails(world: World, reader: int) -> list[str]:

@@ -263,13 +263,13 @@ def test_a_maintainer_whom_the_roster_no_longer_admits_clears_nothing():
 
 
 def test_a_maintainer_clears_a_fault_while_the_clock_is_unknown():
-    world = World(latched=["output"], deny_when_stale=True)
+    world = World(latched=["output"], refuses_when_stale=True)
     world.synced = False
     assert world.tap("max") == ["clear-fault m-max"]
 
 
 def test_an_emergency_badge_works_without_any_roster():
-    world = World(deny_when_stale=True)
+    world = World(refuses_when_stale=True)
     assert world.roster(stale=True) == ["record blocked stale", "show blocked"]
     assert world.tap("ada")[0] == "record refused blocked-stale"
     world.tap("desk")

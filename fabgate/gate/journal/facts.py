@@ -72,7 +72,7 @@ class FactWriter:
         self, fact: vocabulary.Started, at: vocabulary.Now, rules: vocabulary.MachineRules
     ) -> OpenSession:
         # Where a session waits for its job, power may have stayed on long after the last checkpoint.
-        finish_ms = rules.finish_max_ms + rules.run_on_ms if rules.finish_wait else rules.run_on_ms
+        finish_ms = rules.finish_max_ms + rules.run_on_ms if rules.finishes_jobs else rules.run_on_ms
         return OpenSession(
             session=fact.session,
             member=fact.member,

@@ -66,7 +66,7 @@ def of_roster(rules: MachineRules, *, stale: bool) -> tuple[CauseRaised | CauseC
     applies = {
         Cause.LOCK_NOW: lock is not None and lock.now,
         Cause.LOCK_AFTER_JOB: lock is not None and not lock.now,
-        Cause.STALE: stale and rules.deny_when_stale,
+        Cause.STALE: stale and rules.refuses_when_stale,
     }
     reason = "" if lock is None else lock.reason
     raises = [CauseRaised(cause, "" if cause is Cause.STALE else reason) for cause, holds in applies.items() if holds]

@@ -70,7 +70,7 @@ def work_sensed(machine: Machine, part: str, *, on: bool, known: bool) -> tuple[
     if machine.phase is Phase.FINISHING_JOB and not at_work:
         return count, EndJob()
     is_job = on and known and part not in machine.broken
-    if machine.phase is Phase.RUN_ON and is_job and machine.rules.finish_wait:
+    if machine.phase is Phase.RUN_ON and is_job and machine.rules.finishes_jobs:
         assert machine.session is not None
         return (count, ResumeJob()) if machine.now.boot_ms < machine.session.term.finish_until else (count,)
     return (count,)
@@ -100,7 +100,7 @@ def ask_again(machine: Machine, by: str) -> tuple[Intent, ...]:
     """Ask the person who ends a session to do it again, if an input reports work while a meter is broken."""
     is_switched = machine.rules.mode is not Mode.AUDIT
     # a new roster says how jobs that begin end; a job that is being finished goes on
-    finishes = machine.rules.finish_wait or machine.phase is Phase.FINISHING_JOB
+    finishes = machine.rules.finishes_jobs or machine.phase is Phase.FINISHING_JOB
     waits = is_switched and finishes and machine.working and not machine.is_guessing
     if not waits or not machine.broken:
         return ()

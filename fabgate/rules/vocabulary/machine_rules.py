@@ -36,7 +36,11 @@ class Lock:
 
 @dataclass(frozen=True, slots=True)
 class MachineRules:
-    """The rules of one machine. All durations are milliseconds; docs/reference.md explains each."""
+    """The rules of one machine. All durations are milliseconds; docs/reference.md explains each.
+
+    `finishes_jobs` lets a running job finish when its session ends (``finish: wait``). `refuses_when_stale` refuses all
+    but emergency badges by a roster that is too old, and members while the time is not known (``on_stale: deny``).
+    """
 
     mode: Mode = Mode.TAP
     limit_ms: int = 12 * 3_600_000
@@ -44,13 +48,13 @@ class MachineRules:
     idle_off_ms: int | None = None
     warn_ms: int = 120_000
     grace_ms: int = 10_000
-    finish_wait: bool = True
+    finishes_jobs: bool = True
     finish_max_ms: int = 4 * 3_600_000
     run_on_ms: int = 0
     warm_up_ms: int = 0
     handover: bool = False
     supervision: Supervision = Supervision.MINORS
     sponsor: bool = False
-    deny_when_stale: bool = False
+    refuses_when_stale: bool = False
     observe_until: datetime | None = None
     lock: Lock | None = None

@@ -24,7 +24,7 @@ from fabgate.rules import vocabulary
 from tests.gate.fakes import NOON
 
 AT = vocabulary.Now(5_000, NOON, synced=True)
-RULES = vocabulary.MachineRules(finish_wait=False)
+RULES = vocabulary.MachineRules(finishes_jobs=False)
 GRANT = vocabulary.Basis("grant", grant="g-1", stale_roster=True, would_refuse=("expired",))
 STARTED = vocabulary.Started("s-1", "m-ada", "b" * 64, GRANT, vocabulary.Mode.TAP, "m-sue", "s-0", 4_000)
 ENDED = vocabulary.Ended("s-1", "m-ada", "b" * 64, vocabulary.EndReason.BADGE, 1_000, 500, "m-boss")
@@ -136,9 +136,9 @@ def msgspec_free_replace(fact: vocabulary.Started, **changes: Any) -> vocabulary
 @pytest.mark.parametrize(
     ("rules", "slack_ms"),
     [
-        (vocabulary.MachineRules(finish_wait=False), 90_000),
-        (vocabulary.MachineRules(finish_wait=False, run_on_ms=5_000), 95_000),
-        (vocabulary.MachineRules(finish_wait=True, finish_max_ms=600_000, run_on_ms=5_000), 695_000),
+        (vocabulary.MachineRules(finishes_jobs=False), 90_000),
+        (vocabulary.MachineRules(finishes_jobs=False, run_on_ms=5_000), 95_000),
+        (vocabulary.MachineRules(finishes_jobs=True, finish_max_ms=600_000, run_on_ms=5_000), 695_000),
     ],
 )
 def test_the_doubt_after_a_power_cut_covers_how_long_a_machine_may_finish(

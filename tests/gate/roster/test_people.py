@@ -114,7 +114,11 @@ def test_a_machine_becomes_the_rules_machine():
         )
     )
     assert (found.mode, found.observe_until, found.idle_off_ms) == (vocabulary.Mode.HOLD, until, 60_000)
-    assert (found.finish_wait, found.supervision, found.deny_when_stale) == (False, vocabulary.Supervision.ALWAYS, True)
+    assert (found.finishes_jobs, found.supervision, found.refuses_when_stale) == (
+        False,
+        vocabulary.Supervision.ALWAYS,
+        True,
+    )
     assert found.lock == vocabulary.Lock("l-1", True, "belt", "2027-03-14")
 
 

@@ -176,7 +176,7 @@ def test_the_check_warns_exactly_where_a_session_outlasts_24_v_that_fail_and_ret
     inputs = {name: LOOPS[name] for name in wired}
     path = gate(inputs=", ".join(f"{name}: {pin}" for name, pin in inputs.items()))
     path.write_text(path.read_text().replace("limit_s: 600", f"limit_s: 600, finish: {finish}, run_on_s: {run_on_s}"))
-    again = has_power_again(inputs, finish_wait=finish == "wait", run_on_ms=1_000 * run_on_s)
+    again = has_power_again(inputs, finishes_jobs=finish == "wait", run_on_ms=1_000 * run_on_s)
     assert bool(check(path).warnings) is again
     assert not (again and "estop_pin" in wired)
     assert again or "estop_pin" in wired or "stop_pin" in wired
