@@ -566,11 +566,11 @@ def test_the_rules_end_sessions_for_the_reasons_that_the_wire_knows():
 
 
 def test_fallbacks_in_gate_yaml_and_rules_in_a_roster_have_the_same_names_and_defaults():
-    fallback = gate_yaml.Machine().rules()
+    fallback = gate_yaml.MachineSection().rules()
     assert fallback == wire.MachineRules()
     only_in_rosters = {"observe_until", "attended", "lock", "lifted", "price_hint"}
     assert (
-        set(gate_yaml.Machine.__struct_fields__) - {"name"}
+        set(gate_yaml.MachineSection.__struct_fields__) - {"name"}
         == set(wire.MachineRules.__struct_fields__) - only_in_rosters
     )
 

@@ -19,7 +19,15 @@ import msgspec
 
 from fabgate import badge, wire
 from fabgate.drivers.outputs.memory import MemoryOutput
-from fabgate.gate.config.gate_yaml import ClockOptions, Config, Driver, JournalOptions, Machine, Mqtt, RosterSource
+from fabgate.gate.config.gate_yaml import (
+    ClockOptions,
+    Config,
+    Driver,
+    JournalOptions,
+    MachineSection,
+    Mqtt,
+    RosterSource,
+)
 from fabgate.gate.daemon import Daemon
 from fabgate.gate.hardware.inputs_thread import InputLevels
 from fabgate.gate.journal.reader import JournalReader
@@ -89,7 +97,7 @@ def gate_config(folder: Path, **changes: Any) -> Config:
         "gate": "laser-1",
         "state_dir": folder / "state",
         "demo": True,
-        "machine": Machine(name="Laser", finish="cut"),
+        "machine": MachineSection(name="Laser", finish="cut"),
         "reader": [Driver(driver="simulated")],
         "output": Driver(driver="memory"),
         "roster": RosterSource(file=roster),

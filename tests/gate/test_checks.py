@@ -9,7 +9,7 @@ import pytest
 
 from fabgate import wire
 from fabgate.gate import daemon as module
-from fabgate.gate.config.gate_yaml import Inputs, Machine
+from fabgate.gate.config.gate_yaml import Inputs, MachineSection
 from fabgate.gate.journal.reader import JournalReader
 from fabgate.gate.workers import WorkerFailed
 from fabgate.rules import vocabulary
@@ -128,7 +128,7 @@ def test_a_reader_that_hung_answers_once_and_fails_is_not_taken_for_well(bench: 
 
 def test_a_tap_session_outlives_a_dead_reader_and_a_hold_session_ends_after_its_grace(tmp_path: Path) -> None:
     for mode, on_after in (("tap", True), ("hold", False)):
-        with running(tmp_path / mode, machine=Machine(mode=mode, finish="cut", grace_s=10)) as bench:
+        with running(tmp_path / mode, machine=MachineSection(mode=mode, finish="cut", grace_s=10)) as bench:
             bench.post(vocabulary.Presented(digest("ada")))
             wait(lambda bench=bench: bench.output.on, "power")
             bench.reader.plugged = False

@@ -12,7 +12,7 @@ import pytest
 from fabgate.drivers.outputs.memory import MemoryOutput
 from fabgate.errors import UsageError
 from fabgate.gate import daemon as module
-from fabgate.gate.config.gate_yaml import EmergencyBadge, Machine
+from fabgate.gate.config.gate_yaml import EmergencyBadge, MachineSection
 from fabgate.rules import vocabulary
 from tests.gate.fakes import CARDS, FakeReader, Time
 from tests.gate.shell import Bench, digest, drafts, gate_config, running, wait, write_roster
@@ -178,7 +178,7 @@ def test_a_session_longer_than_any_entry_may_be_is_cut_to_fit(bench: Bench) -> N
 
 
 def test_audit_mode_records_and_switches_nothing(tmp_path: Path) -> None:
-    with running(tmp_path, machine=Machine(mode="audit", finish="cut")) as bench:
+    with running(tmp_path, machine=MachineSection(mode="audit", finish="cut")) as bench:
         bench.tap("ada")
         wait(lambda: bench.state == "active", "the session")
         bench.advance(5_000)

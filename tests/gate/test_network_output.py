@@ -11,7 +11,7 @@ from fabgate.drivers.emulated.outputs.plug import Plug
 from fabgate.drivers.emulated.outputs.shelly import EmulatedShelly
 from fabgate.drivers.meters.plug import PlugMeter, PlugOptions
 from fabgate.drivers.outputs.shelly import ShellyOutput
-from fabgate.gate.config.gate_yaml import Machine
+from fabgate.gate.config.gate_yaml import MachineSection
 from fabgate.gate.hardware import meter_thread
 from fabgate.rules import vocabulary
 from tests.drivers.outputs.plugs import shelly_options
@@ -163,7 +163,7 @@ def test_after_a_kill_the_plugs_own_timer_is_in_doubt_and_a_machine_that_is_only
         assert ended.uncertainty_ms == 1_000 + 35_000
     finally:
         bench.close()
-    watched = Bench(tmp_path / "audit", machine=Machine(name="Lamp", mode="audit"))
+    watched = Bench(tmp_path / "audit", machine=MachineSection(name="Lamp", mode="audit"))
     watched.output = ShellyOutput(shelly_options(shelly, tmp_path / "audit"))  # type: ignore[assignment]
     try:
         watched.start()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fabgate.drivers.readers import Card, Misread, MisreadReason
-from fabgate.gate.config.gate_yaml import Machine
+from fabgate.gate.config.gate_yaml import MachineSection
 from fabgate.rules import vocabulary
 from tests.gate.fakes import CARDS
 from tests.gate.shell import Bench, digest, wait
@@ -57,7 +57,7 @@ def test_a_card_on_the_reader_starts_and_ends_a_session(bench: Bench) -> None:
 
 @pytest.mark.parametrize("mode", ["tap", "hold"])
 def test_a_card_that_lies_on_the_reader_at_a_start_powers_nothing(tmp_path: Path, mode: str) -> None:
-    bench = Bench(tmp_path, machine=Machine(name="Saw", finish="cut", mode=mode))
+    bench = Bench(tmp_path, machine=MachineSection(name="Saw", finish="cut", mode=mode))
     bench.reader.lay("ada")
     bench.start()
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fabgate.gate.config.gate_yaml import Driver, Inputs, Machine
+from fabgate.gate.config.gate_yaml import Driver, Inputs, MachineSection
 from fabgate.gate.hardware.inputs_thread import input_pins
 from tests.gate.contactor import MIRROR, SECOND_MIRROR, Contactor
 from tests.gate.shell import Bench, wait
@@ -113,7 +113,7 @@ def test_a_press_that_the_gate_has_not_read_yet_is_no_problem(tmp_path: Path) ->
 
 def test_a_machine_that_is_only_watched_has_no_such_problem(tmp_path: Path) -> None:
     contactor = Contactor()
-    with wired(tmp_path, contactor, machine=Machine(name="Saw", mode="audit")) as bench:
+    with wired(tmp_path, contactor, machine=MachineSection(name="Saw", mode="audit")) as bench:
         contactor.shorted = {MIRROR}
         bench.tap("ada")
         wait(lambda: bench.state == "active", "the session")

@@ -14,7 +14,7 @@ from fabgate import wire
 from fabgate.drivers.outputs.memory import MemoryOutput
 from fabgate.errors import JournalError, UsageError
 from fabgate.gate import daemon as module
-from fabgate.gate.config.gate_yaml import Machine
+from fabgate.gate.config.gate_yaml import MachineSection
 from fabgate.gate.journal.writer import Journal
 from fabgate.rules import vocabulary
 from tests.gate.shell import Bench, digest, gate_config, running, wait, write_roster
@@ -165,7 +165,7 @@ def test_a_power_cut_ends_the_open_session_with_the_doubt_of_a_late_checkpoint(b
 def test_a_power_cut_of_seconds_leaves_no_doubt_of_hours_where_the_clock_tells(
     tmp_path: Path, synced: bool, doubt_ms: int
 ) -> None:
-    with running(tmp_path, machine=Machine(name="Laser", finish="wait", finish_max_s=600)) as bench:
+    with running(tmp_path, machine=MachineSection(name="Laser", finish="wait", finish_max_s=600)) as bench:
         bench.use("ada")
         bench.advance(45_000)
         bench.written()
@@ -181,7 +181,7 @@ def test_a_power_cut_of_seconds_leaves_no_doubt_of_hours_where_the_clock_tells(
 def test_after_an_hour_of_a_hanging_disk_and_then_a_cut_the_doubt_still_holds(
     tmp_path: Path, finish: str, waits_ms: int
 ) -> None:
-    machine = Machine(name="Laser", finish=finish, finish_max_s=600, run_on_s=20)
+    machine = MachineSection(name="Laser", finish=finish, finish_max_s=600, run_on_s=20)
     with running(tmp_path, machine=machine) as bench:
         bench.use("ada")
         began_ms = bench.time.ms

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fabgate.drivers.readers import Card, Misread
-from fabgate.gate.config.gate_yaml import Driver, Machine
+from fabgate.gate.config.gate_yaml import Driver, MachineSection
 from fabgate.gate.doctor import service
 from fabgate.gate.status.status_file import rows
 from fabgate.rules import vocabulary
@@ -66,7 +66,7 @@ def test_two_readers_read_one_card_and_one_of_them_hangs_and_is_pulled(tmp_path:
 
 def test_pulling_the_reader_beside_the_holder_ends_nothing_and_pulling_the_other_one_does(tmp_path: Path) -> None:
     readers = [TWO[1], Driver(driver="simulated", holds=True)]
-    with running(tmp_path, reader=readers, machine=Machine(mode="hold", finish="cut", grace_s=10)) as bench:
+    with running(tmp_path, reader=readers, machine=MachineSection(mode="hold", finish="cut", grace_s=10)) as bench:
         bench.post(vocabulary.Presented(digest("ada"), 1))
         wait(lambda: bench.output.on, "power")
         bench.readers[0].plugged = False

@@ -61,7 +61,7 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of the sections of gate.yaml."""
 
 
-class Machine(Section, frozen=True, kw_only=True):
+class MachineSection(Section, frozen=True, kw_only=True):
     """``machine``: its name, and the rules that apply while there is no roster."""
 
     name: str = ""
@@ -184,7 +184,7 @@ class Config(Section, frozen=True, kw_only=True):
     state_dir: Path
     demo: bool = False
     lang: Lang = "en"
-    machine: Machine = Machine()
+    machine: MachineSection = MachineSection()
     reader: Readers
     output: Driver
     inputs: Inputs = Inputs()

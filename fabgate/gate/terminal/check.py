@@ -120,11 +120,11 @@ def output_warnings(config: Config) -> list[str]:
 
 def _rules(values: dict[str, Any]) -> wire.MachineRules:
     """Return the valid rules of a gate.yaml, so that its mistakes are not reported again for the roster file."""
-    names = gate_yaml.Machine.__struct_fields__
+    names = gate_yaml.MachineSection.__struct_fields__
     known = {name: values[f"machine.{name}"] for name in names if f"machine.{name}" in values}
     limit_s, max_s = known.setdefault("limit_s", 1), known.get("max_s")
     if max_s is not None and max_s < limit_s:
         del known["max_s"]
     if not senses_work(values):
         known.pop("idle_off_s", None)
-    return gate_yaml.Machine(**known).rules()
+    return gate_yaml.MachineSection(**known).rules()

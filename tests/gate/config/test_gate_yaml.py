@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fabgate.gate.clock import SOURCES
 from fabgate.gate.config import gate_yaml
-from fabgate.gate.config.gate_yaml import Config, Machine
+from fabgate.gate.config.gate_yaml import Config, MachineSection
 from fabgate.gate.roster.people import machine_rules
 from fabgate.rules import vocabulary
 from tests.gate.config.gate_files import EXAMPLE, example, keys_of, written
@@ -30,7 +30,7 @@ def test_the_smallest_configuration_loads_and_has_every_default(load, tmp_path):
     assert found.topics.account == "lyon/laser-1"
     assert found.state_dir == tmp_path / "state"
     assert found.roster.file == tmp_path / "members.yaml"
-    assert found.machine == Machine()
+    assert found.machine == MachineSection()
     assert (found.demo, found.lang, found.mqtt, found.panel) == (False, "en", None, [])
     assert found.output.options.pin == 17
     assert found.reader[0].options.reset_pin == 25
@@ -149,12 +149,12 @@ seconds = st.integers(0, 31 * gate_yaml.DAY_S)
     )
 )
 def test_every_machine_that_the_configuration_takes_means_something_to_the_rules(values):
-    made = machine_rules(msgspec.convert(values, Machine).rules())
+    made = machine_rules(msgspec.convert(values, MachineSection).rules())
     assert 0 < made.limit_ms <= made.max_ms
 
 
 def test_words_of_the_configuration_are_those_of_the_rules_and_the_clock():
-    hints = get_type_hints(Machine)
+    hints = get_type_hints(MachineSection)
     assert get_args(hints["mode"]) == tuple(vocabulary.Mode)
     assert get_args(hints["supervisor"]) == tuple(vocabulary.Supervision)
     assert get_args(get_type_hints(gate_yaml.ClockOptions)["source"]) == SOURCES

@@ -328,7 +328,7 @@ def test_no_members_file_ends_in_anything_but_mistakes(tmp_path: Path, lines: li
 
 
 @FUZZ
-@given(st.sampled_from(sorted(gate_yaml.Machine.__struct_fields__)), values(), st.tuples(KEYS, values()))
+@given(st.sampled_from(sorted(gate_yaml.MachineSection.__struct_fields__)), values(), st.tuples(KEYS, values()))
 @example("limit_s", "!!bool x", ("site", "!!timestamp x"))
 @example("limit_s", ":".join(["1"] * 400) + ".0", ("lang", "en"))
 def test_no_gate_yaml_ends_in_anything_but_mistakes(right: Path, name: str, value: str, more: tuple[str, str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from fabgate.drivers.panels import Notice
 from fabgate.drivers.panels.log import LogOptions
-from fabgate.gate.config.gate_yaml import Driver, Machine
+from fabgate.gate.config.gate_yaml import Driver, MachineSection
 from fabgate.gate.panel.costs import Money
 from fabgate.gate.panel.screen import Screen
 from fabgate.rules import vocabulary
@@ -175,7 +175,7 @@ def panel(tmp_path: Path) -> Panel:
 
 @pytest.fixture
 def bench(tmp_path: Path, panel: Panel) -> Iterator[Bench]:
-    with running(tmp_path, panel=[panel.driver], machine=Machine(finish="cut", limit_s=600, max_s=600)) as found:
+    with running(tmp_path, panel=[panel.driver], machine=MachineSection(finish="cut", limit_s=600, max_s=600)) as found:
         yield found
 
 
@@ -229,7 +229,7 @@ def test_a_manager_who_gives_more_time_than_there_is_is_refused(bench: Bench, pa
 
 
 def test_a_manager_is_told_how_much_of_the_time_was_given(tmp_path: Path, panel: Panel) -> None:
-    with running(tmp_path, panel=[panel.driver], machine=Machine(finish="cut", limit_s=600, max_s=900)) as bench:
+    with running(tmp_path, panel=[panel.driver], machine=MachineSection(finish="cut", limit_s=600, max_s=900)) as bench:
         bench.use("ada")
         send(bench, now(bench, "extend", seconds=600))
         assert outcomes(bench) == [("extend", "done")]

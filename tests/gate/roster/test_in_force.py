@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fabgate import wire
-from fabgate.gate.config.gate_yaml import EmergencyBadge, Machine
+from fabgate.gate.config.gate_yaml import EmergencyBadge, MachineSection
 from fabgate.gate.roster.directory import store
 from fabgate.gate.roster.in_force import RosterInForce
 from fabgate.gate.roster.locks import Locks
@@ -40,7 +40,7 @@ def in_force(
 
 
 def test_without_a_roster_the_configuration_rules_and_nobody_is_known(tmp_path: Path) -> None:
-    found = in_force(tmp_path, machine=Machine(limit_s=77))
+    found = in_force(tmp_path, machine=MachineSection(limit_s=77))
     assert found.version == 0
     assert found.zone.key == "UTC"
     assert found.look_up(digest("ada")) is None

@@ -16,7 +16,7 @@ from fabgate.drivers.meters.s0 import S0Options
 from fabgate.drivers.panels.lights import LightsOptions
 from fabgate.drivers.panels.log import LogOptions
 from fabgate.errors import HardwareError
-from fabgate.gate.config.gate_yaml import Driver, Inputs, Machine
+from fabgate.gate.config.gate_yaml import Driver, Inputs, MachineSection
 from fabgate.gate.hardware.inputs_thread import input_pins
 from fabgate.gate.panel import messages, trial
 from fabgate.gate.selftest import steps
@@ -209,7 +209,7 @@ def pins() -> Iterator[None]:
 
 @pytest.mark.usefixtures("pins")
 def test_a_card_that_stays_in_its_holder_is_taken_out_and_three_lights_are_told_as_such(tmp_path: Path) -> None:
-    machine = Machine(name="Saw", mode="hold", grace_s=2, run_on_s=1, finish="cut")
+    machine = MachineSection(name="Saw", mode="hold", grace_s=2, run_on_s=1, finish="cut")
     lights = Driver(driver="lights", options=LightsOptions(lights="three"))
     with started(tmp_path, machine=machine, panel=[lights]) as (bench, wires):
         person = Scripted(bench, wires)
@@ -227,7 +227,7 @@ def test_a_card_that_stays_in_its_holder_is_taken_out_and_three_lights_are_told_
     ("mode", "has_stop", "reason"), [("timed", True, "button"), ("timed", False, "limit"), ("audit", False, "badge")]
 )
 def test_each_mode_has_its_own_way_to_end(tmp_path: Path, mode: Any, has_stop: bool, reason: str) -> None:
-    machine = Machine(name="Laser", mode=mode, limit_s=600, finish="cut")
+    machine = MachineSection(name="Laser", mode=mode, limit_s=600, finish="cut")
     inputs = Inputs(stop_pin=6) if has_stop else Inputs()
     with started(tmp_path, machine=machine, inputs=inputs, panel=[]) as (bench, wires):
         test = steps.SelfTest(bench.config, Scripted(bench, wires), Watch(bench.config, patience_s=20))

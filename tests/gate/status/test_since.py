@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from fabgate.gate.config.gate_yaml import Machine
+from fabgate.gate.config.gate_yaml import MachineSection
 from fabgate.gate.status.since import Since
 from fabgate.rules import vocabulary
 from tests.gate.fakes import NOON
@@ -54,7 +54,7 @@ def test_the_gate_says_since_when_it_is_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_session_that_waits_for_its_job_has_been_on_since_it_began(tmp_path: Path) -> None:
-    with running(tmp_path, machine=Machine(name="Laser", finish="wait")) as bench:
+    with running(tmp_path, machine=MachineSection(name="Laser", finish="wait")) as bench:
         bench.use("ada")
         bench.advance(30_000)
         bench.post(vocabulary.CauseRaised(vocabulary.Cause.LOCK_AFTER_JOB, "belt"))

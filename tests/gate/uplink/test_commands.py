@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from fabgate import wire
 from fabgate.errors import SealError, UsageError
-from fabgate.gate.config.gate_yaml import Machine, Mqtt, RosterSource
+from fabgate.gate.config.gate_yaml import MachineSection, Mqtt, RosterSource
 from fabgate.gate.journal.writer import Draft, Journal
 from fabgate.gate.uplink.commands import IDS_MOST, PENDING_MOST, CommandChecker, RefusedError
 from fabgate.gate.uplink.events import CommandArrived, MessageArrived, RosterNudged
@@ -229,7 +229,7 @@ def test_power_is_off_before_the_command_that_took_it_is_put_on_record(bench: Be
 
 
 def test_lock_idle_waits_for_a_running_job(tmp_path: Path) -> None:
-    with running(tmp_path, machine=Machine(finish="wait", finish_max_s=600)) as bench:
+    with running(tmp_path, machine=MachineSection(finish="wait", finish_max_s=600)) as bench:
         bench.use("ada")
         send(bench, now(bench, "lock", lock=wire.Lock(id="l-2", when="idle", reason="service")))
         assert bench.output.on
@@ -241,7 +241,7 @@ def test_lock_idle_waits_for_a_running_job(tmp_path: Path) -> None:
 
 
 def test_extend_gives_a_running_session_more_time_up_to_its_longest(tmp_path: Path) -> None:
-    with running(tmp_path, machine=Machine(finish="cut", limit_s=600, max_s=900)) as bench:
+    with running(tmp_path, machine=MachineSection(finish="cut", limit_s=600, max_s=900)) as bench:
         send(bench, now(bench, "extend", seconds=600))
         assert not bench.output.on
         bench.use("ada")
