@@ -26,7 +26,7 @@ _INK, _SOFT, _RULE, _WASH = (28, 37, 46), (85, 96, 107), (222, 219, 210), (246, 
 _ACCENT, _BAD = (13, 92, 108), (160, 40, 30)
 _TESTED: Final = (38, 72, 24, 46)
 _BY_HAND: Final = (8, 86, 74, 12)
-Row = Sequence[str]
+Cells = Sequence[str]
 
 
 def ready(path: Path) -> None:
@@ -39,7 +39,9 @@ def ready(path: Path) -> None:
         raise UsageError(f"--sheet: found {path}, wanted a file in a folder that can be written")
 
 
-def write(path: Path, facts: Iterable[tuple[str, str]], tested: Iterable[Row], *, made_at: datetime, lang: str) -> None:
+def write(
+    path: Path, facts: Iterable[tuple[str, str]], tested: Iterable[Cells], *, made_at: datetime, lang: str
+) -> None:
     """Write the sheet in a language. `tested` has the step, what is expected, the result, and what was observed.
 
     Raises OSError.
@@ -50,7 +52,9 @@ def write(path: Path, facts: Iterable[tuple[str, str]], tested: Iterable[Row], *
     fresh.replace(path)
 
 
-def document(facts: Iterable[tuple[str, str]], tested: Iterable[Row], *, made_at: datetime, lang: str = "en") -> bytes:
+def document(
+    facts: Iterable[tuple[str, str]], tested: Iterable[Cells], *, made_at: datetime, lang: str = "en"
+) -> bytes:
     """Return the sheet as PDF."""
     from fpdf import FPDF  # noqa: PLC0415 - an extra
 
@@ -94,7 +98,7 @@ class Part:
 
     title: str
     before: list[str]
-    rows: list[Row]
+    rows: list[Cells]
     after: list[str]
 
 
@@ -151,8 +155,8 @@ def _heading(pdf: Any, text: str) -> None:
 
 def _table(
     pdf: Any,
-    labels: Row,
-    rows: Iterable[Row],
+    labels: Cells,
+    rows: Iterable[Cells],
     widths: Sequence[int],
     *,
     bad: Collection[str] = frozenset(),

@@ -231,10 +231,10 @@ def _fill(db: sqlite3.Connection, roster: wire.Roster, source: str) -> None:
 
 
 #: The id, whether the person is admitted, the stored body, the digests of the badges.
-Row = tuple[str | None, int, bytes, list[bytes]]
+PersonRow = tuple[str | None, int, bytes, list[bytes]]
 
 
-def _rows(roster: wire.Roster) -> Iterator[Row]:
+def _rows(roster: wire.Roster) -> Iterator[PersonRow]:
     """Yield the rows of all people. Raises UsageError for a badge that is not a digest."""
     encode = msgspec.json.Encoder().encode
     for wire_member in roster.members:
@@ -254,7 +254,7 @@ class _Content:
             digest_size=32,
         )
 
-    def add(self, row: Row) -> None:
+    def add(self, row: PersonRow) -> None:
         _, _, body, digests = row
         self._hash.update(b"\n%b %d %b" % (body, len(digests), b"".join(digests)))
 
