@@ -32,7 +32,7 @@ from fabgate.gate.roster.file_formats import (
     KEYS,
     Mistakes,
     Parsed,
-    Person,
+    WrittenPerson,
     masked,
     parse,
     shown,
@@ -124,7 +124,7 @@ def _version(path: Path) -> int:
 
 
 def _people(
-    people: list[Person], key: bytes, mistakes: Mistakes
+    people: list[WrittenPerson], key: bytes, mistakes: Mistakes
 ) -> tuple[PackedList[wire.Member], PackedList[wire.Barred]]:
     members, barred = PackedList(wire.Member), PackedList(wire.Barred)
     ids: dict[str, str] = {}

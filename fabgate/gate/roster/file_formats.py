@@ -51,7 +51,7 @@ _TEXT: Final = "tag:yaml.org,2002:str"
 _LONGEST_KEY: Final = 60
 
 #: A person in the file: the line, or None where the parser does not give it, and the keys.
-Person = tuple[int | None, Any]
+WrittenPerson = tuple[int | None, Any]
 
 
 def text_of(path: Path) -> str:
@@ -71,7 +71,7 @@ class Parsed(NamedTuple):
     `has_lines` is False where the parser does not give lines: ``with_lines`` finds them.
     """
 
-    people: list[Person]
+    people: list[WrittenPerson]
     rest: dict[str, Any]
     has_lines: bool = True
 
@@ -242,7 +242,7 @@ def _csv(path: Path, text: str, mistakes: Mistakes) -> Parsed:
     header = text.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    people: list[Person] = []
+    people: list[WrittenPerson] = []
     try:
         columns = [name.strip().lower() for name in next(rows, [])]
         _check_columns(path, columns)

@@ -16,7 +16,7 @@ import msgspec
 from fabgate.errors import UsageError
 from fabgate.gate.config.gate_yaml import Config
 from fabgate.gate.panel import trial
-from fabgate.gate.selftest.steps import Person
+from fabgate.gate.selftest.steps import Tester
 from fabgate.gate.selftest.watch import Watch
 
 #: How many measurements each state is watched for, a second apart.
@@ -77,7 +77,7 @@ def _two_digits(level: float) -> float:
 class Calibration:
     """One run. `pause` waits for the next measurement."""
 
-    def __init__(self, config: Config, person: Person, watch: Watch, *, pause: Callable[[float], None]) -> None:
+    def __init__(self, config: Config, person: Tester, watch: Watch, *, pause: Callable[[float], None]) -> None:
         self._config = config
         self._person = person
         self._watch = watch

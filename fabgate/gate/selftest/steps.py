@@ -52,7 +52,7 @@ _NOTHING_SWITCHED: Final = "in the mode audit nothing is switched"
 _SOUNDS: Final = {"short": "one short high tone", "low": "one low tone", "low low": "two low tones"}
 
 
-class Person(Protocol):
+class Tester(Protocol):
     """The person at the terminal."""
 
     def tell(self, text: str) -> None:
@@ -74,7 +74,7 @@ class Step(msgspec.Struct, frozen=True):
 class SelfTest:
     """One run. ``steps`` has what was done so far."""
 
-    def __init__(self, config: Config, person: Person, watch: Watch) -> None:
+    def __init__(self, config: Config, person: Tester, watch: Watch) -> None:
         self._config = config
         self._person = person
         self._watch = watch
