@@ -55,9 +55,9 @@ def selftest(arguments: argparse.Namespace) -> int:
     try:
         test.run()
     except (EOFError, KeyboardInterrupt):
-        test.steps.append(steps.Step("the rest", "", steps.NOT_DONE, "the person left"))
+        test.steps.append(steps.StepResult("the rest", "", steps.NOT_DONE, "the person left"))
     except FabgateError as error:
-        test.steps.append(steps.Step("the rest", "", steps.NOT_DONE, str(error)))
+        test.steps.append(steps.StepResult("the rest", "", steps.NOT_DONE, str(error)))
         stopped = error
     found, made_at = test.steps, datetime.now(UTC)
     is_ok = all(step.outcome in (steps.OK, steps.NOT_INSTALLED) for step in found)

@@ -28,8 +28,8 @@ JITTER_MS: Final = 30_000
 SHOWN_MS: Final = 3_600_000
 
 
-class Step(StrEnum):
-    """What to do now."""
+class Remedy(StrEnum):
+    """What to do now about a connection over which nothing arrives."""
 
     NOTHING = "nothing"
     ASK = "ask"
@@ -51,24 +51,24 @@ class Silence:
         """Note that a message of QoS 1 arrived, or that a new connection began."""
         self._questions, self._reconnect_ms = 0, None
 
-    def look(self, now_ms: int, *, is_suspected: bool) -> Step:
+    def look(self, now_ms: int, *, is_suspected: bool) -> Remedy:
         """Return what to do now; `is_suspected` is whether something should have arrived by now."""
         if not (is_suspected or self._questions):
-            return Step.NOTHING
+            return Remedy.NOTHING
         if self._reconnect_ms is None:
             if self._questions and now_ms < self._asked_ms + ANSWER_MS:
-                return Step.NOTHING
+                return Remedy.NOTHING
             if self._questions < QUESTIONS:
                 self._questions += 1
                 self._asked_ms = now_ms
-                return Step.ASK
+                return Remedy.ASK
             soonest_ms = now_ms if self._reconnected_ms is None else max(now_ms, self._reconnected_ms + EVERY_MS)
             self._reconnect_ms = soonest_ms + round(JITTER_MS * self._dice())
         if now_ms < self._reconnect_ms:
-            return Step.NOTHING
+            return Remedy.NOTHING
         self._reconnected_ms = now_ms
         self.heard()
-        return Step.RECONNECT
+        return Remedy.RECONNECT
 
     def deadline(self) -> int | None:
         """Return when ``look`` has to be called, or None."""

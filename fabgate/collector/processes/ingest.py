@@ -33,7 +33,7 @@ from fabgate.collector.recording.broker.publication import Publication
 from fabgate.collector.recording.intake.store import Store
 from fabgate.errors import FabgateError
 from fabgate.mqtt import certificates
-from fabgate.mqtt.silence import Step
+from fabgate.mqtt.silence import Remedy
 
 log = logging.getLogger(__name__)
 
@@ -168,9 +168,9 @@ class Ingest:
             self._deliveries.no_connection(now_ms)
             return
         match self._deliveries.look(self._link.arrived, now_ms):
-            case Step.ASK:
+            case Remedy.ASK:
                 self._link.subscribe([self._status_topic])
-            case Step.RECONNECT:
+            case Remedy.RECONNECT:
                 log.error("%s; connecting again", deliveries.DEAD)
                 self._replace_link(forget_session=True)
 

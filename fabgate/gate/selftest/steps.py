@@ -62,8 +62,8 @@ class Tester(Protocol):
         """Return "y", "n", or "r" for once more. Raises EOFError or KeyboardInterrupt when they leave."""
 
 
-class Step(msgspec.Struct, frozen=True):
-    """One line of the sheet. `outcome` is ok, failed, not done or not installed; `detail` is what was observed."""
+class StepResult(msgspec.Struct, frozen=True):
+    """What came of a step: one line of the sheet. `outcome` is ok, failed, not done or not installed; `detail` is what was observed."""
 
     name: str
     expected: str
@@ -81,7 +81,7 @@ class SelfTest:
         self._rules = wire.MachineRules()
         #: What the panels have for a person.
         self._senses: set[str] = set()
-        self.steps: list[Step] = []
+        self.steps: list[StepResult] = []
 
     def run(self) -> None:
         """Go through all steps. Raises UsageError where the gate does not run, HardwareError where it is silent."""
@@ -113,7 +113,7 @@ class SelfTest:
                 self._senses |= _SENSES.get(section.driver, _EVERYTHING)
         for sense, names in _TRIED.items():
             if sense not in self._senses:
-                self.steps.append(Step(sense, "", NOT_INSTALLED))
+                self.steps.append(StepResult(sense, "", NOT_INSTALLED))
                 continue
             for name in names:
                 self._try(sense, name)
@@ -164,9 +164,9 @@ class SelfTest:
         if has_contact:
             self._read_back("read-back", before_tap, "closed")
         else:
-            self.steps.append(Step("read-back", "", NOT_INSTALLED, why_not))
+            self.steps.append(StepResult("read-back", "", NOT_INSTALLED, why_not))
         if not self._config.senses_work:
-            self.steps.append(Step("run-sense", "", NOT_INSTALLED))
+            self.steps.append(StepResult("run-sense", "", NOT_INSTALLED))
         else:
             self._person.tell("Start the machine, let it run for five seconds, and stop it.")
             before = began["running_ms"]
@@ -270,7 +270,7 @@ class SelfTest:
         """Test a button in a session of its own; return False if the gate has ended it, and there is power all the same."""
         title = {"stop": "stop button", "estop": "emergency stop"}[name]
         if getattr(self._config.inputs, f"{name}_pin") is None:
-            self.steps.append(Step(title, "", NOT_INSTALLED))
+            self.steps.append(StepResult(title, "", NOT_INSTALLED))
             return True
         self._person.tell(f"Now the {title}.")
         head = self._watch.head()
@@ -296,11 +296,13 @@ class SelfTest:
 
     def _flag(self) -> None:
         if self._config.inputs.flag_pin is None:
-            self.steps.append(Step("defect button", "", NOT_INSTALLED))
+            self.steps.append(StepResult("defect button", "", NOT_INSTALLED))
             return
         seen = next((_FLAG_ASKED[sense] for sense in ("display", "light", "sound") if sense in self._senses), None)
         if seen is None:
-            self.steps.append(Step("defect button", "", NOT_INSTALLED, "there is no panel that could ask for a badge"))
+            self.steps.append(
+                StepResult("defect button", "", NOT_INSTALLED, "there is no panel that could ask for a badge")
+            )
             return
         how = "Hold the button for defects for three seconds. Tap no badge for half a minute: nothing is reported."
         self._asked("defect button", seen, how=how)
@@ -314,7 +316,7 @@ class SelfTest:
     def _powered(self, name: str, expected: str) -> bool:
         """Ask about power, except at a machine that is only watched."""
         if self._rules.mode == "audit":
-            self.steps.append(Step(name, "", NOT_INSTALLED, _NOTHING_SWITCHED))
+            self.steps.append(StepResult(name, "", NOT_INSTALLED, _NOTHING_SWITCHED))
             return True
         return self._asked(name, expected)
 
@@ -328,12 +330,12 @@ class SelfTest:
         return self._note(name, expected, failed="" if answer == "y" else "the person says no")
 
     def _note(self, name: str, expected: str, *, failed: str = "", detail: str = "") -> bool:
-        self.steps.append(Step(name, expected, FAILED if failed else OK, failed or detail))
+        self.steps.append(StepResult(name, expected, FAILED if failed else OK, failed or detail))
         self._person.tell(line(self.steps[-1], phrases(self._config.lang)))
         return not failed
 
 
-def line(step: Step, said: Callable[[str], str] = str) -> str:
+def line(step: StepResult, said: Callable[[str], str] = str) -> str:
     """Return a step for a terminal; `said` returns a text in the person's language."""
     detail = f" ({said(step.detail)})" if step.detail else ""
     return f"  {said(step.outcome):<14}{said(step.name)}{detail}"

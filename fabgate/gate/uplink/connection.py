@@ -49,7 +49,7 @@ from fabgate.gate.uplink.network import Network
 from fabgate.gate.uplink.refusals import Refusals
 from fabgate.gate.uplink.watch import DEAD, Watch
 from fabgate.mqtt.properties import packer
-from fabgate.mqtt.silence import Step
+from fabgate.mqtt.silence import Remedy
 from fabgate.seal import from_text, to_text
 
 log = logging.getLogger(__name__)
@@ -208,9 +208,9 @@ class Uplink:
             self._watch.acknowledged()
         if self._client is not None:
             match self._watch.due(self._boot_ms()):
-                case Step.ASK:  # the broker sends a retained message with each subscription
+                case Remedy.ASK:  # the broker sends a retained message with each subscription
                     self._subscribe(self._client, [wire.collector_status_topic(self._topics.site)])
-                case Step.RECONNECT:
+                case Remedy.RECONNECT:
                     log.error("%s: connecting again", DEAD)
                     self._network.reconnect(DEAD)
         problem = self._watch.problem(self._boot_ms())

@@ -15,7 +15,7 @@ from typing import Final
 
 from fabgate import wire
 from fabgate.mqtt.client import BROKER_PACKET_BYTES
-from fabgate.mqtt.silence import EVERY_MS, Silence, Step
+from fabgate.mqtt.silence import EVERY_MS, Remedy, Silence
 
 #: After this many repetitions without an acknowledgement (30 s with default settings) people are told.
 REPEATS: Final = 2
@@ -74,7 +74,7 @@ class Watch:
         """Note that the mark moved."""
         self._repeats, self._refused = 0, ""
 
-    def due(self, now_ms: int) -> Step:
+    def due(self, now_ms: int) -> Remedy:
         """Return what to do now: nothing, ask for the collector's status, or connect again."""
         return self._silence.look(now_ms, is_suspected=self._may_ask and self._unheard >= REPEATS)
 

@@ -6,7 +6,7 @@ import pytest
 
 from fabgate import wire
 from fabgate.gate.uplink.watch import REPEATS, Watch
-from fabgate.mqtt.silence import ANSWER_MS, SHOWN_MS, Step
+from fabgate.mqtt.silence import ANSWER_MS, SHOWN_MS, Remedy
 
 HERE = wire.CollectorStatus(online=True, collector="c")
 
@@ -30,7 +30,7 @@ def test_one_repetition_is_no_problem() -> None:
     found = watch()
     repeat(found, REPEATS - 1)
     assert found.problem(0) == ""
-    assert found.due(0) is Step.NOTHING
+    assert found.due(0) is Remedy.NOTHING
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_what_the_collector_says_of_itself_is_shown_and_never_ends_a_connection_
         found.repeated()
         for second in (0, 20, 40):
             step = found.due(minute * 60_000 + second * 1_000)
-            assert step is not Step.RECONNECT
-            if step is Step.ASK:
+            assert step is not Remedy.RECONNECT
+            if step is Remedy.ASK:
                 assert status is not None, "without a retained status there is nothing that could come"
                 found.heard()
         if minute >= REPEATS:
@@ -66,7 +66,7 @@ def test_what_the_collector_says_of_itself_is_shown_and_never_ends_a_connection_
 def test_a_connection_that_does_not_answer_is_dead_and_that_is_shown_for_an_hour() -> None:
     found = watch()
     repeat(found)
-    assert [found.due(0), found.due(ANSWER_MS), found.due(2 * ANSWER_MS)] == [Step.ASK, Step.ASK, Step.RECONNECT]
+    assert [found.due(0), found.due(ANSWER_MS), found.due(2 * ANSWER_MS)] == [Remedy.ASK, Remedy.ASK, Remedy.RECONNECT]
     found.connected()
     found.heard()
     found.collector_is(HERE)
@@ -78,10 +78,10 @@ def test_a_connection_that_does_not_answer_is_dead_and_that_is_shown_for_an_hour
 def test_an_acknowledgement_of_any_entry_shows_that_the_connection_lives() -> None:
     found = watch()
     repeat(found)
-    assert found.due(0) is Step.ASK
+    assert found.due(0) is Remedy.ASK
     found.heard()
     found.acknowledged()
-    assert found.due(10 * ANSWER_MS) is Step.NOTHING
+    assert found.due(10 * ANSWER_MS) is Remedy.NOTHING
 
 
 def test_what_the_broker_refuses_is_named() -> None:

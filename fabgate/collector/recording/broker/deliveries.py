@@ -15,7 +15,7 @@ from typing import Final
 
 from fabgate import wire
 from fabgate.mqtt.client import BROKER_PACKET_BYTES
-from fabgate.mqtt.silence import Silence, Step
+from fabgate.mqtt.silence import Remedy, Silence
 
 #: After this long without a message the broker is asked: a gate that is on says something every minute.
 QUIET_MS: Final = 90_000
@@ -47,7 +47,7 @@ class Deliveries:
         """Note that a message of a gate arrived."""
         self._gate_ms = now_ms
 
-    def look(self, arrived: int, now_ms: int) -> Step:
+    def look(self, arrived: int, now_ms: int) -> Remedy:
         """Return what to do now. `arrived` is how many messages of QoS 1 have come over this connection."""
         if arrived != self._arrived:
             self._arrived, self._arrived_ms = arrived, now_ms

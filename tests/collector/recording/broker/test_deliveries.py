@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fabgate.collector.recording.broker.deliveries import DEAD, NOTHING_MS, QUIET_MS, Deliveries
-from fabgate.mqtt.silence import ANSWER_MS, SHOWN_MS, Step
+from fabgate.mqtt.silence import ANSWER_MS, SHOWN_MS, Remedy
 
 
 def none() -> int:
@@ -15,8 +15,8 @@ def test_a_broker_that_answers_is_asked_again_and_again_and_never_left():
     asked = 0
     for now_ms in range(0, 3_600_000, 1_000):
         step = deliveries.look(arrived, now_ms)
-        assert step is not Step.RECONNECT
-        if step is Step.ASK:
+        assert step is not Remedy.RECONNECT
+        if step is Remedy.ASK:
             asked, arrived = asked + 1, arrived + 1  # our own status comes back
     assert asked == 3_600_000 // (QUIET_MS + 1_000)
     assert deliveries.trouble(3_600_000, online=none) == ""
@@ -25,14 +25,14 @@ def test_a_broker_that_answers_is_asked_again_and_again_and_never_left():
 def test_a_broker_that_does_not_is_left_and_that_is_shown_for_an_hour():
     deliveries = Deliveries(0, dice=lambda: 0.0)
     looks = {now_ms: deliveries.look(0, now_ms) for now_ms in range(0, QUIET_MS + 2 * ANSWER_MS + 1, 1_000)}
-    assert [(ms, step) for ms, step in looks.items() if step is not Step.NOTHING] == [
-        (QUIET_MS, Step.ASK),
-        (QUIET_MS + ANSWER_MS, Step.ASK),
-        (QUIET_MS + 2 * ANSWER_MS, Step.RECONNECT),
+    assert [(ms, step) for ms, step in looks.items() if step is not Remedy.NOTHING] == [
+        (QUIET_MS, Remedy.ASK),
+        (QUIET_MS + ANSWER_MS, Remedy.ASK),
+        (QUIET_MS + 2 * ANSWER_MS, Remedy.RECONNECT),
     ]
     at_ms = QUIET_MS + 2 * ANSWER_MS
     deliveries.no_connection(at_ms)
-    assert deliveries.look(3, at_ms + 5_000) is Step.NOTHING
+    assert deliveries.look(3, at_ms + 5_000) is Remedy.NOTHING
     assert deliveries.trouble(at_ms + 5_000, online=none) == DEAD
     assert deliveries.trouble(at_ms + SHOWN_MS, online=none) == ""
 
@@ -50,5 +50,5 @@ def test_gates_that_were_online_and_of_which_nothing_comes_are_a_problem_and_gat
 def test_without_a_connection_nothing_is_expected():
     deliveries = Deliveries(0)
     deliveries.no_connection(10 * QUIET_MS)
-    assert deliveries.look(0, 11 * QUIET_MS - 1) is Step.NOTHING
+    assert deliveries.look(0, 11 * QUIET_MS - 1) is Remedy.NOTHING
     assert deliveries.trouble(11 * QUIET_MS, online=lambda: 3) == ""
