@@ -23,8 +23,8 @@ Exceptions:
 ===============  ==========================================================================================
 emergency badge  admitted without any roster, and by a stale one; under no other cause
 maintainer       admitted despite a flag (they come to repair the machine); under no other cause
-observe_until    everyone whom the roster knows is admitted until then; the reasons that would have refused them are
-                 recorded
+observe_until    everyone whom the roster knows is admitted until then, with power; the reasons that would have refused
+                 them are recorded. Not while the gate has never known the time
 ===============  ==========================================================================================
 """
 
@@ -56,7 +56,8 @@ IN_USE = "in-use"
 NOT_IN_HOLDER = "not-in-holder"
 #: A supervisor uses the machine for themselves. They end that; then the member taps first, and the supervisor consents.
 MEMBER_FIRST = "member-first"
-#: A right that ended in the ordinary way. A session gets a notice then (``term``); every other reason ends it without one.
+#: A right that ended in the ordinary way, or a training that the person no longer has. A session gets a notice then (``term``);
+#: every other reason ends it without one.
 LAPSES: Final = frozenset({EXPIRED, OUTSIDE_HOURS, "training-expired", "training-missing"})
 #: An end of hours or membership that is further away is found at a later look.
 _AHEAD: Final = timedelta(days=2)

@@ -1,7 +1,8 @@
 """Decides what happens during a session: the stop button, the run-sense input, more time, a removed card.
 
-If a member is blocked, the session is never cut: it ends by the rules. If their hours, membership or training end, it ends
-as with a lock: a running job is finished, and a machine that stands still keeps its power until a deadline.
+If a member is blocked, the session ends by the rules and without a notice: a running job is finished first, then the power goes
+off. If their hours, membership or training end, it ends as with a lock "after the job": a machine that stands still keeps its
+power until a deadline, too.
 """
 
 from __future__ import annotations

@@ -4,15 +4,17 @@
 the flag asks             any known badge answers the question
 free                      start, ask for a supervisor, or refuse; a maintainer clears an output fault
 awaiting a supervisor     a supervisor consents; the member's own badge cancels; any other cancels and is refused
-awaiting the journal,     a second tap of any badge cancels, but for the next row
+awaiting the journal,     a second tap of any badge cancels; with a supervisor's own start see the next row
 handing over
-a supervisor's own start  the badge of a member who needs a supervisor cancels and ends nothing, and is refused: the supervisor
-or active session         ends theirs, then the member taps first; a supervisor's tap that came before is no consent
+a supervisor's own start  the badge of a member who needs a supervisor is refused, and neither cancels nor ends anything: the
+or active session         supervisor ends theirs, then the member taps first; a supervisor's tap that came before is no consent
 active                    the member's badge extends or ends the session, and only ends it after a notice; their supervisor's
                           ends it; another member's takes over where the rules allow that, and is refused otherwise
 finishing a job           the member's or their supervisor's badge says that the job is done (twice, if an input reports work
                           while a meter is broken); any other is refused
 running on                a member who may start now without a supervisor ends the run-on and starts; any other is refused
+a reader with a fault     what the rows above say is done only if it ends, cancels, refuses or reports a defect; a start, more
+                          time or a takeover is refused, and the session stays as it is
 ========================  ==============================================================================================
 
 In hold mode a card that is put back is not a second tap. If there are several readers, only the one with the holder can
