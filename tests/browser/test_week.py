@@ -86,6 +86,7 @@ def import_members(page: Any) -> None:
     page.get_by_label("Your list").set_input_files(list_of_members)
     page.get_by_role("button", name="Preview changes").click()
     page.locator("main", has_text="Nothing has changed yet.").filter(has_text=f"Row {BAD_ROW}").wait_for()
+    page.get_by_label("300 new people: add them all").check()
     page.get_by_role("button", name="Import the other 300").click()
     see_message(page, "300 new people")
     page.get_by_label("Name, number, e-mail or badge").fill("zoe muller")

@@ -40,6 +40,7 @@ def import_members(args: argparse.Namespace) -> int:
     _print_notes(file.notes)
     prepared, notes = store.prepare(file), [*store.lost_badge_notes(file), *store.left_member_notes(file)]
     with transaction.atomic(), pulse.deferred():
+        _refuse_unconfirmed(file, args.new)
         if not args.sure:
             _refuse_unseen(*store.new_plans(file, plans_from))
         new = store.write(prepared, actor=audit.cli_actor(None), plans_from=plans_from)
@@ -51,6 +52,22 @@ def import_members(args: argparse.Namespace) -> int:
     announced = announcing.announce_and_describe(gates)
     sys.stdout.write(f"{_count(len(file.rows), 'member')} imported ({new} new){with_badges}; {announced}\n")
     return 0
+
+
+def _refuse_unconfirmed(file: members_file.File, confirmed: int | None) -> None:
+    """List the new people of a file without badges, unless they are as many as `confirmed`. Raises UsageError.
+
+    A file with badges is one of people and their badges, and may be imported each night; in any other file, a number that
+    does not exist is more often mistyped.
+    """
+    known = set(Member.objects.values_list("id", flat=True))
+    new = [row for row in file.rows if row.id not in known]
+    if (confirmed is None and (not new or "badges" in file.columns)) or confirmed == len(new):
+        return
+    lines = [f"line {row.line}: {names.shown(row.id)!r} ({names.shown(row.name)}) is not a member yet" for row in new]
+    are = "person is" if len(new) == 1 else "people are"
+    wanted = f"if {'they are' if len(new) != 1 else 'this is'} not mistyped, add --new {len(new)}"
+    raise UsageError("\n".join([*lines, f"found that {len(new)} {are} new; {wanted if new else 'leave out --new'}"]))
 
 
 def plan(args: argparse.Namespace) -> int:
@@ -218,7 +235,7 @@ def _find_member(member_id: str, mistakes: list[str]) -> Member | None:
     """Return the member with that id, or None and a new line in `mistakes`."""
     member = Member.objects.filter(id=member_id).first()
     if member is None:
-        near = difflib.get_close_matches(member_id, Member.objects.values_list("id", flat=True), 3)
+        near = names.similar_ids(member_id, Member.objects.values_list("id", flat=True), 3)
         hint = f"did you mean {' or '.join(near)}?" if near else "wanted the id of an imported member"
         mistakes.append(f"found no member {member_id!r}; {hint}")
     return member

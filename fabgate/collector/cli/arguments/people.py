@@ -7,7 +7,7 @@ from typing import Final
 from fabgate.collector.cli.arguments import shared
 
 _IMPORT: Final = (
-    "Reads XLSX, or CSV separated by ',', ';' or tabs. Columns: id (required), name, badges, lang, level, valid_until,"
+    "Reads XLSX, or CSV separated by ',', ';' or tabs. Columns: id (required), name, first_name, badges, lang, level, valid_until,"
     " machines, email, category, plan, payer, minor, joined_on. Separate several badges or machines in a cell with ';'."
     " A payer is a member's id, or the name or number of an organisation. A missing column changes nothing,"
     " an empty cell clears the value, and members who are not in the file stay as they are."
@@ -27,6 +27,9 @@ _BADGE_FORMS: Final = (
     " each also with -reversed, as in the reader's format in gate.yaml; or w26 or w34, also with -reversed. Every badge whose"
     " whole number is known then has these forms in all rosters. A form that badges of two people have is refused."
     " Without FORM it prints what is set."
+)
+_NEW: Final = (
+    "the number of new people in the file; wanted if the file has no column of badges, so that no number is mistyped"
 )
 _SURE: Final = "change what sessions that have ended cost, as it was listed"
 _BLOCK: Final = (
@@ -63,6 +66,7 @@ def add_verbs(add: shared.Add) -> None:
             help="how to read dates such as 01/03/2027 if no other date in the file decides it",
         )
     people.add_argument("--plans-from", metavar="DATE", help=_PLANS_FROM)
+    people.add_argument("--new", type=int, metavar="COUNT", help=_NEW)
     people.add_argument("--sure", action="store_true", help=_SURE)
     forms = add(
         "badge-forms",

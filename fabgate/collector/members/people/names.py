@@ -6,6 +6,8 @@ same, and names impossible to find. They usually come from copied text.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import Final
 
 #: letters and symbols that Unicode draws as nothing: the Hangul fillers, and Braille without dots
@@ -25,3 +27,12 @@ def unseen(text: str) -> str:
 def shown(text: str) -> str:
     """Return the text with each invisible character replaced by its number, such as [U+202E]."""
     return "".join(f"[{sign}]" if (sign := unseen(one)) else one for one in text)
+
+
+def similar_ids(typed: str, known: Iterable[str], most: int) -> list[str]:
+    """Return at most `most` ids, or names, that look like `typed` and have its digits: another number is another person."""
+    return difflib.get_close_matches(typed, [one for one in known if _digits(one) == _digits(typed)], most)
+
+
+def _digits(text: str) -> str:
+    return "".join(filter(str.isdecimal, text))

@@ -108,7 +108,7 @@ def test_what_a_gate_reports_is_stored_while_an_import_builds_its_rosters(people
         store.store([journal.start("s-1"), journal.end("s-1", 5)], NOON)
 
     with once_people_are_read(report):
-        import_members(argparse.Namespace(file=str(file), dates="", plans_from=None, sure=False))
+        import_members(argparse.Namespace(file=str(file), dates="", plans_from=None, sure=False, new=None))
     assert UsageSession.objects.get().reason == "badge"
     assert names(gate) == {"m-1": "Ada", "m-2": "Person", "m-3": "Cleo"}
     assert Change.objects.filter(verb="member.imported").count() == 2

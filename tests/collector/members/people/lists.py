@@ -15,6 +15,6 @@ def write(path: Path, *lines: str) -> Path:
     return path
 
 
-def import_(path: Path, text: str | bytes) -> None:
+def import_(path: Path, text: str | bytes, *, new: int | None = None) -> None:
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    people.import_members(argparse.Namespace(file=str(path), dates="", plans_from=None, sure=False))
+    people.import_members(argparse.Namespace(file=str(path), dates="", plans_from=None, sure=False, new=new))

@@ -33,6 +33,7 @@ def workshop(env, told, tmp_path):
             dates="",
             plans_from=None,
             sure=False,
+            new=None,
         )
     )
     told.clear()
@@ -96,7 +97,7 @@ def test_a_block_ends_on_its_day_when_the_gate_asks_next(env, workshop, monkeypa
 
 def test_importing_members_again_lifts_no_block(workshop):
     people.block(said())
-    people.import_members(argparse.Namespace(file=str(workshop), dates="", plans_from=None, sure=False))
+    people.import_members(argparse.Namespace(file=str(workshop), dates="", plans_from=None, sure=False, new=None))
     assert sides("laser-1")[1] == {"m-1": ["payment-due"]}
 
 

@@ -67,19 +67,20 @@ def test_a_file_of_members_is_imported_and_every_roster_rebuilt(env, gate, told,
         "m-1,Ada Lovelace,04:A1:B2:C3; dec:0077705924,fr,supervisor,2027-03-01,laser",
         'm-2,"Bob, the builder",04A1B2C3D4E5F6,,,,',
     )
-    people.import_members(argparse.Namespace(file=str(file), dates="", plans_from=None, sure=False))
+    people.import_members(argparse.Namespace(file=str(file), dates="", plans_from=None, sure=False, new=None))
     found = served(gate)
     assert [(member.id, member.level, len(member.badges)) for member in found.members] == [("m-1", "supervisor", 2)]
     assert [refusal.id for refusal in found.refusals] == ["m-2"]
     assert len(told) == 1
     # The same file again changes nothing; two members may swap their badges.
-    people.import_members(argparse.Namespace(file=str(file), dates="", plans_from=None, sure=False))
+    people.import_members(argparse.Namespace(file=str(file), dates="", plans_from=None, sure=False, new=None))
     people.import_members(
         argparse.Namespace(
             file=str(write(file, "m-1,Ada,04A1B2C3D4E5F6,,,,", "m-2,Bob,04A1B2C3,,,,laser")),
             dates="",
             plans_from=None,
             sure=False,
+            new=None,
         )
     )
     carried = Badge.objects.filter(ended_at=None)
@@ -139,10 +140,29 @@ def test_a_file_of_ids_alone_changes_nobody(ada, file):
     assert everything(ada) == before
 
 
-def test_a_new_member_in_a_file_without_badges_is_taken_for_a_wrong_id(ada, file):
-    assert mistakes(file, "id,name\nm-11,Ada\nzzz,Zoé\n") == [
-        "line 2: id: no member 'm-11'; did you mean 'm-1'?",
-        "line 3: id: no member 'zzz'; a new member also needs the column 'badges'",
+def test_new_members_of_a_file_without_badges_are_added_once_they_are_counted(ada, file, capsys):
+    list_ = "numéro,prénom,nom\nm-1,Ada,King\nm-11,Ada,\nzzz,Zoé,M.\n"
+    lines = [
+        "line 3: 'm-11' (Ada) is not a member yet",
+        "line 4: 'zzz' (Zoé M.) is not a member yet",
+        "found that 2 people are new; if they are not mistyped, add --new 2",
+    ]
+    for counted in (None, 1, 3):
+        with pytest.raises(UsageError) as caught:
+            import_(file, list_, new=counted)
+        assert str(caught.value).splitlines() == lines
+        assert Member.objects.get().name == "Ada Lovelace"
+    import_(file, list_, new=2)
+    assert dict(Member.objects.values_list("id", "name")) == {"m-1": "Ada King", "m-11": "Ada", "zzz": "Zoé M."}
+    assert "3 members imported (2 new)" in capsys.readouterr().out
+    with pytest.raises(UsageError, match="leave out --new"):
+        import_(file, list_, new=2)
+
+
+def test_an_unknown_id_without_a_name_is_wrong_and_another_members_id_is_not_suggested(ada, file):
+    assert mistakes(file, "id,name\nm-11,\nM-1,\n") == [
+        "line 2: id: no member 'm-11'; a new member also needs a name, or the column 'badges'",
+        "line 3: id: no member 'M-1'; did you mean 'm-1'?",
     ]
 
 
@@ -247,12 +267,14 @@ def test_every_mistake_is_named_by_its_line_and_nothing_is_imported(env, gate, f
     assert f"line 6: badges: {wanted}" in str(caught.value)
     assert "lang: found 'de', wanted one of en, fr" in str(caught.value)
     with pytest.raises(FabgateError):
-        people.import_members(argparse.Namespace(file=str(file), dates="", plans_from=None, sure=False))
+        people.import_members(argparse.Namespace(file=str(file), dates="", plans_from=None, sure=False, new=None))
     assert Member.objects.count() == 1
 
 
 def test_wrong_columns_are_named_with_what_was_meant(file):
-    others = "name, badges, lang, level, valid_until, machines, email, category, plan, payer, minor, joined_on"
+    others = (
+        "name, first_name, badges, lang, level, valid_until, machines, email, category, plan, payer, minor, joined_on"
+    )
     assert mistakes(file, "machins,name,nom,colour\n") == [
         "line 1: unknown column 'machins'; did you mean 'machines'?",
         "line 1: the column 'name' appears twice",
@@ -305,8 +327,8 @@ def test_an_organisation_that_is_ended_or_one_of_two_with_that_name_is_refused(a
 
 
 def test_a_payer_who_is_no_member_is_named_by_line_with_what_to_do(ada, file):
-    assert mistakes(file, "id,badges,payer\nm-7,,m-11\nm-8,,ecole-du-rhone\nm-9,,m-8\n") == [
-        "line 2: payer: no member or organisation 'm-11'; did you mean 'm-1'?",
+    assert mistakes(file, "id,badges,payer\nm-7,,M-1\nm-8,,ecole-du-rhone\nm-9,,m-8\n") == [
+        "line 2: payer: no member or organisation 'M-1'; did you mean 'm-1'?",
         (
             "line 3: payer: no member or organisation 'ecole-du-rhone'; enter a member's number or an organisation's"
             " name, or add this person on a line of their own"
@@ -315,10 +337,11 @@ def test_a_payer_who_is_no_member_is_named_by_line_with_what_to_do(ada, file):
     ]
 
 
-@pytest.mark.parametrize("head", ["id,badges,payer\n{0},,m-1{0}", "id,name\nm-1{0},A"])
+@pytest.mark.parametrize("head", ["id,badges,payer\n{0},,m-1{1}", "id,name\nm-1{1},"])
 def test_of_many_ids_that_nobody_has_the_first_are_guessed_at_and_all_are_named(ada, file, head):
     names, row = head.split("\n")
-    said = mistakes(file, "\n".join((names, *(row.format(number) for number in range(100, 140)))))
+    letters = [a + b for a in "abcdefg" for b in "uvwxyz"][:40]
+    said = mistakes(file, "\n".join((names, *(row.format(100 + n, letter) for n, letter in enumerate(letters)))))
     assert len(said) == 40
     assert ["did you mean 'm-1'?" in text for text in said] == [True] * 20 + [False] * 20
     assert all(re.search("no member (or organisation )?'m-1", text) for text in said)
@@ -439,6 +462,6 @@ def test_the_command_wants_to_know_how_ambiguous_dates_are_meant(ada, file):
     ):
         members_file.read(file)
     for order, day in (("day-first", date(2028, 2, 1)), ("month-first", date(2028, 1, 2))):
-        people.import_members(argparse.Namespace(file=str(file), dates=order, plans_from=None, sure=False))
+        people.import_members(argparse.Namespace(file=str(file), dates=order, plans_from=None, sure=False, new=None))
         ada.refresh_from_db()
         assert ada.valid_until == day

@@ -60,7 +60,8 @@ def test_what_is_taken_back_stays_written_down(laser, gate, told):
 @pytest.mark.parametrize(
     ("said", "wrong"),
     [
-        ({"id": "m-11"}, "did you mean m-1"),
+        ({"id": "M-1"}, "did you mean m-1"),
+        ({"id": "m-11"}, "found no member 'm-11'; wanted the id of an imported member"),
         ({"training": "lazer"}, "did you mean laser"),
         ({"training": "zzz"}, "wanted one of: laser"),
         ({"since": "1/3/2027"}, "--since: found '1/3/2027', wanted a date"),
@@ -135,6 +136,6 @@ def test_a_list_of_trainings_with_an_error_is_not_imported_at_all(laser, tmp_pat
         people.import_trainings(argparse.Namespace(file=str(file), dates=""))
     assert str(error.value).splitlines() == [
         f"{file}, line 3: since: found 'soon', wanted a date such as 2026-12-31 or 31/12/2026",
-        f"{file}, line 4: id: no member 'm-7'; did you mean 'm-1'?",
+        f"{file}, line 4: id: no member 'm-7'; add this person first",
     ]
     assert not Grant.objects.exists()

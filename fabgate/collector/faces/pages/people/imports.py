@@ -33,7 +33,7 @@ from fabgate.collector.members.people.import_list import preview as members_diff
 from fabgate.collector.members.people.import_list.columns import MEMBERS, TRAININGS, Columns
 from fabgate.collector.members.people.import_list.dates import DAY_FIRST, MONTH_FIRST
 from fabgate.collector.members.people.import_list.list_file import ListFile
-from fabgate.collector.members.people.import_list.preview import Difference, Field, Known
+from fabgate.collector.members.people.import_list.preview import Difference, Field, Known, Unconfirmed
 from fabgate.collector.money.billing import member_plans
 from fabgate.collector.money.paper.figures import NOTHING
 from fabgate.errors import UsageError
@@ -41,6 +41,7 @@ from fabgate.errors import UsageError
 _COLUMNS: Final = {
     "id": gettext_lazy("Number"),
     "name": gettext_lazy("Name"),
+    "first_name": gettext_lazy("Given name, if the name is the surname alone"),
     "badges": gettext_lazy("Badges"),
     "lang": gettext_lazy("Language"),
     "level": gettext_lazy("Level"),
@@ -53,6 +54,8 @@ _COLUMNS: Final = {
     "minor": gettext_lazy("Minor"),
     "joined_on": gettext_lazy("Member since"),
 }
+#: What the form sends if all new people of a list are confirmed at once.
+_ALL: Final = "all"
 #: The most characters of a wrong number that are shown again.
 _MOST_TYPED: Final = 20
 #: Examples of cells, by column.
@@ -154,8 +157,9 @@ def _kinds() -> list[_Kind]:
         _Kind(
             title=_("A list of people"),
             text=_(
-                "The first row contains the column titles, in English or French. Only the number is required. A missing"
-                " column changes nothing; an empty cell clears the field."
+                "The first row contains the column titles, in English or French. Only the number is required; a new person"
+                " also needs a name, or the column of badges. The preview asks before it adds anyone. A missing column"
+                " changes nothing; an empty cell clears the field."
             ),
             columns=_facts(MEMBERS, _COLUMNS, _WRITTEN),
             hint=_(
@@ -201,14 +205,17 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
     if left and left != str(len(found.vanished)):
         return _page(request, found, token, miscounted=left)
     is_complete = request.POST.get("complete") == "yes" or bool(left)
-    prepared = store.prepare(found.to_take)
+    confirmed = _confirmed(request, found)
+    try:
+        prepared = store.prepare(found.to_take(confirmed, is_complete=is_complete))
+    except Unconfirmed as error:
+        return _page(request, found, token, unconfirmed=str(error))
     before = short_forms.shared()
     try:
         # SQLite has no other writer from here on, so everything else is done before.
         with transaction.atomic(), pulse.deferred():
             if (now := Known.now()) != known:  # compare again with the rows as they are now
                 found = members_diff.difference(file, now, plans_from)
-                prepared = store.prepare(found.to_take)
             change = _take(request, found, prepared, is_complete=is_complete, left=left)
     except store.Overtaken:
         change = None
@@ -216,16 +223,27 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
         found = members_diff.difference(members_file.parse(raw, dates=dates), Known.now(), plans_from)
         return _page(request, found, token, is_stale=True)
     uploads.forget(token)
-    parts = [
-        ngettext("%(n)d new person", "%(n)d new people", len(found.new)) % {"n": len(found.new)},
-        ngettext("%(n)d changed", "%(n)d changed", len(found.changed)) % {"n": len(found.changed)},
-    ]
-    if is_complete:
-        gone = len(found.vanished)
-        parts.append(ngettext("%(n)d has left", "%(n)d have left", gone) % {"n": gone})
-    gates_informed.report_change(request, _("Import complete: %(what)s.") % {"what": ", ".join(parts)}, change)
+    gone = len(found.vanished) if is_complete else None
+    gates_informed.report_change(request, _done(len(confirmed), len(found.changed), gone), change)
     short_forms.warn_of_new(request, before)
     return see_other(reverse("people"))
+
+
+def _done(new: int, changed: int, gone: int | None) -> str:
+    """Return the message after an import; `gone` is None for a list that is not complete."""
+    parts = [
+        ngettext("%(n)d new person", "%(n)d new people", new) % {"n": new},
+        ngettext("%(n)d changed", "%(n)d changed", changed) % {"n": changed},
+    ]
+    if gone is not None:
+        parts.append(ngettext("%(n)d has left", "%(n)d have left", gone) % {"n": gone})
+    return _("Import complete: %(what)s.") % {"what": ", ".join(parts)}
+
+
+def _confirmed(request: HttpRequest, found: Difference) -> set[str]:
+    """Return the ids of the new people who are ticked, each alone or all at once."""
+    new, ticked = {person.row.id for person in found.new}, request.POST.getlist("add")
+    return new.intersection(ticked) if found.asks_for_each else new if ticked == [_ALL] else set()
 
 
 def _plans_from(request: HttpRequest) -> date | None:
@@ -251,7 +269,7 @@ def _take(
     is_counted = found.may_end_counted and left == str(len(found.vanished))
     if is_complete and not (found.may_end or is_counted):
         raise UsageError(_("This list cannot end any membership. The preview gives the reason."))
-    if not found.new and not found.changed and not is_complete:
+    if not prepared.members and not is_complete:
         raise UsageError(_("This list changes nothing."))
     actor = shortcuts.actor(request)
     try:
@@ -265,7 +283,13 @@ def _take(
 
 
 def _page(
-    request: HttpRequest, found: Difference, token: str, *, is_stale: bool = False, miscounted: str = ""
+    request: HttpRequest,
+    found: Difference,
+    token: str,
+    *,
+    is_stale: bool = False,
+    miscounted: str = "",
+    unconfirmed: str = "",
 ) -> HttpResponse:
     names = Member.names() | dict(Payer.organisations().values_list("pk", "name"))
     names |= {row.id: row.name for row in found.file.rows if row.name}
@@ -279,10 +303,12 @@ def _page(
         "token": token,
         "is_stale": is_stale,
         "miscounted": miscounted[:_MOST_TYPED],
+        "unconfirmed": unconfirmed,
+        "confirmed": _confirmed(request, found),
         "takes": len(found.new) + len(found.changed),
         "other_order": other_order(found.file),
     }
-    status = 409 if is_stale else 400 if miscounted else 200
+    status = 409 if is_stale else 400 if miscounted or unconfirmed else 200
     return render(request, "people/import_preview.html", context, status=status)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,6 +12,7 @@ from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 from openpyxl.utils import get_column_letter
 
+from fabgate.collector.ground.base.search_key import folded
 from fabgate.collector.members.people import names
 from fabgate.collector.members.people.import_list.dates import DateReader, reader
 from fabgate.collector.members.people.import_list.table import Missing, Table
@@ -49,7 +51,7 @@ class Columns:
         return self.translated.get(get_language() or "", {}).get(column, column)
 
     def name(self, title: str) -> str:
-        """Return the column with this title, or the title itself, in lower case and without spaces."""
+        """Return the column with this title, or the title itself in the spelling that is compared."""
         spelled = _spelled(title)
         return self._accepted().get(spelled, spelled)
 
@@ -107,7 +109,7 @@ class Columns:
 
     def _accepted(self) -> dict[str, str]:
         translated = {title: name for titles in self.translated.values() for name, title in titles.items()}
-        return {**self.also, **translated}
+        return {_spelled(title): name for title, name in {**self.also, **translated}.items()}
 
     def _unknown(self, cell: str) -> str:
         near = difflib.get_close_matches(_spelled(cell), [*self.names, *self._accepted()], 1)
@@ -132,7 +134,8 @@ class Record:
 
 
 def _spelled(title: str) -> str:
-    return "_".join(title.strip().casefold().replace("'", " ").replace("\u2019", " ").split())
+    """Return a title in lower case, without accents, and with one ``_`` for spaces and signs: ``n_adherent``."""
+    return "_".join(re.findall(r"[^\W_]+", folded(title).casefold()))
 
 
 def _field_count(cells: Sequence[str], columns: Sequence[str], separator: str) -> str:
@@ -145,10 +148,20 @@ def _field_count(cells: Sequence[str], columns: Sequence[str], separator: str) -
     return text % {"found": len(cells), "wanted": len(columns), "separator": separator}
 
 
+#: What lists call a member's number.
+_NUMBERS: Final = dict.fromkeys(
+    (
+        *("member", "number", "no", "n°", "member_number", "member_no", "membership_number", "member_id"),
+        *("membre", "numéro", "num", "adhérent", "numéro_adhérent", "numéro_d_adhérent", "num_adhérent"),
+        *("no_adhérent", "n°_adhérent", "n°_d_adhérent", "numéro_de_membre", "numéro_membre", "n°_membre"),
+        *("n°_de_membre", "id_adhérent", "identifiant_adhérent"),
+    ),
+    "id",
+)
 MEMBERS: Final = Columns(
     required=("id",),
     optional=(
-        *("name", "badges", "lang", "level", "valid_until", "machines"),
+        *("name", "first_name", "badges", "lang", "level", "valid_until", "machines"),
         *("email", "category", "plan", "payer", "minor", "joined_on"),
     ),
     dated=("valid_until", "joined_on"),
@@ -156,6 +169,7 @@ MEMBERS: Final = Columns(
         "fr": {
             "id": "identifiant",
             "name": "nom",
+            "first_name": "prénom",
             "lang": "langue",
             "level": "niveau",
             "valid_until": "membre_jusqu_au",
@@ -170,18 +184,20 @@ MEMBERS: Final = Columns(
     also={
         "abonnement": "plan",
         "badge": "badges",
-        "categorie": "category",
         "courriel": "email",
-        "e-mail": "email",
-        "e_mail": "email",
         "expiration": "valid_until",
+        "given_name": "first_name",
         "language": "lang",
+        "last_name": "name",
         "machine": "machines",
         "mail": "email",
+        "nom_de_famille": "name",
         "paid_by": "payer",
         "payé_par": "payer",
+        "surname": "name",
         "valable_jusqu_au": "valid_until",
         "valide_jusqu_au": "valid_until",
+        **_NUMBERS,
     },
 )
 TRAININGS: Final = Columns(
@@ -202,10 +218,7 @@ TRAININGS: Final = Columns(
         "date": "since",
         "from": "since",
         "le": "since",
-        "member": "id",
-        "membre": "id",
-        "number": "id",
-        "numéro": "id",
+        **_NUMBERS,
     },
 )
 

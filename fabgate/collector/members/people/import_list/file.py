@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,8 +59,7 @@ def parse_table(table: Table, *, dates: str = "") -> File:
     _collisions(rows, mistakes)
     _machines(rows, mistakes)
     _plans(rows, mistakes)
-    if "badges" not in columns:
-        _unknown_members(rows, mistakes)
+    _unknown_members(rows, columns, mistakes)
     _payers(rows, mistakes)
     known = -1
     while known != len(mistakes):  # a row that is left out may be needed by others
@@ -71,7 +71,9 @@ def parse_table(table: Table, *, dates: str = "") -> File:
     good = [row for row in rows if row.line not in bad]
     mistakes.sort(key=lambda mistake: mistake.line)
     ids = frozenset(row.id for row in rows)
-    return File(frozenset(columns), table.notes, mistakes, date_reader, rows=good, ids=ids)
+    # A row has its given name and surname as one name.
+    stored = frozenset("name" if column == "first_name" else column for column in columns)
+    return File(stored, table.notes, mistakes, date_reader, rows=good, ids=ids)
 
 
 def _collisions(rows: list[Row], mistakes: list[Mistake]) -> None:
@@ -207,9 +209,14 @@ def _plans(rows: list[Row], mistakes: list[Mistake]) -> None:
         mistakes.append(Mistake(row.line, text % values))
 
 
-def _unknown_members(rows: list[Row], mistakes: list[Mistake]) -> None:
-    """Report unknown ids in a file without badges: such a file changes existing members, so the id is probably wrong."""
+def _unknown_members(rows: list[Row], columns: Collection[str], mistakes: list[Mistake]) -> None:
+    """Report unknown ids in rows that say nothing about a new person: such an id is probably wrong.
+
+    A row adds a person if its file has badges, or the row has a name; whoever imports the file confirms each of them.
+    """
+    if "badges" in columns:
+        return
     known = set(Member.objects.values_list("id", flat=True))
-    named = [(row.line, row.id) for row in rows if row.id]
-    text = _("id: no member '%(id)s'; a new member also needs the column 'badges'")
+    named = [(row.line, row.id) for row in rows if row.id and not row.name]
+    text = _("id: no member '%(id)s'; a new member also needs a name, or the column 'badges'")
     mistakes += unknown_ids(named, known, text, _("id: no member '%(id)s'; did you mean '%(near)s'?"))

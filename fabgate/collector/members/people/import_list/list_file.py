@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -69,7 +68,7 @@ def unknown_ids(
     mistakes: list[Mistake] = []
     for line, found in ids:
         if found not in known:
-            near = difflib.get_close_matches(found, suggested, 1) if len(mistakes) < MOST_GUESSED else []
+            near = names.similar_ids(found, suggested, 1) if len(mistakes) < MOST_GUESSED else []
             values = {"id": names.shown(found[:64]), "near": "".join(near)}
             mistakes.append(Mistake(line, (nearly if near else text) % values))
     return mistakes

@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any, Final
 
 from django.db import DEFAULT_DB_ALIAS
+from django.utils.translation import gettext as _
 
 from fabgate.collector.ground.models import Badge, Member
 from fabgate.collector.members.people import blocks
@@ -17,9 +18,12 @@ from fabgate.collector.members.people.import_list import store
 from fabgate.collector.members.people.import_list.file import File
 from fabgate.collector.members.people.import_list.rows import Row
 from fabgate.collector.money.billing import member_plans
+from fabgate.errors import UsageError
 
 #: If more than this share of the members is missing, the list is probably incomplete.
 MAX_VANISHING: Final = 0.2
+#: More new people are confirmed at once: nobody mistypes as many numbers, nor reads as many rows.
+MOST_TICKED: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,10 @@ class Person:
     row: Row
     member: Member | None
     fields: list[Field]
+
+
+class Unconfirmed(UsageError):  # noqa: N818 (it names what happened)
+    """Nothing would be imported, or a person without the new one who pays for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,11 @@ class Difference:
         return self.too_many_vanish and bool(self.new) and not self.changed
 
     @property
+    def asks_for_each(self) -> bool:
+        """Whether each new person is confirmed: in a list of people who are known, a new number is probably mistyped."""
+        return len(self.new) < len(self.changed) + self.unchanged and len(self.new) <= MOST_TICKED
+
+    @property
     def may_end(self) -> bool:
         """Whether the missing members may be marked as left: the file has no errors, and not too many are missing."""
         return bool(self.vanished) and not self.too_many_vanish and not self.file.mistakes
@@ -85,10 +98,21 @@ class Difference:
             if field.name == "plan"
         }
 
-    @property
-    def to_take(self) -> File:
-        """Return the file with only new and changed people."""
-        return replace(self.file, rows=[person.row for person in (*self.new, *self.changed)])
+    def to_take(self, confirmed: Collection[str], *, is_complete: bool) -> File:
+        """Return the file with only changed people, and new ones whose ids are `confirmed`.
+
+        Raises Unconfirmed if one of them is paid for by a new person who is not, or if there are only others and the
+        list ends no membership, as one that `is_complete` does.
+        """
+        refused = {person.row.id for person in self.new} - set(confirmed)
+        rows = [person.row for person in (*self.new, *self.changed) if person.row.id not in refused]
+        if refused and not rows and not is_complete:
+            raise Unconfirmed(_("Nothing was imported. Tick the new people to add them."))
+        for row in rows:
+            if row.payer_id in refused:
+                text = _("Nothing was imported: %(payer)s is new, and pays for %(id)s. Tick both, or neither.")
+                raise Unconfirmed(text % {"payer": row.payer_id, "id": row.id})
+        return replace(self.file, rows=rows)
 
     @property
     def fingerprint(self) -> str:

@@ -58,6 +58,7 @@ def parse_row(line: int, values: dict[str, str], dates: DateReader, mistakes: li
     row.payer_id = values["payer"] if values.get("payer") not in (None, "", row.id) else None
 
     def wrong(column: str, text: str, **named: object) -> None:
+        column = column if column in values else "first_name"  # a list without surnames
         filled = text % {"found": names.shown(values[column][:40]), **named}
         mistakes.append(Mistake(line, MEMBERS.mistake(column, filled)))
 
@@ -88,6 +89,8 @@ def parse_row(line: int, values: dict[str, str], dates: DateReader, mistakes: li
 
 def _texts(row: Row, values: dict[str, str], wrong: Callable[..., None]) -> None:
     lines = {column: names.line(values.get(column, "")) for column in _LONGEST}
+    if first_name := names.line(values.get("first_name", "")):
+        lines["name"] = f"{first_name} {lines['name']}".strip()
     for column, text in {"id": row.id, **lines}.items():
         if sign := names.unseen(text):
             wrong(column, _("found the invisible character %(sign)s; type the text instead of pasting it"), sign=sign)

@@ -25,5 +25,7 @@ def look(client, raw: str | bytes):
 
 
 def take(client, page, **more):
-    """Import what the preview shows."""
-    return client.post(page.request["PATH_INFO"], {"seen": page.context["found"].fingerprint, **more})
+    """Import what the preview shows, with all new people, or those with the ids of `add`."""
+    found = page.context["found"]
+    new = [person.row.id for person in found.new] if found.asks_for_each else ["all"]
+    return client.post(page.request["PATH_INFO"], {"seen": found.fingerprint, "add": new if found.new else [], **more})

@@ -291,7 +291,7 @@ def test_the_page_lists_each_column_as_its_reader_may_call_it_and_a_list_that_do
     facts = re.findall(r"<dt>(.*?)</dt>", text(manager.get("/people/import")))[: len(MEMBERS.names)]
     columns = [re.findall(r"<code>([^<]+)</code>", one) for one in facts]
     assert columns[1] == name
-    assert columns[2] == ["badges"]  # the same in both
+    assert columns[3] == ["badges"]  # the same in both
     header = ",".join(names[0] for names in columns)
     assert MEMBERS.header(header.split(","), problems := []) == list(MEMBERS.names)
     assert problems == []
@@ -308,9 +308,12 @@ def test_the_line_of_a_mistake_in_the_columns_is_said_in_ones_own_language(accou
 def test_a_column_in_a_mistake_is_called_as_in_its_readers_language(account, browse):
     manager = browse(account("manager", lang="fr"))
     for content, told in (
-        ("nom\nAda", "la colonne « identifiant » manque ; ajoutez-la, avec celles de nom, badges, langue, niveau"),
+        (
+            "nom\nAda",
+            "la colonne « identifiant » manque ; ajoutez-la, avec celles de nom, prénom, badges, langue, niveau",
+        ),
         ("identifiant,id\nada,ada", "« identifiant »"),
-        ("identifiant,name,quoi\nada,Ada,1", "identifiant, nom, badges"),
+        ("identifiant,name,quoi\nada,Ada,1", "identifiant, nom, prénom, badges"),
     ):
         file = SimpleUploadedFile("people.csv", content.encode())
         assert told in shown(manager.post("/people/import", {"file": file})), content
