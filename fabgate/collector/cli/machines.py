@@ -6,12 +6,13 @@ import argparse
 import json
 import logging
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from django.db import transaction
 
 from fabgate import wire
+from fabgate.collector.cli.days import read_day
 from fabgate.collector.ground.db import audit
 from fabgate.collector.ground.models import Gate, Machine
 from fabgate.collector.members.access import roster
@@ -98,9 +99,9 @@ def _back(text: str | None, mistakes: list[str]) -> str:
     if text is None:
         return ""
     try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        mistakes.append(f"--back: found {text[:40]!r}, wanted a date such as 2027-03-01, or no --back")
+        day = read_day(text, "--back", "a date such as 2027-03-01, or no --back")
+    except UsageError as error:
+        mistakes.append(str(error))
         return ""
     if day < today():
         mistakes.append(f"--back: found {text}, which is past, wanted today or a later day")

@@ -15,6 +15,7 @@ from django.db import transaction
 
 from fabgate.badge.short_forms import read_names
 from fabgate.collector.cli.billing.rules import refuse_unseen
+from fabgate.collector.cli.days import read_day
 from fabgate.collector.ground.db import audit, pulse
 from fabgate.collector.ground.models import Badge, BadgeForm, Block, Change, Collector, Member, Plan, Training
 from fabgate.collector.members.access import roster, short_forms
@@ -245,9 +246,9 @@ def _until(text: str | None, mistakes: list[str]) -> date | None:
     if text is None:
         return None
     try:
-        until = date.fromisoformat(text)
-    except ValueError:
-        mistakes.append(f"--until: found {text!r}, wanted a date such as 2027-03-01")
+        until = read_day(text, "--until")
+    except UsageError as error:
+        mistakes.append(str(error))
         return None
     if until <= blocks.today():
         mistakes.append(f"--until: found {text}, wanted a later day than today: the block no longer applies on it")
@@ -269,12 +270,7 @@ def _member_and_training(args: argparse.Namespace) -> tuple[Member, Training]:
 
 
 def _day(text: str | None, option: str) -> date | None:
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{option}: found {text[:40]!r}, wanted a date such as 2027-03-01") from None
+    return None if text is None else read_day(text, option)
 
 
 def _plans_from(text: str | None, option: str = "--from") -> date:

@@ -19,13 +19,14 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import msgspec
 
-from fabgate import badge, wire
+from fabgate import badge, days, wire
 from fabgate.errors import UsageError
 from fabgate.gate.roster.file_formats import (
     ABSENT,
@@ -180,7 +181,17 @@ def _person(raw: Any, wrong: Callable[[str], None]) -> tuple[wire.Member, list[s
         member(person if person.id else msgspec.structs.replace(person, id="?"))
     except UsageError as error:
         wrong(str(error).partition(": ")[2])
+    _refuse_unlikely(person.valid_until, wrong)
     return person, reasons
+
+
+def _refuse_unlikely(valid_until: str | None, wrong: Callable[[str], None]) -> None:
+    """Report a day that was probably mistyped, and would lock the person out. What is no day was reported before."""
+    with suppress(ValueError):
+        try:
+            days.read(valid_until or "")
+        except days.UnlikelyDay as error:
+            wrong(f"valid_until: found {valid_until!r}, {error}")
 
 
 def _listed(key: str, value: Any) -> Any:
@@ -211,11 +222,11 @@ def _window(text: str) -> Any:
     match = _WINDOW.fullmatch(text.strip())
     if not match:
         return text
-    days: list[int] = []
+    weekdays: list[int] = []
     for part in match[1].split(","):
         first, _, last = part.partition("-")
-        days.extend(range(int(first), int(last or first) + 1))
-    return {"days": days, "from": match[2].zfill(5), "to": match[3].zfill(5)}
+        weekdays.extend(range(int(first), int(last or first) + 1))
+    return {"days": weekdays, "from": match[2].zfill(5), "to": match[3].zfill(5)}
 
 
 def _digests(

@@ -118,6 +118,19 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
         "id,badges,valid_until\na,04A1B2C3,01/03/2027\n",
         ["members.csv:2: member 1: valid_until: found '01/03/2027', wanted a date such as 2027-03-01"],
     ),
+    "a year of two digits": (
+        "csv",
+        "id,badges,valid_until\na,04A1B2C3,0026-12-31\nb,04A1B2C4,2062-12-31\n",
+        [
+            "members.csv:2: member 1: valid_until: found '0026-12-31', wanted a day from 1950-01-01 to 2060-12-31; did you mean 2026-12-31?",
+            "members.csv:3: member 2: valid_until: found '2062-12-31', wanted a day from 1950-01-01 to 2060-12-31; did you mean 2026-12-31?",
+        ],
+    ),
+    "no end, written as a day": (
+        "yaml",
+        "- {id: a, badges: [], valid_until: 9999-12-31}",
+        ["members.yaml:1: member 1: valid_until: found '9999-12-31', wanted a day from 1950-01-01 to 2060-12-31"],
+    ),
     "a window that is none": (
         "csv",
         "id,badges,windows\na,04A1B2C3,mo-fr 8-22\n",

@@ -8,11 +8,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
 from fabgate.collector.cli.billing import following
 from fabgate.collector.cli.billing.month import month_of
+from fabgate.collector.cli.days import read_day
 from fabgate.collector.ground.db import audit
 from fabgate.collector.money.billing import closing, terms
 from fabgate.collector.money.billing.charges import decisions
@@ -48,7 +49,7 @@ def waive(args: argparse.Namespace) -> int:
 def add_line(args: argparse.Namespace) -> int:
     """Charge a payer for something besides sessions."""
     found = terms.get()
-    day = _day(args.day) if args.day else terms.today(found)
+    day = read_day(args.day, "--day") if args.day else terms.today(found)
     line = decisions.add_line(
         args.payer,
         args.text,
@@ -62,13 +63,6 @@ def add_line(args: argparse.Namespace) -> int:
     why = f" ({day:%Y-%m} is closed)" if terms.is_closed(day) else ""
     sys.stdout.write(f"line {line.pk}, {line.month:%Y-%m}{why}: {line.payer}: {line.text}: {amount}\n")
     return 0
-
-
-def _day(typed: str) -> date:
-    try:
-        return date.fromisoformat(typed)
-    except ValueError:
-        raise UsageError(f"--day: found {typed[:40]!r}, wanted a day such as 2027-01-31") from None
 
 
 def remove_line(args: argparse.Namespace) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from fabgate.collector.cli import text_table
 from fabgate.collector.cli.billing import following
 from fabgate.collector.cli.billing.closing import minor_of
 from fabgate.collector.cli.billing.month import month_of
+from fabgate.collector.cli.days import read_day
 from fabgate.collector.ground.db import audit
 from fabgate.collector.ground.models import BillingTerms, Gate, PrepaidChange
 from fabgate.collector.members.access import roster
@@ -76,7 +77,7 @@ def refund(args: argparse.Namespace) -> int:
 def balance(args: argparse.Namespace) -> int:
     """Print balances: of one payer, or of all who prepay or have credit left."""
     found = terms.get()
-    day = _day(args.at, "--at") if args.at else None
+    day = read_day(args.at, "--at") if args.at else None
     if args.payer is not None and payers.get(args.payer) is None:
         raise modes.unknown(args.payer)
     following.follow()
@@ -109,7 +110,7 @@ def balance(args: argparse.Namespace) -> int:
 def credits_of_day(args: argparse.Namespace) -> int:
     """Print the credits and refunds of a day, by method."""
     found = terms.get()
-    day = _day(args.day, "DAY") if args.day else terms.today(found)
+    day = read_day(args.day, "DAY") if args.day else terms.today(found)
     listed = daily.of(day)
     if args.json:
         entries = [
@@ -201,13 +202,6 @@ def _note(row: dict[str, Any], found: BillingTerms) -> str:
 
 def _amount(amount_minor: int, found: BillingTerms) -> str:
     return text(amount_minor, found.currency, found.digits)
-
-
-def _day(typed: str, name: str) -> date:
-    try:
-        return date.fromisoformat(typed)
-    except ValueError:
-        raise UsageError(f"{name}: found {typed[:40]!r}, wanted a day such as 2027-01-31") from None
 
 
 def _print_json(found: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from django.db import transaction
 from fabgate.collector.cli import text_table
 from fabgate.collector.cli.billing.closing import minor_of
 from fabgate.collector.cli.billing.month import month_of
+from fabgate.collector.cli.days import read_day
 from fabgate.collector.ground.base import called
 from fabgate.collector.ground.db import audit
 from fabgate.collector.ground.models import BillingTerms, Machine, Plan, TariffRule
@@ -204,7 +205,7 @@ def _unknown(option: str, text: str, known: Iterable[str]) -> str:
 
 def _day(text: str, mistakes: list[str]) -> date | None:
     try:
-        return date.fromisoformat(text)
-    except (TypeError, ValueError):
-        mistakes.append(f"--from: found {text!r}, wanted the first day of the rule, such as 2027-01-01")
+        return read_day(text, "--from", "the first day of the rule, such as 2027-01-01")
+    except UsageError as error:
+        mistakes.append(str(error))
         return None

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from fabgate import days
 from fabgate.collector.cli import text_table
 from fabgate.collector.cli.billing.month import month_of, rate_session
 from fabgate.collector.cli.billing.rules import place_of
@@ -82,8 +83,10 @@ def _invented(args: argparse.Namespace, now: Terms, rule: Rule) -> Rated:
             start = datetime.fromisoformat(args.start)
         except ValueError:
             mistakes.append(f"--start: found {args.start!r}, wanted a moment such as 2027-01-05T16:30")
-    if not 1970 <= start.year <= 9000:
-        mistakes.append(f"--start: found the year {start.year}, wanted 1970 to 9000")
+    try:
+        days.checked(start.date())
+    except days.UnlikelyDay as error:
+        mistakes.append(f"--start: found {args.start!r}, {error}")
     if mistakes:
         raise UsageError("\n".join(mistakes))
     start = start if start.tzinfo else start.replace(tzinfo=now.zone)

@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from fabgate import wire
+from fabgate import days, wire
 from fabgate.collector.ground.models import Machine
 
 #: Rules that `lock` and `unlock` set: a lock has an id by which it is lifted.
@@ -79,7 +79,9 @@ def _value(name: str, text: str) -> Any:
     if (name, text) == ("supervisor", "never"):
         return "minors"  # "never" means the same as "minors" (docs/decisions/0042)
     if datetime in kinds:
-        return datetime.fromisoformat(text).isoformat()
+        moment = datetime.fromisoformat(text)
+        days.checked(moment.date())
+        return moment.isoformat()
     return text
 
 

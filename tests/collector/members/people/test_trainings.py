@@ -64,6 +64,8 @@ def test_what_is_taken_back_stays_written_down(laser, gate, told):
         ({"id": "m-11"}, "found no member 'm-11'; wanted the id of an imported member"),
         ({"training": "lazer"}, "did you mean laser"),
         ({"training": "zzz"}, "wanted one of: laser"),
+        ({"since": "0026-12-31"}, "--since: found '0026-12-31', wanted a day .*; did you mean 2026-12-31"),
+        ({"until": "2062-12-31"}, "--until: found '2062-12-31', wanted a day .*; did you mean 2026-12-31"),
         ({"since": "1/3/2027"}, "--since: found '1/3/2027', wanted a date"),
         ({"until": "2020-01-01"}, "wanted .* or a later day"),
         ({"stage": "king"}, "wanted supervised, autonomous, instructor, suspended"),

@@ -109,7 +109,7 @@ def test_a_line_without_a_day_is_of_today_and_one_of_a_closed_month_says_where_i
     assert ManualLine.objects.get().day == ManualLine.objects.get().at.date()
     printed = run("bill-line", "m-1", "5", "Tape", "--day", f"{FIRST}")
     assert printed.startswith(f"line 2, {MONTHS[1]:%Y-%m} ({FIRST:%Y-%m} is closed): m-1: Tape")
-    with pytest.raises(UsageError, match="--day: found 'soon', wanted a day such as 2027-01-31"):
+    with pytest.raises(UsageError, match="--day: found 'soon', wanted a date such as 2027-03-01"):
         run("bill-line", "m-1", "5", "Tape", "--day", "soon")
 
 

@@ -419,7 +419,7 @@ def test_a_month_is_compared_by_machine_and_plan(started, shop):
         (("price=1", "--minutes", "nan"), "--minutes: found nan"),
         (("price=1", "--minutes", "5", "--running", "1e9"), "--running: found"),
         (("price=1", "--minutes", "5", "--start", "soon"), "--start: found 'soon'"),
-        (("price=1", "--minutes", "5", "--start", "9999-12-31"), "--start: found the year 9999"),
+        (("price=1", "--minutes", "5", "--start", "9999-12-31"), "--start: found '9999-12-31', wanted a day from"),
         (("price=1", "--minutes", "5", "--machine", "drill"), "--machine: found 'drill'"),
         (("price=1", "--session", "s-none"), "that has ended"),
         (("price=1", "--month", "soon"), "--month: found 'soon'"),

@@ -8,9 +8,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
+from fabgate import days
 from fabgate.collector.faces.pages.access_control import account_of
 from fabgate.collector.faces.pages.billing_terms import terms_or_404
 from fabgate.collector.faces.pages.credit.account import account_of_payer, credit_of
+from fabgate.collector.faces.pages.forms.day_field import unlikely
 from fabgate.collector.faces.pages.month import behind
 from fabgate.collector.faces.pages.roles import self_and_groups
 from fabgate.collector.ground.models import Payer
@@ -49,6 +51,8 @@ def day_of(request: HttpRequest) -> date | None:
     if not typed:
         return None
     try:
-        return date.fromisoformat(typed)
+        return days.read(typed)
+    except days.UnlikelyDay as error:
+        raise UsageError(unlikely(error)) from None
     except ValueError:
         raise UsageError(_("Found “%(found)s”, wanted a day such as 2027-01-31.") % {"found": typed[:40]}) from None

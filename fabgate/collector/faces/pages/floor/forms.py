@@ -11,6 +11,7 @@ from django.utils.functional import lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from fabgate.collector.faces.pages.forms.day_field import DayField
 from fabgate.collector.faces.pages.forms.line_field import LineField
 from fabgate.collector.faces.pages.forms.stale_form import StaleCheck
 from fabgate.collector.members.machines import locks
@@ -57,12 +58,9 @@ class LockForm(StaleCheck, forms.Form):
             (NOW, gettext_lazy("Now: the power goes off at once, even during a job")),
         ],
     )
-    back = forms.DateField(
+    back = DayField(
         label=gettext_lazy("Expected back (if you know)"),
         required=False,
-        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        input_formats=["%Y-%m-%d"],
-        error_messages={"invalid": gettext_lazy("Enter the day as year-month-day, such as 2027-03-01.")},
     )
 
     def clean_back(self) -> date | None:

@@ -11,6 +11,7 @@ from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
+from fabgate.collector.faces.pages.forms.day_field import DayField
 from fabgate.collector.faces.pages.forms.line_field import LineField
 from fabgate.collector.faces.pages.forms.stale_form import StaleCheck
 from fabgate.collector.faces.pages.machines import views
@@ -70,11 +71,8 @@ class WeeklyForm(ScopeForm):
 class SpecialForm(ScopeForm):
     """A special day: closed, or with other hours."""
 
-    day = forms.DateField(
+    day = DayField(
         label=gettext_lazy("Day"),
-        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        input_formats=["%Y-%m-%d"],
-        error_messages={"invalid": gettext_lazy("Enter the day as year-month-day, such as 2027-05-01.")},
     )
     start = forms.TimeField(label=gettext_lazy("Open from"), required=False, widget=_TIME, error_messages=_WRONG_TIME)
     to = forms.TimeField(

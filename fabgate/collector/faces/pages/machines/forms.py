@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from fabgate import wire
 from fabgate.collector.faces.pages.forms import duration_field
+from fabgate.collector.faces.pages.forms.day_field import MomentField
 from fabgate.collector.faces.pages.forms.duration_field import DurationField
 from fabgate.collector.faces.pages.forms.line_field import LineField
 from fabgate.collector.faces.pages.forms.stale_form import StaleCheck
@@ -267,7 +268,7 @@ def _field(name: str) -> forms.Field:
         )
     if name == "observe_until":
         widget_at = forms.DateTimeInput(attrs={"type": "datetime-local"}, format=_MOMENT)
-        return forms.DateTimeField(label=label, required=False, help_text=help_text, widget=widget_at)
+        return MomentField(label=label, required=False, help_text=help_text, widget=widget_at)
     return LineField(label=label, required=False, max_length=40, help_text=help_text)
 
 

@@ -20,10 +20,10 @@ from fabgate.collector.faces.pages.access_control import account_of, refuse_self
 from fabgate.collector.faces.pages.billing_terms import terms_or_404
 from fabgate.collector.faces.pages.contested import answered_by
 from fabgate.collector.faces.pages.forms.amount_field import AmountField
+from fabgate.collector.faces.pages.forms.day_field import DayField
 from fabgate.collector.faces.pages.forms.line_field import LineField
 from fabgate.collector.faces.pages.month import behind, vat
 from fabgate.collector.faces.pages.month.tab import render_page
-from fabgate.collector.faces.pages.use.forms import DayInput
 from fabgate.collector.faces.pages.words import names
 from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import BillingTerms, ClosedMonth, Contest, ManualLine, UsageSession, Waiver
@@ -55,9 +55,8 @@ class LineForm(forms.Form):
     """What a payer is charged for besides sessions."""
 
     text = LineField(label=gettext_lazy("What for?"), max_length=200)
-    day = forms.DateField(
+    day = DayField(
         label=gettext_lazy("Day"),
-        widget=DayInput(),
         help_text=gettext_lazy("When it was taken, or happened. Its month is the one in which it is charged."),
     )
     amount = AmountField(help_text=gettext_lazy("Negative for a reduction."))

@@ -14,8 +14,10 @@ from django.urls import reverse
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
+from fabgate import days
 from fabgate.collector.faces.pages import errors, gates_informed
 from fabgate.collector.faces.pages.access_control import see_other
+from fabgate.collector.faces.pages.forms.day_field import unlikely
 from fabgate.collector.faces.pages.month import difference
 from fabgate.collector.faces.pages.people import shortcuts
 from fabgate.collector.faces.pages.people.badges import short_forms
@@ -250,7 +252,9 @@ def _plans_from(request: HttpRequest) -> date | None:
     """Return the chosen first day of the plans in a list; None without one."""
     sent = request.POST if request.method == "POST" else request.GET
     try:
-        day = date.fromisoformat(sent.get("plans_from", ""))
+        day = days.read(sent.get("plans_from", ""))
+    except days.UnlikelyDay as error:
+        raise UsageError(unlikely(error)) from None
     except ValueError:
         return None
     member_plans.check_day(day, blocks.today())

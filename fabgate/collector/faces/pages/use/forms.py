@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -19,21 +18,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate import wire
+from fabgate.collector.faces.pages.forms.day_field import DayField
 from fabgate.collector.faces.pages.use import periods
 from fabgate.collector.faces.pages.use.periods import Period
 from fabgate.collector.faces.pages.words import names, session_labels
 from fabgate.collector.ground.models import Machine, Refusal, UsageSession
 from fabgate.collector.members.people import display_names, reasons
-
-#: Days outside these years are refused.
-_FIRST_YEAR, _LAST_YEAR = 2000, 2199
-
-
-class DayInput(forms.DateInput):
-    """A date input with the browser's calendar."""
-
-    def __init__(self) -> None:
-        super().__init__({"type": "date"}, format="%Y-%m-%d")
+from fabgate.days import FIRST
 
 
 class Choice(forms.Select):
@@ -61,8 +52,8 @@ class PeriodForm(forms.Form):
     member = forms.CharField(label=gettext_lazy("Person"), max_length=120, required=False)
     machine = forms.ChoiceField(label=gettext_lazy("Machine"), required=False, widget=Choice)
     period = forms.ChoiceField(label=gettext_lazy("When"), choices=periods.PRESETS, required=False, widget=Choice)
-    first = forms.DateField(label=gettext_lazy("From"), required=False, widget=DayInput())
-    last = forms.DateField(label=gettext_lazy("To"), required=False, widget=DayInput())
+    first = DayField(label=gettext_lazy("From"), required=False)
+    last = DayField(label=gettext_lazy("To"), required=False)
 
     #: Whether a person or a machine must be chosen for more than a month.
     is_limited: bool = True
@@ -86,10 +77,6 @@ class PeriodForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Compute the days, and refuse too many of them."""
         cleaned = super().clean() or self.cleaned_data
-        for name in ("first", "last"):
-            day = cleaned.get(name)
-            if isinstance(day, date) and not _FIRST_YEAR <= day.year <= _LAST_YEAR:
-                self.add_error(name, _("Choose a year between %(first)s and %(last)s.") % _years())
         if not self.errors:
             cleaned["days"] = self._days(cleaned)
         return cleaned
@@ -103,7 +90,7 @@ class PeriodForm(forms.Form):
             self.add_error("first", _("Choose a first or a last day."))
             return None
         else:
-            days = Period(first or date(_FIRST_YEAR, 1, 1), last or max(today, first or today))
+            days = Period(first or FIRST, last or max(today, first or today))
             if days.first > days.last:
                 self.add_error("last", _("The last day is before the first."))
         if self.is_limited and not (cleaned.get("member") or cleaned.get("machine")):
@@ -216,7 +203,3 @@ def machine_choices() -> list[tuple[str, Any]]:
     ordered = sorted(machines, key=lambda machine: (machine.retired_at is not None, str(machine).casefold()))
     named = [(str(pk), title) for pk, title in names.titles(ordered).items()]
     return [("", _("Any machine")), *named]
-
-
-def _years() -> dict[str, int]:
-    return {"first": _FIRST_YEAR, "last": _LAST_YEAR}

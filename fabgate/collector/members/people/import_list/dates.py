@@ -14,6 +14,8 @@ from typing import Final
 
 from openpyxl.utils.datetime import from_excel
 
+from fabgate import days
+
 DAY_FIRST: Final = "day-first"
 MONTH_FIRST: Final = "month-first"
 ORDERS: Final = (DAY_FIRST, MONTH_FIRST)
@@ -22,8 +24,9 @@ ORDERS: Final = (DAY_FIRST, MONTH_FIRST)
 _TIME: Final = r"(?:[ T]0?0:00(?::00(?:\.0+)?)?)?"
 _YEAR_FIRST: Final = re.compile(rf"(\d{{4}})([-/.])(\d{{1,2}})\2(\d{{1,2}}){_TIME}")
 #: With points the day is always first, as in German and French.
-_POINTS: Final = re.compile(rf"(\d{{1,2}})\.(\d{{1,2}})\.(\d{{4}}){_TIME}")
-_YEAR_LAST: Final = re.compile(rf"(\d{{1,2}})([-/])(\d{{1,2}})\2(\d{{4}}){_TIME}")
+_POINTS: Final = re.compile(rf"(\d{{1,2}})\.(\d{{1,2}})\.(\d{{4}}|\d\d){_TIME}")
+_YEAR_LAST: Final = re.compile(rf"(\d{{1,2}})([-/])(\d{{1,2}})\2(\d{{4}}|\d\d){_TIME}")
+_FORMATS: Final = {"": "%Y-%m-%d", DAY_FIRST: "%d/%m/%Y", MONTH_FIRST: "%m/%d/%Y"}
 #: A date in a cell that is formatted as a number. 10000 is in 1927, so that years (2027) are not taken for days.
 _SERIAL: Final = re.compile(r"[1-9]\d{4}")
 
@@ -42,8 +45,17 @@ class DateReader:
     epoch: datetime | None = None
 
     def read(self, text: str) -> date:
-        """Return the date. Raises ValueError for other text, and for a day that does not exist."""
-        text = text.strip()
+        """Return the date. Raises ValueError for other text, and for a day that does not exist or is unlikely.
+
+        A year of two digits is unlikely (days.UnlikelyDay): it may be that of a birth, too.
+        """
+        return days.checked(self._read(text.strip()))
+
+    def written(self, day: date) -> str:
+        """Return a date as the others of the file are written."""
+        return f"{day:{_FORMATS[self.order]}}"
+
+    def _read(self, text: str) -> date:
         if match := _YEAR_FIRST.fullmatch(text):
             return date(int(match[1]), int(match[3]), int(match[4]))
         if match := _POINTS.fullmatch(text):

@@ -19,6 +19,7 @@ from fabgate.collector.ground.models.people import RESERVED_PREFIXES
 from fabgate.collector.members.people import names
 from fabgate.collector.members.people.import_list.columns import MEMBERS, Mistake
 from fabgate.collector.members.people.import_list.dates import MONTH_FIRST, DateReader
+from fabgate.days import FIRST, LAST, UnlikelyDay
 from fabgate.errors import UsageError
 
 _YES: Final = frozenset({"1", "x", "yes", "y", "true", "oui", "o", "vrai"})
@@ -104,15 +105,22 @@ def _days(row: Row, values: dict[str, str], dates: DateReader, wrong: Callable[.
     for column in MEMBERS.dated:
         try:
             setattr(row, column, dates.read(values[column]) if values.get(column) else None)
-        except ValueError:
-            wrong(column, wanted_date(dates))
+        except ValueError as error:
+            text, named = wanted_date(dates, error)
+            wrong(column, text, **named)
 
 
-def wanted_date(dates: DateReader) -> str:
-    """Return the error for text that is not a date, with ``%(found)s``."""
+def wanted_date(dates: DateReader, error: ValueError) -> tuple[str, dict[str, object]]:
+    """Return the text for an error of `dates`, with ``%(found)s``, and its other values."""
+    if isinstance(error, UnlikelyDay) and error.meant is not None:
+        text = _("found '%(found)s', which would be in the year %(year)s; did you mean %(meant)s?")
+        return text, {"year": f"{error.day.year:04}", "meant": dates.written(error.meant)}
+    if isinstance(error, UnlikelyDay):
+        text = _("found '%(found)s', wanted a day from %(first)s to %(last)s; leave the cell empty for no end")
+        return text, {"first": FIRST, "last": LAST}
     if dates.order == MONTH_FIRST:
-        return _("found '%(found)s', wanted a date such as 2026-12-31, or 12/31/2026 as in the other rows")
-    return _("found '%(found)s', wanted a date such as 2026-12-31 or 31/12/2026")
+        return _("found '%(found)s', wanted a date such as 2026-12-31, or 12/31/2026 as in the other rows"), {}
+    return _("found '%(found)s', wanted a date such as 2026-12-31 or 31/12/2026"), {}
 
 
 def _why_not(spelling: str, error: UsageError) -> str:

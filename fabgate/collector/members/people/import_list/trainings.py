@@ -136,8 +136,9 @@ class _Rows:
         typed = record.values.get(column)
         try:
             return self._dates.read(typed) if typed else None
-        except ValueError:
-            self._wrong(record, column, wanted_date(self._dates))
+        except ValueError as error:
+            text, named = wanted_date(self._dates, error)
+            self._wrong(record, column, text, **named)
             return None
 
     def _trainer(self, record: Record) -> str:

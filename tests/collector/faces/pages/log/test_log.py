@@ -260,7 +260,7 @@ def test_an_empty_log_says_so(browse):
     assert "No changes" in browse("manager").get("/log").content.decode()
 
 
-@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31", "1999-12-31"])
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31", "1949-12-31"])
 @pytest.mark.parametrize("field", ["first", "last"])
 def test_a_day_at_an_end_of_the_calendar_is_refused(browse, field, day):
     response = browse("manager").get("/log", {field: day})

@@ -210,7 +210,7 @@ def test_without_anything_chosen_it_is_this_month_with_its_neighbours(used, brow
         ("month=2026-13", "Enter year and month, such as 2026-11."),
         ("first=2026-01-01", "Choose this day as well."),
         ("first=2026-01-02&last=2026-01-01", "The last day is before the first."),
-        ("first=1026-01-02&last=2026-01-01", "Choose days between 2000 and 2199"),
+        ("first=1026-01-02&last=2026-01-01", "in the year 1026: did you mean"),
         ("by=colour", "Select a valid choice"),
         ("member=nobody", "No one is called"),
     ],

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from fabgate.collector.faces.pages.forms.amount_field import AMOUNT_ATTRS, AmountField
+from fabgate.collector.faces.pages.forms.day_field import DayField
 from fabgate.collector.faces.pages.forms.line_field import LineField
 from fabgate.collector.faces.pages.words import durations, session_labels
 from fabgate.collector.ground.formats import date_format
@@ -90,12 +91,9 @@ class RuleForm(forms.Form):
 
     where = forms.ChoiceField(label=gettext_lazy("Machines"), required=False)
     plan = forms.ChoiceField(label=gettext_lazy("Plan"), required=False)
-    since = forms.DateField(
+    since = DayField(
         label=gettext_lazy("First day"),
         required=False,
-        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        input_formats=["%Y-%m-%d"],
-        error_messages={"invalid": gettext_lazy("Enter the day as year-month-day, such as 2027-05-01.")},
     )
     price = AmountField(
         label=gettext_lazy("Price per minute"), help_text=gettext_lazy("0 for a price per use: set the session fee.")

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy
 from fabgate.collector.faces.pages.access_control import see_other
 from fabgate.collector.faces.pages.billing_terms import terms_or_404
 from fabgate.collector.faces.pages.forms.amount_field import AmountField
+from fabgate.collector.faces.pages.forms.day_field import MomentField
 from fabgate.collector.faces.pages.month.difference import comparison
 from fabgate.collector.faces.pages.month.payers import step_rows
 from fabgate.collector.faces.pages.month.tab import render_page
@@ -35,7 +36,6 @@ from fabgate.collector.money.paper.statements import labels
 INVENTED, SESSION, MONTH = "invented", "session", "month"
 #: An invented session lasts at most this long.
 _MOST_MINUTES: Final = 31 * 24 * 60
-_FIRST_YEAR, _LAST_YEAR = 2000, 2199
 #: How many months can be compared.
 _MONTHS: Final = 13
 #: Typed fields that are not part of the address of a result.
@@ -55,7 +55,7 @@ class TrialForm(forms.Form):
         widget=forms.RadioSelect,
         initial=INVENTED,
     )
-    start = forms.DateTimeField(
+    start = MomentField(
         label=gettext_lazy("Start"),
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
@@ -83,14 +83,6 @@ class TrialForm(forms.Form):
         choice = self.fields["month"]
         assert isinstance(choice, forms.ChoiceField)
         choice.choices = [(f"{month:%Y-%m}", capfirst(date_format(month, "F Y"))) for month in listed]
-
-    def clean_start(self) -> datetime | None:
-        """Refuse a year in which no time zone can be worked out."""
-        start: datetime | None = self.cleaned_data["start"]
-        if start is not None and not _FIRST_YEAR <= start.year <= _LAST_YEAR:
-            text = _("Choose a year between %(first)s and %(last)s.")
-            raise forms.ValidationError(text % {"first": _FIRST_YEAR, "last": _LAST_YEAR})
-        return start
 
     def clean_minutes(self) -> Decimal | None:
         """Refuse too many minutes."""

@@ -9,6 +9,7 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from fabgate.collector.faces.pages.forms.day_field import DayField
 from fabgate.collector.faces.pages.forms.line_field import LineField
 from fabgate.collector.faces.pages.people.badges import card_form
 from fabgate.collector.faces.pages.words import people_labels
@@ -19,15 +20,6 @@ from fabgate.collector.money.billing import member_plans
 from fabgate.errors import UsageError
 
 LONGEST_LOAN: Final = timedelta(days=366)
-
-
-class DayField(forms.DateField):
-    """A day as browsers send it, 2027-03-01. Other formats are ambiguous (01/03/2027) and refused."""
-
-    widget = forms.DateInput({"type": "date"}, format="%Y-%m-%d")
-
-    def __init__(self, **more: Any) -> None:
-        super().__init__(input_formats=["%Y-%m-%d"], **more)
 
 
 class GrantForm(forms.Form):

@@ -10,11 +10,11 @@ from django.utils.timezone import localtime
 from django.utils.translation import get_language, gettext_lazy, ngettext
 from django.utils.translation import gettext as _
 
+from fabgate.collector.faces.pages.forms.day_field import DayField
 from fabgate.collector.faces.pages.forms.line_field import LineField
 from fabgate.collector.faces.pages.forms.machines_field import MachinesField
 from fabgate.collector.faces.pages.people.payers.forms import PersonPayerForm, refuse_payer
 from fabgate.collector.faces.pages.people.person import numbers
-from fabgate.collector.faces.pages.people.person.action_forms import DayField
 from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import Member, Plan, Training
 from fabgate.collector.ground.models.people import RESERVED_PREFIXES

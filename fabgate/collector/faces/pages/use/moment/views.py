@@ -5,7 +5,7 @@ Everything is shown as recorded at the time, together with what became known lat
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from fabgate.collector.faces.pages.use import forms as filters
+from fabgate.collector.faces.pages.forms.day_field import DayField
 from fabgate.collector.faces.pages.use.moment import answer
 from fabgate.collector.faces.pages.use.tab import render_page
 from fabgate.collector.faces.pages.words import names
@@ -30,7 +30,7 @@ class MomentForm(forms.Form):
     machine = forms.ModelChoiceField(
         label=gettext_lazy("Machine"), queryset=Machine.objects.order_by("title", "name"), empty_label=None
     )
-    day = forms.DateField(label=gettext_lazy("Day"), widget=filters.DayInput())
+    day = DayField(label=gettext_lazy("Day"))
     time = forms.TimeField(
         label=gettext_lazy("Time"),
         widget=forms.TimeInput({"type": "time", "step": 1}, format="%H:%M:%S"),
@@ -41,15 +41,6 @@ class MomentForm(forms.Form):
         super().__init__(*args, **more)
         titles = names.machines()
         self.fields["machine"].label_from_instance = lambda machine: titles[machine.pk]  # type: ignore[attr-defined]  # a ModelChoiceField
-
-    def clean_day(self) -> date:
-        """Refuse years without records."""
-        day: date = self.cleaned_data["day"]
-        if not 2000 <= day.year <= 2199:
-            raise forms.ValidationError(
-                _("Choose a year between %(first)s and %(last)s.") % {"first": 2000, "last": 2199}
-            )
-        return day
 
     def clean(self) -> dict[str, Any]:
         """Compute the moments: two for a time that occurred twice. Refuse a time that did not exist."""

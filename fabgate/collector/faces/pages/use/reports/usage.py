@@ -14,9 +14,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from fabgate.collector.faces.pages.forms.day_field import DayField
 from fabgate.collector.faces.pages.lists.sorting import Sorting
 from fabgate.collector.faces.pages.use import periods
-from fabgate.collector.faces.pages.use.forms import Choice, DayInput, machine_choices, person_id
+from fabgate.collector.faces.pages.use.forms import Choice, machine_choices, person_id
 from fabgate.collector.faces.pages.use.periods import Period
 from fabgate.collector.faces.pages.use.reports import links, sums
 from fabgate.collector.faces.pages.use.tab import render_page
@@ -51,8 +52,8 @@ class UsageForm(forms.Form):
     month = forms.CharField(
         label=gettext_lazy("Month"), required=False, widget=forms.TextInput({"type": "month", "placeholder": "2026-11"})
     )
-    first = forms.DateField(label=gettext_lazy("or from"), required=False, widget=DayInput())
-    last = forms.DateField(label=gettext_lazy("to"), required=False, widget=DayInput())
+    first = DayField(label=gettext_lazy("or from"), required=False)
+    last = DayField(label=gettext_lazy("to"), required=False)
     machine = forms.ChoiceField(label=gettext_lazy("Machine"), required=False, widget=Choice)
     member = forms.CharField(label=gettext_lazy("Person"), max_length=120, required=False)
     category = forms.ChoiceField(label=gettext_lazy("Category"), required=False, widget=Choice)
@@ -101,9 +102,6 @@ class UsageForm(forms.Form):
     def _own(self, first: date | None, last: date | None) -> Period | None:
         if first is None or last is None:
             self.add_error("first" if first is None else "last", _("Choose this day as well."))
-            return None
-        if not 2000 <= first.year <= last.year <= 2199:
-            self.add_error("last", _("Choose days between 2000 and 2199, the first day first."))
             return None
         if first > last:
             self.add_error("last", _("The last day is before the first."))

@@ -67,6 +67,39 @@ def test_a_wrong_date_is_named_with_the_form_that_the_other_rows_have(manager):
     assert page.context["lines"] == [("Row 3", wanted)]
 
 
+@pytest.mark.parametrize(
+    ("typed", "year", "meant"),
+    [
+        ("31/12/26", "0026", "31/12/2026"),
+        ("31/12/0026", "0026", "31/12/2026"),
+        ("31.12.26", "0026", "2026-12-31"),
+        ("12/31/2062", "2062", "12/31/2026"),
+        ("1930-12-31", "1930", "2030-12-31"),
+    ],
+)
+def test_a_mistyped_year_is_asked_about_and_changes_nobody(manager, typed, year, meant):
+    page = look(manager, DATED.format(typed, "2026-12-31"))
+    asked = f"found '{typed}', which would be in the year {year}; did you mean {meant}?"
+    assert page.context["lines"] == [("Row 2", f"valid_until: {asked}")]
+    assert until(page) == {"m-2": "2026-12-31"}
+    page = look(manager, f"id;training;since\nm-1;laser;{typed}\n")
+    assert page.context["lines"] == [("Row 2", f"since: {asked}")]
+    assert not page.context["takes"]
+
+
+def test_a_membership_without_end_is_an_empty_cell(manager):
+    page = look(manager, DATED.format("9999-12-31", ""))
+    wanted = "wanted a day from 1950-01-01 to 2060-12-31; leave the cell empty for no end"
+    assert page.context["lines"] == [("Row 2", f"valid_until: found '9999-12-31', {wanted}")]
+
+
+def test_a_first_day_of_plans_is_asked_about(manager):
+    page = look(manager, DATED.format("2026-12-31", ""))
+    answer = manager.get(f"{page.request['PATH_INFO']}?plans_from=0026-12-31")
+    assert answer.status_code == 400
+    assert "in the year 0026: did you mean 31 Dec 2026?" in text(answer)
+
+
 def test_a_serial_number_of_a_workbook_is_a_date(manager):
     page = look(manager, workbook(("id", "valid_until"), ("m-1", 46387)))
     assert until(page) == {"m-1": "2026-12-31"}
