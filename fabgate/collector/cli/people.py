@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from fabgate.badge.short_forms import read_names
 from fabgate.collector.cli.billing.rules import refuse_unseen
 from fabgate.collector.cli.days import read_day
 from fabgate.collector.ground.db import audit, pulse
-from fabgate.collector.ground.models import Badge, BadgeForm, Block, Change, Collector, Member, Plan, Training
+from fabgate.collector.ground.models import Badge, BadgeForm, Block, Change, Collector, Grant, Member, Plan, Training
 from fabgate.collector.members.access import roster, short_forms
 from fabgate.collector.members.people import blocks, many_grants, names, trainings
 from fabgate.collector.members.people.import_list import file as members_file
@@ -162,12 +162,21 @@ def import_trainings(args: argparse.Namespace) -> int:
         for grant, kept in planned
         if kept in _WHY
     )
+    _note_prerequisites([one.grant for one in planned if not one.kept])
     granted = sum(not one.kept for one in planned)
     gates = roster.applied(change.rosters).gates
     announced = announcing.announce_and_describe(gates) if gates else "no roster changes"
     unchanged = len(planned) - granted
     sys.stdout.write(f"{_count(granted, 'grant')} imported, {unchanged} unchanged; {announced}\n")
     return 0
+
+
+def _note_prerequisites(grants: Sequence[Grant]) -> None:
+    """Print a note for each grant that gives no access yet, because a training that it requires is missing."""
+    _print_notes(
+        f"{grant.member}: {grant.training} gives no access yet; also required, and missing: {', '.join(map(str, missing))}"
+        for grant, missing in trainings.without_prerequisites(grants)
+    )
 
 
 def block(args: argparse.Namespace) -> int:
@@ -222,6 +231,7 @@ def grant(args: argparse.Namespace) -> int:
     if change is None:
         sys.stdout.write(f"{member} already has {training} ({grant.stage}) from {grant.since}; nothing changed\n")
         return 0
+    _note_prerequisites([grant])
     return _report(f"{member} has {training} ({grant.stage}) from {grant.since}", change)
 
 

@@ -234,9 +234,24 @@ class People:
             has_low_credit=self._has_low_credit(group.roster_id, group.payer_id_or_own, machine),
         )
 
-    def has_training(self, machine: Machine) -> bool:
-        """Return whether any training allows `machine`; otherwise it needs individual access."""
-        return bool(self._covering[machine.pk])
+    def lacking(self, member: Member, machine: Machine) -> list[list[tuple[Training, str]]]:
+        """Return what `member` lacks of each training that allows `machine`, and of those that it requires.
+
+        Each is named with EXPIRED or NOT_TRAINED, what is required first; the training of which the least is missing is
+        first. The list is empty if no training allows the machine, so that it needs individual access.
+        """
+        ways = []
+        for training in self._covering[machine.pk]:
+            held = [(one, self._own(member.pk, one, self.today)) for one in self._required_first(training)]
+            ways.append([(one, own.lacks[0]) for one, own in held if own.lacks])
+        return sorted(ways, key=len)
+
+    def _required_first(self, training: Training) -> list[Training]:
+        """Return a training after all that it requires."""
+        found = [training]
+        while (before := found[0].prerequisite_id) is not None and self._trainings[before] not in found:
+            found.insert(0, self._trainings[before])
+        return found
 
     def _is_without_credit(self, user: str, payer: str, machine: Machine) -> bool:
         return self._without_credit.is_refused(user, payer, machine.name, machine.category)

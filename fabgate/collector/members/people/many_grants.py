@@ -29,13 +29,18 @@ class Planned(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The result for one of several members to whom a training was granted."""
+    """The result for one of several members to whom a training was granted, or would have been."""
 
-    member: Member
+    grant: Grant
     #: The grant's change, of which the last one carries the rosters; None: nothing was granted.
     change: Change | None
     #: One of KEPT; empty if it was granted.
     kept: str = ""
+
+    @property
+    def member(self) -> Member:
+        """Return the member."""
+        return self.grant.member
 
 
 def plan(grants: Sequence[Grant], *, locks: bool) -> list[Planned]:
@@ -80,7 +85,7 @@ def grant_to_many(
         planned = plan([Grant(member=member, **values) for member in members], locks=True)
         fresh = [one.grant for one in planned if not one.kept]
         written = dict(zip((grant.member_id for grant in fresh), store(fresh, actor), strict=True))
-    return [Outcome(one.grant.member, written.get(one.grant.member_id), one.kept) for one in planned]
+    return [Outcome(one.grant, written.get(one.grant.member_id), one.kept) for one in planned]
 
 
 def store_imported(planned: Sequence[Planned], *, actor: str) -> Change:

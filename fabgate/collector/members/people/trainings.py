@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
 from django.db import transaction
@@ -146,6 +146,42 @@ def grants_held(
         for grant in held.filter(member__in=ids):
             found[grant.member_id, grant.training_id].append(grant)
     return found
+
+
+def without_prerequisites(grants: Sequence[Grant]) -> list[tuple[Grant, list[Training]]]:
+    """Return which of these grants give no access yet, each with the trainings that it requires and the member lacks.
+
+    They count for each other. It is decided for the first day of each, or today if that is later.
+    """
+    known, today = Training.objects.in_bulk(), blocks.today()
+    required = {grant.training_id: _required(grant.training, known) for grant in grants}
+    trainings = list({one.pk: one for before in required.values() for one in before}.values())
+    if not trainings:
+        return []
+    held = grants_held({grant.member_id for grant in grants}, trainings, today, locks=False)
+    for grant in grants:
+        if grant.pk is None:
+            held[grant.member_id, grant.training_id].append(grant)
+    found = []
+    for grant in grants:
+        day = max(grant.since, today)
+        missing = []
+        for one in required[grant.training_id]:
+            own = Grant.applicable(sorted(held[grant.member_id, one.pk], key=lambda row: row.since), day)
+            if own is None or own.stage == Grant.SUSPENDED:
+                missing.append(one)
+        if missing and grant.stage != Grant.SUSPENDED:
+            found.append((grant, missing))
+    return found
+
+
+def _required(training: Training, known: Mapping[int, Training]) -> list[Training]:
+    """Return the trainings that a training requires, directly or indirectly, the first one to learn first."""
+    found, at = [training], training.prerequisite_id
+    while at is not None and known[at] not in found:
+        found.insert(0, known[at])
+        at = known[at].prerequisite_id
+    return found[:-1]
 
 
 def suspension(grants: Sequence[Grant], since: date) -> Grant | None:

@@ -7,11 +7,11 @@ from datetime import date, datetime
 from typing import Any
 
 from django import forms
-from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from fabgate import days
+from fabgate.collector.ground.formats import date_format
 
 
 class DayField(forms.DateField):

@@ -115,6 +115,7 @@ _REASONS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 _AUTOMATIC: Final[Mapping[str, Any]] = {
     "import": gettext_lazy("by an import"),
+    "undone": gettext_lazy("added by mistake"),
     "its day came": gettext_lazy("on the planned date"),
     "its time came": gettext_lazy("when it expired"),
     "left": gettext_lazy("person left"),

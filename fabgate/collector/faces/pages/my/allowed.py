@@ -58,7 +58,7 @@ def _stage(name: str) -> people_labels.Chip:
 
 def _permission(machine: Machine, member: Member, people: People, hours: Calendar, at: datetime) -> Permission:
     standing = people.eligibility(member, machine)
-    refused = people_labels.refused(standing.reasons, is_taught=people.has_training(machine))
+    refused = people_labels.refused(standing.reasons, people.lacking(member, machine))
     if refused:
         return Permission(machine, "bad", _("No"), ", ".join(refused))
     until = people.last_day(member, machine)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -16,7 +17,7 @@ from django.utils.translation import ngettext
 
 from fabgate.collector.faces.pages import gates_informed
 from fabgate.collector.faces.pages.access_control import see_other
-from fabgate.collector.faces.pages.people import imports, shortcuts
+from fabgate.collector.faces.pages.people import imports, prerequisites, shortcuts
 from fabgate.collector.faces.pages.words import people_labels
 from fabgate.collector.faces.pages.words.people_labels import Chip
 from fabgate.collector.ground.db import pulse
@@ -25,6 +26,7 @@ from fabgate.collector.members.people import many_grants
 from fabgate.collector.members.people.import_list import trainings, uploads
 from fabgate.collector.members.people.import_list.trainings import TrainingsFile
 from fabgate.collector.members.people.many_grants import Planned
+from fabgate.collector.members.people.trainings import without_prerequisites
 from fabgate.errors import UsageError
 
 
@@ -54,8 +56,16 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
             raise UsageError(_("This list changes nothing."))
         change = many_grants.store_imported(planned, actor=shortcuts.actor(request))
     uploads.forget(token)
+    lacking = len(without_prerequisites([one.grant for one in planned if not one.kept]))
     text = ngettext("Import complete: %(n)d grant.", "Import complete: %(n)d grants.", count)
     gates_informed.report_change(request, text % {"n": count}, change)
+    if lacking:
+        text = ngettext(
+            "%(n)d grant gives no access yet: a required training is missing.",
+            "%(n)d grants give no access yet: a required training is missing.",
+            lacking,
+        )
+        messages.warning(request, text % {"n": lacking})
     return see_other(reverse("people-trainings"))
 
 
@@ -69,7 +79,9 @@ def _page(
     kept = [
         (people_labels.KEPT[why], [_shown(one.grant) for one in planned if one.kept == why]) for why in many_grants.KEPT
     ]
+    fresh = [one.grant for one in planned if not one.kept]
     context = {
+        "without": [(grant, prerequisites.named(missing)) for grant, missing in without_prerequisites(fresh)],
         "file": file,
         "lines": imports.rows_with_errors(file),
         "other_order": imports.other_order(file),

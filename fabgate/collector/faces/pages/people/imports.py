@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from typing import Any, Final, NamedTuple
 
@@ -218,7 +218,7 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
         with transaction.atomic(), pulse.deferred():
             if (now := Known.now()) != known:  # compare again with the rows as they are now
                 found = members_diff.difference(file, now, plans_from)
-            change = _take(request, found, prepared, is_complete=is_complete, left=left)
+            change = _take(request, found, prepared, confirmed, is_complete=is_complete, left=left)
     except store.Overtaken:
         change = None
     if change is None:
@@ -262,7 +262,13 @@ def _plans_from(request: HttpRequest) -> date | None:
 
 
 def _take(
-    request: HttpRequest, found: Difference, prepared: store.Prepared, *, is_complete: bool, left: str
+    request: HttpRequest,
+    found: Difference,
+    prepared: store.Prepared,
+    confirmed: Collection[str],
+    *,
+    is_complete: bool,
+    left: str,
 ) -> Change | None:
     """Import the list; return None if it would change something that the preview did not show.
 
@@ -277,7 +283,7 @@ def _take(
         raise UsageError(_("This list changes nothing."))
     actor = shortcuts.actor(request)
     try:
-        store.write(prepared, actor=actor, plans_from=found.plans_from)
+        store.write(prepared, actor=actor, plans_from=found.plans_from, new=confirmed)
         if is_complete:  # also rebuilds the rosters
             return leaving.leave(*found.vanished, actor=actor, reason="import")
         with audit.acting_as(actor):

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from django import forms
 from django.db import IntegrityError, transaction
-from django.db.models import Prefetch, Q
+from django.db.models import Model, Prefetch, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -25,7 +25,7 @@ from fabgate.collector.faces.pages.forms.line_field import LineField
 from fabgate.collector.faces.pages.forms.machines_field import MachinesField
 from fabgate.collector.faces.pages.lists import keyset
 from fabgate.collector.faces.pages.lists.sorting import Sorting
-from fabgate.collector.faces.pages.people import search, shortcuts
+from fabgate.collector.faces.pages.people import prerequisites, search, shortcuts
 from fabgate.collector.faces.pages.people.person import action_forms
 from fabgate.collector.faces.pages.roles import barred_from
 from fabgate.collector.faces.pages.words import people_labels as words
@@ -36,10 +36,21 @@ from fabgate.collector.ground.models import Account, Grant, Group, Machine, Memb
 from fabgate.collector.members.access import roster
 from fabgate.collector.members.people import blocks
 from fabgate.collector.members.people import many_grants as grants
+from fabgate.collector.members.people.display_names import numbered
+from fabgate.collector.members.people.trainings import without_prerequisites
 from fabgate.errors import UsageError
 
 #: The most people who are granted a training at once.
 _MOST: Final = 200
+
+
+class _TrainersField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # Django's takes no argument at run time
+    """Accounts, with their usernames: two people may have one name."""
+
+    def label_from_instance(self, account: Model) -> str:
+        """Return the name of an account as it is ticked."""
+        assert isinstance(account, Account)
+        return numbered(account.display_name, account.name) if account.display_name else account.name
 
 
 class TrainingForm(stale_form.StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Django's takes no argument at run time
@@ -86,7 +97,7 @@ class TrainingForm(stale_form.StaleCheck, forms.ModelForm):  # type: ignore[type
         # Trainers who can no longer sign in stay listed: without any, every trainer could grant the training.
         named = self.instance.trainers.values("pk") if self.instance.pk else []
         trainers = Account.objects.filter(Q(role=Account.TRAINER, is_active=True) | Q(pk__in=named))
-        self.fields["trainers"] = forms.ModelMultipleChoiceField(
+        self.fields["trainers"] = _TrainersField(
             trainers.order_by("display_name", "name"),
             label=self.fields["trainers"].label,
             help_text=self.fields["trainers"].help_text,
@@ -318,10 +329,17 @@ def _grant_all(request: HttpRequest, form: action_forms.GrantForm) -> HttpRespon
     if changed := [one.change for one in given if one.change is not None]:
         text = ngettext("%(training)s granted to %(n)d person.", "%(training)s granted to %(n)d people.", len(changed))
         gates_informed.report_change(request, text % {"training": typed["training"], "n": len(changed)}, *changed)
+    without = without_prerequisites([one.grant for one in given if one.change is not None])
     kept = [(words.KEPT[why], [one.member for one in given if one.kept == why]) for why in grants.KEPT]
-    if kept := [(text, members) for text, members in kept if members]:
+    kept = [(text, members) for text, members in kept if members]
+    if kept or without:
         # A page lists them, because a message has room for a few names only. Reloading it changes nothing.
-        context = {"training": typed["training"], "stage": words.stage(typed["stage"]), "kept": kept}
+        context = {
+            "training": typed["training"],
+            "stage": words.stage(typed["stage"]),
+            "kept": kept,
+            "without": [(grant.member, prerequisites.named(missing)) for grant, missing in without],
+        }
         return render(request, "people/granted.html", context)
     return see_other(reverse("people-training", args=[typed["training"].pk]))
 

@@ -59,6 +59,7 @@ urlpatterns = [
     path("people/<member:pk>/give", actions.give, name="people-give"),
     path("people/<member:pk>/lend", actions.lend, name="people-lend"),
     path("people/<member:pk>/tap", enrol.tap, name="people-tap"),
+    path("people/<member:pk>/undo", edit.undo, name="people-undo"),
     path("people/<member:pk>/leave", actions.leave, name="people-leave"),
     path("people/<member:pk>/back", actions.come_back, name="people-back"),
 ]
@@ -110,6 +111,7 @@ RIGHTS: Final = {
     "people-give": Right(get=_NOBODY, post=_DESK),
     "people-lend": Right(get=_NOBODY, post=_DESK),
     "people-tap": Right(get=reads(Account.DESK)),
+    "people-undo": Right(get=_NOBODY, post=_DESK),
     "people-leave": _MANAGERS,
     "people-back": Right(get=_NOBODY, post=writes()),
 }

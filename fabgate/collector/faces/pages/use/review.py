@@ -159,7 +159,7 @@ def causes(reviews: Iterable[Review], own: frozenset[str]) -> list[dict[str, Any
     """
     waiting, kinds = list(reviews), dict[str, list[Case]]()
     # All rows at once, so that people are looked up once and not for each case.
-    lines = dict(zip(waiting, rows([one.session for one in waiting]), strict=True))
+    lines = dict(zip(waiting, rows([one.session for one in waiting], are_apart=True), strict=True))
     for case in cases(waiting):
         case.rows = [(one, lines[one], not own.isdisjoint(one.session.people)) for one in case.reviews]
         kinds.setdefault(case.why, []).append(case)

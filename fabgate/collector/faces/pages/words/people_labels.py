@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -13,8 +13,8 @@ from django.utils.translation import gettext_lazy
 from fabgate import badge
 from fabgate.collector.faces.pages.words.formatting import STATES as STATES_SHOWN
 from fabgate.collector.ground.formats import date_format
-from fabgate.collector.ground.models import Badge, Block, Grant, Group, Machine, Member, Payer
-from fabgate.collector.members.access.eligibility import NOT_TRAINED, Eligibility, is_over
+from fabgate.collector.ground.models import Badge, Block, Grant, Group, Machine, Member, Payer, Training
+from fabgate.collector.members.access.eligibility import EXPIRED, NOT_TRAINED, Eligibility, is_over
 from fabgate.collector.members.access.opening_hours import Calendar
 from fabgate.collector.members.people import many_grants, reasons
 
@@ -101,13 +101,13 @@ def block_reason(reason: str) -> str:
     return str(BLOCKS[reason]) if reason in BLOCKS else reasons.refused(reason)
 
 
-def refused(found: Iterable[str], *, is_taught: bool) -> list[str]:
+def refused(found: Iterable[str], lacking: Sequence[Sequence[tuple[Training, str]]]) -> list[str]:
     """Return the labels of reasons, the worst first.
 
-    If no training gives access to the machine, the label says so instead of "missing".
+    `lacking` is what People.lacking returns for the machine: the label names all these trainings. If no training gives
+    access to the machine, the label says so instead of "missing".
     """
-    untaught = _("no training gives access to it, and no individual access")
-    texts = [untaught if reason == NOT_TRAINED and not is_taught else reasons.refused(reason) for reason in found]
+    texts = [_untrained(lacking) if reason in (NOT_TRAINED, EXPIRED) else reasons.refused(reason) for reason in found]
     return list(dict.fromkeys(texts))
 
 
@@ -120,6 +120,23 @@ def while_closed(word: str, standing: Eligibility, machine: Machine, hours: Cale
     day, time = opens
     when = time if day == at.date() else f"{date_format(day, 'l')} {time}"
     return _("%(may)s, closed until %(when)s") % {"may": word, "when": when}
+
+
+def _untrained(lacking: Sequence[Sequence[tuple[Training, str]]]) -> str:
+    """Return "training missing: Safety tour (expired) and Laser, or Engraving"."""
+    if not lacking:
+        return _("no training gives access to it, and no individual access")
+    ways = [way for way in lacking if way]
+    why = EXPIRED if all(one == EXPIRED for way in ways for _training, one in way) else NOT_TRAINED
+    expired = "%s" if why == EXPIRED else _("%s (expired)")
+    texts = [listed([expired % one if lack == EXPIRED else str(one) for one, lack in way]) for way in ways]
+    which = (_(", or ") if any(len(way) > 1 for way in ways) else _(" or ")).join(dict.fromkeys(texts))
+    return _("%(why)s: %(which)s") % {"why": reasons.refused(why), "which": which} if which else reasons.refused(why)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return "Fire drill, Safety tour and Laser"."""
+    return _(" and ").join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def day(moment: date | None) -> str:

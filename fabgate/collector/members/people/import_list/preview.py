@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
@@ -13,7 +13,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django.utils.translation import gettext as _
 
 from fabgate.collector.ground.models import Badge, Member
-from fabgate.collector.members.people import blocks
+from fabgate.collector.members.people import blocks, duplicates
 from fabgate.collector.members.people.import_list import store
 from fabgate.collector.members.people.import_list.file import File
 from fabgate.collector.members.people.import_list.rows import Row
@@ -42,6 +42,8 @@ class Person:
     row: Row
     member: Member | None
     fields: list[Field]
+    #: The numbers of members of the same name as a new person.
+    namesakes: Sequence[str] = ()
 
 
 class Unconfirmed(UsageError):  # noqa: N818 (it names what happened)
@@ -172,9 +174,11 @@ def difference(file: File, known: Known, plans_from: date | None = None) -> Diff
     ]
     now = [member for member in there.values() if member.left_on is None or member.left_on > today]
     vanished = sorted((member for member in now if member.pk not in file.ids), key=lambda member: member.folded)
+    new = [person for person in people if person.member is None]
+    same = duplicates.of_names({person.row.name for person in new})
     return Difference(
         file=file,
-        new=[person for person in people if person.member is None],
+        new=[replace(person, namesakes=same.get(person.row.name, ())) for person in new],
         changed=[person for person in people if person.member is not None and person.fields],
         unchanged=sum(person.member is not None and not person.fields for person in people),
         vanished=vanished,

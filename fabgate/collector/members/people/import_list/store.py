@@ -57,12 +57,13 @@ def prepare(file: members_file.File) -> Prepared:
     return Prepared(file, members)
 
 
-def write(prepared: Prepared, *, actor: str, plans_from: date | None = None) -> int:
+def write(prepared: Prepared, *, actor: str, plans_from: date | None = None, new: Collection[str] | None = None) -> int:
     """Store the file's columns, and no other fields; return the number of new members.
 
     Members get their plans from the day `plans_from` on, or from the one of `member_plans.proposed_day`.
 
-    Raises Overtaken if a new member was added, or a badge assigned, by someone else in the meantime.
+    Raises Overtaken if a new member was added, or a badge assigned, by someone else in the meantime, or if others are new
+    than those of the ids `new`.
     """
     file, members = prepared.file, prepared.members
     rows, columns = file.rows, file.columns
@@ -70,6 +71,8 @@ def write(prepared: Prepared, *, actor: str, plans_from: date | None = None) -> 
     try:
         with transaction.atomic():
             known = set(Member.objects.values_list("id", flat=True))
+            if new is not None and {row.id for row in rows} - known != set(new):
+                raise Overtaken
             with audit.changes(actor, "member.imported", members):
                 bulk.insert([one for one in members if one.pk not in known])  # never overwrites
                 bulk.update(

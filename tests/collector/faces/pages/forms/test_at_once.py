@@ -101,10 +101,23 @@ def test_a_list_that_was_looked_at_overwrites_nobody_who_was_written_down_meanwh
     preview = f"/people/import/{uploads.keep(b'id,name,badges' + chr(10).encode() + b'm-4,Ada King,')}"
     seen = manager.get(preview).context["found"].fingerprint
     bob = {"id": "m-4", "name": "Bob Noyce", "lang": "en", "grace_days": "0"}
-    answers = at_once(sent(manager, preview, {"seen": seen}), sent(desk, "/people/new", bob))
+    answers = at_once(sent(manager, preview, {"seen": seen, "add": "all"}), sent(desk, "/people/new", bob))
     assert codes(answers) == [303, 409]
     first = "Ada King" if answers[0].status_code == 303 else "Bob Noyce"
     assert Member.objects.get(pk="m-4").name == first
+
+
+@pytest.mark.parametrize("act", ["grant", "give"])
+def test_a_person_who_is_taken_back_while_another_desk_gives_them_something_keeps_it_or_has_left(browse, act):
+    desk, other = browse("desk"), browse("manager")
+    desk.post("/people/new", {"id": "m-4", "name": "Ada King", "lang": "en", "grace_days": "0"})
+    laser = str(Training.objects.get(name="laser").pk)
+    typed = {"typed": NEW, "training": laser, "stage": "autonomous", "since": str(today()), "trainer": "m-1"}
+    answers = at_once(sent(desk, "/people/m-4/undo", {}), sent(other, f"/people/m-4/{act}", typed))
+    has_left = Member.objects.get(pk="m-4").left_on is not None
+    given = Badge.objects.filter(member="m-4", ended_at=None).exists() or Grant.objects.filter(member="m-4").exists()
+    assert (has_left, given) in {(True, False), (False, True)}
+    assert codes(answers) == [303, 409] if not has_left else codes(answers)[0] == 303
 
 
 # --- machines, gates, trainings, groups, accounts ---------------------------------------------------------------------

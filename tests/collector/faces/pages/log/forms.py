@@ -156,6 +156,11 @@ def _revoked(house: House) -> Any:
     return house.post("people-revoke", {"training": house.training().pk, "reason": "mistake"}, pk="m-1")
 
 
+def _undone(house: House) -> Any:
+    house.post("people-new", person(id="m-4"))
+    return house.post("people-undo", pk="m-4")
+
+
 def _back(house: House) -> Any:
     Member.objects.filter(pk="m-1").update(left_on=today() - timedelta(days=9))
     return house.post("people-back", pk="m-1")
@@ -334,6 +339,7 @@ SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "people-plan": (_changed_plan,),
     "people-grant": (lambda h: h.post("people-grant", _grant(), pk="m-1"),),
     "people-revoke": (_revoked,),
+    "people-undo": (_undone,),
     "people-leave": (lambda h: h.post("people-leave", pk="m-1"),),
     "people-back": (_back,),
     "people-import-preview": (_taken,),

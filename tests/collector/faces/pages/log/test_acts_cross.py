@@ -50,10 +50,10 @@ from fabgate.collector.processes.verify import audit_head, run
 from fabgate.collector.processes.verify.tables import logged
 from fabgate.collector.recording.intake.store import Store
 from fabgate.errors import UsageError
-from tests.collector import gates, postgresql
 from tests.collector.faces.pages import billing
 from tests.collector.faces.pages.log.forms import rules
 from tests.collector.faces.pages.log.house import BROKEN, House
+from tests.collector.processes import gates, postgresql
 from tests.collector.processes.verify.histories import texts
 from tests.collector.processes.verify.tampering import other, put
 from tests.support.baseline import log_the_rest
@@ -111,7 +111,9 @@ def imported(w: Workshop) -> Any:
     token = uploads.keep("\n".join([*lines, ""]).encode())
     seen = w.manager.get(reverse("people-import-preview", args=[token])).context
     found = seen and seen.get("found")
-    return w.post("people-import-preview", {"seen": found.fingerprint if found else ""}, token=token)
+    new = [one.row.id for one in found.new] if found else []
+    added = w.chance.sample(new, w.chance.randint(0, len(new))) if found and found.asks_for_each else ["all"]
+    return w.post("people-import-preview", {"seen": found.fingerprint if found else "", "add": added}, token=token)
 
 
 def seen_by_ingest(w: Workshop) -> Any:
@@ -283,6 +285,7 @@ def badge_gone(w: Workshop) -> Any:
 DONE: list[Act] = [
     *(lambda w: w.post("people-new", person(w, id=f"m-{w.chance.randrange(4, 9)}")),) * 2,
     *(lambda w: w.post("people-edit", person(w), pk=w.some(Member)),) * 3,
+    *(lambda w: w.post("people-undo", pk=w.some(Member)),) * 3,
     *(imported,) * 2,
     *(lambda w: w.post("people-give", {"typed": w.one_of(*CARDS)}, pk=w.some(Member)),) * 3,
     lambda w: w.post("people-group-badge", {"typed": w.one_of(*CARDS, "0477B2C3D4E580")}, pk=w.some(Group)),

@@ -92,19 +92,22 @@ def test_a_training_to_come_is_no_earlier_one(desk):
     assert "Earlier" not in page
 
 
-def test_what_must_be_learnt_first_is_named_and_not_what_comes_after_it(desk):
+def test_what_must_be_learnt_first_is_named_and_not_what_is_known(desk):
     first = Training.objects.create(name="safety", title="Safety tour")
     Training.objects.filter(name="laser").update(prerequisite=first)
     trained("m-1")
     assert standing(desk)["laser"] == ("No", "training missing: Safety tour")
 
 
-def test_of_what_is_to_be_learnt_one_after_the_other_the_first_is_named(desk):
+def test_all_that_is_missing_is_named_in_the_order_in_which_it_is_learnt(desk):
     first = Training.objects.create(name="fire", title="Fire drill")
     tour = Training.objects.create(name="safety", title="Safety tour", prerequisite=first)
     Training.objects.filter(name="laser").update(prerequisite=tour)
-    assert standing(desk)["laser"] == ("No", "training missing: Fire drill")
+    assert standing(desk)["laser"] == ("No", "training missing: Fire drill, Safety tour and Laser training")
     trained("m-1")
+    assert standing(desk)["laser"] == ("No", "training missing: Fire drill and Safety tour")
+    trained("m-1", "safety", since=today() - timedelta(days=9), until=today() - timedelta(days=1))
+    assert standing(desk)["laser"] == ("No", "training missing: Fire drill and Safety tour (expired)")
     trained("m-1", "safety")
     assert standing(desk)["laser"] == ("No", "training missing: Fire drill")
     trained("m-1", "fire")
@@ -127,7 +130,7 @@ def test_a_training_that_is_too_old_or_was_taken_back_stays_in_sight(desk):
         "saw": "Revoked",
     }
     assert "left it running" in text(page)
-    assert standing(desk)["laser"] == ("No", "training expired")
+    assert standing(desk)["laser"] == ("No", "training expired: Laser training")
 
 
 def test_the_last_refusals_are_in_words(desk):
@@ -248,7 +251,7 @@ def test_a_broker_that_is_away_is_said_and_the_grant_holds(trainer, broker):
         ("training", "", "This field is required"),
         ("training", "9999", "You may not grant this training, or it no longer exists"),
         ("stage", "king", "not one of the available choices"),
-        ("since", "01/03/2027", "valid date"),
+        ("since", "01/03/2027", "year-month-day"),
         ("trainer", "", "This field is required"),
         ("trainer", "x" * 201, "at most 200"),
         ("until", "2020-01-01", "The end is before the start"),

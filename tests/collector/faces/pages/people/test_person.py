@@ -24,11 +24,47 @@ PLAIN = {"name": "Ada Lovelace", "lang": "en", "grace_days": "0"}
 # --- written down, changed --------------------------------------------------------------------------------------------
 
 
-def test_a_second_person_of_one_name_is_remarked_on(desk):
-    typed = {"id": "m-4", "name": "ada LOVELACE", "lang": "en", "grace_days": "0"}
-    assert "There is already a ada LOVELACE: m-1." in said(desk.post("/people/new", typed))
-    desk.get("/people")  # shows what was said
-    assert "There is already" not in said(desk.post("/people/new", {**typed, "id": "m-5", "name": "Grace Hopper"}))
+@pytest.mark.parametrize("name", ["ada LOVELACE", "Lovelace  Àda"])
+def test_a_second_person_of_one_name_is_asked_about_before_they_are_added(desk, name):
+    typed = {"id": "m-4", "name": name, "lang": "en", "grace_days": "0"}
+    asked = desk.post("/people/new", typed)
+    assert asked.status_code == 400
+    assert "There is already a person of this name. Is it the same person?" in text(asked)
+    assert 'value="is:m-1"' in text(asked)
+    assert not Member.objects.filter(pk="m-4").exists()
+    assert desk.post("/people/new", {**typed, "twin": "not:m-2"}).status_code == 400
+    assert desk.post("/people/new", {**typed, "twin": "not:m-1"}).status_code == 303
+    # The next one is another question.
+    assert desk.post("/people/new", {**typed, "id": "m-5", "twin": "not:m-1"}).status_code == 400
+    assert desk.post("/people/new", {**typed, "id": "m-5", "twin": "not:m-1 m-4"}).status_code == 303
+    assert desk.post("/people/new", {**typed, "id": "m-6", "name": "Grace Hopper"}).status_code == 303
+
+
+def test_the_badge_of_a_duplicate_is_given_to_the_person_who_is_there(desk):
+    typed = {"id": "m-4", "name": "Élise Noel", "lang": "fr", "grace_days": "0", "typed": "04AABBCCDDEEFF"}
+    assert "Assign the badge, or add the person" in text(desk.post("/people/new", typed))
+    answer = desk.post("/people/new", {**typed, "twin": "is:m-3"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/people/m-3")
+    assert Badge.objects.get(member="m-3").spelling == "04AABBCCDDEEFF"
+    assert not Member.objects.filter(pk="m-4").exists()
+    again = desk.post("/people/new", {**typed, "twin": "is:m-2"})  # another desk was quicker
+    assert again.status_code == 400
+    assert "Élise Noël has had this badge" in text(again)
+    # Without a badge, it opens the page of the person.
+    answer = desk.post("/people/new", {**typed, "typed": "", "twin": "is:m-1"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/people/m-1")
+    assert desk.post("/people/new", {**typed, "typed": "nonsense", "twin": "is:m-1"}).status_code == 400
+
+
+def test_who_left_is_asked_about_and_who_was_taken_back_is_not(desk):
+    typed = {"id": "m-4", "name": "Ada Lovelace", "lang": "en", "grace_days": "0"}
+    Member.objects.filter(pk="m-1").update(left_on=today())
+    page = text(desk.post("/people/new", typed))
+    assert "left on" in page
+    assert 'value="is:' not in page
+    desk.post("/people/new", {**typed, "twin": "not:m-1"})
+    desk.post("/people/m-4/undo")
+    assert desk.post("/people/new", {**typed, "id": "m-5"}).context["form"].asked_about == "m-1"
 
 
 def test_a_person_is_written_down_under_the_next_number(desk):
@@ -110,7 +146,7 @@ def test_nobody_is_written_down_under_a_number_of_sessions_without_being_asked(l
         ("name", "x" * 121, "at most 120"),
         ("email", "nowhere", "valid email"),
         ("lang", "de", "French or English"),
-        ("valid_until", "01/03/2027", "valid date"),
+        ("valid_until", "01/03/2027", "year-month-day"),
         ("payer", "m-99", "No member or organisation has the number or the name “m-99”"),
         ("grace_days", "-1", "greater than or equal"),
         ("grace_days", "367", "at most 366"),

@@ -14,7 +14,7 @@ from fabgate.collector.faces.pages import errors, gates_informed
 from fabgate.collector.faces.pages.access_control import account_of, refuse_self_decision
 from fabgate.collector.faces.pages.credit.account import credit_of
 from fabgate.collector.faces.pages.month import behind, difference
-from fabgate.collector.faces.pages.people import shortcuts
+from fabgate.collector.faces.pages.people import prerequisites, shortcuts
 from fabgate.collector.faces.pages.people.badges import giving, short_forms
 from fabgate.collector.faces.pages.people.person import action_forms, page
 from fabgate.collector.faces.pages.words import people_labels
@@ -57,6 +57,7 @@ def grant(request: HttpRequest, pk: str) -> HttpResponse:
         messages.info(request, text % about)
     else:
         gates_informed.report_change(request, _("%(training)s: %(stage)s from %(day)s.") % about, change)
+        prerequisites.warn(request, [given])
     return shortcuts.redirect_to_person(member)
 
 

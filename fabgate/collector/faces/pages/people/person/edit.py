@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.contrib import messages
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from fabgate.collector.faces.pages import gates_informed
+from fabgate.collector.faces.pages import errors, gates_informed
 from fabgate.collector.faces.pages.access_control import account_of
 from fabgate.collector.faces.pages.forms import stale_form
-from fabgate.collector.faces.pages.people import shortcuts
+from fabgate.collector.faces.pages.people import prerequisites, shortcuts
 from fabgate.collector.faces.pages.people.badges import giving, short_forms
 from fabgate.collector.faces.pages.people.person import action_forms, enrol
 from fabgate.collector.faces.pages.people.person.edit_forms import NewPersonForm, PersonForm
@@ -21,7 +20,8 @@ from fabgate.collector.faces.pages.roles import barred_from
 from fabgate.collector.ground.db import audit, duplicate, pulse
 from fabgate.collector.ground.models import Account, Change, Grant, Member
 from fabgate.collector.members.access import roster
-from fabgate.collector.members.people import badges, trainings
+from fabgate.collector.members.people import badges, duplicates, trainings
+from fabgate.collector.members.people.badges import Card
 from fabgate.collector.members.people.blocks import today
 from fabgate.collector.money.billing import member_plans
 from fabgate.errors import UsageError
@@ -37,6 +37,8 @@ def new(request: HttpRequest) -> HttpResponse:
     is_badge_valid = (
         badge_form is None or badge_form.is_valid()
     )  # evaluated first, so that both forms show their errors
+    if form.is_bound and form.answer and is_badge_valid:
+        return _give_to_known(request, form.answer, known, badge_form)
     if request.method == "POST" and form.is_valid() and is_badge_valid:
         number, given = "", []
         if badge_form is not None:
@@ -65,14 +67,41 @@ def new(request: HttpRequest) -> HttpResponse:
             text = _("%(name)s added with a badge.") if card else _("%(name)s added.")
             gates_informed.report_change(request, text % {"name": name}, *changes)
             short_forms.warn(request, *given)
-            if others := Member.objects.filter(folded=member.folded, left_on=None).exclude(pk=member.pk)[:3]:
-                numbers = ", ".join(one.pk for one in others)
-                question = _("There is already a %(name)s: %(numbers)s. Is it the same person?")
-                messages.warning(request, question % {"name": name, "numbers": numbers})
+            prerequisites.warn(request, list(member.grants.order_by("pk")))
             return shortcuts.redirect_to_person(member)
     earlier = enrol.last_holder(known) if known else None
-    context = {"form": form, "badge_form": badge_form, "card": known, "earlier": earlier}
+    has_badge = known is not None or (badge_form is not None and bool(badge_form.data.get("typed")))
+    context = {"form": form, "badge_form": badge_form, "card": known, "earlier": earlier, "has_badge": has_badge}
     return render(request, "people/new.html", context, status=status)
+
+
+def _give_to_known(
+    request: HttpRequest, pk: str, card: Card | None, badge_form: action_forms.FirstBadgeForm | None
+) -> HttpResponse:
+    """Give the badge, if there is one, to the member whom the form named: nobody is added."""
+    member, number = shortcuts.get_member(pk), ""
+    if badge_form is not None:
+        card, number = badge_form.first, badge_form.cleaned_data["number"]
+    if card is not None:
+        try:
+            row, change = giving.assign(request, card, member, number=number)
+        except badges.Taken as error:
+            raise UsageError(action_forms.not_free(error)) from None
+        gates_informed.report_change(request, _("Badge assigned."), change)
+        short_forms.warn(request, row)
+    return shortcuts.redirect_to_person(member)
+
+
+def undo(request: HttpRequest, pk: str) -> HttpResponse:
+    """Take back a person whom the signed-in account added by mistake a moment ago."""
+    member = shortcuts.get_member_to_judge(request, pk)
+    try:
+        change = duplicates.undo(member, actor=shortcuts.actor(request))
+    except UsageError as error:
+        raise errors.Conflict(str(error)) from None
+    text = _("%(name)s is taken back: marked as left, without a badge or a training.")
+    gates_informed.report_change(request, text % {"name": member.name or member.pk}, change)
+    return shortcuts.redirect_to_person(member)
 
 
 def _given(request: HttpRequest, member: Member, form: NewPersonForm) -> Iterator[Change]:

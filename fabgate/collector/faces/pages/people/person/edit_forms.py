@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from django import forms
@@ -18,7 +19,7 @@ from fabgate.collector.faces.pages.people.person import numbers
 from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import Member, Plan, Training
 from fabgate.collector.ground.models.people import RESERVED_PREFIXES
-from fabgate.collector.members.people import names
+from fabgate.collector.members.people import duplicates, names
 
 #: The longest grace period, in days.
 MOST_GRACE: Final = 366
@@ -133,6 +134,10 @@ class NewPersonForm(PersonForm):
 
     #: The typed number, if sessions already have it: the form then asks whether it is the same person.
     named = ""
+    #: Members who have the typed name: the form then asks whether it is one of them.
+    namesakes: Sequence[Member] = ()
+    #: The field of the answer: ``is:`` and the number of a member, or ``not:`` and all their numbers.
+    TWIN: Final = "twin"
 
     class Meta(PersonForm.Meta):
         """With the new person's number."""
@@ -187,6 +192,30 @@ class NewPersonForm(PersonForm):
             day = date_format(localtime(last), "SHORT_DATE_FORMAT")
             raise forms.ValidationError(text % {"n": count, "number": typed, "day": day})
         return typed
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse the name of a member, unless it was confirmed that this is another person."""
+        cleaned = super().clean()
+        self.namesakes = duplicates.of_name(str(cleaned.get("name", "")))
+        if self.namesakes and not self.is_another:
+            self.add_error("name", _("There is already a person of this name. Is it the same person?"))
+        return cleaned
+
+    @property
+    def is_another(self) -> bool:
+        """Return whether the answer is that it is none of the namesakes."""
+        return bool(self.data.get(self.TWIN) == f"not:{self.asked_about}")
+
+    @property
+    def answer(self) -> str:
+        """Return the number of the member who it is; empty for another answer, or none."""
+        kind, _colon, number = str(self.data.get(self.TWIN, "")).partition(":")
+        return number if kind == "is" else ""
+
+    @property
+    def asked_about(self) -> str:
+        """Return the numbers of the namesakes: a confirmation counts for these only."""
+        return " ".join(member.pk for member in self.namesakes)
 
     def add(self, actor: str) -> Member:
         """Store the person. Raises IntegrityError if the number was taken after `clean_id` checked it."""

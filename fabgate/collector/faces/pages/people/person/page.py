@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -35,9 +34,9 @@ from fabgate.collector.ground.models import (
     Training,
     UsageSession,
 )
-from fabgate.collector.members.access.eligibility import NOT_TRAINED, People
+from fabgate.collector.members.access.eligibility import People
 from fabgate.collector.members.access.opening_hours import Calendar
-from fabgate.collector.members.people import badges, blocks, display_names, reasons, trainers
+from fabgate.collector.members.people import badges, blocks, display_names, duplicates, reasons, trainers
 from fabgate.collector.money.billing import member_plans
 
 #: How many recent refusals and sessions are shown.
@@ -92,6 +91,7 @@ def person_page(request: HttpRequest, member: Member, **bound: Any) -> HttpRespo
             [*(block.actor for block in held_blocks), *(grant.revoked_by for grant in other_grants)]
         ),
         "chips": people_labels.membership_chips(member, today, [block.reason for block in held_blocks]),
+        "may_undo": duplicates.may_undo(member, account_of(request).name, timezone.now()),
         "has_left": member.left_on is not None and member.left_on <= today,
         "machines": machines(member, timezone.localtime()),
         "trainings": held_trainings,
@@ -127,11 +127,8 @@ class Plans:
 def machines(member: Member, at: datetime) -> list[MachineRow]:
     """Return the person's access to each machine at a time of today, as rosters have it; accessible machines first."""
     people, hours = People(at, only=member), Calendar(at.date())
-    learnt = Grant.begun_by(people.today).filter(member=member).exclude(stage=Grant.SUSPENDED)
-    held = {grant.training_id for grant in learnt if grant.holds_on(people.today)}
-    trainings = Prefetch("trainings", Training.objects.select_related("prerequisite").order_by("title", "name"))
-    wanted = Machine.objects.filter(retired_at=None).prefetch_related(trainings)
-    rows = [_machine(machine, member, people, held, hours, at) for machine in wanted.order_by("title", "name")]
+    wanted = Machine.objects.filter(retired_at=None).order_by("title", "name")
+    rows = [_machine(machine, member, people, hours, at) for machine in wanted]
     return sorted(rows, key=lambda row: row.chip.state == "bad")
 
 
@@ -152,15 +149,10 @@ def _plans(member: Member, today: date) -> Plans:
     return Plans(newest.plan, newest.since if begun else None, begun[-2::-1], coming, Plan.objects.exists())
 
 
-def _machine(
-    machine: Machine, member: Member, people: People, held: Collection[int], hours: Calendar, at: datetime
-) -> MachineRow:
+def _machine(machine: Machine, member: Member, people: People, hours: Calendar, at: datetime) -> MachineRow:
     standing = people.eligibility(member, machine)
     if standing.reasons:
-        why = people_labels.refused(standing.reasons, is_taught=people.has_training(machine))
-        if NOT_TRAINED in standing.reasons and (missing := _missing(machine, held)):
-            not_trained = reasons.refused(NOT_TRAINED)
-            why[why.index(not_trained)] = _("%(why)s: %(which)s") % {"why": not_trained, "which": missing}
+        why = people_labels.refused(standing.reasons, people.lacking(member, machine))
         return MachineRow(machine, Chip("bad", _("No")), why, None)
     until = people.last_day(member, machine)
     state, word = "ok", _("Instructor") if standing.is_instructor else _("Yes")
@@ -168,14 +160,6 @@ def _machine(
         state, word = "warn", _("With a supervisor")
     word = people_labels.while_closed(word, standing, machine, hours, at)
     return MachineRow(machine, Chip(state, word), [], until)
-
-
-def _missing(machine: Machine, held: Collection[int]) -> str:
-    """Return which trainings would give access to a machine: of each, the first one that is missing."""
-    found = []
-    for training in machine.trainings.all():
-        found += [str(one) for one in training.with_prerequisites() if one.pk not in held][-1:]
-    return _(" or ").join(dict.fromkeys(found))
 
 
 def _training(training: Training, grants: list[Grant], today: date) -> TrainingRow:

@@ -104,9 +104,9 @@ class Row:
         return format_html('{}<span class="mark" title="{}">*</span>', time_on, title)
 
 
-def rows(sessions: Sequence[UsageSession]) -> list[Row]:
-    """Return rows for sessions; select machine and gate with the query."""
-    names = Names(session.used_by for session in sessions)
+def rows(sessions: Sequence[UsageSession], *, are_apart: bool = False) -> list[Row]:
+    """Return rows for sessions; select machine and gate with the query. `are_apart`: namesakes have their numbers."""
+    names = Names((session.used_by for session in sessions), are_apart=are_apart)
     return [
         Row(
             session=session,
