@@ -33,7 +33,7 @@ NO_PAGES: Final = {
 #: Routes of simulated workshops only, with the addresses that are checked there.
 WALL: Final = {"wall": "/wall", "wall-enter": "/enter/used-up"}
 #: The account that opens a page instead of the manager; "" for none.
-OPENED_BY: Final = {"sign-in": "", "welcome": ""}
+OPENED_BY: Final = {"sign-in": "", "welcome": "", "display": ""}
 
 
 def main() -> None:
@@ -379,7 +379,7 @@ def _pages() -> list[dict[str, str]]:
     chosen = _chosen()
     found = []
     for route, right in rights.table().items():
-        if right.is_keyed or not right.get or route in NO_PAGES:
+        if (right.is_keyed and route != "display") or not right.get or route in NO_PAGES:
             continue
         parts, query = chosen.get(route, ({}, [""]))
         try:
@@ -430,6 +430,7 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
 
     from fabgate.collector.ground.models import (
         Account,
+        ApiKey,
         ClosedMonth,
         Contest,
         Group,
@@ -477,6 +478,7 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
         "people-credit-admit": ({"pk": PrepaidChange.objects.latest("pk").payer}, [""]),
         "people-credit-take-back": ({"pk": PrepaidEntry.objects.filter(kind="credit").earliest("pk").pk}, [""]),
         "floor-lock": ({"name": "laser"}, [""]),
+        "display": ({"token": ApiKey.make("Entrance", ApiKey.DISPLAY, made_by=None, expires_at=None)[1]}, [""]),
         "gates-one": ({"name": "laser-1"}, [""]),
         "machines-one": ({"name": laser.name}, [""]),
         "month": ({}, ["", f"?month={month}", f"?month={ClosedMonth.objects.get().month:%Y-%m}"]),

@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from tests.browser.feed import BUSY, ONCE
 from tests.browser.sample_data import MANAGER
 from tests.browser.used_site import PATIENCE_S, UsedSite
@@ -66,9 +64,8 @@ def open_as_manager(site: UsedSite, person: Callable[..., Person], address: str 
     return maya, maya.page
 
 
-@pytest.mark.parametrize("address", ["/floor", "/floor/kiosk"])
-def test_only_the_cards_of_changed_machines_are_redrawn(site: UsedSite, person, address) -> None:
-    _, page = open_as_manager(site, person, address)
+def test_only_the_cards_of_changed_machines_are_redrawn(site: UsedSite, person) -> None:
+    _, page = open_as_manager(site, person)
     requests = live_requests(page)
     cards = page.evaluate(_CARDS)
     page.evaluate(_MARK)

@@ -21,6 +21,7 @@ def area_of(route: str) -> str:
     """Return the package of pages that a route belongs to by its name, else `home`."""
     wanted = {"my-minutes": "my", "accounts-keys": "keys", "sign-in": "signin", "welcome": "signin"}
     wanted |= dict.fromkeys(("people-credit", "month-credits", "month-prepaid"), "credit")
+    wanted |= dict.fromkeys(("display", "floor-displays"), "big_displays")
     wanted |= dict.fromkeys(("my-contest", "month-contest"), "contests")
     found = next((area for name, area in wanted.items() if route.startswith(name)), route.partition("-")[0])
     return found if found in AREAS else "home"
@@ -47,6 +48,7 @@ def test_every_page_in_the_table_of_rights_is_checked(site: UsedSite, tmp_path: 
     readable = routes.readable_routes(tmp_path)
     assert {"floor", "wall"} <= readable
     assert readable - checked - WALL.keys() == NO_PAGES
+    assert checked - readable == {"display", "not-found"}
 
 
 def test_routes_that_are_not_checked_show_no_page(site: UsedSite, visitor) -> None:

@@ -25,7 +25,7 @@ _NO_PERIODIC_REQUEST = """(() => {
 
 #: Queues for the lock of the tab that listens, and never passes events on.
 _LISTEN_NEXT_AND_PASS_NOTHING_ON = """() => {
-  navigator.locks.request("fabgate-events", () => new Promise(() => {}));
+  navigator.locks.request("fabgate /floor/events", () => new Promise(() => {}));
 }"""
 
 

@@ -147,7 +147,9 @@
       const signal = AbortSignal.timeout(PATIENCE_MS);
       const answer = await fetch(source, { headers, signal, redirect: "manual", cache: "no-store" });
       document.body.classList.toggle("signed-out", isSignIn(answer));
+      if (answer.status === 410) location.reload(); // the link of a big display was revoked: show nothing of it any more
       if (!answer.ok) throw new Error(answer.statusText);
+      document.body.classList.remove("offline"); // even without a stream
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       await released();
       for (const region of group) {
@@ -177,7 +179,7 @@
   // --- one stream for all tabs of a browser -------------------------------------------------------------------------
 
   const address = document.body.dataset.events;
-  const channel = "BroadcastChannel" in window ? new BroadcastChannel("fabgate") : null;
+  const channel = "BroadcastChannel" in window ? new BroadcastChannel(`fabgate ${address}`) : null;
   let stream = null;
   let last = document.body.dataset.pulse || "";
   let letGo = null;
@@ -206,7 +208,7 @@
       if (stream?.readyState === EventSource.CLOSED) {
         close();
         refresh(["*"]); // which finds out whether somebody signed out here, or the collector is away
-        setTimeout(() => !document.hidden && lead(), 10_000);
+        setTimeout(again, 10_000);
       }
     });
   }
@@ -218,6 +220,12 @@
     letGo = null;
   }
 
+  // A page that nobody looks at waits until somebody does.
+  function again() {
+    if (document.hidden) document.addEventListener("visibilitychange", again, { once: true });
+    else lead();
+  }
+
   // Browsers allow six streams to one host: the tab that holds the lock listens for all. Where there are no locks (a
   // page without https), each visible tab listens for itself.
   function lead() {
@@ -225,7 +233,7 @@
       open();
       return;
     }
-    navigator.locks.request("fabgate-events", () => new Promise((done) => {
+    navigator.locks.request(`fabgate ${address}`, () => new Promise((done) => {
       letGo = done;
       open();
     }));

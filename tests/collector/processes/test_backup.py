@@ -547,7 +547,7 @@ def test_what_let_somebody_in_when_the_copy_was_taken_lets_nobody_in_now(home, t
     assert run(home, "backup", str(copy)).returncode == 0
     query(home, "UPDATE collector_apikey SET revoked_at = '2026-11-02 00:00:00'")
     told = run(home, "restore", str(copy), "--replace").stdout
-    assert "Everybody has to sign in again, and programs need new keys." in told
+    assert "Everybody has to sign in again, programs need new keys, and big displays new links." in told
     assert who_gets_in(home) == (1, 1, 1, 1)
     assert process(environment(home), "gates").returncode == 0
     assert who_gets_in(home) == (0, 0, 0, 0)

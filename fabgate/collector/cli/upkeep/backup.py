@@ -39,9 +39,9 @@ def restore(args: argparse.Namespace) -> int:
     if restored.aside:
         sys.stdout.write(f"What was there before is in {restored.aside}: delete it once everything works.\n")
     sys.stdout.write(
-        "Start the collector: its gates fill the gap, and the rosters are rebuilt. Everybody has to sign in again, and"
-        " programs need new keys.\nChanges made on pages and by commands since then have to be repeated, first those that shut"
-        " somebody out: lost badges, blocks, inactive accounts, new tokens of gates.\n"
+        "Start the collector: its gates fill the gap, and the rosters are rebuilt. Everybody has to sign in again,"
+        " programs need new keys, and big displays new links.\nChanges made on pages and by commands since then have to be"
+        " repeated, first those that shut somebody out: lost badges, blocks, inactive accounts, new tokens of gates.\n"
     )
     return 0
 

@@ -100,7 +100,7 @@ class AccessControlMiddleware:
             log.info("%s: the row exists already: %s", errors.route(request), error)
             return errors.sent_twice(request)
         if isinstance(error, OverflowError):  # a number or a date that is out of range
-            log.info("%s: a value is too large: %s", request.path, error)
+            log.info("%s: a value is too large: %s", errors.route(request), error)
             return errors.bad_request(request)
         return None
 

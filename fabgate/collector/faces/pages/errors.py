@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from django.core.exceptions import DisallowedHost, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -17,6 +17,8 @@ from fabgate.collector.faces.pages import language
 from fabgate.collector.ground.base import body_limit, disk_full
 
 log = logging.getLogger(__name__)
+#: A big display that got an error when it was opened asks again after this many seconds.
+_AGAIN_S: Final = 30
 
 
 class Conflict(Exception):  # noqa: N818 (it names what happened)
@@ -141,7 +143,10 @@ def _bare(request: HttpRequest, status: int, title: str, text: str) -> HttpRespo
     """Return a page that needs no database."""
     if request.path.startswith("/api/"):
         return JsonResponse({"detail": f"{title}. {text}"}, status=status)
-    return HttpResponse(render_to_string("errors/broken.html", {"title": title, "text": text}), status=status)
+    is_display = request.path.startswith("/display/")
+    content = render_to_string("errors/broken.html", {"title": title, "text": text, "is_display": is_display})
+    # Nobody is there to reload a big display.
+    return HttpResponse(content, status=status, headers={"Refresh": str(_AGAIN_S)} if is_display else {})
 
 
 def route(request: HttpRequest) -> str:

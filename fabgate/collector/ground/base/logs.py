@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import time
 from datetime import UTC, datetime
@@ -58,13 +59,17 @@ class Seldom:
         self._log.warning(text + more, *values)
 
 
+#: What looks like the token of a link, in the path of no page.
+_LINK: Final = r"[\w-]{40,}"
+
+
 def _without_link(record: logging.LogRecord) -> bool:
-    """Remove the token of a one-time link from errors of its page: the link may still work."""
+    """Remove the token of a link from errors of its page: the link may still work. Also if its address was mistyped."""
     request = vars(record).pop("request", None)  # Django's request, whose text contains the path
     match = getattr(request, "resolver_match", None)
-    token = match.kwargs.get("token") if match else None
-    if token and isinstance(record.args, tuple):
-        record.args = tuple(one.replace(token, "…") if isinstance(one, str) else one for one in record.args)
+    token = re.escape(match.kwargs.get("token", "")) if match else _LINK
+    if request is not None and token and isinstance(record.args, tuple):
+        record.args = tuple(re.sub(token, "…", one) if isinstance(one, str) else one for one in record.args)
     return True
 
 

@@ -202,7 +202,14 @@ class FailedSignIn(models.Model):
 
 
 class ApiKey(models.Model):
-    """An API key of a program: its `scopes`, when it expires and when it was last used."""
+    """An API key of a program: its `scopes`, when it expires and when it was last used.
+
+    The link of a big display contains the token of a key that has only the scopes of `DISPLAY` (docs/decisions/0138).
+    """
+
+    #: What a big display shows: the machines, and also first names.
+    MACHINES, FIRST_NAMES = "display:machines", "display:names"
+    DISPLAY: ClassVar = (MACHINES, FIRST_NAMES)
 
     name = models.CharField(max_length=120)
     #: The start of the token, so that people can tell keys apart.
@@ -238,6 +245,11 @@ class ApiKey(models.Model):
     def valid(cls) -> models.QuerySet[ApiKey]:
         """Return the keys that have not expired or been revoked, even if the account that made them is inactive."""
         return cls.objects.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()), revoked_at=None)
+
+    @property
+    def is_display(self) -> bool:
+        """Return whether it is the link of a big display."""
+        return self.MACHINES in self.scopes
 
     @classmethod
     def by_token(cls, token: str) -> ApiKey | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth import hashers
@@ -10,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from fabgate.collector.ground.db import audit, duplicate
+from fabgate.collector.ground.db import audit, duplicate, pulse
 from fabgate.collector.ground.models import Account, ApiKey, Member, OneTimeLink, SignIn
 from fabgate.collector.members.accounts import links
 from fabgate.errors import UsageError
@@ -127,6 +129,19 @@ def switch_off(account: Account, *, actor: str, reason: str = "") -> None:
         account.save(update_fields=["is_active"])
         SignIn.revoke(account)
         links.close(account, actor=actor)  # an open link would work again after a reactivation
+
+
+def make_key(
+    name: str, scopes: Collection[str], *, made_by: Account, expires_at: datetime | None = None
+) -> tuple[ApiKey, str] | None:
+    """Make a key; return it with its token, or None if an active one has its name, as when a form was sent twice."""
+    with transaction.atomic():
+        pulse.lock()  # serialises two requests for the same name
+        if ApiKey.valid().filter(name=name).exists():
+            return None
+        key, token = ApiKey.make(name, list(scopes), made_by=made_by, expires_at=expires_at)
+        audit.record(made_by.name, "key.made", key, after=audit.stored(ApiKey, [key.pk])[key.pk])
+    return key, token
 
 
 def revoke(key: ApiKey, *, actor: str, reason: str = "") -> None:

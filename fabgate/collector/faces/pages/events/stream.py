@@ -13,11 +13,12 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from django.db import connections
+from django.db import connections, models
 
-from fabgate.collector.ground.models import Pulse, SignIn
+from fabgate.collector.ground.models import ApiKey, Pulse, SignIn
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -27,13 +28,25 @@ POLL_EVERY_S: Final = 0.1
 WAKE_EVERY_S: Final = 0.25
 #: Proxies drop idle connections.
 KEEP_ALIVE_S: Final = 15.0
-#: A revoked sign-in gets no more events after this time at the latest.
+#: A revoked sign-in or link gets no more events after this time at the latest.
 CHECK_EVERY_S: Final = 5.0
 #: A page that missed more pulses than this reloads everything.
 MAX_PULSES: Final = 200
 EVERYTHING: Final = "*"
+#: A comment, which browsers ignore.
+_STILL_HERE: Final = b": still here\n\n"
 #: The most streams of one sign-in; a browser needs one for all its tabs.
 MAX_LISTENERS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who may have a stream open until it is revoked: a sign-in, or the key in the link of a big display."""
+
+    kind: type[SignIn | ApiKey]
+    pk: int
+    #: The kinds of changes that it is notified of; None: all of them, and at which gates.
+    topics: frozenset[str] | None = None
 
 
 class Stream:
@@ -42,8 +55,8 @@ class Stream:
     def __init__(self) -> None:
         self._woken = asyncio.Event()
         self._newest = 0
-        self._sign_ins: dict[object, int] = {}
-        self._revoked: set[int] = set()
+        self._listeners: dict[object, Listener] = {}
+        self._revoked: set[Listener] = set()
         # Its own thread, so that slow pages do not delay it, with one open connection.
         self._thread = ThreadPoolExecutor(1, "fabgate-pulse")
         self._task: asyncio.Task[None] | None = None
@@ -54,10 +67,10 @@ class Stream:
         self._recent: list[tuple[int, str, str]] = []
         self.is_ended = False
 
-    async def listen(self, after: int | None, sign_in: int) -> AsyncGenerator[bytes, None]:
-        """Yield events with changes after the pulse `after`, until the sign-in is revoked or the server stops."""
+    async def listen(self, after: int | None, listener: Listener) -> AsyncGenerator[bytes, None]:
+        """Yield events with changes after the pulse `after`, until the listener is revoked or the server stops."""
         me = object()
-        self._sign_ins[me] = sign_in
+        self._listeners[me] = listener
         try:
             async with self._starting:
                 if self._task is None or self._task.done():
@@ -65,46 +78,53 @@ class Stream:
                     self._task = asyncio.create_task(self._watch())
             last = self._newest if after is None else after
             yield b"retry: 2000\n\n" + _event(last, [], [])
-            while not self.is_ended and sign_in not in self._revoked:
+            while not self.is_ended and listener not in self._revoked:
                 woken = self._woken
                 if self._newest != last:
-                    event, last = self._since(last), self._newest  # before sending, as more may arrive meanwhile
+                    # before sending, as more may arrive meanwhile
+                    event, last = self._since(last, listener.topics), self._newest
                     yield event
                     continue
                 try:
                     await asyncio.wait_for(woken.wait(), KEEP_ALIVE_S)
                 except TimeoutError:
-                    yield b": still here\n\n"
+                    yield _STILL_HERE
         finally:
-            del self._sign_ins[me]
+            del self._listeners[me]
 
-    def listeners(self, sign_in: int) -> int:
-        """Return the number of streams of a sign-in."""
-        return list(self._sign_ins.values()).count(sign_in)
+    def listeners(self, listener: Listener) -> int:
+        """Return the number of streams of a listener."""
+        return list(self._listeners.values()).count(listener)
 
     def end(self) -> None:
         """End every stream."""
         self.is_ended = True
         self._wake()
 
-    def _since(self, last: int) -> bytes:
+    def _since(self, last: int, topics: frozenset[str] | None) -> bytes:
+        if topics is not None:
+            found = {topic for topic, _gate in self._changes_since(last)} & {*topics, EVERYTHING}
+            return _event(self._newest, sorted(found), []) if found else _STILL_HERE
         if self._cached_event[:2] != (last, self._newest):
-            self._cached_event = (last, self._newest, self._changed_since(last))
+            changes = self._changes_since(last)
+            gates = {gate for _topic, gate in changes}
+            # If one pulse names no gate, the event names none: otherwise a page would reload only the named ones.
+            topics_changed = sorted({topic for topic, _gate in changes})
+            event = _event(self._newest, topics_changed, [] if "" in gates else sorted(gates))
+            self._cached_event = (last, self._newest, event)
         return self._cached_event[2]
 
-    def _changed_since(self, last: int) -> bytes:
+    def _changes_since(self, last: int) -> list[tuple[str, str]]:
+        """Return the topic and the gate of each change."""
         # lower ids than before mean another database: a restored backup
         known = last >= self._recent[0][0] - 1 if self._recent else False
         if not known or last > self._newest:
-            return _event(self._newest, [EVERYTHING], [])
-        fresh = [row for row in self._recent if row[0] > last]
-        gates = {row[2] for row in fresh}
-        # If one pulse names no gate, the event names none: otherwise a page would reload only the named ones.
-        return _event(self._newest, sorted({row[1] for row in fresh}), [] if "" in gates else sorted(gates))
+            return [(EVERYTHING, "")]
+        return [(topic, gate) for pk, topic, gate in self._recent if pk > last]
 
     @property
     def _is_wanted(self) -> bool:
-        return bool(self._sign_ins) and not self.is_ended
+        return bool(self._listeners) and not self.is_ended
 
     def _wake(self) -> None:
         self._woken.set()
@@ -142,7 +162,7 @@ class Stream:
         self._recent = [*self._recent, *fresh][-MAX_PULSES:]
 
     async def _check(self) -> None:
-        listening = set(self._sign_ins.values())
+        listening = set(self._listeners.values())
         self._revoked = listening - await self._run(_valid, listening)
         if self._revoked:
             self._wake()
@@ -154,12 +174,12 @@ class Stream:
 _streams: dict[asyncio.AbstractEventLoop, Stream] = {}
 
 
-def listeners(sign_in: int) -> int:
-    """Return the number of streams of a sign-in in this process."""
-    return sum(stream.listeners(sign_in) for stream in _streams.values())
+def listeners(listener: Listener) -> int:
+    """Return the number of streams of a listener in this process."""
+    return sum(stream.listeners(listener) for stream in _streams.values())
 
 
-async def listen(after: int | None, sign_in: int) -> AsyncGenerator[bytes, None]:
+async def listen(after: int | None, listener: Listener) -> AsyncGenerator[bytes, None]:
     """Yield the events for a page: see Stream.listen."""
     loop = asyncio.get_running_loop()
     stream = _streams.get(loop)
@@ -167,7 +187,7 @@ async def listen(after: int | None, sign_in: int) -> AsyncGenerator[bytes, None]
         for closed in [other for other in _streams if other.is_closed()]:
             del _streams[closed]
         stream = _streams[loop] = Stream()
-    async with aclosing(stream.listen(after, sign_in)) as events:  # a closed page no longer counts as a listener
+    async with aclosing(stream.listen(after, listener)) as events:  # a closed page no longer counts as a listener
         async for event in events:
             yield event
 
@@ -193,7 +213,13 @@ def _pulses_after(last: int) -> tuple[int, list[tuple[int, str, str]]]:
     return (pulses[0][0] if pulses else newest), pulses[::-1]
 
 
-def _valid(sign_ins: set[int]) -> set[int]:
-    return set(
-        SignIn.objects.filter(pk__in=sign_ins, revoked_at=None, account__is_active=True).values_list("pk", flat=True)
-    )
+def _valid(listeners: set[Listener]) -> set[Listener]:
+    rows: dict[type[models.Model], models.QuerySet[SignIn] | models.QuerySet[ApiKey]] = {
+        SignIn: SignIn.objects.filter(revoked_at=None, account__is_active=True),
+        ApiKey: ApiKey.valid(),
+    }
+    found = set()
+    for kind in {listener.kind for listener in listeners}:
+        wanted = {listener.pk for listener in listeners if listener.kind is kind}
+        found |= {(kind, pk) for pk in rows[kind].filter(pk__in=wanted).values_list("pk", flat=True)}
+    return {listener for listener in listeners if (listener.kind, listener.pk) in found}

@@ -96,11 +96,6 @@ class Snapshot:
         return any(person.is_supervisor for person in self.people)
 
     @property
-    def supervisors(self) -> list[str]:
-        """Return the given names of the supervisors present."""
-        return [person.who.given for person in self.people if person.is_supervisor]
-
-    @property
     def refused(self) -> list[Refused]:
         """Return the recent refusals."""
         return recent_refusals.recent(self.at)

@@ -12,7 +12,6 @@ from fabgate.collector.ground.models import Account
 
 urlpatterns = [
     path("floor", views.floor, name="floor"),
-    path("floor/kiosk", views.kiosk, name="floor-kiosk"),
     path("floor/closing", views.closing, name="floor-closing"),
     path("floor/closing/write", views.send_mails, name="floor-write"),
     path("floor/machines/<str:name>/lock", views.lock, name="floor-lock"),
@@ -23,7 +22,6 @@ _SEES: Final = (Account.DESK, Account.TRAINER, Account.MAINTAINER)
 _ACTS: Final = (Account.DESK, Account.MAINTAINER)
 RIGHTS: Final = {
     "floor": Right(get=reads(*_SEES)),
-    "floor-kiosk": Right(get=reads(*_SEES)),
     "floor-closing": Right(get=reads(*_SEES)),
     "floor-write": Right(get=frozenset(), post=writes(*_ACTS)),
     "floor-lock": Right(get=writes(*_ACTS), post=writes(*_ACTS)),

@@ -42,12 +42,6 @@ def floor(request: HttpRequest) -> HttpResponse:
     return render(request, "floor/floor.html", {"shown": shown})
 
 
-def kiosk(request: HttpRequest) -> HttpResponse:
-    """Show the machines on a big display, without surnames and without buttons."""
-    shown = Snapshot(datetime.now(UTC), account_of(request), live_regions.requested(request))
-    return render(request, "floor/kiosk.html", {"shown": shown})
-
-
 def closing(request: HttpRequest) -> HttpResponse:
     """List the machines still on, and who is using them, for closing time."""
     at = datetime.now(UTC)

@@ -8,7 +8,6 @@ from typing import Any, Final, cast
 
 from django import forms
 from django.contrib import messages
-from django.db import transaction
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -22,7 +21,6 @@ from fabgate.collector.faces.pages import errors
 from fabgate.collector.faces.pages.access_control import account_of, see_other
 from fabgate.collector.faces.pages.forms.line_field import LineField
 from fabgate.collector.faces.pages.lists.sorting import Sorting
-from fabgate.collector.ground.db import audit, pulse
 from fabgate.collector.ground.models import ApiKey
 from fabgate.collector.members.accounts import manage
 from fabgate.collector.money.billing import terms
@@ -89,7 +87,8 @@ def keys(request: HttpRequest) -> HttpResponse:
             form.add_error("name", text)
             status = 409
     sorting = Sorting(request.GET, _SORTS)
-    rows = [_row(key) for key in ApiKey.objects.select_related("made_by").order_by(_LIVING, "-created_at")]
+    every = ApiKey.objects.select_related("made_by").order_by(_LIVING, "-created_at")
+    rows = [_row(key) for key in every if not key.is_display]  # those have a page of their own
     shown |= {"keys": sorting.sorted(rows, _SORTS), "sorting": sorting}
     return render(request, "keys/keys.html", shown, status=status)
 
@@ -117,16 +116,8 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _make(request: HttpRequest, typed: dict[str, Any]) -> tuple[ApiKey, str] | None:
-    """Create a key; return None if an active one has the same name, for example because the form was sent twice."""
-    account = account_of(request)
     expires_at = timezone.now() + timedelta(days=int(typed["lasts"])) if typed["lasts"] else None
-    with transaction.atomic():
-        pulse.lock()  # serialises two requests for the same name
-        if ApiKey.valid().filter(name=typed["name"]).exists():
-            return None
-        key, token = ApiKey.make(typed["name"], typed["scopes"], made_by=account, expires_at=expires_at)
-        audit.record(account.name, "key.made", key, after=audit.stored(ApiKey, [key.pk])[key.pk])
-    return key, token
+    return manage.make_key(typed["name"], typed["scopes"], made_by=account_of(request), expires_at=expires_at)
 
 
 def _row(key: ApiKey) -> dict[str, Any]:

@@ -20,7 +20,16 @@ from fabgate.collector.faces.pages.use import periods
 from fabgate.collector.faces.pages.use.reports.usage import GROUPS
 from fabgate.collector.faces.pages.words import machine_rules, people_labels, session_labels, tariff_phrases
 from fabgate.collector.ground.db import audit
-from fabgate.collector.ground.models import Account, Change, Contest, Machine, OneTimeLink, PrepaidEntry, Training
+from fabgate.collector.ground.models import (
+    Account,
+    ApiKey,
+    Change,
+    Contest,
+    Machine,
+    OneTimeLink,
+    PrepaidEntry,
+    Training,
+)
 from fabgate.collector.ground.models.calendar import WEEK
 from fabgate.collector.members.machines import locks, presets
 from fabgate.collector.members.people import display_names, reasons
@@ -95,7 +104,11 @@ _LABELS: Final[Mapping[str, Mapping[str, Any]]] = {
     "purposes": session_labels.PURPOSES,
     "collector.reason": {**reasons.REFUSED, **reasons.ENDED},
     "role": dict(Account.ROLES),
-    "scopes": SCOPES,
+    "scopes": {
+        **SCOPES,
+        ApiKey.MACHINES: gettext_lazy("Show the machines on a big display"),
+        ApiKey.FIRST_NAMES: gettext_lazy("Show first names on a big display"),
+    },
     "stage": {name: word for name, (_state, word) in people_labels.STAGES.items()},
     "what": {
         "sessions": gettext_lazy("sessions"),

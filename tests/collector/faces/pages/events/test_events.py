@@ -14,7 +14,7 @@ import pytest
 from django.utils import timezone
 
 from fabgate.collector.faces.pages.events import stream
-from fabgate.collector.ground.models import Pulse, SignIn
+from fabgate.collector.ground.models import ApiKey, Pulse, SignIn
 from tests.support.patience import HANGS_S
 
 
@@ -65,8 +65,8 @@ async def listening(after, sign_in):
 
 
 @pytest.fixture
-def sign_in(account) -> int:
-    return SignIn.objects.create(account=account("desk")).pk
+def sign_in(account) -> stream.Listener:
+    return stream.Listener(SignIn, SignIn.objects.create(account=account("desk")).pk)
 
 
 async def until_quiet() -> None:
@@ -238,6 +238,51 @@ def test_a_revoked_sign_in_hears_nothing_more(sign_in, monkeypatch):
     run(story)
 
 
+def test_a_big_display_hears_of_what_it_shows_only_and_not_where(sign_in):
+    topics = frozenset({"floor", "lock"})
+
+    async def story():
+        key, _token = await aside(lambda: ApiKey.make("Entrance", ApiKey.DISPLAY, made_by=None, expires_at=None))
+        heard = stream.listen(None, stream.Listener(ApiKey, key.pk, topics))
+        assert told((await anext(heard)).removeprefix(b"retry: 2000\n\n"))[1] == "hello"
+        async with listening(None, sign_in) as following:
+            await following()
+            await aside(pulse, "refusal", "saw")
+            assert (await following())[2]["topics"] == ["refusal"]
+            assert await anext(heard) == b": still here\n\n"
+            last = await aside(pulse, "lock", "saw")
+            assert await following() == (last, "pulse", {"topics": ["lock"], "gates": ["saw"]})
+            assert told(await anext(heard)) == (last, "pulse", {"topics": ["lock"], "gates": []})
+        await heard.aclose()
+
+    run(story)
+
+
+def test_a_big_display_whose_link_is_revoked_hears_nothing_more_and_others_do(sign_in, monkeypatch):
+    monkeypatch.setattr(stream, "CHECK_EVERY_S", 0.0)
+
+    async def story():
+        made = [
+            await aside(lambda name=name: ApiKey.make(name, ApiKey.DISPLAY, made_by=None, expires_at=None))
+            for name in "ab"
+        ]
+        heard, other = (
+            stream.listen(None, stream.Listener(ApiKey, key.pk, frozenset({"lock"}))) for key, _token in made
+        )
+        await anext(heard)
+        await anext(other)
+        async with listening(None, sign_in) as following:
+            await following()
+            await aside(lambda: ApiKey.objects.filter(name="a").update(revoked_at=timezone.now()))
+            await to_its_end(heard)
+            last = await aside(pulse, "lock", "saw")
+            assert (await following())[0] == last
+            assert told(await anext(other))[0] == last
+        await other.aclose()
+
+    run(story)
+
+
 def test_the_end_of_the_server_ends_every_stream(sign_in):
     async def story():
         heard = stream.listen(None, sign_in)
@@ -315,19 +360,20 @@ def without_length(headers):
 def test_one_sign_in_keeps_no_more_connections_than_a_few_browsers_need(browse, monkeypatch):
     client = browse("desk")
     assert client.get("/me").status_code == 200
-    own = SignIn.objects.get().pk
+    own = stream.Listener(SignIn, SignIn.objects.get().pk)
     asked = []
-    monkeypatch.setattr(stream, "listeners", lambda sign_in: asked.append(sign_in) or stream.MAX_LISTENERS)
+    monkeypatch.setattr(stream, "listeners", lambda listener: asked.append(listener) or stream.MAX_LISTENERS)
     assert client.get("/floor/events").status_code == 429
     assert asked == [own]
 
 
 def test_listeners_are_counted_by_sign_in(sign_in):
     async def story():
-        async with listening(None, sign_in) as following, listening(None, sign_in + 1) as other:
+        others = [stream.Listener(SignIn, sign_in.pk + 1), stream.Listener(ApiKey, sign_in.pk)]
+        async with listening(None, sign_in) as following, listening(None, others[0]) as other:
             await following()
             await other()
-            assert (stream.listeners(sign_in), stream.listeners(sign_in + 2)) == (1, 0)
+            assert [stream.listeners(one) for one in (sign_in, *others)] == [1, 1, 0]
         assert stream.listeners(sign_in) == 0
 
     run(story)

@@ -83,19 +83,17 @@ def test_what_is_said_once_is_left_to_the_page_for_which_it_waits(browse):
     assert "It cannot receive commands now" in client.get("/floor").content.decode()
 
 
-@pytest.mark.parametrize(("address", "region"), [("/floor", "floor-machines"), ("/floor/kiosk", "kiosk-machines")])
-def test_of_gates_that_are_named_the_cards_come_alone_and_are_those_of_the_whole_page(browse, address, region):
+def test_of_gates_that_are_named_the_cards_come_alone_and_are_those_of_the_whole_page(browse):
     client = browse("desk")
-    page = again(client, region, gates="g-3 g-11", address=address)
-    assert regions(page) == [region]
+    page = again(client, "floor-machines", gates="g-3 g-11")
+    assert regions(page) == ["floor-machines"]
     assert "data-live-part" in page
-    every = cards(client.get(address).content.decode())
+    every = cards(client.get("/floor").content.decode())
     assert cards(page) == {name: every[name] for name in ("g-3", "g-11")}
 
 
-@pytest.mark.parametrize(("address", "region"), [("/floor", "floor-machines"), ("/floor/kiosk", "kiosk-machines")])
-def test_of_gates_that_are_gone_nothing_comes_and_nobody_is_told_that_there_is_no_machine(browse, address, region):
-    page = again(browse("desk"), region, gates="gone", address=address)
+def test_of_gates_that_are_gone_nothing_comes_and_nobody_is_told_that_there_is_no_machine(browse):
+    page = again(browse("desk"), "floor-machines", gates="gone")
     assert "data-live-part" in page
     assert cards(page) == {}
     assert "No machine yet" not in page
@@ -136,9 +134,8 @@ def test_a_part_asks_the_database_for_little_and_for_no_more_where_there_are_mor
     assert asked(gates="g-1") == few
 
 
-@pytest.mark.parametrize("address", ["/floor", "/floor/kiosk"])
-def test_where_machines_stand_hears_of_machines_that_come_and_go(browse, address):
-    page = browse("manager").get(address).content.decode()
+def test_where_machines_stand_hears_of_machines_that_come_and_go(browse):
+    page = browse("manager").get("/floor").content.decode()
     assert "change" in re.search(r'id="\w+-machines" data-live="([^"]+)"', page)[1].split()
 
 

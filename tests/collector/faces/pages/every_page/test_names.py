@@ -56,6 +56,7 @@ FORMS = [
     ("machines-one", {"name": "saw"}, {}, ("title", "category")),
     ("accounts-new", {}, {"name": "karim", "role": "desk"}, ("display_name",)),
     ("accounts-keys", {}, {"name": "Bills", "scopes": ["sessions:read"]}, ("name",)),
+    ("floor-displays", {}, {"name": "Entrance", "lang": "en"}, ("name",)),
     ("machines-calendar-special", {}, {"day": str(today())}, ("note",)),
     ("floor-lock", {"name": "saw"}, {"why": "own", "when": "idle"}, ("words",)),
 ]

@@ -1,4 +1,4 @@
-"""The floor shows who was refused and who is here; the big display and the list at closing time."""
+"""The floor shows who was refused and who is here; the list at closing time."""
 
 from __future__ import annotations
 
@@ -248,7 +248,7 @@ def test_a_region_is_the_same_when_nothing_has_changed_so_that_nothing_flickers(
     assert cut.search(first)[0] == cut.search(second)[0]
 
 
-@pytest.mark.parametrize("address", ["/floor", "/floor/kiosk", "/floor/closing", "/gates", "/gates/saw-1"])
+@pytest.mark.parametrize("address", ["/floor", "/floor/closing", "/gates", "/gates/saw-1"])
 def test_every_live_region_has_an_id_and_listens_to_something_that_is_told(browse, address):
     tags = re.findall(r"<[^>]*\bdata-live=[^>]*>", browse("manager").get(address).content.decode())
     assert tags
@@ -265,37 +265,12 @@ def test_an_empty_workshop_is_told_what_comes_next(browse):
     Gate.objects.all().delete()
     Machine.objects.all().delete()
     assert "No machine yet" in browse("manager").get("/floor").content.decode()
-    assert "No machine yet" in browse("trainer").get("/floor/kiosk").content.decode()
 
 
 def test_when_no_gate_at_all_is_heard_the_collector_suspects_itself(browse):
     assert "No gate has been online since" not in browse("manager").get("/floor").content.decode()
     Gate.objects.update(seen_at=NOW - 10 * MINUTE)
     assert "No gate has been online since" in browse("desk").get("/floor").content.decode()
-
-
-# --- the big display ----------------------------------------------------------------------------------------------
-
-
-def test_the_big_display_shows_no_surname_and_nothing_to_press(browse):
-    in_use()
-    session("s", "m-1", None, supervisor="m-2")
-    refuse(1, ["expired"], member="m-1")
-    refuse(1, ["badge-lost"], badge="a" * 64)
-    lost("a" * 64)
-    page = browse("desk").get("/floor/kiosk").content.decode()
-    assert "Zoé" in page
-    assert "Supervisors here: Léa" in page
-    assert not re.search("Müller|Fournier|membership|badge of|[Ll]ost badge|reported lost", page)
-    assert "<button" not in page
-    assert "<form" not in page
-
-
-def test_the_big_display_names_nobody_of_whom_a_silent_gate_spoke(browse):
-    in_use(online=False)
-    page = browse("desk").get("/floor/kiosk").content.decode()
-    assert "Offline" in page
-    assert "Zoé" not in page
 
 
 # --- closing time -------------------------------------------------------------------------------------------------
@@ -363,7 +338,7 @@ def test_a_gate_that_names_a_moment_beyond_the_calendar_takes_no_page_from_anybo
     assert not Quarantine.objects.exists()
     for zone in ("Europe/Paris", "America/New_York"):
         with timezone.override(ZoneInfo(zone)):
-            for page in ("/floor", "/floor/kiosk", "/floor/closing", "/floor/machines/saw/lock"):
+            for page in ("/floor", "/floor/closing", "/floor/machines/saw/lock"):
                 assert client.get(page).status_code == 200, page
 
 
@@ -375,14 +350,13 @@ def test_in_the_night_in_which_the_clocks_go_back_the_floor_says_which_hour_it_w
     refuse(5, ["training-missing"], member="m-1")
     Refusal.objects.update(at=at, clock_off_ms=-86_400_000)  # its gate's clock is a day slow: it still stands there
     with timezone.override(ZoneInfo("Europe/Paris")):
-        pages = {page: client.get(page).content.decode() for page in ("/floor", "/floor/kiosk", "/floor/closing")}
+        pages = {page: client.get(page).content.decode() for page in ("/floor", "/floor/closing")}
         lock = client.get("/floor/machines/saw/lock").content.decode()
         person = client.get("/people/m-1").content.decode()
         assert stations.moment(at) == f"26 Oct 2025, 02:30 {which}"
         assert stations.moment(at + timedelta(hours=2)).endswith(":30")
     assert f"since 02:30 {which}</time>" in pages["/floor"]
     assert f">02:30 {which}</time>" in pages["/floor"]
-    assert f"since 02:30 {which}</time>" in pages["/floor/kiosk"]
     assert f">26 Oct 2025, 02:30 {which}</time>" in pages["/floor/closing"]
     assert f"has been using it since 02:30 {which}." in lock
     assert f"26 Oct 2025, 02:30 {which}</time>" in person

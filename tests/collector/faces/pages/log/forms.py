@@ -106,6 +106,11 @@ def _revoked_key(house: House) -> Any:
     return house.post("accounts-keys-revoke", pk=key.pk)
 
 
+def _revoked_link(house: House) -> Any:
+    key, _token = ApiKey.make("Entrance", list(ApiKey.DISPLAY), made_by=None, expires_at=None)
+    return house.post("floor-displays-revoke", pk=key.pk)
+
+
 def _taken(house: House) -> Any:
     token = uploads.keep(b"id,name\nm-1,Ada King\n")
     seen = house.manager.get(reverse("people-import-preview", args=[token])).context["found"].fingerprint
@@ -413,4 +418,6 @@ SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
         lambda h: h.post("accounts-keys", {"name": "Bills", "scopes": ["sessions:read"], "lasts": "90"}),
     ),
     "accounts-keys-revoke": (_revoked_key,),
+    "floor-displays": (lambda h: h.post("floor-displays", {"name": "Entrance", "lang": "en", "names": "on"}),),
+    "floor-displays-revoke": (_revoked_link,),
 }

@@ -267,7 +267,10 @@ def grant(w: Workshop) -> Any:
 
 def key(w: Workshop) -> Any:
     if (pk := w.some(ApiKey)) and w.chance.randrange(2):
-        return w.post("accounts-keys-revoke", pk=pk)
+        is_link = ApiKey.objects.get(pk=pk).is_display
+        return w.post("floor-displays-revoke" if is_link else "accounts-keys-revoke", pk=pk)
+    if w.chance.randrange(2):
+        return w.post("floor-displays", {"name": f"key{w.chance.randrange(9)}", "lang": "en", "names": "on"})
     return w.post("accounts-keys", {"name": f"key{w.chance.randrange(9)}", "scopes": ["sessions:read"], "lasts": "90"})
 
 
