@@ -6,11 +6,11 @@
   const main = document.getElementById("main");
   const head = () => document.getElementById("display-head");
   const files = head().dataset.files;
-  const GAP_PX = 12; // as in display.css
+  const GAP_PX = 12; // as in big-display.css
   let turn = 0;
   let turns = 1;
 
-  // The font size of a tile, as in display.css.
+  // The font size of a tile, as in big-display.css.
   const size = (columns, rows, width, height) =>
     Math.min(0.088 * ((width - GAP_PX * (columns - 1)) / columns), 0.108 * ((height - GAP_PX * (rows - 1)) / rows));
 
@@ -33,13 +33,11 @@
     const box = tiles.getBoundingClientRect();
     const least = Math.max(14, innerHeight / 62);
     let shown = every.length;
-    let grid = fitting(shown, box.width, box.height);
-    while (isFitted && grid.size < least && shown > 1) {
-      shown -= 1;
-      grid = fitting(shown, box.width, box.height);
-    }
+    while (isFitted && shown > 1 && fitting(shown, box.width, box.height).size < least) shown -= 1;
     turns = isFitted ? Math.ceil(every.length / shown) : 1;
+    shown = Math.ceil(every.length / turns); // each turn as full as the others
     turn %= turns;
+    const grid = fitting(shown, box.width, box.height);
     tiles.style.setProperty("--columns", grid.columns);
     tiles.style.setProperty("--rows", grid.rows);
     for (const [place, tile] of every.entries()) {
@@ -72,7 +70,7 @@
   }
 
   show();
-  window.addEventListener("resize", show);
+  new ResizeObserver(show).observe(main);
   setInterval(() => {
     turn += 1;
     show();
