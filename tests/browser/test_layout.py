@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ PHONE = 390
 USAGE = f"/use/usage?month={datetime.now(UTC).replace(day=1) - timedelta(days=1):%Y-%m}"
 #: Pixels: what a phone shows without scrolling.
 SCREEN = 844
+_USED = ".is-in-use, .is-running, .is-left-on, .is-starting, .is-finishing"
 _BOXES = """() => Object.fromEntries([...document.querySelectorAll(".stations > .station")].map((card) => {
   const box = card.getBoundingClientRect();
   return [card.id, [box.x, box.y, box.width, box.height].map((number) => Math.round(number))];
@@ -80,9 +82,12 @@ def test_free_machines_are_small_and_running_ones_large(opened) -> None:
     assert max(free) < min(used)
 
 
-def test_nothing_moves_under_the_finger_and_sizes_follow_once_the_floor_is_left_alone(opened, site: UsedSite) -> None:
+@pytest.mark.parametrize("look", [PHONE, 1280])
+def test_nothing_moves_under_the_finger_and_sizes_follow_once_the_floor_is_left_alone(
+    opened, site: UsedSite, look: int
+) -> None:
     site.stops()  # another test may have left it running
-    page = opened("/floor")
+    page = opened("/floor", width=look)
     before = page.evaluate(_BOXES)
     page.evaluate(_KEEP_POINTING)
     site.starts("m-9")
@@ -95,10 +100,17 @@ def test_nothing_moves_under_the_finger_and_sizes_follow_once_the_floor_is_left_
     )
 
 
-def test_on_a_phone_the_newest_refusals_come_before_the_machines(opened) -> None:
+def test_on_a_phone_people_come_first_then_the_newest_refusals_then_the_machines_in_use(opened) -> None:
     page = opened("/floor", width=PHONE)
-    refusals, machine = page.locator(".refusals").bounding_box(), page.locator(".station").first.bounding_box()
-    assert refusals["y"] + refusals["height"] <= machine["y"]
+    boxes = [page.locator(part).bounding_box() for part in (".present", ".refusals", "#floor-machines")]
+    for above, below in itertools.pairwise(boxes):
+        assert above["y"] + above["height"] <= below["y"]
+    assert page.locator("#floor-here > li").first.bounding_box()["y"] < SCREEN / 2
+    used, others = (
+        [card.bounding_box()["y"] for card in page.locator(f".station{kinds}").all()]
+        for kinds in (f":is({_USED})", f":not({_USED})")
+    )
+    assert max(used) < min(others)
     assert page.locator("#floor-refused > li:visible").count() <= 2
 
 

@@ -17,17 +17,17 @@
     const size = held.get(card.id);
     if (!size) return;
     const grows = card.querySelector("details[open]") !== null;
-    Object.assign(card.style, { flex: "none", width: size.width, height: grows ? "" : size.height, minHeight: size.height, overflow: grows ? "" : "clip" });
+    Object.assign(card.style, { flex: "none", order: size.order, width: size.width, height: grows ? "" : size.height, minHeight: size.height, overflow: grows ? "" : "clip" });
   }
 
   function hold() {
     clearTimeout(timer);
     timer = setTimeout(release, REST_MS);
     if (held.size) return;
-    const sizes = [...region.children].map((card) => [card, card.getBoundingClientRect()]);
+    const sizes = [...region.children].map((card) => [card, card.getBoundingClientRect(), getComputedStyle(card).order]);
     if (counts) counts.style.height = `${counts.getBoundingClientRect().height}px`;
-    for (const [card, box] of sizes) {
-      held.set(card.id, { width: `${Math.floor(box.width * 100) / 100}px`, height: `${box.height}px` });
+    for (const [card, box, order] of sizes) {
+      held.set(card.id, { order, width: `${Math.floor(box.width * 100) / 100}px`, height: `${box.height}px` });
       fix(card);
     }
   }
@@ -39,7 +39,7 @@
       return;
     }
     held.clear();
-    for (const card of region.children) Object.assign(card.style, { flex: "", width: "", height: "", minHeight: "", overflow: "" });
+    for (const card of region.children) Object.assign(card.style, { flex: "", order: "", width: "", height: "", minHeight: "", overflow: "" });
     if (counts) counts.style.height = "";
   }
 

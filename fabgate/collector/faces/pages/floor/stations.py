@@ -95,6 +95,7 @@ class Station:
             self.key,
             machine.name,
             machine.title,
+            machine.category,
             machine.lock_id,
             machine.lock_reason,
             machine.retired_at,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from typing import Final
@@ -55,6 +56,12 @@ def last_months(member: str, today: date) -> list[Month]:
             month.uncertain += is_uncertain
             month.machines[title or name] += counted_ms
     return list(months.values())
+
+
+def used(year: Collection[Month], chosen: Month) -> list[tuple[Month, int]]:
+    """Return the months with sessions, and the chosen one, each with its percentage of the longest time."""
+    longest = max(month.counted_ms for month in year) or 1
+    return [(month, round(100 * month.counted_ms / longest)) for month in year if month.sessions or month is chosen]
 
 
 def period(month: date) -> tuple[datetime, datetime]:

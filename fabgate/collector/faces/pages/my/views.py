@@ -79,6 +79,7 @@ def minutes(request: HttpRequest) -> HttpResponse:
             **credit.of_member(member),
             "membership": people_labels.membership(member, today()),
             "month": month,
+            "months": months.used(year, month),
             "newer_month": year[at - 1] if at else None,
             "older_month": year[at + 1] if at + 1 < len(year) else None,
             "rows": [_row(one) | {"cost": cost and cost.of[one.pk], "mark": marks.get(one.pk)} for one in page.rows],

@@ -319,10 +319,11 @@ def test_a_card_that_is_kept_is_never_shown_to_another_role_in_another_language_
     assert "Verrouiller…" in french
     desk = browse(account("desk", name="dee"))
     assert "Bandsaw" in desk.get("/floor").content.decode()
-    Machine.objects.update(title="Band saw")
+    Machine.objects.update(title="Band saw", category="wood shop")
     Member.objects.filter(pk="m-1").update(name="Zoé M.")
     page = desk.get("/floor").content.decode()
     assert "Band saw" in page
+    assert "<small>wood shop</small>" in page
     assert "Bandsaw" not in page
     assert "Zoé M." in page
 

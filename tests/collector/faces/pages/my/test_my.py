@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -89,6 +90,23 @@ def test_another_month_is_one_click_away(mine):
     assert "s-2" in older
     assert "s-1" not in older
     assert 'href="?month=2026-11"' in older
+
+
+def test_all_months_with_sessions_are_listed_with_their_time_and_the_one_that_is_shown_is_marked(mine):
+    used("laser", "s-1", 30)
+    used("laser", "s-2", 15, at=NOON - timedelta(days=40))
+    used("laser", "s-3", 60, at=NOON - timedelta(days=100), member="m-2")
+    page = mine.get("/my-minutes?month=2026-10").content.decode()
+    listed = re.search(r'<dl class="bars months">(.*?)</dl>', page, re.DOTALL)[1]
+    assert re.findall(r"month=([\d-]+)", listed) == ["2026-11", "2026-10"]
+    assert re.findall(r'value="(\d+)"', listed) == ["100", "50"]
+    assert re.findall(r'number">([\d:]+)<', listed) == ["0:30:00", "0:15:00"]
+    assert re.findall(r'month=([\d-]+)" aria-current="true"', listed) == ["2026-10"]
+
+
+def test_one_month_alone_is_not_listed(mine):
+    used("laser", "s-1", 30)
+    assert "Month by month" not in text(mine.get("/my-minutes"))
 
 
 @pytest.mark.parametrize("month", ["2020-01", "soon", "2026-13"])

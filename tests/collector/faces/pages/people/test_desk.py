@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from fabgate.collector.cli import people
 from fabgate.collector.ground.models import Badge, Block, Change, Gate, Grant, Machine, Member, Training
@@ -44,6 +45,26 @@ def test_each_machine_is_yes_supervised_or_no_with_every_reason(desk):
         "laser": ("No", "payment due, membership expired"),
         "saw": ("No", "payment due, membership expired, training missing: Saw training"),
     }
+
+
+def test_a_lost_badge_is_reported_at_the_top_of_a_person_and_shown_there_until_they_have_another(desk, trainer):
+    def head(client) -> str:
+        return text(client.get("/people/m-1")).partition('class="desk"')[0]
+
+    first = Badge.objects.get(member="m-1")
+    second = Badge.objects.create(member_id="m-1", digest="b" * 64, key_id="b1", since=timezone.now())
+    assert 'href="#badges-title"' in head(desk)  # which one, of two
+    assert desk.post(f"/people/badges/{second.pk}/end", {"reason": "lost"}).status_code == 303
+    assert f"/people/badges/{first.pk}/end" in head(desk)
+    assert "Badge lost" not in head(trainer)
+    assert desk.post(f"/people/badges/{first.pk}/end", {"reason": "lost"}).status_code == 303
+    assert f"Badge lost on {today():%-d %b %Y}" in head(desk)
+    assert f"Badge lost on {today():%-d %b %Y}" in head(trainer)
+    assert "Badge lost…" not in head(desk)
+    third = Badge.objects.create(member_id="m-1", digest="c" * 64, key_id="b1", since=timezone.now())
+    assert "Badge lost on" not in head(desk)
+    assert desk.post(f"/people/badges/{third.pk}/end", {"reason": "returned"}).status_code == 303
+    assert "Badge lost" not in head(desk)
 
 
 def test_of_a_machine_that_no_training_opens_none_is_said_to_be_missing(desk):

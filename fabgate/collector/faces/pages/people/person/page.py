@@ -90,7 +90,10 @@ def person_page(request: HttpRequest, member: Member, **bound: Any) -> HttpRespo
         "names": display_names.account_names(
             [*(block.actor for block in held_blocks), *(grant.revoked_by for grant in other_grants)]
         ),
-        "chips": people_labels.membership_chips(member, today, [block.reason for block in held_blocks]),
+        "chips": [
+            *people_labels.membership_chips(member, today, [block.reason for block in held_blocks]),
+            *_lost(member, carried),
+        ],
         "may_undo": duplicates.may_undo(member, account_of(request).name, timezone.now()),
         "has_left": member.left_on is not None and member.left_on <= today,
         "machines": machines(member, timezone.localtime()),
@@ -176,6 +179,14 @@ def _training(training: Training, grants: list[Grant], today: date) -> TrainingR
     else:
         chip = people_labels.expired()
     return TrainingRow(training, chip, None, earlier, coming)
+
+
+def _lost(member: Member, carried: Collection[Badge]) -> list[Chip]:
+    """Return a chip if the last badge of a member was reported lost, and they have no other one yet."""
+    last = member.badges.exclude(ended_at=None).order_by("-ended_at").first()
+    if carried or last is None or last.end_reason != Badge.LOST:
+        return []
+    return [Chip("bad", _("Badge lost on %(day)s") % {"day": people_labels.short(timezone.localdate(last.ended_at))})]
 
 
 def _badge(row: Badge) -> dict[str, Any]:
