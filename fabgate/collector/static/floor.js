@@ -5,8 +5,9 @@
 (() => {
   const REST_MS = 4_000; // after the last movement
   const region = document.getElementById("floor-machines");
-  const counts = document.getElementById("floor-counts");
   if (!region) return;
+  // On a phone, people and refusals are above the machines too.
+  const others = document.querySelectorAll("#floor-counts, .present, .refusals");
   const held = new Map(); // id of a card → its width and height, while they are held
   let timer = 0;
 
@@ -25,7 +26,11 @@
     timer = setTimeout(release, REST_MS);
     if (held.size) return;
     const sizes = [...region.children].map((card) => [card, card.getBoundingClientRect(), getComputedStyle(card).order]);
-    if (counts) counts.style.height = `${counts.getBoundingClientRect().height}px`;
+    const { top } = region.getBoundingClientRect();
+    for (const other of others) {
+      const box = other.getBoundingClientRect();
+      if (box.bottom <= top) Object.assign(other.style, { height: `${box.height}px`, overflow: "clip" });
+    }
     for (const [card, box, order] of sizes) {
       held.set(card.id, { order, width: `${Math.floor(box.width * 100) / 100}px`, height: `${box.height}px` });
       fix(card);
@@ -40,7 +45,7 @@
     }
     held.clear();
     for (const card of region.children) Object.assign(card.style, { flex: "", order: "", width: "", height: "", minHeight: "", overflow: "" });
-    if (counts) counts.style.height = "";
+    for (const other of others) Object.assign(other.style, { height: "", overflow: "" });
   }
 
   for (const kind of ["pointermove", "pointerdown", "focusin", "keydown"]) region.addEventListener(kind, hold, { passive: true });
