@@ -86,7 +86,9 @@ class Recording:
     def unpack_site(self, folder: Path) -> None:
         """Put the gate's state folder and the collector's data folder into `folder`."""
         with tarfile.open(self.folder / "site.tar.gz") as archive:
-            archive.extractall(folder, filter="data")
+            # The argument `filter` came with Python 3.11.4; Debian 12 has 3.11.2.
+            archive.extraction_filter = getattr(tarfile, "data_filter", None)
+            archive.extractall(folder)
 
 
 ALL = [Recording(folder) for folder in sorted(FOLDER.iterdir()) if folder.is_dir()]
