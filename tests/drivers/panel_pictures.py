@@ -91,6 +91,7 @@ def notices(lang: str) -> dict[str, Notice]:
         "flag-ask": say(KIND.FLAG_ASK),
         "flag-ask.danger": say(KIND.FLAG_ASK, detail="danger"),
         "flagged": say(KIND.FLAGGED),
+        "flagged.danger": say(KIND.FLAGGED, detail="danger"),
         "unflagged": say(KIND.UNFLAGGED),
         "identify": say(KIND.IDENTIFY, detail="Grace"),
         "power-was-cut": messages.power_was_cut(lang),

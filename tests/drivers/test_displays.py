@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -107,9 +108,9 @@ class Lcd:
     @property
     def lines(self) -> list[str]:
         """What a person reads, the letters that the driver drew as such."""
-        letters = {small(char): char for char in OWN}
+        letters = {small(char): char for char in (*OWN, "°")}
         return [
-            "".join(letters[self.chip.glyph(code)] if code < 8 else chr(code) for code in line)
+            "".join(letters[self.chip.glyph(code)] if code < 8 or code > 127 else chr(code) for code in line)
             for line in self.chip.codes
         ]
 
@@ -272,6 +273,13 @@ def test_each_character_looks_like_no_other():
         assert seen.setdefault(drawn(one), one) == one
 
 
+@pytest.mark.parametrize("letter", "ëïüöäÿ")
+def test_the_two_dots_of_a_bold_letter_stay_two(letter):
+    _, rows = drawn(letter, is_bold=True)
+    dots = next(row for row in rows if row)
+    assert len(re.findall("1+", f"{dots:b}")) == 2
+
+
 # --- characters -------------------------------------------------------------------------------------------------------
 
 
@@ -286,6 +294,7 @@ def test_an_lcd_shows_four_lines_with_the_accents_that_it_has_drawn():
         "Zoe / - Lodz Coeur  ",
     ]
     assert it.chip.is_lit
+    assert it.show("Courroie n° 2", "Ne pas utiliser")[1] == "Courroie n° 2       "
     assert it.show("Prolongé", "Encore 60 min")[1:3] == ["Prolongé            ", "Encore 60 min       "]
     assert it.show() == [" " * 20] * 4
     assert not it.chip.is_lit  # a free machine is dark

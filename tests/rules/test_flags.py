@@ -45,6 +45,8 @@ def test_a_short_press_meanwhile_changes_between_report_and_danger():
         assert world.signals[-1].detail == kind
         assert world.do(vocabulary.FlagPressed(False)) == []
     assert world.tap("ada") == ["record flagged danger + blocked flag", "signal flagged", "show blocked"]
+    (flagged,) = (signal for signal in world.signals if signal.kind is vocabulary.SignalKind.FLAGGED)
+    assert flagged.detail == vocabulary.FlagKind.DANGER
     assert world.gate.causes == [vocabulary.Cause.FLAG]
     assert world.tap("bob") == ["record refused blocked-flag", "signal refused"]
 

@@ -48,6 +48,9 @@ _BOLD: Final = {
     "w": (0, 0, 0x41, 0x41, 0x49, 0x49, 0x36, 0, 0),
 }
 
+#: Accents of bold letters with their dots further apart, for the same reason.
+_BOLD_ACCENTS: Final = _ACCENTS | {"\u0303": "9I", "\u0308": "H0"}
+
 #: Which row of seven each of the eleven rows of a tall letter repeats: bars stay one dot thick.
 _CAPITAL_ROWS: Final = (0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6)
 _SMALL_ROWS: Final = (0, 1, 1, 1, 2, 3, 3, 4, 5, 5, 6)
@@ -82,7 +85,7 @@ def tall(char: str, *, is_bold: bool = False) -> tuple[int, tuple[int, ...]]:
     body = [rows[n] for n in order]
     above, below = [0, 0], [rows[7], rows[7], rows[8]]
     if accent in _ACCENTS:
-        marks = _rows(_ACCENTS[accent])[:2]
+        marks = _rows((_BOLD_ACCENTS if is_bold else _ACCENTS)[accent])[:2]
         if is_small:
             body[1:3] = marks
         else:

@@ -34,6 +34,8 @@ _COLUMNS: Final = {"20x4": 20, "16x2": 16}
 #: display is, eight bits wide or out of step, they leave four bits and do not clear it.
 _IN_STEP: Final = (0x33, 0x32, 0x28, 0x0C, 0x06)
 _NO_BREAK: Final = "\u00a0"
+#: The codes of characters beyond ASCII: those drawn, and the one of ROM A00 that texts need (Hitachi's datasheet, table 4).
+_CODES: Final = {char: code for code, char in enumerate(OWN)} | {"°": 0xDF}
 #: Characters of ASCII that ROM A00 shows as something else.
 _A00: Final = str.maketrans({"\\": "/", "~": "-", "\x7f": "?"})
 
@@ -189,9 +191,9 @@ def _fitting(line: str, columns: int) -> list[str]:
 def _plain(text: str) -> str:
     """Return `text` in the characters that the display has."""
     composed = unicodedata.normalize("NFC", clean(text))
-    return "".join(char if char in OWN or char == " " else transliterate(char).translate(_A00) for char in composed)
+    return "".join(char if char in _CODES or char == " " else transliterate(char).translate(_A00) for char in composed)
 
 
 def _codes(text: str, columns: int) -> bytes:
     """Return the codes of a line."""
-    return bytes(OWN.index(char) if char in OWN else ord(char) for char in text[:columns]).ljust(columns)
+    return bytes(_CODES.get(char, ord(char)) for char in text[:columns]).ljust(columns)

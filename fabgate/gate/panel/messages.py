@@ -89,6 +89,7 @@ TEXTS: Final[dict[str, str]] = {
     "flag-ask": "Report a defect:\ntap your badge\nDanger: press again",
     "flag-ask.danger": "Report a danger:\ntap your badge\nDefect: press again",
     "flagged": "Thank you\nThe defect is\nreported",
+    "flagged.danger": "Thank you\nThe danger is\nreported",
     "unflagged": "Thank you\nThe report is\ncleared",
     "identify": "This is\n{machine}\nAsked by {actor}",
     "power-was-cut": "Power was cut\nSession ended\nCheck the machine\nthen tap again",
@@ -242,7 +243,7 @@ def notice(
             lines, clock = texts.until(variant, signal.ms)
         case _KIND.WARNING:
             lines, clock = texts.warning(signal, mode)
-        case _KIND.MISREAD | _KIND.FLAG_ASK | _KIND.FINISHING:
+        case _KIND.MISREAD | _KIND.FLAG_ASK | _KIND.FLAGGED | _KIND.FINISHING:
             variant = f"{signal.kind}.{signal.detail}"
             lines = texts.lines(variant if variant in TEXTS else signal.kind.value)
         case _KIND.GRACE | _KIND.SUPERVISOR | _KIND.RUN_ON:

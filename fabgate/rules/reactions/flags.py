@@ -88,7 +88,8 @@ class Flags:
         """Process the answer of a known member's tap; `danger` is whether the cause ``flag`` exists."""
         self._ask_until = None
         raised = Flagged(self._kind, tap.member, tap.badge)
-        flagged, unflagged = Signal(SignalKind.FLAGGED, lang=tap.lang), Signal(SignalKind.UNFLAGGED, lang=tap.lang)
+        flagged = Signal(SignalKind.FLAGGED, lang=tap.lang, detail=self._kind)
+        unflagged = Signal(SignalKind.UNFLAGGED, lang=tap.lang)
         if self._kind is FlagKind.DANGER:
             if not danger:
                 return AddCause(Cause.FLAG, ""), RecordFacts((raised, Blocked(Cause.FLAG))), flagged

@@ -106,6 +106,13 @@ def test_no_text_is_longer_than_the_display_before_anything_is_filled_in(lang):
 
 
 @pytest.mark.parametrize("lang", SPOKEN)
+def test_no_text_has_a_character_that_only_some_displays_have(lang):
+    texts = [*TEXTS.values(), *MONTHS, *LOCK_REASONS, RETIRED]
+    letters = set("".join(for_language(lang).gettext(text) for text in texts)) - {"\n"}
+    assert {char for char in letters if not char.isascii() and not char.isalpha()} == set()
+
+
+@pytest.mark.parametrize("lang", SPOKEN)
 def test_nothing_ever_says_that_the_machine_is_safe(lang):
     said = " ".join(for_language(lang).gettext(text) for text in TEXTS.values()).lower()
     assert not {"safe", "voltage", "sûr", "tension", "sans danger"} & set(said.replace("\n", " ").split())
@@ -226,12 +233,12 @@ def test_a_language_that_cannot_be_read_is_left_out_and_said(monkeypatch, caplog
         ),
         (
             {"kind": KIND.WARNING, "ms": 90_000, "detail": "closing", "reasons": ("outside-hours",)},
-            ("Ferme dans 1:30", "Plus de temps :", "terminez votre pièce"),
+            ("Ferme dans 1:30", "Temps épuisé :", "terminez votre pièce"),
             ("Closing in 1:30", "No more time:", "please finish"),
         ),
         (
             {"kind": KIND.WARNING, "ms": 90_000, "detail": "closing", "reasons": ("expired",)},
-            ("Votre accès finit", "dans 1:30", "Plus de temps :", "terminez votre pièce"),
+            ("Votre accès finit", "dans 1:30", "Temps épuisé :", "terminez votre pièce"),
             ("Your access ends", "in 1:30", "No more time:", "please finish"),
         ),
         (
@@ -241,7 +248,7 @@ def test_a_language_that_cannot_be_read_is_left_out_and_said(monkeypatch, caplog
         ),
         (
             {"kind": KIND.WARNING, "ms": 90_000, "detail": "deadline", "reasons": ("lock-idle",)},
-            ("Machine bloquée", "Arrêt dans 1:30", "Pour arrêter :", "repassez le badge"),
+            ("Machine verrouillée", "Arrêt dans 1:30", "Pour arrêter :", "repassez le badge"),
             ("Machine locked", "Stops in 1:30", "To stop now:", "tap again"),
         ),
         (
@@ -297,7 +304,7 @@ def test_a_locked_machine_shows_the_managers_reason_and_the_day_it_is_expected_b
 
 def test_the_day_is_written_as_it_is_in_french():
     lines = shown(KIND.BLOCKED, reasons=(vocabulary.Cause.LOCK_NOW,), lock=LOCK, site="fr")
-    assert lines == ("Machine bloquée", "Courroie cassée", "Ne pas utiliser", "Retour : 14/03")
+    assert lines == ("Verrouillée", "Courroie cassée", "Ne pas utiliser", "Retour : 14/03")
 
 
 @pytest.mark.parametrize(
@@ -375,7 +382,8 @@ def test_the_worst_reason_is_told_and_the_others_are_counted():
 def test_a_block_is_told_alike_when_it_arises_and_when_it_refuses(cause, lang):
     told = shown(KIND.BLOCKED, reasons=(cause,), site=lang)
     assert told == shown(KIND.REFUSED, reasons=(access.blocked_by(cause),), lang=lang)
-    assert told[0] == {"en": "Out of service", "fr": "Machine bloquée"}[lang]
+    in_french = "Verrouillée" if cause.startswith("lock") else "Hors service"
+    assert told[0] == {"en": "Out of service", "fr": in_french}[lang]
 
 
 def test_a_block_without_a_reason_is_told_by_its_detail():
@@ -471,6 +479,12 @@ def test_a_card_that_is_no_badge_is_told_what_it_is(detail, line):
 def test_a_flag_asks_for_what_it_will_be():
     assert shown(KIND.FLAG_ASK, detail=vocabulary.FlagKind.REPORT)[0] == "Report a defect:"
     assert shown(KIND.FLAG_ASK, detail=vocabulary.FlagKind.DANGER)[0] == "Report a danger:"
+
+
+def test_a_danger_is_not_confirmed_as_a_defect():
+    assert shown(KIND.FLAGGED, detail=vocabulary.FlagKind.REPORT)[1] == "The defect is"
+    assert shown(KIND.FLAGGED, detail=vocabulary.FlagKind.DANGER)[1] == "The danger is"
+    assert shown(KIND.FLAGGED, detail=vocabulary.FlagKind.DANGER, lang="fr")[1] == "Le danger est"
 
 
 def test_long_names_are_cut_and_the_sentence_stays():

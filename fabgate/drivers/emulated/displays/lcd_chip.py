@@ -9,6 +9,8 @@ from fabgate.drivers.panels.font import small
 _RS: Final = 0x01
 _EN: Final = 0x04
 _LIGHT: Final = 0x08
+#: The one code beyond ASCII that the driver uses.
+_DEGREE: Final = 0xDF
 #: Where each line begins in the memory.
 _STARTS: Final = (0x00, 0x40, 0x14, 0x54)
 
@@ -47,7 +49,7 @@ class LcdChip:
         """Return the eight rows of five bits of a character: one that a program has drawn, or of ROM A00."""
         if code < 16:
             return tuple(self._own[(code & 7) * 8 : (code & 7) * 8 + 8])
-        return small(chr(code))
+        return small("°" if code == _DEGREE else chr(code))
 
     def write(self, data: bytes) -> None:
         """Take the states of the lines."""

@@ -122,7 +122,7 @@ def test_a_lock_is_shown_as_the_display_will_cut_it_before_it_is_given(desk):
         ("On the display, in English", ("Out of service", "The blade guard is", "bent and the new…", "Do not use")),
         (
             "On the display, in French",
-            ("Machine bloquée", "The blade guard is", "bent and the new…", "Ne pas utiliser"),
+            ("Verrouillée", "The blade guard is", "bent and the new…", "Ne pas utiliser"),
         ),
     ]
     assert "The text does not fit the display." in response.content.decode()
