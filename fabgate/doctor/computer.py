@@ -50,7 +50,7 @@ def disk_kind(mount: Mount | None, upper: Mount | None, *, where: str) -> Findin
     """Judge whether a folder survives a power cut; `upper` is the mount of an overlay's changes, None without one."""
     name = "disk-kind"
     if mount is None:
-        return not_checked(name, "/proc/mounts does not say on which disk the data lies")
+        return not_checked(name, "/proc/mounts does not show on which disk the data is")
     holds = upper if mount.kind == "overlay" and upper is not None else mount
     if holds.kind in _IN_MEMORY:
         how = f"{holds.kind} (an overlay in memory)" if holds is upper else holds.kind

@@ -79,7 +79,7 @@ class Reading:
         return [text for _, text in sorted(self._mistakes, key=lambda mistake: mistake[0])]
 
     def wrong(self, key: str, text: str, *, node: Any = None) -> None:
-        """Add a mistake at `node`, or at the line of `key` or of the section that it is missing from."""
+        """Add a mistake at the line of `node`; without one, of `key`; if the file lacks the key, of its section."""
         place = key
         while node is None and place:
             node = self._nodes.get(place)

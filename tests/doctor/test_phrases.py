@@ -120,13 +120,13 @@ def test_a_person_is_asked_in_their_language_and_may_answer_in_either():
     said = io.StringIO()
     person = Terminal(io.StringIO("x\noui\nyes\nn\nr\n"), said, lang="fr")
     person.tell("Press the stop button. Leave the badge on the reader.")
-    assert [person.ask("Is it so: the power is off?") for _ in range(4)] == ["y", "y", "n", "r"]
+    assert [person.ask("Is this true: the power is off?") for _ in range(4)] == ["y", "y", "n", "r"]
     first, second, *_ = said.getvalue().split("\n")
     assert first == "Appuyez sur le bouton d\u2019arrêt. Laissez le badge sur le lecteur."
     assert second.startswith("Est-ce bien le cas\u00a0: la tension est coupée\u202f? [o/n, r\u00a0: encore une fois] ")
     step = steps.StepResult("stop button recorded", "", steps.FAILED, "there is no such entry")
     assert steps.line(step, phrases("fr")) == (
-        "  échec         bouton d\u2019arrêt enregistré (cette entrée n\u2019existe pas)"
+        "  échec         bouton d\u2019arrêt enregistré (cet enregistrement n\u2019existe pas)"
     )
 
 

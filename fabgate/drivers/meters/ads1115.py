@@ -114,7 +114,7 @@ class Ads1115Meter:
         mean, rms = alternating(volts)
         if abs(mean) > MOST_BIAS_V:
             raise HardwareError(
-                f"ads1115: found {mean:.2f} V at the clamp without alternating, wanted less than {MOST_BIAS_V} V."
+                f"ads1115: found a constant {mean:.2f} V at the clamp, wanted less than {MOST_BIAS_V} V."
                 " The clamp is not plugged in, or its wire is broken (docs/sensing.md)"
             )
         return Measurement(level=rms * self._options.amps_per_volt)

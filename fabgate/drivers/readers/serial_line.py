@@ -89,7 +89,7 @@ class SerialLine:
         except (OSError, termios.error) as error:
             raise HardwareError(f"{self._name} does not answer ({error.args[-1]}). Check its plug") from error
         if sent != len(data):
-            raise HardwareError(f"{self._name} takes nothing more. Check its plug")
+            raise HardwareError(f"{self._name} accepts no more data. Check its plug")
 
     def close(self) -> None:
         """Release the device. Never raises."""

@@ -51,7 +51,7 @@ def installed(kind: str, name: str, driver: Any) -> None:
             found = None
         if found is None:
             todo = package if " " in package else f"pip install '{package}'"
-            raise UsageError(f"found the {kind} driver {name!r} without its package {module}, wanted it: {todo}")
+            raise UsageError(f"the {kind} driver {name!r} needs the package {module}, which is not installed: {todo}")
 
 
 def check_hardware(reading: Reading, *, switches: bool) -> None:

@@ -125,7 +125,7 @@ def default_user(facts: Facts) -> Finding:
 
 def open_ports(facts: Facts) -> Finding:
     """Check which ports other computers can reach."""
-    todo = "a gate needs no port but that of SSH: ss -ltnp names the program; systemctl disable --now it"
+    todo = "a gate needs the port of SSH only: ss -ltnp shows the program; stop it with systemctl disable --now"
     return computer.ports(facts.system.listening(), {22: "SSH"}, todo=todo)
 
 

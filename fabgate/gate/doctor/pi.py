@@ -282,7 +282,7 @@ def power_supply(throttled: int | None, *, is_pi: bool) -> Finding:
     """Judge the bits of get_throttled: a low supply voltage corrupts cards and resets readers."""
     name = "power-supply"
     if throttled is None:
-        return not_checked(name, "the firmware does not tell the supply voltage" if is_pi else _NO_PI)
+        return not_checked(name, "the firmware does not report the supply voltage" if is_pi else _NO_PI)
     todo = "use the Pi's own power supply and a short cable; feed nothing else from its 5 V"
     if throttled & _UNDERVOLTAGE:
         return fail(name, "the supply voltage is too low now", todo)
@@ -316,9 +316,9 @@ def card_wear(card: Mapping[str, str | int | None] | None) -> Finding:
         )
     written, size = card.get("written"), card.get("bytes")
     if not isinstance(written, int) or not isinstance(size, int) or not size:
-        return not_checked(name, "an SD card does not tell its wear, and its file system does not count writes")
+        return not_checked(name, "an SD card does not report its wear, and its file system does not count writes")
     times = written / size
-    text = f"{written / 1e9:.0f} GB were written, {times:.1f} times the size of the card (an SD card does not tell its wear)"
+    text = f"{written / 1e9:.0f} GB were written, {times:.1f} times the size of the card (an SD card does not report its wear)"
     return warn(name, text, replace) if times > _REWRITES else ok(name, text)
 
 

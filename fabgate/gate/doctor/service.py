@@ -30,7 +30,7 @@ def process(status: Mapping[str, Any] | None, *, runs: bool) -> Finding:
 
 #: How a finding ends about a reader that only sends.
 UNSUPERVISED: Final = (
-    "this kind of reader only sends, so that it is unplugged cannot be noticed: tap a badge to know. Feed it from the gate's own"
+    "this kind of reader only sends, so the gate cannot notice that it is unplugged: tap a badge to test it. Feed it from the gate's own"
     " supply: a badge that lies on it while a supply of its own returns counts as tapped"
 )
 
@@ -67,7 +67,7 @@ def repetitions(found: Finding, longest_pause_ms: int, gone_after_ms: int) -> Fi
         return ok(found.id, text)
     return warn(
         found.id,
-        f"{text}, found gone_after_ms: {gone_after_ms}: if one repetition is lost, a badge that was left starts the machine",
+        f"{text}, and gone_after_ms is {gone_after_ms}: if one repetition is lost, a badge that was left starts the machine",
         f"set gone_after_ms to {-(-wanted_ms // 100) * 100} or more (docs/readers/README.md)",
     )
 

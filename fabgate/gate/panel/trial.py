@@ -136,7 +136,7 @@ def levels(state_dir: Path) -> list[Level]:
         return msgspec.json.decode(answer, type=list[Level])
     except msgspec.DecodeError as error:
         raise HardwareError(
-            f"the gate does not tell what it measures ({error}). Is it running, with this version?"
+            f"the gate does not report what it measures ({error}). Is it running, with this version?"
         ) from error
 
 

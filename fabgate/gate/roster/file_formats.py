@@ -118,7 +118,7 @@ class Mistakes:
         self.found.append(f"{self.path}{where}: {' '.join(text.split())}")
 
     def at(self, key: str, text: str) -> None:
-        """Add a mistake at the line of a dotted key, or of the section that it is missing from."""
+        """Add a mistake at the line of a dotted key, or of its section if the file lacks the key."""
         short_key = key[:_LONGEST_KEY]
         line = self.lines.get(short_key) or self.lines.get(short_key.partition(".")[0])
         self.add(line, f"{short_key}: {text}")

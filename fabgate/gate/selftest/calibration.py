@@ -104,7 +104,7 @@ class Calibration:
         standing = self._asked(
             "Let the machine stand still, switched on, with everything on that is on between two jobs."
         )
-        running = self._asked("Let the machine work as lightly as it ever does, and go on until the next question.")
+        running = self._asked("Let the machine do its lightest work, and go on until the next question.")
         self._person.tell("Stop the machine, and end the session as always: with the same badge, or by taking it away.")
         self._still_of(began)
         above, below = thresholds(standing, running)
@@ -122,14 +122,14 @@ class Calibration:
 
     def _asked(self, text: str) -> Watched:
         self._person.tell(text)
-        while self._person.ask("Is it so?") != "y":
+        while self._person.ask("Is this true?") != "y":
             self._person.tell(text)
         return self._levels("it")
 
     def _still_of(self, session: str) -> None:
         now = self._watch.status()
         if now["session"] != session:
-            raise NotFoundError("found that the session has ended while the machine was watched; calibrate again")
+            raise NotFoundError("the session ended while the machine was watched; calibrate again")
 
     def _levels(self, what: str) -> Watched:
         """Watch for some seconds; the gate measures once a second."""

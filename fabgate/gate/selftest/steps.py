@@ -326,7 +326,7 @@ class SelfTest:
         while answer == "r":
             if how:
                 self._person.tell(how)
-            answer = self._person.ask(f"Is it so: {expected}?")
+            answer = self._person.ask(f"Is this true: {expected}?")
         return self._note(name, expected, failed="" if answer == "y" else "the person says no")
 
     def _note(self, name: str, expected: str, *, failed: str = "", detail: str = "") -> bool:

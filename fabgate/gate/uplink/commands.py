@@ -25,6 +25,8 @@ PENDING_MOST: Final = 16
 #: How many times a gate reacts to one command id: the second time it answers that the command was executed already,
 #: later ones are dropped.
 TIMES_MOST: Final = 2
+#: What to do about a command whose time does not fit.
+_CLOCKS: Final = "; compare the clocks of gate and collector"
 #: For how many command ids the number of arrivals is remembered.
 IDS_MOST: Final = 1_000
 
@@ -50,7 +52,7 @@ class CommandFilter:
         command = wire.decode(payload, wire.Command)
         times = self._times.get(command.id, 0)
         if times >= TIMES_MOST:
-            raise UsageError(f"command {command.id[:40]} came more than {TIMES_MOST} times")
+            raise UsageError(f"command {command.id[:40]} came more than {TIMES_MOST} times; send a new one")
         if self._admitted - self._handled >= PENDING_MOST:
             raise UsageError(f"{PENDING_MOST} commands are waiting already; send it again")
         self._times[command.id] = times + 1
@@ -88,11 +90,16 @@ class CommandChecker:
 
     def _check(self, command: wire.Command, now: Now) -> None:
         if command.verb not in wire.COMMANDS:
-            raise RefusedError(command, f"found the verb {command.verb!r}, wanted {', '.join(wire.COMMANDS)}")
+            raise RefusedError(
+                command, f"found the verb {command.verb!r}, wanted {', '.join(wire.COMMANDS)}; update the gate"
+            )
         if command.boot != self._boot:
-            raise RefusedError(command, "it was sent for another boot of this gate; the machine may have changed since")
+            raise RefusedError(
+                command,
+                "it was sent before this gate restarted, and the machine may have changed; look at it and send it again",
+            )
         if command.id in self._executed:
-            raise RefusedError(command, "it was executed already")
+            raise RefusedError(command, "it was executed already; to repeat it, send a new one")
         self._check_time(command, now)
         if command.verb in ("lock", "unlock"):
             _check_lock(command)
@@ -103,9 +110,8 @@ class CommandChecker:
     def _check_time(self, command: wire.Command, now: Now) -> None:
         if not now.synced or now.local is None:
             if command.verb not in wire.COMMANDS_WITHOUT_CLOCK:
-                raise RefusedError(
-                    command, "the gate's clock is not synchronised, so it cannot tell how old the command is"
-                )
+                reason = "the gate's clock is not synchronised, so the age of the command is unknown"
+                raise RefusedError(command, f"{reason}; run 'timedatectl' on the gate")
             return
         at = now.local.astimezone(UTC)
         life = timedelta(seconds=wire.COMMAND_LIFE_S)
@@ -113,9 +119,13 @@ class CommandChecker:
             raise RefusedError(command, "its times have no time zone, wanted UTC")
         # Differences, not sums, which could exceed the year 9999.
         if at > command.expires or at - command.issued > life + SKEW:
-            raise RefusedError(command, f"it expired at {command.expires:%H:%M:%S}; now it is {at:%H:%M:%S}")
+            raise RefusedError(
+                command, f"it expired at {command.expires:%H:%M:%S}; now it is {at:%H:%M:%S}; send it again{_CLOCKS}"
+            )
         if command.issued - at > SKEW:
-            raise RefusedError(command, f"it was issued at {command.issued:%H:%M:%S}, which is in the future")
+            raise RefusedError(
+                command, f"it was issued at {command.issued:%H:%M:%S}, which is in the future here{_CLOCKS}"
+            )
 
 
 def _check_lock(command: wire.Command) -> None:

@@ -238,7 +238,7 @@ CARD_IN_CLEAR = bytes((frames.RAW, 0, 0, 32, 0)) + SINGLE
 @pytest.mark.parametrize(
     ("disturb", "told"),
     [
-        (in_clear(CARD_IN_CLEAR), "answered without a seal, and is never read so"),
+        (in_clear(CARD_IN_CLEAR), "answered without a seal, so the gate ignores it"),
         (in_clear(ACK), "answered without a seal"),
         # Marked as part of the handshake, which has no seals.
         (in_clear(CARD_IN_CLEAR, bytes((frames.SCS_12, 1))), "answered without a seal"),
@@ -416,7 +416,7 @@ def test_a_gate_reads_a_card_through_a_serial_line(bench, tmp_path):
     [
         (DEFAULT_KEY.hex(), 0o600, "the key that every reader has at first"),
         ("00" * 16, 0o600, "a key of 1 different bytes"),
-        (KEY.hex()[:-1], 0o600, "another content than 32 hex digits"),
+        (KEY.hex()[:-1], 0o600, "found no key of 32 hex digits"),
         (KEY.hex(), 0o644, "found mode 0644, wanted 0600; chmod 600"),
         (KEY.hex(), 0o620, "found mode 0620"),
         (None, 0o600, "cannot be read"),

@@ -192,12 +192,13 @@ def test_a_driver_without_its_package_says_what_to_install(monkeypatch, mistakes
     monkeypatch.setattr(gate_yaml, "entry_points", lambda group: points if "panels" in group else real(group=group))
     (found,) = mistakes(panel="panel: {driver: needy}")
     assert (
-        "panel.driver: found the panel driver 'needy' without its package no_such_package.at_all, wanted it:" in found
+        "panel.driver: the panel driver 'needy' needs the package no_such_package.at_all, which is not installed:"
+        in found
     )
     assert found.endswith("pip install 'fabgate[needy]'")
     monkeypatch.setattr(NeedyPanel, "needs", {"no_such_package": "apt install python3-needy"})
     (found,) = mistakes(panel="panel: {driver: needy}")
-    assert found.endswith("its package no_such_package, wanted it: apt install python3-needy")
+    assert found.endswith("the package no_such_package, which is not installed: apt install python3-needy")
 
 
 class BusReader(NfcReader):
@@ -209,7 +210,7 @@ class BusReader(NfcReader):
 
 def test_pixels_never_share_a_bus_with_the_reader_or_other_pixels(monkeypatch, mistakes, load):
     (found,) = mistakes(panel="panel: {driver: neopixel}")
-    assert found.endswith("its package spidev, wanted it: pip install 'fabgate[pi]'")
+    assert found.endswith("the package spidev, which is not installed: pip install 'fabgate[pi]'")
     monkeypatch.setattr("fabgate.gate.config.hardware.find_spec", lambda _module: object())
     rc522 = "reader: {driver: mfrc522}"
     assert load(reader=rc522, panel="panel: {driver: neopixel}").panel[0].options.spi_bus == 1

@@ -219,7 +219,7 @@ def test_a_card_that_stays_in_its_holder_is_taken_out_and_three_lights_are_told_
         assert [data.reason for data in bench.of("session.ended")][:2] == ["removed", "button"]
         assert bench.levels == [True, False] * 3
         assert "Do you see or hear this: all three lights blink?" in [asked for asked, _ in person.powered_when_asked]
-        assert person.powered_when_asked[-1][0] == "Is it so: the light is amber and blinks?"
+        assert person.powered_when_asked[-1][0] == "Is this true: the light is amber and blinks?"
         assert person.told.count("Take the badge away.") == 3
 
 

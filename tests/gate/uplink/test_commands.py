@@ -49,7 +49,7 @@ def test_a_fresh_command_is_obeyed_once() -> None:
     ("found", "why"),
     [
         (command("switch-on"), "wanted lock, unlock, stop"),
-        (command(boot="boot-0"), "another boot"),
+        (command(boot="boot-0"), "before this gate restarted"),
         (command(issued=NOON - timedelta(seconds=61), expires=NOON - timedelta(seconds=1)), "it expired at 11:59:59"),
         (command(issued=NOON - timedelta(hours=1), expires=NOON + timedelta(days=1)), "expired"),
         (command(issued=NOON + timedelta(seconds=6)), "in the future"),

@@ -1,4 +1,4 @@
-"""What a person sees of an emulated display: its dots, and these as the path of an SVG."""
+"""The dots that an emulated display shows, and the SVG path that draws them."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def read_key(path: Path) -> bytes:
     if mode & (stat.S_IRWXO | stat.S_IWGRP):
         raise UsageError(f"{path}: found mode {stat.S_IMODE(mode):04o}, wanted 0600; chmod 600 {path}")
     if not re.fullmatch("[0-9A-Fa-f]{32}", text):
-        raise UsageError(f"{path}: found another content than 32 hex digits, wanted a key; make one with {MAKE}")
+        raise UsageError(f"{path}: found no key of 32 hex digits in the file; make one with {MAKE}")
     key = bytes.fromhex(text)
     if key == DEFAULT_KEY:
         raise UsageError(

@@ -113,7 +113,9 @@ class Link:
         self._sequence, self._session = 0, None
         body = self._exchange(bytes((frames.ID, 0))).body
         if body[0] != frames.PDID or len(body) != 13:
-            raise HardwareError(f"{self._name} answered with {body[0]:#04x} when it was asked who it is")
+            raise HardwareError(
+                f"{self._name} answered with {body[0]:#04x} when it was asked who it is. Check its address and its speed ({_DOCS})"
+            )
         return body[1:]
 
     def secure(self, key: bytes) -> None:
@@ -129,7 +131,9 @@ class Link:
         proof = session.panel_cryptogram(device_random)
         frame = self._exchange(bytes((frames.SCRYPT,)) + proof, bytes((SCS_13, which)))
         if self._handshake(frame, frames.RMAC_I, SCS_14, 1, BLOCK) != session.start(proof):
-            raise HardwareError(f"{self._name} could not make a secure channel: its first seal is wrong")
+            raise HardwareError(
+                f"{self._name} could not make a secure channel: its first seal is wrong. Give it its key again ({_DOCS})"
+            )
         self._session = session
 
     def give_key(self, key: bytes) -> None:
@@ -220,22 +224,30 @@ class Link:
         """Return the body of a sealed answer, and whether it was encrypted."""
         kind = frame.block[:1]
         if not frame.block and frame.body[0] == frames.NAK:
-            raise ChannelLostError(f"{self._name} has lost the secure channel: it was without power, or disturbed")
+            raise ChannelLostError(
+                f"{self._name} has lost the secure channel: it was without power, or disturbed. Check its supply"
+            )
         if kind not in (bytes((SCS_16,)), bytes((SCS_18,))) or len(frame.block) != 1:
             raise HardwareError(
-                f"{self._name} answered without a seal, and is never read so: somebody else may be on the line"
+                f"{self._name} answered without a seal, so the gate ignores it: someone may have tampered with the line. {_WIRES}"
             )
         if not session.is_reply(frame.signed, frame.mac):
-            raise HardwareError(f"{self._name} answered with a wrong seal: somebody else may be on the line")
+            raise HardwareError(
+                f"{self._name} answered with a wrong seal: someone may have tampered with the line. {_WIRES}"
+            )
         body, is_encrypted = frame.body, frame.block[0] == SCS_18
         if is_encrypted:
             try:
                 body = body[:1] + session.decrypt_reply(body[1:])
             except ValueError as error:
-                raise HardwareError(f"{self._name} answered with what cannot be decrypted ({error})") from error
+                raise HardwareError(
+                    f"{self._name} sent an answer that cannot be decrypted ({error}). Give it its key again ({_DOCS})"
+                ) from error
         if body[0] == frames.NAK:
-            raise HardwareError(f"{self._name} refused a command (reason {body[1] if len(body) > 1 else 0})")
+            reason = body[1] if len(body) > 1 else 0
+            raise HardwareError(f"{self._name} refused a command (reason {reason}). Restart the reader ({_DOCS})")
         return body, is_encrypted
 
 
 _DOCS: Final = "docs/readers/README.md"
+_WIRES: Final = "Look along its wires A and B"

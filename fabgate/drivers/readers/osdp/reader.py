@@ -153,7 +153,7 @@ class OsdpReader:
         code, data = body[0], body[1:]
         if code in (frames.RAW, frames.FMT) and not is_encrypted:
             self.close()
-            raise HardwareError(f"{self.identity} sent a badge that was not encrypted, and is never read so")
+            raise HardwareError(f"{self.identity} sent a badge that was not encrypted, so the gate ignores it")
         if code == frames.RAW:
             return card_of(data, self._options.format)
         if code == frames.LSTATR and len(data) >= 2:
