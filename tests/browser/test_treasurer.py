@@ -25,7 +25,7 @@ WORDS = {
         "save": "Save",
         "month": "Month",
         "close": "Close this month…",
-        "why": "Why it is closed although something is open",
+        "why": "Reason to close although something is open",
         "sure": "Close the month",
         "closed": "Its charges are final.",
         "statement": "Statement",

@@ -100,8 +100,8 @@ def _refuse_options_of_existing(args: argparse.Namespace) -> None:
     """Raise UsageError if a title or preset is given for a machine that exists already, and so keeps its own."""
     if (args.title or args.preset) and Machine.objects.filter(name=args.machine).exists():
         raise UsageError(
-            f"found the machine {args.machine!r}, which exists; wanted --title and --preset for a new one only; change"
-            f" it with '{called.command(f'machine-set {args.machine} --title TITLE --preset KIND')}'"
+            f"the machine {args.machine!r} exists already, and --title and --preset are for a new one; to change it, run"
+            f" '{called.command(f'machine-set {args.machine} --title TITLE --preset KIND')}'"
         )
 
 
@@ -211,7 +211,9 @@ def show_gaps(args: argparse.Namespace) -> int:
     for row in awaited:
         out.write(f"{row['gate']}: {_numbers(row)} awaited (journal {row['journal']})\n")
     for row in clones:
-        out.write(f"{row['gate']}: clone: something still writes the journal {row['journal']}, which has forked\n")
+        out.write(
+            f"{row['gate']}: clone: a second SD card still writes to the journal {row['journal']}, which has forked\n"
+        )
     for row in quarantine:
         out.write(
             f"{row['gate'] or row['topic']!s}: in quarantine: {row['reason']}: {row['detail']}"

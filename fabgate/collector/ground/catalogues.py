@@ -11,7 +11,8 @@ from gettext import GNUTranslations
 from importlib.resources import files
 from typing import Final
 
-from django.utils.translation import trans_real
+from django.core.validators import validate_email
+from django.utils.translation import gettext_lazy, trans_real
 
 from fabgate.po import compiled, read_po
 
@@ -30,7 +31,8 @@ def texts(lang: str) -> dict[str, str]:
 
 
 def load() -> None:
-    """Merge our catalogues into Django's."""
+    """Merge our catalogues into Django's. Its one text about an e-mail uses the word of the pages, in both languages."""
+    validate_email.message = gettext_lazy("Enter a valid e-mail address.")
     for lang in LANGUAGES:
         catalogue = trans_real.translation(lang)
         catalogue.merge(GNUTranslations(io.BytesIO(compiled(texts(lang)))))

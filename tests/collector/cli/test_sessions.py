@@ -173,7 +173,7 @@ def test_quarantine_and_clones_are_told_with_the_reason(day, capsys):
     store.store([day.message(day.head), *other.messages()], NOON)
     code, out = holes(capsys)
     assert code == 0
-    assert f"laser-1: clone: something still writes the journal {day.name}" in out
+    assert f"laser-1: clone: a second SD card still writes to the journal {day.name}" in out
     assert "laser-1: in quarantine: fork: found other bytes than those stored under its number" in out
     assert "/1, once, last " in out
     store.store(other.messages(), NOON)

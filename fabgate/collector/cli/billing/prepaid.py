@@ -185,9 +185,10 @@ def _print_modes(found: BillingTerms) -> None:
 
 
 def _warn_below(amount_minor: int, actor: str) -> None:
-    if not 0 <= amount_minor <= ledger.MOST_MINOR:
-        raise UsageError(f"--warn-below: found {amount_minor}, wanted 0 to {ledger.MOST_MINOR} in the smallest unit")
     found = terms.get()
+    if not 0 <= amount_minor <= ledger.MOST_MINOR:
+        amount, most = _amount(amount_minor, found), _amount(ledger.MOST_MINOR, found)
+        raise UsageError(f"--warn-below: found {amount}, wanted 0 to {most}")
     with audit.change(actor, "prepaid.warning", found):
         found.low_credit_minor = amount_minor
         found.save(update_fields=["low_credit_minor"])

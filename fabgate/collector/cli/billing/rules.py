@@ -64,11 +64,17 @@ def set_plan(args: argparse.Namespace) -> int:
             mistakes.append(f"--discount: found {args.discount!r}, wanted a number of percent such as 20 or 12.5")
     if args.overdraft is not None:
         plan.overdraft_minor = minor_of(args.overdraft, terms.get().digits)
+    typed_as = {
+        "free_minutes": ("--free-minutes", args.free_minutes),
+        "discount_percent": ("--discount", args.discount),
+        "overdraft_minor": ("--overdraft", args.overdraft),
+    }
     try:
         plan.full_clean(validate_unique=False)
     except ValidationError as error:
         for field, texts in error.message_dict.items():
-            mistakes += [f"{field}: found {getattr(plan, field)}: {text}" for text in texts]
+            option, typed = typed_as.get(field, (field, getattr(plan, field)))
+            mistakes += [f"{option}: found {typed}: {text}" for text in texts]
     if mistakes:
         raise UsageError("\n".join(mistakes))
     with audit.change(audit.cli_actor(args.actor), "plan.updated" if plan.pk else "plan.added", plan):

@@ -63,8 +63,8 @@ def _on_record(args: argparse.Namespace, now: Terms, rule: Rule) -> tuple[Rated,
     after = rate_session(args.session, trial.with_rule(now, rule)).rated
     if not trial.applies(after):
         raise UsageError(
-            f"found a session at {before.facts.machine}, to which a tariff for these machines and this plan would not"
-            " apply; leave out --machine, --category and --plan to try it on this session"
+            f"the session was at {before.facts.machine}, and this tariff would not apply to it; leave out --machine,"
+            " --category and --plan to try it on this session"
         )
     return before, after
 

@@ -60,7 +60,7 @@ def unlock_machine(machine: Machine, lock_id: str | None, *, actor: str) -> tupl
             raise UsageError(text % {"machine": machine.name})
         lifted = _list_as_lifted(machine, lock_id) if lock_id else machine.lift_lock()
         if lifted is None:
-            raise UsageError(_("%(machine)s is not locked; there is nothing to lift") % {"machine": machine.name})
+            raise UsageError(_("%(machine)s is not locked; there is nothing to unlock") % {"machine": machine.name})
         machine.save()
         gates = _rebuilt(machine, change)
     return lifted, gates
@@ -97,7 +97,7 @@ def _list_as_lifted(machine: Machine, lock_id: str) -> wire.Lock:
         assert lifted is not None
         return lifted
     if not lock_id.isascii() or not lock_id.isalnum() or len(lock_id) > MAX_LOCK_ID:
-        text = _("--lock: found '%(found)s', wanted the id of the lock that the gate's problem 'lock' names")
+        text = _("--lock: found '%(found)s', wanted the lock id that the gate reports in its problem 'lock'")
         raise UsageError(text % {"found": lock_id[:40]})
     machine.lifted = [*machine.lifted, lock_id][-MAX_LIFTED:]
     return wire.Lock(id=lock_id, when="idle", reason="")

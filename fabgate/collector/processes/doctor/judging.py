@@ -1,4 +1,4 @@
-"""Judges what is true of collectors only. Pure: facts in, a finding out."""
+"""Judges the facts that only a collector has. Each function takes facts and returns a finding, and does nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fabgate.mqtt.rights import SMALLER_PACKETS, Rights
 
 #: A copy is made every night: one night may be missed, and a week is too long.
 COPY_MISSING: Final = timedelta(days=8)
-#: Governments change time zones a few times a year, and some tell it a few weeks before.
+#: Governments change time zones a few times a year, and some announce it only a few weeks before.
 ZONES_YEARS: Final = 2
 _RESTART: Final = "systemctl restart fabgate-collector.target"
 

@@ -76,8 +76,8 @@ def confirm(data: Path, *, actor: str) -> None:
     """
     if noted(data) is not None:
         raise UsageError(
-            f"found {data_folder.AUDIT_HEAD} in {data}, wanted none: only a log without one is confirmed; if the log lacks"
-            " rows, put back a copy that has them"
+            f"{data} has a file {data_folder.AUDIT_HEAD}, and only a log without one can be confirmed; if rows of the log"
+            " are missing, restore a copy that has them"
         )
     audit.record(actor, CONFIRMED, Collector.objects.get(), after={FIELD: str(chains.CHANGES.head())})
     _write(data, chains.CHANGES.head())

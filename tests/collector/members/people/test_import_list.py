@@ -458,7 +458,8 @@ def test_a_file_that_is_not_there_is_said_so(file):
 def test_the_command_wants_to_know_how_ambiguous_dates_are_meant(ada, file):
     file.write_text("id,valid_until\nm-1,01/02/2028\n")
     with pytest.raises(
-        UsageError, match=r"found the date '01/02/2028', wanted .* add --dates day-first or --dates month-first"
+        UsageError,
+        match=r"found the date '01/02/2028', which can be read in two ways; add --dates day-first or --dates month-first",
     ):
         members_file.read(file)
     for order, day in (("day-first", date(2028, 2, 1)), ("month-first", date(2028, 1, 2))):

@@ -117,15 +117,17 @@ def test_a_list_of_trainings_is_imported_with_its_days_and_names_whom_it_leaves_
     Grant.objects.create(member_id="m-2", training=laser, stage="suspended", since=date(2025, 1, 1))
     file = tmp_path / "trainings.csv"
     file.write_text(
-        "id;formation;depuis;niveau\nm-1;laser;03/09/2025;encadré\nm-1;laser;17/09/2025;\nm-2;laser;17/09/2025;\n"
+        "id;formation;depuis;niveau\nm-1;laser;03/09/2025;encadré\nm-1;laser;17/09/2025;\nm-1;laser;20/09/2025;référente\n"
+        "m-2;laser;17/09/2025;\n"
     )
     people.import_trainings(argparse.Namespace(file=str(file), dates=""))
     printed = capsys.readouterr()
     assert printed.err == "note: m-2 (Zoé): laser from 2025-09-17 was not granted, because they are suspended\n"
-    assert printed.out.startswith("2 grants imported, 1 unchanged; ")
+    assert printed.out.startswith("3 grants imported, 1 unchanged; ")
     assert [(row.stage, str(row.since)) for row in Grant.objects.filter(member="m-1").order_by("since")] == [
         ("supervised", "2025-09-03"),
         ("autonomous", "2025-09-17"),
+        ("instructor", "2025-09-20"),
     ]
     assert [member.id for member in served(gate).members] == ["m-1"]
     assert [message.retain for message in told] == [True]

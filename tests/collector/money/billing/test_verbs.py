@@ -282,7 +282,7 @@ def test_a_session_is_explained_step_by_step(started, shop):
     lines = started("session", "s-1").splitlines()
     assert lines[0] == "s-1: m-1 at bandsaw, paid by m-1: billed"
     assert [line.strip() for line in lines[2:]] == [
-        "on from 16:00:00: 0:45:00, of which 0:14:00 added by the step, of which 0:20:00 free, at 0.1 a minute = 2.5",
+        "on from 16:00:00, for 0:45:00, of which 0:14:00 added by rounding, of which 0:20:00 free, at 0.1 a minute = 2.5",
         "session fee: + 0.25 = 2.75",
         "down to the daily cap of 1.4: - 1.35 = 1.4",
         "discount of the plan: - 0.7 = 0.7",
@@ -358,7 +358,7 @@ def test_an_invented_session_is_explained(started, shop):
         "try", "price=0.1", "peak=mon-sun 17:00-24:00 0.25", "--minutes", "60", "--start", f"{MONTH}-15T16:30"
     )
     assert shown.splitlines()[-1] == "rounded: 10.50 EUR"
-    assert "on from 17:00:00: 0:30:00, at 0.25 a minute = 7.5" in shown
+    assert "on from 17:00:00, for 0:30:00, at 0.25 a minute = 7.5" in shown
     running = started(
         "try", "price=1", "basis=running", "idle_price=0.1", "--minutes", "30", "--running", "20", "--json"
     )
@@ -387,7 +387,7 @@ def test_a_tariff_is_tried_on_a_session_although_its_machine_has_a_rule_of_its_o
     add(started, "--machine", "bandsaw", "--plan", "student", "price=0.1")
     shop.session("s-1", "m-1", NOON - timedelta(hours=20), 30)
     assert json.loads(started("try", "price=0.2", "--session", "s-1", "--json"))["amount_minor"] == 600
-    with pytest.raises(UsageError, match="found a session at bandsaw"):
+    with pytest.raises(UsageError, match="the session was at bandsaw"):
         started("try", "price=0.2", "--machine", "lathe", "--session", "s-1")
 
 

@@ -73,7 +73,7 @@ def test_a_damaged_file_is_left_until_a_person_confirms_the_log(write, tmp_path,
     said = Change.objects.order_by("id").last()
     assert (said.actor, said.verb, said.after) == ("cli:root", audit_head.CONFIRMED, {"audit_head": str(before)})
     assert audit_head.noted(tmp_path) == CHANGES.head()
-    with pytest.raises(UsageError, match="wanted none"):
+    with pytest.raises(UsageError, match="only a log without one can be confirmed"):
         audit_head.confirm(tmp_path, actor="cli:root")
 
 
@@ -84,7 +84,7 @@ def test_a_head_of_deleted_rows_is_never_confirmed(write, tmp_path):
     audit_head.keep_up(tmp_path)
     before = audit_head.noted(tmp_path)
     delete_newest(2)
-    with pytest.raises(UsageError, match="put back a copy that has them"):
+    with pytest.raises(UsageError, match="restore a copy that has them"):
         audit_head.confirm(tmp_path, actor="cli:root")
     assert audit_head.noted(tmp_path) == before
 

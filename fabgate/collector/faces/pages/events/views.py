@@ -29,7 +29,7 @@ def streamed(request: HttpRequest, listener: stream.Listener, most: int) -> Http
     """
     after = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
     if after and not (after.isascii() and after.isdecimal() and len(after) < 20 and int(after) <= MAX_SEQ):
-        raise UsageError(_("after: not the number of an event."))
+        raise UsageError(_("after: wanted the number of an event."))
     if stream.listeners(listener) >= most:
         # each stream keeps a connection open, and other pages need some, too
         return HttpResponse("too many open pages of one sign-in or link; close some\n", status=429, content_type=TEXT)

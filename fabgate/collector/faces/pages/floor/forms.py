@@ -52,7 +52,7 @@ class LockForm(StaleCheck, forms.Form):
             (
                 IDLE,
                 gettext_lazy(
-                    "When idle: a running job may finish; a machine that stands still warns for 2 minutes at most"
+                    "When idle: a running job may finish; an idle machine warns for up to 2 minutes, then locks"
                 ),
             ),
             (NOW, gettext_lazy("Now: the power goes off at once, even during a job")),

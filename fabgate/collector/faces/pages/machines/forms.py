@@ -61,8 +61,8 @@ _HELP: Final[Mapping[str, Any]] = {
 #: Errors for rules that wire.machine_mistakes refuses.
 _WRONG: Final[Mapping[str, Any]] = {
     "max_s": gettext_lazy("Must be at least the time limit, and at most 31 days."),
-    "limit_s": gettext_lazy("Must be more than 0 and at most 31 days: power always has a deadline."),
-    "idle_off_s": gettext_lazy("Must be more than 0 and at most 31 days. Leave empty for never."),
+    "limit_s": gettext_lazy("Enter more than 0 and at most 31 days: power always has a limit."),
+    "idle_off_s": gettext_lazy("Enter more than 0 and at most 31 days, or leave it empty for never."),
     "finish_max_s": gettext_lazy("Must be 0 or more, and at most 31 days."),
 }
 

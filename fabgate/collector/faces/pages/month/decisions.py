@@ -48,7 +48,7 @@ class CloseForm(ReasonForm):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self.fields["reason"].required = False
-        self.fields["reason"].label = _("Why it is closed although something is open")
+        self.fields["reason"].label = _("Reason to close although something is open")
 
 
 class LineForm(forms.Form):
@@ -57,7 +57,7 @@ class LineForm(forms.Form):
     text = LineField(label=gettext_lazy("What for?"), max_length=200)
     day = DayField(
         label=gettext_lazy("Day"),
-        help_text=gettext_lazy("When it was taken, or happened. Its month is the one in which it is charged."),
+        help_text=gettext_lazy("The day of the purchase or event. The line is charged in the month of that day."),
     )
     amount = AmountField(help_text=gettext_lazy("Negative for a reduction."))
     vat_code = LineField(label=gettext_lazy("VAT code"), max_length=20, required=False)

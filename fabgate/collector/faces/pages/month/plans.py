@@ -58,7 +58,7 @@ class PlanForm(StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Django
         }
         help_texts = {
             "free_minutes": gettext_lazy("For each member and each of their payers."),
-            "discount_percent": gettext_lazy("Taken off what each session costs."),
+            "discount_percent": gettext_lazy("Deducted from the cost of each session."),
         }
 
     def __init__(self, *args: Any, found: BillingTerms, **more: Any) -> None:

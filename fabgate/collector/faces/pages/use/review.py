@@ -210,8 +210,8 @@ def _settle(request: HttpRequest, form: DecisionForm) -> None:
         messages.success(request, text % {"n": len(settled)})
     if late:
         text = ngettext(
-            "%(n)s was already settled or contested by someone else and is unchanged.",
-            "%(n)s were already settled or contested by someone else and are unchanged.",
+            "%(n)s session was already settled or contested by someone else, and is unchanged.",
+            "%(n)s sessions were already settled or contested by someone else, and are unchanged.",
             len(late),
         )
         messages.warning(request, text % {"n": len(late)})

@@ -125,7 +125,7 @@ def while_closed(word: str, standing: Eligibility, machine: Machine, hours: Cale
 def _untrained(lacking: Sequence[Sequence[tuple[Training, str]]]) -> str:
     """Return "training missing: Safety tour (expired) and Laser, or Engraving"."""
     if not lacking:
-        return _("no training gives access to it, and no individual access")
+        return _("needs individual access, which was not given")
     ways = [way for way in lacking if way]
     why = EXPIRED if all(one == EXPIRED for way in ways for _training, one in way) else NOT_TRAINED
     expired = "%s" if why == EXPIRED else _("%s (expired)")

@@ -125,9 +125,12 @@ def _held_by_others(carried: list[Badge], rows: list[Row], ids: dict[str, int]) 
     for held in carried:
         spelling = held.spelling or spelled.get(held.digest, "")
         if spelling in lines and held.holder not in ids:
-            whose = f"'{held.member_id}'" if held.member_id else _("the group %(name)s") % {"name": held.group}
-            text = _("badges: %(badge)s already belongs to %(whose)s")
-            mistakes.append(Mistake(lines[spelling], text % {"badge": spelling, "whose": whose}))
+            text = (
+                _("badges: %(badge)s already belongs to '%(whose)s'")
+                if held.member_id
+                else _("badges: %(badge)s already belongs to the group %(whose)s")
+            )
+            mistakes.append(Mistake(lines[spelling], text % {"badge": spelling, "whose": held.member_id or held.group}))
     return mistakes
 
 

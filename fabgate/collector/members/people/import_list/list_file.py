@@ -49,7 +49,7 @@ def read(path: Path, parse: Callable[..., _File], *, dates: str = "") -> _File:
         raise UsageError("\n".join(f"{path}, {mistake}" for mistake in found.mistakes))
     if found.dates.is_ambiguous and not dates:
         raise UsageError(
-            f"{path}: found the date {found.dates.example!r}, wanted to know whether the day or the month is first; add"
+            f"{path}: found the date {found.dates.example!r}, which can be read in two ways; add"
             " --dates day-first or --dates month-first"
         )
     return replace(found, notes=[f"{path}: {note}" for note in found.notes])

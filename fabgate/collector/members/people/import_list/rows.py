@@ -131,7 +131,7 @@ def _why_not(spelling: str, error: UsageError) -> str:
         return text % named
     if isinstance(error, badge.AmbiguousError):
         ways = " / ".join(one for one, _reading, _card in error.readings)
-        text = _("'%(found)s' can be read as different cards: write one of %(ways)s")
+        text = _("'%(found)s' could mean several cards: write one of %(ways)s")
         return text % {**named, "ways": ways}
     text = _("found '%(found)s', wanted a badge such as 04:A1:B2:C3, with all 8, 14 or 20 digits")
     if example := badge.example(spelling):

@@ -36,6 +36,8 @@ STAGES: Final[Mapping[str, str]] = {
     "instructor": Grant.INSTRUCTOR,
     "instructeur": Grant.INSTRUCTOR,
     "instructrice": Grant.INSTRUCTOR,
+    "référent": Grant.INSTRUCTOR,
+    "référente": Grant.INSTRUCTOR,
 }
 
 

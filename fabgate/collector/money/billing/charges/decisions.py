@@ -12,6 +12,7 @@ from fabgate.collector.ground.db import audit
 from fabgate.collector.ground.models import ManualLine, UsageSession, Waiver
 from fabgate.collector.money.billing import terms
 from fabgate.collector.money.billing.charges import at_once, refresh
+from fabgate.collector.money.billing.currencies import text as money
 from fabgate.collector.money.billing.paying import payers
 from fabgate.collector.money.billing.tariffs.typed_rule import LONGEST_VAT_CODE, is_vat_code
 from fabgate.errors import UsageError
@@ -93,11 +94,13 @@ def add_line(
     Raises UsageError, and TwinError unless the line `is_meant` although an equal one was added a moment ago.
     """
     mistakes: list[str] = []
+    found = terms.get()
     text = one_line(text, "text", mistakes)
     if not 0 < abs(amount_minor) <= MOST_MINOR:
-        wanted = _("amount: found %(found)s, wanted one other than 0, at most %(most)s in the smallest unit")
-        mistakes.append(wanted % {"found": amount_minor, "most": MOST_MINOR})
-    today = terms.today(terms.get())
+        wanted = _("amount: found %(found)s, wanted one other than 0, at most %(most)s")
+        shown = [money(amount, found.currency, found.digits) for amount in (amount_minor, MOST_MINOR)]
+        mistakes.append(wanted % dict(zip(("found", "most"), shown, strict=True)))
+    today = terms.today(found)
     if not EARLIEST <= day <= today:
         wanted = _("day: found %(found)s, wanted one from %(first)s to %(last)s")
         mistakes.append(wanted % {"found": day, "first": EARLIEST, "last": today})

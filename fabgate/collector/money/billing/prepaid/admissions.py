@@ -34,7 +34,7 @@ def admit(payer: str, *, author: str, reason: str, rebuild: Rebuild | None = Non
         if payers.get(payer) is None:
             raise modes.unknown(payer)
         if not mistakes and not is_possible(payer):
-            mistakes.append(_("the credit is not used up by sessions in review alone"))
+            mistakes.append(_("only possible while sessions in review alone use up the credit"))
         if mistakes:
             raise UsageError("\n".join(mistakes))
         made = Admission(payer=payer, reason=reason, author=author, at=datetime.now(UTC))

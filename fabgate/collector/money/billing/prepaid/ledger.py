@@ -225,8 +225,10 @@ def _entry(payer: str, kind: str, amount_minor: int, paid: Paid, author: str, fo
     """Return an entry that is not stored yet. Raises UsageError with all mistakes."""
     mistakes = []
     if not 0 < amount_minor <= MOST_MINOR:
-        text = _("amount: found %(found)s, wanted 1 to %(most)s in the currency's smallest unit")
-        mistakes.append(text % {"found": amount_minor, "most": MOST_MINOR})
+        text = _("amount: found %(found)s, wanted more than 0, at most %(most)s")
+        found = terms.get()
+        shown = [money(amount, found.currency, found.digits) for amount in (amount_minor, MOST_MINOR)]
+        mistakes.append(text % dict(zip(("found", "most"), shown, strict=True)))
     if paid.method not in (known := dict(PrepaidEntry.METHODS)):
         text = _("method: found '%(found)s', wanted %(wanted)s")
         mistakes.append(text % {"found": paid.method[:20], "wanted": ", ".join(known)})

@@ -96,7 +96,7 @@ def _decide(
         if wanted:
             letters = [letter for letter in letters if letter.key in wanted]
         if missing := wanted - {letter.key for letter in letters}:
-            text = _("%(name)s has no such items: %(keys)s")
+            text = _("no items with these keys in %(name)s: %(keys)s")
             raise UsageError(text % {"name": row, "keys": ", ".join(sorted(missing)[:_MOST_NAMED])})
         if not letters:
             raise UsageError(_("%(name)s has no refused items") % {"name": row})

@@ -1,7 +1,4 @@
-"""Compares what the log has with the row of another table: who has which plan, and the references of payers.
-
-Also checks the rules and plans that charges keep, by their digests.
-"""
+"""Compares plans of members and references of payers with the audit log, and the terms of charges with their digests."""
 
 from __future__ import annotations
 

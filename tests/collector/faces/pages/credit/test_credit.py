@@ -236,7 +236,7 @@ def test_credit_that_is_left_is_listed(accountant, browse, prepaid_shop):
     pay(2_000)
     assert "Credit €17.00" in text(browse("manager").get("/people/m-1/leave"))
     page = text(accountant.get("/month/credits/left"))
-    assert "All credit belongs to payers who prepay." in page
+    assert "Nobody who left or stopped prepaying has credit left." in page
     Member.objects.filter(pk="m-1").update(left_on=today())
     page = text(accountant.get("/month/credits/left"))
     assert [row[:3] for row in rows(page, "Remaining credit")] == [["Zoé Müller", "Left", "€17.00"]]

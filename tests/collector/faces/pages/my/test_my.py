@@ -154,7 +154,7 @@ def test_what_i_may_use_is_said_with_what_is_missing(mine, ada):
     page = text(mine.get("/my-minutes"))
     assert "With a supervisor" in page
     assert "training missing" in page
-    assert "no training gives access to it, and no individual access" in page
+    assert "needs individual access, which was not given" in page
     assert "Laser cutting" in page
     assert "Old saw" not in page
     Block.objects.create(member=ada, reason="payment-due", actor="maya", at=NOON)

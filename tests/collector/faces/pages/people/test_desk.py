@@ -70,7 +70,7 @@ def test_a_lost_badge_is_reported_at_the_top_of_a_person_and_shown_there_until_t
 def test_of_a_machine_that_no_training_opens_none_is_said_to_be_missing(desk):
     saw = Machine.objects.get(name="saw")
     saw.trainings.clear()
-    assert standing(desk)["saw"] == ("No", "no training gives access to it, and no individual access")
+    assert standing(desk)["saw"] == ("No", "needs individual access, which was not given")
     Member.objects.get(pk="m-1").machines.add(saw)
     assert standing(desk)["saw"] == ("Yes", "")
 

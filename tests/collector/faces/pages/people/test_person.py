@@ -144,7 +144,7 @@ def test_nobody_is_written_down_under_a_number_of_sessions_without_being_asked(l
         ("id", "x" * 65, "at most 64"),
         ("name", "", "required"),
         ("name", "x" * 121, "at most 120"),
-        ("email", "nowhere", "valid email"),
+        ("email", "nowhere", "valid e-mail"),
         ("lang", "de", "French or English"),
         ("valid_until", "01/03/2027", "year-month-day"),
         ("payer", "m-99", "No member or organisation has the number or the name “m-99”"),

@@ -105,7 +105,7 @@ def test_however_many_gates_there_are_as_much_is_asked(browse):
         with CaptureQueriesContext(connection) as queries:
             shown = text(client.get("/use/complete"))
         assert shown.count("entry 3 is missing") == shown.count("waiting for entries 7 to 8") == some.stop
-        assert shown.count("waiting for entry 5") == shown.count("a copied card?") == some.stop
+        assert shown.count("waiting for entry 5") == shown.count("a second SD card") == some.stop
         asked.append(len(queries))
     assert asked[0] == asked[1]
 

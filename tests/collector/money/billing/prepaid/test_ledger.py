@@ -170,9 +170,9 @@ def test_a_form_counts_once_and_an_equal_credit_is_asked_about(prepaid_shop):
 @pytest.mark.parametrize(
     ("amount", "paid", "wanted"),
     [
-        (0, CASH, "amount: found 0"),
-        (-5, CASH, "amount: found -5"),
-        (10_000_001, CASH, "amount: found 10000001"),
+        (0, CASH, "amount: found 0.00 EUR, wanted more than 0, at most 100000.00 EUR"),
+        (-5, CASH, "amount: found -0.05 EUR"),
+        (10_000_001, CASH, "amount: found 100000.01 EUR"),
         (5, Paid("shells"), "method: found 'shells', wanted cash, card, cheque, transfer"),
         (5, Paid("cash", "9" * 41), "receipt number: found"),
     ],

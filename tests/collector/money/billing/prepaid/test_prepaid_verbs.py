@@ -70,8 +70,10 @@ def test_settlements_are_set_and_listed(billed_shop, run):
 def test_a_plan_has_an_overdraft(billed_shop, run):
     assert run("bill-plan", "student", "--overdraft", "10").endswith("0 % discount, overdraft 10.00 EUR\n")
     assert ["student", "30", "0", "%", "10.00", "EUR", "0"] in [line.split() for line in run("bill-plan").splitlines()]
-    with pytest.raises(UsageError, match="overdraft_minor: found -100"):
+    with pytest.raises(UsageError, match="--overdraft: found -1: "):
         run("bill-plan", "student", "--overdraft", "-1")
+    with pytest.raises(UsageError, match=r"--warn-below: found -1.00 EUR, wanted 0 to 100000.00 EUR"):
+        run("bill-prepaid", "--warn-below", "-1")
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def test_a_session_in_review_waits_and_days_without_usage_are_refused(sent, tmp_
     sent.turn()
     assert told(sent) == []
     options = FilesOptions(since="2027-01", folder=tmp_path, settle_days=5)
-    with pytest.raises(UsageError, match="settle_days: found it without takes: usage"):
+    with pytest.raises(UsageError, match="settle_days is for 'takes: usage' only"):
         FilesSink(options, Site("lyon", "c", ZoneInfo("UTC")))
 
 

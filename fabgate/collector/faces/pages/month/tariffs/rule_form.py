@@ -42,7 +42,7 @@ _TEXTS: Final[Mapping[str, Any]] = {
         "A price for idle time needs a price for running time. Leave this empty, or choose “runs a job”."
     ),
     "peaks-of-running-time": gettext_lazy(
-        "When a job ran is not recorded, so there are no peak hours for running time. Empty these rows, or choose"
+        "The gate does not record when a job runs, so running time has no peak hours. Empty these rows, or choose"
         " “has power”."
     ),
     "cap-below-minimum": gettext_lazy("The daily cap is below the minimum, %(minimum)s."),
@@ -131,7 +131,7 @@ class RuleForm(forms.Form):
         label=gettext_lazy("Grace time (seconds)"),
         required=False,
         widget=forms.NumberInput(attrs={"min": 0, "max": mistakes.LONGEST_GRACE_S}),
-        help_text=gettext_lazy("Sessions that are not longer cost nothing: the wrong badge, the wrong machine."),
+        help_text=gettext_lazy("Sessions up to this long cost nothing, such as a tap on the wrong machine."),
     )
     step_s = forms.TypedChoiceField(
         label=gettext_lazy("Time is rounded up to"), coerce=int, required=False, empty_value=None

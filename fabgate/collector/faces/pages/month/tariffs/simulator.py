@@ -64,13 +64,13 @@ class TrialForm(forms.Form):
     )
     minutes = AmountField(label=gettext_lazy("Minutes with power"), required=False)
     running = AmountField(
-        label=gettext_lazy("Of which a job runs"), required=False, help_text=gettext_lazy("Empty: all of them.")
+        label=gettext_lazy("Of which with a running job"), required=False, help_text=gettext_lazy("Empty: all of them.")
     )
     session = forms.CharField(
         label=gettext_lazy("Session"),
         required=False,
         max_length=64,
-        help_text=gettext_lazy("Its number; the page of a session has a link that leads here."),
+        help_text=gettext_lazy("The session's number. Each session's page has a link to this one."),
     )
     month = forms.ChoiceField(label=gettext_lazy("Month"), required=False)
 

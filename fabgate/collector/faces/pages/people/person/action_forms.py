@@ -171,7 +171,7 @@ class BlockForm(forms.Form):
     until = DayField(
         label=gettext_lazy("Until"),
         required=False,
-        help_text=gettext_lazy("Blocked through the day before. Leave empty to block until someone lifts it."),
+        help_text=gettext_lazy("Access returns on this day. Leave empty to block until someone lifts the block."),
     )
 
     def clean_until(self) -> date | None:
@@ -238,7 +238,7 @@ class LendForm(card_form.CardForm):
         more.setdefault("initial", {"until": blocks.today()})
         super().__init__(*args, **more)
         self.fields["typed"].label = _("Loan badge")
-        self.fields["typed"].help_text = _("Its printed number, or hold it on the USB reader.")
+        self.fields["typed"].help_text = _("Type its printed number, or hold it on the USB reader.")
         self.fields["number"].help_text = _("Only the first time it is lent.")
         self.fields["typed"].widget.attrs["list"] = "loans"
         self.loans = badges.available_loans()
@@ -291,5 +291,5 @@ def not_free(error: badges.Taken) -> str:
 def taken(row: Badge) -> str:
     """Return the error for a badge that is already assigned."""
     who = (row.member.name or row.member.pk) if row.member else str(row.group)
-    text = _("%(name)s has had this badge, or one with this number, since %(day)s. End that on their page first.")
+    text = _("%(name)s has had this badge, or one with this number, since %(day)s. Remove it on their page first.")
     return text % {"name": who, "day": people_labels.day(row.since)}

@@ -54,7 +54,7 @@ class Row:
         """
         if self.session.is_about:
             return format_html(
-                '<span title="{}">≈ </span>{}', _("The date is unknown: it lies between these two."), self._limits
+                '<span title="{}">≈ </span>{}', _("The date is unknown: it is between these two."), self._limits
             )
         return self._limits
 

@@ -85,7 +85,7 @@ class FilesSink:
     def __init__(self, options: FilesOptions, site: Site) -> None:
         if options.takes == contract.CHARGES and options.settle_days != contract.SETTLE_DAYS:
             raise UsageError(
-                "settle_days: found it without takes: usage, wanted both; charges are sent when a month is closed"
+                "settle_days is for 'takes: usage' only; remove it, since charges are sent when a month is closed"
             )
         self._options = options
         self._site = site

@@ -30,14 +30,14 @@ def test_dates_are_understood_as_spreadsheets_write_them(manager, date):
     page = look(manager, DATED.format(date, date))
     assert until(page) == {"m-1": "2026-12-31", "m-2": "2026-12-31"}
     assert not page.context["lines"]
-    assert "The file does not show which is right" not in text(page)
+    assert "Both readings are possible" not in text(page)
     take(manager, page)
     assert str(Member.objects.get(pk="m-1").valid_until) == "2026-12-31"
 
 
 def test_the_order_of_ambiguous_dates_is_shown_and_can_be_changed_before_they_are_imported(manager):
     page = look(manager, DATED.format("01/02/2027", "03/04/2027"))
-    assert "Dates such as 01/02/2027 were read as day/month/year. The file does not show which is right" in text(page)
+    assert "Dates such as 01/02/2027 were read as day/month/year. Both readings are possible" in text(page)
     assert until(page) == {"m-1": "2027-02-01", "m-2": "2027-04-03"}
     path = page.request["PATH_INFO"]
     assert 'href="?dates=month-first"' in text(page)

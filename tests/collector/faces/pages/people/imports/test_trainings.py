@@ -202,7 +202,7 @@ def test_the_template_has_every_column_in_the_pages_language_and_can_be_imported
 
 def test_the_order_of_ambiguous_dates_is_shown_and_can_be_changed_before_they_are_imported(manager):
     page = look(manager, f"{HEAD}m-1,laser,01/02/2025,,,\n")
-    assert "Dates such as 01/02/2025 were read as day/month/year. The file does not show which is right" in text(page)
+    assert "Dates such as 01/02/2025 were read as day/month/year. Both readings are possible" in text(page)
     other = manager.get(f"{page.request['PATH_INFO']}?dates=month-first")
     # What is imported is what that page showed, and not the other order.
     assert take(manager, other).status_code == 409

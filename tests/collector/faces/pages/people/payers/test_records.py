@@ -50,7 +50,7 @@ def test_an_organisation_is_added_with_what_a_statement_needs_and_is_in_the_log(
     [
         ("name", "", "This field is required"),
         ("name", "x\u202ey", "invisible character"),
-        ("email", "nobody", "valid email"),
+        ("email", "nobody", "valid e-mail"),
         ("lang", "xx", "not one of the available choices"),
         ("registration_number", "732 829 321", "Found 732829321, which is not a valid SIREN"),
         ("vat_number", "FR1", "Found FR1, which is not the form of a VAT number of FR"),
