@@ -101,12 +101,12 @@ def test_amounts_are_typed_as_the_reader_writes_them(browse, account):
     [
         ({"price": ""}, "price", "This field is required."),
         ({"price": "cheap"}, "price", "Enter an amount such as 0.10."),
-        ({"price": "-1"}, "price", "Enter 0 or more, at most 10,000,000."),
+        ({"price": "-1"}, "price", "Enter 0 or more, at most €10,000,000.00."),
         ({"price": "NaN"}, "price", "Enter 0 or more"),
         ({"price": "1e99"}, "price", "Enter 0 or more"),
         ({"price": "0.1234567"}, "price", "Enter at most 6 decimals."),
         ({"minimum": "0.005"}, "minimum", "Enter at most 2 decimals."),
-        ({"daily_cap": "1", "minimum": "2"}, "daily_cap", "The daily cap is below the minimum, 2.00."),
+        ({"daily_cap": "1", "minimum": "2"}, "daily_cap", "The daily cap is below the minimum, €2.00."),
         ({"idle_price": "0.01"}, "idle_price", "A price for idle time needs"),
         ({"grace_s": "3601"}, "grace_s", "Enter 0 to 3600 seconds."),
         ({"grace_s": "-1"}, "grace_s", "Enter 0 to 3600 seconds."),
@@ -157,7 +157,7 @@ def test_all_mistakes_are_named_at_once_and_what_was_typed_stays(manager):
 
 def test_peak_hours_beside_running_time_are_refused(manager):
     answer = manager.post(NEW, typed(basis="running", peaks=[(["0"], "17:00", "22:00", "1")]))
-    assert "When a job ran is not recorded" in answer.context["form"].non_field_errors()[0]
+    assert "The gate does not record when a job runs" in answer.context["form"].non_field_errors()[0]
 
 
 def test_a_row_may_be_emptied_or_added(manager):

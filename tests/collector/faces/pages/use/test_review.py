@@ -196,7 +196,9 @@ def test_what_somebody_else_settled_meanwhile_stays_and_the_rest_is_settled(used
     client.post("/use/review", {"decision": "favour", "review": chosen})
     by = dict(Review.objects.filter(pk__in=chosen).values_list("session", "settled_by"))
     assert by == {"s-1": "manager", "s-2": "accountant"}
-    assert "1 was already settled or contested by someone else and is unchanged." in text(client.get("/use/review"))
+    assert "1 session was already settled or contested by someone else, and is unchanged." in text(
+        client.get("/use/review")
+    )
 
 
 @pytest.mark.parametrize(
