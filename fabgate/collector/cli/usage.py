@@ -18,7 +18,6 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
-from fabgate import days
 from fabgate.collector.cli import text_table
 from fabgate.collector.ground.base import called, local_times
 from fabgate.collector.ground.models import Member, UsageSession
@@ -26,6 +25,8 @@ from fabgate.collector.ground.tables.csv_safety import escape_row
 from fabgate.errors import UsageError
 
 TOTAL = "total"
+#: Outside these years time zones cannot be computed, because the calendar ends.
+_YEARS = range(1900, 9999)
 #: The columns with numbers, which are aligned right.
 _RIGHT = (2, 3, 4)
 
@@ -91,12 +92,9 @@ def interval(start: str, end: str, tz: str | None) -> tuple[datetime, datetime]:
         except ValueError:
             mistakes.append(f"{option}: found {text!r}, wanted a moment such as 2026-11-01 or 2026-11-01T08:00+01:00")
             continue
-        try:
-            days.checked(moment.date())
-        except days.UnlikelyDay as error:
-            mistakes.append(f"{option}: found {text!r}, {error}")
-            continue
-        if moment.tzinfo is None and zone is not None:
+        if moment.year not in _YEARS:
+            mistakes.append(f"{option}: found {text!r}, wanted a year from {_YEARS[0]} to {_YEARS[-1]}")
+        elif moment.tzinfo is None and zone is not None:
             moment, mistake = _in_zone(text, moment, zone)
             mistakes += [f"{option}: {mistake}"] if mistake else []
         moments.append(moment)

@@ -221,7 +221,7 @@ def test_a_new_machine_gets_the_rules_of_its_preset_and_those_that_are_named(env
 @pytest.mark.parametrize("option", [{"title": "Big laser"}, {"preset": "saw"}])
 def test_title_and_preset_of_a_machine_that_exists_are_refused(env, option):
     gate_add()
-    with pytest.raises(UsageError, match=r"wanted --title and --preset for a new one only; .* machine-set laser"):
+    with pytest.raises(UsageError, match=r"--title and --preset are for a new one; .* machine-set laser"):
         gate_add(name="laser-2", **option)
     assert Gate.objects.count() == 1
     assert Machine.objects.get().title == "Laser"

@@ -135,5 +135,5 @@ def test_a_lock_that_a_restored_database_forgot_is_lifted_by_its_id_and_a_made_u
     assert forgotten in served(gate).machine.lifted
     order = wire.decode(told[0].body, wire.Command)
     assert (order.verb, order.lock.id) == ("unlock", forgotten)
-    with pytest.raises(UsageError, match="--lock: found 'no such id!', wanted the id"):
+    with pytest.raises(UsageError, match="--lock: found 'no such id!', wanted the lock id"):
         machines.unlock(argparse.Namespace(gate="laser-1", lock="no such id!", actor="eve", json=False))

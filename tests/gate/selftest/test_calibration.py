@@ -51,7 +51,7 @@ class Scripted:
         self.acts: dict[str, Callable[[], object]] = {
             "Tap the badge": lambda: bench.tap(badge),
             "Let the machine stand": lambda: setattr(clamp, "level", 0.6),
-            "Let the machine work": lambda: setattr(clamp, "level", running),
+            "Let the machine do its lightest work": lambda: setattr(clamp, "level", running),
         }
 
     def tell(self, text: str) -> None:
@@ -110,7 +110,7 @@ def test_a_session_that_ends_meanwhile_and_a_meter_that_is_silent_give_no_thresh
         bench.tap("max"),
         wait(lambda: bench.status()["state"] == "idle", "the end"),
     )
-    with pytest.raises(NotFoundError, match="the session has ended"):
+    with pytest.raises(NotFoundError, match="the session ended"):
         found_by(bench, person)
     bench.wait_for_status(lambda now: now["state"] == "idle")
     bench.meters[0].plugged = False

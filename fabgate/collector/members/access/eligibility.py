@@ -238,13 +238,14 @@ class People:
         """Return what `member` lacks of each training that allows `machine`, and of those that it requires.
 
         Each is named with EXPIRED or NOT_TRAINED, what is required first; the training of which the least is missing is
-        first. The list is empty if no training allows the machine, so that it needs individual access.
+        first, and those that lack as much are in the order of their titles. The list is empty if no training allows the
+        machine, so that it needs individual access.
         """
         ways = []
         for training in self._covering[machine.pk]:
             held = [(one, self._own(member.pk, one, self.today)) for one in self._required_first(training)]
             ways.append([(one, own.lacks[0]) for one, own in held if own.lacks])
-        return sorted(ways, key=len)
+        return sorted(ways, key=lambda way: (len(way), [str(training) for training, _ in way]))
 
     def _required_first(self, training: Training) -> list[Training]:
         """Return a training after all that it requires."""

@@ -69,7 +69,7 @@ def test_a_missing_head_is_a_finding_until_it_is_confirmed(capsys):
     code, text = run(capsys, confirm=True)
     assert (code, text.splitlines()[-1]) == (0, "Nothing was altered.")
     assert run(capsys)[0] == 0
-    with pytest.raises(UsageError, match="only a log without one is confirmed"):
+    with pytest.raises(UsageError, match="only a log without one can be confirmed"):
         run(capsys, confirm=True)
 
 

@@ -154,12 +154,12 @@ def test_a_version_rises_with_every_build_above_what_the_gate_reported_and_the_c
 def test_a_lock_is_in_every_roster_until_it_is_lifted_by_its_id(env, gate, told):
     Gate.objects.update(online=True, boot="boot-7")
     arguments = argparse.Namespace(
-        gate="laser-1", when="now", reason="belt broken", back="2099-03-14", actor="eve", lock=None, json=False
+        gate="laser-1", when="now", reason="belt broken", back="2059-03-14", actor="eve", lock=None, json=False
     )
     machines.lock(arguments)
     lock = served(gate).machine.lock
     assert lock is not None
-    assert (lock.when, lock.reason, lock.back) == ("now", "belt broken", "2099-03-14")
+    assert (lock.when, lock.reason, lock.back) == ("now", "belt broken", "2059-03-14")
     command, nudge = told
     assert (nudge.topic, nudge.retain) == ("fabgate/v1/lyon/laser-1/roster", True)
     assert wire.decode(nudge.body, wire.RosterNudge).version == gate.roster_version

@@ -149,9 +149,11 @@ def last_day(written: Written, person: oracle.Person, name: str) -> date | None:
 
 
 def in_words(why: str) -> str:
-    """Return a reason of the desk without what it adds: which training is missing, or that there is none."""
-    missing = reasons.refused("training-missing")
-    return missing if why.startswith((missing, "no training gives access")) else why
+    """Return a reason of the desk without what it adds: which trainings, or that none gives access."""
+    missing, expired = reasons.refused("training-missing"), reasons.refused("training-expired")
+    if why.startswith((missing, "needs individual access")):
+        return missing
+    return expired if why.startswith(expired) else why
 
 
 @pytest.fixture

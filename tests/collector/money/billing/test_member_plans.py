@@ -169,7 +169,7 @@ def test_the_verb_gives_a_plan_and_lists_the_history(plan):
         (("m-1", "xyz"), "wanted one of: pro, student"),
         (("m-1", "pro", "--from", "tomorrow"), "--from: found 'tomorrow'"),
         (("m-1", "pro", "--from", "1999-12-31"), "--from: found 1999-12-31, wanted a day from 2000-01-01"),
-        (("m-1", "pro", "--from", "9999-01-01"), "--from: found 9999-01-01"),
+        (("m-1", "pro", "--from", "9999-01-01"), "--from: found '9999-01-01'"),
     ],
 )
 def test_the_verb_refuses_what_is_wrong(plan, words, wrong):

@@ -50,10 +50,10 @@ from fabgate.collector.processes.verify import audit_head, run
 from fabgate.collector.processes.verify.tables import logged
 from fabgate.collector.recording.intake.store import Store
 from fabgate.errors import UsageError
+from tests.collector import gates, postgresql
 from tests.collector.faces.pages import billing
 from tests.collector.faces.pages.log.forms import rules
 from tests.collector.faces.pages.log.house import BROKEN, House
-from tests.collector.processes import gates, postgresql
 from tests.collector.processes.verify.histories import texts
 from tests.collector.processes.verify.tampering import other, put
 from tests.support.baseline import log_the_rest

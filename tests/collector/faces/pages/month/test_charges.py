@@ -44,10 +44,10 @@ def test_a_closed_month_stays_and_the_open_one_has_the_reversal_the_new_charge_a
     assert "What is open" not in page
     page = text(manager.get(f"/month?month={NEXT:%Y-%m}"))
     assert [row for row in rows(page, "Sessions and lines by class") if row[0] != "Total"] == [
-        ["Lines", "", "", "€12.50"]
+        ["Lines", "1 line", "", "€12.50"]
     ]
     assert sorted(rows(page, "Payers")) == [
-        ["Bjørn Sørensen", "1", "0:30:00", "€15.50"],
+        ["Bjørn Sørensen", "1 + 1 line", "0:30:00", "€15.50"],
         ["Zoé Müller", f"{MINUS}1", f"{MINUS}0:30:00", f"{MINUS}€3.00"],
     ]
 
@@ -191,7 +191,7 @@ def test_the_day_of_a_line_decides_its_month_also_while_an_earlier_one_is_open(m
     Used()
     billing.start()
     page = text(manager.get("/month/line/m-1"))
-    assert "is charged for it in the month of its day" in page
+    assert "in the month of its day" in page
     assert "are closed" not in page
     for day in (NEXT, FIRST):
         answer = manager.post("/month/line/m-1", {"sure": "1", "text": "Plywood", "day": f"{day}", "amount": "12.50"})

@@ -232,7 +232,7 @@ def test_a_session_is_explained_with_its_steps(billed, manager):
     page = manager.get("/month/session/s-1").content.decode()
     steps = re.findall(r"<tr><th[^>]*>(.*?)</th><td[^>]*>(.*?)</td></tr>", page)
     assert steps[1:] == [
-        ("On from 13:00:00: 0:16:00, of which 0:05:00 free, at €0.10 a minute", "€1.10"),
+        ("On from 13:00:00, for 0:16:00, of which 0:05:00 free, at €0.10 a minute", "€1.10"),
         ("Discount of the plan", "\N{MINUS SIGN}€0.1375"),
         ("Rounded", "€0.96"),
     ]

@@ -124,7 +124,7 @@ def test_a_new_person_has_the_chosen_plan_from_today(desk, plans):
     typed = {"id": "m-4", "name": "Noémie", "lang": "fr", "grace_days": "0", "plan": plans["Pro"].pk}
     assert desk.post("/people/new", typed).status_code == 303
     assert history("m-4") == [(today(), "Pro")]
-    desk.post("/people/new", {**typed, "id": "m-5", "plan": ""})
+    desk.post("/people/new", {**typed, "id": "m-5", "name": "Noé", "plan": ""})
     assert history("m-5") == []
 
 

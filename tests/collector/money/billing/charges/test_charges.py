@@ -298,7 +298,7 @@ def test_a_line_of_a_day_to_come_or_long_ago_is_refused(shop, day):
         (("m-1", " ", 100), "text: found 0 characters"),
         (("m-1", "x" * 201, 100), "text: found 201 characters"),
         (("m-1", "Plywood", 0), "amount: found 0"),
-        (("m-1", "Plywood", 10_000_001), "amount: found 10000001"),
+        (("m-1", "Plywood", 10_000_001), "amount: found 100000.01 EUR"),
     ],
 )
 def test_a_wrong_line_is_refused(shop, values, wrong):

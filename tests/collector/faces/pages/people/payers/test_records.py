@@ -78,7 +78,7 @@ def test_an_organisation_pays_for_a_person_and_a_group_by_name_or_number(browse,
     manager = browse("manager")
     person = {"name": "Ada", "lang": "en", "grace_days": "0", "level": "user"}
     assert manager.post("/people/m-2/edit", {**person, "payer": "Université Lumière (payer:1)"}).status_code == 303
-    assert manager.post("/people/new", {**person, "id": "m-9", "payer": "payer:1"}).status_code == 303
+    assert manager.post("/people/new", {**person, "id": "m-9", "name": "Ida", "payer": "payer:1"}).status_code == 303
     assert set(Member.objects.filter(payer="payer:1").values_list("pk", flat=True)) == {"m-1", "m-2", "m-9"}
     page = text(manager.get("/people/payers/payer:1"))
     for link in ("/people/m-1", "/people/m-9", f"/people/groups/{group.pk}", "/use?member=m-2"):
