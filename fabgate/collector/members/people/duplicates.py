@@ -21,6 +21,7 @@ from fabgate.collector.ground.db import audit, pulse, statements
 from fabgate.collector.ground.models import (
     Badge,
     Change,
+    Correction,
     Gate,
     ManualLine,
     Member,
@@ -115,6 +116,7 @@ def _is_used(member: Member, since: datetime) -> bool:
         UsageSession.objects.filter(used_by=pk, ended_at__isnull=False),
         UsageSession.objects.filter(users, ended_at__gte=since),
         UsageSession.open().filter(users),
+        Correction.objects.filter(field__in=(Correction.MEMBER, Correction.PAYER), new=pk, at__gte=since),
         Gate.objects.filter(session_member=pk),
         Refusal.objects.exclude(member="").filter(member=pk),
         Refusal.objects.filter(member="", badge__in=digests, seen_at__gte=since),

@@ -21,6 +21,7 @@ from fabgate.collector.ground.models import (
 )
 from fabgate.collector.members.people import duplicates
 from fabgate.collector.members.people.blocks import today
+from fabgate.collector.recording.sessions import corrections
 from tests.collector.faces.pages.counter import NEW, admitted, refused, said, tapped, text
 from tests.collector.faces.pages.people.imports.importing import look, take
 
@@ -95,11 +96,18 @@ def test_a_person_of_before_or_of_an_import_is_not_taken_back(desk, manager):
 
 def session(**values) -> None:
     gate, now = Gate.objects.get(name="laser-1"), datetime.now(UTC)
-    who = {"member": "m-1", "used_by": "m-1", "payer": "m-1"} | values
+    who = {"member": "m-1", "used_by": "m-1", "payer": "m-1"}
+    when = {"started_at": now, "last_at": now, "last_arrived_at": now}
     UsageSession.objects.create(
         id="s-1", gate=gate, machine=gate.machine, opened_in=Journal.objects.get(gate=gate), opened_seq=1,
-        started_at=now, last_at=now, last_arrived_at=now, **who,
+        **who | when | values,
     )  # fmt: skip
+
+
+def pays_for_an_earlier_session() -> None:
+    before = datetime.now(UTC) - timedelta(hours=1)
+    session(started_at=before, last_at=before, ended_at=before, reason="badge")
+    corrections.correct("s-1", "payer", "m-4", author="compta", reason="another payer")
 
 
 USES = {
@@ -109,6 +117,7 @@ USES = {
     "a session that was theirs before a correction": lambda: session(member="m-4"),
     "a session that they supervise": lambda: session(supervisor="m-4"),
     "an ended session for which they pay": lambda: session(payer="m-4", ended_at=datetime.now(UTC), reason="badge"),
+    "an earlier session that was corrected so that they pay": pays_for_an_earlier_session,
     "a gate that reports them": lambda: Gate.objects.filter(name="saw-1").update(session_member="m-4"),
     "a group": lambda: Group.objects.create(name="5b", kind="class").members.add("m-4"),
     "an account": lambda: Account.objects.create(name="grace", role="trainer", member_id="m-4"),
