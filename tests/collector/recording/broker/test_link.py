@@ -335,7 +335,7 @@ def test_a_message_refused_by_the_brokers_access_list_is_not_reported_as_sent(tm
     order = once.Outgoing("fabgate/v1/lyon/laser-1/command", b"{}")
     with mosquitto(tmp_path / "broker", acl_file=rules) as broker:
         env = replace(settings.ENVIRONMENT, mqtt_host="127.0.0.1", mqtt_port=broker.port)
-        once.publish_once(env, [nudge])  # nobody listens: it is taken all the same
+        once.publish_once(env, [nudge])  # the broker takes it although no client has subscribed
         with pytest.raises(FabgateError, match=r"refused fabgate/v1/lyon/laser-1/command \(Not authorized\)"):
             once.publish_once(env, [nudge, order])
 

@@ -1,4 +1,4 @@
-"""What a big display shows: the machines, those in use first. Whoever has its link sees only this, without an account.
+"""What a big display shows: the machines, those in use first. Its link shows only this, and needs no account.
 
 A secret is in the address, so it is kept out of logs (base/logs.py), of other sites and of search engines.
 """
@@ -35,7 +35,7 @@ _ORDER: Final = (IN_USE, frozenset({"free"}), frozenset({"closed"}))
 @require_safe
 def display(request: HttpRequest, token: str) -> HttpResponse:
     """Show the machines, in the language in the address or else in that of the browser."""
-    request.user = AnonymousUser()  # whoever is signed in in this browser, the page is the same
+    request.user = AnonymousUser()  # the page is the same for everybody, also if someone is signed in in this browser
     request.META[PULSE] = Pulse.newest()
     language.use(request.GET.get("lang", ""))
     key = _key(token)

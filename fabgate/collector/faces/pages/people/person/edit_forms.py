@@ -203,7 +203,7 @@ class NewPersonForm(PersonForm):
 
     @property
     def is_another(self) -> bool:
-        """Return whether the answer is that it is none of the namesakes."""
+        """Return whether the answer says that this is another person than each namesake."""
         return bool(self.data.get(self.TWIN) == f"not:{self.asked_about}")
 
     @property
