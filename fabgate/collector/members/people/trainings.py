@@ -47,6 +47,11 @@ def grant_training(
     """
     trainer = checked_trainer([member], training, stage, actor, since, until, trainer)
     with transaction.atomic(), pulse.deferred():
+        # The lock lets a departure at the same moment wait, so that it sees this grant.
+        held_by = Member.objects.select_for_update(no_key=True).get(pk=member.pk)
+        if held_by.left_on != member.left_on and held_by.left_on is not None and held_by.left_on <= blocks.today():
+            text = _("%(member)s left on %(day)s; readmit them first")
+            raise UsageError(text % {"member": held_by, "day": held_by.left_on})
         grants = grants_held([member.pk], [training], since, locks=True)[member.pk, training.pk]
         if held := suspension(grants, since) if stage != Grant.SUSPENDED else None:
             text = _("%(member)s has been suspended from %(training)s since %(day)s; revoke the suspension first")
