@@ -53,7 +53,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SealedRow:
     """A stored row: its id, number, seal and values. `values` is None if they cannot be read."""
 
     pk: int
@@ -108,7 +108,7 @@ class Chain:
             )
             return any(bytes(seal or b"") == head.seal for (seal,) in cursor.fetchall())
 
-    def rows(self, after: int = 0) -> Iterator[Row]:
+    def rows(self, after: int = 0) -> Iterator[SealedRow]:
         """Yield the rows with a higher id than `after`, in order; each page of them is one query."""
         select = f"SELECT id, number, seal, {', '.join(self.columns)} FROM {self.table}"  # noqa: S608
         while True:
@@ -116,7 +116,7 @@ class Chain:
                 cursor.execute(f"{select} WHERE id > %s ORDER BY id LIMIT {AT_ONCE}", [after])
                 page = cursor.fetchall()
             for pk, number, seal, *values in page:
-                yield Row(pk, number, None if seal is None else bytes(seal), self._read(values))
+                yield SealedRow(pk, number, None if seal is None else bytes(seal), self._read(values))
             if len(page) < AT_ONCE:
                 return
             after = page[-1][0]

@@ -44,7 +44,7 @@ class Known(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FormOfBadge:
     """A form of a badge, as pages show it: its name ("" for an enrolled badge that is itself such a form) and state."""
 
     badge: int
@@ -62,7 +62,7 @@ class Derived:
     shared: frozenset[str] = frozenset()
     #: Those of lost badges only, with the language of their last holder.
     lost: Mapping[str, str] = field(default_factory=dict)
-    rows: Sequence[Row] = ()
+    rows: Sequence[FormOfBadge] = ()
     #: The ids of the assignments of badges that somebody has now.
     carried: frozenset[int] = frozenset()
 
@@ -111,10 +111,11 @@ def derive(known: Iterable[Known], names: tuple[str, ...], key: bytes) -> Derive
     for digest in makers:
         states[digest] = BadgeForm.SHARED if digest in shared else BadgeForm.ACCEPTED
     rows = [
-        Row(one.pk, name, digest, states[digest] if one.is_carried else BadgeForm.OUT) for one, name, digest in made
+        FormOfBadge(one.pk, name, digest, states[digest] if one.is_carried else BadgeForm.OUT)
+        for one, name, digest in made
     ]
     rows += [
-        Row(everything[digest].pk, "", digest, BadgeForm.SHARED)
+        FormOfBadge(everything[digest].pk, "", digest, BadgeForm.SHARED)
         for digest in shared
         if digest in everything and everything[digest].is_carried
     ]
@@ -158,7 +159,7 @@ def keep(found: Derived) -> None:
     wanted = {(row.badge, row.form): row for row in found.rows}
     changed, was_shared = [], set()
     for (badge_id, form), (pk, digest, state) in stored.items():
-        row = wanted.get((badge_id, form)) or Row(badge_id, form, digest, BadgeForm.OFF)
+        row = wanted.get((badge_id, form)) or FormOfBadge(badge_id, form, digest, BadgeForm.OFF)
         if (digest, state) != (row.digest, row.state):
             changed.append(BadgeForm(pk=pk, badge_id=badge_id, form=form, digest=row.digest, state=row.state))
         if state == BadgeForm.SHARED:

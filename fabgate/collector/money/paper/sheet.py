@@ -52,7 +52,7 @@ class Column(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """A row of a table, and notes beneath it, each on lines of its own."""
 
     cells: Sequence[str]
@@ -175,7 +175,7 @@ class Sheet:
         pdf.multi_cell(_CODE, _NOTE - 0.5, pdf.shown(label), align=Align.L, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
         return pdf.get_y()
 
-    def table(self, columns: Sequence[Column], rows: Iterable[Row | Heading | Sum]) -> None:
+    def table(self, columns: Sequence[Column], rows: Iterable[TableRow | Heading | Sum]) -> None:
         """Write a table; on each further page its column labels are repeated."""
         _Table(self._pdf, columns).write(rows)
         self._pdf.ln(2.5)
@@ -275,7 +275,7 @@ class _Table:
         self._pdf, self._columns = pdf, columns
         self._widths = [column.width / whole * pdf.epw for column in columns]
 
-    def write(self, rows: Iterable[Row | Heading | Sum]) -> None:
+    def write(self, rows: Iterable[TableRow | Heading | Sum]) -> None:
         """Write all rows. Headings wait for the row beneath them, and sums stay on the page of the row above them."""
         waiting: list[Heading] = []
         shown: list[Heading] = []
@@ -289,7 +289,7 @@ class _Table:
             notes = self._noted(row)
             height = self._height(lines) + len(notes) * _NOTE
             height += sum(_height_of(heading) for heading in waiting)
-            if isinstance(row, Row):
+            if isinstance(row, TableRow):
                 sums = takewhile(lambda one: isinstance(one, Sum), islice(all_rows, place + 1, None))
                 height += sum(_SUM for _sum in sums)
             if self._pdf.will_page_break(height):
@@ -326,7 +326,7 @@ class _Table:
             text = self._pdf.shown(" · ".join(heading.text for heading in headings))
             self._pdf.cell(0, _ROW, text, new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
-    def _noted(self, row: Row | Sum) -> list[str]:
+    def _noted(self, row: TableRow | Sum) -> list[str]:
         """Return the lines of a row's notes: they begin below its second cell."""
         if isinstance(row, Sum):
             return []
@@ -342,7 +342,7 @@ class _Table:
             found.extend(line.strip() for line in lines)
         return found
 
-    def _row(self, row: Row | Sum, lines: list[list[str]], notes: Sequence[str]) -> None:
+    def _row(self, row: TableRow | Sum, lines: list[list[str]], notes: Sequence[str]) -> None:
         pdf = self._pdf
         if isinstance(row, Sum):
             is_last = row.is_last

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fabgate.collector.ground.base import data_folder
-from fabgate.collector.ground.db.chains import CHANGES, FIRST, Head, Row
+from fabgate.collector.ground.db.chains import CHANGES, FIRST, Head, SealedRow
 from fabgate.collector.processes.verify import audit_head
 from fabgate.collector.processes.verify.findings import CHANGED, RESTORED, Finding, Report, Step
 from fabgate.collector.processes.verify.snapshot import PAGE
@@ -62,7 +62,7 @@ class _Reader:
         self.seals: dict[int, bytes] = {}
         self.right = self.wrong = 0
 
-    def read(self, row: Row) -> None:
+    def read(self, row: SealedRow) -> None:
         """Check one row."""
         name, following = str(row.pk), self.number + 1
         if row.number is None and row.seal is None:

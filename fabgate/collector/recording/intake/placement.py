@@ -36,7 +36,7 @@ class Placement:
         self.edges: set[Number] = set()
         #: (journal's id, entry, whether its original is stored too)
         self.new: list[tuple[int, Fact, bool]] = []
-        self.quarantined: list[quarantine.Row] = []
+        self.quarantined: list[quarantine.Quarantined] = []
         #: Names of the journals with entries in this batch.
         self.touched: set[str] = set()
         #: For journals with a fork: a stored number and its hash, which differs from the gate's entry.

@@ -35,10 +35,10 @@ KEPT: Final = timedelta(days=90)
 MOST_OF_NUMBERED: Final = 4 * 1024
 
 #: (gate's id, or None if the topic names no gate of this site; journal's id; message; whether it counts)
-Row = tuple[int | None, int | None, InvalidMessage, bool]
+Quarantined = tuple[int | None, int | None, InvalidMessage, bool]
 
 
-def store(rows: Sequence[Row], now: datetime) -> Counter[int | None]:
+def store(rows: Sequence[Quarantined], now: datetime) -> Counter[int | None]:
     """Store `rows`; return by gate's id how many older messages were deleted to make room."""
     insert_quarantine([_cut(row) for row in rows], now)
     dropped: Counter[int | None] = Counter()
@@ -54,7 +54,7 @@ def expire(now: datetime) -> int:
     return Quarantine.objects.filter(counts=False, last_at__lt=now - KEPT).delete()[0]
 
 
-def _cut(row: Row) -> Row:
+def _cut(row: Quarantined) -> Quarantined:
     gate, journal, unfit, counts = row
     if not counts or len(unfit.body) <= MOST_OF_NUMBERED:
         return row

@@ -35,7 +35,7 @@ Key = tuple[date, int, int, str, str]
 _SUMS = len(SUM_COLUMNS)
 
 
-class Counted(counted.Row, Protocol):
+class Counted(counted.SessionFigures, Protocol):
     """The fields of a session that its sums need: of a row that a batch works on, or of a few columns of it."""
 
     machine_id: int | None

@@ -13,7 +13,7 @@ from pypdf import PdfReader
 
 from fabgate.collector.money.paper import sheet
 from fabgate.collector.money.paper.letterhead import Letterhead
-from fabgate.collector.money.paper.sheet import Column, Heading, Row, Sheet, Sum
+from fabgate.collector.money.paper.sheet import Column, Heading, Sheet, Sum, TableRow
 
 FONTS = sheet._FONTS
 COLUMNS = [Column("Day", 1), Column("Time", 1, is_number=True), Column("Class", 2), Column("Amount", 1, is_number=True)]
@@ -70,10 +70,12 @@ def test_a_character_that_the_font_does_not_have_is_shown_as_unknown(caplog):
 
 def test_a_long_table_repeats_its_columns_and_headings_on_each_page():
     document = made()
-    rows: list[Row | Heading | Sum] = []
+    rows: list[TableRow | Heading | Sum] = []
     for person in ("Ada", "Bob"):
         rows += [Heading(person), Heading("Laser", level=2)]
-        rows += [Row([f"{person} {day}", "1:00", "Billed " * 12, "€1.00"], ["late " * 40, "paid"]) for day in range(40)]
+        rows += [
+            TableRow([f"{person} {day}", "1:00", "Billed " * 12, "€1.00"], ["late " * 40, "paid"]) for day in range(40)
+        ]
         rows.append(Sum(["Laser", "40:00", "", "€40.00"]))
     document.table(COLUMNS, [*rows, Sum(["Total", "", "", "€80.00"], is_last=True)])
     texts = pages(document)
@@ -91,8 +93,8 @@ def test_a_long_table_repeats_its_columns_and_headings_on_each_page():
 @pytest.mark.parametrize("rows", range(34, 48))
 def test_a_heading_is_never_the_last_line_of_a_page(rows):
     document = made()
-    filled = [Row([f"{n}", "", "", ""]) for n in range(rows)]
-    document.table(COLUMNS, [*filled, Heading("Bob"), Heading("Saw", level=2), Row(["the row", "", "", ""])])
+    filled = [TableRow([f"{n}", "", "", ""]) for n in range(rows)]
+    document.table(COLUMNS, [*filled, Heading("Bob"), Heading("Saw", level=2), TableRow(["the row", "", "", ""])])
     text = next(text for text in pages(document) if "the row" in text)
     assert re.search(r"Bob\s+Saw\s+the row", text)
 
@@ -100,9 +102,9 @@ def test_a_heading_is_never_the_last_line_of_a_page(rows):
 @pytest.mark.parametrize("rows", range(34, 46))
 def test_a_heading_is_on_the_page_of_the_table_and_of_the_code_below_it(rows):
     document = made()
-    document.table(COLUMNS, [Row([f"{n}", "", "", ""]) for n in range(rows)])
+    document.table(COLUMNS, [TableRow([f"{n}", "", "", ""]) for n in range(rows)])
     document.heading("By code")
-    document.table(COLUMNS, [Row(["the row", "", "", ""]), Sum(["the sum", "", "", ""])])
+    document.table(COLUMNS, [TableRow(["the row", "", "", ""]), Sum(["the sum", "", "", ""])])
     document.heading("Payment", code=[[1, 0], [0, 1]])
     document.facts([("Account", "FR76")], code=[[1, 0], [0, 1]], code_label="Scan it")
     found = pages(document)
@@ -114,7 +116,7 @@ def test_a_heading_is_on_the_page_of_the_table_and_of_the_code_below_it(rows):
 @pytest.mark.parametrize("rows", range(40, 44))
 def test_no_page_begins_with_a_sum(rows):
     document = made()
-    lines = [Row(["1 Jan", "10:00", "Billed", f"row {number}"]) for number in range(rows)]
+    lines = [TableRow(["1 Jan", "10:00", "Billed", f"row {number}"]) for number in range(rows)]
     sums = [Sum(["", "1:00", "Laser", "1"]), Sum(["Total", "1:00", "", "whole"], is_last=True)]
     document.table(COLUMNS, [Heading("Ada", 1), *lines, *sums])
     last = pages(document)[-1]

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from fabgate.collector.faces.pages.access_control import account_of, see_other
 from fabgate.collector.faces.pages.contested import described
 from fabgate.collector.faces.pages.roles import self_and_groups
-from fabgate.collector.faces.pages.use.sessions.rows import Row, rows, totals
+from fabgate.collector.faces.pages.use.sessions.rows import ListedSession, rows, totals
 from fabgate.collector.faces.pages.use.tab import render_page
 from fabgate.collector.faces.pages.words import session_labels
 from fabgate.collector.ground.models import Contest, Review
@@ -57,7 +57,7 @@ class Case:
     why: str
     reviews: list[Review] = field(default_factory=list)
     #: For each session its row, and whether it concerns the reader, who may then not decide it.
-    rows: list[tuple[Review, Row, bool]] = field(default_factory=list)
+    rows: list[tuple[Review, ListedSession, bool]] = field(default_factory=list)
 
     @property
     def is_power_cut(self) -> bool:

@@ -14,7 +14,7 @@ TIME = "time"
 WRITTEN_LATER = frozenset({"restart", "power-loss"})
 
 
-class Row(Protocol):
+class SessionFigures(Protocol):
     """The fields used here: of a model instance, or of the row that a batch works on."""
 
     corrected: str
@@ -28,12 +28,12 @@ class Row(Protocol):
     reason: str | None
 
 
-def is_time_corrected(row: Row) -> bool:
+def is_time_corrected(row: SessionFigures) -> bool:
     """Return whether a person corrected how long the machine was on."""
     return TIME in row.corrected  # no other field's name contains it
 
 
-def running_ms(row: Row) -> int:
+def running_ms(row: SessionFigures) -> int:
     """Return how many milliseconds a job ran; after a correction at most the time that the machine was on."""
     return running_that_counts(row.corrected, row.running_ms, row.counted_ms)
 
@@ -43,12 +43,12 @@ def running_that_counts(corrected: str, running_ms: int, counted_ms: int) -> int
     return min(running_ms, counted_ms) if TIME in corrected else running_ms
 
 
-def uncertainty_ms(row: Row) -> int:
+def uncertainty_ms(row: SessionFigures) -> int:
     """Return how many milliseconds longer the session may have been; 0 after a correction."""
     return 0 if is_time_corrected(row) else row.uncertainty_ms
 
 
-def recorded_until(row: Row) -> datetime | None:
+def recorded_until(row: SessionFigures) -> datetime | None:
     """Return when the machine went off according to the entries; None while the session is open.
 
     An end that the gate wrote at its next start is dated at that start, although the machine went off earlier.
@@ -61,7 +61,7 @@ def recorded_until(row: Row) -> datetime | None:
     return end
 
 
-def until(row: Row) -> datetime | None:
+def until(row: SessionFigures) -> datetime | None:
     """Return the end that counts: with a corrected time it is counted from the start.
 
     None while the session is open.

@@ -22,7 +22,7 @@ from fabgate.collector.members.people import names
 from fabgate.collector.members.people.import_list import list_file
 from fabgate.collector.members.people.import_list.columns import MEMBERS, Mistake
 from fabgate.collector.members.people.import_list.list_file import ListFile, bad_lines, unknown_ids
-from fabgate.collector.members.people.import_list.rows import Row, parse_row
+from fabgate.collector.members.people.import_list.rows import ImportedMember, parse_row
 from fabgate.collector.members.people.import_list.table import Table, read_table
 
 
@@ -30,7 +30,7 @@ from fabgate.collector.members.people.import_list.table import Table, read_table
 class File(ListFile):
     """A list of members. `rows` are those without errors, `ids` all ids in the file."""
 
-    rows: list[Row]
+    rows: list[ImportedMember]
     ids: frozenset[str]
 
 
@@ -76,7 +76,7 @@ def parse_table(table: Table, *, dates: str = "") -> File:
     return File(stored, table.notes, mistakes, date_reader, rows=good, ids=ids)
 
 
-def _collisions(rows: list[Row], mistakes: list[Mistake]) -> None:
+def _collisions(rows: list[ImportedMember], mistakes: list[Mistake]) -> None:
     """Report ids and badges that two people have, in the file or in the database."""
     ids: dict[str, int] = {}
     holders: dict[str, tuple[str, int]] = {}
@@ -98,7 +98,7 @@ def _collisions(rows: list[Row], mistakes: list[Mistake]) -> None:
     mistakes += _held_by_others(_carried(), rows, ids)
 
 
-def _exclude_held_badges(rows: list[Row], mistakes: list[Mistake]) -> None:
+def _exclude_held_badges(rows: list[ImportedMember], mistakes: list[Mistake]) -> None:
     """Leave out rows that take a badge from a member whose own row has errors, and who therefore keeps it."""
     carried = _carried()
     while True:
@@ -114,7 +114,7 @@ def _carried() -> list[Badge]:
     return list(Badge.objects.filter(ended_at=None).select_related("group").order_by("id"))
 
 
-def _held_by_others(carried: list[Badge], rows: list[Row], ids: dict[str, int]) -> list[Mistake]:
+def _held_by_others(carried: list[Badge], rows: list[ImportedMember], ids: dict[str, int]) -> list[Mistake]:
     """Return an error for each badge in the file that is among `carried`, by a holder who is not among `ids`."""
     lines = {str(found): row.line for row in rows for found in row.badges}
     spelled = {}
@@ -134,7 +134,7 @@ def _held_by_others(carried: list[Badge], rows: list[Row], ids: dict[str, int]) 
     return mistakes
 
 
-def _payers(rows: list[Row], mistakes: list[Mistake]) -> None:
+def _payers(rows: list[ImportedMember], mistakes: list[Mistake]) -> None:
     """Find organisations by their names, and report payers that are unknown, ambiguous or ended."""
     organisations = {payer.pk: payer for payer in Payer.organisations()}
     known = {*Member.objects.values_list("id", flat=True), *(row.id for row in rows), *organisations}
@@ -166,10 +166,10 @@ def _payers(rows: list[Row], mistakes: list[Mistake]) -> None:
     mistakes += unknown_ids(named, known, text, nearly, {payer.name for payer in organisations.values()})
 
 
-def _exclude_unpaid(rows: list[Row], mistakes: list[Mistake]) -> None:
+def _exclude_unpaid(rows: list[ImportedMember], mistakes: list[Mistake]) -> None:
     """Leave out rows whose payer would be added by a row with errors."""
     bad, known = bad_lines(mistakes), set(Member.objects.values_list("id", flat=True))
-    waiting: dict[str, list[Row]] = defaultdict(list)
+    waiting: dict[str, list[ImportedMember]] = defaultdict(list)
     for row in rows:
         if row.payer_id is not None and row.line not in bad:
             waiting[row.payer_id].append(row)
@@ -182,7 +182,7 @@ def _exclude_unpaid(rows: list[Row], mistakes: list[Mistake]) -> None:
                 nobody.append(row.id)
 
 
-def _machines(rows: list[Row], mistakes: list[Mistake]) -> None:
+def _machines(rows: list[ImportedMember], mistakes: list[Mistake]) -> None:
     known = set(Machine.objects.values_list("name", flat=True))
     nothing = _("(none yet: add a machine first)")
     for row in rows:
@@ -193,7 +193,7 @@ def _machines(rows: list[Row], mistakes: list[Mistake]) -> None:
                 mistakes.append(Mistake(row.line, text % {"found": names.shown(name[:63]), "wanted": wanted}))
 
 
-def _plans(rows: list[Row], mistakes: list[Mistake]) -> None:
+def _plans(rows: list[ImportedMember], mistakes: list[Mistake]) -> None:
     """Write each plan as it is stored, and report those that do not exist: plans have prices, so a list makes none."""
     known = sorted(Plan.objects.values_list("name", flat=True))
     spelled = {name.casefold(): name for name in known}
@@ -212,7 +212,7 @@ def _plans(rows: list[Row], mistakes: list[Mistake]) -> None:
         mistakes.append(Mistake(row.line, text % values))
 
 
-def _unknown_members(rows: list[Row], columns: Collection[str], mistakes: list[Mistake]) -> None:
+def _unknown_members(rows: list[ImportedMember], columns: Collection[str], mistakes: list[Mistake]) -> None:
     """Report unknown ids in rows that say nothing about a new person: such an id is probably wrong.
 
     A row adds a person if its file has badges, or the row has a name; whoever imports the file confirms each of them.

@@ -16,7 +16,7 @@ from fabgate.collector.ground.models import Badge, Member
 from fabgate.collector.members.people import blocks, duplicates
 from fabgate.collector.members.people.import_list import store
 from fabgate.collector.members.people.import_list.file import File
-from fabgate.collector.members.people.import_list.rows import Row
+from fabgate.collector.members.people.import_list.rows import ImportedMember
 from fabgate.collector.money.billing import member_plans
 from fabgate.errors import UsageError
 
@@ -39,7 +39,7 @@ class Field:
 class Person:
     """A person in the file; `member` is None for a new person."""
 
-    row: Row
+    row: ImportedMember
     member: Member | None
     fields: list[Field]
     #: The numbers of members of the same name as a new person.
@@ -188,7 +188,7 @@ def difference(file: File, known: Known, plans_from: date | None = None) -> Diff
 
 
 def _person(
-    row: Row,
+    row: ImportedMember,
     member: Member | None,
     now: Mapping[str, Any],
     columns: frozenset[str],

@@ -29,7 +29,7 @@ _LONGEST: Final = {"name": 120, "category": 60, "plan": Plan.LONGEST_NAME}
 
 
 @dataclass
-class Row:
+class ImportedMember:
     """One member of the file. Fields without a column keep their defaults here and are not stored."""
 
     line: int
@@ -50,9 +50,9 @@ class Row:
     joined_on: date | None = None
 
 
-def parse_row(line: int, values: dict[str, str], dates: DateReader, mistakes: list[Mistake]) -> Row:
+def parse_row(line: int, values: dict[str, str], dates: DateReader, mistakes: list[Mistake]) -> ImportedMember:
     """Return the member of a line; append its errors to `mistakes`."""
-    row = Row(line, values["id"], machines=_parts(values.get("machines", "")), email=values.get("email", ""))
+    row = ImportedMember(line, values["id"], machines=_parts(values.get("machines", "")), email=values.get("email", ""))
     row.lang = values.get("lang", "").lower() or settings.ENVIRONMENT.lang
     row.level = values.get("level", "").lower() or row.level
     row.minor = values.get("minor", "").casefold() in _YES
@@ -88,7 +88,7 @@ def parse_row(line: int, values: dict[str, str], dates: DateReader, mistakes: li
     return row
 
 
-def _texts(row: Row, values: dict[str, str], wrong: Callable[..., None]) -> None:
+def _texts(row: ImportedMember, values: dict[str, str], wrong: Callable[..., None]) -> None:
     lines = {column: names.line(values.get(column, "")) for column in _LONGEST}
     if first_name := names.line(values.get("first_name", "")):
         lines["name"] = f"{first_name} {lines['name']}".strip()
@@ -101,7 +101,7 @@ def _texts(row: Row, values: dict[str, str], wrong: Callable[..., None]) -> None
             wrong(column, _("found '%(found)s…', wanted at most %(most)d characters"), most=longest)
 
 
-def _days(row: Row, values: dict[str, str], dates: DateReader, wrong: Callable[..., None]) -> None:
+def _days(row: ImportedMember, values: dict[str, str], dates: DateReader, wrong: Callable[..., None]) -> None:
     for column in MEMBERS.dated:
         try:
             setattr(row, column, dates.read(values[column]) if values.get(column) else None)

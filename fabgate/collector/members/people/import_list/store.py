@@ -18,7 +18,7 @@ from fabgate.collector.ground.models import Badge, Machine, Member
 from fabgate.collector.members.access import roster
 from fabgate.collector.members.people import badges, blocks
 from fabgate.collector.members.people.import_list import file as members_file
-from fabgate.collector.members.people.import_list.rows import Row
+from fabgate.collector.members.people.import_list.rows import ImportedMember
 from fabgate.collector.money.billing import member_plans
 from fabgate.collector.money.billing.paying import payers
 from fabgate.errors import UsageError
@@ -147,11 +147,11 @@ def _left() -> QuerySet[Member]:
     return Member.objects.filter(left_on__isnull=False, left_on__lte=blocks.today())
 
 
-def _badges_of(rows: list[Row]) -> list[tuple[Row, badge.Badge]]:
+def _badges_of(rows: list[ImportedMember]) -> list[tuple[ImportedMember, badge.Badge]]:
     return [(row, found) for row in rows for found in row.badges]
 
 
-def _open_machines(rows: list[Row]) -> None:
+def _open_machines(rows: list[ImportedMember]) -> None:
     """Set the individual access of the file's members to the machines that it names."""
     machines = dict(Machine.objects.values_list("name", "pk"))
     wanted = {(row.id, machines[name]) for row in rows for name in row.machines}

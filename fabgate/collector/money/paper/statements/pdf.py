@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector.money.billing.statements.compose import Statement
 from fabgate.collector.money.paper import letterhead
 from fabgate.collector.money.paper.letterhead import Letterhead
-from fabgate.collector.money.paper.sheet import Column, Heading, Row, Sheet, Sum
+from fabgate.collector.money.paper.sheet import Column, Heading, Sheet, Sum, TableRow
 from fabgate.collector.money.paper.statements import how_to_pay, language, qr_code, rows, vat
 from fabgate.collector.money.paper.statements.rows import StatementRow
 
@@ -45,7 +45,10 @@ def _written(statement: Statement) -> bytes:
                 Column(label, width, number > 0)
                 for number, (label, width) in enumerate(zip(vat.columns(), (4.4, 1.6, 2.1, 2.1, 2.1), strict=True))
             ],
-            [(Sum if row.is_total else Row)([row.code, row.percent, row.net, row.vat, row.gross]) for row in taxed],
+            [
+                (Sum if row.is_total else TableRow)([row.code, row.percent, row.net, row.vat, row.gross])
+                for row in taxed
+            ],
         )
     if note := vat.note(statement):
         sheet.paragraph(note, is_soft=True)
@@ -53,7 +56,7 @@ def _written(statement: Statement) -> bytes:
         sheet.heading(_("Prepaid credit"))
         sheet.table(
             [Column(_("Date"), 1.9), Column(_("Entry"), 7.6), Column(_("Amount"), 1.6, is_number=True)],
-            [(Sum if row.is_balance else Row)([row.day, row.text, row.amount]) for row in credit],
+            [(Sum if row.is_balance else TableRow)([row.day, row.text, row.amount]) for row in credit],
         )
     if payment := how_to_pay.of(statement):
         found = qr_code.of(statement)
@@ -78,12 +81,12 @@ def _charges(sheet: Sheet, statement: Statement) -> None:
         sheet.paragraph(rows.legend(), is_soft=True)
 
 
-def _rows(statement: Statement, *, has_codes: bool) -> Iterator[Row | Heading | Sum]:
+def _rows(statement: Statement, *, has_codes: bool) -> Iterator[TableRow | Heading | Sum]:
     for row in rows.of(statement):
         if row.kind in (rows.PERSON, rows.MACHINE):
             yield Heading(row.text, 1 if row.kind == rows.PERSON else 2)
         elif row.kind in (rows.SESSION, rows.LINE):
-            yield Row(
+            yield TableRow(
                 _cells(row, [row.day, row.span, row.time, row.text], has_codes=has_codes),
                 [note for note in (*row.steps, row.note) if note],
             )

@@ -19,7 +19,7 @@ from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import Verification
 from fabgate.collector.money.paper import letterhead
 from fabgate.collector.money.paper.figures import NOTHING
-from fabgate.collector.money.paper.sheet import Column, Row, Sheet
+from fabgate.collector.money.paper.sheet import Column, Sheet, TableRow
 from fabgate.collector.money.paper.verification.words import GROUPED, PROBLEMS, TABLES
 
 #: How many findings fit on the page, and how many characters of a value.
@@ -77,7 +77,7 @@ def _facts(run: Verification) -> Iterator[tuple[str, str]]:
         yield _("Head of the log"), run.head
 
 
-def _finding(row: Mapping[str, Any]) -> Row:
+def _finding(row: Mapping[str, Any]) -> TableRow:
     if row["column"]:
         stored, wanted = f"{row['column']}: {row['found'] or NOTHING}", row["wanted"] or NOTHING
     else:
@@ -85,10 +85,10 @@ def _finding(row: Mapping[str, Any]) -> Row:
         if row["found"]:  # why it could not be compared
             stored += f": {row['found']}"
     cells = [str(TABLES.get(row["table"], row["table"])), str(row["row"]) or NOTHING, stored, str(wanted)]
-    return Row([cell if len(cell) <= _MOST else f"{cell[:_MOST]}…" for cell in cells])
+    return TableRow([cell if len(cell) <= _MOST else f"{cell[:_MOST]}…" for cell in cells])
 
 
-def _compared(compared: Mapping[str, int]) -> Iterator[Row]:
+def _compared(compared: Mapping[str, int]) -> Iterator[TableRow]:
     """Yield tables and how many of their rows were compared, in two halves beside each other."""
     grouped = {table for _name, tables in GROUPED for table in tables}
     counts = [(name, compared.get(table, 0)) for table, name in TABLES.items() if table not in grouped]
@@ -96,7 +96,7 @@ def _compared(compared: Mapping[str, int]) -> Iterator[Row]:
     cells = [[str(name), number_format(count, force_grouping=True)] for name, count in counts if count]
     middle = (len(cells) + 1) // 2
     for left, right in zip_longest(cells[:middle], cells[middle:], fillvalue=["", ""]):
-        yield Row([*left, "", *right])
+        yield TableRow([*left, "", *right])
 
 
 def _notes(run: Verification) -> Iterator[str]:

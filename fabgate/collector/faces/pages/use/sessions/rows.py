@@ -36,7 +36,7 @@ def _day(day: date, _language: str | None) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ListedSession:
     """One session, ready for a table."""
 
     session: UsageSession
@@ -104,11 +104,11 @@ class Row:
         return format_html('{}<span class="mark" title="{}">*</span>', time_on, title)
 
 
-def rows(sessions: Sequence[UsageSession], *, are_apart: bool = False) -> list[Row]:
+def rows(sessions: Sequence[UsageSession], *, are_apart: bool = False) -> list[ListedSession]:
     """Return rows for sessions; select machine and gate with the query. `are_apart`: namesakes have their numbers."""
     names = Names((session.used_by for session in sessions), are_apart=are_apart)
     return [
-        Row(
+        ListedSession(
             session=session,
             who=names[session.used_by],
             machine=str(session.machine or session.gate),
