@@ -53,7 +53,7 @@ _FOOT_LINES: Final = 1 + len(KEYS)
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class MachinePicture:
     """One machine now.
 
     `on_s` is how long power has been on in seconds, or None; `lying` is who owns the card in the holder.
@@ -82,7 +82,7 @@ class View:
     `chosen` is the selected machine, from 0; `hint` explains what cards do there; `address` is that of the pages.
     """
 
-    machines: tuple[Machine, ...]
+    machines: tuple[MachinePicture, ...]
     chosen: int
     hint: str
     sessions: int
@@ -140,7 +140,7 @@ def _table(view: View) -> Table:
     return table
 
 
-def _row(number: int, machine: Machine, *, chosen: bool) -> list[Text]:
+def _row(number: int, machine: MachinePicture, *, chosen: bool) -> list[Text]:
     style, icon, word = STATES.get(machine.state, ("red", "✗", machine.state or "not running"))
     if not machine.running:
         style, icon, word = "red", "✗", "not running"
@@ -198,7 +198,7 @@ def _foot(view: View) -> Text:
     return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
 
 
-def in_words(machine: Machine) -> str:
+def in_words(machine: MachinePicture) -> str:
     """Return a machine's state in one line, for a terminal that cannot position text."""
     words = " ".join(_row(0, machine, chosen=False)[2].plain.split())
     power = "off" if machine.on_s is None else "ON"

@@ -23,7 +23,7 @@ from rich.live import Live
 from fabgate.demo.furnishing.people import OWNERS
 from fabgate.demo.live.events import Events
 from fabgate.demo.live.hands import Hands
-from fabgate.demo.live.picture import CARD_KEYS, KEYS, Machine, View, in_words, panel, picture
+from fabgate.demo.live.picture import CARD_KEYS, KEYS, MachinePicture, View, in_words, panel, picture
 from fabgate.demo.live.seen import Seen
 from fabgate.demo.live.wall import Wall
 from fabgate.demo.processes.gate import SimulatedGate
@@ -181,7 +181,7 @@ class _Screen:
             self._events.since(),
         )
 
-    def _machine(self, gate: SimulatedGate, titles: Mapping[str, str], names: Mapping[str, str]) -> Machine:
+    def _machine(self, gate: SimulatedGate, titles: Mapping[str, str], names: Mapping[str, str]) -> MachinePicture:
         status: dict[str, Any] = gate.status()
         journal = status.get("journal", {})
         running = gate.process.running
@@ -189,7 +189,7 @@ class _Screen:
         since_ns = gate.observer.since_ns
         light, lines = panel(gate.shown())
         member, lying = str(status.get("member") or ""), self._hands.lying(gate)
-        return Machine(
+        return MachinePicture(
             name=titles.get(gate.name) or status.get("machine") or gate.title,
             gate=gate.name,
             mode=self._workshop.modes[gate.name],

@@ -11,13 +11,13 @@ from rich.console import Console
 
 from fabgate.demo.furnishing.people import CARDS, CARRIERS
 from fabgate.demo.live.events import Event
-from fabgate.demo.live.picture import CARD_KEYS, KEYS, STATES, Machine, View, in_words, panel, picture
+from fabgate.demo.live.picture import CARD_KEYS, KEYS, STATES, MachinePicture, View, in_words, panel, picture
 from fabgate.demo.live.terminal import HINTS
 from fabgate.demo.start import TITLES
 
-LASER = Machine("Laser 1", "laser-1", "tap", head=3)
-SAW = Machine("Table saw", "saw-1", "hold", head=3)
-PRINTER = Machine("3D printer", "printer-1", "timed", head=3)
+LASER = MachinePicture("Laser 1", "laser-1", "tap", head=3)
+SAW = MachinePicture("Table saw", "saw-1", "hold", head=3)
+PRINTER = MachinePicture("3D printer", "printer-1", "timed", head=3)
 EVENTS = tuple(Event(number, f"09:00:{number:02}", "laser-1", f"event {number}") for number in range(1, 40))
 VIEW = View(
     (LASER, SAW, PRINTER), 0, "Laser 1: a card starts", 0, "http://127.0.0.1:29999/enter/abcdefghijklmnop", EVENTS
@@ -44,7 +44,7 @@ def screen(view: View, width: int = 80, height: int = 24) -> list[str]:
     return console.export_text(styles=False).removesuffix("\n").split("\n")
 
 
-def showing(*machines: Machine, **changes: object) -> View:
+def showing(*machines: MachinePicture, **changes: object) -> View:
     return replace(VIEW, machines=machines, **changes)
 
 
@@ -55,7 +55,7 @@ def line_of(lines: list[str], words: str) -> int:
 
 @pytest.mark.parametrize("state", [*STATES, ""])
 @pytest.mark.parametrize("machine", [LASER, BUSY, replace(BUSY, running=False)])
-def test_every_value_stays_in_its_column_and_every_machine_on_its_lines(state: str, machine: Machine) -> None:
+def test_every_value_stays_in_its_column_and_every_machine_on_its_lines(state: str, machine: MachinePicture) -> None:
     lines = screen(showing(replace(machine, state=state), SAW, replace(BUSY, name="3D printer")))
     calm = screen(VIEW)
     assert len(lines) == 24
@@ -129,7 +129,7 @@ def test_a_wide_window_leaves_the_columns_where_they_are() -> None:
 
 
 def test_a_state_is_shown_in_words() -> None:
-    def drawn(machine: Machine) -> str:
+    def drawn(machine: MachinePicture) -> str:
         return " ".join("\n".join(screen(showing(machine, SAW, PRINTER))[3:7]).split())
 
     assert "○ free off ● linked" in drawn(LASER)

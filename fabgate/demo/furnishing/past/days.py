@@ -55,7 +55,7 @@ POWER_LOSS_MS: Final = 90_000
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class PastMachine:
     """How a machine is used: minutes of a session, minutes between sessions, and how sessions end (with weights)."""
 
     name: str
@@ -67,7 +67,7 @@ class Machine:
 
 
 MACHINES: Final = (
-    Machine(
+    PastMachine(
         "laser",
         "laser-1",
         "tap",
@@ -75,8 +75,8 @@ MACHINES: Final = (
         (10, 130),
         {EndReason.BADGE: 80, EndReason.BUTTON: 8, EndReason.HANDOVER: 12},
     ),
-    Machine("saw", "saw-1", "hold", (4, 40), (25, 190), {EndReason.REMOVED: 95, EndReason.BUTTON: 5}),
-    Machine("printer", "printer-1", "timed", (50, 230), (30, 200), {EndReason.BADGE: 55, EndReason.LIMIT: 45}),
+    PastMachine("saw", "saw-1", "hold", (4, 40), (25, 190), {EndReason.REMOVED: 95, EndReason.BUTTON: 5}),
+    PastMachine("printer", "printer-1", "timed", (50, 230), (30, 200), {EndReason.BADGE: 55, EndReason.LIMIT: 45}),
 )
 
 
@@ -132,7 +132,7 @@ def write(today: date, zone: ZoneInfo, known: Known, *, version: str, chance: ra
 class _Journal:
     """The journal of one gate: turns events into drafts, with the clock of the gate's boot."""
 
-    def __init__(self, machine: Machine, on: datetime, version: str) -> None:
+    def __init__(self, machine: PastMachine, on: datetime, version: str) -> None:
         self.past = Past(machine.gate)
         self._version = version
         self._day = on.date()
@@ -214,7 +214,7 @@ class _Workshop:
 
     # --- a day --------------------------------------------------------------------------------------------------------
 
-    def _hours(self, machine: Machine, opens: datetime, closes: datetime) -> None:
+    def _hours(self, machine: PastMachine, opens: datetime, closes: datetime) -> None:
         """Let members use a machine between two moments."""
         at = opens + self._minutes((2, 50))
         while at < closes - timedelta(minutes=5):
@@ -229,7 +229,9 @@ class _Workshop:
                 at = self._session(machine, person, at, ends, closes)
             at += self._minutes(machine.pause_min)
 
-    def _session(self, machine: Machine, person: Person, began: datetime, ends: datetime, closes: datetime) -> datetime:
+    def _session(
+        self, machine: PastMachine, person: Person, began: datetime, ends: datetime, closes: datetime
+    ) -> datetime:
         """Write a session and its handover, if any; return when the last of the sessions ended."""
         reason = self._chance.choices([*machine.ends], [*machine.ends.values()])[0]
         if machine.name == "laser" and began.astimezone(self._zone).date() == self._clock_day:
@@ -272,7 +274,7 @@ class _Workshop:
             journal.set_clock(back + timedelta(seconds=31))
             self._hours(machine, back + timedelta(minutes=1), closes)
 
-    def _session_with_wrong_clock(self, machine: Machine, person: Person, began: datetime) -> datetime:
+    def _session_with_wrong_clock(self, machine: PastMachine, person: Person, began: datetime) -> datetime:
         """Write a session during which the gate's clock, which was seven minutes fast, is set."""
         ahead, lasts = timedelta(minutes=7, seconds=12), timedelta(minutes=13)
         use = self._start(machine, person, began, off=ahead)
@@ -284,7 +286,7 @@ class _Workshop:
 
     def _start(
         self,
-        machine: Machine,
+        machine: PastMachine,
         person: Person,
         at: datetime,
         *,
@@ -307,19 +309,19 @@ class _Workshop:
         )
         return use
 
-    def _end(self, machine: Machine, use: _Use, at: datetime, reason: EndReason) -> None:
+    def _end(self, machine: PastMachine, use: _Use, at: datetime, reason: EndReason) -> None:
         self._progress(machine, use, at)
         energised_ms = self._journals[machine.name].boot_ms(at) - use.on_ms
         self._add_session(machine, use, at, "session.ended", energised_ms=energised_ms, reason=reason)
 
-    def _progress(self, machine: Machine, use: _Use, until: datetime) -> None:
+    def _progress(self, machine: PastMachine, use: _Use, until: datetime) -> None:
         """Write the progress that a gate records every 15 minutes of a session."""
         lasted_ms = self._journals[machine.name].boot_ms(until) - use.on_ms
         for energised_ms in range(PROGRESS_MS, lasted_ms, PROGRESS_MS):
             at = use.began + timedelta(milliseconds=energised_ms)
             self._add_session(machine, use, at, "session.progress", energised_ms=energised_ms)
 
-    def _add_session(self, machine: Machine, use: _Use, at: datetime, kind: str, **fields: Any) -> None:
+    def _add_session(self, machine: PastMachine, use: _Use, at: datetime, kind: str, **fields: Any) -> None:
         holder: dict[str, Any] = {
             "member": use.person.id,
             "badge": self._known.digests[use.person.card],
@@ -329,12 +331,12 @@ class _Workshop:
             fields["running_ms"] = 0  # no machine of the demo has a run-sense input
         self._journals[machine.name].add(at, kind, **holder, **fields)
 
-    def _refuse(self, machine: Machine, at: datetime, reason: str, person: Person | None, card: str = "") -> None:
+    def _refuse(self, machine: PastMachine, at: datetime, reason: str, person: Person | None, card: str = "") -> None:
         badge = self._known.digests[card or (person.card if person else "stranger")]
         member = None if person is None else person.id
         self._journals[machine.name].add(at, "access.refused", badge=badge, member=member, reasons=[reason])
 
-    def _refusal(self, machine: Machine, at: datetime) -> None:
+    def _refusal(self, machine: PastMachine, at: datetime) -> None:
         """Write a refusal for a reason that applies at this moment."""
         day = at.astimezone(self._zone).date()
         people = {person.id: person for person in (*MEMBERS, *REGULARS)}
@@ -362,7 +364,7 @@ class _Workshop:
 
     # --- who ----------------------------------------------------------------------------------------------------------
 
-    def _somebody(self, machine: Machine, begins: datetime, ends: datetime) -> Person | None:
+    def _somebody(self, machine: PastMachine, begins: datetime, ends: datetime) -> Person | None:
         """Return a member who may use the machine and is free at that time, and mark them as busy."""
         day = begins.astimezone(self._zone).date()
         free = [
@@ -377,19 +379,19 @@ class _Workshop:
         self._busy[person.id].append((begins, ends))
         return person
 
-    def _other(self, machine: Machine, than: Person, at: datetime) -> Person:
+    def _other(self, machine: PastMachine, than: Person, at: datetime) -> Person:
         """Return another member who may use the machine."""
         day = at.astimezone(self._zone).date()
         return self._chance.choice(
             [person for person in (*MEMBERS, *REGULARS) if person is not than and self._may_use(person, machine, day)]
         )
 
-    def _may_use(self, person: Person, machine: Machine, day: date) -> bool:
+    def _may_use(self, person: Person, machine: PastMachine, day: date) -> bool:
         has_left = person.id == LAPSED and day > self._today - timedelta(days=LAPSED_DAYS)
         owes = person.id == DEBTOR and self._owes(day)
         return not has_left and not owes and self._is_trained(person, machine, day)
 
-    def _is_trained(self, person: Person, machine: Machine, day: date) -> bool:
+    def _is_trained(self, person: Person, machine: PastMachine, day: date) -> bool:
         since = trained_on(person, machine.name, self._today)
         return since is not None and since <= day
 

@@ -109,7 +109,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class OnWall:
     """A machine and its gate, as of now."""
 
     gate: str
@@ -162,12 +162,12 @@ def card(found: Mapping[str, Any], owner: DisplayName | None = None) -> Card:
     return Card(found["id"], kind, name, found["bytes"])
 
 
-def machine(found: Mapping[str, Any], people: Mapping[str, DisplayName]) -> Machine:
+def machine(found: Mapping[str, Any], people: Mapping[str, DisplayName]) -> OnWall:
     """Return a machine with its texts; `people` are the members by id."""
     state, word = STATES.get(found["state"], (found["state"], ""))
     audit, audit_text = _audit(found)
     lines = tuple(found["lines"])
-    return Machine(
+    return OnWall(
         gate=found["gate"],
         title=found["title"],
         mode=found["mode"],

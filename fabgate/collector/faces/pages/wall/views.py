@@ -102,7 +102,7 @@ def _parse(request: HttpRequest) -> dict[str, Any]:
         raise UsageError(_("Enter a whole number of seconds for the clock to jump.")) from None
 
 
-def _machines(state: dict[str, Any]) -> list[descriptions.Machine]:
+def _machines(state: dict[str, Any]) -> list[descriptions.OnWall]:
     machines = state["machines"]
     ids = [machine["who"] for machine in machines] + [(machine["refusal"] or {}).get("who") for machine in machines]
     people = display_names.names_of(key for key in ids if key)

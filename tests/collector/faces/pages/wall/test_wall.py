@@ -46,7 +46,7 @@ SEEN: dict[str, Any] = {
 PEOPLE = {"m-4": DisplayName("m-4", "Mo Haddad", "Mo", Member(id="m-4", name="Mo Haddad"))}
 
 
-def machine(**changes: object) -> descriptions.Machine:
+def machine(**changes: object) -> descriptions.OnWall:
     return descriptions.machine(SEEN | changes, PEOPLE)
 
 
