@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from django.conf import settings
 
 from fabgate.collector.ground.models import Badge, Block, Grant, Group, Machine, Member, Training
-from fabgate.collector.money.billing.prepaid.standing import Refused
+from fabgate.collector.money.billing.prepaid.standing import CreditLimits
 
 #: The reasons that gate panels can show (gate/panel/messages.py), the most serious first.
 NO_ACCESS: Final = "no-access"
@@ -179,7 +179,7 @@ class People:
             self._covering[machine].append(self._trainings[training])
         self._held: dict[tuple[str, int, date], _Held] = {}
         payers, users = (None, None) if only is None else ([only.payer_id or only.pk], [only.pk])
-        self._without_credit = Refused.on(self.today, payers, users)
+        self._without_credit = CreditLimits.on(self.today, payers, users)
         self._always_supervised: dict[int, bool] = {}
 
     def eligibility(self, member: Member, machine: Machine) -> Eligibility:

@@ -17,7 +17,7 @@ MAX_SHOWN: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RecentRefusal:
     """A refusal for display; `who` is None if the badge was unknown.
 
     `holder` had the badge at the time of the refusal, or last before it. `now` is the current or last holder; the
@@ -64,7 +64,7 @@ class Refused:
         return str(self.who or display_names.badge_title(self.holder, self.row.reasons))
 
 
-def recent(at: datetime) -> list[Refused]:
+def recent(at: datetime) -> list[RecentRefusal]:
     """Return the newest refusals."""
     rows = list(Refusal.between(at - RECENT).select_related("gate", "machine")[:MAX_SHOWN])
     people = display_names.names_of(row.member for row in rows)
@@ -73,7 +73,7 @@ def recent(at: datetime) -> list[Refused]:
         display_names.last_holders(row.badge for row in rows if not row.member),
     )
     return [
-        Refused(
+        RecentRefusal(
             row,
             str(row.where),
             people.get(row.member),

@@ -22,7 +22,7 @@ from fabgate.collector.faces.pages.floor import (
 from fabgate.collector.faces.pages.floor.first_steps import Step
 from fabgate.collector.faces.pages.floor.presence import Person
 from fabgate.collector.faces.pages.floor.recent_commands import SentCommand
-from fabgate.collector.faces.pages.floor.recent_refusals import Refused
+from fabgate.collector.faces.pages.floor.recent_refusals import RecentRefusal
 from fabgate.collector.faces.pages.floor.stations import Station
 from fabgate.collector.faces.pages.words.formatting import STATES
 from fabgate.collector.ground.models import Account
@@ -96,7 +96,7 @@ class Snapshot:
         return any(person.is_supervisor for person in self.people)
 
     @property
-    def refused(self) -> list[Refused]:
+    def refused(self) -> list[RecentRefusal]:
         """Return the recent refusals."""
         return recent_refusals.recent(self.at)
 

@@ -18,12 +18,12 @@ class Gone(Exception):  # noqa: N818 (it names what happened)
     """The socket does not answer: the demo has ended."""
 
 
-class Refused(Exception):  # noqa: N818 (it names what happened)
+class DemoRefused(Exception):  # noqa: N818 (it names what happened)
     """The request was refused; the text is the reason."""
 
 
 def ask(request: Mapping[str, object]) -> dict[str, Any]:
-    """Send one request; return the answer. Raises Gone, or Refused."""
+    """Send one request; return the answer. Raises Gone, or DemoRefused."""
     try:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(TIMEOUT_S)
@@ -34,5 +34,5 @@ def ask(request: Mapping[str, object]) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise Gone(str(error)) from error
     if not answer["ok"]:
-        raise Refused(answer["error"])
+        raise DemoRefused(answer["error"])
     return answer

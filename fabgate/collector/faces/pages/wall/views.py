@@ -75,7 +75,7 @@ def do(request: HttpRequest) -> HttpResponse:
         demo_client.ask(action)
     except demo_client.Gone:
         return _gone(request)
-    except demo_client.Refused as refused:
+    except demo_client.DemoRefused as refused:
         problem = str(refused)
     if request.headers.get("X-Wall"):
         return HttpResponse(problem, status=409 if problem else 204, content_type="text/plain; charset=utf-8")

@@ -115,7 +115,7 @@ def _overdrafts(day: date, payers: Collection[str] | None) -> Mapping[str, int]:
 
 
 @dataclass(slots=True)
-class Refused:
+class CreditLimits:
     """Which users are refused at which machines for lack of credit, or warned. Machines that are free for them are not concerned."""
 
     day: date
@@ -128,7 +128,7 @@ class Refused:
     _costs: dict[tuple[str, str, str], bool] = field(default_factory=dict)
 
     @classmethod
-    def on(cls, day: date, payers: Collection[str] | None = None, users: Collection[str] | None = None) -> Refused:
+    def on(cls, day: date, payers: Collection[str] | None = None, users: Collection[str] | None = None) -> CreditLimits:
         """Read what is needed for a day: for some payers and users, or all."""
         found = cls(day, of(payers, day))
         if found.standing.is_anybody or found.standing.low:
