@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from fabgate.demo.furnishing.places import Place
+from fabgate.demo.furnishing.places import Workplace
 from fabgate.demo.processes.workshop import Workshop
 from fabgate.errors import UsageError
 
@@ -98,11 +98,11 @@ def open_workshop(
     return workshop
 
 
-def _places(timed_s: int, lang: str) -> tuple[Place, ...]:
+def _places(timed_s: int, lang: str) -> tuple[Workplace, ...]:
     laser, saw, printer = TITLES[lang]
     timed: dict[str, object] = {"mode": "timed", "limit_s": timed_s, "max_s": 600, "warn_s": timed_s // 2}
     return (
-        Place(
+        Workplace(
             "laser-1",
             "laser",
             laser,
@@ -110,8 +110,8 @@ def _places(timed_s: int, lang: str) -> tuple[Place, ...]:
             panels=("lights", "oled"),
             fobs="rdm6300",
         ),
-        Place(HOLDER, "saw", saw, {"mode": "hold", "limit_s": 7200, "grace_s": 1}, panels=("lcd",)),
-        Place(
+        Workplace(HOLDER, "saw", saw, {"mode": "hold", "limit_s": 7200, "grace_s": 1}, panels=("lcd",)),
+        Workplace(
             "printer-1",
             "printer",
             printer,

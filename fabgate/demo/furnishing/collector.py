@@ -21,7 +21,7 @@ from fabgate.collector.ground.base import environ
 from fabgate.collector.processes import start
 from fabgate.demo.furnishing import tables
 from fabgate.demo.furnishing.people import CARDS, LOSER, MINOR
-from fabgate.demo.furnishing.places import Made, Place, Wanted
+from fabgate.demo.furnishing.places import Made, Wanted, Workplace
 from fabgate.errors import FabgateError
 
 ACTOR: Final = "demo"
@@ -62,7 +62,7 @@ def _furnish(wanted: Wanted) -> dict[str, Made]:
     return made  # the web server builds the rosters when it starts
 
 
-def _forms(places: Sequence[Place]) -> None:
+def _forms(places: Sequence[Workplace]) -> None:
     """Name the short forms that readers of these places give, as ``badge-forms`` does."""
     from django.conf import settings  # noqa: PLC0415
 
@@ -76,7 +76,7 @@ def _forms(places: Sequence[Place]) -> None:
         collector.save(update_fields=["badge_forms"])
 
 
-def _place(place: Place, *, had_past: bool) -> Made:
+def _place(place: Workplace, *, had_past: bool) -> Made:
     from fabgate.collector.ground.db import audit  # noqa: PLC0415
     from fabgate.collector.members.machines import enrol_gate  # noqa: PLC0415
 

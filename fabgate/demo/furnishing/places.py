@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 
-class Place(msgspec.Struct, frozen=True):
+class Workplace(msgspec.Struct, frozen=True):
     """A machine of the workshop, its title, its rules, and the gate next to it.
 
     `before` are its rules until today, for a demo with a history. `panels` are the drivers of its panels beside the log.
@@ -33,7 +33,7 @@ class Wanted(msgspec.Struct, frozen=True):
     or None if there is none.
     """
 
-    places: tuple[Place, ...]
+    places: tuple[Workplace, ...]
     members: str
     lang: str
     folder: str

@@ -24,7 +24,7 @@ from fabgate.collector.ground.base import roster_gzip
 from fabgate.collector.ground.base.local_times import zone_of_computer
 from fabgate.demo.furnishing.past import days
 from fabgate.demo.furnishing.people import NAMES, members_file
-from fabgate.demo.furnishing.places import Made, Place, Wanted
+from fabgate.demo.furnishing.places import Made, Wanted, Workplace
 from fabgate.demo.processes import broker
 from fabgate.demo.processes.child import Process
 from fabgate.demo.processes.gate import SITE, SimulatedGate
@@ -92,7 +92,7 @@ class Workshop:
         self.collector("machine-set", machine, *pairs, "--title", title)
         return self.served(name, title, made)
 
-    def furnish(self, places: Sequence[Place], *, today: date | None = None) -> None:
+    def furnish(self, places: Sequence[Workplace], *, today: date | None = None) -> None:
         """Register these gates and the demo's people with the collector, all at once. The collector must not run yet.
 
         With `today`, it also gets a history of ten weeks that ends on the day before.

@@ -118,14 +118,14 @@ def add_rule(args: argparse.Namespace) -> int:
             raise UsageError("found no tariff; wanted one such as price=0.10, or bill-rule alone to list the rules")
         return _list_rules()
     mistakes: list[str] = []
-    place = place_of(args, mistakes)
-    day = _day(args.since, mistakes) if args.since is not None else rule_store.proposed_day(place, found)
+    scope = scope_of(args, mistakes)
+    day = _day(args.since, mistakes) if args.since is not None else rule_store.proposed_day(scope, found)
     typed = typed_rule.read(args.tariff, found.digits, mistakes)
     if day is not None and day < found.first_month:
         mistakes.append(f"--from: found {day}, wanted {found.first_month} or later, because billing starts then")
     if mistakes or typed is None or day is None:
         raise UsageError("\n".join(mistakes))
-    rule = rule_store.unsaved(place, day, typed)
+    rule = rule_store.unsaved(scope, day, typed)
     if not args.sure and day >= (terms.first_open_day() or day):
         refuse_unseen(trial.of_rule(found, terms.rule_of(rule)), found, day)
     try:
@@ -167,7 +167,7 @@ def remove_rule(args: argparse.Namespace) -> int:
     return 0
 
 
-class Place(NamedTuple):
+class RuleScope(NamedTuple):
     """Where a rule applies: at a machine or in a category, or everywhere; for one plan or all."""
 
     machine: Machine | None
@@ -175,7 +175,7 @@ class Place(NamedTuple):
     plan: Plan | None
 
 
-def place_of(args: argparse.Namespace, mistakes: list[str]) -> Place:
+def scope_of(args: argparse.Namespace, mistakes: list[str]) -> RuleScope:
     """Return what ``--machine``, ``--category`` and ``--plan`` name; adds to `mistakes`."""
     machines, plans = Machine.objects.order_by("name"), Plan.objects.order_by("name")
     machine = machines.filter(name=args.machine).first() if args.machine else None
@@ -187,7 +187,7 @@ def place_of(args: argparse.Namespace, mistakes: list[str]) -> Place:
     plan = plans.filter(name=args.plan).first() if args.plan else None
     if args.plan and plan is None:
         mistakes.append(_unknown("--plan", args.plan, plans.values_list("name", flat=True)))
-    return Place(machine, args.category or "", plan)
+    return RuleScope(machine, args.category or "", plan)
 
 
 def _list_rules() -> int:

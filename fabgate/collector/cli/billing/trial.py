@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from fabgate import days
 from fabgate.collector.cli import text_table
 from fabgate.collector.cli.billing.month import month_of, rate_session
-from fabgate.collector.cli.billing.rules import place_of
+from fabgate.collector.cli.billing.rules import scope_of
 from fabgate.collector.ground.models import BillingTerms
 from fabgate.collector.money.billing import explain, terms, trial
 from fabgate.collector.money.billing.currencies import decimal_text
@@ -30,7 +30,7 @@ def try_tariff(args: argparse.Namespace) -> int:
     """Print what the tariff would make of the session, or of the month."""
     found = terms.get()
     mistakes: list[str] = []
-    place = place_of(args, mistakes)
+    scope = scope_of(args, mistakes)
     typed = typed_rule.read(args.tariff, found.digits, mistakes)
     if mistakes or typed is None:
         raise UsageError("\n".join(mistakes))
@@ -38,9 +38,9 @@ def try_tariff(args: argparse.Namespace) -> int:
         id=NOT_STORED,
         tariff=typed.tariff,
         valid_from=date.min,
-        machine=place.machine.name if place.machine else "",
-        category=place.category,
-        plan=place.plan.name if place.plan else "",
+        machine=scope.machine.name if scope.machine else "",
+        category=scope.category,
+        plan=scope.plan.name if scope.plan else "",
         purposes=typed.purposes,
     )
     now = terms.for_rating(found)

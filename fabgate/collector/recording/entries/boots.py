@@ -39,7 +39,7 @@ BootKey = tuple[int, str]
 #: (boot clock in milliseconds, wall time)
 Reading = tuple[int, datetime]
 #: (journal's id, number)
-Place = tuple[int, int]
+Position = tuple[int, int]
 #: (boot clock in milliseconds, number, entry)
 BootEntry = tuple[int, int, Fact]
 _MS_AND_SEQ = itemgetter(0, 1)
@@ -55,7 +55,7 @@ class Redated:
     boots: set[BootKey] = field(default_factory=set)
     gates: set[int] = field(default_factory=set)
     #: By gate: the first position of each dated boot that moved or changed its date, both before and after that change.
-    dated: dict[int, set[Place]] = field(default_factory=lambda: defaultdict(set))
+    dated: dict[int, set[Position]] = field(default_factory=lambda: defaultdict(set))
     #: By gate: the date before which its entries have to be checked again (``first_dates.update``).
     early: dict[int, datetime] = field(default_factory=dict)
 

@@ -18,7 +18,7 @@ from django.db.models.functions import RowNumber
 
 from fabgate import wire
 from fabgate.collector.ground.models import Boot, Entry, Gate, Journal
-from fabgate.collector.recording.entries.boots import Place, Redated, tie_of
+from fabgate.collector.recording.entries.boots import Position, Redated, tie_of
 from fabgate.collector.recording.entries.decode import SESSION_DATA
 
 #: Allows for a clock that is slightly wrong or in another time zone.
@@ -72,7 +72,7 @@ def _boots_before(limits: Mapping[int, datetime]) -> set[tuple[int, str]]:
     }
 
 
-def _are_first(places: Iterable[Place]) -> bool:
+def _are_first(places: Iterable[Position]) -> bool:
     """Return whether one of `places` is among the first dated boots of its journal."""
     for journal, seq in places:
         dated = Boot.objects.filter(journal=journal, first_at__isnull=False).order_by("seq")
@@ -88,7 +88,7 @@ def earliest(gates: set[int]) -> dict[int, datetime]:
         return {}
     place = Window(RowNumber(), partition_by=F("journal"), order_by=F("seq").asc())
     dated = Boot.objects.filter(gate__in=gates, first_at__isnull=False)
-    of_journal: dict[Place, list[datetime]] = defaultdict(list)
+    of_journal: dict[Position, list[datetime]] = defaultdict(list)
     for row in dated.annotate(place=place).filter(place__lte=BOOTS).order_by("journal", "seq"):
         if (at := began(row)) is not None:
             of_journal[row.gate_id, row.journal_id].append(at)

@@ -69,7 +69,7 @@ def charges(
     limit: Annotated[int, Query(ge=1, le=MOST, description="The largest number of charges and lines.")] = 500,
 ) -> dict[str, Any]:
     """Return what comes after `after`, of one month at most."""
-    month, place = cursors.place_of(after, PAGE)
+    month, place = cursors.parsed(after, PAGE)
     if month is None:
         return {**money.terms_of_money(), "charges": [], "lines": [], "closed": None, "next": after, "more": False}
     page = _page(month.month, place, limit)

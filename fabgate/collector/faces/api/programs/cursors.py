@@ -20,23 +20,23 @@ END: Final = "end"
 _DIGITS: Final = 16
 
 
-class Place(NamedTuple):
+class ParsedCursor(NamedTuple):
     """Where to go on: in a closed month, after a place in it, or "" before its first one. Without a month: at the end."""
 
     month: ClosedMonth | None
     after: str
 
 
-def place_of(cursor: str, places: str) -> Place:
+def parsed(cursor: str, places: str) -> ParsedCursor:
     """Return where to go on after a cursor. Raises BadCursor for one of other books, or whose place is none of `places`."""
     match = re.match(CURSOR, cursor)
     if match is None or match[1] is None:
-        return Place(_first_after(None), "")
+        return ParsedCursor(_first_after(None), "")
     closed = ClosedMonth.objects.filter(month=first_day(match[1])).first()
     is_ours = match[2] == END or re.match(places, match[2])
     if closed is None or closed.sha256[:_DIGITS] != match[3] or not is_ours:
         raise BadCursor("charges with the same `id`, and lines and months with the same number, are the same")
-    return Place(_first_after(closed.month), "") if match[2] == END else Place(closed, match[2])
+    return ParsedCursor(_first_after(closed.month), "") if match[2] == END else ParsedCursor(closed, match[2])
 
 
 def cursor(closed: ClosedMonth, place: str) -> str:

@@ -107,7 +107,7 @@ def statements(
     limit: Annotated[int, Query(ge=1, le=MOST, description="The largest number of statements.")] = 500,
 ) -> dict[str, Any]:
     """Return what comes after `after`, of one month at most."""
-    month, place = cursors.place_of(after, PAGE)
+    month, place = cursors.parsed(after, PAGE)
     if month is None:
         return {**money.terms_of_money(), "statements": [], "closed": None, "next": after, "more": False}
     before = int(place) if place.isdecimal() else 0

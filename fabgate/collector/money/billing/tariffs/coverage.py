@@ -10,7 +10,7 @@ from fabgate.collector.money.billing.tariffs import rules as rules_
 from fabgate.collector.money.billing.tariffs.rules import Rule
 
 
-class Place(NamedTuple):
+class MachineInCategory(NamedTuple):
     """A machine and its category."""
 
     machine: str
@@ -27,7 +27,7 @@ class Hole(NamedTuple):
     plans: tuple[str, ...]
 
 
-def holes(places: Iterable[Place], rules: Sequence[Rule], first: date) -> list[Hole]:
+def holes(places: Iterable[MachineInCategory], rules: Sequence[Rule], first: date) -> list[Hole]:
     """Return the machines that have no price on some day from `first` on."""
     found = []
     for place in places:
@@ -39,7 +39,9 @@ def holes(places: Iterable[Place], rules: Sequence[Rule], first: date) -> list[H
     return found
 
 
-def counting(places: Iterable[Place], plans: Iterable[str], rules: Sequence[Rule], day: date) -> Collection[int]:
+def counting(
+    places: Iterable[MachineInCategory], plans: Iterable[str], rules: Sequence[Rule], day: date
+) -> Collection[int]:
     """Return the ids of the rules that apply on a day to at least one machine and plan, or to no plan."""
     named = ["", *plans]
     found = set()

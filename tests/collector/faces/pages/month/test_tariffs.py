@@ -17,7 +17,7 @@ from fabgate.collector.faces.pages.month.tariffs.rule_form import RuleForm, init
 from fabgate.collector.faces.pages.words import tariff_phrases
 from fabgate.collector.ground.models import Change, Machine, Plan, TariffRule
 from fabgate.collector.money.billing import closing, member_plans, rule_store, terms
-from fabgate.collector.money.billing.tariffs.coverage import Place, counting, holes
+from fabgate.collector.money.billing.tariffs.coverage import MachineInCategory, counting, holes
 from fabgate.collector.money.billing.tariffs.rules import Rule
 from fabgate.collector.money.billing.tariffs.typed_rule import Typed
 from fabgate.collector.money.paper.figures import Money
@@ -369,7 +369,7 @@ def test_machines_without_a_price_are_named(manager):
 
 
 DAY = date(2027, 1, 1)
-PLACES = [Place("saw", "wood"), Place("laser", "")]
+PLACES = [MachineInCategory("saw", "wood"), MachineInCategory("laser", "")]
 
 
 def _rule(pk: int, since: date = DAY, **place: str) -> Rule:
@@ -401,7 +401,7 @@ def test_a_rule_counts_if_a_session_can_meet_it():
         _rule(5, machine="laser", plan="student"),
     ]
     assert counting(PLACES, ["student"], rules, DAY) == {2, 3, 5}
-    assert counting([*PLACES, Place("drill", "")], ["student"], rules, DAY) == {1, 2, 3, 4, 5}
+    assert counting([*PLACES, MachineInCategory("drill", "")], ["student"], rules, DAY) == {1, 2, 3, 4, 5}
     assert counting(PLACES, [], rules, date(2026, 1, 1)) == set()
 
 

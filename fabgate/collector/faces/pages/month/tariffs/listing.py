@@ -43,7 +43,9 @@ def tariffs(request: HttpRequest) -> HttpResponse:
     today = terms.today(found)
     machines = {machine.name: machine for machine in Machine.objects.all()}
     places = [
-        coverage.Place(machine.name, machine.category) for machine in machines.values() if machine.retired_at is None
+        coverage.MachineInCategory(machine.name, machine.category)
+        for machine in machines.values()
+        if machine.retired_at is None
     ]
     rules = terms.rules()
     titles = {name: str(machine) for name, machine in machines.items()}
