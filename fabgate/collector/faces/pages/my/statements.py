@@ -24,7 +24,7 @@ from fabgate.collector.money.paper.figures import Money
 NEWEST = 4
 
 
-class Entry(NamedTuple):
+class ListedStatement(NamedTuple):
     """A statement in the list."""
 
     month: date
@@ -32,7 +32,7 @@ class Entry(NamedTuple):
     is_final: bool
 
 
-def entries(member: str) -> list[Entry]:
+def listed(member: str) -> list[ListedStatement]:
     """Return the statements of a member, the newest first: of closed months, and of open ones with something in them."""
     found = terms.started()
     if found is None:
@@ -47,11 +47,12 @@ def entries(member: str) -> list[Entry]:
         .distinct()
     }
     provisional = [
-        Entry(month, money.minor(read.of(month, member).amount_minor), is_final=False) for month in open_months
+        ListedStatement(month, money.minor(read.of(month, member).amount_minor), is_final=False)
+        for month in open_months
     ]
     issued = IssuedStatement.objects.filter(payer=member, month__lt=first_open)
     final = [
-        Entry(month, money.minor(amount), is_final=True)
+        ListedStatement(month, money.minor(amount), is_final=True)
         for month, amount in issued.values_list("month", "amount_minor")
     ]
     return sorted([*provisional, *final], reverse=True)
@@ -60,7 +61,7 @@ def entries(member: str) -> list[Entry]:
 def listing(request: HttpRequest) -> HttpResponse:
     """List all of them."""
     waiting = behind.shown()
-    page = numbered_page(entries(_member(request)), request.GET)
+    page = numbered_page(listed(_member(request)), request.GET)
     return render(request, "my/statements.html", {"page": page, **waiting})
 
 

@@ -73,7 +73,7 @@ class Posting(NamedTuple):
     debit_minor: int
 
 
-class Entry(NamedTuple):
+class AccountingEntry(NamedTuple):
     """A balanced entry; its first posting is that of the payer."""
 
     payer: str
@@ -81,7 +81,7 @@ class Entry(NamedTuple):
     postings: tuple[Posting, ...]
 
 
-def entries(charges: Iterable[Charge], chart: Chart) -> list[Entry]:
+def entries(charges: Iterable[Charge], chart: Chart) -> list[AccountingEntry]:
     """Return the entries of a month, ordered by payer and settlement; without those that come to nothing.
 
     Raises WithoutRateError where entries have the tax, and a code has no rate or no account: its tax would be lost.
@@ -117,7 +117,7 @@ def income_of(accounts: Sequence[Income], usual: str, category: str, vat_code: s
     return usual
 
 
-def _entry(payer: str, settlement: str, sums: Mapping[tuple[str, str], int], chart: Chart) -> Entry:
+def _entry(payer: str, settlement: str, sums: Mapping[tuple[str, str], int], chart: Chart) -> AccountingEntry:
     income: dict[str, int] = defaultdict(int)
     by_code: dict[str, dict[str, int]] = defaultdict(dict)
     for (account, vat_code), amount_minor in sorted(sums.items()):
@@ -136,7 +136,7 @@ def _entry(payer: str, settlement: str, sums: Mapping[tuple[str, str], int], cha
             income[chart.vat[vat_code]] += vat_minor
     own = chart.prepaid if settlement == PREPAID else chart.receivable
     postings = [Posting(account, -amount) for account, amount in income.items() if amount]
-    return Entry(payer, settlement, (Posting(own, sum(income.values())), *postings))
+    return AccountingEntry(payer, settlement, (Posting(own, sum(income.values())), *postings))
 
 
 def _split(amount_minor: int, vat_code: str, chart: Chart) -> tuple[int, int]:

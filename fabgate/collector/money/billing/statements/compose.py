@@ -164,7 +164,7 @@ class Person(NamedTuple):
     total: Total
 
 
-class Entry(NamedTuple):
+class CreditEntry(NamedTuple):
     """A credit, a refund or a reversed credit of the month (ground/models/billing/prepaid.py)."""
 
     day: date
@@ -179,7 +179,7 @@ class Credit(NamedTuple):
     """The prepaid credit of a month: balance before, entries, what the statement takes from it, balance after."""
 
     opening_minor: int
-    entries: list[Entry]
+    entries: list[CreditEntry]
     used_minor: int
     #: What is due by statement although the payer prepays: it corrects what was not paid from credit.
     due_minor: int = 0

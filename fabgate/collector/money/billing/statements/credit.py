@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from fabgate.collector.ground.models import PrepaidEntry
 from fabgate.collector.money.billing import terms
 from fabgate.collector.money.billing.prepaid import balances, modes
-from fabgate.collector.money.billing.statements.compose import Credit, Entry
+from fabgate.collector.money.billing.statements.compose import Credit, CreditEntry
 
 
 def of(month: date, payer: str, amount_minor: int, due_minor: int) -> Credit | None:
@@ -19,7 +19,7 @@ def of(month: date, payer: str, amount_minor: int, due_minor: int) -> Credit | N
     prepays = modes.Modes.now().prepays(payer, month)
     rows = PrepaidEntry.objects.filter(payer=payer, day__gte=month, day__lt=terms.next_month(month))
     entries = [
-        Entry(*row)
+        CreditEntry(*row)
         for row in rows.exclude(kind=PrepaidEntry.USED)
         .order_by("day", "pk")
         .values_list("day", "kind", "method", "till_number", "reason", "amount_minor")

@@ -25,8 +25,8 @@ from fabgate.collector.money.billing.sinks.contract import Month, Site
 from fabgate.collector.money.billing.sinks.month_folder import MonthFolder
 from fabgate.collector.money.billing.sinks.postings import (
     Account,
+    AccountingEntry,
     Chart,
-    Entry,
     Income,
     VatAccount,
     WithoutRateError,
@@ -193,7 +193,7 @@ class JournalSink:
                     separator = self._options.separator or _LAYOUTS[self._options.layout].separator
                     new.write("entries.csv", write_csv(self._table(month, found), separator))
 
-    def _entries(self, month: Month) -> list[Entry]:
+    def _entries(self, month: Month) -> list[AccountingEntry]:
         try:
             return entries(month, self._chart)
         except WithoutRateError as error:
@@ -257,7 +257,7 @@ class JournalSink:
                 cells = {**common, **line}
                 yield ["" if layout.is_once and number and name in _ONCE else cells[name] for name in wanted]
 
-    def _postings(self, entry: Entry, layout: _Layout, reference: str) -> Iterator[dict[str, str]]:
+    def _postings(self, entry: AccountingEntry, layout: _Layout, reference: str) -> Iterator[dict[str, str]]:
         for number, (account, debit_minor) in enumerate(entry.postings):
             amount = self._amount(abs(debit_minor), layout)
             zero = self._amount(0, layout)
@@ -270,7 +270,7 @@ class JournalSink:
                 "side": "D" if is_debit else "C",
             }
 
-    def _pairs(self, entry: Entry, layout: _Layout) -> Iterator[dict[str, str]]:
+    def _pairs(self, entry: AccountingEntry, layout: _Layout) -> Iterator[dict[str, str]]:
         """Yield each credit with the account of the payer as its debit; a negative one the other way round."""
         own = entry.postings[0].account
         for posting in entry.postings[1:]:
@@ -286,7 +286,7 @@ class _Numbered(NamedTuple):
     """An entry with its number in the month."""
 
     number: int
-    entry: Entry
+    entry: AccountingEntry
 
     def name(self, month: Month) -> str:
         """Return the entry's name, which is the same in every layout."""
