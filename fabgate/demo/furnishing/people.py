@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 
-class Person(NamedTuple):
+class DemoPerson(NamedTuple):
     """A member, as ``collector import-members`` takes one. `card` is a key of UIDS; the demo shows given names."""
 
     id: str
@@ -40,27 +40,27 @@ CARDS: Final[dict[str, str]] = {
     "phone": "08:12:34:56",
 }
 MEMBERS: Final = (
-    Person("m-1", "Ada", "Martin", "ada", "en", "user", "", "laser saw printer"),
-    Person("m-2", "Bob", "Lefèvre", "bob", "fr", "user", "", "laser printer"),
-    Person("m-3", "Cleo", "Okafor", "cleo", "fr", "maintainer", "", "laser saw printer"),
-    Person("m-4", "Mo", "Haddad", "mo", "en", "user", "2020-01-01", "laser saw printer"),
-    Person("m-5", "Zoé", "Lambert", "zoe", "fr", "supervisor", "", "laser saw printer"),
-    Person("m-6", "Lin", "Nguyen", "lin", "en", "user", "", "laser saw printer", "school"),
+    DemoPerson("m-1", "Ada", "Martin", "ada", "en", "user", "", "laser saw printer"),
+    DemoPerson("m-2", "Bob", "Lefèvre", "bob", "fr", "user", "", "laser printer"),
+    DemoPerson("m-3", "Cleo", "Okafor", "cleo", "fr", "maintainer", "", "laser saw printer"),
+    DemoPerson("m-4", "Mo", "Haddad", "mo", "en", "user", "2020-01-01", "laser saw printer"),
+    DemoPerson("m-5", "Zoé", "Lambert", "zoe", "fr", "supervisor", "", "laser saw printer"),
+    DemoPerson("m-6", "Lin", "Nguyen", "lin", "en", "user", "", "laser saw printer", "school"),
 )
 #: Members who came in the past months. The wall does not show their cards, so that it stays small.
 REGULARS: Final = (
-    Person("m-7", "Inès", "Moreau", "ines", "fr", "user", "", "laser printer", "student"),
-    Person("m-8", "Hugo", "Bernard", "hugo", "fr", "user", "", "saw"),
-    Person("m-9", "Amina", "Diallo", "amina", "fr", "user", "", "laser saw"),
-    Person("m-10", "Paul", "Schmidt", "paul", "en", "user", "", "laser saw printer"),
-    Person("m-11", "Léa", "Fontaine", "lea", "fr", "user", "", "printer", "student"),
-    Person("m-12", "Tomás", "Silva", "tomas", "en", "user", "", "laser"),
-    Person("m-13", "Nora", "Petit", "nora", "fr", "user", "", "laser printer", "student"),
-    Person("m-14", "Karim", "Benali", "karim", "fr", "user", "", "saw printer"),
-    Person("m-15", "Julie", "Roux", "julie", "fr", "user", "", "laser saw"),
-    Person("m-16", "Samuel", "Levy", "samuel", "en", "user", "", "printer", "student"),
-    Person("m-17", "Chiara", "Rossi", "chiara", "en", "user", "", "laser saw printer"),
-    Person("m-18", "Émile", "Girard", "emile", "fr", "user", "", "saw"),
+    DemoPerson("m-7", "Inès", "Moreau", "ines", "fr", "user", "", "laser printer", "student"),
+    DemoPerson("m-8", "Hugo", "Bernard", "hugo", "fr", "user", "", "saw"),
+    DemoPerson("m-9", "Amina", "Diallo", "amina", "fr", "user", "", "laser saw"),
+    DemoPerson("m-10", "Paul", "Schmidt", "paul", "en", "user", "", "laser saw printer"),
+    DemoPerson("m-11", "Léa", "Fontaine", "lea", "fr", "user", "", "printer", "student"),
+    DemoPerson("m-12", "Tomás", "Silva", "tomas", "en", "user", "", "laser"),
+    DemoPerson("m-13", "Nora", "Petit", "nora", "fr", "user", "", "laser printer", "student"),
+    DemoPerson("m-14", "Karim", "Benali", "karim", "fr", "user", "", "saw printer"),
+    DemoPerson("m-15", "Julie", "Roux", "julie", "fr", "user", "", "laser saw"),
+    DemoPerson("m-16", "Samuel", "Levy", "samuel", "en", "user", "", "printer", "student"),
+    DemoPerson("m-17", "Chiara", "Rossi", "chiara", "en", "user", "", "laser saw printer"),
+    DemoPerson("m-18", "Émile", "Girard", "emile", "fr", "user", "", "saw"),
 )
 #: The UID of every member's card: those of the wall, and those of the regulars.
 UIDS: Final = CARDS | {
@@ -106,7 +106,7 @@ CARRIERS: Final = {card: NAMES[owner] for card, owner in OWNERS.items()}
 def members_file(
     folder: Path,
     *,
-    people: Sequence[Person] = MEMBERS,
+    people: Sequence[DemoPerson] = MEMBERS,
     machines: frozenset[str] = frozenset({"laser", "saw", "printer"}),
     without: str = "",
 ) -> Path:
@@ -135,5 +135,5 @@ def roster() -> list[dict[str, Any]]:
     ]
 
 
-def _badges(one: Person) -> list[str]:
+def _badges(one: DemoPerson) -> list[str]:
     return [UIDS[one.card], *([CARDS[FOB]] if one.id == FOB_OWNER else [])]

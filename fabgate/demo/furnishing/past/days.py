@@ -19,7 +19,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from fabgate import wire
-from fabgate.demo.furnishing.people import MEMBERS, MINOR, REGULARS, Person
+from fabgate.demo.furnishing.people import MEMBERS, MINOR, REGULARS, DemoPerson
 from fabgate.gate.journal.changes import Draft
 from fabgate.gate.journal.ids import uuid7
 from fabgate.rules.vocabulary import EndReason
@@ -96,7 +96,7 @@ class Past:
     days: dict[date, list[Draft]] = field(default_factory=lambda: defaultdict(list))
 
 
-def members_on(today: date) -> tuple[Person, ...]:
+def members_on(today: date) -> tuple[DemoPerson, ...]:
     """Return all members; the membership of one of them has ended."""
     ended = (today - timedelta(days=LAPSED_DAYS)).isoformat()
     return tuple(
@@ -109,7 +109,7 @@ def first_day(today: date) -> date:
     return today - timedelta(weeks=WEEKS, days=today.weekday())
 
 
-def trained_on(person: Person, machine: str, today: date) -> date | None:
+def trained_on(person: DemoPerson, machine: str, today: date) -> date | None:
     """Return the day on which a member was trained for a machine, or None."""
     if machine not in person.machines.split():
         return None
@@ -171,7 +171,7 @@ class _Use:
     """A session that has started and will be written to a journal."""
 
     session: str
-    person: Person
+    person: DemoPerson
     began: datetime
     #: when the machine came on for this member, on the boot's clock
     on_ms: int
@@ -230,7 +230,7 @@ class _Workshop:
             at += self._minutes(machine.pause_min)
 
     def _session(
-        self, machine: PastMachine, person: Person, began: datetime, ends: datetime, closes: datetime
+        self, machine: PastMachine, person: DemoPerson, began: datetime, ends: datetime, closes: datetime
     ) -> datetime:
         """Write a session and its handover, if any; return when the last of the sessions ended."""
         reason = self._chance.choices([*machine.ends], [*machine.ends.values()])[0]
@@ -274,7 +274,7 @@ class _Workshop:
             journal.set_clock(back + timedelta(seconds=31))
             self._hours(machine, back + timedelta(minutes=1), closes)
 
-    def _session_with_wrong_clock(self, machine: PastMachine, person: Person, began: datetime) -> datetime:
+    def _session_with_wrong_clock(self, machine: PastMachine, person: DemoPerson, began: datetime) -> datetime:
         """Write a session during which the gate's clock, which was seven minutes fast, is set."""
         ahead, lasts = timedelta(minutes=7, seconds=12), timedelta(minutes=13)
         use = self._start(machine, person, began, off=ahead)
@@ -287,7 +287,7 @@ class _Workshop:
     def _start(
         self,
         machine: PastMachine,
-        person: Person,
+        person: DemoPerson,
         at: datetime,
         *,
         takes_over: bool = False,
@@ -331,7 +331,9 @@ class _Workshop:
             fields["running_ms"] = 0  # no machine of the demo has a run-sense input
         self._journals[machine.name].add(at, kind, **holder, **fields)
 
-    def _refuse(self, machine: PastMachine, at: datetime, reason: str, person: Person | None, card: str = "") -> None:
+    def _refuse(
+        self, machine: PastMachine, at: datetime, reason: str, person: DemoPerson | None, card: str = ""
+    ) -> None:
         badge = self._known.digests[card or (person.card if person else "stranger")]
         member = None if person is None else person.id
         self._journals[machine.name].add(at, "access.refused", badge=badge, member=member, reasons=[reason])
@@ -364,7 +366,7 @@ class _Workshop:
 
     # --- who ----------------------------------------------------------------------------------------------------------
 
-    def _somebody(self, machine: PastMachine, begins: datetime, ends: datetime) -> Person | None:
+    def _somebody(self, machine: PastMachine, begins: datetime, ends: datetime) -> DemoPerson | None:
         """Return a member who may use the machine and is free at that time, and mark them as busy."""
         day = begins.astimezone(self._zone).date()
         free = [
@@ -379,19 +381,19 @@ class _Workshop:
         self._busy[person.id].append((begins, ends))
         return person
 
-    def _other(self, machine: PastMachine, than: Person, at: datetime) -> Person:
+    def _other(self, machine: PastMachine, than: DemoPerson, at: datetime) -> DemoPerson:
         """Return another member who may use the machine."""
         day = at.astimezone(self._zone).date()
         return self._chance.choice(
             [person for person in (*MEMBERS, *REGULARS) if person is not than and self._may_use(person, machine, day)]
         )
 
-    def _may_use(self, person: Person, machine: PastMachine, day: date) -> bool:
+    def _may_use(self, person: DemoPerson, machine: PastMachine, day: date) -> bool:
         has_left = person.id == LAPSED and day > self._today - timedelta(days=LAPSED_DAYS)
         owes = person.id == DEBTOR and self._owes(day)
         return not has_left and not owes and self._is_trained(person, machine, day)
 
-    def _is_trained(self, person: Person, machine: PastMachine, day: date) -> bool:
+    def _is_trained(self, person: DemoPerson, machine: PastMachine, day: date) -> bool:
         since = trained_on(person, machine.name, self._today)
         return since is not None and since <= day
 

@@ -13,7 +13,7 @@ import pytest
 
 from fabgate import wire
 from fabgate.demo.furnishing.past import days
-from fabgate.demo.furnishing.people import MEMBERS, MINOR, REGULARS, UIDS, Person
+from fabgate.demo.furnishing.people import MEMBERS, MINOR, REGULARS, UIDS, DemoPerson
 from fabgate.gate.journal.changes import Draft
 
 #: A Saturday, days after the clocks went forward and back, and the first of January.
@@ -31,7 +31,7 @@ class Session:
     """A session as the entries tell it, with true times."""
 
     machine: str
-    person: Person
+    person: DemoPerson
     started: Draft
     ended: Draft
     began: datetime

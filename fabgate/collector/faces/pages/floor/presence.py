@@ -24,7 +24,7 @@ MAX_SESSIONS: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class PresentPerson:
     """A person and the machine where they were last seen; `at` is None while they are using it.
 
     If the machine's gate is offline, `at` is when the gate was last heard.
@@ -37,7 +37,7 @@ class Person:
     is_supervisor: bool
 
 
-def now(at: datetime) -> list[Person]:
+def now(at: datetime) -> list[PresentPerson]:
     """Return the people present, each once; those using a machine come first."""
     busy = [gate for gate in stations.used(at - RECENT) if gate.session_member]
     used = [gate for gate in busy if gate.is_online(at)]
@@ -52,7 +52,7 @@ def now(at: datetime) -> list[Person]:
         seen.setdefault(person, (machine, ended, False))
     people = display_names.names_of(seen)
     supervisors = _supervisors(people.values())
-    return [Person(people[key], *where, key in supervisors) for key, where in seen.items()]
+    return [PresentPerson(people[key], *where, key in supervisors) for key, where in seen.items()]
 
 
 def _supervising(sessions: list[str]) -> list[tuple[str, str]]:

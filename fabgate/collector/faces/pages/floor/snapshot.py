@@ -20,7 +20,7 @@ from fabgate.collector.faces.pages.floor import (
     stations,
 )
 from fabgate.collector.faces.pages.floor.first_steps import Step
-from fabgate.collector.faces.pages.floor.presence import Person
+from fabgate.collector.faces.pages.floor.presence import PresentPerson
 from fabgate.collector.faces.pages.floor.recent_commands import SentCommand
 from fabgate.collector.faces.pages.floor.recent_refusals import RecentRefusal
 from fabgate.collector.faces.pages.floor.stations import Station
@@ -86,7 +86,7 @@ class Snapshot:
         return max(heard) if is_cut_off and heard else None
 
     @cached_property
-    def people(self) -> list[Person]:
+    def people(self) -> list[PresentPerson]:
         """Return the people present."""
         return presence.now(self.at)
 

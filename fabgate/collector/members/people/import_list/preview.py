@@ -36,7 +36,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class PreviewedPerson:
     """A person in the file; `member` is None for a new person."""
 
     row: ImportedMember
@@ -55,8 +55,8 @@ class Difference:
     """All changes that a file would make."""
 
     file: File
-    new: list[Person]
-    changed: list[Person]
+    new: list[PreviewedPerson]
+    changed: list[PreviewedPerson]
     unchanged: int
     #: Current members who are not in the file.
     vanished: list[Member]
@@ -193,7 +193,7 @@ def _person(
     now: Mapping[str, Any],
     columns: frozenset[str],
     lost: Collection[tuple[str, str]],
-) -> Person:
+) -> PreviewedPerson:
     """Compare a row with a member; `now` are their machines, badges and plan."""
     compared: list[tuple[str, Any, Any]] = [
         (name, None if member is None else getattr(member, name), getattr(row, name))
@@ -212,7 +212,7 @@ def _person(
         for name, before, after in compared
         if before != after and not (member is None and after in ("", [], None, False))
     ]
-    return Person(row, member, fields)
+    return PreviewedPerson(row, member, fields)
 
 
 def _by_member(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

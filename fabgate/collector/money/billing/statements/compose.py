@@ -155,7 +155,7 @@ class OnMachine(NamedTuple):
     total: Total
 
 
-class Person(NamedTuple):
+class OfPerson(NamedTuple):
     """What one person used."""
 
     id: str
@@ -196,7 +196,7 @@ class Statement:
 
     head: Head
     words: Words
-    persons: list[Person]
+    persons: list[OfPerson]
     lines: list[Line]
     #: None for a payer who does not prepay.
     credit: Credit | None = None
@@ -307,14 +307,14 @@ def compose(
     return Statement(head, words, persons, sorted(lines))
 
 
-def _person(pk: str, by_machine: Mapping[str, list[Item]], words: Words) -> Person:
+def _person(pk: str, by_machine: Mapping[str, list[Item]], words: Words) -> OfPerson:
     machines = []
     for name, items in by_machine.items():
         items.sort(key=_order)
         title = words.machines.get(name) or name
         machines.append(OnMachine(name, title, items, _sum(map(_total, items))))
     machines.sort(key=lambda machine: (folded(machine.title), machine.name))
-    return Person(pk, words.people.get(pk) or pk, machines, _sum(machine.total for machine in machines))
+    return OfPerson(pk, words.people.get(pk) or pk, machines, _sum(machine.total for machine in machines))
 
 
 def _order(item: Item) -> tuple[datetime, str, bool]:

@@ -21,8 +21,8 @@ from fabgate.collector.money.billing.statements.compose import (
     Head,
     Item,
     Line,
+    OfPerson,
     OnMachine,
-    Person,
     Statement,
     Total,
     Words,
@@ -231,7 +231,7 @@ def _due() -> str:
     return _("due by statement: what it corrects was not paid from credit")
 
 
-def _person(person: Person, money: Money, zone: ZoneInfo) -> Iterator[Step]:
+def _person(person: OfPerson, money: Money, zone: ZoneInfo) -> Iterator[Step]:
     yield Step(PERSON, partial(StatementRow, PERSON, person.name))
     for machine in person.machines:
         yield from _machine(machine, money, zone)
