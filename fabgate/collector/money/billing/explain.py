@@ -51,7 +51,7 @@ def decimals_of(amount: Decimal) -> int:
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
-class Step(NamedTuple):
+class PriceStep(NamedTuple):
     """One step: in words, and what it adds or takes off. Amounts are in the currency's main unit."""
 
     words: str
@@ -76,23 +76,23 @@ def lines(rated: Rated, zone: ZoneInfo, currency: str, digits: int) -> list[str]
     return found if rated.price is None else [*found[:-1], f"{found[-1]}: 0 {currency}"]
 
 
-def steps(rated: Rated, zone: ZoneInfo, shown: Written = _number) -> Iterator[Step]:
+def steps(rated: Rated, zone: ZoneInfo, shown: Written = _number) -> Iterator[PriceStep]:
     """Yield the steps up to the exact amount, which `rated` has rounded. `shown` writes the amounts in their words."""
     if rated.price is None or rated.rule is None:
-        yield Step(str(_WHY[rated.kind]))
+        yield PriceStep(str(_WHY[rated.kind]))
         return
     tariff, price = rated.rule.tariff, rated.price
     if rated.rule.id != NOT_STORED:
         named = {"number": rated.rule.id, "day": date_format(rated.rule.valid_from, "DATE_FORMAT")}
-        yield Step(_("rule %(number)s, in force from %(day)s") % named)
+        yield PriceStep(_("rule %(number)s, in force from %(day)s") % named)
     if rated.kind == rating.GRACE:
         named = {"time": _time(rated.facts.counted_ms), "grace": tariff.grace_s}
-        yield Step(_("%(time)s is not longer than the grace time, %(grace)s s") % named)
+        yield PriceStep(_("%(time)s is not longer than the grace time, %(grace)s s") % named)
         return
     for segment in price.segments:
-        yield Step(_segment(segment, zone, shown), money(segment.amount))
+        yield PriceStep(_segment(segment, zone, shown), money(segment.amount))
     if _is_all_free(rated):
-        yield Step(_("all of it is free, so there is no fee and no minimum"))
+        yield PriceStep(_("all of it is free, so there is no fee and no minimum"))
         return
     total = price.time
     named = {"minimum": shown(tariff.minimum), "cap": shown(tariff.daily_cap or Decimal(0))}
@@ -104,7 +104,7 @@ def steps(rated: Rated, zone: ZoneInfo, shown: Written = _number) -> Iterator[St
     ):
         if change:
             total += change
-            yield Step(words, money(change), money(total))
+            yield PriceStep(words, money(change), money(total))
 
 
 def exact(amount: Fraction, shown: Written = _number) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 from fabgate.collector.ground.base import data_folder
 from fabgate.collector.ground.db.chains import CHANGES, FIRST, Head, SealedRow
 from fabgate.collector.processes.verify import audit_head
-from fabgate.collector.processes.verify.findings import CHANGED, RESTORED, Finding, Report, Step
+from fabgate.collector.processes.verify.findings import CHANGED, RESTORED, Advance, Finding, Report
 from fabgate.collector.processes.verify.snapshot import PAGE
 from fabgate.errors import SealError
 
@@ -16,7 +16,7 @@ from fabgate.errors import SealError
 _VALUES: Final = f"one of {', '.join(CHANGES.columns)}"
 
 
-def check(report: Report, kept: Head | None, noted: Head | None, step: Step) -> Head:
+def check(report: Report, kept: Head | None, noted: Head | None, advance: Advance) -> Head:
     """Check every row; return the head.
 
     `kept` is the head in FABGATE_DATA, read before the rows; `noted` one that a person wrote down. Raises SealError if no
@@ -28,7 +28,7 @@ def check(report: Report, kept: Head | None, noted: Head | None, step: Step) -> 
     for rows, row in enumerate(CHANGES.rows(), 1):
         reader.read(row)
         if rows % PAGE == 0:
-            step(PAGE)
+            advance(PAGE)
     report.compared["change"] += rows
     if reader.wrong and not reader.right:
         raise SealError(

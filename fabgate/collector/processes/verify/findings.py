@@ -185,7 +185,7 @@ class Report:
 
 
 #: Reports that so many more rows were compared.
-Step = Callable[[int], None]
+Advance = Callable[[int], None]
 
 
 def as_text(value: Any) -> str | None:

@@ -16,7 +16,7 @@ from fabgate.collector.ground.models import LedgerLine
 from fabgate.collector.ground.models.sessions import counted
 from fabgate.collector.processes.verify import checkpoints
 from fabgate.collector.processes.verify.decisions import Decisions
-from fabgate.collector.processes.verify.findings import Report, Step
+from fabgate.collector.processes.verify.findings import Advance, Report
 from fabgate.collector.processes.verify.snapshot import Workspace, moment, pages
 from fabgate.collector.recording.sessions.merge import Usage
 
@@ -58,7 +58,7 @@ _encode: Final = msgspec.msgpack.encode
 _decode: Final = msgspec.msgpack.Decoder(_Line).decode
 
 
-def load(report: Report, workspace: Workspace, step: Step) -> None:
+def load(report: Report, workspace: Workspace, advance: Advance) -> None:
     """Note all lines in the workspace, and compare the older ones with the digests in the audit log."""
     digests = checkpoints.Digests()
     for page in pages(_LINES, "id", after=-(1 << 63)):
@@ -71,7 +71,7 @@ def load(report: Report, workspace: Workspace, step: Step) -> None:
             lines.append((line.session, line.pk, packed))
         workspace.insert("line", lines)
         report.compared["ledgerline"] += len(page)
-        step(len(page))
+        advance(len(page))
     workspace.index("line", "session")
     digests.check(report)
 

@@ -34,7 +34,7 @@ from fabgate.collector.processes.verify import (
     snapshot,
     sums,
 )
-from fabgate.collector.processes.verify.findings import Report, Step
+from fabgate.collector.processes.verify.findings import Advance, Report
 from fabgate.collector.processes.verify.gates import entries, refusals
 from fabgate.collector.processes.verify.money import charges, prepaid, prices
 from fabgate.collector.processes.verify.tables import forms, logged
@@ -91,30 +91,30 @@ def _parts(
     zone: str,
     kept: Head | None,
     noted: Head | None,
-    step: Step,
+    advance: Advance,
 ) -> Iterator[tuple[str, Callable[[], object]]]:
     """Yield each part, with the table that a finding names if the part cannot be carried out."""
 
     def audit() -> None:
-        report.head = str(audit_log.check(report, kept, noted, step))
+        report.head = str(audit_log.check(report, kept, noted, advance))
 
     read: list[int | None] = []
     yield "entry", lambda: forms.check(report)
-    yield "entry", lambda: read.append(entries.check(report, workspace, site, step))
+    yield "entry", lambda: read.append(entries.check(report, workspace, site, advance))
     refused = read[0] if read else None
     yield "refusal", lambda: refusals.check(report, refused, site)
     yield "journal", lambda: checkpoints.check_entries(report)
     if refused is None:
         report.unchecked("usagesession", "", "some entries cannot be read")
     else:
-        yield "usagesession", lambda: sessions.check(report, workspace, step)
-    yield "usageday", lambda: sums.check(report, ZoneInfo(zone), step)
+        yield "usagesession", lambda: sessions.check(report, workspace, advance)
+    yield "usageday", lambda: sums.check(report, ZoneInfo(zone), advance)
     yield "change", audit
     yield "change", lambda: logged.check(report)
     yield "planchange", lambda: prices.check(report)
     yield "prepaidentry", lambda: prepaid.check(report)
     yield "closedmonth", lambda: _check_closed_months(report)
-    yield "charge", lambda: charges.check(report, step)
+    yield "charge", lambda: charges.check(report, advance)
 
 
 def _check_closed_months(report: Report) -> None:
@@ -125,7 +125,7 @@ def _check_closed_months(report: Report) -> None:
             report.changed_as_a_whole("closedmonth", month, why)
 
 
-def _counted(progress: Progress) -> Step:
+def _counted(progress: Progress) -> Advance:
     """Return a function that adds up the compared rows.
 
     Sessions are read by themselves, for the sums and, where billing was started, for the charges.
@@ -135,13 +135,13 @@ def _counted(progress: Progress) -> Step:
     size += times * _count(UsageSession._meta.db_table)  # noqa: SLF001 (as above)
     done = 0
 
-    def step(count: int) -> None:
+    def advance(count: int) -> None:
         nonlocal done
         done += count
         progress(min(done, size), size)
 
     progress(0, size)
-    return step
+    return advance
 
 
 def _count(table: str) -> int:

@@ -21,7 +21,7 @@ from fabgate.collector.ground.models.entries import AHEAD
 from fabgate.collector.ground.models.sessions import counted
 from fabgate.collector.ground.models.sessions.words import EARLIER_HOLDER, OWN
 from fabgate.collector.processes.verify import decisions, guard, ledger
-from fabgate.collector.processes.verify.findings import Report, Step
+from fabgate.collector.processes.verify.findings import Advance, Report
 from fabgate.collector.processes.verify.gates import entries
 from fabgate.collector.processes.verify.snapshot import Workspace, grouped, moment, pages
 from fabgate.collector.recording.entries import decode, queries
@@ -57,15 +57,15 @@ class Arrived(NamedTuple):
     arrived_at: datetime
 
 
-def check(report: Report, workspace: Workspace, step: Step) -> None:
+def check(report: Report, workspace: Workspace, advance: Advance) -> None:
     """Check every session, with its corrections, review and ledger lines."""
     journals = {journal.pk: journal for journal in entries.all_journals()}
     decisions.load(workspace)
-    ledger.load(report, workspace, step)
+    ledger.load(report, workspace, advance)
     for page in pages(_SESSIONS, "id", after=""):
         guard.each(report, "usagesession", page, partial(_check_some, report, workspace, journals), itemgetter(_ID))
         workspace.insert("seen", [(values[_ID],) for values in page])
-        step(len(page))
+        advance(len(page))
     _check_absent(report, workspace)
     decisions.check_absent(report)
 

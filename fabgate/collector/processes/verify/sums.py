@@ -12,7 +12,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from fabgate.collector.ground.models import UsageDay, UsageMonth, UsageSession, UsageSums
-from fabgate.collector.processes.verify.findings import Report, Step
+from fabgate.collector.processes.verify.findings import Advance, Report
 from fabgate.collector.processes.verify.snapshot import PAGE
 from fabgate.collector.recording.sessions import sums
 from fabgate.collector.recording.sessions.sums import SUM_COLUMNS, Key
@@ -45,7 +45,7 @@ class _Session:
     energy_wh: int | None
 
 
-def check(report: Report, zone: ZoneInfo, step: Step) -> None:
+def check(report: Report, zone: ZoneInfo, advance: Advance) -> None:
     """Check the sums of all days and months in the site's time zone."""
     days, months = _Table(UsageDay, "usageday", report), _Table(UsageMonth, "usagemonth", report)
     for number, session in enumerate(_sessions(), 1):
@@ -55,7 +55,7 @@ def check(report: Report, zone: ZoneInfo, step: Step) -> None:
             days.add(key, line)
             months.add((key[0].replace(day=1), *key[1:]), line)
         if number % PAGE == 0:
-            step(PAGE)
+            advance(PAGE)
     days.finish()
     months.finish()
 

@@ -12,7 +12,7 @@ from fabgate.collector.ground.models import Badge, Gate, Machine, Member, Traini
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class FirstStep:
     """A step; `url` is empty while an earlier step must come first."""
 
     name: str
@@ -24,14 +24,14 @@ class Step:
     is_next: bool = False
 
 
-def of(role: str) -> list[Step]:
+def of(role: str) -> list[FirstStep]:
     """Return the steps that `role` may take, or none once all of these are done."""
     steps = [step for route, step in _steps() if rights.may(role, route, "POST")]
     first = next((step for step in steps if not step.is_done), None)
     return [replace(step, is_next=step is first) for step in steps] if first else []
 
 
-def _steps() -> list[tuple[str, Step]]:
+def _steps() -> list[tuple[str, FirstStep]]:
     """Return every step with the route that it uses."""
     machine = Machine.objects.filter(retired_at=None).order_by("id").first()
     member = Member.objects.filter(left_on=None).order_by("id").first()
@@ -42,7 +42,7 @@ def _steps() -> list[tuple[str, Step]]:
     return [
         (
             "machines-new",
-            Step(
+            FirstStep(
                 "machine",
                 _("Add a machine"),
                 _("Its name, and how a badge switches it."),
@@ -52,11 +52,13 @@ def _steps() -> list[tuple[str, Step]]:
         ),
         (
             "machines-gate",
-            Step("gate", _("Connect its gate"), _("The Raspberry Pi next to the machine."), gate_url, is_done=has_gate),
+            FirstStep(
+                "gate", _("Connect its gate"), _("The Raspberry Pi next to the machine."), gate_url, is_done=has_gate
+            ),
         ),
         (
             "people-new",
-            Step(
+            FirstStep(
                 "person",
                 _("Add a person"),
                 _("One by one, or from a list of members."),
@@ -66,7 +68,7 @@ def _steps() -> list[tuple[str, Step]]:
         ),
         (
             "people-training-new",
-            Step(
+            FirstStep(
                 "training",
                 _("Add a training"),
                 _("It grants access to machines."),
@@ -77,6 +79,8 @@ def _steps() -> list[tuple[str, Step]]:
         ),
         (
             "people-give",
-            Step("badge", _("Assign a badge"), _("Its holder starts machines with it."), badge_url, is_done=has_badge),
+            FirstStep(
+                "badge", _("Assign a badge"), _("Its holder starts machines with it."), badge_url, is_done=has_badge
+            ),
         ),
     ]

@@ -19,7 +19,7 @@ from fabgate.collector.faces.pages.floor import (
     recent_refusals,
     stations,
 )
-from fabgate.collector.faces.pages.floor.first_steps import Step
+from fabgate.collector.faces.pages.floor.first_steps import FirstStep
 from fabgate.collector.faces.pages.floor.presence import PresentPerson
 from fabgate.collector.faces.pages.floor.recent_commands import SentCommand
 from fabgate.collector.faces.pages.floor.recent_refusals import RecentRefusal
@@ -73,7 +73,7 @@ class Snapshot:
         return [(one, counts[one], format_html(label, STATES[one][1], one, counts[one])) for one in _COUNTED]
 
     @property
-    def first_steps(self) -> list[Step]:
+    def first_steps(self) -> list[FirstStep]:
         """Return the first steps of a new collector, as far as the account may take them."""
         return first_steps.of(self.account.role)
 

@@ -92,7 +92,7 @@ def minutes(request: HttpRequest) -> HttpResponse:
             ),
             "open": [_row(one) for one in UsageSession.open().filter(used_by=member.pk)],
             "badges": carried,
-            "statements": statements.entries(member.pk)[: statements.NEWEST],
+            "statements": statements.listed(member.pk)[: statements.NEWEST],
             "allowed": allowed.machines(member, timezone.localtime()),
             "week": week.ahead(),
             "trainings": allowed.trainings(member, today()),

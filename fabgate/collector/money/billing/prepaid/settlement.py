@@ -18,7 +18,7 @@ from fabgate.collector.money.billing.charges.record import Record
 from fabgate.collector.money.billing.prepaid.modes import PREPAID, RECEIVABLE, Modes
 
 
-class Step(NamedTuple):
+class ChargeToSettle(NamedTuple):
     """What settlement knows of a charge of one session."""
 
     session: str
@@ -63,23 +63,23 @@ class Settled(NamedTuple):
         return RECEIVABLE if pk in self.lines else self.modes.settlement(payer, month)
 
 
-def steps_of(sessions: Sequence[str]) -> list[Step]:
+def steps_of(sessions: Sequence[str]) -> list[ChargeToSettle]:
     """Return all charges of some sessions."""
     found = statements.rows_among(Charge.objects.all(), "session", sessions, "month", "reverses", "pk", "payer")
-    return [Step(*row) for row in found]
+    return [ChargeToSettle(*row) for row in found]
 
 
-def step_of(one: Record) -> Step:
+def step_of(one: Record) -> ChargeToSettle:
     """Return the step that a charge is."""
-    return Step(one.session, one.month, one.reverses, one.id, one.payer)
+    return ChargeToSettle(one.session, one.month, one.reverses, one.id, one.payer)
 
 
-def due_by_statement(known: Modes, steps: Iterable[Step]) -> frozenset[str]:
+def due_by_statement(known: Modes, steps: Iterable[ChargeToSettle]) -> frozenset[str]:
     """Return the ids of the charges that are due by statement because of what they reverse or follow.
 
     `steps` has all charges of each session. Pure.
     """
-    by_session: dict[str, list[Step]] = defaultdict(list)
+    by_session: dict[str, list[ChargeToSettle]] = defaultdict(list)
     for step in steps:
         by_session[step.session].append(step)
     due: set[str] = set()

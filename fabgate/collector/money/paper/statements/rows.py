@@ -130,7 +130,7 @@ def legend() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class UnwrittenRow:
     """A row that is not written yet: a page writes only those that it shows."""
 
     kind: str
@@ -139,21 +139,23 @@ class Step:
 
 def of(statement: Statement) -> Iterator[StatementRow]:
     """Yield the rows of a statement, the sum of everything last."""
-    return (step.write() for step in steps(statement))
+    return (row.write() for row in unwritten(statement))
 
 
-def steps(statement: Statement) -> Iterator[Step]:
+def unwritten(statement: Statement) -> Iterator[UnwrittenRow]:
     """Yield the same rows, each to be written in the language that is active then."""
     money, zone = Money(statement.head.currency, statement.head.digits), ZoneInfo(statement.head.zone)
     for person in statement.persons:
         yield from _person(person, money, zone)
     if statement.lines:
-        yield Step(PERSON, lambda: StatementRow(PERSON, _("Other charges and reductions")))
+        yield UnwrittenRow(PERSON, lambda: StatementRow(PERSON, _("Other charges and reductions")))
         for line in statement.lines:
-            yield Step(LINE, partial(_line, line, money, statement.head))
+            yield UnwrittenRow(LINE, partial(_line, line, money, statement.head))
         amount = money.minor(statement.lines_minor)
-        yield Step(PERSON_SUM, lambda: StatementRow(PERSON_SUM, _("Other charges and reductions"), amount=amount))
-    yield Step(WHOLE, partial(_whole, statement, money))
+        yield UnwrittenRow(
+            PERSON_SUM, lambda: StatementRow(PERSON_SUM, _("Other charges and reductions"), amount=amount)
+        )
+    yield UnwrittenRow(WHOLE, partial(_whole, statement, money))
 
 
 class CreditRow(NamedTuple):
@@ -231,19 +233,19 @@ def _due() -> str:
     return _("due by statement: what it corrects was not paid from credit")
 
 
-def _person(person: OfPerson, money: Money, zone: ZoneInfo) -> Iterator[Step]:
-    yield Step(PERSON, partial(StatementRow, PERSON, person.name))
+def _person(person: OfPerson, money: Money, zone: ZoneInfo) -> Iterator[UnwrittenRow]:
+    yield UnwrittenRow(PERSON, partial(StatementRow, PERSON, person.name))
     for machine in person.machines:
         yield from _machine(machine, money, zone)
     if len(person.machines) > 1:
-        yield Step(PERSON_SUM, partial(_total, PERSON_SUM, person.name, person.total, money))
+        yield UnwrittenRow(PERSON_SUM, partial(_total, PERSON_SUM, person.name, person.total, money))
 
 
-def _machine(machine: OnMachine, money: Money, zone: ZoneInfo) -> Iterator[Step]:
-    yield Step(MACHINE, partial(StatementRow, MACHINE, machine.title))
+def _machine(machine: OnMachine, money: Money, zone: ZoneInfo) -> Iterator[UnwrittenRow]:
+    yield UnwrittenRow(MACHINE, partial(StatementRow, MACHINE, machine.title))
     for item in machine.items:
-        yield Step(SESSION, partial(_session, item, money, zone))
-    yield Step(MACHINE_SUM, partial(_total, MACHINE_SUM, machine.title, machine.total, money))
+        yield UnwrittenRow(SESSION, partial(_session, item, money, zone))
+    yield UnwrittenRow(MACHINE_SUM, partial(_total, MACHINE_SUM, machine.title, machine.total, money))
 
 
 def _whole(statement: Statement, money: Money) -> StatementRow:

@@ -17,7 +17,7 @@ from fabgate import seal, wire
 from fabgate.collector.ground.db import statements
 from fabgate.collector.ground.models import Boot, Gate, Hole, Journal, Quarantine
 from fabgate.collector.processes.verify import guard
-from fabgate.collector.processes.verify.findings import Report, Step
+from fabgate.collector.processes.verify.findings import Advance, Report
 from fabgate.collector.processes.verify.snapshot import PAGE, Workspace, moment, pages
 from fabgate.collector.recording.broker.message import Received
 from fabgate.collector.recording.entries import boots, decode, first_dates, journals, succession
@@ -76,7 +76,7 @@ class Contents:
     refusals: int = 0
 
 
-def check(report: Report, workspace: Workspace, site: str, step: Step) -> int:
+def check(report: Report, workspace: Workspace, site: str, advance: Advance) -> int:
     """Check every journal and its entries; return how many entries record a refusal.
 
     Raises LookupError if a journal cannot be read, which is a finding already: what follows from all would be wrong.
@@ -89,7 +89,7 @@ def check(report: Report, workspace: Workspace, site: str, step: Step) -> int:
         guard.carry_out(
             report,
             "journal",
-            partial(_Reader(report, workspace, site, known, contents, journal).check, step),
+            partial(_Reader(report, workspace, site, known, contents, journal).check, advance),
             row=journal.name,
         )
         for journal in known.values()
@@ -148,7 +148,7 @@ class _Reader:
         self._stored: list[tuple[int, int]] = []
         self._before: Previous | None = None
 
-    def check(self, step: Step) -> None:
+    def check(self, advance: Advance) -> None:
         """Check the entries, then what the journal's own row says about them."""
         counted = Quarantine.objects.filter(journal=self._journal, counts=True).order_by("seq")
         self._quarantined = {row.seq: row for row in counted.defer("topic", "detail")}
@@ -161,7 +161,7 @@ class _Reader:
                 "copied", [fact.origin for fact in facts if fact is not None and fact.copyof is not None]
             )
             self._report.compared["entry"] += len(page)
-            step(len(page))
+            advance(len(page))
         for row in self._quarantined.values():
             self._quarantine(row)
         self._check_ack()

@@ -22,7 +22,7 @@ from fabgate.collector.money.billing.charges.record import Record
 from fabgate.collector.money.billing.charges.refresh import Book
 from fabgate.collector.money.billing.rating import Facts
 from fabgate.collector.processes.verify import guard
-from fabgate.collector.processes.verify.findings import LATER, Report, Step
+from fabgate.collector.processes.verify.findings import LATER, Advance, Report
 from fabgate.collector.processes.verify.snapshot import PAGE
 
 #: At most this many sessions are rated together, unless one payer has more; and at most this many payers.
@@ -35,7 +35,7 @@ _TABLE: Final = "charge"
 _NOTHING: Final = "no session gives it"
 
 
-def check(report: Report, step: Step) -> None:
+def check(report: Report, advance: Advance) -> None:
     """Compare the charges of open months. A note reports charges that are not up to date yet."""
     if terms.started() is None:
         for pk in Charge.objects.order_by("pk").values_list("pk", flat=True).iterator(PAGE):
@@ -51,8 +51,8 @@ def check(report: Report, step: Step) -> None:
         return
     check_ = _Check(report, book, newest, _Waiting.after(position, book))
     for first in refresh.open_months(book):
-        guard.carry_out(report, _TABLE, partial(check_.month, first, step), row=f"{first:%Y-%m}")
-    guard.carry_out(report, _TABLE, partial(check_.late, step), row="of sessions of closed months")
+        guard.carry_out(report, _TABLE, partial(check_.month, first, advance), row=f"{first:%Y-%m}")
+    guard.carry_out(report, _TABLE, partial(check_.late, advance), row="of sessions of closed months")
     guard.carry_out(report, _TABLE, check_.extra)
 
 
@@ -98,7 +98,7 @@ class _Check:
         rows = refresh.provisional(self._book).filter(known=0, reverses="").order_by().values("session")
         self._twice.update(row["session"] for row in rows.annotate(n=Count("pk")).filter(n__gt=1))
 
-    def month(self, first: date, step: Step) -> None:
+    def month(self, first: date, advance: Advance) -> None:
         """Compare the charges of the sessions that ended in an open month."""
         book = self._book
         ended = UsageSession.ended_between(*month.bounds(first, book.terms.zone))
@@ -115,12 +115,12 @@ class _Check:
             ]
             for some in statements.pages(compared, PAGE):
                 self._compare(some)
-            step(sum(map(len, by_payer.values())))
+            advance(sum(map(len, by_payer.values())))
 
-    def late(self, step: Step) -> None:
+    def late(self, advance: Advance) -> None:
         """Compare the charges of the open month for sessions of closed months."""
         stored = list(refresh.records(_late(self._book)))
-        touched = {one.session for one in stored} | set(self._changed_in_closed_months(step))
+        touched = {one.session for one in stored} | set(self._changed_in_closed_months(advance))
         if self._waiting.is_late:
             return
         wanted = refresh.late(self._book, touched, self._positions(touched, stored))
@@ -144,7 +144,7 @@ class _Check:
             if session not in self._waiting.sessions:
                 self._add(pk)
 
-    def _changed_in_closed_months(self, step: Step) -> Iterator[str]:
+    def _changed_in_closed_months(self, advance: Advance) -> Iterator[str]:
         """Yield the sessions of closed months whose final charge is missing, or is one of other facts."""
         book = self._book
         if not book.closed:
@@ -157,7 +157,7 @@ class _Check:
                 final = finals.get(facts.session)
                 if final is None or final.facts != record.digest_of(payer, facts):
                     yield facts.session
-            step(len(some))
+            advance(len(some))
         still = UsageSession.objects.filter(
             pk=OuterRef("session"), reason__isnull=False, ended_at__gte=start, ended_at__lt=end
         )

@@ -14,7 +14,7 @@ from fabgate.collector.ground.db.logged import Table, Value
 from fabgate.collector.ground.models import Change, Charge, ChargeTerms, PayerReference, Plan, PlanChange
 from fabgate.collector.money.billing import member_plans
 from fabgate.collector.money.billing.member_plans import NO_HISTORY, History
-from fabgate.collector.money.billing.member_plans import Change as Step
+from fabgate.collector.money.billing.member_plans import Change as ChangeOfPlan
 from fabgate.collector.processes.verify import guard
 from fabgate.collector.processes.verify.findings import Report
 from fabgate.collector.processes.verify.snapshot import PAGE
@@ -38,12 +38,12 @@ def _check_histories(report: Report) -> None:
     # A plan whose name was changed is named once, and not again for each of its members.
     plans = Table(Plan, fields=["id", "name"]).of(list(Plan.objects.values_list("pk", flat=True)))
     names = {pk: str(values["name"].value) for pk, values in plans.items() if "name" in values}
-    stored: dict[str, list[Step]] = {}
+    stored: dict[str, list[ChangeOfPlan]] = {}
     changes = PlanChange.objects.order_by("member_id", "since")
     for member, since, plan, name in changes.values_list("member_id", "since", "plan_id", "plan__name").iterator(PAGE):
         report.compared[_HISTORY] += 1
         found = "" if plan is None else names.get(plan) or name or f"number {plan}"
-        stored.setdefault(member, []).append(Step(since, found))
+        stored.setdefault(member, []).append(ChangeOfPlan(since, found))
     wanted, sources = _logged_histories()
     for member in sorted(stored.keys() | wanted.keys()):
         _compare_histories(
@@ -52,47 +52,47 @@ def _check_histories(report: Report) -> None:
 
 
 def _compare_histories(
-    report: Report, member: str, stored: History, wanted: History, sources: Mapping[Step, Value]
+    report: Report, member: str, stored: History, wanted: History, sources: Mapping[ChangeOfPlan, Value]
 ) -> None:
     """Compare changes of the same day, then the others in their order."""
-    plans, days = dict(stored), {step.since for step in wanted}
-    for step in wanted:
-        if plans.get(step.since, step.plan) != step.plan:
-            where = _HISTORY, f"{member}/{step.since}"
-            report.changed(*where, "plan", plans[step.since], step.plan, since=_since(sources, step))
-    added = [step for step in stored if step.since not in days]
-    missing = [step for step in wanted if step.since not in plans]
-    for found, step in zip_longest(added, missing):
+    plans, days = dict(stored), {change.since for change in wanted}
+    for change in wanted:
+        if plans.get(change.since, change.plan) != change.plan:
+            where = _HISTORY, f"{member}/{change.since}"
+            report.changed(*where, "plan", plans[change.since], change.plan, since=_since(sources, change))
+    added = [change for change in stored if change.since not in days]
+    missing = [change for change in wanted if change.since not in plans]
+    for found, change in zip_longest(added, missing):
         if found is None:
-            logged.report_missing(report, _HISTORY, f"{member}/{step.since}", filter(None, [sources.get(step)]))
-        elif step is None:
+            logged.report_missing(report, _HISTORY, f"{member}/{change.since}", filter(None, [sources.get(change)]))
+        elif change is None:
             report.added(_HISTORY, f"{member}/{found.since}", logged.NOT_LOGGED)
         else:
-            where = _HISTORY, f"{member}/{step.since}"
-            report.changed(*where, "since", found.since, step.since, since=_since(sources, step))
-            if found.plan != step.plan:
-                report.changed(*where, "plan", found.plan, step.plan, since=_since(sources, step))
+            where = _HISTORY, f"{member}/{change.since}"
+            report.changed(*where, "since", found.since, change.since, since=_since(sources, change))
+            if found.plan != change.plan:
+                report.changed(*where, "plan", found.plan, change.plan, since=_since(sources, change))
 
 
-def _since(sources: Mapping[Step, Value], step: Step) -> object:
-    return sources[step].at if step in sources else None
+def _since(sources: Mapping[ChangeOfPlan, Value], change: ChangeOfPlan) -> object:
+    return sources[change].at if change in sources else None
 
 
-def _logged_histories() -> tuple[Mapping[str, History], Mapping[str, Mapping[Step, Value]]]:
+def _logged_histories() -> tuple[Mapping[str, History], Mapping[str, Mapping[ChangeOfPlan, Value]]]:
     """Return the history of each member that the log gives, and the source of each change."""
     histories: dict[str, History] = {}
-    sources: dict[str, dict[Step, Value]] = {}
-    for member, step, value in _logged_steps():
+    sources: dict[str, dict[ChangeOfPlan, Value]] = {}
+    for member, change, value in _logged_changes():
         before = histories.get(member, NO_HISTORY)
         if value is None:
-            histories[member] = member_plans.without(before, step.since)
+            histories[member] = member_plans.without(before, change.since)
             continue
-        histories[member] = member_plans.with_change(before, step)
-        sources.setdefault(member, {})[step] = value
+        histories[member] = member_plans.with_change(before, change)
+        sources.setdefault(member, {})[change] = value
     return histories, sources
 
 
-def _logged_steps() -> Iterator[tuple[str, Step, Value | None]]:
+def _logged_changes() -> Iterator[tuple[str, ChangeOfPlan, Value | None]]:
     """Yield each change of a plan, with its source; None: the change was cancelled."""
     verbs = (member_plans.VERB, member_plans.CANCELLED)
     changes = Change.objects.filter(kind="member", verb__in=verbs).order_by("pk")
@@ -101,10 +101,10 @@ def _logged_steps() -> Iterator[tuple[str, Step, Value | None]]:
         is_cancelled = verb == member_plans.CANCELLED
         found = before if is_cancelled else after
         try:
-            step = Step(date.fromisoformat(found["since"]), str(found["plan"]))
+            change = ChangeOfPlan(date.fromisoformat(found["since"]), str(found["plan"]))
         except (TypeError, KeyError, ValueError):
             continue  # somebody changed the log, which its seal shows
-        yield member, step, None if is_cancelled else Value(step.plan, at, actor)
+        yield member, change, None if is_cancelled else Value(change.plan, at, actor)
 
 
 def _check_references(report: Report) -> None:

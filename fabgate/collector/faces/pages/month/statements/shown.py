@@ -13,14 +13,14 @@ from fabgate.collector.faces.pages.lists.numbered import numbered_page
 from fabgate.collector.money.billing.statements.compose import Statement
 from fabgate.collector.money.paper import letterhead
 from fabgate.collector.money.paper.statements import csv_file, how_to_pay, language, pdf, qr_code, rows, vat
-from fabgate.collector.money.paper.statements.rows import Step
+from fabgate.collector.money.paper.statements.rows import UnwrittenRow
 
 
 def context(statement: Statement, query: QueryDict) -> dict[str, Any]:
     """Return what month/statement_body.html shows, in the language of the payer. Its rows are paged."""
     lang = language.of(statement)
     with translation.override(lang):
-        found = list(rows.steps(statement))
+        found = list(rows.unwritten(statement))
         page = numbered_page(found[:-1], query)
         return {
             "statement": statement,
@@ -31,7 +31,7 @@ def context(statement: Statement, query: QueryDict) -> dict[str, Any]:
             "address": rows.address(statement.words, statement.head.payer),
             "facts": rows.facts(statement),
             "page": page,
-            "rows": [step.write() for step in (*_over(found, page.rows), *page.rows)],
+            "rows": [row.write() for row in (*_over(found, page.rows), *page.rows)],
             "whole": found[-1].write(),
             "nothing": "" if len(found) > 1 else rows.nothing(),
             "legend": rows.legend() if statement.persons else "",
@@ -71,12 +71,12 @@ def _file(content: bytes, kind: str, name: str) -> HttpResponse:
     return HttpResponse(content, content_type=kind, headers={"Content-Disposition": f'attachment; filename="{plain}"'})
 
 
-def _over(found: Sequence[Step], shown: Sequence[Step]) -> Iterator[Step]:
+def _over(found: Sequence[UnwrittenRow], shown: Sequence[UnwrittenRow]) -> Iterator[UnwrittenRow]:
     """Yield the person and the machine to which the first row of a further page belongs."""
     if not shown:
         return
     first = next(number for number, row in enumerate(found) if row is shown[0])
-    over: dict[str, Step] = {}
+    over: dict[str, UnwrittenRow] = {}
     for row in found[:first]:
         if row.kind == rows.PERSON:
             over = {rows.PERSON: row}
