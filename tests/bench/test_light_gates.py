@@ -13,7 +13,7 @@ from bench.peers.light_gates import Workload, deliver
 from bench.process import calling
 from bench.run import Run
 from fabgate import seal, wire
-from fabgate.collector.recording.entries.decode import Fact, read
+from fabgate.collector.recording.entries.decode import ValidEntry, read
 
 
 def test_a_journal_is_a_chain_of_entries_that_a_collector_takes():
@@ -21,7 +21,7 @@ def test_a_journal_is_a_chain_of_entries_that_a_collector_takes():
     before = seal.first_prev(journal.name)
     for seq, message in enumerate(journal.messages(), 1):
         fact = read(message, site=SITE)
-        assert isinstance(fact, Fact)
+        assert isinstance(fact, ValidEntry)
         assert (fact.seq, fact.prev) == (seq, before)
         before = fact.hash
 

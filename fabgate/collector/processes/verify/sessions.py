@@ -74,12 +74,12 @@ def _check_some(
     report: Report, workspace: Workspace, journals: Mapping[int, Journal], page: Sequence[Sequence[Any]]
 ) -> None:
     stored = {row.id: row for row in map(_usage, page)}
-    facts = workspace.of("fact", list(stored))
-    arrived = _arrived([pk for rows in facts.values() for (pk,) in rows], journals)
+    entries_of = workspace.of("session_entry", list(stored))
+    arrived = _arrived([pk for rows in entries_of.values() for (pk,) in rows], journals)
     decided = decisions.Decisions.of(stored, workspace)
     merged = {}
     for session, row in stored.items():
-        own = _own([arrived[pk] for (pk,) in facts[session] if pk in arrived], row, report)
+        own = _own([arrived[pk] for (pk,) in entries_of[session] if pk in arrived], row, report)
         if own:
             merged[session] = row, own
         else:
@@ -96,7 +96,7 @@ def _check_some(
 def _check_absent(report: Report, workspace: Workspace) -> None:
     """Report sessions that have entries, and ledger lines that have a session, but no row of the session."""
     for (session,) in workspace.query(
-        "SELECT DISTINCT session FROM fact WHERE session NOT IN (SELECT session FROM seen) ORDER BY session"
+        "SELECT DISTINCT session FROM session_entry WHERE session NOT IN (SELECT session FROM seen) ORDER BY session"
     ):
         report.missing("usagesession", session, "it has entries")
     for session, pk in workspace.query(

@@ -51,7 +51,7 @@ def moment(value: Any) -> datetime | None:
 
 
 _TABLES: Final = """
-CREATE TABLE fact (session TEXT, entry INTEGER);
+CREATE TABLE session_entry (session TEXT, entry INTEGER);
 CREATE TABLE copied (journal TEXT, seq INTEGER);
 CREATE TABLE line (session TEXT, id INTEGER, line BLOB);
 CREATE TABLE decided (subject TEXT, id INTEGER, decision BLOB);
@@ -82,7 +82,7 @@ class Workspace:
         for chunk in statements.chunks(wanted):
             places = ", ".join("?" * len(chunk))
             column = {"decided": "subject"}.get(table, "session")
-            second = {"fact": "entry"}.get(table, "id")
+            second = {"session_entry": "entry"}.get(table, "id")
             rows = self._database.execute(
                 f"SELECT * FROM {table} WHERE {column} IN ({places}) ORDER BY {second}",  # noqa: S608
                 chunk,

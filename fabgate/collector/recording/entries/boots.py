@@ -22,7 +22,7 @@ from fabgate.collector.ground.db import bulk, statements
 from fabgate.collector.ground.db.rows import RowReader
 from fabgate.collector.ground.models import Boot, Gate, Journal
 from fabgate.collector.recording.entries import queries
-from fabgate.collector.recording.entries.decode import Fact
+from fabgate.collector.recording.entries.decode import ValidEntry
 from fabgate.collector.recording.entries.wall_time import BootDates, Tie
 
 _BOOT_COLUMNS = (
@@ -41,7 +41,7 @@ Reading = tuple[int, datetime]
 #: (journal's id, number)
 Position = tuple[int, int]
 #: (boot clock in milliseconds, number, entry)
-BootEntry = tuple[int, int, Fact]
+BootEntry = tuple[int, int, ValidEntry]
 _MS_AND_SEQ = itemgetter(0, 1)
 _BOOTS: Final = RowReader(Boot)
 #: How many journals are searched for a dated entry in each direction: a gate may have had thousands without one.
@@ -60,13 +60,13 @@ class Redated:
     early: dict[int, datetime] = field(default_factory=dict)
 
 
-def update(facts: Iterable[Fact], gates: Mapping[str, Gate], known: Mapping[str, Journal]) -> Redated:
-    """Update the boots of `facts`."""
+def update(fresh: Iterable[ValidEntry], gates: Mapping[str, Gate], known: Mapping[str, Journal]) -> Redated:
+    """Update the boots of the entries in `fresh`."""
     entries_of: dict[BootKey, list[BootEntry]] = defaultdict(list)
-    for fact in facts:
-        if fact.data is not None:
-            clock = fact.data.clock
-            entries_of[gates[fact.gate].id, clock.boot].append((clock.boottime_ms, fact.origin[1], fact))
+    for entry in fresh:
+        if entry.data is not None:
+            clock = entry.data.clock
+            entries_of[gates[entry.gate].id, clock.boot].append((clock.boottime_ms, entry.origin[1], entry))
     rows = _rows(set(entries_of))
     found, changed = Redated(), []
     ends_moved: list[Boot] = []
@@ -115,16 +115,18 @@ def _rows(keys: set[BootKey]) -> dict[BootKey, Boot]:
 
 def merge(row: Boot, entries: list[BootEntry], known: Mapping[str, Journal], *, is_new: bool) -> None:
     """Update `row` with more entries of its boot."""
-    ms, seq, fact = min(entries, key=_MS_AND_SEQ)
+    ms, seq, entry = min(entries, key=_MS_AND_SEQ)
     if is_new or (ms, seq) < (row.from_ms, row.seq):
-        row.from_ms, row.seq, row.journal = ms, seq, known[fact.origin[0]]
-    dated: list[Reading] = [(ms, fact.time) for ms, _, fact in entries if fact.time is not None]
+        row.from_ms, row.seq, row.journal = ms, seq, known[entry.origin[0]]
+    dated: list[Reading] = [(ms, entry.time) for ms, _, entry in entries if entry.time is not None]
     if not dated:
         return
     row.first_ms, row.first_at = min([*dated, *_reading(row.first_ms, row.first_at)])
     row.last_ms, row.last_at = max([*dated, *_reading(row.last_ms, row.last_at)])
     ties: list[Reading] = [
-        (ms, fact.time) for ms, _, fact in entries if fact.time is not None and isinstance(fact.data, wire.ClockSynced)
+        (ms, entry.time)
+        for ms, _, entry in entries
+        if entry.time is not None and isinstance(entry.data, wire.ClockSynced)
     ]
     if ties:
         row.tie_ms, row.tie_at = max([*ties, *_reading(row.tie_ms, row.tie_at)])

@@ -32,7 +32,7 @@ SessionData = wire.SessionStarted | wire.SessionCounters
 SESSION_DATA: Final = (wire.SessionStarted, wire.SessionCounters)
 
 
-class Fact(Struct, frozen=True, kw_only=True, gc=False):
+class ValidEntry(Struct, frozen=True, kw_only=True, gc=False):
     """An entry that is valid by itself; whether it fits its journal is checked later.
 
     A msgspec Struct, because making a frozen dataclass takes ten times as long, and each entry needs one. `gc=False`:
@@ -92,7 +92,7 @@ class UnfitError(Exception):
         self.reason, self.detail = reason, detail
 
 
-def read(message: Received, *, site: str) -> Fact | InvalidMessage | GateReport | None:
+def read(message: Received, *, site: str) -> ValidEntry | InvalidMessage | GateReport | None:
     """Return the decoded message; None for one that is not stored, such as an empty retained message."""
     try:
         topics, leaf = _parse_topic(message.topic)
@@ -142,7 +142,7 @@ def is_plausible(time: datetime) -> bool:
     return time.tzinfo is not None and time.year in YEARS
 
 
-def _entry(message: Received, topics: wire.GateTopics) -> Fact:
+def _entry(message: Received, topics: wire.GateTopics) -> ValidEntry:
     entry, journal, seq = _envelope(message, topics)
     try:
         prev = seal.from_text(entry.prev)
@@ -154,7 +154,7 @@ def _entry(message: Received, topics: wire.GateTopics) -> Fact:
     if data is not None:
         _refuse_nul(raw, data)
     copyof = None if entry.copyof is UNSET else entry.copyof
-    return Fact(
+    return ValidEntry(
         gate=topics.gate,
         topic=message.topic,
         journal=journal,

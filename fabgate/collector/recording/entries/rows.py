@@ -7,7 +7,7 @@ from datetime import datetime
 
 from fabgate.collector.ground.db import bulk, statements
 from fabgate.collector.ground.models import Journal
-from fabgate.collector.recording.entries.decode import Fact
+from fabgate.collector.recording.entries.decode import ValidEntry
 
 #: (journal's id, seq)
 Number = tuple[int, int]
@@ -73,7 +73,7 @@ def runs(ranges: Sequence[Range]) -> list[Range]:
     return found
 
 
-def insert_entries(rows: Sequence[tuple[int, Fact, bool]], now: datetime) -> None:
+def insert_entries(rows: Sequence[tuple[int, ValidEntry, bool]], now: datetime) -> None:
     """Store (journal's id, entry, whether it is a copy)."""
     time = bulk.to_database()
     arrived = time(now)

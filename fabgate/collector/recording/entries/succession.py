@@ -16,7 +16,7 @@ from fabgate import wire
 from fabgate.collector.ground.db import statements
 from fabgate.collector.ground.models import Entry, Journal
 from fabgate.collector.recording.entries import journals
-from fabgate.collector.recording.entries.decode import Fact
+from fabgate.collector.recording.entries.decode import ValidEntry
 
 log = logging.getLogger(__name__)
 
@@ -43,27 +43,27 @@ def named_journal(data: wire.Data | None) -> str | None:
     return data.journal if isinstance(data, wire.JournalForked) else None
 
 
-def link(facts: Sequence[Fact], known: dict[str, Journal]) -> Succession:
-    """Find out which journals ended because of `facts`; add those journals to `known`.
+def link(entries: Sequence[ValidEntry], known: dict[str, Journal]) -> Succession:
+    """Find out which journals ended because of `entries`; add those journals to `known`.
 
-    `facts` are in the order of their arrival, because the entries after a fork show which journal continues.
+    `entries` are in the order of their arrival, because the entries after a fork show which journal continues.
     """
     found = Succession()
-    for index, fact in enumerate(facts):
-        journal = known[fact.origin[0]]
-        forked = fact.data if isinstance(fact.data, wire.JournalForked) else None
-        if fact.origin[1] != 1 and forked is None:
-            _watch_for_clone(fact, known[fact.journal])
+    for index, entry in enumerate(entries):
+        journal = known[entry.origin[0]]
+        forked = entry.data if isinstance(entry.data, wire.JournalForked) else None
+        if entry.origin[1] != 1 and forked is None:
+            _watch_for_clone(entry, known[entry.journal])
             if journal.superseded_by_id is not None:
                 found.late[journal.pk] = journal
             continue
-        named = known.get(named_journal(fact.data) or "")
+        named = known.get(named_journal(entry.data) or "")
         if named is not None and named.gate_id != journal.gate_id:
-            log.error("%s/%s cannot follow the journal %s, which belongs to another gate", fact.gate, journal, named)
+            log.error("%s/%s cannot follow the journal %s, which belongs to another gate", entry.gate, journal, named)
             named = None
         journal.predecessor, journal.is_root = (named.name, False) if named else ("", True)
         if forked is not None and named is not None:
-            _fork(named, forked, {later.seq for later in facts[index:] if later.journal == named.name})
+            _fork(named, forked, {later.seq for later in entries[index:] if later.journal == named.name})
             found.forked.append(named)
         journal.save(update_fields=["predecessor", "is_root"])
         found.gates.add(journal.gate_id)
@@ -137,8 +137,8 @@ def _record_lost(old: Journal, now: datetime) -> None:
         journals.fill_copied_gaps(old, now)
 
 
-def _watch_for_clone(fact: Fact, journal: Journal) -> None:
-    if fact.seq > journal.last_own and not journal.cloned:
-        log.error("clone: %s still writes the journal %s, which has forked", fact.gate, journal.name)
+def _watch_for_clone(entry: ValidEntry, journal: Journal) -> None:
+    if entry.seq > journal.last_own and not journal.cloned:
+        log.error("clone: %s still writes the journal %s, which has forked", entry.gate, journal.name)
         journal.cloned = True
         journal.save(update_fields=["cloned"])

@@ -33,8 +33,8 @@ def advance(
     an ack that passed some of them as lost goes back.
     """
     arrived: dict[int, list[int]] = defaultdict(list)
-    for pk, fact, _ in placement.new:
-        arrived[pk].append(fact.seq)
+    for pk, entry, _ in placement.new:
+        arrived[pk].append(entry.seq)
     found = Advance()
     with_gaps = queries.with_gaps([journal.pk for journal in known.values()], beyond_ack=True)
     for name, journal in known.items():

@@ -17,7 +17,7 @@ from datetime import datetime
 from fabgate.collector.ground.db import audit, pulse
 from fabgate.collector.ground.models import Gate, Journal, Pulse
 from fabgate.collector.recording.entries import boots, first_dates, gate_clocks, rows, succession
-from fabgate.collector.recording.entries.decode import SESSION_DATA, Fact, GateReport, InvalidMessage
+from fabgate.collector.recording.entries.decode import SESSION_DATA, GateReport, InvalidMessage, ValidEntry
 from fabgate.collector.recording.intake import acks, live_state, loading
 from fabgate.collector.recording.intake.gate_reports import ReportedStatus
 from fabgate.collector.recording.intake.placement import Placement
@@ -38,9 +38,9 @@ class Stored:
     witnesses: Mapping[str, tuple[int, bytes]]
 
 
-def store(messages: Sequence[Fact | InvalidMessage | GateReport], now: datetime, *, collector: str) -> Stored:
+def store(messages: Sequence[ValidEntry | InvalidMessage | GateReport], now: datetime, *, collector: str) -> Stored:
     """Store decoded messages. Must run inside a transaction; `collector` is the id of this database."""
-    entries = [message for message in messages if isinstance(message, (Fact, InvalidMessage))]
+    entries = [message for message in messages if isinstance(message, (ValidEntry, InvalidMessage))]
     reports = [message for message in messages if isinstance(message, GateReport)]
     loaded = loading.load(entries, reports)
     gates, journals = loaded.gates, loaded.journals
@@ -49,22 +49,22 @@ def store(messages: Sequence[Fact | InvalidMessage | GateReport], now: datetime,
 
     placement = Placement(entries, loaded)
     placement.save(now)
-    facts = placement.facts
+    fresh = placement.fresh
 
-    changed_journals = succession.link(facts, journals)
+    changed_journals = succession.link(fresh, journals)
     status = ReportedStatus(loaded, now, collector=collector)
     status.apply(reports, changed_journals)
     succession.record_lost(changed_journals, now)
-    clock_offsets = gate_clocks.check(facts, gates, now)
-    refused = live_state.save_refusals(facts, gates, journals, clock_offsets, now)
-    answered = live_state.save_answers(facts, reports, gates, now)
+    clock_offsets = gate_clocks.check(fresh, gates, now)
+    refused = live_state.save_refusals(fresh, gates, journals, clock_offsets, now)
+    answered = live_state.save_answers(fresh, reports, gates, now)
 
     moved = acks.advance(journals, placement, asked=status.asked, lowered=status.lowered)
 
-    redated = boots.update(facts, gates, journals)
+    redated = boots.update(fresh, gates, journals)
     first_dates.update(redated, gates.values())
     others = derive.OtherChanges(changed_journals, redated, moved.passed, placement.copies)
-    updated = derive.update_sessions(facts, gates, journals, others, clock_offsets, now)
+    updated = derive.update_sessions(fresh, gates, journals, others, clock_offsets, now)
     for name, hinted in updated.hinted.items():
         for session in hinted:
             del gates[name].hints[session]
@@ -81,7 +81,7 @@ def store(messages: Sequence[Fact | InvalidMessage | GateReport], now: datetime,
     )
     rows.save_acks(moved.moved)
     ledger.add(updated.sessions, now)
-    used = {fact.gate for fact in facts if isinstance(fact.data, SESSION_DATA)}
+    used = {entry.gate for entry in fresh if isinstance(entry.data, SESSION_DATA)}
     pulse.notify(
         {
             Pulse.FLOOR: {name for name, gate in gates.items() if gate.shown != shown_before[name]},

@@ -11,7 +11,7 @@ from typing import Final
 from fabgate import wire
 from fabgate.collector.ground.db import bulk
 from fabgate.collector.ground.models import Gate, Journal
-from fabgate.collector.recording.entries.decode import MAX_WORD_LENGTH, Fact, GateReport, brief, is_plausible
+from fabgate.collector.recording.entries.decode import MAX_WORD_LENGTH, GateReport, ValidEntry, brief, is_plausible
 from fabgate.collector.recording.entries.gate_clocks import ClockOffsets
 
 _REFUSAL = """
@@ -60,14 +60,14 @@ def apply_state(gate: Gate, state: wire.State, now: datetime) -> None:
 
 
 def save_refusals(
-    facts: Iterable[Fact],
+    entries: Iterable[ValidEntry],
     gates: Mapping[str, Gate],
     journals: Mapping[str, Journal],
     clock_offsets: ClockOffsets,
     now: datetime,
 ) -> AbstractSet[str]:
     """Store refused badges, and by how much the gate's clock was wrong; return the names of the gates."""
-    refused = [(fact, fact.data) for fact in facts if isinstance(fact.data, wire.AccessRefused)]
+    refused = [(entry, entry.data) for entry in entries if isinstance(entry.data, wire.AccessRefused)]
     insert_refusals(
         [
             (gates[f.gate], journals[f.journal].pk, f, data, brief(data.reasons), clock_offsets.get((f.journal, f.seq)))
@@ -75,11 +75,11 @@ def save_refusals(
         ],
         now,
     )
-    return {fact.gate for fact, _ in refused}
+    return {entry.gate for entry, _ in refused}
 
 
 def save_answers(
-    facts: Iterable[Fact], reports: Iterable[GateReport], gates: Mapping[str, Gate], now: datetime
+    entries: Iterable[ValidEntry], reports: Iterable[GateReport], gates: Mapping[str, Gate], now: datetime
 ) -> AbstractSet[str]:
     """Store the outcomes of commands, from replies and from entries; return the names of the gates."""
     outcomes = [
@@ -88,9 +88,9 @@ def save_answers(
         if isinstance(report.message, wire.Reply)
     ]
     outcomes += [
-        (fact.gate, fact.data.command, fact.data.outcome, fact.data.reason or "")
-        for fact in facts
-        if isinstance(fact.data, wire.CommandExecuted)
+        (entry.gate, entry.data.command, entry.data.outcome, entry.data.reason or "")
+        for entry in entries
+        if isinstance(entry.data, wire.CommandExecuted)
     ]
     update_orders(
         [(gates[gate].pk, order, outcome, detail[:MAX_WORD_LENGTH]) for gate, order, outcome, detail in outcomes], now
@@ -106,7 +106,7 @@ def save_gates(gates: Iterable[Gate]) -> None:
 
 
 def insert_refusals(
-    rows: Sequence[tuple[Gate, int, Fact, wire.AccessRefused, list[str], int | None]], now: datetime
+    rows: Sequence[tuple[Gate, int, ValidEntry, wire.AccessRefused, list[str], int | None]], now: datetime
 ) -> None:
     """Store (gate, journal's id, entry, its data, reasons to show, error of the gate's clock in milliseconds)."""
     time = bulk.to_database()

@@ -12,7 +12,7 @@ from fabgate.collector.ground.base import called
 from fabgate.collector.ground.db.rows import RowReader
 from fabgate.collector.ground.models import Gate, Journal
 from fabgate.collector.recording.entries import succession
-from fabgate.collector.recording.entries.decode import Fact, GateReport, InvalidMessage
+from fabgate.collector.recording.entries.decode import GateReport, InvalidMessage, ValidEntry
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Loaded:
     new: list[Gate]
 
 
-def load(entries: Sequence[Fact | InvalidMessage], reports: Sequence[GateReport]) -> Loaded:
+def load(entries: Sequence[ValidEntry | InvalidMessage], reports: Sequence[GateReport]) -> Loaded:
     """Return the gates and journals that these messages name."""
     gates, new = _load_gates({message.gate for message in (*entries, *reports) if message.gate})
     return Loaded(gates, _load_journals(entries, reports, gates), new)
@@ -48,16 +48,16 @@ def _load_gates(names: Iterable[str]) -> tuple[dict[str, Gate], list[Gate]]:
 
 
 def _load_journals(
-    entries: Sequence[Fact | InvalidMessage], reports: Sequence[GateReport], gates: dict[str, Gate]
+    entries: Sequence[ValidEntry | InvalidMessage], reports: Sequence[GateReport], gates: dict[str, Gate]
 ) -> dict[str, Journal]:
     """Return the journals; a new one belongs to the gate on whose topic it was first seen."""
     # Backwards, so that the first message of each journal wins.
     wanted = {message.journal: message.gate for message in reversed(entries) if message.gate and message.journal}
-    for fact in entries:
-        if isinstance(fact, Fact) and (fact.copyof is not None or isinstance(fact.data, succession.NAMING)):
-            wanted.setdefault(fact.origin[0], fact.gate)
-            if (named := succession.named_journal(fact.data)) is not None:
-                wanted.setdefault(named, fact.gate)
+    for entry in entries:
+        if isinstance(entry, ValidEntry) and (entry.copyof is not None or isinstance(entry.data, succession.NAMING)):
+            wanted.setdefault(entry.origin[0], entry.gate)
+            if (named := succession.named_journal(entry.data)) is not None:
+                wanted.setdefault(named, entry.gate)
     for report in reports:
         if isinstance(report.message, wire.Status) and report.message.journal:
             wanted.setdefault(report.message.journal, report.gate)

@@ -56,7 +56,7 @@ class Store:
         acks = [self._ack(journal) for journal in Journal.newest()]
         return [*acks, *(nudge(self.site, gate) for gate in Gate.objects.filter(roster_version__gt=0))]
 
-    def _read(self, message: Received) -> decode.Fact | decode.InvalidMessage | decode.GateReport | None:
+    def _read(self, message: Received) -> decode.ValidEntry | decode.InvalidMessage | decode.GateReport | None:
         try:
             return decode.read(message, site=self.site)
         except Exception as error:  # no single message may stop ingest
@@ -64,7 +64,7 @@ class Store:
             return decode.broken(message, None, error)
 
     def _commit(
-        self, items: list[decode.Fact | InvalidMessage | decode.GateReport], now: datetime
+        self, items: list[decode.ValidEntry | InvalidMessage | decode.GateReport], now: datetime
     ) -> list[Publication]:
         if not items:
             return []

@@ -20,7 +20,7 @@ from fabgate.collector.ground.models import Entry, Gate, Journal, UsageSession
 from fabgate.collector.ground.models.sessions.words import CONTESTED
 from fabgate.collector.recording.entries import boots, first_dates, queries
 from fabgate.collector.recording.entries.boots import Redated
-from fabgate.collector.recording.entries.decode import SESSION_DATA, Fact
+from fabgate.collector.recording.entries.decode import SESSION_DATA, ValidEntry
 from fabgate.collector.recording.entries.gate_clocks import ClockOffsets
 from fabgate.collector.recording.entries.succession import Succession
 from fabgate.collector.recording.entries.wall_time import BootDates
@@ -57,7 +57,7 @@ class OtherChanges:
     #: Sessions that ended in one of these ranges are judged again.
     passed: Collection[Passed]
     #: New entries whose originals are stored: they show which sessions continue in another journal.
-    copies: Iterable[Fact]
+    copies: Iterable[ValidEntry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Updated:
 
 
 def update_sessions(
-    facts: Iterable[Fact],
+    fresh: Iterable[ValidEntry],
     gates: Mapping[str, Gate],
     known: Mapping[str, Journal],
     others: OtherChanges,
@@ -82,28 +82,28 @@ def update_sessions(
 
     `gates` have their new earliest dates, and `known` has journals with their new acks.
     """
-    entries = [(f, f.data) for f in facts if isinstance(f.data, SESSION_DATA)]
+    entries = [(entry, entry.data) for entry in fresh if isinstance(entry.data, SESSION_DATA)]
     reported = {gate.id: gate.journal for gate in gates.values()}
     hints = {session for gate in gates.values() for session in gate.hints}
     rows = session_rows.load_sessions({data.session for _, data in entries} | _also_changed(others) | hints)
     before = {session: session_rows.copy_of(row) for session, row in rows.items()}
     longest_s = queries.longest_s({data.roster for _, data in entries if data.roster})
-    for fact, data in entries:
-        gate, origin = gates[fact.gate], known[fact.origin[0]]
-        clock_off_ms = clock_offsets.get((fact.journal, fact.seq)) if clock_offsets else None
+    for entry, data in entries:
+        gate, origin = gates[entry.gate], known[entry.origin[0]]
+        clock_off_ms = clock_offsets.get((entry.journal, entry.seq)) if clock_offsets else None
         arrival = Arrival(
             gate.id,
             gate.machine_id,
             origin.id,
-            fact.origin[1],
-            fact.time,
+            entry.origin[1],
+            entry.time,
             now,
             clock_off_ms,
             allowed_ms(longest_s.get((gate.id, data.roster))),
         )
         rows[data.session] = row = absorb(rows.get(data.session), data, arrival)
         if row.gate_id != gate.id:
-            log.error("%s entry %d is about the session %s of another gate", fact.gate, fact.seq, data.session)
+            log.error("%s entry %d is about the session %s of another gate", entry.gate, entry.seq, data.session)
     hinted = {gate.name: gate.hints.keys() & rows.keys() for gate in gates.values()}
     for gate in gates.values():
         for session in hinted[gate.name]:
@@ -270,9 +270,9 @@ def _continued(gates: Collection[int], origins: set[str], reported: Mapping[int,
                 yield data.session, origin
 
 
-def _copied(copies: Iterable[Fact]) -> set[str]:
+def _copied(copies: Iterable[ValidEntry]) -> set[str]:
     """Return the ids of open sessions of which another journal has entries."""
-    named = sorted({fact.data.session for fact in copies if isinstance(fact.data, SESSION_DATA)})
+    named = sorted({entry.data.session for entry in copies if isinstance(entry.data, SESSION_DATA)})
     found: set[str] = set()
     for chunk in statements.chunks(named):
         found.update(UsageSession.objects.filter(pk__in=chunk, has_end=False).values_list("pk", flat=True))

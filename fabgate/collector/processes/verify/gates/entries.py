@@ -22,7 +22,7 @@ from fabgate.collector.processes.verify.snapshot import PAGE, Workspace, moment,
 from fabgate.collector.recording.broker.message import Received
 from fabgate.collector.recording.entries import boots, decode, first_dates, journals, succession
 from fabgate.collector.recording.entries.boots import BootEntry, BootKey
-from fabgate.collector.recording.entries.decode import SESSION_DATA, Fact
+from fabgate.collector.recording.entries.decode import SESSION_DATA, ValidEntry
 
 _ENTRIES: Final = (
     "SELECT seq, id, uid, type, body, hash, occurred_at, copyof, is_copy FROM collector_entry WHERE journal_id = %s AND"
@@ -98,7 +98,7 @@ def check(report: Report, workspace: Workspace, site: str, advance: Advance) -> 
     if not all(readable):
         raise LookupError("a journal cannot be read, so boots and gaps were not compared either")
     _check_orphans(report)
-    workspace.index("fact", "session")
+    workspace.index("session_entry", "session")
     workspace.index("copied", "journal", "seq")
     _check_copied_gaps(report, workspace)
     _check_journals(report, known, contents)
@@ -112,7 +112,7 @@ def all_journals() -> QuerySet[Journal]:
     return Journal.objects.select_related("gate").only(*own, "gate__name").order_by("id")
 
 
-def fact_of(row: StoredEntry, journal: Journal, site: str) -> Fact | decode.InvalidMessage:
+def decoded(row: StoredEntry, journal: Journal, site: str) -> ValidEntry | decode.InvalidMessage:
     """Decode a stored entry again, as it was when it arrived."""
     body = bytes(row.body)
     message = Received(_topic(site, journal.gate.name, row.type), body, journal.name, str(row.seq))
@@ -121,7 +121,7 @@ def fact_of(row: StoredEntry, journal: Journal, site: str) -> Fact | decode.Inva
         # The column is wrong, or the type is of another program, whose name is stored unchanged.
         own = wire.GateTopics(site, journal.gate.name).event(wire.decode_entry(body).type)
         found = decode.read(Received(own, body, journal.name, str(row.seq)), site=site)
-    assert isinstance(found, (Fact, decode.InvalidMessage))
+    assert isinstance(found, (ValidEntry, decode.InvalidMessage))
     return found
 
 
@@ -154,11 +154,11 @@ class _Reader:
         self._quarantined = {row.seq: row for row in counted.defer("topic", "detail")}
         for page in pages(_ENTRIES, "seq", values=[self._journal.pk], after=_LOWEST):
             rows = [row for row in map(StoredEntry._make, page) if self._is_readable(row)]
-            facts = [self._entry(row) for row in rows]
-            self._note([(row.id, fact) for row, fact in zip(rows, facts, strict=True) if fact and not row.is_copy])
+            entries = [self._entry(row) for row in rows]
+            self._note([(row.id, entry) for row, entry in zip(rows, entries, strict=True) if entry and not row.is_copy])
             self._check_copies([row for row in rows if row.is_copy])
             self._workspace.insert(
-                "copied", [fact.origin for fact in facts if fact is not None and fact.copyof is not None]
+                "copied", [entry.origin for entry in entries if entry is not None and entry.copyof is not None]
             )
             self._report.compared["entry"] += len(page)
             advance(len(page))
@@ -174,11 +174,13 @@ class _Reader:
         self._report.unchecked("entry", f"{self._journal.name}/{row.seq}", "wanted a number, bytes and a hash")
         return False
 
-    def _entry(self, row: StoredEntry) -> Fact | None:
+    def _entry(self, row: StoredEntry) -> ValidEntry | None:
         name, body = f"{self._journal.name}/{row.seq}", bytes(row.body)
-        found = fact_of(row, self._journal, self._site)
-        self._follow(row.seq, bytes(row.hash), seal.entry_hash(body), found.prev if isinstance(found, Fact) else None)
-        if not isinstance(found, Fact):
+        found = decoded(row, self._journal, self._site)
+        self._follow(
+            row.seq, bytes(row.hash), seal.entry_hash(body), found.prev if isinstance(found, ValidEntry) else None
+        )
+        if not isinstance(found, ValidEntry):
             is_intact = seal.entry_hash(body) == bytes(row.hash)
             self._report.changed("entry", name, "seq" if is_intact else "body", found.detail, "a valid entry")
             return None
@@ -283,37 +285,37 @@ class _Reader:
             if row.uid not in originals:
                 self._report.changed("entry", f"{self._journal.name}/{row.seq}", "is_copy", True, False)
 
-    def _note(self, facts: list[tuple[int, Fact]]) -> None:
-        """Note sessions, boots and the names of journals; `facts` are no copies of stored entries."""
+    def _note(self, entries: list[tuple[int, ValidEntry]]) -> None:
+        """Note sessions, boots and the names of journals; `entries` are no copies of stored entries."""
         contents, gate = self._contents, self._journal.gate
         by_boot: dict[BootKey, list[BootEntry]] = defaultdict(list)
         sessions = []
-        for pk, fact in facts:
-            if fact.origin[1] == 1 or isinstance(fact.data, wire.JournalForked):
-                self._name(fact)
-            if fact.data is None:
+        for pk, entry in entries:
+            if entry.origin[1] == 1 or isinstance(entry.data, wire.JournalForked):
+                self._name(entry)
+            if entry.data is None:
                 continue
-            by_boot[gate.pk, fact.data.clock.boot].append((fact.data.clock.boottime_ms, fact.origin[1], fact))
-            if isinstance(fact.data, SESSION_DATA):
-                sessions.append((fact.data.session, pk))
-            elif isinstance(fact.data, wire.AccessRefused):
+            by_boot[gate.pk, entry.data.clock.boot].append((entry.data.clock.boottime_ms, entry.origin[1], entry))
+            if isinstance(entry.data, SESSION_DATA):
+                sessions.append((entry.data.session, pk))
+            elif isinstance(entry.data, wire.AccessRefused):
                 contents.refusals += 1
-        if facts:
-            contents.last[self._journal.pk] = max(fact.seq for _, fact in facts)
-        for key, entries in by_boot.items():
-            if any(fact.origin[0] not in self._known for _, _, fact in entries):
+        if entries:
+            contents.last[self._journal.pk] = max(entry.seq for _, entry in entries)
+        for key, of_boot in by_boot.items():
+            if any(entry.origin[0] not in self._known for _, _, entry in of_boot):
                 continue  # the journal of the originals is missing, which is a finding of its own
             is_new = key not in contents.boots
             row = contents.boots.setdefault(key, Boot(gate_id=key[0], boot=key[1]))
-            boots.merge(row, entries, self._known, is_new=is_new)
-        self._workspace.insert("fact", sessions)
+            boots.merge(row, of_boot, self._known, is_new=is_new)
+        self._workspace.insert("session_entry", sessions)
 
-    def _name(self, fact: Fact) -> None:
-        journal = self._known.get(fact.origin[0])
-        forked = fact.data if isinstance(fact.data, wire.JournalForked) else None
+    def _name(self, entry: ValidEntry) -> None:
+        journal = self._known.get(entry.origin[0])
+        forked = entry.data if isinstance(entry.data, wire.JournalForked) else None
         if journal is None:
             return
-        named = self._known.get(succession.named_journal(fact.data) or "")
+        named = self._known.get(succession.named_journal(entry.data) or "")
         if named is not None and named.gate_id != journal.gate_id:
             named = None
         self._contents.named[journal.pk].add((named.name, False) if named else ("", True))

@@ -164,6 +164,6 @@ def _name_others(report: Report, site: str) -> None:
         cursor.execute(_ABSENT)
         for pk, *values in cursor.fetchall():
             row, journal = entries.StoredEntry(*values), journals[pk]
-            found = entries.fact_of(row, journal, site)
-            if isinstance(found, decode.Fact) and isinstance(found.data, wire.AccessRefused):
+            found = entries.decoded(row, journal, site)
+            if isinstance(found, decode.ValidEntry) and isinstance(found.data, wire.AccessRefused):
                 report.missing(_TABLE, f"{journal.name}/{row.seq}", "an entry records it")
