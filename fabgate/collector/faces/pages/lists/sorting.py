@@ -18,7 +18,7 @@ Listed = TypeVar("Listed", bound=Model)
 _DIGITS: Final = re.compile(r"(\d{1,18})")
 
 
-class Order(NamedTuple):
+class SortOrder(NamedTuple):
     """A column, or "" for the view's own order, and whether the largest values come first."""
 
     column: str
@@ -113,10 +113,10 @@ class Sorting:
         filled.sort(key=itemgetter(0), reverse=self.order.is_descending)
         return [row for _place, row in [*filled, *(one for one in placed if one[0] is None)]]
 
-    def _header(self, query: QueryDict, first: Order) -> Header:
+    def _header(self, query: QueryDict, first: SortOrder) -> Header:
         order, aria = first, "none"
         if first.column == self.order.column:
-            order = Order(first.column, not self.order.is_descending)
+            order = SortOrder(first.column, not self.order.is_descending)
             aria = "descending" if self.order.is_descending else "ascending"
         changed = query.copy()
         for cursor in keyset.CURSORS:
@@ -134,9 +134,9 @@ def sort_key(value: Any) -> Any:
     return parts if value else None
 
 
-def _parsed(text: str) -> Order:
-    return Order(text.removeprefix("-"), text.startswith("-"))
+def _parsed(text: str) -> SortOrder:
+    return SortOrder(text.removeprefix("-"), text.startswith("-"))
 
 
-def _text(order: Order) -> str:
+def _text(order: SortOrder) -> str:
     return f"{'-' if order.is_descending else ''}{order.column}"
