@@ -21,7 +21,7 @@ from bench.peers import journals
 from fabgate.collector.ground.models import Badge, Gate, Journal, Machine, Member, Review, UsageSession
 from fabgate.collector.recording.sessions import rows as session_rows
 from fabgate.collector.recording.sessions import sums
-from fabgate.collector.recording.sessions.merge import COLUMNS, Usage
+from fabgate.collector.recording.sessions.merge import COLUMNS, DerivedSession
 from fabgate.gate.journal.ids import uuid7
 
 MACHINES = 20
@@ -127,7 +127,7 @@ def _usages(
             member = journals.member(who)
             doubt = "uncertain" if doubt_ms > 60_000 else None
             made.append(
-                Usage(
+                DerivedSession(
                     id=uuid7(_ms(began)), gate_id=gate, machine_id=machine, member=member,
                     badge=journals.digest(who), opened_in_id=journal, opened_seq=seq[where], started_at=began,
                     start_timed=True, start_boot="boot", has_start=True, category=CATEGORIES[who % len(CATEGORIES)],

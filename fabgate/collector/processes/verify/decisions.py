@@ -14,7 +14,7 @@ from fabgate.collector.ground.models import Change, Correction, Review
 from fabgate.collector.ground.models.sessions.words import CONTESTED
 from fabgate.collector.processes.verify.findings import Report
 from fabgate.collector.processes.verify.snapshot import PAGE, Workspace, grouped, moment
-from fabgate.collector.recording.sessions.merge import Usage
+from fabgate.collector.recording.sessions.merge import DerivedSession
 
 #: A correction and its row in the log have times of their own, from one transaction.
 _AT_MOST_APART: Final = timedelta(minutes=1)
@@ -93,7 +93,7 @@ class Decisions:
     logged: Mapping[str, list[Logged]]
 
     @classmethod
-    def of(cls, sessions: Mapping[str, Usage], workspace: Workspace) -> Self:
+    def of(cls, sessions: Mapping[str, DerivedSession], workspace: Workspace) -> Self:
         """Load the decisions about `sessions`."""
         ids = list(sessions)
         corrections = {
@@ -125,7 +125,7 @@ class Decisions:
         rows = [*self._of_session(session), *self._of_review(session)]
         return {(row.actor, row.reason) for row in rows}
 
-    def check(self, report: Report, row: Usage) -> None:
+    def check(self, report: Report, row: DerivedSession) -> None:
         """Check the corrections and the review of a session."""
         self._check_corrections(report, row.id)
         review = self.reviews.get(row.id)
@@ -168,7 +168,7 @@ class Decisions:
         for row in logged[len(stored) :]:
             report.missing("correction", session, f"the audit log has it: {row.after} by {row.actor}")
 
-    def _check_state(self, report: Report, row: Usage, review: _Review) -> None:
+    def _check_state(self, report: Report, row: DerivedSession, review: _Review) -> None:
         """Check that session and review agree about whether a person still has to decide."""
         if review.settled_at is None:
             for column, found in (("settled_by", review.settled_by), ("decision", review.decision)):
@@ -183,7 +183,7 @@ class Decisions:
         elif row.doubt is not None and review.why not in (row.doubt, CONTESTED):
             report.changed("review", row.id, "why", review.why, row.doubt)
 
-    def _check_settled(self, report: Report, row: Usage, review: _Review) -> None:
+    def _check_settled(self, report: Report, row: DerivedSession, review: _Review) -> None:
         """Check a person's decision, and a member's text, against the log."""
         logged = self._of_review(row.id)
         if review.settled_at is None:
@@ -212,7 +212,7 @@ class Decisions:
                 report.changed("review", row.id, column, found, wanted)
 
 
-def _check_open(report: Report, row: Usage, review: _Review, logged: list[Logged]) -> None:
+def _check_open(report: Report, row: DerivedSession, review: _Review, logged: list[Logged]) -> None:
     """Check a review that is not decided: what a member says is wrong, and since when."""
     if review.why != CONTESTED:
         if review.note:

@@ -18,7 +18,7 @@ from fabgate.collector.processes.verify import checkpoints
 from fabgate.collector.processes.verify.decisions import Decisions
 from fabgate.collector.processes.verify.findings import Advance, Report
 from fabgate.collector.processes.verify.snapshot import Workspace, moment, pages
-from fabgate.collector.recording.sessions.merge import Usage
+from fabgate.collector.recording.sessions.merge import DerivedSession
 
 #: The values that a line repeats of its session.
 _VALUES: Final = (
@@ -76,7 +76,7 @@ def load(report: Report, workspace: Workspace, advance: Advance) -> None:
     digests.check(report)
 
 
-def check(report: Report, workspace: Workspace, stored: Mapping[str, Usage], decided: Decisions) -> None:
+def check(report: Report, workspace: Workspace, stored: Mapping[str, DerivedSession], decided: Decisions) -> None:
     """Check the lines of `stored` sessions."""
     found = workspace.of("line", list(stored))
     for session, row in stored.items():
@@ -119,7 +119,7 @@ def _kind(before: _Line | None, line: _Line) -> str:
     return LedgerLine.REVIEWED if is_same else LedgerLine.CORRECTED
 
 
-def _check_newest(report: Report, line: _Line, row: Usage) -> None:
+def _check_newest(report: Report, line: _Line, row: DerivedSession) -> None:
     name = f"{line.pk} ({line.session})"
     if row.reason is None:
         if line.kind != LedgerLine.WITHDRAWN:

@@ -27,7 +27,7 @@ from fabgate.collector.processes.verify.snapshot import Workspace, grouped, mome
 from fabgate.collector.recording.entries import decode, queries
 from fabgate.collector.recording.entries.decode import SESSION_DATA, SessionData
 from fabgate.collector.recording.sessions import derive
-from fabgate.collector.recording.sessions.merge import COLUMNS, Arrival, Usage, absorb
+from fabgate.collector.recording.sessions.merge import COLUMNS, Arrival, DerivedSession, absorb
 
 #: Taken from the stored session, because they were decided with the data of the moment of arrival: the gate's machine,
 #: the member's category, the payer, whether the badge was still the member's, the live counter, and reports of the gate's
@@ -73,7 +73,7 @@ def check(report: Report, workspace: Workspace, advance: Advance) -> None:
 def _check_some(
     report: Report, workspace: Workspace, journals: Mapping[int, Journal], page: Sequence[Sequence[Any]]
 ) -> None:
-    stored = {row.id: row for row in map(_usage, page)}
+    stored = {row.id: row for row in map(_session, page)}
     entries_of = workspace.of("session_entry", list(stored))
     arrived = _arrived([pk for rows in entries_of.values() for (pk,) in rows], journals)
     decided = decisions.Decisions.of(stored, workspace)
@@ -105,9 +105,9 @@ def _check_absent(report: Report, workspace: Workspace) -> None:
         report.changed("ledgerline", f"{pk} ({session})", "session_id", session, "the id of a session")
 
 
-def _usage(values: Sequence[Any]) -> Usage:
+def _session(values: Sequence[Any]) -> DerivedSession:
     plain: list[Any] = [moment(value) if name in _DATES else value for name, value in zip(COLUMNS, values, strict=True)]
-    return Usage(*plain)
+    return DerivedSession(*plain)
 
 
 def _arrived(pks: Sequence[int], journals: Mapping[int, Journal]) -> dict[int, Arrived]:
@@ -128,7 +128,7 @@ def _arrived(pks: Sequence[int], journals: Mapping[int, Journal]) -> dict[int, A
     return found
 
 
-def _own(arrived: list[Arrived], row: Usage, report: Report) -> list[Arrived]:
+def _own(arrived: list[Arrived], row: DerivedSession, report: Report) -> list[Arrived]:
     """Return the entries of the session's own gate: that of the first one to arrive. Others cannot change it."""
     if not arrived:
         return []
@@ -142,15 +142,17 @@ def _own(arrived: list[Arrived], row: Usage, report: Report) -> list[Arrived]:
 
 
 def _merge_again(
-    merged: Mapping[str, tuple[Usage, list[Arrived]]], journals: Mapping[int, Journal], decided: decisions.Decisions
-) -> dict[str, Usage]:
+    merged: Mapping[str, tuple[DerivedSession, list[Arrived]]],
+    journals: Mapping[int, Journal],
+    decided: decisions.Decisions,
+) -> dict[str, DerivedSession]:
     """Return the sessions as their entries and corrections give them."""
     by_name = {journal.name: journal for journal in journals.values()}
     rosters = {one.data.roster for _, own in merged.values() for one in own if one.data.roster}
     longest_s = queries.longest_s(rosters)
-    again: dict[str, Usage] = {}
+    again: dict[str, DerivedSession] = {}
     for session, (row, own) in merged.items():
-        usage: Usage | None = None
+        derived: DerivedSession | None = None
         for one in own:
             origin = by_name.get(one.origin[0])
             if origin is None:
@@ -166,28 +168,28 @@ def _merge_again(
                 _ahead_ms(one),
                 derive.allowed_ms(longest_s.get((gate, one.data.roster))),
             )
-            usage = absorb(usage, one.data, arrival)
-        if usage is not None:
-            _take_what_is_given(usage, row, decided)
-            again[session] = usage
+            derived = absorb(derived, one.data, arrival)
+        if derived is not None:
+            _take_what_is_given(derived, row, decided)
+            again[session] = derived
     derive.settle_again(again)
-    for session, usage in again.items():
-        usage.review = merged[session][0].review
-        usage.earlier_holder = merged[session][0].earlier_holder
-        usage.uncertain = counted.uncertainty_ms(usage) > 0 or usage.review is not None
+    for session, derived in again.items():
+        derived.review = merged[session][0].review
+        derived.earlier_holder = merged[session][0].earlier_holder
+        derived.uncertain = counted.uncertainty_ms(derived) > 0 or derived.review is not None
     return again
 
 
-def _take_what_is_given(usage: Usage, row: Usage, decided: decisions.Decisions) -> None:
-    usage.category, usage.earlier_holder, usage.hint_ms = row.category, row.earlier_holder, row.hint_ms
-    usage.payer, usage.clock_off_ms = row.payer, _clock_off_ms(usage.clock_off_ms, row.clock_off_ms)
+def _take_what_is_given(derived: DerivedSession, row: DerivedSession, decided: decisions.Decisions) -> None:
+    derived.category, derived.earlier_holder, derived.hint_ms = row.category, row.earlier_holder, row.hint_ms
+    derived.payer, derived.clock_off_ms = row.payer, _clock_off_ms(derived.clock_off_ms, row.clock_off_ms)
     newest = decided.newest(row.id)
-    usage.corrected = " ".join(sorted(newest))
+    derived.corrected = " ".join(sorted(newest))
     if Correction.MEMBER in newest:
         # A correction looks at the badge again, but leaves the doubt as it was until more entries arrive.
-        usage.earlier_holder = row.doubt == EARLIER_HOLDER
+        derived.earlier_holder = row.doubt == EARLIER_HOLDER
     for field, value in newest.items():
-        setattr(usage, _CORRECTED[field], int(value) if field == Correction.TIME and value.isdecimal() else value)
+        setattr(derived, _CORRECTED[field], int(value) if field == Correction.TIME and value.isdecimal() else value)
 
 
 def _ahead_ms(one: Arrived) -> int | None:
@@ -204,7 +206,7 @@ def _clock_off_ms(least: int | None, stored: int | None) -> int | None:
     return max(least, stored or 0, key=lambda ms: (abs(ms), ms))
 
 
-def _compare(report: Report, row: Usage, again: Usage, decided: decisions.Decisions) -> None:
+def _compare(report: Report, row: DerivedSession, again: DerivedSession, decided: decisions.Decisions) -> None:
     if row == again:
         return
     for name in _COMPARED:

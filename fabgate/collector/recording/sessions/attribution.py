@@ -16,7 +16,7 @@ from fabgate.collector.ground.db.rows import RowReader
 from fabgate.collector.ground.models import Badge, BadgeForm, Group
 from fabgate.collector.ground.models.sessions.words import OWN
 from fabgate.collector.recording.entries import queries
-from fabgate.collector.recording.sessions.merge import Usage
+from fabgate.collector.recording.sessions.merge import DerivedSession
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,32 +34,32 @@ class _Assignment:
         return self.since <= moment and (self.until is None or moment < self.until)
 
 
-def update(usages: Collection[Usage], now: datetime) -> None:
-    """Set on `usages` what is known now about their members and badges, with a fixed number of queries."""
-    if not usages:
+def update(sessions: Collection[DerivedSession], now: datetime) -> None:
+    """Set on `sessions` what is known now about their members and badges, with a fixed number of queries."""
+    if not sessions:
         return
-    people = queries.people({_user(usage) for usage in usages})
-    badges = _badges({usage.badge for usage in usages})
-    for usage in usages:
-        user = _user(usage)
-        usage.category, payer = people.get(user, ("", None))
-        moment = usage.started_at or usage.last_at or now
-        assignments = badges.get(usage.badge, ())
+    people = queries.people({_user(session) for session in sessions})
+    badges = _badges({session.badge for session in sessions})
+    for session in sessions:
+        user = _user(session)
+        session.category, payer = people.get(user, ("", None))
+        moment = session.started_at or session.last_at or now
+        assignments = badges.get(session.badge, ())
         group = next(
             (
                 assignment.group
                 for assignment in assignments
                 if assignment.group is not None
                 and assignment.covers(moment)
-                and (not assignment.is_short or assignment.holder == usage.member)
+                and (not assignment.is_short or assignment.holder == session.member)
             ),
             None,
         )
-        if "payer" not in usage.corrected:
-            usage.payer = (group.payer_id_or_own if group else payer) or user
-        if group is not None and usage.purpose == OWN and "purpose" not in usage.corrected:
-            usage.purpose = "group"
-        usage.earlier_holder = _is_earlier_holder(usage.member, assignments, moment)
+        if "payer" not in session.corrected:
+            session.payer = (group.payer_id_or_own if group else payer) or user
+        if group is not None and session.purpose == OWN and "purpose" not in session.corrected:
+            session.purpose = "group"
+        session.earlier_holder = _is_earlier_holder(session.member, assignments, moment)
 
 
 def _is_earlier_holder(member: str, carried: Iterable[_Assignment], moment: datetime) -> bool:
@@ -69,8 +69,8 @@ def _is_earlier_holder(member: str, carried: Iterable[_Assignment], moment: date
     return ended and not any(assignment.covers(moment) for assignment in own)
 
 
-def _user(usage: Usage) -> str:
-    return usage.used_by if "member" in usage.corrected else usage.member
+def _user(session: DerivedSession) -> str:
+    return session.used_by if "member" in session.corrected else session.member
 
 
 def _badges(digests: Collection[str]) -> dict[str, list[_Assignment]]:

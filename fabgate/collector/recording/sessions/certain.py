@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from fabgate.collector.ground.models.sessions import counted
 from fabgate.collector.ground.models.sessions.words import EARLIER_HOLDER
 from fabgate.collector.recording.sessions import merge
-from fabgate.collector.recording.sessions.merge import Usage
+from fabgate.collector.recording.sessions.merge import DerivedSession
 
 if TYPE_CHECKING:
     from fabgate.collector.ground.models import UsageSession
 
 
-def certain_ms(session: Usage | UsageSession) -> int:
+def certain_ms(session: DerivedSession | UsageSession) -> int:
     """Return the certain time of an ended session that the books themselves doubt, in milliseconds; at most what counts.
 
     That is what its end names, without a higher counter of an earlier report; at most the time between its dates, if the
@@ -31,6 +31,6 @@ def certain_ms(session: Usage | UsageSession) -> int:
     return min(limits)
 
 
-def recorded_ms(session: Usage | UsageSession) -> int:
+def recorded_ms(session: DerivedSession | UsageSession) -> int:
     """Return the time that the end names; without an end, that of the latest report."""
     return session.last_energised_ms if session.has_end else session.energised_ms

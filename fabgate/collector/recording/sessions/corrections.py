@@ -18,7 +18,7 @@ from fabgate.collector.ground.db import audit, pulse
 from fabgate.collector.ground.models import Correction, Group, Member, Payer, Pulse, Review, UsageSession
 from fabgate.collector.ground.models.sessions.words import PURPOSES
 from fabgate.collector.recording.sessions import attribution, certain, ledger, rows, sums
-from fabgate.collector.recording.sessions.merge import Usage, wait
+from fabgate.collector.recording.sessions.merge import DerivedSession, wait
 from fabgate.errors import UsageError
 
 #: The column of each field that can be corrected.
@@ -124,7 +124,7 @@ def favour(review: Review, *, author: str, note: str = "") -> None:
     review.refresh_from_db()
 
 
-def _waiting(review: Review) -> tuple[Usage, Review]:
+def _waiting(review: Review) -> tuple[DerivedSession, Review]:
     """Return a session and its review, both locked. Raises UsageError if the review is settled."""
     # The session before its review (ground/db/pulse.py).
     row = rows.load_sessions({review.session_id})[review.session_id]
@@ -138,7 +138,7 @@ def _waiting(review: Review) -> tuple[Usage, Review]:
     return row, held
 
 
-def _store(row: Usage, field: str, value: str | int, now: datetime, author: str, reason: str) -> Correction:
+def _store(row: DerivedSession, field: str, value: str | int, now: datetime, author: str, reason: str) -> Correction:
     """Store the correction of one field, and apply it to `row`."""
     column = _COLUMN[field]
     old = str(getattr(row, column))
@@ -154,7 +154,7 @@ def _store(row: Usage, field: str, value: str | int, now: datetime, author: str,
     return correction
 
 
-def _close(before: Usage, row: Usage, held: Review, decision: str, author: str, note: str) -> None:
+def _close(before: DerivedSession, row: DerivedSession, held: Review, decision: str, author: str, note: str) -> None:
     now = datetime.now(UTC)
     _settle(held, decision, author, note, now)
     wait(row, None)
@@ -167,7 +167,7 @@ def _settle(review: Review, decision: str, by: str, note: str, now: datetime) ->
         review.save(update_fields=["settled_at", "settled_by", "decision", "note"])
 
 
-def _save(before: Usage, after: Usage, now: datetime, author: str, why: str) -> None:
+def _save(before: DerivedSession, after: DerivedSession, now: datetime, author: str, why: str) -> None:
     """Save a session with its sums, ledger line and pulse. Call it last in a transaction."""
     rows.save_sessions([after])
     sums.add([(before, after)])

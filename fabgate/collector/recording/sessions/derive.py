@@ -32,7 +32,7 @@ from fabgate.collector.recording.sessions.merge import (
     OVERLAP,
     UNBOUNDED_MS,
     Arrival,
-    Usage,
+    DerivedSession,
     absorb,
     conclude,
     is_before,
@@ -65,7 +65,7 @@ class Updated:
     """What ``update_sessions`` changed."""
 
     #: Each session that changed, before and after.
-    sessions: list[tuple[Usage | None, Usage]]
+    sessions: list[tuple[DerivedSession | None, DerivedSession]]
     #: By name of the gate: sessions that now have the live counter that the gate kept for them (``Gate.hints``).
     hinted: Mapping[str, AbstractSet[str]]
 
@@ -127,18 +127,18 @@ def allowed_ms(longest_s: int | None) -> int:
     return UNBOUNDED_MS if longest_s is None else (longest_s + LATE_S) * 1000
 
 
-def _is_new(row: Usage, before: Usage | None) -> bool:
+def _is_new(row: DerivedSession, before: DerivedSession | None) -> bool:
     """Return whether the person who uses the machine has just become known."""
     return before is None or _user(before) != _user(row)
 
 
-def _user(row: Usage) -> tuple[object, ...]:
+def _user(row: DerivedSession) -> tuple[object, ...]:
     return row.member, row.badge, row.has_start, row.start_boottime_ms
 
 
 def _settle(
-    rows: dict[str, Usage],
-    before: dict[str, Usage],
+    rows: dict[str, DerivedSession],
+    before: dict[str, DerivedSession],
     known: Iterable[Journal],
     reported: Mapping[int, str],
     earliest: dict[int, datetime | None],
@@ -156,7 +156,7 @@ def _settle(
     _judge(rows.values(), by_pk, ended, overlapping, earliest)
 
 
-def settle_again(rows: Mapping[str, Usage]) -> None:
+def settle_again(rows: Mapping[str, DerivedSession]) -> None:
     """Conclude and judge sessions that were merged again from all their entries. Nothing is saved (verify/).
 
     Sessions outside of `rows` count as they are stored.
@@ -168,7 +168,7 @@ def settle_again(rows: Mapping[str, Usage]) -> None:
 
 
 def _judge(
-    rows: Collection[Usage],
+    rows: Collection[DerivedSession],
     by_pk: Mapping[int, Journal],
     ended: set[int],
     overlapping: set[str],
@@ -190,12 +190,12 @@ def _judge(
         judge(row, image=image, impossible=impossible)
 
 
-def _is_start_lost(row: Usage, journal: Journal, *, is_ended: bool) -> bool:
+def _is_start_lost(row: DerivedSession, journal: Journal, *, is_ended: bool) -> bool:
     """Return whether an ended session's start can no longer arrive, because no entry up to its end is missing."""
     return row.has_end and not row.has_start and (journal.ack_seq >= row.opened_seq or is_ended)
 
 
-def _conclude(rows: Sequence[Usage], by_pk: dict[int, Journal], reported: Mapping[int, str]) -> set[int]:
+def _conclude(rows: Sequence[DerivedSession], by_pk: dict[int, Journal], reported: Mapping[int, str]) -> set[int]:
     """Set the dates and ends of `rows`; return the ids of those journals that have ended."""
     by_pk.update(Journal.objects.in_bulk({row.opened_in_id for row in rows} - set(by_pk)))
     undated = {(row.gate_id, row.start_boot) for row in rows if row.has_start and not row.start_timed}
@@ -236,7 +236,7 @@ def _ended_journals(journals: Collection[Journal], reported: Mapping[int, str]) 
     }
 
 
-def _abandoned(rows: Sequence[Usage], by_pk: Mapping[int, Journal], reported: Mapping[int, str]) -> set[str]:
+def _abandoned(rows: Sequence[DerivedSession], by_pk: Mapping[int, Journal], reported: Mapping[int, str]) -> set[str]:
     """Return the ids of open sessions in `rows` whose journal has ended and that no other journal continues."""
     uncontinued: dict[tuple[str, str], str] = {}
     forked: set[int] = set()

@@ -8,7 +8,7 @@ from datetime import datetime
 from fabgate.collector.ground.db import bulk, pulse
 from fabgate.collector.ground.models import LedgerLine
 from fabgate.collector.ground.models.sessions import counted
-from fabgate.collector.recording.sessions.merge import Usage
+from fabgate.collector.recording.sessions.merge import DerivedSession
 
 _LINE_COLUMNS = (
     *("used_by", "payer", "purpose", "category", "started_at", "ended_at", "not_before", "counted_ms", "running_ms"),
@@ -20,7 +20,7 @@ _LINE = (
 )
 
 
-def _counted(row: Usage) -> tuple[object, ...]:
+def _counted(row: DerivedSession) -> tuple[object, ...]:
     """Return the values of a ledger line except the review. A line is added only if they or the review change."""
     return (
         *(row.used_by, row.payer, row.purpose, row.category, row.started_at, row.ended_at, row.not_before),
@@ -28,11 +28,13 @@ def _counted(row: Usage) -> tuple[object, ...]:
     )
 
 
-def _reported(row: Usage) -> tuple[object, ...]:
+def _reported(row: DerivedSession) -> tuple[object, ...]:
     return (*_counted(row), row.review)
 
 
-def add(pairs: Iterable[tuple[Usage | None, Usage]], now: datetime, *, author: str = "", why: str = "") -> None:
+def add(
+    pairs: Iterable[tuple[DerivedSession | None, DerivedSession]], now: datetime, *, author: str = "", why: str = ""
+) -> None:
     """Add lines for those of `pairs` (before, after) that have ended. Call it late in a transaction, before its pulses.
 
     With an `author` the change is a correction, or only a review.
@@ -57,7 +59,7 @@ def add(pairs: Iterable[tuple[Usage | None, Usage]], now: datetime, *, author: s
         insert_lines(rows, now, author, why)
 
 
-def insert_lines(rows: Iterable[tuple[Usage, str]], now: datetime, author: str, why: str) -> None:
+def insert_lines(rows: Iterable[tuple[DerivedSession, str]], now: datetime, author: str, why: str) -> None:
     """Add (session, kind) to the ledger, with the session's present values."""
     time = bulk.to_database()
     at = time(now)
@@ -65,10 +67,15 @@ def insert_lines(rows: Iterable[tuple[Usage, str]], now: datetime, author: str, 
         _LINE,
         [
             (
-                *(usage.id, kind, at, author, why, usage.used_by, usage.payer, usage.purpose, usage.category),
-                *(time(usage.started_at), time(usage.ended_at), time(usage.not_before), usage.counted_ms),
-                *(counted.running_ms(usage), counted.uncertainty_ms(usage), usage.reason or "", usage.review or ""),
+                *(session.id, kind, at, author, why, session.used_by, session.payer, session.purpose, session.category),
+                *(time(session.started_at), time(session.ended_at), time(session.not_before), session.counted_ms),
+                *(
+                    counted.running_ms(session),
+                    counted.uncertainty_ms(session),
+                    session.reason or "",
+                    session.review or "",
+                ),
             )
-            for usage, kind in rows
+            for session, kind in rows
         ],
     )

@@ -71,7 +71,7 @@ class Arrival(Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class Usage:
+class DerivedSession:
     """One session; its fields are the columns of the table."""
 
     id: str
@@ -122,16 +122,16 @@ class Usage:
     running_unknown_ms: int | None = None
 
 
-COLUMNS: Final = tuple(field.name for field in fields(Usage))
+COLUMNS: Final = tuple(field.name for field in fields(DerivedSession))
 
 
-def absorb(usage: Usage | None, data: SessionData, arrival: Arrival) -> Usage:
-    """Merge one more entry into `usage`; return it, or a new one if it is None.
+def absorb(session: DerivedSession | None, data: SessionData, arrival: Arrival) -> DerivedSession:
+    """Merge one more entry into `session`; return it, or a new one if it is None.
 
     A session of another gate is not changed: no gate may change the sessions of another one.
     """
-    if usage is None:
-        usage = Usage(
+    if session is None:
+        session = DerivedSession(
             id=data.session,
             gate_id=arrival.gate_id,
             machine_id=arrival.machine_id,
@@ -141,152 +141,152 @@ def absorb(usage: Usage | None, data: SessionData, arrival: Arrival) -> Usage:
             opened_seq=arrival.seq,
             allowed_ms=arrival.allowed_ms,
         )
-    elif usage.gate_id != arrival.gate_id:
-        return usage
+    elif session.gate_id != arrival.gate_id:
+        return session
     if arrival.clock_off_ms is not None:
-        usage.clock_off_ms = max(arrival.clock_off_ms, usage.clock_off_ms or 0, key=lambda ms: (abs(ms), ms))
+        session.clock_off_ms = max(arrival.clock_off_ms, session.clock_off_ms or 0, key=lambda ms: (abs(ms), ms))
     # Of several rosters the most generous counts: a new one may have come into force during the session.
-    if usage.allowed_ms is not None:
-        usage.allowed_ms = max(arrival.allowed_ms, usage.allowed_ms)
+    if session.allowed_ms is not None:
+        session.allowed_ms = max(arrival.allowed_ms, session.allowed_ms)
     if isinstance(data, wire.SessionStarted):
-        _merge_start(usage, data, arrival)
-        _merge_latest(usage, data, arrival, energised_ms=0)
-        return usage
-    if not usage.has_start:
-        usage.member, usage.badge = max((usage.member, usage.badge), (data.member, data.badge))
-    usage.energised_ms = max(usage.energised_ms, data.energised_ms)
-    usage.running_ms = max(usage.running_ms, data.running_ms)
+        _merge_start(session, data, arrival)
+        _merge_latest(session, data, arrival, energised_ms=0)
+        return session
+    if not session.has_start:
+        session.member, session.badge = max((session.member, session.badge), (data.member, data.badge))
+    session.energised_ms = max(session.energised_ms, data.energised_ms)
+    session.running_ms = max(session.running_ms, data.running_ms)
     if data.running_unknown_ms is not UNSET:
-        usage.running_unknown_ms = max(usage.running_unknown_ms or 0, data.running_unknown_ms)
-    _merge_latest(usage, data, arrival, energised_ms=data.energised_ms)
-    return usage
+        session.running_unknown_ms = max(session.running_unknown_ms or 0, data.running_unknown_ms)
+    _merge_latest(session, data, arrival, energised_ms=data.energised_ms)
+    return session
 
 
-def conclude(usage: Usage, *, start: BootDates, last: BootDates, abandoned: bool) -> None:
+def conclude(session: DerivedSession, *, start: BootDates, last: BootDates, abandoned: bool) -> None:
     """Conclude the dates of a session, and how it ended.
 
     `start` and `last` are the dates of the boots of its first and latest fact. `abandoned` means that its gate now
     writes another journal.
     """
-    if usage.has_start and not usage.start_timed:
-        usage.started_at = start.tie.date(usage.start_boottime_ms) if start.tie else None
-    if not usage.last_timed:
-        usage.last_at = last.tie.date(usage.last_boottime_ms) if last.tie else None
-    _place(usage, start, last)
-    if usage.has_end:
-        usage.reason = usage.end_reason
+    if session.has_start and not session.start_timed:
+        session.started_at = start.tie.date(session.start_boottime_ms) if start.tie else None
+    if not session.last_timed:
+        session.last_at = last.tie.date(session.last_boottime_ms) if last.tie else None
+    _place(session, start, last)
+    if session.has_end:
+        session.reason = session.end_reason
     else:
-        usage.reason = JOURNAL_LOST if abandoned else None
-    usage.ended_at = None if usage.reason is None else usage.last_at or usage.not_after
+        session.reason = JOURNAL_LOST if abandoned else None
+    session.ended_at = None if session.reason is None else session.last_at or session.not_after
 
 
-def judge(usage: Usage, *, image: bool, impossible: str | None) -> None:
+def judge(session: DerivedSession, *, image: bool, impossible: str | None) -> None:
     """Decide whether a session needs a review, and which figures count.
 
     `image`: a restored image of unknown age wrote the end. `impossible`: a contradiction with other sessions.
     """
-    doubt = _doubt(usage, image=image, impossible=impossible)
-    is_another, usage.doubt = doubt != usage.doubt, doubt
-    wait(usage, doubt if is_another and usage.review != CONTESTED else usage.review)
-    if "member" not in usage.corrected:
-        usage.used_by = usage.member
-    if "time" not in usage.corrected:
-        usage.counted_ms = usage.energised_ms
+    doubt = _doubt(session, image=image, impossible=impossible)
+    is_another, session.doubt = doubt != session.doubt, doubt
+    wait(session, doubt if is_another and session.review != CONTESTED else session.review)
+    if "member" not in session.corrected:
+        session.used_by = session.member
+    if "time" not in session.corrected:
+        session.counted_ms = session.energised_ms
 
 
-def wait(usage: Usage, why: str | None) -> None:
+def wait(session: DerivedSession, why: str | None) -> None:
     """Set the reason for which a session waits for a review, or None."""
-    usage.review = why
-    usage.uncertain = counted.uncertainty_ms(usage) > 0 or why is not None
+    session.review = why
+    session.uncertain = counted.uncertainty_ms(session) > 0 or why is not None
 
 
-def _place(usage: Usage, start: BootDates, last: BootDates) -> None:
+def _place(session: DerivedSession, start: BootDates, last: BootDates) -> None:
     """Set the span in which a session lies, if its start or end has no date because a boot never synchronised."""
-    usage.not_before = usage.not_after = None
-    is_start_known = usage.started_at is not None or not usage.has_start
-    if is_start_known and usage.last_at is not None:
+    session.not_before = session.not_after = None
+    is_start_known = session.started_at is not None or not session.has_start
+    if is_start_known and session.last_at is not None:
         return
-    usage.not_before = usage.started_at or (start if usage.has_start else last).not_before
-    if usage.last_at is not None:
-        usage.not_after = usage.last_at
+    session.not_before = session.started_at or (start if session.has_start else last).not_before
+    if session.last_at is not None:
+        session.not_after = session.last_at
     else:
         # Its arrival at the latest, and never before its beginning, even if the wall clock was set back.
-        limits = [limit for limit in (last.not_after, usage.last_arrived_at) if limit is not None]
-        usage.not_after = max(min(limits), usage.not_before or min(limits))
+        limits = [limit for limit in (last.not_after, session.last_arrived_at) if limit is not None]
+        session.not_after = max(min(limits), session.not_before or min(limits))
 
 
-def _doubt(usage: Usage, *, image: bool, impossible: str | None) -> str | None:
-    if usage.reason is None:
+def _doubt(session: DerivedSession, *, image: bool, impossible: str | None) -> str | None:
+    if session.reason is None:
         return None
-    if not usage.has_end:
+    if not session.has_end:
         return JOURNAL_LOST
-    if (impossible_figures := _impossible(usage) or impossible) is not None:
+    if (impossible_figures := _impossible(session) or impossible) is not None:
         return impossible_figures
-    if image and usage.end_reason in CONCLUDED:
+    if image and session.end_reason in CONCLUDED:
         return "restored-image"
-    if max(usage.hint_ms, usage.energised_ms) > usage.last_energised_ms + usage.uncertainty_ms:
+    if max(session.hint_ms, session.energised_ms) > session.last_energised_ms + session.uncertainty_ms:
         return "counter-above-end"
-    if usage.uncertainty_ms > MAX_UNREVIEWED_MS:
+    if session.uncertainty_ms > MAX_UNREVIEWED_MS:
         return "uncertain"
-    if usage.not_after is not None:
+    if session.not_after is not None:
         return UNDATED
-    if usage.earlier_holder:
+    if session.earlier_holder:
         return EARLIER_HOLDER
-    return CLOCK if usage.clock_off_ms is not None or was_clock_set(usage) else None
+    return CLOCK if session.clock_off_ms is not None or was_clock_set(session) else None
 
 
-def _impossible(usage: Usage) -> str | None:
+def _impossible(session: DerivedSession) -> str | None:
     """Return why the figures of an ended session are impossible, or None."""
-    if usage.running_ms > usage.energised_ms:
+    if session.running_ms > session.energised_ms:
         return TOO_MUCH_RUNNING
-    most_ms = between_ms(usage)
-    if most_ms is not None and usage.last_energised_ms > most_ms:
+    most_ms = between_ms(session)
+    if most_ms is not None and session.last_energised_ms > most_ms:
         return TOO_MUCH_TIME
-    if usage.energised_ms > longest_ms(usage):
+    if session.energised_ms > longest_ms(session):
         return TOO_LONG
     # An end in CONCLUDED was written at the next start, so the dates do not limit the session.
-    if most_ms is None or usage.end_reason in CONCLUDED:
+    if most_ms is None or session.end_reason in CONCLUDED:
         return None
-    return TOO_LONG if most_ms - usage.early_ms > _LONGEST_MS else None
+    return TOO_LONG if most_ms - session.early_ms > _LONGEST_MS else None
 
 
-def longest_ms(usage: Usage | UsageSession) -> int:
+def longest_ms(session: DerivedSession | UsageSession) -> int:
     """Return how long a session may last by its roster, or else by any roster."""
-    return min(_LONGEST_MS, _LONGEST_MS if usage.allowed_ms is None else usage.allowed_ms)
+    return min(_LONGEST_MS, _LONGEST_MS if session.allowed_ms is None else session.allowed_ms)
 
 
-def between_ms(usage: Usage | UsageSession) -> int | None:
+def between_ms(session: DerivedSession | UsageSession) -> int | None:
     """Return the longest time that the machine can have been on from start to end; None if no clock shows it.
 
     Measured by the boot clock if both belong to one boot, or else by the wall clock if both have a date.
     """
-    if not usage.has_start:
+    if not session.has_start:
         return None
-    if usage.start_boot == usage.last_boot:
-        return usage.last_boottime_ms - usage.start_boottime_ms + usage.early_ms + _ROUNDING_MS
-    if usage.started_at is None or usage.last_at is None:
+    if session.start_boot == session.last_boot:
+        return session.last_boottime_ms - session.start_boottime_ms + session.early_ms + _ROUNDING_MS
+    if session.started_at is None or session.last_at is None:
         return None
-    return (usage.last_at - usage.started_at + MAX_DRIFT) // timedelta(milliseconds=1) + usage.early_ms
+    return (session.last_at - session.started_at + MAX_DRIFT) // timedelta(milliseconds=1) + session.early_ms
 
 
-def is_before(usage: Usage, moment: datetime | None) -> bool:
+def is_before(session: DerivedSession, moment: datetime | None) -> bool:
     """Return whether a session's start or latest fact is dated before `moment`; False if `moment` is None.
 
     It is False if the clock is known to have been wrong: CLOCK is then the better reason.
     """
-    if moment is None or usage.clock_off_ms is not None:
+    if moment is None or session.clock_off_ms is not None:
         return False
-    is_early = any(at is not None and at < moment for at in (usage.started_at, usage.last_at))
-    return is_early and not was_clock_set(usage)
+    is_early = any(at is not None and at < moment for at in (session.started_at, session.last_at))
+    return is_early and not was_clock_set(session)
 
 
-def was_clock_set(usage: Usage | UsageSession) -> bool:
+def was_clock_set(session: DerivedSession | UsageSession) -> bool:
     """Return whether the wall clock was set during a session, so that its start or its end has a wrong date."""
-    if not usage.start_timed or not usage.last_timed or usage.start_boot != usage.last_boot:
+    if not session.start_timed or not session.last_timed or session.start_boot != session.last_boot:
         return False
-    assert usage.started_at is not None
-    assert usage.last_at is not None
-    return are_apart(usage.started_at, usage.last_at, usage.last_boottime_ms - usage.start_boottime_ms)
+    assert session.started_at is not None
+    assert session.last_at is not None
+    return are_apart(session.started_at, session.last_at, session.last_boottime_ms - session.start_boottime_ms)
 
 
 def are_apart(began: datetime, ended: datetime, boottime_ms: int) -> bool:
@@ -294,63 +294,69 @@ def are_apart(began: datetime, ended: datetime, boottime_ms: int) -> bool:
     return abs(ended - began - timedelta(milliseconds=boottime_ms)) > MAX_DRIFT
 
 
-def _merge_start(usage: Usage, data: wire.SessionStarted, arrival: Arrival) -> None:
+def _merge_start(session: DerivedSession, data: wire.SessionStarted, arrival: Arrival) -> None:
     """Merge the session's start from an entry. If a faulty gate wrote two starts, the earlier counts."""
-    if usage.has_start and _start_key(usage) <= _start_key(_with_start(copy(usage), data, arrival)):
+    if session.has_start and _start_key(session) <= _start_key(_with_start(copy(session), data, arrival)):
         return
-    _with_start(usage, data, arrival)
+    _with_start(session, data, arrival)
 
 
-def _start_key(usage: Usage) -> tuple[object, ...]:
+def _start_key(session: DerivedSession) -> tuple[object, ...]:
     """Return a sort key of starts.
 
     Different starts never have the same key; otherwise the last to arrive would count.
     """
-    wall = usage.started_at if usage.start_timed else None
+    wall = session.started_at if session.start_timed else None
     return (
-        *(usage.start_boottime_ms, usage.start_boot, wall is not None, wall and wall.timestamp(), -usage.early_ms),
-        *(usage.member, usage.badge, usage.mode, usage.basis, usage.supervisor or "", usage.purpose),
+        *(
+            session.start_boottime_ms,
+            session.start_boot,
+            wall is not None,
+            wall and wall.timestamp(),
+            -session.early_ms,
+        ),
+        *(session.member, session.badge, session.mode, session.basis, session.supervisor or "", session.purpose),
     )
 
 
-def _with_start(usage: Usage, data: wire.SessionStarted, arrival: Arrival) -> Usage:
-    usage.has_start = True
-    usage.member, usage.badge = data.member, data.badge
-    usage.start_timed, usage.started_at = arrival.time is not None, arrival.time
-    usage.start_boot, usage.start_boottime_ms = data.clock.boot, data.clock.boottime_ms
+def _with_start(session: DerivedSession, data: wire.SessionStarted, arrival: Arrival) -> DerivedSession:
+    session.has_start = True
+    session.member, session.badge = data.member, data.badge
+    session.start_timed, session.started_at = arrival.time is not None, arrival.time
+    session.start_boot, session.start_boottime_ms = data.clock.boot, data.clock.boottime_ms
     on_from_ms = data.energised_from_ms
-    usage.early_ms = 0 if on_from_ms is None else max(0, data.clock.boottime_ms - on_from_ms)
-    usage.mode, usage.basis, usage.supervisor = data.mode, data.basis.kind, data.supervisor
-    if "purpose" not in usage.corrected:
+    session.early_ms = 0 if on_from_ms is None else max(0, data.clock.boottime_ms - on_from_ms)
+    session.mode, session.basis, session.supervisor = data.mode, data.basis.kind, data.supervisor
+    if "purpose" not in session.corrected:
         purpose = data.purpose if data.purpose in PURPOSES else OWN
-        usage.purpose = "maintenance" if purpose == OWN and usage.basis == "maintainer" else purpose
-    return usage
+        session.purpose = "maintenance" if purpose == OWN and session.basis == "maintainer" else purpose
+    return session
 
 
-def _merge_latest(usage: Usage, data: SessionData, arrival: Arrival, *, energised_ms: int) -> None:
+def _merge_latest(session: DerivedSession, data: SessionData, arrival: Arrival, *, energised_ms: int) -> None:
     """Make this the latest fact of the session, if it is."""
     is_end = isinstance(data, wire.SessionEnded)
     uncertainty_ms = data.uncertainty_ms if isinstance(data, wire.SessionEnded) else 0
     reason = data.reason if isinstance(data, wire.SessionEnded) else ""
     energy_wh = _energy_wh(data)
     current = (
-        usage.has_end,
-        usage.last_energised_ms,
-        usage.uncertainty_ms,
-        usage.last_boottime_ms,
-        usage.last_boot,
-        usage.end_reason,
-        _or_less_than_0(usage.energy_wh),
+        session.has_end,
+        session.last_energised_ms,
+        session.uncertainty_ms,
+        session.last_boottime_ms,
+        session.last_boot,
+        session.end_reason,
+        _or_less_than_0(session.energy_wh),
     )
     fact = (is_end, energised_ms, uncertainty_ms, data.clock.boottime_ms, data.clock.boot, reason)
     if (*fact, _or_less_than_0(energy_wh)) <= current:
         return
-    usage.has_end, usage.end_reason, usage.uncertainty_ms = is_end, reason, uncertainty_ms
-    usage.last_energised_ms, usage.energy_wh = energised_ms, energy_wh
-    usage.last_timed, usage.last_at = arrival.time is not None, arrival.time
-    usage.last_arrived_at = arrival.arrived_at if arrival.time is None else None
-    usage.last_boot, usage.last_boottime_ms = data.clock.boot, data.clock.boottime_ms
-    usage.opened_in_id, usage.opened_seq = arrival.journal_id, arrival.seq
+    session.has_end, session.end_reason, session.uncertainty_ms = is_end, reason, uncertainty_ms
+    session.last_energised_ms, session.energy_wh = energised_ms, energy_wh
+    session.last_timed, session.last_at = arrival.time is not None, arrival.time
+    session.last_arrived_at = arrival.arrived_at if arrival.time is None else None
+    session.last_boot, session.last_boottime_ms = data.clock.boot, data.clock.boottime_ms
+    session.opened_in_id, session.opened_seq = arrival.journal_id, arrival.seq
 
 
 def _energy_wh(data: SessionData) -> int | None:

@@ -25,7 +25,7 @@ from fabgate.collector.recording.sessions.merge import (
     TOO_LONG,
     TOO_MUCH_RUNNING,
     TOO_MUCH_TIME,
-    Usage,
+    DerivedSession,
     are_apart,
     was_clock_set,
 )
@@ -86,13 +86,13 @@ class Span(Struct, frozen=True, gc=False):
         return self.began + MAX_DRIFT < other.ended and other.began + MAX_DRIFT < self.ended
 
 
-def find(rows: Collection[Usage], before: Mapping[str, Usage]) -> tuple[set[str], set[str]]:
+def find(rows: Collection[DerivedSession], before: Mapping[str, DerivedSession]) -> tuple[set[str], set[str]]:
     """Return the ids of `rows` that overlap a session of their gate, and of other sessions to judge again.
 
     The others overlap `rows` and are not marked yet, or overlapped `before` and are marked. This runs with every batch
     and usually finds no overlap, which the dates alone show cheaply.
     """
-    of_place: dict[_Place, list[Usage]] = defaultdict(list)
+    of_place: dict[_Place, list[DerivedSession]] = defaultdict(list)
     was: dict[_Place, list[Span]] = defaultdict(list)
     for row in rows:
         if row.reason is not None:
@@ -124,7 +124,7 @@ def _moved(was: list[Span], now: list[Span]) -> list[Span]:
     return [span for span in was if dates.get(span.id) != (span.began, span.ended, span.start_ms, span.last_ms)]
 
 
-def _are_apart(rows: list[Usage], there: list[Span]) -> bool:
+def _are_apart(rows: list[DerivedSession], there: list[Span]) -> bool:
     """Return whether each session began after the end of the last one, by the dates of their entries."""
     dates = [(row.started_at or _NEVER, row.ended_at or _NEVER) for row in rows]
     dates += [(span.began, span.ended) for span in there]
@@ -159,7 +159,7 @@ def _overlapping(spans: list[Span], there: list[Span]) -> set[str]:
     return found
 
 
-def _span(row: Usage) -> Span | None:
+def _span(row: DerivedSession) -> Span | None:
     """Return when a session took place; None if it is open, has no dates or wrong ones, or never had power."""
     if row.reason is None or not row.has_start or row.not_after is not None or row.clock_off_ms is not None:
         return None
@@ -184,7 +184,7 @@ def _made(*values: Any) -> Span | None:
 _columns = attrgetter(*_COLUMNS)
 
 
-def _stored(rows: Mapping[_Place, list[Usage]], was: Mapping[_Place, list[Span]]) -> dict[_Place, list[Span]]:
+def _stored(rows: Mapping[_Place, list[DerivedSession]], was: Mapping[_Place, list[Span]]) -> dict[_Place, list[Span]]:
     """Return the stored sessions, by gate and machine, that may overlap `rows` or what these were before."""
     time = bulk.to_database()
     placed: list[list[Any]] = []

@@ -9,7 +9,7 @@ from operator import attrgetter
 from django.db import connection
 
 from fabgate.collector.ground.db import bulk, statements
-from fabgate.collector.recording.sessions.merge import COLUMNS, Usage
+from fabgate.collector.recording.sessions.merge import COLUMNS, DerivedSession
 
 _SESSION = (
     f"INSERT INTO collector_usagesession ({', '.join(COLUMNS)}) VALUES ({', '.join(['%s'] * len(COLUMNS))})"  # noqa: S608
@@ -26,9 +26,9 @@ UPDATE collector_review SET settled_at = %s, decision = 'resolved'
 WHERE session_id = %s AND settled_at IS NULL"""
 
 
-def load_sessions(ids: Collection[str]) -> dict[str, Usage]:
+def load_sessions(ids: Collection[str]) -> dict[str, DerivedSession]:
     """Return the sessions of `ids` that exist, locked in the order of their ids (ground/db/pulse.py)."""
-    found: dict[str, Usage] = {}
+    found: dict[str, DerivedSession] = {}
     # Ingest and a correction that change one session would otherwise undo each other's change.
     lock = "" if connection.vendor == "sqlite" else " FOR NO KEY UPDATE"
     for chunk in statements.chunks(sorted(ids)):
@@ -40,20 +40,20 @@ def load_sessions(ids: Collection[str]) -> dict[str, Usage]:
                 for column in _DATES:
                     if (moment := row[column]) is not None and moment.tzinfo is None:
                         row[column] = moment.replace(tzinfo=UTC)  # sqlite3 returns times without a zone
-                found[row[0]] = Usage(*row)
+                found[row[0]] = DerivedSession(*row)
     return found
 
 
-def copy_of(usage: Usage) -> Usage:
+def copy_of(session: DerivedSession) -> DerivedSession:
     """Return a copy of the row; `dataclasses.replace` takes ten times as long."""
-    return Usage(*_columns(usage))
+    return DerivedSession(*_columns(session))
 
 
-def save_sessions(usages: Collection[Usage]) -> None:
+def save_sessions(sessions: Collection[DerivedSession]) -> None:
     """Insert or update rows. No id may occur twice: PostgreSQL refuses such a batch."""
     rows, time = [], bulk.to_database()
-    for usage in usages:
-        row = list(_columns(usage))
+    for session in sessions:
+        row = list(_columns(session))
         for column in _DATES:
             row[column] = time(row[column])
         rows.append(row)

@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from fabgate.collector.ground.db import bulk, pulse
 from fabgate.collector.ground.models import Collector, UsageDay, UsageMonth, UsageSession, UsageSums
 from fabgate.collector.ground.models.sessions import counted
-from fabgate.collector.recording.sessions.merge import COLUMNS, Usage
+from fabgate.collector.recording.sessions.merge import COLUMNS, DerivedSession
 
 SUM_COLUMNS = ("sessions", "counted_ms", "running_ms", "uncertainty_ms", "uncertain", "about", "energy_wh", "measured")
 _ADD: dict[type[UsageSums], str] = {
@@ -46,14 +46,14 @@ class Counted(counted.SessionFigures, Protocol):
     energy_wh: int | None
 
 
-def add(pairs: Iterable[tuple[Usage | None, Usage]]) -> None:
+def add(pairs: Iterable[tuple[DerivedSession | None, DerivedSession]]) -> None:
     """Update the sums for sessions that changed, given as (before, after)."""
     zone = ZoneInfo(settings.ENVIRONMENT.tz)
     sums: dict[Key, list[int]] = {}
     for before, after in pairs:
-        for usage, sign in ((before, -1), (after, 1)):
-            if usage is not None and usage.reason is not None and usage.ended_at is not None:
-                count(sums, usage, sign, zone)
+        for session, sign in ((before, -1), (after, 1)):
+            if session is not None and session.reason is not None and session.ended_at is not None:
+                count(sums, session, sign, zone)
     # Before the rows of the sums (ground/db/pulse.py): a correction and ingest would otherwise wait for each other.
     pulse.lock()
     _add(sums)
@@ -72,7 +72,7 @@ def ensure(tz: str) -> bool:
         zone = ZoneInfo(tz)
         ended = UsageSession.objects.filter(reason__isnull=False, ended_at__isnull=False)
         for values in ended.values_list(*COLUMNS).iterator(chunk_size=2_000):
-            count(sums, Usage(*values), 1, zone)
+            count(sums, DerivedSession(*values), 1, zone)
         _add(sums)
         row.rolled_tz = tz
         row.save(update_fields=["rolled_tz"])
@@ -89,16 +89,16 @@ def _add(days: dict[Key, list[int]]) -> None:
         add_sums(model, [(*key, *sums[key]) for key in sorted(sums) if any(sums[key])])
 
 
-def count(sums: dict[Key, list[int]], usage: Counted, sign: int, zone: ZoneInfo) -> None:
+def count(sums: dict[Key, list[int]], session: Counted, sign: int, zone: ZoneInfo) -> None:
     """Add an ended session to `sums`, or subtract it if `sign` is -1."""
-    assert usage.ended_at is not None
-    day = usage.ended_at.astimezone(zone).date()
-    key = day, usage.machine_id or 0, usage.gate_id, usage.used_by, usage.category
+    assert session.ended_at is not None
+    day = session.ended_at.astimezone(zone).date()
+    key = day, session.machine_id or 0, session.gate_id, session.used_by, session.category
     line = sums.setdefault(key, [0] * _SUMS)
-    about = usage.not_after is not None
-    running_ms, uncertainty_ms = counted.running_ms(usage), counted.uncertainty_ms(usage)
-    energy = (usage.energy_wh or 0, usage.energy_wh is not None)
-    values: tuple[Any, ...] = (1, usage.counted_ms, running_ms, uncertainty_ms, usage.uncertain, about, *energy)
+    about = session.not_after is not None
+    running_ms, uncertainty_ms = counted.running_ms(session), counted.uncertainty_ms(session)
+    energy = (session.energy_wh or 0, session.energy_wh is not None)
+    values: tuple[Any, ...] = (1, session.counted_ms, running_ms, uncertainty_ms, session.uncertain, about, *energy)
     for place, value in enumerate(values):
         line[place] += sign * value
 

@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType, structs
 from fabgate import wire
 from fabgate.collector.recording.entries.wall_time import BootDates, Tie
 from fabgate.collector.recording.sessions import merge
-from fabgate.collector.recording.sessions.merge import Arrival, Usage, absorb
+from fabgate.collector.recording.sessions.merge import Arrival, DerivedSession, absorb
 from tests.collector.gates import NOON
 
 
@@ -56,7 +56,7 @@ def started() -> wire.SessionStarted:
     )
 
 
-def settle(row: Usage, *, start: BootDates, last: BootDates, abandoned: bool, image: bool) -> None:
+def settle(row: DerivedSession, *, start: BootDates, last: BootDates, abandoned: bool, image: bool) -> None:
     merge.conclude(row, start=start, last=last, abandoned=abandoned)
     merge.judge(row, image=image, impossible=None)
 
