@@ -17,7 +17,7 @@ class MachineInCategory(NamedTuple):
     category: str
 
 
-class Hole(NamedTuple):
+class Unpriced(NamedTuple):
     """A machine without a price for members without a plan."""
 
     machine: str
@@ -27,7 +27,7 @@ class Hole(NamedTuple):
     plans: tuple[str, ...]
 
 
-def holes(places: Iterable[MachineInCategory], rules: Sequence[Rule], first: date) -> list[Hole]:
+def unpriced(places: Iterable[MachineInCategory], rules: Sequence[Rule], first: date) -> list[Unpriced]:
     """Return the machines that have no price on some day from `first` on."""
     found = []
     for place in places:
@@ -35,7 +35,7 @@ def holes(places: Iterable[MachineInCategory], rules: Sequence[Rule], first: dat
         until = min((rule.valid_from for rule in here if not rule.plan), default=None)
         if until is None or until > first:
             plans = {rule.plan for rule in here if rule.plan and (until is None or rule.valid_from < until)}
-            found.append(Hole(place.machine, until, tuple(sorted(plans))))
+            found.append(Unpriced(place.machine, until, tuple(sorted(plans))))
     return found
 
 

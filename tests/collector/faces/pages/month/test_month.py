@@ -204,7 +204,7 @@ def test_what_is_open_has_its_link(billed, manager):
     billed.write("saw-1", "gate.started", billed.now, version="1")
     page = text(manager.get(f"/month?month={MONTH}"))
     assert '<a href="/use/review">1 session to review</a>' in page
-    assert '<a href="/month/tariffs#holes">1 session without a tariff</a>' in page
+    assert '<a href="/month/tariffs#unpriced">1 session without a tariff</a>' in page
 
 
 def test_a_month_follows_each_change(billed, manager):

@@ -17,7 +17,7 @@ from fabgate.collector.faces.pages.month.tariffs.rule_form import RuleForm, init
 from fabgate.collector.faces.pages.words import tariff_phrases
 from fabgate.collector.ground.models import Change, Machine, Plan, TariffRule
 from fabgate.collector.money.billing import closing, member_plans, rule_store, terms
-from fabgate.collector.money.billing.tariffs.coverage import MachineInCategory, counting, holes
+from fabgate.collector.money.billing.tariffs.coverage import MachineInCategory, counting, unpriced
 from fabgate.collector.money.billing.tariffs.rules import Rule
 from fabgate.collector.money.billing.tariffs.typed_rule import Typed
 from fabgate.collector.money.paper.figures import Money
@@ -359,13 +359,13 @@ def test_machines_without_a_price_are_named(manager):
     billing.plan("student")
     billing.rule("price=1", today(), machine="bandsaw")
     billing.rule("price=1", plan="student")
-    found = manager.get("/month/tariffs").context["holes"]
-    assert [(hole["machine"], hole["until"], hole["plans"]) for hole in found] == [
+    found = manager.get("/month/tariffs").context["unpriced"]
+    assert [(one["machine"], one["until"], one["plans"]) for one in found] == [
         ("Band saw", today(), ("student",)),
         ("Metal lathe", None, ("student",)),
     ]
     billing.rule("price=1")
-    assert not manager.get("/month/tariffs").context["holes"]
+    assert not manager.get("/month/tariffs").context["unpriced"]
 
 
 DAY = date(2027, 1, 1)
@@ -389,7 +389,7 @@ def _rule(pk: int, since: date = DAY, **place: str) -> Rule:
     ],
 )
 def test_a_hole_is_a_machine_without_a_rule_for_everyone(rules, named):
-    assert [hole.machine for hole in holes(PLACES, rules, DAY)] == named
+    assert [one.machine for one in unpriced(PLACES, rules, DAY)] == named
 
 
 def test_a_rule_counts_if_a_session_can_meet_it():

@@ -51,10 +51,10 @@ def tariffs(request: HttpRequest) -> HttpResponse:
     titles = {name: str(machine) for name, machine in machines.items()}
     shown = {
         "places": _places(rules, titles, coverage.counting(places, terms.plans(), rules, today), found, today),
-        "holes": [
-            {"machine": titles[hole.machine], "name": hole.machine, "until": hole.until, "plans": hole.plans}
-            for hole in sorted(
-                coverage.holes(places, rules, found.first_month), key=lambda hole: titles[hole.machine].casefold()
+        "unpriced": [
+            {"machine": titles[one.machine], "name": one.machine, "until": one.until, "plans": one.plans}
+            for one in sorted(
+                coverage.unpriced(places, rules, found.first_month), key=lambda one: titles[one.machine].casefold()
             )
         ],
         "has_rules": bool(rules),
