@@ -35,8 +35,8 @@ def payers(month: MonthRead) -> Table:
     columns = [
         *(Column(_("Payer number")), Column(_("Payer")), Column(_("Postal address")), Column(_("E-mail"))),
         *(Column(_("Sessions"), NUMBER), Column(_("Minutes"), DECIMAL)),
-        Column(_head(month, _("By statement"), _basis(month)), DECIMAL),
-        Column(_head(month, _("From credit"), _basis(month)), DECIMAL),
+        Column(_head(month, _("By statement"), _known_part(month)), DECIMAL),
+        Column(_head(month, _("From credit"), _known_part(month)), DECIMAL),
         *(Column(_head(month, _("Total"), part), DECIMAL) for part in parts),
         *(Column(_head(month, _code(code, month), part), DECIMAL) for code in per_code for part in parts),
         *([Column(_("VAT codes without a rate"))] if unknown else []),
@@ -50,7 +50,7 @@ def payers(month: MonthRead) -> Table:
             yield [
                 *(one.payer, _name(one), ", ".join(one.words.get("address", "").splitlines()), one.email),
                 *(one.total.sessions, minutes(one.total.counted_ms)),
-                *(_amount(month, one.settled.get(name, NOTHING), _basis(month)) for name in (RECEIVABLE, PREPAID)),
+                *(_amount(month, one.settled.get(name, NOTHING), _known_part(month)) for name in (RECEIVABLE, PREPAID)),
                 *(_amount(month, one.amounts, part) for part in parts),
                 *(_amount(month, by_code.get(code, NOTHING), part) for code in per_code for part in parts),
                 *([", ".join(code or _("without a code") for code in one.amounts.without_rate)] if unknown else []),
@@ -67,7 +67,7 @@ def lines(month: MonthRead) -> Table:
         *(Column(_("Machine")), Column(_("Date"), DAY), Column(_("Start"), MOMENT), Column(_("End"), MOMENT)),
         *(Column(_("Minutes"), DECIMAL), Column(_("Class")), Column(_("Note")), Column(_("Settlement"))),
         *(Column(_("VAT code")), Column(_("VAT rate (%)"), DECIMAL)),
-        Column(_head(month, _("Amount"), _basis(month)), DECIMAL),
+        Column(_head(month, _("Amount"), _known_part(month)), DECIMAL),
         Column(_("Session")),
         *_state_columns(),
     ]
@@ -124,10 +124,10 @@ def _name(one: Paying) -> str:
 
 def _parts(month: MonthRead) -> tuple[str, ...]:
     """Return the parts of amounts that can be known."""
-    return (NET, VAT, GROSS) if month.rates else (_basis(month),)
+    return (NET, VAT, GROSS) if month.rates else (_known_part(month),)
 
 
-def _basis(month: MonthRead) -> str:
+def _known_part(month: MonthRead) -> str:
     """Return the part of an amount that is known without a rate: prices include VAT, or exclude it."""
     return NET if month.head.includes_vat is False else GROSS
 
