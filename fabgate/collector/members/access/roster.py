@@ -209,13 +209,13 @@ def _build(
     ]
     hours = calendar.windows(machine)
     priced, price_lists = prices.at(machine)
-    members, refusals = [], []
+    members, barred = [], []
     for id_, name, lang, standing in found:
-        # An empty list of windows would mean always; a week without opening hours is a refusal.
+        # An empty list of windows would mean always; without opening hours in a week, a member is barred.
         shut_out = [OUTSIDE_HOURS] if hours == [] and not standing.comes_at_all_hours else []
         hands = people.badges[id_]
         if standing.is_barred or shut_out:
-            refusals.append(
+            barred.append(
                 wire.Barred(
                     badges=[digest for badges in hands.values() for digest in badges],
                     reasons=[*standing.reasons, *shut_out],
@@ -245,8 +245,8 @@ def _build(
                     low_credit=standing.has_low_credit,
                 )
             )
-    refusals += [wire.Barred(badges=[digest], reasons=[BADGE_LOST], lang=lang) for digest, lang in people.lost]
-    refusals += short.refusals(env.lang, [digest for digest, _lang in people.lost], BADGE_LOST)
+    barred += [wire.Barred(badges=[digest], reasons=[BADGE_LOST], lang=lang) for digest, lang in people.lost]
+    barred += short.barred(env.lang, [digest for digest, _lang in people.lost], BADGE_LOST)
     return wire.Roster(
         version=gate.roster_version,
         site=env.site,
@@ -257,7 +257,7 @@ def _build(
         collector=collector,
         machine=machine.wire_rules(),
         members=members,
-        refusals=refusals,
+        refusals=barred,
         hours=hours or [],
         prices=priced,
     )

@@ -73,8 +73,8 @@ class Derived:
                 own = [one for one in digests if one not in self.shared]
                 by_last_day[last] = [one for digest in own for one in (digest, *self.accepted.get(digest, ()))]
 
-    def refusals(self, lang: str, known: Iterable[str], lost_reason: str) -> list[wire.Barred]:
-        """Return the refusals for a roster; `known` are digests that it refuses already."""
+    def barred(self, lang: str, known: Iterable[str], lost_reason: str) -> list[wire.Barred]:
+        """Return the badges that a roster refuses; it refuses those with the digests `known` already."""
         already = set(known)
         shared = [wire.Barred(badges=[one], reasons=[BADGE_SHARED], lang=lang) for one in sorted(self.shared - already)]
         lost = [

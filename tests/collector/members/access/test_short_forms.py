@@ -88,8 +88,8 @@ def test_no_form_is_accepted_that_could_be_another_badge(known, names, chance):
         and (one not in made or (len({each.holder for each in those}) == 1 and not any(e.is_lost for e in those)))
     }
     assert set(admitted) == wanted
-    refusals = found.refusals("en", (), "badge-lost")
-    assert {one.badges[0] for one in refusals} & {one for one, _holder in admitted} == set()
+    barred = found.barred("en", (), "badge-lost")
+    assert {one.badges[0] for one in barred} & {one for one, _holder in admitted} == set()
 
 
 @pytest.fixture
