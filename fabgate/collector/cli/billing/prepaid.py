@@ -19,7 +19,7 @@ from fabgate.collector.members.access import roster
 from fabgate.collector.money.billing import terms
 from fabgate.collector.money.billing.currencies import text
 from fabgate.collector.money.billing.paying import payers
-from fabgate.collector.money.billing.prepaid import balances, daily, if_accepted, ledger, modes, standing
+from fabgate.collector.money.billing.prepaid import balances, daily, if_accepted, ledger, modes, standing, words
 from fabgate.collector.money.billing.prepaid.ledger import Paid
 from fabgate.collector.recording.broker import announcing
 from fabgate.errors import UsageError
@@ -195,7 +195,7 @@ def _warn_below(amount_minor: int, actor: str) -> None:
 
 
 def _note(row: dict[str, Any], found: BillingTerms) -> str:
-    notes = [] if row["settlement"] == modes.PREPAID else ["billed by statement"]
+    notes = [] if row["settlement"] == words.PREPAID else ["billed by statement"]
     if row["accepted_minor"] not in (None, row["balance_minor"]):
         notes.append(f"{_amount(row['accepted_minor'], found)} if the sessions in review are accepted")
     return ", ".join([*notes, "out of credit"] if row["out_of_credit"] else notes)

@@ -16,14 +16,14 @@ from fabgate.collector.money.billing import closing, rating
 from fabgate.collector.money.billing.charges import record, vat_codes
 from fabgate.collector.money.billing.charges.record import Record
 from fabgate.collector.money.billing.paying import payers
-from fabgate.collector.money.billing.prepaid import ledger, modes
+from fabgate.collector.money.billing.prepaid import ledger, words
 from fabgate.collector.money.billing.prepaid.settlement import Settled
 from fabgate.collector.money.billing.vat import amounts, months
 
 _SEALED: Final = Field(description="The text that the SHA-256 of the month covers; null while the month is open.")
 SETTLEMENT: Final = Field(
     description="prepaid: paid from the payer's credit, so it must not be invoiced; otherwise receivable.",
-    json_schema_extra={"enum": [modes.PREPAID, modes.RECEIVABLE]},
+    json_schema_extra={"enum": [words.PREPAID, words.RECEIVABLE]},
 )
 
 

@@ -21,8 +21,9 @@ from fabgate.collector.money.billing import month
 from fabgate.collector.money.billing.charges import refresh
 from fabgate.collector.money.billing.charges.record import Record
 from fabgate.collector.money.billing.charges.refresh import Book
-from fabgate.collector.money.billing.prepaid.modes import PREPAID, Modes
+from fabgate.collector.money.billing.prepaid.modes import Modes
 from fabgate.collector.money.billing.prepaid.settlement import due_by_statement, step_of, steps_of
+from fabgate.collector.money.billing.prepaid.words import PREPAID
 from fabgate.collector.money.billing.rating import Facts
 from fabgate.collector.recording.sessions.certain import certain_ms
 

@@ -19,11 +19,9 @@ from fabgate.collector.ground.db import audit
 from fabgate.collector.ground.models import PrepaidChange
 from fabgate.collector.money.billing import terms
 from fabgate.collector.money.billing.paying import payers
+from fabgate.collector.money.billing.prepaid.words import PREPAID, RECEIVABLE
 from fabgate.errors import UsageError
 
-#: How a charge or a line is settled: from credit, or by a later payment.
-PREPAID: Final = "prepaid"
-RECEIVABLE: Final = "receivable"
 #: The default of all payers without a mode of their own.
 EVERYBODY: Final = ""
 #: How far ahead a mode may be changed.

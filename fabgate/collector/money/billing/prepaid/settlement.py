@@ -15,7 +15,8 @@ from typing import NamedTuple, Self
 from fabgate.collector.ground.db import statements
 from fabgate.collector.ground.models import Charge, ManualLine
 from fabgate.collector.money.billing.charges.record import Record
-from fabgate.collector.money.billing.prepaid.modes import PREPAID, RECEIVABLE, Modes
+from fabgate.collector.money.billing.prepaid.modes import Modes
+from fabgate.collector.money.billing.prepaid.words import PREPAID, RECEIVABLE
 
 
 class ChargeToSettle(NamedTuple):

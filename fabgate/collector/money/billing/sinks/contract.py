@@ -35,7 +35,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Meta, Struct, field
 
 from fabgate.collector.ground.tables.table import clock
-from fabgate.collector.money.billing.prepaid.modes import RECEIVABLE
+from fabgate.collector.money.billing.prepaid.words import RECEIVABLE
 from fabgate.errors import FabgateError, UsageError
 
 #: The feeds, see above.
@@ -115,7 +115,7 @@ class Charge(Struct, frozen=True, kw_only=True):
     #: A class of money/billing/rating.py, or LINE.
     kind: str
     vat_code: str
-    #: How it is paid: by an invoice, or from credit (money/billing/prepaid/modes.py).
+    #: How it is paid: by an invoice, or from credit (money/billing/prepaid/words.py).
     settlement: str = RECEIVABLE
     #: The key of the charge that it reverses, or "".
     reverses: str = ""

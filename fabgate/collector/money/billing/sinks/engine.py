@@ -32,7 +32,7 @@ from django.db.models import F
 from fabgate.collector.ground.db import audit
 from fabgate.collector.ground.models import Change, PayerReference, Sink, SinkLetter
 from fabgate.collector.money.billing.paying import payers
-from fabgate.collector.money.billing.prepaid.modes import PREPAID
+from fabgate.collector.money.billing.prepaid.words import PREPAID
 from fabgate.collector.money.billing.sinks import config, feeds
 from fabgate.collector.money.billing.sinks.config import Configured
 from fabgate.collector.money.billing.sinks.contract import (

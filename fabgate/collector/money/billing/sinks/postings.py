@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple
 
 from msgspec import Meta, Struct
 
-from fabgate.collector.money.billing.prepaid.modes import PREPAID
+from fabgate.collector.money.billing.prepaid.words import PREPAID
 from fabgate.collector.money.billing.sinks.contract import Charge
 from fabgate.collector.money.billing.vat import amounts
 

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from fabgate.collector.ground.base.search_key import folded
 from fabgate.collector.money.billing import rating
 from fabgate.collector.money.billing.charges.record import Record
-from fabgate.collector.money.billing.prepaid.modes import PREPAID, RECEIVABLE
+from fabgate.collector.money.billing.prepaid.words import PREPAID, RECEIVABLE
 from fabgate.collector.money.billing.statements import priced
 from fabgate.collector.money.billing.statements.priced import Priced, Prices
 from fabgate.collector.money.billing.vat import amounts

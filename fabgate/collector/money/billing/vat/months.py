@@ -13,14 +13,14 @@ from fabgate.collector.ground.db import statements
 from fabgate.collector.ground.models import Charge, ManualLine
 from fabgate.collector.money.billing import terms
 from fabgate.collector.money.billing.charges import vat_codes
-from fabgate.collector.money.billing.prepaid.modes import RECEIVABLE
 from fabgate.collector.money.billing.prepaid.settlement import Settled
+from fabgate.collector.money.billing.prepaid.words import RECEIVABLE
 from fabgate.collector.money.billing.vat import amounts, rates
 from fabgate.collector.money.billing.vat.amounts import Amounts
 
 
 def by_settlement(month: date, **among: Any) -> dict[tuple[str, str], Amounts]:
-    """Return what each payer comes to in a month, by payer and settlement (prepaid/modes.py), as `by_payer` does."""
+    """Return what each payer comes to in a month, by payer and settlement (prepaid/words.py), as `by_payer` does."""
     known, includes_vat = rates.known(), terms.get().includes_vat
     return {
         key: amounts.of(sums, known, includes_vat=includes_vat) for key, sums in sorted(_sums(month, among).items())

@@ -38,7 +38,7 @@ class Paying(NamedTuple):
     total: Sum
     #: Whether the payer settles the month from credit; what `is_due` is due by statement all the same.
     prepays: bool
-    #: The amounts by settlement (money/billing/prepaid/modes.py).
+    #: The amounts by settlement (money/billing/prepaid/words.py).
     settled: Mapping[str, Amounts]
 
     @property

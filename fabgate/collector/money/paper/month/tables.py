@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector.ground.tables.table import DAY, DECIMAL, MOMENT, NUMBER, Cell, Column, Table, minutes
 from fabgate.collector.money.billing.currencies import decimal_text
 from fabgate.collector.money.billing.explain import decimals_of
-from fabgate.collector.money.billing.prepaid.modes import PREPAID, RECEIVABLE
+from fabgate.collector.money.billing.prepaid.words import PREPAID, RECEIVABLE
 from fabgate.collector.money.billing.statements.compose import Item, Line
 from fabgate.collector.money.billing.vat.amounts import NOTHING, Amounts, Part
 from fabgate.collector.money.paper.month.read import MonthRead, Paying

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from fabgate.collector.money.billing.prepaid.modes import PREPAID, RECEIVABLE
+from fabgate.collector.money.billing.prepaid.words import PREPAID, RECEIVABLE
 from fabgate.collector.money.billing.statements.compose import Statement
 from fabgate.collector.money.billing.vat.amounts import Amounts, Part
 from fabgate.collector.money.paper.figures import NOTHING, Money, percentage

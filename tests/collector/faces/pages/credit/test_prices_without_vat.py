@@ -21,7 +21,7 @@ from fabgate.collector.cli import verbs
 from fabgate.collector.ground.models import Change, Member, PrepaidChange, PrepaidEntry
 from fabgate.collector.money.billing import closing, terms
 from fabgate.collector.money.billing.charges import decisions
-from fabgate.collector.money.billing.prepaid import ledger, modes
+from fabgate.collector.money.billing.prepaid import ledger, modes, words
 from fabgate.collector.money.billing.prepaid.ledger import Paid
 from fabgate.collector.money.billing.prepaid.settlement import Settled
 from fabgate.errors import FabgateError, UsageError
@@ -61,7 +61,7 @@ def check() -> None:
     for month in (*MONTHS, FIRST + timedelta(days=300)):
         assert not any(known.prepays(pk, month) for pk in ids)
         settled = Settled.of(month=month)
-        assert {settled.charge("c", pk, month) for pk in ids} == {modes.RECEIVABLE}
+        assert {settled.charge("c", pk, month) for pk in ids} == {words.RECEIVABLE}
 
 
 @pytest.mark.parametrize("payer", PAYERS)

@@ -22,7 +22,7 @@ from fabgate.collector.ground.models import (
 from fabgate.collector.money.billing import closing, member_plans
 from fabgate.collector.money.billing.charges import decisions, refresh
 from fabgate.collector.money.billing.paying import payers
-from fabgate.collector.money.billing.prepaid import balances, daily, ledger, modes, standing
+from fabgate.collector.money.billing.prepaid import balances, daily, ledger, modes, standing, words
 from fabgate.collector.money.billing.prepaid.ledger import Paid
 from fabgate.collector.money.billing.prepaid.settlement import Settled
 from fabgate.collector.money.billing.statements import read
@@ -63,7 +63,7 @@ def test_a_charge_that_moves_to_a_payer_who_prepays_is_due_by_statement_everywhe
     refresh.refresh_all()
     moved = Charge.objects.get(month=MONTHS[1], payer="m-1")
     for settled in (Settled.of(month=MONTHS[1]), Settled.of(month=MONTHS[1], payer="m-1")):
-        assert settled.charge(moved.pk, "m-1", MONTHS[1]) == modes.RECEIVABLE
+        assert settled.charge(moved.pk, "m-1", MONTHS[1]) == words.RECEIVABLE
     statement = read.of(MONTHS[1], "m-1")
     assert statement.due_minor == balances.due_in(Settled.of(month=MONTHS[1]), MONTHS[1])["m-1"] == 100
     assert statement.credit is not None

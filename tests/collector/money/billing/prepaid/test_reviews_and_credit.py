@@ -20,7 +20,7 @@ from fabgate.collector.ground.models import (
 )
 from fabgate.collector.money.billing import contests, member_plans, terms
 from fabgate.collector.money.billing.charges import decisions, refresh
-from fabgate.collector.money.billing.prepaid import admissions, balances, ledger, modes, standing
+from fabgate.collector.money.billing.prepaid import admissions, balances, ledger, modes, standing, words
 from fabgate.collector.money.billing.prepaid.ledger import Paid
 from fabgate.collector.money.billing.sinks.feeds import Charges
 from fabgate.collector.money.billing.statements import read
@@ -320,7 +320,7 @@ def test_a_month_that_was_settled_by_statement_never_becomes_credit(prepaid_shop
     assert len(notes) == 3
     assert all("due by statement" in note for note in notes)
     sent, _place = Charges(MONTHS[1]).after("", 99, datetime.now(UTC))
-    assert {one.settlement for one in sent} == {modes.RECEIVABLE}
+    assert {one.settlement for one in sent} == {words.RECEIVABLE}
     corrections.correct("s-1", "time", str(5 * 60_000), author="eve", reason="it was later still")
     refresh.refresh_all()
     assert (balances.of("m-2"), can_refund(1, "m-2")) == (0, False)

@@ -22,7 +22,7 @@ from fabgate.collector.ground.tables.csv_file import write_csv
 from fabgate.collector.ground.tables.table import DAY, NUMBER, PLAIN, TEXT, Cell, Column, Table, minutes
 from fabgate.collector.ground.tables.xlsx_file import write_xlsx
 from fabgate.collector.money.billing.currencies import decimal_text
-from fabgate.collector.money.billing.prepaid.modes import PREPAID, RECEIVABLE
+from fabgate.collector.money.billing.prepaid.words import PREPAID, RECEIVABLE
 from fabgate.collector.money.billing.sinks import contract
 from fabgate.collector.money.billing.sinks.contract import Charge, Month, Site, Usage, UsageMonth
 from fabgate.collector.money.billing.sinks.month_folder import MonthFolder
