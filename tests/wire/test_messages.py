@@ -64,7 +64,7 @@ def test_every_message_of_this_version_has_a_golden_file_with_every_field():
 def test_the_schemas_are_current_and_describe_every_message():
     """Run ``python -m tools.schema`` when this fails."""
     written = {file.name: file.read_text(encoding="utf-8") for file in schema.FOLDER.glob("*.json")}
-    assert written == schema.schemas()
+    assert written == schema.schemas(), "run python -m tools.schema"
     described = set(re.findall(r'"title": "(\w+)"', "".join(written.values())))
     assert {kind.__name__ for kind in kinds(wire.Message) if not kind.__subclasses__()} <= described
 

@@ -185,7 +185,8 @@ def test_the_annotated_example_with_everything_on_is_right_but_for_what_excludes
 
 
 def test_the_annotated_example_names_every_key_of_the_code_and_no_other():
-    assert written(yaml.safe_load(example(all_on=True))).keys() == keys_of(Config).keys()
+    keys = written(yaml.safe_load(example(all_on=True))).keys()
+    assert keys == keys_of(Config).keys(), "add to config/gate.yaml what it does not name, and remove the rest"
 
 
 def test_a_setting_that_is_off_in_the_example_shows_its_true_default():

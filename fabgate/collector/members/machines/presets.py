@@ -1,21 +1,28 @@
 """Presets: how a kind of machine usually behaves. Each is a complete set of rules, which can be changed afterwards.
 
-A preset leaves `observe_until` and `price_hint` as they are.
+Rules that a preset does not name have their defaults. It leaves `observe_until`, `price_hint` and the lock as they are.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from fabgate import wire
 from fabgate.collector.ground.models import Machine
 from fabgate.errors import UsageError
 
 MINUTE, HOUR = 60, 3_600
 #: Rules of a single machine, not of a kind of machine.
 _OWN: Final = frozenset({"observe_until", "price_hint"})
+_DEFAULTS: Final = {
+    name: value
+    for name, value in msgspec.structs.asdict(wire.MachineRules()).items()
+    if name not in _OWN | {"lock", "lifted"}
+}
 
 #: the titles for people
 TITLES: Final = {
@@ -26,7 +33,7 @@ TITLES: Final = {
     "bench-tool": _("Bench tool"),
 }
 
-PRESETS: Final[dict[str, dict[str, Any]]] = {
+_UNLIKE_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     # The card stays in its holder: people who walk away take it with them, and the power goes off. The dust collector
     # runs on.
     "saw": {
@@ -35,89 +42,49 @@ PRESETS: Final[dict[str, dict[str, Any]]] = {
         "max_s": 8 * HOUR,
         "idle_off_s": 10 * MINUTE,
         "warn_s": 60,
-        "grace_s": 10,
-        "finish": "wait",
         "finish_max_s": 10 * MINUTE,
         "run_on_s": 30,
-        "warm_up_s": 0,
-        "handover": False,
-        "supervisor": "minors",
-        "sponsor": False,
-        "on_stale": "allow",
-        "attended": True,
     },
     # A cut is never interrupted, and fumes are extracted after it.
     "laser": {
-        "mode": "tap",
         "limit_s": 4 * HOUR,
         "max_s": 12 * HOUR,
         "idle_off_s": 15 * MINUTE,
-        "warn_s": 2 * MINUTE,
-        "grace_s": 10,
-        "finish": "wait",
         "finish_max_s": 2 * HOUR,
         "run_on_s": 2 * MINUTE,
-        "warm_up_s": 0,
-        "handover": False,
-        "supervisor": "minors",
-        "sponsor": False,
-        "on_stale": "allow",
-        "attended": True,
     },
     "cnc": {
-        "mode": "tap",
         "limit_s": 8 * HOUR,
         "max_s": 24 * HOUR,
         "idle_off_s": 30 * MINUTE,
         "warn_s": 5 * MINUTE,
-        "grace_s": 10,
-        "finish": "wait",
         "finish_max_s": 8 * HOUR,
         "run_on_s": MINUTE,
-        "warm_up_s": 0,
-        "handover": False,
-        "supervisor": "minors",
-        "sponsor": False,
-        "on_stale": "allow",
-        "attended": True,
     },
     # It prints overnight without supervision. While it heats or cools it counts as idle, which can take long.
     "printer-3d": {
-        "mode": "tap",
         "limit_s": 24 * HOUR,
         "max_s": 72 * HOUR,
         "idle_off_s": HOUR,
         "warn_s": 10 * MINUTE,
-        "grace_s": 10,
-        "finish": "wait",
         "finish_max_s": 48 * HOUR,
         "run_on_s": 5 * MINUTE,
         "warm_up_s": 5 * MINUTE,
-        "handover": False,
-        "supervisor": "minors",
         "sponsor": True,
-        "on_stale": "allow",
         "attended": False,
     },
     # A drill or a sander: many people in turn, and it may be switched off between them.
     "bench-tool": {
-        "mode": "tap",
         "limit_s": 2 * HOUR,
         "max_s": 8 * HOUR,
         "idle_off_s": 10 * MINUTE,
         "warn_s": MINUTE,
-        "grace_s": 10,
-        "finish": "wait",
         "finish_max_s": 10 * MINUTE,
-        "run_on_s": 0,
-        "warm_up_s": 0,
         "handover": True,
-        "supervisor": "minors",
         "sponsor": True,
-        "on_stale": "allow",
-        "attended": True,
     },
 }
+PRESETS: Final[dict[str, dict[str, Any]]] = {name: {**_DEFAULTS, **values} for name, values in _UNLIKE_DEFAULTS.items()}
 
 
 def apply(machine: Machine, name: str) -> None:

@@ -29,35 +29,8 @@ from fabgate.collector.members.machines import presets
 from fabgate.collector.members.machines.enrol_gate import RESERVED_MACHINES
 from fabgate.errors import UsageError
 
-_DURATIONS: Final = ("limit_s", "max_s", "idle_off_s", "finish_max_s", "warn_s", "grace_s", "run_on_s", "warm_up_s")
-_YES_NO: Final = ("handover", "sponsor", "attended")
 _MOMENT: Final = "%Y-%m-%dT%H:%M"
 
-_HELP: Final[Mapping[str, Any]] = {
-    "limit_s": gettext_lazy("A tap extends it."),
-    "max_s": gettext_lazy("A tap cannot extend it beyond this."),
-    "idle_off_s": gettext_lazy(
-        "Leave empty for never. The gate needs a sensor that shows whether the machine is running."
-    ),
-    "warn_s": gettext_lazy(
-        "The panel blinks and beeps for this long, but for at most a quarter of the time limit or idle time."
-    ),
-    "grace_s": gettext_lazy("Only in the mode where the card stays in its holder."),
-    "finish_max_s": gettext_lazy("After that the power is cut."),
-    "run_on_s": gettext_lazy("For a fan or a pump."),
-    "warm_up_s": gettext_lazy("After power on: idle time does not count during warm-up."),
-    "handover": gettext_lazy("The next member taps, and the machine keeps running under their name."),
-    "sponsor": gettext_lazy("An unknown badge, then a supervisor's within 30 seconds."),
-    "attended": gettext_lazy(
-        "If one badge uses two such machines at once, the sessions are marked for review. Do not tick this for a 3D printer that runs overnight."
-    ),
-    "on_stale": gettext_lazy("After seven days without the collector."),
-    "observe_until": gettext_lazy(
-        "Until then every known member has access, including blocked people and minors without a"
-        " supervisor. Would-be refusals are recorded."
-    ),
-    "price_hint": gettext_lazy("Such as €0.20/min. Once a tariff applies here, its price is shown instead."),
-}
 #: Errors for rules that wire.machine_mistakes refuses.
 _WRONG: Final[Mapping[str, Any]] = {
     "max_s": gettext_lazy("Must be at least the time limit, and at most 31 days."),
@@ -144,10 +117,10 @@ class RulesForm(StaleCheck, forms.Form):
         return [
             (
                 str(title),
-                duration_field.examples() if set(names) <= set(_DURATIONS) else "",
+                duration_field.examples() if all(name.endswith("_s") for name in names) else "",
                 [self[name] for name in names],
             )
-            for title, names in _GROUPS
+            for title, names in machine_rules.GROUPS
         ]
 
     def clean(self) -> dict[str, Any]:
@@ -244,25 +217,18 @@ def _gate(gate: Gate) -> str:
     return f"{gate.name} ({gate.machine or _('no machine')})"
 
 
-_GROUPS: Final = (
-    (gettext_lazy("Mode of use"), ("mode", "supervisor", "sponsor", "handover", "attended")),
-    (gettext_lazy("Time limits"), ("limit_s", "max_s", "warn_s", "idle_off_s", "warm_up_s", "grace_s")),
-    (gettext_lazy("End of a session"), ("finish", "finish_max_s", "run_on_s")),
-    (gettext_lazy("Other settings"), ("on_stale", "observe_until", "price_hint")),
-)
-
-
 def _field(name: str) -> forms.Field:
-    label, help_text, longest = machine_rules.RULES[name], _HELP.get(name, ""), durations.in_words(wire.MAX_SECONDS)
+    label, help_text = machine_rules.RULES[name], machine_rules.HELP.get(name, "")
+    default = getattr(wire.MachineRules(), name)
     if name in wire.MACHINE_WORDS:
         # "never" means the same as "minors" (docs/decisions/0042): the verb accepts it, but stores "minors"
         choices = [(word, machine_rules.WORDS[name, word]) for word in wire.MACHINE_WORDS[name] if word != "never"]
         return forms.ChoiceField(label=label, choices=choices, help_text=help_text)
-    if name in _YES_NO:
+    if isinstance(default, bool):
         return forms.BooleanField(label=label, required=False, help_text=help_text)
-    if name in _DURATIONS:
-        too_long = _("At most %(time)s.") % {"time": longest}
-        required = name != "idle_off_s"
+    if name.endswith("_s"):
+        too_long = _("At most %(time)s.") % {"time": durations.in_words(wire.MAX_SECONDS)}
+        required = default is not None
         return DurationField(
             label=label, required=required, help_text=help_text, most_s=wire.MAX_SECONDS, too_long=too_long
         )

@@ -1,4 +1,4 @@
-"""Labels and values of a machine's rules, in words."""
+"""A machine's rules in words: labels, values, and what its form says."""
 
 from __future__ import annotations
 
@@ -51,6 +51,39 @@ WORDS: Final[Mapping[tuple[str, Any], Any]] = {
     ("on_stale", "allow"): gettext_lazy("admit members of the last roster"),
     ("on_stale", "deny"): gettext_lazy("admit no one"),
 }
+#: What a form says below a rule.
+HELP: Final[Mapping[str, Any]] = {
+    "limit_s": gettext_lazy("A tap extends it."),
+    "max_s": gettext_lazy("A tap cannot extend it beyond this."),
+    "idle_off_s": gettext_lazy(
+        "Leave empty for never. The gate needs a sensor that shows whether the machine is running."
+    ),
+    "warn_s": gettext_lazy(
+        "The panel blinks and beeps for this long, but for at most a quarter of the time limit or idle time."
+    ),
+    "grace_s": gettext_lazy("Only in the mode where the card stays in its holder."),
+    "finish_max_s": gettext_lazy("After that the power is cut."),
+    "run_on_s": gettext_lazy("For a fan or a pump."),
+    "warm_up_s": gettext_lazy("After power on: idle time does not count during warm-up."),
+    "handover": gettext_lazy("The next member taps, and the machine keeps running under their name."),
+    "sponsor": gettext_lazy("An unknown badge, then a supervisor's within 30 seconds."),
+    "attended": gettext_lazy(
+        "If one badge uses two such machines at once, the sessions are marked for review. Do not tick this for a 3D printer that runs overnight."
+    ),
+    "on_stale": gettext_lazy("After seven days without the collector."),
+    "observe_until": gettext_lazy(
+        "Until then every known member has access, including blocked people and minors without a"
+        " supervisor. Would-be refusals are recorded."
+    ),
+    "price_hint": gettext_lazy("Such as €0.20/min. Once a tariff applies here, its price is shown instead."),
+}
+#: The parts of the form, and their rules.
+GROUPS: Final = (
+    (gettext_lazy("Mode of use"), ("mode", "supervisor", "sponsor", "handover", "attended")),
+    (gettext_lazy("Time limits"), ("limit_s", "max_s", "warn_s", "idle_off_s", "warm_up_s", "grace_s")),
+    (gettext_lazy("End of a session"), ("finish", "finish_max_s", "run_on_s")),
+    (gettext_lazy("Other settings"), ("on_stale", "observe_until", "price_hint")),
+)
 #: The rules on a preset's card.
 MAIN: Final = ("mode", "limit_s", "idle_off_s", "finish")
 
