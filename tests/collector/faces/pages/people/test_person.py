@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from django.conf import settings
+from django.core.exceptions import NON_FIELD_ERRORS
 
-from fabgate.collector.faces.pages.people.person.edit_forms import PersonForm
+from fabgate.collector.faces.pages import people
+from fabgate.collector.faces.pages.people.person.edit_forms import ALWAYS_SHOWN, PersonForm
 from fabgate.collector.faces.pages.people.person.numbers import next_id
-from fabgate.collector.ground.models import Account, ApiKey, Badge, Change, Group, Machine, Member, SignIn
+from fabgate.collector.ground.models import Account, ApiKey, Badge, Change, Group, Machine, Member, Plan, SignIn
 from fabgate.collector.members.people import leaving
 from fabgate.collector.members.people.blocks import today
 from fabgate.collector.recording.intake.store import Store
@@ -157,6 +162,31 @@ def test_what_cannot_be_written_down_is_said_at_its_field(manager, field, value,
     assert response.status_code == 400
     assert expected in str(response.context["form"].errors[field])
     assert Member.objects.count() == 3
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "is_open"),
+    [
+        *(("plan", "999", True), ("joined_on", "31/02/2026", True), ("grace_days", "999", True)),
+        *(("email", "ada", False), ("valid_until", "31/02/2026", False)),
+    ],
+)
+def test_the_details_of_a_form_open_if_one_of_them_is_wrong(manager, field, value, is_open):
+    Plan.objects.create(name="student")
+    typed = {**PLAIN, "id": "m-4", "name": "Grace Hopper", "level": "user", field: value}
+    response = manager.post("/people/new", typed)
+    assert response.context["form"].errors.keys() == {field}
+    assert ('<details class="act" id="more" open>' in text(response)) is is_open
+
+
+def test_the_form_knows_which_of_its_fields_are_always_shown():
+    template = Path(people.__file__).parents[3] / "templates" / "people" / "person_form.html"
+    shown, folded = template.read_text(encoding="utf-8").split('<details class="act" id="more"')
+    before, after = ({*re.findall(r"field=form\.(\w+)", part)} for part in (shown, folded))
+    # those of a person who is there are shown at once, where there are no trainings to tick
+    assert before - after == ALWAYS_SHOWN - {NON_FIELD_ERRORS}, (
+        "compare ALWAYS_SHOWN of edit_forms.py with the template"
+    )
 
 
 def test_what_is_changed_is_what_the_gates_decide_by(desk, broker):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from django import forms
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.http import QueryDict
 from django.utils.timezone import localtime
 from django.utils.translation import get_language, gettext_lazy, ngettext
@@ -27,6 +28,10 @@ MOST_GRACE: Final = 366
 _MANAGERS: Final = ("level", "machines", "payer")
 #: Fields that nobody may change about themselves: membership, and whether they need a supervisor.
 _JUDGED: Final = ("valid_until", "grace_days", "category", "minor", "supervised")
+#: Fields that are not in the `<details>` of person_form.html.
+ALWAYS_SHOWN: Final = frozenset(
+    ("id", "name", "email", "lang", "valid_until", "category", "minor", "trainings", NON_FIELD_ERRORS)
+)
 _LANGS: Final = (("fr", "Français"), ("en", "English"))
 _LEVELS: Final = (
     ("user", gettext_lazy("Member")),
@@ -93,6 +98,11 @@ class PersonForm(PersonPayerForm):
             )
         self.fields["name"].required = True
         self.categories = Member.objects.exclude(category="").values_list("category", flat=True).distinct()
+
+    @property
+    def has_folded_errors(self) -> bool:
+        """Return whether a field has an error that is seen only if the `<details>` is open."""
+        return bool(self.errors.keys() - ALWAYS_SHOWN)
 
     def save_typed(self, actor: str) -> None:
         """Save the fields of the form only; others may have changed in the meantime."""
