@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "doctor": {"errors", "fabgate", "mqtt", "phrases"},
     "rules": set(),
     "drivers": {"badge", "display", "errors"},
-    "testing": {"badge", "drivers", "errors"},
+    "testing": {"badge", "collector", "drivers", "errors"},
     "gate": {
         "doctor",
         "fabgate",
@@ -451,6 +451,19 @@ def test_the_table_of_emulated_hardware_is_filled_in_one_place():
     assert {named(path) for path in FILES if "testing" in ours(path)} == {"cli/run.py"}
 
 
+def test_the_contracts_for_authors_need_no_collector_but_the_contract_of_sinks():
+    """It names no table and no setting, so that a sink is tested without Django."""
+    users = {named(path): {name for name in imported(path) if name.startswith("fabgate.collector")} for path in FILES}
+    found = {name: reached for name, reached in users.items() if name.startswith("testing/") and reached}
+    assert {*found} == {"testing/sinks.py"}
+    billing = "fabgate.collector.money.billing"
+    own = (f"{billing}.sinks.contract.", f"{billing}.prepaid.words.")
+    assert {name for name in found["testing/sinks.py"] if not name.startswith(own)} == set()
+    program = "import sys, fabgate.testing.sinks, fabgate.collector.money.billing.sinks.http; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=HANGS_S)
+    assert "django" not in done.stdout.split()
+
+
 def test_django_is_nowhere_outside_collector_and_demo():
     for path in FILES:
         if "django" in others(path):
@@ -566,16 +579,6 @@ def test_nothing_goes_round_the_call_that_is_counted():
 def test_the_rules_end_sessions_for_the_reasons_that_the_wire_knows():
     assert set(wire.END_REASONS) == {reason.value for reason in vocabulary.EndReason}
     assert len(wire.END_REASONS) == len(set(wire.END_REASONS))
-
-
-def test_fallbacks_in_gate_yaml_and_rules_in_a_roster_have_the_same_names_and_defaults():
-    fallback = gate_yaml.MachineSection().rules()
-    assert fallback == wire.MachineRules()
-    only_in_rosters = {"observe_until", "attended", "lock", "lifted", "price_hint"}
-    assert (
-        set(gate_yaml.MachineSection.__struct_fields__) - {"name"}
-        == set(wire.MachineRules.__struct_fields__) - only_in_rosters
-    )
 
 
 def test_every_entry_type_is_a_domain_and_a_word_and_has_a_topic():

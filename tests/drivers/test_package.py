@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from fabgate.demo.waiting import wait_for
+from tests.support import packages
+from tests.support.packages import run
 from tests.support.patience import HANGS_S
 
 ROOT = Path(__file__).parents[2]
@@ -34,34 +36,9 @@ clock: {{source: assume-synced}}
 """
 
 
-def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", *command],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=HANGS_S,
-        check=False,
-    )
-
-
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the package without the network, and install it into a folder where nothing else is."""
-    work = tmp_path_factory.mktemp("package")
-    source, site = work / "source", work / "site"
-    source.mkdir()
-    for file in ("pyproject.toml", "serial_line.py"):
-        (source / file).write_bytes((PACKAGE / file).read_bytes())
-    wheel = ("--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", str(work), str(source))
-    built = run("pip", "wheel", "--disable-pip-version-check", *wheel)
-    assert built.returncode == 0, built.stdout + built.stderr
-    (found,) = work.glob("*.whl")
-    done = run(
-        "pip", "install", "--disable-pip-version-check", "--no-index", "--no-deps", "--target", str(site), str(found)
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return site
+    return packages.install(PACKAGE, "serial_line", tmp_path_factory.mktemp("package"))
 
 
 @pytest.fixture
@@ -83,22 +60,7 @@ def config(tmp_path: Path, device: tuple[int, str]) -> Path:
 
 
 def test_it_keeps_the_contract(installed, tmp_path):
-    command = (
-        "pytest",
-        "-q",
-        "-c",
-        os.devnull,
-        "--rootdir",
-        str(tmp_path),
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:schemathesis",
-    )
-    done = run(*command, str(PACKAGE / "contract.py"), PYTHONPATH=str(installed))
-    assert done.returncode == 0, done.stdout + done.stderr
-    passed, skipped = (int(re.search(rf"(\d+) {word}", done.stdout)[1]) for word in ("passed", "skipped"))
-    assert (passed, skipped) == (15, 1), done.stdout  # one card at a time
+    assert packages.keep_contract(PACKAGE, installed, tmp_path) == (15, 1)  # one card at a time
 
 
 def test_check_finds_it_and_names_a_wrong_option(installed, config):
@@ -143,7 +105,7 @@ def test_a_gate_powers_its_machine_by_it(installed, config, device, tmp_path):
 
 def test_contributing_shows_the_same_package():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    (shown,) = [block for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "entry-points" in block]
+    (shown,) = [block for block in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "build-system" in block]
     project = tomllib.loads(shown)
     assert project["build-system"] == tomllib.loads((PACKAGE / "pyproject.toml").read_text())["build-system"]
     assert "fabgate.readers" in project["project"]["entry-points"]

@@ -36,8 +36,10 @@ from tests.support.patience import HANGS_S
 SECRET = "whsec_" + "c2VjcmV0" * 4
 
 #: What a program does with a request: it takes it and says so; it is down, too busy, or the key is wrong: nothing
-#: happens; it takes it, but the answer is lost, or comes too late.
-WELL, DOWN, BUSY, WRONG_KEY, LOST, SLOW = "well", "down", "busy", "wrong key", "lost", "slow"
+#: happens; it takes it, but the answer is lost, or comes too late; it names another address.
+WELL, DOWN, BUSY, WRONG_KEY, LOST, SLOW, REDIRECTS = "well", "down", "busy", "wrong key", "lost", "slow", "redirects"
+#: The statuses of answers with which nothing happens.
+_STATUSES = {DOWN: 503, BUSY: 429, WRONG_KEY: 401, REDIRECTS: 307}
 
 
 class Program:
@@ -81,8 +83,8 @@ class Program:
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, Any] | None:
         """Return status and JSON; None to say nothing."""
         self.requests += 1
-        if self.mood in {DOWN, BUSY, WRONG_KEY}:
-            status = {DOWN: 503, BUSY: 429, WRONG_KEY: 401}[self.mood]
+        if self.mood in _STATUSES:
+            status = _STATUSES[self.mood]
             return status, self.said(status)
         if method == "GET":
             found = self.look_up(urlsplit(path).path, dict(parse_qsl(urlsplit(path).query)))
@@ -112,6 +114,8 @@ class Program:
                 self.send_response(answer[0])
                 if answer[0] == HTTPStatus.TOO_MANY_REQUESTS:
                     self.send_header("Retry-After", "600")
+                if answer[0] == HTTPStatus.TEMPORARY_REDIRECT:
+                    self.send_header("Location", f"{program.url}/elsewhere")
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
                 self.wfile.write(text)
@@ -517,3 +521,16 @@ class Clock:
         for hook in self.hooks:
             hook()
         return self.at
+
+
+#: All of them: those that answer over HTTP, and folders.
+ANSWERING = [
+    WebhookReceiver,
+    UsageReceiver,
+    KeylessProgram,
+    OpenMeterRecorder,
+    LagoRecorder,
+    StripeRecorder,
+    TrytonRecorder,
+]
+FOLDERS = [Folder, UsageFolder, JournalFolder]
