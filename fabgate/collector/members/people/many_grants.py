@@ -14,7 +14,7 @@ from fabgate.collector.ground.models import Account, Change, Grant, Member, Trai
 from fabgate.collector.members.access import roster
 from fabgate.collector.members.people import blocks
 from fabgate.collector.members.people.grant_effects import effect
-from fabgate.collector.members.people.trainings import checked_trainer, grants_held, store, suspension
+from fabgate.collector.members.people.trainings import checked_trainer, grants_held, lock, store, suspension
 
 #: Why a member gets no grant: they are suspended, or hold a higher or the same stage.
 SUSPENDED, MORE, AS_MUCH = "suspended", "more", "as-much"
@@ -46,13 +46,16 @@ class Outcome(NamedTuple):
 def plan(grants: Sequence[Grant], *, locks: bool) -> list[Planned]:
     """Decide about each grant, in the order of their first days, as if those before it were stored.
 
-    With `locks` no one else changes the grants of these members until the transaction ends.
+    With `locks` no one else changes the grants of these members until the transaction ends. Raises UsageError if one of
+    them has left since they were read.
     """
     if not grants:
         return []
     trainings = list({grant.training_id: grant.training for grant in grants}.values())
     first = min(grant.since for grant in grants)
-    held, today = grants_held({grant.member_id for grant in grants}, trainings, first, locks=locks), blocks.today()
+    if locks:
+        lock([grant.member for grant in grants])
+    held, today = grants_held({grant.member_id for grant in grants}, trainings, first), blocks.today()
     planned = []
     for grant in sorted(grants, key=attrgetter("since")):
         earlier = held[grant.member_id, grant.training_id]

@@ -47,12 +47,8 @@ def grant_training(
     """
     trainer = checked_trainer([member], training, stage, actor, since, until, trainer)
     with transaction.atomic(), pulse.deferred():
-        # The lock lets a departure at the same moment wait, so that it sees this grant.
-        held_by = Member.objects.select_for_update(no_key=True).get(pk=member.pk)
-        if held_by.left_on != member.left_on and held_by.left_on is not None and held_by.left_on <= blocks.today():
-            text = _("%(member)s left on %(day)s; readmit them first")
-            raise UsageError(text % {"member": held_by, "day": held_by.left_on})
-        grants = grants_held([member.pk], [training], since, locks=True)[member.pk, training.pk]
+        lock([member])
+        grants = grants_held([member.pk], [training], since)[member.pk, training.pk]
         if held := suspension(grants, since) if stage != Grant.SUSPENDED else None:
             text = _("%(member)s has been suspended from %(training)s since %(day)s; revoke the suspension first")
             raise UsageError(text % {"member": member, "training": training, "day": held.since})
@@ -135,19 +131,27 @@ def checked_trainer(
     return stored
 
 
-def grants_held(
-    members: Collection[str], trainings: Sequence[Training], since: date, *, locks: bool
-) -> dict[tuple[str, int], list[Grant]]:
-    """Return the grants that members have on `since` or later, ordered by `since`, by ids of member and training.
+def lock(members: Collection[Member]) -> None:
+    """Lock members until the transaction ends, before they are granted something.
 
-    With `locks` the members are locked, so that the second request of a form that is sent twice waits, and then sees
-    the grants of the first.
+    A departure at the same moment waits, and then sees the grants; so does the second request of a form that is sent
+    twice. Raises UsageError if one of them has left since `members` were read.
     """
+    read = {member.pk: member for member in members}
+    for ids in statements.chunks(sorted(read)):
+        for held in Member.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk"):
+            if held.left_on not in {None, read[held.pk].left_on} and held.left_on <= blocks.today():
+                text = _("%(member)s left on %(day)s; readmit them first")
+                raise UsageError(text % {"member": held, "day": held.left_on})
+
+
+def grants_held(
+    members: Collection[str], trainings: Sequence[Training], since: date
+) -> dict[tuple[str, int], list[Grant]]:
+    """Return the grants that members have on `since` or later, ordered by `since`, by ids of member and training."""
     found: dict[tuple[str, int], list[Grant]] = defaultdict(list)
     held = Grant.not_revoked(since).filter(training__in=trainings).select_related("member", "training")
     for ids in statements.chunks(sorted(members)):
-        if locks:
-            list(Member.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk"))
         for grant in held.filter(member__in=ids):
             found[grant.member_id, grant.training_id].append(grant)
     return found
@@ -163,7 +167,7 @@ def without_prerequisites(grants: Sequence[Grant]) -> list[tuple[Grant, list[Tra
     trainings = list({one.pk: one for before in required.values() for one in before}.values())
     if not trainings:
         return []
-    held = grants_held({grant.member_id for grant in grants}, trainings, today, locks=False)
+    held = grants_held({grant.member_id for grant in grants}, trainings, today)
     for grant in grants:
         if grant.pk is None:
             held[grant.member_id, grant.training_id].append(grant)

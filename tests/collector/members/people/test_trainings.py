@@ -6,10 +6,11 @@ import argparse
 from datetime import date, timedelta
 
 import pytest
+from django.db import transaction
 
 from fabgate.collector.cli import people
 from fabgate.collector.ground.models import Change, Gate, Grant, Member, Training
-from fabgate.collector.members.people import blocks, trainings
+from fabgate.collector.members.people import blocks, leaving, many_grants, trainings
 from fabgate.errors import UsageError
 from tests.collector.grants import give_badge
 from tests.collector.rosters import served
@@ -142,4 +143,24 @@ def test_a_list_of_trainings_with_an_error_is_not_imported_at_all(laser, tmp_pat
         f"{file}, line 3: since: found 'soon', wanted a date such as 2026-12-31 or 31/12/2026",
         f"{file}, line 4: id: no member 'm-7'; add this person first",
     ]
+    assert not Grant.objects.exists()
+
+
+def listed(member: Member, training: Training, stage: str, *, actor: str, since: date) -> None:
+    """Grant a training as a list does."""
+    with transaction.atomic():
+        planned = many_grants.plan([Grant(member=member, training=training, stage=stage, since=since)], locks=True)
+        many_grants.store_imported(planned, actor=actor)
+
+
+def to_many(member: Member, *args: object, **values: object) -> None:
+    many_grants.grant_to_many([member], *args, **values)
+
+
+@pytest.mark.parametrize("grant", [trainings.grant_training, to_many, listed])
+def test_a_person_who_left_after_they_were_read_is_granted_nothing(laser, grant):
+    read = Member.objects.get(pk="m-1")
+    leaving.leave(Member.objects.get(pk="m-1"), actor="eve")
+    with pytest.raises(UsageError, match=r"m-1 \(Ada\) left on"):
+        grant(read, laser, Grant.AUTONOMOUS, actor="eve", since=blocks.today())
     assert not Grant.objects.exists()
