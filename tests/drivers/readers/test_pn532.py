@@ -26,6 +26,20 @@ TORN = Misread(MisreadReason.TORN)
 FRAMES = 100_000 if os.environ.get("FABGATE_SOAK") else 2_000
 
 
+def opened(reader: Pn532Reader) -> Pn532Reader:
+    """Open a reader as the gate does, again and again: the emulated chip may be late on a busy computer."""
+
+    def is_open() -> bool:
+        try:
+            reader.open()
+        except HardwareError:
+            return False
+        return True
+
+    wait(is_open, "an answer of the chip")
+    return reader
+
+
 class TestPn532(ReaderContract):
     """Through a pseudo-terminal."""
 
@@ -41,6 +55,9 @@ class TestPn532(ReaderContract):
     def make(self):
         self.made.append(Pn532Reader(Pn532Reader.Options(port=str(self.port))))
         return self.made[-1]
+
+    def _opened(self):
+        return opened(self.make())
 
     def place(self, uid, *, torn=None):
         self.line.chip.place(uid, torn=torn)
@@ -66,14 +83,7 @@ class TestPn532(ReaderContract):
         self.line.chip.brown_out()
         self.place(UID)
 
-        def is_open() -> bool:
-            try:
-                reader.open()  # as the gate does, again and again: the emulated chip may be late on a busy computer
-            except HardwareError:
-                return False
-            return True
-
-        wait(is_open, "an answer of the chip")
+        opened(reader)
         assert reader.poll() == Card(UID)
 
 
