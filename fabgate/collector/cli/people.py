@@ -19,7 +19,7 @@ from fabgate.collector.cli.days import read_day
 from fabgate.collector.ground.db import audit, pulse
 from fabgate.collector.ground.models import Badge, BadgeForm, Block, Change, Collector, Grant, Member, Plan, Training
 from fabgate.collector.members.access import roster, short_forms
-from fabgate.collector.members.people import blocks, many_grants, names, trainings
+from fabgate.collector.members.people import blocks, duplicates, many_grants, names, trainings
 from fabgate.collector.members.people.import_list import file as members_file
 from fabgate.collector.members.people.import_list import store
 from fabgate.collector.members.people.import_list import trainings as trainings_file
@@ -39,8 +39,11 @@ def import_members(args: argparse.Namespace) -> int:
     plans_from = _plans_from(args.plans_from, "--plans-from") if args.plans_from is not None else None
     file = members_file.read(Path(args.file), dates=args.dates)
     _print_notes(file.notes)
-    prepared, notes = store.prepare(file), [*store.lost_badge_notes(file), *store.left_member_notes(file)]
+    prepared = store.prepare(file)
+    notes = _notes_of_namesakes(file) if "badges" in file.columns else []
+    notes += [*store.lost_badge_notes(file), *store.moved_badge_notes(file), *store.left_member_notes(file)]
     with transaction.atomic(), pulse.deferred():
+        store.lock(file)
         _refuse_unconfirmed(file, args.new)
         if not args.sure:
             _refuse_unseen(*store.new_plans(file, plans_from))
@@ -66,9 +69,23 @@ def _refuse_unconfirmed(file: members_file.File, confirmed: int | None) -> None:
     if (confirmed is None and (not new or "badges" in file.columns)) or confirmed == len(new):
         return
     lines = [f"line {row.line}: {names.shown(row.id)!r} ({names.shown(row.name)}) is not a member yet" for row in new]
+    lines += _notes_of_namesakes(file)
     are = "person is" if len(new) == 1 else "people are"
     wanted = f"if {'they are' if len(new) != 1 else 'this is'} not mistyped, add --new {len(new)}"
     raise UsageError("\n".join([*lines, f"found that {len(new)} {are} new; {wanted if new else 'leave out --new'}"]))
+
+
+def _notes_of_namesakes(file: members_file.File) -> list[str]:
+    """Return a note for each new person of a file who has the name of a member: a number may have lost its zeros."""
+    known = set(Member.objects.values_list("id", flat=True))
+    new = [row for row in file.rows if row.id not in known]
+    same = duplicates.of_names({row.name for row in new})
+    return [
+        f"line {row.line}: {names.shown(row.name)} is new with the number {names.shown(row.id)!r}, and already a member"
+        f" with {', '.join(map(names.shown, same[row.name]))}"
+        for row in new
+        if row.name in same
+    ]
 
 
 def plan(args: argparse.Namespace) -> int:

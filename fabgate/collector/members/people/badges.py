@@ -7,7 +7,7 @@ not to its holder, until another number is entered or another badge gets it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -136,6 +136,18 @@ def store(given: Sequence[Badge]) -> None:
     rows = {row.digest: row for row in given}
     for digest, pk in statements.rows_among(Badge.objects.filter(ended_at=None), "digest", list(rows), "pk"):
         rows[digest].pk = pk
+
+
+def lock_carried(members: Collection[str]) -> list[Badge]:
+    """Lock the badges of members until the transaction ends, and return them, the oldest first.
+
+    A badge that somebody else reports lost at the same moment stays lost: it is no longer among them.
+    """
+    found: list[Badge] = []
+    for ids in statements.chunks(sorted(members)):
+        carried = Badge.objects.filter(ended_at=None, member__in=ids).order_by("pk")
+        found += carried.select_for_update(no_key=True)
+    return found
 
 
 def end_all(rows: Sequence[Badge], reason: str, by: str, at: datetime) -> None:

@@ -17,7 +17,7 @@ from django.db import models, transaction
 from django.utils.translation import gettext as _
 
 from fabgate.collector.ground.base.search_key import folded
-from fabgate.collector.ground.db import audit, pulse, statements
+from fabgate.collector.ground.db import audit, pulse
 from fabgate.collector.ground.models import (
     Badge,
     Change,
@@ -58,13 +58,24 @@ def of_name(name: str) -> list[Member]:
 
 
 def of_names(names: Collection[str]) -> dict[str, Sequence[str]]:
-    """Return the ids of present members by name, for names that members have; it asks once for many names."""
-    keys = {folded(name): name for name in names if name}
+    """Return the ids of members by name, for names that members have, as `of_name` does; it asks once for many names."""
+    wanted = defaultdict(list)
+    for name in names:
+        wanted[in_any_order(name)].append(name)
+    wanted.pop("", None)
     found: dict[str, list[str]] = defaultdict(list)
-    present = Member.objects.filter(left_on=None).exclude(name="")
-    for key, pk in statements.rows_among(present, "folded", list(keys), "pk"):
-        found[keys[key]].append(pk)
-    return {name: sorted(pks) for name, pks in found.items()}
+    members = Member.objects.exclude(name="").order_by("pk") if wanted else Member.objects.none()
+    for key, pk in members.values_list("folded", "pk"):
+        for name in wanted.get(in_any_order(key), ()):
+            found[name].append(pk)
+    back = undone([pk for pks in found.values() for pk in pks])
+    kept = {name: [pk for pk in pks if pk not in back][:_MOST] for name, pks in found.items()}
+    return {name: pks for name, pks in kept.items() if pks}
+
+
+def in_any_order(name: str) -> str:
+    """Return what names of the same words have in common, without accents, in any order."""
+    return " ".join(sorted(folded(name).split()))
 
 
 def may_undo(member: Member, actor: str, now: datetime) -> bool:

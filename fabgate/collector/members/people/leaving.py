@@ -109,8 +109,7 @@ def _end_all(ids: Collection[str], actor: str) -> None:
     for account in theirs:
         if account.is_active:
             manage.switch_off(account, actor=actor, reason=_GONE)
-    carried = Badge.objects.filter(ended_at=None, member__isnull=False).order_by("since", "id")
-    ended = [row for row in carried if row.member_id in ids]
+    ended = badges.lock_carried(ids)
     with audit.changes(actor, "badge.ended", ended, reason=_GONE):
         badges.end_all(ended, Badge.LEFT, actor, timezone.now())
 

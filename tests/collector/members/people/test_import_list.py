@@ -159,6 +159,17 @@ def test_new_members_of_a_file_without_badges_are_added_once_they_are_counted(ad
         import_(file, list_, new=2)
 
 
+def test_new_members_who_have_the_name_of_a_member_are_named(ada, file, capsys):
+    note = "line 2: lovelace ADA is new with the number '1', and already a member with m-1"
+    with pytest.raises(UsageError) as caught:
+        import_(file, "id,name\n1,lovelace ADA\n")
+    assert note in str(caught.value).splitlines()
+    import_(file, "id,name,badges\n1,lovelace ADA,\n")
+    assert f"note: {note}" in capsys.readouterr().err.splitlines()
+    import_(file, "id,name,badges\n1,lovelace ADA,\n")
+    assert "already a member" not in capsys.readouterr().err
+
+
 def test_an_unknown_id_without_a_name_is_wrong_and_another_members_id_is_not_suggested(ada, file):
     assert mistakes(file, "id,name\nm-11,\nM-1,\n") == [
         "line 2: id: no member 'm-11'; a new member also needs a name, or the column 'badges'",

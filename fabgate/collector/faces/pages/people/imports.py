@@ -216,6 +216,7 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
     try:
         # SQLite has no other writer from here on, so everything else is done before.
         with transaction.atomic(), pulse.deferred():
+            store.lock(file)
             if (now := Known.now()) != known:  # compare again with the rows as they are now
                 found = members_diff.difference(file, now, plans_from)
             change = _take(request, found, prepared, confirmed, is_complete=is_complete, left=left)
@@ -308,7 +309,11 @@ def _page(
         "difference": difference.of_plans(request, found.plans, found.plans_from),
         "new": [(person, _shown(person.fields, names)) for person in found.new],
         "changed": [(person, _shown(person.fields, names)) for person in found.changed],
-        "badge_notes": [*store.lost_badge_notes(found.file), *store.left_member_notes(found.file)],
+        "badge_notes": [
+            *store.lost_badge_notes(found.file),
+            *store.moved_badge_notes(found.file),
+            *store.left_member_notes(found.file),
+        ],
         "lines": rows_with_errors(found.file),
         "token": token,
         "is_stale": is_stale,

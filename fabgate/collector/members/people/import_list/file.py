@@ -76,6 +76,12 @@ def parse_table(table: Table, *, dates: str = "") -> File:
     return File(stored, table.notes, mistakes, date_reader, rows=good, ids=ids)
 
 
+def by_digest(rows: Collection[ImportedMember]) -> dict[str, str]:
+    """Return the spellings of the badges in these rows by their digests: a badge enrolled by a tap has no other name."""
+    key = roster.badge_key(settings.ENVIRONMENT)
+    return {badge.digest(found, key): str(found) for row in rows for found in row.badges}
+
+
 def _collisions(rows: list[ImportedMember], mistakes: list[Mistake]) -> None:
     """Report ids and badges that two people have, in the file or in the database."""
     ids: dict[str, int] = {}
@@ -117,10 +123,7 @@ def _carried() -> list[Badge]:
 def _held_by_others(carried: list[Badge], rows: list[ImportedMember], ids: dict[str, int]) -> list[Mistake]:
     """Return an error for each badge in the file that is among `carried`, by a holder who is not among `ids`."""
     lines = {str(found): row.line for row in rows for found in row.badges}
-    spelled = {}
-    if any(not held.spelling for held in carried):
-        key = roster.badge_key(settings.ENVIRONMENT)
-        spelled = {badge.digest(found, key): str(found) for row in rows for found in row.badges}
+    spelled = by_digest(rows) if any(not held.spelling for held in carried) else {}
     mistakes = []
     for held in carried:
         spelling = held.spelling or spelled.get(held.digest, "")

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from fabgate.collector.ground.models import Badge, Member
 from fabgate.collector.members.people import blocks, duplicates
 from fabgate.collector.members.people.import_list import store
-from fabgate.collector.members.people.import_list.file import File
+from fabgate.collector.members.people.import_list.file import File, by_digest
 from fabgate.collector.members.people.import_list.rows import ImportedMember
 from fabgate.collector.money.billing import member_plans
 from fabgate.errors import UsageError
@@ -44,6 +44,8 @@ class PreviewedPerson:
     fields: list[Field]
     #: The numbers of members of the same name as a new person.
     namesakes: Sequence[str] = ()
+    #: The numbers of other new people of the same name in the file.
+    twins: Sequence[str] = ()
 
 
 class Unconfirmed(UsageError):  # noqa: N818 (it names what happened)
@@ -136,8 +138,8 @@ class Known:
     members: list[tuple[Any, ...]]
     #: (member's id, machine's name)
     machines: list[tuple[str, str]]
-    #: (member's id, spelling) of personal badges with a known spelling.
-    badges: list[tuple[str, str]]
+    #: (member's id, spelling, digest, kind) of the badges that members have.
+    badges: list[tuple[str, str, str, str]]
     #: The same of lost badges, which a list does not assign again.
     lost: list[tuple[str, str]]
     #: By the members' ids.
@@ -147,8 +149,8 @@ class Known:
     def now(cls) -> Known:
         """Read all members."""
         machines = Member.machines.through.objects.order_by("pk").values_list("member", "machine__name")
-        carried = Badge.objects.filter(ended_at=None, member__isnull=False, kind=Badge.PERSONAL).exclude(spelling="")
-        badges = carried.order_by("pk").values_list("member", "spelling")
+        carried = Badge.objects.filter(ended_at=None, member__isnull=False)
+        badges = carried.order_by("pk").values_list("member", "spelling", "digest", "kind")
         lost = Badge.lost().filter(member__isnull=False).order_by("pk").values_list("member", "spelling")
         people = Member.objects.order_by("pk").values_list(*_columns())
         return cls(list(people), list(machines), list(badges), list(lost), member_plans.histories())
@@ -158,8 +160,10 @@ def difference(file: File, known: Known, plans_from: date | None = None) -> Diff
     """Compare a file with the database; its plans with those of the day `plans_from`, or of the proposed one."""
     columns = _columns()
     there = {one.pk: one for one in (Member.from_db(DEFAULT_DB_ALIAS, columns, row) for row in known.members)}
-    opened, carried, lost = _by_member(known.machines), _by_member(known.badges), set(known.lost)
     today = blocks.today()
+    left = {one.pk for one in there.values() if one.left_on is not None and one.left_on <= today}
+    staying = [row for row in file.rows if row.id not in left]  # a list assigns no badges to people who left
+    opened, carried, lost = _by_first(known.machines), _carried(known.badges, staying), set(known.lost)
     plans_from = plans_from or member_plans.proposed_day(file.ids, known.plans, today)
     plans = {member: member_plans.plan_on(history, plans_from) for member, history in known.plans.items()}
     people = [
@@ -176,9 +180,17 @@ def difference(file: File, known: Known, plans_from: date | None = None) -> Diff
     vanished = sorted((member for member in now if member.pk not in file.ids), key=lambda member: member.folded)
     new = [person for person in people if person.member is None]
     same = duplicates.of_names({person.row.name for person in new})
+    alike = _by_first((duplicates.in_any_order(person.row.name), person.row.id) for person in new if person.row.name)
     return Difference(
         file=file,
-        new=[replace(person, namesakes=same.get(person.row.name, ())) for person in new],
+        new=[
+            replace(
+                person,
+                namesakes=same.get(person.row.name, ()),
+                twins=[one for one in alike.get(duplicates.in_any_order(person.row.name), ()) if one != person.row.id],
+            )
+            for person in new
+        ],
         changed=[person for person in people if person.member is not None and person.fields],
         unchanged=sum(person.member is not None and not person.fields for person in people),
         vanished=vanished,
@@ -215,10 +227,25 @@ def _person(
     return PreviewedPerson(row, member, fields)
 
 
-def _by_member(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+def _carried(badges: Sequence[tuple[str, str, str, str]], rows: Sequence[ImportedMember]) -> Mapping[str, list[str]]:
+    """Return the badges of each member that these rows can end, as they are spelled.
+
+    These are personal ones with a known spelling, and, if the row of another member names them, loans and badges
+    enrolled by a tap.
+    """
+    named = {str(found): row.id for row in rows for found in row.badges}
+    spelled = by_digest(rows) if any(not spelling for _member, spelling, _digest, _kind in badges) else {}
+    return _by_first(
+        (member, spelling or spelled.get(digest, ""))
+        for member, spelling, digest, kind in badges
+        if (spelling and kind == Badge.PERSONAL) or named.get(spelling or spelled.get(digest, ""), member) != member
+    )
+
+
+def _by_first(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
-    for member, what in pairs:
-        found[member].append(what)
+    for first, second in pairs:
+        found[first].append(second)
     return found
 
 

@@ -57,12 +57,22 @@ def prepare(file: members_file.File) -> Prepared:
     return Prepared(file, members)
 
 
+def lock(file: members_file.File) -> None:
+    """Lock the people of a file and their badges until the transaction ends.
+
+    What is read after it, and compared with the file, stays as it is: others who change them wait.
+    """
+    for ids in statements.chunks(sorted(file.ids)):
+        list(Member.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk").values_list("pk"))
+    badges.lock_carried(file.ids)
+
+
 def write(prepared: Prepared, *, actor: str, plans_from: date | None = None, new: Collection[str] | None = None) -> int:
     """Store the file's columns, and no other fields; return the number of new members.
 
     Members get their plans from the day `plans_from` on, or from the one of `member_plans.proposed_day`.
 
-    Raises Overtaken if a new member was added, or a badge assigned, by someone else in the meantime, or if others are new
+    The caller has called `lock`. Raises Overtaken if a new member was added, or a badge assigned, by someone else in the meantime, or if others are new
     than those of the ids `new`.
     """
     file, members = prepared.file, prepared.members
@@ -132,6 +142,24 @@ def lost_badge_notes(file: members_file.File) -> list[str]:
     return notes
 
 
+def moved_badge_notes(file: members_file.File) -> list[str]:
+    """Return notes about badges that go from one person in the file to another, although the file cannot know the first.
+
+    These are loans, and badges enrolled by a tap: they stay with their holder if no row names them.
+    """
+    named = {str(found): (row.line, row.id, found) for row, found in _badges_of(file.rows)}
+    people = {row.id for row in file.rows}
+    held = [row for row in Badge.objects.filter(ended_at=None).order_by("id") if row.member_id in people]
+    spelled = members_file.by_digest(file.rows) if any(not row.spelling for row in held) else {}
+    text = _("line %(line)d: %(id)s gets the badge %(badge)s; %(holder)s no longer has it")
+    notes = []
+    for row in held:
+        line, member, found = named.get(row.spelling or spelled.get(row.digest, ""), (0, row.member_id, None))
+        if found is not None and member != row.member_id and (row.kind == Badge.LOAN or not row.spelling):
+            notes.append(text % {"line": line, "id": member, "badge": found.masked(), "holder": row.member_id})
+    return notes
+
+
 def left_member_notes(file: members_file.File) -> list[str]:
     """Return notes about people in the file who have left: their badges are not assigned."""
     left = dict(_left().values_list("id", "left_on"))
@@ -172,7 +200,7 @@ def _give_badges(file: members_file.File, actor: str) -> None:
     A badge enrolled by a tap has no known spelling, so that no file names it: it stays.
     """
     key = roster.badge_key(settings.ENVIRONMENT)
-    _store_spellings(file, key, actor)
+    _store_spellings(file, actor)
     now = datetime.now(UTC)
     left = set(_left().values_list("id", flat=True))
     named = {(str(found), row.id): found for row, found in _badges_of(file.rows) if row.id not in left}
@@ -203,10 +231,10 @@ def _give_badges(file: members_file.File, actor: str) -> None:
         badges.store(given)
 
 
-def _store_spellings(file: members_file.File, key: bytes, actor: str) -> None:
+def _store_spellings(file: members_file.File, actor: str) -> None:
     """Store the spellings of badges that were known by their digest only."""
     unspelled = list(Badge.objects.filter(spelling="").order_by("id"))
-    named = {badge.digest(found, key): str(found) for row in file.rows for found in row.badges} if unspelled else {}
+    named = members_file.by_digest(file.rows) if unspelled else {}
     known = [row for row in unspelled if row.digest in named]
     with audit.changes(actor, "badge.spelled", known, reason="import"):
         for row in known:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from datetime import timedelta
+from datetime import date, timedelta
 from html import unescape
 from typing import Any
 
@@ -30,7 +30,7 @@ from fabgate.collector.ground.models import (
 from fabgate.collector.ground.models.calendar import WEEK
 from fabgate.collector.members.accounts import manage
 from fabgate.collector.members.machines import enrol_gate
-from fabgate.collector.members.people import trainings
+from fabgate.collector.members.people import badges, leaving, trainings
 from fabgate.collector.members.people.blocks import today
 from fabgate.collector.members.people.import_list import uploads
 from fabgate.errors import UsageError
@@ -105,6 +105,30 @@ def test_a_list_that_was_looked_at_overwrites_nobody_who_was_written_down_meanwh
     assert codes(answers) == [303, 409]
     first = "Ada King" if answers[0].status_code == 303 else "Bob Noyce"
     assert Member.objects.get(pk="m-4").name == first
+
+
+def test_a_list_that_was_looked_at_takes_nothing_back_that_a_desk_changes_meanwhile(browse):
+    manager, desk = browse("manager"), browse("desk")
+    raw = b"id,name,valid_until,machines\nm-1,Ada King,2030-03-01,laser\n"
+    Member.objects.filter(pk="m-1").update(valid_until=date(2030, 3, 1))
+    Member.objects.get(pk="m-1").machines.add(Machine.objects.get(name="laser"))
+    preview = f"/people/import/{uploads.keep(raw)}"
+    seen = manager.get(preview).context["found"].fingerprint
+    ends = {"name": "Ada Lovelace", "lang": "en", "grace_days": "0", "valid_until": str(today())}
+    imported, edited = at_once(sent(manager, preview, {"seen": seen}), sent(desk, "/people/m-1/edit", ends))
+    assert (imported.status_code in {303, 409}, edited.status_code) == (True, 303)
+    stored = Member.objects.get(pk="m-1")
+    assert (stored.name, stored.valid_until) == ("Ada Lovelace", today())
+
+
+def test_a_badge_that_is_reported_lost_while_its_holder_leaves_stays_lost(browse):
+    ada = Member.objects.get(pk="m-1")
+    (badge,) = Badge.objects.filter(member=ada, ended_at=None)
+    reported, left = at_once(
+        lambda: badges.end(badge, Badge.LOST, actor="desk"), lambda: leaving.leave(ada, actor="manager")
+    )
+    assert isinstance(left, Change)
+    assert Badge.objects.get(pk=badge.pk).end_reason == (Badge.LOST if isinstance(reported, Change) else Badge.LEFT)
 
 
 @pytest.mark.parametrize("act", ["grant", "give"])

@@ -11,6 +11,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
+from fabgate import badge
 from fabgate.collector.ground.models import Account, Badge, Change, Member
 from fabgate.collector.members.people.blocks import today
 from fabgate.collector.members.people.import_list import uploads
@@ -39,6 +40,10 @@ def test_what_the_page_says_that_cells_hold_is_taken(manager, lang):
             for cell in written:
                 page = look(manager, f"id,badges,{name}\nm-1,{ADA},{cell}\n")
                 assert not page.context["lines"], (name, cell)
+
+
+def changed(page):
+    return page.context["found"].changed
 
 
 def test_a_line_without_a_number_says_that_nothing_stands_there(manager):
@@ -230,6 +235,25 @@ def test_a_lost_badge_of_whoever_lost_it_is_no_change_and_of_somebody_else_is_to
     assert "line 3: the badge 7B-..80 of m-3 was reported lost by m-2; ask m-2 before you import the list" in text(page)
     take(manager, page)
     assert dict(Badge.objects.filter(ended_at=None).values_list("spelling", "member")) == {ZOE: "m-3"}
+
+
+@pytest.mark.parametrize("how", ["loan", "tap"])
+@pytest.mark.parametrize("name", ["Zoé Müller-Østergård", "Zoé M."])
+def test_a_badge_that_the_list_gives_to_another_person_is_shown_for_both_and_goes_to_them(manager, browse, how, name):
+    kind = {"kind": "loan", "until": str(today())} if how == "loan" else {"kind": "personal"}
+    Badge.objects.filter(member="m-2").update(ended_at=timezone.now())
+    given = browse("desk").post(f"/people/enrol?badge={tapped(NEW)}", {"member": "m-2", **kind})
+    assert given.status_code == 303
+    if how == "loan":
+        Badge.objects.filter(ended_at=None, member="m-2").update(spelling=NEW)
+    page = look(manager, f"id,name,badges\nm-1,Ada Lovelace,{ADA}\nm-2,{name},\nm-3,Élise Noël,{NEW}\n")
+    shown = {one.row.id: [(f.before, f.after) for f in one.fields if f.name == "badges"] for one in changed(page)}
+    assert shown == {"m-2": [([NEW], [])], "m-3": [([], [NEW])]}
+    assert "line 4: m-3 gets the badge 7B-..80; m-2 no longer has it" in text(page).replace(
+        badge.parse(NEW).masked(), "7B-..80"
+    )
+    assert take(manager, page).status_code == 303
+    assert Badge.objects.get(digest=tapped(NEW), ended_at=None).holder == "m-3"
 
 
 def test_who_has_left_gets_no_badge_by_a_list_and_that_is_told(manager):

@@ -7,6 +7,7 @@ import random
 import pytest
 
 from fabgate.collector.ground.models import Badge, Change, Member
+from fabgate.collector.members.people.blocks import today
 from tests.collector.faces.pages.counter import ADA, NEW, said, text
 from tests.collector.faces.pages.people.imports.importing import ALL, look, take
 
@@ -68,6 +69,21 @@ def test_new_people_with_badges_are_ticked_too_and_an_unticked_one_takes_no_badg
     assert not Badge.objects.filter(spelling=NEW).exists()
     take(manager, page)
     assert Badge.objects.get(spelling=NEW).holder == "m-11"
+
+
+def test_who_has_the_name_of_a_member_or_of_another_row_is_shown_in_any_order_of_words(manager):
+    Member.objects.filter(pk="m-3").update(left_on=today())
+    page = look(manager, MOST_KNOWN + "m-31,Lovelace ADA\nm-32,Elise Noel\nm-33,Bob\nm-34,bob\n")
+    shown = {one.row.id: (list(one.namesakes), list(one.twins)) for one in page.context["found"].new}
+    assert shown == {
+        "m-30": ([], []),
+        "m-31": (["m-1"], []),
+        "m-32": (["m-3"], []),
+        "m-33": ([], ["m-34"]),
+        "m-34": ([], ["m-33"]),
+    }
+    assert "already a member of this name: m-1" in text(page)
+    assert "the same name is in the list again: m-34" in text(page)
 
 
 def test_who_is_paid_for_by_an_unticked_person_is_not_imported_alone(manager):
