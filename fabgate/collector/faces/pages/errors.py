@@ -107,8 +107,17 @@ def too_large(request: HttpRequest) -> HttpResponse:
 
 def too_many(request: HttpRequest) -> HttpResponse:
     """Answer 429."""
-    text = _("Too many wrong passwords. Wait a quarter of an hour, or ask a manager for a new link.")
-    response = page(request, 429, _("Please wait"), text)
+    return as_too_many(page(request, HTTPStatus.TOO_MANY_REQUESTS, _("Please wait"), too_many_text()))
+
+
+def too_many_text() -> str:
+    """Return what is said after too many wrong passwords."""
+    return _("Too many wrong passwords. Wait a quarter of an hour, or ask a manager for a new link.")
+
+
+def as_too_many(response: HttpResponse) -> HttpResponse:
+    """Give a page the status 429."""
+    response.status_code = HTTPStatus.TOO_MANY_REQUESTS
     response.headers["Retry-After"] = "900"
     return response
 

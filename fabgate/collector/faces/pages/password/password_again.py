@@ -79,7 +79,8 @@ def answer(
         try:
             found = sign_in.check(request, account.name, form.cleaned_data[FIELD])
         except sign_in.TooMany:
-            return errors.too_many(request)
+            form.add_error(FIELD, errors.too_many_text())
+            return errors.as_too_many(ask_for_it(request, form))
         if found is not None:
             when_right(request, found)
             return None

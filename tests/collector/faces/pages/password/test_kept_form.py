@@ -69,6 +69,20 @@ def test_what_was_typed_is_sent_once_the_same_person_has_signed_in_again(people,
     assert client.get("/people/m-1").status_code == 200
 
 
+def test_what_was_typed_is_kept_after_too_many_wrong_passwords(people, browse, monkeypatch):
+    client = browse("desk")
+    sent = typed(client, note="two\nlines")
+    end_sign_in(client, "expired")
+    again = sent_by(client.post("/people/m-1/edit", sent), "note")
+    with monkeypatch.context() as patched:
+        patched.setattr(FailedSignIn, "is_too_many", classmethod(lambda *_args: True))
+        refused = client.post("/people/m-1/edit", {**again, "password_again": PASSWORD})
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "900")
+    assert "Too many wrong passwords. Wait a quarter of an hour" in text(refused)
+    later = client.post("/people/m-1/edit", {**sent_by(refused, "note"), "password_again": PASSWORD})
+    assert (later.status_code, Member.objects.get(pk="m-1").note) == (303, "two\nlines")
+
+
 def test_in_french_too(people, browse, account):
     client = browse(account("desk", lang="fr"))
     sent = typed(client, note="ici")
