@@ -159,6 +159,22 @@ class SinkContract:
         self._deliver(items, is_doubtful=True)
         assert self._stored() == self.expected(items)
 
+    def test_it_sends_nothing_again_by_itself(self) -> None:
+        """The engine does, after a pause that grows: a sink that repeats would keep a program busy that is failing."""
+        first, second = self._items()[:2]
+        before = self._requests()
+        self._make().send([first])
+        once = self._requests()
+        if before is None or once is None:
+            _pytest().skip("this bench does not define requests()")
+        self._try(self.lose_answers)
+        with _pytest().raises(Later):
+            self._make().send([second])
+        sent = self.requests() - once
+        assert sent <= once - before, (
+            f"found {sent} requests for one item whose answer is lost, wanted those of one attempt"
+        )
+
     def test_a_refused_item_holds_up_no_other(self) -> None:
         """The cause is for people. The engine halves a refused batch until the item is alone."""
         items = self._items()

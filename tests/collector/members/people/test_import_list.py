@@ -16,11 +16,14 @@ from django.test.utils import CaptureQueriesContext
 
 from fabgate import badge, translations
 from fabgate.collector.cli import people
-from fabgate.collector.ground.models import Badge, Change, Group, Machine, Member
+from fabgate.collector.ground.models import Badge, Change, Group, Machine, Member, Plan
 from fabgate.collector.members.access import roster
+from fabgate.collector.members.people import blocks
 from fabgate.collector.members.people.import_list import file as members_file
 from fabgate.collector.members.people.import_list import rows as members_rows
 from fabgate.collector.members.people.import_list import store
+from fabgate.collector.members.people.import_list.columns import MEMBERS
+from fabgate.collector.money.billing import member_plans
 from fabgate.errors import FabgateError, UsageError
 from tests.collector.members.people.lists import HEADER, import_, write
 from tests.collector.paying import organisation
@@ -107,6 +110,39 @@ def test_an_absent_column_leaves_what_is_stored_alone_and_an_empty_cell_clears(
     assert everything(ada) == {**before, column: stored}
     import_(file, f"id,{column}\nm-1,\n")
     assert everything(ada) == {**before, column: cleared}
+
+
+#: A cell of each column, and what is stored of it.
+CELLS = {
+    "name": ("Zoé", "Zoé"),
+    "badges": ("04A1B2C4", ["04A1B2C4"]),
+    "lang": ("en", "en"),
+    "level": ("maintainer", "maintainer"),
+    "valid_until": ("2028-01-01", date(2028, 1, 1)),
+    "machines": ("saw", ["saw"]),
+    "email": ("ada@example.org", "ada@example.org"),
+    "category": ("school", "school"),
+    "plan": ("student", "student"),
+    "payer": ("m-2", "m-2"),
+    "minor": ("yes", True),
+    "joined_on": ("2020-02-01", date(2020, 2, 1)),
+}
+
+
+@pytest.mark.parametrize("column", sorted(set(MEMBERS.names) - {"id", "first_name"}))
+def test_each_column_is_stored_and_each_text_has_a_limit(ada, file, column):
+    assert column in CELLS, "add a cell of this column to CELLS; CONTRIBUTING.md has the steps for a field"
+    Machine.objects.create(name="saw")
+    Plan.objects.create(name="student")
+    Member.objects.create(id="m-2", name="Bob")
+    cell, stored = CELLS[column]
+    import_(file, f"id,{column}\nm-1,{cell}\n")
+    ada.refresh_from_db()
+    found = {**everything(ada), "plan": member_plans.plans_on(blocks.today()).get("m-1"), "payer": ada.payer_id}
+    assert found.get(column, getattr(ada, column, None)) == stored
+    if isinstance(stored, str):
+        (mistake,) = mistakes(file, f"id,{column}\nm-1,{'x' * 10_000}\n")
+        assert len(mistake) < 300
 
 
 def test_whoever_is_new_has_the_workshops_language_where_the_file_says_none(env, ada, gate, file, monkeypatch):

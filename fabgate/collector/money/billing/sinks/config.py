@@ -128,7 +128,9 @@ def _read_all(reading: Reading, nodes: dict[str, Any], _where: str) -> list[Conf
             found.append(made)
     if any(one.feed == CHARGES for one in found) and terms.started() is None:
         names = ", ".join(one.name for one in found if one.feed == CHARGES)
-        reading.wrong(names, "found a sink for charges, but billing has not been started; start it first")
+        reading.wrong(
+            names, "found a sink for charges, but billing has not been started; start it first with bill-start"
+        )
     invoicing = [one.name for one in found if one.driver.only_receivables]
     for one in found:
         if one.feed == METERED and invoicing and not one.options.categories:

@@ -26,7 +26,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_keeps_the_contract(installed, tmp_path):
-    assert packages.keep_contract(PACKAGE, installed, tmp_path) == (9, 1)  # the till knows keys
+    assert packages.keep_contract(PACKAGE, installed, tmp_path) == (10, 1)  # the till knows keys
 
 
 def test_the_collector_finds_it_and_names_a_wrong_option(installed, tmp_path, env, monkeypatch):
@@ -48,6 +48,21 @@ def test_the_collector_finds_it_and_names_a_wrong_option(installed, tmp_path, en
 
 
 POST = "program.post("
+#: A client that sends again what got no answer.
+AGAIN = """
+
+class Again:
+    def __init__(self, program):
+        self._program = program
+
+    def post(self, *values):
+        try:
+            return self._program.post(*values)
+        except contract.Later as error:
+            if "no answer" not in str(error):
+                raise
+            return self._program.post(*values)
+"""
 #: What a driver may get wrong: the text that is replaced, by what, and the test that finds it.
 FAULTS = {
     "asks in its constructor": (
@@ -63,6 +78,7 @@ FAULTS = {
         f"with suppress(contract.Later):\n            {POST}'/entries', b'[]', {{}})\n        {POST}",
         "a_program_that_is_away_gets_everything_later",
     ),
+    "tries again after a lost answer": (POST, "Again(program).post(", "it_sends_nothing_again_by_itself"),
     "hides that it is locked out": (
         POST,
         f"with suppress(contract.Later): {POST}",
@@ -77,7 +93,7 @@ def test_the_contract_finds_a_fault(tmp_path, old, new, test):
     source = (PACKAGE / "till.py").read_text(encoding="utf-8")
     assert old in source
     source = source.replace("import msgspec\n", "from contextlib import suppress\nimport msgspec\n").replace(old, new)
-    (tmp_path / "till.py").write_text(source, encoding="utf-8")
+    (tmp_path / "till.py").write_text(source + AGAIN, encoding="utf-8")
     (tmp_path / "contract.py").write_bytes((PACKAGE / "contract.py").read_bytes())
     with pytest.raises(AssertionError, match=rf"FAILED .*test_{test}\b"):
         packages.keep_contract(tmp_path, tmp_path, tmp_path)
