@@ -150,8 +150,10 @@ def remove_line(pk: int, *, author: str, reason: str) -> None:
         if line is None:
             mistakes.append(_("found no line %(found)d") % {"found": pk})
         elif line.month < book.open_month:
-            text = _("%(month)s is closed; add a line of %(amount)d that takes it back")
-            mistakes.append(text % {"month": f"{line.month:%Y-%m}", "amount": -line.amount_minor})
+            text = _("%(month)s is closed; to reverse this line, add another one of %(amount)s")
+            found = terms.get()
+            amount = money(-line.amount_minor, found.currency, found.digits)
+            mistakes.append(text % {"month": f"{line.month:%Y-%m}", "amount": amount})
         if mistakes or line is None:
             raise UsageError("\n".join(mistakes))
         with audit.change(author, "line.removed", line, reason=reason):

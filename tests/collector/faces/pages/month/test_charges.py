@@ -242,7 +242,7 @@ def test_a_line_of_a_closed_month_stays(manager, corrected_shop):
     assert f"/month/lines/{line.pk}/remove" not in text(manager.get(f"/month/payer/m-2?month={NEXT:%Y-%m}"))
     answer = manager.post(f"/month/lines/{line.pk}/remove")
     assert answer.status_code == 400
-    assert "add a line of -1250 that takes it back" in text(answer)
+    assert "to reverse this line, add another one of -12.50 EUR" in text(answer)
 
 
 def test_an_accountant_decides_nothing_about_their_own_money(browse, account, corrected_shop):
