@@ -58,8 +58,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer 403 to a form with a wrong or missing CSRF token or cookie."""
     log.info("%s: a form was refused: %s", route(request), reason)
     text = _(
-        "The form was open for too long, or the browser sent no cookie. Go back, reload the page and"
-        " send it again. If the address begins with http: this collector expects https (FABGATE_HTTPS)."
+        "The form was open for too long, or the browser sent no cookie. Go back, reload the page and send the form again. If the address begins with “http://”, use “https://”: this collector expects it (FABGATE_HTTPS)."
     )
     return page(request, 403, _("The form could not be checked"), text)
 

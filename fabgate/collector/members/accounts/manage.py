@@ -24,7 +24,7 @@ class Taken(UsageError):  # noqa: N818 (it names what is in the way)
     """The username is taken."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(_("the username '%(found)s' is taken already; choose another one") % {"found": name})
+        super().__init__(_("the username '%(found)s' is already taken; choose another one") % {"found": name})
 
 
 def check_name(typed: str) -> str:
@@ -148,4 +148,4 @@ def revoke(key: ApiKey, *, actor: str, reason: str = "") -> None:
     """Revoke an API key. Raises UsageError if it is revoked already."""
     with audit.change(actor, "key.revoked", key, reason=reason):
         if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now()):
-            raise UsageError(_("the key %(key)s was revoked already") % {"key": key})
+            raise UsageError(_("the key %(key)s has already been revoked") % {"key": key})

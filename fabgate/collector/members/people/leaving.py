@@ -70,7 +70,7 @@ def leave(*members: Member, actor: str, reason: str = "") -> Change:
         ]
         for member in held:
             if member.left_on is not None and member.left_on <= today:
-                raise UsageError(_("%(member)s left on %(day)s already") % {"member": member, "day": member.left_on})
+                raise UsageError(_("%(member)s already left on %(day)s") % {"member": member, "day": member.left_on})
         _end_all(set(ids), actor)
         for member in held:
             member.left_on = today

@@ -101,7 +101,7 @@ def mail(request: HttpRequest, pk: int) -> HttpResponse:
     token = request.POST.get("token", "")
     found = OneTimeLink.open(token)
     if found is None or found.account_id != account.pk:
-        text = _("It was used, has expired, or was replaced by a newer one. Create another one.")
+        text = _("The link was used, has expired, or was replaced by a newer one. Create another one.")
         return errors.page(request, 404, _("This link has expired"), text)
     if not mails.can_send() or not account.email:
         raise UsageError(

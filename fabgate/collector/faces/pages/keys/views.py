@@ -48,7 +48,7 @@ class KeyForm(forms.Form):
     name = LineField(
         label=gettext_lazy("Program name"),
         max_length=120,
-        help_text=gettext_lazy("Such as “Invoices (Dolibarr)”, so that everyone knows which program uses it."),
+        help_text=gettext_lazy("Such as “Invoices (Dolibarr)”, so that everyone knows which program uses the key."),
         widget=forms.TextInput({"autocomplete": "off"}),
     )
     scopes = forms.MultipleChoiceField(
@@ -81,8 +81,7 @@ def keys(request: HttpRequest) -> HttpResponse:
             status = 200
         else:
             text = _(
-                "An active key with this name exists already; it was shown when it was created. Revoke it, or"
-                " choose another name."
+                "An active key with this name already exists; it was shown when it was created. Revoke it, or choose another name."
             )
             form.add_error("name", text)
             status = 409

@@ -18,7 +18,7 @@ FIELDS: Final[Mapping[str, Any]] = {
     "answered_at": gettext_lazy("Answered on"),
     "answered_by": gettext_lazy("Answered by"),
     "at": gettext_lazy("When"),
-    "audit_head": gettext_lazy("Head of the log before"),
+    "audit_head": gettext_lazy("Head of the log before the restore"),
     "author": gettext_lazy("By"),
     "badge_forms": gettext_lazy("Short forms"),
     "bic": gettext_lazy("BIC"),

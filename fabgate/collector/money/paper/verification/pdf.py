@@ -103,16 +103,14 @@ def _notes(run: Verification) -> Iterator[str]:
     for note in run.notes:
         if note["note"] == "restored":
             day = date_format(timezone.localtime(datetime.fromisoformat(note["at"])), "SHORT_DATE_FORMAT")
-            yield f"{_('A copy was restored on %(at)s. Before, the head of the log was:') % {'at': day}} {note['head']}"
+            yield f"{_('A copy was restored on %(at)s. Before that, the head of the log was:') % {'at': day}} {note['head']}"
         else:
             yield _("Some sessions have no up-to-date charge yet; their charges were not compared.")
 
 
 def _meaning() -> str:
     text = _(
-        "The collector computed sessions, sums, the ledger and charges again from the entries of the gates and from the"
-        " sealed audit log, and compared each value with the stored one. The head of the log vouches for all its rows."
-        " Keep this page: “%(command)s” compares the head with the log at any later time."
+        "The collector computed sessions, sums, the ledger and charges again from the entries of the gates and from the sealed audit log, and compared each value with the stored one. The head of the log is the number and seal of its last row; the seal covers all rows. Keep this page: “%(command)s” can later compare the head with the log."
     )
     return text % {"command": called.command("verify --head")}
 

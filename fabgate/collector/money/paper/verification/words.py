@@ -55,7 +55,7 @@ TABLES: Final[Mapping[str, Any]] = {
     "contest": gettext_lazy("Contests"),
     "issuedstatement": gettext_lazy("Statements of closed months"),
     "change": gettext_lazy("Rows of the audit log"),
-    "audithead": gettext_lazy("File with the head of the audit log"),
+    "audithead": gettext_lazy("Head of the audit log (file .audit-head)"),
 }
 #: The lines of the list of what was compared that count several tables.
 GROUPED: Final = (

@@ -135,7 +135,7 @@ def test_the_keys_of_an_account_that_is_switched_off_are_revoked_where_they_are_
     ]
     assert "1 key created by this account still works." in manager.get(f"/accounts/{desk.pk}").content.decode()
     shown = manager.get("/accounts/keys").content.decode()
-    assert shown.count("created by Dee (switched off)") == 3
+    assert shown.count("created by Dee, whose account is switched off") == 3
 
 
 def made(name: str, by: Account) -> str:

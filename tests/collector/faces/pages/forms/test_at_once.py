@@ -196,7 +196,7 @@ def test_an_account_that_is_sent_twice_is_made_once(browse):
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: manage.invite("karim", Account.DESK, actor="cli:ada"), "is taken already"),
+        (lambda: manage.invite("karim", Account.DESK, actor="cli:ada"), "is already taken"),
         (lambda: enrol_gate.enrol("laser-9", "laser", actor="cli:ada"), "already has a token"),
     ],
 )
@@ -306,7 +306,7 @@ def test_a_key_that_is_sent_twice_is_made_once(browse):
     manager, other = browse("manager"), browse(another("manager"))
     answers = at_once(*(sent(who, "/accounts/keys", typed) for who in (manager, other)))
     assert codes(answers) == [200, 409]
-    assert "An active key with this name exists already" in lost(answers)
+    assert "An active key with this name already exists" in lost(answers)
     key = ApiKey.objects.get()
     assert Change.objects.filter(verb="key.made").count() == 1
     assert manager.post(f"/accounts/keys/{key.pk}/revoke").status_code == 303

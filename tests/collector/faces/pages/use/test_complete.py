@@ -137,9 +137,9 @@ def test_books_that_nobody_altered_are_told_with_the_head_to_write_down(used, br
     assert ": nothing was altered." in shown
     assert "Sessions: 2" in shown
     assert head in shown
-    assert f"Before, the head of the log was: 9:{'cd' * 32}" in shown
+    assert f"Before that, the head of the log was: 9:{'cd' * 32}" in shown
     verified(ended_at=timezone.now() - timedelta(days=5))
-    assert "It should be checked every night." in words(client.get("/use/complete"))
+    assert "The books should be checked every night." in words(client.get("/use/complete"))
 
 
 def test_what_was_altered_is_at_the_top_with_what_is_stored_and_what_should_be(used, browse, account):

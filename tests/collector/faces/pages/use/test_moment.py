@@ -195,7 +195,7 @@ def test_a_lock_is_told_with_who_set_it_and_why(used, browse):
     Change.objects.update(at=set_at)
     shown = text(browse("auditor").get(asked(moment)))
     assert "“Belt broken”" in shown
-    assert f"at {set_at:%H:%M:%S} by eve" in shown
+    assert f"at {set_at:%H:%M:%S}, by eve" in shown
     audit.record("eve", "machine.unlocked", row)
     Change.objects.filter(verb="machine.unlocked").update(at=set_at + MINUTE)
     assert moment_answer.answer(row, moment)["locks"]["now"] is None
