@@ -23,8 +23,8 @@ from fabgate.collector.money.paper.statements.rows import LINE, SESSION, Stateme
 #: Colour and word of a contest, by its decision.
 _STATES: Final[Mapping[str, tuple[str, Any]]] = {
     "": ("starting", pgettext_lazy("an amount", "Contested")),
-    Contest.KEPT: ("ok", gettext_lazy("Contested: it stands")),
-    Contest.REVERSED: ("ok", gettext_lazy("Contested: taken back")),
+    Contest.KEPT: ("ok", gettext_lazy("Contested: amount kept")),
+    Contest.REVERSED: ("ok", gettext_lazy("Contested: amount taken back")),
     Contest.OTHERWISE: ("ok", gettext_lazy("Contested: settled")),
 }
 _ENTRIES: Final = dict(PrepaidEntry.KINDS)

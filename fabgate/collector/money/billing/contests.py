@@ -106,7 +106,7 @@ def contest(kind: str, key: str, words: str, member: Member, *, author: str) -> 
         if found is None:
             mistakes.append(_("found nothing to contest with the number '%(found)s'") % {"found": key[:64]})
         elif Contest.waiting().filter(kind=kind, key=key).exists():
-            mistakes.append(_("it is already contested, and waits for an answer"))
+            mistakes.append(_("this amount is already contested; the contest waits for an answer"))
         if mistakes or found is None:
             raise UsageError("\n".join(mistakes))
         made = Contest(**found._asdict(), words=words, member=member.pk, author=author, at=datetime.now(UTC))
@@ -211,7 +211,9 @@ def _reverse(one: Contest, words: str, author: str, rebuild: ledger.Rebuild | No
     if one.kind == Contest.SESSION:
         at_once.sessions([one.key])
     if not can_reverse(one):
-        raise UsageError(_("there is nothing left to take back: it was changed, removed or reversed meanwhile"))
+        raise UsageError(
+            _("there is nothing left to take back: the amount was changed, removed or reversed in the meantime")
+        )
     if one.kind == Contest.SESSION:
         decisions.waive(one.key, author=author, reason=words)
         return None

@@ -124,11 +124,11 @@ def _is_all_free(rated: Rated) -> bool:
 
 
 def _segment(segment: Segment, zone: ZoneInfo, shown: Written) -> str:
-    """Return a stretch as ``on from 16:30:00, for 0:30:00, at 0.1 a minute``."""
+    """Return a stretch as ``on: 0:30:00 from 16:30:00, at 0.1 a minute``."""
     text = str(_KINDS[segment.kind]) % {"time": _time(segment.ms)}
     if segment.since:
         since = f"{segment.since.astimezone(zone):%H:%M:%S}"
-        text = _("on from %(since)s, for %(time)s") % {"since": since, "time": _time(segment.ms)}
+        text = _("on: %(time)s from %(since)s") % {"since": since, "time": _time(segment.ms)}
     if segment.added_ms:
         text += _(", of which %(time)s added by rounding") % {"time": _time(segment.added_ms)}
     if segment.free_ms:

@@ -32,7 +32,7 @@ def start(currency: str, first_month: date, zone: str, *, includes_vat: bool | N
         text = _("found the currency %(found)r, wanted a code of ISO 4217 such as EUR, CHF or CAD")
         raise UsageError(text % {"found": currency[:20]})
     if (found := started()) is not None:
-        text = _("billing was started on %(day)s by %(name)s, with %(terms)s; it starts once")
+        text = _("billing was started on %(day)s by %(name)s, with %(terms)s; it cannot be started again")
         named = {"day": f"{found.started_at:%Y-%m-%d}", "name": found.started_by, "terms": found}
         raise UsageError(text % named)
     terms = BillingTerms(

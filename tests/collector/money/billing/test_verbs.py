@@ -51,7 +51,7 @@ def test_billing_starts_once(started, bill):
     found = terms.get()
     assert (found.currency, found.digits, found.includes_vat, found.zone) == ("EUR", 2, True, "UTC")
     assert f"{found.first_month:%Y-%m-%d}" == f"{MONTH}-01"
-    with pytest.raises(UsageError, match="it starts once"):
+    with pytest.raises(UsageError, match="it cannot be started again"):
         bill("start", "--currency", "CHF", "--vat", "excluded", "--from", MONTH)
     assert Change.objects.get(verb="billing.started").after["currency"] == "EUR"
 
@@ -282,7 +282,7 @@ def test_a_session_is_explained_step_by_step(started, shop):
     lines = started("session", "s-1").splitlines()
     assert lines[0] == "s-1: m-1 at bandsaw, paid by m-1: billed"
     assert [line.strip() for line in lines[2:]] == [
-        "on from 16:00:00, for 0:45:00, of which 0:14:00 added by rounding, of which 0:20:00 free, at 0.1 a minute = 2.5",
+        "on: 0:45:00 from 16:00:00, of which 0:14:00 added by rounding, of which 0:20:00 free, at 0.1 a minute = 2.5",
         "session fee: + 0.25 = 2.75",
         "down to the daily cap of 1.4: - 1.35 = 1.4",
         "discount of the plan: - 0.7 = 0.7",
@@ -358,7 +358,7 @@ def test_an_invented_session_is_explained(started, shop):
         "try", "price=0.1", "peak=mon-sun 17:00-24:00 0.25", "--minutes", "60", "--start", f"{MONTH}-15T16:30"
     )
     assert shown.splitlines()[-1] == "rounded: 10.50 EUR"
-    assert "on from 17:00:00, for 0:30:00, at 0.25 a minute = 7.5" in shown
+    assert "on: 0:30:00 from 17:00:00, at 0.25 a minute = 7.5" in shown
     running = started(
         "try", "price=1", "basis=running", "idle_price=0.1", "--minutes", "30", "--running", "20", "--json"
     )
@@ -460,7 +460,7 @@ def test_vat_rates_are_set_listed_and_removed(started, shop, bill):
         (["S20", "20", "--remove"], "found a rate and --remove"),
         (["S20", "--remove"], "found no rate of the VAT code 'S20'"),
         (["S20", "many"], "wanted a number of percent such as 20 or 5.5"),
-        (["S20", "120"], "wanted 0 or more and less than 100 percent"),
+        (["S20", "120"], "wanted at least 0 and below 100 percent"),
     ],
 )
 def test_a_wrong_vat_rate_is_refused(started, bill, words, why):

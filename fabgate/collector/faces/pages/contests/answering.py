@@ -30,24 +30,26 @@ class AnswerForm(forms.Form):
     answer = LineField(
         label=gettext_lazy("Answer"),
         max_length=contests.MAX_WORDS,
-        help_text=gettext_lazy("The member reads it. If the amount is taken back, it is the reason too."),
+        help_text=gettext_lazy(
+            "The member reads this answer. If the amount is taken back, the answer is recorded as the reason."
+        ),
     )
 
     def __init__(self, *args: Any, one: Contest, **more: Any) -> None:
         super().__init__(*args, **more)
-        choices = [(Contest.KEPT, _("It stands"))]
+        choices = [(Contest.KEPT, _("The amount does not change"))]
         if contests.can_reverse(one):
             choices.append((Contest.REVERSED, str(_TAKE_BACK[one.kind])))
-        choices.append((Contest.OTHERWISE, _("It was settled in another way, as the answer says")))
+        choices.append((Contest.OTHERWISE, _("The contest was settled in another way, as the answer says")))
         decision = self.fields["decision"]
         assert isinstance(decision, forms.ChoiceField)
         decision.choices = choices
 
 
 _TAKE_BACK = {
-    Contest.SESSION: gettext_lazy("Take it back: waive the session"),
-    Contest.LINE: gettext_lazy("Take it back: remove the line, or reverse it in the open month"),
-    Contest.ENTRY: gettext_lazy("Take it back: reverse this credit"),
+    Contest.SESSION: gettext_lazy("Take the amount back: waive the session"),
+    Contest.LINE: gettext_lazy("Take the amount back: remove the line, or reverse it in the open month"),
+    Contest.ENTRY: gettext_lazy("Take the amount back: reverse this credit"),
 }
 
 

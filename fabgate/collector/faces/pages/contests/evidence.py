@@ -66,7 +66,7 @@ def _between(reports: list[SessionEntry]) -> Iterator[Recorded]:
         return
     last = reports[-1]
     assert isinstance(last.data, wire.SessionCounters)
-    text = ngettext("%(n)d report on the way", "%(n)d reports on the way, of which the last", len(reports))
+    text = ngettext("%(n)d report during the session", "%(n)d reports during the session; the last one:", len(reports))
     yield Recorded(last.entry.occurred_at, text % {"n": len(reports)}, "", last.data.energised_ms, last.data.running_ms)
 
 

@@ -57,6 +57,6 @@ def write(entry: PrepaidEntry, payer: Payer, found: BillingTerms) -> bytes:
     ]
     sheet.facts(pairs)
     sheet.paragraph(_("This acknowledgement is neither a receipt nor an invoice."))
-    text = _("For a receipt or an invoice, ask the desk or the accounting of the workshop.")
+    text = _("For a receipt or an invoice, ask the workshop's desk or accountant.")
     sheet.paragraph(text, is_soft=True)
     return bytes(sheet)

@@ -168,7 +168,9 @@ def admit(request: HttpRequest, pk: str) -> HttpResponse:
             )
         except UsageError:
             raise errors.Conflict(_("Someone else changed this in the meantime. Check and try again.")) from None
-        gates_informed.report_change(request, _("Gates admit again until the sessions in review are decided."), change)
+        gates_informed.report_change(
+            request, _("Gates admit this payer until the sessions in review are decided."), change
+        )
         return see_other(reverse("people-credit", args=[pk]))
     if not credit.may_be_admitted:
         raise errors.Conflict(_("Gates do not refuse this payer because of sessions in review."))

@@ -108,7 +108,7 @@ FIELDS: Final[Mapping[str, Any]] = {
     "purpose": gettext_lazy("Purpose"),
     "purposes": gettext_lazy("Billed purposes"),
     "reason": gettext_lazy("Reason"),
-    "reconciled": gettext_lazy("Reconciled after the restore of"),
+    "reconciled": gettext_lazy("Date of the restore"),
     "references": gettext_lazy("References in other programs"),
     "registration_number": gettext_lazy("Registration number"),
     "retired_at": gettext_lazy("Retired"),

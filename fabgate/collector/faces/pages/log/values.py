@@ -78,8 +78,8 @@ _LABELS: Final[Mapping[str, Mapping[str, Any]]] = {
     "block.reason": people_labels.BLOCKS,
     "by": dict(GROUPS),
     "contest.decision": {
-        Contest.KEPT: gettext_lazy("it stands"),
-        Contest.REVERSED: gettext_lazy("taken back"),
+        Contest.KEPT: gettext_lazy("amount kept"),
+        Contest.REVERSED: gettext_lazy("amount taken back"),
         Contest.OTHERWISE: gettext_lazy("settled in another way"),
     },
     "contest.kind": {

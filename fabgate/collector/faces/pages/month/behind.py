@@ -36,7 +36,7 @@ def shown(month: date | None = None) -> dict[str, Notice | None]:
 
 def _text(found: Behind) -> str:
     if found.is_repriced:
-        text = _("Prices, plans or machines changed: amounts are calculated again since %(at)s.")
+        text = _("Prices, plans or machines changed: amounts have not been up to date since %(at)s.")
     else:
         text = _("Not charged yet: sessions that ended or changed since %(at)s.")
     return text % {"at": _at(found.since)}

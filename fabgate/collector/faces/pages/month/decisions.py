@@ -48,7 +48,7 @@ class CloseForm(ReasonForm):
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self.fields["reason"].required = False
-        self.fields["reason"].label = _("Reason to close although something is open")
+        self.fields["reason"].label = _("Reason to close although something is left to do")
 
 
 class LineForm(forms.Form):
@@ -118,7 +118,7 @@ def close(request: HttpRequest) -> HttpResponse:
         raise Http404
     if request.method == "POST" and form.is_valid():
         if shown["left"] and not form.cleaned_data["reason"]:
-            form.add_error("reason", _("Something is open: say why the month is closed all the same."))
+            form.add_error("reason", _("Something is left to do: say why the month is closed all the same."))
         else:
             try:
                 closed = closing.close(

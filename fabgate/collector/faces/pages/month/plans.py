@@ -37,7 +37,7 @@ class PlanForm(StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Django
     name = LineField(
         label=gettext_lazy("Name"),
         max_length=60,
-        help_text=gettext_lazy("Such as “student”. It cannot be changed later."),
+        help_text=gettext_lazy("Such as “student”. The name cannot be changed later."),
     )
 
     overdraft_minor = MinorField(

@@ -70,7 +70,7 @@ def change(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and request.POST.get("closed", "") != closed:
         # What was typed may be final now, and the page did not say so.
         form.add_error(
-            None, _("A month was closed meanwhile, and nothing was saved. Check the rates, then save again.")
+            None, _("A month was closed in the meantime, and nothing was saved. Check the rates, then save again.")
         )
     elif request.method == "POST" and form.is_valid():
         try:

@@ -29,7 +29,7 @@ _WORDS: Final[Mapping[str, Any]] = {
     rating.FREE: pgettext_lazy("costs nothing", "free"),
     rating.GRACE: gettext_lazy("too short to cost anything"),
     rating.WAIVED: gettext_lazy("waived"),
-    rating.IN_REVIEW: gettext_lazy("price set after review"),
+    rating.IN_REVIEW: gettext_lazy("no price before the review"),
     rating.NO_TARIFF: gettext_lazy("no price yet"),
     rating.NOT_BILLABLE: gettext_lazy("not billed"),
 }

@@ -47,7 +47,7 @@ def waive(session: str, *, author: str, reason: str) -> Waiver:
             mistakes.append(_("found no session '%(found)s' that has ended") % {"found": session[:64]})
         elif (held := Waiver.objects.filter(session=session).first()) is not None:
             values = {"author": held.author, "reason": held.reason}
-            mistakes.append(_("the session is waived already, by %(author)s: %(reason)s") % values)
+            mistakes.append(_("the session has already been waived, by %(author)s: %(reason)s") % values)
         if mistakes:
             raise UsageError("\n".join(mistakes))
         waiver = Waiver(session=session, reason=reason, author=author, at=datetime.now(UTC))
@@ -97,12 +97,12 @@ def add_line(
     found = terms.get()
     text = one_line(text, "text", mistakes)
     if not 0 < abs(amount_minor) <= MOST_MINOR:
-        wanted = _("amount: found %(found)s, wanted one other than 0, at most %(most)s")
+        wanted = _("amount: found %(found)s, wanted an amount other than 0, at most %(most)s")
         shown = [money(amount, found.currency, found.digits) for amount in (amount_minor, MOST_MINOR)]
         mistakes.append(wanted % dict(zip(("found", "most"), shown, strict=True)))
     today = terms.today(found)
     if not EARLIEST <= day <= today:
-        wanted = _("day: found %(found)s, wanted one from %(first)s to %(last)s")
+        wanted = _("day: found %(found)s, wanted a day from %(first)s to %(last)s")
         mistakes.append(wanted % {"found": day, "first": EARLIEST, "last": today})
     if payers.get(payer) is None:
         mistakes.append(

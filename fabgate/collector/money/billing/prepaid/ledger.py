@@ -66,7 +66,7 @@ class FormUsedError(UsageError):
     """The form has already added `entry`, with other values: the page was opened again by the Back button."""
 
     def __init__(self, entry: PrepaidEntry) -> None:
-        text = _("this form has already added the entry number %(number)d; open the form again")
+        text = _("this form has already added entry number %(number)d; open the form again")
         super().__init__(text % {"number": entry.pk})
         self.entry = entry
 

@@ -31,7 +31,7 @@ def reconcile(row: Sink, *, actor: str, reason: str) -> None:
         restored = engine.last_restore()
         if restored is None or not engine.awaits_reconciling(held):
             raise UsageError(
-                _("%(name)s is not paused: the database has not been restored since it was last reconciled")
+                _("%(name)s is not paused: the database has not been restored since sending last resumed")
                 % {"name": row}
             )
         with audit.change(actor, "sink.reconciled", held, reason=reason):
@@ -96,7 +96,7 @@ def _decide(
         if wanted:
             letters = [letter for letter in letters if letter.key in wanted]
         if missing := wanted - {letter.key for letter in letters}:
-            text = _("no items with these keys in %(name)s: %(keys)s")
+            text = _("%(name)s has no items with these keys: %(keys)s")
             raise UsageError(text % {"name": row, "keys": ", ".join(sorted(missing)[:_MOST_NAMED])})
         if not letters:
             raise UsageError(_("%(name)s has no refused items") % {"name": row})

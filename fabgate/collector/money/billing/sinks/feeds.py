@@ -53,7 +53,7 @@ def of(driver: type[contract.Driver], row: Sink, options: contract.Options, site
     """Return the feed of a sink. Raises UsageError if the sink has sent something else before."""
     feed = _of(driver, row, options, site)
     if row.cursor and not re.fullmatch(_PLACES[type(feed)], row.cursor):
-        text = _("%(name)s: a sink of this name has sent something else before; give this one another name")
+        text = _("%(name)s: a sink with this name has sent something else before; give the new sink another name")
         raise UsageError(text % {"name": row.name})
     return feed
 

@@ -49,7 +49,7 @@ def set_rate(code: str, percent: Decimal, *, actor: str) -> bool:
         raise UsageError(text % {"found": code[:60], "most": LONGEST_VAT_CODE})
     if not (percent.is_finite() and 0 <= percent < 100 and percent == round(percent, DIGITS)):
         text = _(
-            "found the VAT rate %(found)s, wanted 0 or more and less than 100 percent, with %(digits)d decimals at most"
+            "found the VAT rate %(found)s, wanted at least 0 and below 100 percent, with at most %(digits)d decimals"
         )
         raise UsageError(text % {"found": str(percent)[:20], "digits": DIGITS})
     terms.lock_charges()  # or else a month could be closed between the question and the answer

@@ -48,7 +48,7 @@ def of(statement: Statement) -> PaymentWords | None:
         if head.closed_at is not None and found.amount_minor is not None and found.amount_minor < 0:
             amount = Money(head.currency, head.digits).minor(-found.amount_minor)
             owed = [_("The workshop owes you %(amount)s, and settles it outside this system.") % {"amount": amount}]
-        return PaymentWords([], [_("Nothing is to be paid by this statement."), *owed, kept])
+        return PaymentWords([], [_("No payment is due on this statement."), *owed, kept])
     facts = [
         *due(statement),
         (_("Account holder"), found.holder if found.iban else ""),
@@ -62,4 +62,4 @@ def of(statement: Statement) -> PaymentWords | None:
 
 def code_label() -> str:
     """Return what the QR code of a statement is for."""
-    return _("Scan it with your banking app: it fills in the transfer.")
+    return _("Scan this code with your banking app, which fills in the transfer.")

@@ -17,9 +17,9 @@ CLASSES: Final[Mapping[str, tuple[Any, Any]]] = {
     rating.BILLED: (_("Billed"), _("with a price, even if the daily cap or a discount leaves nothing to pay")),
     rating.FREE: (pgettext_lazy("costs nothing", "Free"), _("covered by free minutes, or without a price")),
     rating.GRACE: (_("Too short"), _("within the grace time: the wrong badge or the wrong machine")),
-    rating.WAIVED: (_("Waived"), _("a manager or accountant decided that they cost nothing")),
-    rating.IN_REVIEW: (_("In review"), _("priced once a person has checked them")),
-    rating.NO_TARIFF: (_("No tariff"), _("no rule applies to their machine, plan and day")),
+    rating.WAIVED: (_("Waived"), _("a manager or accountant decided that the session costs nothing")),
+    rating.IN_REVIEW: (_("In review"), _("priced once a person has checked the session")),
+    rating.NO_TARIFF: (_("No tariff"), _("no rule applies to the machine, plan and day of the session")),
     summary.LINE: (_("Lines"), _("material, courses and reductions")),
     rating.NOT_BILLABLE: (_("Not billable"), _("maintenance, training and emergencies, unless a rule bills them")),
 }
@@ -35,4 +35,4 @@ def charge_name(charge: Charge) -> str:
     name = str(_("Reversal")) if charge.reverses else class_name(charge.kind)
     if charge.month == charge.of_month:
         return name
-    return _("%(name)s, of %(month)s") % {"name": name, "month": date_format(charge.of_month, "F Y")}
+    return _("%(name)s (%(month)s)") % {"name": name, "month": date_format(charge.of_month, "F Y")}

@@ -230,7 +230,7 @@ def _contested() -> str:
 
 
 def _due() -> str:
-    return _("due by statement: what it corrects was not paid from credit")
+    return _("due by statement: the corrected charge was not paid from credit")
 
 
 def _person(person: OfPerson, money: Money, zone: ZoneInfo) -> Iterator[UnwrittenRow]:

@@ -155,7 +155,7 @@ def test_after_closing_lines_stay_marked_and_are_reversed_in_the_open_month(mine
     assert [(one.words, one.answer) for one in Contest.objects.order_by("pk")] == [("", ""), ("", ""), ("encore", "")]
     log = json.dumps([(row.before, row.after, row.reason) for row in Change.objects.filter(kind="contest")])
     assert not [said for said in ("pas", "encore", "membre", "badge") if said in log]
-    assert "Words and answer were erased" in words(accountant.get(f"/month/contests/{first.pk}"))
+    assert "words and the answer were erased" in words(accountant.get(f"/month/contests/{first.pk}"))
     for altered, count in ({}, 0), ({"words": "oui"}, 3):
         Contest.objects.update(**{"at": F("at"), **altered})
         report = Report()
@@ -232,7 +232,7 @@ def test_the_evidence_has_taps_running_the_end_doubts_and_the_price_in_words(min
     for page in map(words, pages):
         for wanted in (
             "Badge accepted, power on",
-            "1 report on the way",
+            "1 report during the session",
             "0:15:00",
             "0:01:00",
             "power was cut",
@@ -242,7 +242,7 @@ def test_the_evidence_has_taps_running_the_end_doubts_and_the_price_in_words(min
         assert "up to 0:00:45 more" in page
         assert "step by step" in page
     certain = words(mine.get("/my-minutes/sessions/s-1"))
-    assert "Nothing about it is uncertain" in certain
+    assert "Nothing about this session is uncertain" in certain
     assert mine.get("/my-minutes/sessions/s-3").status_code == 404
 
 

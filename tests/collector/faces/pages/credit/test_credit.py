@@ -348,6 +348,6 @@ def test_both_balances_are_shown_and_a_manager_admits_until_the_session_is_decid
     (change,) = Change.objects.filter(verb="prepaid.admitted")
     assert (change.after["payer"], change.reason) == ("m-1", "The badge was lost")
     page = text(manager.get(PAGE))
-    assert "A manager has admitted this payer until then." in page
+    assert "A manager lets gates admit this payer until these sessions are decided." in page
     assert "Out of credit" not in page
     assert manager.get(f"{PAGE}/admit").status_code == 409

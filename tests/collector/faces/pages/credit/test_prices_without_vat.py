@@ -93,7 +93,7 @@ def test_nobody_prepays_before_billing_is_started_with_other_prices(database):
             modes.set_mode(payer, FIRST, prepays=True, actor="maya")
     terms.start("EUR", FIRST, "UTC", includes_vat=False, actor="maya")
     for includes_vat in (True, None):
-        with pytest.raises(UsageError, match="it starts once"):
+        with pytest.raises(UsageError, match="it cannot be started again"):
             terms.start("EUR", FIRST, "UTC", includes_vat=includes_vat, actor="maya")
     with pytest.raises(UsageError, match=WHY):
         modes.set_mode("m-1", FIRST, prepays=True, actor="maya")

@@ -47,7 +47,7 @@ WITH_CHARGES: Final = {
 #: These show a card, where their payer has credit.
 WITH_CARDS: Final = {"people-group", "people-payer-one"}
 WAITING: Final = "Not charged yet: sessions that ended or changed since"
-REPRICED: Final = "Prices, plans or machines changed: amounts are calculated again since"
+REPRICED: Final = "Prices, plans or machines changed: amounts have not been up to date since"
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def test_a_closed_month_stays_and_the_open_one_has_the_reversal_the_new_charge_a
     page = text(manager.get(f"/month?month={FIRST:%Y-%m}"))
     assert rows(page, "Payers") == [["Zoé Müller", "1", "0:30:00", "€3.00"]]
     assert "these amounts are final" in page
-    assert "What is open" not in page
+    assert "To do before closing" not in page
     page = text(manager.get(f"/month?month={NEXT:%Y-%m}"))
     assert [row for row in rows(page, "Sessions and lines by class") if row[0] != "Total"] == [
         ["Lines", "1 line", "", "€12.50"]
@@ -56,12 +56,12 @@ def test_a_payer_sees_of_which_month_a_charge_is(manager, corrected_shop):
     page = text(manager.get(f"/month/payer/m-1?month={NEXT:%Y-%m}"))
     assert rows(page, "Sessions and lines")[0][2:] == [
         f"{MINUS}0:30:00",
-        f"Reversal, of {FIRST:%B %Y}",
+        f"Reversal ({FIRST:%B %Y})",
         f"{MINUS}€3.00",
     ]
     page = text(manager.get(f"/month/payer/m-2?month={NEXT:%Y-%m}"))
     assert [row[-2:] for row in rows(page, "Sessions and lines")] == [
-        [f"Billed, of {FIRST:%B %Y}", "€3.00"],
+        [f"Billed ({FIRST:%B %Y})", "€3.00"],
         ["Line Remove Plywood", "€12.50"],
         ["", "€15.50"],
     ]
@@ -72,8 +72,8 @@ def test_a_session_shows_all_its_charges(manager, corrected_shop):
     page = text(manager.get("/month/session/s-1"))
     assert rows(page, "Charges") == [
         [f"{FIRST:%B %Y}", "Zoé Müller", "Billed", "€3.00"],
-        [f"{NEXT:%B %Y}", "Zoé Müller", f"Reversal, of {FIRST:%B %Y}", f"{MINUS}€3.00"],
-        [f"{NEXT:%B %Y}", "Bjørn Sørensen", f"Billed, of {FIRST:%B %Y}", "€3.00"],
+        [f"{NEXT:%B %Y}", "Zoé Müller", f"Reversal ({FIRST:%B %Y})", f"{MINUS}€3.00"],
+        [f"{NEXT:%B %Y}", "Bjørn Sørensen", f"Billed ({FIRST:%B %Y})", "€3.00"],
     ]
 
 
@@ -86,7 +86,7 @@ def test_a_price_that_would_be_another_one_today_is_not_explained_by_todays_plan
     closing.close(FIRST, NOON + timedelta(days=60), actor="maya", reason="a test")
     Plan.objects.update(free_minutes=10)
     page = text(manager.get("/month/session/s-1"))
-    assert "It was charged by the rules, plans and free minutes that applied then." in page
+    assert "This session was charged by the rules, plans and free minutes that applied then." in page
     assert rows(page, "Charges") == [[f"{FIRST:%B %Y}", "Zoé Müller", "Free", "€0.00"]]
 
 
@@ -104,7 +104,7 @@ def test_a_month_that_is_over_is_closed_after_a_look_at_what_is_open(manager):
     sent = {"sure": "1", "month": f"{FIRST:%Y-%m}", "reason": ""}
     refused = manager.post("/month/close", sent)
     assert refused.status_code == 400
-    assert "Something is open: say why the month is closed all the same." in text(refused)
+    assert "Something is left to do: say why the month is closed all the same." in text(refused)
     assert not ClosedMonth.objects.exists()
     answer = manager.post("/month/close", {**sent, "reason": "the books are due"})
     assert answer.headers["Location"] == f"/month?month={FIRST:%Y-%m}"
@@ -144,13 +144,13 @@ def test_a_session_is_waived_and_charged_again(manager, corrected_shop):
     assert "€3.00" in page
     assert manager.post("/month/waive/s-1", {"sure": "1", "reason": ""}).status_code == 400
     manager.post("/month/waive/s-1", {"sure": "1", "reason": "the machine was faulty"})
-    assert rows(text(manager.get("/month/session/s-1")), "Charges")[-1][2:] == [f"Waived, of {FIRST:%B %Y}", "€0.00"]
+    assert rows(text(manager.get("/month/session/s-1")), "Charges")[-1][2:] == [f"Waived ({FIRST:%B %Y})", "€0.00"]
     page = text(manager.get("/month/waive/s-1"))
     assert "the machine was faulty" in page
     waiver = Waiver.objects.get()
     assert f'name="waiver" value="{waiver.pk}"' in page
     manager.post("/month/waive/s-1", {"sure": "1", "waiver": waiver.pk, "reason": "it was not"})
-    assert rows(text(manager.get("/month/session/s-1")), "Charges")[-1][2:] == [f"Billed, of {FIRST:%B %Y}", "€3.00"]
+    assert rows(text(manager.get("/month/session/s-1")), "Charges")[-1][2:] == [f"Billed ({FIRST:%B %Y})", "€3.00"]
 
 
 def test_a_second_click_takes_no_waiver_back(manager, corrected_shop):

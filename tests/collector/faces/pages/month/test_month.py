@@ -1,4 +1,4 @@
-"""Does the month show what all sessions come to, to whom, and what is open; and nothing before billing starts?"""
+"""Does the month show what all sessions come to, to whom, and what is left to do; and nothing before billing starts?"""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_a_month_without_charges_and_with_nothing_open_says_only_the_former(shop
     billing.start(first=terms.next_month(billing.FIRST))
     page = text(manager.get("/month"))
     assert "No session and no line in this month" in page
-    assert "What is open" not in page
+    assert "To do before closing" not in page
     assert "statements are complete" not in page
 
 
@@ -232,7 +232,7 @@ def test_a_session_is_explained_with_its_steps(billed, manager):
     page = manager.get("/month/session/s-1").content.decode()
     steps = re.findall(r"<tr><th[^>]*>(.*?)</th><td[^>]*>(.*?)</td></tr>", page)
     assert steps[1:] == [
-        ("On from 13:00:00, for 0:16:00, of which 0:05:00 free, at €0.10 a minute", "€1.10"),
+        ("On: 0:16:00 from 13:00:00, of which 0:05:00 free, at €0.10 a minute", "€1.10"),
         ("Discount of the plan", "\N{MINUS SIGN}€0.1375"),
         ("Rounded", "€0.96"),
     ]
@@ -244,7 +244,7 @@ def test_french_amounts_and_steps(billed, browse, account):
     client = browse(account("manager", lang="fr"), beside_worker=True)
     assert "3,46\N{NO-BREAK SPACE}€" in client.get(f"/month?month={MONTH}").content.decode()
     page = client.get("/month/session/s-1").content.decode()
-    assert "Allumée à partir de 13:00:00" in page
+    assert "Allumée\N{NO-BREAK SPACE}: 0:16:00 à partir de 13:00:00" in page
     assert "à 0,10\N{NO-BREAK SPACE}€ la minute" in page
 
 

@@ -38,8 +38,8 @@ def test_an_invented_session_is_explained(manager):
     what = {"kind": "invented", "start": "2027-01-05T16:30", "minutes": "60"}
     page = manager.get("/month/try", {**typed(peaks=PEAK), **what})
     assert steps(page) == [
-        ("on from 16:30:00, for 0:30:00, at €0.10 a minute", "€3.00"),
-        ("on from 17:00:00, for 0:30:00, at €0.25 a minute", "€7.50"),
+        ("on: 0:30:00 from 16:30:00, at €0.10 a minute", "€3.00"),
+        ("on: 0:30:00 from 17:00:00, at €0.25 a minute", "€7.50"),
     ]
     assert "€10.50" in text(page)
     # the address is kept, so the form is as it was typed

@@ -71,8 +71,8 @@ def test_tariffs_lead_to_the_rates_before_there_is_a_rule(browse):
 def test_the_page_says_what_is_typed_how_a_code_gets_there_and_when_its_rate_is_final(browse):
     page = words(browse("manager").get(VAT))
     assert "S20 (%)" in page
-    assert "A code is listed here once a rule or a line has it" in page
-    assert "the rate of the code is final" in page
+    assert "To add a code, type it in the field “VAT code”" in page
+    assert "makes the rates of its VAT codes final" in page
 
 
 def test_a_rate_is_typed_as_the_language_writes_it(browse, account):
@@ -114,7 +114,7 @@ def test_a_rate_of_closed_months_is_shown_but_cannot_be_typed(browse):
     ):  # the page that was open since before the closing
         answer = manager.post(VAT, stale)
         assert answer.status_code == 400
-        assert "A month was closed meanwhile, and nothing was saved." in words(answer)
+        assert "A month was closed in the meantime, and nothing was saved." in words(answer)
     assert rates.known() == {"S20": Decimal(20)}
     assert manager.post(VAT, typed(late="5.5")).status_code == 303
     assert rates.known()["late"] == Decimal("5.5")
@@ -129,7 +129,7 @@ def test_a_month_that_is_closed_at_the_same_moment_never_has_a_rate_that_changes
         sent(browse("manager"), VAT, form), lambda: closing.close(FIRST, LATER, actor="kim", reason="a test")
     )
     assert (answer.status_code, rates.known()["S20"]) in ((303, Decimal(19)), (400, Decimal(20)))
-    refusals = ("their totals cannot change", "A month was closed meanwhile")
+    refusals = ("their totals cannot change", "A month was closed in the meantime")
     assert answer.status_code == 303 or any(words in words(answer) for words in refusals)
     assert rates.is_final("S20")
 

@@ -59,7 +59,7 @@ def test_each_session_has_its_cost_or_why_it_has_none_and_the_month_their_sum(mi
         "€3.00",
         "€0.00 too short to cost anything",
         "€0.00 waived: “The saw was faulty”",
-        "price set after review",
+        "no price before the review",
         "not billed",
         "no price yet",
     ]

@@ -186,7 +186,7 @@ def test_a_waived_session_costs_nothing_before_and_after_closing(shop):
     assert amounts(month=MONTHS[1]) == [("s-2", "reversal", -100), ("s-2", "waived", 0)]
     decisions.withdraw("s-2", author="eve", reason="a mistake")
     assert amounts(month=MONTHS[1]) == []
-    with pytest.raises(UsageError, match="the session is waived already, by eve: the machine was faulty"):
+    with pytest.raises(UsageError, match="the session has already been waived, by eve: the machine was faulty"):
         decisions.waive("s-1", author="eve", reason="again")
     with pytest.raises(UsageError, match="'s-2' is not waived"):
         decisions.withdraw("s-2", author="eve", reason="again")
@@ -287,7 +287,7 @@ def test_a_line_is_charged_in_the_month_of_its_day_and_stays_in_a_closed_one(sho
 @pytest.mark.parametrize("day", [date(1999, 12, 31), datetime.now(UTC).date() + timedelta(days=2)])
 def test_a_line_of_a_day_to_come_or_long_ago_is_refused(shop, day):
     billed()
-    with pytest.raises(UsageError, match=f"day: found {day}, wanted one from 2000-01-01"):
+    with pytest.raises(UsageError, match=f"day: found {day}, wanted a day from 2000-01-01"):
         decisions.add_line("m-1", "Plywood", 500, day=day, author="eve")
 
 

@@ -131,7 +131,7 @@ def test_the_verbs_show_what_was_sent_and_send_again_only_with_sure(written, run
     engine.deliver(one, lambda: NOW)
     assert json.loads(run("sinks", "--json"))[0]["due"] == 0
     for words in (["sink-retry", "books"], ["sink-skip", "books", "nothing"], ["sink-reconcile", "books"]):
-        with pytest.raises(UsageError, match=r"no refused items|no items with these keys|is not paused"):
+        with pytest.raises(UsageError, match=r"no refused items|has no items with these keys|is not paused"):
             run(*words, "--reason", "x")
     with pytest.raises(UsageError, match="found no sink 'shop', wanted books"):
         run("sinks", "shop")

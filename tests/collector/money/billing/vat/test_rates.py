@@ -78,7 +78,7 @@ def test_a_rate_is_set_changed_and_removed_and_each_is_logged(billed_shop):
 
 @pytest.mark.parametrize("percent", ["-1", "100", "NaN", "Infinity", "5.55555", "1e3"])
 def test_a_rate_that_cannot_be_is_refused(billed_shop, percent):
-    with pytest.raises(UsageError, match="wanted 0 or more and less than 100 percent, with 4 decimals at most"):
+    with pytest.raises(UsageError, match="wanted at least 0 and below 100 percent, with at most 4 decimals"):
         rate("S20", percent)
 
 

@@ -123,7 +123,7 @@ def test_what_credit_settles_is_not_asked_for_again(shop_with_account):
     statement = read.of(FIRST, "m-1")
     assert (statement.amount_minor, statement.to_pay_minor) == (300, 0)
     assert scanned(statement) == []
-    assert "Nothing is to be paid by this statement." in words(statement)
+    assert "No payment is due on this statement." in words(statement)
     # m-2 paid by statement, and prepays now: a correction is due by statement, and a line is paid from credit
     corrections.correct("s-2", "time", str(20 * 60_000), author="maya", reason="Longer")
     decisions.add_line("m-2", "Plywood", 2_000, day=FIRST, author="maya")
@@ -291,7 +291,7 @@ def test_what_is_below_zero_is_owed_to_the_payer_once_it_is_final(shop_with_acco
     assert "owes you" not in words(read.of(FIRST, "m-1"))
     close()
     text = words(read.of(FIRST, "m-1"))
-    assert "Nothing is to be paid by this statement. The workshop owes you €5.12, and settles it outside" in text
+    assert "No payment is due on this statement. The workshop owes you €5.12, and settles it outside" in text
 
 
 def test_a_session_to_check_says_that_it_may_be_charged_later(shop_with_account):

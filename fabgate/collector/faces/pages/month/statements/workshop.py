@@ -54,8 +54,10 @@ class WorkshopForm(Addressed, StaleCheck, forms.ModelForm):  # type: ignore[type
         help_texts = {
             "contact": gettext_lazy("An e-mail address, a telephone number, or both."),
             "registration_number": gettext_lazy("In France the SIREN or the SIRET."),
-            "account_holder": gettext_lazy("The legal name, unless the account has another one."),
-            "due_days": gettext_lazy("After the month was closed. Empty: statements have no due date."),
+            "account_holder": gettext_lazy("The legal name, unless the account is in another name."),
+            "due_days": gettext_lazy(
+                "Counted from the day on which the month is closed. Empty: statements have no due date."
+            ),
             "payment_text": gettext_lazy("Such as: by transfer, or by card at the desk."),
             "payments_kept": format_lazy("{} {}", gettext_lazy("If empty:"), how_to_pay.PAYMENTS_KEPT),
         }

@@ -146,7 +146,7 @@ class RuleForm(forms.Form):
         label=gettext_lazy("VAT code"),
         required=False,
         max_length=LONGEST_VAT_CODE,
-        help_text=gettext_lazy("The code of your accounting."),
+        help_text=gettext_lazy("The VAT code that your accounting uses."),
     )
 
     #: The fields that most rules leave as they are.

@@ -46,7 +46,7 @@ class TrialForm(forms.Form):
     """What a tariff is tried on."""
 
     kind = forms.ChoiceField(
-        label=gettext_lazy("Try it on"),
+        label=gettext_lazy("Try the tariff on"),
         choices=[
             (INVENTED, gettext_lazy("an invented session")),
             (SESSION, gettext_lazy("a session on record")),
@@ -70,7 +70,7 @@ class TrialForm(forms.Form):
         label=gettext_lazy("Session"),
         required=False,
         max_length=64,
-        help_text=gettext_lazy("The session's number. Each session's page has a link to this one."),
+        help_text=gettext_lazy("The session's number. Each session's page has a link to this page."),
     )
     month = forms.ChoiceField(label=gettext_lazy("Month"), required=False)
 
@@ -187,7 +187,7 @@ def _result(found: BillingTerms, form: RuleForm, trial_form: TrialForm) -> dict[
         rule = trial.at_place_of(before.rated, rule)
     after = months.rate_one(before.session.pk, trial.with_rule(now, rule))
     if after is None or not trial.applies(after.rated):
-        text = _("This session was at another machine or in another plan. Choose all machines and every plan.")
+        text = _("This session was on another machine or under another plan. Choose “All machines” and “Everyone”.")
         form.add_error("where", text)
         return None
     session = before.session
