@@ -77,7 +77,9 @@ class TooMuchError(UsageError):
     def __init__(self, amount_minor: int, most_minor: int, found: BillingTerms) -> None:
         values = [money(amount, found.currency, found.digits) for amount in (amount_minor, max(most_minor, 0))]
         super().__init__(
-            _("amount: found %(found)s, wanted at most %(most)s: the balance, if sessions in review are accepted")
+            _(
+                "amount: found %(found)s, wanted at most %(most)s, which is the balance if sessions in review are accepted"
+            )
             % {"found": values[0], "most": values[1]}
         )
         self.most_minor = most_minor
