@@ -3,7 +3,7 @@
 A text is one string of four lines with placeholders, so that a translator can break the lines differently
 (``fabgate/locale``). A name, a machine or a reason that is too long is cut, never the text around it.
 
-Debts and discipline are never shown in public: any reason that is not public becomes "see the front desk", with a number
+Debts and discipline are never shown in public: any reason that is not public becomes "go to the desk", with a number
 that the desk understands. The display never says "safe" or "no voltage".
 """
 
@@ -64,7 +64,7 @@ TEXTS: Final[dict[str, str]] = {
     "supervisor-needed": "Supervisor needed\nTap their badge\nwithin {clock}",
     "go": "Hello {name}\n{machine} is yours\n{clock}\nTo stop: tap again",
     "go.hold": "Hello {name}\n{machine} is yours\n{clock}\nTo end: remove badge",
-    "go.member-first": "Hello {name}\nFor someone else:\nend yours, then\nmember first",
+    "go.member-first": "Hello {name}\nTo supervise: end\nyour session, then\nmember taps first",
     "go.limit": "{clock} of {left}",
     "go.priced": "Hello {name}\n{clock}\n{price}\nTo stop: tap again",
     "go.hold.priced": "Hello {name}\n{clock}\n{price}\nTo end: remove badge",
@@ -96,7 +96,7 @@ TEXTS: Final[dict[str, str]] = {
     # why a session ended, if its member did not end it
     "ended.limit": "Time limit reached",
     "ended.idle": "Machine was idle",
-    "ended.revoked": "See the front desk",
+    "ended.revoked": "Go to the desk",
     "ended.lock": "Machine locked",
     "ended.remote": "Stopped by staff",
     "ended.fault": "Machine fault",
@@ -110,7 +110,7 @@ TEXTS: Final[dict[str, str]] = {
     "unknown-badge": "Unknown badge\nGo to the desk",
     "badge-shared": "Not allowed\nAnother badge has\nthe same number:\ngo to the desk",
     "not-in-holder": "Not here\nPut your badge\ninto the holder",
-    "member-first": "Not allowed\nSupervisor: end\nyours, then\nmember first",
+    "member-first": "Not allowed\nSupervisor: end your\nsession, then\nmember taps first",
     "in-use": "Not allowed\nIn use: please wait\nuntil it is free",
     "expired": "Not allowed\nMembership expired\nGo to the desk",
     "loan-over": "Not allowed\nBadge loan is over\nGo to the desk",
@@ -122,7 +122,7 @@ TEXTS: Final[dict[str, str]] = {
     "start-timeout": "Could not start\nPlease tap again",
     "output-still-closed": "Fault not cleared\nThe contactor is\nstill closed",
     # refusals that are private
-    "private": "No access now\nPlease see the\nfront desk (ref. {ref})",
+    "private": "No access now\nPlease go to the\ndesk (ref. {ref})",
     # why the machine cannot be used
     "blocked": "Out of service\nGo to the desk",
     "blocked-estop": "Out of service\nThe emergency stop\nis pressed",

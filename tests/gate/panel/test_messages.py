@@ -224,7 +224,7 @@ def test_a_language_that_cannot_be_read_is_left_out_and_said(monkeypatch, caplog
         (
             {"kind": KIND.REFUSED, "reasons": ("badge-blocked",)},
             ("Accès impossible", "Merci de passer", "à l'accueil (réf. 7)"),
-            ("No access now", "Please see the", "front desk (ref. 7)"),
+            ("No access now", "Please go to the", "desk (ref. 7)"),
         ),
         (
             {"kind": KIND.WARNING, "ms": 120_000},
@@ -358,7 +358,7 @@ def test_every_reason_that_the_rules_and_the_wire_know_has_its_own_words():
 def test_money_discipline_and_what_nobody_knows_are_between_the_member_and_the_desk(reason, lang):
     lines = shown(KIND.REFUSED, reasons=(reason,), lang=lang)
     number = REFERENCES.get(reason, OTHER_REFERENCE)
-    title, see = {"en": ("No access now", "front desk (ref."), "fr": ("Accès impossible", "à l'accueil (réf.")}[lang]
+    title, see = {"en": ("No access now", "desk (ref."), "fr": ("Accès impossible", "à l'accueil (réf.")}[lang]
     assert lines[0] == title
     assert lines[-1] == f"{see} {number})"
     assert not reason or reason not in " ".join(lines)

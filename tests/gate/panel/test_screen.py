@@ -68,12 +68,12 @@ def test_what_has_not_changed_is_not_shown_again(wall: Wall, show: Callable[...,
 def test_a_supervisor_reads_once_in_a_session_that_a_member_taps_first(wall: Wall, show: Callable[..., Notice]) -> None:
     own = vocabulary.Shown(KIND.GO, "Sue", until_ms=3_600_000, detail=vocabulary.MEMBER_FIRST)
     show(vocabulary.Shown(KIND.WAIT, "Sue"))
-    assert show(own).lines == ("Hello Sue", "For someone else:", "end yours, then", "member first")
+    assert show(own).lines == ("Hello Sue", "To supervise: end", "your session, then", "member taps first")
     assert (wall.passes().lines[1], wall.heard) == ("Laser is yours", ["", "short", ""])
     show(WARNING)
     assert show(own).lines[1] == "Laser is yours"
     show(IDLE, ENDED)
-    assert show(own).lines[3] == "member first"
+    assert show(own).lines[3] == "member taps first"
 
 
 def test_that_credit_is_low_is_seen_first_and_then_the_session(wall: Wall) -> None:

@@ -70,7 +70,7 @@ def test_a_gate_refuses_a_badge_whose_credit_is_used_up_and_shows_where_to_go(ga
     found = decide(holder, rules=vocabulary.MachineRules(), causes=frozenset(), stale=False, now=now)
     assert (found.basis, found.reasons) == (None, ("no-credit",))
     for lang, wanted in (
-        ("en", ("No access now", "Please see the", "front desk (ref. 3)")),
+        ("en", ("No access now", "Please go to the", "desk (ref. 3)")),
         ("fr", ("Accès impossible", "Merci de passer", "à l'accueil (réf. 3)")),
     ):
         said = vocabulary.Signal(vocabulary.SignalKind.REFUSED, lang=lang, reasons=found.reasons)
