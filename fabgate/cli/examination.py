@@ -99,7 +99,7 @@ def calibrate(arguments: argparse.Namespace) -> int:
     try:
         found = run.run()
     except EOFError:
-        person.tell("Nothing was found: the person left.")
+        person.tell("The measurement is not complete: the person left.")
         return 1
     except calibration.NotFoundError as error:
         person.tell(str(error))

@@ -57,7 +57,8 @@ def disk_kind(mount: Mount | None, upper: Mount | None, *, where: str) -> Findin
         return fail(
             name,
             f"{where} is in memory, {how}: everything is lost when the power goes",
-            "put it on a disk: switch the overlay off (raspi-config, Performance, Overlay File System), or mount a disk there",
+            "put the data on a disk: switch the overlay off (raspi-config, Performance, Overlay File System), or"
+            " mount a disk there",
         )
     if holds.kind == "overlay":
         return fail(
@@ -69,7 +70,7 @@ def disk_kind(mount: Mount | None, upper: Mount | None, *, where: str) -> Findin
         return fail(
             name,
             f"the disk of {where} is mounted read-only",
-            "the kernel does so after errors: dmesg | grep -i -e mmc -e ext4, then replace the card",
+            "the kernel mounts a disk read-only after errors: dmesg | grep -i -e mmc -e ext4, then replace the card",
         )
     return ok(name, f"{where} is on {mount.source} ({mount.kind})")
 
@@ -91,7 +92,7 @@ def clock(*, synced: bool | None, by: str) -> Finding:
 def certificate(name: str, ends: datetime | None, now: datetime, whose: str) -> Finding:
     """Judge the end of a certificate; `whose` is the owner in certificates.ending, such as ``broker's``."""
     if ends is None:
-        return not_checked(name, f"the end of the {whose} certificate is unknown")
+        return not_checked(name, f"the expiry date of the {whose} certificate is unknown")
     if not (due := certificates.ending(ends, now, whose)):
         return ok(name, f"the {whose} certificate is valid until {ends:%Y-%m-%d}")
     found, _, todo = due.partition(": ")
@@ -107,14 +108,14 @@ def default_user(*, exists: bool, has_default_password: bool | None, is_open: bo
     if not exists:
         return ok(name, "there is no account pi")
     if is_open:
-        return fail(name, "the account pi needs no password", "set one now: passwd pi")
+        return fail(name, "the account pi needs no password", "set a password now: passwd pi")
     if has_default_password:
-        return fail(name, "the account pi has the password raspberry", "change it now: passwd pi")
+        return fail(name, "the account pi has the password raspberry", "change the password now: passwd pi")
     if has_default_password is None:
         return warn(
             name,
             "there is an account pi, and this account may not see whether it has the password raspberry",
-            "sudo fabgate doctor tells it; passwd pi sets another one",
+            "sudo fabgate doctor shows that; passwd pi sets another password",
         )
     return ok(name, "the account pi does not have the password raspberry")
 
@@ -147,7 +148,7 @@ def secret_files(others: Mapping[str, int | None]) -> Finding:
         return not_checked(name, f"this account may not see {', '.join(hidden)}")
     if not others:
         return not_checked(name, "no file with a secret is there yet")
-    return ok(name, f"only their owners can read the secrets ({len(others)} files)")
+    return ok(name, f"only their owners can read the files with secrets (files: {len(others)})")
 
 
 # --- readings that both doctors share, judged -------------------------------------------------------------------------
@@ -179,7 +180,7 @@ def own_certificate(cert: Path, key: Path | None, now: datetime, whose: str) -> 
         return fail(
             "certificate",
             f"{cert} and {key} do not belong together, or one is damaged ({error.reason or error})",
-            "copy both again from where the certificate was made, and restart what uses them",
+            "copy certificate and key again from where they were made, and restart the programs that use them",
         )
     return certificate("certificate", certificates.ends(cert), now, whose)
 

@@ -58,7 +58,10 @@ def why(error: OSError, *, host: str, port: int) -> tuple[str, str]:
                 "check the port, and whether it is one with TLS",
             )
         case TimeoutError():
-            return f"{where} does not answer", "check that its computer is on, the network, and its firewall"
+            return f"{where} does not answer", "check the network, the server's firewall, and that the server is on"
         case ConnectionRefusedError():
-            return f"{where} refuses the connection", "nothing listens there: start it, and check the port"
+            return (
+                f"{where} refuses the connection",
+                "no program listens on this port: check the port, and start the program",
+            )
     return f"{where} cannot be reached: {error.strerror or error}", "check the cable or the Wi-Fi, and the address"

@@ -13,11 +13,11 @@ from typing import Final
 RENEW_WITHIN: Final = timedelta(days=30)
 #: How to renew a certificate, by its owner.
 _RENEW: Final = {
-    "broker's": "renew it (docs/install.md, “Renew the broker's certificate”)",
-    "collector's": "renew it (docs/install.md, “Renew the broker's certificate”)",
-    "collector's own": "put a new one into the file that FABGATE_MQTT_CERT names, then systemctl restart"
+    "broker's": "renew the certificate (docs/install.md, “Renew the broker's certificate”)",
+    "collector's": "renew the certificate (docs/install.md, “Renew the broker's certificate”)",
+    "collector's own": "put a new certificate into the file that FABGATE_MQTT_CERT names, then systemctl restart"
     " fabgate-collector.target",
-    "gate's own": "put a new one into the file that mqtt.tls.cert names, then systemctl restart fabgate-gate",
+    "gate's own": "put a new certificate into the file that mqtt.tls.cert names, then systemctl restart fabgate-gate",
 }
 #: OpenSSL's codes for wrong dates: X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED.
 _NOT_YET, _EXPIRED = 9, 10
@@ -52,7 +52,7 @@ def ending(ends: datetime | None, now: datetime, whose: str) -> str:
         return f"the {whose} certificate expired on {ends:%Y-%m-%d}: {_RENEW[whose]}"
     days = (ends - now).days
     left = "less than a day" if not days else f"{days} day{'s' if days > 1 else ''}"
-    return f"the {whose} certificate ends on {ends:%Y-%m-%d}, in {left}: {_RENEW[whose]}"
+    return f"the {whose} certificate expires on {ends:%Y-%m-%d}, in {left}: {_RENEW[whose]}"
 
 
 def ends(path: Path) -> datetime | None:

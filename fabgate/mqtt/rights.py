@@ -43,7 +43,8 @@ class Rights:
             return ""
         found = "any size" if self.packet_bytes is None else f"{self.packet_bytes} bytes"
         return (
-            f"the broker takes packets of {found}: with ones above {MAX_PACKET_BYTES} bytes one gate could silence all"
+            f"the broker accepts packets of {found}: with packets above {MAX_PACKET_BYTES} bytes, one gate could"
+            " silence all others"
         )
 
 

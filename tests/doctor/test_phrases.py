@@ -67,15 +67,15 @@ def test_a_command_is_the_same_in_both_languages_without_a_space_that_no_shell_k
 
 def test_values_are_translated_where_they_are_words_and_kept_where_they_are_not():
     said = phrases("fr")
-    assert said("3 members, confirmed 2 h ago; it is stale after 1 d") == (
-        "3 membres, confirmée il y a 2 h\u202f; elle est périmée après 1 d"
+    assert said("3 members, confirmed 2 h ago; the roster is stale after 1 d") == (
+        "3 membres, confirmée il y a 2 h\u202f; la liste est périmée après 1 d"
     )
     assert said("/dev/spidev0.0 and /dev/spidev1.0 are there") == "/dev/spidev0.0 et /dev/spidev1.0 sont là"
-    assert said("the light is amber and blinks") == "la lumière est orange et clignote"
+    assert said("the light is amber and blinks") == "le voyant est orange et clignote"
     assert said("the running gate reports reader: chip is silent") == (
         "la borne en marche signale lecteur\u00a0: chip is silent"
     )
-    assert said("light: misread") == "lumière\u00a0: misread"
+    assert said("light: misread") == "voyant\u00a0: misread"
     assert said("a driver of another package says this") == "a driver of another package says this"
 
 
@@ -92,7 +92,7 @@ def test_the_doctors_lines_are_in_the_language_of_the_gate_and_ids_stay():
         "FAIL  line-off    /usr/lib/fabgate/line-off n\u2019est pas celui de cette version",
         "                  → install -D x",
         "",
-        "1 en échec, 1 avertissement, 1 ok, 0 non vérifiés",
+        "1 en échec, 1 avertissement, 1 ok, 0 sans vérification",
     ]
     assert lines(found)[-1] == "1 failed, 1 warning, 1 ok, 0 not checked"
 

@@ -53,8 +53,8 @@ def test_the_gates_own_certificate_is_a_problem_from_30_days_before_its_end_unti
     assert now is not None
     bench.post(OwnCertificate(now + timedelta(days=12, hours=1)))
     (said,) = bench.wait_for_status(lambda found: found["problems"])["problems"]
-    assert "certificate: the gate's own certificate ends on " in said
-    assert ", in 12 days: put a new one into the file that mqtt.tls.cert names" in said
+    assert "certificate: the gate's own certificate expires on " in said
+    assert ", in 12 days: put a new certificate into the file that mqtt.tls.cert names" in said
     bench.post(OwnCertificate(now + timedelta(days=365)))
     bench.wait_for_status(lambda found: not found["problems"])
     bench.post(OwnCertificate(now - timedelta(days=1)))

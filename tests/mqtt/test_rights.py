@@ -13,7 +13,7 @@ from tests.support.mosquitto import mosquitto
 
 @pytest.mark.parametrize(("found", "said"), [(None, "any size"), (BROKER_PACKET_BYTES + 1, "69633 bytes")])
 def test_larger_packets_are_a_problem(found, said):
-    assert f"the broker takes packets of {said}" in Rights(packet_bytes=found).packet_trouble
+    assert f"the broker accepts packets of {said}" in Rights(packet_bytes=found).packet_trouble
 
 
 @pytest.mark.parametrize("found", [BROKER_PACKET_BYTES, 1_000])

@@ -71,7 +71,7 @@ def broker_rights(facts: Facts) -> Finding:
         return not_checked(name, "this gate has no broker")
     if facts.runs:
         return not_checked(
-            name, "the gate runs, and a second connection of its account would end the first", "stop it to try"
+            name, "the gate runs, and a second connection of its account would end the first", "stop the gate to try"
         )
     topics = facts.config.topics
     published = {topics.topic(leaf): True for leaf in ("status", "state", "reply")}

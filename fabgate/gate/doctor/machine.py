@@ -59,7 +59,7 @@ def gate(facts: Facts) -> Finding:
 def unit(facts: Facts) -> Finding:
     """Compare the installed unit and its drop-ins with the shipped one."""
     if facts.unit is None and not facts.is_pi:
-        return not_checked("unit", f"this computer is no Raspberry Pi, and {UNIT} is not installed")
+        return not_checked("unit", f"this computer is not a Raspberry Pi, and {UNIT} is not installed")
     _, drop_ins = shipped.unit_texts(facts.system, UNIT)
     texts = {f"{path.parent.name}/{path.name}": path.read_text("utf-8") for path in drop_ins}
     found = shipped.judge_unit("unit", UNIT, shipped.shipped(f"systemd/{UNIT}"), facts.unit, texts, install=INSTALL)
@@ -92,7 +92,11 @@ def line_off(facts: Facts) -> Finding:
         return not_checked("line-off", "this installation has no copy of line-off")
     todo = "install -D -m 755 systemd/line-off -t /usr/lib/fabgate/"
     if text is None:
-        return fail("line-off", "there is no /usr/lib/fabgate/line-off: nothing switches off when the gate dies", todo)
+        return fail(
+            "line-off",
+            "there is no /usr/lib/fabgate/line-off: nothing switches the machine off when the gate dies",
+            todo,
+        )
     if text != wanted.strip():
         return fail("line-off", "/usr/lib/fabgate/line-off is not the one of this version", todo)
     if not facts.system.path("/usr/lib/fabgate/line-off").stat().st_mode & stat.S_IXUSR:
@@ -258,7 +262,7 @@ def _wires(driver: str) -> str:
     """Return the next step for a broken reader."""
     if driver == "mfrc522":
         return "check the ribbon, its 3.3 V supply, and SPI (hardware/wiring.md)"
-    return "check its plug, wires and supply (docs/readers/README.md)"
+    return "check the reader's plug, wires and supply (docs/readers/README.md)"
 
 
 def output(facts: Facts) -> Finding:
@@ -270,11 +274,17 @@ def output(facts: Facts) -> Finding:
         problems = output_problems(facts.config)
         warnings = [] if problems else output_warnings(facts.config)
     except HardwareError as error:
-        return fail("output", str(error), "check its socket, the Wi-Fi and its address (docs/outputs/README.md)")
+        return fail(
+            "output", str(error), "check the plug's socket, the Wi-Fi and the plug's address (docs/outputs/README.md)"
+        )
     if problems:
-        return fail("output", "; ".join(problems), "open the plug's page and change it (docs/outputs/README.md)")
+        return fail(
+            "output", "; ".join(problems), "open the plug's page and change this setting (docs/outputs/README.md)"
+        )
     if warnings:
-        return warn("output", "; ".join(warnings), "open the plug's page and set it (docs/outputs/README.md)")
+        return warn(
+            "output", "; ".join(warnings), "open the plug's page and enter this setting (docs/outputs/README.md)"
+        )
     return ok("output", f"the output {driver} answers, and nothing but the gate can switch it on from the network")
 
 

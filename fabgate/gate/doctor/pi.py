@@ -97,9 +97,7 @@ def pin_library(unit: Settings | None, found: Mapping[str, str | None], unseen: 
             "in the unit, set Environment=GPIOZERO_PIN_FACTORY=lgpio",
         )
     if unseen:
-        return not_checked(
-            name, f"the unit sets GPIOZERO_PIN_FACTORY=lgpio; the libraries were not looked at: {unseen}"
-        )
+        return not_checked(name, f"the unit sets GPIOZERO_PIN_FACTORY=lgpio; the libraries were not checked: {unseen}")
     libraries = ", ".join(f"{library} {version}".strip() for library, version in found.items())
     return ok(name, f"the unit sets GPIOZERO_PIN_FACTORY=lgpio, and this Python has {libraries}")
 
@@ -159,7 +157,8 @@ def reader_device(path: str, *, exists: bool, unit: Settings | None, kernel_line
         return fail(
             name,
             f"there is no {path}: the reader is unplugged, or the serial port is off",
-            "plug the reader in; the Pi's own port: raspi-config nonint do_serial_hw 0; reboot (docs/readers/README.md)",
+            "plug the reader in; for the Pi's own port: raspi-config nonint do_serial_hw 0; reboot"
+            " (docs/readers/README.md)",
         )
     if is_serial and path.startswith(_OWN_PORTS) and re.search(r"\bconsole=(serial0|ttyAMA|ttyS)", kernel_line):
         return fail(
@@ -180,8 +179,8 @@ def reader_device(path: str, *, exists: bool, unit: Settings | None, kernel_line
     if re.fullmatch(r"/dev/tty(USB|ACM)\d+", path):
         return warn(
             name,
-            f"the number of {path} changes: with another USB device it may be that one after a restart",
-            "name it in gate.yaml by its path in /dev/serial/by-id (docs/readers/README.md)",
+            f"after a restart {path} may be another USB device",
+            "name the reader in gate.yaml by its path in /dev/serial/by-id (docs/readers/README.md)",
         )
     return ok(name, f"{path} is there, and the unit may use it")
 
@@ -290,7 +289,9 @@ def power_supply(throttled: int | None, *, is_pi: bool) -> Finding:
         return warn(name, "the supply voltage was too low at some time since the start", todo)
     if throttled & (_HOT | _HOT << 16):
         return warn(
-            name, "the processor is, or was, slowed down by heat", "give the enclosure air, or the Pi a heat sink"
+            name,
+            "the processor is, or was, slowed down by heat",
+            "ventilate the enclosure, or put a heat sink on the Pi",
         )
     return ok(name, "no undervoltage and no overheating since the start")
 
@@ -306,7 +307,7 @@ def card_wear(card: Mapping[str, str | int | None] | None) -> Finding:
         return not_checked(name, "the data is not on an SD card or an eMMC")
     replace = "replace the card: install the gate on a new one (docs/install.md), and keep its journal"
     if errors := card.get("errors"):
-        return fail(name, f"the file system has recorded {errors} errors", f"dmesg | grep -i ext4; {replace}")
+        return fail(name, f"errors recorded by the file system: {errors}", f"dmesg | grep -i ext4; {replace}")
     # 0 means that the eMMC does not tell.
     if tenths := max((int(word, 16) for word in str(card.get("life") or "").split()), default=0):
         if card.get("end_of_life") == 3 or tenths >= 10:

@@ -30,8 +30,9 @@ def process(status: Mapping[str, Any] | None, *, runs: bool) -> Finding:
 
 #: How a finding ends about a reader that only sends.
 UNSUPERVISED: Final = (
-    "this kind of reader only sends, so the gate cannot notice that it is unplugged: tap a badge to test it. Feed it from the gate's own"
-    " supply: a badge that lies on it while a supply of its own returns counts as tapped"
+    "this kind of reader only sends, so the gate cannot notice that it is unplugged: tap a badge to test it."
+    " Power it from the gate's own supply: when a reader with a supply of its own has power again, a badge"
+    " that lies on it counts as tapped"
 )
 
 
@@ -50,7 +51,7 @@ def running_reader(status: Mapping[str, Any] | None, *, supervised: bool, todo: 
     if status is None:
         return not_checked("reader", "the gate runs and uses the reader, but has no status yet")
     if not supervised:
-        return ok("reader", f"the running gate listens to it; {UNSUPERVISED}")
+        return ok("reader", f"the running gate listens to the reader; {UNSUPERVISED}")
     return ok("reader", "the running gate reads it; stop the gate to see the version of its chip")
 
 
@@ -62,12 +63,13 @@ def repetitions(found: Finding, longest_pause_ms: int, gone_after_ms: int) -> Fi
     if found.outcome is not Outcome.OK or not longest_pause_ms:
         return found
     wanted_ms = 2 * longest_pause_ms
-    text = f"{found.text}; it repeats a badge after up to {longest_pause_ms} ms"
+    text = f"{found.text}; the reader repeats a badge after up to {longest_pause_ms} ms"
     if wanted_ms <= gone_after_ms:
         return ok(found.id, text)
     return warn(
         found.id,
-        f"{text}, and gone_after_ms is {gone_after_ms}: if one repetition is lost, a badge that was left starts the machine",
+        f"{text}, and gone_after_ms is {gone_after_ms}: if one repetition is lost, a badge left on the reader"
+        " starts the machine",
         f"set gone_after_ms to {-(-wanted_ms // 100) * 100} or more (docs/readers/README.md)",
     )
 
@@ -85,15 +87,17 @@ def roster(*, members: int | None, age_s: int | None, fresh_for_s: int, from_col
     if age_s is None:
         return warn(
             name,
-            f"{text}; it is not known when the collector last confirmed it",
-            "it counts as stale: check clock and collector",
+            f"{text}; it is not known when the collector last confirmed the roster",
+            "the roster counts as stale: check clock and collector",
         )
     text += f", confirmed {span(age_s)} ago"
     if age_s > fresh_for_s:
         return fail(name, f"{text}: stale after {span(fresh_for_s)}", "check the findings about network and collector")
     if age_s > fresh_for_s // 2:
         return warn(
-            name, f"{text}; it is stale after {span(fresh_for_s)}", "check the findings about network and collector"
+            name,
+            f"{text}; the roster is stale after {span(fresh_for_s)}",
+            "check the findings about network and collector",
         )
     return ok(name, text)
 
@@ -131,15 +135,19 @@ def broker_rights(rights: Rights, publish: Mapping[str, bool], subscribe: Mappin
     if published := [topic for topic, may in publish.items() if not may and not rights.published[topic]]:
         return fail(
             name,
-            f"the broker lets this gate publish as others: {', '.join(published)}",
+            f"the broker lets this gate publish in the name of others: {', '.join(published)}",
             "install config/mosquitto.acl as /etc/mosquitto/fabgate.acl, and restart mosquitto",
         )
     if subscribed := [topic for topic, may in subscribe.items() if not may and not rights.subscribed[topic]]:
         return warn(
             name,
-            f"the broker lets this gate subscribe to {', '.join(subscribed)}; its access list still decides what arrives",
+            f"the broker lets this gate subscribe to {', '.join(subscribed)}; the broker's access list decides"
+            " which messages arrive",
             "install systemd/limit-subscriptions on the broker (docs/install.md), and restart mosquitto",
         )
     if rights.packet_trouble:
         return warn(name, rights.packet_trouble, SMALLER_PACKETS)
-    return ok(name, "the account may do what the gate needs, and nothing for others (topics of entries are not tried)")
+    return ok(
+        name,
+        "the account may do what the gate needs, and nothing in the name of others (topics of entries are not tried)",
+    )

@@ -74,7 +74,8 @@ def roster(facts: Facts) -> Finding:
         return fail(
             "roster",
             f"the stored roster is damaged, and no badge is known: {error}",
-            f"restart the gate, which stores the next roster: systemctl restart fabgate-gate; else remove {stored} first",
+            "restart the gate, which then stores the next roster (systemctl restart fabgate-gate); if that does"
+            f" not help, remove {stored} first",
         )
     with closing(directory):
         if trouble := _other_key(config, directory):
@@ -108,7 +109,10 @@ def _other_key(config: Config, directory: Directory) -> str:
     if key is None:
         return f"the roster's badges are digested under the key {kid}, which {config.badge_key_file} lacks: no badge is known"
     if key_mark(key) != directory.badge_key_mark:
-        return f"{config.badge_key_file} has another key than the roster's with the same id: no badge is known"
+        return (
+            f"the key in {config.badge_key_file} has the same id as the roster's key, but is a different one: no badge"
+            " is known"
+        )
     return ""
 
 
@@ -133,7 +137,7 @@ def account_files(facts: Facts) -> Finding:
             f"the account {users[-1]} cannot use {', '.join(hindered)}",
             f"look at owner and mode of each file and of the folders above it: namei -l {hindered[0]} (docs/install.md)",
         )
-    return ok(name, f"the account {users[-1]} can use its files ({len(wanted)} files)")
+    return ok(name, f"the account {users[-1]} can use its files (files: {len(wanted)})")
 
 
 def secret_files(facts: Facts) -> Finding:

@@ -99,13 +99,15 @@ class Calibration:
                 f"found the machine not idle ({', '.join(problems)}), wanted an idle one: see fabgate status"
             )
         self._person.tell("The machine is off. Do not touch it.")
-        off = self._levels("off")
+        off = self._levels("the machine switched off")
         began = self._start()
         standing = self._asked(
-            "Let the machine stand still, switched on, with everything on that is on between two jobs."
+            "Leave the machine switched on without working, and leave everything on that stays on between two jobs."
         )
         running = self._asked("Let the machine do its lightest work, and go on until the next question.")
-        self._person.tell("Stop the machine, and end the session as always: with the same badge, or by taking it away.")
+        self._person.tell(
+            "Stop the machine, and end the session as always: tap the same badge again, or take the badge away."
+        )
         self._still_of(began)
         above, below = thresholds(standing, running)
         return Found(self._unit, above, below, off, standing, running)
@@ -124,16 +126,16 @@ class Calibration:
         self._person.tell(text)
         while self._person.ask("Is this true?") != "y":
             self._person.tell(text)
-        return self._levels("it")
+        return self._levels("the machine switched on")
 
     def _still_of(self, session: str) -> None:
         now = self._watch.status()
         if now["session"] != session:
-            raise NotFoundError("the session ended while the machine was watched; calibrate again")
+            raise NotFoundError("the session ended during the measurement; calibrate again")
 
     def _levels(self, what: str) -> Watched:
         """Watch for some seconds; the gate measures once a second."""
-        self._person.tell(f"  watching for {LOOKS} seconds …")
+        self._person.tell(f"  measuring for {LOOKS} seconds …")
         levels: list[float] = []
         for _ in range(LOOKS):
             self._pause(1.0)

@@ -87,7 +87,7 @@ class SelfTest:
         """Go through all steps. Raises UsageError where the gate does not run, HardwareError where it is silent."""
         status = self._watch.status()
         problems = [*status.get("causes", []), *([status["state"]] if status["state"] != "idle" else [])]
-        self._note("gate", "it is idle, and nothing forbids its use", failed=", ".join(problems))
+        self._note("gate", "the machine is idle, and nothing forbids its use", failed=", ".join(problems))
         if problems:
             self._person.tell("The machine is in use or out of service: see fabgate status. Nothing else is tested.")
             return
@@ -153,12 +153,12 @@ class SelfTest:
             return False
         member = str(began.get("member"))
         if not self._watch.is_maintainer(member):
-            self._note(name, expected, failed=f"{member} is no maintainer")
+            self._note(name, expected, failed=f"{member} is not a maintainer")
             self._person.tell("This is not the badge of a maintainer. End the session as always; the test ends here.")
             return False
-        wrong = "" if self._has_read(name, before_tap, began) else "another reader read it"
+        wrong = "" if self._has_read(name, before_tap, began) else "another reader read the badge"
         self._note(name, expected, failed=wrong, detail=f"{member}, session {began['session']}")
-        self._powered("relay on", "the lamp at the contact, or the machine, has power")
+        self._powered("relay on", "the lamp at the contact is lit, or the machine has power")
         why_not = "" if self._rules.mode != "audit" else _NOTHING_SWITCHED
         has_contact = getattr(self._config.output.options, "readback_pin", None) is not None and not why_not
         if has_contact:
@@ -182,11 +182,13 @@ class SelfTest:
 
     def _read_back(self, name: str, before: Status, wanted: str) -> bool:
         """Watch the read-back change to `wanted`. `before` is the status of the idle machine, whose contactor is open."""
-        expected = f"the read-back is seen to change to {wanted!r} with the contactor"
+        expected = f"the read-back changes to {wanted!r} when the contactor switches"
         if before.get("read_back") != "open":
-            return self._note(name, expected, failed="it did not say 'open' before the first tap")
+            return self._note(name, expected, failed="the read-back was not 'open' before the first tap")
         says = self._watch.wait(lambda now: now.get("read_back") == wanted or _has_wrong_read_back(now)) or {}
-        wrong = "" if says.get("read_back") == wanted else f"it says {says.get('read_back')!r}: see fabgate status"
+        wrong = (
+            "" if says.get("read_back") == wanted else f"the read-back is {says.get('read_back')!r}: see fabgate status"
+        )
         return self._note(name, expected, failed=wrong)
 
     def _meters(self) -> None:
@@ -199,11 +201,11 @@ class SelfTest:
             step_wh = max(1, 1000 // getattr(section.options, "pulses_per_kwh", 1000))
             takes_s = step_wh * _WH_S
             self._person.tell(
-                f"Let the machine work, so that it takes {_LOAD_W} W or more, until {before.meter} has counted: {takes_s} s"
-                " at the most."
+                f"Let the machine work, so that it takes {_LOAD_W} W or more, until {before.meter} has counted the"
+                f" energy: {takes_s} s at the most."
             )
             counts = lambda _now, before=before, place=place: _counted(before, trial.levels(folder)[place])  # noqa: E731
-            self._awaited(before.meter, "it counts what the machine takes", counts, more_s=takes_s)
+            self._awaited(before.meter, "the meter counts the energy that the machine takes", counts, more_s=takes_s)
 
     @property
     def _first_reader(self) -> str:
@@ -223,7 +225,7 @@ class SelfTest:
             before = self._watch.status()
             self._person.tell(f"Tap any badge on {name}.")
             read = lambda now, name=name, before=before: self._has_read(name, before, now)  # noqa: E731
-            self._awaited(name, "it reads a badge", read)
+            self._awaited(name, "the reader reads a badge", read)
             if not _is_idle(self._watch.status()):
                 self._person.tell(f"End the session: {self._way_to_end()[0]}")
                 self._awaited(f"end ({name})", "the session ends", _is_idle, more_s=self._rules.run_on_s)
@@ -250,7 +252,7 @@ class SelfTest:
 
     def _start(self) -> Status | None:
         if not _is_idle(self._watch.status()):
-            self._person.tell("The session still runs: end it with its badge.")
+            self._person.tell("The session still runs: end it with the badge that started it.")
             if self._watch.wait(_is_idle) is None:
                 return None
         reader = self._first_reader
@@ -276,7 +278,7 @@ class SelfTest:
         head = self._watch.head()
         began = self._start()
         if began is None:
-            self._note(title, "it ends a session", failed="no session began")
+            self._note(title, "pressing the button ends a session", failed="no session began")
             return True
         self._person.tell(f"Press the {title}." + (" Leave the badge on the reader." if self._holds else ""))
         if name == "stop":
@@ -311,7 +313,7 @@ class SelfTest:
 
     def _awaited(self, name: str, expected: str, condition: Callable[[Status], bool], *, more_s: int = 0) -> bool:
         found = self._watch.wait(condition, more_s=more_s)
-        return self._note(name, expected, failed="" if found is not None else "it did not happen in time")
+        return self._note(name, expected, failed="" if found is not None else "this did not happen in time")
 
     def _powered(self, name: str, expected: str) -> bool:
         """Ask about power, except at a machine that is only watched."""

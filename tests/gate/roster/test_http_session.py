@@ -253,7 +253,10 @@ def test_a_collector_of_another_authority_or_of_none_that_is_known_hears_no_toke
         (
             -1,
             -2,
-            "the collector's certificate has expired: renew it (docs/install.md, “Renew the broker's certificate”)",
+            (
+                "the collector's certificate has expired: renew the certificate (docs/install.md, “Renew the broker's"
+                " certificate”)"
+            ),
         ),
         (9, 5, "the collector's certificate is not valid yet: check the clock of this computer"),
     ],

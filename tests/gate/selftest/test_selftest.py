@@ -321,7 +321,9 @@ def test_a_meter_that_counts_nothing_has_failed(
             test.run()
         assert outcomes(test)["meter"] == (steps.OK if is_seen and not is_silent else steps.FAILED)
         seconds = {1_000: "36 s", 100: "360 s", 10_000: "36 s"}[per_kwh]
-        assert not patience_s or any(text.endswith(f"has counted: {seconds} at the most.") for text in person.told)
+        assert not patience_s or any(
+            text.endswith(f"has counted the energy: {seconds} at the most.") for text in person.told
+        )
 
 
 def test_power_before_the_first_tap_is_asked_for_and_ends_the_test(tmp_path: Path) -> None:

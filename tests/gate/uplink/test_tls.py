@@ -69,6 +69,8 @@ def test_a_gate_names_an_expired_certificate_of_its_broker(tmp_path: Path, make:
     try:
         harness = make(broker.port, tls=Tls(ca=own / "ca.pem")).start(up=False)
         wait(lambda: harness.of(LinkChanged), "the problem")
-        assert harness.of(LinkChanged)[0].problem.startswith("the broker's certificate has expired: renew it")
+        assert harness.of(LinkChanged)[0].problem.startswith(
+            "the broker's certificate has expired: renew the certificate"
+        )
     finally:
         broker.stop()

@@ -86,17 +86,19 @@ def test_a_certificate_that_expires_soon_causes_a_warning_and_its_end_is_shown(t
     assert (answer.status_code, bool(answer.json()["troubles"])) == ((503, True) if warns else (200, False))
     if warns:
         (trouble,) = answer.json()["troubles"]
-        assert trouble.startswith(f"the broker's certificate ends on {ends:%Y-%m-%d}, in {days - 1} days: renew it")
+        assert trouble.startswith(
+            f"the broker's certificate expires on {ends:%Y-%m-%d}, in {days - 1} days: renew the certificate"
+        )
 
 
 @pytest.mark.broker
 def test_an_expired_certificate_is_named_by_log_and_healthz_until_there_is_a_new_one(tmp_path, own, caplog):
     caplog.set_level(logging.WARNING)
     sign(own, "broker", days=-1)
-    expired = "no connection to 127.0.0.1: the broker's certificate has expired: renew it"
+    expired = "no connection to 127.0.0.1: the broker's certificate has expired: renew the certificate"
     with mosquitto(tmp_path / "broker", papers=own) as broker, turning(broker) as until:
         until(lambda: (found := row()) is not None and expired in found.trouble)
-        assert "the broker's certificate has expired: renew it" in caplog.text
+        assert "the broker's certificate has expired: renew the certificate" in caplog.text
         assert any(f"ingest: {expired}" in one for one in Client().get("/healthz").json()["troubles"])
         broker.stop()
         sign(own, "broker", days=365)
@@ -108,7 +110,7 @@ def test_an_expired_certificate_is_named_by_log_and_healthz_until_there_is_a_new
 @pytest.mark.parametrize(
     ("dates", "said"),
     [
-        ({"days": -1}, "the broker's certificate has expired: renew it"),
+        ({"days": -1}, "the broker's certificate has expired: renew the certificate"),
         ({"days": 9, "in_days": 2}, "the broker's certificate is not valid yet: check the clock"),
     ],
 )
@@ -141,11 +143,14 @@ def test_the_end_of_a_certificate_is_still_known_after_a_restart():
     ("left", "said"),
     [
         (timedelta(days=30, seconds=1), None),
-        (timedelta(days=30), "the broker's certificate ends on 2026-03-31, in 30 days: renew it"),
-        (timedelta(hours=47), "the broker's certificate ends on 2026-03-03, in 1 day: renew it"),
-        (timedelta(hours=5), "the broker's certificate ends on 2026-03-01, in less than a day: renew it"),
-        (timedelta(0), "the broker's certificate expired on 2026-03-01: renew it"),
-        (timedelta(days=-9), "the broker's certificate expired on 2026-02-20: renew it"),
+        (timedelta(days=30), "the broker's certificate expires on 2026-03-31, in 30 days: renew the certificate"),
+        (timedelta(hours=47), "the broker's certificate expires on 2026-03-03, in 1 day: renew the certificate"),
+        (
+            timedelta(hours=5),
+            "the broker's certificate expires on 2026-03-01, in less than a day: renew the certificate",
+        ),
+        (timedelta(0), "the broker's certificate expired on 2026-03-01: renew the certificate"),
+        (timedelta(days=-9), "the broker's certificate expired on 2026-02-20: renew the certificate"),
     ],
 )
 def test_a_warning_comes_30_days_ahead(left, said):
