@@ -32,7 +32,7 @@ def show_payers(args: argparse.Namespace) -> int:
 
 def _note(row: Payer) -> str:
     if row.ended_on is not None:
-        return f"ended on {row.ended_on}"
+        return f"closed on {row.ended_on}"
     return "" if row.address else "no address"
 
 

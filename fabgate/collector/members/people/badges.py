@@ -77,8 +77,8 @@ class Shared(Taken):
         super().__init__("badge", row)
         who = (row.member.name or row.member.pk) if row.member else str(row.group)
         text = _(
-            "A reader gives this number for a badge of %(who)s, too: it cannot tell the two apart. Enter all digits of the"
-            " badge, or use another one."
+            "A reader gives this number for a badge of %(who)s, too: it cannot tell the two badges apart. Enter"
+            " all digits of the badge, or use another badge."
         )
         self.args = (text % {"who": who},)
 

@@ -59,16 +59,19 @@ class Holder:
     def whose(self) -> str:
         """Return whose badge it is, or whose it was, until when and why that ended, as a text."""
         if self.until is None:
-            text = _("It was then the badge of %(who)s") if self.is_then else _("This is now the badge of %(who)s")
+            text = (
+                _("At that time it was the badge of %(who)s") if self.is_then else _("This is now the badge of %(who)s")
+            )
             return text % {"who": self.who}
-        text = _("%(who)s had it until %(day)s (%(why)s)")
+        text = _("%(who)s had this badge until %(day)s (%(why)s)")
         return text % {"who": self.who, "day": self.day, "why": reasons.given_up(self.reason)}
 
     @property
     def asked(self) -> str:
         """Return whom to ask about a lost badge before somebody else gets it, as a text."""
         text = _(
-            "%(who)s had it until %(day)s. It was reported lost by %(by)s: ask %(who)s before somebody else gets it."
+            "%(who)s had this badge until %(day)s. It was reported lost by %(by)s: ask %(who)s before you assign"
+            " it to someone else."
         )
         return text % {"who": self.who, "day": self.day, "by": self.by}
 

@@ -92,8 +92,8 @@ def undo(member: Member, *, actor: str) -> Change:
         held = Member.objects.select_for_update(no_key=True).get(pk=member.pk)
         if not may_undo(held, actor, datetime.now(UTC)):
             text = _(
-                "%(member)s cannot be taken back: you did not add them within the last %(minutes)d minutes, or somebody"
-                " has changed or used something since"
+                "Adding %(member)s cannot be undone: you did not add this person within the last %(minutes)d"
+                " minutes, or someone has since changed the person's data or used a badge"
             )
             raise UsageError(text % {"member": held, "minutes": WITHIN.total_seconds() // 60})
         for grant in held.grants.filter(revoked_on=None).order_by("pk"):

@@ -63,7 +63,7 @@ def refuse(account: Account, training: Training, stage: str, since: date, today:
 
 def only_managers() -> str:
     """Return the error for a stage that a trainer may not grant."""
-    return _("Only a manager can make instructors. Choose another stage.")
+    return _("Only a manager can make someone an instructor. Choose another stage.")
 
 
 def too_far_back() -> str:

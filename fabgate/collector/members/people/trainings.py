@@ -24,7 +24,9 @@ class Lowers(UsageError):  # noqa: N818 (it names what happened)
 
     def __init__(self, held: Grant, stage: str) -> None:
         self.held = held
-        text = _("%(member)s holds %(training)s as %(held)s, from %(since)s; %(stage)s would lower that")
+        text = _(
+            "%(member)s already has %(training)s at the stage '%(held)s' from %(since)s; '%(stage)s' would be lower"
+        )
         named = {"member": held.member, "training": held.training, "held": held.stage}
         super().__init__(text % {**named, "since": held.since, "stage": stage})
 

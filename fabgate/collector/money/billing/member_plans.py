@@ -143,7 +143,10 @@ def cancel(member: Member, since: date, today: date, *, actor: str) -> bool:
     Raises UsageError for a day that has come.
     """
     if since <= today:
-        text = _("found %(found)s, wanted a day after %(today)s: a plan that applies is replaced, not cancelled")
+        text = _(
+            "found %(found)s, wanted a day after %(today)s: a plan that already applies can be replaced, but not"
+            " cancelled"
+        )
         raise UsageError(text % {"found": since, "today": today})
     with transaction.atomic():
         Member.objects.select_for_update(no_key=True).get(pk=member.pk)

@@ -208,7 +208,7 @@ def test_new_members_who_have_the_name_of_a_member_are_named(ada, file, capsys):
 
 def test_an_unknown_id_without_a_name_is_wrong_and_another_members_id_is_not_suggested(ada, file):
     assert mistakes(file, "id,name\nm-11,\nM-1,\n") == [
-        "line 2: id: no member 'm-11'; a new member also needs a name, or the column 'badges'",
+        "line 2: id: no member 'm-11'; to add a new member, give a name, or add a column 'badges'",
         "line 3: id: no member 'M-1'; did you mean 'm-1'?",
     ]
 
@@ -326,7 +326,7 @@ def test_wrong_columns_are_named_with_what_was_meant(file):
         "line 1: unknown column 'machins'; did you mean 'machines'?",
         "line 1: the column 'name' appears twice",
         f"line 1: unknown column 'colour'; wanted only id, {others}",
-        f"line 1: the column 'id' is missing; add it, and those of {others} that you need",
+        f"line 1: the column 'id' is missing; add it, and any of these that you need: {others}",
     ]
 
 
@@ -363,10 +363,10 @@ def test_an_organisation_that_is_ended_or_one_of_two_with_that_name_is_refused(a
     ):
         organisation(name, number, ended_on=ended_on)
     assert mistakes(file, "id,badges,payer\nm-2,,LYCÉE\nm-3,,old\nm-4,,payer:3\nm-5,,payer:4\nm-6,,Lycées\n") == [
-        "line 2: payer: several organisations are called 'LYCÉE'; enter one of payer:1, payer:2",
-        "line 3: payer: 'Old' ended on 2026-03-01; reopen it first, or enter another payer",
-        "line 4: payer: 'Old' ended on 2026-03-01; reopen it first, or enter another payer",
-        "line 5: payer: 'Same' ended on 2026-03-01; reopen it first, or enter another payer",
+        "line 2: payer: several organisations are called 'LYCÉE'; enter one of these ids: payer:1, payer:2",
+        "line 3: payer: 'Old' was closed on 2026-03-01; reopen it first, or enter another payer",
+        "line 4: payer: 'Old' was closed on 2026-03-01; reopen it first, or enter another payer",
+        "line 5: payer: 'Same' was closed on 2026-03-01; reopen it first, or enter another payer",
         "line 6: payer: no member or organisation 'Lycées'; did you mean 'Lycée'?",
     ]
     import_(file, "id,badges,payer\nm-2,,same\n")
@@ -378,7 +378,7 @@ def test_a_payer_who_is_no_member_is_named_by_line_with_what_to_do(ada, file):
         "line 2: payer: no member or organisation 'M-1'; did you mean 'm-1'?",
         (
             "line 3: payer: no member or organisation 'ecole-du-rhone'; enter a member's number or an organisation's"
-            " name, or add this person on a line of their own"
+            " name, or add a line for this payer"
         ),
         "line 4: payer: 'm-8' is not a member yet, and the row that would add them has errors",
     ]

@@ -82,7 +82,9 @@ def test_nonsense_is_refused_and_grants_nothing(laser, said, wrong):
 
 def test_an_instructor_is_lowered_by_command_only_with_a_word_that_says_so(laser):
     people.grant(args(stage="instructor"))
-    with pytest.raises(UsageError, match=r"m-1 \(Ada\) holds laser as instructor.*if that is intended, add --lower"):
+    with pytest.raises(
+        UsageError, match=r"m-1 \(Ada\) already has laser at the stage 'instructor'.*if that is intended, add --lower"
+    ):
         people.grant(args())
     assert [grant.stage for grant in Grant.objects.all()] == ["instructor"]
     people.grant(args(lower=True))

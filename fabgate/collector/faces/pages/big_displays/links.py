@@ -36,7 +36,7 @@ class LinkForm(forms.Form):
     lang = forms.ChoiceField(label=gettext_lazy("Language"), choices=settings.LANGUAGES)
     names = forms.BooleanField(
         label=gettext_lazy("Show first names"),
-        help_text=gettext_lazy("Of the people at machines, and of supervisors. Surnames are never shown."),
+        help_text=gettext_lazy("First names of the people at machines, and of supervisors. Surnames are never shown."),
         required=False,
         initial=True,
     )
@@ -57,7 +57,7 @@ def links(request: HttpRequest) -> HttpResponse:
             shown["link"] = f"{address}?lang={typed['lang']}"
             status = 200
         else:
-            text = _("A link or key with this name works already. Revoke it, or choose another name.")
+            text = _("A link or key with this name already exists and works. Revoke it, or choose another name.")
             form.add_error("name", text)
             status = 409
     every = ApiKey.objects.select_related("made_by").order_by(_LIVING, "-created_at")

@@ -45,7 +45,7 @@ def _steps() -> list[tuple[str, FirstStep]]:
             FirstStep(
                 "machine",
                 _("Add a machine"),
-                _("Its name, and how a badge switches it."),
+                _("The machine's name, and how a badge switches it on and off."),
                 reverse("machines-new"),
                 is_done=machine is not None,
             ),
@@ -71,7 +71,7 @@ def _steps() -> list[tuple[str, FirstStep]]:
             FirstStep(
                 "training",
                 _("Add a training"),
-                _("It grants access to machines."),
+                _("A training gives access to machines."),
                 reverse("people-training-new"),
                 # individual access is enough
                 is_done=Training.objects.exists() or Member.machines.through.objects.exists(),
@@ -80,7 +80,11 @@ def _steps() -> list[tuple[str, FirstStep]]:
         (
             "people-give",
             FirstStep(
-                "badge", _("Assign a badge"), _("Its holder starts machines with it."), badge_url, is_done=has_badge
+                "badge",
+                _("Assign a badge"),
+                _("The badge's holder starts machines with it."),
+                badge_url,
+                is_done=has_badge,
             ),
         ),
     ]

@@ -36,13 +36,13 @@ class LockForm(StaleCheck, forms.Form):
             *((str(number), lazy(locks.reason_text, str)(reason)) for number, reason in enumerate(REASONS)),
             (OWN, gettext_lazy("In my own words:")),
         ],
-        error_messages={"required": gettext_lazy("Choose a reason: members read it at the machine.")},
+        error_messages={"required": gettext_lazy("Choose a reason: members will see it at the machine.")},
     )
     words = LineField(
         label=gettext_lazy("My own words"),
         required=False,
         max_length=locks.MAX_REASON,
-        help_text=gettext_lazy("The display at the machine fits about 40 letters, or 20 with a day."),
+        help_text=gettext_lazy("The display at the machine has room for about 40 letters, or 20 if you enter a day."),
     )
     when = forms.ChoiceField(
         label=gettext_lazy("When?"),
@@ -74,7 +74,7 @@ class LockForm(StaleCheck, forms.Form):
         """Require a text if the user chose to write their own reason."""
         cleaned = super().clean() or self.cleaned_data
         if cleaned.get("why") == OWN and "words" in cleaned and not cleaned["words"]:
-            self.add_error("words", _("Enter a reason: members read it at the machine."))
+            self.add_error("words", _("Enter a reason: members will see it at the machine."))
         return cleaned
 
     def shown(self) -> list[tuple[str, tuple[str, ...]]]:

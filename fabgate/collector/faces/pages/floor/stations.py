@@ -332,7 +332,7 @@ def _note_health(station: Station, gate: Gate, behind: int) -> None:
     if gate.is_reader_broken and "reader" not in gate.causes:
         station.notes.append(Note("warn", _("A badge reader has a fault.")))
     if gate.clock_off_ms is not None:
-        text = _("Its gate's clock is off by at least %(span)s.")
+        text = _("Its gate's clock is wrong by at least %(span)s.")
         station.notes.append(Note("warn", text % {"span": durations.clock_error(gate.clock_off_ms)}))
     elif not gate.synced:
         station.notes.append(Note("warn", _("Its gate does not know the time.")))

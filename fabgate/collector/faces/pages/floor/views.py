@@ -113,7 +113,7 @@ def unlock(request: HttpRequest, name: str) -> HttpResponse:
     """
     machine = get_object_or_404(Machine, name=name)
     if machine.retired_at is not None:
-        text = _("%(machine)s is retired. Its sessions are kept; no new one can start.")
+        text = _("%(machine)s is retired. Its sessions are kept; no new session can start.")
         raise errors.Conflict(text % {"machine": machine})
     named = request.POST.get("lock", "")
     with transaction.atomic():
@@ -159,7 +159,7 @@ def _standing(machine: Machine) -> dict[str, str]:
 
 def _not_yours(request: HttpRequest, machine: Machine) -> HttpResponse:
     """Return a page saying whose lock it is."""
-    text = _("%(who)s locked it. Ask them or a maintainer to unlock it.") % {"who": _locked_by(machine)}
+    text = _("%(who)s locked this machine. Ask them or a maintainer to unlock it.") % {"who": _locked_by(machine)}
     return errors.page(request, 403, _("You cannot remove this lock"), text)
 
 

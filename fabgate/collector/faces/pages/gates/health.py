@@ -26,9 +26,11 @@ PROBLEMS: Final[Mapping[str, Any]] = {
     "certificate": gettext_lazy("The certificate for the message broker must be renewed"),
     "command": gettext_lazy("A command was refused"),
     "delivery": gettext_lazy("The collector does not confirm what the gate sends"),
-    "fork": gettext_lazy("The collector has other entries under the journal's numbers"),
-    "grace": gettext_lazy("People who need a supervisor cannot start: the rules give no grace time to change the card"),
-    "idle-off": gettext_lazy("No running sensor: the idle switch-off does not work"),
+    "fork": gettext_lazy("The collector has different entries with the same numbers as this journal"),
+    "grace": gettext_lazy(
+        "People who need a supervisor cannot start: the rules give no grace period to change the card"
+    ),
+    "idle-off": gettext_lazy("No running sensor: the machine does not switch off when idle"),
     "inputs": gettext_lazy("Buttons and contacts cannot be read: they count as pressed"),
     "journal": gettext_lazy("The journal cannot be written"),
     "journal-full": gettext_lazy("The journal is filling up"),
@@ -36,7 +38,7 @@ PROBLEMS: Final[Mapping[str, Any]] = {
     "meter": gettext_lazy("A meter cannot be read: the machine counts as running"),
     "output": gettext_lazy("The plug that switches the machine cannot be used"),
     "panel": gettext_lazy("A display, light or buzzer does not work"),
-    "read-back": gettext_lazy("The read-back does not follow the contactor: a welded contactor would not be found"),
+    "read-back": gettext_lazy("The read-back does not follow the contactor: a welded contactor would go unnoticed"),
     "reader": gettext_lazy("A badge reader has a fault"),
     "roster": gettext_lazy("The roster was refused"),
     "roster-ahead": gettext_lazy("The gate reports a roster version from the future, which is ignored"),
@@ -141,7 +143,9 @@ def _roster(gate: Gate, at: datetime, *, there: bool) -> Check:
         if has == built:  # both from the same minute: show seconds
             versions = (gate.reported_roster, gate.roster_version)
             has, built = (f"{_at(version):%H:%M:%S}" for version in versions)
-        return Check("warn", _("Has the roster of %(has)s; newest: %(built)s") % {"has": has, "built": built})
+        return Check(
+            "warn", _("Has the roster of %(has)s; the newest one is of %(built)s") % {"has": has, "built": built}
+        )
     sure = gate.roster_confirmed_at
     if there and sure is not None and at - sure > UNSURE_AFTER:
         return Check("warn", _("Up to date, but not confirmed since %(at)s") % {"at": moment(sure)})

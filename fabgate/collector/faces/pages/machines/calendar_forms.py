@@ -81,7 +81,8 @@ class SpecialForm(ScopeForm):
         widget=_TIME,
         error_messages=_WRONG_TIME,
         help_text=gettext_lazy(
-            "Leave both empty to close all day. Hours that began the evening before still end as set."
+            "Leave both empty to close all day. Opening hours that run past midnight from the day before still"
+            " end at their set time."
         ),
     )
     note = LineField(label=gettext_lazy("Reason (shown to members)"), required=False, max_length=120)

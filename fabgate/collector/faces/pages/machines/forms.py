@@ -190,7 +190,9 @@ class GateForm(forms.Form):
             ) from None
         known = Gate.objects.filter(name=name).exclude(token_hash="").select_related("machine").first()
         if known is not None:
-            text = _("This gate already exists, at %(machine)s. Move it here below, or choose another name.")
+            text = _(
+                "This gate already exists, at %(machine)s. Use the form below to move it here, or choose another name."
+            )
             raise forms.ValidationError(text % {"machine": known.machine or _("no machine")})
         return name
 

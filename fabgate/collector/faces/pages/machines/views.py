@@ -191,7 +191,7 @@ def retire(request: HttpRequest, name: str) -> HttpResponse:
     if gates:
         announcing.announce(gates, timeout_s=announcing.PAGE_S)
     text = (
-        _("%(machine)s is retired. Its sessions are kept; no new one can start.")
+        _("%(machine)s is retired. Its sessions are kept; no new session can start.")
         if is_over
         else _("%(machine)s is back in service. If it is locked, unlock it when it is ready.")
     )

@@ -57,7 +57,7 @@ class GroupForm(GroupPayerForm):
         labels = {
             "name": gettext_lazy("Name"),
             "kind": gettext_lazy("Type"),
-            "machines": gettext_lazy("Machines available with its badges"),
+            "machines": gettext_lazy("Machines available with the group's badges"),
             "note": gettext_lazy("Note"),
         }
         help_texts = {"machines": gettext_lazy("A class always needs a supervisor.")}

@@ -43,7 +43,7 @@ from fabgate.errors import UsageError
 _COLUMNS: Final = {
     "id": gettext_lazy("Number"),
     "name": gettext_lazy("Name"),
-    "first_name": gettext_lazy("Given name, if the name is the surname alone"),
+    "first_name": gettext_lazy("Given name, if the name column has only the surname"),
     "badges": gettext_lazy("Badges"),
     "lang": gettext_lazy("Language"),
     "level": gettext_lazy("Level"),
@@ -73,7 +73,7 @@ _TRAINING_COLUMNS: Final = {
     "training": gettext_lazy("Training"),
     "since": gettext_lazy("First day"),
     "stage": gettext_lazy("Stage"),
-    "until": gettext_lazy("Last day, if it ends before the training's own validity"),
+    "until": gettext_lazy("Last day, if it is before the end of the training's own validity"),
     "trainer": gettext_lazy("Trainer: a member by number or name, or someone with an account"),
 }
 _TRAINING_WRITTEN: Final = {
@@ -111,7 +111,7 @@ class UploadForm(forms.Form):
         """Refuse a file that is larger than a list of people can be."""
         upload = self.cleaned_data["file"]
         if upload.size > MAX_FILE_BYTES:
-            text = _("This file has %(found)d MB; a list of people has at most %(most)d MB.")
+            text = _("This file is %(found)d MB; a list of people can be at most %(most)d MB.")
             raise forms.ValidationError(
                 text % {"found": -(-upload.size // MEGABYTE), "most": MAX_FILE_BYTES // MEGABYTE}
             )
@@ -165,19 +165,22 @@ def _kinds() -> list[_Kind]:
             ),
             columns=_facts(MEMBERS, _COLUMNS, _WRITTEN),
             hint=_(
-                "Separate several badges or machines in a cell with a semicolon. Use short names for machines, such as"
-                " laser-2."
+                "If a cell contains several badges or machines, put semicolons between them. Use short names for"
+                " machines, such as laser-2."
             ),
             template="people-import-template",
         ),
         _Kind(
             title=_("A list of trainings"),
             text=_(
-                "One row for each training of a person. A file with a column for the training is read as such a list."
-                " Its people and trainings must exist already."
+                "One row for each training of a person. A file with a column for the training is read as a list"
+                " of trainings. The people and trainings in it must exist already."
             ),
             columns=_facts(TRAININGS, _TRAINING_COLUMNS, _TRAINING_WRITTEN),
-            hint=_("An import lowers no stage and lifts no suspension: such rows are listed and change nothing."),
+            hint=_(
+                "An import lowers no stage and lifts no suspension: rows that would do so are listed, but change"
+                " nothing."
+            ),
             template="people-import-trainings-template",
         ),
     ]

@@ -71,7 +71,8 @@ class TrainingForm(stale_form.StaleCheck, forms.ModelForm):  # type: ignore[type
         }
         help_texts = {
             "trainers": gettext_lazy(
-                "These people and managers may grant and revoke it. If none are selected, every trainer may."
+                "These people and managers may grant and revoke this training. If no one is selected, every"
+                " trainer may."
             ),
             "expires_after_days": gettext_lazy("Leave empty if the training never expires."),
             "prerequisite": gettext_lazy("For example the safety tour. Without it, this training gives no access."),
@@ -121,7 +122,7 @@ class TrainingForm(stale_form.StaleCheck, forms.ModelForm):  # type: ignore[type
         """Refuse a validity that is too short or too long."""
         days: int | None = self.cleaned_data["expires_after_days"]
         if days is not None and not 1 <= days <= 36500:
-            raise forms.ValidationError(_("Choose 1 to 36500 days, or leave it empty."))
+            raise forms.ValidationError(_("Enter 1 to 36500 days, or leave the field empty."))
         return days
 
     def clean_prerequisite(self) -> Training | None:

@@ -53,8 +53,8 @@ WORDS: Final[Mapping[tuple[str, Any], Any]] = {
 }
 #: What a form says below a rule.
 HELP: Final[Mapping[str, Any]] = {
-    "limit_s": gettext_lazy("A tap extends it."),
-    "max_s": gettext_lazy("A tap cannot extend it beyond this."),
+    "limit_s": gettext_lazy("A tap extends the session."),
+    "max_s": gettext_lazy("A tap cannot extend the session beyond this."),
     "idle_off_s": gettext_lazy(
         "Leave empty for never. The gate needs a sensor that shows whether the machine is running."
     ),
@@ -62,18 +62,18 @@ HELP: Final[Mapping[str, Any]] = {
         "The panel blinks and beeps for this long, but for at most a quarter of the time limit or idle time."
     ),
     "grace_s": gettext_lazy("Only in the mode where the card stays in its holder."),
-    "finish_max_s": gettext_lazy("After that the power is cut."),
+    "finish_max_s": gettext_lazy("After this time the power is cut."),
     "run_on_s": gettext_lazy("For a fan or a pump."),
     "warm_up_s": gettext_lazy("After power on: idle time does not count during warm-up."),
     "handover": gettext_lazy("The next member taps, and the machine keeps running under their name."),
-    "sponsor": gettext_lazy("An unknown badge, then a supervisor's within 30 seconds."),
+    "sponsor": gettext_lazy("The guest taps an unknown badge, then the supervisor taps within 30 seconds."),
     "attended": gettext_lazy(
         "If one badge uses two such machines at once, the sessions are marked for review. Do not tick this for a 3D printer that runs overnight."
     ),
     "on_stale": gettext_lazy("After seven days without the collector."),
     "observe_until": gettext_lazy(
-        "Until then every known member has access, including blocked people and minors without a"
-        " supervisor. Would-be refusals are recorded."
+        "Until then every known member has access, including blocked people and minors without a supervisor. Taps"
+        " that would have been refused are recorded."
     ),
     "price_hint": gettext_lazy("Such as €0.20/min. Once a tariff applies here, its price is shown instead."),
 }

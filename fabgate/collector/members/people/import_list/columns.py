@@ -120,7 +120,7 @@ class Columns:
         return text % {**values, "wanted": ", ".join(map(self.title, self.names))}
 
     def _absent(self, column: str) -> str:
-        text = _("the column '%(name)s' is missing; add it, and those of %(others)s that you need")
+        text = _("the column '%(name)s' is missing; add it, and any of these that you need: %(others)s")
         return text % {"name": self.title(column), "others": ", ".join(map(self.title, self.optional))}
 
 

@@ -150,20 +150,20 @@ def _payers(rows: list[ImportedMember], mistakes: list[Mistake]) -> None:
             continue
         same = [] if row.payer_id in known else by_name.get(folded(row.payer_id), [])
         if len(same) > 1 and same[1].ended_on is None:
-            text = _("payer: several organisations are called '%(name)s'; enter one of %(ids)s")
+            text = _("payer: several organisations are called '%(name)s'; enter one of these ids: %(ids)s")
             ids = ", ".join(sorted(payer.pk for payer in same if payer.ended_on is None))
             mistakes.append(Mistake(row.line, text % {"name": names.shown(row.payer_id[:64]), "ids": ids}))
             continue
         row.payer_id = same[0].pk if same else row.payer_id
         payer_found = organisations.get(row.payer_id)
         if payer_found is not None and payer_found.ended_on is not None:
-            text = _("payer: '%(name)s' ended on %(day)s; reopen it first, or enter another payer")
+            text = _("payer: '%(name)s' was closed on %(day)s; reopen it first, or enter another payer")
             values = {"name": payer_found.name, "day": payer_found.ended_on.isoformat()}
             mistakes.append(Mistake(row.line, text % values))
         named.append((row.line, row.payer_id))
     text = _(
-        "payer: no member or organisation '%(id)s'; enter a member's number or an organisation's name, or add this person"
-        " on a line of their own"
+        "payer: no member or organisation '%(id)s'; enter a member's number or an organisation's name, or add a"
+        " line for this payer"
     )
     nearly = _("payer: no member or organisation '%(id)s'; did you mean '%(near)s'?")
     mistakes += unknown_ids(named, known, text, nearly, {payer.name for payer in organisations.values()})
@@ -224,5 +224,5 @@ def _unknown_members(rows: list[ImportedMember], columns: Collection[str], mista
         return
     known = set(Member.objects.values_list("id", flat=True))
     named = [(row.line, row.id) for row in rows if row.id and not row.name]
-    text = _("id: no member '%(id)s'; a new member also needs a name, or the column 'badges'")
+    text = _("id: no member '%(id)s'; to add a new member, give a name, or add a column 'badges'")
     mistakes += unknown_ids(named, known, text, _("id: no member '%(id)s'; did you mean '%(near)s'?"))

@@ -163,7 +163,9 @@ def moved_badge_notes(file: members_file.File) -> list[str]:
 def left_member_notes(file: members_file.File) -> list[str]:
     """Return notes about people in the file who have left: their badges are not assigned."""
     left = dict(_left().values_list("id", "left_on"))
-    text = _("line %(line)d: %(id)s left on %(day)s; readmit them, then import the list again for their badges")
+    text = _(
+        "line %(line)d: %(id)s left on %(day)s; readmit this person, then import the list again to assign the badges"
+    )
     return [
         text % {"line": row.line, "id": row.id, "day": left[row.id]}
         for row in file.rows

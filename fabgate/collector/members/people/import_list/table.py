@@ -140,7 +140,7 @@ def _lines(book: Any) -> Iterator[tuple[int, list[Any]]]:
         for line, cells in _Parser.of(sheet, source).parse():
             if line > LAST_LINE:
                 raise UsageError(
-                    _("found a line beyond %(last)d, more than any sheet has; save the workbook again")
+                    _("found a row after row %(last)d, the last that a sheet can have; save the workbook again")
                     % {"last": LAST_LINE}
                 )
             # The dimensions that a file declares may be wrong, or a million empty columns.
@@ -180,7 +180,7 @@ def _refuse_bombs(raw: bytes) -> None:
     except Exception as error:  # a broken archive can make zipfile raise anything
         raise UsageError(_("cannot be read as a workbook; save it again, or as 'CSV UTF-8'")) from error
     if is_bomb:
-        raise UsageError(_("this workbook unpacks to far more than a list of people and was not read"))
+        raise UsageError(_("this workbook is far larger than a list of people once it is unpacked, and was not read"))
 
 
 def _tags(archive: zipfile.ZipFile, parts: Sequence[zipfile.ZipInfo]) -> int:

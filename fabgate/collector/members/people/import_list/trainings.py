@@ -115,7 +115,7 @@ class _Rows:
         if len(matches) == 1:
             return matches[0]
         if matches:
-            text = _("several trainings are called '%(found)s'; use the short name: %(names)s")
+            text = _("several trainings are called '%(found)s'; use one of the short names: %(names)s")
             self._wrong(record, "training", text, names=", ".join(one.name for one in matches))
             return None
         known = [*self._trainings, *(training.title for training in self._trainings.values())]
@@ -174,7 +174,7 @@ def _repeated(grants: Iterable[tuple[int, Grant]]) -> list[Mistake]:
     for line, grant in grants:
         first = lines.setdefault((grant.member_id, grant.training_id, grant.since), line)
         if first != line:
-            text = _("training: %(member)s has %(training)s from the same day on line %(line)d")
+            text = _("training: %(member)s already has %(training)s from the same day, on line %(line)d")
             values = {"member": grant.member, "training": grant.training, "line": first}
             mistakes.append(Mistake(line, text % values, first))
     return mistakes

@@ -90,7 +90,9 @@ def vat_number(typed: str) -> str:
         raise UsageError(wrong % {"found": text[:20]})
     form = _VAT.get(country)
     if form is not None and not form.fullmatch(rest):
-        wrong = _("Found %(found)s, which is not the form of a VAT number of %(country)s. Compare it with an invoice.")
+        wrong = _(
+            "Found %(found)s, which does not have the form of a VAT number of %(country)s. Compare it with an invoice."
+        )
         raise UsageError(wrong % {"found": text[:20], "country": country})
     return text
 

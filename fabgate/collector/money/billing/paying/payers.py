@@ -25,7 +25,7 @@ class Ended(UsageError):  # noqa: N818 (it names what is in the way)
     """An organisation that ended cannot be chosen as a payer."""
 
     def __init__(self, payer: Payer) -> None:
-        text = _("%(name)s ended on %(day)s. Reopen it first, or choose another payer.")
+        text = _("%(name)s was closed on %(day)s. Reopen it first, or choose another payer.")
         assert payer.ended_on is not None
         super().__init__(text % {"name": payer, "day": date_format(payer.ended_on, "SHORT_DATE_FORMAT")})
 

@@ -253,7 +253,7 @@ def test_a_mistake_is_said_and_no_link_is_made(browse):
     client.post("/floor/displays", SENT)
     again = client.post("/floor/displays", SENT)
     assert again.status_code == 409
-    assert "A link or key with this name works already." in text(again)
+    assert "A link or key with this name already exists and works." in text(again)
 
 
 def test_an_auditor_sees_the_links_and_makes_none_and_the_desk_sees_none(browse):

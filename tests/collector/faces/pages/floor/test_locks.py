@@ -239,7 +239,7 @@ def test_the_desk_takes_off_its_own_lock_and_nobody_elses(desk, maintainer):
     maintainer.post(LOCK, BROKEN)
     response = desk.post(UNLOCK, on())
     assert response.status_code == 403
-    assert "maintainer locked it" in response.content.decode()
+    assert "maintainer locked this machine" in response.content.decode()
     assert Machine.objects.get().lock is not None
     assert UNLOCK not in desk.get("/floor").content.decode()
     maintainer.post(UNLOCK, on())

@@ -48,11 +48,11 @@ def test_a_member_is_written_to_in_their_language_with_the_machine_and_since_whe
     assert (response.status_code, response["Location"]) == (303, CLOSING)
     assert said(response) == ["Bandsaw: e-mail sent to Zoé Müller."]
     ((recipient, message),) = got.taken
-    assert (recipient, message["Subject"]) == ("zoe@example.org", "Bandsaw est encore allumée")
+    assert (recipient, message["Subject"]) == ("zoe@example.org", "La machine «\xa0Bandsaw\xa0» est encore allumée")
     since = timezone.localtime(Gate.objects.get(name="gate-1").state_since)
     text = message.get_content()
     assert text.startswith("Bonjour Zoé,")
-    assert "Bandsaw est allumée avec votre badge depuis " in text
+    assert "La machine «\xa0Bandsaw\xa0» est allumée avec votre badge depuis " in text
     assert f"{since:%H:%M}" in text
     assert "éteignez-la sur place" in text
     assert logged() == [("desk", "member.mailed", "m-1", "", "machine-1")]

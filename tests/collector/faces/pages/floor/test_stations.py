@@ -142,7 +142,7 @@ def test_a_gate_that_is_not_well_says_so_on_its_machine():
 
 
 def test_a_gate_whose_clock_is_wrong_says_so_on_its_machine():
-    assert texts(seen(clock_off_ms=-3_540_000)) == "Its gate's clock is off by at least 59 min."
+    assert texts(seen(clock_off_ms=-3_540_000)) == "Its gate's clock is wrong by at least 59 min."
 
 
 def test_since_when_a_gate_with_a_wrong_clock_is_in_use_its_counter_says():

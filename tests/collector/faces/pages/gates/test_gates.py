@@ -104,7 +104,7 @@ def test_an_old_roster_that_is_still_the_newest_is_all_right():
 def test_two_rosters_of_one_minute_are_told_apart_by_their_seconds():
     minute = TODAYS // 60_000 * 60_000
     text = of(roster_version=minute + 20_000, reported_roster=minute + 10_000).roster.text
-    assert ":10; newest: " in text
+    assert ":10; the newest one is of " in text
     assert text.endswith(":20")
 
 
@@ -129,7 +129,7 @@ def test_a_gate_that_never_wrote_has_no_entry():
         ("thread-uplink: broken pipe", ("A component restarted after a failure: uplink", "broken pipe")),
         (
             "idle-off: found 600",
-            ("No running sensor: the idle switch-off does not work", "found 600"),
+            ("No running sensor: the machine does not switch off when idle", "found 600"),
         ),
         ("certificate: in 12 days", ("The certificate for the message broker must be renewed", "in 12 days")),
         ("meter-2: no answer", ("A meter cannot be read: the machine counts as running", "no answer")),

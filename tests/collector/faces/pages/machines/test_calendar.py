@@ -213,7 +213,7 @@ def at_half_past_midnight(monkeypatch) -> datetime:
 def test_open_late_after_midnight_means_the_night_that_is_running(browse, gate, at_half_past_midnight):
     Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(9), to=time(1))
     client = browse("desk")
-    assert "Until 06:00 this means the current night." in text(client.get("/machines/calendar"))
+    assert "Before 06:00, “tonight” means the night that has already begun." in text(client.get("/machines/calendar"))
     assert client.post("/machines/calendar/tonight", {"to": "03:00"}).status_code == 303
     row = SpecialDay.objects.get()
     assert (row.day, row.start, row.to) == (today() - timedelta(days=1), time(9), time(3))
@@ -286,7 +286,9 @@ def test_a_day_that_is_closed_keeps_the_tail_of_last_night_and_the_form_says_so(
     client = browse("manager")
     Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(20), to=time(2))
     client.post("/machines/calendar/special", {"scope": "", "day": today().isoformat()})
-    assert "Hours that began the evening before still end as set." in text(client.get("/machines/calendar"))
+    assert "Opening hours that run past midnight from the day before still end at their set time." in text(
+        client.get("/machines/calendar")
+    )
     machine, midnight = Machine.objects.get(name="saw"), datetime.combine(today(), time())
     found = opening_hours.Calendar(today())
     assert [found.is_open(machine, midnight.replace(hour=hour)) for hour in (1, 2, 21)] == [True, False, False]

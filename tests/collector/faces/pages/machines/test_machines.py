@@ -196,7 +196,7 @@ def test_a_gate_that_cannot_tell_whether_a_job_runs_is_named_beside_the_rules(
     saw.rules = {**saw.rules, "finish": "wait", **rules}
     saw.save()
     page = browse("manager").get("/machines/saw").content.decode()
-    assert ("so the time limit cuts it" in page) is is_told
+    assert ("so the time limit cuts the job off" in page) is is_told
 
 
 def test_a_training_opens_the_machine_for_who_holds_it(browse, saw, gate):
@@ -213,7 +213,7 @@ def test_a_training_opens_the_machine_for_who_holds_it(browse, saw, gate):
 
 def test_who_is_let_in_by_hand_is_named_with_the_page_where_it_is_done(browse, saw):
     nobody = text(browse("auditor").get("/machines/saw"))
-    assert "While no training gives access, only people with individual access may use it." in nobody
+    assert "While no training gives access, only people with individual access may use this machine." in nobody
     Member.objects.create(id="m-1", name="Ada").machines.add(saw)
     Member.objects.create(id="m-2", name="Gone", left_on="2026-01-01").machines.add(saw)
     Group.objects.create(name="2b", kind="class").machines.add(saw)

@@ -96,7 +96,7 @@ def test_what_a_command_did_is_told_from_what_an_account_of_that_name_did(browse
     page, floor = text(browse("manager").get("/people/m-1")), text(browse("desk").get("/floor/machines/laser/lock"))
     assert "by kb (command line): left it running" in page
     assert f"since {today():%-d %b %Y}, by kb (command line)" in page
-    assert "kb (command line) locked it." in floor
+    assert "kb (command line) locked this machine." in floor
     assert "Karim Benali" not in page + floor.partition("<main")[2]
 
 

@@ -45,9 +45,9 @@ def test_a_badge_that_was_somebodys_is_said_to_be_nobodys_now_and_whose_it_was(d
     Badge.objects.get(member="m-1").end(Badge.LOST, "maya", datetime.now(UTC))
     page = text(desk.get("/people", {"q": typed}))
     assert "This badge is not assigned" in page
-    assert "Ada Lovelace had it until" in page
+    assert "Ada Lovelace had this badge until" in page
     assert "It was reported lost by maya" in page
-    assert '<a href="/people/m-1">Open their page</a>' in page
+    assert '<a href="/people/m-1">Open the person\'s page</a>' in page
     assert (f"/people/enrol?typed={ADA}" in page) == may_be_given
     assert "/people/enrol?typed" not in text(browse("auditor").get("/people", {"q": typed}))
 
@@ -58,7 +58,7 @@ def test_a_number_finds_who_has_the_badge_now_however_it_was_handed_on(desk):
     handed_on = Badge.objects.create(spelling=ADA, digest=old.digest, member_id="m-2")  # as versions before this did
     assert desk.get("/people", {"q": "11"}).headers["Location"] == "/people/m-2"
     handed_on.end(Badge.RETURNED, "maya", datetime.now(UTC))
-    assert "Zoé Müller-Østergård had it until" in text(desk.get("/people", {"q": "11"}))
+    assert "Zoé Müller-Østergård had this badge until" in text(desk.get("/people", {"q": "11"}))
 
 
 def test_whose_id_is_the_number_of_a_badge_that_nobody_has_is_found_beside_it(desk):
@@ -74,7 +74,7 @@ def test_a_badge_that_a_group_gave_back_is_the_groups_no_more(desk):
     row = Badge.objects.create(spelling=NEW, digest=tapped(NEW), group=group, number="C1", kind="class")
     row.end(Badge.RETURNED, "maya", datetime.now(UTC))
     page = text(desk.get("/people", {"q": "C1"}))
-    assert "2de B had it until" in page
+    assert "2de B had this badge until" in page
     assert "This badge belongs to a group" not in page
 
 

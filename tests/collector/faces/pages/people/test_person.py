@@ -34,7 +34,7 @@ def test_a_second_person_of_one_name_is_asked_about_before_they_are_added(desk, 
     typed = {"id": "m-4", "name": name, "lang": "en", "grace_days": "0"}
     asked = desk.post("/people/new", typed)
     assert asked.status_code == 400
-    assert "There is already a person of this name. Is it the same person?" in text(asked)
+    assert "There is already a person with this name. Is it the same person?" in text(asked)
     assert 'value="is:m-1"' in text(asked)
     assert not Member.objects.filter(pk="m-4").exists()
     assert desk.post("/people/new", {**typed, "twin": "not:m-2"}).status_code == 400

@@ -149,4 +149,4 @@ def test_people_of_one_name_are_told_apart_where_they_are_ticked(browse, account
     assert "Kim (kim)" in page
     assert "Kim (kim2)" in page
     preview = look(manager, "id,name\nm-1,Ada Lovelace\nm-2,Z\nm-3,É\nm-50,ada lovelace\n")
-    assert "already a member of this name: m-1, m-9" in text(preview)
+    assert "already a member with this name: m-1, m-9" in text(preview)

@@ -55,7 +55,7 @@ def test_a_person_who_was_added_by_mistake_is_marked_as_left_and_no_row_goes(man
     before = rows()
     assert f'action="{UNDO}"' in text(manager.get(PAGE))
     broker.told.clear()
-    assert "Grace Hopper is taken back" in said(manager.post(UNDO))
+    assert "Adding Grace Hopper was undone" in said(manager.post(UNDO))
     assert Member.objects.get(pk="m-4").left_on == today()
     assert "m-4" not in admitted("laser-1")
     assert "no-access" in refused("laser-1")["m-4"]

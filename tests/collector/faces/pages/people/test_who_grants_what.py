@@ -129,7 +129,7 @@ def test_underneath_the_pages_the_same_rules_hold_and_the_site_itself_is_free_of
                 give(ada, laser(), "autonomous", actor=who, since=today())
     laser().trainers.add(bo)
     for give in (trainings.grant_training, lambda one, *more, **said: many_grants.grant_to_many([one], *more, **said)):
-        with pytest.raises(UsageError, match="Only a manager can make instructors"):
+        with pytest.raises(UsageError, match="Only a manager can make someone an instructor"):
             give(ada, laser(), "instructor", actor=bo, since=today())
         with pytest.raises(UsageError, match="Only a manager can choose a day more than a month ago"):
             give(ada, laser(), "autonomous", actor=bo, since=long_ago())

@@ -236,7 +236,7 @@ def test_a_lost_badge_that_was_refused_near_the_moment_says_who_had_it(used, bro
     Badge.objects.create(digest="b", member_id="m-3", since=NOON - timedelta(days=9)).end(Badge.LOST, "desk", NOON)
     page = text(browse("manager").get(asked(NOON + 20 * MINUTE)))
     assert "Lost badge: Badge was reported lost" in page
-    assert f"Zoé Petit had it until {NOON:%-d %b %Y} (reported lost)" in page
+    assert f"Zoé Petit had this badge until {NOON:%-d %b %Y} (reported lost)" in page
     assert page.count("Unknown badge:") == 1
 
 

@@ -118,7 +118,7 @@ def test_a_badge_that_was_reported_lost_says_who_had_it(used, browse):
     row.end(Badge.LOST, "desk", NOON)
     client = browse("manager")
     page = text(client.get("/use/refusals"))
-    had = f"Zoé Müller had it until {NOON:%-d %b %Y} (reported lost)"
+    had = f"Zoé Müller had this badge until {NOON:%-d %b %Y} (reported lost)"
     assert page.count(had) == 3  # in each line, and where unknown badges are counted
     assert page.count("Lost badge <code>stranger") == 2
     assert "badge=stranger00" in page
@@ -142,8 +142,8 @@ def test_a_refusal_is_labelled_by_who_had_the_badge_at_its_time_and_not_by_who_h
     assert lines(client) == ["Unknown badge: ", "Unknown badge: "]
     between = first.about + (second.about - first.about) / 3
     row = Badge.objects.create(digest="stranger00", member_id="m-1", since=between)
-    had = f"Zoé Müller had it until {NOON:%-d %b %Y} (reported lost)"
-    assert lines(client) == ["Unknown badge: It was then the badge of Zoé Müller", "Unknown badge: "]
+    had = f"Zoé Müller had this badge until {NOON:%-d %b %Y} (reported lost)"
+    assert lines(client) == ["Unknown badge: At that time it was the badge of Zoé Müller", "Unknown badge: "]
     row.end(Badge.LOST, "desk", between + (second.about - between) / 2)
     assert lines(client) == [f"Lost badge: {had}", "Unknown badge: "]
     Badge.objects.create(digest="stranger00", member_id="m-2", since=second.about + timedelta(hours=1))

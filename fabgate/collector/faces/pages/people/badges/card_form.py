@@ -81,7 +81,7 @@ class CardForm(forms.Form):
     typed = forms.CharField(
         label=gettext_lazy("Badge"),
         max_length=64,
-        help_text=gettext_lazy("Hold it on the USB reader, or type the number that the reader shows."),
+        help_text=gettext_lazy("Hold the badge on the USB reader, or type the number that the reader shows."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
     )
 
@@ -98,7 +98,9 @@ class CardForm(forms.Form):
                 ],
                 widget=forms.RadioSelect,
                 error_messages={
-                    "required": _("Choose one. Not sure? Tap the badge on a gate first, then type it again.")
+                    "required": _(
+                        "Choose a format. Not sure? Tap the badge on a gate first, then type its number here again."
+                    )
                 },
             )
         self._lost = _lost_by_others(self._chosen(), holder)

@@ -72,7 +72,10 @@ class PayerForm(Addressed, StaleCheck, forms.ModelForm):  # type: ignore[type-ar
         for line in filter(None, map(str.strip, str(self.cleaned_data["references"]).splitlines())):
             match = _REFERENCE.fullmatch(line)
             if match is None or len(match[2]) > _LONGEST_REFERENCE or not match[2].isprintable():
-                text = _("Found “%(found)s”, wanted a program's short name, a colon and its number: “tryton: 4110042”.")
+                text = _(
+                    "Found “%(found)s”, wanted a program's short name, a colon and the customer number: “tryton:"
+                    " 4110042”."
+                )
                 wrong.append(text % {"found": line[:40]})
             elif match[1] in found:
                 wrong.append(_("“%(sink)s” appears twice.") % {"sink": match[1]})

@@ -41,7 +41,7 @@ _WHICH: Final = (
     (_NOW, pgettext_lazy("payers", "All")),
     (_ORGANISATIONS, gettext_lazy("Organisations")),
     (_NO_ADDRESS, gettext_lazy("Without an address")),
-    (_ENDED, gettext_lazy("Ended organisations")),
+    (_ENDED, gettext_lazy("Closed organisations")),
 )
 #: The most characters of an address in the list.
 _LONGEST_ADDRESS: Final = 60
@@ -137,7 +137,7 @@ def end(request: HttpRequest, pk: str) -> HttpResponse:
                 payers.reopen(held, actor=actor)
         except payers.StillPays as error:
             raise errors.Conflict(str(error)) from None
-    text = _("%(name)s ended: it can no longer be chosen as a payer.") if is_over else _("%(name)s reopened.")
+    text = _("%(name)s was closed: it can no longer be chosen as a payer.") if is_over else _("%(name)s reopened.")
     gates_informed.report_change(request, text % {"name": payer})
     return see_other(reverse("people-payer-one", args=[pk]))
 

@@ -84,7 +84,7 @@ class GrantForm(forms.Form):
         self.fields["lower"] = forms.BooleanField(
             label=_("Yes, lower the stage"), required=False, widget=forms.CheckboxInput({"value": self._lowering})
         )
-        text = _("This person already has %(stage)s, %(until)s; this grant would give less. Nothing has changed yet.")
+        text = _("This person already has a higher stage: %(stage)s, %(until)s. Nothing has changed yet.")
         until = _("until %(day)s") % {"day": people_labels.day(held.last_day)} if held.last_day else _("no end")
         self.add_error("lower", text % {"stage": people_labels.stage(held.stage).word, "until": until})
 
@@ -205,7 +205,8 @@ class FirstBadgeForm(GiveForm):
         super().__init__(*args, **more)
         self.fields["typed"].required = False
         self.fields["typed"].help_text = _(
-            "Hold it on the USB reader, or type the number that the reader shows. Leave empty to assign one later."
+            "Hold the badge on the USB reader, or type the number that the reader shows. Leave empty to assign a"
+            " badge later."
         )
 
     @property
@@ -238,8 +239,8 @@ class LendForm(card_form.CardForm):
         more.setdefault("initial", {"until": blocks.today()})
         super().__init__(*args, **more)
         self.fields["typed"].label = _("Loan badge")
-        self.fields["typed"].help_text = _("Type its printed number, or hold it on the USB reader.")
-        self.fields["number"].help_text = _("Only the first time it is lent.")
+        self.fields["typed"].help_text = _("Type the badge's printed number, or hold the badge on the USB reader.")
+        self.fields["number"].help_text = _("Only the first time the badge is lent.")
         self.fields["typed"].widget.attrs["list"] = "loans"
         self.loans = badges.available_loans()
         typed = str(self.data.get(self.add_prefix("typed"), "")).strip() if self.is_bound else ""
@@ -262,8 +263,8 @@ class LendForm(card_form.CardForm):
     def not_a_badge_text(self) -> str:
         """Return the error for a printed number that belongs to no loan badge."""
         return _(
-            "No available loan badge has the number “%(typed)s”. The first time a badge is lent, hold it on"
-            " the USB reader in this field, and enter its number in the next one."
+            "No available loan badge has the number “%(typed)s”. The first time you lend a badge, click in this"
+            " field, hold the badge on the USB reader, and enter its printed number in the next field."
         )
 
     def clean_until(self) -> date:
@@ -291,5 +292,8 @@ def not_free(error: badges.Taken) -> str:
 def taken(row: Badge) -> str:
     """Return the error for a badge that is already assigned."""
     who = (row.member.name or row.member.pk) if row.member else str(row.group)
-    text = _("%(name)s has had this badge, or one with this number, since %(day)s. Remove it on their page first.")
+    text = _(
+        "%(name)s has had this badge, or one with this number, since %(day)s. Remove that badge on the person's"
+        " page first."
+    )
     return text % {"name": who, "day": people_labels.day(row.since)}

@@ -106,10 +106,10 @@ def _cancel_plan(request: HttpRequest, member: Member) -> HttpResponse:
     try:
         since = date.fromisoformat(request.POST["cancelled"])
     except ValueError:
-        raise UsageError(_("found no day of a change of plan; open the page of the person again")) from None
+        raise UsageError(_("found no day for the change of plan; open the person's page again")) from None
     if not member_plans.cancel(member, since, blocks.today(), actor=shortcuts.actor(request)):
         raise errors.Conflict(_("This change has already been cancelled."))
-    messages.success(request, _("The change of %(day)s is cancelled.") % {"day": people_labels.day(since)})
+    messages.success(request, _("The change of plan on %(day)s is cancelled.") % {"day": people_labels.day(since)})
     return shortcuts.redirect_to_person(member)
 
 

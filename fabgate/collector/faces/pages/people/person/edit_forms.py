@@ -56,7 +56,7 @@ class PersonForm(PersonPayerForm):
             "email": gettext_lazy("E-mail"),
             "lang": gettext_lazy("Language on displays"),
             "valid_until": gettext_lazy("Member until"),
-            "grace_days": gettext_lazy("Days of grace after that"),
+            "grace_days": gettext_lazy("Days of grace after the last day"),
             "category": gettext_lazy("Category"),
             "minor": gettext_lazy("Minor: always needs a supervisor"),
             "supervised": gettext_lazy("Always needs a supervisor, for another reason"),
@@ -66,7 +66,7 @@ class PersonForm(PersonPayerForm):
             "machines": gettext_lazy("Individual access: machines allowed without training"),
         }
         help_texts = {
-            "valid_until": gettext_lazy("The last day. Leave empty for no end."),
+            "valid_until": gettext_lazy("The last day of membership. Leave empty for no end."),
             "category": gettext_lazy("How this person is counted in statistics."),
             "note": gettext_lazy("Visible at the desk; not shown at machines."),
         }
@@ -135,7 +135,7 @@ class PersonForm(PersonPayerForm):
         """Refuse more than a year."""
         days: int = self.cleaned_data["grace_days"]
         if days > MOST_GRACE:
-            raise forms.ValidationError(_("Choose at most %(most)d days.") % {"most": MOST_GRACE})
+            raise forms.ValidationError(_("Enter at most %(most)d days.") % {"most": MOST_GRACE})
         return days
 
 
@@ -166,8 +166,8 @@ class NewPersonForm(PersonForm):
                 trainings,
                 label=gettext_lazy("Trainings already completed"),
                 help_text=gettext_lazy(
-                    "Granted from today, with you as the trainer. For another day or trainer, grant the training on"
-                    " their page."
+                    "Granted from today, with you as the trainer. For another day or trainer, grant the training"
+                    " on the person's page."
                 ),
                 required=False,
                 widget=forms.CheckboxSelectMultiple,
@@ -176,7 +176,7 @@ class NewPersonForm(PersonForm):
             self.fields["plan"] = forms.ModelChoiceField(
                 plans,
                 label=gettext_lazy("Plan"),
-                help_text=gettext_lazy("It applies from today."),
+                help_text=gettext_lazy("The plan applies from today."),
                 required=False,
                 empty_label=gettext_lazy("No plan"),
             )
@@ -208,7 +208,7 @@ class NewPersonForm(PersonForm):
         cleaned = super().clean()
         self.namesakes = duplicates.of_name(str(cleaned.get("name", "")))
         if self.namesakes and not self.is_another:
-            self.add_error("name", _("There is already a person of this name. Is it the same person?"))
+            self.add_error("name", _("There is already a person with this name. Is it the same person?"))
         return cleaned
 
     @property

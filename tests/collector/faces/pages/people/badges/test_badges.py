@@ -55,14 +55,16 @@ def test_a_badge_of_each_kind_is_assigned_as_it_is_typed_and_the_page_says_what_
 def test_the_desk_reads_whose_badges_a_reader_that_shortens_cannot_tell_apart(desk):
     Collector.objects.update(badge_forms="em:number8")
     desk.post("/people/m-3/give", {"typed": "em-hex:0A00B1C2D3"})
-    assert "Readers that shorten it give: number8:11649747<" in " ".join(text(desk.get("/people/m-3")).split())
+    assert "Readers that shorten the badge's number give: number8:11649747<" in " ".join(
+        text(desk.get("/people/m-3")).split()
+    )
     assert desk.get("/people?q=11649747").headers["Location"] == "/people/m-3"  # as the reader at the desk may type it
     taken = desk.post("/people/m-1/give", {"typed": "number8:11649747"})
     assert "for a badge of Élise Noël, too" in str(taken.context["give_form"].errors["typed"])
     short = tapped("number8:11649747")
     assert "Already assigned to:" in text(desk.get(f"/people/enrol?badge={short}"))
     assert short not in text(desk.get("/people/enrol"))
-    why = "Gates refuse number8:11649747: a reader that gives it cannot tell this badge from that of {}. Exchange"
+    why = "Gates refuse number8:11649747: a reader that gives it cannot tell this badge from that of {}. Replace"
     response = desk.post("/people/m-1/give", {"typed": "em-hex:0B00B1C2D3"})
     assert why.format("Élise Noël") in said(response)
     assert refused("laser-1")[short] == ["badge-shared"]
@@ -70,9 +72,9 @@ def test_the_desk_reads_whose_badges_a_reader_that_shortens_cannot_tell_apart(de
     tapped("number8:11649747", reasons=("badge-shared",))
     floor = text(desk.get("/floor"))
     assert "Badge that cannot be told apart" in floor
-    assert "See whose it may be" in floor
+    assert "See whose badge it may be" in floor
     page = text(desk.get(f"/people/enrol?badge={short}"))
-    assert "gates refuse it: Élise Noël, Ada Lovelace." in page
+    assert "several badges (Élise Noël, Ada Lovelace), so gates refuse it." in page
     assert 'type="search" name="q" value' not in page
 
 
@@ -106,7 +108,7 @@ def test_digits_that_can_be_several_badges_are_asked_about(desk):
     response = desk.post("/people/m-3/give", {"typed": "0077705924"})
     assert response.status_code == 400
     form = response.context["give_form"]
-    assert "Choose one" in str(form.errors["reading"])
+    assert "Choose a format" in str(form.errors["reading"])
     choices = [value for value, _label in form.fields["reading"].choices]
     assert "dec:0077705924" in choices
     response = desk.post("/people/m-3/give", {"typed": "0077705924", "reading": "dec:0077705924"})
@@ -233,8 +235,8 @@ def test_a_loan_that_is_not_understood_is_said_at_its_field(desk, typed, until, 
 def test_a_number_alone_is_no_badge_the_first_time_and_it_says_what_else_is_needed(desk):
     response = desk.post("/people/m-3/lend", {"typed": "L9", "until": today().isoformat()})
     (error,) = response.context["lend_form"].errors["typed"]
-    assert error.startswith("No available loan badge has the number “L9”. The first time a badge is lent, hold it")
-    assert "enter its number in the next one" in error
+    assert error.startswith("No available loan badge has the number “L9”. The first time you lend a badge, click")
+    assert "enter its printed number in the next field" in error
     phone = desk.post("/people/m-3/lend", {"typed": "08A1B2C3", "until": today().isoformat()})
     assert "sends a new number each time" in str(phone.context["lend_form"].errors["typed"])
     given = desk.post("/people/m-3/give", {"typed": "L9"})

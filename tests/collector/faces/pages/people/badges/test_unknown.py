@@ -139,8 +139,9 @@ def test_a_lost_badge_on_the_reader_is_said_to_be_lost_and_given_once_somebody_s
     for more in ({}, other):
         response = desk.post(address.format(group=group.pk), {**typed, **more})
         assert response.status_code == 400
-        assert "It was reported lost by maya (command line): ask Ada Lovelace before somebody else gets it." in text(
-            response
+        assert (
+            "It was reported lost by maya (command line): ask Ada Lovelace before you assign it to someone else."
+            in text(response)
         )
         assert f'value="{ADA}"' in text(response)
         assert not Badge.objects.filter(ended_at=None).exists()
@@ -189,15 +190,15 @@ GIVING = ("/people/enrol?badge={badge}", "/people/new?badge={badge}", "/people/m
 @pytest.mark.parametrize("address", GIVING)
 def test_before_a_lost_badge_is_given_the_page_says_whose_it_was_and_who_reported_it(desk, address):
     page = text(desk.get(address.format(badge=found_again())))
-    assert "Ada Lovelace had it until" in page
-    assert "It was reported lost by desk: ask Ada Lovelace before somebody else gets it." in page
-    assert '<a href="/people/m-1">Open their page</a>' in page
+    assert "Ada Lovelace had this badge until" in page
+    assert "It was reported lost by desk: ask Ada Lovelace before you assign it to someone else." in page
+    assert '<a href="/people/m-1">Open the person\'s page</a>' in page
 
 
 @pytest.mark.parametrize("address", GIVING)
 def test_before_a_badge_that_was_given_back_is_given_the_page_says_whose_it_was(desk, address):
     page = text(desk.get(address.format(badge=found_again("returned"))))
-    assert "Ada Lovelace had it until" in page
+    assert "Ada Lovelace had this badge until" in page
     assert "(returned)" in page
     assert "reported lost" not in page
 

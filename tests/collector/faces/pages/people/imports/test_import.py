@@ -220,7 +220,7 @@ def test_a_file_must_be_chosen_and_be_no_larger_than_a_list_of_people(manager):
     assert manager.post("/people/import").status_code == 400
     response = upload(manager, b"id\n" + b"x" * (5 * 1024 * 1024))
     assert response.status_code == 400
-    assert "a list of people has at most 5 MB" in text(response)
+    assert "a list of people can be at most 5 MB" in text(response)
 
 
 # --- badges to look at ------------------------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ def test_a_badge_that_the_list_gives_to_another_person_is_shown_for_both_and_goe
 def test_who_has_left_gets_no_badge_by_a_list_and_that_is_told(manager):
     Member.objects.filter(pk="m-3").update(left_on=today())
     page = look(manager, f"id,name,badges\nm-3,Élise N.,{NEW}\n")
-    assert f"line 2: m-3 left on {today()}; readmit them" in text(page)
+    assert f"line 2: m-3 left on {today()}; readmit this person" in text(page)
     assert [field.name for person in page.context["found"].changed for field in person.fields] == ["name"]
     take(manager, page)
     assert Member.objects.get(pk="m-3").name == "Élise N."
@@ -334,7 +334,7 @@ def test_a_column_in_a_mistake_is_called_as_in_its_readers_language(account, bro
     for content, told in (
         (
             "nom\nAda",
-            "la colonne « identifiant » manque ; ajoutez-la, avec celles de nom, prénom, badges, langue, niveau",
+            "la colonne « identifiant » manque ; ajoutez-la, ainsi que celles dont vous avez besoin parmi : nom",
         ),
         ("identifiant,id\nada,ada", "« identifiant »"),
         ("identifiant,name,quoi\nada,Ada,1", "identifiant, nom, prénom, badges"),

@@ -47,7 +47,7 @@ def test_nobody_leaves_unless_the_list_is_said_to_be_complete(manager, many):
 
 def test_a_list_from_which_more_than_a_fifth_vanish_ends_nobody(manager, many):
     page = look(manager, ALL + "".join(many[:-3]))
-    assert "as if the list were incomplete" in text(page)
+    assert "it seems to be incomplete" in text(page)
     assert 'name="complete"' not in text(page)
     assert take(manager, page, complete="yes").status_code == 400
     assert not Member.objects.exclude(left_on=None).exists()
@@ -92,7 +92,7 @@ def test_a_list_that_names_nobody_who_is_there_ends_nobody(manager, many):
 
 def test_a_class_that_is_added_to_a_workshop_is_no_half_of_a_list(manager, many):
     page = look(manager, f"id,name,badges\nm-1,Ada Lovelace,{ADA}\n{NEWCOMERS}")
-    assert "as if the list were incomplete" not in text(page)
+    assert "it seems to be incomplete" not in text(page)
     assert 'class="message warning"' not in text(page)
     assert "this list only adds people" in text(page)
     assert 'name="complete"' not in text(page)
@@ -102,7 +102,7 @@ def test_a_class_that_is_added_to_a_workshop_is_no_half_of_a_list(manager, many)
 
 def test_half_of_a_list_that_changes_people_too_is_called_so(manager, many):
     page = look(manager, f"id,name,badges\nm-1,Ada King,{ADA}\n{NEWCOMERS}")
-    assert "as if the list were incomplete" in text(page)
+    assert "it seems to be incomplete" in text(page)
 
 
 def test_while_a_line_is_broken_nobody_is_ended_by_a_list(manager, many):

@@ -143,7 +143,7 @@ def test_a_row_with_an_error_is_named_and_the_others_can_be_imported(manager, ro
 def test_of_two_rows_for_the_same_day_neither_is_imported(manager):
     page = look(manager, f"{HEAD}m-1,laser,2025-01-01,,,\nm-1,laser,2025-01-01,supervised,,\nm-2,saw,2025-01-01,,,\n")
     assert page.context["lines"] == [
-        ("Rows 2 and 3", "training: m-1 (Ada Lovelace) has Laser training from the same day on line 2")
+        ("Rows 2 and 3", "training: m-1 (Ada Lovelace) already has Laser training from the same day, on line 2")
     ]
     assert page.context["takes"] == 1
 
@@ -160,7 +160,7 @@ def test_people_who_left_keep_their_past_and_get_nothing_new(manager):
 def test_two_trainings_of_one_title_are_told_apart_by_their_short_names(manager):
     Training.objects.create(name="laser-2", title="Laser training")
     page = look(manager, f"{HEAD}m-1,Laser training,2025-01-01,,,\nm-2,laser-2,2025-01-01,,,\n")
-    told = "training: several trainings are called 'Laser training'; use the short name: laser, laser-2"
+    told = "training: several trainings are called 'Laser training'; use one of the short names: laser, laser-2"
     assert page.context["lines"] == [("Row 2", told)]
     assert page.context["takes"] == 1
 

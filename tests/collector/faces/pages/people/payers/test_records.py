@@ -53,7 +53,7 @@ def test_an_organisation_is_added_with_what_a_statement_needs_and_is_in_the_log(
         ("email", "nobody", "valid e-mail"),
         ("lang", "xx", "not one of the available choices"),
         ("registration_number", "732 829 321", "Found 732829321, which is not a valid SIREN"),
-        ("vat_number", "FR1", "Found FR1, which is not the form of a VAT number of FR"),
+        ("vat_number", "FR1", "Found FR1, which does not have the form of a VAT number of FR"),
         ("references", "Tryton 411", "Found “Tryton 411”, wanted a program"),
         ("references", "a: 1\na: 2", "“a” appears twice."),
         ("references", f"a: {'1' * 201}", "wanted a program"),
@@ -96,7 +96,7 @@ def test_an_organisation_pays_for_a_person_and_a_group_by_name_or_number(browse,
         ("Lycée", "No member or organisation has the number or the name “Lycée”."),
         ("2de B", "“2de B” is a group, and a group pays only for itself. Enter a member or an organisation."),
         ("lumiere", "Several people match: "),
-        ("Old", "Old ended on"),
+        ("Old", "Old was closed on"),
     ],
 )
 def test_what_is_no_payer_is_refused_with_what_was_found_and_wanted(accountant, typed, error):
@@ -114,12 +114,12 @@ def test_an_organisation_ends_when_nobody_is_left_for_whom_it_pays_and_is_reopen
     university = organisation()
     Member.objects.filter(pk="m-1").update(payer=university)
     page = text(accountant.get("/people/payers/payer:1"))
-    assert "End organisation" not in page
+    assert "Close organisation" not in page
     refused = accountant.post("/people/payers/payer:1/end", {"over": "1"})
     assert refused.status_code == 409
     assert "Université Lumière still pays for m-1 (Ada Lovelace)." in text(refused)
     Member.objects.update(payer=None)
-    assert "End organisation" in text(accountant.get("/people/payers/payer:1"))
+    assert "Close organisation" in text(accountant.get("/people/payers/payer:1"))
     assert accountant.post("/people/payers/payer:1/end", {"over": "1"}).status_code == 303
     assert accountant.post("/people/payers/payer:1/end", {"over": "1"}).status_code == 409
     assert "Université Lumière" not in text(accountant.get("/people/payers"))
