@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
+from fabgate import days
 from fabgate.collector.cli import text_table
 from fabgate.collector.ground.base import called, local_times
 from fabgate.collector.ground.models import Member, UsageSession
@@ -88,7 +89,7 @@ def interval(start: str, end: str, tz: str | None) -> tuple[datetime, datetime]:
     moments: list[datetime] = []
     for option, text in (("--from", start), ("--to", end)):
         try:
-            moment = datetime.fromisoformat(text)
+            moment = days.any_moment(text)
         except ValueError:
             mistakes.append(f"{option}: found {text!r}, wanted a moment such as 2026-11-01 or 2026-11-01T08:00+01:00")
             continue

@@ -20,6 +20,7 @@ import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -176,22 +177,28 @@ def _person(raw: Any, wrong: Callable[[str], None]) -> tuple[wire.Member, list[s
         if raw.get(key) in ABSENT:
             wrong(f"{key}: found nothing, wanted {_wanted(key)}")
     reasons = values.pop("reasons", [])
+    _read_last_day(values, wrong)
     person = wire.Member(**{"id": "", "badges": [], **values})
     try:
         member(person if person.id else msgspec.structs.replace(person, id="?"))
     except UsageError as error:
         wrong(str(error).partition(": ")[2])
-    _refuse_unlikely(person.valid_until, wrong)
     return person, reasons
 
 
-def _refuse_unlikely(valid_until: str | None, wrong: Callable[[str], None]) -> None:
-    """Report a day that was probably mistyped, and would lock the person out. What is no day was reported before."""
+def _read_last_day(values: dict[str, Any], wrong: Callable[[str], None]) -> None:
+    """Read `valid_until`. A day that was probably mistyped would lock the person out: report it and leave it out.
+
+    ``member`` reports what is no day.
+    """
+    text = values.get("valid_until")
     with suppress(ValueError):
         try:
-            days.read(valid_until or "")
+            if text is not None:
+                values["valid_until"] = days.read(text).isoformat()
         except days.UnlikelyDay as error:
-            wrong(f"valid_until: found {valid_until!r}, {error}")
+            del values["valid_until"]
+            wrong(f"valid_until: found {text!r}, {error}")
 
 
 def _listed(key: str, value: Any) -> Any:
@@ -261,6 +268,9 @@ def _machine(raw: Any, fallback: wire.MachineRules, mistakes: Mistakes) -> wire.
         if key not in _MACHINE:
             mistakes.at(f"machine.{key}", f"found an unknown key, wanted {near(str(key), _MACHINE)}")
             continue
+        if key == "observe_until" and value not in ABSENT:
+            values[key] = _moment(value, mistakes)
+            continue
         try:
             values[key] = msgspec.convert(None if value in ABSENT else value, _MACHINE[key], strict=False)
         except (msgspec.ValidationError, RecursionError):
@@ -272,6 +282,18 @@ def _machine(raw: Any, fallback: wire.MachineRules, mistakes: Mistakes) -> wire.
         name, _, text = mistake.partition(": ")
         mistakes.at(f"machine.{name}", text)
     return rules
+
+
+def _moment(value: Any, mistakes: Mistakes) -> datetime | None:
+    """Return until when the machine is open to all, or None after reporting a mistake."""
+    try:
+        return days.read_moment(str(value))
+    except days.UnlikelyDay as error:
+        text = str(error)
+    except ValueError:
+        text = "wanted a moment such as 2027-03-01 or 2027-03-01T18:00"
+    mistakes.at("machine.observe_until", f"found {shown(value)}, {text}")
+    return None
 
 
 def _zone(name: Any, mistakes: Mistakes) -> str:

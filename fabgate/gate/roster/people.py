@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from datetime import date
 from enum import StrEnum
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -13,6 +15,8 @@ from fabgate.errors import UsageError
 from fabgate.rules import vocabulary
 
 _MINUTES_OF_DAY = 24 * 60
+#: `date.fromisoformat` reads 20270301 and 2027-W09-1 too.
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def member(found: wire.Member) -> vocabulary.Member:
@@ -136,11 +140,11 @@ def _ms(seconds: int, key: str, wrong: list[str], least: int = 0) -> int:
 
 
 def _date(text: str, wrong: list[str]) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        wrong.append(f"valid_until: found {text!r}, wanted a date such as 2027-03-01")
-        return None
+    with suppress(ValueError):
+        if _DATE.fullmatch(text) is not None:
+            return date.fromisoformat(text)
+    wrong.append(f"valid_until: found {text!r}, wanted a date such as 2027-03-01")
+    return None
 
 
 def _window(window: wire.Window, wrong: list[str]) -> vocabulary.Window:

@@ -62,6 +62,12 @@ def test_an_empty_value_goes_back_to_the_default():
         ("handover=1", "wanted yes or no"),
         ("on_stale=shrug", "wanted allow or deny"),
         ("observe_until=soon", "wanted a moment such as 2027-03-01"),
+        ("observe_until=20270301", "wanted a moment such as 2027-03-01"),
+        (
+            "observe_until=0026-12-31",
+            "observe_until: found '0026-12-31', wanted a day from 1950-01-01 to 2060-12-31; did you mean 2026-12-31?",
+        ),
+        ("observe_until=2062-12-31T10:00", "did you mean 2026-12-31?"),
         ("max_s=5", "wanted 43200 (limit_s) or more"),
         ("mode=hold grace_s=0", "grace_s: found 0 with mode: hold and supervisor: minors, wanted 1 or more"),
         ("warn_s=43200", "warn_s: found 43200, wanted less than 43200 (limit_s)"),

@@ -126,6 +126,32 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
             "members.csv:3: member 2: valid_until: found '2062-12-31', wanted a day from 1950-01-01 to 2060-12-31; did you mean 2026-12-31?",
         ],
     ),
+    "a day without hyphens, and a week": (
+        "yaml",
+        '- {id: a, badges: [], valid_until: "00261231"}\n- {id: b, badges: [], valid_until: "20621231"}\n- {id: c, badges: [], valid_until: "0026-W53-4"}',
+        [
+            "members.yaml:1: member 1: valid_until: found '00261231', wanted a date such as 2027-03-01",
+            "members.yaml:2: member 2: valid_until: found '20621231', wanted a date such as 2027-03-01",
+            "members.yaml:3: member 3: valid_until: found '0026-W53-4', wanted a date such as 2027-03-01",
+        ],
+    ),
+    "a year that lacks its century": (
+        "csv",
+        "id,badges,valid_until\na,04A1B2C3,26-12-31\n",
+        [
+            "members.csv:2: member 1: valid_until: found '26-12-31', wanted a day from 1950-01-01 to 2060-12-31; did you mean 2026-12-31?",
+        ],
+    ),
+    "a machine that is open to all for a lifetime": (
+        "yaml",
+        "machine: {observe_until: 2062-12-31}\nmembers: [{id: a, badges: []}]",
+        ["members.yaml:1: machine.observe_until: found '2062-12-31', wanted a day from 1950-01-01 to 2060-12-31; did you mean 2026-12-31?"],
+    ),
+    "a machine that is open to all until a number": (
+        "yaml",
+        "machine: {observe_until: 20621231}\nmembers: [{id: a, badges: []}]",
+        ["members.yaml:1: machine.observe_until: found '20621231', wanted a moment such as 2027-03-01 or 2027-03-01T18:00"],
+    ),
     "no end, written as a day": (
         "yaml",
         "- {id: a, badges: [], valid_until: 9999-12-31}",

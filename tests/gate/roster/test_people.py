@@ -58,6 +58,8 @@ def test_a_roster_that_names_no_right_that_ends_means_the_membership():
     [
         ({"level": "boss"}, "level: found 'boss', wanted user, supervisor or maintainer"),
         ({"valid_until": "1/3/2027"}, "valid_until: found '1/3/2027', wanted a date such as 2027-03-01"),
+        ({"valid_until": "20270301"}, "valid_until: found '20270301', wanted a date"),
+        ({"valid_until": "2027-W09-1"}, "valid_until: found '2027-W09-1', wanted a date"),
         ({"valid_until": "2027-02-30"}, "valid_until: found '2027-02-30', wanted a date"),
         ({"valid_until": ""}, "valid_until: found '', wanted a date"),
         ({"grace_days": -1}, "grace_days: found -1, wanted 0 or more days"),

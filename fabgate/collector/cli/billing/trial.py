@@ -80,13 +80,11 @@ def _invented(args: argparse.Namespace, now: Terms, rule: Rule) -> Rated:
     start = datetime.now(now.zone)
     if args.start is not None:
         try:
-            start = datetime.fromisoformat(args.start)
+            start = days.read_moment(args.start)
+        except days.UnlikelyDay as error:
+            mistakes.append(f"--start: found {args.start!r}, {error}")
         except ValueError:
             mistakes.append(f"--start: found {args.start!r}, wanted a moment such as 2027-01-05T16:30")
-    try:
-        days.checked(start.date())
-    except days.UnlikelyDay as error:
-        mistakes.append(f"--start: found {args.start!r}, {error}")
     if mistakes:
         raise UsageError("\n".join(mistakes))
     start = start if start.tzinfo else start.replace(tzinfo=now.zone)

@@ -38,6 +38,9 @@ def changed(rules: dict[str, Any], changes: list[str], mistakes: list[str]) -> d
         else:
             try:
                 new_rules[name] = _value(name, value)
+            except days.UnlikelyDay as error:
+                wrong.add(name)
+                mistakes.append(f"{name}: found {value!r}, {error}")
             except ValueError:
                 wrong.add(name)
                 mistakes.append(f"{name}: found {value!r}, wanted {_wanted(name)}")
@@ -79,9 +82,7 @@ def _value(name: str, text: str) -> Any:
     if (name, text) == ("supervisor", "never"):
         return "minors"  # "never" means the same as "minors" (docs/decisions/0042)
     if datetime in kinds:
-        moment = datetime.fromisoformat(text)
-        days.checked(moment.date())
-        return moment.isoformat()
+        return days.read_moment(text).isoformat()
     return text
 
 

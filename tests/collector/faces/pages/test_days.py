@@ -13,7 +13,8 @@ from django import forms
 from django.utils import translation
 
 from fabgate.collector.faces import pages
-from fabgate.collector.ground.models import Grant, Member
+from fabgate.collector.faces.pages.machines.forms import RulesForm
+from fabgate.collector.ground.models import Grant, Machine, Member
 from tests.collector.faces.pages.counter import text
 
 TEMPLATES = Path(pages.__file__).parents[2] / "templates"
@@ -30,7 +31,9 @@ def all_forms() -> Iterator[type[forms.BaseForm]]:
 
 
 def day_fields() -> dict[str, forms.Field]:
-    return {
+    made = RulesForm(machine=Machine(name="saw"))  # its fields are made with it
+    own = {f"rules.{name}": field for name, field in made.fields.items() if isinstance(field, forms.DateTimeField)}
+    return own | {
         f"{form.__module__}.{form.__name__}.{name}": field
         for form in all_forms()
         for name, field in getattr(form, "base_fields", {}).items()
@@ -64,8 +67,23 @@ def test_each_field_for_a_day_asks_back(lang, asked, far):
             assert refused(field, f"0026-12-31{time}") == asked, name
             assert "2062" in refused(field, f"2062-12-31{time}"), name
             assert far in refused(field, f"9999-12-31{time}"), name
+            assert asked in refused(field, f"26-12-31{time}"), name
             assert refused(field, "31.12.26"), name
             field.clean(f"2026-12-31{time}")
+
+
+@pytest.mark.parametrize("lang", ["en", "fr"])
+@pytest.mark.parametrize(
+    "typed", ["01/02/2027 10:00", "12/31/62 10:00", "31/12/62 10:00", "2027-03-01T10:00+01:00", "1e4"]
+)
+def test_no_field_reads_a_moment_in_the_format_of_a_language(lang, typed):
+    moments = {name: field for name, field in day_fields().items() if isinstance(field, forms.DateTimeField)}
+    assert len(moments) == 2, sorted(moments)
+    with translation.override(lang):
+        for name, field in moments.items():
+            assert "2027-05-01 16:30" in refused(field, typed), name
+            assert field.clean("2027-03-01T10:00") == field.clean("2027-03-01 10:00:00"), name
+            assert f"{field.clean('2027-03-01T10:00'):%Y-%m-%d %H:%M}" == "2027-03-01 10:00", name
 
 
 def test_no_template_has_a_field_for_a_day_that_no_form_reads():

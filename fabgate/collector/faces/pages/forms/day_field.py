@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Callable
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django import forms
+from django.forms.utils import from_current_timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -26,27 +27,45 @@ class DayField(forms.DateField):
 
     def to_python(self, value: Any) -> date | None:
         """Return the day, or None for an empty field. Raises ValidationError."""
-        day: date | None = super().to_python(value)
-        _ask_back(str(day or ""))
-        return day
+        return _read(days.read, value, self)
 
 
 class MomentField(forms.DateTimeField):
-    """A day and a time of day."""
+    """A day and a time of day as browsers send them, 2027-03-01T16:30, in the current time zone.
+
+    The formats of languages are ambiguous (01/03/2027) and refused.
+    """
+
+    def __init__(self, **more: Any) -> None:
+        invalid = gettext_lazy("Enter day and time, such as 2027-05-01 16:30.")
+        more["error_messages"] = {"invalid": invalid, **more.get("error_messages", {})}
+        widget = forms.DateTimeInput({"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+        super().__init__(**{"widget": widget, **more})
 
     def to_python(self, value: Any) -> datetime | None:
         """Return the moment, or None for an empty field. Raises ValidationError."""
-        _ask_back(str(value or "")[:10])  # first: some days of the years 1 and 9999 are in no time zone
-        moment: datetime | None = super().to_python(value)
+        found = _read(days.read_moment, value, self)
+        if found is None:
+            return None
+        if found.tzinfo is not None:
+            raise forms.ValidationError(self.error_messages["invalid"], code="invalid")
+        moment: datetime | None = from_current_timezone(found)
         return moment
 
 
-def _ask_back(text: str) -> None:
-    with suppress(ValueError):  # no day
-        try:
-            days.read(text)
-        except days.UnlikelyDay as error:
-            raise forms.ValidationError(unlikely(error)) from None
+_D = TypeVar("_D", date, datetime)
+
+
+def _read(reader: Callable[[str], _D], value: Any, field: forms.Field) -> _D | None:
+    text = str(value or "").strip()
+    if not text:
+        return None
+    try:
+        return reader(text)
+    except days.UnlikelyDay as error:
+        raise forms.ValidationError(unlikely(error)) from None
+    except ValueError:
+        raise forms.ValidationError(field.error_messages["invalid"], code="invalid") from None
 
 
 def unlikely(error: days.UnlikelyDay) -> str:

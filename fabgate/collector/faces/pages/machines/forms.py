@@ -29,8 +29,6 @@ from fabgate.collector.members.machines import presets
 from fabgate.collector.members.machines.enrol_gate import RESERVED_MACHINES
 from fabgate.errors import UsageError
 
-_MOMENT: Final = "%Y-%m-%dT%H:%M"
-
 #: Errors for rules that wire.machine_mistakes refuses.
 _WRONG: Final[Mapping[str, Any]] = {
     "max_s": gettext_lazy("Must be at least the time limit, and at most 31 days."),
@@ -235,8 +233,7 @@ def _field(name: str) -> forms.Field:
             label=label, required=required, help_text=help_text, most_s=wire.MAX_SECONDS, too_long=too_long
         )
     if name == "observe_until":
-        widget_at = forms.DateTimeInput(attrs={"type": "datetime-local"}, format=_MOMENT)
-        return MomentField(label=label, required=False, help_text=help_text, widget=widget_at)
+        return MomentField(label=label, required=False, help_text=help_text)
     return LineField(label=label, required=False, max_length=40, help_text=help_text)
 
 

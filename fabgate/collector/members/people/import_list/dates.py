@@ -61,6 +61,8 @@ class DateReader:
         if match := _POINTS.fullmatch(text):
             return date(int(match[3]), int(match[2]), int(match[1]))
         if match := _YEAR_LAST.fullmatch(text):
+            if len(match[4]) == len("26") and (self.order != MONTH_FIRST or int(match[1]) > 12):
+                return days.of_short_year(match[1], match[3], match[4])
             day, month = (match[3], match[1]) if self.order == MONTH_FIRST else (match[1], match[3])
             return date(int(match[4]), int(month), int(day))
         if self.epoch is not None and _SERIAL.fullmatch(text):

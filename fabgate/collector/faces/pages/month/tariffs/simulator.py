@@ -55,13 +55,7 @@ class TrialForm(forms.Form):
         widget=forms.RadioSelect,
         initial=INVENTED,
     )
-    start = MomentField(
-        label=gettext_lazy("Start"),
-        required=False,
-        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
-        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"],
-        error_messages={"invalid": gettext_lazy("Enter day and time, such as 2027-05-01 16:30.")},
-    )
+    start = MomentField(label=gettext_lazy("Start"), required=False)
     minutes = AmountField(label=gettext_lazy("Minutes with power"), required=False)
     running = AmountField(
         label=gettext_lazy("Of which with a running job"), required=False, help_text=gettext_lazy("Empty: all of them.")
