@@ -80,6 +80,17 @@ class Machine(models.Model):
         rules = {**self.rules, "lock": msgspec.to_builtins(self.lock), "lifted": self.lifted}
         return msgspec.convert(rules, wire.MachineRules)
 
+    def open_until(self, at: datetime) -> datetime | None:
+        """Return until when it is open to everybody whom its rosters know, in the zone of `at`; None if it is not at `at`.
+
+        The same rule as in a gate (rules/access.py).
+        """
+        until = self.wire_rules().observe_until
+        if until is None:
+            return None
+        until = until.replace(tzinfo=at.tzinfo) if until.tzinfo is None else until
+        return until.astimezone(at.tzinfo) if at < until else None
+
 
 class Gate(models.Model):
     """A gate: the hash of its token, its roster version, and what it last reported."""

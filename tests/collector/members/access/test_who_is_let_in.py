@@ -10,7 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -32,7 +32,7 @@ from fabgate.gate.roster.directory import Directory
 from fabgate.gate.roster.people import machine_rules
 from fabgate.gate.roster.source import replace_stored
 from fabgate.rules import vocabulary
-from fabgate.rules.access import decide, may_supervise
+from fabgate.rules.access import Decision, decide, may_supervise
 from tests.collector import oracle, workshops
 from tests.collector.grants import today
 from tests.collector.postgresql import SERVER
@@ -190,4 +190,71 @@ def test_page_roster_and_gate_say_what_the_documents_say(tmp_path_factory, data)
             for day, minute in times:
                 if today() == begun:
                     check_gate(written, beside, day, minute)
+        transaction.set_rollback(True)
+
+
+def check_open_to_all(written: Written, beside: Beside, now: vocabulary.Now) -> None:
+    """Compare what both pages say of a machine that may be open to all members with what its gate decides."""
+    machine, local = models.Machine.objects.get(name=beside.machine), now.local
+    assert local is not None
+    until = machine.open_until(local)
+    holders = {card.holder: card for card in written.cards if not card.gave_up}
+    with beside.opened() as directory:
+        rules = machine_rules(directory.machine)
+
+        def decided(card: workshops.Card, now: vocabulary.Now) -> Decision:
+            return decide(directory.find(card.digest), rules=rules, causes=frozenset(), stale=False, now=now)
+
+        for person in written.shop.people:
+            member = models.Member.objects.get(pk=person.id)
+            (row,) = [row for row in page.machines(member, local) if row.machine == machine]
+            (own,) = [row for row in allowed.machines(member, local) if row.machine == machine]
+            word = row.chip.word.replace("Instructor", "Yes")
+            is_open = word.startswith("Yes, open to all members until ")
+            where = f"{person} at {machine.name}, {local}, open until {until}: {row}, {own}"
+            assert (own.word, own.state) == (word, row.chip.state), where
+            assert until is not None or not is_open, where
+            if person.id not in holders:
+                continue
+            card = holders[person.id]
+            said = decided(card, now)
+            where = f"{where}; the gate: {said}"
+            assert (said.basis is not None) == (word != "No" and "closed" not in word), where
+            if said.basis is None:
+                continue
+            assert said.needs_supervisor == (word == "With a supervisor"), where
+            assert is_open or said.basis.kind != "observe", where
+            if is_open:
+                event("open to all members")
+                assert until is not None
+                last = until - timedelta(seconds=1)
+                assert decided(card, vocabulary.Now(0, last, synced=True)).basis is not None, where
+
+
+@pytest.mark.usefixtures("beside_each_machine")
+@examples(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.explicit, Phase.generate),
+)
+@given(data=st.data())
+def test_pages_say_what_a_gate_does_while_its_machine_is_open_to_all(tmp_path_factory, data):
+    folder, now = tmp_path_factory.mktemp("gates"), moment(0, data.draw(st.integers(0, 1439)))
+    assert now.local is not None
+    with transaction.atomic():
+        written = data.draw(workshops.workshops(today().isoweekday()))
+        workshops.write(written, today())
+        for machine in models.Machine.objects.all():
+            ahead = data.draw(st.one_of(st.none(), st.integers(-60, 60), st.integers(0, 6 * 1440)))
+            if ahead is not None:
+                until = now.local + timedelta(minutes=ahead)
+                until = data.draw(st.sampled_from([until, until.astimezone(UTC), until.replace(tzinfo=None)]))
+                machine.rules |= {"observe_until": until.isoformat()}
+                machine.save()
+        roster.rebuild()
+        for name in workshops.MACHINES:
+            beside = Beside(name, folder / f"{name}.db")
+            beside.fetch()
+            check_open_to_all(written, beside, now)
         transaction.set_rollback(True)

@@ -13,6 +13,7 @@ from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from fabgate.collector.faces.pages import errors, gates_informed
@@ -63,7 +64,12 @@ def machines(request: HttpRequest) -> HttpResponse:
     for station in stations.now(datetime.now(UTC)):
         now.setdefault(station.machine.pk, []).append(station)
     rows = [
-        {"machine": machine, "stations": now.get(machine.pk, []), "preset": machine_rules.preset(machine)}
+        {
+            "machine": machine,
+            "stations": now.get(machine.pk, []),
+            "preset": machine_rules.preset(machine),
+            "open_until": machine.open_until(timezone.localtime()),
+        }
         for machine in sorted(found, key=lambda one: (one.category.casefold(), str(one).casefold()))
         if machine.retired_at is None
     ]
@@ -217,6 +223,7 @@ def page(request: HttpRequest, machine: Machine, *, is_late: bool = False, **bou
         "about": bound.get("about") or AboutForm(initial=_about(found)),
         "rules": bound.get("rules") or RulesForm(machine=found),
         "trainings": bound.get("trainings") or TrainingsForm(initial={"trainings": found.trainings.all()}),
+        "open_until": found.open_until(timezone.localtime()),
         "by_hand": by_hand[:_MOST],
         "by_hand_more": max(0, by_hand.count() - _MOST),
         "by_group": found.groups.filter(ended_on=None).order_by("name"),

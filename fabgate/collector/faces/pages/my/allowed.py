@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from fabgate.collector.faces.pages.words import people_labels
+from fabgate.collector.faces.pages.words import machine_access, people_labels
 from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import Grant, Machine, Member
 from fabgate.collector.members.access.eligibility import People
@@ -57,11 +57,6 @@ def _stage(name: str) -> people_labels.Chip:
 
 
 def _permission(machine: Machine, member: Member, people: People, hours: Calendar, at: datetime) -> Permission:
-    standing = people.eligibility(member, machine)
-    refused = people_labels.refused(standing.reasons, people.lacking(member, machine))
-    if refused:
-        return Permission(machine, "bad", _("No"), ", ".join(refused))
-    until = people.last_day(member, machine)
-    why = _("until %(day)s") % {"day": date_format(until, "SHORT_DATE_FORMAT")} if until else ""
-    state, word = ("warn", _("With a supervisor")) if standing.needs_supervisor else ("ok", _("Yes"))
-    return Permission(machine, state, people_labels.while_closed(word, standing, machine, hours, at), why)
+    found = machine_access.of(machine, member, people, hours, at)
+    until = _("until %(day)s") % {"day": date_format(found.until, "SHORT_DATE_FORMAT")} if found.until else ""
+    return Permission(machine, found.chip.state, found.chip.word, ", ".join(found.why) or until)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from django import forms
@@ -10,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -29,7 +31,7 @@ from fabgate.collector.faces.pages.roles import self_and_groups
 from fabgate.collector.faces.pages.words import names
 from fabgate.collector.faces.pages.words import people_labels as words
 from fabgate.collector.ground.db import audit, duplicate
-from fabgate.collector.ground.models import Account, Badge, Group, Member
+from fabgate.collector.ground.models import Account, Badge, Group, Machine, Member
 from fabgate.collector.members.access import roster
 from fabgate.collector.members.people import badges, blocks
 from fabgate.collector.money.billing.prepaid import modes
@@ -257,6 +259,12 @@ def _save(request: HttpRequest, group: Group | None) -> HttpResponse:
     return render(request, "people/group_edit.html", {"form": form, "group": group}, status=status or form.status)
 
 
+def _open_to_all() -> list[tuple[Machine, datetime]]:
+    """Return the machines that are open to everybody whom a roster knows, also with a group's badge, and until when."""
+    now, machines = timezone.localtime(), Machine.objects.filter(retired_at=None).order_by("title", "name")
+    return [(machine, until) for machine in machines if (until := machine.open_until(now)) is not None]
+
+
 def _page(request: HttpRequest, group: Group, *, status: int = 400, **bound: Any) -> HttpResponse:
     carried = list(group.badges.filter(ended_at=None).order_by("number", "since"))
     short = short_forms.of(carried)
@@ -268,6 +276,7 @@ def _page(request: HttpRequest, group: Group, *, status: int = 400, **bound: Any
         "is_own": not self_and_groups(account_of(request)).isdisjoint({group.roster_id, group.payer_id_or_own}),
         "people": search.list_rows(list(group.members.order_by("folded", "pk"))),
         "machines": group.machines.order_by("title", "name"),
+        "open_to_all": _open_to_all() if carried else [],
         "badges": [
             {
                 "row": row,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Final
 
 from django.utils.translation import gettext as _
@@ -13,9 +13,8 @@ from django.utils.translation import gettext_lazy
 from fabgate import badge
 from fabgate.collector.faces.pages.words.formatting import STATES as STATES_SHOWN
 from fabgate.collector.ground.formats import date_format
-from fabgate.collector.ground.models import Badge, Block, Grant, Group, Machine, Member, Payer, Training
-from fabgate.collector.members.access.eligibility import EXPIRED, NOT_TRAINED, Eligibility, is_over
-from fabgate.collector.members.access.opening_hours import Calendar
+from fabgate.collector.ground.models import Badge, Block, Grant, Group, Member, Payer, Training
+from fabgate.collector.members.access.eligibility import EXPIRED, NOT_TRAINED, is_over
 from fabgate.collector.members.people import many_grants, reasons
 
 #: A grant's stage -> (the state for colour and icon, label).
@@ -109,17 +108,6 @@ def refused(found: Iterable[str], lacking: Sequence[Sequence[tuple[Training, str
     """
     texts = [_untrained(lacking) if reason in (NOT_TRAINED, EXPIRED) else reasons.refused(reason) for reason in found]
     return list(dict.fromkeys(texts))
-
-
-def while_closed(word: str, standing: Eligibility, machine: Machine, hours: Calendar, at: datetime) -> str:
-    """Return `word`, such as "Yes", and if opening hours keep the person out at `at`, until when: with the weekday."""
-    if standing.comes_at_all_hours or hours.is_open(machine, at):
-        return word
-    if (opens := hours.opens(machine, at)) is None:
-        return _("%(may)s, but closed for at least a week") % {"may": word}
-    day, time = opens
-    when = time if day == at.date() else f"{date_format(day, 'l')} {time}"
-    return _("%(may)s, closed until %(when)s") % {"may": word, "when": when}
 
 
 def _untrained(lacking: Sequence[Sequence[tuple[Training, str]]]) -> str:

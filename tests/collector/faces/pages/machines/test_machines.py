@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from fabgate import wire
+from fabgate.collector.faces.pages.words import formatting
 from fabgate.collector.ground.db import audit
 from fabgate.collector.ground.models import Change, Gate, Group, Machine, Member, Training
 from fabgate.collector.members.machines import locks
@@ -353,3 +355,20 @@ def test_a_machine_that_is_not_there_is_not_found(browse):
     client = browse("manager")
     assert client.get("/machines/nothing").status_code == 404
     assert client.post("/machines/nothing/rules", {}).status_code == 404
+
+
+def test_a_machine_that_is_open_to_all_says_so_where_it_says_who_may_use_it(browse, saw, gate):
+    saw.trainings.clear()
+    until = timezone.localtime() + timedelta(days=3)
+    saw.rules |= {"observe_until": until.isoformat()}
+    saw.save()
+    manager, when = browse("manager"), formatting.clock(until, "SHORT_DATETIME_FORMAT")
+    page, listed = text(manager.get("/machines/saw")), text(manager.get("/machines"))
+    assert f"Open to all members until {when}, including blocked people and minors without a supervisor." in page
+    assert "only people with individual access may use" not in page
+    assert f"open to all members until {when}" in listed
+    assert "individual access only" not in listed
+    saw.rules |= {"observe_until": (until - timedelta(days=4)).isoformat()}
+    saw.save()
+    assert "only people with individual access may use" in text(manager.get("/machines/saw"))
+    assert "individual access only" in text(manager.get("/machines"))

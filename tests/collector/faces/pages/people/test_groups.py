@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from fabgate.collector.faces.pages.people.groups import GroupForm
+from fabgate.collector.faces.pages.words import formatting
 from fabgate.collector.ground.models import Change, Group, Machine, Member
 from fabgate.collector.members.people.blocks import today
 from tests.collector.faces.pages.counter import NEW, refused, served, text
@@ -203,3 +207,12 @@ def test_a_group_that_is_ended_while_the_desk_saves_it_has_ended(desk, group, mo
     assert desk.post(f"/people/groups/{group.pk}/edit", {"name": "2de C", "kind": "class"}).status_code == 303
     group.refresh_from_db()
     assert (group.name, group.ended_on) == ("2de C", today())
+
+
+def test_a_groups_page_names_the_machines_that_are_open_to_all_and_until_when(desk, group):
+    until = timezone.localtime() + timedelta(days=3)
+    Machine.objects.create(name="lathe", title="Lathe", rules={"observe_until": until.isoformat()})
+    expected = f"open to all members until {formatting.clock(until, 'SHORT_DATETIME_FORMAT')}"
+    assert expected not in text(desk.get(f"/people/groups/{group.pk}"))
+    desk.post(f"/people/groups/{group.pk}/badge", {"typed": NEW})
+    assert expected in text(desk.get(f"/people/groups/{group.pk}"))

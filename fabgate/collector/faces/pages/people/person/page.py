@@ -20,7 +20,7 @@ from fabgate.collector.faces.pages.credit.account import card_of
 from fabgate.collector.faces.pages.people import shortcuts
 from fabgate.collector.faces.pages.people.badges import short_forms
 from fabgate.collector.faces.pages.people.person import action_forms
-from fabgate.collector.faces.pages.words import people_labels
+from fabgate.collector.faces.pages.words import machine_access, people_labels
 from fabgate.collector.faces.pages.words.people_labels import Chip
 from fabgate.collector.ground.models import (
     Badge,
@@ -41,16 +41,6 @@ from fabgate.collector.money.billing import member_plans
 
 #: How many recent refusals and sessions are shown.
 _LAST: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class MachineRow:
-    """Whether a person may use a machine, until when, and if not, why."""
-
-    machine: Machine
-    chip: Chip
-    why: list[str]
-    until: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +117,11 @@ class Plans:
     has_any: bool
 
 
-def machines(member: Member, at: datetime) -> list[MachineRow]:
+def machines(member: Member, at: datetime) -> list[machine_access.Access]:
     """Return the person's access to each machine at a time of today, as rosters have it; accessible machines first."""
     people, hours = People(at, only=member), Calendar(at.date())
     wanted = Machine.objects.filter(retired_at=None).order_by("title", "name")
-    rows = [_machine(machine, member, people, hours, at) for machine in wanted]
+    rows = [machine_access.of(one, member, people, hours, at, names_instructors=True) for one in wanted]
     return sorted(rows, key=lambda row: row.chip.state == "bad")
 
 
@@ -150,19 +140,6 @@ def _plans(member: Member, today: date) -> Plans:
     coming = [change for change in history if change.since > today]
     newest = begun[-1] if begun else member_plans.Change(date.min, "")
     return Plans(newest.plan, newest.since if begun else None, begun[-2::-1], coming, Plan.objects.exists())
-
-
-def _machine(machine: Machine, member: Member, people: People, hours: Calendar, at: datetime) -> MachineRow:
-    standing = people.eligibility(member, machine)
-    if standing.reasons:
-        why = people_labels.refused(standing.reasons, people.lacking(member, machine))
-        return MachineRow(machine, Chip("bad", _("No")), why, None)
-    until = people.last_day(member, machine)
-    state, word = "ok", _("Instructor") if standing.is_instructor else _("Yes")
-    if standing.needs_supervisor:
-        state, word = "warn", _("With a supervisor")
-    word = people_labels.while_closed(word, standing, machine, hours, at)
-    return MachineRow(machine, Chip(state, word), [], until)
 
 
 def _training(training: Training, grants: list[Grant], today: date) -> TrainingRow:
