@@ -255,7 +255,10 @@ def grant(args: argparse.Namespace) -> int:
 def revoke(args: argparse.Namespace) -> int:
     """Revoke a training from the command line, and announce the rosters."""
     member, training = _member_and_training(args)
+    before = trainings.without_access(member=member)
     changed = trainings.revoke_training(member, training, actor=audit.cli_actor(args.actor), reason=args.reason)
+    lost = sorted({str(grant.training) for grant in trainings.without_access(member=member) - before})
+    _print_notes(f"{member}: {one} gives no access any more; it requires {training}" for one in lost)
     return _report(f"{member} no longer has {training}", changed[-1])
 
 

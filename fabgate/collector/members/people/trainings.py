@@ -186,6 +186,25 @@ def without_prerequisites(grants: Sequence[Grant]) -> list[tuple[Grant, list[Tra
     return found
 
 
+def without_access(*, member: Member | None = None, training: Training | None = None) -> set[Grant]:
+    """Return the valid and coming grants that give no access, because a required training is missing.
+
+    They are those of a member, or those of a training and of all that require it.
+    """
+    today = blocks.today()
+    wanted = Grant.not_revoked(today).exclude(stage=Grant.SUSPENDED).select_related("member", "training")
+    if member is not None:
+        wanted = wanted.filter(member=member)
+    if training is not None:
+        known = Training.objects.in_bulk()
+        wanted = wanted.filter(
+            member__left_on=None,
+            training__in=[one for one in known.values() if one == training or training in _required(one, known)],
+        )
+    held = [grant for grant in wanted if grant.holds_on(max(grant.since, today))]
+    return {grant for grant, _missing in without_prerequisites(held)}
+
+
 def _required(training: Training, known: Mapping[int, Training]) -> list[Training]:
     """Return the trainings that a training requires, directly or indirectly, the first one to learn first."""
     found, at = [training], training.prerequisite_id

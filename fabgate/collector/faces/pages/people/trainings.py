@@ -37,7 +37,7 @@ from fabgate.collector.members.access import roster
 from fabgate.collector.members.people import blocks
 from fabgate.collector.members.people import many_grants as grants
 from fabgate.collector.members.people.display_names import numbered
-from fabgate.collector.members.people.trainings import without_prerequisites
+from fabgate.collector.members.people.trainings import without_access, without_prerequisites
 from fabgate.errors import UsageError
 
 #: The most people who are granted a training at once.
@@ -214,11 +214,14 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
         row = stale_form.locked(training)
         form = TrainingForm(request.POST, instance=row)
         if is_saved := not form.has_conflicts() and form.is_valid():
+            before = without_access(training=training)
             with audit.change(shortcuts.actor(request), "training.updated", row) as change:
                 form.save()
                 change.rosters = roster.versions(roster.rebuild(only_changed=True))
+            lost = without_access(training=training) - before
     if is_saved:
         gates_informed.report_change(request, _("Saved."), change)
+        prerequisites.warn_of_changed(request, row, lost)
         return see_other(reverse("people-training", args=[pk]))
     return render(request, "people/training_edit.html", {"form": form, "training": training}, status=form.status)
 

@@ -105,6 +105,60 @@ def test_the_command_says_so_as_well(capsys):
     )
 
 
+def revoking(name: str) -> dict[str, object]:
+    return {"training": str(Training.objects.get(name=name).pk), "reason": "unsafe"}
+
+
+def test_who_loses_a_required_training_loses_by_name_what_builds_on_it(browse):
+    trainer = browse("trainer")
+    for name in ("fire", "safety", "laser"):
+        trained("m-1", name)
+    said = answer(trainer, "/people/m-1/revoke", revoking("fire"))
+    assert "Without it, Laser training and Safety tour give no access any more." in said
+    assert "any more" not in answer(trainer, "/people/m-1/revoke", revoking("safety"))  # it gave none before
+    assert "m-1" not in admitted("laser-1")
+    for name in ("fire", "safety"):
+        trained("m-2", name)
+    assert "Without it, Safety tour gives no access any more." in answer(
+        trainer, "/people/m-2/revoke", revoking("fire")
+    )
+    assert "any more" not in answer(trainer, "/people/m-2/revoke", revoking("safety"))
+
+
+def test_at_most_five_names_are_said(browse):
+    fire = Training.objects.get(name="fire")
+    trained("m-1", "fire")
+    for number in range(1, 8):
+        Training.objects.create(name=f"t-{number}", title=f"Course {number}", prerequisite=fire)
+        trained("m-1", f"t-{number}")
+    said = answer(browse("trainer"), "/people/m-1/revoke", revoking("fire"))
+    names = ", ".join(f"Course {number}" for number in range(1, 6))
+    assert f"Without it, {names} and 2 more give no access any more." in said
+
+
+def test_revoking_by_command_says_so_as_well(capsys):
+    for name in ("fire", "safety"):
+        trained("m-1", name)
+    verbs.revoke(argparse.Namespace(id="m-1", training="fire", actor="eve", reason="unsafe"))
+    assert "Safety tour gives no access any more; it requires Fire drill" in capsys.readouterr().err
+
+
+def test_a_new_requirement_names_who_lacks_it(browse):
+    first = Training.objects.create(name="first-aid", title="First aid")
+    fire = Training.objects.get(name="fire")
+    for name in ("fire", "safety"):
+        trained("m-1", name)
+        trained("m-2", name)
+    trained("m-2", "first-aid")
+    manager, address = browse("manager"), f"/people/trainings/{fire.pk}/edit"
+    form = manager.get(address).context["form"]
+    typed = {"title": "Fire drill", "prerequisite": str(first.pk), "seen": form.seen}
+    lost = "1 person lacks what Fire drill requires now, and loses the access that it gave: m-1 (Ada Lovelace)."
+    assert lost in answer(manager, address, typed)
+    form = manager.get(address).context["form"]
+    assert "lacks what" not in answer(manager, address, {**typed, "title": "Fire", "seen": form.seen})
+
+
 def test_members_read_all_that_they_lack(browse, account):
     Account.objects.all().delete()
     member = browse(account("member", name="ada", member=Member.objects.get(pk="m-1")))

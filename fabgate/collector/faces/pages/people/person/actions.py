@@ -71,10 +71,13 @@ def revoke(request: HttpRequest, pk: str) -> HttpResponse:
     if not member.grants.filter(training=training, revoked_on=None).exists():
         raise errors.Conflict(_("%(training)s has already been revoked.") % {"training": training})
     with transaction.atomic(), pulse.deferred():
+        before = trainings.without_access(member=member)
         changed = trainings.revoke_training(
             member, training, actor=account_of(request), reason=form.cleaned_data["reason"]
         )
+        lost = trainings.without_access(member=member) - before
     gates_informed.report_change(request, _("%(training)s revoked from today.") % {"training": training}, *changed)
+    prerequisites.warn_of_revoked(request, lost)
     return shortcuts.redirect_to_person(member)
 
 
