@@ -26,6 +26,7 @@ from fabgate.collector.ground.models import (
     ManualLine,
     Member,
     Payer,
+    PrepaidChange,
     PrepaidEntry,
     Refusal,
     UsageSession,
@@ -121,20 +122,22 @@ def _changed_by_others(member: Member, actor: str) -> bool:
 def _is_used(member: Member, since: datetime) -> bool:
     """Return whether sessions, refusals, the books, groups or accounts refer to a person who was added at `since`."""
     pk = member.pk
-    users = models.Q(member=pk) | models.Q(used_by=pk) | models.Q(supervisor=pk) | models.Q(payer=pk)
     digests = Badge.objects.filter(member=pk).values("digest")
+    users = models.Q(member=pk) | models.Q(used_by=pk) | models.Q(supervisor=pk) | models.Q(payer=pk)
+    named = models.Q(new=pk) | models.Q(old=pk)
     found = (
-        UsageSession.objects.filter(used_by=pk, ended_at__isnull=False),
-        UsageSession.objects.filter(users, ended_at__gte=since),
-        UsageSession.open().filter(users),
-        Correction.objects.filter(field__in=(Correction.MEMBER, Correction.PAYER), new=pk, at__gte=since),
         Gate.objects.filter(session_member=pk),
         Refusal.objects.exclude(member="").filter(member=pk),
-        Refusal.objects.filter(member="", badge__in=digests, seen_at__gte=since),
+        # When it happened: a gate may report later what it refused before. Its arrival, if its clock is known to be wrong.
+        Refusal.objects.filter(member="", badge__in=digests, about__gte=since),
         Payer.objects.filter(pk=pk),
         ManualLine.objects.filter(payer=pk),
         PrepaidEntry.objects.filter(payer=pk),
+        PrepaidChange.objects.filter(payer=pk),
         member.groups.all(),
         member.accounts.all(),
+        Correction.objects.filter(named, field__in=(Correction.MEMBER, Correction.PAYER)),
+        # Of any date, because clocks of gates may be wrong. It comes last: it may read all sessions.
+        UsageSession.objects.filter(users),
     )
     return any(rows.exists() for rows in found)

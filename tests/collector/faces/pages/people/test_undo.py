@@ -16,6 +16,8 @@ from fabgate.collector.ground.models import (
     Group,
     Journal,
     Member,
+    PrepaidChange,
+    Refusal,
     Training,
     UsageSession,
 )
@@ -110,6 +112,23 @@ def pays_for_an_earlier_session() -> None:
     corrections.correct("s-1", "payer", "m-4", author="compta", reason="another payer")
 
 
+def paid_until_a_correction() -> None:
+    session(payer="m-4", **LAST_YEAR)
+    corrections.correct("s-1", "payer", "m-1", author="compta", reason="another payer")
+
+
+def settles_otherwise() -> None:
+    PrepaidChange.objects.create(payer="m-4", since=today().replace(day=1), prepays=True)
+
+
+def refused_before(spelling: str, **values) -> None:
+    """Let a gate report now what it refused an hour ago."""
+    digest = tapped(spelling)
+    Refusal.objects.filter(badge=digest).update(at=datetime.now(UTC) - timedelta(hours=1), **values)
+
+
+LAST_YEAR = {"ended_at": datetime.now(UTC) - timedelta(days=300), "reason": "badge"}
+
 USES = {
     "a tap of the badge before the gate knew it": lambda: tapped(NEW),
     "a tap": lambda: tapped(NEW, member="m-4", reasons=("training-missing",)),
@@ -118,6 +137,12 @@ USES = {
     "a session that they supervise": lambda: session(supervisor="m-4"),
     "an ended session for which they pay": lambda: session(payer="m-4", ended_at=datetime.now(UTC), reason="badge"),
     "an earlier session that was corrected so that they pay": pays_for_an_earlier_session,
+    "a session that they supervised, by a clock of last year": lambda: session(supervisor="m-4", **LAST_YEAR),
+    "a session that they paid for, by a clock of last year": lambda: session(payer="m-4", **LAST_YEAR),
+    "a session of last year's clock that was theirs before a correction": lambda: session(member="m-4", **LAST_YEAR),
+    "a session that a correction took from them": paid_until_a_correction,
+    "a settlement of their own": settles_otherwise,
+    "a refusal by a clock that was wrong": lambda: refused_before(NEW, clock_off_ms=-3_600_000),
     "a gate that reports them": lambda: Gate.objects.filter(name="saw-1").update(session_member="m-4"),
     "a group": lambda: Group.objects.create(name="5b", kind="class").members.add("m-4"),
     "an account": lambda: Account.objects.create(name="grace", role="trainer", member_id="m-4"),
@@ -137,6 +162,12 @@ def test_who_was_used_or_is_used_by_something_is_not_taken_back(desk, use):
 def test_a_refusal_of_the_badge_from_before_is_no_use(desk):
     tapped(NEW)
     desk.post("/people/new", MISTAKE)
+    assert desk.post(UNDO).status_code == 303
+
+
+def test_a_refusal_of_the_badge_from_before_that_arrives_afterwards_is_no_use(desk):
+    desk.post("/people/new", MISTAKE)
+    refused_before(NEW)
     assert desk.post(UNDO).status_code == 303
 
 
