@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final, TypeVar
+from weakref import WeakSet
 
 from django.db import connections, models
 
@@ -92,10 +93,6 @@ class Stream:
         finally:
             del self._listeners[me]
 
-    def listeners(self, listener: Listener) -> int:
-        """Return the number of streams of a listener."""
-        return list(self._listeners.values()).count(listener)
-
     def end(self) -> None:
         """End every stream."""
         self.is_ended = True
@@ -171,23 +168,38 @@ class Stream:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
 
 
+class _Place:
+    """The place of one stream among those of its listener. Only the stream refers to it."""
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+
+
 _streams: dict[asyncio.AbstractEventLoop, Stream] = {}
+#: Weak references, so that a place is free again if its stream ends, or is dropped before anything was sent.
+_places: WeakSet[_Place] = WeakSet()
 
 
 def listeners(listener: Listener) -> int:
-    """Return the number of streams of a listener in this process."""
-    return sum(stream.listeners(listener) for stream in _streams.values())
+    """Return the number of streams of a listener in this process, with those that send nothing yet."""
+    return [place.listener for place in _places].count(listener)
 
 
-async def listen(after: int | None, listener: Listener) -> AsyncGenerator[bytes, None]:
-    """Yield the events for a page: see Stream.listen."""
+def listen(after: int | None, listener: Listener) -> AsyncGenerator[bytes, None]:
+    """Return the events for a page: see Stream.listen. It counts at once, so that no burst of requests exceeds a limit."""
+    place = _Place(listener)
+    _places.add(place)
+    return _events(after, place)
+
+
+async def _events(after: int | None, place: _Place) -> AsyncGenerator[bytes, None]:
     loop = asyncio.get_running_loop()
     stream = _streams.get(loop)
     if stream is None:
         for closed in [other for other in _streams if other.is_closed()]:
             del _streams[closed]
         stream = _streams[loop] = Stream()
-    async with aclosing(stream.listen(after, listener)) as events:  # a closed page no longer counts as a listener
+    async with aclosing(stream.listen(after, place.listener)) as events:  # a closed page no longer counts as a listener
         async for event in events:
             yield event
 

@@ -11,9 +11,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
+from django.http import HttpResponse
+from django.test import RequestFactory
 from django.utils import timezone
 
-from fabgate.collector.faces.pages.events import stream
+from fabgate.collector.faces.pages.events import stream, views
 from fabgate.collector.ground.models import ApiKey, Pulse, SignIn
 from tests.support.patience import HANGS_S
 
@@ -365,6 +367,18 @@ def test_one_sign_in_keeps_no_more_connections_than_a_few_browsers_need(browse, 
     monkeypatch.setattr(stream, "listeners", lambda listener: asked.append(listener) or stream.MAX_LISTENERS)
     assert client.get("/floor/events").status_code == 429
     assert asked == [own]
+
+
+def test_streams_count_before_they_send_anything_and_no_longer_once_they_are_dropped(sign_in):
+    def burst(most: int, size: int) -> list[HttpResponse]:
+        return [views.streamed(RequestFactory().get("/floor/events"), sign_in, most) for _request in range(size)]
+
+    answers = burst(20, 45)
+    assert [answer.status_code for answer in answers] == 20 * [200] + 25 * [429]
+    assert stream.listeners(sign_in) == 20
+    del answers
+    assert stream.listeners(sign_in) == 0
+    assert [answer.status_code for answer in burst(2, 3)] == [200, 200, 429]
 
 
 def test_listeners_are_counted_by_sign_in(sign_in):
