@@ -202,6 +202,16 @@ def test_typing_the_host_name_alone_leads_to_the_pages():
     assert "return 301 https://$host$request_uri;" in nginx
 
 
+def test_no_log_of_a_proxy_has_the_link_of_a_big_display():
+    (nginx,) = blocks(INSTALL, "nginx")
+    display = nginx.partition("location /display/ {")[2].partition("}")[0]
+    assert "access_log off;" in display
+    assert "error_log /dev/null crit;" in display  # while the collector restarts
+    assert "access_log off;" in nginx.partition("listen 80;")[2].partition("}")[0]
+    (caddy,) = (block for block in blocks(INSTALL, "text") if "reverse_proxy" in block)
+    assert "exclude http.log.error" in caddy
+
+
 def test_the_gates_configuration_names_the_authority_of_the_collectors_certificate():
     assert "ca: ca.crt}" in blocks(INSTALL, "yaml")[2].splitlines()[0]
     for page in (*PAGES, DOCS / "reference.md", SYSTEMD / "fabgate-gate.service"):
