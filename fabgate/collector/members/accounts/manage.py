@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from fabgate.collector.ground.db import audit, duplicate, pulse
+from fabgate.collector.ground.db import audit, duplicate, presence, pulse
 from fabgate.collector.ground.models import Account, ApiKey, Member, OneTimeLink, SignIn
 from fabgate.collector.members.accounts import links
 from fabgate.errors import UsageError
@@ -47,13 +47,16 @@ def invite(
 ) -> tuple[Account, str]:
     """Create an account that cannot sign in yet; return it with the token of the link that sets its password.
 
-    Raises UsageError if the name is invalid, and Taken if it is in use.
+    Raises UsageError if the name is invalid or the member has left since they were read, and Taken if the name is in use.
     """
     account = Account(name=check_name(name), role=role, display_name=display_name, email=email, member=member)
     account.set_unusable_password()
     try:
-        with audit.change(actor, "account.added", account):
-            account.save()
+        with transaction.atomic():
+            if member is not None:
+                presence.lock([member])
+            with audit.change(actor, "account.added", account):
+                account.save()
     except IntegrityError as error:
         if not duplicate.is_there(error):
             raise
@@ -135,7 +138,9 @@ def make_key(
     name: str, scopes: Collection[str], *, made_by: Account, expires_at: datetime | None = None
 ) -> tuple[ApiKey, str] | None:
     """Make a key; return it with its token, or None if an active one has its name, as when a form was sent twice."""
+    concerned = [] if made_by.member is None else [made_by.member]
     with transaction.atomic():
+        presence.lock(concerned)  # a departure ends their keys
         pulse.lock()  # serialises two requests for the same name
         if ApiKey.valid().filter(name=name).exists():
             return None

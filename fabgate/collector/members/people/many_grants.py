@@ -9,12 +9,12 @@ from typing import Final, NamedTuple
 
 from django.db import transaction
 
-from fabgate.collector.ground.db import audit, pulse
+from fabgate.collector.ground.db import audit, presence, pulse
 from fabgate.collector.ground.models import Account, Change, Grant, Member, Training
 from fabgate.collector.members.access import roster
 from fabgate.collector.members.people import blocks
 from fabgate.collector.members.people.grant_effects import effect
-from fabgate.collector.members.people.trainings import checked_trainer, grants_held, lock, store, suspension
+from fabgate.collector.members.people.trainings import checked_trainer, grants_held, store, suspension
 
 #: Why a member gets no grant: they are suspended, or hold a higher or the same stage.
 SUSPENDED, MORE, AS_MUCH = "suspended", "more", "as-much"
@@ -54,7 +54,7 @@ def plan(grants: Sequence[Grant], *, locks: bool) -> list[Planned]:
     trainings = list({grant.training_id: grant.training for grant in grants}.values())
     first = min(grant.since for grant in grants)
     if locks:
-        lock([grant.member for grant in grants])
+        presence.lock([grant.member for grant in grants])
     held, today = grants_held({grant.member_id for grant in grants}, trainings, first), blocks.today()
     planned = []
     for grant in sorted(grants, key=attrgetter("since")):

@@ -9,7 +9,7 @@ from datetime import date
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from fabgate.collector.ground.db import audit, pulse, statements
+from fabgate.collector.ground.db import audit, presence, pulse, statements
 from fabgate.collector.ground.models import Account, Change, Grant, Member, Training
 from fabgate.collector.members.access import roster
 from fabgate.collector.members.people import blocks, trainers
@@ -49,7 +49,7 @@ def grant_training(
     """
     trainer = checked_trainer([member], training, stage, actor, since, until, trainer)
     with transaction.atomic(), pulse.deferred():
-        lock([member])
+        presence.lock([member])
         grants = grants_held([member.pk], [training], since)[member.pk, training.pk]
         if held := suspension(grants, since) if stage != Grant.SUSPENDED else None:
             text = _("%(member)s has been suspended from %(training)s since %(day)s; revoke the suspension first")
@@ -131,20 +131,6 @@ def checked_trainer(
     if mistakes:
         raise UsageError("\n".join(mistakes))
     return stored
-
-
-def lock(members: Collection[Member]) -> None:
-    """Lock members until the transaction ends, before they are granted something.
-
-    A departure at the same moment waits, and then sees the grants; so does the second request of a form that is sent
-    twice. Raises UsageError if one of them has left since `members` were read.
-    """
-    read = {member.pk: member for member in members}
-    for ids in statements.chunks(sorted(read)):
-        for held in Member.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk"):
-            if held.left_on not in {None, read[held.pk].left_on} and held.left_on <= blocks.today():
-                text = _("%(member)s left on %(day)s; readmit them first")
-                raise UsageError(text % {"member": held, "day": held.left_on})
 
 
 def grants_held(

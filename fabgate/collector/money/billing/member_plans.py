@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from fabgate.collector.ground.db import audit, bulk, statements
+from fabgate.collector.ground.db import audit, bulk, presence, statements
 from fabgate.collector.ground.models import Member, Plan, PlanChange
 from fabgate.collector.money.billing import terms
 from fabgate.errors import UsageError
@@ -133,8 +133,13 @@ def members_of(day: date) -> Mapping[str, int]:
 
 
 def set_plan(member: Member, plan: str, since: date, *, actor: str) -> bool:
-    """Give a member a plan, or none, from a day on; return whether that changes anything. See `set_plans`."""
-    return bool(set_plans({member.pk: plan}, since, actor=actor))
+    """Give a member a plan, or none, from a day on; return whether that changes anything.
+
+    Raises UsageError if they have left since `member` was read; otherwise like `set_plans`.
+    """
+    with transaction.atomic():
+        presence.lock([member])
+        return bool(set_plans({member.pk: plan}, since, actor=actor))
 
 
 def cancel(member: Member, since: date, today: date, *, actor: str) -> bool:

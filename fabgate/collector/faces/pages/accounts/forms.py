@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from fabgate.collector.faces.pages.forms.line_field import LineField
 from fabgate.collector.faces.pages.forms.member_field import MemberField
 from fabgate.collector.faces.pages.forms.stale_form import StaleCheck
-from fabgate.collector.ground.models import Account
+from fabgate.collector.ground.models import Account, Member
 from fabgate.collector.members.accounts import manage
 from fabgate.errors import UsageError
 
@@ -31,6 +33,15 @@ class AccountForm(StaleCheck, forms.Form):
         label=_("Member"),
         help_text=_("This person's number or name, if they are a member: they can then see their own minutes."),
     )
+
+    @classmethod
+    def members_named(cls, data: QueryDict) -> list[Member]:
+        """Return the member whom a sent form names, to lock them before the account."""
+        with suppress(forms.ValidationError):  # which the form shows
+            member = MemberField().clean(data.get("member", ""))
+            if member is not None:
+                return [member]
+        return []
 
     def clean(self) -> dict[str, Any]:
         """Require the member for an account with the role member."""

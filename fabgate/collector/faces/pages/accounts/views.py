@@ -22,7 +22,7 @@ from fabgate.collector.faces.pages.forms.member_field import member_text
 from fabgate.collector.faces.pages.lists.sorting import Sorting
 from fabgate.collector.faces.pages.password import password_again
 from fabgate.collector.ground import mails
-from fabgate.collector.ground.db import audit, pulse
+from fabgate.collector.ground.db import audit, presence, pulse
 from fabgate.collector.ground.models import Account, ApiKey, OneTimeLink
 from fabgate.collector.members.accounts import links
 from fabgate.collector.members.accounts import manage as house
@@ -135,7 +135,9 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _saved(request: HttpRequest, account: Account) -> AccountForm | None:
     """Save the form. Return it if it has errors or conflicts, or None if it was saved."""
+    concerned = AccountForm.members_named(request.POST)
     with transaction.atomic():
+        presence.lock(concerned)
         row = stale_form.locked(account)
         form = AccountForm(request.POST, initial=_shown(row))
         if form.has_conflicts() or not form.is_valid():
@@ -161,6 +163,8 @@ def _shown(account: Account) -> dict[str, str]:
 def _switch(request: HttpRequest, account: Account, *, is_active: bool) -> HttpResponse:
     actor = account_of(request).name
     with transaction.atomic():
+        if is_active and account.member is not None:
+            presence.lock([account.member])
         account = stale_form.locked(account)  # before its keys, in the same order as _saved: no deadlock
         if is_active:
             with audit.change(actor, "account.activated", account):

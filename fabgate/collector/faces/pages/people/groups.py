@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
 from django import forms
 from django.db import IntegrityError, transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -30,7 +31,7 @@ from fabgate.collector.faces.pages.people.person import action_forms
 from fabgate.collector.faces.pages.roles import self_and_groups
 from fabgate.collector.faces.pages.words import names
 from fabgate.collector.faces.pages.words import people_labels as words
-from fabgate.collector.ground.db import audit, duplicate
+from fabgate.collector.ground.db import audit, duplicate, presence
 from fabgate.collector.ground.models import Account, Badge, Group, Machine, Member
 from fabgate.collector.members.access import roster
 from fabgate.collector.members.people import badges, blocks
@@ -86,19 +87,18 @@ class GroupForm(GroupPayerForm):
 
     def clean_people(self) -> list[Member]:
         """Return the members. Raises ValidationError for each line that matches no member, or several."""
-        lines = str(self.cleaned_data["people"]).splitlines()
-        wanted = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
-        found, wrong = names.by_number(wanted), []
-        for line in wanted:
-            try:
-                found[line] = found.get(line) or find_member(line)
-            except forms.ValidationError as error:
-                wrong += error.messages
-            if len(wrong) == _MOST_ERRORS:
-                break
+        found, wrong = _people(str(self.cleaned_data["people"]))
         if wrong:
             raise forms.ValidationError(wrong)
-        return list({found[line].pk: found[line] for line in wanted}.values())
+        return found
+
+    @classmethod
+    def members_named(cls, data: QueryDict) -> list[Member]:
+        """Return also the members of the group."""
+        found = super().members_named(data)
+        with suppress(forms.ValidationError):
+            found += _people(cls.base_fields["people"].clean(data.get("people", "")))[0]
+        return found
 
     def clean(self) -> dict[str, Any]:
         """Let only managers choose the payer, and machines for people without training and supervision."""
@@ -113,6 +113,20 @@ class GroupForm(GroupPayerForm):
                 )
                 self.add_error("machines", text)
         return cleaned
+
+
+def _people(text: str) -> tuple[list[Member], list[str]]:
+    """Return the members that lines name, and an error for each line that matches no member, or several."""
+    wanted = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
+    found, wrong = names.by_number(wanted), list[str]()
+    for line in wanted:
+        try:
+            found[line] = found.get(line) or find_member(line)
+        except forms.ValidationError as error:
+            wrong += error.messages
+        if len(wrong) == _MOST_ERRORS:
+            break
+    return list({found[line].pk: found[line] for line in wanted if line in found}.values()), wrong
 
 
 def groups(request: HttpRequest) -> HttpResponse:
@@ -162,7 +176,9 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 def payer(request: HttpRequest, pk: int) -> HttpResponse:
     """Choose the payer of a group."""
     group = get_object_or_404(Group, pk=pk)
+    concerned = GroupPayerForm.members_named(request.POST)
     with transaction.atomic():
+        presence.lock(concerned)
         held = stale_form.locked(group)
         form = GroupPayerForm(request.POST, instance=held, auto_id="payer_%s")
         _refuse_own_bill(request, held)
@@ -232,9 +248,10 @@ def _save(request: HttpRequest, group: Group | None) -> HttpResponse:
         form = GroupForm(instance=group, is_manager=is_manager)
         return render(request, "people/group_edit.html", {"form": form, "group": group})
     verb = "group.added" if group is None else "group.updated"
-    is_saved, status = False, None
+    is_saved, status, concerned = False, None, GroupForm.members_named(request.POST)
     try:
         with transaction.atomic():
+            presence.lock(concerned)
             form = GroupForm(request.POST, instance=group and stale_form.locked(group), is_manager=is_manager)
             if is_saved := not form.has_conflicts() and form.is_valid():
                 with audit.change(shortcuts.actor(request), verb, form.instance) as change:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from fabgate import wire
-from fabgate.collector.ground.db import audit, duplicate, statements
+from fabgate.collector.ground.db import audit, duplicate, presence, statements
 from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import Collector, Group, Member, Payer, PayerReference
 from fabgate.collector.ground.models.people import ORGANISATION_PREFIX
@@ -78,8 +78,12 @@ def emails(ids: Collection[str]) -> dict[str, str]:
 
 
 def ensure(payer: Payer, *, actor: str) -> Payer:
-    """Return the stored payer, locked until the end of the transaction, and add it first if it is new."""
+    """Return the stored payer, locked until the end of the transaction, and add it first if it is new.
+
+    Raises UsageError if it is a member who has left since `payer` was read.
+    """
     with transaction.atomic():
+        lock_member(payer)
         held = Payer.objects.select_for_update(no_key=True)
         if (stored := held.filter(pk=payer.pk).first()) is not None:
             return stored
@@ -90,6 +94,12 @@ def ensure(payer: Payer, *, actor: str) -> Payer:
             if not duplicate.is_there(error):
                 raise
         return held.get(pk=payer.pk)
+
+
+def lock_member(payer: Payer) -> None:
+    """Lock the member that a payer is, until the transaction ends. Raises UsageError if they have left since it was read."""
+    if payer.member is not None:
+        presence.lock([payer.member])
 
 
 def ensure_all(ids: Collection[str], *, actor: str) -> None:
@@ -104,7 +114,7 @@ def ensure_all(ids: Collection[str], *, actor: str) -> None:
 
 
 def choose(payer: Payer, *, actor: str) -> Payer:
-    """Return the stored payer, locked, so that it pays for someone from now on. Raises Ended."""
+    """Return the stored payer, locked, so that it pays for someone from now on. Raises Ended, and UsageError like `ensure`."""
     stored = ensure(payer, actor=actor)
     _refuse_ended(stored)
     return stored

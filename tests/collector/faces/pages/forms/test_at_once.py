@@ -24,6 +24,9 @@ from fabgate.collector.ground.models import (
     Member,
     Opening,
     Order,
+    Payer,
+    Plan,
+    PlanChange,
     SpecialDay,
     Training,
 )
@@ -142,6 +145,102 @@ def test_a_person_who_is_taken_back_while_another_desk_gives_them_something_keep
     given = Badge.objects.filter(member="m-4", ended_at=None).exists() or Grant.objects.filter(member="m-4").exists()
     assert (has_left, given) in {(True, False), (False, True)}
     assert codes(answers) == [303, 409] if not has_left else codes(answers)[0] == 303
+
+
+GIVEN = {
+    "pays for a person": (
+        lambda: ("/people/m-2/payer", {"payer": "m-4"}),
+        lambda: Member.objects.filter(payer="m-4").exists(),
+    ),
+    "pays for a person who is edited": (
+        lambda: ("/people/m-2/edit", {"name": "Bob", "lang": "en", "grace_days": "0", "level": "user", "payer": "m-4"}),
+        lambda: Member.objects.filter(payer="m-4").exists(),
+    ),
+    "pays for a group": (
+        lambda: (f"/people/groups/{Group.objects.get().pk}/payer", {"payer": "m-4"}),
+        lambda: Group.objects.filter(payer="m-4").exists(),
+    ),
+    "is a member of a group": (
+        lambda: (
+            f"/people/groups/{Group.objects.get().pk}/edit",
+            {"name": "5b", "kind": "class", "people": "m-2\nm-4"},
+        ),
+        lambda: Group.objects.filter(members="m-4").exists(),
+    ),
+    "has a payer's record": (
+        lambda: ("/people/payers/m-4/edit", {"name": "Ada King SA", "address": "1 rue Neuve"}),
+        lambda: Payer.objects.filter(pk="m-4").exists(),
+    ),
+    "has a new account": (
+        lambda: ("/accounts/new", {"name": "adak", "role": "trainer", "member": "m-4"}),
+        lambda: Account.objects.filter(member="m-4").exists(),
+    ),
+    "has an account of before": (
+        lambda: (f"/accounts/{Account.objects.get(name='karim').pk}", {"role": "trainer", "member": "m-4"}),
+        lambda: Account.objects.filter(member="m-4").exists(),
+    ),
+    "has a plan": (
+        lambda: ("/people/m-4/plan", {"plan": str(Plan.objects.create(name="student").pk), "since": str(today())}),
+        lambda: PlanChange.objects.filter(member="m-4").exists(),
+    ),
+    "is edited": (
+        lambda: ("/people/m-4/edit", {"name": "Ada K.", "lang": "en", "grace_days": "0", "level": "user"}),
+        lambda: Member.objects.filter(pk="m-4", name="Ada K.").exists(),
+    ),
+}
+
+
+@pytest.mark.parametrize("act", GIVEN)
+def test_a_person_who_is_taken_back_is_given_nothing_and_made_responsible_for_nothing_meanwhile(browse, act):
+    desk, other = browse("desk"), browse("manager")
+    Group.objects.create(name="5b", kind=Group.CLASS)
+    another(Account.TRAINER, "karim")
+    desk.post("/people/new", {"id": "m-4", "name": "Ada King", "lang": "en", "grace_days": "0"})
+    request, is_given = GIVEN[act]
+    undone, given = at_once(sent(desk, "/people/m-4/undo", {}), sent(other, *request()))
+    has_left = Member.objects.get(pk="m-4").left_on is not None
+    assert (has_left, is_given()) in {(True, False), (False, True)}
+    assert (undone.status_code, given.status_code) in ({(303, 400)} if has_left else {(409, 303), (409, 200)})
+    if has_left:
+        assert "readmit them first" in text(given)
+
+
+def test_two_people_who_are_made_to_pay_for_each_other_at_once_do_not_block_each_other(browse):
+    clients = browse("manager"), browse("accountant")
+    answers = at_once(
+        *(
+            sent(client, f"/people/{pk}/payer", {"payer": other})
+            for client, pk, other in zip(clients, ("m-1", "m-2"), ("m-2", "m-1"), strict=True)
+        )
+    )
+    assert codes(answers) == [303, 303]
+    assert dict(Member.objects.exclude(payer=None).values_list("pk", "payer")) == {"m-1": "m-2", "m-2": "m-1"}
+
+
+@pytest.mark.parametrize("act", ["new", "changed", "on"])
+def test_an_account_that_a_person_gets_while_they_leave_is_not_active_afterwards(browse, act):
+    karim = another(Account.TRAINER, "karim")
+    if act == "on":
+        Account.objects.filter(pk=karim.pk).update(member="m-3", is_active=False)
+    requests = {
+        "new": ("/accounts/new", {"name": "adak", "role": "trainer", "member": "m-3"}),
+        "changed": (f"/accounts/{karim.pk}", {"role": "trainer", "member": "m-3"}),
+        "on": (f"/accounts/{karim.pk}", {"active": "1"}),
+    }
+    other = browse(another("manager"))
+    left, given = at_once(sent(browse("manager"), "/people/m-3/leave", {}), sent(other, *requests[act]))
+    assert left.status_code == 303
+    assert given.status_code in {200, 303, 400}
+    assert not Account.objects.filter(member="m-3", is_active=True).exists()
+
+
+def test_a_key_that_a_person_makes_while_they_leave_is_not_valid_afterwards(browse):
+    own = another("manager", "own")
+    Account.objects.filter(pk=own.pk).update(member="m-3")
+    typed = {"name": "Invoices", "scopes": "sessions:read", "lasts": "365"}
+    left, _made = at_once(sent(browse("manager"), "/people/m-3/leave", {}), sent(browse(own), "/accounts/keys", typed))
+    assert left.status_code == 303
+    assert not ApiKey.valid().exists()
 
 
 # --- machines, gates, trainings, groups, accounts ---------------------------------------------------------------------

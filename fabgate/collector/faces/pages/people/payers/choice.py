@@ -18,7 +18,7 @@ from fabgate.collector.faces.pages.lists.sorting import Sorting
 from fabgate.collector.faces.pages.people import search, shortcuts
 from fabgate.collector.faces.pages.people.payers.forms import PersonPayerForm
 from fabgate.collector.faces.pages.roles import self_and_groups
-from fabgate.collector.ground.db import audit
+from fabgate.collector.ground.db import audit, presence
 from fabgate.collector.ground.models import Member
 from fabgate.collector.members.access import roster
 from fabgate.collector.money.billing.prepaid import modes
@@ -51,7 +51,9 @@ def payer(request: HttpRequest, pk: str) -> HttpResponse:
     member = shortcuts.get_member(pk)
     if request.method == "GET":
         return _page(request, member, PersonPayerForm(instance=member))
+    concerned = [member, *PersonPayerForm.members_named(request.POST)]
     with transaction.atomic():
+        presence.lock(concerned)
         held = stale_form.locked(member)
         form = PersonPayerForm(request.POST, instance=held)
         refuse_self_decision(request, *_concerned(held))

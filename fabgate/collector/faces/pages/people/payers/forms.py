@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -32,6 +34,15 @@ class PayerChoice(StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Dja
             payer = None
         self.instance.payer_id = payer and payer.pk
         return payer
+
+    @classmethod
+    def members_named(cls, data: QueryDict) -> list[Member]:
+        """Return the members whom a sent form makes responsible or gives something, to lock them before other rows."""
+        with suppress(forms.ValidationError):  # which the form shows
+            payer = PayerField().clean(data.get("payer", ""))
+            if payer is not None and payer.member is not None:
+                return [payer.member]
+        return []
 
     def choose_payer(self, actor: str) -> None:
         """Store the payer if it is new. Call it in the transaction that saves the form."""
