@@ -43,7 +43,7 @@ def import_members(args: argparse.Namespace) -> int:
     notes = _notes_of_namesakes(file) if "badges" in file.columns else []
     notes += [*store.lost_badge_notes(file), *store.moved_badge_notes(file), *store.left_member_notes(file)]
     with transaction.atomic(), pulse.deferred():
-        store.lock(file)
+        store.lock(file, prepared)
         _refuse_unconfirmed(file, args.new)
         if not args.sure:
             _refuse_unseen(*store.new_plans(file, plans_from))

@@ -6,7 +6,7 @@ this, somebody who leaves, or is taken back, at the same moment would be given i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -16,8 +16,8 @@ from fabgate.collector.ground.models import Member
 from fabgate.errors import UsageError
 
 
-def lock(members: Iterable[Member], *, is_present: bool = False) -> None:
-    """Lock members, in the order of their ids, until the transaction ends.
+def lock(members: Iterable[Member], *, also: Collection[str] = (), is_present: bool = False) -> None:
+    """Lock members, in the order of their ids, until the transaction ends; and those with the ids `also`, without a check.
 
     A departure at the same moment waits, and then sees what they were given; so does the second request of a form that is
     sent twice. Call it before other rows are locked, and once for all members, so that no two transactions wait for each
@@ -26,9 +26,9 @@ def lock(members: Iterable[Member], *, is_present: bool = False) -> None:
     Raises UsageError if one of them has left since `members` were read, or, with `is_present`, at any time.
     """
     read = {member.pk: member.left_on for member in members}
-    for ids in statements.chunks(sorted(read)):
+    for ids in statements.chunks(sorted({*read, *also})):
         for held in Member.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk"):
-            if held.left_on is None or held.left_on > timezone.localdate():
+            if held.pk not in read or held.left_on is None or held.left_on > timezone.localdate():
                 continue
             if is_present or held.left_on != read[held.pk]:
                 text = _("%(member)s left on %(day)s; readmit them first")

@@ -219,7 +219,7 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
     try:
         # SQLite has no other writer from here on, so everything else is done before.
         with transaction.atomic(), pulse.deferred():
-            store.lock(file)
+            store.lock(file, prepared)
             if (now := Known.now()) != known:  # compare again with the rows as they are now
                 found = members_diff.difference(file, now, plans_from)
             change = _take(request, found, prepared, confirmed, is_complete=is_complete, left=left)

@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from fabgate import badge
-from fabgate.collector.ground.db import audit, bulk, duplicate, statements
+from fabgate.collector.ground.db import audit, bulk, duplicate, presence, statements
 from fabgate.collector.ground.models import Badge, Machine, Member
 from fabgate.collector.members.access import roster
 from fabgate.collector.members.people import badges, blocks
@@ -45,6 +45,8 @@ class Prepared:
 
     file: members_file.File
     members: list[Member]
+    #: The members that pay for others, as they were before the transaction; without new ones.
+    payers: list[Member]
 
 
 def prepare(file: members_file.File) -> Prepared:
@@ -54,16 +56,18 @@ def prepare(file: members_file.File) -> Prepared:
     members = [Member(id=row.id, **{name: getattr(row, name) for name in {*fields, "lang"}}) for row in file.rows]
     for member in members:
         member.fold()
-    return Prepared(file, members)
+    paying = sorted({row.payer_id for row in file.rows if row.payer_id is not None})
+    known = [one for ids in statements.chunks(paying) for one in Member.objects.filter(pk__in=ids)]
+    return Prepared(file, members, known)
 
 
-def lock(file: members_file.File) -> None:
-    """Lock the people of a file and their badges until the transaction ends.
+def lock(file: members_file.File, prepared: Prepared) -> None:
+    """Lock the people of a file, their payers and their badges until the transaction ends.
 
-    What is read after it, and compared with the file, stays as it is: others who change them wait.
+    What is read after it, and compared with the file, stays as it is: others who change them wait. Raises UsageError if a
+    payer has left since the file was prepared.
     """
-    for ids in statements.chunks(sorted(file.ids)):
-        list(Member.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk").values_list("pk"))
+    presence.lock(prepared.payers, also=file.ids)
     badges.lock_carried(file.ids)
 
 

@@ -205,6 +205,17 @@ def test_a_person_who_is_taken_back_is_given_nothing_and_made_responsible_for_no
         assert "readmit them first" in text(given)
 
 
+def test_a_person_who_is_taken_back_while_a_list_names_them_as_payer_pays_for_nobody(browse):
+    desk, manager = browse("desk"), browse("manager")
+    desk.post("/people/new", {"id": "m-4", "name": "Grace Hopper", "lang": "en", "grace_days": "0"})
+    preview = f"/people/import/{uploads.keep(b'id,name,payer' + chr(10).encode() + b'm-1,Ada Lovelace,m-4' + chr(10).encode())}"
+    seen = manager.get(preview).context["found"].fingerprint
+    undone, imported = at_once(sent(desk, "/people/m-4/undo", {}), sent(manager, preview, {"seen": seen}))
+    assert (undone.status_code, imported.status_code) in {(303, 400), (409, 303)}
+    has_left = Member.objects.get(pk="m-4").left_on is not None
+    assert has_left != Member.objects.filter(payer="m-4").exists()
+
+
 def test_two_people_who_are_made_to_pay_for_each_other_at_once_do_not_block_each_other(browse):
     clients = browse("manager"), browse("accountant")
     answers = at_once(
