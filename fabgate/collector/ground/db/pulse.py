@@ -6,7 +6,7 @@ transaction write at a time.
 | order | lock | taken by |
 | --- | --- | --- |
 | 1 | opening hours (advisory) | `lock_hours` |
-| 2 | the rows that a change is about: members, badges, machines, orders; by id; then payers, the collector | ``select_for_update``, `presence.lock`, `audit.change` |
+| 2 | the rows that a change is about: members, badges, machines, orders; by id; then payers, the collector | ``select_for_update``, `member_lock.take`, `audit.change` |
 | 2 | an account before its one-time links, a machine before its trainings | `audit.change` |
 | 2 | sessions by id, each before its review | `sessions.rows.load_sessions` |
 | 2 | how far charges are; before sessions, and with nothing else of this kind | `billing.terms.lock_charges` |

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from fabgate.collector.ground.db import audit, duplicate, presence, pulse
+from fabgate.collector.ground.db import audit, duplicate, member_lock, pulse
 from fabgate.collector.ground.models import Account, ApiKey, Member, OneTimeLink, SignIn
 from fabgate.collector.members.accounts import links
 from fabgate.errors import UsageError
@@ -54,7 +54,7 @@ def invite(
     try:
         with transaction.atomic():
             if member is not None:
-                presence.lock([member])
+                member_lock.take([member])
             with audit.change(actor, "account.added", account):
                 account.save()
     except IntegrityError as error:
@@ -140,7 +140,7 @@ def make_key(
     """Make a key; return it with its token, or None if an active one has its name, as when a form was sent twice."""
     concerned = [] if made_by.member is None else [made_by.member]
     with transaction.atomic():
-        presence.lock(concerned)  # a departure ends their keys
+        member_lock.take(concerned)  # a departure ends their keys
         pulse.lock()  # serialises two requests for the same name
         if ApiKey.valid().filter(name=name).exists():
             return None

@@ -17,7 +17,7 @@ from django.db import IntegrityError, models, transaction
 from django.utils.translation import gettext as _
 
 from fabgate import badge
-from fabgate.collector.ground.db import audit, bulk, presence, pulse, statements
+from fabgate.collector.ground.db import audit, bulk, member_lock, pulse, statements
 from fabgate.collector.ground.models import Badge, BadgeForm, Change, Group, Member
 from fabgate.collector.members.access import roster
 from fabgate.collector.members.people import blocks
@@ -212,7 +212,7 @@ def available_loans() -> dict[str, Card]:
 def _check_present(holder: Member | Group) -> None:
     """Refuse a holder who has left, and lock the row: a departure at the same moment waits, and ends the badge, too."""
     if isinstance(holder, Member):
-        presence.lock([holder], is_present=True)
+        member_lock.take([holder], is_present=True)
         return
     held = Group.objects.select_for_update(no_key=True).get(pk=holder.pk)
     if held.ended_on is not None and held.ended_on <= blocks.today():

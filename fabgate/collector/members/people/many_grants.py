@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from django.db import transaction
 
-from fabgate.collector.ground.db import audit, presence, pulse
+from fabgate.collector.ground.db import audit, member_lock, pulse
 from fabgate.collector.ground.models import Account, Change, Grant, Member, Training
 from fabgate.collector.members.access import roster
 from fabgate.collector.members.people import blocks
@@ -54,7 +54,7 @@ def plan(grants: Sequence[Grant], *, locks: bool) -> list[Planned]:
     trainings = list({grant.training_id: grant.training for grant in grants}.values())
     first = min(grant.since for grant in grants)
     if locks:
-        presence.lock([grant.member for grant in grants])
+        member_lock.take([grant.member for grant in grants])
     held, today = grants_held({grant.member_id for grant in grants}, trainings, first), blocks.today()
     planned = []
     for grant in sorted(grants, key=attrgetter("since")):

@@ -9,7 +9,7 @@ from datetime import date
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from fabgate.collector.ground.db import audit, presence, pulse, statements
+from fabgate.collector.ground.db import audit, member_lock, pulse, statements
 from fabgate.collector.ground.models import Account, Change, Grant, Member, Training
 from fabgate.collector.members.access import roster
 from fabgate.collector.members.people import blocks, trainers
@@ -49,7 +49,7 @@ def grant_training(
     """
     trainer = checked_trainer([member], training, stage, actor, since, until, trainer)
     with transaction.atomic(), pulse.deferred():
-        presence.lock([member])
+        member_lock.take([member])
         grants = grants_held([member.pk], [training], since)[member.pk, training.pk]
         if held := suspension(grants, since) if stage != Grant.SUSPENDED else None:
             text = _("%(member)s has been suspended from %(training)s since %(day)s; revoke the suspension first")

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from fabgate.collector.ground.db import audit, bulk, presence, statements
+from fabgate.collector.ground.db import audit, bulk, member_lock, statements
 from fabgate.collector.ground.models import Member, Plan, PlanChange
 from fabgate.collector.money.billing import terms
 from fabgate.errors import UsageError
@@ -138,7 +138,7 @@ def set_plan(member: Member, plan: str, since: date, *, actor: str) -> bool:
     Raises UsageError if they have left since `member` was read; otherwise like `set_plans`.
     """
     with transaction.atomic():
-        presence.lock([member])
+        member_lock.take([member])
         return bool(set_plans({member.pk: plan}, since, actor=actor))
 
 

@@ -22,7 +22,7 @@ from fabgate.collector.faces.pages.forms.member_field import member_text
 from fabgate.collector.faces.pages.lists.sorting import Sorting
 from fabgate.collector.faces.pages.password import password_again
 from fabgate.collector.ground import mails
-from fabgate.collector.ground.db import audit, presence, pulse
+from fabgate.collector.ground.db import audit, member_lock, pulse
 from fabgate.collector.ground.models import Account, ApiKey, OneTimeLink
 from fabgate.collector.members.accounts import links
 from fabgate.collector.members.accounts import manage as house
@@ -137,7 +137,7 @@ def _saved(request: HttpRequest, account: Account) -> AccountForm | None:
     """Save the form. Return it if it has errors or conflicts, or None if it was saved."""
     concerned = AccountForm.members_named(request.POST)
     with transaction.atomic():
-        presence.lock(concerned)
+        member_lock.take(concerned)
         row = stale_form.locked(account)
         form = AccountForm(request.POST, initial=_shown(row))
         if form.has_conflicts() or not form.is_valid():
@@ -164,7 +164,7 @@ def _switch(request: HttpRequest, account: Account, *, is_active: bool) -> HttpR
     actor = account_of(request).name
     with transaction.atomic():
         if is_active and account.member is not None:
-            presence.lock([account.member])
+            member_lock.take([account.member])
         account = stale_form.locked(account)  # before its keys, in the same order as _saved: no deadlock
         if is_active:
             with audit.change(actor, "account.activated", account):

@@ -31,7 +31,7 @@ from fabgate.collector.faces.pages.people.person import action_forms
 from fabgate.collector.faces.pages.roles import self_and_groups
 from fabgate.collector.faces.pages.words import names
 from fabgate.collector.faces.pages.words import people_labels as words
-from fabgate.collector.ground.db import audit, duplicate, presence
+from fabgate.collector.ground.db import audit, duplicate, member_lock
 from fabgate.collector.ground.models import Account, Badge, Group, Machine, Member
 from fabgate.collector.members.access import roster
 from fabgate.collector.members.people import badges, blocks
@@ -178,7 +178,7 @@ def payer(request: HttpRequest, pk: int) -> HttpResponse:
     group = get_object_or_404(Group, pk=pk)
     concerned = GroupPayerForm.members_named(request.POST)
     with transaction.atomic():
-        presence.lock(concerned)
+        member_lock.take(concerned)
         held = stale_form.locked(group)
         form = GroupPayerForm(request.POST, instance=held, auto_id="payer_%s")
         _refuse_own_bill(request, held)
@@ -251,7 +251,7 @@ def _save(request: HttpRequest, group: Group | None) -> HttpResponse:
     is_saved, status, concerned = False, None, GroupForm.members_named(request.POST)
     try:
         with transaction.atomic():
-            presence.lock(concerned)
+            member_lock.take(concerned)
             form = GroupForm(request.POST, instance=group and stale_form.locked(group), is_manager=is_manager)
             if is_saved := not form.has_conflicts() and form.is_valid():
                 with audit.change(shortcuts.actor(request), verb, form.instance) as change:

@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from fabgate import badge
-from fabgate.collector.ground.db import audit, bulk, duplicate, presence, statements
+from fabgate.collector.ground.db import audit, bulk, duplicate, member_lock, statements
 from fabgate.collector.ground.models import Badge, Machine, Member
 from fabgate.collector.members.access import roster
 from fabgate.collector.members.people import badges, blocks
@@ -67,7 +67,7 @@ def lock(file: members_file.File, prepared: Prepared) -> None:
     What is read after it, and compared with the file, stays as it is: others who change them wait. Raises UsageError if a
     payer has left since the file was prepared.
     """
-    presence.lock(prepared.payers, also=file.ids)
+    member_lock.take(prepared.payers, also=file.ids)
     badges.lock_carried(file.ids)
 
 

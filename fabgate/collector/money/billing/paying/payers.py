@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from fabgate import wire
-from fabgate.collector.ground.db import audit, duplicate, presence, statements
+from fabgate.collector.ground.db import audit, duplicate, member_lock, statements
 from fabgate.collector.ground.formats import date_format
 from fabgate.collector.ground.models import Collector, Group, Member, Payer, PayerReference
 from fabgate.collector.ground.models.people import ORGANISATION_PREFIX
@@ -99,7 +99,7 @@ def ensure(payer: Payer, *, actor: str) -> Payer:
 def lock_member(payer: Payer) -> None:
     """Lock the member that a payer is, until the transaction ends. Raises UsageError if they have left since it was read."""
     if payer.member is not None:
-        presence.lock([payer.member])
+        member_lock.take([payer.member])
 
 
 def ensure_all(ids: Collection[str], *, actor: str) -> None:

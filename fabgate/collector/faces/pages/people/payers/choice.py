@@ -18,7 +18,7 @@ from fabgate.collector.faces.pages.lists.sorting import Sorting
 from fabgate.collector.faces.pages.people import search, shortcuts
 from fabgate.collector.faces.pages.people.payers.forms import PersonPayerForm
 from fabgate.collector.faces.pages.roles import self_and_groups
-from fabgate.collector.ground.db import audit, presence
+from fabgate.collector.ground.db import audit, member_lock
 from fabgate.collector.ground.models import Member
 from fabgate.collector.members.access import roster
 from fabgate.collector.money.billing.prepaid import modes
@@ -53,7 +53,7 @@ def payer(request: HttpRequest, pk: str) -> HttpResponse:
         return _page(request, member, PersonPayerForm(instance=member))
     concerned = [member, *PersonPayerForm.members_named(request.POST)]
     with transaction.atomic():
-        presence.lock(concerned)
+        member_lock.take(concerned)
         held = stale_form.locked(member)
         form = PersonPayerForm(request.POST, instance=held)
         refuse_self_decision(request, *_concerned(held))

@@ -17,7 +17,7 @@ from fabgate.collector.faces.pages.people.badges import giving, short_forms
 from fabgate.collector.faces.pages.people.person import action_forms, enrol
 from fabgate.collector.faces.pages.people.person.edit_forms import NewPersonForm, PersonForm
 from fabgate.collector.faces.pages.roles import barred_from
-from fabgate.collector.ground.db import audit, duplicate, presence, pulse
+from fabgate.collector.ground.db import audit, duplicate, member_lock, pulse
 from fabgate.collector.ground.models import Account, Change, Grant, Member
 from fabgate.collector.members.access import roster
 from fabgate.collector.members.people import badges, duplicates, trainings
@@ -131,7 +131,7 @@ def edit(request: HttpRequest, pk: str) -> HttpResponse:
         return render(request, "people/edit.html", {"form": form, "member": member})
     concerned = [member, *PersonForm.members_named(request.POST)]
     with transaction.atomic():
-        presence.lock(concerned)
+        member_lock.take(concerned)
         row = stale_form.locked(member)
         form = PersonForm(request.POST, instance=row, is_manager=is_manager, is_own=is_own)
         if is_saved := not form.has_conflicts() and form.is_valid():

@@ -16,7 +16,7 @@ from fabgate.collector.ground.models import Member
 from fabgate.errors import UsageError
 
 
-def lock(members: Iterable[Member], *, also: Collection[str] = (), is_present: bool = False) -> None:
+def take(members: Iterable[Member], *, also: Collection[str] = (), is_present: bool = False) -> None:
     """Lock members, in the order of their ids, until the transaction ends; and those with the ids `also`, without a check.
 
     A departure at the same moment waits, and then sees what they were given; so does the second request of a form that is
