@@ -37,7 +37,7 @@ def network(facts: Facts) -> Finding:
     return fail(
         "network",
         f"no connection: {', '.join(f'{name} ({state})' for name, state in states.items())}",
-        "check the cable or the Wi-Fi: nmcli device, ip address",
+        "check the cable or the Wi-Fi, for example with 'nmcli device' and 'ip address'",
     )
 
 

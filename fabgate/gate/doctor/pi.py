@@ -140,7 +140,8 @@ def spi(devices: Mapping[str, bool], *, groups: Mapping[str, Collection[str]], a
     if outside:
         return warn(
             name,
-            f"the account {account} is not in the group {' and '.join(outside)}: only the unit lets it use the pins",
+            f"the account {account} is not in the group {' and '.join(outside)},"
+            " so it can use the pins only if systemd starts the gate",
             f"usermod -aG {','.join(outside)} {account}",
         )
     return ok(name, f"{' and '.join(devices)} {'is' if len(devices) == 1 else 'are'} there")

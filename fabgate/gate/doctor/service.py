@@ -52,7 +52,7 @@ def running_reader(status: Mapping[str, Any] | None, *, supervised: bool, todo: 
         return not_checked("reader", "the gate runs and uses the reader, but has no status yet")
     if not supervised:
         return ok("reader", f"the running gate listens to the reader; {UNSUPERVISED}")
-    return ok("reader", "the running gate reads it; stop the gate to see the version of its chip")
+    return ok("reader", "the running gate uses this reader; stop the gate to see the version of its chip")
 
 
 def repetitions(found: Finding, longest_pause_ms: int, gone_after_ms: int) -> Finding:

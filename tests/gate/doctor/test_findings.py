@@ -344,7 +344,7 @@ FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
         FAIL,
         "| reader 2 (serial): the running gate reports reader: it hangs",
     ),
-    ("reader", with_two_readers, FAIL, "reader 1 (mfrc522): the running gate reads it"),
+    ("reader", with_two_readers, FAIL, "reader 1 (mfrc522): the running gate uses this reader"),
     ("pins", with_two_readers, OK, "reader.reset_pin 25"),
     ("reader-device", with_a_keyboard_reader, FAIL, "20-fabgate-keyboard.conf"),
     ("reader-device", with_a_keyboard_reader_and_its_drop_in, OK, "usb-reader-event-kbd is there"),

@@ -25,7 +25,7 @@ VERBS: Final = {
     "account.signed-out": gettext_lazy("browsers signed out"),
     "account.updated": gettext_lazy("account changed"),
     "badge.ended": gettext_lazy("badge assignment ended"),
-    "badge.form-accepted": gettext_lazy("short form of a badge accepted again"),
+    "badge.form-accepted": gettext_lazy("short form of a badge: no longer refused"),
     "badge.form-refused": gettext_lazy("short form of a badge refused: another badge has it, too"),
     "badge.given": gettext_lazy("badge assigned"),
     "badge.keyed": gettext_lazy("badge recorded under the new badge key"),

@@ -102,7 +102,7 @@ def test_the_clock_of_an_open_session_is_not_said_to_have_been_right_at_its_end(
     client = browse("auditor")
     for page in (asked(used.now), "/use/s-3"):
         shown = text(client.get(page))
-        assert "was synchronised at the start, and has been so far" in shown
+        assert "was synchronised at the start, and stayed so until this moment" in shown
         assert "at the end" not in shown
 
 

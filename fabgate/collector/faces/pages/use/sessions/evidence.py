@@ -84,12 +84,16 @@ class Evidence:
     def wrong_clock(self) -> str:
         """Return why the dates are known to be wrong, as text; empty if they are not."""
         if self.session.doubt == BEFORE_FIRST:
-            return _("showed a date before the gate's first day: only the minutes are exact")
+            return _("showed a date before the gate's first day: the time counted is exact, the day and hour are not")
         off_ms = self.session.clock_off_ms
         if off_ms is None:
-            return _("was set during the session: only the minutes are exact") if was_clock_set(self.session) else ""
-        ahead = _("was at least %(span)s ahead of the collector's: only the minutes are exact")
-        behind = _("was at least %(span)s behind the collector's: only the minutes are exact")
+            return (
+                _("was set during the session: the time counted is exact, the day and hour are not")
+                if was_clock_set(self.session)
+                else ""
+            )
+        ahead = _("was at least %(span)s ahead of the collector's: the time counted is exact, the day and hour are not")
+        behind = _("was at least %(span)s behind the collector's: the time counted is exact, the day and hour are not")
         return (ahead if off_ms > 0 else behind) % {"span": durations.clock_error(off_ms)}
 
     def people(self) -> Names:
