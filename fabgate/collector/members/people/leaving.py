@@ -103,7 +103,9 @@ def come_back(member: Member, *, actor: str) -> Change:
 
 def _end_all(ids: Collection[str], actor: str) -> None:
     """End keys, accounts and badges of these members."""
-    theirs = [one for one in Account.objects.exclude(member=None).order_by("name") if one.member_id in ids]
+    own = [one.pk for one in Account.objects.exclude(member=None) if one.member_id in ids]
+    # Accounts are locked before their keys, as where an account is switched off, so that neither waits for the other.
+    theirs = list(Account.objects.select_for_update(no_key=True).filter(pk__in=own).order_by("pk"))
     for key in ApiKey.valid().filter(made_by__in=theirs).order_by("name"):
         manage.revoke(key, actor=actor, reason=_GONE)
     for account in theirs:
