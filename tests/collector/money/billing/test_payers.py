@@ -93,7 +93,7 @@ def test_an_organisation_ends_only_when_it_pays_for_nobody(ada):
     group.payer = None
     group.save()
     payers.end(university, actor="eve")
-    with pytest.raises(payers.Ended, match="Université Lumière ended on"):
+    with pytest.raises(payers.Ended, match="Université Lumière was closed on"):
         payers.choose(university, actor="eve")
     payers.reopen(university, actor="eve")
     assert payers.choose(university, actor="eve").ended_on is None

@@ -206,7 +206,7 @@ def test_payers_are_listed_for_people_and_for_programs(bill, shop):
         ["payer", "name", "kind", "people", "groups", "note"],
         [group.roster_id, "2de", "B", "group", "0", "0", "no", "address"],
         ["payer:1", "Université", "Lumière", "organisation", "2", "1"],
-        ["payer:2", "Old", "organisation", "0", "0", "ended", "on", "2026-03-01"],
+        ["payer:2", "Old", "organisation", "0", "0", "closed", "on", "2026-03-01"],
     ]
     found = {line["payer"]: line for line in json.loads(bill("payers", "--json"))}
     assert found["payer:1"] == {
