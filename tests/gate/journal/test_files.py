@@ -334,7 +334,7 @@ def test_an_idle_gate_whose_journal_was_moved_blocks_and_begins_a_new_one_by_its
         gate.tap("ada")
         gate.written()
         old = gate.daemon._reports.journal.id
-        gate.daemon._recorder.acknowledge(2)
+        gate.daemon._recorder.acknowledge(2, 0)
         gate.written()
         move_away(gate.journal)
         gate.advance(10_000)
