@@ -63,9 +63,12 @@ def test_a_price_that_changes_while_its_month_is_closed_is_refused(act):
 
 
 def somebody_waits() -> bool:
+    """Return whether another connection waits for a lock of this one.
+
+    pg_stat_activity would not do: it stays as it was first read in a transaction, perhaps before the other one connected.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)"
-            " WHERE NOT granted AND datname = current_database())"
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
         )
         return bool(cursor.fetchone()[0])

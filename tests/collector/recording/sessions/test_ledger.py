@@ -103,7 +103,10 @@ def test_whoever_reads_on_misses_no_line_that_is_committed_later(journal):
         deadline = time.monotonic() + HANGS_S
         with connection.cursor() as cursor:
             while time.monotonic() < deadline:
-                cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+                cursor.execute(
+                    "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+                    " AND datname = current_database() WHERE locktype = 'advisory' AND NOT granted"
+                )
                 if cursor.fetchone()[0]:
                     break
         assert [session for session, *_ in told()] == ["s-1"]

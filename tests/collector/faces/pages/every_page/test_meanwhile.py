@@ -86,7 +86,10 @@ def test_whoever_builds_rosters_keeps_nobody_from_telling(browse, gate, act):
 
 
 def until_somebody_waits_for_members() -> None:
-    waiting = "SELECT count(*) FROM pg_locks WHERE relation = 'collector_member'::regclass AND NOT granted"
+    waiting = (
+        "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database AND datname = current_database()"
+        " WHERE relation = 'collector_member'::regclass AND NOT granted"
+    )
 
     def count() -> int:
         with connection.cursor() as cursor:
