@@ -66,7 +66,8 @@ def checked(day: date) -> date:
 def of_short_year(first: str, month: str, last: str) -> date:
     """Return the likelier day of 26-12-31, in the year 26: its year may be the first number or the last one.
 
-    That is the last day of a month, on which memberships end, or else the later one. Raises ValueError if there is none.
+    Memberships end on the last day of a month, so such a day is the likelier one; otherwise it is the later of the two.
+    Raises ValueError if neither is a day.
     """
     found = [_last_of_month_first(*numbers) for numbers in ((first, month, last), (last, month, first))]
     likely = max(filter(None, found), default=None)

@@ -22,7 +22,7 @@ from fabgate.errors import UsageError
 
 #: If more than this share of the members is missing, the list is probably incomplete.
 MAX_VANISHING: Final = 0.2
-#: More new people than these are confirmed at once: so many numbers are not mistyped, and so many rows are not read.
+#: Up to so many new people are ticked one by one. More are confirmed at once: nobody mistypes so many numbers.
 MOST_TICKED: Final = 200
 
 

@@ -76,8 +76,8 @@ def write(prepared: Prepared, *, actor: str, plans_from: date | None = None, new
 
     Members get their plans from the day `plans_from` on, or from the one of `member_plans.proposed_day`.
 
-    The caller has called `lock`. Raises Overtaken if a new member was added, or a badge assigned, by someone else in the meantime, or if others are new
-    than those of the ids `new`.
+    The caller has called `lock`. Raises Overtaken if a new member was added, or a badge assigned, by someone else in the
+    meantime, or if others are new than those of the ids `new`.
     """
     file, members = prepared.file, prepared.members
     rows, columns = file.rows, file.columns

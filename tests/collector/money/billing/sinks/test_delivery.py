@@ -152,7 +152,7 @@ def test_one_item_of_a_batch_that_is_refused_is_found(tmp_path, books):
         assert len(program.effects) == len(items) - 1
 
 
-#: The two ways in which answers are told apart: our own, and that of an SDK.
+#: One sink reads answers with our own code, the other with the SDK of its program.
 WAYS = [programs.WebhookReceiver, programs.StripeRecorder]
 
 
@@ -192,7 +192,7 @@ def test_what_a_program_has_lost_is_there_again_after_a_replay(tmp_path, books, 
 
 
 def test_an_answer_that_drips_stops_the_sink(monkeypatch):
-    """It promises more than it sends, so whoever waits for all of it waits as long as the program wants."""
+    """The answer announces more bytes than it has: a client that reads all of them waits as long as the program wants."""
     monkeypatch.setattr(http, "LONGEST_S", -1)
     monkeypatch.setattr(http, "TIMEOUT_S", (HANGS_S, 2))
 
