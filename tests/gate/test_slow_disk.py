@@ -92,7 +92,7 @@ def test_a_journal_that_only_unacknowledged_entries_fill_warns_at_80_percent_and
         bench.stop()
         bench.start()
         assert bench.causes == ["journal-full"], "a restart does not forget that it is full"
-        bench.daemon._recorder.acknowledge(18)
+        bench.daemon._recorder.acknowledge(18, 0)
         wait(lambda: not bench.causes, "the all-clear")
         bench.use("ada")
 
@@ -127,10 +127,10 @@ def test_acknowledged_entries_are_trimmed_by_age_and_also_without_a_clock_by_num
             bench.use("ada")
             bench.tap("ada")
             bench.written()
-            bench.daemon._recorder.acknowledge(bench.daemon._journal.head - 5)
+            bench.daemon._recorder.acknowledge(bench.daemon._journal.head - 5, 0)
             bench.written()
         bench.time.synced = False
-        bench.daemon._recorder.acknowledge(12)
+        bench.daemon._recorder.acknowledge(12, 0)
         bench.written()
         with contextlib.closing(JournalReader(bench.journal)) as reader:
             floor, head, mark = reader.bounds()
@@ -139,7 +139,7 @@ def test_acknowledged_entries_are_trimmed_by_age_and_also_without_a_clock_by_num
         bench.time.wall += 3 * 86_400
         bench.use("ada")
         bench.written()
-        bench.daemon._recorder.acknowledge(13)
+        bench.daemon._recorder.acknowledge(13, 0)
         bench.written()
         with contextlib.closing(JournalReader(bench.journal)) as reader:
             assert reader.bounds()[0] == 14

@@ -139,7 +139,7 @@ class Recorder:
         self._current: object = None
         # Only the newest is written: a disk that was stalled for a minute must not get two old checkpoints.
         self._latest_checkpoint: _Checkpoint | None = None
-        self._latest_mark: tuple[int, int | None] | None = None
+        self._latest_mark: tuple[int, int] | None = None
         #: Counts how often the journal was renewed or its file replaced. A mark of an earlier generation confirms
         #: nothing.
         self._generation = 0
@@ -162,8 +162,8 @@ class Recorder:
         self._latest_checkpoint = _Checkpoint(session, energised_ms, running_ms, boot_ms)
         self._queue.put(_WriteCheckpoint())
 
-    def acknowledge(self, seq: int, generation: int | None = None) -> None:
-        """Queue a new mark. It is ignored where the journal has another `generation` by then.
+    def acknowledge(self, seq: int, generation: int) -> None:
+        """Queue a new mark. It is ignored if the journal has another `generation` by then.
 
         The generation is the number of ``JournalRenewed`` and ``JournalReopened`` so far.
         """
@@ -349,7 +349,7 @@ class Recorder:
             return
         try:
             self._journal.check_files()  # the file may be another journal by now, and the mark not its own
-            if latest[0] == self._journal.mark or latest[1] not in (None, self._generation):
+            if latest[0] == self._journal.mark or latest[1] != self._generation:
                 return
             self._journal.acknowledge(latest[0])
             self._trim(self._journal)

@@ -221,7 +221,7 @@ def test_a_checkpoint_and_a_mark_that_failed_are_written_once_the_disk_recovers(
     harness.wait_for_record(1)
     harness.disk.broken = "disk I/O error"
     harness.recorder.checkpoint("s-1", energised_ms=1_000, running_ms=0, boot_ms=1_000)
-    harness.recorder.acknowledge(2)
+    harness.recorder.acknowledge(2, 0)
     wait(
         lambda: harness.of(JournalFailed) and harness.recorder._queue.empty() and harness.recorder._current is None,
         "both tries",
@@ -236,11 +236,11 @@ def test_a_checkpoint_and_a_mark_that_failed_are_written_once_the_disk_recovers(
 def test_a_mark_that_is_known_is_not_written_again(harness: Harness) -> None:
     harness.start()
     harness.recorder.append(drafts(2), token=1)
-    harness.recorder.acknowledge(2)
+    harness.recorder.acknowledge(2, 0)
     harness.wait_for_event(EntriesStored(2, 0))
     commits = harness.disk.commits
-    harness.recorder.acknowledge(2)
-    harness.recorder.acknowledge(2)
+    harness.recorder.acknowledge(2, 0)
+    harness.recorder.acknowledge(2, 0)
     harness.end()
     assert harness.disk.commits == commits
     assert harness.kept == [2]

@@ -114,13 +114,13 @@ def test_what_a_collector_confirmed_before_a_renewal_does_not_fill_the_new_journ
     with running(tmp_path, journal=JournalOptions(max_entries=16), mqtt=NOWHERE) as bench:
         bench.written()
         head = bench.daemon._journal.head
-        bench.daemon._recorder.acknowledge(head)
+        bench.daemon._recorder.acknowledge(head, 0)
         bench.written()
         for _ in range(8):
             bench.use("ada")
             bench.tap("ada")
             bench.written()
-            bench.daemon._recorder.acknowledge(bench.daemon._journal.head)
+            bench.daemon._recorder.acknowledge(bench.daemon._journal.head, 0)
             bench.written()
         assert bench.causes == []
         copied = bench.daemon._journal.head - bench.daemon._journal.floor + 1
@@ -140,7 +140,7 @@ def test_what_a_collector_confirmed_before_a_renewal_does_not_fill_the_new_journ
             bench.tap("eve")
             bench.written()
         assert bench.causes == ["journal-full"], "what no collector ever confirmed still counts"
-        bench.daemon._recorder.acknowledge(bench.daemon._journal.head)
+        bench.daemon._recorder.acknowledge(bench.daemon._journal.head, 1)
         bench.written()
         assert bench.causes == []
         assert bench.daemon._journal.floor > 1, "and now the oldest go"
