@@ -87,8 +87,8 @@ def conflict(request: HttpRequest, text: str) -> HttpResponse:
 def sent_twice(request: HttpRequest) -> HttpResponse:
     """Answer 409, because the row was created a moment ago by someone else or by the same form."""
     text = _(
-        "Someone else has just saved the same, or the form was sent twice. Nothing was saved a second"
-        " time. Check the current state before you send it again."
+        "Someone else has just saved the same change, or the form was sent twice. Nothing was saved a"
+        " second time. Check the current state before you send the form again."
     )
     return conflict(request, text)
 

@@ -67,7 +67,7 @@ def send(
         )
     if not gate.online or not gate.boot:
         raise UsageError(
-            _("%(gate)s is offline: commands cannot reach it; try again once it is back") % {"gate": gate.name}
+            _("%(gate)s is offline, so commands cannot reach it; try again once it is online") % {"gate": gate.name}
         )
     if (verb == "extend") != (seconds is not None) or (seconds is not None and not 0 < seconds <= wire.MAX_SECONDS):
         raise UsageError(

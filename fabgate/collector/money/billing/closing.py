@@ -196,7 +196,7 @@ def _open_or_refuse(first: date, now: datetime, reason: str) -> Open:
     """Return the open matters of a month that can be closed. Raises UsageError as `close` does."""
     book = refresh.open_book()
     if first != book.open_month:
-        text = _("found %(found)s, wanted %(wanted)s: months are closed one after the other")
+        text = _("month: found %(found)s, wanted %(wanted)s, because months are closed one after the other")
         raise UsageError(text % {"found": f"{first:%Y-%m}", "wanted": f"{book.open_month:%Y-%m}"})
     if now < month.bounds(first, book.terms.zone)[1]:
         raise UsageError(_("%(month)s is not over yet") % {"month": f"{first:%Y-%m}"})
@@ -359,7 +359,7 @@ def _mistakes(left: Open) -> Iterator[str]:
         yield _(
             "the statements do not say how to pay: the workshop's details have neither an IBAN nor other means of payment"
         )
-    yield _("to close the month all the same, give a reason")
+    yield _("to close the month anyway, give a reason")
 
 
 def _text(values: Any) -> bytes:

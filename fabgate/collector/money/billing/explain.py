@@ -25,7 +25,7 @@ from fabgate.pricing.price import Segment, money
 _WHY: Final = {
     rating.NOT_BILLABLE: gettext_lazy("not billable: an emergency badge, or a purpose that the rule does not bill"),
     rating.WAIVED: gettext_lazy("waived"),
-    rating.IN_REVIEW: gettext_lazy("in review: it is priced once a person has checked it"),
+    rating.IN_REVIEW: gettext_lazy("in review: the session gets a price once a person has checked it"),
     rating.NO_TARIFF: gettext_lazy("no rule applies to this machine, plan and day"),
 }
 _KINDS: Final = {
@@ -92,14 +92,14 @@ def steps(rated: Rated, zone: ZoneInfo, shown: Written = _number) -> Iterator[Pr
     for segment in price.segments:
         yield PriceStep(_segment(segment, zone, shown), money(segment.amount))
     if _is_all_free(rated):
-        yield PriceStep(_("all of it is free, so there is no fee and no minimum"))
+        yield PriceStep(_("the whole time is free, so there is no session fee and no minimum"))
         return
     total = price.time
     named = {"minimum": shown(tariff.minimum), "cap": shown(tariff.daily_cap or Decimal(0))}
     for words, change in (
         (_("session fee"), price.fee),
-        (_("up to the minimum of %(minimum)s") % named, price.topped_up),
-        (_("down to the daily cap of %(cap)s") % named, -price.capped),
+        (_("raised to the minimum of %(minimum)s") % named, price.topped_up),
+        (_("lowered to the daily cap of %(cap)s") % named, -price.capped),
         (_("discount of the plan"), -price.discounted),
     ):
         if change:

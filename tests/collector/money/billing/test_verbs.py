@@ -284,7 +284,7 @@ def test_a_session_is_explained_step_by_step(started, shop):
     assert [line.strip() for line in lines[2:]] == [
         "on: 0:45:00 from 16:00:00, of which 0:14:00 added by rounding, of which 0:20:00 free, at 0.1 a minute = 2.5",
         "session fee: + 0.25 = 2.75",
-        "down to the daily cap of 1.4: - 1.35 = 1.4",
+        "lowered to the daily cap of 1.4: - 1.35 = 1.4",
         "discount of the plan: - 0.7 = 0.7",
         "rounded: 0.70 EUR",
     ]

@@ -78,7 +78,7 @@ def new(request: HttpRequest) -> HttpResponse:
         except house.Taken:
             text = _(
                 "An account with this name has just been created. Its link was shown once, to the person who"
-                " created it."
+                " created the account."
             )
             form.add_error("name", text)
             status = 409

@@ -73,7 +73,9 @@ def _between(reports: list[SessionEntry]) -> Iterator[Recorded]:
 def _doubts(found: Evidence) -> Iterator[str]:
     session = found.session
     if session.counted_uncertainty_ms:
-        text = _("The exact end is unknown: up to %(more)s more. The shorter time counts.")
+        text = _(
+            "The exact end is unknown: the session may have lasted up to %(more)s longer. The shorter time counts."
+        )
         yield text % {"more": duration(session.counted_uncertainty_ms)}
     if session.doubt:
         short, long = session_labels.why(session.doubt)

@@ -49,7 +49,7 @@ def contest(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
         try:
             contests.contest(kind, str(pk), form.cleaned_data["words"], member, author=account_of(request).name)
         except UsageError:
-            raise errors.Conflict(_("This has already been contested, or it no longer exists.")) from None
+            raise errors.Conflict(_("This amount has already been contested, or no longer exists.")) from None
         messages.success(request, thanks())
         return see_other(reverse("my-contest", args=[kind, pk]))
     context: dict[str, Any] = {

@@ -83,7 +83,7 @@ VERBS: Final = {
     "member.updated": gettext_lazy("member changed"),
     "payer.added": gettext_lazy("payer added"),
     "payer.begun": gettext_lazy("payer reopened"),
-    "payer.ended": gettext_lazy("payer ended"),
+    "payer.ended": gettext_lazy("payer closed"),
     "payer.updated": gettext_lazy("payer changed"),
     "plan.added": gettext_lazy("plan added"),
     "plan.updated": gettext_lazy("plan changed"),

@@ -95,7 +95,7 @@ _LABELS: Final[Mapping[str, Mapping[str, Any]]] = {
     "level": people_labels.LEVELS,
     "lock_when": {"idle": gettext_lazy("when idle"), "now": gettext_lazy("at once")},
     "method": dict(PrepaidEntry.METHODS),
-    "password": {"old": gettext_lazy("another one"), "new": gettext_lazy("a new one")},
+    "password": {"old": gettext_lazy("the previous one"), "new": gettext_lazy("a new one")},
     "onetimelink.purpose": _LINKS,
     "period": dict(periods.PRESETS),
     "prepaidentry.kind": dict(PrepaidEntry.KINDS),

@@ -118,7 +118,7 @@ def close(request: HttpRequest) -> HttpResponse:
         raise Http404
     if request.method == "POST" and form.is_valid():
         if shown["left"] and not form.cleaned_data["reason"]:
-            form.add_error("reason", _("Something is left to do: say why the month is closed all the same."))
+            form.add_error("reason", _("Something is left to do: say why you close the month anyway."))
         else:
             try:
                 closed = closing.close(

@@ -57,7 +57,7 @@ class PlanForm(StaleCheck, forms.ModelForm):  # type: ignore[type-arg]  # Django
             "discount_percent": gettext_lazy("Discount (%)"),
         }
         help_texts = {
-            "free_minutes": gettext_lazy("For each member and each of their payers."),
+            "free_minutes": gettext_lazy("Each member has these minutes once with each of their payers."),
             "discount_percent": gettext_lazy("Deducted from the cost of each session."),
         }
 

@@ -52,8 +52,9 @@ class StartForm(forms.Form):
         ],
         widget=forms.RadioSelect,
         help_text=gettext_lazy(
-            "This choice is final. Statements then say “art. 293 B CGI” if prices have no VAT. If yours are exempt for another"
-            " reason, such as art. 261-7-1° CGI for associations, no statement says so: ask your accountant before you choose."
+            "This choice is final. If prices have no VAT, statements say “art. 293 B CGI”. If the workshop is exempt for another"
+            " reason, such as art. 261-7-1° CGI for associations, statements do not give that reason: ask your accountant"
+            " before you choose."
         ),
     )
     first = forms.ChoiceField(label=gettext_lazy("First month"))

@@ -79,5 +79,7 @@ class FirstManagerForm(NewPasswordForm):
         try:
             self._account.name = manage.check_name(self.cleaned_data["name"])
         except UsageError:
-            raise forms.ValidationError(_("Use letters, digits and . _ - @ + and a name that is not taken.")) from None
+            raise forms.ValidationError(
+                _("Use only letters, digits and . _ - @ + and choose a name that is not taken.")
+            ) from None
         return self._account.name

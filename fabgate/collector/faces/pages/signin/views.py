@@ -40,7 +40,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         if not Account.has_manager():
             text = _(
                 "Username or password is wrong. There is no manager yet: the command “%(command)s”, run on the"
-                " collector's computer, prints a link for the first one."
+                " collector's computer, prints a link for the first manager."
             ) % {"command": called.command("first-link")}
         form.add_error(None, text)
     status = 200 if request.method == "GET" else 400

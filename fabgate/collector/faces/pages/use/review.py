@@ -108,7 +108,7 @@ class DecisionForm(forms.Form):
         """Require an answer in writing for a member who contests a session."""
         typed = self.cleaned_data
         if not typed.get("note") and any(one.is_contested for one in typed.get("review") or ()):
-            raise forms.ValidationError(_("Answer the member who contests the session: say why it counts as it does."))
+            raise forms.ValidationError(_("Answer the member who contests this session: explain your decision."))
         return typed
 
     def __init__(self, data: QueryDict, *, own: frozenset[str]) -> None:

@@ -39,7 +39,7 @@ REVIEWS: Final[Mapping[str, tuple[Any, Any]]] = {
     ),
     "journal-lost": (
         _("End not received"),
-        _("The gate's storage was replaced before it reported the end of the session. Its last report counts."),
+        _("The gate's storage was replaced before the gate reported the end of the session. The last report counts."),
     ),
     "time-above-clock": (
         _("Longer than its dates allow"),
@@ -63,7 +63,7 @@ REVIEWS: Final[Mapping[str, tuple[Any, Any]]] = {
     ),
     "no-start": (
         _("Start missing"),
-        _("The gate recorded an end but its start is lost: who was granted access, and why, is not on record."),
+        _("The gate recorded the end, but the start is lost: who was granted access, and why, is not on record."),
     ),
     "restored-image": (
         _("Gate restored from an old copy"),
@@ -83,7 +83,7 @@ REVIEWS: Final[Mapping[str, tuple[Any, Any]]] = {
     ),
     "earlier-holder": (
         _("Badge had changed hands"),
-        _("The gate still assigned the badge to its previous holder because its roster was old."),
+        _("The gate's roster was old, so the gate still assigned the badge to the previous holder."),
     ),
     "contested": (_("Contested"), _("The member says this is not right.")),
 }

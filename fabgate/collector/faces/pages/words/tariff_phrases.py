@@ -18,7 +18,7 @@ def of(tariff: Tariff, purposes: Collection[str], vat_code: str, money: Money) -
     found = prices(tariff, money)
     if set(purposes) != BILLED_PURPOSES:
         named = ", ".join(session_labels.label(session_labels.PURPOSES, purpose) for purpose in sorted(purposes))
-        found.append(_("bills only: %(purposes)s") % {"purposes": named})
+        found.append(_("only these purposes are billed: %(purposes)s") % {"purposes": named})
     if vat_code:
         found.append(_("VAT code %(code)s") % {"code": vat_code})
     return found
@@ -28,7 +28,7 @@ def prices(tariff: Tariff, money: Money) -> list[str]:
     """Return a tariff as short phrases, the price first; what has its default is left out."""
     found = [*_prices(tariff, money), *_amounts(tariff, money)]
     if tariff.grace_s:
-        found.append(_("up to %(time)s free of charge") % {"time": durations.in_words(tariff.grace_s)})
+        found.append(_("sessions up to %(time)s are free") % {"time": durations.in_words(tariff.grace_s)})
     if tariff.step_s > 1:
         found.append(_("time rounded up to %(time)s") % {"time": durations.in_words(tariff.step_s)})
     return found
@@ -43,7 +43,7 @@ def _prices(tariff: Tariff, money: Money) -> list[str]:
     if tariff.charged_for == RUNNING:
         found = [_("%(price)s a minute while a job runs") % price]
         if tariff.idle_price:
-            found.append(_("%(price)s a minute otherwise") % {"price": money.amount(tariff.idle_price)})
+            found.append(_("%(price)s a minute while no job runs") % {"price": money.amount(tariff.idle_price)})
         return found
     return [_("%(price)s a minute") % price, *(_peak(peak, money) for peak in tariff.peaks)]
 

@@ -34,7 +34,9 @@ def admit(payer: str, *, author: str, reason: str, rebuild: Rebuild | None = Non
         if payers.get(payer) is None:
             raise modes.unknown(payer)
         if not mistakes and not is_possible(payer):
-            mistakes.append(_("only possible while the credit would be enough without the sessions in review"))
+            mistakes.append(
+                _("this payer can be admitted only while the credit would be enough without the sessions in review")
+            )
         if mistakes:
             raise UsageError("\n".join(mistakes))
         made = Admission(payer=payer, reason=reason, author=author, at=datetime.now(UTC))

@@ -53,7 +53,9 @@ def of(driver: type[contract.Driver], row: Sink, options: contract.Options, site
     """Return the feed of a sink. Raises UsageError if the sink has sent something else before."""
     feed = _of(driver, row, options, site)
     if row.cursor and not re.fullmatch(_PLACES[type(feed)], row.cursor):
-        text = _("%(name)s: a sink with this name has sent something else before; give the new sink another name")
+        text = _(
+            "%(name)s: a program with this name has received something else before; give the new program another name"
+        )
         raise UsageError(text % {"name": row.name})
     return feed
 

@@ -16,9 +16,9 @@ from fabgate.collector.money.billing import rating, summary
 CLASSES: Final[Mapping[str, tuple[Any, Any]]] = {
     rating.BILLED: (_("Billed"), _("with a price, even if the daily cap or a discount leaves nothing to pay")),
     rating.FREE: (pgettext_lazy("costs nothing", "Free"), _("covered by free minutes, or without a price")),
-    rating.GRACE: (_("Too short"), _("within the grace time: the wrong badge or the wrong machine")),
+    rating.GRACE: (_("Too short"), _("within the grace time, for example after a tap on the wrong machine")),
     rating.WAIVED: (_("Waived"), _("a manager or accountant decided that the session costs nothing")),
-    rating.IN_REVIEW: (_("In review"), _("priced once a person has checked the session")),
+    rating.IN_REVIEW: (_("In review"), _("the session gets a price once a person has checked it")),
     rating.NO_TARIFF: (_("No tariff"), _("no rule applies to the machine, plan and day of the session")),
     summary.LINE: (_("Lines"), _("material, courses and reductions")),
     rating.NOT_BILLABLE: (_("Not billable"), _("maintenance, training and emergencies, unless a rule bills them")),

@@ -124,8 +124,9 @@ def columns() -> list[str]:
 def legend() -> str:
     """Return how billed times and amounts are made."""
     return _(
-        "Billed time is the recorded time, rounded up to whole seconds or to the step of the price, less free minutes."
-        " The amount of each session is rounded once, half up."
+        "Billed time is the recorded time, rounded up to whole seconds or to the rounding step of the tariff, less"
+        " free minutes. The amount of each session is rounded once, to the smallest unit of the"
+        " currency; a half is rounded up."
     )
 
 

@@ -39,7 +39,7 @@ TABLES: Final[Mapping[str, Any]] = {
     "sink": gettext_lazy("Programs that get charges"),
     "closedmonth": gettext_lazy("Closed months"),
     "charge": gettext_lazy("Charges of open months"),
-    "chargeterms": gettext_lazy("Rules and plans of charges"),
+    "chargeterms": gettext_lazy("Rules and plans used for charges"),
     "billingterms": gettext_lazy("Terms of billing"),
     "tariffrule": gettext_lazy("Tariff rules"),
     "vatrate": gettext_lazy("VAT rates"),

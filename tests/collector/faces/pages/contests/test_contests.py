@@ -242,7 +242,7 @@ def test_the_evidence_has_taps_running_the_end_doubts_and_the_price_in_words(min
         assert "up to 0:00:45 more" in page
         assert "step by step" in page
     certain = words(mine.get("/my-minutes/sessions/s-1"))
-    assert "Nothing about this session is uncertain" in certain
+    assert "Everything about this session is certain" in certain
     assert mine.get("/my-minutes/sessions/s-3").status_code == 404
 
 

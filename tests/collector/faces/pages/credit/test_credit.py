@@ -103,7 +103,7 @@ def test_a_form_from_the_back_button_with_another_amount_is_refused_and_says_wha
     assert answer.status_code == 409
     page = text(answer)
     assert f"This form was already sent: entry number {stored.pk}, {'+' if act == 'add' else MINUS}€20.00." in page
-    assert "Nothing was added now." in page
+    assert "Nothing was added this time." in page
     assert "30.00" not in page
     assert sent["form_key"] not in answer.content.decode()
     assert PrepaidEntry.objects.count() == 2
@@ -236,7 +236,7 @@ def test_credit_that_is_left_is_listed(accountant, browse, prepaid_shop):
     pay(2_000)
     assert "Credit €17.00" in text(browse("manager").get("/people/m-1/leave"))
     page = text(accountant.get("/month/credits/left"))
-    assert "Nobody who left or stopped prepaying has credit left." in page
+    assert "Payers who left or stopped prepaying have no remaining credit." in page
     Member.objects.filter(pk="m-1").update(left_on=today())
     page = text(accountant.get("/month/credits/left"))
     assert [row[:3] for row in rows(page, "Remaining credit")] == [["Zoé Müller", "Left", "€17.00"]]

@@ -104,7 +104,7 @@ def test_a_month_that_is_over_is_closed_after_a_look_at_what_is_open(manager):
     sent = {"sure": "1", "month": f"{FIRST:%Y-%m}", "reason": ""}
     refused = manager.post("/month/close", sent)
     assert refused.status_code == 400
-    assert "Something is left to do: say why the month is closed all the same." in text(refused)
+    assert "Something is left to do: say why you close the month anyway." in text(refused)
     assert not ClosedMonth.objects.exists()
     answer = manager.post("/month/close", {**sent, "reason": "the books are due"})
     assert answer.headers["Location"] == f"/month?month={FIRST:%Y-%m}"

@@ -52,7 +52,7 @@ def test_a_month_that_asks_for_payment_without_sender_and_account_is_closed_only
         shown = words(manager.get(page))
         assert "Workshop details are missing" in shown, page
         assert "Nothing says how to pay" in shown, page
-    with pytest.raises(UsageError, match=f"{NO_SENDER}.*\n{NO_PAYMENT}.*\nto close the month all the same"):
+    with pytest.raises(UsageError, match=f"{NO_SENDER}.*\n{NO_PAYMENT}.*\nto close the month anyway"):
         closing.close(FIRST, LATER, actor="kim")
     sent = {"sure": "1", "month": MONTH, "reason": ""}
     assert manager.post("/month/close", sent).status_code == 400

@@ -416,7 +416,7 @@ def test_a_rule_counts_if_a_session_can_meet_it():
             Tariff(Decimal(1), charged_for=RUNNING, idle_price=Decimal("0.5"), grace_s=90, step_s=900),
             [
                 "€1.00 a minute while a job runs",
-                "€0.50 a minute otherwise",
+                "€0.50 a minute while no job runs",
                 "up to 90 s free of charge",
                 "time rounded up to 15 min",
             ],
@@ -449,7 +449,7 @@ def test_a_tariff_is_written_in_words(tariff, phrases):
 
 def test_purposes_and_the_vat_code_are_named_if_they_are_unusual():
     phrases = tariff_phrases.of(Tariff(Decimal(1)), {"own", "training"}, "V20", EUR)
-    assert phrases[1:] == ["bills only: Own project, Training", "VAT code V20"]
+    assert phrases[1:] == ["only these purposes are billed: Own project, Training", "VAT code V20"]
 
 
 # --- plans ------------------------------------------------------------------------------------------------------------

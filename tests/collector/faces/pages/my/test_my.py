@@ -259,11 +259,11 @@ def test_what_is_put_down_as_another_ones_is_said_to_whoever_contested_it(mine, 
         assert "Bob" not in shown
         assert "0:30:00" not in shown
     assert mine.post("/my-minutes/sessions/s-1", {"words": "mine"}).status_code == 404
-    assert "No longer mine" not in text(mine.get("/my-minutes?month=2026-10"))
+    assert "Sessions that are no longer mine" not in text(mine.get("/my-minutes?month=2026-10"))
     bob = browse(account("member", name="bob", member=Member.objects.get(pk="m-2")))
-    assert "No longer mine" not in text(bob.get("/my-minutes"))
+    assert "Sessions that are no longer mine" not in text(bob.get("/my-minutes"))
     corrections.correct("s-1", "member", "m-1", author="maya", reason="No, it was you.")
-    assert "No longer mine" not in text(mine.get("/my-minutes"))
+    assert "Sessions that are no longer mine" not in text(mine.get("/my-minutes"))
     assert "0:30:00" in text(mine.get("/my-minutes/sessions/s-1"))
 
 

@@ -185,7 +185,7 @@ def test_a_person_who_was_corrected_since_is_told_with_who_was_recorded(used, br
     corrections.correct("s-1", "member", "m-3", author="eve", reason="x")
     shown = text(browse("auditor").get(asked(NOON + 10 * MINUTE)))
     assert "<h2>Zoé Petit</h2>" in shown
-    assert "Zoé Müller; the person was corrected later" in shown
+    assert "Zoé Müller; a later correction names someone else" in shown
 
 
 def test_a_lock_is_told_with_who_set_it_and_why(used, browse):

@@ -328,7 +328,8 @@ def test_who_prepays_is_admitted_by_what_is_charged_by_then(billed_shop):
     refresh.refresh_all()
     session(billed_shop, "s-1", MONTHS[0] + timedelta(days=1), 20)
     with pytest.raises(
-        UsageError, match="only possible while the credit would be enough without the sessions in review"
+        UsageError,
+        match="this payer can be admitted only while the credit would be enough without the sessions in review",
     ):
         admissions.admit("m-1", author="eve", reason="a test")
     corrections.contest(UsageSession.objects.get(pk="s-1"), "not me", author="zoe")

@@ -247,7 +247,7 @@ def test_all_lines_of_the_ledger_are_followed_in_small_transactions(shop, monkey
 
 def test_months_are_closed_one_after_the_other_once_they_are_over(shop):
     billed()
-    with pytest.raises(UsageError, match=f"wanted {MONTHS[0]:%Y-%m}: months are closed one after the other"):
+    with pytest.raises(UsageError, match=f"wanted {MONTHS[0]:%Y-%m}, because months are closed one after the other"):
         close(MONTHS[1])
     with pytest.raises(UsageError, match="is not over yet"):
         closing.close(MONTHS[0], datetime(FIRST.year, FIRST.month, 20, tzinfo=UTC), actor="eve")
@@ -258,7 +258,7 @@ def test_a_month_with_something_open_is_closed_only_with_a_reason(shop):
     billed()
     session(shop, "s-1", MONTHS[0], 10, reason="power-loss", uncertainty_ms=90_000)
     with pytest.raises(
-        UsageError, match=r"1 session waits for a review\n(.+\n)?to close the month all the same, give a reason"
+        UsageError, match=r"1 session waits for a review\n(.+\n)?to close the month anyway, give a reason"
     ):
         closing.close(MONTHS[0], LATER, actor="eve")
     assert closing.close(MONTHS[0], LATER, actor="eve", reason="Books are due").reason == "Books are due"

@@ -96,7 +96,8 @@ class RuleForm(forms.Form):
         required=False,
     )
     price = AmountField(
-        label=gettext_lazy("Price per minute"), help_text=gettext_lazy("0 for a price per use: set the session fee.")
+        label=gettext_lazy("Price per minute"),
+        help_text=gettext_lazy("For a price per use, enter 0 here and set the session fee."),
     )
     basis = forms.ChoiceField(
         label=gettext_lazy("For the minutes in which the machine"),
@@ -106,7 +107,7 @@ class RuleForm(forms.Form):
         required=False,
     )
     idle_price = AmountField(
-        label=gettext_lazy("Price per minute otherwise"),
+        label=gettext_lazy("Price per idle minute"),
         required=False,
         # the style sheet recognises an empty field by its placeholder
         widget=forms.TextInput(attrs={**AMOUNT_ATTRS, "placeholder": " "}),
@@ -191,7 +192,7 @@ class RuleForm(forms.Form):
             place = self._places.get(str(self.initial.get("where", "")), (None, ""))
             self.initial.setdefault("since", rule_store.proposed_day((*place, None), self._terms))
         elif not self._is_trial:
-            text = _("Empty: %(today)s, or %(first)s for machines without a price.")
+            text = _("Empty: the rule begins on %(today)s, or on %(first)s for machines without a price.")
             named = {"today": today, "first": first}
             self.fields["since"].help_text = text % {
                 name: date_format(day, "DATE_FORMAT") for name, day in named.items()

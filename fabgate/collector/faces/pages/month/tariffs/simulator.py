@@ -58,7 +58,9 @@ class TrialForm(forms.Form):
     start = MomentField(label=gettext_lazy("Start"), required=False)
     minutes = AmountField(label=gettext_lazy("Minutes with power"), required=False)
     running = AmountField(
-        label=gettext_lazy("Of which with a running job"), required=False, help_text=gettext_lazy("Empty: all of them.")
+        label=gettext_lazy("Of which with a running job"),
+        required=False,
+        help_text=gettext_lazy("Empty: a job ran the whole time."),
     )
     session = forms.CharField(
         label=gettext_lazy("Session"),
