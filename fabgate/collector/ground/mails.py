@@ -99,7 +99,7 @@ def why(error: OSError) -> str:
             "answer": _line("", error.reason or str(error))
         }
     if isinstance(error, smtplib.SMTPNotSupportedError):
-        return _("the mail server does not support what is needed (%(answer)s)") % {"answer": _line("", str(error))}
+        return _("the mail server lacks a function that is needed (%(answer)s)") % {"answer": _line("", str(error))}
     if isinstance(error, TimeoutError) or "timed out" in str(error):
         return _("the mail server does not answer")
     return _("the mail server cannot be reached (%(answer)s)") % {"answer": _line("", error.strerror or str(error))}

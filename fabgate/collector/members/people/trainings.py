@@ -93,7 +93,7 @@ def revoke_training(member: Member, training: Training, *, actor: Account | str,
     held = list(Grant.objects.filter(member=member, training=training, revoked_on=None).order_by("since", "id"))
     if not held:
         raise UsageError(
-            _("%(member)s does not have %(training)s; there is nothing to revoke")
+            _("%(member)s does not have the training %(training)s; there is nothing to revoke")
             % {"member": member, "training": training}
         )
     return [revoke(grant, actor=_called(actor), reason=reason) for grant in held]

@@ -52,7 +52,11 @@ def write(entry: PrepaidEntry, payer: Payer, found: BillingTerms) -> bytes:
         *([(_("Receipt or cheque number"), entry.till_number)] if entry.till_number else []),
         (_("Payer"), f"{payer.legal_name} ({payer.pk})"),
         *([(_("Reason"), entry.reason)] if entry.reason else []),
-        *([(_("Reverses"), _("Number %(number)d") % {"number": entry.takes_back_id})] if entry.takes_back_id else []),
+        *(
+            [(_("Reverses the credit"), _("Number %(number)d") % {"number": entry.takes_back_id})]
+            if entry.takes_back_id
+            else []
+        ),
         (_("By"), account_names([entry.author]).get(entry.author, entry.author)),
     ]
     sheet.facts(pairs)

@@ -173,7 +173,9 @@ def admit(request: HttpRequest, pk: str) -> HttpResponse:
         )
         return see_other(reverse("people-credit", args=[pk]))
     if not credit.may_be_admitted:
-        raise errors.Conflict(_("Gates do not refuse this payer because of sessions in review."))
+        raise errors.Conflict(
+            _("Gates do not refuse this payer, or refuse them for another reason than sessions in review.")
+        )
     return _page(request, "credit/admit.html", found, credit, form, waiting)
 
 

@@ -33,7 +33,7 @@ FIELDS: Final[Mapping[str, Any]] = {
     "currency": gettext_lazy("Currency"),
     "day": gettext_lazy("Day"),
     "days": gettext_lazy("Days"),
-    "decision": gettext_lazy("Decided"),
+    "decision": gettext_lazy("Decision"),
     "description": gettext_lazy("Description"),
     "digits": gettext_lazy("Decimals"),
     "discount_percent": gettext_lazy("Discount (%)"),

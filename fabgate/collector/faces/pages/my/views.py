@@ -165,7 +165,7 @@ def lost(request: HttpRequest) -> HttpResponse:
     text = _("Your badge is reported lost and no longer works. The desk can give you another one.")
     if not is_announced:
         text = _(
-            "Your badge is reported lost. The gates cannot be reached now; they will refuse it after their next update."
+            "Your badge is reported lost. The gates cannot be reached now; they will refuse the badge after their next update."
         )
     (messages.success if is_announced else messages.warning)(request, text)
     return see_other(reverse("my-minutes"))

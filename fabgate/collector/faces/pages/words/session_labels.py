@@ -97,9 +97,9 @@ _WRONG_CLOCK: Final = _(
 REMEDIES: Final[Mapping[str, Any]] = {
     "undated": _(
         "What to do: let the gate's clock synchronise. On the gate, “timedatectl” shows whether it does; "
-        "if not, configure a time server that the gate can reach (docs/install.md). Sessions since its "
-        "last start then get their dates automatically. Accept the others as counted, or correct their "
-        "duration."
+        "if not, configure a time server that the gate can reach (docs/install.md). Sessions since the "
+        "gate's last start then get their dates automatically. Accept the other sessions as counted, or "
+        "correct their duration."
     ),
     "clock": _WRONG_CLOCK,
     "before-first": _WRONG_CLOCK,

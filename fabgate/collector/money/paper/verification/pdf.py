@@ -110,7 +110,7 @@ def _notes(run: Verification) -> Iterator[str]:
 
 def _meaning() -> str:
     text = _(
-        "The collector computed sessions, sums, the ledger and charges again from the entries of the gates and from the sealed audit log, and compared each value with the stored one. The head of the log is the number and seal of its last row; the seal covers all rows. Keep this page: “%(command)s” can later compare the head with the log."
+        "The collector computed sessions, sums, the ledger and charges again from the entries of the gates and from the sealed audit log, and compared each value with the stored one. The head of the log is the number and seal of its last row; the seal covers all rows. Keep this page: “%(command)s” can later check that the log still contains this head."
     )
     return text % {"command": called.command("verify --head")}
 

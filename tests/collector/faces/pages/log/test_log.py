@@ -125,7 +125,7 @@ def told(client) -> list[tuple[str, str, str]]:
         ("badge", {"end_reason": ""}, {"end_reason": "lost"}, ("Why it ended", NOTHING, "reported lost")),
         ("block", {"lifted_by": ""}, {"lifted_by": "maya"}, ("Lifted by", NOTHING, "Maya P.")),
         ("opening", {"days": [1]}, {"days": [1, 7]}, ("Days", "Monday", "Monday, Sunday")),
-        ("review", {"decision": ""}, {"decision": "favour"}, ("Decided", NOTHING, "in the member's favour")),
+        ("review", {"decision": ""}, {"decision": "favour"}, ("Decision", NOTHING, "in the member's favour")),
         ("collector", {"reason": "-"}, {"reason": "in-use"}, ("Reason", "-", "machine in use")),
         ("member", {"note": "a"}, {"note": "lost"}, ("Note", "a", "lost")),
     ],
