@@ -85,7 +85,7 @@ def test_in_french_one_gate_of_several_is_counted_as_one():
     assert found is not None
     counted, _, waiting = found.text.partition("\N{NARROW NO-BREAK SPACE}; ")
     assert counted == "Appliqué sur 1 des 2 bornes"
-    assert waiting == "laser n’a encore rien transmis"
+    assert waiting == "laser n\N{RIGHT SINGLE QUOTATION MARK}a encore rien transmis"
 
 
 def test_of_somebody_who_had_more_badges_than_a_statement_has_conditions_it_is_known_too():
