@@ -87,7 +87,7 @@ def steps(rated: Rated, zone: ZoneInfo, shown: Written = _number) -> Iterator[Pr
         yield PriceStep(_("rule %(number)s, in force from %(day)s") % named)
     if rated.kind == rating.GRACE:
         named = {"time": _time(rated.facts.counted_ms), "grace": tariff.grace_s}
-        yield PriceStep(_("%(time)s is not longer than the grace time, %(grace)s s") % named)
+        yield PriceStep(_("%(time)s is not longer than the grace time of %(grace)s s") % named)
         return
     for segment in price.segments:
         yield PriceStep(_segment(segment, zone, shown), money(segment.amount))

@@ -99,7 +99,7 @@ def test_a_line_is_added_and_removed(billed_shop, run):
     assert table[-1] == ["all", "0", "0:00:00", "-3.00"]
     run("bill-line-remove", "1", "--reason", "entered twice")
     assert not ManualLine.objects.exists()
-    with pytest.raises(UsageError, match="found no line 1"):
+    with pytest.raises(UsageError, match="found no line with the number 1"):
         run("bill-line-remove", "1", "--reason", "entered twice")
 
 

@@ -307,7 +307,7 @@ def test_the_session_and_its_month_say_the_same_also_where_no_payer_is_on_record
 @pytest.mark.parametrize(
     ("rule", "changes", "last"),
     [
-        ("price=0.1 grace_s=3600", {}, "is not longer than the grace time, 3600 s: 0 EUR"),
+        ("price=0.1 grace_s=3600", {}, "is not longer than the grace time of 3600 s: 0 EUR"),
         ("price=0", {}, "rounded: 0.00 EUR"),
         ("price=0.1", {"reason": "power-loss", "uncertainty_ms": 90_000}, "once a person has checked it"),
         ("price=0.1 purposes=training", {}, "a purpose that the rule does not bill"),

@@ -85,7 +85,7 @@ REVIEWS: Final[Mapping[str, tuple[Any, Any]]] = {
         _("Badge had changed hands"),
         _("The gate's roster was old, so the gate still assigned the badge to the previous holder."),
     ),
-    "contested": (_("Contested"), _("The member says this is not right.")),
+    "contested": (_("Contested"), _("The member contests this session.")),
 }
 _WRONG_CLOCK: Final = _(
     "What to do: compare the gate's clock with a correct one. On the gate, “timedatectl” shows the "

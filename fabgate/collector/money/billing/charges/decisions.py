@@ -148,7 +148,7 @@ def remove_line(pk: int, *, author: str, reason: str) -> None:
         book = refresh.open_book()
         line = ManualLine.objects.filter(pk=pk).first()
         if line is None:
-            mistakes.append(_("found no line %(found)d") % {"found": pk})
+            mistakes.append(_("found no line with the number %(found)d") % {"found": pk})
         elif line.month < book.open_month:
             text = _("%(month)s is closed; to reverse this line, add another one of %(amount)s")
             found = terms.get()

@@ -462,7 +462,7 @@ def test_a_plan_is_added_changed_and_listed_with_its_members(manager):
     plan = Plan.objects.get()
     member_plans.set_plans({"m-1": "student", "m-2": "student"}, FIRST, actor="maya")
     page = text(manager.get(f"/month/plans/{plan.pk}"))
-    assert "2 members have this plan. A change counts for all months that are not closed" in page
+    assert "2 members have this plan. A change applies to all months that are not closed" in page
     changed = {"name": "other", "free_minutes": "60", "discount_percent": "12.5"}
     assert manager.post(f"/month/plans/{plan.pk}", changed).status_code == 303
     plan.refresh_from_db()

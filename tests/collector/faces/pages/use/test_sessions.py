@@ -68,7 +68,7 @@ def test_a_session_whose_meter_was_broken_says_how_much_of_its_running_time_is_n
     client = browse("accountant")
     assert "meter broken" not in text(client.get("/use/s-1"))
     UsageSession.objects.filter(pk="s-1").update(running_unknown_ms=900_000)
-    assert "meter broken: up to 0:15:00 more than shown" in text(client.get("/use/s-1"))
+    assert "meter broken: the real value may be up to 0:15:00 higher" in text(client.get("/use/s-1"))
 
 
 @pytest.mark.parametrize(

@@ -272,7 +272,7 @@ def test_energy_is_summed_over_the_sessions_of_which_it_is_known(used, browse):
     used.session("s-4", "m-2", NOON + 200 * MINUTE, 5, energy_wh=1_840)
     used.session("s-5", "m-2", NOON + 220 * MINUTE, 5, gate="lathe-1", energy_wh=0)
     shown = text(client.get(f"/use/usage?{DAYS}&by=machine"))
-    assert "Energy of 2 of 5 sessions. The others were not measured." in shown
+    assert "Energy of 2 out of 5 sessions. The others were not measured." in shown
     found = {row["title"]: row["energy"] for row in client.get(f"/use/usage?{DAYS}&by=member").context["lines"]}
     assert [value for title, value in found.items() if "Zoé" in title] == [NOTHING]
     assert [value for title, value in found.items() if "Bjørn" in title] == ["1.84\N{NO-BREAK SPACE}kWh"]

@@ -42,7 +42,7 @@ _TEXTS: Final[Mapping[str, Any]] = {
         "A price for idle time needs a price for running time. Leave this empty, or choose “runs a job”."
     ),
     "peaks-of-running-time": gettext_lazy(
-        "The gate does not record when a job runs, so running time has no peak hours. Empty these rows, or choose"
+        "The gate does not record when a job runs, so running time has no peak hours. Clear these rows, or choose"
         " “has power”."
     ),
     "cap-below-minimum": gettext_lazy("The daily cap is below the minimum, %(minimum)s."),
