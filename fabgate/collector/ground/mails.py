@@ -118,7 +118,7 @@ def _built(mail: Mail) -> EmailMessage | str:
         message.as_bytes()  # what is sent; an error here would hide which of the mails before it were sent
     except Exception as error:
         log.exception("a mail could not be built")
-        return _("the mail cannot be built (%(error)s)") % {"error": f"{type(error).__name__}: {error}"}
+        return _("the mail cannot be composed (%(error)s)") % {"error": f"{type(error).__name__}: {error}"}
     return message
 
 

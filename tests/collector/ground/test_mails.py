@@ -92,7 +92,7 @@ def test_a_mail_that_cannot_be_built_says_why_and_stops_nobody_else(mail_server,
     got = mail_server()
     first, problem, last = mails.send([BOB, replace(ADA, **odd), BOB])
     assert (first, last) == ("", "")
-    assert problem.startswith("the mail cannot be built (")
+    assert problem.startswith("the mail cannot be composed (")
     assert not isinstance(problem, mails.ServerProblem)
     assert [recipient for recipient, _ in got.taken] == [BOB.to, BOB.to]
 

@@ -327,5 +327,5 @@ def test_a_statement_whose_mail_cannot_be_built_is_listed_and_the_next_run_tries
         printed = sorted(capsys.readouterr().out.splitlines())
         assert printed[:-1] == others
         assert printed[-1].startswith("o-1")
-        assert "foo@example.org: not sent: the mail cannot be built (ValueError: " in printed[-1]
+        assert "foo@example.org: not sent: the mail cannot be composed (ValueError: " in printed[-1]
     assert [to for to, _message in got.taken] == ["bob@example.org"]

@@ -63,5 +63,5 @@ def _gone(payers: list[str], today: Any) -> dict[str, str]:
             found[group.roster_id] = _("Closed")
     for pk in Payer.organisations().exclude(ended_on=None).values_list("pk", flat=True):
         if pk in payers:
-            found[pk] = _("Ended")
+            found[pk] = _("Closed")
     return found

@@ -342,7 +342,7 @@ def test_both_balances_are_shown_and_a_manager_admits_until_the_session_is_decid
     assert "You can refund at most" in text(answer)
     assert accountant.get(f"{PAGE}/admit").status_code == 403
     manager = browse("manager")
-    assert "Admit until decided" in text(manager.get(PAGE))
+    assert "Admit until the decision" in text(manager.get(PAGE))
     assert manager.post(f"{PAGE}/admit", {"sure": "1", "reason": ""}).status_code == 400
     assert manager.post(f"{PAGE}/admit", {"sure": "1", "reason": "The badge was lost"}).status_code == 303
     (change,) = Change.objects.filter(verb="prepaid.admitted")

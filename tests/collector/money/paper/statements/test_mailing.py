@@ -200,7 +200,7 @@ def test_a_mail_that_cannot_be_built_has_failed_and_the_others_are_sent(mail_ser
     Worker().mail()
     assert states() == {"m-1": ["sent"], "m-2": ["sent"], odd: ["failed"]}
     problem = StatementMail.objects.get(state="failed").problem
-    assert problem.startswith("the mail cannot be built (ValueError: ")
+    assert problem.startswith("the mail cannot be composed (ValueError: ")
     assert mailing.send_one(after, odd, author="maya") == problem
     assert sorted(to for to, _message in got.taken) == ["books@example.org", "zoe@example.org"]
     assert logged()[-1] == ("maya", mailing.NOT_MAILED, "foo@example.org")
