@@ -52,7 +52,7 @@ def _recorded(found: Evidence) -> Iterator[Recorded]:
             yield from _between(between)
             between = []
             more = one.data.uncertainty_ms
-            note = _("the end may be up to %(more)s later") % {"more": duration(more)} if more else ""
+            note = _("the machine may have stopped up to %(more)s later") % {"more": duration(more)} if more else ""
             why = session_labels.ended(one.data.reason)
             yield Recorded(one.entry.occurred_at, why, note, one.data.energised_ms, one.data.running_ms)
         else:

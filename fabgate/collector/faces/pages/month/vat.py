@@ -45,7 +45,9 @@ class RatesForm(forms.Form):
                 max_digits=2 + rates.DIGITS,
                 show_hidden_initial=True,
                 widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
-                help_text=_("Closed months use this code. Once saved, its rate cannot be changed.") if is_final else "",
+                help_text=_("Closed months use this code. Once you save its rate, the rate cannot be changed.")
+                if is_final
+                else "",
             )
 
     def save(self, actor: str) -> None:

@@ -239,7 +239,7 @@ def test_the_evidence_has_taps_running_the_end_doubts_and_the_price_in_words(min
             "0:20:00",
         ):
             assert wanted.casefold() in page.casefold(), wanted
-        assert "up to 0:00:45 more" in page
+        assert "the machine may have stopped up to 0:00:45 later" in page
         assert "step by step" in page
     certain = words(mine.get("/my-minutes/sessions/s-1"))
     assert "Everything about this session is certain" in certain

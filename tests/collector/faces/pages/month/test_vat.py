@@ -107,7 +107,7 @@ def test_a_rate_of_closed_months_is_shown_but_cannot_be_typed(browse):
     page = manager.get(VAT).content.decode()
     assert 'name="rate:S20"' not in page
     assert "S20 20% Closed months have these rates" in words(manager.get(VAT))
-    assert page.count("Closed months use this code. Once saved, its rate cannot be changed.") == 1
+    assert page.count("Closed months use this code. Once you save its rate, the rate cannot be changed.") == 1
     for stale in (
         before,
         {**before, "rate:S20": "20", "rate:late": "2"},
