@@ -356,9 +356,7 @@ def _mistakes(left: Open) -> Iterator[str]:
     if left.without_sender:
         yield _("the statements have no sender: the workshop's details need a legal name and a postal address")
     if left.without_payment:
-        yield _(
-            "the statements do not say how to pay: the workshop's details have neither an IBAN nor other means of payment"
-        )
+        yield _("the statements do not say how to pay: the workshop's details need an IBAN or other means of payment")
     yield _("to close the month anyway, give a reason")
 
 

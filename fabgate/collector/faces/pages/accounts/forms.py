@@ -74,5 +74,5 @@ class NewAccountForm(AccountForm):
             return manage.check_name(self.cleaned_data["name"])
         except UsageError:
             raise forms.ValidationError(
-                _("Use only letters, digits and . _ - @ + and choose a name that is not taken.")
+                _("Use only letters, digits and . _ - @ +, and choose a name that is not taken.")
             ) from None

@@ -80,6 +80,6 @@ class FirstManagerForm(NewPasswordForm):
             self._account.name = manage.check_name(self.cleaned_data["name"])
         except UsageError:
             raise forms.ValidationError(
-                _("Use only letters, digits and . _ - @ + and choose a name that is not taken.")
+                _("Use only letters, digits and . _ - @ +, and choose a name that is not taken.")
             ) from None
         return self._account.name
