@@ -177,7 +177,7 @@ def current_holders(digests: Iterable[str]) -> dict[str, DisplayName]:
 def badge_title(holder: Holder | None, why: Collection[str]) -> str:
     """Return a title for a badge that was refused for the reasons `why`, and whose last holder is `holder`."""
     if BADGE_SHARED in why:
-        return _("Badge that cannot be told apart")
+        return _("Badge with a shared number")
     return _("Lost badge") if holder is not None and holder.is_lost else _("Unknown badge")
 
 

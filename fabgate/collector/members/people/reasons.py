@@ -16,7 +16,7 @@ REFUSED: Final[Mapping[str, Any]] = {
     "unknown-badge": _("unknown badge"),
     "badge-lost": _("badge was reported lost"),
     "badge-blocked": _("badge blocked"),
-    "badge-shared": _("number of several badges"),
+    "badge-shared": _("several badges have this number"),
     "no-access": _("no access"),
     "suspended": _("suspended"),
     "banned": _("banned"),

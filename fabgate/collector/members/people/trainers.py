@@ -37,7 +37,7 @@ def trained_by(account: Account) -> QuerySet[Training]:
 def refuse_training(account: Account, training: Training) -> None:
     """Raise UsageError if an account may not grant and revoke a training."""
     if not trained_by(account).filter(pk=training.pk).exists():
-        text = _("%(training)s: only its trainers and managers can grant and revoke it.")
+        text = _("%(training)s: only managers and the trainers of this training can grant and revoke it.")
         raise UsageError(text % {"training": training})
 
 
@@ -83,7 +83,7 @@ def stored_name(typed: str) -> str:
         text = _("found %(found)d characters, wanted at most %(most)d")
         raise UsageError(text % {"found": len(typed), "most": _LONGEST})
     if sign := names.unseen(typed):
-        text = _("found %(sign)s, wanted a name of visible characters; type it instead of copying it")
+        text = _("found %(sign)s, wanted a name of visible characters; type the name instead of copying it")
         raise UsageError(text % {"sign": sign})
     wanted = folded(typed)
     account = Account.objects.filter(name=Account.as_name(typed)).first()

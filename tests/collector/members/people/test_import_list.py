@@ -208,7 +208,7 @@ def test_new_members_who_have_the_name_of_a_member_are_named(ada, file, capsys):
 
 def test_an_unknown_id_without_a_name_is_wrong_and_another_members_id_is_not_suggested(ada, file):
     assert mistakes(file, "id,name\nm-11,\nM-1,\n") == [
-        "line 2: id: no member 'm-11'; to add a new member, give a name, or add a column 'badges'",
+        "line 2: id: no member 'm-11'; to add this person, fill in the name",
         "line 3: id: no member 'M-1'; did you mean 'm-1'?",
     ]
 
@@ -325,7 +325,7 @@ def test_wrong_columns_are_named_with_what_was_meant(file):
     assert mistakes(file, "machins,name,nom,colour\n") == [
         "line 1: unknown column 'machins'; did you mean 'machines'?",
         "line 1: the column 'name' appears twice",
-        f"line 1: unknown column 'colour'; wanted only id, {others}",
+        f"line 1: unknown column 'colour'; possible columns: id, {others}",
         f"line 1: the column 'id' is missing; add it, and any of these that you need: {others}",
     ]
 

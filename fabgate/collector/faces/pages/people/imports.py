@@ -73,7 +73,7 @@ _TRAINING_COLUMNS: Final = {
     "training": gettext_lazy("Training"),
     "since": gettext_lazy("First day"),
     "stage": gettext_lazy("Stage"),
-    "until": gettext_lazy("Last day, if it is before the end of the training's own validity"),
+    "until": gettext_lazy("Last day; leave empty to use the validity that is set for the training"),
     "trainer": gettext_lazy("Trainer: a member by number or name, or someone with an account"),
 }
 _TRAINING_WRITTEN: Final = {
@@ -159,9 +159,9 @@ def _kinds() -> list[_Kind]:
         _Kind(
             title=_("A list of people"),
             text=_(
-                "The first row contains the column titles, in English or French. Only the number is required; a new person"
-                " also needs a name, or the column of badges. The preview asks before it adds anyone. A missing column"
-                " changes nothing; an empty cell clears the field."
+                "The first row contains the column titles, in English or French. Only the number is required; a new"
+                " person also needs a name, unless the file has a column of badges. The preview asks before it adds"
+                " anyone. A missing column changes nothing; an empty cell clears the field."
             ),
             columns=_facts(MEMBERS, _COLUMNS, _WRITTEN),
             hint=_(

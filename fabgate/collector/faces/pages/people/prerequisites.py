@@ -29,8 +29,8 @@ def warn_of_revoked(request: HttpRequest, lost: Collection[Grant]) -> None:
     """Show which trainings of a person give no access any more, because one that they require was revoked."""
     if names := sorted({str(grant.training) for grant in lost}):
         text = ngettext(
-            "Without it, %(names)s gives no access any more.",
-            "Without it, %(names)s give no access any more.",
+            "Without the revoked training, %(names)s gives no access any more.",
+            "Without the revoked training, %(names)s give no access any more.",
             len(names),
         )
         messages.warning(request, text % {"names": _first(names)})
@@ -41,8 +41,10 @@ def warn_of_changed(request: HttpRequest, training: Training, lost: Collection[G
     people = {grant.member_id: str(grant.member) for grant in sorted(lost, key=lambda grant: grant.member.folded)}
     if people:
         text = ngettext(
-            "%(n)d person lacks what %(training)s requires now, and loses the access that it gave: %(names)s.",
-            "%(n)d people lack what %(training)s requires now, and lose the access that it gave: %(names)s.",
+            "%(n)d person lacks the training that %(training)s now requires, and loses the access that %(training)s"
+            " gave: %(names)s.",
+            "%(n)d people lack the training that %(training)s now requires, and lose the access that %(training)s"
+            " gave: %(names)s.",
             len(people),
         )
         shown = {"n": len(people), "training": training, "names": _first(list(people.values()))}

@@ -132,7 +132,9 @@ class TrainingForm(stale_form.StaleCheck, forms.ModelForm):  # type: ignore[type
         seen = {self.instance.pk}
         while at is not None:
             if at.pk in seen:
-                text = _("%(first)s already requires %(this)s: neither could ever be obtained.")
+                text = _(
+                    "%(first)s already requires %(this)s. If each required the other, no one could complete either."
+                )
                 raise forms.ValidationError(text % {"first": first, "this": self.instance})
             seen.add(at.pk)
             at = at.prerequisite

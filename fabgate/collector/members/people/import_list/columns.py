@@ -115,7 +115,7 @@ class Columns:
         near = difflib.get_close_matches(_spelled(cell), [*self.names, *self._accepted()], 1)
         text = _("unknown column '%(found)s'; did you mean '%(near)s'?")
         if not near:
-            text = _("unknown column '%(found)s'; wanted only %(wanted)s")
+            text = _("unknown column '%(found)s'; possible columns: %(wanted)s")
         values = {"found": names.shown(cell.strip()[:60]), "near": "".join(near)}
         return text % {**values, "wanted": ", ".join(map(self.title, self.names))}
 

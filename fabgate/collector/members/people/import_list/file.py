@@ -224,5 +224,5 @@ def _unknown_members(rows: list[ImportedMember], columns: Collection[str], mista
         return
     known = set(Member.objects.values_list("id", flat=True))
     named = [(row.line, row.id) for row in rows if row.id and not row.name]
-    text = _("id: no member '%(id)s'; to add a new member, give a name, or add a column 'badges'")
+    text = _("id: no member '%(id)s'; to add this person, fill in the name")
     mistakes += unknown_ids(named, known, text, _("id: no member '%(id)s'; did you mean '%(near)s'?"))

@@ -68,7 +68,7 @@ def registration_number(typed: str) -> str:
         kind = "SIREN" if len(digits) == _SIREN_DIGITS else "SIRET"
         wrong = _(
             "Found %(found)s, which is not a valid %(kind)s: a digit is wrong. For a number of another country, type"
-            " the country's code first, such as NO %(found)s."
+            " the country's code first, such as DE %(found)s."
         )
         raise UsageError(wrong % {"found": digits, "kind": kind})
     return digits

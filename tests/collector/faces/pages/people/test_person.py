@@ -261,10 +261,10 @@ def test_what_somebody_else_must_take_over_is_listed_before(manager, keeper):
     Member.objects.filter(pk="m-3").update(payer=paying("m-1"))
     Group.objects.create(name="2de B", kind="class", payer=paying("m-1"))
     page = text(manager.get("/people/m-1/leave"))
-    for expected in ("Élise Noël", "2de B", "No other instructor", "Badge 11", "Door keys"):
+    for expected in ("Élise Noël", "2de B", "no other instructor", "Badge 11", "door keys"):
         assert expected in page
     trained("m-2", stage="instructor")
-    assert "No other instructor" not in text(manager.get("/people/m-1/leave"))
+    assert "no other instructor" not in text(manager.get("/people/m-1/leave"))
     assert Member.objects.get(pk="m-1").left_on is None
 
 

@@ -114,12 +114,12 @@ def test_who_loses_a_required_training_loses_by_name_what_builds_on_it(browse):
     for name in ("fire", "safety", "laser"):
         trained("m-1", name)
     said = answer(trainer, "/people/m-1/revoke", revoking("fire"))
-    assert "Without it, Laser training and Safety tour give no access any more." in said
+    assert "Without the revoked training, Laser training and Safety tour give no access any more." in said
     assert "any more" not in answer(trainer, "/people/m-1/revoke", revoking("safety"))  # it gave none before
     assert "m-1" not in admitted("laser-1")
     for name in ("fire", "safety"):
         trained("m-2", name)
-    assert "Without it, Safety tour gives no access any more." in answer(
+    assert "Without the revoked training, Safety tour gives no access any more." in answer(
         trainer, "/people/m-2/revoke", revoking("fire")
     )
     assert "any more" not in answer(trainer, "/people/m-2/revoke", revoking("safety"))
@@ -133,7 +133,7 @@ def test_at_most_five_names_are_said(browse):
         trained("m-1", f"t-{number}")
     said = answer(browse("trainer"), "/people/m-1/revoke", revoking("fire"))
     names = ", ".join(f"Course {number}" for number in range(1, 6))
-    assert f"Without it, {names} and 2 more give no access any more." in said
+    assert f"Without the revoked training, {names} and 2 more give no access any more." in said
 
 
 def test_revoking_by_command_says_so_as_well(capsys):
@@ -153,10 +153,13 @@ def test_a_new_requirement_names_who_lacks_it(browse):
     manager, address = browse("manager"), f"/people/trainings/{fire.pk}/edit"
     form = manager.get(address).context["form"]
     typed = {"title": "Fire drill", "prerequisite": str(first.pk), "seen": form.seen}
-    lost = "1 person lacks what Fire drill requires now, and loses the access that it gave: m-1 (Ada Lovelace)."
+    lost = (
+        "1 person lacks the training that Fire drill now requires, and loses the access that Fire drill gave:"
+        " m-1 (Ada Lovelace)."
+    )
     assert lost in answer(manager, address, typed)
     form = manager.get(address).context["form"]
-    assert "lacks what" not in answer(manager, address, {**typed, "title": "Fire", "seen": form.seen})
+    assert "lacks the training" not in answer(manager, address, {**typed, "title": "Fire", "seen": form.seen})
 
 
 def test_members_read_all_that_they_lack(browse, account):

@@ -64,7 +64,7 @@ def test_a_trainer_takes_back_only_what_they_train(browse, account, bo):
     assert "Revoke…" not in text(client.get("/people/m-1"))
     response = client.post("/people/m-1/revoke", {"training": laser().pk, "reason": "x"})
     assert response.status_code == 400
-    assert "only its trainers and managers" in text(response)
+    assert "only managers and the trainers of this training" in text(response)
     held.refresh_from_db()
     assert held.revoked_on is None
 
@@ -114,7 +114,7 @@ def test_forms_offer_what_would_be_taken(browse, account, bo):
     assert "instructor" not in dict(form.fields["stage"].choices)
     assert form.initial["trainer"] == "Bo Lind"
     Training.objects.get(name="saw").trainers.add(Account.objects.get(name="cy"))
-    assert "There is no training you may grant" in text(browse(bo).get("/people/m-1"))
+    assert "You cannot grant any training" in text(browse(bo).get("/people/m-1"))
 
 
 def test_underneath_the_pages_the_same_rules_hold_and_the_site_itself_is_free_of_them(account, bo):
@@ -125,7 +125,7 @@ def test_underneath_the_pages_the_same_rules_hold_and_the_site_itself_is_free_of
             trainings.grant_training,
             lambda one, *more, **said: many_grants.grant_to_many([one], *more, **said),
         ):
-            with pytest.raises(UsageError, match="only its trainers and managers"):
+            with pytest.raises(UsageError, match="only managers and the trainers of this training"):
                 give(ada, laser(), "autonomous", actor=who, since=today())
     laser().trainers.add(bo)
     for give in (trainings.grant_training, lambda one, *more, **said: many_grants.grant_to_many([one], *more, **said)):

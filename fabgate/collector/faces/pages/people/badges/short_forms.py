@@ -72,8 +72,8 @@ def warn_of_new(request: HttpRequest, before: Collection[int]) -> None:
 
 def _warning(forms: list[str], who: tuple[str, ...]) -> str:
     text = _(
-        "Gates refuse %(forms)s: a reader that gives it cannot tell this badge from that of %(who)s. Replace one"
-        " of these badges."
+        "Gates refuse %(forms)s: a reader that gives this number cannot tell this badge from that of %(who)s. Replace"
+        " one of these badges."
     )
     return text % {"forms": _(" or ").join(forms), "who": _(" and ").join(who)}
 

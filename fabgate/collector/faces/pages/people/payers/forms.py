@@ -57,7 +57,8 @@ class PersonPayerForm(PayerChoice):
     payer = PayerField(
         label=gettext_lazy("Payer"),
         help_text=gettext_lazy(
-            "The member or organisation that pays for this person, by number or name. Leave empty if they pay themselves."
+            "The member or organisation that pays for this person, by number or name. Leave empty if this person pays"
+            " for themselves."
         ),
     )
 

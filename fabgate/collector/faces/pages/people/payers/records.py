@@ -60,7 +60,7 @@ class FindForm(forms.Form):
         required=False,
         widget=forms.TextInput({"type": "search", "autocomplete": "off", "spellcheck": "false"}),
     )
-    which = forms.ChoiceField(label=gettext_lazy("Which"), choices=_WHICH, required=False)
+    which = forms.ChoiceField(label=gettext_lazy("Show"), choices=_WHICH, required=False)
 
 
 def records(request: HttpRequest) -> HttpResponse:

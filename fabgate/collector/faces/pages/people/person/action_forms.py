@@ -38,12 +38,12 @@ class GrantForm(forms.Form):
     until = DayField(
         label=gettext_lazy("Until"),
         required=False,
-        help_text=gettext_lazy("Leave empty to use the training's own validity."),
+        help_text=gettext_lazy("Leave empty to use the validity that is set for the training."),
     )
     trainer = LineField(
         label=gettext_lazy("Trainer"),
         max_length=200,
-        help_text=gettext_lazy("A member by number or name, or someone with an account here."),
+        help_text=gettext_lazy("A member, by number or name, or someone who has an account."),
     )
 
     def __init__(self, *args: Any, account: Account, member: Member | None = None, **more: Any) -> None:
@@ -240,7 +240,7 @@ class LendForm(card_form.CardForm):
         super().__init__(*args, **more)
         self.fields["typed"].label = _("Loan badge")
         self.fields["typed"].help_text = _("Type the badge's printed number, or hold the badge on the USB reader.")
-        self.fields["number"].help_text = _("Only the first time the badge is lent.")
+        self.fields["number"].help_text = _("Needed only the first time the badge is lent.")
         self.fields["typed"].widget.attrs["list"] = "loans"
         self.loans = badges.available_loans()
         typed = str(self.data.get(self.add_prefix("typed"), "")).strip() if self.is_bound else ""

@@ -35,7 +35,7 @@ ALWAYS_SHOWN: Final = frozenset(
 _LANGS: Final = (("fr", "Français"), ("en", "English"))
 _LEVELS: Final = (
     ("user", gettext_lazy("Member")),
-    ("supervisor", gettext_lazy("Supervisor: may supervise others on the machines they may use themselves")),
+    ("supervisor", gettext_lazy("Supervisor: may supervise others on machines that this person may use")),
     ("maintainer", gettext_lazy("Maintainer: may run a machine that was reported dangerous")),
 )
 
@@ -252,7 +252,7 @@ class NewPersonForm(PersonForm):
         data[self.add_prefix("id")] = numbers.next_id()
         self.data = data
         text = _(
-            "%(name)s has just been added with the number %(number)s. If that is another person, send the"
-            " form again: the next free number is filled in."
+            "%(name)s has just been added with the number %(number)s. If you are adding another person, send the form"
+            " again: it now contains the next free number."
         )
         self.add_error("id", text % {"number": number, "name": (held and held.name) or number})

@@ -64,14 +64,16 @@ def test_the_desk_reads_whose_badges_a_reader_that_shortens_cannot_tell_apart(de
     short = tapped("number8:11649747")
     assert "Already assigned to:" in text(desk.get(f"/people/enrol?badge={short}"))
     assert short not in text(desk.get("/people/enrol"))
-    why = "Gates refuse number8:11649747: a reader that gives it cannot tell this badge from that of {}. Replace"
+    why = (
+        "Gates refuse number8:11649747: a reader that gives this number cannot tell this badge from that of {}. Replace"
+    )
     response = desk.post("/people/m-1/give", {"typed": "em-hex:0B00B1C2D3"})
     assert why.format("Élise Noël") in said(response)
     assert refused("laser-1")[short] == ["badge-shared"]
     assert why.format("Ada Lovelace") in text(desk.get("/people/m-3"))
     tapped("number8:11649747", reasons=("badge-shared",))
     floor = text(desk.get("/floor"))
-    assert "Badge that cannot be told apart" in floor
+    assert "Badge with a shared number" in floor
     assert "See whose badge it may be" in floor
     page = text(desk.get(f"/people/enrol?badge={short}"))
     assert "several badges (Élise Noël, Ada Lovelace), so gates refuse it." in page

@@ -83,7 +83,7 @@ def test_who_has_the_name_of_a_member_or_of_another_row_is_shown_in_any_order_of
         "m-34": ([], ["m-33"]),
     }
     assert "already a member with this name: m-1" in text(page)
-    assert "the same name is in the list again: m-34" in text(page)
+    assert "the same name is also in the list under: m-34" in text(page)
 
 
 def test_who_is_paid_for_by_an_unticked_person_is_not_imported_alone(manager):
@@ -101,7 +101,7 @@ def test_who_is_paid_for_by_an_unticked_person_is_not_imported_alone(manager):
 def test_no_number_is_offered_that_differs_by_digits_and_a_row_without_a_name_adds_nobody(manager):
     page = look(manager, "id,name\nm-11,\nM-1,\nm-1,Ada\n")
     assert page.context["lines"] == [
-        ("Row 2", "id: no member 'm-11'; to add a new member, give a name, or add a column 'badges'"),
+        ("Row 2", "id: no member 'm-11'; to add this person, fill in the name"),
         ("Row 3", "id: no member 'M-1'; did you mean 'm-1'?"),
     ]
 
