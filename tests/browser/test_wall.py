@@ -88,7 +88,7 @@ def test_without_a_chosen_badge_nothing_is_tapped(visit) -> None:
 def test_a_pulled_network_or_mains_shows_at_once_and_can_be_restored(visit) -> None:
     window = visit()
     window.locator("#network-saw-1").click()
-    wait_for_machine(window, "saw-1", "pulled")
+    wait_for_machine(window, "saw-1", "unplugged")
     window.locator("#network-saw-1").click()
     wait_for_machine(window, "saw-1", "connected")
     window.locator("#mains-saw-1").click()

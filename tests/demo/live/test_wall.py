@@ -102,7 +102,7 @@ def test_a_card_is_put_into_its_holder_and_taken_out(page: Demo) -> None:
 
 def test_without_network_the_gate_goes_on_and_everything_arrives_afterwards(page: Demo) -> None:
     page.do("pull", "laser-1")
-    page.until("laser-1", "pulled", "Plug it in")
+    page.until("laser-1", "unplugged", "Plug it in")
     page.tap("laser-1", "bob")
     page.until("laser-1", "Power on", "wait here for the collector")
     page.tap("laser-1", "bob")

@@ -71,12 +71,12 @@ def notify_lock(request: HttpRequest, verb: str, about: wire.Lock, machine: Mach
         messages.warning(request, f"{status} {error}")
         return
     if not gates:
-        messages.warning(request, _("%(status)s It has no gate.") % {"status": status})
+        messages.warning(request, _("%(status)s The machine has no gate.") % {"status": status})
     elif not is_sent:
-        text = _("%(status)s The message broker is offline; the gate will be updated when it returns.")
+        text = _("%(status)s The message broker is offline; the gate will be updated when the broker is back.")
         messages.warning(request, text % {"status": status})
     elif offline := [gate for gate in gates if not gate.is_online(datetime.now(UTC))]:
-        text = _("%(status)s %(gates)s. It will be updated when it is back.")
+        text = _("%(status)s %(gates)s. The gate will be updated when it is back.")
         messages.warning(request, text % {"status": status, "gates": ", ".join(dict.fromkeys(map(_offline, offline)))})
     else:
         messages.success(request, _("%(status)s Its gate has been notified.") % {"status": status})
@@ -86,7 +86,7 @@ def send_command(request: HttpRequest, gate: Gate, verb: str, *, seconds: int | 
     """Send a command to a gate, and show the user the result."""
     where = gate.machine or gate
     if not gate.is_online(datetime.now(UTC)) or not gate.boot:
-        messages.error(request, _("%(gate)s. It cannot receive commands now.") % {"gate": _offline(gate)})
+        messages.error(request, _("%(gate)s. The gate cannot receive commands now.") % {"gate": _offline(gate)})
         return
     try:
         command = commands.send(gate, verb, account_of(request).name, seconds=seconds, timeout_s=announcing.PAGE_S)

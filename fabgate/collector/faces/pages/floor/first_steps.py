@@ -82,7 +82,7 @@ def _steps() -> list[tuple[str, FirstStep]]:
             FirstStep(
                 "badge",
                 _("Assign a badge"),
-                _("The badge's holder starts machines with it."),
+                _("The holder of a badge starts machines with it."),
                 badge_url,
                 is_done=has_badge,
             ),

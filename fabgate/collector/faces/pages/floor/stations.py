@@ -348,5 +348,5 @@ def _last_known(station: Station, at: str) -> str:
     assert gate is not None
     if gate.state in Gate.BUSY:
         name = station.who.name if station.who else _("someone")
-        return _("Offline since %(at)s; %(who)s was using it then.") % {"at": at, "who": name}
-    return _("Offline since %(at)s; it was not in use then.") % {"at": at}
+        return _("Offline since %(at)s; %(who)s was using the machine then.") % {"at": at, "who": name}
+    return _("Offline since %(at)s; the machine was not in use then.") % {"at": at}

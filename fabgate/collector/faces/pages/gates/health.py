@@ -26,11 +26,11 @@ PROBLEMS: Final[Mapping[str, Any]] = {
     "certificate": gettext_lazy("The certificate for the message broker must be renewed"),
     "command": gettext_lazy("A command was refused"),
     "delivery": gettext_lazy("The collector does not confirm what the gate sends"),
-    "fork": gettext_lazy("The collector has different entries with the same numbers as this journal"),
+    "fork": gettext_lazy("Under the same numbers, the collector has other entries than this journal"),
     "grace": gettext_lazy(
         "People who need a supervisor cannot start: the rules give no grace period to change the card"
     ),
-    "idle-off": gettext_lazy("No running sensor: the machine does not switch off when idle"),
+    "idle-off": gettext_lazy("No sensor shows whether the machine is running: it does not switch off when idle"),
     "inputs": gettext_lazy("Buttons and contacts cannot be read: they count as pressed"),
     "journal": gettext_lazy("The journal cannot be written"),
     "journal-full": gettext_lazy("The journal is filling up"),
@@ -41,7 +41,9 @@ PROBLEMS: Final[Mapping[str, Any]] = {
     "read-back": gettext_lazy("The read-back does not follow the contactor: a welded contactor would go unnoticed"),
     "reader": gettext_lazy("A badge reader has a fault"),
     "roster": gettext_lazy("The roster was refused"),
-    "roster-ahead": gettext_lazy("The gate reports a roster version from the future, which is ignored"),
+    "roster-ahead": gettext_lazy(
+        "The gate reports a roster version from the future: the collector ignores this version"
+    ),
     "roster-members": gettext_lazy("Too many members are missing from the new roster: the gate keeps the old one"),
 }
 
@@ -203,7 +205,8 @@ def _too_much(gate: Gate, at: datetime) -> list[tuple[str, str]]:
     if not gate.sends_too_much(at):
         return []
     text = _(
-        "The gate sends too many messages, and only some are read. It has a fault, or something else uses its account."
+        "The gate sends too many messages, and only some are read. The gate has a fault, or another device uses its"
+        " account."
     )
     return [(text, "")]
 

@@ -110,7 +110,8 @@ def _not_late(day: date, hours: tuple[time, time], now: datetime) -> str:
     """Return an error if the hours do not extend those of tonight; empty otherwise."""
     if opening_hours.is_night(now) and day == now.date() and opening_hours.span(*hours)[1] > opening_hours.NIGHT_MIN:
         return _(
-            "It is night, and the day before has no hours. Choose a time from now until 06:00, or add a special day."
+            "It is night, and no opening hours are set for yesterday. Choose a time from now until 06:00, or add a"
+            " special day."
         )
     if opening_hours.is_ambiguous(*hours):
         text = _("Start and end would both be %(time)s. Choose a later time; a time after midnight is on the next day.")

@@ -58,7 +58,7 @@ class WeeklyForm(ScopeForm):
         label=pgettext_lazy("time of day", "To"),
         widget=_TIME,
         error_messages=_WRONG_TIME,
-        help_text=gettext_lazy("00:00 is midnight; a time before “from” is on the next day."),
+        help_text=gettext_lazy("00:00 is midnight; if this time is before “From”, it is on the next day."),
     )
 
     def clean(self) -> dict[str, Any]:

@@ -131,7 +131,8 @@ class RulesForm(StaleCheck, forms.Form):
             found["observe_until"] = self._machine.rules.get("observe_until")  # unchanged, with its time zone
         elif not self._may_open and self._opens_for_longer(cleaned["observe_until"]):
             text = _(
-                "Only a manager may open a machine to all members, or extend that. Choose an earlier time, or leave it empty."
+                "Only a manager may open a machine to all members, or keep it open to them for longer. Choose an"
+                " earlier time, or leave the field empty."
             )
             self.add_error("observe_until", text)
         would_be = msgspec.convert(found, wire.MachineRules)

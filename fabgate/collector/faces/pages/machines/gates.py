@@ -42,7 +42,7 @@ def add(request: HttpRequest, name: str) -> HttpResponse:
     try:
         made = enrol_gate.enrol(form.cleaned_data["gate"], machine.name, actor=account_of(request).name)
     except enrol_gate.AlreadyEnrolled:
-        form.add_error("gate", _("Someone has just added this gate. Its keys were shown to them, once."))
+        form.add_error("gate", _("Someone has just added this gate. Its keys were shown once, to that person."))
         return views.page(request, machine, is_late=True, gate=form)
     address = request.build_absolute_uri("/")
     if settings.ENVIRONMENT.https:

@@ -99,7 +99,7 @@ def _parse(request: HttpRequest) -> dict[str, Any]:
     try:
         return {"do": verb, "gate": gate, "by_s": int(more[0])}
     except ValueError:
-        raise UsageError(_("Enter a whole number of seconds for the clock to jump.")) from None
+        raise UsageError(_("Enter by how many seconds to set the clock forward or back, as a whole number.")) from None
 
 
 def _machines(state: dict[str, Any]) -> list[descriptions.OnWall]:

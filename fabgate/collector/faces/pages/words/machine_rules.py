@@ -61,16 +61,16 @@ HELP: Final[Mapping[str, Any]] = {
     "warn_s": gettext_lazy(
         "The panel blinks and beeps for this long, but for at most a quarter of the time limit or idle time."
     ),
-    "grace_s": gettext_lazy("Only in the mode where the card stays in its holder."),
+    "grace_s": gettext_lazy("Applies only in the mode “The card stays in its holder”."),
     "finish_max_s": gettext_lazy("After this time the power is cut."),
-    "run_on_s": gettext_lazy("For a fan or a pump."),
-    "warm_up_s": gettext_lazy("After power on: idle time does not count during warm-up."),
+    "run_on_s": gettext_lazy("For example for a fan or a pump."),
+    "warm_up_s": gettext_lazy("Begins when the power goes on. Idle time does not count during warm-up."),
     "handover": gettext_lazy("The next member taps, and the machine keeps running under their name."),
     "sponsor": gettext_lazy("The guest taps an unknown badge, then the supervisor taps within 30 seconds."),
     "attended": gettext_lazy(
         "If one badge uses two such machines at once, the sessions are marked for review. Do not tick this for a 3D printer that runs overnight."
     ),
-    "on_stale": gettext_lazy("After seven days without the collector."),
+    "on_stale": gettext_lazy("A roster is too old after seven days without the collector."),
     "observe_until": gettext_lazy(
         "Until then every known member has access, including blocked people and minors without a supervisor. Taps"
         " that would have been refused are recorded."

@@ -79,8 +79,8 @@ def test_what_is_said_once_is_left_to_the_page_for_which_it_waits(browse):
     Gate.objects.filter(name="g-0").update(online=False)
     client.post("/floor/gates/g-0/order", {"verb": "stop"})
     for _ in range(2):
-        assert "It cannot receive commands now" not in again(client, "floor-machines")
-    assert "It cannot receive commands now" in client.get("/floor").content.decode()
+        assert "The gate cannot receive commands now" not in again(client, "floor-machines")
+    assert "The gate cannot receive commands now" in client.get("/floor").content.decode()
 
 
 def test_of_gates_that_are_named_the_cards_come_alone_and_are_those_of_the_whole_page(browse):

@@ -116,7 +116,7 @@ def test_an_order_that_is_none_of_the_floors_is_refused(desk, broker, verb):
 @pytest.mark.parametrize("gone", [{"online": False}, {"boot": ""}, {"seen_at": None}])
 def test_no_order_is_pretended_to_reach_a_gate_that_is_not_there(desk, broker, gone):
     Gate.objects.update(**gone)
-    assert "It cannot receive commands now" in said(desk.post(ORDER, {"verb": "stop"}))
+    assert "The gate cannot receive commands now" in said(desk.post(ORDER, {"verb": "stop"}))
     assert not Order.objects.exists()
     assert not broker.taken
 

@@ -298,7 +298,7 @@ def test_at_closing_time_silent_gates_are_looked_at_on_foot(browse):
     in_use(online=False)
     page = browse("desk").get("/floor/closing").content.decode()
     assert "Every machine with an online gate is off." in page
-    assert "Zoé Müller-Østergård was using it then" in page
+    assert "Zoé Müller-Østergård was using the machine then" in page
     Gate.objects.update(online=True, state="idle")
     page = browse("manager").get("/floor/closing").content.decode()
     assert "Every machine is off. Good night!" in page

@@ -157,7 +157,8 @@ def test_while_the_broker_is_away_the_lock_stands_and_the_page_does_not_wait_lon
     broker.is_away = True
     response = desk.post(LOCK, BROKEN)
     assert (
-        said(response) == "Bandsaw is locked. The message broker is offline; the gate will be updated when it returns."
+        said(response)
+        == "Bandsaw is locked. The message broker is offline; the gate will be updated when the broker is back."
     )
     assert Machine.objects.get().lock is not None
     assert broker.patience_s == [announcing.PAGE_S]
@@ -190,14 +191,14 @@ def test_the_form_warns_that_somebody_may_be_on_a_machine_whose_gate_fell_silent
     Gate.objects.update(state="active", online=False, session_member="m-1")
     shown = desk.get(LOCK).content.decode()
     assert "Its gate is offline: someone may be using the machine." in shown
-    assert "m-1 was using it then" in shown
+    assert "m-1 was using the machine then" in shown
     Gate.objects.update(state="idle")
     assert "someone may be using" not in desk.get(LOCK).content.decode()
 
 
 def test_a_machine_without_a_gate_is_locked_all_the_same(desk):
     Gate.objects.all().delete()
-    assert "It has no gate." in said(desk.post(LOCK, BROKEN))
+    assert "The machine has no gate." in said(desk.post(LOCK, BROKEN))
     assert Machine.objects.get().lock is not None
 
 

@@ -120,7 +120,7 @@ def test_a_worse_cause_than_a_lock_is_shown_beside_it():
 def test_a_gate_that_is_not_heard_is_silent_and_what_it_said_last_is_told_as_the_past(said):
     station = seen(**active(**said))
     assert (station.state, station.is_in_use, station.is_reachable) == ("silent", False, False)
-    assert "Zoé Müller-Østergård was using it then" in texts(station)
+    assert "Zoé Müller-Østergård was using the machine then" in texts(station)
 
 
 def test_a_gate_that_was_never_heard_and_a_machine_without_a_gate_have_their_own_words():

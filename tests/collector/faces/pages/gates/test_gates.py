@@ -129,7 +129,7 @@ def test_a_gate_that_never_wrote_has_no_entry():
         ("thread-uplink: broken pipe", ("A component restarted after a failure: uplink", "broken pipe")),
         (
             "idle-off: found 600",
-            ("No running sensor: the machine does not switch off when idle", "found 600"),
+            ("No sensor shows whether the machine is running: it does not switch off when idle", "found 600"),
         ),
         ("certificate: in 12 days", ("The certificate for the message broker must be renewed", "in 12 days")),
         ("meter-2: no answer", ("A meter cannot be read: the machine counts as running", "no answer")),
@@ -269,7 +269,7 @@ def test_boots_orders_clones_and_broken_messages_are_shown(browse):
     for text in (
         "the newest 1000 (at most 4.0\xa0MB) are kept for 90 days",
         "7000 older ones were deleted",
-        "At an unknown time: the clock was never set",
+        "At an unknown time: the gate's clock was never set",
         "Another device still writes to an old journal",
         "eve (command line) · Belt",
         "1 message in quarantine",

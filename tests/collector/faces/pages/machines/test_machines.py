@@ -134,7 +134,7 @@ def test_a_maintainer_ends_opening_weeks_and_only_a_manager_begins_or_prolongs_t
         assert (saw.rules["price_hint"], "observe_until" in saw.rules) == ("5", bool(sent))
         return
     assert answer.status_code == 400
-    assert "Only a manager may open a machine to all members, or extend that" in text(answer)
+    assert "Only a manager may open a machine to all members, or keep it open to them" in text(answer)
     assert saw.rules == before
     assert browse("manager").post("/machines/saw/rules", form).status_code == 303
     assert served(gate).machine.observe_until is not None
