@@ -28,7 +28,9 @@ _LOOPBACK: Final = ("127.", "::1")
 def disk_space(free: int, files: int | None, *, where: str, warn_below: int, fail_below: int) -> Finding:
     """Judge free bytes, and how many more files fit; `files` is None where the file system has no such limit."""
     name, text = "disk-space", f"{free // MB} MB are free for {where}"
-    todo = "make room: journalctl --vacuum-size=100M, apt clean; du -xh / | sort -h | tail shows what is large"
+    todo = (
+        "make room with journalctl --vacuum-size=100M, or with apt clean; du -xh / | sort -h | tail shows what is large"
+    )
     if files is not None and files < 1_000:
         return fail(name, f"only {files} more files fit on the disk of {where}", todo)
     if free < fail_below:
@@ -39,7 +41,7 @@ def disk_space(free: int, files: int | None, *, where: str, warn_below: int, fai
 def disk_speed(times_ms: Sequence[float], *, where: str) -> Finding:
     """Judge how long a write takes until it is on the disk."""
     name, usual, worst = "disk-speed", median(times_ms), max(times_ms)
-    text = f"a write to {where} is on the disk after {usual:.1f} ms, at worst {worst:.0f} ms"
+    text = f"a write to {where} takes {usual:.1f} ms to be on the disk, at worst {worst:.0f} ms"
     todo = "use a better card (class A1 or A2, of a known maker) or a USB SSD, and see what else writes: iotop -oa"
     if worst >= HANGS_MS:
         return fail(name, text, todo)
@@ -56,21 +58,23 @@ def disk_kind(mount: Mount | None, upper: Mount | None, *, where: str) -> Findin
         how = f"{holds.kind} (an overlay in memory)" if holds is upper else holds.kind
         return fail(
             name,
-            f"{where} is in memory, {how}: everything is lost when the power goes",
+            f"{where} is in memory, {how}: everything is lost when the power goes off",
             "put the data on a disk: switch the overlay off (raspi-config, Performance, Overlay File System), or"
             " mount a disk there",
         )
     if holds.kind == "overlay":
         return fail(
             name,
-            f"{where} is on an overlay, and its changes are where /proc/mounts shows no disk: usually in memory",
+            f"{where} is on an overlay, and /proc/mounts does not show on which disk its changes are: usually they are"
+            " in memory",
             "switch the overlay off (raspi-config, Performance, Overlay File System), or mount a disk there",
         )
     if "ro" in mount.options:
         return fail(
             name,
             f"the disk of {where} is mounted read-only",
-            "the kernel mounts a disk read-only after errors: dmesg | grep -i -e mmc -e ext4, then replace the card",
+            "the kernel mounts a disk read-only after errors: look for them with dmesg | grep -i -e mmc -e ext4, then"
+            " replace the card",
         )
     return ok(name, f"{where} is on {mount.source} ({mount.kind})")
 
@@ -84,8 +88,8 @@ def clock(*, synced: bool | None, by: str) -> Finding:
     return fail(
         "clock",
         f"not synchronised ({by}): times on record would be wrong",
-        "timedatectl; without internet access set a time server of your network: NTP= in /etc/systemd/timesyncd.conf, then"
-        " systemctl restart systemd-timesyncd",
+        "timedatectl shows the details; without internet access, set NTP= to a time server of your network in"
+        " /etc/systemd/timesyncd.conf, then run systemctl restart systemd-timesyncd",
     )
 
 
@@ -163,7 +167,7 @@ def reached(name: str, host: str, port: int, tls: ssl.SSLContext | None, whose: 
     if tls is None and reach.speaks_tls(host, port):
         return fail(
             name,
-            f"{host}:{port} speaks TLS, and this side is set up without it",
+            f"{host}:{port} speaks TLS, but this side is set up without TLS",
             "use TLS here too: mqtt.tls and https:// in gate.yaml, FABGATE_MQTT_CA at the collector (docs/install.md)",
         )
     if tls is None:

@@ -30,7 +30,7 @@ class Finding:
 
 #: How each outcome begins its line.
 _MARKS: Final = {Outcome.OK: "ok", Outcome.WARN: "warn", Outcome.FAIL: "FAIL", Outcome.NOT_CHECKED: "-"}
-_ROOT: Final = "run it as root: sudo fabgate doctor, or sudo fabgate-collector doctor"
+_ROOT: Final = "run the command as root: sudo fabgate doctor, or sudo fabgate-collector doctor"
 
 
 def ok(name: str, text: str) -> Finding:

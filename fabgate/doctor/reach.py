@@ -21,7 +21,7 @@ def reach(host: str, port: int, tls: ssl.SSLContext | None) -> datetime | None:
             with tls.wrap_socket(plain, server_hostname=host) as sock:
                 ends = (sock.getpeercert() or {}).get("notAfter")
         except (TimeoutError, ConnectionError) as error:  # it had accepted the connection
-            raise ssl.SSLError(f"no answer to the beginning of TLS ({error})") from error
+            raise ssl.SSLError(f"no answer to the start of a TLS connection ({error})") from error
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC) if isinstance(ends, str) else None
 
 
@@ -50,12 +50,12 @@ def why(error: OSError, *, host: str, port: int) -> tuple[str, str]:
         case ssl.SSLCertVerificationError():
             return (
                 f"the certificate of {where} is not accepted: {error.verify_message}",
-                "check that the ca file is that of your workshop, the name in the certificate, and the clock",
+                "check the name in the certificate, the clock, and that the ca file is that of your workshop",
             )
         case ssl.SSLError():
             return (
                 f"{where} does not speak TLS: {error}",
-                "check the port, and whether it is one with TLS",
+                "check the port: it must be one that uses TLS",
             )
         case TimeoutError():
             return f"{where} does not answer", "check the network, the server's firewall, and that the server is on"

@@ -15,9 +15,10 @@ RENEW_WITHIN: Final = timedelta(days=30)
 _RENEW: Final = {
     "broker's": "renew the certificate (docs/install.md, “Renew the broker's certificate”)",
     "collector's": "renew the certificate (docs/install.md, “Renew the broker's certificate”)",
-    "collector's own": "put a new certificate into the file that FABGATE_MQTT_CERT names, then systemctl restart"
+    "collector's own": "put a new certificate into the file that FABGATE_MQTT_CERT names, then run systemctl restart"
     " fabgate-collector.target",
-    "gate's own": "put a new certificate into the file that mqtt.tls.cert names, then systemctl restart fabgate-gate",
+    "gate's own": "put a new certificate into the file that mqtt.tls.cert names, then run systemctl restart"
+    " fabgate-gate",
 }
 #: OpenSSL's codes for wrong dates: X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED.
 _NOT_YET, _EXPIRED = 9, 10

@@ -49,7 +49,10 @@ class Rights:
 
 
 #: What to do about it.
-SMALLER_PACKETS: Final = f"max_packet_size {BROKER_PACKET_BYTES} in /etc/mosquitto/mosquitto.conf (docs/install.md); systemctl restart mosquitto"
+SMALLER_PACKETS: Final = (
+    f"set max_packet_size {BROKER_PACKET_BYTES} in /etc/mosquitto/mosquitto.conf (docs/install.md), then run"
+    " systemctl restart mosquitto"
+)
 
 
 def try_rights(

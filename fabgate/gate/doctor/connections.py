@@ -71,7 +71,9 @@ def broker_rights(facts: Facts) -> Finding:
         return not_checked(name, "this gate has no broker")
     if facts.runs:
         return not_checked(
-            name, "the gate runs, and a second connection of its account would end the first", "stop the gate to try"
+            name,
+            "the gate runs, and a second connection of its account would end the gate's connection",
+            "to try the connection, stop the gate first",
         )
     topics = facts.config.topics
     published = {topics.topic(leaf): True for leaf in ("status", "state", "reply")}
@@ -85,7 +87,7 @@ def broker_rights(facts: Facts) -> Finding:
         return not_checked(name, described(error))
     except FabgateError as error:
         return fail(
-            name, str(error), "check mqtt.username and mqtt.password_file; on the broker: journalctl -u mosquitto"
+            name, str(error), "check mqtt.username and mqtt.password_file; on the broker, see journalctl -u mosquitto"
         )
     return service.broker_rights(rights, published, subscribed)
 

@@ -45,8 +45,9 @@ def configuration(facts: Facts) -> Finding:
     if NO_SUPPLY_LOSS in found.warnings:
         return warn(
             "configuration",
-            "a session may go on while the contactor's 24 V are missing; the machine has power again when they return",
-            "wire inputs.estop_pin, or close its loop by a link (hardware/wiring.md)",
+            "a session may go on while the contactor's 24 V are missing; when the 24 V return, the machine has power"
+            " again",
+            "wire inputs.estop_pin, or close its loop with a wire link (hardware/wiring.md)",
         )
     return ok("configuration", f"{facts.path} describes the gate {found.config.topics.account}")
 
@@ -285,7 +286,7 @@ def output(facts: Facts) -> Finding:
         return warn(
             "output", "; ".join(warnings), "open the plug's page and enter this setting (docs/outputs/README.md)"
         )
-    return ok("output", f"the output {driver} answers, and nothing but the gate can switch it on from the network")
+    return ok("output", f"the output {driver} answers, and only the gate can switch it on from the network")
 
 
 def watchdog(facts: Facts) -> Finding:

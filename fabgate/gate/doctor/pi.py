@@ -117,11 +117,11 @@ def lgpio_folder(unit: Settings | None) -> Finding:
     folders = [value.partition("=")[2] for value in environment if value.startswith("LG_WD=")]
     made = [f"/run/{one}" for value in unit.get(("Service", "RuntimeDirectory"), []) for one in value.split()]
     if folders[-1:] and folders[-1] in made:
-        return ok(name, f"lgpio writes into {folders[-1]}, which systemd makes")
+        return ok(name, f"lgpio writes into {folders[-1]}, which systemd creates")
     return fail(
         name,
-        f"LG_WD is {folders[-1] if folders else 'not set'}, and systemd makes {', '.join(made) or 'no folder'}: lgpio cannot"
-        " write its file",
+        f"LG_WD is {folders[-1] if folders else 'not set'}, but systemd creates {', '.join(made) or 'no folder'}:"
+        " lgpio cannot write its file",
         "in the unit, set RuntimeDirectory=fabgate and Environment=LG_WD=/run/fabgate",
     )
 
@@ -158,8 +158,8 @@ def reader_device(path: str, *, exists: bool, unit: Settings | None, kernel_line
         return fail(
             name,
             f"there is no {path}: the reader is unplugged, or the serial port is off",
-            "plug the reader in; for the Pi's own port: raspi-config nonint do_serial_hw 0; reboot"
-            " (docs/readers/README.md)",
+            "plug the reader in; if it uses the Pi's own serial port, run raspi-config nonint do_serial_hw 0, then"
+            " reboot (docs/readers/README.md)",
         )
     if is_serial and path.startswith(_OWN_PORTS) and re.search(r"\bconsole=(serial0|ttyAMA|ttyS)", kernel_line):
         return fail(
@@ -224,7 +224,7 @@ def pins(used: Mapping[str, Any], table: Mapping[str, Any] | None) -> Finding:
         "panel.spi_bus": 1,
     }
     others = [
-        f"{key} is {value}, in the table {wanted[key]}"
+        f"{key} is {value}, but the table has {wanted[key]}"
         + (f" (header pin {known[key]['header']})" if key in known else "")
         for key, value in used.items()
         if key in wanted and value != wanted[key]
@@ -259,7 +259,7 @@ def boot_pins(config_txt: str | None, used: Mapping[int, str]) -> Finding:
         return fail(
             name,
             f"config.txt takes pins of the gate: {'; '.join(troubles)}",
-            f"remove the line from {_CONFIG_TXT}; reboot",
+            f"remove the line from {_CONFIG_TXT}, then reboot",
         )
     return ok(name, "config.txt leaves the gate's pins alone")
 
@@ -283,7 +283,7 @@ def power_supply(throttled: int | None, *, is_pi: bool) -> Finding:
     name = "power-supply"
     if throttled is None:
         return not_checked(name, "the firmware does not report the supply voltage" if is_pi else _NO_PI)
-    todo = "use the Pi's own power supply and a short cable; feed nothing else from its 5 V"
+    todo = "use the power supply that is made for the Pi, and a short cable; feed nothing else from the Pi's 5 V"
     if throttled & _UNDERVOLTAGE:
         return fail(name, "the supply voltage is too low now", todo)
     if throttled & _UNDERVOLTAGE << 16:
@@ -306,9 +306,9 @@ def card_wear(card: Mapping[str, str | int | None] | None) -> Finding:
     name = "card-wear"
     if card is None:
         return not_checked(name, "the data is not on an SD card or an eMMC")
-    replace = "replace the card: install the gate on a new one (docs/install.md), and keep its journal"
+    replace = "replace the card: install the gate on a new card (docs/install.md), and keep the gate's journal"
     if errors := card.get("errors"):
-        return fail(name, f"errors recorded by the file system: {errors}", f"dmesg | grep -i ext4; {replace}")
+        return fail(name, f"errors recorded by the file system: {errors}", f"look at dmesg | grep -i ext4; {replace}")
     # 0 means that the eMMC does not tell.
     if tenths := max((int(word, 16) for word in str(card.get("life") or "").split()), default=0):
         if card.get("end_of_life") == 3 or tenths >= 10:

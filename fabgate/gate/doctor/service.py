@@ -9,7 +9,7 @@ from fabgate.doctor.finding import Finding, Outcome, fail, not_checked, ok, warn
 from fabgate.gate.terminal.lists import span
 from fabgate.mqtt.rights import SMALLER_PACKETS, Rights
 
-_RUNS: Final = "systemctl enable --now fabgate-gate; journalctl -u fabgate-gate -n 30 says why it ended"
+_RUNS: Final = "run systemctl enable --now fabgate-gate; journalctl -u fabgate-gate -n 30 says why the gate stopped"
 
 
 def process(status: Mapping[str, Any] | None, *, runs: bool) -> Finding:
@@ -30,9 +30,9 @@ def process(status: Mapping[str, Any] | None, *, runs: bool) -> Finding:
 
 #: How a finding ends about a reader that only sends.
 UNSUPERVISED: Final = (
-    "this kind of reader only sends, so the gate cannot notice that it is unplugged: tap a badge to test it."
-    " Power it from the gate's own supply: when a reader with a supply of its own has power again, a badge"
-    " that lies on it counts as tapped"
+    "this kind of reader only sends, so the gate cannot notice that it is unplugged: tap a badge to test it. Power it"
+    " from the gate's supply: when a reader with another supply has power again, a badge that lies on it counts as"
+    " tapped"
 )
 
 
@@ -92,12 +92,13 @@ def roster(*, members: int | None, age_s: int | None, fresh_for_s: int, from_col
         )
     text += f", confirmed {span(age_s)} ago"
     if age_s > fresh_for_s:
-        return fail(name, f"{text}: stale after {span(fresh_for_s)}", "check the findings about network and collector")
+        todo = "check what doctor says about network and collector"
+        return fail(name, f"{text}: stale after {span(fresh_for_s)}", todo)
     if age_s > fresh_for_s // 2:
         return warn(
             name,
             f"{text}; the roster is stale after {span(fresh_for_s)}",
-            "check the findings about network and collector",
+            "check what doctor says about network and collector",
         )
     return ok(name, text)
 
@@ -110,13 +111,13 @@ def running_broker(status: Mapping[str, Any] | None) -> Finding:
         return fail(
             "broker",
             f"the running gate is not connected: {status['mqtt']['problem']}",
-            "check password, name and port (docs/install.md); on the broker: journalctl -u mosquitto",
+            "check password, name and port (docs/install.md); on the broker, see journalctl -u mosquitto",
         )
     if waits := next((str(one) for one in status["problems"] if str(one).startswith("delivery: ")), None):
         return fail(
             "broker",
             f"the running gate reports {waits}",
-            "on the collector: fabgate-collector doctor; on the broker: journalctl -u mosquitto",
+            "on the collector, run fabgate-collector doctor; on the broker, see journalctl -u mosquitto",
         )
     return ok("broker", "the running gate is connected")
 
@@ -135,7 +136,7 @@ def broker_rights(rights: Rights, publish: Mapping[str, bool], subscribe: Mappin
     if published := [topic for topic, may in publish.items() if not may and not rights.published[topic]]:
         return fail(
             name,
-            f"the broker lets this gate publish in the name of others: {', '.join(published)}",
+            f"the broker lets this gate publish in the name of other accounts: {', '.join(published)}",
             "install config/mosquitto.acl as /etc/mosquitto/fabgate.acl, and restart mosquitto",
         )
     if subscribed := [topic for topic, may in subscribe.items() if not may and not rights.subscribed[topic]]:
@@ -149,5 +150,6 @@ def broker_rights(rights: Rights, publish: Mapping[str, bool], subscribe: Mappin
         return warn(name, rights.packet_trouble, SMALLER_PACKETS)
     return ok(
         name,
-        "the account may do what the gate needs, and nothing in the name of others (topics of entries are not tried)",
+        "the account may do what the gate needs, and nothing in the name of other accounts (topics of entries are not"
+        " tried)",
     )

@@ -61,9 +61,9 @@ def thresholds(standing: Watched, running: Watched) -> tuple[float, float]:
     low = max(standing.most, running.least / 100)  # a machine that takes nothing while it stands still
     if not 0 < low * LEAST_RATIO <= running.least:
         raise NotFoundError(
-            f"found {standing.most:.3g} at most while the machine stands still, and {running.least:.3g} at least while it"
-            f" runs, wanted {LEAST_RATIO} times as much; put the clamp around the motor's own conductor, or take a contact"
-            " and inputs.running_pin (docs/sensing.md)"
+            f"found at most {standing.most:.3g} while the machine stands still, and at least {running.least:.3g} while"
+            f" it runs; wanted {LEAST_RATIO} times the first value. Put the clamp around one conductor of the motor"
+            " alone, or use a contact and inputs.running_pin (docs/sensing.md)"
         )
     step = math.cbrt(running.least / low)
     above, below = _two_digits(low * step * step), _two_digits(low * step)
@@ -102,7 +102,7 @@ class Calibration:
         off = self._levels("the machine switched off")
         began = self._start()
         standing = self._asked(
-            "Leave the machine switched on without working, and leave everything on that stays on between two jobs."
+            "Leave the machine switched on but idle, with everything on that stays on between two jobs."
         )
         running = self._asked("Let the machine do its lightest work, and go on until the next question.")
         self._person.tell(
@@ -142,7 +142,8 @@ class Calibration:
             found = [one for one in trial.levels(self._config.state_dir) if one.level is not None]
             if not found:
                 raise NotFoundError(
-                    f"found no measurement of {what}, wanted one each second; fabgate status says what the meter lacks"
+                    f"found no measurement of {what}, wanted one each second; fabgate status says what is wrong with"
+                    " the meter"
                 )
             self._unit = found[0].unit
             levels.append(found[0].level or 0.0)

@@ -125,7 +125,8 @@ class SelfTest:
         expected = _expected(sense, notice, has_three=kinds == {"three"})
         while True:
             if not self._shows(name):
-                self._note(f"{sense}: {name}", expected, failed="the panel showed something else; the machine was used")
+                why = "the panel showed something else, because the machine was in use"
+                self._note(f"{sense}: {name}", expected, failed=why)
                 return
             answer = self._person.ask(f"Do you see or hear this: {expected}?")
             if answer != "r":

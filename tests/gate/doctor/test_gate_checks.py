@@ -196,7 +196,7 @@ def joined(pi: EmulatedPi, broker: Mosquitto, gate: str, password: str = "secret
 @pytest.mark.parametrize(
     ("gate", "outcome", "told"),
     [
-        ("laser-1", OK, "nothing in the name of others"),
+        ("laser-1", OK, "nothing in the name of other accounts"),
         ("greedy", FAIL, "fabgate/v1/lyon/greedy/ack, fabgate/v1/lyon/greedy/command, fabgate/v1/lyon/roster/ack"),
         ("poor", FAIL, "refuses what the gate needs: fabgate/v1/lyon/poor/state, fabgate/v1/lyon/poor/reply"),
         ("curious", WARN, "subscribe to fabgate/v1/lyon/+/event/#"),
