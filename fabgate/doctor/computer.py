@@ -118,8 +118,9 @@ def default_user(*, exists: bool, has_default_password: bool | None, is_open: bo
     if has_default_password is None:
         return warn(
             name,
-            "there is an account pi, and this account may not see whether it has the password raspberry",
-            "sudo fabgate doctor shows that; passwd pi sets another password",
+            "there is an account pi, but the account that runs doctor may not see whether pi has the password"
+            " raspberry",
+            "run sudo fabgate doctor to find out; passwd pi sets another password",
         )
     return ok(name, "the account pi does not have the password raspberry")
 

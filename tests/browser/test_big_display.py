@@ -26,7 +26,7 @@ def make_link(site: UsedSite, maya: Person, name: str) -> str:
     maya.sign_in(MANAGER, site.password)
     maya.page.goto("/floor")
     maya.page.get_by_role("button", name="Big displays").click()
-    maya.page.get_by_label("Where it hangs").fill(name)
+    maya.page.get_by_label("Location").fill(name)
     maya.page.get_by_role("button", name="Make link").click()
     return str(maya.page.get_by_label("Link", exact=True).input_value())
 

@@ -107,7 +107,7 @@ def _other_key(config: Config, directory: Directory) -> str:
     keys = badge_keys(config)
     key = next(iter(keys.values())) if kid is None else keys.get(kid)
     if key is None:
-        return f"the roster's badges are digested under the key {kid}, which {config.badge_key_file} lacks: no badge is known"
+        return f"the badges of the roster need the key {kid}, which is missing in {config.badge_key_file}: no badge is known"
     if key_mark(key) != directory.badge_key_mark:
         return (
             f"the key in {config.badge_key_file} has the same id as the roster's key, but is a different one: no badge"

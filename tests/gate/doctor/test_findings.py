@@ -248,7 +248,7 @@ def with_a_new_key_of_its_own(pi: EmulatedPi) -> None:
 
 FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
     # finding, fault, outcome, what its texts contain
-    ("configuration", reconfigured("stop_pin: 22", "flag_pin: 16"), WARN, "when they return"),
+    ("configuration", reconfigured("stop_pin: 22", "flag_pin: 16"), WARN, "when the 24 V return"),
     ("configuration", reconfigured("{stop_pin: 22}", "{stop_pin: 22, running_pin: 24}"), WARN, "24 V"),
     ("configuration", reconfigured("{stop_pin: 22}", "{estop_pin: 23, running_pin: 24}"), OK, ""),
     ("configuration", reconfigured("pin: 17", "pin: 2"), FAIL, "fabgate check"),
@@ -389,7 +389,7 @@ FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
     ("broker", with_a_broker_that_speaks_tls, FAIL, "speaks TLS, but this side is set up without TLS"),
     ("roster", with_a_key(b"A" * 32, b"B" * 32), FAIL, "has the same id as the roster's key, but is a different one"),
     ("roster", with_a_key(b"A" * 32, b"B" * 32, None), FAIL, "is a different one"),
-    ("roster", with_a_key(b"A" * 32, b"A" * 32, "k2"), FAIL, "under the key k2, which"),
+    ("roster", with_a_key(b"A" * 32, b"A" * 32, "k2"), FAIL, "need the key k2, which"),
     ("roster", with_a_key(b"A" * 32, b"A" * 32), OK, "1 member"),
     ("roster", with_a_new_key_of_its_own, FAIL, "stored under another key than"),
     ("secret-files", lambda pi: (pi.folder / "members.yaml").chmod(0o644), FAIL, "chmod o-rwx"),

@@ -147,6 +147,8 @@ def test_a_word_says_in_french_what_it_means_where_it_stands():
         assert pgettext("which machines", "For") == "Pour"
         assert [pgettext("time of day", word) for word in ("From", "To")] == ["De", "À"]
         assert [gettext(word) for word in ("From", "To")] == ["Du", "Au"]  # days
+        assert (gettext("Until"), pgettext("day", "Until")) == ("Jusqu\u2019à", "Jusqu\u2019au")
+        assert (gettext("Active"), pgettext("key", "Active")) == ("Actif", "Active")  # of a group, of a key
         assert pgettext("sessions", "Ended") == "Terminées"
         assert pgettext("place", "At") == "Où"
 

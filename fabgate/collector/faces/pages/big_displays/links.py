@@ -28,7 +28,7 @@ class LinkForm(forms.Form):
     """A new link."""
 
     name = LineField(
-        label=gettext_lazy("Where it hangs"),
+        label=gettext_lazy("Location"),
         max_length=120,
         help_text=gettext_lazy("Such as “Screen at the entrance”."),
         widget=forms.TextInput({"autocomplete": "off"}),

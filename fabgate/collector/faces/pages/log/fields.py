@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 FIELDS: Final[Mapping[str, Any]] = {
     "account": gettext_lazy("Account"),
@@ -144,7 +144,7 @@ FIELDS: Final[Mapping[str, Any]] = {
     "training": gettext_lazy("Training"),
     "trainings": gettext_lazy("Trainings"),
     "uncertain": gettext_lazy("Uncertain only"),
-    "until": gettext_lazy("Until"),
+    "until": pgettext_lazy("day", "Until"),
     "used_at": gettext_lazy("Used on"),
     "valid_from": gettext_lazy("In force from"),
     "valid_until": gettext_lazy("Member until"),

@@ -171,7 +171,7 @@ class GateForm(forms.Form):
     gate = forms.CharField(
         label=gettext_lazy("Name of the gate"),
         max_length=63,
-        help_text=gettext_lazy("The name that gate.yaml will use, such as laser-1."),
+        help_text=gettext_lazy("The gate's name in gate.yaml, such as laser-1."),
         widget=forms.TextInput(attrs={"autocapitalize": "none", "autocomplete": "off", "spellcheck": "false"}),
     )
 

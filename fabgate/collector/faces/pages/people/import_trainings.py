@@ -42,7 +42,7 @@ def preview(request: HttpRequest, token: str) -> HttpResponse:
     """Preview what a list grants; then import it."""
     raw = uploads.kept(token)
     if raw is None:
-        raise UsageError(_("This upload has expired. Choose the file again."))
+        raise UsageError(_("This file is no longer stored here. Choose it again."))
     dates = (request.POST if request.method == "POST" else request.GET).get("dates", "")
     file = trainings.parse(raw, dates=dates)
     if request.method != "POST":

@@ -40,7 +40,7 @@ _STATES: Final = (
     (OVER, gettext_lazy("Membership expired")),
     (BLOCKED, gettext_lazy("Blocked people")),
     (MINOR, gettext_lazy("Minors")),
-    (LEFT, gettext_lazy("Left")),
+    (LEFT, gettext_lazy("Former members")),
     (ALL, gettext_lazy("Everyone")),
 )
 

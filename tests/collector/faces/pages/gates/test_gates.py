@@ -89,7 +89,7 @@ def test_what_a_silent_gate_said_last_is_not_said_to_be_so_now():
     ]
     unsupervised = of(online=True, reader="unsupervised")
     assert unsupervised.is_ok
-    assert unsupervised.reader.text == "OK, but cannot report being unplugged"
+    assert unsupervised.reader.text == "OK, but the gate would not notice an unplugged reader"
     assert of(online=False, reader="unsupervised").reader.text == "Was OK"
     broken = of(online=False, reader="fault", synced=False)
     assert (broken.clock.state, broken.reader.state) == ("warn", "bad")

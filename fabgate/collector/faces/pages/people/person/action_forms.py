@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django import forms
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from fabgate.collector.faces.pages.forms.day_field import DayField
 from fabgate.collector.faces.pages.forms.line_field import LineField
@@ -36,7 +36,7 @@ class GrantForm(forms.Form):
     stage = forms.ChoiceField(label=gettext_lazy("Stage"), initial=Grant.AUTONOMOUS)
     since = DayField(label=gettext_lazy("Since"))
     until = DayField(
-        label=gettext_lazy("Until"),
+        label=pgettext_lazy("day", "Until"),
         required=False,
         help_text=gettext_lazy("Leave empty to use the validity that is set for the training."),
     )
@@ -169,7 +169,7 @@ class BlockForm(forms.Form):
         label=gettext_lazy("Why?"), choices=[("", gettext_lazy("Choose…")), *people_labels.BLOCKS.items()]
     )
     until = DayField(
-        label=gettext_lazy("Until"),
+        label=pgettext_lazy("day", "Until"),
         required=False,
         help_text=gettext_lazy("Access returns on this day. Leave empty to block until someone lifts the block."),
     )

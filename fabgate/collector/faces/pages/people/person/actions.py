@@ -76,7 +76,9 @@ def revoke(request: HttpRequest, pk: str) -> HttpResponse:
             member, training, actor=account_of(request), reason=form.cleaned_data["reason"]
         )
         lost = trainings.without_access(member=member) - before
-    gates_informed.report_change(request, _("%(training)s revoked from today.") % {"training": training}, *changed)
+    gates_informed.report_change(
+        request, _("%(training)s is revoked from today on.") % {"training": training}, *changed
+    )
     prerequisites.warn_of_revoked(request, lost)
     return shortcuts.redirect_to_person(member)
 
