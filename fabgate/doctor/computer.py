@@ -42,7 +42,7 @@ def disk_speed(times_ms: Sequence[float], *, where: str) -> Finding:
     """Judge how long a write takes until it is on the disk."""
     name, usual, worst = "disk-speed", median(times_ms), max(times_ms)
     text = f"a write to {where} takes {usual:.1f} ms to be on the disk, at worst {worst:.0f} ms"
-    todo = "use a better card (class A1 or A2, of a known maker) or a USB SSD, and see what else writes: iotop -oa"
+    todo = "use a better card (class A1 or A2, of a known maker) or a USB SSD; iotop -oa shows which programs write"
     if worst >= HANGS_MS:
         return fail(name, text, todo)
     return warn(name, text, todo) if usual > SLOW_MS or worst > STALLS_MS else ok(name, text)

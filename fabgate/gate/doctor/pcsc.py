@@ -34,4 +34,4 @@ def pcsc(system: System) -> Finding:
         )
     if not system.path("/etc/modprobe.d/fabgate-nfc.conf").exists():
         return warn(_NAME, "the kernel's own NFC driver may take the reader from pcscd", _BLACKLIST)
-    return ok(_NAME, "pcscd is there, and the unit may use it")
+    return ok(_NAME, "pcscd is there, and the unit has access to it")

@@ -173,7 +173,7 @@ def reader_device(path: str, *, exists: bool, unit: Settings | None, kernel_line
         drop_in = f"20-fabgate-{'serial' if is_serial else 'keyboard'}.conf"
         return fail(
             name,
-            f"the unit may not use {path}: no badge is read",
+            f"the unit has no access to {path}: no badge is read",
             f"install -D -m 644 systemd/{drop_in} -t /etc/systemd/system/fabgate-gate.service.d/; systemctl daemon-reload;"
             " systemctl restart fabgate-gate",
         )
@@ -183,7 +183,7 @@ def reader_device(path: str, *, exists: bool, unit: Settings | None, kernel_line
             f"after a restart {path} may be another USB device",
             "name the reader in gate.yaml by its path in /dev/serial/by-id (docs/readers/README.md)",
         )
-    return ok(name, f"{path} is there, and the unit may use it")
+    return ok(name, f"{path} is there, and the unit has access to it")
 
 
 def i2c(buses: Mapping[int, bool], unit: Settings | None) -> Finding:
@@ -201,11 +201,11 @@ def i2c(buses: Mapping[int, bool], unit: Settings | None) -> Finding:
     if unit is not None and "char-i2c rw" not in unit.get(("Service", "DeviceAllow"), []):
         return fail(
             name,
-            "the unit may not use I2C: a display stays dark, and a meter cannot be read",
+            "the unit has no access to I2C: a display stays dark, and a meter cannot be read",
             "install -D -m 644 systemd/20-fabgate-i2c.conf -t /etc/systemd/system/fabgate-gate.service.d/; systemctl"
             " daemon-reload; systemctl restart fabgate-gate",
         )
-    return ok(name, f"{', '.join(f'/dev/i2c-{bus}' for bus in buses)} is there, and the unit may use it")
+    return ok(name, f"{', '.join(f'/dev/i2c-{bus}' for bus in buses)} is there, and the unit has access to it")
 
 
 def pins(used: Mapping[str, Any], table: Mapping[str, Any] | None) -> Finding:

@@ -27,7 +27,7 @@ def test_each_thing_that_a_pcsc_reader_needs_is_looked_at(tmp_path):
         found = pcsc(System(tmp_path))
         return found.outcome, f"{found.text}: {found.next_step}"
 
-    assert judged() == (Outcome.OK, "pcscd is there, and the unit may use it: ")
+    assert judged() == (Outcome.OK, "pcscd is there, and the unit has access to it: ")
     for name, text, outcome, part in (
         ("proc/modules", "pn533_usb 20480 0 - Live 0x0\n", Outcome.FAIL, "modprobe.d/; reboot"),
         ("run/pcscd/pcscd.comm", None, Outcome.FAIL, "apt install pcscd python3-pyscard"),

@@ -33,7 +33,9 @@ from fabgate.errors import UsageError
 _WRONG: Final[Mapping[str, Any]] = {
     "max_s": gettext_lazy("Must be at least the time limit, and at most 31 days."),
     "limit_s": gettext_lazy("Enter more than 0 and at most 31 days: power always has a limit."),
-    "idle_off_s": gettext_lazy("Enter more than 0 and at most 31 days, or leave it empty for never."),
+    "idle_off_s": gettext_lazy(
+        "Enter more than 0 and at most 31 days, or leave the field empty to never switch off when idle."
+    ),
     "finish_max_s": gettext_lazy("Must be 0 or more, and at most 31 days."),
 }
 

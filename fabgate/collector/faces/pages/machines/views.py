@@ -248,11 +248,13 @@ def saved(request: HttpRequest, machine: Machine, place: str, gates: list[Gate])
     if not gates:
         messages.success(request, _("Saved."))
     elif announcing.announce(gates, timeout_s=announcing.PAGE_S):
-        messages.success(request, _("Saved. Its gates are being updated."))
+        messages.success(request, _("Saved. The machine's gates are being updated."))
     else:
         messages.warning(
             request,
-            _("Saved. The message broker is offline; its gates will be updated when they next fetch their roster."),
+            _(
+                "Saved. The message broker is offline; the machine's gates will be updated when they next fetch their roster."
+            ),
         )
     return see_other(_address(machine, place))
 

@@ -56,7 +56,7 @@ HELP: Final[Mapping[str, Any]] = {
     "limit_s": gettext_lazy("A tap extends the session."),
     "max_s": gettext_lazy("A tap cannot extend the session beyond this."),
     "idle_off_s": gettext_lazy(
-        "Leave empty for never. The gate needs a sensor that shows whether the machine is running."
+        "Leave empty to never switch off when idle. The gate needs a sensor that shows whether the machine is running."
     ),
     "warn_s": gettext_lazy(
         "The panel blinks and beeps for this long, but for at most a quarter of the time limit or idle time."

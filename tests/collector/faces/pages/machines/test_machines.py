@@ -145,7 +145,7 @@ def test_a_maintainer_ends_opening_weeks_and_only_a_manager_begins_or_prolongs_t
     [
         ({"limit_s": "0"}, "power always has a limit"),
         ({"limit_s": "600", "max_s": "10"}, "Must be at least the time limit"),
-        ({"idle_off_s": "0"}, "Leave empty for never"),
+        ({"idle_off_s": "0"}, "Leave empty to never switch off when idle"),
         ({"limit_s": "soon"}, "Enter minutes (90 or 1.5), hours and minutes (1:25), or seconds (45 s)."),
         ({"limit_s": "1e300"}, "Enter minutes"),
         ({"limit_s": "nan"}, "Enter minutes"),
@@ -260,7 +260,10 @@ def test_limits_that_cannot_be_are_refused_in_words(browse, saw, changed, field,
     [
         ("limit_s", "Enter more than 0 and at most 31 days: power always has a limit."),
         ("max_s", "Must be at least the time limit, and at most 31 days."),
-        ("idle_off_s", "Enter more than 0 and at most 31 days, or leave it empty for never."),
+        (
+            "idle_off_s",
+            "Enter more than 0 and at most 31 days, or leave the field empty to never switch off when idle.",
+        ),
     ],
 )
 def test_no_time_at_all_is_refused_at_its_own_field_and_at_no_other(browse, saw, field, said, minutes):

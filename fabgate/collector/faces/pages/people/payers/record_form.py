@@ -27,7 +27,9 @@ class PayerForm(Addressed, StaleCheck, forms.ModelForm):  # type: ignore[type-ar
         max_length=5_000,
         required=False,
         widget=forms.Textarea({"rows": 2, "spellcheck": "false"}),
-        help_text=gettext_lazy("The program and its customer number, one per line, such as “tryton: 4110042”."),
+        help_text=gettext_lazy(
+            "The program and the customer number that it uses, one program per line, such as “tryton: 4110042”."
+        ),
     )
 
     class Meta:
@@ -54,7 +56,7 @@ class PayerForm(Addressed, StaleCheck, forms.ModelForm):  # type: ignore[type-ar
         if payer.kind == Payer.ORGANISATION:
             self.fields["name"].required = True
         else:
-            self.fields["name"].help_text = _("Leave empty if it is %(name)s.") % {"name": payer}
+            self.fields["name"].help_text = _("Leave empty if this name is %(name)s.") % {"name": payer}
         if payer.member is not None:
             own_lang = _("The person's language")
             if payer.member.email:

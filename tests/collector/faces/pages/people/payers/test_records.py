@@ -143,7 +143,7 @@ def test_the_record_of_a_person_or_a_group_is_added_when_it_is_first_saved(accou
         page = text(accountant.get(f"/people/payers/{pk}"))
         assert name in page
         assert "No address" in page
-        assert f"Leave empty if it is {name}." in text(accountant.get(f"/people/payers/{pk}/edit"))
+        assert f"Leave empty if this name is {name}." in text(accountant.get(f"/people/payers/{pk}/edit"))
         assert accountant.post(f"/people/payers/{pk}/edit", {"vat_number": "FR"}).status_code == 400
         assert not Payer.objects.filter(pk=pk).exists()
         assert accountant.post(f"/people/payers/{pk}/edit", {"address": "1 rue X"}).status_code == 303
