@@ -99,7 +99,7 @@ def undo(request: HttpRequest, pk: str) -> HttpResponse:
         change = duplicates.undo(member, actor=shortcuts.actor(request))
     except UsageError as error:
         raise errors.Conflict(str(error)) from None
-    text = _("Adding %(name)s was undone: this person is marked as left, without a badge or a training.")
+    text = _("Adding %(name)s was undone: this person is marked as left, and has no badge and no training any more.")
     gates_informed.report_change(request, text % {"name": member.name or member.pk}, change)
     return shortcuts.redirect_to_person(member)
 
