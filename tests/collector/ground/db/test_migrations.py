@@ -25,6 +25,7 @@ from fabgate.collector.ground.migrations import KNOWN
 from fabgate.collector.processes import start
 from fabgate.errors import UsageError
 from tests.collector.later import LATER, MIGRATIONS
+from tests.support.recording import Recording
 
 BEFORE_0_1_0 = "found a database from before fabgate 0.1.0; wanted one of 0.1.0 or later"
 
@@ -77,6 +78,18 @@ def test_a_new_database_is_the_one_that_all_migrations_make(tmp_path, monkeypatc
     MigrationRecorder(connection).record_unapplied("collector", KNOWN[-1])
     assert not migration.is_complete()
     assert laid_out() != by_migrations
+
+
+@pytest.mark.usefixtures("database")
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="the recorded databases are of SQLite")
+def test_the_database_of_each_released_version_becomes_that_of_this_one(recording: Recording, tmp_path, monkeypatch):
+    """Fails where a migration that was released is changed: databases in workshops do not carry it out again."""
+    new, _ = laid_out()
+    connection.close()
+    recording.unpack_site(tmp_path)
+    monkeypatch.setitem(connection.settings_dict, "NAME", str(tmp_path / "collector" / "collector.db"))
+    migration.migrate([])
+    assert laid_out()[0] == new
 
 
 def copied(tables: Collection[str]) -> dict[str, list[str]]:
