@@ -118,8 +118,7 @@ def default_user(*, exists: bool, has_default_password: bool | None, is_open: bo
     if has_default_password is None:
         return warn(
             name,
-            "there is an account pi, but the account that runs doctor may not see whether pi has the password"
-            " raspberry",
+            "there is an account pi; doctor has no right to check whether its password is still raspberry",
             "run sudo fabgate doctor to find out; passwd pi sets another password",
         )
     return ok(name, "the account pi does not have the password raspberry")
@@ -150,10 +149,10 @@ def secret_files(others: Mapping[str, int | None]) -> Finding:
         )
     hidden = [path for path, may in others.items() if may is None]
     if hidden:
-        return not_checked(name, f"this account may not see {', '.join(hidden)}")
+        return not_checked(name, f"this account has no right to see {', '.join(hidden)}")
     if not others:
         return not_checked(name, "no file with a secret is there yet")
-    return ok(name, f"only their owners can read the files with secrets (files: {len(others)})")
+    return ok(name, f"the files with secrets can be read by their owners only (files: {len(others)})")
 
 
 # --- readings that both doctors share, judged -------------------------------------------------------------------------

@@ -64,7 +64,9 @@ def checked(name: str, check: Callable[[], Finding]) -> Finding:
     except UndeterminedError as error:
         return not_checked(name, str(error))
     except PermissionError as error:
-        return not_checked(name, f"this account may not read {error.filename or 'what this check needs'}", _ROOT)
+        return not_checked(
+            name, f"this account has no right to read {error.filename or 'what this check needs'}", _ROOT
+        )
     except Exception as error:  # noqa: BLE001 - of a driver, a database, a file of another shape: the others go on
         return not_checked(name, f"reading failed ({type(error).__name__}: {error})")
 

@@ -159,7 +159,7 @@ def sync_times_ms(folder: Path) -> list[float]:
 def others_may(path: Path) -> int | None:
     """Return what every account of the computer may do with a file (the bits 4 read, 2 write, 1 execute).
 
-    It is 0 in a folder that others cannot enter, and None where this account may not see it. Raises FileNotFoundError.
+    It is 0 in a folder that others cannot enter, and None where this account has no right to see it. Raises FileNotFoundError.
     """
     try:
         may = path.stat().st_mode & 0o007

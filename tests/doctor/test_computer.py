@@ -59,7 +59,7 @@ def test_programs_get_the_same():
     ("error", "told"),
     [
         (UndeterminedError("there is no clock"), "there is no clock"),
-        (PermissionError(13, "Permission denied", "/etc/shadow"), "may not read /etc/shadow"),
+        (PermissionError(13, "Permission denied", "/etc/shadow"), "no right to read /etc/shadow"),
         (FileNotFoundError(2, "No such file", "/dev/x"), "No such file"),
         (KeyError("mqtt"), "mqtt"),
         (HardwareError("gone"), "gone"),

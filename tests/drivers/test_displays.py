@@ -218,7 +218,7 @@ def test_each_error_of_the_bus_says_what_to_do():
         Oled(address=0x3D).panel.open()
     it = Oled()
     it.panel.open_bus = lambda number: (_ for _ in ()).throw(PermissionError(errno.EACCES, "Permission denied"))
-    with pytest.raises(HardwareError, match=r"may not be opened. Add this user to the group i2c"):
+    with pytest.raises(HardwareError, match=r"no right to open I2C bus \d+. Add this user to the group i2c"):
         it.panel.open()
     it = Oled()
     it.panel.open()

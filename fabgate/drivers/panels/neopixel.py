@@ -118,7 +118,7 @@ class NeopixelPanel:
             line = "dtparam=spi=on" if bus == 0 else f"dtoverlay=spi{bus}-1cs"
             text = f"this computer has no {name}. Switch it on: {line} in config.txt, then restart"
         elif error.errno in (errno.EACCES, errno.EPERM):
-            text = f"{name} may not be opened. Add this user to the group spi"
+            text = f"this account has no right to open {name}. Add this user to the group spi"
         else:
             text = f"{name} cannot be written ({error.strerror or error})"
         return HardwareError(f"neopixel: {text}")

@@ -143,7 +143,7 @@ class KeyboardReader:
         except PermissionError as error:
             self.close()
             raise HardwareError(
-                f"{self.identity} may not be opened. Add this user to the group input; the service needs"
+                f"this account has no right to open {self.identity}. Add this user to the group input; the service needs"
                 " systemd/20-fabgate-keyboard.conf (docs/readers/README.md)"
             ) from error
         except OSError as error:

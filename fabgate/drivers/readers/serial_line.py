@@ -52,7 +52,7 @@ class SerialLine:
         except PermissionError as error:
             _close(fd)
             raise HardwareError(
-                f"{name} may not be opened. Add this user to the group dialout; the service needs"
+                f"this account has no right to open {name}. Add this user to the group dialout; the service needs"
                 " systemd/20-fabgate-serial.conf (docs/readers/README.md)"
             ) from error
         except (OSError, termios.error) as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def gate_runs(state_dir: Path) -> bool:
-    """Return whether a gate runs here. Raises OSError where this account may not read its lock."""
+    """Return whether a gate runs here. Raises OSError where this account has no right to read its lock."""
     try:
         with (state_dir / "lock").open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -25,4 +25,4 @@ def is_alive(pid: int, lock: Path) -> bool:
     try:
         return not lock.exists() or gate_runs(lock.parent)
     except OSError:
-        return True  # this account may not read the lock
+        return True  # this account has no right to read the lock

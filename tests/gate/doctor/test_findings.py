@@ -57,7 +57,7 @@ def test_what_another_account_may_read_is_no_mistake(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "is_file", is_file)  # root, as which tests may run, reads everything
     found = {finding.id: finding for finding in examine(tmp_path / "gate.yaml", System(tmp_path))}
     assert {found[name].outcome for name in ("configuration", "gate", "roster")} == {NOT_CHECKED}
-    assert "may not read /etc/fabgate/keys/roster.key" in found["configuration"].text
+    assert "no right to read /etc/fabgate/keys/roster.key" in found["configuration"].text
 
 
 def written(name: str, text: str) -> Callable[[EmulatedPi], None]:
@@ -393,7 +393,7 @@ FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
     ("roster", with_a_key(b"A" * 32, b"A" * 32), OK, "1 member"),
     ("roster", with_a_new_key_of_its_own, FAIL, "stored under another key than"),
     ("secret-files", lambda pi: (pi.folder / "members.yaml").chmod(0o644), FAIL, "chmod o-rwx"),
-    ("secret-files", with_an_open_key_in_a_closed_folder, OK, "only their owners"),
+    ("secret-files", with_an_open_key_in_a_closed_folder, OK, "by their owners only"),
     ("default-user", with_default_password, FAIL, "passwd pi"),
     ("default-user", with_no_password, FAIL, "needs no password"),
     ("default-user", written("/etc/passwd", "pi:x:1000:1000::/home/pi:/bin/bash\n"), WARN, "sudo fabgate doctor"),

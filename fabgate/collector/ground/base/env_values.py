@@ -183,7 +183,7 @@ class Reader:
         except (OSError, ValueError) as error:
             problem = getattr(error, "strerror", None) or str(error)
         if not problem and not os.access(path, os.R_OK):
-            problem = "this account may not read it"
+            problem = "this account has no right to read it"
         if problem:
             self.mistakes.append(
                 f"{name}: found {value!r} ({problem}), wanted a readable file; correct the path or unset it"

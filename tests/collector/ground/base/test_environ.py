@@ -96,7 +96,7 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(pem, name, tmp_path
         environ.read({**pem, name: str(tmp_path)}, need_site=False)
     # root may read everything: what the system would say to another account
     monkeypatch.setattr(os, "access", lambda path, _mode: str(path) != pem[name])
-    with pytest.raises(UsageError, match=rf"{name}: found .* \(this account may not read it\)"):
+    with pytest.raises(UsageError, match=rf"{name}: found .* \(this account has no right to read it\)"):
         environ.read(pem, need_site=False)
 
 

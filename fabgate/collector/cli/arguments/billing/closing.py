@@ -29,7 +29,7 @@ def add_verbs(add: shared.Add) -> None:
         example="2027-01",
     )
     shared.month(close)
-    close.add_argument("--reason", metavar="TEXT", help="why the month is closed although something is open")
+    close.add_argument("--reason", metavar="TEXT", help="why the month is closed anyway, if something is open")
     waive = add(
         "bill-waive",
         "billing.closing",

@@ -8,7 +8,7 @@ from fabgate.collector.cli.arguments import shared
 
 _PREPAID: Final = (
     "Charges of payers who prepay are deducted from their credit. Once the credit is used up, gates refuse everyone they"
-    " pay for at machines that cost money to use. The setting applies to whole months that are not closed."
+    " pay for at machines with a price. The setting applies to whole months that are not closed."
 )
 _CREDIT: Final = (
     "Gates accept everyone for whom the payer pays again at once. The verb prints an acknowledgement; receipts come from"

@@ -308,11 +308,13 @@ def _note_lock(station: Station, *, is_confirmed: bool) -> None:
     lock = station.machine.lock
     if lock is None:
         if station.gate is not None and LOCKS & set(station.gate.causes):
-            text = _("Its gate keeps a lock that was removed here or is unknown here.")
+            text = _("Its gate applies a lock that was removed on these pages, or that the collector does not know.")
             station.notes.append(Note("locked", text))
         return
     if station.forgotten:
-        station.notes.append(Note("locked", _("Its gate keeps another lock that is unknown here.")))
+        station.notes.append(
+            Note("locked", _("In addition, its gate applies a lock that the collector does not know."))
+        )
     station.notes.append(Note("locked", locks.reason_text(lock.reason), is_public=True))
     if lock.back:
         station.notes.append(

@@ -26,7 +26,7 @@ PROBLEMS: Final[Mapping[str, Any]] = {
     "certificate": gettext_lazy("The certificate for the message broker must be renewed"),
     "command": gettext_lazy("A command was refused"),
     "delivery": gettext_lazy("The collector does not confirm what the gate sends"),
-    "fork": gettext_lazy("Under the same numbers, the collector has other entries than this journal"),
+    "fork": gettext_lazy("The entries of this journal differ from those that the collector has under the same numbers"),
     "grace": gettext_lazy(
         "People who need a supervisor cannot start: the rules give no grace period to change the card"
     ),

@@ -79,7 +79,7 @@ VERBS: Final = {
     "statement.mailed": gettext_lazy("statement sent by e-mail"),
     "statement.not-mailed": gettext_lazy("statement could not be sent by e-mail"),
     "statement.erased": gettext_lazy("names in a statement erased"),
-    "workshop.updated": gettext_lazy("workshop details on statements changed"),
+    "workshop.updated": gettext_lazy("workshop's details for statements changed"),
     "member.updated": gettext_lazy("member changed"),
     "payer.added": gettext_lazy("payer added"),
     "payer.begun": gettext_lazy("payer reopened"),

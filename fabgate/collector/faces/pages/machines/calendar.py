@@ -117,7 +117,9 @@ def _not_late(day: date, hours: tuple[time, time], now: datetime) -> str:
         text = _("Start and end would both be %(time)s. Choose a later time; a time after midnight is on the next day.")
         return text % {"time": time_format(hours[0], "H:i")}
     if opening_hours.ends_tomorrow(*hours):
-        text = _("This would be %(time)s tomorrow. Choose a later time today, or a time in the night until 06:00.")
+        text = _(
+            "The time that you entered would be tomorrow, %(time)s. Choose a later time today, or a time in the night until 06:00."
+        )
         return text % {"time": time_format(hours[1], "H:i")}
     if opening_hours.is_over(day, *hours, now):
         text = _(

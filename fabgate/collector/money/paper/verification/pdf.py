@@ -103,7 +103,7 @@ def _notes(run: Verification) -> Iterator[str]:
     for note in run.notes:
         if note["note"] == "restored":
             day = date_format(timezone.localtime(datetime.fromisoformat(note["at"])), "SHORT_DATE_FORMAT")
-            yield f"{_('A copy was restored on %(at)s. Before that, the head of the log was:') % {'at': day}} {note['head']}"
+            yield f"{_('The collector was restored from a copy on %(at)s. Before that, the head of the log was:') % {'at': day}} {note['head']}"
         else:
             yield _("Some sessions have no up-to-date charge yet; their charges were not compared.")
 

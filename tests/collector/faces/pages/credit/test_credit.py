@@ -102,7 +102,7 @@ def test_a_form_from_the_back_button_with_another_amount_is_refused_and_says_wha
     answer = accountant.post(f"{PAGE}/{act}", {**sent, "amount": "30.00"})
     assert answer.status_code == 409
     page = text(answer)
-    assert f"This form was already sent: entry number {stored.pk}, {'+' if act == 'add' else MINUS}€20.00." in page
+    assert f"already sent, and added entry number {stored.pk}, {'+' if act == 'add' else MINUS}€20.00." in page
     assert "Nothing was added this time." in page
     assert "30.00" not in page
     assert sent["form_key"] not in answer.content.decode()
@@ -236,7 +236,7 @@ def test_credit_that_is_left_is_listed(accountant, browse, prepaid_shop):
     pay(2_000)
     assert "Credit €17.00" in text(browse("manager").get("/people/m-1/leave"))
     page = text(accountant.get("/month/credits/left"))
-    assert "Payers who left or stopped prepaying have no remaining credit." in page
+    assert "At the moment, no payer who left or stopped prepaying has credit to refund." in page
     Member.objects.filter(pk="m-1").update(left_on=today())
     page = text(accountant.get("/month/credits/left"))
     assert [row[:3] for row in rows(page, "Remaining credit")] == [["Zoé Müller", "Left", "€17.00"]]
@@ -336,7 +336,7 @@ def test_both_balances_are_shown_and_a_manager_admits_until_the_session_is_decid
     page = text(desk.get(PAGE))
     assert "1.00" in page
     assert f"{MINUS}€2.00" in page or f"{MINUS}2.00" in page
-    assert "If the sessions in review are accepted" in page
+    assert "This is the balance if the sessions in review are accepted." in page
     assert "Out of credit" in page
     answer = accountant.post(f"{PAGE}/refund", paid("0.50", reason="left", **form_of(accountant, f"{PAGE}/refund")))
     assert "You can refund at most" in text(answer)

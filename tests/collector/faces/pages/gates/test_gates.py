@@ -268,13 +268,13 @@ def test_boots_orders_clones_and_broken_messages_are_shown(browse):
     page = browse("maintainer").get("/gates/bandsaw").content.decode()
     for text in (
         "the newest 1000 (at most 4.0\xa0MB) are kept for 90 days",
-        "7000 older ones were deleted",
+        "7000 older messages were deleted",
         "At an unknown time: the gate's clock was never set",
         "Another device still writes to an old journal",
         "eve (command line) · Belt",
         "1 message in quarantine",
         "other bytes",
-        "2 journals, by entry number",
+        "2 journals: entry numbers received and stored",
     ):
         assert text in page
 

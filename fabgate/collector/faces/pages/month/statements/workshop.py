@@ -53,7 +53,7 @@ class WorkshopForm(Addressed, StaleCheck, forms.ModelForm):  # type: ignore[type
         }
         help_texts = {
             "contact": gettext_lazy("An e-mail address, a telephone number, or both."),
-            "registration_number": gettext_lazy("In France the SIREN or the SIRET."),
+            "registration_number": gettext_lazy("In France, the SIREN or the SIRET."),
             "account_holder": gettext_lazy("Fill this in only if the account is not in the workshop's legal name."),
             "due_days": gettext_lazy(
                 "Counted from the day on which the month is closed. Empty: statements have no due date."

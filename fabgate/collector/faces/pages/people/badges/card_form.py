@@ -92,7 +92,7 @@ class CardForm(forms.Form):
             self._readings = certain
         if len(self._readings) > 1:
             self.fields["reading"] = forms.ChoiceField(
-                label=_("These digits can be read as several badges. Which format does your reader use?"),
+                label=_("These digits can stand for different badges. Which format does your reader use?"),
                 choices=[
                     (one, f"{_READINGS[one.partition(':')[0]]} ({self._readings[one]})") for one in self._readings
                 ],

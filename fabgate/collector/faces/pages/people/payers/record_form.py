@@ -45,7 +45,7 @@ class PayerForm(Addressed, StaleCheck, forms.ModelForm):  # type: ignore[type-ar
             "registration_number": gettext_lazy("Registration number"),
             "vat_number": gettext_lazy("VAT number"),
         }
-        help_texts = {"registration_number": gettext_lazy("In France the SIREN or the SIRET.")}
+        help_texts = {"registration_number": gettext_lazy("In France, the SIREN or the SIRET.")}
         field_classes = {"name": LineField, "registration_number": LineField, "vat_number": LineField}
         widgets = {"address": forms.Textarea({"rows": 3, "autocomplete": "off"})}
 

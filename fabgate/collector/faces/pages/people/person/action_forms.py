@@ -43,7 +43,7 @@ class GrantForm(forms.Form):
     trainer = LineField(
         label=gettext_lazy("Trainer"),
         max_length=200,
-        help_text=gettext_lazy("A member, by number or name, or someone who has an account."),
+        help_text=gettext_lazy("A member's number or name, or the name of someone who has an account."),
     )
 
     def __init__(self, *args: Any, account: Account, member: Member | None = None, **more: Any) -> None:
