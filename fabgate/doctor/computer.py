@@ -65,8 +65,8 @@ def disk_kind(mount: Mount | None, upper: Mount | None, *, where: str) -> Findin
     if holds.kind == "overlay":
         return fail(
             name,
-            f"{where} is on an overlay, and /proc/mounts does not show on which disk its changes are: usually they are"
-            " in memory",
+            f"{where} is on an overlay, and /proc/mounts does not show where the changes are kept: usually in memory,"
+            " and then they are lost when the power goes off",
             "switch the overlay off (raspi-config, Performance, Overlay File System), or mount a disk there",
         )
     if "ro" in mount.options:

@@ -146,7 +146,8 @@ def bold_words(body: bytes) -> Iterator[str]:
 
 
 def test_the_sheet_to_sign_is_in_the_language_of_the_gate():
-    rows = [("read-back", "the mirror contact agrees with the relay", "failed", "the contact says otherwise")]
+    expected = "the read-back changes to 'closed' when the contactor switches"
+    rows = [("read-back", expected, "failed", "the read-back was not 'open' before the first tap")]
     made_at = datetime(2026, 3, 1, tzinfo=UTC)
     for lang, words in (
         (

@@ -30,9 +30,9 @@ def process(status: Mapping[str, Any] | None, *, runs: bool) -> Finding:
 
 #: How a finding ends about a reader that only sends.
 UNSUPERVISED: Final = (
-    "this kind of reader only sends, so the gate cannot notice that it is unplugged: tap a badge to test it. Power it"
-    " from the gate's supply: when a reader with another supply has power again, a badge that lies on it counts as"
-    " tapped"
+    "the gate cannot ask this kind of reader anything, so it does not notice an unplugged one: tap a badge to test the"
+    " reader. Power the reader from the gate's supply: with a supply of its own, a badge that lies on the reader counts"
+    " as tapped when that supply returns"
 )
 
 

@@ -32,7 +32,7 @@ REFUSED: Final[Mapping[str, Any]] = {
     "supervisor-missing": _("no supervisor tapped"),
     "start-timeout": _("could not start in time"),
     "in-use": _("machine in use"),
-    "member-first": _("in use by a supervisor: the member must tap first"),
+    "member-first": _("a supervisor was using the machine: they end that session, then the member taps first"),
     "not-in-holder": _("badge not in the holder"),
     "misread": _("badge not read properly"),
     "two-cards": _("two cards at once"),

@@ -308,7 +308,7 @@ def _note_lock(station: Station, *, is_confirmed: bool) -> None:
     lock = station.machine.lock
     if lock is None:
         if station.gate is not None and LOCKS & set(station.gate.causes):
-            text = _("Its gate applies a lock that was removed on these pages, or that the collector does not know.")
+            text = _("Its gate still applies a lock that was removed here, or one that the collector does not know.")
             station.notes.append(Note("locked", text))
         return
     if station.forgotten:

@@ -59,11 +59,11 @@ def welcome(request: HttpRequest, token: str) -> HttpResponse:
     """Let the holder of a one-time link set a password: the first manager, an invited person, or one who forgot theirs."""
     link = OneTimeLink.open(token)
     if link is None:
-        text = _("The link works once and expires. Ask a manager for a new one.")
+        text = _("This link was used already, or has expired. Ask a manager for a new link.")
         if not Account.has_manager():
             text = _(
-                "The link works once and expires. There is no manager yet: the command “%(command)s”, run on the"
-                " collector's computer, prints a new one."
+                "This link was used already, or has expired. There is no manager yet: to print a new link, run"
+                " “%(command)s” on the collector's computer."
             ) % {"command": called.command("first-link")}
         return errors.page(request, 404, _("This link has expired"), text)
     account = link.account or Account(role=Account.MANAGER)

@@ -274,7 +274,7 @@ def test_boots_orders_clones_and_broken_messages_are_shown(browse):
         "eve (command line) · Belt",
         "1 message in quarantine",
         "other bytes",
-        "2 journals: entry numbers received and stored",
+        "Entry numbers received and stored (2 journals)",
     ):
         assert text in page
 

@@ -66,7 +66,7 @@ class TrialForm(forms.Form):
         label=gettext_lazy("Session"),
         required=False,
         max_length=64,
-        help_text=gettext_lazy("The session's number. Each session's page has a link to this page."),
+        help_text=gettext_lazy("The session's number. To fill it in, follow the link on the session's page."),
     )
     month = forms.ChoiceField(label=gettext_lazy("Month"), required=False)
 

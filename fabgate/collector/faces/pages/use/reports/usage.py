@@ -221,5 +221,5 @@ def _cells(line: sums.Line, url: str) -> dict[str, str]:
 
 def _doubt(line: sums.Line) -> str:
     more = duration(line.uncertainty_ms)
-    text = ngettext("%(n)s, up to %(more)s more", "%(n)s, up to %(more)s more", line.uncertain)
+    text = ngettext("%(n)s session, up to %(more)s more", "%(n)s sessions, up to %(more)s more", line.uncertain)
     return state("uncertain", text % {"n": line.uncertain, "more": more})
