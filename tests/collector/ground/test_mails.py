@@ -136,7 +136,7 @@ def test_a_certificate_of_another_name_is_not_believed(tmp_path, monkeypatch):
 def test_a_server_that_has_lost_its_tls_gets_no_password(mail_server):
     got = mail_server(account="fab:s3cret", has_starttls=False)
     (problem,) = mails.send([ADA])
-    assert problem.startswith("the mail server does not support what is needed (STARTTLS")
+    assert problem.startswith("the mail server lacks a function that is needed (STARTTLS")
     assert {verb for verb, _ in got.said} == {"EHLO"}
 
 

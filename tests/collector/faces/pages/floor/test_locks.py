@@ -291,7 +291,7 @@ def test_a_forgotten_lock_is_offered_on_its_card_to_whoever_may_take_it_off(main
         assert button in maintainer.get(page).content.decode(), page
     for page in ("/floor", "/machines/saw"):
         shown = desk.get(page).content.decode()
-        assert "Its gate keeps a lock that was removed here" in shown
+        assert "Its gate still applies a lock that was removed here" in shown
         assert button not in shown, page
     assert maintainer.post(UNLOCK, {"lock": FORGOTTEN}).headers["Location"] == "/floor"
     assert broker.commands()[0].lock.id == FORGOTTEN
@@ -309,7 +309,7 @@ def test_a_forgotten_lock_stands_beside_one_that_is_known_and_is_not_the_desks(m
     shown = maintainer.get("/floor").content.decode()
     assert known in shown
     assert forgotten in shown
-    assert "Its gate keeps another lock" in shown
+    assert "its gate applies a lock that the collector does not know" in shown
 
 
 def test_a_lock_that_no_gate_keeps_and_one_that_is_not_the_desks_stay_as_they_are(maintainer, desk):

@@ -106,7 +106,7 @@ def test_a_lock_waits_for_whoever_uses_the_machine():
 def test_a_lock_that_only_the_gate_knows_is_no_secret():
     station = seen(causes=["lock-idle"])
     assert station.state == "locked"
-    assert "keeps a lock" in texts(station)
+    assert "still applies a lock" in texts(station)
 
 
 def test_a_worse_cause_than_a_lock_is_shown_beside_it():

@@ -132,7 +132,7 @@ def test_a_password_is_told_without_a_word_of_it(there):
     for secret in (NEW_PASSWORD, PASSWORD, account.password):
         assert secret not in str([change.before, change.after, change.reason])
     page = there.manager.get("/log").content.decode()
-    assert "<del>another one</del>" in page
+    assert "<del>the previous one</del>" in page
     assert "<ins>a new one</ins>" in page
 
 

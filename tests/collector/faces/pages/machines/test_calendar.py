@@ -190,7 +190,7 @@ def test_open_late_until_an_hour_of_tomorrow_is_refused(browse, gate):
     Opening.objects.create(days=[1, 2, 3, 4, 5, 6, 7], start=time(14), to=time(18))
     answer = browse("desk").post("/machines/calendar/tonight", {"to": "13:00"})
     assert answer.status_code == 400
-    assert "This would be 13:00 tomorrow. Choose a later time today" in text(answer)
+    assert "The time that you entered would be tomorrow, 13:00. Choose a later time today" in text(answer)
     assert not SpecialDay.objects.exists()
 
 

@@ -86,7 +86,7 @@ def test_a_price_that_would_be_another_one_today_is_not_explained_by_todays_plan
     closing.close(FIRST, NOON + timedelta(days=60), actor="maya", reason="a test")
     Plan.objects.update(free_minutes=10)
     page = text(manager.get("/month/session/s-1"))
-    assert "This session was charged by the rules, plans and free minutes that applied then." in page
+    assert "This session was charged according to the rules, plans and free minutes of that time." in page
     assert rows(page, "Charges") == [[f"{FIRST:%B %Y}", "Zoé Müller", "Free", "€0.00"]]
 
 
@@ -191,7 +191,7 @@ def test_the_day_of_a_line_decides_its_month_also_while_an_earlier_one_is_open(m
     Used()
     billing.start()
     page = text(manager.get("/month/line/m-1"))
-    assert "in the month of its day" in page
+    assert "in the month of the chosen day" in page
     assert "are closed" not in page
     for day in (NEXT, FIRST):
         answer = manager.post("/month/line/m-1", {"sure": "1", "text": "Plywood", "day": f"{day}", "amount": "12.50"})

@@ -225,7 +225,7 @@ def test_statements_that_may_have_been_sent_are_counted_and_listed(browse, charg
     assert "1 statement may have been sent, or not" in words(page)
     assert f'href="?month={MONTH}&amp;which=uncertain"' in page
     narrowed = text(manager.get(f"/month/statements?month={MONTH}&which=uncertain"))
-    assert "send the statement again from its page" in words(narrowed)
+    assert "send it again from its page" in words(narrowed)
     assert "/month/statement/m-1" in narrowed
     assert "/month/statement/m-3" not in narrowed
     mailing.send_one(FIRST, "m-1", author="maya")

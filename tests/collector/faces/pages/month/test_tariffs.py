@@ -417,7 +417,7 @@ def test_a_rule_counts_if_a_session_can_meet_it():
             [
                 "€1.00 a minute while a job runs",
                 "€0.50 a minute while no job runs",
-                "up to 90 s free of charge",
+                "sessions up to 90 s are free",
                 "time rounded up to 15 min",
             ],
         ),

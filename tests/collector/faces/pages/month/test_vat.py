@@ -106,7 +106,7 @@ def test_a_rate_of_closed_months_is_shown_but_cannot_be_typed(browse):
     closing.close(FIRST, LATER, actor="kim", reason="a test")
     page = manager.get(VAT).content.decode()
     assert 'name="rate:S20"' not in page
-    assert "S20 20% Closed months have these rates" in words(manager.get(VAT))
+    assert "S20 20% Closed months use these rates" in words(manager.get(VAT))
     assert page.count("Closed months use this code. Once you save its rate, the rate cannot be changed.") == 1
     for stale in (
         before,

@@ -55,10 +55,10 @@ def test_who_has_a_dead_link_is_told_whom_to_ask_for_another(account, visitor):
     assert new in shown
     assert "Ask a manager" not in shown, "nobody is one"
     shown = visitor.get("/welcome/none", headers={"Accept-Language": "fr"}).content.decode()
-    assert f"la commande «\xa0{new}\xa0»" in shown
+    assert f"lancez «\xa0{new}\xa0»" in shown
     account("manager")
     shown = visitor.get("/welcome/none").content.decode()
-    assert "Ask a manager for a new one." in shown
+    assert "Ask a manager for a new link." in shown
     assert new not in shown
 
 

@@ -100,7 +100,7 @@ def test_a_correction_counts_in_the_sums(used, browse):
 
 def test_uncertain_minutes_are_flagged_and_the_page_says_on_which_day_they_count(used, browse):
     shown = text(browse("accountant").get(f"/use/usage?{DAYS}"))
-    assert "1, up to 0:15:00 more" in shown
+    assert "1 session, up to 0:15:00 more" in shown
     assert "Time counts on the day on which the session ended." in shown
 
 

@@ -82,7 +82,7 @@ def test_one_form_writes_a_person_down_with_the_badge_on_the_reader(desk, broker
         ({"typed": ADA}, "Ada Lovelace has had this badge, or one with this number, since"),
         ({"typed": NEW, "number": "11"}, "Ada Lovelace has had this badge, or one with this number, since"),
         ({"typed": "08A1B2C3"}, "sends a new number each time"),
-        ({"typed": "0077705924"}, "These digits can be read as several badges"),
+        ({"typed": "0077705924"}, "These digits can stand for different badges"),
         ({"typed": "hello"}, "“hello” is not a badge"),
         ({"number": "77"}, "A printed number alone does not identify a badge"),
         ({"typed": "0402B2C3D4E580"}, "It was reported lost by Desk: ask Zoé Müller-Østergård before"),
