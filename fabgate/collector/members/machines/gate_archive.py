@@ -84,6 +84,7 @@ def pack(gate: Gate, env: Environment, texts: Mapping[str, str], *, address: str
     """Return the archive (tar.gz): gate.yaml, the key files `texts`, the broker's `password` and CA certificate.
 
     Its files belong to root and the group fabgate, mode 640: others cannot read the keys once the archive is unpacked.
+    All may read the certificate: on a computer with a gate and the collector it replaces the collector's.
     """
     files = {"gate.yaml": gate_yaml(gate, env, address), **texts, PASSWORD: f"{password}\n"}
     if env.mqtt_ca:
@@ -93,6 +94,7 @@ def pack(gate: Gate, env: Environment, texts: Mapping[str, str], *, address: str
         for name, text in files.items():
             content = text.encode()
             member = tarfile.TarInfo(name)
-            member.size, member.mode, member.uname, member.gname = len(content), 0o640, "root", "fabgate"
+            member.size, member.mode = len(content), 0o644 if name == _CA else 0o640
+            member.uname, member.gname = "root", "fabgate"
             archive.addfile(member, io.BytesIO(content))
     return buffer.getvalue()

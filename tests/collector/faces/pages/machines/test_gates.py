@@ -97,6 +97,8 @@ def test_a_gate_of_a_broker_with_tls_gets_its_authority(browse, env, saw, tmp_pa
         file = archive.extractfile("ca.crt")
         assert file is not None
         assert file.read() == b"the authority"
+        # On a computer with a gate and the collector it replaces the collector's, which another account reads.
+        assert archive.getmember("ca.crt").mode == 0o644
 
 
 @pytest.mark.parametrize(
