@@ -212,6 +212,12 @@ def test_no_log_of_a_proxy_has_the_link_of_a_big_display():
     assert "exclude http.log.error" in caddy
 
 
+def test_each_block_of_the_caddyfile_opens_at_the_end_of_a_line():
+    """Caddy 2.6 refuses ``request_body { max_size 5MB }``: "Unexpected next token after '{' on same line"."""
+    (caddy,) = (block for block in blocks(INSTALL, "text") if "reverse_proxy" in block)
+    assert all(line.endswith("{") for line in caddy.splitlines() if "{" in line)
+
+
 def test_the_gates_configuration_names_the_authority_of_the_collectors_certificate():
     assert "ca: ca.crt}" in blocks(INSTALL, "yaml")[2].splitlines()[0]
     for page in (*PAGES, DOCS / "reference.md", SYSTEMD / "fabgate-gate.service"):
