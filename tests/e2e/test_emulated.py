@@ -41,10 +41,10 @@ def test_a_broker_with_accounts_is_given_the_account_of_the_gate(home, tmp_path)
     password = tmp_path / "password"
     password.write_text("secret\n", encoding="utf-8")
     accounts = {"FABGATE_MQTT_USERNAME": "lyon/collector", "FABGATE_MQTT_PASSWORD_FILE": str(password)}
-    made = json.loads(
-        run({**home, **accounts}, "collector", "gate-add", "saw-1", "--machine", "saw", "--emulated", "--json")
-    )
-    text = Path(made["config"]).read_text(encoding="utf-8")
+    printed = run({**home, **accounts}, "collector", "gate-add", "saw-1", "--machine", "saw", "--emulated")
+    config = Path(re.search("^config: (.*)$", printed, re.MULTILINE)[1])
+    assert f"account lyon/saw-1 to {config.parent}/mqtt.password." in printed
+    text = config.read_text(encoding="utf-8")
     assert 'username: "lyon/saw-1"' in text
     assert "password_file: mqtt.password" in text
 

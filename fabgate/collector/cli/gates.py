@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -79,6 +80,9 @@ def add(args: argparse.Namespace) -> int:
                 f" problem until you remove the rule: '{called.command(f'machine-set {args.machine} idle_off_s=')}'.\n"
             )
         if args.emulated:
+            if env.mqtt_username:
+                password = Path(details["config"]).with_name("mqtt.password")
+                sys.stdout.write(f"First write the password of the broker's account {account} to {password}.\n")
             sys.stdout.write(
                 f"Start the gate: fabgate run --config {details['config']}\n"
                 f"Tap a badge:    fabgate tap {details['config']} 04:A1:B2:C3\n"

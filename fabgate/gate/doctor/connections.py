@@ -15,6 +15,7 @@ from fabgate.doctor import computer
 from fabgate.doctor.finding import Finding, fail, not_checked, ok
 from fabgate.errors import FabgateError
 from fabgate.gate.config.keys import gate_keys
+from fabgate.gate.config.network import TLS_PORT
 from fabgate.gate.doctor import service
 from fabgate.gate.doctor.facts import Facts
 from fabgate.gate.uplink.network import client_id
@@ -126,9 +127,13 @@ def default_user(facts: Facts) -> Finding:
 
 
 def open_ports(facts: Facts) -> Finding:
-    """Check which ports other computers can reach."""
+    """Check which ports other computers can reach. Those of a collector belong here if its units are installed."""
+    expected = {22: "SSH"}
     todo = "a gate needs the port of SSH only: ss -ltnp shows the program; stop it with systemctl disable --now"
-    return computer.ports(facts.system.listening(), {22: "SSH"}, todo=todo)
+    if facts.system.path("/etc/systemd/system/fabgate-collector.target").exists():
+        expected |= {80: "http", 443: "https", TLS_PORT: "broker"}
+        todo = "ss -ltnp shows the program; fabgate-collector doctor says which ports a collector needs"
+    return computer.ports(facts.system.listening(), expected, todo=todo)
 
 
 def _context(ca: Path | None) -> ssl.SSLContext:

@@ -72,6 +72,16 @@ def removed(name: str) -> Callable[[EmulatedPi], None]:
     return lambda pi: pi.remove(name)
 
 
+def beside_a_collector(*ports: int) -> Callable[[EmulatedPi], None]:
+    """A collector on the gate's computer, where other computers reach these ports."""
+
+    def fault(pi: EmulatedPi) -> None:
+        pi.write("/etc/systemd/system/fabgate-collector.target", "[Unit]\n")
+        pi.write("/proc/net/tcp", TCP_HEAD + "".join(EmulatedPi.listens("00000000", port) for port in ports))
+
+    return fault
+
+
 def reconfigured(old: str, new: str) -> Callable[[EmulatedPi], None]:
     return lambda pi: pi.reconfigure(old, new)
 
@@ -399,6 +409,8 @@ FAULTS: list[tuple[str, Callable[[EmulatedPi], None], Outcome, str]] = [
     ("default-user", written("/etc/passwd", "pi:x:1000:1000::/home/pi:/bin/bash\n"), WARN, "sudo fabgate doctor"),
     ("default-user", written("/etc/passwd", "pi:x:1000:1000::/home/pi:/usr/sbin/nologin\n"), OK, "no account pi"),
     ("open-ports", written("/proc/net/tcp", TCP_HEAD + EmulatedPi.listens("00000000", 5900)), WARN, "port 5900"),
+    ("open-ports", beside_a_collector(443, 8883), OK, "443 (https), 8883 (broker)"),
+    ("open-ports", beside_a_collector(443, 5432), WARN, "port 5432 too"),
     ("open-ports", removed("/proc/net/tcp"), NOT_CHECKED, "/proc/net/tcp"),
 ]
 
