@@ -30,10 +30,13 @@ def run(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str
 
 
 def children(parent: int) -> dict[int, str]:
-    """Return the verb of each child by process id."""
+    """Return the verb of each child by process id, without those that have just ended."""
     found = {}
     for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
         if b"fabgate.collector" in words:
             found[int(pid)] = words[words.index(b"fabgate.collector") + 1].decode()
     return found

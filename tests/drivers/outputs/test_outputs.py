@@ -22,7 +22,7 @@ from fabgate.drivers.outputs.shelly import ShellyOutput
 from fabgate.errors import HardwareError
 from fabgate.testing.outputs import OutputContract
 from tests.drivers.outputs.plugs import shelly_options
-from tests.support.patience import HANGS_S
+from tests.support.patience import HANGS_S, wait
 
 PIN, SECOND, MIRROR, SECOND_MIRROR = 17, 22, 27, 5
 
@@ -188,6 +188,18 @@ class TestShelly(OutputContract):
 
     def release(self) -> None:
         self.emulated.plug_in()
+
+    def open(self, output: Output) -> None:
+        """The emulated plug may be late on a busy computer."""
+
+        def is_open() -> bool:
+            try:
+                output.open()
+            except HardwareError:
+                return False
+            return True
+
+        wait(is_open, "an answer of the plug")
 
 
 class TestMemory(OutputContract):
