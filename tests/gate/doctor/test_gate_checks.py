@@ -259,7 +259,7 @@ def test_the_verb_prints_findings_and_fails_when_one_does(pi):
     done = run_fabgate("doctor", *options)
     assert done.returncode == 1
     assert "FAIL  spi" in done.stdout
-    assert "1 failed, 0 warnings" in done.stdout
+    assert "1 failed, " in done.stdout
 
 
 def test_the_verb_speaks_the_language_of_the_gate_and_its_json_stays_for_programs(pi):
