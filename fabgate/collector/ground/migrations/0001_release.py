@@ -1,4 +1,4 @@
-"""The tables of the first release. Until it is cut they change in here; from then on, each change is a further migration."""
+"""The tables of 0.1.0, the first release. Never changed: each change of a table is a further migration."""
 
 import django.core.validators
 import django.db.models.deletion
