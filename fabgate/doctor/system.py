@@ -56,6 +56,24 @@ class System:
         """Return the files that an absolute pattern matches, in order."""
         return sorted(self.root.glob(pattern.lstrip("/")))
 
+    def sync_times_ms(self, folder: Path) -> list[float]:
+        """Measure how long a small write takes until it is on the disk of a folder, in milliseconds. Raises OSError.
+
+        It writes and removes a file of its own; twelve writes are what a gate writes in six minutes of a session.
+        """
+        taken: list[float] = []
+        handle, name = tempfile.mkstemp(prefix=".doctor-", dir=folder)
+        try:
+            for _ in range(_WRITES):
+                start = time.perf_counter()
+                os.write(handle, _BLOCK)
+                os.fdatasync(handle)
+                taken.append((time.perf_counter() - start) * 1000)
+        finally:
+            os.close(handle)
+            Path(name).unlink(missing_ok=True)
+        return taken
+
     def ask(self, *command: str) -> str | None:
         """Return the output of a program of this computer; None where it is missing or fails, or with another root."""
         if not self.is_live or shutil.which(command[0]) is None:
@@ -135,25 +153,6 @@ class System:
                     return stored == password
                 return False if stored[0] in "!*" else _matches(password, stored)
         return None
-
-
-def sync_times_ms(folder: Path) -> list[float]:
-    """Measure how long a small write takes until it is on the disk of a folder, in milliseconds. Raises OSError.
-
-    It writes and removes a file of its own; twelve writes are what a gate writes in six minutes of a session.
-    """
-    taken: list[float] = []
-    handle, name = tempfile.mkstemp(prefix=".doctor-", dir=folder)
-    try:
-        for _ in range(_WRITES):
-            start = time.perf_counter()
-            os.write(handle, _BLOCK)
-            os.fdatasync(handle)
-            taken.append((time.perf_counter() - start) * 1000)
-    finally:
-        os.close(handle)
-        Path(name).unlink(missing_ok=True)
-    return taken
 
 
 def others_may(path: Path) -> int | None:

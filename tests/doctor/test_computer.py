@@ -23,7 +23,7 @@ from fabgate.doctor.finding import (
     warn,
 )
 from fabgate.doctor.shipped import differences, settings, shipped
-from fabgate.doctor.system import System, existing, sync_times_ms
+from fabgate.doctor.system import System, existing
 from fabgate.errors import HardwareError
 from tests.deploy.places import SYSTEMD
 
@@ -92,7 +92,7 @@ def test_disk_speed(times_ms, outcome):
 
 
 def test_the_speed_of_a_real_folder_is_measured_and_nothing_stays(tmp_path):
-    assert all(time_ms > 0 for time_ms in sync_times_ms(tmp_path))
+    assert all(time_ms > 0 for time_ms in System().sync_times_ms(tmp_path))
     assert not list(tmp_path.iterdir())
     assert existing(tmp_path / "not" / "there") == tmp_path
 

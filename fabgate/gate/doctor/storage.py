@@ -12,7 +12,7 @@ from typing import Final
 from fabgate.badge import key_mark
 from fabgate.doctor import computer
 from fabgate.doctor.finding import Finding, fail, not_checked, ok
-from fabgate.doctor.system import existing, may, others_may, sync_times_ms
+from fabgate.doctor.system import existing, may, others_may
 from fabgate.errors import UsageError
 from fabgate.gate.clock import Clock, boot_id, boottime_ms
 from fabgate.gate.config.gate_yaml import Config
@@ -59,7 +59,7 @@ def disk_space(facts: Facts) -> Finding:
 
 def disk_speed(facts: Facts) -> Finding:
     """Measure how long a write to the state directory takes."""
-    return computer.disk_speed(sync_times_ms(facts.config.state_dir), where=str(facts.config.state_dir))
+    return computer.disk_speed(facts.system.sync_times_ms(facts.config.state_dir), where=str(facts.config.state_dir))
 
 
 def roster(facts: Facts) -> Finding:

@@ -24,7 +24,7 @@ from fabgate.collector.processes.doctor import judging
 from fabgate.collector.processes.doctor.facts import Facts
 from fabgate.doctor import computer, reach, shipped
 from fabgate.doctor.finding import Finding, Outcome, UndeterminedError, fail, not_checked, ok
-from fabgate.doctor.system import existing, others_may, sync_times_ms
+from fabgate.doctor.system import existing, others_may
 from fabgate.errors import FabgateError, UsageError
 from fabgate.mqtt.client import described
 from fabgate.mqtt.rights import try_rights
@@ -238,7 +238,7 @@ def disk_space(facts: Facts) -> Finding:
 
 def disk_speed(facts: Facts) -> Finding:
     """Measure how long a write takes."""
-    return computer.disk_speed(sync_times_ms(facts.environment.data), where=str(facts.environment.data))
+    return computer.disk_speed(facts.system.sync_times_ms(facts.environment.data), where=str(facts.environment.data))
 
 
 def secret_files(facts: Facts) -> Finding:
