@@ -21,8 +21,9 @@ from fabgate.drivers.outputs.memory import MemoryOptions, MemoryOutput
 from fabgate.drivers.outputs.shelly import ShellyOutput
 from fabgate.errors import HardwareError
 from fabgate.testing.outputs import OutputContract
+from tests.drivers.opening import open_again
 from tests.drivers.outputs.plugs import shelly_options
-from tests.support.patience import HANGS_S, wait
+from tests.support.patience import HANGS_S
 
 PIN, SECOND, MIRROR, SECOND_MIRROR = 17, 22, 27, 5
 
@@ -190,16 +191,7 @@ class TestShelly(OutputContract):
         self.emulated.plug_in()
 
     def open(self, output: Output) -> None:
-        """The emulated plug may be late on a busy computer."""
-
-        def is_open() -> bool:
-            try:
-                output.open()
-            except HardwareError:
-                return False
-            return True
-
-        wait(is_open, "an answer of the plug")
+        open_again(output, late="no answer in time")
 
 
 class TestMemory(OutputContract):

@@ -18,7 +18,7 @@ from fabgate.drivers.readers.pn532.frames import ACK, ERROR, LONGEST, NACK, TO_C
 from fabgate.drivers.readers.radio import Poller, UpsetError
 from fabgate.errors import HardwareError
 from fabgate.testing.readers import ReaderContract
-from tests.support.patience import wait
+from tests.drivers.opening import open_again
 
 UID = bytes.fromhex("04A1B2C3D4E5F6")
 TORN = Misread(MisreadReason.TORN)
@@ -27,16 +27,7 @@ FRAMES = 100_000 if os.environ.get("FABGATE_SOAK") else 2_000
 
 
 def opened(reader: Pn532Reader) -> Pn532Reader:
-    """Open a reader as the gate does, again and again: the emulated chip may be late on a busy computer."""
-
-    def is_open() -> bool:
-        try:
-            reader.open()
-        except HardwareError:
-            return False
-        return True
-
-    wait(is_open, "an answer of the chip")
+    open_again(reader, late="does not answer")
     return reader
 
 
