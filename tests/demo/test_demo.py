@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from fabgate.demo.live.terminal import has_display
+from fabgate.demo.taps import AGAIN_AFTER_S
 from tests.demo.browser import Browser
 from tests.support.patience import HANGS_S, wait
 
@@ -51,10 +52,6 @@ def test_without_a_terminal_the_live_demo_says_what_to_do() -> None:
     assert "fabgate demo --script" in done.stderr
 
 
-#: Seconds without an answer after which a card is tapped again.
-AGAIN_AFTER_S = 10.0
-
-
 class Terminal:
     """The live demo in a pseudo-terminal of 80 columns and 24 lines: what it shows, and keys to press."""
 
@@ -70,7 +67,7 @@ class Terminal:
         self.settings = termios.tcgetattr(self.fd)
 
     def until(self, words: str, *, again: str = "") -> None:
-        """Wait until the words are shown; press the key `again` every ten seconds."""
+        """Wait until the words are shown; press the key `again` each time after AGAIN_AFTER_S."""
         end, pressed = time.monotonic() + HANGS_S, time.monotonic()
         while words not in self.shown:
             assert time.monotonic() < end, f"{words!r} was never shown: {self.shown[-2000:]}"
