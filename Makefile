@@ -66,7 +66,7 @@ $(ENGINES): | $(BIN)/python
 demo: $(DEMO_READY)  ## play a day in a simulated workshop: gates, broker, collector, minutes
 	@$(BIN)/fabgate demo --script && echo && echo "Now open the workshop yourself, and tap badges in it:  $(BIN)/fabgate demo"
 
-test: $(READY)  ## all tests, with a real broker, PostgreSQL and browser (12 minutes at most on two cores)
+test: $(READY)  ## all tests, with a real broker, PostgreSQL and browser (12 to 25 minutes on two cores)
 	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || sh tools/apt mosquitto
 	@command -v strace >/dev/null || sh tools/apt strace
 	@command -v curl >/dev/null || sh tools/apt curl

@@ -22,7 +22,8 @@ from fabgate.errors import UsageError
 
 #: If more than this share of the members is missing, the list is probably incomplete.
 MAX_VANISHING: Final = 0.2
-#: Up to so many new people are ticked one by one. More are confirmed at once: nobody mistypes so many numbers.
+#: A preview with at most so many new people has a box to tick for each: one may be a mistyped number. With more new people,
+#: all are confirmed at once: so many mistyped numbers are unlikely.
 MOST_TICKED: Final = 200
 
 
