@@ -18,7 +18,6 @@ from pathlib import Path
 import pytest
 
 from fabgate.demo.live.terminal import has_display
-from fabgate.demo.taps import AGAIN_AFTER_S
 from tests.demo.browser import Browser
 from tests.support.patience import HANGS_S, wait
 
@@ -66,21 +65,17 @@ class Terminal:
             os.execv(sys.executable, [*FABGATE, "demo", *quiet, "--data", str(folder), *arguments])
         self.settings = termios.tcgetattr(self.fd)
 
-    def until(self, words: str, *, again: str = "") -> None:
-        """Wait until the words are shown; press the key `again` each time after AGAIN_AFTER_S."""
-        end, pressed = time.monotonic() + HANGS_S, time.monotonic()
+    def until(self, words: str) -> None:
+        end = time.monotonic() + HANGS_S
         while words not in self.shown:
-            assert time.monotonic() < end, f"{words!r} was never shown: {self.shown[-2000:]}"
-            if again and time.monotonic() - pressed > AGAIN_AFTER_S:
-                os.write(self.fd, again.encode())
-                pressed = time.monotonic()
+            assert time.monotonic() < end, f"{words!r} was never shown: {self.shown[-2000:]}{self._logs()}"
             if select.select([self.fd], [], [], 0.5)[0]:
                 self._read()
 
-    def tap(self, key: str, words: str) -> None:
-        """Tap a card until the words are shown, as a person does: on a busy computer a reader may miss a short tap."""
-        self.press(key)
-        self.until(words, again=key)
+    def _logs(self) -> str:
+        """Return how the log of each process ends, for a failure."""
+        logs = {log.name: log.read_text("utf-8", errors="replace")[-1500:] for log in sorted(self.folder.glob("*.log"))}
+        return "".join(f"\n--- {name}\n{text}" for name, text in logs.items())
 
     def _read(self) -> None:
         text = os.read(self.fd, 65536).decode(errors="replace")
@@ -153,12 +148,14 @@ def test_the_live_table_shows_an_opened_link_a_tap_a_cut_network_a_stranger_and_
     terminal.until("/enter/")
     assert link not in terminal.shown
     terminal.until("3D printer")
-    terminal.tap("a", "in use")
+    terminal.press("a")
+    terminal.until("in use")
     terminal.until("Hello Ada")
     terminal.press("n")
     terminal.until("✗ cut")
     terminal.press("2")
-    terminal.tap("s", "Unknown badge")
+    terminal.press("s")
+    terminal.until("Unknown badge")
     assert len(terminal.processes()) >= 6
     assert termios.tcgetattr(terminal.fd) != terminal.settings
     rename(terminal)
@@ -204,7 +201,8 @@ def test_in_french_a_card_stays_in_its_holder_a_dead_gate_is_seen_and_ctrl_c_end
 def test_a_terminal_without_accents_that_cannot_place_text_gets_lines_and_sigterm_ends_in_order(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path / "live", TERM="dumb", PYTHONIOENCODING="ascii")
     terminal.until("laser-1    ? free, power off")
-    terminal.tap("a", "Hello Ada / 0:0")  # its clock; the price is another one in peak hours
+    terminal.press("a")
+    terminal.until("Hello Ada / 0:0")  # its clock; the price is another one in peak hours
     terminal.until("Ada begins a session")
     os.kill(terminal.pid, signal.SIGTERM)
     assert terminal.ended() == 0
@@ -220,7 +218,8 @@ def test_a_terminal_without_accents_that_cannot_place_text_gets_lines_and_sigter
 def test_a_demo_that_is_killed_leaves_no_gate_behind(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path / "live")
     terminal.until("3D printer")
-    terminal.tap("a", "Ada begins a session")
+    terminal.press("a")
+    terminal.until("Ada begins a session")
     left, links = terminal.processes(), list((tmp_path / "live").rglob("*.rdm"))
     assert len(left) >= 6
     assert links
