@@ -9,6 +9,8 @@ DEMO_READY := $(VENV)/demo-$(shell cksum setup.cfg | cut -d' ' -f1)
 ENGINES := .venv-engines/ready
 # What draws hardware/: not even the tests need it.
 DRAWING := .venv-hardware/ready-$(shell cksum tools/hardware/requirements.txt | cut -d' ' -f1)
+# What builds the Debian packages: nothing of it is needed to run or test fabgate.
+PACKAGING := .venv-packages/ready-2
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Environments of other interpreters: bench-collector measures there too what depends most on Django.
 OTHERS := $(filter-out $(VENV)/,$(dir $(wildcard .venv-*/$(notdir $(READY)))))
@@ -27,7 +29,7 @@ IN_BROWSER = $(BIN)/python -m pytest -n $(BESIDE) --dist worksteal $(PAGES) $(AR
 # Tests start hundreds of processes of ours; without stored bytecode each would compile all of fabgate again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engines browser check panel-pictures screenshots bench bench-collector soak mutants coverage hardware clean
+.PHONY: help demo test test-engines browser check panel-pictures screenshots bench bench-collector soak mutants coverage hardware packages lock clean
 
 help:  ## print this list
 	@echo "fabgate $$(sed -n 's/^__version__ = "\(.*\)"/\1/p' fabgate/__init__.py): a badge powers a machine, and every minute reaches the collector once"
@@ -135,6 +137,22 @@ $(DRAWING): | $(BIN)/python
 hardware: $(DRAWING)  ## draw what is out of date in hardware/: wiring, lists, labels, schematic, enclosure
 	@command -v dot >/dev/null || sh tools/apt graphviz
 	@.venv-hardware/bin/python -m tools.hardware $(ARGS)
+
+$(PACKAGING): | $(BIN)/python
+	@echo "installing what builds packages"
+	@$(PYTHON) -m venv .venv-packages
+	@.venv-packages/bin/python -m pip --disable-pip-version-check --quiet install 'installer >= 1' 'pip >= 24' 'setuptools >= 77' uv wheel
+	@touch $@
+
+packages: $(PACKAGING)  ## build the Debian packages and a signed apt repository, in dist (KEY=fingerprint of the release key)
+	@command -v dh >/dev/null || sh tools/apt debhelper
+	@command -v apt-ftparchive >/dev/null || sh tools/apt apt-utils
+	@command -v gpg >/dev/null || sh tools/apt gnupg
+	@.venv-packages/bin/python -m tools.packages $(if $(KEY),--key $(KEY)) $(ARGS)
+
+lock: $(PACKAGING)  ## take the newest libraries that setup.cfg allows into the packages of the collector
+	@for python in 3.11 3.13; do .venv-packages/bin/uv pip compile --quiet --upgrade setup.cfg --extra collector --extra postgresql --extra stripe \
+	    --python-version $$python --python-platform linux --generate-hashes --no-header --no-annotate --output-file tools/packages/locked/$$python.txt || exit; done
 
 clean:  ## remove the environments and caches (never your data)
 	rm -rf .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

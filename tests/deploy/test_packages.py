@@ -1,0 +1,79 @@
+"""Do the lists of libraries and the texts of the Debian packages fit what we ship?"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from configparser import ConfigParser
+from itertools import pairwise
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.deploy.places import ROOT, SYSTEMD
+from tools.packages import deb, paths, targets
+
+PACKAGES = ROOT / "tools" / "packages"
+EXTRAS = ("collector", "postgresql", "stripe")
+
+
+def locked(python: str) -> dict[str, str]:
+    """Return the locked version of each library, by its name."""
+    text = (PACKAGES / "locked" / f"{python}.txt").read_text("utf-8")
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("python", [suite.python for suite in targets.SUITES])
+def test_each_library_of_the_collector_is_locked_in_a_version_that_setup_cfg_allows(python):
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    lines = [setup["options"]["install_requires"], *(setup["options.extras_require"][extra] for extra in EXTRAS)]
+    wanted = [Requirement(line) for text in lines for line in text.splitlines() if line and not line.startswith("#")]
+    assert wanted
+    for requirement in wanted:
+        name = re.sub(r"[._]", "-", requirement.name.lower())
+        assert requirement.specifier.contains(locked(python)[name]), name
+
+
+@pytest.mark.parametrize("name", ["3.11", "3.13", "mfrc522"])
+def test_each_locked_library_has_a_digest(name):
+    text = (PACKAGES / "locked" / f"{name}.txt").read_text("utf-8")
+    for entry in re.split(r"^(?=[a-z0-9-]+==)", text, flags=re.MULTILINE)[1:]:
+        assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry), entry
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGES / "debian").glob("*.p*")), ids=lambda path: path.name)
+def test_the_scripts_of_the_packages_are_shell(path):
+    subprocess.run(["sh", "-n", str(path)], check=True)
+    assert "#DEBHELPER#" in path.read_text("utf-8")
+
+
+@pytest.mark.skipif(shutil.which("dpkg") is None, reason="dpkg is not installed here")
+def test_a_package_of_a_later_commit_a_release_and_a_newer_debian_are_each_newer():
+    bookworm, trixie = targets.SUITES
+    versions = [
+        deb.version_of("0.1.0.dev9+g1234abcd", trixie),
+        deb.version_of("0.1.0.dev10+g0234abcd", bookworm),
+        deb.version_of("0.1.0.dev10+g0234abcd", trixie),
+        deb.version_of("0.1.0", bookworm),
+        deb.version_of("0.1.0", trixie),
+        deb.version_of("0.1.1.dev1+g0", bookworm),
+    ]
+    for older, newer in pairwise(versions):
+        subprocess.run(["dpkg", "--compare-versions", older, "lt", newer], check=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [
+        ("fabgate-gate.service", "fabgate-gate"),
+        ("line-off", "fabgate-gate"),
+        ("fabgate-collector@.service", "fabgate-collector"),
+        ("fabgate-collector-backup.service", "fabgate-collector"),
+        ("collector-verb", "fabgate-collector"),
+    ],
+)
+def test_a_package_has_no_path_of_an_installation_by_hand(name, package):
+    text = paths.adapted((SYSTEMD / name).read_text("utf-8"), package)
+    assert not re.search(r"/opt/|/usr/local/|/usr/lib/fabgate/", text)

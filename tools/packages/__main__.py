@@ -1,0 +1,110 @@
+"""Builds all packages into dist/: see ``--help``, and docs/decisions/0141.
+
+An ordinary user can run it. The network is needed once: wheels stay in dist/wheels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+
+from tools.packages import apt, deb, trees, wheels
+from tools.packages.targets import ARCHITECTURES, DIST, GATE_SUITES, ROOT, SUITES, Architecture, Suite
+
+
+def main() -> int:
+    """Build what the arguments name; return the exit code."""
+    arguments = _arguments()
+    began = time.monotonic()
+    packages: dict[str, list[Path]] = {suite.name: [] for suite in SUITES if suite.name in arguments.suite}
+    target = DIST / "packages"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix="fabgate-packages-") as name:
+            work = Path(name)
+            python_version, wheel = _wheel(work)
+            at = deb.time_of_commit()
+            if GATE_SUITES & packages.keys():
+                made = _keep(_gate(work / "gate", wheel, python_version, at), target)
+                for suite in GATE_SUITES & packages.keys():
+                    packages[suite] += made
+            for suite in (one for one in SUITES if one.name in packages):
+                for architecture in (one for one in ARCHITECTURES if one.name in arguments.arch):
+                    made = _collector(
+                        work / f"{suite.name}-{architecture.name}", wheel, python_version, suite, architecture, at
+                    )
+                    packages[suite.name] += _keep(made, target)
+        home = None if arguments.key else DIST / "trial-key"
+        key = arguments.key or apt.trial_key(DIST / "trial-key")
+        shutil.rmtree(DIST / "apt", ignore_errors=True)
+        apt.repository(DIST / "apt", packages, key=key, home=home, keys=arguments.keys)
+    except (RuntimeError, subprocess.CalledProcessError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    sys.stdout.write(f"dist/apt: signed with {key}, in {time.monotonic() - began:.0f} s\n")
+    if home:
+        sys.stdout.write(
+            "This key was made for trials, and lies beside the packages. Releases: make packages KEY=FINGERPRINT\n"
+        )
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tools.packages", description=__doc__)
+    suites, architectures = [one.name for one in SUITES], [one.name for one in ARCHITECTURES]
+    parser.add_argument("--suite", nargs="+", choices=suites, default=suites, help="releases of Debian (default: all)")
+    parser.add_argument("--arch", nargs="+", choices=architectures, default=architectures, help="default: all")
+    parser.add_argument("--key", help="fingerprint of the secret key, in your GnuPG, that signs the repository")
+    parser.add_argument("--keys", type=Path, help="file with the public keys that check it (default: that of --key)")
+    return parser.parse_args()
+
+
+def _wheel(work: Path) -> tuple[str, Path]:
+    command = [sys.executable, "setup.py", "--quiet", "--version"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 (our own)
+    return done.stdout.split()[-1], wheels.of_fabgate(work / "wheel")
+
+
+def _gate(work: Path, wheel: Path, python_version: str, at: datetime) -> list[Path]:
+    _say("fabgate-gate and fabgate-mfrc522")
+    laid_out = work / "source" / "laid-out"
+    trees.of_gate(laid_out / "fabgate-gate", wheel)
+    house = DIST / "wheels" / "mfrc522"
+    trees.of_mfrc522(laid_out / "fabgate-mfrc522", *wheels.of_mfrc522(house))
+    return deb.build(laid_out, version=deb.version_of(python_version), at=at)
+
+
+def _collector(
+    work: Path, wheel: Path, python_version: str, suite: Suite, architecture: Architecture, at: datetime
+) -> list[Path]:
+    _say(f"fabgate-collector for {suite.name} on {architecture.name}")
+    laid_out = work / "source" / "laid-out"
+    fetched = wheels.of_libraries(DIST / "wheels" / f"{suite.name}-{architecture.name}", suite, architecture)
+    trees.of_collector(laid_out / "fabgate-collector", suite, [wheel, *fetched])
+    major, minor = suite.python.split(".")
+    python = f"python3 (>= {suite.python}), python3 (<< {major}.{int(minor) + 1})"
+    version = deb.version_of(python_version, suite)
+    return deb.build(laid_out, version=version, at=at, architecture=architecture.name, python=python)
+
+
+def _keep(made: list[Path], target: Path) -> list[Path]:
+    kept = [Path(shutil.copy(file, target)) for file in made]
+    for file in kept:
+        sys.stdout.write(f"  {file.name}: {file.stat().st_size / 1e6:.1f} MB\n")
+    return kept
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"building {text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

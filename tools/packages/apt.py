@@ -1,0 +1,72 @@
+"""Makes a signed apt repository of .deb files, with apt-ftparchive and GnuPG."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+#: The public key, or keys, that check the repository: for Signed-By in a .sources file.
+KEYS: Final = "release-keys.asc"
+_TRIAL_USER: Final = "fabgate, packages for trials, not for workshops"
+
+
+def repository(
+    folder: Path, packages: Mapping[str, Sequence[Path]], *, key: str, home: Path | None, keys: Path | None
+) -> None:
+    """Make a repository in a new folder: the packages of each suite, signed with the secret key `key`.
+
+    `home` is the GnuPG folder that has it, the person's own by default. `keys` is a file with the public keys to
+    publish, so that a second one, kept elsewhere, may sign later; the public part of `key` by default. A Release file has no
+    Valid-Until: a workshop that updates once a year must not find its repository expired.
+    """
+    for suite, files in packages.items():
+        pool = folder / "pool" / suite
+        pool.mkdir(parents=True)
+        for file in files:
+            shutil.copy(file, pool)
+        for architecture in ("amd64", "arm64"):
+            index = folder / "dists" / suite / "main" / f"binary-{architecture}"
+            index.mkdir(parents=True)
+            listed = _run("apt-ftparchive", "--arch", architecture, "packages", f"pool/{suite}", cwd=folder)
+            (index / "Packages").write_text(listed)
+            _run("gzip", "--keep", "--no-name", "-9", str(index / "Packages"))
+        _sign(folder / "dists" / suite, suite, key=key, home=home)
+    if keys is None:
+        (folder / KEYS).write_text(_gpg(home, "--armor", "--export", key))
+    else:
+        shutil.copy(keys, folder / KEYS)
+
+
+def trial_key(home: Path) -> str:
+    """Return the fingerprint of a key without a passphrase in a GnuPG folder; it is made if there is none."""
+    if not home.is_dir():
+        home.mkdir(parents=True, mode=0o700)
+        _gpg(home, "--passphrase", "", "--quick-generate-key", _TRIAL_USER, "ed25519", "sign", "never")
+    listed = _gpg(home, "--with-colons", "--list-secret-keys")
+    return next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:"))
+
+
+def _sign(dist: Path, suite: str, *, key: str, home: Path | None) -> None:
+    named = {"Origin": "fabgate", "Label": "fabgate", "Suite": suite, "Codename": suite}
+    named |= {"Architectures": "amd64 arm64", "Components": "main"}
+    options = [f"-oAPT::FTPArchive::Release::{name}={value}" for name, value in named.items()]
+    (dist / "Release").write_text(_run("apt-ftparchive", *options, "release", str(dist)))
+    signing = ("--yes", "--local-user", key, "--digest-algo", "SHA512")
+    _gpg(home, *signing, "--clearsign", "--output", str(dist / "InRelease"), str(dist / "Release"))
+    _gpg(home, *signing, "--armor", "--detach-sign", "--output", str(dist / "Release.gpg"), str(dist / "Release"))
+
+
+def _gpg(home: Path | None, *arguments: str) -> str:
+    more = {} if home is None else {"GNUPGHOME": str(home)}
+    return _run("gpg", "--batch", *arguments, **more)
+
+
+def _run(*command: str, cwd: Path | None = None, **more: str) -> str:
+    done = subprocess.run(command, cwd=cwd, env=os.environ | more, capture_output=True, text=True, check=False)  # noqa: S603 (our own)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
+    return done.stdout

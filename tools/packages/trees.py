@@ -1,0 +1,90 @@
+"""Lays out the files of each package below a folder, as they lie on a computer."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from pathlib import Path
+from typing import Final
+
+from tools.packages import wheels
+from tools.packages.paths import COLLECTOR, GATE, adapted
+from tools.packages.targets import ROOT, Suite
+
+_UNITS: Final = "usr/lib/systemd/system"
+#: Drop-ins and rules for a reader, a display or a meter that not every gate has: docs/readers says which one to copy.
+_OPTIONAL: Final = ("20-fabgate-serial.conf", "20-fabgate-keyboard.conf", "20-fabgate-i2c.conf")
+_PCSC: Final = ("20-fabgate-pcsc.rules", "fabgate-nfc.conf")
+_COLLECTOR_UNITS: Final = (
+    *("fabgate-collector@.service", "fabgate-collector.target"),
+    *("fabgate-collector-backup.service", "fabgate-collector-backup.timer"),
+)
+
+
+def of_gate(root: Path, wheel: Path) -> None:
+    """Lay out fabgate-gate: the program without the collector, on the system's own libraries."""
+    wheels.unpack([wheel], root, prefix=f"/{GATE}", modules="")
+    shutil.rmtree(root / GATE / "bin")  # its Python would be an environment's; debian/fabgate starts the system's
+    _remove_module(root / GATE, "fabgate/collector")
+    for name in ("fabgate-gate.service", *_OPTIONAL, *_PCSC, "line-off"):
+        _adapt(root / GATE / "share/fabgate/systemd" / name, "fabgate-gate")
+    shipped = root / GATE / "share/fabgate/systemd"
+    _copy(shipped / "fabgate-gate.service", root / _UNITS)
+    _copy(shipped / "10-fabgate-watchdog.conf", root / "usr/lib/systemd/system.conf.d")
+    _copy(shipped / "line-off", root / GATE, mode=0o755)
+    _examples(root, "fabgate-gate", [ROOT / "config/gate.yaml", *(shipped / name for name in (*_OPTIONAL, *_PCSC))])
+
+
+def of_mfrc522(root: Path, wheel: Path, source: Path) -> None:
+    """Lay out fabgate-mfrc522: the reader's library, with the source that its licence asks for."""
+    wheels.unpack([wheel], root, prefix=f"/{GATE}", modules="")
+    _copy(source, root / "usr/share/doc/fabgate-mfrc522")
+
+
+def of_collector(root: Path, suite: Suite, house: list[Path]) -> None:
+    """Lay out fabgate-collector: an environment of Python with the wheels of `house`, finished."""
+    modules = f"lib/python{suite.python}/site-packages"
+    wheels.unpack(house, root, prefix=f"/{COLLECTOR}", modules=modules)
+    binaries = root / COLLECTOR / "bin"
+    for script in binaries.iterdir():
+        if script.name != "fabgate":
+            script.unlink()  # django-admin and the like: nobody calls them
+    (binaries / "python").symlink_to(f"/usr/bin/python{suite.python}")
+    # These three lines make a folder an environment (docs.python.org, venv): there is nothing to run at installation.
+    version = f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {suite.python}\n"
+    (root / COLLECTOR / "pyvenv.cfg").write_text(version)
+    # A workshop's own sinks: pip install --target. An update of the package leaves that folder alone.
+    (root / COLLECTOR / modules / "local.pth").write_text("/usr/local/lib/fabgate-collector\n")
+    shipped = root / COLLECTOR / "share/fabgate/systemd"
+    for name in (*_COLLECTOR_UNITS, "collector-verb"):
+        _adapt(shipped / name, "fabgate-collector")
+    for name in _COLLECTOR_UNITS:
+        _copy(shipped / name, root / _UNITS)
+    _copy(shipped / "collector-verb", root / "usr/sbin", mode=0o755, name="fabgate-collector")
+    _examples(root, "fabgate-collector", [path for path in (ROOT / "config").iterdir() if path.name != "gate.yaml"])
+
+
+def _remove_module(folder: Path, name: str) -> None:
+    """Remove a package of ours from an unpacked wheel, and from the list of its files."""
+    shutil.rmtree(folder / name)
+    (record,) = folder.glob("fabgate-*.dist-info/RECORD")
+    rows = [row for row in csv.reader(io.StringIO(record.read_text())) if not row[0].startswith((f"{name}/", "bin/"))]
+    with record.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def _adapt(path: Path, package: str) -> None:
+    path.write_text(adapted(path.read_text("utf-8"), package), "utf-8")
+
+
+def _copy(path: Path, folder: Path, *, mode: int = 0o644, name: str = "") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / (name or path.name)
+    shutil.copyfile(path, target)
+    target.chmod(mode)
+
+
+def _examples(root: Path, package: str, files: list[Path]) -> None:
+    for path in files:
+        _copy(path, root / "usr/share/doc" / package / "examples")
