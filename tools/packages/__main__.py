@@ -1,6 +1,6 @@
 """Builds all packages into dist/: see ``--help``, and docs/decisions/0141.
 
-An ordinary user can run it. The network is needed once: wheels stay in dist/wheels.
+An ordinary user can run it. It needs the network; pip keeps what it has downloaded in its own cache.
 """
 
 from __future__ import annotations
@@ -23,35 +23,36 @@ def main() -> int:
     arguments = _arguments()
     began = time.monotonic()
     packages: dict[str, list[Path]] = {suite.name: [] for suite in SUITES if suite.name in arguments.suite}
-    target = DIST / "packages"
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir(parents=True)
+    home = None if arguments.key else DIST / "trial-key"
     try:
+        key = apt.secret_key(arguments.key) if arguments.key else apt.trial_key(DIST / "trial-key")
         with tempfile.TemporaryDirectory(prefix="fabgate-packages-") as name:
             work = Path(name)
             python_version, wheel = _wheel(work)
             at = deb.time_of_commit()
             if GATE_SUITES & packages.keys():
-                made = _keep(_gate(work / "gate", wheel, python_version, at), target)
+                made = _gate(work / "gate", wheel, python_version, at)
                 for suite in GATE_SUITES & packages.keys():
                     packages[suite] += made
             for suite in (one for one in SUITES if one.name in packages):
                 for architecture in (one for one in ARCHITECTURES if one.name in arguments.arch):
-                    made = _collector(
-                        work / f"{suite.name}-{architecture.name}", wheel, python_version, suite, architecture, at
-                    )
-                    packages[suite.name] += _keep(made, target)
-        home = None if arguments.key else DIST / "trial-key"
-        key = arguments.key or apt.trial_key(DIST / "trial-key")
-        shutil.rmtree(DIST / "apt", ignore_errors=True)
-        apt.repository(DIST / "apt", packages, key=key, home=home, keys=arguments.keys)
-    except (RuntimeError, subprocess.CalledProcessError) as error:
+                    folder = work / f"{suite.name}-{architecture.name}"
+                    packages[suite.name] += _collector(folder, wheel, python_version, suite, architecture, at)
+            apt.repository(work / "apt", packages, key=key, home=home, keys=arguments.keys)
+            # Only now, so that a failure leaves what was built before.
+            for folder in ("apt", "packages"):
+                shutil.rmtree(DIST / folder, ignore_errors=True)
+            shutil.move(work / "apt", DIST / "apt")
+            (DIST / "packages").mkdir()
+            for file in {file for files in packages.values() for file in files}:
+                shutil.copy(file, DIST / "packages")
+    except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     sys.stdout.write(f"dist/apt: signed with {key}, in {time.monotonic() - began:.0f} s\n")
     if home:
         sys.stdout.write(
-            "This key was made for trials, and lies beside the packages. Releases: make packages KEY=FINGERPRINT\n"
+            "This key is for trials: it has no passphrase, and is in dist/trial-key. For a release: make packages KEY=FINGERPRINT\n"
         )
     return 0
 
@@ -76,9 +77,8 @@ def _gate(work: Path, wheel: Path, python_version: str, at: datetime) -> list[Pa
     _say("fabgate-gate and fabgate-mfrc522")
     laid_out = work / "source" / "laid-out"
     trees.of_gate(laid_out / "fabgate-gate", wheel)
-    house = DIST / "wheels" / "mfrc522"
-    trees.of_mfrc522(laid_out / "fabgate-mfrc522", *wheels.of_mfrc522(house))
-    return deb.build(laid_out, version=deb.version_of(python_version), at=at)
+    trees.of_mfrc522(laid_out / "fabgate-mfrc522", *wheels.of_mfrc522(work / "wheels"))
+    return _built(deb.build(laid_out, version=deb.version_of(python_version), at=at))
 
 
 def _collector(
@@ -86,19 +86,18 @@ def _collector(
 ) -> list[Path]:
     _say(f"fabgate-collector for {suite.name} on {architecture.name}")
     laid_out = work / "source" / "laid-out"
-    fetched = wheels.of_libraries(DIST / "wheels" / f"{suite.name}-{architecture.name}", suite, architecture)
+    fetched = wheels.of_libraries(work / "wheels", suite, architecture)
     trees.of_collector(laid_out / "fabgate-collector", suite, [wheel, *fetched])
     major, minor = suite.python.split(".")
     python = f"python3 (>= {suite.python}), python3 (<< {major}.{int(minor) + 1})"
     version = deb.version_of(python_version, suite)
-    return deb.build(laid_out, version=version, at=at, architecture=architecture.name, python=python)
+    return _built(deb.build(laid_out, version=version, at=at, architecture=architecture.name, python=python))
 
 
-def _keep(made: list[Path], target: Path) -> list[Path]:
-    kept = [Path(shutil.copy(file, target)) for file in made]
-    for file in kept:
+def _built(made: list[Path]) -> list[Path]:
+    for file in made:
         sys.stdout.write(f"  {file.name}: {file.stat().st_size / 1e6:.1f} MB\n")
-    return kept
+    return made
 
 
 def _say(text: str) -> None:

@@ -41,12 +41,26 @@ def repository(
         shutil.copy(keys, folder / KEYS)
 
 
+def secret_key(name: str) -> str:
+    """Return the fingerprint of a secret key of the person's own GnuPG. Raises RuntimeError if it is not there."""
+    try:
+        listed = _gpg(None, "--with-colons", "--list-secret-keys", name)
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"--key: found {name!r}, wanted a secret key of your GnuPG; gpg --list-secret-keys names them"
+        ) from error
+    return _fingerprint(listed)
+
+
 def trial_key(home: Path) -> str:
-    """Return the fingerprint of a key without a passphrase in a GnuPG folder; it is made if there is none."""
+    """Return the fingerprint of the trial key in a GnuPG folder. Make this key, without a passphrase, if it is missing."""
     if not home.is_dir():
         home.mkdir(parents=True, mode=0o700)
         _gpg(home, "--passphrase", "", "--quick-generate-key", _TRIAL_USER, "ed25519", "sign", "never")
-    listed = _gpg(home, "--with-colons", "--list-secret-keys")
+    return _fingerprint(_gpg(home, "--with-colons", "--list-secret-keys"))
+
+
+def _fingerprint(listed: str) -> str:
     return next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:"))
 
 

@@ -56,7 +56,6 @@ def build(
     more = {
         "SOURCE_DATE_EPOCH": str(int(at.timestamp())),
         "FABGATE_PYTHON": python,
-        "DEB_BUILD_OPTIONS": "nodoc nocheck",
     }
     done = subprocess.run(command, cwd=source, env=os.environ | more, capture_output=True, text=True, check=False)  # noqa: S603 (our own)
     if done.returncode:

@@ -49,7 +49,7 @@ def of_collector(root: Path, suite: Suite, house: list[Path]) -> None:
     binaries = root / COLLECTOR / "bin"
     for script in binaries.iterdir():
         if script.name != "fabgate":
-            script.unlink()  # django-admin and the like: nobody calls them
+            script.unlink()  # such as django-admin, which no unit and no page of ours uses
     (binaries / "python").symlink_to(f"/usr/bin/python{suite.python}")
     # These three lines make a folder an environment (docs.python.org, venv): there is nothing to run at installation.
     version = f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {suite.python}\n"

@@ -29,7 +29,7 @@ def of_fabgate(folder: Path) -> Path:
 
 
 def of_libraries(folder: Path, suite: Suite, architecture: Architecture) -> list[Path]:
-    """Fetch the wheels that `suite.locked` names into a folder. pip refuses a file whose digest is not there."""
+    """Fetch the wheels that `suite.locked` names into a new folder. pip refuses a file whose digest is not there."""
     platforms = [f"manylinux_2_{minor}_{architecture.wheels}" for minor in _GLIBC_MINORS]
     platforms += [f"{name}_{architecture.wheels}" for name in _OLD_NAMES]
     _pip(
@@ -41,7 +41,7 @@ def of_libraries(folder: Path, suite: Suite, architecture: Architecture) -> list
 
 
 def of_mfrc522(folder: Path) -> tuple[Path, Path]:
-    """Fetch the wheel and the source of mfrc522 into a folder, and return both."""
+    """Fetch the wheel and the source of mfrc522 into a new folder, and return both."""
     fetch = ("download", "--no-deps", "--require-hashes", "--dest", str(folder), "--requirement", str(MFRC522))
     _pip(*fetch, "--only-binary", ":all:")
     _pip(*fetch, "--no-binary", ":all:", "--no-build-isolation")
