@@ -49,13 +49,13 @@ $(BIN)/python:
 $(DEMO_READY): | $(BIN)/python
 	@echo "installing what the demo needs"
 	@$(PIP) install -e '.[demo]'
-	@$(PIP) install --no-deps mfrc522==0.0.7
+	@$(PIP) install --no-deps --requirement tools/packages/locked/mfrc522.txt
 	@touch $@
 
 $(READY): | $(BIN)/python
 	@echo "installing what development needs"
 	@$(PIP) install -e '.[dev]'
-	@$(PIP) install --no-deps mfrc522==0.0.7
+	@$(PIP) install --no-deps --requirement tools/packages/locked/mfrc522.txt
 	@touch $@ $(DEMO_READY)
 
 # An environment of their own: what these programs need is nothing of ours.
