@@ -2,16 +2,24 @@
 PYTHON ?= python3
 # One environment for each interpreter, so that two can be tested side by side.
 TAG    := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
-VENV   ?= .venv-$(TAG)
+# NEWEST=1: one with the newest libraries that setup.cfg allows. Otherwise an interpreter whose libraries are locked for the
+# packages (make lock) takes these versions, so that users get what is tested here.
+VENV   ?= .venv-$(TAG)$(if $(NEWEST),-newest)
 BIN    := $(VENV)/bin
-READY  := $(VENV)/ready-$(shell cksum setup.cfg | cut -d' ' -f1)
-DEMO_READY := $(VENV)/demo-$(shell cksum setup.cfg | cut -d' ' -f1)
+LOCKED := $(if $(NEWEST),,$(wildcard tools/packages/locked/$(TAG).txt))
+WANTED := $(shell cat setup.cfg tools/packages/locked/*.txt | cksum | cut -d' ' -f1)
+READY  := $(VENV)/ready-$(WANTED)
+DEMO_READY := $(VENV)/demo-$(WANTED)
 ENGINES := .venv-engines/ready
 # What draws hardware/: not even the tests need it.
 DRAWING := .venv-hardware/ready-$(shell cksum tools/hardware/requirements.txt | cut -d' ' -f1)
 # What builds the Debian packages: nothing of it is needed to run or test fabgate.
 PACKAGING := .venv-packages/ready-2
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# pip takes no list with digests beside requirements that have none, so they are left out here. The old marks go, or they
+# would still count if setup.cfg or a list became what it was.
+PREPARE = rm -f $(VENV)/ready-* $(VENV)/demo-* && cat /dev/null $(LOCKED) | sed '/^ *--hash/d; s/ *\\$$//' >$(VENV)/constraints.txt
+INSTALL = $(PIP) install --constraint $(VENV)/constraints.txt
 # Environments of other interpreters: bench-collector measures there too what depends most on Django.
 OTHERS := $(filter-out $(VENV)/,$(dir $(wildcard .venv-*/$(notdir $(READY)))))
 # How many test processes: two more than cores, because a test often waits for a process that it has started. A browser
@@ -36,7 +44,7 @@ help:  ## print this list
 	@echo
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 	@echo
-	@echo "  PYTHON=python3.13 chooses the interpreter; ARGS='-k journal' goes to pytest."
+	@echo "  PYTHON=python3.13 chooses the interpreter; ARGS='-k journal' goes to pytest; NEWEST=1 takes the newest libraries."
 
 # python3-venv is a separate package on Debian. Root installs it; others get a message.
 $(BIN)/python:
@@ -48,13 +56,15 @@ $(BIN)/python:
 
 $(DEMO_READY): | $(BIN)/python
 	@echo "installing what the demo needs"
-	@$(PIP) install -e '.[demo]'
+	@$(PREPARE)
+	@$(INSTALL) -e '.[demo]'
 	@$(PIP) install --no-deps --requirement tools/packages/locked/mfrc522.txt
 	@touch $@
 
 $(READY): | $(BIN)/python
 	@echo "installing what development needs"
-	@$(PIP) install -e '.[dev]'
+	@$(PREPARE)
+	@$(INSTALL) -e '.[dev]'
 	@$(PIP) install --no-deps --requirement tools/packages/locked/mfrc522.txt
 	@touch $@ $(DEMO_READY)
 

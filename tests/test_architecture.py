@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "__main__": {"cli"},
     "errors": set(),
+    "installed": {"fabgate"},
     "badge": {"errors"},
     "po": set(),
     "verb_groups": set(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from fabgate import installed
 from fabgate.errors import UsageError
 
 
@@ -14,9 +15,7 @@ def demo(arguments: argparse.Namespace) -> int:
         from fabgate.demo import script
         from fabgate.demo.live import terminal
     except ImportError as error:
-        raise UsageError(
-            f"the demo is not installed ({error}): pip install 'fabgate[demo]', or run 'make demo'"
-        ) from error
+        raise UsageError(installed.demo(error)) from error
     if arguments.script:
         return script.run(arguments.data, lang=arguments.lang)
     return terminal.run(arguments.data, lang=arguments.lang, browser=not arguments.no_browser)

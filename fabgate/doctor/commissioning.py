@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import fabgate
+from fabgate import installed
 from fabgate.doctor.shipped import shipped
 from fabgate.errors import UsageError
 from fabgate.phrases import Phrases, phrases
@@ -34,7 +35,7 @@ def ready(path: Path) -> None:
     try:
         import fpdf  # noqa: F401, PLC0415 - an extra
     except ImportError as error:
-        raise UsageError(f"--sheet needs fpdf2: pip install 'fabgate[sheet]' ({error})") from error
+        raise UsageError(f"--sheet needs fpdf2: {installed.library('fpdf', 'fabgate[sheet]')} ({error})") from error
     if path.is_dir() or not os.access(path.parent, os.W_OK):
         raise UsageError(f"--sheet: found {path}, wanted a file in a folder that can be written")
 

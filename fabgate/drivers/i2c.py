@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from fabgate import installed
 from fabgate.drivers import open_emulated
 from fabgate.errors import HardwareError
 
@@ -53,7 +54,7 @@ def failure(error: OSError, what: str, number: int, address: int) -> HardwareErr
     if error.errno in (errno.ENOENT, errno.ENODEV):
         text = f"this computer has no I2C bus {number}. Switch it on: dtparam=i2c_arm=on in config.txt, then restart"
     elif error.errno in (errno.EACCES, errno.EPERM):
-        text = f"this account has no right to open I2C bus {number}. Add this user to the group i2c; the service needs systemd/20-fabgate-i2c.conf"
+        text = f"this account has no right to open I2C bus {number}. Add this user to the group i2c; the service needs {installed.file('20-fabgate-i2c.conf')}"
     else:
         text = (
             f"nothing answers at {address:#04x} on I2C bus {number} ({error.strerror or error}). Check its four wires, and"

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any, Final
 
 import fabgate
-from fabgate import verb_groups
+from fabgate import installed, verb_groups
 from fabgate.cli.arguments.shared import add_verb, with_config
 from fabgate.errors import UsageError
 
@@ -63,7 +63,7 @@ def _collector(verb: argparse.ArgumentParser) -> None:
     try:
         add_verbs = import_module("fabgate.collector.cli.verbs").add_verbs
     except ImportError as error:
-        missing = f"the collector is not installed ({error}): pip install 'fabgate[collector]'"
+        missing = installed.collector(error)
 
         def refuse(_arguments: argparse.Namespace) -> int:
             raise UsageError(missing)

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from fabgate import verb_groups
+from fabgate import installed, verb_groups
 from fabgate.collector import DEFAULT_DATA
 from fabgate.collector.cli.arguments import accounts, machines, people, records, services, upkeep
 from fabgate.collector.cli.arguments.billing import closing, month, prepaid, prices, sinks, statements
@@ -151,7 +151,7 @@ def _verb(
         try:
             start = import_module("fabgate.collector.processes.start")
         except ModuleNotFoundError as error:
-            raise UsageError(f"the collector is not installed ({error}): pip install 'fabgate[collector]'") from error
+            raise UsageError(installed.collector(error)) from error
         data_folder.become_owner(Path(os.environ.get("FABGATE_DATA") or DEFAULT_DATA))
         try:
             if prepares:  # first, because models can be imported only once Django is set up

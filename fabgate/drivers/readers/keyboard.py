@@ -22,6 +22,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from fabgate import installed
 from fabgate.badge import printed
 from fabgate.drivers.readers import PENDING, Card, Misread, MisreadReason, Pending
 from fabgate.drivers.readers.one_way import card_of, newer
@@ -144,7 +145,7 @@ class KeyboardReader:
             self.close()
             raise HardwareError(
                 f"this account has no right to open {self.identity}. Add this user to the group input; the service needs"
-                " systemd/20-fabgate-keyboard.conf (docs/readers/README.md)"
+                f" {installed.file('20-fabgate-keyboard.conf')} (docs/readers/README.md)"
             ) from error
         except OSError as error:
             self.close()

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 
+from fabgate import installed
 from fabgate.badge import RandomUidError, from_uid
 from fabgate.drivers.readers import Card, Misread, MisreadReason
 from fabgate.errors import HardwareError, UsageError
@@ -174,7 +175,7 @@ class PcscReader:
             return
         if result == scard.SCARD_W_SECURITY_VIOLATION:
             # Also when pcscd ends in the middle of a question.
-            todo = "did pcscd end? Otherwise let the service use it: systemd/20-fabgate-pcsc.rules"
+            todo = f"did pcscd end? Otherwise let the service use it: {installed.file('20-fabgate-pcsc.rules')}"
         elif result == scard.SCARD_E_SHARING_VIOLATION:
             todo = "another program has the card for itself: stop it (of GnuPG: scdaemon)"
         elif result in (scard.SCARD_E_UNKNOWN_READER, scard.SCARD_E_READER_UNAVAILABLE):

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal, Self
 
 import msgspec
 
+from fabgate import installed
 from fabgate.errors import HardwareError
 
 Speed = Literal[9600, 19200, 38400, 57600, 115200]
@@ -53,7 +54,7 @@ class SerialLine:
             _close(fd)
             raise HardwareError(
                 f"this account has no right to open {name}. Add this user to the group dialout; the service needs"
-                " systemd/20-fabgate-serial.conf (docs/readers/README.md)"
+                f" {installed.file('20-fabgate-serial.conf')} (docs/readers/README.md)"
             ) from error
         except (OSError, termios.error) as error:
             _close(fd)

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from fabgate import installed
 from fabgate.badge.wiegand_frames import from_wiegand_frame
 from fabgate.drivers.readers import PENDING, Card, Misread, MisreadReason, Pending
 from fabgate.drivers.readers.one_way import newer
@@ -172,10 +173,11 @@ def _request(options: WiegandOptions) -> Any:
     try:
         import gpiod  # noqa: PLC0415 - only a gate with this reader needs it
     except ImportError as error:
-        raise HardwareError("the package gpiod is missing: pip install 'fabgate[wiegand]'") from error
+        raise HardwareError(f"the package gpiod is missing: {installed.library('gpiod', 'fabgate[wiegand]')}") from error
     if not hasattr(gpiod, "request_lines"):
         raise HardwareError(
-            f"found gpiod {getattr(gpiod, '__version__', '1')}, wanted 2.1 or later: pip install 'fabgate[wiegand]'"
+            f"found gpiod {getattr(gpiod, '__version__', '1')}, wanted 2.1 or later:"
+            f" {installed.library('gpiod', 'fabgate[wiegand]')}"
         )
     line = gpiod.line
     # Unplugged wires are pulled high, or each disturbance would be a pulse.

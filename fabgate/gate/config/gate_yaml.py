@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal
 import yaml
 from msgspec import Meta, Struct
 
-from fabgate import wire
+from fabgate import installed, wire
 from fabgate.errors import FabgateError, UsageError
 from fabgate.gate.config.hardware import (
     check_hardware,
@@ -274,7 +274,7 @@ def driver_class(kind: str, name: str) -> Any:
         # A driver of another package, or a library below it, may raise anything: RPi.GPIO raises RuntimeError on a PC.
         raise UsageError(
             f"the {kind} driver {name!r} cannot be loaded ({type(error).__name__}: {error}); a package is missing or"
-            " broken. For the drivers of fabgate: pip install 'fabgate[pi]'"
+            f" broken; {installed.driver('pi')}"
         ) from error
     if not (isinstance(getattr(driver, "Options", None), type) and issubclass(driver.Options, Struct)):
         raise UsageError(f"found the {kind} driver {name!r} without Options, wanted a msgspec Struct; tell its author")

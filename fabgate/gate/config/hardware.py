@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any, Final
 
+from fabgate import installed as how_installed
 from fabgate.errors import UsageError
 from fabgate.yaml_reading.yaml_file import Reading, join
 
@@ -50,7 +51,7 @@ def installed(kind: str, name: str, driver: Any) -> None:
         except (ImportError, ValueError):
             found = None
         if found is None:
-            todo = package if " " in package else f"pip install '{package}'"
+            todo = how_installed.library(module, package)
             raise UsageError(f"the {kind} driver {name!r} needs the package {module}, which is not installed: {todo}")
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 import yaml
 
+from fabgate import installed
 from fabgate.doctor import shipped
 from fabgate.doctor.finding import Finding, Outcome, fail, not_checked, ok, warn
 from fabgate.errors import HardwareError, UsageError
@@ -29,7 +30,6 @@ ACCOUNT: Final = "fabgate"
 #: The drivers that use pins through gpiozero; mfrc522 resets its board by one.
 _ON_PINS: Final = frozenset({"gpio", "s0", "lights", "buzzer", "mfrc522"})
 _WORST_FIRST: Final = (Outcome.FAIL, Outcome.WARN, Outcome.OK, Outcome.NOT_CHECKED)
-INSTALL: Final = "install -m 644 systemd/fabgate-gate.service -t /etc/systemd/system/; systemctl daemon-reload"
 
 
 def configuration(facts: Facts) -> Finding:
@@ -61,9 +61,7 @@ def unit(facts: Facts) -> Finding:
     """Compare the installed unit and its drop-ins with the shipped one."""
     if facts.unit is None and not facts.is_pi:
         return not_checked("unit", f"this computer is not a Raspberry Pi, and {UNIT} is not installed")
-    _, drop_ins = shipped.unit_texts(facts.system, UNIT)
-    texts = {f"{path.parent.name}/{path.name}": path.read_text("utf-8") for path in drop_ins}
-    found = shipped.judge_unit("unit", UNIT, shipped.shipped(f"systemd/{UNIT}"), facts.unit, texts, install=INSTALL)
+    found = shipped.judge_unit("unit", UNIT, facts.system)
     if any(SIMULATED_OUTPUT in value for value in (facts.unit or {}).get(("Service", "Environment"), [])):
         return fail(
             "unit",
@@ -76,7 +74,7 @@ def unit(facts: Facts) -> Finding:
         return fail(
             "unit",
             f"the account {users[0]} does not exist: systemd cannot start the gate",
-            f"useradd --system --home-dir /var/lib/fabgate --shell /usr/sbin/nologin --groups gpio,spi {users[0]}",
+            installed.account(users[0]),
         )
     wanted_by = facts.system.path(f"/etc/systemd/system/multi-user.target.wants/{UNIT}")
     if found.outcome is Outcome.OK and not wanted_by.is_symlink():
@@ -86,22 +84,23 @@ def unit(facts: Facts) -> Finding:
 
 def line_off(facts: Facts) -> Finding:
     """Compare the helper that switches off with the shipped one."""
-    text, wanted = facts.system.read("/usr/lib/fabgate/line-off"), shipped.shipped("systemd/line-off")
+    path = installed.line_off()
+    text, wanted = facts.system.read(path), shipped.shipped("systemd/line-off")
     if text is None and not facts.is_pi:
         return not_checked("line-off", "this computer is not a Raspberry Pi")
     if wanted is None:
         return not_checked("line-off", "this installation has no copy of line-off")
-    todo = "install -D -m 755 systemd/line-off -t /usr/lib/fabgate/"
+    todo = installed.line_off_again()
     if text is None:
         return fail(
             "line-off",
-            "there is no /usr/lib/fabgate/line-off: nothing switches the machine off when the gate dies",
+            f"there is no {path}: nothing switches the machine off when the gate dies",
             todo,
         )
     if text != wanted.strip():
-        return fail("line-off", "/usr/lib/fabgate/line-off is not the one of this version", todo)
-    if not facts.system.path("/usr/lib/fabgate/line-off").stat().st_mode & stat.S_IXUSR:
-        return fail("line-off", "/usr/lib/fabgate/line-off cannot be executed", "chmod 755 /usr/lib/fabgate/line-off")
+        return fail("line-off", f"{path} is not the one of this version", todo)
+    if not facts.system.path(path).stat().st_mode & stat.S_IXUSR:
+        return fail("line-off", f"{path} cannot be executed", f"chmod 755 {path}")
     return ok("line-off", "as shipped; systemd runs it before each start of the gate, and after each end")
 
 

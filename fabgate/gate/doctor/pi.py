@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+from fabgate import installed
 from fabgate.doctor.finding import Finding, fail, not_checked, ok, warn
 from fabgate.doctor.shipped import Settings
 
@@ -28,10 +29,6 @@ _VERSIONS: Final = {
     "spidev": (False, "3.6"),
     "mfrc522": (True, "0.0.7"),
 }
-_INSTALL_LIBRARIES: Final = (
-    "apt install python3-gpiozero python3-lgpio python3-spidev, make the environment with --system-site-packages,"
-    " and pip install --no-deps mfrc522==0.0.7 (docs/install.md)"
-)
 #: How often the whole card may be written. Cells of consumer cards bear 500 to 1,000 erasures, and small writes cost
 #: more than their size.
 _REWRITES: Final = 250
@@ -82,9 +79,9 @@ def pin_library(unit: Settings | None, found: Mapping[str, str | None], unseen: 
         if version and (version != wanted if exact else _numbers(version) < _numbers(wanted))
     ]
     if missing:
-        return fail(name, f"{', '.join(missing)} cannot be imported by this Python", _INSTALL_LIBRARIES)
+        return fail(name, f"{', '.join(missing)} cannot be imported by this Python", installed.pin_libraries())
     if others:
-        return fail(name, f"found {'; '.join(others)}", _INSTALL_LIBRARIES)
+        return fail(name, f"found {'; '.join(others)}", installed.pin_libraries())
     if unit is None:
         return not_checked(name, "fabgate-gate.service is not installed")
     environment = unit.get(("Service", "Environment"), [])
@@ -174,7 +171,7 @@ def reader_device(path: str, *, exists: bool, unit: Settings | None, kernel_line
         return fail(
             name,
             f"the unit has no access to {path}: no badge is read",
-            f"install -D -m 644 systemd/{drop_in} -t /etc/systemd/system/fabgate-gate.service.d/; systemctl daemon-reload;"
+            f"install -D -m 644 {installed.file(drop_in)} -t /etc/systemd/system/fabgate-gate.service.d/; systemctl daemon-reload;"
             " systemctl restart fabgate-gate",
         )
     if re.fullmatch(r"/dev/tty(USB|ACM)\d+", path):
@@ -202,7 +199,7 @@ def i2c(buses: Mapping[int, bool], unit: Settings | None) -> Finding:
         return fail(
             name,
             "the unit has no access to I2C: a display stays dark, and a meter cannot be read",
-            "install -D -m 644 systemd/20-fabgate-i2c.conf -t /etc/systemd/system/fabgate-gate.service.d/; systemctl"
+            f"install -D -m 644 {installed.file('20-fabgate-i2c.conf')} -t /etc/systemd/system/fabgate-gate.service.d/; systemctl"
             " daemon-reload; systemctl restart fabgate-gate",
         )
     return ok(name, f"{', '.join(f'/dev/i2c-{bus}' for bus in buses)} is there, and the unit has access to it")
@@ -274,7 +271,7 @@ def watchdog(state: str | None, timeout_s: str | None, *, is_pi: bool) -> Findin
     return fail(
         name,
         "the hardware watchdog is not armed: if the whole Pi hangs, the machine stays on",
-        "install systemd/10-fabgate-watchdog.conf into /etc/systemd/system.conf.d (docs/install.md); reboot",
+        installed.watchdog(),
     )
 
 

@@ -137,14 +137,16 @@ def broker_rights(rights: Rights, publish: Mapping[str, bool], subscribe: Mappin
         return fail(
             name,
             f"the broker lets this gate publish in the name of other accounts: {', '.join(published)}",
-            "install config/mosquitto.acl as /etc/mosquitto/fabgate.acl, and restart mosquitto",
+            "on the broker's computer, install config/mosquitto.acl (with the package fabgate-collector: of"
+            " /usr/share/doc/fabgate-collector/examples) as /etc/mosquitto/fabgate.acl, and restart mosquitto",
         )
     if subscribed := [topic for topic, may in subscribe.items() if not may and not rights.subscribed[topic]]:
         return warn(
             name,
             f"the broker lets this gate subscribe to {', '.join(subscribed)}; the broker's access list decides"
             " which messages arrive",
-            "install systemd/limit-subscriptions on the broker (docs/install.md), and restart mosquitto",
+            "on the broker's computer, install systemd/limit-subscriptions (with the package fabgate-collector: of"
+            " /usr/lib/fabgate-collector/share/fabgate; docs/install.md), and restart mosquitto",
         )
     if rights.packet_trouble:
         return warn(name, rights.packet_trouble, SMALLER_PACKETS)

@@ -22,6 +22,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 import fabgate
+from fabgate import installed
 from fabgate.errors import UsageError
 
 log = logging.getLogger(__name__)
@@ -34,8 +35,6 @@ GROWING: Final = frozenset(
     for name in ("boot", "change", "entry", "ledgerline", "refusal", "usageday", "usagemonth", "usagesession")
 )
 
-#: Where the lines are that leave the files of one version only.
-INSTALL_AGAIN: Final = 'docs/install.md, "Update, and back"'
 #: The step that makes the tables of the first release. A database that has others of our steps, and not this one, is of an
 #: earlier commit.
 _RELEASE: Final = "0001_release"
@@ -99,7 +98,7 @@ def _check_files() -> None:
         )
         raise UsageError(
             f"found the files of two versions in {Path(fabgate.__file__).parent} ({what}), wanted those of fabgate"
-            f" {fabgate.__version__} only; install it again ({INSTALL_AGAIN})"
+            f" {fabgate.__version__} only; install it again ({installed.again()})"
         )
 
 

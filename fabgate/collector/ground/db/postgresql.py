@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from django.db import DatabaseError, connection
 
+from fabgate import installed
 from fabgate.errors import FabgateError, UsageError
 
 log = logging.getLogger(__name__)
@@ -26,8 +27,8 @@ def check_library() -> None:
     """Raise UsageError if the PostgreSQL driver is not installed."""
     if find_spec("psycopg") is None:
         raise UsageError(
-            "FABGATE_DATABASE_URL names PostgreSQL, but its library is not installed; run pip install"
-            " 'fabgate[collector,postgresql]'"
+            "FABGATE_DATABASE_URL names PostgreSQL, but its library is not installed; run"
+            f" {installed.database_library()}"
         )
 
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from django.db import connection
 
-from fabgate import wire
+from fabgate import installed, wire
 from fabgate.collector.ground.base import data_folder, environ, smtp
 from fabgate.collector.ground.base.env_values import EVERYWHERE
 from fabgate.collector.ground.db import postgresql
@@ -71,7 +71,7 @@ def migrations(facts: Facts) -> Finding:
     try:
         steps = migration.steps()
     except UsageError as error:
-        return fail("migrations", str(error), f"see {migration.INSTALL_AGAIN}")
+        return fail("migrations", str(error), installed.again())
     return judging.migrations(
         applied=steps.applied,
         missing=steps.missing,
@@ -84,12 +84,9 @@ def units(facts: Facts) -> Finding:
     """Compare the installed units and their drop-ins with the shipped ones."""
     judged = []
     for name in UNITS:
-        _, drop_ins = shipped.unit_texts(facts.system, name)
-        texts = {f"{path.parent.name}/{path.name}": path.read_text("utf-8") for path in drop_ins}
-        found, text = shipped.effective(facts.system, name), shipped.shipped(f"systemd/{name}")
-        install = f"install -m 644 systemd/{name} -t /etc/systemd/system/; systemctl daemon-reload"
-        judged.append((found is not None, shipped.judge_unit("units", name, text, found, texts, install=install)))
-    if not any(is_there for is_there, _ in judged):
+        is_there = shipped.effective(facts.system, name) is not None
+        judged.append((is_there, shipped.judge_unit("units", name, facts.system)))
+    if not installed.package() and not any(is_there for is_there, _ in judged):
         return not_checked("units", "no unit of the collector is installed: it is started in another way")
     findings = [finding for _, finding in judged]
     return next(

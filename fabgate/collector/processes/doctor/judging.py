@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from fabgate import installed
 from fabgate.collector.ground.base import data_folder
 from fabgate.doctor.finding import Finding, fail, not_checked, ok, warn
 from fabgate.mqtt.rights import SMALLER_PACKETS, Rights
@@ -135,7 +136,7 @@ def broker_rights(rights: Rights, publish: Mapping[str, bool], subscribe: Collec
         return warn(
             name,
             "the broker has no access list for this account, so perhaps none for gates: one could write entries of another",
-            "install config/mosquitto.conf and config/mosquitto.acl (docs/install.md); systemctl restart mosquitto",
+            f"install {installed.example('mosquitto.conf')} and {installed.example('mosquitto.acl')} (docs/install.md); systemctl restart mosquitto",
         )
     if rights.packet_trouble:
         return warn(name, rights.packet_trouble, SMALLER_PACKETS)

@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from fabgate import installed
 from fabgate.drivers import open_emulated
 from fabgate.drivers.readers import Card, Misread
 from fabgate.drivers.readers.mfrc522.chip import ChipLink, without_package_log_handler
@@ -109,7 +110,7 @@ class Mfrc522Reader:
             import mfrc522  # noqa: PLC0415 - it imports RPi.GPIO and spidev: the stand-ins have to be there first
         except ImportError as error:
             raise HardwareError(
-                f"{error.name} is not installed: pip install 'fabgate[pi]'; pip install --no-deps mfrc522==0.0.7"
+                f"{error.name} is not installed: {installed.library(str(error.name), _LIBRARIES)}"
             ) from error
         _check_imports(emulated=is_emulated)
         release_pin = partial(rpi_gpio.pins.cleanup, options.reset_pin)

@@ -14,6 +14,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from fabgate import installed
 from fabgate.badge import RandomUidError, from_uid
 from fabgate.badge.wiegand_frames import from_wiegand_frame
 from fabgate.drivers.readers import PENDING, Card, Misread, MisreadReason, Pending
@@ -101,7 +102,9 @@ class OsdpReader:
             use_key(link, self._key)
         except ImportError as error:
             self.close()
-            raise HardwareError("the package cryptography is missing: pip install 'fabgate[osdp]'") from error
+            raise HardwareError(
+                f"the package cryptography is missing: {installed.library('cryptography', 'fabgate[osdp]')}"
+            ) from error
         except UsageError as error:
             raise HardwareError(str(error)) from error
         except HardwareError:

@@ -18,13 +18,15 @@ from fabgate.collector.ground.base.environ import Environment
 from fabgate.collector.ground.models import Gate, Machine
 from fabgate.collector.members.machines import enrol_gate, gate_archive
 
-#: The commands that copy the archive to the Pi, and unpack it there.
+#: The commands that copy the archive to the Pi, and unpack it there. How that gate was installed is not known here: after an
+#: installation by hand /usr/local/bin/fabgate is a link to the program, and the package has /usr/bin/fabgate.
 COPY: Final = "scp {archive} pi@{gate}.local:"
-INSTALL: Final = """sudo tar -xzf {archive} -C /etc/fabgate && rm {archive}
-sudo runuser -u fabgate -- /opt/fabgate/bin/fabgate check /etc/fabgate/gate.yaml
+INSTALL: Final = """sudo mkdir -p /etc/fabgate
+sudo tar -xzf {archive} -C /etc/fabgate && rm {archive}
+sudo runuser -u fabgate -- fabgate check /etc/fabgate/gate.yaml
 sudo systemctl enable fabgate-gate
 sudo systemctl restart fabgate-gate
-sudo runuser -u fabgate -- /opt/fabgate/bin/fabgate status"""
+sudo runuser -u fabgate -- fabgate status"""
 #: The commands that create the gate's account, on the broker's computer. mosquitto_passwd wants the file to be root's, and
 #: the broker wants it to be its own.
 BROKER: Final = """sudo chown root: /etc/mosquitto/fabgate.passwd

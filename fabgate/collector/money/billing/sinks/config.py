@@ -19,6 +19,7 @@ import yaml
 from django.conf import settings
 from msgspec import Struct
 
+from fabgate import installed
 from fabgate.collector.ground.models import Collector
 from fabgate.collector.money.billing import terms
 from fabgate.collector.money.billing.sinks.contract import CHARGES, METERED, Driver, Options, Site
@@ -109,8 +110,8 @@ def driver_class(name: str) -> type[Driver]:
         driver: type[Driver] = points[name].load()
     except (Exception, SystemExit) as error:  # a library below a driver may raise anything
         raise UsageError(
-            f"the driver {name!r} cannot be loaded ({type(error).__name__}: {error}); a package is missing or broken:"
-            f" pip install 'fabgate[{name}]'"
+            f"the driver {name!r} cannot be loaded ({type(error).__name__}: {error}); a package is missing or broken;"
+            f" {installed.driver(name)}"
         ) from error
     if not (isinstance(getattr(driver, "Options", None), type) and issubclass(driver.Options, Options)):
         raise UsageError(f"found the driver {name!r} without Options of fabgate's sinks; report it to its author")
