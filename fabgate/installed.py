@@ -80,9 +80,7 @@ def line_off_again() -> str:
 def watchdog() -> str:
     """Return how to arm the hardware watchdog."""
     if package():
-        return (
-            "reboot; if it stays so, systemd-analyze cat-config systemd/system.conf shows which file sets RuntimeWatchdogSec"
-        )
+        return "reboot; if it stays so, systemd-analyze cat-config systemd/system.conf shows which file sets RuntimeWatchdogSec"
     return "install systemd/10-fabgate-watchdog.conf into /etc/systemd/system.conf.d (docs/install.md); reboot"
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Final
 
 import fabgate
+from fabgate import installed
 from fabgate.doctor.finding import Finding, fail, not_checked, ok, warn
 from fabgate.doctor.system import System
 
@@ -99,21 +100,31 @@ def unit_texts(system: System, name: str) -> tuple[Path | None, list[Path]]:
     return unit, [drop_ins[key] for key in sorted(drop_ins)]
 
 
+def is_masked(system: System, name: str) -> bool:
+    """Return whether a link to /dev/null keeps systemd from starting a unit (systemctl mask)."""
+    paths = [system.path(f"{folder}/{name}") for folder in _UNIT_FOLDERS]
+    first = next((path for path in paths if path.is_symlink() or path.is_file()), None)
+    return first is not None and first.is_symlink() and str(first.readlink()) == "/dev/null"
+
+
 def effective(system: System, name: str) -> Settings | None:
     """Return the settings of an installed unit with its drop-ins; None where it is not installed."""
     unit, drop_ins = unit_texts(system, name)
     return None if unit is None else settings(path.read_text("utf-8") for path in (unit, *drop_ins))
 
 
-def judge_unit(
-    check: str, name: str, text: str | None, found: Settings | None, drop_ins: Mapping[str, str], *, install: str
-) -> Finding:
-    """Judge the unit `name`: `text` is the shipped one, `found` the installed one with its drop-ins, `install` how to install it."""
+def judge_unit(check: str, name: str, system: System) -> Finding:
+    """Compare the installed unit `name` and its drop-ins with the shipped one."""
+    text, found = shipped(f"systemd/{name}"), effective(system, name)
     if text is None:
         return not_checked(check, "this installation has no copy of the units that fabgate ships")
     if found is None:
-        return fail(check, f"{name} is not installed: nothing starts it, and nothing watches it", install)
+        return fail(check, f"{name} is not installed: nothing starts it, and nothing watches it", installed.unit(name))
+    if is_masked(system, name):
+        return fail(check, f"{name} is masked: systemd does not start it", f"systemctl unmask {name}")
     wanted = settings([text])
+    file, paths = unit_texts(system, name)
+    drop_ins = [f"{path.parent.name}/{path.name}" for path in paths]
     others = differences(wanted, found)
     if not others:
         more = f", with {', '.join(drop_ins)}" if drop_ins else ""
@@ -123,9 +134,11 @@ def judge_unit(
         for section, key in others[:3]
     )
     more = f"; and {len(others) - 3} more" if len(others) > 3 else ""
-    hint = (
-        f"compare {', '.join(drop_ins)}, or install it again: {install}" if drop_ins else f"install it again: {install}"
-    )
+    # A package has its units in /usr/lib; a copy in another folder is of `systemctl edit --full`, or was installed by hand.
+    hidden_by = "" if file is None else f"/{file.relative_to(system.root)}"
+    hint = installed.unit(name, "" if hidden_by.startswith("/usr/lib/") else hidden_by)
+    if drop_ins:
+        hint = f"compare {', '.join(drop_ins)}, or {hint}"
     judged = fail if any(key in _SAFETY or _hinders((section, key)) for section, key in others) else warn
     return judged(check, f"{name} is not as shipped: {shown}{more}", hint)
 

@@ -11,7 +11,9 @@ from typing import Final
 
 _ROOT: Final = Path(__file__).parents[2] / "fabgate"
 _FOLDERS: Final = ("doctor", "gate/doctor", "gate/selftest")
-_FILES: Final = ("cli/examination.py", "mqtt/certificates.py", "mqtt/rights.py")
+#: Functions of installed.py whose texts are parts of errors, which are English everywhere.
+_OF_ERRORS: Final = {"library", "_pip", "driver", "database_library", "collector", "demo"}
+_FILES: Final = ("installed.py", "cli/examination.py", "mqtt/certificates.py", "mqtt/rights.py")
 
 
 #: A next step that begins with one of these is a command, in every language.
@@ -54,6 +56,8 @@ def _texts(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):  # docstrings
             left_out.add(id(node.value))
+        elif isinstance(node, ast.FunctionDef) and node.name in _OF_ERRORS:
+            left_out |= {id(child) for child in ast.walk(node)}
         elif isinstance(node, ast.Raise) and "UsageError" in ast.dump(node):
             left_out |= {id(child) for child in ast.walk(node)}
     for node in ast.walk(tree):

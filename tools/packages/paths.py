@@ -8,7 +8,11 @@ GATE: Final = "usr/lib/fabgate-gate"
 COLLECTOR: Final = "usr/lib/fabgate-collector"
 _BY_HAND: Final = {
     "fabgate-gate": {"/opt/fabgate/bin/fabgate": "/usr/bin/fabgate", "/usr/lib/fabgate/": f"/{GATE}/"},
-    "fabgate-collector": {"/opt/fabgate/bin": f"/{COLLECTOR}/bin", "/usr/local/sbin/": "/usr/sbin/"},
+    "fabgate-collector": {
+        "/opt/fabgate/bin": f"/{COLLECTOR}/bin",
+        "/opt/fabgate-src/config/": "/usr/share/doc/fabgate-collector/examples/",
+        "/usr/local/sbin/": "/usr/sbin/",
+    },
 }
 
 

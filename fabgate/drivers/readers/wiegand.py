@@ -173,7 +173,9 @@ def _request(options: WiegandOptions) -> Any:
     try:
         import gpiod  # noqa: PLC0415 - only a gate with this reader needs it
     except ImportError as error:
-        raise HardwareError(f"the package gpiod is missing: {installed.library('gpiod', 'fabgate[wiegand]')}") from error
+        raise HardwareError(
+            f"the package gpiod is missing: {installed.library('gpiod', 'fabgate[wiegand]')}"
+        ) from error
     if not hasattr(gpiod, "request_lines"):
         raise HardwareError(
             f"found gpiod {getattr(gpiod, '__version__', '1')}, wanted 2.1 or later:"

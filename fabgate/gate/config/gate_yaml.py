@@ -13,7 +13,8 @@ from typing import Annotated, Any, Final, Literal
 import yaml
 from msgspec import Meta, Struct
 
-from fabgate import installed, wire
+from fabgate import installed as how_installed
+from fabgate import wire
 from fabgate.errors import FabgateError, UsageError
 from fabgate.gate.config.hardware import (
     check_hardware,
@@ -274,7 +275,7 @@ def driver_class(kind: str, name: str) -> Any:
         # A driver of another package, or a library below it, may raise anything: RPi.GPIO raises RuntimeError on a PC.
         raise UsageError(
             f"the {kind} driver {name!r} cannot be loaded ({type(error).__name__}: {error}); a package is missing or"
-            f" broken; {installed.driver('pi')}"
+            f" broken; {how_installed.driver('pi')}"
         ) from error
     if not (isinstance(getattr(driver, "Options", None), type) and issubclass(driver.Options, Struct)):
         raise UsageError(f"found the {kind} driver {name!r} without Options, wanted a msgspec Struct; tell its author")

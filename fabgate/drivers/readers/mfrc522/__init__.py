@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -22,6 +22,9 @@ from fabgate.drivers.readers import Card, Misread
 from fabgate.drivers.readers.mfrc522.chip import ChipLink, without_package_log_handler
 from fabgate.drivers.readers.radio import Poller
 from fabgate.errors import HardwareError
+
+#: The libraries of this driver, for pip; the second one without its own dependencies (docs/decisions/0002).
+_LIBRARIES: Final = "pip install 'fabgate[pi]'; pip install --no-deps mfrc522==0.0.7"
 
 
 class Mfrc522Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
