@@ -89,8 +89,10 @@ def library(module: str, by_hand: str) -> str:
     where = package()
     if where == GATE and module in _DEBIAN:
         return f"apt install {_DEBIAN[module]}"
-    if where and module in _FROM_PIP:
+    if where == GATE and module in _FROM_PIP:
         return _pip(where, _FROM_PIP[module])
+    if where == COLLECTOR and "fabgate[" in by_hand:
+        return f"run the gate from its own package: apt install {GATE}"
     if " " in by_hand:
         return by_hand
     return _pip(where, by_hand) if where else f"pip install '{by_hand}'"

@@ -1,11 +1,15 @@
 """Checks that collector.env names exactly the variables that the collector reads."""
 
 import inspect
+import os
 import re
 import subprocess
 
+import pytest
+
 from fabgate.collector.ground.base import environ
 from tests.deploy.places import CONFIG, SYSTEMD
+from tools.packages import paths
 
 TEXT = (CONFIG / "collector.env").read_text()
 LINES = dict(re.findall(r"^#?(FABGATE_[A-Z_]+)=(.*)$", TEXT, re.MULTILINE))
@@ -54,6 +58,38 @@ def test_collector_verb_runs_as_the_collectors_account_and_passes_its_arguments(
         *("lyon", str(tmp_path), "-u", "fabgate-collector", "--", "/opt/fabgate/bin/fabgate", "collector"),
         *("lock", "saw", "--reason", "a b"),
     ]
+
+
+def refusal(**variables: str) -> str:
+    """Return what collector-verb says where it cannot run a verb."""
+    env = {"PATH": "/usr/bin:/bin", **variables}
+    done = subprocess.run([SYSTEMD / "collector-verb", "gates"], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_collector_verb_says_what_to_do_where_settings_or_data_are_missing(tmp_path):
+    settings = tmp_path / "collector.env"
+    said = refusal(FABGATE_COLLECTOR_ENV=str(settings))
+    assert said.startswith(f"error: found no {settings}, wanted the settings")
+    assert said.endswith(f"install -D -m 640 -g fabgate-collector /opt/fabgate-src/config/collector.env {settings}")
+    settings.write_text(f"FABGATE_SITE=lyon\nFABGATE_DATA={tmp_path}/gone\n")
+    said = refusal(FABGATE_COLLECTOR_ENV=str(settings))
+    assert said.endswith(f"install -d -m 700 -o fabgate-collector -g fabgate-collector {tmp_path}/gone")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_collector_verb_wants_root_where_it_may_not_read_the_settings(tmp_path):
+    settings = tmp_path / "collector.env"
+    settings.touch(mode=0)
+    assert refusal(FABGATE_COLLECTOR_ENV=str(settings)).endswith("sudo fabgate-collector gates")
+
+
+def test_the_example_that_the_package_names_is_in_it(tmp_path):
+    text = paths.adapted((SYSTEMD / "collector-verb").read_text(), "fabgate-collector")
+    assert " /usr/share/doc/fabgate-collector/examples/collector.env $settings" in text
 
 
 def settings_of(text: str) -> dict[str, str]:

@@ -11,8 +11,8 @@ from typing import Final
 
 _ROOT: Final = Path(__file__).parents[2] / "fabgate"
 _FOLDERS: Final = ("doctor", "gate/doctor", "gate/selftest")
-#: Functions of installed.py whose texts are parts of errors, which are English everywhere.
-_OF_ERRORS: Final = {"library", "_pip", "driver", "database_library", "collector", "demo"}
+#: Functions of installed.py whose texts are parts of errors, or of the collector's doctor, which are English everywhere.
+_OF_ERRORS: Final = {"again", "library", "_pip", "driver", "database_library", "collector", "demo"}
 _FILES: Final = ("installed.py", "cli/examination.py", "mqtt/certificates.py", "mqtt/rights.py")
 
 
@@ -56,9 +56,9 @@ def _texts(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):  # docstrings
             left_out.add(id(node.value))
-        elif isinstance(node, ast.FunctionDef) and node.name in _OF_ERRORS:
-            left_out |= {id(child) for child in ast.walk(node)}
-        elif isinstance(node, ast.Raise) and "UsageError" in ast.dump(node):
+        elif (isinstance(node, ast.FunctionDef) and node.name in _OF_ERRORS) or (
+            isinstance(node, ast.Raise) and "UsageError" in ast.dump(node)
+        ):
             left_out |= {id(child) for child in ast.walk(node)}
     for node in ast.walk(tree):
         is_text = isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))

@@ -23,7 +23,15 @@ from tests.doctor.english import templates
 CATALOGUE = read_po(files("fabgate").joinpath("locale", "fr", "LC_MESSAGES", "examination.po").read_text("utf-8"))
 TEXTS = {source: target for source, target in CATALOGUE.items() if source}
 #: Strings of these modules that no person reads, or that say the same in French.
-NOT_WORDS = {"char-i2c rw", "low low", "reader of none", "{1}/{2}, fabgate {3}", " and ", " or "}
+NOT_WORDS = {
+    "char-i2c rw",
+    "low low",
+    "reader of none",
+    "luma.oled >= 3.13, < 4",
+    "{1}/{2}, fabgate {3}",
+    " and ",
+    " or ",
+}
 PLACE = re.compile(r"\{\d\}")
 COMMAND = re.compile(
     r"(?:systemctl|raspi-config|journalctl|passwd|dmesg|usermod|chmod|getent|nmcli|timedatectl) [^,)»]*"

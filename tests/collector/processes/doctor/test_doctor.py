@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from django.db import connection
 
+from fabgate import installed
 from fabgate.collector.ground import migrations
 from fabgate.collector.ground.models import Collector, Gate, Heartbeat, Machine, Verification
 from fabgate.collector.processes.doctor import judging
@@ -222,6 +223,18 @@ def test_a_fault_is_found_and_its_next_step_is_told(bench, name, fault, outcome,
     assert finding.outcome is outcome, finding
     assert told in f"{finding.text} {finding.next_step}"
     assert finding.next_step or outcome is NOT_CHECKED
+
+
+def test_units_of_a_package_come_back_with_the_package(bench, monkeypatch):
+    monkeypatch.setattr(installed, "package", lambda: installed.COLLECTOR)
+    bench.change(UNIT, "RestartSec=5", "RestartSec=50")
+    found = bench.finding("units")
+    assert found.outcome is FAIL
+    assert found.next_step.startswith(f"remove {UNIT}, which hides the unit of the package")
+    for path in (bench.root / "etc/systemd/system").glob("fabgate-collector*"):
+        path.unlink()
+    found = bench.finding("units")
+    assert (found.outcome, found.next_step) == (FAIL, "install it again: apt install --reinstall fabgate-collector")
 
 
 def test_a_server_that_may_lose_what_it_confirmed_is_no_good_database():
