@@ -39,6 +39,13 @@ def again() -> str:
     return f"apt install --reinstall {name}" if (name := package()) else 'see docs/install.md, "Update, and back"'
 
 
+def cleanly() -> str:
+    """Return how to get the files of one version only. apt alone leaves those that it does not know."""
+    if name := package():
+        return f"apt remove {name}; rm -rf /usr/lib/{name}; apt install {name}"
+    return again()
+
+
 def file(name: str) -> str:
     """Return where a file of systemd/ is, for a person who copies it."""
     return f"/usr/lib/{where}/share/fabgate/systemd/{name}" if (where := package()) else f"systemd/{name}"

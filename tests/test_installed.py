@@ -49,7 +49,13 @@ def test_the_packages_are_built_into_these_folders():
 def test_in_a_package_nothing_refers_to_an_installation_by_hand(as_package):
     error = ImportError("no module")
     said = [
-        *(installed.again(), installed.file("x.conf"), installed.unit("x.service"), installed.account("fabgate")),
+        *(
+            installed.again(),
+            installed.cleanly(),
+            installed.file("x.conf"),
+            installed.unit("x.service"),
+            installed.account("fabgate"),
+        ),
         *(installed.line_off_again(), installed.watchdog(), installed.pin_libraries(), installed.database_library()),
         *(installed.library(module, f"fabgate[{module}]") for module in ("gpiozero", "RPLCD", "luma.oled")),
         *(installed.driver("pi"), installed.collector(error), installed.demo(error), installed.example("x.conf")),

@@ -15,6 +15,8 @@ from tools.packages.targets import ROOT, Suite
 _UNITS: Final = "usr/lib/systemd/system"
 #: Drop-ins and rules for a reader, a display or a meter that not every gate has: docs/readers says which one to copy.
 _OPTIONAL: Final = ("20-fabgate-serial.conf", "20-fabgate-keyboard.conf", "20-fabgate-i2c.conf")
+#: The fonts of the collector's documents, which the gate's commissioning sheet has too (fabgate/doctor/commissioning.py).
+_FONTS: Final = "fabgate/collector/money/paper/fonts"
 _PCSC: Final = ("20-fabgate-pcsc.rules", "fabgate-nfc.conf")
 _COLLECTOR_UNITS: Final = (
     *("fabgate-collector@.service", "fabgate-collector.target"),
@@ -26,7 +28,7 @@ def of_gate(root: Path, wheel: Path) -> None:
     """Lay out fabgate-gate: the program without the collector, on the system's own libraries."""
     wheels.unpack([wheel], root, prefix=f"/{GATE}", modules="")
     shutil.rmtree(root / GATE / "bin")  # its Python would be an environment's; debian/fabgate starts the system's
-    _remove_module(root / GATE, "fabgate/collector")
+    _remove_module(root / GATE, "fabgate/collector", keep=_FONTS)
     for name in ("fabgate-gate.service", *_OPTIONAL, *_PCSC, "line-off"):
         _adapt(root / GATE / "share/fabgate/systemd" / name, "fabgate-gate")
     shipped = root / GATE / "share/fabgate/systemd"
@@ -65,11 +67,17 @@ def of_collector(root: Path, suite: Suite, house: list[Path]) -> None:
     _examples(root, "fabgate-collector", [path for path in (ROOT / "config").iterdir() if path.name != "gate.yaml"])
 
 
-def _remove_module(folder: Path, name: str) -> None:
-    """Remove a package of ours from an unpacked wheel, and from the list of its files."""
+def _remove_module(folder: Path, name: str, *, keep: str) -> None:
+    """Remove a package of ours from an unpacked wheel, and from the list of its files, but for the folder `keep` in it."""
+    shutil.copytree(folder / keep, folder / "kept")
     shutil.rmtree(folder / name)
+    shutil.move(folder / "kept", folder / keep)
     (record,) = folder.glob("fabgate-*.dist-info/RECORD")
-    rows = [row for row in csv.reader(io.StringIO(record.read_text())) if not row[0].startswith((f"{name}/", "bin/"))]
+    rows = [
+        row
+        for row in csv.reader(io.StringIO(record.read_text()))
+        if row[0].startswith(f"{keep}/") or not row[0].startswith((f"{name}/", "bin/"))
+    ]
     with record.open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
 

@@ -98,7 +98,7 @@ def _check_files() -> None:
         )
         raise UsageError(
             f"found the files of two versions in {Path(fabgate.__file__).parent} ({what}), wanted those of fabgate"
-            f" {fabgate.__version__} only; install it again ({installed.again()})"
+            f" {fabgate.__version__} only; install it again ({installed.cleanly()})"
         )
 
 

@@ -71,7 +71,7 @@ def migrations(facts: Facts) -> Finding:
     try:
         steps = migration.steps()
     except UsageError as error:
-        return fail("migrations", str(error), installed.again())
+        return fail("migrations", str(error), installed.cleanly())
     return judging.migrations(
         applied=steps.applied,
         missing=steps.missing,

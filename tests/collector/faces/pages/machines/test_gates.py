@@ -80,6 +80,9 @@ def test_a_new_gate_gets_one_archive_with_which_it_starts(browse, env, saw, tmp_
     password = (folder / "mqtt.password").read_text().strip()
     assert f"mosquitto_passwd -b /etc/mosquitto/fabgate.passwd lyon/saw-9 {password}" in page
     assert "sudo tar -xzf fabgate-saw-9.tar.gz -C /etc/fabgate" in page
+    # A gate may be a package or installed by hand, unlike this collector; both have the command in the path.
+    assert "runuser -u fabgate -- fabgate check /etc/fabgate/gate.yaml" in page
+    assert "/opt/" not in page
     assert not any(password in path.read_text(errors="replace") for path in env.data.rglob("*") if path.is_file())
 
 
