@@ -70,21 +70,29 @@ def backup(env: environ.Environment, target: Path) -> Copy:
         raise UsageError(
             f"found no collector database at {env.database}; set FABGATE_DATA to the collector's directory"
         )
+    write(env, target)
+    with contextlib.suppress(OSError):  # without the note /healthz calls the copies late
+        data_folder.note_copied(env.data)
+    return Copy(target, target.stat().st_size, _sha256(target))
+
+
+def write(env: environ.Environment, target: Path, *, temporary: str = ".fabgate-copy-") -> None:
+    """Copy the collector to a new file, by way of a folder beside it whose name begins with `temporary`.
+
+    Raises UsageError if the file cannot be made, and FabgateError if the database is damaged.
+    """
     lock = data_folder.use(env.data)
     try:
         _refuse_without_keys(env)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fabgate-copy-") as name:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=temporary) as name:
             made = _make(env, Path(name))
             _publish(made, target)
             data_folder.sync_directory(target.parent)
     except OSError as error:
-        _refuse_full(error, target.parent)
+        refuse_full(error, target.parent)
         raise UsageError(f"{target} cannot be written ({error.strerror or error})") from error
     finally:
         os.close(lock)
-    with contextlib.suppress(OSError):  # without the note /healthz calls the copies late
-        data_folder.note_copied(env.data)
-    return Copy(target, target.stat().st_size, _sha256(target))
 
 
 def _refuse_without_keys(env: environ.Environment) -> None:
@@ -126,7 +134,7 @@ def restore(env: environ.Environment, source: Path, *, replace: bool) -> Restore
     if not is_there:
         raise UsageError(f"there is no copy at {source}")
     env.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with data_folder.alone(env.data / data_folder.STARTING), _exclusive(env):
+    with alone(env):
         existing = [name for name in data_folder.KEPT if (env.data / name).exists()]
         if existing and not replace:
             raise UsageError(
@@ -137,12 +145,13 @@ def restore(env: environ.Environment, source: Path, *, replace: bool) -> Restore
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
         try:
-            contents = _unpack(source, unfinished, env)
+            unpacked = _unpack(source, unfinished, env)
         except BaseException:
             shutil.rmtree(unfinished)
             raise
+        (env.data / data_folder.UPDATING).unlink(missing_ok=True)  # the next update is of another database
         aside = _move_in(env.data, unfinished)
-    return Restored(contents.at, aside)
+    return Restored(unpacked.at, aside)
 
 
 def _publish(made: Path, target: Path) -> None:
@@ -161,7 +170,7 @@ def _publish(made: Path, target: Path) -> None:
             raise
 
 
-def _refuse_full(error: OSError, folder: Path) -> None:
+def refuse_full(error: OSError, folder: Path) -> None:
     """Raise UsageError if `error` means that the disk of `folder` is full."""
     if disk_full.is_full(error):
         raise UsageError(
@@ -177,13 +186,14 @@ def _make(env: environ.Environment, folder: Path) -> Path:
     files = {_DATABASE: folder / _DATABASE, **_keys(env.data)}
     if env.sinks.is_file():
         files[data_folder.SINKS] = env.sinks
-    contents = {
+    listed = {
         "fabgate": fabgate.__version__,
         "site": env.site,
         "at": datetime.now(UTC).isoformat(),
+        "steps": sorted(_steps(folder / _DATABASE)),
         "files": {name: _sha256(path) for name, path in files.items()},
     }
-    (folder / CONTENTS).write_text(json.dumps(contents, indent=1), encoding="utf-8")
+    (folder / CONTENTS).write_text(json.dumps(listed, indent=1), encoding="utf-8")
     made = folder / "copy"
     with open(made, "xb", opener=_private) as file:
         with tarfile.open(fileobj=file, mode="w:gz", compresslevel=5) as archive:
@@ -213,6 +223,15 @@ def _copy_database(source: Path, target: Path) -> None:
         raise FabgateError(f"{source} is damaged ({found}); restore an older copy")
 
 
+def _steps(database: Path) -> set[str]:
+    """Return the migrations of all apps that a database has. Raises FabgateError if it has no list of them."""
+    try:
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            return {f"{app}.{name}" for app, name in connection.execute(migration.APPLIED)}
+    except sqlite3.Error as error:
+        raise FabgateError(f"{database.name} is no database of a collector ({error}); restore an older copy") from error
+
+
 def _keys(data: Path) -> dict[str, Path]:
     """Return the files of FABGATE_DATA besides the database, by their names in a copy."""
     found = [data / name for name in data_folder.KEPT if (data / name).is_file() and not name.startswith(_DATABASE)]
@@ -222,45 +241,62 @@ def _keys(data: Path) -> dict[str, Path]:
     return {str(path.relative_to(data)): path for path in found}
 
 
-class _Contents(msgspec.Struct):
-    """The list in a copy: the version that made the copy, the site, the time, and each file's SHA-256 by its name."""
+class Contents(msgspec.Struct):
+    """The list in a copy: the version that made the copy, the site, the time, and each file's SHA-256 by its name.
+
+    `steps` are the migrations of the database; copies of 0.1.0 do not name them.
+    """
 
     fabgate: str
     site: str
     at: datetime
     files: dict[str, str]
+    steps: list[str] = []
 
 
-def _unpack(source: Path, folder: Path, env: environ.Environment) -> _Contents:
+def contents(source: Path) -> Contents:
+    """Return the list in a copy, which is its first file. Raises UsageError for a file that is no copy."""
+    try:
+        with tarfile.open(source, "r:gz") as archive:
+            first = archive.next()
+            file = archive.extractfile(first) if first is not None and first.name == CONTENTS else None
+            return msgspec.json.decode(file.read() if file else b"", type=Contents)
+    except _NOT_A_COPY as error:
+        raise UsageError(
+            f"{source} is not a complete copy of a collector ({error}); wanted a file made by 'backup'"
+        ) from error
+
+
+def _unpack(source: Path, folder: Path, env: environ.Environment) -> Contents:
     """Extract the files of a copy into `folder`, verify them, and return the list."""
     try:
         with tarfile.open(source, "r:gz") as archive:
             for member in archive:
                 _extract(archive, member, folder)
-        contents = msgspec.json.decode((folder / CONTENTS).read_bytes(), type=_Contents)
+        listed = msgspec.json.decode((folder / CONTENTS).read_bytes(), type=Contents)
         (folder / CONTENTS).unlink()
-        contents.at = contents.at.astimezone()
+        listed.at = listed.at.astimezone()
     except _NOT_A_COPY as error:
         if isinstance(error, OSError):
-            _refuse_full(error, env.data)
+            refuse_full(error, env.data)
         raise UsageError(
             f"{source} is not a complete copy of a collector ({error}); wanted a file made by 'backup'"
         ) from error
     extracted = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
-    names = sorted({*extracted, *contents.files})
+    names = sorted({*extracted, *listed.files})
     wrong = [
-        n for n in names if n not in extracted or n not in contents.files or _sha256(extracted[n]) != contents.files[n]
+        n for n in names if n not in extracted or n not in listed.files or _sha256(extracted[n]) != listed.files[n]
     ]
     if wrong or _DATABASE not in extracted:
         raise UsageError(
             f"{source} is damaged ({', '.join(wrong) or _DATABASE}: missing, added or changed since it was made); use"
             " another copy"
         )
-    if contents.site != env.site:
+    if listed.site != env.site:
         raise UsageError(
-            f"FABGATE_SITE: found {env.site!r}, but {source} is a copy of {contents.site!r}; correct one of them"
+            f"FABGATE_SITE: found {env.site!r}, but {source} is a copy of {listed.site!r}; correct one of them"
         )
-    _check_version(folder / _DATABASE, source, contents.fabgate)
+    _check_version(folder / _DATABASE, source, listed.fabgate)
     (folder / data_folder.RESTORED).touch()
     owner = folder.parent.stat()
     for path in (folder, *folder.rglob("*")):
@@ -268,7 +304,7 @@ def _unpack(source: Path, folder: Path, env: environ.Environment) -> _Contents:
         if os.geteuid() == 0:
             os.chown(path, owner.st_uid, owner.st_gid)
         data_folder.sync_file(path)
-    return contents
+    return listed
 
 
 #: The errors of a file that is not a copy: from the disk, gzip, tar, the list, and the date in it.
@@ -343,16 +379,18 @@ def _move_in(data: Path, restored: Path) -> Path | None:
 
 
 @contextlib.contextmanager
-def _exclusive(env: environ.Environment) -> Iterator[None]:
-    handle = data_folder.lock_out(env.data)
-    if handle is None:
-        raise UsageError(
-            f"a collector is running on {env.data}; stop it first (systemctl stop fabgate-collector.target)"
-        )
-    try:
-        yield
-    finally:
-        os.close(handle)
+def alone(env: environ.Environment) -> Iterator[int]:
+    """Let no process of the collector run or start inside the block; give the handle of the lock. Raises UsageError."""
+    with data_folder.alone(env.data / data_folder.STARTING):
+        handle = data_folder.lock_out(env.data)
+        if handle is None:
+            raise UsageError(
+                f"a collector is running on {env.data}; stop it first (systemctl stop fabgate-collector.target)"
+            )
+        try:
+            yield handle
+        finally:
+            os.close(handle)
 
 
 def _sha256(path: Path) -> str:

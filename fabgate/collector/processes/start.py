@@ -12,7 +12,9 @@ import secrets
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +36,8 @@ log = logging.getLogger(__name__)
 
 #: Sets the time zone and the language of a new collector.
 FirstStart = Callable[[environ.Environment], environ.Environment]
+#: Makes a copy of the collector before its tables change. What it raises prevents the change.
+BeforeUpdate = Callable[[environ.Environment], None]
 #: Errors that no later attempt can fix: the path cannot be a directory of this account.
 _NEVER_USABLE: Final = frozenset(
     {
@@ -51,19 +55,22 @@ def prepare(
     owns: bool = False,
     process: str = "",
     first_start: FirstStart = lambda found: found,
+    before_update: BeforeUpdate = lambda _found: None,
 ) -> environ.Environment:
     """Bring keys and tables up to date, set up Django, and return the environment.
 
     A missing database is created, with a note on stderr, unless `make` is False: verbs that only show something must
     not create an empty one in a wrong place. A verb that `owns` the collector may change its time zone; others use the
-    stored one. At the first start by such a verb `first_start` is called. `process` is the prefix of log lines. Raises
+    stored one. At the first start by such a verb `first_start` is called, and `before_update` before the tables of a
+    database that is there are changed. `process` is the prefix of log lines. Raises
     UsageError with a line for each mistake in the environment, and FabgateError if the disk or the database is
     unavailable or full.
     """
     found = environ.read(os.environ, need_site=True)
     logs.set_up(found.log, process)
     try:
-        if not make and not found.database_url and not any(map(_is_there, (found.badge_key_file, found.database))):
+        parts = (found.badge_key_file, found.database, found.data / data_folder.RESTORING)
+        if not make and not found.database_url and not any(map(_is_there, parts)):
             raise UsageError(
                 f"found no collector database at {found.database}; set FABGATE_DATA to its directory, or make a new one"
                 f" with `{called.command('run')}`"
@@ -81,10 +88,13 @@ def prepare(
                 sys.stderr.write(f"note: making a new collector in {found.data}: database and keys (FABGATE_DATA)\n")
             write_secret(found.secret_key_file, secrets.token_urlsafe(48) + "\n")
             os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fabgate.collector.settings")
+            bring_up = partial(
+                _migrate, found, owns=owns, first_start=first_start, before_update=before_update, handle=handle
+            )
             if found.database_url:
-                _prepare_postgresql(found, make=make, owns=owns, first_start=first_start, handle=handle)
+                _prepare_postgresql(found, make=make, bring_up=bring_up)
             else:
-                _prepare_sqlite(found, owns=owns, first_start=first_start, handle=handle)
+                _prepare_sqlite(found, bring_up=bring_up)
             # last, because it marks a complete collector: an interrupted first start can be repeated
             write_secret(found.badge_key_file, new_key("b1"))
     except OSError as error:
@@ -110,11 +120,11 @@ def _is_there(path: Path) -> bool:
     return True
 
 
-def _prepare_sqlite(found: environ.Environment, *, owns: bool, first_start: FirstStart, handle: int) -> None:
+def _prepare_sqlite(found: environ.Environment, *, bring_up: Callable[[], None]) -> None:
     is_new = not found.database.exists()
     found.database.touch(0o600)  # no other code creates the file (settings.py)
     django.setup()
-    _migrate(found, owns=owns, first_start=first_start, handle=handle)
+    bring_up()
     connection.close()
     if is_new:
         data_folder.sync_directory(
@@ -122,9 +132,7 @@ def _prepare_sqlite(found: environ.Environment, *, owns: bool, first_start: Firs
         )  # otherwise a power cut may lose the whole file with all acknowledged entries
 
 
-def _prepare_postgresql(
-    found: environ.Environment, *, make: bool, owns: bool, first_start: FirstStart, handle: int
-) -> None:
+def _prepare_postgresql(found: environ.Environment, *, make: bool, bring_up: Callable[[], None]) -> None:
     postgresql.check_library()
     django.setup()
     postgresql.connect()
@@ -137,13 +145,18 @@ def _prepare_postgresql(
                     f" `{called.command('run')}`"
                 )
             sys.stderr.write(f"note: making a new collector in {where}, and keys in {found.data}\n")
-        _migrate(found, owns=owns, first_start=first_start, handle=handle)
+        bring_up()
     connection.close()
 
 
-def _migrate(found: environ.Environment, *, owns: bool, first_start: FirstStart, handle: int) -> None:
+def _migrate(
+    found: environ.Environment, *, owns: bool, first_start: FirstStart, before_update: BeforeUpdate, handle: int
+) -> None:
     if not migration.is_complete():
-        migration.migrate(_check_version(owns=owns, handle=handle))
+        missing = _check_version(owns=owns, handle=handle)
+        if missing:
+            before_update(found)
+        migration.migrate(missing)
     # The app registry is ready only now, so the models cannot be imported above.
     from fabgate.collector.ground.models import Collector  # noqa: PLC0415
     from fabgate.collector.processes import restored_database  # noqa: PLC0415
@@ -160,6 +173,8 @@ def _migrate(found: environ.Environment, *, owns: bool, first_start: FirstStart,
         found = first_start(found)
     _check_zone(found, known, owns=owns, handle=handle)
     _take_language(found, known, owns=owns)
+    with suppress(OSError):  # the name of a copy then says that the version is not known
+        data_folder.note_used(found.data, fabgate.__version__)
 
 
 def _check_version(*, owns: bool, handle: int) -> list[str]:
@@ -175,7 +190,8 @@ def _check_version(*, owns: bool, handle: int) -> list[str]:
     if steps.newer:
         raise UsageError(
             f"found a database of a newer version than fabgate {fabgate.__version__} ({steps.newer[-1]}); install the version"
-            " that used it last, or a newer one"
+            " that used it last, or a newer one; to go back to the copy from before the update, see"
+            f" `{called.command('rollback')}`"
         )
     if steps.missing and not data_folder.is_left_alone(handle, OTHERS_END_S if owns else 0):
         raise UsageError(

@@ -35,6 +35,11 @@ COUNTED: Final = ".counted"
 AUDIT_HEAD: Final = ".audit-head"
 #: When the last copy was made. Not part of copies.
 COPIED: Final = ".copied"
+#: The version of fabgate that used the collector last. Not part of copies.
+USED_BY: Final = ".used-by"
+#: The name of the copy from before an update, until the update is complete (processes/rollback/copying.py). Not part of
+#: copies.
+UPDATING: Final = ".updating"
 #: Which sinks there are. In copies; a restore replaces it only if the copy has one.
 SINKS: Final = "sinks.yaml"
 GATES: Final = "gates"
@@ -88,6 +93,43 @@ def last_copied(data: Path) -> datetime | None:
         return datetime.fromisoformat((data / COPIED).read_text("utf-8").strip()).astimezone(UTC)
     except (OSError, ValueError):
         return None
+
+
+def note_used(data: Path, version: str) -> None:
+    """Note that this version of fabgate has brought the collector up to date, and uses it. Raises OSError."""
+    (data / UPDATING).unlink(missing_ok=True)
+    if used_by(data) != version:
+        _replace(data / USED_BY, version)
+
+
+def used_by(data: Path) -> str:
+    """Return the version of fabgate that used the collector last, or "" if that is not known."""
+    return _line(data / USED_BY)
+
+
+def note_updating(data: Path, copy: str) -> None:
+    """Note that an update begins, and the name of the copy from before it. Raises OSError."""
+    _replace(data / UPDATING, copy)
+    sync_directory(data)
+
+
+def updating(data: Path) -> str:
+    """Return the name of the copy from before the update that is not complete; "" if there is no such update."""
+    return _line(data / UPDATING)
+
+
+def _replace(path: Path, line: str) -> None:
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fresh.write_text(f"{line}\n", encoding="utf-8")
+    sync_file(fresh)
+    fresh.replace(path)
+
+
+def _line(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except (OSError, ValueError):
+        return ""
 
 
 @contextmanager

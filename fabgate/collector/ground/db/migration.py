@@ -35,6 +35,8 @@ GROWING: Final = frozenset(
     for name in ("boot", "change", "entry", "ledgerline", "refusal", "usageday", "usagemonth", "usagesession")
 )
 
+#: Lists the applied migrations of all apps.
+APPLIED: Final = "SELECT app, name FROM django_migrations"
 #: The step that makes the tables of the first release. A database that has others of our steps, and not this one, is of an
 #: earlier commit.
 _RELEASE: Final = "0001_release"
@@ -68,6 +70,14 @@ def is_complete() -> bool:
     recorder = MigrationRecorder(connection)
     names = _names()
     return recorder.has_table() and recorder.applied_migrations().keys() == names
+
+
+def of_program() -> set[str]:
+    """Return the migrations of this version of all apps, such as ``collector.0001_release``.
+
+    The database is not used. Raises UsageError for files of two versions.
+    """
+    return {f"{app}.{name}" for app, name in _names()}
 
 
 def _names() -> set[tuple[str, str]]:
