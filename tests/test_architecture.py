@@ -160,6 +160,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "asgi": {"lanes"},
         "nightly": {"run", "verify"},
         "restored_database": {"verify"},
+        "rollback": {"backup", "restored_database"},
         "start": {"restored_database", "verify"},
         "web": {"asgi", "connections"},
         "worker": {"nightly", "restored_database", "verify"},

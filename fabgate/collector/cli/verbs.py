@@ -100,7 +100,7 @@ GROUPS: Final = {
     "check that all data arrived": ("gates", "holes"),
     "check that nothing was altered": ("verify",),
     "find out what is wrong": ("doctor",),
-    "back up and restore": ("backup", "restore"),
+    "back up and restore": ("backup", "restore", "rollback"),
 }
 
 
@@ -162,6 +162,7 @@ def _verb(
                     owns=serves,
                     process=name if serves else "",
                     first_start=partial(complete, asks=name == "run"),
+                    **_before_update(args),
                 )
             code: int = function_of(args)(args)
         except FabgateError:
@@ -186,6 +187,14 @@ def _verb(
     )
     parser.set_defaults(run=run, calls=(module, function))
     return parser
+
+
+def _before_update(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what is done before an update changes the tables, if a verb has arguments for that."""
+    if getattr(args, "copy", None) is None:
+        return {}
+    copy_before = import_module("fabgate.collector.cli.upkeep.rollback").copy_before
+    return {"before_update": partial(copy_before, folder=args.copy)}
 
 
 def _example(call: str) -> str:

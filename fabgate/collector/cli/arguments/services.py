@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from fabgate.collector.cli.arguments import shared
@@ -34,6 +35,13 @@ def add_verbs(add: shared.Add) -> None:
         "--restored",
         action="store_true",
         help="after the database was restored with all its files: skip used ids, and end sign-ins, links and API keys",
+    )
+    migrate.add_argument(
+        "--copy",
+        type=Path,
+        metavar="FOLDER",
+        help="before the tables of an existing database change, copy the collector to FOLDER, where the newest two such"
+        " copies stay; without a copy nothing is changed",
     )
     ingest = add(
         "ingest",

@@ -1,4 +1,4 @@
-"""The arguments of ``backup``, ``restore`` and ``doctor``."""
+"""The arguments of ``backup``, ``restore``, ``rollback`` and ``doctor``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from fabgate.collector.cli.arguments import shared
 
 #: Where fabgate-collector-backup.service puts the copies.
 _COPIES: Final = "/var/lib/fabgate-collector-copies"
+#: Where the copies from before updates are.
+BEFORE_UPDATE: Final = f"{_COPIES}/before-update"
 _BACKUP: Final = (
     "The file holds the database as it is at this moment, the keys, and the gates' tokens, each with a checksum. Anybody"
     " who has it can open every machine, so keep it where only you can read it. Nothing has to be stopped, and an"
@@ -19,6 +21,11 @@ _RESTORE: Final = (
     "Stop the collector first. The gates send again what they wrote after the copy was made, as far as they still have"
     " it (journal.keep_days in gate.yaml); changes made on pages since then have to be repeated. Rosters are rebuilt"
     " at the next start, and everybody has to sign in again."
+)
+_ROLLBACK: Final = (
+    "It tells what is lost by going back to the newest copy that `migrate --copy` made before an update changed the tables:"
+    " changes of people, closed months, credits, and sessions that no gate has any more. Without --yes nothing is changed,"
+    " and the collector may run. Install the earlier version before --yes, and stop the collector. What was there is kept."
 )
 _DOCTOR: Final = (
     "Each finding is ok, warn or FAIL with the next step, or says why it was not checked. Nothing is made, migrated or"
@@ -52,6 +59,7 @@ def add_verbs(add: shared.Add) -> None:
         verb.add_argument("file", metavar="FILE", help=text)
     backup.add_argument("--keep", type=int, metavar="N", help="in a folder: delete all but the newest N copies")
     restore.add_argument("--replace", action="store_true", help="move the existing collector aside")
+    _add_rollback(add)
     verb = add(
         "doctor",
         "upkeep.doctor",
@@ -75,3 +83,23 @@ def add_verbs(add: shared.Add) -> None:
         help="read /etc, /proc and /usr below this folder (default: %(default)s)",
     )
     verb.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def _add_rollback(add: shared.Add) -> None:
+    verb = add(
+        "rollback",
+        "upkeep.rollback",
+        "say what going back to before an update would lose, and go back",
+        "rollback",
+        about=_ROLLBACK,
+        prepares=False,
+    )
+    verb.add_argument(
+        "--copies",
+        type=Path,
+        default=Path(BEFORE_UPDATE),
+        metavar="FOLDER",
+        help="the folder of the copies from before updates (default: %(default)s)",
+    )
+    verb.add_argument("--yes", action="store_true", help="go back")
+    shared.as_json(verb)

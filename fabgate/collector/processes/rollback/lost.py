@@ -1,0 +1,156 @@
+"""What happened since a copy that going back to it would lose, counted in the database of today."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from fabgate.collector.ground.db import audit
+from fabgate.collector.processes.rollback import sessions
+from fabgate.collector.processes.rollback.database import Database, when
+
+#: How many changes are told one by one.
+NEWEST: Final = 5
+#: The changes that keep somebody out: whoever goes back makes them again first.
+SHUTS_OUT: Final = frozenset(
+    {
+        *("account.deactivated", "badge.ended", "badge.lost", "block.set", "gate.renewed", "grant.revoked"),
+        *("key.revoked", "machine.locked", "machine.retired", "member.left"),
+    }
+)
+#: Actors that are not people.
+_NOBODY: Final = (audit.WORKER, audit.START)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of the audit log."""
+
+    at: datetime
+    actor: str
+    verb: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The changes that people made: how many of each verb, and the newest ones."""
+
+    verbs: dict[str, int]
+    newest: list[Change]
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What people entered and nobody sends again: a credit or a refund, by its number, or a line beside sessions."""
+
+    number: int
+    kind: str
+    day: str
+    payer: str
+    amount_minor: int
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The months that were closed, with their statements, and how many of those were sent by mail."""
+
+    months: list[str]
+    statements: int
+    mails: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What would be lost. None: not known, because this version does not know the tables."""
+
+    changes: Changes | None
+    sessions: sessions.Sessions | None
+    closed: Closed | None
+    entered: list[Money] | None
+    #: Items that programs were sent; they keep them, and the copy does not know that.
+    sent: int | None
+    #: The currency and its decimals, if billing was started.
+    currency: tuple[str, int] | None
+
+
+def count(database: Database, since: datetime) -> Lost:
+    """Return what happened since a moment. Raises FabgateError if the database cannot be read."""
+    return Lost(
+        changes=_changes(database, since),
+        sessions=sessions.count(database, since),
+        closed=_closed(database, since),
+        entered=_entered(database, since),
+        sent=_sent(database, since),
+        currency=_currency(database),
+    )
+
+
+def _changes(database: Database, since: datetime) -> Changes | None:
+    if not database.has("collector_change", "id", "at", "actor", "verb", "key"):
+        return None
+    rows = database.rows(
+        "SELECT at, actor, verb, key FROM collector_change WHERE at > %s AND actor NOT IN (%s, %s) ORDER BY id DESC",
+        since,
+        *_NOBODY,
+    )
+    newest = [Change(when(at), actor, verb, key) for at, actor, verb, key in rows[:NEWEST]]
+    return Changes(dict(Counter(row[2] for row in rows).most_common()), newest)
+
+
+def _closed(database: Database, since: datetime) -> Closed | None:
+    if not (
+        database.has("collector_closedmonth", "month", "closed_at")
+        and database.has("collector_issuedstatement", "month")
+        and database.has("collector_statementmail", "state", "at")
+    ):
+        return None
+    months = database.rows("SELECT month FROM collector_closedmonth WHERE closed_at > %s ORDER BY month", since)
+    statements = (
+        "SELECT COUNT(*) FROM collector_issuedstatement WHERE month IN"
+        " (SELECT month FROM collector_closedmonth WHERE closed_at > %s)"
+    )
+    # "sending" may have been sent
+    mails = "SELECT COUNT(*) FROM collector_statementmail WHERE at > %s AND state IN ('sent', 'sending')"
+    return Closed(
+        [str(month)[:7] for (month,) in months],
+        _number(database, statements, since),
+        _number(database, mails, since),
+    )
+
+
+def _entered(database: Database, since: datetime) -> list[Money] | None:
+    if not (
+        database.has("collector_prepaidentry", "id", "kind", "day", "payer", "amount_minor", "method", "at")
+        and database.has("collector_manualline", "id", "day", "payer", "amount_minor", "at")
+    ):
+        return None
+    credits_ = database.rows(  # what a closed month used follows from closing it again
+        "SELECT id, kind, day, payer, amount_minor, method FROM collector_prepaidentry"
+        " WHERE at > %s AND kind <> 'used' ORDER BY id",
+        since,
+    )
+    lines = database.rows(
+        "SELECT id, 'line', day, payer, amount_minor, '' FROM collector_manualline WHERE at > %s ORDER BY id", since
+    )
+    return [Money(number, kind, str(day), *rest) for number, kind, day, *rest in (*credits_, *lines)]
+
+
+def _sent(database: Database, since: datetime) -> int | None:
+    if not database.has("collector_sinkletter", "state", "at"):
+        return None
+    return _number(database, "SELECT COUNT(*) FROM collector_sinkletter WHERE at > %s AND state = 'sent'", since)
+
+
+def _currency(database: Database) -> tuple[str, int] | None:
+    if not database.has("collector_billingterms", "currency", "digits"):
+        return None
+    rows = database.rows("SELECT currency, digits FROM collector_billingterms")
+    return (rows[0][0], int(rows[0][1])) if rows else None
+
+
+def _number(database: Database, sql: str, *values: Any) -> int:
+    return int(database.rows(sql, *values)[0][0])
