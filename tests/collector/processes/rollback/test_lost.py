@@ -15,7 +15,7 @@ from fabgate.collector.processes.rollback import database, labels, lost, session
 from fabgate.collector.processes.rollback.database import Database
 from fabgate.collector.processes.rollback.sessions import Sessions
 from fabgate.collector.recording.intake.store import Store
-from fabgate.gate.config.gate_yaml import JournalSection
+from fabgate.gate.config.gate_yaml import JournalOptions
 from tests.collector.gates import NOON, Journal
 
 LATER = NOON + timedelta(hours=1)
@@ -111,7 +111,7 @@ def test_the_database_cannot_be_written_by_what_only_reads(env, database):
 
 
 def test_gates_keep_entries_as_long_as_it_is_said():
-    assert (JournalSection().keep_days, JournalSection().max_entries) == (sessions.KEEP_DAYS, sessions.MAX_ENTRIES)
+    assert (JournalOptions().keep_days, JournalOptions().max_entries) == (sessions.KEEP_DAYS, sessions.MAX_ENTRIES)
 
 
 def test_each_change_that_keeps_somebody_out_has_words():
