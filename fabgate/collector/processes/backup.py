@@ -32,6 +32,7 @@ from fabgate.collector.ground import migrations
 from fabgate.collector.ground.base import data_folder, disk_full, environ
 from fabgate.collector.ground.db import migration
 from fabgate.collector.members.machines import gate_keys
+from fabgate.collector.processes import ends
 from fabgate.errors import FabgateError, UsageError
 
 CONTENTS: Final = "list.json"
@@ -186,11 +187,13 @@ def _make(env: environ.Environment, folder: Path) -> Path:
     files = {_DATABASE: folder / _DATABASE, **_keys(env.data)}
     if env.sinks.is_file():
         files[data_folder.SINKS] = env.sinks
+    steps, last = _steps(folder / _DATABASE)
     listed = {
         "fabgate": fabgate.__version__,
         "site": env.site,
         "at": datetime.now(UTC).isoformat(),
-        "steps": sorted(_steps(folder / _DATABASE)),
+        "steps": sorted(steps),
+        "ends": last,
         "files": {name: _sha256(path) for name, path in files.items()},
     }
     (folder / CONTENTS).write_text(json.dumps(listed, indent=1), encoding="utf-8")
@@ -223,11 +226,11 @@ def _copy_database(source: Path, target: Path) -> None:
         raise FabgateError(f"{source} is damaged ({found}); restore an older copy")
 
 
-def _steps(database: Path) -> set[str]:
-    """Return the migrations of all apps that a database has. Raises FabgateError if it has no list of them."""
+def _steps(database: Path) -> tuple[set[str], ends.Ends]:
+    """Return the migrations of all apps that a database has, and its ends. Raises FabgateError if it lists no migrations."""
     try:
         with contextlib.closing(sqlite3.connect(database)) as connection:
-            return {f"{app}.{name}" for app, name in connection.execute(migration.APPLIED)}
+            return {f"{app}.{name}" for app, name in connection.execute(migration.APPLIED)}, ends.of(connection)
     except sqlite3.Error as error:
         raise FabgateError(f"{database.name} is no database of a collector ({error}); restore an older copy") from error
 
@@ -244,7 +247,7 @@ def _keys(data: Path) -> dict[str, Path]:
 class Contents(msgspec.Struct):
     """The list in a copy: the version that made the copy, the site, the time, and each file's SHA-256 by its name.
 
-    `steps` are the migrations of the database; copies of 0.1.0 do not name them.
+    `steps` are the migrations of the database, and `ends` its ends; copies of 0.1.0 do not name them.
     """
 
     fabgate: str
@@ -252,6 +255,7 @@ class Contents(msgspec.Struct):
     at: datetime
     files: dict[str, str]
     steps: list[str] = []
+    ends: dict[str, int | str] = {}
 
 
 def contents(source: Path) -> Contents:

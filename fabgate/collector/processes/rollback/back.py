@@ -13,7 +13,7 @@ import django
 import fabgate
 from fabgate.collector.ground.base import called, data_folder, environ
 from fabgate.collector.ground.db import migration, postgresql
-from fabgate.collector.processes import backup
+from fabgate.collector.processes import backup, ends
 from fabgate.collector.processes.rollback import copies, database, dumps, versions
 from fabgate.collector.processes.rollback.copies import UpdateCopy
 from fabgate.errors import FabgateError, UsageError
@@ -54,7 +54,7 @@ def look(env: environ.Environment, folder: Path) -> Prospect:
     _refuse_half(env)
     with database.reading(env) as present:
         steps = _steps(copy)
-        found = None if present.steps() == steps else lost.count(present, copy.at)
+        found = None if present.steps() == steps else lost.count(present, copy.at, _last(copy))
     return Prospect(copy, found, fits=steps == migration.of_program())
 
 
@@ -136,6 +136,11 @@ def _steps(copy: UpdateCopy) -> set[str]:
     if not found:
         raise UsageError(f"{copy.path} does not say which tables it has, wanted a copy that `migrate --copy` made")
     return found
+
+
+def _last(copy: UpdateCopy) -> ends.Ends:
+    """Return where the tables of a copy end. Raises UsageError if it cannot be read."""
+    return dumps.last(copy.path) if copy.path.name.endswith(copies.DUMP) else backup.contents(copy.path).ends
 
 
 def _set_up() -> None:

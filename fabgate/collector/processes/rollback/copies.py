@@ -11,7 +11,7 @@ import re
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -46,6 +46,15 @@ def name(site: str, at: datetime, *, before: str, after: str, ending: str) -> st
 def moment(at: datetime) -> str:
     """Return a moment in UTC as names have it, with milliseconds: what is newer than the copy is counted by it."""
     return f"{at:%Y%m%d-%H%M%S}-{at.microsecond // 1000:03d}"
+
+
+def moment_after(site: str, folder: Path, now: datetime) -> datetime:
+    """Return `now`, or a moment after the newest copy, if the clock went back: the newest copy is found by its name.
+
+    Otherwise the copy that was just made would count as the oldest, and be deleted. Raises OSError.
+    """
+    found = in_folder(site, folder)
+    return max(now, found[-1].at + timedelta(milliseconds=1)) if found else now
 
 
 def in_folder(site: str, folder: Path) -> list[UpdateCopy]:

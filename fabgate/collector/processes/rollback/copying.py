@@ -46,8 +46,9 @@ def _write(env: environ.Environment, folder: Path) -> Path:
     _ready(env, folder)
     copies.delete_unfinished(folder)
     ending = copies.DUMP if env.database_url else copies.TAR
+    at = copies.moment_after(env.site, folder, datetime.now(UTC))
     versions = {"before": data_folder.used_by(env.data), "after": fabgate.__version__}
-    target = folder / copies.name(env.site, datetime.now(UTC), **versions, ending=ending)
+    target = folder / copies.name(env.site, at, **versions, ending=ending)
     if env.database_url:
         dumps.dump(target)
     else:

@@ -20,7 +20,7 @@ from typing import IO, Final
 from django.db import connection
 
 from fabgate.collector.ground.base import data_folder
-from fabgate.collector.processes import backup
+from fabgate.collector.processes import backup, ends
 from fabgate.collector.processes.rollback import copies
 from fabgate.errors import FabgateError, UsageError
 
@@ -59,15 +59,40 @@ def dump(target: Path) -> None:
 
 def steps(source: Path) -> set[str]:
     """Return the migrations of the database in a dump. Raises UsageError if it cannot be read."""
-    program = _program("pg_restore")
-    with _read(source), tempfile.TemporaryFile() as out:
-        _run([program, "--data-only", "--table=django_migrations", "--file=-", str(source)], stdout=out)
-        out.seek(0)
-        lines = out.read().decode().splitlines()
+    rows = _rows(source, "django_migrations")
+    return {f"{row['app']}.{row['name']}" for row in rows if {"app", "name"} <= row.keys()}
+
+
+def last(source: Path) -> ends.Ends:
+    """Return where the tables in a dump end, without reading the large ones. Raises UsageError if it cannot be read."""
+    found: dict[str, int | str] = {}
+    for table, column in ends.COLUMNS.items():
+        if column == "id":
+            # What gives the numbers is a few bytes. It may be past the last row, never before it.
+            given = re.search(r"setval\('[^']+', (\d+), true\)", _data(source, f"{table}_{column}_seq"))
+            values: list[int | str] = [int(given[1])] if given else []
+        else:
+            values = [row[column] for row in _rows(source, table) if column in row]
+        if values:
+            found[table] = max(values)
+    return found
+
+
+def _rows(source: Path, table: str) -> list[dict[str, str]]:
+    """Return the rows of a small table in a dump, as text."""
+    lines = _data(source, table).splitlines()
     head = next((n for n, line in enumerate(lines) if line.startswith("COPY ")), len(lines))
     columns = re.findall(r"\w+", lines[head].partition("(")[2].partition(")")[0]) if head < len(lines) else []
-    rows = [dict(zip(columns, line.split("\t"), strict=False)) for line in lines[head + 1 :] if "\t" in line]
-    return {f"{row['app']}.{row['name']}" for row in rows if {"app", "name"} <= row.keys()}
+    return [dict(zip(columns, line.split("\t"), strict=False)) for line in lines[head + 1 :] if "\t" in line]
+
+
+def _data(source: Path, name: str) -> str:
+    """Return the statements that fill a table, or set a sequence. Raises UsageError if the dump cannot be read."""
+    program = _program("pg_restore")
+    with _read(source), tempfile.TemporaryFile() as out:
+        _run([program, "--data-only", f"--table={name}", "--file=-", str(source)], stdout=out)
+        out.seek(0)
+        return out.read().decode()
 
 
 def restore(source: Path, *, lock: int) -> None:

@@ -1,4 +1,7 @@
-"""What happened since a copy that going back to it would lose, counted in the database of today."""
+"""What was stored since a copy and going back to it would lose, counted in the database of today.
+
+Rows are told by their numbers, which only grow; not by their times, since clocks go back.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from fabgate.collector.ground.db import audit
+from fabgate.collector.processes import ends
 from fabgate.collector.processes.rollback import sessions
 from fabgate.collector.processes.rollback.database import Database, when
 
@@ -20,6 +24,8 @@ SHUTS_OUT: Final = frozenset(
         *("key.revoked", "machine.locked", "machine.retired", "member.left"),
     }
 )
+#: A day before every month.
+_BEFORE_ALL: Final = "0001-01-01"
 #: Actors that are not people.
 _NOBODY: Final = (audit.WORKER, audit.START)
 
@@ -77,72 +83,74 @@ class Lost:
     currency: tuple[str, int] | None
 
 
-def count(database: Database, since: datetime) -> Lost:
-    """Return what happened since a moment. Raises FabgateError if the database cannot be read."""
+def count(database: Database, since: datetime, last: ends.Ends) -> Lost:
+    """Return what was stored since a copy, whose tables end at `last`. Raises FabgateError if the database cannot be read."""
     return Lost(
-        changes=_changes(database, since),
-        sessions=sessions.count(database, since),
-        closed=_closed(database, since),
-        entered=_entered(database, since),
-        sent=_sent(database, since),
+        changes=_changes(database, last),
+        sessions=sessions.count(database, last),
+        closed=_closed(database, last),
+        entered=_entered(database, last),
+        sent=_sent(database, since, last),
         currency=_currency(database),
     )
 
 
-def _changes(database: Database, since: datetime) -> Changes | None:
+def _changes(database: Database, last: ends.Ends) -> Changes | None:
     if not database.has("collector_change", "id", "at", "actor", "verb", "key"):
         return None
     rows = database.rows(
-        "SELECT at, actor, verb, key FROM collector_change WHERE at > %s AND actor NOT IN (%s, %s) ORDER BY id DESC",
-        since,
+        "SELECT at, actor, verb, key FROM collector_change WHERE id > %s AND actor NOT IN (%s, %s) ORDER BY id DESC",
+        last.get("collector_change", 0),
         *_NOBODY,
     )
     newest = [Change(when(at), actor, verb, key) for at, actor, verb, key in rows[:NEWEST]]
     return Changes(dict(Counter(row[2] for row in rows).most_common()), newest)
 
 
-def _closed(database: Database, since: datetime) -> Closed | None:
+def _closed(database: Database, last: ends.Ends) -> Closed | None:
     if not (
-        database.has("collector_closedmonth", "month", "closed_at")
+        database.has("collector_closedmonth", "month")
         and database.has("collector_issuedstatement", "month")
-        and database.has("collector_statementmail", "state", "at")
+        and database.has("collector_statementmail", "id", "state")
     ):
         return None
-    months = database.rows("SELECT month FROM collector_closedmonth WHERE closed_at > %s ORDER BY month", since)
-    statements = (
-        "SELECT COUNT(*) FROM collector_issuedstatement WHERE month IN"
-        " (SELECT month FROM collector_closedmonth WHERE closed_at > %s)"
-    )
+    # months are closed one after the other
+    closed = last.get("collector_closedmonth", _BEFORE_ALL)
+    months = database.rows("SELECT month FROM collector_closedmonth WHERE month > %s ORDER BY month", closed)
+    statements = "SELECT COUNT(*) FROM collector_issuedstatement WHERE month > %s"
     # "sending" may have been sent
-    mails = "SELECT COUNT(*) FROM collector_statementmail WHERE at > %s AND state IN ('sent', 'sending')"
+    mails = "SELECT COUNT(*) FROM collector_statementmail WHERE id > %s AND state IN ('sent', 'sending')"
     return Closed(
         [str(month)[:7] for (month,) in months],
-        _number(database, statements, since),
-        _number(database, mails, since),
+        _number(database, statements, closed),
+        _number(database, mails, last.get("collector_statementmail", 0)),
     )
 
 
-def _entered(database: Database, since: datetime) -> list[Money] | None:
+def _entered(database: Database, last: ends.Ends) -> list[Money] | None:
     if not (
-        database.has("collector_prepaidentry", "id", "kind", "day", "payer", "amount_minor", "method", "at")
-        and database.has("collector_manualline", "id", "day", "payer", "amount_minor", "at")
+        database.has("collector_prepaidentry", "id", "kind", "day", "payer", "amount_minor", "method")
+        and database.has("collector_manualline", "id", "day", "payer", "amount_minor")
     ):
         return None
     credits_ = database.rows(  # what a closed month used follows from closing it again
         "SELECT id, kind, day, payer, amount_minor, method FROM collector_prepaidentry"
-        " WHERE at > %s AND kind <> 'used' ORDER BY id",
-        since,
+        " WHERE id > %s AND kind <> 'used' ORDER BY id",
+        last.get("collector_prepaidentry", 0),
     )
     lines = database.rows(
-        "SELECT id, 'line', day, payer, amount_minor, '' FROM collector_manualline WHERE at > %s ORDER BY id", since
+        "SELECT id, 'line', day, payer, amount_minor, '' FROM collector_manualline WHERE id > %s ORDER BY id",
+        last.get("collector_manualline", 0),
     )
     return [Money(number, kind, str(day), *rest) for number, kind, day, *rest in (*credits_, *lines)]
 
 
-def _sent(database: Database, since: datetime) -> int | None:
-    if not database.has("collector_sinkletter", "state", "at"):
+def _sent(database: Database, since: datetime, last: ends.Ends) -> int | None:
+    if not database.has("collector_sinkletter", "id", "state", "at"):
         return None
-    return _number(database, "SELECT COUNT(*) FROM collector_sinkletter WHERE at > %s AND state = 'sent'", since)
+    # an item that was refused before, and sent since, keeps its number
+    sql = "SELECT COUNT(*) FROM collector_sinkletter WHERE (id > %s OR at > %s) AND state = 'sent'"
+    return _number(database, sql, last.get("collector_sinkletter", 0), since)
 
 
 def _currency(database: Database) -> tuple[str, int] | None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
 import msgspec
 
-from fabgate.collector.processes.rollback.database import Database, when
+from fabgate.collector.processes import ends
+from fabgate.collector.processes.rollback.database import Database
 
 #: What gates do unless their gate.yaml says otherwise (gate/config/gate_yaml.py); a test compares them.
 KEEP_DAYS: Final = 90
@@ -51,16 +51,16 @@ class _Stored:
     session: str
 
 
-def count(database: Database, since: datetime) -> Sessions | None:
-    """Return the sessions recorded since a moment; None if this version does not know the tables."""
+def count(database: Database, last: ends.Ends) -> Sessions | None:
+    """Return the sessions in entries after the ends of a copy; None if this version does not know the tables."""
     if not (
-        database.has("collector_entry", "id", "journal_id", "seq", "uid", "type", "body", "arrived_at", "is_copy")
+        database.has("collector_entry", "id", "journal_id", "seq", "uid", "type", "body", "is_copy")
         and database.has("collector_journal", "id", "name", "gate_id", "floor", "superseded_by_id")
         and database.has("collector_gate", "id", "journal")
     ):
         return None
     floors = _floors(database)
-    entries = list(_entries(database, _first(database, since)))
+    entries = list(_entries(database, int(last.get("collector_entry", 0)) + 1))
     held = {entry.uid for entry in entries if entry.journal in floors and entry.seq >= floors[entry.journal]}
     recorded = {entry.session for entry in entries if not entry.is_copy}
     gone = {entry.session for entry in entries if not entry.is_copy and entry.uid not in held}
@@ -74,25 +74,6 @@ def _floors(database: Database) -> dict[int, int]:
         " WHERE j.name = g.journal OR (g.journal = '' AND j.superseded_by_id IS NULL)"
     )
     return dict(rows)
-
-
-def _first(database: Database, since: datetime) -> int:
-    """Return the number of the first row that was stored after a moment: rows are numbered as they arrive.
-
-    A search by halves, because the times have no index.
-    """
-    low, high = 0, int(database.rows("SELECT COALESCE(MAX(id), 0) FROM collector_entry")[0][0]) + 1
-    while low < high:
-        middle = (low + high) // 2
-        row = database.rows(
-            "SELECT id, arrived_at FROM collector_entry WHERE id >= %s ORDER BY id LIMIT 1",
-            middle,
-        )
-        if not row or when(row[0][1]) > since:
-            high = middle
-        else:
-            low = int(row[0][0]) + 1
-    return low
 
 
 def _entries(database: Database, first: int) -> Iterator[_Stored]:

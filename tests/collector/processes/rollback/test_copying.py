@@ -63,6 +63,17 @@ def test_the_newest_two_stay_and_no_other_file_is_touched(workshop):
     assert set(workshop.in_folder()) == {copy.name, ours[-1], *others}
 
 
+def test_the_newest_copy_is_the_newest_though_the_clock_went_back(workshop):
+    """Otherwise it would be deleted as the oldest one, and going back would take a copy of an earlier update."""
+    workshop.copies.mkdir()
+    ahead = [f"fabgate-lyon-before-update-{at}-120000-000-to-0.0.1{workshop.ending}" for at in ("20990101", "20990201")]
+    for name in ahead:
+        (workshop.copies / name).touch()
+    copy = workshop.update()
+    assert workshop.in_folder() == [ahead[1], copy.name]
+    assert workshop.told(workshop.older)["copy"]["path"] == str(copy)
+
+
 @pytest.mark.parametrize("case", ["no folder", "no parent", "full"])
 def test_without_a_copy_nothing_is_changed(workshop, tmp_path, case):
     folder = tmp_path / "place"

@@ -117,6 +117,27 @@ def test_it_says_what_is_lost_and_then_all_is_as_before_and_gates_send_what_they
     assert sessions(workshop) == ["s-1", "s-3"], "what came after going back is not lost by doing it again"
 
 
+@pytest.mark.parametrize("at", ["2001-01-01 00:00:00", "2099-01-01 00:00:00"])
+def test_the_numbers_are_those_of_what_came_after_the_copy_whatever_the_clock_says(workshop, journal, at):
+    """The clock is wrong after the copy, or was wrong before it."""
+    wrong = [("change", "at"), ("prepaidentry", "at"), ("manualline", "at"), ("closedmonth", "closed_at")]
+    is_early = at < "2002"
+    if not is_early:
+        workshop.done(workshop.older, "bill-credit", "m-1", "7", "--method", "cash")
+        workshop.ask("UPDATE collector_prepaidentry SET at = '2099-01-01 00:00:00'")
+        workshop.ask("UPDATE collector_entry SET arrived_at = '2099-01-01 00:00:00'")
+    workshop.update()
+    work(workshop, journal)
+    if is_early:
+        for table, column in (*wrong, ("entry", "arrived_at")):
+            workshop.ask(f"UPDATE collector_{table} SET {column} = '{at}'")
+    lost = workshop.told(workshop.newer)["lost"]
+    assert sum(lost["changes"]["verbs"].values()) == 7
+    assert [money["amount_minor"] for money in lost["entered"]] == [2000, 500, 300]
+    assert lost["closed"]["months"] == [LAST_MONTH]
+    assert lost["sessions"] == {"recorded": 2, "gone": 1}
+
+
 def test_a_running_collector_is_looked_at_and_not_replaced(workshop):
     workshop.update()
     running = data_folder.use(workshop.home)  # as each process does until it ends

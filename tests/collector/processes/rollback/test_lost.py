@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 import fabgate
 from fabgate.collector.ground.db import audit
 from fabgate.collector.ground.models import Gate, Machine
+from fabgate.collector.processes import ends
 from fabgate.collector.processes.rollback import database, labels, lost, sessions, versions
 from fabgate.collector.processes.rollback.database import Database
 from fabgate.collector.processes.rollback.sessions import Sessions
@@ -23,13 +26,18 @@ LATER = NOON + timedelta(hours=1)
 
 @pytest.fixture
 def counted(env, database):
-    """Count what is lost since noon."""
+    """Count what was stored since this fixture was made."""
     from fabgate.collector.processes.rollback import database as reader
 
-    def count() -> lost.Lost:
-        with reader.reading(replace(env, data=database.parent)) as present:
-            return lost.count(present, NOON)
+    def last() -> ends.Ends:
+        with contextlib.closing(sqlite3.connect(database)) as file:
+            return ends.of(file)
 
+    def count(since: ends.Ends | None = None) -> lost.Lost:
+        with reader.reading(replace(env, data=database.parent)) as present:
+            return lost.count(present, NOON, {} if since is None else since)
+
+    count.last = last  # type: ignore[attr-defined]
     return count
 
 
@@ -47,12 +55,14 @@ def worked(*names: str) -> Journal:
     return journal
 
 
-def test_a_session_is_counted_once_from_the_moment_on(store, counted):
+@pytest.mark.parametrize("at", [LATER, NOON - timedelta(days=3)], ids=["later", "the clock went back"])
+def test_a_session_is_counted_once_from_the_copy_on(store, counted, at):
     journal = worked("s-1", "s-2")
     store.store([journal.status(), *journal.messages()[:2]], NOON)
-    assert counted().sessions == Sessions(0, 0)
-    store.store(journal.messages(3), LATER)
-    assert counted().sessions == Sessions(2, 0), "the end of s-1 is lost, too, and sent again"
+    last = counted.last()
+    assert counted(last).sessions == Sessions(0, 0)
+    store.store(journal.messages(3), at)
+    assert counted(last).sessions == Sessions(2, 0), "the end of s-1 is lost, too, and sent again"
 
 
 def test_what_is_below_the_floor_of_its_journal_is_on_no_gate(store, counted):
@@ -90,8 +100,8 @@ def test_what_this_version_does_not_know_is_not_guessed(env, database):
     from fabgate.collector.processes.rollback import database as reader
 
     with reader.reading(replace(env, data=database.parent)) as present:
-        without = {table: columns - {"at", "arrived_at", "closed_at"} for table, columns in present.columns.items()}
-        found = lost.count(Database(present.ask, without, present.is_sqlite), NOON)
+        without = {table: columns - {"id", "month"} for table, columns in present.columns.items()}
+        found = lost.count(Database(present.ask, without, present.is_sqlite), NOON, {})
     assert (found.changes, found.sessions, found.closed, found.entered, found.sent) == (None,) * 5
     from fabgate.collector.cli.upkeep import losses
 
