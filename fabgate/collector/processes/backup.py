@@ -143,16 +143,30 @@ def restore(env: environ.Environment, source: Path, *, replace: bool) -> Restore
                 " it aside"
             )
         unfinished = env.data / data_folder.RESTORING
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(mode=0o700)
+        # While the database is not in its place, the folder stays, whatever happens: it keeps a start from making a new,
+        # empty collector.
+        is_half = unfinished.exists() and not env.database.exists()
+        _empty(unfinished)
         try:
             unpacked = _unpack(source, unfinished, env)
         except BaseException:
-            shutil.rmtree(unfinished)
+            _empty(unfinished)
+            if not is_half:
+                unfinished.rmdir()
             raise
         (env.data / data_folder.UPDATING).unlink(missing_ok=True)  # the next update is of another database
         aside = _move_in(env.data, unfinished)
     return Restored(unpacked.at, aside)
+
+
+def _empty(folder: Path) -> None:
+    """Make the folder if it is missing, and delete what is in it."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _publish(made: Path, target: Path) -> None:
@@ -374,7 +388,8 @@ def _move_in(data: Path, restored: Path) -> Path | None:
     for path in old:
         assert aside is not None
         path.rename(aside / path.name)
-    for path in list(restored.iterdir()):
+    # the database last: where it is, all else is
+    for path in sorted(restored.iterdir(), key=lambda path: path.name == _DATABASE):
         path.rename(data / path.name)
     data_folder.sync_directory(data)
     restored.rmdir()

@@ -7,6 +7,7 @@ of the computer, and a password may be among them.
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import re
 import shutil
@@ -29,6 +30,10 @@ _INSTALL: Final = "apt install postgresql-client"
 _OURS: Final = ("collector_", "auth_", "django_")
 #: A table in the list of a dump: its number, two ids, the kind, the schema, the name and the owner.
 _LISTED: Final = re.compile(r"^\d+; \d+ \d+ TABLE \S+ (\S+) ", re.MULTILINE)
+#: pg_restore 17 writes this for every server, within its first lines. It is 0 anyway.
+_OF_17: Final = b"SET transaction_timeout = 0;\n"
+_HEAD: Final = 40
+_AT_ONCE: Final = 1 << 20
 #: For how long other programs may keep using a table that is to be replaced.
 _OTHERS_END: Final = "60s"
 
@@ -118,19 +123,29 @@ def restore(source: Path, *, lock: int) -> None:
         with suppress(BrokenPipeError), into:  # psql has ended, and says why
             into.stdin.write(_clearing(_tables_in(source)).encode())
             into.stdin.flush()
-            read_code = subprocess.run(  # noqa: S603 (as above)
+            with subprocess.Popen(  # noqa: S603 (as above)
                 [restoring, "--clean", "--if-exists", "--no-owner", f"--schema={_schema()}", "--file=-", str(source)],
                 env=_environment(),
-                stdout=into.stdin,
+                stdout=subprocess.PIPE,
                 stderr=read,
                 pass_fds=(lock,),
-                check=False,
-            ).returncode
+            ) as out:
+                assert out.stdout is not None
+                _copy_statements(out.stdout, into.stdin)
+            read_code = out.returncode
             if read_code == 0:
                 into.stdin.write(b"COMMIT;\n")
         if into.returncode or read_code:
             why = _text(said) or _text(read) or f"it ended with {into.returncode or read_code}"
             raise FabgateError(f"{source} could not be restored, and the database is as it was ({why})")
+
+
+def _copy_statements(source: IO[bytes], target: IO[bytes]) -> None:
+    """Copy what pg_restore writes, without a setting at its head that a server before 17 does not know."""
+    for line in itertools.islice(source, _HEAD):
+        if line != _OF_17:
+            target.write(line)
+    shutil.copyfileobj(source, target, _AT_ONCE)
 
 
 def _clearing(dumped: set[str]) -> str:

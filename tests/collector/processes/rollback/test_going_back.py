@@ -14,6 +14,7 @@ import pytest
 from fabgate.collector.ground.base import data_folder
 from tests.collector.gates import Journal
 from tests.collector.processes.rollback.workshop import LAST_MONTH, Workshop
+from tests.support.postgresql import programs
 
 pytestmark = pytest.mark.usefixtures("database")
 #: The first entry of the session s-3: the gate has deleted what is older.
@@ -96,7 +97,7 @@ def test_it_says_what_is_lost_and_then_all_is_as_before_and_gates_send_what_they
     assert sessions(workshop) == ["s-1", "s-2", "s-3"]
 
     # the earlier version is installed again
-    assert "see `fabgate collector rollback`" in workshop.refused(older, "migrate")
+    assert "see `fabgate collector rollback`" in workshop.refused(older, "migrate", code=7)
     assert workshop.told(older) == told | {"fits": True}
     said = workshop.go_back()
     assert "The collector is as it was on 20" in said
@@ -214,16 +215,34 @@ def test_going_back_that_is_killed_ends_when_it_is_done_again(workshop, at):
     assert [is_newer(database) for database in aside].count(True) == 1, "what was there before is kept"
 
 
+@pytest.mark.kills
+@pytest.mark.sqlite
+@pytest.mark.parametrize("at", [5, 6, 8])
+def test_going_back_that_is_killed_and_then_fails_leaves_no_room_for_an_empty_collector(workshop, at):
+    """The old files are aside, and the copy can no longer be read: without a mark, a start would begin anew."""
+    copy = workshop.update()
+    arguments = ("rollback", "--copies", str(workshop.copies), "--yes")
+    workshop.killed(workshop.older, _RENAMES.format(at=at), *arguments)
+    body = copy.read_bytes()
+    for _ in range(2):
+        copy.write_bytes(body[:-100])
+        assert "is not a complete copy" in workshop.refused(workshop.older, *arguments)
+        for env in (workshop.older, workshop.newer):
+            assert "was interrupted; run `" in workshop.refused(env, "migrate")
+    copy.write_bytes(body)
+    workshop.go_back()
+    assert "laser-1" in workshop.done(workshop.older, "gates")
+
+
 _BEFORE = "from fabgate.collector.processes.rollback import dumps; dumps.restore = die"
 _BEFORE_COMMIT = """
 from fabgate.collector.processes.rollback import dumps
-run = dumps.subprocess.run
-def run_and_die(command, **how):
-    done = run(command, **how)
-    if "--clean" in command:
-        die()
-    return done
-dumps.subprocess.run = run_and_die
+copy = dumps._copy_statements
+def copy_and_die(source, target):
+    copy(source, target)
+    target.flush()
+    die()
+dumps._copy_statements = copy_and_die
 """
 _AFTER = "from fabgate.collector.processes.rollback import back; back._invalidate = die"
 
@@ -278,3 +297,16 @@ def test_what_another_program_built_on_our_tables_keeps_them_and_is_named(worksh
     assert len(workshop.in_folder()) == 1
     workshop.ask("DROP VIEW report")
     workshop.go_back()
+
+
+@pytest.mark.postgresql
+def test_the_programs_of_a_newer_postgresql_restore_on_an_older_server(workshop, tmp_path):
+    """pg_restore 17 sets what a server before 17 does not know."""
+    workshop.update()
+    path = tmp_path / "pg_restore"
+    real = programs() / "pg_restore"
+    path.write_text(f"#!/bin/sh\n{real} \"$@\" | sed 's/^SET lock_timeout = 0;$/&\\nSET transaction_timeout = 0;/'\n")
+    path.chmod(0o755)
+    workshop.older |= {"PATH": f"{tmp_path}:{workshop.older['PATH']}"}
+    workshop.go_back()
+    assert not workshop.is_updated()
