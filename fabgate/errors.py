@@ -19,6 +19,12 @@ class UsageError(FabgateError, ValueError):
     exit_code = 2
 
 
+class NewerTablesError(UsageError):
+    """The collector's database has the tables of a newer version; exit code 7 of `migrate`, and 2 of other verbs."""
+
+    exit_code = 7
+
+
 class HardwareError(FabgateError, OSError):
     """A reader, an output or a pin does not answer as it should; exit code 3."""
 

@@ -17,7 +17,7 @@ from fabgate.collector import DEFAULT_DATA
 from fabgate.collector.cli.arguments import accounts, machines, people, records, services, upkeep
 from fabgate.collector.cli.arguments.billing import closing, month, prepaid, prices, sinks, statements
 from fabgate.collector.ground.base import called, data_folder
-from fabgate.errors import FabgateError, UsageError
+from fabgate.errors import FabgateError, NewerTablesError, UsageError
 
 #: The type that ``add_subparsers`` returns; it has no public name.
 Subparsers = Any
@@ -165,6 +165,10 @@ def _verb(
                     **_before_update(args),
                 )
             code: int = function_of(args)(args)
+        except NewerTablesError as error:
+            if name != "migrate":  # whose code tells the script of the Debian package a way back from a failure
+                error.exit_code = UsageError.exit_code
+            raise
         except FabgateError:
             raise
         except Exception as error:

@@ -27,7 +27,7 @@ import fabgate
 from fabgate.collector.ground.base import called, data_folder, environ, logs
 from fabgate.collector.ground.base.key_files import new_key, write_secret
 from fabgate.collector.ground.db import migration, postgresql
-from fabgate.errors import FabgateError, UsageError
+from fabgate.errors import FabgateError, NewerTablesError, UsageError
 
 if TYPE_CHECKING:
     from fabgate.collector.ground.models import Collector
@@ -188,7 +188,7 @@ def _check_version(*, owns: bool, handle: int) -> list[str]:
     if migration.is_before_release(steps.applied):
         raise UsageError(f"found a database from before fabgate 0.1.0; {migration.KEEP_IT}")
     if steps.newer:
-        raise UsageError(
+        raise NewerTablesError(
             f"found a database of a newer version than fabgate {fabgate.__version__} ({steps.newer[-1]}); install the version"
             " that used it last, or a newer one; to go back to the copy from before the update, see"
             f" `{called.command('rollback')}`"

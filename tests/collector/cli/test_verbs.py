@@ -287,3 +287,5 @@ def test_a_database_of_a_newer_version_is_left_alone(in_paris):
     assert (done.returncode, done.stdout) == (2, "")
     assert "a newer version than fabgate" in done.stderr
     assert "(0999_later)" in done.stderr
+    for verb, code in (("migrate", 7), ("worker", 2)):
+        assert run(environment(in_paris), verb).returncode == code
