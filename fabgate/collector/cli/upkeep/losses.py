@@ -12,6 +12,8 @@ from fabgate.collector.processes.rollback.sessions import KEEP_DAYS, MAX_ENTRIES
 
 #: How many credits and lines are listed.
 _LISTED: Final = 20
+#: How many changes are told one by one besides those that keep somebody out.
+_NEWEST: Final = 5
 _UNKNOWN: Final = "not known, because this version does not know their tables"
 
 
@@ -33,13 +35,22 @@ def _changes(found: lost.Changes | None) -> Iterator[str]:
         return
     total = sum(found.verbs.values())
     yield f"- {_count(total, 'change')} that people made on pages and by commands{_listed(found.verbs)}"
-    urgent = {verb: number for verb, number in found.verbs.items() if verb in lost.SHUTS_OUT}
+    urgent = [change for change in found.each if change.verb in lost.SHUTS_OUT]
     if urgent:
-        yield f"  make again at once, because they keep somebody out{_listed(urgent)}"
-    if found.newest:
-        yield "  the newest:"
-    for change in found.newest:
-        yield f"    {change.at.astimezone():%Y-%m-%d %H:%M}  {change.actor}: {labels.verb(change.verb)}, {change.key}"
+        yield "  make again at once, because they keep somebody out, unless they were undone since:"
+        yield from _each(urgent, _LISTED)
+    others = [change for change in found.each if change.verb not in lost.SHUTS_OUT]
+    if others:
+        yield "  the others:"
+        yield from _each(others, _NEWEST)
+
+
+def _each(found: list[lost.Change], most: int) -> Iterator[str]:
+    for change in found[:most]:
+        what = f"{labels.verb(change.verb)}, {change.about or change.key}"
+        yield f"    {change.at.astimezone():%Y-%m-%d %H:%M}  {change.actor}: {what}"
+    if len(found) > most:
+        yield f"    and {len(found) - most} older ones: `{called.command('rollback --json')}` lists all"
 
 
 def _closed(found: lost.Closed | None) -> Iterator[str]:
@@ -51,7 +62,7 @@ def _closed(found: lost.Closed | None) -> Iterator[str]:
     if found.months:
         yield "  close them again; their figures may differ from those that people have"
     if found.mails:
-        yield f"  {_count(found.mails, 'statement')} sent by mail: the copy does not know that, and would send them again"
+        yield f"  {_count(found.mails, 'statement')} sent by mail: the copy does not know that; send them once only"
 
 
 def _entered(found: list[lost.Money] | None, currency: tuple[str, int] | None) -> Iterator[str]:

@@ -23,7 +23,7 @@ _STOP: Final = (
 )
 _REPEAT: Final = (
     "Everybody has to sign in again, programs need new keys, and big displays new links. Make the changes again that"
-    " `rollback` told, first those that keep somebody out: lost badges, blocks, inactive accounts, new tokens of gates."
+    " `rollback` told (lost.json), first those that keep somebody out: lost badges, blocks, inactive accounts, new tokens of gates."
 )
 
 
@@ -61,7 +61,9 @@ def _go(env: environ.Environment, folder: Path, *, as_json: bool) -> int:
     else:
         sys.stdout.write(f"The collector is as it was on {_time(done.copy.at)}.\n")
         if done.aside:
-            sys.stdout.write(f"What was there before is in {done.aside}: delete it once everything works.\n")
+            sys.stdout.write(
+                f"What was there before is in {done.aside}: delete it once everything works: it has names and keys.\n"
+            )
         sys.stdout.write(f"{_REPEAT}\nStart the collector: systemctl start fabgate-collector.target\n")
     return 0
 
@@ -82,7 +84,7 @@ def _lines(prospect: Prospect, folder: Path) -> Iterator[str]:
         return
     yield from losses.lines(prospect.lost, age_days=(datetime.now(UTC) - copy.at).days)
     yield ""
-    yield "To go back:"
+    yield "To go back (this list cannot be made afterwards, so its file comes first):"
     for number, command in enumerate(_next(prospect, folder), 1):
         yield f"  {number}. {command}"
 
@@ -91,7 +93,8 @@ def _next(prospect: Prospect, folder: Path) -> list[str]:
     """Return the commands to run next."""
     chosen = "" if str(folder) == BEFORE_UPDATE else f" --copies {folder}"
     earlier = [] if prospect.fits else [_installing(prospect.copy)]
-    return [_STOP, *earlier, called.command(f"rollback{chosen} --yes")]
+    keep = f"{called.command(f'rollback{chosen} --json')} > lost.json"
+    return [_STOP, keep, *earlier, called.command(f"rollback{chosen} --yes")]
 
 
 def _installing(copy: UpdateCopy) -> str:

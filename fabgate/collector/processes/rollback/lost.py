@@ -15,8 +15,15 @@ from fabgate.collector.processes import ends
 from fabgate.collector.processes.rollback import sessions
 from fabgate.collector.processes.rollback.database import Database, when
 
-#: How many changes are told one by one.
-NEWEST: Final = 5
+#: Where it is stored whom a change is about, for rows that the log names by number only.
+_ABOUT: Final = {
+    "apikey": ("collector_apikey", "name"),
+    "badge": ("collector_badge", "member_id"),
+    "block": ("collector_block", "member_id"),
+    "grant": ("collector_grant", "member_id"),
+    "manualline": ("collector_manualline", "payer"),
+    "prepaidentry": ("collector_prepaidentry", "payer"),
+}
 #: The changes that keep somebody out: whoever goes back makes them again first.
 SHUTS_OUT: Final = frozenset(
     {
@@ -32,20 +39,21 @@ _NOBODY: Final = (audit.WORKER, audit.START)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of the audit log."""
+    """One change of the audit log. `key` names the row that was changed, and `about` a person, a payer or a program."""
 
     at: datetime
     actor: str
     verb: str
     key: str
+    about: str
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The changes that people made: how many of each verb, and the newest ones."""
+    """The changes that people made: how many of each verb, and all of them, the newest first."""
 
     verbs: dict[str, int]
-    newest: list[Change]
+    each: list[Change]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +104,26 @@ def count(database: Database, since: datetime, last: ends.Ends) -> Lost:
 
 
 def _changes(database: Database, last: ends.Ends) -> Changes | None:
-    if not database.has("collector_change", "id", "at", "actor", "verb", "key"):
+    if not database.has("collector_change", "id", "at", "actor", "verb", "kind", "key"):
         return None
     rows = database.rows(
-        "SELECT at, actor, verb, key FROM collector_change WHERE id > %s AND actor NOT IN (%s, %s) ORDER BY id DESC",
+        "SELECT at, actor, verb, key, kind FROM collector_change WHERE id > %s AND actor NOT IN (%s, %s) ORDER BY id DESC",
         last.get("collector_change", 0),
         *_NOBODY,
     )
-    newest = [Change(when(at), actor, verb, key) for at, actor, verb, key in rows[:NEWEST]]
-    return Changes(dict(Counter(row[2] for row in rows).most_common()), newest)
+    about = _about(database, {(kind, key) for *_, key, kind in rows})
+    each = [Change(when(at), actor, verb, key, about.get((kind, key), "")) for at, actor, verb, key, kind in rows]
+    return Changes(dict(Counter(row[2] for row in rows).most_common()), each)
+
+
+def _about(database: Database, wanted: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    found = {}
+    for kind, key in wanted:
+        table, column = _ABOUT.get(kind, ("", ""))
+        if key.isdecimal() and database.has(table, "id", column):
+            for (value,) in database.rows(f"SELECT {column} FROM {table} WHERE id = %s", int(key)):  # noqa: S608 (ours)
+                found[kind, key] = str(value or "")
+    return found
 
 
 def _closed(database: Database, last: ends.Ends) -> Closed | None:

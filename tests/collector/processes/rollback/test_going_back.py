@@ -64,14 +64,19 @@ def check_numbers(lost: dict[str, Any], text: str) -> None:
     assert lost["sessions"] == {"recorded": 2, "gone": 1}
     often, once = ("prepaid.credited", "block.set"), ("line.added", "block.lifted", "month.closed")
     assert lost["changes"]["verbs"] == dict.fromkeys(often, 2) | dict.fromkeys(once, 1)
-    assert [change["verb"] for change in lost["changes"]["newest"]][:2] == ["month.closed", "block.set"]
+    assert [change["verb"] for change in lost["changes"]["each"]][:2] == ["month.closed", "block.set"]
+    assert [change["about"] for change in lost["changes"]["each"]].count("m-1") == 6, (
+        "for a row, its number says nothing"
+    )
     assert lost["closed"] == {"months": [LAST_MONTH], "statements": 1, "mails": 0}
     entered = [(money["number"], money["kind"], money["payer"], money["amount_minor"]) for money in lost["entered"]]
     assert entered == [(1, "credit", "m-1", 2000), (2, "credit", "m-1", 500), (1, "line", "m-1", 300)]
     for part in (
         "- 7 changes that people made on pages and by commands: ",
         "credit added (2)",
-        "  make again at once, because they keep somebody out: blocked (2)\n",
+        "  make again at once, because they keep somebody out, unless they were undone since:\n    20",
+        ": blocked, m-1\n",
+        "  the others:\n    20",
         f"- 1 closed month ({LAST_MONTH}) with 1 statement\n",
         "- 3 credits, refunds and lines that people entered\n",
         "    credit 2: ",
@@ -92,7 +97,8 @@ def test_it_says_what_is_lost_and_then_all_is_as_before_and_gates_send_what_they
     assert (told["fits"], told["needed"], told["copy"]["path"]) == (False, True, str(copy))
     assert (told["copy"]["from"], told["copy"]["to"]) == ("0.1.0", "0.1.0")
     check_numbers(told["lost"], text)
-    assert text.endswith(f"  3. fabgate collector rollback --copies {folder} --yes\n")
+    assert text.endswith(f"  4. fabgate collector rollback --copies {folder} --yes\n")
+    assert f"  2. fabgate collector rollback --copies {folder} --json > lost.json\n" in text
     assert "which would bring" in workshop.refused(newer, "rollback", "--copies", folder, "--yes")
     assert sessions(workshop) == ["s-1", "s-2", "s-3"]
 

@@ -93,7 +93,7 @@ def test_changes_of_no_person_are_not_lost(env, counted):
     with_now = counted().changes
     assert with_now is not None
     assert with_now.verbs == {"machine.updated": 2}
-    assert [change.actor for change in with_now.newest] == ["cli:root", "maya"]
+    assert [change.actor for change in with_now.each] == ["cli:root", "maya"]
 
 
 def test_what_this_version_does_not_know_is_not_guessed(env, database):
