@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -30,8 +28,8 @@ def counted(env, database):
     from fabgate.collector.processes.rollback import database as reader
 
     def last() -> ends.Ends:
-        with contextlib.closing(sqlite3.connect(database)) as file:
-            return ends.of(file)
+        with reader.reading(replace(env, data=database.parent)) as present:
+            return {"collector_entry": present.rows("SELECT MAX(id) FROM collector_entry")[0][0]}
 
     def count(since: ends.Ends | None = None) -> lost.Lost:
         with reader.reading(replace(env, data=database.parent)) as present:
