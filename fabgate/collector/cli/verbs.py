@@ -194,11 +194,12 @@ def _verb(
 
 
 def _before_update(args: argparse.Namespace) -> dict[str, Any]:
-    """Return what is done before an update changes the tables, if a verb has arguments for that."""
-    if getattr(args, "copy", None) is None:
+    """Return what is done before an update changes the tables: a copy, without which those of a package stay as they are."""
+    folder = getattr(args, "copy", None)
+    if folder is None and not installed.package():
         return {}
-    copy_before = import_module("fabgate.collector.cli.upkeep.rollback").copy_before
-    return {"before_update": partial(copy_before, folder=args.copy)}
+    upkeep = import_module("fabgate.collector.cli.upkeep.rollback")
+    return {"before_update": partial(upkeep.copy_before, folder=folder) if folder else upkeep.refuse_without_copy}
 
 
 def _example(call: str) -> str:

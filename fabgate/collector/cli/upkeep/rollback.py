@@ -12,11 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import fabgate
+from fabgate import installed
 from fabgate.collector.cli.arguments.upkeep import BEFORE_UPDATE
 from fabgate.collector.ground.base import called, environ, logs
 from fabgate.collector.processes.rollback import back, copying, versions
 from fabgate.collector.processes.rollback.back import Prospect
 from fabgate.collector.processes.rollback.copies import UpdateCopy
+from fabgate.errors import UsageError
 
 _STOP: Final = (
     "systemctl stop fabgate-collector.target fabgate-collector@ingest fabgate-collector@web fabgate-collector@worker"
@@ -33,6 +36,14 @@ def copy_before(env: environ.Environment, folder: Path) -> None:
     more = "" if made.is_new else ", which was interrupted and goes on"
     sys.stdout.write(f"{made.path}: the collector from before this update{more}\n")
     sys.stdout.flush()
+
+
+def refuse_without_copy(_env: environ.Environment) -> None:
+    """Refuse to change tables as a package that was not configured: what it failed at may be the copy. Raises UsageError."""
+    raise UsageError(
+        f"found tables of a version before fabgate {fabgate.__version__}, wanted a copy of them before they change; run"
+        f" `{called.command(f'migrate --copy {BEFORE_UPDATE}')}`, then systemctl start fabgate-collector.target"
+    )
 
 
 def rollback(args: argparse.Namespace) -> int:
@@ -99,7 +110,7 @@ def _next(prospect: Prospect, folder: Path) -> list[str]:
 
 def _installing(copy: UpdateCopy) -> str:
     command = versions.install(copy.before)
-    return command if versions.is_packaged() else f"install fabgate {copy.before or 'of before'}: {command}"
+    return command if installed.package() else f"install fabgate {copy.before or 'of before'}: {command}"
 
 
 def _as_json(prospect: Prospect) -> dict[str, Any]:

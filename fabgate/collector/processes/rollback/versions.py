@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Final
 
-import fabgate
+from fabgate import installed
 
-#: Where Debian's package of the collector has its files.
-PACKAGE: Final = Path("/usr/lib/fabgate-collector")
 LIST: Final = "apt list -a fabgate-collector"
-
-
-def is_packaged() -> bool:
-    """Return whether this program is that of Debian's package."""
-    return Path(fabgate.__file__).is_relative_to(PACKAGE)
 
 
 def install(version: str) -> str:
     """Return the command that installs a version, or where it is described; `version` is "" if it is not known."""
-    if not is_packaged():
+    if not installed.package():
         return 'its commit, as in docs/install.md, "Update, and back"'
     if not version:
         return f"apt install --allow-downgrades fabgate-collector=VERSION; `{LIST}` lists the versions"

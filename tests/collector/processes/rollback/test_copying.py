@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.collector.processes.rollback.workshop import Workshop
 from tests.support import disk
+from tests.support.patience import HANGS_S
 from tests.support.postgresql import programs
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -26,6 +29,39 @@ def test_a_copy_is_made_before_the_tables_change_and_never_else(workshop):
     assert workshop.is_updated()
     workshop.done(workshop.newer, "migrate", "--copy", str(workshop.copies))
     assert workshop.in_folder() == [copy.name]
+
+
+#: Runs a verb as the program of the Debian package.
+AS_PACKAGE = """
+import sys
+from fabgate import installed
+installed.package = lambda: installed.COLLECTOR
+from fabgate.collector.cli import verbs
+sys.exit(verbs.main(sys.argv[1:]))
+"""
+
+
+def as_package(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", AS_PACKAGE, *arguments]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=HANGS_S)
+
+
+@pytest.mark.parametrize("verb", ["worker", "migrate"])
+def test_the_processes_of_a_package_change_no_tables_without_a_copy(workshop, verb):
+    """After an update that could not make its copy, and a restart of the computer."""
+    done = as_package(workshop.newer, verb)
+    assert done.returncode == 2
+    assert "migrate --copy /var/lib/fabgate-collector-copies/before-update" in done.stderr
+    assert not workshop.is_updated()
+    assert as_package(workshop.older, "migrate").returncode == 0
+    assert as_package(workshop.newer, "migrate", "--copy", str(workshop.copies)).returncode == 0
+    assert workshop.is_updated()
+    assert len(workshop.in_folder()) == 1
+
+
+def test_a_package_makes_a_new_collector_without_a_copy(tmp_path):
+    workshop = Workshop(tmp_path)
+    assert as_package(workshop.newer, "migrate").returncode == 0
 
 
 def test_a_new_collector_needs_no_copy(tmp_path):

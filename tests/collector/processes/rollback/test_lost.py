@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-import fabgate
+from fabgate import installed
 from fabgate.collector.ground.db import audit
 from fabgate.collector.ground.models import Gate, Machine
 from fabgate.collector.processes import ends
@@ -16,6 +15,7 @@ from fabgate.collector.processes.rollback import database, labels, lost, session
 from fabgate.collector.processes.rollback.database import Database
 from fabgate.collector.processes.rollback.sessions import Sessions
 from fabgate.collector.recording.intake.store import Store
+from fabgate.errors import FabgateError
 from fabgate.gate.config.gate_yaml import JournalOptions
 from tests.collector.gates import NOON, Journal
 
@@ -112,7 +112,7 @@ def test_the_database_cannot_be_written_by_what_only_reads(env, database):
     from fabgate.collector.processes.rollback import database as reader
 
     with (
-        pytest.raises(fabgate.errors.FabgateError, match=r"readonly|read-only"),
+        pytest.raises(FabgateError, match=r"readonly|read-only"),
         reader.reading(replace(env, data=database.parent)) as present,
     ):
         present.rows("DELETE FROM collector_gate")
@@ -129,7 +129,7 @@ def test_each_change_that_keeps_somebody_out_has_words():
 
 def test_the_command_that_installs_an_earlier_version(monkeypatch):
     assert versions.install("0.1.0") == 'its commit, as in docs/install.md, "Update, and back"'
-    monkeypatch.setattr(versions, "PACKAGE", Path(fabgate.__file__).parent)
+    monkeypatch.setattr(installed, "package", lambda: installed.COLLECTOR)
     apt = "apt install --allow-downgrades "
     assert versions.install("0.1.0") == f"{apt}'fabgate-collector=0.1.0+deb*'"
     assert versions.install("0.1.1.dev12+g86cf3d94") == f"{apt}'fabgate-collector=0.1.1~dev12+g86cf3d94+deb*'"
