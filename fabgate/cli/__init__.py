@@ -1,7 +1,8 @@
 """The command line: ``main`` calls one verb, and turns what it raises into lines and an exit code.
 
 Exit codes: 0 success; 1 a problem was found (a broken chain, a refused roster), or the system refused (no permission for
-a file); 2 wrong input; 3 the hardware does not answer; 4 the journal cannot be used; 5 a wrong seal; 6 altered books.
+a file); 2 wrong input; 3 the hardware does not answer; 4 the journal cannot be used; 5 a wrong seal; 6 altered books;
+7 a database of a newer version.
 Every verb has ``--help`` (fabgate/cli/arguments); verbs that report something have ``--json``. The files beside this one
 have the functions of the verbs. A file is imported when one of its verbs runs; what only some of them need is imported
 inside their functions.

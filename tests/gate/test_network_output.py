@@ -169,6 +169,7 @@ def test_after_a_kill_the_plugs_own_timer_is_in_doubt_and_a_machine_that_is_only
         watched.start()
         watched.tap("ada")
         watched.wait_for_entries("session.started")
+        wait(lambda: shows(watched) is KIND.GO, "the green light")
         watched.advance(2_000)
         watched.tap("ada")
         (ended,) = watched.wait_for_entries("session.ended")
