@@ -68,6 +68,13 @@ def unit(name: str, hidden_by: str = "") -> str:
     return f"install it again: {again()}"
 
 
+def new_tables(restart: str) -> str:
+    """Return how the tables of the collector are brought to this version; `restart` is the order that restarts it."""
+    if package():
+        return f"fabgate-collector migrate, which makes a copy first; then {restart}"
+    return f"make a copy, then {restart}"
+
+
 def account(user: str) -> str:
     """Return how to make the account of the gate."""
     made = f"useradd --system --home-dir /var/lib/fabgate --shell /usr/sbin/nologin --groups gpio,spi {user}"

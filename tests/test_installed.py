@@ -85,6 +85,12 @@ class Needy:
     needs = {"no_such_display": "no-such-display >= 2,<3"}  # noqa: RUF012 - as drivers of others have it
 
 
+def test_a_package_changes_tables_by_its_own_verb(monkeypatch):
+    assert installed.new_tables("RESTART") == "make a copy, then RESTART"
+    monkeypatch.setattr(installed, "package", lambda: installed.COLLECTOR)
+    assert installed.new_tables("RESTART") == "fabgate-collector migrate, which makes a copy first; then RESTART"
+
+
 @gate
 def test_a_library_that_a_driver_lacks_goes_where_an_update_leaves_it_alone(as_package, monkeypatch):
     monkeypatch.setattr(Needy, "needs", {"no_such_display": "no-such-display"})

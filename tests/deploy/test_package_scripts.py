@@ -58,7 +58,7 @@ def computer(tmp_path) -> Computer:
 
 MADE = [
     "install -d -m 700 -o fabgate-collector -g fabgate-collector /var/lib/fabgate-collector-copies",
-    "fabgate-collector migrate --copy /var/lib/fabgate-collector-copies/before-update",
+    "fabgate-collector migrate",
 ]
 STARTED = "deb-systemd-invoke start fabgate-collector.target fabgate-collector-backup.timer"
 

@@ -194,7 +194,7 @@ def _verb(
 
 
 def _before_update(args: argparse.Namespace) -> dict[str, Any]:
-    """Return what is done before an update changes the tables: a copy, without which those of a package stay as they are."""
+    """Return what is done before the tables change: a copy, if the verb is to make one; a package refuses without a copy."""
     folder = getattr(args, "copy", None)
     if folder is None and not installed.package():
         return {}

@@ -143,8 +143,8 @@ def restore(env: environ.Environment, source: Path, *, replace: bool) -> Restore
                 " it aside"
             )
         unfinished = env.data / data_folder.RESTORING
-        # While the database is not in its place, the folder stays, whatever happens: it keeps a start from making a new,
-        # empty collector.
+        # If the database is not in its place, the folder stays even after an error: a start that finds the folder makes
+        # no new, empty collector.
         is_half = unfinished.exists() and not env.database.exists()
         _empty(unfinished)
         try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from fabgate import installed
 from fabgate.collector.cli.arguments import shared
+from fabgate.collector.cli.arguments.upkeep import BEFORE_UPDATE
 
 _INGEST: Final = (
     "It stores the messages that have queued up at the broker in one transaction, and acknowledges them afterwards. Only"
@@ -39,9 +41,10 @@ def add_verbs(add: shared.Add) -> None:
     migrate.add_argument(
         "--copy",
         type=Path,
+        default=Path(BEFORE_UPDATE) if installed.package() else None,
         metavar="FOLDER",
         help="before the tables of an existing database change, copy the collector to FOLDER, where the newest two such"
-        " copies stay; without a copy nothing is changed",
+        f" copies stay; without a copy nothing is changed (in a Debian package, the default is {BEFORE_UPDATE})",
     )
     ingest = add(
         "ingest",

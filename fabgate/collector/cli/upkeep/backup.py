@@ -7,7 +7,8 @@ import os
 import sys
 from pathlib import Path
 
-from fabgate.collector.ground.base import environ
+from fabgate import installed
+from fabgate.collector.ground.base import called, environ
 from fabgate.collector.processes import backup as copies
 from fabgate.errors import UsageError
 
@@ -38,6 +39,10 @@ def restore(args: argparse.Namespace) -> int:
     sys.stdout.write(f"The collector is as it was on {restored.at:%Y-%m-%d at %H:%M}.\n")
     if restored.aside:
         sys.stdout.write(f"What was there before is in {restored.aside}: delete it once everything works.\n")
+    if installed.package():
+        sys.stdout.write(
+            f"Run `{called.command('migrate')}` first: the copy may have the tables of an earlier version.\n"
+        )
     sys.stdout.write(
         "Start the collector: its gates fill the gap, and the rosters are rebuilt. Everybody has to sign in again,"
         " programs need new keys, and big displays new links.\nChanges made on pages and by commands since then have to be"

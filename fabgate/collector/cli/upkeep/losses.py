@@ -12,7 +12,7 @@ from fabgate.collector.processes.rollback.sessions import KEEP_DAYS, MAX_ENTRIES
 
 #: How many credits and lines are listed.
 _LISTED: Final = 20
-#: How many changes are told one by one besides those that keep somebody out.
+#: How many changes are listed one by one, besides those that keep somebody out.
 _NEWEST: Final = 5
 _UNKNOWN: Final = "not known, because this version does not know their tables"
 
@@ -37,7 +37,7 @@ def _changes(found: lost.Changes | None) -> Iterator[str]:
     yield f"- {_count(total, 'change')} that people made on pages and by commands{_listed(found.verbs)}"
     urgent = [change for change in found.each if change.verb in lost.SHUTS_OUT]
     if urgent:
-        yield "  make again at once, because they keep somebody out, unless they were undone since:"
+        yield "  make these again first, because they keep somebody out, unless they were undone since:"
         yield from _each(urgent, _LISTED)
     others = [change for change in found.each if change.verb not in lost.SHUTS_OUT]
     if others:

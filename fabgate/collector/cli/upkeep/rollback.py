@@ -26,7 +26,7 @@ _STOP: Final = (
 )
 _REPEAT: Final = (
     "Everybody has to sign in again, programs need new keys, and big displays new links. Make the changes again that"
-    " `rollback` told (lost.json), first those that keep somebody out: lost badges, blocks, inactive accounts, new tokens of gates."
+    " `rollback` listed (lost.json), first those that keep somebody out: lost badges, blocks, inactive accounts, new tokens of gates."
 )
 
 
@@ -39,10 +39,10 @@ def copy_before(env: environ.Environment, folder: Path) -> None:
 
 
 def refuse_without_copy(_env: environ.Environment) -> None:
-    """Refuse to change tables as a package that was not configured: what it failed at may be the copy. Raises UsageError."""
+    """Refuse to change the tables. Only `migrate` of a package does that, because it makes a copy first. Raises UsageError."""
     raise UsageError(
         f"found tables of a version before fabgate {fabgate.__version__}, wanted a copy of them before they change; run"
-        f" `{called.command(f'migrate --copy {BEFORE_UPDATE}')}`, then systemctl start fabgate-collector.target"
+        f" `{called.command('migrate')}`, which makes it, then systemctl start fabgate-collector.target"
     )
 
 

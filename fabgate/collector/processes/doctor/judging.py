@@ -52,13 +52,14 @@ def migrations(
         return fail(
             "migrations",
             f"the database is of a newer version ({newer[-1]})",
-            "install the version of fabgate that used it last, or a newer one",
+            "install the version of fabgate that used it last, or a newer one; or go back to the copy from before the update:"
+            " fabgate-collector rollback",
         )
     if missing:
         return fail(
             "migrations",
             f"{len(missing)} migrations are missing, from {missing[0]} on",
-            f"make a copy, then {_RESTART}",
+            installed.new_tables(_RESTART),
         )
     return ok("migrations", f"all {len(applied)} are applied")
 

@@ -1,6 +1,6 @@
 """What was stored since a copy and going back to it would lose, counted in the database of today.
 
-Rows are told by their numbers, which only grow; not by their times, since clocks go back.
+Rows are compared by their numbers, which only grow, and not by their times: a clock can go back.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ _ABOUT: Final = {
     "manualline": ("collector_manualline", "payer"),
     "prepaidentry": ("collector_prepaidentry", "payer"),
 }
-#: The changes that keep somebody out: whoever goes back makes them again first.
+#: The changes that keep somebody out: after going back, a person makes these again first.
 SHUTS_OUT: Final = frozenset(
     {
-        *("account.deactivated", "badge.ended", "badge.lost", "block.set", "gate.renewed", "grant.revoked"),
+        *("account.deactivated", "account.password", "account.updated", "badge.ended", "badge.lost", "block.set"),
+        *("gate.renewed", "grant.revoked", "group.ended"),
         *("key.revoked", "machine.locked", "machine.retired", "member.left"),
     }
 )
@@ -58,7 +59,7 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """What people entered and nobody sends again: a credit or a refund, by its number, or a line beside sessions."""
+    """A credit, a refund or a line beside sessions, by its number. A person entered it, and no program sends it again."""
 
     number: int
     kind: str

@@ -36,27 +36,45 @@ AS_PACKAGE = """
 import sys
 from fabgate import installed
 installed.package = lambda: installed.COLLECTOR
+from fabgate.collector.cli.arguments import upkeep
+upkeep.BEFORE_UPDATE = {copies!r}
 from fabgate.collector.cli import verbs
 sys.exit(verbs.main(sys.argv[1:]))
 """
 
 
 def as_package(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", AS_PACKAGE, *arguments]
+    copies = str(Path(env["FABGATE_DATA"]).with_name("copies"))
+    command = [sys.executable, "-c", AS_PACKAGE.format(copies=copies), *arguments]
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=HANGS_S)
 
 
-@pytest.mark.parametrize("verb", ["worker", "migrate"])
-def test_the_processes_of_a_package_change_no_tables_without_a_copy(workshop, verb):
-    """After an update that could not make its copy, and a restart of the computer."""
-    done = as_package(workshop.newer, verb)
+@pytest.mark.parametrize("verb", ["worker", "gates", "gate-add"])
+def test_the_verbs_of_a_package_change_no_tables_without_a_copy(workshop, verb):
+    """After an update that could not make its copy, and a restart of the computer; or after restoring an older copy."""
+    more = ("saw-9", "--machine", "saw") if verb == "gate-add" else ()
+    done = as_package(workshop.newer, verb, *more)
     assert done.returncode == 2
-    assert "migrate --copy /var/lib/fabgate-collector-copies/before-update" in done.stderr
+    assert "run `fabgate collector migrate`, which makes it" in done.stderr
     assert not workshop.is_updated()
     assert as_package(workshop.older, "migrate").returncode == 0
-    assert as_package(workshop.newer, "migrate", "--copy", str(workshop.copies)).returncode == 0
+    assert as_package(workshop.newer, "migrate").returncode == 0
     assert workshop.is_updated()
     assert len(workshop.in_folder()) == 1
+
+
+def test_after_restoring_an_older_copy_a_package_copies_before_it_changes_tables(workshop, tmp_path):
+    if workshop.url:
+        pytest.skip("`restore` is for SQLite; on PostgreSQL it names pg_restore")
+    kept = str(tmp_path / "kept.tar.gz")
+    assert as_package(workshop.older, "backup", kept).returncode == 0
+    assert as_package(workshop.newer, "migrate").returncode == 0
+    restored = as_package(workshop.newer, "restore", kept, "--replace")
+    assert "Run `fabgate collector migrate` first" in restored.stdout, restored.stderr
+    assert as_package(workshop.newer, "worker").returncode == 2
+    assert as_package(workshop.newer, "migrate", "--restored").returncode == 0
+    assert workshop.is_updated()
+    assert len(workshop.in_folder()) == 2, "one copy before the update, and one of what was restored"
 
 
 def test_a_package_makes_a_new_collector_without_a_copy(tmp_path):

@@ -74,7 +74,7 @@ def check_numbers(lost: dict[str, Any], text: str) -> None:
     for part in (
         "- 7 changes that people made on pages and by commands: ",
         "credit added (2)",
-        "  make again at once, because they keep somebody out, unless they were undone since:\n    20",
+        "  make these again first, because they keep somebody out, unless they were undone since:\n    20",
         ": blocked, m-1\n",
         "  the others:\n    20",
         f"- 1 closed month ({LAST_MONTH}) with 1 statement\n",

@@ -9,7 +9,7 @@ import pytest
 
 from fabgate import installed
 from fabgate.collector.ground.db import audit
-from fabgate.collector.ground.models import Gate, Machine
+from fabgate.collector.ground.models import Entry, Gate, Machine
 from fabgate.collector.processes import ends
 from fabgate.collector.processes.rollback import database, labels, lost, sessions, versions
 from fabgate.collector.processes.rollback.database import Database
@@ -61,6 +61,15 @@ def test_a_session_is_counted_once_from_the_copy_on(store, counted, at):
     assert counted(last).sessions == Sessions(0, 0)
     store.store(journal.messages(3), at)
     assert counted(last).sessions == Sessions(2, 0), "the end of s-1 is lost, too, and sent again"
+
+
+def test_an_entry_that_was_damaged_is_no_session(store, counted):
+    journal = worked("s-1")
+    store.store([journal.status(), *journal.messages()], NOON)
+    Entry.objects.filter(type="session.started").update(body=b"{")
+    assert counted().sessions == Sessions(1, 0), "its end is whole"
+    Entry.objects.filter(type="session.ended").update(body=b"{")
+    assert counted().sessions == Sessions(0, 0)
 
 
 def test_what_is_below_the_floor_of_its_journal_is_on_no_gate(store, counted):
