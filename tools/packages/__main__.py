@@ -1,4 +1,4 @@
-"""Builds all packages into dist/: see ``--help``, and docs/decisions/0141.
+"""Builds packages into a folder, dist/ by default: see ``--help``, and docs/decisions/0141.
 
 An ordinary user can run it. It needs the network; pip keeps what it has downloaded in its own cache.
 """
@@ -23,9 +23,10 @@ def main() -> int:
     arguments = _arguments()
     began = time.monotonic()
     packages: dict[str, list[Path]] = {suite.name: [] for suite in SUITES if suite.name in arguments.suite}
-    home = None if arguments.key else DIST / "trial-key"
+    dist: Path = arguments.dist
+    home = None if arguments.key else dist / "trial-key"
     try:
-        key = apt.secret_key(arguments.key) if arguments.key else apt.trial_key(DIST / "trial-key")
+        key = apt.secret_key(arguments.key) if arguments.key else apt.trial_key(dist / "trial-key")
         with tempfile.TemporaryDirectory(prefix="fabgate-packages-") as name:
             work = Path(name)
             python_version, wheel = _wheel(work)
@@ -41,18 +42,19 @@ def main() -> int:
             apt.repository(work / "apt", packages, key=key, home=home, keys=arguments.keys)
             # Only now, so that a failure leaves what was built before.
             for folder in ("apt", "packages"):
-                shutil.rmtree(DIST / folder, ignore_errors=True)
-            shutil.move(work / "apt", DIST / "apt")
-            (DIST / "packages").mkdir()
+                shutil.rmtree(dist / folder, ignore_errors=True)
+            dist.mkdir(parents=True, exist_ok=True)
+            shutil.move(work / "apt", dist / "apt")
+            (dist / "packages").mkdir()
             for file in {file for files in packages.values() for file in files}:
-                shutil.copy(file, DIST / "packages")
+                shutil.copy(file, dist / "packages")
     except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    sys.stdout.write(f"dist/apt: signed with {key}, in {time.monotonic() - began:.0f} s\n")
+    sys.stdout.write(f"{dist / 'apt'}: signed with {key}, in {time.monotonic() - began:.0f} s\n")
     if home:
         sys.stdout.write(
-            "This key is for trials: it has no passphrase, and is in dist/trial-key. For a release: make packages KEY=FINGERPRINT\n"
+            f"This key is for trials: it has no passphrase, and is in {home}. For a release: make packages KEY=FINGERPRINT\n"
         )
     return 0
 
@@ -64,6 +66,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--arch", nargs="+", choices=architectures, default=architectures, help="default: all")
     parser.add_argument("--key", help="fingerprint of the secret key, in your GnuPG, that signs the repository")
     parser.add_argument("--keys", type=Path, help="file with the public keys that check it (default: that of --key)")
+    parser.add_argument("--dist", type=Path, default=DIST, help=f"the folder that gets the packages (default: {DIST})")
     return parser.parse_args()
 
 

@@ -1,0 +1,125 @@
+"""Three versions of the packages: those of this tree, and two later ones.
+
+They are built by `tools.packages` and kept for as long as nothing changes that goes into them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from fabgate.collector.ground import migrations
+from tests.install.images import CACHE, ROOT, locked
+from tools.packages import apt
+
+#: This tree; the same with a higher version; and one whose database has one table more.
+THIS, NEXT, LATER = "this", "next", "later"
+NUMBERS: Final = {NEXT: "9.0.0", LATER: "9.1.0"}
+PYTHON: Final = ROOT / ".venv-packages/bin/python"
+#: What goes into packages.
+_SHIPPED: Final = ("fabgate", "systemd", "config", "tools/packages", "hardware", "*.cfg", "*.py", "*.toml", "*.md", "LICENSE")
+_KEPT_S: Final = 7 * 24 * 3600
+#: A table more, as an update that changes the database brings it. It changes none that there is.
+_MIGRATION: Final = '''"""A table that a later version has."""
+
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("collector", "{last}")]
+    operations = [migrations.CreateModel("Shelf", [("id", models.BigAutoField(primary_key=True))])]
+'''
+_MIGRATION_NAME: Final = "9001_shelf"
+
+
+def architecture() -> str:
+    """Return Debian's name for this computer's architecture."""
+    asked = ["dpkg", "--print-architecture"]
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def repositories(folder: Path, versions: Iterable[str], suites: Iterable[str]) -> Path:
+    """Make a signed apt repository of each version, with a key of this run, and one signed with another key ("foreign")."""
+    versions, suites = list(versions), list(suites)
+    with ThreadPoolExecutor(2) as pool:
+        built = dict(zip(versions, pool.map(lambda version: _packages(version, suites), versions), strict=True))
+    for home in (folder / "key", folder / "foreign-key"):
+        apt.trial_key(home)
+    served = folder / "served"
+    for version, packages in built.items():
+        home = folder / "key"
+        apt.repository(served / version, packages, key=apt.trial_key(home), home=home, keys=None)
+    home = folder / "foreign-key"
+    apt.repository(served / "foreign", built[THIS], key=apt.trial_key(home), home=home, keys=None)
+    shutil.copy(served / THIS / apt.KEYS, served / "foreign" / apt.KEYS)
+    subprocess.run(["chmod", "-R", "a+rX", str(served)], check=True)
+    return served
+
+
+def _packages(version: str, suites: list[str]) -> dict[str, list[Path]]:
+    """Return the .deb files of a version for each suite. Those that are missing are built."""
+    found = {}
+    for suite in suites:
+        folder = CACHE / "packages" / _digest() / f"{version}-{suite}"
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with locked(folder):
+            if not (folder / "packages").is_dir():
+                _build(version, suite, folder)
+        found[suite] = sorted((folder / "packages").glob("*.deb"))
+    return found
+
+
+def _build(version: str, suite: str, into: Path) -> None:
+    for old in into.parent.parent.iterdir():
+        if time.time() - old.stat().st_mtime > _KEPT_S:
+            shutil.rmtree(old)
+    with tempfile.TemporaryDirectory(prefix="fabgate-version-") as name:
+        tree = ROOT if version == THIS else _changed(version, Path(name))
+        command = [str(PYTHON), "-m", "tools.packages", "--suite", suite, "--arch", architecture(), "--dist", str(into)]
+        done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+
+
+def _changed(version: str, tree: Path) -> Path:
+    """Copy this tree, as it is on disk, and make a later version of it: a commit with a tag, as a release is."""
+    for path in _files():
+        target = tree / path.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    package = tree / "fabgate/__init__.py"
+    lines = package.read_text("utf-8").splitlines(keepends=True)
+    number = f'__version__ = "{NUMBERS[version]}"\n'
+    assert sum(line.startswith("__version__") for line in lines) == 1
+    package.write_text("".join(number if line.startswith("__version__") else line for line in lines), "utf-8")
+    if version == LATER:
+        folder = tree / "fabgate/collector/ground/migrations"
+        last = migrations.KNOWN[-1]
+        (folder / f"{_MIGRATION_NAME}.py").write_text(_MIGRATION.format(last=last), "utf-8")
+        with (folder / "__init__.py").open("a", encoding="utf-8") as file:
+            file.write(f'KNOWN = (*KNOWN, "{_MIGRATION_NAME}")\n')
+    who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    for words in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "-m", "Later"), ("tag", f"v{NUMBERS[version]}")):
+        subprocess.run(["git", *who, *words], cwd=tree, check=True)
+    return tree
+
+
+def _files() -> list[Path]:
+    listed = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *_SHIPPED]
+    names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    return sorted({ROOT / name for name in names if name and (ROOT / name).is_file()})
+
+
+def _digest() -> str:
+    """Return what names the content of all that goes into packages."""
+    digest = hashlib.sha256((ROOT / "tests/install/builds.py").read_bytes())
+    for path in _files():
+        digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,186 @@
+"""A Debian system under systemd-nspawn: start it, run commands in it, kill what runs in it, and remove it.
+
+It has no network but its own loopback, so that ports never meet those of this computer or of another root. apt takes from the
+cache what was downloaded when the bare system was made.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.install import images
+from tests.install.images import Image
+from tests.support.patience import wait
+
+_RUNS: Final = images.CACHE / "runs"
+_ENVIRONMENT: Final = {
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+    "TERM": "dumb",
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "DEBIAN_FRONTEND": "noninteractive",
+}
+#: A command that takes longer hangs. In seconds; an upgrade of Debian says its own.
+_HANGS_S: Final = 300.0
+#: The unit of a command that is going to be killed.
+_DOOMED: Final = "doomed.service"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a command ended, with all that it printed."""
+
+    command: str
+    code: int
+    text: str
+
+    def __contains__(self, text: str) -> bool:
+        return text in self.text
+
+
+class Failed(AssertionError):
+    """A command in a root ended with another exit code than the test wanted."""
+
+    def __init__(self, done: Done) -> None:
+        super().__init__(f"exit code {done.code}: {done.command}\n{done.text[-4000:]}")
+
+
+class Root:
+    """One copy of an image. `start` boots it; `remove` must be called at the end."""
+
+    def __init__(self, image: Image, name: str, *, repositories: Path, network: bool = False) -> None:
+        """Copy the image. `repositories` is what the root sees as /srv/apt. With `network` it uses that of this computer."""
+        self.name = f"fabgate-{os.getpid()}-{name}"[:60]
+        self._folder = _RUNS / f"{os.getpid()}-{name}"
+        self.path = self._folder / "system"
+        self._repositories = repositories
+        self._network = network
+        self._process: subprocess.Popen[bytes] | None = None
+        self._leader = 0
+        self._image = images.join(image, self._folder / "changes", self._folder / "work", self.path)
+
+    # --- power ------------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Boot, and wait until systemd has started everything."""
+        command = ["systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--machine", self.name]
+        if not self._network:
+            command.append("--private-network")
+        command += ["--resolv-conf=off", f"--bind-ro={self._repositories}:/srv/apt", "--directory", str(self.path)]
+        with (self._folder / "console").open("ab") as console:
+            self._process = subprocess.Popen(
+                # If the tests are killed, the root ends too.
+                ["setpriv", "--pdeathsig", "KILL", *command],
+                env=os.environ | {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._leader = wait(self._first_process, f"a first process in {self.name}")
+        wait(lambda: self.run("test -S /run/systemd/private", check=False).code == 0, "systemd")
+        self.run("systemctl is-system-running --wait", check=False)  # "degraded" is for the test to see
+
+    def _first_process(self) -> int:
+        process = self._process
+        assert process is not None
+        if process.poll() is not None:
+            console = (self._folder / "console").read_text("utf-8", "replace")
+            raise RuntimeError(f"systemd-nspawn ended with exit code {process.returncode}:\n{console[-2000:]}")
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        return int(children[0]) if children else 0
+
+    def cut_power(self) -> None:
+        """End all processes at once, as a power cut does. Memory of this computer is not lost, so files are."""
+        assert self._process is not None
+        os.kill(self._leader, signal.SIGKILL)
+        self._process.wait(timeout=_HANGS_S)
+        self._process = None
+
+    def stop(self) -> None:
+        """Shut down as `poweroff` does."""
+        assert self._process is not None
+        self.run("systemctl poweroff", check=False)
+        self._process.wait(timeout=_HANGS_S)
+        self._process = None
+
+    def freeze(self) -> Image:
+        """Shut down, and return this root as an image for others. It must not be used any more, but must stay."""
+        self.stop()
+        subprocess.run(["umount", "--quiet", str(self.path)], check=False)
+        return self._image
+
+    def remove(self) -> None:
+        if self._process is not None:
+            self.cut_power()
+        _forget(self._folder)
+
+    # --- commands ---------------------------------------------------------------------------------------------------------
+
+    def run(
+        self, command: str, *, check: bool = True, answers: str = "", hangs_s: float = _HANGS_S, **more: str
+    ) -> Done:
+        """Run lines of bash as root and return what they printed. Raises Failed, unless `check` is False."""
+        done = subprocess.run(
+            ["nsenter", "--target", str(self._leader), "--all", *_env(more), "bash", "-c", f"cd /root\n{command}"],
+            input=answers.encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=hangs_s,
+            check=False,
+        )
+        ended = Done(command, done.returncode, done.stdout.decode("utf-8", "replace"))
+        if check and ended.code:
+            raise Failed(ended)
+        return ended
+
+    def says(self, command: str) -> str:
+        """Run a command and return its output without the last line end, whatever its exit code."""
+        return self.run(command, check=False).text.strip()
+
+    def doom(self, command: str) -> subprocess.Popen[bytes]:
+        """Begin a command as a unit of its own, which `kill` ends with all its processes."""
+        named = [f"--setenv={name}={value}" for name, value in _ENVIRONMENT.items()]
+        begin = ["systemd-run", "--quiet", "--collect", "--pipe", "--wait", f"--unit={_DOOMED}", *named]
+        return subprocess.Popen(
+            ["nsenter", "--target", str(self._leader), "--all", *_env({}), *begin, "bash", "-c", command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def kill(self) -> None:
+        """End all processes of the command of `doom` at once (SIGKILL)."""
+        self.run(f"systemctl kill --signal=KILL {_DOOMED}", check=False)
+
+    def write(self, path: str, text: str, *, mode: int = 0o644, owner: str = "root:root") -> None:
+        """Write a file, and the folders above it."""
+        self.run(
+            f"mkdir -p {Path(path).parent} && cat > {path} && chown {owner} {path} && chmod {mode:o} {path}",
+            answers=text,
+        )
+
+    def exists(self, path: str) -> bool:
+        return self.run(f"test -e {path}", check=False).code == 0
+
+
+def forget_left_over() -> None:
+    """Remove the roots of runs that were killed."""
+    for folder in _RUNS.glob("*-*"):
+        if not Path("/proc", folder.name.split("-")[0]).exists():
+            _forget(folder)
+
+
+def _forget(folder: Path) -> None:
+    subprocess.run(["umount", "--quiet", "--lazy", str(folder / "system")], check=False)
+    shutil.rmtree(folder)
+
+
+def _env(more: dict[str, str]) -> list[str]:
+    return ["/usr/bin/env", "-i", *(f"{name}={value}" for name, value in (_ENVIRONMENT | more).items())]
