@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ from tests.install import images
 from tests.install.images import Image
 from tests.support.patience import wait
 
-_RUNS: Final = images.CACHE / "runs"
+RUNS: Final = images.CACHE / "runs"
 _ENVIRONMENT: Final = {
     "HOME": "/root",
     "LANG": "C.UTF-8",
@@ -57,7 +58,7 @@ class Root:
     def __init__(self, image: Image, name: str, *, repositories: Path, network: bool = False) -> None:
         """Copy the image. `repositories` is what the root sees as /srv/apt. With `network` it uses that of this computer."""
         self.name = f"fabgate-{os.getpid()}-{name}"[:60]
-        self._folder = _RUNS / f"{os.getpid()}-{name}"
+        self._folder = RUNS / f"{os.getpid()}-{name}"
         self.path = self._folder / "system"
         self._repositories = repositories
         self._network = network
@@ -93,8 +94,13 @@ class Root:
         if process.poll() is not None:
             console = (self._folder / "console").read_text("utf-8", "replace")
             raise RuntimeError(f"systemd-nspawn ended with exit code {process.returncode}:\n{console[-2000:]}")
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        return int(children[0]) if children else 0
+        for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            with suppress(OSError):
+                # nspawn forks twice: the first process of the root has number 1 there, and becomes systemd.
+                numbers = next(line for line in Path(f"/proc/{child}/status").read_text().splitlines() if "NSpid" in line)
+                if numbers.split()[-1] == "1" and Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
+                    return int(child)
+        return 0
 
     def cut_power(self) -> None:
         """End all processes at once, as a power cut does. Memory of this computer is not lost, so files are."""
@@ -172,7 +178,7 @@ class Root:
 
 def forget_left_over() -> None:
     """Remove the roots of runs that were killed."""
-    for folder in _RUNS.glob("*-*"):
+    for folder in RUNS.glob("*-*"):
         if not Path("/proc", folder.name.split("-")[0]).exists():
             _forget(folder)
 

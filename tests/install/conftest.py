@@ -1,0 +1,159 @@
+"""What the cases need: packages, repositories, roots; and the report of what was seen."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.install import builds, computer, images, report, roots
+from tests.install.images import Image
+from tests.install.roots import Root
+
+#: Each program, with the package of Debian that has it.
+_NEEDED: Final = {
+    "systemd-nspawn": "systemd-container",
+    "mmdebstrap": "mmdebstrap",
+    "dpkg-buildpackage": "dpkg-dev",
+    "dh": "debhelper",
+    "apt-ftparchive": "apt-utils",
+    "gpg": "gnupg",
+}
+_MIRROR: Final = "http://deb.debian.org/debian/dists/trixie/InRelease"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=30, help="how often apt is killed (default: 30)")
+    parser.addoption("--seed", type=int, default=None, help="chooses the moments of the kills (default: by chance)")
+    parser.addoption("--report", type=Path, default=None, help="the folder that gets a report with today's date")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.seed is None:
+        config.option.seed = random.SystemRandom().randrange(1_000_000)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(report.Reporter(config.option.report), "install-report")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"roots: {images.CACHE}; the kills: --kills {config.option.kills} --seed {config.option.seed}"
+
+
+@cache
+def _reason() -> str:
+    """Return why no root can be tried on this computer, "" if one can."""
+    if os.geteuid() != 0:
+        return "only root can start a system under systemd-nspawn"
+    missing = [package for program, package in _NEEDED.items() if shutil.which(program) is None]
+    if missing:
+        return f"missing: apt install {' '.join(missing)}"
+    if not builds.PYTHON.exists():
+        return f"missing: {builds.PYTHON}, which make sets up"
+    allowed = subprocess.run(
+        ["unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "mount", "-t", "tmpfs", "none", "/mnt"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if allowed.returncode:
+        return f"this computer lets no container start: {allowed.stderr.strip()}"
+    try:
+        urllib.request.urlopen(_MIRROR, timeout=20).close()
+    except OSError as error:
+        return f"{_MIRROR} cannot be read: {error}"
+    return ""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _possible() -> None:
+    if _reason():
+        pytest.skip(f"no roots here: {_reason()}")
+    roots.forget_left_over()
+
+
+@pytest.fixture(scope="session")
+def versions() -> tuple[str, ...]:
+    """The versions of the packages that are tried."""
+    return (builds.THIS, builds.NEXT, builds.LATER)
+
+
+@pytest.fixture(scope="session")
+def suites() -> tuple[str, ...]:
+    return ("bookworm", "trixie")
+
+
+@pytest.fixture(scope="session")
+def repositories(_possible: None, versions, suites, tmp_path_factory) -> Path:
+    """A folder with a signed repository of each version, by its name, and one with the key of somebody else."""
+    return builds.repositories(tmp_path_factory.mktemp("repositories"), versions, suites)
+
+
+class Systems:
+    """Makes roots, and removes them at the end. What several cases begin with is made once and copied."""
+
+    def __init__(self, repositories: Path, stack: ExitStack, images_made: dict[str, Image], forever: ExitStack) -> None:
+        self._repositories = repositories
+        self._stack = stack
+        self._images = images_made
+        self._forever = forever
+
+    def bare(self, suite: str = "trixie", *, network: bool = False) -> Root:
+        """Start a bare system, in which apt knows the repository of this version."""
+        root = self._start(images.bare(suite), f"bare-{suite}", self._stack, network=network)
+        computer.use(root, builds.THIS, suite)
+        return root
+
+    def installed(self, *packages: str, suite: str = "trixie", network: bool = False) -> Root:
+        """Start a system in which this version of the packages was installed, and set up, and the gate has a session behind it."""
+        name = f"{suite}-{'-'.join(packages)}"
+        if name not in self._images:
+            root = self._start(images.bare(suite), f"make-{name}", self._forever)
+            computer.use(root, builds.THIS, suite)
+            computer.install(root, *packages)
+            computer.set_up(root, *packages)
+            if computer.GATE in packages:
+                computer.tap(root)
+                computer.tap(root)
+            self._images[name] = root.freeze()
+        root = self._start(self._images[name], name, self._stack, network=network)
+        for package in packages:
+            roots.wait(lambda package=package: computer.running(root, package), f"{package} after the start")
+        if computer.COLLECTOR in packages:
+            roots.wait(lambda: computer.page(root), "a page of the collector")
+        if computer.GATE in packages:
+            computer.idle(root)
+        return root
+
+    def _start(self, image: Image, name: str, stack: ExitStack, *, network: bool = False) -> Root:
+        root = Root(image, f"{len(os.listdir(roots.RUNS)) if roots.RUNS.exists() else 0}-{name}", repositories=self._repositories, network=network)
+        stack.callback(root.remove)
+        root.start()
+        return root
+
+
+@pytest.fixture(scope="session")
+def _kept() -> Iterator[tuple[dict[str, Image], ExitStack]]:
+    with ExitStack() as stack:
+        yield {}, stack
+
+
+@pytest.fixture
+def systems(repositories: Path, _kept) -> Iterator[Systems]:
+    made, forever = _kept
+    with ExitStack() as stack:
+        yield Systems(repositories, stack, made, forever)
+
+
+@pytest.fixture
+def seen(request: pytest.FixtureRequest) -> Callable[[str], Any]:
+    """Note for the report what a case has seen."""
+    return lambda text: request.node.user_properties.append(("seen", text))

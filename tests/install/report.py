@@ -1,0 +1,62 @@
+"""Writes the dated report of `make test-install`: what was tried, how long it took, and what was seen."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.install import builds
+from tests.install.images import ROOT
+
+
+class Reporter:
+    """Collects how the cases ended, also those of other processes."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._began = time.monotonic()
+        self._cases: dict[str, tuple[str, float, list[str]]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add up the phases of each case. A failure of any phase is a failure of the case."""
+        outcome, seconds, _ = self._cases.get(report.nodeid, ("passed", 0.0, []))
+        if report.outcome != "passed" and outcome == "passed":
+            outcome = report.outcome
+        seen = [text for name, text in report.user_properties if name == "seen"]
+        self._cases[report.nodeid] = (outcome, seconds + report.duration, seen)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self._folder is None or not any(outcome != "skipped" for outcome, _, _ in self._cases.values()):
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"{datetime.now(UTC):%Y-%m-%d}.md"
+        path.write_text(self._text(session.config.option.seed), "utf-8")
+
+    def _text(self, seed: int) -> str:
+        outcomes = [outcome for outcome, _, _ in self._cases.values()]
+        counted = ", ".join(f"{outcomes.count(name)} {name}" for name in ("passed", "failed", "skipped"))
+        described = _says("git", "-C", str(ROOT), "log", "-1", "--format=%h %s")
+        lines = [
+            f"# Packages tried on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            "",
+            f"`make test-install` wrote this: {counted}, in {(time.monotonic() - self._began) / 60:.0f} minutes, with the seed {seed}.",
+            "",
+            f"- commit: {described}",
+            f"- this computer: {builds.architecture()}, {_says('systemd-nspawn', '--version').splitlines()[0]}, {_says('uname', '-r')}",
+            "- each root has no network but its own; 'next' is this tree with a higher version, 'later' one with a table more",
+            "",
+            "| case | result | seconds | what was seen |",
+            "| --- | --- | --- | --- |",
+        ]
+        for node, (outcome, seconds, seen) in sorted(self._cases.items()):
+            name = node.split("::")[-1].removeprefix("test_").replace("_", " ")
+            lines.append(f"| {name} | {outcome} | {seconds:.0f} | {'; '.join(seen).replace('|', '/')} |")
+        return "\n".join(lines) + "\n"
+
+
+def _says(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "?"
