@@ -6,11 +6,12 @@ They are built by `tools.packages` and kept for as long as nothing changes that 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -24,7 +25,7 @@ THIS, NEXT, LATER = "this", "next", "later"
 NUMBERS: Final = {NEXT: "9.0.0", LATER: "9.1.0"}
 PYTHON: Final = ROOT / ".venv-packages/bin/python"
 #: What goes into packages.
-_SHIPPED: Final = ("fabgate", "systemd", "config", "tools/packages", "hardware", "*.cfg", "*.py", "*.toml", "*.md", "LICENSE")
+_SHIPPED: Final = ("fabgate", "systemd", "config", "tools", "hardware", ":(glob)*")
 _KEPT_S: Final = 7 * 24 * 3600
 #: A table more, as an update that changes the database brings it. It changes none that there is.
 _MIGRATION: Final = '''"""A table that a later version has."""
@@ -45,35 +46,37 @@ def architecture() -> str:
     return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def repositories(folder: Path, versions: Iterable[str], suites: Iterable[str]) -> Path:
-    """Make a signed apt repository of each version, with a key of this run, and one signed with another key ("foreign")."""
-    versions, suites = list(versions), list(suites)
+def repositories(folder: Path, wanted: Sequence[tuple[str, str]]) -> Path:
+    """Make a signed apt repository of each version, with a key of this run, and one signed with another key ("foreign").
+
+    `wanted` has pairs of a version and a suite.
+    """
     with ThreadPoolExecutor(2) as pool:
-        built = dict(zip(versions, pool.map(lambda version: _packages(version, suites), versions), strict=True))
+        built = dict(zip(wanted, pool.map(lambda pair: _packages(*pair), wanted), strict=True))
     for home in (folder / "key", folder / "foreign-key"):
         apt.trial_key(home)
     served = folder / "served"
-    for version, packages in built.items():
-        home = folder / "key"
-        apt.repository(served / version, packages, key=apt.trial_key(home), home=home, keys=None)
-    home = folder / "foreign-key"
-    apt.repository(served / "foreign", built[THIS], key=apt.trial_key(home), home=home, keys=None)
+    for version in {version for version, _ in wanted}:
+        packages = {suite: files for (name, suite), files in built.items() if name == version}
+        _sign(served / version, packages, folder / "key")
+    _sign(served / "foreign", {suite: files for (name, suite), files in built.items() if name == THIS}, folder / "foreign-key")
     shutil.copy(served / THIS / apt.KEYS, served / "foreign" / apt.KEYS)
     subprocess.run(["chmod", "-R", "a+rX", str(served)], check=True)
     return served
 
 
-def _packages(version: str, suites: list[str]) -> dict[str, list[Path]]:
-    """Return the .deb files of a version for each suite. Those that are missing are built."""
-    found = {}
-    for suite in suites:
-        folder = CACHE / "packages" / _digest() / f"{version}-{suite}"
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with locked(folder):
-            if not (folder / "packages").is_dir():
-                _build(version, suite, folder)
-        found[suite] = sorted((folder / "packages").glob("*.deb"))
-    return found
+def _sign(folder: Path, packages: dict[str, list[Path]], home: Path) -> None:
+    apt.repository(folder, packages, key=apt.trial_key(home), home=home, keys=None)
+
+
+def _packages(version: str, suite: str) -> list[Path]:
+    """Return the .deb files of a version for a suite, and build them if they are missing."""
+    folder = CACHE / "packages" / _digest() / f"{version}-{suite}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        if not (folder / "packages").is_dir():
+            _build(version, suite, folder)
+    return sorted((folder / "packages").glob("*.deb"))
 
 
 def _build(version: str, suite: str, into: Path) -> None:
@@ -83,7 +86,9 @@ def _build(version: str, suite: str, into: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="fabgate-version-") as name:
         tree = ROOT if version == THIS else _changed(version, Path(name))
         command = [str(PYTHON), "-m", "tools.packages", "--suite", suite, "--arch", architecture(), "--dist", str(into)]
-        done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+        # Only the packages of this tree are those that users get: the others may be larger, and are made faster.
+        fast = {} if version == THIS else {"DPKG_DEB_COMPRESSOR_LEVEL": "0"}
+        done = subprocess.run(command, cwd=tree, env=os.environ | fast, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
 
