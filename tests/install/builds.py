@@ -59,7 +59,11 @@ def repositories(folder: Path, wanted: Sequence[tuple[str, str]]) -> Path:
     for version in {version for version, _ in wanted}:
         packages = {suite: files for (name, suite), files in built.items() if name == version}
         _sign(served / version, packages, folder / "key")
-    _sign(served / "foreign", {suite: files for (name, suite), files in built.items() if name == THIS}, folder / "foreign-key")
+    _sign(
+        served / "foreign",
+        {suite: files for (name, suite), files in built.items() if name == THIS},
+        folder / "foreign-key",
+    )
     shutil.copy(served / THIS / apt.KEYS, served / "foreign" / apt.KEYS)
     subprocess.run(["chmod", "-R", "a+rX", str(served)], check=True)
     return served
@@ -111,13 +115,28 @@ def _changed(version: str, tree: Path) -> Path:
         with (folder / "__init__.py").open("a", encoding="utf-8") as file:
             file.write(f'KNOWN = (*KNOWN, "{_MIGRATION_NAME}")\n')
     who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
-    for words in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "-m", "Later"), ("tag", f"v{NUMBERS[version]}")):
+    for words in (
+        ("init", "--quiet"),
+        ("add", "--all"),
+        ("commit", "--quiet", "-m", "Later"),
+        ("tag", f"v{NUMBERS[version]}"),
+    ):
         subprocess.run(["git", *who, *words], cwd=tree, check=True)
     return tree
 
 
 def _files() -> list[Path]:
-    listed = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *_SHIPPED]
+    listed = [
+        "git",
+        "-c",
+        f"safe.directory={ROOT}",
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        *_SHIPPED,
+    ]
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
     return sorted({ROOT / name for name in names if name and (ROOT / name).is_file()})
 

@@ -44,6 +44,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(report.Reporter(config.option.report), "install-report")
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a case once for each kill that was asked for."""
+    if "number_of_kill" in metafunc.fixturenames:
+        metafunc.parametrize("number_of_kill", range(metafunc.config.option.kills))
+
+
 def pytest_report_header(config: pytest.Config) -> str:
     return f"roots: {images.CACHE}; the kills: --kills {config.option.kills} --seed {config.option.seed}"
 
@@ -126,7 +132,7 @@ class Systems:
         return root
 
     def _start(self, image: Image, name: str, stack: ExitStack, *, network: bool = False) -> Root:
-        root = Root(image, f"{len(os.listdir(roots.RUNS)) if roots.RUNS.exists() else 0}-{name}", repositories=self._repositories, network=network)
+        root = Root(image, name, repositories=self._repositories, network=network)
         stack.callback(root.remove)
         root.start()
         return root

@@ -86,4 +86,8 @@ def test_a_repository_with_the_key_of_somebody_else_is_refused(systems, name, se
     assert "is not signed" in done
     assert root.run(f"apt-get install -y -q {GATE}", check=False).code == 100
     assert not root.exists("/usr/bin/fabgate")
-    seen(next(line for line in done.text.splitlines() if "NO_PUBKEY" in line or "Missing key" in line or "signed" in line)[:120])
+    seen(
+        next(
+            line for line in done.text.splitlines() if "NO_PUBKEY" in line or "Missing key" in line or "signed" in line
+        )[:120]
+    )

@@ -6,6 +6,7 @@ cache what was downloaded when the bare system was made.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -20,6 +21,7 @@ from tests.install.images import Image
 from tests.support.patience import wait
 
 RUNS: Final = images.CACHE / "runs"
+_numbers = itertools.count(1)
 _ENVIRONMENT: Final = {
     "HOME": "/root",
     "LANG": "C.UTF-8",
@@ -45,7 +47,7 @@ class Done:
         return text in self.text
 
 
-class Failed(AssertionError):
+class CommandError(AssertionError):
     """A command in a root ended with another exit code than the test wanted."""
 
     def __init__(self, done: Done) -> None:
@@ -57,8 +59,9 @@ class Root:
 
     def __init__(self, image: Image, name: str, *, repositories: Path, network: bool = False) -> None:
         """Copy the image. `repositories` is what the root sees as /srv/apt. With `network` it uses that of this computer."""
-        self.name = f"fabgate-{os.getpid()}-{name}"[:60]
-        self._folder = RUNS / f"{os.getpid()}-{name}"
+        unique = f"{os.getpid()}-{next(_numbers)}"
+        self.name = f"fabgate-{unique}"
+        self._folder = RUNS / f"{unique}-{name}"
         self.path = self._folder / "system"
         self._repositories = repositories
         self._network = network
@@ -97,7 +100,9 @@ class Root:
         for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
             with suppress(OSError):
                 # nspawn forks twice: the first process of the root has number 1 there, and becomes systemd.
-                numbers = next(line for line in Path(f"/proc/{child}/status").read_text().splitlines() if "NSpid" in line)
+                numbers = next(
+                    line for line in Path(f"/proc/{child}/status").read_text().splitlines() if "NSpid" in line
+                )
                 if numbers.split()[-1] == "1" and Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
                     return int(child)
         return 0
@@ -132,7 +137,7 @@ class Root:
     def run(
         self, command: str, *, check: bool = True, answers: str = "", hangs_s: float = _HANGS_S, **more: str
     ) -> Done:
-        """Run lines of bash as root and return what they printed. Raises Failed, unless `check` is False."""
+        """Run lines of bash as root and return what they printed. Raises CommandError, unless `check` is False."""
         done = subprocess.run(
             ["nsenter", "--target", str(self._leader), "--all", *_env(more), "bash", "-c", f"cd /root\n{command}"],
             input=answers.encode(),
@@ -143,7 +148,7 @@ class Root:
         )
         ended = Done(command, done.returncode, done.stdout.decode("utf-8", "replace"))
         if check and ended.code:
-            raise Failed(ended)
+            raise CommandError(ended)
         return ended
 
     def says(self, command: str) -> str:
@@ -151,13 +156,13 @@ class Root:
         return self.run(command, check=False).text.strip()
 
     def doom(self, command: str) -> subprocess.Popen[bytes]:
-        """Begin a command as a unit of its own, which `kill` ends with all its processes."""
+        """Begin a command as a unit of its own, which `kill` ends with all its processes. Its output is a pipe."""
         named = [f"--setenv={name}={value}" for name, value in _ENVIRONMENT.items()]
         begin = ["systemd-run", "--quiet", "--collect", "--pipe", "--wait", f"--unit={_DOOMED}", *named]
         return subprocess.Popen(
             ["nsenter", "--target", str(self._leader), "--all", *_env({}), *begin, "bash", "-c", command],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
 

@@ -1,0 +1,43 @@
+"""The core, for each run of CI: one path through the life of both packages on Debian 13, and three kills."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tests.install import builds, computer, everything, kills
+from tests.install.computer import BOTH, COLLECTOR, GATE
+from tests.support.patience import wait
+
+
+def test_both_packages_are_installed_set_up_updated_and_purged(systems, seen):
+    root = systems.bare()
+    everything.install_dependencies(root, *BOTH)
+    before = everything.files(root)
+    computer.install(root, *BOTH)
+    for unit in ("fabgate-gate.service", "fabgate-collector.target", "fabgate-collector-backup.timer"):
+        assert computer.state_of(root, unit) == ("disabled", "inactive")
+    computer.set_up(root, *BOTH)
+    assert computer.complaints(root, "fabgate") == computer.complaints(root, COLLECTOR) == set()
+    computer.tap(root)
+    session = computer.status(root)["session"]
+    computer.use(root, builds.LATER, "trixie")
+    root.run("apt-get upgrade -y -q")
+    assert computer.idle(root)["version"] == builds.NUMBERS[builds.LATER]
+    ended = [entry for entry in computer.journal(root) if entry["type"].endswith("session.ended")][-1]
+    assert (ended["data"]["session"], ended["data"]["reason"]) == (session, "restart")
+    assert computer.chain_is_whole(root)
+    wait(lambda: computer.page(root), "a page of the updated collector")
+    assert computer.has_row(root)
+    assert computer.changed_files(root, *BOTH) == ""
+    for package in BOTH:
+        root.run(f"echo {package} {package}/delete-data boolean true | debconf-set-selections")
+    root.run("apt-get purge -y -q fabgate-gate fabgate-collector fabgate-mfrc522")
+    assert everything.differences(before, everything.files(root)) == {computer.CONFIG_TXT}
+    seen(f"{len(before)} files compared after purge; {GATE} and {COLLECTOR} {builds.NUMBERS[builds.LATER]}")
+
+
+@pytest.mark.parametrize("doing", [kills.UPDATE, kills.REMOVE, kills.INSTALL])
+def test_apt_is_killed_and_heals(systems, seen, request, doing):
+    kills.one(systems.installed(*BOTH), doing, random.Random(f"{request.config.option.seed}/{doing}"), seen)

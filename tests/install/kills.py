@@ -1,0 +1,109 @@
+"""Kills apt at a random moment, and does what an admin then does."""
+
+from __future__ import annotations
+
+import random
+import re
+import subprocess
+from collections.abc import Callable
+from typing import Final
+
+from tests.install import builds, computer
+from tests.install.computer import BOTH, COLLECTOR, GATE
+from tests.install.roots import Root
+from tests.support.patience import wait
+
+#: What apt is killed in, and what is there afterwards.
+UPDATE: Final = "update"
+REMOVE: Final = "remove"
+INSTALL: Final = "install"
+BACK: Final = "back"
+PURGE: Final = "purge"
+_GONE: Final = {REMOVE: "remove", PURGE: "purge"}
+#: After the last sign of progress that is waited for, in seconds: so that scripts are killed in their middle, too.
+_AFTER_S: Final = 1.0
+_PROGRESS: Final = re.compile(rb"pmstatus:[^:]*:([0-9.]+):")
+
+
+def one(root: Root, doing: str, chance: random.Random, seen: Callable[[str], object]) -> None:
+    """Kill apt once, mend as an admin does, and assert that all is as if nothing had happened.
+
+    `root` has both packages of this version, set up. Half of the kills end apt with all its processes, the others all processes
+    of the computer.
+    """
+    before = len(computer.journal(root))
+    command = _prepared(root, doing)
+    percent, after_s, power = chance.uniform(0, 100), chance.uniform(0, _AFTER_S), chance.random() < 0.5
+    killed = _kill_at(root, command, percent, after_s, power=power)
+    how = "the computer" if power else "apt"
+    seen(
+        f"{doing}: {how} killed at {percent:.0f} % + {after_s:.2f} s"
+        if killed
+        else f"{doing}: it was over at {percent:.0f} %"
+    )
+    root.run("dpkg --configure -a", check=False)
+    root.run("apt-get install -y -q --fix-broken", check=False)
+    root.run(command)
+    _all_is_well(root, doing, before)
+
+
+def _prepared(root: Root, doing: str) -> str:
+    """Bring a root to where an operation begins, and return its command."""
+    if doing in _GONE:
+        return f"apt-get {_GONE[doing]} -y -q {' '.join(BOTH)}"
+    if doing == INSTALL:
+        root.run(f"apt-get remove -y -q {' '.join(BOTH)}")
+    if doing == BACK:
+        computer.use(root, builds.NEXT, "trixie")
+        computer.install(root, *BOTH)
+        computer.use(root, builds.THIS, "trixie")
+    if doing == UPDATE:
+        computer.use(root, builds.LATER, "trixie")
+    return computer.install_command(root, *BOTH)
+
+
+def _kill_at(root: Root, command: str, percent: float, after_s: float, *, power: bool) -> bool:
+    """Kill a command some seconds after apt has said a percentage. Return whether it was still running."""
+    process = root.doom(f"{command} -o APT::Status-Fd=1")
+    assert process.stdout is not None
+    for line in process.stdout:
+        found = _PROGRESS.match(line)
+        if found and float(found[1]) >= percent:
+            break
+    try:
+        process.wait(timeout=after_s)
+    except subprocess.TimeoutExpired:
+        pass
+    else:
+        return False
+    if power:
+        root.cut_power()
+        process.wait()
+        root.start()
+    else:
+        root.kill()
+        process.wait()
+    return True
+
+
+def _all_is_well(root: Root, doing: str, before: int) -> None:
+    if doing in _GONE:
+        for package in BOTH:
+            assert computer.version(root, package) == ""
+            assert root.exists(computer.DATA[package])
+            assert root.exists(computer.SETTINGS[package])
+        assert computer.processes(root) == ""
+        computer.install(root, *BOTH)
+    for package in BOTH:
+        assert computer.version(root, package) == computer.offered(root, package)
+        wait(lambda package=package: computer.running(root, package), f"{package} runs")
+    assert computer.changed_files(root, *BOTH) == ""
+    wait(lambda: computer.page(root), "a page of the collector")
+    assert computer.has_row(root)
+    assert f"all {2 if doing == UPDATE else 1} are applied" in computer.tables(root)
+    assert computer.complaints(root, COLLECTOR) == set()
+    computer.idle(root)
+    assert len(computer.journal(root)) > before
+    assert computer.chain_is_whole(root)
+    computer.tap(root)
+    assert computer.status(root)["state"] == "active", GATE
