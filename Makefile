@@ -37,7 +37,7 @@ IN_BROWSER = $(BIN)/python -m pytest -n $(BESIDE) --dist worksteal $(PAGES) $(AR
 # Tests start hundreds of processes of ours; without stored bytecode each would compile all of fabgate again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engines browser check panel-pictures screenshots bench bench-collector soak mutants coverage hardware packages lock clean
+.PHONY: help demo test test-engines browser check panel-pictures screenshots bench bench-collector soak mutants coverage hardware packages lock test-install test-install-core clean
 
 help:  ## print this list
 	@echo "fabgate $$(sed -n 's/^__version__ = "\(.*\)"/\1/p' fabgate/__init__.py): a badge powers a machine, and every minute reaches the collector once"
@@ -100,6 +100,20 @@ test-engines: $(READY) $(ENGINES)  ## months against real programs: hledger, Str
 	@command -v hledger >/dev/null || sh tools/apt hledger
 	@command -v soffice >/dev/null || sh tools/apt libreoffice-calc-nogui
 	@FABGATE_ENGINES=$(dir $(ENGINES)) $(BIN)/python -m pytest -q -n 0 tests/collector/engines/engine_*.py $(ARGS)
+
+# What tries the packages. Root installs it; others, and computers that let no root start, get the reason from pytest.
+INSTALL_NEEDS = if [ "$$(id -u)" = 0 ]; then \
+    for pair in systemd-nspawn:systemd-container mmdebstrap:mmdebstrap dh:debhelper apt-ftparchive:apt-utils gpg:gnupg; do \
+	command -v $${pair%%:*} >/dev/null || sh tools/apt $${pair\#*:} || true; done; fi
+IN_ROOTS = $(BIN)/python -m pytest -n $(CORES) --dist worksteal -v
+
+test-install-core: $(READY) $(PACKAGING)  ## both packages in a real Debian 13: install, update, purge, three kills (10 minutes; root)
+	@$(INSTALL_NEEDS)
+	@$(IN_ROOTS) tests/install/install_core.py $(ARGS)
+
+test-install: $(READY) $(PACKAGING)  ## the packages in real Debian 12 and 13, with a report in docs/tried (an hour; root)
+	@$(INSTALL_NEEDS)
+	@$(IN_ROOTS) -o faulthandler_timeout=0 --report=docs/tried tests/install/install_*.py $(ARGS)
 
 check: $(READY)  ## ruff (wide) and mypy --strict
 	@$(BIN)/ruff check .

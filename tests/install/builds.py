@@ -23,6 +23,8 @@ from tools.packages import apt
 #: This tree; the same with a higher version; and one whose database has one table more.
 THIS, NEXT, LATER = "this", "next", "later"
 NUMBERS: Final = {NEXT: "9.0.0", LATER: "9.1.0"}
+#: How many migrations the database of each has.
+STEPS: Final = {THIS: len(migrations.KNOWN), NEXT: len(migrations.KNOWN), LATER: len(migrations.KNOWN) + 1}
 PYTHON: Final = ROOT / ".venv-packages/bin/python"
 #: What goes into packages.
 _SHIPPED: Final = ("fabgate", "systemd", "config", "tools", "hardware", ":(glob)*")
@@ -90,9 +92,9 @@ def _build(version: str, suite: str, into: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="fabgate-version-") as name:
         tree = ROOT if version == THIS else _changed(version, Path(name))
         command = [str(PYTHON), "-m", "tools.packages", "--suite", suite, "--arch", architecture(), "--dist", str(into)]
-        # Only the packages of this tree are those that users get: the others may be larger, and are made faster.
-        fast = {} if version == THIS else {"DPKG_DEB_COMPRESSOR_LEVEL": "0"}
-        done = subprocess.run(command, cwd=tree, env=os.environ | fast, capture_output=True, text=True, check=False)
+        # Larger than those that users get, but made and unpacked sooner.
+        fast = os.environ | {"DPKG_DEB_COMPRESSOR_LEVEL": "0"}
+        done = subprocess.run(command, cwd=tree, env=fast, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
 

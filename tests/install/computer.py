@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from tests.install import builds
 from tests.install.roots import Done, Root
 from tests.support.patience import wait
 
@@ -130,8 +131,13 @@ def status(root: Root) -> dict[str, Any]:
 
 
 def idle(root: Root) -> dict[str, Any]:
-    """Wait until the gate waits for a badge, and return its status."""
-    return wait(lambda: (found := status(root)).get("state") == "idle" and found, "a gate that waits for a badge")
+    """Wait until the gate waits for a badge, and return its status. In its first moment it has no roster, and refuses all."""
+
+    def ready() -> dict[str, Any]:
+        found = status(root)
+        return found if found.get("state") == "idle" and (found.get("roster") or {}).get("version") else {}
+
+    return wait(ready, "a gate that waits for a badge")
 
 
 def tap(root: Root) -> None:
@@ -144,6 +150,12 @@ def tap(root: Root) -> None:
 def journal(root: Root) -> list[dict[str, Any]]:
     lines = root.run("runuser -u fabgate -- fabgate journal --json").text.splitlines()
     return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+def newest(root: Root, fact: str) -> dict[str, Any]:
+    """Return what the newest entry of a kind says, such as "session.ended". Raises IndexError if there is none."""
+    found: dict[str, Any] = [entry for entry in journal(root) if entry["type"] == f"fabgate.{fact}.v1"][-1]["data"]
+    return found
 
 
 def chain_is_whole(root: Root) -> bool:
@@ -165,9 +177,10 @@ def has_row(root: Root) -> bool:
     return ROW in root.says("fabgate-collector gates")
 
 
-def tables(root: Root) -> str:
-    """Return the doctor's line about the migrations."""
-    return next(line for line in root.says("fabgate-collector doctor").splitlines() if " migrations " in line)
+def has_tables_of(root: Root, version: str) -> bool:
+    """Does the doctor find all migrations of a version, and no more?"""
+    lines = root.says("fabgate-collector doctor").splitlines()
+    return any(" migrations " in line and f"all {builds.STEPS[version]} are applied" in line for line in lines)
 
 
 def complaints(root: Root, program: str) -> set[str]:

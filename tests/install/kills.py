@@ -64,25 +64,24 @@ def _prepared(root: Root, doing: str) -> str:
 
 def _kill_at(root: Root, command: str, percent: float, after_s: float, *, power: bool) -> bool:
     """Kill a command some seconds after apt has said a percentage. Return whether it was still running."""
-    process = root.doom(f"{command} -o APT::Status-Fd=1")
-    assert process.stdout is not None
-    for line in process.stdout:
-        found = _PROGRESS.match(line)
-        if found and float(found[1]) >= percent:
-            break
-    try:
-        process.wait(timeout=after_s)
-    except subprocess.TimeoutExpired:
-        pass
-    else:
-        return False
+    with root.doom(f"{command} -o APT::Status-Fd=1") as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            found = _PROGRESS.match(line)
+            if found and float(found[1]) >= percent:
+                break
+        try:
+            process.wait(timeout=after_s)
+        except subprocess.TimeoutExpired:
+            pass
+        else:
+            return False
+        if power:
+            root.cut_power()
+        else:
+            root.kill()
     if power:
-        root.cut_power()
-        process.wait()
         root.start()
-    else:
-        root.kill()
-        process.wait()
     return True
 
 
@@ -100,7 +99,7 @@ def _all_is_well(root: Root, doing: str, before: int) -> None:
     assert computer.changed_files(root, *BOTH) == ""
     wait(lambda: computer.page(root), "a page of the collector")
     assert computer.has_row(root)
-    assert f"all {2 if doing == UPDATE else 1} are applied" in computer.tables(root)
+    assert computer.has_tables_of(root, builds.LATER if doing == UPDATE else builds.THIS)
     assert computer.complaints(root, COLLECTOR) == set()
     computer.idle(root)
     assert len(computer.journal(root)) > before
