@@ -111,9 +111,9 @@ test-install-core: $(READY) $(PACKAGING)  ## both packages in a real Debian 13: 
 	@$(INSTALL_NEEDS)
 	@$(IN_ROOTS) tests/install/install_core.py $(ARGS)
 
-test-install: $(READY) $(PACKAGING)  ## the packages in real Debian 12 and 13, with a report in docs/tried (an hour; root)
+test-install: $(READY) $(PACKAGING)  ## the packages in real Debian 12 and 13, with a report in docs/trials (an hour; root)
 	@$(INSTALL_NEEDS)
-	@$(IN_ROOTS) -o faulthandler_timeout=0 --report=docs/tried tests/install/install_*.py $(ARGS)
+	@$(IN_ROOTS) -o faulthandler_timeout=0 --report=docs/trials tests/install/install_*.py $(ARGS)
 
 check: $(READY)  ## ruff (wide) and mypy --strict
 	@$(BIN)/ruff check .

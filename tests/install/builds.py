@@ -97,6 +97,8 @@ def _build(version: str, suite: str, into: Path) -> None:
         done = subprocess.run(command, cwd=tree, env=fast, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+    for unused in ("apt", "trial-key"):  # each run signs with a key of its own
+        shutil.rmtree(into / unused)
 
 
 def _changed(version: str, tree: Path) -> Path:

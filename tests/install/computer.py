@@ -26,7 +26,7 @@ CONFIG_TXT: Final = "/boot/firmware/config.txt"
 PAGE: Final = "http://127.0.0.1:8000/healthz"
 #: What the doctor finds in any root of nspawn: it has no network for its clock, and its disk is an overlay.
 OF_ANY_ROOT: Final = {"clock", "disk-kind"}
-_SOURCE: Final = "/etc/apt/sources.list.d/fabgate.sources"
+SOURCE: Final = "/etc/apt/sources.list.d/fabgate.sources"
 _GATE_YAML: Final = """\
 site: lyon
 gate: laser-2
@@ -48,8 +48,8 @@ def use(root: Root, version: str, suite: str) -> Done:
     """Name the repository of one version to apt, and read its list. The lists of Debian stay as they are."""
     keys = f"/srv/apt/{version}/release-keys.asc"
     lines = f"Types: deb\nURIs: file:/srv/apt/{version}\nSuites: {suite}\nComponents: main\nSigned-By: {keys}\n"
-    root.write(_SOURCE, lines)
-    only = f"-o Dir::Etc::sourcelist={_SOURCE} -o Dir::Etc::sourceparts=/dev/null -o APT::Get::List-Cleanup=0"
+    root.write(SOURCE, lines)
+    only = f"-o Dir::Etc::sourcelist={SOURCE} -o Dir::Etc::sourceparts=/dev/null -o APT::Get::List-Cleanup=0"
     return root.run(f"apt-get update -q {only}", check=False)
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from tests.install.computer import CONFIG_TXT, GATE, SOURCE
 from tests.install.roots import Root
 
 #: What every package changes, and the system by itself: logs, caches, the lists of dpkg and apt, and what ends at shutdown.
 _PASSING: Final = (
-    *("/proc", "/sys", "/dev", "/run", "/tmp", "/srv/apt"),
+    *("/proc", "/sys", "/dev", "/run", "/tmp", "/srv/apt", SOURCE),
     *("/var/log", "/var/cache", "/var/tmp", "/var/lib/apt", "/var/lib/dpkg", "/var/lib/systemd", "/root/.cache"),
 )
-#: The lists of accounts are compared as sets: the system writes them anew for each account.
+#: The lists of accounts: each account is compared as a file of its own, because the system writes a list anew for each.
 _LISTS: Final = ("/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow")
 
 
@@ -31,10 +32,25 @@ def files(root: Root) -> dict[str, str]:
     for line in sums.splitlines():
         digest, _, path = line.partition("  ")
         all_files[path] += f" {digest}"
+    # Where everything changes, at least nothing may keep our name.
+    for path in root.run("find /var /run /tmp /root -xdev -name '*fabgate*'").text.splitlines():
+        all_files.setdefault(path, "has our name")
     for path in _LISTS:
-        all_files[path] = " ".join(sorted(root.says(f"cat {path}").splitlines()))
+        del all_files[path]
         all_files.pop(f"{path}-", None)  # the list before the last change
+        for line in root.says(f"cat {path}").splitlines():
+            name, _, more = line.partition(":")
+            all_files[f"{path} {name}"] = more
     return all_files
+
+
+def left_by_purge(*packages: str) -> set[str]:
+    """Return what a purge that deletes everything leaves in place, of these packages.
+
+    The lines of config.txt, and the groups of the pins: by then other programs and people may rely on both.
+    """
+    groups = {f"{path} {name}" for path in ("/etc/group", "/etc/gshadow") for name in ("gpio", "spi")}
+    return {CONFIG_TXT, *groups} if GATE in packages else set()
 
 
 def differences(before: dict[str, str], after: dict[str, str]) -> set[str]:

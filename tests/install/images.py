@@ -20,7 +20,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 #: Where bare systems and built packages are kept between runs, outside the checkout.
-CACHE: Final = Path(os.environ.get("FABGATE_ROOTS", "~/.cache/fabgate-roots")).expanduser()
+CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "fabgate-roots").expanduser()
 #: A bare system is made again after this time, so that the packages are tried with what Debian has now.
 _KEPT_S: Final = 7 * 24 * 3600
 _CONTROL: Final = ROOT / "tools/packages/debian/control"
@@ -69,12 +69,10 @@ def join(image: Image, upper: Path, work: Path, at: Path) -> Image:
     for folder in (upper, work, at):
         folder.mkdir(parents=True)
     layers = ":".join(map(str, image.layers))
-    mounted = subprocess.run(
-        ["mount", "-t", "overlay", "overlay", "-o", f"lowerdir={layers},upperdir={upper},workdir={work}", str(at)],
-        capture_output=True,
-        check=False,
-    )
-    if mounted.returncode == 0:
+    # volatile: nothing waits for the disk. What these tests kill are processes, and the memory of this computer stays.
+    options = f"volatile,lowerdir={layers},upperdir={upper},workdir={work}"
+    mount = ["mount", "-t", "overlay", "overlay", "-o", options, str(at)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode == 0:
         return Image((upper, *image.layers))
     (only,) = image.layers
     at.rmdir()
@@ -108,8 +106,6 @@ def _settle(system: Path) -> None:
     dumped = subprocess.run(["apt-config", "dump", "Acquire"], capture_output=True, text=True, check=True).stdout
     lines = [line for line in dumped.splitlines() if re.match(r"Acquire::(https?|Check-|Retries)", line)]
     (system / "etc/apt/apt.conf.d/50acquire").write_text("\n".join(lines) + "\n")
-    # dpkg waits for the disk after each file. What these tests kill are processes, and the memory of this computer stays.
-    (system / "etc/dpkg/dpkg.cfg.d/50no-wait").write_text("force-unsafe-io\n")
     # Raspberry Pi OS has this file; its last line belongs to one model only.
     (system / "boot/firmware").mkdir(parents=True)
     (system / "boot/firmware/config.txt").write_text("[pi3]\ndtparam=audio=on\n")

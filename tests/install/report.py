@@ -20,6 +20,7 @@ class Reporter:
         self._folder = folder
         self._began = time.monotonic()
         self._cases: dict[str, tuple[str, float, list[str]]] = {}
+        self._terminal: pytest.TerminalReporter | None = None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Add up the phases of each case. A failure of any phase is a failure of the case."""
@@ -28,6 +29,19 @@ class Reporter:
             outcome = report.outcome
         seen = [text for name, text in report.user_properties if name == "seen"]
         self._cases[report.nodeid] = (outcome, seconds + report.duration, seen)
+        # At once: a whole run takes an hour, and may be stopped before its end.
+        if report.failed:
+            self._print(report.longreprtext[-3000:])
+        elif report.when == "call":
+            self._print("\n".join(f"    {text}" for text in seen))
+
+    def _print(self, text: str) -> None:
+        if text and self._terminal is not None:
+            self._terminal.ensure_newline()
+            self._terminal.write_line(text)
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self._terminal = session.config.pluginmanager.get_plugin("terminalreporter")
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self._folder is None or not any(outcome != "skipped" for outcome, _, _ in self._cases.values()):
