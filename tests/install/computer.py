@@ -88,19 +88,38 @@ def changed_files(root: Root, *packages: str) -> str:
 def set_up(root: Root, *packages: str) -> None:
     """Write the settings of an installed package, and start it, as its README.Debian says."""
     if COLLECTOR in packages:
-        root.write("/etc/fabgate/collector.env", _ENV, mode=0o640, owner="root:fabgate-collector")
-        root.run("install -d -m 700 -o fabgate-collector -g fabgate-collector /var/lib/fabgate-collector")
-        root.run("fabgate-collector migrate")
-        root.run("systemctl enable --now fabgate-collector.target fabgate-collector-backup.timer")
-        wait(lambda: page(root), "a page of the collector")
-        root.run(f"fabgate-collector gate-add {ROW} --machine {ROW} --title 'Laser 1' --preset laser --emulated")
-        root.run("systemctl start fabgate-collector-backup.service")
+        start_collector(root, _ENV)
+        root.run(
+            "systemctl enable --now fabgate-collector-backup.timer && systemctl start fabgate-collector-backup.service"
+        )
     if GATE in packages:
         root.write("/etc/fabgate/gate.yaml", _GATE_YAML, mode=0o640, owner="root:fabgate")
         root.write("/etc/fabgate/members.yaml", _MEMBERS, mode=0o640, owner="root:fabgate")
         root.run("runuser -u fabgate -- fabgate check /etc/fabgate/gate.yaml")
         root.run("systemctl enable --now fabgate-gate")
         idle(root)
+
+
+def set_up_on_postgresql(root: Root) -> None:
+    """Install PostgreSQL in a root with the package of the collector, and set up the collector on it, as docs/install.md says."""
+    root.run("apt-get update -q && apt-get install -y -q --download-only postgresql", online=True)
+    root.run("apt-get install -y -q postgresql")
+    as_postgres = "runuser -u postgres --"
+    root.run(f"{as_postgres} psql -q -c \"CREATE ROLE fabgate LOGIN PASSWORD 'secret'\"")
+    root.run(f"{as_postgres} createdb --owner=fabgate --encoding=UTF8 --template=template0 fabgate")
+    url = "/etc/fabgate/database.url"
+    root.write(url, "postgresql://fabgate:secret@127.0.0.1/fabgate\n", mode=0o640, owner="root:fabgate-collector")
+    start_collector(root, f"{_ENV}FABGATE_DATABASE_URL_FILE={url}\n")
+
+
+def start_collector(root: Root, settings: str) -> None:
+    """Write the settings of a new collector, start it, and add a gate. The timer of the nightly copy stays off."""
+    root.write("/etc/fabgate/collector.env", settings, mode=0o640, owner="root:fabgate-collector")
+    root.run("install -d -m 700 -o fabgate-collector -g fabgate-collector /var/lib/fabgate-collector")
+    root.run("fabgate-collector migrate")
+    root.run("systemctl enable --now fabgate-collector.target")
+    wait(lambda: page(root), "a page of the collector")
+    root.run(f"fabgate-collector gate-add {ROW} --machine {ROW} --title 'Laser 1' --preset laser --emulated")
 
 
 def state_of(root: Root, unit: str) -> tuple[str, str]:

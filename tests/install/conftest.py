@@ -104,13 +104,13 @@ class Systems:
         self._images = images_made
         self._forever = forever
 
-    def bare(self, suite: str = "trixie", *, network: bool = False) -> Root:
+    def bare(self, suite: str = "trixie") -> Root:
         """Start a bare system, in which apt knows the repository of this version."""
-        root = self._start(images.bare(suite), f"bare-{suite}", self._stack, network=network)
+        root = self._start(images.bare(suite), f"bare-{suite}", self._stack)
         computer.use(root, builds.THIS, suite)
         return root
 
-    def installed(self, *packages: str, suite: str = "trixie", network: bool = False) -> Root:
+    def installed(self, *packages: str, suite: str = "trixie") -> Root:
         """Start a system in which this version of the packages was installed, and set up, and the gate has a session behind it."""
         name = f"{suite}-{'-'.join(packages)}"
         if name not in self._images:
@@ -122,7 +122,7 @@ class Systems:
                 computer.tap(root)
                 computer.tap(root)
             self._images[name] = root.freeze()
-        root = self._start(self._images[name], name, self._stack, network=network)
+        root = self._start(self._images[name], name, self._stack)
         for package in packages:
             roots.wait(lambda package=package: computer.running(root, package), f"{package} after the start")
         if computer.COLLECTOR in packages:
@@ -131,8 +131,8 @@ class Systems:
             computer.idle(root)
         return root
 
-    def _start(self, image: Image, name: str, stack: ExitStack, *, network: bool = False) -> Root:
-        root = Root(image, name, repositories=self._repositories, network=network)
+    def _start(self, image: Image, name: str, stack: ExitStack) -> Root:
+        root = Root(image, name, repositories=self._repositories)
         stack.callback(root.remove)
         root.start()
         return root

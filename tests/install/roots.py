@@ -57,14 +57,13 @@ class CommandError(AssertionError):
 class Root:
     """One copy of an image. `start` boots it; `remove` must be called at the end."""
 
-    def __init__(self, image: Image, name: str, *, repositories: Path, network: bool = False) -> None:
-        """Copy the image. `repositories` is what the root sees as /srv/apt. With `network` it uses that of this computer."""
+    def __init__(self, image: Image, name: str, *, repositories: Path) -> None:
+        """Copy the image. `repositories` is what the root sees as /srv/apt."""
         unique = f"{os.getpid()}-{next(_numbers)}"
         self.name = f"fabgate-{unique}"
         self._folder = RUNS / f"{unique}-{name}"
         self.path = self._folder / "system"
         self._repositories = repositories
-        self._network = network
         self._process: subprocess.Popen[bytes] | None = None
         self._leader = 0
         self._image = images.join(image, self._folder / "changes", self._folder / "work", self.path)
@@ -74,9 +73,8 @@ class Root:
     def start(self) -> None:
         """Boot, and wait until systemd has started everything."""
         command = ["systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--machine", self.name]
-        if not self._network:
-            command.append("--private-network")
-        command += ["--resolv-conf=off", f"--bind-ro={self._repositories}:/srv/apt", "--directory", str(self.path)]
+        command += ["--private-network", "--resolv-conf=off"]
+        command += [f"--bind-ro={self._repositories}:/srv/apt", "--directory", str(self.path)]
         with (self._folder / "console").open("ab") as console:
             self._process = subprocess.Popen(
                 # If the tests are killed, the root ends too.
@@ -135,11 +133,14 @@ class Root:
     # --- commands ---------------------------------------------------------------------------------------------------------
 
     def run(
-        self, command: str, *, check: bool = True, answers: str = "", hangs_s: float = _HANGS_S, **more: str
+        self, command: str, *, check: bool = True, answers: str = "", hangs_s: float = _HANGS_S, online: bool = False
     ) -> Done:
-        """Run lines of bash as root and return what they printed. Raises CommandError, unless `check` is False."""
+        """Run lines of bash as root and return what they printed. Raises CommandError, unless `check` is False.
+
+        With `online` the command has the network of this computer, to download something. Nothing else of the root has it.
+        """
         done = subprocess.run(
-            ["nsenter", "--target", str(self._leader), "--all", *_env(more), "bash", "-c", f"cd /root\n{command}"],
+            self._enter("bash", "-c", f"cd /root\n{command}", online=online),
             input=answers.encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -151,6 +152,11 @@ class Root:
             raise CommandError(ended)
         return ended
 
+    def _enter(self, *command: str, online: bool = False) -> list[str]:
+        kinds = ("mount", "uts", "ipc", "pid", "cgroup", *(() if online else ("net",)))
+        entered = ["nsenter", "--target", str(self._leader), *(f"--{kind}" for kind in kinds)]
+        return [*entered, "/usr/bin/env", "-i", *(f"{name}={value}" for name, value in _ENVIRONMENT.items()), *command]
+
     def says(self, command: str) -> str:
         """Run a command and return its output without the last line end, whatever its exit code."""
         return self.run(command, check=False).text.strip()
@@ -160,7 +166,7 @@ class Root:
         named = [f"--setenv={name}={value}" for name, value in _ENVIRONMENT.items()]
         begin = ["systemd-run", "--quiet", "--collect", "--pipe", "--wait", f"--unit={_DOOMED}", *named]
         return subprocess.Popen(
-            ["nsenter", "--target", str(self._leader), "--all", *_env({}), *begin, "bash", "-c", command],
+            self._enter(*begin, "bash", "-c", command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -191,7 +197,3 @@ def forget_left_over() -> None:
 def _forget(folder: Path) -> None:
     subprocess.run(["umount", "--quiet", "--lazy", str(folder / "system")], check=False)
     shutil.rmtree(folder)
-
-
-def _env(more: dict[str, str]) -> list[str]:
-    return ["/usr/bin/env", "-i", *(f"{name}={value}" for name, value in (_ENVIRONMENT | more).items())]
