@@ -41,6 +41,8 @@ OF_THE_GATE = {
     "memory": "running.sizes",
     "start": "running.sizes",
     "flush": "running.flush",
+    "package-size": "running.packages",
+    "install": "running.packages",
 }
 OF_THE_COLLECTOR = {
     "ingest": "intake.backlog",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from bench import __main__ as bench
 from bench.figures import Figure, Measurement, in_turn, percentile, save, table, turns
 from bench.process import BenchError, calling
 from bench.run import Run
+from bench.running import packages
 
 ROOT = Path(__file__).parents[2]
 #: The ids of the numbers that are promised, of the gate and of the collector.
@@ -36,6 +38,8 @@ OF_THE_GATE = [
     "memory",
     "start",
     "flush",
+    "package-size",
+    "install",
 ]
 OF_THE_COLLECTOR = [
     "ingest",
@@ -77,6 +81,30 @@ def test_a_measurement_writes_its_figures(tmp_path, capsys):
     assert [row["meets"] for row in rows] == [True, True, True, True, None]
     assert [row["value"] for row in rows if row["meets"] is None] == [2013]
     assert "no card, the stock package" in capsys.readouterr().out
+
+
+def test_the_largest_file_of_each_package_counts_and_where_none_is_built_it_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(packages, "DIST", tmp_path)
+    figures = bench.measure("package-size")
+    assert [figure.meets for figure in figures] == [None] * 3
+    assert "make packages builds it" in figures[0].note
+    for name, size in (
+        ("fabgate-gate_1_all", 1_200_000),
+        ("fabgate-mfrc522_1_all", 30_000),
+        ("fabgate-collector_1_amd64", 20),
+        ("fabgate-collector_1_arm64", 23_000_000),
+    ):
+        (tmp_path / f"{name}.deb").write_bytes(b"")
+        os.truncate(tmp_path / f"{name}.deb", size)
+    figures = bench.measure("package-size")
+    assert [(figure.value, figure.meets) for figure in figures] == [(1.2, False), (0.03, True), (23, True)]
+
+
+def test_an_installation_is_compared_with_apt_alone_and_without_a_run_it_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(packages, "REPORT", tmp_path / "install.json")
+    assert "make test-install-core writes it" in bench.measure("install")[0].note
+    packages.REPORT.write_text('{"first_page_s": 30.0, "debian_s": 20.0}')
+    assert [figure.value for figure in bench.measure("install")] == [1.5, 30]
 
 
 def test_another_interpreter_measures_after_our_own_and_its_figures_name_it(tmp_path, monkeypatch, capsys):

@@ -109,17 +109,28 @@ def set_up_on_postgresql(root: Root) -> None:
     root.run(f"{as_postgres} createdb --owner=fabgate --encoding=UTF8 --template=template0 fabgate")
     url = "/etc/fabgate/database.url"
     root.write(url, "postgresql://fabgate:secret@127.0.0.1/fabgate\n", mode=0o640, owner="root:fabgate-collector")
-    start_collector(root, f"{_ENV}FABGATE_DATABASE_URL_FILE={url}\n")
+    start_collector(root, f"FABGATE_DATABASE_URL_FILE={url}\n")
+    add_row(root)
 
 
-def start_collector(root: Root, settings: str) -> None:
-    """Write the settings of a new collector, start it, and add a gate. The timer of the nightly copy stays off."""
-    root.write("/etc/fabgate/collector.env", settings, mode=0o640, owner="root:fabgate-collector")
+def start_collector(root: Root, more: str = "") -> None:
+    """Write the settings of a new collector, with `more` lines, and start it until it has a page, without the nightly copy."""
+    root.write("/etc/fabgate/collector.env", _ENV + more, mode=0o640, owner="root:fabgate-collector")
     root.run("install -d -m 700 -o fabgate-collector -g fabgate-collector /var/lib/fabgate-collector")
     root.run("fabgate-collector migrate")
     root.run("systemctl enable --now fabgate-collector.target")
     wait(lambda: page(root), "a page of the collector")
+
+
+def add_row(root: Root) -> None:
     root.run(f"fabgate-collector gate-add {ROW} --machine {ROW} --title 'Laser 1' --preset laser --emulated")
+
+
+def copy_nightly(root: Root) -> None:
+    """Let the collector be copied each night, and now."""
+    root.run(
+        "systemctl enable --now fabgate-collector-backup.timer && systemctl start fabgate-collector-backup.service"
+    )
 
 
 def state_of(root: Root, unit: str) -> tuple[str, str]:

@@ -6,9 +6,10 @@ import os
 import random
 import shutil
 import subprocess
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -155,3 +156,16 @@ def systems(repositories: Path, _kept) -> Iterator[Systems]:
 def seen(request: pytest.FixtureRequest) -> Callable[[str], Any]:
     """Note for the report what a case has seen."""
     return lambda text: request.node.user_properties.append(("seen", text))
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> Callable[[str], AbstractContextManager[None]]:
+    """Take the seconds of something, under a name, for `make bench`. No case depends on them."""
+
+    @contextmanager
+    def take(name: str) -> Iterator[None]:
+        began_s = time.monotonic()
+        yield
+        request.node.user_properties.append((name, round(time.monotonic() - began_s, 1)))
+
+    return take

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from tests.install import builds
 from tests.install.images import ROOT
+
+#: The seconds that cases took for something that `make bench` shows.
+FIGURES: Final = ROOT / "build/install.json"
 
 
 class Reporter:
@@ -20,6 +25,7 @@ class Reporter:
         self._folder = folder
         self._began = time.monotonic()
         self._cases: dict[str, tuple[str, float, list[str]]] = {}
+        self._figures: dict[str, object] = {}
         self._terminal: pytest.TerminalReporter | None = None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -27,7 +33,8 @@ class Reporter:
         outcome, seconds, _ = self._cases.get(report.nodeid, ("passed", 0.0, []))
         if report.outcome != "passed" and outcome == "passed":
             outcome = report.outcome
-        seen = [text for name, text in report.user_properties if name == "seen"]
+        seen = [str(text) for name, text in report.user_properties if name == "seen"]
+        self._figures |= {name: value for name, value in report.user_properties if name != "seen"}
         self._cases[report.nodeid] = (outcome, seconds + report.duration, seen)
         # At once: a whole run takes an hour, and may be stopped before its end.
         if report.failed:
@@ -44,6 +51,9 @@ class Reporter:
         self._terminal = session.config.pluginmanager.get_plugin("terminalreporter")
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self._figures:
+            FIGURES.parent.mkdir(exist_ok=True)
+            FIGURES.write_text(json.dumps(self._figures) + "\n", "utf-8")
         if self._folder is None or not any(outcome != "skipped" for outcome, _, _ in self._cases.values()):
             return
         self._folder.mkdir(parents=True, exist_ok=True)
