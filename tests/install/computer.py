@@ -88,10 +88,9 @@ def changed_files(root: Root, *packages: str) -> str:
 def set_up(root: Root, *packages: str) -> None:
     """Write the settings of an installed package, and start it, as its README.Debian says."""
     if COLLECTOR in packages:
-        start_collector(root, _ENV)
-        root.run(
-            "systemctl enable --now fabgate-collector-backup.timer && systemctl start fabgate-collector-backup.service"
-        )
+        start_collector(root)
+        add_row(root)
+        copy_nightly(root)
     if GATE in packages:
         root.write("/etc/fabgate/gate.yaml", _GATE_YAML, mode=0o640, owner="root:fabgate")
         root.write("/etc/fabgate/members.yaml", _MEMBERS, mode=0o640, owner="root:fabgate")
