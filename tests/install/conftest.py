@@ -19,6 +19,7 @@ import pytest
 from tests.install import builds, computer, images, report, roots
 from tests.install.images import Image
 from tests.install.roots import Root
+from tests.support.patience import wait
 
 #: Each program, with the package of Debian that has it.
 _NEEDED: Final = {
@@ -125,9 +126,9 @@ class Systems:
             self._images[name] = root.freeze()
         root = self._start(self._images[name], name, self._stack)
         for package in packages:
-            roots.wait(lambda package=package: computer.running(root, package), f"{package} after the start")
+            wait(lambda package=package: computer.running(root, package), f"{package} after the start")
         if computer.COLLECTOR in packages:
-            roots.wait(lambda: computer.page(root), "a page of the collector")
+            wait(lambda: computer.page(root), "a page of the collector")
         if computer.GATE in packages:
             computer.idle(root)
         return root

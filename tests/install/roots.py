@@ -189,9 +189,10 @@ class Root:
 
 def forget_left_over() -> None:
     """Remove the roots of runs that were killed."""
-    for folder in RUNS.glob("*-*"):
-        if not Path("/proc", folder.name.split("-")[0]).exists():
-            _forget(folder)
+    with images.locked(RUNS):
+        for folder in RUNS.glob("*-*"):
+            if not Path("/proc", folder.name.split("-")[0]).exists():
+                _forget(folder)
 
 
 def _forget(folder: Path) -> None:
