@@ -99,14 +99,15 @@ CSRF_COOKIE_NAME = f"fabgate_csrf_{ENVIRONMENT.web_port}"
 CSRF_COOKIE_HTTPONLY = True  # our script sends forms with the token that the page contains
 CSRF_FAILURE_VIEW = "fabgate.collector.faces.pages.password.kept_form.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
-# With FABGATE_HTTPS a proxy handles TLS and forwards plain HTTP; uvicorn takes the scheme from trusted proxies.
+# With FABGATE_WEB_CERT the web process handles TLS. With FABGATE_HTTPS alone a proxy does, and forwards plain HTTP; uvicorn
+# takes the scheme from trusted proxies.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = ENVIRONMENT.https
 CSRF_TRUSTED_ORIGINS = (
     [f"https://*{host}" if host.startswith(".") else f"https://{host}" for host in ENVIRONMENT.allowed_hosts]
     if ENVIRONMENT.https
     else []
 )
-SECURE_HSTS_SECONDS = 365 * 24 * 3600 if ENVIRONMENT.https else 0
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if ENVIRONMENT.hsts else 0
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {

@@ -1,4 +1,4 @@
-"""The ASGI application: Django, and the static files, which are served from the package without collecting them."""
+"""The ASGI applications: Django with the static files, which need no collecting, and that of port 80."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from servestatic import ServeStaticASGI
 
 from fabgate.collector import STATIC
 from fabgate.collector.ground.base.body_limit import bounded
+from fabgate.collector.ground.base.environ import Environment
 
 #: Pages name static files by the hash of their content (faces/template_tags.py), so browsers may keep them.
 MAX_AGE_S = 365 * 24 * 3600
@@ -38,7 +39,8 @@ def _forbid_sniffing(headers: Any, _path: str, _url: str) -> None:
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "fabgate.collector.settings")
 _django = get_asgi_application()
-# `lanes` can be imported only once Django is set up.
+# These can be imported only once Django is set up.
+from fabgate.collector.faces import port_80  # noqa: E402
 from fabgate.collector.processes.lanes import limited  # noqa: E402
 
 application = with_date(
@@ -51,3 +53,8 @@ application = with_date(
         add_headers_function=_forbid_sniffing,
     )
 )
+
+
+def port_80_application(env: Environment) -> Any:
+    """Return the application of port 80."""
+    return with_date(port_80.application(ca=env.web_ca, apt=env.web_apt, site=env.site, address=env.address))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from fabgate.collector.processes import connections
+from fabgate.collector.processes.listening import connections
 from tests.collector.serving import serving
 from tests.support.patience import HANGS_S
 

@@ -42,7 +42,12 @@ def of_browser(request: HttpRequest) -> str:
     chosen = request.COOKIES.get(settings.LANGUAGE_COOKIE_NAME, "")
     if chosen in SPOKEN:
         return chosen
-    for wanted in request.headers.get("Accept-Language", "").split(","):
+    return preferred(request.headers.get("Accept-Language", ""))
+
+
+def preferred(accept_language: str) -> str:
+    """Return the first language of a header Accept-Language in which there are pages, else English."""
+    for wanted in accept_language.split(","):
         tag = wanted.partition(";")[0].strip().partition("-")[0].lower()
         if tag in SPOKEN:
             return tag

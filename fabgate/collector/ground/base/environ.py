@@ -21,6 +21,8 @@ from fabgate.errors import UsageError
 
 #: The languages of gates' displays, the same as in fabgate/translations.py; the first one is the default.
 LANGS: Final = ("en", "fr")
+#: The port that browsers use for https:// unless the address names another one.
+HTTPS_PORT: Final = 443
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +49,21 @@ class Environment:
     mqtt_key: Path | None
     web_host: str
     web_port: int
+    #: The certificate of the pages and its key: with them the web process speaks TLS itself, without a proxy.
+    web_cert: Path | None
+    web_key: Path | None
+    #: The authority's certificate, which port 80 offers, and the folder of /apt there; neither need exist.
+    web_ca: Path
+    web_apt: Path
+    #: The port that serves these two things without TLS; None: none, unless systemd opens one.
+    web_http_port: int | None
     allowed_hosts: tuple[str, ...]
     database_url: str = field(repr=False)  # it may contain a password
     https: bool
+    #: Whether browsers are told to use nothing but TLS for a year. A browser that has been told so offers no way around a
+    #: certificate that it does not trust, so a certificate of the workshop's own authority is shown without.
+    hsts: bool
+    #: Empty where no proxy is trusted.
     proxies: str
     metrics_token: str = field(repr=False)
     log: str
@@ -65,8 +79,10 @@ class Environment:
         """Return the address of the pages, as far as it is known here."""
         own = {"localhost", "127.0.0.1", "[::1]", "::1", self.web_host}
         public = [host for host in self.allowed_hosts if host not in own and not host.startswith(("*", "."))]
-        if self.https and public:
-            return f"https://{public[0]}"
+        if self.https and (public or self.web_cert):
+            # A proxy has the usual port, whatever ours is.
+            port = f":{self.web_port}" if self.web_cert and self.web_port != HTTPS_PORT else ""
+            return f"https://{public[0] if public else 'localhost'}{port}"
         host = "localhost" if self.web_host in EVERYWHERE else self.web_host
         return f"http://{public[0] if public and self.web_host in EVERYWHERE else bracketed(host)}:{self.web_port}"
 
@@ -101,6 +117,10 @@ def read(environ: Mapping[str, str], *, need_site: bool, only: Collection[str] |
     mqtt_port = reader.port("FABGATE_MQTT_PORT", 8883 if ca else 1883)
     web_host = reader.host("FABGATE_WEB_HOST", "127.0.0.1")
     data = Path(reader.text("FABGATE_DATA", DEFAULT_DATA)).absolute()
+    web_cert, web_key = reader.file("FABGATE_WEB_CERT"), reader.file("FABGATE_WEB_KEY")
+    has_tls = web_cert is not None
+    # A browser on the same computer needs no TLS; passwords that cross a network do.
+    https = reader.switch("FABGATE_HTTPS", default=has_tls or not is_loopback(web_host))
     found = Environment(
         site=reader.site("FABGATE_SITE", required=need_site),
         data=data,
@@ -117,12 +137,19 @@ def read(environ: Mapping[str, str], *, need_site: bool, only: Collection[str] |
         mqtt_cert=reader.file("FABGATE_MQTT_CERT"),
         mqtt_key=reader.file("FABGATE_MQTT_KEY"),
         web_host=web_host,
-        web_port=reader.port("FABGATE_WEB_PORT", 8000),
+        web_port=reader.port("FABGATE_WEB_PORT", HTTPS_PORT if has_tls else 8000),
+        web_cert=web_cert,
+        web_key=web_key,
+        web_ca=Path(reader.text("FABGATE_WEB_CA", "/etc/fabgate/ca.crt")).absolute(),
+        web_apt=Path(reader.text("FABGATE_WEB_APT") or data / "apt").absolute(),
+        web_http_port=reader.port("FABGATE_WEB_PORT_HTTP", 80) if reader.is_set("FABGATE_WEB_PORT_HTTP") else None,
         allowed_hosts=reader.hosts("FABGATE_ALLOWED_HOSTS", web_host),
         database_url=reader.database_url("FABGATE_DATABASE_URL", "FABGATE_DATABASE_URL_FILE"),
-        # A browser on the same computer needs no TLS; passwords that cross a network do.
-        https=reader.switch("FABGATE_HTTPS", default=not is_loopback(web_host)),
-        proxies=reader.proxies("FABGATE_PROXIES", "127.0.0.1"),
+        https=https,
+        hsts=https and (not has_tls or reader.is_set("FABGATE_HTTPS")),
+        proxies=""
+        if has_tls and not reader.is_set("FABGATE_PROXIES")
+        else reader.proxies("FABGATE_PROXIES", "127.0.0.1"),
         metrics_token=reader.secret("FABGATE_METRICS_TOKEN", "FABGATE_METRICS_TOKEN_FILE"),
         log=reader.one_of("FABGATE_LOG", FORMS),
         simulated=reader.switch("FABGATE_SIMULATED", default=False),
@@ -147,6 +174,7 @@ def read(environ: Mapping[str, str], *, need_site: bool, only: Collection[str] |
             " FABGATE_SMTP_URL=smtp://USER:PASSWORD@HOST:587/, or unset FABGATE_MAIL_FROM"
         )
     _check_certificate(found, reader.mistakes)
+    _check_web_certificate(found, reader)
     reader.check_names()
     if reader.mistakes:
         raise UsageError("\n".join(reader.mistakes))
@@ -165,4 +193,23 @@ def _check_certificate(found: Environment, mistakes: list[str]) -> None:
     if not found.mqtt_ca:
         mistakes.append(
             f"FABGATE_MQTT_CA: not set, but {there[0]} is; set it to the certificate of the broker's authority"
+        )
+
+
+def _check_web_certificate(found: Environment, reader: Reader) -> None:
+    """Refuse half a pair, and settings for a proxy beside it: its headers would let anybody name another address."""
+    given = {"FABGATE_WEB_CERT": found.web_cert, "FABGATE_WEB_KEY": found.web_key}
+    there = [name for name, path in given.items() if path]
+    if not there:
+        return
+    reader.mistakes.extend(
+        f"{name}: not set, but {there[0]} is; set both, or unset {there[0]}" for name, path in given.items() if not path
+    )
+    if not found.https:
+        reader.mistakes.append(
+            f"FABGATE_HTTPS: found 0, but {there[0]} is set: pages are served with TLS; unset FABGATE_HTTPS"
+        )
+    if reader.is_set("FABGATE_PROXIES"):
+        reader.mistakes.append(
+            f"FABGATE_PROXIES: set, but {there[0]} is, too: with TLS in the web process there is no proxy; unset one"
         )

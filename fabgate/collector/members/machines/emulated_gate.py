@@ -33,7 +33,7 @@ reader: {{driver: simulated, control_socket: {socket}}}
 output: {{driver: memory}}        # switches nothing
 panel: {{driver: log}}            # prints what light, sound and display would show
 roster:
-  url: {url}
+  url: {url}{ca}
   token_file: {token}
 gate_key_file: {seal}
 badge_key_file: {badge}
@@ -71,12 +71,13 @@ def write(env: Environment, gate: str, title: str) -> Path:
         "title": title or gate,
         "socket": str(_socket(env, gate)),
         # The web process on this computer, without a proxy in between.
-        "url": f"http://{bracketed(host)}:{env.web_port}",
+        "url": env.address if env.web_cert else f"http://{bracketed(host)}:{env.web_port}",
         "token": str(keys / "token"),
         "seal": str(keys / "seal.keys"),
         "badge": str(keys / "badge.keys"),
     }
-    text = _YAML.format(mqtt=_mqtt(env, gate), **{name: _quoted(value) for name, value in values.items()})
+    ca = f"\n  ca: {_quoted(str(env.web_ca))}" if env.web_cert and env.web_ca.is_file() else ""
+    text = _YAML.format(mqtt=_mqtt(env, gate), ca=ca, **{name: _quoted(value) for name, value in values.items()})
     path = folder / "gate.yaml"
     if not path.exists():
         path.write_text(text, encoding="utf-8")

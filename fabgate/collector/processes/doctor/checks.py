@@ -18,6 +18,7 @@ from django.db import connection
 from fabgate import installed, wire
 from fabgate.collector.ground.base import data_folder, environ, smtp
 from fabgate.collector.ground.base.env_values import EVERYWHERE
+from fabgate.collector.ground.base.environ import HTTPS_PORT
 from fabgate.collector.ground.db import postgresql
 from fabgate.collector.members.machines import gate_keys
 from fabgate.collector.processes.doctor import judging
@@ -124,7 +125,9 @@ def pages(facts: Facts) -> Finding:
         return not_checked(
             "pages", "FABGATE_HTTPS or a public name in FABGATE_ALLOWED_HOSTS is not set: there is no TLS"
         )
-    return _reached("pages", found.address.removeprefix("https://"), 443, found.mqtt_ca, "collector's", facts.now)
+    host, _, port = found.address.removeprefix("https://").partition(":")
+    ca = found.web_ca if found.web_cert and found.web_ca.is_file() else found.mqtt_ca
+    return _reached("pages", host, int(port or HTTPS_PORT), ca, "collector's", facts.now)
 
 
 def broker(facts: Facts) -> Finding:
@@ -247,7 +250,7 @@ def _secrets(facts: Facts) -> Iterator[Path]:
     found = facts.environment
     yield from (path for name in data_folder.KEPT if (path := found.data / name).is_file())
     yield from (path for path in sorted((found.data / data_folder.GATES).glob("*/*")) if path.is_file())
-    yield from (path for path in (found.mqtt_password_file, found.mqtt_key) if path is not None)
+    yield from (path for path in (found.mqtt_password_file, found.mqtt_key, found.web_key) if path is not None)
 
 
 def default_user(facts: Facts) -> Finding:

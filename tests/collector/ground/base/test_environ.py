@@ -153,6 +153,55 @@ def test_https_is_expected_unless_only_this_computer_is_served(host, said, https
     assert environ.read({"FABGATE_WEB_HOST": host, "FABGATE_HTTPS": said}, need_site=False).https is https
 
 
+@pytest.fixture
+def tls(tmp_path):
+    """The pages' certificate and key."""
+    for name in ("cert", "key"):
+        (tmp_path / name).touch()
+    return {f"FABGATE_WEB_{name.upper()}": str(tmp_path / name) for name in ("cert", "key")}
+
+
+def test_a_certificate_of_the_pages_means_tls_its_port_and_no_proxy(tls):
+    found = environ.read(tls, need_site=False)
+    assert [str(found.web_cert), str(found.web_key)] == list(tls.values())
+    assert (found.https, found.web_port, found.proxies) == (True, 443, "")
+    without = environ.read({}, need_site=False)
+    assert (without.https, without.web_port, without.proxies) == (False, 8000, "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("has_tls", "said", "hsts"), [(False, "", False), (False, "1", True), (True, "", False), (True, "1", True)]
+)
+def test_browsers_remember_tls_only_where_somebody_said_so(tls, has_tls, said, hsts):
+    assert environ.read({**(tls if has_tls else {}), "FABGATE_HTTPS": said}, need_site=False).hsts is hsts
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"FABGATE_WEB_KEY": ""}, "FABGATE_WEB_KEY: not set, but FABGATE_WEB_CERT is; set both"),
+        ({"FABGATE_WEB_CERT": ""}, "FABGATE_WEB_CERT: not set, but FABGATE_WEB_KEY is; set both"),
+        ({"FABGATE_HTTPS": "0"}, "FABGATE_HTTPS: found 0, but FABGATE_WEB_CERT is set"),
+        ({"FABGATE_PROXIES": "10.0.0.1"}, "FABGATE_PROXIES: set, but FABGATE_WEB_CERT is, too"),
+    ],
+)
+def test_what_contradicts_tls_is_a_mistake(tls, change, told):
+    found = mistakes(**{**tls, **change})
+    assert any(line.startswith(told) for line in found)
+
+
+@pytest.mark.parametrize(
+    ("more", "address"),
+    [
+        ({}, "https://localhost"),
+        ({"FABGATE_ALLOWED_HOSTS": "box.lan"}, "https://box.lan"),
+        ({"FABGATE_ALLOWED_HOSTS": "box.lan", "FABGATE_WEB_PORT": "8443"}, "https://box.lan:8443"),
+    ],
+)
+def test_with_tls_of_its_own_the_address_has_its_port(tls, more, address):
+    assert environ.read({**tls, **more}, need_site=False).address == address
+
+
 def test_a_switch_is_on_or_off():
     with pytest.raises(UsageError, match="FABGATE_SIMULATED: found 'yes', wanted 1 or 0"):
         environ.read({"FABGATE_SIMULATED": "yes"}, need_site=False)

@@ -2,7 +2,8 @@
 
 A request must be complete within seconds, or its connection is closed. If there are too many connections, the one that
 has waited longest for its request is closed for a new one, so that gates get through while other clients keep theirs
-open.
+open. With TLS (handshakes.py) the same holds from the moment at which a connection is accepted: those in a handshake end
+first, beginning with the address that has most of them, so that nobody can shut out others by opening connections.
 """
 
 from __future__ import annotations
@@ -11,18 +12,22 @@ import asyncio
 import ipaddress
 import logging
 import resource
+from collections.abc import Collection, Mapping
 from enum import IntEnum
 from typing import Any, Final
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.utils import get_remote_addr
 
 from fabgate.collector.ground.base import logs
 
 _refused = logs.Seldom(logging.getLogger(__name__))
 
-#: Seconds to wait: for the head of a request, for its body (5 MB over a slow line), for the next request, and for a
+#: Seconds to wait: for the end of a TLS handshake, for the answer to its end, for the head of a request, for its body (5 MB over a slow line), for the next request, and for a
 #: browser that does not read.
+HANDSHAKE_S: Final = 10.0
+GOODBYE_S: Final = 5.0
 HEAD_S: Final = 10.0
 BODY_S: Final = 120.0
 IDLE_S: Final = 30.0
@@ -49,10 +54,11 @@ _LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-le
 class Phase(IntEnum):
     """What a connection waits for. Those in lower phases are closed first."""
 
-    IDLE = 0
-    HEAD = 1
-    BODY = 2
-    ANSWER = 3
+    HANDSHAKE = 0
+    IDLE = 1
+    HEAD = 2
+    BODY = 3
+    ANSWER = 4
 
 
 class Guard:
@@ -62,25 +68,37 @@ class Guard:
         self._most, self._most_of_address = min(MOST, _max_connections()), MOST_OF_ADDRESS
         self._is_any_proxy = "*" in proxies
         self._proxies = [
-            ipaddress.ip_network(network.strip()) for network in proxies.split(",") if network.strip() != "*"
+            ipaddress.ip_network(network.strip()) for network in proxies.split(",") if network.strip() not in {"*", ""}
         ]
         self._open: dict[Connection, str] = {}
+        #: The same by address, and those in a handshake by address, each from the oldest to the newest.
+        self._of: dict[str, dict[Connection, None]] = {}
+        self._shaking: dict[str, dict[Connection, None]] = {}
 
     def admit(self, new: Connection) -> bool:
         """Admit a new connection, closing another if necessary; return False if none has waited long enough."""
         address = new.client[0] if new.client else ""
-        from_address = [connection for connection, its in self._open.items() if its == address]
-        if len(from_address) >= self._most_of_address and not self._is_proxy(address):
-            room = _end_oldest(from_address)
+        if len(self._of.get(address, ())) >= self._most_of_address and not self._is_proxy(address):
+            room = _end_one([self._shaking.get(address, {})], self._of[address])
         else:
-            room = len(self._open) < self._most or _end_oldest(list(self._open))
+            room = len(self._open) < self._most or _end_one(self._shaking.values(), self._open)
         if room:
             self._open[new] = address
+            self._of.setdefault(address, {})[new] = None
+            if new.phase is Phase.HANDSHAKE:
+                self._shaking.setdefault(address, {})[new] = None
         return room
+
+    def has_shaken(self, one: Connection) -> None:
+        """Note the end of a connection's handshake."""
+        _remove(self._shaking, self._open.get(one, ""), one)
 
     def forget(self, gone: Connection) -> None:
         """Remove a connection that has ended."""
-        self._open.pop(gone, None)
+        address = self._open.pop(gone, None)
+        if address is not None:
+            _remove(self._of, address, gone)
+            _remove(self._shaking, address, gone)
 
     def _is_proxy(self, address: str) -> bool:
         """Return whether many clients share this address: a trusted proxy, which has to limit them itself."""
@@ -91,7 +109,26 @@ class Guard:
         return self._is_any_proxy or any(found in network for network in self._proxies)
 
 
-def _end_oldest(among: list[Connection]) -> bool:
+def _remove(groups: dict[str, dict[Connection, None]], address: str, one: Connection) -> None:
+    group = groups.get(address, {})
+    group.pop(one, None)
+    if not group:
+        groups.pop(address, None)
+
+
+def _end_one(shaking: Collection[Mapping[Connection, None]], among: Collection[Connection]) -> bool:
+    """Close a connection for another: the oldest handshake of the address with most of them, or else the oldest.
+
+    An address with many handshakes so closes its own, however young they are; it may open new ones all the time.
+    """
+    busiest = max(shaking, key=len, default={})
+    if not busiest:
+        return _end_oldest(among)
+    _end(next(iter(busiest)))
+    return True
+
+
+def _end_oldest(among: Collection[Connection]) -> bool:
     """Close the connection that has waited longest for its client; return False if none has waited long enough."""
     before_s = asyncio.get_running_loop().time() - GRACE_S
     waiting = [
@@ -99,10 +136,13 @@ def _end_oldest(among: list[Connection]) -> bool:
     ]
     if not waiting:
         return False
-    oldest = min(waiting, key=lambda connection: (connection.phase, connection.since_s))
-    oldest.guard.forget(oldest)
-    oldest.transport.abort()
+    _end(min(waiting, key=lambda connection: (connection.phase, connection.since_s)))
     return True
+
+
+def _end(one: Connection) -> None:
+    one.guard.forget(one)
+    one.abort()
 
 
 def _max_connections() -> int:
@@ -116,6 +156,12 @@ def _max_connections() -> int:
     return max(soft - _OTHER_FILES, soft // 2) // _FILES_EACH
 
 
+def _client(transport: asyncio.Transport) -> tuple[str, int] | None:
+    """Return the address and port of the other end; an IPv4 address as such, also where one socket serves both kinds."""
+    found = get_remote_addr(transport)
+    return (found[0].removeprefix("::ffff:"), found[1]) if found and "." in found[0] else found
+
+
 class Connection(H11Protocol):
     """uvicorn's connection with time limits: it would wait forever for the head and body of a request."""
 
@@ -126,13 +172,35 @@ class Connection(H11Protocol):
         super().__init__(*args, **named)
         self.phase = Phase.HEAD
         self.since_s = self.loop.time()
+        #: What is below TLS, while the handshake lasts.
+        self._below: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._unread_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_shaking(self) -> bool:
+        """Whether its handshake goes on."""
+        return self.phase is Phase.HANDSHAKE
+
+    def accept(self, below: asyncio.Transport) -> bool:
+        """Begin a handshake if the guard admits the connection; `connection_made` follows when it is done."""
+        self._below, self.phase = below, Phase.HANDSHAKE
+        self.client = _client(below)
+        if self.guard.admit(self):
+            return True
+        _refused("a connection from %s was refused: too many are open", self.client)
+        below.abort()
+        return False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Start reading if the guard admits the connection."""
         super().connection_made(transport)
-        if self.guard.admit(self):
+        self.client = _client(transport)
+        if self.phase is Phase.HANDSHAKE:
+            self._below = None
+            self.guard.has_shaken(self)
+            self._enter(Phase.HEAD)
+        elif self.guard.admit(self):
             self._enter(Phase.HEAD)
         else:
             _refused("a connection from %s was refused: too many are open", self.client)
@@ -147,6 +215,10 @@ class Connection(H11Protocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
+
+    def abort(self) -> None:
+        """Close at once, and send nothing."""
+        (self._below or self.transport).abort()
 
     def data_received(self, data: bytes) -> None:
         """Process data, unless the connection is closing."""

@@ -1,0 +1,1 @@
+"""How the web process is reached: its sockets, TLS, and the limits of connections."""
