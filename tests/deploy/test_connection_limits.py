@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from tests.deploy.places import CONFIG, DOCS, blocks
+from tests.deploy.places import CONFIG, DOCS, SYSTEMD, blocks
 from tests.support.patience import HANGS_S
 
 RULES = CONFIG / "fabgate.nft"
@@ -53,7 +53,7 @@ def _can_limit() -> bool:
 
 
 @pytest.mark.skipif(not _can_limit(), reason="nftables or network namespaces are not available here")
-@pytest.mark.parametrize(("port", "most"), [(8883, 50), (8884, 50), (443, 400)])
+@pytest.mark.parametrize(("port", "most"), [(8883, 50), (8884, 50), (443, 400), (80, 400)])
 def test_an_address_has_limited_connections_and_keeps_no_other_out(port, most):
     command = [*NAMESPACE, sys.executable, "-c", SCRIPT, str(RULES), str(port), str(most)]
     found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=HANGS_S)
@@ -65,6 +65,32 @@ def test_the_collectors_port_is_not_limited():
     command = [*NAMESPACE, sys.executable, "-c", SCRIPT, str(RULES), "8885", "500"]
     found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=HANGS_S)
     assert json.loads(found.stdout) == [500, False, True, True]
+
+
+#: Starts, reloads and stops the unit's way, beside another table, and prints which tables there are after each.
+UNIT = """
+import json, shlex, subprocess, sys
+
+rules, start, reload, stop = sys.argv[1:]
+subprocess.run(["nft", "add", "table", "inet", "of_another"], check=True)
+found = []
+for line in (start, start, reload, stop, stop):
+    command = shlex.split(line.removeprefix("-").replace("/usr/sbin/", "").replace("/etc/fabgate/fabgate.nft", rules))
+    subprocess.run(command, check=not line.startswith("-"), stderr=subprocess.DEVNULL)
+    listed = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True)
+    found.append(sorted(listed.stdout.split("table inet ")))
+print(json.dumps([[name.strip() for name in names if name] for names in found]))
+"""
+
+
+@pytest.mark.skipif(not _can_limit(), reason="nftables or network namespaces are not available here")
+def test_the_unit_loads_and_deletes_its_table_and_leaves_others_alone():
+    unit = (SYSTEMD / "fabgate-firewall.service").read_text()
+    lines = [re.search(rf"^{name}=(.*)$", unit, re.MULTILINE)[1] for name in ("ExecStart", "ExecReload", "ExecStop")]
+    command = [*NAMESPACE, sys.executable, "-c", UNIT, str(RULES), *lines]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=HANGS_S)
+    loaded, stopped = ["fabgate", "of_another"], ["of_another"]
+    assert json.loads(found.stdout) == [loaded, loaded, loaded, stopped, stopped]
 
 
 def test_the_limits_are_for_the_listeners_of_gates_and_the_proxy():

@@ -49,6 +49,17 @@ def test_the_scripts_of_the_packages_are_shell(path):
     assert "#DEBHELPER#" in path.read_text("utf-8")
 
 
+def test_each_unit_of_the_collector_is_in_its_package_and_is_stopped_before_files_are_replaced():
+    units = {
+        path.name for path in SYSTEMD.glob("fabgate-*.*") if path.suffix in {".service", ".target", ".timer", ".socket"}
+    }
+    # Importing trees.py would need what builds packages.
+    laid_out = (ROOT / "tools/packages/trees.py").read_text("utf-8").partition("_COLLECTOR_UNITS: Final = (")[2]
+    assert set(re.findall(r'"(.*?)"', laid_out.partition("\n)\n")[0])) == units - {"fabgate-gate.service"}
+    stops = (PACKAGES / "debian" / "fabgate-collector.prerm").read_text("utf-8")
+    assert all(name in stops for name in units if name.endswith((".socket", ".target", ".timer")))
+
+
 @pytest.mark.skipif(shutil.which("dpkg") is None, reason="dpkg is not installed here")
 def test_a_package_of_a_later_commit_a_release_and_a_newer_debian_are_each_newer():
     bookworm, trixie = targets.SUITES

@@ -12,10 +12,14 @@ import pytest
 
 from tests.deploy.places import SYSTEMD
 
-UNITS = sorted([*SYSTEMD.glob("*.service"), *SYSTEMD.glob("*.target"), *SYSTEMD.glob("*.timer")])
+UNITS = sorted(
+    [*SYSTEMD.glob("*.service"), *SYSTEMD.glob("*.target"), *SYSTEMD.glob("*.timer"), *SYSTEMD.glob("*.socket")]
+)
 GATE = SYSTEMD / "fabgate-gate.service"
 COLLECTOR = SYSTEMD / "fabgate-collector@.service"
 PROCESSES = ("ingest", "web", "worker")
+SOCKETS = {name: SYSTEMD / f"fabgate-collector-{name}.socket" for name in ("https", "http")}
+FIREWALL = SYSTEMD / "fabgate-firewall.service"
 BACKUP = SYSTEMD / "fabgate-collector-backup.service"
 
 needs_systemd = pytest.mark.skipif(
@@ -39,7 +43,11 @@ def test_systemd_finds_no_fault_in_the_units(tmp_path):
     # systemd also checks that the programs exist, so the copies name one that does. A template is checked by instance.
     copies = []
     for unit in UNITS:
-        text = re.sub(r"(/opt/fabgate/bin/fabgate|/usr/lib/fabgate/line-off)", shutil.which("true"), unit.read_text())
+        text = re.sub(
+            r"(/opt/fabgate/bin/fabgate|/usr/lib/fabgate/line-off|/usr/sbin/nft)",
+            shutil.which("true"),
+            unit.read_text(),
+        )
         names = [f"fabgate-collector@{name}.service" for name in PROCESSES] if unit == COLLECTOR else [unit.name]
         copies += [tmp_path / name for name in names]
         for copy in copies[-len(names) :]:
@@ -207,6 +215,28 @@ def test_the_target_starts_and_stops_every_process_of_the_collector():
     # So `systemctl stop` of the target waits until they have ended; a restore is refused while one runs.
     assert "fabgate-collector.target" in process["After"][0].split()
     assert process["EnvironmentFile"] == ["/etc/fabgate/collector.env"]
+
+
+def test_systemd_opens_the_ports_for_the_web_process_and_closes_them_with_the_collector():
+    from fabgate.collector.processes.listening import sockets
+
+    assert set(SOCKETS) == {sockets.HTTPS, sockets.HTTP}
+    for (name, unit), port in zip(SOCKETS.items(), ("443", "80"), strict=True):
+        values = settings(unit)
+        assert (values["ListenStream"], values["FileDescriptorName"]) == ([port], [name])
+        assert values["Service"] == ["fabgate-collector@web.service"]
+        # With the target: a connection would start the web process again, amid a restore.
+        assert values["PartOf"] == values["WantedBy"] == ["fabgate-collector.target"]
+        assert "Accept" not in values
+
+
+def test_the_limits_of_connections_come_before_the_network_and_touch_one_table():
+    values = settings(FIREWALL)
+    assert "network-pre.target" in values["Before"][0].split()
+    assert values["ExecStart"] == values["ExecReload"] == ["/usr/sbin/nft -f /etc/fabgate/fabgate.nft"]
+    assert values["ExecStop"] == ["-/usr/sbin/nft delete table inet fabgate"]
+    assert values["CapabilityBoundingSet"] == ["CAP_NET_ADMIN"]
+    assert values["RestrictAddressFamilies"] == ["AF_NETLINK"]
 
 
 def test_the_units_run_verbs_that_exist():
