@@ -18,7 +18,7 @@ from fabgate.collector.processes.listening.certificate import Certificate
 from fabgate.errors import FabgateError
 from tests.collector.tls_serving import Served, serving_tls
 from tests.support.certificates import make_certificates, sign
-from tests.support.patience import HANGS_S
+from tests.support.patience import HANGS_S, wait
 
 ASKED = b"GET /api/v1/gates/laser-1/roster HTTP/1.1\r\nHost: localhost\r\n\r\n"
 ANSWER = b"HTTP/1.1 401 "
@@ -164,6 +164,8 @@ def test_a_handshake_that_never_ends_is_given_up(env, certificates, monkeypatch)
     monkeypatch.setattr("fabgate.collector.processes.listening.handshakes.HANDSHAKE_S", 0.2)
     with serving_tls(env, certificates) as served, served.plain() as silent, served.plain() as half:
         half.sendall(b"\x16\x03\x01\x02\x00\x01")
+        for sock in (silent, half):
+            sock.settimeout(30.0)  # less than asyncio's own limit
         assert (silent.recv(1), half.recv(1)) == (b"", b"")
 
 
@@ -204,13 +206,17 @@ def test_established_connections_lose_nothing_to_half_open_ones(env, certificate
 
 
 def test_whoever_is_gone_takes_no_room(env, certificates, monkeypatch):
-    monkeypatch.setattr(connections, "MOST", 3)
-    monkeypatch.setattr(connections, "GRACE_S", 600.0)
-    with contextlib.ExitStack() as stack:
-        served = stack.enter_context(serving_tls(env, certificates))
-        for _ in range(4):
-            served.plain().close()
-            with served.shaken() as sock:
-                assert is_answered(sock)
-        # only the last one may still be ending
-        assert all(is_answered(stack.enter_context(served.shaken())) for _ in range(2))
+    guards: list[connections.Guard] = []
+
+    class Kept(connections.Guard):
+        def __init__(self, proxies: str) -> None:
+            super().__init__(proxies)
+            guards.append(self)
+
+    monkeypatch.setattr(connections, "Guard", Kept)
+    with serving_tls(env, certificates) as served:
+        with served.plain(), served.shaken() as sock:
+            assert is_answered(sock)
+            (guard,) = guards
+            assert len(guard) == 2
+        wait(lambda: len(guard) == 0)

@@ -75,6 +75,10 @@ class Guard:
         self._of: dict[str, dict[Connection, None]] = {}
         self._shaking: dict[str, dict[Connection, None]] = {}
 
+    def __len__(self) -> int:
+        """Return how many connections there are, those in a handshake included."""
+        return len(self._open)
+
     def admit(self, new: Connection) -> bool:
         """Admit a new connection, closing another if necessary; return False if none has waited long enough."""
         address = new.client[0] if new.client else ""
