@@ -58,7 +58,9 @@ class Server(uvicorn.Server):
             )
 
         for bound in self.plain_sockets:
-            self.servers.append(await loop.create_server(connection, sock=bound, backlog=connections.BACKLOG))
+            self.servers.append(
+                await loop.create_server(connection, sock=bound, backlog=connections.BACKLOG_OF_PORT_80)
+            )
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -113,6 +115,9 @@ def server(env: Environment) -> Server:
     class Guarded(connections.Connection):
         guard = connections.Guard(env.proxies)
 
+    class OfPort80(connections.Connection):
+        guard = connections.Guard("", most=connections.MOST_OF_PORT_80)
+
     pages: Callable[..., asyncio.BaseProtocol] = Guarded
     if env.web_cert and env.web_key:
         certificate, turns = Certificate(env.web_cert, env.web_key), handshakes.Turns()
@@ -120,7 +125,7 @@ def server(env: Environment) -> Server:
         def pages(*args: Any, **named: Any) -> asyncio.BaseProtocol:
             return handshakes.Door(Guarded(*args, **named), certificate.context(), turns)
 
-    return Server(_config(env, application, pages), _config(env, port_80_application(env), Guarded))
+    return Server(_config(env, application, pages), _config(env, port_80_application(env), OfPort80))
 
 
 def _config(env: Environment, application: Any, connection: Callable[..., asyncio.BaseProtocol]) -> uvicorn.Config:

@@ -13,7 +13,7 @@ from django.conf import settings
 
 from fabgate.collector.processes.listening import connections
 from tests.collector.serving import serving
-from tests.support.patience import HANGS_S
+from tests.support.patience import HANGS_S, wait
 
 HEAD = b"GET /api/v1/gates/laser-1/roster HTTP/1.1\r\nHost: localhost\r\n"
 
@@ -138,3 +138,15 @@ def test_a_proxy_hands_on_more_than_one_address_may(env, monkeypatch):
     with ExitStack() as stack:
         address = stack.enter_context(serving(replace(env, proxies="10.0.0.1, 127.0.0.0/8")))
         assert all(is_answered(Caller(address, stack)) for _ in range(5))
+
+
+def test_whoever_does_not_read_makes_room(env, monkeypatch):
+    monkeypatch.setattr(connections, "MOST", 3)
+    monkeypatch.setattr(connections, "GRACE_S", 0.0)
+    monkeypatch.setattr(connections, "READ_S", 600.0)
+    with ExitStack() as stack:
+        address = stack.enter_context(serving(env))
+        style = b"GET /static/vendor/pico.min.css HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        for _ in range(3):
+            Caller(address, stack).send(style * 200)  # more than any buffer holds
+        wait(lambda: is_answered(Caller(address, stack)))

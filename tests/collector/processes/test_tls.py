@@ -5,18 +5,21 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
+import socket
 import ssl
 import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fabgate.collector.processes.listening import certificate, connections
 from fabgate.collector.processes.listening.certificate import Certificate
 from fabgate.errors import FabgateError
-from tests.collector.tls_serving import Served, serving_tls
+from tests.collector.serving import serving_both
+from tests.collector.tls_serving import Served, serving_tls, with_tls
 from tests.support.certificates import make_certificates, sign
 from tests.support.patience import HANGS_S, wait
 
@@ -194,29 +197,57 @@ def test_whoever_has_most_half_open_connections_loses_one(env, certificates, mon
 
 
 def test_established_connections_lose_nothing_to_half_open_ones(env, certificates, monkeypatch):
-    monkeypatch.setattr(connections, "MOST", 10)
+    monkeypatch.setattr(connections, "MOST", 12)  # of which 3 are kept for handshakes
     monkeypatch.setattr(connections, "GRACE_S", 0.0)
     with contextlib.ExitStack() as stack:
         served = stack.enter_context(serving_tls(env, certificates))
         whole = [stack.enter_context(served.shaken()) for _ in range(9)]
         assert all(map(is_answered, whole))
         half = [stack.enter_context(served.plain("127.0.0.2")) for _ in range(20)]
-        assert [sock.recv(1) for sock in half[:19]] == [b""] * 19
+        assert [sock.recv(1) for sock in half[:17]] == [b""] * 17
         assert all(map(is_answered, whole))
+
+
+def test_whoever_ends_handshakes_and_asks_nothing_shuts_out_no_handshake(env, certificates, monkeypatch):
+    monkeypatch.setattr(connections, "MOST", 12)
+    monkeypatch.setattr(connections, "GRACE_S", 0.0)
+    with contextlib.ExitStack() as stack:
+        served = stack.enter_context(serving_tls(env, certificates))
+        for _ in range(12):
+            stack.enter_context(served.shaken("127.0.0.2"))
+        gate = stack.enter_context(served.plain("127.0.0.9"))  # has connected, and is slow
+        for _ in range(20):
+            stack.enter_context(served.shaken("127.0.0.2"))
+        with served.client().wrap_socket(gate, server_hostname="127.0.0.1") as sock:
+            assert is_answered(sock)
+
+
+def test_port_80_takes_no_room_of_the_pages(env, certificates, monkeypatch):
+    monkeypatch.setattr(connections, "MOST", 4)
+    monkeypatch.setattr(connections, "GRACE_S", 600.0)
+    with contextlib.ExitStack() as stack:
+        address, port_80 = stack.enter_context(serving_both(with_tls(env, certificates)))
+        served = Served(int(address.rpartition(":")[2]), certificates / "ca.pem")
+        first = [stack.enter_context(served.shaken()) for _ in range(4)]
+        for _ in range(20):
+            stack.enter_context(
+                socket.create_connection(("127.0.0.1", port_80), HANGS_S, source_address=("127.0.0.3", 0))
+            )
+        assert all(map(is_answered, first))
 
 
 def test_whoever_is_gone_takes_no_room(env, certificates, monkeypatch):
     guards: list[connections.Guard] = []
+    make = connections.Guard
 
-    class Kept(connections.Guard):
-        def __init__(self, proxies: str) -> None:
-            super().__init__(proxies)
-            guards.append(self)
+    def kept(*arguments: Any, **named: Any) -> connections.Guard:
+        guards.append(make(*arguments, **named))
+        return guards[-1]
 
-    monkeypatch.setattr(connections, "Guard", Kept)
+    monkeypatch.setattr(connections, "Guard", kept)
     with serving_tls(env, certificates) as served:
+        of_pages, _ = guards
         with served.plain(), served.shaken() as sock:
             assert is_answered(sock)
-            (guard,) = guards
-            assert len(guard) == 2
-        wait(lambda: len(guard) == 0)
+            assert len(of_pages) == 2
+        wait(lambda: len(of_pages) == 0)

@@ -1,9 +1,8 @@
 """Limits the web server's connections, and the time that a client may take.
 
-A request must be complete within seconds, or its connection is closed. If there are too many connections, the one that
-has waited longest for its request is closed for a new one, so that gates get through while other clients keep theirs
-open. With TLS (handshakes.py) the same holds from the moment at which a connection is accepted: those in a handshake end
-first, beginning with the address that has most of them, so that nobody can shut out others by opening connections.
+A request must be complete within seconds, or its connection is closed. If there are too many connections, one that waits
+for its client is closed for a new one, so that gates get through while other clients keep theirs open. With TLS
+(handshakes.py) all this holds from the moment at which a connection is accepted.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import asyncio
 import ipaddress
 import logging
 import resource
-from collections.abc import Collection, Mapping
+from collections import Counter
 from enum import IntEnum
 from typing import Any, Final
 
@@ -24,22 +23,27 @@ from fabgate.collector.ground.base import logs
 
 _refused = logs.Seldom(logging.getLogger(__name__))
 
-#: Seconds to wait: for the end of a TLS handshake, for the answer to its end, for the head of a request, for its body (5 MB over a slow line), for the next request, and for a
-#: browser that does not read.
+#: Seconds to wait: for the end of a TLS handshake, for the answer when we end TLS, for the head of a request, for its body
+#: (5 MB over a slow line), for the next request, and for a browser that does not read.
 HANDSHAKE_S: Final = 10.0
 GOODBYE_S: Final = 5.0
 HEAD_S: Final = 10.0
 BODY_S: Final = 120.0
 IDLE_S: Final = 30.0
 READ_S: Final = 60.0
-#: Connections younger than this, in seconds, are not closed for others: during a rush they are about to send.
+#: Connections younger than this, in seconds, are not closed for others of their address.
 GRACE_S: Final = 1.0
 #: Connections at once, in total and from one address: a school with one address may have a hundred browsers with a few
 #: connections each.
 MOST: Final = 1_000
 MOST_OF_ADDRESS: Final = 400
-#: How many new connections are accepted at once.
+#: The same for port 80, which has room of its own, so that nobody takes that of the pages there. Two files each.
+MOST_OF_PORT_80: Final = 100
+#: The part of the room that handshakes may take from what waits for requests: a quarter.
+_HANDSHAKES: Final = 4
+#: How many new connections are accepted at once. A few for port 80: whoever floods it then waits, and not the pages.
 BACKLOG: Final = 256
+BACKLOG_OF_PORT_80: Final = 16
 #: Open files: of a connection with an event stream (its own, and three of SQLite), and of everything else.
 _FILES_EACH: Final = 4
 _OTHER_FILES: Final = 400
@@ -52,57 +56,104 @@ _LATE: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-le
 
 
 class Phase(IntEnum):
-    """What a connection waits for. Those in lower phases are closed first."""
+    """What a connection waits for. Of an address, those in lower phases are closed first."""
 
     HANDSHAKE = 0
     IDLE = 1
     HEAD = 2
     BODY = 3
-    ANSWER = 4
+    READ = 4
+    ANSWER = 5
+
+
+#: Connections by address.
+_Groups = dict[str, dict["Connection", None]]
 
 
 class Guard:
-    """The connections of one server."""
+    """The connections of one server.
 
-    def __init__(self, proxies: str) -> None:
-        self._most, self._most_of_address = min(MOST, _max_connections()), MOST_OF_ADDRESS
+    If there is no room for a new one, the address that has most of what waits loses the one that has waited longest: nobody
+    shuts out others by opening connections, whether they end their handshakes or not. Handshakes and requests are
+    weighed apart, and a quarter of the room is for handshakes.
+    """
+
+    def __init__(self, proxies: str, *, most: int | None = None) -> None:
+        """Limit connections to `most`, by default to MOST or what the limit of open files allows."""
+        self._most, self._most_of_address = most or min(MOST, _max_connections()), MOST_OF_ADDRESS
         self._is_any_proxy = "*" in proxies
         self._proxies = [
             ipaddress.ip_network(network.strip()) for network in proxies.split(",") if network.strip() not in {"*", ""}
         ]
         self._open: dict[Connection, str] = {}
-        #: The same by address, and those in a handshake by address, each from the oldest to the newest.
-        self._of: dict[str, dict[Connection, None]] = {}
-        self._shaking: dict[str, dict[Connection, None]] = {}
+        self._of: Counter[str] = Counter()
+        #: Those in a handshake, and those that wait for the rest of a request or the next one: for each address, in the
+        #: order in which their wait began.
+        self._shaking: _Groups = {}
+        self._waiting: _Groups = {}
 
     def __len__(self) -> int:
         """Return how many connections there are, those in a handshake included."""
         return len(self._open)
 
     def admit(self, new: Connection) -> bool:
-        """Admit a new connection, closing another if necessary; return False if none has waited long enough."""
+        """Admit a new connection, closing another if necessary; return False if there is none to close."""
         address = new.client[0] if new.client else ""
-        if len(self._of.get(address, ())) >= self._most_of_address and not self._is_proxy(address):
-            room = _end_one([self._shaking.get(address, {})], self._of[address])
+        if self._of[address] >= self._most_of_address and not self._is_proxy(address):
+            room = self._end_one(address, self._most_of_address, *(_only(address, one) for one in self._groups))
         else:
-            room = len(self._open) < self._most or _end_one(self._shaking.values(), self._open)
+            room = len(self._open) < self._most or self._end_one(address, self._most, *self._groups)
         if room:
             self._open[new] = address
-            self._of.setdefault(address, {})[new] = None
-            if new.phase is Phase.HANDSHAKE:
-                self._shaking.setdefault(address, {})[new] = None
+            self._of[address] += 1
         return room
 
-    def has_shaken(self, one: Connection) -> None:
-        """Note the end of a connection's handshake."""
-        _remove(self._shaking, self._open.get(one, ""), one)
+    def note(self, one: Connection) -> None:
+        """Note that a connection waits for something else now."""
+        address = self._open.get(one)
+        if address is not None:
+            self._remove(one, address)
+            if one.phase is not Phase.ANSWER:
+                groups = self._shaking if one.phase is Phase.HANDSHAKE else self._waiting
+                groups.setdefault(address, {})[one] = None
 
     def forget(self, gone: Connection) -> None:
         """Remove a connection that has ended."""
         address = self._open.pop(gone, None)
         if address is not None:
-            _remove(self._of, address, gone)
-            _remove(self._shaking, address, gone)
+            self._remove(gone, address)
+            self._of[address] -= 1
+            if not self._of[address]:
+                del self._of[address]
+
+    @property
+    def _groups(self) -> tuple[_Groups, _Groups]:
+        return self._shaking, self._waiting
+
+    def _remove(self, one: Connection, address: str) -> None:
+        for groups in self._groups:
+            if address in groups:
+                groups[address].pop(one, None)
+                if not groups[address]:
+                    del groups[address]
+
+    def _end_one(self, own: str, most: int, shaking: _Groups, waiting: _Groups) -> bool:
+        """Close one of these connections for a new one of the address `own`; return False if there is none to close."""
+        victim = None
+        if waiting and sum(map(len, shaking.values())) < most // _HANDSHAKES:
+            # An address gets none of its own closed that are young: during a rush they are about to send.
+            busiest = _largest(waiting)
+            before_s = asyncio.get_running_loop().time() - (GRACE_S if busiest == own else 0.0)
+            old = (one for one in waiting[busiest] if one.since_s <= before_s)
+            victim = min(old, key=lambda one: one.phase, default=None)
+        if victim is None and shaking:
+            # However young: whoever has many may open new ones all the time.
+            victim = next(iter(shaking[_largest(shaking)]))
+        if victim is None:
+            return False
+        self.forget(victim)
+        victim.abort()
+        return True
 
     def _is_proxy(self, address: str) -> bool:
         """Return whether many clients share this address: a trusted proxy, which has to limit them itself."""
@@ -113,40 +164,12 @@ class Guard:
         return self._is_any_proxy or any(found in network for network in self._proxies)
 
 
-def _remove(groups: dict[str, dict[Connection, None]], address: str, one: Connection) -> None:
-    group = groups.get(address, {})
-    group.pop(one, None)
-    if not group:
-        groups.pop(address, None)
+def _only(address: str, groups: _Groups) -> _Groups:
+    return {address: groups[address]} if address in groups else {}
 
 
-def _end_one(shaking: Collection[Mapping[Connection, None]], among: Collection[Connection]) -> bool:
-    """Close a connection for another: the oldest handshake of the address with most of them, or else the oldest.
-
-    An address with many handshakes so closes its own, however young they are; it may open new ones all the time.
-    """
-    busiest = max(shaking, key=len, default={})
-    if not busiest:
-        return _end_oldest(among)
-    _end(next(iter(busiest)))
-    return True
-
-
-def _end_oldest(among: Collection[Connection]) -> bool:
-    """Close the connection that has waited longest for its client; return False if none has waited long enough."""
-    before_s = asyncio.get_running_loop().time() - GRACE_S
-    waiting = [
-        connection for connection in among if connection.phase is not Phase.ANSWER and connection.since_s <= before_s
-    ]
-    if not waiting:
-        return False
-    _end(min(waiting, key=lambda connection: (connection.phase, connection.since_s)))
-    return True
-
-
-def _end(one: Connection) -> None:
-    one.guard.forget(one)
-    one.abort()
+def _largest(groups: _Groups) -> str:
+    return max(groups, key=lambda address: len(groups[address]))
 
 
 def _max_connections() -> int:
@@ -179,7 +202,6 @@ class Connection(H11Protocol):
         #: What is below TLS, while the handshake lasts.
         self._below: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._unread_timer: asyncio.TimerHandle | None = None
 
     @property
     def is_shaking(self) -> bool:
@@ -188,9 +210,10 @@ class Connection(H11Protocol):
 
     def accept(self, below: asyncio.Transport) -> bool:
         """Begin a handshake if the guard admits the connection; `connection_made` follows when it is done."""
-        self._below, self.phase = below, Phase.HANDSHAKE
+        self._below = below
         self.client = _client(below)
         if self.guard.admit(self):
+            self._enter(Phase.HANDSHAKE)
             return True
         _refused("a connection from %s was refused: too many are open", self.client)
         below.abort()
@@ -200,11 +223,8 @@ class Connection(H11Protocol):
         """Start reading if the guard admits the connection."""
         super().connection_made(transport)
         self.client = _client(transport)
-        if self.phase is Phase.HANDSHAKE:
+        if self.is_shaking or self.guard.admit(self):
             self._below = None
-            self.guard.has_shaken(self)
-            self._enter(Phase.HEAD)
-        elif self.guard.admit(self):
             self._enter(Phase.HEAD)
         else:
             _refused("a connection from %s was refused: too many are open", self.client)
@@ -213,11 +233,10 @@ class Connection(H11Protocol):
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timers."""
+        """Stop the timer."""
         self.guard.forget(self)
-        for timer in (self._timer, self._unread_timer):
-            if timer is not None:
-                timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         super().connection_lost(exc)
 
     def abort(self) -> None:
@@ -238,17 +257,17 @@ class Connection(H11Protocol):
     def pause_writing(self) -> None:
         """Wait, for a limited time, for a browser that does not read."""
         super().pause_writing()
-        self._unread_timer = self.loop.call_later(READ_S, self.transport.abort)
+        self._enter(Phase.READ)
 
     def resume_writing(self) -> None:
-        """Cancel the time limit: the browser reads again."""
+        """Go on: the browser reads again."""
         super().resume_writing()
-        if self._unread_timer is not None:
-            self._unread_timer.cancel()
-            self._unread_timer = None
+        self._update_phase()
 
     def _update_phase(self) -> None:
         """Determine what the connection waits for now, and restart the timer if that has changed."""
+        if self.flow.write_paused:
+            return
         reading = self.conn.their_state
         if reading is h11.SEND_BODY:
             phase = Phase.BODY
@@ -262,13 +281,16 @@ class Connection(H11Protocol):
 
     def _enter(self, phase: Phase) -> None:
         self.phase, self.since_s = phase, self.loop.time()
+        self.guard.note(self)
         if self._timer is not None:
             self._timer.cancel()
-        limit_s = {Phase.HEAD: HEAD_S, Phase.BODY: BODY_S, Phase.IDLE: IDLE_S}.get(phase)
+        limit_s = {Phase.HEAD: HEAD_S, Phase.BODY: BODY_S, Phase.IDLE: IDLE_S, Phase.READ: READ_S}.get(phase)
         self._timer = None if limit_s is None else self.loop.call_later(limit_s, self._end)
 
     def _end(self) -> None:
         """Close a connection that has waited too long."""
+        if self.phase is Phase.READ:
+            self.transport.abort()
         if self.transport.is_closing():
             return
         is_answered = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
