@@ -140,7 +140,7 @@ class Guard:
     def _end_one(self, own: str, most: int, shaking: _Groups, waiting: _Groups) -> bool:
         """Close one of these connections for a new one of the address `own`; return False if there is none to close."""
         victim = None
-        if waiting and sum(map(len, shaking.values())) < most // _HANDSHAKES:
+        if waiting and sum(map(len, shaking.values())) * _HANDSHAKES < most:
             # An address gets none of its own closed that are young: during a rush they are about to send.
             busiest = _largest(waiting)
             before_s = asyncio.get_running_loop().time() - (GRACE_S if busiest == own else 0.0)
