@@ -177,7 +177,10 @@ def _bound(env: Environment, port: int, variable: str) -> socket.socket:
     except OSError as error:
         # Not UsageError, which ends `run`: the program that has the port may be ending, the network may be starting.
         passes = error.errno in {errno.EADDRINUSE, errno.EADDRNOTAVAIL}
+        advice = "choose another port, or stop the program that uses it"
+        if error.errno == errno.EACCES:
+            unit = f"fabgate-collector-{'https' if port == env.web_port else 'http'}.socket"
+            advice = f"let systemd open it (systemctl enable --now {unit}), or choose one above 1023"
         raise (FabgateError if passes else UsageError)(
-            f"FABGATE_WEB_HOST and {variable}: {env.web_host}:{port} is not available"
-            f" ({error.strerror or error}); choose another port, or stop the program that uses it"
+            f"FABGATE_WEB_HOST and {variable}: {env.web_host}:{port} is not available ({error.strerror or error}); {advice}"
         ) from error

@@ -18,7 +18,7 @@ import pytest
 
 from tests.collector.serving import serving_both
 from tests.support.certificates import make_certificates
-from tests.support.patience import HANGS_S
+from tests.support.patience import HANGS_S, wait
 
 
 @dataclass(frozen=True)
@@ -254,6 +254,22 @@ def test_apt_fetches_from_it(port_80, tmp_path):
         check=True,
     )
     assert "Candidate: 1" in shown.stdout
+
+
+def test_who_hangs_up_is_sent_no_more(port_80):
+    package = port_80.apt / "large.deb"
+    package.touch()
+    os.truncate(package, 1 << 40)
+    with socket.create_connection(("127.0.0.1", port_80.port), HANGS_S) as client:
+        client.sendall(b"GET /apt/large.deb HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.recv(13) == b"HTTP/1.1 200 "
+        assert is_open(package)
+    wait(lambda: not is_open(package))
+
+
+def is_open(path: Path) -> bool:
+    """Return whether this process has the file open."""
+    return any(os.path.realpath(one) == str(path) for one in Path("/proc/self/fd").iterdir())
 
 
 def test_port_80_limits_its_connections_too(env, tmp_path, monkeypatch):

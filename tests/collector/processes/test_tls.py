@@ -130,6 +130,22 @@ def test_a_pair_that_does_not_fit_changes_nothing_and_is_told_once(served, certi
         assert number(sock) != old
 
 
+def test_a_pair_that_could_not_be_read_is_tried_again_once_it_can_be(served, certificates, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with served.shaken() as sock:
+        old = number(sock)
+    sign(certificates, "broker", days=300)
+    with monkeypatch.context() as unreadable:
+        unreadable.setattr(ssl.SSLContext, "load_cert_chain", refuse)
+        with served.shaken() as sock:
+            assert number(sock) == old
+    (certificates / "broker.key").chmod(0o640)
+    with served.shaken() as sock:
+        assert number(sock) != old
+
+
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
@@ -213,6 +229,8 @@ def test_whoever_ends_handshakes_and_asks_nothing_shuts_out_no_handshake(env, ce
     monkeypatch.setattr(connections, "GRACE_S", 0.0)
     with contextlib.ExitStack() as stack:
         served = stack.enter_context(serving_tls(env, certificates))
+        other = stack.enter_context(served.shaken("127.0.0.8"))
+        assert is_answered(other)
         for _ in range(12):
             stack.enter_context(served.shaken("127.0.0.2"))
         gate = stack.enter_context(served.plain("127.0.0.9"))  # has connected, and is slow
@@ -220,6 +238,7 @@ def test_whoever_ends_handshakes_and_asks_nothing_shuts_out_no_handshake(env, ce
             stack.enter_context(served.shaken("127.0.0.2"))
         with served.client().wrap_socket(gate, server_hostname="127.0.0.1") as sock:
             assert is_answered(sock)
+        assert is_answered(other)
 
 
 def test_port_80_takes_no_room_of_the_pages(env, certificates, monkeypatch):

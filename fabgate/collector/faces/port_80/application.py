@@ -43,7 +43,7 @@ def application(*, ca: Path, apt: Path, site: str, address: str) -> Any:
     """Return the application; `ca` and `apt` may appear later. `address` is that of the pages."""
     page = AuthorityPage(ca, site, address)
 
-    async def app(scope: Any, _receive: Any, send: Any) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
         if scope["method"] not in {"GET", "HEAD"}:
@@ -51,7 +51,7 @@ def application(*, ca: Path, apt: Path, site: str, address: str) -> Any:
             return
         has_body, headers = scope["method"] == "GET", _headers(scope["headers"])
         if scope["path"].startswith(APT):
-            await _serve_file(apt, scope["path"].removeprefix(APT), headers, send, has_body=has_body)
+            await _serve_file(apt, scope["path"].removeprefix(APT), headers, receive, send, has_body=has_body)
         else:
             await _send(send, _page(page, scope, headers), has_body=has_body)
 
@@ -75,7 +75,9 @@ def _page(page: AuthorityPage, scope: Any, headers: Mapping[str, str]) -> Answer
     return _not_found()
 
 
-async def _serve_file(folder: Path, name: str, headers: Mapping[str, str], send: Any, *, has_body: bool) -> None:
+async def _serve_file(
+    folder: Path, name: str, headers: Mapping[str, str], receive: Any, send: Any, *, has_body: bool
+) -> None:
     file = await asyncio.to_thread(apt_folder.opened, folder, name)
     if file is None:
         await _send(send, _not_found(), has_body=has_body)
@@ -87,10 +89,21 @@ async def _serve_file(folder: Path, name: str, headers: Mapping[str, str], send:
         about = {**file.headers, "content-length": str(file.size)}
         await _send_head(send, 200, about)
         left = file.size if has_body else 0
-        while left and (data := await asyncio.to_thread(file.open_file.read, min(left, apt_folder.PIECE_BYTES))):
+        gone = asyncio.create_task(_is_gone(receive))  # nobody tells `send`, which would take the whole file
+        while left and not gone.done():
+            data = await asyncio.to_thread(file.open_file.read, min(left, apt_folder.PIECE_BYTES))
+            if not data:
+                break
             left -= len(data)
             await send({"type": "http.response.body", "body": data, "more_body": True})
+        gone.cancel()
         await send({"type": "http.response.body", "body": b""})
+
+
+async def _is_gone(receive: Any) -> None:
+    """Return when the client has closed the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _send(send: Any, answer: Answer, *, has_body: bool) -> None:

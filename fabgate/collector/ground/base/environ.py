@@ -175,6 +175,11 @@ def read(environ: Mapping[str, str], *, need_site: bool, only: Collection[str] |
         )
     _check_certificate(found, reader.mistakes)
     _check_web_certificate(found, reader)
+    if data.is_relative_to(found.web_apt):
+        reader.mistakes.append(
+            f"FABGATE_WEB_APT: found {str(found.web_apt)!r}, which contains the keys in {str(data)!r}, and anybody may read"
+            " what is there; name a folder that has nothing but packages"
+        )
     reader.check_names()
     if reader.mistakes:
         raise UsageError("\n".join(reader.mistakes))

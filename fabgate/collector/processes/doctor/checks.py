@@ -12,6 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from django.db import connection
 
@@ -125,9 +126,9 @@ def pages(facts: Facts) -> Finding:
         return not_checked(
             "pages", "FABGATE_HTTPS or a public name in FABGATE_ALLOWED_HOSTS is not set: there is no TLS"
         )
-    host, _, port = found.address.removeprefix("https://").partition(":")
+    address = urlsplit(found.address)
     ca = found.web_ca if found.web_cert and found.web_ca.is_file() else found.mqtt_ca
-    return _reached("pages", host, int(port or HTTPS_PORT), ca, "collector's", facts.now)
+    return _reached("pages", address.hostname or "", address.port or HTTPS_PORT, ca, "collector's", facts.now)
 
 
 def broker(facts: Facts) -> Finding:

@@ -25,7 +25,7 @@ _DAY_S: Final = 24 * 3600
 #: A certificate that ends within this many days is mentioned in the log: ours is renewed 60 days before its end.
 _SOON_DAYS: Final = 14
 
-#: Which files these were: their numbers, sizes and times.
+#: Which files these were: their numbers, sizes, and when they were changed, which the right to read them is, too.
 _Stamp = tuple[tuple[int, int, int], ...]
 
 
@@ -64,7 +64,7 @@ class Certificate:
             found = [path.stat() for path in (self._certificate, self._key)]
         except OSError:
             return ()  # reading them says why
-        return tuple((one.st_ino, one.st_size, one.st_mtime_ns) for one in found)
+        return tuple((one.st_ino, one.st_size, one.st_ctime_ns) for one in found)
 
     def _load(self) -> ssl.SSLContext:
         """Return TLS with the pair. Raises FabgateError."""
@@ -107,10 +107,10 @@ def _end(certificate: Path, server: ssl.SSLContext) -> datetime | bool:
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
     client.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
-    client.load_verify_locations(cafile=certificate)
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = client.wrap_bio(back, there), server.wrap_bio(there, back, server_side=True)
     try:
+        client.load_verify_locations(cafile=certificate)
         for _ in range(3):
             for one in ends:
                 try:
@@ -126,7 +126,7 @@ def _end(certificate: Path, server: ssl.SSLContext) -> datetime | bool:
             f"FABGATE_WEB_CERT: found {str(certificate)!r}, which no browser takes ({error.verify_message}); wanted the"
             " certificate of a server"
         ) from error
-    except (ssl.SSLError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError) as error:
         raise FabgateError(
             f"FABGATE_WEB_CERT: found {str(certificate)!r}, with which no connection comes about ({error}); wanted the"
             " certificate of a server"

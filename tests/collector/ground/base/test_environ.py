@@ -190,6 +190,12 @@ def test_what_contradicts_tls_is_a_mistake(tls, change, told):
     assert any(line.startswith(told) for line in found)
 
 
+@pytest.mark.parametrize("folder", ["", "../.."])
+def test_port_80_serves_no_folder_with_the_keys_in_it(tmp_path, folder):
+    (line,) = mistakes(FABGATE_DATA=str(tmp_path), FABGATE_WEB_APT=os.path.normpath(tmp_path / folder))
+    assert line.startswith("FABGATE_WEB_APT: found ")
+
+
 @pytest.mark.parametrize(
     ("more", "address"),
     [
