@@ -56,6 +56,7 @@ OF_THE_COLLECTOR = {
     "export": "workshop.reports",
     "floor": "intake.floor",
     "roster-push": "intake.roster_push",
+    "roster-crowd": "intake.roster_crowd",
     "first-page": "intake.first_page",
     "verify": "workshop.bills",
     "rate": "workshop.bills",

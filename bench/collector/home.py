@@ -124,16 +124,16 @@ def ingest(home: Home, port: int) -> AbstractContextManager[Process]:
     return _serving(home, "ingest", f"serving {SITE}", FABGATE_MQTT_PORT=port)
 
 
-def web(home: Home, port: int, web_port: int) -> AbstractContextManager[Process]:
+def web(home: Home, port: int, web_port: int, **more: Any) -> AbstractContextManager[Process]:
     """Run the web server."""
-    return _serving(home, "web", "serving http", FABGATE_MQTT_PORT=port, FABGATE_WEB_PORT=web_port)
+    return _serving(home, "web", "serving http", FABGATE_MQTT_PORT=port, FABGATE_WEB_PORT=web_port, **more)
 
 
 @contextlib.contextmanager
-def _serving(home: Home, verb: str, started: str, **ports: int) -> Iterator[Process]:
+def _serving(home: Home, verb: str, started: str, **settings: Any) -> Iterator[Process]:
     """Run a service of the collector; begin once it has logged that it started."""
     log = home.data / f"{verb}.log"
-    with Process("fabgate.collector", verb, env=home.environment(**ports), log=log, takes_lines=False) as process:
+    with Process("fabgate.collector", verb, env=home.environment(**settings), log=log, takes_lines=False) as process:
         process.logs(started)
         yield process
 

@@ -53,6 +53,7 @@ OF_THE_COLLECTOR = [
     "export",
     "floor",
     "roster-push",
+    "roster-crowd",
     "first-page",
     "verify",
     "rate",
