@@ -234,6 +234,7 @@ def test_the_limits_of_connections_come_before_the_network_and_touch_one_table()
     values = settings(FIREWALL)
     assert "network-pre.target" in values["Before"][0].split()
     assert values["ExecStart"] == values["ExecReload"] == ["/usr/sbin/nft -f /etc/fabgate/fabgate.nft"]
+    assert values["PartOf"] == values["ReloadPropagatedFrom"] == ["nftables.service"]
     assert values["ExecStop"] == ["-/usr/sbin/nft delete table inet fabgate"]
     assert values["CapabilityBoundingSet"] == ["CAP_NET_ADMIN"]
     assert values["RestrictAddressFamilies"] == ["AF_NETLINK"]

@@ -40,9 +40,9 @@ class Server(uvicorn.Server):
     It serves port 80, too, on sockets and with an application of its own.
     """
 
-    def __init__(self, config: uvicorn.Config, plain: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, guard: connections.Guard, plain: uvicorn.Config) -> None:
         super().__init__(config)
-        self._plain = plain
+        self._guard, self._plain = guard, plain
         #: The sockets of port 80.
         self.plain_sockets: Sequence[socket.socket] = ()
 
@@ -61,6 +61,11 @@ class Server(uvicorn.Server):
             self.servers.append(
                 await loop.create_server(connection, sock=bound, backlog=connections.BACKLOG_OF_PORT_80)
             )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End, after the requests in progress."""
+        self._guard.end_handshakes()
+        await super().shutdown(sockets=sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -125,7 +130,7 @@ def server(env: Environment) -> Server:
         def pages(*args: Any, **named: Any) -> asyncio.BaseProtocol:
             return handshakes.Door(Guarded(*args, **named), certificate.context(), turns)
 
-    return Server(_config(env, application, pages), _config(env, port_80_application(env), OfPort80))
+    return Server(_config(env, application, pages), Guarded.guard, _config(env, port_80_application(env), OfPort80))
 
 
 def _config(env: Environment, application: Any, connection: Callable[..., asyncio.BaseProtocol]) -> uvicorn.Config:

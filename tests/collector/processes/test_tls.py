@@ -188,6 +188,17 @@ def test_a_handshake_that_never_ends_is_given_up(env, certificates, monkeypatch)
         assert (silent.recv(1), half.recv(1)) == (b"", b"")
 
 
+def test_half_open_connections_do_not_delay_the_end(env, certificates, monkeypatch):
+    monkeypatch.setattr("fabgate.collector.processes.web.STOP_S", 2 * HANGS_S)
+    monkeypatch.setattr("fabgate.collector.processes.listening.handshakes.HANDSHAKE_S", 2 * HANGS_S)
+    with serving_tls(env, certificates) as served:  # leaving it fails after HANGS_S
+        half = [served.plain() for _ in range(3)]
+        with served.shaken() as sock:  # so those before have been accepted
+            assert is_answered(sock)
+    for one in half:
+        one.close()
+
+
 @pytest.mark.parametrize("limit", ["MOST", "MOST_OF_ADDRESS"])
 def test_half_open_connections_make_room_however_young_they_are(env, certificates, monkeypatch, limit):
     monkeypatch.setattr(connections, limit, 10)

@@ -155,6 +155,11 @@ class Guard:
         victim.abort()
         return True
 
+    def end_handshakes(self) -> None:
+        """Close what is in a handshake: since Python 3.12 a server ends only after all that it has accepted."""
+        for one in [one for group in self._shaking.values() for one in group]:
+            one.abort()
+
     def _is_proxy(self, address: str) -> bool:
         """Return whether many clients share this address: a trusted proxy, which has to limit them itself."""
         try:
