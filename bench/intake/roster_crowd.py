@@ -22,12 +22,13 @@ from tests.support.certificates import make_certificates
 
 GATE, FETCHES, STREAMS = "crowd-1", 20, 20
 #: How many clients of each kind come.
-CROWDS = {"half_open": 1000, "trickle": 1000, "handshakes": 20}
+CROWDS = {"half_open": 1000, "trickle": 1000, "begin": 400, "handshakes": 20}
 
 
 @measures(
     Figure("a roster beside 1,000 half-open connections, the slowest of 20", "s", 1),
     Figure("beside 1,000 that send a byte at a time", "s", 1),
+    Figure("beside 400 that begin handshakes and leave", "s", 1),
     Figure("beside 20 clients that repeat handshakes", "s", 1),
     Figure("alone", "s"),
     Figure("handshakes that these 20 clients got", "1/s"),

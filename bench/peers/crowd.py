@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import cache
 from itertools import count
 from typing import Final
 
@@ -25,15 +26,15 @@ _open, _opened = 0, 0
 
 
 def come(how: str, port: int, clients: int) -> None:
-    """Let clients connect, again and again; return when all are there. `how` is half_open, trickle or handshakes."""
-    act = {"half_open": _half_open, "trickle": _trickle, "handshakes": _handshake}[how]
+    """Let clients connect, again and again; return when all are there. `how` is half_open, trickle, begin or handshakes."""
+    act = {"half_open": _half_open, "trickle": _trickle, "begin": _begin, "handshakes": _handshake}[how]
 
     async def run() -> None:
         await asyncio.gather(*(_again_and_again(act, port) for _ in range(clients)))
 
     threading.Thread(target=asyncio.run, args=(run(),), daemon=True).start()
     until = time.monotonic() + WAIT_S
-    while _open < clients if how != "handshakes" else _opened < clients:
+    while (_open if how in {"half_open", "trickle"} else _opened) < clients:
         if time.monotonic() > until:
             raise TimeoutError(f"{_open} connections of {clients} after {WAIT_S:.0f} s")
         time.sleep(0.01)
@@ -79,11 +80,18 @@ async def _trickle(port: int, source: str) -> None:
                 return
 
 
+async def _begin(port: int, source: str) -> None:
+    async with _connected(port, source) as (reader, writer):
+        writer.write(_hello())
+        await reader.read(1)  # the server has computed its answer
+
+
 async def _handshake(port: int, source: str) -> None:
     async with _connected(port, source, _anyone):
         pass
 
 
+@cache
 def _hello() -> bytes:
     """Return the first message of a handshake."""
     sent = ssl.MemoryBIO()

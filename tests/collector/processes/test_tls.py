@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import functools
 import logging
 import shutil
 import socket
@@ -17,6 +19,7 @@ import pytest
 
 from fabgate.collector.processes.listening import certificate, connections
 from fabgate.collector.processes.listening.certificate import Certificate
+from fabgate.collector.processes.listening.handshakes import Turns
 from fabgate.errors import FabgateError
 from tests.collector.serving import serving_both
 from tests.collector.tls_serving import Served, serving_tls, with_tls
@@ -197,6 +200,21 @@ def test_half_open_connections_do_not_delay_the_end(env, certificates, monkeypat
             assert is_answered(sock)
     for one in half:
         one.close()
+
+
+def test_steps_of_handshakes_are_done_in_turns_of_addresses_with_other_work_between_them():
+    done: list[str] = []
+
+    async def run() -> None:
+        turns = Turns()
+        for name in ("many 1", "many 2", "one 1", "many 3"):
+            turns.take(name.split()[0], functools.partial(done.append, name))
+        while len(done) < 8:
+            await asyncio.sleep(0)
+            done.append("-")
+
+    asyncio.run(run())
+    assert done == ["many 1", "-", "one 1", "-", "many 2", "-", "many 3", "-"]
 
 
 @pytest.mark.parametrize("limit", ["MOST", "MOST_OF_ADDRESS"])
