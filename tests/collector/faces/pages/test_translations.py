@@ -18,6 +18,7 @@ from tests.collector.faces.pages import mistakes, strings
 TEMPLATES = sorted((strings.ROOT / "templates").rglob("*.html"))
 #: Names, which are the same in every language.
 SAME = {"fabgate", "English", "Français", "CSV", "XLSX", "PDF", "SHA", "ms"}
+SAME |= {"Android", "Debian", "Fedora", "Firefox", "Linux", "Ubuntu", "Windows", "iPad", "iPhone", "macOS"}
 #: Attributes that are read to a person.
 READ = {"title", "aria-label", "alt", "placeholder", "data-label", "data-done"}
 
