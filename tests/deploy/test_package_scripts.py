@@ -60,13 +60,18 @@ MADE = [
     "install -d -m 700 -o fabgate-collector -g fabgate-collector /var/lib/fabgate-collector-copies",
     "fabgate-collector migrate",
 ]
-STARTED = "deb-systemd-invoke start fabgate-collector.target fabgate-collector-backup.timer"
+STARTED = [
+    "deb-systemd-invoke start fabgate-collector.target fabgate-collector-backup.timer",
+    "systemctl --quiet is-active fabgate-broker.service",
+]
 
 
-def test_an_update_makes_a_copy_before_it_changes_tables_and_starts_the_collector(computer):
+@pytest.mark.parametrize("runs", [True, False], ids=["broker runs", "no broker runs"])
+def test_an_update_makes_a_copy_before_it_changes_tables_and_starts_the_collector(computer, runs):
+    computer.fake("bin/systemctl", code=0 if runs else 3)
     done = computer.configure(migrate=0)
     assert (done.returncode, done.stderr) == (0, "")
-    assert computer.calls() == [*MADE, STARTED]
+    assert computer.calls() == [*MADE, *STARTED, *["deb-systemd-invoke restart fabgate-broker.service"] * runs]
 
 
 def test_an_earlier_version_on_newer_tables_is_installed_and_off_and_names_the_way_back(computer):

@@ -83,6 +83,8 @@ def test_a_package_of_a_later_commit_a_release_and_a_newer_debian_are_each_newer
         ("fabgate-collector@.service", "fabgate-collector"),
         ("fabgate-collector-backup.service", "fabgate-collector"),
         ("collector-verb", "fabgate-collector"),
+        ("fabgate-broker.service", "fabgate-collector"),
+        ("broker-accounts", "fabgate-collector"),
     ],
 )
 def test_a_package_has_no_path_of_an_installation_by_hand(name, package):

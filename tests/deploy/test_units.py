@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.places import SYSTEMD
+from tests.deploy.places import CONFIG, SYSTEMD
 
 UNITS = sorted(
     [*SYSTEMD.glob("*.service"), *SYSTEMD.glob("*.target"), *SYSTEMD.glob("*.timer"), *SYSTEMD.glob("*.socket")]
@@ -21,6 +21,11 @@ PROCESSES = ("ingest", "web", "worker")
 SOCKETS = {name: SYSTEMD / f"fabgate-collector-{name}.socket" for name in ("https", "http")}
 FIREWALL = SYSTEMD / "fabgate-firewall.service"
 BACKUP = SYSTEMD / "fabgate-collector-backup.service"
+BROKER = SYSTEMD / "fabgate-broker.service"
+
+#: The settings that differ between the two brokers: where their files are, and where accounts are kept.
+_PATHS = r"persistence_location|certfile|keyfile|plugin|password_file|acl_file"
+_CONTROL = ["listener 0 /run/fabgate-broker/control/socket"]
 
 needs_systemd = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed here (Debian package systemd)"
@@ -44,7 +49,7 @@ def test_systemd_finds_no_fault_in_the_units(tmp_path):
     copies = []
     for unit in UNITS:
         text = re.sub(
-            r"(/opt/fabgate/bin/fabgate|/usr/lib/fabgate/line-off|/usr/sbin/nft)",
+            r"(/opt/fabgate/bin/fabgate|/usr/lib/fabgate/line-off|/usr/sbin/(nft|mosquitto|fabgate-collector))",
             shutil.which("true"),
             unit.read_text(),
         )
@@ -116,6 +121,8 @@ NETWORK = {
     *("PrivateNetwork", "RestrictAddressFamilies_AF_INET_INET6", "IPAddressDeny"),
     *("RestrictAddressFamilies_AF_UNIX", "RootDirectoryOrRootImage"),
 }
+#: The broker also needs its folder for the group of the collector: without that, its socket would be for itself alone.
+SOCKET = NETWORK | {"UMask"}
 #: The gate also needs pins and reader, the Pi's revision in /proc, and the state of the clock.
 PINS_AND_CLOCK = {
     *("PrivateDevices", "DeviceAllow", "SupplementaryGroups", "ProcSubset"),
@@ -134,16 +141,18 @@ def left_open(unit: Path, folder: Path) -> set[str]:
 
 
 @needs_systemd
-@pytest.mark.parametrize("unit", [GATE, COLLECTOR, BACKUP], ids=lambda unit: unit.stem)
+@pytest.mark.parametrize("unit", [GATE, COLLECTOR, BACKUP, BROKER], ids=lambda unit: unit.stem)
 def test_a_unit_leaves_open_only_what_it_needs(unit, tmp_path):
-    needed = NETWORK | PINS_AND_CLOCK if unit == GATE else NETWORK
+    needed = {GATE: NETWORK | PINS_AND_CLOCK, BROKER: SOCKET}.get(unit, NETWORK)
     assert left_open(unit, tmp_path) <= needed
 
 
-@pytest.mark.parametrize("unit", [GATE, COLLECTOR, BACKUP], ids=lambda unit: unit.stem)
+@pytest.mark.parametrize("unit", [GATE, COLLECTOR, BACKUP, BROKER], ids=lambda unit: unit.stem)
 def test_a_unit_has_each_sandbox_setting(unit):
-    values = settings(unit)
-    assert {name: values.get(name) for name in SANDBOX} == {name: [value] for name, value in SANDBOX.items()}
+    values, wanted = settings(unit), dict(SANDBOX)
+    if unit == BROKER:
+        wanted["UMask"] = "0007"
+    assert {name: values.get(name) for name in wanted} == {name: [value] for name, value in wanted.items()}
     families = {"AF_UNIX"} if unit == BACKUP else {"AF_UNIX", "AF_INET", "AF_INET6"}
     assert set(values["RestrictAddressFamilies"][0].split()) <= families
     if unit != GATE:
@@ -259,6 +268,45 @@ def test_a_nightly_backup_goes_into_a_folder_of_its_own_without_network():
     folders = [f"/var/lib/{name}" for name in backup["StateDirectory"][0].split()]
     assert folders == ["/var/lib/fabgate-collector", folder]
     assert (backup["Type"], backup["PrivateNetwork"], backup["StateDirectoryMode"]) == (["oneshot"], ["yes"], ["0700"])
+
+
+# --- the broker -------------------------------------------------------------------------------------------------------
+
+
+def test_the_broker_starts_with_new_accounts_or_not_at_all_and_tries_again():
+    broker = settings(BROKER)
+    # No "-" before the command: it may not fail. "+": as root, for the accounts of collector and broker.
+    assert broker["ExecStartPre"] == ["+/bin/sh /opt/fabgate/share/fabgate/systemd/broker-accounts"]
+    assert (broker["Restart"], broker["StartLimitIntervalSec"]) == (["always"], ["0"])
+
+
+def test_the_broker_cannot_be_reloaded_and_gets_its_certificate_from_systemd():
+    broker, lines = settings(BROKER), (CONFIG / "broker.conf").read_text().splitlines()
+    assert "ExecReload" not in broker
+    name, _, source = broker["LoadCredential"][0].partition(":")
+    assert source == "/etc/fabgate/tls/broker.pem"
+    given = f"/run/credentials/{BROKER.name}/{name}"
+    assert lines.count(f"certfile {given}") == lines.count(f"keyfile {given}") == 2
+
+
+def test_the_brokers_files_are_in_its_own_folders():
+    broker, lines = settings(BROKER), (CONFIG / "broker.conf").read_text().splitlines()
+    (state,), (runtime,) = broker["StateDirectory"], broker["RuntimeDirectory"]
+    script = (SYSTEMD / "broker-accounts").read_text()
+    assert broker["ExecStart"] == ["/usr/sbin/mosquitto -c /opt/fabgate/share/fabgate/config/broker.conf"]
+    assert f"persistence_location /var/lib/{state}/" in lines
+    assert f"plugin_opt_config_file /run/{runtime}/accounts.json" in lines
+    assert f"listener 0 /run/{runtime}/control/socket" in lines
+    assert f"\nrun=/run/{runtime}\n" in script
+    assert (broker["User"], broker["Group"]) == (["fabgate-broker"], ["fabgate-broker"])
+
+
+def test_the_broker_of_setup_has_every_limit_of_the_one_by_hand():
+    def lines(name: str) -> list[str]:
+        text = (CONFIG / name).read_text().splitlines()
+        return [line for line in text if line and line[0] != "#" and not re.match(_PATHS, line)]
+
+    assert lines("broker.conf") == [*lines("mosquitto.conf"), *_CONTROL]
 
 
 def test_every_process_of_the_collector_has_time_to_end_before_it_is_killed():

@@ -21,7 +21,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 #: Of the folders that setup.cfg names in data_files; everything in fabgate/ is shipped.
-SHIPPED = ("fabgate/", "systemd/", "hardware/pins.yaml", "hardware/commissioning.md", "hardware/commissioning.fr.md")
+SHIPPED = (
+    *("fabgate/", "systemd/", "config/broker.conf"),
+    *("hardware/pins.yaml", "hardware/commissioning.md", "hardware/commissioning.fr.md"),
+)
 BUILT = (*SHIPPED, "setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 LEFT_OVER = "fabgate/collector/ground/migrations/0099_from_another_commit.py"
 

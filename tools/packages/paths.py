@@ -10,6 +10,7 @@ _BY_HAND: Final = {
     "fabgate-gate": {"/opt/fabgate/bin/fabgate": "/usr/bin/fabgate", "/usr/lib/fabgate/": f"/{GATE}/"},
     "fabgate-collector": {
         "/opt/fabgate/bin": f"/{COLLECTOR}/bin",
+        "/opt/fabgate/share/": f"/{COLLECTOR}/share/",
         "/opt/fabgate-src/config/": "/usr/share/doc/fabgate-collector/examples/",
         "/usr/local/sbin/": "/usr/sbin/",
     },

@@ -22,6 +22,7 @@ _COLLECTOR_UNITS: Final = (
     *("fabgate-collector@.service", "fabgate-collector.target"),
     *("fabgate-collector-backup.service", "fabgate-collector-backup.timer"),
     *("fabgate-collector-https.socket", "fabgate-collector-http.socket", "fabgate-firewall.service"),
+    "fabgate-broker.service",
 )
 
 
@@ -60,12 +61,13 @@ def of_collector(root: Path, suite: Suite, house: list[Path]) -> None:
     # A workshop's own sinks: pip install --target. An update of the package leaves that folder alone.
     (root / COLLECTOR / modules / "local.pth").write_text("/usr/local/lib/fabgate-collector\n")
     shipped = root / COLLECTOR / "share/fabgate/systemd"
-    for name in (*_COLLECTOR_UNITS, "collector-verb"):
+    for name in (*_COLLECTOR_UNITS, "collector-verb", "broker-accounts"):
         _adapt(shipped / name, "fabgate-collector")
     for name in _COLLECTOR_UNITS:
         _copy(shipped / name, root / _UNITS)
     _copy(shipped / "collector-verb", root / "usr/sbin", mode=0o755, name="fabgate-collector")
-    _examples(root, "fabgate-collector", [path for path in (ROOT / "config").iterdir() if path.name != "gate.yaml"])
+    examples = [path for path in (ROOT / "config").iterdir() if path.name not in ("gate.yaml", "broker.conf")]
+    _examples(root, "fabgate-collector", examples)
 
 
 def _remove_module(folder: Path, name: str, *, keep: str) -> None:
