@@ -42,14 +42,23 @@ MAX_PACKET_BYTES: Final = 2 * BROKER_PACKET_BYTES
 DEAD_LINE: Final = {"TCP_KEEPIDLE": 3, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 8_000}
 
 
-def new_client(client_id: str, tls: ssl.SSLContext | None = None) -> paho.Client:
-    """Return a client that is not connected yet; `tls` is None for a broker without TLS."""
+def new_client(client_id: str, tls: ssl.SSLContext | None = None, *, is_local: bool = False) -> paho.Client:
+    """Return a client that is not connected yet; `tls` is None for a broker without TLS.
+
+    One that `is_local` connects to a socket of this computer: its path takes the place of the host.
+    """
     read_quickly()
-    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTProtocolVersion.MQTTv5)
+    client = paho.Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=client_id,
+        protocol=MQTTProtocolVersion.MQTTv5,
+        transport="unix" if is_local else "tcp",
+    )
     client.connect_timeout = REACH_S if tls is None else HANDSHAKE_S
     if tls is not None:
         client.tls_set_context(tls)
-    client.on_socket_open = _set_options
+    if not is_local:  # a local socket has none of these options
+        client.on_socket_open = _set_options
     return client
 
 

@@ -25,6 +25,7 @@ from fabgate.collector.ground.models import Gate, Hole, Journal, Machine, Quaran
 from fabgate.collector.ground.models.machines import HEARTBEATS
 from fabgate.collector.members.machines import emulated_gate, enrol_gate
 from fabgate.collector.members.machines import rules as machine_rules
+from fabgate.collector.recording.broker.accounts import wanted
 from fabgate.collector.recording.entries import completeness, journals
 from fabgate.errors import UsageError
 
@@ -97,6 +98,18 @@ def add(args: argparse.Namespace) -> int:
             f"note: the broker still accepts the old password of {account}: set another one, and restart the broker"
             ' (docs/install.md, "A gate was stolen")\n'
         )
+    return 0
+
+
+def broker_accounts(_args: argparse.Namespace) -> int:
+    """Print the file of accounts that the broker reads at its start."""
+    env: Environment = settings.ENVIRONMENT
+    if env.broker_control is None:
+        raise UsageError(
+            "FABGATE_BROKER_CONTROL: not set, wanted the socket of the broker, such as /run/fabgate-broker/control/socket;"
+            " without it, accounts of the broker are made by hand"
+        )
+    sys.stdout.write(json.dumps(wanted.document(env), separators=(",", ":")) + "\n")
     return 0
 
 

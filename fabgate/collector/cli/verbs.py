@@ -55,7 +55,7 @@ AREAS: Final = (
 )
 #: The verbs, by what people want to do.
 GROUPS: Final = {
-    "run the collector": ("run", "ingest", "web", "worker", "migrate"),
+    "run the collector": ("run", "ingest", "web", "worker", "migrate", "broker-accounts"),
     "give people access to the pages": ("first-link", "accounts", "account-add", "account-link"),
     "set up the workshop": ("gate-add", "machine-set", "import-members", "import-trainings", "badge-forms"),
     "work at the desk": (

@@ -97,6 +97,8 @@ def prepare(
                 _prepare_sqlite(found, bring_up=bring_up)
             # last, because it marks a complete collector: an interrupted first start can be repeated
             write_secret(found.badge_key_file, new_key("b1"))
+            if found.broker_control and found.mqtt_password_file == found.data / data_folder.PASSWORD:
+                write_secret(found.mqtt_password_file, secrets.token_hex(24) + "\n")
     except OSError as error:
         where, why = f"FABGATE_DATA: found {str(found.data)!r}", error.strerror or error
         if error.errno in _NEVER_USABLE:

@@ -1,4 +1,6 @@
-"""The worker expires loans, grants and blocks, charges sessions, notifies the gates, sends to sinks, and verifies the books.
+"""The worker expires loans, grants and blocks, charges sessions, notifies gates, sends to sinks, and verifies the books.
+
+It also keeps the accounts of the collector's own broker, where there is one.
 
 ``fabgate collector worker`` checks once a minute. A missed minute does no harm: the worker asks the database what is
 due, and rosters contain the day on which a membership or a training ends, a person leaves or a suspension begins.
@@ -29,6 +31,7 @@ from fabgate.collector.money.paper.statements import mailing
 from fabgate.collector.processes import nightly, restored_database
 from fabgate.collector.processes.verify import audit_head
 from fabgate.collector.recording.broker import announcing
+from fabgate.collector.recording.broker.accounts.keeping import Keeping
 from fabgate.collector.recording.intake import quarantine
 
 log = logging.getLogger(__name__)
@@ -38,6 +41,8 @@ EVERY_S: Final = 60.0
 CHARGES_EVERY_S: Final = 2.0
 #: How long the thread of the sinks may take to end.
 SINKS_END_S: Final = 5.0
+#: And that of the broker's accounts.
+ACCOUNTS_END_S: Final = 2.0
 
 
 def run() -> None:
@@ -45,8 +50,13 @@ def run() -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    worker, verification, sinks = Worker(), nightly.Nightly(), sending.Sending(stopping)
+    verification, sinks = nightly.Nightly(), sending.Sending(stopping)
     sinks.start()
+    accounts = None
+    if settings.ENVIRONMENT.broker_control:
+        accounts = Keeping(settings.ENVIRONMENT, stopping)
+        accounts.start()
+    worker = Worker(accounts)
     try:
         while not stopping.is_set():
             worker.turn(datetime.now(UTC))
@@ -62,6 +72,8 @@ def run() -> None:
         stopping.set()
         verification.stop()
         sinks.join(SINKS_END_S)  # what is being sent then may be sent again, which does no harm
+        if accounts:
+            accounts.join(ACCOUNTS_END_S)  # so is a change of an account
 
 
 def _note() -> None:
@@ -88,7 +100,8 @@ class Worker:
     wrong.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, accounts: Keeping | None = None) -> None:
+        self._accounts = accounts
         #: The days at the site and in billing.
         self._seen: tuple[date, ...] = ()
         #: The id of the newest roster pulse that it has seen.
@@ -102,7 +115,10 @@ class Worker:
             if gates:
                 announcing.announce(gates)
             self._delete_old(now)
-            Heartbeat.beat(Heartbeat.WORKER, now, Collector.zone_trouble(settings.ENVIRONMENT.tz))
+            trouble = Collector.zone_trouble(settings.ENVIRONMENT.tz)
+            if self._accounts and not trouble:
+                trouble = self._accounts.trouble(now)
+            Heartbeat.beat(Heartbeat.WORKER, now, trouble)
         except (DatabaseError, InterfaceError) as error:
             log.warning("due work is postponed by a minute: %s", error)
             return []

@@ -23,6 +23,11 @@ _RUN: Final = (
     " ending. SIGTERM or Ctrl-C stops all of them."
 )
 
+_BROKER_ACCOUNTS: Final = (
+    "fabgate-broker.service calls it before each start of the broker, and hands the output to it: JSON for Mosquitto's plugin"
+    " dynamic security, with digests of passwords. It needs FABGATE_BROKER_CONTROL."
+)
+
 
 def add_verbs(add: shared.Add) -> None:
     """Add the verbs by `add`."""
@@ -45,6 +50,13 @@ def add_verbs(add: shared.Add) -> None:
         metavar="FOLDER",
         help="before the tables of an existing database change, copy the collector to FOLDER, where the newest two such"
         f" copies stay; without a copy nothing is changed (in a Debian package, the default is {BEFORE_UPDATE})",
+    )
+    add(
+        "broker-accounts",
+        "gates",
+        "print the accounts of the collector's own broker",
+        "broker_accounts",
+        about=_BROKER_ACCOUNTS,
     )
     ingest = add(
         "ingest",

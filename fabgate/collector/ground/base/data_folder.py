@@ -43,6 +43,8 @@ UPDATING: Final = ".updating"
 #: Which sinks there are. In copies; a restore replaces it only if the copy has one.
 SINKS: Final = "sinks.yaml"
 GATES: Final = "gates"
+#: The password of the collector's account at its own broker, and in the folder of each gate that of the gate's account.
+PASSWORD: Final = "mqtt.password"  # noqa: S105 (a file's name)
 #: The files in the folder of each gate, which are copied to it.
 GATE_FILES: Final = ("token", "seal.keys", "badge.keys")
 #: The files of a collector.

@@ -26,6 +26,8 @@ EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 (compared, not bo
 #: A name, an IPv4 or an IPv6 address.
 _HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%\w+)?")
 
+#: The longest path of a socket that Linux allows, in bytes.
+LONGEST_SOCKET: Final = 107
 PREFIX: Final = "FABGATE_"
 #: Variables of other programs of ours on the same computer; ground/base/environ.py has those of the collector.
 ELSEWHERE: Final[Mapping[str, str]] = {
@@ -189,6 +191,18 @@ class Reader:
                 f"{name}: found {value!r} ({problem}), wanted a readable file; correct the path or unset it"
             )
         return path
+
+    def socket(self, name: str) -> Path | None:
+        """Return the path of a socket, which need not be there yet."""
+        value = self._get(name)
+        if not value:
+            return None
+        if not value.startswith("/") or len(os.fsencode(value)) > LONGEST_SOCKET:
+            self.mistakes.append(
+                f"{name}: found {value!r}, wanted the path of a socket, which begins with / and has at most"
+                f" {LONGEST_SOCKET} bytes; correct or unset it"
+            )
+        return Path(value)
 
     def zone(self, name: str, default: str) -> str:
         """Return a time zone's name."""

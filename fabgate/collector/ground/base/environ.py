@@ -7,12 +7,14 @@ a line (found, wanted, what to do).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.headerregistry import Address
 from pathlib import Path
 from typing import Final
 
+from fabgate import wire
 from fabgate.collector import DEFAULT_DATA
+from fabgate.collector.ground.base import data_folder
 from fabgate.collector.ground.base.env_values import EVERYWHERE, Reader, bracketed, is_loopback
 from fabgate.collector.ground.base.local_times import zone_of_computer
 from fabgate.collector.ground.base.logs import FORMS
@@ -47,6 +49,9 @@ class Environment:
     mqtt_ca: Path | None
     mqtt_cert: Path | None
     mqtt_key: Path | None
+    #: The socket over which the collector changes accounts of its own broker (recording/broker/accounts); None: accounts are
+    #: made by hand.
+    broker_control: Path | None
     web_host: str
     web_port: int
     #: The certificate of the pages and its key: with them the web process speaks TLS itself, without a proxy.
@@ -136,6 +141,7 @@ def read(environ: Mapping[str, str], *, need_site: bool, only: Collection[str] |
         mqtt_ca=ca,
         mqtt_cert=reader.file("FABGATE_MQTT_CERT"),
         mqtt_key=reader.file("FABGATE_MQTT_KEY"),
+        broker_control=reader.socket("FABGATE_BROKER_CONTROL"),
         web_host=web_host,
         web_port=reader.port("FABGATE_WEB_PORT", HTTPS_PORT if has_tls else 8000),
         web_cert=web_cert,
@@ -158,6 +164,8 @@ def read(environ: Mapping[str, str], *, need_site: bool, only: Collection[str] |
         mail_from=reader.sender("FABGATE_MAIL_FROM"),
         sinks=reader.file("FABGATE_SINKS") or data / "sinks.yaml",
     )
+    if found.broker_control:
+        found = _with_own_account(found, reader.mistakes)
     if found.mqtt_password_file and not found.mqtt_username:
         reader.mistakes.append(
             "FABGATE_MQTT_USERNAME: not set, but FABGATE_MQTT_PASSWORD_FILE is; set it to the broker account that the"
@@ -184,6 +192,18 @@ def read(environ: Mapping[str, str], *, need_site: bool, only: Collection[str] |
     if reader.mistakes:
         raise UsageError("\n".join(reader.mistakes))
     return found
+
+
+def _with_own_account(found: Environment, mistakes: list[str]) -> Environment:
+    """Return the settings with the collector's account at its own broker, and with the file of a password made here."""
+    account = wire.GateTopics(found.site, "collector").account
+    if found.mqtt_username not in (None, account):
+        mistakes.append(
+            f"FABGATE_MQTT_USERNAME: found {found.mqtt_username!r}, but with FABGATE_BROKER_CONTROL the account is {account!r};"
+            " unset FABGATE_MQTT_USERNAME"
+        )
+    password = found.mqtt_password_file or found.data / data_folder.PASSWORD
+    return replace(found, mqtt_username=account, mqtt_password_file=password)
 
 
 def _check_certificate(found: Environment, mistakes: list[str]) -> None:

@@ -20,6 +20,7 @@ from fabgate.collector.ground.models.billing.statements import IssuedStatement, 
 from fabgate.collector.ground.models.billing.tariffs import TariffRule
 from fabgate.collector.ground.models.billing.terms import BillingTerms
 from fabgate.collector.ground.models.billing.vat import VatRate
+from fabgate.collector.ground.models.broker import BrokerAccount
 from fabgate.collector.ground.models.calendar import Opening, SpecialDay
 from fabgate.collector.ground.models.entries import Boot, Entry, Hole, Journal, Quarantine
 from fabgate.collector.ground.models.floor import Order, Pulse, Refusal
@@ -43,6 +44,7 @@ __all__ = [
     "BillingTerms",
     "Block",
     "Boot",
+    "BrokerAccount",
     "Change",
     "Charge",
     "ChargeTerms",

@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from fabgate import wire
-from fabgate.collector.ground.base.env_values import EVERYWHERE, bracketed
+from fabgate.collector.ground.base.env_values import EVERYWHERE, LONGEST_SOCKET, bracketed
 from fabgate.collector.ground.base.environ import Environment
 from fabgate.errors import UsageError
 
 FOLDER: Final = "emulated"
-#: The longest path of a socket that Linux allows, in bytes.
-LONGEST_SOCKET: Final = 107
 #: Every path and name is written as JSON, which is also valid YAML.
 _YAML: Final = """\
 # A gate without hardware, written by `gate-add --emulated`. The rules of its machine come from the

@@ -22,6 +22,8 @@ from fabgate.collector.ground.models import Change, Gate, Machine
 from fabgate.collector.ground.models.machines import MAX_LIFTED
 from fabgate.collector.members.access import roster
 from fabgate.collector.members.machines import presets
+from fabgate.collector.recording.broker.accounts import passwords
+from fabgate.collector.recording.broker.accounts import wanted as accounts
 from fabgate.errors import UsageError
 
 #: Suffix of a file that is written, but not in use yet.
@@ -42,7 +44,7 @@ class EnrolledGate:
     #: The content of each file. It is secret: with it, another device can pose as the gate.
     texts: dict[str, str] = field(repr=False)
 
-    #: The files of `directory` that are copied to the gate.
+    #: The files of `directory` that are copied to the gate; with a broker of our own also the password of its account.
     FILES: ClassVar = data_folder.GATE_FILES
 
 
@@ -125,6 +127,9 @@ def enrol(
                 change.rosters = _assign(gate, _machine(new_machine.make(machine), actor, change_rules))
                 token = gate.new_token()
                 gate.save(update_fields=["token_hash"])
+                password = passwords.new_password() if env.broker_control else ""
+                if password:
+                    accounts.give(gate, password)
             gate.refresh_from_db()
             # The key's id is random, so it is new even after an older copy was restored. A gate with an older key then
             # reports that it lacks the key, not that the roster was changed.
@@ -134,6 +139,8 @@ def enrol(
                 env.badge_key_file.read_text(encoding="utf-8"),
             )
             texts = dict(zip(EnrolledGate.FILES, contents, strict=True))
+            if password:
+                texts[data_folder.PASSWORD] = f"{password}\n"
             for file, text in texts.items():
                 write(file, text)
     except IntegrityError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import ipaddress
-import secrets
 import tarfile
 from collections.abc import Mapping
 from typing import Final
@@ -12,11 +11,12 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from fabgate.collector.ground.base import data_folder
 from fabgate.collector.ground.base.environ import Environment
 from fabgate.collector.ground.models import Gate
 
 #: The file with the password of the gate's account on the message broker.
-PASSWORD: Final = "mqtt.password"  # noqa: S105 (a file's name)
+PASSWORD: Final = data_folder.PASSWORD
 _CA: Final = "ca.crt"
 
 _YAML: Final = """\
@@ -37,11 +37,6 @@ mqtt:
   username: {site}/{gate}
   password_file: {password}
 """
-
-
-def new_password() -> str:
-    """Return a new password for the gate's account on the message broker; the collector does not store it."""
-    return secrets.token_hex(24)
 
 
 def broker_host(env: Environment, address: str) -> str:
@@ -80,13 +75,13 @@ def gate_yaml(gate: Gate, env: Environment, address: str) -> str:
     return f"{text}  tls: {{ca: {_CA}}}\n" if env.mqtt_ca else text
 
 
-def pack(gate: Gate, env: Environment, texts: Mapping[str, str], *, address: str, password: str) -> bytes:
-    """Return the archive (tar.gz): gate.yaml, the key files `texts`, the broker's `password` and CA certificate.
+def pack(gate: Gate, env: Environment, texts: Mapping[str, str], *, address: str) -> bytes:
+    """Return the archive (tar.gz): gate.yaml, the secret files `texts` and the broker's CA certificate.
 
     Its files belong to root and the group fabgate, mode 640: others cannot read the keys once the archive is unpacked.
     All may read the certificate: on a computer with a gate and the collector it replaces the collector's.
     """
-    files = {"gate.yaml": gate_yaml(gate, env, address), **texts, PASSWORD: f"{password}\n"}
+    files = {"gate.yaml": gate_yaml(gate, env, address), **texts}
     if env.mqtt_ca:
         files[_CA] = env.mqtt_ca.read_text(encoding="utf-8")
     buffer = io.BytesIO()

@@ -17,6 +17,7 @@ from fabgate.collector.faces.pages.machines.forms import GateForm, MoveForm
 from fabgate.collector.ground.base.environ import Environment
 from fabgate.collector.ground.models import Gate, Machine
 from fabgate.collector.members.machines import enrol_gate, gate_archive
+from fabgate.collector.recording.broker.accounts import passwords
 
 #: The commands that copy the archive to the Pi, and unpack it there. How that gate was installed is not known here: after an
 #: installation by hand /usr/local/bin/fabgate is a link to the program, and the package has /usr/bin/fabgate.
@@ -50,20 +51,24 @@ def add(request: HttpRequest, name: str) -> HttpResponse:
     if settings.ENVIRONMENT.https:
         address = address.replace("http://", "https://", 1)
     env: Environment = settings.ENVIRONMENT
-    password = gate_archive.new_password()
-    packed = gate_archive.pack(made.gate, env, made.texts, address=address.rstrip("/"), password=password)
+    # With a broker of our own the password is that of the gate's account; otherwise nobody stores it.
+    texts = {gate_archive.PASSWORD: f"{passwords.new_password()}\n"} | made.texts
+    password = texts[gate_archive.PASSWORD].strip()
+    packed = gate_archive.pack(made.gate, env, texts, address=address.rstrip("/"))
     named = {"gate": made.gate.name, "archive": f"fabgate-{made.gate.name}.tar.gz"}
     shown = {
         **named,
         "machine": machine,
         # the archive is inside the page, so it is handed out once and stored nowhere
         "archive_url": f"data:application/gzip;base64,{base64.b64encode(packed).decode()}",
-        "files": [*made.texts.items(), (gate_archive.PASSWORD, password)],
+        "files": texts.items(),
         "yaml": gate_archive.gate_yaml(made.gate, env, address.rstrip("/")),
         "copy": COPY.format(**named),
         "install": INSTALL.format(**named),
-        "broker": BROKER.format(account=wire.GateTopics(env.site, made.gate.name).account, password=password),
     }
+    if not env.broker_control:
+        account = wire.GateTopics(env.site, made.gate.name).account
+        shown["broker"] = BROKER.format(account=account, password=password)
     return render(request, "machines/gate.html", shown)
 
 

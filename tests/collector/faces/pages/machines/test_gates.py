@@ -95,7 +95,7 @@ def test_a_gate_of_a_broker_with_tls_gets_its_authority(browse, env, saw, tmp_pa
     assert "port: 8883" in found
     assert "tls: {ca: ca.crt}" in found
     assert 'roster: {url: "https://collector.lan", token_file: token, ca: ca.crt}' in found
-    packed = gate_archive.pack(gate, told, {}, address="https://collector.lan", password="p")
+    packed = gate_archive.pack(gate, told, {}, address="https://collector.lan")
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         file = archive.extractfile("ca.crt")
         assert file is not None
