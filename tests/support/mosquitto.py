@@ -90,7 +90,7 @@ class Mosquitto:
         self.process = subprocess.Popen(
             [MOSQUITTO, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        for port in map(int, re.findall(r"^listener (\d+)", text, re.MULTILINE)):
+        for port in map(int, re.findall(r"^listener ([1-9]\d*)", text, re.MULTILINE)):
             wait(partial(self._has_ended_or_answers, port), f"Mosquitto on port {port}")
         if self._has_ended():
             raise RuntimeError(f"Mosquitto did not start: {self.log.read_text() if self.log.exists() else 'no log'}")

@@ -127,20 +127,8 @@ def enrol(
                 change.rosters = _assign(gate, _machine(new_machine.make(machine), actor, change_rules))
                 token = gate.new_token()
                 gate.save(update_fields=["token_hash"])
-                password = passwords.new_password() if env.broker_control else ""
-                if password:
-                    accounts.give(gate, password)
+                texts = _texts(env, token) | _account(env, gate)
             gate.refresh_from_db()
-            # The key's id is random, so it is new even after an older copy was restored. A gate with an older key then
-            # reports that it lacks the key, not that the roster was changed.
-            contents = (
-                token + "\n",
-                new_key(f"s-{secrets.token_hex(4)}"),
-                env.badge_key_file.read_text(encoding="utf-8"),
-            )
-            texts = dict(zip(EnrolledGate.FILES, contents, strict=True))
-            if password:
-                texts[data_folder.PASSWORD] = f"{password}\n"
             for file, text in texts.items():
                 write(file, text)
     except IntegrityError as error:
@@ -148,6 +136,24 @@ def enrol(
             raise
         raise AlreadyEnrolled(name, directory / "token") from error
     return EnrolledGate(gate, directory, texts)
+
+
+def _texts(env: Environment, token: str) -> dict[str, str]:
+    """Return the content of the files that each gate needs, with a new seal key."""
+    # The key's id is random, so it is new even after an older copy was restored. A gate with an older key then reports that
+    # it lacks the key, not that the roster was changed.
+    seal_key = new_key(f"s-{secrets.token_hex(4)}")
+    contents = (f"{token}\n", seal_key, env.badge_key_file.read_text(encoding="utf-8"))
+    return dict(zip(EnrolledGate.FILES, contents, strict=True))
+
+
+def _account(env: Environment, gate: Gate) -> dict[str, str]:
+    """Let a gate have an account at the collector's own broker; return the file of its password, if there is such a broker."""
+    if not env.broker_control:
+        return {}
+    password = passwords.new_password()
+    accounts.give(gate, password)
+    return {data_folder.PASSWORD: f"{password}\n"}
 
 
 def _machine(new: Machine, actor: str, change_rules: ChangeRules) -> Machine:

@@ -60,12 +60,7 @@ class Control:
         except ValueError as error:
             raise FabgateError(f"{path} cannot be read: {error}") from error
         try:
-            connect(self._client, str(self._socket), _NO_PORT)
-            self._until(lambda: self._reason is not None, "accept the connection")
-            if self._reason.is_failure:
-                raise FabgateError(f"the broker refused the account {rights.CONTROL}: {self._reason}")
-            if self._is_for_answers:
-                self._subscribe(rights.ANSWERS)
+            self._connect()
         except BaseException:
             self._driver.close()
             raise
@@ -75,6 +70,14 @@ class Control:
         """Disconnect."""
         self._driver.say_goodbye()
         self._driver.close()
+
+    def _connect(self) -> None:
+        connect(self._client, str(self._socket), _NO_PORT)
+        self._until(lambda: self._reason is not None, "accept the connection")
+        if self._reason.is_failure:
+            raise FabgateError(f"the broker refused the account {rights.CONTROL}: {self._reason}")
+        if self._is_for_answers:
+            self._subscribe(rights.ANSWERS)
 
     def ask(self, *commands: dict[str, Any]) -> list[dict[str, Any]]:
         """Send commands, which the broker carries out in their order, and return its answer to each.
