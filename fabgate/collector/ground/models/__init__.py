@@ -20,12 +20,11 @@ from fabgate.collector.ground.models.billing.statements import IssuedStatement, 
 from fabgate.collector.ground.models.billing.tariffs import TariffRule
 from fabgate.collector.ground.models.billing.terms import BillingTerms
 from fabgate.collector.ground.models.billing.vat import VatRate
-from fabgate.collector.ground.models.broker import BrokerAccount
 from fabgate.collector.ground.models.calendar import Opening, SpecialDay
 from fabgate.collector.ground.models.entries import Boot, Entry, Hole, Journal, Quarantine
 from fabgate.collector.ground.models.floor import Order, Pulse, Refusal
 from fabgate.collector.ground.models.identity import Collector, Heartbeat
-from fabgate.collector.ground.models.machines import Gate, Machine, RosterLimit, ServedRoster
+from fabgate.collector.ground.models.machines import BrokerAccount, Gate, Machine, RosterLimit, ServedRoster
 from fabgate.collector.ground.models.people import Block, Group, Member
 from fabgate.collector.ground.models.sessions.corrections import Correction, Review
 from fabgate.collector.ground.models.sessions.ledger import LedgerLine

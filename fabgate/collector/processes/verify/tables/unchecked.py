@@ -34,6 +34,7 @@ ELSEWHERE: Final[Mapping[str, str]] = {
 TABLES: Final[Mapping[str, str]] = {
     "badgeform": "made again from the badges with each change of people",
     "billingprogress": "how far the worker is",
+    "brokeraccount": "who may connect to the broker: the log has who let a gate in, or cut it off",
     "failedsignin": "deleted after a quarter of an hour",
     "heartbeat": "whether a process is alive",
     "order": "what was sent to a gate: its entries have what it did",

@@ -71,7 +71,18 @@ MIXED: dict[str, tuple[set[str], set[str]]] = {
 }
 #: What concerns no money, or only follows from the tables above, as charges do.
 FREE = {
-    *("Badge", "BadgeForm", "BillingProgress", "Block", "Boot", "Change", "Charge", "ChargeTerms", "Collector"),
+    *(
+        "Badge",
+        "BadgeForm",
+        "BillingProgress",
+        "Block",
+        "Boot",
+        "BrokerAccount",
+        "Change",
+        "Charge",
+        "ChargeTerms",
+        "Collector",
+    ),
     *("Entry", "FailedSignIn", "Grant", "Heartbeat", "Hole", "IssuedStatement", "Journal", "LedgerLine", "Opening"),
     *("Order", "Pulse", "Quarantine", "Refusal", "RosterLimit", "ServedRoster", "SignIn", "SpecialDay"),
     *("StatementMail", "Training", "UsageDay", "UsageMonth", "UsageSession", "Verification"),
