@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -18,12 +19,12 @@ from django.db.models import Count, F, Sum
 
 from fabgate import wire
 from fabgate.collector.cli import text_table
-from fabgate.collector.ground.base import called
+from fabgate.collector.ground.base import called, data_folder
 from fabgate.collector.ground.base.environ import Environment
 from fabgate.collector.ground.db import audit
 from fabgate.collector.ground.models import Gate, Hole, Journal, Machine, Quarantine
 from fabgate.collector.ground.models.machines import HEARTBEATS
-from fabgate.collector.members.machines import emulated_gate, enrol_gate
+from fabgate.collector.members.machines import emulated_gate, enrol_gate, revoke_gate
 from fabgate.collector.members.machines import rules as machine_rules
 from fabgate.collector.recording.broker.accounts import wanted
 from fabgate.collector.recording.entries import completeness, journals
@@ -31,6 +32,18 @@ from fabgate.errors import UsageError
 
 #: The time limit, in seconds, of a machine that `gate-add` makes without a preset.
 LIMIT_S: Final = 4 * 3600
+#: What is left to do where the accounts of the broker are made by hand.
+_BY_HAND: Final = (
+    "note: the broker still accepts the old password of {account}: set another one, and restart the broker"
+    ' (docs/install.md, "A gate was stolen")\n'
+)
+#: What ``gates`` says of an account at the broker, unless it is ready.
+_ACCOUNTS: Final = {"cut-off": "cut off", "awaited": "the broker has not confirmed its account yet"}
+#: How long ``gate-revoke`` waits for the broker, in seconds, and how often it looks.
+CUT_OFF_S: Final = 10.0
+_LOOK_S: Final = 0.2
+#: The exit code of ``gate-revoke`` if the broker has not confirmed it.
+NOT_CONFIRMED: Final = 1
 #: The exit code of ``holes`` if entries are missing.
 MISSING: Final = 1
 
@@ -63,6 +76,8 @@ def add(args: argparse.Namespace) -> int:
         "badge_key_file": str(enrolled.directory / "badge.keys"),
         "roster_path": f"/api/v1/gates/{args.name}/roster",
     }
+    if env.broker_control:
+        details["mqtt_password_file"] = str(enrolled.directory / data_folder.PASSWORD)
     if args.emulated:
         details["config"] = str(emulated_gate.write(env, args.name, enrolled.gate.machine.title))
     if args.json:
@@ -81,7 +96,7 @@ def add(args: argparse.Namespace) -> int:
                 f" problem until you remove the rule: '{called.command(f'machine-set {args.machine} idle_off_s=')}'.\n"
             )
         if args.emulated:
-            if env.mqtt_username:
+            if env.mqtt_username and not env.broker_control:
                 password = Path(details["config"]).with_name("mqtt.password")
                 sys.stdout.write(f"First write the password of the broker's account {account} to {password}.\n")
             sys.stdout.write(
@@ -89,16 +104,47 @@ def add(args: argparse.Namespace) -> int:
                 f"Tap a badge:    fabgate tap {details['config']} 04:A1:B2:C3\n"
             )
         else:
-            sys.stdout.write("Now copy the three files to the gate, see docs/install.md, part 3.\n")
+            count = "four" if env.broker_control else "three"
+            sys.stdout.write(f"Now copy the {count} files to the gate, see docs/install.md, part 3.\n")
     if args.new_token:
         # On stderr, since a program may read the JSON, and this is for a person.
         sys.stderr.write(
             "note: the old token and seal key are no longer valid; until the gate has the new files and is restarted,"
             " it uses the roster that it has, and receives no locks\n"
-            f"note: the broker still accepts the old password of {account}: set another one, and restart the broker"
-            ' (docs/install.md, "A gate was stolen")\n'
         )
+        if not env.broker_control:
+            sys.stderr.write(_BY_HAND.format(account=account))
     return 0
+
+
+def revoke(args: argparse.Namespace) -> int:
+    """Cut a gate off, and wait until the broker has confirmed it."""
+    env: Environment = settings.ENVIRONMENT
+    account = wire.GateTopics(env.site, revoke_gate.find(args.name).name).account
+    if not args.yes:
+        sys.stdout.write(
+            f"This ends the token of {args.name} and its account {account} at the broker: it gets no rosters and no locks any"
+            " more, and nothing that it sends arrives. It goes on with the roster that it has, so take it out of the"
+            f" workshop. To do it: {called.command(f'gate-revoke {args.name} --yes')}\n"
+        )
+        return 0
+    gate = revoke_gate.revoke(args.name, actor=audit.cli_actor(args.actor))
+    sys.stdout.write(f"{gate.name}: its token is no longer valid\n")
+    if not env.broker_control:
+        sys.stderr.write(_BY_HAND.format(account=account))
+        return 0
+    until = time.monotonic() + CUT_OFF_S
+    while not (is_confirmed := wanted.is_confirmed(gate)) and time.monotonic() < until:
+        time.sleep(_LOOK_S)
+    if is_confirmed:
+        sys.stdout.write(f"{gate.name}: cut off, as the broker has confirmed\n")
+        return 0
+    sys.stderr.write(
+        f"{gate.name}: NOT cut off yet: the broker has not confirmed it. The worker goes on trying, and"
+        f" `{called.command('gates')}` shows when it is. Look at both: systemctl status fabgate-broker"
+        " fabgate-collector@worker\n"
+    )
+    return NOT_CONFIRMED
 
 
 def broker_accounts(_args: argparse.Namespace) -> int:
@@ -136,7 +182,7 @@ def show(args: argparse.Namespace) -> int:
     }
     rows = [
         _row(gate, newest.get(gate.pk), lost.get(gate.pk, 0), quarantined.get(gate.pk, 0))
-        for gate in Gate.objects.select_related("machine").order_by("name")
+        for gate in Gate.objects.select_related("machine", "broker_account").order_by("name")
     ]
     if args.json:
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
@@ -167,12 +213,14 @@ def _row(gate: Gate, journal: Journal | None, lost: int, quarantined: int) -> di
         "locked": bool(gate.machine and gate.machine.lock),
         "lost": lost,
         "quarantined": quarantined,
+        "account": gate.broker_account.state if hasattr(gate, "broker_account") else None,
     }
 
 
 def _cells(row: dict[str, Any], now: datetime, zone: ZoneInfo) -> tuple[str, ...]:
     notes = [
         *(["locked"] if row["locked"] else []),
+        *([_ACCOUNTS[row["account"]]] if row["account"] in _ACCOUNTS else []),
         *([f"{row['lost']} lost"] if row["lost"] else []),
         *([f"{row['quarantined']} in quarantine"] if row["quarantined"] else []),
     ]

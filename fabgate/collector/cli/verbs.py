@@ -57,7 +57,14 @@ AREAS: Final = (
 GROUPS: Final = {
     "run the collector": ("run", "ingest", "web", "worker", "migrate", "broker-accounts"),
     "give people access to the pages": ("first-link", "accounts", "account-add", "account-link"),
-    "set up the workshop": ("gate-add", "machine-set", "import-members", "import-trainings", "badge-forms"),
+    "set up the workshop": (
+        "gate-add",
+        "gate-revoke",
+        "machine-set",
+        "import-members",
+        "import-trainings",
+        "badge-forms",
+    ),
     "work at the desk": (
         "lock",
         "unlock",

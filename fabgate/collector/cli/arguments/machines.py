@@ -13,6 +13,10 @@ _GATE_ADD: Final = (
     " gate's gate.yaml. A machine that does not exist is made, with the rules of --preset, or with a time limit of"
     " four hours."
 )
+_GATE_REVOKE: Final = (
+    "For a gate that was stolen or is not used any more. What it sent stays, and its machine too; 'gate-add' lets it in again"
+    " with new keys. The exit code is 1 if the broker has not confirmed it within ten seconds; the worker then goes on trying."
+)
 _RULES: Final = (
     "An empty value restores the default. Without RULE=VALUE it prints the rules that are set. docs/reference.md lists"
     " the rules under gate.yaml, machine."
@@ -48,6 +52,17 @@ def add_verbs(add: shared.Add) -> None:
         "--emulated", action="store_true", help="write a gate.yaml for a gate without hardware, on this computer"
     )
     shared.as_json(gate)
+    revoke = add(
+        "gate-revoke",
+        "gates",
+        "cut a gate off: its token, and its account at the broker",
+        "revoke",
+        about=_GATE_REVOKE,
+        example="laser-1 --yes",
+    )
+    revoke.add_argument("name", metavar="NAME", help="the name of the gate")
+    revoke.add_argument("--yes", action="store_true", help="do it; otherwise it only says what it would do")
+    shared.actor(revoke)
     machine = add(
         "machine-set",
         "machines",

@@ -277,4 +277,11 @@ class BrokerAccount(models.Model):
     confirmed_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
-        return f"{self.gate}: {'an account' if self.digest else 'no account'}"
+        return f"{self.gate}: {self.state}"
+
+    @property
+    def state(self) -> str:
+        """Return in a word what is true at the broker: `ready`, `cut-off`, or `awaited` until it has confirmed it."""
+        if self.confirmed_at is None:
+            return "awaited"
+        return "ready" if self.digest else "cut-off"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from fabgate import wire
+from fabgate.collector.ground.base import data_folder
 from fabgate.collector.ground.base.env_values import EVERYWHERE, LONGEST_SOCKET, bracketed
 from fabgate.collector.ground.base.environ import Environment
 from fabgate.errors import UsageError
@@ -93,7 +94,10 @@ def _mqtt(env: Environment, gate: str) -> str:
         lines.append(f"tls: {{ca: {_quoted(str(env.mqtt_ca))}}}")
     if env.mqtt_username:
         lines.append(f"username: {_quoted(wire.GateTopics(env.site, gate).account)}")
-        lines.append("password_file: mqtt.password  # write the password of the gate's broker account into it")
+        if env.broker_control:
+            lines.append(f"password_file: {_quoted(str(env.gate_directory(gate) / data_folder.PASSWORD))}")
+        else:
+            lines.append("password_file: mqtt.password  # write the password of the gate's broker account into it")
     return "\n".join(f"  {line}" for line in lines)
 
 

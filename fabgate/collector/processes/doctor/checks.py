@@ -33,6 +33,8 @@ from fabgate.mqtt.rights import try_rights
 
 #: The units of docs/install.md.
 UNITS: Final = ("fabgate-collector.target", "fabgate-collector@.service", "fabgate-collector-backup.service")
+#: The unit of a broker of our own.
+_BROKER_UNIT: Final = "fabgate-broker.service"
 #: No gate has this name (fabgate/wire/topics.py), so no one receives what is published to it; and no leaf of a gate's
 #: topics has this one, so that no collector reads it.
 _NO_GATE, _NO_LEAF = "roster", "doctor"
@@ -85,14 +87,15 @@ def migrations(facts: Facts) -> Finding:
 def units(facts: Facts) -> Finding:
     """Compare the installed units and their drop-ins with the shipped ones."""
     judged = []
-    for name in UNITS:
+    names = (*UNITS, _BROKER_UNIT) if facts.variables.get("FABGATE_BROKER_CONTROL") else UNITS
+    for name in names:
         is_there = shipped.effective(facts.system, name) is not None
         judged.append((is_there, shipped.judge_unit("units", name, facts.system)))
     if not installed.package() and not any(is_there for is_there, _ in judged):
         return not_checked("units", "no unit of the collector is installed: it is started in another way")
     findings = [finding for _, finding in judged]
     return next(
-        (one for one in findings if one.outcome is not Outcome.OK), ok("units", f"as shipped: {', '.join(UNITS)}")
+        (one for one in findings if one.outcome is not Outcome.OK), ok("units", f"as shipped: {', '.join(names)}")
     )
 
 
@@ -155,6 +158,26 @@ def broker_rights(facts: Facts) -> Finding:
     except FabgateError as error:
         return fail(name, str(error), "check FABGATE_MQTT_USERNAME and its password; journalctl -u mosquitto")
     return judging.broker_rights(rights, publish, subscribe)
+
+
+def broker_accounts(facts: Facts) -> Finding:
+    """Compare the accounts of the running broker with those of the database."""
+    found, name = facts.set_up(), "broker-accounts"
+    if found.broker_control is None:
+        return not_checked(name, "accounts of the broker are made by hand: FABGATE_BROKER_CONTROL is not set")
+    if facts.database_trouble:
+        raise UndeterminedError("the database does not answer")
+    # As above.
+    from fabgate.collector.recording.broker.accounts.control import Control  # noqa: PLC0415
+    from fabgate.collector.recording.broker.accounts.keeper import differences  # noqa: PLC0415
+    from fabgate.collector.recording.broker.accounts.wanted import without_account  # noqa: PLC0415
+
+    try:
+        with Control(found) as control:
+            clients = control.clients()
+    except (OSError, FabgateError) as error:
+        return fail(name, f"the broker cannot be asked: {error}", judging.RESTART_BROKER)
+    return judging.broker_accounts(differences(found, clients), without_account(), len(clients))
 
 
 def certificate(facts: Facts) -> Finding:

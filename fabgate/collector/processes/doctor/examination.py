@@ -21,6 +21,7 @@ CHECKS: Final[dict[str, Callable[[Facts], Finding]]] = {
     "pages": checks.pages,
     "broker": checks.broker,
     "broker-rights": checks.broker_rights,
+    "broker-accounts": checks.broker_accounts,
     "certificate": checks.certificate,
     "gates": checks.gates,
     "books": checks.books,

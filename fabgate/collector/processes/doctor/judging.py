@@ -15,6 +15,7 @@ from fabgate.mqtt.rights import SMALLER_PACKETS, Rights
 COPY_MISSING: Final = timedelta(days=8)
 #: Governments change time zones a few times a year, and some announce it only a few weeks before.
 ZONES_YEARS: Final = 2
+RESTART_BROKER: Final = "journalctl -u fabgate-broker -n 30; systemctl restart fabgate-broker"
 _RESTART: Final = "systemctl restart fabgate-collector.target"
 
 

@@ -28,7 +28,7 @@ _ABOUT: Final = {
 SHUTS_OUT: Final = frozenset(
     {
         *("account.deactivated", "account.password", "account.updated", "badge.ended", "badge.lost", "block.set"),
-        *("gate.renewed", "grant.revoked", "group.ended"),
+        *("gate.renewed", "gate.revoked", "grant.revoked", "group.ended"),
         *("key.revoked", "machine.locked", "machine.retired", "member.left"),
     }
 )

@@ -46,6 +46,7 @@ VERBS: Final = {
     "gate.moved": gettext_lazy("gate moved"),
     "gate.seen": gettext_lazy("gate seen for the first time"),
     "gate.renewed": gettext_lazy("token and seal key of the gate renewed"),
+    "gate.revoked": gettext_lazy("gate cut off"),
     "grant.given": gettext_lazy("training granted"),
     "grant.revoked": gettext_lazy("training revoked"),
     "group.added": gettext_lazy("group added"),

@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S: Final = 1.0
 #: How soon it tries again what failed.
 RETRY_S: Final = 5.0
-#: How often it compares everything: a restored database may want other accounts than the broker has.
-TURN_EVERY_S: Final = 60.0
+#: How often it compares everything even without a change; it always does so at its start.
+TURN_EVERY_S: Final = 600.0
 #: A change that the broker has not confirmed for longer is a problem of the worker.
 LATE: Final = timedelta(seconds=60)
 

@@ -27,6 +27,16 @@ def take(gate: Gate) -> None:
     _store(gate, salt="", digest="", iterations=0)
 
 
+def is_taken(gate: Gate) -> bool:
+    """Return whether a gate's account was taken before."""
+    return BrokerAccount.objects.filter(gate=gate, digest="").exists()
+
+
+def is_confirmed(gate: Gate) -> bool:
+    """Return whether the broker has confirmed what the database wants for a gate."""
+    return BrokerAccount.objects.filter(gate=gate).exclude(confirmed_at=None).exists()
+
+
 def _store(gate: Gate, **values: Any) -> None:
     values |= {"asked_at": datetime.now(UTC), "confirmed_at": None}
     BrokerAccount.objects.update_or_create(gate=gate, defaults=values)
