@@ -6,11 +6,19 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 from fabgate import installed
 from fabgate.collector.ground.base import called, environ
 from fabgate.collector.processes import backup as copies
 from fabgate.errors import UsageError
+
+
+#: What a restore means for the accounts of the collector's own broker.
+ACCOUNTS: Final = (
+    "The broker takes the accounts of this database as soon as the collector runs: gates that were added since then, or got new"
+    " keys, need new ones (gate-add --new-token), and those that were cut off since then have to be cut off again (gate-revoke).\n"
+)
 
 
 def backup(args: argparse.Namespace) -> int:
@@ -43,17 +51,22 @@ def restore(args: argparse.Namespace) -> int:
         sys.stdout.write(
             f"Run `{called.command('migrate')}` first: the copy may have the tables of an earlier version.\n"
         )
+    if env.broker_control:
+        sys.stdout.write(ACCOUNTS)
     sys.stdout.write(
         "Start the collector: its gates fill the gap, and the rosters are rebuilt. Everybody has to sign in again,"
         " programs need new keys, and big displays new links.\nChanges made on pages and by commands since then have to be"
-        " repeated, first those that shut somebody out: lost badges, blocks, inactive accounts, new tokens of gates.\n"
+        " repeated, first those that shut somebody out: lost badges, blocks, inactive accounts, new tokens of gates, gates that were cut off.\n"
     )
     return 0
 
 
 def _environment() -> environ.Environment:
     """Return the settings that a copy needs, so that a mistake in the broker's settings does not prevent it."""
-    needed = ("FABGATE_SITE", "FABGATE_DATA", "FABGATE_DATABASE_URL", "FABGATE_DATABASE_URL_FILE", "FABGATE_SINKS")
+    needed = (
+        *("FABGATE_SITE", "FABGATE_DATA", "FABGATE_DATABASE_URL", "FABGATE_DATABASE_URL_FILE", "FABGATE_SINKS"),
+        "FABGATE_BROKER_CONTROL",
+    )
     return environ.read(os.environ, need_site=True, only=needed)
 
 

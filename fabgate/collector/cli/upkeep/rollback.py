@@ -15,6 +15,7 @@ from typing import Any, Final
 import fabgate
 from fabgate import installed
 from fabgate.collector.cli.arguments.upkeep import BEFORE_UPDATE
+from fabgate.collector.cli.upkeep.backup import ACCOUNTS
 from fabgate.collector.ground.base import called, environ, logs
 from fabgate.collector.processes.rollback import back, copying, versions
 from fabgate.collector.processes.rollback.back import Prospect
@@ -26,7 +27,7 @@ _STOP: Final = (
 )
 _REPEAT: Final = (
     "Everybody has to sign in again, programs need new keys, and big displays new links. Make the changes again that"
-    " `rollback` listed (lost.json), first those that keep somebody out: lost badges, blocks, inactive accounts, new tokens of gates."
+    " `rollback` listed (lost.json), first those that keep somebody out: lost badges, blocks, inactive accounts, new tokens of gates, gates that were cut off."
 )
 
 
@@ -75,6 +76,8 @@ def _go(env: environ.Environment, folder: Path, *, as_json: bool) -> int:
             sys.stdout.write(
                 f"What was there before is in {done.aside}: delete it once everything works: it has names and keys.\n"
             )
+        if env.broker_control:
+            sys.stdout.write(ACCOUNTS)
         sys.stdout.write(f"{_REPEAT}\nStart the collector: systemctl start fabgate-collector.target\n")
     return 0
 

@@ -143,3 +143,21 @@ def broker_rights(rights: Rights, publish: Mapping[str, bool], subscribe: Collec
     if rights.packet_trouble:
         return warn(name, rights.packet_trouble, SMALLER_PACKETS)
     return ok(name, "the account may publish and subscribe to what the collector needs, and not more")
+
+
+def broker_accounts(others: Sequence[str], without: Sequence[str], count: int) -> Finding:
+    """Judge the accounts of a broker of our own: `others` are not as wanted, and gates `without` one have a token."""
+    name = "broker-accounts"
+    if others:
+        return fail(
+            name,
+            f"accounts of the broker are not those of the database: {', '.join(others)}",
+            "wait for ten seconds after a change; journalctl -u fabgate-collector@worker -n 30",
+        )
+    if without:
+        return warn(
+            name,
+            f"gates that have a token have no account at the broker: {', '.join(without)}",
+            "fabgate-collector gate-add GATE --machine MACHINE --new-token makes it, and new keys",
+        )
+    return ok(name, f"the broker has the {count} accounts of the database")

@@ -133,6 +133,14 @@ class Keeper:
         self._compared = start
 
 
+def differences(env: Environment, found: Mapping[str, Any]) -> list[str]:
+    """Return the accounts that only the broker or only the database has, or that have another password in each."""
+    by_name = {wanted.topics_of(env, account).account: account for account in wanted.all_accounts()}
+    lacking = [name for name, account in by_name.items() if account.digest and not fits(account, name, found.get(name))]
+    own = {rights.CONTROL, env.mqtt_username}
+    return lacking + [name for name in found if name not in own and not (name in by_name and by_name[name].digest)]
+
+
 def fits(account: BrokerAccount, name: str, found: Mapping[str, Any] | None) -> bool:
     """Return whether an account of the broker is the one that the database wants, with the same password."""
     if found is None or found.get("disabled"):

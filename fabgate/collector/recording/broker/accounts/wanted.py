@@ -66,6 +66,12 @@ def all_accounts() -> list[BrokerAccount]:
     return list(BrokerAccount.objects.select_related("gate").order_by("gate__name"))
 
 
+def without_account() -> list[str]:
+    """Return the gates that have a token, and never had an account: they were let in before the collector had its broker."""
+    gates = Gate.objects.filter(broker_account=None).exclude(token_hash="").order_by("name")
+    return list(gates.values_list("name", flat=True))
+
+
 def document(env: Environment) -> dict[str, Any]:
     """Return the file that the broker reads at its start. Raises UsageError if a password cannot be read."""
     assert env.broker_control is not None
