@@ -10,6 +10,7 @@ import hmac
 import socket
 import ssl
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import paho.mqtt.client as paho
@@ -57,7 +58,10 @@ def new_client(client_id: str, tls: ssl.SSLContext | None = None, *, is_local: b
     client.connect_timeout = REACH_S if tls is None else HANDSHAKE_S
     if tls is not None:
         client.tls_set_context(tls)
-    if not is_local:  # a local socket has none of these options
+    if is_local:
+        own: Any = client
+        own._create_unix_socket_connection = partial(_open_local, client)  # noqa: SLF001 - paho's leaves failed ones open
+    else:
         client.on_socket_open = _set_options
     return client
 
@@ -114,6 +118,16 @@ def acknowledge_quickly(sock: Any) -> None:
     """Let the kernel acknowledge the next packet at once. The kernel resets this, so it is repeated for every message."""
     with contextlib.suppress(OSError, AttributeError):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
+def _open_local(client: paho.Client) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.connect(client.host)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 def _set_options(_client: Any, _userdata: Any, sock: Any) -> None:

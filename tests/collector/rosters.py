@@ -19,7 +19,7 @@ from fabgate.collector.members.access import roster
 NONCE = "0123456789abcdef"
 
 
-def add(name: str = "laser-1", machine: str = "laser", **more: Any) -> None:
+def add(name: str = "laser-1", machine: str = "laser", *, new_token: bool = False, **more: Any) -> None:
     Machine.objects.get_or_create(name=machine)  # with default rules, and called by its name
     gates.add(
         argparse.Namespace(
@@ -28,7 +28,7 @@ def add(name: str = "laser-1", machine: str = "laser", **more: Any) -> None:
             rules=[],
             title=None,
             preset=None,
-            new_token=False,
+            new_token=new_token,
             emulated=False,
             json=True,
             **more,

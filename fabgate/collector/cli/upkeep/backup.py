@@ -13,7 +13,6 @@ from fabgate.collector.ground.base import called, environ
 from fabgate.collector.processes import backup as copies
 from fabgate.errors import UsageError
 
-
 #: What a restore means for the accounts of the collector's own broker.
 ACCOUNTS: Final = (
     "The broker takes the accounts of this database as soon as the collector runs: gates that were added since then, or got new"
