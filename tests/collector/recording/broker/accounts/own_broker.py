@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from paho.mqtt.properties import Properties
 from fabgate.demo.processes.ports import free_port
 from tests.deploy.places import CONFIG
 from tests.support.mosquitto import Mosquitto
-from tests.support.patience import HANGS_S
+from tests.support.patience import HANGS_S, wait
 
 KEPT_S = 3_600
 
@@ -66,7 +67,12 @@ class OwnBroker(Mosquitto):
         self.accounts.write_text(json.dumps(wanted.document(self.env)))
         self.accounts.chmod(0o600)
         super().start()
+        wait(self._answers, "the socket of the broker")  # Mosquitto opens it last
         return self
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as sock:
+            return sock.connect_ex(str(self.socket)) == 0
 
 
 @contextmanager
