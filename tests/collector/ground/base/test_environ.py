@@ -114,6 +114,35 @@ def test_the_reference_names_every_variable_once_with_its_default_and_no_other()
     assert {"FABGATE_DATA", "FABGATE_LANG", "FABGATE_MQTT_HOST", "FABGATE_WEB_PORT"} <= defaults.keys()
 
 
+# --- a broker of our own ----------------------------------------------------------------------------------------------
+
+SOCKET = "/run/fabgate-broker/control/socket"
+
+
+def test_with_a_broker_of_its_own_the_collector_has_its_account_and_a_password_in_its_folder(tmp_path):
+    given = {"FABGATE_SITE": "lyon", "FABGATE_DATA": str(tmp_path), "FABGATE_BROKER_CONTROL": SOCKET}
+    found = environ.read(given, need_site=True)
+    assert (str(found.broker_control), found.mqtt_username) == (SOCKET, "lyon/collector")
+    assert found.mqtt_password_file == tmp_path / "mqtt.password"
+    (tmp_path / "own").touch()
+    own = environ.read(
+        given | {"FABGATE_MQTT_PASSWORD_FILE": str(tmp_path / "own"), "FABGATE_MQTT_USERNAME": "lyon/collector"},
+        need_site=True,
+    )
+    assert own.mqtt_password_file == tmp_path / "own"
+
+
+def test_another_account_than_that_of_the_collectors_own_broker_is_a_mistake():
+    (told,) = mistakes(FABGATE_BROKER_CONTROL=SOCKET, FABGATE_MQTT_USERNAME="lyon/ingest")
+    assert told.startswith("FABGATE_MQTT_USERNAME: found 'lyon/ingest', but with FABGATE_BROKER_CONTROL the account is")
+
+
+@pytest.mark.parametrize("path", ["socket", "/" + 107 * "x"])
+def test_a_path_that_no_socket_can_have_is_a_mistake(path):
+    (told,) = mistakes(FABGATE_BROKER_CONTROL=path)
+    assert told.startswith(f"FABGATE_BROKER_CONTROL: found {path!r}, wanted the path of a socket")
+
+
 # --- the pages --------------------------------------------------------------------------------------------------------
 
 

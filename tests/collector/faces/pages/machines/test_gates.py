@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 from django.test import override_settings
 
-from fabgate.collector.ground.models import Change, Gate, Machine
+from fabgate.collector.ground.models import BrokerAccount, Change, Gate, Machine
 from fabgate.collector.members.machines import enrol_gate, gate_archive
+from fabgate.collector.recording.broker.accounts.passwords import Digest
 from fabgate.errors import UsageError
 from fabgate.gate.config import gate_yaml
 from tests.collector.faces.pages.counter import text
@@ -84,6 +85,22 @@ def test_a_new_gate_gets_one_archive_with_which_it_starts(browse, env, saw, tmp_
     assert "runuser -u fabgate -- fabgate check /etc/fabgate/gate.yaml" in page
     assert "/opt/" not in page
     assert not any(password in path.read_text(errors="replace") for path in env.data.rglob("*") if path.is_file())
+
+
+def test_a_gate_gets_its_account_at_the_collectors_own_broker_with_its_keys(browse, env, saw, tmp_path):
+    own = replace(env, broker_control=tmp_path / "socket", mqtt_username="lyon/collector")
+    with override_settings(ENVIRONMENT=own):
+        page = text(browse("manager").post("/machines/saw/gates", {"gate": "saw-9"}))
+    folder = unpacked(page, tmp_path / "pi")
+    password = (folder / "mqtt.password").read_text()
+    assert password == (env.gate_directory("saw-9") / "mqtt.password").read_text()
+    account = BrokerAccount.objects.get(gate__name="saw-9")
+    assert Digest(account.salt, account.digest, account.iterations).is_of(password.strip())
+    assert account.state == "awaited"
+    assert "mosquitto" not in page
+    assert "message broker</h2>" not in page
+    assert "2. Install the archive" in page
+    assert page.count(password.strip()) == 1, "among the files that are copied one by one"
 
 
 def test_a_gate_of_a_broker_with_tls_gets_its_authority(browse, env, saw, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from fabgate.collector.recording.broker.accounts import keeper as keeping
 from fabgate.collector.recording.broker.accounts import rights, wanted
 from fabgate.collector.recording.broker.accounts.control import Control
 from fabgate.collector.recording.broker.accounts.keeper import Keeper
-from fabgate.errors import FabgateError
+from fabgate.errors import FabgateError, UsageError
 from tests.collector.recording.broker.accounts.conftest import password_file
 from tests.deploy.places import CONFIG
 from tests.support.mosquitto import MOSQUITTO
@@ -298,3 +299,25 @@ def test_a_gate_from_before_the_broker_is_named(gate):
     assert wanted.without_account() == ["laser-1"]
     Gate.objects.update(token_hash="")
     assert wanted.without_account() == []
+
+
+# --- the unit and the settings ----------------------------------------------------------------------------------------
+
+
+def test_the_file_of_the_broker_holds_no_password(let_in, broker):
+    let_in("saw-1")
+    text = json.dumps(wanted.document(broker.env))
+    for path in (
+        password_file(broker.env, "saw-1"),
+        broker.env.mqtt_password_file,
+        wanted.control_password(broker.socket),
+    ):
+        assert path.read_text().strip() not in text
+
+
+@pytest.mark.parametrize("lost", ["control", "collector", "empty"])
+def test_no_accounts_are_made_without_a_password_that_they_need(broker, lost):
+    path = broker.env.mqtt_password_file if lost == "collector" else wanted.control_password(broker.socket)
+    path.write_text("") if lost == "empty" else path.unlink()
+    with pytest.raises(UsageError, match=f"{path}"):
+        wanted.document(broker.env)
