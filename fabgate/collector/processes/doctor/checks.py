@@ -156,8 +156,9 @@ def broker_rights(facts: Facts) -> Finding:
     except OSError as error:
         return not_checked(name, described(error))
     except FabgateError as error:
-        return fail(name, str(error), "check FABGATE_MQTT_USERNAME and its password; journalctl -u mosquitto")
-    return judging.broker_rights(rights, publish, subscribe)
+        todo = "check FABGATE_MQTT_USERNAME and its password; journalctl -u mosquitto"
+        return fail(name, str(error), judging.RESTART_BROKER if found.broker_control else todo)
+    return judging.broker_rights(rights, publish, subscribe, is_own=found.broker_control is not None)
 
 
 def broker_accounts(facts: Facts) -> Finding:
@@ -165,8 +166,7 @@ def broker_accounts(facts: Facts) -> Finding:
     found, name = facts.set_up(), "broker-accounts"
     if found.broker_control is None:
         return not_checked(name, "accounts of the broker are made by hand: FABGATE_BROKER_CONTROL is not set")
-    if facts.database_trouble:
-        raise UndeterminedError("the database does not answer")
+    _ = facts.health  # without a database of this version there is nothing to compare
     # As above.
     from fabgate.collector.recording.broker.accounts.control import Control  # noqa: PLC0415
     from fabgate.collector.recording.broker.accounts.keeper import differences  # noqa: PLC0415
@@ -274,7 +274,9 @@ def _secrets(facts: Facts) -> Iterator[Path]:
     found = facts.environment
     yield from (path for name in data_folder.KEPT if (path := found.data / name).is_file())
     yield from (path for path in sorted((found.data / data_folder.GATES).glob("*/*")) if path.is_file())
-    yield from (path for path in (found.mqtt_password_file, found.mqtt_key, found.web_key) if path is not None)
+    others = (found.mqtt_password_file, found.mqtt_key, found.web_key)
+    # The password for a broker of our own is made by the first verb.
+    yield from (path for path in others if path is not None and path.is_file())
 
 
 def default_user(facts: Facts) -> Finding:

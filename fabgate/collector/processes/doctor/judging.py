@@ -123,8 +123,13 @@ def time_zones(first_line: str | None, now: datetime, trouble: str) -> Finding:
     return ok("time-zone", f"all processes use the same; the time zone data is of {version}")
 
 
-def broker_rights(rights: Rights, publish: Mapping[str, bool], subscribe: Collection[str]) -> Finding:
-    """Compare what the broker allows with what the collector needs: to `publish` a topic, and to subscribe."""
+def broker_rights(
+    rights: Rights, publish: Mapping[str, bool], subscribe: Collection[str], *, is_own: bool = False
+) -> Finding:
+    """Compare what the broker allows with what the collector needs: to `publish` a topic, and to subscribe.
+
+    A broker that `is_own` gets its rights from the collector.
+    """
     name = "broker-rights"
     missing = [topic for topic, may in publish.items() if may and rights.published[topic]]
     missing += [topic for topic in subscribe if rights.subscribed[topic]]
@@ -132,7 +137,9 @@ def broker_rights(rights: Rights, publish: Mapping[str, bool], subscribe: Collec
         return fail(
             name,
             f"the broker refuses what the collector needs: {', '.join(missing)}",
-            "put your site into the collector's part of /etc/mosquitto/fabgate.acl; systemctl restart mosquitto",
+            RESTART_BROKER
+            if is_own
+            else "put your site into the collector's part of /etc/mosquitto/fabgate.acl; systemctl restart mosquitto",
         )
     if [topic for topic, may in publish.items() if not may and not rights.published[topic]]:
         return warn(

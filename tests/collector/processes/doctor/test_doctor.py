@@ -129,7 +129,10 @@ def test_a_collector_as_installed_has_nothing_to_put_right(bench):
     findings = {finding.id: finding.outcome for finding in examine(bench.facts())}
     assert list(findings) == list(CHECKS)
     others = {name: outcome for name, outcome in findings.items() if outcome is not OK}
-    assert others == {"broker": FAIL, **dict.fromkeys(("pages", "broker-rights", "certificate", "mail"), NOT_CHECKED)}
+    assert others == {
+        "broker": FAIL,
+        **dict.fromkeys(("pages", "broker-rights", "broker-accounts", "certificate", "mail"), NOT_CHECKED),
+    }
 
 
 def unset(name: str) -> Callable[[Bench], object]:
@@ -195,6 +198,8 @@ FAULTS: list[tuple[str, Callable[[Bench], object], Outcome, str]] = [
     ("web", lambda bench: bench.web.close(), FAIL, "refuses the connection"),
     ("pages", given(FABGATE_HTTPS="1", FABGATE_ALLOWED_HOSTS="collector.invalid"), FAIL, "unknown here"),
     ("broker", lambda bench: bench.broker.close(), FAIL, "refuses the connection"),
+    ("units", given(FABGATE_BROKER_CONTROL="/run/x/socket"), FAIL, "fabgate-broker.service is not installed"),
+    ("broker-accounts", given(FABGATE_BROKER_CONTROL="/run/x/socket"), FAIL, "the broker cannot be asked"),
     ("gates", with_a_wrong_clock, WARN, "the clock of 1 gate is wrong"),
     ("books", verified(findings=2), FAIL, "the books were altered"),
     ("books", verified(ended_at=ago(days=9)), WARN, "not been verified for days"),
@@ -235,6 +240,16 @@ def test_units_of_a_package_come_back_with_the_package(bench, monkeypatch):
         path.unlink()
     found = bench.finding("units")
     assert (found.outcome, found.next_step) == (FAIL, "install it again: apt install --reinstall fabgate-collector")
+
+
+def test_the_accounts_of_a_broker_of_our_own_are_those_of_the_database():
+    assert judging.broker_accounts([], [], 3).outcome is OK
+    others = judging.broker_accounts(["lyon/saw-1"], ["laser-1"], 3)
+    assert others.outcome is FAIL
+    assert "lyon/saw-1" in others.text
+    without = judging.broker_accounts([], ["laser-1"], 3)
+    assert without.outcome is WARN
+    assert "laser-1" in without.text
 
 
 def test_a_server_that_may_lose_what_it_confirmed_is_no_good_database():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ import pytest
 from fabgate import wire
 from fabgate.collector.ground.models import BrokerAccount, Gate
 from fabgate.collector.members.machines import revoke_gate
+from fabgate.collector.processes.doctor import checks
 from fabgate.collector.recording.broker.accounts import keeper as keeping
 from fabgate.collector.recording.broker.accounts import rights, wanted
 from fabgate.collector.recording.broker.accounts.control import Control
 from fabgate.collector.recording.broker.accounts.keeper import Keeper
+from fabgate.doctor.finding import Outcome
 from fabgate.errors import FabgateError, UsageError
 from tests.collector.recording.broker.accounts.conftest import password_file
 from tests.deploy.places import CONFIG
@@ -293,6 +296,16 @@ def test_differences_are_named_until_a_turn(let_in, keeper, broker):
     assert found(broker) == [SAW.account]
     keeper.turn()
     assert found(broker) == []
+
+
+def test_the_doctor_asks_the_running_broker(let_in, keeper, broker):
+    facts: Any = SimpleNamespace(set_up=lambda: broker.env, health=None)
+    let_in("saw-1")
+    assert checks.broker_accounts(facts).outcome is Outcome.FAIL
+    keeper.turn()
+    assert checks.broker_accounts(facts).text == "the broker has the 3 accounts of the database"
+    Gate.objects.create(name="old", token_hash="x")
+    assert checks.broker_accounts(facts).outcome is Outcome.WARN
 
 
 def test_a_gate_from_before_the_broker_is_named(gate):
