@@ -1,0 +1,1 @@
+"""How a computer becomes the collector of a workshop: authority, certificates, broker, clock and firewall."""
