@@ -114,6 +114,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "apps": {"ground", "members"},
         "faces": {"ground", "members", "money", "recording"},
         "processes": {"faces", "ground", "members", "money", "recording"},
+        "setup": {"ground"},
         "cli": {"ground", "members", "money", "processes", "recording"},
         "__main__": {"cli"},
     },
@@ -133,6 +134,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "sessions": {"entries"},
         "intake": {"broker", "entries", "sessions"},
     },
+    "collector.setup": {"authority": set()},
     "collector.money": {
         "billing": set(),
         "paper": {"billing"},

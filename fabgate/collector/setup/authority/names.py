@@ -83,7 +83,11 @@ def outside(names: Names, authority: x509.Certificate) -> list[str]:
         return []
     subtrees = constraints.permitted_subtrees or []
     domains = [tree.value for tree in subtrees if isinstance(tree, x509.DNSName)]
-    networks = [tree.value for tree in subtrees if isinstance(tree, x509.IPAddress)]
+    networks = [
+        tree.value
+        for tree in subtrees
+        if isinstance(tree, x509.IPAddress) and isinstance(tree.value, ipaddress.IPv4Network | ipaddress.IPv6Network)
+    ]
     hosts = [
         host
         for host in names.hosts
