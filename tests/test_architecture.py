@@ -46,6 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "yaml_reading": {"errors"},
     "mqtt": {"errors", "wire"},
     "doctor": {"errors", "fabgate", "installed", "mqtt", "phrases"},
+    "computer": {"doctor", "errors"},
     "rules": set(),
     "drivers": {"badge", "display", "errors", "installed"},
     "testing": {"badge", "collector", "drivers", "errors"},
@@ -68,6 +69,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors",
     },
     "collector": {
+        "computer",
         "doctor",
         "fabgate",
         "verb_groups",
@@ -115,7 +117,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "faces": {"ground", "members", "money", "recording"},
         "processes": {"faces", "ground", "members", "money", "recording"},
         "setup": {"ground"},
-        "cli": {"ground", "members", "money", "processes", "recording"},
+        "cli": {"ground", "members", "money", "processes", "recording", "setup"},
         "__main__": {"cli"},
     },
     "collector.ground": {
@@ -134,7 +136,17 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "sessions": {"entries"},
         "intake": {"broker", "entries", "sessions"},
     },
-    "collector.setup": {"authority": set()},
+    "collector.setup": {
+        "authority": set(),
+        "paths": set(),
+        "systemd": set(),
+        "settings_file": set(),
+        "debian_mosquitto": {"systemd"},
+        "site": {"authority", "paths"},
+        "examine": {"paths", "site", "systemd"},
+        "steps": {"authority", "debian_mosquitto", "paths", "settings_file", "site", "systemd"},
+        "run": {"authority", "examine", "paths", "settings_file", "site", "steps"},
+    },
     "collector.money": {
         "billing": set(),
         "paper": {"billing"},

@@ -23,7 +23,7 @@ def complete(found: Environment, *, asks: bool) -> Environment:
         if not found.is_tz_set:
             found = replace(found, tz=_ask_zone(found.tz))
         if not found.is_lang_set:
-            found = replace(found, lang=_ask_language(_language_of_computer()))
+            found = replace(found, lang=_ask_language(language_of_computer()))
     elif not found.is_tz_set:
         sys.stderr.write(
             f"note: the time zone is {found.tz}, as on this computer; set FABGATE_TZ to choose another one\n"
@@ -58,7 +58,7 @@ def _answer(question: str) -> str:
     return sys.stdin.readline().strip()
 
 
-def _language_of_computer() -> str:
+def language_of_computer() -> str:
     """Return the language of the terminal's locale if we have texts in it, otherwise our first one."""
     locale = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
     return next((lang for lang in LANGS if locale.split("_")[0].split(".")[0] == lang), LANGS[0])

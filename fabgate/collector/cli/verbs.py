@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from fabgate import installed, verb_groups
 from fabgate.collector import DEFAULT_DATA
-from fabgate.collector.cli.arguments import accounts, machines, people, records, services, upkeep
+from fabgate.collector.cli.arguments import accounts, machines, people, records, services, setup, upkeep
 from fabgate.collector.cli.arguments.billing import closing, month, prepaid, prices, sinks, statements
 from fabgate.collector.ground.base import called, data_folder
 from fabgate.errors import FabgateError, NewerTablesError, UsageError
@@ -41,6 +41,7 @@ environment:
 #: The files of arguments/, in the order in which an unknown verb is answered with the known ones.
 AREAS: Final = (
     services,
+    setup,
     upkeep,
     records,
     people,
@@ -56,6 +57,7 @@ AREAS: Final = (
 #: The verbs, by what people want to do.
 GROUPS: Final = {
     "run the collector": ("run", "ingest", "web", "worker", "migrate", "broker-accounts"),
+    "set up this computer": ("setup", "renew-certificates"),
     "give people access to the pages": ("first-link", "accounts", "account-add", "account-link"),
     "set up the workshop": (
         "gate-add",
@@ -148,13 +150,17 @@ def _verb(
     example: str = "",
     makes: bool = False,
     prepares: bool = True,
+    as_root: bool = False,
 ) -> argparse.ArgumentParser:
     """Add a verb. With `makes` it creates a missing collector; otherwise it fails, because there is nothing to show.
 
-    Unless `prepares` is set, it runs without preparing or changing the data folder first.
+    Unless `prepares` is set, it runs without preparing or changing the data folder first. With `as_root` it stays root, and
+    uses neither database nor folder itself.
     """
 
     def run(args: argparse.Namespace) -> int:
+        if as_root:
+            return function_of(args)(args)
         try:
             start = import_module("fabgate.collector.processes.start")
         except ModuleNotFoundError as error:

@@ -60,26 +60,34 @@ class Files:
         _replace(folder / _KEY, made.key_pem, mode=0o600)  # last: `load` finds an authority by its key
         self.publish(made)
 
-    def publish(self, made: Authority) -> bool:
-        """Publish the certificate of the authority if it is not published; return whether it was not. Raises OSError."""
+    def publish(self, made: Authority) -> None:
+        """Publish the certificate of the authority if it is not published. Raises OSError."""
+        if not self.is_published(made):
+            _replace(self.published(), made.certificate_pem, mode=0o644)
+
+    def is_published(self, made: Authority) -> bool:
+        """Say whether the published certificate is that of this authority. Raises OSError."""
         with contextlib.suppress(FileNotFoundError):
-            if self.published().read_bytes() == made.certificate_pem:
-                return False
-        _replace(self.published(), made.certificate_pem, mode=0o644)
-        return True
+            return self.published().read_bytes() == made.certificate_pem
+        return False
+
+    def due(self, made: Authority, names: Names, now: datetime) -> dict[Use, str]:
+        """Return which certificates have to be issued, by their use, and why, in words after "because". Raises OSError."""
+        reasons = {use: self._why(use, made, names, now) for use in Use}
+        return {use: reason for use, reason in reasons.items() if reason}
 
     def renew(self, made: Authority, names: Names, now: datetime) -> dict[Use, str]:
-        """Issue each certificate that is missing or due, and return why, by its use.
+        """Issue each certificate that is due, and return why, as `due` does.
 
         Raises UsageError if the authority is not valid for a name, and OSError if a file cannot be read or written.
         """
-        reasons = {use: self._why(use, made, names, now) for use in Use}
-        for use in (use for use in Use if reasons[use]):
+        reasons = self.due(made, names, now)
+        for use in reasons:
             issued = authority.issue(made, use, names, now)
             path = self.server(use)
             path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             _replace(path, issued.certificate_pem + issued.key_pem, mode=0o640, group=self.readers[use])
-        return {use: reason for use, reason in reasons.items() if reason}
+        return reasons
 
     def _why(self, use: Use, made: Authority, names: Names, now: datetime) -> str:
         try:

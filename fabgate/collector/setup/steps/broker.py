@@ -1,0 +1,39 @@
+"""The broker of the collector: a Mosquitto of its own, beside any other one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fabgate.collector.setup import debian_mosquitto, paths, systemd
+from fabgate.computer import Computer
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Enables and starts it, and restarts it after its certificate was renewed (docs/decisions/0145)."""
+
+    computer: Computer
+
+    def plan(self) -> list[str]:
+        """Say what is missing."""
+        lines = []
+        if debian_mosquitto.is_needless(self.computer):
+            lines.append("switch off mosquitto.service of Debian, which came with this package and which nobody set up")
+        if not self._runs():
+            lines.append(f"start the broker, now and with this computer; gates reach it at port {paths.GATE_PORT}")
+        elif systemd.is_older(self.computer, paths.BROKER_UNIT, paths.BROKER):
+            lines.append("restart the broker with its new certificate; gates connect again by themselves")
+        return lines
+
+    def do(self) -> None:
+        """Do that."""
+        if debian_mosquitto.is_needless(self.computer):
+            self.computer.need("systemctl", "disable", "--now", debian_mosquitto.UNIT)
+        if not self._runs():
+            self.computer.need("systemctl", "enable", "--now", paths.BROKER_UNIT)
+        elif systemd.is_older(self.computer, paths.BROKER_UNIT, paths.BROKER):
+            self.computer.need("systemctl", "restart", paths.BROKER_UNIT)
+
+    def _runs(self) -> bool:
+        unit = paths.BROKER_UNIT
+        return systemd.is_enabled(self.computer, unit) and systemd.is_active(self.computer, unit)

@@ -1,0 +1,78 @@
+"""The authority of the workshop, and the certificates of broker and pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fabgate.collector.setup import paths
+from fabgate.collector.setup.authority import authority
+from fabgate.collector.setup.authority.authority import Authority, Use
+from fabgate.collector.setup.authority.files import Files
+from fabgate.collector.setup.site import Site
+from fabgate.computer import Computer
+from fabgate.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """Makes the authority, and issues what is missing or ends soon.
+
+    `taken` is a folder with ca.crt and ca.key of an authority that was made by hand. With `is_new` an authority is made
+    although the certificate of another one is here.
+    """
+
+    computer: Computer
+    site: Site
+    taken: Path | None = None
+    is_new: bool = False
+
+    def plan(self) -> list[str]:
+        """Say whether the authority is missing, and which certificates are due and why."""
+        files, now = self._files(), self.computer.now()
+        made = files.load(now)
+        if made is None:
+            if self.taken:
+                self._take(self.taken)
+                return [f"take the authority in {self.taken}, and issue the certificates of broker and pages"]
+            if self.computer.is_there(paths.CA) and not self.is_new:
+                raise UsageError(
+                    f"found the certificate of an authority, {paths.CA}, and not its key. If you have ca.crt and ca.key, on a"
+                    " stick for example, give their folder: --authority /media/stick. With --new-authority a new one is made,"
+                    " whose certificate all gates and phones then need"
+                )
+            names = ", ".join(self.site.names.hosts)
+            return [
+                f"make the authority of the workshop, which can sign for {names} and the local network only",
+                "issue the certificates of broker and pages",
+            ]
+        due = files.due(made, self.site.names, now)
+        lines = [f"renew the certificate of the {use.value}, because {why}" for use, why in due.items()]
+        return lines if files.is_published(made) else [*lines, f"publish the authority's certificate as {paths.CA}"]
+
+    def do(self) -> None:
+        """Make, publish, issue."""
+        files, now = self._files(), self.computer.now()
+        made = files.load(now)
+        if made is None:
+            made = self._take(self.taken) if self.taken else authority.make(self.site.name, self.site.names, now)
+            files.store(made)
+        files.publish(made)
+        files.renew(made, self.site.names, now)
+
+    def fingerprint(self) -> str:
+        """Return by what a person compares the authority's certificate. Raises FabgateError if there is none."""
+        made = self._files().load(self.computer.now())
+        return authority.fingerprint(made.certificate) if made else ""
+
+    def _take(self, folder: Path) -> Authority:
+        try:
+            certificate, key = (folder / "ca.crt").read_bytes(), (folder / "ca.key").read_bytes()
+        except OSError as error:
+            raise UsageError(f"{folder}: {error.strerror}: {error.filename}; wanted ca.crt and ca.key there") from error
+        return authority.load(certificate, key, whose=str(folder), now=self.computer.now())
+
+    def _files(self) -> Files:
+        # systemd reads the broker's as root and passes it on (LoadCredential).
+        readers = {Use.BROKER: self.computer.group("root"), Use.PAGES: self.computer.group(paths.ACCOUNT)}
+        return Files(self.computer.path(paths.ETC), readers)

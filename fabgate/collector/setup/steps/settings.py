@@ -1,0 +1,40 @@
+"""The settings of the collector, and the password of its account at the broker."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from fabgate.collector.setup import paths, settings_file
+from fabgate.collector.setup.site import Site
+from fabgate.computer import Computer
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Writes the lines of collector.env that setup is responsible for; the others stay."""
+
+    computer: Computer
+    site: Site
+
+    def plan(self) -> list[str]:
+        """Say which lines change."""
+        lines = []
+        if not self.computer.text(paths.PASSWORD):
+            lines.append("make a password for the collector's account at the broker")
+        settings = settings_file.read(self._text())
+        changed = [f"{name}={value}" for name, value in self.site.settings().items() if settings.get(name) != value]
+        if changed or not self.computer.is_there(paths.SETTINGS):
+            lines.append(f"write to {paths.SETTINGS}: {', '.join(changed)}")
+        return lines
+
+    def do(self) -> None:
+        """Write both files, the password first: the settings name it."""
+        if not self.computer.text(paths.PASSWORD):
+            password = secrets.token_urlsafe(32)
+            self.computer.write(paths.PASSWORD, f"{password}\n", mode=0o640, group=paths.ACCOUNT)
+        text = settings_file.changed(self._text(), self.site.settings())
+        self.computer.write(paths.SETTINGS, text, mode=0o640, group=paths.ACCOUNT)
+
+    def _text(self) -> str:
+        return self.computer.text(paths.SETTINGS) or self.computer.text(f"{paths.SHIPPED}/collector.env")
