@@ -185,6 +185,18 @@ def test_a_mosquitto_that_somebody_uses_goes_on(computer: FakeComputer, why: str
     assert "mosquitto.service" in computer.active
 
 
+def test_a_first_copy_is_made_at_once(computer: FakeComputer) -> None:
+    set_up(computer)
+    assert len(list(computer.path(paths.COPIES).iterdir())) == 1
+
+
+def test_books_on_postgresql_have_copies_of_their_own(computer: FakeComputer) -> None:
+    computer.put(paths.SETTINGS, "FABGATE_DATABASE_URL_FILE=/etc/fabgate/database.url\n")
+    set_up(computer)
+    assert list(computer.path(paths.COPIES).iterdir()) == []
+    assert "fabgate-collector-backup.timer" not in computer.enabled
+
+
 def test_a_missing_program_that_one_can_do_without_is_a_note(computer: FakeComputer) -> None:
     for name in ("/usr/sbin/chronyd", "/usr/sbin/nft", "/usr/sbin/avahi-daemon"):
         computer.path(name).unlink()

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from fabgate.collector.setup import paths, systemd
+from fabgate.collector.setup import paths, settings_file, systemd
 from fabgate.computer import Computer
 
-_UNITS: Final = (*paths.SOCKETS.values(), paths.TARGET, *paths.TIMERS)
+_BACKUP: Final = "fabgate-collector-backup"
+#: What makes a first copy now, so that nobody has to wait for the night to know that it works.
+_COPY: Final = f"{_BACKUP}.service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,8 @@ class Services:
             lines.append("start the collector with its pages, nightly copies and renewals, now and with this computer")
         if self._is_outdated():
             lines.append(f"restart the collector, which has not read {paths.SETTINGS}")
+        if not self._has_copy():
+            lines.append(f"make a first copy of the books in {paths.COPIES}")
         return lines
 
     def do(self) -> None:
@@ -36,13 +40,25 @@ class Services:
                 self.computer.need("systemctl", "start", unit)
         if was_outdated:
             self.computer.need("systemctl", "restart", paths.TARGET)
+        if not self._has_copy():
+            self.computer.need("systemctl", "start", _COPY)
 
     def _missing(self) -> list[str]:
+        timers = [timer for timer in paths.TIMERS if not (self._is_on_postgresql() and timer.startswith(_BACKUP))]
         return [
             unit
-            for unit in _UNITS
+            for unit in (*paths.SOCKETS.values(), paths.TARGET, *timers)
             if not (systemd.is_enabled(self.computer, unit) and systemd.is_active(self.computer, unit))
         ]
 
     def _is_outdated(self) -> bool:
         return any(systemd.is_older(self.computer, paths.WEB, name) for name in (paths.SETTINGS, paths.PASSWORD))
+
+    def _has_copy(self) -> bool:
+        folder = self.computer.path(paths.COPIES)
+        return self._is_on_postgresql() or any(folder.glob("*.tar.gz"))
+
+    def _is_on_postgresql(self) -> bool:
+        """Say whether the database is on PostgreSQL, which pg_dump copies instead (docs/install.md)."""
+        settings = settings_file.read(self.computer.text(paths.SETTINGS))
+        return bool(settings.get("FABGATE_DATABASE_URL") or settings.get("FABGATE_DATABASE_URL_FILE"))
