@@ -52,14 +52,13 @@ def setup(
             raise UsageError("\n".join([*wrong, "nothing was changed"]))
         certificates = Certificates(computer, site, taken, is_new)
         steps = _steps(computer, site, certificates)
-        say(f"The collector of the site {site.name}, reached as {', '.join(site.names.hosts)}.")
+        say(
+            f"This computer is the collector of {site.name} ({site.tz}, {site.lang}), reached as {', '.join(site.names.hosts)}."
+        )
         for note in examine.notes(computer):
             say(f"note: {note}")
         if planned := [line for step in steps for line in step.plan()]:
-            say("To do:")
-            for line in planned:
-                say(f"  - {line}")
-            if ask and ask("Go on? yes or no", "yes").lower() not in ("y", "yes"):
+            if ask and not _agrees(planned, ask, say):
                 say("Nothing was changed.")
                 return 1
             _do(steps, say)
@@ -97,6 +96,13 @@ def _steps(computer: Computer, site: Site, certificates: Certificates) -> list[S
         Broker(computer),
         Services(computer),
     ]
+
+
+def _agrees(planned: Sequence[str], ask: Ask, say: Say) -> bool:
+    say("It will:")
+    for line in planned:
+        say(f"  - {line}")
+    return ask("Go on? yes or no", "yes").lower() in ("y", "yes")
 
 
 def _do(steps: Sequence[Step], say: Say) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from fabgate.computer import Computer
+from fabgate.errors import FabgateError
 
 
 def is_enabled(computer: Computer, unit: str) -> bool:
@@ -22,6 +23,18 @@ def is_older(computer: Computer, unit: str, name: str) -> bool:
     started = _started(computer, unit)
     path = computer.path(name)
     return bool(started and path.exists() and datetime.fromtimestamp(path.stat().st_mtime, UTC) > started)
+
+
+def change(computer: Computer, verb: str, *units: str) -> None:
+    """Let systemd do `verb` with units: "enable", "enable --now", "start", "restart". Raises FabgateError with their log."""
+    answer = computer.run("systemctl", *verb.split(), *units)
+    if answer.code == 0:
+        return
+    said = "\n".join(computer.run("journalctl", "-u", unit, "-n", "8", "-o", "cat", "--no-pager").out for unit in units)
+    raise FabgateError(
+        f"systemctl {verb} {' '.join(units)}: exit code {answer.code}; mend the reason, and run this command again. The log"
+        f" says:\n{said.strip() or answer.said}"
+    )
 
 
 def _started(computer: Computer, unit: str) -> datetime | None:

@@ -207,7 +207,7 @@ def test_a_missing_program_that_one_can_do_without_is_a_note(computer: FakeCompu
 
 def test_a_unit_that_does_not_start_is_named_and_the_next_run_goes_on(computer: FakeComputer) -> None:
     computer.broken.add(paths.BROKER_UNIT)
-    with pytest.raises(FabgateError, match=f"Job for {paths.BROKER_UNIT} failed"):
+    with pytest.raises(FabgateError, match=f"the reason of {paths.BROKER_UNIT}"):
         set_up(computer)
     assert paths.TARGET not in computer.enabled
     computer.broken.clear()

@@ -28,11 +28,11 @@ class Broker:
     def do(self) -> None:
         """Do that."""
         if debian_mosquitto.is_needless(self.computer):
-            self.computer.need("systemctl", "disable", "--now", debian_mosquitto.UNIT)
+            systemd.change(self.computer, "disable --now", debian_mosquitto.UNIT)
         if not self._runs():
-            self.computer.need("systemctl", "enable", "--now", paths.BROKER_UNIT)
+            systemd.change(self.computer, "enable --now", paths.BROKER_UNIT)
         elif systemd.is_older(self.computer, paths.BROKER_UNIT, paths.BROKER):
-            self.computer.need("systemctl", "restart", paths.BROKER_UNIT)
+            systemd.change(self.computer, "restart", paths.BROKER_UNIT)
 
     def _runs(self) -> bool:
         unit = paths.BROKER_UNIT

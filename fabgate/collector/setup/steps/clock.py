@@ -43,7 +43,7 @@ class Clock:
         if not self._is_written():
             self.computer.write(_FILE, _TEXT)
         if systemd.is_active(self.computer, UNIT):
-            self.computer.need("systemctl", "restart", UNIT)
+            systemd.change(self.computer, "restart", UNIT)
 
     def _is_written(self) -> bool:
         return self.computer.text(_FILE) == _TEXT.strip()

@@ -27,7 +27,7 @@ class Limits:
         """Copy the file if there is none, and load it."""
         if not self.computer.is_there(paths.FIREWALL):
             self.computer.write(paths.FIREWALL, f"{self.computer.text(f'{paths.SHIPPED}/fabgate.nft')}\n")
-        self.computer.need("systemctl", "enable", "--now", paths.FIREWALL_UNIT)
+        systemd.change(self.computer, "enable --now", paths.FIREWALL_UNIT)
 
     def _is_loaded(self) -> bool:
         # The way by hand: /etc/nftables.conf includes the file (docs/install.md).

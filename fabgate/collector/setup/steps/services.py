@@ -34,14 +34,14 @@ class Services:
         """Do that."""
         was_outdated = self._is_outdated()
         if missing := self._missing():
-            self.computer.need("systemctl", "enable", *missing)
+            systemd.change(self.computer, "enable", *missing)
             # The ports first: a process that finds them open takes them.
             for unit in missing:
-                self.computer.need("systemctl", "start", unit)
+                systemd.change(self.computer, "start", unit)
         if was_outdated:
-            self.computer.need("systemctl", "restart", paths.TARGET)
+            systemd.change(self.computer, "restart", paths.TARGET)
         if not self._has_copy():
-            self.computer.need("systemctl", "start", _COPY)
+            systemd.change(self.computer, "start", _COPY)
 
     def _missing(self) -> list[str]:
         timers = [timer for timer in paths.TIMERS if not (self._is_on_postgresql() and timer.startswith(_BACKUP))]

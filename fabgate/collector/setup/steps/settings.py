@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from typing import Final
 
 from fabgate.collector.setup import paths, settings_file
 from fabgate.collector.setup.site import Site
 from fabgate.computer import Computer
+
+#: The lines that a person decides about.
+_IN_WORDS: Final = {
+    "FABGATE_SITE": "site",
+    "FABGATE_TZ": "time zone",
+    "FABGATE_LANG": "language",
+    "FABGATE_ALLOWED_HOSTS": "names and addresses",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +32,13 @@ class Settings:
         if not self.computer.text(paths.PASSWORD):
             lines.append("make a password for the collector's account at the broker")
         settings = settings_file.read(self._text())
-        changed = [f"{name}={value}" for name, value in self.site.settings().items() if settings.get(name) != value]
+        wanted = self.site.settings()
+        changed = [words for name, words in _IN_WORDS.items() if settings.get(name) != wanted[name]]
+        # Shown in words where they are the person's, and together where they are ours.
+        if any(settings.get(name) != value for name, value in wanted.items() if name not in _IN_WORDS):
+            changed.append("how to reach broker and pages")
         if changed or not self.computer.is_there(paths.SETTINGS):
-            lines.append(f"write to {paths.SETTINGS}: {', '.join(changed)}")
+            lines.append(f"write {', '.join(changed) or 'the settings'} to {paths.SETTINGS}")
         return lines
 
     def do(self) -> None:
