@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from fabgate.collector.setup import paths, systemd
-from fabgate.collector.setup.site import Site
+from fabgate.collector.setup.site import FIXED
 from fabgate.computer import Computer
 
 _BY_HAND: Final = "/etc/systemd/system/fabgate-collector@.service"
@@ -20,7 +20,7 @@ _USEFUL: Final = {
 }
 
 
-def mistakes(computer: Computer, site: Site, settings: Mapping[str, str]) -> Iterator[str]:
+def mistakes(computer: Computer, settings: Mapping[str, str]) -> Iterator[str]:
     """Yield each reason why nothing can be set up, with what to do."""
     if "/opt/fabgate/" in computer.text(_BY_HAND):
         yield (
@@ -30,9 +30,8 @@ def mistakes(computer: Computer, site: Site, settings: Mapping[str, str]) -> Ite
     for program, package in _NEEDED.items():
         if not computer.is_there(program):
             yield f"found no {program}, wanted the broker: apt install {package}"
-    for name, wanted in site.settings().items():
-        found = settings.get(name, wanted)
-        if found != wanted and name not in ("FABGATE_TZ", "FABGATE_LANG", "FABGATE_ALLOWED_HOSTS"):
+    for name, wanted in FIXED.items():
+        if (found := settings.get(name, wanted)) != wanted:
             yield (
                 f"found {name}={found} in {paths.SETTINGS}, wanted {wanted}: setup brings a broker and TLS of its own. Remove the"
                 " line to use them; to keep yours, do not run setup"

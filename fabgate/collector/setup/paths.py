@@ -6,7 +6,6 @@ from typing import Final
 
 ETC: Final = "/etc/fabgate"
 SETTINGS: Final = f"{ETC}/collector.env"
-PASSWORD: Final = f"{ETC}/collector.password"
 #: The certificate of the authority, which gates and phones get.
 CA: Final = f"{ETC}/ca.crt"
 #: Certificate and key of the pages, in one file.
@@ -15,6 +14,8 @@ BROKER: Final = f"{ETC}/tls/broker.pem"
 FIREWALL: Final = f"{ETC}/fabgate.nft"
 DATA: Final = "/var/lib/fabgate-collector"
 COPIES: Final = f"{DATA}-copies"
+#: Where the worker changes accounts of the broker (config/broker.conf).
+CONTROL: Final = "/run/fabgate-broker/control/socket"
 #: The account of the collector, and its group.
 ACCOUNT: Final = "fabgate-collector"
 #: Runs a verb with the account and the settings of the collector.

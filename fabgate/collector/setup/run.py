@@ -48,7 +48,7 @@ def setup(
     with _alone(computer):
         settings = settings_file.read(computer.text(paths.SETTINGS))
         site = choose(wishes, settings, suggested, ask)
-        if wrong := list(examine.mistakes(computer, site, settings)):
+        if wrong := list(examine.mistakes(computer, settings)):
             raise UsageError("\n".join([*wrong, "nothing was changed"]))
         certificates = Certificates(computer, site, taken, is_new)
         steps = _steps(computer, site, certificates)

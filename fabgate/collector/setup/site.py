@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from fabgate import wire
@@ -13,6 +14,16 @@ from fabgate.collector.setup import paths
 from fabgate.collector.setup.authority.names import Address, Names
 from fabgate.errors import UsageError
 
+#: The lines of collector.env that are the same for each collector that setup sets up.
+FIXED: Final = {
+    "FABGATE_BROKER_CONTROL": paths.CONTROL,
+    "FABGATE_MQTT_HOST": "localhost",
+    "FABGATE_MQTT_PORT": str(paths.OWN_PORT),
+    "FABGATE_MQTT_GATE_PORT": str(paths.GATE_PORT),
+    "FABGATE_MQTT_CA": paths.CA,
+    "FABGATE_WEB_CERT": paths.PAGES,
+    "FABGATE_WEB_KEY": paths.PAGES,
+}
 #: Asks a question with a suggestion, which Enter takes; returns the answer.
 Ask = Callable[[str, str], str]
 
@@ -33,23 +44,9 @@ class Site:
             "FABGATE_SITE": self.name,
             "FABGATE_TZ": self.tz,
             "FABGATE_LANG": self.lang,
-            **fixed(self.name),
+            **FIXED,
             "FABGATE_ALLOWED_HOSTS": ",".join([*self.names.hosts, *addresses]),
         }
-
-
-def fixed(site: str) -> dict[str, str]:
-    """Return the lines that have one value for each collector that setup sets up."""
-    return {
-        "FABGATE_MQTT_HOST": "localhost",
-        "FABGATE_MQTT_PORT": str(paths.OWN_PORT),
-        "FABGATE_MQTT_GATE_PORT": str(paths.GATE_PORT),
-        "FABGATE_MQTT_CA": paths.CA,
-        "FABGATE_MQTT_USERNAME": f"{site}/collector",
-        "FABGATE_MQTT_PASSWORD_FILE": paths.PASSWORD,
-        "FABGATE_WEB_CERT": paths.PAGES,
-        "FABGATE_WEB_KEY": paths.PAGES,
-    }
 
 
 @dataclass(frozen=True, slots=True)

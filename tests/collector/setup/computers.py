@@ -96,7 +96,7 @@ class FakeComputer(Computer):
 
     def state(self) -> dict[str, object]:
         """Return what setup is responsible for: the units, and the files, but for what chance made in them."""
-        by_chance = ("/authority/", "/tls/", "/ca.crt", ".password")
+        by_chance = ("/authority/", "/tls/", "/ca.crt")
         files = {
             str(path.relative_to(self.system.root)): ""
             if any(part in str(path) for part in by_chance)

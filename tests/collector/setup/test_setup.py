@@ -46,7 +46,6 @@ def test_a_new_computer_becomes_a_collector(computer: FakeComputer) -> None:
     assert computer.enabled >= {paths.BROKER_UNIT, paths.FIREWALL_UNIT, paths.TARGET, *paths.TIMERS}
     assert "mosquitto.service" not in computer.enabled
     assert computer.path(paths.SETTINGS).stat().st_mode & 0o777 == 0o640
-    assert computer.path(paths.PASSWORD).stat().st_mode & 0o777 == 0o640
     assert "allow 192.168.0.0/16" in computer.text("/etc/chrony/conf.d/fabgate.conf")
     assert any("http://atelier.local" in line for line in said)
     assert any("first-link" in line for line in said)

@@ -52,7 +52,7 @@ class Services:
         ]
 
     def _is_outdated(self) -> bool:
-        return any(systemd.is_older(self.computer, paths.WEB, name) for name in (paths.SETTINGS, paths.PASSWORD))
+        return systemd.is_older(self.computer, paths.WEB, paths.SETTINGS)
 
     def _has_copy(self) -> bool:
         folder = self.computer.path(paths.COPIES)

@@ -1,8 +1,7 @@
-"""The settings of the collector, and the password of its account at the broker."""
+"""The settings of the collector."""
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,8 +28,6 @@ class Settings:
     def plan(self) -> list[str]:
         """Say which lines change."""
         lines = []
-        if not self.computer.text(paths.PASSWORD):
-            lines.append("make a password for the collector's account at the broker")
         settings = settings_file.read(self._text())
         wanted = self.site.settings()
         changed = [words for name, words in _IN_WORDS.items() if settings.get(name) != wanted[name]]
@@ -42,10 +39,7 @@ class Settings:
         return lines
 
     def do(self) -> None:
-        """Write both files, the password first: the settings name it."""
-        if not self.computer.text(paths.PASSWORD):
-            password = secrets.token_urlsafe(32)
-            self.computer.write(paths.PASSWORD, f"{password}\n", mode=0o640, group=paths.ACCOUNT)
+        """Write them."""
         text = settings_file.changed(self._text(), self.site.settings())
         self.computer.write(paths.SETTINGS, text, mode=0o640, group=paths.ACCOUNT)
 
