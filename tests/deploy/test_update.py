@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 
 #: Of the folders that setup.cfg names in data_files; everything in fabgate/ is shipped.
 SHIPPED = (
-    *("fabgate/", "systemd/", "config/broker.conf"),
+    *("fabgate/", "systemd/", "config/broker.conf", "config/collector.env", "config/fabgate.nft"),
     *("hardware/pins.yaml", "hardware/commissioning.md", "hardware/commissioning.fr.md"),
 )
 BUILT = (*SHIPPED, "setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE")

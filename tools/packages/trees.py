@@ -21,6 +21,7 @@ _PCSC: Final = ("20-fabgate-pcsc.rules", "fabgate-nfc.conf")
 _COLLECTOR_UNITS: Final = (
     *("fabgate-collector@.service", "fabgate-collector.target"),
     *("fabgate-collector-backup.service", "fabgate-collector-backup.timer"),
+    *("fabgate-collector-certificates.service", "fabgate-collector-certificates.timer"),
     *("fabgate-collector-https.socket", "fabgate-collector-http.socket", "fabgate-firewall.service"),
     "fabgate-broker.service",
 )

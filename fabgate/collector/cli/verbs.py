@@ -58,7 +58,6 @@ AREAS: Final = (
 GROUPS: Final = {
     "run the collector": ("run", "ingest", "web", "worker", "migrate", "broker-accounts"),
     "set up this computer": ("setup", "renew-certificates"),
-    "set up this computer": ("setup", "renew-certificates"),
     "give people access to the pages": ("first-link", "accounts", "account-add", "account-link"),
     "set up the workshop": (
         "gate-add",

@@ -1,0 +1,147 @@
+"""One command makes a computer the collector of a workshop; a gate then delivers over TLS and the broker that it made."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Final
+
+import pytest
+
+from tests.install import computer
+from tests.install.computer import COLLECTOR, GATE
+from tests.install.roots import Root
+from tests.support.patience import wait
+
+SETUP: Final = "fabgate-collector setup --yes --site lyon --tz Europe/Paris --lang fr"
+BOTH_SUITES = pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+_KEYS: Final = ("token", "seal.keys", "badge.keys", "mqtt.password")
+_GATE_YAML: Final = """\
+site: lyon
+gate: laser-2
+state_dir: /var/lib/fabgate
+demo: true
+machine: {name: Laser 2, limit_s: 7200}
+reader: {driver: simulated, control_socket: /run/fabgate/reader.sock}
+output: {driver: memory}
+roster: {url: "https://localhost", token_file: token, ca: ca.crt}
+gate_key_file: seal.keys
+badge_key_file: badge.keys
+mqtt: {host: localhost, port: 8883, tls: {ca: ca.crt}, username: lyon/laser-2, password_file: mqtt.password}
+"""
+
+
+@BOTH_SUITES
+def test_one_command_makes_a_collector_and_a_second_time_it_changes_nothing(systems, suite, seen, measured):
+    root = systems.bare(suite)
+    computer.install(root, COLLECTOR)
+    with measured(f"setup_{suite}_s"):
+        root.run(SETUP, check=False)  # the doctor is not content with the clock of a root
+    _is_set_up(root)
+    assert root.says("systemctl is-enabled mosquitto") == "disabled"
+    before = _processes(root)
+    again = root.run(SETUP, check=False)
+    assert "Everything is set up already." in again
+    assert _processes(root) == before
+    link = root.says("fabgate-collector first-link").split()[-1]
+    name = root.says("hostname").lower()
+    assert link.startswith(f"https://{name}.local/welcome/")
+    page = root.run(_read(link.replace(f"{name}.local", "localhost"))).text
+    assert 'name="password' in page
+    root.cut_power()
+    root.start()
+    _is_set_up(root)
+    seen(root.says("cat /etc/fabgate/collector.env | grep ALLOWED"))
+
+
+@BOTH_SUITES
+def test_setup_is_killed_and_the_same_command_completes(systems, suite, seen, request):
+    chance = random.Random(f"{request.config.option.seed}/setup/{suite}")
+    root = systems.bare(suite)
+    computer.install(root, COLLECTOR)
+    kills = 0
+    for _ in range(max(2, request.config.option.kills // 4)):
+        began = root.doom(SETUP)
+        time.sleep(chance.uniform(0.2, 6.0))  # the moment of the kill
+        root.kill()
+        kills += began.wait() != 0
+    root.run(SETUP, check=False)
+    _is_set_up(root)
+    assert "Everything is set up already." in root.run(SETUP, check=False)
+    assert root.says("find /etc/fabgate -name '*new*'") == ""
+    seen(f"killed {kills} times")
+
+
+def test_a_gate_delivers_over_tls_and_is_cut_off_within_a_minute(systems, seen):
+    root = systems.bare()
+    computer.install(root, COLLECTOR, GATE)
+    root.run(SETUP, check=False)
+    root.run("fabgate-collector gate-add laser-2 --machine laser-2")
+    _let_ada_use(root, "laser-2")
+    for name in _KEYS:
+        root.run(f"install -m 640 -g fabgate /var/lib/fabgate-collector/gates/laser-2/{name} -t /etc/fabgate")
+    root.write("/etc/fabgate/gate.yaml", _GATE_YAML, mode=0o640, owner="root:fabgate")
+    root.run("systemctl enable --now fabgate-gate")
+    wait(lambda: "newest" in root.says("fabgate-collector gates"), "a roster of the gate")
+    computer.tap(root)
+    computer.tap(root)
+    wait(lambda: "m-1" in _sessions(root), "the session in the books")
+    assert "Nothing was altered." in root.run("fabgate-collector verify")
+    assert _connections(root)
+    root.run("fabgate-collector gate-add laser-2 --machine laser-2 --new-token")
+    began_s = time.monotonic()
+    wait(lambda: not _connections(root), "the end of the connection with the old password")
+    took_s = time.monotonic() - began_s
+    assert took_s < 60
+    seen(f"{_sessions(root).splitlines()[-1]}; cut off after {took_s:.0f} s")
+
+
+@BOTH_SUITES
+def test_a_port_in_use_and_settings_of_a_person_are_named_and_nothing_changes(systems, suite):
+    root = systems.bare(suite)
+    computer.install(root, COLLECTOR)
+    listen = "import socket,time; s=socket.create_server(('', 443)); time.sleep(600)"
+    root.run(f'systemd-run --quiet --unit=other python3 -c "{listen}"')
+    wait(lambda: root.says("ss -Hltn 'sport = :443'"), "the other program")
+    done = root.run(SETUP, check=False)
+    assert (done.code, "on port 443" in done, "nothing was changed" in done) == (2, True, True)
+    root.run("systemctl stop other")
+    root.write("/etc/fabgate/collector.env", "FABGATE_SITE=lyon\nFABGATE_MQTT_HOST=broker.lan\n")
+    done = root.run(SETUP, check=False)
+    assert (done.code, "FABGATE_MQTT_HOST=broker.lan" in done) == (2, True)
+    assert not root.exists("/etc/fabgate/authority")
+    assert not root.exists("/var/lib/fabgate-collector")
+
+
+def _is_set_up(root: Root) -> None:
+    wait(
+        lambda: root.run(_read("https://localhost/healthz"), check=False).code == 0, "a page of the collector over TLS"
+    )
+    wait(lambda: computer.complaints(root, COLLECTOR) == set(), "a doctor that is content")
+    assert root.says("systemctl --failed --no-legend --plain").split()[:1] in ([], ["chrony.service"])
+
+
+def _processes(root: Root) -> str:
+    units = "fabgate-broker fabgate-collector@ingest fabgate-collector@web fabgate-collector@worker"
+    return root.says(f"systemctl show --property MainPID --value {units}")
+
+
+def _read(url: str) -> str:
+    """Return the command that reads a page with the certificate of the authority alone."""
+    code = f"import ssl, urllib.request as u; print(u.urlopen('{url}', timeout=20, context=ssl.create_default_context("
+    return f"python3 -c \"{code}cafile='/etc/fabgate/ca.crt')).read().decode())\""
+
+
+def _connections(root: Root) -> str:
+    return root.says("ss -Htn state established 'sport = :8883'")
+
+
+def _sessions(root: Root) -> str:
+    return root.says("fabgate-collector sessions --from 2020-01-01 --to 2100-01-01")
+
+
+def _let_ada_use(root: Root, machine: str) -> None:
+    file = "/var/lib/fabgate-collector/members.csv"
+    rows = f"id,name,badges,machines\nm-1,Ada,{computer.BADGE},{machine}\n"
+    root.write(file, rows, owner="fabgate-collector:fabgate-collector")
+    root.run(f"fabgate-collector import-members {file} --new 1")
