@@ -175,8 +175,8 @@ def broker_accounts(facts: Facts) -> Finding:
     try:
         with Control(found) as control:
             clients = control.clients()
-    except (OSError, FabgateError) as error:
-        return fail(name, f"the broker cannot be asked: {error}", judging.RESTART_BROKER)
+    except FabgateError as error:
+        return fail(name, str(error), judging.RESTART_BROKER)
     return judging.broker_accounts(differences(found, clients), without_account(), len(clients))
 
 

@@ -199,7 +199,7 @@ FAULTS: list[tuple[str, Callable[[Bench], object], Outcome, str]] = [
     ("pages", given(FABGATE_HTTPS="1", FABGATE_ALLOWED_HOSTS="collector.invalid"), FAIL, "unknown here"),
     ("broker", lambda bench: bench.broker.close(), FAIL, "refuses the connection"),
     ("units", given(FABGATE_BROKER_CONTROL="/run/x/socket"), FAIL, "fabgate-broker.service is not installed"),
-    ("broker-accounts", given(FABGATE_BROKER_CONTROL="/run/x/socket"), FAIL, "the broker cannot be asked"),
+    ("broker-accounts", given(FABGATE_BROKER_CONTROL="/run/x/socket"), FAIL, "the broker cannot be reached over"),
     ("gates", with_a_wrong_clock, WARN, "the clock of 1 gate is wrong"),
     ("books", verified(findings=2), FAIL, "the books were altered"),
     ("books", verified(ended_at=ago(days=9)), WARN, "not been verified for days"),

@@ -33,8 +33,7 @@ class RefusedError(FabgateError):
 class Control:
     """One connection as the account that changes the others, for a ``with`` block.
 
-    Entering it raises OSError if the broker cannot be reached, and FabgateError if it refuses the account or does not answer.
-    With a `client_id` it takes the place of that client, and asks nothing.
+    Everything raises FabgateError if the broker cannot be reached, refuses the account, or does not answer. With a `client_id` it takes the place of that client, and asks nothing.
     """
 
     def __init__(self, env: Environment, *, client_id: str = "") -> None:
@@ -43,6 +42,8 @@ class Control:
         self._is_for_answers = not client_id
         self._client = new_client(client_id, is_local=True)
         self._driver = Driver(self._client)
+        #: The password of this connection, which is another one after each start of the broker.
+        self.password = ""
         self._reason: Any = None
         self._confirmed: dict[int, Any] = {}
         self._answers: list[dict[str, Any]] = []
@@ -54,15 +55,14 @@ class Control:
 
     def __enter__(self) -> Self:
         """Connect."""
-        path = control_password(self._socket)
         try:
-            self._client.username_pw_set(rights.CONTROL, read_password(path))
-        except ValueError as error:
-            raise FabgateError(f"{path} cannot be read: {error}") from error
-        try:
+            self.password = read_password(control_password(self._socket))
+            self._client.username_pw_set(rights.CONTROL, self.password)
             self._connect()
-        except BaseException:
+        except BaseException as error:
             self._driver.close()
+            if isinstance(error, (OSError, ValueError)):
+                raise FabgateError(f"the broker cannot be reached over {self._socket} ({error})") from error
             raise
         return self
 
@@ -82,7 +82,7 @@ class Control:
     def ask(self, *commands: dict[str, Any]) -> list[dict[str, Any]]:
         """Send commands, which the broker carries out in their order, and return its answer to each.
 
-        A command that failed has an `error`, which only some callers expect. Raises FabgateError and OSError.
+        A command that failed has an `error`, which only some callers expect.
         """
         self._answers.clear()
         self._publish(rights.COMMANDS, json.dumps({"commands": commands}).encode())
@@ -155,7 +155,7 @@ class Control:
 def end_session(env: Environment, name: str) -> None:
     """End the session of an account that is not connected, with the messages that wait in it.
 
-    Whoever connects with its id, and wants a clean start, gets that. Raises OSError and FabgateError.
+    Whoever connects with its id, and wants a clean start, gets that.
     """
     with Control(env, client_id=name):
         pass

@@ -43,8 +43,8 @@ class Keeper:
     def turn(self) -> None:
         """Compare all accounts, and change those that differ.
 
-        Raises OSError if the broker cannot be reached, FabgateError if it refuses something, and what the database raises.
-        The next turn does what is left.
+        Raises FabgateError if the broker cannot be reached or does not answer, and what the database raises. The next turn does
+        what is left.
         """
         with Control(self._env) as control:
             found = control.clients()
@@ -122,15 +122,13 @@ class Keeper:
 
     def _compare_roles(self, control: Control, accounts: list[BrokerAccount]) -> None:
         """Give each account the rights of this version; once for each start of the broker and of this process."""
-        assert self._env.broker_control is not None
-        start = wanted.read_password(wanted.control_password(self._env.broker_control))
-        if start == self._compared:
+        if control.password == self._compared:
             return
         found = control.roles()
         for role in wanted.roles(self._env, accounts):
             if (name := role["rolename"]) in found and _rights_of(found[name]) != _rights_of(role):
                 control.do({"command": "modifyRole", **role})
-        self._compared = start
+        self._compared = control.password
 
 
 def differences(env: Environment, found: Mapping[str, Any]) -> list[str]:

@@ -61,7 +61,7 @@ class Keeping(threading.Thread):
         try:
             self._keeper.turn()
             why = self._keeper.trouble
-        except (OSError, FabgateError) as error:
+        except FabgateError as error:
             why = str(error)
         if why and why != self._why:
             log.error("not all accounts of the broker are as they should be: %s", why)

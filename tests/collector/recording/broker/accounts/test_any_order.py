@@ -18,6 +18,7 @@ from fabgate.collector.members.machines import revoke_gate
 from fabgate.collector.recording.broker.accounts import keeper as keeping
 from fabgate.collector.recording.broker.accounts.control import Control
 from fabgate.collector.recording.broker.accounts.keeper import Keeper
+from fabgate.errors import FabgateError
 from tests.collector.recording.broker.accounts.conftest import password_file
 from tests.collector.recording.broker.accounts.own_broker import Client, OwnBroker
 from tests.conftest import SOAK
@@ -94,10 +95,10 @@ class World:
             case "revoke" if Gate.objects.filter(name=more).exists():
                 revoke_gate.revoke(more, actor="cli:eve")
             case "turn":
-                with suppress(OSError):
+                with suppress(FabgateError):
                     self.keeper.turn()
             case "killed":
-                with killed_at(more), suppress(OSError):
+                with killed_at(more), suppress(FabgateError):
                     self.keeper.turn()
                 self.keeper = Keeper(self.broker.env)
             case "stop":
