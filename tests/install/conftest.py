@@ -88,13 +88,22 @@ def _possible() -> None:
     roots.forget_left_over()
 
 
+#: The packages that the cases of a file need: a version, and a suite. Each takes minutes to build.
+_ALL: Final = (
+    *((name, "trixie") for name in (builds.THIS, builds.NEXT, builds.LATER)),
+    *((name, "bookworm") for name in (builds.THIS, builds.LATER)),
+)
+_OF_FILE: Final = {
+    "install_core.py": ((builds.THIS, "trixie"), (builds.LATER, "trixie")),
+    "install_setup.py": ((builds.THIS, "trixie"), (builds.THIS, "bookworm")),
+}
+
+
 @pytest.fixture(scope="session")
 def repositories(_possible: None, request, tmp_path_factory) -> Path:
     """A folder with a signed repository of each version, by its name, and one with the key of somebody else."""
-    wanted = [(builds.THIS, "trixie"), (builds.LATER, "trixie")]
-    if any(item.path.name != "install_core.py" for item in request.session.items):
-        wanted += [(builds.NEXT, "trixie"), (builds.THIS, "bookworm"), (builds.LATER, "bookworm")]
-    return builds.repositories(tmp_path_factory.mktemp("repositories"), wanted)
+    wanted = {pair for item in request.session.items for pair in _OF_FILE.get(item.path.name, _ALL)}
+    return builds.repositories(tmp_path_factory.mktemp("repositories"), sorted(wanted))
 
 
 class Systems:
