@@ -47,6 +47,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "mqtt": {"errors", "wire"},
     "doctor": {"errors", "fabgate", "installed", "mqtt", "phrases"},
     "computer": {"doctor", "errors"},
+    "by_hand": {"doctor", "errors", "fabgate", "installed"},
     "rules": set(),
     "drivers": {"badge", "display", "errors", "installed"},
     "testing": {"badge", "collector", "drivers", "errors"},
@@ -70,6 +71,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "collector": {
         "computer",
+        "by_hand",
         "doctor",
         "fabgate",
         "verb_groups",
@@ -88,6 +90,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "demo": {"fabgate", "collector", "gate", "rules", "drivers", "wire", "seal", "badge", "errors"},
     "cli": {
+        "by_hand",
         "fabgate",
         "demo",
         "doctor",

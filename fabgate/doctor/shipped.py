@@ -87,6 +87,16 @@ def differences(wanted: Settings, found: Settings) -> list[Setting]:
     ]
 
 
+def counts_for_safety(setting: Setting) -> bool:
+    """Say whether a machine can stay on, or stay out of use, if a person changes this setting."""
+    return setting[1] in _SAFETY or _hinders(setting)
+
+
+def is_list(key: str) -> bool:
+    """Say whether systemd collects the values of this setting."""
+    return key in _LISTS
+
+
 def _hinders(setting: Setting) -> bool:
     return _HINDER.fullmatch(setting[1]) is not None
 

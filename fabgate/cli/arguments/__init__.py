@@ -22,7 +22,7 @@ exit codes: 0 success; 1 a problem was found, or the system refused; 2 wrong inp
 #: The verbs, by what people want to do.
 _GROUPS: Final = {
     "try it": ("demo", "tap"),
-    "run a gate": ("check", "run", "status", "doctor", "selftest", "calibrate", "keyset", "rename"),
+    "run a gate": ("check", "run", "status", "doctor", "selftest", "calibrate", "keyset", "rename", "use-package"),
     "see who may use the machine": ("roster", "badge"),
     "see what happened at the machine": ("journal", "audit"),
     "manage all machines": ("collector",),

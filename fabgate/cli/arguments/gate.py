@@ -1,4 +1,4 @@
-"""The arguments and the help of ``fabgate check``, ``status`` and ``rename``."""
+"""The arguments and the help of ``fabgate check``, ``status``, ``rename`` and ``use-package``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ _RENAME: Final = """\
 Rename the gate to the name in its gate.yaml. Its journal ends and a new one begins. All entries have to be at the
 collector first, and the gate must be stopped.
 """
+_USE_PACKAGE: Final = """\
+Move the gate of this computer from an installation by hand (/opt/fabgate) to the package fabgate-gate, which has to be
+installed. Journal, keys and settings stay where they are; unit, links and helper go to a folder of /var/backups.
+Everything is checked first, and a failed step is undone. If it is interrupted, run it again. The power of the machine
+goes off: an idle machine is the right moment.
+"""
 
 
 def add_verbs(verbs: Any) -> None:
@@ -36,3 +42,11 @@ def add_verbs(verbs: Any) -> None:
     short = "rename the gate to the name in its gate.yaml"
     verb = add_verb(verbs, "rename", ("rename", "rename"), short, _RENAME, "fabgate rename --config gate.yaml")
     with_config(verb)
+
+    short = "move from an installation by hand to the Debian package"
+    example = "sudo /usr/bin/fabgate use-package"
+    verb = add_verb(verbs, "use-package", ("use_package", "use_package"), short, _USE_PACKAGE, example)
+    verb.add_argument("--yes", action="store_true", help="do not ask")
+    verb.add_argument(
+        "--end-session", action="store_true", help="also while somebody uses the machine: the power goes off"
+    )

@@ -34,6 +34,13 @@ _DOCTOR: Final = (
 )
 
 
+_USE_PACKAGE: Final = (
+    "The package fabgate-collector has to be installed. Database, keys and settings stay where they are; units and scripts of the"
+    " installation by hand go to a folder of /var/backups. Everything is checked first, and a failed step is undone. If it is"
+    " interrupted, run it again."
+)
+
+
 def add_verbs(add: shared.Add) -> None:
     """Add the verbs by `add`."""
     backup = add(
@@ -60,6 +67,15 @@ def add_verbs(add: shared.Add) -> None:
     backup.add_argument("--keep", type=int, metavar="N", help="in a folder: delete all but the newest N copies")
     restore.add_argument("--replace", action="store_true", help="move the existing collector aside")
     _add_rollback(add)
+    verb = add(
+        "use-package",
+        "upkeep.use_package",
+        "move from an installation by hand to the Debian package",
+        "use_package",
+        about=_USE_PACKAGE,
+        as_root=True,
+    )
+    verb.add_argument("--yes", action="store_true", help="do not ask")
     verb = add(
         "doctor",
         "upkeep.doctor",

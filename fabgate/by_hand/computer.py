@@ -1,0 +1,131 @@
+"""What is done to a computer: files below a root folder, and programs. A test replaces both."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from fabgate.doctor.system import System
+
+_PATIENCE_S: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a program ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def said(self) -> str:
+        """Return what a person should read of it."""
+        return (self.err.strip() or self.out.strip()).removeprefix("error: ")
+
+
+class Computer:
+    """One computer. Each method that changes something can be interrupted anywhere, and called again."""
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        self.system = System(root)
+
+    def path(self, name: str) -> Path:
+        """Return where an absolute name lies."""
+        return self.system.path(name)
+
+    def is_there(self, name: str) -> bool:
+        """Say whether there is a file, a folder, or a link, even one that leads nowhere."""
+        return os.path.lexists(self.path(name))
+
+    def is_same(self, name: str, other: str) -> bool:
+        """Say whether both are there, as links to the same place, or with the same content. Raises OSError."""
+        one, two = self.path(name), self.path(other)
+        if not (self.is_there(name) and self.is_there(other)) or one.is_symlink() != two.is_symlink():
+            return False
+        return one.readlink() == two.readlink() if one.is_symlink() else one.read_bytes() == two.read_bytes()
+
+    def text(self, name: str) -> str:
+        """Return the text of a file, "" if there is none. Raises OSError."""
+        return self.system.read(name) or ""
+
+    def is_root(self) -> bool:
+        """Say whether this process may change the system."""
+        return os.geteuid() == 0
+
+    def pause(self, seconds: float) -> None:
+        """Wait, in seconds."""
+        time.sleep(seconds)
+
+    # --- programs -----------------------------------------------------------------------------------------------------
+
+    def run(self, *command: str, account: str = "", shows: bool = False) -> Answer:
+        """Run a program, as `account` if one is named. With `shows` the person reads its output."""
+        whole = ["runuser", "-u", account, "--", *command] if account else list(command)
+        try:
+            done = subprocess.run(  # noqa: S603 - our own programs
+                whole, capture_output=not shows, text=True, errors="replace", timeout=_PATIENCE_S, check=False, cwd="/"
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            return Answer(127, "", str(error))
+        return Answer(done.returncode, done.stdout or "", done.stderr or "")
+
+    def environment(self) -> Mapping[str, str]:
+        """Return the variables of this process."""
+        return os.environ
+
+    # --- changes: whole or not at all, also if the power fails --------------------------------------------------------
+
+    def write(self, name: str, text: str, mode: int = 0o644) -> None:
+        """Write a file, and its folder if it is missing. Raises OSError."""
+        target = self.path(name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh = target.with_name(f".{target.name}.fabgate-new")
+        fresh.write_text(text, "utf-8")
+        fresh.chmod(mode)
+        self._put(fresh, target)
+
+    def copy(self, name: str, to: str) -> None:
+        """Copy a file or a link, with owner, mode and times, over what is at `to`. Raises OSError."""
+        source, target = self.path(name), self.path(to)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh = target.with_name(f".{target.name}.fabgate-new")
+        fresh.unlink(missing_ok=True)
+        shutil.copy2(source, fresh, follow_symlinks=False)
+        state = source.lstat()
+        if self.is_root():
+            os.chown(fresh, state.st_uid, state.st_gid, follow_symlinks=False)
+        self._put(fresh, target)
+
+    def remove(self, name: str) -> None:
+        """Remove a file or a link, if it is there. Raises OSError."""
+        target = self.path(name)
+        target.unlink(missing_ok=True)
+        if target.parent.is_dir():
+            _sync(target.parent)
+
+    def remove_empty(self, name: str) -> None:
+        """Remove a folder if nothing is in it."""
+        folder = self.path(name)
+        if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
+            folder.rmdir()
+
+    def _put(self, fresh: Path, target: Path) -> None:
+        if not fresh.is_symlink():
+            _sync(fresh)
+        fresh.replace(target)
+        _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

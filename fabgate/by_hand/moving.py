@@ -1,0 +1,110 @@
+"""Carries out a plan, and undoes it. Each step can be repeated: after a kill at any moment the same steps lead to the same end."""
+
+from __future__ import annotations
+
+from fabgate.by_hand.computer import Computer
+from fabgate.by_hand.part import Part
+from fabgate.by_hand.plan import Plan, State
+from fabgate.errors import FabgateError
+
+
+class MoveError(FabgateError):
+    """A step failed; the plan is to be undone."""
+
+
+def forward(computer: Computer, part: Part, plan: Plan) -> Plan:
+    """Stop the part, move its files to the backup folder, and start what the package brings. Raises MoveError and OSError."""
+    # The power of a gate goes off here: line-off runs after the service.
+    _stop(computer, part)
+    plan = _copy_database(computer, plan)
+    if plan.migrates:
+        # The one place where the tables change.
+        _need(computer, part.program, "migrate")
+    for name in plan.moves:
+        _move(computer, plan, name)
+    for name, text in plan.drop_ins.items():
+        computer.write(name, text)
+    _need(computer, "systemctl", "daemon-reload")
+    if plan.enabled:
+        _need(computer, "systemctl", "enable", *plan.enabled)
+    if plan.started:
+        _need(computer, "systemctl", "start", *plan.started)
+        _watch(computer, part, plan)
+    return plan.saved(computer, state=State.DONE)
+
+
+def back(computer: Computer, part: Part, plan: Plan) -> Plan:
+    """Restore exactly what was before, and start it. Raises MoveError and OSError."""
+    plan = plan.saved(computer, state=State.BACK)
+    _stop(computer, part)
+    for name in part.links(computer):
+        if name not in plan.moves or computer.is_there(plan.backup(name)):
+            computer.remove(name)
+    for name in plan.drop_ins:
+        if name not in plan.moves or computer.is_there(plan.backup(name)):
+            computer.remove(name)
+            computer.remove_empty(name.rpartition("/")[0])
+    for name in plan.moves:
+        if computer.is_there(plan.backup(name)):
+            computer.copy(plan.backup(name), name)
+    for name in plan.kept if plan.copied is not None else ():
+        if name in (plan.copied or ()):
+            computer.copy(plan.backup(name), name)
+        else:
+            computer.remove(name)
+    _need(computer, "systemctl", "daemon-reload")
+    if plan.started:
+        _need(computer, "systemctl", "start", *plan.started)
+    return plan.saved(computer, state=State.UNDONE)
+
+
+def is_active(computer: Computer, unit: str) -> bool:
+    """Say whether systemd runs a unit, or goes on trying to."""
+    return computer.run("systemctl", "is-active", unit).out.strip() in ("active", "activating", "reloading", "failed")
+
+
+def _move(computer: Computer, plan: Plan, name: str) -> None:
+    """Move a file, once: what is at its place later is the package's, such as a new link of `systemctl enable`."""
+    if not computer.is_there(plan.backup(name)):
+        if not computer.is_there(name):
+            return
+        computer.copy(name, plan.backup(name))
+    if computer.is_same(name, plan.backup(name)):
+        computer.remove(name)
+
+
+def _copy_database(computer: Computer, plan: Plan) -> Plan:
+    if plan.copied is not None or not plan.kept:
+        return plan
+    there = [name for name in plan.kept if computer.is_there(name)]
+    for name in there:
+        computer.copy(name, plan.backup(name))
+    return plan.saved(computer, copied=there)
+
+
+def _stop(computer: Computer, part: Part) -> None:
+    running = [unit for unit in part.running if is_active(computer, unit)]
+    if running:
+        _need(computer, "systemctl", "stop", *running)
+
+
+def _watch(computer: Computer, part: Part, plan: Plan) -> None:
+    """Wait for a while, and make sure that what was started runs, and was not started a second time meanwhile."""
+    services = [unit for unit in plan.started if unit.endswith(".service")]
+    before = [_restarts(computer, unit) for unit in services]
+    for _ in range(part.watched_s):
+        computer.pause(1)
+        for unit, count in zip(services, before, strict=True):
+            state = computer.run("systemctl", "is-active", unit).out.strip()
+            if state != "active" or _restarts(computer, unit) != count:
+                raise MoveError(f"{unit}: found it {state}, wanted active; journalctl -u {unit} -n 30 says why")
+
+
+def _restarts(computer: Computer, unit: str) -> str:
+    return computer.run("systemctl", "show", "-p", "NRestarts", "--value", unit).out.strip()
+
+
+def _need(computer: Computer, *command: str) -> None:
+    answer = computer.run(*command)
+    if answer.code:
+        raise MoveError(f"{' '.join(command)} ended with exit code {answer.code}: {answer.said}")
