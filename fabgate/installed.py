@@ -152,6 +152,11 @@ def demo(error: ImportError) -> str:
     return f"the demo is not installed ({error}): pip install 'fabgate[demo]', or run 'make demo'"
 
 
+def plug_in(where: str, source: str) -> str:
+    """Return how to install a driver or a sink of others for the package `where`, from an environment by hand that has it."""
+    return f"/opt/fabgate/bin/pip install --no-deps --target /usr/local/lib/{where} '{source}'"
+
+
 def _pip(where: str, requirement: str) -> str:
     """Return the order that installs a library where updates of a package leave it alone."""
     return f"apt install python3-pip; python3 -m pip install --target /usr/local/lib/{where} '{requirement}'"

@@ -76,6 +76,14 @@ class Computer:
             return Answer(127, "", str(error))
         return Answer(done.returncode, done.stdout or "", done.stderr or "")
 
+    def state(self, unit: str) -> str:
+        """Return what systemd says of a unit: active, inactive, activating, failed, ... or "" where it knows no such unit."""
+        return self.run("systemctl", "is-active", unit).out.strip()
+
+    def is_active(self, unit: str) -> bool:
+        """Say whether systemd runs a unit, or goes on trying to."""
+        return self.state(unit) in ("active", "activating", "reloading", "failed")
+
     def environment(self) -> Mapping[str, str]:
         """Return the variables of this process."""
         return os.environ

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fabgate.by_hand import of_collector
 from fabgate.by_hand.computer import Computer
 from fabgate.by_hand.part import Part
 from fabgate.by_hand.plan import Plan, State
@@ -13,18 +14,25 @@ class MoveError(FabgateError):
 
 
 def forward(computer: Computer, part: Part, plan: Plan) -> Plan:
-    """Stop the part, move its files to the backup folder, and start what the package brings. Raises MoveError and OSError."""
+    """Stop the part, change its tables, and move its files to the backup folder. Raises MoveError and OSError."""
     # The power of a gate goes off here: line-off runs after the service.
     _stop(computer, part)
     plan = _copy_database(computer, plan)
-    if plan.migrates:
-        # The one place where the tables change.
-        _need(computer, part.program, "migrate")
+    if plan.tables:
+        # The account cannot make it in /var/lib.
+        owner = ("-o", part.account, "-g", part.account)
+        _need(computer, "install", "-d", "-m", "700", *owner, of_collector.COPIES)
+        _need(computer, part.program, "migrate")  # it makes a copy first
     for name in plan.moves:
         _move(computer, plan, name)
     for name, text in plan.drop_ins.items():
         computer.write(name, text)
     _need(computer, "systemctl", "daemon-reload")
+    return plan.saved(computer, state=State.IN_USE)
+
+
+def start(computer: Computer, part: Part, plan: Plan) -> Plan:
+    """Enable and start what the package brings, as far as it was before. Raises MoveError and OSError."""
     if plan.enabled:
         _need(computer, "systemctl", "enable", *plan.enabled)
     if plan.started:
@@ -35,32 +43,16 @@ def forward(computer: Computer, part: Part, plan: Plan) -> Plan:
 
 def back(computer: Computer, part: Part, plan: Plan) -> Plan:
     """Restore exactly what was before, and start it. Raises MoveError and OSError."""
+    if plan.tables and not plan.kept and of_collector.tables(computer) != plan.tables:
+        raise MoveError(f"the tables are those of the package now; `{part.program} rollback` says the way back")
     plan = plan.saved(computer, state=State.BACK)
     _stop(computer, part)
-    for name in part.links(computer):
-        if name not in plan.moves or computer.is_there(plan.backup(name)):
-            computer.remove(name)
-    for name in plan.drop_ins:
-        if name not in plan.moves or computer.is_there(plan.backup(name)):
-            computer.remove(name)
-            computer.remove_empty(name.rpartition("/")[0])
-    for name in plan.moves:
-        if computer.is_there(plan.backup(name)):
-            computer.copy(plan.backup(name), name)
-    for name in plan.kept if plan.copied is not None else ():
-        if name in (plan.copied or ()):
-            computer.copy(plan.backup(name), name)
-        else:
-            computer.remove(name)
+    _restore_files(computer, part, plan)
+    plan = _restore_database(computer, plan)
     _need(computer, "systemctl", "daemon-reload")
     if plan.started:
         _need(computer, "systemctl", "start", *plan.started)
     return plan.saved(computer, state=State.UNDONE)
-
-
-def is_active(computer: Computer, unit: str) -> bool:
-    """Say whether systemd runs a unit, or goes on trying to."""
-    return computer.run("systemctl", "is-active", unit).out.strip() in ("active", "activating", "reloading", "failed")
 
 
 def _move(computer: Computer, plan: Plan, name: str) -> None:
@@ -73,6 +65,27 @@ def _move(computer: Computer, plan: Plan, name: str) -> None:
         computer.remove(name)
 
 
+def _restore_files(computer: Computer, part: Part, plan: Plan) -> None:
+    for name in (*part.links(computer), *plan.drop_ins):
+        if name not in plan.moves or computer.is_there(plan.backup(name)):
+            computer.remove(name)
+    for name in plan.drop_ins:
+        computer.remove_empty(name.rpartition("/")[0])
+    for name in plan.moves:
+        if computer.is_there(plan.backup(name)):
+            computer.copy(plan.backup(name), name)
+
+
+def _restore_database(computer: Computer, plan: Plan) -> Plan:
+    for name in () if plan.copied is None else plan.kept:
+        if name in (plan.copied or ()):
+            computer.copy(plan.backup(name), name)
+        else:
+            computer.remove(name)
+    # Only once: what is recorded from now on must not be replaced by a repetition.
+    return plan.saved(computer, copied=None)
+
+
 def _copy_database(computer: Computer, plan: Plan) -> Plan:
     if plan.copied is not None or not plan.kept:
         return plan
@@ -83,7 +96,7 @@ def _copy_database(computer: Computer, plan: Plan) -> Plan:
 
 
 def _stop(computer: Computer, part: Part) -> None:
-    running = [unit for unit in part.running if is_active(computer, unit)]
+    running = [unit for unit in part.running if computer.is_active(unit)]
     if running:
         _need(computer, "systemctl", "stop", *running)
 
@@ -95,7 +108,7 @@ def _watch(computer: Computer, part: Part, plan: Plan) -> None:
     for _ in range(part.watched_s):
         computer.pause(1)
         for unit, count in zip(services, before, strict=True):
-            state = computer.run("systemctl", "is-active", unit).out.strip()
+            state = computer.state(unit)
             if state != "active" or _restarts(computer, unit) != count:
                 raise MoveError(f"{unit}: found it {state}, wanted active; journalctl -u {unit} -n 30 says why")
 

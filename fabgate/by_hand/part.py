@@ -28,13 +28,14 @@ class Part:
     others: tuple[str, ...]
     #: Everything that systemd may run or enable of it.
     running: tuple[str, ...]
+    #: The one among them that makes a copy, and then ends; "" if there is none.
+    copies: str
     unit: re.Pattern[str]
     #: Its script, and its helper, if it has them.
     scripts: tuple[str, ...]
     #: The command of the package.
     program: str
-    #: The folder with the package's modules, and the one for those of a workshop.
-    modules: str
+    #: The folder for modules of a workshop.
     own_modules: str
     #: Where the package has what an installation by hand has elsewhere.
     paths: Mapping[str, str]
@@ -92,10 +93,10 @@ GATE: Final = Part(
     starters=("fabgate-gate.service",),
     others=(),
     running=("fabgate-gate.service",),
+    copies="",
     unit=re.compile(r"fabgate-gate\.service"),
     scripts=("/usr/lib/fabgate/line-off",),
     program="/usr/bin/fabgate",
-    modules="/usr/lib/fabgate-gate",
     own_modules="/usr/local/lib/fabgate-gate",
     paths={f"{OPT}/bin/fabgate": "/usr/bin/fabgate", "/usr/lib/fabgate/line-off": "/usr/lib/fabgate-gate/line-off"},
     watched_s=5,
@@ -110,10 +111,10 @@ COLLECTOR: Final = Part(
         *("fabgate-collector.target", "fabgate-collector-backup.timer", "fabgate-collector-backup.service"),
         *_PROCESSES,
     ),
+    copies="fabgate-collector-backup.service",
     unit=re.compile(r"fabgate-collector(@[\w-]*|-backup)?\.(service|target|timer)"),
     scripts=("/usr/local/sbin/fabgate-collector",),
     program="/usr/sbin/fabgate-collector",
-    modules="/usr/lib/fabgate-collector",
     own_modules="/usr/local/lib/fabgate-collector",
     paths={
         f"{OPT}/bin": "/usr/lib/fabgate-collector/bin",

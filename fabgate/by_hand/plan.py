@@ -16,9 +16,11 @@ _FILE: Final = "plan.json"
 
 
 class State(StrEnum):
-    """How far the move is. While it is `FORWARD` or `BACK`, a repetition of the command ends it."""
+    """How far the move is. Until it is `DONE` or `UNDONE`, a repetition of the command goes on with it."""
 
     FORWARD = "forward"
+    #: The package may have been started, by us or by a start of the computer: what it has recorded must not be undone later.
+    IN_USE = "in-use"
     BACK = "back"
     DONE = "done"
     UNDONE = "undone"
@@ -28,8 +30,7 @@ class State(StrEnum):
 class Plan:
     """A move of one part. All names are absolute."""
 
-    part: str
-    #: The backup folder.
+    #: The backup folder, which is named after the part.
     folder: str
     state: State = State.FORWARD
     #: Files and links that go to the backup folder.
@@ -41,8 +42,8 @@ class Plan:
     drop_ins: dict[str, str] = field(default_factory=dict)
     enabled: list[str] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
-    #: Whether the package changes the tables.
-    migrates: bool = False
+    #: What the doctor says of the tables if the package has to change them, otherwise "".
+    tables: str = ""
 
     def backup(self, name: str) -> str:
         """Return where the backup folder has a file."""
@@ -65,6 +66,6 @@ def unfinished(computer: Computer, part: Part) -> Plan | None:
             raise FabgateError(
                 f"{path}: found {error}, wanted the plan of a move; restore this file, or delete it"
             ) from error
-        if plan.state in (State.FORWARD, State.BACK):
+        if plan.state not in (State.DONE, State.UNDONE):
             return plan
     return None

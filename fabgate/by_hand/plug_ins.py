@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from configparser import ConfigParser, Error
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ class PlugIn:
     package: str
     version: str
     drivers: tuple[str, ...]
+    #: What pip installs it from: a folder or an address, or a name with a version for an index.
+    source: str
 
 
 def only_by_hand(computer: Computer, part: Part) -> list[PlugIn]:
@@ -32,11 +35,6 @@ def only_by_hand(computer: Computer, part: Part) -> list[PlugIn]:
     return [one for one in by_hand if one.package not in there]
 
 
-def how_to_install(part: Part, one: PlugIn) -> str:
-    """Return the command that installs a plug-in where the package finds it."""
-    return f"python3 -m pip install --no-deps --target {part.own_modules} {one.package}=={one.version}"
-
-
 def _found(computer: Computer, part: Part, pattern: str) -> list[PlugIn]:
     found = []
     for folder in computer.system.found(pattern):
@@ -44,8 +42,17 @@ def _found(computer: Computer, part: Part, pattern: str) -> list[PlugIn]:
         name, _, version = folder.name.removesuffix(".dist-info").partition("-")
         package = re.sub(r"[-_.]+", "-", name).lower()
         if drivers and package != "fabgate":
-            found.append(PlugIn(package, version, drivers))
+            found.append(PlugIn(package, version, drivers, _source(folder) or f"{package}=={version}"))
     return found
+
+
+def _source(folder: Path) -> str:
+    """Return where a package came from that no index has (packaging.python.org, "Recording the direct URL origin")."""
+    try:
+        url = json.loads((folder / "direct_url.json").read_text("utf-8"))["url"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return str(url).removeprefix("file://")
 
 
 def _drivers(folder: Path, groups: tuple[str, ...]) -> tuple[str, ...]:

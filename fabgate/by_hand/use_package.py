@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import fabgate
-from fabgate.by_hand import checks, moving
+from fabgate import installed
+from fabgate.by_hand import checks, moving, of_gate
 from fabgate.by_hand.computer import Computer
 from fabgate.by_hand.part import COLLECTOR, GATE, OPT, Part
 from fabgate.by_hand.plan import BACKUPS, Plan, State, unfinished
@@ -20,18 +22,18 @@ from fabgate.errors import FabgateError, UsageError
 Ask = Callable[[str], bool]
 Say = Callable[[str], None]
 #: Files that may name the program of the installation by hand, too.
-_OTHERS = ("/etc/systemd/system/*.service", "/etc/systemd/system/*/*.conf", "/etc/cron*/*", "/etc/crontab")
+_OTHERS: Final = ("/etc/systemd/system/*.service", "/etc/systemd/system/*/*.conf", "/etc/cron*/*", "/etc/crontab")
 
 
-def run(computer: Computer, part: Part, *, ask: Ask, say: Say, ends_session: bool, modules: Path | None = None) -> int:
+def run(computer: Computer, part: Part, *, ask: Ask, say: Say, ends_session: bool) -> int:
     """Move a part to the package; return the exit code.
 
-    Raises UsageError where something is wrong before the first change, and FabgateError where the move failed and was undone.
+    Raises UsageError where something is wrong before the first change, and FabgateError where the move failed.
     """
-    where = modules or Path(fabgate.__file__).parents[1]
-    if not where.is_relative_to(computer.path(part.modules)):
+    if installed.package() != part.package:
         raise UsageError(
-            f"found the program in {where}, wanted that of the package {part.package}: sudo {part.program} use-package"
+            f"found the program in {Path(fabgate.__file__).parent}, wanted that of the package: apt install {part.package},"
+            f" then sudo {part.program} use-package"
         )
     if not computer.is_root():
         raise UsageError(f"found an account without rights, wanted root: sudo {part.program} use-package")
@@ -44,14 +46,10 @@ def run(computer: Computer, part: Part, *, ask: Ask, say: Say, ends_session: boo
             plan = _prepared(computer, part, ask=ask, say=say, ends_session=ends_session)
             if plan is None:
                 return 1
-        elif plan.state is State.FORWARD:
+            _move(computer, part, plan)
+        else:
             say(f"An earlier move was interrupted; it goes on. Its files are in {plan.folder}.")
-            if not ends_session and (wrong := list(checks.session(computer, part))):
-                raise UsageError("\n".join(wrong))
-        if plan.state is State.BACK:
-            moving.back(computer, part, plan)
-            raise FabgateError(f"an earlier move failed; the installation by hand is as it was, and {_runs(plan)}")
-        _move(computer, part, plan)
+            _go_on(computer, part, plan, ends_session=ends_session)
     _end(computer, part, plan, say)
     return 0
 
@@ -61,34 +59,31 @@ def _prepared(computer: Computer, part: Part, *, ask: Ask, say: Say, ends_sessio
     found = checks.examine(computer, part, ends_session=ends_session)
     if found.wrong:
         raise UsageError("\n".join([*found.wrong, "nothing was changed"]))
-    folder = f"{BACKUPS}/{part.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
-    moves = part.files(computer)
-    moves += [name for name in found.drop_ins if computer.is_there(name)]
     plan = Plan(
-        part=part.name,
-        folder=folder,
-        moves=moves,
+        folder=f"{BACKUPS}/{part.name}-{datetime.now().astimezone():%Y%m%d-%H%M%S}",
+        moves=[*part.files(computer), *(name for name in found.drop_ins if computer.is_there(name))],
         kept=found.kept,
         drop_ins=found.drop_ins,
         enabled=list(dict.fromkeys(name.rpartition("/")[2] for name in part.links(computer))),
-        started=[unit for unit in part.running if _starts(computer, unit)],
-        migrates=found.migrates,
+        # A copy that is being made is not started again: the timer does it.
+        started=[unit for unit in part.running if unit != part.copies and computer.is_active(unit)],
+        tables=found.tables,
     )
     for line in _told(part, plan, found.notes):
         say(line)
     if not ask("Go on?"):
         say("Nothing was changed.")
         return None
-    if not ends_session and (wrong := list(checks.session(computer, part))):
-        raise UsageError("\n".join([*wrong, "nothing was changed"]))
+    if not ends_session:  # the answer may have taken its time
+        _refuse_session(computer, part, "\nnothing was changed")
     computer.path(BACKUPS).mkdir(parents=True, exist_ok=True)
-    computer.path(folder).mkdir(mode=0o700, exist_ok=True)
+    computer.path(plan.folder).mkdir(mode=0o700, exist_ok=True)
     return plan.saved(computer)
 
 
-def _starts(computer: Computer, unit: str) -> bool:
-    # A copy that is being made is not started again: the timer does it.
-    return unit != "fabgate-collector-backup.service" and moving.is_active(computer, unit)
+def _refuse_session(computer: Computer, part: Part, more: str = "") -> None:
+    if part is GATE and (wrong := list(of_gate.session(computer))):
+        raise UsageError("\n".join(wrong) + more)
 
 
 def _told(part: Part, plan: Plan, notes: list[str]) -> Iterator[str]:
@@ -99,7 +94,7 @@ def _told(part: Part, plan: Plan, notes: list[str]) -> Iterator[str]:
         yield "  1. stop the gate: the power of its machine goes off"
     else:
         yield "  1. stop the collector: the gates go on, and keep what they record"
-    if plan.migrates:
+    if plan.tables:
         yield "     copy the database, and change its tables as the package needs them"
     yield f"  2. move these files to {plan.folder}:"
     yield from (f"       {name}" for name in plan.moves)
@@ -112,7 +107,7 @@ def _told(part: Part, plan: Plan, notes: list[str]) -> Iterator[str]:
 
 def _move(computer: Computer, part: Part, plan: Plan) -> None:
     try:
-        moving.forward(computer, part, plan)
+        moving.start(computer, part, moving.forward(computer, part, plan))
     except (FabgateError, OSError) as error:
         current = unfinished(computer, part) or plan
         try:
@@ -123,6 +118,25 @@ def _move(computer: Computer, part: Part, plan: Plan) -> None:
                 f" files are in {plan.folder}"
             ) from error
         raise FabgateError(f"{error}\nthe installation by hand is as it was, and {_runs(plan)}") from error
+
+
+def _go_on(computer: Computer, part: Part, plan: Plan, *, ends_session: bool) -> None:
+    """End a move that was interrupted."""
+    if plan.state is State.BACK:
+        moving.back(computer, part, plan)
+        raise FabgateError(f"an earlier move failed; the installation by hand is as it was, and {_runs(plan)}")
+    if plan.state is State.IN_USE:
+        try:
+            moving.start(computer, part, plan)
+        except (FabgateError, OSError) as error:
+            raise FabgateError(
+                f"{error}\nthe package is in use since a move that was interrupted, so it is not undone: put that right,"
+                " and run the same command again"
+            ) from error
+        return
+    if not ends_session:
+        _refuse_session(computer, part)
+    _move(computer, part, plan)
 
 
 def _runs(plan: Plan) -> str:
