@@ -69,8 +69,8 @@ def _units(computer: Computer, part: Part, found: Found) -> None:
         if drop_in:
             found.drop_ins[f"{ETC_UNITS}/{name}.d/{unit_changes.DROP_IN}"] = drop_in
             lines = ", ".join(line for line in drop_in.splitlines() if line[:1] not in "#[")
-            found.notes.append(f"{name}: a person changed it; a drop-in keeps {lines}")
+            found.notes.append(f"{name}: found other lines than those that came with it; a drop-in keeps {lines}")
         if left:
             found.notes.append(
-                f"{name}: a person changed what the package needs as it is; these lines are not taken over: {', '.join(left)}"
+                f"{name}: the package needs these lines as they came with it, so they are not kept: {', '.join(left)}"
             )

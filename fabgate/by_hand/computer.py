@@ -116,7 +116,7 @@ class Computer:
         target = self.path(name)
         target.unlink(missing_ok=True)
         if target.parent.is_dir():
-            _sync(target.parent)
+            self.sync(target.parent)
 
     def remove_empty(self, name: str) -> None:
         """Remove a folder if nothing is in it."""
@@ -126,14 +126,14 @@ class Computer:
 
     def _put(self, fresh: Path, target: Path) -> None:
         if not fresh.is_symlink():
-            _sync(fresh)
+            self.sync(fresh)
         fresh.replace(target)
-        _sync(target.parent)
+        self.sync(target.parent)
 
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    def sync(self, path: Path) -> None:
+        """Wait until a file or a folder is on the disk. Raises OSError."""
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -14,19 +14,20 @@ class MoveError(FabgateError):
 
 
 def forward(computer: Computer, part: Part, plan: Plan) -> Plan:
-    """Stop the part, change its tables, and move its files to the backup folder. Raises MoveError and OSError."""
+    """Stop the part, move its files to the backup folder, and change its tables. Raises MoveError and OSError."""
     # The power of a gate goes off here: line-off runs after the service.
     _stop(computer, part)
+    # The links of `systemctl enable` come first: without them nothing starts with the computer before the move has ended.
+    for name in plan.moves:
+        _move(computer, plan, name)
+    for name, text in plan.drop_ins.items():
+        computer.write(name, text)
     plan = _copy_database(computer, plan)
     if plan.tables:
         # The account cannot make it in /var/lib.
         owner = ("-o", part.account, "-g", part.account)
         _need(computer, "install", "-d", "-m", "700", *owner, of_collector.COPIES)
         _need(computer, part.program, "migrate")  # it makes a copy first
-    for name in plan.moves:
-        _move(computer, plan, name)
-    for name, text in plan.drop_ins.items():
-        computer.write(name, text)
     _need(computer, "systemctl", "daemon-reload")
     return plan.saved(computer, state=State.IN_USE)
 
@@ -47,8 +48,11 @@ def back(computer: Computer, part: Part, plan: Plan) -> Plan:
         raise MoveError(f"the tables are those of the package now; `{part.program} rollback` says the way back")
     plan = plan.saved(computer, state=State.BACK)
     _stop(computer, part)
-    _restore_files(computer, part, plan)
+    for name in part.links(computer):
+        if name not in plan.moves or computer.is_there(plan.backup(name)):
+            computer.remove(name)
     plan = _restore_database(computer, plan)
+    _restore_files(computer, plan)
     _need(computer, "systemctl", "daemon-reload")
     if plan.started:
         _need(computer, "systemctl", "start", *plan.started)
@@ -65,13 +69,12 @@ def _move(computer: Computer, plan: Plan, name: str) -> None:
         computer.remove(name)
 
 
-def _restore_files(computer: Computer, part: Part, plan: Plan) -> None:
-    for name in (*part.links(computer), *plan.drop_ins):
+def _restore_files(computer: Computer, plan: Plan) -> None:
+    for name in plan.drop_ins:
         if name not in plan.moves or computer.is_there(plan.backup(name)):
             computer.remove(name)
-    for name in plan.drop_ins:
-        computer.remove_empty(name.rpartition("/")[0])
-    for name in plan.moves:
+            computer.remove_empty(name.rpartition("/")[0])
+    for name in reversed(plan.moves):  # the links of `systemctl enable` last
         if computer.is_there(plan.backup(name)):
             computer.copy(plan.backup(name), name)
 

@@ -17,9 +17,9 @@ LINK: Final = "/usr/local/bin/fabgate"
 _WATCHDOG: Final = "/etc/systemd/system.conf.d/10-fabgate-watchdog.conf"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """A gate or a collector, as the package of its name brings it."""
+    """A gate or a collector, as the package of its name brings it. There are these two only, so they are compared by `is`."""
 
     name: str
     account: str

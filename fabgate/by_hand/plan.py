@@ -19,7 +19,7 @@ class State(StrEnum):
     """How far the move is. Until it is `DONE` or `UNDONE`, a repetition of the command goes on with it."""
 
     FORWARD = "forward"
-    #: The package may have been started, by us or by a start of the computer: what it has recorded must not be undone later.
+    #: Files and tables are those of the package, and it may run: what it records must not be undone by a later repetition.
     IN_USE = "in-use"
     BACK = "back"
     DONE = "done"

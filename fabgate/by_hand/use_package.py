@@ -107,15 +107,17 @@ def _told(part: Part, plan: Plan, notes: list[str]) -> Iterator[str]:
 
 def _move(computer: Computer, part: Part, plan: Plan) -> None:
     try:
-        moving.start(computer, part, moving.forward(computer, part, plan))
+        if plan.state is State.FORWARD:
+            plan = moving.forward(computer, part, plan)
+        moving.start(computer, part, plan)
     except (FabgateError, OSError) as error:
         current = unfinished(computer, part) or plan
         try:
             moving.back(computer, part, current)
         except (FabgateError, OSError) as further:
             raise FabgateError(
-                f"{error}\nthe installation by hand could not be restored ({further}); run the same command again; its"
-                f" files are in {plan.folder}"
+                f"{error}\nthe installation by hand could not be restored ({further}); put that right, and run the same"
+                f" command again; its files are in {plan.folder}"
             ) from error
         raise FabgateError(f"{error}\nthe installation by hand is as it was, and {_runs(plan)}") from error
 
@@ -126,15 +128,9 @@ def _go_on(computer: Computer, part: Part, plan: Plan, *, ends_session: bool) ->
         moving.back(computer, part, plan)
         raise FabgateError(f"an earlier move failed; the installation by hand is as it was, and {_runs(plan)}")
     if plan.state is State.IN_USE:
-        try:
-            moving.start(computer, part, plan)
-        except (FabgateError, OSError) as error:
-            raise FabgateError(
-                f"{error}\nthe package is in use since a move that was interrupted, so it is not undone: put that right,"
-                " and run the same command again"
-            ) from error
-        return
-    if not ends_session:
+        # The copy of the database is too old to come back: the package may have recorded something since.
+        plan = plan.saved(computer, kept=[], copied=None)
+    elif not ends_session:
         _refuse_session(computer, part)
     _move(computer, part, plan)
 
