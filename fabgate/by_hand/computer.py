@@ -44,13 +44,6 @@ class Computer:
         """Say whether there is a file, a folder, or a link, even one that leads nowhere."""
         return os.path.lexists(self.path(name))
 
-    def is_same(self, name: str, other: str) -> bool:
-        """Say whether both are there, as links to the same place, or with the same content. Raises OSError."""
-        one, two = self.path(name), self.path(other)
-        if not (self.is_there(name) and self.is_there(other)) or one.is_symlink() != two.is_symlink():
-            return False
-        return one.readlink() == two.readlink() if one.is_symlink() else one.read_bytes() == two.read_bytes()
-
     def text(self, name: str) -> str:
         """Return the text of a file, "" if there is none. Raises OSError."""
         return self.system.read(name) or ""

@@ -39,6 +39,7 @@ def start(computer: Computer, part: Part, plan: Plan) -> Plan:
     if plan.started:
         _need(computer, "systemctl", "start", *plan.started)
         _watch(computer, part, plan)
+    computer.remove_empty("/usr/lib/fabgate")
     return plan.saved(computer, state=State.DONE)
 
 
@@ -46,11 +47,12 @@ def back(computer: Computer, part: Part, plan: Plan) -> Plan:
     """Restore exactly what was before, and start it. Raises MoveError and OSError."""
     if plan.tables and not plan.kept and of_collector.tables(computer) != plan.tables:
         raise MoveError(f"the tables are those of the package now; `{part.program} rollback` says the way back")
-    plan = plan.saved(computer, state=State.BACK)
     _stop(computer, part)
+    # First, so that nothing starts with the computer before everything is restored.
     for name in part.links(computer):
         if name not in plan.moves or computer.is_there(plan.backup(name)):
             computer.remove(name)
+    plan = plan.saved(computer, state=State.BACK)
     plan = _restore_database(computer, plan)
     _restore_files(computer, plan)
     _need(computer, "systemctl", "daemon-reload")
@@ -60,13 +62,9 @@ def back(computer: Computer, part: Part, plan: Plan) -> Plan:
 
 
 def _move(computer: Computer, plan: Plan, name: str) -> None:
-    """Move a file, once: what is at its place later is the package's, such as a new link of `systemctl enable`."""
-    if not computer.is_there(plan.backup(name)):
-        if not computer.is_there(name):
-            return
+    if computer.is_there(name) and not computer.is_there(plan.backup(name)):
         computer.copy(name, plan.backup(name))
-    if computer.is_same(name, plan.backup(name)):
-        computer.remove(name)
+    computer.remove(name)
 
 
 def _restore_files(computer: Computer, plan: Plan) -> None:

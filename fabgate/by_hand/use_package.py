@@ -140,7 +140,6 @@ def _runs(plan: Plan) -> str:
 
 
 def _end(computer: Computer, part: Part, plan: Plan, say: Say) -> None:
-    computer.remove_empty("/usr/lib/fabgate")
     say(f"The {part.name} now is that of the package. The doctor examines it:")
     computer.run(part.program, "doctor", shows=True)
     say("")

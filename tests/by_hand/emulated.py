@@ -41,6 +41,8 @@ _WANTED_BY: Final = {
     TIMER: "timers.target",
     "fabgate-collector@.service": "fabgate-collector.target",
 }
+#: What may fail besides a command: the services of the package do not run, or one of them starts again and again.
+RUNS, RESTARTS = "package runs", "package restarts"
 #: The tables of the two programs.
 OLD, NEW = 1, 2
 #: What a move may leave besides: its own folder, its lock, and the copy of `migrate`.
@@ -126,12 +128,14 @@ class Emulated(Computer):
         return [str(path.readlink()) for path in self.system.found(f"{ETC}/*.wants/*") if path.name == unit]
 
     def files(self, *, but: tuple[str, ...] = _OWN) -> dict[str, str]:
-        """Return the content of each file and link, without folders that a move may leave something in."""
+        """Return each folder, and the content of each file and link, without those that a move may leave something in."""
         found = {}
         for path in sorted(self.system.root.rglob("*")):
             name = str(path.relative_to(self.system.root))
-            if not name.startswith(but) and (path.is_symlink() or not path.is_dir()):
-                found[name] = f"link to {path.readlink()}" if path.is_symlink() else path.read_text()
+            if not name.startswith(but):
+                is_folder = path.is_dir() and not path.is_symlink()
+                text = f"link to {path.readlink()}" if path.is_symlink() else "" if is_folder else path.read_text()
+                found[name] = "a folder" if is_folder else text
         return found
 
     def rows(self) -> list[str]:
@@ -148,10 +152,15 @@ class Emulated(Computer):
         assert code == (0 if ask("") else 1)
         return "\n".join(said)
 
-    def move_with_kills(self, part: Part, kills: list[tuple[int, bool]]) -> str:
-        """Run the command until it ends, and kill it before at each of `kills`: a number of changes, and whether power fails."""
-        for changes, power in kills:
+    def move_with_kills(self, part: Part, kills: list[tuple[int, bool]], fails: str = "", fails_from: int = 0) -> str:
+        """Run the command until it ends, and return its last words.
+
+        At each of `kills` (after how many changes, and whether power fails) it is killed and run again. From the run number
+        `fails_from` on the command `fails` fails.
+        """
+        for number, (changes, power) in enumerate([*kills, (None, False)]):
             self.changes, self.kill_at = 0, changes
+            self.fails = fails if number >= fails_from else ""
             try:
                 return self.move(part)
             except KilledError:
@@ -159,11 +168,9 @@ class Emulated(Computer):
                     self.start()
             except FabgateError as error:
                 return str(error)
-        self.kill_at = None
-        try:
-            return self.move(part)
-        except FabgateError as error:
-            return str(error)
+            finally:
+                self.fails, self.kill_at = "", None
+        raise AssertionError("killed by nobody")
 
     # --- systemd ------------------------------------------------------------------------------------------------------
 
@@ -202,7 +209,7 @@ class Emulated(Computer):
         if unit == GATE_UNIT:
             self.history.append(f"on, {program}")
         known = {"by hand": OLD, "package": self.tables}[program]
-        if unit in SERVICES and (self.fails == f"{program} runs" or self.tables_of_database() != known):
+        if unit in SERVICES and ((self.fails == RUNS and program == "package") or self.tables_of_database() != known):
             del self.running[unit]
             self.states[unit] = "activating"
         return 0
@@ -312,4 +319,6 @@ class Emulated(Computer):
         return True
 
     def pause(self, seconds: float) -> None:
-        pass
+        assert seconds > 0
+        if self.fails == RESTARTS:
+            self.restarts[SERVICES[1]] += 1
