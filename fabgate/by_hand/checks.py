@@ -62,7 +62,7 @@ def _units(computer: Computer, part: Part, found: Found) -> None:
         if unit != part.copies and state in ("activating", "failed", "reloading"):
             found.wrong.append(
                 f"{unit}: found it {state}, wanted active or stopped, because otherwise nobody sees whether the package works;"
-                f" journalctl -u {unit} -n 30 says why; systemctl stop {unit} stops it, and then it is moved without a start"
+                f" journalctl -u {unit} -n 30 says why; put that right, or stop it: systemctl stop {unit}"
             )
     for name in (*part.starters, *part.others):
         drop_in, left = unit_changes.changed(computer, part, name)

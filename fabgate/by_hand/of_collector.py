@@ -20,7 +20,8 @@ _DATA: Final = "/var/lib/fabgate-collector"
 DATABASE: Final = ("collector.db", "collector.db-wal", "collector.db-shm", ".used-by", ".updating")
 #: What the doctor must find in order.
 _WANTED: Final = ("environment", "database", "migrations")
-_MISSING: Final = "migrations are missing"
+#: The words for tables that `migrate` brings up to date (processes/doctor/judging.py, which a gate does not have).
+MISSING: Final = "migrations are missing"
 _ROOM_MB: Final = 50
 
 
@@ -29,7 +30,7 @@ def examine(computer: Computer, found: Found) -> None:
     for one in _findings(computer, found):
         if one["outcome"] != "fail" or one["id"] not in _WANTED:
             continue
-        if one["id"] == "migrations" and _MISSING in one["text"]:
+        if one["id"] == "migrations" and MISSING in one["text"]:
             found.tables = one["text"]
         else:
             found.wrong.append(f"{one['text']}; {one['next']}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import wraps
+
 import pytest
 
 from fabgate import installed
@@ -19,6 +21,7 @@ def _as_package(monkeypatch):
     """Let the program be that of the package whose command is called."""
     run = use_package.run
 
+    @wraps(run)
     def called(computer, part, **more):
         monkeypatch.setattr(installed, "package", lambda: part.package)
         return run(computer, part, **more)

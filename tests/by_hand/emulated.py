@@ -268,7 +268,7 @@ class Emulated(Computer):
                 return self._migrate()
             case COLLECTOR.program, "doctor", "--json":
                 return Answer(0, json.dumps({"findings": [self._tables()]}), "")
-            case ("install" | "pg_dump" | GATE.program | COLLECTOR.program), *_:
+            case (("install" | "pg_dump" | GATE.program | COLLECTOR.program), *_):
                 return Answer(0, "", "")
         raise AssertionError(f"no such program: {shown}")
 

@@ -188,7 +188,9 @@ def test_lines_of_a_person_go_on_working_in_a_drop_in(computer):
         "IPAddressDeny": ["any"],
         "LoadCredential": ["gate.token:/etc/fabgate/gate.token"],
     }
-    assert "a drop-in keeps LoadCredential=gate.token:/etc/fabgate/gate.token, IPAddressDeny=any, MemoryMax=222M" in said
+    assert (
+        "a drop-in keeps LoadCredential=gate.token:/etc/fabgate/gate.token, IPAddressDeny=any, MemoryMax=222M" in said
+    )
 
 
 def test_a_list_that_a_person_shortened_is_that_list(computer):
@@ -217,7 +219,9 @@ def test_paths_are_those_that_the_package_has(part):
     for name in UNITS[part]:
         text = (SYSTEMD / name).read_text()
         wanted = shipped.settings([paths.adapted(text, part.package)])
-        assert {key: [part.adapted(value) for value in values] for key, values in shipped.settings([text]).items()} == wanted
+        assert {
+            key: [part.adapted(value) for value in values] for key, values in shipped.settings([text]).items()
+        } == wanted
 
 
 # --- a move that fails ------------------------------------------------------------------------------------------------
@@ -241,7 +245,7 @@ def test_a_move_that_fails_is_undone_and_says_why(computer, part, fails):
     before, running = computer.files(), dict(computer.running)
     computer.fails = fails
     if fails == "systemctl daemon-reload":  # and then going back fails, too, until it works again
-        with pytest.raises(FabgateError, match="could not be restored .* run the same command again"):
+        with pytest.raises(FabgateError, match=r"could not be restored .* run the same command again"):
             computer.move(part)
         computer.fails = ""
     with pytest.raises(FabgateError, match="the installation by hand is as it was, and runs again"):
@@ -276,7 +280,9 @@ def test_a_move_that_fails_before_its_first_change_removes_nothing(computer):
 def test_a_service_that_restarts_while_it_is_watched_is_named(computer):
     prepared(computer, COLLECTOR)
     computer.fails = emulated.RESTARTS
-    with pytest.raises(FabgateError, match=r"fabgate-collector@web.service: .* journalctl -u fabgate-collector@web.service"):
+    with pytest.raises(
+        FabgateError, match=r"fabgate-collector@web.service: .* journalctl -u fabgate-collector@web.service"
+    ):
         computer.move(COLLECTOR)
     assert set(computer.running.values()) == {"by hand"}
 

@@ -55,7 +55,7 @@ def test_every_verb_has_help(verb, capsys):
     assert examples
     for example in examples:
         module, function = arguments.parser([]).parse_args(shlex.split(example)).verb
-        assert function == "_".join(verb)
+        assert function == "_".join(verb).replace("-", "_")
         assert callable(getattr(import_module(f"fabgate.cli.{module}"), function))
 
 

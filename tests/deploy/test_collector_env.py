@@ -60,6 +60,17 @@ def test_collector_verb_runs_as_the_collectors_account_and_passes_its_arguments(
     ]
 
 
+def test_collector_verb_stays_root_for_the_verb_that_changes_files_of_root(tmp_path):
+    program = tmp_path / "fabgate"
+    program.write_text('#!/bin/sh\nprintf "%s\\n" "$FABGATE_SITE" "$@"\n')
+    program.chmod(0o755)
+    (tmp_path / "env").write_text(f"FABGATE_SITE=lyon\nFABGATE_DATA={tmp_path}/gone\n")
+    env = {"PATH": "/usr/bin:/bin", "FABGATE_COLLECTOR_ENV": str(tmp_path / "env"), "FABGATE_BIN": str(tmp_path)}
+    command = [SYSTEMD / "collector-verb", "use-package", "--yes"]
+    out = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert out.stdout.splitlines() == ["lyon", "collector", "use-package", "--yes"]
+
+
 def refusal(**variables: str) -> str:
     """Return what collector-verb says where it cannot run a verb."""
     env = {"PATH": "/usr/bin:/bin", **variables}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from fabgate.by_hand.part import COLLECTOR
 from fabgate.errors import FabgateError, NewerTablesError, UsageError
 from tests.deploy.places import ROOT
 
@@ -70,6 +72,17 @@ def test_an_update_makes_a_copy_before_it_changes_tables_and_starts_the_collecto
     done = computer.configure(migrate=0)
     assert (done.returncode, done.stderr) == (0, "")
     assert computer.calls() == [*MADE, *STARTED]
+
+
+def test_a_collector_that_was_installed_by_hand_goes_on_and_the_command_is_named(computer):
+    by_hand = computer.root / "etc/systemd/system/fabgate-collector@.service"
+    by_hand.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "systemd/fabgate-collector@.service", by_hand)
+    done = computer.configure(migrate=0)
+    assert done.returncode == 0
+    assert not computer.told.exists()
+    assert "goes on running" in done.stdout
+    assert f"sudo {COLLECTOR.program} use-package" in done.stdout.replace(str(computer.root), "")
 
 
 def test_an_earlier_version_on_newer_tables_is_installed_and_off_and_names_the_way_back(computer):

@@ -23,7 +23,7 @@ _USE_PACKAGE: Final = """\
 Move the gate of this computer from an installation by hand (/opt/fabgate) to the package fabgate-gate, which has to be
 installed. Journal, keys and settings stay where they are; unit, links and helper go to a folder of /var/backups.
 Everything is checked first, and a failed step is undone. If it is interrupted, run it again. The power of the machine
-goes off: an idle machine is the right moment.
+goes off: an idle machine is the right moment. Call the program of the package by its whole path, /usr/bin/fabgate.
 """
 
 
@@ -44,7 +44,7 @@ def add_verbs(verbs: Any) -> None:
     with_config(verb)
 
     short = "move from an installation by hand to the Debian package"
-    example = "sudo /usr/bin/fabgate use-package"
+    example = "fabgate use-package"
     verb = add_verb(verbs, "use-package", ("use_package", "use_package"), short, _USE_PACKAGE, example)
     verb.add_argument("--yes", action="store_true", help="do not ask")
     verb.add_argument(

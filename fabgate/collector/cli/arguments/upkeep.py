@@ -37,7 +37,7 @@ _DOCTOR: Final = (
 _USE_PACKAGE: Final = (
     "The package fabgate-collector has to be installed. Database, keys and settings stay where they are; units and scripts of the"
     " installation by hand go to a folder of /var/backups. Everything is checked first, and a failed step is undone. If it is"
-    " interrupted, run it again."
+    " interrupted, run it again. Call the program of the package by its whole path, /usr/sbin/fabgate-collector."
 )
 
 

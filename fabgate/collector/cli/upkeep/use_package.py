@@ -12,4 +12,4 @@ from fabgate.by_hand.part import COLLECTOR
 def use_package(args: argparse.Namespace) -> int:
     """Move the collector to the package, as root; exit code 1 when the move failed and was undone."""
     ask = (lambda _question: True) if args.yes else moving.ask_person
-    return moving.run(Computer(), COLLECTOR, ask=ask, say=moving.say_person, ends_session=True)
+    return moving.run(Computer(), COLLECTOR, ask=ask, say=moving.say_person, ends_session=False)
