@@ -9,11 +9,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from fabgate.doctor.system import System
-
-_PATIENCE_S: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +56,14 @@ class Computer:
     # --- programs -----------------------------------------------------------------------------------------------------
 
     def run(self, *command: str, account: str = "", shows: bool = False) -> Answer:
-        """Run a program, as `account` if one is named. With `shows` the person reads its output."""
+        """Run a program, as `account` if one is named. With `shows` the person reads its output.
+
+        There is no time limit, because a large database takes as long as it takes.
+        """
         whole = ["runuser", "-u", account, "--", *command] if account else list(command)
         try:
             done = subprocess.run(  # noqa: S603 - our own programs
-                whole, capture_output=not shows, text=True, errors="replace", timeout=_PATIENCE_S, check=False, cwd="/"
+                whole, capture_output=not shows, text=True, errors="replace", check=False, cwd="/"
             )
         except (OSError, subprocess.SubprocessError) as error:
             return Answer(127, "", str(error))
