@@ -74,6 +74,8 @@ class Emulated(Computer):
         self.restarts: dict[str, int] = {}
         self.states: dict[str, str] = {}
         self.history: list[str] = []
+        #: The programs whose output the person reads.
+        self.shown: list[tuple[str, ...]] = []
         #: What collectors recorded that ran after a start of the computer.
         self.rows_recorded: list[str] = []
         for folder in ("run", "etc/systemd/system", "usr/lib/systemd/system", "usr/local/bin", "var/backups"):
@@ -243,6 +245,8 @@ class Emulated(Computer):
         answer = self.ask(*command)
         if changes:
             self._tick()
+        if shows:
+            self.shown.append(command)
         return answer
 
     def ask(self, *command: str) -> Answer:

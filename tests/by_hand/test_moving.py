@@ -70,6 +70,27 @@ def test_settings_data_and_drop_ins_stay(computer, part):
             assert after[name] == before[name]
 
 
+@parts
+def test_the_doctor_examines_what_was_moved_and_the_person_reads_it(computer, part):
+    prepared(computer, part).move(part)
+    assert computer.shown == [(part.program, "doctor")]
+
+
+@parts
+def test_the_person_reads_what_happens_to_the_machines(computer, part):
+    said = prepared(computer, part).move(part)
+    assert ("the power of its machine goes off" in said) is (part is GATE)
+    assert ("the gates go on, and keep what they record" in said) is (part is COLLECTOR)
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_computer_that_has_to_be_started_again_is_named(computer, required):
+    prepared(computer, GATE)
+    if required:  # the package of the gate changed config.txt
+        computer.put("/run/reboot-required", "")
+    assert ("sudo reboot" in computer.move(GATE)) is required
+
+
 def test_power_of_a_gate_goes_off_before_the_package_has_it(computer):
     prepared(computer, GATE)
     computer.move(GATE)

@@ -32,11 +32,15 @@ def both(computer):
     return computer
 
 
-def refused(computer, part, says, **more):
-    """Assert that a move is refused with these words, and that nothing was changed."""
+def never(_question):
+    raise AssertionError("a person is asked although the move cannot begin")
+
+
+def refused(computer, part, says):
+    """Assert that a move is refused with these words, before a person is asked, and that nothing was changed."""
     before, running = computer.files(but=("run",)), dict(computer.running)
     with pytest.raises(UsageError, match=says) as error:
-        computer.move(part, **more)
+        computer.move(part, ask=never)
     assert str(error.value).endswith("nothing was changed")
     assert computer.files(but=("run",)) == before
     assert computer.running == running
