@@ -26,7 +26,7 @@ class Part:
     #: Its unit files: the first ones start the program, and say which installation is in use.
     starters: tuple[str, ...]
     others: tuple[str, ...]
-    #: Everything that systemd may run or enable of it.
+    #: Everything of it that is stopped for the move, and started again if it ran.
     running: tuple[str, ...]
     #: The one among them that makes a copy, and then ends; "" if there is none.
     copies: str
@@ -102,17 +102,21 @@ GATE: Final = Part(
     watched_s=5,
 )
 _PROCESSES: Final = tuple(f"fabgate-collector@{name}.service" for name in ("ingest", "web", "worker"))
+_SOCKETS: Final = ("fabgate-collector-https.socket", "fabgate-collector-http.socket")
 COLLECTOR: Final = Part(
     name="collector",
     account="fabgate-collector",
     starters=("fabgate-collector@.service", "fabgate-collector-backup.service"),
-    others=("fabgate-collector.target", "fabgate-collector-backup.timer"),
+    others=("fabgate-collector.target", "fabgate-collector-backup.timer", *_SOCKETS, "fabgate-firewall.service"),
+    # Not the firewall: its limits stay loaded. The sockets too: a connection would start the web process again.
     running=(
         *("fabgate-collector.target", "fabgate-collector-backup.timer", "fabgate-collector-backup.service"),
-        *_PROCESSES,
+        *(*_SOCKETS, *_PROCESSES),
     ),
     copies="fabgate-collector-backup.service",
-    unit=re.compile(r"fabgate-collector(@[\w-]*|-backup)?\.(service|target|timer)"),
+    unit=re.compile(
+        r"fabgate-collector(@[\w-]*|-backup|-https?)?\.(service|target|timer|socket)|fabgate-firewall\.service"
+    ),
     scripts=("/usr/local/sbin/fabgate-collector",),
     program="/usr/sbin/fabgate-collector",
     own_modules="/usr/local/lib/fabgate-collector",

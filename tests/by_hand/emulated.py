@@ -30,16 +30,21 @@ UNITS: Final = {
     COLLECTOR: (
         *("fabgate-collector.target", "fabgate-collector@.service"),
         *("fabgate-collector-backup.timer", "fabgate-collector-backup.service"),
+        *("fabgate-collector-https.socket", "fabgate-collector-http.socket", "fabgate-firewall.service"),
     ),
 }
 SERVICES: Final = tuple(f"fabgate-collector@{name}.service" for name in ("ingest", "web", "worker"))
 TIMER: Final = "fabgate-collector-backup.timer"
-ENABLED: Final = {GATE: (GATE_UNIT,), COLLECTOR: ("fabgate-collector.target", TIMER)}
+SOCKET: Final = "fabgate-collector-https.socket"
+#: It is loaded once, and stays so when its unit is another file.
+FIREWALL: Final = "fabgate-firewall.service"
+ENABLED: Final = {GATE: (GATE_UNIT,), COLLECTOR: ("fabgate-collector.target", TIMER, SOCKET, FIREWALL)}
 _WANTED_BY: Final = {
     GATE_UNIT: "multi-user.target",
     "fabgate-collector.target": "multi-user.target",
     TIMER: "timers.target",
-    "fabgate-collector@.service": "fabgate-collector.target",
+    SOCKET: "fabgate-collector.target",
+    FIREWALL: "multi-user.target",
 }
 #: What may fail besides a command: the services of the package do not run, or one of them starts again and again.
 RUNS, RESTARTS = "package runs", "package restarts"
@@ -203,6 +208,8 @@ class Emulated(Computer):
         if not program:
             return 5
         self.states.pop(unit, None)
+        if unit == FIREWALL:
+            return 0
         self.running[unit] = program
         self.restarts.setdefault(unit, 0)
         if unit == "fabgate-collector.target":

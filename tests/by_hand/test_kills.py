@@ -16,7 +16,7 @@ from fabgate.errors import FabgateError
 from tests.by_hand.emulated import ENABLED, ETC, NEW, OLD, RESTARTS, RUNS, UNITS, Emulated, KilledError
 
 #: More changes than any move has that fails and is undone. A test below makes sure of it.
-MOST = 130
+MOST = 170
 MIGRATE = "/usr/sbin/fabgate-collector migrate"
 FAILURES = {GATE: ("", "systemctl enable"), COLLECTOR: ("", "systemctl enable", MIGRATE, RUNS, RESTARTS)}
 parts = st.sampled_from([GATE, COLLECTOR])

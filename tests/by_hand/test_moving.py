@@ -33,7 +33,7 @@ def test_the_package_is_enabled_and_runs_and_nothing_by_hand_is_in_its_way(compu
     prepared(computer, part)
     assert set(computer.programs(part).values()) == {"by hand"}
     computer.move(part)
-    assert computer.programs(part).keys() >= {*ENABLED[part]}
+    assert computer.programs(part).keys() >= {*ENABLED[part]} - {emulated.FIREWALL}
     assert set(computer.programs(part).values()) == {"package"}
     for unit in ENABLED[part]:
         assert computer.enabled(unit) == [f"{LIB}/{unit}"]
@@ -83,6 +83,23 @@ def test_the_person_reads_what_happens_to_the_machines(computer, part):
     assert ("the gates go on, and keep what they record" in said) is (part is COLLECTOR)
 
 
+def test_the_limits_of_connections_stay_loaded(computer):
+    stopped = []
+    stop = computer._stop
+    computer._stop = lambda unit: stopped.append(unit) or stop(unit)
+    prepared(computer, COLLECTOR).move(COLLECTOR)
+    assert emulated.SOCKET in stopped
+    assert emulated.FIREWALL not in stopped
+
+
+def test_each_unit_that_is_shipped_for_a_part_moves_with_it():
+    shipped_units = {path.name for path in SYSTEMD.glob("fabgate-*.*") if path.suffix != ".conf"}
+    assert {*UNITS[GATE], *UNITS[COLLECTOR]} == shipped_units
+    for part in (GATE, COLLECTOR):
+        assert {*part.starters, *part.others} == {*UNITS[part]}
+        assert all(part.unit.fullmatch(unit) for unit in (*UNITS[part], *part.running))
+
+
 @pytest.mark.parametrize("required", [True, False])
 def test_a_computer_that_has_to_be_started_again_is_named(computer, required):
     prepared(computer, GATE)
@@ -111,8 +128,10 @@ def test_what_was_neither_enabled_nor_running_is_neither_enabled_nor_started(com
 
 def test_a_timer_alone_that_is_enabled_stays_the_only_one(computer):
     prepared(computer, COLLECTOR)
-    computer.ask("systemctl", "stop", "fabgate-collector.target", *SERVICES)
-    computer.path(f"{ETC}/multi-user.target.wants/fabgate-collector.target").unlink()
+    computer.ask("systemctl", "stop", "fabgate-collector.target", emulated.SOCKET, *SERVICES)
+    for path in computer.system.found(f"{ETC}/*.wants/*"):
+        if path.name != emulated.TIMER:
+            path.unlink()
     computer.move(COLLECTOR)
     assert computer.running == {emulated.TIMER: "package"}
 
