@@ -123,15 +123,22 @@ class Systems:
 
     def installed(self, *packages: str, suite: str = "trixie") -> Root:
         """Start a system in which this version of the packages was installed, and set up, and the gate has a session behind it."""
-        name = f"{suite}-{'-'.join(packages)}"
-        if name not in self._images:
-            root = self._start(images.bare(suite), f"make-{name}", self._forever)
+
+        def make(root: Root) -> None:
             computer.use(root, builds.THIS, suite)
             computer.install(root, *packages)
             computer.set_up(root, *packages)
             if computer.GATE in packages:
                 computer.tap(root)
                 computer.tap(root)
+
+        return self.made(make, f"{suite}-{'-'.join(packages)}", *packages, suite=suite)
+
+    def made(self, make: Callable[[Root], None], name: str, *packages: str, suite: str = "trixie") -> Root:
+        """Start a system that `make` has set up, with the gate or the collector or both; it is made once under its name."""
+        if name not in self._images:
+            root = self._start(images.bare(suite), f"make-{name}", self._forever)
+            make(root)
             self._images[name] = root.freeze()
         root = self._start(self._images[name], name, self._stack)
         for package in packages:
