@@ -46,8 +46,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "yaml_reading": {"errors"},
     "mqtt": {"errors", "wire"},
     "doctor": {"errors", "fabgate", "installed", "mqtt", "phrases"},
-    "computer": {"doctor", "errors"},
-    "by_hand": {"doctor", "errors", "fabgate", "installed"},
+    "computer": {"doctor", "errors", "installed"},
+    "by_hand": {"computer", "doctor", "errors", "fabgate", "installed"},
     "rules": set(),
     "drivers": {"badge", "display", "errors", "installed"},
     "testing": {"badge", "collector", "drivers", "errors"},
@@ -91,6 +91,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "demo": {"fabgate", "collector", "gate", "rules", "drivers", "wire", "seal", "badge", "errors"},
     "cli": {
         "by_hand",
+        "computer",
         "fabgate",
         "demo",
         "doctor",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import fabgate
 from fabgate import installed
 from fabgate.by_hand import of_collector, of_gate, plug_ins, unit_changes, versions
-from fabgate.by_hand.computer import Computer
 from fabgate.by_hand.found import Found, words
 from fabgate.by_hand.part import ETC_UNITS, GATE, OPT, Part
+from fabgate.computer import Computer
 
 
 def examine(computer: Computer, part: Part, *, ends_session: bool) -> Found:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fabgate.by_hand import of_collector
-from fabgate.by_hand.computer import Computer
 from fabgate.by_hand.part import Part
 from fabgate.by_hand.plan import Plan, State
+from fabgate.computer import Computer
 from fabgate.errors import FabgateError
 
 

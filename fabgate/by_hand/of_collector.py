@@ -7,9 +7,9 @@ import shutil
 from importlib.metadata import entry_points
 from typing import Final
 
-from fabgate.by_hand.computer import Computer
 from fabgate.by_hand.found import Found, mapping
 from fabgate.by_hand.part import COLLECTOR
+from fabgate.computer import Computer
 from fabgate.doctor.system import existing
 
 #: Where the copies are: that of the nightly timer, and those that `migrate` makes.

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Final
 
-from fabgate.by_hand.computer import Computer
 from fabgate.by_hand.found import Found, mapping
 from fabgate.by_hand.part import GATE
+from fabgate.computer import Computer
 
 SETTINGS: Final = "/etc/fabgate/gate.yaml"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from fabgate.by_hand.computer import Computer
+from fabgate.computer import Computer
 
 ETC_UNITS: Final = "/etc/systemd/system"
 #: Where docs/install.md puts the program. A unit or a script that names it belongs to an installation by hand.

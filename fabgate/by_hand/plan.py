@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from fabgate.by_hand.computer import Computer
 from fabgate.by_hand.part import Part
+from fabgate.computer import Computer
 from fabgate.errors import FabgateError
 
 BACKUPS: Final = "/var/backups/fabgate-by-hand"

@@ -8,8 +8,8 @@ from configparser import ConfigParser, Error
 from dataclasses import dataclass
 from pathlib import Path
 
-from fabgate.by_hand.computer import Computer
 from fabgate.by_hand.part import OPT, Part
+from fabgate.computer import Computer
 
 _GROUPS = {
     "gate": ("fabgate.readers", "fabgate.outputs", "fabgate.panels", "fabgate.meters"),

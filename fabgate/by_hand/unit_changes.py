@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fabgate.by_hand.computer import Computer
 from fabgate.by_hand.part import ETC_UNITS, Part, by_hand_copy
+from fabgate.computer import Computer
 from fabgate.doctor import shipped
 
 #: The drop-in with what a person had changed in the unit itself.

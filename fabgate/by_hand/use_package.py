@@ -13,9 +13,9 @@ from typing import Final
 import fabgate
 from fabgate import installed
 from fabgate.by_hand import checks, moving, of_gate
-from fabgate.by_hand.computer import Computer
 from fabgate.by_hand.part import COLLECTOR, GATE, OPT, Part
 from fabgate.by_hand.plan import BACKUPS, Plan, State, unfinished
+from fabgate.computer import Computer
 from fabgate.errors import FabgateError, UsageError
 
 #: Answers a question of the program: True for yes.

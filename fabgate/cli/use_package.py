@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from fabgate.by_hand import use_package as moving
-from fabgate.by_hand.computer import Computer
 from fabgate.by_hand.part import GATE
+from fabgate.computer import Computer
 
 
 def use_package(arguments: argparse.Namespace) -> int:

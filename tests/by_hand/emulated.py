@@ -12,9 +12,9 @@ from typing import Final
 
 import fabgate
 from fabgate.by_hand import of_collector, use_package
-from fabgate.by_hand.computer import Answer, Computer
 from fabgate.by_hand.part import COLLECTOR, GATE, Part
 from fabgate.by_hand.plan import BACKUPS
+from fabgate.computer import Answer, Computer
 from fabgate.errors import FabgateError
 from tests.deploy.places import ROOT, SYSTEMD
 from tools.packages import paths

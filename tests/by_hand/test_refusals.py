@@ -11,10 +11,10 @@ import pytest
 import fabgate
 from fabgate import installed
 from fabgate.by_hand import of_collector, use_package
-from fabgate.by_hand.computer import Answer, Computer
 from fabgate.by_hand.part import COLLECTOR, GATE
 from fabgate.collector.ground.base import data_folder
 from fabgate.collector.processes.doctor import judging
+from fabgate.computer import Answer, Computer
 from fabgate.errors import FabgateError, UsageError
 from tests.by_hand import emulated
 from tests.by_hand.emulated import ETC, GATE_UNIT, NEW

@@ -15,7 +15,7 @@ def is_enabled(computer: Computer, unit: str) -> bool:
 
 def is_active(computer: Computer, unit: str) -> bool:
     """Say whether a unit runs, or waits."""
-    return computer.run("systemctl", "is-active", unit).out.strip() == "active"
+    return computer.state(unit) == "active"
 
 
 def is_older(computer: Computer, unit: str, name: str) -> bool:

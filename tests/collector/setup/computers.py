@@ -94,7 +94,7 @@ class FakeComputer(Computer):
                 return Answer(self.doctor_code, "", "")
         raise AssertionError(command)
 
-    def state(self) -> dict[str, object]:
+    def summary(self) -> dict[str, object]:
         """Return what setup is responsible for: the units, and the files, but for what chance made in them."""
         by_chance = ("/authority/", "/tls/", "/ca.crt")
         files = {

@@ -83,7 +83,7 @@ def test_whatever_a_kill_interrupts_the_same_command_completes(tmp_path: Path) -
         with pytest.raises(Killed):
             set_up(killed)
         set_up(killed)
-        assert killed.state() == whole.state(), at
+        assert killed.summary() == whole.summary(), at
         assert not any(name.name.endswith("new") for name in killed.system.root.rglob("*")), at
         assert "Everything is set up already." in set_up(killed), at
 
