@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from argparse import Namespace
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,8 @@ from django.conf import settings
 
 from fabgate.collector.cli import gates
 from fabgate.collector.ground.models import BrokerAccount, Change, Gate
+from fabgate.collector.processes.verify.findings import Report
+from fabgate.collector.processes.verify.tables import logged
 from fabgate.collector.recording.broker.accounts import wanted
 from fabgate.errors import UsageError
 from tests.collector.rosters import add
@@ -39,7 +42,6 @@ def test_without_yes_nothing_changes(run, gate, own):
 
 
 def test_token_and_account_end_together_and_the_log_has_it(own, gate, capsys):
-    token = (own.gate_directory("laser-1") / "token").read_text().strip()
     add("laser-1", new_token=True)
     token = (own.gate_directory("laser-1") / "token").read_text().strip()
     assert Gate.by_token("laser-1", token) is not None
@@ -85,14 +87,23 @@ def test_with_accounts_by_hand_it_says_what_is_left_to_do(env, gate, capsys):
     assert not BrokerAccount.objects.exists()
 
 
+def test_the_books_agree_with_the_log_afterwards(own, gate):
+    gates.revoke(_args())
+    report = Report()
+    logged.compare(report, Gate)
+    assert report.compared["gate"] == 1
+    assert report.findings == []
+    Gate.objects.update(token_hash="written into the database")
+    logged.compare(report, Gate)
+    assert [(found.column, found.wanted) for found in report.findings] == [("token_hash", None)]
+
+
 def test_an_unknown_gate_is_named(own, gate):
     with pytest.raises(UsageError, match="found no gate 'saw-1'"):
         gates.revoke(_args(name="saw-1"))
 
 
 def _args(**more: Any) -> Any:
-    from argparse import Namespace
-
     return Namespace(**{"name": "laser-1", "yes": True, "actor": "eve", **more})
 
 

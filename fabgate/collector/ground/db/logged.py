@@ -113,7 +113,14 @@ class Table:
             elif isinstance(row.after, dict):  # or else somebody changed the log, which its seal shows
                 known = row.after.keys() & self._names
                 found.update({name: Value(row.after[name], row.at, row.actor) for name in known})
+                for name in self._emptied(row):
+                    found.pop(name, None)
         return found
+
+    def _emptied(self, row: _Row) -> set[str]:
+        """Return the digests of secrets that the row of the log tells to have been removed: an empty secret has none."""
+        was = row.before.keys() if isinstance(row.before, dict) else set()
+        return {name for name in audit.SECRETS.values() if name in was and name not in row.after}
 
     def _removes(self, row: _Row) -> bool:
         """Return whether the row of the log tells that the object was removed: then it has its id before."""

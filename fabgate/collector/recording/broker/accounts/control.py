@@ -22,7 +22,7 @@ _TURN_S: Final = 0.2
 #: paho wants a port also for a socket that has none.
 _NO_PORT: Final = 1
 #: How many accounts, or roles with all their rights, one answer has at most: it is shorter than `MAX_PACKET_BYTES`.
-_CLIENTS: Final = 200
+_CLIENTS: Final = 100
 _ROLES: Final = 10
 
 
@@ -33,7 +33,8 @@ class RefusedError(FabgateError):
 class Control:
     """One connection as the account that changes the others, for a ``with`` block.
 
-    Everything raises FabgateError if the broker cannot be reached, refuses the account, or does not answer. With a `client_id` it takes the place of that client, and asks nothing.
+    Everything raises FabgateError if the broker cannot be reached, refuses the account, or does not answer. With a `client_id`
+    it takes the place of that client, and asks nothing.
     """
 
     def __init__(self, env: Environment, *, client_id: str = "") -> None:

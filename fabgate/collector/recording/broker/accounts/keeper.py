@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from fabgate import wire
-from fabgate.collector.ground.base import called
+from fabgate.collector.ground.base import called, data_folder
 from fabgate.collector.ground.base.environ import Environment
 from fabgate.collector.ground.models import BrokerAccount
 from fabgate.collector.recording.broker.accounts import rights, wanted
@@ -97,7 +97,9 @@ class Keeper:
             self._disconnect(control, name)
         path = wanted.password_file(self._env, account)
         try:
-            password = wanted.read_password(path)
+            # Whoever lets a gate in commits first, and then puts the files in place; until then this waits.
+            with data_folder.alone(self._env.data / data_folder.LETTING_IN):
+                password = wanted.read_password(path)
         except (OSError, ValueError) as error:
             return _lost(account, f"{path} cannot be read ({error})")
         if not wanted.digest_of(account).is_of(password):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from fabgate import wire
+from fabgate.collector.ground.base import data_folder
 from fabgate.collector.ground.models import BrokerAccount, Gate
 from fabgate.collector.members.machines import revoke_gate
 from fabgate.collector.processes.doctor import checks
@@ -126,6 +129,23 @@ def test_a_gate_is_cut_off_although_another_ones_account_cannot_be_made(let_in, 
     let_in("laser-1", new_token=True)
     keeper.turn()
     assert (state("laser-1"), keeper.trouble) == ("ready", "")
+
+
+def test_a_password_is_read_once_all_files_of_the_gate_are_in_place(let_in, keeper, broker, monkeypatch):
+    let_in("saw-1")
+    path = password_file(broker.env, "saw-1")
+    password = path.read_text()
+    path.write_text("the one of before")
+
+    @contextmanager
+    def until_they_are(lock: Path) -> Iterator[None]:
+        assert lock == broker.env.data / data_folder.LETTING_IN
+        path.write_text(password)
+        yield
+
+    monkeypatch.setattr(data_folder, "alone", until_they_are)
+    keeper.turn()
+    assert (state(), keeper.trouble) == ("ready", "")
 
 
 def test_a_lost_password_ends_the_old_one_all_the_same(let_in, keeper, broker, connect):
