@@ -55,17 +55,14 @@ def repositories(folder: Path, wanted: Sequence[tuple[str, str]]) -> Path:
     """
     with ThreadPoolExecutor(2) as pool:
         built = dict(zip(wanted, pool.map(lambda pair: _packages(*pair), wanted), strict=True))
-    for home in (folder / "key", folder / "foreign-key"):
-        apt.trial_key(home)
     served = folder / "served"
-    for version in {version for version, _ in wanted}:
-        packages = {suite: files for (name, suite), files in built.items() if name == version}
-        _sign(served / version, packages, folder / "key")
-    _sign(
-        served / "foreign",
-        {suite: files for (name, suite), files in built.items() if name == THIS},
-        folder / "foreign-key",
-    )
+    with tempfile.TemporaryDirectory(prefix="fabgate-") as name:  # as short as in _build
+        ours, foreign = Path(name, "ours"), Path(name, "foreign")
+        for version in {version for version, _ in wanted}:
+            packages = {suite: files for (built_version, suite), files in built.items() if built_version == version}
+            _sign(served / version, packages, ours)
+            if version == THIS:
+                _sign(served / "foreign", packages, foreign)
     shutil.copy(served / THIS / apt.KEYS, served / "foreign" / apt.KEYS)
     subprocess.run(["chmod", "-R", "a+rX", str(served)], check=True)
     return served
@@ -80,25 +77,26 @@ def _packages(version: str, suite: str) -> list[Path]:
     folder = CACHE / "packages" / _digest() / f"{version}-{suite}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder):
-        if not (folder / "packages").is_dir():
+        if not folder.is_dir():
             _build(version, suite, folder)
-    return sorted((folder / "packages").glob("*.deb"))
+    return sorted(folder.glob("*.deb"))
 
 
 def _build(version: str, suite: str, into: Path) -> None:
     for old in into.parent.parent.iterdir():
         if time.time() - old.stat().st_mtime > _KEPT_S:
             shutil.rmtree(old)
-    with tempfile.TemporaryDirectory(prefix="fabgate-version-") as name:
-        tree = ROOT if version == THIS else _changed(version, Path(name))
-        command = [str(PYTHON), "-m", "tools.packages", "--suite", suite, "--arch", architecture(), "--dist", str(into)]
+    # The path of gpg-agent's socket may have 107 characters, and is in this folder.
+    with tempfile.TemporaryDirectory(prefix="fabgate-") as name:
+        dist = Path(name, "dist")
+        tree = ROOT if version == THIS else _changed(version, Path(name, "tree"))
+        command = [str(PYTHON), "-m", "tools.packages", "--suite", suite, "--arch", architecture(), "--dist", str(dist)]
         # Larger than those that users get, but made and unpacked sooner.
         fast = os.environ | {"DPKG_DEB_COMPRESSOR_LEVEL": "0"}
         done = subprocess.run(command, cwd=tree, env=fast, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
-    for unused in ("apt", "trial-key"):  # each run signs with a key of its own
-        shutil.rmtree(into / unused)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
+        shutil.move(dist / "packages", into)
 
 
 def _changed(version: str, tree: Path) -> Path:
