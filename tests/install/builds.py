@@ -56,7 +56,7 @@ def repositories(folder: Path, wanted: Sequence[tuple[str, str]]) -> Path:
     with ThreadPoolExecutor(2) as pool:
         built = dict(zip(wanted, pool.map(lambda pair: _packages(*pair), wanted), strict=True))
     served = folder / "served"
-    with tempfile.TemporaryDirectory(prefix="fabgate-") as name:  # as short as in _build
+    with _short_folder() as name:
         ours, foreign = Path(name, "ours"), Path(name, "foreign")
         for version in {version for version, _ in wanted}:
             packages = {suite: files for (built_version, suite), files in built.items() if built_version == version}
@@ -85,9 +85,8 @@ def _packages(version: str, suite: str) -> list[Path]:
 def _build(version: str, suite: str, into: Path) -> None:
     for old in into.parent.parent.iterdir():
         if time.time() - old.stat().st_mtime > _KEPT_S:
-            shutil.rmtree(old)
-    # The path of gpg-agent's socket may have 107 characters, and is in this folder.
-    with tempfile.TemporaryDirectory(prefix="fabgate-") as name:
+            shutil.rmtree(old, ignore_errors=True)  # another thread may do the same
+    with _short_folder() as name:
         dist = Path(name, "dist")
         tree = ROOT if version == THIS else _changed(version, Path(name, "tree"))
         command = [str(PYTHON), "-m", "tools.packages", "--suite", suite, "--arch", architecture(), "--dist", str(dist)]
@@ -96,7 +95,15 @@ def _build(version: str, suite: str, into: Path) -> None:
         done = subprocess.run(command, cwd=tree, env=fast, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
-        shutil.move(dist / "packages", into)
+        moved = into.with_suffix(".moved")
+        shutil.rmtree(moved, ignore_errors=True)
+        shutil.move(dist / "packages", moved)
+        moved.rename(into)  # whole, or not there
+
+
+def _short_folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder for GnuPG: the path of its agent's socket may have 107 characters. It is removed at the end of `with`."""
+    return tempfile.TemporaryDirectory(prefix="fabgate-", ignore_cleanup_errors=True)  # the agent removes sockets, too
 
 
 def _changed(version: str, tree: Path) -> Path:

@@ -37,12 +37,12 @@ def test_a_collector_on_postgresql_is_updated_goes_back_and_starts_with_the_comp
     seen(root.says("runuser -u postgres -- psql -At -c 'SHOW server_version'"))
 
 
-def test_purge_with_the_answer_yes_leaves_the_database_to_its_server(systems):
+def test_purge_with_the_answer_yes_leaves_the_database_and_says_so(systems):
     root = systems.bare()
     computer.install(root, COLLECTOR)
     computer.set_up_on_postgresql(root)
     root.run(f"echo {COLLECTOR} {COLLECTOR}/delete-data boolean true | debconf-set-selections")
-    root.run(f"apt-get purge -y -q {COLLECTOR}")
+    assert "kept the books in PostgreSQL" in root.run(f"apt-get purge -y -q {COLLECTOR}")
     assert not root.exists("/etc/fabgate/database.url")
     rows = "SELECT count(*) FROM collector_gate"
     assert root.says(f"runuser -u postgres -- psql -At -d fabgate -c '{rows}'") == "1"
