@@ -24,6 +24,7 @@ BADGE: Final = "04:A1:B2:C3:D4:E5:F6"
 ROW: Final = "laser-1"
 CONFIG_TXT: Final = "/boot/firmware/config.txt"
 PAGE: Final = "http://127.0.0.1:8000/healthz"
+AS_POSTGRES: Final = "cd / && runuser -u postgres --"  # it may not read /root
 #: What the doctor finds in any root of nspawn: it has no network for its clock, and its disk is an overlay.
 OF_ANY_ROOT: Final = {"clock", "disk-kind"}
 SOURCE: Final = "/etc/apt/sources.list.d/fabgate.sources"
@@ -103,9 +104,8 @@ def set_up_on_postgresql(root: Root) -> None:
     """Install PostgreSQL in a root with the package of the collector, and set up the collector on it, as docs/install.md says."""
     root.run("apt-get update -q && apt-get install -y -q --download-only postgresql", online=True)
     root.run("apt-get install -y -q postgresql")
-    as_postgres = "runuser -u postgres --"
-    root.run(f"{as_postgres} psql -q -c \"CREATE ROLE fabgate LOGIN PASSWORD 'secret'\"")
-    root.run(f"{as_postgres} createdb --owner=fabgate --encoding=UTF8 --template=template0 fabgate")
+    root.run(f"{AS_POSTGRES} psql -q -c \"CREATE ROLE fabgate LOGIN PASSWORD 'secret'\"")
+    root.run(f"{AS_POSTGRES} createdb --owner=fabgate --encoding=UTF8 --template=template0 fabgate")
     url = "/etc/fabgate/database.url"
     root.write(url, "postgresql://fabgate:secret@127.0.0.1/fabgate\n", mode=0o640, owner="root:fabgate-collector")
     start_collector(root, f"FABGATE_DATABASE_URL_FILE={url}\n")

@@ -34,7 +34,7 @@ def test_a_collector_on_postgresql_is_updated_goes_back_and_starts_with_the_comp
     root.start()
     wait(lambda: computer.page(root), "a page after the start of the computer")
     assert computer.has_row(root)
-    seen(root.says("runuser -u postgres -- psql -At -c 'SHOW server_version'"))
+    seen(root.says(f"{computer.AS_POSTGRES} psql -At -c 'SHOW server_version'"))
 
 
 def test_purge_with_the_answer_yes_leaves_the_database_and_says_so(systems):
@@ -45,4 +45,4 @@ def test_purge_with_the_answer_yes_leaves_the_database_and_says_so(systems):
     assert "kept the books in PostgreSQL" in root.run(f"apt-get purge -y -q {COLLECTOR}")
     assert not root.exists("/etc/fabgate/database.url")
     rows = "SELECT count(*) FROM collector_gate"
-    assert root.says(f"runuser -u postgres -- psql -At -d fabgate -c '{rows}'") == "1"
+    assert root.says(f"{computer.AS_POSTGRES} psql -At -d fabgate -c '{rows}'") == "1"
