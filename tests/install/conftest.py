@@ -43,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.seed is None:
         config.option.seed = random.SystemRandom().randrange(1_000_000)
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(report.Reporter(config.option.report), "install-report")
+        config.pluginmanager.register(report.Reporter(config.option.report, config.option.seed), "install-report")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -70,7 +70,8 @@ def join(image: Image, upper: Path, work: Path, at: Path) -> Image:
         folder.mkdir(parents=True)
     layers = ":".join(map(str, image.layers))
     # volatile: nothing waits for the disk. What these tests kill are processes, and the memory of this computer stays.
-    options = f"volatile,lowerdir={layers},upperdir={upper},workdir={work}"
+    # redirect_dir: a folder of a lower layer can be renamed, as on any disk.
+    options = f"volatile,redirect_dir=on,lowerdir={layers},upperdir={upper},workdir={work}"
     mount = ["mount", "-t", "overlay", "overlay", "-o", options, str(at)]
     if subprocess.run(mount, capture_output=True, check=False).returncode == 0:
         return Image((upper, *image.layers))

@@ -21,11 +21,14 @@ FIGURES: Final = ROOT / "build/install.json"
 class Reporter:
     """Collects how the cases ended, also those of other processes."""
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, seed: int) -> None:
         self._folder = folder
+        self._seed = seed
         self._began = time.monotonic()
+        self._began_at = datetime.now(UTC)
         self._cases: dict[str, tuple[str, float, list[str]]] = {}
         self._figures: dict[str, object] = {}
+        self._complete = False
         self._terminal: pytest.TerminalReporter | None = None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -41,6 +44,8 @@ class Reporter:
             self._print(report.longreprtext[-3000:])
         elif report.when == "call":
             self._print("\n".join(f"    {text}" for text in seen))
+        elif report.when == "teardown":
+            self._write()
 
     def _print(self, text: str) -> None:
         if text and self._terminal is not None:
@@ -50,24 +55,28 @@ class Reporter:
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         self._terminal = session.config.pluginmanager.get_plugin("terminalreporter")
 
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        self._complete = exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
+        self._write()
         if self._figures:
             FIGURES.parent.mkdir(exist_ok=True)
             FIGURES.write_text(json.dumps(self._figures) + "\n", "utf-8")
-        if self._folder is None or not any(outcome != "skipped" for outcome, _, _ in self._cases.values()):
+
+    def _write(self) -> None:
+        if self._folder is None or all(outcome == "skipped" for outcome, _, _ in self._cases.values()):
             return
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{datetime.now(UTC):%Y-%m-%d}.md"
-        path.write_text(self._text(session.config.option.seed), "utf-8")
+        (self._folder / f"{self._began_at:%Y-%m-%d}.md").write_text(self._text(), "utf-8")
 
-    def _text(self, seed: int) -> str:
+    def _text(self) -> str:
         outcomes = [outcome for outcome, _, _ in self._cases.values()]
         counted = ", ".join(f"{outcomes.count(name)} {name}" for name in ("passed", "failed", "skipped"))
         described = _says("git", "-C", str(ROOT), "log", "-1", "--format=%h %s")
         lines = [
-            f"# Packages tried on {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            f"# Packages tried on {self._began_at:%Y-%m-%d %H:%M} UTC",
             "",
-            f"`make test-install` wrote this: {counted}, in {(time.monotonic() - self._began) / 60:.0f} minutes, with the seed {seed}.",
+            f"`make test-install` wrote this: {counted}, in {(time.monotonic() - self._began) / 60:.0f} minutes, with the seed {self._seed}."
+            f"{'' if self._complete else ' It was stopped before its end.'}",
             "",
             f"- commit: {described}",
             f"- this computer: {builds.architecture()}, {_says('systemd-nspawn', '--version').splitlines()[0]}, {_says('uname', '-r')}",
