@@ -71,12 +71,13 @@ class Reporter:
     def _text(self) -> str:
         outcomes = [outcome for outcome, _, _ in self._cases.values()]
         counted = ", ".join(f"{outcomes.count(name)} {name}" for name in ("passed", "failed", "skipped"))
+        minutes = (time.monotonic() - self._began) / 60
+        stopped = "" if self._complete else " It was stopped before its end."
         described = _says("git", "-C", str(ROOT), "log", "-1", "--format=%h %s")
         lines = [
             f"# Packages tried on {self._began_at:%Y-%m-%d %H:%M} UTC",
             "",
-            f"`make test-install` wrote this: {counted}, in {(time.monotonic() - self._began) / 60:.0f} minutes, with the seed {self._seed}."
-            f"{'' if self._complete else ' It was stopped before its end.'}",
+            f"`make test-install` wrote this: {counted}, in {minutes:.0f} minutes, with the seed {self._seed}.{stopped}",
             "",
             f"- commit: {described}",
             f"- this computer: {builds.architecture()}, {_says('systemd-nspawn', '--version').splitlines()[0]}, {_says('uname', '-r')}",
