@@ -22,6 +22,8 @@ from tools.packages import apt
 
 #: This tree; the same with a higher version; and one whose database has one table more.
 THIS, NEXT, LATER = "this", "next", "later"
+#: The repository of this tree, signed by somebody else.
+FOREIGN = "foreign"
 NUMBERS: Final = {NEXT: "9.0.0", LATER: "9.1.0"}
 #: How many migrations the database of each has.
 STEPS: Final = {THIS: len(migrations.KNOWN), NEXT: len(migrations.KNOWN), LATER: len(migrations.KNOWN) + 1}
@@ -49,7 +51,7 @@ def architecture() -> str:
 
 
 def repositories(folder: Path, wanted: Sequence[tuple[str, str]]) -> Path:
-    """Make a signed apt repository of each version, with a key of this run, and one signed with another key ("foreign").
+    """Make a signed apt repository of each version, with a key of this run, and one signed with another key.
 
     `wanted` has pairs of a version and a suite.
     """
@@ -59,11 +61,13 @@ def repositories(folder: Path, wanted: Sequence[tuple[str, str]]) -> Path:
     with _short_folder() as name:
         ours, foreign = Path(name, "ours"), Path(name, "foreign")
         for version in {version for version, _ in wanted}:
-            packages = {suite: files for (built_version, suite), files in built.items() if built_version == version}
+            # As in a repository for users, the version before stays.
+            suites = [suite for built_version, suite in built if built_version == version]
+            packages = {suite: [*{*built[THIS, suite], *built[version, suite]}] for suite in suites}
             _sign(served / version, packages, ours)
             if version == THIS:
-                _sign(served / "foreign", packages, foreign)
-    shutil.copy(served / THIS / apt.KEYS, served / "foreign" / apt.KEYS)
+                _sign(served / FOREIGN, packages, foreign)
+    shutil.copy(served / THIS / apt.KEYS, served / FOREIGN / apt.KEYS)
     subprocess.run(["chmod", "-R", "a+rX", str(served)], check=True)
     return served
 

@@ -25,6 +25,8 @@ ROW: Final = "laser-1"
 CONFIG_TXT: Final = "/boot/firmware/config.txt"
 PAGE: Final = "http://127.0.0.1:8000/healthz"
 AS_POSTGRES: Final = "cd / && runuser -u postgres --"  # it may not read /root
+#: A purge forgets what was enabled, so a person enables it again.
+ENABLE: Final = "systemctl enable --now fabgate-gate.service fabgate-collector.target fabgate-collector-backup.timer"
 #: What the doctor finds in any root of nspawn: it has no network for its clock, and its disk is an overlay.
 OF_ANY_ROOT: Final = {"clock", "disk-kind"}
 SOURCE: Final = "/etc/apt/sources.list.d/fabgate.sources"

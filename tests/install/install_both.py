@@ -10,8 +10,6 @@ from tests.support.patience import wait
 
 DROP_IN = "/etc/systemd/system/fabgate-gate.service.d/10-own.conf"
 EDITED = "/etc/systemd/system/fabgate-collector@.service"
-#: A purge forgets what was enabled, so a person enables it again.
-ENABLE = "systemctl enable --now fabgate-collector.target"
 
 
 def test_both_run_on_one_computer_and_either_may_leave(systems):
@@ -22,7 +20,7 @@ def test_both_run_on_one_computer_and_either_may_leave(systems):
     assert computer.running(root, GATE)
     computer.tap(root)
     computer.install(root, COLLECTOR)
-    root.run(ENABLE)
+    root.run(computer.ENABLE)
     wait(lambda: computer.page(root), "a page of the collector that came again")
     root.run("apt-get purge -y -q fabgate-gate")
     assert computer.page(root)
@@ -78,7 +76,7 @@ def test_purge_without_an_answer_keeps_all_data_and_names_it(systems):
         assert root.exists(computer.SETTINGS[package])
         assert root.run(f"id {computer.ACCOUNTS[package]}", check=False).code == 0
     computer.install(root, *BOTH)
-    root.run(f"{ENABLE} fabgate-gate.service")
+    root.run(computer.ENABLE)
     wait(lambda: computer.page(root) and computer.status(root), "both, with the data that stayed")
     assert computer.has_row(root)
     assert computer.chain_is_whole(root)

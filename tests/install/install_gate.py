@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.install import builds, computer
 from tests.install.computer import GATE
 
@@ -75,17 +73,12 @@ def test_debian_12_is_offered_no_gate(systems):
     assert "Unable to locate package" in done
 
 
-@pytest.mark.parametrize("name", ["foreign"])
-def test_a_repository_with_the_key_of_somebody_else_is_refused(systems, name, seen):
+def test_a_repository_with_the_key_of_somebody_else_is_refused(systems, seen):
     root = systems.bare()
     root.run("rm -r /var/lib/apt/lists/*srv_apt*")
-    done = computer.use(root, name, "trixie")
+    done = computer.use(root, builds.FOREIGN, "trixie")
     assert done.code != 0
     assert "is not signed" in done
     assert root.run(f"apt-get install -y -q {GATE}", check=False).code == 100
     assert not root.exists("/usr/bin/fabgate")
-    seen(
-        next(
-            line for line in done.text.splitlines() if "NO_PUBKEY" in line or "Missing key" in line or "signed" in line
-        )[:120]
-    )
+    seen(next(line for line in done.text.splitlines() if "is not signed" in line))

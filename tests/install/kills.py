@@ -32,7 +32,7 @@ def one(root: Root, doing: str, chance: random.Random, seen: Callable[[str], obj
     of the computer.
     """
     before = len(computer.journal(root))
-    command = _prepared(root, doing)
+    command, wanted = _prepared(root, doing)
     percent, after_s, power = chance.uniform(0, 100), chance.uniform(0, _AFTER_S), chance.random() < 0.5
     killed = _kill_at(root, command, percent, after_s, power=power)
     how = "the computer" if power else "apt"
@@ -41,25 +41,28 @@ def one(root: Root, doing: str, chance: random.Random, seen: Callable[[str], obj
         if killed
         else f"{doing}: it was over at {percent:.0f} %"
     )
+    # README.Debian of both packages names these lines. After the first two apt takes a package whose files are half unpacked
+    # for installed, so the third one installs it again.
     root.run("dpkg --configure -a", check=False)
     root.run("apt-get install -y -q --fix-broken", check=False)
-    root.run(command)
-    _all_is_well(root, doing, before)
+    root.run(command if doing in _GONE else f"{command} --reinstall")
+    _all_is_well(root, doing, before, wanted)
 
 
-def _prepared(root: Root, doing: str) -> str:
-    """Bring a root to where an operation begins, and return its command."""
-    if doing in _GONE:
-        return f"apt-get {_GONE[doing]} -y -q {' '.join(BOTH)}"
-    if doing == INSTALL:
-        root.run(f"apt-get remove -y -q {' '.join(BOTH)}")
-    if doing == BACK:
-        computer.use(root, builds.NEXT, "trixie")
-        computer.install(root, *BOTH)
-        computer.use(root, builds.THIS, "trixie")
+def _prepared(root: Root, doing: str) -> tuple[str, dict[str, str]]:
+    """Bring a root to where an operation begins; return its command, and the version of each package that it installs."""
     if doing == UPDATE:
         computer.use(root, builds.LATER, "trixie")
-    return computer.install_command(root, *BOTH)
+    wanted = {package: computer.offered(root, package) for package in BOTH}
+    command = computer.install_command(root, *BOTH)
+    if doing in _GONE:
+        command = f"apt-get {_GONE[doing]} -y -q {' '.join(BOTH)}"
+    if doing == INSTALL:
+        root.run(f"apt-get remove -y -q {' '.join(BOTH)}")
+    if doing == BACK:  # the repository of the newer version has the one before, too
+        computer.use(root, builds.NEXT, "trixie")
+        computer.install(root, *BOTH)
+    return command, wanted
 
 
 def _kill_at(root: Root, command: str, percent: float, after_s: float, *, power: bool) -> bool:
@@ -85,7 +88,7 @@ def _kill_at(root: Root, command: str, percent: float, after_s: float, *, power:
     return True
 
 
-def _all_is_well(root: Root, doing: str, before: int) -> None:
+def _all_is_well(root: Root, doing: str, before: int, wanted: dict[str, str]) -> None:
     if doing in _GONE:
         for package in BOTH:
             assert computer.version(root, package) == ""
@@ -93,8 +96,10 @@ def _all_is_well(root: Root, doing: str, before: int) -> None:
             assert root.exists(computer.SETTINGS[package])
         assert computer.processes(root) == ""
         computer.install(root, *BOTH)
+        if doing == PURGE:
+            root.run(computer.ENABLE)
+    assert {package: computer.version(root, package) for package in BOTH} == wanted
     for package in BOTH:
-        assert computer.version(root, package) == computer.offered(root, package)
         wait(lambda package=package: computer.running(root, package), f"{package} runs")
     assert computer.changed_files(root, *BOTH) == ""
     wait(lambda: computer.page(root), "a page of the collector")

@@ -42,7 +42,7 @@ class Reporter:
         # At once: a whole run takes an hour, and may be stopped before its end.
         if report.failed:
             self._print(report.longreprtext[-3000:])
-        elif report.when == "call":
+        if report.when == "call":
             self._print("\n".join(f"    {text}" for text in seen))
         elif report.when == "teardown":
             self._write()
