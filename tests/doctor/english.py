@@ -12,7 +12,18 @@ from typing import Final
 _ROOT: Final = Path(__file__).parents[2] / "fabgate"
 _FOLDERS: Final = ("doctor", "gate/doctor", "gate/selftest")
 #: Functions of installed.py whose texts are parts of errors, or of the collector's doctor, which are English everywhere.
-_OF_ERRORS: Final = {"again", "cleanly", "library", "_pip", "driver", "database_library", "collector", "demo"}
+_OF_ERRORS: Final = {
+    "again",
+    "cleanly",
+    "library",
+    "_pip",
+    "plug_in",
+    "new_tables",
+    "driver",
+    "database_library",
+    "collector",
+    "demo",
+}
 _FILES: Final = ("installed.py", "cli/examination.py", "mqtt/certificates.py", "mqtt/rights.py")
 
 
