@@ -12,7 +12,7 @@ from typing import Final
 from fabgate.collector.setup import examine, paths, settings_file
 from fabgate.collector.setup.authority.names import Address, Names
 from fabgate.collector.setup.site import Ask, Site, Suggestions, Wishes, choose, hosts_of
-from fabgate.collector.setup.steps.broker import Broker
+from fabgate.collector.setup.steps.broker import Broker, RenewedBroker
 from fabgate.collector.setup.steps.certificates import Certificates
 from fabgate.collector.setup.steps.clock import Clock
 from fabgate.collector.setup.steps.folders import Folders
@@ -77,7 +77,7 @@ def renew(computer: Computer, addresses: Sequence[Address], *, say: Say) -> int:
             raise UsageError("found no collector that was set up, wanted one: sudo fabgate-collector setup")
         site = Site(settings.get("FABGATE_SITE", ""), "", "", Names(hosts, tuple(addresses)))
         # The web process reads a new certificate by itself.
-        steps: list[Step] = [Certificates(computer, site), Broker(computer)]
+        steps: list[Step] = [Certificates(computer, site), RenewedBroker(computer)]
         if not any(step.plan() for step in steps):
             say("No certificate has to be renewed.")
         _do(steps, say)

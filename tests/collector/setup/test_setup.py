@@ -128,6 +128,13 @@ def test_a_new_address_renews_both_certificates_and_restarts_the_broker(computer
     assert said == ["No certificate has to be renewed."]
 
 
+def test_a_renewal_starts_no_broker_that_a_person_stopped(computer: FakeComputer) -> None:
+    set_up(computer)
+    computer.run("systemctl", "disable", "--now", paths.BROKER_UNIT)
+    assert run.renew(computer, [ipaddress.ip_address("192.168.1.21")], say=lambda _: None) == 0
+    assert paths.BROKER_UNIT not in computer.active
+
+
 @pytest.mark.parametrize("at", range(3))
 def test_a_renewal_that_was_killed_restarts_the_broker_the_next_time(computer: FakeComputer, at: int) -> None:
     set_up(computer)
