@@ -230,6 +230,20 @@ def test_an_authority_made_by_hand_is_taken_from_a_stick(computer: FakeComputer,
     assert computer.text(f"{paths.ETC}/authority/ca.key") == (stick / "ca.key").read_text().strip()
 
 
+def test_another_authority_and_a_name_outside_it_are_refused_before_the_first_change(
+    computer: FakeComputer, tmp_path: Path
+) -> None:
+    other = FakeComputer(tmp_path / "other")
+    set_up(other)
+    set_up(computer)
+    changes = computer.changes
+    with pytest.raises(UsageError, match="another one in"):
+        set_up(computer, taken=other.path(f"{paths.ETC}/authority"))
+    with pytest.raises(UsageError, match=r"found fablab\.example"):
+        set_up(computer, hosts=("fablab.example",))
+    assert computer.changes == changes
+
+
 def test_a_stick_without_the_key_is_refused(computer: FakeComputer, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"wanted ca\.crt and ca\.key"):
         set_up(computer, taken=tmp_path)

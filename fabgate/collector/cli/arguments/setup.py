@@ -46,7 +46,9 @@ def add_verbs(add: shared.Add) -> None:
         "--authority", type=Path, metavar="FOLDER", help="use the authority whose ca.crt and ca.key are in this folder"
     )
     setup.add_argument(
-        "--new-authority", action="store_true", help="make a new authority, although gates may trust another one"
+        "--new-authority",
+        action="store_true",
+        help="make an authority, although the certificate of another one is here without its key",
     )
     setup.add_argument("--yes", action="store_true", help="do not ask; take what this computer suggests")
     add(

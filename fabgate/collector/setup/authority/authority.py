@@ -125,11 +125,7 @@ def load(certificate_pem: bytes, key_pem: bytes, *, whose: str, now: datetime) -
 
 def issue(authority: Authority, use: Use, names: Names, now: datetime) -> Issued:
     """Issue a certificate with a new key. Raises UsageError for a name for which the authority is not valid."""
-    if strange := naming.outside(names, authority.certificate):
-        raise UsageError(
-            f"found {', '.join(strange)}, for which the authority of this workshop is not valid; use a name below"
-            f" .{naming.LOCAL}, or make a new authority"
-        )
+    check_names(authority, names)
     begins, ends = _validity(authority.certificate, use, now)
     key = ec.generate_private_key(ec.SECP256R1())
     # Clients read the names of the list below; a name here would be a second one to keep.
@@ -147,6 +143,15 @@ def issue(authority: Authority, use: Use, names: Names, now: datetime) -> Issued
         .sign(authority.key, hashes.SHA256())
     )
     return Issued(certificate, certificate.public_bytes(serialization.Encoding.PEM), _key_pem(key))
+
+
+def check_names(authority: Authority, names: Names) -> None:
+    """Raise UsageError for a name or an address for which the authority is not valid."""
+    if strange := naming.outside(names, authority.certificate):
+        raise UsageError(
+            f"found {', '.join(strange)}, for which the authority of this workshop is not valid; use a name below"
+            f" .{naming.LOCAL}, or make a new authority"
+        )
 
 
 def why_renew(certificate: x509.Certificate, authority: x509.Certificate, names: Names, now: datetime) -> str:

@@ -19,7 +19,7 @@ class Certificates:
     """Makes the authority, and issues what is missing or ends soon.
 
     `taken` is a folder with ca.crt and ca.key of an authority that was made by hand. With `is_new` an authority is made
-    although the certificate of another one is here.
+    although the certificate of another one is here, without its key.
     """
 
     computer: Computer
@@ -46,6 +46,12 @@ class Certificates:
                 f"make the authority of the workshop, which can sign for {names} and the local network only",
                 "issue the certificates of broker and pages",
             ]
+        authority.check_names(made, self.site.names)
+        if self.taken and self._take(self.taken).certificate != made.certificate:
+            raise UsageError(
+                f"found an authority in {paths.ETC}/authority, and another one in {self.taken}: gates and phones trust the"
+                " first; leave out --authority"
+            )
         due = files.due(made, self.site.names, now)
         lines = [f"renew the certificate of the {use.value}, because {why}" for use, why in due.items()]
         return lines if files.is_published(made) else [*lines, f"publish the authority's certificate as {paths.CA}"]
