@@ -60,16 +60,16 @@ def used(machine: str, session: str, minutes: int, *, member: str = "m-1", at: d
 
 
 def test_a_month_is_summed_by_machine_and_only_what_is_mine_is_shown(mine):
-    used("laser", "s-1", 30)
-    used("laser", "s-2", 15, at=NOON - timedelta(days=2))
-    used("saw", "s-3", 5)
-    used("saw", "s-4", 55, member="m-2")
+    used("laser", "session-1", 30)
+    used("laser", "session-2", 15, at=NOON - timedelta(days=2))
+    used("saw", "session-3", 5)
+    used("saw", "session-4", 55, member="m-2")
     page = text(mine.get("/my-minutes"))
     assert "0:50:00" in page
     assert "0:45:00" in page
     assert "3 sessions" in page
-    assert "s-3" in page
-    assert "s-4" not in page
+    assert "session-3" in page
+    assert "session-4" not in page
 
 
 @pytest.mark.parametrize(
@@ -82,13 +82,13 @@ def test_a_membership_that_is_over_is_not_said_to_go_on(mine, ada, days, said):
 
 
 def test_another_month_is_one_click_away(mine):
-    used("laser", "s-1", 30)
-    used("laser", "s-2", 15, at=NOON - timedelta(days=40))
+    used("laser", "session-1", 30)
+    used("laser", "session-2", 15, at=NOON - timedelta(days=40))
     page = text(mine.get("/my-minutes"))
     assert 'href="?month=2026-10"' in page
     older = text(mine.get("/my-minutes?month=2026-10"))
-    assert "s-2" in older
-    assert "s-1" not in older
+    assert "session-2" in older
+    assert "session-1" not in older
     assert 'href="?month=2026-11"' in older
 
 

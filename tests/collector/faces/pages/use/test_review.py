@@ -114,8 +114,8 @@ def test_many_cases_ask_the_database_no_more_often_than_few(used, browse):
 
 
 def test_a_doubt_of_up_to_a_minute_is_not_asked_about(used, browse):
-    used.session("s-4", "m-3", NOON + timedelta(hours=7), 30, reason="power-loss", uncertainty_ms=60_000)
-    assert "s-4" not in text(browse("accountant").get("/use/review"))
+    used.session("session-4", "m-3", NOON + timedelta(hours=7), 30, reason="power-loss", uncertainty_ms=60_000)
+    assert "session-4" not in text(browse("accountant").get("/use/review"))
 
 
 def test_several_are_settled_at_once_with_author_and_note(used, browse):
