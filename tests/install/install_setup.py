@@ -52,7 +52,7 @@ def test_one_command_makes_a_collector_and_a_second_time_it_changes_nothing(syst
     root.cut_power()
     root.start()
     _is_set_up(root)
-    seen(root.says("cat /etc/fabgate/collector.env | grep ALLOWED"))
+    seen(root.says("cat /etc/fabgate/collector.env | grep ^FABGATE_ALLOWED"))
 
 
 @BOTH_SUITES
