@@ -20,6 +20,7 @@ COLLECTOR = SYSTEMD / "fabgate-collector@.service"
 PROCESSES = ("ingest", "web", "worker")
 SOCKETS = {name: SYSTEMD / f"fabgate-collector-{name}.socket" for name in ("https", "http")}
 FIREWALL = SYSTEMD / "fabgate-firewall.service"
+CERTIFICATES = SYSTEMD / "fabgate-collector-certificates.service"
 BACKUP = SYSTEMD / "fabgate-collector-backup.service"
 BROKER = SYSTEMD / "fabgate-broker.service"
 
@@ -142,6 +143,25 @@ def left_open(unit: Path, folder: Path) -> set[str]:
 @pytest.mark.parametrize("unit", [GATE, COLLECTOR, BACKUP, BROKER], ids=lambda unit: unit.stem)
 def test_a_unit_leaves_open_only_what_it_needs(unit, tmp_path):
     needed = NETWORK | PINS_AND_CLOCK if unit == GATE else NETWORK
+    assert left_open(unit, tmp_path) <= needed
+
+
+#: Two units are root: one loads the limits of connections, the other reads the authority's key and gives a group the right to
+#: read a certificate. Both ask the kernel over a socket; the second one also asks systemd to restart the broker.
+AS_ROOT = {"UserOrDynamicUser", "PrivateUsers", "PrivateNetwork", "RestrictAddressFamilies_AF_NETLINK"}
+RENEWS = {
+    *("CapabilityBoundingSet_CAP_CHOWN_FSETID_SETFCAP", "SystemCallFilter_privileged"),
+    *("RestrictAddressFamilies_AF_UNIX", "RootDirectoryOrRootImage", "UMask"),
+}
+
+
+@needs_systemd
+@pytest.mark.parametrize(
+    ("unit", "needed"),
+    [(FIREWALL, AS_ROOT | {"CapabilityBoundingSet_CAP_NET_ADMIN"}), (CERTIFICATES, AS_ROOT | RENEWS)],
+    ids=lambda one: one.stem if isinstance(one, Path) else "",
+)
+def test_a_unit_of_root_leaves_open_only_what_it_needs(unit, needed, tmp_path):
     assert left_open(unit, tmp_path) <= needed
 
 
