@@ -32,7 +32,7 @@ _ENVIRONMENT: Final = {
 #: A command that takes longer hangs. In seconds; an upgrade of Debian says its own.
 _HANGS_S: Final = 300.0
 #: The unit of a command that is going to be killed.
-_DOOMED: Final = "doomed.service"
+DOOMED: Final = "doomed.service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ class Root:
     def doom(self, command: str) -> subprocess.Popen[bytes]:
         """Begin a command as a unit of its own, which `kill` ends with all its processes. Its output is a pipe."""
         named = [f"--setenv={name}={value}" for name, value in _ENVIRONMENT.items()]
-        begin = ["systemd-run", "--quiet", "--collect", "--pipe", "--wait", f"--unit={_DOOMED}", *named]
+        begin = ["systemd-run", "--quiet", "--collect", "--pipe", "--wait", f"--unit={DOOMED}", *named]
         return subprocess.Popen(
             self._enter(*begin, "bash", "-c", command),
             stdin=subprocess.DEVNULL,
@@ -174,7 +174,7 @@ class Root:
 
     def kill(self) -> None:
         """End all processes of the command of `doom` at once (SIGKILL)."""
-        self.run(f"systemctl kill --signal=KILL {_DOOMED}", check=False)
+        self.run(f"systemctl kill --signal=KILL {DOOMED}", check=False)
 
     def write(self, path: str, text: str, *, mode: int = 0o644, owner: str = "root:root") -> None:
         """Write a file, and the folders above it."""
