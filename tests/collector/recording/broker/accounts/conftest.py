@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from tests.collector.recording.broker.accounts.own_broker import Client, OwnBroker, running
+from tests.collector.recording.broker.accounts.own_broker import OwnBroker, running
 from tests.collector.rosters import add
+from tests.support.mqtt_connection import Client
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def connect(broker) -> Iterator[Callable[..., Client]]:
 
         def connected(gate: str, password: str = "", **options: Any) -> Client:
             own = broker.env.mqtt_password_file if gate == "collector" else password_file(broker.env, gate)
-            client = Client(broker, f"lyon/{gate}", password or own.read_text().strip(), **options)
+            client = broker.connection(f"lyon/{gate}", password or own.read_text().strip(), **options)
             stack.callback(client.close)
             return client
 

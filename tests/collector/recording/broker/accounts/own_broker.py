@@ -9,20 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
-
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 from fabgate.demo.processes.ports import free_port
 from tests.deploy.places import CONFIG
 from tests.support.mosquitto import Mosquitto
-from tests.support.patience import HANGS_S, wait
-
-KEPT_S = 3_600
+from tests.support.mqtt_connection import Client
+from tests.support.patience import wait
 
 
 @dataclass
@@ -35,6 +28,11 @@ class OwnBroker(Mosquitto):
     @property
     def socket(self) -> Path:
         return self.directory / "control" / "socket"
+
+    def connection(self, account: str, password: str, **options: Any) -> Client:
+        """Connect over TLS as a gate, or as the collector, which has a port of its own."""
+        port = self.collector_port if account.endswith("/collector") else self.port
+        return Client(port, account, password, ca=self.ca, **options)
 
     @property
     def accounts(self) -> Path:
@@ -96,59 +94,3 @@ def running(directory: Path, papers: Path, env: Any) -> Iterator[OwnBroker]:
         yield broker
     finally:
         broker.stop()
-
-
-class Client:
-    """A gate's connection, or that of the collector, which keeps what it receives."""
-
-    def __init__(
-        self, broker: OwnBroker, account: str, password: str, *, client_id: str = "", kept: bool = False
-    ) -> None:
-        assert broker.ca is not None
-        self.received: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
-        self._answers: SimpleQueue[Any] = SimpleQueue()
-        #: Why connections ended.
-        self.lost: list[str] = []
-        self.limits: Any = None
-        self.session_present = False
-        self.paho = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id or account,
-            protocol=paho.MQTTv5,
-            reconnect_on_failure=False,
-        )
-        self.paho.tls_set(str(broker.ca))
-        self.paho.username_pw_set(account, password)
-        self.paho.on_connect = self._on_connect
-        self.paho.on_publish = lambda _c, _u, _m, reason, _p: self._answers.put(reason)
-        self.paho.on_subscribe = lambda _c, _u, _m, reasons, _p: self._answers.put(reasons[0])
-        self.paho.on_unsubscribe = lambda _c, _u, _m, reasons, _p: self._answers.put(reasons[0])
-        self.paho.on_message = lambda _c, _u, message: self.received.put((message.topic, message.payload))
-        self.paho.on_disconnect = lambda _c, _u, _f, reason, _p: self.lost.append(str(reason))
-        keeps = Properties(PacketTypes.CONNECT)
-        keeps.SessionExpiryInterval = KEPT_S if kept else 0
-        port = broker.collector_port if account.endswith("/collector") else broker.port
-        self.paho.connect("127.0.0.1", port, clean_start=not kept, properties=keeps)
-        self.paho.loop_start()
-        self.greeting = str(self._answers.get(timeout=HANGS_S))
-
-    def _on_connect(self, _client: Any, _data: Any, flags: Any, reason: Any, properties: Any) -> None:
-        self.limits, self.session_present = properties, flags.session_present
-        self._answers.put(reason)
-
-    def publish(self, topic: str, payload: bytes = b"{}", *, retain: bool = False) -> str:
-        self.paho.publish(topic, payload, qos=1, retain=retain)
-        reason = self._answers.get(timeout=HANGS_S)
-        return str(reason) if reason.is_failure else "Success"
-
-    def subscribe(self, topic: str) -> str:
-        self.paho.subscribe(topic, qos=1)
-        return str(self._answers.get(timeout=HANGS_S))
-
-    def unsubscribe(self, topic: str) -> str:
-        self.paho.unsubscribe(topic)
-        return str(self._answers.get(timeout=HANGS_S))
-
-    def close(self) -> None:
-        self.paho.disconnect()
-        self.paho.loop_stop()

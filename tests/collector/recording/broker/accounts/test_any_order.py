@@ -20,7 +20,7 @@ from fabgate.collector.recording.broker.accounts.control import Control
 from fabgate.collector.recording.broker.accounts.keeper import Keeper
 from fabgate.errors import FabgateError
 from tests.collector.recording.broker.accounts.conftest import password_file
-from tests.collector.recording.broker.accounts.own_broker import Client, OwnBroker
+from tests.collector.recording.broker.accounts.own_broker import OwnBroker
 from tests.conftest import SOAK
 from tests.support.mosquitto import MOSQUITTO
 
@@ -157,7 +157,7 @@ class World:
             assert accepted == ({file} if f"lyon/{name}" in wanted else set())
 
     def greeting(self, name: str, password: str) -> str:
-        client = Client(self.broker, f"lyon/{name}", password)
+        client = self.broker.connection(f"lyon/{name}", password)
         client.close()
         return client.greeting
 
