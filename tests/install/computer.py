@@ -30,7 +30,8 @@ ENABLE: Final = "systemctl enable --now fabgate-gate.service fabgate-collector.t
 #: What the doctor finds in any root of nspawn: it has no network for its clock, and its disk is an overlay.
 OF_ANY_ROOT: Final = {"clock", "disk-kind"}
 SOURCE: Final = "/etc/apt/sources.list.d/fabgate.sources"
-_GATE_YAML: Final = """\
+#: A gate with an emulated reader, without the lines that say from where it has its roster.
+GATE_YAML: Final = """\
 site: lyon
 gate: laser-2
 state_dir: /var/lib/fabgate
@@ -38,8 +39,8 @@ demo: true
 machine: {name: Laser 2, limit_s: 7200}
 reader: {driver: simulated, control_socket: /run/fabgate/reader.sock}
 output: {driver: memory}
-roster: {file: /etc/fabgate/members.yaml}
 """
+_ALONE: Final = "roster: {file: /etc/fabgate/members.yaml}\n"
 _MEMBERS: Final = f'members:\n  - {{id: m-1, name: Ada, badges: ["{BADGE}"]}}\n'
 _ENV: Final = "FABGATE_SITE=lyon\nFABGATE_TZ=Europe/Paris\n"
 
@@ -95,7 +96,7 @@ def set_up(root: Root, *packages: str) -> None:
         add_row(root)
         copy_nightly(root)
     if GATE in packages:
-        root.write("/etc/fabgate/gate.yaml", _GATE_YAML, mode=0o640, owner="root:fabgate")
+        root.write("/etc/fabgate/gate.yaml", GATE_YAML + _ALONE, mode=0o640, owner="root:fabgate")
         root.write("/etc/fabgate/members.yaml", _MEMBERS, mode=0o640, owner="root:fabgate")
         root.run("runuser -u fabgate -- fabgate check /etc/fabgate/gate.yaml")
         root.run("systemctl enable --now fabgate-gate")
@@ -184,7 +185,7 @@ def journal(root: Root) -> list[dict[str, Any]]:
 
 
 def newest(root: Root, fact: str) -> dict[str, Any]:
-    """Return what the newest entry of a kind says, such as "session.ended". Raises IndexError if there is none."""
+    """Return what the newest entry of a kind says, such as "session.ended". Raises IndexError without such an entry."""
     found: dict[str, Any] = [entry for entry in journal(root) if entry["type"] == f"fabgate.{fact}.v1"][-1]["data"]
     return found
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import subprocess
 
 import pytest
 
@@ -187,16 +186,4 @@ def test_a_move_that_is_killed_and_repeated_ends_whole(systems, request, seen, n
 def kill(root: Root, command: str, after_s: float, *, power: bool) -> bool:
     """Kill a command, or the whole computer, after some seconds. Return whether it was still running."""
     with root.doom(command) as process:
-        try:
-            process.wait(timeout=after_s)
-        except subprocess.TimeoutExpired:
-            pass
-        else:
-            return False
-        if power:
-            root.cut_power()
-        else:
-            root.kill()
-    if power:
-        root.start()
-    return True
+        return root.interrupt(process, after_s, power=power)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import subprocess
 from collections.abc import Callable
 from typing import Final
 
@@ -73,19 +72,7 @@ def _kill_at(root: Root, command: str, percent: float, after_s: float, *, power:
             found = _PROGRESS.match(line)
             if found and float(found[1]) >= percent:
                 break
-        try:
-            process.wait(timeout=after_s)
-        except subprocess.TimeoutExpired:
-            pass
-        else:
-            return False
-        if power:
-            root.cut_power()
-        else:
-            root.kill()
-    if power:
-        root.start()
-    return True
+        return root.interrupt(process, after_s, power=power)
 
 
 def _all_is_well(root: Root, doing: str, before: int, wanted: dict[str, str]) -> None:

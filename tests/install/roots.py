@@ -176,6 +176,19 @@ class Root:
         """End all processes of the command of `doom` at once (SIGKILL)."""
         self.run(f"systemctl kill --signal=KILL {DOOMED}", check=False)
 
+    def interrupt(self, process: subprocess.Popen[bytes], after_s: float, *, power: bool = False) -> bool:
+        """Kill the command of `doom`, or with `power` the whole computer, after some seconds. Return whether it still ran."""
+        try:
+            process.wait(timeout=after_s)
+        except subprocess.TimeoutExpired:
+            if not power:
+                self.kill()
+                return True
+            self.cut_power()
+            self.start()
+            return True
+        return False
+
     def write(self, path: str, text: str, *, mode: int = 0o644, owner: str = "root:root") -> None:
         """Write a file, and the folders above it."""
         self.run(
