@@ -48,7 +48,7 @@ def setup(
     with _alone(computer):
         settings = settings_file.read(computer.text(paths.SETTINGS))
         site = choose(wishes, settings, suggested, ask)
-        if wrong := list(examine.mistakes(computer, settings)):
+        if wrong := list(examine.mistakes(computer, site, settings)):
             raise UsageError("\n".join([*wrong, "nothing was changed"]))
         certificates = Certificates(computer, site, taken, is_new)
         steps = _steps(computer, site, certificates)
@@ -62,6 +62,7 @@ def setup(
                 say("Nothing was changed.")
                 return 1
             _do(steps, say)
+            _wait_for_doctor(computer)
         else:
             say("Everything is set up already.")
         return _end(computer, site, certificates.fingerprint(), say)
@@ -116,7 +117,6 @@ def _do(steps: Sequence[Step], say: Say) -> None:
 
 def _end(computer: Computer, site: Site, fingerprint: str, say: Say) -> int:
     host = site.names.hosts[0]
-    _wait_for_doctor(computer)
     say("")
     code = computer.run(paths.PROGRAM, "doctor", shows=True).code
     say("")
@@ -148,9 +148,10 @@ def _alone(computer: Computer) -> Iterator[None]:
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     lock = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FabgateError("another setup or renewal runs on this computer: wait until it has ended") from error
         yield
-    except BlockingIOError as error:
-        raise FabgateError("another setup or renewal runs on this computer: wait until it has ended") from error
     finally:
         os.close(lock)

@@ -102,9 +102,9 @@ def choose(wishes: Wishes, settings: Mapping[str, str], suggested: Suggestions, 
 
 
 def hosts_of(settings: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the names in FABGATE_ALLOWED_HOSTS, without addresses."""
-    listed = (host.strip() for host in settings.get("FABGATE_ALLOWED_HOSTS", "").split(","))
-    return tuple(host for host in listed if host and not _is_address(host))
+    """Return the names in FABGATE_ALLOWED_HOSTS, without addresses, and without `*` and .example.org, which stand for many."""
+    listed = (host.strip().lower() for host in settings.get("FABGATE_ALLOWED_HOSTS", "").split(","))
+    return tuple(host for host in listed if host and host[0] not in "*." and not _is_address(host))
 
 
 def _asked(ask: Ask | None, question: str, suggestion: str) -> str:

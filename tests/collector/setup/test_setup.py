@@ -101,10 +101,10 @@ def test_a_kill_between_new_settings_and_the_restart_is_noticed(computer: FakeCo
 
 
 def test_other_lines_of_the_settings_stay(computer: FakeComputer) -> None:
-    computer.put(paths.SETTINGS, "# ours\nFABGATE_SITE=lyon\nFABGATE_SMTP_URL=smtp://mail.example/\nFABGATE_LANG=en\n")
+    computer.put(paths.SETTINGS, "# ours\nFABGATE_SITE=lyon\nFABGATE_SMTP_URL=smtp://mail.example/\nFABGATE_MAIL_FROM=a@example.org\nFABGATE_LANG=en\n")
     set_up(computer)
     text = computer.text(paths.SETTINGS)
-    assert text.startswith("# ours\nFABGATE_SITE=lyon\nFABGATE_SMTP_URL=smtp://mail.example/\nFABGATE_LANG=en\n")
+    assert text.startswith("# ours\nFABGATE_SITE=lyon\nFABGATE_SMTP_URL=smtp://mail.example/\nFABGATE_MAIL_FROM=a@example.org\nFABGATE_LANG=en\n")
     assert settings(computer)["FABGATE_WEB_CERT"] == paths.PAGES
 
 
@@ -160,6 +160,9 @@ def test_a_renewal_that_was_killed_restarts_the_broker_the_next_time(computer: F
         (lambda one: one.listeners.update({8883: "mosquitto"}), "found mosquitto on port 8883"),
         (lambda one: one.put(paths.SETTINGS, "FABGATE_MQTT_HOST=broker.lan\n"), "found FABGATE_MQTT_HOST=broker.lan"),
         (lambda one: one.put(paths.SETTINGS, "FABGATE_SITE=paris\n"), "found the site paris"),
+        (lambda one: one.put(paths.SETTINGS, "FABGATE_PROXIES=127.0.0.1\n"), "FABGATE_PROXIES"),
+        (lambda one: one.put(paths.SETTINGS, "FABGATE_HTTPS=0\n"), "FABGATE_HTTPS"),
+        (lambda one: one.put(paths.SETTINGS, "FABGATE_MQTT_USERNAME=lyon/books\n"), "FABGATE_MQTT_USERNAME"),
         (lambda one: one.put(paths.CA, "a certificate"), "--new-authority"),
     ],
 )
@@ -197,7 +200,7 @@ def test_a_first_copy_is_made_at_once(computer: FakeComputer) -> None:
 
 
 def test_books_on_postgresql_have_copies_of_their_own(computer: FakeComputer) -> None:
-    computer.put(paths.SETTINGS, "FABGATE_DATABASE_URL_FILE=/etc/fabgate/database.url\n")
+    computer.put(paths.SETTINGS, "FABGATE_DATABASE_URL=postgresql://fabgate:secret@127.0.0.1/fabgate\n")
     set_up(computer)
     assert list(computer.path(paths.COPIES).iterdir()) == []
     assert "fabgate-collector-backup.timer" not in computer.enabled
@@ -209,6 +212,28 @@ def test_a_missing_program_that_one_can_do_without_is_a_note(computer: FakeCompu
     said = set_up(computer)
     assert len([line for line in said if line.startswith("note: ") and "apt install" in line]) == 3
     assert paths.FIREWALL_UNIT not in computer.enabled
+
+
+def test_another_time_server_stays_and_is_named(computer: FakeComputer) -> None:
+    computer.path("/usr/sbin/chronyd").rename(computer.path("/usr/sbin/ntpd"))
+    said = set_up(computer)
+    assert [line for line in said if "/usr/sbin/ntpd stays" in line]
+    assert not [line for line in said if "apt install chrony" in line]
+
+
+def test_a_name_for_many_hosts_gets_no_certificate_and_stops_no_renewal(computer: FakeComputer) -> None:
+    set_up(computer)
+    text = computer.text(paths.SETTINGS).replace("HOSTS=atelier.local", "HOSTS=*,.example.org,atelier.local")
+    computer.put(paths.SETTINGS, f"{text}\n")
+    assert run.renew(computer, SUGGESTED.addresses, say=lambda _: None) == 0
+
+
+def test_the_doctor_is_awaited_only_after_a_change(computer: FakeComputer) -> None:
+    computer.doctor_code = 1
+    set_up(computer)
+    asked = computer.commands.count((paths.PROGRAM, "doctor", "--json"))
+    set_up(computer)
+    assert computer.commands.count((paths.PROGRAM, "doctor", "--json")) == asked > 1
 
 
 def test_a_unit_that_does_not_start_is_named_and_the_next_run_goes_on(computer: FakeComputer) -> None:
