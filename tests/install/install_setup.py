@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from tests.install import computer, roots
+from tests.install import computer, everything, roots
 from tests.install.computer import COLLECTOR, GATE
 from tests.install.roots import Root
 from tests.support.patience import wait
@@ -16,14 +16,7 @@ from tests.support.patience import wait
 SETUP: Final = "fabgate-collector setup --yes --site lyon --tz Europe/Paris --lang fr"
 BOTH_SUITES = pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 _KEYS: Final = ("token", "seal.keys", "badge.keys", "mqtt.password")
-_GATE_YAML: Final = """\
-site: lyon
-gate: laser-2
-state_dir: /var/lib/fabgate
-demo: true
-machine: {name: Laser 2, limit_s: 7200}
-reader: {driver: simulated, control_socket: /run/fabgate/reader.sock}
-output: {driver: memory}
+_JOINED: Final = """\
 roster: {url: "https://localhost", token_file: token, ca: ca.crt}
 gate_key_file: seal.keys
 badge_key_file: badge.keys
@@ -62,11 +55,8 @@ def test_setup_is_killed_and_the_same_command_completes(systems, suite, seen, re
     computer.install(root, COLLECTOR)
     kills = 0
     for _ in range(max(2, request.config.option.kills // 4)):
-        began = root.doom(SETUP)
-        time.sleep(chance.uniform(0.2, 6.0))  # the moment of the kill
-        root.kill()
-        began.communicate()
-        kills += began.returncode != 0
+        with root.doom(SETUP) as process:
+            kills += root.interrupt(process, chance.uniform(0.2, 6.0))
     root.run(SETUP, check=False)
     _is_set_up(root)
     assert "Everything is set up already." in root.run(SETUP, check=False)
@@ -82,7 +72,7 @@ def test_a_gate_delivers_over_tls_and_is_cut_off_within_a_minute(systems, seen):
     _let_ada_use(root, "laser-2")
     for name in _KEYS:
         root.run(f"install -m 640 -g fabgate /var/lib/fabgate-collector/gates/laser-2/{name} -t /etc/fabgate")
-    root.write("/etc/fabgate/gate.yaml", _GATE_YAML, mode=0o640, owner="root:fabgate")
+    root.write("/etc/fabgate/gate.yaml", computer.GATE_YAML + _JOINED, mode=0o640, owner="root:fabgate")
     root.run("systemctl enable --now fabgate-gate")
     wait(lambda: "newest" in root.says("fabgate-collector gates"), "a roster of the gate")
     computer.tap(root)
@@ -113,6 +103,25 @@ def test_a_port_in_use_and_settings_of_a_person_are_named_and_nothing_changes(sy
     assert (done.code, "FABGATE_MQTT_HOST=broker.lan" in done) == (2, True)
     assert not root.exists("/etc/fabgate/authority")
     assert not root.exists("/var/lib/fabgate-collector")
+
+
+@BOTH_SUITES
+def test_purge_with_the_answer_yes_leaves_nothing_of_a_collector_that_was_set_up(systems, suite, seen):
+    root = systems.bare(suite)
+    everything.install_dependencies(root, COLLECTOR)
+    before = everything.files(root)
+    computer.install(root, COLLECTOR)
+    root.run(SETUP, check=False)
+    _is_set_up(root)
+    assert "inet fabgate" in root.says("nft list tables")
+    root.run(f"echo {COLLECTOR} {COLLECTOR}/delete-data boolean true | debconf-set-selections")
+    root.run(f"apt-get purge -y -q {COLLECTOR}")
+    # Debian's broker, which nobody had set up, stays off.
+    switched_off = {"/etc/systemd/system/multi-user.target.wants/mosquitto.service"}
+    assert sorted(everything.differences(before, everything.files(root)) ^ switched_off) == []
+    assert computer.processes(root) == ""
+    assert root.says("getent passwd fabgate-collector fabgate-broker; nft list tables; ss -Hltn") == ""
+    seen(f"{len(before)} files compared")
 
 
 def _is_set_up(root: Root) -> None:
