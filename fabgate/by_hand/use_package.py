@@ -181,7 +181,7 @@ def _alone(computer: Computer) -> Iterator[None]:
 
 
 def ask_person(question: str) -> bool:
-    """Ask the person at the terminal. Raises UsageError where there is none."""
+    """Ask the person at the terminal. Raises UsageError without a terminal."""
     if not sys.stdin.isatty():
         raise UsageError(
             "found no terminal to ask, wanted an answer: run it in a terminal, or with --yes; nothing was changed"

@@ -26,7 +26,7 @@ def test_an_update_changes_the_tables_and_every_printed_command_leads_back(syste
     root.run(f"fabgate-collector gate-add {LATER_ROW} --machine saw")
     told = root.run("fabgate-collector rollback")
     assert f"cli:fabgate-collector: gate added, {LATER_ROW}" in told
-    # The very lines that are printed, in their order; apt-get reads them as apt does, and asks nobody.
+    # The very lines that are printed, in their order; apt-get reads them as apt does, without a question.
     commands = re.findall(r"^  \d\. (.*)$", told.text, re.MULTILINE)
     assert [command.split()[0] for command in commands] == ["systemctl", COLLECTOR, "apt", COLLECTOR]
     for command in commands[:2]:

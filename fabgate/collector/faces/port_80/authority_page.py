@@ -46,7 +46,7 @@ class AuthorityPage:
         self._made: dict[str, tuple[AuthorityCertificate | None, bytes]] = {}
 
     def certificate(self) -> AuthorityCertificate | None:
-        """Return the certificate of the authority; None if there is none."""
+        """Return the certificate of the authority; None while its file is missing or damaged."""
         try:
             with self._ca.open("rb") as file:
                 text = file.read(_MOST_BYTES).decode("latin-1")

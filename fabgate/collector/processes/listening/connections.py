@@ -41,7 +41,7 @@ MOST_OF_ADDRESS: Final = 400
 MOST_OF_PORT_80: Final = 100
 #: The part of the room that handshakes may take from what waits for requests: a quarter.
 _HANDSHAKES: Final = 4
-#: How many new connections are accepted at once. A few for port 80: whoever floods it then waits, and not the pages.
+#: How many new connections are accepted at once. A few for port 80: an address that floods it then waits, and the pages do not.
 BACKLOG: Final = 256
 BACKLOG_OF_PORT_80: Final = 16
 #: Open files: of a connection with an event stream (its own, and three of SQLite), and of everything else.
@@ -147,7 +147,7 @@ class Guard:
             old = (one for one in waiting[busiest] if one.since_s <= before_s)
             victim = min(old, key=lambda one: one.phase, default=None)
         if victim is None and shaking:
-            # However young: whoever has many may open new ones all the time.
+            # Even a young one: an address with many handshakes may begin new ones all the time.
             victim = next(iter(shaking[_largest(shaking)]))
         if victim is None:
             return False

@@ -1,8 +1,8 @@
 """TLS of a connection, from its first byte on: asyncio would tell us of a connection only once its handshake is done.
 
 Half-open connections count for the limits of connections.py, and have a time limit. A handshake costs a processor about
-a millisecond, so their steps are done one by one between other work, and addresses take turns: whoever begins a hundred
-at once delays everybody else's by one step.
+a millisecond, so their steps are done one by one between other work, and addresses take turns: an address that begins a
+hundred at once delays those of the others by one step.
 """
 
 from __future__ import annotations

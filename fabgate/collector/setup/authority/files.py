@@ -44,7 +44,7 @@ class Files:
         return self.folder / "tls" / f"{use.value}.pem"
 
     def load(self, now: datetime) -> Authority | None:
-        """Return the authority, or None if there is none yet. Raises UsageError if it cannot be used, and OSError."""
+        """Return the authority, or None before it is made. Raises UsageError if it cannot be used, and OSError."""
         folder = self.folder / _PRIVATE
         try:
             key = (folder / _KEY).read_bytes()
@@ -93,7 +93,7 @@ class Files:
         try:
             found = x509.load_pem_x509_certificate(self.server(use).read_bytes())
         except FileNotFoundError:
-            return "there is none"
+            return "it is missing"
         except ValueError:
             return "it cannot be read"
         return authority.why_renew(found, made.certificate, names, now)

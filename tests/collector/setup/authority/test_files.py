@@ -54,7 +54,7 @@ def test_only_root_reads_the_key_of_the_authority(etc: Files) -> None:
 def test_a_second_renewal_on_the_same_day_changes_nothing(etc: Files) -> None:
     made = authority.make("lyon", NAMES, NOW)
     etc.store(made)
-    assert etc.renew(made, NAMES, NOW) == dict.fromkeys(Use, "there is none")
+    assert etc.renew(made, NAMES, NOW) == dict.fromkeys(Use, "it is missing")
     before = {use: etc.server(use).read_bytes() for use in Use}
     loaded = etc.load(NOW)
     assert loaded is not None
