@@ -28,8 +28,8 @@ def files(root: Root) -> dict[str, str]:
     pruned = " -o ".join(f"-path {path}" for path in _PASSING)
     found = root.run(rf"find / -xdev \( {pruned} \) -prune -o -printf '%p\t%y %m %u:%g %l\n'").text
     all_files = dict(line.split("\t", 1) for line in found.splitlines() if "\t" in line)
-    sums = root.run(rf"find / -xdev \( {pruned} \) -prune -o -type f -print0 | xargs -0 sha256sum").text
-    for line in sums.splitlines():
+    sums = root.run(rf"find / -xdev \( {pruned} \) -prune -o -type f -print0 | xargs -0 sha256sum -z").text
+    for line in sums.split("\0")[:-1]:  # with -z it writes a name with a backslash as it is
         digest, _, path = line.partition("  ")
         all_files[path] += f" {digest}"
     # Where everything changes, at least nothing may keep our name.
