@@ -24,7 +24,7 @@ class Found:
 
 
 def mapping(text: str) -> dict[str, Any]:
-    """Return a text of YAML as a mapping; {} where it is none, because the program names the mistake."""
+    """Return a text of YAML as a mapping; {} for anything else, because the program names the mistake."""
     found = _yaml(text)
     return found if isinstance(found, dict) else {}
 

@@ -28,7 +28,7 @@ class Part:
     others: tuple[str, ...]
     #: Everything of it that is stopped for the move, and started again if it ran.
     running: tuple[str, ...]
-    #: The one among them that makes a copy, and then ends; "" if there is none.
+    #: The one among them that makes a copy, and then ends; "" for a gate.
     copies: str
     unit: re.Pattern[str]
     #: Its script, and its helper, if it has them.

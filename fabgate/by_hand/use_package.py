@@ -69,7 +69,7 @@ def _prepared(computer: Computer, part: Part, *, ask: Ask, say: Say, ends_sessio
         started=[unit for unit in part.running if unit != part.copies and computer.is_active(unit)],
         tables=found.tables,
     )
-    for line in _told(part, plan, found.notes):
+    for line in _lines(part, plan, found.notes):
         say(line)
     if not ask("Go on?"):
         say("Nothing was changed.")
@@ -86,7 +86,7 @@ def _refuse_session(computer: Computer, part: Part, more: str = "") -> None:
         raise UsageError("\n".join(wrong) + more)
 
 
-def _told(part: Part, plan: Plan, notes: list[str]) -> Iterator[str]:
+def _lines(part: Part, plan: Plan, notes: list[str]) -> Iterator[str]:
     yield f"The {part.name} that was installed by hand becomes that of the package {part.package} {fabgate.__version__}."
     yield "Data, keys, settings and drop-ins stay where they are."
     yield from (f"  note: {note}" for note in notes)

@@ -73,7 +73,7 @@ def run() -> None:
         verification.stop()
         sinks.join(SINKS_END_S)  # what is being sent then may be sent again, which does no harm
         if accounts:
-            accounts.join(ACCOUNTS_END_S)  # so is a change of an account
+            accounts.join(ACCOUNTS_END_S)  # a change of an account may be repeated, too
 
 
 def _note() -> None:

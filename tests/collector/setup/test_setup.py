@@ -101,10 +101,15 @@ def test_a_kill_between_new_settings_and_the_restart_is_noticed(computer: FakeCo
 
 
 def test_other_lines_of_the_settings_stay(computer: FakeComputer) -> None:
-    computer.put(paths.SETTINGS, "# ours\nFABGATE_SITE=lyon\nFABGATE_SMTP_URL=smtp://mail.example/\nFABGATE_MAIL_FROM=a@example.org\nFABGATE_LANG=en\n")
+    computer.put(
+        paths.SETTINGS,
+        "# ours\nFABGATE_SITE=lyon\nFABGATE_SMTP_URL=smtp://mail.example/\nFABGATE_MAIL_FROM=a@example.org\nFABGATE_LANG=en\n",
+    )
     set_up(computer)
     text = computer.text(paths.SETTINGS)
-    assert text.startswith("# ours\nFABGATE_SITE=lyon\nFABGATE_SMTP_URL=smtp://mail.example/\nFABGATE_MAIL_FROM=a@example.org\nFABGATE_LANG=en\n")
+    assert text.startswith(
+        "# ours\nFABGATE_SITE=lyon\nFABGATE_SMTP_URL=smtp://mail.example/\nFABGATE_MAIL_FROM=a@example.org\nFABGATE_LANG=en\n"
+    )
     assert settings(computer)["FABGATE_WEB_CERT"] == paths.PAGES
 
 

@@ -39,7 +39,7 @@ class AuthorityCertificate:
 
 
 class AuthorityPage:
-    """Makes the page; made once for each language and certificate, because anybody may ask for it."""
+    """Makes the page, once for each language and certificate: no request makes it work much."""
 
     def __init__(self, ca: Path, site: str, address: str) -> None:
         self._ca, self._site, self._address = ca, site, address

@@ -65,8 +65,8 @@ class Environment:
     allowed_hosts: tuple[str, ...]
     database_url: str = field(repr=False)  # it may contain a password
     https: bool
-    #: Whether browsers are told to use nothing but TLS for a year. A browser that has been told so offers no way around a
-    #: certificate that it does not trust, so a certificate of the workshop's own authority is shown without.
+    #: Whether browsers are told to use nothing but TLS for a year. A browser then offers no way around a certificate
+    #: that it does not trust, so a certificate of the workshop's own authority is shown without.
     hsts: bool
     #: Empty where no proxy is trusted.
     proxies: str

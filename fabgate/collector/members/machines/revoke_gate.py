@@ -14,7 +14,7 @@ from fabgate.errors import UsageError
 
 
 def find(name: str) -> Gate:
-    """Return a gate. Raises UsageError if there is none of that name."""
+    """Return a gate. Raises UsageError for an unknown name."""
     gate = Gate.objects.filter(name=name).first()
     if gate is None:
         raise UsageError(f"found no gate {name!r}; `{called.command('gates')}` lists all")

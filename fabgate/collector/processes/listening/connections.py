@@ -97,7 +97,7 @@ class Guard:
         return len(self._open)
 
     def admit(self, new: Connection) -> bool:
-        """Admit a new connection, closing another if necessary; return False if there is none to close."""
+        """Admit a new connection, closing another if necessary; return False if none can be closed."""
         address = new.client[0] if new.client else ""
         if self._of[address] >= self._most_of_address and not self._is_proxy(address):
             room = self._end_one(address, self._most_of_address, *(_only(address, one) for one in self._groups))
@@ -138,7 +138,7 @@ class Guard:
                     del groups[address]
 
     def _end_one(self, own: str, most: int, shaking: _Groups, waiting: _Groups) -> bool:
-        """Close one of these connections for a new one of the address `own`; return False if there is none to close."""
+        """Close one of these connections for a new one of the address `own`; return False if none can be closed."""
         victim = None
         if waiting and sum(map(len, shaking.values())) * _HANDSHAKES < most:
             # An address gets none of its own closed that are young: during a rush they are about to send.

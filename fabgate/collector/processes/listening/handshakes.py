@@ -51,7 +51,7 @@ class Door(SSLProtocol):
             asyncio.get_running_loop(),
             connection,
             context,
-            None,  # type: ignore[arg-type]  # nobody waits: the connection is told when the handshake is done
+            None,  # type: ignore[arg-type]  # asyncio's future; `connection_made` says when the handshake is done
             server_side=True,
             ssl_handshake_timeout=HANDSHAKE_S,  # type: ignore[arg-type]  # any number
             ssl_shutdown_timeout=GOODBYE_S,

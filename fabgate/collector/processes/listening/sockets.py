@@ -20,7 +20,7 @@ _FIRST: Final = 3
 
 
 def handed_over(environ: MutableMapping[str, str] = os.environ) -> dict[str, list[socket.socket]]:
-    """Return the sockets that systemd has handed to this process, by name; what says so is removed from `environ`.
+    """Return the sockets that systemd has handed to this process, by name, and remove their variables from `environ`.
 
     Raises UsageError for a socket that is not one of ours.
     """

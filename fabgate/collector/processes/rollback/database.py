@@ -68,7 +68,7 @@ def _as_text(at: datetime) -> str:
 
 @contextlib.contextmanager
 def reading(env: environ.Environment) -> Iterator[Database]:
-    """Yield the database as it is at one moment; the collector may run. Raises UsageError if there is none, and FabgateError."""
+    """Yield the database as it is at one moment; the collector may run. Raises UsageError without a database, and FabgateError."""
     with _of_postgresql() if env.database_url else _of_sqlite(env) as found:
         yield found
 

@@ -1,6 +1,6 @@
 """Under which names and addresses a collector is reached, and for which ones its authority may ever sign.
 
-Whoever trusts the authority of a workshop must not thereby trust it for a bank. So the authority itself says for which
+A device that trusts the authority of a workshop must not trust it for a bank. So the authority itself says for which
 names it is valid (RFC 5280, 4.2.1.10): those of the collector, those of the local network, and addresses that no
 computer on the internet has.
 """

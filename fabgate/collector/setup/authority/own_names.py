@@ -46,7 +46,7 @@ def addresses(ask: Ask | None = None, devices: Path = _DEVICES) -> tuple[Address
 
 
 def _ip(arguments: str) -> list[dict[str, Any]]:
-    """Ask `ip`; an empty list if there is none, as in a container without a network."""
+    """Ask `ip`; an empty list without that program, or without an answer."""
     command: Sequence[str] = ("ip", "-json", *arguments.split())
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 (of this computer)

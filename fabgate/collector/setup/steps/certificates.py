@@ -67,7 +67,7 @@ class Certificates:
         files.renew(made, self.site.names, now)
 
     def fingerprint(self) -> str:
-        """Return by what a person compares the authority's certificate. Raises FabgateError if there is none."""
+        """Return by what a person compares the authority's certificate, "" before it is made."""
         made = self._files().load(self.computer.now())
         return authority.fingerprint(made.certificate) if made else ""
 

@@ -156,7 +156,7 @@ class Control:
 def end_session(env: Environment, name: str) -> None:
     """End the session of an account that is not connected, with the messages that wait in it.
 
-    Whoever connects with its id, and wants a clean start, gets that.
+    A connection with its id and a clean start does that (MQTT 5, 3.1.2.4).
     """
     with Control(env, client_id=name):
         pass

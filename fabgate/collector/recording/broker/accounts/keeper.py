@@ -58,7 +58,7 @@ class Keeper:
         self.trouble = "; ".join(troubles)
 
     def _take(self, control: Control, found: Mapping[str, Any], by_name: Mapping[str, BrokerAccount]) -> Iterator[str]:
-        """Cut off who shall have no account; yield what prevents it. This comes first: nothing may keep it waiting."""
+        """Cut off each account that is not wanted; yield what prevents it. This comes first, so that nothing delays it."""
         own = {rights.CONTROL, self._env.mqtt_username}
         unknown = [name for name in found if name not in own and name not in by_name]
         taken = [
@@ -97,7 +97,7 @@ class Keeper:
             self._disconnect(control, name)
         path = wanted.password_file(self._env, account)
         try:
-            # Whoever lets a gate in commits first, and then puts the files in place; until then this waits.
+            # `enrol_gate` commits first, and then puts the files in place; until then this waits.
             with data_folder.alone(self._env.data / data_folder.LETTING_IN):
                 password = wanted.read_password(path)
         except (OSError, ValueError) as error:
