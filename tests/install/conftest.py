@@ -95,7 +95,7 @@ _ALL: Final = (
 )
 _OF_FILE: Final = {
     "install_core.py": ((builds.THIS, "trixie"), (builds.LATER, "trixie")),
-    "install_setup.py": ((builds.THIS, "trixie"), (builds.THIS, "bookworm")),
+    "install_setup.py": ((builds.THIS, "trixie"), (builds.LATER, "trixie"), (builds.THIS, "bookworm")),
 }
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from tests.install import computer, everything, roots
+from tests.install import builds, computer, everything, roots
 from tests.install.computer import COLLECTOR, GATE
 from tests.install.roots import Root
 from tests.support.patience import wait
@@ -103,6 +103,29 @@ def test_a_port_in_use_and_settings_of_a_person_are_named_and_nothing_changes(sy
     assert (done.code, "FABGATE_MQTT_HOST=broker.lan" in done) == (2, True)
     assert not root.exists("/etc/fabgate/authority")
     assert not root.exists("/var/lib/fabgate-collector")
+
+
+def test_an_update_with_new_tables_and_the_way_back_keep_broker_and_pages(systems, seen):
+    root = systems.bare()
+    computer.install(root, COLLECTOR)
+    root.run(SETUP, check=False)
+    computer.add_row(root)
+    computer.use(root, builds.LATER, "trixie")
+    root.run("apt-get upgrade -y -q")
+    _is_set_up(root)
+    assert computer.has_tables_of(root, builds.LATER)
+    assert "Everything is set up already." in root.run(SETUP, check=False)
+    root.run("fabgate-collector gate-add saw-1 --machine saw")
+    computer.use(root, builds.THIS, "trixie")
+    assert "THE COLLECTOR IS OFF" in computer.install(root, COLLECTOR)
+    root.run("fabgate-collector rollback --yes")
+    root.run("systemctl start fabgate-collector.target fabgate-collector-backup.timer")
+    # The doctor compares the accounts of the broker: that of the gate that was added since then is gone.
+    _is_set_up(root)
+    assert computer.has_tables_of(root, builds.THIS)
+    assert computer.has_row(root)
+    assert "saw-1" not in root.says("fabgate-collector gates")
+    seen(f"to {builds.NUMBERS[builds.LATER]} and back")
 
 
 @BOTH_SUITES
