@@ -23,6 +23,7 @@ _DEBIAN: Final = {
     "mfrc522": "fabgate-mfrc522",
     "smartcard": "python3-pyscard",
     "smbus2": "python3-smbus2",
+    "spake2": "python3-spake2",
     "spidev": "python3-spidev",
 }
 #: What Debian 13 does not have, or has in too old a version; as in setup.cfg.

@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "translations": {"po"},
     "phrases": {"po"},
     "seal": {"errors"},
+    "join": {"errors"},
     "pricing": set(),
     "wire": {"errors"},
     "yaml_reading": {"errors"},
@@ -54,6 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gate": {
         "doctor",
         "fabgate",
+        "join",
         "pricing",
         "rules",
         "drivers",
@@ -74,6 +76,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "by_hand",
         "doctor",
         "fabgate",
+        "join",
         "verb_groups",
         "pricing",
         "mqtt",
