@@ -145,7 +145,7 @@ class Lanes:
         """Return the lane of a request."""
         if is_large:
             return self.files
-        if scope["path"].startswith(("/api/v1/gates/", "/healthz", "/metrics")):
+        if scope["path"].startswith(("/api/v1/gates/", "/api/v1/join/", "/healthz", "/metrics")):
             return self.machines
         if scope["method"] == "POST" and scope["path"].startswith(("/sign-in", "/welcome/", "/me/password")):
             return self.passwords

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
 from fabgate.collector.ground.db import audit, pulse
-from fabgate.collector.ground.models import Badge, BillingTerms, Collector, Gate, Heartbeat, Pulse
+from fabgate.collector.ground.models import Badge, BillingTerms, Collector, Gate, Heartbeat, JoinCode, Pulse
 from fabgate.collector.members.access import prices, roster
 from fabgate.collector.members.access.billing_watch import BillingWatch
 from fabgate.collector.members.accounts import sign_in
@@ -159,6 +159,8 @@ class Worker:
             log.info("%d messages deleted that were in quarantine for %d days", gone, quarantine.KEPT.days)
         if gone := sign_in.forget_expired(now):
             log.info("%d expired sign-ins deleted", gone)
+        if gone := JoinCode.forget_old(now):
+            log.info("%d old codes of gates deleted", gone)
         try:
             if gone := uploads.forget_old():
                 log.info("%d uploaded lists that were not imported deleted", gone)

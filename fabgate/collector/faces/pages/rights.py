@@ -38,6 +38,9 @@ def merged(rows: list[tuple[str, dict[str, Right]]]) -> dict[str, Right]:
 #: Routes for gates, programs and monitors, which are not pages.
 MACHINES: Final = {
     "gate-roster": KEYED,
+    "join-begin": KEYED,
+    "join-agree": KEYED,
+    "join-finish": KEYED,
     "healthz": KEYED,
     "metrics": KEYED,
     "api-openapi": KEYED,

@@ -204,9 +204,9 @@ class Gate(models.Model):
         for oldest in list(self.hints)[:-MAX_HINTS]:
             del self.hints[oldest]
 
-    def new_token(self) -> str:
-        """Set a new random token and return it; only its hash is stored."""
-        token = secrets.token_urlsafe(32)
+    def new_token(self, token: str = "") -> str:
+        """Set a token, a new random one if none is given, and return it; only its hash is stored."""
+        token = token or secrets.token_urlsafe(32)
         self.token_hash = _token_hash(token)
         return token
 

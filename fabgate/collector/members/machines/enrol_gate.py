@@ -68,6 +68,15 @@ class NewMachine:
 _BARE: Final = NewMachine()
 
 
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The secrets of a gate that joins: those that it made, and the seal key on which both sides agreed."""
+
+    token: str = field(repr=False)
+    broker_password: str = field(repr=False)
+    seal_keys: str = field(repr=False)
+
+
 class AlreadyEnrolled(UsageError):  # noqa: N818 (it names what is in the way)
     """The gate already has a token."""
 
@@ -86,23 +95,20 @@ def enrol(
     new_token: bool = False,
     new_machine: NewMachine = _BARE,
     change_rules: ChangeRules = lambda rules, _mistakes: rules,
+    given: Secrets | None = None,
+    allow: Callable[[Gate], None] = lambda _gate: None,
+    reason: str = "",
 ) -> EnrolledGate:
     """Create a gate, its machine if it does not exist yet, and the files that the gate needs.
 
-    `new_machine` describes the machine to create. `change_rules` returns the new rules of the machine.
+    `new_machine` describes the machine to create. `change_rules` returns the new rules of the machine. Secrets are made here
+    unless they are `given`. `allow` is called in the transaction,
+    when nobody else can change the gate, and may raise. `reason` is for the log.
 
     Raises UsageError for an invalid name, and AlreadyEnrolled for a gate that has a token, unless it gets a new one.
     The seal key is replaced with the token: a stolen card holds both (docs/decisions/0025).
     """
-    mistakes = []
-    for what, named in (("gate", name), ("machine", machine)):
-        try:
-            wire.check_name(named, what=what)
-        except UsageError as error:
-            mistakes.append(str(error))
-    if machine in RESERVED_MACHINES:
-        text = _("the name '%(name)s' is reserved for a page; choose another name for the machine")
-        mistakes.append(text % {"name": machine})
+    mistakes = name_mistakes(name, machine)
     before = Machine.objects.filter(name=machine).first()
     change_rules((before or new_machine.make(machine)).rules, mistakes)
     if mistakes:
@@ -121,13 +127,15 @@ def enrol(
             gate = Gate.objects.filter(name=name).first() or Gate(name=name)
             if gate.token_hash and not new_token:
                 raise AlreadyEnrolled(name, directory / "token")
-            with audit.change(actor, "gate.renewed" if gate.token_hash else "gate.let-in", gate) as change:
+            allow(gate)
+            verb = "gate.renewed" if gate.token_hash else "gate.let-in"
+            with audit.change(actor, verb, gate, reason=reason) as change:
                 if gate.pk is None:
                     gate.save()
                 change.rosters = _assign(gate, _machine(new_machine.make(machine), actor, change_rules))
-                token = gate.new_token()
+                token = gate.new_token(given.token if given else "")
                 gate.save(update_fields=["token_hash"])
-                texts = _texts(env, token) | _account(env, gate)
+                texts = _texts(env, token, given) | _account(env, gate, given)
             gate.refresh_from_db()
             for file, text in texts.items():
                 write(file, text)
@@ -138,22 +146,48 @@ def enrol(
     return EnrolledGate(gate, directory, texts)
 
 
-def _texts(env: Environment, token: str) -> dict[str, str]:
-    """Return the content of the files that each gate needs, with a new seal key."""
+def has_files(name: str, given: Secrets) -> bool:
+    """Return whether a gate's files have these secrets: a kill may have come before they were put in place."""
+    env: Environment = settings.ENVIRONMENT
+    wanted = _texts(env, given.token, given) | _password(env, given.broker_password)
+    files = {env.gate_directory(name) / file: text for file, text in wanted.items()}
+    return all(path.is_file() and path.read_text("utf-8") == text for path, text in files.items())
+
+
+def name_mistakes(gate: str, machine: str) -> list[str]:
+    """Return what is wrong with the names of a gate and its machine."""
+    mistakes = []
+    for what, named in (("gate", gate), ("machine", machine)):
+        try:
+            wire.check_name(named, what=what)
+        except UsageError as error:
+            mistakes.append(str(error))
+    if machine in RESERVED_MACHINES:
+        text = _("the name '%(name)s' is reserved for a page; choose another name for the machine")
+        mistakes.append(text % {"name": machine})
+    return mistakes
+
+
+def _texts(env: Environment, token: str, given: Secrets | None) -> dict[str, str]:
+    """Return the content of the files that each gate needs, with a new seal key unless one is given."""
     # The key's id is random, so it is new even after an older copy was restored. A gate with an older key then reports that
     # it lacks the key, not that the roster was changed.
-    seal_key = new_key(f"s-{secrets.token_hex(4)}")
-    contents = (f"{token}\n", seal_key, env.badge_key_file.read_text(encoding="utf-8"))
+    seal_keys = given.seal_keys if given else new_key(f"s-{secrets.token_hex(4)}")
+    contents = (f"{token}\n", seal_keys, env.badge_key_file.read_text(encoding="utf-8"))
     return dict(zip(EnrolledGate.FILES, contents, strict=True))
 
 
-def _account(env: Environment, gate: Gate) -> dict[str, str]:
+def _account(env: Environment, gate: Gate, given: Secrets | None) -> dict[str, str]:
     """Let a gate have an account at the collector's own broker; return the file of its password, if there is such a broker."""
     if not env.broker_control:
         return {}
-    password = passwords.new_password()
+    password = given.broker_password if given else passwords.new_password()
     accounts.give(gate, password)
-    return {data_folder.PASSWORD: f"{password}\n"}
+    return _password(env, password)
+
+
+def _password(env: Environment, password: str) -> dict[str, str]:
+    return {data_folder.PASSWORD: f"{password}\n"} if env.broker_control else {}
 
 
 def _machine(new: Machine, actor: str, change_rules: ChangeRules) -> Machine:

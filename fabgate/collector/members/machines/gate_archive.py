@@ -13,7 +13,7 @@ import yaml
 
 from fabgate.collector.ground.base import data_folder
 from fabgate.collector.ground.base.environ import Environment
-from fabgate.collector.ground.models import Gate
+from fabgate.collector.ground.models import Gate, Machine
 
 #: The file with the password of the gate's account on the message broker.
 PASSWORD: Final = data_folder.PASSWORD
@@ -25,17 +25,20 @@ site: {site}
 gate: {gate}
 state_dir: /var/lib/fabgate
 machine: {{name: {title_yaml}, limit_s: {limit_s}}}   # until the first roster; then the collector's rules apply
-reader: {{driver: mfrc522}}
-output: {{driver: gpio, pin: 17}}
-inputs: {{stop_pin: 22, estop_pin: 23}}
-roster: {{url: "{address}", token_file: token{roster_ca}}}{roster_note}
-gate_key_file: seal.keys
-badge_key_file: badge.keys
+{wires}roster: {{url: "{address}", token_file: {folder}token{roster_ca}}}{roster_note}
+gate_key_file: {folder}seal.keys
+badge_key_file: {folder}badge.keys
 mqtt:
   host: {host}
   port: {port}
   username: {site}/{gate}
-  password_file: {password}
+  password_file: {folder}{password}
+"""
+#: The wires of a gate whose build is not known here.
+_WIRES: Final = """\
+reader: {driver: mfrc522}
+output: {driver: gpio, pin: 17}
+inputs: {stop_pin: 22, estop_pin: 23}
 """
 
 
@@ -52,27 +55,32 @@ def broker_host(env: Environment, address: str) -> str:
     return urlsplit(address).hostname or host if is_here else host
 
 
-def gate_yaml(gate: Gate, env: Environment, address: str) -> str:
-    """Return the gate.yaml of a gate that uses the collector at `address`, such as ``https://collector.lan``."""
-    machine = gate.machine
-    assert machine is not None
+def gate_yaml(
+    gate: str, machine: Machine, env: Environment, address: str, *, wires: str = _WIRES, folder: str = ""
+) -> str:
+    """Return the gate.yaml of a gate that uses the collector at `address`, such as ``https://collector.lan``.
+
+    `wires` are its sections about hardware. The other files are in `folder`, which ends in "/", beside gate.yaml.
+    """
     title = str(machine)
     # with the setup of docs/install.md, the broker and the proxy of the pages share a certificate
     has_own_ca = bool(env.mqtt_ca) and address.startswith("https://")
     text = _YAML.format(
         site=env.site,
-        gate=gate.name,
+        gate=gate,
         title=" ".join(title.split()),
         title_yaml=yaml.safe_dump(title, allow_unicode=True, default_style='"', width=1000).strip(),
         limit_s=machine.wire_rules().limit_s,
+        wires=wires,
+        folder=folder,
         address=address,
-        roster_ca=f", ca: {_CA}" if has_own_ca else "",
+        roster_ca=f", ca: {folder}{_CA}" if has_own_ca else "",
         roster_note="   # without ca if the certificate is from a public authority" if has_own_ca else "",
         host=broker_host(env, address),
         port=env.mqtt_gate_port,
         password=PASSWORD,
     )
-    return f"{text}  tls: {{ca: {_CA}}}\n" if env.mqtt_ca else text
+    return f"{text}  tls: {{ca: {folder}{_CA}}}\n" if env.mqtt_ca else text
 
 
 def pack(gate: Gate, env: Environment, texts: Mapping[str, str], *, address: str) -> bytes:
@@ -81,7 +89,8 @@ def pack(gate: Gate, env: Environment, texts: Mapping[str, str], *, address: str
     Its files belong to root and the group fabgate, mode 640: others cannot read the keys once the archive is unpacked.
     All may read the certificate: on a computer with a gate and the collector it replaces the collector's.
     """
-    files = {"gate.yaml": gate_yaml(gate, env, address), **texts}
+    assert gate.machine is not None
+    files = {"gate.yaml": gate_yaml(gate.name, gate.machine, env, address), **texts}
     if env.mqtt_ca:
         files[_CA] = env.mqtt_ca.read_text(encoding="utf-8")
     buffer = io.BytesIO()

@@ -47,14 +47,12 @@ def add(request: HttpRequest, name: str) -> HttpResponse:
     except enrol_gate.AlreadyEnrolled:
         form.add_error("gate", _("Someone has just added this gate. Its keys were shown once, to that person."))
         return views.page(request, machine, is_late=True, gate=form)
-    address = request.build_absolute_uri("/")
-    if settings.ENVIRONMENT.https:
-        address = address.replace("http://", "https://", 1)
     env: Environment = settings.ENVIRONMENT
+    address = own_address(request)
     # With a broker of our own the password is that of the gate's account; otherwise nobody stores it.
     texts = {gate_archive.PASSWORD: f"{passwords.new_password()}\n"} | made.texts
     password = texts[gate_archive.PASSWORD].strip()
-    packed = gate_archive.pack(made.gate, env, texts, address=address.rstrip("/"))
+    packed = gate_archive.pack(made.gate, env, texts, address=address)
     named = {"gate": made.gate.name, "archive": f"fabgate-{made.gate.name}.tar.gz"}
     shown = {
         **named,
@@ -62,7 +60,7 @@ def add(request: HttpRequest, name: str) -> HttpResponse:
         # the archive is inside the page, so it is handed out once and stored nowhere
         "archive_url": f"data:application/gzip;base64,{base64.b64encode(packed).decode()}",
         "files": texts.items(),
-        "yaml": gate_archive.gate_yaml(made.gate, env, address.rstrip("/")),
+        "yaml": gate_archive.gate_yaml(made.gate.name, machine, env, address),
         "copy": COPY.format(**named),
         "install": INSTALL.format(**named),
     }
@@ -70,6 +68,12 @@ def add(request: HttpRequest, name: str) -> HttpResponse:
         account = wire.GateTopics(env.site, made.gate.name).account
         shown["broker"] = BROKER.format(account=account, password=password)
     return render(request, "machines/gate.html", shown)
+
+
+def own_address(request: HttpRequest) -> str:
+    """Return the collector's address as this browser reaches it, such as ``https://collector.lan``."""
+    address = request.build_absolute_uri("/").rstrip("/")
+    return address.replace("http://", "https://", 1) if settings.ENVIRONMENT.https else address
 
 
 def move(request: HttpRequest, name: str) -> HttpResponse:

@@ -37,6 +37,8 @@ TABLES: Final[Mapping[str, str]] = {
     "brokeraccount": "who may connect to the broker: the log has who let a gate in, or cut it off",
     "failedsignin": "deleted after a quarter of an hour",
     "heartbeat": "whether a process is alive",
+    "joinattempt": "deleted after two days: the log has who joined",
+    "joincode": "deleted after two days: the log has who made it, and who joined",
     "order": "what was sent to a gate: its entries have what it did",
     "pulse": "which pages redraw",
     "rosterlimit": "what a roster allowed: the sessions that follow from it are compared",

@@ -107,7 +107,7 @@ def test_a_gate_of_a_broker_with_tls_gets_its_authority(browse, env, saw, tmp_pa
     (tmp_path / "authority.pem").write_text("the authority")
     told = replace(env, mqtt_ca=tmp_path / "authority.pem", mqtt_host="broker.lan", mqtt_port=8885, mqtt_gate_port=8883)
     gate = enrol_gate.enrol("saw-9", "saw", actor="maya").gate
-    found = gate_archive.gate_yaml(gate, told, "https://collector.lan")
+    found = gate_archive.gate_yaml(gate.name, gate.machine, told, "https://collector.lan")
     assert "host: broker.lan" in found
     assert "port: 8883" in found
     assert "tls: {ca: ca.crt}" in found
