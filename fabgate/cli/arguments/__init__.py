@@ -22,7 +22,18 @@ exit codes: 0 success; 1 a problem was found, or the system refused; 2 wrong inp
 #: The verbs, by what people want to do.
 _GROUPS: Final = {
     "try it": ("demo", "tap"),
-    "run a gate": ("check", "run", "status", "doctor", "selftest", "calibrate", "keyset", "rename", "use-package"),
+    "run a gate": (
+        "join",
+        "check",
+        "run",
+        "status",
+        "doctor",
+        "selftest",
+        "calibrate",
+        "keyset",
+        "rename",
+        "use-package",
+    ),
     "see who may use the machine": ("roster", "badge"),
     "see what happened at the machine": ("journal", "audit"),
     "manage all machines": ("collector",),
@@ -45,7 +56,7 @@ def parser(words: Sequence[str]) -> argparse.ArgumentParser:
     _run_verb(verbs)
     if words[:1] == ["run"]:
         return made
-    for area in ("gate", "examination", "journal", "badges", "roster", "demo"):
+    for area in ("gate", "join", "examination", "journal", "badges", "roster", "demo"):
         import_module(f"fabgate.cli.arguments.{area}").add_verbs(verbs)
     _collector(verbs.add_parser("collector", short="the central server; fabgate collector lists its verbs"))
     made.description = f"{fabgate.__doc__}\n\n{verb_groups.text_of(verbs, _GROUPS)}"

@@ -34,11 +34,15 @@ class NoAnswerError(FabgateError, OSError):
     """The collector cannot be reached, or does not answer; exit code 1."""
 
 
-def no_answer(error: Exception, silent_s: float) -> str:
+def no_answer(error: Exception, silent_s: float, named: str = "roster.url") -> str:
     """Return why `requests` got no answer, and what to do; "" for other errors. A repeated error has the same text.
 
-    `silent_s` is how long the collector may be silent.
+    `silent_s` is how long the collector may be silent. `named` says where a person wrote its address.
     """
+    return _no_answer(error, silent_s).replace("roster.url", named)
+
+
+def _no_answer(error: Exception, silent_s: float) -> str:
     if not isinstance(error, requests.RequestException):
         return ""
     causes = list(_causes(error))

@@ -14,7 +14,7 @@ from fabgate.errors import UsageError
 from fabgate.gate.config import gate_yaml
 from fabgate.join import messages
 from fabgate.seal import Keys
-from tests.collector.members.machines.joining import OFFER, Joining, new_code
+from tests.collector.join.joining import OFFER, Joining, new_code
 
 pytestmark = pytest.mark.usefixtures("env")
 

@@ -1,0 +1,76 @@
+"""``fabgate join``: makes this computer a gate of a collector, with the code that the collector's page shows."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from fabgate import installed
+from fabgate.cli.arguments.shared import GATE_YAML
+from fabgate.errors import UsageError
+
+if TYPE_CHECKING:
+    from fabgate.join.code import Code
+
+_UNIT: Final = "fabgate-gate"
+
+
+def join(arguments: argparse.Namespace) -> int:
+    """Join a collector, and start the gate; exit code 1 if it does not start."""
+    try:
+        from fabgate.gate.joining import requests, steps
+        from fabgate.gate.joining.files import Files
+    except ModuleNotFoundError as error:
+        if error.name not in ("spake2", "cryptography"):
+            raise
+        raise UsageError(f"found no {error.name}, wanted it: {installed.library('spake2', 'fabgate[join]')}") from error
+
+    is_installed = arguments.config == GATE_YAML
+    if is_installed and os.geteuid() != 0:
+        raise UsageError(f"found the account {getpass.getuser()}, wanted root: sudo fabgate join {arguments.host}")
+    address, files = requests.address_of(arguments.host), Files(arguments.config)
+    identity = steps.join(
+        address,
+        requests.to(address),
+        files,
+        ask_code=_ask,
+        replaces=arguments.replace,
+        serial=steps.serial_number(),
+    )
+    print(f"This computer is now the gate {identity.site}/{identity.gate}, for {identity.machine}.")
+    if files.before.exists():
+        print(f"{files.before} is the gate.yaml from before.")
+    if identity.broker_step:
+        print(f"Still to do: {identity.broker_step}.")
+    if not is_installed:
+        print(f"Start the gate: fabgate run --config {arguments.config}")
+        return 0
+    return _start()
+
+
+def _ask() -> Code:
+    """Ask for the code: in an argument it would stay in the shell's history."""
+    from fabgate.join import code
+
+    if sys.stdin.isatty():
+        print("The code is on the collector's page: Gates, Add a gate.")
+    print("Code: ", end="", flush=True)
+    return code.parse(sys.stdin.readline())
+
+
+def _start() -> int:
+    if not Path("/run/systemd/system").is_dir():
+        print(f"systemd does not run here. Start the gate: fabgate run --config {GATE_YAML}")
+        return 0
+    for order in ("enable", "restart"):
+        done = subprocess.run(["systemctl", order, _UNIT], check=False)  # noqa: S603, S607 - as a person would type it
+        if done.returncode:
+            print(f"error: the gate does not start; journalctl -u {_UNIT} -n 30 says why", file=sys.stderr)
+            return 1
+    print("It has started. Next: sudo fabgate doctor")
+    return 0

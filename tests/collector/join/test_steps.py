@@ -1,0 +1,257 @@
+"""Does the gate's own program join, and go on after an interruption?"""
+
+from __future__ import annotations
+
+import json
+import stat
+from dataclasses import replace
+
+import pytest
+import yaml
+from django.conf import settings
+
+from fabgate.collector.ground.models import Gate, JoinAttempt, JoinCode
+from fabgate.collector.members.machines import joins
+from fabgate.errors import SealError, UsageError
+from fabgate.gate.config import gate_yaml
+from fabgate.gate.joining import files as joined_files
+from fabgate.gate.joining import requests, steps
+from fabgate.gate.joining.files import Files
+from fabgate.gate.joining.requests import LaterError, RefusedError
+from fabgate.join import code, messages
+from tests.collector.join.joining import Joining, new_code
+from tests.collector.join.lines import CutError, Line
+
+pytestmark = pytest.mark.usefixtures("env")
+ADDRESS = "https://collector.lan"
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch) -> Files:
+    """The files of a gate of this account, whoever it is."""
+    monkeypatch.setattr(joined_files, "_group", lambda: None)
+    return Files(tmp_path / "pi" / "gate.yaml")
+
+
+def join(files: Files, line: Line, typed: str | None = None, **more: object) -> messages.Identity:
+    """Run the steps; without a code the gate may not ask for one."""
+
+    def ask() -> code.Code:
+        assert typed is not None, "the gate asked for the code again"
+        return code.parse(typed)
+
+    return steps.join(ADDRESS, line.post, files, ask_code=ask, **more)  # type: ignore[arg-type]
+
+
+def text() -> str:
+    return joins.text_of(JoinCode.objects.get())
+
+
+def is_whole(files: Files) -> bool:
+    """Return whether the gate that its gate.yaml describes is the one that the collector knows."""
+    config = gate_yaml.load(files.config)
+    assert config.roster.token_file is not None
+    assert config.gate_key_file is not None
+    token = (files.folder / config.roster.token_file).read_text().strip()
+    keys = (settings.ENVIRONMENT.gate_directory(config.gate) / "seal.keys").read_text()
+    is_known = Gate.by_token(config.gate, token) is not None
+    return is_known and (files.folder / config.gate_key_file).read_text() == keys
+
+
+def test_a_gate_joins_and_has_what_its_gate_yaml_names(files):
+    new_code(build="emulated")
+    line = Line()
+    identity = join(files, line, text(), serial="10000000abcdef01")
+    assert (identity.site, identity.gate, identity.machine) == ("lyon", "saw-1", "saw")
+    assert is_whole(files)
+    assert not files.pending.exists()
+    (folder,) = (path for path in files.folder.iterdir() if path.is_dir())
+    assert {path.name for path in folder.iterdir()} == {"token", "mqtt.password", "seal.keys", "badge.keys"}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o640}
+    assert JoinAttempt.objects.get().serial == "10000000abcdef01"
+    assert "password" in identity.broker_step
+
+
+def test_no_secret_is_on_the_line(files):
+    made = new_code(build="emulated")
+    line = Line()
+    join(files, line, text())
+    passed = b"".join(body for _path, body in (*line.requests, *line.answers))
+    (folder,) = (path for path in files.folder.iterdir() if path.is_dir())
+    for path in folder.iterdir():
+        assert path.read_bytes().strip() not in passed
+    assert made.secret.encode() not in passed
+
+
+def test_the_authority_of_the_collector_comes_with_it(files, env, tmp_path, monkeypatch):
+    (tmp_path / "ca.pem").write_text("the authority\n")
+    monkeypatch.setattr(settings, "ENVIRONMENT", replace(env, mqtt_ca=tmp_path / "ca.pem"))
+    new_code(build="emulated")
+    join(files, Line(), text())
+    found = yaml.safe_load(files.config.read_text())
+    assert (files.folder / found["mqtt"]["tls"]["ca"]).read_text() == "the authority\n"
+    assert found["roster"]["ca"] == found["mqtt"]["tls"]["ca"]
+
+
+def test_a_wrong_code_is_refused_and_the_next_try_asks_again(files):
+    made = new_code(build="emulated")
+    wrong = f"{made.name}{'0' * 8}"
+    with pytest.raises(RefusedError, match="typed wrongly; 4 more attempts are left"):
+        join(files, Line(), wrong)
+    assert not files.pending.exists()
+    assert not files.config.exists()
+    join(files, Line(), text())
+    assert is_whole(files)
+
+
+@pytest.mark.parametrize("answered", [False, True])
+@pytest.mark.parametrize("request_", [1, 2, 3])
+def test_a_cut_at_each_request_is_gone_on_from(files, request_, answered):
+    new_code(build="emulated")
+    line = Line()
+    passed = [0]
+
+    def cut() -> None:
+        passed[0] += 1
+        if passed[0] == request_:
+            raise CutError("cut")
+
+    setattr(line, "after" if answered else "before", cut)
+    with pytest.raises(CutError):
+        join(files, line, text())
+    assert Gate.objects.exists() == (request_ == 3 and answered)
+    assert files.config.exists() == (request_ == 3)
+    # Before the gate has proved that it knows the code, a person types it again.
+    join(files, Line(), text() if request_ == 1 else None)
+    assert is_whole(files)
+    assert not files.pending.exists()
+
+
+def test_the_gate_yaml_of_another_gate_stays_unless_a_person_wants_it(files):
+    files.folder.mkdir()
+    files.config.write_text("site: lyon\ngate: mill-1\n")
+    new_code(build="emulated")
+    line = Line()
+    with pytest.raises(UsageError, match=r"found the gate lyon/mill-1, wanted none, or lyon/saw-1.*--replace"):
+        join(files, line, text())
+    assert files.config.read_text() == "site: lyon\ngate: mill-1\n"
+    assert not Gate.objects.exists()
+    join(files, line, replaces=True)
+    assert is_whole(files)
+    assert files.before.read_text() == "site: lyon\ngate: mill-1\n"
+
+
+def test_the_same_gate_joins_again_and_keeps_what_a_person_wrote(files):
+    new_code(build="emulated")
+    join(files, Line(), text())
+    JoinCode.objects.all().delete()
+    files.config.write_text(files.config.read_text() + "lang: fr\n")
+    new_code(build="emulated", replaces=True)
+    join(files, Line(), text())
+    assert is_whole(files)
+    assert files.before.read_text().endswith("lang: fr\n")
+
+
+def test_a_gate_yaml_that_cannot_be_read_is_that_of_another_gate(files):
+    files.folder.mkdir()
+    files.config.write_text("site: [")
+    new_code(build="emulated")
+    with pytest.raises(UsageError, match="--replace"):
+        join(files, Line(), text())
+
+
+def test_a_join_with_another_collector_is_not_mixed_with_this_one(files):
+    new_code(build="emulated")
+    line = Line()
+    line.after = lambda: (_ for _ in ()).throw(CutError("cut")) if len(line.answers) == 2 else None
+    with pytest.raises(CutError):
+        join(files, line, text())
+    with pytest.raises(UsageError, match=r"that is not finished: run fabgate join https://collector\.lan, or remove"):
+        steps.join("https://other.lan", Line().post, files, ask_code=lambda: code.parse(text()))
+
+
+def test_a_damaged_note_of_a_join_begins_anew(files):
+    files.folder.mkdir()
+    files.pending.write_text("{")
+    new_code(build="emulated")
+    join(files, Line(), text())
+    assert is_whole(files)
+
+
+def test_a_false_end_of_the_join_is_noticed(files):
+    """Whoever is between both could otherwise let the gate believe that it has joined."""
+    new_code(build="emulated")
+    line = Line()
+
+    def post(path: str, body: bytes) -> tuple[int, bytes]:
+        if path == messages.FINISH:
+            return 200, json.dumps({"proof": "0" * 64}).encode()
+        return line.post(path, body)
+
+    with pytest.raises(SealError, match="somebody who does not know the code"):
+        steps.join(ADDRESS, post, files, ask_code=lambda: code.parse(text()))
+    assert files.pending.exists()
+    join(files, Line())
+    assert is_whole(files)
+
+
+def test_what_another_computer_writes_is_shown_without_its_control_characters(files):
+    with pytest.raises(RefusedError) as raised:
+        requests.ask(
+            lambda _path, _body: (403, b"\x1b[2Jno" + b"x" * 1000),
+            messages.BEGIN,
+            messages.Begin("K7", b""),
+            messages.Begun,
+        )
+    assert "\x1b" not in str(raised.value)
+    assert len(str(raised.value)) < 400
+
+
+@pytest.mark.parametrize("status", [302, 429, 500, 503])
+def test_what_may_pass_ends_no_join(files, status):
+    with pytest.raises(LaterError, match=f"found HTTP {status}"):
+        requests.ask(lambda _path, _body: (status, b"busy"), messages.BEGIN, messages.Begin("K7", b""), messages.Begun)
+
+
+@pytest.mark.parametrize(
+    ("typed", "address"),
+    [
+        ("collector.local", "https://collector.local"),
+        ("192.168.1.5:8443", "https://192.168.1.5:8443"),
+        ("https://collector.lan/", "https://collector.lan"),
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("[fd00::1]", "https://[fd00::1]"),
+    ],
+)
+def test_an_address_is_typed_in_short(typed, address):
+    assert requests.address_of(typed) == address
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "https://", "ftp://collector.lan", "collector.lan/gates", "me@collector.lan", "a:b"]
+)
+def test_another_address_is_refused(typed):
+    with pytest.raises(UsageError, match="wanted the collector's"):
+        requests.address_of(typed)
+
+
+def test_the_serial_number_is_that_of_the_pi(tmp_path):
+    assert steps.serial_number(tmp_path) == ""
+    (tmp_path / "proc/device-tree").mkdir(parents=True)
+    (tmp_path / "proc/device-tree/serial-number").write_text("10000000abcdef01\0")
+    assert steps.serial_number(tmp_path) == "10000000abcdef01"
+
+
+def test_without_the_account_of_the_gate_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(joined_files.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(joined_files.grp, "getgrnam", {}.__getitem__)
+    with pytest.raises(UsageError, match="found no account fabgate"):
+        Files(tmp_path / "gate.yaml")
+
+
+def test_a_second_gate_is_told_who_has_the_code(files):
+    new_code(build="emulated")
+    Joining(text()).join()
+    with pytest.raises(RefusedError, match=r"used for the gate saw-1 already, from 192\.168\.1\.20"):
+        join(files, Line("192.168.1.21"), text())
+    assert not files.folder.exists()
