@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
-import urllib3
 from msgspec import Struct
 
 from fabgate.errors import FabgateError, UsageError
@@ -58,7 +57,7 @@ def to(address: str) -> Post:
         url = f"{address}{path}"
         try:
             with http_session.session(_WHOLE_S) as http, warnings.catch_warnings():
-                warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
+                warnings.filterwarnings("ignore", "Unverified HTTPS request")
                 answer = http.post(
                     url,
                     data=body,
@@ -69,10 +68,15 @@ def to(address: str) -> Post:
                     allow_redirects=False,
                     stream=True,
                 )
-                return answer.status_code, answer.raw.read(messages.MAX_BYTES + 1, decode_content=True)
+                body = b""
+                for chunk in answer.iter_content(16 * 1024):
+                    body += chunk
+                    if len(body) > messages.MAX_BYTES:
+                        break  # `messages.decode` says that it is too long
+                return answer.status_code, body
         except http_session.CutError:
             raise LaterError(f"{url}: found no complete answer after {_WHOLE_S:g} s; check the network") from None
-        except (OSError, urllib3.exceptions.HTTPError) as error:
+        except OSError as error:
             raise LaterError(f"{url}: {http_session.no_answer(error, _SILENT_S, 'the command') or error}") from error
 
     return post

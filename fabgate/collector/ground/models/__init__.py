@@ -23,7 +23,7 @@ from fabgate.collector.ground.models.billing.vat import VatRate
 from fabgate.collector.ground.models.calendar import Opening, SpecialDay
 from fabgate.collector.ground.models.entries import Boot, Entry, Hole, Journal, Quarantine
 from fabgate.collector.ground.models.floor import Order, Pulse, Refusal
-from fabgate.collector.ground.models.joins import JoinAttempt, JoinCode
+from fabgate.collector.ground.models.gates.joins import JoinAttempt, JoinCode
 from fabgate.collector.ground.models.identity import Collector, Heartbeat
 from fabgate.collector.ground.models.machines import BrokerAccount, Gate, Machine, RosterLimit, ServedRoster
 from fabgate.collector.ground.models.people import Block, Group, Member

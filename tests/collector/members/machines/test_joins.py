@@ -52,8 +52,8 @@ def test_the_log_has_who_made_the_code_and_who_joined_from_where_and_no_secret()
     code = new_code()
     gate = Joining(joins.text_of(code))
     gate.join()
-    made, joined = Change.objects.get(verb="join.code-made"), Change.objects.get(verb="gate.let-in")
-    assert (made.actor, made.after) == ("maya", {"gate": "saw-1", "machine": "saw", "build": "standard"})
+    made, joined = Change.objects.get(verb="gate.join-code"), Change.objects.get(verb="gate.let-in")
+    assert (made.actor, made.key, made.reason) == ("maya", "saw-1", "machine saw, build standard")
     assert joined.actor == "maya"
     assert joined.reason == f"joined with the code {code.name} from 192.168.1.20, serial number {OFFER.serial}"
     everything = str(list(Change.objects.values()))
@@ -155,7 +155,7 @@ def test_each_step_is_repeated_with_the_same_result(env):
     first = gate.identity
     assert (gate.agree(), gate.finish(), gate.finish(), gate.agree()) == (200, 200, 200, 200)
     assert gate.identity == first
-    assert Change.objects.filter(kind="gate").count() == 1
+    assert Change.objects.filter(verb="gate.let-in").count() == 1
 
 
 def test_a_finish_whose_files_were_lost_in_a_kill_makes_them(env):

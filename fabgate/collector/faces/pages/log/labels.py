@@ -42,6 +42,7 @@ VERBS: Final = {
     "contest.erased": gettext_lazy("words of a contest erased"),
     "contest.opened": gettext_lazy("charge contested"),
     "data.exported": gettext_lazy("data exported"),
+    "gate.join-code": gettext_lazy("code for joining created"),
     "gate.let-in": gettext_lazy("gate added"),
     "gate.moved": gettext_lazy("gate moved"),
     "gate.seen": gettext_lazy("gate seen for the first time"),

@@ -14,6 +14,7 @@ MONEY = {
     *("BillingTerms", "ClosedMonth", "Correction", "ManualLine", "Payer", "PayerReference", "Plan", "PlanChange"),
     *("Admission", "PrepaidChange", "PrepaidEntry", "Sink", "SinkLetter", "TariffRule", "VatRate", "Waiver"),
     "Workshop",
+    "JoinCode",  # with it a gate gets keys, with which it writes sessions
 }
 #: Of these tables, the columns that concern money, and those that do not.
 MIXED: dict[str, tuple[set[str], set[str]]] = {
@@ -83,7 +84,8 @@ FREE = {
         "ChargeTerms",
         "Collector",
     ),
-    *("Entry", "FailedSignIn", "Grant", "Heartbeat", "Hole", "IssuedStatement", "Journal", "LedgerLine", "Opening"),
+    *("Entry", "FailedSignIn", "Grant", "Heartbeat", "Hole", "IssuedStatement", "JoinAttempt", "Journal"),
+    *("LedgerLine", "Opening"),
     *("Order", "Pulse", "Quarantine", "Refusal", "RosterLimit", "ServedRoster", "SignIn", "SpecialDay"),
     *("StatementMail", "Training", "UsageDay", "UsageMonth", "UsageSession", "Verification"),
 }

@@ -1,0 +1,1 @@
+"""The tables about how gates come to the collector."""
