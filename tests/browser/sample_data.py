@@ -424,6 +424,17 @@ def _names() -> list[str]:
     return [*map(str, named), *filter(None, categories)]
 
 
+def _code() -> int:
+    """Return the id of a new code with which a gate joins."""
+    from fabgate.collector.members.machines import joins
+
+    code = joins.make(
+        "drill-1", "laser", build="standard", address="https://collector.lan", actor=MANAGER, now=datetime.now(UTC)
+    )
+    code.attempts.create(exchange="0" * 32, at=code.made_at, address="192.168.1.20", agreement="", state="wrong")
+    return code.pk
+
+
 def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
     """Return, by route, the values of its path and the query strings to check."""
     from django.utils import timezone
@@ -480,6 +491,7 @@ def _chosen() -> dict[str, tuple[dict[str, Any], list[str]]]:
         "floor-lock": ({"name": "laser"}, [""]),
         "display": ({"token": ApiKey.make("Entrance", ApiKey.DISPLAY, made_by=None, expires_at=None)[1]}, [""]),
         "gates-one": ({"name": "laser-1"}, [""]),
+        "joins-one": ({"pk": _code()}, [""]),
         "machines-one": ({"name": laser.name}, [""]),
         "month": ({}, ["", f"?month={month}", f"?month={ClosedMonth.objects.get().month:%Y-%m}"]),
         "month-payer": ({"pk": on_laser.payer or on_laser.used_by}, [f"?month={month}"]),

@@ -24,7 +24,7 @@ from fabgate.collector.ground.base.environ import Environment
 from fabgate.collector.ground.db import audit
 from fabgate.collector.ground.models import Gate, Hole, Journal, Machine, Quarantine
 from fabgate.collector.ground.models.machines import HEARTBEATS
-from fabgate.collector.members.machines import emulated_gate, enrol_gate, revoke_gate
+from fabgate.collector.members.machines import emulated_gate, enrol_gate, joins, revoke_gate
 from fabgate.collector.members.machines import rules as machine_rules
 from fabgate.collector.recording.broker.accounts import wanted
 from fabgate.collector.recording.entries import completeness, journals
@@ -156,6 +156,37 @@ def broker_accounts(_args: argparse.Namespace) -> int:
             " without it, accounts of the broker are made by hand"
         )
     sys.stdout.write(json.dumps(wanted.document(env), separators=(",", ":")) + "\n")
+    return 0
+
+
+def join_code(args: argparse.Namespace) -> int:
+    """Make a code with which a gate joins, and print it."""
+    env: Environment = settings.ENVIRONMENT
+    known = Gate.objects.filter(name=args.name).select_related("machine").first()
+    if args.machine is None:
+        args.machine = known.machine.name if known and known.machine else args.name
+    _refuse_options_of_existing(args)
+    title = args.title or args.machine.replace("-", " ").capitalize()
+    code = joins.make(
+        args.name,
+        args.machine,
+        build=args.build,
+        address=(args.address or env.address).rstrip("/"),
+        actor=audit.cli_actor(None),
+        now=datetime.now(UTC),
+        replaces=args.replace,
+        new_machine=enrol_gate.NewMachine(title, args.preset or ""),
+        build_values=dict(zip(("host", "device_id"), args.plug or (), strict=False)),
+    )
+    command = f"sudo fabgate join {code.address.removeprefix('https://')}"
+    if args.json:
+        found = {"gate": code.gate, "machine": code.machine, "code": joins.text_of(code), "command": command}
+        sys.stdout.write(json.dumps({**found, "valid_until": code.valid_until.isoformat()}, indent=2) + "\n")
+        return 0
+    until = code.valid_until.astimezone(ZoneInfo(settings.TIME_ZONE))
+    sys.stdout.write(
+        f"On the Raspberry Pi:  {command}\nCode:                 {joins.text_of(code)}   (until {until:%H:%M}, for one gate)\n"
+    )
     return 0
 
 

@@ -61,6 +61,7 @@ GROUPS: Final = {
     "give people access to the pages": ("first-link", "accounts", "account-add", "account-link"),
     "set up the workshop": (
         "gate-add",
+        "join-code",
         "gate-revoke",
         "machine-set",
         "import-members",

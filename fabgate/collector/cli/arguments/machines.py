@@ -13,6 +13,12 @@ _GATE_ADD: Final = (
     " gate's gate.yaml. A machine that does not exist is made, with the rules of --preset, or with a time limit of"
     " four hours."
 )
+#: The names of members/machines/builds.py.
+BUILDS: Final = ("bench", "standard", "three-phases", "three-phases-no-neutral", "plug", "emulated")
+_JOIN_CODE: Final = (
+    "Prints a code for one gate, valid for 15 minutes, and the command that asks for it on the Raspberry Pi. The page 'Add a"
+    " gate' does the same, and shows who has used it. A machine that does not exist is made when the gate joins."
+)
 _GATE_REVOKE: Final = (
     "For a gate that was stolen or is not used any more. What it sent stays, and its machine too; 'gate-add' lets it in again"
     " with new keys. The exit code is 1 if the broker has not confirmed it within ten seconds; the worker then goes on trying."
@@ -52,6 +58,32 @@ def add_verbs(add: shared.Add) -> None:
         "--emulated", action="store_true", help="write a gate.yaml for a gate without hardware, on this computer"
     )
     shared.as_json(gate)
+    code = add(
+        "join-code",
+        "gates",
+        "make a code with which a gate joins",
+        "join_code",
+        about=_JOIN_CODE,
+        example="laser-1 --machine laser --title 'Laser 1' --preset laser",
+        makes=True,
+    )
+    code.add_argument("name", metavar="GATE", help="the name of the gate")
+    code.add_argument(
+        "--machine", metavar="NAME", help="its machine; by default that of the gate, or one of the same name"
+    )
+    code.add_argument("--title", help="title of a new machine; by default its name with a capital letter")
+    code.add_argument("--preset", choices=PRESETS, help="kind of a new machine, which sets its rules")
+    code.add_argument("--build", choices=BUILDS, default="standard", help="hardware/README.md (default: %(default)s)")
+    code.add_argument(
+        "--plug", nargs=2, metavar=("ADDRESS", "ID"), help="with --build plug: the plug's address and device id"
+    )
+    code.add_argument(
+        "--replace", action="store_true", help="the gate exists: its secrets end when the new ones are valid"
+    )
+    code.add_argument(
+        "--address", metavar="URL", help="the collector's address for the gate (default: that of the pages)"
+    )
+    shared.as_json(code)
     revoke = add(
         "gate-revoke",
         "gates",

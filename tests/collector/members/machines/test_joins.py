@@ -229,7 +229,7 @@ def test_of_two_gates_with_one_code_the_second_is_refused_by_name():
 
 
 def test_a_gate_that_exists_is_replaced_only_if_the_code_says_so(env, gate):
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="already exists"):
         new_code(gate.name, "laser")
     before = (env.gate_directory(gate.name) / "token").read_text().strip()
     joining = Joining(joins.text_of(new_code(gate.name, "laser", replaces=True)))

@@ -179,16 +179,7 @@ class GateForm(forms.Form):
 
     def clean_gate(self) -> str:
         """Refuse an invalid or taken name."""
-        name = str(self.cleaned_data["gate"]).strip()
-        try:
-            wire.check_name(name, what="gate")
-        except UsageError:
-            raise forms.ValidationError(
-                _(
-                    "Use lowercase letters, digits and -, and begin and end with a letter or digit; “collector” and"
-                    " “roster” are reserved."
-                )
-            ) from None
+        name = checked_gate_name(self.cleaned_data["gate"])
         known = Gate.objects.filter(name=name).exclude(token_hash="").select_related("machine").first()
         if known is not None:
             text = _(
@@ -196,6 +187,21 @@ class GateForm(forms.Form):
             )
             raise forms.ValidationError(text % {"machine": known.machine or _("no machine")})
         return name
+
+
+def checked_gate_name(typed: str) -> str:
+    """Return the name of a gate as it was typed. Raises ValidationError for one that no gate may have."""
+    name = str(typed).strip()
+    try:
+        wire.check_name(name, what="gate")
+    except UsageError:
+        raise forms.ValidationError(
+            _(
+                "Use lowercase letters, digits and -, and begin and end with a letter or digit; “collector” and"
+                " “roster” are reserved."
+            )
+        ) from None
+    return name
 
 
 class MoveForm(forms.Form):

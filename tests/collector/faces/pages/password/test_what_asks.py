@@ -146,6 +146,7 @@ MORE: dict[str, tuple[Callable[[House], Any], ...]] = {
     "gates-order": (lambda h: h.post("gates-order", {"verb": "identify"}, name="laser-1"),),
     "month-try": (lambda h: (forms.start_billing(h), h.post("month-try"))[1],),
     "people-import": (lambda h: h.post("people-import", {"file": io.BytesIO(b"id,name,payer\nm-1,Ada King,m-2\n")}),),
+    "joins-new": (lambda h: h.post("joins-new", {"machine": "laser", "gate": "laser-9", "build": "standard"}),),
     "people-new": (
         _with_plan,
         lambda h: h.post("people-new", forms.person(id="m-4", payer="m-1")),

@@ -1,0 +1,1 @@
+"""The pages about gates that join with a code."""
