@@ -429,7 +429,7 @@ def _code() -> int:
     from fabgate.collector.members.machines import joins
 
     code = joins.make(
-        "drill-1", "laser", build="standard", address="https://collector.lan", actor=MANAGER, now=datetime.now(UTC)
+        "laser-9", "laser", build="standard", address="https://collector.lan", actor=MANAGER, now=datetime.now(UTC)
     )
     code.attempts.create(exchange="0" * 32, at=code.made_at, address="192.168.1.20", agreement="", state="wrong")
     return code.pk

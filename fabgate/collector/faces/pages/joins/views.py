@@ -73,11 +73,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _initial(request: HttpRequest) -> dict[str, Any]:
-    """Return what is typed already: the machine from whose page one comes, and a gate of the same name."""
+    """Return what need not be typed: the machine from whose page one comes, and the name of its first gate."""
     machine = Machine.objects.filter(name=request.GET.get("machine", "")).first()
-    name = machine.name if machine else ""
-    return {
-        "machine": name,
-        "gate": "" if Gate.objects.filter(name=name).exists() else name,
-        "build": "standard",
-    }
+    name = f"{machine.name}-1" if machine and not machine.gates.exists() else ""
+    return {"machine": machine.name if machine else "", "gate": name, "build": "standard"}
