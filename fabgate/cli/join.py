@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from fabgate.join.code import Code
 
 _UNIT: Final = "fabgate-gate"
+#: It exists where systemd runs: sd_booted(3).
+_SYSTEMD: Final = Path("/run/systemd/system")
 
 
 def join(arguments: argparse.Namespace) -> int:
     """Join a collector, and start the gate; exit code 1 if it does not start."""
     try:
         from fabgate.gate.joining import requests, steps
-        from fabgate.gate.joining.files import Files
+        from fabgate.gate.joining.files import ACCOUNT, Files
     except ModuleNotFoundError as error:
         if error.name not in ("spake2", "cryptography"):
             raise
@@ -33,7 +35,8 @@ def join(arguments: argparse.Namespace) -> int:
     is_installed = arguments.config == GATE_YAML
     if is_installed and os.geteuid() != 0:
         raise UsageError(f"found the account {getpass.getuser()}, wanted root: sudo fabgate join {arguments.host}")
-    address, files = requests.address_of(arguments.host), Files(arguments.config)
+    address = requests.address_of(arguments.host)
+    files = Files(arguments.config, account=ACCOUNT if is_installed else "")
     identity = steps.join(
         address,
         requests.to(address),
@@ -64,7 +67,7 @@ def _ask() -> Code:
 
 
 def _start() -> int:
-    if not Path("/run/systemd/system").is_dir():
+    if not _SYSTEMD.is_dir():
         print(f"systemd does not run here. Start the gate: fabgate run --config {GATE_YAML}")
         return 0
     for order in ("enable", "restart"):

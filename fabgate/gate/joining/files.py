@@ -16,8 +16,8 @@ from fabgate.gate.clock import fsync_directory
 from fabgate.join import messages
 from fabgate.join.exchange import Agreement
 
-#: The account of the gate, whose group may read its files.
-_GROUP: Final = "fabgate"
+#: The account of the service, whose group may read its files.
+ACCOUNT: Final = "fabgate"
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -37,15 +37,18 @@ class Pending(msgspec.Struct, frozen=True):
 
 
 class Files:
-    """The files beside one gate.yaml."""
+    """The files beside one gate.yaml. They belong to root and to the group of `account`, or to who runs this if it is "".
 
-    def __init__(self, config: Path) -> None:
+    Raises UsageError if there is no such account.
+    """
+
+    def __init__(self, config: Path, *, account: str = "") -> None:
         self.config = config
         self.folder = config.parent
         self.pending = self.folder / "join.pending"
         #: The gate.yaml from before the join, with whatever a person wrote into it.
         self.before = config.with_name(f"{config.name}.before-join")
-        self._group = _group()
+        self._group = _group_of(account) if account else None
 
     def load_pending(self) -> Pending | None:
         """Return the join that is not finished, if there is one."""
@@ -114,13 +117,10 @@ class Files:
         path.chmod(mode)
 
 
-def _group() -> int | None:
-    """Return the number of the gate's group, or None where this account is not root. Raises UsageError if it is missing."""
-    if os.geteuid() != 0:
-        return None
+def _group_of(account: str) -> int:
     try:
-        return grp.getgrnam(_GROUP).gr_gid
+        return grp.getgrnam(account).gr_gid
     except KeyError:
         raise UsageError(
-            f"found no account {_GROUP}, to which a gate's files belong; {installed.account(_GROUP)}"
+            f"found no account {account}, to which a gate's files belong; {installed.account(account)}"
         ) from None

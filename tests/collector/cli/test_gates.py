@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from fabgate import wire
-from fabgate.collector.cli import gates
-from fabgate.collector.ground.models import Change, Gate, Machine
+from fabgate.collector.cli import gates, verbs
+from fabgate.collector.ground.models import Change, Gate, JoinCode, Machine
 from fabgate.collector.members.access import roster
-from fabgate.collector.members.machines import presets
+from fabgate.collector.members.machines import joins, presets
 from fabgate.collector.recording.intake.store import Store
 from fabgate.errors import UsageError
 from fabgate.gate.roster.locks import Locks
@@ -225,3 +225,50 @@ def test_title_and_preset_of_a_machine_that_exists_are_refused(env, option):
         gate_add(name="laser-2", **option)
     assert Gate.objects.count() == 1
     assert Machine.objects.get().title == "Laser"
+
+
+# --- codes with which gates join --------------------------------------------------------------------------------------
+
+
+def test_a_code_is_printed_with_its_command(env, capsys):
+    cli = ["join-code", "mill-1", "--machine", "mill", "--preset", "cnc", "--address", "https://collector.lan/"]
+    assert parsed(cli) == 0
+    code = JoinCode.objects.get()
+    out = capsys.readouterr().out
+    assert "sudo fabgate join collector.lan\n" in out
+    assert joins.text_of(code) in out
+    assert (code.gate, code.machine, code.title, code.preset, code.build) == (
+        "mill-1",
+        "mill",
+        "Mill",
+        "cnc",
+        "standard",
+    )
+    assert code.made_by.startswith("cli:")
+
+
+def test_a_code_is_printed_for_programs(env, capsys):
+    assert (
+        parsed(
+            ["join-code", "mill", "--build", "plug", "--plug", "192.168.1.40", "shellyplugsg3-8cbfeaa03350", "--json"]
+        )
+        == 0
+    )
+    found, code = json.loads(capsys.readouterr().out), JoinCode.objects.get()
+    assert (found["gate"], found["machine"], found["code"]) == ("mill", "mill", joins.text_of(code))
+    assert code.build_values == {"host": "192.168.1.40", "device_id": "shellyplugsg3-8cbfeaa03350"}
+
+
+def test_a_code_for_a_gate_that_exists_is_for_its_machine(gate):
+    with pytest.raises(UsageError, match="already exists"):
+        parsed(["join-code", "laser-1"])
+    assert parsed(["join-code", "laser-1", "--replace"]) == 0
+    assert JoinCode.objects.get().machine == "laser"
+
+
+def parsed(words: list[str]) -> int:
+    """Run a verb of the collector in this process."""
+    parser = argparse.ArgumentParser()
+    verbs.add_verbs(parser)
+    arguments = parser.parse_args(words)
+    return gates.join_code(arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from dataclasses import replace
 
@@ -14,7 +15,6 @@ from fabgate.collector.ground.models import Gate, JoinAttempt, JoinCode
 from fabgate.collector.members.machines import joins
 from fabgate.errors import SealError, UsageError
 from fabgate.gate.config import gate_yaml
-from fabgate.gate.joining import files as joined_files
 from fabgate.gate.joining import requests, steps
 from fabgate.gate.joining.files import Files
 from fabgate.gate.joining.requests import LaterError, RefusedError
@@ -27,9 +27,7 @@ ADDRESS = "https://collector.lan"
 
 
 @pytest.fixture
-def files(tmp_path, monkeypatch) -> Files:
-    """The files of a gate of this account, whoever it is."""
-    monkeypatch.setattr(joined_files, "_group", lambda: None)
+def files(tmp_path) -> Files:
     return Files(tmp_path / "pi" / "gate.yaml")
 
 
@@ -242,11 +240,18 @@ def test_the_serial_number_is_that_of_the_pi(tmp_path):
     assert steps.serial_number(tmp_path) == "10000000abcdef01"
 
 
-def test_without_the_account_of_the_gate_nothing_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(joined_files.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(joined_files.grp, "getgrnam", {}.__getitem__)
-    with pytest.raises(UsageError, match="found no account fabgate"):
-        Files(tmp_path / "gate.yaml")
+def test_without_the_account_of_the_gate_nothing_is_written(tmp_path):
+    with pytest.raises(UsageError, match="found no account nobody-at-all"):
+        Files(tmp_path / "gate.yaml", account="nobody-at-all")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_the_files_belong_to_root_and_the_group_of_the_gate(tmp_path):
+    new_code(build="emulated")
+    files = Files(tmp_path / "pi" / "gate.yaml", account="daemon")
+    join(files, Line(), text())
+    for path in files.folder.rglob("*"):
+        assert (path.owner(), path.group()) == ("root", "daemon"), path
 
 
 def test_a_second_gate_is_told_who_has_the_code(files):
