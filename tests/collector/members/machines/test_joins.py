@@ -208,8 +208,8 @@ def test_what_was_agreed_is_repeated_for_a_day():
 def test_old_codes_are_deleted_with_their_attempts():
     code, now = new_code(), datetime.now(UTC)
     Joining(joins.text_of(code)).begin()
-    assert JoinCode.forget_old(now + timedelta(days=1)) == 0
-    assert JoinCode.forget_old(now + timedelta(days=2, minutes=1)) == 1
+    assert JoinCode.forget_old(now + timedelta(hours=24)) == 0
+    assert JoinCode.forget_old(now + timedelta(hours=24, minutes=16)) == 1
     assert not JoinAttempt.objects.exists()
 
 

@@ -15,8 +15,8 @@ class JoinCode(models.Model):
     VALID: Final = timedelta(minutes=15)
     #: How long a gate that knew the code may repeat a step.
     REPEATED: Final = timedelta(hours=24)
-    #: Then the row and its attempts are deleted; the log keeps who joined from where.
-    KEPT: Final = timedelta(days=2)
+    #: Then the row and its attempts are deleted, with what was agreed; the log keeps who joined from where.
+    KEPT: Final = VALID + REPEATED
     #: How many attempts may be begun.
     MOST_ATTEMPTS: Final = 5
 
