@@ -63,7 +63,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
         "code": code,
         "state": state,
         "text": joins.text_of(code),
-        "line": package.line(settings.ENVIRONMENT.data / "apt", code.address),
+        "line": package.line(settings.ENVIRONMENT.web_apt, code.address),
         "join": f"sudo fabgate join {package.host_of(code.address)}",
         "is_plug": code.build == builds.PLUG,
         "gate": Gate.objects.filter(name=code.gate).first() if state == JoinAttempt.FINISHED else None,
