@@ -317,3 +317,37 @@ def test_an_offer_that_cannot_be_used_is_refused():
     gate.begin()
     assert gate.agree() == 400
     assert JoinAttempt.objects.get().state == JoinAttempt.BEGUN
+
+
+def test_a_step_that_is_repeated_while_the_gate_gets_other_keys_takes_nothing_back(env, monkeypatch):
+    """The repetition may look before the other change, and act after it."""
+    first = Joining(joins.text_of(new_code()))
+    first.join()
+    looked = enrol_gate.has_files
+
+    def look(*which: object) -> bool:
+        monkeypatch.setattr(enrol_gate, "has_files", looked)
+        enrol_gate.enrol("saw-1", "saw", actor="eve", new_token=True)
+        return looked(*which)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(enrol_gate, "has_files", look)
+    token = Gate.objects.get().token_hash
+    assert first.finish() == 409
+    assert Gate.objects.get().token_hash != token
+    assert Gate.by_token("saw-1", OFFER.token) is None
+
+
+def test_a_code_that_is_made_while_a_gate_finishes_ends_that_one(env, monkeypatch):
+    gate = Joining(joins.text_of(new_code()))
+    gate.begin()
+    gate.agree()
+    looked = Gate.by_token
+
+    def look(*which: str) -> Gate | None:
+        monkeypatch.setattr(Gate, "by_token", looked)
+        new_code()
+        return looked(*which)
+
+    monkeypatch.setattr(Gate, "by_token", look)
+    assert gate.finish() == 404
+    assert not Gate.objects.exists()

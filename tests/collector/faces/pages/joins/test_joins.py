@@ -155,6 +155,9 @@ def test_an_auditor_sees_who_used_a_code_and_not_the_code(browse, saw):
 
 def test_without_a_package_the_line_only_joins(tmp_path):
     assert package.line(tmp_path, "http://10.0.0.5:8000") == "sudo fabgate join http://10.0.0.5:8000"
+    (tmp_path / "pool" / "trixie").mkdir(parents=True)
+    (tmp_path / "pool" / "trixie" / "fabgate-gate_$(id)_all.deb").touch()
+    assert package.line(tmp_path, "https://collector.lan") == "sudo fabgate join collector.lan"
 
 
 def test_the_line_compares_the_newest_package_before_it_installs_it(tmp_path):
@@ -162,16 +165,16 @@ def test_the_line_compares_the_newest_package_before_it_installs_it(tmp_path):
     pool.mkdir(parents=True)
     (pool / "fabgate-gate_0.1.0_all.deb").write_bytes(b"old")
     os.utime(pool / "fabgate-gate_0.1.0_all.deb", (1, 1))
-    (pool / "fabgate-gate_0.2.0_all.deb").write_bytes(b"new")
+    (pool / "fabgate-gate_0.2.0~dev7+gabc_all.deb").write_bytes(b"new")
     line = package.line(tmp_path, "https://collector.lan:8443")
     digest = hashlib.sha256(b"new").hexdigest()
     assert line == (
-        "curl -fsSO http://collector.lan/apt/pool/trixie/fabgate-gate_0.2.0_all.deb"
-        f" && echo '{digest}  fabgate-gate_0.2.0_all.deb' | sha256sum -c"
-        " && sudo apt-get install -y ./fabgate-gate_0.2.0_all.deb && sudo fabgate join collector.lan:8443"
+        "curl -fsSO http://collector.lan/apt/pool/trixie/fabgate-gate_0.2.0~dev7+gabc_all.deb"
+        f" && echo '{digest}  fabgate-gate_0.2.0~dev7+gabc_all.deb' | sha256sum -c"
+        " && sudo apt-get install -y ./fabgate-gate_0.2.0~dev7+gabc_all.deb && sudo fabgate join collector.lan:8443"
     )
-    (pool / "fabgate-gate_0.2.0_all.deb").write_bytes(b"newer, and so another one")
-    os.utime(pool / "fabgate-gate_0.2.0_all.deb", (3, 3))
+    (pool / "fabgate-gate_0.2.0~dev7+gabc_all.deb").write_bytes(b"newer, and so another one")
+    os.utime(pool / "fabgate-gate_0.2.0~dev7+gabc_all.deb", (3, 3))
     os.utime(pool / "fabgate-gate_0.1.0_all.deb", (1, 1))
     assert digest not in package.line(tmp_path, "https://collector.lan:8443")
 
@@ -180,16 +183,18 @@ def test_the_line_compares_the_newest_package_before_it_installs_it(tmp_path):
 def test_a_package_that_was_changed_on_its_way_is_not_installed(tmp_path, sent):
     pool = tmp_path / "apt" / "pool" / "trixie"
     pool.mkdir(parents=True)
-    (pool / "fabgate-gate_0.2.0_all.deb").write_bytes(b"new")
+    (pool / "fabgate-gate_0.2.0~dev7+gabc_all.deb").write_bytes(b"new")
     line = package.line(tmp_path / "apt", "https://collector.lan")
     tools = tmp_path / "bin"
     tools.mkdir()
-    (tools / "curl").write_text(f"#!/bin/sh\nprintf {sent.decode()} >fabgate-gate_0.2.0_all.deb\n")
+    (tools / "curl").write_text(f"#!/bin/sh\nprintf {sent.decode()} >fabgate-gate_0.2.0~dev7+gabc_all.deb\n")
     (tools / "sudo").write_text('#!/bin/sh\necho "$@" >>done\n')
     for tool in tools.iterdir():
         tool.chmod(0o755)
     subprocess.run(["sh", "-c", line], cwd=tmp_path, env={"PATH": f"{tools}:/usr/bin:/bin"}, check=False)
     done = tmp_path / "done"
     assert (done.read_text().splitlines() if done.exists() else []) == (
-        ["apt-get install -y ./fabgate-gate_0.2.0_all.deb", "fabgate join collector.lan"] if sent == b"new" else []
+        ["apt-get install -y ./fabgate-gate_0.2.0~dev7+gabc_all.deb", "fabgate join collector.lan"]
+        if sent == b"new"
+        else []
     )
