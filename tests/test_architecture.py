@@ -217,7 +217,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "terminal": {"clock", "config", "journal", "roster", "uplink"},
         "status": {"clock", "config", "journal", "parts", "reports", "roster", "terminal", "uplink"},
         "doctor": {"clock", "config", "roster", "terminal", "uplink"},
-        "joining": {"clock", "roster"},
+        "joining": {"clock", "journal", "roster"},
         "selftest": {"config", "journal", "panel", "roster", "terminal"},
         "run_start": {"clock", "config", "journal", "roster", "terminal"},
         "wiring": {"clock", "config", "hardware", "journal", "roster", "uplink"},

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from fabgate.join.code import Code
 
 _UNIT: Final = "fabgate-gate"
+#: How long the gate may take to start, in seconds; an old Pi needs twenty.
+_START_S: Final = 60.0
 #: It exists where systemd runs: sd_booted(3).
 _SYSTEMD: Final = Path("/run/systemd/system")
 
@@ -70,9 +72,13 @@ def _start() -> int:
     if not _SYSTEMD.is_dir():
         print(f"systemd does not run here. Start the gate: fabgate run --config {GATE_YAML}")
         return 0
+    sys.stdout.flush()  # before what systemctl prints
     for order in ("enable", "restart"):
-        done = subprocess.run(["systemctl", order, _UNIT], check=False)  # noqa: S603, S607 - as a person would type it
-        if done.returncode:
+        try:
+            is_done = subprocess.run(["systemctl", order, _UNIT], timeout=_START_S, check=False).returncode == 0  # noqa: S603, S607 - as a person would type it
+        except subprocess.TimeoutExpired:  # a gate that cannot open its journal goes on trying
+            is_done = False
+        if not is_done:
             print(f"error: the gate does not start; journalctl -u {_UNIT} -n 30 says why", file=sys.stderr)
             return 1
     print("It has started. Next: sudo fabgate doctor")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import yaml
+
 import fabgate
 from fabgate import wire
-from fabgate.errors import SealError, UsageError
+from fabgate.errors import FabgateError, SealError, UsageError
 from fabgate.gate.joining import requests
 from fabgate.gate.joining.files import Files, Pending
 from fabgate.gate.joining.requests import Post, RefusedError
+from fabgate.gate.journal.reader import JournalReader
 from fabgate.join import exchange, messages
 from fabgate.join.code import Code
 from fabgate.join.exchange import Proof, Sender
@@ -92,10 +97,28 @@ def _check(is_proved: bool) -> None:
 
 
 def _refuse_other(files: Files, identity: messages.Identity, *, replaces: bool) -> None:
+    """Raise UsageError if this computer is another gate, as its gate.yaml or its journal says; nothing was changed then."""
     there, account = files.gate_there(), f"{identity.site}/{identity.gate}"
-    if there is None or there == account or replaces:
-        return
-    raise UsageError(
-        f"{files.config}: found the gate {there or 'that it describes'}, wanted none, or {account}; to make this computer"
-        f" {account}, run the command again with --replace; {files.before.name} keeps what is there"
-    )
+    if there not in (None, account) and not replaces:
+        raise UsageError(
+            f"{files.config}: found the gate {there or 'that it describes'}, wanted none, or {account}; to make this computer"
+            f" {account}, run the command again with --replace; {files.before.name} keeps what is there"
+        )
+    state = files.folder / str(yaml.safe_load(identity.gate_yaml)["state_dir"])
+    writer = _writer_of(state / "journal.db")
+    if writer not in (None, account):
+        raise UsageError(
+            f"{state}: found the journal of {writer}, wanted none, or that of {account}; fabgate status says whether all its"
+            f" entries are at the collector. Then: systemctl stop fabgate-gate; mv {state} {state}-before; and run the command again"
+        )
+
+
+def _writer_of(journal: Path) -> str | None:
+    """Return which gate wrote a journal, or None if there is none that can be read: the gate itself deals with that."""
+    if not journal.exists():
+        return None
+    try:
+        with contextlib.closing(JournalReader(journal)) as reader:
+            return reader.topics.account
+    except (FabgateError, OSError, sqlite3.Error):
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -11,13 +12,15 @@ import pytest
 import yaml
 from django.conf import settings
 
+from fabgate import wire
 from fabgate.collector.ground.models import Gate, JoinAttempt, JoinCode
-from fabgate.collector.members.machines import joins
+from fabgate.collector.members.machines import gate_archive, joins
 from fabgate.errors import SealError, UsageError
 from fabgate.gate.config import gate_yaml
 from fabgate.gate.joining import requests, steps
 from fabgate.gate.joining.files import Files
 from fabgate.gate.joining.requests import LaterError, RefusedError
+from fabgate.gate.journal.writer import Journal
 from fabgate.join import code, messages
 from tests.collector.join.joining import Joining, new_code
 from tests.collector.join.lines import CutError, Line
@@ -137,6 +140,41 @@ def test_the_gate_yaml_of_another_gate_stays_unless_a_person_wants_it(files):
     join(files, line, replaces=True)
     assert is_whole(files)
     assert files.before.read_text() == "site: lyon\ngate: mill-1\n"
+
+
+def journal_of(files: Files, gate: str) -> None:
+    """Give the computer a journal, where the gate.yaml that it gets says."""
+    folder = files.folder / "state"
+    folder.mkdir(parents=True)
+    with contextlib.closing(Journal(folder / "journal.db", wire.GateTopics("lyon", gate))) as journal:
+        journal.open()
+
+
+def test_the_journal_of_another_gate_is_no_journal_of_this_one(files, monkeypatch):
+    monkeypatch.setattr(gate_archive, "_YAML", gate_archive._YAML.replace("/var/lib/fabgate", "state"))
+    new_code(build="emulated")
+    journal_of(files, "mill-1")
+    with pytest.raises(
+        UsageError, match=r"found the journal of lyon/mill-1, wanted none, or that of lyon/saw-1"
+    ) as raised:
+        join(files, Line(), text(), replaces=True)
+    assert f"mv {files.folder}/state {files.folder}/state-before" in str(raised.value)
+    assert not files.config.exists()
+    assert not Gate.objects.exists()
+    (files.folder / "state").rename(files.folder / "state-before")
+    join(files, Line())
+    assert is_whole(files)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_its_own_journal_and_one_that_cannot_be_read_are_left_to_the_gate(files, monkeypatch, damaged):
+    monkeypatch.setattr(gate_archive, "_YAML", gate_archive._YAML.replace("/var/lib/fabgate", "state"))
+    new_code(build="emulated")
+    journal_of(files, "saw-1")
+    if damaged:
+        (files.folder / "state" / "journal.db").write_bytes(b"damaged")
+    join(files, Line(), text())
+    assert is_whole(files)
 
 
 def test_the_same_gate_joins_again_and_keeps_what_a_person_wrote(files):

@@ -115,7 +115,7 @@ def test_another_account_is_told_to_use_sudo(monkeypatch, capsys):
     assert capsys.readouterr().err.endswith("wanted root: sudo fabgate join collector.local\n")
 
 
-@pytest.mark.parametrize(("codes", "code"), [([0, 0], 0), ([0, 1], 1), ([1], 1)])
+@pytest.mark.parametrize(("codes", "code"), [([0, 0], 0), ([0, 1], 1), ([1], 1), ([0, None], 1)])
 def test_the_service_is_enabled_and_started_again(monkeypatch, capsys, tmp_path, codes, code):
     from fabgate.cli import join
 
@@ -123,6 +123,8 @@ def test_the_service_is_enabled_and_started_again(monkeypatch, capsys, tmp_path,
 
     def systemctl(order: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         orders.append(order)
+        if codes[len(orders) - 1] is None:
+            raise subprocess.TimeoutExpired(order, 60)
         return subprocess.CompletedProcess(order, codes[len(orders) - 1])
 
     monkeypatch.setattr(join.subprocess, "run", systemctl)
