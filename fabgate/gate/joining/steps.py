@@ -41,8 +41,12 @@ def join(
         )
     try:
         identity = _agree(post, pending, serial)
-        _refuse_other(files, identity, replaces=replaces)
-        files.install(identity, pending)
+    except (RefusedError, SealError):  # there is nothing that could be repeated
+        files.forget_pending()
+        raise
+    _refuse_other(files, identity, replaces=replaces)
+    files.install(identity, pending)
+    try:
         _finish(post, pending)
     except RefusedError:
         files.forget_pending()
@@ -104,7 +108,12 @@ def _refuse_other(files: Files, identity: messages.Identity, *, replaces: bool) 
             f"{files.config}: found the gate {there or 'that it describes'}, wanted none, or {account}; to make this computer"
             f" {account}, run the command again with --replace; {files.before.name} keeps what is there"
         )
-    state = files.folder / str(yaml.safe_load(identity.gate_yaml)["state_dir"])
+    made = yaml.safe_load(identity.gate_yaml)
+    if not (isinstance(made, dict) and isinstance(made.get("state_dir"), str)):
+        raise UsageError(
+            "found a gate.yaml without state_dir from the collector, wanted one that names it; update the collector"
+        )
+    state = files.folder / made["state_dir"]
     writer = _writer_of(state / "journal.db")
     if writer not in (None, account):
         raise UsageError(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fabgate.collector.ground.models import Gate, JoinAttempt, JoinCode
 from fabgate.collector.members.machines import joins
-from fabgate.errors import FabgateError, SealError
+from fabgate.errors import FabgateError, SealError, UsageError
 from fabgate.gate.config import gate_yaml
 from fabgate.gate.joining import steps
 from fabgate.gate.joining.files import Files
@@ -110,6 +110,7 @@ class InTheMiddle:
     def __init__(self, guess: str) -> None:
         self.side = Side(b"B", guess)
         self.exchange = "e" * 32
+        self.gate_yaml = "state_dir: state\n"
         self.heard: dict[str, Any] = {}
 
     def post(self, path: str, body: bytes) -> tuple[int, bytes]:
@@ -117,7 +118,8 @@ class InTheMiddle:
         if path == BEGIN:
             return 200, attacker.asked(exchange=self.exchange, message=self.side.message)
         keys = self.keys(self.side.guess)
-        identity = {"site": "lyon", "gate": "evil", "machine": "x", "gate_yaml": "", "seal_keys": "", "badge_keys": ""}
+        identity = {"site": "lyon", "gate": "evil", "machine": "x", "seal_keys": "", "badge_keys": ""}
+        identity["gate_yaml"] = self.gate_yaml
         if path == AGREE:
             sealed = keys.seal("collector seals", identity)
             return 200, attacker.asked(proof=keys.proof("collector agrees"), sealed=sealed)
@@ -135,6 +137,16 @@ def test_whoever_answers_with_the_right_code_is_believed(files):
     assert identity.gate == "evil"
 
 
+@pytest.mark.parametrize("text", ["", "[]", "state_dir: 1", "site: lyon"])
+def test_a_gate_yaml_that_is_none_is_not_written(files, text):
+    code = new_code()
+    middle = InTheMiddle(code.secret)
+    middle.gate_yaml = text
+    with pytest.raises(UsageError, match="without state_dir"):
+        joined_by(middle.post, files, code)
+    assert not files.config.exists()
+
+
 def test_whoever_answers_without_the_code_has_one_guess_and_reads_nothing(files):
     code = new_code()
     middle = InTheMiddle(GUESSES[0])
@@ -146,9 +158,7 @@ def test_whoever_answers_without_the_code_has_one_guess_and_reads_nothing(files)
         assert heard["proof"] != keys.proof("gate agrees")
         assert keys.open("gate seals", heard["sealed"]) is None
     assert not files.config.exists()
-    # The gate goes on with the true collector: there this exchange is not known, so it begins anew.
-    with pytest.raises(RefusedError):
-        joined_by(Line().post, files, code)
+    # The code is as good as before.
     assert joined_by(Line().post, files, code).gate == "saw-1"
 
 

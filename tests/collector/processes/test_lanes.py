@@ -216,6 +216,13 @@ def asked(address: str, method: str, path: str, body: str = "", **headers: str) 
         return answer.status, answer.headers, answer.read().decode()
 
 
+@pytest.mark.parametrize("path", ["/api/v1/gates/laser-1/roster", "/api/v1/join/begin", "/healthz", "/metrics"])
+def test_gates_and_monitors_have_a_lane_of_their_own(path):
+    found = lanes.Lanes()
+    assert found.of({"path": path, "method": "POST"}, is_large=False) is found.machines
+    assert found.of({"path": "/sign-in", "method": "POST"}, is_large=False) is found.passwords
+
+
 def test_four_hundred_who_sign_in_at_once_break_nothing_and_stop_neither_gates_nor_pages(env, looked_at):
     with serving(env) as address:
         _status, headers, page = asked(address, "GET", "/sign-in")
