@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
-from fabgate.collector.ground.models import Change, Gate, JoinAttempt, JoinCode, Machine
-from fabgate.collector.members.machines import enrol_gate, joins
+from fabgate.collector.ground.models import BrokerAccount, Change, Gate, JoinAttempt, JoinCode, Machine
+from fabgate.collector.members.machines import enrol_gate, joins, revoke_gate
 from fabgate.collector.members.machines.enrol_gate import NewMachine
+from fabgate.collector.recording.broker.accounts.passwords import Digest
 from fabgate.errors import UsageError
 from fabgate.gate.config import gate_yaml
 from fabgate.join import messages
@@ -351,3 +354,41 @@ def test_a_code_that_is_made_while_a_gate_finishes_ends_that_one(env, monkeypatc
     monkeypatch.setattr(Gate, "by_token", look)
     assert gate.finish() == 404
     assert not Gate.objects.exists()
+
+
+# --- the account at the broker ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_broker(env, monkeypatch, tmp_path):
+    found = replace(env, broker_control=tmp_path / "socket")
+    monkeypatch.setattr(settings, "ENVIRONMENT", found)
+    return found
+
+
+def test_the_account_at_the_collectors_own_broker_has_the_password_of_the_gate(own_broker):
+    gate = Joining(joins.text_of(new_code()))
+    gate.begin()
+    gate.agree()
+    assert not BrokerAccount.objects.exists()
+    assert gate.finish() == 200
+    account = BrokerAccount.objects.get(gate__name="saw-1")
+    assert Digest(account.salt, account.digest, account.iterations).is_of(OFFER.broker_password)
+    assert (own_broker.gate_directory("saw-1") / "mqtt.password").read_text() == f"{OFFER.broker_password}\n"
+    assert gate.identity.broker_step == ""
+
+
+def test_a_gate_that_was_revoked_does_not_come_back_by_its_last_step(own_broker):
+    gate = Joining(joins.text_of(new_code()))
+    gate.join()
+    revoke_gate.revoke("saw-1", actor="eve")
+    assert gate.finish() == 409
+    assert Gate.by_token("saw-1", OFFER.token) is None
+
+
+def test_a_gate_that_was_revoked_joins_again_with_a_new_code(own_broker):
+    Joining(joins.text_of(new_code())).join()
+    revoke_gate.revoke("saw-1", actor="eve")
+    again = Joining(joins.text_of(new_code()), offer=messages.Offer("u" * 43, "q" * 48))
+    assert again.join() == [200, 200, 200]
+    assert Gate.by_token("saw-1", "u" * 43) is not None
