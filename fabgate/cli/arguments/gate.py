@@ -40,7 +40,7 @@ def add_verbs(verbs: Any) -> None:
     with_json(verb, "print the whole status as JSON")
 
     short = "rename the gate to the name in its gate.yaml"
-    verb = add_verb(verbs, "rename", ("rename", "rename"), short, _RENAME, "fabgate rename --config gate.yaml")
+    verb = add_verb(verbs, "rename", ("identity", "rename"), short, _RENAME, "fabgate rename --config gate.yaml")
     with_config(verb)
 
     short = "move from an installation by hand to the Debian package"

@@ -16,7 +16,7 @@ again.
 def add_verbs(verbs: Any) -> None:
     """Add the verb to the subparsers `verbs`."""
     short = "make this computer a gate, with a code from the collector's page"
-    verb = add_verb(verbs, "join", ("join", "join"), short, _ABOUT, "fabgate join collector.local")
+    verb = add_verb(verbs, "join", ("identity", "join"), short, _ABOUT, "fabgate join collector.local")
     verb.add_argument("host", metavar="HOST", help="the collector's name or address, as its page shows it")
     verb.add_argument("--replace", action="store_true", help="also if there is a gate.yaml of another gate")
     with_config(verb)

@@ -117,7 +117,7 @@ def test_another_account_is_told_to_use_sudo(monkeypatch, capsys):
 
 @pytest.mark.parametrize(("codes", "code"), [([0, 0], 0), ([0, 1], 1), ([1], 1), ([0, None], 1)])
 def test_the_service_is_enabled_and_started_again(monkeypatch, capsys, tmp_path, codes, code):
-    from fabgate.cli import join
+    from fabgate.cli import identity
 
     orders: list[list[str]] = []
 
@@ -127,9 +127,9 @@ def test_the_service_is_enabled_and_started_again(monkeypatch, capsys, tmp_path,
             raise subprocess.TimeoutExpired(order, 60)
         return subprocess.CompletedProcess(order, codes[len(orders) - 1])
 
-    monkeypatch.setattr(join.subprocess, "run", systemctl)
-    monkeypatch.setattr(join, "_SYSTEMD", tmp_path)
-    assert join._start() == code
+    monkeypatch.setattr(identity.subprocess, "run", systemctl)
+    monkeypatch.setattr(identity, "_SYSTEMD", tmp_path)
+    assert identity._start() == code
     assert orders == [["systemctl", "enable", "fabgate-gate"], ["systemctl", "restart", "fabgate-gate"]][: len(codes)]
     shown = capsys.readouterr()
     assert ("sudo fabgate doctor" in shown.out) == (code == 0)
@@ -137,10 +137,10 @@ def test_the_service_is_enabled_and_started_again(monkeypatch, capsys, tmp_path,
 
 
 def test_without_systemd_the_gate_is_started_by_hand(monkeypatch, capsys, tmp_path):
-    from fabgate.cli import join
+    from fabgate.cli import identity
 
-    monkeypatch.setattr(join, "_SYSTEMD", tmp_path / "none")
-    assert join._start() == 0
+    monkeypatch.setattr(identity, "_SYSTEMD", tmp_path / "none")
+    assert identity._start() == 0
     assert f"fabgate run --config {GATE_YAML}" in capsys.readouterr().out
 
 

@@ -1,4 +1,8 @@
-"""``fabgate join``: makes this computer a gate of a collector, with the code that the collector's page shows."""
+"""``fabgate join`` and ``rename``: which gate this computer is.
+
+``join`` makes it a gate of a collector, with the code that the collector's page shows. ``rename`` gives the gate the name that its
+gate.yaml has.
+"""
 
 from __future__ import annotations
 
@@ -56,6 +60,15 @@ def join(arguments: argparse.Namespace) -> int:
         print(f"Start the gate: fabgate run --config {arguments.config}")
         return 0
     return _start()
+
+
+def rename(arguments: argparse.Namespace) -> int:
+    """Rename the gate to the name in its configuration."""
+    from fabgate.gate.config import gate_yaml
+    from fabgate.gate.terminal import rename as renaming
+
+    print(renaming.rename(gate_yaml.load(arguments.config)))
+    return 0
 
 
 def _ask() -> Code:
