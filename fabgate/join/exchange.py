@@ -1,7 +1,7 @@
 """Agrees on a key by a code that is too short to be one: SPAKE2, then a proof by each side, then sealed contents.
 
-Whoever does not know the code has one guess in each exchange, and learns nothing from watching one. TLS is not relied on: a
-gate that has not joined knows no authority, and whoever is between both sides passes on what they cannot read.
+An attacker who does not know the code has one guess in each exchange, and cannot learn anything by watching one. The exchange
+does not rely on TLS: a gate that has not joined knows no authority. An attacker between both sides passes on what they cannot read.
 
 Source: Abdalla and Pointcheval, "Simple Password-Based Encrypted Key Exchange Protocols" (2005), in the form of the package
 ``spake2``, on the group of Ed25519.
@@ -41,7 +41,7 @@ class Proof(StrEnum):
 
 
 class Sender(StrEnum):
-    """Who seals: each side has a key of its own, so that nobody can send a content back to whoever sealed it."""
+    """Who seals. Each side has a key of its own, so that nobody can send a content back to the side that sealed it."""
 
     GATE = "gate seals"
     COLLECTOR = "collector seals"
@@ -90,14 +90,14 @@ class Begun:
         self.message: bytes = self._side.start()
 
     def agreement(self, exchange: str, answer: bytes) -> Agreement:
-        """Return the agreement; it can be asked for once. Raises UsageError if the answer is none of SPAKE2."""
+        """Return the agreement; it can be asked for once. Raises UsageError if the answer is not a message of SPAKE2."""
         return _agreement(self._code.name, exchange, self.message, answer, _finish(self._side, answer))
 
 
 def answer(code: Code, exchange: str, message: bytes) -> tuple[bytes, Agreement]:
     """Return the collector's answer to a gate's message, and the agreement. `exchange` is new for each message.
 
-    Raises UsageError if the message is none of SPAKE2.
+    Raises UsageError if the message is not one of SPAKE2.
     """
     side = SPAKE2_B(code.secret.encode(), idA=_GATE, idB=_COLLECTOR)
     own: bytes = side.start()
@@ -105,7 +105,7 @@ def answer(code: Code, exchange: str, message: bytes) -> tuple[bytes, Agreement]
 
 
 def _finish(side: SPAKE2_A | SPAKE2_B, message: bytes) -> bytes:
-    wrong = UsageError(f"found no message of SPAKE2, wanted {MESSAGE_BYTES} bytes of the other side")
+    wrong = UsageError(f"found something else than a message of SPAKE2, wanted {MESSAGE_BYTES} bytes of the other side")
     if len(message) != MESSAGE_BYTES:  # spake2 itself ignores what follows a point
         raise wrong
     try:

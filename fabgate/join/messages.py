@@ -75,7 +75,7 @@ class Finished(Struct, frozen=True):
 
 
 class Offer(Struct, frozen=True):
-    """What a gate tells: the secrets that it made, and which computer it is."""
+    """What a gate sends: the secrets that it made, and which computer it is."""
 
     token: _Secret
     broker_password: _Secret
@@ -103,8 +103,8 @@ class Identity(Struct, frozen=True):
 def folder(gate: str, exchange: str) -> str:
     """Return the folder of a gate's secrets, beside its gate.yaml.
 
-    Each exchange has its own, so that one rename of gate.yaml changes all of them at once, and that none of them meets a file
-    of a collector on the same computer.
+    Each exchange has its own, so that one rename of gate.yaml changes all of them at once, and that no file of a collector on
+    the same computer is replaced.
     """
     return f"{gate}-{exchange[:8]}"
 
@@ -124,4 +124,4 @@ def decode(body: bytes, kind: type[_Kind]) -> _Kind:
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise UsageError(f"found a message that is none of a join ({error})") from None
+        raise UsageError(f"found a message that does not belong to a join ({error})") from None

@@ -68,7 +68,7 @@ class Files:
         fsync_directory(self.folder)
 
     def gate_there(self) -> str | None:
-        """Return ``site/gate`` of the gate.yaml that is there, "" if it does not say, or None if there is none."""
+        """Return ``site/gate`` of the gate.yaml that is there, "" if the file does not say, or None if there is no file."""
         try:
             found = yaml.safe_load(self.config.read_text("utf-8"))
         except FileNotFoundError:

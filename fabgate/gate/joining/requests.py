@@ -16,11 +16,11 @@ from fabgate.join import messages
 #: How long a collector may be silent, and how long an answer may take, in seconds.
 _SILENT_S: Final = 15.0
 _WHOLE_S: Final = 30.0
-#: The longest refusal that is shown, in characters. Whoever is between gate and collector may have written it.
+#: The longest refusal that is shown, in characters. Somebody between gate and collector may have written it.
 _SHOWN: Final = 300
 
 #: Sends the body of a request to a path; returns the status of HTTP and the body of the answer. Raises OSError or UsageError
-#: where there is none.
+#: if no answer comes.
 Post = Callable[[str, bytes], tuple[int, bytes]]
 _Kind = TypeVar("_Kind", bound=Struct)
 
@@ -83,7 +83,7 @@ def to(address: str) -> Post:
 
 
 def ask(post: Post, path: str, message: Struct, kind: type[_Kind]) -> _Kind:
-    """Send a message and return the answer. Raises RefusedError, LaterError, or UsageError for an answer that is none."""
+    """Send a message and return the answer. Raises RefusedError, LaterError, or UsageError for an invalid answer."""
     status, body = post(path, messages.encode(message))
     if status == 200:
         return messages.decode(body, kind)

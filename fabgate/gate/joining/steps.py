@@ -27,7 +27,7 @@ def join(
 ) -> messages.Identity:
     """Join the collector at `address`; return who this gate is now.
 
-    Raises RefusedError where the collector refuses: then the join begins anew, with another code. Raises FabgateError or OSError
+    Raises RefusedError where the collector refuses: then the next call needs another code. Raises FabgateError or OSError
     where it can go on.
     """
     pending = files.load_pending()
@@ -96,7 +96,7 @@ def _check(is_proved: bool) -> None:
     if not is_proved:
         raise SealError(
             "found an answer of somebody who does not know the code: another computer answers in place of the collector."
-            " Nothing was told to it. Check the address and the network, and run the command again"
+            " It got no secret. Check the address and the network, and run the command again"
         )
 
 
@@ -123,7 +123,7 @@ def _refuse_other(files: Files, identity: messages.Identity, *, replaces: bool) 
 
 
 def _writer_of(journal: Path) -> str | None:
-    """Return which gate wrote a journal, or None if there is none that can be read: the gate itself deals with that."""
+    """Return which gate wrote a journal, or None if no journal can be read: the gate itself deals with that."""
     if not journal.exists():
         return None
     try:

@@ -40,7 +40,7 @@ def times(number: int, point: Point) -> Point:
 
 
 def x_of(y: int) -> int | None:
-    """Return the even x of a point, or None if there is none."""
+    """Return the even x of a point, or None if y is not that of a point."""
     square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
     x = pow(square, (P + 3) // 8, P)
     if x * x % P != square:

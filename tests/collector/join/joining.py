@@ -1,4 +1,4 @@
-"""A gate's side of a join over HTTP, step by step, as a test wants it."""
+"""A gate's side of a join over HTTP, step by step."""
 
 from __future__ import annotations
 

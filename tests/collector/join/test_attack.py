@@ -105,7 +105,7 @@ def test_an_answer_to_a_wrong_guess_tells_nothing_about_the_right_one():
 
 
 class InTheMiddle:
-    """Answers the gate in place of the collector, with a guess, as whoever has a certificate of their own can do."""
+    """Answers the gate in place of the collector, with a guess, as an attacker with a certificate of their own can do."""
 
     def __init__(self, guess: str) -> None:
         self.side = Side(b"B", guess)
@@ -130,7 +130,7 @@ class InTheMiddle:
         return self.side.keys(begun["code"], self.exchange, base64.b64decode(begun["message"]), tried=tried)
 
 
-def test_whoever_answers_with_the_right_code_is_believed(files):
+def test_somebody_who_answers_with_the_right_code_is_believed(files):
     """Or the next test would show nothing."""
     code = new_code()
     identity = joined_by(InTheMiddle(code.secret).post, files, code)
@@ -147,7 +147,7 @@ def test_a_gate_yaml_that_is_none_is_not_written(files, text):
     assert not files.config.exists()
 
 
-def test_whoever_answers_without_the_code_has_one_guess_and_reads_nothing(files):
+def test_somebody_who_answers_without_the_code_has_one_guess_and_reads_nothing(files):
     code = new_code()
     middle = InTheMiddle(GUESSES[0])
     with pytest.raises(SealError, match="somebody who does not know the code"):
@@ -162,7 +162,7 @@ def test_whoever_answers_without_the_code_has_one_guess_and_reads_nothing(files)
     assert joined_by(Line().post, files, code).gate == "saw-1"
 
 
-def test_whoever_passes_all_on_reads_nothing(files):
+def test_somebody_who_passes_all_on_reads_nothing(files):
     code, line = new_code(build="emulated"), Line()
     identity = joined_by(line.post, files, code)
     sent, got = (json.loads(body) for path, body in (*line.requests, *line.answers) if path == AGREE)
@@ -205,7 +205,7 @@ def test_whatever_is_changed_on_the_way_no_half_gate_is_left(data, tmp_path_fact
 
 
 def _finish_by_hand(files: Files) -> None:
-    """Do what the messages tell a person: run it again, and if that is refused make a new code."""
+    """Do what the messages ask of a person: run it again, and if that is refused make a new code."""
     for _ in range(4):
         code = JoinCode.objects.order_by("-pk").first()
         assert code is not None
@@ -235,7 +235,7 @@ def test_a_join_that_is_sent_again_changes_nothing(files, env):
     before = _state(env)
     again = Line("192.168.1.66")
     statuses = [again.post(path, body)[0] for path, body in line.requests]
-    assert statuses == [409, 200, 200]  # the answers are for whoever has the keys of that exchange
+    assert statuses == [409, 200, 200]  # only the side with the keys of that exchange can read the answers
     assert _state(env) == before
     assert again.answers[2] == line.answers[2]
 

@@ -206,7 +206,7 @@ def test_a_join_with_another_collector_is_not_mixed_with_this_one(files):
         steps.join("https://other.lan", Line().post, files, ask_code=lambda: code.parse(text()))
 
 
-def test_a_damaged_note_of_a_join_begins_anew(files):
+def test_after_a_damaged_note_of_a_join_it_begins_again(files):
     files.folder.mkdir()
     files.pending.write_text("{")
     new_code(build="emulated")
@@ -215,7 +215,7 @@ def test_a_damaged_note_of_a_join_begins_anew(files):
 
 
 def test_a_false_end_of_the_join_is_noticed(files):
-    """Whoever is between both could otherwise let the gate believe that it has joined."""
+    """Somebody between both could otherwise let the gate believe that it has joined."""
     new_code(build="emulated")
     line = Line()
 

@@ -1,4 +1,4 @@
-"""Does ``fabgate join`` join a collector over the network, whoever signed its certificate?"""
+"""Does ``fabgate join`` join a collector over the network, with any certificate?"""
 
 from __future__ import annotations
 

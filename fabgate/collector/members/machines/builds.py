@@ -45,7 +45,7 @@ BUILDS: Final[Mapping[str, str]] = {
     PLUG: _PLUG,
     EMULATED: _EMULATED,
 }
-#: The values of a plug that the build does not say, as its driver wants them (drivers/outputs/shelly.py).
+#: The values of a plug that the build does not say, as its driver needs them (drivers/outputs/shelly.py).
 PLUG_VALUES: Final = {
     "host": re.compile(r"((25[0-5]|2[0-4]\d|1?\d?\d)(\.(?!$)|$)){4}"),
     "device_id": re.compile(r"shelly[a-z0-9]+-[0-9a-f]{12}"),

@@ -90,7 +90,7 @@ def text_of(code: JoinCode) -> str:
 
 
 def begin(asked: messages.Begin, address: str, now: datetime) -> messages.Begun:
-    """Count an attempt, and answer it. Raises JoinRefused, and UsageError for a message that is none."""
+    """Count an attempt, and answer it. Raises JoinRefused, and UsageError for an invalid message."""
     with transaction.atomic():
         code = JoinCode.objects.select_for_update(no_key=True).filter(name=asked.code).order_by("-pk").first()
         if code is None:
@@ -110,7 +110,7 @@ def begin(asked: messages.Begin, address: str, now: datetime) -> messages.Begun:
 
 
 def agree(asked: messages.Agree, now: datetime) -> messages.Agreed:
-    """Tell a gate that knows the code who it is. Raises JoinRefused, and UsageError for an offer that is none."""
+    """Give a gate that knows the code its identity. Raises JoinRefused, and UsageError for an invalid offer."""
     with transaction.atomic():
         # one step of a code after the other
         list(JoinCode.objects.select_for_update(of=("self",), no_key=True).filter(attempts__exchange=asked.exchange))

@@ -34,7 +34,7 @@ LEFT_OUT = {
     "theme": "it is kept in the browser alone",
     "floor-order": "an order is a row of its own, with who gave it and what became of it",
     "gates-order": "an order is a row of its own, with who gave it and what became of it",
-    "joins-new": "a code is told as such; the gate that joins with it is a row of its own",
+    "joins-new": "a code is logged as such; the gate that joins with it is a row of its own",
     "month-try": "a tariff is only tried, and nothing is stored",
     "people-import": "the list is only kept to be looked at; who takes it is in the log",
 }
