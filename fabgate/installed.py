@@ -26,6 +26,10 @@ _DEBIAN: Final = {
     "spake2": "python3-spake2",
     "spidev": "python3-spidev",
 }
+#: The keys that check the packages of later versions.
+RELEASE_KEYS: Final = "/usr/share/keyrings/fabgate-release.asc"
+#: The repository with the packages of gates that the collector's package brings.
+FOR_GATES: Final = "/usr/share/fabgate-collector/apt"
 #: What Debian 13 does not have, or has in too old a version; as in setup.cfg.
 _FROM_PIP: Final = {"RPLCD": "RPLCD >= 1.3, < 2", "luma.oled": "luma.oled >= 3.13, < 4"}
 

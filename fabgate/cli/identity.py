@@ -32,7 +32,7 @@ def join(arguments: argparse.Namespace) -> int:
     """Join a collector, and start the gate; exit code 1 if it does not start."""
     try:
         from fabgate.gate.joining import requests, steps
-        from fabgate.gate.joining.files import ACCOUNT, Files
+        from fabgate.gate.joining.files import ACCOUNT, APT_SOURCE, Files
     except ModuleNotFoundError as error:
         if error.name not in ("spake2", "cryptography"):
             raise
@@ -42,7 +42,8 @@ def join(arguments: argparse.Namespace) -> int:
     if is_installed and os.geteuid() != 0:
         raise UsageError(f"found the account {getpass.getuser()}, wanted root: sudo fabgate join {arguments.host}")
     address = requests.address_of(arguments.host)
-    files = Files(arguments.config, account=ACCOUNT if is_installed else "")
+    source = APT_SOURCE if is_installed and installed.package() == installed.GATE else None
+    files = Files(arguments.config, account=ACCOUNT if is_installed else "", source=source)
     identity = steps.join(
         address,
         requests.to(address),

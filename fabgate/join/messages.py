@@ -98,6 +98,8 @@ class Identity(Struct, frozen=True):
     authority: str = ""
     #: What a person still has to do at the broker; "" if the collector does it.
     broker_step: str = ""
+    #: Where apt finds later versions of the gate's package, such as ``http://collector.lan/apt``; "" if nowhere.
+    packages: Annotated[str, Meta(pattern=r"^(http://\S+)?$")] = ""
 
 
 def folder(gate: str, exchange: str) -> str:

@@ -147,15 +147,10 @@ def test_the_lines_for_postgresql_restore_what_they_copied(tmp_path, sh, collect
 def test_the_lines_for_the_account_of_a_gate_meet_no_warning_and_leave_the_file_to_the_broker(tmp_path, sh, collector):
     file = tmp_path / "etc/mosquitto/fabgate.passwd"
     file.write_text("")
-    source = (ROOT / "fabgate/collector/faces/pages/machines/gates.py").read_text(
-        "utf-8"
-    )  # its import would need Django's settings
-    (shown,) = re.findall(r'^BROKER: Final = """(.*?)"""', source, re.DOTALL | re.MULTILINE)
-    page = shown.replace("sudo ", "").format(account="lyon/laser-1", password="secret")
     in_docs = re.findall(r"^chown root: .*\nchown mosquitto: .*$", INSTALL, re.MULTILINE)
     assert len(in_docs) == 2
     by_hand = [re.sub(r"mosquitto_passwd (\S+ \S+)", r"mosquitto_passwd -b \1 secret", lines) for lines in in_docs]
-    for lines in (page, *by_hand):
+    for lines in by_hand:
         shutil.chown(file, "mosquitto", "mosquitto")
         assert sh(lines) == ""
         assert (file.owner(), file.group(), stat.S_IMODE(file.stat().st_mode)) == ("mosquitto", "mosquitto", 0o600)

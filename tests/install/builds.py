@@ -73,7 +73,8 @@ def repositories(folder: Path, wanted: Sequence[tuple[str, str]]) -> Path:
 
 
 def _sign(folder: Path, packages: dict[str, list[Path]], home: Path) -> None:
-    apt.repository(folder, packages, key=apt.trial_key(home), home=home, keys=None)
+    key = apt.trial_key(home)
+    apt.repository(folder, packages, key=key, home=home, keys=apt.public_key(key, home))
 
 
 def _packages(version: str, suite: str) -> list[Path]:

@@ -27,19 +27,25 @@ def main() -> int:
     home = None if arguments.key else dist / "trial-key"
     try:
         key = apt.secret_key(arguments.key) if arguments.key else apt.trial_key(dist / "trial-key")
+        # A file may have a second key, kept elsewhere, that may sign later.
+        keys = arguments.keys.read_text() if arguments.keys else apt.public_key(key, home)
         with tempfile.TemporaryDirectory(prefix="fabgate-packages-") as name:
             work = Path(name)
             python_version, wheel = _wheel(work)
             at = deb.time_of_commit()
-            if GATE_SUITES & packages.keys():
-                made = _gate(work / "gate", wheel, python_version, at)
-                for suite in GATE_SUITES & packages.keys():
-                    packages[suite] += made
+            made = _gate(work / "gate", wheel, python_version, at, keys)
+            for suite in GATE_SUITES & packages.keys():
+                packages[suite] += made
+            # Each collector has these, for the gates of its workshop (docs/decisions/0153).
+            for_gates = work / "for-gates"
+            apt.repository(for_gates, dict.fromkeys(GATE_SUITES, made), key=key, home=home, keys=keys)
             for suite in (one for one in SUITES if one.name in packages):
                 for architecture in (one for one in ARCHITECTURES if one.name in arguments.arch):
                     folder = work / f"{suite.name}-{architecture.name}"
-                    packages[suite.name] += _collector(folder, wheel, python_version, suite, architecture, at)
-            apt.repository(work / "apt", packages, key=key, home=home, keys=arguments.keys)
+                    packages[suite.name] += _collector(
+                        folder, wheel, python_version, suite, architecture, at, for_gates
+                    )
+            apt.repository(work / "apt", packages, key=key, home=home, keys=keys)
             # Only now, so that a failure leaves what was built before.
             for folder in ("apt", "packages"):
                 shutil.rmtree(dist / folder, ignore_errors=True)
@@ -76,21 +82,27 @@ def _wheel(work: Path) -> tuple[str, Path]:
     return done.stdout.split()[-1], wheels.of_fabgate(work / "wheel")
 
 
-def _gate(work: Path, wheel: Path, python_version: str, at: datetime) -> list[Path]:
+def _gate(work: Path, wheel: Path, python_version: str, at: datetime, keys: str) -> list[Path]:
     _say("fabgate-gate and fabgate-mfrc522")
     laid_out = work / "source" / "laid-out"
-    trees.of_gate(laid_out / "fabgate-gate", wheel)
+    trees.of_gate(laid_out / "fabgate-gate", wheel, keys)
     trees.of_mfrc522(laid_out / "fabgate-mfrc522", *wheels.of_mfrc522(work / "wheels"))
     return _built(deb.build(laid_out, version=deb.version_of(python_version), at=at))
 
 
 def _collector(
-    work: Path, wheel: Path, python_version: str, suite: Suite, architecture: Architecture, at: datetime
+    work: Path,
+    wheel: Path,
+    python_version: str,
+    suite: Suite,
+    architecture: Architecture,
+    at: datetime,
+    for_gates: Path,
 ) -> list[Path]:
     _say(f"fabgate-collector for {suite.name} on {architecture.name}")
     laid_out = work / "source" / "laid-out"
     fetched = wheels.of_libraries(work / "wheels", suite, architecture)
-    trees.of_collector(laid_out / "fabgate-collector", suite, [wheel, *fetched])
+    trees.of_collector(laid_out / "fabgate-collector", suite, [wheel, *fetched], for_gates)
     major, minor = suite.python.split(".")
     python = f"python3 (>= {suite.python}), python3 (<< {major}.{int(minor) + 1})"
     version = deb.version_of(python_version, suite)

@@ -14,14 +14,11 @@ KEYS: Final = "release-keys.asc"
 _TRIAL_USER: Final = "fabgate, packages for trials, not for workshops"
 
 
-def repository(
-    folder: Path, packages: Mapping[str, Sequence[Path]], *, key: str, home: Path | None, keys: Path | None
-) -> None:
+def repository(folder: Path, packages: Mapping[str, Sequence[Path]], *, key: str, home: Path | None, keys: str) -> None:
     """Make a repository in a new folder: the packages of each suite, signed with the secret key `key`.
 
-    `home` is the GnuPG folder that has it, the person's own by default. `keys` is a file with the public keys to
-    publish, so that a second one, kept elsewhere, may sign later; the public part of `key` by default. A Release file has no
-    Valid-Until: a workshop that updates once a year must not find its repository expired.
+    `home` is the GnuPG folder that has it, the person's own by default. `keys` are the public keys to publish. A Release file
+    has no Valid-Until: a workshop that updates once a year must not find its repository expired.
     """
     for suite, files in packages.items():
         pool = folder / "pool" / suite
@@ -35,10 +32,12 @@ def repository(
             (index / "Packages").write_text(listed)
             _run("gzip", "--keep", "--no-name", "-9", str(index / "Packages"))
         _sign(folder / "dists" / suite, suite, key=key, home=home)
-    if keys is None:
-        (folder / KEYS).write_text(_gpg(home, "--armor", "--export", key))
-    else:
-        shutil.copy(keys, folder / KEYS)
+    (folder / KEYS).write_text(keys)
+
+
+def public_key(key: str, home: Path | None) -> str:
+    """Return the public part of a secret key, as text."""
+    return _gpg(home, "--armor", "--export", key)
 
 
 def secret_key(name: str) -> str:

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from fabgate import installed
 from tools.packages import wheels
 from tools.packages.paths import COLLECTOR, GATE, adapted
 from tools.packages.targets import ROOT, Suite
@@ -27,8 +28,11 @@ _COLLECTOR_UNITS: Final = (
 )
 
 
-def of_gate(root: Path, wheel: Path) -> None:
-    """Lay out fabgate-gate: the program without the collector, on the system's own libraries."""
+def of_gate(root: Path, wheel: Path, keys: str) -> None:
+    """Lay out fabgate-gate: the program without the collector, on the system's own libraries.
+
+    With `keys` apt checks later versions, which it gets from the workshop's collector.
+    """
     wheels.unpack([wheel], root, prefix=f"/{GATE}", modules="")
     shutil.rmtree(root / GATE / "bin")  # its Python would be an environment's; debian/fabgate starts the system's
     _remove_module(root / GATE, "fabgate/collector", keep=_FONTS)
@@ -38,6 +42,9 @@ def of_gate(root: Path, wheel: Path) -> None:
     _copy(shipped / "fabgate-gate.service", root / _UNITS)
     _copy(shipped / "10-fabgate-watchdog.conf", root / "usr/lib/systemd/system.conf.d")
     _copy(shipped / "line-off", root / GATE, mode=0o755)
+    keyring = root / installed.RELEASE_KEYS.lstrip("/")
+    keyring.parent.mkdir(parents=True)
+    keyring.write_text(keys)
     _examples(root, "fabgate-gate", [ROOT / "config/gate.yaml", *(shipped / name for name in (*_OPTIONAL, *_PCSC))])
 
 
@@ -47,8 +54,11 @@ def of_mfrc522(root: Path, wheel: Path, source: Path) -> None:
     _copy(source, root / "usr/share/doc/fabgate-mfrc522")
 
 
-def of_collector(root: Path, suite: Suite, house: list[Path]) -> None:
-    """Lay out fabgate-collector: an environment of Python with the wheels of `house`, finished."""
+def of_collector(root: Path, suite: Suite, house: list[Path], for_gates: Path) -> None:
+    """Lay out fabgate-collector: an environment of Python with the wheels of `house`, finished.
+
+    `for_gates` is the repository that it serves to gates.
+    """
     modules = f"lib/python{suite.python}/site-packages"
     wheels.unpack(house, root, prefix=f"/{COLLECTOR}", modules=modules)
     binaries = root / COLLECTOR / "bin"
@@ -67,6 +77,7 @@ def of_collector(root: Path, suite: Suite, house: list[Path]) -> None:
     for name in _COLLECTOR_UNITS:
         _copy(shipped / name, root / _UNITS)
     _copy(shipped / "collector-verb", root / "usr/sbin", mode=0o755, name="fabgate-collector")
+    shutil.copytree(for_gates, root / installed.FOR_GATES.lstrip("/"))
     examples = [path for path in (ROOT / "config").iterdir() if path.name not in ("gate.yaml", "broker.conf")]
     _examples(root, "fabgate-collector", examples)
 

@@ -18,6 +18,16 @@ from fabgate.join.exchange import Agreement
 
 #: The account of the service, whose group may read its files.
 ACCOUNT: Final = "fabgate"
+#: It names the repository of the collector, from which apt gets later versions: sources.list(5).
+APT_SOURCE: Final = Path("/etc/apt/sources.list.d/fabgate-gate.sources")
+_SOURCE: Final = """\
+# Written by fabgate join.
+Types: deb
+URIs: {address}
+Suites: trixie
+Components: main
+Signed-By: {keys}
+"""
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -39,16 +49,18 @@ class Pending(msgspec.Struct, frozen=True):
 class Files:
     """The files beside one gate.yaml. They belong to root and to the group of `account`, or to who runs this if it is "".
 
+    `source` is the file that tells apt where later versions are; None if the program does not come from a package.
     Raises UsageError if there is no such account.
     """
 
-    def __init__(self, config: Path, *, account: str = "") -> None:
+    def __init__(self, config: Path, *, account: str = "", source: Path | None = None) -> None:
         self.config = config
         self.folder = config.parent
         self.pending = self.folder / "join.pending"
         #: The gate.yaml from before the join, with whatever a person wrote into it.
         self.before = config.with_name(f"{config.name}.before-join")
         self._group = _group_of(account) if account else None
+        self._source = source
 
     def load_pending(self) -> Pending | None:
         """Return the join that is not finished, if there is one."""
@@ -93,11 +105,20 @@ class Files:
         for name, text in texts.items():
             self._write(secrets / name, text.encode())
         fsync_directory(self.folder)
+        if self._source is not None:
+            self._write_source(self._source, identity.packages)
         fresh = identity.gate_yaml.encode()
         old = self.config.read_bytes() if self.config.exists() else fresh
         if old != fresh:
             self._write(self.before, old)
         self._write(self.config, fresh)
+
+    def _write_source(self, path: Path, address: str) -> None:
+        if address:
+            text = _SOURCE.format(address=address, keys=installed.RELEASE_KEYS)
+            self._write(path, text.encode(), mode=0o644)
+        else:  # that of another collector
+            path.unlink(missing_ok=True)
 
     def _write(self, path: Path, content: bytes, *, mode: int = 0o640) -> None:
         fresh = path.with_name(f"{path.name}.new")

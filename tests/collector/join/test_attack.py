@@ -285,7 +285,7 @@ def _state(env: Any) -> Any:
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations([0, 0, 0, 1, 1, 1]))
-def test_of_two_gates_one_joins_whatever_comes_first(order, env):
+def test_of_two_gates_one_joins_whatever_comes_first(order):
     Gate.objects.all().delete()
     JoinCode.objects.all().delete()
     code = new_code()
@@ -300,7 +300,6 @@ def test_of_two_gates_one_joins_whatever_comes_first(order, env):
         body for _status, body in seen[loser]
     )
     assert Gate.by_token("saw-1", f"{winner + 1}" * 43) is not None
-    assert env.gate_directory("saw-1").joinpath("token").read_text()[0] == f"{winner + 1}"
 
 
 def _steps_of(code: JoinCode, token: str, address: str) -> Any:

@@ -14,7 +14,8 @@ from django.conf import settings
 
 from fabgate import wire
 from fabgate.collector.ground.models import Gate, JoinAttempt, JoinCode
-from fabgate.collector.members.machines import gate_archive, joins
+from fabgate.collector.members.machines import enrol_gate, joins
+from fabgate.collector.members.machines import gate_yaml as composing
 from fabgate.errors import SealError, UsageError
 from fabgate.gate.config import gate_yaml
 from fabgate.gate.joining import requests, steps
@@ -94,6 +95,45 @@ def test_the_authority_of_the_collector_comes_with_it(files, env, tmp_path, monk
     assert found["roster"]["ca"] == found["mqtt"]["tls"]["ca"]
 
 
+def test_a_gate_behind_a_broker_of_its_own_gets_the_addresses_that_it_reaches(files, env, tmp_path, monkeypatch):
+    (tmp_path / "ca.pem").write_text("the authority\n")
+    own = replace(env, mqtt_ca=tmp_path / "ca.pem", mqtt_host="broker.lan", mqtt_port=8885, mqtt_gate_port=8883)
+    monkeypatch.setattr(settings, "ENVIRONMENT", own)
+    new_code(build="emulated")
+    join(files, Line(), text())
+    found = yaml.safe_load(files.config.read_text())
+    assert (found["mqtt"]["host"], found["mqtt"]["port"], found["mqtt"]["username"]) == ("broker.lan", 8883, "lyon/saw-1")
+    assert found["roster"]["url"] == "https://collector.lan"
+
+
+def test_the_collector_keeps_what_it_needs_of_a_gate_and_nothing_else(files, env):
+    enrol_gate.enrol("saw-1", "saw", actor="maya")
+    assert {path.name for path in env.gate_directory("saw-1").iterdir()} == {"token", "seal.keys", "badge.keys"}
+    new_code(build="emulated", replaces=True)
+    join(files, Line(), text())
+    (kept,) = env.gate_directory("saw-1").iterdir()
+    assert kept.name == "seal.keys"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("has_packages", [True, False])
+def test_apt_gets_later_versions_from_the_collector(env, tmp_path, monkeypatch, has_packages):
+    pool = tmp_path / "apt" / "pool" / "trixie"
+    pool.mkdir(parents=True)
+    for name in ("fabgate-gate_1_all.deb", "fabgate-mfrc522_1_all.deb") if has_packages else ():
+        (pool / name).touch()
+    monkeypatch.setattr(settings, "ENVIRONMENT", replace(env, web_apt=tmp_path / "apt"))
+    source = tmp_path / "fabgate-gate.sources"
+    source.write_text("URIs: http://another.lan/apt\n")
+    new_code(build="emulated")
+    join(Files(tmp_path / "pi" / "gate.yaml", source=source), Line(), text())
+    if has_packages:
+        assert "URIs: http://collector.lan/apt\n" in source.read_text()
+        assert stat.S_IMODE(source.stat().st_mode) == 0o644
+    else:
+        assert not source.exists(), "apt would complain about a repository that is not there"
+
+
 def test_a_wrong_code_is_refused_and_the_next_try_asks_again(files):
     made = new_code(build="emulated")
     wrong = f"{made.name}{'0' * 8}"
@@ -151,7 +191,7 @@ def journal_of(files: Files, gate: str) -> None:
 
 
 def test_the_journal_of_another_gate_is_no_journal_of_this_one(files, monkeypatch):
-    monkeypatch.setattr(gate_archive, "_YAML", gate_archive._YAML.replace("/var/lib/fabgate", "state"))
+    monkeypatch.setattr(composing, "_YAML", composing._YAML.replace("/var/lib/fabgate", "state"))
     new_code(build="emulated")
     journal_of(files, "mill-1")
     with pytest.raises(
@@ -168,7 +208,7 @@ def test_the_journal_of_another_gate_is_no_journal_of_this_one(files, monkeypatc
 
 @pytest.mark.parametrize("damaged", [False, True])
 def test_its_own_journal_and_one_that_cannot_be_read_are_left_to_the_gate(files, monkeypatch, damaged):
-    monkeypatch.setattr(gate_archive, "_YAML", gate_archive._YAML.replace("/var/lib/fabgate", "state"))
+    monkeypatch.setattr(composing, "_YAML", composing._YAML.replace("/var/lib/fabgate", "state"))
     new_code(build="emulated")
     journal_of(files, "saw-1")
     if damaged:

@@ -45,8 +45,10 @@ SINKS: Final = "sinks.yaml"
 GATES: Final = "gates"
 #: The password of the collector's account at its own broker, and in the folder of each gate that of the gate's account.
 PASSWORD: Final = "mqtt.password"  # noqa: S105 (a file's name)
-#: The files in the folder of each gate, which are copied to it.
-GATE_FILES: Final = ("token", "seal.keys", "badge.keys")
+#: The keys that seal what the collector sends to a gate, in the folder of that gate.
+SEAL_KEYS: Final = "seal.keys"
+#: The files in the folder of a gate that somebody copies to it; of a gate that joined, only the seal keys are there.
+GATE_FILES: Final = ("token", SEAL_KEYS, "badge.keys")
 #: The files of a collector.
 KEPT: Final = ("collector.db", "collector.db-wal", "collector.db-shm", "secret.key", "badge.keys", GATES)
 #: The end of the name of each copy.

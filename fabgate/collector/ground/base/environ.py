@@ -12,7 +12,7 @@ from email.headerregistry import Address
 from pathlib import Path
 from typing import Final
 
-from fabgate import wire
+from fabgate import installed, wire
 from fabgate.collector import DEFAULT_DATA
 from fabgate.collector.ground.base import data_folder
 from fabgate.collector.ground.base.env_values import EVERYWHERE, Reader, bracketed, is_loopback
@@ -147,7 +147,7 @@ def read(environ: Mapping[str, str], *, need_site: bool, only: Collection[str] |
         web_cert=web_cert,
         web_key=web_key,
         web_ca=Path(reader.text("FABGATE_WEB_CA", "/etc/fabgate/ca.crt")).absolute(),
-        web_apt=Path(reader.text("FABGATE_WEB_APT") or data / "apt").absolute(),
+        web_apt=Path(reader.text("FABGATE_WEB_APT", installed.FOR_GATES)).absolute(),
         web_http_port=reader.port("FABGATE_WEB_PORT_HTTP", 80) if reader.is_set("FABGATE_WEB_PORT_HTTP") else None,
         allowed_hosts=reader.hosts("FABGATE_ALLOWED_HOSTS", web_host),
         database_url=reader.database_url("FABGATE_DATABASE_URL", "FABGATE_DATABASE_URL_FILE"),

@@ -20,7 +20,7 @@ from django.db import connection, transaction
 
 from fabgate import wire
 from fabgate.badge import key_mark
-from fabgate.collector.ground.base import roster_gzip
+from fabgate.collector.ground.base import data_folder, roster_gzip
 from fabgate.collector.ground.base.environ import Environment
 from fabgate.collector.ground.db import audit, bulk, pulse
 from fabgate.collector.ground.models import Badge, Collector, Gate, Pulse, RosterLimit
@@ -56,7 +56,7 @@ def badge_key(env: Environment) -> bytes:
 
 def gate_keys(env: Environment, gate: str) -> Keys:
     """Return the keys that seal messages to `gate`. Raises UsageError if there are none."""
-    return Keys.load(env.gate_directory(gate) / "seal.keys")
+    return Keys.load(env.gate_directory(gate) / data_folder.SEAL_KEYS)
 
 
 def rebuild(

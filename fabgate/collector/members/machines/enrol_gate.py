@@ -135,10 +135,13 @@ def enrol(
                 change.rosters = _assign(gate, _machine(new_machine.make(machine), actor, change_rules))
                 token = gate.new_token(given.token if given else "")
                 gate.save(update_fields=["token_hash"])
-                texts = _texts(env, token, given) | _account(env, gate, given)
+                texts = (_kept(given) if given else _texts(env, token)) | _account(env, gate, given)
             gate.refresh_from_db()
             for file, text in texts.items():
                 write(file, text)
+        for file in EnrolledGate.FILES if given else ():
+            if file not in texts:  # of the card before, which somebody copied
+                (directory / file).unlink(missing_ok=True)
     except IntegrityError as error:
         if not duplicate.is_there(error):
             raise
@@ -149,7 +152,7 @@ def enrol(
 def has_files(name: str, given: Secrets) -> bool:
     """Return whether a gate's files have these secrets: a kill may have come before they were put in place."""
     env: Environment = settings.ENVIRONMENT
-    wanted = _texts(env, given.token, given) | _password(env, given.broker_password)
+    wanted = _kept(given) | _password(env, given.broker_password)
     files = {env.gate_directory(name) / file: text for file, text in wanted.items()}
     return all(path.is_file() and path.read_text("utf-8") == text for path, text in files.items())
 
@@ -168,12 +171,16 @@ def name_mistakes(gate: str, machine: str) -> list[str]:
     return mistakes
 
 
-def _texts(env: Environment, token: str, given: Secrets | None) -> dict[str, str]:
-    """Return the content of the files that each gate needs, with a new seal key unless one is given."""
+def _kept(given: Secrets) -> dict[str, str]:
+    """Return the content of the files that the collector needs of a gate that has its own."""
+    return {data_folder.SEAL_KEYS: given.seal_keys}
+
+
+def _texts(env: Environment, token: str) -> dict[str, str]:
+    """Return the content of the files that a person copies to a gate, with a new seal key."""
     # The key's id is random, so it is new even after an older copy was restored. A gate with an older key then reports that
     # it lacks the key, not that the roster was changed.
-    seal_keys = given.seal_keys if given else new_key(f"s-{secrets.token_hex(4)}")
-    contents = (f"{token}\n", seal_keys, env.badge_key_file.read_text(encoding="utf-8"))
+    contents = (f"{token}\n", new_key(f"s-{secrets.token_hex(4)}"), env.badge_key_file.read_text(encoding="utf-8"))
     return dict(zip(EnrolledGate.FILES, contents, strict=True))
 
 

@@ -15,12 +15,11 @@ def unreadable(database: Path, data: Path) -> list[str]:
         rows = connection.execute("SELECT name FROM collector_gate WHERE token_hash <> '' ORDER BY name").fetchall()
     found = []
     for (gate,) in rows:
-        for name in data_folder.GATE_FILES:
-            path = data / data_folder.GATES / gate / name
-            try:
-                path.open("rb").close()
-            except OSError as error:
-                found.append(f"{path} ({error.strerror})")
+        path = data / data_folder.GATES / gate / data_folder.SEAL_KEYS
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            found.append(f"{path} ({error.strerror})")
     return found
 
 

@@ -19,7 +19,7 @@ from fabgate import wire
 from fabgate.collector.ground.base.environ import Environment
 from fabgate.collector.ground.db import audit, pulse
 from fabgate.collector.ground.models import Gate, JoinAttempt, JoinCode, Machine, Pulse
-from fabgate.collector.members.machines import builds, enrol_gate, gate_archive
+from fabgate.collector.members.machines import builds, enrol_gate, for_gates, gate_yaml
 from fabgate.collector.members.machines.enrol_gate import NewMachine, Secrets
 from fabgate.errors import FabgateError, UsageError
 from fabgate.join import code as codes
@@ -222,11 +222,12 @@ def _identity(code: JoinCode, attempt: JoinAttempt, agreement: Agreement) -> mes
         site=env.site,
         gate=code.gate,
         machine=str(machine),
-        gate_yaml=gate_archive.gate_yaml(code.gate, machine, env, code.address, wires=wires, folder=folder),
+        gate_yaml=gate_yaml.compose(code.gate, machine, env, code.address, wires=wires, folder=folder),
         seal_keys=_seal_keys(attempt, agreement),
         badge_keys=env.badge_key_file.read_text(encoding="utf-8"),
         authority=env.mqtt_ca.read_text(encoding="utf-8") if env.mqtt_ca else "",
         broker_step=_broker_step(env, code.gate, folder),
+        packages=for_gates.source(code.address) if for_gates.packages(env.web_apt) else "",
     )
 
 

@@ -46,7 +46,6 @@ def test_a_gate_joins_and_is_valid_from_its_last_step_on(env):
     assert row is not None
     assert str(row.machine) == "saw"
     assert (env.gate_directory("saw-1") / "seal.keys").read_text() == gate.identity.seal_keys
-    assert (env.gate_directory("saw-1") / "token").read_text() == f"{OFFER.token}\n"
     assert gate.identity.badge_keys == env.badge_key_file.read_text()
     assert len(next(iter(Keys.parse(gate.identity.seal_keys).by_id.values()))) == 32
 

@@ -37,7 +37,7 @@ def _steps() -> list[tuple[str, FirstStep]]:
     member = Member.objects.filter(left_on=None).order_by("id").first()
     has_gate = Gate.objects.exclude(machine=None).exists()
     has_badge = Badge.objects.filter(ended_at=None).exists()
-    gate_url = f"{reverse('machines-one', args=[machine.name])}#gates" if machine else ""
+    gate_url = f"{reverse('joins-new')}?machine={machine.name}" if machine else ""
     badge_url = f"{reverse('people-one', args=[member.pk])}#badges-title" if member else ""
     return [
         (
@@ -51,7 +51,7 @@ def _steps() -> list[tuple[str, FirstStep]]:
             ),
         ),
         (
-            "machines-gate",
+            "joins-new",
             FirstStep(
                 "gate", _("Connect its gate"), _("The Raspberry Pi next to the machine."), gate_url, is_done=has_gate
             ),

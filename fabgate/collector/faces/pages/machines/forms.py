@@ -167,28 +167,6 @@ class TrainingsForm(StaleCheck, forms.Form):
     )
 
 
-class GateForm(forms.Form):
-    """A new gate."""
-
-    gate = forms.CharField(
-        label=gettext_lazy("Name of the gate"),
-        max_length=63,
-        help_text=gettext_lazy("The gate's name in gate.yaml, such as laser-1."),
-        widget=forms.TextInput(attrs={"autocapitalize": "none", "autocomplete": "off", "spellcheck": "false"}),
-    )
-
-    def clean_gate(self) -> str:
-        """Refuse an invalid or taken name."""
-        name = checked_gate_name(self.cleaned_data["gate"])
-        known = Gate.objects.filter(name=name).exclude(token_hash="").select_related("machine").first()
-        if known is not None:
-            text = _(
-                "This gate already exists, at %(machine)s. Use the form below to move it here, or choose another name."
-            )
-            raise forms.ValidationError(text % {"machine": known.machine or _("no machine")})
-        return name
-
-
 def checked_gate_name(typed: str) -> str:
     """Return the name of a gate as it was typed. Raises ValidationError for one that no gate may have."""
     name = str(typed).strip()

@@ -23,7 +23,6 @@ urlpatterns = [
     path("machines/<str:name>/preset", views.preset, name="machines-preset"),
     path("machines/<str:name>/trainings", views.trainings, name="machines-trainings"),
     path("machines/<str:name>/retire", views.retire, name="machines-retire"),
-    path("machines/<str:name>/gates", gates.add, name="machines-gate"),
     path("machines/<str:name>/gates/move", gates.move, name="machines-gate-move"),
 ]
 _SEES: Final = (Account.DESK, Account.TRAINER, Account.MAINTAINER)
@@ -37,10 +36,8 @@ RIGHTS: Final = {
     "machines-rules": Right(get=_NOBODY, post=_SETS_UP),
     "machines-preset": Right(get=_NOBODY, post=_SETS_UP),
     "machines-retire": Right(get=_NOBODY, post=_SETS_UP),
-    # Only managers choose who has access, and see a gate's keys; "open to all members" in RulesForm is also for them
-    # only.
+    # Only managers choose who has access; "open to all members" in RulesForm is also for them only.
     "machines-trainings": Right(get=_NOBODY, post=writes()),
-    "machines-gate": Right(get=_NOBODY, post=writes(), asks_password=Asks.ALWAYS),
     "machines-gate-move": Right(get=_NOBODY, post=_SETS_UP, asks_password=Asks.IF_MONEY_CHANGES),
     "machines-calendar": Right(get=reads(*_SEES)),
     "machines-calendar-weekly": Right(get=_NOBODY, post=_SETS_UP),

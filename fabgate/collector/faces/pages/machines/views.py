@@ -25,7 +25,6 @@ from fabgate.collector.faces.pages.lists.sorting import Sorting
 from fabgate.collector.faces.pages.machines import history, week
 from fabgate.collector.faces.pages.machines.forms import (
     AboutForm,
-    GateForm,
     MoveForm,
     NewMachineForm,
     RulesForm,
@@ -205,7 +204,7 @@ def retire(request: HttpRequest, name: str) -> HttpResponse:
     return see_other(_address(machine))
 
 
-def page(request: HttpRequest, machine: Machine, *, is_late: bool = False, **bound: Form) -> HttpResponse:
+def page(request: HttpRequest, machine: Machine, **bound: Form) -> HttpResponse:
     """Return the machine's page. `bound` are forms with errors or conflicts, by name."""
     found = _with_trainings().get(pk=machine.pk)  # as stored, without the unsaved values of a form
     gates = list(found.gates.order_by("name"))
@@ -228,7 +227,6 @@ def page(request: HttpRequest, machine: Machine, *, is_late: bool = False, **bou
         "by_hand_more": max(0, by_hand.count() - _MOST),
         "by_group": found.groups.filter(ended_on=None).order_by("name"),
         "has_trainings": Training.objects.exists(),
-        "let_in": bound.get("gate") or GateForm(),
         "move": bound.get("move") or MoveForm(machine=found),
         "wrong": wrong,
         "in_words": list(machine_rules.rules(found.wire_rules(), machine_rules.relevant_rules(found.wire_rules()))),
@@ -240,7 +238,7 @@ def page(request: HttpRequest, machine: Machine, *, is_late: bool = False, **bou
         "history": history.of(*objects),
         "known": gates_informed.of(*objects),
     }
-    return render(request, "machines/one.html", shown, status=409 if overtaken or is_late else 400 if wrong else 200)
+    return render(request, "machines/one.html", shown, status=409 if overtaken else 400 if wrong else 200)
 
 
 def saved(request: HttpRequest, machine: Machine, place: str, gates: list[Gate]) -> HttpResponse:

@@ -32,7 +32,7 @@ def test_each_step_is_ticked_once_done_and_they_disappear_together(browse):
         "badge": (False, ""),
     }
     saw = Machine.objects.create(name="saw")
-    assert (steps(client)["machine"], steps(client)["gate"]) == ((True, ""), (False, "/machines/saw#gates"))
+    assert (steps(client)["machine"], steps(client)["gate"]) == ((True, ""), (False, "/joins/new?machine=saw"))
     Gate.objects.create(name="saw-1", machine=saw)
     ada = Member.objects.create(id="m-1", name="Ada")
     Training.objects.create(name="saws", title="Saws")

@@ -265,18 +265,6 @@ def test_a_machine_that_is_sent_twice_is_made_once(browse):
     assert Machine.objects.filter(name="drill").count() == Change.objects.filter(verb="machine.added").count() == 1
 
 
-@pytest.mark.usefixtures("on_two_computers")
-def test_a_gate_that_is_let_in_twice_has_one_token(browse, house):
-    client, other = browse("manager"), browse(another("manager"))
-    answers = at_once(*(sent(who, "/machines/laser/gates", {"gate": "laser-9"}) for who in (client, other)))
-    assert codes(answers) == [200, 409]
-    assert "Someone has just added this gate." in lost(answers)
-    token = (house.gate_directory("laser-9") / "token").read_text().strip()
-    assert Gate.by_token("laser-9", token)
-    shown = next(answer for answer in answers if answer.status_code == 200)
-    assert token in shown.content.decode()
-
-
 def test_a_training_that_is_sent_twice_is_written_down_once(browse):
     answers = at_once(
         *(sent(browse(who), "/people/trainings/new", {"title": "Welding"}) for who in ("manager", another("manager")))

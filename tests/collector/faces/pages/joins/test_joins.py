@@ -8,6 +8,7 @@ import os
 import subprocess
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.test import override_settings
@@ -152,49 +153,55 @@ def test_an_auditor_sees_who_used_a_code_and_not_the_code(browse, saw):
 
 # --- the line to paste ------------------------------------------------------------------------------------------------
 
-
-def test_without_a_package_the_line_only_joins(tmp_path):
-    assert package.line(tmp_path, "http://10.0.0.5:8000") == "sudo fabgate join http://10.0.0.5:8000"
-    (tmp_path / "pool" / "trixie").mkdir(parents=True)
-    (tmp_path / "pool" / "trixie" / "fabgate-gate_$(id)_all.deb").touch()
-    assert package.line(tmp_path, "https://collector.lan") == "sudo fabgate join collector.lan"
+GATE, READER = "fabgate-gate_0.2.0~dev7+gabc_all.deb", "fabgate-mfrc522_0.2.0~dev7+gabc_all.deb"
 
 
-def test_the_line_compares_the_newest_package_before_it_installs_it(tmp_path):
-    pool = tmp_path / "pool" / "trixie"
+@pytest.fixture
+def apt(tmp_path) -> Path:
+    """A repository with an older package, and both of a version."""
+    pool = tmp_path / "apt" / "pool" / "trixie"
     pool.mkdir(parents=True)
     (pool / "fabgate-gate_0.1.0_all.deb").write_bytes(b"old")
     os.utime(pool / "fabgate-gate_0.1.0_all.deb", (1, 1))
-    (pool / "fabgate-gate_0.2.0~dev7+gabc_all.deb").write_bytes(b"new")
-    line = package.line(tmp_path, "https://collector.lan:8443")
-    digest = hashlib.sha256(b"new").hexdigest()
+    (pool / GATE).write_bytes(b"new")
+    (pool / READER).write_bytes(b"reader")
+    return tmp_path / "apt"
+
+
+@pytest.mark.parametrize("removed", [GATE, READER])
+def test_without_all_packages_the_line_only_joins(apt, removed):
+    (apt / "pool" / "trixie" / removed).unlink()
+    (apt / "pool" / "trixie" / "fabgate-gate_0.1.0_all.deb").unlink()
+    assert package.line(apt, "http://10.0.0.5:8000") == "sudo fabgate join http://10.0.0.5:8000"
+    (apt / "pool" / "trixie" / removed.replace("0.2.0", "$(id)")).touch()
+    assert package.line(apt, "https://collector.lan") == "sudo fabgate join collector.lan"
+
+
+def test_the_line_compares_the_newest_packages_before_it_installs_them(apt):
+    line = package.line(apt, "https://collector.lan:8443")
+    new, reader = (hashlib.sha256(content).hexdigest() for content in (b"new", b"reader"))
     assert line == (
-        "curl -fsSO http://collector.lan/apt/pool/trixie/fabgate-gate_0.2.0~dev7+gabc_all.deb"
-        f" && echo '{digest}  fabgate-gate_0.2.0~dev7+gabc_all.deb' | sha256sum -c"
-        " && sudo apt-get install -y ./fabgate-gate_0.2.0~dev7+gabc_all.deb && sudo fabgate join collector.lan:8443"
+        "cd /tmp"
+        f" && curl -fsS -O http://collector.lan/apt/pool/trixie/{GATE} -O http://collector.lan/apt/pool/trixie/{READER}"
+        f" && printf '%s\\n' '{new}  {GATE}' '{reader}  {READER}' | sha256sum -c"
+        f" && sudo apt-get update && sudo apt-get install -y ./{GATE} ./{READER} && sudo fabgate join collector.lan:8443"
     )
-    (pool / "fabgate-gate_0.2.0~dev7+gabc_all.deb").write_bytes(b"newer, and so another one")
-    os.utime(pool / "fabgate-gate_0.2.0~dev7+gabc_all.deb", (3, 3))
-    os.utime(pool / "fabgate-gate_0.1.0_all.deb", (1, 1))
-    assert digest not in package.line(tmp_path, "https://collector.lan:8443")
+    (apt / "pool" / "trixie" / GATE).write_bytes(b"newer, and so another one")
+    os.utime(apt / "pool" / "trixie" / GATE, (3, 3))
+    assert new not in package.line(apt, "https://collector.lan:8443")
 
 
-@pytest.mark.parametrize("sent", [b"new", b"changed"])
-def test_a_package_that_was_changed_on_its_way_is_not_installed(tmp_path, sent):
-    pool = tmp_path / "apt" / "pool" / "trixie"
-    pool.mkdir(parents=True)
-    (pool / "fabgate-gate_0.2.0~dev7+gabc_all.deb").write_bytes(b"new")
-    line = package.line(tmp_path / "apt", "https://collector.lan")
+@pytest.mark.parametrize("changed", ["", GATE, READER])
+def test_a_package_that_was_changed_on_its_way_is_not_installed(apt, tmp_path, changed):
+    line = package.line(apt, "https://collector.lan").replace("cd /tmp", f"cd {tmp_path}")
     tools = tmp_path / "bin"
     tools.mkdir()
-    (tools / "curl").write_text(f"#!/bin/sh\nprintf {sent.decode()} >fabgate-gate_0.2.0~dev7+gabc_all.deb\n")
+    copied = f"cp {apt}/pool/trixie/*0.2.0* .\n" + (f"printf x >>{changed}\n" if changed else "")
+    (tools / "curl").write_text(f"#!/bin/sh\n{copied}")
     (tools / "sudo").write_text('#!/bin/sh\necho "$@" >>done\n')
     for tool in tools.iterdir():
         tool.chmod(0o755)
     subprocess.run(["sh", "-c", line], cwd=tmp_path, env={"PATH": f"{tools}:/usr/bin:/bin"}, check=False)
     done = tmp_path / "done"
-    assert (done.read_text().splitlines() if done.exists() else []) == (
-        ["apt-get install -y ./fabgate-gate_0.2.0~dev7+gabc_all.deb", "fabgate join collector.lan"]
-        if sent == b"new"
-        else []
-    )
+    wanted = ["apt-get update", f"apt-get install -y ./{GATE} ./{READER}", "fabgate join collector.lan"]
+    assert (done.read_text().splitlines() if done.exists() else []) == ([] if changed else wanted)

@@ -397,7 +397,6 @@ SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "machines-preset": (lambda h: h.post("machines-preset", {"preset": "laser"}, name="laser"),),
     "machines-retire": (lambda h: h.post("machines-retire", {"retired": "1"}, name="laser"),),
     "machines-trainings": (lambda h: h.post("machines-trainings", {"trainings": []}, name="laser"),),
-    "machines-gate": (lambda h: h.post("machines-gate", {"gate": "laser-9"}, name="laser"),),
     "machines-gate-move": (
         lambda h: h.post("machines-gate-move", {"moved": Gate.objects.get(name="saw-1").pk}, name="laser"),
     ),

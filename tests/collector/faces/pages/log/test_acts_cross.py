@@ -313,7 +313,9 @@ DONE: list[Act] = [
     lambda w: w.post("machines-preset", {"preset": w.one_of("laser", "saw")}, name=w.machine_name()),
     lambda w: w.post("machines-retire", {"retired": w.one_of("0", "1")}, name=w.machine_name()),
     *(lambda w: w.post("machines-trainings", {"trainings": w.several(Training)}, name=w.machine_name()),) * 2,
-    lambda w: w.post("machines-gate", {"gate": f"new-{w.chance.randrange(9)}"}, name=w.machine_name()),
+    lambda w: w.post(
+        "joins-new", {"gate": f"new-{w.chance.randrange(9)}", "machine": w.machine_name(), "build": "bench"}
+    ),
     *(moved,) * 2,
     *(locked,) * 2,
     calendar,

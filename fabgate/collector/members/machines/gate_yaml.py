@@ -1,11 +1,8 @@
-"""Packs everything that a new gate needs into an archive for /etc/fabgate on its Raspberry Pi."""
+"""Composes the gate.yaml of a new gate."""
 
 from __future__ import annotations
 
-import io
 import ipaddress
-import tarfile
-from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,10 +10,8 @@ import yaml
 
 from fabgate.collector.ground.base import data_folder
 from fabgate.collector.ground.base.environ import Environment
-from fabgate.collector.ground.models import Gate, Machine
+from fabgate.collector.ground.models import Machine
 
-#: The file with the password of the gate's account on the message broker.
-PASSWORD: Final = data_folder.PASSWORD
 _CA: Final = "ca.crt"
 
 _YAML: Final = """\
@@ -34,12 +29,6 @@ mqtt:
   username: {site}/{gate}
   password_file: {folder}{password}
 """
-#: The wires of a gate whose build is not known here.
-_WIRES: Final = """\
-reader: {driver: mfrc522}
-output: {driver: gpio, pin: 17}
-inputs: {stop_pin: 22, estop_pin: 23}
-"""
 
 
 def broker_host(env: Environment, address: str) -> str:
@@ -55,9 +44,7 @@ def broker_host(env: Environment, address: str) -> str:
     return urlsplit(address).hostname or host if is_here else host
 
 
-def gate_yaml(
-    gate: str, machine: Machine, env: Environment, address: str, *, wires: str = _WIRES, folder: str = ""
-) -> str:
+def compose(gate: str, machine: Machine, env: Environment, address: str, *, wires: str, folder: str) -> str:
     """Return the gate.yaml of a gate that uses the collector at `address`, such as ``https://collector.lan``.
 
     `wires` are its sections about hardware. The other files are in `folder`, which ends in "/", beside gate.yaml.
@@ -78,27 +65,6 @@ def gate_yaml(
         roster_note="   # without ca if the certificate is from a public authority" if has_own_ca else "",
         host=broker_host(env, address),
         port=env.mqtt_gate_port,
-        password=PASSWORD,
+        password=data_folder.PASSWORD,
     )
     return f"{text}  tls: {{ca: {folder}{_CA}}}\n" if env.mqtt_ca else text
-
-
-def pack(gate: Gate, env: Environment, texts: Mapping[str, str], *, address: str) -> bytes:
-    """Return the archive (tar.gz): gate.yaml, the secret files `texts` and the broker's CA certificate.
-
-    Its files belong to root and the group fabgate, mode 640: others cannot read the keys once the archive is unpacked.
-    All may read the certificate: on a computer with a gate and the collector it replaces the collector's.
-    """
-    assert gate.machine is not None
-    files = {"gate.yaml": gate_yaml(gate.name, gate.machine, env, address), **texts}
-    if env.mqtt_ca:
-        files[_CA] = env.mqtt_ca.read_text(encoding="utf-8")
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for name, text in files.items():
-            content = text.encode()
-            member = tarfile.TarInfo(name)
-            member.size, member.mode = len(content), 0o644 if name == _CA else 0o640
-            member.uname, member.gname = "root", "fabgate"
-            archive.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
