@@ -173,7 +173,7 @@ def test_a_verb_as_root_becomes_the_account_whose_data_it_is(home):
             [*command[:-1], f"{name}/b.tar.gz"], env=env, capture_output=True, text=True, check=False
         )
         assert again.returncode == 1
-        assert "gates/laser-1/token (Permission denied)" in again.stderr
+        assert "gates/laser-1/seal.keys (Permission denied)" in again.stderr
         assert f"chown -R {nobody.pw_uid}:{nobody.pw_gid} {data}/gates" in again.stderr
 
 
