@@ -102,7 +102,11 @@ def test_a_gate_behind_a_broker_of_its_own_gets_the_addresses_that_it_reaches(fi
     new_code(build="emulated")
     join(files, Line(), text())
     found = yaml.safe_load(files.config.read_text())
-    assert (found["mqtt"]["host"], found["mqtt"]["port"], found["mqtt"]["username"]) == ("broker.lan", 8883, "lyon/saw-1")
+    assert (found["mqtt"]["host"], found["mqtt"]["port"], found["mqtt"]["username"]) == (
+        "broker.lan",
+        8883,
+        "lyon/saw-1",
+    )
     assert found["roster"]["url"] == "https://collector.lan"
 
 
