@@ -128,6 +128,14 @@ def add_row(root: Root) -> None:
     root.run(f"fabgate-collector gate-add {ROW} --machine {ROW} --title 'Laser 1' --preset laser --emulated")
 
 
+def let_ada_use(root: Root, machine: str) -> None:
+    """Import one member, who may use one machine, with the badge of `tap`."""
+    file = "/var/lib/fabgate-collector/members.csv"
+    rows = f"id,name,badges,machines\nm-1,Ada,{BADGE},{machine}\n"
+    root.write(file, rows, owner="fabgate-collector:fabgate-collector")
+    root.run(f"fabgate-collector import-members {file} --new 1")
+
+
 def copy_nightly(root: Root) -> None:
     """Let the collector be copied each night, and now."""
     root.run(

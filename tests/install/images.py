@@ -26,6 +26,8 @@ _KEPT_S: Final = 7 * 24 * 3600
 _CONTROL: Final = ROOT / "tools/packages/debian/control"
 #: What every computer has that a workshop sets up: systemd with its bus, and certificates for apt.
 _INCLUDED: Final = ("ca-certificates", "dbus", "systemd", "systemd-sysv", "python3", "nano", "debsums")
+#: What Raspberry Pi OS has besides, and a person uses to add a gate.
+_ON_A_PI: Final = ("curl", "sudo")
 #: Not the last word in a control file, but all that ours uses.
 _NAME: Final = re.compile(r"[a-z][a-z0-9.+-]+")
 
@@ -45,13 +47,13 @@ def bare(suite: str) -> Image:
     folder = CACHE / f"bare-{suite}"
     with locked(folder):
         made = folder / "made"  # written last
-        wanted = _dependencies()
+        wanted = f"{_dependencies()} {' '.join(_ON_A_PI)}"
         if made.exists() and made.read_text("utf-8") == wanted and time.time() - made.stat().st_mtime < _KEPT_S:
             return Image((folder / "system",))
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         system = folder / "system"
-        include = ",".join(_INCLUDED)
+        include = ",".join((*_INCLUDED, *_ON_A_PI))
         _run("mmdebstrap", "--quiet", "--variant=important", "--mode=root", f"--include={include}", suite, str(system))
         _settle(system)
         fetch = f"""

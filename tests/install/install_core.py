@@ -3,12 +3,44 @@
 from __future__ import annotations
 
 import random
+import re
+import time
 
 import pytest
 
 from tests.install import builds, computer, everything, kills
 from tests.install.computer import BOTH, COLLECTOR, GATE
+from tests.install.newcomer import Newcomer
 from tests.support.patience import wait
+
+
+def test_six_commands_and_a_code_make_a_collector_and_a_gate(systems, seen):
+    collector, pi = systems.bare(), systems.bare()
+    everything.install_dependencies(pi, GATE)
+    pi.run(f"rm {computer.SOURCE}")  # a new Pi knows no repository of ours
+    before = everything.files(pi)
+    newcomer = Newcomer(collector, pi)
+    began_s = time.monotonic()
+    newcomer.make_collector()
+    newcomer.add_gate("laser-2")
+    minutes = (time.monotonic() - began_s) / 60
+    assert len(newcomer.commands) <= 6
+    assert not any(re.search(r"\|\s*(sudo\s+)?(ba)?sh\b", command) for command in newcomer.commands)
+    wait(newcomer.is_content, "two doctors that are content")
+    computer.let_ada_use(collector, "laser-2")
+    wait(lambda: "newest" in collector.says("fabgate-collector gates"), "a roster of the gate")
+    computer.tap(pi)
+    computer.tap(pi)
+    wait(lambda: "Ada" in newcomer.page("use").text, "the session on the page")
+    assert "Nothing was altered." in collector.run("fabgate-collector verify")
+    assert pi.says("ss -Hltn") == "", "nothing of a gate listens"
+    assert "http://" in pi.says("apt-get update && apt-cache policy fabgate-gate | grep /apt")
+    pi.run(f"echo {GATE} {GATE}/delete-data boolean true | debconf-set-selections")
+    pi.run("apt-get purge -y -q fabgate-gate fabgate-mfrc522")
+    pi.run(f"sed -i /{newcomer.host}/d /etc/hosts")
+    assert sorted(everything.differences(before, everything.files(pi)) ^ everything.left_by_purge(GATE)) == []
+    seen(f"{len(newcomer.commands)} commands, {minutes:.1f} minutes: {'; '.join(newcomer.commands)}")
+    seen(f"from the code to a gate that runs: {newcomer.join_s:.1f} s, with apt")
 
 
 def test_both_packages_are_installed_set_up_updated_and_purged(systems, seen, measured):

@@ -69,7 +69,7 @@ def test_a_gate_delivers_over_tls_and_is_cut_off_within_a_minute(systems, seen):
     computer.install(root, COLLECTOR, GATE)
     root.run(SETUP, check=False)
     root.run("fabgate-collector gate-add laser-2 --machine laser-2")
-    _let_ada_use(root, "laser-2")
+    computer.let_ada_use(root, "laser-2")
     for name in _KEYS:
         root.run(f"install -m 640 -g fabgate /var/lib/fabgate-collector/gates/laser-2/{name} -t /etc/fabgate")
     root.write("/etc/fabgate/gate.yaml", computer.GATE_YAML + _JOINED, mode=0o640, owner="root:fabgate")
@@ -175,10 +175,3 @@ def _connections(root: Root) -> str:
 
 def _sessions(root: Root) -> str:
     return root.says("fabgate-collector sessions --from 2020-01-01 --to 2100-01-01")
-
-
-def _let_ada_use(root: Root, machine: str) -> None:
-    file = "/var/lib/fabgate-collector/members.csv"
-    rows = f"id,name,badges,machines\nm-1,Ada,{computer.BADGE},{machine}\n"
-    root.write(file, rows, owner="fabgate-collector:fabgate-collector")
-    root.run(f"fabgate-collector import-members {file} --new 1")

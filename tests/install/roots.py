@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import itertools
 import os
+import pty
+import select
 import shutil
 import signal
 import subprocess
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,6 +160,32 @@ class Root:
         entered = ["nsenter", "--target", str(self._leader), *(f"--{kind}" for kind in kinds)]
         return [*entered, "/usr/bin/env", "-i", *(f"{name}={value}" for name, value in _ENVIRONMENT.items()), *command]
 
+    def type(self, command: str, prompt: str, typed: str, *, hangs_s: float = _HANGS_S) -> Done:
+        """Run lines on a terminal, and type an answer when the prompt appears, as a person does."""
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            self._enter("bash", "-c", f"cd /root\n{command}"), stdin=theirs, stdout=theirs, stderr=theirs
+        )
+        os.close(theirs)
+        text, has_typed = b"", False
+        with os.fdopen(ours, "r+b", buffering=0) as terminal:
+            until = time.monotonic() + hangs_s
+            while select.select([terminal], [], [], max(0.0, until - time.monotonic()))[0]:
+                try:
+                    text += terminal.read(4096) or b""
+                except OSError:  # EIO: the last program has closed the terminal
+                    break
+                if not has_typed and prompt.encode() in text:
+                    terminal.write(f"{typed}\n".encode())
+                    has_typed = True
+            else:
+                process.kill()
+        code = process.wait(timeout=_HANGS_S)
+        ended = Done(command, code, text.decode("utf-8", "replace").replace("\r\n", "\n"))
+        if ended.code:
+            raise CommandError(ended)
+        return ended
+
     def says(self, command: str) -> str:
         """Run a command and return its output without the last line end, whatever its exit code."""
         return self.run(command, check=False).text.strip()
@@ -195,6 +224,18 @@ class Root:
             f"mkdir -p {Path(path).parent} && cat > {path} && chown {owner} {path} && chmod {mode:o} {path}",
             answers=text,
         )
+
+    def connect(self, other: Root, network: str = "10.213.0") -> str:
+        """Lay a cable between this root and another one; return the address of this one."""
+        pairs = ((self, "1"), (other, "2"))
+        ends = [f"fg{root._leader}" for root, _ in pairs]
+        subprocess.run(["ip", "link", "add", ends[0], "type", "veth", "peer", "name", ends[1]], check=True)
+        for (root, number), end in zip(pairs, ends, strict=True):
+            subprocess.run(["ip", "link", "set", end, "netns", str(root._leader), "name", "eth0"], check=True)
+            for words in (("address", "add", f"{network}.{number}/24", "dev", "eth0"), ("link", "set", "eth0", "up")):
+                # The root may lack the program.
+                subprocess.run(["nsenter", "--target", str(root._leader), "--net", "ip", *words], check=True)
+        return f"{network}.1"
 
     def exists(self, path: str) -> bool:
         return self.run(f"test -e {path}", check=False).code == 0

@@ -1,0 +1,80 @@
+"""What somebody does who sets up a workshop: six commands and a code on two computers, and two forms in a browser."""
+
+from __future__ import annotations
+
+import html
+import re
+import time
+from typing import Final
+
+from tests.install import computer
+from tests.install.browser import Browser, Page
+from tests.install.computer import COLLECTOR
+from tests.install.roots import Root
+
+SETUP: Final = "fabgate-collector setup --yes --site lyon --tz Europe/Paris --lang en"
+_PASSWORD: Final = "purple lathe seventeen"
+
+
+class Newcomer:
+    """Two computers on one cable, and the commands that were typed on them."""
+
+    def __init__(self, collector: Root, pi: Root) -> None:
+        self.collector, self.pi = collector, pi
+        self.commands: list[str] = []
+        self.join_s = 0.0
+        self.host = f"{collector.says('hostname').lower()}.local"
+        # A root has no multicast, by which computers find HOST.local elsewhere.
+        address = collector.connect(pi)
+        for root, known in ((collector, "127.0.0.1"), (pi, address)):
+            root.run(f"echo '{known} {self.host}' >>/etc/hosts")
+        self.browser = Browser(collector)
+
+    def make_collector(self) -> None:
+        """Install it, set it up, and become its first manager."""
+        # Only a collector for trials offers gates without hardware.
+        self.collector.write("/etc/fabgate/collector.env", "FABGATE_SIMULATED=1\n")
+        self._command(self.collector, f"apt-get install -y -q {COLLECTOR}")
+        self._command(self.collector, SETUP, check=False)  # the doctor is not content with the clock of a root
+        link = self._command(self.collector, "fabgate-collector first-link").split()[-1]
+        self.browser.send(link, name="ada", display_name="Ada", password=_PASSWORD)
+
+    def make_code(self, gate: str, *, replaces: bool = False) -> tuple[str, str]:
+        """Fill in the form for a gate; return the line to paste, and the code."""
+        machine = {"machine": gate} if replaces else {"name": gate, "title": gate.capitalize(), "preset": "laser"}
+        more = {"replaces": "on"} if replaces else {}
+        page = self.browser.send(self.address("joins/new"), gate=gate, build="emulated", **machine, **more)
+        line = re.search(r"cd /tmp.*?fabgate join [\w.:-]+", html.unescape(page.source), re.DOTALL)
+        code = re.search(r"[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{2}", page.source)
+        assert line, page.text
+        assert code, page.text
+        return line[0], code[0]
+
+    def add_gate(self, gate: str) -> None:
+        """Make a code, paste the line on the Pi, and type the code."""
+        line, code = self.make_code(gate)
+        self.commands.append(line)
+        self.join(self.pi, line, code)
+        self._command(self.pi, "fabgate doctor", check=False)
+
+    def join(self, pi: Root, line: str, code: str) -> None:
+        """Paste a line on a Pi, and type the code; take the seconds from the code on."""
+        began_s = time.monotonic()
+        pi.type(line, "Code: ", code)
+        self.join_s = time.monotonic() - began_s
+
+    def address(self, path: str) -> str:
+        return f"https://{self.host}/{path}"
+
+    def page(self, path: str) -> Page:
+        """Open a page of the collector."""
+        return self.browser.open(self.address(path))
+
+    def _command(self, root: Root, command: str, *, check: bool = True) -> str:
+        self.commands.append(command)
+        return root.run(command, check=check).text
+
+    def is_content(self) -> bool:
+        """Do both doctors find nothing that is not so in any root?"""
+        found = computer.complaints(self.pi, "fabgate") | computer.complaints(self.collector, COLLECTOR)
+        return not found
