@@ -43,6 +43,7 @@ OF_THE_GATE = {
     "flush": "running.flush",
     "package-size": "running.packages",
     "install": "running.packages",
+    "join": "running.packages",
 }
 OF_THE_COLLECTOR = {
     "ingest": "intake.backlog",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from bench.figures import Figure, Passes, measures
 from bench.run import ROOT, Run
@@ -13,6 +14,7 @@ REPORT = ROOT / "build/install.json"
 _SIZES = {"fabgate-gate": 1.0, "fabgate-mfrc522": 0.1, "fabgate-collector": 32.0}
 _FIRST_PAGE = "from apt to the first page / apt alone, with Debian's own packages"
 _SECONDS = "from apt to the first page"
+_JOIN = "from the code of a gate to a gate that runs"
 
 
 @measures(*(Figure(f"{name}, the largest", "MB", limit) for name, limit in _SIZES.items()))
@@ -26,6 +28,12 @@ def package_size(run: Run) -> Passes:
     yield [max(found) for found in sizes]
 
 
+@measures(Figure(_JOIN, "s", 5))
+def join(run: Run) -> Passes:
+    """How long does somebody wait who has typed the code of a new gate? Until the gate runs, by the last `make test-install-core`."""
+    yield from _reported(run, _JOIN, lambda took: [took["join_s"]])
+
+
 @measures(Figure(_FIRST_PAGE, "ratio", 5), Figure(_SECONDS, "s"))
 def install(run: Run) -> Passes:
     """How long does an admin wait who has the settings ready? In a real Debian 13, by the last `make test-install-core`.
@@ -33,10 +41,14 @@ def install(run: Run) -> Passes:
     From `apt install fabgate-collector`, which downloads nothing, to the first page that answers. The peer is apt with the
     packages of Debian that both of ours need and recommend, in the same system just before.
     """
+    yield from _reported(run, _FIRST_PAGE, lambda took: [took["first_page_s"] / took["debian_s"], took["first_page_s"]])
+
+
+def _reported(run: Run, name: str, figures: Callable[[dict[str, float]], list[float]]) -> Passes:
+    """Yield figures of the last report, or note under the name of the first one why there are none."""
     try:
-        took = json.loads(REPORT.read_text("utf-8"))
-        seconds, peer_s = float(took["first_page_s"]), float(took["debian_s"])
+        found = figures(json.loads(REPORT.read_text("utf-8")))
     except (OSError, ValueError, KeyError):
-        run.notes[_FIRST_PAGE] = f"not measured: {REPORT} is missing; make test-install-core writes it"
+        run.notes[name] = f"not measured: {REPORT} is missing; make test-install-core writes it"
         return
-    yield seconds / peer_s, seconds
+    yield found

@@ -40,6 +40,7 @@ OF_THE_GATE = [
     "flush",
     "package-size",
     "install",
+    "join",
 ]
 OF_THE_COLLECTOR = [
     "ingest",
@@ -106,6 +107,9 @@ def test_an_installation_is_compared_with_apt_alone_and_without_a_run_it_says_so
     assert "make test-install-core writes it" in bench.measure("install")[0].note
     packages.REPORT.write_text('{"first_page_s": 30.0, "debian_s": 20.0}')
     assert [figure.value for figure in bench.measure("install")] == [1.5, 30]
+    assert "make test-install-core writes it" in bench.measure("join")[0].note
+    packages.REPORT.write_text('{"join_s": 4.5}')
+    assert [(figure.value, figure.meets) for figure in bench.measure("join")] == [(4.5, True)]
 
 
 def test_another_interpreter_measures_after_our_own_and_its_figures_name_it(tmp_path, monkeypatch, capsys):

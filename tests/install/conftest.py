@@ -176,13 +176,19 @@ def seen(request: pytest.FixtureRequest) -> Callable[[str], Any]:
 
 
 @pytest.fixture
-def measured(request: pytest.FixtureRequest) -> Callable[[str], AbstractContextManager[None]]:
-    """Take the seconds of something, under a name, for `make bench`. No case depends on them."""
+def figure(request: pytest.FixtureRequest) -> Callable[[str, float], Any]:
+    """Note seconds under a name for `make bench`. No case depends on them."""
+    return lambda name, seconds: request.node.user_properties.append((name, round(seconds, 1)))
+
+
+@pytest.fixture
+def measured(figure: Callable[[str, float], Any]) -> Callable[[str], AbstractContextManager[None]]:
+    """Take the seconds of something, as a figure."""
 
     @contextmanager
     def take(name: str) -> Iterator[None]:
         began_s = time.monotonic()
         yield
-        request.node.user_properties.append((name, round(time.monotonic() - began_s, 1)))
+        figure(name, time.monotonic() - began_s)
 
     return take

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-import time
 from typing import Final
 
 from tests.install import computer
@@ -13,6 +12,7 @@ from tests.install.computer import COLLECTOR
 from tests.install.roots import Root
 
 SETUP: Final = "fabgate-collector setup --yes --site lyon --tz Europe/Paris --lang en"
+_CODE: Final = re.compile(r"[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{2}")
 _PASSWORD: Final = "purple lathe seventeen"
 
 
@@ -22,6 +22,7 @@ class Newcomer:
     def __init__(self, collector: Root, pi: Root) -> None:
         self.collector, self.pi = collector, pi
         self.commands: list[str] = []
+        #: From the code to a gate that has started.
         self.join_s = 0.0
         self.host = f"{collector.says('hostname').lower()}.local"
         # A root has no multicast, by which computers find HOST.local elsewhere.
@@ -32,36 +33,33 @@ class Newcomer:
 
     def make_collector(self) -> None:
         """Install it, set it up, and become its first manager."""
-        # Only a collector for trials offers gates without hardware.
-        self.collector.write("/etc/fabgate/collector.env", "FABGATE_SIMULATED=1\n")
         self._command(self.collector, f"apt-get install -y -q {COLLECTOR}")
         self._command(self.collector, SETUP, check=False)  # the doctor is not content with the clock of a root
         link = self._command(self.collector, "fabgate-collector first-link").split()[-1]
         self.browser.send(link, name="ada", display_name="Ada", password=_PASSWORD)
 
-    def make_code(self, gate: str, *, replaces: bool = False) -> tuple[str, str]:
-        """Fill in the form for a gate; return the line to paste, and the code."""
-        machine = {"machine": gate} if replaces else {"name": gate, "title": gate.capitalize(), "preset": "laser"}
-        more = {"replaces": "on"} if replaces else {}
-        page = self.browser.send(self.address("joins/new"), gate=gate, build="emulated", **machine, **more)
+    def make_code(self, gate: str) -> tuple[str, str]:
+        """Fill in the form for a gate; return the line to paste, and a code.
+
+        The page has no gates without hardware: its code is for one with a reader, and is shown. The code that is returned is a
+        new one, by the command, for the same gate with an emulated reader.
+        """
+        new = {"name": gate, "title": gate.capitalize(), "preset": "laser"}
+        page = self.browser.send(self.address("joins/new"), gate=gate, build="bench", **new)
         line = re.search(r"cd /tmp.*?fabgate join [\w.:-]+", html.unescape(page.source), re.DOTALL)
-        code = re.search(r"[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{2}", page.source)
         assert line, page.text
-        assert code, page.text
+        assert _CODE.search(page.source), page.text
+        more = f"--machine {gate} --title {gate.capitalize()} --preset laser --build emulated"
+        code = _CODE.search(self.collector.run(f"fabgate-collector join-code {gate} {more}").text)
+        assert code
         return line[0], code[0]
 
     def add_gate(self, gate: str) -> None:
         """Make a code, paste the line on the Pi, and type the code."""
         line, code = self.make_code(gate)
         self.commands.append(line)
-        self.join(self.pi, line, code)
+        self.join_s = self.pi.type(line, "Code: ", code).answered_s
         self._command(self.pi, "fabgate doctor", check=False)
-
-    def join(self, pi: Root, line: str, code: str) -> None:
-        """Paste a line on a Pi, and type the code; take the seconds from the code on."""
-        began_s = time.monotonic()
-        pi.type(line, "Code: ", code)
-        self.join_s = time.monotonic() - began_s
 
     def address(self, path: str) -> str:
         return f"https://{self.host}/{path}"

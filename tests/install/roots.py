@@ -45,6 +45,8 @@ class Done:
     command: str
     code: int
     text: str
+    #: The seconds from a typed answer to the end; 0 without one.
+    answered_s: float = 0.0
 
     def __contains__(self, text: str) -> bool:
         return text in self.text
@@ -167,7 +169,7 @@ class Root:
             self._enter("bash", "-c", f"cd /root\n{command}"), stdin=theirs, stdout=theirs, stderr=theirs
         )
         os.close(theirs)
-        text, has_typed = b"", False
+        text, typed_at = b"", 0.0
         with os.fdopen(ours, "r+b", buffering=0) as terminal:
             until = time.monotonic() + hangs_s
             while select.select([terminal], [], [], max(0.0, until - time.monotonic()))[0]:
@@ -175,13 +177,14 @@ class Root:
                     text += terminal.read(4096) or b""
                 except OSError:  # EIO: the last program has closed the terminal
                     break
-                if not has_typed and prompt.encode() in text:
+                if not typed_at and prompt.encode() in text:
                     terminal.write(f"{typed}\n".encode())
-                    has_typed = True
+                    typed_at = time.monotonic()
             else:
                 process.kill()
         code = process.wait(timeout=_HANGS_S)
-        ended = Done(command, code, text.decode("utf-8", "replace").replace("\r\n", "\n"))
+        answered_s = time.monotonic() - typed_at if typed_at else 0.0
+        ended = Done(command, code, text.decode("utf-8", "replace").replace("\r\n", "\n"), answered_s)
         if ended.code:
             raise CommandError(ended)
         return ended
