@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import subprocess
 from configparser import ConfigParser
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 
 from tests.deploy.places import ROOT, SYSTEMD
-from tools.packages import deb, paths, targets
+from tools.packages import compare, deb, paths, targets
 
 PACKAGES = ROOT / "tools" / "packages"
 EXTRAS = ("collector", "postgresql", "stripe")
@@ -91,3 +93,38 @@ def test_a_package_of_a_later_commit_a_release_and_a_newer_debian_are_each_newer
 def test_a_package_has_no_path_of_an_installation_by_hand(name, package):
     text = paths.adapted((SYSTEMD / name).read_text("utf-8"), package)
     assert not re.search(r"/opt/|/usr/local/|/usr/lib/fabgate/", text)
+
+
+_AMD64, _ARM64 = (b"\x7fELF" + bytes(14) + machine for machine in (b"\x3e\x00", b"\xb7\x00"))
+_OF_AMD64 = {"lib/a.cpython-313-x86_64-linux-gnu.so": _AMD64, "lib/b-01234567.so.1": _AMD64, "c.py": b""}
+_OF_ARM64 = {"lib/a.cpython-313-aarch64-linux-gnu.so": _ARM64, "lib/b-89abcdef.so.1.6": _ARM64, "c.py": b""}
+
+
+def package(folder: Path, architecture: str, files: dict[str, bytes]) -> Path:
+    """Build a .deb file with these files."""
+    root = folder / architecture
+    (root / "DEBIAN").mkdir(parents=True)
+    (root / "DEBIAN/control").write_text(
+        f"Package: x\nVersion: 1\nArchitecture: {architecture}\nMaintainer: A <a@example.org>\nDescription: x\n"
+    )
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    subprocess.run(["dpkg-deb", "--build", "--root-owner-group", root], check=True, stdout=subprocess.DEVNULL)
+    return root.with_suffix(".deb")
+
+
+@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg is not installed here")
+@pytest.mark.parametrize(
+    ("of_arm64", "said"),
+    [
+        (_OF_ARM64, ""),
+        (_OF_ARM64 | {"lib/b-89abcdef.so.1.6": _AMD64}, "arm64.deb: ./lib/b-89abcdef.so.1.6 is for another machine"),
+        ({name: _OF_ARM64[name] for name in list(_OF_ARM64)[:2]}, "arm64.deb: ./c.py is missing"),
+        (_OF_ARM64 | {"d.py": b""}, "amd64.deb: ./d.py is missing"),
+    ],
+)
+def test_a_package_that_lacks_a_file_or_has_code_for_another_machine_is_refused(tmp_path, of_arm64, said):
+    both = {"amd64": package(tmp_path, "amd64", _OF_AMD64), "arm64": package(tmp_path, "arm64", of_arm64)}
+    with pytest.raises(RuntimeError, match=said) if said else contextlib.nullcontext():
+        compare.check(both)

@@ -14,7 +14,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from tools.packages import apt, deb, trees, wheels
+from tools.packages import apt, compare, deb, trees, wheels
 from tools.packages.targets import ARCHITECTURES, DIST, GATE_SUITES, ROOT, SUITES, Architecture, Suite
 
 
@@ -40,11 +40,14 @@ def main() -> int:
             for_gates = work / "for-gates"
             apt.repository(for_gates, dict.fromkeys(GATE_SUITES, made), key=key, home=home, keys=keys)
             for suite in (one for one in SUITES if one.name in packages):
+                collectors = {}
                 for architecture in (one for one in ARCHITECTURES if one.name in arguments.arch):
                     folder = work / f"{suite.name}-{architecture.name}"
-                    packages[suite.name] += _collector(
+                    (collectors[architecture.name],) = _collector(
                         folder, wheel, python_version, suite, architecture, at, for_gates
                     )
+                compare.check(collectors)
+                packages[suite.name] += collectors.values()
             apt.repository(work / "apt", packages, key=key, home=home, keys=keys)
             # Only now, so that a failure leaves what was built before.
             for folder in ("apt", "packages"):
