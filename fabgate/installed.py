@@ -20,6 +20,7 @@ _DEBIAN: Final = {
     "gpiod": "python3-libgpiod",
     "gpiozero": "python3-gpiozero",
     "lgpio": "python3-lgpio",
+    "luma.oled": "python3-luma.oled",
     "mfrc522": "fabgate-mfrc522",
     "smartcard": "python3-pyscard",
     "smbus2": "python3-smbus2",
@@ -31,7 +32,7 @@ RELEASE_KEYS: Final = "/usr/share/keyrings/fabgate-release.asc"
 #: The repository with the packages of gates that the collector's package brings.
 FOR_GATES: Final = "/usr/share/fabgate-collector/apt"
 #: What Debian 13 does not have, or has in too old a version; as in setup.cfg.
-_FROM_PIP: Final = {"RPLCD": "RPLCD >= 1.3, < 2", "luma.oled": "luma.oled >= 3.13, < 4"}
+_FROM_PIP: Final = {"RPLCD": "RPLCD >= 1.3, < 2"}
 
 
 def package(program: Path = Path(fabgate.__file__)) -> str:

@@ -27,7 +27,6 @@ NOT_WORDS = {
     "char-i2c rw",
     "low low",
     "reader of none",
-    "luma.oled >= 3.13, < 4",
     "{1}/{2}, fabgate {3}",
     " and ",
     " or ",

@@ -49,7 +49,7 @@ def left_by_purge(*packages: str) -> set[str]:
 
     The lines of config.txt, and the groups of the pins: by then other programs and people may rely on both.
     """
-    groups = {f"{path} {name}" for path in ("/etc/group", "/etc/gshadow") for name in ("gpio", "spi")}
+    groups = {f"{path} {name}" for path in ("/etc/group", "/etc/gshadow") for name in ("gpio", "i2c", "spi")}
     return {CONFIG_TXT, *groups} if GATE in packages else set()
 
 

@@ -19,6 +19,7 @@ _MAINTAINER: Final = "The fabgate project <fabgate@fabgate.invalid>"
 _MORE: Final = {
     "fabgate-gate.launcher": ("fabgate-gate", "usr/bin/fabgate", 0o755),
     "fabgate-gate.apt-preferences": ("fabgate-gate", "etc/apt/preferences.d/fabgate-gate", 0o644),
+    "fabgate-gate.i2c-dev": ("fabgate-gate", "usr/lib/modules-load.d/fabgate-gate.conf", 0o644),
     "fabgate-gate.journald": ("fabgate-gate", "usr/lib/systemd/journald.conf.d/20-fabgate-gate.conf", 0o644),
 }
 

@@ -40,6 +40,8 @@ def of_gate(root: Path, wheel: Path, keys: str) -> None:
         _adapt(root / GATE / "share/fabgate/systemd" / name, "fabgate-gate")
     shipped = root / GATE / "share/fabgate/systemd"
     _copy(shipped / "fabgate-gate.service", root / _UNITS)
+    # Three of the builds in hardware/README.md have a display.
+    _copy(shipped / "20-fabgate-i2c.conf", root / _UNITS / "fabgate-gate.service.d")
     _copy(shipped / "10-fabgate-watchdog.conf", root / "usr/lib/systemd/system.conf.d")
     _copy(shipped / "line-off", root / GATE, mode=0o755)
     keyring = root / installed.RELEASE_KEYS.lstrip("/")
