@@ -156,8 +156,10 @@ def _files() -> list[Path]:
 
 
 def _digest() -> str:
-    """Return what names the content of all that goes into packages."""
-    digest = hashlib.sha256((ROOT / "tests/install/builds.py").read_bytes())
+    """Return what names all that goes into packages: the version, which each commit changes, and the content."""
+    asked = [str(PYTHON), "setup.py", "--quiet", "--version"]
+    number = subprocess.run(asked, cwd=ROOT, capture_output=True, check=True).stdout
+    digest = hashlib.sha256((ROOT / "tests/install/builds.py").read_bytes() + number)
     for path in _files():
         digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
